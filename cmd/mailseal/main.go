@@ -1,0 +1,4 @@
+// Mailseal signs what leaves a mail host and judges what arrives.
+package main
+
+func main() {}

@@ -1,0 +1,68 @@
+// Package dns looks names up, bounds what a look-up may cost, and remembers answers for as long as they live.
+//
+// NXDOMAIN, no data and failure are three different answers: DMARC's np= tag and SPF's void look-ups need the
+// difference (RFC 9989 section 4.7, RFC 7208 section 4.6.4).
+package dns
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Type is the type of the records asked for.
+type Type uint16
+
+// The types that mail authentication asks for, with their numbers of RFC 1035 and RFC 3596.
+const (
+	A    Type = 1
+	PTR  Type = 12
+	MX   Type = 15
+	TXT  Type = 16
+	AAAA Type = 28
+)
+
+// Status tells what an answer means when the look-up did not fail.
+type Status uint8
+
+const (
+	Found    Status = iota // there are records of the type
+	NoData                 // the name exists and has no record of the type
+	NXDomain               // the name does not exist, nor any below it (RFC 8020)
+)
+
+// ErrFailure is wrapped by every error of a look-up: time-out, SERVFAIL, REFUSED, an answer that cannot be read. It
+// says nothing about the name; whoever asked later may be told more.
+var ErrFailure = errors.New("dns: look-up failed")
+
+// ErrTimeout is the ErrFailure of a look-up that no server answered in time.
+var ErrTimeout = errors.New("dns: no answer in time")
+
+// Answer is what the DNS says of a name and type. Only the slice that belongs to the type is set, and only when
+// Status is Found. Records stand in the order of the answer; whoever needs another sorts a copy. Shared with the
+// cache: not to be changed.
+type Answer struct {
+	Status    Status
+	Addrs     []netip.Addr  // A, AAAA
+	Texts     []string      // TXT: one entry a record, its strings joined with nothing between
+	Names     []string      // PTR: lower case, no final dot
+	Exchanges []Exchange    // MX
+	Aliases   []string      // the CNAMEs followed, in order; empty when there was none
+	Secure    bool          // the server set AD (RFC 6840 section 5.8); trust it as far as the path to the server
+	TTL       time.Duration // how long the answer may be kept
+}
+
+// Exchange is one MX record (RFC 1035 section 3.3.9). Host is lower case without its final dot; "" is the null MX of
+// RFC 7505.
+type Exchange struct {
+	Preference uint16
+	Host       string
+}
+
+// Resolver looks a name up. The name is ASCII, with or without a final dot; one that cannot be a DNS name (empty,
+// over 253 octets, a label over 63) is answered NXDomain without a query. The error wraps ErrFailure, or is the
+// context's.
+type Resolver interface {
+	Lookup(ctx context.Context, name string, t Type) (Answer, error)
+}

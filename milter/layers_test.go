@@ -1,0 +1,129 @@
+package milter_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers says what each package of the module may import of the module, beside the packages that the whole of it may
+// use. Arrows run down only: a package is listed after all that it may import.
+var layers = []struct {
+	pkg string
+	may []string
+}{
+	{"milter/domain", nil},
+	{"milter/taglist", nil},
+	{"milter/guard", nil},
+	{"milter/message", []string{"milter/domain"}},
+	{"milter/dns", []string{"milter/domain"}},
+	{"milter/dns/dnstest", []string{"milter/dns"}},
+	{"milter/authres", []string{"milter/message"}},
+	{"milter/dkim", []string{"milter/domain", "milter/message", "milter/dns", "milter/taglist"}},
+	{"milter/dkim/crosscheck", []string{"milter/message"}},
+	{"milter/spf", []string{"milter/dns", "milter/domain"}},
+	{"milter/iprev", []string{"milter/dns", "milter/domain"}},
+	{"milter/arc", []string{"milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message", "milter/taglist"}},
+	{"milter/dmarc", []string{"milter/dns", "milter/domain", "milter/taglist"}},
+	{"keys", nil},
+	{"keys/keyfile", []string{"keys"}},
+	{"keys/keysql", []string{"keys"}},
+	{"keys/keyhttp", []string{"keys"}},
+	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc", "milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
+	{"milter/sign", []string{"milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
+	{"milter/policy", []string{"milter/verify", "milter/message", "milter/domain", "milter/authres"}},
+	{"milter", []string{"milter/guard", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy"}},
+	{"milter/miltertest", []string{"milter/guard"}},
+	{"config", nil},
+	{"config/opendkim", []string{"config"}},
+}
+
+// onlyIn names the libraries that one package alone may know.
+var onlyIn = map[string]string{
+	"github.com/emersion/go-milter":   "milter",
+	"github.com/emersion/go-msgauth/": "milter/dkim/crosscheck",
+	"github.com/BurntSushi/toml":      "config",
+}
+
+func TestLayers(t *testing.T) {
+	may := map[string][]string{}
+	for _, l := range layers {
+		may[l.pkg] = l.may
+	}
+	for file, imports := range sources(t, "..") {
+		pkg := filepath.ToSlash(filepath.Dir(file))
+		isCmd := strings.HasPrefix(pkg, "cmd/")
+		if _, known := may[pkg]; !known && !isCmd {
+			t.Errorf("%s: package %s is not in the table of layers", file, pkg)
+			continue
+		}
+		for _, path := range imports {
+			if in, ours := strings.CutPrefix(path, "mailseal/"); ours && !isCmd && !slices.Contains(may[pkg], in) {
+				t.Errorf("%s: %s may not import %s", file, pkg, in)
+			}
+			for lib, home := range onlyIn {
+				if strings.HasPrefix(path, lib) && pkg != home {
+					t.Errorf("%s: %s is imported outside %s", file, lib, home)
+				}
+			}
+		}
+	}
+}
+
+func TestLayersRunDown(t *testing.T) {
+	seen := map[string]bool{}
+	for _, l := range layers {
+		for _, below := range l.may {
+			if !seen[below] {
+				t.Errorf("%s may import %s, which is not below it", l.pkg, below)
+			}
+		}
+		seen[l.pkg] = true
+	}
+}
+
+// sources returns the imports of every Go file of the module but its tests, which may reach for more.
+func sources(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := d.Name(); d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "var" || name == "bin") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		out[rel] = []string{}
+		for _, spec := range f.Imports {
+			p, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			out[rel] = append(out[rel], p)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) == 0 {
+		t.Fatal("no Go file found: the test looks in the wrong place")
+	}
+	return out
+}
