@@ -1,0 +1,86 @@
+package dkim
+
+import "time"
+
+// Value is what the verification of one signature came to, in the words of RFC 8601 section 2.7.1.
+type Value string
+
+// The values of a Result. RFC 6376 section 3.9 knows three states only; how they map here is our choice, made so that
+// a postmaster can tell from the word alone whose turn it is.
+const (
+	Pass      Value = "pass"      // the signature is good and nothing speaks against it
+	Fail      Value = "fail"      // a hash or the signature does not match: the message was changed, or never signed so
+	Policy    Value = "policy"    // good or not, we do not accept it: expired, from the future, unsigned body left over, not tried
+	TempError Value = "temperror" // the key could not be looked up now; later it may be
+	PermError Value = "permerror" // the field or the key record is unusable: syntax, no key, revoked, too short, rsa-sha1
+)
+
+// Result is what became of one DKIM-Signature field. What the field says (Domain to Canonicalization) is there as far
+// as it could be read, whatever the Value.
+type Result struct {
+	Value            Value
+	Domain           string // d=, in A-labels; as written when it is no domain name
+	Selector         string // s=, likewise
+	Identifier       string // i=, its domain in A-labels; "@" and the domain when the field has none
+	Algorithm        string // a=
+	Bits             int    // size of the key: of the modulus for RSA, 256 for Ed25519; 0 when no key was found
+	Testing          bool   // the key record says t=y: a failure must not be held against the message (RFC 6376 section 3.6.1)
+	Canonicalization string // "relaxed/simple"
+	HeaderB          string // the first characters of b=, at least 8 and enough to tell this result from the others (RFC 6008)
+	Reason           string // for a postmaster, one sentence without final full stop; "" when there is nothing to say
+	Evidence         Evidence
+}
+
+// Property is one property of a result as Authentication-Results writes it, such as header.d (RFC 8601 section 2.7.1).
+type Property struct {
+	Type, Name, Value string
+}
+
+// Properties returns header.d, header.i, header.s, header.a and header.b, those that are known, in that order
+// (RFC 8601 sections 2.7.1 and 6.3, RFC 6008).
+func (r Result) Properties() []Property {
+	all := []Property{
+		{"header", "d", r.Domain},
+		{"header", "i", r.Identifier},
+		{"header", "s", r.Selector},
+		{"header", "a", r.Algorithm},
+		{"header", "b", r.HeaderB},
+	}
+	known := all[:0]
+	for _, p := range all {
+		if p.Value != "" {
+			known = append(known, p)
+		}
+	}
+	return known
+}
+
+// Evidence is what a Result rests on: enough to explain a failure to the people who can mend it.
+type Evidence struct {
+	Field          int       // the signature's index in the header
+	Key            KeyState  // what the look-up of the key came to
+	Record         string    // the text of the key record used or, if none could be, of the first one found
+	Checked        bool      // both hashes were computed and the two following fields mean something
+	HeaderIntact   bool      // the signature matches the signed header fields
+	BodyIntact     bool      // the body hash is the signed one
+	BodyHash       []byte    // SHA-256 of the body as it came
+	SignedBodyHash []byte    // bh=
+	UnsignedOctets int64     // octets of the canonical body that l= leaves unsigned
+	Signed         time.Time // t=; zero when absent
+	Expires        time.Time // x=; zero when absent
+}
+
+// KeyState tells what the look-up of a key came to.
+type KeyState uint8
+
+// The states of a key, and what each says about whom.
+const (
+	KeyUnknown   KeyState = iota // not looked up: the field was unusable without it, or not tried
+	KeyUsable                    // found
+	KeyMissing                   // the name has no TXT record, or does not exist
+	KeyRevoked                   // p= is empty: the owner took it back (RFC 6376 section 3.6.1)
+	KeyInvalid                   // there are records, none of which is a key record that can be used for this signature
+	KeyTooShort                  // an RSA key under the minimum (RFC 8301 section 3.2)
+	KeyTooLong                   // an RSA key over 16,384 bits, refused before any arithmetic
+	KeyUnreached                 // the DNS did not answer
+)
