@@ -7,7 +7,9 @@ package dns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -23,6 +25,23 @@ const (
 	AAAA Type = 28
 )
 
+// String returns the type as zone files write it: "TXT", or "TYPE99" for one that this package has no name for.
+func (t Type) String() string {
+	switch t {
+	case A:
+		return "A"
+	case PTR:
+		return "PTR"
+	case MX:
+		return "MX"
+	case TXT:
+		return "TXT"
+	case AAAA:
+		return "AAAA"
+	}
+	return "TYPE" + strconv.Itoa(int(t))
+}
+
 // Status tells what an answer means when the look-up did not fail.
 type Status uint8
 
@@ -37,7 +56,18 @@ const (
 var ErrFailure = errors.New("dns: look-up failed")
 
 // ErrTimeout is the ErrFailure of a look-up that no server answered in time.
-var ErrTimeout = errors.New("dns: no answer in time")
+var ErrTimeout = fmt.Errorf("%w: no answer in time", ErrFailure)
+
+// String returns "found", "no data" or "NXDOMAIN".
+func (s Status) String() string {
+	switch s {
+	case Found:
+		return "found"
+	case NoData:
+		return "no data"
+	}
+	return "NXDOMAIN"
+}
 
 // Answer is what the DNS says of a name and type. Only the slice that belongs to the type is set, and only when
 // Status is Found. Records stand in the order of the answer; whoever needs another sorts a copy. Shared with the
