@@ -1,0 +1,172 @@
+// Package config reads, checks and explains Mailseal's configuration: one TOML file, or several. What a setting is
+// called, what it means and what it is by default stands in one table (settings.go), from which come the check for
+// unknown settings, the sample file and the manual page.
+package config
+
+import (
+	"io/fs"
+	"net/netip"
+	"time"
+)
+
+// Config is a whole configuration: checked, every default filled in, every name resolved. Nothing in it is read from
+// outside the configuration's own files: whether a key file can be read is found out by those who build the daemon.
+type Config struct {
+	AuthservID            string                `toml:"authserv_id"` // never empty, "HOSTNAME" replaced
+	Mode                  []Mode                `toml:"mode"`
+	StateDirectory        string                `toml:"state_directory"`
+	OnInternalError       Action                `toml:"on_internal_error"` // Accept, Reject or Tempfail
+	RequireSafeKeys       bool                  `toml:"require_safe_keys"`
+	Include               []string              `toml:"include"` // as written; Load has followed it
+	Domain                []string              `toml:"domain"`  // simple mode: already turned into Keys and Sign
+	Selector              string                `toml:"selector"`
+	KeyFile               string                `toml:"key_file"`
+	KeyTable              string                `toml:"key_table"`     // OpenDKIM's, by name: "file:/etc/opendkim/key.table"
+	SigningTable          string                `toml:"signing_table"` // OpenDKIM's, by name
+	Listen                []Listener            `toml:"listen"`        // at least one
+	Ours                  Ours                  `toml:"ours"`
+	Relays                Relays                `toml:"relays"`
+	Exempt                Exempt                `toml:"exempt"`
+	DNS                   DNS                   `toml:"dns"`
+	Limits                Limits                `toml:"limits"`
+	Keys                  map[string]Key        `toml:"keys"`
+	Sources               map[string]Source     `toml:"sources"`
+	Signing               Signing               `toml:"signing"`
+	Sign                  []Rule                `toml:"sign"` // in file order; the first that matches signs
+	Rotation              Rotation              `toml:"rotation"`
+	Senders               Senders               `toml:"senders"`
+	Verify                Verify                `toml:"verify"`
+	Seal                  Seal                  `toml:"seal"`
+	AuthenticationResults AuthenticationResults `toml:"authentication_results"`
+	Policy                Policy                `toml:"policy"`
+	Log                   Log                   `toml:"log"`
+	Metrics               Metrics               `toml:"metrics"`
+
+	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
+	Warnings []Problem `toml:"-"`
+}
+
+// Mode is half of the daemon's work.
+type Mode string
+
+// The modes.
+const (
+	ModeSign   Mode = "sign"
+	ModeVerify Mode = "verify"
+)
+
+// Signs says whether mail of ours is signed.
+func (c *Config) Signs() bool { return c.has(ModeSign) }
+
+// Verifies says whether mail of theirs is judged.
+func (c *Config) Verifies() bool { return c.has(ModeVerify) }
+
+func (c *Config) has(m Mode) bool {
+	for _, have := range c.Mode {
+		if have == m {
+			return true
+		}
+	}
+	return false
+}
+
+// Action is what is done to a message.
+type Action string
+
+// The actions. Not every setting takes every action; the manual says which.
+const (
+	Accept   Action = "accept"   // it goes on unchanged
+	Mark     Action = "mark"     // it goes on with the field policy.mark_header
+	Hold     Action = "hold"     // the MTA puts it into quarantine (Postfix: the hold queue)
+	Reject   Action = "reject"   // 5xx
+	Tempfail Action = "tempfail" // 4xx
+)
+
+// Listener is one socket on which MTAs reach us.
+type Listener struct {
+	Address string      `toml:"address"` // as written: "inet:8891@127.0.0.1", "unix:/run/mailseal/mailseal.sock"
+	Role    Role        `toml:"role"`    // RoleAuto, or whose mail everything is that comes in here
+	Mode    fs.FileMode `toml:"mode"`    // permission bits of a unix socket
+	User    string      `toml:"user"`    // owner of a unix socket; "": ours
+	Group   string      `toml:"group"`   // group of a unix socket; "": ours
+
+	Network string `toml:"-"` // "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
+	Target  string `toml:"-"` // for net.Listen: "127.0.0.1:8891", the socket's path; for "fd" its name or number
+
+	placed
+}
+
+// Role is whose mail a message is.
+type Role string
+
+// The roles. RoleAuto leaves the choice to [ours] and [relays].
+const (
+	RoleAuto   Role = "auto"
+	RoleOurs   Role = "ours"
+	RoleRelay  Role = "relay"
+	RoleTheirs Role = "theirs"
+)
+
+// Ours says which mail is ours, to be signed.
+type Ours struct {
+	Networks      []netip.Prefix      `toml:"networks"`
+	Authenticated bool                `toml:"authenticated"`
+	DaemonNames   []string            `toml:"daemon_names"`
+	Macros        map[string][]string `toml:"macros"` // macro name without braces → values that mean ours; none: any value
+	Unmatched     Unmatched           `toml:"unmatched"`
+}
+
+// Unmatched is what becomes of mail of ours that no rule signs.
+type Unmatched string
+
+// The choices for unmatched mail.
+const (
+	UnmatchedAccept Unmatched = "accept" // unsigned, said and counted
+	UnmatchedJudge  Unmatched = "judge"  // treated as theirs
+)
+
+// Relays are hosts that hand us mail of strangers: backup MX, content filters, trusted gateways.
+type Relays struct {
+	Networks []netip.Prefix `toml:"networks"`
+}
+
+// Exempt is mail that we leave alone: neither signed nor judged, no field touched.
+type Exempt struct {
+	Networks      []netip.Prefix `toml:"networks"`
+	Hosts         []string       `toml:"hosts"`          // client names, lower case; ".example.com": any name below it
+	AuthorDomains []string       `toml:"author_domains"` // From domains; ".example.com": any domain below it
+}
+
+// DNS says how names are looked up.
+type DNS struct {
+	Servers   []netip.AddrPort `toml:"servers"` // none: /etc/resolv.conf
+	Timeout   time.Duration    `toml:"timeout"` // for one question to one server
+	Tries     int              `toml:"tries"`   // rounds over the servers
+	CacheSize int              `toml:"cache_size"`
+}
+
+// Limits bound what peers may ask of us.
+type Limits struct {
+	HeaderSize      Size          `toml:"header_size"` // octets of all header fields of a message
+	Connections     int           `toml:"connections"`
+	MessageDeadline time.Duration `toml:"message_deadline"` // for judging a message, all look-ups included
+	Handshake       time.Duration `toml:"handshake"`        // until the first packet is there
+	Packet          time.Duration `toml:"packet"`           // inside a packet
+	Idle            time.Duration `toml:"idle"`             // between packets
+	Write           time.Duration `toml:"write"`            // for one write
+	DrainSoft       time.Duration `toml:"drain_soft"`       // on stopping: messages under way may end
+	DrainHard       time.Duration `toml:"drain_hard"`       // on stopping: every connection is closed
+}
+
+// Log says how we log.
+type Log struct {
+	Format string `toml:"format"` // "text" or "json"
+	Level  string `toml:"level"`  // "debug", "info", "warn" or "error"
+	Syslog string `toml:"syslog"` // a facility, such as "mail"; "": standard error
+}
+
+// Metrics says where metrics and health are served.
+type Metrics struct {
+	Address string `toml:"address"` // host:port; "": nowhere
+	Pprof   bool   `toml:"pprof"`
+}

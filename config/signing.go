@@ -1,0 +1,119 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Key is an entry of the key table: one private key and the place where its public half is published.
+type Key struct {
+	Domain     string `toml:"domain"`      // the d= tag; "%": the author's domain
+	Selector   string `toml:"selector"`    // the s= tag
+	File       string `toml:"file"`        // path of a PEM file or a seed; "": PrivateKey or Source
+	PrivateKey Secret `toml:"private_key"` // the key itself: PEM, base64 DER or a base64 seed
+	Source     string `toml:"source"`      // the name of a source that holds it
+
+	placed
+}
+
+// Source is a data base or web service that holds keys, and may answer who signs with which.
+type Source struct {
+	Driver            string        `toml:"driver"` // "postgres", "mysql", "sqlite" or "http"
+	DSN               Secret        `toml:"dsn"`
+	KeyQuery          string        `toml:"key_query"`
+	SigningQuery      string        `toml:"signing_query"`
+	URL               string        `toml:"url"`
+	TokenFile         string        `toml:"token_file"`
+	ClientCertificate string        `toml:"client_certificate"`
+	ClientKey         string        `toml:"client_key"`
+	CAFile            string        `toml:"ca_file"`
+	Timeout           time.Duration `toml:"timeout"`
+	TTL               time.Duration `toml:"ttl"`
+	NegativeTTL       time.Duration `toml:"negative_ttl"`
+	Stale             time.Duration `toml:"stale"` // how long past TTL an answer serves while the source is away
+	CacheSize         int           `toml:"cache_size"`
+
+	placed
+}
+
+// SignOptions say how a signature is made. [signing] sets them for all, a rule for itself.
+type SignOptions struct {
+	Canonicalization   string        `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
+	Headers            []string      `toml:"headers"`             // field names, signed when present
+	Oversign           []string      `toml:"oversign"`            // listed once more than present, always
+	OversignPresent    []string      `toml:"oversign_if_present"` // listed once more than present, when present
+	Expiry             time.Duration `toml:"expiry"`              // x= is t= plus this; 0: no x=
+	Identifier         string        `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
+	SkipIfSigned       bool          `toml:"skip_if_signed"`
+	RemoveOldSignature bool          `toml:"remove_old_signatures"`
+	OnKeyError         OnKeyError    `toml:"on_key_error"`
+}
+
+// OnKeyError is what happens when a key of a matching rule cannot be had or does not work.
+type OnKeyError string
+
+// The choices for a key that fails.
+const (
+	KeySkip     OnKeyError = "skip"     // the other keys sign; tempfail when none is left
+	KeyTempfail OnKeyError = "tempfail" // 451
+	KeyReject   OnKeyError = "reject"   // 550
+	KeyAccept   OnKeyError = "accept"   // the other keys sign; unsigned, said and counted, when none is left
+)
+
+// Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
+type Signing struct {
+	SignOptions
+	SelfCheck          float64  `toml:"self_check"` // share of signatures that are verified before the mail leaves, 0 … 1
+	SelfCheckAction    Action   `toml:"self_check_action"`
+	UnsignedRecipients []string `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
+}
+
+// Rule is a line of the signing table.
+type Rule struct {
+	SignOptions          // complete: what the rule leaves out is [signing]'s
+	From        []string `toml:"from"`   // address patterns in normal form, see NormalPattern
+	Keys        []string `toml:"keys"`   // names of the key table, or of Source if set; "%" stands for the author's domain
+	Source      string   `toml:"source"` // the source that holds Keys, or, without Keys, says which keys sign
+	Domain      string   `toml:"domain"` // the d= tag instead of the key's; "%": the author's domain; "": the key's
+	Resign      bool     `toml:"resign"` // signs mail of strangers too (mailing lists)
+	When        When     `toml:"when"`
+
+	placed
+}
+
+// When holds a rule's further conditions. Each list that is not empty must have a member that fits.
+type When struct {
+	Recipients  []string       `toml:"recipients"` // address patterns: any recipient
+	Networks    []netip.Prefix `toml:"networks"`   // the client
+	DaemonNames []string       `toml:"daemon_names"`
+	Logins      []string       `toml:"logins"` // names that users authenticated with; "*": any
+}
+
+// Rotation is how keys that Mailseal makes are replaced.
+type Rotation struct {
+	Every      time.Duration    `toml:"every"`      // 0: only by hand
+	Selector   string           `toml:"selector"`   // template: {year} {quarter} {month} {date} {alg}
+	Algorithms []string         `toml:"algorithms"` // "rsa2048", "rsa3072", "rsa4096", "ed25519"
+	Publish    time.Duration    `toml:"publish"`    // how long a key is seen in the DNS before it signs
+	Overlap    time.Duration    `toml:"overlap"`    // how long a retired key stays published
+	Servers    []netip.AddrPort `toml:"servers"`    // where a record must be seen; none: the authoritative servers
+	Watch      time.Duration    `toml:"watch"`      // how often the DNS is compared with what signs; 0: never
+	FallBack   bool             `toml:"fall_back"`  // to the previous selector when the DNS no longer shows the active one
+}
+
+// Senders says who of our users may write which From.
+type Senders struct {
+	Require SenderCheck         `toml:"require"`
+	Action  Action              `toml:"action"` // Reject, Tempfail or Accept, which leaves the message unsigned
+	Logins  map[string][]string `toml:"logins"` // login → domains and addresses that it may use
+}
+
+// SenderCheck is a way to tell who may use an author address.
+type SenderCheck string
+
+// The ways.
+const (
+	SenderAny            SenderCheck = "none"
+	SenderEnvelopeDomain SenderCheck = "envelope_domain" // From's domain must be the envelope sender's; the null sender may
+	SenderLogin          SenderCheck = "login"           // Logins says
+)
