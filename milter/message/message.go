@@ -7,6 +7,3 @@ type Message struct {
 	Header Header
 	Body   *Digests
 }
-
-// Header is all fields of a message, the topmost first.
-type Header []Field
