@@ -1,10 +1,15 @@
 // Package keys says what a signing key is, where keys come from, and what a source of keys and a signing table answer.
+// It makes keys, reads them in every form that mail administrators keep them in, and writes their DNS records.
 package keys
 
 import (
 	"context"
 	"crypto"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
+	"fmt"
+	"log/slog"
 )
 
 // ErrNotFound says that a source knows no key of that name. Any other error of a source means that it could not find
@@ -12,7 +17,7 @@ import (
 var ErrNotFound = errors.New("keys: no such key")
 
 // Key is one private key and the place where its public half is published: Selector._domainkey.Domain (RFC 6376
-// section 3.6.2.1).
+// section 3.6.2.1). However it is printed, logged or encoded, the private half stays out.
 type Key struct {
 	Name     string        // its name in the key table
 	Domain   string        // the d= tag
@@ -24,3 +29,43 @@ type Key struct {
 type Source interface {
 	Key(ctx context.Context, name string) (Key, error)
 }
+
+// Algorithm is a kind of key, by its name in the k= tag (RFC 6376 section 3.6.1, RFC 8463 section 4).
+type Algorithm string
+
+// The algorithms. RSA is what everybody verifies; Ed25519 is a second signature for those who can (RFC 8463 section 5).
+const (
+	RSA     Algorithm = "rsa"
+	Ed25519 Algorithm = "ed25519"
+)
+
+// Algorithm returns what kind of key it is, and its size in bits; "" when it holds none or one that DKIM does not know.
+func (k Key) Algorithm() (Algorithm, int) { return algorithm(k.Signer) }
+
+func algorithm(s crypto.Signer) (Algorithm, int) {
+	switch s := s.(type) {
+	case *rsa.PrivateKey:
+		return RSA, s.N.BitLen()
+	case ed25519.PrivateKey:
+		return Ed25519, 256
+	}
+	return "", 0
+}
+
+// String names the key without showing it: "mail._domainkey.example.com (rsa 2048)".
+func (k Key) String() string {
+	alg, bits := k.Algorithm()
+	if alg == "" {
+		alg = "no key"
+	}
+	return fmt.Sprintf("%s._domainkey.%s (%s %d)", k.Selector, k.Domain, alg, bits)
+}
+
+// Format answers every verb of fmt with String: %+v and %d would otherwise walk into the private half.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// LogValue answers slog with String.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalText answers encoders with String.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

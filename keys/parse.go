@@ -1,0 +1,151 @@
+package keys
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Why a key cannot be used. The text that wraps it says what to do.
+var (
+	ErrNoKey       = errors.New("keys: no private key")
+	ErrMalformed   = errors.New("keys: malformed private key")
+	ErrEncrypted   = errors.New("keys: encrypted private key")
+	ErrPublic      = errors.New("keys: public key where the private one belongs")
+	ErrCertificate = errors.New("keys: certificate where a private key belongs")
+	ErrAlgorithm   = errors.New("keys: not a kind of key that DKIM knows")
+	ErrBits        = errors.New("keys: bad size of an RSA key")
+)
+
+// MaxSize bounds the text of a key, in octets. The largest RSA key that we take needs 13 KB.
+const MaxSize = 64 << 10
+
+// Parse reads a private key in any form that administrators keep them in: PEM (PKCS#8, or PKCS#1 as openssl genrsa and
+// opendkim-genkey write it), the same DER in base64 without armour (OpenDKIM's inline keys), or an Ed25519 seed in
+// base64 (32 octets; 64 where the public key follows it, as dkimpy and rspamd keep them).
+func Parse(text []byte) (crypto.Signer, error) {
+	if len(text) > MaxSize {
+		return nil, fmt.Errorf("%w: %d octets, at most %d", ErrMalformed, len(text), MaxSize)
+	}
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	switch {
+	case len(text) == 0:
+		return nil, fmt.Errorf("%w: the text is empty", ErrNoKey)
+	case bytes.Contains(text, []byte("-----BEGIN")):
+		return parsePEM(text)
+	}
+	return parseBase64(text)
+}
+
+// parsePEM takes the only private key among the blocks: files that hold parameters, a certificate or the public half
+// beside it are common.
+func parsePEM(text []byte) (crypto.Signer, error) {
+	var found crypto.Signer
+	var other error
+	blocks := 0
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		blocks++
+		s, err := parseBlock(block)
+		switch {
+		case err == nil && found != nil:
+			return nil, fmt.Errorf("%w: there are several; keep one key a file", ErrMalformed)
+		case err == nil:
+			found = s
+		case other == nil || !isPrivate(other):
+			other = err
+		}
+	}
+	switch {
+	case other != nil && (found == nil || isPrivate(other)):
+		return nil, other
+	case found != nil:
+		return found, nil
+	case blocks == 0:
+		return nil, fmt.Errorf("%w: the PEM text is cut short, or has lost its line ends", ErrMalformed)
+	}
+	return nil, fmt.Errorf("%w: the PEM text holds none", ErrNoKey)
+}
+
+// isPrivate tells trouble with a private key from a block that is something else.
+func isPrivate(err error) bool {
+	return !errors.Is(err, ErrPublic) && !errors.Is(err, ErrCertificate) && !errors.Is(err, ErrNoKey)
+}
+
+func parseBlock(b *pem.Block) (crypto.Signer, error) {
+	if strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED") || b.Type == "ENCRYPTED PRIVATE KEY" {
+		return nil, fmt.Errorf("%w: nobody is there to type a password; openssl pkey -in FILE -out NEWFILE removes it", ErrEncrypted)
+	}
+	switch b.Type {
+	case "PRIVATE KEY", "RSA PRIVATE KEY":
+		return parseDER(b.Bytes)
+	case "PUBLIC KEY", "RSA PUBLIC KEY":
+		return nil, fmt.Errorf("%w: name the file that says PRIVATE KEY", ErrPublic)
+	case "CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE", "CERTIFICATE REQUEST":
+		return nil, fmt.Errorf("%w: name the file that says PRIVATE KEY", ErrCertificate)
+	case "OPENSSH PRIVATE KEY":
+		return nil, fmt.Errorf("%w: an OpenSSH key; mailseal keygen makes one for DKIM", ErrAlgorithm)
+	case "EC PRIVATE KEY":
+		return nil, fmt.Errorf("%w: an elliptic curve key; DKIM signs with RSA and Ed25519 only", ErrAlgorithm)
+	case "DSA PRIVATE KEY":
+		return nil, fmt.Errorf("%w: a DSA key; DKIM signs with RSA and Ed25519 only", ErrAlgorithm)
+	}
+	return nil, fmt.Errorf("%w: the PEM text is a %s", ErrNoKey, strings.ToLower(b.Type))
+}
+
+// parseDER reads PKCS#8 or PKCS#1, whatever the armour said: OpenDKIM takes both in both places.
+func parseDER(der []byte) (crypto.Signer, error) {
+	if k, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return checked(k)
+	}
+	k, err := x509.ParsePKCS8PrivateKey(der)
+	if err == nil {
+		return checked(k)
+	}
+	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return nil, fmt.Errorf("%w: this is the text of a DNS record's p= tag", ErrPublic)
+	}
+	return nil, fmt.Errorf("%w: neither PKCS#8 nor PKCS#1; is it whole?", ErrMalformed)
+}
+
+func checked(k any) (crypto.Signer, error) {
+	switch k := k.(type) {
+	case *rsa.PrivateKey:
+		if err := checkBits(k.N.BitLen()); err != nil {
+			return nil, err
+		}
+		return k, nil
+	case ed25519.PrivateKey:
+		return k, nil
+	}
+	return nil, fmt.Errorf("%w: %T; DKIM signs with RSA and Ed25519 only", ErrAlgorithm, k)
+}
+
+func parseBase64(text []byte) (crypto.Signer, error) {
+	compact := strings.TrimRight(strings.Join(strings.Fields(string(text)), ""), "=")
+	raw, err := base64.RawStdEncoding.DecodeString(compact)
+	if err != nil {
+		return nil, fmt.Errorf("%w: neither PEM nor base64", ErrMalformed)
+	}
+	switch len(raw) {
+	case ed25519.SeedSize:
+		return ed25519.NewKeyFromSeed(raw), nil
+	case ed25519.PrivateKeySize:
+		return seedAndPublic(raw)
+	}
+	return parseDER(raw)
+}
+
+func seedAndPublic(raw []byte) (crypto.Signer, error) {
+	k := ed25519.NewKeyFromSeed(raw[:ed25519.SeedSize])
+	if !bytes.Equal(k, raw) {
+		return nil, fmt.Errorf("%w: 64 octets whose second half is not the public key of the first", ErrMalformed)
+	}
+	return k, nil
+}
