@@ -2,7 +2,12 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	wire "github.com/miekg/dns"
@@ -10,29 +15,164 @@ import (
 
 // Options say how a Client asks. The zero value asks the servers of /etc/resolv.conf.
 type Options struct {
-	Servers []string      // "192.0.2.1", "[2001:db8::1]:5353"; none: those of resolv.conf
-	Timeout time.Duration // for one query to one server; 0 means 5 s
-	Tries   int           // rounds over the servers; 0 means 2
+	Servers     []string         // "192.0.2.1", "[2001:db8::1]:5353"; none: those of ResolvConf
+	ResolvConf  string           // "" means /etc/resolv.conf; read again within 5 s of a change
+	Timeout     time.Duration    // for one query to one server, TCP after truncation included; 0 means 5 s
+	Tries       int              // rounds over the servers; 0 means 2
+	Concurrency int              // queries under way at once, a socket each; the others wait. 0 means 256
+	Now         func() time.Time // nil means time.Now
 }
 
-// Client asks DNS servers. It implements Resolver and remembers nothing but which servers are dead.
-type Client struct{ o Options }
+// Client asks DNS servers, in the order given, over UDP and, when a reply is truncated, TCP. It implements Resolver and
+// remembers nothing but which servers are dead. Safe for concurrent use.
+type Client struct {
+	Counters ClientCounters
 
-// New returns a Client. The error names the server that is no IP address, or says why resolv.conf cannot be read.
+	servers servers
+	timeout time.Duration
+	tries   int
+	places  chan struct{}
+	now     func() time.Time
+}
+
+// ClientCounters count since the start of the program.
+type ClientCounters struct {
+	Queries   atomic.Uint64 // sent over UDP
+	Truncated atomic.Uint64 // replies that sent us to TCP
+	Timeouts  atomic.Uint64 // queries that no reply came to in time
+}
+
+// New returns a Client. The error names the server that is no IP address, or says why resolv.conf cannot be read; if
+// there is no resolv.conf, or no server in it, 127.0.0.1 is asked, as the C library does.
 func New(o Options) (*Client, error) {
-	return &Client{o}, nil
+	c := &Client{
+		timeout: o.Timeout,
+		tries:   o.Tries,
+		now:     o.Now,
+	}
+	if c.timeout <= 0 {
+		c.timeout = 5 * time.Second
+	}
+	if c.tries <= 0 {
+		c.tries = 2
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if o.Concurrency <= 0 {
+		o.Concurrency = 256
+	}
+	c.places = make(chan struct{}, o.Concurrency)
+	return c, c.servers.configure(o)
 }
 
-// Lookup implements Resolver.
+// Lookup implements Resolver. A server that does not answer, or answers with a failure, is followed by the next one;
+// NXDOMAIN and no data are answers. In the second round only those are asked again that gave no answer at all.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	canonical, ok := Canonical(name)
 	if !ok {
 		return Answer{Status: NXDomain}, nil
 	}
-	q := Question(canonical, t)
-	m, _, err := (&wire.Client{}).ExchangeContext(ctx, q, c.o.Servers[0])
-	if err != nil {
-		return Answer{}, fmt.Errorf("%w: %w", ErrFailure, err)
+	failed := &lookupError{name: canonical, typ: t}
+	order := c.servers.order(c.now())
+	for range c.tries {
+		var silent []*server
+		for _, s := range order {
+			a, err := c.ask(ctx, s, canonical, t)
+			if err == nil {
+				return a, nil
+			}
+			if ctx.Err() != nil {
+				return Answer{}, fmt.Errorf("%s %s: %w", t, canonical, ctx.Err())
+			}
+			failed.add(s.addr, err)
+			if isSilence(err) {
+				silent = append(silent, s)
+			}
+		}
+		order = silent
 	}
-	return Read(m, canonical, t)
+	return Answer{}, failed
+}
+
+// ask puts the question to one server and keeps in mind whether it is alive.
+func (c *Client) ask(ctx context.Context, s *server, name string, t Type) (Answer, error) {
+	select {
+	case c.places <- struct{}{}:
+		defer func() { <-c.places }()
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	}
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	m, err := c.exchange(limited, s.addr, Question(name, t))
+	switch {
+	case err == nil:
+		s.alive()
+		return Read(m, name, t)
+	case ctx.Err() == nil && isSilence(err):
+		s.dead(c.now())
+	}
+	return Answer{}, err
+}
+
+// exchange asks over UDP, over TCP when the reply is truncated, and without EDNS when the server does not know that
+// (RFC 6891 section 7).
+func (c *Client) exchange(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
+	c.Counters.Queries.Add(1)
+	m, err := overUDP(ctx, addr, q)
+	if err == nil && len(q.Extra) > 0 && (m.Rcode == wire.RcodeFormatError || m.Rcode == wire.RcodeNotImplemented) {
+		q.Extra = nil
+		return c.exchange(ctx, addr, q)
+	}
+	if err == nil && m.Truncated {
+		c.Counters.Truncated.Add(1)
+		m, err = overTCP(ctx, addr, q)
+	}
+	if isTimeout(err) {
+		c.Counters.Timeouts.Add(1)
+		return nil, ErrTimeout
+	}
+	return m, err
+}
+
+func isTimeout(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isSilence tells the failure to get an answer from an answer that is a failure.
+func isSilence(err error) bool {
+	return !errors.Is(err, ErrFailure) || errors.Is(err, ErrTimeout)
+}
+
+// lookupError says of each server why it gave no answer.
+type lookupError struct {
+	name   string
+	typ    Type
+	causes []string
+	heard  bool // some server gave a reason
+}
+
+func (e *lookupError) add(addr string, err error) {
+	e.heard = e.heard || !errors.Is(err, ErrTimeout)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err // the addresses of the socket tell nothing
+	}
+	cause := addr + ": " + strings.TrimPrefix(err.Error(), ErrFailure.Error()+": ")
+	if len(e.causes) == 0 || e.causes[len(e.causes)-1] != cause {
+		e.causes = append(e.causes, cause)
+	}
+}
+
+// Error returns a text such as "dns: look-up failed: TXT example.com: 192.0.2.1:53: SERVFAIL".
+func (e *lookupError) Error() string {
+	return fmt.Sprintf("%v: %s %s: %s", ErrFailure, e.typ, e.name, strings.Join(e.causes, "; "))
+}
+
+func (e *lookupError) Unwrap() error {
+	if e.heard {
+		return ErrFailure
+	}
+	return ErrTimeout
 }

@@ -15,7 +15,7 @@ const maxAliases = 16
 // Read says what a reply means for the question (name, t): it follows the CNAMEs inside the reply, keeps NXDOMAIN and
 // no data apart and takes the time to live from the records, or from the SOA for the two negative answers (RFC 2308
 // section 5; zero without one). The error wraps ErrFailure and names the cause: another RCODE, a chain of more than 16
-// CNAMEs, a referral from a server that does not resolve for us. The caller has compared id and question.
+// CNAMEs, nothing from a server that does not resolve for us. The caller has compared id and question.
 func Read(m *wire.Msg, name string, t Type) (Answer, error) {
 	if m.Rcode != wire.RcodeSuccess && m.Rcode != wire.RcodeNameError {
 		return Answer{}, fmt.Errorf("%w: %s", ErrFailure, rcode(m.Rcode))
@@ -39,8 +39,8 @@ func Read(m *wire.Msg, name string, t Type) (Answer, error) {
 		a.Status = NXDomain
 	}
 	soa, known := negativeTTL(m.Ns, owner)
-	if !known && isReferral(m) {
-		return Answer{}, fmt.Errorf("%w: the server does not resolve names for us (a referral)", ErrFailure)
+	if !known && isLame(m) {
+		return Answer{}, fmt.Errorf("%w: the server does not resolve names for us", ErrFailure)
 	}
 	a.TTL = seconds(min(ttl, soa))
 	return a, nil
@@ -133,18 +133,10 @@ func negativeTTL(rrs []wire.RR, owner string) (uint32, bool) {
 	return 0, false
 }
 
-// isReferral recognises the answer of a server that is neither an authority for the name nor willing to recurse: it
-// must not be taken for "no data" (RFC 2308 section 2.2.1).
-func isReferral(m *wire.Msg) bool {
-	if m.Authoritative || m.RecursionAvailable || m.Rcode != wire.RcodeSuccess {
-		return false
-	}
-	for _, rr := range m.Ns {
-		if _, ok := rr.(*wire.NS); ok {
-			return true
-		}
-	}
-	return false
+// isLame recognises the empty answer or referral of a server that is neither an authority for the name nor willing to
+// recurse: it must not be taken for "no data" (RFC 2308 section 2.2.1).
+func isLame(m *wire.Msg) bool {
+	return m.Rcode == wire.RcodeSuccess && !m.Authoritative && !m.RecursionAvailable
 }
 
 func rcode(n int) string {

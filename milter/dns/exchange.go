@@ -1,0 +1,116 @@
+package dns
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	wire "github.com/miekg/dns"
+)
+
+// errMalformed is the cause of a reply with our id that cannot be read.
+var errMalformed = fmt.Errorf("%w: the reply cannot be read", ErrFailure)
+
+// packets are buffers for UDP replies; larger than what we ask for, since servers may have their own mind.
+var packets = sync.Pool{New: func() any { return new([4096]byte) }}
+
+// overUDP sends the query from a socket of its own, so that the kernel picks a random port and drops what comes from
+// another address, and waits for the reply. Replies to other ids or questions are somebody's guesses: they are passed
+// over in silence, and the wait goes on.
+func overUDP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
+	conn, stop, err := dial(ctx, "udp", addr, q)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	buf := packets.Get().(*[4096]byte)
+	defer packets.Put(buf)
+	for {
+		n, err := conn.Read(buf[:])
+		if err != nil {
+			return nil, err
+		}
+		if m, err := parse(buf[:n], q); err == nil || errors.Is(err, errMalformed) {
+			return m, err
+		}
+	}
+}
+
+// overTCP asks on a new connection (RFC 7766).
+func overTCP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
+	conn, stop, err := dial(ctx, "tcp", addr, q)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	var length [2]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return nil, fmt.Errorf("over TCP: %w", err)
+	}
+	buf := make([]byte, binary.BigEndian.Uint16(length[:]))
+	if _, err := io.ReadFull(conn, buf); err != nil {
+		return nil, fmt.Errorf("over TCP: %w", err)
+	}
+	m, err := parse(buf, q)
+	if err == nil && m.Truncated {
+		return nil, fmt.Errorf("%w: truncated over TCP", ErrFailure)
+	}
+	return m, err
+}
+
+// dial connects and sends the query. The end of ctx ends all reads and writes; stop closes the connection.
+func dial(ctx context.Context, network, addr string, q *wire.Msg) (net.Conn, func(), error) {
+	packed, err := q.Pack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrFailure, err)
+	}
+	if network == "tcp" {
+		packed = append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	release := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := func() {
+		release()
+		conn.Close()
+	}
+	if _, err := conn.Write(packed); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return conn, stop, nil
+}
+
+var errNotOurs = errors.New("a reply to another question")
+
+// parse reads a reply and makes sure that it answers q.
+func parse(packet []byte, q *wire.Msg) (*wire.Msg, error) {
+	if len(packet) < 12 || binary.BigEndian.Uint16(packet) != q.Id {
+		return nil, errNotOurs
+	}
+	m := new(wire.Msg)
+	if err := m.Unpack(packet); err != nil && !m.Truncated {
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	if !m.Response || m.Opcode != wire.OpcodeQuery || !sameQuestion(m, q) {
+		return nil, errNotOurs
+	}
+	return m, nil
+}
+
+// sameQuestion compares without regard to case. A server that refuses may leave the question out.
+func sameQuestion(m, q *wire.Msg) bool {
+	if len(m.Question) == 0 {
+		return m.Rcode != wire.RcodeSuccess && m.Rcode != wire.RcodeNameError
+	}
+	got, want := m.Question[0], q.Question[0]
+	return len(m.Question) == 1 && strings.EqualFold(got.Name, want.Name) && got.Qtype == want.Qtype && got.Qclass == want.Qclass
+}

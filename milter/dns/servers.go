@@ -1,0 +1,159 @@
+package dns
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// deadTime is how long a server that did not answer is asked after all others only.
+	deadTime = 30 * time.Second
+	// statEvery is how often at most resolv.conf is looked at.
+	statEvery = 5 * time.Second
+	// maxServers bounds the servers taken from resolv.conf; the C library takes 3.
+	maxServers = 8
+	// maxResolvConf bounds what is read of resolv.conf, in octets.
+	maxResolvConf = 64 << 10
+)
+
+// server is one DNS server and whether it is alive.
+type server struct {
+	addr      string       // "192.0.2.1:53"
+	deadUntil atomic.Int64 // nanoseconds since 1970; 0: alive
+}
+
+func (s *server) alive() {
+	if s.deadUntil.Load() != 0 {
+		s.deadUntil.Store(0)
+	}
+}
+
+func (s *server) dead(now time.Time) { s.deadUntil.Store(now.Add(deadTime).UnixNano()) }
+
+// servers are those of the options, or those of resolv.conf as it is now.
+type servers struct {
+	path string // of resolv.conf; "" when the options named servers
+
+	mu      sync.Mutex
+	list    []*server
+	looked  time.Time // when the file was last looked at
+	version string    // of the file: its time and size
+}
+
+// configure takes the servers from the options or reads resolv.conf for the first time.
+func (l *servers) configure(o Options) error {
+	for _, s := range o.Servers {
+		addr, err := serverAddr(s)
+		if err != nil {
+			return err
+		}
+		l.list = append(l.list, &server{addr: addr})
+	}
+	if len(l.list) > 0 {
+		return nil
+	}
+	l.path = o.ResolvConf
+	if l.path == "" {
+		l.path = "/etc/resolv.conf"
+	}
+	if err := l.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("dns: %w", err)
+	}
+	if len(l.list) == 0 {
+		l.list = []*server{{addr: "127.0.0.1:53"}}
+	}
+	return nil
+}
+
+// order returns the servers in the order in which to ask them: as configured, the dead ones last.
+func (l *servers) order(now time.Time) []*server {
+	l.mu.Lock()
+	l.refresh(now)
+	list := l.list
+	l.mu.Unlock()
+	order := make([]*server, 0, len(list))
+	var dead []*server
+	for _, s := range list {
+		if s.deadUntil.Load() > now.UnixNano() {
+			dead = append(dead, s)
+			continue
+		}
+		order = append(order, s)
+	}
+	return append(order, dead...)
+}
+
+// refresh reads resolv.conf again if it changed. One that has gone, or names no server, leaves the old list in force:
+// it is being replaced.
+func (l *servers) refresh(now time.Time) {
+	if l.path == "" || now.Sub(l.looked) < statEvery {
+		return
+	}
+	l.looked = now
+	info, err := os.Stat(l.path)
+	if err == nil && version(info) != l.version {
+		l.read()
+	}
+}
+
+func (l *servers) read() error {
+	f, err := os.Open(l.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxResolvConf))
+	if err != nil {
+		return err
+	}
+	l.version = version(info)
+	if found := nameservers(text); len(found) > 0 {
+		l.list = found
+	}
+	return nil
+}
+
+func version(i fs.FileInfo) string {
+	return fmt.Sprint(i.ModTime().UnixNano(), " ", i.Size())
+}
+
+// nameservers reads the "nameserver" lines of resolv.conf(5); what is no address is passed over, as libc does.
+func nameservers(text []byte) []*server {
+	var found []*server
+	for line := range bytes.Lines(text) {
+		words := strings.Fields(string(line))
+		if len(words) < 2 || words[0] != "nameserver" || len(found) == maxServers {
+			continue
+		}
+		if addr, err := serverAddr(words[1]); err == nil {
+			found = append(found, &server{addr: addr})
+		}
+	}
+	return found
+}
+
+// serverAddr adds the port to an address that has none.
+func serverAddr(s string) (string, error) {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.String(), nil
+	}
+	ip, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return "", fmt.Errorf("dns: server %q is neither an IP address nor address:port", s)
+	}
+	return net.JoinHostPort(ip.String(), "53"), nil
+}
