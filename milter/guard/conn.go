@@ -1,0 +1,212 @@
+package guard
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what a connection is to be like. The zero value is a good one but for Wishes.
+type Options struct {
+	Wishes Wishes
+	Limits Limits
+}
+
+// HeaderSink takes one header field. Both slices are valid until it returns. The value is as a message has it: with the
+// white space after the colon, whatever was negotiated, and LF for the ends of its lines.
+type HeaderSink func(name, value []byte) error
+
+// BodySink takes some of the body, valid until it returns. The pieces are not the MTA's: a line, and a line's end, may be
+// split anywhere. ErrSkip says that the rest of the body is not wanted.
+type BodySink func(p []byte) error
+
+// ErrSkip is what a BodySink returns when it needs no more of this message's body. It is told to the MTA where both
+// sides can; otherwise the rest is read and dropped.
+var ErrSkip = errors.New("guard: skip the rest of the body")
+
+// ErrNoAnswer is why a connection ends on which the filter wrote what the MTA would not read, or would misread: a
+// refusal at a stage that has no replies, an edit before the end of the message or one that was not agreed on.
+var ErrNoAnswer = errors.New("guard: an answer that the MTA would misread")
+
+// errDrained ends a connection that was asked to go; it is nobody's fault.
+var errDrained = errors.New("guard: drained")
+
+// Conn is one MTA's connection after the negotiation: a net.Conn for go-milter, which sees whole, valid commands in their
+// order and no others, and at its side what go-milter does not hand on. Its methods are for the goroutine that serves
+// the connection (the callbacks), but for Close, Drain, Busy, Done, Err, StartProgress and StopProgress.
+type Conn struct {
+	framer   *Framer
+	agreed   Agreement
+	onHeader HeaderSink
+	onBody   BodySink
+
+	phase  phase
+	client Client
+	helo   string
+	sender Path
+	rcpt   Path
+	macros macros
+
+	inbound
+	outbound
+	progress progress
+
+	busy     atomic.Bool // a message is being looked at
+	draining atomic.Bool
+	once     sync.Once
+	done     chan struct{}
+	err      error // why the connection ended; written before done is closed
+}
+
+// Handshake reads the MTA's offer, intersects it with the wishes and answers. It takes no longer than Limits.Handshake.
+// The error is io.EOF, as it is, when the peer closed without a word: somebody looked whether the port is open. The
+// caller closes nc after any error.
+func Handshake(nc net.Conn, o Options) (*Conn, error) {
+	f := NewFramer(nc, o.Limits)
+	f.first = time.Now().Add(f.limits.Handshake)
+	offer, err := readOffer(f)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{framer: f, agreed: Agree(offer, o.Wishes), phase: negotiated, done: make(chan struct{})}
+	c.progress.every = f.limits.Progress
+	if err := f.WritePacket(Negotiate, c.agreed.Data()); err != nil {
+		return nil, err
+	}
+	return c, f.Flush()
+}
+
+func readOffer(f *Framer) (Offer, error) {
+	code, err := f.next()
+	if err != nil {
+		return Offer{}, err
+	}
+	if code != Negotiate {
+		return Offer{}, malformed("%v before OPTNEG", code)
+	}
+	if err := shape(code, f.left); err != nil {
+		return Offer{}, err
+	}
+	data, err := f.rest()
+	if err != nil {
+		return Offer{}, err
+	}
+	return ParseOffer(data)
+}
+
+// OnHeader has header fields given to sink, instead of to go-milter. It must be called before the connection is served.
+func (c *Conn) OnHeader(sink HeaderSink) { c.onHeader = sink }
+
+// OnBody has the body given to sink, instead of to go-milter, which allocates every piece and reads it only when it is
+// whole. It must be called before the connection is served.
+func (c *Conn) OnBody(sink BodySink) { c.onBody = sink }
+
+// Agreement returns what was negotiated.
+func (c *Conn) Agreement() Agreement { return c.agreed }
+
+// Client returns the SMTP client, from CONNECT on.
+func (c *Conn) Client() Client { return c.client }
+
+// Helo returns the name in the last HELO or EHLO.
+func (c *Conn) Helo() string { return c.helo }
+
+// Sender returns the path of MAIL FROM with its arguments.
+func (c *Conn) Sender() Path { return c.sender }
+
+// Recipient returns the path of the last RCPT TO with its arguments.
+func (c *Conn) Recipient() Path { return c.rcpt }
+
+// Macro returns the value of a macro as it was at a stage, "" if the MTA did not send it: "i", "{auth_type}". A message
+// never sees macros of the message before.
+func (c *Conn) Macro(s Stage, name string) string {
+	value, _ := c.macros.get(s, name)
+	return value
+}
+
+// Latest returns the value of a macro at the last stage that had it, "" if none had. Postfix's {daemon_name} is right at
+// CONNECT and MAIL only: ask for that with Macro.
+func (c *Conn) Latest(name string) string { return c.macros.latest(name) }
+
+// Busy tells whether a message is being looked at: from MAIL until its verdict has been written.
+func (c *Conn) Busy() bool { return c.busy.Load() }
+
+// Drain ends the connection as soon as no message is being looked at, at once if that is now.
+func (c *Conn) Drain() {
+	c.draining.Store(true)
+	if !c.busy.Load() {
+		c.finish(errDrained)
+	}
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection ended, for the log: nil when the MTA said QUIT or closed between two packets, when it
+// was closed here, and as long as it lasts.
+func (c *Conn) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// Close ends the connection. Answers that have not reached the network are lost, as they must be when the filter did
+// not come to a verdict.
+func (c *Conn) Close() error {
+	c.finish(nil)
+	return nil
+}
+
+// finish ends the connection, the first time for the reason given.
+func (c *Conn) finish(err error) {
+	c.once.Do(func() {
+		c.StopProgress()
+		c.busy.Store(false)
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errDrained) {
+			c.err = err
+		}
+		_ = c.framer.Close() // there is nobody left to tell
+		close(c.done)
+	})
+}
+
+// LocalAddr returns the address at which the MTA called.
+func (c *Conn) LocalAddr() net.Addr { return c.framer.nc.LocalAddr() }
+
+// RemoteAddr returns the MTA's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.framer.nc.RemoteAddr() }
+
+// SetDeadline sets both deadlines of the socket. The guard sets its own before each wait for the network, so that
+// this bounds only what is being waited for now.
+func (c *Conn) SetDeadline(t time.Time) error { return c.framer.nc.SetDeadline(t) }
+
+// SetReadDeadline is as SetDeadline, for reading.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.framer.nc.SetReadDeadline(t) }
+
+// SetWriteDeadline is as SetDeadline, for writing.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.framer.nc.SetWriteDeadline(t) }
+
+// Listener returns a listener that accepts this connection and then waits for its end: go-milter's Server.Serve on it
+// returns when the connection has ended, with net.ErrClosed.
+func (c *Conn) Listener() net.Listener { return &listener{conn: c} }
+
+type listener struct {
+	conn  *Conn
+	given atomic.Bool
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	if l.given.CompareAndSwap(false, true) {
+		return l.conn, nil
+	}
+	<-l.conn.done
+	return nil, net.ErrClosed
+}
+
+func (l *listener) Close() error   { return nil }
+func (l *listener) Addr() net.Addr { return l.conn.LocalAddr() }

@@ -1,0 +1,275 @@
+package guard
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// smallBuffer serves a connection between messages: the envelope's commands fit several times over.
+	smallBuffer = 4 << 10
+	// largeBuffer serves headers and bodies: one read takes what an MTA writes of a body at once.
+	largeBuffer = 64 << 10
+	// keepOut is the output buffer that a connection keeps between messages.
+	keepOut = 4 << 10
+	// flushAt is how much output is collected before it is written without being asked.
+	flushAt = 64 << 10
+)
+
+// largeBuffers are shared by the connections: many are open, few of them are in the middle of a message.
+var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+
+// Framer reads and writes whole packets on a connection of either side, with deadlines, and knows nothing of what they
+// mean. Reads are buffered; writes are collected until Flush, or until a read has to wait for the network. One
+// goroutine may read while others write.
+type Framer struct {
+	nc     net.Conn
+	limits Limits
+	ack    func() // asks the kernel to acknowledge at once; nil where that means nothing
+
+	small   []byte
+	buf     []byte    // small, one of largeBuffers, or larger still while one packet needs it
+	r, w    int       // buf[r:w] has been received and not been used
+	filled  bool      // the last read took all the room that it had: there is more where that came from
+	left    int       // octets of the current packet's data that have not been used
+	code    Code      // the current packet's
+	begun   bool      // some of the current packet has arrived
+	started time.Time // when it began, as far as anybody had to wait for the rest
+	first   time.Time // until when the first packet must be complete; zero afterwards
+
+	mu  sync.Mutex // guards what follows and every write
+	out []byte
+}
+
+// NewFramer frames nc. It sets the socket up (keep-alive, immediate acknowledgement) and reads nothing.
+func NewFramer(nc net.Conn, limits Limits) *Framer {
+	keepAlive(nc)
+	buf := make([]byte, smallBuffer)
+	return &Framer{nc: nc, limits: limits.filled(), ack: quickAck(nc), small: buf, buf: buf}
+}
+
+// ReadPacket returns the next packet. Its data is valid until the next read. The error is io.EOF when the peer closed
+// between two packets, io.ErrUnexpectedEOF (wrapped) when it closed inside one, ErrMalformed (wrapped) for a length out
+// of bounds, and os.ErrDeadlineExceeded (wrapped) when it was too slow.
+func (f *Framer) ReadPacket() (Packet, error) {
+	code, err := f.next()
+	if err != nil {
+		return Packet{}, err
+	}
+	data, err := f.rest()
+	return Packet{Code: code, Data: data}, err
+}
+
+// Buffered tells how many octets can be read without waiting for the network.
+func (f *Framer) Buffered() int { return f.w - f.r }
+
+// next reads a packet's length and code, after skipping what was not used of the packet before.
+func (f *Framer) next() (Code, error) {
+	for f.left > 0 {
+		if _, err := f.chunk(); err != nil {
+			return 0, err
+		}
+	}
+	f.begun, f.started = f.w > f.r, time.Time{}
+	if err := f.need(4); err != nil {
+		return 0, err
+	}
+	size := binary.BigEndian.Uint32(f.buf[f.r:])
+	if size == 0 || int64(size) > int64(f.limits.Packet) {
+		return 0, malformed("a packet of %d octets; 1 to %d are allowed", size, f.limits.Packet)
+	}
+	if err := f.need(headSize); err != nil {
+		return 0, err
+	}
+	f.code = Code(f.buf[f.r+4])
+	f.r += headSize
+	f.left = int(size) - 1
+	return f.code, nil
+}
+
+// rest returns all of the current packet's data, valid until the next read. The buffer grows by what has arrived, never
+// by what was announced.
+func (f *Framer) rest() ([]byte, error) {
+	if err := f.need(f.left); err != nil {
+		return nil, err
+	}
+	data := f.buf[f.r : f.r+f.left]
+	f.r += f.left
+	f.left = 0
+	f.first = time.Time{}
+	return data, nil
+}
+
+// chunk returns some of the current packet's data, none only at its end, valid until the next read.
+func (f *Framer) chunk() ([]byte, error) {
+	if f.left == 0 {
+		return nil, nil
+	}
+	if err := f.need(1); err != nil {
+		return nil, err
+	}
+	data := f.buf[f.r:min(f.w, f.r+f.left)]
+	f.r += len(data)
+	f.left -= len(data)
+	return data, nil
+}
+
+// need waits until n unused octets are in the buffer.
+func (f *Framer) need(n int) error {
+	for f.w-f.r < n {
+		if err := f.fill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill reads from the network once, after writing what is waiting to be written.
+func (f *Framer) fill() error {
+	if err := f.Flush(); err != nil {
+		return err
+	}
+	f.makeRoom()
+	if err := f.nc.SetReadDeadline(f.deadline()); err != nil {
+		return fmt.Errorf("guard: read: %w", err)
+	}
+	n, err := f.nc.Read(f.buf[f.w:])
+	if f.ack != nil {
+		f.ack()
+	}
+	f.filled = n == len(f.buf)-f.w
+	f.w += n
+	if n > 0 {
+		f.begun = true
+		return nil
+	}
+	return f.readError(err)
+}
+
+// deadline returns when the read that is about to wait must have an end.
+func (f *Framer) deadline() time.Time {
+	now := time.Now()
+	if !f.first.IsZero() {
+		return f.first
+	}
+	if !f.begun {
+		return now.Add(f.limits.Idle)
+	}
+	if f.started.IsZero() {
+		f.started = now
+	}
+	return f.started.Add(f.limits.InPacket)
+}
+
+func (f *Framer) readError(err error) error {
+	f.release()
+	switch {
+	case err == nil:
+		return io.ErrNoProgress
+	case errors.Is(err, io.EOF) && f.begun:
+		return fmt.Errorf("guard: the peer closed inside a packet: %w", io.ErrUnexpectedEOF)
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	case errors.Is(err, os.ErrDeadlineExceeded) && !f.first.IsZero():
+		return fmt.Errorf("guard: no offer within %v: %w", f.limits.Handshake, err)
+	case errors.Is(err, os.ErrDeadlineExceeded) && f.begun:
+		return fmt.Errorf("guard: a packet not complete after %v: %w", f.limits.InPacket, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("guard: no packet for %v: %w", f.limits.Idle, err)
+	}
+	return fmt.Errorf("guard: read: %w", err)
+}
+
+// makeRoom sees to it that the buffer has room, and the right size: small while nothing much happens, large when a
+// small one did not hold what was there, larger when a single packet needs it.
+func (f *Framer) makeRoom() {
+	switch {
+	case f.r == f.w:
+		f.r, f.w = 0, 0
+		if !f.inMessage() || len(f.buf) > largeBuffer {
+			f.release()
+		}
+		if f.filled && len(f.buf) < largeBuffer {
+			f.moveTo(largeBuffers.Get().(*[largeBuffer]byte)[:])
+		}
+	case f.w < len(f.buf):
+	case len(f.buf) < largeBuffer:
+		f.moveTo(largeBuffers.Get().(*[largeBuffer]byte)[:])
+	case f.r > 0:
+		f.moveTo(f.buf)
+	default:
+		f.moveTo(make([]byte, min(2*len(f.buf), f.limits.Packet+headSize)))
+	}
+}
+
+// inMessage tells whether more of the same message is to be expected soon.
+func (f *Framer) inMessage() bool {
+	return f.left > 0 || f.code == Header || f.code == EndOfHeader || f.code == Body
+}
+
+// moveTo makes buf the buffer.
+func (f *Framer) moveTo(buf []byte) {
+	n := copy(buf, f.buf[f.r:f.w])
+	if &buf[0] != &f.buf[0] {
+		f.giveBack()
+	}
+	f.buf, f.r, f.w = buf, 0, n
+}
+
+// release goes back to the small buffer. Nothing that is in the larger one may still be needed.
+func (f *Framer) release() {
+	f.giveBack()
+	f.buf, f.r, f.w = f.small, 0, 0
+}
+
+func (f *Framer) giveBack() {
+	if len(f.buf) == largeBuffer {
+		largeBuffers.Put((*[largeBuffer]byte)(f.buf))
+	}
+}
+
+// WritePacket appends a packet to the output; its data may come in parts. It reaches the network with Flush, with the
+// next read that has to wait, or when much has been collected.
+func (f *Framer) WritePacket(code Code, data ...[]byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out = AppendPacket(f.out, code, data...)
+	if len(f.out) < flushAt {
+		return nil
+	}
+	return f.flush()
+}
+
+// Flush writes what has been collected, in one write.
+func (f *Framer) Flush() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.flush()
+}
+
+func (f *Framer) flush() error {
+	if len(f.out) == 0 {
+		return nil
+	}
+	if err := f.nc.SetWriteDeadline(time.Now().Add(f.limits.Write)); err != nil {
+		return fmt.Errorf("guard: write: %w", err)
+	}
+	_, err := f.nc.Write(f.out)
+	f.out = f.out[:0]
+	if cap(f.out) > keepOut {
+		f.out = nil
+	}
+	if err != nil {
+		return fmt.Errorf("guard: write: %w", err)
+	}
+	return nil
+}
+
+// Close closes the connection. What has not been flushed is lost.
+func (f *Framer) Close() error { return f.nc.Close() }
