@@ -23,7 +23,7 @@ var layers = []struct {
 	{"milter/message", []string{"milter/domain"}},
 	{"milter/dns", []string{"milter/domain"}},
 	{"milter/dns/dnstest", []string{"milter/dns"}},
-	{"milter/authres", []string{"milter/message"}},
+	{"milter/authres", []string{"milter/domain", "milter/message"}},
 	{"milter/dkim", []string{"milter/domain", "milter/message", "milter/dns", "milter/taglist"}},
 	{"milter/dkim/crosscheck", []string{"milter/message"}},
 	{"milter/spf", []string{"milter/dns", "milter/domain"}},
