@@ -1,0 +1,221 @@
+package authres
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+
+	"mailseal/milter/domain"
+)
+
+// Claims tells whether value, that of an Authentication-Results field, says that one of ids wrote it, in the eyes of
+// any reader that may come after us (RFC 8601 section 5). A field that does, and that we did not write, is forged.
+//
+// Readers differ: some know comments and some do not, nested or not, some take quotes for part of the name, some stop
+// at the first word, some decode encoded words, some compare U-labels. So value is read with all those eyes, and one
+// is enough. Case, a final dot, a version, "/jobid" and whatever follows the name do not matter; the rest of the field
+// need not be readable. A name that merely begins or ends like one of ids is another's.
+//
+// Claimed too is a field whose authserv-id belongs to nobody, because it is empty, in a comment or quote that does not
+// end, an encoded word, or not a domain name though it has octets above 126; and one in a version that we do not know,
+// whoever wrote it (section 5 asks for its removal). A field that begins with a result instead ("spf=pass ...", as
+// Exchange writes) names nobody either, but no reader takes it for ours: it is not claimed.
+func Claims(value []byte, ids []string) bool {
+	s := string(value)
+	r := &reader{s: s}
+	if _, err := r.id(); err == nil && errors.Is(r.version(), ErrVersion) {
+		return true
+	}
+	wanted, room := normalized(ids)
+	for _, e := range eyes(s) {
+		if e.look(s, room).claims(wanted) {
+			return true
+		}
+	}
+	return false
+}
+
+// normalized returns the ids as sight has them, in A-labels and as written, and how much of a value is to be looked at.
+func normalized(ids []string) (wanted []string, room int) {
+	room = 1024
+	for _, id := range ids {
+		seen := eye{high: true}.look(id, len(id))
+		if len(seen.text) > 0 {
+			wanted = append(wanted, strings.TrimRight(string(seen.text), "."))
+		}
+		if name, err := domain.Parse(id); err == nil {
+			wanted = append(wanted, name.String())
+		}
+		room = max(room, len(id)+2)
+	}
+	return wanted, room
+}
+
+// eye is a way to read what stands before the first semicolon.
+type eye struct {
+	comments bool // comments are passed over; else their text is text
+	nested   bool // there are comments in comments
+	escapes  bool // a backslash in a comment or quote takes the next octet's meaning away
+	quotes   bool // between quotes there are neither comments nor semicolons
+	high     bool // octets above 126 are read; else they are passed over
+}
+
+// strict is how RFC 8601 reads.
+var strict = eye{comments: true, nested: true, escapes: true, quotes: true, high: true}
+
+// eyes returns every way to read s, the strict one among them.
+func eyes(s string) []eye {
+	var all []eye
+	for i := range 16 {
+		all = append(all, eye{i&1 != 0, i&2 != 0, i&4 != 0, i&8 != 0, true})
+	}
+	if strings.ContainsFunc(s, isHigh) {
+		for _, e := range all {
+			e.high = false
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func isHigh(r rune) bool { return r > '~' }
+
+// sight is what an eye saw: the beginning of the text in lower case, without white space, quotes, backslashes and
+// whatever else an eye passes over.
+type sight struct {
+	text   []byte
+	gap    []bool // something was passed over before the octet
+	broken bool   // a comment or quote did not end: to this eye there is no name
+}
+
+// look reads at most room octets of text.
+func (e eye) look(s string, room int) sight {
+	var v sight
+	gap, inQuotes := false, false
+	for i := 0; i < len(s) && len(v.text) < room; i++ {
+		c := s[i]
+		switch {
+		case inQuotes && c == '\\' && e.escapes && i+1 < len(s):
+			i++
+			gap = v.add(e, s[i], gap)
+		case e.quotes && c == '"':
+			inQuotes, gap = !inQuotes, true
+		case c == ';' && !inQuotes:
+			return v
+		case c == '(' && e.comments && !inQuotes:
+			i = e.endOfComment(s, i)
+			gap = true
+			v.broken = i == len(s) && e == strict
+		default:
+			gap = v.add(e, c, gap)
+		}
+	}
+	v.broken = v.broken || inQuotes && e == strict && len(v.text) < room
+	return v
+}
+
+// add takes the octet c, and tells whether there is a gap before the next.
+func (v *sight) add(e eye, c byte, gap bool) bool {
+	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!e.high || c == 0x7f) {
+		return true
+	}
+	// Punctuation before the name is not part of any; an equals sign may begin an encoded word.
+	if len(v.text) == 0 && !isNameOctet(c) && c != '=' {
+		return true
+	}
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	v.text, v.gap = append(v.text, c), append(v.gap, gap)
+	return false
+}
+
+// endOfComment returns where the comment that begins at i ends, len(s) when it does not.
+func (e eye) endOfComment(s string, i int) int {
+	depth := 0
+	for ; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			if e.escapes {
+				i++
+			}
+		case '(':
+			if e.nested || depth == 0 {
+				depth++
+			}
+		case ')':
+			depth--
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func (v sight) claims(wanted []string) bool {
+	if v.broken || len(v.text) == 0 || bytes.Contains(v.text, []byte("=?")) {
+		return true
+	}
+	for _, id := range wanted {
+		if bytes.HasPrefix(v.text, []byte(id)) && v.ends(len(id)) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(v.words(), func(word string) bool { return mapsTo(word, wanted) })
+}
+
+// How readers turn U-labels into A-labels, as IDNA2008 and as IDNA2003 do. Unlike the domains that we judge by, names
+// are mapped: some readers take full-width letters, ideographic full stops or a sharp s for what they look like.
+var mappings = []*idna.Profile{
+	idna.New(idna.MapForLookup(), idna.BidiRule()),
+	idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(true)),
+}
+
+// mapsTo tells whether word, if it has octets above 126, is one of wanted in A-labels, or no domain name at all.
+func mapsTo(word string, wanted []string) bool {
+	if !strings.ContainsFunc(word, isHigh) {
+		return false
+	}
+	if !utf8.ValidString(word) {
+		return true
+	}
+	for _, m := range mappings {
+		name, err := m.ToASCII(word)
+		if err != nil || slices.Contains(wanted, strings.TrimSuffix(name, ".")) {
+			return true
+		}
+	}
+	return false
+}
+
+// ends tells whether a name may end before the octet at i. A dot belongs to the name only when another label follows.
+func (v sight) ends(i int) bool {
+	if i >= len(v.text) || v.gap[i] || !isNameOctet(v.text[i]) && v.text[i] != '.' {
+		return true
+	}
+	return v.text[i] == '.' && (i+1 == len(v.text) || v.gap[i+1] || !isNameOctet(v.text[i+1]))
+}
+
+// words returns the first word, as it is when gaps end it and when they do not.
+func (v sight) words() []string {
+	gap, end := len(v.text), len(v.text)
+	for i, c := range v.text {
+		if !isNameOctet(c) && c != '.' {
+			end = i
+			break
+		}
+		if i > 0 && v.gap[i] && i < gap {
+			gap = i
+		}
+	}
+	return []string{string(v.text[:min(gap, end)]), string(v.text[:end])}
+}
+
+func isNameOctet(c byte) bool {
+	return isAlnum(rune(c)) || c == '-' || c == '_' || c > '~'
+}

@@ -1,0 +1,98 @@
+package authres
+
+import (
+	"strings"
+
+	"mailseal/milter/message"
+)
+
+// lineWidth is the column before which lines are folded. A word that is longer stands alone on its line.
+const lineWidth = 78
+
+// A tab begins every continuation line, and counts as the columns that it moves.
+const (
+	indent      = "\t"
+	indentWidth = 8
+)
+
+// measures says how much of a Result's texts is written.
+type measures struct{ comment, reason, value, properties int }
+
+// shrinking are the measures tried in turn until a Result fits into a field. The first cuts nothing that is legal: a
+// path has at most 256 octets (RFC 5321 section 4.5.3.1.3). The last fits beside an authserv-id of any size: it must,
+// since what a result says of a message may not get lost because a stranger's names are long.
+var shrinking = []measures{
+	{comment: 160, reason: 160, value: 256, properties: 12},
+	{comment: 0, reason: 80, value: 100, properties: 12},
+	{comment: 0, reason: 0, value: 32, properties: 6},
+}
+
+// words returns r as the words of a resinfo (RFC 8601 section 2.2), between which white space and folds may stand, and
+// their length with one octet before each. It is at most room when room is 600 or more.
+func (r Result) words(room int) ([]string, int) {
+	var words []string
+	size := 0
+	for _, m := range shrinking {
+		words = r.wordsWithin(m)
+		size = len(words)
+		for _, w := range words {
+			size += len(w)
+		}
+		if size < room {
+			break
+		}
+	}
+	return words, size + len(";")
+}
+
+func (r Result) wordsWithin(m measures) []string {
+	words := []string{keyword(r.Method) + "=" + keyword(r.Value)}
+	if c := cleanText(r.Comment, m.comment); c != "" {
+		words = append(words, strings.Split("("+c+")", " ")...)
+	}
+	if t := cleanText(r.Reason, m.reason); t != "" {
+		words = append(words, strings.Split("reason="+quotedText(t), " ")...)
+	}
+	for _, p := range r.Properties[:min(len(r.Properties), m.properties)] {
+		if v := cleanValue(p.Value, m.value); v != "" {
+			words = append(words, keyword(p.Type)+"."+keyword(p.Name)+"="+quoted(v))
+		}
+	}
+	return words
+}
+
+// fold writes one field: every result on a line of its own, further lines where it would grow too wide.
+func fold(id string, results [][]string) message.Field {
+	if len(results) == 0 {
+		return message.NewField(FieldName, []byte(" "+unfolded(id, nil)))
+	}
+	var b strings.Builder
+	b.WriteString(" " + id)
+	for _, words := range results {
+		b.WriteString(";\r\n" + indent + words[0])
+		column := indentWidth + len(words[0])
+		for _, w := range words[1:] {
+			// One column is kept for the semicolon.
+			if column+1+len(w)+1 >= lineWidth {
+				b.WriteString("\r\n" + indent + w)
+				column = indentWidth + len(w)
+				continue
+			}
+			b.WriteString(" " + w)
+			column += 1 + len(w)
+		}
+	}
+	return message.NewField(FieldName, []byte(b.String()))
+}
+
+func unfolded(id string, results [][]string) string {
+	if len(results) == 0 {
+		return id + "; none"
+	}
+	var b strings.Builder
+	b.WriteString(id)
+	for _, words := range results {
+		b.WriteString("; " + strings.Join(words, " "))
+	}
+	return b.String()
+}
