@@ -17,6 +17,11 @@ const (
 	maxLabel = 63
 )
 
+var (
+	errTooLong      = fmt.Errorf("%w: longer than %d octets", ErrInvalid, maxName)
+	errLabelTooLong = fmt.Errorf("%w: a label longer than %d octets", ErrInvalid, maxLabel)
+)
+
 // Name is a domain name as Parse returns it: A-labels, lower case, no final dot. Two Names are the same domain exactly
 // when they are equal. The zero Name is no domain at all.
 type Name string
@@ -25,8 +30,9 @@ type Name string
 // digits, hyphens inside, and underscores anywhere (_domainkey, _dmarc: RFC 8552). An IP address is no domain name,
 // with brackets or without. The error wraps ErrInvalid.
 //
-// U-labels are only lower-cased, never mapped: a full-width letter, a soft hyphen or an ideographic full stop makes a
-// name invalid, since RFC 5890 knows no U-label with them, and what a reader sees would not be what we compare.
+// U-labels are only lower-cased, never mapped: a full-width letter, a soft hyphen, an ideographic full stop or a
+// combining sequence that has a single code point makes a name invalid. RFC 5890 knows no U-label with them, and a
+// reader would not see what we compare. An A-label is taken as it stands: the DNS asks for no more.
 func Parse(s string) (Name, error) {
 	s = strings.TrimSuffix(s, ".")
 	ascii, err := toASCII(s)
@@ -42,7 +48,7 @@ func Parse(s string) (Name, error) {
 // check says what keeps an ASCII name from being one that can be asked for in the DNS.
 func check(s string) error {
 	if len(s) > maxName {
-		return fmt.Errorf("%w: longer than %d octets", ErrInvalid, maxName)
+		return errTooLong
 	}
 	last := 0
 	for i := 0; i <= len(s); i++ {
@@ -68,7 +74,7 @@ func checkLabel(l string) error {
 	case l == "":
 		return fmt.Errorf("%w: an empty label", ErrInvalid)
 	case len(l) > maxLabel:
-		return fmt.Errorf("%w: a label longer than %d octets", ErrInvalid, maxLabel)
+		return errLabelTooLong
 	case l[0] == '-' || l[len(l)-1] == '-':
 		return fmt.Errorf("%w: a hyphen at the edge of a label", ErrInvalid)
 	}

@@ -9,18 +9,15 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// uLabels validates U-labels and turns them into A-labels. It maps nothing: what needs mapping is no U-label.
-var uLabels = idna.New(
-	idna.ValidateLabels(true),
-	idna.CheckHyphens(true),
-	idna.CheckJoiners(true),
-	idna.BidiRule(),
-	idna.StrictDomainName(true),
-	idna.VerifyDNSLength(true),
-)
+// uLabels validates U-labels as RFC 5891 section 4 asks for and turns them into A-labels. It maps nothing.
+var uLabels = idna.New(idna.ValidateForRegistration())
 
 // aLabelPrefix begins every A-label (RFC 5890 section 2.3.2.1).
 const aLabelPrefix = "xn--"
+
+// maxULabel bounds a U-label in octets before anything is computed from it: an A-label has room for fewer code points
+// than maxLabel, and UTF-8 takes at most four octets for each.
+const maxULabel = 4 * maxLabel
 
 // toASCII returns s in lower case with its U-labels as A-labels. It returns s itself, and allocates nothing, when
 // there is nothing to change.
@@ -39,9 +36,8 @@ func toASCII(s string) (string, error) {
 }
 
 func labelsToASCII(s string) (string, error) {
-	// A U-label is never longer in A-label form than maxLabel octets of at most 4 octets each.
 	if len(s) > 4*maxName {
-		return "", fmt.Errorf("%w: longer than %d octets", ErrInvalid, maxName)
+		return "", errTooLong
 	}
 	labels := strings.Split(s, ".")
 	for i, l := range labels {
@@ -55,27 +51,44 @@ func labelsToASCII(s string) (string, error) {
 }
 
 func labelToASCII(l string) (string, error) {
-	lower, ascii := strings.Builder{}, true
-	for _, r := range l {
-		low := unicode.ToLower(r)
-		// The Kelvin sign is the lower-case k of no one's domain.
-		if r >= utf8.RuneSelf && low < utf8.RuneSelf || r == utf8.RuneError {
-			return "", fmt.Errorf("%w: %q in a label", ErrInvalid, r)
-		}
-		ascii = ascii && r < utf8.RuneSelf
-		lower.WriteRune(low)
+	if len(l) > maxULabel {
+		return "", errLabelTooLong
 	}
-	if ascii {
-		return lower.String(), nil
+	lower, err := toLower(l)
+	if err != nil || isASCII(lower) {
+		return lower, err
 	}
-	a, err := uLabels.ToASCII(lower.String())
+	a, err := uLabels.ToASCII(lower)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return a, nil
 }
 
-// Unicode returns n in U-labels, for people. A label that is not the A-label of any U-label stays as it is.
+// toLower refuses what would become ASCII: the Kelvin sign and the dotted I are no one's k and i.
+func toLower(l string) (string, error) {
+	var b strings.Builder
+	for _, r := range l {
+		low := unicode.ToLower(r)
+		if r == utf8.RuneError || r >= utf8.RuneSelf && low < utf8.RuneSelf {
+			return "", fmt.Errorf("%w: %q in a label", ErrInvalid, r)
+		}
+		b.WriteRune(low)
+	}
+	return b.String(), nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// Unicode returns n in U-labels, for people. A label that is the A-label of no valid U-label stays as it is, so that
+// Parse gives n back whatever n is.
 func (n Name) Unicode() string {
 	if !strings.Contains(string(n), aLabelPrefix) {
 		return string(n)
