@@ -1,19 +1,25 @@
 package taglist
 
-// ParseLenient reads what can be read of s: a tag that Parse would refuse is left out, of duplicates the first is
-// kept. Skipped holds what was left out, as written. DMARC and its many hand-made records want it (RFC 9989
-// section 4.7).
+import "strings"
+
+// ParseLenient reads what can be read of s, as DMARC does with its many records made by hand (RFC 9989 section 4.8):
+// names in any case, given in lower case; the first of duplicates; at most MaxTags. Skipped holds what was left out,
+// as written. A caller that wants a certain tag to be the first looks at s, since something may have been left out
+// before it.
 func ParseLenient(s string) (list List, skipped []string) {
-	seen := map[string]bool{}
 	for at := 0; at < len(s); {
-		end := at + specLen(s[at:])
-		t, err := parseTag(s, at, end)
-		switch spec := s[at:end]; {
-		case err == nil && !seen[t.Name]:
-			seen[t.Name] = true
-			list = append(list, t)
-		case !isFWS(spec):
-			skipped = append(skipped, spec)
+		if len(list)+len(skipped) == MaxTags {
+			return list, append(skipped, s[at:])
+		}
+		end := specEnd(s, at)
+		if spec := s[at:end]; strings.Trim(spec, fws) != "" {
+			t, err := parseTag(s, at, end)
+			t.Name = strings.ToLower(t.Name)
+			if err == nil && list.index(t.Name) < 0 {
+				list = append(list, t)
+			} else {
+				skipped = append(skipped, spec)
+			}
 		}
 		at = end + 1
 	}

@@ -4,15 +4,19 @@ package taglist
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// ErrSyntax says that a text is no tag list. Parse wraps it with the place and the reason.
+// ErrSyntax says that a text is no tag list. Parse wraps it with the reason.
 var ErrSyntax = errors.New("taglist: not a tag list")
 
 // ErrDuplicate says that a tag stands twice in a list, which makes all of it invalid (RFC 6376 section 3.2).
 var ErrDuplicate = errors.New("taglist: a tag stands twice")
+
+// MaxTags is how many tags a list may have. DKIM knows 14, DMARC fewer; the rest is for tags yet to come.
+const MaxTags = 100
 
 // Tag is one "name=value". Input[Start:End] is all that stands between "=" and the ";" or the end of the list, white
 // space too: what a DKIM verifier leaves out of its own signature's b= (RFC 6376 section 3.7).
@@ -27,40 +31,42 @@ type List []Tag
 
 // Value returns the value of the tag called name, and whether there is one.
 func (l List) Value(name string) (string, bool) {
-	for _, t := range l {
-		if t.Name == name {
-			return t.Value, true
-		}
+	if i := l.index(name); i >= 0 {
+		return l[i].Value, true
 	}
 	return "", false
 }
 
-// Parse reads a list as RFC 6376 section 3.2 defines it, with erratum 5070: folding white space (CRLF only before a
-// space or tab) around names and values, a ";" after the last tag or not, no empty tag between. Values may hold UTF-8
-// (RFC 8616). The error wraps ErrSyntax or ErrDuplicate. Its cost is linear in len(s).
+func (l List) index(name string) int {
+	return slices.IndexFunc(l, func(t Tag) bool { return t.Name == name })
+}
+
+// Parse reads a list as RFC 6376 section 3.2 defines it, with erratum 5070: folding white space around names and
+// values, a ";" after the last tag or not, no empty tag between, values that may be empty. A fold is a CRLF before a
+// space or tab. Values may hold UTF-8 (RFC 8616). The error wraps ErrSyntax or ErrDuplicate. Its cost is linear in s.
 func Parse(s string) (List, error) {
-	list := make(List, 0, strings.Count(s, ";")+1)
-	for at := 0; ; {
-		end := at + specLen(s[at:])
+	list := make(List, 0, min(strings.Count(s, ";")+1, MaxTags))
+	for at := 0; at == 0 || at < len(s) && !isFWS(s[at:]); {
+		end := specEnd(s, at)
 		t, err := parseTag(s, at, end)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case list.index(t.Name) >= 0:
+			return nil, fmt.Errorf("%w: %.20s=", ErrDuplicate, t.Name)
+		case len(list) == MaxTags:
+			return nil, fmt.Errorf("%w: more than %d tags", ErrSyntax, MaxTags)
 		}
 		list = append(list, t)
-		if at = end + 1; at >= len(s) || isFWS(s[at:]) {
-			break
-		}
-	}
-	if name, ok := duplicate(list); ok {
-		return nil, fmt.Errorf("%w: %s=", ErrDuplicate, name)
+		at = end + 1
 	}
 	return list, nil
 }
 
-// specLen returns the length of the tag-spec at the start of s.
-func specLen(s string) int {
-	if i := strings.IndexByte(s, ';'); i >= 0 {
-		return i
+// specEnd returns the end of the tag-spec that begins at s[at].
+func specEnd(s string, at int) int {
+	if n := strings.IndexByte(s[at:], ';'); n >= 0 {
+		return at + n
 	}
 	return len(s)
 }
@@ -68,30 +74,15 @@ func specLen(s string) int {
 // parseTag reads the tag-spec s[at:end].
 func parseTag(s string, at, end int) (Tag, error) {
 	name, _, ok := strings.Cut(s[at:end], "=")
-	if !ok {
-		return Tag{}, fmt.Errorf("%w: no \"=\" in %q", ErrSyntax, clip(s[at:end]))
+	t := Tag{Name: strings.Trim(name, fws), Start: at + len(name) + 1, End: end}
+	if !ok || !isName(t.Name) || !isText(name) {
+		return Tag{}, fmt.Errorf("%w: no name and \"=\" at the start of %.40q", ErrSyntax, s[at:end])
 	}
-	t := Tag{Name: trim(name), Start: at + len(name) + 1, End: end}
-	t.Value = trim(s[t.Start:t.End])
-	if !isName(t.Name) {
-		return Tag{}, fmt.Errorf("%w: %q is no name of a tag", ErrSyntax, clip(t.Name))
-	}
-	if !isText(name) || !isText(s[t.Start:t.End]) {
-		return Tag{}, fmt.Errorf("%w: the value of %s= holds what no value may", ErrSyntax, t.Name)
+	t.Value = strings.Trim(s[t.Start:t.End], fws)
+	if !isText(s[t.Start:t.End]) {
+		return Tag{}, fmt.Errorf("%w: %.20s= holds what no value may: %.40q", ErrSyntax, t.Name, t.Value)
 	}
 	return t, nil
-}
-
-// duplicate returns a name that stands twice.
-func duplicate(l List) (string, bool) {
-	seen := make(map[string]bool, len(l))
-	for _, t := range l {
-		if seen[t.Name] {
-			return t.Name, true
-		}
-		seen[t.Name] = true
-	}
-	return "", false
 }
 
 // isName tells whether s is a tag-name: a letter, then letters, digits and underscores.
@@ -106,11 +97,14 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// isText tells whether s is printable ASCII, UTF-8 and folding white space.
+// fws is what folding white space is made of.
+const fws = " \t\r\n"
+
+// isText tells whether s is nothing but printable ASCII, UTF-8 and folding white space.
 func isText(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == ' ' || c == '\t' || '!' <= c && c <= '~' || c >= utf8.RuneSelf:
+		case isWSP(c) || '!' <= c && c <= '~' || c >= utf8.RuneSelf:
 		case c == '\r' && i+2 < len(s) && s[i+1] == '\n' && isWSP(s[i+2]):
 			i++
 		default:
@@ -120,25 +114,22 @@ func isText(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// isFWS tells whether s is nothing but folding white space.
-func isFWS(s string) bool { return trim(s) == "" && isText(s) }
+// isFWS tells whether s is nothing but folding white space. It looks no further than the first other octet: Parse asks
+// once for each tag.
+func isFWS(s string) bool { return strings.TrimLeft(s, fws) == "" && isText(s) }
 
 func isWSP(c byte) bool { return c == ' ' || c == '\t' }
 
-func trim(s string) string { return strings.Trim(s, " \t\r\n") }
-
-// clip shortens a stranger's text for an error.
-func clip(s string) string { return s[:min(len(s), 40)] }
-
 // Compact returns s without any white space and folds, as base64 values and lists of names are read.
 func Compact(s string) string {
-	if !strings.ContainsAny(s, " \t\r\n") {
+	if !strings.ContainsAny(s, fws) {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t\r\n", r) {
-			return -1
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if strings.IndexByte(fws, s[i]) < 0 {
+			b = append(b, s[i])
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }
