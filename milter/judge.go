@@ -1,0 +1,69 @@
+package milter
+
+import (
+	"context"
+	"log/slog"
+
+	"mailseal/milter/message"
+)
+
+// Filter judges messages. One value serves all connections at once and never changes: a reload puts another one in its
+// place, and a message ends with the one that it began with.
+type Filter interface {
+	// Begin is called at the end of the header, with all that is known of the message but its body. It must not wait:
+	// look-ups that can run while the body comes are started in goroutines of its own, which recover, and end with ctx.
+	// ctx ends when the message does, however it ends.
+	Begin(ctx context.Context, m Mail) Judge
+}
+
+// Judge decides about one message.
+type Judge interface {
+	// Wants says what is needed of the body. It is asked once, before the body comes.
+	Wants() Wants
+	// Decide is called when the body is complete. ctx has the deadline for all judging; a result that cannot be had in
+	// time is a temperror, not an error. raw is the body as it came, if Wants.Raw was not too small for it, else nil.
+	Decide(ctx context.Context, m *message.Message, raw []byte) Outcome
+}
+
+// Mail is what a Filter is told at the end of a header. It may keep all of it; nobody changes it afterwards, but for
+// Envelope.QueueID, which Postfix knows later, and which is complete when Decide is called.
+type Mail struct {
+	Envelope *message.Envelope
+	Role     Role
+	Why      Reason // what decided the Role
+	Header   message.Header
+}
+
+// Wants is what a Judge needs of a body.
+type Wants struct {
+	Hashes []message.BodyHash // none: the MTA may keep the body to itself
+	// Raw asks for the body itself, up to so many octets; a longer one is given up. 0: only hashes are needed. It is
+	// meant for the few messages that a second implementation checks.
+	Raw int
+}
+
+// Action is what is done to a message in the end.
+type Action string
+
+// The actions.
+const (
+	Accept   Action = "accept"   // it goes on, with the edits made
+	Hold     Action = "hold"     // it goes on into the MTA's quarantine, with the edits made
+	Reject   Action = "reject"   // 5xx; no edit is made
+	Tempfail Action = "tempfail" // 4xx; no edit is made
+	Discard  Action = "discard"  // the MTA says 250 and throws it away
+)
+
+// Outcome is what a Judge makes of a message. The zero Outcome tempfails: whoever has nothing to say must not let mail
+// pass unsigned.
+type Outcome struct {
+	Action Action
+	Reply  Reply         // for Reject and Tempfail; the zero Reply is a general one
+	Reason string        // for Hold: what the MTA notes beside the message
+	Edits  message.Edits // for Accept and Hold
+
+	// For the log line of the message.
+	Author  string      // the author domain, "" when there is none
+	Results string      // such as "dkim=pass spf=none"
+	Details []slog.Attr // what else is worth saying, after all other keys
+}

@@ -1,0 +1,82 @@
+package milter
+
+import (
+	"net/netip"
+	"slices"
+
+	"mailseal/milter/message"
+)
+
+// Role is whose mail a message is.
+type Role string
+
+// The roles. What a filter does in each is the Filter's choice.
+const (
+	Auto   Role = ""       // of a listener: the message decides
+	Ours   Role = "ours"   // from a user or host of ours: signed, not judged
+	Relay  Role = "relay"  // from a host that hands us strangers' mail and that we trust: not signed
+	Theirs Role = "theirs" // from a stranger: judged
+)
+
+// Reason is what decided a Role.
+type Reason string
+
+// The reasons, in the order in which they are looked for.
+const (
+	ByListener       Reason = "listener"      // it came in where everything has this role
+	ByAuthentication Reason = "authenticated" // the client logged in
+	ByDaemon         Reason = "daemon"        // the MTA's listener is one for our users
+	ByMacro          Reason = "macro"         // a macro has a value that means ours
+	ByRelay          Reason = "relay"         // the client is one of the relays
+	ByNetwork        Reason = "network"       // the client is in our networks
+	BySubmission     Reason = "submission"    // a process of the MTA's host handed it over
+	ByDefault        Reason = "stranger"      // nothing of the above
+)
+
+// Roles says whose mail is whose.
+type Roles struct {
+	Authenticated bool                // who logged in is one of us
+	DaemonNames   []string            // values of {daemon_name} that mean ours
+	Macros        map[string][]string // macro, without braces, and the values that mean ours; none: any value
+	Relays        []netip.Prefix
+	Networks      []netip.Prefix
+}
+
+// Of returns the role of a message and what decided it: the listener's own role, else the first of authentication,
+// the MTA's daemon name, other macros, the relays, our networks, a submission by a local process. An address that the
+// MTA did not tell is in no network, and nothing but env.Local makes a submission local.
+func (r Roles) Of(listener Role, env *message.Envelope, macro func(name string) string) (Role, Reason) {
+	switch {
+	case listener != Auto:
+		return listener, ByListener
+	case r.Authenticated && (env.AuthType != "" || env.AuthUser != ""):
+		return Ours, ByAuthentication
+	case env.DaemonName != "" && slices.Contains(r.DaemonNames, env.DaemonName):
+		return Ours, ByDaemon
+	case r.byMacro(macro):
+		return Ours, ByMacro
+	case within(r.Relays, env.Client):
+		return Relay, ByRelay
+	case within(r.Networks, env.Client):
+		return Ours, ByNetwork
+	case env.Local:
+		return Ours, BySubmission
+	}
+	return Theirs, ByDefault
+}
+
+func (r Roles) byMacro(macro func(name string) string) bool {
+	for name, values := range r.Macros {
+		if v := macro(name); v != "" && (len(values) == 0 || slices.Contains(values, v)) {
+			return true
+		}
+	}
+	return false
+}
+
+// within tells whether addr is in one of the networks. The zero Addr is in none; an IPv4 address that is written as
+// IPv6 is in those of IPv4.
+func within(networks []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
