@@ -59,13 +59,15 @@ func (r Result) Properties() []Property {
 type Evidence struct {
 	Field          int       // the signature's index in the header
 	Key            KeyState  // what the look-up of the key came to
-	Record         string    // the text of the key record used or, if none could be, of the first one found
-	Checked        bool      // both hashes were computed and the two following fields mean something
-	HeaderIntact   bool      // the signature matches the signed header fields
+	Record         string    // the text of the key record used or, if none could be, of the one that Reason speaks of
+	Checked        bool      // the hashes were computed, and what follows means something
+	HeaderIntact   bool      // the signature matches the signed header fields and the key
+	OtherKey       bool      // the published key did not make the signature, whatever it signed; known for RSA only
 	BodyIntact     bool      // the body hash is the signed one
 	BodyHash       []byte    // SHA-256 of the body as it came
+	BodyLength     int64     // octets of the canonical body as it came
+	UnsignedOctets int64     // how many of them l= leaves unsigned
 	SignedBodyHash []byte    // bh=
-	UnsignedOctets int64     // octets of the canonical body that l= leaves unsigned
 	Signed         time.Time // t=; zero when absent
 	Expires        time.Time // x=; zero when absent
 }
@@ -79,7 +81,7 @@ const (
 	KeyUsable                    // found
 	KeyMissing                   // the name has no TXT record, or does not exist
 	KeyRevoked                   // p= is empty: the owner took it back (RFC 6376 section 3.6.1)
-	KeyInvalid                   // there are records, none of which is a key record that can be used for this signature
+	KeyInvalid                   // there are records, but none is a key record that fits the signature
 	KeyTooShort                  // an RSA key under the minimum (RFC 8301 section 3.2)
 	KeyTooLong                   // an RSA key over 16,384 bits, refused before any arithmetic
 	KeyUnreached                 // the DNS did not answer

@@ -1,47 +1,85 @@
 package dkim
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
-	"time"
+	"fmt"
+	"strconv"
+	"strings"
 
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
 )
 
-// ErrNoFrom says that a header has no From field: there is nothing that a signature could vouch for (RFC 6376 section
-// 5.4).
-var ErrNoFrom = errors.New("dkim: no From field to sign")
+// ErrKey is wrapped by every error that comes from the key alone: another key may still sign.
+var ErrKey = errors.New("dkim: key cannot sign")
+
+// ErrNotHashed says that the digests of the body lack the one that SignOptions.BodyHash names.
+var ErrNotHashed = errors.New("dkim: the body was not hashed as the signature needs it")
 
 // Key is what one signature is made with. Its public half is published at Selector._domainkey.Domain.
 type Key struct {
 	Domain   string        // d=
 	Selector string        // s=
-	Signer   crypto.Signer // RSA or Ed25519
+	Signer   crypto.Signer // RSA of 1024 to 16,384 bits, or Ed25519
 }
 
-// SignOptions says what a signature covers and states. Its zero value is the default.
-type SignOptions struct {
-	SimpleHeader bool          // c=simple for the header; default relaxed
-	SimpleBody   bool          // c=simple for the body; default relaxed
-	Fields       []string      // fields signed when present, every instance; nil for DefaultFields
-	Oversign     []string      // of those, the ones listed once more than present, even when absent; nil for DefaultOversign
-	OversignOnly []string      // likewise but only when present; nil for DefaultOversignPresent
-	Time         time.Time     // t=; the zero Time for now
-	Expiry       time.Duration // x= is so much later; 0 for 10 days, negative for no x=
-	Identifier   string        // i=; "" for none
-	Unicode      bool          // write d=, s= and i= in U-labels: for SMTPUTF8 messages only (RFC 8616 section 3)
+// Signing is a message ready to be signed: its fields chosen and canonical, whatever the number of keys. It is safe for
+// concurrent use.
+type Signing struct {
+	options SignOptions
+	names   []string
+	fields  []byte // those that names covers, in canonical form
 }
 
-// Signing is a message ready to be signed: its fields chosen and canonical, whatever the number of keys.
-type Signing struct{}
+// Prepare chooses the fields of h that o asks for and canonicalises them once for all keys. The error is ErrNoFrom or
+// ErrTooManyFields, or wraps ErrOptions.
+func Prepare(h message.Header, o SignOptions) (*Signing, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	s, index := &Signing{options: o.withDefaults()}, NewIndex(h)
+	if index.count("From") == 0 {
+		return nil, ErrNoFrom
+	}
+	var err error
+	if s.names, err = signedNames(index, h, s.options); err != nil {
+		return nil, err
+	}
+	c := canonicalization(o.SimpleHeader)
+	for _, f := range index.Pick(s.names, -1) {
+		s.fields = c.AppendField(s.fields, f)
+	}
+	return s, nil
+}
 
-// Prepare chooses the fields of h that o asks for and canonicalises them once for all keys. The error is ErrNoFrom.
-func Prepare(h message.Header, o SignOptions) (*Signing, error) { return nil, ErrNoFrom }
-
-// Sign returns the DKIM-Signature field that k makes; it belongs on top of the header. body holds the digest that the
-// options asked for.
+// Sign returns the DKIM-Signature field that k makes; it belongs on top of the header. body holds the digest that
+// SignOptions.BodyHash names. The error wraps ErrKey or ErrOptions, or is ErrNotHashed.
 func (s *Signing) Sign(body *message.Digests, k Key) (message.Field, error) {
-	return message.Field{}, ErrNoFrom
+	algorithm, err := algorithmOf(k.Signer)
+	if err != nil {
+		return message.Field{}, err
+	}
+	sum, hashed := body.Sum(s.options.BodyHash())
+	if !hashed {
+		return message.Field{}, ErrNotHashed
+	}
+	f, err := s.tags(algorithm, sum.SHA256, k)
+	if err != nil {
+		return message.Field{}, err
+	}
+	signature, err := s.sign(message.NewField(FieldName, f.text), k.Signer)
+	if err != nil {
+		return message.Field{}, err
+	}
+	f.chunks(base64.StdEncoding.EncodeToString(signature))
+	return message.NewField(FieldName, f.text), nil
 }
 
 // Sign is Prepare and one signature.
@@ -51,4 +89,88 @@ func Sign(h message.Header, body *message.Digests, k Key, o SignOptions) (messag
 		return message.Field{}, err
 	}
 	return s.Sign(body, k)
+}
+
+// tags writes the field up to "b=", which comes last and on a line of its own: its value is all that is still to come.
+func (s *Signing) tags(algorithm string, bodyHash [sha256.Size]byte, k Key) (*folder, error) {
+	d, selector, err := k.place()
+	if err != nil {
+		return nil, err
+	}
+	o, t := &s.options, s.options.Time.Unix()
+	f := newFolder(FieldName)
+	f.tag("v", "1")
+	f.tag("a", algorithm)
+	f.tag("c", o.canonicalization())
+	f.tag("d", o.label(d))
+	f.tag("s", o.label(selector))
+	f.tag("t", strconv.FormatInt(t, 10))
+	if o.Expiry > 0 {
+		f.tag("x", strconv.FormatInt(t+int64(o.Expiry.Seconds()), 10))
+	}
+	if o.Identifier != "" {
+		i, err := o.identifier(d)
+		if err != nil {
+			return nil, err
+		}
+		f.tag("i", i)
+	}
+	f.list("h", s.names)
+	f.tag("bh", base64.StdEncoding.EncodeToString(bodyHash[:]))
+	f.newLine()
+	f.word("", "b=")
+	return f, nil
+}
+
+// sign makes the signature over the fields and own, the signature field with an empty b=.
+func (s *Signing) sign(own message.Field, key crypto.Signer) ([]byte, error) {
+	h := sha256.New()
+	h.Write(s.fields)
+	line := canonicalization(s.options.SimpleHeader).AppendField(nil, own)
+	h.Write(bytes.TrimSuffix(line, []byte("\r\n")))
+	return SignDigest([sha256.Size]byte(h.Sum(nil)), key)
+}
+
+// SignDigest signs a SHA-256 as rsa-sha256 or ed25519-sha256 does, by the type of the key. The error wraps ErrKey.
+func SignDigest(digest [sha256.Size]byte, key crypto.Signer) ([]byte, error) {
+	hash := crypto.SHA256
+	if _, pure := key.Public().(ed25519.PublicKey); pure {
+		hash = 0 // RFC 8463 section 3 signs the digest as if it were the message
+	}
+	signature, err := key.Sign(rand.Reader, digest[:], hash)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return signature, nil
+}
+
+// algorithmOf returns the a= that goes with a key.
+func algorithmOf(key crypto.Signer) (string, error) {
+	if key == nil {
+		return "", fmt.Errorf("%w: there is none", ErrKey)
+	}
+	switch public := key.Public().(type) {
+	case ed25519.PublicKey:
+		return Ed25519SHA256, nil
+	case *rsa.PublicKey:
+		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+			return "", fmt.Errorf("%w: a RSA key of %d bits; %d to %d are believed", ErrKey, bits, minRSABits, maxRSABits)
+		}
+		return RSASHA256, nil
+	default:
+		return "", fmt.Errorf("%w: a %T; DKIM has RSA and Ed25519", ErrKey, public)
+	}
+}
+
+// place checks where the key is published: nothing in d= or s= may add a tag or a line of its own.
+func (k Key) place() (d, selector domain.Name, err error) {
+	if d, err = domain.Parse(k.Domain); err != nil || d.Labels() < 2 {
+		return "", "", fmt.Errorf("%w: %q is not a domain", ErrKey, k.Domain)
+	}
+	below := "." + keyPlace + d.String()
+	full, err := domain.Parse(k.Selector + below)
+	if err != nil {
+		return "", "", fmt.Errorf("%w: %q is not a selector", ErrKey, k.Selector)
+	}
+	return d, domain.Name(strings.TrimSuffix(full.String(), below)), nil
 }

@@ -1,32 +1,172 @@
 package dkim
 
 import (
+	"bytes"
 	"context"
-	"time"
+	"fmt"
+	"strings"
 
-	"mailseal/milter/dns"
-	"mailseal/milter/domain"
 	"mailseal/milter/message"
 )
 
-// Verifier judges the signatures of messages. Its zero values mean the defaults; only Resolver has none. It is safe
-// for concurrent use.
-type Verifier struct {
-	Resolver           dns.Resolver
-	Now                func() time.Time // default time.Now
-	MaxSignatures      int              // how many signatures of a message are tried; default 10
-	AcceptUnsignedBody bool             // pass a signature whose l= leaves octets of the body unsigned; default policy
-	ClockSkew          time.Duration    // how far t= may lie ahead and x= behind; default 300 s, negative for none
-	MinRSABits         int              // default and least 1024 (RFC 8301 section 3.2)
-}
-
-// Verification is the judging of one message's signatures between the end of its header and the end of its body.
-type Verification struct{}
-
-// Select reads the signature fields of h and chooses those that will be tried: when there are more than MaxSignatures,
-// those of author's domain, its parents and its children come first. author may be "".
-func (v *Verifier) Select(h message.Header, author domain.Name) *Verification { return &Verification{} }
-
 // Run judges the chosen signatures of m, whose body is complete, and returns one Result a signature in the order of the
 // header. It looks keys up in parallel and returns when all is known or ctx ends, which is a temperror.
-func (x *Verification) Run(ctx context.Context, m *message.Message) []Result { return nil }
+func (x *Verification) Run(ctx context.Context, m *message.Message) []Result {
+	var names []string
+	for _, e := range x.entries {
+		if e.result.Value == "" {
+			names = append(names, e.signature.KeyName)
+		}
+	}
+	if len(names) > 0 {
+		x.try(LookupKeys(ctx, x.verifier.Resolver, names), m.Body)
+	}
+	results := make([]Result, len(x.entries))
+	for i, e := range x.entries {
+		results[i] = e.result
+	}
+	shortenB(results)
+	return results
+}
+
+// try judges what has no result yet.
+func (x *Verification) try(keys map[string]Lookup, body *message.Digests) {
+	index := NewIndex(x.header)
+	for _, e := range x.entries {
+		if e.result.Value != "" {
+			continue
+		}
+		if records := e.records(keys[e.signature.KeyName]); len(records) > 0 && e.checkBody(body) {
+			e.checkHeader(index, records)
+			x.verifier.conclude(e)
+		}
+	}
+}
+
+// records returns the key records that e may be verified with, or settles it when there are none.
+func (e *entry) records(found Lookup) []Record {
+	proof := &e.result.Evidence
+	proof.Key, proof.Record = found.State, found.Text
+	if found.State == KeyUnreached {
+		e.settle(TempError, found.Reason)
+		return nil
+	}
+	var fit []Record
+	for _, r := range found.Records {
+		switch {
+		case r.Key.Algorithm() != e.signature.Algorithm:
+			found.Reason = fmt.Sprintf("the signature is %s, the key is for %s", e.signature.Algorithm, r.Key.Algorithm())
+		case r.Strict && !e.signature.Exact:
+			found.Reason = "the key is not for subdomains (t=s), which i= names"
+		default:
+			fit = append(fit, r)
+		}
+	}
+	if len(fit) == 0 {
+		if found.State == KeyUsable {
+			proof.Key = KeyInvalid
+		}
+		e.settle(PermError, found.Reason)
+	}
+	return fit
+}
+
+// checkBody compares the body hashes. It is false when the body was not hashed as BodyHashes asked.
+func (e *entry) checkBody(body *message.Digests) bool {
+	sum, hashed := body.Sum(e.signature.BodyHashWanted())
+	if !hashed {
+		e.settle(TempError, "the body was not hashed as this signature needs it")
+		return false
+	}
+	proof := &e.result.Evidence
+	proof.Checked = true
+	proof.BodyHash, proof.BodyLength = sum.SHA256[:], sum.Length
+	proof.BodyIntact = bytes.Equal(proof.BodyHash, e.signature.BodyHash)
+	if l := e.signature.Limit; l != message.Whole {
+		proof.UnsignedOctets = max(sum.Length-l, 0)
+	}
+	return true
+}
+
+// checkHeader verifies the signature with the first of records whose key fits, and keeps that record in e.
+func (e *entry) checkHeader(index *Index, records []Record) {
+	s, proof := &e.signature, &e.result.Evidence
+	used := s.verifiedBy(index.Pick(s.Names, proof.Field), records)
+	proof.HeaderIntact = used >= 0
+	r := records[max(used, 0)]
+	proof.Record = r.Text
+	e.result.Bits, e.result.Testing = r.Key.Bits(), r.Testing
+	if !proof.HeaderIntact {
+		made, known := r.Key.Made(s.Value)
+		proof.OtherKey = known && !made
+	}
+}
+
+// conclude weighs what was found.
+func (v *Verifier) conclude(e *entry) {
+	s, proof := &e.signature, &e.result.Evidence
+	switch {
+	case s.Limit > proof.BodyLength:
+		e.settle(Fail, "the body has %d octets, fewer than were signed (l=%d)", proof.BodyLength, s.Limit)
+	case !proof.HeaderIntact || !proof.BodyIntact:
+		e.settle(Fail, broken(proof, s.Algorithm))
+	case proof.UnsignedOctets > 0 && !v.AcceptUnsignedBody:
+		e.settle(Policy, "the last %d octets of the body are not signed (l=%d)", proof.UnsignedOctets, s.Limit)
+	case s.Algorithm == RSASHA256 && e.result.Bits < v.MinRSABits:
+		e.settle(Policy, "the key has %d bits, this host asks for %d", e.result.Bits, v.MinRSABits)
+	default:
+		e.settle(Pass, "")
+	}
+}
+
+// broken says which part does not match. For Ed25519 a changed header and a wrong key look the same.
+func broken(proof *Evidence, algorithm string) string {
+	var what []string
+	if !proof.BodyIntact {
+		what = append(what, "the body was changed after signing")
+	}
+	switch {
+	case proof.HeaderIntact:
+	case proof.OtherKey:
+		what = append(what, "the published key is not the one that signed")
+	case algorithm == RSASHA256:
+		what = append(what, "a signed header field was changed, added or removed after signing")
+	default:
+		what = append(what, "a signed header field was changed, or the published key is not the one that signed")
+	}
+	return strings.Join(what, "; ")
+}
+
+// Lengths of header.b in characters.
+const (
+	shortestB = 8  // RFC 6008 section 4
+	longestB  = 64 // copies of a signature cannot be told apart anyway
+)
+
+// shortenB cuts each HeaderB, so far all of b=, to what tells it from the others.
+func shortenB(results []Result) {
+	full := make([]string, len(results))
+	for i, r := range results {
+		full[i] = r.HeaderB
+	}
+	for i := range results {
+		n := shortestB
+		for j := range full {
+			if full[i] != full[j] {
+				n = max(n, common(full[i], full[j])+1)
+			}
+		}
+		results[i].HeaderB = full[i][:min(n, longestB, len(full[i]))]
+	}
+}
+
+// common returns the length of the common prefix of a and b.
+func common(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}

@@ -1,0 +1,94 @@
+package dkim
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"mailseal/milter/message"
+)
+
+// ErrNoFrom says that a header has no From field: there is nothing that a signature could vouch for (RFC 6376 section
+// 5.4).
+var ErrNoFrom = errors.New("dkim: no From field to sign")
+
+// ErrTooManyFields says that a header holds more fields to sign than h= could name in a field that MTAs would carry.
+var ErrTooManyFields = errors.New("dkim: too many fields to sign")
+
+// maxSigned is how many names the h= of a signature of ours may have.
+const maxSigned = 1000
+
+// defaultFields are the fields that are signed when present, every instance: those that a reader sees or a mail program
+// acts on (RFC 6376 section 5.4.1, RFC 8058 section 4). Trace fields and those that hosts on the way change or strip
+// stay out: Return-Path, Received, Bcc, Comments, Keywords, Authentication-Results, ARC's, other signatures.
+var defaultFields = []string{
+	"From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc",
+	"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "In-Reply-To", "References",
+	"Resent-Date", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Message-ID",
+	"List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post",
+	"List-Owner", "List-Archive", "Autocrypt",
+}
+
+// defaultOversign are the fields that h= lists once more than present, even when absent, so that nobody can add one and
+// keep the signature (RFC 6376 section 8.15). Not those that lists add by right: Sender, Resent and List fields.
+var defaultOversign = []string{"From", "To", "Cc", "Subject", "Reply-To"}
+
+// defaultOversignPresent are the fields that h= lists once more than present, but not when absent: Sendmail adds the
+// missing ones after us, and that must not break the signature.
+var defaultOversignPresent = []string{"Date", "Message-ID", "MIME-Version", "Content-Type"}
+
+// DefaultFields returns what SignOptions.Fields stands for when it is nil.
+func DefaultFields() []string { return slices.Clone(defaultFields) }
+
+// DefaultOversign returns what SignOptions.Oversign stands for when it is nil.
+func DefaultOversign() []string { return slices.Clone(defaultOversign) }
+
+// DefaultOversignPresent returns what SignOptions.OversignPresent stands for when it is nil.
+func DefaultOversignPresent() []string { return slices.Clone(defaultOversignPresent) }
+
+// signedNames returns the h= for h: each field of o.Fields as often as it is present and once more if it is to be
+// oversigned.
+func signedNames(index *Index, h message.Header, o SignOptions) ([]string, error) {
+	resent := latestResent(h)
+	var names []string
+	for _, name := range o.Fields {
+		count := index.count(name)
+		if isResent(name) && !contains(resent, name) {
+			count = 0
+		}
+		if contains(o.Oversign, name) || count > 0 && contains(o.OversignPresent, name) {
+			count++
+		}
+		if len(names)+count > maxSigned {
+			return nil, ErrTooManyFields
+		}
+		for range count {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// latestResent returns the names of the topmost block of Resent fields, the last resending (RFC 5322 section 3.6.6): a
+// field that only an older block has says nothing about this one.
+func latestResent(h message.Header) []string {
+	var block []string
+	for _, f := range h {
+		name := f.Name()
+		switch {
+		case isResent(name) && !contains(block, name):
+			block = append(block, name)
+		case len(block) > 0:
+			return block
+		}
+	}
+	return block
+}
+
+func isResent(name string) bool {
+	return len(name) > len("Resent-") && strings.EqualFold(name[:len("Resent-")], "Resent-")
+}
+
+func contains(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}

@@ -1,0 +1,152 @@
+package dkim
+
+import (
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/milter/taglist"
+)
+
+// Sizes of RSA keys, in bits of the modulus.
+const (
+	minRSABits = 1024  // below it a signature proves nothing (RFC 8301 section 3.2)
+	maxRSABits = 16384 // the largest that is tried: one costs a few milliseconds, the next doubling eight times as much
+)
+
+// maxExponent bounds the public exponent: crypto/rsa takes no larger one, and every bit of it costs.
+const maxExponent = 1<<31 - 1
+
+// Record is a key record that mail may be verified with (RFC 6376 section 3.6.1).
+type Record struct {
+	Text    string // as the DNS gave it
+	Key     PublicKey
+	Testing bool // t=y: the domain is trying DKIM out
+	Strict  bool // t=s: the domain of i= must be d= itself
+}
+
+// RecordError says why a text is no key record that mail may be verified with.
+type RecordError struct {
+	State  KeyState // KeyRevoked, KeyTooShort, KeyTooLong or KeyInvalid
+	Reason string   // for a postmaster: a sentence about the key
+}
+
+func (e *RecordError) Error() string { return "dkim: " + e.Reason }
+
+// ParseRecord reads the text of a key record whose strings are joined. The error is a *RecordError. Hash and service
+// restrictions (h=, s=) that shut out our only hash and our only service make a record unusable (RFC 6376 section
+// 6.1.2); unknown tags mean nothing, nor do g= (RFC 6376 appendix C.1) and a ";" too many, which hand-made records have.
+func ParseRecord(text string) (Record, error) {
+	tags, skipped := taglist.ParseLenient(text)
+	if len(skipped) > 0 {
+		return Record{}, invalid("the key record is not a list of tags: %q", clip(skipped[0]))
+	}
+	if err := checkVersion(tags); err != nil {
+		return Record{}, err
+	}
+	if h, given := tags.Value("h"); given && !listed(h, "sha256") {
+		return Record{}, invalid("the key record does not allow SHA-256 (h=%s)", h)
+	}
+	if s, given := tags.Value("s"); given && !listed(s, "email", "*") {
+		return Record{}, invalid("the key record is not for mail (s=%s)", s)
+	}
+	r := Record{Text: text}
+	if flags, given := tags.Value("t"); given {
+		r.Testing, r.Strict = listed(flags, "y"), listed(flags, "s")
+	}
+	var err error
+	r.Key, err = parseKey(tags)
+	return r, err
+}
+
+// checkVersion wants v= first and DKIM1, if it is there at all (RFC 6376 section 3.6.1).
+func checkVersion(tags taglist.List) error {
+	v, given := tags.Value("v")
+	switch {
+	case given && v != "DKIM1":
+		return invalid("the key record has version %q, not DKIM1", v)
+	case given && tags[0].Name != "v":
+		return invalid("the version of the key record does not come first")
+	}
+	return nil
+}
+
+func parseKey(tags taglist.List) (PublicKey, error) {
+	p, given := tags.Value("p")
+	if !given {
+		return PublicKey{}, invalid("the key record has no key (p=)")
+	}
+	if p == "" {
+		return PublicKey{}, &RecordError{KeyRevoked, "the key was revoked by its owner (empty p=)"}
+	}
+	raw, err := base64.StdEncoding.DecodeString(taglist.Compact(p))
+	if err != nil {
+		return PublicKey{}, invalid("the key in the record is not base64")
+	}
+	switch k, given := tags.Value("k"); {
+	case !given || k == "rsa":
+		return parseRSA(raw)
+	case k == "ed25519":
+		return parseEd25519(raw)
+	default:
+		return PublicKey{}, invalid("the key record is of an unknown type (k=%s)", k)
+	}
+}
+
+// parseRSA takes a SubjectPublicKeyInfo, which everybody publishes, and an RSAPublicKey, which RFC 6376 asks for
+// (erratum 3017).
+func parseRSA(der []byte) (PublicKey, error) {
+	if len(der) > maxRSABits/8*2 {
+		return PublicKey{}, tooLong()
+	}
+	key, err := x509.ParsePKCS1PublicKey(der)
+	if err != nil {
+		public, err := x509.ParsePKIXPublicKey(der)
+		if err != nil {
+			return PublicKey{}, invalid("the key in the record cannot be read")
+		}
+		var isRSA bool
+		if key, isRSA = public.(*rsa.PublicKey); !isRSA {
+			return PublicKey{}, invalid("the key in the record is not an RSA key, though it says so")
+		}
+	}
+	switch bits := key.N.BitLen(); {
+	case bits < minRSABits:
+		return PublicKey{}, &RecordError{KeyTooShort, fmt.Sprintf("the key has only %d bits", bits)}
+	case bits > maxRSABits:
+		return PublicKey{}, tooLong()
+	case key.E < 3 || key.E > maxExponent || key.E&1 == 0 || key.N.Bit(0) == 0:
+		return PublicKey{}, invalid("the key in the record is no sound RSA key")
+	}
+	return PublicKey{rsa: key}, nil
+}
+
+// parseEd25519 takes the 32 octets bare (RFC 8463 section 4.2).
+func parseEd25519(raw []byte) (PublicKey, error) {
+	if len(raw) != ed25519.PublicKeySize {
+		return PublicKey{}, invalid("the Ed25519 key in the record has %d octets, not 32", len(raw))
+	}
+	return PublicKey{ed25519: raw}, nil
+}
+
+func invalid(format string, args ...any) error {
+	return &RecordError{KeyInvalid, fmt.Sprintf(format, args...)}
+}
+
+func tooLong() error {
+	return &RecordError{KeyTooLong, fmt.Sprintf("the key has more than %d bits", maxRSABits)}
+}
+
+// listed tells whether a colon-separated list holds one of words.
+func listed(list string, words ...string) bool {
+	for item := range strings.SplitSeq(list, ":") {
+		if slices.Contains(words, taglist.Compact(item)) {
+			return true
+		}
+	}
+	return false
+}

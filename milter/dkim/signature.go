@@ -1,0 +1,115 @@
+package dkim
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"mailseal/milter/domain"
+	"mailseal/milter/message"
+	"mailseal/milter/taglist"
+)
+
+// FieldName is the name of the field that holds a signature (RFC 6376 section 3.5).
+const FieldName = "DKIM-Signature"
+
+// Signature is what a field of signatures says. ARC-Message-Signature has the same parts but Identifier, ARC-Seal
+// fewer.
+type Signature struct {
+	Algorithm  string                   // a=
+	Domain     domain.Name              // d=
+	Selector   string                   // s=, in A-labels
+	KeyName    string                   // where the key is published
+	Identifier string                   // i=, its domain in A-labels
+	Exact      bool                     // the domain of i= is d= itself, as a key with t=s asks
+	Header     message.Canonicalization // c=, before the slash
+	Body       message.Canonicalization // c=, behind it
+	Names      []string                 // h=
+	Limit      int64                    // l=, or message.Whole
+	BodyHash   []byte                   // bh=
+	Value      []byte                   // b=
+	Signed     time.Time                // t=, zero when absent
+	Expires    time.Time                // x=, zero when absent
+	Unsigned   []message.Field          // the forms of the field itself that b= may cover; see Tags.Unsigned
+	text       string                   // b= without white space, "" when it is not base64
+}
+
+// ParseSignature reads a DKIM-Signature field as RFC 6376 section 6.1.1 asks. Fault says what is wrong with it, in a
+// sentence for a postmaster, or is ""; with a fault, s holds what could be read.
+func ParseSignature(f message.Field) (s Signature, fault string) {
+	t := ReadTags(f)
+	s = t.Signature()
+	if v := t.need("v"); v != "1" {
+		t.fail("v=%s is not a version of DKIM that exists", clip(v))
+	}
+	s.Identifier, s.Exact = t.identifier(s.Domain)
+	if q, has := t.list.Value("q"); has && !listed(q, "dns/txt") {
+		t.fail("the key is not in the DNS (q=%s)", clip(q))
+	}
+	if slices.Contains(s.Names, "") {
+		t.fail("h= has an empty name")
+	}
+	if !slices.ContainsFunc(s.Names, func(n string) bool { return strings.EqualFold(n, "From") }) {
+		t.fail("From is not signed")
+	}
+	return s, t.fault
+}
+
+// Signature reads the tags that DKIM-Signature and ARC-Message-Signature share.
+func (t *Tags) Signature() (s Signature) {
+	s.Unsigned = t.Unsigned()
+	s.Algorithm = t.Algorithm()
+	s.Domain = t.Domain()
+	s.Selector, s.KeyName = t.Selector(s.Domain)
+	s.Header, s.Body = t.Canonicalizations()
+	s.Names = t.Names()
+	s.Limit = t.Limit()
+	s.BodyHash, s.Value = t.Base64("bh"), t.Base64("b")
+	if s.Value != nil {
+		s.text = taglist.Compact(t.Text("b"))
+	}
+	s.Signed, s.Expires = t.Time("t"), t.Time("x")
+	if t.Has("x") && t.Has("t") && !s.Expires.After(s.Signed) {
+		t.fail("the signature expires before it was made (x= is not after t=)")
+	}
+	return s
+}
+
+// identifier reads i=, by default "@" and d= (RFC 6376 section 3.5). Its domain, compared as a domain name, must be d
+// or below it. The local part stays as it is encoded.
+func (t *Tags) identifier(d domain.Name) (identifier string, exact bool) {
+	i, has := t.list.Value("i")
+	if !has {
+		return "@" + d.String(), true
+	}
+	i = taglist.Compact(i)
+	at := strings.LastIndexByte(i, '@')
+	n, err := domain.Parse(i[at+1:])
+	if at < 0 || err != nil || strings.HasSuffix(i, ".") || !n.Within(d) {
+		t.fail("i=%s is not within d=%s", clip(i), d)
+		return i, false
+	}
+	return i[:at+1] + n.String(), n == d
+}
+
+// BodyHashWanted names the digest of the body that s is to be compared with.
+func (s Signature) BodyHashWanted() message.BodyHash {
+	return message.BodyHash{Canonicalization: s.Body, Limit: s.Limit}
+}
+
+// Canonicalization returns c= in full: "relaxed/simple".
+func (s Signature) Canonicalization() string { return s.Header.String() + "/" + s.Body.String() }
+
+// verifiedBy returns the index of the first of records whose key made s over fields and the signature's own field, or
+// -1 when none did.
+func (s *Signature) verifiedBy(fields []message.Field, records []Record) int {
+	for _, own := range s.Unsigned {
+		digest := HeaderHash(s.Header, fields, own)
+		for i, r := range records {
+			if r.Key.Verify(digest, s.Value) {
+				return i
+			}
+		}
+	}
+	return -1
+}

@@ -1,0 +1,138 @@
+package dkim_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"mailseal/milter/dkim"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/message"
+)
+
+const vectors = "../../../shared/vectors/"
+
+// vectorTime lies between the t= and x= of the vectors that are to pass.
+var vectorTime = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// vectorCase is one entry of index.json.
+type vectorCase struct {
+	Name, File, Want, Note string
+	Definite               bool
+	DNS                    map[string][]string
+}
+
+func TestVectors(t *testing.T) {
+	definite := 0
+	for _, c := range readVectors(t) {
+		if !c.Definite {
+			continue
+		}
+		definite++
+		t.Run(c.Name, func(t *testing.T) {
+			results := verifyVector(t, c)
+			if !right(c.Want, values(results)) {
+				t.Errorf("%s: got %v, want %s (%s)", c.File, summary(results), c.Want, c.Note)
+			}
+		})
+	}
+	if definite != 136 {
+		t.Errorf("%d definite cases, want 136", definite)
+	}
+}
+
+// TestOpenVectors holds what we chose where RFC 6376 leaves the answer open.
+func TestOpenVectors(t *testing.T) {
+	other := map[string]string{
+		"G26 NBSP (C2 A0) at end of sig header": "pass", // RFC 8616 allows UTF-8 in a tag
+		"K2 l=5 of longer":                      "policy",
+		"K6 l= exact, text appended":            "policy",
+		"L2 20 signatures last good":            "fail", // the first ten are tried
+	}
+	for _, c := range readVectors(t) {
+		if c.Definite || c.Want == "undefined" {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			want := c.Want
+			if w, ok := other[c.Name]; ok {
+				want = w
+			}
+			if results := verifyVector(t, c); !right(want, values(results)) {
+				t.Errorf("%s: got %v, want %s (%s)", c.File, summary(results), want, c.Note)
+			}
+		})
+	}
+}
+
+// right is the rule of the vectors' README.
+func right(want string, got []dkim.Value) bool {
+	switch want {
+	case "pass":
+		return slices.Contains(got, dkim.Pass)
+	case "none":
+		return len(got) == 0
+	case "temperror":
+		return len(got) == 1 && got[0] == dkim.TempError
+	}
+	return len(got) > 0 && !slices.Contains(got, dkim.Pass) && !slices.Contains(got, dkim.TempError)
+}
+
+// summary is what a failed test prints of results.
+func summary(results []dkim.Result) []string {
+	var all []string
+	for _, r := range results {
+		all = append(all, string(r.Value)+": "+r.Reason)
+	}
+	return all
+}
+
+func values(results []dkim.Result) []dkim.Value {
+	var all []dkim.Value
+	for _, r := range results {
+		all = append(all, r.Value)
+	}
+	return all
+}
+
+func readVectors(t *testing.T) []vectorCase {
+	t.Helper()
+	text, err := os.ReadFile(vectors + "dkim/index.json")
+	if os.IsNotExist(err) {
+		t.Skip("no vectors: ../shared is absent")
+	}
+	var index struct{ Cases []vectorCase }
+	if err := json.Unmarshal(text, &index); err != nil {
+		t.Fatal(err)
+	}
+	return index.Cases
+}
+
+func verifyVector(t *testing.T, c vectorCase) []dkim.Result {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(vectors, "dkim", c.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &dkim.Verifier{Resolver: dnstest.FromMap(c.DNS), Now: func() time.Time { return vectorTime }}
+	return verify(t, v, raw)
+}
+
+// verify runs both phases over a whole message.
+func verify(t testing.TB, v *dkim.Verifier, raw []byte) []dkim.Result {
+	t.Helper()
+	var x *dkim.Verification
+	m, err := message.Read(bytes.NewReader(raw), 10<<20, func(h message.Header) []message.BodyHash {
+		author, _ := h.Author()
+		x = v.Select(h, author.Domain)
+		return x.BodyHashes()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x.Run(t.Context(), m)
+}
