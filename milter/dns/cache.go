@@ -153,7 +153,6 @@ func (c *Cache) leave(s *shard, k key, f *flight) {
 	s.land(k, f)
 	f.cancel()
 	if now := c.o.Now(); now.Sub(f.began) >= patience && c.o.Failures > 0 {
-		c.Counters.Failures.Add(1)
 		s.put(k, Answer{}, fmt.Errorf("%s %s: %w", k.typ, k.name, ErrTimeout), now.Add(c.o.Failures))
 	}
 }

@@ -82,6 +82,9 @@ func (z *Zone) load(r io.Reader) error {
 	p := wire.NewZoneParser(strings.NewReader(text), ".", "")
 	p.SetDefaultTTL(defaultTTL)
 	for rr, ok := p.Next(); ok; rr, ok = p.Next() {
+		if err := sound(rr); err != nil {
+			return err
+		}
 		z.at(normal(rr.Header().Name)).add(rr)
 	}
 	for _, f := range fails {
@@ -89,6 +92,19 @@ func (z *Zone) load(r io.Reader) error {
 	}
 	if err := p.Err(); err != nil {
 		return fmt.Errorf("zone: %w", err)
+	}
+	return nil
+}
+
+// sound refuses what the parser lets through for dynamic updates: a record without data.
+func sound(rr wire.RR) error {
+	h := rr.Header()
+	buf := make([]byte, wire.Len(rr)+1)
+	if _, err := wire.PackRR(rr, buf, 0, nil, false); err != nil {
+		return fmt.Errorf("zone: %s %s: %w", h.Name, wire.TypeToString[h.Rrtype], err)
+	}
+	if h.Rdlength == 0 {
+		return fmt.Errorf("zone: %s %s has no data", h.Name, wire.TypeToString[h.Rrtype])
 	}
 	return nil
 }
