@@ -39,6 +39,7 @@ var layers = []struct {
 	{"milter/policy", []string{"milter/verify", "milter/message", "milter/domain", "milter/authres"}},
 	{"milter", []string{"milter/guard", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy"}},
 	{"milter/miltertest", []string{"milter/guard"}},
+	{"milter/miltertest/mtatest", nil},
 	{"config", nil},
 	{"config/opendkim", []string{"config"}},
 }

@@ -1,0 +1,73 @@
+# Mailseal. "make run" shows it at work, "make test" runs everything.
+
+PREFIX     = /usr/local
+SYSCONFDIR = /etc
+UNITDIR    = $(PREFIX)/lib/systemd/system
+SYSUSERS   = $(PREFIX)/lib/sysusers.d
+MANDIR     = $(PREFIX)/share/man
+DESTDIR    =
+
+GO       = go
+BIN      = bin/mailseal
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+FUZZTIME = 30s
+
+all: build
+
+# The plain build is static: no C compiler, no library of the host.
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN) ./cmd/mailseal
+
+# A key, a configuration, a DNS server and the daemon under var/; one message out and one in; then it serves until Ctrl-C.
+run: build
+	$(BIN) demo --dir var --serve
+
+# The same, and stops after the messages: exit status 0 only if the signature verified.
+demo: build
+	$(BIN) demo --dir var
+
+# An existing configuration is never overwritten: the sample then lands beside it.
+install: build
+	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/mailseal
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERS) $(DESTDIR)$(SYSCONFDIR)/mailseal
+	for unit in contrib/systemd/*.service contrib/systemd/*.socket; do \
+		sed 's,/usr/sbin/mailseal,$(PREFIX)/sbin/mailseal,' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+		chmod 0644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
+	done
+	install -m 0644 contrib/systemd/sysusers.conf $(DESTDIR)$(SYSUSERS)/mailseal.conf
+	for page in contrib/man/*.[1-9]; do \
+		[ -e "$$page" ] || continue; \
+		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	if [ -e $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml ]; then \
+		install -m 0644 contrib/mailseal.toml $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml.sample; \
+	else \
+		install -m 0644 contrib/mailseal.toml $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml; \
+	fi
+
+# Format, vet, unit tests, race detector, fuzz seeds, end to end on real MTAs (PACKAGES=./milter/... for less).
+PACKAGES = ./...
+test:
+	contrib/test/test.sh $(PACKAGES)
+
+# The Debian packages that the end-to-end tests drive, unpacked under .root/.
+fetch:
+	contrib/test/fetch.sh
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+# Every fuzz target in turn, for FUZZTIME each.
+fuzz:
+	contrib/test/fuzz.sh $(FUZZTIME) $(PACKAGES)
+
+lint:
+	@test -z "$$(gofmt -l cmd config keys milter)" || { gofmt -l cmd config keys milter; exit 1; }
+	$(GO) vet ./...
+	for script in contrib/test/*.sh .ci/run; do bash -n $$script || exit 1; done
+	if command -v shellcheck >/dev/null; then shellcheck contrib/test/*.sh contrib/qmail/* .ci/run; fi
+
+clean:
+	rm -rf bin var
+
+.PHONY: all build run demo install test fetch bench fuzz lint clean

@@ -1,0 +1,46 @@
+# Reads "go test -v ./..." and prints what a reader wants: a line per package that passed, everything about a package that
+# failed, and at the end which tests were skipped, grouped by reason.
+
+function flush_failed(  i) {
+	for (i = 0; i < n; i++) print kept[i]
+}
+
+function forget() {
+	n = 0
+	delete kept
+	delete said
+}
+
+# A skipped test's reason is the last line it logged.
+function skipped(name,  why) {
+	why = said[name]
+	sub(/^[ \t]*[A-Za-z0-9_]+\.go:[0-9]+: /, "", why)
+	if (!(why in count)) order[reasons++] = why
+	if (count[why]++ < 3) names[why] = names[why] (names[why] == "" ? "" : ", ") name
+}
+
+/^=== (RUN|CONT|NAME) / { current = $3; next }
+/^=== PAUSE / { next }
+/^[ \t]*--- SKIP: / { skipped($3); next }
+/^[ \t]*--- PASS: / { next }
+/^PASS$/ { next }
+/^\?  / { forget(); next }
+/^ok  / { print; fflush(); forget(); next }
+/^FAIL\t/ { flush_failed(); print; fflush(); forget(); next }
+{
+	kept[n++] = $0
+	said[current] = $0
+}
+
+END {
+	flush_failed()
+	if (reasons) {
+		print ""
+		print "skipped:"
+		for (i = 0; i < reasons; i++) {
+			why = order[i]
+			more = count[why] > 3 ? " and " count[why] - 3 " more" : ""
+			print "  " why ": " names[why] more
+		}
+	}
+}

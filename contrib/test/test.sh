@@ -1,0 +1,44 @@
+#!/bin/bash
+# What "make test" runs: format, vet, unit tests with their fuzz seeds, end-to-end tests on real MTAs; all of it twice,
+# once with the race detector. Quiet where all is well; what was skipped, and why, stands at the end.
+#
+#	contrib/test/test.sh [PACKAGE...]
+#
+# As root with CI set it may install a C compiler, which the race detector needs; otherwise it installs nothing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+say() { echo "test: $*"; }
+
+# Without a C compiler there is no race detector. CI's fresh machine may get one.
+compiler() {
+	command -v "$(go env CC)" >/dev/null && return
+	[ -n "${CI:-}" ] && [ "$(id -u)" = 0 ] || return 1
+	say "installing a C compiler for the race detector"
+	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends gcc libc6-dev; } >/dev/null 2>&1
+}
+
+suite() { # FLAG... PACKAGE...
+	go test -v -timeout 15m "$@" 2>&1 | awk -f contrib/test/summary.awk
+}
+
+[ $# -gt 0 ] || set -- ./...
+
+contrib/test/fetch.sh || say "some end-to-end tests will be skipped"
+
+unformatted=$(gofmt -l cmd config keys milter)
+if [ -n "$unformatted" ]; then
+	say "not formatted: $unformatted"
+	exit 1
+fi
+go vet "$@"
+
+if compiler; then
+	say "with the race detector"
+	CGO_ENABLED=1 suite -race "$@"
+else
+	skip_race="no C compiler here: the race detector did not run"
+fi
+say "without"
+suite "$@"
+[ -z "${skip_race:-}" ] || echo "  $skip_race"

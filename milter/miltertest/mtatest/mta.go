@@ -1,0 +1,129 @@
+package mtatest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Options say how a MTA is set up beyond what contrib's snippets and Debian's own files say.
+type Options struct {
+	// TCP makes the MTA reach its milter at the address in Milter; otherwise it uses the unix socket of the snippet.
+	TCP bool
+	// Milter is the host:port that stands in for the snippet's 127.0.0.1:8891, so that nothing of the host is in the way.
+	Milter string
+	// Unchrooted runs Postfix's smtpd and cleanup without Debian's chroot.
+	Unchrooted bool
+	// Sink gets what the MTA delivers; nil for a new one.
+	Sink *Sink
+	// Append is added to main.cf, or to sendmail.mc before MAILER_DEFINITIONS.
+	Append string
+}
+
+// MTA is a running mail server. Mail to any address of home.example (and, from the MTA's own users, to any address at
+// all) is delivered to its Sink.
+type MTA struct {
+	*Root
+	Name       string // "Postfix" or "Sendmail"
+	Sink       *Sink
+	SMTP       string // host:port where strangers come
+	SMTP6      string // the same on [::1]; "" where the host has no IPv6 loopback
+	Submission string // host:port for authenticated users (User, Password)
+	Reinjected string // host:port whose mail no milter sees, for content filters
+	process    *Process
+}
+
+// MilterSocket is where the snippet lets the MTA find its milter, as a path inside the root.
+func (m *MTA) MilterSocket() string {
+	if m.Name == "Postfix" {
+		return "/var/spool/postfix/mailseal/mailseal.sock"
+	}
+	return "/run/mailseal/mailseal.sock"
+}
+
+// Dial connects a SMTP client to the MTA's port for strangers, from an address of loopback.
+func (m *MTA) Dial(t testing.TB, from string) *Client {
+	t.Helper()
+	return Dial(t, m.SMTP, from)
+}
+
+// await waits until the MTA has logged a line.
+func (m *MTA) await(line string) {
+	m.t.Helper()
+	limit := time.Now().Add(patience)
+	for !strings.Contains(m.Log(), line) {
+		if _, ended := m.process.Wait(0); ended || time.Now().After(limit) {
+			m.t.Fatalf("%s did not start (no %q in its log)\n%s", m.Name, line, m.process.Output())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// awaitPort waits until the MTA listens at an address.
+func (m *MTA) awaitPort(address string) {
+	m.t.Helper()
+	for limit := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(limit) {
+			m.t.Fatalf("%s does not answer: %v", m.Name, err)
+		}
+	}
+}
+
+// FreePort returns an address host:port on which nothing listens now.
+func FreePort(t testing.TB, host string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// freePort6 is FreePort on [::1]; "" where there is no IPv6.
+func freePort6() string {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return ""
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// snippet reads a file of contrib.
+func snippet(t testing.TB, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(repository(t), "contrib", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// swap replaces the one place of a text; a snippet that changed under the test's feet is an error.
+func swap(t testing.TB, text, old, new string) string {
+	t.Helper()
+	if n := strings.Count(text, old); n != 1 {
+		t.Fatalf("%q stands %d times, want once, in:\n%s", old, n, text)
+	}
+	return strings.Replace(text, old, new, 1)
+}
+
+func port(hostport string) string {
+	_, p, err := net.SplitHostPort(hostport)
+	if err != nil {
+		panic(fmt.Sprintf("%q is not host:port", hostport))
+	}
+	return p
+}
+
+func address(hostport string) string { return strings.TrimSuffix(hostport, ":"+port(hostport)) }
