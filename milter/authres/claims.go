@@ -39,13 +39,15 @@ func Claims(value []byte, ids []string) bool {
 	return false
 }
 
-// normalized returns the ids as sight has them, in A-labels and as written, and how much of a value is to be looked at.
+// normalized returns the ids as sight has them, as they are, as we write them and in A-labels, and how much of a value is to be looked at.
 func normalized(ids []string) (wanted []string, room int) {
 	room = 1024
 	for _, id := range ids {
-		seen := eye{high: true}.look(id, len(id))
-		if len(seen.text) > 0 {
-			wanted = append(wanted, strings.TrimRight(string(seen.text), "."))
+		for _, form := range []string{id, cleanID(id)} {
+			seen := eye{quotes: true, high: true}.look(`"`+form+`"`, len(form))
+			if name := strings.TrimRight(string(seen.text), "."); name != "" {
+				wanted = append(wanted, name)
+			}
 		}
 		if name, err := domain.Parse(id); err == nil {
 			wanted = append(wanted, name.String())
@@ -87,6 +89,7 @@ func isHigh(r rune) bool { return r > '~' }
 // sight is what an eye saw: the beginning of the text in lower case, without white space, quotes, backslashes and
 // whatever else an eye passes over.
 type sight struct {
+	eye    eye
 	text   []byte
 	gap    []bool // something was passed over before the octet
 	broken bool   // a comment or quote did not end: to this eye there is no name
@@ -94,14 +97,14 @@ type sight struct {
 
 // look reads at most room octets of text.
 func (e eye) look(s string, room int) sight {
-	var v sight
+	v := sight{eye: e}
 	gap, inQuotes := false, false
 	for i := 0; i < len(s) && len(v.text) < room; i++ {
 		c := s[i]
 		switch {
 		case inQuotes && c == '\\' && e.escapes && i+1 < len(s):
 			i++
-			gap = v.add(e, s[i], gap)
+			gap = v.add(s[i], gap)
 		case e.quotes && c == '"':
 			inQuotes, gap = !inQuotes, true
 		case c == ';' && !inQuotes:
@@ -111,7 +114,7 @@ func (e eye) look(s string, room int) sight {
 			gap = true
 			v.broken = i == len(s) && e == strict
 		default:
-			gap = v.add(e, c, gap)
+			gap = v.add(c, gap)
 		}
 	}
 	v.broken = v.broken || inQuotes && e == strict && len(v.text) < room
@@ -119,8 +122,8 @@ func (e eye) look(s string, room int) sight {
 }
 
 // add takes the octet c, and tells whether there is a gap before the next.
-func (v *sight) add(e eye, c byte, gap bool) bool {
-	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!e.high || c == 0x7f) {
+func (v *sight) add(c byte, gap bool) bool {
+	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!v.eye.high || c == 0x7f) {
 		return true
 	}
 	// Punctuation before the name is not part of any; an equals sign may begin an encoded word.
@@ -166,7 +169,11 @@ func (v sight) claims(wanted []string) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(v.words(), func(word string) bool { return mapsTo(word, wanted) })
+	first, whole := v.words()
+	if strings.ContainsFunc(first, isHigh) && v.eye == strict && !isName(first) {
+		return true
+	}
+	return mapsTo(first, wanted) || mapsTo(whole, wanted)
 }
 
 // How readers turn U-labels into A-labels, as IDNA2008 and as IDNA2003 do. Unlike the domains that we judge by, names
@@ -176,21 +183,21 @@ var mappings = []*idna.Profile{
 	idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(true)),
 }
 
-// mapsTo tells whether word, if it has octets above 126, is one of wanted in A-labels, or no domain name at all.
+// isName tells whether word is a domain name to a reader who maps.
+func isName(word string) bool {
+	_, err := mappings[0].ToASCII(word)
+	return err == nil && utf8.ValidString(word)
+}
+
+// mapsTo tells whether word has octets above 126 and is one of wanted in A-labels.
 func mapsTo(word string, wanted []string) bool {
-	if !strings.ContainsFunc(word, isHigh) {
+	if !utf8.ValidString(word) || !strings.ContainsFunc(word, isHigh) {
 		return false
 	}
-	if !utf8.ValidString(word) {
-		return true
-	}
-	for _, m := range mappings {
+	return slices.ContainsFunc(mappings, func(m *idna.Profile) bool {
 		name, err := m.ToASCII(word)
-		if err != nil || slices.Contains(wanted, strings.TrimSuffix(name, ".")) {
-			return true
-		}
-	}
-	return false
+		return err == nil && slices.Contains(wanted, strings.TrimSuffix(name, "."))
+	})
 }
 
 // ends tells whether a name may end before the octet at i. A dot belongs to the name only when another label follows.
@@ -201,8 +208,8 @@ func (v sight) ends(i int) bool {
 	return v.text[i] == '.' && (i+1 == len(v.text) || v.gap[i+1] || !isNameOctet(v.text[i+1]))
 }
 
-// words returns the first word, as it is when gaps end it and when they do not.
-func (v sight) words() []string {
+// words returns the first word, once as gaps end it, once as if there were none.
+func (v sight) words() (first, whole string) {
 	gap, end := len(v.text), len(v.text)
 	for i, c := range v.text {
 		if !isNameOctet(c) && c != '.' {
@@ -213,7 +220,7 @@ func (v sight) words() []string {
 			gap = i
 		}
 	}
-	return []string{string(v.text[:min(gap, end)]), string(v.text[:end])}
+	return string(v.text[:min(gap, end)]), string(v.text[:end])
 }
 
 func isNameOctet(c byte) bool {

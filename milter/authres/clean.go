@@ -187,7 +187,7 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// quoted writes what cleanValue or cleanID made: a token or an address as it is, all else as a quoted-string.
+// quoted writes what cleanValue made: a token or an address as it is, all else as a quoted-string.
 func quoted(v string) string {
 	if _, _, ok := splitAddress(v); ok || isToken(v) {
 		return v
@@ -195,7 +195,7 @@ func quoted(v string) string {
 	return `"` + v + `"`
 }
 
-// quotedText writes what cleanText made, always in quotes unless it is one token.
+// quotedText writes what cleanText or cleanID made: a value of RFC 2045 section 5.1, which an address is not.
 func quotedText(t string) string {
 	if isToken(t) {
 		return t

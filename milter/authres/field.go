@@ -73,5 +73,5 @@ func (f Field) id() string {
 	if f.ID == "" {
 		return unknown
 	}
-	return quoted(cleanID(f.ID))
+	return quotedText(cleanID(f.ID))
 }
