@@ -51,8 +51,7 @@ type Policy struct {
 type SPFActions struct {
 	Fail      Action `toml:"fail"`
 	Softfail  Action `toml:"softfail"`
-	Neutral   Action `toml:"neutral"`
-	None      Action `toml:"none"`
+	None      Action `toml:"none"` // none and neutral, which must be treated alike (RFC 7208 section 8.2)
 	Permerror Action `toml:"permerror"`
 	Temperror Action `toml:"temperror"`
 }

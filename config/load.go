@@ -1,7 +1,13 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -9,18 +15,123 @@ import (
 // Load reads the configuration at path and the files that it includes. A mistake is an error of type Problems, which
 // lists all of them; a file that cannot be read is one as well.
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, Problems{{File: path, Text: err.Error()}}
+	l := newLoader()
+	l.read(path)
+	for _, included := range l.included(path) {
+		l.read(included)
 	}
-	return Parse(path, data)
+	return l.finish()
 }
 
-// Parse reads one file's text; name is what its problems call it. It includes no other file.
+// Parse reads one file's text; name is what its problems call it, and its directory is what relative paths hang on. It
+// reads no other file.
 func Parse(name string, data []byte) (*Config, error) {
-	var m map[string]any
-	if err := toml.Unmarshal(data, &m); err != nil {
-		return nil, Problems{{File: name, Text: err.Error()}}
+	l := newLoader()
+	l.decode(name, data)
+	if at, ok := l.seen["include"]; ok {
+		l.problem(at, "only a file that is loaded by its name can include others")
 	}
-	return &Config{}, nil
+	return l.finish()
+}
+
+// loader gathers a Config from several files.
+type loader struct {
+	decoder
+	config *Config
+	main   *file
+	count  int  // files read
+	broken bool // a file could not be read: what refers to it is no mistake
+}
+
+func newLoader() *loader {
+	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{}, guess: guesser{left: maxGuesses}}, config: fresh()}
+}
+
+func (l *loader) read(path string) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		l.problems = append(l.problems, Problem{File: path, Text: err.Error(), order: l.count})
+		l.broken = true
+		return
+	}
+	l.decode(path, data)
+}
+
+func (l *loader) decode(name string, data []byte) {
+	l.file = newFile(name, filepath.Dir(name), data, l.count)
+	if l.count++; l.main == nil {
+		l.main = l.file
+	}
+	m := map[string]any{}
+	if err := toml.Unmarshal(data, &m); err != nil {
+		l.problems = append(l.problems, syntaxProblem(l.file, err))
+		l.broken = true
+		return
+	}
+	if l.file != l.main && m["include"] != nil {
+		l.problem(place{l.file, "include"}, "an included file cannot include others")
+		delete(m, "include")
+	}
+	l.table(place{file: l.file}, "", m, reflect.ValueOf(l.config).Elem())
+}
+
+// syntaxProblem adds what the mistakes of newcomers to TOML mean.
+func syntaxProblem(f *file, err error) Problem {
+	out := Problem{File: f.name, Text: err.Error(), order: f.order}
+	var pe toml.ParseError
+	if !errors.As(err, &pe) {
+		return out
+	}
+	out.Line, out.Path, out.Text = pe.Position.Line, pe.LastKey, pe.Message
+	switch {
+	case strings.Contains(pe.Message, "leading zeroes"):
+		out.Text += `; file modes are written in quotes, "0660"`
+	case strings.Contains(pe.Message, "expected value"):
+		out.Text += `; text is written in quotes, true and false are not`
+	}
+	return out
+}
+
+// included returns the files that the main file names, in the order of their names, each once.
+func (l *loader) included(path string) []string {
+	var out []string
+	for i, pattern := range l.config.Include {
+		at := place{l.main, indexPath("include", i)}
+		if pattern == "" {
+			l.problem(at, "an empty pattern of file names")
+			continue
+		}
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(filepath.Dir(path), pattern)
+		}
+		found, err := filepath.Glob(pattern)
+		switch {
+		case err != nil:
+			l.problem(at, "%q is no pattern of file names", pattern)
+		case len(found) == 0 && !strings.ContainsAny(pattern, `*?[`):
+			l.problem(at, "no file %s", pattern)
+		}
+		out = append(out, found...)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return slices.DeleteFunc(out, func(s string) bool { return filepath.Clean(s) == filepath.Clean(path) })
+}
+
+// finish resolves and checks what has been read.
+func (l *loader) finish() (*Config, error) {
+	c := checker{decoder: &l.decoder, Config: l.config, main: l.main}
+	if !l.broken {
+		c.check()
+	}
+	if len(l.problems) > 0 {
+		l.problems.sort()
+		return nil, l.problems
+	}
+	Problems(l.config.Warnings).sort()
+	return l.config, nil
 }

@@ -1,12 +1,78 @@
 package config
 
-// NormalPattern is how address patterns stand in a Config, whatever way they were written:
+import (
+	"fmt"
+	"strings"
+)
+
+// parsePattern checks an address pattern and returns its normal form, which is all that a Config holds:
 //
 //	user@example.com   that address
-//	*@example.com      any user of the domain; also written example.com
-//	*@*.example.com    any user of any domain below it, at any depth; also written .example.com
+//	*@example.com      any user of the domain; also written example.com, @example.com
+//	*@*.example.com    any user of any domain below it, at any depth; also written .example.com, *@.example.com
 //	user@*             that user of any domain
 //	*                  everybody; also written *@*
 //
-// Domains are in lower case; users keep theirs.
-const NormalPattern = "user@domain, *@domain, *@*.domain, user@* or *"
+// Domains come out in lower case, users as they are.
+func parsePattern(s string) (string, error) {
+	user, domain, ok := cutLast(s, '@')
+	if !ok {
+		user, domain = "*", s
+	}
+	if user == "" {
+		user = "*"
+	}
+	switch {
+	case strings.ContainsAny(user, " \t\r\n") || user != "*" && strings.Contains(user, "*"):
+		return "", fmt.Errorf("%q: only the whole of a user can be *", s)
+	case domain == "*" && user == "*":
+		return "*", nil
+	case domain == "*":
+		return user + "@*", nil
+	}
+	tree, below := strings.CutPrefix(strings.TrimPrefix(domain, "*"), ".")
+	if !below && strings.HasPrefix(domain, "*") {
+		return "", fmt.Errorf("%q: * stands for whole names; write *.example.com or example.com", s)
+	}
+	name, err := parseDomain(tree)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%q is no address pattern such as user@example.com, *@example.com, *@*.example.com, user@* or *", s)
+	case below && user != "*":
+		return "", fmt.Errorf("%q: a user goes with one domain or with *; write *@*.%s for all users", s, name)
+	case below:
+		return "*@*." + name, nil
+	}
+	return user + "@" + name, nil
+}
+
+func cutLast(s string, c byte) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, c)
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// parseDomain checks a domain name, with labels of any script, and returns it in lower case without a final dot.
+func parseDomain(s string) (string, error) {
+	name := strings.ToLower(strings.TrimSuffix(s, "."))
+	if name == "" || len(name) > 253 {
+		return "", fmt.Errorf("%q is no domain name", s)
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, notInLabel) {
+			return "", fmt.Errorf("%q is no domain name", s)
+		}
+	}
+	return name, nil
+}
+
+// notInLabel keeps out what domain names never hold; whether an international label is a good one is found out by those
+// who look it up.
+func notInLabel(r rune) bool {
+	if r >= 0x80 {
+		return r == '\uFFFD'
+	}
+	return !isBareByte(byte(r))
+}

@@ -1,32 +1,78 @@
 package config
 
-// place is where a table of the configuration stands.
+import (
+	"strings"
+	"sync"
+)
+
+// file is one of the configuration's files.
+type file struct {
+	name  string
+	dir   string // what relative paths in it hang on
+	data  []byte
+	order int // files are listed in the order in which they were read
+	lines func() map[string]int
+}
+
+func newFile(name, dir string, data []byte, order int) *file {
+	f := &file{name: name, dir: dir, data: data, order: order}
+	f.lines = sync.OnceValue(func() map[string]int { return lines(f.data) })
+	return f
+}
+
+// line returns the line of a setting or, where it has none of its own, of the nearest table or list around it.
+func (f *file) line(path string) int {
+	for path != "" {
+		if n, ok := f.lines()[path]; ok {
+			return n
+		}
+		path = parentPath(path)
+	}
+	return 0
+}
+
+// parentPath cuts the last key or index off. A quoted key has no more than its opening quote to be found by.
+func parentPath(path string) string {
+	switch {
+	case strings.HasSuffix(path, "]"):
+		return path[:max(0, strings.LastIndexByte(path, '['))]
+	case strings.HasSuffix(path, `"`):
+		return strings.TrimSuffix(path[:max(0, strings.LastIndex(path[:len(path)-1], `."`))], ".")
+	}
+	return path[:max(0, strings.LastIndexByte(path, '.'))]
+}
+
+// place is where a setting or table stands.
 type place struct {
 	file *file
 	path string // sign[2]
 }
 
-// file is one of the configuration's files.
-type file struct {
-	name string
-	data []byte
+func (p place) key(name string) place { return place{p.file, joinPath(p.path, name)} }
+func (p place) index(i int) place     { return place{p.file, indexPath(p.path, i)} }
+
+func (p place) problem(text string) Problem {
+	out := Problem{Path: p.path, Text: text}
+	if p.file != nil {
+		out.File, out.Line, out.order = p.file.name, p.file.line(p.path), p.file.order
+	}
+	return out
 }
 
 // placed is what a table that comes several times remembers of where it stood.
 type placed struct {
 	at    place
-	given []string // the settings that it has itself
+	given map[string]bool // the settings that it has itself
 }
 
+func (p *placed) put(at place, given map[string]bool) { p.at, p.given = at, given }
+
 // Problem returns a mistake at a setting of this table, for those who find it only when they build the daemon: a key
-// file that cannot be read, a socket that cannot be opened.
+// file that cannot be read, a socket that cannot be opened. Setting is its name, "" for the table as a whole.
 func (p placed) Problem(setting, text string) Problem {
-	out := Problem{Path: p.at.path, Text: text}
+	at := p.at
 	if setting != "" {
-		out.Path += "." + setting
+		at.path += "." + setting
 	}
-	if p.at.file != nil {
-		out.File = p.at.file.name
-	}
-	return out
+	return at.problem(text)
 }

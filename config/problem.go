@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +13,8 @@ type Problem struct {
 	Line int    `json:"line,omitempty"` // 1-based; 0 when not known
 	Path string `json:"path,omitempty"` // the setting: sign[2].keys[0]
 	Text string `json:"text"`
+
+	order int // of the file
 }
 
 // Error writes "mailseal.toml:12: sign[2].keys[0]: text".
@@ -38,4 +42,10 @@ func (ps Problems) Error() string {
 		lines[i] = p.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+func (ps Problems) sort() {
+	slices.SortFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Text, b.Text))
+	})
 }

@@ -1,0 +1,213 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// checker resolves what one setting says about another, and finds where they contradict each other. What is wrong in
+// itself has been said by the decoder; nothing is said twice.
+type checker struct {
+	*decoder
+	*Config
+	main *file
+}
+
+// place is where a setting stands, or would stand in the main file.
+func (c *checker) place(path string) place {
+	if at, ok := c.seen[path]; ok {
+		return at
+	}
+	return place{c.main, path}
+}
+
+// isSet says whether a setting stands in a file, rightly or wrongly.
+func (c *checker) isSet(path string) bool { _, ok := c.seen[path]; return ok }
+
+func (c *checker) warn(at place, format string, args ...any) {
+	c.Warnings = append(c.Warnings, at.problem(fmt.Sprintf(format, args...)))
+}
+
+func (c *checker) check() {
+	c.checkDaemon()
+	c.checkListeners()
+	c.checkSources()
+	c.checkKeys()
+	c.checkSimple()
+	c.checkTables()
+	c.checkSigning()
+	c.checkRules()
+	c.checkSenders()
+	c.checkRotation()
+	c.checkSeal()
+	c.checkOverrides()
+	c.checkMode()
+}
+
+func (c *checker) checkDaemon() {
+	if strings.EqualFold(c.AuthservID, "HOSTNAME") {
+		name, err := hostname()
+		switch {
+		case err != nil:
+			c.problem(c.place("authserv_id"), "%s", err)
+		case !strings.Contains(name, "."):
+			c.warn(c.place("authserv_id"), "the host calls itself %q, which says little in a message; write its full name", name)
+		}
+		c.AuthservID = name
+	}
+	if c.Limits.DrainHard < c.Limits.DrainSoft {
+		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")
+	}
+	if c.Metrics.Pprof && c.Metrics.Address == "" && !c.isSet("metrics.address") {
+		c.problem(c.place("metrics.pprof"), "needs metrics.address")
+	}
+	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
+		c.warn(c.place("metrics.pprof"), "lets whoever reaches %s slow the daemon down and look into it", c.Metrics.Address)
+	}
+}
+
+func isLoopback(hostPort string) bool {
+	a, err := netip.ParseAddrPort(hostPort)
+	return err == nil && a.Addr().IsLoopback() || strings.HasPrefix(hostPort, "localhost:")
+}
+
+func (c *checker) checkMode() {
+	if len(c.Mode) == 0 {
+		c.problem(c.place("mode"), `nothing to do; write "sign", "verify" or both`)
+		return
+	}
+	nothing := len(c.Sign) == 0 && c.SigningTable == ""
+	switch {
+	case nothing && c.Signs() && c.isSet("mode"):
+		c.warn(c.place("mode"), "says sign, but there is no rule that signs anything")
+	case nothing && c.Signs():
+		c.warn(place{file: c.main}, "no rule signs anything: mail of ours goes unsigned")
+	case !nothing && !c.Signs():
+		c.warn(c.place("mode"), "does not say sign: the signing table is not used")
+	}
+	if c.Seal.Key != "" && (!c.Verifies() || !c.Verify.ARC) {
+		c.problem(c.place("seal.key"), `sealing needs mode "verify" and verify.arc`)
+	}
+}
+
+// checkSimple turns domain, selector and key_file into the keys and rules that they stand for.
+func (c *checker) checkSimple() {
+	names := []string{"domain", "selector", "key_file"}
+	var have, missing []string
+	for _, n := range names {
+		if c.isSet(n) {
+			have = append(have, n)
+		} else {
+			missing = append(missing, n)
+		}
+	}
+	switch {
+	case len(have) == 0:
+		return
+	case len(missing) > 0:
+		c.problem(c.place(have[0]), "needs %s beside it", strings.Join(missing, " and "))
+		return
+	case len(c.Keys) > 0 || len(c.Sign) > 0 || c.isSet("signing_table") || c.isSet("key_table"):
+		c.problem(c.place("domain"), "is the short way to sign; it cannot stand beside [keys], [[sign]] or OpenDKIM's tables")
+		return
+	}
+	c.Keys = map[string]Key{}
+	for i, domain := range c.Domain {
+		at := placed{at: c.place("domain")}
+		name := c.Selector + "._domainkey." + domain
+		if _, twice := c.Keys[name]; twice {
+			c.problem(at.at.index(i), "%q is there twice", domain)
+		}
+		c.Keys[name] = Key{Domain: domain, Selector: c.Selector, File: c.KeyFile, placed: placed{at: c.place("key_file")}}
+		c.Sign = append(c.Sign, Rule{From: []string{"*@" + domain}, Keys: []string{name}, placed: at})
+	}
+}
+
+// checkTables looks at OpenDKIM's tables by name only.
+func (c *checker) checkTables() {
+	key, signing := c.isSet("key_table"), c.isSet("signing_table")
+	switch {
+	case key && !signing:
+		c.problem(c.place("key_table"), "needs signing_table beside it")
+	case signing && !key:
+		c.problem(c.place("signing_table"), "needs key_table beside it")
+	case key && (len(c.Keys) > 0 || len(c.Sign) > 0) && !c.isSet("domain"):
+		c.problem(c.place("key_table"), "cannot stand beside [keys] and [[sign]]; mailseal import-opendkim turns the tables into those")
+	}
+}
+
+func (c *checker) checkSenders() {
+	switch byLogin := c.Senders.Require == SenderLogin; {
+	case byLogin && len(c.Senders.Logins) == 0:
+		c.problem(c.place("senders.require"), "needs senders.logins, which says who may use what")
+	case !byLogin && len(c.Senders.Logins) > 0 && c.Senders.Require != "":
+		c.problem(c.place("senders.require"), `is %q: senders.logins is not looked at; write require = "login"`, c.Senders.Require)
+	}
+}
+
+func (c *checker) checkRotation() {
+	kinds := map[string]string{}
+	for i, a := range c.Rotation.Algorithms {
+		kind := strings.TrimRight(a, "0123456789")
+		if before, ok := kinds[kind]; ok && a != "" {
+			c.problem(c.place("rotation.algorithms").index(i), "%s and %s would have the same selector", before, a)
+		}
+		kinds[kind] = a
+	}
+	if len(kinds) > 1 && c.Rotation.Selector != "" && !strings.Contains(c.Rotation.Selector, "{alg}") {
+		c.problem(c.place("rotation.selector"), "needs {alg}: there is a key of each of %s", quotedList(c.Rotation.Algorithms))
+	}
+}
+
+// checkSeal finds the identity under which we seal.
+func (c *checker) checkSeal() {
+	if c.Seal.Key == "" {
+		for _, name := range []string{"domain", "selector"} {
+			if c.isSet("seal."+name) && !c.isSet("seal.key") {
+				c.problem(c.place("seal."+name), "needs seal.key")
+			}
+		}
+		return
+	}
+	k, ok := c.Keys[c.Seal.Key]
+	if !ok {
+		if c.KeyTable == "" {
+			c.problem(c.place("seal.key"), "no key %q%s", c.Seal.Key, c.guess.nearest(c.Seal.Key, maps.Keys(c.Keys)))
+		}
+		return
+	}
+	if c.Seal.Domain == "" && !c.isSet("seal.domain") {
+		if c.Seal.Domain = k.Domain; k.Domain == "%" || k.Domain == "" {
+			c.problem(c.place("seal.key"), "%q has no domain of its own; write seal.domain", c.Seal.Key)
+		}
+	}
+	if c.Seal.Selector == "" && !c.isSet("seal.selector") {
+		if c.Seal.Selector = k.Selector; k.Selector == "" {
+			c.problem(c.place("seal.key"), "%q has no selector of its own; write seal.selector", c.Seal.Key)
+		}
+	}
+}
+
+// checkOverrides gives overrides what they leave to the policy.
+func (c *checker) checkOverrides() {
+	for i := range c.Policy.Overrides {
+		o := &c.Policy.Overrides[i]
+		mergeActions(&o.SPF, c.Policy.SPF)
+		mergeActions(&o.DKIM, c.Policy.DKIM)
+		mergeActions(&o.DMARC, c.Policy.DMARC)
+		if !o.has("networks", "author_domains", "list_ids", "sealers") {
+			c.problem(o.at, "fits all mail; it needs one of networks, author_domains, list_ids and sealers")
+		}
+		if !o.has("action", "spf", "dkim", "dmarc") {
+			c.problem(o.at, "changes nothing; it needs one of action, spf, dkim and dmarc")
+		}
+	}
+}
+
+// has says whether the table has one of the settings itself.
+func (p placed) has(names ...string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return p.given[n] })
+}

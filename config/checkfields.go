@@ -1,0 +1,87 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// unsignable are fields that change on every way, or that a signature must not cover (RFC 6376 section 5.4, RFC 8601
+// section 5, RFC 8617 section 4.1.2).
+var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results", "DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
+
+// resolveFields makes plain lists of names of the three lists of fields in o. Base is what + and - refer to, and what
+// stands where p has none itself.
+func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
+	lists := []struct {
+		name string
+		own  *[]string
+		base []string
+	}{
+		{"headers", &o.Headers, base.Headers},
+		{"oversign", &o.Oversign, base.Oversign},
+		{"oversign_if_present", &o.OversignPresent, base.OversignPresent},
+	}
+	for i, l := range lists {
+		if !p.given[l.name] {
+			*l.own = l.base
+			if i > 0 { // what is not signed is not oversigned either
+				*l.own = slices.DeleteFunc(slices.Clone(l.base), func(n string) bool { return !containsFold(o.Headers, n) })
+			}
+			continue
+		}
+		*l.own = c.changed(p.at.key(l.name), *l.own, l.base)
+		if i > 0 { // and what is oversigned is signed
+			o.Headers = union(o.Headers, *l.own)
+		}
+	}
+	o.Headers = union([]string{"From"}, o.Headers)
+}
+
+// changed applies a list of names with + and - to base; a list without them takes its place.
+func (c *checker) changed(at place, list, base []string) []string {
+	signs := 0
+	for i, name := range list {
+		plain := strings.TrimLeft(name, "+-")
+		if plain != name {
+			signs++
+		}
+		if containsFold(unsignable, plain) && name[0] != '-' {
+			c.problem(at.index(i), "%s changes on the way, or is not for signing", plain)
+		}
+	}
+	if signs == 0 {
+		return list
+	}
+	if signs < len(list) {
+		c.problem(at, "some names have + or -, some have not; with them the list changes the default, without it takes its place")
+		return base
+	}
+	out := slices.Clone(base)
+	for i, name := range list {
+		if name[0] == '+' {
+			out = union(out, []string{name[1:]})
+			continue
+		}
+		before := len(out)
+		out = slices.DeleteFunc(out, func(n string) bool { return strings.EqualFold(n, name[1:]) })
+		if len(out) == before {
+			c.problem(at.index(i), "%s is not in the list%s", name[1:], c.guess.nearest(name[1:], slices.Values(out)))
+		}
+	}
+	return out
+}
+
+// union appends the names that are not there yet.
+func union(list, more []string) []string {
+	out := slices.Clone(list)
+	for _, name := range more {
+		if !containsFold(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func containsFold(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(n string) bool { return strings.EqualFold(n, name) })
+}

@@ -1,0 +1,231 @@
+package config
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// checkKeys finds out each key's domain and selector, and that it has one place to come from.
+func (c *checker) checkKeys() {
+	for _, name := range slices.Sorted(maps.Keys(c.Keys)) {
+		k := c.Keys[name]
+		if selector, domain, ok := strings.Cut(name, "._domainkey."); ok {
+			c.fromName(&k, selector, domain)
+		}
+		if k.has("source") {
+			c.checkSource(k.placed, k.Source)
+		} else {
+			for _, needed := range []struct{ name, value string }{{"domain", k.Domain}, {"selector", k.Selector}} {
+				if needed.value == "" && !k.has(needed.name) {
+					c.problem(k.at, "needs %s, or a name of the form selector._domainkey.domain", needed.name)
+				}
+			}
+		}
+		c.onePlace(k)
+		c.Keys[name] = k
+	}
+}
+
+func (c *checker) fromName(k *Key, selector, domain string) {
+	if s, err := parseSelector(selector); err == nil && !k.has("selector") {
+		k.Selector = s
+	}
+	if d, err := parseDomainOrAuthor(domain); err == nil && !k.has("domain") {
+		k.Domain = d
+	}
+}
+
+func (c *checker) onePlace(k Key) {
+	var have []string
+	for _, name := range []string{"file", "private_key", "source"} {
+		if k.has(name) {
+			have = append(have, name)
+		}
+	}
+	switch len(have) {
+	case 0:
+		c.problem(k.at, "needs file, private_key or source")
+	case 1:
+	default:
+		c.problem(k.at, "has %s; one is enough", strings.Join(have, " and "))
+	}
+}
+
+func (c *checker) checkSource(user placed, name string) {
+	if _, ok := c.Sources[name]; !ok && name != "" {
+		c.problem(user.at.key("source"), "no source %q%s", name, c.guess.nearest(name, maps.Keys(c.Sources)))
+	}
+}
+
+// checkSources wants of each source what its driver needs, and nothing that it would not look at.
+func (c *checker) checkSources() {
+	web := []string{"url", "token_file", "client_certificate", "client_key", "ca_file"}
+	sql := []string{"dsn", "key_query", "signing_query"}
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		s := c.Sources[name]
+		needed, foreign := []string{"dsn", "key_query"}, web
+		switch {
+		case s.Driver == "" && !s.has("driver"):
+			c.problem(s.at, "needs driver")
+			continue
+		case s.Driver == "":
+			continue
+		case s.Driver == "http":
+			needed, foreign = []string{"url"}, sql
+		}
+		for _, n := range needed {
+			if !s.has(n) {
+				c.problem(s.at, "needs %s, as its driver is %s", n, s.Driver)
+			}
+		}
+		for _, n := range foreign {
+			if s.has(n) {
+				c.problem(s.at.key(n), "means nothing to the driver %s", s.Driver)
+			}
+		}
+		if s.has("client_certificate") != s.has("client_key") {
+			c.problem(s.at, "needs client_certificate and client_key, or neither")
+		}
+	}
+}
+
+// signingPlace is what fields() of [signing] call placed: which of its options a file sets.
+func (c *checker) signingPlace() placed {
+	p := placed{at: c.place("signing"), given: map[string]bool{}}
+	for name := range fieldsOf(reflect.TypeFor[SignOptions]()) {
+		p.given[name] = c.isSet("signing." + name)
+	}
+	return p
+}
+
+// checkSigning resolves the lists of fields of [signing] against the defaults.
+func (c *checker) checkSigning() {
+	p := c.signingPlace()
+	c.resolveFields(p, &c.Signing.SignOptions, fresh().Signing.SignOptions)
+	c.checkIdentifier(p, c.Signing.Identifier, "")
+}
+
+// checkRules gives rules what they leave to [signing], and finds those that cannot work.
+func (c *checker) checkRules() {
+	covered := map[string]place{}
+	for i := range c.Sign {
+		r := &c.Sign[i]
+		c.inherit(r)
+		c.checkRuleKeys(r)
+		if r.From == nil && !r.has("from") {
+			if r.has("keys") || !r.has("source") {
+				c.problem(r.at, "needs from: whose mail does it sign?")
+			}
+			r.From = []string{"*"}
+		}
+		if r.Resign && !r.When.any() {
+			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs when, such as when = { recipients = [\"*@lists.example.com\"] }")
+		}
+		c.checkReach(r, covered)
+	}
+}
+
+func (w When) any() bool {
+	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins) > 0
+}
+
+// inherit copies the options of [signing] that a rule does not have itself.
+func (c *checker) inherit(r *Rule) {
+	own := r.SignOptions
+	from, to := reflect.ValueOf(&c.Signing.SignOptions).Elem(), reflect.ValueOf(&r.SignOptions).Elem()
+	for name, f := range fieldsOf(from.Type()) {
+		if !r.given[name] {
+			to.FieldByIndex(f.index).Set(from.FieldByIndex(f.index))
+		}
+	}
+	if r.has("headers", "oversign", "oversign_if_present") {
+		r.Headers, r.Oversign, r.OversignPresent = own.Headers, own.Oversign, own.OversignPresent
+		c.resolveFields(r.placed, &r.SignOptions, c.Signing.SignOptions)
+	}
+}
+
+// mergeActions copies the actions that an override does not have itself.
+func mergeActions[T any](to *T, from T) {
+	v, f := reflect.ValueOf(to).Elem(), reflect.ValueOf(from)
+	for i := range v.NumField() {
+		if v.Field(i).String() == "" {
+			v.Field(i).Set(f.Field(i))
+		}
+	}
+}
+
+// checkRuleKeys looks for the keys that a rule names, and whether it may use them for its domain.
+func (c *checker) checkRuleKeys(r *Rule) {
+	if r.has("source") {
+		c.checkSource(r.placed, r.Source)
+		if s, ok := c.Sources[r.Source]; ok && !r.has("keys") && s.Driver != "http" && s.SigningQuery == "" && !s.has("signing_query") {
+			c.problem(r.at, "needs keys: the source %q has no signing_query", r.Source)
+		}
+		c.checkIdentifier(r.placed, r.Identifier, r.Domain)
+		return
+	}
+	if len(r.Keys) == 0 && !r.has("keys") {
+		c.problem(r.at, "needs keys")
+	} else if len(r.Keys) == 0 {
+		c.problem(r.at.key("keys"), "names no key")
+	}
+	domain := r.Domain
+	for i, name := range r.Keys {
+		k, ok := c.Keys[name]
+		if !ok && name != "" && !strings.Contains(name, "%") {
+			c.problem(r.at.key("keys").index(i), "no key %q%s", name, c.guess.nearest(name, maps.Keys(c.Keys)))
+		}
+		if ok && r.Domain == "" {
+			domain = k.Domain
+			c.warnCatchAll(r, i, k)
+		}
+	}
+	c.checkIdentifier(r.placed, r.Identifier, domain)
+}
+
+// warnCatchAll finds the accident of signing everybody's mail as one domain, which receivers refuse as misaligned.
+func (c *checker) warnCatchAll(r *Rule, i int, k Key) {
+	if k.Domain == "%" || k.Domain == "" {
+		return
+	}
+	for _, from := range r.From {
+		if from == "*" || strings.HasSuffix(from, "@*") {
+			c.warn(r.at.key("keys").index(i), "%q signs for authors of all domains as %s; that helps only %s with DMARC (domain = \"%%\" signs as the author's)", from, k.Domain, k.Domain)
+		}
+	}
+}
+
+// checkIdentifier holds the i= tag to its domain (RFC 6376 section 3.5: equal to d=, or below it). The d= domain may not
+// be known yet.
+func (c *checker) checkIdentifier(p placed, identifier, domain string) {
+	_, of, ok := cutLast(identifier, '@')
+	if !ok || of == "%" || domain == "%" || domain == "" || !p.has("identifier", "domain", "keys") {
+		return
+	}
+	if of != domain && !strings.HasSuffix(of, "."+domain) {
+		c.problem(p.at.key("identifier"), "%q is not at or below %s, which signs (RFC 6376 section 3.5)", identifier, domain)
+	}
+}
+
+// checkReach finds rules that no message reaches, which is how the order of generated tables goes wrong. Covered are the
+// patterns of unconditional rules so far.
+func (c *checker) checkReach(r *Rule, covered map[string]place) {
+	for i, from := range r.From {
+		for _, wider := range []string{"*", from} {
+			if before, ok := covered[wider]; ok && from != "" && !r.Resign {
+				c.warn(r.at.key("from").index(i), "%q is never reached: %s, line %d, takes it", from, before.path, before.file.line(before.path))
+				break
+			}
+		}
+	}
+	if r.When.any() || r.Source != "" && len(r.Keys) == 0 {
+		return
+	}
+	for _, from := range r.From {
+		if _, ok := covered[from]; !ok {
+			covered[from] = r.at
+		}
+	}
+}

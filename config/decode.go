@@ -1,0 +1,352 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// decoder fills a Config from what the TOML library read, and notes every mistake on its way. The library's own decoder
+// stops at the first.
+type decoder struct {
+	file       *file
+	prototypes map[string]reflect.Value
+	seen       map[string]place // settings that stand in a file read before, or in this one
+	problems   Problems
+	guess      guesser
+}
+
+func (d *decoder) problem(at place, format string, args ...any) {
+	d.problems = append(d.problems, at.problem(fmt.Sprintf(format, args...)))
+}
+
+// field is a setting's place in a struct.
+type field struct {
+	index []int
+	kind  reflect.Type
+}
+
+// fields maps the names of settings to the fields of a struct; those of an embedded struct are its own.
+func fields(t reflect.Type) map[string]field {
+	out := map[string]field{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name := f.Tag.Get("toml"); name != "" && name != "-" {
+			out[name] = field{f.Index, f.Type}
+		}
+	}
+	return out
+}
+
+var fieldsOf = func() func(reflect.Type) map[string]field {
+	known := map[reflect.Type]map[string]field{}
+	var walk func(reflect.Type)
+	walk = func(t reflect.Type) {
+		switch t.Kind() {
+		case reflect.Map, reflect.Slice:
+			walk(t.Elem())
+		case reflect.Struct:
+			if known[t] == nil && t.PkgPath() == reflect.TypeFor[Config]().PkgPath() {
+				known[t] = fields(t)
+				for _, f := range known[t] {
+					walk(f.kind)
+				}
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+	return func(t reflect.Type) map[string]field { return known[t] }
+}()
+
+// table fills a struct. Doc is the path in the tables of settings: at without indexes and names.
+func (d *decoder) table(at place, doc string, m map[string]any, to reflect.Value) {
+	known := fieldsOf(to.Type())
+	for name, v := range m {
+		f, ok := known[name]
+		if !ok {
+			d.unknown(at.key(name), doc, name, maps.Keys(known))
+			continue
+		}
+		d.value(at.key(name), dotted(doc, name), v, to.FieldByIndex(f.index))
+	}
+	if p, ok := to.Addr().Interface().(interface{ put(place, map[string]bool) }); ok {
+		given := make(map[string]bool, len(m))
+		for name := range m {
+			given[name] = true
+		}
+		p.put(at, given)
+	}
+}
+
+// unknown names the nearest setting of the table or, failing that, another table that has one of this name.
+func (d *decoder) unknown(at place, doc, name string, known iter.Seq[string]) {
+	hint := d.guess.nearest(name, known)
+	if hint == "" {
+		for _, sec := range sections {
+			if sec.path != doc && slices.ContainsFunc(sec.settings, func(s setting) bool { return s.name == name }) {
+				hint = "; " + sectionName(sec) + " has one of that name"
+				break
+			}
+		}
+	}
+	d.problem(at, "unknown setting%s", hint)
+}
+
+func sectionName(s section) string {
+	if s.header == "" {
+		return "the top of the file"
+	}
+	return s.header
+}
+
+// value fills one setting.
+func (d *decoder) value(at place, doc string, v any, to reflect.Value) {
+	switch {
+	case isScalar(to.Type()):
+		if d.first(at, doc) {
+			d.scalar(at, doc, v, to)
+		}
+	case to.Kind() == reflect.Struct:
+		if m, ok := d.asTable(at, doc, v); ok {
+			d.table(at, doc, m, to)
+		}
+	case to.Kind() == reflect.Map:
+		if m, ok := d.asTable(at, doc, v); ok {
+			d.named(at, doc, m, to)
+		}
+	case to.Type().Elem().Kind() == reflect.Struct && !isScalar(to.Type().Elem()):
+		d.tables(at, doc, v, to)
+	default:
+		if d.first(at, doc) {
+			d.list(at, doc, v, to)
+		}
+	}
+}
+
+// first says whether no other file has the setting.
+func (d *decoder) first(at place, doc string) bool {
+	if strings.Contains(doc, "[]") || strings.Contains(doc, ".NAME") { // those have been told apart already
+		return true
+	}
+	if before, ok := d.seen[at.path]; ok {
+		d.problem(at, "is set in %s, line %d, already", before.file.name, before.file.line(at.path))
+		return false
+	}
+	d.seen[at.path] = at
+	return true
+}
+
+func (d *decoder) asTable(at place, doc string, v any) (map[string]any, bool) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		d.problem(at, "expected a table, [%s], got %s", at.path, describe(v))
+	}
+	return m, ok
+}
+
+// named fills a map: a table of tables, or of lists.
+func (d *decoder) named(at place, doc string, m map[string]any, to reflect.Value) {
+	if to.IsNil() {
+		to.Set(reflect.MakeMapWithSize(to.Type(), len(m)))
+	}
+	isTable := to.Type().Elem().Kind() == reflect.Struct
+	for name, v := range m {
+		entry, elementDoc := at.key(name), doc
+		if isTable {
+			elementDoc = doc + ".NAME"
+			if before, ok := d.seen[entry.path]; ok {
+				d.problem(entry, "is in %s, line %d, already", before.file.name, before.file.line(entry.path))
+				continue
+			}
+			d.seen[entry.path] = entry
+		}
+		element := reflect.New(to.Type().Elem()).Elem()
+		if isTable {
+			element.Set(d.prototypes[elementDoc])
+		}
+		d.value(entry, elementDoc, v, element)
+		to.SetMapIndex(reflect.ValueOf(name), element)
+	}
+}
+
+// tables appends to a list of tables, [[sign]].
+func (d *decoder) tables(at place, doc string, v any, to reflect.Value) {
+	var list []any
+	switch v := v.(type) {
+	case []map[string]any:
+		for _, m := range v {
+			list = append(list, m)
+		}
+	case []any:
+		list = v
+	default:
+		d.problem(at, "expected tables, each with the header [[%s]], got %s", at.path, describe(v))
+		return
+	}
+	for i, v := range list {
+		if m, ok := d.asTable(at.index(i), doc, v); ok {
+			element := reflect.New(to.Type().Elem()).Elem()
+			element.Set(d.prototypes[doc+"[]"])
+			d.table(at.index(i), doc+"[]", m, element)
+			to.Set(reflect.Append(to, element))
+		}
+	}
+}
+
+// list fills a list of scalars; a single value is a list of one.
+func (d *decoder) list(at place, doc string, v any, to reflect.Value) {
+	values, ok := v.([]any)
+	if !ok {
+		if _, tables := v.([]map[string]any); tables {
+			d.scalar(at, doc, v, reflect.New(to.Type().Elem()).Elem())
+			return
+		}
+		element := reflect.New(to.Type().Elem()).Elem()
+		d.scalar(at, doc, v, element)
+		to.Set(reflect.Append(reflect.MakeSlice(to.Type(), 0, 1), element))
+		return
+	}
+	out := reflect.MakeSlice(to.Type(), len(values), len(values))
+	for i, v := range values {
+		d.scalar(at.index(i), doc, v, out.Index(i))
+	}
+	to.Set(out)
+}
+
+// isScalar says whether a type is a single value of the file.
+func isScalar(t reflect.Type) bool {
+	switch t {
+	case reflect.TypeFor[netip.Prefix](), reflect.TypeFor[netip.AddrPort]():
+		return true
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint32:
+		return true
+	}
+	return false
+}
+
+// scalar fills a single value.
+func (d *decoder) scalar(at place, doc string, v any, to reflect.Value) {
+	s := settingAt(doc)
+	if s == nil {
+		s = &setting{}
+	}
+	ok, err := setScalar(d.file, s, v, to)
+	if ok && err == nil {
+		err = s.inBounds(to)
+	}
+	switch {
+	case err != nil:
+		d.problem(at, "%s", err)
+	case !ok:
+		d.problem(at, "expected %s such as %s, got %s", withArticle(typeName(to.Type(), s)), exampleOf(s, to.Type()), describe(v))
+	}
+}
+
+// setScalar returns false when the value is of another TOML type than wanted.
+func setScalar(f *file, s *setting, v any, to reflect.Value) (bool, error) {
+	text, isText := v.(string)
+	number, isNumber := v.(int64)
+	switch to.Interface().(type) {
+	case time.Duration:
+		return parsed(isText, text, to, parseDuration)
+	case Size:
+		if isNumber && number >= 0 {
+			to.SetInt(number)
+			return true, nil
+		}
+		return parsed(isText, text, to, parseSize)
+	case netip.Prefix:
+		return parsed(isText, text, to, parseNetwork)
+	case netip.AddrPort:
+		return parsed(isText, text, to, parseServer)
+	case fs.FileMode:
+		return parsed(isText, text, to, parseMode)
+	}
+	switch to.Kind() {
+	case reflect.String:
+		return isText, setText(f, s, isText, text, to)
+	case reflect.Bool:
+		b, ok := v.(bool)
+		to.SetBool(b)
+		return ok, nil
+	case reflect.Int:
+		to.SetInt(number)
+		return isNumber, nil
+	}
+	return setFloat(v, to)
+}
+
+func parsed[T any](isText bool, text string, to reflect.Value, parse func(string) (T, error)) (bool, error) {
+	if !isText {
+		return false, nil
+	}
+	v, err := parse(text)
+	if err == nil {
+		to.Set(reflect.ValueOf(v))
+	}
+	return true, err
+}
+
+func setText(f *file, s *setting, isText bool, text string, to reflect.Value) error {
+	if !isText {
+		return nil
+	}
+	if s.values != nil && !slices.Contains(s.values, text) {
+		g := guesser{left: 1}
+		return fmt.Errorf("%q is none of %s%s", text, quotedList(s.values), g.nearest(text, slices.Values(s.values)))
+	}
+	if parse := forms[s.form].parse; parse != nil {
+		var err error
+		if text, err = parse(f, text); err != nil {
+			return err
+		}
+	}
+	to.SetString(text)
+	return nil
+}
+
+func setFloat(v any, to reflect.Value) (bool, error) {
+	switch v := v.(type) {
+	case float64:
+		to.SetFloat(v)
+	case int64:
+		to.SetFloat(float64(v))
+	default:
+		return false, nil
+	}
+	if x := to.Float(); !(x >= 0 && x <= 1) {
+		return true, fmt.Errorf("%v is not between 0 and 1", v)
+	}
+	return true, nil
+}
+
+// inBounds holds durations, sizes and numbers to the bounds that the tables of settings name.
+func (s *setting) inBounds(v reflect.Value) error {
+	for _, bound := range []struct {
+		text string
+		off  func(v, bound int64) bool
+		says string
+	}{
+		{s.least, func(v, bound int64) bool { return v < bound }, "less than"},
+		{s.most, func(v, bound int64) bool { return v > bound }, "more than"},
+	} {
+		if bound.text == "" {
+			continue
+		}
+		limit := reflect.New(v.Type()).Elem()
+		if _, err := setScalar(nil, s, literal(bound.text), limit); err != nil {
+			return err
+		}
+		if bound.off(v.Int(), limit.Int()) {
+			return fmt.Errorf("is %s %s", bound.says, bound.text)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// form is what the text of a setting must look like. It returns the text as the Config holds it. Its errors quote the
+// text and say what was wanted.
+type form struct {
+	name  string // for people: "a list of domains"
+	parse func(f *file, s string) (string, error)
+}
+
+// forms are those that tables of settings name.
+var forms = map[string]form{
+	"address pattern":   {"address pattern", pure(parsePattern)},
+	"authserv-id":       {"name", pure(parseAuthservID)},
+	"canonicalization":  {"canonicalization", pure(parseCanonicalization)},
+	"domain":            {"domain", pure(parseDomain)},
+	"domain or %":       {"domain", pure(parseDomainOrAuthor)},
+	"domain or address": {"domain or address", pure(parseDomainOrAddress)},
+	"domain tree":       {"domain", pure(parseDomainTree)},
+	"field name":        {"field name", pure(parseFieldName)},
+	"field names":       {"field name", pure(parseFieldChange)},
+	"host and port":     {"host:port", pure(parseHostPort)},
+	"identifier":        {"identifier", pure(parseIdentifier)},
+	"key name":          {"key name", pure(parseKeyName)},
+	"line":              {"text", pure(parseLine)},
+	"mode":              {"file mode", nil},
+	"path":              {"path", parsePath},
+	"selector":          {"selector", pure(parseSelector)},
+	"selector template": {"template", pure(parseSelectorTemplate)},
+	"web address":       {"web address", pure(parseURL)},
+}
+
+func pure(parse func(string) (string, error)) func(*file, string) (string, error) {
+	return func(_ *file, s string) (string, error) { return parse(s) }
+}
+
+// parsePath hangs relative paths on the file's directory: the daemon's working directory is nobody's business.
+func parsePath(f *file, s string) (string, error) {
+	switch {
+	case s == "":
+		return "", errors.New("an empty path")
+	case strings.ContainsRune(s, 0):
+		return "", fmt.Errorf("%q is no path", s)
+	case filepath.IsAbs(s):
+		return filepath.Clean(s), nil
+	}
+	return filepath.Join(f.dir, s), nil
+}
+
+func parseDomainOrAuthor(s string) (string, error) {
+	if s == "%" {
+		return s, nil
+	}
+	name, err := parseDomain(s)
+	if err != nil && strings.Contains(s, "%") {
+		return "", fmt.Errorf("%q: %% stands for the author's domain only where nothing else is beside it", s)
+	}
+	return name, err
+}
+
+func parseDomainTree(s string) (string, error) {
+	tree, below := strings.CutPrefix(strings.TrimPrefix(s, "*"), ".")
+	if !below && strings.HasPrefix(s, "*") {
+		return "", fmt.Errorf("%q is no domain name; \".example.com\" is any name below it", s)
+	}
+	name, err := parseDomain(tree)
+	if below {
+		name = "." + name
+	}
+	return name, err
+}
+
+func parseDomainOrAddress(s string) (string, error) {
+	user, domain, ok := cutLast(s, '@')
+	name, err := parseDomain(domain)
+	if err != nil || ok && (user == "" || strings.ContainsAny(user, " \t\r\n*")) {
+		return "", fmt.Errorf("%q is neither a domain nor an address", s)
+	}
+	if ok {
+		return user + "@" + name, nil
+	}
+	return name, nil
+}
+
+// parseSelector takes one label or several (RFC 6376 section 3.1).
+func parseSelector(s string) (string, error) {
+	name, err := parseDomain(s)
+	if err != nil {
+		return "", fmt.Errorf("%q is no selector: letters, digits, - and _, in parts separated by dots", s)
+	}
+	return name, nil
+}
+
+func parseSelectorTemplate(s string) (string, error) {
+	filled := strings.NewReplacer("{year}", "2026", "{quarter}", "1", "{month}", "01", "{date}", "20260101", "{alg}", "r").Replace(s)
+	if _, err := parseSelector(filled); err != nil || filled == s {
+		return "", fmt.Errorf("%q is no template of a selector, such as \"{year}q{quarter}{alg}\"; it may hold {year}, {quarter}, {month}, {date} and {alg}", s)
+	}
+	return s, nil
+}
+
+// parseAuthservID takes what needs no quoting in the field (RFC 8601 section 2.2: an RFC 2045 token).
+func parseAuthservID(s string) (string, error) {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?=`, r) }) {
+		return "", fmt.Errorf("%q is no name of a host", s)
+	}
+	return s, nil
+}
+
+// parseCanonicalization returns both halves (RFC 6376 section 3.5: the body is simple if it is not named).
+func parseCanonicalization(s string) (string, error) {
+	header, body, both := strings.Cut(strings.ToLower(s), "/")
+	if !both {
+		body = "simple"
+	}
+	for _, half := range []string{header, body} {
+		if half != "simple" && half != "relaxed" {
+			return "", fmt.Errorf("%q is no canonicalization; write relaxed/relaxed, relaxed/simple, simple/relaxed or simple/simple", s)
+		}
+	}
+	return header + "/" + body, nil
+}
+
+// parseFieldName takes what RFC 5322 section 3.6.8 lets a field be called.
+func parseFieldName(s string) (string, error) {
+	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
+		return "", fmt.Errorf("%q is no name of a header field", s)
+	}
+	return s, nil
+}
+
+// parseFieldChange takes a name, or one behind + or -.
+func parseFieldChange(s string) (string, error) {
+	name := s
+	if s != "" && (s[0] == '+' || s[0] == '-') {
+		name = s[1:]
+	}
+	_, err := parseFieldName(name)
+	return s, err
+}
+
+func parseIdentifier(s string) (string, error) {
+	user, domain, ok := cutLast(s, '@')
+	name, err := parseDomainOrAuthor(domain)
+	if !ok || err != nil || strings.ContainsAny(user, " \t\r\n;") {
+		return "", fmt.Errorf("%q is no identifier such as \"@example.com\", \"news@example.com\" or \"@%%\"", s)
+	}
+	return user + "@" + name, nil
+}
+
+func parseKeyName(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("an empty name of a key")
+	}
+	return s, nil
+}
+
+// parseLine takes what fits into one line of an SMTP reply, code and all (RFC 5321 section 4.5.3.1.5).
+func parseLine(s string) (string, error) {
+	if s == "" || len(s) > 400 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return "", fmt.Errorf("%q is not one line of at most 400 ASCII letters", s)
+	}
+	return s, nil
+}
+
+func parseHostPort(s string) (string, error) {
+	_, port, err := net.SplitHostPort(s)
+	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 {
+		return "", fmt.Errorf("%q is no address with a port, such as \"127.0.0.1:9891\" or \"[::1]:9891\"", s)
+	}
+	return s, nil
+}
+
+func parseURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return "", fmt.Errorf("%q is no web address", s)
+	}
+	return s, nil
+}
+
+// hostname is what "HOSTNAME" stands for.
+func hostname() (string, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("the host's name cannot be found out: %w; write authserv_id", err)
+	}
+	return parseAuthservID(name)
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"strings"
+	"sync"
+)
+
+// setting is what there is to know of a setting. From the tables of settings come the defaults, the check for unknown
+// names, the sample and the manual page; a test holds them against the structs.
+type setting struct {
+	name    string   // in its section; below an inline table: "spf.fail"
+	def     string   // the default, as TOML; "" when there is none
+	example string   // a telling value, as TOML; needed where def tells nothing
+	form    string   // what the text must look like: a name in forms
+	values  []string // the only ones possible
+	least   string   // as TOML: of durations, sizes and numbers
+	most    string
+	doc     string
+}
+
+// section is a table of the file and its settings.
+type section struct {
+	header   string // as the sample writes it: [[sign]]; "" for the settings before the first header
+	path     string // of its settings: "sign[]", "keys.NAME"
+	doc      string
+	settings []setting
+}
+
+// sections are in the order of the sample and of the manual.
+var sections = []section{
+	daemonSection, listenSection, oursSection, relaysSection, exemptSection,
+	keysSection, signSection, whenSection, signingSection, sendersSection, rotationSection, sourcesSection,
+	verifySection, sealSection, authenticationResultsSection,
+	policySection, policySPFSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection,
+	dnsSection, limitsSection, logSection, metricsSection,
+}
+
+// sameAs are tables whose settings are documented elsewhere, where they mean the same.
+var sameAs = []struct{ prefix, documented string }{
+	{"sign[].", "signing."},
+	{"policy.override[].spf.", "policy.spf."},
+	{"policy.override[].dkim.", "policy.dkim."},
+	{"policy.override[].dmarc.", "policy.dmarc."},
+}
+
+var settingsByPath = sync.OnceValue(func() map[string]*setting {
+	out := map[string]*setting{}
+	for _, sec := range sections {
+		for i := range sec.settings {
+			out[dotted(sec.path, sec.settings[i].name)] = &sec.settings[i]
+		}
+	}
+	return out
+})
+
+func dotted(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// settingAt returns what is documented for a path without indexes and names: "sign[].from", "keys.NAME.file".
+func settingAt(path string) *setting {
+	if s := settingsByPath()[path]; s != nil {
+		return s
+	}
+	for _, same := range sameAs {
+		if rest, ok := strings.CutPrefix(path, same.prefix); ok {
+			if s := settingsByPath()[same.documented+rest]; s != nil {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// actions that a result may lead to.
+var (
+	verdictActions = []string{string(Accept), string(Mark), string(Hold), string(Reject), string(Tempfail)}
+	// Not to have been able to find out is no reason to refuse for good (RFC 7208 section 8.6, RFC 9989 section 5.3.6).
+	temperrorActions = []string{string(Accept), string(Mark), string(Hold), string(Tempfail)}
+)

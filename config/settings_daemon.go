@@ -1,0 +1,128 @@
+package config
+
+var daemonSection = section{
+	doc: "Settings of the daemon as a whole. They stand before the first [table].",
+	settings: []setting{
+		{name: "authserv_id", def: `"HOSTNAME"`, example: `"mx.example.com"`, form: "authserv-id",
+			doc: "Our name in Authentication-Results (RFC 8601 section 2.5). \"HOSTNAME\" is the host's name. Hosts that work as one may share an id; fields of strangers that claim it are removed."},
+		{name: "mode", def: `["sign", "verify"]`, values: []string{"sign", "verify"},
+			doc: "What is done: \"sign\" mail of ours, \"verify\" mail of theirs, or both."},
+		{name: "state_directory", def: `"/var/lib/mailseal"`, form: "path",
+			doc: "Where keys that Mailseal makes, and what it must remember, are kept."},
+		{name: "require_safe_keys", def: "false",
+			doc: "Refuse a key file that others than its owner, root and our group can read, or that somebody else could replace. Otherwise that is a warning, with the command that mends it."},
+		{name: "on_internal_error", def: `"tempfail"`, values: []string{"accept", "reject", "tempfail"},
+			doc: "What becomes of a message when Mailseal itself fails."},
+		{name: "include", example: `["conf.d/*.toml"]`,
+			doc: "Further files, as patterns of file names, read after this one in the order of their names. Their rules and overrides follow those of this file, their keys are added; any other setting may stand in one file only. Relative names hang on this file's directory. An included file includes no other."},
+		{name: "domain", example: `"example.com"`, form: "domain",
+			doc: "With selector and key_file, the short way to sign for one domain, or several: mail from any address of it is signed with that key. It takes the place of [keys] and [[sign]]."},
+		{name: "selector", example: `"mail"`, form: "selector",
+			doc: "The selector of key_file."},
+		{name: "key_file", example: `"/etc/mailseal/mail.pem"`, form: "path",
+			doc: "The private key of domain."},
+		{name: "key_table", example: `"file:/etc/opendkim/key.table"`,
+			doc: "OpenDKIM's key table, read as OpenDKIM reads it, for those who generate one. It goes with signing_table, and takes the place of [keys] and [[sign]]."},
+		{name: "signing_table", example: `"refile:/etc/opendkim/signing.table"`,
+			doc: "OpenDKIM's signing table, \"file:\" or \"refile:\", which look addresses up differently."},
+	},
+}
+
+var listenSection = section{
+	header: "[[listen]]", path: "listen[]",
+	doc: "A socket on which MTAs reach us; there may be several. Without any it is inet:8891@127.0.0.1.",
+	settings: []setting{
+		{name: "address", example: `"inet:8891@127.0.0.1"`,
+			doc: "inet:port@host, inet6:port@host, unix:/path (or local:/path), or fd:name for a socket that systemd hands over. Without @host a port is open on all addresses. A chrooted Postfix sees unix:/var/spool/postfix/mailseal/mailseal.sock as unix:mailseal/mailseal.sock."},
+		{name: "role", def: `"auto"`, values: []string{"auto", "ours", "relay", "theirs"},
+			doc: "Whose mail comes in here: \"ours\" is signed, \"theirs\" is judged, \"relay\" is strangers' mail by way of a host that we trust; \"auto\" leaves it to [ours] and [relays]."},
+		{name: "mode", def: `"0660"`, form: "mode",
+			doc: "The permission bits of a unix socket."},
+		{name: "user", example: `"mailseal"`, doc: "The owner of a unix socket; ours, if not set."},
+		{name: "group", example: `"postfix"`, doc: "The group of a unix socket; ours, if not set."},
+	},
+}
+
+var oursSection = section{
+	header: "[ours]", path: "ours",
+	doc: "Whose mail is signed: any one of these makes it ours. Mail that is submitted on the host itself, without SMTP, always is.",
+	settings: []setting{
+		{name: "networks", def: `["127.0.0.1", "::1"]`, example: `["127.0.0.1", "::1", "192.0.2.0/24"]`,
+			doc: "Clients whose mail is ours: addresses and networks."},
+		{name: "authenticated", def: "true", doc: "Clients that have authenticated (the macro {auth_type} is set)."},
+		{name: "daemon_names", def: "[]", example: `["ORIGINATING"]`,
+			doc: "Values of the macro {daemon_name}, upper and lower case as they are: DaemonPortOptions in Sendmail, milter_macro_daemon_name in Postfix."},
+		{name: "macros", example: `{ "verified_sender" = ["yes"] }`,
+			doc: "Further macros that make mail ours: each with the values that do, or with [] if any value does."},
+		{name: "unmatched", def: `"accept"`, values: []string{"accept", "judge"},
+			doc: "What becomes of mail of ours that no rule signs: \"accept\" lets it go unsigned, says so and counts it; \"judge\" treats it as theirs, which suits list software on this host."},
+	},
+}
+
+var relaysSection = section{
+	header: "[relays]", path: "relays",
+	doc: "Hosts that pass strangers' mail on to us: a backup MX, a content filter, a gateway. SPF cannot be judged behind them; what they wrote into Authentication-Results is kept.",
+	settings: []setting{
+		{name: "networks", def: "[]", example: `["192.0.2.25"]`, doc: "Their addresses and networks."},
+	},
+}
+
+var exemptSection = section{
+	header: "[exempt]", path: "exempt",
+	doc: "Mail that is left alone altogether: neither signed nor judged, no field added or removed.",
+	settings: []setting{
+		{name: "networks", def: "[]", example: `["192.0.2.99"]`, doc: "Clients, by address or network."},
+		{name: "hosts", def: "[]", example: `["monitor.example.com", ".scanner.example"]`, form: "domain tree",
+			doc: "Clients, by the name that the MTA has verified; \".example.com\" is any name below it."},
+		{name: "author_domains", def: "[]", example: `["internal.example.com"]`, form: "domain tree",
+			doc: "Domains of From; \".example.com\" is any domain below it. Anybody can write them, so that this exempts strangers too."},
+	},
+}
+
+var dnsSection = section{
+	header: "[dns]", path: "dns",
+	doc: "How names are looked up.",
+	settings: []setting{
+		{name: "servers", def: "[]", example: `["127.0.0.1", "[2001:db8::53]:5353"]`,
+			doc: "Name servers, tried in this order; those of /etc/resolv.conf if there are none here. A validating resolver on this host is best."},
+		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long one server has for one question."},
+		{name: "tries", def: "2", least: "1", most: "10", doc: "How often the list of servers is gone through."},
+		{name: "cache_size", def: "20000", least: "0", most: "10000000", doc: "How many answers are remembered, each for as long as its time to live says."},
+	},
+}
+
+var limitsSection = section{
+	header: "[limits]", path: "limits",
+	doc: "Bounds on what a peer may ask of us.",
+	settings: []setting{
+		{name: "header_size", def: `"1MiB"`, least: `"4KiB"`, most: `"1GiB"`, doc: "Octets that all header fields of a message may have together. A larger header is refused with 552."},
+		{name: "connections", def: "2000", least: "1", most: "1000000", doc: "Connections at the same time; more of them wait."},
+		{name: "message_deadline", def: `"20s"`, least: `"1s"`, most: `"10m"`, doc: "How long judging a message may take, all look-ups together. It should stay below the time that the MTA waits: 30s in Postfix (milter_command_timeout)."},
+		{name: "handshake", def: `"5s"`, least: `"1s"`, doc: "How long a new connection has to say its first word."},
+		{name: "packet", def: `"30s"`, least: `"1s"`, doc: "How long a packet may take to arrive once it has begun."},
+		{name: "idle", def: `"2h"`, least: `"1s"`, doc: "How long a connection may be silent between packets."},
+		{name: "write", def: `"10s"`, least: `"1s"`, doc: "How long the MTA may take to accept an answer."},
+		{name: "drain_soft", def: `"10s"`, doc: "On stopping: how long connections may go on with further messages."},
+		{name: "drain_hard", def: `"30s"`, doc: "On stopping: after this every connection is closed. It counts from the same moment as drain_soft."},
+	},
+}
+
+var logSection = section{
+	header: "[log]", path: "log",
+	doc: "One line for each message, and one for whatever needs attention.",
+	settings: []setting{
+		{name: "format", def: `"text"`, values: []string{"text", "json"}, doc: "How lines are written."},
+		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line."},
+		{name: "syslog", example: `"mail"`, values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
+			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads."},
+	},
+}
+
+var metricsSection = section{
+	header: "[metrics]", path: "metrics",
+	doc: "Metrics in Prometheus' format at /metrics, health at /healthz.",
+	settings: []setting{
+		{name: "address", example: `"127.0.0.1:9891"`, form: "host and port", doc: "Where they are served; nowhere, if not set."},
+		{name: "pprof", def: "false", doc: "Serve Go's profiles at /debug/pprof/ too."},
+	},
+}

@@ -1,0 +1,126 @@
+package config
+
+var verifySection = section{
+	header: "[verify]", path: "verify",
+	doc: "Which methods judge mail of theirs, and how. DKIM is always verified.",
+	settings: []setting{
+		{name: "max_signatures", def: "10", least: "1", most: "100", doc: "How many DKIM signatures of a message are tried; those of the author's domain go first."},
+		{name: "min_rsa_bits", def: "1024", least: "1024", most: "16384", doc: "Signatures of shorter RSA keys are not good. 1024 is the least (RFC 8301)."},
+		{name: "accept_unsigned_body", def: "false", doc: "Let signatures pass that leave a part of the body unsigned (l=), to which anybody may have added. Otherwise the result is policy."},
+		{name: "clock_skew", def: `"5m"`, most: `"1d"`, doc: "By how much the clock of a signer may differ."},
+		{name: "iprev", def: "true", doc: "Check the client's address against its name."},
+		{name: "spf", def: "true", doc: "Check SPF (RFC 7208)."},
+		{name: "received_spf", def: "false", doc: "Write Received-SPF too."},
+		{name: "dmarc", def: "true", doc: "Check DMARC (RFC 9989)."},
+		{name: "organizational_domain", def: `"walk"`, values: []string{"walk", "psl"},
+			doc: "How it is found which domains belong together: by a walk up the DNS (RFC 9989), or by the public suffix list, as older receivers do."},
+		{name: "arc", def: "true", doc: "Validate ARC chains (RFC 8617)."},
+		{name: "trusted_sealers", def: "[]", example: `["lists.example.org"]`, form: "domain",
+			doc: "Domains whose ARC seal is believed: if the last one to seal a chain that holds is among them, and says that the message had passed DMARC, a DMARC failure here leads to no action."},
+	},
+}
+
+var sealSection = section{
+	header: "[seal]", path: "seal",
+	doc: "ARC: mail of theirs that goes on to others is sealed with our own results if key is set.",
+	settings: []setting{
+		{name: "key", example: `"mail._domainkey.example.com"`, doc: "The name of a key in [keys]; an RSA key, for ARC knows no other."},
+		{name: "domain", example: `"example.com"`, form: "domain", doc: "The d= tag; the key's domain, if not set."},
+		{name: "selector", example: `"mail"`, form: "selector", doc: "The s= tag; the key's selector, if not set."},
+	},
+}
+
+var authenticationResultsSection = section{
+	header: "[authentication_results]", path: "authentication_results",
+	doc: "The field that says what was found; its name for us is authserv_id.",
+	settings: []setting{
+		{name: "remove_ids", def: "[]", example: `["mx-old.example.com"]`, form: "authserv-id",
+			doc: "Further ids that only we may use: strangers' fields that claim them are removed too."},
+		{name: "auth", def: "false", doc: "Write a field with auth=pass on mail of users who have authenticated."},
+	},
+}
+
+var policySection = section{
+	header: "[policy]", path: "policy",
+	doc: "What results do to mail of theirs: \"accept\"; \"mark\", which adds mark_header; \"hold\", the MTA's quarantine; \"reject\", 550; \"tempfail\", 451. Of several the strictest happens. As it stands nothing is rejected (RFC 9989 section 7.4).",
+	settings: []setting{
+		{name: "dry_run", def: "false", doc: "Decide, log and count, but do nothing: no marks, no rejects. Authentication-Results is written."},
+		{name: "mark_header", def: `"X-Mailseal-Verdict"`, form: "field name", doc: "The field that marks a message. It is removed from what strangers send."},
+		{name: "no_author", def: `"mark"`, values: verdictActions, doc: "A message without From, or with one that cannot be read (RFC 9989 section 11.5)."},
+		{name: "many_authors", def: `"mark"`, values: verdictActions, doc: "A message whose From names several domains, or with several From fields."},
+	},
+}
+
+var policySPFSection = section{
+	header: "[policy.spf]", path: "policy.spf",
+	doc: "By the SPF result; a pass is always accepted.",
+	settings: []setting{
+		{name: "fail", def: `"accept"`, values: verdictActions, doc: "The domain says that this host may not send for it."},
+		{name: "softfail", def: `"accept"`, values: []string{"accept", "mark", "hold"}, doc: "It says so, but is not sure: no reason to reject (RFC 7208 section 8.5)."},
+		{name: "none", def: `"accept"`, values: verdictActions, doc: "It says nothing, or neutral, which must be treated alike (RFC 7208 section 8.2)."},
+		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "Its record is broken."},
+		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},
+	},
+}
+
+var policyDKIMSection = section{
+	header: "[policy.dkim]", path: "policy.dkim",
+	doc: "By the best result of a message's DKIM signatures; a pass is always accepted. A bad signature is worth no more and no less than none (RFC 6376 section 6.1), so that anything but accept asks for trouble.",
+	settings: []setting{
+		{name: "fail", def: `"accept"`, values: verdictActions, doc: "A signature does not fit."},
+		{name: "policy", def: `"accept"`, values: verdictActions, doc: "A signature fits, but is not acceptable: expired, a short key, a part of the body left unsigned."},
+		{name: "neutral", def: `"accept"`, values: verdictActions, doc: "A signature that cannot be read."},
+		{name: "none", def: `"accept"`, values: verdictActions, doc: "No signature."},
+		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "A signature without which nothing can be done: no key, a broken record."},
+		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},
+	},
+}
+
+var policyDMARCSection = section{
+	header: "[policy.dmarc]", path: "policy.dmarc",
+	doc: "By the DMARC result; a pass is always accepted.",
+	settings: []setting{
+		{name: "p_reject", def: `"mark"`, values: verdictActions, doc: "The message fails, and the author's domain asks to reject it."},
+		{name: "p_quarantine", def: `"mark"`, values: verdictActions, doc: "It fails, and the domain asks for quarantine."},
+		{name: "p_none", def: `"accept"`, values: verdictActions, doc: "It fails, and the domain asks for nothing."},
+		{name: "no_record", def: `"accept"`, values: verdictActions, doc: "The domain has no DMARC record."},
+		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "Its record is broken."},
+		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer: no policy can be applied (RFC 9989 section 5.3.6)."},
+	},
+}
+
+var policyTextsSection = section{
+	header: "[policy.texts]", path: "policy.texts",
+	doc: "What refused peers read behind the reply code. {domain} stands for the domain that was judged, {client} for the peer's address.",
+	settings: []setting{
+		{name: "spf", def: `"SPF: {client} may not send mail for {domain}"`, form: "line", doc: "After policy.spf."},
+		{name: "dkim", def: `"DKIM: no acceptable signature"`, form: "line", doc: "After policy.dkim."},
+		{name: "dmarc", def: `"DMARC policy for {domain}"`, form: "line", doc: "After policy.dmarc."},
+		{name: "other", def: `"Authentication failed"`, form: "line", doc: "After no_author, many_authors and several methods at once."},
+	},
+}
+
+var notJudgedSection = section{
+	header: "[policy.not_judged]", path: "policy.not_judged",
+	doc: "Mail of theirs that no policy is applied to. What the methods find is still written.",
+	settings: []setting{
+		{name: "networks", def: "[]", example: `["192.0.2.0/24"]`, doc: "Clients, by address or network."},
+		{name: "senders", def: "[]", example: `["*@partner.example"]`, form: "address pattern", doc: "Envelope senders. Anybody can write them."},
+		{name: "recipients", def: "[]", example: `["abuse@*", "postmaster@*"]`, form: "address pattern", doc: "Recipients; all of the message must be among them."},
+	},
+}
+
+var overrideSection = section{
+	header: "[[policy.override]]", path: "policy.override[]",
+	doc: "Another policy for some mail. The first override all of whose conditions fit takes the policy's place; what it leaves out stays as the policy has it.",
+	settings: []setting{
+		{name: "networks", example: `["192.0.2.0/24"]`, doc: "Condition: the client is in one of these."},
+		{name: "author_domains", example: `["bank.example", ".bank.example"]`, form: "domain tree", doc: "Condition: the domain of From; \".example.com\" is any domain below it."},
+		{name: "list_ids", example: `["announce.lists.example.org"]`, form: "domain tree", doc: "Condition: the identifier in List-Id; \".example.org\" is any below it. Anybody can write it."},
+		{name: "sealers", example: `["lists.example.org"]`, form: "domain", doc: "Condition: the message has an ARC chain that holds, and this domain sealed last."},
+		{name: "action", example: `"accept"`, values: verdictActions, doc: "What happens instead whenever something else than accept has been decided."},
+		{name: "spf", example: `{ fail = "reject" }`, doc: "In place of settings of [policy.spf]."},
+		{name: "dkim", example: `{ none = "hold" }`, doc: "In place of settings of [policy.dkim]."},
+		{name: "dmarc", example: `{ p_none = "reject", p_reject = "reject" }`, doc: "In place of settings of [policy.dmarc]."},
+	},
+}

@@ -1,0 +1,133 @@
+package config
+
+var keysSection = section{
+	header: `[keys."mail._domainkey.example.com"]`, path: "keys.NAME",
+	doc: "The key table: a table for each private key. A name of the form selector._domainkey.domain says domain and selector as well.",
+	settings: []setting{
+		{name: "domain", example: `"example.com"`, form: "domain or %",
+			doc: "The d= tag: the domain that publishes the key. \"%\" is the domain of the message's author."},
+		{name: "selector", example: `"mail"`, form: "selector",
+			doc: "The s= tag: the key is published at selector._domainkey.domain."},
+		{name: "file", example: `"/var/lib/mailseal/keys/example.com/mail.pem"`, form: "path",
+			doc: "The file of the private key, RSA or Ed25519: PEM (PKCS#1 or PKCS#8), or base64. Relative names hang on the directory of the configuration file."},
+		{name: "private_key", example: `"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4="`,
+			doc: "The key itself instead of a file: PEM, base64 without armour, or an Ed25519 seed of 32 octets in base64. The configuration file must then be as safe as a key."},
+		{name: "source", example: `"hosting"`,
+			doc: "The name of a source in [sources] that holds the key under this name, instead of a file."},
+	},
+}
+
+var signSection = section{
+	header: "[[sign]]", path: "sign[]",
+	doc: "The signing table: who signs with which keys. The first rule that fits the author and the message signs; all its keys make a signature each. Every option of [signing] can stand in a rule too, and is then the rule's.",
+	settings: []setting{
+		{name: "from", example: `["*@example.com", "*@*.example.com"]`, form: "address pattern",
+			doc: "Authors, by the address in From: user@example.com, *@example.com (or example.com), *@*.example.com (or .example.com: any domain below it, at any depth), user@*, or * for everybody."},
+		{name: "keys", example: `["mail._domainkey.example.com"]`, form: "key name",
+			doc: "Names of keys in [keys], or in source. \"%\" in a name stands for the author's domain. An RSA and an Ed25519 key together suit everybody."},
+		{name: "source", example: `"hosting"`,
+			doc: "A source in [sources] where keys are looked up; without keys it says itself who signs with which, and from may be left out."},
+		{name: "domain", example: `"example.com"`, form: "domain or %",
+			doc: "The d= tag instead of the key's domain: for a parent domain, or for signing as a third party. \"%\" is the author's domain."},
+		{name: "resign", def: "false",
+			doc: "Sign mail of strangers too, as mailing lists and forwarders do. It needs a when that says which."},
+	},
+}
+
+var whenSection = section{
+	header: "[sign.when]", path: "sign[].when",
+	doc: "Further conditions of the rule above. Each that is set must hold.",
+	settings: []setting{
+		{name: "recipients", example: `["*@lists.example.com"]`, form: "address pattern", doc: "Any recipient is one of these."},
+		{name: "networks", example: `["192.0.2.0/24"]`, doc: "The client is in one of these."},
+		{name: "daemon_names", example: `["submission"]`, doc: "The macro {daemon_name} is one of these."},
+		{name: "logins", example: `["joe@example.com"]`, doc: "The client has authenticated with one of these names; \"*\" is any."},
+	},
+}
+
+var signingSection = section{
+	header: "[signing]", path: "signing",
+	doc: "How signatures are made, unless a rule says otherwise.",
+	settings: []setting{
+		{name: "canonicalization", def: `"relaxed/relaxed"`, form: "canonicalization",
+			doc: "For header and body, \"simple\" or \"relaxed\" each. \"relaxed\" alone means relaxed/simple (RFC 6376 section 3.5). Simple bodies break on the way more often."},
+		{name: "headers", form: "field names", example: `["+X-Ticket", "-List-Owner"]`,
+			def: `["From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "In-Reply-To", "References", "Resent-Date", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Message-ID", "List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive", "Autocrypt"]`,
+			doc: "Fields that are signed where a message has them. A list of names with + and - adds to the default, or in a rule to that of [signing], and takes away from it. From is always signed."},
+		{name: "oversign", form: "field names", def: `["From", "To", "Cc", "Subject", "Reply-To"]`, example: `["+Date"]`,
+			doc: "Fields that nobody may add: they are listed once more than the message has them, even where it has none. + and - work as in headers."},
+		{name: "oversign_if_present", form: "field names", def: `["Date", "Message-ID", "MIME-Version", "Content-Type"]`, example: `["-Date"]`,
+			doc: "Fields that nobody may add a second time; a message without them may get them later, as Sendmail does. + and - work as in headers."},
+		{name: "expiry", def: `"10d"`,
+			doc: "How long a signature is good (x=). It must outlast the queues of all hosts on the way; 0s is for ever."},
+		{name: "identifier", example: `"@%"`, form: "identifier",
+			doc: "The i= tag, such as @example.com or news@example.com, at or below the d= domain; \"%\" stands for the author's domain. Hardly anybody reads it."},
+		{name: "skip_if_signed", def: "false",
+			doc: "Leave a message alone that has a signature of the same domain and selector already, as after a content filter that hands it back."},
+		{name: "remove_old_signatures", def: "false",
+			doc: "Remove DKIM-Signature fields that the message came with, when it is signed."},
+		{name: "on_key_error", def: `"skip"`, values: []string{"skip", "tempfail", "reject", "accept"},
+			doc: "When a key of the rule cannot be had or does not work: \"skip\" signs with the others, and defers the message (451) if none is left; \"tempfail\" and \"reject\" do so at the first; \"accept\" sends it unsigned if none is left. Each is logged and counted."},
+		{name: "self_check", def: "0.001",
+			doc: "The share of signatures, from 0 to 1, that another implementation verifies before the mail leaves."},
+		{name: "self_check_action", def: `"accept"`, values: []string{"accept", "tempfail"},
+			doc: "What happens to a message whose signature does not verify there. It is logged and counted in any case."},
+		{name: "unsigned_recipients", def: "[]", example: `["*@internal.example.com"]`, form: "address pattern",
+			doc: "Mail with any of these recipients is not signed."},
+	},
+}
+
+var sendersSection = section{
+	header: "[senders]", path: "senders",
+	doc: "Which of our users may write which From. Without it everybody who may send through this host gets the signature of any domain of ours.",
+	settings: []setting{
+		{name: "require", def: `"none"`, values: []string{"none", "envelope_domain", "login"},
+			doc: "\"envelope_domain\": From and envelope sender are of one domain (bounces, which have none, may pass); \"login\": logins says so, for users who have authenticated."},
+		{name: "action", def: `"reject"`, values: []string{"accept", "reject", "tempfail"},
+			doc: "What happens to other mail; \"accept\" lets it go unsigned."},
+		{name: "logins", example: `{ "joe" = ["example.com", "sales@example.org"] }`, form: "domain or address",
+			doc: "For each login name the domains and addresses that it may use."},
+	},
+}
+
+var rotationSection = section{
+	header: "[rotation]", path: "rotation",
+	doc: "How keys that Mailseal makes and keeps in its state directory are replaced.",
+	settings: []setting{
+		{name: "every", def: `"0s"`, example: `"90d"`, doc: "How old a key becomes before the next one takes over; 0s leaves it to the command mailseal keys."},
+		{name: "selector", def: `"{year}q{quarter}{alg}"`, form: "selector template",
+			doc: "Names of new selectors, from {year}, {quarter}, {month}, {date} and {alg} (r for RSA, e for Ed25519)."},
+		{name: "algorithms", def: `["rsa2048", "ed25519"]`, values: []string{"rsa2048", "rsa3072", "rsa4096", "ed25519"},
+			doc: "The keys of each generation."},
+		{name: "publish", def: `"2d"`, doc: "How long a record must have been seen in the DNS before its key signs."},
+		{name: "overlap", def: `"14d"`, doc: "How long a key that signs no more stays published, for mail that is still on its way."},
+		{name: "servers", def: "[]", example: `["192.0.2.53"]`, doc: "Name servers that must all show a record; the domain's own, if there are none here."},
+		{name: "watch", def: `"1h"`, doc: "How often the DNS is compared with the keys that sign; 0s is never."},
+		{name: "fall_back", def: "false", doc: "Sign with the key before, if it is still published, when the DNS does not show the one that signs."},
+	},
+}
+
+var sourcesSection = section{
+	header: "[sources.hosting]", path: "sources.NAME",
+	doc: "A data base or web service that holds keys, and may say who signs with which. Answers are remembered; nothing is loaded at start.",
+	settings: []setting{
+		{name: "driver", example: `"postgres"`, values: []string{"postgres", "mysql", "sqlite", "http"}, doc: "What kind it is."},
+		{name: "dsn", example: `"host=/run/postgresql dbname=mail user=mailseal"`,
+			doc: "How to reach the data base, as its driver wants it; for sqlite the file's name."},
+		{name: "key_query", example: `"SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"`,
+			doc: "Finds a key: one parameter, the key's name; three columns, domain, selector and the private key in any form that private_key takes."},
+		{name: "signing_query", example: `"SELECT key_name FROM dkim_signing WHERE domain = $1 AND ($2 = '' OR login = $2)"`,
+			doc: "Finds the names of the keys that sign: two parameters, the author's domain and the login name, which may be empty; one column."},
+		{name: "url", example: `"https://keys.example.com/v1/dkim"`, form: "web address",
+			doc: "For http: where keys are asked for."},
+		{name: "token_file", example: `"/etc/mailseal/token"`, form: "path", doc: "For http: a file with the bearer token."},
+		{name: "client_certificate", example: `"/etc/mailseal/client.pem"`, form: "path", doc: "For http: our certificate (mutual TLS); with client_key."},
+		{name: "client_key", example: `"/etc/mailseal/client.key"`, form: "path", doc: "For http: the certificate's private key."},
+		{name: "ca_file", example: `"/etc/mailseal/ca.pem"`, form: "path", doc: "For http: certificates of the authorities that the server's must come from, instead of the system's."},
+		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long an answer may take."},
+		{name: "ttl", def: `"5m"`, doc: "How long an answer is remembered."},
+		{name: "negative_ttl", def: `"1m"`, doc: "How long it is remembered that there is none."},
+		{name: "stale", def: `"1d"`, doc: "How long an answer serves beyond that while the source cannot be reached."},
+		{name: "cache_size", def: "10000", least: "1", most: "10000000", doc: "How many answers are remembered."},
+	},
+}
