@@ -1,0 +1,145 @@
+package milter
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"mailseal/milter/guard"
+	"mailseal/milter/message"
+)
+
+// errEdit says that an outcome cannot be carried out. The message is tempfailed: neither may it go out unsigned, nor
+// may a forged field reach a reader.
+var errEdit = errors.New("milter: edit")
+
+// maxField is what a field that we insert may measure: Sendmail refuses a longer packet.
+const maxField = 65000
+
+// editor is the part of go-milter's Modifier that edits.
+type editor interface {
+	ChangeHeader(index int, name, value string) error
+	InsertHeader(index int, name, value string) error
+	Quarantine(reason string) error
+}
+
+// check tells why an outcome cannot be carried out, before the first edit is made. The error wraps errEdit.
+func (o *Outcome) check(h message.Header, a guard.Agreement) error {
+	switch {
+	case len(o.Edits.Insert) > 0 && !a.May(guard.AddHeaders):
+		return fmt.Errorf("%w: the MTA lets no field be added", errEdit)
+	case len(o.Edits.Remove) > 0 && !a.May(guard.ChangeHeaders):
+		return fmt.Errorf("%w: the MTA lets no field be removed", errEdit)
+	case o.Action == Hold && !a.May(guard.Quarantine):
+		return fmt.Errorf("%w: the MTA holds no message", errEdit)
+	}
+	for _, i := range o.Edits.Remove {
+		if i < 0 || i >= len(h) {
+			return fmt.Errorf("%w: no field %d among %d", errEdit, i, len(h))
+		}
+	}
+	for _, f := range o.Edits.Insert {
+		if err := checkField(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkField refuses what an MTA would change, drop, or take for two fields: of a NUL, Sendmail drops the whole edit
+// and says nothing; a bare CR is removed by both.
+func checkField(f message.Field) error {
+	raw := f.Raw()
+	if len(raw) > maxField {
+		return fmt.Errorf("%w: %.40q has %d octets, %d are possible", errEdit, f.Name(), len(raw), maxField)
+	}
+	if !isFieldName(f.Name()) {
+		return fmt.Errorf("%w: %.40q is no field name", errEdit, f.Name())
+	}
+	for i, c := range raw {
+		isBareCR := c == '\r' && (i+1 == len(raw) || raw[i+1] != '\n')
+		if c == 0 || isBareCR || c == '\n' && !isFold(raw, i) {
+			return fmt.Errorf("%w: %.40q has octet %#02x where none may be", errEdit, f.Name(), c)
+		}
+	}
+	return nil
+}
+
+// isFieldName tells whether a field may have this name (RFC 5322 section 2.2).
+func isFieldName(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ':' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFold tells whether the LF at i ends a line that white space continues.
+func isFold(raw []byte, i int) bool {
+	return raw[i-1] == '\r' && i+1 < len(raw) && (raw[i+1] == ' ' || raw[i+1] == '\t')
+}
+
+// edit makes the edits of an outcome that check has passed.
+//
+// All removals come before any insertion: a field that is inserted above others of its name shifts their count on both
+// MTAs. Removals go from the last instance up: Postfix counts anew after each, Sendmail does not, and only this order
+// suits both. Insertions are at 0, above the MTA's own Received, where each pushes the one before down: the last one
+// ends on top.
+func (o *Outcome) edit(m editor, h message.Header) error {
+	at := slices.Sorted(slices.Values(o.Edits.Remove))
+	at = slices.Compact(at)
+	places := ordinals(h, at)
+	for _, i := range slices.Backward(at) {
+		if err := m.ChangeHeader(places[i], h[i].Name(), ""); err != nil {
+			return fmt.Errorf("%w: %w", errEdit, err)
+		}
+	}
+	for _, f := range slices.Backward(o.Edits.Insert) {
+		if err := m.InsertHeader(0, f.Name(), string(f.Value())); err != nil {
+			return fmt.Errorf("%w: %w", errEdit, err)
+		}
+	}
+	if o.Action == Hold {
+		if err := m.Quarantine(holdReason(o.Reason)); err != nil {
+			return fmt.Errorf("%w: %w", errEdit, err)
+		}
+	}
+	return nil
+}
+
+// holdReason returns one line that says something: an MTA takes an empty reason for none.
+func holdReason(s string) string {
+	s = printable(s)
+	if s == "" {
+		return "held by policy"
+	}
+	return s[:min(len(s), maxReplyLine)]
+}
+
+// answer returns the verdict of an outcome whose edits have been made.
+func (o *Outcome) answer() *answer {
+	switch o.Action {
+	case Accept, Hold:
+		return answerAccept
+	case Discard:
+		return answerDiscard
+	case Reject:
+		return o.Reply.reject()
+	}
+	return o.Reply.tempfail()
+}
+
+// goesOn tells whether the MTA will deliver or keep the message, so that edits make sense.
+func (o *Outcome) goesOn() bool { return o.Action == Accept || o.Action == Hold }
+
+// internal is the outcome for a message that we could not judge for a reason of our own.
+func internal(a Action) Outcome {
+	switch a {
+	case Accept:
+		return Outcome{Action: Accept}
+	case Reject:
+		return Outcome{Action: Reject, Reply: Reply{554, "5.3.0", "Internal failure"}}
+	}
+	return Outcome{Action: Tempfail, Reply: replyInternal}
+}

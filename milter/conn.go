@@ -1,0 +1,123 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+
+	gomilter "github.com/emersion/go-milter"
+
+	"mailseal/milter/guard"
+)
+
+// serve serves one connection to its end.
+func (s *Server) serve(l *Listener, nc net.Conn) {
+	defer s.recover(nc)
+	s.metrics.Connections(1)
+	defer s.metrics.Connections(-1)
+	c, err := guard.Handshake(nc, guard.Options{Wishes: s.settings.Load().wishes(), Limits: s.options.Limits})
+	if err != nil {
+		_ = nc.Close() // nobody hears
+		s.ended(l, nc, err)
+		return
+	}
+	s.add(c)
+	defer s.remove(c)
+	l.agreed(s.log, c.Agreement())
+	s.converse(l, c)
+	s.ended(l, nc, c.Err())
+}
+
+// converse has go-milter serve a connection. Each has a Server of its own, since that is where the library keeps what
+// was negotiated, and since its NewMilter does not say for which connection it is called.
+func (s *Server) converse(l *Listener, c *guard.Conn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	session := &session{server: s, listener: l, conn: c, ctx: ctx, log: s.log}
+	defer session.forget()
+	c.OnHeader(session.field)
+	c.OnBody(session.body)
+	library := gomilter.Server{NewMilter: func() gomilter.Milter { return session }}
+	_ = library.Serve(&oneShot{conn: c, cancel: cancel, left: make(chan struct{})}) // always net.ErrClosed
+}
+
+// ended says why a connection ended, if it was not at its proper end.
+func (s *Server) ended(l *Listener, nc net.Conn, err error) {
+	switch {
+	case err == nil || err == io.EOF:
+	case errors.Is(err, guard.ErrMalformed):
+		s.metrics.Event(Malformed)
+		s.log.malformed(l, peerName(nc), err)
+	default:
+		s.metrics.Event(Broken)
+		s.log.broken(l, peerName(nc), err)
+	}
+}
+
+func peerName(nc net.Conn) string {
+	if a := nc.RemoteAddr(); a != nil && a.Network() != "unix" {
+		return a.String()
+	}
+	return "local"
+}
+
+// recover keeps a bug in serving one connection from ending the others.
+func (s *Server) recover(nc net.Conn) {
+	if v := recover(); v != nil {
+		s.metrics.Event(Panicked)
+		s.log.Error("panic", "in", "connection", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		_ = nc.Close() // whatever state it is in
+	}
+}
+
+// agreed says once for each listener what the MTA lacks.
+func (l *Listener) agreed(log logger, a guard.Agreement) {
+	if len(a.Missing) == 0 {
+		return
+	}
+	l.lacking.Do(func() {
+		for _, sentence := range a.Missing {
+			log.lacking(l, sentence)
+		}
+	})
+}
+
+// oneShot gives go-milter one connection, and at the second Accept returns when its goroutine has left that for good:
+// the guard knows when the connection has ended, but a judge may still be at work then. It is told by its context.
+type oneShot struct {
+	conn   *guard.Conn
+	cancel context.CancelFunc
+	left   chan struct{}
+	given  bool
+}
+
+// Accept is called by one goroutine only.
+func (o *oneShot) Accept() (net.Conn, error) {
+	if !o.given {
+		o.given = true
+		return &leaving{Conn: o.conn, left: o.left}, nil
+	}
+	<-o.conn.Done()
+	o.cancel()
+	<-o.left
+	return nil, net.ErrClosed
+}
+
+func (o *oneShot) Close() error   { return nil }
+func (o *oneShot) Addr() net.Addr { return o.conn.LocalAddr() }
+
+// leaving is a connection that says when go-milter is through with it: closing it is the last that the library does.
+type leaving struct {
+	*guard.Conn
+	left chan struct{}
+	once sync.Once
+}
+
+func (l *leaving) Close() error {
+	defer l.once.Do(func() { close(l.left) })
+	return l.Conn.Close()
+}

@@ -1,0 +1,110 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/coreos/go-systemd/v22/activation"
+)
+
+// ListenOptions say where to listen, and for what.
+type ListenOptions struct {
+	Address string      // see ParseAddress
+	Role    Role        // whose mail comes in here; Auto: see Roles
+	Mode    fs.FileMode // permission bits of a unix socket; 0: 0660
+	User    string      // owner of a unix socket; "": ours
+	Group   string      // group of a unix socket; "": ours
+}
+
+// Listener is a socket on which MTAs reach us.
+type Listener struct {
+	net.Listener
+	Role     Role
+	Warnings []string // what an MTA may dislike about it, in sentences with a way out
+
+	address Address
+	release func() error // removes the socket; nil where there is none of ours
+	lacking sync.Once    // what MTAs lack has been said
+}
+
+// ErrInUse says that somebody else serves the address.
+var ErrInUse = errors.New("milter: in use")
+
+// Listen opens a socket. A unix socket that nobody serves any more is replaced; one that somebody serves is an error
+// that wraps ErrInUse; any other file is left alone. The socket has its mode, user and group before it can be seen at
+// its path. Errors name the address and, where there is one, the way out.
+func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
+	a, err := ParseAddress(o.Address)
+	if err != nil {
+		return nil, err
+	}
+	l := &Listener{Role: o.Role, address: a}
+	switch a.Network {
+	case "unix":
+		err = l.listenUnix(ctx, o)
+	case "fd":
+		l.Listener, err = inherited(a.Target)
+	default:
+		err = l.listenTCP(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("milter: listen on %s: %w", a, err)
+	}
+	return l, nil
+}
+
+func (l *Listener) listenTCP(ctx context.Context) (err error) {
+	l.Listener, err = new(net.ListenConfig).Listen(ctx, l.address.Network, l.address.Target)
+	if isInUse(err) {
+		return fmt.Errorf("%w: %w", ErrInUse, err)
+	}
+	return err
+}
+
+// String returns the address, in the form of ParseAddress, with the port that was chosen if it was 0.
+func (l *Listener) String() string {
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && l.address.Network != "fd" {
+		return Address{l.address.Network, tcp.String()}.String()
+	}
+	return l.address.String()
+}
+
+// Close stops listening and removes a unix socket, unless somebody else has put theirs in its place.
+func (l *Listener) Close() error {
+	if l.release == nil {
+		return l.Listener.Close()
+	}
+	return errors.Join(l.release(), l.Listener.Close())
+}
+
+// handedOver are the sockets of systemd, by name and number. They can be taken from the environment only once.
+var handedOver = sync.OnceValue(func() []*os.File { return activation.Files(true) })
+
+// inherited returns the socket that systemd handed over under a name (FileDescriptorName=) or number, 3 being the first.
+func inherited(name string) (net.Listener, error) {
+	files := handedOver()
+	for i, f := range files {
+		if f == nil || f.Name() != name && strconv.Itoa(3+i) != name {
+			continue
+		}
+		ln, err := net.FileListener(f)
+		if err != nil {
+			return nil, err
+		}
+		if u, ok := ln.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false) // it is systemd's, which hands it to the next of us
+		}
+		return ln, nil
+	}
+	var have []string
+	for _, f := range files {
+		have = append(have, f.Name())
+	}
+	return nil, fmt.Errorf("no such socket among the %d that systemd handed over %q; is the socket unit started?", len(files), have)
+}

@@ -1,0 +1,98 @@
+package milter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"mailseal/milter/message"
+)
+
+// logger says what happens, each event in one way.
+type logger struct{ *slog.Logger }
+
+// message writes the one line of a message.
+func (l logger) message(env *message.Envelope, role Role, o *Outcome, took time.Duration, more ...slog.Attr) {
+	attrs := make([]slog.Attr, 0, 16)
+	attrs = append(attrs,
+		slog.String("queue", env.QueueID),
+		slog.String("role", string(role)),
+		slog.String("author", o.Author),
+		slog.String("results", o.Results),
+		slog.String("action", string(o.Action)),
+		slog.Duration("took", took.Round(time.Microsecond)),
+	)
+	attrs = append(append(attrs, more...), o.Details...)
+	l.LogAttrs(context.Background(), slog.LevelInfo, "message", attrs...)
+}
+
+// panicked reports a bug of ours.
+func (l logger) panicked(what string, env *message.Envelope, v any) {
+	l.Error("panic", "in", what, "queue", env.QueueID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+}
+
+// unworkable reports an outcome that cannot be carried out.
+func (l logger) unworkable(env *message.Envelope, action Action, err error) {
+	l.Error("outcome cannot be carried out, message tempfailed", "queue", env.QueueID, "action", string(action), "error", err)
+}
+
+func (l logger) overflow(env *message.Envelope, limit int) {
+	l.Warn("header too large, message refused", "queue", env.QueueID, "client", env.Client, "limit", limit)
+}
+
+func (l logger) tooManyRecipients(env *message.Envelope) {
+	l.Warn("too many recipients, one was refused", "queue", env.QueueID, "client", env.Client, "recipients", len(env.Recipients))
+}
+
+func (l logger) recipientsDropped(env *message.Envelope) {
+	l.Warn("too many recipients, the filter sees the first only", "queue", env.QueueID, "recipients", len(env.Recipients))
+}
+
+func (l logger) exempt(env *message.Envelope) {
+	l.Debug("exempt client, message not looked at", "queue", env.QueueID, "client", env.Client, "name", env.ClientName)
+}
+
+func (l logger) aborted(env *message.Envelope) {
+	l.Debug("message given up by the MTA", "queue", env.QueueID)
+}
+
+func (l logger) listening(ln *Listener) {
+	l.Info("listening", "on", ln.String(), "role", string(ln.Role))
+	for _, w := range ln.Warnings {
+		l.Warn(w, "on", ln.String())
+	}
+}
+
+func (l logger) lacking(ln *Listener, sentence string) {
+	l.Warn("the MTA lacks something", "on", ln.String(), "what", sentence)
+}
+
+func (l logger) malformed(ln *Listener, peer string, err error) {
+	l.Warn("connection closed", "on", ln.String(), "peer", peer, "error", err)
+}
+
+func (l logger) broken(ln *Listener, peer string, err error) {
+	l.Info("connection lost", "on", ln.String(), "peer", peer, "error", err)
+}
+
+func (l logger) acceptFailed(ln *Listener, err error, pause time.Duration) {
+	l.Error("no connection can be accepted", "on", ln.String(), "error", err, "pause", pause)
+}
+
+func (l logger) atLimit(ln *Listener, limit int) {
+	l.Warn("connections wait for others to end", "on", ln.String(), "limit", limit)
+}
+
+func (l logger) draining(open int) { l.Info("stopping", "connections", open) }
+
+func (l logger) drained(phase string, open int) {
+	l.Info("closing connections", "which", phase, "connections", open)
+}
+
+// fragile returns the attribute that says why a signature may not survive the MTA.
+func fragile(why []string) slog.Attr {
+	return slog.String("fragile", strings.Join(why, ", "))
+}

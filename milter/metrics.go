@@ -1,0 +1,37 @@
+package milter
+
+import "time"
+
+// Metrics counts what happens. Its methods are called by many goroutines at once.
+type Metrics interface {
+	// Message counts a message that got its verdict, and how long that took from the end of its header on.
+	Message(role Role, action Action, took time.Duration)
+	// Connections adds n, which may be negative, to the connections that are open.
+	Connections(n int)
+	// Event counts an event.
+	Event(e Event)
+}
+
+// Event is something that is counted and, for the most part, logged where it happens.
+type Event string
+
+// The events.
+const (
+	Malformed   Event = "malformed"    // an MTA sent what no MTA sends; its connection was closed
+	Broken      Event = "broken"       // a connection ended inside a packet or was too slow
+	Overflow    Event = "overflow"     // a header was larger than the limit; the message was refused
+	Panicked    Event = "panic"        // a judge panicked; the message got the outcome for internal errors
+	Unworkable  Event = "unworkable"   // the MTA or the protocol does not allow an outcome; the message was tempfailed
+	LongLine    Event = "long_line"    // a signed message has a line that the MTA will break
+	Rewritten   Event = "rewritten"    // a signed message has addresses that the MTA will rewrite
+	Exempted    Event = "exempt"       // a message of an exempt peer passed by
+	AcceptError Event = "accept_error" // a connection could not be accepted
+	AtLimit     Event = "at_limit"     // a connection had to wait for another to end
+)
+
+// noMetrics counts nothing.
+type noMetrics struct{}
+
+func (noMetrics) Message(Role, Action, time.Duration) {}
+func (noMetrics) Connections(int)                     {}
+func (noMetrics) Event(Event)                         {}

@@ -1,0 +1,218 @@
+package milter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mailseal/milter/guard"
+)
+
+// Options are what a Server has for all its life. The zero value is a good one.
+type Options struct {
+	Connections int           // open at once; more wait for others to end; 0: 1000
+	Limits      guard.Limits  // of each connection
+	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s
+	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, never before DrainSoft
+	Log         *slog.Logger  // nil: nowhere
+	Metrics     Metrics       // nil: nowhere
+}
+
+const (
+	defaultConnections = 1000
+	defaultDrainSoft   = 30 * time.Second
+	defaultDrainHard   = time.Minute
+	// drainGrace is what goroutines get to end after their connections were closed.
+	drainGrace = 5 * time.Second
+)
+
+// Server serves a filter on any number of listeners.
+type Server struct {
+	options  Options
+	log      logger
+	metrics  Metrics
+	settings atomic.Pointer[Settings]
+	slots    chan struct{} // one for each open connection
+
+	wg    sync.WaitGroup // connections
+	mu    sync.Mutex
+	conns map[*guard.Conn]struct{}
+	phase phase
+}
+
+// phase is how far a Server is on its way to the end.
+type phase int
+
+const (
+	serving phase = iota
+	draining
+	closed
+)
+
+// New returns a Server that begins with the given settings.
+func New(o Options, s Settings) *Server {
+	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
+	o.DrainSoft = cmp.Or(o.DrainSoft, defaultDrainSoft)
+	o.DrainHard = max(cmp.Or(o.DrainHard, defaultDrainHard), o.DrainSoft)
+	srv := &Server{options: o, log: logger{o.Log}, metrics: o.Metrics, slots: make(chan struct{}, o.Connections), conns: map[*guard.Conn]struct{}{}}
+	if o.Log == nil {
+		srv.log = logger{slog.New(slog.DiscardHandler)}
+	}
+	if o.Metrics == nil {
+		srv.metrics = noMetrics{}
+	}
+	srv.Reload(s)
+	return srv
+}
+
+// Reload puts new settings in force for every message that begins from now on. No connection notices.
+func (s *Server) Reload(settings Settings) { s.settings.Store(settings.filled()) }
+
+// ErrDrain says that some connections did not end in time when the Server was stopped.
+var ErrDrain = errors.New("milter: connections did not end")
+
+// Serve serves on the listeners until ctx ends. Then it closes them, which removes their sockets, and drains: open
+// connections are served on; after Options.DrainSoft those without a message are closed, and the others as soon as
+// theirs has its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A Server serves once.
+func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
+	for _, l := range listeners {
+		s.log.listening(l)
+		go s.accept(ctx, l)
+	}
+	<-ctx.Done()
+	for _, l := range listeners {
+		if err := l.Close(); err != nil {
+			s.log.Warn("listener not closed", "on", l.String(), "error", err)
+		}
+	}
+	return s.drain()
+}
+
+// Close ends all connections at once, for those who cannot wait for Serve to drain. Their messages are tempfailed by
+// the MTA, if it is configured so.
+func (s *Server) Close() { s.enter(closed, (*guard.Conn).Close) }
+
+// drain returns when all connections have ended.
+func (s *Server) drain() error {
+	idle := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(idle)
+	}()
+	s.log.draining(s.open())
+	if isDone(idle, s.options.DrainSoft) {
+		return nil
+	}
+	s.log.drained("idle", s.open())
+	s.enter(draining, func(c *guard.Conn) error { c.Drain(); return nil })
+	if isDone(idle, s.options.DrainHard-s.options.DrainSoft) {
+		return nil
+	}
+	s.log.drained("all", s.open())
+	s.Close()
+	if isDone(idle, drainGrace) {
+		return nil
+	}
+	return fmt.Errorf("%w: %d of them", ErrDrain, s.open())
+}
+
+// isDone waits for idle, or for a time.
+func isDone(idle <-chan struct{}, wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-idle:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// enter goes on to a phase, in which each connection is to be ended in a certain way.
+func (s *Server) enter(p phase, end func(*guard.Conn) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase = max(s.phase, p)
+	for c := range s.conns {
+		_ = end(c) // there is nobody left to tell
+	}
+}
+
+// add keeps book of a connection, which ends at once if it comes too late.
+func (s *Server) add(c *guard.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+	switch s.phase {
+	case draining:
+		c.Drain()
+	case closed:
+		_ = c.Close()
+	}
+}
+
+func (s *Server) remove(c *guard.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+func (s *Server) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// The pauses after a connection could not be accepted, doubled each time.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// accept serves one listener until that is closed. Any other error, such as too many open files, passes: it pauses and
+// goes on.
+func (s *Server) accept(ctx context.Context, l *Listener) {
+	pause := firstPause
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = firstPause
+			s.start(ctx, l, nc)
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return
+		default:
+			s.metrics.Event(AcceptError)
+			s.log.acceptFailed(l, err, pause)
+			isDone(ctx.Done(), pause)
+			pause = min(2*pause, lastPause)
+		}
+	}
+}
+
+// start serves a connection, once there is a place for it. Until then its MTA waits for the answer to its offer, and
+// those behind it in the kernel's backlog.
+func (s *Server) start(ctx context.Context, l *Listener, nc net.Conn) {
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		s.metrics.Event(AtLimit)
+		s.log.atLimit(l, cap(s.slots))
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			_ = nc.Close() // the MTA has not been heard yet; it will call again
+			return
+		}
+	}
+	s.wg.Go(func() {
+		defer func() { <-s.slots }()
+		s.serve(l, nc)
+	})
+}

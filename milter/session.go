@@ -1,0 +1,138 @@
+package milter
+
+import (
+	"context"
+	"net"
+	"net/textproto"
+	"strings"
+
+	gomilter "github.com/emersion/go-milter"
+
+	"mailseal/milter/guard"
+)
+
+// session is one MTA's connection: what go-milter calls for each command, and the guard for header fields and body.
+// It gathers and has no opinions. All calls come from one goroutine.
+//
+// Nothing of the connection is kept here: the guard knows the client and its HELO, which an ABORT must not clear, since
+// Postfix sends one after a HELO in the middle of a message.
+type session struct {
+	server   *Server
+	listener *Listener
+	conn     *guard.Conn
+	ctx      context.Context // ends with the connection
+	log      logger
+	mail     *transaction // nil between messages
+}
+
+// Connect and Helo need nothing done: the guard remembers both.
+func (s *session) Connect(string, string, uint16, net.IP, *gomilter.Modifier) (gomilter.Response, error) {
+	return answerContinue, nil
+}
+
+// Helo is as Connect.
+func (s *session) Helo(string, *gomilter.Modifier) (gomilter.Response, error) {
+	return answerContinue, nil
+}
+
+// MailFrom begins a message. Whatever was known of another one is forgotten: Sendmail sends no ABORT after a message.
+func (s *session) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error) {
+	s.forget()
+	settings := s.server.settings.Load()
+	env := gatherEnvelope(s.conn, s.listener.String())
+	if settings.Exempt.has(env) {
+		s.server.metrics.Event(Exempted)
+		s.log.exempt(env)
+		return answerAccept, nil
+	}
+	s.mail = newTransaction(s, settings, env)
+	return answerContinue, nil
+}
+
+// RcptTo takes a recipient.
+func (s *session) RcptTo(string, *gomilter.Modifier) (gomilter.Response, error) {
+	if s.mail == nil {
+		return answerContinue, nil
+	}
+	return s.mail.recipient(s.conn.Recipient().Address()), nil
+}
+
+// Header is never called: header fields come to field.
+func (s *session) Header(string, string, *gomilter.Modifier) (gomilter.Response, error) {
+	return answerContinue, nil
+}
+
+// field takes a header field.
+func (s *session) field(name, value []byte) error {
+	if s.mail != nil {
+		s.mail.field(name, value)
+	}
+	return nil
+}
+
+// Headers ends the header.
+func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Response, error) {
+	if s.mail == nil {
+		return answerContinue, nil
+	}
+	s.mail.endOfHeader()
+	if s.mail.decided == nil || !s.conn.Agreement().Answers(guard.EndOfHeader) {
+		return answerContinue, nil
+	}
+	return s.finish(nil)
+}
+
+// BodyChunk is never called: the body comes to body.
+func (s *session) BodyChunk([]byte, *gomilter.Modifier) (gomilter.Response, error) {
+	return answerContinue, nil
+}
+
+// body takes a piece of the body.
+func (s *session) body(p []byte) error {
+	if s.mail == nil || !s.mail.body(p) {
+		return guard.ErrSkip
+	}
+	return nil
+}
+
+// Body ends the message: it is judged, while the MTA is told that we are at it, and the outcome applied.
+func (s *session) Body(m *gomilter.Modifier) (gomilter.Response, error) {
+	if s.mail == nil {
+		return replyTempfail.tempfail(), nil // nobody has looked at it: it must not pass
+	}
+	s.conn.StartProgress()
+	s.mail.env.QueueID = queueID(s.conn, s.mail.env.QueueID)
+	s.mail.decide()
+	return s.finish(m)
+}
+
+// finish applies the outcome of the message and forgets the message.
+func (s *session) finish(m editor) (gomilter.Response, error) {
+	defer s.forget()
+	return s.mail.apply(m)
+}
+
+// Abort forgets the message, not the client.
+func (s *session) Abort(*gomilter.Modifier) error {
+	if s.mail != nil {
+		s.log.aborted(s.mail.env)
+	}
+	s.forget()
+	return nil
+}
+
+// forget lets go of all that belongs to a message.
+func (s *session) forget() {
+	if s.mail != nil {
+		s.mail.cancel()
+		s.mail = nil
+	}
+}
+
+// queueID returns the queue id as it is at the end of a message: Postfix gives it with the first recipient only.
+func queueID(c *guard.Conn, atMail string) string {
+	if id := c.Latest("i"); id != "" {
+		return id
+	}
+	return strings.Clone(atMail)
+}

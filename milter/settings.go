@@ -1,0 +1,86 @@
+package milter
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"mailseal/milter/guard"
+	"mailseal/milter/message"
+)
+
+// Settings are what a reload changes. They must not be changed once a Server has them; a message ends with those that
+// it began with.
+type Settings struct {
+	Filter          Filter
+	Roles           Roles
+	Exempt          Exempt
+	HeaderLimit     int           // octets of all fields of a message and 32 for each; 0: 1 MiB
+	Deadline        time.Duration // for judging a message that is complete; 0: 20 s
+	OnInternalError Action        // Accept, Reject or Tempfail; "": Tempfail
+}
+
+// The defaults of Settings.
+const (
+	DefaultHeaderLimit = 1 << 20
+	DefaultDeadline    = 20 * time.Second
+)
+
+func (s Settings) filled() *Settings {
+	if s.HeaderLimit <= 0 {
+		s.HeaderLimit = DefaultHeaderLimit
+	}
+	if s.Deadline <= 0 {
+		s.Deadline = DefaultDeadline
+	}
+	return &s
+}
+
+// wishes returns what is asked of the MTA: the macros that tell roles apart are asked for like all others.
+func (s *Settings) wishes() guard.Wishes {
+	w := guard.DefaultWishes()
+	for _, name := range s.Roles.macroNames() {
+		for _, stage := range []guard.Stage{guard.StageConnect, guard.StageMail} {
+			if !slices.Contains(w.Macros[stage], name) {
+				w.Macros[stage] = append(w.Macros[stage], name)
+			}
+		}
+	}
+	return w
+}
+
+// macroNames returns the names of the macros that decide roles, as they are on the wire, in a fixed order.
+func (r Roles) macroNames() []string {
+	var names []string
+	for name := range r.Macros {
+		names = append(names, wireName(name))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// wireName puts braces around the name of a macro of more than one letter.
+func wireName(name string) string {
+	if len(name) > 1 && !strings.HasPrefix(name, "{") {
+		return "{" + name + "}"
+	}
+	return name
+}
+
+// Exempt says whose mail is not looked at. It is told at MAIL that no more of the message is wanted; at CONNECT it
+// would be the whole SMTP session, and what a user sends after logging in would leave unsigned.
+type Exempt struct {
+	Networks []netip.Prefix
+	Hosts    []string // verified names of clients, lower case; ".example.com" is any name below it
+}
+
+func (x Exempt) has(env *message.Envelope) bool {
+	if within(x.Networks, env.Client) {
+		return true
+	}
+	name := strings.ToLower(strings.TrimSuffix(env.ClientName, "."))
+	return name != "" && slices.ContainsFunc(x.Hosts, func(h string) bool {
+		return h == name || strings.HasPrefix(h, ".") && strings.HasSuffix(name, h)
+	})
+}

@@ -1,0 +1,224 @@
+package milter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	gomilter "github.com/emersion/go-milter"
+
+	"mailseal/milter/message"
+)
+
+// transaction is one message between MAIL and its verdict. What it holds is bounded by the header limit and a little
+// for the envelope, whatever the size of the message.
+type transaction struct {
+	*session
+	settings *Settings
+	env      *message.Envelope
+	role     Role
+	why      Reason
+	fields   *message.Collector // nil once the header was too large
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	paths   int      // octets of all recipients
+	decided *Outcome // the outcome, if there was no need to wait for the end; nil: judge
+	judge   Judge
+	message *message.Message
+	lines   lineMeter
+	skip    bool    // the body is not wanted
+	raw     rawBody // the body itself, if that is wanted
+	began   time.Time
+}
+
+// maxPaths bounds the octets of all recipients of a message, with 32 more for each.
+const maxPaths = 256 << 10
+
+func newTransaction(s *session, settings *Settings, env *message.Envelope) *transaction {
+	t := &transaction{session: s, settings: settings, env: env, fields: message.NewCollector(settings.HeaderLimit)}
+	t.role, t.why = settings.Roles.Of(s.listener.Role, env, earlyMacro(s.conn))
+	t.ctx, t.cancel = context.WithCancel(s.ctx)
+	return t
+}
+
+// recipient takes a recipient. When there are too many it is refused for now (RFC 5321 section 4.5.3.1.10), but not to
+// Postfix's own submission, which would keep the whole message in its queue: there the filter sees the first ones.
+func (t *transaction) recipient(path string) *answer {
+	t.paths += len(path) + 32
+	switch {
+	case t.paths <= maxPaths:
+		t.env.Recipients = append(t.env.Recipients, path)
+	case t.env.Local:
+		t.log.recipientsDropped(t.env)
+	default:
+		t.paths -= len(path) + 32
+		t.log.tooManyRecipients(t.env)
+		return replyTooMany.tempfail()
+	}
+	return answerContinue
+}
+
+// field takes a header field. From the first one that does not fit on nothing is kept of the header.
+func (t *transaction) field(name, value []byte) {
+	if t.fields == nil || t.fields.Add(string(name), string(value)) {
+		return
+	}
+	t.fields = nil
+	t.server.metrics.Event(Overflow)
+	t.log.overflow(t.env, t.settings.HeaderLimit)
+}
+
+// endOfHeader finds who decides about the message, and what of the body that takes.
+func (t *transaction) endOfHeader() {
+	t.began = time.Now()
+	if t.fields == nil {
+		text := fmt.Sprintf("Header too large: more than %d octets in all fields", t.settings.HeaderLimit)
+		t.decided = &Outcome{Action: Reject, Reply: Reply{552, "5.3.4", text}}
+		return
+	}
+	header := t.fields.Header()
+	t.fields = nil
+	t.message = &message.Message{Header: header}
+	w := t.begin()
+	t.message.Body = message.NewDigests(w.Hashes)
+	t.raw.left = w.Raw
+	t.lines.limit = lineLimit(t.env.MTA)
+	t.skip = len(w.Hashes) == 0 && w.Raw <= 0
+}
+
+// begin asks the filter for a judge, and that for its wishes.
+func (t *transaction) begin() Wants {
+	defer t.recover("begin")
+	t.judge = t.settings.Filter.Begin(t.ctx, Mail{Envelope: t.env, Role: t.role, Why: t.why, Header: t.message.Header})
+	return t.judge.Wants()
+}
+
+// body takes a piece of the body and tells whether more is wanted.
+func (t *transaction) body(p []byte) bool {
+	if t.decided != nil || t.skip {
+		return false
+	}
+	t.message.Body.Write(p) // never fails
+	t.lines.write(p)
+	t.raw.write(p)
+	return true
+}
+
+// rawBody keeps a body that is not longer than was asked for, and else nothing of it.
+type rawBody struct {
+	left int // octets that it may still grow by; negative: it was given up
+	kept []byte
+}
+
+func (r *rawBody) write(p []byte) {
+	if r.left < len(p) {
+		*r = rawBody{left: -1}
+		return
+	}
+	r.left -= len(p)
+	r.kept = append(r.kept, p...)
+}
+
+// decide asks the judge, unless all is decided.
+func (t *transaction) decide() {
+	if t.decided != nil {
+		return
+	}
+	t.message.Body.Close() // never fails
+	t.lines.end()
+	ctx, cancel := context.WithTimeout(t.ctx, t.settings.Deadline)
+	defer cancel()
+	defer t.recover("decide")
+	o := t.judge.Decide(ctx, t.message, t.raw.kept)
+	t.decided = &o
+}
+
+// recover turns a panic of a judge into the outcome for internal errors.
+func (t *transaction) recover(what string) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	t.server.metrics.Event(Panicked)
+	t.log.panicked(what, t.env, v)
+	o := internal(t.settings.OnInternalError)
+	t.decided = &o
+}
+
+// apply carries the outcome out, or tempfails the message where that is impossible. An error means that the MTA cannot
+// be told any more.
+func (t *transaction) apply(m editor) (gomilter.Response, error) {
+	o := t.decided
+	if o.goesOn() {
+		if err := o.check(t.header(), t.conn.Agreement()); err != nil {
+			t.server.metrics.Event(Unworkable)
+			t.log.unworkable(t.env, o.Action, err)
+			o.Action, o.Reply = Tempfail, replyInternal
+		}
+	}
+	if o.goesOn() {
+		if err := o.edit(m, t.header()); err != nil {
+			return nil, err
+		}
+	}
+	t.report(o)
+	return o.answer(), nil
+}
+
+func (t *transaction) header() message.Header {
+	if t.message == nil {
+		return nil
+	}
+	return t.message.Header
+}
+
+// report counts the message and writes its line.
+func (t *transaction) report(o *Outcome) {
+	took := time.Since(t.began)
+	t.server.metrics.Message(t.role, o.Action, took)
+	more := []slog.Attr{slog.String("why", string(t.why))}
+	if t.env.Client.IsValid() {
+		more = append(more, slog.String("client", t.env.Client.String()))
+	}
+	if o.Action == Hold {
+		more = append(more, slog.String("reason", o.Reason))
+	} else if !o.goesOn() && o.Reply.Text != "" {
+		more = append(more, slog.String("reply", o.Reply.Text))
+	}
+	if why := t.fragility(o); len(why) > 0 {
+		more = append(more, fragile(why))
+	}
+	t.log.message(t.env, t.role, o, took, more...)
+}
+
+// fragility tells what the MTA will do to a message that was signed so that the signature breaks.
+func (t *transaction) fragility(o *Outcome) []string {
+	if !signs(o) {
+		return nil
+	}
+	var why []string
+	if limit := lineLimit(t.env.MTA); t.lines.long || hasLongLine(t.message.Header, limit) {
+		t.server.metrics.Event(LongLine)
+		why = append(why, fmt.Sprintf("a line over %d octets will be broken", limit))
+	}
+	if !isSendmail(t.env.MTA) {
+		return why
+	}
+	if name := rewritten(t.message.Header); name != "" {
+		t.server.metrics.Event(Rewritten)
+		why = append(why, fmt.Sprintf("the addresses of %s will be rewritten", name))
+	}
+	return why
+}
+
+// signs tells whether an outcome adds a signature over the body.
+func signs(o *Outcome) bool {
+	for _, f := range o.Edits.Insert {
+		if f.Is("DKIM-Signature") || f.Is("ARC-Message-Signature") {
+			return o.goesOn()
+		}
+	}
+	return false
+}
