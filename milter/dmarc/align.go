@@ -1,0 +1,82 @@
+package dmarc
+
+import (
+	"context"
+	"fmt"
+
+	"mailseal/milter/domain"
+)
+
+// align weighs each identifier against the author domain (RFC 9989 section 4.4).
+func (f *finder) align(ctx context.Context, r *Result, ids []Identifier) []Alignment {
+	out := make([]Alignment, 0, len(ids))
+	budget := MaxWalks
+	for _, id := range ids {
+		a := Alignment{Identifier: id}
+		strict := r.Record.StrictSPF
+		if id.Method == DKIM {
+			strict = r.Record.StrictDKIM
+		}
+		switch {
+		case id.Domain == r.Author:
+			a.Aligned, a.OrganizationalDomain = true, r.OrganizationalDomain
+			a.Why = fmt.Sprintf("%s is the author domain", id.Domain)
+		case strict:
+			a.Why = fmt.Sprintf("%s is not %s, and the record asks for strict alignment", id.Domain, r.Author)
+		default:
+			f.relaxed(ctx, r, &a, &budget)
+		}
+		if a.Temporary && a.Aligned {
+			a.Why += ", but its check met a temporary error"
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// relaxed compares organizational domains, each walked from its own name (RFC 9989 section 4.10.2). An identifier
+// outside the author's organizational domain cannot have the same one: it costs nothing.
+func (f *finder) relaxed(ctx context.Context, r *Result, a *Alignment, budget *int) {
+	if a.Domain == "" || a.Domain.Last(1) != r.Author.Last(1) {
+		a.Why = fmt.Sprintf("%s has nothing in common with %s", a.Domain, r.Author)
+		return
+	}
+	author, err := f.walk(ctx, r.Author)
+	if err != nil {
+		a.undecided(r.Author, err)
+		return
+	}
+	r.OrganizationalDomain = author.OrganizationalDomain
+	if !a.Domain.Within(r.OrganizationalDomain) {
+		a.Why = fmt.Sprintf("%s is not within %s, the organizational domain of %s", a.Domain, r.OrganizationalDomain, r.Author)
+		return
+	}
+	if _, known := f.walked[a.Domain]; !known {
+		if *budget == 0 {
+			a.Why = fmt.Sprintf("more than %d identifiers within %s", MaxWalks, r.OrganizationalDomain)
+			return
+		}
+		*budget--
+	}
+	own, err := f.walk(ctx, a.Domain)
+	if err != nil {
+		a.undecided(a.Domain, err)
+		return
+	}
+	a.OrganizationalDomain = own.OrganizationalDomain
+	a.compare(r)
+}
+
+func (a *Alignment) undecided(d domain.Name, err error) {
+	a.Err = err
+	a.Why = fmt.Sprintf("the organizational domain of %s is not known: %v", d, err)
+}
+
+func (a *Alignment) compare(r *Result) {
+	a.Aligned = a.OrganizationalDomain == r.OrganizationalDomain
+	if a.Aligned {
+		a.Why = fmt.Sprintf("%s and %s have the organizational domain %s", a.Domain, r.Author, r.OrganizationalDomain)
+		return
+	}
+	a.Why = fmt.Sprintf("the organizational domain of %s is %s, that of %s is %s", a.Domain, a.OrganizationalDomain, r.Author, r.OrganizationalDomain)
+}

@@ -1,0 +1,172 @@
+package dmarc
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/net/publicsuffix"
+
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+)
+
+// shortcut is the number of labels from which a walk jumps down to one less (RFC 9989 section 4.10), so that no walk has
+// more than 8 queries.
+const shortcut = 8
+
+// Walk is one DNS tree walk (RFC 9989 section 4.10), or in PSL mode the one or two names looked at instead of it.
+type Walk struct {
+	Start                domain.Name
+	Steps                []Step      // in the order of the walk
+	OrganizationalDomain domain.Name // "" when a step failed
+}
+
+// Step is one name of a walk.
+type Step struct {
+	Domain  domain.Name
+	Finding string  // what is at _dmarc.Domain, for people
+	Record  *Record // the one policy record there, or nil
+	Err     error   // why nobody knows; the walk ends here
+	Again   bool    // known from an earlier walk of the message: cost no query
+}
+
+// finder looks for records on behalf of one message and asks for each name once.
+type finder struct {
+	*Checker
+	known   map[domain.Name]Step
+	walks   []Walk
+	walked  map[domain.Name]int // index into walks
+	queries int
+}
+
+func (c *Checker) finder() *finder {
+	return &finder{Checker: c, known: map[domain.Name]Step{}, walked: map[domain.Name]int{}}
+}
+
+// at returns what _dmarc.d holds.
+func (f *finder) at(ctx context.Context, d domain.Name) Step {
+	if s, known := f.known[d]; known {
+		s.Again = true
+		return s
+	}
+	f.queries++
+	s := Step{Domain: d}
+	a, err := f.Resolver.Lookup(ctx, "_dmarc."+d.String(), dns.TXT)
+	if err != nil {
+		s.Err = err
+		s.Finding = err.Error()
+	} else {
+		s.Record, s.Finding = choose(a)
+	}
+	f.known[d] = s
+	return s
+}
+
+// choose returns the policy record of an answer. Several are as good as none (RFC 9989 section 4.10, step 2); other
+// texts do not count.
+func choose(a dns.Answer) (*Record, string) {
+	var found *Record
+	n := 0
+	for _, text := range a.Texts {
+		if r, err := Parse(text); err == nil {
+			found = &r
+			n++
+		}
+	}
+	switch {
+	case n == 1:
+		return found, found.Text
+	case n > 1:
+		return nil, fmt.Sprintf("%d policy records: all are ignored", n)
+	case a.Status == dns.Found:
+		return nil, "no policy record among the texts"
+	}
+	return nil, a.Status.String()
+}
+
+// walk returns the walk from a name, which it does once. The error is that of the step that failed.
+func (f *finder) walk(ctx context.Context, start domain.Name) (Walk, error) {
+	if i, done := f.walked[start]; done {
+		return f.walks[i], f.walks[i].err()
+	}
+	w := Walk{Start: start}
+	for d := start; d != ""; d = f.next(start, d) {
+		s := f.at(ctx, d)
+		w.Steps = append(w.Steps, s)
+		if s.Err != nil || f.isEnd(s.Record) {
+			break
+		}
+	}
+	err := w.err()
+	if err == nil {
+		w.OrganizationalDomain = f.organizational(w)
+	}
+	f.walked[start] = len(f.walks)
+	f.walks = append(f.walks, w)
+	return w, err
+}
+
+func (w Walk) err() error { return w.Steps[len(w.Steps)-1].Err }
+
+// next returns the name to ask for after d; "" at the end.
+func (f *finder) next(start, d domain.Name) domain.Name {
+	switch {
+	case f.PublicSuffixList && d == start && suffixPlusOne(d) != d:
+		return suffixPlusOne(d)
+	case f.PublicSuffixList:
+		return ""
+	case d == start && d.Labels() >= shortcut:
+		return d.Last(shortcut - 1)
+	}
+	return d.Parent()
+}
+
+// isEnd tells whether a record says what the name is, which ends the walk. Older receivers do not know psd.
+func (f *finder) isEnd(r *Record) bool {
+	return r != nil && r.PSD != Unknown && !f.PublicSuffixList
+}
+
+// organizational selects the organizational domain of a walk's start (RFC 9989 section 4.10.2). Only the last step can
+// hold a psd of y or n, since it ends the walk.
+func (f *finder) organizational(w Walk) domain.Name {
+	if f.PublicSuffixList {
+		return suffixPlusOne(w.Start)
+	}
+	last := w.Steps[len(w.Steps)-1]
+	if last.Record != nil && last.Record.PSD == PublicSuffix && last.Domain != w.Start {
+		return w.Start.Last(last.Domain.Labels() + 1) // even if the shortcut passed that name over
+	}
+	org := w.Start
+	for _, s := range w.Steps {
+		if s.Record != nil {
+			org = s.Domain
+		}
+	}
+	return org
+}
+
+// policy returns the step whose record speaks for the start, if any: its own, that of its organizational domain, that of
+// the public suffix, in this order (RFC 9989 section 4.10.1). A record in between does not count.
+func (w Walk) policy() *Step {
+	last := &w.Steps[len(w.Steps)-1]
+	for _, d := range []domain.Name{w.Start, w.OrganizationalDomain} {
+		for i := range w.Steps {
+			if s := &w.Steps[i]; s.Domain == d && s.Record != nil {
+				return s
+			}
+		}
+	}
+	if last.Record != nil && last.Domain != w.Start && last.Record.PSD == PublicSuffix {
+		return last
+	}
+	return nil
+}
+
+// suffixPlusOne returns the organizational domain by the Public Suffix List, private suffixes included, as receivers of
+// RFC 7489 use it. A public suffix is its own.
+func suffixPlusOne(d domain.Name) domain.Name {
+	if s, err := publicsuffix.EffectiveTLDPlusOne(d.String()); err == nil {
+		return domain.Name(s)
+	}
+	return d
+}
