@@ -12,9 +12,8 @@ import (
 
 // Options say how a MTA is set up beyond what contrib's snippets and Debian's own files say.
 type Options struct {
-	// TCP makes the MTA reach its milter at the address in Milter; otherwise it uses the unix socket of the snippet.
-	TCP bool
 	// Milter is the host:port that stands in for the snippet's 127.0.0.1:8891, so that nothing of the host is in the way.
+	// Without it the MTA uses the unix socket that the snippet proposes (MilterSocket).
 	Milter string
 	// Unchrooted runs Postfix's smtpd and cleanup without Debian's chroot.
 	Unchrooted bool
@@ -107,6 +106,17 @@ func snippet(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return string(content)
+}
+
+// secondChoice takes the snippet's alternative, a line that is commented out, in place of the line before it.
+func secondChoice(t testing.TB, snippet, line, comment string) string {
+	t.Helper()
+	first := strings.Index(snippet, "\n"+line)
+	second := strings.Index(snippet, "\n"+comment+line)
+	if first < 0 || second < first {
+		t.Fatalf("no %q, once as it is and then as a comment, in:\n%s", line, snippet)
+	}
+	return snippet[:first] + "\n" + comment + snippet[first+1:second] + "\n" + snippet[second+1+len(comment):]
 }
 
 // swap replaces the one place of a text; a snippet that changed under the test's feet is an error.

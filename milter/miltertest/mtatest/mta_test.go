@@ -11,19 +11,20 @@ import (
 var servers = []struct {
 	name  string
 	start func(testing.TB, Options) *MTA
+	tcp   bool
 	o     Options
 }{
-	{"Postfix, chrooted, unix", Postfix, Options{}},
-	{"Postfix, not chrooted, unix", Postfix, Options{Unchrooted: true}},
-	{"Postfix, chrooted, TCP", Postfix, Options{TCP: true}},
-	{"Sendmail, unix", Sendmail, Options{}},
-	{"Sendmail, TCP", Sendmail, Options{TCP: true}},
+	{"Postfix, chrooted, unix", Postfix, false, Options{}},
+	{"Postfix, not chrooted, unix", Postfix, false, Options{Unchrooted: true}},
+	{"Postfix, chrooted, TCP", Postfix, true, Options{}},
+	{"Sendmail, unix", Sendmail, false, Options{}},
+	{"Sendmail, TCP", Sendmail, true, Options{}},
 }
 
 func TestServers(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
-			if s.o.TCP {
+			if s.tcp {
 				s.o.Milter = FreePort(t, "127.0.0.1")
 			}
 			m := s.start(t, s.o)

@@ -32,9 +32,10 @@ func Postfix(t testing.TB, o Options) *MTA {
 
 func (m *MTA) mainCF(o Options) string {
 	ours := snippet(m.t, "postfix/main.cf")
-	if o.TCP {
-		ours = strings.Replace(ours, "\nmailseal = ", "\n#mailseal = ", 1)
-		ours = swap(m.t, ours, "\n#mailseal = { inet:127.0.0.1:8891,", "\nmailseal = { inet:"+o.Milter+",")
+	if o.Milter != "" {
+		ours = swap(m.t, ours, "inet:127.0.0.1:8891,", "inet:"+o.Milter+",")
+	} else {
+		ours = secondChoice(m.t, ours, "mailseal = ", "#")
 	}
 	return m.Read("/usr/share/postfix/main.cf.debian") + ours + `
 myhostname = ` + Hostname + `

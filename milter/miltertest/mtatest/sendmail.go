@@ -1,7 +1,6 @@
 package mtatest
 
 import (
-	"strings"
 	"testing"
 )
 
@@ -36,10 +35,10 @@ const access = "GreetPause:127\t0\nGreetPause:IPv6:0:0:0:0:0:0:0:1\t0\nConnect:1
 func (m *MTA) sendmailMC(o Options) string {
 	t := m.t
 	ours := snippet(t, "sendmail/sendmail.mc")
-	if o.TCP {
-		ours = strings.Replace(ours, "\nINPUT_MAIL_FILTER", "\ndnl INPUT_MAIL_FILTER", 1)
-		ours = swap(t, ours, "\ndnl INPUT_MAIL_FILTER(`mailseal', `S=inet:8891@127.0.0.1,",
-			"\nINPUT_MAIL_FILTER(`mailseal', `S=inet:"+port(o.Milter)+"@"+address(o.Milter)+",")
+	if o.Milter != "" {
+		ours = swap(t, ours, "`S=inet:8891@127.0.0.1,", "`S=inet:"+port(o.Milter)+"@"+address(o.Milter)+",")
+	} else {
+		ours = secondChoice(t, ours, "INPUT_MAIL_FILTER(`mailseal'", "dnl ")
 	}
 	ours += swap(t, snippet(t, "sendmail/reinject.mc"), "Port=10026", "Port="+port(m.Reinjected))
 	mc := m.Read("/usr/share/sendmail/cf/debian/sendmail.mc")

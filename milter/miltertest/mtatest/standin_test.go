@@ -56,7 +56,7 @@ func serveStandIn(t *testing.T, m *MTA, o Options) {
 
 func listenMilter(t *testing.T, m *MTA, o Options) net.Listener {
 	t.Helper()
-	if o.TCP {
+	if o.Milter != "" {
 		l, err := net.Listen("tcp", o.Milter)
 		if err != nil {
 			t.Fatal(err)
