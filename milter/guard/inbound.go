@@ -25,6 +25,7 @@ type inbound struct {
 func (c *Conn) Read(p []byte) (int, error) {
 	for len(c.head) == 0 && len(c.rest) == 0 {
 		if err := c.advance(); err != nil {
+			_ = c.framer.Flush() // the answers to what came before it stand; err says why no more come
 			c.finish(err)
 			return 0, io.EOF
 		}
@@ -92,7 +93,7 @@ func (c *Conn) settle() error {
 		c.busy.Store(false)
 	}
 	if c.draining.Load() && !c.busy.Load() {
-		return errors.Join(errDrained, c.framer.Flush())
+		return errDrained
 	}
 	return nil
 }
@@ -115,12 +116,16 @@ func (c *Conn) command(code Code, data []byte) (err error) {
 	case Header:
 		return c.headerField(data)
 	case Unknown:
-		_, err = text(code, data)
-		return errors.Join(err, c.answer(code, Continue))
+		if _, err = text(code, data); err == nil {
+			err = c.answer(code, Continue)
+		}
+		return err
 	case EndOfBody:
 		return c.endOfBody(data)
 	case Abort:
 		c.busy.Store(false)
+	case Quit:
+		err = c.framer.Flush() // go-milter will not come back
 	case QuitNewConn:
 		c.newClient()
 		return nil
