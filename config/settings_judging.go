@@ -16,7 +16,7 @@ var verifySection = section{
 			doc: "How it is found which domains belong together: by a walk up the DNS (RFC 9989), or by the public suffix list, as older receivers do."},
 		{name: "arc", def: "true", doc: "Validate ARC chains (RFC 8617)."},
 		{name: "trusted_sealers", def: "[]", example: `["lists.example.org"]`, form: "domain",
-			doc: "Domains whose ARC seal is believed: if the last one to seal a chain that holds is among them, and says that the message had passed DMARC, a DMARC failure here leads to no action."},
+			doc: "Domains whose ARC seal is believed: if the last one to seal a chain that holds is among them, and says that the message had passed DMARC, a DMARC failure here leads to no action; the result stays fail."},
 	},
 }
 
@@ -24,7 +24,7 @@ var sealSection = section{
 	header: "[seal]", path: "seal",
 	doc: "ARC: mail of theirs that goes on to others is sealed with our own results if key is set.",
 	settings: []setting{
-		{name: "key", example: `"mail._domainkey.example.com"`, doc: "The name of a key in [keys]; an RSA key, for ARC knows no other."},
+		{name: "key", example: `"mail._domainkey.example.com"`, doc: "The name of a key in [keys]. RSA is what everybody can check."},
 		{name: "domain", example: `"example.com"`, form: "domain", doc: "The d= tag; the key's domain, if not set."},
 		{name: "selector", example: `"mail"`, form: "selector", doc: "The s= tag; the key's selector, if not set."},
 	},

@@ -38,15 +38,15 @@ type Source struct {
 
 // SignOptions say how a signature is made. [signing] sets them for all, a rule for itself.
 type SignOptions struct {
-	Canonicalization   string        `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
-	Headers            []string      `toml:"headers"`             // field names, signed when present
-	Oversign           []string      `toml:"oversign"`            // listed once more than present, always
-	OversignPresent    []string      `toml:"oversign_if_present"` // listed once more than present, when present
-	Expiry             time.Duration `toml:"expiry"`              // x= is t= plus this; 0: no x=
-	Identifier         string        `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
-	SkipIfSigned       bool          `toml:"skip_if_signed"`
-	RemoveOldSignature bool          `toml:"remove_old_signatures"`
-	OnKeyError         OnKeyError    `toml:"on_key_error"`
+	Canonicalization    string        `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
+	Headers             []string      `toml:"headers"`             // field names, signed when present
+	Oversign            []string      `toml:"oversign"`            // listed once more than present, always
+	OversignPresent     []string      `toml:"oversign_if_present"` // listed once more than present, when present
+	Expiry              time.Duration `toml:"expiry"`              // x= is t= plus this; 0: no x=
+	Identifier          string        `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
+	SkipIfSigned        bool          `toml:"skip_if_signed"`
+	RemoveOldSignatures bool          `toml:"remove_old_signatures"`
+	OnKeyError          OnKeyError    `toml:"on_key_error"`
 }
 
 // OnKeyError is what happens when a key of a matching rule cannot be had or does not work.

@@ -1,0 +1,143 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+)
+
+const manualHead = `.TH MAILSEAL.TOML 5 "" "Mailseal" "File formats"
+.SH NAME
+mailseal.toml \- configuration of the mail signing and judging daemon mailseal(1)
+.SH DESCRIPTION
+The file is TOML: settings are
+.I name
+=
+.IR value ,
+a header in brackets begins a table, one in double brackets one more of a list of tables, and # begins a comment.
+Every setting has a default that suits a small host; an empty file is a good one, though it signs nothing.
+.PP
+The command
+.B mailseal check
+names every mistake at once, each with its line. A name that is not in this page is one.
+.PP
+Values are written as follows.
+.TP
+text
+In quotes: "mail".
+.TP
+boolean, number
+true, false; 10.
+.TP
+duration
+In quotes, numbers with the units ms, s, m, h, d and w: "5s", "1h30m", "10d".
+.TP
+size
+In quotes, a number with the unit B, KiB, MiB or GiB: "1MiB"; or a number of octets.
+.TP
+network
+In quotes, an address or a network in CIDR form: "192.0.2.1", "2001:db8::/32". The bits behind the network must be zero.
+.TP
+address pattern
+In quotes: "user@example.com"; "*@example.com" or "example.com", all users of a domain; "*@*.example.com" or
+".example.com", all users of all domains below it, at any depth; "user@*"; "*", everybody.
+.TP
+path
+In quotes; what does not begin with / hangs on the directory of the file that it stands in.
+.TP
+list
+["one", "two"]; a single value may stand without the brackets.
+.PP
+In lists of domains, ".example.com" means any domain below example.com, where the setting says so.
+`
+
+const manualTail = `.SH EXAMPLES
+Sign for one domain, judge what comes in from others:
+.PP
+.nf
+domain = "example.com"
+selector = "mail"
+key_file = "/var/lib/mailseal/keys/example.com/mail.pem"
+.fi
+.PP
+Two keys, of which each makes a signature, for a domain and all below it:
+.PP
+.nf
+[keys."mail._domainkey.example.com"]
+file = "keys/mail.pem"
+
+[keys."ed._domainkey.example.com"]
+file = "keys/ed.pem"
+
+[[sign]]
+from = ["example.com", ".example.com"]
+keys = ["mail._domainkey.example.com", "ed._domainkey.example.com"]
+.fi
+.SH FILES
+.TP
+.I /etc/mailseal/mailseal.toml
+The configuration, if the command line does not name another.
+.SH SEE ALSO
+.BR mailseal (1)
+`
+
+// Manual returns the manual page mailseal.toml(5), for man(7) macros.
+func Manual() string {
+	var b strings.Builder
+	b.WriteString(manualHead)
+	for _, sec := range sections {
+		title := sec.header
+		if title == "" {
+			title = "TOP OF THE FILE"
+		}
+		b.WriteString(".SH \"" + roff(strings.ReplaceAll(title, `"`, `\(dq`)) + "\"\n" + roff(sec.doc) + "\n")
+		for _, s := range sec.settings {
+			manualSetting(&b, sec, s)
+		}
+	}
+	b.WriteString(manualTail)
+	return b.String()
+}
+
+func manualSetting(b *strings.Builder, sec section, s setting) {
+	line := func(text string) { b.WriteString(".br\n" + roff(text) + "\n") }
+	kind := typeName(typeAt(dotted(sec.path, s.name)), &s)
+	b.WriteString(".TP\n\\fB" + roff(s.name) + "\\fR (" + roff(kind) + ")\n" + roff(s.doc) + "\n")
+	if s.values != nil {
+		line("One of " + strings.Replace(quotedList(s.values), " and ", " or ", 1) + ".")
+	}
+	if s.least != "" {
+		line("At least: " + s.least)
+	}
+	if s.most != "" {
+		line("At most: " + s.most)
+	}
+	if s.def != "" {
+		line("Default: " + s.def)
+	}
+	if s.example != "" {
+		line("Example: " + s.example)
+	}
+}
+
+// roff keeps text from being taken for requests and escapes.
+func roff(text string) string {
+	text = strings.NewReplacer(`\(dq`, `\(dq`, `\`, `\e`, "-", `\-`).Replace(text)
+	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
+		text = `\&` + text
+	}
+	return text
+}
+
+// typeAt returns the type that holds a setting, by its path in the tables of settings.
+func typeAt(path string) reflect.Type {
+	t := reflect.TypeFor[Config]()
+	for name := range strings.SplitSeq(strings.ReplaceAll(path, ".NAME", ""), ".") {
+		f := fieldsOf(t)[strings.TrimSuffix(name, "[]")]
+		t = f.kind
+		for t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct || t.Kind() == reflect.Slice && strings.HasSuffix(name, "[]") {
+			t = t.Elem()
+			name = strings.TrimSuffix(name, "[]")
+		}
+	}
+	return t
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// sampleWidth is where the sample's lines end, in columns.
+const sampleWidth = 100
+
+const sampleHead = `# Mailseal's configuration, as it is without any: it runs as it stands.
+#
+# Behind "# " is what a setting means, behind "#" alone the setting with its default or, where it has none, with an
+# example. mailseal.toml(5) says the same; "mailseal check" names every mistake and what to do about it.
+#
+# To sign for one domain, three lines are enough (mailseal keygen prints them):
+#
+#     domain = "example.com"
+#     selector = "mail"
+#     key_file = "/var/lib/mailseal/keys/example.com/mail.pem"
+`
+
+// Sample returns a configuration file that has every setting in it, each with a comment.
+func Sample() string {
+	var b strings.Builder
+	b.WriteString(sampleHead)
+	for _, sec := range sections {
+		b.WriteString("\n")
+		if sec.header != "" {
+			b.WriteString("\n")
+			comment(&b, sec.doc)
+			b.WriteString(sampleHeader(sec) + "\n\n")
+		}
+		for i, s := range sec.settings {
+			if i > 0 {
+				b.WriteString("\n")
+			}
+			sampleSetting(&b, sec, s)
+		}
+	}
+	return b.String()
+}
+
+// sampleHeader leaves the headers of single tables in force, so that to use a setting is to uncomment its line. A table
+// that can come several times would be one more.
+func sampleHeader(sec section) string {
+	if isRepeated(sec) && sec.path != listenSection.path {
+		return "#" + sec.header
+	}
+	return sec.header
+}
+
+func isRepeated(sec section) bool {
+	return strings.Contains(sec.path, "[]") || strings.Contains(sec.path, "NAME")
+}
+
+func sampleSetting(b *strings.Builder, sec section, s setting) {
+	text := s.doc
+	if choice := choices(sec, s); choice != "" {
+		text += " " + choice
+	}
+	comment(b, text)
+	if s.def != "" && s.example != "" {
+		b.WriteString("# Example: " + s.example + "\n")
+	}
+	value, mark := s.def, "#"
+	if value == "" {
+		value = s.example
+	}
+	if sec.path == listenSection.path && s.name == "address" {
+		value, mark = strconv.Quote(defaultListener), ""
+	}
+	lines := []string{s.name + " = " + value}
+	if strings.HasPrefix(value, "[") {
+		lines = wrap(lines[0], sampleWidth-5)
+	}
+	for _, line := range lines {
+		b.WriteString(mark + line + "\n")
+		mark = "#    "
+	}
+}
+
+// choices names the possible values, unless the text does.
+func choices(sec section, s setting) string {
+	for _, v := range s.values {
+		if quoted := strconv.Quote(v); !strings.Contains(s.doc, quoted) && !strings.Contains(sec.doc+policySection.doc, quoted) {
+			return "One of " + strings.Replace(quotedList(s.values), " and ", " or ", 1) + "."
+		}
+	}
+	return ""
+}
+
+func comment(b *strings.Builder, text string) {
+	for _, line := range wrap(text, sampleWidth-2) {
+		b.WriteString("# " + line + "\n")
+	}
+}
+
+// wrap breaks text at spaces into lines of at most width octets; a word longer than that has a line of its own.
+func wrap(text string, width int) []string {
+	var lines []string
+	for word := range strings.FieldsSeq(text) {
+		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= width {
+			lines[last] += " " + word
+			continue
+		}
+		lines = append(lines, word)
+	}
+	return slices.Clip(lines)
+}
