@@ -63,14 +63,22 @@ func repository(t testing.TB) string {
 	return ""
 }
 
-// unusable says why the group cannot be run here; "" when it can.
+// absent says why the group's files are not there; "" when they are.
+func absent(base, group string) string {
+	if _, err := os.Stat(filepath.Join(base, group)); err == nil {
+		return ""
+	}
+	why, err := os.ReadFile(filepath.Join(base, group+".missing"))
+	if err != nil {
+		return fmt.Sprintf("no %s: run contrib/test/fetch.sh first", group)
+	}
+	return fmt.Sprintf("no %s: %s", group, bytes.TrimSpace(why))
+}
+
+// unusable says why the group cannot be run in a root of its own; "" when it can.
 func unusable(base, group string) string {
-	if _, err := os.Stat(filepath.Join(base, group)); err != nil {
-		why, err := os.ReadFile(filepath.Join(base, group+".missing"))
-		if err != nil {
-			return fmt.Sprintf("no %s: run contrib/test/fetch.sh first", group)
-		}
-		return fmt.Sprintf("no %s: %s", group, bytes.TrimSpace(why))
+	if why := absent(base, group); why != "" {
+		return why
 	}
 	if os.Geteuid() != 0 {
 		return "a real " + group + " needs root: its daemons change root directory and user"

@@ -1,0 +1,42 @@
+# Verifies messages with dkimpy, for tests that want an implementation other than ours.
+#
+# Standard input: {"dns": {name: txt record}, "messages": [base64 of a message with CRLF line ends]}
+# Standard output: for each message a list with an entry for each DKIM-Signature from the top:
+# {"domain", "selector", "algorithm", "pass", "reason"}
+import base64
+import json
+import sys
+
+import dkim
+
+
+def verify(message, index, dns):
+    def lookup(name, timeout=5):
+        text = dns.get(name.decode().rstrip(".").lower())
+        return text.encode() if text is not None else None
+
+    verifier = dkim.DKIM(message)
+    result = {"pass": False, "reason": "signature did not verify"}
+    try:
+        if verifier.verify(index, dnsfunc=lookup):
+            result = {"pass": True, "reason": ""}
+    except Exception as problem:  # dkimpy raises for what it cannot use, and sometimes trips over it
+        result["reason"] = "%s: %s" % (type(problem).__name__, problem)
+    for name, tag in (("domain", b"d"), ("selector", b"s"), ("algorithm", b"a")):
+        fields = getattr(verifier, "signature_fields", None) or {}
+        result[name] = fields.get(tag, b"").decode(errors="replace")
+    return result
+
+
+def main():
+    task = json.load(sys.stdin)
+    answer = []
+    for encoded in task["messages"]:
+        message = base64.b64decode(encoded)
+        fields, _ = dkim.rfc822_parse(message)
+        count = sum(1 for name, _ in fields if name.lower().strip() == b"dkim-signature")
+        answer.append([verify(message, i, task["dns"]) for i in range(count)])
+    json.dump(answer, sys.stdout)
+
+
+main()

@@ -1,0 +1,77 @@
+package mtatest
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Tool prepares a program of a group of contrib/test/fetch.sh that needs no root directory of its own: it runs where it
+// was unpacked, with its own dynamic loader and libraries, as any user. The test is skipped, with the reason, when the
+// group has not been fetched.
+func Tool(t testing.TB, group, program string, args ...string) *exec.Cmd {
+	t.Helper()
+	base := filepath.Join(repository(t), ".root")
+	if why := absent(base, group); why != "" {
+		t.Skip(why)
+	}
+	root := filepath.Join(base, group)
+	loader := one(t, filepath.Join(root, "usr/lib*/ld-linux*.so.*"), filepath.Join(root, "lib*/ld-linux*.so.*"))
+	libraries := one(t, filepath.Join(root, "usr/lib/*-linux-gnu*"))
+	if old := filepath.Join(root, "lib", filepath.Base(libraries)); old != libraries {
+		libraries += ":" + old
+	}
+	cmd := exec.Command(loader, append([]string{"--library-path", libraries, filepath.Join(root, program)}, args...)...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8",
+		"PYTHONHOME=" + filepath.Join(root, "usr"),
+		"PYTHONPATH=" + filepath.Join(root, "usr/lib/python3/dist-packages")}
+	return cmd
+}
+
+// one returns the first file that matches any of the patterns.
+func one(t testing.TB, patterns ...string) string {
+	t.Helper()
+	for _, p := range patterns {
+		if found, _ := filepath.Glob(p); len(found) > 0 {
+			return found[0]
+		}
+	}
+	t.Fatalf("no file like %q", patterns)
+	return ""
+}
+
+// Verdict is what another implementation thinks of one DKIM signature.
+type Verdict struct {
+	Domain    string `json:"domain"`
+	Selector  string `json:"selector"`
+	Algorithm string `json:"algorithm"`
+	Pass      bool   `json:"pass"`
+	Reason    string `json:"reason"` // when it does not pass
+}
+
+// Dkimpy verifies messages (with CRLF line ends) with Debian's python3-dkim: for each a verdict on each of its signatures
+// from the top. txt has the key records by name. Its known bugs are those of version 1.1: it wants a From field in
+// every message.
+func Dkimpy(t testing.TB, txt map[string]string, messages ...[]byte) [][]Verdict {
+	t.Helper()
+	script := filepath.Join(repository(t), "contrib/test/dkimpy.py")
+	cmd := Tool(t, "dkimpy", "usr/bin/python3", script)
+	task, err := json.Marshal(map[string]any{"dns": txt, "messages": messages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin = bytes.NewReader(task)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("dkimpy: %v", err)
+	}
+	var verdicts [][]Verdict
+	if err := json.Unmarshal(out, &verdicts); err != nil {
+		t.Fatalf("dkimpy: %v: %s", err, out)
+	}
+	return verdicts
+}
