@@ -1,0 +1,106 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/milter/domain"
+)
+
+// ErrPattern says that a text is not a pattern of addresses.
+var ErrPattern = errors.New("message: not an address pattern")
+
+// Pattern is a set of addresses, as tables of them are written: one address, everybody in a domain, everybody below
+// one, one user anywhere.
+type Pattern struct {
+	local  string      // lower case, or "*"
+	domain domain.Name // "" for every domain
+	below  bool        // the names below domain, at any depth, not domain itself
+}
+
+// ParsePattern reads user@domain, *@domain or domain, *@*.domain, *.domain or .domain, user@*, user@*.domain and *.
+// Domains may be in A- or U-labels. The error wraps ErrPattern.
+func ParsePattern(s string) (Pattern, error) {
+	p := Pattern{local: "*"}
+	name := strings.TrimSpace(s)
+	if at := strings.LastIndexByte(name, '@'); at >= 0 {
+		p.local, name = strings.ToLower(name[:at]), name[at+1:]
+	}
+	if p.local == "" || p.local != "*" && strings.ContainsRune(p.local, '*') {
+		return Pattern{}, fmt.Errorf("%w: %q (write user@domain, *@domain or *@*.domain)", ErrPattern, s)
+	}
+	if name == "*" {
+		return p, nil
+	}
+	if rest, ok := strings.CutPrefix(strings.TrimPrefix(name, "*"), "."); ok {
+		p.below, name = true, rest
+	}
+	d, err := domain.Parse(name)
+	if err != nil {
+		return Pattern{}, fmt.Errorf("%w: %q (%w)", ErrPattern, s, err)
+	}
+	p.domain = d
+	return p, nil
+}
+
+// String returns the pattern in its one normal form: LOCAL@DOMAIN with "*" for any local part and any domain, and
+// "*.DOMAIN" for the names below it.
+func (p Pattern) String() string {
+	switch {
+	case p.domain == "":
+		return p.local + "@*"
+	case p.below:
+		return p.local + "@*." + string(p.domain)
+	}
+	return p.local + "@" + string(p.domain)
+}
+
+// Match tells whether the address is in the set. Local parts are compared without regard to case.
+func (p Pattern) Match(a Address) bool {
+	switch {
+	case p.local != "*" && p.local != strings.ToLower(a.Local):
+		return false
+	case p.domain == "":
+		return true
+	case p.below:
+		return a.Domain != p.domain && a.Domain.Within(p.domain)
+	}
+	return a.Domain == p.domain
+}
+
+// Patterns is the union of sets of addresses.
+type Patterns []Pattern
+
+// ParsePatterns reads a list of patterns.
+func ParsePatterns(texts []string) (Patterns, error) {
+	var out Patterns
+	for _, s := range texts {
+		p, err := ParsePattern(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// Match tells whether the address is in one of the sets.
+func (ps Patterns) Match(a Address) bool {
+	return slices.ContainsFunc(ps, func(p Pattern) bool { return p.Match(a) })
+}
+
+// MatchDomain tells whether the sets hold everybody of a domain.
+func (ps Patterns) MatchDomain(d domain.Name) bool {
+	return d != "" && slices.ContainsFunc(ps, func(p Pattern) bool { return p.local == "*" && p.Match(Address{Domain: d}) })
+}
+
+// MatchPath is Match for an envelope path (see ParsePath); the null sender is in no set.
+func (ps Patterns) MatchPath(path string) bool {
+	if len(ps) == 0 || path == "" {
+		return false
+	}
+	a, err := ParsePath(path)
+	return err == nil && ps.Match(a)
+}

@@ -1,0 +1,226 @@
+// Package sign puts signatures on mail: it asks the signing table whose mail it is, fetches the keys, signs, and seals.
+package sign
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mailseal/keys"
+	"mailseal/milter/dkim"
+	"mailseal/milter/domain"
+	"mailseal/milter/message"
+)
+
+// ErrUnsigned says that a rule wants the message signed and that no signature could be made. Such a message must not
+// go out as if nothing had happened.
+var ErrUnsigned = errors.New("sign: no signature could be made")
+
+// OnKeyError says what becomes of a message when a key of its rule cannot be had or does not work.
+type OnKeyError uint8
+
+const (
+	Skip     OnKeyError = iota // the other keys sign; tempfail when none is left
+	Tempfail                   // one bad key is enough: tempfail
+	Refuse                     // one bad key is enough: reject
+	Unsigned                   // the other keys sign; when none is left the message goes out unsigned, said and counted
+)
+
+// Rule is one line of the signing table: whose mail, which keys, how.
+type Rule struct {
+	Name         string // its place in the configuration, "sign[2]", for the log
+	From         message.Patterns
+	Keys         []string // names of keys; "%" stands for the author's domain
+	Domain       string   // d= instead of the key's; "%" stands for the author's domain; "" for the key's
+	When         When
+	Options      dkim.SignOptions
+	SkipIfSigned bool // a signature with the same d= and s= is there already: do not add another
+	RemoveOld    bool // remove the signatures that the message came with
+	Resign       bool // sign mail of strangers too: a mailing list's host
+	OnKeyError   OnKeyError
+
+	// Choose, when set, answers the keys for a message instead of Keys: a table in a database. No key and no error
+	// means that the message is not to be signed.
+	Choose func(context.Context, Query) ([]keys.Key, error)
+}
+
+// BodyHash is the digest of the body that the rule's signatures need.
+func (r *Rule) BodyHash() message.BodyHash {
+	w := message.BodyHash{Canonicalization: message.Relaxed, Limit: message.Whole}
+	if r.Options.SimpleBody {
+		w.Canonicalization = message.Simple
+	}
+	return w
+}
+
+// Signer signs mail by a table. It is safe for concurrent use.
+type Signer struct {
+	Table *Table
+	Keys  keys.Source
+	Now   func() time.Time // nil for time.Now
+}
+
+// Signed is what became of one message.
+type Signed struct {
+	Fields []message.Field // DKIM-Signature fields, top first
+	Made   []Signature     // what they say, in the same order
+	Failed []KeyFailure    // the keys that made none
+	Held   []string        // the keys not used because their signature stands in the message already
+	Remove []int           // old signatures to be removed: indices into the header
+}
+
+// Signature names one signature that was made.
+type Signature struct {
+	Domain, Selector, Algorithm string
+	Key                         keys.Key
+}
+
+func (s Signature) String() string { return s.Selector + "._domainkey." + s.Domain }
+
+// KeyFailure is a key that could not be used, and why.
+type KeyFailure struct {
+	Key string
+	Err error
+}
+
+// Match returns the rule that signs, nil when there is none.
+func (s *Signer) Match(q Query) *Rule { return s.Table.Match(q) }
+
+// Sign signs m as rule r says. The error wraps ErrUnsigned, or ErrNotFound of a table that does not know the sender;
+// Signed then still tells which keys failed and why.
+func (s *Signer) Sign(ctx context.Context, r *Rule, q Query, m *message.Message) (Signed, error) {
+	var out Signed
+	have, err := s.fetch(ctx, r, q, &out)
+	if err != nil {
+		return out, err
+	}
+	if r.RemoveOld {
+		out.Remove = signatures(m.Header)
+	}
+	if r.SkipIfSigned && !r.RemoveOld {
+		have = out.hold(have, m.Header)
+	}
+	if err := out.sign(have, r, s.options(r, q), m); err != nil {
+		return out, err
+	}
+	return out, out.verdict(r)
+}
+
+// fetch returns the keys of a rule, as they are to be written into d=.
+func (s *Signer) fetch(ctx context.Context, r *Rule, q Query, out *Signed) ([]keys.Key, error) {
+	if r.Choose != nil {
+		have, err := r.Choose(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
+		}
+		if len(have) == 0 {
+			return nil, fmt.Errorf("%s: %w", r.Name, keys.ErrNotFound)
+		}
+		return r.place(have, q), nil
+	}
+	var have []keys.Key
+	for _, name := range r.Keys {
+		name = strings.ReplaceAll(name, "%", string(q.Author.Domain))
+		k, err := s.Keys.Key(ctx, name)
+		if err != nil {
+			out.Failed = append(out.Failed, KeyFailure{name, err})
+			continue
+		}
+		have = append(have, k)
+	}
+	return r.place(have, q), nil
+}
+
+// place settles the d= of keys: the rule's, or the key's, with the author's domain for "%".
+func (r *Rule) place(have []keys.Key, q Query) []keys.Key {
+	have = slices.Clone(have)
+	for i := range have {
+		if r.Domain != "" {
+			have[i].Domain = r.Domain
+		}
+		have[i].Domain = strings.ReplaceAll(have[i].Domain, "%", string(q.Author.Domain))
+	}
+	return have
+}
+
+// options are the rule's, with the clock and the author put in.
+func (s *Signer) options(r *Rule, q Query) dkim.SignOptions {
+	o := r.Options
+	o.Identifier = strings.ReplaceAll(o.Identifier, "%", string(q.Author.Domain))
+	if o.Time.IsZero() && s.Now != nil {
+		o.Time = s.Now()
+	}
+	return o
+}
+
+// sign makes one signature a key, all from the same digests and canonical fields.
+func (out *Signed) sign(have []keys.Key, r *Rule, o dkim.SignOptions, m *message.Message) error {
+	if len(have) == 0 {
+		return nil
+	}
+	prepared, err := dkim.Prepare(m.Header.With(message.Edits{Remove: out.Remove}), o)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
+	}
+	for _, k := range have {
+		f, err := prepared.Sign(m.Body, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer})
+		if err != nil {
+			out.Failed = append(out.Failed, KeyFailure{k.Name, err})
+			continue
+		}
+		out.Fields = append(out.Fields, f)
+		out.Made = append(out.Made, Signature{k.Domain, k.Selector, algorithm(k), k})
+	}
+	return nil
+}
+
+// verdict is nil when what was made is enough for the rule.
+func (out *Signed) verdict(r *Rule) error {
+	strict := r.OnKeyError == Tempfail || r.OnKeyError == Refuse
+	if len(out.Failed) == 0 || !strict && len(out.Fields)+len(out.Held) > 0 {
+		return nil
+	}
+	first := out.Failed[0]
+	return fmt.Errorf("%w: %s: key %s: %w", ErrUnsigned, r.Name, first.Key, first.Err)
+}
+
+// hold sets aside the keys whose signature the message carries already, as it does after a content filter has handed
+// it back to the same MTA.
+func (out *Signed) hold(have []keys.Key, h message.Header) []keys.Key {
+	there := map[string]bool{}
+	for _, i := range signatures(h) {
+		if s, fault := dkim.ParseSignature(h[i]); fault == "" {
+			there[strings.ToLower(s.Selector)+"._domainkey."+string(s.Domain)] = true
+		}
+	}
+	return slices.DeleteFunc(have, func(k keys.Key) bool {
+		d, err := domain.Parse(k.Domain)
+		if err != nil || !there[strings.ToLower(k.Selector)+"._domainkey."+string(d)] {
+			return false
+		}
+		out.Held = append(out.Held, k.Name)
+		return true
+	})
+}
+
+// signatures returns where the DKIM-Signature fields of a header stand.
+func signatures(h message.Header) []int {
+	var at []int
+	for i, f := range h {
+		if f.Is("DKIM-Signature") {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+func algorithm(k keys.Key) string {
+	if _, ed := k.Signer.Public().(ed25519.PublicKey); ed {
+		return "ed25519-sha256"
+	}
+	return "rsa-sha256"
+}

@@ -1,0 +1,178 @@
+package sign
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/keys"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/message"
+)
+
+// ring is a source of keys; one whose Signer is nil cannot be loaded.
+type ring map[string]keys.Key
+
+var errBroken = errors.New("permission denied")
+
+func (r ring) Key(_ context.Context, name string) (keys.Key, error) {
+	k, ok := r[name]
+	switch {
+	case !ok:
+		return keys.Key{}, keys.ErrNotFound
+	case k.Signer == nil:
+		return keys.Key{}, errBroken
+	}
+	return k, nil
+}
+
+// newRing has a working key for one.example and two.example, a broken one, and one whose domain is the author's.
+func newRing(t *testing.T) ring {
+	t.Helper()
+	private := ed25519.NewKeyFromSeed(make([]byte, 32))
+	return ring{
+		"one":           {Name: "one", Domain: "one.example", Selector: "s1", Signer: private},
+		"two":           {Name: "two", Domain: "one.example", Selector: "s2", Signer: private},
+		"any":           {Name: "any", Domain: "%", Selector: "any", Signer: private},
+		"k.one.example": {Name: "k.one.example", Domain: "one.example", Selector: "k", Signer: private},
+		"broken":        {Name: "broken", Domain: "one.example", Selector: "b"},
+	}
+}
+
+const text = "From: Alice <alice@one.example>\r\nTo: bob@two.example\r\nSubject: hello\r\n\r\nbody\r\n"
+
+var at = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+// signed reads raw, signs it by one rule and returns what became of it.
+func signed(t *testing.T, rule Rule, raw string) (Signed, *message.Message, error) {
+	t.Helper()
+	s := &Signer{Table: NewTable([]Rule{rule}), Keys: newRing(t), Now: func() time.Time { return at }}
+	var q Query
+	var hit *Rule
+	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
+		author, err := h.Author()
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Author = author
+		if hit = s.Match(q); hit == nil {
+			t.Fatal("no rule matches")
+		}
+		return []message.BodyHash{hit.BodyHash()}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Sign(t.Context(), hit, q, m)
+	return out, m, err
+}
+
+func TestSign(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		rule   Rule
+		made   string
+		failed string
+		err    bool
+	}{
+		{"one key", Rule{Keys: []string{"one"}}, "s1._domainkey.one.example", "", false},
+		{"two keys, in the order of the rule", Rule{Keys: []string{"two", "one"}}, "s2._domainkey.one.example s1._domainkey.one.example", "", false},
+		{"author's domain in the key's name", Rule{Keys: []string{"k.%"}}, "k._domainkey.one.example", "", false},
+		{"author's domain in d=", Rule{Keys: []string{"any"}}, "any._domainkey.one.example", "", false},
+		{"d= of the rule", Rule{Keys: []string{"one"}, Domain: "parent.example"}, "s1._domainkey.parent.example", "", false},
+		{"one of two broken: the other signs", Rule{Keys: []string{"broken", "one"}}, "s1._domainkey.one.example", "broken", false},
+		{"the only one broken", Rule{Keys: []string{"broken"}}, "", "broken", true},
+		{"the only one missing", Rule{Keys: []string{"nowhere"}}, "", "nowhere", true},
+		{"strict: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: Tempfail}, "s1._domainkey.one.example", "broken", true},
+	} {
+		tc.rule.From = patterns("*")
+		out, _, err := signed(t, tc.rule, text)
+		if (err != nil) != tc.err || err != nil && !errors.Is(err, ErrUnsigned) {
+			t.Errorf("%s: error %v", tc.name, err)
+		}
+		var made, failed []string
+		for _, s := range out.Made {
+			made = append(made, s.String())
+		}
+		for _, f := range out.Failed {
+			failed = append(failed, f.Key)
+		}
+		if got := strings.Join(made, " "); got != tc.made || len(out.Fields) != len(out.Made) {
+			t.Errorf("%s: made %q (%d fields), want %q", tc.name, got, len(out.Fields), tc.made)
+		}
+		if got := strings.Join(failed, " "); got != tc.failed {
+			t.Errorf("%s: failed %q, want %q", tc.name, got, tc.failed)
+		}
+	}
+}
+
+func TestSignaturesVerify(t *testing.T) {
+	out, m, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one", "two"}}, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone := map[string][]string{}
+	for _, s := range out.Made {
+		r, err := s.Key.Record(keys.RecordOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		zone[s.String()] = []string{r.Text}
+	}
+	v := &dkim.Verifier{Resolver: dnstest.FromMap(zone), Now: func() time.Time { return at }}
+	m.Header = m.Header.With(message.Edits{Insert: out.Fields})
+	results := v.Select(m.Header, "one.example").Run(t.Context(), m)
+	if len(results) != 2 {
+		t.Fatalf("%d results, want 2", len(results))
+	}
+	for _, r := range results {
+		if r.Value != dkim.Pass {
+			t.Errorf("%s: %s: %s", r.Selector, r.Value, r.Reason)
+		}
+	}
+}
+
+func TestOldSignatures(t *testing.T) {
+	first, m, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := string(first.Fields[0].Raw()) + "\r\nDKIM-Signature: this is none\r\n" + text
+	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one", "two"}, SkipIfSigned: true}, again)
+	if err != nil || len(out.Made) != 1 || out.Made[0].Selector != "s2" || len(out.Held) != 1 {
+		t.Errorf("skip: made %v, held %v, %v", out.Made, out.Held, err)
+	}
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true}, again)
+	if err != nil || len(out.Made) != 0 || len(out.Held) != 1 {
+		t.Errorf("skip all: made %v, held %v, %v", out.Made, out.Held, err)
+	}
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, RemoveOld: true}, again)
+	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 {
+		t.Errorf("remove: made %v, remove %v, %v", out.Made, out.Remove, err)
+	}
+	if out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, again); err != nil || len(out.Made) != 1 || len(out.Remove) != 0 {
+		t.Errorf("default: made %v, remove %v, %v", out.Made, out.Remove, err)
+	}
+	_ = m
+}
+
+func TestChoose(t *testing.T) {
+	r := newRing(t)
+	choose := func(found []keys.Key, err error) Rule {
+		return Rule{From: patterns("*"), Choose: func(context.Context, Query) ([]keys.Key, error) { return found, err }}
+	}
+	out, _, err := signed(t, choose([]keys.Key{r["any"]}, nil), text)
+	if err != nil || len(out.Made) != 1 || out.Made[0].Domain != "one.example" {
+		t.Errorf("found: %v, %v", out.Made, err)
+	}
+	if _, _, err = signed(t, choose(nil, nil), text); !errors.Is(err, keys.ErrNotFound) || errors.Is(err, ErrUnsigned) {
+		t.Errorf("a table that knows nobody: %v", err)
+	}
+	if _, _, err = signed(t, choose(nil, errBroken), text); !errors.Is(err, ErrUnsigned) || !errors.Is(err, errBroken) {
+		t.Errorf("a table that is away: %v", err)
+	}
+}

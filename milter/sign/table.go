@@ -1,0 +1,84 @@
+package sign
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mailseal/milter/message"
+)
+
+// Query is what the signing table is asked about one message.
+type Query struct {
+	Author     message.Address
+	Login      string     // the SASL login, "" when there was none
+	Client     netip.Addr // the SMTP client
+	DaemonName string     // {daemon_name} of the MTA's listener
+	Recipients []string   // envelope recipients without angle brackets
+}
+
+// When narrows a rule. An empty list asks nothing; the lists that are set must all be satisfied.
+type When struct {
+	Recipients  message.Patterns // one of the recipients matches
+	Networks    []netip.Prefix   // the client is in one of them
+	DaemonNames []string         // the MTA's listener is one of them
+	Logins      []string         // the client logged in as one of them; "*" is any login
+}
+
+// Table is a signing table: rules in the order of the file, of which the first that matches signs. A look-up costs a
+// few map reads for each label of the author's domain, whatever the number of rules.
+type Table struct {
+	rules []Rule
+	index map[string][]int32 // normalised pattern → rules that have it, ascending
+}
+
+// NewTable indexes rules.
+func NewTable(rules []Rule) *Table {
+	t := &Table{rules: rules, index: make(map[string][]int32, len(rules))}
+	for i, r := range rules {
+		for _, from := range r.From {
+			key := from.String()
+			if list := t.index[key]; len(list) == 0 || list[len(list)-1] != int32(i) {
+				t.index[key] = append(list, int32(i))
+			}
+		}
+	}
+	return t
+}
+
+// Match returns the first rule for the message, nil when none wants it.
+func (t *Table) Match(q Query) *Rule {
+	for _, i := range t.candidates(q.Author) {
+		if r := &t.rules[i]; r.When.holds(q) {
+			return r
+		}
+	}
+	return nil
+}
+
+// Rules returns all rules in the order of the file. Not to be changed.
+func (t *Table) Rules() []Rule { return t.rules }
+
+// candidates returns, ascending, the rules with a pattern that matches the author.
+func (t *Table) candidates(author message.Address) []int32 {
+	var found []int32
+	local := strings.ToLower(author.Local)
+	at := func(dom string) {
+		found = append(found, t.index[local+"@"+dom]...)
+		found = append(found, t.index["*@"+dom]...)
+	}
+	at(string(author.Domain))
+	for up := author.Domain.Parent(); up != ""; up = up.Parent() {
+		at("*." + string(up))
+	}
+	at("*")
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func (w When) holds(q Query) bool {
+	return (len(w.Networks) == 0 || slices.ContainsFunc(w.Networks, func(p netip.Prefix) bool { return p.Contains(q.Client.Unmap()) })) &&
+		(len(w.DaemonNames) == 0 || slices.Contains(w.DaemonNames, q.DaemonName)) &&
+		(len(w.Logins) == 0 || q.Login != "" && (slices.Contains(w.Logins, q.Login) || slices.Contains(w.Logins, "*"))) &&
+		(len(w.Recipients) == 0 || slices.ContainsFunc(q.Recipients, w.Recipients.MatchPath))
+}
