@@ -25,8 +25,8 @@ func (c Canonicalization) String() string {
 	return "simple"
 }
 
-// ParseCanonicalization reads "header/body" as c= has it. "relaxed" alone means "relaxed/simple" (RFC 6376 section
-// 3.5). The error wraps ErrCanonicalization.
+// ParseCanonicalization reads "header/body" as c= has it, in any case. "relaxed" alone means "relaxed/simple"
+// (RFC 6376 section 3.5). The error wraps ErrCanonicalization.
 func ParseCanonicalization(s string) (header, body Canonicalization, err error) {
 	h, b, both := strings.Cut(s, "/")
 	if !both {
@@ -48,49 +48,52 @@ func canonicalization(name string) (Canonicalization, error) {
 	return 0, fmt.Errorf("%w: %.20q", ErrCanonicalization, name)
 }
 
+const crlf = "\r\n"
+
 // AppendField appends the canonical form of f with its CRLF to dst (RFC 6376 sections 3.4.1 and 3.4.2).
 func (c Canonicalization) AppendField(dst []byte, f Field) []byte {
-	if c == Simple {
-		dst = append(dst, f.raw...)
-	} else {
+	if c == Relaxed {
 		dst = appendRelaxed(dst, f)
+	} else {
+		dst = append(dst, f.raw...)
 	}
 	return append(dst, crlf...)
 }
 
-const crlf = "\r\n"
-
 // appendRelaxed appends f with its name in lower case, unfolded, each run of white space one space, none at either
-// end of the value. A CR that no LF follows is an octet like any other.
+// end of the value. A CR that no LF follows is an octet like any other: OpenDKIM and go-msgauth take it for white
+// space, the RFC does not.
 func appendRelaxed(dst []byte, f Field) []byte {
 	for _, c := range f.raw[:f.name] {
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		dst = append(dst, c)
+		dst = append(dst, lower(c))
 	}
 	dst = append(dst, ':')
-	value, space := f.Value(), false
-	empty := len(dst)
+	value, empty, space := f.Value(), len(dst), false
 	for i := 0; i < len(value); {
-		switch c := value[i]; {
-		case isWSP(c):
+		switch {
+		case isWSP(value[i]):
 			space = true
 			i++
 		case isCRLF(value[i:]):
-			i += 2
+			i += len(crlf)
 		default:
 			if space && len(dst) > empty {
 				dst = append(dst, ' ')
 			}
 			space = false
-			start := i
-			for i++; i < len(value) && value[i] > ' '; i++ {
-			}
-			dst = append(dst, value[start:i]...)
+			end := wordEnd(value, i)
+			dst = append(dst, value[i:end]...)
+			i = end
 		}
 	}
 	return dst
 }
 
-func isCRLF(p []byte) bool { return len(p) > 1 && p[0] == '\r' && p[1] == '\n' }
+// wordEnd returns the end of the octets from p[i] on that relaxed leaves alone; p[i] is one.
+func wordEnd(p []byte, i int) int {
+	for i++; i < len(p) && p[i] != '\r' && !isWSP(p[i]); i++ {
+	}
+	return i
+}
+
+func isCRLF(p []byte) bool { return len(p) >= 2 && p[0] == '\r' && p[1] == '\n' }

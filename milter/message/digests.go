@@ -1,8 +1,10 @@
 package message
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"hash"
+	"io/fs"
 	"slices"
 )
 
@@ -21,70 +23,47 @@ type Sum struct {
 	Length int64 // octets of the whole canonical body; less than the Limit when the body ended before it
 }
 
-// MaxLimits is how many different limits Digests serves for one canonicalisation; Sum knows nothing of the others.
+// MaxLimits is how many different limits Digests serves for one canonicalisation. Sum knows nothing of larger ones
+// beyond that many.
 const MaxLimits = 64
 
 // Digests takes a body as it streams by and keeps nothing of it but hashes: one canonicaliser and one SHA-256 for each
-// canonicalisation, whoever asks, with the sums taken in passing at each limit.
+// canonicalisation, however many ask, with the sums taken in passing at each limit. It is for one goroutine until it is
+// closed, for any number after that.
 type Digests struct {
 	digests []*digest
 	size    int64
+	lines   lineLengths
 	closed  bool
-}
-
-// digest is one canonical body, its hash, and where sums are wanted.
-type digest struct {
-	canonicalizer
-	canonicalization Canonicalization
-	hash             hash.Hash
-	length           int64
-	limits           []int64 // ascending; Whole is not among them
-	sums             [][sha256.Size]byte
-	passed           int // limits that have been reached
-	whole            [sha256.Size]byte
 }
 
 // NewDigests returns Digests that compute what is wanted, and next to nothing when nothing is.
 func NewDigests(wanted []BodyHash) *Digests {
-	d := &Digests{}
-	for _, c := range []Canonicalization{Simple, Relaxed} {
-		var limits []int64
-		some := false
-		for _, w := range wanted {
-			if w.Canonicalization != c {
-				continue
-			}
-			some = true
-			if w.Limit >= 0 {
-				limits = append(limits, w.Limit)
-			}
-		}
-		if some {
-			d.digests = append(d.digests, newDigest(c, limits))
-		}
+	limits := map[Canonicalization][]int64{}
+	for _, w := range wanted {
+		limits[w.Canonicalization] = append(limits[w.Canonicalization], w.Limit)
+	}
+	d := &Digests{lines: lineLengths{longest: LongLine}}
+	for c, l := range limits {
+		d.digests = append(d.digests, newDigest(c, l))
 	}
 	return d
 }
 
-func newDigest(c Canonicalization, limits []int64) *digest {
-	slices.Sort(limits)
-	limits = slices.Compact(limits)
-	limits = limits[:min(len(limits), MaxLimits)]
-	g := &digest{canonicalization: c, hash: sha256.New(), limits: limits, sums: make([][sha256.Size]byte, len(limits))}
-	g.canonicalizer = canonicalizer{relaxed: c == Relaxed, out: g}
-	return g
-}
-
-// Write takes the next octets of the body. It keeps none of p, and never fails.
+// Write takes the next octets of the body, in chunks of any size. It keeps none of p. It fails after Close only.
 func (d *Digests) Write(p []byte) (int, error) {
+	if d.closed {
+		return 0, fs.ErrClosed
+	}
 	d.size += int64(len(p))
+	d.lines.write(p)
 	for _, g := range d.digests {
-		g.write(p)
+		g.body.write(p)
 	}
 	return len(p), nil
 }
 
-// Close ends the body. Sums are known from here on; it never fails, and a second call does nothing.
+// Close ends the body. Sums are known from here on. It never fails, and a second call does nothing.
 func (d *Digests) Close() error {
 	if d.closed {
 		return nil
@@ -92,7 +71,6 @@ func (d *Digests) Close() error {
 	d.closed = true
 	for _, g := range d.digests {
 		g.close()
-		g.hash.Sum(g.whole[:0])
 	}
 	return nil
 }
@@ -100,8 +78,16 @@ func (d *Digests) Close() error {
 // Size returns how many octets were written.
 func (d *Digests) Size() int64 { return d.size }
 
-// Sum returns the hash that w names; false when it was not asked for, or the body is not closed. The hash of a body
-// shorter than the limit is that of all of it.
+// LongLine is the least that LongestLine returns.
+const LongLine = 512
+
+// LongestLine returns the length of the longest line written so far in octets, its line end included, or LongLine when
+// none is longer. When they deliver, Postfix breaks lines of more than 1000 octets, Sendmail those of more than 992,
+// and with them the signatures.
+func (d *Digests) LongestLine() int64 { return d.lines.longest }
+
+// Sum returns the hash that w names; false when it was not asked for, or the body is not closed yet. The hash of a body
+// that is shorter than the limit is that of all of it.
 func (d *Digests) Sum(w BodyHash) (Sum, bool) {
 	for _, g := range d.digests {
 		if d.closed && g.canonicalization == w.Canonicalization {
@@ -111,32 +97,94 @@ func (d *Digests) Sum(w BodyHash) (Sum, bool) {
 	return Sum{}, false
 }
 
-func (g *digest) sum(limit int64) (Sum, bool) {
-	if limit < 0 {
-		return Sum{g.whole, g.length}, true
-	}
-	i, ok := slices.BinarySearch(g.limits, limit)
-	switch {
-	case !ok:
-		return Sum{}, false
-	case i < g.passed:
-		return Sum{g.sums[i], g.length}, true
-	}
-	return Sum{g.whole, g.length}, true
+// digest is one canonical body, its hash, and where sums are wanted.
+type digest struct {
+	canonicalization Canonicalization
+	body             canonicalizer
+	hash             hash.Hash
+	length           int64 // of the canonical body so far
+	limits           []int64
+	sums             [][sha256.Size]byte // of limits that were passed, and last that of the whole body
+}
+
+// newDigest returns a digest with sums at the limits; negative ones are Whole.
+func newDigest(c Canonicalization, limits []int64) *digest {
+	slices.Sort(limits)
+	limits = slices.Compact(limits)
+	limits = slices.DeleteFunc(limits, func(l int64) bool { return l < 0 })
+	limits = limits[:min(len(limits), MaxLimits)]
+	g := &digest{canonicalization: c, hash: sha256.New(), limits: limits}
+	g.sums = make([][sha256.Size]byte, 0, len(limits)+1)
+	g.body = canonicalizer{relaxed: c == Relaxed, out: g}
+	return g
 }
 
 // Write takes canonical octets.
 func (g *digest) Write(p []byte) (int, error) {
 	n := len(p)
-	for g.passed < len(g.limits) && g.limits[g.passed]-g.length <= int64(len(p)) {
-		k := g.limits[g.passed] - g.length
+	for len(g.sums) < len(g.limits) && g.limits[len(g.sums)]-g.length <= int64(len(p)) {
+		k := g.limits[len(g.sums)] - g.length
 		g.hash.Write(p[:k])
-		g.hash.Sum(g.sums[g.passed][:0])
-		g.passed++
+		g.takeSum()
 		g.length += k
 		p = p[k:]
 	}
 	g.hash.Write(p)
 	g.length += int64(len(p))
 	return n, nil
+}
+
+func (g *digest) takeSum() {
+	g.sums = g.sums[:len(g.sums)+1]
+	g.hash.Sum(g.sums[len(g.sums)-1][:0])
+}
+
+func (g *digest) close() {
+	g.body.close()
+	g.takeSum()
+}
+
+func (g *digest) sum(limit int64) (Sum, bool) {
+	last := len(g.sums) - 1
+	if limit < 0 {
+		return Sum{g.sums[last], g.length}, true
+	}
+	i, ok := slices.BinarySearch(g.limits, limit)
+	return Sum{g.sums[min(i, last)], g.length}, ok
+}
+
+// lineLengths finds the longest line, if it is long. It jumps from line to line by looking backwards from where a line
+// would be longer than the longest so far, and so reads but a small part of a body of short lines.
+type lineLengths struct {
+	current int64 // octets of the line that is being written
+	longest int64 // of the longest whole line, its line end included; at least LongLine
+}
+
+func (l *lineLengths) write(p []byte) {
+	for len(p) > 0 {
+		reach := min(l.longest-l.current, int64(len(p)))
+		i := bytes.LastIndexByte(p[:max(reach, 0)], '\n')
+		switch {
+		case i >= 0:
+			l.current, p = 0, p[i+1:]
+		case reach > 0:
+			l.current, p = l.current+reach, p[reach:]
+		default:
+			p = l.writeLong(p)
+		}
+	}
+}
+
+// writeLong takes the rest of a line that is as long as the longest already.
+func (l *lineLengths) writeLong(p []byte) []byte {
+	i := bytes.IndexByte(p, '\n') + 1
+	if i == 0 {
+		i = len(p)
+	}
+	l.current += int64(i)
+	l.longest = max(l.longest, l.current)
+	if p[i-1] == '\n' {
+		l.current = 0
+	}
+	return p[i:]
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 )
 
@@ -15,81 +14,123 @@ var ErrField = errors.New("message: not a header field")
 // memory with whatever made them; nobody may change the octets.
 type Field struct {
 	raw   []byte
-	name  int32 // octets of the name, without white space before the colon
-	colon int32 // where the colon stands in raw
+	name  int // octets of the name, without white space before the colon
+	colon int // where the colon stands in raw
 }
 
 // NewField returns the field called name with a value as a milter hands it over: all that follows the colon, the
 // leading space too, lines parted by LF or CRLF. Neither is checked: the MTA has done that, or is about to.
 func NewField(name string, value []byte) Field {
-	raw := make([]byte, 0, len(name)+1+len(value)+bytes.Count(value, []byte{'\n'}))
-	return newField(raw, name, value)
+	room := make([]byte, 0, fieldLen(name, value))
+	return newField(room, name, value)
 }
 
-// newField builds the field in the spare room of dst.
-func newField[T string | []byte](dst []byte, name string, value T) Field {
-	name = name[:min(len(name), math.MaxInt32)]
-	dst = append(append(dst, name...), ':')
-	dst = appendLines(dst, value)
-	return Field{raw: dst, name: int32(len(strings.TrimRight(name, wsp))), colon: int32(len(name))}
+// octets is what a milter and a file hand values over as.
+type octets interface{ string | []byte }
+
+// newField builds the field in the room behind dst.
+func newField[T octets](dst []byte, name string, value T) Field {
+	raw := append(append(dst, name...), ':')
+	return Field{raw: appendLines(raw, value), name: len(strings.TrimRight(name, wsp)), colon: len(name)}
+}
+
+// fieldLen returns the most octets that newField needs.
+func fieldLen[T octets](name string, value T) int {
+	return len(name) + 1 + len(value) + countLF(value)
+}
+
+func countLF[T octets](s T) int {
+	n := 0
+	for i := range len(s) {
+		if s[i] == '\n' {
+			n++
+		}
+	}
+	return n
 }
 
 // appendLines appends s with every line end as CRLF.
-func appendLines[T string | []byte](dst []byte, s T) []byte {
+func appendLines[T octets](dst []byte, s T) []byte {
 	start := 0
 	for i := range len(s) {
-		if s[i] != '\n' || i > 0 && s[i-1] == '\r' {
-			continue
+		if s[i] == '\n' && (i == 0 || s[i-1] != '\r') {
+			dst = append(append(dst, s[start:i]...), '\r')
+			start = i
 		}
-		dst = append(append(dst, s[start:i]...), '\r')
-		start = i
 	}
 	return append(dst, s[start:]...)
 }
 
-// ParseField reads one field from its octets, with or without its final line end. The error wraps ErrField: there is
-// no name, or a line that does not begin with white space would be the next field.
+// ParseField reads one field from its octets, with or without its final line end, lines parted by LF or CRLF. It
+// copies them. The error wraps ErrField: there is no name, or a line that does not begin with white space and so would
+// be the next field.
 func ParseField(raw []byte) (Field, error) {
 	raw = bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
-	name := nameLen(raw)
-	if name < 0 || len(raw) > math.MaxInt32 {
-		return Field{}, fmt.Errorf("%w: no name before a colon", ErrField)
+	name, colon, _ := scanName(raw)
+	if name == 0 {
+		return Field{}, fmt.Errorf("%w: no name and colon at its start", ErrField)
 	}
-	for rest := raw; ; {
-		_, next, ok := bytes.Cut(rest, []byte("\n"))
-		if !ok {
-			break
-		}
-		if len(next) == 0 || !isWSP(next[0]) {
-			return Field{}, fmt.Errorf("%w: a line of it does not begin with white space", ErrField)
-		}
-		rest = next
+	if !isFolded(raw) {
+		return Field{}, fmt.Errorf("%w: a line of it does not begin with white space", ErrField)
 	}
-	colon := bytes.IndexByte(raw, ':')
-	lines := appendLines(make([]byte, 0, len(raw)+bytes.Count(raw, []byte{'\n'})), raw)
-	return Field{raw: lines, name: int32(name), colon: int32(colon)}, nil
+	return Field{raw: appendLines(make([]byte, 0, len(raw)+countLF(raw)), raw), name: name, colon: colon}, nil
 }
 
-// nameLen returns the length of the field name at the start of line, or -1 when there is none: printable ASCII but the
-// colon (RFC 5322 section 2.2), then perhaps white space (obs-optional), then a colon.
-func nameLen(line []byte) int {
+// isFolded tells whether white space follows each line end of p.
+func isFolded(p []byte) bool {
+	for {
+		lf := bytes.IndexByte(p, '\n')
+		if lf < 0 {
+			return true
+		}
+		if p = p[lf+1:]; len(p) == 0 || !isWSP(p[0]) {
+			return false
+		}
+	}
+}
+
+// scanName reads the field name at the start of p: printable ASCII but the colon (RFC 5322 section 2.2), then perhaps
+// white space (section 4.5.3), then a colon. Name is 0 when there is none; more, that p ends before one could tell.
+func scanName(p []byte) (name, colon int, more bool) {
 	n := 0
-	for n < len(line) && line[n] > ' ' && line[n] < 0x7f && line[n] != ':' {
+	for n < len(p) && ' ' < p[n] && p[n] < 0x7f && p[n] != ':' {
 		n++
 	}
-	rest := bytes.TrimLeft(line[n:], wsp)
-	if n == 0 || len(rest) == 0 || rest[0] != ':' {
-		return -1
+	colon = n
+	for n > 0 && colon < len(p) && isWSP(p[colon]) {
+		colon++
 	}
-	return n
+	switch {
+	case colon == len(p):
+		return 0, 0, true
+	case n == 0 || p[colon] != ':':
+		return 0, 0, false
+	}
+	return n, colon, false
 }
 
 // Name returns the field's name as written, without white space before the colon.
 func (f Field) Name() string { return string(f.raw[:f.name]) }
 
-// Is tells whether the field is called name, in any case.
+// Is tells whether the field is called name, in any case of ASCII.
 func (f Field) Is(name string) bool {
-	return len(name) == int(f.name) && strings.EqualFold(string(f.raw[:f.name]), name)
+	if len(name) != f.name {
+		return false
+	}
+	for i := range len(name) {
+		if lower(name[i]) != lower(f.raw[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// lower returns c in lower case if it is an ASCII letter.
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
 }
 
 // Value returns everything after the colon, with the CRLF of each fold.
@@ -102,6 +143,9 @@ func (f Field) Value() []byte {
 
 // Raw returns the whole field without its final CRLF.
 func (f Field) Raw() []byte { return f.raw }
+
+// String returns Raw as text.
+func (f Field) String() string { return string(f.raw) }
 
 // wsp is white space inside a line, and all that DKIM takes for it (RFC 6376 section 2.8).
 const wsp = " \t"

@@ -11,131 +11,189 @@ import (
 // ErrHeaderTooLarge says that a header is larger than its limit.
 var ErrHeaderTooLarge = errors.New("message: header too large")
 
-// ReadHeader reads the fields of a message and the empty line after them, with CRLF or LF as line ends, and leaves r
-// at the body. The end of the input ends the header, too. A first line "From " (mbox) is skipped. Like Postfix it ends
-// the header at a line that is no field and continues none, and leaves that line to the body. Limit counts as
-// NewCollector's does; the error wraps ErrHeaderTooLarge or is r's.
+// ReadHeader reads the fields of a message and the empty line after them, lines parted by CRLF or LF, and leaves r at
+// the body. The end of the input ends the header, too. Like Postfix it skips "From " and ">From " lines at the very
+// start (mbox), and ends the header before a line that is no field and continues none; that line is the body's first.
+// A header may have limit octets, counted as NewCollector counts them. The error wraps ErrHeaderTooLarge or is r's.
 func ReadHeader(r *bufio.Reader, limit int) (Header, error) {
-	h, _, err := readHeader(r, limit)
-	return h, err
+	hr := newHeaderReader(r, limit)
+	return hr.read()
 }
 
-func readHeader(r *bufio.Reader, limit int) (Header, bool, error) {
-	hr := headerReader{r: r, limit: limit}
-	h, err := hr.read()
-	return h, hr.crlf, err
-}
-
+// headerReader reads one header.
 type headerReader struct {
 	r     *bufio.Reader
 	limit int
-	crlf  bool // a line ended in CRLF
+	kept  *Collector
+	field []byte // the field being read, as it stands in the file
+	seen  bool   // the first line was read
+	crlf  bool   // it ended with CRLF
+}
+
+func newHeaderReader(r *bufio.Reader, limit int) *headerReader {
+	return &headerReader{r: r, limit: limit, kept: NewCollector(limit)}
 }
 
 func (hr *headerReader) read() (Header, error) {
-	if p, _ := hr.r.Peek(5); string(p) == "From " {
-		if err := hr.line(nil); err != nil {
+	if err := hr.skipMbox(); err != nil {
+		return nil, err
+	}
+	for {
+		name, colon, err := hr.peekName()
+		if err != nil {
+			return nil, err
+		}
+		if name == 0 {
+			return hr.kept.Header(), hr.skipEmptyLine()
+		}
+		if err := hr.readField(name, colon); err != nil {
 			return nil, err
 		}
 	}
-	var h Header
+}
+
+// skipMbox skips what mail stores put above a message.
+func (hr *headerReader) skipMbox() error {
 	for {
-		name, colon, err := hr.peekName()
-		if err != nil || name < 0 {
-			return h, err
-		}
-		if name == 0 {
-			return h, hr.line(nil)
-		}
-		var raw []byte
-		for more := true; more; more = hr.continues() {
-			if err := hr.line(&raw); err != nil {
-				return nil, err
-			}
-		}
-		raw = bytes.TrimSuffix(raw, []byte(crlf))
-		hr.limit -= fieldCost
-		h = append(h, Field{raw: raw, name: int32(name), colon: int32(colon)})
-	}
-}
-
-func (hr *headerReader) continues() bool {
-	p, _ := hr.r.Peek(1)
-	return len(p) == 1 && isWSP(p[0])
-}
-
-// peekName: 0 for the empty line, -1 for no field or the end.
-func (hr *headerReader) peekName() (name, colon int, err error) {
-	for n := 128; ; n *= 2 {
-		p, err := hr.r.Peek(n)
-		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
-			return 0, 0, err
-		}
-		if len(p) > 0 && p[0] == '\n' || isCRLF(p) {
-			return 0, 0, nil
-		}
-		if l := nameLen(p); l > 0 {
-			return l, bytes.IndexByte(p, ':'), nil
-		}
-		if err != nil || bytes.IndexByte(p, '\n') >= 0 {
-			return -1, 0, nil
-		}
-	}
-}
-
-// line appends the next line to dst with CRLF as its end, or skips it when dst is nil.
-func (hr *headerReader) line(dst *[]byte) error {
-	for {
-		p, err := hr.r.ReadSlice('\n')
-		if hr.limit -= len(p); hr.limit < 0 {
-			return fmt.Errorf("%w", ErrHeaderTooLarge)
-		}
-		if bytes.HasSuffix(p, []byte(crlf)) {
-			hr.crlf = true
-		}
-		if dst != nil {
-			*dst = appendLines(*dst, p)
-		}
-		if err == nil || err == io.EOF {
-			return nil
-		}
-		if err != bufio.ErrBufferFull {
+		p, err := hr.r.Peek(len(">From "))
+		if err != nil && err != io.EOF {
 			return err
 		}
+		if !bytes.HasPrefix(bytes.TrimPrefix(p, []byte(">")), []byte("From ")) {
+			return nil
+		}
+		if err := hr.readLine(); err != nil {
+			return err
+		}
+		hr.field = hr.field[:0]
 	}
 }
 
-// Read reads a whole message: its header as ReadHeader does, its body into the digests that wanted names for the
-// header.
+// peekName looks for the field name at the start of the next line. Name is 0 when there is none.
+func (hr *headerReader) peekName() (name, colon int, err error) {
+	for n := 1; ; n = hr.r.Buffered() + 1 {
+		_, err := hr.r.Peek(n)
+		p, _ := hr.r.Peek(hr.r.Buffered())
+		name, colon, more := scanName(p)
+		switch {
+		case !more || err == io.EOF || err == bufio.ErrBufferFull:
+			return name, colon, nil
+		case err != nil:
+			return 0, 0, err
+		}
+	}
+}
+
+// skipEmptyLine skips the line that parts header and body, if that is what comes.
+func (hr *headerReader) skipEmptyLine() error {
+	p, err := hr.r.Peek(len(crlf))
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if isCRLF(p) || len(p) > 0 && p[0] == '\n' {
+		return hr.readLine()
+	}
+	return nil
+}
+
+// readField reads a line and those that continue it.
+func (hr *headerReader) readField(name, colon int) error {
+	hr.field = hr.field[:0]
+	for {
+		if err := hr.readLine(); err != nil {
+			return err
+		}
+		p, err := hr.r.Peek(1)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if len(p) == 0 || !isWSP(p[0]) {
+			break
+		}
+	}
+	raw := bytes.TrimSuffix(bytes.TrimSuffix(hr.field, []byte("\n")), []byte("\r"))
+	if !hr.kept.addRaw(raw, name, colon) {
+		return hr.tooLarge()
+	}
+	return nil
+}
+
+// readLine appends the next line to the field.
+func (hr *headerReader) readLine() error {
+	for {
+		p, err := hr.r.ReadSlice('\n')
+		if hr.field = append(hr.field, p...); len(hr.field) > hr.limit {
+			return hr.tooLarge()
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if !hr.seen {
+			hr.seen, hr.crlf = true, bytes.HasSuffix(hr.field, []byte(crlf))
+		}
+		if err == io.EOF {
+			return nil
+		}
+		return err
+	}
+}
+
+func (hr *headerReader) tooLarge() error {
+	return fmt.Errorf("%w: more than %d octets", ErrHeaderTooLarge, hr.limit)
+}
+
+// Read reads a whole message: its header as ReadHeader does, its body into the digests that wanted asks for; a nil
+// wanted asks for none. Where the first line ends with LF alone, every LF of the body is read as CRLF. Where it ends
+// with CRLF, the body is taken as it is, since a LF alone in it is an octet that was signed.
 func Read(r io.Reader, limit int, wanted func(Header) []BodyHash) (*Message, error) {
-	br := bufio.NewReader(r)
-	h, isCRLF, err := readHeader(br, limit)
+	hr := newHeaderReader(bufio.NewReader(r), limit)
+	h, err := hr.read()
 	if err != nil {
 		return nil, err
 	}
-	m := &Message{Header: h, Body: NewDigests(wanted(h))}
-	if isCRLF {
-		_, err = io.Copy(m.Body, br)
-	} else {
-		err = copyLines(m.Body, br)
+	var hashes []BodyHash
+	if wanted != nil {
+		hashes = wanted(h)
 	}
-	if err != nil {
+	m := &Message{Header: h, Body: NewDigests(hashes)}
+	var w io.Writer = m.Body
+	if !hr.crlf {
+		w = &lineWriter{w: m.Body}
+	}
+	if _, err := hr.r.WriteTo(w); err != nil {
 		return nil, err
 	}
 	return m, m.Body.Close()
 }
 
-func copyLines(w io.Writer, r *bufio.Reader) error {
-	var buf []byte
-	for {
-		p, err := r.ReadSlice('\n')
-		buf = appendLines(buf[:0], p)
-		w.Write(buf)
-		if err == io.EOF {
-			return nil
+// lineWriter writes every line end to w as CRLF.
+type lineWriter struct {
+	w  io.Writer
+	cr bool // the last octet was a CR
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			break
 		}
-		if err != nil && err != bufio.ErrBufferFull {
-			return err
+		isCRLF := i > 0 && p[i-1] == '\r' || i == 0 && l.cr
+		if _, err := l.w.Write(p[:i]); err != nil {
+			return 0, err
+		}
+		if !isCRLF {
+			l.w.Write(oneCR)
+		}
+		l.w.Write(p[i : i+1])
+		p, l.cr = p[i+1:], false
+	}
+	if len(p) > 0 {
+		l.cr = p[len(p)-1] == '\r'
+		if _, err := l.w.Write(p); err != nil {
+			return 0, err
 		}
 	}
+	return n, nil
 }

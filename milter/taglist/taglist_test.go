@@ -170,7 +170,7 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-// TestLinear parses what would take minutes if any step were quadratic; a second is a hundred times what it takes.
+// TestLinear parses what would take minutes if any step were quadratic. It takes hundredths of a second.
 func TestLinear(t *testing.T) {
 	const size = 4 << 20
 	for name, s := range map[string]string{
@@ -189,7 +189,7 @@ func TestLinear(t *testing.T) {
 			Parse(s)
 			ParseLenient(s)
 			Compact(s)
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("%d octets took %v", len(s), took)
 			}
 		})

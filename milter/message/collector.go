@@ -1,0 +1,73 @@
+package message
+
+import "slices"
+
+// Collector gathers a header field by field in few pieces of memory, up to a limit: a Field that stays costs no
+// allocation of its own.
+type Collector struct {
+	limit    int
+	size     int
+	overflow bool
+	header   Header
+	chunk    []byte // its spare room is behind its length
+}
+
+// fieldCost is what it takes to remember a field beside its octets. It counts towards the limit: a header of many
+// empty fields would else cost many times its size.
+const fieldCost = 40
+
+// NewCollector returns a Collector that keeps up to limit octets: those of each field, CRLF and all, and 40 more.
+func NewCollector(limit int) *Collector { return &Collector{limit: limit} }
+
+// Add takes the next field as a milter hands it over (see NewField) and tells whether it was kept. After one that was
+// not, none is.
+func (c *Collector) Add(name, value string) bool {
+	n := fieldLen(name, value)
+	if !c.grow(n + len(crlf)) {
+		return false
+	}
+	c.header = append(c.header, newField(c.room(n), name, value))
+	return true
+}
+
+// addRaw takes the next field from a file.
+func (c *Collector) addRaw(raw []byte, name, colon int) bool {
+	n := len(raw) + countLF(raw)
+	if !c.grow(n + len(crlf)) {
+		return false
+	}
+	c.header = append(c.header, Field{raw: appendLines(c.room(n), raw), name: name, colon: colon})
+	return true
+}
+
+// grow counts a field of n octets, if there is room for it.
+func (c *Collector) grow(n int) bool {
+	c.overflow = c.overflow || n > c.limit-c.size-fieldCost
+	if !c.overflow {
+		c.size += n + fieldCost
+	}
+	return !c.overflow
+}
+
+// The sizes of the chunks in octets. Most headers fit into the first; each is twice as large as the one before.
+const (
+	firstChunk = 8 << 10
+	lastChunk  = 64 << 10
+)
+
+// room returns an empty slice with room for n octets and no more.
+func (c *Collector) room(n int) []byte {
+	if n > cap(c.chunk)-len(c.chunk) {
+		size := min(max(firstChunk, 2*cap(c.chunk)), lastChunk)
+		c.chunk = make([]byte, 0, max(size, n))
+	}
+	at := len(c.chunk)
+	c.chunk = c.chunk[:at+n]
+	return c.chunk[at : at : at+n]
+}
+
+// Overflow tells whether a field was refused, so that Header lacks some.
+func (c *Collector) Overflow() bool { return c.overflow }
+
+// Header returns the fields kept so far. It is the caller's: no later Add changes it.
+func (c *Collector) Header() Header { return slices.Clip(c.header) }
