@@ -52,8 +52,14 @@ func inetAddress(network, s, rest string) (Address, error) {
 	if isV4 := ip.To4() != nil; ip != nil && isV4 != (network == "tcp4") {
 		return Address{}, fmt.Errorf("%w: %q: inet is for IPv4 addresses, inet6 for IPv6", ErrAddress, s)
 	}
+	if ip == nil && strings.Trim(host, hostLetters) != "" {
+		return Address{}, fmt.Errorf("%w: %q has no address and no name of a host after the %q", ErrAddress, s, "@")
+	}
 	return Address{network, net.JoinHostPort(host, port)}, nil
 }
+
+// hostLetters are those of which the name of a host is made; a zone (fe80::1%eth0) needs the last two.
+const hostLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%"
 
 // turned suggests the form of the milter library to those who wrote Postfix's.
 func turned(rest string) string {

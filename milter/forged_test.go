@@ -1,0 +1,110 @@
+package milter
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"mailseal/milter/message"
+)
+
+// header makes a header of "Name: value" lines, LF and white space folding them.
+func header(fields ...string) message.Header {
+	var h message.Header
+	for _, f := range fields {
+		field, err := message.ParseField([]byte(f))
+		if err != nil {
+			panic(err)
+		}
+		h = append(h, field)
+	}
+	return h
+}
+
+func TestForged(t *testing.T) {
+	own := Own{IDs: []string{"mx.example.com"}, Fields: []string{"X-Mark", "Received-SPF"}}
+	h := header(
+		"Authentication-Results: mx.example.com; dkim=pass",
+		"AUTHENTICATION-RESULTS: (hi) \"MX.example.COM\"/1 job; spf=pass",
+		"Authentication-Results: mx.example.net; dkim=pass",
+		"x-mark: spam",
+		"Received-SPF: pass",
+		"Subject: mx.example.com",
+		"Authentication-Results:\n\tmx.example.com\n\t; none",
+	)
+	all := []int{0, 1, 3, 4, 6}
+	for _, c := range []struct {
+		name string
+		role Role
+		why  Reason
+		want []int
+	}{
+		{"stranger", Theirs, ByDefault, all},
+		{"stranger by the listener", Theirs, ByListener, all},
+		{"judged as a stranger, from our network", Theirs, ByNetwork, all},
+		{"authenticated", Ours, ByAuthentication, all},
+		{"submission by daemon name", Ours, ByDaemon, all},
+		{"submission by macro", Ours, ByMacro, all},
+		{"listener for ours", Ours, ByListener, all},
+		{"our network", Ours, ByNetwork, nil},
+		{"local process", Ours, BySubmission, nil},
+		{"relay", Relay, ByRelay, nil},
+		{"listener for relays", Relay, ByListener, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := own.Forged(h, c.role, c.why); !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestOrdinals(t *testing.T) {
+	h := header("A: 1", "B: 1", "a: 2", "B: 2", "A: 3", "C: 1")
+	got := ordinals(h, []int{0, 2, 3, 4})
+	for i, want := range map[int]int{0: 1, 2: 2, 3: 2, 4: 3} {
+		if got[i] != want || h.Ordinal(i) != want {
+			t.Errorf("field %d: got %d, want %d", i, got[i], want)
+		}
+	}
+}
+
+// recorder writes edits down in place of an MTA.
+type recorder struct{ edits []string }
+
+func (r *recorder) ChangeHeader(index int, name, value string) error {
+	return r.add("change %d %s %q", index, name, value)
+}
+func (r *recorder) InsertHeader(index int, name, value string) error {
+	return r.add("insert %d %s %q", index, name, value)
+}
+func (r *recorder) Quarantine(reason string) error { return r.add("hold %q", reason) }
+
+func (r *recorder) add(format string, args ...any) error {
+	r.edits = append(r.edits, fmt.Sprintf(format, args...))
+	return nil
+}
+
+func TestEdit(t *testing.T) {
+	h := header("From: a@example.com", "A: 1", "B: 1", "a: 2", "A: 3")
+	for _, c := range []struct {
+		name    string
+		outcome Outcome
+		want    []string
+	}{
+		{"nothing", Outcome{Action: Accept}, nil},
+		{"removals from the last to the first", Outcome{Edits: message.Edits{Remove: []int{1, 4, 3, 2, 3}}},
+			[]string{`change 3 A ""`, `change 2 a ""`, `change 1 B ""`, `change 1 A ""`}},
+		{"insertions in reverse, after removals", Outcome{Edits: message.Edits{Remove: []int{1}, Insert: header("X: top\n\tmore", "Y: below")}},
+			[]string{`change 1 A ""`, `insert 0 Y " below"`, `insert 0 X " top\r\n\tmore"`}},
+		{"hold", Outcome{Action: Hold, Reason: "bad\r\nthing"}, []string{`hold "bad ?thing"`}},
+		{"hold without a reason", Outcome{Action: Hold}, []string{`hold "held by policy"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var r recorder
+			if err := c.outcome.edit(&r, h); err != nil || !slices.Equal(r.edits, c.want) {
+				t.Errorf("got %q (%v), want %q", r.edits, err, c.want)
+			}
+		})
+	}
+}
