@@ -41,9 +41,12 @@ func (e *RecordError) Error() string { return "dkim: " + e.Reason }
 // restrictions (h=, s=) that shut out our only hash and our only service make a record unusable (RFC 6376 section
 // 6.1.2); unknown tags mean nothing, nor do g= (RFC 6376 appendix C.1) and a ";" too many, which hand-made records have.
 func ParseRecord(text string) (Record, error) {
-	tags, skipped := taglist.ParseLenient(text)
-	if len(skipped) > 0 {
-		return Record{}, invalid("the key record is not a list of tags: %q", clip(skipped[0]))
+	tags, err := taglist.Parse(text)
+	if err != nil {
+		var skipped []string
+		if tags, skipped = taglist.ParseLenient(text); len(skipped) > 0 {
+			return Record{}, invalid("the key record is not a list of tags: %q", clip(skipped[0]))
+		}
 	}
 	if err := checkVersion(tags); err != nil {
 		return Record{}, err
@@ -58,7 +61,6 @@ func ParseRecord(text string) (Record, error) {
 	if flags, given := tags.Value("t"); given {
 		r.Testing, r.Strict = listed(flags, "y"), listed(flags, "s")
 	}
-	var err error
 	r.Key, err = parseKey(tags)
 	return r, err
 }

@@ -72,7 +72,7 @@ type entry struct {
 func (v *Verifier) Select(h message.Header, author domain.Name) *Verification {
 	x := &Verification{verifier: v, header: h}
 	fields := h.Fields(FieldName)
-	for _, i := range fields[:min(len(fields), max(maxParsed, v.most()))] {
+	for _, i := range fields[:min(len(fields), max(maxParsed, v.most()+maxListed))] {
 		x.entries = append(x.entries, v.read(h, i))
 	}
 	x.choose(author, len(fields))
