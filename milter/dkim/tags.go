@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"mailseal/milter/domain"
 	"mailseal/milter/message"
@@ -212,11 +213,16 @@ func (t *Tags) Unsigned() []message.Field {
 	return nil
 }
 
-// clip shortens what a stranger wrote for a sentence of ours.
+// clip makes what a stranger wrote fit for a sentence of ours: short, and on one line.
 func clip(s string) string {
 	const most = 64
-	if len(s) <= most {
-		return s
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
 	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
