@@ -18,8 +18,10 @@ const (
 	largeBuffer = 64 << 10
 	// keepOut is the output buffer that a connection keeps between messages.
 	keepOut = 4 << 10
-	// flushAt is how much output is collected before it is written without being asked.
-	flushAt = 64 << 10
+	// flushAt is how much output is collected before it is written without being asked, and writeDirectly how much data
+	// is written without being collected.
+	flushAt       = 64 << 10
+	writeDirectly = 16 << 10
 )
 
 // largeBuffers are shared by the connections: many are open, few of them are in the middle of a message.
@@ -239,6 +241,14 @@ func (f *Framer) giveBack() {
 func (f *Framer) WritePacket(code Code, data ...[]byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	size := 0
+	for _, part := range data {
+		size += len(part)
+	}
+	if size >= writeDirectly {
+		f.out = appendHead(f.out, code, size)
+		return f.flush(data...)
+	}
 	f.out = AppendPacket(f.out, code, data...)
 	if len(f.out) < flushAt {
 		return nil
@@ -253,14 +263,18 @@ func (f *Framer) Flush() error {
 	return f.flush()
 }
 
-func (f *Framer) flush() error {
+// flush writes what has been collected, and more behind it.
+func (f *Framer) flush(more ...[]byte) error {
 	if len(f.out) == 0 {
 		return nil
 	}
-	if err := f.nc.SetWriteDeadline(time.Now().Add(f.limits.Write)); err != nil {
-		return fmt.Errorf("guard: write: %w", err)
+	err := f.nc.SetWriteDeadline(time.Now().Add(f.limits.Write))
+	if err == nil && len(more) == 0 {
+		_, err = f.nc.Write(f.out)
+	} else if err == nil {
+		parts := append(net.Buffers{f.out}, more...)
+		_, err = parts.WriteTo(f.nc)
 	}
-	_, err := f.nc.Write(f.out)
 	f.out = f.out[:0]
 	if cap(f.out) > keepOut {
 		f.out = nil

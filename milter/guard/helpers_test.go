@@ -35,6 +35,7 @@ type recorder struct {
 
 	mu     sync.Mutex
 	events []string
+	mute   bool // write nothing down
 
 	envelope gomilter.Response                                                    // CONNECT to RCPT
 	stage    map[string]gomilter.Response                                         // by event's first word, before all others
@@ -45,6 +46,9 @@ type recorder struct {
 func (r *recorder) note(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.mute {
+		return
+	}
 	r.events = append(r.events, fmt.Sprintf(format, args...))
 }
 
@@ -184,12 +188,22 @@ func (r *rig) serve(nc net.Conn) {
 // pair returns the two ends of a unix socket.
 func pair(t testing.TB) (client, server net.Conn) {
 	t.Helper()
-	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	return connect(t, "unix", filepath.Join(t.TempDir(), "s"))
+}
+
+func tcpPair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	return connect(t, "tcp", "127.0.0.1:0")
+}
+
+func connect(t testing.TB, network, address string) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	client, err = net.Dial("unix", ln.Addr().String())
+	client, err = net.Dial(network, ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 )
@@ -142,8 +141,7 @@ func (c *Conn) pass(code Code, data []byte) {
 
 // passHead leaves packets made here, and behind them the head of one with size octets of data.
 func (c *Conn) passHead(before []byte, code Code, size int) {
-	before = binary.BigEndian.AppendUint32(before, uint32(size+1))
-	c.leave(code, append(before, byte(code)))
+	c.leave(code, appendHead(before, code, size))
 }
 
 // leave leaves packets made here, of which the last is of the given code.

@@ -88,14 +88,18 @@ const headSize = 5
 
 // AppendPacket appends the packet of a code and its data, given in parts, to dst.
 func AppendPacket(dst []byte, code Code, data ...[]byte) []byte {
-	size := 1
+	size := 0
 	for _, part := range data {
 		size += len(part)
 	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(size))
-	dst = append(dst, byte(code))
+	dst = appendHead(dst, code, size)
 	for _, part := range data {
 		dst = append(dst, part...)
 	}
 	return dst
+}
+
+// appendHead appends what comes before a packet's data of the given size.
+func appendHead(dst []byte, code Code, size int) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, uint32(size+1)), byte(code))
 }
