@@ -19,7 +19,7 @@ func (f *finder) align(ctx context.Context, r *Result, ids []Identifier) []Align
 		}
 		switch {
 		case id.Domain == r.Author:
-			a.Aligned, a.OrganizationalDomain = true, r.OrganizationalDomain
+			a.Aligned = true
 			a.Why = fmt.Sprintf("%s is the author domain", id.Domain)
 		case strict:
 			a.Why = fmt.Sprintf("%s is not %s, and the record asks for strict alignment", id.Domain, r.Author)
@@ -41,30 +41,37 @@ func (f *finder) relaxed(ctx context.Context, r *Result, a *Alignment, budget *i
 		a.Why = fmt.Sprintf("%s has nothing in common with %s", a.Domain, r.Author)
 		return
 	}
-	author, err := f.walk(ctx, r.Author)
+	author, err := f.organization(ctx, r.Author)
 	if err != nil {
 		a.undecided(r.Author, err)
 		return
 	}
-	r.OrganizationalDomain = author.OrganizationalDomain
-	if !a.Domain.Within(r.OrganizationalDomain) {
-		a.Why = fmt.Sprintf("%s is not within %s, the organizational domain of %s", a.Domain, r.OrganizationalDomain, r.Author)
+	r.OrganizationalDomain = author
+	if !a.Domain.Within(author) {
+		a.Why = fmt.Sprintf("%s is not within %s, the organizational domain of %s", a.Domain, author, r.Author)
 		return
 	}
 	if _, known := f.walked[a.Domain]; !known {
 		if *budget == 0 {
-			a.Why = fmt.Sprintf("more than %d identifiers within %s", MaxWalks, r.OrganizationalDomain)
+			a.Why = fmt.Sprintf("more than %d identifiers within %s", MaxWalks, author)
 			return
 		}
 		*budget--
 	}
-	own, err := f.walk(ctx, a.Domain)
-	if err != nil {
+	if a.OrganizationalDomain, err = f.organization(ctx, a.Domain); err != nil {
 		a.undecided(a.Domain, err)
 		return
 	}
-	a.OrganizationalDomain = own.OrganizationalDomain
 	a.compare(r)
+}
+
+// organization returns a name's organizational domain. The Public Suffix List knows it without a query.
+func (f *finder) organization(ctx context.Context, d domain.Name) (domain.Name, error) {
+	if f.PublicSuffixList {
+		return suffixPlusOne(d), nil
+	}
+	w, err := f.walk(ctx, d)
+	return w.OrganizationalDomain, err
 }
 
 func (a *Alignment) undecided(d domain.Name, err error) {

@@ -63,6 +63,7 @@ type Result struct {
 	Tag         string // the tag that Requested comes from: "p", "sp", "np"; "rua" when p=none is assumed because of it
 	Requested   Policy // what the owner publishes for the author domain; "" when no policy applies
 	Disposition Policy // what the owner wants for this message: none unless it fails; one level down with t=y
+	Existence   string // what the DNS says of the author domain itself; "" when no np made it matter
 
 	// OrganizationalDomain is the author domain's; "" when the verdict did not need it.
 	OrganizationalDomain domain.Name
@@ -90,9 +91,6 @@ type Checker struct {
 	// EachAuthor checks every author domain of a message that has several, at most MaxAuthors of them, and gives the
 	// result of the strictest that fails (RFC 9989 section 11.5). Such a message never passes.
 	EachAuthor bool
-
-	// Thorough walks from the author domain even when the verdict does not need it, for a Result to show.
-	Thorough bool
 }
 
 const (
@@ -104,91 +102,118 @@ const (
 )
 
 // Check decides about a message with the author domains given, which are those of all addresses in its From fields, and
-// the identifiers that SPF and DKIM found. One domain named several times is one domain (RFC 9989 section 5.3.1); none,
-// or several, is a permerror. Each author costs at most 8 queries, one more if np differs from sp, and each identifier
-// that might be aligned at most 8.
+// the identifiers that SPF and DKIM found. One domain named several times is one domain (RFC 9989 section 5.3.1). An
+// author costs at most 8 queries, and one more if np matters; an identifier that might be aligned at most 8, less what
+// is known by then.
 func (c *Checker) Check(ctx context.Context, authors []domain.Name, ids []Identifier) Result {
-	authors = slices.Compact(slices.Sorted(slices.Values(authors)))
-	switch {
-	case len(authors) == 0:
-		return Result{Value: Permerror, Reason: "the message has no author domain"}
-	case len(authors) == 1:
-		return c.finder().check(ctx, authors[0], ids)
-	case c.EachAuthor:
-		return c.each(ctx, authors, ids)
-	}
-	return Result{Value: Permerror, Reason: several(authors)}
+	return c.discover(ctx, authors, false).Weigh(ctx, ids)
 }
 
-func several(authors []domain.Name) string {
-	shown := authors[:min(len(authors), 3)]
-	return fmt.Sprintf("the message has %d author domains: %s", len(authors), strings.TrimRight(fmt.Sprintln(shown), "\n"))
+// Discovery is what the DNS says of a message's author domains. It serves one message and one goroutine.
+type Discovery struct {
+	f       *finder
+	authors []domain.Name
+	found   []Result // one for each author checked
 }
 
-// each checks all authors and returns the failure with the strictest policy; without one, a temperror; without that, a
-// permerror, since to pass takes exactly one author.
-func (c *Checker) each(ctx context.Context, authors []domain.Name, ids []Identifier) Result {
-	f := c.finder()
-	worst := Result{Value: Permerror, Reason: several(authors) + ", and none of them fails"}
-	if len(authors) > MaxAuthors {
-		worst.Reason = fmt.Sprintf("%s; only %d were checked, and none of them fails", several(authors), MaxAuthors)
+// Discover is the part of Check that needs nothing but the From fields, to run beside the methods: whoever can make SPF
+// slow must not thereby spend the time that DMARC needs. Since nobody knows yet what will be needed, it walks to the end
+// always.
+func (c *Checker) Discover(ctx context.Context, authors []domain.Name) *Discovery {
+	return c.discover(ctx, authors, true)
+}
+
+func (c *Checker) discover(ctx context.Context, authors []domain.Name, whole bool) *Discovery {
+	d := &Discovery{f: c.finder(), authors: slices.Compact(slices.Sorted(slices.Values(authors)))}
+	if len(d.authors) > 1 && !c.EachAuthor {
+		return d
 	}
-	for _, author := range authors[:min(len(authors), MaxAuthors)] {
-		r := f.check(ctx, author, ids)
-		switch {
-		case r.Value == Fail && (worst.Value != Fail || r.Disposition.stricter(worst.Disposition)):
-			worst = r
-		case r.Value == Temperror && worst.Value == Permerror:
-			worst = r
+	for _, author := range d.authors[:min(len(d.authors), MaxAuthors)] {
+		d.found = append(d.found, d.f.discover(ctx, author, whole))
+	}
+	return d
+}
+
+// Weigh is the rest of Check.
+func (d *Discovery) Weigh(ctx context.Context, ids []Identifier) Result {
+	r := Result{Value: Permerror, Reason: "the message has no author domain"}
+	if len(d.authors) > 0 {
+		r.Reason = several(d.authors)
+	}
+	for _, author := range d.found {
+		weighed := d.f.weigh(ctx, author, ids)
+		if len(d.authors) == 1 || weighed.worse(r) {
+			r = weighed
 		}
 	}
-	worst.Walks, worst.Queries = f.walks, f.queries
-	return worst
-}
-
-// check decides for one author domain.
-func (f *finder) check(ctx context.Context, author domain.Name, ids []Identifier) Result {
-	r := Result{Author: author, Disposition: None}
-	f.discover(ctx, &r)
-	if r.Value == "" {
-		r.Alignments = f.align(ctx, &r, ids)
-		f.conclude(ctx, &r)
-	}
-	r.Walks, r.Queries = f.walks, f.queries
+	r.Walks, r.Queries = d.f.walks, d.f.queries
 	return r
 }
 
-// discover finds the policy record (RFC 9989 section 4.10.1). It sets a Value when there is nothing to weigh.
-func (f *finder) discover(ctx context.Context, r *Result) {
-	own := f.at(ctx, r.Author)
-	found := &own
-	if own.Record == nil || f.Thorough {
-		w, err := f.walk(ctx, r.Author)
-		if err != nil && own.Record == nil {
-			r.Value, r.Reason = Temperror, err.Error()
-			return
-		}
-		r.OrganizationalDomain = w.OrganizationalDomain
-		found = w.policy()
+// worse compares results for several authors of one message: what counts is the failure with the strictest policy, else
+// a temperror, else that there is not exactly one author, which no message passes with (RFC 9989 section 11.5).
+func (r Result) worse(than Result) bool {
+	if r.Value == Fail && than.Value == Fail {
+		return r.Disposition.stricter(than.Disposition)
 	}
-	if found == nil {
-		r.Value, r.Reason = NotApplied, "no policy record for "+r.Author.String()
-		return
+	return r.Value == Fail || r.Value == Temperror && than.Value == Permerror
+}
+
+func several(authors []domain.Name) string {
+	names := make([]string, 0, 4)
+	for _, a := range authors[:min(len(authors), 3)] {
+		names = append(names, a.String())
+	}
+	if len(authors) > 3 {
+		names = append(names, "…")
+	}
+	return fmt.Sprintf("the message has %d author domains: %s", len(authors), strings.Join(names, ", "))
+}
+
+// discover finds the policy record of an author domain (RFC 9989 section 4.10.1) and what it asks for. It sets a Value
+// when there will be nothing to weigh.
+func (f *finder) discover(ctx context.Context, author domain.Name, whole bool) Result {
+	r := Result{Author: author, Disposition: None}
+	w := *f.begin(ctx, author)
+	err := w.err()
+	if whole || w.policy() == nil {
+		w, err = f.walk(ctx, author)
+		r.OrganizationalDomain = w.OrganizationalDomain
+	}
+	found := w.policy()
+	switch {
+	case found == nil && err != nil:
+		r.Value, r.Reason = Temperror, err.Error()
+		return r
+	case found == nil:
+		r.Value, r.Reason = NotApplied, "there is no policy record for "+author.String()
+		return r
 	}
 	r.Record, r.PolicyDomain = found.Record, found.Domain
-	if r.Record.Broken != "" && len(r.Record.Aggregate) == 0 {
-		r.Value = Permerror
-		if f.BrokenIsNone {
-			r.Value = NotApplied
-		}
-		r.Reason = fmt.Sprintf("the record of %s cannot be used: %s, and it has no rua", r.PolicyDomain, r.Record.Broken)
+	if r.Record.Broken == "" || len(r.Record.Aggregate) > 0 {
+		f.request(ctx, &r)
+		return r
 	}
+	r.Value = Permerror
+	if f.BrokenIsNone {
+		r.Value = NotApplied
+	}
+	r.Reason = fmt.Sprintf("the record of %s cannot be used: %s, and it has no rua", r.PolicyDomain, r.Record.Broken)
+	return r
+}
+
+// weigh gives the verdict on one author, unless discover did.
+func (f *finder) weigh(ctx context.Context, r Result, ids []Identifier) Result {
+	if r.Value == "" {
+		r.Alignments = f.align(ctx, &r, ids)
+		r.conclude()
+	}
+	return r
 }
 
 // conclude turns the alignments into a verdict (RFC 9989 sections 5.3.5 and 5.3.6). An aligned pass in hand is a pass,
 // whatever else could not be found out; without one, an identifier that may have been aligned leaves the verdict open.
-func (f *finder) conclude(ctx context.Context, r *Result) {
-	f.request(ctx, r)
+func (r *Result) conclude() {
 	open := (*Alignment)(nil)
 	for i := range r.Alignments {
 		a := &r.Alignments[i]
@@ -230,7 +255,7 @@ func (f *finder) request(ctx context.Context, r *Result) {
 	if rec.Subdomain != "" {
 		r.Tag, r.Requested = "sp", rec.Subdomain
 	}
-	if rec.NonExistent != "" && rec.NonExistent != r.Requested && !f.exists(ctx, r.Author) {
+	if rec.NonExistent != "" && rec.NonExistent != r.Requested && !f.exists(ctx, r) {
 		r.Tag, r.Requested = "np", rec.NonExistent
 	}
 }
@@ -238,8 +263,17 @@ func (f *finder) request(ctx context.Context, r *Result) {
 // exists asks for the name itself; the answer for its _dmarc says nothing about it. A failure counts as existence: np is
 // never chosen on a guess. So does an alias that leads nowhere, since NXDOMAIN is then about the target (RFC 8020
 // section 2).
-func (f *finder) exists(ctx context.Context, d domain.Name) bool {
+func (f *finder) exists(ctx context.Context, r *Result) bool {
 	f.queries++
-	a, err := f.Resolver.Lookup(ctx, d.String(), dns.TXT)
-	return err != nil || a.Status != dns.NXDomain || len(a.Aliases) > 0
+	a, err := f.Resolver.Lookup(ctx, r.Author.String(), dns.TXT)
+	switch {
+	case err != nil:
+		r.Existence = "unknown, taken for existing: " + err.Error()
+	case a.Status == dns.NXDomain && len(a.Aliases) == 0:
+		r.Existence = "does not exist"
+		return false
+	default:
+		r.Existence = "exists"
+	}
+	return true
 }

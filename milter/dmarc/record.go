@@ -73,7 +73,7 @@ type Record struct {
 	Failure        []string       // ruf, likewise
 	FailureOptions FailureOptions // fo; empty without a ruf
 	Broken         string         // why p, sp and np are not to be used (RFC 9989 section 4.10.1); "" when they are
-	Notes          []string       // what was read past, for the owner: a clause each
+	Notes          []string       // what was read past, for the owner: a clause each, at most 20
 }
 
 // Parse reads a policy record with the patience of RFC 9989 section 4.8: whatever is wrong behind v=DMARC1 is passed
@@ -177,8 +177,13 @@ func (r *Record) judge(tags taglist.List) {
 	}
 }
 
+// maxNotes bounds what is said about a record; one of 64 KB could hold 30,000 mistakes.
+const maxNotes = 20
+
 func (r *Record) note(format string, args ...any) {
-	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+	if len(r.Notes) < maxNotes {
+		r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+	}
 }
 
 func policy(value string) (Policy, bool) {
@@ -213,7 +218,10 @@ func failureOptions(value string) (FailureOptions, bool) {
 		}
 		set |= 1 << i
 	}
-	return set, set&(FailAll|FailAny) != FailAll|FailAny
+	if set&(FailAll|FailAny) == FailAll|FailAny {
+		return 0, false
+	}
+	return set, true
 }
 
 // clip shortens a stranger's text for a note.

@@ -18,7 +18,7 @@ const shortcut = 8
 type Walk struct {
 	Start                domain.Name
 	Steps                []Step      // in the order of the walk
-	OrganizationalDomain domain.Name // "" when a step failed
+	OrganizationalDomain domain.Name // "" when a step failed, or the verdict did not need it
 }
 
 // Step is one name of a walk.
@@ -84,28 +84,33 @@ func choose(a dns.Answer) (*Record, string) {
 	return nil, a.Status.String()
 }
 
-// walk returns the walk from a name, which it does once. The error is that of the step that failed.
-func (f *finder) walk(ctx context.Context, start domain.Name) (Walk, error) {
-	if i, done := f.walked[start]; done {
-		return f.walks[i], f.walks[i].err()
+// begin returns the walk from a name with at least its first step.
+func (f *finder) begin(ctx context.Context, start domain.Name) *Walk {
+	i, begun := f.walked[start]
+	if !begun {
+		i = len(f.walks)
+		f.walked[start] = i
+		f.walks = append(f.walks, Walk{Start: start, Steps: []Step{f.at(ctx, start)}})
 	}
-	w := Walk{Start: start}
-	for d := start; d != ""; d = f.next(start, d) {
-		s := f.at(ctx, d)
-		w.Steps = append(w.Steps, s)
-		if s.Err != nil || f.isEnd(s.Record) {
-			break
-		}
-	}
-	err := w.err()
-	if err == nil {
-		w.OrganizationalDomain = f.organizational(w)
-	}
-	f.walked[start] = len(f.walks)
-	f.walks = append(f.walks, w)
-	return w, err
+	return &f.walks[i]
 }
 
+// walk returns the whole walk from a name. The error is that of the step that failed.
+func (f *finder) walk(ctx context.Context, start domain.Name) (Walk, error) {
+	w := f.begin(ctx, start)
+	for w.OrganizationalDomain == "" && w.err() == nil {
+		last := w.Steps[len(w.Steps)-1]
+		d := f.next(start, last.Domain)
+		if d == "" || f.isEnd(last.Record) {
+			w.OrganizationalDomain = f.organizational(*w)
+			break
+		}
+		w.Steps = append(w.Steps, f.at(ctx, d))
+	}
+	return *w, w.err()
+}
+
+// err returns why the walk ended before its end, if so.
 func (w Walk) err() error { return w.Steps[len(w.Steps)-1].Err }
 
 // next returns the name to ask for after d; "" at the end.
@@ -132,11 +137,10 @@ func (f *finder) organizational(w Walk) domain.Name {
 	if f.PublicSuffixList {
 		return suffixPlusOne(w.Start)
 	}
-	last := w.Steps[len(w.Steps)-1]
+	org, last := w.Start, w.Steps[len(w.Steps)-1]
 	if last.Record != nil && last.Record.PSD == PublicSuffix && last.Domain != w.Start {
 		return w.Start.Last(last.Domain.Labels() + 1) // even if the shortcut passed that name over
 	}
-	org := w.Start
 	for _, s := range w.Steps {
 		if s.Record != nil {
 			org = s.Domain
