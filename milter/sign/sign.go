@@ -20,6 +20,9 @@ import (
 // go out as if nothing had happened.
 var ErrUnsigned = errors.New("sign: no signature could be made")
 
+// ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
+var ErrNoRule = errors.New("sign: no keys for the sender")
+
 // OnKeyError says what becomes of a message when a key of its rule cannot be had or does not work.
 type OnKeyError uint8
 
@@ -90,8 +93,7 @@ type KeyFailure struct {
 // Match returns the rule that signs, nil when there is none.
 func (s *Signer) Match(q Query) *Rule { return s.Table.Match(q) }
 
-// Sign signs m as rule r says. The error wraps ErrUnsigned, or ErrNotFound of a table that does not know the sender;
-// Signed then still tells which keys failed and why.
+// Sign signs m as rule r says. The error wraps ErrUnsigned or ErrNoRule; Signed then still tells which keys failed and why.
 func (s *Signer) Sign(ctx context.Context, r *Rule, q Query, m *message.Message) (Signed, error) {
 	var out Signed
 	have, err := s.fetch(ctx, r, q, &out)
@@ -118,7 +120,7 @@ func (s *Signer) fetch(ctx context.Context, r *Rule, q Query, out *Signed) ([]ke
 			return nil, fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
 		}
 		if len(have) == 0 {
-			return nil, fmt.Errorf("%s: %w", r.Name, keys.ErrNotFound)
+			return nil, fmt.Errorf("%w: %s", ErrNoRule, r.Name)
 		}
 		return r.place(have, q), nil
 	}

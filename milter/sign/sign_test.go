@@ -169,7 +169,7 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(out.Made) != 1 || out.Made[0].Domain != "one.example" {
 		t.Errorf("found: %v, %v", out.Made, err)
 	}
-	if _, _, err = signed(t, choose(nil, nil), text); !errors.Is(err, keys.ErrNotFound) || errors.Is(err, ErrUnsigned) {
+	if _, _, err = signed(t, choose(nil, nil), text); !errors.Is(err, ErrNoRule) || errors.Is(err, ErrUnsigned) {
 		t.Errorf("a table that knows nobody: %v", err)
 	}
 	if _, _, err = signed(t, choose(nil, errBroken), text); !errors.Is(err, ErrUnsigned) || !errors.Is(err, errBroken) {

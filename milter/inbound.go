@@ -1,0 +1,117 @@
+package milter
+
+import (
+	"context"
+	"log/slog"
+
+	"mailseal/milter/message"
+	"mailseal/milter/policy"
+	"mailseal/milter/sign"
+	"mailseal/milter/verify"
+)
+
+// inbound judges a message of a stranger or a relay.
+type inbound struct {
+	common
+	run    *verify.Run
+	resign *sign.Rule // a mailing list's host signs what it sends on
+	query  sign.Query
+}
+
+// Wants implements Judge.
+func (in *inbound) Wants() Wants {
+	hashes := in.run.BodyHashes()
+	if in.resign != nil {
+		hashes = append(hashes, in.resign.BodyHash())
+	}
+	if in.s.Sealer != nil {
+		hashes = append(hashes, in.s.Sealer.BodyHash())
+	}
+	return Wants{Hashes: hashes}
+}
+
+// Decide implements Judge.
+func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) Outcome {
+	results := in.run.Results(ctx, m)
+	in.tell(results)
+	d := policy.Decision{}
+	if in.s.Policy != nil && in.mail.Role != Relay {
+		d = in.s.Policy.Decide(in.mail.Envelope, m.Header, results)
+	}
+	out := in.pass()
+	out.Results = results.String()
+	out.Details = decisionText(d)
+	switch d.Action {
+	case policy.Reject, policy.Tempfail:
+		out.Action, out.Edits = Reject, message.Edits{}
+		if d.Action == policy.Tempfail {
+			out.Action = Tempfail
+		}
+		out.Reply = Reply{Code: d.Code, Enhanced: d.Enhanced, Text: d.Text}
+		return out
+	case policy.Hold:
+		out.Action, out.Reason = Hold, d.Reason
+	}
+	in.insert(ctx, &out, d, results, m)
+	return out
+}
+
+// insert puts our fields on top: Authentication-Results, the ARC set, Received-SPF, new signatures, the mark.
+func (in *inbound) insert(ctx context.Context, out *Outcome, d policy.Decision, results *verify.Results, m *message.Message) {
+	field := results.Field(in.s.ID, d.Disposition)
+	below := in.signAgain(ctx, out, m)
+	if in.s.ReceivedSPF && results.SPF != nil {
+		name, value := results.SPF.Field(in.s.ID)
+		below = append([]message.Field{message.NewField(name, []byte(value))}, below...)
+	}
+	if d.Action == policy.Mark {
+		below = append(below, message.NewField(in.s.Policy.MarkHeader, []byte(" "+d.Reason)))
+	}
+	out.Edits.Insert = append(field.Fields(), below...)
+	if in.s.Sealer == nil || results.ARC == nil {
+		return
+	}
+	set, err := in.s.Sealer.Seal(ctx, *results.ARC, m.Header.With(out.Edits), m.Body, field)
+	if err != nil {
+		out.Details = append(out.Details, slog.String("unsealed", err.Error()))
+		return
+	}
+	out.Edits.Insert = append(append(field.Fields(), set...), below...)
+}
+
+// signAgain makes the signatures of a mailing list's host.
+func (in *inbound) signAgain(ctx context.Context, out *Outcome, m *message.Message) []message.Field {
+	if in.resign == nil {
+		return nil
+	}
+	done, err := in.s.Signer.Sign(ctx, in.resign, in.query, m)
+	if err != nil {
+		out.Details = append(out.Details, slog.String("error", err.Error()))
+	}
+	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
+	out.Results += " " + signedText(done)
+	return done.Fields
+}
+
+func (in *inbound) tell(r *verify.Results) {
+	in.s.count(func(n Counters) {
+		for _, f := range r.Found() {
+			n.Found(f.Method, f.Value)
+		}
+	})
+}
+
+func decisionText(d policy.Decision) []slog.Attr {
+	var out []slog.Attr
+	add := func(key, value string) {
+		if value != "" {
+			out = append(out, slog.String(key, value))
+		}
+	}
+	add("policy", d.Reason)
+	add("override", d.Override)
+	if d.Wanted != d.Action {
+		add("dry_run", d.Wanted.String())
+	}
+	return out
+}

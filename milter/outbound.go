@@ -1,0 +1,115 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"mailseal/milter/message"
+	"mailseal/milter/sign"
+)
+
+// outbound signs a message of ours.
+type outbound struct {
+	common
+	rule  *sign.Rule
+	query sign.Query
+	check bool
+}
+
+// Wants implements Judge.
+func (o *outbound) Wants() Wants {
+	w := Wants{Hashes: []message.BodyHash{o.rule.BodyHash()}}
+	if o.check {
+		w.Raw = selfCheckSize
+	}
+	return w
+}
+
+// Decide implements Judge.
+func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) Outcome {
+	done, err := o.s.Signer.Sign(ctx, o.rule, o.query, m)
+	o.tell(done)
+	out := o.pass()
+	out.Results = signedText(done)
+	out.Details = append(out.Details, failures(done)...)
+	if err != nil && o.rule.OnKeyError != sign.Unsigned && !errors.Is(err, sign.ErrNoRule) {
+		return o.refuse(out, err)
+	}
+	if len(done.Fields) == 0 {
+		o.s.count(func(n Counters) { n.Unsigned(unsignedReason(done, err)) })
+		out.Details = append(out.Details, slog.String("unsigned", unsignedReason(done, err)))
+	}
+	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
+	out.Edits.Insert = append(o.authResult(), done.Fields...)
+	if o.check && len(done.Fields) > 0 {
+		return o.selfCheck(ctx, out, done, m, raw)
+	}
+	return out
+}
+
+// refuse defers, or by setting rejects, a message that should have been signed and is not.
+func (o *outbound) refuse(out Outcome, err error) Outcome {
+	out.Action, out.Edits = Tempfail, message.Edits{}
+	out.Reply = Reply{Code: 451, Enhanced: "4.7.5", Text: "Signing is not possible at the moment, try again later"}
+	if o.rule.OnKeyError == sign.Refuse {
+		out.Action = Reject
+		out.Reply = Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
+	}
+	out.Details = append(out.Details, slog.String("error", err.Error()))
+	return out
+}
+
+func (o *outbound) tell(done sign.Signed) {
+	o.s.count(func(n Counters) {
+		for _, s := range done.Made {
+			n.Signed(s)
+		}
+		for _, f := range done.Failed {
+			n.KeyFailed(f.Key, f.Err)
+		}
+	})
+}
+
+// selfCheck asks the second implementation about the message as it will be.
+func (o *outbound) selfCheck(ctx context.Context, out Outcome, done sign.Signed, m *message.Message, raw []byte) Outcome {
+	word, err := done.Check(ctx, m.Header.With(out.Edits), raw)
+	o.s.count(func(n Counters) { n.SelfChecked(word) })
+	out.Details = append(out.Details, slog.String("self_check", word))
+	if err == nil {
+		return out
+	}
+	out.Details = append(out.Details, slog.String("self_check_error", err.Error()))
+	if word == sign.Disagree && o.s.SelfCheck.Tempfail {
+		return o.refuse(out, err)
+	}
+	return out
+}
+
+func signedText(done sign.Signed) string {
+	var names []string
+	for _, s := range done.Made {
+		names = append(names, fmt.Sprintf("signed=%s/%s/%s", s.Domain, s.Selector, s.Algorithm))
+	}
+	return strings.Join(names, " ")
+}
+
+func failures(done sign.Signed) []slog.Attr {
+	var out []slog.Attr
+	for _, f := range done.Failed {
+		out = append(out, slog.String("key_error", f.Key+": "+f.Err.Error()))
+	}
+	return out
+}
+
+func unsignedReason(done sign.Signed, err error) string {
+	switch {
+	case len(done.Held) > 0:
+		return "signed already"
+	case errors.Is(err, sign.ErrNoRule) && len(done.Failed) == 0:
+		return "no rule"
+	}
+	return "key error"
+}

@@ -1,0 +1,288 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/milter/authres"
+	"mailseal/milter/domain"
+	"mailseal/milter/message"
+	"mailseal/milter/verify"
+)
+
+// finding is one thing that a method found and what the rules make of it.
+type finding struct {
+	method string
+	value  string // as the Actions know it: "fail", "no_record", "reject"
+	domain string // whom the sender is told about
+	action Action
+}
+
+// Decide applies the rules to what was found of a message with envelope env and header h.
+func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Results) Decision {
+	if rs.NotJudged.Match(env) {
+		return Decision{Disposition: disposition(r, Accept), Override: "policy.not_judged"}
+	}
+	actions, override := rs.Actions, rs.override(env, h, r)
+	if override != nil {
+		actions = override.Actions
+	}
+	found := actions.findings(r)
+	found = append(found, rs.author(r)...)
+	d := Decision{}
+	if override != nil {
+		d.Override = override.Name
+		found = override.replace(found)
+	}
+	if sealer := rs.excuse(r); sealer != "" {
+		found = slices.DeleteFunc(found, func(f finding) bool { return f.method == "dmarc" })
+		d.Override = "arc=pass, sealed by " + string(sealer)
+	}
+	rs.settle(&d, env, r, found)
+	return d
+}
+
+// settle takes the harshest finding and fills the decision in.
+func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, found []finding) {
+	worst := finding{}
+	dmarc := Accept
+	for _, f := range found {
+		// Of two as harsh, DMARC is the one that a sender can look up and mend.
+		if f.action > worst.action || f.action == worst.action && f.method == "dmarc" {
+			worst = f
+		}
+		if f.method == "dmarc" {
+			dmarc = f.action
+		}
+	}
+	d.Wanted, d.Action = worst.action, worst.action
+	if rs.DryRun {
+		d.Action, dmarc = Accept, Accept
+	}
+	d.Disposition = disposition(r, dmarc)
+	if worst.action == Accept {
+		return
+	}
+	d.Method = worst.method
+	d.Reason = worst.method + "=" + worst.value
+	if worst.domain != "" {
+		d.Reason += " for " + worst.domain
+	}
+	if worst.action >= Tempfail {
+		d.Code, d.Enhanced = reply(worst, found)
+		d.Text = rs.Texts.text(worst, env, r)
+	}
+}
+
+// findings asks every method's map. A method that was not run finds nothing.
+func (a Actions) findings(r *verify.Results) []finding {
+	var out []finding
+	if s := r.SPF; s != nil {
+		out = append(out, finding{"spf", string(s.Value), string(s.Domain), a.SPF[string(s.Value)]})
+	}
+	if r.DKIM != nil {
+		best := r.BestDKIM()
+		out = append(out, finding{"dkim", best, string(r.Author), a.DKIM[best]})
+	}
+	if key, ok := dmarcKey(r); ok {
+		out = append(out, finding{"dmarc", key, string(r.Author), a.DMARC[key]})
+	}
+	return out
+}
+
+// dmarcKey is the word under which the rules know a DMARC result; a pass has none.
+func dmarcKey(r *verify.Results) (string, bool) {
+	switch d := r.DMARC; {
+	case d == nil || d.Value == "pass":
+		return "", false
+	case d.Value == "fail":
+		return string(d.Disposition), true
+	case d.Value == "none":
+		return "no_record", true
+	default:
+		return string(d.Value), true
+	}
+}
+
+// author finds a From that names no author, or several.
+func (rs *Rules) author(r *verify.Results) []finding {
+	switch {
+	case r.NoAuthor():
+		return []finding{{"from", "none", "", rs.NoAuthor}}
+	case r.ManyAuthors():
+		return []finding{{"from", "several", "", rs.ManyAuthors}}
+	}
+	return nil
+}
+
+// disposition is what policy.dmarc says once DMARC's own finding led to action a. It is "" when no policy was found.
+func disposition(r *verify.Results, a Action) string {
+	switch {
+	case r.DMARC == nil || r.DMARC.Value == "none" || r.DMARC.Value == "temperror" || r.DMARC.Value == "permerror":
+		return ""
+	case r.DMARC.Value == "pass" || a == Accept:
+		return "none"
+	case a == Reject:
+		return "reject"
+	default:
+		return "quarantine"
+	}
+}
+
+// override returns the first override that matches, nil when none does.
+func (rs *Rules) override(env *message.Envelope, h message.Header, r *verify.Results) *Override {
+	for i := range rs.Overrides {
+		if o := &rs.Overrides[i]; o.matches(env, h, r) {
+			return o
+		}
+	}
+	return nil
+}
+
+func (o *Override) matches(env *message.Envelope, h message.Header, r *verify.Results) bool {
+	return (len(o.Networks) == 0 || within(o.Networks, env.Client)) &&
+		(len(o.Authors) == 0 || o.Authors.MatchDomain(r.Author)) &&
+		(len(o.ListIDs) == 0 || o.ListIDs.MatchDomain(listID(h))) &&
+		(len(o.Sealers) == 0 || o.Sealers.MatchDomain(r.NewestSealer()))
+}
+
+// replace puts the override's own action in place of every one that is not Accept.
+func (o *Override) replace(found []finding) []finding {
+	if o.Replace == nil {
+		return found
+	}
+	for i := range found {
+		if found[i].action != Accept {
+			found[i].action = *o.Replace
+		}
+	}
+	return found
+}
+
+// listID returns the identifier of the only List-Id field (RFC 2919 section 2), "" when there is none to be sure of.
+func listID(h message.Header) domain.Name {
+	id := ""
+	for _, f := range h {
+		if !f.Is("List-Id") {
+			continue
+		}
+		if id != "" {
+			return ""
+		}
+		v := string(f.Value())
+		open, end := strings.LastIndexByte(v, '<'), strings.LastIndexByte(v, '>')
+		if open < 0 || end < open {
+			return ""
+		}
+		id = strings.TrimSpace(v[open+1 : end])
+	}
+	name, err := domain.Parse(id)
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes, its newest sets are
+// all of trusted sealers, and one of them saw DMARC pass (RFC 8617 section 7.2.1). A sealer that is not trusted ends
+// the search: what lies below it could have been made up by it.
+func (rs *Rules) excuse(r *verify.Results) domain.Name {
+	if r.DMARC == nil || r.DMARC.Value != "fail" || r.ARC == nil || r.ARC.Value != "pass" {
+		return ""
+	}
+	for _, set := range slices.Backward(r.ARC.Sets) {
+		if !slices.Contains(rs.TrustedSealers, set.Sealer) {
+			return ""
+		}
+		if sawPass([]byte(set.Payload), r.Author) {
+			return set.Sealer
+		}
+	}
+	return ""
+}
+
+// sawPass tells whether an ARC-Authentication-Results payload says dmarc=pass for the author.
+func sawPass(payload []byte, author domain.Name) bool {
+	f, err := authres.Parse(payload)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(f.Results, func(r authres.Result) bool {
+		if r.Method != "dmarc" || r.Value != "pass" {
+			return false
+		}
+		// A result without header.from is taken as said of the message's own From, of which there is one.
+		for _, p := range r.Properties {
+			if p.Type == "header" && p.Name == "from" {
+				from, err := domain.Parse(p.Value)
+				return err == nil && from == author
+			}
+		}
+		return true
+	})
+}
+
+// reply returns the codes of RFC 7372 section 3, RFC 6376 section 6.3 and RFC 9989 section 7.2.
+func reply(f finding, all []finding) (int, string) {
+	if f.action == Tempfail {
+		switch f.method {
+		case "spf":
+			return 451, "4.7.24"
+		case "dkim":
+			return 451, "4.7.5"
+		}
+		return 451, "4.7.1"
+	}
+	if f.method != "dmarc" && rejects(all, "spf") && rejects(all, "dkim") {
+		return 550, "5.7.26"
+	}
+	switch {
+	case f.method == "spf" && (f.value == "permerror" || f.value == "temperror"):
+		return 550, "5.7.24"
+	case f.method == "spf":
+		return 550, "5.7.23"
+	case f.method == "dkim" && f.value == "policy":
+		return 550, "5.7.21"
+	case f.method == "dkim":
+		return 550, "5.7.20"
+	}
+	return 550, "5.7.1"
+}
+
+func rejects(all []finding, method string) bool {
+	return slices.ContainsFunc(all, func(f finding) bool { return f.method == method && f.action == Reject })
+}
+
+// text is the sentence for the sender.
+func (ts Texts) text(f finding, env *message.Envelope, r *verify.Results) string {
+	s := ts.Other
+	switch f.method {
+	case "spf":
+		s = ts.SPF
+	case "dkim":
+		s = ts.DKIM
+	case "dmarc":
+		s = ts.DMARC
+	}
+	s = strings.NewReplacer("{domain}", f.domain, "{client}", env.Client.String()).Replace(s)
+	if f.method == "spf" && r.SPF.Explanation != "" {
+		s += fmt.Sprintf(" (%s explains: %s)", f.domain, r.SPF.Explanation)
+	}
+	return ascii(s, 400)
+}
+
+// ascii cuts what a domain's owner may have put into a reply down to one harmless line (RFC 7208 section 11.5.2).
+func ascii(s string, most int) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if b.Len() == most {
+			break
+		}
+		if c < ' ' || c > '~' {
+			c = '?'
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}

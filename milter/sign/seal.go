@@ -1,0 +1,42 @@
+package sign
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mailseal/keys"
+	"mailseal/milter/arc"
+	"mailseal/milter/authres"
+	"mailseal/milter/dkim"
+	"mailseal/milter/message"
+)
+
+// Sealer adds ARC sets in the name of one domain.
+type Sealer struct {
+	Keys    keys.Source
+	Key     string // its name in the key table
+	Domain  string // d= instead of the key's, "" for the key's
+	Options arc.SealOptions
+	Now     func() time.Time // nil for time.Now
+}
+
+// BodyHash is the digest of the body that Seal needs.
+func (s *Sealer) BodyHash() message.BodyHash { return s.Options.BodyHash() }
+
+// Seal returns the next set for a message that will have header h below it, the topmost field first. The AAR says what
+// found says, without comments, which some receivers cannot read.
+func (s *Sealer) Seal(ctx context.Context, chain arc.Result, h message.Header, body *message.Digests, found authres.Field) ([]message.Field, error) {
+	k, err := s.Keys.Key(ctx, s.Key)
+	if err != nil {
+		return nil, fmt.Errorf("sign: seal with key %s: %w", s.Key, err)
+	}
+	if s.Domain != "" {
+		k.Domain = s.Domain
+	}
+	o := s.Options
+	if s.Now != nil {
+		o.Time = s.Now()
+	}
+	return arc.Seal(h, body, chain, found.WithoutComments().Payload(), dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer}, o)
+}

@@ -1,0 +1,117 @@
+package verify
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mailseal/milter/arc"
+	"mailseal/milter/authres"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/iprev"
+	"mailseal/milter/spf"
+)
+
+// Field is the Authentication-Results field of the authserv-id id. Disposition is what policy made of the DMARC result
+// (policy.dmarc of RFC 9989 section 9.1), "" when there is none to tell.
+func (r *Results) Field(id, disposition string) authres.Field {
+	return authres.Field{ID: id, Results: r.list(disposition)}
+}
+
+// list is every method's results, in the order in which they are written.
+func (r *Results) list(disposition string) []authres.Result {
+	var out []authres.Result
+	if r.DKIM != nil && len(r.DKIM) == 0 {
+		out = append(out, authres.Result{Method: "dkim", Value: "none"})
+	}
+	for _, s := range r.DKIM {
+		out = append(out, dkimResult(s))
+	}
+	if r.SPF != nil {
+		out = append(out, spfResult(*r.SPF))
+	}
+	if r.DMARC != nil {
+		out = append(out, dmarcResult(*r.DMARC, disposition))
+	}
+	if r.ARC != nil {
+		out = append(out, r.arcResult(*r.ARC))
+	}
+	if r.IPRev != nil {
+		out = append(out, r.iprevResult(*r.IPRev))
+	}
+	return out
+}
+
+func dkimResult(s dkim.Result) authres.Result {
+	out := authres.Result{Method: "dkim", Value: string(s.Value), Comment: s.Reason}
+	if s.Value == dkim.Pass && s.Testing {
+		out.Comment = "the key is in test mode"
+	}
+	for _, p := range s.Properties() {
+		out.Properties = append(out.Properties, authres.Property(p))
+	}
+	return out
+}
+
+func spfResult(s spf.Result) authres.Result {
+	out := authres.Result{Method: "spf", Value: string(s.Value), Comment: s.Reason}
+	if name, value := s.Property(); value != "" {
+		out.Properties = []authres.Property{{Type: "smtp", Name: name, Value: value}}
+	}
+	return out
+}
+
+func dmarcResult(d dmarc.Result, disposition string) authres.Result {
+	out := authres.Result{Method: "dmarc", Value: string(d.Value), Comment: d.Reason}
+	if rec := d.Record; rec != nil && (d.Value == dmarc.Pass || d.Value == dmarc.Fail) {
+		words := []string{"p=" + string(rec.Policy)}
+		for _, t := range []struct{ tag, value string }{{"sp", string(rec.Subdomain)}, {"np", string(rec.NonExistent)}} {
+			if t.value != "" {
+				words = append(words, t.tag+"="+t.value)
+			}
+		}
+		if rec.Testing {
+			words = append(words, "t=y")
+		}
+		if disposition != "" {
+			words = append(words, "dis="+disposition)
+		}
+		out.Comment = strings.Join(words, " ")
+	}
+	if d.Author != "" {
+		out.Properties = append(out.Properties, authres.Property{Type: "header", Name: "from", Value: string(d.Author)})
+	}
+	if disposition != "" {
+		out.Properties = append(out.Properties, authres.Property{Type: "policy", Name: "dmarc", Value: disposition})
+	}
+	return out
+}
+
+// arcResult tells who sealed the chain last; smtp.remote-ip is the client that handed the message to us (RFC 8617
+// section 6).
+func (r *Results) arcResult(a arc.Result) authres.Result {
+	out := authres.Result{Method: "arc", Value: string(a.Value), Comment: a.Reason}
+	if a.Value == arc.None {
+		return out
+	}
+	if n := len(a.Sets); n > 0 && a.Reason == "" {
+		out.Comment = fmt.Sprintf("i=%d sealed by %s", n, a.Sets[n-1].Sealer)
+	}
+	if r.Client.IsValid() {
+		out.Properties = append(out.Properties, authres.Property{Type: "smtp", Name: "remote-ip", Value: r.Client.String()})
+	}
+	if a.Value == arc.Pass {
+		out.Properties = append(out.Properties, authres.Property{Type: "header", Name: "oldest-pass", Value: strconv.Itoa(a.OldestPass)})
+	}
+	return out
+}
+
+func (r *Results) iprevResult(p iprev.Result) authres.Result {
+	out := authres.Result{Method: "iprev", Value: string(p.Value), Comment: p.Name}
+	if p.Value != iprev.Pass {
+		out.Comment = p.Reason
+	}
+	out.Properties = []authres.Property{{Type: "policy", Name: "iprev", Value: r.Client.String()}}
+	return out
+}

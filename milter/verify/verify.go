@@ -1,0 +1,168 @@
+// Package verify judges a message: it runs the methods side by side, weighs DMARC on what they found, and writes the one
+// Authentication-Results field. It finds things out and decides nothing.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"mailseal/milter/arc"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+	"mailseal/milter/message"
+	"mailseal/milter/spf"
+)
+
+// Verifier judges messages. A method whose pointer is nil is not run, and the methods' own Resolver is not used: every
+// message gets one that counts its look-ups. It is safe for concurrent use.
+type Verifier struct {
+	Resolver   dns.Resolver
+	MaxLookups int           // of one message, all methods together; 0 for DefaultMaxLookups
+	Deadline   time.Duration // for judging one message; 0 for DefaultDeadline
+	IPRev      bool
+	SPF        *spf.Checker
+	DKIM       *dkim.Verifier
+	ARC        *arc.Validator
+	DMARC      *dmarc.Checker
+	Bug        func(method string, err error) // told of a panic in a method, whose result is then a temperror
+}
+
+// What a message may cost at most. 20 s stays below the 30 s that Postfix gives a milter for one command, and lets a
+// slow SPF record come to its end (RFC 7208 section 4.6.4). 150 look-ups are more than any honest message needs: the
+// keys of 10 signatures, 50 of SPF, 8 for each of a few tree walks, and the keys of an ARC chain.
+const (
+	DefaultDeadline   = 20 * time.Second
+	DefaultMaxLookups = 150
+)
+
+// Run is the judging of one message between the end of its header and the end of its body.
+type Run struct {
+	v        *Verifier
+	env      *message.Envelope
+	relay    bool
+	resolver dns.Resolver
+	header   message.Header
+	author   message.Address
+	err      error
+	dkim     *dkim.Verification
+	arc      *arc.Validation
+}
+
+// Begin reads what the header alone tells. The client of a relay's mail is not the one that the sender's domain speaks
+// of: SPF, iprev and DMARC are left out.
+func (v *Verifier) Begin(env *message.Envelope, h message.Header, relay bool) *Run {
+	most := v.MaxLookups
+	if most == 0 {
+		most = DefaultMaxLookups
+	}
+	r := &Run{v: v, env: env, relay: relay, header: h, resolver: dns.WithBudget(v.Resolver, most)}
+	r.author, r.err = h.Author()
+	if v.DKIM != nil {
+		method := *v.DKIM
+		method.Resolver = r.resolver
+		r.dkim = method.Select(h, r.author.Domain)
+	}
+	if v.ARC != nil {
+		method := *v.ARC
+		method.Resolver = r.resolver
+		r.arc = method.Select(h)
+	}
+	return r
+}
+
+// BodyHashes returns the digests of the body that the methods need.
+func (r *Run) BodyHashes() []message.BodyHash {
+	var out []message.BodyHash
+	if r.dkim != nil {
+		out = append(out, r.dkim.BodyHashes()...)
+	}
+	if r.arc != nil {
+		out = append(out, r.arc.BodyHashes()...)
+	}
+	return out
+}
+
+// Results runs the methods on the message, whose body is complete, in at most the Deadline. A method that panics finds
+// a temperror: whoever wrote the message gets no say in whether the daemon lives.
+func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
+	deadline := r.v.Deadline
+	if deadline == 0 {
+		deadline = DefaultDeadline
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	out := &Results{Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
+	var methods sync.WaitGroup
+	for _, method := range r.methods() {
+		methods.Go(func() { r.run(ctx, method, m, out) })
+	}
+	methods.Wait()
+	if r.v.DMARC != nil && !r.relay {
+		r.run(ctx, method{"dmarc", r.runDMARC, brokenDMARC}, m, out)
+	}
+	return out
+}
+
+// method is one way to judge: run fills its part of the results in, broken does so when run panicked.
+type method struct {
+	name   string
+	run    func(context.Context, *message.Message, *Results)
+	broken func(*Results)
+}
+
+// methods lists those that need not wait for each other.
+func (r *Run) methods() []method {
+	var out []method
+	if r.dkim != nil {
+		out = append(out, method{"dkim", r.runDKIM, brokenDKIM})
+	}
+	if r.arc != nil {
+		out = append(out, method{"arc", r.runARC, brokenARC})
+	}
+	if r.relay || !r.env.Client.IsValid() {
+		return out
+	}
+	if r.v.IPRev {
+		out = append(out, method{"iprev", r.runIPRev, brokenIPRev})
+	}
+	if r.v.SPF != nil {
+		out = append(out, method{"spf", r.runSPF, brokenSPF})
+	}
+	return out
+}
+
+func (r *Run) run(ctx context.Context, how method, m *message.Message, out *Results) {
+	defer func() {
+		if p := recover(); p != nil {
+			how.broken(out)
+			if r.v.Bug != nil {
+				r.v.Bug(how.name, fmt.Errorf("verify: panic in %s: %v", how.name, p))
+			}
+		}
+	}()
+	how.run(ctx, m, out)
+}
+
+// authors are the author domains for DMARC: one when there is one author, several when From names several, else none.
+func (r *Run) authors() []domain.Name {
+	if r.err == nil {
+		return []domain.Name{r.author.Domain}
+	}
+	all, err := r.header.Authors()
+	if err != nil {
+		return nil
+	}
+	var out []domain.Name
+	for _, a := range all {
+		// An address literal beside a domain must not leave that domain as the only author.
+		if a.Domain == "" {
+			return nil
+		}
+		out = append(out, a.Domain)
+	}
+	return out
+}
