@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -20,10 +21,8 @@ func Tool(t testing.TB, group, program string, args ...string) *exec.Cmd {
 	}
 	root := filepath.Join(base, group)
 	loader := one(t, filepath.Join(root, "usr/lib*/ld-linux*.so.*"), filepath.Join(root, "lib*/ld-linux*.so.*"))
-	libraries := one(t, filepath.Join(root, "usr/lib/*-linux-gnu*"))
-	if old := filepath.Join(root, "lib", filepath.Base(libraries)); old != libraries {
-		libraries += ":" + old
-	}
+	triplet := filepath.Base(one(t, filepath.Join(root, "usr/lib/*-linux-gnu*")))
+	libraries := strings.Join([]string{filepath.Join(root, "usr/lib", triplet), filepath.Join(root, "lib", triplet), filepath.Join(root, "usr/lib")}, ":")
 	cmd := exec.Command(loader, append([]string{"--library-path", libraries, filepath.Join(root, program)}, args...)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8",
 		"PYTHONHOME=" + filepath.Join(root, "usr"),
