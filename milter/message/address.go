@@ -18,15 +18,19 @@ type Address struct {
 	Display string      // the display name, decoded (RFC 2047), "" when there is none
 }
 
-// String returns local@domain, with quotes around the local part where it needs them.
+// String returns local@domain, with quotes around the local part where it needs them; a local part alone where there is
+// no domain.
 func (a Address) String() string {
-	if a.Domain == "" {
-		return quoteLocal(a.Local)
+	switch {
+	case a.Domain != "":
+		return quoteLocal(a.Local) + "@" + a.Domain.String()
+	case a.Local == "":
+		return ""
 	}
-	return quoteLocal(a.Local) + "@" + a.Domain.String()
+	return quoteLocal(a.Local)
 }
 
-// quoteLocal returns s as a dot-atom if it can be one, else as a quoted-string (RFC 5321 section 4.1.2).
+// quoteLocal returns s as a dot-atom if it can be one, else as a quoted-string (RFC 5322 section 3.4.1).
 func quoteLocal(s string) string {
 	if isDotAtom(s) {
 		return s
@@ -35,8 +39,13 @@ func quoteLocal(s string) string {
 }
 
 func isDotAtom(s string) bool {
-	for i := range len(s) {
-		if s[i] == '.' && (i == 0 || i == len(s)-1 || s[i-1] == '.') || s[i] != '.' && !isAtext(s[i]) {
+	for word := range strings.SplitSeq(s, ".") {
+		for i := range len(word) {
+			if !isAtext(word[i]) {
+				return false
+			}
+		}
+		if word == "" {
 			return false
 		}
 	}
@@ -78,7 +87,7 @@ func lastAt(s string) int {
 	at, quoted := -1, false
 	for i := 0; i < len(s); i++ {
 		switch {
-		case s[i] == '\\' && quoted:
+		case s[i] == '\\':
 			i++
 		case s[i] == '"':
 			quoted = !quoted
@@ -91,10 +100,7 @@ func lastAt(s string) int {
 
 // unquote returns a local part without its quotes and backslashes.
 func unquote(s string) string {
-	if !strings.ContainsAny(s, `"\`) {
-		return s
-	}
-	var b strings.Builder
+	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		if s[i] == '"' {
 			continue
@@ -102,7 +108,7 @@ func unquote(s string) string {
 		if s[i] == '\\' && i+1 < len(s) {
 			i++
 		}
-		b.WriteByte(s[i])
+		b = append(b, s[i])
 	}
-	return b.String()
+	return string(b)
 }

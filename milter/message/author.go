@@ -17,7 +17,7 @@ var ErrManyAuthors = errors.New("message: more than one author")
 const MaxAuthors = 100
 
 // Author returns the first address of the only From field, if all its addresses have one domain: the author domain of
-// RFC 9989 section 3.2.1. The error wraps ErrNoAuthor or ErrManyAuthors.
+// RFC 9989 section 4.4. The error wraps ErrNoAuthor or ErrManyAuthors. Its cost is linear in the field.
 func (h Header) Author() (Address, error) {
 	all, err := h.Authors()
 	if err != nil {
@@ -26,13 +26,21 @@ func (h Header) Author() (Address, error) {
 	first := all[0]
 	for _, a := range all[1:] {
 		if a.Domain != first.Domain {
-			return Address{}, fmt.Errorf("%w: From has addresses in %q and %q", ErrManyAuthors, first.Domain, a.Domain)
+			return Address{}, fmt.Errorf("%w: From has an address in %s and one in %s", ErrManyAuthors, first.place(), a.place())
 		}
 	}
 	if first.Domain == "" {
-		return Address{}, fmt.Errorf("%w: From has an address literal in place of a domain", ErrNoAuthor)
+		return Address{}, fmt.Errorf("%w: From has %s in place of a domain", ErrNoAuthor, first.place())
 	}
 	return first, nil
+}
+
+// place names the domain of a From address in an error.
+func (a Address) place() string {
+	if a.Domain == "" {
+		return "an address literal"
+	}
+	return a.Domain.String()
 }
 
 // Authors returns the addresses of the only From field, at least one and at most MaxAuthors. The error wraps

@@ -2,24 +2,41 @@ package message
 
 import (
 	"fmt"
-	"mime"
 	"strings"
 	"unicode/utf8"
 
 	"mailseal/milter/domain"
 )
 
-// parseFrom reads the value of a From field (RFC 5322 section 3.4, RFC 6532, RFC 6854). It is strict, since what it
-// returns is held against a key: where two mail readers could show two addresses, it returns none.
+// parseFrom reads the value of a From field (RFC 5322 section 3.6.2, RFC 6532, RFC 6854). It is strict, since keys are
+// held against what it returns: where two mail readers could show two addresses, it returns none.
 //
-// Of the obsolete forms it takes those that change no address: dots in a display name, empty places in the list, and
-// local parts of several words. It takes no route, no white space inside a domain, no control characters. 8-bit text
-// that is not UTF-8 may stand in a display name or comment, nowhere else. A group has addresses but no author.
+// Of the obsolete forms it takes those that change no address: dots in a display name, empty places in the list, words
+// of both kinds in a local part. It takes no route, no white space inside a local part or domain, no control
+// characters. 8-bit text that is not UTF-8 may stand in a display name or comment. A group has addresses, but is no
+// author.
 func parseFrom(value []byte) ([]Address, error) {
-	p := fromParser{s: string(value)}
-	all, err := p.list()
-	if err != nil {
-		return nil, err
+	p := fromParser{s: string(value), utf8: utf8.Valid(value)}
+	var all []Address
+	for {
+		for again := true; again; again = p.take(',') {
+			if err := p.cfws(); err != nil {
+				return nil, err
+			}
+		}
+		if p.at == len(p.s) {
+			break
+		}
+		a, err := p.mailbox()
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, a); len(all) > MaxAuthors {
+			return nil, fmt.Errorf("%w: From has more than %d addresses", ErrManyAuthors, MaxAuthors)
+		}
+		if p.at < len(p.s) && p.s[p.at] != ',' {
+			return nil, p.unexpected("after an address")
+		}
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%w: From is empty", ErrNoAuthor)
@@ -27,209 +44,87 @@ func parseFrom(value []byte) ([]Address, error) {
 	return all, nil
 }
 
-// fromParser reads s from at on; every method leaves at behind what it took.
+// fromParser reads s from at on. Each method leaves at behind what it took and the white space and comments there.
 type fromParser struct {
-	s  string
-	at int
+	s    string
+	at   int
+	utf8 bool // s is UTF-8
 }
 
-// maxComment is how deep comments may be nested. Nobody means more than two.
-const maxComment = 16
-
-func (p *fromParser) list() ([]Address, error) {
-	var all []Address
-	for {
-		if err := p.cfws(); err != nil {
-			return nil, err
-		}
-		if p.at == len(p.s) {
-			return all, nil
-		}
-		if p.take(',') {
-			continue
-		}
-		if len(all) == MaxAuthors {
-			return nil, fmt.Errorf("%w: From has more than %d addresses", ErrManyAuthors, MaxAuthors)
-		}
-		a, err := p.mailbox()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, a)
-		if p.at < len(p.s) && !p.take(',') {
-			return nil, p.unexpected("after an address")
-		}
-	}
-}
-
-// mailbox reads an addr-spec, or a display name and an addr-spec in angle brackets, and the white space behind it.
+// mailbox reads local@domain or "display name <local@domain>".
 func (p *fromParser) mailbox() (Address, error) {
-	ph, err := p.phrase()
+	words, err := p.words()
 	if err != nil {
 		return Address{}, err
 	}
 	switch {
 	case p.take('@'):
-		if !ph.local {
-			return Address{}, p.fail("there is white space or 8-bit text in a local part")
-		}
-		return p.domain(Address{Local: ph.text.String()})
+		return p.domain(words)
 	case p.take('<'):
-		return p.angle(ph.display())
+		return p.angle(words.display())
 	case p.at < len(p.s) && p.s[p.at] == ':':
 		return Address{}, p.fail("a group is no author")
-	case p.at == len(p.s):
-		return Address{}, p.fail("an address without a domain")
 	}
-	return Address{}, p.unexpected("before an address")
+	return Address{}, p.unexpected("in place of an address")
 }
 
+// angle reads the rest of "<local@domain>".
 func (p *fromParser) angle(display string) (Address, error) {
 	if err := p.cfws(); err != nil {
 		return Address{}, err
 	}
-	ph, err := p.phrase()
+	words, err := p.words()
 	if err != nil {
 		return Address{}, err
 	}
-	if !ph.local || !p.take('@') {
-		return Address{}, p.fail("no address in the angle brackets")
+	if !p.take('@') {
+		return Address{}, p.unexpected("in place of the @ of an address")
 	}
-	a, err := p.domain(Address{Local: ph.text.String(), Display: display})
+	a, err := p.domain(words)
 	if err != nil {
 		return Address{}, err
 	}
 	if !p.take('>') {
-		return Address{}, p.unexpected("before the closing angle bracket")
+		return Address{}, p.unexpected("in place of the closing bracket")
 	}
+	a.Display = display
 	return a, p.cfws()
 }
 
-// phrase is a row of words and dots: a display name or a local part, which one the next octet tells.
-type phrase struct {
-	text    strings.Builder
-	quoted  bool
-	local   bool // it can be a local part: words parted by single dots, without white space, valid UTF-8
-	encoded bool
-}
-
-func (ph *phrase) display() string {
-	s := strings.TrimSpace(ph.text.String())
-	if ph.encoded {
-		if d, err := new(mime.WordDecoder).DecodeHeader(s); err == nil {
-			s = d
-		}
+// domain reads what stands behind the @ of an address whose local part is words.
+func (p *fromParser) domain(local words) (Address, error) {
+	if !local.isLocal(p.utf8) {
+		return Address{}, p.fail("what stands before the @ is no local part")
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
-}
-
-// phrase reads words, dots and the white space around them.
-func (p *fromParser) phrase() (*phrase, error) {
-	ph := &phrase{local: true}
-	wasWord, gap := false, false
-	for p.at < len(p.s) {
-		c := p.s[p.at]
-		isWord := c == '"' || isAtext(c)
-		if !isWord && c != '.' {
-			break
-		}
-		if gap {
-			ph.text.WriteByte(' ')
-		}
-		ph.local = ph.local && !gap && isWord != wasWord
-		wasWord = isWord
-		switch {
-		case c == '"':
-			if err := p.quoted(&ph.text); err != nil {
-				return nil, err
-			}
-			ph.quoted = true
-		case c == '.':
-			ph.text.WriteByte('.')
-			p.at++
-		default:
-			word := p.atom()
-			ph.encoded = ph.encoded || strings.HasPrefix(word, "=?")
-			ph.text.WriteString(word)
-		}
-		before := p.at
-		if err := p.cfws(); err != nil {
-			return nil, err
-		}
-		gap = p.at > before
-	}
-	ph.local = ph.local && wasWord && utf8.ValidString(ph.text.String())
-	return ph, nil
-}
-
-func (p *fromParser) atom() string {
-	start := p.at
-	for p.at < len(p.s) && isAtext(p.s[p.at]) {
-		p.at++
-	}
-	return p.s[start:p.at]
-}
-
-// quoted reads a quoted-string and appends what it means to b.
-func (p *fromParser) quoted(b *strings.Builder) error {
-	for p.at++; p.at < len(p.s); {
-		if p.take('"') {
-			return nil
-		}
-		if err := p.char(b); err != nil {
-			return err
-		}
-	}
-	return p.fail("a quote is not closed")
-}
-
-// char reads one octet, a quoted pair, or a fold inside a quoted-string or comment. b may be nil.
-func (p *fromParser) char(b *strings.Builder) error {
-	c := p.s[p.at]
-	if c == '\r' && p.fold() {
-		return nil
-	}
-	if c == '\\' {
-		if p.at++; p.at == len(p.s) {
-			return p.fail("a backslash at the end")
-		}
-		c = p.s[p.at]
-	}
-	if c < ' ' && c != '\t' || c == 0x7f {
-		return p.fail(fmt.Sprintf("control character %#02x", c))
-	}
-	if b != nil {
-		b.WriteByte(c)
-	}
-	p.at++
-	return nil
-}
-
-// domain reads the domain of a and the white space around it.
-func (p *fromParser) domain(a Address) (Address, error) {
+	a := Address{Local: string(local.text)}
 	if err := p.cfws(); err != nil {
 		return Address{}, err
 	}
+	if p.take('[') {
+		return a, p.literal()
+	}
 	start := p.at
-	literal := p.take('[')
-	for p.at < len(p.s) && (isAtext(p.s[p.at]) || p.s[p.at] == '.' || literal && p.s[p.at] == ':') {
+	for p.at < len(p.s) && (isAtext(p.s[p.at]) || p.s[p.at] == '.') {
 		p.at++
 	}
-	if literal {
-		if !p.take(']') {
-			return Address{}, p.fail("an address literal is not closed")
-		}
-		return a, p.cfws()
-	}
-	name, err := domain.Parse(p.s[start:p.at])
-	if err != nil {
-		return Address{}, p.fail(err.Error())
-	}
-	if p.s[p.at-1] == '.' {
-		return Address{}, p.fail("a domain ends with a dot")
+	text := p.s[start:p.at]
+	name, err := domain.Parse(text)
+	if err != nil || strings.HasSuffix(text, ".") {
+		return Address{}, p.fail(fmt.Sprintf("%.80q is no domain name", text))
 	}
 	a.Domain = name
 	return a, p.cfws()
+}
+
+// literal skips the rest of an address literal, "192.0.2.1]".
+func (p *fromParser) literal() error {
+	for p.at < len(p.s) && (isAtext(p.s[p.at]) || strings.IndexByte(".:", p.s[p.at]) >= 0) {
+		p.at++
+	}
+	if !p.take(']') {
+		return p.unexpected("in an address literal")
+	}
+	return p.cfws()
 }
 
 // cfws skips white space, folds and comments.
@@ -250,6 +145,9 @@ func (p *fromParser) cfws() error {
 	return nil
 }
 
+// maxComment is how deep comments may be nested. Nobody needs more than two.
+const maxComment = 16
+
 // comment skips a comment and those nested in it.
 func (p *fromParser) comment() error {
 	for depth := 0; p.at < len(p.s); {
@@ -263,7 +161,7 @@ func (p *fromParser) comment() error {
 				return nil
 			}
 		default:
-			if err := p.char(nil); err != nil {
+			if _, err := p.char(); err != nil {
 				return err
 			}
 		}
@@ -271,36 +169,61 @@ func (p *fromParser) comment() error {
 	return p.fail("a comment is not closed")
 }
 
+// char reads one octet of a quoted-string or comment, a quoted pair, or the line end of a fold, which is nothing.
+func (p *fromParser) char() (string, error) {
+	if p.fold() {
+		return "", nil
+	}
+	start := p.at
+	if p.s[p.at] == '\\' {
+		// In Shift JIS, Big5 and GBK a backslash may be the second half of a character.
+		if !p.utf8 && p.s[p.at-1] >= utf8.RuneSelf {
+			return "", p.fail("a backslash behind 8-bit text that is not UTF-8")
+		}
+		start++
+	}
+	if start == len(p.s) {
+		return "", p.fail("a backslash at the end")
+	}
+	if c := p.s[start]; c < ' ' && c != '\t' || c == 0x7f {
+		return "", p.fail(fmt.Sprintf("control character %#02x", c))
+	}
+	p.at = start + 1
+	return p.s[start:p.at], nil
+}
+
 // fold takes a CRLF that white space follows.
 func (p *fromParser) fold() bool {
 	rest := p.s[p.at:]
-	if len(rest) < 3 || rest[:2] != crlf || !isWSP(rest[2]) {
+	if !strings.HasPrefix(rest, crlf) || len(rest) < 3 || !isWSP(rest[2]) {
 		return false
 	}
-	p.at += 2
+	p.at += len(crlf)
 	return true
 }
 
+// take takes c if it comes next.
 func (p *fromParser) take(c byte) bool {
-	if p.at < len(p.s) && p.s[p.at] == c {
-		p.at++
-		return true
+	if p.at == len(p.s) || p.s[p.at] != c {
+		return false
 	}
-	return false
-}
-
-func (p *fromParser) fail(why string) error {
-	return fmt.Errorf("%w: From, octet %d: %s", ErrNoAuthor, p.at, why)
+	p.at++
+	return true
 }
 
 func (p *fromParser) unexpected(where string) error {
 	if p.at == len(p.s) {
-		return p.fail("it ends " + where)
+		return p.fail("nothing " + where)
 	}
 	return p.fail(fmt.Sprintf("%q %s", p.s[p.at], where))
 }
 
+// fail returns an error for a log.
+func (p *fromParser) fail(why string) error {
+	return fmt.Errorf("%w: From, octet %d: %s", ErrNoAuthor, p.at, why)
+}
+
 // isAtext tells whether c may stand in an atom (RFC 5322 section 3.2.3, RFC 6532 section 3.2).
 func isAtext(c byte) bool {
-	return c > ' ' && c != 0x7f && !strings.ContainsRune(`()<>[]:;@\,."`, rune(c)) || c >= utf8.RuneSelf
+	return c >= utf8.RuneSelf || c > ' ' && c < 0x7f && strings.IndexByte(`()<>[]:;@\,."`, c) < 0
 }
