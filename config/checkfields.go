@@ -22,19 +22,21 @@ func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 		{"oversign_if_present", &o.OversignPresent, base.OversignPresent},
 	}
 	for i, l := range lists {
-		if !p.given[l.name] {
+		isHeaders := i == 0
+		switch {
+		case p.given[l.name]:
+			*l.own = c.changed(p.at.key(l.name), *l.own, l.base)
+		case isHeaders:
 			*l.own = l.base
-			if i > 0 { // what is not signed is not oversigned either
-				*l.own = slices.DeleteFunc(slices.Clone(l.base), func(n string) bool { return !containsFold(o.Headers, n) })
-			}
-			continue
+		default: // what is not signed is not oversigned either
+			*l.own = slices.DeleteFunc(slices.Clone(l.base), func(n string) bool { return !containsFold(o.Headers, n) })
 		}
-		*l.own = c.changed(p.at.key(l.name), *l.own, l.base)
-		if i > 0 { // and what is oversigned is signed
+		if isHeaders {
+			o.Headers = union([]string{"From"}, o.Headers)
+		} else { // and what is oversigned is signed
 			o.Headers = union(o.Headers, *l.own)
 		}
 	}
-	o.Headers = union([]string{"From"}, o.Headers)
 }
 
 // changed applies a list of names with + and - to base; a list without them takes its place.
@@ -50,7 +52,7 @@ func (c *checker) changed(at place, list, base []string) []string {
 		}
 	}
 	if signs == 0 {
-		return list
+		return union(nil, list)
 	}
 	if signs < len(list) {
 		c.problem(at, "some names have + or -, some have not; with them the list changes the default, without it takes its place")

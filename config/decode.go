@@ -53,8 +53,8 @@ var fieldsOf = func() func(reflect.Type) map[string]field {
 		case reflect.Struct:
 			if known[t] == nil && t.PkgPath() == reflect.TypeFor[Config]().PkgPath() {
 				known[t] = fields(t)
-				for _, f := range known[t] {
-					walk(f.kind)
+				for _, f := range reflect.VisibleFields(t) {
+					walk(f.Type)
 				}
 			}
 		}

@@ -131,9 +131,10 @@ func parseCanonicalization(s string) (string, error) {
 	return header + "/" + body, nil
 }
 
-// parseFieldName takes what RFC 5322 section 3.6.8 lets a field be called.
+// parseFieldName takes what RFC 5322 section 3.6.8 lets a field be called, but for the semicolon, which would end the h=
+// tag.
 func parseFieldName(s string) (string, error) {
-	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
+	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == ';' }) {
 		return "", fmt.Errorf("%q is no name of a header field", s)
 	}
 	return s, nil

@@ -17,14 +17,12 @@ func (g *guesser) nearest(name string, known iter.Seq[string]) string {
 		return ""
 	}
 	g.left--
-	best, bestDistance := "", 1+(len(name)+2)/4
+	name = plain(name)
+	best, least := "", 1+(len(name)+2)/4
 	for k := range known {
-		if plain(k) == plain(name) { // KeyTable, key-table
-			return didYouMean(k)
-		}
-		d := distance(name, k, bestDistance)
-		if d < bestDistance || d == bestDistance && best != "" && k < best {
-			best, bestDistance = k, d
+		d := distance(name, plain(k), least+1)
+		if d < least || d == least && best != "" && k < best {
+			best, least = k, d
 		}
 	}
 	if best == "" {
@@ -35,9 +33,10 @@ func (g *guesser) nearest(name string, known iter.Seq[string]) string {
 
 func didYouMean(name string) string { return `; did you mean "` + name + `"?` }
 
-var plainer = strings.NewReplacer("_", "", "-", "", " ", "")
-
+// plain lets KeyTable and key-table be key_table.
 func plain(name string) string { return strings.ToLower(plainer.Replace(name)) }
+
+var plainer = strings.NewReplacer("_", "", "-", "", " ", "")
 
 // distance counts the letters to insert, delete, change or swap with their neighbour to make b of a; any number from
 // limit on stands for "too many".

@@ -124,6 +124,9 @@ func parseNetwork(s string) (netip.Prefix, error) {
 // networkHint mends the two spellings that other programs took: 172.16/12 and 192.0.2.0/255.255.255.0.
 func networkHint(s string) string {
 	addr, length, ok := strings.Cut(s, "/")
+	if !ok && strings.ContainsAny(s, "ghijklmnopqrstuvwxyz") {
+		return "; names of hosts are not looked at here"
+	}
 	if !ok {
 		return ""
 	}

@@ -1,0 +1,206 @@
+package config_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/config"
+)
+
+const twoKeys = `
+[keys."mail._domainkey.example.com"]
+file = "mail.pem"
+[keys.second]
+domain = "%"
+selector = "S2"
+file = "/k/second.pem"
+`
+
+func TestSimpleMode(t *testing.T) {
+	c, err := config.Parse("/etc/mailseal/mailseal.toml", []byte("domain = [\"Example.com\", \"example.org\"]\nselector = \"mail\"\nkey_file = \"mail.pem\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Sign) != 2 || len(c.Keys) != 2 {
+		t.Fatalf("got %d rules, %d keys; want 2 each", len(c.Sign), len(c.Keys))
+	}
+	k := c.Keys["mail._domainkey.example.com"]
+	if k.Domain != "example.com" || k.Selector != "mail" || k.File != "/etc/mailseal/mail.pem" {
+		t.Errorf("got key %+v", k)
+	}
+	r := c.Sign[1]
+	if !reflect.DeepEqual(r.From, []string{"*@example.org"}) || !reflect.DeepEqual(r.Keys, []string{"mail._domainkey.example.org"}) {
+		t.Errorf("got rule %v %v", r.From, r.Keys)
+	}
+	if r.Expiry != 10*24*time.Hour || r.OnKeyError != config.KeySkip || len(r.Headers) < 10 {
+		t.Errorf("the rule lacks the options of [signing]: %+v", r.SignOptions)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	c := parse(t, twoKeys)
+	first, second := c.Keys["mail._domainkey.example.com"], c.Keys["second"]
+	if first.Domain != "example.com" || first.Selector != "mail" {
+		t.Errorf("got %s, %s; want the domain and selector of the name", first.Domain, first.Selector)
+	}
+	if second.Domain != "%" || second.Selector != "s2" || second.File != "/k/second.pem" {
+		t.Errorf("got %+v", second)
+	}
+	p := first.Problem("file", "no such file")
+	if got, want := p.Error(), `mailseal.toml:4: keys."mail._domainkey.example.com".file: no such file`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestRulesInherit(t *testing.T) {
+	c := parse(t, twoKeys+`
+[signing]
+expiry = "20d"
+headers = ["+X-Ticket", "-Reply-To"]
+skip_if_signed = true
+[[sign]]
+from = "example.com"
+keys = "mail._domainkey.example.com"
+[[sign]]
+from = ".example.com"
+keys = ["second", "%"]
+expiry = "0s"
+headers = ["Subject", "Date"]
+skip_if_signed = false
+[[sign]]
+from = "a@*"
+keys = "second"
+oversign = ["+X-Ticket", "+Reply-To"]
+`)
+	tests := []struct {
+		name      string
+		got, want any
+	}{
+		{"expiry of [signing]", c.Sign[0].Expiry, 20 * 24 * time.Hour},
+		{"expiry of the rule", c.Sign[1].Expiry, time.Duration(0)},
+		{"a false of the rule", []bool{c.Sign[0].SkipIfSigned, c.Sign[1].SkipIfSigned}, []bool{true, false}},
+		{"added", strings.Contains(fmt.Sprint(c.Sign[0].Headers), "X-Ticket"), true},
+		{"taken away", strings.Contains(fmt.Sprint(c.Sign[0].Headers, c.Sign[0].Oversign), " Reply-To"), false},
+		{"a list instead", c.Sign[1].Headers, []string{"From", "Subject", "Date"}},
+		{"oversigned of those", c.Sign[1].Oversign, []string{"From", "Subject"}},
+		{"oversigned if present of those", c.Sign[1].OversignPresent, []string{"Date"}},
+		{"oversigned is signed", c.Sign[2].Headers[len(c.Sign[2].Headers)-1], "Reply-To"},
+		{"oversigned", c.Sign[2].Oversign, []string{"From", "To", "Cc", "Subject", "X-Ticket", "Reply-To"}},
+		{"[signing] itself", c.Signing.Oversign, []string{"From", "To", "Cc", "Subject"}},
+	}
+	for _, tt := range tests {
+		if !reflect.DeepEqual(tt.got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestRuleProblems(t *testing.T) {
+	const sources = "[sources.db]\ndriver = \"postgres\"\ndsn = \"dbname=mail\"\nkey_query = \"SELECT\"\n[sources.web]\ndriver = \"http\"\nurl = \"https://x.example/\"\n"
+	tests := []struct{ name, text, want string }{
+		{"good", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"", ""},
+		{"no keys", "[[sign]]\nfrom = \"example.com\"", "sign[0]: needs keys"},
+		{"empty keys", "[[sign]]\nfrom = \"example.com\"\nkeys = []", "sign[0].keys: names no key"},
+		{"% in a name", "[[sign]]\nfrom = \"*\"\nkeys = \"mail._domainkey.%\"", ""},
+		{"source answers", "[[sign]]\nsource = \"web\"", ""},
+		{"source without query", "[[sign]]\nsource = \"db\"", `needs keys: the source "db" has no signing_query`},
+		{"keys in a source", "[[sign]]\nfrom = \"a.example\"\nsource = \"db\"\nkeys = \"k\"", ""},
+		{"keys in a source, nobody", "[[sign]]\nsource = \"db\"\nkeys = \"k\"", "needs from"},
+		{"no such source", "[[sign]]\nsource = \"wep\"", `no source "wep"; did you mean "web"?`},
+		{"key of no source", "[keys.k]\nsource = \"bd\"", `keys.k.source: no source "bd"; did you mean "db"?`},
+		{"identifier below", "[[sign]]\nfrom = \"example.com\"\nkeys = \"mail._domainkey.example.com\"\nidentifier = \"@a.example.com\"", ""},
+		{"identifier of nobody's domain", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nidentifier = \"@a.example.org\"", ""},
+		{"identifier beside", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\ndomain = \"example.com\"\nidentifier = \"@example.org\"", "not at or below example.com"},
+		{"resign", "[[sign]]\nfrom = \"*\"\nkeys = \"second\"\nresign = true\nwhen = { recipients = \"l@example.com\" }", ""},
+		{"mixed list", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nheaders = [\"+A\", \"B\"]", "some names have + or -"},
+		{"unsignable", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nheaders = [\"Received\"]", "changes on the way"},
+		{"no such name", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\noversign = [\"-Form\"]", `Form is not in the list; did you mean "From"?`},
+		{"options of two tables", "signing.bits = 5", "unknown setting"},
+		{"seal", "seal.key = \"mail._domainkey.example.com\"", ""},
+		{"seal with another's domain", "seal.key = \"second\"", "has no domain of its own"},
+		{"seal with a domain", "[seal]\nkey = \"second\"\ndomain = \"example.com\"", ""},
+		{"seal without key", "seal.domain = \"example.com\"", "needs seal.key"},
+		{"seal with no key of that name", "seal.key = \"secnod\"", `did you mean "second"?`},
+		{"seal without arc", "seal.key = \"mail._domainkey.example.com\"\nverify.arc = false", "verify.arc"},
+		{"tables of OpenDKIM too", "key_table = \"/k\"\nsigning_table = \"/s\"", "cannot stand beside"},
+		{"short way too", "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"/k\"", "cannot stand beside"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Parse("mailseal.toml", []byte("authserv_id = \"mx.example.com\"\n"+tt.text+"\n"+twoKeys+sources))
+			switch {
+			case tt.want == "" && err != nil:
+				t.Error(err)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %v, want it to say %q", err, tt.want)
+			case tt.want != "" && strings.Contains(err.Error(), "\n"):
+				t.Errorf("got several problems for one mistake: %v", err)
+			}
+		})
+	}
+}
+
+func TestSources(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"no driver", "dsn = \"x\"", "sources.s: needs driver"},
+		{"no data base", "driver = \"mysql\"\nkey_query = \"SELECT\"", "needs dsn, as its driver is mysql"},
+		{"no address", "driver = \"http\"", "needs url"},
+		{"address of a data base", "driver = \"sqlite\"\ndsn = \"/k.db\"\nkey_query = \"SELECT\"\nurl = \"http://x.example\"", "sources.s.url: means nothing to the driver sqlite"},
+		{"half a certificate", "driver = \"http\"\nurl = \"https://x.example\"\nclient_key = \"k.pem\"", "client_certificate and client_key"},
+		{"no web address", "driver = \"http\"\nurl = \"x.example\"", "no web address"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Parse("mailseal.toml", []byte("[sources.s]\n"+tt.text))
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one problem that says %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestOverridesInherit(t *testing.T) {
+	c := parse(t, `
+[policy.dmarc]
+p_reject = "reject"
+[[policy.override]]
+author_domains = "bank.example"
+dmarc = { p_none = "hold" }
+`)
+	o := c.Policy.Overrides[0]
+	if o.DMARC.None != config.Hold || o.DMARC.Reject != config.Reject || o.DMARC.Quarantine != config.Mark || o.SPF.Fail != config.Accept {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	rule := func(from, more string) string {
+		return "[[sign]]\nfrom = \"" + from + "\"\nkeys = \"mail._domainkey.example.com\"\n" + more + "\n"
+	}
+	tests := []struct{ name, text, want string }{
+		{"nothing to sign with", "", "no rule signs anything"},
+		{"nothing to sign with, though told to", "mode = \"sign\"", "mode: says sign"},
+		{"not told to sign", "mode = \"verify\"\n" + twoKeys + rule("example.com", ""), "does not say sign"},
+		{"not told to, nothing to", "mode = \"verify\"", ""},
+		{"good", twoKeys + rule("example.com", ""), ""},
+		{"everybody as one domain", twoKeys + rule("*", ""), "authors of all domains"},
+		{"everybody as themselves", twoKeys + rule("*", "domain = \"%\""), ""},
+		{"twice", twoKeys + rule("example.com", "") + rule("*@example.com", ""), "sign[1].from[0]: \"*@example.com\" is never reached: sign[0]"},
+		{"condition, then the same", twoKeys + rule("example.com", "when = { logins = \"*\" }") + rule("example.com", ""), ""},
+		{"open port", "mode = \"verify\"\nlisten = [{ address = \"inet:8891\" }]", "inet:8891@127.0.0.1 is for this host only"},
+		{"open profiles", "mode = \"verify\"\nmetrics = { address = \"0.0.0.0:1\", pprof = true }", "slow the daemon down"},
+		{"profiles at home", "mode = \"verify\"\nmetrics = { address = \"127.0.0.1:1\", pprof = true }", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := parse(t, tt.text)
+			got := config.Problems(c.Warnings).Error()
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
+				t.Errorf("got %q, want one warning that says %q", got, tt.want)
+			}
+		})
+	}
+}
