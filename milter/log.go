@@ -39,6 +39,11 @@ func (l logger) unworkable(env *message.Envelope, action Action, err error) {
 	l.Error("outcome cannot be carried out, message tempfailed", "queue", env.QueueID, "action", string(action), "error", err)
 }
 
+// lost reports a message whose connection ended before it could get its verdict.
+func (l logger) lost(env *message.Envelope) {
+	l.Warn("connection ended before the verdict, the MTA decides by itself", "queue", env.QueueID)
+}
+
 func (l logger) overflow(env *message.Envelope, limit int) {
 	l.Warn("header too large, message refused", "queue", env.QueueID, "client", env.Client, "limit", limit)
 }

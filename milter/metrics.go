@@ -22,6 +22,7 @@ const (
 	Overflow    Event = "overflow"     // a header was larger than the limit; the message was refused
 	Panicked    Event = "panic"        // a judge panicked; the message got the outcome for internal errors
 	Unworkable  Event = "unworkable"   // the MTA or the protocol does not allow an outcome; the message was tempfailed
+	Lost        Event = "lost"         // a message was judged, but its connection had ended
 	LongLine    Event = "long_line"    // a signed message has a line that the MTA will break
 	Rewritten   Event = "rewritten"    // a signed message has addresses that the MTA will rewrite
 	Exempted    Event = "exempt"       // a message of an exempt peer passed by

@@ -106,10 +106,18 @@ func (s *session) Body(m *gomilter.Modifier) (gomilter.Response, error) {
 	return s.finish(m)
 }
 
-// finish applies the outcome of the message and forgets the message.
+// finish applies the outcome of the message and forgets the message. If the connection has ended meanwhile there is
+// nobody to tell, and what was made of the message must not be said: the MTA goes by its own rules.
 func (s *session) finish(m editor) (gomilter.Response, error) {
 	defer s.forget()
-	return s.mail.apply(m)
+	select {
+	case <-s.conn.Done():
+		s.server.metrics.Event(Lost)
+		s.log.lost(s.mail.env)
+		return answerContinue, nil
+	default:
+		return s.mail.apply(m)
+	}
 }
 
 // Abort forgets the message, not the client.

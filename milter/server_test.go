@@ -1,0 +1,431 @@
+package milter
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailseal/milter/guard"
+	"mailseal/milter/message"
+)
+
+// eventually waits for something that another goroutine does, for as long as no sound machine needs.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not after 20 s: %s", what)
+		}
+	}
+}
+
+// Each of these closes its connection, is said in one line, and leaves the process alone.
+func TestMalformed(t *testing.T) {
+	packet := func(code guard.Code, data string) string { return string(guard.AppendPacket(nil, code, []byte(data))) }
+	offer := packet(guard.Negotiate, "\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff")
+	hello := offer + packet(guard.Connect, stranger) + packet(guard.Helo, "x\x00")
+	for _, c := range []struct{ name, sent string }{
+		{"no offer", packet(guard.Mail, "<a@b>\x00")},
+		{"empty packet", "\x00\x00\x00\x00"},
+		{"packet of 2 GiB", "\x80\x00\x00\x00A"},
+		{"HTTP", "GET / HTTP/1.1\r\n\r\n"},
+		{"empty offer", packet(guard.Negotiate, "")},
+		{"empty packet after the offer", offer + "\x00\x00\x00\x00"},
+		{"CONNECT without data", offer + packet(guard.Connect, "")},
+		{"CONNECT with a host alone", offer + packet(guard.Connect, "host")},
+		{"CONNECT without a family", offer + packet(guard.Connect, "host\x00")},
+		{"CONNECT with a strange address", offer + packet(guard.Connect, "host\x004\x00\x19evil\x00")},
+		{"MACRO without data", offer + packet(guard.Macro, "")},
+		{"unknown command", offer + packet('z', "")},
+		{"HEADER without a name", hello + packet(guard.Mail, "<a@b>\x00") + packet(guard.Rcpt, "<a@b>\x00") + packet(guard.Header, "\x00a\x00")},
+		{"HEADER with a NUL", hello + packet(guard.Mail, "<a@b>\x00") + packet(guard.Rcpt, "<a@b>\x00") + packet(guard.Header, "a\x00b\x00c\x00")},
+		{"BODY before MAIL", hello + packet(guard.Body, "x")},
+		{"end of message before MAIL", hello + packet(guard.EndOfBody, "")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := serve(t, Settings{Filter: &filter{}})
+			nc, err := net.Dial("unix", r.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			if _, err := io.WriteString(nc, c.sent); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				t.Fatal(err)
+			}
+			eventually(t, "one line, one count", func() bool {
+				return len(r.log.with("level=WARN", `msg="connection closed"`, "malformed packet")) == 1 && r.counts.event(Malformed) == 1
+			})
+			m := r.dial(postfix)
+			m.hello(stranger, "")
+			if got := m.deliver(letter("Q1")); got.code != guard.Accept {
+				t.Errorf("afterwards: %v", got)
+			}
+		})
+	}
+}
+
+// Somebody who looks whether the port is open, or leaves between two packets, is not worth a line.
+func TestPortScan(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}})
+	nc, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	m := r.dial(postfix)
+	m.hello(stranger, "")
+	m.nc.Close()
+	eventually(t, "all connections end", func() bool { return r.server.open() == 0 && len(r.server.slots) == 0 })
+	if got := r.log.with("peer="); len(got) > 0 {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestLacking(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}})
+	for range 2 {
+		m := r.dial(oldMTA)
+		m.hello(stranger, "")
+	}
+	if got := r.log.with("the MTA lacks something", "HDR_LEADSPC"); len(got) != 1 {
+		t.Errorf("said %d times", len(got))
+	}
+}
+
+// gate is a filter whose judges wait to be let through.
+func gate() (f *filter, reached chan string, open chan struct{}) {
+	reached, open = make(chan string, 10), make(chan struct{})
+	return &filter{decide: func(_ context.Context, m Mail, _ *message.Message, _ []byte) Outcome {
+		reached <- m.Envelope.QueueID
+		<-open
+		return Outcome{Action: Accept}
+	}}, reached, open
+}
+
+// A message ends with the settings that it began with, and the next one on the same connection has the new ones.
+func TestReload(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}, Roles: Roles{Networks: prefixes("0.0.0.0/0")}})
+	m := r.dial(postfix)
+	m.hello(stranger, "")
+	second := &filter{}
+	m.envelope(letter("Q1"))
+	r.server.Reload(Settings{Filter: second})
+	m.content(letter("Q1"))
+	if got := m.end(letter("Q1")); got.code != guard.Accept || len(second.seen) != 0 {
+		t.Errorf("the message under way was judged by the new filter: %v", got)
+	}
+	m.deliver(letter("Q2"))
+	if got := second.last(t); got.Role != Theirs || got.envelope.QueueID != "Q2" {
+		t.Errorf("the next message: %s, %s", got.Role, got.envelope.QueueID)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	f, reached, open := gate()
+	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 100*time.Millisecond, time.Minute })
+	idle, busy := r.dial(postfix), r.dial(postfix)
+	idle.hello(stranger, "")
+	busy.hello(stranger, "")
+	busy.envelope(letter("Q1"))
+	busy.content(letter("Q1"))
+	busy.write(guard.EndOfBody)
+	busy.Flush()
+	<-reached
+	r.stop()
+	eventually(t, "no new connection", func() bool {
+		nc, err := net.Dial("unix", r.path)
+		if err == nil {
+			nc.Close()
+		}
+		return err != nil
+	})
+	idle.tell(guard.Mail, "<a@example.net>\x00") // still served
+	idle.write(guard.Abort)
+	idle.wantClosed()
+	if err := <-endedYet(r, 50*time.Millisecond); err != errNotYet {
+		t.Fatalf("the server ended with a message under way: %v", err)
+	}
+	close(open)
+	busy.read(guard.Accept)
+	busy.wantClosed()
+	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+	r.ended <- nil
+	if _, err := os.Lstat(r.path); err == nil {
+		t.Error("the socket was left")
+	}
+}
+
+var errNotYet = errors.New("not yet")
+
+func endedYet(r *rig, wait time.Duration) <-chan error {
+	out := make(chan error, 1)
+	select {
+	case err := <-r.ended:
+		r.ended <- err
+		out <- err
+	case <-time.After(wait):
+		out <- errNotYet
+	}
+	return out
+}
+
+// After the hard limit a message under way ends with its connection, and its judge is told.
+func TestDrainHard(t *testing.T) {
+	reached, told := make(chan struct{}), make(chan struct{})
+	f := &filter{decide: func(ctx context.Context, _ Mail, _ *message.Message, _ []byte) Outcome {
+		close(reached)
+		<-ctx.Done()
+		close(told)
+		return Outcome{Action: Accept}
+	}}
+	r := serve(t, Settings{Filter: f, Deadline: time.Hour}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 50*time.Millisecond })
+	m := r.dial(postfix)
+	m.hello(stranger, "")
+	m.envelope(letter("Q1"))
+	m.content(letter("Q1"))
+	m.write(guard.EndOfBody)
+	m.Flush()
+	<-reached
+	r.stop()
+	m.wantClosed()
+	<-told
+	eventually(t, "the message is said to be lost", func() bool { return r.counts.event(Lost) == 1 && len(r.log.with("queue=Q1", "before the verdict")) == 1 })
+	if got := r.log.with("msg=message"); len(got) > 0 {
+		t.Errorf("a verdict is claimed: %q", got)
+	}
+}
+
+// An idle connection may be in the handshake when the time to go comes.
+func TestDrainInHandshake(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, time.Minute })
+	nc, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	eventually(t, "accepted", func() bool { return len(r.server.slots) == 1 })
+	r.stop()
+	eventually(t, "draining", func() bool { return len(r.log.with("which=idle")) == 1 })
+	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+}
+
+func TestConnectionLimit(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.Connections = 2 })
+	first, second := r.dial(postfix), r.dial(postfix)
+	waiting := make(chan *mta)
+	go func() {
+		m := r.dial(postfix) // returns when the offer has been answered
+		m.hello(stranger, "")
+		waiting <- m
+	}()
+	eventually(t, "the third waits", func() bool { return r.counts.event(AtLimit) == 1 })
+	select {
+	case <-waiting:
+		t.Fatal("the third connection was served")
+	case <-time.After(20 * time.Millisecond):
+	}
+	second.hello(stranger, "") // those within the limit do not notice
+	first.nc.Close()
+	m := <-waiting
+	if got := m.deliver(letter("Q1")); got.code != guard.Accept {
+		t.Errorf("got %v", got)
+	}
+}
+
+// failing is a listener that fails before each connection.
+type failing struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return f.Listener.Accept()
+}
+
+func TestAcceptErrors(t *testing.T) {
+	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
+	r.path = filepath.Join(t.TempDir(), "s")
+	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &failing{Listener: l.Listener}
+	f.left.Store(4)
+	l.Listener = f
+	r.start(Options{Metrics: r.counts}, Settings{Filter: &filter{}}, l)
+	start := time.Now()
+	r.dial(postfix).hello(stranger, "")
+	if n, took := r.counts.event(AcceptError), time.Since(start); n != 4 || took < 75*time.Millisecond {
+		t.Errorf("after %d errors it went on within %v, want 4 errors with pauses of 5, 10, 20 and 40 ms", n, took)
+	}
+}
+
+// With no file descriptor left, the server waits for one and serves on.
+func TestOutOfFiles(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}})
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	var taken []*os.File
+	free := func() {
+		for _, f := range taken {
+			f.Close()
+		}
+		taken = nil
+	}
+	defer func() {
+		free()
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	}()
+	low := old
+	low.Cur = 64
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("unix", r.path) // the last but one
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	eventually(t, "accepted", func() bool { return len(r.server.slots) == 1 })
+	spare, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := os.Open("/dev/null")
+		if err != nil {
+			break
+		}
+		taken = append(taken, f)
+	}
+	spare.Close()
+	late, err := net.Dial("unix", r.path) // takes the descriptor of spare; there is none for the other end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	eventually(t, "it fails to accept", func() bool { return r.counts.event(AcceptError) > 1 })
+	free()
+	offer := guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))
+	if _, err := late.Write(offer); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(late, make([]byte, 17)); err != nil {
+		t.Errorf("the connection that had to wait was not served: %v", err)
+	}
+}
+
+// Many connections at once, for the race detector.
+func TestParallel(t *testing.T) {
+	f := &filter{wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}}}
+	r := serve(t, Settings{Filter: f, Roles: ours}, func(o *Options, _ *ListenOptions) { o.Limits.Progress = time.Millisecond })
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			m := r.dial(postfix)
+			m.hello(stranger, "")
+			for range 20 {
+				if got := m.deliver(letter("Q1")); got.code != guard.Accept {
+					t.Errorf("got %v", got)
+				}
+				r.server.Reload(Settings{Filter: f, Roles: ours})
+			}
+		})
+	}
+	wg.Wait()
+	if n := r.counts.messages["theirs accept"]; n != 160 {
+		t.Errorf("%d messages counted", n)
+	}
+}
+
+func TestTwoListeners(t *testing.T) {
+	f := &filter{}
+	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
+	dir := t.TempDir()
+	var ls []*Listener
+	for _, role := range []Role{Relay, Theirs} {
+		ls = append(ls, listen(t, ListenOptions{Address: "unix:" + filepath.Join(dir, string(role)), Role: role}))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	r.server = New(Options{DrainSoft: 1, DrainHard: time.Second}, Settings{Filter: f})
+	go func() { r.ended <- r.server.Serve(ctx, ls...) }()
+	for _, l := range ls {
+		r.path = l.address.Target
+		m := r.dial(sendmail)
+		m.hello(stranger, "")
+		x := letter("Q1")
+		x.user = "alice"
+		m.deliver(x)
+		if got := f.last(t); got.Role != l.Role || got.Why != ByListener || got.envelope.Listener != l.String() {
+			t.Errorf("%s: got %s by %s at %s", l, got.Role, got.Why, got.envelope.Listener)
+		}
+	}
+	stop()
+	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// The macros that decide roles are asked for.
+func TestRoleMacrosAreAskedFor(t *testing.T) {
+	f := &filter{}
+	r := serve(t, Settings{Filter: f, Roles: Roles{Macros: map[string][]string{"tls_version": nil, "r": {"ESMTPSA"}}}})
+	nc, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fr := guard.NewFramer(nc, guard.Limits{})
+	if err := fr.WritePacket(guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff")); err != nil {
+		t.Fatal(err)
+	}
+	p, err := fr.ReadPacket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := string(p.Data[12:])
+	if n := binary.BigEndian.Uint32(p.Data[12:]); n != uint32(guard.StageConnect) {
+		t.Fatalf("the first list is for stage %d", n)
+	}
+	if strings.Count(asked, " {tls_version}") != 2 || strings.Count(asked, " r") != 2 {
+		t.Errorf("asked for %q", asked)
+	}
+	m := r.dial(postfix)
+	m.hello(stranger, "")
+	m.macros(guard.Mail, map[string]string{"{tls_version}": "TLSv1.3"})
+	x := letter("Q1")
+	m.tell(guard.Mail, x.from+"\x00")
+	m.tell(guard.Rcpt, x.rcpts[0]+"\x00")
+	m.content(x)
+	m.end(x)
+	if got := f.last(t); got.Role != Ours || got.Why != ByMacro {
+		t.Errorf("got %s by %s", got.Role, got.Why)
+	}
+}
