@@ -14,7 +14,7 @@
 set -eu
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
-root=${MAILSEAL_ROOT:-$top/.root}
+root=$top/.root
 script_version=1
 
 # Packages of a group that are asked for by name; their libraries follow.
@@ -35,8 +35,9 @@ say() { echo "fetch: $*" >&2; }
 
 # apt works on the host's lists when they are there (no download at all), else on lists of our own.
 own_lists=
+lists_problem= # why the mirror's lists cannot be read
 apt_options() {
-	echo "-qq -o APT::Sandbox::User=root -o Dir::State::status=/dev/null -o Debug::NoLocking=1"
+	echo "-qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o APT::Sandbox::User=root -o Dir::State::status=/dev/null -o Debug::NoLocking=1"
 	if [ -n "$own_lists" ]; then
 		echo "-o Dir::State=$root/apt/state -o Dir::Cache=$root/apt/cache"
 	else
@@ -50,6 +51,7 @@ update_lists() {
 	mkdir -p "$root/apt/state/lists/partial" "$root/apt/cache/archives/partial"
 	say "reading the package lists of the Debian mirror"
 	apt-get $(apt_options) update >"$root/apt/update.log" 2>&1 || true
+	lists_problem=$(grep -m 1 '^[EW]:' "$root/apt/update.log" || true)
 }
 
 # resolve GROUP prints name=version of everything the group needs.
@@ -94,7 +96,7 @@ fetch() {
 		packages=$(resolve "$1")
 	fi
 	if [ -z "$packages" ]; then
-		missing "$1" "apt knows no way to install $(seeds "$1"): $(tail -n 1 "$root/apt/resolve.log")"
+		missing "$1" "${lists_problem:-$(tail -n 1 "$root/apt/resolve.log")}"
 		return 1
 	fi
 	if [ -d "$root/$1" ] && [ "$want_head
@@ -110,7 +112,7 @@ $packages" = "$(cat "$stamp" 2>/dev/null)" ]; then
 		update_lists && resolve "$1" >wanted
 		if ! download; then
 			cd "$top"
-			missing "$1" "download failed: $(grep -m 1 '^[EW]:' "$root/apt/download.log" || echo "see $root/apt/download.log")"
+			missing "$1" "${lists_problem:-$(grep -m 1 '^[EW]:' "$root/apt/download.log" || echo "see $root/apt/download.log")}"
 			return 1
 		fi
 	fi
@@ -139,6 +141,7 @@ for tool in apt-get dpkg tar; do
 	fi
 done
 mkdir -p "$root/apt"
+find "$root" -maxdepth 1 -name 'run-*' -mmin +120 -exec rm -rf {} + # of tests that were killed
 status=0
 for group; do
 	seeds "$group" >/dev/null
