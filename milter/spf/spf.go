@@ -5,7 +5,9 @@ package spf
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"mailseal/milter/dns"
@@ -72,38 +74,82 @@ type Result struct {
 	identity Identity
 }
 
-// Record is the evaluation of one domain's record, and of those that it leads to.
-type Record struct {
-	Domain  string `json:"domain"`
-	Text    string `json:"record,omitempty"` // the record, cut after 1000 octets
-	Value   Value  `json:"result"`
-	Reason  string `json:"reason,omitempty"`  // why, when no term says it
-	Steps   []Step `json:"steps,omitempty"`   // the terms that were evaluated, in order
-	Omitted int    `json:"omitted,omitempty"` // terms evaluated and left out, since there are too many
-}
-
-// Step is the evaluation of one term.
-type Step struct {
-	Term    string  `json:"term"`              // as the record has it
-	Target  string  `json:"target,omitempty"`  // the name that was asked for, macros expanded
-	Outcome string  `json:"outcome"`           // "match", "no match", "temperror" or "permerror"; of redirect= the result
-	Detail  string  `json:"detail,omitempty"`  // what the DNS said
-	Lookups int     `json:"lookups,omitempty"` // terms that ask the DNS so far, this one included
-	Voids   int     `json:"voids,omitempty"`   // those without an answer so far
-	Nested  *Record `json:"nested,omitempty"`  // of include and redirect=
-}
-
 // Check evaluates the records of the identity's domain. It never fails: what goes wrong is a Value. The time it may
 // take is ctx's; RFC 7208 section 4.6.4 asks for at least 20 seconds. Questions to the DNS: one for the record, at most
 // 11 for each of 10 terms, 1 for an explanation and 11 for the client's name.
 func (c *Checker) Check(ctx context.Context, id Identity) Result {
-	return Result{Value: Temperror, Scope: id.Scope, Reason: "not yet", identity: id}
+	if id.Scope != Helo {
+		id.Scope = MailFrom
+	}
+	id.IP = id.IP.Unmap().WithZone("")
+	local, host := sender(id)
+	r := Result{Scope: id.Scope, Sender: local + "@" + host, identity: id}
+	name, err := domain.Parse(host)
+	if err != nil || name.Labels() < 2 || !id.IP.IsValid() {
+		r.Value, r.Reason = None, whyNone(id, host)
+		return r
+	}
+	r.Domain, r.Sender = name, local+"@"+name.String()
+	e := c.newEvaluation(ctx, id, local, name)
+	o := e.evaluate(name.String())
+	r.Value, r.Mechanism, r.Tree = o.value, o.mechanism, o.tree
+	r.Reason = e.reason(o)
+	if o.value == Fail && o.exp != "" {
+		r.Explanation = e.explain(o.exp, o.domain)
+	}
+	r.Lookups, r.Voids, r.Queries, r.Local = e.lookups, e.voids, e.queries, e.usedLocal
+	return r
 }
 
-// Field returns the name and the value of a Received-SPF field (RFC 7208 section 9.1) by the host called receiver. The
-// value begins with a space and is folded with CRLF.
-func (r Result) Field(receiver string) (name, value string) { return "Received-SPF", "" }
+// maxLocal bounds the local part that macros see. RFC 5321 allows 64 octets; the domain is found behind any number.
+const maxLocal = 256
 
-// Property returns what Authentication-Results may say about the identity (RFC 8601 section 2.7.2): "helo" or
-// "mailfrom", and the domain; with the local part only when a record looked at it.
-func (r Result) Property() (name, value string) { return "", "" }
+// sender returns the two parts of the identity. The domain stands behind the last @, whatever quotes there are: a
+// domain has neither, so that a quoted local part can hide nothing.
+func sender(id Identity) (local, host string) {
+	if id.Scope == Helo || id.MailFrom == "" {
+		return "postmaster", id.Helo
+	}
+	at := strings.LastIndexByte(id.MailFrom, '@')
+	local, host = id.MailFrom[:max(at, 0)], id.MailFrom[at+1:]
+	if local == "" {
+		local = "postmaster"
+	}
+	return local[:min(len(local), maxLocal)], host
+}
+
+func whyNone(id Identity, host string) string {
+	switch {
+	case !id.IP.IsValid():
+		return "the client has no IP address"
+	case host == "":
+		return "there is no domain to ask"
+	}
+	return fmt.Sprintf("%.80q is not a domain name of several labels", host)
+}
+
+func (c *Checker) newEvaluation(ctx context.Context, id Identity, local string, host domain.Name) *evaluation {
+	e := &evaluation{ctx: ctx, resolver: c.Resolver, ip: id.IP, local: local, host: host.String(),
+		helo: cut(id.Helo, 255), receiver: c.Receiver, now: c.Now, maxVoids: c.MaxVoids}
+	if name, err := domain.Parse(id.Helo); err == nil && !isASCII(id.Helo) {
+		e.helo = name.String()
+	}
+	if e.receiver == "" {
+		e.receiver = "unknown"
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.maxVoids == 0 {
+		e.maxVoids = defaultVoids
+	}
+	return e
+}
+
+// reason says in a clause what came out.
+func (e *evaluation) reason(o outcome) string {
+	if o.mechanism == "" {
+		return o.reason
+	}
+	return fmt.Sprintf("%s matches %.80q of %s", e.ip, o.mechanism, o.domain)
+}

@@ -1,0 +1,84 @@
+package spf
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Record is the evaluation of one domain's record, and of those that it leads to.
+type Record struct {
+	Domain  string `json:"domain"`
+	Text    string `json:"record,omitempty"` // the record, cut after 1000 octets
+	Value   Value  `json:"result"`
+	Reason  string `json:"reason,omitempty"`  // why, when no term says it
+	Steps   []Step `json:"terms,omitempty"`   // the terms that were evaluated, in order
+	Omitted int    `json:"omitted,omitempty"` // terms that did not match and are left out, since there are too many
+}
+
+// Step is the evaluation of one term.
+type Step struct {
+	Term    string  `json:"term"`              // as the record has it
+	Target  string  `json:"target,omitempty"`  // the name that was asked for, where the term has one; macros expanded
+	Outcome string  `json:"outcome"`           // "match", "no match", "temperror" or "permerror"; of redirect= the result
+	Detail  string  `json:"detail,omitempty"`  // what the DNS said, or what went wrong
+	Lookups int     `json:"lookups,omitempty"` // terms that ask the DNS so far, this one and those below it included
+	Voids   int     `json:"voids,omitempty"`   // those without an answer so far
+	Nested  *Record `json:"nested,omitempty"`  // of include and redirect=
+}
+
+// String returns the tree for people: a line for each record and each term, in the order of the evaluation, the
+// counts of section 4.6.4 behind the terms that count. What strangers wrote is printable in it.
+func (r *Record) String() string {
+	var b strings.Builder
+	r.write(&b, "")
+	return b.String()
+}
+
+func (r *Record) write(b *strings.Builder, indent string) {
+	fmt.Fprintf(b, "%s%s: ", indent, visible(r.Domain))
+	if r.Text != "" {
+		fmt.Fprintf(b, "%q ", r.Text)
+	}
+	fmt.Fprintf(b, "= %s", r.Value)
+	if r.Reason != "" {
+		fmt.Fprintf(b, " (%s)", visible(r.Reason))
+	}
+	b.WriteByte('\n')
+	for _, s := range r.Steps {
+		s.write(b, indent+"  ")
+	}
+	if r.Omitted > 0 {
+		fmt.Fprintf(b, "%s  and %d more terms that do not match\n", indent, r.Omitted)
+	}
+}
+
+func (s Step) write(b *strings.Builder, indent string) {
+	fmt.Fprintf(b, "%s%-*s  %s", indent, max(40-len(indent), 0), visible(s.Term), s.Outcome)
+	if s.Lookups > 0 {
+		fmt.Fprintf(b, "  [%d of %d look-ups", s.Lookups, maxLookups)
+		if s.Voids > 0 {
+			fmt.Fprintf(b, ", %d void", s.Voids)
+		}
+		b.WriteByte(']')
+	}
+	if s.Target != "" && s.Nested == nil && !strings.HasSuffix(s.Term, s.Target) {
+		fmt.Fprintf(b, "  %s", visible(s.Target))
+	}
+	if s.Detail != "" {
+		fmt.Fprintf(b, "  %s", visible(s.Detail))
+	}
+	b.WriteByte('\n')
+	if s.Nested != nil {
+		s.Nested.write(b, indent+"  ")
+	}
+}
+
+// visible replaces what would move a terminal's cursor.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
