@@ -1,0 +1,219 @@
+package verify
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/message"
+	"mailseal/milter/spf"
+)
+
+var now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func clock() time.Time { return now }
+
+// key is published in zoneText as k._domainkey.example.com.
+var key = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+// zoneText is the DNS of the tests: example.com wants p=reject and sends from 192.0.2.1.
+var zoneText = `
+example.com.                IN TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.example.com.         IN TXT "v=DMARC1; p=reject; rua=mailto:r@example.com"
+k._domainkey.example.com.   IN TXT "v=DKIM1; k=ed25519; p=` + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)) + `"
+mx.example.com.             IN TXT "v=spf1 a -all"
+mx.example.com.             IN A 192.0.2.1
+1.2.0.192.in-addr.arpa.     IN PTR mx.example.com.
+other.example.              IN TXT "v=spf1 -all"
+slow.example.               IN TXT "v=spf1 include:gone.example -all"
+_dmarc.lost.example.        IN TXT "v=DMARC1; p=reject"
+$SERVFAIL gone.example.
+$SERVFAIL k._domainkey.lost.example.
+`
+
+func newVerifier(t *testing.T) (*Verifier, *dnstest.Zone) {
+	t.Helper()
+	z, err := dnstest.Load(strings.NewReader(zoneText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Verifier{
+		Resolver: z,
+		IPRev:    true,
+		SPF:      &spf.Checker{Now: clock},
+		DKIM:     &dkim.Verifier{Now: clock},
+		DMARC:    &dmarc.Checker{},
+	}, z
+}
+
+const text = "From: Alice <alice@example.com>\r\nTo: bob@example.net\r\nSubject: hello\r\nDate: Sat, 31 Jan 2026 12:00:00 +0000\r\n\r\nhello\r\n"
+
+// signed returns raw with a signature of domain d on top.
+func signed(t *testing.T, raw, d string) string {
+	t.Helper()
+	o := dkim.SignOptions{Time: now}
+	m, err := message.Read(strings.NewReader(raw), 1<<20, func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: d, Selector: "k", Signer: key}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(f.Raw()) + "\r\n" + raw
+}
+
+// judged returns what v finds of raw.
+func judged(t *testing.T, ctx context.Context, v *Verifier, env *message.Envelope, relay bool, raw string) *Results {
+	t.Helper()
+	var run *Run
+	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
+		run = v.Begin(env, h, relay)
+		return run.BodyHashes()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run.Results(ctx, m)
+}
+
+func envelope(ip, helo, from string) *message.Envelope {
+	return &message.Envelope{Client: netip.MustParseAddr(ip), Helo: helo, Sender: from, Recipients: []string{"bob@example.net"}}
+}
+
+func TestResults(t *testing.T) {
+	good := signed(t, text, "example.com")
+	for _, tc := range []struct {
+		name  string
+		env   *message.Envelope
+		relay bool
+		raw   string
+		want  string
+	}{
+		{"all passes", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good, "dkim=pass/example.com spf=pass dmarc=pass iprev=pass"},
+		{"spoofed", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, text, "dkim=none spf=fail dmarc=fail iprev=permerror"},
+		{"forwarded: DKIM carries it", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, good, "dkim=pass/example.com spf=fail dmarc=pass iprev=permerror"},
+		{"changed on the way, SPF carries it", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good + "footer\r\n", "dkim=fail/example.com spf=pass dmarc=pass iprev=pass"},
+		{"null sender: HELO counts as MAIL FROM", envelope("192.0.2.1", "mx.example.com", ""), false, text, "dkim=none spf=pass dmarc=pass iprev=pass"},
+		{"HELO alone does not count", envelope("192.0.2.1", "mx.example.com", "a@other.example"), false, text, "dkim=none spf=fail dmarc=fail iprev=pass"},
+		{"DNS of SPF away", envelope("192.0.2.1", "x", "a@slow.example"), false, text, "dkim=none spf=temperror dmarc=fail iprev=pass"},
+		{"DNS of an aligned key away", envelope("198.51.100.1", "x", "a@other.example"), false,
+			signed(t, strings.Replace(text, "alice@example.com", "a@lost.example", 1), "lost.example"), "dkim=temperror/lost.example spf=fail dmarc=temperror iprev=permerror"},
+		{"from a relay", envelope("198.51.100.1", "x", "a@other.example"), true, good, "dkim=pass/example.com"},
+		{"no client address", &message.Envelope{Sender: "alice@example.com"}, false, good, "dkim=pass/example.com dmarc=pass"},
+		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
+		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@other.example\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
+		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
+		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: alice@example.com\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
+	} {
+		v, _ := newVerifier(t)
+		if got := judged(t, t.Context(), v, tc.env, tc.relay, tc.raw).String(); got != tc.want {
+			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestField(t *testing.T) {
+	v, _ := newVerifier(t)
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
+	got := r.Field("mx.example.net", "none").WithoutComments().Payload()
+	b := r.DKIM[0].HeaderB
+	want := `mx.example.net; dkim=pass header.d=example.com header.i=@example.com header.s=k header.a=ed25519-sha256 header.b=` + b +
+		`; spf=pass smtp.mailfrom=example.com; dmarc=pass header.from=example.com policy.dmarc=none; iprev=pass policy.iprev=192.0.2.1`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if none := (&Results{}).Field("mx.example.net", "").Payload(); none != "mx.example.net; none" {
+		t.Errorf("nothing judged: %q", none)
+	}
+	spoofed := judged(t, t.Context(), v, envelope("198.51.100.1", "x.example", ""), false, text)
+	got = spoofed.Field("mx.example.net", "quarantine").Payload()
+	for _, part := range []string{"dmarc=fail (p=reject dis=quarantine) header.from=example.com policy.dmarc=quarantine", "smtp.helo=x.example"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%s\nlacks %s", got, part)
+		}
+	}
+}
+
+// TestBudget holds what a message full of invented signatures may ask of the DNS.
+func TestBudget(t *testing.T) {
+	v, z := newVerifier(t)
+	v.MaxLookups = 7
+	raw := text
+	for i := range 100 {
+		raw = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=d" + strings.Repeat("x", i%50) + ".example; s=s; h=from; bh=AAAA; b=AAAA\r\n" + raw
+	}
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw)
+	if n := len(z.Queries()); n > 7 {
+		t.Errorf("%d queries, at most 7 allowed", n)
+	}
+	if r.DMARC == nil || r.DKIM == nil {
+		t.Error("a method has no result")
+	}
+}
+
+// panicking stands for a bug that mail of a stranger finds.
+type panicking struct{}
+
+func (panicking) Lookup(context.Context, string, dns.Type) (dns.Answer, error) { panic("found a bug") }
+
+func TestPanic(t *testing.T) {
+	v, _ := newVerifier(t)
+	v.Resolver = panicking{}
+	bugs := make(chan string, 10)
+	v.Bug = func(method string, err error) { bugs <- method }
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
+	if got, want := r.String(), "dkim=temperror/example.com spf=temperror dmarc=temperror iprev=temperror"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if len(bugs) != 3 {
+		t.Errorf("%d bugs told, want 3", len(bugs))
+	}
+}
+
+// hanging answers nothing until the context ends.
+type hanging struct{}
+
+func (hanging) Lookup(ctx context.Context, _ string, _ dns.Type) (dns.Answer, error) {
+	<-ctx.Done()
+	return dns.Answer{}, errors.Join(dns.ErrFailure, ctx.Err())
+}
+
+func TestDeadline(t *testing.T) {
+	v, _ := newVerifier(t)
+	v.Resolver = hanging{}
+	v.Deadline = time.Millisecond
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
+	if got, want := r.String(), "dkim=temperror/example.com spf=temperror dmarc=temperror iprev=temperror"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestBestDKIM(t *testing.T) {
+	for _, tc := range []struct {
+		values []dkim.Value
+		want   string
+	}{
+		{nil, "none"},
+		{[]dkim.Value{dkim.Fail, dkim.Pass}, "pass"},
+		{[]dkim.Value{dkim.PermError, dkim.Fail}, "fail"},
+		{[]dkim.Value{dkim.Policy, dkim.TempError}, "temperror"},
+	} {
+		r := &Results{}
+		for _, v := range tc.values {
+			r.DKIM = append(r.DKIM, dkim.Result{Value: v})
+		}
+		if got := r.BestDKIM(); got != tc.want {
+			t.Errorf("%v: %s, want %s", tc.values, got, tc.want)
+		}
+	}
+}
