@@ -1,5 +1,5 @@
 # Reads "go test -v ./..." and prints what a reader wants: a line per package that passed, everything about a package that
-# failed, and at the end which tests were skipped, grouped by reason.
+# failed, and at the end which tests were skipped, grouped by reason (not with -v skips=no).
 
 function flush_failed(  i) {
 	for (i = 0; i < n; i++) print kept[i]
@@ -34,7 +34,7 @@ function skipped(name,  why) {
 
 END {
 	flush_failed()
-	if (reasons) {
+	if (reasons && skips != "no") {
 		print ""
 		print "skipped:"
 		for (i = 0; i < reasons; i++) {

@@ -19,26 +19,35 @@ compiler() {
 }
 
 suite() { # FLAG... PACKAGE...
-	go test -v -timeout 15m "$@" 2>&1 | awk -f contrib/test/summary.awk
+	go test -v -timeout 15m "$@" 2>&1 | awk -v skips="$skips" -f contrib/test/summary.awk
 }
 
 [ $# -gt 0 ] || set -- ./...
+failed=
+skipped=
 
 contrib/test/fetch.sh || say "some end-to-end tests will be skipped"
 
 unformatted=$(gofmt -l cmd config keys milter)
 if [ -n "$unformatted" ]; then
-	say "not formatted: $unformatted"
-	exit 1
+	say "not formatted:" $unformatted
+	failed="$failed gofmt"
 fi
-go vet "$@"
+go vet "$@" || failed="$failed vet"
 
 if compiler; then
 	say "with the race detector"
-	CGO_ENABLED=1 suite -race "$@"
+	skips=no
+	CGO_ENABLED=1 suite -race "$@" || failed="$failed race"
 else
-	skip_race="no C compiler here: the race detector did not run"
+	skipped="no C compiler here: the race detector did not run"
 fi
 say "without"
-suite "$@"
-[ -z "${skip_race:-}" ] || echo "  $skip_race"
+skips=yes
+suite "$@" || failed="$failed tests"
+
+[ -z "$skipped" ] || echo "  $skipped"
+if [ -n "$failed" ]; then
+	say "FAILED:$failed"
+	exit 1
+fi
