@@ -32,11 +32,14 @@ func ParseCanonicalization(s string) (header, body Canonicalization, err error) 
 	if !both {
 		b = Simple.String()
 	}
-	if header, err = canonicalization(h); err != nil {
+	header, err = canonicalization(h)
+	if err == nil {
+		body, err = canonicalization(b)
+	}
+	if err != nil {
 		return 0, 0, err
 	}
-	body, err = canonicalization(b)
-	return header, body, err
+	return header, body, nil
 }
 
 func canonicalization(name string) (Canonicalization, error) {

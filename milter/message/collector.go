@@ -47,7 +47,7 @@ func (c *Collector) Add(name, value string) bool {
 
 // addRaw takes the next field from a file.
 func (c *Collector) addRaw(raw []byte, name, colon int) bool {
-	n := len(raw) + countLF(raw)
+	n := linesLen(raw)
 	if !c.grow(n + len(crlf)) {
 		return false
 	}

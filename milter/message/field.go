@@ -34,15 +34,16 @@ func newField[T octets](dst []byte, name string, value T) Field {
 	return Field{raw: appendLines(raw, value), name: len(strings.TrimRight(name, wsp)), colon: len(name)}
 }
 
-// fieldLen returns the most octets that newField needs.
+// fieldLen returns how many octets newField needs.
 func fieldLen[T octets](name string, value T) int {
-	return len(name) + 1 + len(value) + countLF(value)
+	return len(name) + 1 + linesLen(value)
 }
 
-func countLF[T octets](s T) int {
-	n := 0
+// linesLen returns how many octets appendLines appends.
+func linesLen[T octets](s T) int {
+	n := len(s)
 	for i := range len(s) {
-		if s[i] == '\n' {
+		if isLoneLF(s, i) {
 			n++
 		}
 	}
@@ -53,7 +54,7 @@ func countLF[T octets](s T) int {
 func appendLines[T octets](dst []byte, s T) []byte {
 	start := 0
 	for i := range len(s) {
-		if s[i] == '\n' && (i == 0 || s[i-1] != '\r') {
+		if isLoneLF(s, i) {
 			dst = append(append(dst, s[start:i]...), '\r')
 			start = i
 		}
@@ -61,11 +62,13 @@ func appendLines[T octets](dst []byte, s T) []byte {
 	return append(dst, s[start:]...)
 }
 
+func isLoneLF[T octets](s T, i int) bool { return s[i] == '\n' && (i == 0 || s[i-1] != '\r') }
+
 // ParseField reads one field from its octets, with or without its final line end, lines parted by LF or CRLF. It
 // copies them. The error wraps ErrField: there is no name, or a line that does not begin with white space and so would
 // be the next field.
 func ParseField(raw []byte) (Field, error) {
-	raw = bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
+	raw = trimLineEnd(raw)
 	name, colon, _ := scanName(raw)
 	if name == 0 {
 		return Field{}, fmt.Errorf("%w: no name and colon at its start", ErrField)
@@ -73,7 +76,15 @@ func ParseField(raw []byte) (Field, error) {
 	if !isFolded(raw) {
 		return Field{}, fmt.Errorf("%w: a line of it does not begin with white space", ErrField)
 	}
-	return Field{raw: appendLines(make([]byte, 0, len(raw)+countLF(raw)), raw), name: name, colon: colon}, nil
+	return Field{raw: appendLines(make([]byte, 0, linesLen(raw)), raw), name: name, colon: colon}, nil
+}
+
+// trimLineEnd returns p without the line end at its end, if there is one.
+func trimLineEnd(p []byte) []byte {
+	if p, ok := bytes.CutSuffix(p, []byte(crlf)); ok {
+		return p
+	}
+	return bytes.TrimSuffix(p, []byte("\n"))
 }
 
 // isFolded tells whether white space follows each line end of p.

@@ -35,38 +35,30 @@ func newHeaderReader(r *bufio.Reader, limit int) *headerReader {
 }
 
 func (hr *headerReader) read() (Header, error) {
-	if err := hr.skipMbox(); err != nil {
-		return nil, err
-	}
-	for {
+	for start := true; ; {
 		name, colon, err := hr.peekName()
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case name > 0:
+			start = false
+			err = hr.readField(name, colon)
+		case start && hr.isMbox():
+			err = hr.readLine()
+			hr.field = hr.field[:0]
+		default:
+			return hr.end()
 		}
-		if name == 0 {
-			return hr.kept.Header(), hr.skipEmptyLine()
-		}
-		if err := hr.readField(name, colon); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
 }
 
-// skipMbox skips what mail stores put above a message.
-func (hr *headerReader) skipMbox() error {
-	for {
-		p, err := hr.r.Peek(len(">From "))
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if !bytes.HasPrefix(bytes.TrimPrefix(p, []byte(">")), []byte("From ")) {
-			return nil
-		}
-		if err := hr.readLine(); err != nil {
-			return err
-		}
-		hr.field = hr.field[:0]
-	}
+// isMbox tells whether a line comes that mail stores put above a message. "From :" is a field and does not come here.
+func (hr *headerReader) isMbox() bool {
+	p, _ := hr.r.Peek(len(">From "))
+	return bytes.HasPrefix(bytes.TrimPrefix(p, []byte(">")), []byte("From "))
 }
 
 // peekName looks for the field name at the start of the next line. Name is 0 when there is none.
@@ -84,16 +76,16 @@ func (hr *headerReader) peekName() (name, colon int, err error) {
 	}
 }
 
-// skipEmptyLine skips the line that parts header and body, if that is what comes.
-func (hr *headerReader) skipEmptyLine() error {
+// end skips the line that parts header and body, if that is what comes.
+func (hr *headerReader) end() (Header, error) {
 	p, err := hr.r.Peek(len(crlf))
-	if err != nil && err != io.EOF {
-		return err
-	}
 	if isCRLF(p) || len(p) > 0 && p[0] == '\n' {
-		return hr.readLine()
+		err = hr.readLine()
 	}
-	return nil
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return hr.kept.Header(), nil
 }
 
 // readField reads a line and those that continue it.
@@ -111,8 +103,7 @@ func (hr *headerReader) readField(name, colon int) error {
 			break
 		}
 	}
-	raw := bytes.TrimSuffix(bytes.TrimSuffix(hr.field, []byte("\n")), []byte("\r"))
-	if !hr.kept.addRaw(raw, name, colon) {
+	if !hr.kept.addRaw(trimLineEnd(hr.field), name, colon) {
 		return hr.tooLarge()
 	}
 	return nil

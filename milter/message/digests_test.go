@@ -1,0 +1,157 @@
+package message
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestDigests(t *testing.T) {
+	const body = "a  b\r\n\r\nc \t\r\n\r\n\r\n"
+	canonical := map[Canonicalization]string{Simple: "a  b\r\n\r\nc \t\r\n", Relaxed: "a b\r\n\r\nc\r\n"}
+	for _, c := range both {
+		want := canonical[c]
+		var wanted []BodyHash
+		for l := Whole; l <= int64(len(want))+2; l++ {
+			wanted = append(wanted, BodyHash{c, l}, BodyHash{c, l})
+		}
+		for size := 1; size <= len(body); size++ {
+			d := NewDigests(wanted)
+			for rest := body; rest != ""; {
+				n := min(size, len(rest))
+				d.Write([]byte(rest[:n]))
+				rest = rest[n:]
+			}
+			d.Close()
+			for _, w := range wanted {
+				hashed := want
+				if 0 <= w.Limit && w.Limit < int64(len(want)) {
+					hashed = want[:w.Limit]
+				}
+				expected := Sum{sha256.Sum256([]byte(hashed)), int64(len(want))}
+				if got, ok := d.Sum(w); got != expected || !ok {
+					t.Fatalf("chunks of %d: Sum(%v) = %v, %t, want %v", size, w, got, ok, expected)
+				}
+			}
+			if d.Size() != int64(len(body)) {
+				t.Fatalf("Size() = %d, want %d", d.Size(), len(body))
+			}
+		}
+	}
+}
+
+func TestSumNotWanted(t *testing.T) {
+	d := NewDigests([]BodyHash{{Relaxed, Whole}, {Relaxed, 3}})
+	d.Write([]byte("abcdef"))
+	if _, ok := d.Sum(BodyHash{Relaxed, Whole}); ok {
+		t.Error("there is a sum before the body is closed")
+	}
+	d.Close()
+	for w, want := range map[BodyHash]bool{
+		{Relaxed, Whole}: true, {Relaxed, 3}: true, {Relaxed, 2}: false, {Relaxed, 4}: false, {Relaxed, 0}: false,
+		{Simple, Whole}: false, {Simple, 3}: false,
+	} {
+		if _, ok := d.Sum(w); ok != want {
+			t.Errorf("Sum(%v) is known: %t, want %t", w, ok, want)
+		}
+	}
+}
+
+func TestClose(t *testing.T) {
+	w := BodyHash{Simple, Whole}
+	d := NewDigests([]BodyHash{w})
+	d.Write([]byte("a"))
+	d.Close()
+	before, _ := d.Sum(w)
+	if n, err := d.Write([]byte("b")); n != 0 || err == nil {
+		t.Errorf("Write after Close = %d, %v, want an error", n, err)
+	}
+	d.Close()
+	if after, _ := d.Sum(w); after != before || d.Size() != 1 {
+		t.Errorf("Close and Write after Close changed the sum to %v, the size to %d", after, d.Size())
+	}
+}
+
+func TestLimitsAreBounded(t *testing.T) {
+	var wanted []BodyHash
+	for i := range int64(10 * MaxLimits) {
+		wanted = append(wanted, BodyHash{Simple, i})
+	}
+	d := NewDigests(append(wanted, BodyHash{Simple, Whole}))
+	d.Write([]byte(strings.Repeat("a", 20*MaxLimits)))
+	d.Close()
+	for _, w := range wanted {
+		if _, ok := d.Sum(w); ok != (w.Limit < MaxLimits) {
+			t.Errorf("Sum(%v) is known: %t", w, ok)
+		}
+	}
+	if sum, ok := d.Sum(BodyHash{Simple, Whole}); !ok || sum.Length != 20*MaxLimits+2 {
+		t.Errorf("Sum of the whole body = %v, %t", sum, ok)
+	}
+}
+
+// TestChunksAreNotKept overwrites each chunk as the guard does, which reads every packet into the same memory.
+func TestChunksAreNotKept(t *testing.T) {
+	body := letter(10000)
+	for _, c := range both {
+		w := BodyHash{c, Whole}
+		d := NewDigests([]BodyHash{w})
+		buf := make([]byte, 7)
+		for rest := body; len(rest) > 0; {
+			n := copy(buf, rest)
+			d.Write(buf[:n])
+			clear(buf)
+			rest = rest[n:]
+		}
+		d.Close()
+		want := sha256.Sum256(c.AppendBody(nil, body))
+		if got, _ := d.Sum(w); got.SHA256 != want {
+			t.Errorf("%v hash is %x, want %x", c, got.SHA256, want)
+		}
+	}
+}
+
+// TestDigestsAllocateNothing holds what keeps a message of any size within the memory of a small one.
+func TestDigestsAllocateNothing(t *testing.T) {
+	d := NewDigests([]BodyHash{{Simple, Whole}, {Relaxed, Whole}, {Relaxed, 1 << 16}, {Relaxed, 1 << 20}})
+	chunk := append(letter(1<<16), "a  b\t\r\n\r\n \r\n\r"...)
+	if n := testing.AllocsPerRun(100, func() { d.Write(chunk) }); n != 0 {
+		t.Errorf("Write allocates %v times, want 0", n)
+	}
+}
+
+func TestLongestLine(t *testing.T) {
+	line := func(n int) string { return strings.Repeat("x", n-2) + "\r\n" }
+	short := strings.Repeat(line(78), 100)
+	tests := []struct {
+		name, body string
+		want       int64
+	}{
+		{"empty", "", LongLine},
+		{"short lines", short, LongLine},
+		{"just short", line(LongLine), LongLine},
+		{"just long", line(LongLine + 1), LongLine + 1},
+		{"long among short", short + line(998) + short + line(1000) + short + line(999) + short, 1000},
+		{"longer and longer", line(600) + line(700) + line(800), 800},
+		{"shorter and shorter", line(800) + line(700) + line(600), 800},
+		{"without a line end", short + strings.Repeat("x", 5000), 5000},
+		{"LF alone", short + strings.Repeat("x", 999) + "\n" + short, 1000},
+		{"short lines that end with LF", strings.Repeat("\n", 5000), LongLine},
+	}
+	for _, tt := range tests {
+		for _, size := range []int{1, 2, 77, 511, 512, 513, 1 << 20} {
+			t.Run(fmt.Sprintf("%s, chunks of %d", tt.name, size), func(t *testing.T) {
+				d := NewDigests(nil)
+				for rest := tt.body; rest != ""; {
+					n := min(size, len(rest))
+					d.Write([]byte(rest[:n]))
+					rest = rest[n:]
+				}
+				if got := d.LongestLine(); got != tt.want {
+					t.Errorf("LongestLine() = %d, want %d", got, tt.want)
+				}
+			})
+		}
+	}
+}
