@@ -1,0 +1,148 @@
+// Package keyfile keeps private keys that live in files, or in the configuration itself. What is wrong with them is
+// found when they are loaded; at run time nothing but the key's presence matters.
+package keyfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"mailseal/keys"
+)
+
+// ErrUnsafe says that a key was refused because others could read or replace it (Options.RequireSafe).
+var ErrUnsafe = errors.New("keyfile: others can read or replace the key")
+
+// Entry is a line of the key table.
+type Entry struct {
+	Domain   string
+	Selector string
+	File     string // the path of the key
+	Text     string // the key itself, where File is ""
+}
+
+// Options say how keys are kept. The zero value is a good choice.
+type Options struct {
+	RequireSafe bool    // refuse keys that others can read or replace, instead of saying so
+	Previous    *Source // where keys of unchanged files are taken from, and those whose files have gone bad since
+	Foreground  int     // as many keys are loaded before New returns, more of them in the background; 0: 1000
+	Held        int     // so many keys stay in memory, 5 KB each; others are read anew whenever they sign; 0: 10,000
+}
+
+// The defaults of Options. A thousand RSA keys load in a fifth of a second.
+const (
+	defaultForeground = 1000
+	defaultHeld       = 10000
+)
+
+// Source is a keys.Source over a fixed set of entries. It does not change: for new entries or changed files make
+// another one, with Options.Previous.
+type Source struct {
+	options  Options
+	previous atomic.Pointer[Source]
+	slots    map[string]*slot
+	held     atomic.Int64
+	loaded   chan struct{} // closed when all slots have been loaded once
+	findings []Finding     // complete when loaded is closed
+	checker  checker
+}
+
+var _ keys.Source = (*Source)(nil)
+
+// New loads the keys of the entries, which are by name. A key that cannot be loaded is a finding, not an error: the
+// others can sign. When ctx ends, loading in the background ends.
+func New(ctx context.Context, entries map[string]Entry, o Options) *Source {
+	if o.Foreground == 0 {
+		o.Foreground = defaultForeground
+	}
+	if o.Held == 0 {
+		o.Held = defaultHeld
+	}
+	s := &Source{options: o, slots: make(map[string]*slot, len(entries)), loaded: make(chan struct{}), checker: newChecker()}
+	s.previous.Store(o.Previous)
+	s.options.Previous = nil
+	for name, e := range entries {
+		s.slots[name] = &slot{name: name, entry: e}
+	}
+	if len(entries) > o.Foreground {
+		go s.loadAll(ctx)
+	} else {
+		s.loadAll(ctx)
+	}
+	return s
+}
+
+// loadAll loads every slot, on half of the processors when mail is served meanwhile.
+func (s *Source) loadAll(ctx context.Context) {
+	defer close(s.loaded)
+	workers := runtime.GOMAXPROCS(0)
+	if len(s.slots) > s.options.Foreground {
+		workers = max(1, workers/2)
+	}
+	names := make(chan string)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for name := range names {
+				s.slots[name].use(s)
+			}
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.slots)) {
+		if ctx.Err() != nil {
+			break
+		}
+		names <- name
+	}
+	close(names)
+	wg.Wait()
+	s.findings = s.gather()
+	s.previous.Store(nil) // and let go of the keys that it held
+}
+
+// gather collects the findings of all slots by name, each once: a thousand keys may lie in one directory.
+func (s *Source) gather() []Finding {
+	var out []Finding
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(s.slots)) {
+		slot := s.slots[name]
+		slot.mu.Lock()
+		for _, f := range slot.findings {
+			if key := f.String(); f.Err != nil || !seen[key] {
+				seen[key] = true
+				out = append(out, f)
+			}
+		}
+		slot.findings = nil
+		slot.mu.Unlock()
+	}
+	return out
+}
+
+// Findings waits until every key has been loaded once, and returns what was found, by the names of the keys. Its error
+// is ctx's.
+func (s *Source) Findings(ctx context.Context) ([]Finding, error) {
+	select {
+	case <-s.loaded:
+		return slices.Clone(s.findings), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Key returns the key of that name: keys.ErrNotFound if there is no such entry, another error if its key is not usable.
+func (s *Source) Key(_ context.Context, name string) (keys.Key, error) {
+	slot, ok := s.slots[name]
+	if !ok {
+		return keys.Key{}, fmt.Errorf("%w: %q", keys.ErrNotFound, name)
+	}
+	return slot.use(s)
+}
+
+// Len returns the number of entries.
+func (s *Source) Len() int { return len(s.slots) }

@@ -1,0 +1,248 @@
+package keyfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Finding is something that is wrong with a key's file. Where Err is nil the key signs nevertheless.
+type Finding struct {
+	Name string // of the key
+	Path string // of the file or directory that it is about; "" for a key in the configuration
+	Text string // what is wrong
+	Fix  string // the shell command that mends it; "" where there is none
+	Err  error  // why the key cannot sign
+}
+
+// String writes what is wrong, and what to do.
+func (f Finding) String() string {
+	if f.Fix == "" {
+		return f.Text
+	}
+	return f.Text + "; mend it with: " + f.Fix
+}
+
+// Check judges who else could read a secret's file, or replace it, by the owners and modes of the file and of every
+// directory on the way to it. A file that cannot be reached is no finding here.
+func Check(path string) []Finding { c := newChecker(); return c.check(path) }
+
+// checker judges for the user that the daemon runs as.
+type checker struct {
+	uid, gid uint32
+	groups   []uint32 // whose members may read
+	root     bool     // "mailseal check" runs as root for a daemon that does not
+}
+
+func newChecker() checker {
+	c := checker{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid()), root: os.Geteuid() == 0}
+	ids, _ := os.Getgroups() // without them fewer groups are trusted
+	for _, id := range ids {
+		c.groups = append(c.groups, uint32(id))
+	}
+	return c
+}
+
+// node is a file or directory on the way.
+type node struct {
+	path     string
+	mode     fs.FileMode
+	uid, gid uint32
+	others   bool // can everybody get here?
+	group    bool // can members of groups on the way?
+}
+
+func (c checker) check(path string) []Finding {
+	nodes, err := way(path)
+	if err != nil || len(nodes) == 0 {
+		return nil
+	}
+	return c.judge(nodes)
+}
+
+// judge looks at the directories on the way and at the file, which comes last.
+func (c checker) judge(nodes []node) []Finding {
+	file := nodes[len(nodes)-1]
+	if c.root { // the file's owner is the daemon's user
+		c.uid = file.uid
+	}
+	var out []Finding
+	for _, n := range nodes[:len(nodes)-1] {
+		if f, bad := c.judgeDirectory(n); bad {
+			out = append(out, f)
+		}
+	}
+	if f, bad := c.judgeFile(file); bad {
+		out = append(out, f)
+	}
+	return out
+}
+
+func (c checker) trusts(uid uint32) bool { return uid == 0 || uid == c.uid }
+
+// mayWrite says whether members of the group are as good as the owner.
+func (c checker) mayWrite(gid uint32) bool { return gid == 0 || gid == c.gid && c.gid != 0 }
+
+func (c checker) mayRead(gid uint32) bool {
+	return c.mayWrite(gid) || slices.Contains(c.groups, gid) || c.root
+}
+
+// judgeDirectory finds those who could put another file in the key's place. In a sticky directory they could not.
+func (c checker) judgeDirectory(n node) (Finding, bool) {
+	perm, sticky := n.mode.Perm(), n.mode&fs.ModeSticky != 0
+	switch {
+	case !c.trusts(n.uid):
+		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s belongs to %s, who could replace the key", n.path, userName(n.uid)),
+			Fix: "chown root " + quote(n.path)}, true
+	case perm&0o002 != 0 && n.others && !sticky:
+		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s (mode %04o) can be written by everybody, who could replace the key", n.path, perm),
+			Fix: "chmod o-w " + quote(n.path)}, true
+	case perm&0o020 != 0 && n.group && !sticky && !c.mayWrite(n.gid):
+		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s (mode %04o) can be written by group %s, which could replace the key", n.path, perm, groupName(n.gid)),
+			Fix: "chmod g-w " + quote(n.path)}, true
+	}
+	return Finding{}, false
+}
+
+// judgeFile finds those who could read or change the key.
+func (c checker) judgeFile(n node) (Finding, bool) {
+	perm := n.mode.Perm()
+	safe := perm &^ 0o117
+	if !c.mayWrite(n.gid) {
+		safe &^= 0o020
+	}
+	if !c.mayRead(n.gid) {
+		safe &^= 0o040
+	}
+	chmod := fmt.Sprintf("chmod %04o %s", safe, quote(n.path))
+	switch {
+	case !c.trusts(n.uid):
+		return Finding{Path: n.path, Text: fmt.Sprintf("%s belongs to %s", n.path, userName(n.uid)),
+			Fix: "chown " + userName(c.uid) + " " + quote(n.path)}, true
+	case perm&0o006 != 0 && n.others:
+		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by everybody", n.path, perm), Fix: chmod}, true
+	case n.group && (perm&0o020 != 0 && !c.mayWrite(n.gid) || perm&0o040 != 0 && !c.mayRead(n.gid)):
+		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by group %s", n.path, perm, groupName(n.gid)), Fix: chmod}, true
+	}
+	return Finding{}, false
+}
+
+// readFix is the command for a file that the daemon may not read.
+func (c checker) readFix(path string, err error) string {
+	if !errors.Is(err, fs.ErrPermission) || path == "" {
+		return ""
+	}
+	return fmt.Sprintf("chgrp %s %s && chmod 0640 %[2]s", groupName(c.gid), quote(path))
+}
+
+// maxLinks is how many symbolic links may be on the way, as the kernel has it.
+const maxLinks = 40
+
+// way returns the directories that lead to a file, and the file. Secrets in containers hang on several symbolic links:
+// each one's directory is on the way.
+func way(path string) ([]node, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	w := walk{rest: strings.Split(path, "/")}
+	if err := w.enter("/"); err != nil {
+		return nil, err
+	}
+	for links := 0; len(w.rest) > 0; {
+		isLink, err := w.step()
+		if err != nil {
+			return nil, err
+		}
+		if isLink {
+			links++
+		}
+		if links > maxLinks {
+			return nil, fmt.Errorf("%s: too many symbolic links", path)
+		}
+	}
+	return w.seen, nil
+}
+
+// walk is a place on the way.
+type walk struct {
+	stack []node   // the directories from the root to here
+	seen  []node   // all that was passed
+	rest  []string // names still to go through
+}
+
+// step goes through one name.
+func (w *walk) step() (isLink bool, err error) {
+	name := w.rest[0]
+	w.rest = w.rest[1:]
+	switch name {
+	case "", ".":
+		return false, nil
+	case "..":
+		w.stack = w.stack[:max(1, len(w.stack)-1)]
+		return false, nil
+	}
+	path := filepath.Join(w.stack[len(w.stack)-1].path, name)
+	target, err := os.Readlink(path)
+	if err != nil {
+		return false, w.enter(path)
+	}
+	if filepath.IsAbs(target) {
+		w.stack = w.stack[:1]
+	}
+	w.rest = append(strings.Split(target, "/"), w.rest...)
+	return true, nil
+}
+
+// enter looks at a file or directory, to which only those can get who may pass the directory above.
+func (w *walk) enter(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	n := node{path: path, mode: info.Mode(), others: true, group: true}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		n.uid, n.gid = sys.Uid, sys.Gid
+	}
+	if len(w.stack) > 0 {
+		above := w.stack[len(w.stack)-1]
+		n.others = above.others && above.mode&0o001 != 0
+		n.group = above.group && above.mode&0o011 != 0
+	}
+	w.stack = append(w.stack, n)
+	if !slices.ContainsFunc(w.seen, func(s node) bool { return s.path == path }) {
+		w.seen = append(w.seen, n)
+	}
+	return nil
+}
+
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
+}
+
+func groupName(gid uint32) string {
+	id := strconv.FormatUint(uint64(gid), 10)
+	if g, err := user.LookupGroupId(id); err == nil {
+		return g.Name
+	}
+	return id
+}
+
+// quote writes a path for a shell.
+func quote(path string) string {
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%,=:") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
