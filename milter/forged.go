@@ -39,6 +39,9 @@ func mayHandOn(role Role, why Reason) bool {
 // ordinals returns, for each index in at, its place among the fields of its name, counted from 1 at the top. It walks
 // the header once, however many fields a stranger forged.
 func ordinals(h message.Header, at []int) map[int]int {
+	if len(at) == 0 {
+		return nil
+	}
 	seen := map[string]int{}
 	for _, i := range at {
 		seen[strings.ToLower(h[i].Name())] = 0

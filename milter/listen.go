@@ -29,6 +29,7 @@ type Listener struct {
 	Warnings []string // what an MTA may dislike about it, in sentences with a way out
 
 	address Address
+	name    string       // String, which every message asks for
 	release func() error // removes the socket; nil where there is none of ours
 	lacking sync.Once    // what MTAs lack has been said
 }
@@ -56,6 +57,7 @@ func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("milter: listen on %s: %w", a, err)
 	}
+	l.name = l.named()
 	return l, nil
 }
 
@@ -68,7 +70,9 @@ func (l *Listener) listenTCP(ctx context.Context) (err error) {
 }
 
 // String returns the address, in the form of ParseAddress, with the port that was chosen if it was 0.
-func (l *Listener) String() string {
+func (l *Listener) String() string { return l.name }
+
+func (l *Listener) named() string {
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && l.address.Network != "fd" {
 		return Address{l.address.Network, tcp.String()}.String()
 	}

@@ -115,9 +115,8 @@ func (a *answer) Continue() bool { return true }
 
 // The answers without data.
 var (
-	answerContinue = &answer{Code: 'c'}
-	answerAccept   = &answer{Code: 'a'}
-	answerDiscard  = &answer{Code: 'd'}
+	answerAccept  = &answer{Code: 'a'}
+	answerDiscard = &answer{Code: 'd'}
 )
 
 // answerReply returns the answer that gives the client a reply.

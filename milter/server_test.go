@@ -204,7 +204,9 @@ func TestDrainHard(t *testing.T) {
 	r.stop()
 	m.wantClosed()
 	<-told
-	eventually(t, "the message is said to be lost", func() bool { return r.counts.event(Lost) == 1 && len(r.log.with("queue=Q1", "before the verdict")) == 1 })
+	eventually(t, "the message is said to be lost", func() bool {
+		return r.counts.event(Lost) == 1 && len(r.log.with("queue=Q1", "before the verdict")) == 1
+	})
 	if got := r.log.with("msg=message"); len(got) > 0 {
 		t.Errorf("a verdict is claimed: %q", got)
 	}

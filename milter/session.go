@@ -12,7 +12,8 @@ import (
 )
 
 // session is one MTA's connection: what go-milter calls for each command, and the guard for header fields and body.
-// It gathers and has no opinions. All calls come from one goroutine.
+// It gathers and has no opinions. All calls come from one goroutine. Where it has no answer the guard continues, and the
+// library does not make a packet of it.
 //
 // Nothing of the connection is kept here: the guard knows the client and its HELO, which an ABORT must not clear, since
 // Postfix sends one after a HELO in the middle of a message.
@@ -27,39 +28,39 @@ type session struct {
 
 // Connect and Helo need nothing done: the guard remembers both.
 func (s *session) Connect(string, string, uint16, net.IP, *gomilter.Modifier) (gomilter.Response, error) {
-	return answerContinue, nil
+	return nil, nil
 }
 
 // Helo is as Connect.
 func (s *session) Helo(string, *gomilter.Modifier) (gomilter.Response, error) {
-	return answerContinue, nil
+	return nil, nil
 }
 
 // MailFrom begins a message. Whatever was known of another one is forgotten: Sendmail sends no ABORT after a message.
 func (s *session) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error) {
 	s.forget()
 	settings := s.server.settings.Load()
-	env := gatherEnvelope(s.conn, s.listener.String())
+	env := gatherEnvelope(s.conn, s.listener.name)
 	if settings.Exempt.has(env) {
-		s.server.metrics.Event(Exempted)
+		s.event(Exempted)
 		s.log.exempt(env)
 		return answerAccept, nil
 	}
 	s.mail = newTransaction(s, settings, env)
-	return answerContinue, nil
+	return nil, nil
 }
 
 // RcptTo takes a recipient.
 func (s *session) RcptTo(string, *gomilter.Modifier) (gomilter.Response, error) {
 	if s.mail == nil {
-		return answerContinue, nil
+		return nil, nil
 	}
 	return s.mail.recipient(s.conn.Recipient().Address()), nil
 }
 
 // Header is never called: header fields come to field.
 func (s *session) Header(string, string, *gomilter.Modifier) (gomilter.Response, error) {
-	return answerContinue, nil
+	return nil, nil
 }
 
 // field takes a header field.
@@ -73,18 +74,18 @@ func (s *session) field(name, value []byte) error {
 // Headers ends the header.
 func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Response, error) {
 	if s.mail == nil {
-		return answerContinue, nil
+		return nil, nil
 	}
 	s.mail.endOfHeader()
 	if s.mail.decided == nil || !s.conn.Agreement().Answers(guard.EndOfHeader) {
-		return answerContinue, nil
+		return nil, nil
 	}
 	return s.finish(nil)
 }
 
 // BodyChunk is never called: the body comes to body.
 func (s *session) BodyChunk([]byte, *gomilter.Modifier) (gomilter.Response, error) {
-	return answerContinue, nil
+	return nil, nil
 }
 
 // body takes a piece of the body.
@@ -112,9 +113,9 @@ func (s *session) finish(m editor) (gomilter.Response, error) {
 	defer s.forget()
 	select {
 	case <-s.conn.Done():
-		s.server.metrics.Event(Lost)
+		s.event(Lost)
 		s.log.lost(s.mail.env)
-		return answerContinue, nil
+		return nil, nil
 	default:
 		return s.mail.apply(m)
 	}
@@ -132,10 +133,12 @@ func (s *session) Abort(*gomilter.Modifier) error {
 // forget lets go of all that belongs to a message.
 func (s *session) forget() {
 	if s.mail != nil {
-		s.mail.cancel()
+		s.mail.end()
 		s.mail = nil
 	}
 }
+
+func (s *session) event(e Event) { s.server.metrics.Event(e) }
 
 // queueID returns the queue id as it is at the end of a message: Postfix gives it with the first recipient only.
 func queueID(c *guard.Conn, atMail string) string {

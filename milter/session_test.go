@@ -475,7 +475,7 @@ func TestMessageLine(t *testing.T) {
 	m.hello(stranger, "")
 	m.deliver(letter("Q1"))
 	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net results="dkim=none spf=fail" action=reject took=`
-	if got := r.log.with(want, `why=stranger client=198.51.100.1 reply="DMARC policy"`); len(got) != 1 {
+	if got := r.log.with(want, `by=stranger client=198.51.100.1 reply="DMARC policy"`); len(got) != 1 {
 		t.Errorf("no such line: %s", want)
 	}
 	if got := r.counts.messages["theirs reject"]; got != 1 {

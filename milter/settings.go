@@ -16,7 +16,7 @@ type Settings struct {
 	Filter          Filter
 	Roles           Roles
 	Exempt          Exempt
-	HeaderLimit     int           // octets of all fields of a message and 32 for each; 0: 1 MiB
+	HeaderLimit     int           // octets of all fields of a message and 40 for each; 0: 1 MiB
 	Deadline        time.Duration // for judging a message that is complete; 0: 20 s
 	OnInternalError Action        // Accept, Reject or Tempfail; "": Tempfail
 }

@@ -14,16 +14,16 @@ import (
 // transaction is one message between MAIL and its verdict. What it holds is bounded by the header limit and a little
 // for the envelope, whatever the size of the message.
 type transaction struct {
-	*session
+	in       *session
 	settings *Settings
 	env      *message.Envelope
 	role     Role
 	why      Reason
 	fields   *message.Collector // nil once the header was too large
-	ctx      context.Context
-	cancel   context.CancelFunc
+	paths    int                // octets of all recipients
 
-	paths   int      // octets of all recipients
+	ctx     context.Context // from the end of the header on
+	cancel  context.CancelFunc
 	decided *Outcome // the outcome, if there was no need to wait for the end; nil: judge
 	judge   Judge
 	message *message.Message
@@ -37,37 +37,43 @@ type transaction struct {
 const maxPaths = 256 << 10
 
 func newTransaction(s *session, settings *Settings, env *message.Envelope) *transaction {
-	t := &transaction{session: s, settings: settings, env: env, fields: message.NewCollector(settings.HeaderLimit)}
+	t := &transaction{in: s, settings: settings, env: env, fields: message.NewCollector(settings.HeaderLimit)}
 	t.role, t.why = settings.Roles.Of(s.listener.Role, env, earlyMacro(s.conn))
-	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	return t
+}
+
+// end tells all that works for the message that it is over.
+func (t *transaction) end() {
+	if t.cancel != nil {
+		t.cancel()
+	}
 }
 
 // recipient takes a recipient. When there are too many it is refused for now (RFC 5321 section 4.5.3.1.10), but not to
 // Postfix's own submission, which would keep the whole message in its queue: there the filter sees the first ones.
-func (t *transaction) recipient(path string) *answer {
+func (t *transaction) recipient(path string) gomilter.Response {
 	t.paths += len(path) + 32
 	switch {
 	case t.paths <= maxPaths:
 		t.env.Recipients = append(t.env.Recipients, path)
 	case t.env.Local:
-		t.log.recipientsDropped(t.env)
+		t.in.log.recipientsDropped(t.env)
 	default:
 		t.paths -= len(path) + 32
-		t.log.tooManyRecipients(t.env)
+		t.in.log.tooManyRecipients(t.env)
 		return replyTooMany.tempfail()
 	}
-	return answerContinue
+	return nil
 }
 
 // field takes a header field. From the first one that does not fit on nothing is kept of the header.
 func (t *transaction) field(name, value []byte) {
-	if t.fields == nil || t.fields.Add(string(name), string(value)) {
+	if t.fields == nil || t.fields.AddBytes(name, value) {
 		return
 	}
 	t.fields = nil
-	t.server.metrics.Event(Overflow)
-	t.log.overflow(t.env, t.settings.HeaderLimit)
+	t.in.event(Overflow)
+	t.in.log.overflow(t.env, t.settings.HeaderLimit)
 }
 
 // endOfHeader finds who decides about the message, and what of the body that takes.
@@ -81,6 +87,7 @@ func (t *transaction) endOfHeader() {
 	header := t.fields.Header()
 	t.fields = nil
 	t.message = &message.Message{Header: header}
+	t.ctx, t.cancel = context.WithCancel(t.in.ctx)
 	w := t.begin()
 	t.message.Body = message.NewDigests(w.Hashes)
 	t.raw.left = w.Raw
@@ -141,8 +148,8 @@ func (t *transaction) recover(what string) {
 	if v == nil {
 		return
 	}
-	t.server.metrics.Event(Panicked)
-	t.log.panicked(what, t.env, v)
+	t.in.event(Panicked)
+	t.in.log.panicked(what, t.env, v)
 	o := internal(t.settings.OnInternalError)
 	t.decided = &o
 }
@@ -152,9 +159,9 @@ func (t *transaction) recover(what string) {
 func (t *transaction) apply(m editor) (gomilter.Response, error) {
 	o := t.decided
 	if o.goesOn() {
-		if err := o.check(t.header(), t.conn.Agreement()); err != nil {
-			t.server.metrics.Event(Unworkable)
-			t.log.unworkable(t.env, o.Action, err)
+		if err := o.check(t.header(), t.in.conn.Agreement()); err != nil {
+			t.in.event(Unworkable)
+			t.in.log.unworkable(t.env, o.Action, err)
 			o.Action, o.Reply = Tempfail, replyInternal
 		}
 	}
@@ -177,8 +184,8 @@ func (t *transaction) header() message.Header {
 // report counts the message and writes its line.
 func (t *transaction) report(o *Outcome) {
 	took := time.Since(t.began)
-	t.server.metrics.Message(t.role, o.Action, took)
-	more := []slog.Attr{slog.String("why", string(t.why))}
+	t.in.server.metrics.Message(t.role, o.Action, took)
+	more := []slog.Attr{slog.String("by", string(t.why))}
 	if t.env.Client.IsValid() {
 		more = append(more, slog.String("client", t.env.Client.String()))
 	}
@@ -190,7 +197,7 @@ func (t *transaction) report(o *Outcome) {
 	if why := t.fragility(o); len(why) > 0 {
 		more = append(more, fragile(why))
 	}
-	t.log.message(t.env, t.role, o, took, more...)
+	t.in.log.message(t.env, t.role, o, took, more...)
 }
 
 // fragility tells what the MTA will do to a message that was signed so that the signature breaks.
@@ -200,14 +207,14 @@ func (t *transaction) fragility(o *Outcome) []string {
 	}
 	var why []string
 	if limit := lineLimit(t.env.MTA); t.lines.long || hasLongLine(t.message.Header, limit) {
-		t.server.metrics.Event(LongLine)
+		t.in.event(LongLine)
 		why = append(why, fmt.Sprintf("a line over %d octets will be broken", limit))
 	}
 	if !isSendmail(t.env.MTA) {
 		return why
 	}
 	if name := rewritten(t.message.Header); name != "" {
-		t.server.metrics.Event(Rewritten)
+		t.in.event(Rewritten)
 		why = append(why, fmt.Sprintf("the addresses of %s will be rewritten", name))
 	}
 	return why

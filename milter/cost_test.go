@@ -1,0 +1,245 @@
+package milter
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+
+	"mailseal/milter/guard"
+	"mailseal/milter/message"
+)
+
+// plain is a Filter that wants one hash, adds one field, and keeps nothing.
+type plain struct{}
+
+var (
+	wantOne  = []message.BodyHash{{Canonicalization: message.Relaxed, Limit: message.Whole}}
+	oneField = header("DKIM-Signature: v=1; a=rsa-sha256; d=example.com;\n\tbh=x; b=y")
+)
+
+func (plain) Begin(context.Context, Mail) Judge { return plain{} }
+func (plain) Wants() Wants                      { return Wants{Hashes: wantOne} }
+func (plain) Decide(context.Context, *message.Message, []byte) Outcome {
+	return Outcome{Action: Accept, Author: "example.com", Edits: message.Edits{Insert: oneField}}
+}
+
+// heap returns what is in use once all garbage is gone, stacks included.
+func heap() int64 {
+	var m runtime.MemStats
+	for range 2 { // the first puts pools aside, the second empties them
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// allocated returns all octets that were ever allocated.
+func allocated() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.TotalAlloc)
+}
+
+// packets is a message as octets, built once so that the sending side costs nothing.
+func packets(x mail, p profile) []byte {
+	space := p.protocol&guard.LeadingSpace != 0
+	var b []byte
+	add := func(code guard.Code, data string) { b = guard.AppendPacket(b, code, []byte(data)) }
+	add(guard.Macro, "Mi\x00"+x.id+"\x00{auth_type}\x00PLAIN\x00{auth_authen}\x00alice\x00")
+	add(guard.Mail, x.from+"\x00")
+	add(guard.Macro, "R")
+	add(guard.Rcpt, x.rcpts[0]+"\x00")
+	for _, f := range x.fields {
+		name, value, _ := strings.Cut(f, ":")
+		if !space {
+			value = strings.TrimPrefix(value, " ")
+		}
+		add(guard.Header, name+"\x00"+value+"\x00")
+	}
+	add(guard.EndOfHeader, "")
+	for c := range chunks(x.body, 65535) {
+		add(guard.Body, string(c))
+	}
+	add(guard.EndOfBody, "")
+	return b
+}
+
+// exchange sends prebuilt packets and reads as many octets as the answers have.
+func exchange(t testing.TB, nc net.Conn, out, in []byte) {
+	if _, err := nc.Write(out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(nc, in); err != nil {
+		t.Fatal(err)
+	}
+	if in[len(in)-1] != byte(guard.Accept) {
+		t.Fatalf("got %q", in)
+	}
+}
+
+// answers is the room for the answers to one message: to MAIL and RCPT, one insertion, the verdict.
+func answers() []byte {
+	f := oneField[0]
+	edit := guard.AppendPacket(nil, guard.InsertHeader, make([]byte, 4), []byte(f.Name()), []byte{0}, bytes.ReplaceAll(f.Value(), []byte("\r\n"), []byte("\n")), []byte{0})
+	return make([]byte, 5+5+len(edit)+5)
+}
+
+func bigHeader(octets int) mail {
+	x := letter("Q1")
+	for n := 0; n < octets; n += 100 {
+		x.fields = append(x.fields, "X-Long: "+strings.Repeat("x", 92))
+	}
+	return x
+}
+
+// Sendmail sends no ABORT between messages, and the library would keep every header that it ever saw.
+func TestManyMessagesKeepNothing(t *testing.T) {
+	r := serve(t, Settings{Filter: plain{}}, func(o *Options, _ *ListenOptions) { o.Log = nil })
+	m := r.dial(sendmail)
+	m.hello(stranger, "")
+	out, in := packets(bigHeader(30_000), sendmail), answers()
+	var before int64
+	for i := range 1000 {
+		if i == 20 {
+			before = heap()
+		}
+		exchange(t, m.nc, out, in)
+	}
+	if grown := heap() - before; grown > 100_000 {
+		t.Errorf("980 messages of 30 KB left %d octets behind", grown)
+	}
+}
+
+// What a connection holds in the middle of a message is bounded by the header, and passing the body on costs nothing.
+func TestLargeMessageIsNotKept(t *testing.T) {
+	r := serve(t, Settings{Filter: plain{}})
+	m := r.dial(sendmail)
+	m.hello(stranger, "")
+	x := letter("Q1")
+	m.deliver(x)
+	m.envelope(x)
+	m.header(x)
+	m.tell(guard.EndOfHeader, "")
+	m.Flush()
+	chunk := guard.AppendPacket(nil, guard.Body, bytes.Repeat([]byte(strings.Repeat("x", 76)+"\r\n"), 65535/78))
+	send := func(n int) {
+		for range n {
+			if _, err := m.nc.Write(chunk); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(10)
+	before, ever := heap(), allocated()
+	send(25 << 20 / len(chunk))
+	if n := allocated() - ever; n > 1<<20 {
+		t.Errorf("a body of 25 MB made it allocate %d octets", n)
+	}
+	if grown := heap() - before; grown > 200_000 {
+		t.Errorf("in the middle of a message of 25 MB it holds %d octets more than at the start", grown)
+	}
+	if got := m.end(x); got.code != guard.Accept {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A header over the limit must not be held, however long it goes on.
+func TestOverflowIsNotKept(t *testing.T) {
+	const limit = 1 << 20
+	r := serve(t, Settings{Filter: plain{}, HeaderLimit: limit})
+	m := r.dial(sendmail)
+	m.hello(stranger, "")
+	m.deliver(letter("Q1"))
+	before := heap()
+	m.envelope(letter("Q2"))
+	field := guard.AppendPacket(nil, guard.Header, []byte("X\x00"+strings.Repeat("x", 60000)+"\x00"))
+	for i := range 400 {
+		if _, err := m.nc.Write(field); err != nil {
+			t.Fatal(err)
+		}
+		if grown := heap() - before; i%20 == 0 && grown > 2*limit {
+			t.Fatalf("after %d fields of 60 KB it holds %d octets more; the limit is %d", i+1, grown, limit)
+		}
+	}
+	eventually(t, "what was held is let go", func() bool { return heap()-before < 300_000 })
+}
+
+// Thousands of connections are idle at a busy host. Both ends are counted here.
+func TestIdleConnection(t *testing.T) {
+	const n = 200
+	r := serve(t, Settings{Filter: plain{}})
+	conns := make([]*mta, n)
+	before := heap()
+	for i := range conns {
+		conns[i] = r.dial(postfix)
+		conns[i].hello(stranger, "")
+		conns[i].deliver(letter("Q1"))
+	}
+	each := (heap() - before) / n
+	t.Logf("%d octets for each idle connection, the sending end included", each)
+	if each > 40_000 {
+		t.Errorf("%d octets for each idle connection", each)
+	}
+	runtime.KeepAlive(conns)
+}
+
+// allocationsPerMessage is what a message of 20 fields may allocate in the whole server, guard and library included.
+const allocationsPerMessage = 95
+
+func TestAllocationsPerMessage(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	out, in := packets(typical(), sendmail), answers()
+	m := quietRig(t)
+	exchange(t, m.nc, out, in)
+	n := testing.AllocsPerRun(100, func() { exchange(t, m.nc, out, in) })
+	t.Logf("%.0f allocations for each message", n)
+	if n > allocationsPerMessage {
+		t.Errorf("%.0f allocations for each message, at most %d are meant", n, allocationsPerMessage)
+	}
+}
+
+// typical is a message of 20 fields and 4 KB.
+func typical() mail {
+	x := bigHeader(1700)
+	x.body = strings.Repeat(strings.Repeat("x", 76)+"\r\n", 4096/78)
+	return x
+}
+
+// quietRig is a connection to a server that logs as the daemon does, but nowhere.
+func quietRig(t testing.TB) *mta {
+	r := serve(t, Settings{Filter: plain{}, Roles: ours}, func(o *Options, _ *ListenOptions) {
+		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Metrics = nil
+	})
+	m := r.dial(sendmail)
+	m.hello(stranger, "")
+	return m
+}
+
+func BenchmarkMessage(b *testing.B) {
+	out, in := packets(typical(), sendmail), answers()
+	m := quietRig(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		exchange(b, m.nc, out, in)
+	}
+}
+
+func BenchmarkMessage5MB(b *testing.B) {
+	x := typical()
+	x.body = strings.Repeat(x.body, 1250)
+	out, in := packets(x, sendmail), answers()
+	m := quietRig(b)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(out)))
+	for b.Loop() {
+		exchange(b, m.nc, out, in)
+	}
+}
