@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"slices"
 	"time"
 
 	"mailseal/config"
-	"mailseal/keys"
+	"mailseal/keys/keyfile"
 	"mailseal/milter"
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
@@ -42,13 +40,17 @@ func loadConfig(path string) (*config.Config, error) {
 type parts struct {
 	cfg      *config.Config
 	resolver dns.Resolver
-	keys     keys.Source
+	keys     *keyfile.Source // nil when nothing is signed or sealed
 	settings milter.Settings
 }
 
-// build makes the parts that a configuration asks for. All its mistakes are in the error.
-func build(cfg *config.Config, resolver dns.Resolver, counters milter.Counters, log *slog.Logger) (*parts, error) {
+// build makes the parts that a configuration asks for; keys of unchanged files are taken over from old, which may be
+// nil. All mistakes of the configuration are in the error. A key that cannot be used is none of them: the others sign.
+func build(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *parts, counters milter.Counters, log *slog.Logger) (*parts, error) {
 	p := &parts{cfg: cfg, resolver: resolver}
+	if cfg.Signs() || cfg.Seal.Key != "" {
+		p.keys = buildKeys(ctx, cfg, old)
+	}
 	steps := &milter.Steps{
 		ID:             cfg.AuthservID,
 		Own:            buildOwn(cfg),
@@ -123,38 +125,50 @@ func buildSenders(c config.Senders) (milter.Senders, error) {
 
 // addSigning builds what signs and seals.
 func (p *parts) addSigning(s *milter.Steps) error {
-	if !p.cfg.Signs() && p.cfg.Seal.Key == "" {
-		return nil
-	}
-	source, err := buildKeys(p.cfg)
-	if err != nil {
-		return err
-	}
-	p.keys = source
 	if p.cfg.Seal.Key != "" {
-		s.Sealer = &sign.Sealer{Keys: source, Key: p.cfg.Seal.Key, Domain: p.cfg.Seal.Domain}
+		s.Sealer = &sign.Sealer{Keys: p.keys, Key: p.cfg.Seal.Key, Domain: p.cfg.Seal.Domain}
 	}
 	if !p.cfg.Signs() {
 		return nil
 	}
-	s.Signer, err = newSigner(p.cfg, source)
+	var err error
+	s.Signer, err = buildSigner(p.cfg, p.keys)
 	return err
 }
 
-// buildSigner makes the signer of a configuration, for commands that only sign.
-func buildSigner(cfg *config.Config) (*sign.Signer, error) {
-	source, err := buildKeys(cfg)
-	if err != nil {
-		return nil, exit(exitBad, err)
+// buildKeys makes the source of all keys that the configuration names.
+func buildKeys(ctx context.Context, cfg *config.Config, old *parts) *keyfile.Source {
+	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys}
+	if old != nil {
+		o.Previous = old.keys
 	}
-	s, err := newSigner(cfg, source)
-	if err != nil {
-		return nil, exit(exitBad, err)
+	entries := make(map[string]keyfile.Entry, len(cfg.Keys))
+	for name, k := range cfg.Keys {
+		entries[name] = keyfile.Entry{Domain: k.Domain, Selector: k.Selector, File: k.File, Text: string(k.PrivateKey)}
 	}
-	return s, nil
+	return keyfile.New(ctx, entries, o)
 }
 
-func newSigner(cfg *config.Config, source keys.Source) (*sign.Signer, error) {
+// sayFindings logs what is wrong with keys, once all of them have been loaded.
+func (p *parts) sayFindings(ctx context.Context, log *slog.Logger) {
+	if p.keys == nil {
+		return
+	}
+	found, err := p.keys.Findings(ctx)
+	if err != nil {
+		return
+	}
+	for _, f := range found {
+		if f.Err != nil {
+			log.Error("key cannot be used", "key", f.Name, "error", f.Err)
+		} else {
+			log.Warn(f.String(), "key", f.Name)
+		}
+	}
+}
+
+// buildSigner makes the signer of a configuration.
+func buildSigner(cfg *config.Config, source *keyfile.Source) (*sign.Signer, error) {
 	var rules []sign.Rule
 	var errs []error
 	for i, r := range cfg.Sign {
@@ -295,28 +309,4 @@ func listen(ctx context.Context, cfg *config.Config) ([]*milter.Listener, error)
 		return nil, errors.Join(errs...)
 	}
 	return open, nil
-}
-
-// buildKeys makes the source of all keys that the configuration names.
-func buildKeys(cfg *config.Config) (keys.Source, error) {
-	ring := keyRing{}
-	var errs []error
-	for name, k := range cfg.Keys {
-		text := []byte(k.PrivateKey)
-		if k.File != "" {
-			var err error
-			if text, err = os.ReadFile(k.File); err != nil {
-				errs = append(errs, fmt.Errorf("keys.%q.file: %w", name, err))
-				continue
-			}
-		}
-		private, err := keys.Parse(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("keys.%q: %w", name, err))
-			continue
-		}
-		ring[name] = keys.Key{Name: name, Domain: k.Domain, Selector: k.Selector, Signer: private}
-	}
-	slices.SortFunc(errs, func(a, b error) int { return len(a.Error()) - len(b.Error()) })
-	return ring, errors.Join(errs...)
 }

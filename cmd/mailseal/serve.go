@@ -46,7 +46,7 @@ func serve(ctx context.Context, path string, stderr io.Writer, ready func(*confi
 	if err != nil {
 		return exit(exitBad, err)
 	}
-	p, err := build(cfg, resolver, nil, log)
+	p, err := build(ctx, cfg, resolver, nil, nil, log)
 	if err != nil {
 		return exit(exitBad, err)
 	}
@@ -57,6 +57,7 @@ func serve(ctx context.Context, path string, stderr io.Writer, ready func(*confi
 	server := buildServer(p, log, nil)
 	d := &daemon{path: path, log: log, parts: p, server: server}
 	go d.reloads(ctx)
+	go p.sayFindings(ctx, log)
 	if ready != nil {
 		ready(cfg, listeners)
 	}
@@ -81,19 +82,20 @@ func (d *daemon) reloads(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-signals:
-			d.reload()
+			d.reload(ctx)
 		}
 	}
 }
 
 // reload puts the configuration in force as it is now, or says why not.
-func (d *daemon) reload() {
+func (d *daemon) reload(ctx context.Context) {
 	cfg, err := config.Load(orDefault(d.path))
 	if err == nil {
 		var p *parts
-		if p, err = build(cfg, d.parts.resolver, nil, d.log); err == nil {
+		if p, err = build(ctx, cfg, d.parts.resolver, d.parts, nil, d.log); err == nil {
 			d.parts = p
 			d.server.Reload(p.settings)
+			go p.sayFindings(ctx, d.log)
 			d.log.Info("reloaded", "config", orDefault(d.path))
 			return
 		}

@@ -58,7 +58,7 @@ When no rule matches the author, nothing is written and the exit code is 1.`,
 }
 
 func (f *signFlags) run(ctx context.Context, in io.Reader, out io.Writer) error {
-	signer, err := f.signer()
+	signer, err := f.signer(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,12 +75,12 @@ func (f *signFlags) run(ctx context.Context, in io.Reader, out io.Writer) error 
 }
 
 // signer is the configuration's, or one of a single rule that the command line makes.
-func (f *signFlags) signer() (*sign.Signer, error) {
+func (f *signFlags) signer(ctx context.Context) (*sign.Signer, error) {
 	now, err := parseNow(f.now)
 	if err != nil {
 		return nil, err
 	}
-	s, err := f.table()
+	s, err := f.table(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -99,13 +99,17 @@ func (f *signFlags) signer() (*sign.Signer, error) {
 	return s, nil
 }
 
-func (f *signFlags) table() (*sign.Signer, error) {
+func (f *signFlags) table(ctx context.Context) (*sign.Signer, error) {
 	if f.domain == "" {
 		cfg, err := loadConfig(f.config)
 		if err != nil {
 			return nil, err
 		}
-		return buildSigner(cfg)
+		s, err := buildSigner(cfg, buildKeys(ctx, cfg, nil))
+		if err != nil {
+			return nil, exit(exitBad, err)
+		}
+		return s, nil
 	}
 	if len(f.selectors) != len(f.keyFiles) {
 		return nil, exit(exitUsage, fmt.Errorf("%d --selector for %d --key: give one for each", len(f.selectors), len(f.keyFiles)))
