@@ -390,16 +390,26 @@ func TestBounds(t *testing.T) {
 }
 
 func TestDiscoverWalksToTheEnd(t *testing.T) {
-	z := records(t, "example.com: p=reject; adkim=s; aspf=s\na.example.com: p=none")
-	c := dmarc.Checker{Resolver: z}
-	d := c.Discover(t.Context(), []domain.Name{"example.com"})
-	if got, want := asked(z), "example.com com"; got != want {
-		t.Errorf("asked %s, want %s", got, want)
+	tests := []struct{ name, author, asked, want, org string }{
+		{"strict", "example.com", "example.com com", "fail p=quarantine at example.com -> quarantine", "example.com"},
+		{"own record below another", "a.example.com", "a.example.com example.com com", "fail p=reject at a.example.com -> reject", "example.com"},
+		{"own record, then a failure", "b.lost.example.com", "b.lost.example.com lost.example.com", "fail p=reject at b.lost.example.com -> reject", ""},
 	}
-	z.Reset()
-	r := d.Weigh(t.Context(), ids("spf example.com"))
-	if show(r) != "pass p=reject at example.com" || r.OrganizationalDomain != "example.com" || asked(z) != "" {
-		t.Errorf("got %s, organizational domain %s, asked %s", show(r), r.OrganizationalDomain, asked(z))
+	const zone = "example.com: p=quarantine; adkim=s; aspf=s\na.example.com: p=reject\nb.lost.example.com: p=reject\n$SERVFAIL _dmarc.lost.example.com"
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			z := records(t, zone)
+			c := dmarc.Checker{Resolver: z}
+			d := c.Discover(t.Context(), authors(t, tt.author))
+			if got := asked(z); got != tt.asked {
+				t.Errorf("asked %s, want %s", got, tt.asked)
+			}
+			z.Reset()
+			r := d.Weigh(t.Context(), ids("spf example.org"))
+			if show(r) != tt.want || r.OrganizationalDomain.String() != tt.org || asked(z) != "" {
+				t.Errorf("got %s, organizational domain %s, then asked %s; want %s, %s", show(r), r.OrganizationalDomain, asked(z), tt.want, tt.org)
+			}
+		})
 	}
 }
 

@@ -117,6 +117,13 @@ func TestParseNoRecord(t *testing.T) {
 	}
 }
 
+func TestParseBoundsNotes(t *testing.T) {
+	r, err := dmarc.Parse("v=DMARC1; p=none; rua=" + strings.Repeat("x,", 30_000))
+	if err != nil || len(r.Notes) != 20 {
+		t.Errorf("got %d notes, %v; want 20", len(r.Notes), err)
+	}
+}
+
 // FuzzParse reads any text. What can be read gives the same again from its text; a policy is one of three or none.
 func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {

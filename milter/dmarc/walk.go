@@ -101,7 +101,7 @@ func (f *finder) walk(ctx context.Context, start domain.Name) (Walk, error) {
 	for w.OrganizationalDomain == "" && w.err() == nil {
 		last := w.Steps[len(w.Steps)-1]
 		d := f.next(start, last.Domain)
-		if d == "" || f.isEnd(last.Record) {
+		if d == "" || isEnd(last.Record) {
 			w.OrganizationalDomain = f.organizational(*w)
 			break
 		}
@@ -120,26 +120,25 @@ func (f *finder) next(start, d domain.Name) domain.Name {
 		return suffixPlusOne(d)
 	case f.PublicSuffixList:
 		return ""
-	case d == start && d.Labels() >= shortcut:
+	case d.Labels() >= shortcut:
 		return d.Last(shortcut - 1)
 	}
 	return d.Parent()
 }
 
-// isEnd tells whether a record says what the name is, which ends the walk. Older receivers do not know psd.
-func (f *finder) isEnd(r *Record) bool {
-	return r != nil && r.PSD != Unknown && !f.PublicSuffixList
-}
+// isEnd tells whether a record says what its name is, which ends the walk (RFC 9989 section 4.10, steps 2 and 6).
+func isEnd(r *Record) bool { return r != nil && r.PSD != Unknown }
 
 // organizational selects the organizational domain of a walk's start (RFC 9989 section 4.10.2). Only the last step can
-// hold a psd of y or n, since it ends the walk.
+// hold a psd of y or n, since it ends the walk. The name below a public suffix is taken from the start, which is right
+// where the shortcut passed that name over, and where the public suffix is the start itself.
 func (f *finder) organizational(w Walk) domain.Name {
 	if f.PublicSuffixList {
 		return suffixPlusOne(w.Start)
 	}
 	org, last := w.Start, w.Steps[len(w.Steps)-1]
-	if last.Record != nil && last.Record.PSD == PublicSuffix && last.Domain != w.Start {
-		return w.Start.Last(last.Domain.Labels() + 1) // even if the shortcut passed that name over
+	if last.Record != nil && last.Record.PSD == PublicSuffix {
+		return w.Start.Last(last.Domain.Labels() + 1)
 	}
 	for _, s := range w.Steps {
 		if s.Record != nil {
@@ -149,19 +148,17 @@ func (f *finder) organizational(w Walk) domain.Name {
 	return org
 }
 
-// policy returns the step whose record speaks for the start, if any: its own, that of its organizational domain, that of
-// the public suffix, in this order (RFC 9989 section 4.10.1). A record in between does not count.
+// policy returns the step whose record speaks for the start, or nil: its own, that of its organizational domain, that
+// of the public suffix (RFC 9989 section 4.10.1). A record in between does not count, and if neither of the first two
+// has one, the last step's can only be the public suffix's.
 func (w Walk) policy() *Step {
-	last := &w.Steps[len(w.Steps)-1]
-	for _, d := range []domain.Name{w.Start, w.OrganizationalDomain} {
+	last := w.Steps[len(w.Steps)-1]
+	for _, d := range []domain.Name{w.Start, w.OrganizationalDomain, last.Domain} {
 		for i := range w.Steps {
 			if s := &w.Steps[i]; s.Domain == d && s.Record != nil {
 				return s
 			}
 		}
-	}
-	if last.Record != nil && last.Domain != w.Start && last.Record.PSD == PublicSuffix {
-		return last
 	}
 	return nil
 }

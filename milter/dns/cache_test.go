@@ -247,7 +247,7 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				next := &script{answer: func(ctx context.Context, _ string, _ dns.Type) (dns.Answer, error) {
 					<-ctx.Done() // the look-up ends with the last caller, or the bubble never does
-					return dns.Answer{}, ctx.Err()
+					return dns.Answer{}, fmt.Errorf("%w: %w", dns.ErrFailure, ctx.Err())
 				}}
 				c := dns.NewCache(next, dns.CacheOptions{})
 				first, cancel := context.WithTimeout(t.Context(), tt.after)
@@ -255,6 +255,7 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 				if _, err := c.Lookup(first, "example.com", dns.TXT); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("first: got %v", err)
 				}
+				synctest.Wait()
 				second, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				began := time.Now()

@@ -252,15 +252,23 @@ func TestClientReplies(t *testing.T) {
 	}
 }
 
+// TestClientFailsOver asks three times. Only a server that keeps silent is dead.
 func TestClientFailsOver(t *testing.T) {
 	silent := serveRaw(t, func(*wire.Msg) [][]byte { return nil })
-	var refusals atomic.Int32
+	var refusals, ends atomic.Int32
 	refuser := serveRaw(t, func(q *wire.Msg) [][]byte {
 		refusals.Add(1)
 		return [][]byte{pack(new(wire.Msg).SetRcode(q, wire.RcodeRefused))}
 	})
+	broken := serveRaw(t, func(q *wire.Msg) [][]byte {
+		ends.Add(1)
+		m := new(wire.Msg).SetReply(q)
+		m.Ns = []wire.RR{&wire.NS{Hdr: wire.RR_Header{Name: ".", Rrtype: wire.TypeNS, Class: wire.ClassINET}, Ns: "a.example."}}
+		p := pack(m)
+		return [][]byte{p[:len(p)-1]}
+	})
 	z := dnstest.Must("example.com A 192.0.2.1")
-	c := client(t, dns.Options{Servers: []string{silent, refuser, serve(t, z)}, Timeout: time.Second})
+	c := client(t, dns.Options{Servers: []string{silent, refuser, broken, serve(t, z)}, Timeout: time.Second})
 	for range 3 {
 		if a, err := c.Lookup(t.Context(), "example.com", dns.A); err != nil || len(a.Addrs) != 1 {
 			t.Fatalf("got %+v, %v", a, err)
@@ -269,8 +277,33 @@ func TestClientFailsOver(t *testing.T) {
 	if n := c.Counters.Timeouts.Load(); n != 1 {
 		t.Errorf("%d queries went to the dead server, want 1", n)
 	}
-	if n := refusals.Load(); n != 3 {
-		t.Errorf("the server that refuses got %d queries, want 3: it is alive", n)
+	if r, e := refusals.Load(), ends.Load(); r != 3 || e != 3 {
+		t.Errorf("the servers that refuse and cut short got %d and %d queries, want 3: they are alive", r, e)
+	}
+}
+
+func TestClientForgives(t *testing.T) {
+	var queries, refusals atomic.Int32
+	late := serveRaw(t, func(q *wire.Msg) [][]byte {
+		if queries.Add(1) == 1 {
+			return nil
+		}
+		m := new(wire.Msg).SetReply(q)
+		m.RecursionAvailable = true
+		return [][]byte{pack(m)}
+	})
+	refuser := serveRaw(t, func(q *wire.Msg) [][]byte {
+		refusals.Add(1)
+		return [][]byte{pack(new(wire.Msg).SetRcode(q, wire.RcodeRefused))}
+	})
+	c := client(t, dns.Options{Servers: []string{late, refuser}, Timeout: time.Second})
+	for range 2 {
+		if a, err := c.Lookup(t.Context(), "example.com", dns.A); err != nil || a.Status != dns.NoData {
+			t.Fatalf("got %+v, %v", a, err)
+		}
+	}
+	if n := refusals.Load(); n != 1 {
+		t.Errorf("the second server got %d queries, want 1: the first had answered again", n)
 	}
 }
 

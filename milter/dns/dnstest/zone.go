@@ -154,7 +154,7 @@ func (z *Zone) find(name string) *node {
 		return n
 	}
 	for up := parent(name); up != ""; up = parent(up) {
-		if z.names[up] != nil || up == "." {
+		if z.names[up] != nil {
 			return z.names[wildcard(up)]
 		}
 	}
