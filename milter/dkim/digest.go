@@ -17,18 +17,43 @@ type Index struct {
 
 // NewIndex reads the names of h.
 func NewIndex(h message.Header) *Index {
-	x := &Index{header: h, groups: make(map[string]int), above: make([]int, len(h))}
+	x := &Index{header: h, above: make([]int, len(h))}
+	names := lowerNames(h)
+	x.groups = make(map[string]int, min(len(h), 64))
 	for i, f := range h {
-		g, known := x.group(f.Name())
+		name := names[:len(nameOf(f))]
+		names = names[len(name):]
+		g, known := x.groups[name]
 		if !known {
 			g = len(x.last)
-			x.groups[string(appendLower(nil, f.Name()))] = g
+			x.groups[name] = g
 			x.last = append(x.last, -1)
 		}
 		x.above[i] = x.last[g]
 		x.last[g] = i
 	}
 	return x
+}
+
+// lowerNames returns the names of h in lower case in one string, without anything between.
+func lowerNames(h message.Header) string {
+	size := 0
+	for _, f := range h {
+		size += len(nameOf(f))
+	}
+	all := make([]byte, 0, size)
+	for _, f := range h {
+		all = appendLower(all, nameOf(f))
+	}
+	return string(all)
+}
+
+// nameOf is Field.Name as a part of the field, not a copy.
+func nameOf(f message.Field) []byte {
+	if len(f.Raw()) == 0 {
+		return nil
+	}
+	return bytes.TrimRight(f.Raw()[:len(f.Raw())-len(f.Value())-1], " \t")
 }
 
 // Pick returns the fields that an h= of names covers in its order: of a name that stands there several times the
@@ -58,7 +83,7 @@ func (x *Index) group(name string) (int, bool) {
 }
 
 // appendLower folds ASCII only: a name with a Kelvin sign is not the one with a k.
-func appendLower(dst []byte, name string) []byte {
+func appendLower[T string | []byte](dst []byte, name T) []byte {
 	for i := range len(name) {
 		c := name[i]
 		if 'A' <= c && c <= 'Z' {

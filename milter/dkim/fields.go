@@ -50,7 +50,7 @@ func DefaultOversignPresent() []string { return slices.Clone(defaultOversignPres
 // oversigned.
 func signedNames(index *Index, h message.Header, o SignOptions) ([]string, error) {
 	resent := latestResent(h)
-	var names []string
+	names := make([]string, 0, 2*len(o.Fields))
 	for _, name := range o.Fields {
 		count := index.count(name)
 		if isResent(name) && !contains(resent, name) {
@@ -74,10 +74,10 @@ func signedNames(index *Index, h message.Header, o SignOptions) ([]string, error
 func latestResent(h message.Header) []string {
 	var block []string
 	for _, f := range h {
-		name := f.Name()
+		name := nameOf(f)
 		switch {
-		case isResent(name) && !contains(block, name):
-			block = append(block, name)
+		case isResent(name) && !contains(block, string(name)):
+			block = append(block, string(name))
 		case len(block) > 0:
 			return block
 		}
@@ -85,8 +85,9 @@ func latestResent(h message.Header) []string {
 	return block
 }
 
-func isResent(name string) bool {
-	return len(name) > len("Resent-") && strings.EqualFold(name[:len("Resent-")], "Resent-")
+func isResent[T string | []byte](name T) bool {
+	const prefix = "Resent-"
+	return len(name) > len(prefix) && strings.EqualFold(string(name[:len(prefix)]), prefix)
 }
 
 func contains(names []string, name string) bool {

@@ -100,21 +100,14 @@ func parseKey(tags taglist.List) (PublicKey, error) {
 }
 
 // parseRSA takes a SubjectPublicKeyInfo, which everybody publishes, and an RSAPublicKey, which RFC 6376 asks for
-// (erratum 3017).
+// (erratum 3017). What is too long is not even parsed.
 func parseRSA(der []byte) (PublicKey, error) {
 	if len(der) > maxRSABits/8*2 {
 		return PublicKey{}, tooLong()
 	}
-	key, err := x509.ParsePKCS1PublicKey(der)
+	key, err := readRSA(der)
 	if err != nil {
-		public, err := x509.ParsePKIXPublicKey(der)
-		if err != nil {
-			return PublicKey{}, invalid("the key in the record cannot be read")
-		}
-		var isRSA bool
-		if key, isRSA = public.(*rsa.PublicKey); !isRSA {
-			return PublicKey{}, invalid("the key in the record is not an RSA key, though it says so")
-		}
+		return PublicKey{}, err
 	}
 	switch bits := key.N.BitLen(); {
 	case bits < minRSABits:
@@ -125,6 +118,20 @@ func parseRSA(der []byte) (PublicKey, error) {
 		return PublicKey{}, invalid("the key in the record is no sound RSA key")
 	}
 	return PublicKey{rsa: key}, nil
+}
+
+func readRSA(der []byte) (*rsa.PublicKey, error) {
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		if public, err = x509.ParsePKCS1PublicKey(der); err != nil {
+			return nil, invalid("the key in the record cannot be read")
+		}
+	}
+	key, ok := public.(*rsa.PublicKey)
+	if !ok {
+		return nil, invalid("the key in the record is not an RSA key, though it says so")
+	}
+	return key, nil
 }
 
 // parseEd25519 takes the 32 octets bare (RFC 8463 section 4.2).

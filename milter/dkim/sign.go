@@ -52,8 +52,13 @@ func Prepare(h message.Header, o SignOptions) (*Signing, error) {
 	if s.names, err = signedNames(index, h, s.options); err != nil {
 		return nil, err
 	}
-	c := canonicalization(o.SimpleHeader)
-	for _, f := range index.Pick(s.names, -1) {
+	c, size := canonicalization(o.SimpleHeader), 0
+	picked := index.Pick(s.names, -1)
+	for _, f := range picked {
+		size += len(f.Raw()) + len("\r\n")
+	}
+	s.fields = make([]byte, 0, size)
+	for _, f := range picked {
 		s.fields = c.AppendField(s.fields, f)
 	}
 	return s, nil
