@@ -57,6 +57,7 @@ func (v *Verifier) skew() time.Duration {
 type Verification struct {
 	verifier *Verifier
 	header   message.Header
+	authors  int      // From fields
 	entries  []*entry // in the order of the header
 }
 
@@ -70,10 +71,14 @@ type entry struct {
 // those of author's domain, its parents and its children come first. author may be "". Of the others ten at most get a
 // result. Nothing is looked up yet.
 func (v *Verifier) Select(h message.Header, author domain.Name) *Verification {
-	x := &Verification{verifier: v, header: h}
+	x := &Verification{verifier: v, header: h, authors: len(h.Fields("From"))}
 	fields := h.Fields(FieldName)
 	for _, i := range fields[:min(len(fields), max(maxParsed, v.most()+maxListed))] {
-		x.entries = append(x.entries, v.read(h, i))
+		e := v.read(h, i)
+		if x.authors == 0 {
+			e.settle(PermError, "the message has no From field, which every signature must cover")
+		}
+		x.entries = append(x.entries, e)
 	}
 	x.choose(author, len(fields))
 	return x

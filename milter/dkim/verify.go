@@ -38,7 +38,7 @@ func (x *Verification) try(keys map[string]Lookup, body *message.Digests) {
 		}
 		if records := e.records(keys[e.signature.KeyName]); len(records) > 0 && e.checkBody(body) {
 			e.checkHeader(index, records)
-			x.verifier.conclude(e)
+			x.conclude(e)
 		}
 	}
 }
@@ -103,13 +103,15 @@ func (e *entry) checkHeader(index *Index, records []Record) {
 }
 
 // conclude weighs what was found.
-func (v *Verifier) conclude(e *entry) {
-	s, proof := &e.signature, &e.result.Evidence
+func (x *Verification) conclude(e *entry) {
+	v, s, proof := x.verifier, &e.signature, &e.result.Evidence
 	switch {
 	case s.Limit > proof.BodyLength:
 		e.settle(Fail, "the body has %d octets, fewer than were signed (l=%d)", proof.BodyLength, s.Limit)
 	case !proof.HeaderIntact || !proof.BodyIntact:
 		e.settle(Fail, broken(proof, s.Algorithm))
+	case x.authors > s.count("From"):
+		e.settle(Policy, "not all of the %d From fields are signed", x.authors)
 	case proof.UnsignedOctets > 0 && !v.AcceptUnsignedBody:
 		e.settle(Policy, "the last %d octets of the body are not signed (l=%d)", proof.UnsignedOctets, s.Limit)
 	case s.Algorithm == RSASHA256 && e.result.Bits < v.MinRSABits:

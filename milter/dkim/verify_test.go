@@ -104,6 +104,24 @@ func TestMinRSABits(t *testing.T) {
 	}
 }
 
+// TestFromFields: what a reader takes for the author must be signed (RFC 6376 section 8.15).
+func TestFromFields(t *testing.T) {
+	raw := string(forge(t, rsaKey(), goodTags, mailHeader, mailBody))
+	none := forge(t, rsaKey(), goodTags, "To: ann@example.org\r\n", mailBody)
+	for _, c := range []struct {
+		name, raw string
+		want      dkim.Value
+		reason    string
+	}{
+		{"none", string(none), dkim.PermError, "the message has no From field, which every signature must cover"},
+		{"one above", "From: eve@example.com\r\n" + raw, dkim.Policy, "not all of the 2 From fields are signed"},
+	} {
+		if got := verifyOne(t, &dkim.Verifier{}, []byte(c.raw), record(t, rsaKey())); got.Value != c.want || got.Reason != c.reason {
+			t.Errorf("%s: got %s: %s", c.name, got.Value, got.Reason)
+		}
+	}
+}
+
 func TestInternationalNames(t *testing.T) {
 	zone := dnstest.FromMap(map[string][]string{"xn--bcher-kva._domainkey.xn--bcher-kva.example": {record(t, rsaKey())}})
 	v := &dkim.Verifier{Resolver: zone, Now: testClock}
