@@ -25,7 +25,7 @@ var layers = []struct {
 	{"milter/dns/dnstest", []string{"milter/dns"}},
 	{"milter/authres", []string{"milter/domain", "milter/message"}},
 	{"milter/dkim", []string{"milter/domain", "milter/message", "milter/dns", "milter/taglist"}},
-	{"milter/dkim/crosscheck", []string{"milter/message"}},
+	{"milter/dkim/crosscheck", []string{"milter/message", "milter/taglist"}},
 	{"milter/spf", []string{"milter/dns", "milter/domain"}},
 	{"milter/iprev", []string{"milter/dns", "milter/domain"}},
 	{"milter/arc", []string{"milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message", "milter/taglist"}},
