@@ -1,8 +1,8 @@
 # Verifies messages with dkimpy, for tests that want an implementation other than ours.
 #
-# Standard input: {"dns": {name: txt record}, "messages": [base64 of a message with CRLF line ends]}
-# Standard output: for each message a list with an entry for each DKIM-Signature from the top:
-# {"domain", "selector", "algorithm", "pass", "reason"}
+# Each line of standard input is a question: {"dns": {name: txt record}, "messages": [base64 of a message with CRLF line
+# ends]}. Its answer is a line of standard output: for each message a list with an entry for each DKIM-Signature from the
+# top, {"domain", "selector", "algorithm", "pass", "reason"}.
 import base64
 import json
 import sys
@@ -28,15 +28,16 @@ def verify(message, index, dns):
     return result
 
 
-def main():
-    task = json.load(sys.stdin)
-    answer = []
-    for encoded in task["messages"]:
-        message = base64.b64decode(encoded)
+def verdicts(message, dns):
+    try:
         fields, _ = dkim.rfc822_parse(message)
-        count = sum(1 for name, _ in fields if name.lower().strip() == b"dkim-signature")
-        answer.append([verify(message, i, task["dns"]) for i in range(count)])
-    json.dump(answer, sys.stdout)
+    except dkim.MessageFormatError as problem:
+        return [{"domain": "", "selector": "", "algorithm": "", "pass": False, "reason": str(problem)}]
+    count = sum(1 for name, _ in fields if name.lower().strip() == b"dkim-signature")
+    return [verify(message, i, dns) for i in range(count)]
 
 
-main()
+for line in sys.stdin:
+    task = json.loads(line)
+    answer = [verdicts(base64.b64decode(m), task["dns"]) for m in task["messages"]]
+    print(json.dumps(answer), flush=True)

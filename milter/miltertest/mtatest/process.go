@@ -3,6 +3,7 @@ package mtatest
 import (
 	"bytes"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -106,6 +107,20 @@ func (p *Process) Wait(limit time.Duration) (err error, ended bool) {
 		return p.err, true
 	case <-time.After(limit):
 		return nil, false
+	}
+}
+
+// AwaitOutput waits until the daemon has written a text to standard output or error. The test ends when it does not, or
+// the daemon ends before.
+func (p *Process) AwaitOutput(t testing.TB, text string) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !strings.Contains(p.Output(), text); time.Sleep(5 * time.Millisecond) {
+		if err, ended := p.Wait(0); ended {
+			t.Fatalf("%s ended: %v\n%s", p.cmd.Path, err, p.Output())
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%s did not write %q:\n%s", p.cmd.Path, text, p.Output())
+		}
 	}
 }
 

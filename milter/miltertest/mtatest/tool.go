@@ -1,9 +1,6 @@
 package mtatest
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -40,37 +37,4 @@ func one(t testing.TB, patterns ...string) string {
 	}
 	t.Fatalf("no file like %q", patterns)
 	return ""
-}
-
-// Verdict is what another implementation thinks of one DKIM signature.
-type Verdict struct {
-	Domain    string `json:"domain"`
-	Selector  string `json:"selector"`
-	Algorithm string `json:"algorithm"`
-	Pass      bool   `json:"pass"`
-	Reason    string `json:"reason"` // when it does not pass
-}
-
-// Dkimpy verifies messages (with CRLF line ends) with Debian's python3-dkim: for each a verdict on each of its signatures
-// from the top. txt has the key records by name. Its known bugs are those of version 1.1: it wants a From field in
-// every message.
-func Dkimpy(t testing.TB, txt map[string]string, messages ...[]byte) [][]Verdict {
-	t.Helper()
-	script := filepath.Join(repository(t), "contrib/test/dkimpy.py")
-	cmd := Tool(t, "dkimpy", "usr/bin/python3", script)
-	task, err := json.Marshal(map[string]any{"dns": txt, "messages": messages})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdin = bytes.NewReader(task)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("dkimpy: %v", err)
-	}
-	var verdicts [][]Verdict
-	if err := json.Unmarshal(out, &verdicts); err != nil {
-		t.Fatalf("dkimpy: %v: %s", err, out)
-	}
-	return verdicts
 }
