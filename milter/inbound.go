@@ -41,6 +41,9 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) Out
 	out := in.pass()
 	out.Results = results.String()
 	out.Details = decisionText(d)
+	if in.authorErr != nil {
+		out.Details = append(out.Details, slog.String("from", in.authorErr.Error()))
+	}
 	switch d.Action {
 	case policy.Reject, policy.Tempfail:
 		out.Action, out.Edits = Reject, message.Edits{}
@@ -58,39 +61,33 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) Out
 
 // insert puts our fields on top: Authentication-Results, the ARC set, Received-SPF, new signatures, the mark.
 func (in *inbound) insert(ctx context.Context, out *Outcome, d policy.Decision, results *verify.Results, m *message.Message) {
-	field := results.Field(in.s.ID, d.Disposition)
-	below := in.signAgain(ctx, out, m)
+	var below []message.Field
 	if in.s.ReceivedSPF && results.SPF != nil {
 		name, value := results.SPF.Field(in.s.ID)
-		below = append([]message.Field{message.NewField(name, []byte(value))}, below...)
+		below = append(below, message.NewField(name, []byte(value)))
+	}
+	if in.resign != nil {
+		done, ok := in.sign(ctx, out, in.resign, in.query, m)
+		if !ok {
+			return
+		}
+		below = append(below, done.Fields...)
 	}
 	if d.Action == policy.Mark {
 		below = append(below, message.NewField(in.s.Policy.MarkHeader, []byte(" "+d.Reason)))
 	}
+	field := results.Field(in.s.ID, d.Disposition)
 	out.Edits.Insert = append(field.Fields(), below...)
 	if in.s.Sealer == nil || results.ARC == nil {
 		return
 	}
+	// What is sealed is the header as it will be, so that the set goes between our field and all else.
 	set, err := in.s.Sealer.Seal(ctx, *results.ARC, m.Header.With(out.Edits), m.Body, field)
 	if err != nil {
 		out.Details = append(out.Details, slog.String("unsealed", err.Error()))
 		return
 	}
 	out.Edits.Insert = append(append(field.Fields(), set...), below...)
-}
-
-// signAgain makes the signatures of a mailing list's host.
-func (in *inbound) signAgain(ctx context.Context, out *Outcome, m *message.Message) []message.Field {
-	if in.resign == nil {
-		return nil
-	}
-	done, err := in.s.Signer.Sign(ctx, in.resign, in.query, m)
-	if err != nil {
-		out.Details = append(out.Details, slog.String("error", err.Error()))
-	}
-	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
-	out.Results += " " + signedText(done)
-	return done.Fields
 }
 
 func (in *inbound) tell(r *verify.Results) {

@@ -30,19 +30,11 @@ func (o *outbound) Wants() Wants {
 
 // Decide implements Judge.
 func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) Outcome {
-	done, err := o.s.Signer.Sign(ctx, o.rule, o.query, m)
-	o.tell(done)
 	out := o.pass()
-	out.Results = signedText(done)
-	out.Details = append(out.Details, failures(done)...)
-	if err != nil && o.rule.OnKeyError != sign.Unsigned && !errors.Is(err, sign.ErrNoRule) {
-		return o.refuse(out, err)
+	done, ok := o.sign(ctx, &out, o.rule, o.query, m)
+	if !ok {
+		return out
 	}
-	if len(done.Fields) == 0 {
-		o.s.count(func(n Counters) { n.Unsigned(unsignedReason(done, err)) })
-		out.Details = append(out.Details, slog.String("unsigned", unsignedReason(done, err)))
-	}
-	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
 	out.Edits.Insert = append(o.authResult(), done.Fields...)
 	if o.check && len(done.Fields) > 0 {
 		return o.selfCheck(ctx, out, done, m, raw)
@@ -50,20 +42,38 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) O
 	return out
 }
 
+// sign makes the signatures of a rule and says in out what became of it. When it is not ok, the message must not go on
+// as it is: out refuses it.
+func (c common) sign(ctx context.Context, out *Outcome, r *sign.Rule, q sign.Query, m *message.Message) (done sign.Signed, ok bool) {
+	done, err := c.s.Signer.Sign(ctx, r, q, m)
+	c.tell(done)
+	out.Results = strings.TrimSpace(out.Results + " " + signedText(done))
+	out.Details = append(out.Details, failures(done)...)
+	if err != nil && r.OnKeyError != sign.Unsigned && !errors.Is(err, sign.ErrNoRule) {
+		refuse(out, r, err)
+		return done, false
+	}
+	if len(done.Fields) == 0 {
+		c.s.count(func(n Counters) { n.Unsigned(unsignedReason(done, err)) })
+		out.Details = append(out.Details, slog.String("unsigned", unsignedReason(done, err)))
+	}
+	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
+	return done, true
+}
+
 // refuse defers, or by setting rejects, a message that should have been signed and is not.
-func (o *outbound) refuse(out Outcome, err error) Outcome {
+func refuse(out *Outcome, r *sign.Rule, err error) {
 	out.Action, out.Edits = Tempfail, message.Edits{}
 	out.Reply = Reply{Code: 451, Enhanced: "4.7.5", Text: "Signing is not possible at the moment, try again later"}
-	if o.rule.OnKeyError == sign.Refuse {
+	if r.OnKeyError == sign.Refuse {
 		out.Action = Reject
 		out.Reply = Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
 	}
 	out.Details = append(out.Details, slog.String("error", err.Error()))
-	return out
 }
 
-func (o *outbound) tell(done sign.Signed) {
-	o.s.count(func(n Counters) {
+func (c common) tell(done sign.Signed) {
+	c.s.count(func(n Counters) {
 		for _, s := range done.Made {
 			n.Signed(s)
 		}
@@ -83,7 +93,7 @@ func (o *outbound) selfCheck(ctx context.Context, out Outcome, done sign.Signed,
 	}
 	out.Details = append(out.Details, slog.String("self_check_error", err.Error()))
 	if word == sign.Disagree && o.s.SelfCheck.Tempfail {
-		return o.refuse(out, err)
+		refuse(&out, o.rule, err)
 	}
 	return out
 }
