@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -10,6 +11,7 @@ import (
 //	user@example.com   that address
 //	*@example.com      any user of the domain; also written example.com, @example.com
 //	*@*.example.com    any user of any domain below it, at any depth; also written .example.com, *@.example.com
+//	user@*.example.com that user of any domain below it; also written user@.example.com
 //	user@*             that user of any domain
 //	*                  everybody; also written *@*
 //
@@ -38,10 +40,8 @@ func parsePattern(s string) (string, error) {
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%q is no address pattern such as user@example.com, *@example.com, *@*.example.com, user@* or *", s)
-	case below && user != "*":
-		return "", fmt.Errorf("%q: a user goes with one domain or with *; write *@*.%s for all users", s, name)
 	case below:
-		return "*@*." + name, nil
+		return user + "@*." + name, nil
 	}
 	return user + "@" + name, nil
 }
@@ -60,8 +60,11 @@ func parseDomain(s string) (string, error) {
 	if name == "" || len(name) > 253 {
 		return "", fmt.Errorf("%q is no domain name", s)
 	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return "", fmt.Errorf("%q is an address, not a domain name", s)
+	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.ContainsFunc(label, notInLabel) {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInLabel) {
 			return "", fmt.Errorf("%q is no domain name", s)
 		}
 	}

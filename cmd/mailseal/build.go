@@ -144,7 +144,9 @@ func buildKeys(ctx context.Context, cfg *config.Config, old *parts) *keyfile.Sou
 	}
 	entries := make(map[string]keyfile.Entry, len(cfg.Keys))
 	for name, k := range cfg.Keys {
-		entries[name] = keyfile.Entry{Domain: k.Domain, Selector: k.Selector, File: k.File, Text: string(k.PrivateKey)}
+		if k.Source == "" {
+			entries[name] = keyfile.Entry{Domain: k.Domain, Selector: k.Selector, File: k.File, Text: string(k.PrivateKey)}
+		}
 	}
 	return keyfile.New(ctx, entries, o)
 }

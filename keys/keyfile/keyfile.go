@@ -93,7 +93,7 @@ func (s *Source) loadAll(ctx context.Context) {
 			}
 		})
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.slots)) {
+	for _, name := range s.Names() {
 		if ctx.Err() != nil {
 			break
 		}
@@ -109,7 +109,7 @@ func (s *Source) loadAll(ctx context.Context) {
 func (s *Source) gather() []Finding {
 	var out []Finding
 	seen := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(s.slots)) {
+	for _, name := range s.Names() {
 		slot := s.slots[name]
 		slot.mu.Lock()
 		for _, f := range slot.findings {
@@ -144,5 +144,5 @@ func (s *Source) Key(_ context.Context, name string) (keys.Key, error) {
 	return slot.use(s)
 }
 
-// Len returns the number of entries.
-func (s *Source) Len() int { return len(s.slots) }
+// Names returns the names of all entries, sorted.
+func (s *Source) Names() []string { return slices.Sorted(maps.Keys(s.slots)) }

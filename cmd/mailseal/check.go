@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/config"
+	"mailseal/keys/keyfile"
+)
+
+// checkFlags is the command line of "mailseal check".
+type checkFlags struct {
+	config string
+	json   bool
+}
+
+func newCheckCmd() *cobra.Command {
+	var f checkFlags
+	cmd := &cobra.Command{
+		Use:   "check [--config FILE]",
+		Short: "Find mistakes in the configuration, the keys and the sockets",
+		Long: `Check reads the configuration and everything that it names, starts nothing, and says all that is wrong: each
+problem with its file, line and setting. Errors would keep the daemon from starting, or a key from signing; then the
+exit code is 1. Warnings alone leave it at 0.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
+	return cmd
+}
+
+// checked is what was found.
+type checked struct {
+	File     string          `json:"file"`
+	Errors   config.Problems `json:"errors"`
+	Warnings config.Problems `json:"warnings"`
+	Keys     []keySummary    `json:"keys"`
+	Rules    int             `json:"rules"`
+	Sockets  int             `json:"sockets"`
+}
+
+// keySummary is a key that can sign.
+type keySummary struct {
+	Name        string `json:"name"`
+	Record      string `json:"record"` // the DNS name
+	Fingerprint string `json:"fingerprint"`
+}
+
+func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
+	c := checked{File: orDefault(f.config), Errors: config.Problems{}, Warnings: config.Problems{}, Keys: []keySummary{}}
+	if err := c.load(ctx); err != nil {
+		return exit(exitUnknown, err)
+	}
+	if f.json {
+		if err := json.NewEncoder(out).Encode(c); err != nil {
+			return exit(exitUnknown, err)
+		}
+	} else {
+		c.print(out)
+	}
+	if len(c.Errors) > 0 {
+		return exit(exitBad, nil)
+	}
+	return nil
+}
+
+func (c *checked) load(ctx context.Context) error {
+	cfg, err := config.Load(c.File)
+	if errors.As(err, &c.Errors) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.Rules, c.Sockets = len(cfg.Sign), len(cfg.Listen)
+	c.Warnings = append(c.Warnings, cfg.Warnings...)
+	source := c.build(ctx, cfg)
+	if err := c.loadKeys(ctx, cfg, source); err != nil {
+		return err
+	}
+	for _, l := range cfg.Listen {
+		c.checkSocket(l)
+	}
+	c.checkSecrets(cfg)
+	return nil
+}
+
+// build makes the daemon's parts, which find what config cannot know, and returns their keys.
+func (c *checked) build(ctx context.Context, cfg *config.Config) *keyfile.Source {
+	resolver, err := buildResolver(cfg)
+	c.add(err)
+	p, err := build(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
+	c.add(err)
+	if p == nil || p.keys == nil { // nobody signs; the keys are judged all the same
+		return buildKeys(ctx, cfg, nil)
+	}
+	return p.keys
+}
+
+// add takes apart what constructors say, which name the setting themselves.
+func (c *checked) add(err error) {
+	var list interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+	case errors.As(err, &list):
+		for _, e := range list.Unwrap() {
+			c.add(e)
+		}
+	default:
+		c.Errors = append(c.Errors, config.Problem{File: c.File, Text: err.Error()})
+	}
+}
+
+// loadKeys waits for every key, whatever their number.
+func (c *checked) loadKeys(ctx context.Context, cfg *config.Config, source *keyfile.Source) error {
+	findings, err := source.Findings(ctx)
+	if err != nil {
+		return err
+	}
+	broken, warnings := keyProblems(cfg, findings)
+	c.Errors = append(c.Errors, broken...)
+	c.Warnings = append(c.Warnings, warnings...)
+	for _, name := range source.Names() {
+		k, err := source.Key(ctx, name)
+		if err != nil {
+			continue // among the findings
+		}
+		fingerprint, err := k.Fingerprint()
+		if err != nil {
+			return err
+		}
+		c.Keys = append(c.Keys, keySummary{name, k.Selector + "._domainkey." + k.Domain, fingerprint})
+	}
+	return nil
+}
+
+// keyProblems tells findings about keys by the settings that name them: keys that cannot sign, and warnings.
+func keyProblems(cfg *config.Config, findings []keyfile.Finding) (broken, warnings config.Problems) {
+	for _, f := range findings {
+		k := cfg.Keys[f.Name]
+		setting := "file"
+		if k.File == "" {
+			setting = "private_key"
+		}
+		p := k.Problem(setting, f.String())
+		if f.Err != nil {
+			broken = append(broken, p)
+		} else {
+			warnings = append(warnings, p)
+		}
+	}
+	return broken, warnings
+}
+
+// checkSocket looks for what a unix socket needs.
+func (c *checked) checkSocket(l config.Listener) {
+	if l.Network != "unix" {
+		return
+	}
+	info, err := os.Stat(filepath.Dir(l.Target))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.Errors = append(c.Errors, l.Problem("address", fmt.Sprintf("no directory %s; make it with: mkdir -p %[1]s", filepath.Dir(l.Target))))
+	case err != nil:
+		c.Errors = append(c.Errors, l.Problem("address", err.Error()))
+	case !info.IsDir():
+		c.Errors = append(c.Errors, l.Problem("address", filepath.Dir(l.Target)+" is no directory"))
+	}
+	if at, err := os.Lstat(l.Target); err == nil && at.Mode().Type() != fs.ModeSocket {
+		c.Errors = append(c.Errors, l.Problem("address", l.Target+" is there, and is no socket"))
+	}
+	if l.User != "" {
+		if _, err := user.Lookup(l.User); err != nil {
+			c.Errors = append(c.Errors, l.Problem("user", fmt.Sprintf("no user %q on this host", l.User)))
+		}
+	}
+	if l.Group != "" {
+		if _, err := user.LookupGroup(l.Group); err != nil {
+			c.Errors = append(c.Errors, l.Problem("group", fmt.Sprintf("no group %q on this host", l.Group)))
+		}
+	}
+}
+
+// checkSecrets judges the files of secrets other than keys: the configuration itself where it holds some, and those of
+// sources.
+func (c *checked) checkSecrets(cfg *config.Config) {
+	for _, k := range cfg.Keys {
+		if k.PrivateKey != "" {
+			c.warnUnsafe(k.Problem("private_key", ""), k.Problem("", "").File)
+			break
+		}
+	}
+	for _, s := range cfg.Sources {
+		if s.DSN != "" {
+			c.warnUnsafe(s.Problem("dsn", ""), s.Problem("", "").File)
+		}
+		for setting, path := range map[string]string{"token_file": s.TokenFile, "client_key": s.ClientKey} {
+			if path == "" {
+				continue
+			}
+			if _, err := os.Stat(path); err != nil {
+				c.Errors = append(c.Errors, s.Problem(setting, err.Error()))
+				continue
+			}
+			c.warnUnsafe(s.Problem(setting, ""), path)
+		}
+	}
+}
+
+func (c *checked) warnUnsafe(at config.Problem, path string) {
+	for _, f := range keyfile.Check(path) {
+		at.Text = f.String()
+		c.Warnings = append(c.Warnings, at)
+	}
+}
+
+func (c *checked) print(out io.Writer) {
+	for _, p := range c.Errors {
+		fmt.Fprintln(out, "error:", p)
+	}
+	for _, p := range c.Warnings {
+		fmt.Fprintln(out, "warning:", p)
+	}
+	if len(c.Errors) > 0 {
+		fmt.Fprintf(out, "%s: errors: %d, warnings: %d\n", c.File, len(c.Errors), len(c.Warnings))
+		return
+	}
+	fmt.Fprintf(out, "%s: good; keys: %d, rules: %d, sockets: %d, warnings: %d\n", c.File, len(c.Keys), c.Rules, c.Sockets, len(c.Warnings))
+}
