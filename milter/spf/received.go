@@ -103,14 +103,13 @@ func fieldText(s string, n int) string {
 // "mailfrom", and the domain. The local part comes with it only when a record looked at it. The null sender is its
 // HELO name: there is nothing else to say of it. The value is a stranger's where there is no domain.
 func (r Result) Property() (name, value string) {
-	switch {
-	case r.Scope == Helo || r.identity.MailFrom == "":
+	if r.Scope == Helo || r.identity.MailFrom == "" {
 		name, value = string(Helo), r.identity.Helo
-	default:
+	} else if r.Local {
+		return string(MailFrom), r.Sender
+	} else {
 		name, value = string(MailFrom), r.identity.MailFrom
-		if r.Local {
-			return name, r.Sender
-		}
+		value = value[strings.LastIndexByte(value, '@')+1:]
 	}
 	if r.Domain != "" {
 		value = r.Domain.String()

@@ -26,6 +26,26 @@ type Step struct {
 	Nested  *Record `json:"nested,omitempty"`  // of include and redirect=
 }
 
+// String returns the result for people: what came out and why, the domain's explanation, the counts, the tree. It ends
+// in a line end.
+func (r Result) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", r.Value, visible(r.Reason))
+	fmt.Fprintf(&b, "identity:    %s %s\n", r.Scope, visible(r.Sender))
+	if r.Mechanism != "" {
+		fmt.Fprintf(&b, "term:        %s\n", visible(r.Mechanism))
+	}
+	if r.Explanation != "" {
+		fmt.Fprintf(&b, "explanation: %s explains: %s\n", r.Domain, visible(r.Explanation))
+	}
+	if r.Tree == nil {
+		return b.String()
+	}
+	fmt.Fprintf(&b, "look-ups:    %d terms of %d, %d void; %d questions to the DNS\n\n", r.Lookups, maxLookups, r.Voids, r.Queries)
+	r.Tree.write(&b, "")
+	return b.String()
+}
+
 // String returns the tree for people: a line for each record and each term, in the order of the evaluation, the
 // counts of section 4.6.4 behind the terms that count. What strangers wrote is printable in it.
 func (r *Record) String() string {
@@ -37,10 +57,10 @@ func (r *Record) String() string {
 func (r *Record) write(b *strings.Builder, indent string) {
 	fmt.Fprintf(b, "%s%s: ", indent, visible(r.Domain))
 	if r.Text != "" {
-		fmt.Fprintf(b, "%q ", r.Text)
+		fmt.Fprintf(b, "%+q ", r.Text)
 	}
 	fmt.Fprintf(b, "= %s", r.Value)
-	if r.Reason != "" {
+	if r.Reason != "" && !r.stepTells() {
 		fmt.Fprintf(b, " (%s)", visible(r.Reason))
 	}
 	b.WriteByte('\n')
@@ -50,6 +70,12 @@ func (r *Record) write(b *strings.Builder, indent string) {
 	if r.Omitted > 0 {
 		fmt.Fprintf(b, "%s  and %d more terms that do not match\n", indent, r.Omitted)
 	}
+}
+
+// stepTells tells whether the reason stands behind the last term already.
+func (r *Record) stepTells() bool {
+	n := len(r.Steps)
+	return n > 0 && (r.Steps[n-1].Detail == r.Reason || r.Steps[n-1].Nested != nil && r.Steps[n-1].Outcome == string(r.Value))
 }
 
 func (s Step) write(b *strings.Builder, indent string) {
