@@ -36,3 +36,8 @@ type noMetrics struct{}
 func (noMetrics) Message(Role, Action, time.Duration) {}
 func (noMetrics) Connections(int)                     {}
 func (noMetrics) Event(Event)                         {}
+
+// Events returns all events, for those who want to count from zero.
+func Events() []Event {
+	return []Event{Malformed, Broken, Overflow, Panicked, Unworkable, Lost, LongLine, Rewritten, Exempted, AcceptError, AtLimit}
+}
