@@ -87,7 +87,7 @@ func (c common) tell(done sign.Signed) {
 func (o *outbound) selfCheck(ctx context.Context, out Outcome, done sign.Signed, m *message.Message, raw []byte) Outcome {
 	word, err := done.Check(ctx, m.Header.With(out.Edits), raw)
 	o.s.count(func(n Counters) { n.SelfChecked(word) })
-	out.Details = append(out.Details, slog.String("self_check", word))
+	out.Details = append(out.Details, slog.String("self_check", string(word)))
 	if err == nil {
 		return out
 	}

@@ -50,7 +50,7 @@ type Counters interface {
 	Unsigned(reason string) // mail of ours that left without a signature
 	KeyFailed(key string, err error)
 	Found(method, value string)
-	SelfChecked(outcome string) // "agree", "disagree", "left out"
+	SelfChecked(sign.Verdict)
 }
 
 // Begin implements Filter.

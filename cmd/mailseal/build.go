@@ -151,11 +151,18 @@ func buildKeys(ctx context.Context, cfg *config.Config, old *parts) *keyfile.Sou
 	return keyfile.New(ctx, entries, o)
 }
 
-// sayFindings logs what is wrong with keys, once all of them have been loaded.
-func (p *parts) sayFindings(ctx context.Context, log *slog.Logger) {
+// examineKeys logs what is wrong with keys, once all of them have been loaded, and has each tested.
+func (p *parts) examineKeys(ctx context.Context, log *slog.Logger) {
 	if p.keys == nil {
 		return
 	}
+	p.sayFindings(ctx, log)
+	selfTest(ctx, p.cfg, p.keys, func(key string, err error) {
+		log.Error("key fails its self-test: nobody will be able to verify what it signs", "key", key, "error", err)
+	})
+}
+
+func (p *parts) sayFindings(ctx context.Context, log *slog.Logger) {
 	found, err := p.keys.Findings(ctx)
 	if err != nil {
 		return

@@ -2,20 +2,49 @@ package main
 
 import (
 	"context"
-	"time"
 
+	"mailseal/milter/dkim/crosscheck"
 	"mailseal/milter/dns"
 )
 
-// opinion is what the independent implementation says of one signature.
+// opinion is what an independent implementation, go-msgauth, says of one signature.
 type opinion struct {
-	Domain string `json:"domain"`
-	Result string `json:"result"`
-	Reason string `json:"reason"`
+	Signature int    `json:"signature"` // which DKIM-Signature of the message, from 1 at the top
+	Result    string `json:"result"`    // pass, fail, permerror, temperror; unfit when it was not asked
+	Agrees    bool   `json:"agrees"`
+	Reason    string `json:"reason,omitempty"`
 }
 
-func (o opinion) String() string { return o.Domain + ": " + o.Result + " " + o.Reason }
+func (o opinion) String() string {
+	s := o.Result
+	if !o.Agrees {
+		s += ", which contradicts ours"
+	}
+	if o.Reason != "" {
+		s += ": " + o.Reason
+	}
+	return s
+}
 
-func secondOpinion(ctx context.Context, r dns.Resolver, raw []byte, now func() time.Time) []opinion {
-	return nil
+// secondOpinion asks go-msgauth about the signatures of a message. It takes no time but the clock's.
+func (o *verified) secondOpinion(ctx context.Context, r dns.Resolver) []opinion {
+	lookup := func(ctx context.Context, name string) ([]string, error) {
+		a, err := r.Lookup(ctx, name, dns.TXT)
+		return a.Texts, err
+	}
+	all, err := crosscheck.Message(ctx, crlf(o.raw), lookup)
+	if err != nil {
+		return []opinion{{Result: string(crosscheck.Unfit), Agrees: true, Reason: err.Error()}}
+	}
+	var out []opinion
+	for _, theirs := range all {
+		one := opinion{Signature: o.message.Header.Ordinal(theirs.Field), Result: string(theirs.Value), Agrees: true, Reason: theirs.Reason}
+		for _, ours := range o.results.DKIM {
+			if ours.Evidence.Field == theirs.Field {
+				one.Agrees = !theirs.Contradicts(string(ours.Value))
+			}
+		}
+		out = append(out, one)
+	}
+	return out
 }

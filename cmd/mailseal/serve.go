@@ -57,7 +57,7 @@ func serve(ctx context.Context, path string, stderr io.Writer, ready func(*confi
 	server := buildServer(p, log, nil)
 	d := &daemon{path: path, log: log, parts: p, server: server}
 	go d.reloads(ctx)
-	go p.sayFindings(ctx, log)
+	go p.examineKeys(ctx, log)
 	if ready != nil {
 		ready(cfg, listeners)
 	}
@@ -95,7 +95,7 @@ func (d *daemon) reload(ctx context.Context) {
 		if p, err = build(ctx, cfg, d.parts.resolver, d.parts, nil, d.log); err == nil {
 			d.parts = p
 			d.server.Reload(p.settings)
-			go p.sayFindings(ctx, d.log)
+			go p.examineKeys(ctx, d.log)
 			d.log.Info("reloaded", "config", orDefault(d.path))
 			return
 		}

@@ -161,7 +161,7 @@ func (f *verifyFlags) one(ctx context.Context, v *verify.Verifier, env *message.
 	out.results = run.Results(ctx, out.message)
 	out.field = out.results.Field(f.serverName, "").Payload()
 	if f.second {
-		out.second = secondOpinion(ctx, v.Resolver, raw, v.DKIM.Now)
+		out.second = out.secondOpinion(ctx, v.Resolver)
 	}
 	return out, nil
 }
@@ -171,6 +171,11 @@ func readInput(file string, stdin io.Reader) ([]byte, error) {
 		return io.ReadAll(stdin)
 	}
 	return os.ReadFile(file)
+}
+
+// crlf returns a message with CRLF line ends.
+func crlf(raw []byte) []byte {
+	return bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
 }
 
 // code is the exit code that one message asks for.

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/milter/sign"
+)
+
+// selfTest has every key of the rules sign a probe that an independent implementation must verify with the record that
+// is to be published. It calls tell for each key that fails, in the order of the rules.
+func selfTest(ctx context.Context, cfg *config.Config, source keys.Source, tell func(key string, err error)) {
+	done := map[string]bool{}
+	for i, r := range cfg.Sign {
+		rule, err := buildRule(fmt.Sprintf("sign[%d]", i), r)
+		if err != nil {
+			continue // build has said so
+		}
+		for _, name := range r.Keys {
+			if ctx.Err() != nil || done[name] {
+				continue
+			}
+			done[name] = true
+			k, err := source.Key(ctx, name)
+			if err != nil {
+				continue // loading has said so
+			}
+			if k.Domain == "%" {
+				k.Domain = "example.com"
+			}
+			if err := sign.TestKey(k, rule.Options); err != nil {
+				tell(name, err)
+			}
+		}
+	}
+}
