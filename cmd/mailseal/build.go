@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"mailseal/config"
@@ -270,16 +271,16 @@ func fullVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
 }
 
 // buildResolver makes the resolver and its cache, which outlive every reload.
-func buildResolver(cfg *config.Config) (*dns.Cache, error) {
+func buildResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
 	var servers []string
 	for _, a := range cfg.DNS.Servers {
 		servers = append(servers, a.String())
 	}
 	client, err := dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout, Tries: cfg.DNS.Tries})
 	if err != nil {
-		return nil, fmt.Errorf("dns: %w", err)
+		return nil, nil, fmt.Errorf("dns: %w", err)
 	}
-	return dns.NewCache(client, dns.CacheOptions{Entries: cfg.DNS.CacheSize}), nil
+	return client, dns.NewCache(client, dns.CacheOptions{Entries: cfg.DNS.CacheSize}), nil
 }
 
 // buildServer makes the server that runs with some parts first.
@@ -300,11 +301,7 @@ func listen(ctx context.Context, cfg *config.Config) ([]*milter.Listener, error)
 	var open []*milter.Listener
 	var errs []error
 	for i, c := range cfg.Listen {
-		role := milter.Role(c.Role)
-		if c.Role == config.RoleAuto {
-			role = milter.Auto
-		}
-		l, err := milter.Listen(ctx, milter.ListenOptions{Address: c.Address, Role: role, Mode: c.Mode, User: c.User, Group: c.Group})
+		l, err := milter.Listen(ctx, listenOptions(c))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("listen[%d]: %w", i, err))
 			continue
@@ -318,4 +315,40 @@ func listen(ctx context.Context, cfg *config.Config) ([]*milter.Listener, error)
 		return nil, errors.Join(errs...)
 	}
 	return open, nil
+}
+
+// needRestart lists the settings that differ and that a reload does not touch.
+func needRestart(old, now *config.Config) []string {
+	var out []string
+	for _, s := range []struct {
+		name     string
+		old, now any
+	}{
+		{"listen", listenAddresses(old), listenAddresses(now)},
+		{"dns", old.DNS, now.DNS},
+		{"limits", old.Limits, now.Limits},
+		{"log", old.Log, now.Log},
+		{"metrics", old.Metrics, now.Metrics},
+	} {
+		if !reflect.DeepEqual(s.old, s.now) {
+			out = append(out, s.name)
+		}
+	}
+	return out
+}
+
+func listenAddresses(cfg *config.Config) []milter.ListenOptions {
+	var out []milter.ListenOptions
+	for _, l := range cfg.Listen {
+		out = append(out, listenOptions(l))
+	}
+	return out
+}
+
+func listenOptions(c config.Listener) milter.ListenOptions {
+	role := milter.Role(c.Role)
+	if c.Role == config.RoleAuto {
+		role = milter.Auto
+	}
+	return milter.ListenOptions{Address: c.Address, Role: role, Mode: c.Mode, User: c.User, Group: c.Group}
 }

@@ -100,7 +100,7 @@ func (c *checked) load(ctx context.Context) error {
 
 // build makes the daemon's parts, which find what config cannot know, and returns their keys.
 func (c *checked) build(ctx context.Context, cfg *config.Config) *keyfile.Source {
-	resolver, err := buildResolver(cfg)
+	_, resolver, err := buildResolver(cfg)
 	c.add(err)
 	p, err := build(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
 	c.add(err)

@@ -32,6 +32,7 @@ Exit codes: 0 good; 1 the answer is bad (a check failed, a signature did not ver
 		Version:       version(),
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit(exitUsage, err) })
-	root.AddCommand(newServeCmd(), newCheckCmd(), newKeygenCmd(), newSignCmd(), newVerifyCmd(), newVersionCmd())
+	root.AddCommand(newServeCmd(), newCheckCmd(), newKeygenCmd(), newSignCmd(), newVerifyCmd(),
+		newSPFCmd(), newVersionCmd())
 	return root
 }

@@ -138,7 +138,7 @@ func (m *metrics) KeyFailed(string, error) { m.keyFailures.Inc() }
 func (m *metrics) Found(method, value string) { m.results.WithLabelValues(method, value).Inc() }
 
 // SelfChecked implements milter.Counters.
-func (m *metrics) SelfChecked(outcome string) { m.selfChecks.WithLabelValues(outcome).Inc() }
+func (m *metrics) SelfChecked(v sign.Verdict) { m.selfChecks.WithLabelValues(string(v)).Inc() }
 
 // Reloaded counts a reload; err is why the old configuration stays in force.
 func (m *metrics) Reloaded(err error) {

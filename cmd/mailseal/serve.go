@@ -4,14 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"mailseal/config"
 	"mailseal/milter"
+	"mailseal/milter/dns"
 )
 
 func newServeCmd() *cobra.Command {
@@ -21,7 +19,8 @@ func newServeCmd() *cobra.Command {
 		Short: "Run the daemon in the foreground",
 		Long: `Serve signs and judges mail for the MTAs that call. It stays in the foreground and logs to standard error.
 SIGHUP and SIGUSR1 reload the configuration and the keys without touching a connection; a file with mistakes leaves the
-old one in force. SIGTERM stops: no new connection, and those that are open may end their message.`,
+old one in force. SIGTERM stops: no new connection, and those that are open may end their message; a second one ends
+them at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), path, cmd.ErrOrStderr(), nil)
@@ -31,76 +30,93 @@ old one in force. SIGTERM stops: no new connection, and those that are open may 
 	return cmd
 }
 
+// daemon is what outlives a reload, and what the last one built.
+type daemon struct {
+	path     string
+	log      *slog.Logger
+	metrics  *metrics
+	health   *health
+	resolver dns.Resolver
+	parts    *parts
+	server   *milter.Server
+}
+
 // serve runs the daemon until ctx ends. Ready, when not nil, is called once MTAs may come.
-func serve(ctx context.Context, path string, stderr io.Writer, ready func(*config.Config, []*milter.Listener)) error {
+func serve(ctx context.Context, path string, stderr io.Writer, ready func()) error {
 	cfg, err := loadConfig(path)
 	if err != nil {
 		return err
 	}
+	d, listeners, err := newDaemon(ctx, path, cfg, stderr)
+	if err != nil {
+		return exit(exitBad, err)
+	}
+	for _, w := range cfg.Warnings {
+		d.log.Warn(w.Error())
+	}
+	run := &running{log: d.log, health: d.health, metrics: d.metrics, abandon: d.server.Close, reload: func() error { return d.reload(ctx) }}
+	done, attended := make(chan struct{}), make(chan struct{})
+	go func() {
+		run.attend(ctx, done)
+		close(attended)
+	}()
+	go d.parts.examineKeys(ctx, d.log)
+	if ready != nil {
+		ready()
+	}
+	err = d.server.Serve(ctx, listeners...)
+	close(done)
+	<-attended
+	return err
+}
+
+// newDaemon makes the parts of a daemon and opens its sockets.
+func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.Writer) (*daemon, []*milter.Listener, error) {
 	log, err := newLog(cfg.Log, stderr)
 	if err != nil {
-		return exit(exitBad, err)
+		return nil, nil, err
 	}
-	slog.SetDefault(log)
-	resolver, err := buildResolver(cfg)
+	slog.SetDefault(log) // go-milter writes to the default logger
+	d := &daemon{path: path, log: log, metrics: newMetrics(), health: &health{}}
+	client, cache, err := buildResolver(cfg)
 	if err != nil {
-		return exit(exitBad, err)
+		return nil, nil, err
 	}
-	p, err := build(ctx, cfg, resolver, nil, nil, log)
-	if err != nil {
-		return exit(exitBad, err)
+	d.resolver = cache
+	d.metrics.watchDNS(client, cache)
+	if d.parts, err = build(ctx, cfg, d.resolver, nil, d.metrics, log); err != nil {
+		return nil, nil, err
+	}
+	if cfg.Metrics.Address != "" {
+		if _, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), log); err != nil {
+			return nil, nil, err
+		}
 	}
 	listeners, err := listen(ctx, cfg)
 	if err != nil {
-		return exit(exitBad, err)
+		return nil, nil, err
 	}
-	server := buildServer(p, log, nil)
-	d := &daemon{path: path, log: log, parts: p, server: server}
-	go d.reloads(ctx)
-	go p.examineKeys(ctx, log)
-	if ready != nil {
-		ready(cfg, listeners)
-	}
-	return server.Serve(ctx, listeners...)
+	d.server = buildServer(d.parts, log, d.metrics)
+	return d, listeners, nil
 }
 
-// daemon is what a reload needs to know.
-type daemon struct {
-	path   string
-	log    *slog.Logger
-	parts  *parts
-	server *milter.Server
-}
-
-// reloads reads the configuration again for each signal.
-func (d *daemon) reloads(ctx context.Context) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
-	defer signal.Stop(signals)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-signals:
-			d.reload(ctx)
-		}
-	}
-}
-
-// reload puts the configuration in force as it is now, or says why not.
-func (d *daemon) reload(ctx context.Context) {
+// reload puts the configuration and the keys in force as they are now. With an error all stays as it is.
+func (d *daemon) reload(ctx context.Context) error {
 	cfg, err := config.Load(orDefault(d.path))
-	if err == nil {
-		var p *parts
-		if p, err = build(ctx, cfg, d.parts.resolver, d.parts, nil, d.log); err == nil {
-			d.parts = p
-			d.server.Reload(p.settings)
-			go p.examineKeys(ctx, d.log)
-			d.log.Info("reloaded", "config", orDefault(d.path))
-			return
-		}
+	if err != nil {
+		return err
 	}
-	d.log.Error("not reloaded, the old configuration stays in force", "error", err)
+	p, err := build(ctx, cfg, d.resolver, d.parts, d.metrics, d.log)
+	if err != nil {
+		return err
+	}
+	for _, what := range needRestart(d.parts.cfg, cfg) {
+		d.log.Warn("changed, and in force only after a restart", "setting", what)
+	}
+	d.parts = p
+	d.server.Reload(p.settings)
+	go p.examineKeys(ctx, d.log)
+	return nil
 }
 
 func orDefault(path string) string {
@@ -108,17 +124,4 @@ func orDefault(path string) string {
 		return defaultConfig
 	}
 	return path
-}
-
-// newLog makes the logger that the configuration asks for.
-func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		return nil, err
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, o)), nil
-	}
-	return slog.New(slog.NewTextHandler(stderr, o)), nil
 }
