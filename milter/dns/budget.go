@@ -24,7 +24,7 @@ type budget struct {
 
 func (b *budget) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	if b.used.Add(1) > int64(b.limit) {
-		return Answer{}, fmt.Errorf("%s %s: %w (%d)", t, name, ErrBudget, b.limit)
+		return Answer{}, fmt.Errorf("%w (%d): %s %s", ErrBudget, b.limit, t, name)
 	}
 	return b.next.Lookup(ctx, name, t)
 }

@@ -112,12 +112,17 @@ func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error)
 	} else {
 		c.Counters.Shared.Add(1)
 	}
+	return c.wait(ctx, s, k, f)
+}
+
+// wait returns the answer of a flight, unless ctx ends before.
+func (c *Cache) wait(ctx context.Context, s *shard, k key, f *flight) (Answer, error) {
 	select {
 	case <-f.done:
 		return f.answer, f.err
 	case <-ctx.Done():
 		c.leave(s, k, f)
-		return Answer{}, fmt.Errorf("%s %s: %w", t, canonical, ctx.Err())
+		return Answer{}, fmt.Errorf("dns: %s %s: %w", k.typ, k.name, ctx.Err())
 	}
 }
 
@@ -153,7 +158,7 @@ func (c *Cache) leave(s *shard, k key, f *flight) {
 	s.land(k, f)
 	f.cancel()
 	if now := c.o.Now(); now.Sub(f.began) >= patience && c.o.Failures > 0 {
-		s.put(k, Answer{}, fmt.Errorf("%s %s: %w", k.typ, k.name, ErrTimeout), now.Add(c.o.Failures))
+		s.put(k, Answer{}, fmt.Errorf("%w: %s %s", ErrTimeout, k.typ, k.name), now.Add(c.o.Failures))
 	}
 }
 

@@ -83,7 +83,7 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 				return a, nil
 			}
 			if ctx.Err() != nil {
-				return Answer{}, fmt.Errorf("%s %s: %w", t, canonical, ctx.Err())
+				return Answer{}, fmt.Errorf("dns: %s %s: %w", t, canonical, ctx.Err())
 			}
 			failed.add(s.addr, err)
 			if isSilence(err) {

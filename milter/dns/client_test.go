@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,53 +14,6 @@ import (
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
 )
-
-// serve answers from the zone on loopback until the test ends.
-func serve(t *testing.T, z *dnstest.Zone) string {
-	t.Helper()
-	s, err := dnstest.Serve(z, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s.Addr()
-}
-
-// serveRaw answers each packet over UDP with the packets that reply makes of it.
-func serveRaw(t *testing.T, reply func(q *wire.Msg) [][]byte) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			q := new(wire.Msg)
-			if q.Unpack(buf[:n]) != nil {
-				continue
-			}
-			for _, p := range reply(q) {
-				conn.WriteTo(p, from)
-			}
-		}
-	}()
-	return conn.LocalAddr().String()
-}
-
-func client(t *testing.T, o dns.Options) *dns.Client {
-	t.Helper()
-	c, err := dns.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 // TestClientAgrees asks a zone over the network and directly.
 func TestClientAgrees(t *testing.T) {
@@ -157,14 +109,6 @@ func TestClientAsks(t *testing.T) {
 	if len(ids) < 18 {
 		t.Errorf("20 queries had %d ids", len(ids))
 	}
-}
-
-func pack(m *wire.Msg) []byte {
-	p, err := m.Pack()
-	if err != nil {
-		panic(err)
-	}
-	return p
 }
 
 // TestClientReplies lets a server send what it should not.
