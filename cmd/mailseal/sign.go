@@ -38,7 +38,8 @@ func newSignCmd() *cobra.Command {
 		Short: "Sign a message from standard input",
 		Long: `Sign reads a message from standard input and writes it, signed, to standard output. Line ends stay as they came.
 Keys and rules are those of the configuration; or name a domain, and a selector and a key file for each signature.
-When no rule matches the author, nothing is written and the exit code is 1.`,
+When no rule matches the author, or there is none, nothing is written and the exit code is 1. It is 3 when a rule matches
+and the message could not be signed, and when the configuration could not be read: do not send the message then.`,
 		Example: `  mailseal sign --config /etc/mailseal/mailseal.toml < message > signed
   mailseal sign --domain example.com --selector mail --key mail.pem < message > signed`,
 		Args: cobra.NoArgs,
@@ -60,7 +61,7 @@ When no rule matches the author, nothing is written and the exit code is 1.`,
 func (f *signFlags) run(ctx context.Context, in io.Reader, out io.Writer) error {
 	signer, err := f.signer(ctx)
 	if err != nil {
-		return err
+		return couldNot(err)
 	}
 	raw, err := io.ReadAll(in)
 	if err != nil {
@@ -72,6 +73,16 @@ func (f *signFlags) run(ctx context.Context, in io.Reader, out io.Writer) error 
 	}
 	_, err = out.Write(signed)
 	return err
+}
+
+// couldNot turns exit code 1 into 3. From sign, 1 means that nothing asks for a signature, and a script then sends the
+// message as it is; a configuration with mistakes or a key that cannot be read must not look like that.
+func couldNot(err error) error {
+	var e *exitError
+	if errors.As(err, &e) && e.code != exitBad {
+		return err
+	}
+	return exit(exitUnknown, err)
 }
 
 // signer is the configuration's, or one of a single rule that the command line makes.
@@ -163,7 +174,7 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 	})
 	switch {
 	case err != nil:
-		return nil, exit(exitBad, err)
+		return nil, exit(exitUnknown, err)
 	case authorErr != nil:
 		return nil, exit(exitBad, fmt.Errorf("not signed: %w", authorErr))
 	case rule == nil:
@@ -171,7 +182,7 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 	}
 	done, err := s.Sign(ctx, rule, q, m)
 	if err != nil {
-		return nil, exit(exitBad, err)
+		return nil, exit(exitUnknown, err)
 	}
 	return withFields(raw, m.Header, message.Edits{Remove: done.Remove, Insert: done.Fields}), nil
 }
