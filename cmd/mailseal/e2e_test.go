@@ -75,7 +75,7 @@ const (
 // site is a mail host with Mailseal.
 type site struct {
 	*mtatest.MTA
-	daemon *mtatest.Service
+	daemon *mtatest.Process
 	zone   *dnstest.Zone
 	dns    *dnstest.Server
 	txt    map[string]string // the key records, by name
@@ -101,9 +101,15 @@ func newSite(t testing.TB, start startMTA, o mtatest.Options, settings ...string
 	s.publish(t, "mail", "stranger.example", keys.RSA)
 	s.MTA = start(t, o)
 	s.install(t, o, settings)
-	s.daemon = &mtatest.Service{Process: s.Start("/usr/sbin/mailseal", "serve", "--config", "/etc/mailseal/mailseal.toml")}
-	s.daemon.AwaitOutput(t, "msg=listening")
+	s.serve(t)
 	return s
+}
+
+// serve starts the daemon and waits until it listens.
+func (s *site) serve(t testing.TB) {
+	t.Helper()
+	s.daemon = s.Start("/usr/sbin/mailseal", "serve", "--config", "/etc/mailseal/mailseal.toml")
+	s.daemon.AwaitOutput(t, "msg=listening")
 }
 
 // publish makes a key, keeps it in a file and puts its record into the DNS.
