@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -212,6 +213,31 @@ func (a Agreement) Data() []byte {
 		data = append(data, 0)
 	}
 	return data
+}
+
+// ParseAgreement reads the data of a filter's OPTNEG packet, what Data writes. Lists of macros for stages that nobody
+// knows are left out. The error is an ErrMalformed.
+func ParseAgreement(data []byte) (Agreement, error) {
+	o, err := ParseOffer(data)
+	if err != nil {
+		return Agreement{}, err
+	}
+	a := Agreement{Version: o.Version, Actions: o.Actions, Protocol: o.Protocol}
+	for rest := data[offerSize:]; len(rest) > 0; {
+		var names []byte
+		if len(rest) < 4 {
+			return Agreement{}, malformed("an OPTNEG with %d octets behind its lists of macros", len(rest))
+		}
+		stage := Stage(binary.BigEndian.Uint32(rest))
+		ok := false
+		if names, rest, ok = bytes.Cut(rest[4:], []byte{0}); !ok {
+			return Agreement{}, malformed("an OPTNEG with a list of macros that is not terminated")
+		}
+		if stage < stages {
+			a.Macros[stage] = append([]string{}, strings.Fields(string(names))...)
+		}
+	}
+	return a, nil
 }
 
 // costs says, for each wish, what the lack of it means to the people who run the filter.

@@ -1,0 +1,60 @@
+package miltertest
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Message is a message as an SMTP client hands it to the MTA.
+type Message struct {
+	From     string   // MAIL FROM without angle brackets; "" is the null sender
+	FromArgs []string // its ESMTP arguments: "SIZE=1000"
+	To       []string // RCPT TO without angle brackets
+	ToArgs   []string // the ESMTP arguments of each
+	Auth     string   // the login, "" for none
+	Queue    string   // the queue id; made up when ""
+	Raw      []byte   // header, empty line, body; line ends LF or CRLF
+}
+
+// field is one header field as the MTA keeps it: the value is all that follows the colon, with LF line ends.
+type field struct{ name, value string }
+
+// split reads a message: its header fields, and its body with CRLF line ends. White space before a colon is dropped, as
+// both MTAs do. A line that cannot be in a header begins the body.
+func split(raw []byte) (fields []field, body []byte) {
+	for len(raw) > 0 {
+		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
+		text := string(bytes.TrimSuffix(line, []byte{'\r'}))
+		if text == "" {
+			return fields, crlf(rest)
+		}
+		if folded := text[0] == ' ' || text[0] == '\t'; folded && len(fields) > 0 {
+			fields[len(fields)-1].value += "\n" + text
+			raw = rest
+			continue
+		}
+		name, value, ok := strings.Cut(text, ":")
+		name = strings.TrimRight(name, " \t")
+		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			return fields, crlf(raw)
+		}
+		fields = append(fields, field{name, value})
+		raw = rest
+	}
+	return fields, nil
+}
+
+// crlf returns b with CRLF at the end of every line, the last one included.
+func crlf(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	out := make([]byte, 0, len(b)+len(b)/32+2)
+	for len(b) > 0 {
+		line, rest, _ := bytes.Cut(b, []byte{'\n'})
+		out = append(out, bytes.TrimSuffix(line, []byte{'\r'})...)
+		out = append(out, '\r', '\n')
+		b = rest
+	}
+	return out
+}

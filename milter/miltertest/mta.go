@@ -1,0 +1,61 @@
+package miltertest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MTA is what is played.
+type MTA uint8
+
+// The MTAs that are known well enough.
+const (
+	Postfix  MTA = iota // 3.7, milter_default_action = tempfail
+	Sendmail            // 8.17, F=T
+)
+
+// ErrFilter is why a connection ends when the milter does what the MTA would not put up with.
+var ErrFilter = errors.New("miltertest: the MTA would drop this milter")
+
+// String returns the name as ParseMTA reads it.
+func (m MTA) String() string {
+	if m == Sendmail {
+		return "sendmail"
+	}
+	return "postfix"
+}
+
+// ParseMTA reads "postfix" or "sendmail", in any case.
+func ParseMTA(s string) (MTA, error) {
+	for _, m := range []MTA{Postfix, Sendmail} {
+		if strings.EqualFold(s, m.String()) {
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("miltertest: no MTA %q; there are postfix and sendmail", s)
+}
+
+// texts are what an MTA tells its client for each verdict of a milter.
+type texts struct{ accept, reject, tempFail, connFail, badReply, broken string }
+
+func (m MTA) texts() texts {
+	if m == Sendmail {
+		return texts{
+			accept:   "250 2.0.0 Message accepted for delivery",
+			reject:   "554 5.7.1 Command rejected",
+			tempFail: "451 4.3.2 Please try again later",
+			connFail: "421 4.7.0 closing connection",
+			badReply: "554 5.7.1 Command rejected", // whatever the code was: a 451 becomes permanent
+			broken:   "451 4.3.2 Please try again later",
+		}
+	}
+	return texts{
+		accept:   "250 2.0.0 Ok: queued",
+		reject:   "550 5.7.1 Command rejected",
+		tempFail: "451 4.7.1 Service unavailable - try again later",
+		connFail: "421 4.7.0 Server closing connection",
+		badReply: "451 4.3.5 Server configuration problem - try again later",
+		broken:   "451 4.7.1 Service unavailable - try again later",
+	}
+}
