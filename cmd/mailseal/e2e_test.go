@@ -86,7 +86,7 @@ type site struct {
 type startMTA func(testing.TB, mtatest.Options) *mtatest.MTA
 
 // newSite starts everything. o.Milter = "" puts a unix socket between the two, otherwise TCP on a port of its own.
-// settings are lines for mailseal.toml.
+// settings are tables for mailseal.toml.
 func newSite(t testing.TB, start startMTA, o mtatest.Options, settings ...string) *site {
 	t.Helper()
 	build(t)
@@ -162,7 +162,6 @@ func (s *site) configure(o mtatest.Options, settings ...string) {
 	}
 	s.Write("/etc/mailseal/mailseal.toml", fmt.Sprintf(`
 authserv_id = "mx.home.example"
-%s
 
 [[listen]]
 %s
@@ -175,6 +174,8 @@ networks = ["127.0.0.3"]
 
 [dns]
 servers = ["%s"]
+timeout = "500ms"
+tries = 1
 
 [keys."ed._domainkey.home.example"]
 domain = "home.example"
@@ -189,7 +190,8 @@ file = "/etc/mailseal/rsa.pem"
 [[sign]]
 from = ["*@home.example"]
 keys = ["ed._domainkey.home.example", "rsa._domainkey.home.example"]
-`, strings.Join(settings, "\n"), listen, s.dns.Addr()))
+%s
+`, listen, s.dns.Addr(), strings.Join(settings, "\n")))
 }
 
 // kinds are the ways in which the two MTAs reach a milter.
