@@ -318,8 +318,8 @@ func TestClientObeysContext(t *testing.T) {
 			if err := <-other; !errors.Is(err, tt.want) {
 				t.Errorf("other: got %v, want %v", err, tt.want)
 			}
-			if sent := c.Counters.Queries.Load(); tt.options.Concurrency == 1 && sent != 1 {
-				t.Errorf("%d queries were under way at once, want 1", sent)
+			if sent := c.Counters.Queries.Load(); tt.options.Concurrency == 1 && sent > 1 {
+				t.Errorf("%d queries were under way at once, want 1 at most", sent)
 			}
 		})
 	}
