@@ -1,0 +1,266 @@
+package miltertest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/milter/guard"
+)
+
+// milter is the other end: it says what a test wants it to say, right or wrong.
+type milter struct {
+	agreed  guard.Agreement
+	answers map[guard.Code][]guard.Packet // instead of "continue"
+	said    []string                      // what the MTA said: "MAIL", "RCPT", …, without macros
+	macros  []string                      // each MACRO packet's data
+	done    chan struct{}
+}
+
+// noReplies is what a filter that only looks at the end asks for.
+const noReplies = guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody | guard.NoData | guard.LeadingSpace
+
+func newMilter(p guard.Protocol) *milter {
+	return &milter{
+		agreed:  guard.Agreement{Version: 6, Actions: guard.AddHeaders | guard.ChangeHeaders, Protocol: p},
+		answers: map[guard.Code][]guard.Packet{}, done: make(chan struct{}),
+	}
+}
+
+func say(code guard.Code, data string) guard.Packet {
+	return guard.Packet{Code: code, Data: []byte(data)}
+}
+
+// serve listens on a socket for one connection.
+func (m *milter) serve(t *testing.T) (address string) {
+	t.Helper()
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(m.done)
+		nc, err := ln.Accept()
+		ln.Close()
+		if err == nil {
+			m.talk(nc)
+			nc.Close()
+		}
+	}()
+	t.Cleanup(func() { ln.Close(); <-m.done })
+	return "unix:" + ln.Addr().String()
+}
+
+func (m *milter) talk(nc net.Conn) {
+	f := guard.NewFramer(nc, guard.Limits{Idle: 10 * time.Second})
+	for {
+		p, err := f.ReadPacket()
+		if err != nil || p.Code == guard.Quit {
+			return
+		}
+		switch p.Code {
+		case guard.Negotiate:
+			f.WritePacket(guard.Negotiate, m.agreed.Data())
+			continue
+		case guard.Macro:
+			m.macros = append(m.macros, string(p.Data))
+			continue
+		}
+		m.said = append(m.said, p.Code.String())
+		answers, ok := m.answers[p.Code]
+		if !ok && m.agreed.Answers(p.Code) {
+			answers = []guard.Packet{{Code: guard.Continue}}
+		}
+		for _, a := range answers {
+			f.WritePacket(a.Code, a.Data)
+		}
+	}
+}
+
+func dialTest(t *testing.T, m *milter, o Options) *Conn {
+	t.Helper()
+	c, err := Dial(context.Background(), m.serve(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+var (
+	noon    = func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
+	message = Message{From: "a@example.com", To: []string{"b@example.net"}, Queue: "Q1",
+		Raw: []byte("From: a@example.com\nSubject: one\n two\nDate: d\nMessage-Id: m\n\nhello\n")}
+)
+
+// bothMTAs runs a test as each of them.
+func bothMTAs(t *testing.T, test func(t *testing.T, mta MTA)) {
+	for _, mta := range []MTA{Postfix, Sendmail} {
+		t.Run(mta.String(), func(t *testing.T) { test(t, mta) })
+	}
+}
+
+func TestDelivered(t *testing.T) {
+	m := newMilter(noReplies)
+	m.answers[guard.EndOfBody] = []guard.Packet{
+		say(guard.Progress, ""), say(guard.Progress, ""),
+		say(guard.ChangeHeader, "\x00\x00\x00\x01subject\x00\x00"),
+		say(guard.InsertHeader, "\x00\x00\x00\x00DKIM-Signature\x00 v=1;\n\tb=\x00"),
+		say(guard.QuarantineMail, "look at it\x00"),
+		say(guard.Accept, ""),
+	}
+	c := dialTest(t, m, Options{Now: noon, Client: netip.MustParseAddr("192.0.2.1"), ClientName: "c.example"})
+	o, err := c.Send(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "DKIM-Signature: v=1;\r\n\tb=\r\n" +
+		"Received: from client.example.com (c.example [192.0.2.1])\r\n\tby mx.example.com (Postfix) with ESMTP id Q1\r\n\tfor <b@example.net>; Sun, 22 Nov 2026 12:00:00 +0000\r\n" +
+		"From: a@example.com\r\nDate: d\r\nMessage-Id: m\r\n\r\nhello\r\n"
+	if got := string(o.Delivered()); got != want {
+		t.Errorf("delivered\n%q\nwant\n%q", got, want)
+	}
+	if o.Stage != AtEnd || o.Refused() || o.Progress != 2 || o.Quarantine != "look at it" || len(o.Edits) != 3 {
+		t.Errorf("outcome %+v", o)
+	}
+	if err := c.Quit(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		at     guard.Code
+		answer guard.Packet
+		stage  Stage
+		texts  [2]string // Postfix, Sendmail
+	}{
+		{"connect", guard.Connect, say(guard.Reject, ""), AtConnect, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"helo", guard.Helo, say(guard.TempFail, ""), AtHelo, [2]string{"451 4.7.1 Service unavailable - try again later", "451 4.3.2 Please try again later"}},
+		{"mail", guard.Mail, say(guard.ReplyCode, "550 5.7.1 no\x00"), AtMail, [2]string{"550 5.7.1 no", "550 5.7.1 no"}},
+		{"rcpt", guard.Rcpt, say(guard.Reject, ""), AtRcpt, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"data", guard.Data, say(guard.Reject, ""), AtData, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"header", guard.Header, say(guard.Reject, ""), AtHeader, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"end of header", guard.EndOfHeader, say(guard.Reject, ""), AtEOH, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"body", guard.Body, say(guard.Reject, ""), AtBody, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"end", guard.EndOfBody, say(guard.Reject, ""), AtEnd, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"a sign doubled", guard.EndOfBody, say(guard.ReplyCode, "451 4.7.1 90%% full\x00"), AtEnd, [2]string{"451 4.7.1 90% full", "451 4.7.1 90% full"}},
+		{"a sign alone", guard.EndOfBody, say(guard.ReplyCode, "451 4.7.1 90% full\x00"), AtEnd, [2]string{"451 4.7.1 90 full", "554 5.7.1 Command rejected"}},
+		{"two lines", guard.EndOfBody, say(guard.ReplyCode, "550-5.7.1 a\r\n550 5.7.1 b\x00"), AtEnd, [2]string{"550-5.7.1 a\r\n550 5.7.1 b", "550-5.7.1 a\r\n550 5.7.1 b"}},
+		{"no code", guard.EndOfBody, say(guard.ReplyCode, "no\x00"), AtEnd, [2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
+		{"a good code", guard.EndOfBody, say(guard.ReplyCode, "250 fine\x00"), AtEnd, [2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
+		{"connection refused", guard.EndOfBody, say(guard.ConnFail, ""), AtEnd, [2]string{"421 4.7.0 Server closing connection", "421 4.7.0 closing connection"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bothMTAs(t, func(t *testing.T, mta MTA) {
+				m := newMilter(0)
+				m.answers[c.at] = []guard.Packet{c.answer}
+				conn := dialTest(t, m, Options{As: mta})
+				o, err := conn.Send(message)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if o.Stage != c.stage || !o.Refused() || o.Reply.Text != c.texts[mta] || o.Delivered() != nil {
+					t.Errorf("got %s at %s, want %s at %s", o.Reply, o.Stage, c.texts[mta], c.stage)
+				}
+				if err := conn.Quit(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// An early "accept" leaves the message, or at CONNECT the session, without the milter.
+func TestEarlyAccept(t *testing.T) {
+	for _, at := range []guard.Code{guard.Connect, guard.Helo, guard.Mail, guard.Rcpt, guard.EndOfHeader} {
+		m := newMilter(0)
+		m.answers[at] = []guard.Packet{say(guard.Accept, "")}
+		c := dialTest(t, m, Options{As: Sendmail})
+		for range 2 {
+			o, err := c.Send(message)
+			if err != nil || o.Refused() || !strings.HasSuffix(string(o.Delivered()), "\r\n\r\nhello\r\n") {
+				t.Errorf("%v: %v, %v, %q", at, err, o.Reply, o.Delivered())
+			}
+		}
+		if err := c.Quit(); err != nil {
+			t.Error(err)
+		}
+		<-m.done
+		if n := len(m.said); slices.Contains(m.said, "EOB") || n == 0 {
+			t.Errorf("accepted at %v, and it was told %v", at, m.said)
+		}
+	}
+}
+
+// The order of commands when more happens than one message, as recorded.
+func TestSequences(t *testing.T) {
+	whole := []string{"MAIL", "RCPT", "HEADER", "HEADER", "HEADER", "HEADER", "EOH", "BODY", "EOB"}
+	for _, c := range []struct {
+		name              string
+		play              func(c *Conn) error
+		postfix, sendmail []string // after CONNECT and HELO
+	}{
+		{"two messages", func(c *Conn) error { return errors.Join(send(c), send(c), c.Quit()) },
+			slices.Concat(whole, []string{"ABORT"}, whole, []string{"ABORT", "ABORT"}), slices.Concat(whole, whole)},
+		{"RSET", func(c *Conn) error { return errors.Join(begin(c), c.Reset(), send(c), c.Quit()) },
+			slices.Concat([]string{"MAIL", "RCPT", "ABORT"}, whole, []string{"ABORT", "ABORT"}),
+			slices.Concat([]string{"MAIL", "RCPT", "ABORT"}, whole)},
+		{"EHLO in the envelope", func(c *Conn) error { return errors.Join(begin(c), c.Hello("h"), send(c), c.Quit()) },
+			slices.Concat([]string{"MAIL", "RCPT", "HELO", "ABORT"}, whole, []string{"ABORT", "ABORT"}),
+			slices.Concat([]string{"MAIL", "RCPT", "ABORT", "HELO"}, whole)},
+		{"gone in DATA", func(c *Conn) error { return errors.Join(begin(c), c.Drop()) },
+			[]string{"MAIL", "RCPT", "ABORT", "ABORT"}, []string{"MAIL", "RCPT"}},
+		{"unknown command", func(c *Conn) error { _, err := c.Unknown("XYZ"); return errors.Join(err, c.Quit()) },
+			[]string{"UNKNOWN", "ABORT"}, []string{"UNKNOWN"}},
+		{"RSET without a message", func(c *Conn) error { return errors.Join(c.Reset(), c.Quit()) },
+			[]string{"ABORT", "ABORT"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bothMTAs(t, func(t *testing.T, mta MTA) {
+				m := newMilter(noReplies)
+				conn := dialTest(t, m, Options{As: mta})
+				if err := c.play(conn); err != nil {
+					t.Fatal(err)
+				}
+				<-m.done
+				want := append([]string{"CONNECT", "HELO"}, map[MTA][]string{Postfix: c.postfix, Sendmail: c.sendmail}[mta]...)
+				if !slices.Equal(m.said, want) {
+					t.Errorf("\n got %v\nwant %v", m.said, want)
+				}
+			})
+		})
+	}
+}
+
+func send(c *Conn) error {
+	_, err := c.Send(message)
+	return err
+}
+
+func begin(c *Conn) error {
+	_, err := c.Begin(message)
+	return err
+}
+
+func TestSomeRecipientsRefused(t *testing.T) {
+	m := newMilter(noReplies)
+	m.answers[guard.Rcpt] = []guard.Packet{say(guard.Reject, "")}
+	c := dialTest(t, m, Options{})
+	two := message
+	two.To = []string{"x@example.net", "y@example.net"}
+	o, err := c.Send(two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.Refusals) != 2 || o.Refusals[0].Recipient != "x@example.net" || o.Stage != AtRcpt || !o.Refused() || len(o.Recipients) != 0 {
+		t.Errorf("outcome %+v", o)
+	}
+}
