@@ -107,14 +107,6 @@ func (r *Run) runSPF(ctx context.Context, _ *message.Message, out *Results) {
 	out.SPF = &s
 }
 
-// runDMARC weighs what the others found (RFC 9989 sections 4.4 and 5.3.5).
-func (r *Run) runDMARC(ctx context.Context, _ *message.Message, out *Results) {
-	method := *r.v.DMARC
-	method.Resolver = r.resolver
-	d := method.Check(ctx, r.authors(), out.identifiers())
-	out.DMARC = &d
-}
-
 // The results of a method that panicked.
 func brokenDKIM(out *Results) {
 	out.DKIM = []dkim.Result{{Value: dkim.TempError, Reason: broken}}

@@ -37,6 +37,9 @@ type Verifier struct {
 const (
 	DefaultDeadline   = 20 * time.Second
 	DefaultMaxLookups = 150
+	// dmarcLookups are DMARC's own: whoever makes the other methods ask until they may ask no more must not thereby keep
+	// his policy from being found. 17 serve the author, the others a few signatures below it.
+	dmarcLookups = 40
 )
 
 // Run is the judging of one message between the end of its header and the end of its body.
@@ -95,16 +98,40 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
+	// A fifth of the time is kept for DMARC: an SPF record that never answers must not use all of it up.
+	first, cancelFirst := context.WithTimeout(ctx, deadline-deadline/5)
+	defer cancelFirst()
 	out := &Results{Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
 	var methods sync.WaitGroup
 	for _, method := range r.methods() {
-		methods.Go(func() { r.run(ctx, method, m, out) })
+		methods.Go(func() { r.run(first, method, m, out) })
+	}
+	var policy *dmarc.Discovery
+	if r.judgesDMARC() {
+		methods.Go(func() {
+			r.run(ctx, method{"dmarc", func(ctx context.Context, _ *message.Message, _ *Results) { policy = r.discover(ctx) }, brokenDMARC}, m, out)
+		})
 	}
 	methods.Wait()
-	if r.v.DMARC != nil && !r.relay {
-		r.run(ctx, method{"dmarc", r.runDMARC, brokenDMARC}, m, out)
+	if policy != nil {
+		weigh := func(ctx context.Context, _ *message.Message, out *Results) {
+			d := policy.Weigh(ctx, out.identifiers())
+			out.DMARC = &d
+		}
+		r.run(ctx, method{"dmarc", weigh, brokenDMARC}, m, out)
 	}
 	return out
+}
+
+// judgesDMARC tells whether there is anything to weigh: without a client SPF is not asked, and half of the evidence is
+// missing.
+func (r *Run) judgesDMARC() bool { return r.v.DMARC != nil && !r.relay && r.env.Client.IsValid() }
+
+// discover finds the policy of the authors, beside the methods that will be weighed against it.
+func (r *Run) discover(ctx context.Context) *dmarc.Discovery {
+	method := *r.v.DMARC
+	method.Resolver = dns.WithBudget(r.v.Resolver, dmarcLookups)
+	return method.Discover(ctx, r.authors())
 }
 
 // method is one way to judge: run fills its part of the results in, broken does so when run panicked.

@@ -109,7 +109,7 @@ func TestResults(t *testing.T) {
 		{"DNS of an aligned key away", envelope("198.51.100.1", "x", "a@other.example"), false,
 			signed(t, strings.Replace(text, "alice@example.com", "a@lost.example", 1), "lost.example"), "dkim=temperror/lost.example spf=fail dmarc=temperror iprev=permerror"},
 		{"from a relay", envelope("198.51.100.1", "x", "a@other.example"), true, good, "dkim=pass/example.com"},
-		{"no client address", &message.Envelope{Sender: "alice@example.com"}, false, good, "dkim=pass/example.com dmarc=pass"},
+		{"no client address", &message.Envelope{Sender: "alice@example.com"}, false, good, "dkim=pass/example.com"},
 		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
 		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@other.example\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
 		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
@@ -153,8 +153,8 @@ func TestBudget(t *testing.T) {
 		raw = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=d" + strings.Repeat("x", i%50) + ".example; s=s; h=from; bh=AAAA; b=AAAA\r\n" + raw
 	}
 	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw)
-	if n := len(z.Queries()); n > 7 {
-		t.Errorf("%d queries, at most 7 allowed", n)
+	if n := len(z.Queries()); n > 7+dmarcLookups {
+		t.Errorf("%d queries, at most %d allowed", n, 7+dmarcLookups)
 	}
 	if r.DMARC == nil || r.DKIM == nil {
 		t.Error("a method has no result")
@@ -195,6 +195,35 @@ func TestDeadline(t *testing.T) {
 	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
 	if got, want := r.String(), "dkim=temperror/example.com spf=temperror dmarc=temperror iprev=temperror"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// stalling answers everything but names below attacker.example, for which it waits until the context ends.
+type stalling struct{ dns.Resolver }
+
+func (s stalling) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	if strings.HasSuffix(name, "attacker.example") && t == dns.TXT {
+		return hanging{}.Lookup(ctx, name, t)
+	}
+	return s.Resolver.Lookup(ctx, name, t)
+}
+
+// TestPolicyIsFoundAllTheSame holds that a sender cannot keep the policy of a domain that he forges from being found: not
+// by an SPF record that takes all the time, and not by one that takes all the look-ups.
+func TestPolicyIsFoundAllTheSame(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Verifier)
+	}{
+		{"time", func(v *Verifier) { v.Resolver, v.Deadline = stalling{v.Resolver}, 50*time.Millisecond }},
+		{"look-ups", func(v *Verifier) { v.MaxLookups = 1 }},
+	} {
+		v, _ := newVerifier(t)
+		tc.change(v)
+		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false, text)
+		if r.DMARC.Value != dmarc.Fail || r.DMARC.Disposition != dmarc.Reject {
+			t.Errorf("%s: dmarc=%s (%s), want fail and reject", tc.name, r.DMARC.Value, r.DMARC.Reason)
+		}
 	}
 }
 
