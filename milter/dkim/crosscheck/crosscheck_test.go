@@ -208,6 +208,7 @@ func TestUnfit(t *testing.T) {
 		{"no From", "\nFrom:", "\nTo:", "it does not mind that there are 0 From fields"},
 		{"two From fields", "\nFrom:", "\nFrom: b\r\nFrom:", "it does not mind that there are 2 From fields"},
 		{"a line without a colon", "\nFrom:", "\nhello\r\nFrom:", "it takes a line for a field that is none"},
+		{"an endless name", "\nFrom:", "\n" + strings.Repeat("x", 5000) + ":\r\nFrom:", "it takes a line for a field that is none"},
 		{"mbox", "DKIM", "From joe\r\nDKIM", "it takes a line for a field that is none"},
 		{"many lines", "\nFrom:", "\nX:" + strings.Repeat("\r\n ", 3000) + "\r\nFrom:", "it is too slow for a message of this size"},
 		{"large body", "body", strings.Repeat("\r\n", 1<<19), "it is too slow for a message of this size"},

@@ -20,6 +20,7 @@ const (
 	maxHeader = 64 << 10
 	maxLines  = 2000 // of the header
 	maxNames  = 1000 // in an h=
+	maxName   = 998  // octets of a field's name: what SMTP carries in a line
 	maxBody   = 1 << 20
 	maxRecord = 3000 // octets; larger keys are larger than ours may be, and it knows no limit
 )
@@ -70,7 +71,7 @@ func unfitLines(header, body []byte) string {
 			continue
 		}
 		name, _, found := bytes.Cut(line, []byte(":"))
-		if name = bytes.TrimRight(name, " \t"); !found || len(name) == 0 || bytes.ContainsFunc(name, isNotName) {
+		if name = bytes.TrimRight(name, " \t"); !found || len(name) == 0 || len(name) > maxName || bytes.ContainsFunc(name, isNotName) {
 			return "it takes a line for a field that is none"
 		}
 	}
