@@ -108,8 +108,8 @@ func HeaderHash(c message.Canonicalization, fields []message.Field, unsigned mes
 	return [sha256.Size]byte(h.Sum(line[:0]))
 }
 
-// count returns how many fields are called name.
-func (x *Index) count(name string) int {
+// Count returns how many fields are called name.
+func (x *Index) Count(name string) int {
 	g, known := x.group(name)
 	if !known {
 		return 0

@@ -52,7 +52,7 @@ func signedNames(index *Index, h message.Header, o SignOptions) ([]string, error
 	resent := latestResent(h)
 	names := make([]string, 0, 2*len(o.Fields))
 	for _, name := range o.Fields {
-		count := index.count(name)
+		count := index.Count(name)
 		if isResent(name) && !contains(resent, name) {
 			count = 0
 		}

@@ -21,6 +21,17 @@ type Lookup struct {
 	Reason  string   // for a postmaster, why there is no usable record
 }
 
+// For returns the records whose key goes with an algorithm.
+func (l Lookup) For(algorithm string) []Record {
+	var fit []Record
+	for _, r := range l.Records {
+		if r.Key.Algorithm() == algorithm {
+			fit = append(fit, r)
+		}
+	}
+	return fit
+}
+
 // LookupKeys asks for the keys at names, each once and all at the same time, and returns when all have been answered.
 func LookupKeys(ctx context.Context, r dns.Resolver, names []string) map[string]Lookup {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))

@@ -45,7 +45,7 @@ func Prepare(h message.Header, o SignOptions) (*Signing, error) {
 		return nil, err
 	}
 	s, index := &Signing{options: o.withDefaults()}, NewIndex(h)
-	if index.count("From") == 0 {
+	if index.Count("From") == 0 {
 		return nil, ErrNoFrom
 	}
 	var err error
@@ -67,7 +67,7 @@ func Prepare(h message.Header, o SignOptions) (*Signing, error) {
 // Sign returns the DKIM-Signature field that k makes; it belongs on top of the header. body holds the digest that
 // SignOptions.BodyHash names. The error wraps ErrKey or ErrOptions, or is ErrNotHashed.
 func (s *Signing) Sign(body *message.Digests, k Key) (message.Field, error) {
-	algorithm, err := algorithmOf(k.Signer)
+	algorithm, err := k.Algorithm()
 	if err != nil {
 		return message.Field{}, err
 	}
@@ -98,7 +98,7 @@ func Sign(h message.Header, body *message.Digests, k Key, o SignOptions) (messag
 
 // tags writes the field up to "b=", which comes last and on a line of its own: its value is all that is still to come.
 func (s *Signing) tags(algorithm string, bodyHash [sha256.Size]byte, k Key) (*folder, error) {
-	d, selector, err := k.place()
+	d, selector, err := k.Place()
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +149,12 @@ func SignDigest(digest [sha256.Size]byte, key crypto.Signer) ([]byte, error) {
 	return signature, nil
 }
 
-// algorithmOf returns the a= that goes with a key.
-func algorithmOf(key crypto.Signer) (string, error) {
-	if key == nil {
+// Algorithm returns the a= that goes with the key. The error wraps ErrKey.
+func (k Key) Algorithm() (string, error) {
+	if k.Signer == nil {
 		return "", fmt.Errorf("%w: there is none", ErrKey)
 	}
-	switch public := key.Public().(type) {
+	switch public := k.Signer.Public().(type) {
 	case ed25519.PublicKey:
 		return Ed25519SHA256, nil
 	case *rsa.PublicKey:
@@ -167,8 +167,9 @@ func algorithmOf(key crypto.Signer) (string, error) {
 	}
 }
 
-// place checks where the key is published: nothing in d= or s= may add a tag or a line of its own.
-func (k Key) place() (d, selector domain.Name, err error) {
+// Place returns where the key is published, d= and s= in A-labels: nothing in them can add a tag or a line of its own.
+// The error wraps ErrKey.
+func (k Key) Place() (d, selector domain.Name, err error) {
 	if d, err = domain.Parse(k.Domain); err != nil || d.Labels() < 2 {
 		return "", "", fmt.Errorf("%w: %q is not a domain", ErrKey, k.Domain)
 	}

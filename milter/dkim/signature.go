@@ -40,17 +40,17 @@ func ParseSignature(f message.Field) (s Signature, fault string) {
 	t := ReadTags(f)
 	s = t.Signature()
 	if v := t.need("v"); v != "1" {
-		t.fail("v=%s is not a version of DKIM that exists", clip(v))
+		t.Fail("v=%s is not a version of DKIM that exists", clip(v))
 	}
 	s.Identifier, s.Exact = t.identifier(s.Domain)
 	if q, has := t.list.Value("q"); has && !listed(q, "dns/txt") {
-		t.fail("the key is not in the DNS (q=%s)", clip(q))
+		t.Fail("the key is not in the DNS (q=%s)", clip(q))
 	}
 	if slices.Contains(s.Names, "") {
-		t.fail("h= has an empty name")
+		t.Fail("h= has an empty name")
 	}
 	if s.count("From") == 0 {
-		t.fail("From is not signed")
+		t.Fail("From is not signed")
 	}
 	return s, t.fault
 }
@@ -70,7 +70,7 @@ func (t *Tags) Signature() (s Signature) {
 	}
 	s.Signed, s.Expires = t.Time("t"), t.Time("x")
 	if t.Has("x") && t.Has("t") && !s.Expires.After(s.Signed) {
-		t.fail("the signature expires before it was made (x= is not after t=)")
+		t.Fail("the signature expires before it was made (x= is not after t=)")
 	}
 	return s
 }
@@ -86,7 +86,7 @@ func (t *Tags) identifier(d domain.Name) (identifier string, exact bool) {
 	at := strings.LastIndexByte(i, '@')
 	n, err := domain.Parse(i[at+1:])
 	if at < 0 || err != nil || strings.HasSuffix(i, ".") || !n.Within(d) {
-		t.fail("i=%s is not within d=%s", clip(i), d)
+		t.Fail("i=%s is not within d=%s", clip(i), d)
 		return i, false
 	}
 	return i[:at+1] + n.String(), n == d
@@ -100,9 +100,9 @@ func (s Signature) BodyHashWanted() message.BodyHash {
 // Canonicalization returns c= in full: "relaxed/simple".
 func (s Signature) Canonicalization() string { return s.Header.String() + "/" + s.Body.String() }
 
-// verifiedBy returns the index of the first of records whose key made s over fields and the signature's own field, or
+// VerifiedBy returns the index of the first of records whose key made s over fields and the signature's own field, or
 // -1 when none did.
-func (s *Signature) verifiedBy(fields []message.Field, records []Record) int {
+func (s *Signature) VerifiedBy(fields []message.Field, records []Record) int {
 	for _, own := range s.Unsigned {
 		digest := HeaderHash(s.Header, fields, own)
 		for i, r := range records {

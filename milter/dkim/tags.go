@@ -34,7 +34,7 @@ func ReadTags(f message.Field) *Tags {
 	t := &Tags{field: f, list: list}
 	if err != nil {
 		t.list, _ = taglist.ParseLenient(value)
-		t.fail("the field is not a list of tags: %s", strings.TrimPrefix(err.Error(), "taglist: "))
+		t.Fail("the field is not a list of tags: %s", strings.TrimPrefix(err.Error(), "taglist: "))
 	}
 	return t
 }
@@ -42,7 +42,8 @@ func ReadTags(f message.Field) *Tags {
 // Fault returns the first thing found wrong, a sentence for a postmaster, or "".
 func (t *Tags) Fault() string { return t.fault }
 
-func (t *Tags) fail(format string, args ...any) {
+// Fail notes a fault unless there is one already.
+func (t *Tags) Fail(format string, args ...any) {
 	if t.fault == "" {
 		t.fault = fmt.Sprintf(format, args...)
 	}
@@ -64,9 +65,9 @@ func (t *Tags) Has(name string) bool {
 func (t *Tags) need(name string) string {
 	v, has := t.list.Value(name)
 	if !has {
-		t.fail("the tag %s= is missing", name)
+		t.Fail("the tag %s= is missing", name)
 	} else if v == "" {
-		t.fail("the tag %s= is empty", name)
+		t.Fail("the tag %s= is empty", name)
 	}
 	return v
 }
@@ -77,9 +78,9 @@ func (t *Tags) Algorithm() string {
 	switch a {
 	case RSASHA256, Ed25519SHA256, "":
 	case "rsa-sha1":
-		t.fail("the signature is made with rsa-sha1, which proves nothing any more (RFC 8301)")
+		t.Fail("the signature is made with rsa-sha1, which proves nothing any more (RFC 8301)")
 	default:
-		t.fail("the signature algorithm %q is unknown", clip(a))
+		t.Fail("the signature algorithm %q is unknown", clip(a))
 	}
 	return a
 }
@@ -89,7 +90,7 @@ func (t *Tags) Domain() domain.Name {
 	d := t.need("d")
 	n, err := domain.Parse(d)
 	if d != "" && (err != nil || n.Labels() < 2 || strings.HasSuffix(d, ".")) {
-		t.fail("d=%s is not a domain name", clip(d))
+		t.Fail("d=%s is not a domain name", clip(d))
 		return ""
 	}
 	return n
@@ -105,7 +106,7 @@ func (t *Tags) Selector(d domain.Name) (selector, keyName string) {
 	below := "." + keyPlace + d.String()
 	n, err := domain.Parse(s + below)
 	if err != nil {
-		t.fail("s=%s is not a selector", clip(s))
+		t.Fail("s=%s is not a selector", clip(s))
 		return s, ""
 	}
 	return strings.TrimSuffix(n.String(), below), n.String()
@@ -122,7 +123,7 @@ func (t *Tags) Canonicalizations() (header, body message.Canonicalization) {
 	}
 	header, body, err := message.ParseCanonicalization(c)
 	if err != nil || strings.ToLower(c) != c {
-		t.fail("the canonicalization c=%s is unknown", clip(c))
+		t.Fail("the canonicalization c=%s is unknown", clip(c))
 	}
 	return header, body
 }
@@ -131,14 +132,14 @@ func (t *Tags) Canonicalizations() (header, body message.Canonicalization) {
 func (t *Tags) Names() []string {
 	h, has := t.list.Value("h")
 	if !has {
-		t.fail("the tag h= is missing")
+		t.Fail("the tag h= is missing")
 	}
 	h = taglist.Compact(h)
 	if h == "" {
 		return nil
 	}
 	if strings.Count(h, ":") >= maxNames {
-		t.fail("h= lists more than %d fields", maxNames)
+		t.Fail("h= lists more than %d fields", maxNames)
 		return nil
 	}
 	return strings.Split(h, ":")
@@ -148,7 +149,7 @@ func (t *Tags) Names() []string {
 func (t *Tags) Base64(name string) []byte {
 	raw, err := base64.StdEncoding.DecodeString(taglist.Compact(t.need(name)))
 	if err != nil {
-		t.fail("the tag %s= is not base64", name)
+		t.Fail("the tag %s= is not base64", name)
 		return nil
 	}
 	return raw
@@ -183,7 +184,7 @@ func (t *Tags) number(name string, digits int) (n int64, has bool) {
 		return 0, false
 	}
 	if v == "" || strings.Trim(v, "0123456789") != "" {
-		t.fail("%s=%s is not a number", name, clip(v))
+		t.Fail("%s=%s is not a number", name, clip(v))
 		return 0, false
 	}
 	n, err := strconv.ParseInt(v, 10, 64)

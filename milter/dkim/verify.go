@@ -91,7 +91,7 @@ func (e *entry) checkBody(body *message.Digests) bool {
 // checkHeader verifies the signature with the first of records whose key fits, and keeps that record in e.
 func (e *entry) checkHeader(index *Index, records []Record) {
 	s, proof := &e.signature, &e.result.Evidence
-	used := s.verifiedBy(index.Pick(s.Names, proof.Field), records)
+	used := s.VerifiedBy(index.Pick(s.Names, proof.Field), records)
 	proof.HeaderIntact = used >= 0
 	r := records[max(used, 0)]
 	proof.Record = r.Text

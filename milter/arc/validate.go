@@ -1,0 +1,234 @@
+package arc
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"time"
+
+	"mailseal/milter/dkim"
+	"mailseal/milter/dns"
+	"mailseal/milter/message"
+)
+
+// Validator validates chains. Its zero values mean the defaults; only Resolver has none. It is safe for concurrent use.
+type Validator struct {
+	Resolver   dns.Resolver
+	Now        func() time.Time // default time.Now
+	MinRSABits int              // a signature of a shorter key fails; default and least 1024
+}
+
+// maxOlder is how many message signatures below the newest are verified for OldestPass. The seals of all are.
+const maxOlder = 9
+
+// Validation is the judging of one message's chain between the end of its header and the end of its body.
+type Validation struct {
+	validator *Validator
+	header    message.Header
+	links     []link
+	result    Result // has a Value as soon as nothing is left to be done
+}
+
+// Select reads the chain of h. When that alone decides (there is none, or it is none that could pass), no body hash is
+// asked for and nothing will be looked up.
+func (v *Validator) Select(h message.Header) *Validation {
+	c := readChain(h)
+	x := &Validation{validator: v, header: h, links: c.links}
+	x.result.Sets, x.result.Sealed = c.sets(), c.sealed()
+	switch {
+	case !c.found:
+		x.result.Value = None
+	case x.result.Sealed:
+		x.fail("the last sealer, instance %d, found the chain broken (cv=fail)", len(c.links))
+	case c.fault != "":
+		x.fail("%s", c.fault)
+	default:
+		x.checkTime()
+	}
+	return x
+}
+
+// checkTime heeds x= of the newest AMS only; the older ones belong to the past.
+func (x *Validation) checkTime() {
+	now := time.Now
+	if x.validator.Now != nil {
+		now = x.validator.Now
+	}
+	const skew = 5 * time.Minute
+	if s := x.newest().message; !s.Expires.IsZero() && now().Add(-skew).After(s.Expires) {
+		x.fail("the signature of instance %d has expired", x.newest().Instance)
+	}
+}
+
+func (x *Validation) fail(format string, args ...any) {
+	x.result.Value, x.result.Reason = Fail, fmt.Sprintf(format, args...)
+}
+
+func (x *Validation) newest() *link { return &x.links[len(x.links)-1] }
+
+// older returns the links below the newest whose message signatures are verified.
+func (x *Validation) older() []link {
+	below := x.links[:len(x.links)-1]
+	return below[max(len(below)-maxOlder, 0):]
+}
+
+// BodyHashes names the digests of the body that Run will ask for.
+func (x *Validation) BodyHashes() []message.BodyHash {
+	if x.result.Value != "" {
+		return nil
+	}
+	wanted := []message.BodyHash{x.newest().message.BodyHashWanted()}
+	for _, l := range x.older() {
+		wanted = append(wanted, l.message.BodyHashWanted())
+	}
+	return wanted
+}
+
+// Run validates the chain of m, whose body is complete (RFC 8617 section 5.2). The keys of the newest set are looked up
+// first; only when that set is good are the others, all at once.
+func (x *Validation) Run(ctx context.Context, m *message.Message) Result {
+	if x.result.Value != "" {
+		return x.result
+	}
+	c := &checker{index: dkim.NewIndex(x.header), body: m.Body, seals: sealDigests(x.links), minBits: x.validator.MinRSABits}
+	last := len(x.links) - 1
+	c.keys = dkim.LookupKeys(ctx, x.validator.Resolver, []string{x.links[last].message.KeyName, x.links[last].seal.KeyName})
+	if why := c.set(&x.links[last]); why != "" {
+		x.fail("%s", why)
+		return x.result
+	}
+	c.keys = dkim.LookupKeys(ctx, x.validator.Resolver, x.olderKeys())
+	for i := last - 1; i >= 0; i-- {
+		if why := c.seal(&x.links[i]); why != "" {
+			x.fail("%s", why)
+			return x.result
+		}
+	}
+	x.result.Value, x.result.OldestPass = Pass, x.oldestPass(c)
+	return x.result
+}
+
+// olderKeys returns where the keys are that the sets below the newest need.
+func (x *Validation) olderKeys() []string {
+	var names []string
+	for _, l := range x.links[:len(x.links)-1] {
+		names = append(names, l.seal.KeyName)
+	}
+	for _, l := range x.older() {
+		names = append(names, l.message.KeyName)
+	}
+	return names
+}
+
+// oldestPass returns the lowest instance since which the message is known to be unchanged, 0 for all of them.
+func (x *Validation) oldestPass(c *checker) int {
+	older := x.older()
+	for i := len(older) - 1; i >= 0; i-- {
+		if why := c.message(&older[i]); why != "" {
+			return older[i].Instance + 1
+		}
+	}
+	if len(older) > 0 && older[0].Instance > 1 {
+		return older[0].Instance
+	}
+	return 0
+}
+
+// checker verifies signatures of a chain. Its methods return what is wrong, "" for nothing.
+type checker struct {
+	index   *dkim.Index
+	body    *message.Digests
+	keys    map[string]dkim.Lookup
+	seals   [][][sha256.Size]byte
+	minBits int
+}
+
+func (c *checker) set(l *link) string {
+	if why := c.message(l); why != "" {
+		return why
+	}
+	return c.seal(l)
+}
+
+// message verifies the AMS of l.
+func (c *checker) message(l *link) string {
+	s := &l.message
+	records, why := c.records(l, s)
+	if why != "" {
+		return why
+	}
+	sum, hashed := c.body.Sum(s.BodyHashWanted())
+	switch {
+	case !hashed:
+		return "the body was not hashed as the chain needs it"
+	case !bytes.Equal(sum.SHA256[:], s.BodyHash):
+		return fmt.Sprintf("the body was changed after instance %d", l.Instance)
+	case s.Limit != message.Whole && s.Limit != sum.Length:
+		return fmt.Sprintf("the signature of instance %d does not cover all of the body (l=)", l.Instance)
+	case s.VerifiedBy(c.index.Pick(s.Names, l.at), records) < 0:
+		return fmt.Sprintf("the header was changed after instance %d, or its signature is of another key", l.Instance)
+	}
+	return ""
+}
+
+// seal verifies the AS of l.
+func (c *checker) seal(l *link) string {
+	records, why := c.records(l, &l.seal)
+	if why != "" {
+		return why
+	}
+	for _, digest := range c.seals[l.Instance-1] {
+		for _, r := range records {
+			if r.Key.Verify(digest, l.seal.Value) {
+				return ""
+			}
+		}
+	}
+	return fmt.Sprintf("the seal of instance %d does not match the ARC fields below it, or is of another key", l.Instance)
+}
+
+func (c *checker) records(l *link, s *dkim.Signature) (records []dkim.Record, why string) {
+	found := c.keys[s.KeyName]
+	if found.State != dkim.KeyUsable {
+		return nil, fmt.Sprintf("instance %d: %s", l.Instance, found.Reason)
+	}
+	if records = found.For(s.Algorithm); len(records) == 0 {
+		return nil, fmt.Sprintf("instance %d: the key at %s is not for %s", l.Instance, s.KeyName, s.Algorithm)
+	}
+	if bits := records[0].Key.Bits(); s.Algorithm == dkim.RSASHA256 && bits < c.minBits {
+		return nil, fmt.Sprintf("instance %d: the key has %d bits, this host asks for %d", l.Instance, bits, c.minBits)
+	}
+	return records, ""
+}
+
+// sealDigests returns for each link the SHA-256 that its seal stands for, one for each form of the seal. A seal covers
+// all sets up to its own, so the hash is carried on from one to the next instead of begun again (RFC 8617 section
+// 5.1.1).
+func sealDigests(links []link) [][][sha256.Size]byte {
+	digests := make([][][sha256.Size]byte, len(links))
+	running := sha256.New()
+	for i, l := range links {
+		write(running, l.fields[0])
+		write(running, l.fields[1])
+		for _, own := range l.seal.Unsigned {
+			digests[i] = append(digests[i], finish(running, own))
+		}
+		write(running, l.fields[2])
+	}
+	return digests
+}
+
+// write adds a field in its canonical form, which is always relaxed (RFC 8617 section 4.1.3).
+func write(h hash.Hash, f message.Field) { h.Write(message.Relaxed.AppendField(nil, f)) }
+
+// finish returns the sum of h and the seal itself, and leaves h as it was.
+func finish(h hash.Hash, own message.Field) [sha256.Size]byte {
+	end, err := h.(hash.Cloner).Clone()
+	if err != nil {
+		panic(err) // no hash of the standard library returns one
+	}
+	end.Write(bytes.TrimSuffix(message.Relaxed.AppendField(nil, own), []byte("\r\n")))
+	return [sha256.Size]byte(end.Sum(nil))
+}
