@@ -38,8 +38,8 @@ type Listener struct {
 var ErrInUse = errors.New("milter: in use")
 
 // Listen opens a socket. A unix socket that nobody serves any more is replaced; one that somebody serves is an error
-// that wraps ErrInUse; any other file is left alone. The socket has its mode, user and group before it can be seen at
-// its path. Errors name the address and, where there is one, the way out.
+// that wraps ErrInUse; any other file is left alone. The socket has its mode, user and group before anybody can connect.
+// Errors name the address and, where there is one, the way out.
 func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 	a, err := ParseAddress(o.Address)
 	if err != nil {

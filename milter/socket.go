@@ -12,10 +12,12 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// listenUnix makes the socket under another name in the same directory, gives it its owner and mode, and then its name:
-// no MTA ever sees one that it may not use, or that others may.
+// listenUnix makes the socket. It gets its owner and mode before anybody can connect: until a socket listens, the kernel
+// refuses whoever tries.
 func (l *Listener) listenUnix(ctx context.Context, o ListenOptions) error {
 	path := l.address.Target
 	owner, err := lookUpOwner(o)
@@ -25,45 +27,57 @@ func (l *Listener) listenUnix(ctx context.Context, o ListenOptions) error {
 	if l.Warnings, err = checkDirectory(filepath.Dir(path)); err != nil {
 		return err
 	}
-	if err := checkPlace(ctx, path); err != nil {
+	if err := clearPlace(ctx, path); err != nil {
 		return err
 	}
-	made := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%x", os.Getpid()))
-	_ = os.Remove(made) // of a process that had our number and died here
-	ln, err := new(net.ListenConfig).Listen(ctx, "unix", made)
+	f, err := bindUnix(path)
 	if err != nil {
 		return err
 	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	id, err := placeSocket(made, path, owner, o.Mode)
+	defer f.Close() // net.FileListener has its own
+	id, err := settle(path, owner, o.Mode)
 	if err != nil {
-		return errors.Join(err, os.Remove(made), ln.Close())
+		return errors.Join(err, os.Remove(path))
 	}
-	l.Listener = ln
 	l.release = func() error { return removeIf(path, id) }
-	return nil
+	if err := unix.Listen(int(f.Fd()), unix.SOMAXCONN); err != nil {
+		return errors.Join(os.NewSyscallError("listen", err), l.release())
+	}
+	l.Listener, err = net.FileListener(f)
+	return err
 }
 
-// placeSocket moves a socket to its path and returns what identifies it.
-func placeSocket(made, path string, owner owner, mode fs.FileMode) (fs.FileInfo, error) {
+// bindUnix returns a socket at path that does not listen yet.
+func bindUnix(path string) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	unix.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), path)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return nil, errors.Join(&fs.PathError{Op: "bind", Path: path, Err: err}, f.Close())
+	}
+	return f, nil
+}
+
+// settle gives a socket its owner and mode, and returns what identifies it.
+func settle(path string, owner owner, mode fs.FileMode) (fs.FileInfo, error) {
 	if mode == 0 {
 		mode = 0o660
 	}
-	if err := owner.give(made); err != nil {
+	if err := owner.give(path); err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(made, mode.Perm()); err != nil {
+	if err := os.Chmod(path, mode.Perm()); err != nil {
 		return nil, err
 	}
-	id, err := os.Lstat(made)
-	if err != nil {
-		return nil, err
-	}
-	return id, os.Rename(made, path)
+	return os.Lstat(path)
 }
 
-// checkPlace tells why a socket cannot be put at path: somebody serves the one that is there, or it is something else.
-func checkPlace(ctx context.Context, path string) error {
+// clearPlace removes a socket from path that nobody serves any more. The error tells why no socket can be put there:
+// somebody serves the one that is there, or it is something else.
+func clearPlace(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -80,8 +94,8 @@ func checkPlace(ctx context.Context, path string) error {
 	case err == nil:
 		nc.Close()
 		return fmt.Errorf("%w: another process serves %s", ErrInUse, path)
-	case errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist):
-		return nil
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return removeIf(path, info)
 	}
 	// Busy (its backlog is full), or not ours to ask: not known to be stale.
 	return fmt.Errorf("%w: a socket is at %s, and whether it is served cannot be told: %w", ErrInUse, path, err)

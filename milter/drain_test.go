@@ -1,0 +1,113 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailseal/milter/guard"
+	"mailseal/milter/message"
+)
+
+func TestDrain(t *testing.T) {
+	f, reached, open := gate()
+	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 100*time.Millisecond, time.Minute })
+	idle, busy := r.dial(postfix), r.dial(postfix)
+	idle.hello(stranger, "")
+	busy.hello(stranger, "")
+	busy.envelope(letter("Q1"))
+	busy.content(letter("Q1"))
+	busy.write(guard.EndOfBody)
+	busy.Flush()
+	<-reached
+	r.stop()
+	eventually(t, "no new connection", func() bool {
+		nc, err := net.Dial("unix", r.path)
+		if err == nil {
+			nc.Close()
+		}
+		return err != nil
+	})
+	idle.tell(guard.Mail, "<a@example.net>\x00") // still served
+	idle.write(guard.Abort)
+	idle.wantClosed()
+	if err := <-endedYet(r, 50*time.Millisecond); err != errNotYet {
+		t.Fatalf("the server ended with a message under way: %v", err)
+	}
+	close(open)
+	busy.read(guard.Accept)
+	busy.wantClosed()
+	if err := <-r.ended; err != nil {
+		t.Error(err)
+	}
+	r.ended <- nil
+	if _, err := os.Lstat(r.path); err == nil {
+		t.Error("the socket was left")
+	}
+}
+
+var errNotYet = errors.New("not yet")
+
+func endedYet(r *rig, wait time.Duration) <-chan error {
+	out := make(chan error, 1)
+	select {
+	case err := <-r.ended:
+		r.ended <- err
+		out <- err
+	case <-time.After(wait):
+		out <- errNotYet
+	}
+	return out
+}
+
+// After the hard limit a message under way ends with its connection, and its judge is told.
+func TestDrainHard(t *testing.T) {
+	reached, told := make(chan struct{}), make(chan struct{})
+	f := &filter{decide: func(ctx context.Context, _ Mail, _ *message.Message, _ []byte) Outcome {
+		close(reached)
+		<-ctx.Done()
+		close(told)
+		return Outcome{Action: Accept}
+	}}
+	r := serve(t, Settings{Filter: f, Deadline: time.Hour}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 50*time.Millisecond })
+	m := r.dial(postfix)
+	m.hello(stranger, "")
+	m.envelope(letter("Q1"))
+	m.content(letter("Q1"))
+	m.write(guard.EndOfBody)
+	m.Flush()
+	<-reached
+	r.stop()
+	m.wantClosed()
+	<-told
+	eventually(t, "the message is said to be lost", func() bool {
+		return r.counts.event(Lost) == 1 && len(r.log.with("queue=Q1", "before the verdict")) == 1
+	})
+	if got := r.log.with("msg=message"); len(got) > 0 {
+		t.Errorf("a verdict is claimed: %q", got)
+	}
+}
+
+// An idle connection may be in the handshake when the time to go comes.
+func TestDrainInHandshake(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, time.Minute })
+	nc, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	eventually(t, "accepted", func() bool { return len(r.server.slots) == 1 })
+	r.stop()
+	eventually(t, "draining", func() bool { return len(r.log.with("which=idle")) == 1 })
+	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+}
