@@ -15,6 +15,7 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -146,10 +147,18 @@ func buildKeys(ctx context.Context, cfg *config.Config, old *parts) *keyfile.Sou
 	entries := make(map[string]keyfile.Entry, len(cfg.Keys))
 	for name, k := range cfg.Keys {
 		if k.Source == "" {
-			entries[name] = keyfile.Entry{Domain: k.Domain, Selector: k.Selector, File: k.File, Text: string(k.PrivateKey)}
+			entries[name] = keyfile.Entry{Domain: ascii(k.Domain), Selector: ascii(k.Selector), File: k.File, Text: string(k.PrivateKey)}
 		}
 	}
 	return keyfile.New(ctx, entries, o)
+}
+
+// ascii returns a name as the DNS has it, in A-labels; "%" and what is no name stay as they are.
+func ascii(name string) string {
+	if n, err := domain.Parse(name); err == nil {
+		return n.String()
+	}
+	return name
 }
 
 // examineKeys logs what is wrong with keys, once all of them have been loaded, and has each tested.

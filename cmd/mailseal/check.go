@@ -133,16 +133,12 @@ func (c *checked) loadKeys(ctx context.Context, cfg *config.Config, source *keyf
 	broken, warnings := keyProblems(cfg, findings)
 	c.Errors = append(c.Errors, broken...)
 	c.Warnings = append(c.Warnings, warnings...)
-	for _, name := range source.Names() {
-		k, err := source.Key(ctx, name)
-		if err != nil {
-			continue // among the findings
+	for _, k := range tryKeys(ctx, source) {
+		if k.err != nil {
+			c.Errors = append(c.Errors, cfg.Keys[k.Name].Problem("", k.err.Error()))
+			continue
 		}
-		fingerprint, err := k.Fingerprint()
-		if err != nil {
-			return err
-		}
-		c.Keys = append(c.Keys, keySummary{name, k.Selector + "._domainkey." + k.Domain, fingerprint})
+		c.Keys = append(c.Keys, k.keySummary)
 	}
 	return nil
 }

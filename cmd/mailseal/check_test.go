@@ -1,11 +1,17 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"mailseal/keys"
+	"mailseal/milter/dkim/crosscheck"
 )
 
 const goodConfig = `authserv_id = "mx.example.com"
@@ -50,6 +56,8 @@ func TestCheck(t *testing.T) {
 		{"key that does not sign mail", goodConfig + "[keys.\"t._domainkey.example.com\"]\nfile = \"mailseal.toml\"\n", exitBad, "malformed private key"},
 		{"keys though nobody signs", "mode = \"verify\"\n[keys.\"t._domainkey.example.com\"]\nfile = \"t.pem\"\n", exitBad, "no such file"},
 		{"key for everybody to read", goodConfig + "[keys.\"t._domainkey.example.com\"]\n" + seed, exitGood, `keys."t._domainkey.example.com".private_key: `},
+		{"key for any domain, and for an international one", goodConfig + "[keys.t]\ndomain = \"%\"\nselector = \"t\"\nfile = \"s.pem\"\n[keys.u]\ndomain = \"bücher.example\"\nselector = \"u\"\nfile = \"s.pem\"\n", exitGood, "keys: 3"},
+		{"unsafe key that must be safe", "require_safe_keys = true\n" + goodConfig + "[keys.\"t._domainkey.example.com\"]\nfile = \"mailseal.toml\"\n", exitBad, "others can read or replace the key"},
 		{"nobody signs", "authserv_id = \"mx.example.com\"\n", exitGood, "warning: "},
 		{"socket's directory", "listen = [{ address = \"unix:/nowhere/m.sock\" }]\n", exitBad, "mkdir -p /nowhere"},
 		{"socket's group", "listen = [{ address = \"unix:/tmp/m.sock\", group = \"no such group\" }]\n", exitBad, `listen[0].group: no group "no such group" on this host`},
@@ -93,5 +101,19 @@ func TestCheckJSON(t *testing.T) {
 	out, code = runCommand(t, "check", "--json", "--config", filepath.Join(t.TempDir(), "none.toml"))
 	if a := parse(out); code != exitBad || len(a.Errors) != 1 {
 		t.Errorf("no file: got code %d, %s", code, out)
+	}
+}
+
+func TestTryKey(t *testing.T) {
+	good := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	bad := slices.Clone(good)
+	bad[40] ^= 1 // in the public half: what the record shows does not fit what signs
+	for name, tt := range map[string]struct {
+		key  ed25519.PrivateKey
+		want error
+	}{"good": {good, nil}, "bad": {bad, crosscheck.ErrDisagree}} {
+		if got := tryKey(keys.Key{Domain: "%", Selector: "s", Signer: tt.key}); !errors.Is(got.err, tt.want) || got.Record != "s._domainkey.%" {
+			t.Errorf("%s: got %+v, want %v", name, got, tt.want)
+		}
 	}
 }
