@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"net/netip"
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -44,5 +45,24 @@ func TestDefaults(t *testing.T) {
 		if !reflect.DeepEqual(tt.got, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, tt.got, tt.want)
 		}
+	}
+}
+
+func TestHostname(t *testing.T) {
+	want, err := os.Hostname()
+	if err != nil {
+		t.Skip("the host has no name")
+	}
+	for _, text := range []string{"", "authserv_id = \"HOSTNAME\"\n"} {
+		c, err := config.Parse("m.toml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.AuthservID != want {
+			t.Errorf("%q: got %q, want %q", text, c.AuthservID, want)
+		}
+	}
+	if got := config.Default().AuthservID; got != want {
+		t.Errorf("default: got %q, want %q", got, want)
 	}
 }

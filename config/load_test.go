@@ -54,6 +54,8 @@ func TestInclude(t *testing.T) {
 			[]string{"conf.d/b.toml:3: sign[0].keys[0]: no key \"x\""}},
 		{"one broken, one mistaken", map[string]string{"m.toml": main, "conf.d/a.toml": "x = \n", "conf.d/b.toml": "y = 1\n[[sign]]\nfrom=\"c\"\nkeys=\"k\"\n"},
 			[]string{"conf.d/a.toml:1: x: ", "conf.d/b.toml:1: y: unknown setting"}},
+		{"cannot be read", map[string]string{"m.toml": main + "[[sign]]\nfrom = \"a.example\"\nkeys = \"in the other file\"\n", "conf.d/a.toml/x": ""},
+			[]string{"conf.d/a.toml: is a directory"}},
 		{"includes further", map[string]string{"m.toml": main, "conf.d/a.toml": "include = \"x\"\n"}, []string{"conf.d/a.toml:1: include: an included file"}},
 		{"missing by name", map[string]string{"m.toml": "include = \"rules.toml\"\n"}, []string{"m.toml:1: include[0]: no file "}},
 		{"no pattern", map[string]string{"m.toml": "include = [\"[\", \"\"]\n"}, []string{"include[0]: ", "include[1]: "}},
@@ -74,12 +76,36 @@ func TestInclude(t *testing.T) {
 			if err == nil {
 				t.Fatal("got no problem")
 			}
+			if tt.name == "cannot be read" && strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v: what refers to a file that cannot be read is no mistake", err)
+			}
 			for _, part := range tt.want {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("got %v, want it to say %q", err, part)
 				}
 			}
 		})
+	}
+}
+
+func TestIncludeOrder(t *testing.T) {
+	rule := func(domain string) string {
+		return "[[sign]]\nfrom = \"" + domain + "\"\nkeys = \"m._domainkey.%\"\n"
+	}
+	dir := files(t, map[string]string{
+		"m.toml": "authserv_id = \"mx.example.com\"\ninclude = [\"z/*.toml\", \"b.toml\", \"[ab].toml\"]\n" + rule("main.example"),
+		"a.toml": rule("a.example"), "b.toml": rule("b.example"), "z/c.toml": rule("c.example"),
+	})
+	c, err := config.Load(dir + "/m.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range c.Sign {
+		got = append(got, r.From...)
+	}
+	if want := "[*@main.example *@a.example *@b.example *@c.example]"; fmt.Sprint(got) != want {
+		t.Errorf("got rules in the order %v, want %s", got, want)
 	}
 }
 

@@ -213,7 +213,9 @@ func TestBackground(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	stopped := keyfile.New(ctx, entries, keyfile.Options{Foreground: 10, Previous: s})
-	findings(t, stopped) // does not wait for ever
+	if fs := findings(t, stopped); len(fs) > 0 {
+		t.Errorf("got findings %v of a source that was stopped before it began", fs)
+	}
 	if !signs(t, stopped, "7", seed(7)) {
 		t.Error("7: a source that was stopped loads no more keys")
 	}

@@ -85,11 +85,18 @@ func TestFixesMend(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for p, mode := range map[string]fs.FileMode{dir: 0o777, path: 0o666} {
+	chmod := func(p string, mode fs.FileMode) {
 		if err := os.Chmod(p, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
+	chmod(path, 0o644)
+	chmod(dir, 0o700)
+	if fs := ofDirectory(Check(path), dir); len(fs) > 0 {
+		t.Errorf("got %v for a file in a closed directory", fs)
+	}
+	chmod(path, 0o666)
+	chmod(dir, 0o777)
 	if os.Geteuid() == 0 {
 		if err := os.Chown(dir, 12345, 12345); err != nil {
 			t.Fatal(err)
