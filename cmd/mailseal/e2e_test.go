@@ -89,6 +89,14 @@ type startMTA func(testing.TB, mtatest.Options) *mtatest.MTA
 // settings are tables for mailseal.toml.
 func newSite(t testing.TB, start startMTA, o mtatest.Options, settings ...string) *site {
 	t.Helper()
+	s := prepare(t, start, o, settings...)
+	s.serve(t)
+	return s
+}
+
+// prepare starts everything but the daemon.
+func prepare(t testing.TB, start startMTA, o mtatest.Options, settings ...string) *site {
+	t.Helper()
 	build(t)
 	s := &site{zone: new(dnstest.Zone), txt: map[string]string{}, keys: t.TempDir()}
 	var err error
@@ -101,7 +109,6 @@ func newSite(t testing.TB, start startMTA, o mtatest.Options, settings ...string
 	s.publish(t, "mail", "stranger.example", keys.RSA)
 	s.MTA = start(t, o)
 	s.install(t, o, settings)
-	s.serve(t)
 	return s
 }
 

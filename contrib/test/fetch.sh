@@ -20,7 +20,7 @@ script_version=1
 # Packages of a group that are asked for by name; their libraries follow.
 seeds() {
 	case $1 in
-	postfix) echo "postfix" ;;
+	postfix) echo "postfix dash" ;;
 	sendmail) echo "sendmail-bin sendmail-cf sendmail-base m4 sasl2-bin libsasl2-modules dash coreutils" ;;
 	opendkim) echo "opendkim opendkim-tools" ;;
 	dkimpy) echo "python3-dkim python3-nacl" ;;

@@ -3,6 +3,7 @@ package mtatest
 import (
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -19,13 +20,12 @@ type Service struct {
 // notifySocket is NOTIFY_SOCKET as the daemons of a root see it.
 const notifySocket = "/run/notify.sock"
 
-// StartService starts a daemon as systemd does, with a watchdog that wants to hear of it every two seconds, and waits
+// startService starts a daemon as systemd does, with a watchdog that wants to hear of it every two seconds, and waits
 // until it says that it is ready.
-func (r *Root) StartService(name string, args ...string) *Service {
+func (r *Root) startService(cmd *exec.Cmd) *Service {
 	r.t.Helper()
 	s := &Service{}
 	s.listen(r)
-	cmd := r.Command(name, args...)
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+notifySocket, "WATCHDOG_USEC=2000000")
 	cmd.SysProcAttr.Setpgid = true
 	s.Process = r.start(cmd)

@@ -1,0 +1,85 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailseal/milter/miltertest/mtatest"
+)
+
+// The units of contrib/systemd: their sockets are where each MTA's snippet looks, the service runs as a user of its own,
+// tells how it is, and no connection is refused while it restarts.
+
+func TestSystemd(t *testing.T) {
+	for _, u := range []struct {
+		name, socket string
+		start        startMTA
+	}{
+		{"Postfix", "mailseal-postfix.socket", mtatest.Postfix},
+		{"Sendmail", "mailseal-unix.socket", mtatest.Sendmail},
+	} {
+		t.Run(u.name, func(t *testing.T) {
+			s := prepare(t, u.start, mtatest.Options{})
+			socket := s.SocketUnit(u.socket)
+			if socket.Path != s.MilterSocket() {
+				t.Fatalf("the unit's socket is %s, the snippet's %s", socket.Path, s.MilterSocket())
+			}
+			s.handOver(socket)
+			service := s.ServiceUnit("mailseal.service", socket)
+			s.asService(t, service)
+			service.Await(t, "WATCHDOG=1", 2)
+			s.restarted(t, service, socket)
+		})
+	}
+}
+
+// handOver makes the configuration one that listens on systemd's socket, and the keys the service's own.
+func (s *site) handOver(socket *mtatest.Socket) {
+	listen := regexp.MustCompile(`(?m)^address = .*(\ngroup = .*)?$`)
+	config := s.Read("/etc/mailseal/mailseal.toml")
+	s.Write("/etc/mailseal/mailseal.toml", listen.ReplaceAllString(config, `address = "fd:`+socket.Name+`"`))
+	for _, selector := range []string{"rsa", "ed"} {
+		file := "/etc/mailseal/" + selector + ".pem"
+		s.File(file, []byte(s.Read(file)), 0o600, "mailseal", "mailseal")
+	}
+}
+
+func (s *site) asService(t *testing.T, service *mtatest.Service) {
+	t.Helper()
+	info, err := os.Stat(fmt.Sprint("/proc/", service.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user := info.Sys().(*syscall.Stat_t).Uid; user == 0 {
+		t.Error("the service runs as root")
+	}
+	c := s.authenticated(t)
+	c.Deliver(mail("alice@home.example", "unit@elsewhere.example"))
+	c.Quit()
+	s.signedByUs(t, s.Sink.To(t, "unit@elsewhere.example"))
+}
+
+// restarted lets a message come in while nobody serves: systemd's socket keeps the MTA waiting until somebody does.
+func (s *site) restarted(t *testing.T, service *mtatest.Service, socket *mtatest.Socket) {
+	t.Helper()
+	service.Signal(syscall.SIGHUP)
+	service.Await(t, "RELOADING=1", 1)
+	service.Await(t, "READY=1", 2)
+	service.Signal(syscall.SIGTERM)
+	service.Await(t, "STOPPING=1", 1)
+	if err, ended := service.Wait(time.Minute); !ended || err != nil {
+		t.Fatalf("the service did not end well: %v", err)
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		s.Local(t, mail("alice@home.example", "meanwhile@elsewhere.example").Message, "-i", "-f", "alice@home.example", "-t")
+	}()
+	s.ServiceUnit("mailseal.service", socket)
+	<-sent
+	s.signedByUs(t, s.Sink.To(t, "meanwhile@elsewhere.example"))
+}
