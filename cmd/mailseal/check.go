@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -168,6 +169,8 @@ func (c *checked) checkSocket(l config.Listener) {
 	}
 	info, err := os.Stat(filepath.Dir(l.Target))
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(l.Target, "/run/"):
+		c.Warnings = append(c.Warnings, l.Problem("address", fmt.Sprintf("no directory %s yet; RuntimeDirectory= makes it when systemd starts the daemon", filepath.Dir(l.Target))))
 	case errors.Is(err, fs.ErrNotExist):
 		c.Errors = append(c.Errors, l.Problem("address", fmt.Sprintf("no directory %s; make it with: mkdir -p %[1]s", filepath.Dir(l.Target))))
 	case err != nil:

@@ -60,6 +60,7 @@ func TestCheck(t *testing.T) {
 		{"unsafe key that must be safe", "require_safe_keys = true\n" + goodConfig + "[keys.\"t._domainkey.example.com\"]\nfile = \"mailseal.toml\"\n", exitBad, "others can read or replace the key"},
 		{"nobody signs", "authserv_id = \"mx.example.com\"\n", exitGood, "warning: "},
 		{"socket's directory", "listen = [{ address = \"unix:/nowhere/m.sock\" }]\n", exitBad, "mkdir -p /nowhere"},
+		{"directory that systemd makes", "listen = [{ address = \"unix:/run/no such daemon/m.sock\" }]\n", exitGood, "RuntimeDirectory="},
 		{"socket's group", "listen = [{ address = \"unix:/tmp/m.sock\", group = \"no such group\" }]\n", exitBad, `listen[0].group: no group "no such group" on this host`},
 		{"socket's user", "listen = [{ address = \"unix:/tmp/m.sock\", user = \"no such user\" }]\n", exitBad, "listen[0].user: "},
 		{"socket that is none", "listen = [{ address = \"unix:/etc/passwd\" }]\n", exitBad, "is no socket"},
