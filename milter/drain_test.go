@@ -111,3 +111,23 @@ func TestDrainInHandshake(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A judge that ends for nothing must not keep the daemon from ending.
+func TestDrainGivesUp(t *testing.T) {
+	f, reached, open := gate()
+	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 1 })
+	r.server.grace = time.Millisecond
+	m := r.dial(postfix)
+	m.hello(stranger, "")
+	m.envelope(letter("Q1"))
+	m.content(letter("Q1"))
+	m.write(guard.EndOfBody)
+	m.Flush()
+	<-reached
+	r.stop()
+	if err := <-r.ended; !errors.Is(err, ErrDrain) {
+		t.Errorf("got %v, want ErrDrain", err)
+	}
+	r.ended <- nil
+	close(open)
+}

@@ -32,6 +32,7 @@ type Listener struct {
 	name    string       // String, which every message asks for
 	release func() error // removes the socket; nil where there is none of ours
 	lacking sync.Once    // what MTAs lack has been said
+	full    bool         // the last connection had to wait for a place; only the accepting goroutine looks at it
 }
 
 // ErrInUse says that somebody else serves the address.

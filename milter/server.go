@@ -28,8 +28,7 @@ const (
 	defaultConnections = 1000
 	defaultDrainSoft   = 30 * time.Second
 	defaultDrainHard   = time.Minute
-	// drainGrace is what goroutines get to end after their connections were closed.
-	drainGrace = 5 * time.Second
+	defaultGrace       = 5 * time.Second
 )
 
 // Server serves a filter on any number of listeners.
@@ -44,6 +43,7 @@ type Server struct {
 	mu    sync.Mutex
 	conns map[*guard.Conn]struct{}
 	phase phase
+	grace time.Duration // what goroutines get to end after their connections were closed
 }
 
 // phase is how far a Server is on its way to the end.
@@ -60,13 +60,14 @@ func New(o Options, s Settings) *Server {
 	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
 	o.DrainSoft = cmp.Or(o.DrainSoft, defaultDrainSoft)
 	o.DrainHard = max(cmp.Or(o.DrainHard, defaultDrainHard), o.DrainSoft)
-	srv := &Server{options: o, log: logger{o.Log}, metrics: o.Metrics, slots: make(chan struct{}, o.Connections), conns: map[*guard.Conn]struct{}{}}
 	if o.Log == nil {
-		srv.log = logger{slog.New(slog.DiscardHandler)}
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Metrics == nil {
-		srv.metrics = noMetrics{}
+		o.Metrics = noMetrics{}
 	}
+	srv := &Server{options: o, log: logger{o.Log}, metrics: o.Metrics, grace: defaultGrace}
+	srv.slots, srv.conns = make(chan struct{}, o.Connections), map[*guard.Conn]struct{}{}
 	srv.Reload(s)
 	return srv
 }
@@ -116,7 +117,7 @@ func (s *Server) drain() error {
 	}
 	s.log.drained("all", s.open())
 	s.Close()
-	if isDone(idle, drainGrace) {
+	if isDone(idle, s.grace) {
 		return nil
 	}
 	return fmt.Errorf("%w: %d of them", ErrDrain, s.open())
@@ -201,9 +202,9 @@ func (s *Server) accept(ctx context.Context, l *Listener) {
 func (s *Server) start(ctx context.Context, l *Listener, nc net.Conn) {
 	select {
 	case s.slots <- struct{}{}:
+		l.full = false
 	default:
-		s.metrics.Event(AtLimit)
-		s.log.atLimit(l, cap(s.slots))
+		s.full(l)
 		select {
 		case s.slots <- struct{}{}:
 		case <-ctx.Done():
@@ -215,4 +216,13 @@ func (s *Server) start(ctx context.Context, l *Listener, nc net.Conn) {
 		defer func() { <-s.slots }()
 		s.serve(l, nc)
 	})
+}
+
+// full counts a connection that has to wait, and says so if the one before it had not.
+func (s *Server) full(l *Listener) {
+	s.metrics.Event(AtLimit)
+	if !l.full {
+		l.full = true
+		s.log.atLimit(l, cap(s.slots))
+	}
 }

@@ -94,6 +94,18 @@ func TestPortScan(t *testing.T) {
 	}
 }
 
+func TestTooSlow(t *testing.T) {
+	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.Limits.InPacket = 10 * time.Millisecond })
+	m := r.dial(postfix)
+	m.hello(stranger, "")
+	m.Flush()
+	if _, err := m.nc.Write([]byte("\x00\x00")); err != nil {
+		t.Fatal(err)
+	}
+	m.wantClosed()
+	eventually(t, "it is said and counted", func() bool { return r.counts.event(Broken) == 1 && len(r.log.with(`msg="connection lost"`)) == 1 })
+}
+
 func TestLacking(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}})
 	for range 2 {

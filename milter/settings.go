@@ -11,7 +11,7 @@ import (
 )
 
 // Settings are what a reload changes. They must not be changed once a Server has them; a message ends with those that
-// it began with.
+// it began with. Macros that new Roles look at are asked for on new connections only.
 type Settings struct {
 	Filter          Filter
 	Roles           Roles

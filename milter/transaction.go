@@ -189,6 +189,9 @@ func (t *transaction) report(o *Outcome) {
 	if t.env.Client.IsValid() {
 		more = append(more, slog.String("client", t.env.Client.String()))
 	}
+	if t.env.AuthUser != "" {
+		more = append(more, slog.String("user", t.env.AuthUser))
+	}
 	if o.Action == Hold {
 		more = append(more, slog.String("reason", o.Reason))
 	} else if !o.goesOn() && o.Reply.Text != "" {

@@ -1,0 +1,52 @@
+package milter
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/milter/guard"
+	"mailseal/milter/message"
+)
+
+// FuzzServer sends a connection whatever it likes after a good offer: nothing may panic, and no message may be judged
+// that did not come whole.
+func FuzzServer(f *testing.F) {
+	hello := string(guard.AppendPacket(nil, guard.Connect, []byte(stranger))) + string(guard.AppendPacket(nil, guard.Helo, []byte("x\x00")))
+	whole := string(packets(letter("Q1"), sendmail))
+	for _, s := range []string{hello, hello + whole, hello + whole + whole, whole + hello, strings.ReplaceAll(hello+whole, "\x00N", "\x00E"), hello + whole[:len(whole)/2]} {
+		f.Add([]byte(s))
+	}
+	offer := guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		var said bytes.Buffer // where go-milter tells of panics
+		log.SetOutput(&said)
+		defer log.SetOutput(io.Discard)
+		fl := &filter{wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}, Raw: 100}}
+		c := &counts{events: map[Event]int{}, messages: map[string]int{}}
+		s := New(Options{Metrics: c, Limits: guard.Limits{InPacket: time.Second}}, Settings{Filter: fl, Roles: ours, HeaderLimit: 500})
+		ours, theirs := net.Pipe()
+		ended := make(chan struct{})
+		go func() {
+			s.serve(&Listener{name: "x"}, ours)
+			close(ended)
+		}()
+		go io.Copy(io.Discard, theirs)
+		theirs.Write(offer)
+		theirs.Write(sent)
+		theirs.Close()
+		<-ended
+		if c.event(Panicked) > 0 || strings.Contains(said.String(), "panic") {
+			t.Errorf("panic: %s", said.String())
+		}
+		for _, m := range fl.seen {
+			if m.whole.Body == nil || len(m.raw) > 100 {
+				t.Errorf("judged by halves: %+v", m)
+			}
+		}
+	})
+}
