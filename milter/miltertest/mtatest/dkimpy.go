@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// Verdict is what another implementation thinks of one DKIM signature.
+// Verdict is what another implementation thinks of one DKIM signature, or of an ARC chain.
 type Verdict struct {
 	Domain    string `json:"domain"`
 	Selector  string `json:"selector"`
-	Algorithm string `json:"algorithm"`
+	Algorithm string `json:"algorithm"` // "arc" for the verdict on a chain
 	Pass      bool   `json:"pass"`
 	Reason    string `json:"reason"` // when it does not pass
 }
 
 // Dkimpy verifies messages (with CRLF line ends) with Debian's python3-dkim: for each a verdict on each of its signatures
-// from the top. txt has the key records by name. The test is skipped, with the reason, where the package has not been
+// from the top, and at the end one on the ARC chain if there is one. txt has the key records by name. The test is skipped, with the reason, where the package has not been
 // fetched.
 func Dkimpy(t testing.TB, txt map[string]string, messages ...[]byte) [][]Verdict {
 	t.Helper()
