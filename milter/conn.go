@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
-	"sync"
 
 	gomilter "github.com/emersion/go-milter"
 
@@ -42,7 +41,7 @@ func (s *Server) converse(l *Listener, c *guard.Conn) {
 	c.OnHeader(session.field)
 	c.OnBody(session.body)
 	library := gomilter.Server{NewMilter: func() gomilter.Milter { return session }}
-	_ = library.Serve(&oneShot{conn: c, cancel: cancel, left: make(chan struct{})}) // always net.ErrClosed
+	_ = library.Serve(c.Listener(cancel)) // always net.ErrClosed
 }
 
 // ended says why a connection ended, if it was not at its proper end.
@@ -84,40 +83,4 @@ func (l *Listener) agreed(log logger, a guard.Agreement) {
 			log.lacking(l, sentence)
 		}
 	})
-}
-
-// oneShot gives go-milter one connection, and at the second Accept returns when its goroutine has left that for good:
-// the guard knows when the connection has ended, but a judge may still be at work then. It is told by its context.
-type oneShot struct {
-	conn   *guard.Conn
-	cancel context.CancelFunc
-	left   chan struct{}
-	given  bool
-}
-
-// Accept is called by one goroutine only.
-func (o *oneShot) Accept() (net.Conn, error) {
-	if !o.given {
-		o.given = true
-		return &leaving{Conn: o.conn, left: o.left}, nil
-	}
-	<-o.conn.Done()
-	o.cancel()
-	<-o.left
-	return nil, net.ErrClosed
-}
-
-func (o *oneShot) Close() error   { return nil }
-func (o *oneShot) Addr() net.Addr { return o.conn.LocalAddr() }
-
-// leaving is a connection that says when go-milter is through with it: closing it is the last that the library does.
-type leaving struct {
-	*guard.Conn
-	left chan struct{}
-	once sync.Once
-}
-
-func (l *leaving) Close() error {
-	defer l.once.Do(func() { close(l.left) })
-	return l.Conn.Close()
 }

@@ -190,23 +190,3 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.framer.nc.SetReadDe
 
 // SetWriteDeadline is as SetDeadline, for writing.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.framer.nc.SetWriteDeadline(t) }
-
-// Listener returns a listener that accepts this connection and then waits for its end: go-milter's Server.Serve on it
-// returns when the connection has ended, with net.ErrClosed.
-func (c *Conn) Listener() net.Listener { return &listener{conn: c} }
-
-type listener struct {
-	conn  *Conn
-	given atomic.Bool
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	if l.given.CompareAndSwap(false, true) {
-		return l.conn, nil
-	}
-	<-l.conn.done
-	return nil, net.ErrClosed
-}
-
-func (l *listener) Close() error   { return nil }
-func (l *listener) Addr() net.Addr { return l.conn.LocalAddr() }

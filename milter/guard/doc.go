@@ -19,8 +19,8 @@
 //		c.OnHeader(s.field) // func(name, value []byte) error
 //		c.OnBody(s.body)   // func(p []byte) error; guard.ErrSkip: no more of this body
 //		server := gomilter.Server{NewMilter: func() gomilter.Milter { return s }}
-//		server.Serve(c.Listener()) // returns when the connection has ended
-//		return c.Err()             // nil after QUIT or a plain close
+//		server.Serve(c.Listener(cancel)) // returns when go-milter has left; cancel is called when the MTA has
+//		return c.Err()                   // nil after QUIT or a plain close
 //	}
 //
 // In the session, which go-milter calls in one goroutine for each connection, as it does the two functions:

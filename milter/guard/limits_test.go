@@ -149,7 +149,7 @@ func TestA03PanicInASink(t *testing.T) {
 		}
 		c.OnBody(func([]byte) error { panic("scripted") })
 		s := gomilter.Server{NewMilter: func() gomilter.Milter { return &recorder{conn: c} }}
-		s.Serve(c.Listener())
+		s.Serve(c.Listener(nil))
 	}()
 	m := &mta{t: t, nc: client, Framer: guard.NewFramer(client, guard.Limits{})}
 	m.send(guard.Negotiate, string(offer(6, allActions, allProtocol)))
