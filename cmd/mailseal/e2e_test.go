@@ -19,19 +19,16 @@ import (
 // The end-to-end tests drive the program itself behind real MTAs. This file sets a site up: a MTA, a DNS server on
 // loopback, keys, a configuration and the daemon.
 
-// program builds mailseal, with the race detector when the tests have it, and returns its path.
+// program builds mailseal as the Makefile does, or with the race detector when the tests have it, and returns its path.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := filepath.Abs("../../.root/bin")
+	file, err := filepath.Abs("../../.root/bin/mailseal")
 	if err != nil {
 		return "", err
 	}
-	file, flags := filepath.Join(dir, "mailseal"), []string{"build", "-buildvcs=false"}
+	cmd := exec.Command("make", "-s", "-C", "../..", "build", "BIN="+file)
 	if raceDetector {
-		file, flags = file+"-race", append(flags, "-race")
-	}
-	cmd := exec.Command("go", append(flags, "-o", file, ".")...)
-	if !raceDetector {
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		file += "-race"
+		cmd = exec.Command("go", "build", "-race", "-o", file, ".")
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)

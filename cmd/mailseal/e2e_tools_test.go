@@ -52,6 +52,7 @@ func (q *qmail) send(t *testing.T, message string) (report, got string) {
 }
 
 func TestQmailRemote(t *testing.T) {
+	dependsOn(t, "contrib/qmail/qmail-remote")
 	message := mail("alice@home.example", "x@elsewhere.example").Message
 	t.Run("signed", func(t *testing.T) {
 		q := newQmail(t)
