@@ -18,8 +18,8 @@ type ListenOptions struct {
 	Address string      // see ParseAddress
 	Role    Role        // whose mail comes in here; Auto: see Roles
 	Mode    fs.FileMode // permission bits of a unix socket; 0: 0660
-	User    string      // owner of a unix socket; "": ours
-	Group   string      // group of a unix socket; "": ours
+	User    string      // owner of a unix socket, by name or number; "": ours
+	Group   string      // group of a unix socket, likewise
 }
 
 // Listener is a socket on which MTAs reach us.

@@ -217,15 +217,19 @@ func TestUnixSocketGroup(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may give a socket away")
 	}
-	path := filepath.Join(t.TempDir(), "sock")
-	listen(t, ListenOptions{Address: "unix:" + path, User: "nobody", Group: "daemon"})
-	info, err := os.Lstat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := info.Sys().(*syscall.Stat_t)
-	if want, _ := lookUpOwner(ListenOptions{User: "nobody", Group: "daemon"}); int(st.Uid) != want.uid || int(st.Gid) != want.gid {
-		t.Errorf("it belongs to %d:%d, want %d:%d", st.Uid, st.Gid, want.uid, want.gid)
+	for _, c := range []struct {
+		user, group string
+		uid, gid    int
+	}{{"nobody", "daemon", 65534, 1}, {"1234", "4321", 1234, 4321}, {"", "daemon", 0, 1}} {
+		path := filepath.Join(t.TempDir(), "sock")
+		listen(t, ListenOptions{Address: "unix:" + path, User: c.user, Group: c.group})
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := info.Sys().(*syscall.Stat_t); int(st.Uid) != c.uid || int(st.Gid) != c.gid {
+			t.Errorf("%s:%s: it belongs to %d:%d, want %d:%d", c.user, c.group, st.Uid, st.Gid, c.uid, c.gid)
+		}
 	}
 }
 

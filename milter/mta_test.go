@@ -159,6 +159,7 @@ func letter(id string) mail {
 // result is what became of a message.
 type result struct {
 	code   guard.Code
+	early  bool // the verdict came before the end of the message
 	reply  string
 	hold   string
 	edits  []string

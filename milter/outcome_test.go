@@ -164,7 +164,7 @@ func (m *mta) earlyAnswer(x mail) result {
 	if m.agreedProtocol&guard.NoReplyEOH != 0 {
 		m.write(guard.EndOfHeader)
 	} else if p := m.ask(guard.EndOfHeader, ""); p.Code != guard.Continue {
-		return result{code: p.Code, reply: strings.TrimSuffix(string(p.Data), "\x00")}
+		return result{code: p.Code, early: true, reply: strings.TrimSuffix(string(p.Data), "\x00")}
 	}
 	for p := range chunks(x.body, 65535) {
 		m.write(guard.Body, p)

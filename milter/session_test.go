@@ -167,7 +167,7 @@ func TestHeaderTooLarge(t *testing.T) {
 		}
 		m.envelope(x)
 		m.header(x)
-		if got := m.earlyAnswer(x); got.code != guard.ReplyCode || got.reply != "552 5.3.4 Header too large: more than 4000 octets in all fields" {
+		if got := m.earlyAnswer(x); got.early != (p.protocol&guard.NoReplyEOH == 0) || got.code != guard.ReplyCode || got.reply != "552 5.3.4 Header too large: more than 4000 octets in all fields" {
 			t.Errorf("got %v %q", got.code, got.reply)
 		}
 		if got := m.deliver(letter("Q2")); got.code != guard.Accept || len(f.last(t).Header) != 3 || len(f.seen) != 1 {
@@ -264,6 +264,22 @@ func TestBodyWanted(t *testing.T) {
 				t.Errorf("the hash is known: %v", ok)
 			}
 		})
+	}
+}
+
+// Where the protocol allows it, an MTA is told to keep a body that nobody wants.
+func TestBodyIsSkipped(t *testing.T) {
+	answering := postfix
+	answering.protocol &^= guard.NoReplyBody
+	for wants, want := range map[int]guard.Code{0: guard.SkipBody, 1000: guard.Continue} {
+		m := serve(t, Settings{Filter: &filter{wants: Wants{Raw: wants}}}).dial(answering)
+		m.hello(stranger, "")
+		m.envelope(letter("Q1"))
+		m.header(letter("Q1"))
+		m.tell(guard.EndOfHeader, "")
+		if p := m.ask(guard.Body, "text\r\n"); p.Code != want {
+			t.Errorf("wanted %d octets: the body is answered with %v, want %v", wants, p.Code, want)
+		}
 	}
 }
 

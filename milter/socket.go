@@ -135,27 +135,44 @@ type owner struct {
 	names    string
 }
 
-func lookUpOwner(o ListenOptions) (owner, error) {
-	w := owner{uid: -1, gid: -1, names: o.User + ":" + o.Group}
-	if o.User != "" {
-		u, err := user.Lookup(o.User)
-		if err != nil {
-			return w, fmt.Errorf("there is no user %q for the socket; create it or leave the setting out: %w", o.User, err)
-		}
-		if w.uid, err = strconv.Atoi(u.Uid); err != nil {
-			return w, err
+func lookUpOwner(o ListenOptions) (w owner, err error) {
+	w.names = o.User + ":" + o.Group
+	if w.uid, err = lookUp(o.User, "user", userID); err != nil {
+		return w, err
+	}
+	w.gid, err = lookUp(o.Group, "group", groupID)
+	return w, err
+}
+
+// lookUp returns the number of a user or group; -1 for none, and the number itself for a number, as in a chroot whose
+// users are not ours.
+func lookUp(name, kind string, find func(name string) (string, error)) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	id := name
+	if _, err := strconv.ParseUint(name, 10, 31); err != nil {
+		if id, err = find(name); err != nil {
+			return -1, fmt.Errorf("there is no %s %q for the socket; create it (is the MTA installed?) or leave the setting out: %w", kind, name, err)
 		}
 	}
-	if o.Group != "" {
-		g, err := user.LookupGroup(o.Group)
-		if err != nil {
-			return w, fmt.Errorf("there is no group %q for the socket; create it (is the MTA installed?) or leave the setting out: %w", o.Group, err)
-		}
-		if w.gid, err = strconv.Atoi(g.Gid); err != nil {
-			return w, err
-		}
+	return strconv.Atoi(id)
+}
+
+func userID(name string) (string, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return "", err
 	}
-	return w, nil
+	return u.Uid, nil
+}
+
+func groupID(name string) (string, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return "", err
+	}
+	return g.Gid, nil
 }
 
 func (w owner) give(path string) error {
