@@ -25,6 +25,7 @@ var layers = []struct {
 	{"milter/dns/dnstest", []string{"milter/dns"}},
 	{"milter/authres", []string{"milter/domain", "milter/message"}},
 	{"milter/dkim", []string{"milter/domain", "milter/message", "milter/dns", "milter/taglist"}},
+	{"milter/dkim/diagnose", []string{"milter/dkim", "milter/message"}},
 	{"milter/dkim/crosscheck", []string{"milter/message", "milter/taglist"}},
 	{"milter/spf", []string{"milter/dns", "milter/domain"}},
 	{"milter/iprev", []string{"milter/dns", "milter/domain"}},

@@ -1,5 +1,128 @@
 package main
 
-import "io"
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
 
-func explain(w io.Writer, o *verified) error { return o.text(w) }
+	"mailseal/milter/dkim"
+	"mailseal/milter/dkim/diagnose"
+	"mailseal/milter/message"
+)
+
+// explain writes what was found of a message at length, for a postmaster who has to find out what broke.
+func explain(w io.Writer, o *verified) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n%s\n", o.file, strings.Repeat("=", len(o.file)))
+	o.explainFrom(&b)
+	o.explainDKIM(&b)
+	o.explainOthers(&b)
+	fmt.Fprintf(&b, "\nAuthentication-Results: %s\n", o.field)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (o *verified) explainFrom(b *bytes.Buffer) {
+	if err := o.results.AuthorErr; err != nil {
+		fmt.Fprintf(b, "\nFrom: no author that can be relied on: %v.\n  DMARC cannot pass such a message, and nobody signs it.\n", err)
+		return
+	}
+	fmt.Fprintf(b, "\nFrom: the author's domain is %s.\n", o.results.Author)
+}
+
+func (o *verified) explainDKIM(b *bytes.Buffer) {
+	results := o.results.DKIM
+	if len(results) == 0 {
+		fmt.Fprint(b, "\nDKIM: the message has no signature.\n")
+		return
+	}
+	body, err := o.body()
+	for i, r := range results {
+		fmt.Fprintf(b, "\nDKIM, signature %d of %d: %s.\n", i+1, len(results), r.Value)
+		o.explainSignature(b, r)
+		if err != nil {
+			fmt.Fprintf(b, "  The body cannot be read: %v.\n", err)
+			continue
+		}
+		for _, f := range diagnose.Signature(o.message.Header, body, r) {
+			fmt.Fprintf(b, "  %s: %s.\n", either(f.Sure, "Cause", "Found"), f.Cause)
+			if f.Cure != "" {
+				fmt.Fprintf(b, "  What to do: %s.\n", f.Cure)
+			}
+		}
+	}
+	for _, s := range o.second {
+		fmt.Fprintf(b, "\nSecond opinion, signature %d: %s.\n", s.Signature, s)
+	}
+}
+
+// explainSignature says what a signature claims and which of its parts hold.
+func (o *verified) explainSignature(b *bytes.Buffer, r dkim.Result) {
+	proof := r.Evidence
+	if r.Domain != "" {
+		fmt.Fprintf(b, "  Made in the name of %s with the key %s._domainkey.%s, %s, %s.\n", r.Domain, r.Selector, r.Domain, r.Algorithm, r.Canonicalization)
+	}
+	if r.Reason != "" {
+		fmt.Fprintf(b, "  In short: %s.\n", r.Reason)
+	}
+	if proof.Record != "" {
+		fmt.Fprintf(b, "  Published key: %s\n", shorten(proof.Record, 100))
+	}
+	if proof.Checked {
+		fmt.Fprintf(b, "  The body %s; the header and the signature itself %s.\n",
+			either(proof.BodyIntact, "is as it was signed", "is NOT as it was signed"), either(proof.HeaderIntact, "fit together", "do NOT fit together"))
+		fmt.Fprintf(b, "  Body hash: %x, signed: %x.\n", proof.BodyHash, proof.SignedBodyHash)
+	}
+	if r.Testing {
+		fmt.Fprint(b, "  The key is in test mode (t=y): a failure must not be held against the message.\n")
+	}
+}
+
+func (o *verified) explainOthers(b *bytes.Buffer) {
+	r := o.results
+	if r.SPF != nil {
+		fmt.Fprintf(b, "\nSPF: %s. %s.\n%s", r.SPF.Value, upperFirst(r.SPF.Reason), indent([]byte(r.SPF.String())))
+	}
+	if r.IPRev != nil {
+		fmt.Fprintf(b, "\nReverse DNS: %s. %s\n", r.IPRev.Value, strings.TrimSpace(r.IPRev.Name+" "+r.IPRev.Reason))
+	}
+	if r.ARC != nil && r.ARC.Value != "none" {
+		fmt.Fprintf(b, "\nARC: %s. %s\n", r.ARC.Value, r.ARC.Reason)
+		for _, s := range r.ARC.Sets {
+			fmt.Fprintf(b, "  %d sealed by %s (%s), which saw: %s\n", s.Instance, s.Sealer, s.Selector, shorten(s.Payload, 200))
+		}
+	}
+	if r.DMARC != nil {
+		fmt.Fprintf(b, "\nDMARC: %s. %s.\n%s", r.DMARC.Value, upperFirst(r.DMARC.Reason), indent([]byte(dmarcText(r.Author, *r.DMARC, false))))
+	}
+	if r.SPF == nil {
+		fmt.Fprint(b, "\nSPF and DMARC were not asked: they need the client's address (--ip, --helo, --from).\n")
+	}
+}
+
+// body is the message's body with CRLF line ends.
+func (o *verified) body() ([]byte, error) {
+	r := bufio.NewReader(bytes.NewReader(crlf(o.raw)))
+	if _, err := message.ReadHeader(r, maxHeader); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
+// shorten cuts what somebody else wrote and makes it one line.
+func shorten(s string, most int) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -1,0 +1,241 @@
+package diagnose
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"mailseal/milter/dkim"
+	"mailseal/milter/message"
+)
+
+// headerFinding looks for what happened to a header that the signature does not fit.
+func headerFinding(h message.Header, s dkim.Signature, r dkim.Result) Finding {
+	record, err := dkim.ParseRecord(r.Evidence.Record)
+	if err != nil {
+		return Finding{Part: "key", Cause: "the key record cannot be read: " + err.Error()}
+	}
+	if r.Evidence.OtherKey {
+		return Finding{"key", fmt.Sprintf("the signature was not made with the key that is published at %s._domainkey.%s", r.Selector, r.Domain),
+			"publish the public half of the key that signs, or sign with the other key; mailseal check --dns compares them", true}
+	}
+	t := trial{header: h, own: r.Evidence.Field, signature: s, records: []dkim.Record{record}}
+	for _, try := range []func(trial) (Finding, bool){trial.otherCanonicalization, trial.addedField, trial.changedField} {
+		if f, ok := try(t); ok {
+			return f
+		}
+	}
+	f := Finding{Part: "header", Cause: "a signed field was changed, added or removed on the way, and it is not a change that is known"}
+	if missing := t.missing(); missing != "" {
+		f.Cure = "the signature names fields that the message does not have; if it had them when it was signed, they were removed: " + missing
+	}
+	return f
+}
+
+// trial tests headers against one signature.
+type trial struct {
+	header    message.Header
+	own       int // where the signature stands
+	signature dkim.Signature
+	records   []dkim.Record
+}
+
+func (t trial) fits(h message.Header, own int) bool {
+	return t.signature.VerifiedBy(dkim.NewIndex(h).Pick(t.signature.Names, own), t.records) >= 0
+}
+
+// otherCanonicalization recognises signers that hash one form and write the other.
+func (t trial) otherCanonicalization() (Finding, bool) {
+	other := t
+	other.signature.Header = otherOf(t.signature.Header)
+	if !other.fits(t.header, t.own) {
+		return Finding{}, false
+	}
+	if t.signature.Header == message.Simple {
+		return Finding{"header", "only white space or the case of a name differs: a relaxed header would have passed", "the signer should use c=relaxed/relaxed", true}, true
+	}
+	return Finding{"header", "the header passes as simple, the signature says relaxed", "the signer's software has to be mended", true}, true
+}
+
+// maxFields is how many fields are tried one by one: each costs a verification.
+const maxFields = 200
+
+// addedField leaves one signed field out at a time.
+func (t trial) addedField() (Finding, bool) {
+	for i, f := range t.header[:min(len(t.header), maxFields)] {
+		if i == t.own || !t.signs(f) {
+			continue
+		}
+		own := t.own
+		if i < own {
+			own--
+		}
+		if t.fits(t.header.With(message.Edits{Remove: []int{i}}), own) {
+			return Finding{"header", fmt.Sprintf("the signature passes without this field, which was added on the way: %s", shown(f)),
+				"whoever adds it has to do so before signing; or take the field out of what is signed or oversigned, if it is one that your MTA adds", true}, true
+		}
+	}
+	return Finding{}, false
+}
+
+// changedField tries what is known to happen to each signed field.
+func (t trial) changedField() (Finding, bool) {
+	for i, f := range t.header[:min(len(t.header), maxFields)] {
+		if i == t.own || !t.signs(f) {
+			continue
+		}
+		for _, c := range changes {
+			for _, value := range c.undo(t.header, f) {
+				changed := append(message.Header{}, t.header...)
+				changed[i] = message.NewField(f.Name(), value)
+				if !bytes.Equal(value, f.Value()) && t.fits(changed, t.own) {
+					return Finding{"header", fmt.Sprintf("%s: %s", c.cause, shown(f)), c.cure, true}, true
+				}
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+func (t trial) signs(f message.Field) bool {
+	for _, name := range t.signature.Names {
+		if f.Is(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing lists the signed names of which the message has no field, but those that are signed twice to keep anybody
+// from adding one.
+func (t trial) missing() string {
+	var out []string
+	seen := map[string]int{}
+	for _, name := range t.signature.Names {
+		seen[strings.ToLower(name)]++
+	}
+	index := dkim.NewIndex(t.header)
+	for name, n := range seen {
+		if index.Count(name) == 0 && n == 1 {
+			out = append(out, name)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// change is something that happens to a field, and the values that the field may have had before.
+type change struct {
+	undo        func(h message.Header, f message.Field) [][]byte
+	cause, cure string
+}
+
+var changes = []change{
+	{withoutTag, "a tag was put before the subject", "the list should not change the subject, or should rewrite From"},
+	{otherEncodings, "the part was converted between 8 bit and an encoding on the way", "the signer should encode before signing"},
+	{originalFrom, "From was rewritten on the way, as lists do", "what counts is the signature of whoever rewrote it"},
+	{stripped, "white space at the ends of the field was changed", "the signer should use c=relaxed/relaxed"},
+	{refolded, "the field was folded anew on the way", "the signer should use c=relaxed/relaxed"},
+	{spacedAddresses, "the MTA has rewritten the list of addresses after signing, as Sendmail does", `write addresses as "a@x, b@y" with one space after each comma, or sign at a later hop`},
+	{unquoted, "the MTA has put quotes around a display name after signing, as Sendmail does", "quote display names that hold dots or other special characters"},
+}
+
+// tag is what lists and filters put before a subject.
+var tag = regexp.MustCompile(`^\s*(\[[^\]]{1,60}\]|\*{2,}[^*]{1,40}\*{2,}|\([^)]{1,40}\)|(?i:re|fwd?|aw|antw):)\s*`)
+
+func withoutTag(_ message.Header, f message.Field) [][]byte {
+	if !f.Is("Subject") {
+		return nil
+	}
+	var out [][]byte
+	value := f.Value()
+	for range 3 {
+		cut := tag.FindIndex(value)
+		if cut == nil {
+			break
+		}
+		value = append([]byte(" "), value[cut[1]:]...)
+		out = append(out, value)
+	}
+	return out
+}
+
+func otherEncodings(_ message.Header, f message.Field) [][]byte {
+	if !f.Is("Content-Transfer-Encoding") {
+		return nil
+	}
+	return values(" 8bit", " 8BIT", " 7bit", " quoted-printable", " base64", " binary")
+}
+
+// originalFrom tries what rewriters leave of the From that they replaced.
+func originalFrom(h message.Header, f message.Field) [][]byte {
+	if !f.Is("From") {
+		return nil
+	}
+	var out [][]byte
+	for _, other := range h {
+		for _, name := range []string{"X-Original-From", "Reply-To", "X-MailFrom-From", "Original-From", "X-Original-Sender"} {
+			if other.Is(name) {
+				out = append(out, other.Value())
+			}
+		}
+	}
+	return out
+}
+
+var (
+	fold = regexp.MustCompile(`\r\n[ \t]+`)
+	gaps = regexp.MustCompile(`[ \t]+`)
+)
+
+func refolded(_ message.Header, f message.Field) [][]byte {
+	flat := fold.ReplaceAll(f.Value(), []byte(" "))
+	return [][]byte{flat, fold.ReplaceAll(f.Value(), nil), fold.ReplaceAll(f.Value(), []byte("\r\n\t")), fold.ReplaceAll(f.Value(), []byte("\r\n ")), gaps.ReplaceAll(flat, []byte(" "))}
+}
+
+func spacedAddresses(_ message.Header, f message.Field) [][]byte {
+	if !hasAddresses(f) {
+		return nil
+	}
+	flat := string(gaps.ReplaceAll(fold.ReplaceAll(f.Value(), []byte(" ")), []byte(" ")))
+	return values(strings.ReplaceAll(flat, ", ", ","), strings.ReplaceAll(flat, ", ", " , "), flat+",")
+}
+
+func unquoted(_ message.Header, f message.Field) [][]byte {
+	if !hasAddresses(f) {
+		return nil
+	}
+	return values(strings.ReplaceAll(string(f.Value()), `"`, ""))
+}
+
+func stripped(_ message.Header, f message.Field) [][]byte {
+	bare := strings.Trim(string(f.Value()), " \t")
+	return values(bare, " "+bare, "  "+bare, "\t"+bare, " "+bare+" ")
+}
+
+func hasAddresses(f message.Field) bool {
+	for _, name := range []string{"From", "To", "Cc", "Reply-To", "Sender"} {
+		if f.Is(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func values(texts ...string) [][]byte {
+	out := make([][]byte, len(texts))
+	for i, s := range texts {
+		out[i] = []byte(s)
+	}
+	return out
+}
+
+// shown is a field on one short line.
+func shown(f message.Field) string {
+	const most = 100
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(f.Raw()), "?")), " ")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}
