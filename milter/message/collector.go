@@ -1,9 +1,6 @@
 package message
 
-import (
-	"bytes"
-	"slices"
-)
+import "slices"
 
 // Collector gathers a header field by field in few pieces of memory, up to a limit: a Field that stays costs no
 // allocation of its own.
@@ -22,21 +19,15 @@ const fieldCost = 40
 // NewCollector returns a Collector that keeps up to limit octets: those of each field, CRLF and all, and 40 more.
 func NewCollector(limit int) *Collector { return &Collector{limit: limit} }
 
-// AddBytes is Add for a caller who has octets, of which it keeps none: a header is taken without an allocation for each
-// of its names and values.
-func (c *Collector) AddBytes(name, value []byte) bool {
-	n := len(name) + fieldLen("", value)
-	if !c.grow(n + len(crlf)) {
-		return false
-	}
-	raw := append(append(c.room(n), name...), ':')
-	c.header = append(c.header, Field{raw: appendLines(raw, value), name: len(bytes.TrimRight(name, wsp)), colon: len(name)})
-	return true
-}
-
 // Add takes the next field as a milter hands it over (see NewField) and tells whether it was kept. After one that was
 // not, none is.
-func (c *Collector) Add(name, value string) bool {
+func (c *Collector) Add(name, value string) bool { return add(c, name, value) }
+
+// AddBytes is Add for a caller who has octets, of which it keeps none: a header is taken without an allocation for each
+// of its names and values.
+func (c *Collector) AddBytes(name, value []byte) bool { return add(c, name, value) }
+
+func add[T octets](c *Collector, name, value T) bool {
 	n := fieldLen(name, value)
 	if !c.grow(n + len(crlf)) {
 		return false

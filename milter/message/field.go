@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // ErrField says that some octets are not one header field. ParseField wraps it with the reason.
@@ -29,13 +28,17 @@ func NewField(name string, value []byte) Field {
 type octets interface{ string | []byte }
 
 // newField builds the field in the room behind dst.
-func newField[T octets](dst []byte, name string, value T) Field {
+func newField[N, V octets](dst []byte, name N, value V) Field {
+	trimmed := len(name)
+	for trimmed > 0 && isWSP(name[trimmed-1]) {
+		trimmed--
+	}
 	raw := append(append(dst, name...), ':')
-	return Field{raw: appendLines(raw, value), name: len(strings.TrimRight(name, wsp)), colon: len(name)}
+	return Field{raw: appendLines(raw, value), name: trimmed, colon: len(name)}
 }
 
 // fieldLen returns how many octets newField needs.
-func fieldLen[T octets](name string, value T) int {
+func fieldLen[N, V octets](name N, value V) int {
 	return len(name) + 1 + linesLen(value)
 }
 
