@@ -27,6 +27,7 @@ func TestAppendBody(t *testing.T) {
 		{"white space behind the last line end", "a\r\n  ", "a\r\n  \r\n", "a\r\n"},
 		{"empty lines first", "\r\n\r\na\r\n", "\r\n\r\na\r\n", "\r\n\r\na\r\n"},
 		{"empty lines inside", "a\r\n\r\n\r\nb\r\n", "a\r\n\r\n\r\nb\r\n", "a\r\n\r\n\r\nb\r\n"},
+		{"many empty lines inside", "a" + strings.Repeat("\r\n", 3000) + "b", "a" + strings.Repeat("\r\n", 3000) + "b\r\n", "a" + strings.Repeat("\r\n", 3000) + "b\r\n"},
 		{"lines of white space inside", "a\r\n \r\n\t\r\nb", "a\r\n \r\n\t\r\nb\r\n", "a\r\n\r\n\r\nb\r\n"},
 		{"white space at the start of a line", " \ta\r\n\tb", " \ta\r\n\tb\r\n", " a\r\n b\r\n"},
 		{"a tab between words", "a\tb", "a\tb\r\n", "a b\r\n"},
@@ -53,6 +54,9 @@ func TestAppendBody(t *testing.T) {
 			for c, want := range map[Canonicalization]string{Simple: tt.simple, Relaxed: tt.relaxed} {
 				if got := string(c.AppendBody([]byte("before"), []byte(tt.in))); got != "before"+want {
 					t.Errorf("%v body of %q is %q, want %q", c, tt.in, strings.TrimPrefix(got, "before"), want)
+				}
+				if got := inChunks(c, tt.in[:len(tt.in)/2], tt.in[len(tt.in)/2:]); got != want {
+					t.Errorf("%v body of %q in two chunks is %q, want %q", c, tt.in, got, want)
 				}
 				if got := naiveBody(c, tt.in); got != want {
 					t.Errorf("the reference's %v body of %q is %q, want %q", c, tt.in, got, want)

@@ -76,7 +76,7 @@ func TestClose(t *testing.T) {
 func TestLimitsAreBounded(t *testing.T) {
 	var wanted []BodyHash
 	for i := range int64(10 * MaxLimits) {
-		wanted = append(wanted, BodyHash{Simple, i})
+		wanted = append(wanted, BodyHash{Simple, i}, BodyHash{Simple, i})
 	}
 	d := NewDigests(append(wanted, BodyHash{Simple, Whole}))
 	d.Write([]byte(strings.Repeat("a", 20*MaxLimits)))

@@ -95,9 +95,13 @@ func TestReadHeaderLimit(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			h, err := ReadHeader(bufio.NewReader(strings.NewReader(tt.in)), tt.limit)
+			in := strings.NewReader(tt.in)
+			h, err := ReadHeader(bufio.NewReader(in), tt.limit)
 			if !errors.Is(err, tt.err) || (h != nil) != (tt.err == nil) {
 				t.Errorf("ReadHeader = %v, %v, want %v", h, err, tt.err)
+			}
+			if read := len(tt.in) - in.Len(); read > tt.limit+2*4096 {
+				t.Errorf("%d octets were read, the limit is %d", read, tt.limit)
 			}
 		})
 	}
@@ -152,6 +156,8 @@ func TestRead(t *testing.T) {
 		{"LF and CR in the body", "A: b\n\nx\ry\r\r\n\r", "x\ry\r\r\n\r"},
 		{"CRLF and LF in the body", "A: b\r\n\r\nx\ny\r\n", "x\ny\r\n"},
 		{"CRLF and LF in the header", "A: b\r\nC: d\n\r\nx\ny\r\n", "x\ny\r\n"},
+		{"CRLF and then LF", "A: b\r\nC: d\n\nx\ny\r\n", "x\ny\r\n"},
+		{"LF and then CRLF", "A: b\nC: d\r\n\r\nx\ny\r\n", "x\r\ny\r\n"},
 		{"mbox with LF", "From a\nA: b\n\nx\n", "x\r\n"},
 		{"no body", "A: b\r\n", ""},
 		{"no header", "\nx\n", "x\r\n"},
