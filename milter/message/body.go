@@ -148,8 +148,8 @@ func nextStop(p []byte, i int) int {
 		high = 0x80 * ones
 	)
 	behindSpace := uint64(0) // 0x80 when p[i-1] is a space
-	for ; i+8 <= len(p); i += 8 {
-		x := binary.LittleEndian.Uint64(p[i:])
+	for ; i <= len(p)-8; i += 8 {
+		x := binary.LittleEndian.Uint64(p[i : i+8])
 		// An octet of y+low has its high bit clear exactly where the octet of y is zero.
 		y := x & low
 		stop := ^((y ^ '\r'*ones) + low) | ^((y ^ '\t'*ones) + low)

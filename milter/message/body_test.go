@@ -285,6 +285,7 @@ func samples(size int) map[string][]byte {
 		"letter":  letter(size),
 		"base64":  []byte(lines.String()[:size]),
 		"html":    []byte(strings.Repeat("      <tr>\r\n        <td class=\"x\">one</td>\r\n\t<td>two</td>\r\n      </tr>\r\n", size/68)[:size]),
+		"fox":     []byte(strings.Repeat("The quick brown fox jumps over the lazy dog and  runs  away from it all. \r\n", size/75)),
 		"spaced":  []byte(strings.Repeat("a  ", size/3)),
 		"newline": []byte(strings.Repeat("\r\n", size/2)),
 	}
