@@ -9,7 +9,7 @@ import (
 // Everything that is written may come from a stranger, and is read by programs that are simpler than the grammar: they
 // split at every semicolon, at every space, or look for "dmarc=pass" anywhere. So what only the grammar keeps apart is
 // not written at all: no text of ours has a quote, backslash, semicolon or parenthesis inside, nor a control character
-// or an octet above 126 (an UTF-8 text is legal in internationalised mail only), nor what looks like another result.
+// or an octet above 126 (a UTF-8 text is legal in internationalised mail only), nor what looks like another result.
 
 // unknown stands where a name was empty: our own mistake, which must not become a field that nobody can read.
 const unknown = "unknown"
@@ -38,17 +38,22 @@ func keyword(s string) string {
 }
 
 // cleanID is the authserv-id in A-labels, without what could end it early.
-func cleanID(s string) string {
-	if name, err := domain.Parse(s); err == nil && strings.ContainsFunc(s, isHigh) {
-		s = name.String()
+func cleanID(s string) string { return tail(printable(last(aLabels(s), 1024)), 256) }
+
+// aLabels turns the U-labels of a domain, alone or behind an @, into A-labels. Other texts stay as they are.
+func aLabels(s string) string {
+	at := strings.LastIndexByte(s, '@') + 1
+	if name, err := domain.Parse(s[at:]); err == nil && strings.ContainsFunc(s[at:], isHigh) {
+		return s[:at] + name.String()
 	}
-	return tail(printable(last(s, 1024)), 256)
+	return s
 }
 
 // cleanValue makes s what may stand as a pvalue of at most limit octets (RFC 8601 section 2.2): [local@]domain with
 // its local part quoted if it must be, or any other text, for quoted to quote. The end of a name is what it is known
 // by, so a value that is too long loses its beginning.
 func cleanValue(s string, limit int) string {
+	s = aLabels(s)
 	local, host, ok := splitAddress(s)
 	if !ok || len(host)+len("@")+len(cut)+2 > limit {
 		return disarm(tail(printable(last(s, 4*limit)), limit), masked)
@@ -130,6 +135,8 @@ func disarm(s string, with byte) string {
 	return string(b)
 }
 
+// looksArmed tells whether an equals sign between the two texts would make a simple reader see ptype.property=value or
+// method=pass. Other results are worth nothing to a forger.
 func looksArmed(before, after string) bool {
 	word := strings.ToLower(strings.TrimRight(before, " "))
 	word = word[strings.LastIndexFunc(word, func(r rune) bool { return !isAlnum(r) && !strings.ContainsRune(".-_", r) })+1:]

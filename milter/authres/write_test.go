@@ -36,6 +36,8 @@ func TestPropertyValues(t *testing.T) {
 		{"NUL and DEL", "a\x00b\x7fc", `"a?b?c"`},
 		{"white space", "a b\tc", `"a?b?c"`},
 		{"UTF-8", "дм@example.com", "??@example.com"},
+		{"U-labels", "bücher.example", "xn--bcher-kva.example"},
+		{"U-labels of an address", "дм@bücher.example", "??@xn--bcher-kva.example"},
 		{"invalid UTF-8", "a\xff\xfeb", `"a??b"`},
 		{"result", "dmarc=pass@example.com", "dmarc?pass@example.com"},
 		{"result in capitals", "x-DMARC=PASS", `"x-DMARC?PASS"`},

@@ -31,6 +31,9 @@ example.com TXT "v=spf1 -all"
 mail.example.org TXT "v=spf1 ip4:192.0.2.1 -all"
 xn--bcher-kva.example TXT "v=spf1 ip4:192.0.2.1 -all"
 _x.example.com TXT "v=spf1 +all"
+why.example TXT "v=spf1 -all exp=text.why.example"
+text.why.example TXT "%{s}"
+link.example TXT "v=spf1 ip6:fe80::/10 -all"
 local.example TXT "v=spf1 exists:%{l}.local.example -all"
 postmaster.local.example A 127.0.0.2
 `)
@@ -50,6 +53,7 @@ postmaster.local.example A 127.0.0.2
 		{"source route", Identity{IP: ip, MailFrom: "@mail.example.org:joe@example.com"}, Fail, "mailfrom=example.com"},
 		{"no local part", Identity{IP: ip, MailFrom: "@local.example"}, Pass, "mailfrom=postmaster@local.example"},
 		{"record that looks at the local part", Identity{IP: ip, MailFrom: "joe@local.example"}, Fail, "mailfrom=joe@local.example"},
+		{"explanation that looks at the local part", Identity{IP: ip, MailFrom: "joe@why.example"}, Fail, "mailfrom=why.example"},
 		{"null sender", Identity{IP: ip, Helo: "mail.example.org"}, Pass, "helo=mail.example.org"},
 		{"null sender is postmaster", Identity{IP: ip, Helo: "local.example"}, Pass, "helo=local.example"},
 		{"null sender, address literal", Identity{IP: ip, Helo: "[192.0.2.1]"}, None, "helo=[192.0.2.1]"},
@@ -65,7 +69,7 @@ postmaster.local.example A 127.0.0.2
 		{"one label", Identity{IP: ip, MailFrom: "joe@localhost"}, None, "mailfrom=localhost"},
 		{"no client", Identity{MailFrom: "joe@example.com"}, None, "mailfrom=example.com"},
 		{"mapped client", Identity{IP: netip.MustParseAddr("::ffff:192.0.2.1"), Helo: "mail.example.org", Scope: Helo}, Pass, "helo=mail.example.org"},
-		{"client with a zone", Identity{IP: netip.MustParseAddr("fe80::1%eth0"), MailFrom: "joe@example.com"}, Fail, "mailfrom=example.com"},
+		{"client with a zone", Identity{IP: netip.MustParseAddr("fe80::1%eth0"), MailFrom: "joe@link.example"}, Pass, "mailfrom=link.example"},
 		{"a local part of 100,000 octets hides nothing", Identity{IP: ip, MailFrom: strings.Repeat("a@", 50000) + "example.com"}, Fail, "mailfrom=example.com"},
 	}
 	for _, tt := range tests {
@@ -96,6 +100,7 @@ func TestResults(t *testing.T) {
 		{"include keeps its own qualifier", "example.com TXT \"v=spf1 ?include:b.example.com -all\"\nb.example.com TXT \"v=spf1 +all\"", Neutral, "?include:b.example.com"},
 		{"include that fails", "example.com TXT \"v=spf1 include:b.example.com ~all\"\nb.example.com TXT \"v=spf1 -all\"", Softfail, "~all"},
 		{"include of a permerror", "example.com TXT \"v=spf1 include:b.example.com ~all\"\nb.example.com TXT \"v=spf1 foo\"", Permerror, ""},
+		{"include of one label", "example.com TXT \"v=spf1 include:%{v} ~all\"\nin-addr TXT \"v=spf1 +all\"", Permerror, ""},
 		{"include of an impossible name", `example.com TXT "v=spf1 include:a..example.com ~all"`, Permerror, ""},
 		{"a of an impossible name", `example.com TXT "v=spf1 a:a..example.com ~all"`, Softfail, "~all"},
 		{"exists of a long label", `example.com TXT "v=spf1 exists:` + strings.Repeat("x", 64) + `.example.com ~all"`, Softfail, "~all"},
@@ -104,6 +109,7 @@ func TestResults(t *testing.T) {
 		{"no implicit mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com A 192.0.2.1", Fail, "-all"},
 		{"null mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 0 .", Fail, "-all"},
 		{"mx with a dead exchange", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 dead.example.com\nexample.com MX 2 b.example.com\nb.example.com A 192.0.2.1", Pass, "mx"},
+		{"five dead exchanges are one void look-up", "example.com TXT \"v=spf1 mx a:gone.example.com -all\"\nexample.com MX 1 a.example.com\nexample.com MX 2 b.example.com\nexample.com MX 3 c.example.com\nexample.com MX 4 d.example.com\nexample.com MX 5 e.example.com", Fail, "-all"},
 		{"mx that fails", "example.com TXT \"v=spf1 mx -all\"\n$SERVFAIL example.com MX", Temperror, ""},
 		{"exchange that fails", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 b.example.com\n$SERVFAIL b.example.com", Temperror, ""},
 		{"exists with an address", "example.com TXT \"v=spf1 exists:%{ir}.b.example.com -all\"\n1.2.0.192.b.example.com A 127.0.0.2", Pass, "exists:%{ir}.b.example.com"},
@@ -160,6 +166,8 @@ func TestExplanation(t *testing.T) {
 		{"mistake", fails + `why.example.com TXT "50% sure"`, ""},
 		{"not ASCII", fails + `why.example.com TXT "\195\188ber"`, ""},
 		{"control characters", fails + `why.example.com TXT "a\013\010250 ok"`, ""},
+		{"control characters of the sender", fails + `why.example.com TXT "%{h}"`, ""},
+		{"p, when two look-ups were void", "example.com TXT \"v=spf1 a:1.example.com a:2.example.com a:other.example.com -all exp=why.example.com\"\nother.example.com A 192.0.2.9\nwhy.example.com TXT \"%{p}\"\n1.2.0.192.in-addr.arpa PTR gone.example.org.\n1.2.0.192.in-addr.arpa PTR real.example.org.\nreal.example.org A 192.0.2.1", "real.example.org"},
 		{"too long", fails + `why.example.com TXT "` + strings.Repeat("%{s}%{s}%{s}", 20) + `"`, strings.Repeat("joe+x@example.com", 24)[:397] + "..."},
 		{"softfail has none", "example.com TXT \"v=spf1 ~all exp=why.example.com\"\nwhy.example.com TXT a", ""},
 		{"impossible name", `example.com TXT "v=spf1 -all exp=a..example.com"`, ""},
@@ -170,8 +178,8 @@ func TestExplanation(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := check(tt.zone+"\n", "joe+x@example.com")
-			if got.Explanation != tt.want {
+			got := checkID(dnstest.Must(tt.zone+"\n"), Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "a\x1bb", MailFrom: "joe+x@example.com"})
+			if got.Explanation != tt.want || got.Voids > defaultVoids {
 				t.Errorf("got %q, want %q\n%s", got.Explanation, tt.want, got)
 			}
 		})

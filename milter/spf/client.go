@@ -31,7 +31,7 @@ func (e *evaluation) isNamed(target string, s *Step) (bool, error) {
 	if err := e.askNames(); err != nil {
 		return false, err
 	}
-	s.addDetail("PTR " + strings.Join(e.names.names, ", "))
+	s.addDetail(e.describeNames())
 	for i, name := range e.names.names {
 		if !isWithin(name, target) {
 			continue
@@ -43,7 +43,15 @@ func (e *evaluation) isNamed(target string, s *Step) (bool, error) {
 	return false, nil
 }
 
-// askNames asks for the client's names, unless that is done.
+func (e *evaluation) describeNames() string {
+	if len(e.names.names) == 0 {
+		return "no name of " + e.ip.String()
+	}
+	return "PTR " + strings.Join(e.names.names, ", ")
+}
+
+// askNames asks for the client's names, unless that is done. Only the first ten are kept: whoever owns an address may
+// give it any number, and here, unlike with mx, more are no mistake of the domain's (section 4.6.4).
 func (e *evaluation) askNames() error {
 	if e.names.asked {
 		return nil
@@ -59,7 +67,8 @@ func (e *evaluation) askNames() error {
 	return nil
 }
 
-// isValid tells whether the client's name at index i has the client's address.
+// isValid tells whether the client's name at index i has the client's address. Each name is asked for once in a check,
+// and only when it could decide something.
 func (e *evaluation) isValid(i int) (bool, error) {
 	v := &e.names.valid[i]
 	if *v == unasked {

@@ -19,7 +19,8 @@ const (
 	maxNames     = 10 // names of the client that are looked at
 )
 
-// What is kept of an evaluation to be shown.
+// What is kept of an evaluation to be shown. Terms beyond maxSteps are counted only, unless they decide something: a
+// stranger's 16,000 terms are worth a line, the one that matched is worth showing wherever it stands.
 const (
 	maxSteps  = 300
 	maxText   = 1000
@@ -48,7 +49,8 @@ type evaluation struct {
 	parts                   []string // room for split
 }
 
-// abort ends a whole check with its Value.
+// abort ends the evaluation of a record with its Value. It is an error so that it passes through everything that does
+// not know better; include and redirect= do (sections 5.2 and 6.1), and turn it into their own.
 type abort struct {
 	value  Value
 	reason string
@@ -86,7 +88,8 @@ func (e *evaluation) evaluate(domain string) outcome {
 	return o
 }
 
-// fetch returns the one record of a domain (sections 4.3 to 4.5).
+// fetch returns the one record of a domain (sections 4.3 to 4.5). A name without a record is no void look-up: for the
+// first name it is none, for the others permerror, and so the check is over anyway.
 func (e *evaluation) fetch(domain string) (string, error) {
 	name, ok := dns.Canonical(domain)
 	if !ok || !strings.Contains(name, ".") {
@@ -113,7 +116,9 @@ func (e *evaluation) fetch(domain string) (string, error) {
 	return record, nil
 }
 
-// evaluateRecord evaluates the terms from left to right (sections 4.6 and 4.7).
+// evaluateRecord reads the whole record, and only then evaluates the terms from left to right (sections 4.6 and 4.7):
+// a mistake behind the term that would match is permerror all the same. A record with "all" never comes to its
+// redirect=, wherever that stands.
 func (e *evaluation) evaluateRecord(o *outcome, text string) error {
 	p, err := parseRecord(text)
 	if err != nil {
@@ -136,7 +141,7 @@ func (e *evaluation) evaluateRecord(o *outcome, text string) error {
 			return nil
 		}
 	}
-	if p.redirect.text != "" && !p.all {
+	if p.redirect.text != "" {
 		return e.redirect(o, p.redirect)
 	}
 	o.value, o.reason = Neutral, "nothing in the record matches"
@@ -154,7 +159,7 @@ func (e *evaluation) directive(o *outcome, t term) (bool, error) {
 	return matched, err
 }
 
-// redirect puts another domain's outcome in place of this one (section 6.1).
+// redirect puts another domain's outcome in place of this one, its explanation too (section 6.1 and 6.2).
 func (e *evaluation) redirect(o *outcome, t term) error {
 	s := Step{Term: cut(t.text, maxText)}
 	next, err := e.nested(t, o.domain, &s)
@@ -208,7 +213,8 @@ func (e *evaluation) add(r *Record, s Step, t term, err error) {
 	r.Steps = append(r.Steps, s)
 }
 
-// count counts a term that asks the DNS.
+// count counts a term that asks the DNS, before it asks. Terms are counted when they are evaluated, not when they are
+// read: a record may have more of them behind the one that matches.
 func (e *evaluation) count() error {
 	e.void = false
 	if e.lookups++; e.lookups > maxLookups {
@@ -223,7 +229,8 @@ func (e *evaluation) ask(name string, t dns.Type) (dns.Answer, error) {
 	return e.resolver.Lookup(e.ctx, name, t)
 }
 
-// lookup asks the DNS for a mechanism. A term of whose questions one or more have no answer is one void look-up. The
+// lookup asks the DNS for a mechanism, and counts void look-ups. Section 4.6.4 counts terms, as we do; implementations
+// that count questions answer permerror to every IPv6 client of a domain whose mx has three hosts without IPv6. The
 // error is the resolver's, or an abort when there are too many.
 func (e *evaluation) lookup(name string, t dns.Type) (dns.Answer, error) {
 	answer, err := e.ask(name, t)

@@ -35,6 +35,18 @@ why.example.com TXT "because"
 	}
 }
 
+// The macro p asks for the client's name once, and counts once.
+func TestNameOfTheClientCounts(t *testing.T) {
+	for n, want := range map[int]Value{8: Fail, 9: Permerror} {
+		zone := dnstest.Must("*.x.example.com A 127.0.0.2\n1.2.0.192.in-addr.arpa PTR h.example.org\nh.example.org A 192.0.2.1\n")
+		zone.AddTXT("example.com", "v=spf1"+strings.Repeat(" a:a.x.example.com", n)+" -exists:%{p}.%{p}.x.example.com")
+		got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "joe@example.com"})
+		if got.Value != want || got.Lookups != n+2 {
+			t.Errorf("beside %d terms: want %s, got %s", n, want, got)
+		}
+	}
+}
+
 func TestCheck46TwoVoidLookUps(t *testing.T) {
 	for n, want := range map[int]Value{1: Fail, 2: Fail, 3: Permerror, 9: Permerror} {
 		record := "v=spf1"

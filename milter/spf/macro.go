@@ -137,6 +137,7 @@ func (e *evaluation) expand(dst []byte, s, domain string, limit int) []byte {
 	return dst
 }
 
+// replace appends what one macro stands for.
 func (e *evaluation) replace(dst []byte, m macro, domain string) []byte {
 	switch m.letter {
 	case '%':

@@ -114,6 +114,7 @@ func usesMacro(spec, letters string) bool {
 	}
 }
 
+// isASCII tells whether s can be part of a name that the DNS is asked for.
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -131,7 +132,8 @@ func (e *evaluation) addressType() dns.Type {
 	return dns.AAAA
 }
 
-// hasAddress tells whether the client's address is one of name's (section 5.3).
+// hasAddress tells whether the client's address is one of name's (section 5.3). Only addresses of the client's own
+// family are asked for, so that a name with others is a void look-up.
 func (e *evaluation) hasAddress(name string, t term, s *Step) (bool, error) {
 	answer, err := e.lookup(name, e.addressType())
 	if err != nil {
@@ -153,7 +155,8 @@ func (e *evaluation) hasAddress(name string, t term, s *Step) (bool, error) {
 	return false, nil
 }
 
-// hasExchange tells whether the client is one of name's mail exchanges (section 5.4). There is no implicit one.
+// hasExchange tells whether the client is one of name's mail exchanges (section 5.4). There is no implicit one. They are
+// asked for in the order of the answer, and none behind one that matches: what cannot be looked up there is no error.
 func (e *evaluation) hasExchange(name string, t term, s *Step) (bool, error) {
 	answer, err := e.lookup(name, dns.MX)
 	if err != nil {
@@ -200,6 +203,7 @@ func asAbort(err error) error {
 	return &abort{Temperror, err.Error()}
 }
 
+// addDetail adds to what is shown of the term; enough is enough.
 func (s *Step) addDetail(text string) {
 	if len(s.Detail) > maxDetail {
 		return

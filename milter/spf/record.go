@@ -60,7 +60,6 @@ type term struct {
 // then: a record of 64 KiB may have 16,000, and keeping them would cost more than reading them twice.
 type policy struct {
 	terms    string // what follows the version
-	all      bool   // there is an "all": redirect= is ignored wherever it stands
 	redirect term
 	exp      term
 }
@@ -82,8 +81,6 @@ func parseRecord(text string) (policy, error) {
 			return p, fmt.Errorf("%.60q: %w", word, err)
 		}
 		switch {
-		case t.kind == kindAll:
-			p.all = true
 		case t.kind == kindRedirect && p.redirect.text != "", t.kind == kindExp && p.exp.text != "":
 			return p, fmt.Errorf("%.60q: there is one already", word)
 		case t.kind == kindRedirect:

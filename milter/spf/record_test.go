@@ -64,7 +64,7 @@ func TestParseRecord(t *testing.T) {
 
 func TestPolicy(t *testing.T) {
 	p, err := parseRecord("v=spf1 a redirect=r.example.com -all exp=e.example.com")
-	if err != nil || !p.all || p.redirect.spec != "r.example.com" || p.exp.spec != "e.example.com" {
+	if err != nil || p.redirect.spec != "r.example.com" || p.exp.spec != "e.example.com" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	term, err := parseTerm("~mx:%{d}/20//60")

@@ -93,19 +93,21 @@ func (c *Checker) Check(ctx context.Context, id Identity) Result {
 	e := c.newEvaluation(ctx, id, local, name)
 	o := e.evaluate(name.String())
 	r.Value, r.Mechanism, r.Tree = o.value, o.mechanism, o.tree
-	r.Reason = e.reason(o)
+	r.Reason, r.Local = e.reason(o), e.usedLocal
 	if o.value == Fail && o.exp != "" {
 		r.Explanation = e.explain(o.exp, o.domain)
 	}
-	r.Lookups, r.Voids, r.Queries, r.Local = e.lookups, e.voids, e.queries, e.usedLocal
+	r.Lookups, r.Voids, r.Queries = e.lookups, e.voids, e.queries
 	return r
 }
 
-// maxLocal bounds the local part that macros see. RFC 5321 allows 64 octets; the domain is found behind any number.
+// maxLocal bounds the local part that macros see. RFC 5321 allows 64 octets. A longer one is cut and not refused: whoever
+// could get "none" by a long local part would get past any "-all".
 const maxLocal = 256
 
-// sender returns the two parts of the identity. The domain stands behind the last @, whatever quotes there are: a
-// domain has neither, so that a quoted local part can hide nothing.
+// sender returns the two parts of the identity. The domain stands behind the last @, whatever quotes there are, since a
+// domain has neither. Libraries that take the first are told by "a@b"@example.com to ask b"@example.com, and find no
+// "-all" there. The local part keeps its quotes, as the client said it.
 func sender(id Identity) (local, host string) {
 	if id.Scope == Helo || id.MailFrom == "" {
 		return "postmaster", id.Helo
@@ -128,6 +130,7 @@ func whyNone(id Identity, host string) string {
 	return fmt.Sprintf("%.80q is not a domain name of several labels", host)
 }
 
+// newEvaluation fills in the defaults. Names become A-labels here, once: everything below is ASCII but the local part.
 func (c *Checker) newEvaluation(ctx context.Context, id Identity, local string, host domain.Name) *evaluation {
 	e := &evaluation{ctx: ctx, resolver: c.Resolver, ip: id.IP, local: local, host: host.String(),
 		helo: cut(id.Helo, 255), receiver: c.Receiver, now: c.Now, maxVoids: c.MaxVoids}
