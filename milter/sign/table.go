@@ -76,9 +76,4 @@ func (t *Table) candidates(author message.Address) []int32 {
 	return slices.Compact(found)
 }
 
-func (w When) holds(q Query) bool {
-	return (len(w.Networks) == 0 || slices.ContainsFunc(w.Networks, func(p netip.Prefix) bool { return p.Contains(q.Client.Unmap()) })) &&
-		(len(w.DaemonNames) == 0 || slices.Contains(w.DaemonNames, q.DaemonName)) &&
-		(len(w.Logins) == 0 || q.Login != "" && (slices.Contains(w.Logins, q.Login) || slices.Contains(w.Logins, "*"))) &&
-		(len(w.Recipients) == 0 || slices.ContainsFunc(q.Recipients, w.Recipients.MatchPath))
-}
+func (w When) holds(q Query) bool { return w.lacks(q) == "" }

@@ -32,11 +32,11 @@ type Verifier struct {
 }
 
 // What a message may cost at most. 20 s stays below the 30 s that Postfix gives a milter for one command, and lets a
-// slow SPF record come to its end (RFC 7208 section 4.6.4). 150 look-ups are more than any honest message needs: the
-// keys of 10 signatures, 50 of SPF, 8 for each of a few tree walks, and the keys of an ARC chain.
+// slow SPF record come to its end (RFC 7208 section 4.6.4). 200 look-ups are more than any honest message needs: the
+// keys of 10 signatures, 125 that the worst legal SPF record asks for, and the keys of an ARC chain.
 const (
 	DefaultDeadline   = 20 * time.Second
-	DefaultMaxLookups = 150
+	DefaultMaxLookups = 200
 	// dmarcLookups are DMARC's own: whoever makes the other methods ask until they may ask no more must not thereby keep
 	// his policy from being found. 17 serve the author, the others a few signatures below it.
 	dmarcLookups = 40

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/config"
+	"mailseal/milter"
+	"mailseal/milter/message"
+	"mailseal/milter/sign"
+)
+
+// explainFlags is the command line of "mailseal explain-signing".
+type explainFlags struct {
+	config, from, ip, user, daemon string
+	to                             []string
+	json                           bool
+}
+
+func newExplainSigningCmd() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain-signing --from ADDRESS [--ip ADDRESS] [--user LOGIN]",
+		Short: "Say which rule signs a message, with which keys, and why not the others",
+		Long: `Explain-signing says whose mail a message would be, which rule of the signing table would sign it and with which keys,
+and why the other rules that name its author would not. It loads the keys, and looks nothing up in the DNS.
+
+The exit code is 0 when the message would be signed, 1 when not.`,
+		Example: `  mailseal explain-signing --from alice@example.com --ip 192.0.2.7 --user alice`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	flags.StringVar(&f.from, "from", "", "address in the From field")
+	flags.StringVar(&f.ip, "ip", "127.0.0.1", "address of the SMTP client")
+	flags.StringVar(&f.user, "user", "", "login of the client; empty when it did not log in")
+	flags.StringVar(&f.daemon, "daemon", "", "daemon name of the MTA's listener")
+	flags.StringArrayVar(&f.to, "to", nil, "envelope recipient")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object")
+	_ = cmd.MarkFlagRequired("from")
+	return cmd
+}
+
+// signingExplained is what the command says.
+type signingExplained struct {
+	From   string          `json:"from"`
+	Role   string          `json:"role"`
+	By     string          `json:"by"` // what decided the role
+	Signed bool            `json:"signed"`
+	Reason string          `json:"reason,omitempty"` // why it is not signed
+	Rules  []ruleExplained `json:"rules"`            // those that name the author
+	Others int             `json:"others"`           // how many do not
+	Keys   []keyExplained  `json:"keys"`
+}
+
+type ruleExplained struct {
+	Rule  string `json:"rule"`
+	Signs bool   `json:"signs"`
+	Why   string `json:"why"`
+}
+
+type keyExplained struct {
+	Name   string `json:"name"`
+	Record string `json:"record,omitempty"` // the DNS name
+	Error  string `json:"error,omitempty"`
+}
+
+func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
+	cfg, err := loadConfig(f.config)
+	if err != nil {
+		return err
+	}
+	author, err := message.ParsePath(f.from)
+	if err != nil || author.Domain == "" {
+		return exit(exitUsage, fmt.Errorf("--from %q is not an address", f.from))
+	}
+	ip, err := netip.ParseAddr(f.ip)
+	if err != nil {
+		return exit(exitUsage, fmt.Errorf("--ip: %w", err))
+	}
+	_, resolver, err := buildResolver(cfg)
+	if err != nil {
+		return exit(exitBad, err)
+	}
+	p, err := build(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return exit(exitBad, err)
+	}
+	env := &message.Envelope{Client: ip, AuthUser: f.user, DaemonName: f.daemon, Recipients: f.to, Sender: f.from}
+	e := explainSigning(ctx, cfg, p, env, author)
+	if f.json {
+		err = json.NewEncoder(out).Encode(e)
+	} else {
+		_, err = io.WriteString(out, e.text())
+	}
+	if err != nil {
+		return exit(exitUnknown, err)
+	}
+	if !e.Signed {
+		return exit(exitBad, nil)
+	}
+	return nil
+}
+
+// explainSigning asks the parts of the daemon what they would do.
+func explainSigning(ctx context.Context, cfg *config.Config, p *parts, env *message.Envelope, author message.Address) signingExplained {
+	role, by := buildRoles(cfg).Of(milter.Auto, env, func(string) string { return "" })
+	e := signingExplained{From: author.String(), Role: string(role), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
+	if !cfg.Signs() {
+		e.Reason = `mode has no "sign"`
+		return e
+	}
+	signer, err := buildSigner(cfg, p.keys)
+	if err != nil {
+		e.Reason = err.Error()
+		return e
+	}
+	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients}
+	var rule *sign.Rule
+	for _, c := range signer.Table.Explain(q) {
+		e.Rules = append(e.Rules, ruleExplained{c.Rule.Name, c.Signs, c.Why})
+		if c.Signs {
+			rule = c.Rule
+		}
+	}
+	e.Others = len(signer.Table.Rules()) - len(e.Rules)
+	if e.Reason = unsignedBecause(p.settings, role, rule, env, author); e.Reason == "" {
+		e.addKeys(ctx, p, rule, author)
+	}
+	return e
+}
+
+// unsignedBecause tells why a message is not signed whatever its keys, "" when it is.
+func unsignedBecause(s milter.Settings, role milter.Role, rule *sign.Rule, env *message.Envelope, author message.Address) string {
+	steps, _ := s.Filter.(*milter.Steps)
+	switch {
+	case rule == nil:
+		return "no rule names the author"
+	case role != milter.Ours && !rule.Resign:
+		return "the mail is not ours, and the rule does not say resign"
+	case steps != nil && steps.ExemptAuthors.MatchDomain(author.Domain):
+		return "the author's domain is in exempt.author_domains"
+	case steps != nil && len(env.Recipients) > 0 && steps.UnsignedRecipients.MatchPath(env.Recipients[0]):
+		return "the recipient is in signing.unsigned_recipients"
+	}
+	return ""
+}
+
+// addKeys loads the keys of the rule that signs.
+func (e *signingExplained) addKeys(ctx context.Context, p *parts, rule *sign.Rule, author message.Address) {
+	for _, name := range rule.Keys {
+		name = strings.ReplaceAll(name, "%", string(author.Domain))
+		k, err := p.keys.Key(ctx, name)
+		if err != nil {
+			e.Keys = append(e.Keys, keyExplained{Name: name, Error: err.Error()})
+			continue
+		}
+		d := k.Domain
+		if rule.Domain != "" {
+			d = rule.Domain
+		}
+		e.Keys = append(e.Keys, keyExplained{Name: name, Record: k.Selector + "._domainkey." + strings.ReplaceAll(d, "%", string(author.Domain))})
+		e.Signed = true
+	}
+	if !e.Signed {
+		e.Reason = "none of the rule's keys can be used: the message is deferred"
+	}
+}
+
+func (e signingExplained) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Mail from %s is %s (%s).\n", e.From, e.Role, e.By)
+	for _, r := range e.Rules {
+		fmt.Fprintf(&b, "  %-8s %s: %s\n", r.Rule, either(r.Signs, "fits", "does not sign"), r.Why)
+	}
+	fmt.Fprintf(&b, "  %d other rules have no pattern for the author.\n", e.Others)
+	for _, k := range e.Keys {
+		fmt.Fprintf(&b, "  key %s: %s\n", k.Name, either(k.Error == "", "signs as "+k.Record, "CANNOT SIGN: "+k.Error))
+	}
+	if e.Signed {
+		fmt.Fprintln(&b, "The message is signed.")
+	} else {
+		fmt.Fprintf(&b, "The message is not signed: %s.\n", e.Reason)
+	}
+	return b.String()
+}

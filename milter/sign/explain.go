@@ -1,0 +1,53 @@
+package sign
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Consideration is one rule of the table and why it signs a message, or does not.
+type Consideration struct {
+	Rule  *Rule
+	Signs bool
+	Why   string
+}
+
+// Explain returns the rules that have a pattern for the author, in their order, and for each why it signs or does not.
+// The one that signs is the one that Match returns.
+func (t *Table) Explain(q Query) []Consideration {
+	var out []Consideration
+	taken := ""
+	for _, i := range t.candidates(q.Author) {
+		c := Consideration{Rule: &t.rules[i]}
+		switch lacking := c.Rule.When.lacks(q); {
+		case lacking != "":
+			c.Why = lacking
+		case taken != "":
+			c.Why = "it would sign, but " + taken + " stands before it"
+		default:
+			c.Signs, c.Why = true, "it is the first rule that fits "+q.Author.String()
+			taken = c.Rule.Name
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// lacks returns the first condition that does not hold, "" when all do.
+func (w When) lacks(q Query) string {
+	switch {
+	case len(w.Networks) > 0 && !slices.ContainsFunc(w.Networks, func(p netip.Prefix) bool { return p.Contains(q.Client.Unmap()) }):
+		return fmt.Sprintf("the client %s is not in when.networks", q.Client)
+	case len(w.DaemonNames) > 0 && !slices.Contains(w.DaemonNames, q.DaemonName):
+		return fmt.Sprintf("the daemon name %q is not in when.daemon_names (%s)", q.DaemonName, strings.Join(w.DaemonNames, ", "))
+	case len(w.Logins) > 0 && q.Login == "":
+		return "nobody logged in, and when.logins asks for that"
+	case len(w.Logins) > 0 && !slices.Contains(w.Logins, q.Login) && !slices.Contains(w.Logins, "*"):
+		return fmt.Sprintf("the login %q is not in when.logins", q.Login)
+	case len(w.Recipients) > 0 && !slices.ContainsFunc(q.Recipients, w.Recipients.MatchPath):
+		return "no recipient is in when.recipients"
+	}
+	return ""
+}
