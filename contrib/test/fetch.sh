@@ -3,7 +3,7 @@
 #
 #	contrib/test/fetch.sh [-u] [GROUP...]
 #
-#	postfix  sendmail  opendkim  dkimpy        (default: all of them)
+#	postfix  sendmail  opendkim  dkimpy  postgresql  mariadb        (default: all of them)
 #
 # Nothing is installed: packages are downloaded with "apt-get download" and unpacked with "dpkg -x" under .root/, so a
 # mail server of the host's own is never touched, and no right beyond network access to the Debian mirror is needed.
@@ -24,12 +24,14 @@ seeds() {
 	sendmail) echo "sendmail-bin sendmail-cf sendmail-base m4 sasl2-bin libsasl2-modules dash coreutils" ;;
 	opendkim) echo "opendkim opendkim-tools" ;;
 	dkimpy) echo "python3-dkim python3-nacl" ;;
+	postgresql) echo "postgresql-15" ;;
+	mariadb) echo "mariadb-server-core" ;;
 	*) echo "fetch: no group called $1" >&2; return 2 ;;
 	esac
 }
 
 # What only installation itself needs: a private root is unpacked, never configured.
-needless='^(adduser|ca-certificates|cpio|debconf|dpkg|e2fsprogs|gcc-.*-base|init-system-helpers|logsave|lsb-base|make|passwd|perl.*|libperl.*|lib(file-find-rule|number-compare|text-glob)-perl|libext2fs2.*|libss2|openssl|procps|ssl-cert|sysvinit-utils|tar|usrmerge|usr-is-merged)$'
+needless='^(adduser|libllvm.*|libz3-.*|postgresql-client-common|postgresql-common|libjson-perl|netbase|ssl-cert|ca-certificates|cpio|debconf|dpkg|e2fsprogs|gcc-.*-base|init-system-helpers|logsave|lsb-base|make|passwd|perl.*|libperl.*|lib(file-find-rule|number-compare|text-glob)-perl|libext2fs2.*|libss2|openssl|procps|ssl-cert|sysvinit-utils|tar|usrmerge|usr-is-merged)$'
 
 say() { echo "fetch: $*" >&2; }
 
@@ -133,7 +135,7 @@ if [ "${1:-}" = -u ]; then
 	update=yes
 	shift
 fi
-[ $# -gt 0 ] || set -- postfix sendmail opendkim dkimpy
+[ $# -gt 0 ] || set -- postfix sendmail opendkim dkimpy postgresql mariadb
 for tool in apt-get dpkg tar; do
 	if ! command -v "$tool" >/dev/null; then
 		say "no $tool here: the end-to-end tests need a Debian"
