@@ -172,6 +172,31 @@ func (p *parts) examineKeys(ctx context.Context, log *slog.Logger) {
 	})
 }
 
+// waitForKeys is how many keys a start waits for. More load in the background.
+const waitForKeys = 1000
+
+// anyKey is an error when there are keys and none of them can sign: a configuration that can do nothing but defer mail.
+// One bad key among good ones keeps nobody from starting; it is logged.
+func (p *parts) anyKey(ctx context.Context) error {
+	if p.keys == nil || len(p.keys.Names()) == 0 || len(p.keys.Names()) > waitForKeys {
+		return nil
+	}
+	found, err := p.keys.Findings(ctx)
+	if err != nil {
+		return err
+	}
+	var broken []error
+	for _, f := range found {
+		if f.Err != nil {
+			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, f))
+		}
+	}
+	if len(broken) < len(p.keys.Names()) {
+		return nil
+	}
+	return fmt.Errorf("no key can sign: %w", errors.Join(broken...))
+}
+
 func (p *parts) sayFindings(ctx context.Context, log *slog.Logger) {
 	found, err := p.keys.Findings(ctx)
 	if err != nil {

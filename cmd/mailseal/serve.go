@@ -87,6 +87,9 @@ func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.W
 	if d.parts, err = build(ctx, cfg, d.resolver, nil, d.metrics, log); err != nil {
 		return nil, nil, err
 	}
+	if err := d.parts.anyKey(ctx); err != nil {
+		return nil, nil, err
+	}
 	if cfg.Metrics.Address != "" {
 		if _, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), log); err != nil {
 			return nil, nil, err
@@ -108,6 +111,9 @@ func (d *daemon) reload(ctx context.Context) error {
 	}
 	p, err := build(ctx, cfg, d.resolver, d.parts, d.metrics, d.log)
 	if err != nil {
+		return err
+	}
+	if err := p.anyKey(ctx); err != nil {
 		return err
 	}
 	for _, what := range needRestart(d.parts.cfg, cfg) {
