@@ -26,6 +26,12 @@ type canonicalizer struct {
 }
 
 func (c *canonicalizer) write(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if c.cr {
+		p = c.afterCR(p)
+	}
 	if c.relaxed {
 		c.writeRelaxed(p)
 	} else {
@@ -33,21 +39,24 @@ func (c *canonicalizer) write(p []byte) {
 	}
 }
 
+// afterCR decides what the CR at the end of the chunk before was.
+func (c *canonicalizer) afterCR(p []byte) []byte {
+	c.cr = false
+	if p[0] == '\n' {
+		c.space = false
+		c.lines++
+		return p[1:]
+	}
+	c.settle()
+	c.emit(oneCR)
+	return p
+}
+
 // writeSimple hands on everything but the line ends at the end, and the CR that may become one.
 func (c *canonicalizer) writeSimple(p []byte) {
-	if c.cr && len(p) > 0 {
-		c.cr = false
-		if p[0] == '\n' {
-			c.lines++
-			p = p[1:]
-		} else {
-			c.settle()
-			c.emit(oneCR)
-		}
-	}
-	end, cr := len(p), false
+	end := len(p)
 	if end > 0 && p[end-1] == '\r' {
-		end, cr = end-1, true
+		end--
 	}
 	text := end
 	for text >= 2 && isCRLF(p[text-2:end]) {
@@ -58,9 +67,7 @@ func (c *canonicalizer) writeSimple(p []byte) {
 		c.emit(p[:text])
 	}
 	c.lines += int64(end-text) / 2
-	if cr {
-		c.cr = true
-	}
+	c.cr = end < len(p)
 }
 
 // writeRelaxed parts p into what may have to go and what stays whatever follows.
@@ -78,9 +85,6 @@ func (c *canonicalizer) writeRelaxed(p []byte) {
 // skip takes line ends and white space, which may have to go, up to the first octet that stays; what stood before that
 // one stays, too.
 func (c *canonicalizer) skip(p []byte) []byte {
-	if c.cr && len(p) > 0 {
-		p = c.afterCR(p)
-	}
 	i := 0
 	for i < len(p) {
 		switch {
@@ -100,19 +104,6 @@ func (c *canonicalizer) skip(p []byte) []byte {
 		}
 	}
 	return nil
-}
-
-// afterCR decides what the CR at the end of the chunk before was.
-func (c *canonicalizer) afterCR(p []byte) []byte {
-	c.cr = false
-	if p[0] == '\n' {
-		c.space = false
-		c.lines++
-		return p[1:]
-	}
-	c.settle()
-	c.emit(oneCR)
-	return p
 }
 
 // stays returns how much of p is in relaxed form whatever may follow it: up to the first white space that is not a
