@@ -3,17 +3,17 @@ package milter
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/miltertest"
 )
 
 // plain is a Filter that wants one hash, adds one field, and keeps nothing.
@@ -48,23 +48,19 @@ func allocated() int64 {
 }
 
 // packets is a message as octets, built once so that the sending side costs nothing.
-func packets(x mail, p profile) []byte {
-	space := p.protocol&guard.LeadingSpace != 0
+func packets(m miltertest.Message) []byte {
 	var b []byte
 	add := func(code guard.Code, data string) { b = guard.AppendPacket(b, code, []byte(data)) }
-	add(guard.Macro, "Mi\x00"+x.id+"\x00{auth_type}\x00PLAIN\x00{auth_authen}\x00alice\x00")
-	add(guard.Mail, x.from+"\x00")
+	add(guard.Macro, "Mi\x00"+m.Queue+"\x00{auth_type}\x00PLAIN\x00{auth_authen}\x00alice\x00")
+	add(guard.Mail, "<"+m.From+">\x00")
 	add(guard.Macro, "R")
-	add(guard.Rcpt, x.rcpts[0]+"\x00")
-	for _, f := range x.fields {
-		name, value, _ := strings.Cut(f, ":")
-		if !space {
-			value = strings.TrimPrefix(value, " ")
-		}
-		add(guard.Header, name+"\x00"+value+"\x00")
+	add(guard.Rcpt, "<"+m.To[0]+">\x00")
+	head, body, _ := strings.Cut(string(m.Raw), "\n\n")
+	for f := range strings.SplitSeq(head, "\n") {
+		add(guard.Header, strings.Replace(f, ":", "\x00", 1)+"\x00")
 	}
 	add(guard.EndOfHeader, "")
-	for c := range chunks(x.body, 65535) {
+	for c := range chunks(body, 65535) {
 		add(guard.Body, string(c))
 	}
 	add(guard.EndOfBody, "")
@@ -91,27 +87,23 @@ func answers() []byte {
 	return make([]byte, 5+5+len(edit)+5)
 }
 
-func bigHeader(octets int) mail {
-	x := letter("Q1")
-	for n := 0; n < octets; n += 100 {
-		x.fields = append(x.fields, "X-Long: "+strings.Repeat("x", 92))
-	}
-	return x
+func bigHeader(octets int) miltertest.Message {
+	return letter("Q1", slices.Repeat([]string{"X-Long: " + strings.Repeat("x", 92)}, octets/100)...)
 }
 
 // Sendmail sends no ABORT between messages, and the library would keep every header that it ever saw.
 func TestManyMessagesKeepNothing(t *testing.T) {
 	r := serve(t, Settings{Filter: plain{}}, func(o *Options, _ *ListenOptions) { o.Log = nil })
-	m := r.dial(sendmail)
-	m.hello(stranger, "")
-	m.raw()
-	out, in := packets(bigHeader(30_000), sendmail), answers()
+	w := r.wire()
+	w.hello()
+	w.raw()
+	out, in := packets(bigHeader(30_000)), answers()
 	var before int64
 	for i := range 1000 {
 		if i == 20 {
 			before = heap()
 		}
-		exchange(t, m.nc, out, in)
+		exchange(t, w.nc, out, in)
 	}
 	if grown := heap() - before; grown > 100_000 {
 		t.Errorf("980 messages of 30 KB left %d octets behind", grown)
@@ -120,19 +112,15 @@ func TestManyMessagesKeepNothing(t *testing.T) {
 
 // What a connection holds in the middle of a message is bounded by the header, and passing the body on costs nothing.
 func TestLargeMessageIsNotKept(t *testing.T) {
-	r := serve(t, Settings{Filter: plain{}})
-	m := r.dial(sendmail)
-	m.hello(stranger, "")
-	x := letter("Q1")
-	m.deliver(x)
-	m.envelope(x)
-	m.header(x)
-	m.tell(guard.EndOfHeader, "")
-	m.raw()
+	w := serve(t, Settings{Filter: plain{}}).wire()
+	w.hello()
+	w.envelope()
+	w.content()
+	w.raw()
 	chunk := guard.AppendPacket(nil, guard.Body, bytes.Repeat([]byte(strings.Repeat("x", 76)+"\r\n"), 65535/78))
 	send := func(n int) {
 		for range n {
-			if _, err := m.nc.Write(chunk); err != nil {
+			if _, err := w.nc.Write(chunk); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -146,16 +134,8 @@ func TestLargeMessageIsNotKept(t *testing.T) {
 	if grown := heap() - before; grown > 200_000 {
 		t.Errorf("in the middle of a message of 25 MB it holds %d octets more than at the start", grown)
 	}
-	if got := m.end(x); got.code != guard.Accept {
-		t.Errorf("got %v", got)
-	}
-}
-
-// raw makes the connection ready for octets that the framer does not see.
-func (m *mta) raw() {
-	m.t.Helper()
-	if err := errors.Join(m.Flush(), m.nc.SetDeadline(time.Time{})); err != nil {
-		m.t.Fatal(err)
+	if p := w.ask(guard.EndOfBody, ""); p.Code != guard.InsertHeader {
+		t.Errorf("got %v", p.Code)
 	}
 }
 
@@ -163,15 +143,15 @@ func (m *mta) raw() {
 func TestOverflowIsNotKept(t *testing.T) {
 	const limit = 1 << 20
 	r := serve(t, Settings{Filter: plain{}, HeaderLimit: limit})
-	m := r.dial(sendmail)
-	m.hello(stranger, "")
-	m.deliver(letter("Q1"))
+	r.dial(sendmail).deliver(letter("Q1"))
+	w := r.wire()
+	w.hello()
 	before := heap()
-	m.envelope(letter("Q2"))
+	w.envelope()
 	field := guard.AppendPacket(nil, guard.Header, []byte("X\x00"+strings.Repeat("x", 60000)+"\x00"))
-	m.raw()
+	w.raw()
 	for i := range 120 {
-		if _, err := m.nc.Write(field); err != nil {
+		if _, err := w.nc.Write(field); err != nil {
 			t.Fatal(err)
 		}
 		if i%40 != 39 {
@@ -188,11 +168,10 @@ func TestOverflowIsNotKept(t *testing.T) {
 func TestIdleConnection(t *testing.T) {
 	const n = 200
 	r := serve(t, Settings{Filter: plain{}})
-	conns := make([]*mta, n)
+	conns := make([]caller, n)
 	before := heap()
 	for i := range conns {
 		conns[i] = r.dial(postfix)
-		conns[i].hello(stranger, "")
 		conns[i].deliver(letter("Q1"))
 	}
 	each := (heap() - before) / n
@@ -210,10 +189,10 @@ func TestAllocationsPerMessage(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	out, in := packets(typical(), sendmail), answers()
-	m := quietRig(t)
-	exchange(t, m.nc, out, in)
-	n := testing.AllocsPerRun(100, func() { exchange(t, m.nc, out, in) })
+	out, in := packets(typical()), answers()
+	nc := quietWire(t).nc
+	exchange(t, nc, out, in)
+	n := testing.AllocsPerRun(100, func() { exchange(t, nc, out, in) })
 	t.Logf("%.0f allocations for each message", n)
 	if n > allocationsPerMessage {
 		t.Errorf("%.0f allocations for each message, at most %d are meant", n, allocationsPerMessage)
@@ -221,41 +200,37 @@ func TestAllocationsPerMessage(t *testing.T) {
 }
 
 // typical is a message of 20 fields and 4 KB.
-func typical() mail {
-	x := bigHeader(1700)
-	x.body = strings.Repeat(strings.Repeat("x", 76)+"\r\n", 4096/78)
-	return x
+func typical() miltertest.Message {
+	return with(bigHeader(1700), strings.Repeat(strings.Repeat("x", 76)+"\r\n", 4096/78))
 }
 
-// quietRig is a connection to a server that logs as the daemon does, but nowhere.
-func quietRig(t testing.TB) *mta {
+// quietWire is a connection to a server that logs as the daemon does, but nowhere.
+func quietWire(t testing.TB) *wire {
 	r := serve(t, Settings{Filter: plain{}, Roles: ours}, func(o *Options, _ *ListenOptions) {
 		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 		o.Metrics = nil
 	})
-	m := r.dial(sendmail)
-	m.hello(stranger, "")
-	m.raw()
-	return m
+	w := r.wire()
+	w.hello()
+	w.raw()
+	return w
 }
 
 func BenchmarkMessage(b *testing.B) {
-	out, in := packets(typical(), sendmail), answers()
-	m := quietRig(b)
+	out, in := packets(typical()), answers()
+	nc := quietWire(b).nc
 	b.ReportAllocs()
 	for b.Loop() {
-		exchange(b, m.nc, out, in)
+		exchange(b, nc, out, in)
 	}
 }
 
 func BenchmarkMessage5MB(b *testing.B) {
-	x := typical()
-	x.body = strings.Repeat(x.body, 1250)
-	out, in := packets(x, sendmail), answers()
-	m := quietRig(b)
+	out, in := packets(with(typical(), strings.Repeat(strings.Repeat("x", 76)+"\r\n", 5<<20/78))), answers()
+	nc := quietWire(b).nc
 	b.ReportAllocs()
 	b.SetBytes(int64(len(out)))
 	for b.Loop() {
-		exchange(b, m.nc, out, in)
+		exchange(b, nc, out, in)
 	}
 }

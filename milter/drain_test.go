@@ -17,13 +17,13 @@ import (
 func TestDrain(t *testing.T) {
 	f, reached, open := gate()
 	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 100*time.Millisecond, time.Minute })
-	idle, busy := r.dial(postfix), r.dial(postfix)
-	idle.hello(stranger, "")
-	busy.hello(stranger, "")
-	busy.envelope(letter("Q1"))
-	busy.content(letter("Q1"))
-	busy.write(guard.EndOfBody)
-	busy.Flush()
+	idle, busy := r.wire(), r.wire()
+	idle.hello()
+	busy.hello()
+	busy.envelope()
+	busy.content()
+	busy.send(guard.EndOfBody, "")
+	busy.flush()
 	<-reached
 	r.stop()
 	eventually(t, "no new connection", func() bool {
@@ -34,13 +34,15 @@ func TestDrain(t *testing.T) {
 		return err != nil
 	})
 	idle.tell(guard.Mail, "<a@example.net>\x00") // still served
-	idle.write(guard.Abort)
+	idle.send(guard.Abort, "")
 	idle.wantClosed()
 	if err := <-endedYet(r, 50*time.Millisecond); err != errNotYet {
 		t.Fatalf("the server ended with a message under way: %v", err)
 	}
 	close(open)
-	busy.read(guard.Accept)
+	if p := busy.next(); p.Code != guard.Accept {
+		t.Errorf("the message under way got %v", p.Code)
+	}
 	busy.wantClosed()
 	if err := <-r.ended; err != nil {
 		t.Error(err)
@@ -75,15 +77,16 @@ func TestDrainHard(t *testing.T) {
 		return Outcome{Action: Accept}
 	}}
 	r := serve(t, Settings{Filter: f, Deadline: time.Hour}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 50*time.Millisecond })
-	m := r.dial(postfix)
-	m.hello(stranger, "")
-	m.envelope(letter("Q1"))
-	m.content(letter("Q1"))
-	m.write(guard.EndOfBody)
-	m.Flush()
+	w := r.wire()
+	w.tell(guard.Connect, connectData)
+	w.send(guard.Macro, "Mi\x00Q1\x00")
+	w.envelope()
+	w.content()
+	w.send(guard.EndOfBody, "")
+	w.flush()
 	<-reached
 	r.stop()
-	m.wantClosed()
+	w.wantClosed()
 	<-told
 	eventually(t, "the message is said to be lost", func() bool {
 		return r.counts.event(Lost) == 1 && len(r.log.with("queue=Q1", "before the verdict")) == 1
@@ -104,7 +107,7 @@ func TestDrainInHandshake(t *testing.T) {
 	eventually(t, "accepted", func() bool { return len(r.server.slots) == 1 })
 	r.stop()
 	eventually(t, "draining", func() bool { return len(r.log.with("which=idle")) == 1 })
-	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))); err != nil {
+	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte(everything))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
@@ -117,12 +120,13 @@ func TestDrainGivesUp(t *testing.T) {
 	f, reached, open := gate()
 	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 1 })
 	r.server.grace = time.Millisecond
-	m := r.dial(postfix)
-	m.hello(stranger, "")
-	m.envelope(letter("Q1"))
-	m.content(letter("Q1"))
-	m.write(guard.EndOfBody)
-	m.Flush()
+	w := r.wire()
+	w.tell(guard.Connect, connectData)
+	w.send(guard.Macro, "Mi\x00Q1\x00")
+	w.envelope()
+	w.content()
+	w.send(guard.EndOfBody, "")
+	w.flush()
 	<-reached
 	r.stop()
 	if err := <-r.ended; !errors.Is(err, ErrDrain) {

@@ -16,12 +16,12 @@ import (
 // FuzzServer sends a connection whatever it likes after a good offer: nothing may panic, and no message may be judged
 // that did not come whole.
 func FuzzServer(f *testing.F) {
-	hello := string(guard.AppendPacket(nil, guard.Connect, []byte(stranger))) + string(guard.AppendPacket(nil, guard.Helo, []byte("x\x00")))
-	whole := string(packets(letter("Q1"), sendmail))
+	hello := string(guard.AppendPacket(nil, guard.Connect, []byte(connectData))) + string(guard.AppendPacket(nil, guard.Helo, []byte("x\x00")))
+	whole := string(packets(letter("Q1")))
 	for _, s := range []string{hello, hello + whole, hello + whole + whole, whole + hello, strings.ReplaceAll(hello+whole, "\x00N", "\x00E"), hello + whole[:len(whole)/2]} {
 		f.Add([]byte(s))
 	}
-	offer := guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))
+	offer := guard.AppendPacket(nil, guard.Negotiate, []byte(everything))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		var said bytes.Buffer // where go-milter tells of panics
 		log.SetOutput(&said)

@@ -98,14 +98,7 @@ func inherited(name string) (net.Listener, error) {
 		if f == nil || f.Name() != name && strconv.Itoa(3+i) != name {
 			continue
 		}
-		ln, err := net.FileListener(f)
-		if err != nil {
-			return nil, err
-		}
-		if u, ok := ln.(*net.UnixListener); ok {
-			u.SetUnlinkOnClose(false) // it is systemd's, which hands it to the next of us
-		}
-		return ln, nil
+		return net.FileListener(f) // which removes no socket: it is systemd's, for the next of us
 	}
 	var have []string
 	for _, f := range files {

@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -65,7 +66,7 @@ func (l logger) aborted(env *message.Envelope) {
 }
 
 func (l logger) listening(ln *Listener) {
-	l.Info("listening", "on", ln.String(), "role", string(ln.Role))
+	l.Info("listening", "on", ln.String(), "role", cmp.Or(string(ln.Role), "auto"))
 	for _, w := range ln.Warnings {
 		l.Warn(w, "on", ln.String())
 	}

@@ -2,20 +2,38 @@ package milter
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/miltertest"
 )
+
+// fields returns the fields of a delivered message, line ends as CRLF, without those that the MTA adds.
+func fields(delivered []byte) []string {
+	head, _, _ := strings.Cut(string(delivered), "\r\n\r\n")
+	var out []string
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if strings.HasPrefix(line, "\t") {
+			out[len(out)-1] += "\r\n" + line
+		} else {
+			out = append(out, line)
+		}
+	}
+	return slices.DeleteFunc(out, func(f string) bool {
+		return strings.HasPrefix(f, "Received:") || strings.HasPrefix(f, "Date:") || strings.HasPrefix(f, "Message-Id:")
+	})
+}
 
 func TestForgedFieldsAreRemoved(t *testing.T) {
 	own := Own{IDs: []string{"mx.example.com"}}
-	forge := func(_ context.Context, m Mail, whole *message.Message, _ []byte) Outcome {
+	judge := func(_ context.Context, m Mail, whole *message.Message, _ []byte) Outcome {
 		return Outcome{Action: Accept, Edits: message.Edits{
 			Remove: own.Forged(whole.Header, m.Role, m.Why),
-			Insert: header("Authentication-Results: mx.example.com; ours", "DKIM-Signature: ours"),
+			Insert: header("Authentication-Results: mx.example.com; ours", "DKIM-Signature: ours;\n\tfolded"),
 		}}
 	}
 	const (
@@ -24,26 +42,26 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 		bad2   = "authentication-results: (x) mx.example.com; spf=pass"
 		from   = "From: a@example.net"
 		ar     = "Authentication-Results: mx.example.com; ours"
-		sig    = "DKIM-Signature: ours"
+		sig    = "DKIM-Signature: ours;\r\n\tfolded"
 	)
 	sent := []string{bad1, theirs, bad2, from}
 	for _, c := range []struct {
 		name, client, user string
 		want               []string
 	}{
-		{"stranger", stranger, "", []string{ar, sig, theirs, from}},
-		{"authenticated", stranger, "alice", []string{ar, sig, theirs, from}},
-		{"relay", client("backup.example.com", '4', 25, "192.0.2.1"), "", append([]string{ar, sig}, sent...)},
-		{"our network", client("localhost", '4', 4000, "127.0.0.1"), "", append([]string{ar, sig}, sent...)},
+		{"stranger", "198.51.100.1", "", []string{ar, sig, theirs, from}},
+		{"authenticated", "198.51.100.1", "alice", []string{ar, sig, theirs, from}},
+		{"relay", "192.0.2.1", "", append([]string{ar, sig}, sent...)},
+		{"our network", "127.0.0.1", "", append([]string{ar, sig}, sent...)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			eachMTA(t, func(t *testing.T, p profile) {
-				m := serve(t, Settings{Filter: &filter{decide: forge}, Roles: ours}).dial(p)
-				m.hello(c.client, "")
+			eachMTA(t, func(t *testing.T, o miltertest.Options) {
+				o.Client = netip.MustParseAddr(c.client)
 				x := letter("Q1")
-				x.fields, x.user = sent, c.user
-				if got := m.deliver(x); got.code != guard.Accept || !slices.Equal(got.fields, c.want) {
-					t.Errorf("got %v %q\nwant  %q\nedits %q", got.code, got.fields, c.want, got.edits)
+				x.Raw, x.Auth = []byte(strings.Join(sent, "\n")+"\n\nHello.\n"), c.user
+				got := serve(t, Settings{Filter: &filter{decide: judge}, Roles: ours}).dial(o).deliver(x)
+				if f := fields(got.Delivered()); got.Refused() || !slices.Equal(f, c.want) {
+					t.Errorf("got %v %q\nwant  %q\nedits %q", got.Reply, f, c.want, got.Edits)
 				}
 			})
 		})
@@ -55,23 +73,26 @@ func TestOutcomes(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		outcome Outcome
-		want    result
+		code    guard.Code
+		reply   string
+		hold    string
+		edits   int
 	}{
-		{"accept", Outcome{Action: Accept}, result{code: guard.Accept}},
-		{"hold", Outcome{Action: Hold, Reason: "p=quarantine", Edits: insert}, result{code: guard.Accept, hold: "p=quarantine", edits: []string{"i 0 X-New"}}},
-		{"reject", Outcome{Action: Reject, Reply: Reply{550, "5.7.1", "No"}, Edits: insert}, result{code: guard.ReplyCode, reply: "550 5.7.1 No"}},
-		{"tempfail", Outcome{Action: Tempfail, Edits: insert}, result{code: guard.ReplyCode, reply: "451 4.7.1 Temporary failure, please try again later"}},
-		{"discard", Outcome{Action: Discard}, result{code: guard.Discard}},
-		{"none", Outcome{}, result{code: guard.ReplyCode, reply: "451 4.7.1 Temporary failure, please try again later"}},
+		{"accept", Outcome{Action: Accept}, guard.Accept, "250 2.0.0 Ok: queued", "", 0},
+		{"hold", Outcome{Action: Hold, Reason: "p=quarantine", Edits: insert}, guard.Accept, "250 2.0.0 Ok: queued", "p=quarantine", 2},
+		{"reject", Outcome{Action: Reject, Reply: Reply{550, "5.7.1", "No"}, Edits: insert}, guard.ReplyCode, "550 5.7.1 No", "", 0},
+		{"reject with a percent sign", Outcome{Action: Reject, Reply: Reply{550, "5.7.1", "100%\nsure"}}, guard.ReplyCode, "550-5.7.1 100%\r\n550 5.7.1 sure", "", 0},
+		{"tempfail", Outcome{Action: Tempfail, Edits: insert}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
+		{"discard", Outcome{Action: Discard}, guard.Discard, "250 2.0.0 Ok: queued", "", 0},
+		{"none", Outcome{}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome { return c.outcome }}
 			m := serve(t, Settings{Filter: f}).dial(postfix)
-			m.hello(stranger, "")
 			for range 2 { // the session stays as it is, whatever the verdict
 				got := m.deliver(letter("Q1"))
-				if got.code != c.want.code || got.reply != c.want.reply || got.hold != c.want.hold || !slices.Equal(got.edits, c.want.edits) {
-					t.Errorf("got %+v, want %+v", got, c.want)
+				if got.Reply.Verdict != c.code || got.Reply.Text != c.reply || got.Quarantine != c.hold || len(got.Edits) != c.edits {
+					t.Errorf("got %v %q, hold %q, edits %q", got.Reply.Verdict, got.Reply.Text, got.Quarantine, got.Edits)
 				}
 			}
 		})
@@ -80,15 +101,15 @@ func TestOutcomes(t *testing.T) {
 
 // An outcome that cannot be carried out must not be carried out by halves.
 func TestUnworkable(t *testing.T) {
-	without := func(a guard.Action) profile {
-		p := postfix
-		p.actions &^= a
-		return p
+	without := func(a guard.Action) miltertest.Options {
+		o := postfix
+		o.Offer = guard.Offer{Version: 6, Actions: 0x1ff &^ a, Protocol: 0x1fffff}
+		return o
 	}
 	edits := message.Edits{Remove: []int{0}, Insert: header("X-New: 1")}
 	for _, c := range []struct {
 		name    string
-		profile profile
+		mta     miltertest.Options
 		outcome Outcome
 	}{
 		{"no field may be added", without(guard.AddHeaders), Outcome{Action: Accept, Edits: edits}},
@@ -107,11 +128,9 @@ func TestUnworkable(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome { return c.outcome }}
 			r := serve(t, Settings{Filter: f, OnInternalError: Accept})
-			m := r.dial(c.profile)
-			m.hello(stranger, "")
-			got := m.deliver(letter("Q1"))
-			if !strings.HasPrefix(got.reply, "451 4.3.0 ") || len(got.edits) > 0 || got.hold != "" {
-				t.Errorf("got %v %q, edits %q", got.code, got.reply, got.edits)
+			got := r.dial(c.mta).deliver(letter("Q1"))
+			if !strings.HasPrefix(got.Reply.Text, "451 4.3.0 ") || len(got.Edits) > 0 {
+				t.Errorf("got %v, edits %q", got.Reply, got.Edits)
 			}
 			if r.counts.event(Unworkable) != 1 || len(r.log.with("level=ERROR", "queue=Q1")) != 1 {
 				t.Error("nothing was counted, or logged")
@@ -134,20 +153,16 @@ func TestPanicInJudge(t *testing.T) {
 		{"no judge", noJudge{}, "", guard.ReplyCode, "451 4.3.0 "},
 		{"no filter", nil, "", guard.ReplyCode, "451 4.3.0 "},
 		{"to be refused", &filter{decide: boom}, Reject, guard.ReplyCode, "554 5.3.0 "},
-		{"to be accepted", &filter{decide: boom}, Accept, guard.Accept, ""},
+		{"to be accepted", &filter{decide: boom}, Accept, guard.Accept, "250 "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			eachMTA(t, func(t *testing.T, p profile) {
+			eachMTA(t, func(t *testing.T, o miltertest.Options) {
 				r := serve(t, Settings{Filter: c.filter, OnInternalError: c.action})
-				m := r.dial(p)
-				m.hello(stranger, "")
+				m := r.dial(o)
 				for i := range 2 {
-					m.envelope(letter("Q1"))
-					m.header(letter("Q1"))
-					// Where the end of the header is answered, a message without a judge has its answer there.
-					p := m.earlyAnswer(letter("Q1"))
-					if p.code != c.want || !strings.HasPrefix(p.reply, c.replies) {
-						t.Errorf("message %d: got %v %q, want %v %q", i, p.code, p.reply, c.want, c.replies)
+					got := m.deliver(letter("Q1"))
+					if got.Reply.Verdict != c.want || !strings.HasPrefix(got.Reply.Text, c.replies) {
+						t.Errorf("message %d: got %v, want %v %q", i, got.Reply, c.want, c.replies)
 					}
 				}
 				if r.counts.event(Panicked) != 2 || len(r.log.with("level=ERROR", "queue=", "stack=")) != 2 {
@@ -156,25 +171,6 @@ func TestPanicInJudge(t *testing.T) {
 			})
 		})
 	}
-}
-
-// earlyAnswer ends a message of which only the envelope and the header were sent, and returns its verdict wherever that comes.
-func (m *mta) earlyAnswer(x mail) result {
-	m.t.Helper()
-	if m.agreedProtocol&guard.NoReplyEOH != 0 {
-		m.write(guard.EndOfHeader)
-	} else if p := m.ask(guard.EndOfHeader, ""); p.Code != guard.Continue {
-		return result{code: p.Code, early: true, reply: strings.TrimSuffix(string(p.Data), "\x00")}
-	}
-	for p := range chunks(x.body, 65535) {
-		m.write(guard.Body, p)
-		if m.agreedProtocol&guard.NoReplyBody == 0 {
-			if p, err := m.ReadPacket(); err != nil || p.Code != guard.Continue && p.Code != guard.SkipBody {
-				m.t.Fatalf("BODY was answered with %v %q, %v", p.Code, p.Data, err)
-			}
-		}
-	}
-	return m.end(x)
 }
 
 type noJudge struct{}

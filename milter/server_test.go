@@ -2,13 +2,12 @@ package milter
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/miltertest"
 )
 
 // eventually waits for something that another goroutine does, for as long as no sound machine needs.
@@ -32,8 +32,8 @@ func eventually(t testing.TB, what string, is func() bool) {
 // Each of these closes its connection, is said in one line, and leaves the process alone.
 func TestMalformed(t *testing.T) {
 	packet := func(code guard.Code, data string) string { return string(guard.AppendPacket(nil, code, []byte(data))) }
-	offer := packet(guard.Negotiate, "\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff")
-	hello := offer + packet(guard.Connect, stranger) + packet(guard.Helo, "x\x00")
+	offer := packet(guard.Negotiate, everything)
+	hello := offer + packet(guard.Connect, connectData) + packet(guard.Helo, "x\x00")
 	for _, c := range []struct{ name, sent string }{
 		{"no offer", packet(guard.Mail, "<a@b>\x00")},
 		{"empty packet", "\x00\x00\x00\x00"},
@@ -68,10 +68,8 @@ func TestMalformed(t *testing.T) {
 			eventually(t, "one line, one count", func() bool {
 				return len(r.log.with("level=WARN", `msg="connection closed"`, "malformed packet")) == 1 && r.counts.event(Malformed) == 1
 			})
-			m := r.dial(postfix)
-			m.hello(stranger, "")
-			if got := m.deliver(letter("Q1")); got.code != guard.Accept {
-				t.Errorf("afterwards: %v", got)
+			if got := r.dial(postfix).deliver(letter("Q1")); got.Refused() {
+				t.Errorf("afterwards: %v", got.Reply)
 			}
 		})
 	}
@@ -85,9 +83,8 @@ func TestPortScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	nc.Close()
-	m := r.dial(postfix)
-	m.hello(stranger, "")
-	m.nc.Close()
+	c := r.dial(postfix)
+	c.must(c.Close())
 	eventually(t, "all connections end", func() bool { return r.server.open() == 0 && len(r.server.slots) == 0 })
 	if got := r.log.with("peer="); len(got) > 0 {
 		t.Errorf("got %q", got)
@@ -96,21 +93,19 @@ func TestPortScan(t *testing.T) {
 
 func TestTooSlow(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.Limits.InPacket = 10 * time.Millisecond })
-	m := r.dial(postfix)
-	m.hello(stranger, "")
-	m.Flush()
-	if _, err := m.nc.Write([]byte("\x00\x00")); err != nil {
+	w := r.wire()
+	w.hello()
+	if _, err := w.nc.Write([]byte("\x00\x00")); err != nil {
 		t.Fatal(err)
 	}
-	m.wantClosed()
+	w.wantClosed()
 	eventually(t, "it is said and counted", func() bool { return r.counts.event(Broken) == 1 && len(r.log.with(`msg="connection lost"`)) == 1 })
 }
 
 func TestLacking(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}})
 	for range 2 {
-		m := r.dial(oldMTA)
-		m.hello(stranger, "")
+		r.dial(oldMTA)
 	}
 	if got := r.log.with("the MTA lacks something", "HDR_LEADSPC"); len(got) != 1 {
 		t.Errorf("said %d times", len(got))
@@ -130,16 +125,15 @@ func gate() (f *filter, reached chan string, open chan struct{}) {
 // A message ends with the settings that it began with, and the next one on the same connection has the new ones.
 func TestReload(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}, Roles: Roles{Networks: prefixes("0.0.0.0/0")}})
-	m := r.dial(postfix)
-	m.hello(stranger, "")
+	c := r.dial(postfix)
 	second := &filter{}
-	m.envelope(letter("Q1"))
+	begun, err := c.Begin(letter("Q1"))
+	c.must(err)
 	r.server.Reload(Settings{Filter: second})
-	m.content(letter("Q1"))
-	if got := m.end(letter("Q1")); got.code != guard.Accept || len(second.seen) != 0 {
-		t.Errorf("the message under way was judged by the new filter: %v", got)
+	if got, err := c.Finish(begun); err != nil || got.Refused() || len(second.seen) != 0 {
+		t.Errorf("the message under way was judged by the new filter: %v, %v", got.Reply, err)
 	}
-	m.deliver(letter("Q2"))
+	c.deliver(letter("Q2"))
 	if got := second.last(t); got.Role != Theirs || got.envelope.QueueID != "Q2" {
 		t.Errorf("the next message: %s, %s", got.Role, got.envelope.QueueID)
 	}
@@ -148,23 +142,28 @@ func TestReload(t *testing.T) {
 func TestConnectionLimit(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.Connections = 2 })
 	first, second := r.dial(postfix), r.dial(postfix)
-	waiting := make(chan *mta)
+	third := make(chan error)
 	go func() {
-		m := r.dial(postfix) // returns when the offer has been answered
-		m.hello(stranger, "")
-		waiting <- m
+		c, err := miltertest.Dial(t.Context(), "unix:"+r.path, postfix) // returns after HELO
+		if err == nil {
+			_, err = c.Send(letter("Q1"))
+			c.Close()
+		}
+		third <- err
 	}()
 	eventually(t, "the third waits", func() bool { return r.counts.event(AtLimit) == 1 })
+	second.deliver(letter("Q2")) // those within the limit do not notice
 	select {
-	case <-waiting:
-		t.Fatal("the third connection was served")
+	case err := <-third:
+		t.Fatalf("the third connection was served: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	second.hello(stranger, "") // those within the limit do not notice
-	first.nc.Close()
-	m := <-waiting
-	if got := m.deliver(letter("Q1")); got.code != guard.Accept {
-		t.Errorf("got %v", got)
+	first.must(first.Close())
+	if err := <-third; err != nil {
+		t.Error(err)
+	}
+	if len(r.log.with("connections wait")) != 1 {
+		t.Error("nothing was said")
 	}
 }
 
@@ -193,7 +192,7 @@ func TestAcceptErrors(t *testing.T) {
 	l.Listener = f
 	r.start(Options{Metrics: r.counts}, Settings{Filter: &filter{}}, l)
 	start := time.Now()
-	r.dial(postfix).hello(stranger, "")
+	r.dial(postfix)
 	if n, took := r.counts.event(AcceptError), time.Since(start); n != 4 || took < 75*time.Millisecond {
 		t.Errorf("after %d errors it went on within %v, want 4 errors with pauses of 5, 10, 20 and 40 ms", n, took)
 	}
@@ -249,7 +248,7 @@ func TestOutOfFiles(t *testing.T) {
 	defer late.Close()
 	eventually(t, "it fails to accept", func() bool { return r.counts.event(AcceptError) > 1 })
 	free()
-	offer := guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))
+	offer := guard.AppendPacket(nil, guard.Negotiate, []byte(everything))
 	if _, err := late.Write(offer); err != nil {
 		t.Fatal(err)
 	}
@@ -265,11 +264,10 @@ func TestParallel(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			m := r.dial(postfix)
-			m.hello(stranger, "")
+			c := r.dial(postfix)
 			for range 20 {
-				if got := m.deliver(letter("Q1")); got.code != guard.Accept {
-					t.Errorf("got %v", got)
+				if got := c.deliver(letter("Q1")); got.Refused() {
+					t.Errorf("got %v", got.Reply)
 				}
 				r.server.Reload(Settings{Filter: f, Roles: ours})
 			}
@@ -294,11 +292,9 @@ func TestTwoListeners(t *testing.T) {
 	go func() { r.ended <- r.server.Serve(ctx, ls...) }()
 	for _, l := range ls {
 		r.path = l.address.Target
-		m := r.dial(sendmail)
-		m.hello(stranger, "")
 		x := letter("Q1")
-		x.user = "alice"
-		m.deliver(x)
+		x.Auth = "alice"
+		r.dial(sendmail).deliver(x)
 		if got := f.last(t); got.Role != l.Role || got.Why != ByListener || got.envelope.Listener != l.String() {
 			t.Errorf("%s: got %s by %s at %s", l, got.Role, got.Why, got.envelope.Listener)
 		}
@@ -313,34 +309,16 @@ func TestTwoListeners(t *testing.T) {
 func TestRoleMacrosAreAskedFor(t *testing.T) {
 	f := &filter{}
 	r := serve(t, Settings{Filter: f, Roles: Roles{Macros: map[string][]string{"tls_version": nil, "r": {"ESMTPSA"}}}})
-	nc, err := net.Dial("unix", r.path)
-	if err != nil {
-		t.Fatal(err)
+	o := sendmail
+	o.Macros = map[string]string{"{tls_version}": "TLSv1.3"}
+	c := r.dial(o)
+	for _, stage := range []guard.Stage{guard.StageConnect, guard.StageMail} {
+		asked := c.Agreement().Macros[stage]
+		if !slices.Contains(asked, "{tls_version}") || !slices.Contains(asked, "r") {
+			t.Errorf("stage %d: asked for %q", stage, asked)
+		}
 	}
-	defer nc.Close()
-	fr := guard.NewFramer(nc, guard.Limits{})
-	if err := fr.WritePacket(guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff")); err != nil {
-		t.Fatal(err)
-	}
-	p, err := fr.ReadPacket()
-	if err != nil {
-		t.Fatal(err)
-	}
-	asked := string(p.Data[12:])
-	if n := binary.BigEndian.Uint32(p.Data[12:]); n != uint32(guard.StageConnect) {
-		t.Fatalf("the first list is for stage %d", n)
-	}
-	if strings.Count(asked, " {tls_version}") != 2 || strings.Count(asked, " r") != 2 {
-		t.Errorf("asked for %q", asked)
-	}
-	m := r.dial(postfix)
-	m.hello(stranger, "")
-	m.macros(guard.Mail, map[string]string{"{tls_version}": "TLSv1.3"})
-	x := letter("Q1")
-	m.tell(guard.Mail, x.from+"\x00")
-	m.tell(guard.Rcpt, x.rcpts[0]+"\x00")
-	m.content(x)
-	m.end(x)
+	c.deliver(letter("Q1"))
 	if got := f.last(t); got.Role != Ours || got.Why != ByMacro {
 		t.Errorf("got %s by %s", got.Role, got.Why)
 	}
