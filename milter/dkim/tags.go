@@ -155,30 +155,30 @@ func (t *Tags) Base64(name string) []byte {
 	return raw
 }
 
-// Time reads a tag of seconds since 1970: t=, x=. The zero Time when it is absent. More than 12 digits are as good as
-// for ever (RFC 6376 section 3.5).
+// Time reads a tag of seconds since 1970: t=, x=. The zero Time when it is absent. What no clock will reach is for ever
+// (RFC 6376 section 3.5).
 func (t *Tags) Time(name string) time.Time {
-	n, has := t.number(name, 12)
+	n, has := t.number(name)
 	if !has {
 		return time.Time{}
 	}
 	return time.Unix(min(n, forever), 0)
 }
 
-// forever is the last second of the year 9999: no clock of ours will pass it, and everything can print it.
+// forever is the last second of the year 9999: everything can print it.
 const forever = 253402300799
 
 // Limit reads l=, by default message.Whole.
 func (t *Tags) Limit() int64 {
-	n, has := t.number("l", 76)
+	n, has := t.number("l")
 	if !has {
 		return message.Whole
 	}
 	return n
 }
 
-// number reads a tag of at most so many digits. What is too large for an int64 is the largest one.
-func (t *Tags) number(name string, digits int) (n int64, has bool) {
+// number reads a tag of digits. What is too large for an int64 is the largest one.
+func (t *Tags) number(name string) (n int64, has bool) {
 	v, has := t.list.Value(name)
 	if !has {
 		return 0, false
@@ -188,7 +188,7 @@ func (t *Tags) number(name string, digits int) (n int64, has bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || len(v) > digits {
+	if err != nil {
 		return math.MaxInt64, true
 	}
 	return n, true
