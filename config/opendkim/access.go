@@ -1,0 +1,192 @@
+package opendkim
+
+import (
+	"slices"
+	"strings"
+)
+
+// teller returns the function that takes notes about lines of the data set of a setting.
+func (im *importer) teller(e entry) teller {
+	return func(g Group, at place, format string, args ...any) { im.noteAt(g, at, e.name, format, args...) }
+}
+
+// ours translates what makes a sender one of ours.
+func (im *importer) ours() {
+	t := im.out.table("[ours]")
+	im.internalHosts(t)
+	if e, d := im.openSet("MTA"); d != nil {
+		var names []string
+		for _, r := range d.records {
+			names = append(names, r.key)
+		}
+		t.set("daemon_names", names, e.base())
+		im.note(Taken, e, "values of {daemon_name} that sign, upper and lower case as they are: %s", strings.Join(names, ", "))
+	}
+	im.macroList(t)
+	if e, d := im.openSet("ExternalIgnoreList"); d != nil {
+		im.note(Dropped, e, "it only keeps a line about strangers' mail from the log; Mailseal writes none")
+	}
+	if im.signs() && im.verifies() {
+		t.set("unmatched", "judge", "Mode sv")
+		im.unset(Taken, "Mode", "mail of ours that no rule signs is verified, as before (ours.unmatched)")
+	}
+}
+
+func (im *importer) internalHosts(t *table) {
+	e, d := im.openSet("InternalHosts")
+	if d == nil {
+		if im.signs() {
+			im.unset(Taken, "InternalHosts", "not set: mail from 127.0.0.1 and ::1 is ours, and mail of those who log in")
+		}
+		return
+	}
+	s := readHosts(d, im.teller(e))
+	nets := s.networks()
+	t.set("networks", nets, e.base())
+	im.note(Taken, e, "clients whose mail is ours: %d networks", len(nets))
+	if names := slices.DeleteFunc(slices.Clone(s.names), func(n string) bool { return n == "unknown" || n == "localhost" }); len(names) > 0 {
+		im.note(Dropped, e, "names of clients (%s): [ours] knows addresses only, since whoever owns an address says what it is called. Add their addresses", shorten(names))
+	}
+	if slices.Contains(s.names, "localhost") {
+		im.note(Dropped, e, "localhost is a name; this host's addresses, 127.0.0.1 and ::1, count where they are listed themselves")
+	}
+	if slices.Contains(s.names, "unknown") {
+		im.note(Changed, e, "OpenDKIM trusts unknown, which is what Postfix calls every client without a name: Mailseal does not")
+	}
+	if len(s.notNames) > 0 {
+		im.note(Never, e, "! before a name (%s) never kept a client out whose address is listed; leave its address out", shorten(s.notNames))
+	}
+	if !slices.ContainsFunc(nets, isLoopback4) {
+		im.note(Changed, e, "127.0.0.1 is not among them, yet mail that is submitted on the host itself, without SMTP, is always ours in Mailseal")
+	}
+	if slices.ContainsFunc(nets, isIPv4) {
+		im.note(Changed, e, "a client that the MTA reports as ::ffff:192.0.2.1 is 192.0.2.1 to Mailseal; to OpenDKIM it is in no IPv4 network")
+	}
+}
+
+func (im *importer) macroList(t *table) {
+	e, d := im.openSet("MacroList")
+	if d == nil {
+		return
+	}
+	values := map[string][]string{}
+	var names []string
+	for _, r := range d.records {
+		if strings.ContainsAny(r.key, "{}") {
+			im.noteAt(Never, r.place, e.name, "%s: OpenDKIM adds the braces itself. Add %s if you mean it", r.key, strings.Trim(r.key, "{}"))
+			continue
+		}
+		if _, ok := values[r.key]; !ok {
+			names = append(names, r.key)
+			values[r.key] = []string{}
+		}
+		if r.value != "" {
+			values[r.key] = append(values[r.key], strings.Split(r.value, "|")...)
+		}
+	}
+	parts := make([]string, len(names))
+	for i, n := range names {
+		parts[i] = quote(n) + " = " + quoteList(values[n])
+	}
+	if len(parts) > 0 {
+		t.lines = append(t.lines, "macros = { "+strings.ReplaceAll(strings.Join(parts, ", "), "\n", " ")+" }  # "+e.base())
+		im.note(Taken, e, "macros that make mail ours: %s", strings.Join(names, ", "))
+	}
+}
+
+// exempt translates what keeps OpenDKIM's hands off a message.
+func (im *importer) exempt() {
+	t := im.out.table("[exempt]")
+	if e, d := im.openSet("PeerList"); d != nil {
+		s := readHosts(d, im.teller(e))
+		if nets := s.networks(); len(nets) > 0 {
+			t.set("networks", nets, e.base())
+		}
+		names := im.plainNames(e, s)
+		if len(names) > 0 {
+			t.set("hosts", names, e.base())
+		}
+		im.note(Taken, e, "clients whose mail is left alone: %d networks, %d names", len(s.networks()), len(names))
+	}
+	if e, d := im.openSet("ExemptDomains"); d != nil {
+		if names := im.domains(e, d); len(names) > 0 {
+			t.set("author_domains", names, e.base())
+			im.note(Taken, e, "authors' domains whose mail is left alone: %s", shorten(names))
+		}
+	}
+	if e, d := im.openSet("DontSignMailTo"); d != nil {
+		if to := im.recipients(e, d); len(to) > 0 {
+			im.out.table("[signing]").set("unsigned_recipients", to, e.base())
+			im.note(Changed, e, "mail to %s is not signed; strangers' mail to them is judged like all other, where OpenDKIM leaves it alone", shorten(to))
+		}
+	}
+}
+
+// plainNames returns the names of a set without those that have exceptions, which cannot be said.
+func (im *importer) plainNames(e entry, s *hostSet) []string {
+	var out []string
+	for _, n := range s.names {
+		except := slices.IndexFunc(s.notNames, func(not string) bool {
+			return not == n || strings.HasPrefix(n, ".") && strings.HasSuffix(not, n)
+		})
+		if except >= 0 {
+			im.note(Dropped, e, "%s, since its exception !%s has no equal", n, s.notNames[except])
+			continue
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// domains reads ExemptDomains: one look-up of the whole domain, with "*" in a refile only.
+func (im *importer) domains(e entry, d *dataset) []string {
+	var out []string
+	tell := im.teller(e)
+	for _, r := range d.records {
+		texts := []string{strings.ToLower(r.key)}
+		if d.kind == refile {
+			found, ok, err := globs(r.key)
+			if err != nil || !ok {
+				tell(Dropped, r.place, "%s: a regular expression that has no equal", r.key)
+				continue
+			}
+			texts = found
+		}
+		for _, text := range texts {
+			rest, below := strings.CutPrefix(text, "*.")
+			switch {
+			case isDomain(text):
+				out = append(out, text)
+			case below && d.kind == refile && isDomain(rest):
+				out = append(out, "."+rest)
+			case strings.Contains(text, "*") && d.kind == refile:
+				tell(Dropped, r.place, "%s has no equal: name domains, or .domain for all below one", r.key)
+			default:
+				tell(Never, r.place, "%s never matched: the author's whole domain is looked for, no parents", r.key)
+			}
+		}
+	}
+	return out
+}
+
+// recipients reads DontSignMailTo: one look-up of the whole address, with "*" in a refile only.
+func (im *importer) recipients(e entry, d *dataset) []string {
+	var out []string
+	tell := im.teller(e)
+	for _, r := range d.records {
+		if d.kind != refile {
+			if p, ok := fileKey(r.key); ok && p.local != "*" && p.domain != "" && !p.below {
+				out = append(out, p.String())
+			} else {
+				tell(Never, r.place, "%s never matched: the recipient's whole address is looked for", r.key)
+			}
+			continue
+		}
+		rows, err := refileRows(r, row{place: r.place}, tell)
+		if err != nil {
+			im.fail(place{}, err)
+		}
+		out = append(out, patternTexts(rows)...)
+	}
+	return out
+}

@@ -1,0 +1,209 @@
+package opendkim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// dmarcOptions are all of opendmarc.conf.
+var dmarcOptions = []option{
+	{"AuthservID", text, ""}, {"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
+	{"AutoRestart", boolean, bySystemd}, {"AutoRestartCount", integer, bySystemd}, {"AutoRestartRate", text, bySystemd},
+	{"Background", boolean, bySystemd}, {"BaseDirectory", text, bySystemd}, {"ChangeRootDirectory", text, bySystemd},
+	{"CopyFailuresTo", text, noSpool}, {"DNSTimeout", integer, ""},
+	{"DomainWhitelist", text, ""}, {"DomainWhitelistFile", text, ""}, {"DomainWhitelistSize", integer, noKnob},
+	{"EnableCoredumps", boolean, bySystemd}, {"FailureReports", boolean, noSpool}, {"FailureReportsBcc", text, noSpool},
+	{"FailureReportsOnNone", boolean, noSpool}, {"FailureReportsSentBy", text, noSpool}, {"ForensicReports", boolean, noSpool},
+	{"ForensicReportsBcc", text, noSpool}, {"ForensicReportsOnNone", boolean, noSpool}, {"ForensicReportsSentBy", text, noSpool},
+	{"HistoryFile", text, "no records for aggregate reports are kept"}, {"RecordAllMessages", boolean, "no records for aggregate reports are kept"},
+	{"HoldQuarantinedMessages", boolean, ""}, {"IgnoreAuthenticatedClients", boolean, ""}, {"IgnoreHosts", text, ""}, {"IgnoreMailFrom", text, ""},
+	{"MilterDebug", integer, "log.level = \"debug\" and mailseal mta show what is said"}, {"PidFile", text, bySystemd},
+	{"PublicSuffixList", text, ""}, {"RejectFailures", boolean, ""}, {"RejectMultiValueFrom", boolean, ""},
+	{"ReportCommand", text, noSpool}, {"RequiredHeaders", boolean, ""},
+	{"Socket", text, ""}, {"SoftwareHeader", boolean, "a field that nobody reads"},
+	{"SPFIgnoreResults", boolean, ""}, {"SPFSelfValidate", boolean, ""}, {"Syslog", boolean, ""}, {"SyslogFacility", text, ""},
+	{"TestDNSData", text, "mailseal verify --zone does that"}, {"TrustedAuthservIDs", text, ""}, {"UMask", text, bySystemd}, {"UserID", text, bySystemd},
+}
+
+const noSpool = "failure reports carry other people's mail to strangers; Mailseal sends none"
+
+// importDMARC goes through what opendmarc.conf can say.
+func (im *importer) importDMARC(o Options) {
+	c, err := readConf(im.files, o.DMARC, dmarcOptions)
+	if err != nil {
+		im.fail(place{}, err)
+		return
+	}
+	alone := im.conf == nil
+	im.conf, im.dir = c, "/"
+	im.unknownOptions()
+	if alone {
+		im.out.table("").set("mode", []string{"verify"}, "opendmarc only")
+		im.socket("")
+		im.log()
+		im.dns()
+	} else {
+		for _, name := range []string{"Socket", "Syslog", "SyslogFacility", "DNSTimeout"} {
+			if e, ok := c.get(name); ok {
+				im.note(Dropped, e, "one daemon does both now: what opendkim.conf says holds. Take this milter out of the MTA's list")
+			}
+		}
+	}
+	im.dmarcID()
+	im.dmarcPolicy()
+	im.dmarcIgnored()
+	im.dmarcTrust()
+	im.droppedOptions()
+}
+
+func (im *importer) dmarcID() {
+	e, ok := im.conf.get("AuthservID")
+	switch {
+	case !ok:
+	case im.id == "":
+		im.out.table("").set("authserv_id", e.value, e.base())
+		im.note(Taken, e, "%s", e.value)
+	case !strings.EqualFold(im.id, e.value):
+		im.out.table("[authentication_results]").set("remove_ids", []string{e.value}, e.base())
+		im.note(Changed, e, "there is one field with one id, %s; strangers' fields that claim %s are removed too", im.id, e.value)
+	}
+	if e, ok := im.conf.get("TrustedAuthservIDs"); ok {
+		im.note(Changed, e, "Mailseal verifies itself and believes no field: strangers can write one with any of these ids")
+	}
+	for _, name := range []string{"SPFSelfValidate", "SPFIgnoreResults"} {
+		if e, ok := im.conf.get(name); ok {
+			im.note(Changed, e, "Mailseal always checks SPF itself")
+		}
+	}
+}
+
+func (im *importer) dmarcPolicy() {
+	t := im.out.table("[policy.dmarc]")
+	reject, hold := "accept", "accept"
+	e, on := im.conf.yes("RejectFailures")
+	if on {
+		reject = "reject"
+	}
+	t.set("p_reject", reject, im.from2(e))
+	im.note(Taken, named(e, "RejectFailures"), "mail that fails where the author's domain asks for rejection: %s", reject)
+	if e, on = im.conf.yes("HoldQuarantinedMessages"); on {
+		hold = "hold"
+	}
+	t.set("p_quarantine", hold, im.from2(e))
+	im.note(Taken, named(e, "HoldQuarantinedMessages"), "mail that fails where the domain asks for quarantine: %s", hold)
+	t.set("temperror", "tempfail", "OpenDMARC's way")
+	im.unset(Taken, "", "OpenDMARC defers mail whose policy cannot be looked up, and so does policy.dmarc.temperror")
+	p := im.out.table("[policy]")
+	if e, on := im.conf.yes("RejectMultiValueFrom"); on {
+		p.set("many_authors", "reject", e.base())
+		im.note(Taken, e, "a From of several domains is rejected")
+	}
+	if e, on := im.conf.yes("RequiredHeaders"); on {
+		p.set("no_author", "reject", e.base())
+		im.note(Changed, e, "mail without a From that can be read is rejected; other fields are not counted")
+	}
+	if e, ok := im.conf.get("PublicSuffixList"); ok {
+		im.out.table("[verify]").set("organizational_domain", "psl", e.base())
+		im.note(Changed, e, "the list is the one in Mailseal, not this file; \"walk\" (RFC 9989) needs none")
+	}
+	if e, n, ok := im.conf.number("DNSTimeout"); ok && n >= 1 && n <= 600 {
+		im.out.table("[limits]").set("message_deadline", max(time.Duration(n)*time.Second, 10*time.Second), e.base())
+		im.note(Changed, e, "bounds all look-ups for a message together, and is at least 10 seconds")
+	}
+}
+
+// named is e, or what stands for it when it is not set.
+func named(e entry, name string) entry {
+	e.name = name
+	return e
+}
+
+func (im *importer) from2(e entry) string {
+	if e.file == "" {
+		return "OpenDMARC's default"
+	}
+	return e.base()
+}
+
+// dmarcIgnored translates what OpenDMARC does not look at.
+func (im *importer) dmarcIgnored() {
+	if e, ok := im.conf.get("IgnoreHosts"); ok {
+		im.ignoreHosts(e)
+	}
+	if e, ok := im.conf.get("IgnoreMailFrom"); ok {
+		var names []string
+		for s := range strings.SplitSeq(e.value, ",") {
+			name := strings.ToLower(strings.TrimSpace(s))
+			if isDomain(strings.TrimPrefix(name, ".")) {
+				names = append(names, name)
+			} else {
+				im.note(Never, e, "%q is no domain", s)
+			}
+		}
+		if len(names) > 0 {
+			t := im.out.add("[[policy.override]]", e.base()+" IgnoreMailFrom")
+			t.set("author_domains", names, "")
+			t.lines = append(t.lines, `dmarc = { p_reject = "accept", p_quarantine = "accept", p_none = "accept", permerror = "accept", temperror = "accept" }`)
+			im.note(Taken, e, "DMARC does nothing to mail from %s; its result is written", shorten(names))
+		}
+	}
+	if e, on := im.conf.yes("IgnoreAuthenticatedClients"); on {
+		im.note(Taken, e, "mail of users who have logged in is ours, and never judged")
+	} else {
+		im.noteAt(Changed, e.place, "IgnoreAuthenticatedClients", "not on: mail of users who have logged in is ours all the same, and not judged by DMARC")
+	}
+}
+
+func (im *importer) ignoreHosts(e entry) {
+	text, err := im.files.read(e.value)
+	if err != nil {
+		im.fail(e.place, fmt.Errorf("IgnoreHosts: %w", err))
+		return
+	}
+	d := &dataset{spec: spec{kind: file}}
+	d.parseFile(e.value, text)
+	s := readHosts(d, im.teller(e))
+	nets := s.networks()
+	if len(nets) > 0 {
+		im.out.table("[policy.not_judged]").set("networks", nets, e.base())
+	}
+	im.note(Changed, e, "mail from %d networks is judged without consequence; its results are written all the same", len(nets))
+	if len(s.names) > 0 {
+		im.note(Dropped, e, "names of clients (%s): policy.not_judged knows addresses only. Add theirs", shorten(s.names))
+	}
+}
+
+// dmarcTrust translates whose ARC seals are believed.
+func (im *importer) dmarcTrust() {
+	var names []string
+	var from entry
+	if e, ok := im.conf.get("DomainWhitelist"); ok {
+		from = e
+		names = strings.Split(e.value, ",")
+	}
+	if e, ok := im.conf.get("DomainWhitelistFile"); ok {
+		text, err := im.files.read(e.value)
+		if err != nil {
+			im.fail(e.place, fmt.Errorf("DomainWhitelistFile: %w", err))
+			return
+		}
+		from = e
+		d := &dataset{}
+		d.parseFile(e.value, text)
+		for _, r := range d.records {
+			names = append(names, r.key)
+		}
+	}
+	var good []string
+	for _, n := range names {
+		if n = strings.ToLower(strings.TrimSpace(n)); isDomain(n) && !slices.Contains(good, n) {
+			good = append(good, n)
+		}
+	}
+	if len(good) > 0 {
+		im.out.table("[verify]").set("trusted_sealers", good, from.base())
+		im.note(Changed, from, "%s: believed when the last ARC seal of a chain that holds is theirs and says that the message had passed DMARC", shorten(good))
+	}
+}

@@ -1,0 +1,212 @@
+package opendkim
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// hostSet is a set of hosts and networks as OpenDKIM looks into it: it builds the texts by which a host may be listed, and
+// compares. "!" in front of any of them says no.
+type hostSet struct {
+	bareNo, bareYes []netip.Prefix        // an address on its own; a refile's pattern stands for many
+	nets            map[netip.Prefix]bool // false wins
+	names, notNames []string              // of hosts; ".example.com" is any below it
+}
+
+// readHosts reads a set of hosts, and tells which of its entries never matched, and which have no equal.
+func readHosts(d *dataset, tell teller) *hostSet {
+	s := &hostSet{nets: map[netip.Prefix]bool{}}
+	for _, rec := range d.records {
+		texts := []string{strings.ToLower(rec.key)}
+		if d.kind == refile {
+			found, ok, err := globs(rec.key)
+			if err != nil || !ok {
+				tell(Dropped, rec.place, "%s: a regular expression that has no equal", rec.key)
+				continue
+			}
+			texts = found
+		}
+		for _, text := range texts {
+			s.add(rec, text, d.kind == refile, tell)
+		}
+	}
+	return s
+}
+
+func (s *hostSet) add(rec record, text string, wild bool, tell teller) {
+	body, not := strings.CutPrefix(text, "!")
+	switch {
+	case wild && strings.HasPrefix(body, "*") && !not:
+		tell(Never, rec.place, "%s never matched: in a refile: it matches the question !%s too, which says no. Add %s if you mean it", rec.key, sample(body), meant(body))
+	case strings.Contains(body, "*") && !wild:
+		tell(Never, rec.place, "%s never matched: * is no special sign here. Add %s if you mean it", rec.key, meant(body))
+	case strings.Contains(body, "*"):
+		s.addWild(rec, body, not, tell)
+	case strings.Contains(body, "/"):
+		s.addNetwork(rec, body, not, tell)
+	default:
+		s.addHost(rec, body, not, tell)
+	}
+}
+
+func sample(pattern string) string { return strings.ReplaceAll(pattern, "*", "mail") }
+
+// meant is what somebody who wrote a pattern with "*" wanted.
+func meant(pattern string) string {
+	if rest := strings.TrimPrefix(pattern, "*"); rest != "" && !strings.Contains(rest, "*") {
+		return rest
+	}
+	return "names or networks without *"
+}
+
+// addWild takes 192.0.2.* for a network; nothing else with "*" has an equal.
+func (s *hostSet) addWild(rec record, body string, not bool, tell teller) {
+	rest, ok := strings.CutSuffix(body, ".*")
+	octets := strings.Split(rest, ".")
+	if !ok || strings.Contains(rest, "*") || len(octets) > 3 {
+		tell(Dropped, rec.place, "%s has no equal: name hosts, .domains or networks", rec.key)
+		return
+	}
+	a, err := netip.ParseAddr(rest + strings.Repeat(".0", 4-len(octets)))
+	if err != nil || !a.Is4() {
+		tell(Dropped, rec.place, "%s has no equal: name hosts, .domains or networks", rec.key)
+		return
+	}
+	p := netip.PrefixFrom(a, 8*len(octets))
+	if last, _ := strconv.Atoi(octets[len(octets)-1]); last%2 == 0 {
+		tell(Changed, rec.place, "%s is %s here; OpenDKIM's expression also matches the texts of wider networks that begin so", rec.key, p)
+	}
+	if not {
+		s.bareNo = append(s.bareNo, p)
+	} else {
+		s.bareYes = append(s.bareYes, p)
+	}
+}
+
+func (s *hostSet) addNetwork(rec record, body string, not bool, tell teller) {
+	text := body
+	if addr, bits, ok := strings.Cut(body, "]/"); ok && strings.HasPrefix(addr, "[") {
+		text = addr[1:] + "/" + bits
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		tell(Never, rec.place, "%s never matched: write a network in full, as 192.0.2.0/24 or 2001:db8::/32", rec.key)
+		return
+	case p.Masked().String() != text:
+		tell(Never, rec.place, "%s never matched: OpenDKIM compares texts, and the network is called %s. Add that if you mean it", rec.key, p.Masked())
+		return
+	case p.Addr().Is4In6():
+		tell(Dropped, rec.place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.key)
+		return
+	}
+	if was, ok := s.nets[p]; !ok || was {
+		s.nets[p] = !not
+	}
+}
+
+func (s *hostSet) addHost(rec record, body string, not bool, tell teller) {
+	text := body
+	if strings.HasPrefix(body, "[") && strings.HasSuffix(body, "]") {
+		text = body[1 : len(body)-1]
+	}
+	a, err := netip.ParseAddr(text)
+	switch {
+	case err == nil && a.Is4In6():
+		tell(Dropped, rec.place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.key)
+	case err == nil && a.String() != text:
+		tell(Never, rec.place, "%s never matched: OpenDKIM compares texts, and the address is called %s. Add that if you mean it", rec.key, a)
+	case err == nil && not:
+		s.bareNo = append(s.bareNo, netip.PrefixFrom(a, a.BitLen()))
+	case err == nil:
+		s.bareYes = append(s.bareYes, netip.PrefixFrom(a, a.BitLen()))
+	case !isDomain(strings.TrimPrefix(body, ".")):
+		tell(Never, rec.place, "%s is no host, domain or network", rec.key)
+	case not:
+		s.notNames = append(s.notNames, body)
+	default:
+		s.names = append(s.names, body)
+	}
+}
+
+// has tells whether an address, not its name, is in the set.
+func (s *hostSet) has(a netip.Addr) bool {
+	in := func(ps []netip.Prefix) bool {
+		return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	switch {
+	case in(s.bareNo):
+		return false
+	case in(s.bareYes):
+		return true
+	}
+	for bits := a.BitLen(); bits >= 0; bits-- {
+		if p, err := a.Prefix(bits); err == nil {
+			if yes, ok := s.nets[p]; ok {
+				return yes
+			}
+		}
+	}
+	return false
+}
+
+// networks returns the addresses of the set as networks without exceptions, the fewest there are.
+func (s *hostSet) networks() []netip.Prefix {
+	edges := slices.Collect(maps.Keys(s.nets))
+	edges = append(append(edges, s.bareNo...), s.bareYes...)
+	var out []netip.Prefix
+	for _, all := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
+		mine := slices.DeleteFunc(slices.Clone(edges), func(p netip.Prefix) bool { return p.Addr().Is4() != all.Addr().Is4() })
+		if len(mine) == 0 {
+			continue
+		}
+		found, whole := s.cover(all, mine)
+		if whole {
+			found = []netip.Prefix{all}
+		}
+		out = append(out, found...)
+	}
+	return out
+}
+
+// cover returns the parts of p that are in the set, or that all of it is. Edges are the networks that begin a
+// difference; those that hold p make none inside it.
+func (s *hostSet) cover(p netip.Prefix, edges []netip.Prefix) (parts []netip.Prefix, whole bool) {
+	inner := slices.DeleteFunc(slices.Clone(edges), func(e netip.Prefix) bool { return !e.Overlaps(p) || e.Bits() <= p.Bits() })
+	if len(inner) == 0 {
+		return nil, s.has(p.Addr())
+	}
+	all := true
+	for _, half := range halves(p) {
+		found, whole := s.cover(half, inner)
+		if whole {
+			found = []netip.Prefix{half}
+		}
+		all = all && whole
+		parts = append(parts, found...)
+	}
+	return parts, all
+}
+
+func halves(p netip.Prefix) [2]netip.Prefix {
+	b := p.Addr().AsSlice()
+	low := netip.PrefixFrom(p.Addr(), p.Bits()+1)
+	b[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
+	high, _ := netip.AddrFromSlice(b)
+	return [2]netip.Prefix{low, netip.PrefixFrom(high, p.Bits()+1)}
+}
+
+// isNetworkText tells whether a text is meant as an address or network.
+func isNetworkText(s string) bool {
+	_, err := netip.ParsePrefix(strings.Trim(s, "!"))
+	return err == nil
+}
+
+func isLoopback4(p netip.Prefix) bool {
+	return p.Contains(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+}
+
+func isIPv4(p netip.Prefix) bool { return p.Addr().Is4() }

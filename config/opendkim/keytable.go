@@ -1,0 +1,154 @@
+package opendkim
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// teller takes what is to be said about a line of a table.
+type teller func(g Group, at place, format string, args ...any)
+
+// key is a line of a key table.
+type key struct {
+	place
+	name     string
+	domain   string // "%": the author's
+	selector string
+	path     string // of its file; with "%" when perDomain
+	text     string // the key itself, where path is ""
+	fault    string // why no mail can be signed with it; "" for none
+	useless  bool   // OpenDKIM did sign, but so that nobody can verify it
+
+	perDomain bool // the file's name holds the author's domain
+}
+
+// algorithms that a fourth field may name.
+var algorithms = []string{"rsa-sha1", "rsa-sha256", "ed25519-sha256"}
+
+// parseKey reads the value of a line of a key table; dir is what relative file names hang on.
+func parseKey(rec record, dir string, tell teller) key {
+	k := key{place: rec.place, name: rec.key}
+	fields := strings.SplitN(rec.value, ":", 3)
+	if len(fields) < 3 || slices.Contains(fields, "") {
+		k.fault = "it needs domain:selector:key"
+		return k
+	}
+	k.domain, k.selector = k.trim(fields[0], tell), k.trim(fields[1], tell)
+	data := fields[2]
+	if i := strings.LastIndexByte(data, ':'); i >= 0 && slices.Contains(algorithms, data[i+1:]) {
+		tell(Changed, rec.place, "key %q: the fourth field %s, which OpenDKIM 2.11 takes for a part of the key's name, is left out: a key's kind shows in the key", rec.key, data[i+1:])
+		data = data[:i]
+	}
+	k.data(data, dir, tell)
+	switch {
+	case k.domain != "%" && !isDomain(strings.ToLower(k.domain)):
+		k.fault, k.useless = fmt.Sprintf("it signs as d=%s, which nobody can verify: %% stands for the author's domain only where nothing else is beside it", k.domain), true
+	case !isDomain(strings.ToLower(k.selector) + ".x"):
+		k.fault, k.useless = fmt.Sprintf("it signs with s=%s, which nobody can verify: %% stands for nothing there", k.selector), true
+	}
+	k.domain, k.selector = strings.ToLower(k.domain), strings.ToLower(k.selector)
+	return k
+}
+
+// trim takes off blanks that OpenDKIM writes into the signature, where they do not count.
+func (k *key) trim(s string, tell teller) string {
+	out := strings.TrimSpace(s)
+	if out != s {
+		tell(Changed, k.place, "key %q: the blanks around %q are left out", k.name, out)
+	}
+	return out
+}
+
+// data settles where the key is. Only "/", "./" and "../" begin a file's name, and only behind "/" "%" is replaced.
+func (k *key) data(data, dir string, tell teller) {
+	switch {
+	case strings.HasPrefix(data, "/") && strings.Contains(data, "%"):
+		k.path = data
+		if k.perDomain = k.domain == "%"; !k.perDomain {
+			k.path = strings.ReplaceAll(data, "%", k.domain)
+			tell(Taken, k.place, "key %q: %% in the file's name is the key's domain, not the author's: %s", k.name, k.path)
+		}
+	case strings.HasPrefix(data, "/"):
+		k.path = data
+	case strings.HasPrefix(data, "./"), strings.HasPrefix(data, "../"):
+		k.path = filepath.Join(dir, data)
+		if strings.Contains(data, "%") {
+			tell(Never, k.place, "key %q: %% is replaced only in a name that begins with /: this one is of a file %s", k.name, k.path)
+		}
+	default:
+		k.text = data
+		if strings.Contains(data, "/") && strings.Contains(data, ".") || strings.HasPrefix(strings.TrimSpace(data), "/") {
+			tell(Never, k.place, "key %q: %q is taken for the key itself, not for a file, whose name begins with /, ./ or ../: OpenDKIM defers what it should sign, and so does Mailseal", k.name, data)
+		}
+	}
+}
+
+// keyTable is a key table, read.
+type keyTable struct {
+	*dataset
+	dir  string
+	tell teller
+	keys map[string]key // by name as it stands; a refile's by the names that were looked up
+	list []key
+}
+
+func newKeyTable(d *dataset, dir string, tell teller) *keyTable {
+	t := &keyTable{dataset: d, dir: dir, tell: tell, keys: map[string]key{}}
+	if d.kind == refile {
+		return t
+	}
+	for _, rec := range d.records {
+		if before, twice := t.keys[rec.key]; twice {
+			tell(Never, rec.place, "key %q stands in line %d already, and only the first counts", rec.key, before.line)
+			continue
+		}
+		k := parseKey(rec, dir, tell)
+		t.keys[rec.key] = k
+		t.list = append(t.list, k)
+	}
+	return t
+}
+
+// find looks a name up as OpenDKIM does, upper and lower case apart.
+func (t *keyTable) find(name string) (key, bool) {
+	if k, ok := t.keys[name]; ok || t.kind != refile {
+		return k, ok
+	}
+	for _, rec := range t.records {
+		re, err := regexp.Compile(translateRegex(rec.key))
+		if err != nil || !re.MatchString(name) {
+			continue
+		}
+		k := parseKey(record{rec.place, name, rec.value}, t.dir, t.tell)
+		t.keys[name] = k
+		t.list = append(t.list, k)
+		return k, true
+	}
+	return key{}, false
+}
+
+// domainsOf returns the domains for which there is a file of the name in path, where "%" is the domain.
+func domainsOf(path string, glob func(string) []string) []string {
+	parts := strings.Split(path, "%")
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
+	}
+	re, err := regexp.Compile("^" + strings.Join(parts, "([^/]+)") + "$")
+	if err != nil {
+		return nil
+	}
+	var out []string
+	escaped := strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`, "%", "*").Replace(path)
+	for _, name := range glob(escaped) {
+		m := re.FindStringSubmatch(name)
+		if len(m) < 2 || !isDomain(m[1]) || slices.ContainsFunc(m[1:], func(s string) bool { return s != m[1] }) {
+			continue
+		}
+		out = append(out, m[1])
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,169 @@
+// Package opendkim reads OpenDKIM's configuration and tables as OpenDKIM itself reads them, and says in Mailseal's words
+// what they do. What it cannot say it names: nothing is widened, and nothing is lost, in silence.
+package opendkim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options say what is imported.
+type Options struct {
+	Conf     string // opendkim.conf; "" for none
+	DMARC    string // opendmarc.conf; "" for none
+	Defaults string // Debian's /etc/default/opendkim, whose SOCKET comes before the file's; "" for none
+	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
+}
+
+// ErrFatal is in every error of Import that OpenDKIM, too, would not have started with, or that cannot be imported.
+var ErrFatal = errors.New("opendkim: cannot be imported")
+
+// The bounds on what is read: tables of a million lines fit, a device that never ends does not.
+const (
+	maxFile  = 256 << 20
+	maxFiles = 100
+)
+
+// Import reads what o names. The error, which wraps ErrFatal, says all that keeps it from being imported; everything
+// else that is not as it was stands in the Report.
+func Import(o Options) (*Report, error) {
+	if o.Conf == "" && o.DMARC == "" {
+		return nil, fmt.Errorf("%w: no file to import", ErrFatal)
+	}
+	im := &importer{files: &reader{root: o.Root}, report: &Report{}, out: newDocument(), dmarc: o.DMARC != ""}
+	if o.Conf != "" {
+		im.importDKIM(o)
+	}
+	if o.DMARC != "" {
+		im.importDMARC(o)
+	}
+	if len(im.errs) > 0 {
+		return nil, errors.Join(im.errs...)
+	}
+	im.report.TOML = im.out.text(o)
+	im.report.sort()
+	return im.report, nil
+}
+
+// importer carries what the steps of an import share.
+type importer struct {
+	files  *reader
+	conf   *conf
+	report *Report
+	out    *document
+	errs   []error
+	dir    string // what relative names in the configuration hang on
+	id     string // the authserv-id, once it is known
+	dmarc  bool   // OpenDMARC is imported too
+}
+
+// importDKIM goes through what opendkim.conf can say.
+func (im *importer) importDKIM(o Options) {
+	c, err := readConf(im.files, o.Conf, dkimOptions)
+	if err != nil {
+		im.fail(place{}, err)
+		return
+	}
+	im.conf = c
+	im.findBase()
+	im.unknownOptions()
+	im.mode()
+	im.socket(o.Defaults)
+	im.identity()
+	im.daemon()
+	im.actions()
+	im.ours()
+	im.exempt()
+	im.signatures()
+	im.signing()
+	im.droppedOptions()
+}
+
+func (im *importer) fail(at place, err error) {
+	if at.file != "" {
+		err = fmt.Errorf("%w: %s: %w", ErrFatal, at, err)
+	} else {
+		err = fmt.Errorf("%w: %w", ErrFatal, err)
+	}
+	im.errs = append(im.errs, err)
+}
+
+// findBase settles what relative file names hang on.
+func (im *importer) findBase() {
+	im.dir = "/"
+	if e, ok := im.conf.get("BaseDirectory"); ok {
+		im.dir = e.value
+		im.note(Taken, e, "relative file names hang on it")
+	}
+}
+
+// resolve makes an absolute name of one in the configuration.
+func (im *importer) resolve(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(im.dir, name)
+}
+
+// reader reads files, each bounded, below a root.
+type reader struct {
+	root  string
+	count int
+}
+
+func (r *reader) read(name string) (string, error) {
+	if r.count++; r.count > maxFiles {
+		return "", fmt.Errorf("more than %d files", maxFiles)
+	}
+	f, err := os.Open(filepath.Join(r.root, name))
+	if err != nil {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", name, err)
+	case len(b) > maxFile:
+		return "", fmt.Errorf("%s: larger than %d octets", name, maxFile)
+	}
+	return string(b), nil
+}
+
+// glob returns the files that a pattern of names finds, without the root.
+func (r *reader) glob(pattern string) []string {
+	found, err := filepath.Glob(filepath.Join(r.root, pattern))
+	if err != nil {
+		return nil
+	}
+	for i, name := range found {
+		if r.root != "" {
+			found[i] = strings.TrimPrefix(name, filepath.Clean(r.root))
+		}
+	}
+	return found
+}
+
+// place is a line of a file.
+type place struct {
+	file string
+	line int
+}
+
+func (p place) String() string {
+	if p.line == 0 {
+		return p.file
+	}
+	return fmt.Sprintf("%s:%d", p.file, p.line)
+}
+
+// base is the place with the file's last name only, for comments.
+func (p place) base() string { return place{filepath.Base(p.file), p.line}.String() }

@@ -1,0 +1,272 @@
+package opendkim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// row is a line of a signing table, or a part of one: a regular expression may stand for several patterns.
+type row struct {
+	place
+	pattern
+	key    string // the key's name; "%" is the author's domain
+	signer string // the i= tag, "" for none
+	order  int    // the line's place in the table
+}
+
+// signs is what a row makes: two rows that make the same can stand in one rule.
+func (r row) signs() string { return r.key + "\x00" + r.signer }
+
+// rule is a line of Mailseal's table: whose mail, and the rows whose keys sign it.
+type rule struct {
+	from []pattern
+	rows []row
+}
+
+// maxRules bounds what several signatures a message may multiply a table to.
+const maxRules = 200_000
+
+var errTooManyRules = errors.New("with MultipleSignatures the table becomes too many rules")
+
+// signingRows reads a signing table, and tells what is odd about its lines.
+func signingRows(d *dataset, tell teller) ([]row, error) {
+	var rows []row
+	seen := map[string]place{}
+	for i, rec := range d.records {
+		key, signer, _ := strings.Cut(rec.value, ":")
+		if key == "" {
+			tell(Never, rec.place, "names no key: %s", rec.key)
+			continue
+		}
+		r := row{place: rec.place, key: key, signer: signer, order: i}
+		if d.kind == refile {
+			more, err := refileRows(rec, r, tell)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, more...)
+			continue
+		}
+		p, ok := fileKey(rec.key)
+		if !ok {
+			tell(Never, rec.place, "%s", neverLooked(rec.key))
+			continue
+		}
+		if before, twice := seen[p.String()]; twice {
+			tell(Never, rec.place, "%s stands in line %d already, and only the first counts", rec.key, before.line)
+			continue
+		}
+		seen[p.String()] = rec.place
+		r.pattern = p
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// neverLooked says why a line of a table that is not a refile has no effect.
+func neverLooked(key string) string {
+	if user, name, ok := strings.Cut(key, "@"); ok && user == "*" && isDomain(strings.ToLower(name)) {
+		return fmt.Sprintf("%s matches nobody: only refile: knows *; %s alone is everybody in the domain, and then signs mail that OpenDKIM left unsigned", key, name)
+	}
+	return key + " matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *"
+}
+
+func refileRows(rec record, r row, tell teller) ([]row, error) {
+	found, ok, err := globs(rec.key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", rec.place, err)
+	}
+	if hasRegex(rec.key) && ok {
+		tell(Taken, rec.place, "%s is a regular expression in OpenDKIM, though its manual knows * only; it stands for %s", rec.key, shorten(found))
+	}
+	var rows []row
+	narrowed := !ok
+	for _, g := range found {
+		ps, less := globKey(g)
+		narrowed = narrowed || less
+		for _, p := range ps {
+			r.pattern = p
+			rows = append(rows, r)
+		}
+	}
+	switch {
+	case narrowed && len(rows) == 0:
+		tell(Dropped, rec.place, "%s has no equal among Mailseal's patterns: name the users or the domain; until then later lines sign this mail, or none does", rec.key)
+	case narrowed:
+		tell(Changed, rec.place, "%s matched every name that ends so, of others too: Mailseal signs for %s only", rec.key, shorten(patternTexts(rows)))
+	case len(rows) == 0:
+		tell(Never, rec.place, "%s matches nobody: a line of a refile: must match the whole of user@domain", rec.key)
+	}
+	return rows, nil
+}
+
+// reachable leaves out what earlier lines of a refile take whole.
+func reachable(rows []row, tell teller) []row {
+	seen := map[pattern]place{}
+	var out []row
+next:
+	for _, r := range rows {
+		for _, w := range r.wider() {
+			if before, ok := seen[w]; ok {
+				if before != r.place {
+					tell(Never, r.place, "%s is never reached: line %d takes it, and the first line that fits signs (MultipleSignatures takes all)", r.pattern, before.line)
+				}
+				continue next
+			}
+		}
+		seen[r.pattern] = r.place
+		out = append(out, r)
+	}
+	return out
+}
+
+func patternTexts(rows []row) []string {
+	var out []string
+	for _, r := range rows {
+		out = append(out, r.pattern.String())
+	}
+	return out
+}
+
+// shorten lists a few of many.
+func shorten(texts []string) string {
+	const few = 6
+	if len(texts) > few {
+		return strings.Join(texts[:few], ", ") + fmt.Sprintf(" and %d more", len(texts)-few)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// compile turns a table into rules of which the first that fits signs just as OpenDKIM's look-up would.
+func compile(k kind, rows []row, multiple bool) ([]rule, error) {
+	if multiple {
+		return compileMultiple(k, rows)
+	}
+	if k != refile {
+		rows = slices.Clone(rows)
+		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.rank(), b.rank()) })
+	}
+	rules := make([]rule, 0, len(rows))
+	for _, r := range rows {
+		rules = append(rules, rule{[]pattern{r.pattern}, []row{r}})
+	}
+	return merge(rules, k != refile), nil
+}
+
+// compileMultiple makes a rule for each set of senders that the patterns of the table and their intersections tell
+// apart, from the narrowest to the widest, with the keys of all rows that hold the set.
+func compileMultiple(k kind, rows []row) ([]rule, error) {
+	by := map[pattern][]row{}
+	for _, r := range rows {
+		by[r.pattern] = append(by[r.pattern], r)
+	}
+	sets, err := intersections(by)
+	if err != nil {
+		return nil, err
+	}
+	rules := make([]rule, 0, len(sets))
+	for _, p := range sets {
+		out := rule{from: []pattern{p}}
+		for _, w := range p.wider() {
+			out.rows = append(out.rows, by[w]...)
+		}
+		slices.SortStableFunc(out.rows, func(a, b row) int {
+			if k == refile {
+				return cmp.Compare(a.order, b.order)
+			}
+			return cmp.Compare(a.rank(), b.rank())
+		})
+		rules = append(rules, out)
+	}
+	return merge(rules, true), nil
+}
+
+// intersections returns the patterns and all that two of them have in common, from the narrowest to the widest.
+func intersections(by map[pattern][]row) ([]pattern, error) {
+	var general, users []pattern
+	for p := range by {
+		if p.local == "*" {
+			general = append(general, p)
+		} else {
+			users = append(users, p)
+		}
+	}
+	sets := map[pattern]bool{}
+	for p := range by {
+		sets[p] = true
+	}
+	for n, u := range users {
+		if u.domain != "" && !u.below {
+			continue // within whatever it meets
+		}
+		if (n+1)*len(general) > 100*maxRules {
+			return nil, errTooManyRules
+		}
+		for _, g := range general {
+			if u.domainHolds(g) {
+				sets[pattern{u.local, g.domain, g.below}] = true
+			}
+		}
+		if len(sets) > maxRules {
+			return nil, errTooManyRules
+		}
+	}
+	out := make([]pattern, 0, len(sets))
+	for p := range sets {
+		out = append(out, p)
+	}
+	first := func(p pattern) int {
+		if rows := by[p]; len(rows) > 0 {
+			return rows[0].order
+		}
+		return len(by)
+	}
+	slices.SortFunc(out, func(a, b pattern) int {
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(first(a), first(b)), cmp.Compare(a.String(), b.String()))
+	})
+	return out, nil
+}
+
+// merge joins rules that make the same signatures: neighbours, or, where rules are ordered by rank, all of one rank,
+// since no sender is in two of them.
+func merge(rules []rule, ranked bool) []rule {
+	var out []rule
+	at := map[string]int{}
+	for i, r := range rules {
+		signs := ""
+		for _, row := range r.rows {
+			signs += row.signs() + "\x01"
+		}
+		newRank := i > 0 && r.from[0].rank() != rules[i-1].from[0].rank()
+		if !ranked && len(out) > 0 && at[signs] != len(out) || ranked && newRank {
+			clear(at)
+		}
+		if n := at[signs]; n > 0 {
+			out[n-1].from = append(out[n-1].from, r.from...)
+			out[n-1].rows = append(out[n-1].rows, r.rows...)
+			continue
+		}
+		out = append(out, r)
+		at[signs] = len(out)
+	}
+	for i := range out {
+		out[i].rows = distinct(out[i].rows)
+	}
+	return out
+}
+
+// distinct leaves one row of those that make the same signature.
+func distinct(rows []row) []row {
+	seen := map[string]bool{}
+	var out []row
+	for _, r := range rows {
+		if !seen[r.signs()] {
+			seen[r.signs()] = true
+			out = append(out, r)
+		}
+	}
+	return out
+}
