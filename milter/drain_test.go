@@ -106,7 +106,11 @@ func TestDrainInHandshake(t *testing.T) {
 	defer nc.Close()
 	eventually(t, "accepted", func() bool { return len(r.server.slots) == 1 })
 	r.stop()
-	eventually(t, "draining", func() bool { return len(r.log.with("which=idle")) == 1 })
+	eventually(t, "draining", func() bool {
+		r.server.mu.Lock()
+		defer r.server.mu.Unlock()
+		return r.server.phase == draining
+	})
 	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte(everything))); err != nil {
 		t.Fatal(err)
 	}
