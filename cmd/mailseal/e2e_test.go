@@ -112,6 +112,11 @@ func prepare(t testing.TB, start startMTA, o mtatest.Options, settings ...string
 // serve starts the daemon and waits until it listens.
 func (s *site) serve(t testing.TB) {
 	t.Helper()
+	t.Cleanup(func() { // runs after the one that stops the daemon
+		if strings.Contains(s.daemon.Output(), "DATA RACE") {
+			t.Errorf("the race detector found something:\n%s", s.daemon.Output())
+		}
+	})
 	s.daemon = s.Start("/usr/sbin/mailseal", "serve", "--config", "/etc/mailseal/mailseal.toml")
 	s.daemon.AwaitOutput(t, "msg=listening")
 }
