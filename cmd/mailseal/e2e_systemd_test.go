@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ func TestSystemd(t *testing.T) {
 			service := s.ServiceUnit("mailseal.service", socket)
 			s.asService(t, service)
 			service.Await(t, "WATCHDOG=1", 2)
+			s.reloaded(t, service)
 			s.restarted(t, service, socket)
 		})
 	}
@@ -63,12 +65,28 @@ func (s *site) asService(t *testing.T, service *mtatest.Service) {
 	s.signedByUs(t, s.Sink.To(t, "unit@elsewhere.example"))
 }
 
+// reloaded wants a reload to say what is wrong with a configuration before the service hears of it.
+func (s *site) reloaded(t *testing.T, service *mtatest.Service) {
+	t.Helper()
+	good := s.Read("/etc/mailseal/mailseal.toml")
+	s.Write("/etc/mailseal/mailseal.toml", good+"[polizei]\n")
+	if out, err := s.ReloadUnit("mailseal.service", service); err == nil || !strings.Contains(out, "polizei") {
+		t.Errorf("reloading a mistake: %v, %q", err, out)
+	}
+	s.Write("/etc/mailseal/mailseal.toml", good)
+	if out, err := s.ReloadUnit("mailseal.service", service); err != nil {
+		t.Errorf("reloading: %v, %q", err, out)
+	}
+	service.Await(t, "RELOADING=1", 1)
+	service.Await(t, "READY=1", 2)
+	if strings.Contains(service.Output(), "polizei") {
+		t.Error("the service was told to reload a mistake")
+	}
+}
+
 // restarted lets a message come in while nobody serves: systemd's socket keeps the MTA waiting until somebody does.
 func (s *site) restarted(t *testing.T, service *mtatest.Service, socket *mtatest.Socket) {
 	t.Helper()
-	service.Signal(syscall.SIGHUP)
-	service.Await(t, "RELOADING=1", 1)
-	service.Await(t, "READY=1", 2)
 	service.Signal(syscall.SIGTERM)
 	service.Await(t, "STOPPING=1", 1)
 	if err, ended := service.Wait(time.Minute); !ended || err != nil {

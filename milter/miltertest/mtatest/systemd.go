@@ -94,6 +94,31 @@ func (r *Root) ServiceUnit(name string, sockets ...*Socket) *Service {
 		names = append(names, s.Name)
 	}
 	cmd.Env = append(cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(sockets)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
-	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid(r.t, owner)), Gid: uint32(gid(r.t, group))}
+	cmd.SysProcAttr.Credential = r.credential(owner, group)
 	return r.startService(cmd)
+}
+
+func (r *Root) credential(owner, group string) *syscall.Credential {
+	r.t.Helper()
+	return &syscall.Credential{Uid: uint32(uid(r.t, owner)), Gid: uint32(gid(r.t, group))}
+}
+
+// ReloadUnit does what "systemctl reload" does with a service of a unit of contrib/systemd: it runs the commands of
+// ExecReload one after another, as the service's user, and stops at the first that fails. It returns what they wrote.
+func (r *Root) ReloadUnit(name string, s *Service) (string, error) {
+	r.t.Helper()
+	u := r.unit(name)
+	for _, line := range u["ExecReload"] {
+		if line == "/bin/kill -HUP $MAINPID" {
+			s.Signal(syscall.SIGHUP)
+			continue
+		}
+		words := strings.Fields(line)
+		cmd := r.Command(words[0], words[1:]...)
+		cmd.SysProcAttr.Credential = r.credential(u.one("User", "root"), u.one("Group", "root"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return string(out), err
+		}
+	}
+	return "", nil
 }
