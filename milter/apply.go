@@ -130,6 +130,15 @@ func (o *Outcome) answer() *answer {
 	return o.Reply.tempfail()
 }
 
+// normalize makes an action that is none a tempfail, which answer takes it for, before it is logged.
+func (o *Outcome) normalize() {
+	switch o.Action {
+	case Accept, Hold, Reject, Discard:
+	default:
+		o.Action = Tempfail
+	}
+}
+
 // goesOn tells whether the MTA will deliver or keep the message, so that edits make sense.
 func (o *Outcome) goesOn() bool { return o.Action == Accept || o.Action == Hold }
 

@@ -49,12 +49,13 @@ func (l logger) overflow(env *message.Envelope, limit int) {
 	l.Warn("header too large, message refused", "queue", env.QueueID, "client", env.Client, "limit", limit)
 }
 
+// tooManyRecipients is said once for a message: a stranger chooses how many more there are.
 func (l logger) tooManyRecipients(env *message.Envelope) {
-	l.Warn("too many recipients, one was refused", "queue", env.QueueID, "client", env.Client, "recipients", len(env.Recipients))
-}
-
-func (l logger) recipientsDropped(env *message.Envelope) {
-	l.Warn("too many recipients, the filter sees the first only", "queue", env.QueueID, "recipients", len(env.Recipients))
+	what := "too many recipients, the others are refused for now"
+	if env.Local {
+		what = "too many recipients, the filter sees the first only"
+	}
+	l.Warn(what, "queue", env.QueueID, "client", env.Client, "recipients", len(env.Recipients))
 }
 
 func (l logger) exempt(env *message.Envelope) {

@@ -88,12 +88,16 @@ func TestOutcomes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome { return c.outcome }}
-			m := serve(t, Settings{Filter: f}).dial(postfix)
+			r := serve(t, Settings{Filter: f})
+			m := r.dial(postfix)
 			for range 2 { // the session stays as it is, whatever the verdict
 				got := m.deliver(letter("Q1"))
 				if got.Reply.Verdict != c.code || got.Reply.Text != c.reply || got.Quarantine != c.hold || len(got.Edits) != c.edits {
 					t.Errorf("got %v %q, hold %q, edits %q", got.Reply.Verdict, got.Reply.Text, got.Quarantine, got.Edits)
 				}
+			}
+			if action := c.outcome.Action + map[Action]Action{"": Tempfail}[c.outcome.Action]; r.counts.messages["theirs "+string(action)] != 2 {
+				t.Errorf("counted %v, want 2 of %s", r.counts.messages, action)
 			}
 		})
 	}

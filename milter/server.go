@@ -39,7 +39,7 @@ type Server struct {
 	settings atomic.Pointer[Settings]
 	slots    chan struct{} // one for each open connection
 
-	wg    sync.WaitGroup // connections
+	wg    sync.WaitGroup // connections, and what accepts them
 	mu    sync.Mutex
 	conns map[*guard.Conn]struct{}
 	phase phase
@@ -84,7 +84,7 @@ var ErrDrain = errors.New("milter: connections did not end")
 func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	for _, l := range listeners {
 		s.log.listening(l)
-		go s.accept(ctx, l)
+		s.wg.Go(func() { s.accept(ctx, l) })
 	}
 	<-ctx.Done()
 	for _, l := range listeners {

@@ -21,6 +21,7 @@ type transaction struct {
 	why      Reason
 	fields   *message.Collector // nil once the header was too large
 	paths    int                // octets of all recipients
+	full     bool               // there were more recipients
 
 	ctx     context.Context // from the end of the header on
 	cancel  context.CancelFunc
@@ -52,18 +53,20 @@ func (t *transaction) end() {
 // recipient takes a recipient. When there are too many it is refused for now (RFC 5321 section 4.5.3.1.10), but not to
 // Postfix's own submission, which would keep the whole message in its queue: there the filter sees the first ones.
 func (t *transaction) recipient(path string) gomilter.Response {
-	t.paths += len(path) + 32
-	switch {
-	case t.paths <= maxPaths:
+	cost := len(path) + 32
+	if t.paths+cost <= maxPaths {
+		t.paths += cost
 		t.env.Recipients = append(t.env.Recipients, path)
-	case t.env.Local:
-		t.in.log.recipientsDropped(t.env)
-	default:
-		t.paths -= len(path) + 32
-		t.in.log.tooManyRecipients(t.env)
-		return replyTooMany.tempfail()
+		return nil
 	}
-	return nil
+	if !t.full {
+		t.full = true
+		t.in.log.tooManyRecipients(t.env)
+	}
+	if t.env.Local {
+		return nil
+	}
+	return replyTooMany.tempfail()
 }
 
 // field takes a header field. From the first one that does not fit on nothing is kept of the header.
@@ -154,10 +157,11 @@ func (t *transaction) recover(what string) {
 	t.decided = &o
 }
 
-// apply carries the outcome out, or tempfails the message where that is impossible. An error means that the MTA cannot
-// be told any more.
+// apply carries the outcome out, or tempfails the message where that is impossible. After an error some edits have been
+// made and no verdict can follow them: the connection ends, and the MTA tempfails.
 func (t *transaction) apply(m editor) (gomilter.Response, error) {
 	o := t.decided
+	o.normalize()
 	if o.goesOn() {
 		if err := o.check(t.header(), t.in.conn.Agreement()); err != nil {
 			t.in.event(Unworkable)
@@ -167,6 +171,8 @@ func (t *transaction) apply(m editor) (gomilter.Response, error) {
 	}
 	if o.goesOn() {
 		if err := o.edit(m, t.header()); err != nil {
+			t.in.event(Unworkable)
+			t.in.log.unworkable(t.env, o.Action, err)
 			return nil, err
 		}
 	}
