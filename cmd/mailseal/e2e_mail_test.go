@@ -28,6 +28,7 @@ func TestEndToEnd(t *testing.T) {
 		t.Run("a stranger's signature", s.verified)
 		t.Run("re-injected mail", s.reinjected)
 		t.Run("another's domain", s.unmatched)
+		t.Run("a bounce of the MTA's own", s.bounced)
 	})
 }
 
@@ -310,5 +311,22 @@ func (s *site) unmatched(t *testing.T) {
 	d := s.Sink.To(t, "unmatched@elsewhere.example")
 	if len(d.Header("DKIM-Signature"))+len(d.Header("Authentication-Results")) != 0 {
 		t.Errorf("want neither signature nor judgement on:\n%s", d.Data)
+	}
+}
+
+// Postfix shows its bounces to the milter, as contrib's internal_mail_filter_classes asks; Sendmail never does.
+func (s *site) bounced(t *testing.T) {
+	c := mtatest.Dial(t, s.Submission, stranger)
+	c.Authenticate(mtatest.User, mtatest.Password)
+	c.Deliver(mail("alice@home.example", mtatest.Unknown))
+	c.Quit()
+	d := s.Sink.To(t, "alice@home.example")
+	if d.From != "" {
+		t.Errorf("sender: %q", d.From)
+	}
+	if s.Name == "Postfix" {
+		s.signedByUs(t, d)
+	} else if n := len(d.Header("DKIM-Signature")); n != 0 {
+		t.Errorf("%d signatures: Sendmail has shown a bounce to its milter", n)
 	}
 }

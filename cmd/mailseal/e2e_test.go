@@ -197,7 +197,7 @@ selector = "rsa"
 file = "/etc/mailseal/rsa.pem"
 
 [[sign]]
-from = ["*@home.example"]
+from = ["*@home.example", "*@mx.home.example"]
 keys = ["ed._domainkey.home.example", "rsa._domainkey.home.example"]
 %s
 `, listen, s.dns.Addr(), strings.Join(settings, "\n")))

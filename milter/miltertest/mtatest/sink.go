@@ -46,7 +46,10 @@ func (d Delivery) Header(name string) []string {
 	return values
 }
 
-// Sink is a SMTP server that takes everything and keeps it. MTAs under test deliver to it.
+// Unknown is the one recipient that a Sink refuses, so that a MTA has something to bounce.
+const Unknown = "unknown@elsewhere.example"
+
+// Sink is a SMTP server that takes everything, but what is for Unknown, and keeps it. MTAs under test deliver to it.
 type Sink struct {
 	Address string // host:port
 
@@ -133,7 +136,7 @@ func (s *Sink) serve(l net.Listener) {
 	}
 }
 
-// session speaks just enough SMTP for a MTA: everything is welcome, and 8-bit octets are, so that nothing is recoded.
+// session speaks just enough SMTP for a MTA: nearly everything is welcome, and 8-bit octets are, so that nothing is recoded.
 func (s *Sink) session(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)
@@ -152,6 +155,8 @@ func (s *Sink) session(conn net.Conn) {
 		case strings.HasPrefix(verb, "MAIL FROM:"):
 			d = Delivery{From: mailbox(line)}
 			reply("250 2.1.0 good")
+		case strings.HasPrefix(verb, "RCPT TO:") && mailbox(line) == Unknown:
+			reply("550 5.1.1 no such user")
 		case strings.HasPrefix(verb, "RCPT TO:"):
 			d.To = append(d.To, mailbox(line))
 			reply("250 2.1.5 good")
