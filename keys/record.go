@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -94,7 +95,12 @@ func (k Key) Fingerprint() (string, error) {
 	if alg, _ := k.Algorithm(); alg == "" {
 		return "", fmt.Errorf("%w: %T", ErrAlgorithm, k.Signer)
 	}
-	der, err := x509.MarshalPKIXPublicKey(k.Signer.Public())
+	return FingerprintOf(k.Signer.Public())
+}
+
+// FingerprintOf returns the Fingerprint of a public key, such as one that the DNS shows.
+func FingerprintOf(public crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return "", fmt.Errorf("keys: encode: %w", err)
 	}

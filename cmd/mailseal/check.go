@@ -17,22 +17,29 @@ import (
 
 	"mailseal/config"
 	"mailseal/keys/keyfile"
+	"mailseal/milter/dns"
 )
 
 // checkFlags is the command line of "mailseal check".
 type checkFlags struct {
 	config string
 	json   bool
+	dns    bool
+	zone   string
 }
 
 func newCheckCmd() *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
-		Use:   "check [--config FILE]",
+		Use:   "check [--config FILE] [--dns]",
 		Short: "Find mistakes in the configuration, the keys and the sockets",
 		Long: `Check reads the configuration and everything that it names, starts nothing, and says all that is wrong: each
 problem with its file, line and setting. Errors would keep the daemon from starting, or a key from signing; then the
-exit code is 1. Warnings alone leave it at 0.`,
+exit code is 1. Warnings alone leave it at 0.
+
+With --dns it compares each key with the record that is published, octet by octet: whether it is there, whole, at the
+right name, alone and the right one, and whether the domain that signs is aligned with the authors of its rules. Each
+finding comes with the record to publish. When the DNS does not answer, and nothing else is wrong, the exit code is 3.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout())
@@ -40,6 +47,8 @@ exit code is 1. Warnings alone leave it at 0.`,
 	}
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
+	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file; implies --dns")
 	return cmd
 }
 
@@ -51,6 +60,10 @@ type checked struct {
 	Keys     []keySummary    `json:"keys"`
 	Rules    int             `json:"rules"`
 	Sockets  int             `json:"sockets"`
+	DNS      *dnsChecked     `json:"dns,omitempty"` // nil when it was not asked for
+
+	asksDNS  bool
+	resolver dns.Resolver // nil: the configuration's
 }
 
 // keySummary is a key that can sign.
@@ -62,6 +75,9 @@ type keySummary struct {
 
 func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 	c := checked{File: orDefault(f.config), Errors: config.Problems{}, Warnings: config.Problems{}, Keys: []keySummary{}}
+	if err := f.openDNS(&c); err != nil {
+		return err
+	}
 	if err := c.load(ctx); err != nil {
 		return exit(exitUnknown, err)
 	}
@@ -72,10 +88,24 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 	} else {
 		c.print(out)
 	}
-	if len(c.Errors) > 0 {
+	switch {
+	case len(c.Errors) > 0:
 		return exit(exitBad, nil)
+	case c.DNS != nil:
+		return c.DNS.exit()
 	}
 	return nil
+}
+
+// openDNS sets the resolver if one is wanted: the zone file, else, once the configuration is read, its own.
+func (f *checkFlags) openDNS(c *checked) error {
+	c.asksDNS = f.dns || f.zone != ""
+	if f.zone == "" {
+		return nil
+	}
+	var err error
+	c.resolver, err = openResolver(f.zone)
+	return err
 }
 
 func (c *checked) load(ctx context.Context) error {
@@ -96,6 +126,10 @@ func (c *checked) load(ctx context.Context) error {
 		c.checkSocket(l)
 	}
 	c.checkSecrets(cfg)
+	if c.asksDNS && c.resolver != nil {
+		found := checkDNS(ctx, cfg, source, c.resolver)
+		c.DNS = &found
+	}
 	return nil
 }
 
@@ -103,6 +137,9 @@ func (c *checked) load(ctx context.Context) error {
 func (c *checked) build(ctx context.Context, cfg *config.Config) *keyfile.Source {
 	_, resolver, err := buildResolver(cfg)
 	c.add(err)
+	if c.resolver == nil && err == nil {
+		c.resolver = resolver
+	}
 	p, err := build(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
 	c.add(err)
 	if p == nil || p.keys == nil { // nobody signs; the keys are judged all the same
@@ -227,6 +264,9 @@ func (c *checked) warnUnsafe(at config.Problem, path string) {
 }
 
 func (c *checked) print(out io.Writer) {
+	if c.DNS != nil {
+		c.DNS.print(out)
+	}
 	for _, p := range c.Errors {
 		fmt.Fprintln(out, "error:", p)
 	}

@@ -19,6 +19,7 @@ type Type uint16
 // The types that mail authentication asks for, with their numbers of RFC 1035 and RFC 3596.
 const (
 	A    Type = 1
+	NS   Type = 2
 	PTR  Type = 12
 	MX   Type = 15
 	TXT  Type = 16
@@ -30,6 +31,8 @@ func (t Type) String() string {
 	switch t {
 	case A:
 		return "A"
+	case NS:
+		return "NS"
 	case PTR:
 		return "PTR"
 	case MX:
@@ -76,7 +79,7 @@ type Answer struct {
 	Status    Status
 	Addrs     []netip.Addr  // A, AAAA
 	Texts     []string      // TXT: one entry a record, its strings joined with nothing between
-	Names     []string      // PTR: lower case, no final dot
+	Names     []string      // NS, PTR: lower case, no final dot
 	Exchanges []Exchange    // MX
 	Aliases   []string      // the CNAMEs followed, in order; empty when there was none
 	Secure    bool          // the server set AD (RFC 6840 section 5.8); trust it as far as the path to the server

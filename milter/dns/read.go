@@ -94,6 +94,8 @@ func (a *Answer) add(rr wire.RR) bool {
 		return a.addAddr(r.A.To4())
 	case *wire.AAAA:
 		return a.addAddr(r.AAAA)
+	case *wire.NS:
+		a.Names = append(a.Names, text(r.Ns))
 	case *wire.PTR:
 		a.Names = append(a.Names, text(r.Ptr))
 	case *wire.MX:

@@ -132,6 +132,10 @@ func TestReadNames(t *testing.T) {
 	if want := `[mail\.example.com mail.example.org]`; err != nil || fmt.Sprint(a.Names) != want {
 		t.Errorf("got %v, %v; want %v", a.Names, err, want)
 	}
+	m = reply(t, 0, "example.com. 60 NS NS1.Example.net.")
+	if a, err := dns.Read(m, "example.com", dns.NS); err != nil || fmt.Sprint(a.Names) != "[ns1.example.net]" {
+		t.Errorf("name servers: got %v, %v", a.Names, err)
+	}
 }
 
 func TestCanonical(t *testing.T) {

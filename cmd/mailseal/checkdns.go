@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/keys/keydns"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+)
+
+// lookupsAtOnce bounds how many names are asked for side by side, so that no name server takes us for an attack.
+const lookupsAtOnce = 16
+
+// dnsChecked is what "check --dns" found out.
+type dnsChecked struct {
+	Views      []keydns.View `json:"records"`
+	Misaligned []misaligned  `json:"misaligned"`
+	Unknown    []string      `json:"unknown"` // what could not be found out, in sentences
+	Notes      []string      `json:"notes"`   // what is not compared, in sentences
+}
+
+// misaligned is a rule whose signatures DMARC does not count for some of its authors.
+type misaligned struct {
+	Rule   string `json:"rule"`
+	Author string `json:"author"` // the domain
+	Domain string `json:"domain"` // the d= tag
+	Text   string `json:"text"`
+}
+
+// placement is a key and a domain that it signs as.
+type placement struct {
+	key    string
+	domain string
+}
+
+// checkDNS compares every key with what is published wherever it signs, and every rule's d= with its authors.
+func checkDNS(ctx context.Context, cfg *config.Config, source keys.Source, r dns.Resolver) dnsChecked {
+	out := dnsChecked{Views: []keydns.View{}, Misaligned: []misaligned{}, Unknown: []string{}, Notes: []string{}}
+	wanted := out.records(ctx, source, placements(cfg))
+	out.Views = make([]keydns.View, len(wanted))
+	var workers errgroup.Group
+	workers.SetLimit(lookupsAtOnce)
+	for i, w := range wanted {
+		workers.Go(func() error {
+			out.Views[i] = keydns.Inspect(ctx, r, w.record, w.domain)
+			return nil
+		})
+	}
+	_ = workers.Wait() // no worker returns an error
+	out.align(ctx, cfg, r)
+	return out
+}
+
+// wantedRecord is a record that must be published, and the domain that it is for.
+type wantedRecord struct {
+	record keys.Record
+	domain string
+}
+
+// records turns placements into records; keys that cannot be had were reported when they were loaded.
+func (c *dnsChecked) records(ctx context.Context, source keys.Source, places []placement) []wantedRecord {
+	var out []wantedRecord
+	for _, p := range places {
+		k, err := source.Key(ctx, p.key)
+		if errors.Is(err, keys.ErrNotFound) {
+			c.Notes = append(c.Notes, fmt.Sprintf("key %q is in a source and was not compared", p.key))
+		}
+		if err != nil {
+			continue
+		}
+		if k.Domain = p.domain; k.Domain == "%" {
+			c.Notes = append(c.Notes, fmt.Sprintf("key %q signs as whatever domain the author has; each of them must publish it", p.key))
+			continue
+		}
+		record, err := k.Record(keys.RecordOptions{})
+		if err != nil {
+			c.Unknown = append(c.Unknown, fmt.Sprintf("key %q: %v", p.key, err))
+			continue
+		}
+		out = append(out, wantedRecord{record, k.Domain})
+	}
+	return out
+}
+
+// placements are all keys of a configuration with the domains that they sign as, sorted: those of the rules, and keys
+// that no rule names at their own.
+func placements(cfg *config.Config) []placement {
+	found := map[placement]bool{}
+	used := map[string]bool{}
+	for _, r := range cfg.Sign {
+		for _, author := range authorDomains(r) {
+			for _, name := range r.Keys {
+				name = strings.ReplaceAll(name, "%", author)
+				if k, ok := cfg.Keys[name]; ok {
+					used[name] = true
+					found[placement{name, signsAs(r, k, author)}] = true
+				}
+			}
+		}
+	}
+	for name, k := range cfg.Keys {
+		if !used[name] {
+			found[placement{name, ascii(k.Domain)}] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), func(a, b placement) int {
+		return strings.Compare(a.key+"\x00"+a.domain, b.key+"\x00"+b.domain)
+	})
+}
+
+// authorDomains are the domains that a rule's patterns name, "%" where they name none.
+func authorDomains(r config.Rule) []string {
+	var out []string
+	for _, from := range r.From {
+		name := strings.TrimPrefix(from[strings.LastIndexByte(from, '@')+1:], "*")
+		if name = strings.TrimPrefix(name, "."); name == "" {
+			name = "%"
+		}
+		out = append(out, ascii(name))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// signsAs is the d= tag for an author: the rule's, or the key's.
+func signsAs(r config.Rule, k config.Key, author string) string {
+	d := r.Domain
+	if d == "" {
+		d = k.Domain
+	}
+	return strings.ReplaceAll(ascii(d), "%", author)
+}
+
+// align asks DMARC about each rule's authors and domains. That a rule for everybody has one d= is found by config.
+func (c *dnsChecked) align(ctx context.Context, cfg *config.Config, r dns.Resolver) {
+	checker := &dmarc.Checker{Resolver: r}
+	type pair struct{ author, d string }
+	known := map[pair]dmarcAlignment{}
+	for i, rule := range cfg.Sign {
+		for _, author := range authorDomains(rule) {
+			for _, d := range domainsOf(cfg, rule, author) {
+				if author == "%" || d == "%" || d == author {
+					continue
+				}
+				p := pair{author, d}
+				if _, ok := known[p]; !ok {
+					known[p] = alignment(ctx, checker, author, d)
+				}
+				c.note(fmt.Sprintf("sign[%d]", i), author, d, known[p])
+			}
+		}
+	}
+}
+
+// domainsOf are the d= tags of a rule's signatures for an author.
+func domainsOf(cfg *config.Config, r config.Rule, author string) []string {
+	var out []string
+	for _, name := range r.Keys {
+		if k, ok := cfg.Keys[strings.ReplaceAll(name, "%", author)]; ok {
+			out = append(out, signsAs(r, k, author))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (c *dnsChecked) note(rule, author, d string, a dmarcAlignment) {
+	switch {
+	case a.err != "":
+		c.Unknown = append(c.Unknown, fmt.Sprintf("%s: whether d=%s is aligned with %s: %s", rule, d, author, a.err))
+	case !a.aligned:
+		c.Misaligned = append(c.Misaligned, misaligned{rule, author, d, fmt.Sprintf("signs mail from %s as d=%s, which DMARC does not count: %s", author, d, a.why)})
+	}
+}
+
+// dmarcAlignment is whether a signature counts for an author.
+type dmarcAlignment struct {
+	aligned  bool
+	why, err string
+}
+
+// alignment weighs one domain for one author. Where no policy is published nothing can fail, but the organizational
+// domain tells all the same.
+func alignment(ctx context.Context, checker *dmarc.Checker, author, d string) dmarcAlignment {
+	id := dmarc.Identifier{Method: dmarc.DKIM, Domain: domain.Name(d)}
+	result := checker.Discover(ctx, []domain.Name{domain.Name(author)}).Weigh(ctx, []dmarc.Identifier{id})
+	if result.Value == dmarc.Temperror {
+		return dmarcAlignment{err: result.Reason}
+	}
+	if len(result.Alignments) == 1 {
+		return dmarcAlignment{aligned: result.Alignments[0].Aligned, why: result.Alignments[0].Why}
+	}
+	org := result.OrganizationalDomain
+	if org == "" {
+		org = domain.Name(author)
+	}
+	return dmarcAlignment{aligned: id.Domain.Within(org) || org.Within(id.Domain), why: fmt.Sprintf("it is not within %s", org)}
+}
+
+// exit is the error of the whole command.
+func (c *dnsChecked) exit() error {
+	bad, unknown := len(c.Misaligned) > 0, false
+	for _, v := range c.Views {
+		bad = bad || v.Harm()
+		unknown = unknown || v.State == keydns.Unreached
+	}
+	switch {
+	case bad:
+		return exit(exitBad, nil)
+	case unknown || len(c.Unknown) > 0:
+		return exit(exitUnknown, nil)
+	}
+	return nil
+}
+
+func (c *dnsChecked) print(out io.Writer) {
+	good := 0
+	for _, v := range c.Views {
+		if v.State == keydns.Shown && !v.Harm() {
+			good++
+		}
+		printView(out, v)
+	}
+	for _, m := range c.Misaligned {
+		fmt.Fprintf(out, "error: %s: %s\n", m.Rule, m.Text)
+	}
+	for _, text := range c.Unknown {
+		fmt.Fprintln(out, "unknown:", text)
+	}
+	for _, text := range c.Notes {
+		fmt.Fprintln(out, "note:", text)
+	}
+	fmt.Fprintf(out, "DNS: %d of %d records good\n", good, len(c.Views))
+}
+
+// printView writes the findings on one record.
+func printView(out io.Writer, v keydns.View) {
+	for _, f := range v.Findings {
+		word := either(f.Harms, "error", "warning")
+		if f.Cause == keydns.NoAnswer {
+			word = "unknown"
+		}
+		fmt.Fprintf(out, "%s: %s: %s\n", word, v.Name, f.Text)
+		if f.Fix != "" {
+			fmt.Fprintf(out, "  %s\n", f.Fix)
+		}
+	}
+}

@@ -1,0 +1,283 @@
+// Package keydns compares keys with what the DNS shows of them, as all verifiers will see it: what is wrong with a
+// published record, how it came to be so, and which record mends it (RFC 6376 section 3.6).
+package keydns
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mailseal/keys"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dns"
+	"mailseal/milter/taglist"
+)
+
+// State says in a word what the DNS shows of a key.
+type State string
+
+// The states.
+const (
+	Shown     State = "shown"     // mail that the key signs can be verified
+	Absent    State = "absent"    // there is no record
+	Revoked   State = "revoked"   // the record says that the key is no more (empty p=)
+	Differs   State = "differs"   // there is something else: signatures fail
+	Unreached State = "unreached" // the DNS did not answer
+)
+
+// Cause is what is wrong with a record.
+type Cause string
+
+// The causes, and what they do to signatures.
+const (
+	Missing   Cause = "missing"   // no record: every signature fails
+	Doubled   Cause = "doubled"   // the record stands at a name with the zone's name twice, or without _domainkey
+	Truncated Cause = "truncated" // a provider's form took the first string only
+	WrongKey  Cause = "wrong key" // the public half of another key
+	Testing   Cause = "testing"   // t=y: verifiers may treat a failure as if nobody had signed
+	Empty     Cause = "revoked"   // p= is empty
+	TooShort  Cause = "too short" // an RSA key under 1024 bits
+	Several   Cause = "several"   // more TXT records than one: verifiers may take any (RFC 6376 section 3.6.2.2)
+	Alias     Cause = "alias"     // a CNAME: somebody else publishes the key
+	Pasted    Cause = "pasted"    // quotes, backslashes or white space that came with the paste
+	Excluded  Cause = "excluded"  // h= or s= shut our signatures out
+	Malformed Cause = "malformed" // no key record
+	NoAnswer  Cause = "no answer" // could not be found out
+)
+
+// Finding is one thing that is wrong, or worth to know.
+type Finding struct {
+	Cause Cause  `json:"cause"`
+	Text  string `json:"text"`          // a sentence for a postmaster
+	Fix   string `json:"fix,omitempty"` // what to publish or remove
+	Harms bool   `json:"harms"`         // signatures do not verify, or not everywhere; else a warning
+}
+
+// View is what the DNS shows of one key.
+type View struct {
+	Name     string    `json:"name"`
+	State    State     `json:"state"`
+	Texts    []string  `json:"published,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
+	Aliases  []string  `json:"aliases,omitempty"` // the CNAMEs followed
+	TTL      int       `json:"ttl"`               // of the answer, in seconds
+
+	want   keys.Record
+	public string // the p= tag of want
+}
+
+// Harm tells whether some verifier cannot verify what the key signs, as far as the DNS could be asked.
+func (v View) Harm() bool {
+	for _, f := range v.Findings {
+		if f.Harms {
+			return true
+		}
+	}
+	return false
+}
+
+// Inspect looks at what is published where want belongs. Domain is that of the key, d=. For a record without a text,
+// which is a vendor's, any key that verifiers take is good. A record is compared by its octets where these matter: the
+// key itself. Its other tags may differ from want's if that harms nobody.
+func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain string) View {
+	v := View{Name: want.Name, want: want, public: publicKey(want.Text)}
+	a, err := r.Lookup(ctx, want.Name, dns.TXT)
+	if err != nil {
+		v.State = Unreached
+		v.add(NoAnswer, false, "", "could not find out: %v", err)
+		return v
+	}
+	v.Texts, v.Aliases, v.TTL = a.Texts, a.Aliases, int(a.TTL.Seconds())
+	if len(a.Texts) == 0 {
+		v.missing(ctx, r, a, domain)
+		return v
+	}
+	v.judge()
+	if n := len(a.Aliases); n > 0 {
+		v.add(Alias, false, "", "is a CNAME: the key is published at %s, by whoever owns that name", a.Aliases[n-1])
+	}
+	return v
+}
+
+func (v *View) add(c Cause, harms bool, fix, format string, args ...any) {
+	v.Findings = append(v.Findings, Finding{Cause: c, Harms: harms, Fix: fix, Text: fmt.Sprintf(format, args...)})
+}
+
+// publish is the fix of most findings.
+func (v *View) publish() string {
+	if v.want.Text == "" {
+		return ""
+	}
+	return "publish: " + v.want.Line()
+}
+
+// missing says where the record may have gone.
+func (v *View) missing(ctx context.Context, r dns.Resolver, a dns.Answer, domain string) {
+	v.State = Absent
+	for _, wrong := range misplaced(v.Name, domain) {
+		if there, err := r.Lookup(ctx, wrong, dns.TXT); err == nil && v.isAmong(there.Texts) {
+			v.add(Doubled, true, "remove the record at "+wrong+"., "+v.publish(),
+				"the record stands at %s: a name without final dot gets the zone's name appended", wrong)
+			return
+		}
+	}
+	if n := len(a.Aliases); n > 0 {
+		v.add(Alias, true, v.publish(), "is a CNAME to %s, where there is no TXT record (%s)", a.Aliases[n-1], a.Status)
+		return
+	}
+	v.add(Missing, true, v.publish(), "there is no TXT record (%s)", a.Status)
+}
+
+// misplaced are the names at which a record lands by the usual slips: the zone's name appended once more, whichever
+// parent of the domain the zone is, and _domainkey forgotten.
+func misplaced(name, domain string) []string {
+	var out []string
+	for zone := domain; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
+		out = append(out, name+"."+zone)
+		if len(out) == 4 {
+			break
+		}
+	}
+	return append(out, strings.Replace(name, "._domainkey.", ".", 1))
+}
+
+// isAmong tells whether one of the texts holds our key.
+func (v *View) isAmong(texts []string) bool {
+	for _, t := range texts {
+		if p := publicKey(t); p != "" && (p == v.public || v.want.Text == "") {
+			return true
+		}
+	}
+	return false
+}
+
+// judge looks at every record of the name: one that is good makes the key shown, all the others are findings.
+func (v *View) judge() {
+	v.State = Differs
+	for _, text := range v.Texts {
+		if state := v.judgeText(text); v.State == Differs || state == Shown {
+			v.State = state
+		}
+	}
+	if n := len(v.Texts); n > 1 {
+		v.add(Several, true, "remove all but one, "+v.publish(), "there are %d TXT records, and a verifier may take any of them", n)
+	}
+}
+
+// judgeText finds what is wrong with one record.
+func (v *View) judgeText(text string) State {
+	if what := pasted(text); what != "" {
+		v.add(Pasted, true, v.publish(), "%s: %s", what, clip(text))
+		return Differs
+	}
+	if v.isTruncated(text) {
+		v.add(Truncated, true, v.publish(), "cut off after %d of %d octets%s", len(text), len(v.want.Text), atString(len(text)))
+		return Differs
+	}
+	record, err := dkim.ParseRecord(text)
+	if err != nil {
+		return v.unusable(text, err)
+	}
+	if shown := fingerprint(text); v.public != "" && publicKey(text) != v.public && shown != v.want.Fingerprint {
+		v.add(WrongKey, true, v.publish(), "shows another key, %s, instead of %s", shown, v.want.Fingerprint)
+		return Differs
+	}
+	if strings.TrimSpace(text) != text {
+		v.add(Pasted, false, v.publish(), "has white space around it")
+	}
+	if tags := tagsOf(text); spaced(tags) {
+		v.add(Pasted, false, v.publish(), "has white space inside the key; verifiers are to skip it, and some do not")
+	}
+	if record.Testing {
+		v.add(Testing, false, v.publish(), "says t=y: verifiers may treat signatures as a test, and as none when they fail")
+	}
+	return Shown
+}
+
+// atString tells the reader why a record ends where it does.
+func atString(n int) string {
+	if n%keys.MaxString == 0 {
+		return ", where the first string ends: the provider's form takes one string only; enter the value in strings of at most 255 octets"
+	}
+	return ""
+}
+
+// unusable says why verifiers do not take a record.
+func (v *View) unusable(text string, err error) State {
+	reason := strings.TrimPrefix(err.Error(), "dkim: ")
+	fault, _ := err.(*dkim.RecordError)
+	switch {
+	case fault != nil && fault.State == dkim.KeyRevoked:
+		v.add(Empty, true, v.publish(), "the key is revoked (p= is empty)")
+		return Revoked
+	case fault != nil && fault.State == dkim.KeyTooShort:
+		v.add(TooShort, true, "make a longer key: mailseal keygen; "+v.publish(), "%s: verifiers refuse it (RFC 8301 section 3.2)", reason)
+	case isExcluded(tagsOf(text)):
+		v.add(Excluded, true, v.publish(), "%s", reason)
+	default:
+		v.add(Malformed, true, v.publish(), "%s: %s", reason, clip(text))
+	}
+	return Differs
+}
+
+// isTruncated finds the beginning of our record, or of our key in another's words.
+func (v *View) isTruncated(text string) bool {
+	if v.public == "" {
+		return false
+	}
+	if text != "" && len(text) < len(v.want.Text) && strings.HasPrefix(v.want.Text, text) {
+		return true
+	}
+	p := publicKey(text)
+	return len(p) > 16 && len(p) < len(v.public) && strings.HasPrefix(v.public, p)
+}
+
+// pasted finds characters that belong to a zone file or a word processor and not to a record.
+func pasted(text string) string {
+	switch {
+	case strings.Contains(text, `"`):
+		return "there are quotes in the value; they belong to zone files"
+	case strings.Contains(text, `\`):
+		return "there are backslashes in the value; they belong to zone files"
+	case strings.ContainsFunc(text, func(r rune) bool { return r > '~' || r < ' ' && r != '\t' && r != '\r' && r != '\n' }):
+		return "there are octets in the value that are not ASCII, such as a space that does not break"
+	}
+	return ""
+}
+
+func tagsOf(text string) taglist.List {
+	tags, err := taglist.Parse(text)
+	if err != nil {
+		tags, _ = taglist.ParseLenient(text)
+	}
+	return tags
+}
+
+// publicKey returns the p= tag without white space, "" when there is none.
+func publicKey(text string) string {
+	p, _ := tagsOf(text).Value("p")
+	return taglist.Compact(p)
+}
+
+func spaced(tags taglist.List) bool {
+	p, _ := tags.Value("p")
+	return taglist.Compact(p) != p
+}
+
+// isExcluded tells whether h= or s= is there at all; dkim has refused the record then.
+func isExcluded(tags taglist.List) bool {
+	for _, name := range []string{"h", "s"} {
+		if value, given := tags.Value(name); given && !strings.Contains(value, "sha256") && !strings.Contains(value, "email") && !strings.Contains(value, "*") {
+			return true
+		}
+	}
+	return false
+}
+
+// clip keeps what strangers publish from filling a screen.
+func clip(s string) string {
+	if len(s) > 80 {
+		s = s[:80] + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}
