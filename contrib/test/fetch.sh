@@ -24,7 +24,7 @@ seeds() {
 	sendmail) echo "sendmail-bin sendmail-cf sendmail-base m4 sasl2-bin libsasl2-modules dash coreutils" ;;
 	opendkim) echo "opendkim opendkim-tools" ;;
 	dkimpy) echo "python3-dkim python3-nacl" ;;
-	postgresql) echo "postgresql-15" ;;
+	postgresql) echo "postgresql-15 dash coreutils" ;;
 	mariadb) echo "mariadb-server-core" ;;
 	*) echo "fetch: no group called $1" >&2; return 2 ;;
 	esac

@@ -1,0 +1,18 @@
+-- Keys and who signs with them, in PostgreSQL 12 or newer. See contrib/README.md for the settings that go with it.
+-- Give the daemon a role of its own: GRANT SELECT ON dkim_keys, dkim_signing TO mailseal;
+
+-- Private keys. Whoever can read this table can sign for these domains: grant no more than you must.
+CREATE TABLE dkim_keys (
+	name        text PRIMARY KEY,  -- as the signing table calls it: selector._domainkey.domain is a good name
+	domain      text NOT NULL,     -- the d= tag
+	selector    text NOT NULL,     -- the s= tag
+	private_key text NOT NULL      -- PEM, or base64 without armour, or an Ed25519 seed in base64
+);
+
+-- Who signs with which keys. A domain without a row here goes unsigned.
+CREATE TABLE dkim_signing (
+	domain   text NOT NULL CHECK (domain = lower(domain)), -- the author's domain, in A-labels
+	login    text NOT NULL DEFAULT '',                     -- '' is anybody; otherwise only who has authenticated with this name
+	key_name text NOT NULL REFERENCES dkim_keys (name),
+	PRIMARY KEY (domain, login, key_name)
+);

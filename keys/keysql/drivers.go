@@ -1,0 +1,142 @@
+package keysql
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
+)
+
+// Driver is a kind of data base.
+type Driver string
+
+// The drivers.
+const (
+	Postgres Driver = "postgres"
+	MySQL    Driver = "mysql" // and MariaDB
+	SQLite   Driver = "sqlite"
+)
+
+// ErrDSN says that a DSN cannot be read. Its text is not repeated: there may be a password in it, and what is malformed
+// cannot be redacted for sure.
+var ErrDSN = errors.New("keysql: the dsn cannot be read")
+
+// open makes a pool of connections. It connects to nothing yet.
+func open(d Driver, dsn string, timeout time.Duration, readOnly bool) (*sql.DB, error) {
+	switch d {
+	case Postgres:
+		return openPostgres(dsn, timeout)
+	case MySQL:
+		return openMySQL(dsn, timeout)
+	case SQLite:
+		return sql.Open("sqlite", sqliteName(dsn, timeout, readOnly))
+	}
+	return nil, fmt.Errorf("keysql: no driver %q", d)
+}
+
+func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
+	}
+	if c.ConnectTimeout == 0 || c.ConnectTimeout > timeout {
+		c.ConnectTimeout = timeout
+	}
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "mailseal"
+	}
+	return stdlib.OpenDB(*c), nil
+}
+
+func openMySQL(dsn string, timeout time.Duration) (*sql.DB, error) {
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf(`%w: it is like "mailseal:password@unix(/run/mysqld/mysqld.sock)/mail" or "mailseal:password@tcp(host:3306)/mail"`, ErrDSN)
+	}
+	for _, limit := range []*time.Duration{&c.Timeout, &c.ReadTimeout, &c.WriteTimeout} {
+		if *limit == 0 || *limit > timeout {
+			*limit = timeout
+		}
+	}
+	c.Logger = &mysql.NopLogger{} // what it has to say comes as an error, too
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: its parameters do not fit together", ErrDSN)
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// sqliteName makes a DSN of a file's name: a file that is missing is not made, and nothing is written to.
+func sqliteName(dsn string, timeout time.Duration, readOnly bool) string {
+	if strings.HasPrefix(dsn, "file:") || dsn == ":memory:" {
+		return dsn
+	}
+	mode := "rw"
+	if readOnly {
+		mode = "ro"
+	}
+	path := (&url.URL{Path: dsn}).EscapedPath()
+	return fmt.Sprintf("file:%s?mode=%s&_pragma=busy_timeout(%d)", path, mode, timeout.Milliseconds())
+}
+
+// failure is what a driver said, without anything that may be part of a key. Servers quote values that they cannot
+// convert.
+type failure struct {
+	text  string
+	cause error
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.cause }
+
+// secrets are the beginning of PEM armour with what follows, and runs that may be base64.
+var secrets = regexp.MustCompile(`(?s)-----BEGIN.*|[A-Za-z0-9+/=]{32,}`)
+
+func redact(err error) error {
+	text := err.Error()
+	if clean := secrets.ReplaceAllString(text, "…"); clean != text {
+		return &failure{clean, err}
+	}
+	return err
+}
+
+// isQueryError tells what the server has against a query, now and next time, from a server that is away.
+func isQueryError(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysql.MySQLError
+	var lite *sqlite.Error
+	switch {
+	case errors.As(err, &pg): // class 42 is "syntax error or access rule violation", 08P01 a wrong number of parameters
+		return strings.HasPrefix(pg.Code, "42") || pg.Code == "08P01"
+	case errors.As(err, &my):
+		switch my.Number {
+		case 1054, 1064, 1142, 1143, 1146, 1210: // no such column, syntax, may not (twice), no such table, wrong parameters
+			return true
+		}
+	case errors.As(err, &lite):
+		return lite.Code()&0xff == 1 // SQLITE_ERROR
+	}
+	return false
+}
+
+// isDataError tells what a server has against one value, such as a login name that is no UTF-8.
+func isDataError(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysql.MySQLError
+	switch {
+	case errors.As(err, &pg): // "data exception"
+		return strings.HasPrefix(pg.Code, "22")
+	case errors.As(err, &my): // wrong character sets
+		return my.Number == 1267 || my.Number == 1366 || my.Number == 3854
+	}
+	return false
+}

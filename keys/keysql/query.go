@@ -1,0 +1,120 @@
+package keysql
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrQuery says that a query can never work as it is written, or not on the tables that are there.
+var ErrQuery = errors.New("keysql: the query is wrong")
+
+// query is one of the configuration's, ready for its driver.
+type query struct {
+	setting string // what the configuration calls it
+	text    string
+	params  []int // which parameters are handed over, in the driver's order, from 1
+}
+
+// newQuery finds the parameters of a query: $1, $2 and so on for all drivers, or "?" for those that know it.
+func newQuery(setting, text string, d Driver, most int) (query, error) {
+	q := query{setting: setting, text: text}
+	var found []int
+	rewritten := eachParameter(text, d != Postgres, func(n int) { found = append(found, n) })
+	top := 0
+	for _, n := range found {
+		top = max(top, n)
+	}
+	switch {
+	case top == 0:
+		return q, fmt.Errorf("%w: %s has no parameter; it needs $1", ErrQuery, setting)
+	case top > most:
+		return q, fmt.Errorf("%w: %s has a parameter $%d; there are %d", ErrQuery, setting, top, most)
+	}
+	if d == MySQL { // which knows nothing but "?"
+		q.text, q.params = rewritten, found
+		return q, nil
+	}
+	for n := range top {
+		q.params = append(q.params, n+1)
+	}
+	return q, nil
+}
+
+// uses tells whether the query has parameter n.
+func (q query) uses(n int) bool {
+	for _, p := range q.params {
+		if p == n {
+			return true
+		}
+	}
+	return false
+}
+
+// args picks what the query is handed from all parameters there are.
+func (q query) args(all ...string) []any {
+	out := make([]any, len(q.params))
+	for i, n := range q.params {
+		out[i] = all[n-1]
+	}
+	return out
+}
+
+// eachParameter calls f with the number of each parameter outside of quotes and comments, and returns the text with a
+// "?" in place of each.
+func eachParameter(text string, isMarked bool, f func(int)) string {
+	var out strings.Builder
+	next := 1
+	for i := 0; i < len(text); {
+		end := i + quoted(text[i:])
+		if end > i {
+			out.WriteString(text[i:end])
+			i = end
+			continue
+		}
+		n, size := numbered(text[i:], isMarked)
+		switch {
+		case size == 0:
+			out.WriteByte(text[i])
+			i++
+			continue
+		case n == 0:
+			n = next
+		}
+		next = n + 1
+		f(n)
+		out.WriteByte('?')
+		i += size
+	}
+	return out.String()
+}
+
+// quoted returns the length of the quotation or comment that s begins with, 0 when it begins with none.
+func quoted(s string) int {
+	for _, q := range []struct{ open, end string }{{"'", "'"}, {`"`, `"`}, {"`", "`"}, {"--", "\n"}, {"/*", "*/"}, {"$$", "$$"}} {
+		if rest, ok := strings.CutPrefix(s, q.open); ok {
+			if at := strings.Index(rest, q.end); at >= 0 {
+				return len(q.open) + at + len(q.end)
+			}
+			return len(s)
+		}
+	}
+	return 0
+}
+
+// numbered returns the number and length of the parameter that s begins with. A bare "?" has number 0; in PostgreSQL it
+// is an operator.
+func numbered(s string, isMarked bool) (n, size int) {
+	if s[0] != '$' && (s[0] != '?' || !isMarked) {
+		return 0, 0
+	}
+	size = 1
+	for size < len(s) && size < 4 && s[size] >= '0' && s[size] <= '9' {
+		n = n*10 + int(s[size]-'0')
+		size++
+	}
+	if size == 1 && s[0] == '$' {
+		return 0, 0
+	}
+	return n, size
+}
