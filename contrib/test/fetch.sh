@@ -3,7 +3,7 @@
 #
 #	contrib/test/fetch.sh [-u] [GROUP...]
 #
-#	postfix  sendmail  opendkim  dkimpy  postgresql  mariadb        (default: all of them)
+#	postfix  sendmail  opendkim  python  postgresql  mariadb        (default: all of them)
 #
 # Nothing is installed: packages are downloaded with "apt-get download" and unpacked with "dpkg -x" under .root/, so a
 # mail server of the host's own is never touched, and no right beyond network access to the Debian mirror is needed.
@@ -23,7 +23,7 @@ seeds() {
 	postfix) echo "postfix dash" ;;
 	sendmail) echo "sendmail-bin sendmail-cf sendmail-base m4 sasl2-bin libsasl2-modules dash coreutils" ;;
 	opendkim) echo "opendkim opendkim-tools" ;;
-	dkimpy) echo "python3-dkim python3-nacl" ;;
+	python) echo "python3-dkim python3-nacl python3-spf" ;;
 	postgresql) echo "postgresql-15 dash coreutils" ;;
 	mariadb) echo "mariadb-server-core" ;;
 	*) echo "fetch: no group called $1" >&2; return 2 ;;
@@ -31,7 +31,7 @@ seeds() {
 }
 
 # What only installation itself needs: a private root is unpacked, never configured.
-needless='^(adduser|libllvm.*|libz3-.*|postgresql-client-common|postgresql-common|libjson-perl|netbase|ssl-cert|ca-certificates|cpio|debconf|dpkg|e2fsprogs|gcc-.*-base|init-system-helpers|logsave|lsb-base|make|passwd|perl.*|libperl.*|lib(file-find-rule|number-compare|text-glob)-perl|libext2fs2.*|libss2|openssl|procps|ssl-cert|sysvinit-utils|tar|usrmerge|usr-is-merged)$'
+needless='^(adduser|libllvm.*|libz3-.*|postgresql-client-common|postgresql-common|libjson-perl|ca-certificates|cpio|debconf|dpkg|e2fsprogs|gcc-.*-base|init-system-helpers|logsave|lsb-base|make|passwd|perl.*|libperl.*|lib(file-find-rule|number-compare|text-glob)-perl|libext2fs2.*|libss2|openssl|procps|ssl-cert|sysvinit-utils|tar|usrmerge|usr-is-merged)$'
 
 say() { echo "fetch: $*" >&2; }
 
@@ -122,7 +122,25 @@ $packages" = "$(cat "$stamp" 2>/dev/null)" ]; then
 	unpack "$debs" "$root/$1"
 	{ echo "$want_head"; cat "$debs/wanted"; } >"$stamp"
 	rm -rf "$debs" "$root/$1.missing"
+	wrap "$1"
 	say "$1: $(sed -n "s/^$(seeds "$1" | cut -d' ' -f1)=/version /p" "$stamp"), $(du -sh "$root/$1" | cut -f1)"
+}
+
+# wrap makes .root/tools/python3, the Python of the group of that name, which has dkimpy and pyspf: it runs where it was
+# unpacked, with its own loader and libraries. Tests look for it in PATH.
+wrap() {
+	[ "$1" = python ] || return 0
+	mkdir -p "$root/tools"
+	cat >"$root/tools/python3" <<'END'
+#!/bin/sh
+root=$(cd "$(dirname "$0")/../python" && pwd)
+set -- "$root/usr/bin/python3" "$@"
+for library in "$root"/usr/lib/*-linux-gnu; do triplet=${library##*/}; done
+for loader in "$root"/lib*/ld-linux*.so.*; do :; done
+PYTHONHOME=$root/usr PYTHONPATH=$root/usr/lib/python3/dist-packages exec "$loader" \
+	--library-path "$root/usr/lib/$triplet:$root/lib/$triplet" "$@"
+END
+	chmod +x "$root/tools/python3"
 }
 
 missing() {
@@ -135,7 +153,7 @@ if [ "${1:-}" = -u ]; then
 	update=yes
 	shift
 fi
-[ $# -gt 0 ] || set -- postfix sendmail opendkim dkimpy postgresql mariadb
+[ $# -gt 0 ] || set -- postfix sendmail opendkim python postgresql mariadb
 for tool in apt-get dpkg tar; do
 	if ! command -v "$tool" >/dev/null; then
 		say "no $tool here: the end-to-end tests need a Debian"

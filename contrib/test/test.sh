@@ -27,6 +27,7 @@ failed=
 skipped=
 
 contrib/test/fetch.sh || say "some end-to-end tests will be skipped"
+PATH=$PWD/.root/tools:$PATH # a Python with dkimpy and pyspf
 
 unformatted=$(gofmt -l cmd config keys milter)
 if [ -n "$unformatted" ]; then

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -55,7 +56,11 @@ type interpreter struct {
 // start starts the program. It ends with the test's process, which closes its standard input.
 func (p *interpreter) start(t testing.TB) {
 	t.Helper()
-	cmd := Tool(t, "dkimpy", "usr/bin/python3", filepath.Join(repository(t), "contrib/test/dkimpy.py"))
+	base := filepath.Join(repository(t), ".root")
+	if why := absent(base, "python"); why != "" {
+		t.Skip(why)
+	}
+	cmd := exec.Command(filepath.Join(base, "tools/python3"), filepath.Join(repository(t), "contrib/test/dkimpy.py"))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	in, err := cmd.StdinPipe()

@@ -21,9 +21,7 @@ func Tool(t testing.TB, group, program string, args ...string) *exec.Cmd {
 	triplet := filepath.Base(one(t, filepath.Join(root, "usr/lib/*-linux-gnu*")))
 	libraries := strings.Join([]string{filepath.Join(root, "usr/lib", triplet), filepath.Join(root, "lib", triplet), filepath.Join(root, "usr/lib")}, ":")
 	cmd := exec.Command(loader, append([]string{"--library-path", libraries, filepath.Join(root, program)}, args...)...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8",
-		"PYTHONHOME=" + filepath.Join(root, "usr"),
-		"PYTHONPATH=" + filepath.Join(root, "usr/lib/python3/dist-packages")}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
 	return cmd
 }
 
