@@ -11,14 +11,44 @@ import (
 // hostSet is a set of hosts and networks as OpenDKIM looks into it: it builds the texts by which a host may be listed, and
 // compares. "!" in front of any of them says no.
 type hostSet struct {
-	bareNo, bareYes []netip.Prefix        // an address on its own; a refile's pattern stands for many
-	nets            map[netip.Prefix]bool // false wins
-	names, notNames []string              // of hosts; ".example.com" is any below it
+	bare            map[netip.Prefix]turn // addresses on their own; a refile's pattern stands for many
+	nets            map[netip.Prefix]turn
+	names, notNames []string // of hosts; ".example.com" is any below it
+}
+
+// turn is when OpenDKIM asks for a way of writing an address or network: the first one that is listed decides.
+type turn uint8
+
+const (
+	notPlain    turn = iota // !192.0.2.1
+	plain                   // 192.0.2.1
+	notBrackets             // ![192.0.2.1]
+	brackets                // [192.0.2.1]
+)
+
+func (t turn) yes() bool { return t == plain || t == brackets }
+
+func turnOf(not, bracketed bool) turn {
+	t := plain
+	if bracketed {
+		t = brackets
+	}
+	if not {
+		t--
+	}
+	return t
+}
+
+// put keeps the earliest turn of a network.
+func put(m map[netip.Prefix]turn, p netip.Prefix, t turn) {
+	if was, ok := m[p]; !ok || t < was {
+		m[p] = t
+	}
 }
 
 // readHosts reads a set of hosts, and tells which of its entries never matched, and which have no equal.
 func readHosts(d *dataset, tell teller) *hostSet {
-	s := &hostSet{nets: map[netip.Prefix]bool{}}
+	s := &hostSet{bare: map[netip.Prefix]turn{}, nets: map[netip.Prefix]turn{}}
 	for _, rec := range d.records {
 		texts := []string{strings.ToLower(rec.key)}
 		if d.kind == refile {
@@ -79,11 +109,7 @@ func (s *hostSet) addWild(rec record, body string, not bool, tell teller) {
 	if last, _ := strconv.Atoi(octets[len(octets)-1]); last%2 == 0 {
 		tell(Changed, rec.place, "%s is %s here; OpenDKIM's expression also matches the texts of wider networks that begin so", rec.key, p)
 	}
-	if not {
-		s.bareNo = append(s.bareNo, p)
-	} else {
-		s.bareYes = append(s.bareYes, p)
-	}
+	put(s.bare, p, turnOf(not, false))
 }
 
 func (s *hostSet) addNetwork(rec record, body string, not bool, tell teller) {
@@ -103,9 +129,7 @@ func (s *hostSet) addNetwork(rec record, body string, not bool, tell teller) {
 		tell(Dropped, rec.place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.key)
 		return
 	}
-	if was, ok := s.nets[p]; !ok || was {
-		s.nets[p] = !not
-	}
+	put(s.nets, p, turnOf(not, text != body))
 }
 
 func (s *hostSet) addHost(rec record, body string, not bool, tell teller) {
@@ -119,10 +143,8 @@ func (s *hostSet) addHost(rec record, body string, not bool, tell teller) {
 		tell(Dropped, rec.place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.key)
 	case err == nil && a.String() != text:
 		tell(Never, rec.place, "%s never matched: OpenDKIM compares texts, and the address is called %s. Add that if you mean it", rec.key, a)
-	case err == nil && not:
-		s.bareNo = append(s.bareNo, netip.PrefixFrom(a, a.BitLen()))
 	case err == nil:
-		s.bareYes = append(s.bareYes, netip.PrefixFrom(a, a.BitLen()))
+		put(s.bare, netip.PrefixFrom(a, a.BitLen()), turnOf(not, text != body))
 	case !isDomain(strings.TrimPrefix(body, ".")):
 		tell(Never, rec.place, "%s is no host, domain or network", rec.key)
 	case not:
@@ -134,20 +156,20 @@ func (s *hostSet) addHost(rec record, body string, not bool, tell teller) {
 
 // has tells whether an address, not its name, is in the set.
 func (s *hostSet) has(a netip.Addr) bool {
-	in := func(ps []netip.Prefix) bool {
-		return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(a) })
+	first, found := brackets, false
+	for bits := a.BitLen(); bits >= 0; bits-- {
+		p, _ := a.Prefix(bits) // bits are in range
+		if t, ok := s.bare[p]; ok {
+			first, found = min(first, t), true
+		}
 	}
-	switch {
-	case in(s.bareNo):
-		return false
-	case in(s.bareYes):
-		return true
+	if found {
+		return first.yes()
 	}
 	for bits := a.BitLen(); bits >= 0; bits-- {
-		if p, err := a.Prefix(bits); err == nil {
-			if yes, ok := s.nets[p]; ok {
-				return yes
-			}
+		p, _ := a.Prefix(bits)
+		if t, ok := s.nets[p]; ok {
+			return t.yes()
 		}
 	}
 	return false
@@ -156,7 +178,7 @@ func (s *hostSet) has(a netip.Addr) bool {
 // networks returns the addresses of the set as networks without exceptions, the fewest there are.
 func (s *hostSet) networks() []netip.Prefix {
 	edges := slices.Collect(maps.Keys(s.nets))
-	edges = append(append(edges, s.bareNo...), s.bareYes...)
+	edges = slices.AppendSeq(edges, maps.Keys(s.bare))
 	var out []netip.Prefix
 	for _, all := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
 		mine := slices.DeleteFunc(slices.Clone(edges), func(p netip.Prefix) bool { return p.Addr().Is4() != all.Addr().Is4() })

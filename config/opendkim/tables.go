@@ -281,8 +281,13 @@ func restrict(ps []pattern, of, d string) (inside []pattern, left bool) {
 		for _, p := range ps {
 			if p.domain != "" && !p.below && within(of, p.domain) {
 				inside = append(inside, p)
-			} else {
-				left = true
+				continue
+			}
+			left = true
+			for up := of; up != ""; up = parent(up) {
+				if part := (pattern{p.local, up, false}); p.holds(part) {
+					inside = append(inside, part)
+				}
 			}
 		}
 		return inside, left

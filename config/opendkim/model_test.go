@@ -1,0 +1,291 @@
+package opendkim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A second, literal reading of OpenDKIM: it makes the texts that OpenDKIM looks up and compares them, one by one, as its
+// manual and its source have it. What the importer makes must give the same answers.
+
+var expressions = map[string]*regexp.Regexp{}
+
+// compiled is OpenDKIM's expression for a pattern of a refile.
+func compiled(key string) *regexp.Regexp {
+	re, ok := expressions[key]
+	if !ok {
+		re = regexp.MustCompile("(?i)" + translateRegex(key))
+		expressions[key] = re
+	}
+	return re
+}
+
+// find is OpenDKIM's look-up of one text in a data set.
+func find(d *dataset, query string) (record, bool) {
+	for _, r := range d.records {
+		if d.kind == refile {
+			if compiled(r.key).MatchString(query) {
+				return r, true
+			}
+		} else if strings.EqualFold(r.key, query) {
+			return r, true
+		}
+	}
+	return record{}, false
+}
+
+// signedBy returns the values of the signing table that OpenDKIM finds for user@domain.
+func signedBy(d *dataset, user, domain string, multiple bool) []string {
+	var out []string
+	if d.kind == refile {
+		for _, r := range d.records {
+			if _, ok := find(&dataset{spec: d.spec, records: []record{r}}, user+"@"+domain); ok {
+				out = append(out, r.value)
+			}
+		}
+	} else {
+		queries := []string{user + "@" + domain, domain}
+		for rest := domain; strings.Contains(rest, "."); {
+			_, rest, _ = strings.Cut(rest, ".")
+			queries = append(queries, user+"@."+rest, "."+rest)
+		}
+		for _, q := range append(queries, user+"@*", "*") {
+			if r, ok := find(d, q); ok {
+				out = append(out, r.value)
+			}
+		}
+	}
+	if !multiple && len(out) > 1 {
+		out = out[:1]
+	}
+	return out
+}
+
+// fits tells whether a sender is in a pattern of Mailseal's.
+func fits(from, user, domain string) bool {
+	if from == "*" {
+		return true
+	}
+	local, name, _ := strings.Cut(from, "@")
+	if local != "*" && local != user {
+		return false
+	}
+	if top, below := strings.CutPrefix(name, "*."); below {
+		return strings.HasSuffix(domain, "."+top)
+	}
+	return name == "*" || name == domain
+}
+
+// signs returns the keys and the i= tag of the first rule that fits.
+func signs(rules []outRule, user, domain string) (keys []string, identifier string) {
+	for _, r := range rules {
+		if slices.ContainsFunc(r.from, func(f string) bool { return fits(f, user, domain) }) {
+			for _, k := range r.keys {
+				keys = append(keys, strings.ReplaceAll(k, "%", domain))
+			}
+			return keys, strings.ReplaceAll(r.identifier, "%", domain)
+		}
+	}
+	return nil, ""
+}
+
+var (
+	someUsers   = []string{"u", "v", "w"}
+	someDomains = []string{"com", "example.com", "a.example.com", "b.a.example.com", "c.b.a.example.com", "other.com", "a.other.com", "org", "example.org"}
+	fileForms   = []string{"U@D", "D", "U@.D", ".D", "U@*", "*", "*@D", "U@*.D", "@D"}
+	refileForms = []string{"U@D", "*@D", "*@*.D", "U@*", "*", "*@*", "*.D", "U@*.D", "(u|v)@D", "[vw]@*.D", "w?u@D", "D", ".D", "@D"}
+)
+
+// randomTable makes a signing table of n lines with keys that sign for anybody.
+func randomTable(r *rand.Rand, k kind, n int) *dataset {
+	d := &dataset{spec: spec{kind: k}}
+	forms := fileForms
+	if k == refile {
+		forms = refileForms
+	}
+	pick := func(of []string) string { return of[r.IntN(len(of))] }
+	for i := range n {
+		key := strings.NewReplacer("U", pick(someUsers), "D", pick(someDomains)).Replace(pick(forms))
+		value := fmt.Sprintf("k%d", r.IntN(5))
+		switch r.IntN(6) {
+		case 0:
+			value = "%"
+		case 1:
+			value += ":@%"
+		case 2:
+			value += ":x@example.com"
+		}
+		d.records = append(d.records, record{place{"table", i + 1}, key, value})
+	}
+	return d
+}
+
+// keyTableOf has k0 and k1 for the author's domain, k2 to k4 for example.com, and one for each domain.
+func keyTableOf() *dataset {
+	d := &dataset{spec: spec{kind: file}}
+	for i := range 5 {
+		domain := "%"
+		if i > 1 {
+			domain = "example.com"
+		}
+		d.records = append(d.records, record{place{"keys", i + 1}, fmt.Sprintf("k%d", i), fmt.Sprintf("%s:s%d:/k", domain, i)})
+	}
+	for i, name := range someDomains {
+		d.records = append(d.records, record{place{"keys", i + 6}, name, name + ":s:/k"})
+	}
+	return d
+}
+
+func silent(Group, place, string, ...any) {}
+
+func TestSigningTableAgainstModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, k := range []kind{file, refile, list} {
+		for _, multiple := range []bool{false, true} {
+			signed := 0
+			for range 600 {
+				st := randomTable(r, k, 1+r.IntN(12))
+				tr, err := translate(keyTableOf(), st, multiple, "/", nil, silent, silent)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, user := range someUsers {
+					for _, domain := range someDomains {
+						want := signedBy(st, user, domain, multiple)
+						got, identifier := signs(tr.rules, user, domain)
+						if !slices.Equal(got, namesOf(want, domain)) || !multiple && identifier != identifierOf(want, domain) {
+							t.Fatalf("%s, multiple %v: %s@%s: got %q i=%s, want %q; table %v; rules %+v", k, multiple, user, domain, got, identifier, want, st.records, tr.rules)
+						}
+						signed += len(got)
+					}
+				}
+			}
+			if signed < 1000 {
+				t.Errorf("%s: only %d signatures: the test looks at nothing", k, signed)
+			}
+		}
+	}
+}
+
+// namesOf returns the keys that values of a signing table name, each once.
+func namesOf(values []string, domain string) []string {
+	var out []string
+	for _, v := range values {
+		name, _, _ := strings.Cut(v, ":")
+		if name == "%" {
+			name = domain
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// identifierOf is the i= tag that OpenDKIM writes: only one that is at or below d=.
+func identifierOf(values []string, domain string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	name, signer, _ := strings.Cut(values[0], ":")
+	signer = strings.ReplaceAll(signer, "%", domain)
+	_, of, _ := strings.Cut(signer, "@")
+	d := domain
+	if slices.Contains([]string{"k2", "k3", "k4"}, name) {
+		d = "example.com"
+	}
+	if name == "%" || of != d && !strings.HasSuffix(of, "."+d) {
+		return ""
+	}
+	return signer
+}
+
+// trusts is OpenDKIM's look-up of an address in a set of hosts.
+func trusts(d *dataset, a netip.Addr) bool {
+	ask := func(s string) bool { _, ok := find(d, s); return ok }
+	for _, form := range []string{a.String(), "[" + a.String() + "]"} {
+		switch {
+		case ask("!" + form):
+			return false
+		case ask(form):
+			return true
+		}
+	}
+	for bits := a.BitLen(); bits >= 0; bits-- {
+		p, _ := a.Prefix(bits)
+		for _, form := range []string{p.String(), fmt.Sprintf("[%s]/%d", p.Addr(), bits)} {
+			switch {
+			case ask("!" + form):
+				return false
+			case ask(form):
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestHostsAgainstModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	address := func() netip.Addr {
+		if r.IntN(3) == 0 {
+			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(r.IntN(2)), 15: byte(r.IntN(8))})
+		}
+		return netip.AddrFrom4([4]byte{10, byte(r.IntN(2)), byte(r.IntN(4)), byte(r.IntN(8))})
+	}
+	for _, k := range []kind{file, refile} {
+		yes, no := 0, 0
+		for range 150 {
+			d := &dataset{spec: spec{kind: k}}
+			for i := range 1 + r.IntN(8) {
+				d.records = append(d.records, record{place{"hosts", i + 1}, randomHost(r, k, address()), ""})
+			}
+			nets := readHosts(d, silent).networks()
+			for range 40 {
+				a := address()
+				got := slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(a) })
+				want := trusts(d, a)
+				if got != want {
+					t.Fatalf("%s: %s: got %v, want %v; set %+v; networks %v", k, a, got, want, keysOf(d), nets)
+				}
+				if want {
+					yes++
+				} else {
+					no++
+				}
+			}
+		}
+		if yes < 200 || no < 200 {
+			t.Errorf("%s: %d trusted, %d not: the test looks at one side only", k, yes, no)
+		}
+	}
+}
+
+func randomHost(r *rand.Rand, k kind, a netip.Addr) string {
+	p := netip.PrefixFrom(a, 1+r.IntN(a.BitLen()))
+	if a.Is4() {
+		p = netip.PrefixFrom(a, 8+r.IntN(25))
+	}
+	forms := []string{a.String(), "[" + a.String() + "]", p.Masked().String(), p.Masked().String(), p.String(), fmt.Sprintf("[%s]/%d", p.Masked().Addr(), p.Bits())}
+	if k == refile {
+		forms = append(forms, "10.1.*", "*.example.com", "10.0.3.*")
+	}
+	s := forms[r.IntN(len(forms))]
+	if r.IntN(3) == 0 {
+		s = "!" + s
+	}
+	return s
+}
+
+func keysOf(d *dataset) []string {
+	var out []string
+	for _, r := range d.records {
+		out = append(out, r.key)
+	}
+	return out
+}
