@@ -36,6 +36,7 @@ var host = map[string]string{
 	"/etc/resolv.conf":   "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
 	"/etc/host.conf":     "multi on\n",
 	"/etc/mailname":      Hostname + "\n",
+	"/etc/services":      "smtp 25/tcp mail\nsubmission 587/tcp\nsubmissions 465/tcp smtps\ndomain 53/tcp\ndomain 53/udp\nsyslog 514/udp\n",
 }
 
 // Hostname is what every MTA of this package calls itself.
