@@ -11,7 +11,7 @@ import (
 func (c *checker) checkKeys() {
 	for _, name := range slices.Sorted(maps.Keys(c.Keys)) {
 		k := c.Keys[name]
-		if selector, domain, ok := strings.Cut(name, "._domainkey."); ok {
+		if selector, domain, ok := strings.Cut(name, "._domainkey."); ok && !k.has("source") { // whose answer says more
 			c.fromName(&k, selector, domain)
 		}
 		if k.has("source") {

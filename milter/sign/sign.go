@@ -46,9 +46,11 @@ type Rule struct {
 	Resign       bool // sign mail of strangers too: a mailing list's host
 	OnKeyError   OnKeyError
 
-	// Choose, when set, answers the keys for a message instead of Keys: a table in a database. No key and no error
-	// means that the message is not to be signed.
+	// Choose, when set, answers the keys for a message instead of Keys: a table in a database. A key without a Signer is
+	// looked up by its name. No key and no error means that the message is not to be signed.
 	Choose func(context.Context, Query) ([]keys.Key, error)
+
+	Source keys.Source // where keys are looked up; nil for the signer's Keys
 }
 
 // BodyHash is the digest of the body that the rule's signatures need.
@@ -96,7 +98,7 @@ func (s *Signer) Match(q Query) *Rule { return s.Table.Match(q) }
 // Sign signs m as rule r says. The error wraps ErrUnsigned or ErrNoRule; Signed then still tells which keys failed and why.
 func (s *Signer) Sign(ctx context.Context, r *Rule, q Query, m *message.Message) (Signed, error) {
 	var out Signed
-	have, err := s.fetch(ctx, r, q, &out)
+	have, err := s.Find(ctx, r, q, &out)
 	if err != nil {
 		return out, err
 	}
@@ -112,29 +114,48 @@ func (s *Signer) Sign(ctx context.Context, r *Rule, q Query, m *message.Message)
 	return out, out.verdict(r)
 }
 
-// fetch returns the keys of a rule, as they are to be written into d=.
-func (s *Signer) fetch(ctx context.Context, r *Rule, q Query, out *Signed) ([]keys.Key, error) {
-	if r.Choose != nil {
-		have, err := r.Choose(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
-		}
-		if len(have) == 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNoRule, r.Name)
-		}
-		return r.place(have, q), nil
+// Find returns the keys of a rule, as they are to be written into d=, and in out those that cannot be had. The error
+// wraps ErrUnsigned or ErrNoRule.
+func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]keys.Key, error) {
+	wanted, err := r.wanted(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	source := s.Keys
+	if r.Source != nil {
+		source = r.Source
 	}
 	var have []keys.Key
-	for _, name := range r.Keys {
-		name = strings.ReplaceAll(name, "%", string(q.Author.Domain))
-		k, err := s.Keys.Key(ctx, name)
-		if err != nil {
-			out.Failed = append(out.Failed, KeyFailure{name, err})
-			continue
+	for _, k := range wanted {
+		if k.Signer == nil {
+			name := k.Name
+			if k, err = source.Key(ctx, name); err != nil {
+				out.Failed = append(out.Failed, KeyFailure{name, err})
+				continue
+			}
 		}
 		have = append(have, k)
 	}
 	return r.place(have, q), nil
+}
+
+// wanted returns the keys that the rule names, or chooses.
+func (r *Rule) wanted(ctx context.Context, q Query) ([]keys.Key, error) {
+	if r.Choose == nil {
+		out := make([]keys.Key, len(r.Keys))
+		for i, name := range r.Keys {
+			out[i].Name = strings.ReplaceAll(name, "%", string(q.Author.Domain))
+		}
+		return out, nil
+	}
+	chosen, err := r.Choose(ctx, q)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
+	case len(chosen) == 0:
+		return nil, fmt.Errorf("%w: %s", ErrNoRule, r.Name)
+	}
+	return chosen, nil
 }
 
 // place settles the d= of keys: the rule's, or the key's, with the author's domain for "%".

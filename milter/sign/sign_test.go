@@ -170,6 +170,14 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(out.Made) != 1 || out.Made[0].Domain != "one.example" {
 		t.Errorf("found: %v, %v", out.Made, err)
 	}
+	named := choose([]keys.Key{{Name: "two"}, {Name: "broken"}}, nil)
+	named.Source = ring{"two": r["one"]}
+	if out, _, err = signed(t, named, text); err != nil || len(out.Made) != 1 || out.Made[0].Selector != "s1" || len(out.Failed) != 1 {
+		t.Errorf("by name, from the rule's source: %v, failed %v, %v", out.Made, out.Failed, err)
+	}
+	if out, _, err = signed(t, choose([]keys.Key{{Name: "broken"}}, nil), text); !errors.Is(err, ErrUnsigned) || len(out.Failed) != 1 {
+		t.Errorf("a name whose key is broken: %v, %v", out.Failed, err)
+	}
 	if _, _, err = signed(t, choose(nil, nil), text); !errors.Is(err, ErrNoRule) || errors.Is(err, ErrUnsigned) {
 		t.Errorf("a table that knows nobody: %v", err)
 	}

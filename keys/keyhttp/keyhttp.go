@@ -1,0 +1,241 @@
+// Package keyhttp finds keys, and who signs with them, at a web service: one of the operator's own, or a Vault with the
+// KV secrets engine, version 2.
+//
+//	GET URL/keys/NAME                  {"domain": "example.com", "selector": "mail", "private_key": "-----BEGIN …"}
+//	GET URL/signing/DOMAIN?login=NAME  {"keys": ["NAME", {"domain": …, "selector": …, "private_key": …}]}
+//
+// Names are percent-encoded into one segment of the path. Either answer may stand in {"data": {"data": …}}. 404 is "no
+// such key", and for signing "nobody signs" when its body is a JSON object; everything else is a failure.
+package keyhttp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"mailseal/keys"
+)
+
+// Options say where the service is and how it knows us. They can be compared.
+type Options struct {
+	Name        string        // of the source, for errors
+	URL         string        // what the paths above hang on
+	TokenFile   string        // holds the bearer token; read anew for each request
+	Certificate string        // our certificate, PEM, with Key; both are read anew for each connection
+	Key         string        // its private key
+	CAFile      string        // authorities that the server's certificate must come from; "": the system's
+	Timeout     time.Duration // for an answer; 0: 5 s
+}
+
+const (
+	defaultTimeout = 5 * time.Second
+
+	// maxAnswer bounds a body, in octets: as many keys as a message may have, of the largest size.
+	maxAnswer = keys.MaxChosen * keys.MaxSize
+
+	// maxToken bounds a token file: servers refuse header fields of more than 8 KB.
+	maxToken = 8 << 10
+)
+
+// Source is a keys.Source and keys.Chooser over a web service.
+type Source struct {
+	options Options
+	base    string // without a slash at the end
+	client  *http.Client
+}
+
+var _ keys.Remote = (*Source)(nil)
+
+// New makes a source. It connects to nothing; the files of certificates must be there.
+func New(o Options) (*Source, error) {
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("keyhttp: the url is no web address") // which may hold a password
+	}
+	conf, err := o.tls()
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = conf
+	transport.Proxy = nil // keys pass no host that the configuration does not name
+	transport.MaxResponseHeaderBytes = 64 << 10
+	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), client: &http.Client{
+		Transport: transport,
+		Timeout:   o.Timeout,
+		// A redirection would hand the token to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Close ends idle connections.
+func (s *Source) Close() error {
+	s.client.CloseIdleConnections()
+	return nil
+}
+
+func (o Options) tls() (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.CAFile != "" {
+		text, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("keyhttp: %s holds no certificate", o.CAFile)
+		}
+	}
+	if o.Certificate == "" {
+		return conf, nil
+	}
+	load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		c, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
+		return &c, err
+	}
+	if _, err := load(nil); err != nil {
+		return nil, err
+	}
+	conf.GetClientCertificate = load
+	return conf, nil
+}
+
+// fail names the source; the URL is in err where it matters.
+func (s *Source) fail(format string, args ...any) error {
+	return fmt.Errorf("source %q: %w", s.options.Name, fmt.Errorf(format, args...))
+}
+
+// reply is what came back: 200 or 404, and the body.
+type reply struct {
+	isFound bool
+	body    []byte
+}
+
+// get asks for a path below the URL. Every status but 200 and 404 is an error.
+func (s *Source) get(ctx context.Context, path string) (reply, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, nil)
+	if err != nil {
+		return reply{}, s.fail("the url does not take the path of a key")
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "mailseal")
+	if err := s.authorize(r); err != nil {
+		return reply{}, err
+	}
+	answer, err := s.client.Do(r)
+	if err != nil {
+		return reply{}, s.fail("%w", err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return reply{}, s.fail("GET %s: %w", path, err)
+	case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNotFound:
+		return reply{}, s.fail("GET %s: %s", path, answer.Status)
+	case len(body) > maxAnswer:
+		return reply{}, s.fail("GET %s: %w: more than %d octets", path, keys.ErrAnswer, maxAnswer)
+	}
+	return reply{answer.StatusCode == http.StatusOK, body}, nil
+}
+
+func (s *Source) authorize(r *http.Request) error {
+	if s.options.TokenFile == "" {
+		return nil
+	}
+	f, err := os.Open(s.options.TokenFile)
+	if err != nil {
+		return s.fail("token_file: %w", err)
+	}
+	defer f.Close()
+	token, err := io.ReadAll(io.LimitReader(f, maxToken))
+	if err != nil {
+		return s.fail("token_file: %w", err)
+	}
+	text := strings.TrimSpace(string(token))
+	if text == "" || strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return s.fail("token_file: %s holds no token", s.options.TokenFile)
+	}
+	r.Header.Set("Authorization", "Bearer "+text)
+	return nil
+}
+
+// Key implements keys.Source: keys.ErrNotFound for 404, keys.ErrAnswer for a body that holds no key.
+func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
+	path := "/keys/" + segment(name)
+	got, err := s.get(ctx, path)
+	if err != nil {
+		return keys.Key{}, err
+	}
+	if !got.isFound {
+		return keys.Key{}, fmt.Errorf("%w: %q in source %q", keys.ErrNotFound, name, s.options.Name)
+	}
+	k, err := parseKey(got.body)
+	if err != nil {
+		return keys.Key{}, s.fail("GET %s: %w", path, err)
+	}
+	k.Name = name
+	return k, nil
+}
+
+// Choose implements keys.Chooser.
+func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
+	path := "/signing/" + segment(q.Domain)
+	if q.Login != "" {
+		path += "?login=" + url.QueryEscape(q.Login)
+	}
+	got, err := s.get(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if !got.isFound {
+		if !isObject(got.body) { // a server's own page for a wrong path must not send mail out unsigned
+			return nil, s.fail("GET %s: 404 without JSON: is the url right?", path)
+		}
+		return nil, nil
+	}
+	found, err := parseKeys(got.body)
+	if err != nil {
+		return nil, s.fail("GET %s: %w", path, err)
+	}
+	return found, nil
+}
+
+// Narrow implements keys.Chooser: the author's address is not asked about.
+func (s *Source) Narrow(q keys.Query) keys.Query {
+	q.Address = ""
+	return q
+}
+
+// segment makes one segment of a path out of any name: "." and ".." would be steps.
+func segment(name string) string {
+	if name == "." || name == ".." {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
+}
+
+// probe is a name that no service has: RFC 2606 section 2.
+const probe = "mailseal-check.invalid"
+
+// Check asks for a key that is not there, and for who signs for a domain that is not there.
+func (s *Source) Check(ctx context.Context) (string, error) {
+	if _, err := s.Key(ctx, probe); err != nil && !errors.Is(err, keys.ErrNotFound) {
+		return "", err
+	}
+	if _, err := s.Choose(ctx, keys.Query{Domain: probe}); err != nil {
+		return "http answers for keys; not for signing: " + err.Error(), nil
+	}
+	return "http answers for keys and for signing", nil
+}
