@@ -1,7 +1,9 @@
 package milter
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 
@@ -70,7 +72,10 @@ func TestOrdinals(t *testing.T) {
 }
 
 // recorder writes edits down in place of an MTA.
-type recorder struct{ edits []string }
+type recorder struct {
+	edits []string
+	fails int // the edit that cannot be made, from 1; 0: none
+}
 
 func (r *recorder) ChangeHeader(index int, name, value string) error {
 	return r.add("change %d %s %q", index, name, value)
@@ -81,6 +86,9 @@ func (r *recorder) InsertHeader(index int, name, value string) error {
 func (r *recorder) Quarantine(reason string) error { return r.add("hold %q", reason) }
 
 func (r *recorder) add(format string, args ...any) error {
+	if len(r.edits)+1 == r.fails {
+		return io.ErrClosedPipe
+	}
 	r.edits = append(r.edits, fmt.Sprintf(format, args...))
 	return nil
 }
@@ -106,5 +114,15 @@ func TestEdit(t *testing.T) {
 				t.Errorf("got %q (%v), want %q", r.edits, err, c.want)
 			}
 		})
+	}
+}
+
+func TestEditFails(t *testing.T) {
+	o := Outcome{Action: Hold, Edits: message.Edits{Remove: []int{0}, Insert: header("X: 1")}}
+	for i := 1; i <= 3; i++ {
+		r := recorder{fails: i}
+		if err := o.edit(&r, header("A: 1")); !errors.Is(err, errEdit) || !errors.Is(err, io.ErrClosedPipe) || len(r.edits) != i-1 {
+			t.Errorf("edit %d fails: got %v after %q", i, err, r.edits)
+		}
 	}
 }
