@@ -1,0 +1,145 @@
+package keydns
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"mailseal/keys"
+	"mailseal/milter/dns"
+)
+
+// Server is a name server that must show what is published.
+type Server struct {
+	Name     string
+	Resolver dns.Resolver // asks it and no other
+}
+
+// Panel asks several name servers the same: records must be at all of them before mail relies on them.
+type Panel struct {
+	Servers  []Server     // none: the authoritative servers of each domain
+	Resolver dns.Resolver // the host's, by which these are found
+
+	// Open makes a resolver that asks one server at the addresses given, which are the same server's.
+	Open func(addresses []string) (dns.Resolver, error)
+}
+
+// maxServers bounds how many authoritative servers are asked; domains have two to thirteen.
+const maxServers = 16
+
+// Sighting is what one server shows.
+type Sighting struct {
+	Server string
+	View   View
+}
+
+// Look asks every server about a key, side by side. The error wraps dns.ErrFailure, or is the context's: nobody could
+// be asked.
+func (p *Panel) Look(ctx context.Context, want keys.Record, domain string) ([]Sighting, error) {
+	servers := p.Servers
+	if len(servers) == 0 {
+		var err error
+		if servers, err = p.authorities(ctx, want.Name); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]Sighting, len(servers))
+	var wait sync.WaitGroup
+	for i, s := range servers {
+		wait.Go(func() {
+			out[i] = Sighting{s.Name, Inspect(ctx, chaser{s.Resolver, p.Resolver}, want, domain)}
+		})
+	}
+	wait.Wait()
+	return out, nil
+}
+
+// Sum is what all servers show together.
+func Sum(seen []Sighting) keys.Sight {
+	count := map[State]int{}
+	for _, s := range seen {
+		state := s.View.State
+		if state == Shown && s.View.Harm() {
+			state = Differs // one of several records, and a verifier may take the other
+		}
+		count[state]++
+	}
+	switch n := len(seen); {
+	case n == 0 || count[Unreached] > 0:
+		return keys.SightUnknown
+	case count[Shown] == n:
+		return keys.SightKey
+	case count[Absent] == n:
+		return keys.SightNothing
+	case count[Revoked]+count[Absent] == n:
+		return keys.SightRevoked
+	}
+	return keys.SightOther
+}
+
+// authorities finds the servers of the zone that a name is in, going up from it.
+func (p *Panel) authorities(ctx context.Context, name string) ([]Server, error) {
+	for zone := name; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
+		a, err := p.Resolver.Lookup(ctx, zone, dns.NS)
+		if err != nil {
+			return nil, fmt.Errorf("keydns: name servers of %s: %w", zone, err)
+		}
+		if len(a.Names) > 0 && len(a.Aliases) == 0 {
+			return p.open(ctx, a.Names[:min(len(a.Names), maxServers)])
+		}
+	}
+	return nil, fmt.Errorf("keydns: %w: no zone above %s has name servers", dns.ErrFailure, name)
+}
+
+// open makes a resolver for each server. Its IPv4 and IPv6 addresses are one server: a host that can reach one of them
+// only still gets its answer.
+func (p *Panel) open(ctx context.Context, names []string) ([]Server, error) {
+	var out []Server
+	for _, name := range names {
+		var addresses []string
+		var failed error
+		for _, t := range []dns.Type{dns.A, dns.AAAA} {
+			a, err := p.Resolver.Lookup(ctx, name, t)
+			if err != nil {
+				failed = err
+			}
+			for _, addr := range a.Addrs {
+				addresses = append(addresses, addr.String())
+			}
+		}
+		if len(addresses) == 0 {
+			out = append(out, Server{name, nowhere{fmt.Errorf("%w: name server %s has no address (%v)", dns.ErrFailure, name, failed)}})
+			continue
+		}
+		r, err := p.Open(addresses)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Server{name, r})
+	}
+	return out, nil
+}
+
+// nowhere stands for a server that cannot be asked.
+type nowhere struct{ err error }
+
+// Lookup implements dns.Resolver.
+func (n nowhere) Lookup(context.Context, string, dns.Type) (dns.Answer, error) {
+	return dns.Answer{}, n.err
+}
+
+// chaser follows a CNAME out of the zone, which an authoritative server does not.
+type chaser struct{ server, host dns.Resolver }
+
+// Lookup implements dns.Resolver.
+func (c chaser) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	a, err := c.server.Lookup(ctx, name, t)
+	if err != nil || a.Status == dns.Found || len(a.Aliases) == 0 || c.host == nil {
+		return a, err
+	}
+	aliases := a.Aliases
+	a, err = c.host.Lookup(ctx, aliases[len(aliases)-1], t)
+	a.Aliases = append(append([]string(nil), aliases...), a.Aliases...)
+	return a, err
+}

@@ -1,0 +1,279 @@
+package keylife_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mailseal/keys"
+	"mailseal/keys/keylife"
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+const day = 24 * time.Hour
+
+// generated returns a store with one Ed25519 key for each selector.
+func generated(t *testing.T, selectors ...string) keylife.Store {
+	t.Helper()
+	s := keylife.Store{Dir: filepath.Join(t.TempDir(), "state")}
+	err := s.Update(func(state *keylife.State) error {
+		for _, sel := range selectors {
+			if _, err := s.Generate(state, "example.com", sel, keys.Ed25519, 0, start); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// move makes a step of a key by force.
+func move(t *testing.T, s keylife.Store, selector string, to keys.Stage) {
+	t.Helper()
+	err := s.Update(func(state *keylife.State) error {
+		k := state.Find(selector + "._domainkey.example.com")
+		return state.Move(k, to, keylife.View{Now: start, Sights: map[string]keys.Sight{k.Name(): keys.SightKey}}, "test")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRotate(t *testing.T) {
+	s := generated(t, "a")
+	state, err := s.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := "a._domainkey.example.com"
+	b := "b._domainkey.example.com"
+	v := keylife.View{Policy: keylife.Policy{Every: 90 * day, Publish: 2 * day, Overlap: 14 * day}, Sights: map[string]keys.Sight{}}
+	// One line is one run: the day, what the DNS shows, what is said, and the stages afterwards.
+	for _, run := range []struct {
+		day    int
+		a, b   keys.Sight
+		says   string
+		due    bool
+		stages string // of a and b
+	}{
+		{0, keys.SightNothing, "", "its record at all name servers", false, "generated"},
+		{1, keys.SightUnknown, "", "its record at all name servers", false, "generated"},
+		{1, keys.SightKey, "", "published", false, "published"},
+		{2, keys.SightOther, "", "no longer published", false, "generated"},
+		{3, keys.SightKey, "", "published", false, "published"},
+		{4, keys.SightKey, "", "published since 2026-01-04", false, "published"},
+		{5, keys.SightUnknown, "", "not every name server answered", false, "published"},
+		{5, keys.SightKey, "", "active", false, "active"},
+		{92, keys.SightKey, "", "", false, "active"},
+		{93, keys.SightKey, "", "", true, "active"}, // the caller makes b
+		{94, keys.SightKey, keys.SightNothing, "its record at all", false, "active generated"},
+		{95, keys.SightKey, keys.SightKey, "published", false, "active published"},
+		{97, keys.SightKey, keys.SightKey, "active", false, "retiring active"},
+		{100, keys.SightKey, keys.SightKey, "signs no more since", false, "retiring active"},
+		{111, keys.SightKey, keys.SightNothing, "a successor that signs and is published", false, "retiring active"},
+		{112, keys.SightKey, keys.SightKey, "its record to be revoked", false, "retiring active"},
+		{113, keys.SightRevoked, keys.SightKey, "revoked", false, "revoked active"},
+		{114, keys.SightRevoked, keys.SightKey, "removed from the DNS", false, "revoked active"},
+		{115, keys.SightNothing, keys.SightKey, "removed", false, "removed active"},
+	} {
+		v.Now, v.Sights = start.Add(time.Duration(run.day)*day), map[string]keys.Sight{a: run.a, b: run.b}
+		events, due := state.Rotate("example.com", v)
+		said := ""
+		for _, e := range events {
+			said += e.Name + " " + string(e.Step) + " " + e.Waits + "\n"
+		}
+		stages := string(state.Find(a).Stage)
+		if k := state.Find(b); k != nil {
+			stages += " " + string(k.Stage)
+		}
+		if !strings.Contains(said, run.says) || due != run.due || stages != run.stages || run.says == "" && said != "" {
+			t.Fatalf("day %d: got %q, due %v, %q; want %+v", run.day, said, due, stages, run)
+		}
+		if due {
+			if _, err := s.Generate(state, "example.com", "b", keys.Ed25519, 0, v.Now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestMoveForced(t *testing.T) {
+	s := generated(t, "a")
+	err := s.Update(func(state *keylife.State) error {
+		k := state.Find("a._domainkey.example.com")
+		v := keylife.View{Now: start}
+		if err := state.Move(k, keys.Published, v, ""); !errors.Is(err, keys.ErrSight) {
+			t.Errorf("got %v", err)
+		}
+		if err := state.Move(k, keys.Active, v, "I know better"); !errors.Is(err, keys.ErrStep) || k.Stage != keys.Generated {
+			t.Errorf("a step that there is not: got %v, %s", err, k.Stage)
+		}
+		return state.Move(k, keys.Published, v, "I see it")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := s.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := state.Keys[0].History[1]
+	if state.Keys[0].Stage != keys.Published || last.Forced != "I see it" || !strings.Contains(last.Over, "not every name server answered") {
+		t.Errorf("got %+v", state.Keys[0])
+	}
+}
+
+func TestRecord(t *testing.T) {
+	state, _ := generated(t, "a").Read()
+	k := state.Keys[0]
+	if got := k.Record(); got.Name != "a._domainkey.example.com" || !strings.HasPrefix(got.Text, "v=DKIM1; k=ed25519; p=") || len(got.Text) < 60 {
+		t.Errorf("got %+v", got)
+	}
+	if got := k.RevokedRecord().Text; got != "v=DKIM1; k=ed25519; p=" {
+		t.Errorf("revoked: got %q", got)
+	}
+}
+
+func TestStore(t *testing.T) {
+	s := generated(t, "a")
+	var wait sync.WaitGroup
+	for i := range 8 { // none of them may undo another's work
+		wait.Go(func() {
+			err := s.Update(func(state *keylife.State) error {
+				_, err := s.Generate(state, "example.org", string(rune('a'+i)), keys.Ed25519, 0, start)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	state, err := s.Read()
+	if err != nil || len(state.Keys) != 9 {
+		t.Fatalf("got %d keys, %v", len(state.Keys), err)
+	}
+	if err := s.Update(func(state *keylife.State) error { state.Keys = nil; return errors.New("no") }); err == nil {
+		t.Error("no error")
+	}
+	if again, _ := s.Read(); len(again.Keys) != 9 {
+		t.Errorf("a failed change was kept")
+	}
+	if err := state.Add(keylife.Key{Domain: "example.com", Selector: "a"}, start); err == nil {
+		t.Error("a selector was used twice")
+	}
+	for _, path := range []string{"keys.json", "keys/example.com/a.pem"} {
+		if info, err := os.Stat(filepath.Join(s.Dir, path)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.Dir, "*new*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestStoreRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"not JSON":         "{",
+		"a later version":  `{"version": 2, "keys": []}`,
+		"unknown settings": `{"version": 1, "keys": [], "more": 1}`,
+		"a way out":        `{"version": 1, "keys": [{"domain": "../../..", "selector": "etc"}]}`,
+	} {
+		s := keylife.Store{Dir: t.TempDir()}
+		if err := os.WriteFile(filepath.Join(s.Dir, "keys.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Read(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if err := s.Update(func(*keylife.State) error { return nil }); err == nil {
+			t.Errorf("%s: overwritten", name)
+		}
+	}
+}
+
+func TestDestroy(t *testing.T) {
+	s := generated(t, "a")
+	state, _ := s.Read()
+	path := filepath.Join(s.Dir, "keys/example.com/a.pem")
+	if err := s.Destroy(state.Keys[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal("a key that is needed was destroyed")
+	}
+	state.Keys[0].Stage = keys.Removed
+	for range 2 {
+		if err := s.Destroy(state.Keys[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("it is still there")
+	}
+}
+
+func TestSource(t *testing.T) {
+	s := generated(t, "a", "b")
+	var told []error
+	source, err := keylife.NewSource(s, func(err error) { told = append(told, err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(what string, selectors ...string) {
+		t.Helper()
+		have, err := source.Keys("example.com")
+		if len(have) != len(selectors) || (err != nil) != (len(selectors) == 0) {
+			t.Fatalf("%s: got %v, %v; want %v", what, have, err, selectors)
+		}
+		for i := range have {
+			if have[i].Selector != selectors[i] || have[i].Signer == nil {
+				t.Errorf("%s: got %v, want %v", what, have, selectors)
+			}
+		}
+	}
+	want("none is active")
+	if _, err := source.Keys("example.com"); !errors.Is(err, keys.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	move(t, s, "a", keys.Published)
+	move(t, s, "a", keys.Active)
+	source.Look()
+	want("a is active", "a")
+	move(t, s, "b", keys.Published)
+	move(t, s, "b", keys.Active)
+	source.Look()
+	want("b is active", "b")
+	source.FallBack(map[string]string{"b._domainkey.example.com": "a._domainkey.example.com"})
+	want("a in place of b", "a")
+	source.FallBack(nil)
+	want("b again", "b")
+	if err := os.WriteFile(filepath.Join(s.Dir, "keys.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source.Look()
+	source.Look()
+	want("a broken file changes nothing", "b")
+	if len(told) != 1 {
+		t.Errorf("told %v", told)
+	}
+}
+
+func TestLoadFindsAnotherKey(t *testing.T) {
+	s := generated(t, "a", "b")
+	state, _ := s.Read()
+	if err := os.Rename(filepath.Join(s.Dir, "keys/example.com/b.pem"), filepath.Join(s.Dir, "keys/example.com/a.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(state.Keys[0]); err == nil || !strings.Contains(err.Error(), state.Keys[0].Fingerprint) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,146 @@
+package keylife
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"mailseal/keys"
+)
+
+// Source answers which keys of a domain sign now. It notices by itself when the state file changes. Safe for concurrent
+// use.
+type Source struct {
+	store Store
+	tell  func(error)
+
+	mu       sync.Mutex
+	looked   time.Time // when the file was last looked at
+	stamp    string
+	active   map[string][]Key    // by domain
+	byName   map[string]Key      // those that might sign: active and retiring
+	loaded   map[string]keys.Key // by name and fingerprint
+	fallBack map[string]string   // names of active keys, and of those that sign in their place
+}
+
+// lookEvery is how often at most the file is looked at.
+const lookEvery = time.Second
+
+// NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be read: the one before
+// stays in force.
+func NewSource(s Store, tell func(error)) (*Source, error) {
+	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}}
+	out.stamp, _ = out.stat()
+	out.looked = time.Now()
+	return out, out.read()
+}
+
+func (s *Source) stat() (string, error) {
+	info, err := os.Stat(s.store.path())
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprint(info.ModTime().UnixNano(), info.Size(), inode(info)), nil
+}
+
+func (s *Source) read() error {
+	state, err := s.store.Read()
+	if err != nil {
+		return err
+	}
+	s.active, s.byName = map[string][]Key{}, map[string]Key{}
+	for _, k := range state.Keys {
+		if k.Vendor {
+			continue
+		}
+		switch k.Stage {
+		case keys.Active:
+			s.active[k.Domain] = append(s.active[k.Domain], k)
+			s.byName[k.Name()] = k
+		case keys.Retiring:
+			s.byName[k.Name()] = k
+		}
+	}
+	for id, k := range s.loaded { // private halves that sign no more are let go of
+		if _, ok := s.byName[k.Name]; !ok {
+			delete(s.loaded, id)
+		}
+	}
+	return nil
+}
+
+// refresh reads the state anew when the file is another one than the last time.
+func (s *Source) refresh(now time.Time) {
+	if d := now.Sub(s.looked); d >= 0 && d < lookEvery {
+		return
+	}
+	s.looked = now
+	stamp, _ := s.stat()
+	if stamp == s.stamp {
+		return
+	}
+	s.stamp = stamp
+	if err := s.read(); err != nil {
+		s.tell(fmt.Errorf("the keys before stay in force: %w", err))
+	}
+}
+
+// Look looks at the file at once, whenever that was done last.
+func (s *Source) Look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = time.Time{}
+	s.refresh(time.Now())
+}
+
+// Keys returns the keys that sign for a domain: all that can be had. Without any, the error says why; it wraps
+// keys.ErrNotFound when no key of the domain is active.
+func (s *Source) Keys(domain string) ([]keys.Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh(time.Now())
+	var out []keys.Key
+	err := fmt.Errorf("%w: none is active for %s", keys.ErrNotFound, domain)
+	for _, k := range s.active[domain] {
+		have, failed := s.load(s.inPlaceOf(k))
+		if failed != nil {
+			err = failed
+			continue
+		}
+		out = append(out, have)
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	return nil, err
+}
+
+// inPlaceOf is the key itself, or the one that signs until the DNS shows it again.
+func (s *Source) inPlaceOf(k Key) Key {
+	if other, ok := s.byName[s.fallBack[k.Name()]]; ok && other.Domain == k.Domain {
+		return other
+	}
+	return k
+}
+
+// load reads each private half once.
+func (s *Source) load(k Key) (keys.Key, error) {
+	id := k.Name() + " " + k.Fingerprint
+	if have, ok := s.loaded[id]; ok {
+		return have, nil
+	}
+	have, err := s.store.Load(k)
+	if err == nil {
+		s.loaded[id] = have
+	}
+	return have, err
+}
+
+// FallBack has other keys, retiring or active ones, sign in place of active ones: names by names. What was set before is
+// forgotten.
+func (s *Source) FallBack(names map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fallBack = names
+}

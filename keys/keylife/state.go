@@ -1,0 +1,125 @@
+// Package keylife keeps the keys that Mailseal makes and rotates: where each is in its life, in one small file of the
+// state directory, and the private halves beside it. What may happen to a key when is decided in package keys.
+package keylife
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mailseal/keys"
+)
+
+// Key is one key and its life so far.
+type Key struct {
+	Domain      string         `json:"domain"`
+	Selector    string         `json:"selector"`
+	Algorithm   keys.Algorithm `json:"algorithm,omitempty"`
+	Bits        int            `json:"bits,omitempty"`
+	Vendor      bool           `json:"vendor,omitempty"` // somebody else signs with it: we publish and watch
+	Text        string         `json:"text,omitempty"`   // the TXT value; "" for a vendor's that we do not know
+	Fingerprint string         `json:"fingerprint,omitempty"`
+	Stage       keys.Stage     `json:"stage"`
+	Since       time.Time      `json:"since"` // when it came to the stage
+	History     []Step         `json:"history,omitempty"`
+}
+
+// Step is one change of a stage.
+type Step struct {
+	At     time.Time  `json:"at"`
+	To     keys.Stage `json:"to"`
+	Forced string     `json:"forced,omitempty"` // the reason that somebody gave for a step that was refused
+	Over   string     `json:"over,omitempty"`   // why it had been refused
+}
+
+// Name is where the key is published.
+func (k Key) Name() string { return k.Selector + "._domainkey." + k.Domain }
+
+// Record is what must be published of the key at its stage: the key, or that it is revoked. Nothing is to be published
+// of a removed key.
+func (k Key) Record() keys.Record {
+	r := keys.Record{Name: k.Name(), Text: k.Text, Fingerprint: k.Fingerprint}
+	if before, _, ok := strings.Cut(k.Text, "p="); ok && k.Stage == keys.Revoked {
+		r.Text = before + "p="
+	}
+	return r
+}
+
+// RevokedRecord is what takes the place of a retiring key's record.
+func (k Key) RevokedRecord() keys.Record {
+	k.Stage = keys.Revoked
+	return k.Record()
+}
+
+// file is the private half's, relative to the state directory.
+func (k Key) file() string { return "keys/" + k.Domain + "/" + k.Selector + ".pem" }
+
+// State is all keys, in the order in which they were made.
+type State struct {
+	Version int   `json:"version"`
+	Keys    []Key `json:"keys"`
+}
+
+// version of the file's form. A file of a later version is refused rather than misread.
+const version = 1
+
+// Find returns the key that is published at a name, nil when there is none.
+func (s *State) Find(name string) *Key {
+	for i := range s.Keys {
+		if s.Keys[i].Name() == name {
+			return &s.Keys[i]
+		}
+	}
+	return nil
+}
+
+// Domains returns the domains that have keys which are not removed, sorted.
+func (s *State) Domains() []string {
+	var out []string
+	for _, k := range s.Keys {
+		if k.Stage != keys.Removed {
+			out = append(out, k.Domain)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Of returns the keys of a domain at any of some stages, oldest first.
+func (s *State) Of(domain string, stages ...keys.Stage) []*Key {
+	var out []*Key
+	for i := range s.Keys {
+		if k := &s.Keys[i]; k.Domain == domain && slices.Contains(stages, k.Stage) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// Add puts a new key into the state.
+func (s *State) Add(k Key, now time.Time) error {
+	if s.Find(k.Name()) != nil {
+		return fmt.Errorf("keylife: there is a key at %s already, and a selector is used once only", k.Name())
+	}
+	k.Stage, k.Since = keys.Generated, now.UTC()
+	k.History = []Step{{At: k.Since, To: k.Stage}}
+	s.Keys = append(s.Keys, k)
+	return nil
+}
+
+// move brings a key to a stage. Refused is why that had to be forced, nil when it had not.
+func (k *Key) move(to keys.Stage, now time.Time, reason string, refused error) {
+	step := Step{At: now.UTC(), To: to}
+	if refused != nil {
+		step.Forced, step.Over = reason, refused.Error()
+	}
+	k.Stage, k.Since = to, now.UTC()
+	k.History = append(k.History, step)
+	if n := len(k.History); n > maxHistory { // a record that comes and goes makes steps for ever
+		k.History = slices.Delete(k.History, 1, n-maxHistory+1)
+	}
+}
+
+// maxHistory bounds what is remembered of a key's life.
+const maxHistory = 50

@@ -1,0 +1,174 @@
+package keylife
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mailseal/keys"
+)
+
+// Policy is how a site rotates its keys.
+type Policy struct {
+	Every   time.Duration // the age at which an active key is replaced; 0: never by itself
+	Publish time.Duration // how long a record is seen before its key signs
+	Overlap time.Duration // how long a key stays published when it signs no more
+}
+
+// View is the moment of a decision: what the DNS shows of each key, by the name of its record, and the time. Keys that
+// it does not hold are unknown.
+type View struct {
+	Policy
+	Sights map[string]keys.Sight
+	Now    time.Time
+}
+
+func (v View) sight(k *Key) keys.Sight {
+	if s, ok := v.Sights[k.Name()]; ok {
+		return s
+	}
+	return keys.SightUnknown
+}
+
+func (s *State) situation(k *Key, v View) keys.Situation {
+	return keys.Situation{
+		Stage: k.Stage, Since: k.Since, Sight: v.sight(k), Successor: s.successor(k, v),
+		Now: v.Now, Publish: v.Publish, Overlap: v.Overlap,
+	}
+}
+
+// successor tells whether another key of the same domain and algorithm signs, and is published. Nobody succeeds a
+// vendor's key: the vendor tells when it signs no more.
+func (s *State) successor(k *Key, v View) bool {
+	if k.Vendor {
+		return true
+	}
+	for _, other := range s.Of(k.Domain, keys.Active) {
+		if other != k && !other.Vendor && other.Algorithm == k.Algorithm && v.sight(other) == keys.SightKey {
+			return true
+		}
+	}
+	return false
+}
+
+// Move brings a key to a stage if the situation allows. A force that is not "" is the reason for doing so although it
+// does not; both are recorded. No force makes a step that does not exist (keys.ErrStep). A key that becomes active sends
+// those before it into retirement.
+func (s *State) Move(k *Key, to keys.Stage, v View, force string) error {
+	refused := s.situation(k, v).Allows(to)
+	if refused != nil && (force == "" || errors.Is(refused, keys.ErrStep)) {
+		return fmt.Errorf("%s: %w", k.Name(), refused)
+	}
+	if to == keys.Active && !k.Vendor {
+		s.retireOthers(k, v)
+	}
+	k.move(to, v.Now, force, refused)
+	return nil
+}
+
+// retireOthers makes way for k in the same step: at no time does the domain have no key that signs.
+func (s *State) retireOthers(k *Key, v View) {
+	for _, before := range s.Of(k.Domain, keys.Active) {
+		if before != k && !before.Vendor && before.Algorithm == k.Algorithm {
+			before.move(keys.Retiring, v.Now, "", nil)
+		}
+	}
+}
+
+// Event is a step that Rotate made, or what it waits for.
+type Event struct {
+	Name    string       `json:"name"` // of the record, or the domain
+	Step    keys.Stage   `json:"step,omitempty"`
+	Waits   string       `json:"waits,omitempty"`   // a sentence
+	Publish *keys.Record `json:"publish,omitempty"` // the record that it waits for
+	Unknown bool         `json:"unknown,omitempty"` // not every name server answered
+}
+
+// Rotate makes whatever step is due for the keys of a domain, at most one for each, and says what it waits for. Vendors'
+// keys go no further than published. It tells too whether a new generation of keys is due, which the caller makes.
+func (s *State) Rotate(domain string, v View) (events []Event, generate bool) {
+	for _, k := range s.Of(domain, keys.Revoked, keys.Retiring, keys.Published, keys.Generated) {
+		events = append(events, s.advance(k, v)...)
+	}
+	return events, s.due(domain, v)
+}
+
+// due tells whether the domain's youngest keys will be too old by the time that their successors have been published.
+// A domain of which only vendors' keys are known gets none.
+func (s *State) due(domain string, v View) bool {
+	if v.Every <= 0 || len(s.own(domain, keys.Generated, keys.Published)) > 0 {
+		return false
+	}
+	active := s.own(domain, keys.Active)
+	if len(active) == 0 {
+		return false
+	}
+	youngest := active[0].Since
+	for _, k := range active[1:] {
+		if k.Since.After(youngest) {
+			youngest = k.Since
+		}
+	}
+	return !v.Now.Before(youngest.Add(max(0, v.Every-v.Publish)))
+}
+
+func (s *State) own(domain string, stages ...keys.Stage) []*Key {
+	var out []*Key
+	for _, k := range s.Of(domain, stages...) {
+		if !k.Vendor {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// advance makes the next step of one key, or says what it waits for.
+func (s *State) advance(k *Key, v View) []Event {
+	if k.Stage == keys.Published && s.Move(k, keys.Generated, v, "") == nil {
+		return []Event{{Name: k.Name(), Step: keys.Generated, Waits: "its record, which is no longer published everywhere", Publish: record(k.Record())}}
+	}
+	to := map[keys.Stage]keys.Stage{
+		keys.Generated: keys.Published, keys.Published: keys.Active, keys.Retiring: keys.Revoked, keys.Revoked: keys.Removed,
+	}[k.Stage]
+	if k.Vendor && k.Stage != keys.Generated {
+		return nil
+	}
+	err := s.Move(k, to, v, "")
+	if err == nil {
+		return []Event{{Name: k.Name(), Step: to}}
+	}
+	return []Event{s.wait(k, v, err)}
+}
+
+// wait says what has to happen before a key's next step.
+func (s *State) wait(k *Key, v View, err error) Event {
+	e := Event{Name: k.Name(), Unknown: v.sight(k) == keys.SightUnknown}
+	switch {
+	case errors.Is(err, keys.ErrEarly):
+		e.Waits = cause(err)
+	case k.Stage == keys.Generated:
+		e.Waits, e.Publish = "its record at all name servers", record(k.Record())
+	case k.Stage == keys.Retiring && !s.successor(k, v):
+		e.Waits = "a successor that signs and is published: leave its record where it is"
+	case k.Stage == keys.Retiring:
+		e.Waits, e.Publish = "its record to be revoked", record(k.RevokedRecord())
+	case k.Stage == keys.Revoked:
+		e.Waits = "its record to be removed from the DNS"
+	default:
+		e.Waits = cause(err)
+	}
+	return e
+}
+
+func record(r keys.Record) *keys.Record { return &r }
+
+// cause is a refusal without the names of the key and of the package, which the reader has seen.
+func cause(err error) string {
+	for _, known := range []error{keys.ErrEarly, keys.ErrSight, keys.ErrLast} {
+		if _, text, ok := strings.Cut(err.Error(), known.Error()+": "); ok && errors.Is(err, known) {
+			return text
+		}
+	}
+	return err.Error()
+}

@@ -1,0 +1,149 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Stage is where a key is in its life. The daemon signs with active keys only; from published to retiring the record
+// must stay in the DNS.
+type Stage string
+
+// The stages, in the order of a life.
+const (
+	Generated Stage = "generated" // made; its record is to be published
+	Published Stage = "published" // every name server shows the record
+	Active    Stage = "active"    // signs
+	Retiring  Stage = "retiring"  // signs no more; mail that it signed is still on its way
+	Revoked   Stage = "revoked"   // the record says so with an empty p= (RFC 6376 section 3.6.1), or is gone
+	Removed   Stage = "removed"   // record and private key are gone; its selector is never used again
+)
+
+// Sight is what the name servers show of a key, all of them together.
+type Sight string
+
+// The sights.
+const (
+	SightUnknown Sight = "unknown" // some server did not answer
+	SightKey     Sight = "key"     // all show the key
+	SightRevoked Sight = "revoked" // some show it revoked, the others nothing
+	SightNothing Sight = "nothing" // none shows a record
+	SightOther   Sight = "other"   // something else, or not all the same
+)
+
+// Why a step is refused. All but ErrStep can be forced.
+var (
+	ErrStep  = errors.New("keys: no such step")
+	ErrSight = errors.New("keys: the DNS disagrees")
+	ErrEarly = errors.New("keys: too early")
+	ErrLast  = errors.New("keys: no other key would sign")
+)
+
+// Situation is what decides whether a key may go on to another stage.
+type Situation struct {
+	Stage     Stage
+	Since     time.Time // when it came to the stage
+	Sight     Sight
+	Successor bool // another key of the domain, of the same algorithm, is active and the DNS shows it
+	Now       time.Time
+	Publish   time.Duration // how long a record must be seen before its key signs
+	Overlap   time.Duration // how long a key that signs no more stays published
+}
+
+// Allows returns nil when the key may go to a stage, else why not: an error that wraps ErrStep, ErrSight, ErrEarly or
+// ErrLast.
+func (s Situation) Allows(to Stage) error {
+	for _, step := range steps {
+		if step.from == s.Stage && step.to == to {
+			return step.allowed(s)
+		}
+	}
+	return fmt.Errorf("%w: from %s to %s", ErrStep, s.Stage, to)
+}
+
+// steps are all there are. Back from published to generated leads a record that went away again; back from retiring to
+// active, a successor that turns out to be no good. Keys that never signed may be removed at once.
+var steps = []struct {
+	from, to Stage
+	allowed  func(Situation) error
+}{
+	{Generated, Published, Situation.seen},
+	{Published, Generated, Situation.notSeen},
+	{Published, Active, Situation.ripe},
+	{Active, Retiring, Situation.succeeded},
+	{Retiring, Active, Situation.seen},
+	{Retiring, Revoked, Situation.over},
+	{Generated, Removed, Situation.gone},
+	{Published, Removed, Situation.gone},
+	{Revoked, Removed, Situation.gone},
+}
+
+func (s Situation) seen() error {
+	if s.Sight != SightKey {
+		return fmt.Errorf("%w: %s", ErrSight, s.Sight.words())
+	}
+	return nil
+}
+
+// notSeen does not trust a failure: a record that was seen is there until a server says that it is not.
+func (s Situation) notSeen() error {
+	if s.Sight == SightKey || s.Sight == SightUnknown {
+		return fmt.Errorf("%w: %s", ErrSight, s.Sight.words())
+	}
+	return nil
+}
+
+func (s Situation) ripe() error {
+	if err := s.seen(); err != nil {
+		return err
+	}
+	return s.waited(s.Publish, "published")
+}
+
+func (s Situation) succeeded() error {
+	if !s.Successor {
+		return fmt.Errorf("%w: make and activate its successor first", ErrLast)
+	}
+	return nil
+}
+
+func (s Situation) over() error {
+	if err := s.waited(s.Overlap, "signs no more"); err != nil {
+		return err
+	}
+	if s.Sight != SightRevoked && s.Sight != SightNothing {
+		return fmt.Errorf("%w: %s; publish it with an empty p= first", ErrSight, s.Sight.words())
+	}
+	return nil
+}
+
+func (s Situation) gone() error {
+	if s.Sight != SightNothing {
+		return fmt.Errorf("%w: %s; remove the record first", ErrSight, s.Sight.words())
+	}
+	return nil
+}
+
+func (s Situation) waited(d time.Duration, what string) error {
+	if at := s.Since.Add(d); s.Now.Before(at) {
+		return fmt.Errorf("%w: %s since %s, wait until %s", ErrEarly, what, minute(s.Since), minute(at))
+	}
+	return nil
+}
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
+func (s Sight) words() string {
+	switch s {
+	case SightKey:
+		return "the key is published"
+	case SightRevoked:
+		return "the record is published as revoked"
+	case SightNothing:
+		return "no record is published"
+	case SightUnknown:
+		return "not every name server answered"
+	}
+	return "not every name server shows the key"
+}
