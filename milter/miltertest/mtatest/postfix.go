@@ -37,9 +37,13 @@ func (m *MTA) mainCF(o Options) string {
 	} else {
 		ours = secondChoice(m.t, ours, "mailseal = ", "#")
 	}
+	interfaces := "inet_interfaces = 127.0.0.1, [::1]"
+	if m.SMTP6 == "" {
+		interfaces = "inet_interfaces = 127.0.0.1\ninet_protocols = ipv4"
+	}
 	return m.Read("/usr/share/postfix/main.cf.debian") + ours + `
 myhostname = ` + Hostname + `
-inet_interfaces = 127.0.0.1, [::1]
+` + interfaces + `
 mydestination =
 alias_maps =
 mynetworks = 127.0.0.1/32, [::1]/128

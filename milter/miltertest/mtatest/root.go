@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ func NewRoot(t testing.TB, group string) *Root {
 	if why := unusable(base, group); why != "" {
 		t.Skip(why)
 	}
+	fewFiles()
 	dir, err := os.MkdirTemp(base, "run-"+group+"-")
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +48,16 @@ func NewRoot(t testing.TB, group string) *Root {
 	t.Cleanup(r.logs.report)
 	return r
 }
+
+// fewFiles lowers the number of files that the daemons may open to an ordinary one. In a container it can be a thousand
+// million, and MTAs close every one of them when they start.
+var fewFiles = sync.OnceFunc(func() {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Cur > 4096 {
+		limit.Cur = 4096
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) // refused: only slower
+	}
+})
 
 // repository returns the module's top directory: .root and contrib are found there wherever the test's package is.
 func repository(t testing.TB) string {
