@@ -2,9 +2,11 @@ package mtatest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,25 +79,27 @@ func (m *MTA) awaitPort(address string) {
 	}
 }
 
-// FreePort returns an address host:port on which nothing listens now.
+// FreePort returns an address host:port on which nothing listens now. The port lies below those from which the kernel
+// gives outgoing connections theirs: one of those could be taken before the MTA, which binds seconds later, comes.
 func FreePort(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
+	address := freePort(host)
+	if address == "" {
+		t.Fatalf("no port of %s is free", host)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
-// freePort6 is FreePort on [::1]; "" where there is no IPv6.
-func freePort6() string {
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		return ""
+// freePort is FreePort with "" where there is no such host, as where there is no IPv6.
+func freePort(host string) string {
+	for range 100 {
+		address := net.JoinHostPort(host, strconv.Itoa(10000+rand.IntN(20000)))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return ""
 }
 
 // snippet reads a file of contrib.

@@ -12,7 +12,7 @@ func Sendmail(t testing.TB, o Options) *MTA {
 	if m.Sink == nil {
 		m.Sink = NewSink(t)
 	}
-	m.SMTP, m.SMTP6 = FreePort(t, "127.0.0.1"), freePort6()
+	m.SMTP, m.SMTP6 = FreePort(t, "127.0.0.1"), freePort("::1")
 	m.Submission, m.Reinjected = FreePort(t, "127.0.0.1"), FreePort(t, "127.0.0.1")
 	m.sendmailFiles()
 	m.Write("/etc/mail/sendmail.mc", m.sendmailMC(o))
