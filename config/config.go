@@ -23,7 +23,8 @@ type Config struct {
 	KeyFile               string                `toml:"key_file"`
 	KeyTable              string                `toml:"key_table"`     // OpenDKIM's, by name: "file:/etc/opendkim/key.table"
 	SigningTable          string                `toml:"signing_table"` // OpenDKIM's, by name
-	Listen                []Listener            `toml:"listen"`        // at least one
+	MultipleSignatures    bool                  `toml:"multiple_signatures"`
+	Listen                []Listener            `toml:"listen"` // at least one
 	Ours                  Ours                  `toml:"ours"`
 	Relays                Relays                `toml:"relays"`
 	Exempt                Exempt                `toml:"exempt"`

@@ -22,9 +22,11 @@ var daemonSection = section{
 		{name: "key_file", example: `"/etc/mailseal/mail.pem"`, form: "path",
 			doc: "The private key of domain."},
 		{name: "key_table", example: `"file:/etc/opendkim/key.table"`,
-			doc: "OpenDKIM's key table, read as OpenDKIM reads it, for those who generate one. It goes with signing_table, and takes the place of [keys] and [[sign]]."},
+			doc: "OpenDKIM's key table, \"file:\" or \"refile:\", read as OpenDKIM reads it at start and reload, for those who generate one. It goes with signing_table, and takes the place of [keys] and [[sign]]. Relative names, here and in the table, hang on the directory of the configuration file."},
 		{name: "signing_table", example: `"refile:/etc/opendkim/signing.table"`,
-			doc: "OpenDKIM's signing table, \"file:\" or \"refile:\", which look addresses up differently."},
+			doc: "OpenDKIM's signing table, \"file:\" or \"refile:\", which look addresses up differently. Lines that have no effect in OpenDKIM, or no equal here, are warnings of mailseal check."},
+		{name: "multiple_signatures", def: "false",
+			doc: "All lines of signing_table that fit sign, not only the first that OpenDKIM finds (its MultipleSignatures)."},
 	},
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailseal/config"
+	"mailseal/config/opendkim"
 	"mailseal/keys/keyfile"
 	"mailseal/milter"
 	"mailseal/milter/arc"
@@ -31,7 +32,7 @@ func loadConfig(path string) (*config.Config, error) {
 	if path == "" {
 		path = defaultConfig
 	}
-	cfg, err := config.Load(path)
+	cfg, err := opendkim.Load(path)
 	if err != nil {
 		return nil, exit(exitBad, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/config"
+	"mailseal/config/opendkim"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/dns"
 )
@@ -109,7 +110,7 @@ func (f *checkFlags) openDNS(c *checked) error {
 }
 
 func (c *checked) load(ctx context.Context) error {
-	cfg, err := config.Load(c.File)
+	cfg, err := opendkim.Load(c.File)
 	if errors.As(err, &c.Errors) {
 		return nil
 	}

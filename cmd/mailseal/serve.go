@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/config"
+	"mailseal/config/opendkim"
 	"mailseal/milter"
 	"mailseal/milter/dns"
 )
@@ -105,7 +106,7 @@ func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.W
 
 // reload puts the configuration and the keys in force as they are now. With an error all stays as it is.
 func (d *daemon) reload(ctx context.Context) error {
-	cfg, err := config.Load(orDefault(d.path))
+	cfg, err := opendkim.Load(orDefault(d.path))
 	if err != nil {
 		return err
 	}
