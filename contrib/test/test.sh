@@ -29,7 +29,7 @@ skipped=
 contrib/test/fetch.sh || say "some end-to-end tests will be skipped"
 PATH=$PWD/.root/tools:$PATH # a Python with dkimpy and pyspf
 
-unformatted=$(gofmt -l cmd config keys milter)
+unformatted=$(gofmt -l cmd config contrib keys milter)
 if [ -n "$unformatted" ]; then
 	say "not formatted:" $unformatted
 	failed="$failed gofmt"
