@@ -10,6 +10,7 @@ import (
 
 	"mailseal/config"
 	"mailseal/config/opendkim"
+	"mailseal/keys"
 	"mailseal/keys/keyfile"
 	"mailseal/milter"
 	"mailseal/milter/arc"
@@ -44,6 +45,8 @@ type parts struct {
 	cfg      *config.Config
 	resolver dns.Resolver
 	keys     *keyfile.Source // nil when nothing is signed or sealed
+	sources  map[string]*source
+	table    keys.Source // keys, and those that sources hold
 	settings milter.Settings
 }
 
@@ -54,6 +57,9 @@ func build(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *
 	if cfg.Signs() || cfg.Seal.Key != "" {
 		p.keys = buildKeys(ctx, cfg, old)
 	}
+	var sourcesErr error
+	p.sources, sourcesErr = buildSources(cfg, old, log)
+	p.table = buildTable(cfg, p.keys, p.sources)
 	steps := &milter.Steps{
 		ID:             cfg.AuthservID,
 		Own:            buildOwn(cfg),
@@ -63,7 +69,7 @@ func build(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *
 		SelfCheck:      milter.SelfCheck{Share: cfg.Signing.SelfCheck, Tempfail: cfg.Signing.SelfCheckAction == config.Tempfail},
 		Counters:       counters,
 	}
-	err := errors.Join(notYet(cfg), p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
+	err := errors.Join(notYet(cfg), sourcesErr, p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
 	p.settings = milter.Settings{
 		Filter:          steps,
 		Roles:           buildRoles(cfg),
@@ -129,13 +135,13 @@ func buildSenders(c config.Senders) (milter.Senders, error) {
 // addSigning builds what signs and seals.
 func (p *parts) addSigning(s *milter.Steps) error {
 	if p.cfg.Seal.Key != "" {
-		s.Sealer = &sign.Sealer{Keys: p.keys, Key: p.cfg.Seal.Key, Domain: p.cfg.Seal.Domain}
+		s.Sealer = &sign.Sealer{Keys: p.table, Key: p.cfg.Seal.Key, Domain: p.cfg.Seal.Domain}
 	}
 	if !p.cfg.Signs() {
 		return nil
 	}
 	var err error
-	s.Signer, err = buildSigner(p.cfg, p.keys)
+	s.Signer, err = buildSigner(p.cfg, p.table, p.sources)
 	return err
 }
 
@@ -179,7 +185,7 @@ const waitForKeys = 1000
 // anyKey is an error when there are keys and none of them can sign: a configuration that can do nothing but defer mail.
 // One bad key among good ones keeps nobody from starting; it is logged.
 func (p *parts) anyKey(ctx context.Context) error {
-	if p.keys == nil || len(p.keys.Names()) == 0 || len(p.keys.Names()) > waitForKeys {
+	if p.keys == nil || len(p.keys.Names()) == 0 || len(p.sources) > 0 || len(p.keys.Names()) > waitForKeys {
 		return nil
 	}
 	found, err := p.keys.Findings(ctx)
@@ -213,14 +219,20 @@ func (p *parts) sayFindings(ctx context.Context, log *slog.Logger) {
 }
 
 // buildSigner makes the signer of a configuration.
-func buildSigner(cfg *config.Config, source *keyfile.Source) (*sign.Signer, error) {
+func buildSigner(cfg *config.Config, table keys.Source, sources map[string]*source) (*sign.Signer, error) {
 	var rules []sign.Rule
 	var errs []error
 	for i, r := range cfg.Sign {
 		rule, err := buildRule(fmt.Sprintf("sign[%d]", i), r)
+		if from := sources[r.Source]; from != nil {
+			rule.Source = from
+			if len(r.Keys) == 0 {
+				rule.Choose = from.choose
+			}
+		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
-	return &sign.Signer{Table: sign.NewTable(rules), Keys: source}, errors.Join(errs...)
+	return &sign.Signer{Table: sign.NewTable(rules), Keys: table}, errors.Join(errs...)
 }
 
 func buildRule(name string, r config.Rule) (sign.Rule, error) {

@@ -59,6 +59,7 @@ type checked struct {
 	Errors   config.Problems `json:"errors"`
 	Warnings config.Problems `json:"warnings"`
 	Keys     []keySummary    `json:"keys"`
+	Sources  []sourceSummary `json:"sources,omitempty"`
 	Rules    int             `json:"rules"`
 	Sockets  int             `json:"sockets"`
 	DNS      *dnsChecked     `json:"dns,omitempty"` // nil when it was not asked for
@@ -120,6 +121,7 @@ func (c *checked) load(ctx context.Context) error {
 	c.Rules, c.Sockets = len(cfg.Sign), len(cfg.Listen)
 	c.Warnings = append(c.Warnings, cfg.Warnings...)
 	source := c.build(ctx, cfg)
+	c.checkSources(ctx, cfg)
 	if err := c.loadKeys(ctx, cfg, source); err != nil {
 		return err
 	}
@@ -267,6 +269,9 @@ func (c *checked) warnUnsafe(at config.Problem, path string) {
 func (c *checked) print(out io.Writer) {
 	if c.DNS != nil {
 		c.DNS.print(out)
+	}
+	for _, s := range c.Sources {
+		fmt.Fprintf(out, "source %s: %s\n", s.Name, s.Says)
 	}
 	for _, p := range c.Errors {
 		fmt.Fprintln(out, "error:", p)

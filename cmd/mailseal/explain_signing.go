@@ -120,7 +120,7 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *parts, env *mess
 		e.Reason = `mode has no "sign"`
 		return e
 	}
-	signer, err := buildSigner(cfg, p.keys)
+	signer, err := buildSigner(cfg, p.table, p.sources)
 	if err != nil {
 		e.Reason = err.Error()
 		return e
@@ -135,7 +135,7 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *parts, env *mess
 	}
 	e.Others = len(signer.Table.Rules()) - len(e.Rules)
 	if e.Reason = unsignedBecause(p.settings, role, rule, env, author); e.Reason == "" {
-		e.addKeys(ctx, p, rule, author)
+		e.addKeys(ctx, signer, rule, q)
 	}
 	return e
 }
@@ -156,20 +156,19 @@ func unsignedBecause(s milter.Settings, role milter.Role, rule *sign.Rule, env *
 	return ""
 }
 
-// addKeys loads the keys of the rule that signs.
-func (e *signingExplained) addKeys(ctx context.Context, p *parts, rule *sign.Rule, author message.Address) {
-	for _, name := range rule.Keys {
-		name = strings.ReplaceAll(name, "%", string(author.Domain))
-		k, err := p.keys.Key(ctx, name)
-		if err != nil {
-			e.Keys = append(e.Keys, keyExplained{Name: name, Error: err.Error()})
-			continue
-		}
-		d := k.Domain
-		if rule.Domain != "" {
-			d = rule.Domain
-		}
-		e.Keys = append(e.Keys, keyExplained{Name: name, Record: k.Selector + "._domainkey." + strings.ReplaceAll(d, "%", string(author.Domain))})
+// addKeys fetches the keys of the rule that signs.
+func (e *signingExplained) addKeys(ctx context.Context, signer *sign.Signer, rule *sign.Rule, q sign.Query) {
+	var out sign.Signed
+	found, err := signer.Find(ctx, rule, q, &out)
+	if err != nil {
+		e.Reason = err.Error()
+		return
+	}
+	for _, f := range out.Failed {
+		e.Keys = append(e.Keys, keyExplained{Name: f.Key, Error: f.Err.Error()})
+	}
+	for _, k := range found {
+		e.Keys = append(e.Keys, keyExplained{Name: k.Name, Record: k.Selector + "._domainkey." + k.Domain})
 		e.Signed = true
 	}
 	if !e.Signed {

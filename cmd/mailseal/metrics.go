@@ -31,6 +31,7 @@ type metrics struct {
 	selfChecks  *prometheus.CounterVec
 	reloads     *prometheus.CounterVec
 	reloaded    prometheus.Gauge
+	sources     sourceMetrics
 }
 
 var (
@@ -62,7 +63,7 @@ func newMetrics() *metrics {
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
 	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned,
-		m.keyFailures, m.selfChecks, m.reloads, m.reloaded, buildInfo(),
+		m.keyFailures, m.selfChecks, m.reloads, m.reloaded, &m.sources, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m

@@ -17,7 +17,6 @@ func notYet(cfg *config.Config) error {
 	}{
 		{"key_table", cfg.KeyTable != ""},
 		{"signing_table", cfg.SigningTable != ""},
-		{"sources", len(cfg.Sources) > 0},
 		{"rotation.every", cfg.Rotation.Every > 0},
 		{"rotation.fall_back", cfg.Rotation.FallBack},
 	} {

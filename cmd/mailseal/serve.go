@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 
@@ -91,6 +92,8 @@ func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.W
 	if err := d.parts.anyKey(ctx); err != nil {
 		return nil, nil, err
 	}
+	_ = d.parts.examineSources(ctx, nil, log) // errors are for reloads
+	d.metrics.sources.sources.Store(&d.parts.sources)
 	if cfg.Metrics.Address != "" {
 		if _, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), log); err != nil {
 			return nil, nil, err
@@ -111,17 +114,21 @@ func (d *daemon) reload(ctx context.Context) error {
 		return err
 	}
 	p, err := build(ctx, cfg, d.resolver, d.parts, d.metrics, d.log)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(p.anyKey(ctx), p.examineSources(ctx, d.parts, d.log))
 	}
-	if err := p.anyKey(ctx); err != nil {
+	if err != nil {
+		p.closeSources(d.parts, 0, d.log)
 		return err
 	}
 	for _, what := range needRestart(d.parts.cfg, cfg) {
 		d.log.Warn("changed, and in force only after a restart", "setting", what)
 	}
+	old := d.parts
 	d.parts = p
 	d.server.Reload(p.settings)
+	d.metrics.sources.sources.Store(&p.sources)
+	old.closeSources(p, 2*old.cfg.Limits.MessageDeadline, d.log)
 	go p.examineKeys(ctx, d.log)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -116,7 +117,11 @@ func (f *signFlags) table(ctx context.Context) (*sign.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := buildSigner(cfg, buildKeys(ctx, cfg, nil))
+		sources, err := buildSources(cfg, nil, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return nil, exit(exitBad, err)
+		}
+		s, err := buildSigner(cfg, buildTable(cfg, buildKeys(ctx, cfg, nil), sources), sources)
 		if err != nil {
 			return nil, exit(exitBad, err)
 		}

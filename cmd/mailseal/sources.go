@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/keys/keyhttp"
+	"mailseal/keys/keysql"
+	"mailseal/milter/domain"
+	"mailseal/milter/sign"
+)
+
+// source is a source of keys at work: what asks, and the memory before it. It survives reloads that leave its settings
+// alone, and with it its connections and what it remembers.
+type source struct {
+	*keys.Cache
+	name   string
+	wanted sourceOptions
+	remote remote
+}
+
+// remote is what keysql and keyhttp have in common.
+type remote interface {
+	keys.Remote
+	Check(ctx context.Context) (string, error)
+	Close() error
+}
+
+// sourceOptions are all settings of a source, to be compared.
+type sourceOptions struct {
+	sql                              keysql.Options
+	http                             keyhttp.Options
+	timeout, ttl, negativeTTL, stale time.Duration
+	entries                          int
+}
+
+func newSourceOptions(name string, c config.Source) sourceOptions {
+	o := sourceOptions{timeout: c.Timeout, ttl: c.TTL, negativeTTL: c.NegativeTTL, stale: c.Stale, entries: c.CacheSize}
+	if c.Driver == "http" {
+		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, Certificate: c.ClientCertificate, Key: c.ClientKey, CAFile: c.CAFile, Timeout: c.Timeout}
+		return o
+	}
+	o.sql = keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, Timeout: c.Timeout}
+	return o
+}
+
+// buildSources makes the sources of a configuration, or takes them over from old, which may be nil. Nothing is asked yet.
+func buildSources(cfg *config.Config, old *parts, log *slog.Logger) (map[string]*source, error) {
+	out := map[string]*source{}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
+		wanted := newSourceOptions(name, cfg.Sources[name])
+		if old != nil && old.sources[name] != nil && old.sources[name].wanted == wanted {
+			out[name] = old.sources[name]
+			continue
+		}
+		s, err := newSource(name, wanted, log)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sources.%s: %w", name, err))
+			continue
+		}
+		out[name] = s
+	}
+	return out, errors.Join(errs...)
+}
+
+func newSource(name string, o sourceOptions, log *slog.Logger) (*source, error) {
+	s := &source{name: name, wanted: o}
+	var err error
+	if o.http.URL != "" {
+		s.remote, err = keyhttp.New(o.http)
+	} else {
+		s.remote, err = keysql.New(o.sql)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Cache = keys.NewCache(s.remote, keys.CacheOptions{
+		TTL: o.ttl, NegativeTTL: o.negativeTTL, Stale: o.stale, Entries: o.entries, Timeout: o.timeout,
+		Turned: func(err error) { sayTurned(log, name, err) },
+	})
+	return s, nil
+}
+
+func sayTurned(log *slog.Logger, name string, err error) {
+	if err == nil {
+		log.Info("source of keys is back", "source", name)
+		return
+	}
+	log.Error("source of keys is away: what is remembered signs, other mail is deferred", "source", name, "error", err)
+}
+
+// Key returns a key as the DNS will be asked for it. A domain or selector that is no name is not signed with: it would
+// stand in a header.
+func (s *source) Key(ctx context.Context, name string) (keys.Key, error) {
+	k, err := s.Cache.Key(ctx, name)
+	if err != nil {
+		return k, err
+	}
+	return s.usable(k, "", "")
+}
+
+// Choose returns the keys that sign for q; those that came whole are checked as Key does.
+func (s *source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
+	found, err := s.Cache.Choose(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.Clone(found) // the cache's own
+	for i, k := range found {
+		if k.Signer == nil {
+			continue
+		}
+		if found[i], err = s.usable(k, "", ""); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// usable puts domain and selector of the key table, where they are set, in place of the source's, in A-labels.
+func (s *source) usable(k keys.Key, dom, selector string) (keys.Key, error) {
+	if dom != "" {
+		k.Domain = dom
+	}
+	if selector != "" {
+		k.Selector = selector
+	}
+	at := k.Domain
+	if at == "%" {
+		at = "example.com"
+	}
+	k.Domain, k.Selector = ascii(k.Domain), ascii(k.Selector)
+	if _, err := domain.Parse(k.Selector + "._domainkey." + ascii(at)); err != nil || at == "" || k.Selector == "" {
+		return keys.Key{}, fmt.Errorf("source %q: key %q: %w: selector %q and domain %q make no DNS name", s.name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
+	}
+	return k, nil
+}
+
+// choose answers for a rule without keys.
+func (s *source) choose(ctx context.Context, q sign.Query) ([]keys.Key, error) {
+	return s.Choose(ctx, keys.Query{Domain: string(q.Author.Domain), Address: q.Author.Local + "@" + string(q.Author.Domain), Login: q.Login})
+}
+
+// keyTable is the key table: keys in files, and keys that sources hold under the same name.
+type keyTable struct {
+	files  keys.Source
+	remote map[string]remoteKey
+}
+
+// remoteKey is an entry of the key table that names a source.
+type remoteKey struct {
+	source           *source
+	domain, selector string // where set, instead of the source's
+}
+
+// Key implements keys.Source.
+func (t keyTable) Key(ctx context.Context, name string) (keys.Key, error) {
+	r, ok := t.remote[name]
+	if !ok {
+		return t.files.Key(ctx, name)
+	}
+	k, err := r.source.Cache.Key(ctx, name)
+	if err != nil {
+		return keys.Key{}, err
+	}
+	return r.source.usable(k, r.domain, r.selector)
+}
+
+// buildTable puts the keys of files and of sources into one table. Sources that could not be made are an error elsewhere.
+func buildTable(cfg *config.Config, files keys.Source, sources map[string]*source) keyTable {
+	t := keyTable{files: files, remote: map[string]remoteKey{}}
+	for name, k := range cfg.Keys {
+		if s := sources[k.Source]; s != nil {
+			t.remote[name] = remoteKey{s, k.Domain, k.Selector}
+		}
+	}
+	return t
+}
+
+// examineSources tries each source that old does not have, and logs what it finds. A data base that is away keeps nobody
+// from starting; on a reload, a query that can never work is an error.
+func (p *parts) examineSources(ctx context.Context, old *parts, log *slog.Logger) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(p.sources)) {
+		s := p.sources[name]
+		if old != nil && old.sources[name] == s {
+			continue
+		}
+		said, err := s.remote.Check(ctx)
+		switch {
+		case err == nil:
+			log.Info("source of keys: "+said, "source", name)
+		case old != nil && errors.Is(err, keysql.ErrQuery):
+			errs = append(errs, err)
+		default:
+			s.Counters.Failures.Add(1)
+			log.Error("source of keys cannot be used now; its mail is deferred", "source", name, "error", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// closeSources closes those of p that other does not use, after a time in which messages under way may still ask.
+func (p *parts) closeSources(other *parts, after time.Duration, log *slog.Logger) {
+	for name, s := range p.sources {
+		if other.sources[name] == s {
+			continue
+		}
+		time.AfterFunc(after, func() {
+			if err := s.remote.Close(); err != nil {
+				log.Warn("source of keys does not close", "source", name, "error", err)
+			}
+		})
+	}
+}
