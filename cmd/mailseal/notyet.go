@@ -15,8 +15,6 @@ func notYet(cfg *config.Config) error {
 		path string
 		used bool
 	}{
-		{"key_table", cfg.KeyTable != ""},
-		{"signing_table", cfg.SigningTable != ""},
 		{"rotation.every", cfg.Rotation.Every > 0},
 		{"rotation.fall_back", cfg.Rotation.FallBack},
 	} {

@@ -44,6 +44,8 @@ func parseKey(rec record, dir string, tell teller) key {
 	}
 	k.data(data, dir, tell)
 	switch {
+	case k.domain != "%" && isDomain(strings.ToLower(k.domain)) && !strings.Contains(k.domain, "."):
+		k.fault, k.useless = fmt.Sprintf("it signs as d=%s, which nobody can verify: a domain of one label is none (RFC 6376 section 3.5)", k.domain), true
 	case k.domain != "%" && !isDomain(strings.ToLower(k.domain)):
 		k.fault, k.useless = fmt.Sprintf("it signs as d=%s, which nobody can verify: %% stands for the author's domain only where nothing else is beside it", k.domain), true
 	case !isDomain(strings.ToLower(k.selector) + ".x"):

@@ -81,7 +81,10 @@ func (n *native) teller(setting string) teller {
 func (n *native) fill(c *config.Config, t *translation) {
 	c.Keys = make(map[string]config.Key, len(t.keys))
 	for _, k := range t.keys {
-		if k.fault != "" && strings.HasPrefix(k.file, nowhere("")) {
+		if k.useless {
+			continue // its rule lets mail go unsigned
+		}
+		if k.fault != "" {
 			n.problems = append(n.problems, config.Problem{File: k.place.file, Line: k.line, Path: "key_table", Text: fmt.Sprintf("key %q: %s", k.name, k.fault)})
 			continue
 		}
@@ -94,6 +97,12 @@ func (n *native) fill(c *config.Config, t *translation) {
 		rule := config.Rule{SignOptions: c.Signing.SignOptions, From: r.from, Keys: r.keys}
 		if r.identifier != "" {
 			rule.Identifier = r.identifier
+		}
+		switch {
+		case r.unsigned:
+			rule.OnKeyError = config.KeyAccept
+		case len(r.keys) > 1 && c.Signing.OnKeyError == config.KeySkip:
+			rule.OnKeyError = config.KeyTempfail
 		}
 		rule.Place(r.places[0].file, r.places[0].line, "signing_table")
 		c.Sign = append(c.Sign, rule)

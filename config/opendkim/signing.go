@@ -131,6 +131,8 @@ func (im *importer) simple(e entry) {
 		switch {
 		case name == "*":
 			all = true
+		case isDomain(name) && !strings.Contains(name, "."):
+			im.noteAt(Changed, r.place, e.name, "%s goes unsigned: a signature of a domain of one label cannot be verified (RFC 6376 section 3.5)", r.key)
 		case !isDomain(name):
 			im.noteAt(Never, r.place, e.name, "%s never matched: names are compared whole; SubDomains yes signs for those below", r.key)
 		case !slices.Contains(names, name):
@@ -144,6 +146,7 @@ func (im *importer) simple(e entry) {
 	}
 	if all {
 		im.simpleKey(e, "%", selector.value, im.resolve(file.value))
+		im.writeRule(outRule{from: []string{"*@localhost"}, keys: []string{"author"}, places: []place{e.place}, unsigned: true})
 		im.writeRule(outRule{from: []string{"*"}, keys: []string{"author"}, places: []place{e.place}})
 		im.note(Taken, e, "* signs everybody's mail as the author's domain: every one of those must publish the key")
 		return

@@ -12,7 +12,8 @@ type outKey struct {
 	name, domain, selector string
 	file, text             string
 	place
-	fault string // OpenDKIM defers what it should sign with it, and so do we
+	fault   string // OpenDKIM defers what it should sign with it, and so do we
+	useless bool   // or signs so that nobody can verify it, and we do not
 }
 
 // outRule is a line of Mailseal's signing table.
@@ -118,7 +119,7 @@ func (t *translation) name(of, want string) string {
 }
 
 func (t *translation) addKey(k key, byDomain bool) {
-	out := outKey{domain: k.domain, selector: k.selector, file: k.path, text: k.text, place: k.place, fault: k.fault}
+	out := outKey{domain: k.domain, selector: k.selector, file: k.path, text: k.text, place: k.place, fault: k.fault, useless: k.useless}
 	if k.fault != "" {
 		out.domain, out.selector, out.file, out.text = "%", "unusable", nowhere(k.name), ""
 		t.table.tell(Never, k.place, "key %q: %s", k.name, k.fault)
@@ -190,6 +191,7 @@ func (t *translation) addRule(r rule) {
 			out.places = append(out.places, row.place)
 		}
 	}
+	t.sayLocal(r, out)
 	with, without := r.from, []pattern(nil)
 	if out.identifier = t.identifier(r); out.identifier != "" {
 		with, without = t.split(r, out.identifier)
@@ -201,6 +203,18 @@ func (t *translation) addRule(r rule) {
 		out.identifier = ""
 		t.rules = append(t.rules, out.to(without))
 	}
+}
+
+// sayLocal lets root@localhost go unsigned where everybody is signed as the own domain: nobody can verify a signature of
+// a domain of one label, and Mailseal makes none.
+func (t *translation) sayLocal(r rule, out outRule) {
+	everybody := slices.Contains(r.from, pattern{local: "*"})
+	if !everybody || !slices.ContainsFunc(r.rows, func(row row) bool { return row.key == "%" || t.signsAs(row) == "%" }) {
+		return
+	}
+	out.unsigned, out.identifier = true, ""
+	t.rules = append(t.rules, out.to([]pattern{{local: "*", domain: "localhost"}}))
+	t.tell(Changed, r.rows[0].place, "mail of authors at localhost goes unsigned: a signature of a domain of one label cannot be verified (RFC 6376 section 3.5); for other names of one label add such a rule, or their mail is deferred")
 }
 
 func (r outRule) to(ps []pattern) outRule {
