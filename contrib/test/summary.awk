@@ -1,14 +1,23 @@
-# Reads "go test -v ./..." and prints what a reader wants: a line per package that passed, everything about a package that
-# failed, and at the end which tests were skipped, grouped by reason (not with -v skips=no).
+# Reads "go test -v ./..." and prints what a reader wants: a line per package that passed, of a package that failed all that
+# its tests said which did not pass, and at the end which tests were skipped, grouped by reason (not with -v skips=no).
 
 function flush_failed(  i) {
-	for (i = 0; i < n; i++) print kept[i]
+	for (i = 0; i < n; i++) if (!(whose[i] in fine)) print kept[i]
 }
 
 function forget() {
 	n = 0
+	current = ""
 	delete kept
+	delete whose
 	delete said
+	delete fine
+}
+
+# The test of which it is a part.
+function top(name) {
+	sub(/\/.*/, "", name)
+	return name
 }
 
 # A skipped test's reason is the last line it logged.
@@ -19,15 +28,18 @@ function skipped(name,  why) {
 	if (count[why]++ < 3) names[why] = names[why] (names[why] == "" ? "" : ", ") name
 }
 
+BEGIN { forget() }
+
 /^=== (RUN|CONT|NAME) / { current = $3; next }
 /^=== PAUSE / { next }
-/^[ \t]*--- SKIP: / { skipped($3); next }
-/^[ \t]*--- PASS: / { next }
+/^[ \t]*--- SKIP: / { skipped($3); fine[$3]; next }
+/^[ \t]*--- PASS: / { fine[$3]; next }
 /^PASS$/ { next }
 /^\?  / { forget(); next }
 /^ok  / { print; fflush(); forget(); next }
 /^FAIL\t/ { flush_failed(); print; fflush(); forget(); next }
 {
+	whose[n] = top(/^[ \t]*--- FAIL: / ? $3 : current)
 	kept[n++] = $0
 	said[current] = $0
 }
