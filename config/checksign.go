@@ -115,7 +115,7 @@ func (c *checker) checkRules() {
 		c.inherit(r)
 		c.checkRuleKeys(r)
 		if r.From == nil && !r.has("from") {
-			if r.has("keys") || !r.has("source") {
+			if r.has("keys") || r.has("managed") || !r.has("source") {
 				c.problem(r.at, "needs from: whose mail does it sign?")
 			}
 			r.From = []string{"*"}
@@ -158,6 +158,10 @@ func mergeActions[T any](to *T, from T) {
 
 // checkRuleKeys looks for the keys that a rule names, and whether it may use them for its domain.
 func (c *checker) checkRuleKeys(r *Rule) {
+	if r.has("managed") {
+		c.checkManaged(r)
+		return
+	}
 	if r.has("source") {
 		c.checkSource(r.placed, r.Source)
 		if s, ok := c.Sources[r.Source]; ok && !r.has("keys") && s.Driver != "http" && s.SigningQuery == "" && !s.has("signing_query") {
@@ -167,7 +171,7 @@ func (c *checker) checkRuleKeys(r *Rule) {
 		return
 	}
 	if len(r.Keys) == 0 && !r.has("keys") {
-		c.problem(r.at, "needs keys")
+		c.problem(r.at, "needs keys, or managed for those that Mailseal rotates")
 	} else if len(r.Keys) == 0 {
 		c.problem(r.at.key("keys"), "names no key")
 	}
@@ -179,20 +183,35 @@ func (c *checker) checkRuleKeys(r *Rule) {
 		}
 		if ok && r.Domain == "" {
 			domain = k.Domain
-			c.warnCatchAll(r, i, k)
+			c.warnCatchAll(r, r.at.key("keys").index(i), k)
 		}
 	}
 	c.checkIdentifier(r.placed, r.Identifier, domain)
 }
 
+// checkManaged wants no keys from elsewhere beside those that Mailseal keeps: one place says who signs.
+func (c *checker) checkManaged(r *Rule) {
+	for _, other := range []string{"keys", "source"} {
+		if r.has(other) {
+			c.problem(r.at.key(other), "cannot stand beside managed; write a rule of its own")
+		}
+	}
+	domain := r.Domain
+	if domain == "" {
+		domain = r.Managed
+		c.warnCatchAll(r, r.at.key("managed"), Key{Domain: r.Managed})
+	}
+	c.checkIdentifier(r.placed, r.Identifier, domain)
+}
+
 // warnCatchAll finds the accident of signing everybody's mail as one domain, which receivers refuse as misaligned.
-func (c *checker) warnCatchAll(r *Rule, i int, k Key) {
+func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 	if k.Domain == "%" || k.Domain == "" {
 		return
 	}
 	for _, from := range r.From {
 		if from == "*" || strings.HasSuffix(from, "@*") {
-			c.warn(r.at.key("keys").index(i), "%q signs for authors of all domains as %s; that helps only %s with DMARC (domain = \"%%\" signs as the author's)", from, k.Domain, k.Domain)
+			c.warn(at, "%q signs for authors of all domains as %s; that helps only %s with DMARC (domain = \"%%\" signs as the author's)", from, k.Domain, k.Domain)
 		}
 	}
 }
@@ -201,7 +220,7 @@ func (c *checker) warnCatchAll(r *Rule, i int, k Key) {
 // be known yet.
 func (c *checker) checkIdentifier(p placed, identifier, domain string) {
 	_, of, ok := cutLast(identifier, '@')
-	if !ok || of == "%" || domain == "%" || domain == "" || !p.has("identifier", "domain", "keys") {
+	if !ok || of == "%" || domain == "%" || domain == "" || !p.has("identifier", "domain", "keys", "managed") {
 		return
 	}
 	if of != domain && !strings.HasSuffix(of, "."+domain) {

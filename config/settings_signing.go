@@ -25,6 +25,8 @@ var signSection = section{
 			doc: "Authors, by the address in From: user@example.com, *@example.com (or example.com), *@*.example.com (or .example.com: any domain below it, at any depth), user@*.example.com, user@*, or * for everybody."},
 		{name: "keys", example: `["mail._domainkey.example.com"]`, form: "key name",
 			doc: "Names of keys in [keys], or in source. \"%\" in a name stands for the author's domain. An RSA and an Ed25519 key together suit everybody."},
+		{name: "managed", example: `"example.com"`, form: "domain or %",
+			doc: "Instead of keys: the domain whose keys \"mailseal keys\" makes and rotates; those that are active sign. \"%\" is the author's domain. While none is active, the mail is deferred."},
 		{name: "source", example: `"hosting"`,
 			doc: "A source in [sources] where keys are looked up; without keys it says itself who signs with which, and from may be left out."},
 		{name: "domain", example: `"example.com"`, form: "domain or %",
@@ -92,7 +94,7 @@ var sendersSection = section{
 
 var rotationSection = section{
 	header: "[rotation]", path: "rotation",
-	doc: "How keys that Mailseal makes and keeps in its state directory are replaced.",
+	doc: "How keys that Mailseal makes and keeps in its state directory are replaced. Rules use them by the setting managed.",
 	settings: []setting{
 		{name: "every", def: `"0s"`, example: `"90d"`, doc: "How old a key becomes before the next one takes over; 0s leaves it to the command mailseal keys."},
 		{name: "selector", def: `"{year}q{quarter}{alg}"`, form: "selector template",

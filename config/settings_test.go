@@ -110,7 +110,7 @@ func TestSampleUncommented(t *testing.T) {
 			in = false
 		}
 		text, commented := strings.CutPrefix(line, "#")
-		skip := strings.HasPrefix(text, "private_key") || strings.HasPrefix(text, "source")
+		skip := strings.HasPrefix(text, "private_key") || strings.HasPrefix(text, "source") || strings.HasPrefix(text, "managed")
 		if in && commented && !skip && !strings.HasPrefix(text, " ") {
 			line = text
 		}

@@ -103,6 +103,13 @@ func TestRuleProblems(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"good", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"", ""},
 		{"no keys", "[[sign]]\nfrom = \"example.com\"", "sign[0]: needs keys"},
+		{"managed", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", ""},
+		{"managed, the author's", "[[sign]]\nfrom = \"*\"\nmanaged = \"%\"", ""},
+		{"managed, no domain", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"a b\"", "sign[0].managed: "},
+		{"managed and keys", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nkeys = \"second\"", "sign[0].keys: cannot stand beside managed"},
+		{"managed and source", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nsource = \"db\"", "sign[0].source: cannot stand beside managed"},
+		{"managed, nobody", "[[sign]]\nmanaged = \"example.com\"", "needs from"},
+		{"managed, identifier beside", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\nidentifier = \"@example.org\"", "not at or below example.com"},
 		{"empty keys", "[[sign]]\nfrom = \"example.com\"\nkeys = []", "sign[0].keys: names no key"},
 		{"% in a name", "[[sign]]\nfrom = \"*\"\nkeys = \"mail._domainkey.%\"", ""},
 		{"source answers", "[[sign]]\nsource = \"web\"", ""},

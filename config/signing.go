@@ -71,11 +71,12 @@ type Signing struct {
 // Rule is a line of the signing table.
 type Rule struct {
 	SignOptions          // complete: what the rule leaves out is [signing]'s
-	From        []string `toml:"from"`   // address patterns in normal form, see NormalPattern
-	Keys        []string `toml:"keys"`   // names of the key table, or of Source if set; "%" stands for the author's domain
-	Source      string   `toml:"source"` // the source that holds Keys, or, without Keys, says which keys sign
-	Domain      string   `toml:"domain"` // the d= tag instead of the key's; "%": the author's domain; "": the key's
-	Resign      bool     `toml:"resign"` // signs mail of strangers too (mailing lists)
+	From        []string `toml:"from"`    // address patterns in normal form, see NormalPattern
+	Keys        []string `toml:"keys"`    // names of the key table, or of Source if set; "%" stands for the author's domain
+	Managed     string   `toml:"managed"` // the domain whose active keys sign; "%": the author's; "": Keys or Source
+	Source      string   `toml:"source"`  // the source that holds Keys, or, without Keys, says which keys sign
+	Domain      string   `toml:"domain"`  // the d= tag instead of the key's; "%": the author's domain; "": the key's
+	Resign      bool     `toml:"resign"`  // signs mail of strangers too (mailing lists)
 	When        When     `toml:"when"`
 
 	placed

@@ -12,6 +12,7 @@ import (
 	"mailseal/config/opendkim"
 	"mailseal/keys"
 	"mailseal/keys/keyfile"
+	"mailseal/keys/keylife"
 	"mailseal/milter"
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
@@ -46,7 +47,8 @@ type parts struct {
 	resolver dns.Resolver
 	keys     *keyfile.Source // nil when nothing is signed or sealed
 	sources  map[string]*source
-	table    keys.Source // keys, and those that sources hold
+	table    keys.Source     // keys, and those that sources hold
+	managed  *keylife.Source // nil when no rule signs with keys of the state directory
 	settings milter.Settings
 }
 
@@ -69,7 +71,7 @@ func build(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *
 		SelfCheck:      milter.SelfCheck{Share: cfg.Signing.SelfCheck, Tempfail: cfg.Signing.SelfCheckAction == config.Tempfail},
 		Counters:       counters,
 	}
-	err := errors.Join(notYet(cfg), sourcesErr, p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
+	err := errors.Join(notYet(cfg), sourcesErr, p.addManaged(old, log), p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
 	p.settings = milter.Settings{
 		Filter:          steps,
 		Roles:           buildRoles(cfg),
@@ -141,7 +143,7 @@ func (p *parts) addSigning(s *milter.Steps) error {
 		return nil
 	}
 	var err error
-	s.Signer, err = buildSigner(p.cfg, p.table, p.sources)
+	s.Signer, err = buildSigner(p)
 	return err
 }
 
@@ -219,20 +221,23 @@ func (p *parts) sayFindings(ctx context.Context, log *slog.Logger) {
 }
 
 // buildSigner makes the signer of a configuration.
-func buildSigner(cfg *config.Config, table keys.Source, sources map[string]*source) (*sign.Signer, error) {
+func buildSigner(p *parts) (*sign.Signer, error) {
 	var rules []sign.Rule
 	var errs []error
-	for i, r := range cfg.Sign {
+	for i, r := range p.cfg.Sign {
 		rule, err := buildRule(fmt.Sprintf("sign[%d]", i), r)
-		if from := sources[r.Source]; from != nil {
+		if from := p.sources[r.Source]; from != nil {
 			rule.Source = from
 			if len(r.Keys) == 0 {
 				rule.Choose = from.choose
 			}
 		}
+		if r.Managed != "" {
+			rule.Choose = chooseManaged(p.managed, ascii(r.Managed))
+		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
-	return &sign.Signer{Table: sign.NewTable(rules), Keys: table}, errors.Join(errs...)
+	return &sign.Signer{Table: sign.NewTable(rules), Keys: p.table}, errors.Join(errs...)
 }
 
 func buildRule(name string, r config.Rule) (sign.Rule, error) {

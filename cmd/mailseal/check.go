@@ -129,6 +129,7 @@ func (c *checked) load(ctx context.Context) error {
 		c.checkSocket(l)
 	}
 	c.checkSecrets(cfg)
+	c.checkManaged(cfg)
 	if c.asksDNS && c.resolver != nil {
 		found := checkDNS(ctx, cfg, source, c.resolver)
 		c.DNS = &found

@@ -14,6 +14,7 @@ import (
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keydns"
+	"mailseal/keys/keylife"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
@@ -47,7 +48,7 @@ type placement struct {
 // checkDNS compares every key with what is published wherever it signs, and every rule's d= with its authors.
 func checkDNS(ctx context.Context, cfg *config.Config, source keys.Source, r dns.Resolver) dnsChecked {
 	out := dnsChecked{Views: []keydns.View{}, Misaligned: []misaligned{}, Unknown: []string{}, Notes: []string{}}
-	wanted := out.records(ctx, source, placements(cfg))
+	wanted := append(out.records(ctx, source, placements(cfg)), out.managed(cfg)...)
 	out.Views = make([]keydns.View, len(wanted))
 	var workers errgroup.Group
 	workers.SetLimit(lookupsAtOnce)
@@ -89,6 +90,21 @@ func (c *dnsChecked) records(ctx context.Context, source keys.Source, places []p
 			continue
 		}
 		out = append(out, wantedRecord{record, k.Domain})
+	}
+	return out
+}
+
+// managed are the records of the state directory's keys that must be in the DNS by now.
+func (c *dnsChecked) managed(cfg *config.Config) []wantedRecord {
+	state, err := keylife.Store{Dir: cfg.StateDirectory}.Read()
+	if err != nil {
+		return nil // check has said so, if anybody needs them
+	}
+	var out []wantedRecord
+	for _, k := range state.Keys {
+		if k.Stage == keys.Published || k.Stage == keys.Active || k.Stage == keys.Retiring {
+			out = append(out, wantedRecord{k.Record(), k.Domain})
+		}
 	}
 	return out
 }
@@ -166,6 +182,9 @@ func (c *dnsChecked) align(ctx context.Context, cfg *config.Config, r dns.Resolv
 // domainsOf are the d= tags of a rule's signatures for an author.
 func domainsOf(cfg *config.Config, r config.Rule, author string) []string {
 	var out []string
+	if r.Managed != "" {
+		out = append(out, signsAs(r, config.Key{Domain: r.Managed}, author))
+	}
 	for _, name := range r.Keys {
 		if k, ok := cfg.Keys[strings.ReplaceAll(name, "%", author)]; ok {
 			out = append(out, signsAs(r, k, author))

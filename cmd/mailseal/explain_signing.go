@@ -120,7 +120,7 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *parts, env *mess
 		e.Reason = `mode has no "sign"`
 		return e
 	}
-	signer, err := buildSigner(cfg, p.table, p.sources)
+	signer, err := buildSigner(p)
 	if err != nil {
 		e.Reason = err.Error()
 		return e

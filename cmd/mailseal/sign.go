@@ -117,11 +117,15 @@ func (f *signFlags) table(ctx context.Context) (*sign.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		sources, err := buildSources(cfg, nil, slog.New(slog.DiscardHandler))
-		if err != nil {
+		p := &parts{cfg: cfg, keys: buildKeys(ctx, cfg, nil)}
+		quiet := slog.New(slog.DiscardHandler)
+		var failed error
+		p.sources, failed = buildSources(cfg, nil, quiet)
+		if err := errors.Join(failed, p.addManaged(nil, quiet)); err != nil {
 			return nil, exit(exitBad, err)
 		}
-		s, err := buildSigner(cfg, buildTable(cfg, buildKeys(ctx, cfg, nil), sources), sources)
+		p.table = buildTable(cfg, p.keys, p.sources)
+		s, err := buildSigner(p)
 		if err != nil {
 			return nil, exit(exitBad, err)
 		}

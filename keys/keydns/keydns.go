@@ -220,15 +220,15 @@ func (v *View) unusable(text string, err error) State {
 	return Differs
 }
 
-// isTruncated finds the beginning of our record, or of our key in another's words.
+// isTruncated finds the beginning of our record, or of our key in another's words. One that ends with "p=" is revoked.
 func (v *View) isTruncated(text string) bool {
-	if v.public == "" {
+	p, given := tagsOf(text).Value("p")
+	if p = taglist.Compact(p); v.public == "" || given && p == "" {
 		return false
 	}
 	if text != "" && len(text) < len(v.want.Text) && strings.HasPrefix(v.want.Text, text) {
 		return true
 	}
-	p := publicKey(text)
 	return len(p) > 16 && len(p) < len(v.public) && strings.HasPrefix(v.public, p)
 }
 

@@ -71,6 +71,8 @@ func TestInspect(t *testing.T) {
 		{"the same key, in PKCS#1", map[string][]string{name: {pkcs1}}, keydns.Shown, "", false, ""},
 		{"test", map[string][]string{name: {"v=DKIM1; t=y; " + p}}, keydns.Shown, keydns.Testing, false, "t=y"},
 		{"revoked", map[string][]string{name: {"v=DKIM1; p="}}, keydns.Revoked, keydns.Empty, true, "revoked"},
+		{"revoked in our words", map[string][]string{name: {"v=DKIM1; k=rsa; p="}}, keydns.Revoked, keydns.Empty, true, "revoked"},
+		{"cut off before the key", map[string][]string{name: {"v=DKIM1; k=rsa"}}, keydns.Differs, keydns.Truncated, true, "cut off"},
 		{"too short", map[string][]string{name: {short}}, keydns.Differs, keydns.TooShort, true, "512 bits"},
 		{"two, one good", map[string][]string{name: {want.Text, "v=spf1 -all"}}, keydns.Shown, keydns.Several, true, "2 TXT records"},
 		{"two, the other way round", map[string][]string{name: {other.Text, want.Text}}, keydns.Shown, keydns.Several, true, "remove all but one"},

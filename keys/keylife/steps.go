@@ -22,6 +22,23 @@ type View struct {
 	Policy
 	Sights map[string]keys.Sight
 	Now    time.Time
+
+	// Usable tells why the private half of a key would make no signature that verifies; nil when it is not to be tried.
+	Usable func(Key) error
+}
+
+// ErrUnusable says that a key cannot become active since its private half is no good. It cannot be forced.
+var ErrUnusable = errors.New("keylife: the private key does not work")
+
+// usable is asked before a key signs.
+func (v View) usable(k *Key) error {
+	if v.Usable == nil || k.Vendor {
+		return nil
+	}
+	if err := v.Usable(*k); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnusable, err)
+	}
+	return nil
 }
 
 func (v View) sight(k *Key) keys.Sight {
@@ -53,14 +70,17 @@ func (s *State) successor(k *Key, v View) bool {
 }
 
 // Move brings a key to a stage if the situation allows. A force that is not "" is the reason for doing so although it
-// does not; both are recorded. No force makes a step that does not exist (keys.ErrStep). A key that becomes active sends
+// does not; both are recorded. No force makes a step that does not exist (keys.ErrStep), or a key sign that cannot. A key that becomes active sends
 // those before it into retirement.
 func (s *State) Move(k *Key, to keys.Stage, v View, force string) error {
 	refused := s.situation(k, v).Allows(to)
 	if refused != nil && (force == "" || errors.Is(refused, keys.ErrStep)) {
 		return fmt.Errorf("%s: %w", k.Name(), refused)
 	}
-	if to == keys.Active && !k.Vendor {
+	if to == keys.Active {
+		if err := v.usable(k); err != nil {
+			return fmt.Errorf("%s: %w", k.Name(), err)
+		}
 		s.retireOthers(k, v)
 	}
 	k.move(to, v.Now, force, refused)
@@ -69,6 +89,9 @@ func (s *State) Move(k *Key, to keys.Stage, v View, force string) error {
 
 // retireOthers makes way for k in the same step: at no time does the domain have no key that signs.
 func (s *State) retireOthers(k *Key, v View) {
+	if k.Vendor {
+		return
+	}
 	for _, before := range s.Of(k.Domain, keys.Active) {
 		if before != k && !before.Vendor && before.Algorithm == k.Algorithm {
 			before.move(keys.Retiring, v.Now, "", nil)
@@ -83,6 +106,7 @@ type Event struct {
 	Waits   string       `json:"waits,omitempty"`   // a sentence
 	Publish *keys.Record `json:"publish,omitempty"` // the record that it waits for
 	Unknown bool         `json:"unknown,omitempty"` // not every name server answered
+	Refused bool         `json:"refused,omitempty"` // somebody asked for a step that is not allowed now
 }
 
 // Rotate makes whatever step is due for the keys of a domain, at most one for each, and says what it waits for. Vendors'
@@ -146,7 +170,7 @@ func (s *State) wait(k *Key, v View, err error) Event {
 	e := Event{Name: k.Name(), Unknown: v.sight(k) == keys.SightUnknown}
 	switch {
 	case errors.Is(err, keys.ErrEarly):
-		e.Waits = cause(err)
+		e.Waits = Cause(err)
 	case k.Stage == keys.Generated:
 		e.Waits, e.Publish = "its record at all name servers", record(k.Record())
 	case k.Stage == keys.Retiring && !s.successor(k, v):
@@ -156,15 +180,15 @@ func (s *State) wait(k *Key, v View, err error) Event {
 	case k.Stage == keys.Revoked:
 		e.Waits = "its record to be removed from the DNS"
 	default:
-		e.Waits = cause(err)
+		e.Waits = Cause(err)
 	}
 	return e
 }
 
 func record(r keys.Record) *keys.Record { return &r }
 
-// cause is a refusal without the names of the key and of the package, which the reader has seen.
-func cause(err error) string {
+// Cause is a refusal without the names of the key and of the package, which the reader has seen.
+func Cause(err error) string {
 	for _, known := range []error{keys.ErrEarly, keys.ErrSight, keys.ErrLast} {
 		if _, text, ok := strings.Cut(err.Error(), known.Error()+": "); ok && errors.Is(err, known) {
 			return text

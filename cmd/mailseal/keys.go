@@ -1,0 +1,417 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/keys"
+	"mailseal/keys/keydns"
+	"mailseal/keys/keylife"
+	"mailseal/milter/domain"
+)
+
+// keysFlags is what all commands below "mailseal keys" have.
+type keysFlags struct {
+	config string
+	zone   string
+	force  string
+	format string
+	json   bool
+}
+
+func newKeysCmd() *cobra.Command {
+	var f keysFlags
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Make, publish, use and retire keys, each step when the DNS is ready for it",
+		Long: `Keys leads keys through their lives: generated, published, active, retiring, revoked, removed. It keeps them in the
+state directory and publishes nothing itself: it prints the records, and looks at the name servers, those of
+rotation.servers or else all authoritative ones of the domain. A step that the DNS is not ready for is refused, unless
+--force gives a reason, which is recorded. Rules sign with the active keys of a domain by the setting managed.
+
+From nothing: keys generate DOMAIN; publish the records; keys rotate DOMAIN, by hand or by timer, does the rest and says
+what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers did not answer.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := cmd.PersistentFlags()
+	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object a line")
+	cmd.AddCommand(newKeysListCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
+	for _, step := range keySteps {
+		cmd.AddCommand(newKeysStepCmd(&f, step))
+	}
+	return cmd
+}
+
+// open makes the rotator that a command works with.
+func (f *keysFlags) open() (*rotator, error) {
+	cfg, err := loadConfig(f.config)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRotator(cfg)
+	if err != nil {
+		return nil, exit(exitUnknown, err)
+	}
+	if f.zone != "" {
+		zone, err := openResolver(f.zone)
+		if err != nil {
+			return nil, err
+		}
+		r.panel = &keydns.Panel{Servers: []keydns.Server{{Name: f.zone, Resolver: zone}}}
+	}
+	return r, nil
+}
+
+// formatFlag lets records be printed for who is to publish them.
+func (f *keysFlags) formatFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.format, "format", "zone", "how to print records: zone, line, nsupdate, json or none")
+}
+
+// formatted returns a record as the user wants it, with a final line feed.
+func (f *keysFlags) formatted(r keys.Record) (string, error) {
+	switch f.format {
+	case "zone", "bind":
+		return r.Zone(), nil
+	case "line":
+		return r.Line() + "\n", nil
+	case "nsupdate":
+		return r.NSUpdate(), nil
+	case "json":
+		text, err := json.Marshal(r)
+		return string(text) + "\n", err
+	case "none", "":
+		return "", nil
+	}
+	return "", exit(exitUsage, fmt.Errorf("--format %q is none of zone, line, nsupdate, json and none", f.format))
+}
+
+// printEvents says what was done and what is waited for.
+func (f *keysFlags) printEvents(out io.Writer, events []keylife.Event) error {
+	for _, e := range events {
+		if f.json {
+			if err := json.NewEncoder(out).Encode(e); err != nil {
+				return exit(exitUnknown, err)
+			}
+			continue
+		}
+		var said []string
+		if e.Step != "" {
+			said = append(said, "is now "+string(e.Step))
+		}
+		if e.Waits != "" {
+			said = append(said, "waits: "+e.Waits)
+		}
+		fmt.Fprintf(out, "%s %s\n", e.Name, strings.Join(said, ", "))
+		if e.Publish == nil {
+			continue
+		}
+		text, err := f.formatted(*e.Publish)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(out, text)
+	}
+	return nil
+}
+
+func newKeysListCmd(f *keysFlags) *cobra.Command {
+	var removed bool
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list [DOMAIN...]",
+		Short: "List keys and their stages, or with --format the records that must be published now",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open()
+			if err != nil {
+				return err
+			}
+			f.format = format
+			return f.list(cmd.OutOrStdout(), r, args, removed)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "none", "print records instead: zone, line, nsupdate or json")
+	cmd.Flags().BoolVar(&removed, "all", false, "list keys that are removed, too")
+	return cmd
+}
+
+func (f *keysFlags) list(out io.Writer, r *rotator, domains []string, removed bool) error {
+	state, err := r.store.Read()
+	if err != nil {
+		return exit(exitUnknown, err)
+	}
+	for _, k := range state.Keys {
+		if !isWanted(k, domains) || k.Stage == keys.Removed && !removed {
+			continue
+		}
+		if err := f.listOne(out, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *keysFlags) listOne(out io.Writer, k keylife.Key) error {
+	switch {
+	case f.json:
+		return json.NewEncoder(out).Encode(k)
+	case f.format != "none":
+		if k.Stage == keys.Removed || k.Text == "" {
+			return nil
+		}
+		text, err := f.formatted(k.Record())
+		fmt.Fprint(out, text)
+		return err
+	}
+	kind := fmt.Sprintf("%s %d", k.Algorithm, k.Bits)
+	if k.Vendor {
+		kind = "vendor's"
+	}
+	_, err := fmt.Fprintf(out, "%-44s %-9s since %s  %-11s %.19s\n", k.Name(), k.Stage, k.Since.UTC().Format("2006-01-02 15:04"), kind, k.Fingerprint)
+	return err
+}
+
+// isWanted tells whether a key is one of those named: by its domain or by the name of its record; for none, all are.
+func isWanted(k keylife.Key, names []string) bool {
+	for _, name := range names {
+		name = strings.TrimSuffix(strings.ToLower(name), ".")
+		if name == k.Name() || ascii(name) == k.Domain {
+			return true
+		}
+	}
+	return len(names) == 0
+}
+
+// generateFlags is the command line of "mailseal keys generate".
+type generateFlags struct {
+	*keysFlags
+	selector   string
+	algorithms []string
+	vendor     bool
+	record     string
+}
+
+func newKeysGenerateCmd(shared *keysFlags) *cobra.Command {
+	f := generateFlags{keysFlags: shared}
+	cmd := &cobra.Command{
+		Use:   "generate DOMAIN",
+		Short: "Make a new generation of keys for a domain, and print the records to publish",
+		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template rotation.selector.
+With --vendor it makes none: it takes down a selector that somebody else signs with, which we only publish and watch.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.OutOrStdout(), args[0]) },
+	}
+	f.formatFlag(cmd)
+	cmd.Flags().StringVar(&f.selector, "selector", "", "template of the selectors instead of rotation.selector")
+	cmd.Flags().StringSliceVar(&f.algorithms, "algorithm", nil, "rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
+	cmd.Flags().BoolVar(&f.vendor, "vendor", false, "the key is a vendor's, at --selector")
+	cmd.Flags().StringVar(&f.record, "record", "", "text of the vendor's record, if it is known")
+	return cmd
+}
+
+func (f *generateFlags) run(out io.Writer, name string) error {
+	d, err := domain.Parse(name)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	r, err := f.open()
+	if err != nil {
+		return err
+	}
+	if f.vendor && f.selector == "" || f.record != "" && !f.vendor {
+		return exit(exitUsage, errors.New("--vendor needs --selector, and --record needs --vendor"))
+	}
+	if _, err := f.formatted(keys.Record{}); err != nil {
+		return err
+	}
+	algorithms := f.algorithms
+	if len(algorithms) == 0 {
+		algorithms = r.policy.Algorithms
+	}
+	var events []keylife.Event
+	err = r.update(func(state *keylife.State) error {
+		if f.vendor {
+			events, err = r.vendor(state, string(d), f.selector, f.record)
+		} else {
+			events, err = r.generation(state, string(d), algorithms, f.selector)
+		}
+		return err
+	})
+	if err != nil {
+		return exit(exitBad, err)
+	}
+	return f.printEvents(out, events)
+}
+
+func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "publish-check [DOMAIN|NAME...]",
+		Short: "Compare keys with what each name server shows; those that all of them show become published",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open()
+			if err != nil {
+				return err
+			}
+			return f.publishCheck(cmd.Context(), cmd.OutOrStdout(), r, args)
+		},
+	}
+	f.formatFlag(cmd)
+	return cmd
+}
+
+func (f *keysFlags) publishCheck(ctx context.Context, out io.Writer, r *rotator, names []string) error {
+	v, seen, err := r.view(ctx, names)
+	if err != nil {
+		return exit(exitUnknown, err)
+	}
+	var events []keylife.Event
+	bad, unknown := false, false
+	for _, k := range seen {
+		if want := wantedSight(k.Stage); k.sight != want {
+			bad, unknown = bad || k.sight != keys.SightUnknown, unknown || k.sight == keys.SightUnknown
+		}
+		if !f.json {
+			printSeen(out, k)
+		}
+	}
+	err = r.update(func(state *keylife.State) error {
+		events = nil
+		for _, k := range seen {
+			now := state.Find(k.Name())
+			if now == nil || now.Stage != keys.Generated {
+				continue
+			}
+			events = append(events, stepEvent(now, keys.Published, state.Move(now, keys.Published, v, "")))
+		}
+		return nil
+	})
+	if err != nil {
+		return exit(exitUnknown, err)
+	}
+	if err := f.printEvents(out, events); err != nil {
+		return err
+	}
+	return exitFor(bad, unknown)
+}
+
+// wantedSight is what the DNS must show of a key at its stage.
+func wantedSight(s keys.Stage) keys.Sight {
+	if s == keys.Revoked {
+		return keys.SightRevoked
+	}
+	return keys.SightKey
+}
+
+// stepEvent reports a step, or why it was refused.
+func stepEvent(k *keylife.Key, to keys.Stage, refused error) keylife.Event {
+	if refused == nil {
+		return keylife.Event{Name: k.Name(), Step: to}
+	}
+	e := keylife.Event{Name: k.Name(), Waits: keylife.Cause(refused), Refused: true}
+	record := k.Record()
+	switch to {
+	case keys.Published:
+		e.Publish = &record
+	case keys.Revoked:
+		record = k.RevokedRecord()
+		e.Publish = &record
+	}
+	return e
+}
+
+// exitFor is the error of a command that found something bad, or could not find out.
+func exitFor(bad, unknown bool) error {
+	switch {
+	case bad:
+		return exit(exitBad, nil)
+	case unknown:
+		return exit(exitUnknown, nil)
+	}
+	return nil
+}
+
+// printSeen says what each server shows of a key.
+func printSeen(out io.Writer, k seenKey) {
+	fmt.Fprintf(out, "%s (%s):\n", k.Name(), k.Stage)
+	if k.err != nil {
+		fmt.Fprintf(out, "  could not find out: %v\n", k.err)
+	}
+	for _, s := range k.seen {
+		fmt.Fprintf(out, "  %s: %s\n", s.Server, s.View.State)
+		for _, finding := range s.View.Findings {
+			fmt.Fprintf(out, "    %s\n", finding.Text)
+		}
+	}
+}
+
+func newKeysRotateCmd(f *keysFlags) *cobra.Command {
+	var every time.Duration
+	var days string
+	cmd := &cobra.Command{
+		Use:   "rotate [--every 90d] [DOMAIN...]",
+		Short: "Make whatever steps are due now, and say what is waited for",
+		Long: `Rotate makes the steps that are due now: new keys in time before the old ones come of age, published keys active once
+they have been seen for rotation.publish, keys that signed no more for rotation.overlap revoked, and removed once their
+records are gone. It says what it waits for and which records to publish. Run it as often as you like.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open()
+			if err != nil {
+				return err
+			}
+			if days != "" {
+				if every, err = parseAge(days); err != nil {
+					return exit(exitUsage, err)
+				}
+				r.policy.Every = every
+			}
+			return f.rotate(cmd.Context(), cmd.OutOrStdout(), r, args)
+		},
+	}
+	f.formatFlag(cmd)
+	cmd.Flags().StringVar(&days, "every", "", "age of a key at which the next takes over, such as 90d; the default is rotation.every")
+	return cmd
+}
+
+// parseAge reads a duration that may be in days.
+func parseAge(s string) (time.Duration, error) {
+	text, isDays := strings.CutSuffix(s, "d")
+	if isDays {
+		text += "h"
+	}
+	d, err := time.ParseDuration(text)
+	if isDays {
+		d *= 24
+	}
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("--every %q is no duration such as 90d", s)
+	}
+	return d, nil
+}
+
+func (f *keysFlags) rotate(ctx context.Context, out io.Writer, r *rotator, domains []string) error {
+	for i := range domains {
+		domains[i] = ascii(domains[i])
+	}
+	events, err := r.rotate(ctx, domains)
+	if err != nil {
+		return exit(exitUnknown, err)
+	}
+	if err := f.printEvents(out, events); err != nil {
+		return err
+	}
+	for _, e := range events {
+		if e.Unknown {
+			return exit(exitUnknown, nil)
+		}
+	}
+	return nil
+}

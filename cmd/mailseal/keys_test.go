@@ -1,0 +1,213 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailseal/keys"
+	"mailseal/keys/keylife"
+)
+
+// lifeSite is a configuration with a state directory, and the zone file that is its DNS.
+type lifeSite struct {
+	t            *testing.T
+	config, zone string
+	store        keylife.Store
+}
+
+const lifeConfig = `authserv_id = "mx.example.com"
+state_directory = "state"
+listen = [{ address = "inet:8891@127.0.0.1" }]
+rotation = { publish = "0s", overlap = "0s", algorithms = ["ed25519"], selector = "s{alg}" }
+[[sign]]
+from = "example.com"
+managed = "example.com"
+`
+
+func newLifeSite(t *testing.T) *lifeSite {
+	t.Helper()
+	dir := t.TempDir()
+	s := &lifeSite{t, filepath.Join(dir, "mailseal.toml"), filepath.Join(dir, "zone"), keylife.Store{Dir: filepath.Join(dir, "state")}}
+	if err := os.WriteFile(s.config, []byte(lifeConfig), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.publish("")
+	return s
+}
+
+func (s *lifeSite) publish(zone string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.zone, []byte("example.com. A 192.0.2.1\n"+zone), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// run runs "mailseal keys ARGS" and wants an exit code and a part of the output.
+func (s *lifeSite) run(code int, want string, args ...string) string {
+	s.t.Helper()
+	out, got := runCommand(s.t, append([]string{"keys", "--config", s.config, "--zone", s.zone}, args...)...)
+	if got != code || !strings.Contains(out, want) {
+		s.t.Fatalf("keys %s: got code %d and\n%swant code %d and %q", strings.Join(args, " "), got, out, code, want)
+	}
+	return out
+}
+
+func (s *lifeSite) stage(selector string) keys.Stage {
+	s.t.Helper()
+	state, err := s.store.Read()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	k := state.Find(selector + "._domainkey.example.com")
+	if k == nil {
+		return ""
+	}
+	return k.Stage
+}
+
+func TestKeysByHand(t *testing.T) {
+	s := newLifeSite(t)
+	first := s.run(exitGood, "se._domainkey.example.com is now generated, waits: its record", "generate", "example.com", "--format", "line")
+	_, record, _ := strings.Cut(first, "\n")
+	s.run(exitBad, "absent", "publish-check", "example.com")
+	s.run(exitBad, "generated to active", "activate", "se._domainkey.example.com")
+	s.publish("$SERVFAIL se._domainkey.example.com\n")
+	s.run(exitUnknown, "unreached", "publish-check")
+	s.publish(record)
+	s.run(exitGood, "is now published", "publish-check", "EXAMPLE.com")
+	if out, code := runCommand(t, "check", "--config", s.config); code != exitBad || !strings.Contains(out, "no key of example.com is active") {
+		t.Errorf("check before: got %d, %s", code, out)
+	}
+	s.run(exitGood, "is now active", "activate", "example.com")
+	if out, code := runCommand(t, "check", "--config", s.config, "--zone", s.zone); code != exitGood || !strings.Contains(out, "1 of 1 records good") {
+		t.Errorf("check after: got %d, %s", code, out)
+	}
+	if out, code := runCommand(t, "explain-signing", "--config", s.config, "--from", "a@example.com"); code != exitGood || !strings.Contains(out, "signs as se._domainkey.example.com") {
+		t.Errorf("explain-signing: got %d, %s", code, out)
+	}
+	s.run(exitBad, "make and activate its successor first", "retire", "example.com")
+
+	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "generate", "example.com", "--format", "line")
+	_, other, _ := strings.Cut(second, "\n")
+	s.publish(record + other)
+	s.run(exitGood, "is now published", "publish-check")
+	s.run(exitGood, "se-2._domainkey.example.com is now active", "activate", "se-2._domainkey.example.com.")
+	if s.stage("se") != keys.Retiring {
+		t.Fatalf("the key before is %s", s.stage("se"))
+	}
+	s.run(exitBad, `se._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p="`, "revoke", "example.com", "--format", "line")
+	s.publish(other + `se._domainkey.example.com. TXT "v=DKIM1; k=ed25519; p="` + "\n")
+	s.run(exitGood, "is now revoked", "revoke", "example.com")
+	s.run(exitBad, "remove the record first", "remove", "example.com")
+	s.publish(other)
+	private := filepath.Join(s.store.Dir, "keys/example.com/se.pem")
+	if _, err := os.Stat(private); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitGood, "is now removed", "remove", "example.com")
+	if _, err := os.Stat(private); err == nil {
+		t.Error("the private half is still there")
+	}
+	if out := s.run(exitGood, "se-2._domainkey.example.com", "list"); strings.Contains(out, "se._domainkey") {
+		t.Errorf("list: %s", out)
+	}
+	s.run(exitGood, "se._domainkey.example.com ", "list", "--all")
+	s.run(exitBad, "", "activate", "example.net")
+}
+
+func TestKeysRotate(t *testing.T) {
+	s := newLifeSite(t)
+	first := s.run(exitGood, "", "generate", "example.com", "--format", "line")
+	_, record, _ := strings.Cut(first, "\n")
+	s.run(exitGood, "waits: its record", "rotate")
+	s.publish(record)
+	s.run(exitGood, "is now published", "rotate")
+	s.run(exitGood, "is now active", "rotate")
+	s.run(exitGood, "", "rotate")
+	if s.stage("se-2") != "" {
+		t.Fatal("a key was made that nobody asked for")
+	}
+	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "rotate", "--every", "0h0m1ns", "--format", "line")
+	_, other, _ := strings.Cut(second, "\n")
+	s.publish(record + other)
+	s.run(exitGood, "is now published", "rotate", "example.com")
+	s.run(exitGood, "is now active", "rotate")
+	s.run(exitGood, "waits: its record to be revoked", "rotate")
+	s.publish(other)
+	s.run(exitGood, "is now revoked", "rotate")
+	s.run(exitGood, "is now removed", "rotate")
+	s.publish(other + "$TIMEOUT se-2._domainkey.example.com\n")
+	s.run(exitGood, "", "rotate")
+}
+
+func TestKeysForce(t *testing.T) {
+	s := newLifeSite(t)
+	s.run(exitGood, "", "generate", "example.com")
+	s.run(exitBad, "", "activate", "example.com", "--force", "no stage is jumped over, and none is guessed")
+	state, _ := s.store.Read()
+	record := state.Keys[0].Record()
+	s.publish(record.Line() + "\n")
+	s.run(exitGood, "is now published", "publish-check")
+	s.publish("")
+	s.run(exitBad, "no record is published", "activate", "example.com")
+	s.run(exitGood, "is now active", "activate", "example.com", "--force", "moving servers")
+	state, _ = s.store.Read()
+	last := state.Keys[0].History[2]
+	if last.Forced != "moving servers" || !strings.Contains(last.Over, "no record is published") {
+		t.Errorf("got %+v", last)
+	}
+	if err := os.Remove(filepath.Join(s.store.Dir, "keys/example.com/se.pem")); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitGood, "", "generate", "example.com")
+	if err := s.store.Update(func(state *keylife.State) error {
+		state.Keys[1].Stage = keys.Published
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.store.Dir, "keys/example.com/se-2.pem")); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitBad, "the private key does not work", "activate", "example.com", "--force", "really")
+}
+
+func TestKeysVendor(t *testing.T) {
+	s := newLifeSite(t)
+	s.run(exitUsage, "", "generate", "example.com", "--vendor")
+	s.run(exitBad, "", "generate", "example.com", "--vendor", "--selector", "v", "--record", "v=spf1 -all")
+	const text = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+	s.run(exitGood, `v._domainkey.example.com. 3600 IN TXT "`+text, "generate", "example.com", "--vendor", "--selector", "v", "--record", text, "--format", "line")
+	s.publish(`v._domainkey.example.com. TXT "` + text + "\"\n")
+	s.run(exitGood, "is now published", "rotate", "--every", "1ns")
+	s.run(exitGood, "", "rotate", "--every", "1ns")
+	if s.stage("v") != keys.Published || s.stage("se") != "" {
+		t.Errorf("got %s, %s", s.stage("v"), s.stage("se"))
+	}
+	if out, code := runCommand(t, "check", "--config", s.config, "--zone", s.zone); !strings.Contains(out, "1 of 1 records good") {
+		t.Errorf("got %d, %s", code, out)
+	}
+}
+
+func TestKeysFormats(t *testing.T) {
+	s := newLifeSite(t)
+	s.run(exitUsage, "", "generate", "example.com", "--format", "fax")
+	if s.stage("se") != "" {
+		t.Fatal("a key was made before the mistake was found")
+	}
+	s.run(exitGood, "", "generate", "example.com")
+	s.run(exitGood, "se._domainkey.example.com. 3600 IN TXT (\n", "list", "--format", "zone")
+	s.run(exitGood, "update add se._domainkey.example.com.", "list", "--format", "nsupdate")
+	s.run(exitGood, "", "list", "example.net")
+	var record struct{ Name, Value string }
+	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--format", "json")), &record); err != nil || record.Name != "se._domainkey.example.com" {
+		t.Errorf("got %+v, %v", record, err)
+	}
+	var key struct{ Stage, Selector string }
+	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--json")), &key); err != nil || key.Stage != "generated" {
+		t.Errorf("got %+v, %v", key, err)
+	}
+}
