@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding"
+	"errors"
 	"fmt"
 	"hash"
 	"time"
@@ -225,8 +227,10 @@ func write(h hash.Hash, f message.Field) { h.Write(message.Relaxed.AppendField(n
 
 // finish returns the sum of h and the seal itself, and leaves h as it was.
 func finish(h hash.Hash, own message.Field) [sha256.Size]byte {
-	end, err := h.(hash.Cloner).Clone()
-	if err != nil {
+	// The documentation promises these two methods of every SHA-256; Clone it does not, and BoringCrypto's has none.
+	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	end := sha256.New()
+	if err = errors.Join(err, end.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)); err != nil {
 		panic(err) // no hash of the standard library returns one
 	}
 	end.Write(bytes.TrimSuffix(message.Relaxed.AppendField(nil, own), []byte("\r\n")))

@@ -73,6 +73,9 @@ func (b *bench) profilesOf(r *report) error {
 func (b *bench) writeProfile(o options) error {
 	args := []string{"tool", "pprof", "-proto", "-output", o.profile}
 	for _, j := range jobs {
+		if !strings.Contains(j.name, o.only) {
+			continue
+		}
 		file, err := b.profileJob(mailseal("profiled", o.plain), j)
 		if err != nil {
 			return err
