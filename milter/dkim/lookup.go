@@ -35,6 +35,9 @@ func (l Lookup) For(algorithm string) []Record {
 // LookupKeys asks for the keys at names, each once and all at the same time, and returns when all have been answered.
 func LookupKeys(ctx context.Context, r dns.Resolver, names []string) map[string]Lookup {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	if len(names) == 1 { // as nearly always: no goroutine for what is probably in a cache
+		return map[string]Lookup{names[0]: lookupKey(ctx, r, names[0])}
+	}
 	answers := make([]Lookup, len(names))
 	var wait sync.WaitGroup
 	for i, name := range names {
@@ -48,7 +51,7 @@ func LookupKeys(ctx context.Context, r dns.Resolver, names []string) map[string]
 	return found
 }
 
-// lookupKey never panics: it runs in a goroutine of its own, where a fault of a resolver would end the process.
+// lookupKey never panics: it may run in a goroutine of its own, where a fault of a resolver would end the process.
 func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
 	defer func() {
 		if p := recover(); p != nil {
