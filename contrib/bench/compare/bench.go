@@ -28,7 +28,7 @@ type bench struct {
 const (
 	client = "192.0.2.25"
 	zone   = `
-example.com.             IN SOA ns.example.com. hostmaster.example.com. 1 7200 3600 1209600 3600 ; for how long it holds that a name is not there
+com.                     IN SOA ns.example.com. hostmaster.example.com. 1 7200 3600 1209600 3600 ; for how long it holds that a name is not there
 192.in-addr.arpa.        IN SOA ns.example.com. hostmaster.example.com. 1 7200 3600 1209600 3600
 example.com.             IN TXT "v=spf1 ip4:192.0.2.25 -all"
 _dmarc.example.com.      IN TXT "v=DMARC1; p=reject"
