@@ -66,7 +66,6 @@ type Conn struct {
 // caller closes nc after any error.
 func Handshake(nc net.Conn, o Options) (*Conn, error) {
 	f := NewFramer(nc, o.Limits)
-	f.first = time.Now().Add(f.limits.Handshake)
 	offer, err := readOffer(f)
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func TestNoAllocationPerFieldOrPiece(t *testing.T) {
 		c := silent(t, nc, &octets)
 		message := conversation(fields, pieces)
 		n := testing.AllocsPerRun(20, func() {
-			nc.input, nc.written = message, nc.written[:0]
+			nc.input, nc.written, nc.deadlines = message, nc.written[:0], nc.deadlines[:0]
 			for libraryReads(t, c) != guard.EndOfBody {
 			}
 		})
@@ -150,7 +150,7 @@ func BenchmarkMessage(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(message)))
 			for b.Loop() {
-				nc.input, nc.written = message, nc.written[:0]
+				nc.input, nc.written, nc.deadlines = message, nc.written[:0], nc.deadlines[:0]
 				for libraryReads(b, conn) != guard.EndOfBody {
 				}
 			}

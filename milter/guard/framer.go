@@ -43,17 +43,19 @@ type Framer struct {
 	code    Code      // the current packet's
 	begun   bool      // some of the current packet has arrived
 	started time.Time // when it began, as far as anybody had to wait for the rest
-	first   time.Time // until when the first packet must be complete; zero afterwards
+	first   time.Time // until when the first packet must be complete, the negotiation; zero afterwards
 
 	mu  sync.Mutex // guards what follows and every write
 	out []byte
 }
 
-// NewFramer frames nc. It sets the socket up (keep-alive, immediate acknowledgement) and reads nothing.
+// NewFramer frames nc. It sets the socket up (keep-alive, immediate acknowledgement) and reads nothing. The clock of the
+// handshake begins.
 func NewFramer(nc net.Conn, limits Limits) *Framer {
 	keepAlive(nc)
+	limits = limits.filled()
 	buf := make([]byte, smallBuffer)
-	return &Framer{nc: nc, limits: limits.filled(), ack: quickAck(nc), small: buf, buf: buf}
+	return &Framer{nc: nc, limits: limits, ack: quickAck(nc), small: buf, buf: buf, first: time.Now().Add(limits.Handshake)}
 }
 
 // ReadPacket returns the next packet. Its data is valid until the next read. The error is io.EOF when the peer closed
@@ -67,9 +69,6 @@ func (f *Framer) ReadPacket() (Packet, error) {
 	data, err := f.rest()
 	return Packet{Code: code, Data: data}, err
 }
-
-// Buffered tells how many octets can be read without waiting for the network.
-func (f *Framer) Buffered() int { return f.w - f.r }
 
 // next reads a packet's length and code, after skipping what was not used of the packet before.
 func (f *Framer) next() (Code, error) {

@@ -54,12 +54,9 @@ func TestFramerJoinsWrites(t *testing.T) {
 	if len(nc.written) > 0 {
 		t.Errorf("written at once: %q", nc.written)
 	}
-	for _, want := range []struct {
-		code     guard.Code
-		buffered int
-	}{{guard.Abort, 5}, {guard.Quit, 0}} {
-		if p, err := f.ReadPacket(); err != nil || p.Code != want.code || f.Buffered() != want.buffered {
-			t.Errorf("got %v, %v, %d octets buffered; want %v, %d", p.Code, err, f.Buffered(), want.code, want.buffered)
+	for _, want := range []guard.Code{guard.Abort, guard.Quit} {
+		if p, err := f.ReadPacket(); err != nil || p.Code != want {
+			t.Errorf("got %v, %v; want %v", p.Code, err, want)
 		}
 	}
 	if want := strings.Repeat("\x00\x00\x00\x01c", 3); string(nc.written) != want {
@@ -81,10 +78,44 @@ func TestFramerOwnLimit(t *testing.T) {
 	}
 }
 
-// A proxy writes from one goroutine while another waits for the peer, whose deadline is the idle one.
-func TestFramerIdle(t *testing.T) {
+// Each packet has a clock of its own, which begins with its first octet.
+func TestFramerDeadlines(t *testing.T) {
+	nc := &scriptedConn{input: bytes.Repeat([]byte("\x00\x00\x00\x02Ax"), 3)}
+	f := guard.NewFramer(chopped{nc, true}, guard.Limits{Handshake: 24 * time.Hour, InPacket: time.Minute, Idle: time.Hour})
+	start := time.Now()
+	if _, err := f.ReadPacket(); err != nil {
+		t.Fatal(err)
+	}
+	if d := nc.deadlines; !d[0].Equal(d[5]) || d[0].Sub(start) < 23*time.Hour {
+		t.Errorf("deadlines of the first packet: %v", d)
+	}
+	nc.deadlines = nil
+	for range 2 {
+		if _, err := f.ReadPacket(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := nc.deadlines // one for each octet
+	for i := range d {
+		limit := time.Minute
+		if i%6 == 0 {
+			limit = time.Hour
+		}
+		if took := d[i].Sub(start); took < limit || took > limit+10*time.Second {
+			t.Errorf("octet %d: a deadline of %v", i, took)
+		}
+		if inPacket := i%6 > 1; inPacket && !d[i].Equal(d[i-1]) {
+			t.Errorf("octet %d moves the deadline of its packet", i)
+		}
+	}
+	if len(d) != 12 || !d[7].After(d[1]) {
+		t.Errorf("the second packet has the deadline of the first: %v", d)
+	}
+}
+
+func TestFramerHandshake(t *testing.T) {
 	left, _ := pair(t)
-	f := guard.NewFramer(left, guard.Limits{Idle: 10 * time.Millisecond, InPacket: time.Hour})
+	f := guard.NewFramer(left, guard.Limits{Handshake: 10 * time.Millisecond, InPacket: time.Hour})
 	if _, err := f.ReadPacket(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

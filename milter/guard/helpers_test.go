@@ -326,6 +326,8 @@ type scriptedConn struct {
 	input    []byte
 	written  []byte
 	largest  int
+
+	deadlines []time.Time
 }
 
 func (c *scriptedConn) Read(p []byte) (int, error) {
@@ -343,8 +345,12 @@ func (c *scriptedConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (c *scriptedConn) SetReadDeadline(d time.Time) error {
+	c.deadlines = append(c.deadlines, d)
+	return nil
+}
+
 func (c *scriptedConn) Close() error                     { return nil }
-func (c *scriptedConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *scriptedConn) SetWriteDeadline(time.Time) error { return nil }
 
 var defaults = guard.Options{Wishes: guard.DefaultWishes()}

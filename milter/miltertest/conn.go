@@ -112,7 +112,7 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 // New is Dial on a connection that is open. It is closed when an error is returned.
 func New(nc net.Conn, o Options) (*Conn, error) {
 	o = o.filled()
-	limits := guard.Limits{Idle: o.Timeout, InPacket: o.Timeout, Write: o.Timeout}
+	limits := guard.Limits{Handshake: o.Timeout, Idle: o.Timeout, InPacket: o.Timeout, Write: o.Timeout}
 	c := &Conn{framer: guard.NewFramer(nc, limits), options: o}
 	if err := c.greet(); err != nil {
 		nc.Close()
@@ -237,9 +237,6 @@ func (c *Conn) Unknown(line string) (Reply, error) {
 
 // command sends a command with its macros and reads the answer, if there is one.
 func (c *Conn) command(code guard.Code, data ...[]byte) (Reply, error) {
-	if n := c.framer.Buffered(); n > 0 {
-		return Reply{}, fmt.Errorf("%w: before %v it had sent %d octets that nobody had asked for", ErrFilter, code, n)
-	}
 	if err := c.sendMacros(code); err != nil {
 		return Reply{}, err
 	}

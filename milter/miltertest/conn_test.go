@@ -250,10 +250,10 @@ func begin(c *Conn) error {
 	return err
 }
 
-func TestSomeRecipientsRefused(t *testing.T) {
+func TestAllRecipientsRefused(t *testing.T) {
 	m := newMilter(noReplies)
 	m.answers[guard.Rcpt] = []guard.Packet{say(guard.Reject, "")}
-	c := dialTest(t, m, Options{})
+	c := dialTest(t, m, Options{As: Sendmail})
 	two := message
 	two.To = []string{"x@example.net", "y@example.net"}
 	o, err := c.Send(two)
@@ -262,5 +262,66 @@ func TestSomeRecipientsRefused(t *testing.T) {
 	}
 	if len(o.Refusals) != 2 || o.Refusals[0].Recipient != "x@example.net" || o.Stage != AtRcpt || !o.Refused() || len(o.Recipients) != 0 {
 		t.Errorf("outcome %+v", o)
+	}
+	if err := c.Quit(); err != nil {
+		t.Error(err)
+	}
+	<-m.done
+	if m.said[len(m.said)-1] != "ABORT" {
+		t.Errorf("the client gave up, and the milter was told %v", m.said)
+	}
+}
+
+func TestMacros(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		o     Options
+		lists map[guard.Stage][]string
+		want  []string // beginnings of packets that must be there
+		not   []string // of such that must not
+	}{
+		{"Postfix, a list of one listener's", Options{Macros: map[string]string{"{daemon_name}": "ORIGINATING"}},
+			map[guard.Stage][]string{guard.StageEndOfMessage: {"{daemon_name}"}, guard.StageEndOfHeader: {"i"}},
+			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00ORIGINATING\x00", "E{daemon_name}\x00mx.example.com\x00", "Li\x00Q1\x00"}, nil},
+		{"Sendmail, only the header's list", Options{As: Sendmail}, map[guard.Stage][]string{guard.StageEndOfHeader: {"i"}},
+			[]string{"Ni\x00Q1\x00"}, []string{"E"}},
+		{"Sendmail, only the end's list", Options{As: Sendmail}, map[guard.Stage][]string{guard.StageEndOfMessage: {"i"}},
+			[]string{"Ei\x00Q1\x00"}, []string{"N"}},
+		{"Sendmail, none", Options{As: Sendmail}, nil, []string{"E{msg_id}\x00m\x00", "Mi\x00Q1\x00"}, []string{"N", "L"}},
+		{"the administrator's own", Options{Macros: map[string]string{"{mine}": "1"}}, nil,
+			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00mx.example.com\x00{daemon_addr}\x00127.0.0.1\x00v\x00Postfix 3.7.11\x00_\x00localhost [127.0.0.1]\x00{mine}\x001\x00"}, nil},
+		{"the administrator's own, overruled", Options{Macros: map[string]string{"{mine}": "1"}},
+			map[guard.Stage][]string{guard.StageConnect: {"j"}}, []string{"Cj\x00mx.example.com\x00"}, []string{"Cj\x00mx.example.com\x00{mine}"}},
+		{"a login", Options{}, nil, []string{"M{auth_type}\x00PLAIN\x00{auth_authen}\x00user\x00{mail_addr}\x00a@example.com\x00"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMilter(noReplies)
+			for stage, list := range c.lists {
+				m.agreed.Macros[stage] = list
+			}
+			conn := dialTest(t, m, c.o)
+			mail := message
+			mail.Auth = "user"
+			if _, err := conn.Send(mail); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.Quit(); err != nil {
+				t.Error(err)
+			}
+			<-m.done
+			begins := func(begin string) bool {
+				return slices.ContainsFunc(m.macros, func(got string) bool { return strings.HasPrefix(got, begin) })
+			}
+			for _, begin := range c.want {
+				if !begins(begin) {
+					t.Errorf("no macros %q in %q", begin, m.macros)
+				}
+			}
+			for _, begin := range c.not {
+				if begins(begin) {
+					t.Errorf("macros %q in %q", begin, m.macros)
+				}
+			}
+		})
 	}
 }
