@@ -129,7 +129,7 @@ func (t *translation) addKey(k key, byDomain bool) {
 		t.keys = append(t.keys, out)
 		return
 	}
-	if byDomain && isDomain(k.name) { // looked for under the author's domain, which is then its name
+	if byDomain && isDomain(k.name) && strings.Contains(k.name, ".") { // looked for under the author's domain, which is then its name
 		one := out
 		one.name, one.domain, one.file = t.name(k.name, k.name), k.name, strings.ReplaceAll(k.path, "%", k.name)
 		t.keys = append(t.keys, one)
