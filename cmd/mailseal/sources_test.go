@@ -1,0 +1,476 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/message"
+	"mailseal/milter/miltertest"
+	"mailseal/milter/miltertest/mtatest"
+)
+
+// hosted is how many domains the tests' data bases have, d0.example and up. Domain i has a key of its own, selector s.
+const hosted = 40
+
+func hostedKey(i int) keys.Key {
+	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, 32))}
+}
+
+// hostedZone publishes all of them.
+func hostedZone(t *testing.T) *dnstest.Zone {
+	t.Helper()
+	zone := dnstest.Must("")
+	for i := range hosted {
+		record, err := hostedKey(i).Record(keys.RecordOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		zone.AddTXT(record.Name, record.Text)
+	}
+	return zone
+}
+
+// fillDatabase makes the tables of contrib/sql with all domains but the last, whose signing row names a key that is not
+// there, and one that has none.
+func fillDatabase(t *testing.T, driver, dsn, schema string) {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	text, err := os.ReadFile(filepath.Join("../../contrib/sql", schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec := func(statement string) {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	for statement := range strings.SplitSeq(string(text), ";\n") {
+		if strings.Contains(statement, "CREATE") {
+			exec(statement)
+		}
+	}
+	for i := range hosted {
+		k := hostedKey(i)
+		seed := base64.StdEncoding.EncodeToString(k.Signer.(ed25519.PrivateKey).Seed())
+		exec(fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k%d', '%s', 's', '%s')", i, k.Domain, seed))
+		exec(fmt.Sprintf("INSERT INTO dkim_signing VALUES ('%s', '', 'k%d')", k.Domain, i))
+	}
+}
+
+const sourcesConfig = `
+authserv_id = "mx.example.com"
+mode = ["sign"]
+[[listen]]
+address = "unix:%s/s"
+[sources.hosting]
+driver = "%s"
+dsn = "%s"
+key_query = "SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"
+signing_query = "SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"
+timeout = "1s"
+%s
+[[sign]]
+source = "hosting"
+`
+
+// hosting is a daemon whose keys are in a data base.
+type hosting struct {
+	t       *testing.T
+	daemon  *daemon
+	path    string
+	address string
+	log     *syncBuffer
+	zone    *dnstest.Zone
+
+	signed, deferred, unsigned atomic.Int64
+}
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+func (b *syncBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
+
+func startHosting(t *testing.T, driver, dsn, settings string) *hosting {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mailseal-") // a socket's path may be 107 octets long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h := &hosting{t: t, path: filepath.Join(dir, "mailseal.toml"), address: "unix:" + dir + "/s", log: &syncBuffer{}, zone: hostedZone(t)}
+	if err := os.WriteFile(h.path, fmt.Appendf(nil, sourcesConfig, dir, driver, dsn, settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	d, listeners, err := newDaemon(ctx, h.path, cfg, h.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.daemon = d
+	done := make(chan error)
+	go func() { done <- d.server.Serve(ctx, listeners...) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		d.parts.closeSources(&parts{}, 0, d.log)
+	})
+	return h
+}
+
+// source is the daemon's only one.
+func (h *hosting) source() *source { return h.daemon.parts.sources["hosting"] }
+
+// send sends one message from a domain on a connection of its own, and judges what became of it.
+func (h *hosting) send(domain string) {
+	c, err := miltertest.Dial(h.t.Context(), h.address, miltertest.Options{Timeout: 30 * time.Second})
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	defer c.Close()
+	h.sendOn(c, domain)
+}
+
+func (h *hosting) sendOn(c *miltertest.Conn, domain string) {
+	out, err := c.Send(miltertest.Message{
+		From: "joe@" + domain, To: []string{"bob@other.example"},
+		Raw: []byte("From: joe@" + domain + "\nTo: bob@other.example\nSubject: hello\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@" + domain + ">\n\nbody\n"),
+	})
+	switch {
+	case err != nil:
+		h.t.Errorf("%s: a message is lost: %v", domain, err)
+	case strings.HasPrefix(out.Reply.Text, "451"):
+		h.deferred.Add(1)
+	case out.Refused():
+		h.t.Errorf("%s: refused for good: %s", domain, out.Reply)
+	default:
+		h.judge(domain, out.Delivered())
+	}
+}
+
+// judge verifies what is delivered as a receiver would.
+func (h *hosting) judge(domain string, raw []byte) {
+	v := &dkim.Verifier{Resolver: h.zone}
+	var x *dkim.Verification
+	m, err := message.Read(bytes.NewReader(raw), 1<<20, func(header message.Header) []message.BodyHash {
+		author, err := header.Author()
+		if err != nil {
+			h.t.Error(err)
+		}
+		x = v.Select(header, author.Domain)
+		return x.BodyHashes()
+	})
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	results := x.Run(h.t.Context(), m)
+	switch {
+	case len(results) == 0:
+		h.unsigned.Add(1)
+	case len(results) == 1 && results[0].Value == dkim.Pass && string(results[0].Domain) == domain:
+		h.signed.Add(1)
+	default:
+		h.t.Errorf("%s is signed wrongly: %+v", domain, results)
+	}
+}
+
+// stream sends messages of all domains without a pause until stop is called.
+func (h *hosting) stream(workers int) (stop func()) {
+	var wg sync.WaitGroup
+	var done atomic.Bool
+	for w := range workers {
+		wg.Go(func() {
+			c, err := miltertest.Dial(h.t.Context(), h.address, miltertest.Options{Timeout: 30 * time.Second})
+			if err != nil {
+				h.t.Error(err)
+				return
+			}
+			defer c.Close()
+			for i := w; !done.Load(); i++ {
+				h.sendOn(c, fmt.Sprintf("d%d.example", i*7%hosted))
+			}
+		})
+	}
+	return func() { done.Store(true); wg.Wait() }
+}
+
+// await waits until a counter has grown by n.
+func (h *hosting) await(what string, counter *atomic.Int64, n int64) {
+	h.t.Helper()
+	from := counter.Load()
+	for limit := time.Now().Add(30 * time.Second); counter.Load() < from+n; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			h.t.Fatalf("%s: %d in 30 s, want %d\n%s", what, counter.Load()-from, n, h.log)
+		}
+	}
+}
+
+// TestDatabaseAwayAndBack stops, starts and freezes data bases under a stream of messages. Each message is signed by its
+// own domain's key, or deferred; none is lost, refused, or let out unsigned.
+func TestDatabaseAwayAndBack(t *testing.T) {
+	for _, tc := range []struct {
+		name, driver, sql, schema string
+		start                     func(testing.TB) *mtatest.Database
+	}{
+		{"PostgreSQL", "postgres", "pgx", "postgresql.sql", mtatest.Postgres},
+		{"MariaDB", "mysql", "mysql", "mysql.sql", mtatest.MariaDB},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			db := tc.start(t)
+			fillDatabase(t, tc.sql, db.DSN, tc.schema)
+			// Nothing is remembered for long, so that nearly every message needs the data base.
+			h := startHosting(t, tc.driver, db.DSN, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"0s\"\ncache_size = 10")
+			stop := h.stream(6)
+			h.await("signed at first", &h.signed, 100)
+			for range 2 {
+				db.Stop()
+				h.await("deferred while it is away", &h.deferred, 20)
+				db.Start()
+				h.await("signed when it is back", &h.signed, 100)
+			}
+			db.Pause()
+			h.await("deferred while it hangs", &h.deferred, 6)
+			db.Resume()
+			h.await("signed when it goes on", &h.signed, 100)
+			stop()
+			if n := h.unsigned.Load(); n != 0 {
+				t.Errorf("%d messages went out unsigned", n)
+			}
+			if text := h.log.String(); !strings.Contains(text, "source of keys is away") || !strings.Contains(text, "source of keys is back") {
+				t.Error("the log does not say that the source was away and came back")
+			}
+			if n := h.source().Len(); n > 10 {
+				t.Errorf("%d answers are remembered, at most 10 may be", n)
+			}
+			t.Logf("%d signed, %d deferred", h.signed.Load(), h.deferred.Load())
+		})
+	}
+}
+
+// What was remembered when the data base went away signs on; what was not is deferred, and so is a sender who had no key
+// a while ago.
+func TestDatabaseAwayStale(t *testing.T) {
+	db := mtatest.Postgres(t)
+	fillDatabase(t, "pgx", db.DSN, "postgresql.sql")
+	h := startHosting(t, "postgres", db.DSN, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"1h\"")
+	for i := range hosted / 2 {
+		h.send(fmt.Sprintf("d%d.example", i))
+	}
+	h.send("nobody.example")
+	if h.signed.Load() != hosted/2 || h.unsigned.Load() != 1 {
+		t.Fatalf("%d signed, %d unsigned\n%s", h.signed.Load(), h.unsigned.Load(), h.log)
+	}
+	db.Stop()
+	time.Sleep(20 * time.Millisecond) // longer than ttl
+	for i := range hosted {
+		h.send(fmt.Sprintf("d%d.example", i))
+	}
+	h.send("nobody.example")
+	if signed, deferred := h.signed.Load(), h.deferred.Load(); signed != hosted || deferred != hosted/2+1 || h.unsigned.Load() != 1 {
+		t.Errorf("away: %d signed, %d deferred, %d unsigned; want %d, %d, 1", signed, deferred, h.unsigned.Load(), hosted, hosted/2+1)
+	}
+	if !h.source().IsAway() || h.source().Counters.Stale.Load() == 0 {
+		t.Error("the metrics do not say that the source is away")
+	}
+	db.Start()
+	time.Sleep(20 * time.Millisecond)
+	h.send("d39.example")
+	if h.signed.Load() != hosted+1 || h.source().IsAway() {
+		t.Errorf("back: %d signed, want %d\n%s", h.signed.Load(), hosted+1, h.log)
+	}
+}
+
+// A data base that is away when the daemon starts keeps nobody from starting.
+func TestDatabaseAwayAtStart(t *testing.T) {
+	h := startHosting(t, "postgres", "host=127.0.0.1 port=1 user=u password=hunter2 dbname=d", "")
+	h.send("d1.example")
+	if h.deferred.Load() != 1 {
+		t.Errorf("%d deferred, want 1", h.deferred.Load())
+	}
+	if text := h.log.String(); !strings.Contains(text, "cannot be used now") || strings.Contains(text, "hunter2") {
+		t.Errorf("the log says\n%s", text)
+	}
+}
+
+// sqliteFile makes a data base in a file.
+func sqliteFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys.db")
+	fillDatabase(t, "sqlite", path, "sqlite.sql")
+	return path
+}
+
+// TestSourcesReload holds that sources survive a reload that leaves them alone, and what a reload refuses.
+func TestSourcesReload(t *testing.T) {
+	h := startHosting(t, "sqlite", sqliteFile(t), "")
+	h.send("d3.example")
+	before := h.source()
+	edit := func(old, new string) error {
+		text, err := os.ReadFile(h.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), old) {
+			t.Fatalf("no %q in the configuration", old)
+		}
+		if err := os.WriteFile(h.path, []byte(strings.Replace(string(text), old, new, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return h.daemon.reload(t.Context())
+	}
+	if err := edit("mode =", "# a line more\nmode ="); err != nil || h.source() != before || before.Len() != 2 {
+		t.Errorf("unchanged, and another source: %v", err)
+	}
+	if err := edit("FROM dkim_keys", "FROM dkim_kyes"); err == nil || !strings.Contains(err.Error(), "key_query") || h.source() != before {
+		t.Errorf("a query that cannot work: %v", err)
+	}
+	h.send("d4.example")
+	if err := edit("FROM dkim_kyes", "FROM dkim_keys"); err != nil {
+		t.Error(err)
+	}
+	if err := edit(`timeout = "1s"`, `timeout = "2s"`); err != nil || h.source() == before {
+		t.Errorf("changed, and the same source: %v", err)
+	}
+	h.send("d5.example")
+	if h.signed.Load() != 3 {
+		t.Errorf("%d signed, want 3\n%s", h.signed.Load(), h.log)
+	}
+	families, err := h.daemon.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "mailseal_source_") {
+			found++
+		}
+	}
+	if found != len(sourceSeries) {
+		t.Errorf("%d series of sources, want %d", found, len(sourceSeries))
+	}
+}
+
+// Keys of sources in the key table, in rules with and without keys, and for the command sign.
+func TestSourceKeys(t *testing.T) {
+	path := sqliteFile(t)
+	for _, tc := range []struct {
+		name, table, want string
+	}{
+		{"a rule without keys", "[[sign]]\nsource = \"hosting\"", "d=d7.example; s=s;"},
+		{"a rule with keys of a source", "[[sign]]\nfrom = [\"*\"]\nsource = \"hosting\"\nkeys = [\"k8\"]", "d=d8.example; s=s;"},
+		{"the key table", "[keys.k9]\nsource = \"hosting\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]", "d=d9.example; s=s;"},
+		{"the key table says more", "[keys.k9]\nsource = \"hosting\"\nselector = \"other\"\ndomain = \"%\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]", "d=d7.example; s=other;"},
+		{"no such key", "[keys.gone]\nsource = \"hosting\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"gone\"]", ""},
+		{"no key for the sender", "[[sign]]\nfrom = [\"*@d7.example\"]\nsource = \"hosting\"\nkeys = [\"gone\"]", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "mailseal.toml")
+			text := strings.Replace(fmt.Sprintf(sourcesConfig, t.TempDir(), "sqlite", path, ""), "[[sign]]\nsource = \"hosting\"\n", tc.table, 1)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f := signFlags{config: file}
+			var out bytes.Buffer
+			err := f.run(t.Context(), strings.NewReader("From: joe@d7.example\n\nbody\n"), &out)
+			if tc.want == "" {
+				if codeOf(err) != exitUnknown || out.Len() != 0 {
+					t.Errorf("wrote %q, %v", &out, err)
+				}
+				return
+			}
+			if err != nil || !strings.Contains(strings.Join(strings.Fields(out.String()), " "), tc.want) {
+				t.Errorf("got %q, %v; want %s", &out, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestCheckSources(t *testing.T) {
+	path := sqliteFile(t)
+	for _, tc := range []struct {
+		name, dsn, old, new string
+		code                int
+		says                []string
+	}{
+		{"good", path, "mode", "mode", 0, []string{"source hosting: sqlite answers key_query and signing_query"}},
+		{"away", "/nonexistent/keys.db", "mode", "mode", exitBad, []string{"sources.hosting", "key_query", "unable to open"}},
+		{"a wrong query", path, "private_key FROM", "secret FROM", exitBad, []string{"sources.hosting", "key_query", "secret"}},
+		{"a key that is there", path, "[[sign]]", "[keys.k1]\nsource = \"hosting\"\n[[sign]]", 0, []string{"keys: 1"}},
+		{"a key that is not", path, "[[sign]]", "[keys.kk]\nsource = \"hosting\"\n[[sign]]", exitBad, []string{"keys.kk.source", "no such key"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "mailseal.toml")
+			text := strings.Replace(fmt.Sprintf(sourcesConfig, t.TempDir(), "sqlite", tc.dsn, ""), tc.old, tc.new, 1)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			err := (&checkFlags{config: file}).run(t.Context(), &out)
+			if codeOf(err) != tc.code {
+				t.Errorf("exit code %d, want %d: %v", codeOf(err), tc.code, err)
+			}
+			for _, s := range tc.says {
+				if !strings.Contains(out.String(), s) {
+					t.Errorf("says\n%s\nwithout %q", &out, s)
+				}
+			}
+		})
+	}
+}
+
+// What a table holds stands in a header: names that are none do not sign.
+func TestUsable(t *testing.T) {
+	s := &source{name: "hosting"}
+	for _, tc := range []struct{ domain, selector, want string }{
+		{"example.com", "s", "s._domainkey.example.com"},
+		{"Bücher.example", "s", "s._domainkey.xn--bcher-kva.example"},
+		{"%", "2026.mail", "2026.mail._domainkey.%"},
+		{"", "s", ""}, {"example.com", "", ""}, {"example.com; b=x", "s", ""}, {"example.com", "s;\r\nX: y", ""}, {"example..com", "s", ""},
+	} {
+		k, err := s.usable(keys.Key{Domain: tc.domain, Selector: tc.selector}, "", "")
+		if tc.want == "" {
+			if !errors.Is(err, keys.ErrAnswer) {
+				t.Errorf("%q %q: got %v, %v", tc.domain, tc.selector, k, err)
+			}
+			continue
+		}
+		if got := k.Selector + "._domainkey." + k.Domain; err != nil || got != tc.want {
+			t.Errorf("%q %q: got %q, %v; want %q", tc.domain, tc.selector, got, err, tc.want)
+		}
+	}
+}
