@@ -236,6 +236,20 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// Half an answer is none: an error after the first row must not leave out the key of the second.
+func TestHalfAnAnswer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, SQLite, path)
+	const overflow = "SELECT CASE WHEN key_name = 'b' THEN abs(-9223372036854775807 - 1) ELSE key_name END FROM dkim_signing WHERE domain = $1 ORDER BY domain, login, key_name"
+	found, err := source(t, Options{Driver: SQLite, DSN: path, SigningQuery: overflow}).Choose(t.Context(), keys.Query{Domain: "one.example"})
+	if err == nil || len(found) > 0 {
+		t.Errorf("got %v, %v", found, err)
+	}
+}
+
 // A password is not in the error of a server that is away.
 func TestAwayKeepsSecrets(t *testing.T) {
 	for _, o := range []Options{

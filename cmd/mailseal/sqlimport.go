@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/keys"
+	"mailseal/keys/keysql"
+	"mailseal/milter/domain"
+)
+
+// sqlImportFlags is the command line of "mailseal sql-import".
+type sqlImportFlags struct {
+	config, source, dsn string
+	dryRun              bool
+}
+
+func newSQLImportCmd() *cobra.Command {
+	var f sqlImportFlags
+	cmd := &cobra.Command{
+		Use:   "sql-import DIR --source NAME [--dsn DSN]",
+		Short: "Put a directory of keys into a data base",
+		Long: `Sql-import reads the keys DIR/DOMAIN/SELECTOR.pem (or .private, as OpenDKIM's tools name them) and puts them into the
+tables of contrib/sql, each under the name SELECTOR._domainkey.DOMAIN and with a row that has it sign for its domain.
+All are put in, or none. A name that is in the table already is left as it is, so that the command can be repeated.
+
+The data base is that of a source of the configuration. The daemon's user can only read it, as it should: --dsn reaches
+it as somebody who may write.`,
+		Example: `  mailseal sql-import /var/lib/mailseal/keys --source hosting --dsn "dbname=mail user=postgres"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd.Context(), args[0], cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringVar(&f.source, "source", "", "name of the source in [sources]")
+	cmd.Flags().StringVar(&f.dsn, "dsn", "", "how to reach the data base, instead of the source's own")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "read the keys, and leave the data base alone")
+	_ = cmd.MarkFlagRequired("source")
+	return cmd
+}
+
+func (f *sqlImportFlags) run(ctx context.Context, dir string, out io.Writer) error {
+	cfg, err := loadConfig(f.config)
+	if err != nil {
+		return err
+	}
+	s, ok := cfg.Sources[f.source]
+	if !ok || s.Driver == "http" {
+		return exit(exitUsage, fmt.Errorf("--source %q is no data base of the configuration", f.source))
+	}
+	entries, err := readKeys(dir)
+	if err != nil {
+		return exit(exitBad, err)
+	}
+	if f.dryRun {
+		for _, e := range entries {
+			fmt.Fprintln(out, e.Key)
+		}
+		return nil
+	}
+	dsn := f.dsn
+	if dsn == "" {
+		dsn = string(s.DSN)
+	}
+	added, err := keysql.Import(ctx, keysql.Driver(s.Driver), dsn, entries)
+	if err != nil {
+		return exit(exitUnknown, err)
+	}
+	for _, name := range added {
+		fmt.Fprintln(out, "added", name)
+	}
+	fmt.Fprintf(out, "keys: %d, added: %d\n", len(entries), len(added))
+	return nil
+}
+
+// readKeys reads DIR/DOMAIN/SELECTOR.pem and .private. One that cannot be read is an error: nothing is imported by halves.
+func readKeys(dir string) ([]keysql.Entry, error) {
+	var out []keysql.Entry
+	var errs []error
+	for _, pattern := range []string{"*.pem", "*.private"} {
+		files, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*", pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range files {
+			e, err := readKey(path)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", path, err))
+				continue
+			}
+			out = append(out, e)
+		}
+	}
+	if len(out)+len(errs) == 0 {
+		return nil, fmt.Errorf("no DOMAIN/SELECTOR.pem or .private in %s", dir)
+	}
+	return out, errors.Join(errs...)
+}
+
+// escapeGlob takes the meaning from the characters of a name that a pattern gives one to.
+func escapeGlob(name string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
+}
+
+func readKey(path string) (keysql.Entry, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return keysql.Entry{}, err
+	}
+	signer, err := keys.Parse(text)
+	if err != nil {
+		return keysql.Entry{}, err
+	}
+	base := filepath.Base(path)
+	k := keys.Key{Selector: ascii(strings.TrimSuffix(base, filepath.Ext(base))), Domain: ascii(filepath.Base(filepath.Dir(path))), Signer: signer}
+	k.Name = k.Selector + "._domainkey." + k.Domain
+	if _, err := domain.Parse(k.Name); err != nil {
+		return keysql.Entry{}, fmt.Errorf("its directory is no domain, or its name no selector: %w", err)
+	}
+	return keysql.Entry{Key: k, Text: text}, nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailseal/milter/miltertest/mtatest"
+)
+
+// keyDirectory has three good keys, one under OpenDKIM's name for it.
+func keyDirectory(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "ke[y]s")
+	for i, name := range []string{"one.example/mail.pem", "One-More.example/2026.private", "bücher.example/mail.pem"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.Repeat(string(rune('A'+i)), 42)+"A="), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestSQLImport(t *testing.T) {
+	for _, tc := range []struct {
+		name, driver, sql, schema string
+		dsn                       func(*testing.T) string
+	}{
+		{"SQLite", "sqlite", "sqlite", "sqlite.sql", func(t *testing.T) string { return filepath.Join(t.TempDir(), "keys.db") }},
+		{"PostgreSQL", "postgres", "pgx", "postgresql.sql", func(t *testing.T) string { return mtatest.Postgres(t).DSN }},
+		{"MariaDB", "mysql", "mysql", "mysql.sql", func(t *testing.T) string { return mtatest.MariaDB(t).DSN }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dsn := tc.dsn(t)
+			fillDatabase(t, tc.sql, dsn, tc.schema)
+			file := filepath.Join(t.TempDir(), "mailseal.toml")
+			if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), tc.driver, dsn, ""), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			dir := keyDirectory(t)
+			for _, want := range []string{"keys: 3, added: 3\n", "keys: 3, added: 0\n"} { // the second time there is nothing to do
+				var out bytes.Buffer
+				if err := (&sqlImportFlags{config: file, source: "hosting"}).run(t.Context(), dir, &out); err != nil || !strings.HasSuffix(out.String(), want) {
+					t.Errorf("wrote %q, %v; want %q", &out, err, want)
+				}
+			}
+			for author, want := range map[string]string{"one.example": "d=one.example; s=mail;", "ONE-more.example": "d=one-more.example; s=2026;", "xn--bcher-kva.example": "d=xn--bcher-kva.example; s=mail;"} {
+				var signed bytes.Buffer
+				f := signFlags{config: file}
+				err := f.run(t.Context(), strings.NewReader("From: joe@"+author+"\n\nbody\n"), &signed)
+				if err != nil || !strings.Contains(strings.Join(strings.Fields(signed.String()), " "), want) {
+					t.Errorf("%s: %q, %v; want %s", author, &signed, err, want)
+				}
+			}
+		})
+	}
+}
+
+// Nothing is imported by halves.
+func TestSQLImportRefuses(t *testing.T) {
+	path := sqliteFile(t)
+	file := filepath.Join(t.TempDir(), "mailseal.toml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), "sqlite", path, ""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := keyDirectory(t)
+	if err := os.WriteFile(filepath.Join(dir, "one.example", "broken.pem"), []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, dir, source string
+		code              int
+	}{
+		{"a broken key", dir, "hosting", exitBad},
+		{"no keys", t.TempDir(), "hosting", exitBad},
+		{"no such source", dir, "hostign", exitUsage},
+	} {
+		var out bytes.Buffer
+		if err := (&sqlImportFlags{config: file, source: tc.source}).run(t.Context(), tc.dir, &out); codeOf(err) != tc.code || out.Len() > 0 {
+			t.Errorf("%s: wrote %q, %v; want code %d", tc.name, &out, err, tc.code)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package keysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"mailseal/keys"
+)
+
+// Entry is a key for the tables of contrib/sql, with the text of its private half.
+type Entry struct {
+	Key  keys.Key
+	Text []byte
+}
+
+// Import puts keys into the tables of contrib/sql, all of them or none, each with a row that has it sign for its domain.
+// A name that is there is left as it is. It returns the names that were added. The DSN must be of somebody who may write.
+func Import(ctx context.Context, d Driver, dsn string, entries []Entry) ([]string, error) {
+	db, err := open(d, dsn, defaultTimeout, false)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, redact(err)
+	}
+	defer tx.Rollback() // of no effect after Commit
+	var added []string
+	for _, e := range entries {
+		isNew, err := insert(ctx, tx, d, e)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Key.Name, redact(err))
+		}
+		if isNew {
+			added = append(added, e.Key.Name)
+		}
+	}
+	return added, tx.Commit()
+}
+
+// insert adds one key, and tells whether it was missing.
+func insert(ctx context.Context, tx *sql.Tx, d Driver, e Entry) (bool, error) {
+	run := func(text string, args ...any) error {
+		q, err := newQuery("import", text, d, len(args))
+		if err == nil {
+			_, err = tx.ExecContext(ctx, q.text, args...)
+		}
+		return err
+	}
+	q, err := newQuery("import", "SELECT name FROM dkim_keys WHERE name = $1", d, 1)
+	if err != nil {
+		return false, err
+	}
+	var name string
+	err = tx.QueryRowContext(ctx, q.text, e.Key.Name).Scan(&name)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	err = run("INSERT INTO dkim_keys (name, domain, selector, private_key) VALUES ($1, $2, $3, $4)", e.Key.Name, e.Key.Domain, e.Key.Selector, string(e.Text))
+	if err == nil {
+		err = run("INSERT INTO dkim_signing (domain, key_name) VALUES ($1, $2)", e.Key.Domain, e.Key.Name)
+	}
+	return err == nil, err
+}
