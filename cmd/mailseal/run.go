@@ -51,6 +51,9 @@ func (r *running) attend(ctx context.Context, done <-chan struct{}) {
 			}
 			isSecond = true
 		case <-done:
+			if leave != nil { // nothing was left to drain, so that the end came together with the word to leave
+				r.notify(sd.SdNotifyStopping)
+			}
 			return
 		}
 	}
