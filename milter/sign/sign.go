@@ -136,8 +136,15 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 		}
 		have = append(have, k)
 	}
-	return r.place(have, q), nil
+	if have = r.place(have, q); len(have) > 0 && !slices.ContainsFunc(have, canPublish) {
+		return nil, fmt.Errorf("%w: %s: %s is no domain that could publish a key", ErrNoRule, r.Name, have[0].Domain)
+	}
+	return have, nil
 }
+
+// canPublish tells whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of root@localhost under a
+// rule for everybody's own domain can be signed by nobody, now or later: it is not deferred for that.
+func canPublish(k keys.Key) bool { return strings.Contains(strings.TrimSuffix(k.Domain, "."), ".") }
 
 // wanted returns the keys that the rule names, or chooses.
 func (r *Rule) wanted(ctx context.Context, q Query) ([]keys.Key, error) {

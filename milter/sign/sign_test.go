@@ -111,6 +111,14 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// TestOneLabel holds that mail which nobody could ever sign is not deferred.
+func TestOneLabel(t *testing.T) {
+	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"any"}}, "From: root@localhost\r\n\r\n")
+	if !errors.Is(err, ErrNoRule) || errors.Is(err, ErrUnsigned) || len(out.Made) != 0 {
+		t.Errorf("made %v, %v", out.Made, err)
+	}
+}
+
 func TestSignaturesVerify(t *testing.T) {
 	out, m, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one", "two"}}, text)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Database is a real data base server on a port of loopback, with an empty data base of its own.
@@ -144,8 +145,36 @@ func (d *Database) Stop() {
 	d.process.Stop()
 }
 
-// Pause keeps the server from answering, with all connections open; Resume ends that.
-func (d *Database) Pause() { d.signalAll(syscall.SIGSTOP) }
+// Pause keeps the server from answering, with all connections open; Resume ends that. It returns when every thread has
+// stopped: on a busy machine one could still answer after the signal.
+func (d *Database) Pause() {
+	d.signalAll(syscall.SIGSTOP)
+	for limit := time.Now().Add(patience); !d.stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			d.t.Fatal("the server does not stop")
+		}
+	}
+}
+
+// stopped tells whether all threads of the server's first process are stopped. (Those of PostgreSQL's children are its
+// own; each has one thread, which answers nothing any more once it has the signal.)
+func (d *Database) stopped() bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", d.process.PID()))
+	if err != nil || len(tasks) == 0 {
+		return false
+	}
+	for _, path := range tasks {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		_, after, _ := strings.Cut(string(text), ") ")
+		if !strings.HasPrefix(after, "T") {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume lets the server answer again.
 func (d *Database) Resume() { d.signalAll(syscall.SIGCONT) }
