@@ -37,7 +37,7 @@ demo: build
 install: build
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/mailseal
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERS) $(DESTDIR)$(SYSCONFDIR)/mailseal
-	for unit in contrib/systemd/*.service contrib/systemd/*.socket; do \
+	for unit in contrib/systemd/*.service contrib/systemd/*.socket contrib/systemd/*.timer; do \
 		sed 's,/usr/sbin/mailseal,$(PREFIX)/sbin/mailseal,' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \
 		chmod 0644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
 	done

@@ -71,7 +71,7 @@ func build(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *
 		SelfCheck:      milter.SelfCheck{Share: cfg.Signing.SelfCheck, Tempfail: cfg.Signing.SelfCheckAction == config.Tempfail},
 		Counters:       counters,
 	}
-	err := errors.Join(notYet(cfg), sourcesErr, p.addManaged(old, log), p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
+	err := errors.Join(sourcesErr, p.addManaged(old, log), p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
 	p.settings = milter.Settings{
 		Filter:          steps,
 		Roles:           buildRoles(cfg),

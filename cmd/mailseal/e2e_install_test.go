@@ -69,14 +69,14 @@ func units(t *testing.T, dest string) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze here")
 	}
-	for _, name := range []string{"sysinit", "basic", "shutdown", "sockets", "network-online"} {
+	for _, name := range []string{"sysinit", "basic", "shutdown", "sockets", "timers", "network-online"} {
 		target := dest + "/usr/lib/systemd/system/" + name + ".target"
 		if err := os.WriteFile(target, []byte("[Unit]\nDescription=of every host\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, args := range [][]string{
-		{"verify", "--root=" + dest, "--man=no", "mailseal.service", "mailseal-postfix.socket", "mailseal-unix.socket"},
+		{"verify", "--root=" + dest, "--man=no", "mailseal.service", "mailseal-postfix.socket", "mailseal-unix.socket", "mailseal-rotate.service", "mailseal-rotate.timer"},
 		{"security", "--root=" + dest, "--offline=true", "--threshold=15", "mailseal.service"},
 	} {
 		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()

@@ -31,6 +31,7 @@ type metrics struct {
 	selfChecks  *prometheus.CounterVec
 	reloads     *prometheus.CounterVec
 	reloaded    prometheus.Gauge
+	watched     *prometheus.GaugeVec
 	sources     sourceMetrics
 }
 
@@ -57,13 +58,15 @@ func newMetrics() *metrics {
 		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
 		reloads:     counters("reloads_total", "Reloads of the configuration, by result.", "result"),
 		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
+		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
+			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."}, []string{"shown"}),
 	}
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "mailseal", Name: "message_seconds", Buckets: latencies,
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
 	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned,
-		m.keyFailures, m.selfChecks, m.reloads, m.reloaded, &m.sources, buildInfo(),
+		m.keyFailures, m.selfChecks, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
@@ -82,6 +85,7 @@ func (m *metrics) begin() {
 			m.messages.WithLabelValues(string(role), string(action))
 		}
 	}
+	m.Watched(nil)
 	m.reloads.WithLabelValues("good")
 	m.reloads.WithLabelValues("bad")
 	m.reloaded.SetToCurrentTime()
@@ -149,6 +153,13 @@ func (m *metrics) Reloaded(err error) {
 	}
 	m.reloads.WithLabelValues("good").Inc()
 	m.reloaded.SetToCurrentTime()
+}
+
+// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and "unknown".
+func (m *metrics) Watched(count map[string]int) {
+	for _, shown := range []string{"good", "bad", "unknown"} {
+		m.watched.WithLabelValues(shown).Set(float64(count[shown]))
+	}
 }
 
 // watchDNS shows the counters of the resolver, which outlives every reload too.

@@ -42,6 +42,7 @@ type daemon struct {
 	resolver dns.Resolver
 	parts    *parts
 	server   *milter.Server
+	watcher  *watcher
 }
 
 // serve runs the daemon until ctx ends. Ready, when not nil, is called once MTAs may come.
@@ -64,6 +65,7 @@ func serve(ctx context.Context, path string, stderr io.Writer, ready func()) err
 		close(attended)
 	}()
 	go d.parts.examineKeys(ctx, d.log)
+	go d.watcher.run(ctx)
 	if ready != nil {
 		ready()
 	}
@@ -112,6 +114,7 @@ func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.W
 		return nil, nil, err
 	}
 	d.server = buildServer(d.parts, log, d.metrics)
+	d.watcher = newWatcher(log, d.metrics, d.parts)
 	return d, listeners, nil
 }
 
@@ -135,6 +138,7 @@ func (d *daemon) reload(ctx context.Context) error {
 	old := d.parts
 	d.parts = p
 	d.server.Reload(p.settings)
+	d.watcher.reloaded(p)
 	d.metrics.sources.sources.Store(&p.sources)
 	old.closeSources(p, 2*old.cfg.Limits.MessageDeadline, d.log)
 	go p.examineKeys(ctx, d.log)
