@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"mailseal/config"
@@ -138,7 +139,7 @@ func (s *source) usable(k keys.Key, dom, selector string) (keys.Key, error) {
 		at = "example.com"
 	}
 	k.Domain, k.Selector = ascii(k.Domain), ascii(k.Selector)
-	if _, err := domain.Parse(k.Selector + "._domainkey." + ascii(at)); err != nil || at == "" || k.Selector == "" {
+	if _, err := domain.Parse(k.Selector + "._domainkey." + ascii(at)); err != nil || !strings.Contains(at, ".") || k.Selector == "" {
 		return keys.Key{}, fmt.Errorf("source %q: key %q: %w: selector %q and domain %q make no DNS name", s.name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
 	}
 	return k, nil

@@ -136,7 +136,7 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 		}
 		have = append(have, k)
 	}
-	if have = r.place(have, q); len(have) > 0 && !slices.ContainsFunc(have, canPublish) {
+	if have = r.place(have, q); len(have) > 0 && len(out.Failed) == 0 && !slices.ContainsFunc(have, canPublish) {
 		return nil, fmt.Errorf("%w: %s: %s is no domain that could publish a key", ErrNoRule, r.Name, have[0].Domain)
 	}
 	return have, nil
