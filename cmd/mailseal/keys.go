@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -351,67 +350,4 @@ func printSeen(out io.Writer, k seenKey) {
 			fmt.Fprintf(out, "    %s\n", finding.Text)
 		}
 	}
-}
-
-func newKeysRotateCmd(f *keysFlags) *cobra.Command {
-	var every time.Duration
-	var days string
-	cmd := &cobra.Command{
-		Use:   "rotate [--every 90d] [DOMAIN...]",
-		Short: "Make whatever steps are due now, and say what is waited for",
-		Long: `Rotate makes the steps that are due now: new keys in time before the old ones come of age, published keys active once
-they have been seen for rotation.publish, keys that signed no more for rotation.overlap revoked, and removed once their
-records are gone. It says what it waits for and which records to publish. Run it as often as you like.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := f.open()
-			if err != nil {
-				return err
-			}
-			if days != "" {
-				if every, err = parseAge(days); err != nil {
-					return exit(exitUsage, err)
-				}
-				r.policy.Every = every
-			}
-			return f.rotate(cmd.Context(), cmd.OutOrStdout(), r, args)
-		},
-	}
-	f.formatFlag(cmd)
-	cmd.Flags().StringVar(&days, "every", "", "age of a key at which the next takes over, such as 90d; the default is rotation.every")
-	return cmd
-}
-
-// parseAge reads a duration that may be in days.
-func parseAge(s string) (time.Duration, error) {
-	text, isDays := strings.CutSuffix(s, "d")
-	if isDays {
-		text += "h"
-	}
-	d, err := time.ParseDuration(text)
-	if isDays {
-		d *= 24
-	}
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("--every %q is no duration such as 90d", s)
-	}
-	return d, nil
-}
-
-func (f *keysFlags) rotate(ctx context.Context, out io.Writer, r *rotator, domains []string) error {
-	for i := range domains {
-		domains[i] = ascii(domains[i])
-	}
-	events, err := r.rotate(ctx, domains)
-	if err != nil {
-		return exit(exitUnknown, err)
-	}
-	if err := f.printEvents(out, events); err != nil {
-		return err
-	}
-	for _, e := range events {
-		if e.Unknown {
-			return exit(exitUnknown, nil)
-		}
-	}
-	return nil
 }
