@@ -114,6 +114,7 @@ func TestDrainInHandshake(t *testing.T) {
 	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte(everything))); err != nil {
 		t.Fatal(err)
 	}
+	nc.SetReadDeadline(time.Now().Add(20 * time.Second)) // long before the hard limit
 	if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 		t.Error(err)
 	}

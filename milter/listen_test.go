@@ -149,6 +149,11 @@ func TestUnixSocketRefused(t *testing.T) {
 	if err := os.WriteFile(file, []byte("mail"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	datagrams, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "other"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer datagrams.Close()
 	for _, c := range []struct {
 		name, path string
 		options    ListenOptions
@@ -157,6 +162,7 @@ func TestUnixSocketRefused(t *testing.T) {
 	}{
 		{name: "live", path: "live", is: ErrInUse, mention: live.address.Target},
 		{name: "file", path: "file", mention: "not a socket"},
+		{name: "served in another way", path: "other", is: ErrInUse, mention: "cannot be told"},
 		{name: "no directory", path: "none/sock", mention: "install -d"},
 		{name: "no group", path: "new", options: ListenOptions{Group: "no-such-group"}, mention: `no group "no-such-group"`},
 		{name: "no user", path: "new", options: ListenOptions{User: "no-such-user"}, mention: `no user "no-such-user"`},

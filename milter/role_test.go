@@ -82,7 +82,7 @@ func TestRole(t *testing.T) {
 }
 
 func TestExempt(t *testing.T) {
-	x := Exempt{Networks: prefixes("192.0.2.0/24"), Hosts: []string{"mon.example.com", ".example.net"}}
+	x := Exempt{Networks: prefixes("192.0.2.0/24"), Hosts: []string{"mon.example.com", ".example.net", ""}}
 	for _, c := range []struct {
 		name, client, host string
 		want               bool
