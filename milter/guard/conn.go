@@ -164,12 +164,12 @@ func (c *Conn) Close() error {
 // finish ends the connection, the first time for the reason given.
 func (c *Conn) finish(err error) {
 	c.once.Do(func() {
+		_ = c.framer.Close() // there is nobody left to tell; whoever is in the middle of a write is freed
 		c.StopProgress()
 		c.busy.Store(false)
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errDrained) {
 			c.err = err
 		}
-		_ = c.framer.Close() // there is nobody left to tell
 		close(c.done)
 	})
 }

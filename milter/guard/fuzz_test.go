@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,23 @@ func FuzzConn(f *testing.F) {
 			if fmt.Sprint(other.err) != fmt.Sprint(whole.err) {
 				t.Errorf("ends differ: %v, %v", whole.err, other.err)
 			}
+		}
+	})
+}
+
+// FuzzParseAgreement reads any octets as a filter's answer to an offer, and what was understood once more.
+func FuzzParseAgreement(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := guard.ParseAgreement(data)
+		if err != nil {
+			if !errors.Is(err, guard.ErrMalformed) {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+		again, err := guard.ParseAgreement(a.Data())
+		if err != nil || !reflect.DeepEqual(a, again) {
+			t.Errorf("%v\n%+v\n%+v", err, a, again)
 		}
 	})
 }
