@@ -1,6 +1,6 @@
 #!/bin/bash
 # What "make test" runs: format, vet, unit tests with their fuzz seeds, end-to-end tests on real MTAs; all of it twice,
-# once with the race detector. Quiet where all is well; what was skipped, and why, stands at the end.
+# once with the race detector, and what computes signatures a third time as the release build does it. Quiet where all is well; what was skipped, and why, stands at the end.
 #
 #	contrib/test/test.sh [PACKAGE...]
 #
@@ -40,6 +40,10 @@ if compiler; then
 	say "with the race detector"
 	skips=no
 	CGO_ENABLED=1 suite -race "$@" || failed="$failed race"
+	if [ "$(go env GOOS)" = linux ] && { [ "$(go env GOARCH)" = amd64 ] || [ "$(go env GOARCH)" = arm64 ]; }; then
+		say "with the release build's cryptography"
+		CGO_ENABLED=1 GOEXPERIMENT=boringcrypto suite ./milter/dkim ./milter/dkim/crosscheck ./milter/arc ./milter/sign ./keys || failed="$failed boringcrypto"
+	fi
 else
 	skipped="no C compiler here: the race detector did not run"
 fi
