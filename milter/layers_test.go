@@ -41,6 +41,7 @@ var layers = []struct {
 	{"milter/sign", []string{"milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
 	{"milter/policy", []string{"milter/verify", "milter/message", "milter/domain", "milter/authres"}},
 	{"milter", []string{"milter/guard", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy"}},
+	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard"}},
 	{"milter/miltertest/mtatest", nil},
 	{"config", nil},

@@ -1,0 +1,96 @@
+package shadow
+
+import (
+	"slices"
+	"strings"
+)
+
+// Difference is what the two filters do not agree on.
+type Difference struct {
+	Kind   string `json:"kind"` // one of kinds
+	Theirs string `json:"theirs"`
+	Ours   string `json:"ours"`
+}
+
+// kinds are those of differences, in the order in which they are told.
+var kinds = []string{"verdict", "recipients", "signed", "sealed", "dkim", "spf", "dmarc", "removed", "changed"}
+
+// comparer compares. What an old filter never says of any message it does not do, and that is no difference; what it
+// does, and does not say of one message, is "none".
+type comparer struct{ does map[string]bool }
+
+func newComparer() *comparer { return &comparer{map[string]bool{}} }
+
+// compare returns the differences, none if the filters agree. Of a message that was judged without its body, only who
+// signs it can be compared.
+func (c *comparer) compare(theirs, ours View, bodiless bool) []Difference {
+	var out []Difference
+	add := func(kind, a, b string) { out = append(out, Difference{kind, a, b}) }
+	lists := func(kind string, a, b []string) {
+		if !slices.Equal(a, b) {
+			add(kind, text(a), text(b))
+		}
+	}
+	if bodiless {
+		lists("signed", theirs.Signed, ours.Signed)
+		return out
+	}
+	if !sameVerdict(theirs.Verdict, ours.Verdict) {
+		add("verdict", theirs.Verdict, ours.Verdict)
+	}
+	if theirs.Refused != ours.Refused {
+		add("recipients", number(theirs.Refused)+" refused", number(ours.Refused)+" refused")
+	}
+	if !theirs.goesOn() || !ours.goesOn() {
+		return out // edits of a message that goes nowhere mean nothing
+	}
+	lists("signed", theirs.Signed, ours.Signed)
+	lists("sealed", theirs.Sealed, ours.Sealed)
+	for _, m := range []struct {
+		name string
+		a, b []string
+	}{{"dkim", theirs.DKIM, ours.DKIM}, {"spf", theirs.SPF, ours.SPF}, {"dmarc", theirs.DMARC, ours.DMARC}} {
+		if c.does[m.name] = c.does[m.name] || len(m.a) > 0; c.does[m.name] && !sameResults(m.a, m.b) {
+			add(m.name, text(m.a), text(m.b))
+		}
+	}
+	lists("removed", theirs.Removed, ours.Removed)
+	lists("changed", theirs.Changed, ours.Changed)
+	return out
+}
+
+func (v View) goesOn() bool { return v.Verdict == "accept" || v.Verdict == "hold" }
+
+// sameVerdict compares codes only where both filters chose one.
+func sameVerdict(a, b string) bool {
+	what1, code1, _ := strings.Cut(a, " ")
+	what2, code2, _ := strings.Cut(b, " ")
+	return what1 == what2 && (code1 == code2 || code1 == "" || code2 == "")
+}
+
+// sameResults compares with the domains only where both filters name them.
+func sameResults(a, b []string) bool {
+	if slices.ContainsFunc(slices.Concat(a, b), func(s string) bool { return !strings.Contains(s, " ") }) {
+		a, b = values(a), values(b)
+	}
+	return slices.Equal(a, b)
+}
+
+// values returns results without their domains.
+func values(list []string) []string {
+	var out []string
+	for _, s := range list {
+		value, _, _ := strings.Cut(s, " ")
+		out = append(out, value)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// text writes a list, "-" for none.
+func text(list []string) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,121 @@
+package shadow
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"mailseal/milter/guard"
+)
+
+// deal is what was negotiated with both sides.
+type deal struct {
+	theirs guard.Agreement // what the upstream asked for
+	mta    guard.Agreement // what the MTA was asked for
+	spaces bool            // the MTA's values have their leading space, the upstream's have not
+}
+
+// unwanted names the bits by which a filter declines a command.
+var unwanted = [256]guard.Protocol{
+	guard.Connect: guard.NoConnect, guard.Helo: guard.NoHelo, guard.Mail: guard.NoMail, guard.Rcpt: guard.NoRcpt,
+	guard.Header: guard.NoHeaders, guard.EndOfHeader: guard.NoEOH, guard.Body: guard.NoBody,
+}
+
+// silent names the bits that spare the MTA our own answers to what the upstream declined. The others are answered: with
+// no replies at all the MTAs' small segments wait for one another.
+var silent = map[guard.Protocol]guard.Protocol{
+	guard.NoHeaders: guard.NoReplyHeader, guard.NoEOH: guard.NoReplyEOH, guard.NoBody: guard.NoReplyBody,
+}
+
+// everything is what the mirror needs to be shown.
+const everything = guard.NoConnect | guard.NoHelo | guard.NoMail | guard.NoRcpt | guard.NoHeaders | guard.NoEOH | guard.NoBody
+
+// strike makes the deal of an MTA's offer and an upstream's answer to it. Nothing is added that was not offered: Sendmail
+// drops a filter that asks for it.
+func strike(o guard.Offer, theirs guard.Agreement) deal {
+	d := deal{theirs: theirs, mta: theirs}
+	d.mta.Protocol = theirs.Protocol&^everything | o.Protocol&guard.LeadingSpace
+	for declined, quiet := range silent {
+		if theirs.Has(declined) {
+			d.mta.Protocol |= o.Protocol & quiet
+		}
+	}
+	d.spaces = d.mta.Has(guard.LeadingSpace) && !theirs.Has(guard.LeadingSpace)
+	d.askMacros()
+	return d
+}
+
+// maxMacros is how many names Sendmail takes for a stage.
+const maxMacros = 50
+
+// askMacros adds what we would ask for where the upstream sets the list of a stage. Where it does not, the list is the
+// MTA's own, which the upstream may depend on, and which a list of ours would replace.
+func (d *deal) askMacros() {
+	for stage, names := range guard.DefaultWishes().Macros {
+		have := d.theirs.Macros[stage]
+		if len(have) == 0 {
+			continue
+		}
+		all := slices.Clone(have)
+		for _, n := range names {
+			if !slices.Contains(all, n) {
+				all = append(all, n)
+			}
+		}
+		if len(all) <= maxMacros {
+			d.mta.Macros[stage] = all
+		}
+	}
+}
+
+// shows tells whether the upstream wants to see a command.
+func (d *deal) shows(code guard.Code) bool {
+	bit := unwanted[code]
+	return bit == 0 || d.theirs.Protocol&bit == 0
+}
+
+// inbound returns a command's data as the upstream expects it, in parts: without the one space that an MTA takes away
+// after the colon where nobody asked for it.
+func (d *deal) inbound(p guard.Packet) [][]byte {
+	if !d.spaces || p.Code != guard.Header {
+		return [][]byte{p.Data}
+	}
+	colon := bytes.IndexByte(p.Data, 0) + 1
+	if colon == 0 || colon == len(p.Data) || p.Data[colon] != ' ' {
+		return [][]byte{p.Data}
+	}
+	return [][]byte{p.Data[:colon], p.Data[colon+1:]}
+}
+
+var oneSpace = []byte{' '}
+
+// outbound returns an answer's data as the MTA expects it, in parts: with the space before a value that the MTA puts
+// there where nobody asked for leading space. A value that is empty in a change deletes the field and stays empty.
+func (d *deal) outbound(p guard.Packet) [][]byte {
+	if !d.spaces || p.Code != guard.AddHeader && p.Code != guard.InsertHeader && p.Code != guard.ChangeHeader {
+		return [][]byte{p.Data}
+	}
+	at := 0
+	if p.Code != guard.AddHeader {
+		at = min(4, len(p.Data)) // the index
+	}
+	end := bytes.IndexByte(p.Data[at:], 0)
+	value := at + end + 1
+	isDelete := p.Code == guard.ChangeHeader && len(p.Data) == value+1
+	if end < 0 || value >= len(p.Data) || isDelete {
+		return [][]byte{p.Data}
+	}
+	return [][]byte{p.Data[:value], oneSpace, p.Data[value:]}
+}
+
+// optneg returns the answer to the MTA's offer: the upstream's own octets where nothing is to be changed about them.
+func (d *deal) optneg(raw []byte) []byte {
+	for stage := range d.mta.Macros {
+		if !slices.Equal(d.mta.Macros[stage], d.theirs.Macros[stage]) {
+			return d.mta.Data()
+		}
+	}
+	out := bytes.Clone(raw)
+	binary.BigEndian.PutUint32(out[8:], uint32(d.mta.Protocol))
+	return out
+}

@@ -1,0 +1,189 @@
+package shadow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mailseal/milter/guard"
+)
+
+// Options are what a Proxy is made of. Upstream, Judge and Recorder are needed.
+type Options struct {
+	Upstream Dial // the old milter
+	Judge    Dial // the new one, of which the MTA gets nothing
+	Recorder *Recorder
+	Log      *slog.Logger // of what goes wrong; nil: nowhere
+
+	Judged      int           // connections that are judged at a time; others are only handed on; 0: 200
+	Memory      int           // octets that wait to be judged, of one connection; 0: 8 MiB
+	TotalMemory int           // of all connections; 0: 64 MiB
+	Patience    time.Duration // for an answer of the new milter; 0: 1 min
+	Connect     time.Duration // for reaching the upstream; 0: 5 s
+	Grace       time.Duration // after being told to stop: connections are served on for so long; then those without a message end, and after as long again all; 0: 30 s
+}
+
+func (o Options) filled() Options {
+	o.Judged = cmp.Or(o.Judged, 200)
+	o.Memory = cmp.Or(o.Memory, 8<<20)
+	o.TotalMemory = cmp.Or(o.TotalMemory, 64<<20)
+	o.Patience = cmp.Or(o.Patience, time.Minute)
+	o.Connect = cmp.Or(o.Connect, 5*time.Second)
+	o.Grace = cmp.Or(o.Grace, 30*time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Proxy serves MTAs in front of an upstream.
+type Proxy struct {
+	options Options
+	slots   chan struct{} // one for each connection that is judged
+	memory  atomic.Int64
+	wg      sync.WaitGroup // connections and mirrors
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// New returns a Proxy.
+func New(o Options) *Proxy {
+	o = o.filled()
+	return &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*conn]struct{}{}}
+}
+
+// Serve serves the MTAs that come to l until ctx ends. Then it closes l, lets connections end (Options.Grace), and
+// returns when all of them have, and all that was to be judged is.
+func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
+	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+	err := p.accept(ctx, hard, l)
+	ended := make(chan struct{})
+	go func() {
+		p.wg.Wait()
+		close(ended)
+	}()
+	for _, end := range []func(){p.closeIdle, cut} {
+		select {
+		case <-ended:
+			return err
+		case <-time.After(p.options.Grace):
+			end()
+		}
+	}
+	<-ended
+	return err
+}
+
+// pause follows a connection that could not be accepted, as with too many open files.
+const pause = 50 * time.Millisecond
+
+func (p *Proxy) accept(ctx, hard context.Context, l net.Listener) error {
+	for {
+		mta, err := l.Accept()
+		switch {
+		case err == nil:
+			p.wg.Go(func() { p.serve(hard, mta) })
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			p.trouble("accept", err)
+			time.Sleep(pause)
+		}
+	}
+}
+
+// serve serves one MTA's connection. Without the upstream it is closed, as if nobody were here: what becomes of the mail
+// is for the MTA's configuration to say.
+func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
+	defer mta.Close()
+	defer p.recover()
+	dialCtx, cancel := context.WithTimeout(ctx, p.options.Connect)
+	upstream, err := p.options.Upstream(dialCtx)
+	cancel()
+	if err != nil {
+		p.options.Recorder.unreached.Add(1)
+		p.trouble("the upstream cannot be reached, the connection is closed", err)
+		return
+	}
+	defer upstream.Close()
+	c := newConn(mta, upstream, p.options.Recorder)
+	c.log, c.why = p.trouble, whyBusy
+	defer p.attach(c)()
+	defer context.AfterFunc(ctx, c.close)()
+	if c.negotiate() == nil {
+		defer p.reflect(ctx, c)()
+		c.serve()
+	}
+}
+
+func (p *Proxy) recover() {
+	if v := recover(); v != nil {
+		p.trouble("panic", panicError(v))
+	}
+}
+
+// attach keeps book of a connection and gives it a mirror if there is a place for one.
+func (p *Proxy) attach(c *conn) (detach func()) {
+	p.mu.Lock()
+	p.conns[c] = struct{}{}
+	p.mu.Unlock()
+	m := newMirror(&p.options, &p.memory)
+	m.log = p.trouble
+	select {
+	case p.slots <- struct{}{}:
+		c.mirror, m.release = m, func() { <-p.slots }
+	default:
+	}
+	return func() {
+		p.detach(c)
+		if m.release != nil && !m.running {
+			m.release()
+		}
+	}
+}
+
+// reflect runs a connection's mirror, now that it is known what the MTA shows.
+func (p *Proxy) reflect(ctx context.Context, c *conn) (end func()) {
+	m := c.mirror
+	if m == nil {
+		return func() {}
+	}
+	m.running = true
+	p.wg.Go(func() {
+		defer m.release()
+		m.run(ctx, c.deal.mta.Has(guard.LeadingSpace))
+	})
+	return m.close
+}
+
+func (p *Proxy) detach(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// closeIdle ends the connections that have no message.
+func (p *Proxy) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if !c.busy.Load() {
+			c.close()
+		}
+	}
+}
+
+func (p *Proxy) trouble(what string, err error) { p.options.Log.Warn(what, "error", err) }
+
+func panicError(v any) error { return fmt.Errorf("panic: %v", v) }

@@ -1,0 +1,163 @@
+package shadow
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/milter/authres"
+	"mailseal/milter/dkim"
+	"mailseal/milter/guard"
+	"mailseal/milter/message"
+)
+
+// View is what one of the two filters made of a message, for people and for comparison.
+type View struct {
+	Verdict    string   `json:"verdict"`           // "accept", "hold", "reject 550", "tempfail", "discard", "drop"
+	Refused    int      `json:"refused,omitempty"` // recipients
+	Signed     []string `json:"signed,omitempty"`  // "example.com/mail/rsa-sha256": d=, s= and a= of each signature added
+	Sealed     []string `json:"sealed,omitempty"`  // likewise of ARC-Seal
+	DKIM       []string `json:"dkim,omitempty"`    // "pass example.org": each result that is not "none"
+	SPF        []string `json:"spf,omitempty"`     // "pass", of the sender if there are several
+	DMARC      []string `json:"dmarc,omitempty"`
+	Removed    []string `json:"removed,omitempty"`     // "authentication-results[2]": fields, by their number among those of the name
+	Changed    []string `json:"changed,omitempty"`     // fields, likewise; "sender", "recipients", "body"
+	OtherAdded []string `json:"other_added,omitempty"` // names of fields; not compared
+}
+
+// view reads a side's packets.
+func (s *side) view() View {
+	v := View{Verdict: verdictText(s.verdict), Refused: s.refused}
+	for _, e := range s.edits {
+		v.take(e)
+	}
+	if v.Verdict == "accept" && slices.ContainsFunc(s.edits, func(e guard.Packet) bool { return e.Code == guard.QuarantineMail }) {
+		v.Verdict = "hold"
+	}
+	for _, list := range []*[]string{&v.Signed, &v.Sealed, &v.DKIM, &v.SPF, &v.DMARC, &v.Removed, &v.Changed, &v.OtherAdded} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return v
+}
+
+// verdictText names a verdict, with the code where the filter and not the MTA chose it.
+func verdictText(p guard.Packet) string {
+	switch p.Code {
+	case guard.Continue, guard.Accept:
+		return "accept"
+	case guard.Reject:
+		return "reject"
+	case guard.TempFail:
+		return "tempfail"
+	case guard.Discard:
+		return "discard"
+	case guard.ConnFail:
+		return "drop"
+	case guard.ReplyCode:
+		code := string(p.Data[:min(3, len(p.Data))])
+		if strings.HasPrefix(code, "4") {
+			return "tempfail " + code
+		}
+		return "reject " + code
+	}
+	return p.Code.String()
+}
+
+// take takes an edit.
+func (v *View) take(e guard.Packet) {
+	switch e.Code {
+	case guard.AddHeader:
+		v.added(e.Data)
+	case guard.InsertHeader:
+		v.added(e.Data[min(4, len(e.Data)):])
+	case guard.ChangeHeader:
+		v.changed(e.Data)
+	case guard.AddRcpt, guard.AddRcptArgs, guard.DeleteRcpt:
+		v.Changed = append(v.Changed, "recipients")
+	case guard.ChangeSender:
+		v.Changed = append(v.Changed, "sender")
+	case guard.ReplaceBody:
+		v.Changed = append(v.Changed, "body")
+	}
+}
+
+// cutField reads a name and a value, each terminated.
+func cutField(data []byte) (name, value string, ok bool) {
+	n, rest, ok := bytes.Cut(data, []byte{0})
+	if !ok {
+		return "", "", false
+	}
+	val, _, ok := bytes.Cut(rest, []byte{0})
+	return string(n), string(val), ok
+}
+
+func (v *View) added(data []byte) {
+	name, value, ok := cutField(data)
+	if !ok {
+		return
+	}
+	switch f := message.NewField(name, []byte(value)); {
+	case f.Is("DKIM-Signature"):
+		v.Signed = append(v.Signed, signature(f))
+	case f.Is("ARC-Seal"):
+		v.Sealed = append(v.Sealed, signature(f))
+	case f.Is(authres.FieldName):
+		v.results(f.Value())
+	default:
+		v.OtherAdded = append(v.OtherAdded, name)
+	}
+}
+
+func signature(f message.Field) string {
+	t := dkim.ReadTags(f)
+	return strings.ToLower(fmt.Sprintf("%s/%s/%s", t.Text("d"), t.Text("s"), t.Text("a")))
+}
+
+// changed takes a change of a field. Index 0 is the first, as it is to both MTAs.
+func (v *View) changed(data []byte) {
+	if len(data) < 4 {
+		return
+	}
+	name, value, ok := cutField(data[4:])
+	if !ok {
+		return
+	}
+	what := fmt.Sprintf("%s[%d]", strings.ToLower(name), max(1, int32(binary.BigEndian.Uint32(data))))
+	if value == "" {
+		v.Removed = append(v.Removed, what)
+	} else {
+		v.Changed = append(v.Changed, what)
+	}
+}
+
+// results reads an Authentication-Results field. What it says in vain is as good as what it does not say.
+func (v *View) results(value []byte) {
+	f, _ := authres.Parse(value) // all that can be read of it
+	for _, r := range f.Results {
+		if r.Value == "none" {
+			continue
+		}
+		switch r.Method {
+		case "dkim":
+			v.DKIM = append(v.DKIM, strings.TrimSpace(r.Value+" "+strings.ToLower(property(r, "header", "d"))))
+		case "spf":
+			if len(v.SPF) == 0 || property(r, "smtp", "mailfrom") != "" {
+				v.SPF = []string{r.Value}
+			}
+		case "dmarc":
+			v.DMARC = append(v.DMARC, r.Value)
+		}
+	}
+}
+
+func property(r authres.Result, kind, name string) string {
+	for _, p := range r.Properties {
+		if strings.EqualFold(p.Type, kind) && strings.EqualFold(p.Name, name) {
+			return p.Value
+		}
+	}
+	return ""
+}
