@@ -1,11 +1,7 @@
 package milter
 
 import (
-	"bufio"
-	"encoding/json"
-	"maps"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +9,7 @@ import (
 
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/miltertest"
 )
 
 // recordings are conversations of real MTAs, kept beside the repository.
@@ -41,35 +38,23 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// readRecording returns what the MTA said in each conversation of a file, in their order.
-func readRecording(t *testing.T, file string) [][]guard.Packet {
+// readRecording returns what the MTA said in each conversation of a file.
+func readRecording(t *testing.T, file string) (said [][]guard.Packet) {
 	t.Helper()
-	f, err := os.Open(file)
+	conversations, err := miltertest.ReadRecording(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	said := map[int][]guard.Packet{}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var l struct {
-			Conn     int
-			Dir, Cmd string
-			Data     []byte
+	for _, conversation := range conversations {
+		var packets []guard.Packet
+		for _, p := range conversation {
+			if p.MTA {
+				packets = append(packets, p.Packet)
+			}
 		}
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			t.Fatal(err)
-		}
-		if l.Dir == "mta" && l.Cmd != "" {
-			said[l.Conn] = append(said[l.Conn], guard.Packet{Code: guard.Code(l.Cmd[0]), Data: l.Data})
-		}
+		said = append(said, packets)
 	}
-	var out [][]guard.Packet
-	for _, conn := range slices.Sorted(maps.Keys(said)) {
-		out = append(out, said[conn])
-	}
-	return out
+	return said
 }
 
 // sent is a message as the packets of an MTA have it.

@@ -1,14 +1,11 @@
 package guard_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +14,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 
 	"mailseal/milter/guard"
+	"mailseal/milter/miltertest"
 )
 
 // recordings are conversations of real MTAs, kept beside the repository.
@@ -34,43 +32,28 @@ func TestReplay(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			for _, conversation := range readRecording(t, file) {
+			conversations, err := miltertest.ReadRecording(file)
+			if err != nil || len(conversations) == 0 {
+				t.Fatalf("%d conversations, %v", len(conversations), err)
+			}
+			for _, conversation := range conversations {
+				said := fromMTA(conversation)
 				for _, sinks := range []bool{false, true} {
-					replay(t, conversation, sinks)
+					replay(t, said, sinks)
 				}
 			}
 		})
 	}
 }
 
-// readRecording returns what the MTA said in each conversation of a file.
-func readRecording(t *testing.T, file string) map[int][]packet {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	out := map[int][]packet{}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var l struct {
-			Conn     int
-			Dir, Cmd string
-			Data     []byte
-		}
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			t.Fatal(err)
-		}
-		if l.Dir == "mta" && l.Cmd != "" {
-			out[l.Conn] = append(out[l.Conn], packet{guard.Code(l.Cmd[0]), string(l.Data)})
+// fromMTA returns what the MTA said of a conversation.
+func fromMTA(conversation []miltertest.Recorded) (said []packet) {
+	for _, p := range conversation {
+		if p.MTA {
+			said = append(said, packet{p.Code, string(p.Data)})
 		}
 	}
-	if err := lines.Err(); err != nil || len(out) == 0 {
-		t.Fatalf("%s: %d conversations, %v", file, len(out), err)
-	}
-	return out
+	return said
 }
 
 func replay(t *testing.T, said []packet, sinks bool) {

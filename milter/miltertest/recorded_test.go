@@ -1,14 +1,11 @@
 package miltertest
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,12 +17,6 @@ import (
 
 // recordings are conversations of real MTAs with a milter, kept beside the repository.
 const recordings = "../../../shared/vectors/wire"
-
-// spoken is one packet of a recording.
-type spoken struct {
-	guard.Packet
-	mta bool
-}
 
 // TestPlaysAsRecorded plays every recorded session of one message, with the milter's recorded answers, and wants to say
 // octet for octet what the real MTA said.
@@ -44,9 +35,13 @@ func TestPlaysAsRecorded(t *testing.T) {
 				mta = Sendmail
 			}
 			played := 0
-			for conn, said := range readRecording(t, file) {
+			conversations, err := ReadRecording(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, said := range conversations {
 				if isPlain(said) {
-					playRecorded(t, fmt.Sprintf("conversation %d", conn), mta, said)
+					playRecorded(t, fmt.Sprintf("conversation %d", i+1), mta, said)
 					played++
 				}
 			}
@@ -57,42 +52,16 @@ func TestPlaysAsRecorded(t *testing.T) {
 	}
 }
 
-func readRecording(t *testing.T, file string) map[int][]spoken {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	out := map[int][]spoken{}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var l struct {
-			Conn     int
-			Dir, Cmd string
-			Data     []byte
-		}
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			t.Fatal(err)
-		}
-		if l.Cmd != "" {
-			out[l.Conn] = append(out[l.Conn], spoken{guard.Packet{Code: guard.Code(l.Cmd[0]), Data: l.Data}, l.Dir == "mta"})
-		}
-	}
-	return out
-}
-
 // isPlain tells whether a session is one message and nothing else, recorded whole: packets over 30 KB were left out, but
 // not their macros. Recipients that the MTA refused were shown in a few.
-func isPlain(said []spoken) bool {
+func isPlain(said []Recorded) bool {
 	var codes []byte
 	missing := 0
 	for _, p := range said {
 		switch {
 		case bytes.Contains(p.Data, []byte("<@@bad>")):
 			return false
-		case !p.mta:
+		case !p.MTA:
 		case p.Code == guard.Macro && (p.Data[0] == 'L' || p.Data[0] == 'B'):
 			missing++
 		case p.Code == guard.Header || p.Code == guard.Body:
@@ -105,7 +74,7 @@ func isPlain(said []spoken) bool {
 	return missing <= 0 && (order == "OCHMNEQ" || order == "OCHMNEAAQ")
 }
 
-func playRecorded(t *testing.T, name string, mta MTA, said []spoken) {
+func playRecorded(t *testing.T, name string, mta MTA, said []Recorded) {
 	t.Helper()
 	o, m := fromRecording(mta, said)
 	client, milter := net.Pipe()
@@ -127,17 +96,17 @@ func playRecorded(t *testing.T, name string, mta MTA, said []spoken) {
 }
 
 // fromRecording finds out who sent what to whom.
-func fromRecording(mta MTA, said []spoken) (Options, Message) {
+func fromRecording(mta MTA, said []Recorded) (Options, Message) {
 	o, m := Options{As: mta, Macros: map[string]string{}}, Message{}
 	var raw bytes.Buffer
 	leading := false
 	for _, p := range said {
 		words := strings.Split(strings.TrimSuffix(string(p.Data), "\x00"), "\x00")
 		switch {
-		case p.Code == guard.Negotiate && !p.mta:
+		case p.Code == guard.Negotiate && !p.MTA:
 			a, _ := guard.ParseAgreement(p.Data)
 			leading = a.Has(guard.LeadingSpace)
-		case !p.mta:
+		case !p.MTA:
 		case p.Code == guard.Connect:
 			o.ClientName = words[0]
 			rest := p.Data[len(words[0])+2:]
@@ -187,11 +156,11 @@ func macrosOf(data string, o *Options, m *Message) {
 }
 
 // answerRecorded is the milter's side: it compares what comes with what came, and says what was said.
-func answerRecorded(nc net.Conn, said []spoken) error {
+func answerRecorded(nc net.Conn, said []Recorded) error {
 	defer nc.Close()
 	f := guard.NewFramer(nc, guard.Limits{})
 	for _, p := range said {
-		if !p.mta {
+		if !p.MTA {
 			if err := f.WritePacket(p.Code, p.Data); err != nil {
 				return err
 			}

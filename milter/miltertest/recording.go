@@ -1,0 +1,52 @@
+package miltertest
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"mailseal/milter/guard"
+)
+
+// Recorded is one packet of a recorded conversation.
+type Recorded struct {
+	guard.Packet
+	MTA bool // said by the MTA, not by the milter
+}
+
+// ReadRecording reads a file of recorded conversations, one JSON object a line: "conn", "dir" ("mta" or "filter"), "cmd"
+// (the packet's letter), "data" (base64). Lines without "cmd" are left out. The conversations come in the order in
+// which they began.
+func ReadRecording(file string) (conversations [][]Recorded, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	at := map[int]int{}
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var l struct {
+			Conn     int
+			Dir, Cmd string
+			Data     []byte
+		}
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if l.Cmd == "" {
+			continue
+		}
+		i, known := at[l.Conn]
+		if !known {
+			i = len(conversations)
+			at[l.Conn] = i
+			conversations = append(conversations, nil)
+		}
+		p := guard.Packet{Code: guard.Code(l.Cmd[0]), Data: l.Data}
+		conversations[i] = append(conversations[i], Recorded{p, l.Dir == "mta"})
+	}
+	return conversations, lines.Err()
+}
