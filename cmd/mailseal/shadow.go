@@ -187,7 +187,9 @@ func (f *shadowFlags) dialer() (shadow.Dial, error) {
 	if a.Network == "fd" {
 		return nil, fmt.Errorf("--upstream: %w: a socket of systemd is one to listen on", milter.ErrAddress)
 	}
-	return func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, a.Network, a.Target) }, nil
+	return func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, a.Network, a.Target)
+	}, nil
 }
 
 // options returns where to listen, and the role of all mail that comes in.
