@@ -5,7 +5,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -109,6 +113,9 @@ func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.W
 			return nil, nil, err
 		}
 	}
+	for _, name := range unserved(cfg, os.Getenv) {
+		log.Warn("systemd hands over a socket that no listen.address names, so MTAs would wait there in vain: add address = \"fd:"+name+"\", or disable the socket unit", "socket", name)
+	}
 	listeners, err := listen(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
@@ -150,4 +157,21 @@ func orDefault(path string) string {
 		return defaultConfig
 	}
 	return path
+}
+
+// unserved lists the sockets that systemd hands over (sd_listen_fds(3)) and that no listener takes.
+func unserved(cfg *config.Config, env func(string) string) []string {
+	var out []string
+	if env("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return nil
+	}
+	for i, name := range strings.Split(env("LISTEN_FDNAMES"), ":") {
+		taken := func(l config.Listener) bool {
+			return l.Network == "fd" && (l.Target == name || l.Target == strconv.Itoa(3+i))
+		}
+		if name != "" && !slices.ContainsFunc(cfg.Listen, taken) {
+			out = append(out, name)
+		}
+	}
+	return out
 }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"mailseal/config"
 )
 
 const serveKeys = `
@@ -47,5 +50,18 @@ func TestServeRefuses(t *testing.T) {
 				t.Errorf("%s: says\n%v\nwithout %q", tc.name, err, s)
 			}
 		}
+	}
+}
+
+func TestUnserved(t *testing.T) {
+	cfg := &config.Config{Listen: []config.Listener{{Network: "fd", Target: "one"}, {Network: "fd", Target: "4"}, {Network: "unix", Target: "three"}}}
+	env := map[string]string{"LISTEN_PID": strconv.Itoa(os.Getpid()), "LISTEN_FDNAMES": "one:two:three"}
+	lookup := func(name string) string { return env[name] }
+	if got := unserved(cfg, lookup); len(got) != 1 || got[0] != "three" {
+		t.Errorf("got %q, want three alone", got)
+	}
+	env["LISTEN_PID"] = "1"
+	if got := unserved(cfg, lookup); got != nil {
+		t.Errorf("somebody else's sockets: %q", got)
 	}
 }
