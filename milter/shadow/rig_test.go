@@ -26,6 +26,7 @@ type standIn struct {
 	says func(p guard.Packet, count int) []guard.Packet // count: of the commands of this code, from 1
 
 	path string
+	wg   sync.WaitGroup // connections
 	mu   sync.Mutex
 	saw  []string
 }
@@ -47,12 +48,14 @@ func (s *standIn) listen(t testing.TB) {
 			if err != nil {
 				return
 			}
+			s.wg.Add(1)
 			go s.serve(nc)
 		}
 	}()
 }
 
 func (s *standIn) serve(nc net.Conn) {
+	defer s.wg.Done()
 	defer nc.Close()
 	f := guard.NewFramer(nc, guard.Limits{})
 	count := map[guard.Code]int{}
@@ -94,8 +97,9 @@ func (s *standIn) note(p guard.Packet) {
 	s.saw = append(s.saw, p.Code.String()+" "+string(p.Data))
 }
 
-// seen returns what came since the last time.
+// seen returns what came since the last time, once all connections have ended.
 func (s *standIn) seen() string {
+	s.wg.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := strings.Join(s.saw, "\n")
