@@ -158,6 +158,8 @@ func TestSplit(t *testing.T) {
 	}{
 		{"LF", "A: 1\nB:2\n\nx\ny", []string{"A: 1", "B:2"}, "x\r\ny\r\n"},
 		{"CRLF", "A: 1\r\n 2\r\n\r\nx\r\n", []string{"A: 1\n 2"}, "x\r\n"},
+		{"several folded", "A: 1\n 2\n\t3\nB: 4\n 5\nnot a field\n", []string{"A: 1\n 2\n\t3", "B: 4\n 5"}, "not a field\r\n"},
+		{"folded without end", "A:" + strings.Repeat("\n b", 300000), []string{"A:" + strings.Repeat("\n b", 300000)}, ""},
 		{"space before the colon", "A : 1\n\n", []string{"A: 1"}, ""},
 		{"header only", "A: 1", []string{"A: 1"}, ""},
 		{"no empty line", "A: 1\nnot a field\n", []string{"A: 1"}, "not a field\r\n"},

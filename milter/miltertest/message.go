@@ -22,6 +22,13 @@ type field struct{ name, value string }
 // split reads a message: its header fields, and its body with CRLF line ends. White space before a colon is dropped, as
 // both MTAs do. A line that cannot be in a header begins the body.
 func split(raw []byte) (fields []field, body []byte) {
+	var value strings.Builder // of the last field: a header may be folded a hundred thousand times
+	end := func() {
+		if len(fields) > 0 {
+			fields[len(fields)-1].value = value.String()
+		}
+	}
+	defer end()
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
 		text := string(bytes.TrimSuffix(line, []byte{'\r'}))
@@ -29,16 +36,20 @@ func split(raw []byte) (fields []field, body []byte) {
 			return fields, crlf(rest)
 		}
 		if folded := text[0] == ' ' || text[0] == '\t'; folded && len(fields) > 0 {
-			fields[len(fields)-1].value += "\n" + text
+			value.WriteByte('\n')
+			value.WriteString(text)
 			raw = rest
 			continue
 		}
-		name, value, ok := strings.Cut(text, ":")
+		name, first, ok := strings.Cut(text, ":")
 		name = strings.TrimRight(name, " \t")
 		if !ok || name == "" || strings.ContainsAny(name, " \t") {
 			return fields, crlf(raw)
 		}
-		fields = append(fields, field{name, value})
+		end()
+		value.Reset()
+		value.WriteString(first)
+		fields = append(fields, field{name: name})
 		raw = rest
 	}
 	return fields, nil
