@@ -41,7 +41,7 @@ Nothing of OpenDKIM's is changed; keys are read where they are. "mailseal check"
 	flags.StringVar(&f.DMARC, "dmarc-conf", "", "OpenDMARC's configuration")
 	flags.StringVar(&f.Defaults, "default-file", "", "Debian's /etc/default/opendkim, where its SOCKET is in use")
 	flags.StringVar(&f.Root, "root", "", "read all files below this directory, as from another host's backup")
-	flags.StringVarP(&f.out, "out", "o", "", "directory to write mailseal.toml to")
+	flags.StringVarP(&f.out, "out", "o", "", "directory to write mailseal.toml to; made if it is not there")
 	flags.BoolVar(&f.report, "report", false, "print the report, not the configuration")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON, one object a note")
 	return cmd
@@ -58,6 +58,9 @@ func (f *importFlags) run(out, complaints io.Writer, confNamed bool) error {
 		return exit(exitBad, err)
 	}
 	if f.out != "" {
+		if err := os.MkdirAll(f.out, 0o755); err != nil {
+			return exit(exitBad, err)
+		}
 		if err := writeNew(filepath.Join(f.out, "mailseal.toml"), r.TOML); err != nil {
 			return exit(exitBad, err)
 		}
@@ -91,7 +94,7 @@ func writeNew(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("%s is there already, and is not overwritten", path)
+			return fmt.Errorf("%s is there already, and is not overwritten; move it away, or name another directory", path)
 		}
 		return err
 	}

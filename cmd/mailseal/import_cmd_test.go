@@ -9,8 +9,8 @@ import (
 )
 
 func TestImport(t *testing.T) {
-	dir := t.TempDir()
-	conf := filepath.Join(dir, "opendkim.conf")
+	dir := filepath.Join(t.TempDir(), "made")
+	conf := filepath.Join(t.TempDir(), "opendkim.conf")
 	write := func(text string) {
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
