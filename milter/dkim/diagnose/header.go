@@ -108,7 +108,7 @@ func (t trial) signs(f message.Field) bool {
 }
 
 // missing lists the signed names of which the message has no field, but those that are signed twice to keep anybody
-// from adding one.
+// from adding one, in the order of the signature.
 func (t trial) missing() string {
 	var out []string
 	seen := map[string]int{}
@@ -116,8 +116,8 @@ func (t trial) missing() string {
 		seen[strings.ToLower(name)]++
 	}
 	index := dkim.NewIndex(t.header)
-	for name, n := range seen {
-		if index.Count(name) == 0 && n == 1 {
+	for _, name := range t.signature.Names {
+		if index.Count(name) == 0 && seen[strings.ToLower(name)] == 1 {
 			out = append(out, name)
 		}
 	}
