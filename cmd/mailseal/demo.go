@@ -267,7 +267,7 @@ func (d *demo) printMTA() {
 Mailseal goes on serving until Ctrl-C. To make an MTA of this host call it:
 
   Postfix, /etc/postfix/main.cf             Sendmail, /etc/mail/sendmail.mc
-    smtpd_milters = inet:127.0.0.1:8891       INPUT_MAIL_FILTER(`+"`mailseal', `S=inet:8891@127.0.0.1, F=T, T=S:10s;R:30s;E:5m'"+`)
+    smtpd_milters = inet:127.0.0.1:8891       INPUT_MAIL_FILTER(`+"`mailseal', `S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m'"+`)
     non_smtpd_milters = $smtpd_milters
     milter_default_action = tempfail
 
