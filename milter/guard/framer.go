@@ -168,6 +168,7 @@ func (f *Framer) deadline() time.Time {
 	return f.started.Add(f.limits.InPacket)
 }
 
+// readError says in which of its waits a read has ended: that tells a slow peer from a broken one.
 func (f *Framer) readError(err error) error {
 	f.release()
 	switch {

@@ -68,6 +68,7 @@ func (m *macros) command(code Code) {
 	m.fresh[stage] = false
 }
 
+// clear forgets a stage, and gives back the memory of one that was large.
 func (m *macros) clear(s Stage) {
 	if cap(m.raw[s]) > keepMacros {
 		m.raw[s] = nil

@@ -39,6 +39,7 @@ func ParseMTA(s string) (MTA, error) {
 // texts are what an MTA tells its client for each verdict of a milter.
 type texts struct{ accept, reject, tempFail, connFail, badReply, broken string }
 
+// texts returns what was seen of each MTA, not what the protocol's texts say.
 func (m MTA) texts() texts {
 	if m == Sendmail {
 		return texts{

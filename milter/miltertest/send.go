@@ -152,6 +152,7 @@ func (c *Conn) sayMail(*Outcome) (*decision, error) {
 	return decided(AtMail, r, err)
 }
 
+// sayRcpt shows the recipients. With one refused the others go on; with none left there is no message.
 func (c *Conn) sayRcpt(o *Outcome) (*decision, error) {
 	t := c.mail
 	var last Reply
@@ -177,6 +178,7 @@ func (c *Conn) sayRcpt(o *Outcome) (*decision, error) {
 	return nil, nil
 }
 
+// sayData says DATA, which came into the protocol with version 4.
 func (c *Conn) sayData(*Outcome) (*decision, error) {
 	if c.agreed.Has(guard.NoData) || c.agreed.Version < 4 {
 		return nil, nil
@@ -185,6 +187,7 @@ func (c *Conn) sayData(*Outcome) (*decision, error) {
 	return decided(AtData, r, err)
 }
 
+// sayHeader shows the fields in their order, without the MTA's own Received.
 func (c *Conn) sayHeader(*Outcome) (*decision, error) {
 	for _, f := range c.mail.shown {
 		if c.agreed.Has(guard.NoHeaders) {
@@ -202,6 +205,7 @@ func (c *Conn) sayHeader(*Outcome) (*decision, error) {
 	return decided(AtEOH, r, err)
 }
 
+// sayBody shows the body in pieces that may end anywhere; of an empty one, not even a piece.
 func (c *Conn) sayBody(o *Outcome) (*decision, error) {
 	for rest := c.mail.body; len(rest) > 0 && !o.Skipped && !c.agreed.Has(guard.NoBody); {
 		n := min(len(rest), maxChunk)
