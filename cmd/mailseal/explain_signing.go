@@ -182,7 +182,9 @@ func (e signingExplained) text() string {
 	for _, r := range e.Rules {
 		fmt.Fprintf(&b, "  %-8s %s: %s\n", r.Rule, either(r.Signs, "fits", "does not sign"), r.Why)
 	}
-	fmt.Fprintf(&b, "  %d other rules have no pattern for the author.\n", e.Others)
+	if e.Others > 0 {
+		fmt.Fprintf(&b, "  Other rules, which have no pattern for the author: %d.\n", e.Others)
+	}
 	for _, k := range e.Keys {
 		fmt.Fprintf(&b, "  key %s: %s\n", k.Name, either(k.Error == "", "signs as "+k.Record, "CANNOT SIGN: "+k.Error))
 	}

@@ -40,7 +40,7 @@ func TestExplainSigning(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "nobody logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "1 other rules"}},
+		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "nobody logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 1."}},
 		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)", "sign[0]  fits", "sign[0] stands before it"}},
 		{"--from boss@example.com --ip 198.51.100.1", exitBad, []string{"is theirs (stranger)", "not ours"}},
 		{"--from a@elsewhere.example --ip 192.0.2.1", exitBad, []string{"no rule names the author"}},
