@@ -25,10 +25,11 @@ type standIn struct {
 	asks guard.Agreement
 	says func(p guard.Packet, count int) []guard.Packet // count: of the commands of this code, from 1
 
-	path string
-	wg   sync.WaitGroup // connections
-	mu   sync.Mutex
-	saw  []string
+	path  string
+	mu    sync.Mutex
+	ended *sync.Cond
+	open  int // connections
+	saw   []string
 }
 
 // hangUp as an answer closes the connection.
@@ -42,20 +43,21 @@ func (s *standIn) listen(t testing.TB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
+	s.ended = sync.NewCond(&s.mu)
 	go func() {
 		for {
 			nc, err := l.Accept()
 			if err != nil {
 				return
 			}
-			s.wg.Add(1)
+			s.count(1)
 			go s.serve(nc)
 		}
 	}()
 }
 
 func (s *standIn) serve(nc net.Conn) {
-	defer s.wg.Done()
+	defer s.count(-1)
 	defer nc.Close()
 	f := guard.NewFramer(nc, guard.Limits{})
 	count := map[guard.Code]int{}
@@ -91,6 +93,13 @@ func (s *standIn) serve(nc net.Conn) {
 	}
 }
 
+func (s *standIn) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open += n
+	s.ended.Broadcast()
+}
+
 func (s *standIn) note(p guard.Packet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,9 +108,11 @@ func (s *standIn) note(p guard.Packet) {
 
 // seen returns what came since the last time, once all connections have ended.
 func (s *standIn) seen() string {
-	s.wg.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.open > 0 {
+		s.ended.Wait()
+	}
 	all := strings.Join(s.saw, "\n")
 	s.saw = nil
 	return all
