@@ -41,6 +41,9 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) Out
 	out := in.pass()
 	out.Results = results.String()
 	out.Details = decisionText(d)
+	if trouble := results.Trouble(); trouble != "" {
+		out.Details = append(out.Details, slog.String("dns", trouble))
+	}
 	if in.authorErr != nil {
 		out.Details = append(out.Details, slog.String("from", in.authorErr.Error()))
 	}

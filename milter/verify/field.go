@@ -43,8 +43,34 @@ func (r *Results) list(disposition string) []authres.Result {
 	return out
 }
 
+// told is what recipients may read of a reason: which of our name servers did not answer is for the log.
+func told(value, reason string) string {
+	if value == "temperror" {
+		return "the DNS did not answer"
+	}
+	return reason
+}
+
+// Trouble is why the first result that is a temperror is one, for the log; "" when none is.
+func (r *Results) Trouble() string {
+	for _, s := range r.DKIM {
+		if s.Value == dkim.TempError {
+			return s.Reason
+		}
+	}
+	switch {
+	case r.SPF != nil && r.SPF.Value == spf.Temperror:
+		return r.SPF.Reason
+	case r.DMARC != nil && r.DMARC.Value == dmarc.Temperror:
+		return r.DMARC.Reason
+	case r.IPRev != nil && r.IPRev.Value == iprev.Temperror:
+		return r.IPRev.Reason
+	}
+	return ""
+}
+
 func dkimResult(s dkim.Result) authres.Result {
-	out := authres.Result{Method: "dkim", Value: string(s.Value), Comment: s.Reason}
+	out := authres.Result{Method: "dkim", Value: string(s.Value), Comment: told(string(s.Value), s.Reason)}
 	if s.Value == dkim.Pass && s.Testing {
 		out.Comment = "the key is in test mode"
 	}
@@ -55,7 +81,7 @@ func dkimResult(s dkim.Result) authres.Result {
 }
 
 func spfResult(s spf.Result) authres.Result {
-	out := authres.Result{Method: "spf", Value: string(s.Value), Comment: s.Reason}
+	out := authres.Result{Method: "spf", Value: string(s.Value), Comment: told(string(s.Value), s.Reason)}
 	if name, value := s.Property(); value != "" {
 		out.Properties = []authres.Property{{Type: "smtp", Name: name, Value: value}}
 	}
@@ -63,7 +89,7 @@ func spfResult(s spf.Result) authres.Result {
 }
 
 func dmarcResult(d dmarc.Result, disposition string) authres.Result {
-	out := authres.Result{Method: "dmarc", Value: string(d.Value), Comment: d.Reason}
+	out := authres.Result{Method: "dmarc", Value: string(d.Value), Comment: told(string(d.Value), d.Reason)}
 	if rec := d.Record; rec != nil && (d.Value == dmarc.Pass || d.Value == dmarc.Fail) {
 		words := []string{"p=" + string(rec.Policy)}
 		for _, t := range []struct{ tag, value string }{{"sp", string(rec.Subdomain)}, {"np", string(rec.NonExistent)}} {
@@ -110,7 +136,7 @@ func (r *Results) arcResult(a arc.Result) authres.Result {
 func (r *Results) iprevResult(p iprev.Result) authres.Result {
 	out := authres.Result{Method: "iprev", Value: string(p.Value), Comment: p.Name}
 	if p.Value != iprev.Pass {
-		out.Comment = p.Reason
+		out.Comment = told(string(p.Value), p.Reason)
 	}
 	out.Properties = []authres.Property{{Type: "policy", Name: "iprev", Value: r.Client.String()}}
 	return out

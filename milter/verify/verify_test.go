@@ -196,6 +196,12 @@ func TestDeadline(t *testing.T) {
 	if got, want := r.String(), "dkim=temperror/example.com spf=temperror dmarc=temperror iprev=temperror"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	if r.Trouble() == "" {
+		t.Error("the log is not told why")
+	}
+	if told := r.Field("mx.example.net", "").Payload(); strings.Contains(told, r.Trouble()) {
+		t.Errorf("recipients are told %q", told)
+	}
 }
 
 // stalling answers everything but names below attacker.example, for which it waits until the context ends.
