@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"mailseal/config"
@@ -18,8 +17,6 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
-	"mailseal/milter/domain"
-	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 	"mailseal/milter/spf"
@@ -147,79 +144,6 @@ func (p *parts) addSigning(s *milter.Steps) error {
 	return err
 }
 
-// buildKeys makes the source of all keys that the configuration names.
-func buildKeys(ctx context.Context, cfg *config.Config, old *parts) *keyfile.Source {
-	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys}
-	if old != nil {
-		o.Previous = old.keys
-	}
-	entries := make(map[string]keyfile.Entry, len(cfg.Keys))
-	for name, k := range cfg.Keys {
-		if k.Source == "" {
-			entries[name] = keyfile.Entry{Domain: ascii(k.Domain), Selector: ascii(k.Selector), File: k.File, Text: string(k.PrivateKey)}
-		}
-	}
-	return keyfile.New(ctx, entries, o)
-}
-
-// ascii returns a name as the DNS has it, in A-labels; "%" and what is no name stay as they are.
-func ascii(name string) string {
-	if n, err := domain.Parse(name); err == nil {
-		return n.String()
-	}
-	return name
-}
-
-// examineKeys logs what is wrong with keys, once all of them have been loaded, and has each tested.
-func (p *parts) examineKeys(ctx context.Context, log *slog.Logger) {
-	if p.keys == nil {
-		return
-	}
-	p.sayFindings(ctx, log)
-	selfTest(ctx, p.cfg, p.keys, func(key string, err error) {
-		log.Error("key fails its self-test: nobody will be able to verify what it signs", "key", key, "error", err)
-	})
-}
-
-// waitForKeys is how many keys a start waits for. More load in the background.
-const waitForKeys = 1000
-
-// anyKey is an error when there are keys and none of them can sign: a configuration that can do nothing but defer mail.
-// One bad key among good ones keeps nobody from starting; it is logged.
-func (p *parts) anyKey(ctx context.Context) error {
-	if p.keys == nil || len(p.keys.Names()) == 0 || len(p.sources) > 0 || len(p.keys.Names()) > waitForKeys {
-		return nil
-	}
-	found, err := p.keys.Findings(ctx)
-	if err != nil {
-		return err
-	}
-	var broken []error
-	for _, f := range found {
-		if f.Err != nil {
-			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, f))
-		}
-	}
-	if len(broken) < len(p.keys.Names()) {
-		return nil
-	}
-	return fmt.Errorf("no key can sign: %w", errors.Join(broken...))
-}
-
-func (p *parts) sayFindings(ctx context.Context, log *slog.Logger) {
-	found, err := p.keys.Findings(ctx)
-	if err != nil {
-		return
-	}
-	for _, f := range found {
-		if f.Err != nil {
-			log.Error("key cannot be used", "key", f.Name, "error", f.Err)
-		} else {
-			log.Warn(f.String(), "key", f.Name)
-		}
-	}
-}
-
 // buildSigner makes the signer of a configuration.
 func buildSigner(p *parts) (*sign.Signer, error) {
 	var rules []sign.Rule
@@ -333,74 +257,4 @@ func buildResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
 		return nil, nil, fmt.Errorf("dns: %w", err)
 	}
 	return client, dns.NewCache(client, dns.CacheOptions{Entries: cfg.DNS.CacheSize}), nil
-}
-
-// buildServer makes the server that runs with some parts first.
-func buildServer(p *parts, log *slog.Logger, metrics milter.Metrics) *milter.Server {
-	l := p.cfg.Limits
-	return milter.New(milter.Options{
-		Connections: l.Connections,
-		Limits:      guard.Limits{Handshake: l.Handshake, InPacket: l.Packet, Idle: l.Idle, Write: l.Write},
-		DrainSoft:   l.DrainSoft,
-		DrainHard:   l.DrainHard,
-		Log:         log,
-		Metrics:     metrics,
-	}, p.settings)
-}
-
-// listen opens every listener of a configuration, or none.
-func listen(ctx context.Context, cfg *config.Config) ([]*milter.Listener, error) {
-	var open []*milter.Listener
-	var errs []error
-	for i, c := range cfg.Listen {
-		l, err := milter.Listen(ctx, listenOptions(c))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("listen[%d]: %w", i, err))
-			continue
-		}
-		open = append(open, l)
-	}
-	if len(errs) > 0 {
-		for _, l := range open {
-			errs = append(errs, l.Close())
-		}
-		return nil, errors.Join(errs...)
-	}
-	return open, nil
-}
-
-// needRestart lists the settings that differ and that a reload does not touch.
-func needRestart(old, now *config.Config) []string {
-	var out []string
-	for _, s := range []struct {
-		name     string
-		old, now any
-	}{
-		{"listen", listenAddresses(old), listenAddresses(now)},
-		{"dns", old.DNS, now.DNS},
-		{"limits", old.Limits, now.Limits},
-		{"log", old.Log, now.Log},
-		{"metrics", old.Metrics, now.Metrics},
-	} {
-		if !reflect.DeepEqual(s.old, s.now) {
-			out = append(out, s.name)
-		}
-	}
-	return out
-}
-
-func listenAddresses(cfg *config.Config) []milter.ListenOptions {
-	var out []milter.ListenOptions
-	for _, l := range cfg.Listen {
-		out = append(out, listenOptions(l))
-	}
-	return out
-}
-
-func listenOptions(c config.Listener) milter.ListenOptions {
-	role := milter.Role(c.Role)
-	if c.Role == config.RoleAuto {
-		role = milter.Auto
-	}
-	return milter.ListenOptions{Address: c.Address, Role: role, Mode: c.Mode, User: c.User, Group: c.Group}
 }

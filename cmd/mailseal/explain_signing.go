@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -150,8 +151,8 @@ func unsignedBecause(s milter.Settings, role milter.Role, rule *sign.Rule, env *
 		return "the mail is not ours, and the rule does not say resign"
 	case steps != nil && steps.ExemptAuthors.MatchDomain(author.Domain):
 		return "the author's domain is in exempt.author_domains"
-	case steps != nil && len(env.Recipients) > 0 && steps.UnsignedRecipients.MatchPath(env.Recipients[0]):
-		return "the recipient is in signing.unsigned_recipients"
+	case steps != nil && slices.ContainsFunc(env.Recipients, steps.UnsignedRecipients.MatchPath):
+		return "a recipient is in signing.unsigned_recipients"
 	}
 	return ""
 }

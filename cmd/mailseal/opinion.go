@@ -26,7 +26,7 @@ func (o opinion) String() string {
 	return s
 }
 
-// secondOpinion asks go-msgauth about the signatures of a message. It takes no time but the clock's.
+// secondOpinion asks go-msgauth about the signatures of a message. It knows no --now: its clock is the host's.
 func (o *verified) secondOpinion(ctx context.Context, r dns.Resolver) []opinion {
 	lookup := func(ctx context.Context, name string) ([]string, error) {
 		a, err := r.Lookup(ctx, name, dns.TXT)

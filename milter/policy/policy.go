@@ -88,7 +88,7 @@ type Decision struct {
 	Action   Action // what is done; Accept in a dry run
 	Wanted   Action // what the rules say
 	Method   string // whose result decided: "spf", "dkim", "dmarc", "from"; "" when nothing asked for anything
-	Code     int    // of the SMTP reply, 550 or 451; 0 when the message is taken
+	Code     int    // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
 	Enhanced string // RFC 3463, RFC 7372: "5.7.23"
 	Text     string // of the SMTP reply: one line of ASCII
 	Reason   string // for the log, the mark and the quarantine

@@ -146,7 +146,7 @@ func TestSignaturesVerify(t *testing.T) {
 }
 
 func TestOldSignatures(t *testing.T) {
-	first, m, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, text)
+	first, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,6 @@ func TestOldSignatures(t *testing.T) {
 	if out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, again); err != nil || len(out.Made) != 1 || len(out.Remove) != 0 {
 		t.Errorf("default: made %v, remove %v, %v", out.Made, out.Remove, err)
 	}
-	_ = m
 }
 
 func TestChoose(t *testing.T) {
