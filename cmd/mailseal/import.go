@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/config"
 	"mailseal/config/opendkim"
 )
 
@@ -89,8 +90,13 @@ func (f *importFlags) print(out io.Writer, r *opendkim.Report) error {
 	return nil
 }
 
-// writeNew writes a file that is not there yet. It may hold keys.
+// writeNew writes a file that is not there yet, or is the sample as it was installed. It may hold keys.
 func writeNew(path, text string) error {
+	if old, err := os.ReadFile(path); err == nil && string(old) == config.Sample() {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		if errors.Is(err, os.ErrExist) {
