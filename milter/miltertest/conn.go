@@ -100,7 +100,7 @@ type decision struct {
 func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	nc, err := dial(ctx, address)
 	if err != nil {
-		return nil, fmt.Errorf("miltertest: %w", err)
+		return nil, err
 	}
 	c, err := New(nc, o)
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *Conn) greet() error {
 	if err := c.negotiate(); err != nil {
 		return err
 	}
-	r, err := c.command(guard.Connect, c.client())
+	r, err := c.event(guard.NoConnect, guard.Connect, c.client())
 	if err != nil || c.decides(AtConnect, r) {
 		return err
 	}
@@ -198,7 +198,7 @@ func (c *Conn) Hello(name string) error {
 			return err
 		}
 	}
-	r, err := c.command(guard.Helo, append([]byte(name), 0))
+	r, err := c.event(guard.NoHelo, guard.Helo, append([]byte(name), 0))
 	if err != nil {
 		return err
 	}
@@ -235,6 +235,14 @@ func (c *Conn) Unknown(line string) (Reply, error) {
 	return c.command(guard.Unknown, append([]byte(line), 0))
 }
 
+// event is command, unless the milter has declined it by a bit. Its macros are sent all the same, by both MTAs.
+func (c *Conn) event(declined guard.Protocol, code guard.Code, data ...[]byte) (Reply, error) {
+	if c.agreed.Has(declined) {
+		return Reply{Verdict: guard.Continue}, c.sendMacros(code)
+	}
+	return c.command(code, data...)
+}
+
 // command sends a command with its macros and reads the answer, if there is one.
 func (c *Conn) command(code guard.Code, data ...[]byte) (Reply, error) {
 	if err := c.sendMacros(code); err != nil {
@@ -248,7 +256,7 @@ func (c *Conn) command(code guard.Code, data ...[]byte) (Reply, error) {
 	}
 	p, err := c.framer.ReadPacket()
 	if err != nil {
-		return Reply{}, fmt.Errorf("miltertest: the answer to %v: %w", code, err)
+		return Reply{}, fmt.Errorf("the answer to %v: %w", code, err)
 	}
 	return c.verdict(code, p)
 }

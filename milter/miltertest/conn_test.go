@@ -250,6 +250,51 @@ func begin(c *Conn) error {
 	return err
 }
 
+// A filter that declines a command of the envelope gets its macros all the same; of a field, the end of the header or a
+// piece of the body it gets nothing. This is what both MTAs were seen to do.
+func TestDeclined(t *testing.T) {
+	whole := []string{"CONNECT", "HELO", "MAIL", "RCPT", "DATA", "HEADER", "EOH", "BODY", "EOB"}
+	for _, c := range []struct {
+		bit               guard.Protocol
+		command           string
+		postfix, sendmail string // the stages of the macros, of a message with one field
+	}{
+		{0, "", "CHMRTLNBE", "CHMRE"},
+		{guard.NoConnect, "CONNECT", "CHMRTLNBE", "CHMRE"},
+		{guard.NoHelo, "HELO", "CHMRTLNBE", "CHMRE"},
+		{guard.NoMail, "MAIL", "CHMRTLNBE", "CHMRE"},
+		{guard.NoRcpt, "RCPT", "CHMRTLNBE", "CHMRE"},
+		{guard.NoData, "DATA", "CHMRTLNBE", "CHMRE"},
+		{guard.NoHeaders, "HEADER", "CHMRTNBE", "CHMRE"},
+		{guard.NoEOH, "EOH", "CHMRTLBE", "CHMRE"},
+		{guard.NoBody, "BODY", "CHMRTLNE", "CHMRE"},
+	} {
+		t.Run("no "+c.command, func(t *testing.T) {
+			bothMTAs(t, func(t *testing.T, mta MTA) {
+				m := newMilter(c.bit)
+				tls := map[string]string{"{tls_version}": "TLSv1.3"} // or there is nothing to say at HELO
+				conn := dialTest(t, m, Options{As: mta, Macros: tls})
+				_, err := conn.Send(Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: []byte("From: a\n\nx\n")})
+				if err = errors.Join(err, conn.Quit()); err != nil {
+					t.Fatal(err)
+				}
+				<-m.done
+				said := slices.DeleteFunc(m.said, func(s string) bool { return s == "ABORT" })
+				if want := slices.DeleteFunc(slices.Clone(whole), func(s string) bool { return s == c.command }); !slices.Equal(said, want) {
+					t.Errorf("it was told %v, want %v", said, want)
+				}
+				stages := ""
+				for _, data := range m.macros {
+					stages += data[:1]
+				}
+				if want := map[MTA]string{Postfix: c.postfix, Sendmail: c.sendmail}[mta]; stages != want {
+					t.Errorf("macros for %s, want %s", stages, want)
+				}
+			})
+		})
+	}
+}
+
 func TestAllRecipientsRefused(t *testing.T) {
 	m := newMilter(noReplies)
 	m.answers[guard.Rcpt] = []guard.Packet{say(guard.Reject, "")}

@@ -20,7 +20,8 @@ type Message struct {
 type field struct{ name, value string }
 
 // split reads a message: its header fields, and its body with CRLF line ends. White space before a colon is dropped, as
-// both MTAs do. A line that cannot be in a header begins the body.
+// both MTAs do. A line that cannot be in a header begins the body. What follows a NUL in a line of the header is lost, as
+// with Postfix; Sendmail refuses such a message before any milter sees it.
 func split(raw []byte) (fields []field, body []byte) {
 	var value strings.Builder // of the last field: a header may be folded a hundred thousand times
 	end := func() {
@@ -37,23 +38,32 @@ func split(raw []byte) (fields []field, body []byte) {
 		}
 		if folded := text[0] == ' ' || text[0] == '\t'; folded && len(fields) > 0 {
 			value.WriteByte('\n')
-			value.WriteString(text)
+			value.WriteString(untilNUL(text))
 			raw = rest
 			continue
 		}
 		name, first, ok := strings.Cut(text, ":")
 		name = strings.TrimRight(name, " \t")
-		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+		if !ok || name == "" || strings.ContainsFunc(name, notInName) {
 			return fields, crlf(raw)
 		}
 		end()
 		value.Reset()
-		value.WriteString(first)
+		value.WriteString(untilNUL(first))
 		fields = append(fields, field{name: name})
 		raw = rest
 	}
 	return fields, nil
 }
+
+func untilNUL(s string) string {
+	before, _, _ := strings.Cut(s, "\x00")
+	return before
+}
+
+// notInName tells whether a field's name cannot have a character: only printable ASCII without space can be in it, to
+// both MTAs.
+func notInName(c rune) bool { return c <= ' ' || c > '~' }
 
 // crlf returns b with CRLF at the end of every line, the last one included.
 func crlf(b []byte) []byte {

@@ -16,7 +16,7 @@ const (
 )
 
 // ErrFilter is why a connection ends when the milter does what the MTA would not put up with.
-var ErrFilter = errors.New("miltertest: the MTA would drop this milter")
+var ErrFilter = errors.New("the MTA would drop this milter")
 
 // String returns the name as ParseMTA reads it.
 func (m MTA) String() string {
@@ -33,7 +33,7 @@ func ParseMTA(s string) (MTA, error) {
 			return m, nil
 		}
 	}
-	return 0, fmt.Errorf("miltertest: no MTA %q; there are postfix and sendmail", s)
+	return 0, fmt.Errorf("no MTA %q; there are postfix and sendmail", s)
 }
 
 // texts are what an MTA tells its client for each verdict of a milter.

@@ -148,7 +148,7 @@ func (t *transaction) path(address string, args []string) []byte {
 }
 
 func (c *Conn) sayMail(*Outcome) (*decision, error) {
-	r, err := c.command(guard.Mail, c.mail.path(c.mail.From, c.mail.FromArgs))
+	r, err := c.event(guard.NoMail, guard.Mail, c.mail.path(c.mail.From, c.mail.FromArgs))
 	return decided(AtMail, r, err)
 }
 
@@ -158,7 +158,7 @@ func (c *Conn) sayRcpt(o *Outcome) (*decision, error) {
 	var last Reply
 	for _, to := range t.To {
 		t.rcpt = to
-		r, err := c.command(guard.Rcpt, t.path(to, t.ToArgs))
+		r, err := c.event(guard.NoRcpt, guard.Rcpt, t.path(to, t.ToArgs))
 		switch {
 		case err != nil:
 			return nil, err
@@ -178,12 +178,15 @@ func (c *Conn) sayRcpt(o *Outcome) (*decision, error) {
 	return nil, nil
 }
 
-// sayData says DATA, which came into the protocol with version 4.
+// sayData says DATA, which came into the protocol with version 4. An older milter gets its macros from Sendmail alone.
 func (c *Conn) sayData(*Outcome) (*decision, error) {
-	if c.agreed.Has(guard.NoData) || c.agreed.Version < 4 {
+	if c.agreed.Version < 4 {
+		if c.options.As == Sendmail {
+			return nil, c.sendMacros(guard.Data)
+		}
 		return nil, nil
 	}
-	r, err := c.command(guard.Data)
+	r, err := c.event(guard.NoData, guard.Data)
 	return decided(AtData, r, err)
 }
 
@@ -231,7 +234,7 @@ func (c *Conn) sayEnd(o *Outcome) (*decision, error) {
 	for {
 		p, err := c.framer.ReadPacket()
 		if err != nil {
-			return nil, fmt.Errorf("miltertest: the answer to EOB: %w", err)
+			return nil, fmt.Errorf("the answer to EOB: %w", err)
 		}
 		_, isEdit := kinds[p.Code]
 		switch {
