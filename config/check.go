@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // checker resolves what one setting says about another, and finds where they contradict each other. What is wrong in
@@ -157,9 +158,37 @@ func (c *checker) checkRotation() {
 		}
 		kinds[kind] = a
 	}
+	c.checkOverlap()
 	if len(kinds) > 1 && c.Rotation.Selector != "" && !strings.Contains(c.Rotation.Selector, "{alg}") {
 		c.problem(c.place("rotation.selector"), "needs {alg}: there is a key of each of %s", quotedList(c.Rotation.Algorithms))
 	}
+}
+
+// queueTime is how long mail without an expiry is on its way: what RFC 5321 section 4.5.4.1 asks of queues, and the
+// default of Postfix and Sendmail.
+const queueTime = 5 * 24 * time.Hour
+
+// checkOverlap finds keys that are revoked while mail that they signed may still arrive.
+func (c *checker) checkOverlap() {
+	for i, r := range c.Sign {
+		need, why := r.Expiry, "its signatures are good for"
+		if need == 0 {
+			need, why = queueTime, "mail stays in queues for up to"
+		}
+		if r.Managed != "" && c.Rotation.Overlap < need {
+			c.warn(c.place("rotation.overlap"), "sign[%d]: %s %s, but a key that signs no more is revoked after %s: mail still on its way then does not verify; write overlap = \"%s\"",
+				i, why, days(need), days(c.Rotation.Overlap), days(need))
+			return
+		}
+	}
+}
+
+// days writes a duration as people write it in a file: whole days, where it has no others.
+func days(d time.Duration) string {
+	if d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	return d.String()
 }
 
 // checkSeal finds the identity under which we seal.

@@ -54,7 +54,7 @@ func (l *loader) read(path string) {
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		l.problems = append(l.problems, Problem{File: path, Text: err.Error(), order: l.count})
+		l.problems = append(l.problems, Problem{File: path, Text: err.Error(), order: l.count, unread: l.main == nil})
 		l.broken = true
 		return
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,13 @@ type Problem struct {
 	Path string `json:"path,omitempty"` // the setting: sign[2].keys[0]
 	Text string `json:"text"`
 
-	order int // of the file
+	order  int  // of the file
+	unread bool // File is the one named to Load, and could not be read
 }
+
+// ErrUnread is what Load's error is, beside its Problems, when the file that it was asked for could not be read. Files
+// that this one names are its mistakes.
+var ErrUnread = errors.New("config: the file could not be read")
 
 // Error writes "mailseal.toml:12: sign[2].keys[0]: text".
 func (p Problem) Error() string {
@@ -42,6 +48,11 @@ func (ps Problems) Error() string {
 		lines[i] = p.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Is implements errors.Is for ErrUnread.
+func (ps Problems) Is(target error) bool {
+	return target == ErrUnread && slices.ContainsFunc(ps, func(p Problem) bool { return p.unread })
 }
 
 func (ps Problems) sort() {

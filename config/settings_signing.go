@@ -102,7 +102,7 @@ var rotationSection = section{
 		{name: "algorithms", def: `["rsa2048", "ed25519"]`, values: []string{"rsa2048", "rsa3072", "rsa4096", "ed25519"},
 			doc: "The keys of each generation."},
 		{name: "publish", def: `"2d"`, doc: "How long a record must have been seen in the DNS before its key signs."},
-		{name: "overlap", def: `"14d"`, doc: "How long a key that signs no more stays published, for mail that is still on its way."},
+		{name: "overlap", def: `"14d"`, doc: "How long a key that signs no more stays published, for mail that is still on its way: as long as expiry in [signing], at least."},
 		{name: "servers", def: "[]", example: `["192.0.2.53"]`, doc: "Name servers that must all show a record; the domain's own, if there are none here."},
 		{name: "watch", def: `"1h"`, doc: "How often the DNS is compared with the keys that sign; 0s is never."},
 		{name: "fall_back", def: "false", doc: "Sign with the key before, if it is still published, when the DNS does not show the one that signs."},

@@ -91,6 +91,8 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 		c.print(out)
 	}
 	switch {
+	case errors.Is(c.Errors, config.ErrUnread):
+		return exit(exitUnknown, nil)
 	case len(c.Errors) > 0:
 		return exit(exitBad, nil)
 	case c.DNS != nil:

@@ -101,8 +101,25 @@ func TestCheckJSON(t *testing.T) {
 		t.Errorf("got code %d, %s", code, out)
 	}
 	out, code = runCommand(t, "check", "--json", "--config", filepath.Join(t.TempDir(), "none.toml"))
-	if a := parse(out); code != exitBad || len(a.Errors) != 1 {
+	if a := parse(out); code != exitUnknown || len(a.Errors) != 1 {
 		t.Errorf("no file: got code %d, %s", code, out)
+	}
+}
+
+// TestNoConfiguration: a file that is not there is no bad answer of any command.
+func TestNoConfiguration(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none.toml")
+	for _, args := range [][]string{
+		{"check"}, {"serve"}, {"sign"}, {"keys", "list"}, {"keys", "rotate"}, {"explain-signing", "--from", "a@example.com"},
+		{"sql-import", "--source", "s", "."}, {"shadow", "--listen", "unix:" + none + ".sock", "--upstream", "unix:/nowhere"},
+	} {
+		if _, code := runCommand(t, append(args, "--config", none)...); code != exitUnknown {
+			t.Errorf("%s: got code %d, want %d", strings.Join(args, " "), code, exitUnknown)
+		}
+	}
+	path := configured(t, "include = \"none.toml\"\n"+goodConfig)
+	if _, code := runCommand(t, "keys", "list", "--config", path); code != exitBad {
+		t.Errorf("a file that the configuration names: got code %d, want %d", code, exitBad)
 	}
 }
 

@@ -26,7 +26,8 @@ func newRootCmd() *cobra.Command {
 "mailseal serve" is the daemon, a milter for Postfix and Sendmail; the other commands are its tools.
 
 Exit codes: 0 good; 1 the answer is bad (a check failed, a signature did not verify, no rule matched);
-2 the command line is wrong; 3 could not find out, such as when the DNS does not answer; 70 a bug of ours.`,
+2 the command line is wrong; 3 could not find out, such as when the DNS does not answer or the configuration file cannot
+be read; 70 a bug of ours.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),

@@ -68,12 +68,20 @@ func (c *checked) checkManaged(cfg *config.Config) {
 		case err != nil:
 			c.Errors = append(c.Errors, r.Problem("managed", err.Error()))
 		case len(state.Of(ascii(r.Managed), keys.Active)) == 0:
-			c.Errors = append(c.Errors, r.Problem("managed", fmt.Sprintf("no key of %s is active, so its mail is deferred; mailseal keys generate %[1]s begins one", r.Managed)))
+			c.Errors = append(c.Errors, r.Problem("managed", "no key of "+r.Managed+" is active, so its mail is deferred; "+howToActivate(state, r.Managed)))
 		}
 	}
 	if err == nil {
 		c.loadManaged(keylife.Store{Dir: cfg.StateDirectory}, state)
 	}
+}
+
+// howToActivate names the command that brings a domain nearer to an active key: keys on their way need no new ones.
+func howToActivate(state *keylife.State, domain string) string {
+	if coming := state.Of(ascii(domain), keys.Generated, keys.Published); len(coming) > 0 {
+		return fmt.Sprintf("%s is %s: mailseal keys rotate %s says what it waits for, and makes the step that is due", coming[0].Name(), coming[0].Stage, domain)
+	}
+	return fmt.Sprintf("mailseal keys generate %s begins one", domain)
 }
 
 // loadManaged has the active keys sign a probe each.
