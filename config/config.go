@@ -111,6 +111,7 @@ const (
 // Ours says which mail is ours, to be signed.
 type Ours struct {
 	Networks      []netip.Prefix      `toml:"networks"`
+	Hosts         []string            `toml:"hosts"` // client names, lower case; ".example.com": any name below it; "!" in front: none of them
 	Authenticated bool                `toml:"authenticated"`
 	DaemonNames   []string            `toml:"daemon_names"`
 	Macros        map[string][]string `toml:"macros"` // macro name without braces → values that mean ours; none: any value
@@ -134,7 +135,7 @@ type Relays struct {
 // Exempt is mail that we leave alone: neither signed nor judged, no field touched.
 type Exempt struct {
 	Networks      []netip.Prefix `toml:"networks"`
-	Hosts         []string       `toml:"hosts"`          // client names, lower case; ".example.com": any name below it
+	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
 	AuthorDomains []string       `toml:"author_domains"` // From domains; ".example.com": any domain below it
 }
 

@@ -23,6 +23,7 @@ var forms = map[string]form{
 	"address pattern":   {"address pattern", pure(parsePattern)},
 	"authserv-id":       {"name", pure(parseAuthservID)},
 	"canonicalization":  {"canonicalization", pure(parseCanonicalization)},
+	"client name":       {"name", pure(parseClientName)},
 	"domain":            {"domain", pure(parseDomain)},
 	"domain or %":       {"domain", pure(parseDomainOrAuthor)},
 	"domain or address": {"domain or address", pure(parseDomainOrAddress)},
@@ -76,6 +77,19 @@ func parseDomainTree(s string) (string, error) {
 	name, err := parseDomain(tree)
 	if below {
 		name = "." + name
+	}
+	return name, err
+}
+
+// parseClientName takes a domain tree, or "!" and one. "unknown" is what an MTA calls every client without a name.
+func parseClientName(s string) (string, error) {
+	tree, not := strings.CutPrefix(s, "!")
+	name, err := parseDomainTree(tree)
+	switch {
+	case err == nil && name == "unknown":
+		return "", fmt.Errorf("%q is no name: it is what the MTA calls every client whose name it could not verify", s)
+	case not:
+		return "!" + name, err
 	}
 	return name, err
 }

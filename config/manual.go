@@ -39,7 +39,9 @@ In quotes, an address or a network in CIDR form: "192.0.2.1", "2001:db8::/32". T
 .TP
 address pattern
 In quotes: "user@example.com"; "*@example.com" or "example.com", all users of a domain; "*@*.example.com" or
-".example.com", all users of all domains below it, at any depth; "user@*.example.com"; "user@*"; "*", everybody.
+".example.com", all users of all domains below it, at any depth; "user@*.example.com"; "user@*"; "*", everybody. In the
+user each * is any text, none too: "info*@example.com", "*-bounces@*.example.com". Case does not count. A narrow pattern
+has no precedence over a wide one: where rules are listed, their order decides.
 .TP
 path
 In quotes; what does not begin with / hangs on the directory of the file that it stands in.

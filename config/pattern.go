@@ -14,6 +14,7 @@ import (
 //	user@*.example.com that user of any domain below it; also written user@.example.com
 //	user@*             that user of any domain
 //	*                  everybody; also written *@*
+//	info*@example.com  users whose names begin so; each * in the user is any text, none too
 //
 // Domains come out in lower case, users as they are.
 func parsePattern(s string) (string, error) {
@@ -21,12 +22,12 @@ func parsePattern(s string) (string, error) {
 	if !ok {
 		user, domain = "*", s
 	}
-	if user == "" {
+	if strings.Trim(user, "*") == "" {
 		user = "*"
 	}
 	switch {
-	case strings.ContainsAny(user, " \t\r\n") || user != "*" && strings.Contains(user, "*"):
-		return "", fmt.Errorf("%q: only the whole of a user can be *", s)
+	case strings.ContainsAny(user, " \t\r\n"):
+		return "", fmt.Errorf("%q: a blank in the user", s)
 	case domain == "*" && user == "*":
 		return "*", nil
 	case domain == "*":

@@ -51,6 +51,8 @@ var oursSection = section{
 	settings: []setting{
 		{name: "networks", def: `["127.0.0.1", "::1"]`, example: `["127.0.0.1", "::1", "192.0.2.0/24"]`,
 			doc: "Clients whose mail is ours: addresses and networks."},
+		{name: "hosts", def: "[]", example: `["app.example.com", ".dyn.example.com"]`, form: "client name",
+			doc: "Clients by the name that the MTA has verified, forward and backward; what they say in HELO does not count. \".example.com\" is any name below it, \"!bad.example.com\" is none of ours; the nearest name decides. It keeps out no client that is ours for another reason. Addresses are safer: a name is only as good as the DNS."},
 		{name: "authenticated", def: "true", doc: "Clients that have authenticated (the macro {auth_type} is set)."},
 		{name: "daemon_names", def: "[]", example: `["ORIGINATING"]`,
 			doc: "Values of the macro {daemon_name}, upper and lower case as they are: DaemonPortOptions in Sendmail, milter_macro_daemon_name in Postfix."},
@@ -74,8 +76,8 @@ var exemptSection = section{
 	doc: "Mail that is left alone altogether: neither signed nor judged, no field added or removed.",
 	settings: []setting{
 		{name: "networks", def: "[]", example: `["192.0.2.99"]`, doc: "Clients, by address or network."},
-		{name: "hosts", def: "[]", example: `["monitor.example.com", ".scanner.example"]`, form: "domain tree",
-			doc: "Clients, by the name that the MTA has verified; \".example.com\" is any name below it."},
+		{name: "hosts", def: "[]", example: `["monitor.example.com", ".scanner.example"]`, form: "client name",
+			doc: "Clients, by the name that the MTA has verified; \".example.com\" is any name below it, \"!bad.example.com\" an exception."},
 		{name: "author_domains", def: "[]", example: `["internal.example.com"]`, form: "domain tree",
 			doc: "Domains of From; \".example.com\" is any domain below it. Anybody can write them, so that this exempts strangers too."},
 	},

@@ -22,7 +22,7 @@ var signSection = section{
 	doc: "The signing table: who signs with which keys. The first rule that fits the author and the message signs; all its keys make a signature each. Every option of [signing] can stand in a rule too, and is then the rule's.",
 	settings: []setting{
 		{name: "from", example: `["*@example.com", "*@*.example.com"]`, form: "address pattern",
-			doc: "Authors, by the address in From: user@example.com, *@example.com (or example.com), *@*.example.com (or .example.com: any domain below it, at any depth), user@*.example.com, user@*, or * for everybody."},
+			doc: "Authors, by the address in From: user@example.com, *@example.com (or example.com), *@*.example.com (or .example.com: any domain below it, at any depth), user@*.example.com, user@*, or * for everybody; * may stand in the user too, as in info*@example.com."},
 		{name: "keys", example: `["mail._domainkey.example.com"]`, form: "key name",
 			doc: "Names of keys in [keys], or in source. \"%\" in a name stands for the author's domain. An RSA and an Ed25519 key together suit everybody."},
 		{name: "managed", example: `"example.com"`, form: "domain or %",

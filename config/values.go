@@ -125,7 +125,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 func networkHint(s string) string {
 	addr, length, ok := strings.Cut(s, "/")
 	if !ok && strings.ContainsAny(s, "ghijklmnopqrstuvwxyz") {
-		return "; names of hosts are not looked at here"
+		return "; names of hosts go into hosts, where there is such a setting"
 	}
 	if !ok {
 		return ""

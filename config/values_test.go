@@ -15,6 +15,7 @@ func TestOneSetting(t *testing.T) {
 	limit := func(c *config.Config) any { return c.Limits.HeaderSize }
 	idle := func(c *config.Config) any { return c.Limits.Idle }
 	ours := func(c *config.Config) any { return c.Ours.Networks }
+	oursHosts := func(c *config.Config) any { return c.Ours.Hosts }
 	servers := func(c *config.Config) any { return c.DNS.Servers }
 	unsigned := func(c *config.Config) any { return c.Signing.UnsignedRecipients }
 	listen := func(c *config.Config) any { return c.Listen[0].Network + " " + c.Listen[0].Target }
@@ -52,7 +53,10 @@ func TestOneSetting(t *testing.T) {
 		{`ours.networks = "::ffff:0:0/90"`, ours, "!holds more than"},
 		{`ours.networks = "::/0"`, ours, "[::/0]"},
 		{`ours.networks = "fe80::1%eth0"`, ours, "!neither"},
-		{`ours.networks = "localhost"`, ours, "!names of hosts are not looked at here"},
+		{`ours.networks = "localhost"`, ours, "!names of hosts go into hosts"},
+		{`ours.hosts = ["Localhost", ".Example.com", "*.example.net", "!bad.example.com"]`, oursHosts, "[localhost .example.com .example.net !bad.example.com]"},
+		{`ours.hosts = "unknown"`, oursHosts, "!whose name it could not verify"},
+		{`exempt.hosts = "192.0.2.1"`, oursHosts, "!is an address"},
 		{`ours.networks = [["127.0.0.1"]]`, ours, "!expected a network such as \"127.0.0.1\", got a list"},
 		{`dns.servers = ["192.0.2.53", "::1", "[::1]:5353", "192.0.2.53:54"]`, servers, "[192.0.2.53:53 [::1]:53 [::1]:5353 192.0.2.53:54]"},
 		{`dns.servers = "ns.example.com"`, servers, "!no server's address"},
@@ -62,11 +66,12 @@ func TestOneSetting(t *testing.T) {
 		{`signing.unsigned_recipients = '"a@b"@c.example'`, unsigned, `["a@b"@c.example]`},
 		{`signing.unsigned_recipients = "bücher.example"`, unsigned, "[*@bücher.example]"},
 		{`signing.unsigned_recipients = ["a@*.b.example", "a@.b.example"]`, unsigned, "[a@*.b.example a@*.b.example]"},
+		{`signing.unsigned_recipients = ["Info*@B.example", "*-x@.b.example", "u+*@*", "**@b.example"]`, unsigned, "[Info*@b.example *-x@*.b.example u+*@* *@b.example]"},
 		{`signing.unsigned_recipients = "a@192.0.2.1"`, unsigned, "!no address pattern"},
 		{`exempt.author_domains = "192.0.2.1"`, unsigned, "!is an address"},
 		{`exempt.author_domains = "-a.example"`, unsigned, "!no domain name"},
 		{`signing.unsigned_recipients = "*b.example"`, unsigned, "!whole names"},
-		{`signing.unsigned_recipients = "a b@c.example"`, unsigned, "!whole of a user"},
+		{`signing.unsigned_recipients = "a b@c.example"`, unsigned, "!a blank in the user"},
 		{`signing.unsigned_recipients = ""`, unsigned, "!no address pattern"},
 		{`signing.unsigned_recipients = "a@b..c"`, unsigned, "!no address pattern"},
 		{`listen = [{ address = "inet6:8891@[::1]" }]`, listen, "tcp6 [::1]:8891"},

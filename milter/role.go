@@ -29,6 +29,7 @@ const (
 	ByMacro          Reason = "macro"         // a macro has a value that means ours
 	ByRelay          Reason = "relay"         // the client is one of the relays
 	ByNetwork        Reason = "network"       // the client is in our networks
+	ByHost           Reason = "host"          // the client's verified name is one of ours
 	BySubmission     Reason = "submission"    // a process of the MTA's host handed it over
 	ByDefault        Reason = "stranger"      // nothing of the above
 )
@@ -40,10 +41,11 @@ type Roles struct {
 	Macros        map[string][]string // macro, without braces, and the values that mean ours; none: any value
 	Relays        []netip.Prefix
 	Networks      []netip.Prefix
+	Hosts         Hosts
 }
 
 // Of returns the role of a message and what decided it: the listener's own role, else the first of authentication,
-// the MTA's daemon name, other macros, the relays, our networks, a submission by a local process. An address that the
+// the MTA's daemon name, other macros, the relays, our networks, our hosts, a submission by a local process. An address that the
 // MTA did not tell is in no network, and nothing but env.Local makes a submission local.
 func (r Roles) Of(listener Role, env *message.Envelope, macro func(name string) string) (Role, Reason) {
 	switch {
@@ -59,6 +61,8 @@ func (r Roles) Of(listener Role, env *message.Envelope, macro func(name string) 
 		return Relay, ByRelay
 	case within(r.Networks, env.Client):
 		return Ours, ByNetwork
+	case env.Client.IsValid() && r.Hosts.has(env.ClientName): // no address: nothing was verified
+		return Ours, ByHost
 	case env.Local:
 		return Ours, BySubmission
 	}

@@ -29,6 +29,7 @@ func TestRole(t *testing.T) {
 		Macros:        map[string][]string{"tls_version": {"TLSv1.3"}, "cert_subject": nil},
 		Relays:        prefixes("192.0.2.0/28", "2001:db8:1::/48"),
 		Networks:      prefixes("127.0.0.1/32", "192.0.2.0/24", "2001:db8::/32"),
+		Hosts:         Hosts{"mx.example.com", ".example.net", "!bad.example.net"},
 	}
 	anyone := Roles{Networks: prefixes("0.0.0.0/0", "::/0")}
 	for _, c := range []struct {
@@ -61,6 +62,12 @@ func TestRole(t *testing.T) {
 		{name: "macro with any value", macros: map[string]string{"cert_subject": "x"}, want: Ours, why: ByMacro},
 		{name: "local submission", env: message.Envelope{Local: true}, want: Ours, why: BySubmission},
 		{name: "local submission in a network", env: message.Envelope{Local: true, Client: addr("127.0.0.1")}, want: Ours, why: ByNetwork},
+		{name: "host", env: message.Envelope{Client: addr("198.51.100.1"), ClientName: "MX.example.com"}, want: Ours, why: ByHost},
+		{name: "host in a relay's network", env: message.Envelope{Client: addr("192.0.2.3"), ClientName: "mx.example.com"}, want: Relay, why: ByRelay},
+		{name: "host whose name says no, in a network", env: message.Envelope{Client: addr("192.0.2.99"), ClientName: "bad.example.net"}, want: Ours, why: ByNetwork},
+		{name: "host whose name says no", env: message.Envelope{Client: addr("198.51.100.1"), ClientName: "bad.example.net"}, want: Theirs, why: ByDefault},
+		{name: "host that only the HELO names", env: message.Envelope{Client: addr("198.51.100.1"), Helo: "mx.example.com"}, want: Theirs, why: ByDefault},
+		{name: "host without an address", env: message.Envelope{ClientName: "mx.example.com"}, want: Theirs, why: ByDefault},
 		{name: "unknown client", want: Theirs, why: ByDefault},
 		{name: "unknown client where everybody is ours", roles: anyone, want: Theirs, why: ByDefault},
 		{name: "known client where everybody is ours", roles: anyone, env: message.Envelope{Client: addr("198.51.100.1")}, want: Ours, why: ByNetwork},
@@ -78,6 +85,21 @@ func TestRole(t *testing.T) {
 				t.Errorf("got %s by %s, want %s by %s", role, why, c.want, c.why)
 			}
 		})
+	}
+}
+
+func TestHosts(t *testing.T) {
+	hosts := Hosts{"mx.example.com", ".example.net", "!bad.example.net", "!.off.example.net", "on.off.example.net", "twice.example", "!twice.example", "localhost"}
+	for name, want := range map[string]bool{
+		"mx.example.com": true, "MX.Example.COM.": true, "a.mx.example.com": false, "example.com": false,
+		"a.example.net": true, "a.b.example.net": true, "example.net": false, "xexample.net": false,
+		"bad.example.net": false, "a.bad.example.net": true,
+		"a.off.example.net": false, "off.example.net": true, "on.off.example.net": true,
+		"twice.example": false, "localhost": true, "": false, ".": false, "net": false,
+	} {
+		if got := hosts.has(name); got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
 	}
 }
 

@@ -72,15 +72,30 @@ func wireName(name string) string {
 // would be the whole SMTP session, and what a user sends after logging in would leave unsigned.
 type Exempt struct {
 	Networks []netip.Prefix
-	Hosts    []string // verified names of clients, lower case; ".example.com" is any name below it
+	Hosts    Hosts
 }
 
 func (x Exempt) has(env *message.Envelope) bool {
-	if within(x.Networks, env.Client) {
-		return true
+	return within(x.Networks, env.Client) || x.Hosts.has(env.ClientName)
+}
+
+// Hosts are names of clients as the MTA has verified them, lower case: "mx.example.com" is that host, ".example.com" any
+// below it, and "!" in front says that it is none of them. The nearest name decides, and of two alike the "!".
+type Hosts []string
+
+func (h Hosts) has(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	for name != "" && len(h) > 0 {
+		switch {
+		case slices.Contains(h, "!"+name):
+			return false
+		case slices.Contains(h, name):
+			return true
+		}
+		_, up, more := strings.Cut(strings.TrimPrefix(name, "."), ".")
+		if name = "." + up; !more {
+			return false
+		}
 	}
-	name := strings.ToLower(strings.TrimSuffix(env.ClientName, "."))
-	return name != "" && slices.ContainsFunc(x.Hosts, func(h string) bool {
-		return h == name || strings.HasPrefix(h, ".") && strings.HasSuffix(name, h)
-	})
+	return false
 }

@@ -99,6 +99,7 @@ func buildRoles(cfg *config.Config) milter.Roles {
 		Macros:        cfg.Ours.Macros,
 		Relays:        cfg.Relays.Networks,
 		Networks:      cfg.Ours.Networks,
+		Hosts:         cfg.Ours.Hosts,
 	}
 }
 

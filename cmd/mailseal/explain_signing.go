@@ -20,7 +20,7 @@ import (
 
 // explainFlags is the command line of "mailseal explain-signing".
 type explainFlags struct {
-	config, from, ip, user, daemon string
+	config, from, ip, host, user, daemon string
 	to                             []string
 	json                           bool
 }
@@ -44,6 +44,7 @@ The exit code is 0 when the message would be signed, 1 when not.`,
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.StringVar(&f.from, "from", "", "address in the From field")
 	flags.StringVar(&f.ip, "ip", "127.0.0.1", "address of the SMTP client")
+	flags.StringVar(&f.host, "host", "", "verified name of the SMTP client")
 	flags.StringVar(&f.user, "user", "", "login of the client; empty when it did not log in")
 	flags.StringVar(&f.daemon, "daemon", "", "daemon name of the MTA's listener")
 	flags.StringArrayVar(&f.to, "to", nil, "envelope recipient")
@@ -97,7 +98,7 @@ func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return exit(exitBad, err)
 	}
-	env := &message.Envelope{Client: ip, AuthUser: f.user, DaemonName: f.daemon, Recipients: f.to, Sender: f.from}
+	env := &message.Envelope{Client: ip, ClientName: f.host, AuthUser: f.user, DaemonName: f.daemon, Recipients: f.to, Sender: f.from}
 	e := explainSigning(ctx, cfg, p, env, author)
 	if f.json {
 		err = json.NewEncoder(out).Encode(e)

@@ -12,6 +12,7 @@ const explainConfig = `
 authserv_id = "mx.example.com"
 [ours]
 networks = ["192.0.2.0/24"]
+hosts = ["app.example.com"]
 [signing]
 unsigned_recipients = ["internal.example"]
 [keys."good._domainkey.example.com"]
@@ -28,6 +29,9 @@ keys = ["good._domainkey.example.com"]
 [[sign]]
 from = ["example.org"]
 keys = ["gone._domainkey.example.org"]
+[[sign]]
+from = ["info*@*.example.net"]
+keys = ["good._domainkey.example.com"]
 `
 
 func TestExplainSigning(t *testing.T) {
@@ -40,8 +44,11 @@ func TestExplainSigning(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "nobody logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 1."}},
+		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "nobody logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 2.", "by *@example.com"}},
+		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  fits", "by info*@*.example.net"}},
 		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)", "sign[0]  fits", "sign[0] stands before it"}},
+		{"--from boss@example.com --ip 198.51.100.1 --host app.example.com --user boss", exitGood, []string{"is ours (authenticated)"}},
+		{"--from a@example.com --ip 198.51.100.1 --host app.example.com", exitGood, []string{"is ours (host)"}},
 		{"--from boss@example.com --ip 198.51.100.1", exitBad, []string{"is theirs (stranger)", "not ours"}},
 		{"--from a@elsewhere.example --ip 192.0.2.1", exitBad, []string{"no rule names the author"}},
 		{"--from a@example.org --ip 192.0.2.1", exitBad, []string{"CANNOT SIGN", "deferred"}},

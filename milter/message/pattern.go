@@ -13,22 +13,23 @@ import (
 var ErrPattern = errors.New("message: not an address pattern")
 
 // Pattern is a set of addresses, as tables of them are written: one address, everybody in a domain, everybody below
-// one, one user anywhere.
+// one, one user anywhere, users whose names begin, end or go on alike.
 type Pattern struct {
-	local  string      // lower case, or "*"
+	local  string      // lower case; each "*" is any text
 	domain domain.Name // "" for every domain
 	below  bool        // the names below domain, at any depth, not domain itself
 }
 
-// ParsePattern reads user@domain, *@domain or domain, *@*.domain, *.domain or .domain, user@*, user@*.domain and *.
-// Domains may be in A- or U-labels. The error wraps ErrPattern.
+// ParsePattern reads user@domain, *@domain or domain, *@*.domain, *.domain or .domain, user@*, user@*.domain and *. In
+// the user each "*" is any text, none too: info*@domain, *-bounces@domain. Domains may be in A- or U-labels. The error
+// wraps ErrPattern.
 func ParsePattern(s string) (Pattern, error) {
 	p := Pattern{local: "*"}
 	name := strings.TrimSpace(s)
 	if at := strings.LastIndexByte(name, '@'); at >= 0 {
-		p.local, name = strings.ToLower(name[:at]), name[at+1:]
+		p.local, name = oneStar(strings.ToLower(name[:at])), name[at+1:]
 	}
-	if p.local == "" || p.local != "*" && strings.ContainsRune(p.local, '*') {
+	if p.local == "" {
 		return Pattern{}, fmt.Errorf("%w: %q (write user@domain, *@domain or *@*.domain)", ErrPattern, s)
 	}
 	if name == "*" {
@@ -43,6 +44,14 @@ func ParsePattern(s string) (Pattern, error) {
 	}
 	p.domain = d
 	return p, nil
+}
+
+// oneStar writes "**" as "*", which is the same.
+func oneStar(s string) string {
+	for strings.Contains(s, "**") {
+		s = strings.ReplaceAll(s, "**", "*")
+	}
+	return s
 }
 
 // String returns the pattern in its one normal form: LOCAL@DOMAIN with "*" for any local part and any domain, and
@@ -60,7 +69,7 @@ func (p Pattern) String() string {
 // Match tells whether the address is in the set. Local parts are compared without regard to case.
 func (p Pattern) Match(a Address) bool {
 	switch {
-	case p.local != "*" && p.local != strings.ToLower(a.Local):
+	case !p.matchLocal(strings.ToLower(a.Local)):
 		return false
 	case p.domain == "":
 		return true
@@ -68,6 +77,30 @@ func (p Pattern) Match(a Address) bool {
 		return a.Domain != p.domain && a.Domain.Within(p.domain)
 	}
 	return a.Domain == p.domain
+}
+
+// Local returns the part before the "@", in lower case, with "*" for any text.
+func (p Pattern) Local() string { return p.local }
+
+// Place returns the part behind the "@" as String writes it: "example.com", "*.example.com" or "*".
+func (p Pattern) Place() string { return p.String()[len(p.local)+1:] }
+
+// matchLocal compares a local part in lower case. Every piece between two "*" is taken where it comes first, which
+// leaves the most for those behind it: the time is linear in the local part for each piece.
+func (p Pattern) matchLocal(local string) bool {
+	head, rest, glob := strings.Cut(p.local, "*")
+	if !glob {
+		return local == head
+	}
+	local, ok := strings.CutPrefix(local, head)
+	for ok {
+		var piece string
+		if piece, rest, glob = strings.Cut(rest, "*"); !glob {
+			return strings.HasSuffix(local, piece)
+		}
+		_, local, ok = strings.Cut(local, piece)
+	}
+	return false
 }
 
 // Patterns is the union of sets of addresses.

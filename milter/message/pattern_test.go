@@ -22,7 +22,10 @@ func TestParsePattern(t *testing.T) {
 		{"*@*", "*@*"},
 		{"bücher.example", "*@xn--bcher-kva.example"},
 		{`a@b@example.com`, "a@b@example.com"},
-		{"", ""}, {"@example.com", ""}, {"u*r@example.com", ""}, {"user@", ""}, {"ex ample.com", ""},
+		{"U*r@example.com", "u*r@example.com"},
+		{"**-bounces***@*.example.com", "*-bounces*@*.example.com"},
+		{"**", ""}, {"**@example.com", "*@example.com"},
+		{"", ""}, {"@example.com", ""}, {"user@", ""}, {"ex ample.com", ""},
 		{"*@ex*mple.com", ""},
 	} {
 		p, err := ParsePattern(tc.in)
@@ -56,6 +59,22 @@ func TestPatternsMatch(t *testing.T) {
 		{"*", "", false},
 		{`"a b"@example.com`, "ab@example.com", false},
 		{"example.com", "a@[192.0.2.1]", false},
+		{"info*@example.com", "INFO@example.com", true},
+		{"info*@example.com", "info-desk@example.com", true},
+		{"info*@example.com", "myinfo@example.com", false},
+		{"info*@example.com", "info@example.org", false},
+		{"*-bounces@*.example.com", "list-Bounces@a.example.com", true},
+		{"*-bounces@*.example.com", "-bounces@a.example.com", true},
+		{"*-bounces@*.example.com", "list-bounces-x@a.example.com", false},
+		{"user+*@*", "user+@example.com", true},
+		{"user+*@*", "user@example.com", false},
+		{"a*b*c@example.com", "abc@example.com", true},
+		{"a*b*c@example.com", "a-b-b-c@example.com", true},
+		{"a*b*c@example.com", "acb@example.com", false},
+		{"a*bc@example.com", "abcbc@example.com", true},
+		{"ab*ba@example.com", "aba@example.com", false},
+		{"*a*@example.com", "xay@example.com", true},
+		{"*a*@example.com", "xy@example.com", false},
 	} {
 		ps, err := ParsePatterns([]string{tc.pattern})
 		if err != nil {

@@ -27,12 +27,22 @@ func (t *Table) Explain(q Query) []Consideration {
 		case taken != "":
 			c.Why = "it would sign, but " + taken + " stands before it"
 		default:
-			c.Signs, c.Why = true, "it is the first rule that fits "+q.Author.String()
+			c.Signs, c.Why = true, "it is the first rule that fits "+q.Author.String()+c.Rule.by(q)
 			taken = c.Rule.Name
 		}
 		out = append(out, c)
 	}
 	return out
+}
+
+// by names the first of the rule's patterns that holds the author.
+func (r *Rule) by(q Query) string {
+	for _, p := range r.From {
+		if p.Match(q.Author) {
+			return ", by " + p.String()
+		}
+	}
+	return ""
 }
 
 // lacks returns the first condition that does not hold, "" when all do.

@@ -25,18 +25,29 @@ type When struct {
 	Logins      []string         // the client logged in as one of them; "*" is any login
 }
 
-// Table is a signing table: rules in the order of the file, of which the first that matches signs. A look-up costs a
-// few map reads for each label of the author's domain, whatever the number of rules.
+// Table is a signing table: rules in the order of the file, of which the first that matches signs, however wide or narrow
+// its pattern is. A look-up costs a few map reads for each label of the author's domain, whatever the number of rules,
+// and a comparison with each pattern of that domain that has "*" among the letters of the user.
 type Table struct {
 	rules []Rule
 	index map[string][]int32 // normalised pattern → rules that have it, ascending
+	globs map[string][]glob  // the part of a pattern behind "@" → those with "*" among the letters before it
+}
+
+type glob struct {
+	pattern message.Pattern
+	rule    int32
 }
 
 // NewTable indexes rules.
 func NewTable(rules []Rule) *Table {
-	t := &Table{rules: rules, index: make(map[string][]int32, len(rules))}
+	t := &Table{rules: rules, index: make(map[string][]int32, len(rules)), globs: map[string][]glob{}}
 	for i, r := range rules {
 		for _, from := range r.From {
+			if local := from.Local(); local != "*" && strings.Contains(local, "*") {
+				t.globs[from.Place()] = append(t.globs[from.Place()], glob{from, int32(i)})
+				continue
+			}
 			key := from.String()
 			if list := t.index[key]; len(list) == 0 || list[len(list)-1] != int32(i) {
 				t.index[key] = append(list, int32(i))
@@ -66,6 +77,11 @@ func (t *Table) candidates(author message.Address) []int32 {
 	at := func(dom string) {
 		found = append(found, t.index[local+"@"+dom]...)
 		found = append(found, t.index["*@"+dom]...)
+		for _, g := range t.globs[dom] {
+			if g.pattern.Match(author) {
+				found = append(found, g.rule)
+			}
+		}
 	}
 	at(string(author.Domain))
 	for up := author.Domain.Parent(); up != ""; up = up.Parent() {
