@@ -104,14 +104,14 @@ var rotationSection = section{
 		{name: "publish", def: `"2d"`, doc: "How long a record must have been seen in the DNS before its key signs."},
 		{name: "overlap", def: `"14d"`, doc: "How long a key that signs no more stays published, for mail that is still on its way: as long as expiry in [signing], at least."},
 		{name: "servers", def: "[]", example: `["192.0.2.53"]`, doc: "Name servers that must all show a record; the domain's own, if there are none here."},
-		{name: "watch", def: `"1h"`, doc: "How often the DNS is compared with the keys that sign; 0s is never."},
+		{name: "watch", def: `"1h"`, doc: "How often the DNS is compared with the keys that sign, with those of sources as far as they are remembered; 0s is never."},
 		{name: "fall_back", def: "false", doc: "Sign with the key before, if it is still published, when the DNS does not show the one that signs."},
 	},
 }
 
 var sourcesSection = section{
 	header: "[sources.hosting]", path: "sources.NAME",
-	doc: "A data base or web service that holds keys, and may say who signs with which. Nothing is loaded at start; answers are remembered, as many as cache_size says. While the source is away, what is remembered signs; other mail that it decides is deferred, and none goes out unsigned. contrib/sql has tables for these queries.",
+	doc: "A data base or web service that holds keys, and may say who signs with which. Nothing is loaded at start; answers are remembered, as many as cache_size says. While the source is away, what is remembered signs; other mail that it decides is deferred, and none goes out unsigned. A key is tested before it first signs: one that is broken is an error for its mail (on_key_error), unless the one before is still remembered. contrib/sql has tables for these queries.",
 	settings: []setting{
 		{name: "driver", example: `"postgres"`, values: []string{"postgres", "mysql", "sqlite", "http"}, doc: "What kind it is; mysql is MariaDB, too."},
 		{name: "dsn", example: `"host=/run/postgresql dbname=mail user=mailseal"`,

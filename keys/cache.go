@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,8 @@ type CacheOptions struct {
 	Timeout     time.Duration    // for one question to the source, whoever waits for the answer; 0: 5 s
 	Now         func() time.Time // nil for time.Now
 	Turned      func(error)      // when set: called when the source goes away, with the reason, and with nil when it is back
+	Test        func(Key) error  // when set: why a key that is new to memory must not sign; then the answer cannot be used
+	Unusable    func(error)      // when set: called when the answer before serves in place of one that cannot be used
 }
 
 const (
@@ -126,6 +129,28 @@ func (c *Cache) Len() int {
 	return c.recent.Len()
 }
 
+// Held is an answer that a Cache remembers: the keys of a name, or those that sign for a query.
+type Held struct {
+	Name  string // "" when Query was asked
+	Query Query
+	Keys  []Key // not to be changed; those without a Signer are held under their names, if they are
+}
+
+// Held returns the answers with keys that may still be given, while the source is away too. It asks nothing, and keeps
+// nothing in memory.
+func (c *Cache) Held() []Held {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []Held
+	now := c.options.Now()
+	for at := c.recent.Front(); at != nil; at = at.Next() {
+		if e := at.Value.(*entry); e.serves(now) {
+			out = append(out, Held{e.question.name, e.question.query, e.keys})
+		}
+	}
+	return out
+}
+
 // IsAway tells whether the source failed when it was last asked.
 func (c *Cache) IsAway() bool {
 	c.mu.Lock()
@@ -193,22 +218,42 @@ func (c *Cache) fly(ctx context.Context, q question, f *flight) {
 	defer cancel()
 	found, err := c.put(ctx, q)
 	turned := c.settle(q, f, found, err)
-	if errors.Is(err, ErrAnswer) {
-		err = nil
+	c.tell(turned, f, err)
+	close(f.done)
+}
+
+// tell passes on what nobody who waits for the answer will hear.
+func (c *Cache) tell(turned bool, f *flight, err error) {
+	broken := errors.Is(err, ErrAnswer)
+	if broken && f.err == nil && c.options.Unusable != nil {
+		c.options.Unusable(err)
+	}
+	if broken {
+		err = nil // the source is there
 	}
 	if turned && c.options.Turned != nil {
 		c.options.Turned(err)
 	}
-	close(f.done)
 }
 
-// put puts the question. A driver that panics has failed to answer; nobody else could catch it here.
+// put puts the question and tests the answer. A driver that panics has failed to answer; nobody else could catch it here.
 func (c *Cache) put(ctx context.Context, q question) (found []Key, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			found, err = nil, fmt.Errorf("panic in the source of keys: %v", v)
 		}
 	}()
+	found, err = c.query(ctx, q)
+	if err == nil {
+		err = c.test(q, found)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+func (c *Cache) query(ctx context.Context, q question) ([]Key, error) {
 	if !q.isKey {
 		return c.source.Choose(ctx, q.query)
 	}
@@ -220,6 +265,29 @@ func (c *Cache) put(ctx context.Context, q question) (found []Key, err error) {
 		return nil, err
 	}
 	return []Key{k}, nil
+}
+
+// test has keys tested that are not among those of the answer before: each costs a signature, and most answers are the
+// same as an hour ago.
+func (c *Cache) test(q question, found []Key) error {
+	if c.options.Test == nil {
+		return nil
+	}
+	c.mu.Lock()
+	var before []Key
+	if at, ok := c.entries[q]; ok {
+		before = at.Value.(*entry).keys
+	}
+	c.mu.Unlock()
+	for _, k := range found {
+		if k.Signer == nil || slices.ContainsFunc(before, k.same) {
+			continue
+		}
+		if err := c.options.Test(k); err != nil {
+			return fmt.Errorf("%w: key %q, selector %q, domain %q: %w", ErrAnswer, k.Name, k.Selector, k.Domain, err)
+		}
+	}
+	return nil
 }
 
 // settle remembers an answer, or falls back on the one before. It tells whether the source has gone away or come back.
@@ -236,11 +304,15 @@ func (c *Cache) settle(q question, f *flight, found []Key, err error) bool {
 	}
 	c.Counters.Failures.Add(1)
 	c.retry = now.Add(retryAfter)
-	if e := c.entry(q); e != nil && e.serves(now) {
-		c.Counters.Stale.Add(1)
-		f.keys = e.keys
-	} else {
+	e := c.entry(q)
+	if e == nil || !e.serves(now) {
 		f.err = err
+		return c.away != was
+	}
+	c.Counters.Stale.Add(1)
+	f.keys = e.keys
+	if !c.away { // a broken row stays so for a while: neither it nor the log is troubled for every message
+		e.fresh = now.Add(min(c.options.NegativeTTL, e.end.Sub(now)))
 	}
 	return c.away != was
 }

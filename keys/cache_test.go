@@ -1,7 +1,9 @@
 package keys
 
 import (
+	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -222,6 +224,95 @@ func TestCacheTurned(t *testing.T) {
 }
 
 // Memory is bounded by the entries, whatever is asked; what is used stays.
+// A key is tested when it is new to memory, and one that fails is no answer: the one before serves on, said once in a
+// while.
+func TestCacheTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		errHalves := errors.New("its halves do not match")
+		good, bad := newRemote().keys["a"].Signer, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))
+		r, tested, said := newRemote(), 0, []string{}
+		o := cacheOptions()
+		o.Test = func(k Key) error {
+			if tested++; bad.Equal(k.Signer) {
+				return errHalves
+			}
+			return nil
+		}
+		o.Unusable = func(err error) { said = append(said, err.Error()) }
+		c := NewCache(r, o)
+		ask := func(signer crypto.Signer, want error, asked, tests, saids int) {
+			t.Helper()
+			r.mu.Lock()
+			r.keys["a"] = Key{Name: "a", Selector: "s", Domain: "one.example", Signer: signer}
+			r.mu.Unlock()
+			k, err := c.Key(t.Context(), "a")
+			if !errors.Is(err, want) || err == nil && !good.(ed25519.PrivateKey).Equal(k.Signer) {
+				t.Errorf("got %v, %v; want %v", k, err, want)
+			}
+			if r.asked != asked || tested != tests || len(said) != saids {
+				t.Errorf("asked %d, tested %d, said %q; want %d, %d, %d", r.asked, tested, said, asked, tests, saids)
+			}
+		}
+		ask(bad, ErrAnswer, 1, 1, 0)
+		ask(bad, errHalves, 2, 2, 0) // whoever asked has been told; nothing is remembered
+		ask(good, nil, 3, 3, 0)
+		time.Sleep(time.Minute)
+		ask(good, nil, 4, 3, 0) // the same key as before
+		time.Sleep(time.Minute)
+		ask(bad, nil, 5, 4, 1) // the key before signs
+		ask(bad, nil, 5, 4, 1)
+		time.Sleep(10 * time.Second)
+		ask(bad, nil, 6, 5, 2)
+		time.Sleep(time.Hour)
+		ask(bad, errHalves, 7, 6, 2) // but not for ever
+		if c.IsAway() {
+			t.Error("a source that answers is away")
+		}
+		for _, part := range []string{`key "a"`, `selector "s"`, `domain "one.example"`, "halves"} {
+			if len(said) == 0 || !strings.Contains(said[0], part) {
+				t.Errorf("said %q, without %s", said, part)
+			}
+		}
+	})
+}
+
+// Keys that come whole with the answer about a sender are tested, too.
+func TestCacheTestChosen(t *testing.T) {
+	r := newRemote()
+	q := Query{Domain: "whole.example"}
+	r.choose[q] = []Key{{Name: "name only"}, {Name: "x", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))}}
+	o := cacheOptions()
+	o.Test = func(k Key) error { return fmt.Errorf("%s does not work", k.Name) }
+	if found, err := NewCache(r, o).Choose(t.Context(), q); !errors.Is(err, ErrAnswer) || !strings.Contains(err.Error(), "x does not work") || found != nil {
+		t.Errorf("got %v, %v", found, err)
+	}
+}
+
+func TestCacheHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRemote()
+		c := NewCache(r, cacheOptions())
+		joe := Query{Domain: "one.example", Login: "joe"}
+		for _, ask := range []func() error{
+			func() error { _, err := c.Choose(t.Context(), joe); return err },
+			func() error { _, err := c.Choose(t.Context(), Query{Domain: "nobody.example"}); return err },
+			func() error { _, err := c.Key(t.Context(), "a"); return err },
+		} {
+			if err := ask(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held := c.Held()
+		if len(held) != 2 || held[0].Name != "a" || held[0].Keys[0].Signer == nil || held[1].Query != joe || held[1].Keys[0].Name != "a" {
+			t.Errorf("held %v", held)
+		}
+		time.Sleep(time.Minute + time.Hour)
+		if held := c.Held(); len(held) != 0 || r.asked != 3 {
+			t.Errorf("in the end held %v, asked %d", held, r.asked)
+		}
+	})
+}
+
 func TestCacheBound(t *testing.T) {
 	r := newRemote()
 	o := cacheOptions()

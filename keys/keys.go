@@ -52,6 +52,12 @@ func algorithm(s crypto.Signer) (Algorithm, int) {
 	return "", 0
 }
 
+// same tells whether two keys have the same private half.
+func (k Key) same(other Key) bool {
+	private, ok := k.Signer.(interface{ Equal(crypto.PrivateKey) bool })
+	return ok && private.Equal(other.Signer)
+}
+
 // String names the key without showing it: "mail._domainkey.example.com (rsa 2048)".
 func (k Key) String() string {
 	alg, bits := k.Algorithm()

@@ -14,6 +14,7 @@ import (
 	"mailseal/keys"
 	"mailseal/keys/keyhttp"
 	"mailseal/keys/keysql"
+	"mailseal/milter/dkim"
 	"mailseal/milter/domain"
 	"mailseal/milter/sign"
 )
@@ -73,21 +74,41 @@ func buildSources(cfg *config.Config, old *parts, log *slog.Logger) (map[string]
 }
 
 func newSource(name string, o sourceOptions, log *slog.Logger) (*source, error) {
-	s := &source{name: name, wanted: o}
+	var r remote
 	var err error
 	if o.http.URL != "" {
-		s.remote, err = keyhttp.New(o.http)
+		r, err = keyhttp.New(o.http)
 	} else {
-		s.remote, err = keysql.New(o.sql)
+		r, err = keysql.New(o.sql)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.Cache = keys.NewCache(s.remote, keys.CacheOptions{
+	return cached(name, o, r, log), nil
+}
+
+// cached puts the memory before what asks.
+func cached(name string, o sourceOptions, r remote, log *slog.Logger) *source {
+	s := &source{name: name, wanted: o, remote: r}
+	s.Cache = keys.NewCache(r, keys.CacheOptions{
 		TTL: o.ttl, NegativeTTL: o.negativeTTL, Stale: o.stale, Entries: o.entries, Timeout: o.timeout,
 		Turned: func(err error) { sayTurned(log, name, err) },
+		Test:   testSourceKey,
+		Unusable: func(err error) {
+			log.Error("source of keys: an answer cannot be used, the one before signs until stale ends", "source", name, "error", err)
+		},
 	})
-	return s, nil
+	return s
+}
+
+// testSourceKey has a key that a source answered with sign a probe that the second implementation must verify with the
+// record that belongs to it. Its domain and selector are judged where they are used: the key table may say others.
+func testSourceKey(k keys.Key) error {
+	k.Domain, k.Selector = "probe.invalid", "probe"
+	if err := sign.TestKey(k, dkim.SignOptions{}); err != nil {
+		return fmt.Errorf("the key fails its self-test, nobody could verify what it signs: %w", err)
+	}
+	return nil
 }
 
 func sayTurned(log *slog.Logger, name string, err error) {

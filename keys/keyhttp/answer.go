@@ -49,7 +49,7 @@ func parseKey(body []byte) (keys.Key, error) {
 func (a answer) key() (keys.Key, error) {
 	signer, err := keys.Parse([]byte(a.PrivateKey))
 	if err != nil {
-		return keys.Key{}, fmt.Errorf("%w: private_key: %w", keys.ErrAnswer, err)
+		return keys.Key{}, fmt.Errorf("%w: private_key of selector %q, domain %q: %w", keys.ErrAnswer, a.Selector, a.Domain, err)
 	}
 	return keys.Key{Name: a.Name, Domain: a.Domain, Selector: a.Selector, Signer: signer}, nil
 }

@@ -49,6 +49,7 @@ const (
 type Source struct {
 	options Options
 	base    string // without a slash at the end
+	shown   string // the same without a password, for errors
 	client  *http.Client
 }
 
@@ -71,7 +72,7 @@ func New(o Options) (*Source, error) {
 	transport.TLSClientConfig = conf
 	transport.Proxy = nil // keys pass no host that the configuration does not name
 	transport.MaxResponseHeaderBytes = 64 << 10
-	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), client: &http.Client{
+	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: strings.TrimRight(u.Redacted(), "/"), client: &http.Client{
 		Transport: transport,
 		Timeout:   o.Timeout,
 		// A redirection would hand the token to wherever it points.
@@ -111,9 +112,14 @@ func (o Options) tls() (*tls.Config, error) {
 	return conf, nil
 }
 
-// fail names the source; the URL is in err where it matters.
+// fail names the source.
 func (s *Source) fail(format string, args ...any) error {
 	return fmt.Errorf("source %q: %w", s.options.Name, fmt.Errorf(format, args...))
+}
+
+// failAt names the request, too.
+func (s *Source) failAt(path, format string, args ...any) error {
+	return s.fail("GET %s%s: %w", s.shown, path, fmt.Errorf(format, args...))
 }
 
 // reply is what came back: 200 or 404, and the body.
@@ -141,11 +147,11 @@ func (s *Source) get(ctx context.Context, path string) (reply, error) {
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return reply{}, s.fail("GET %s: %w", path, err)
+		return reply{}, s.failAt(path, "%w", err)
 	case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNotFound:
-		return reply{}, s.fail("GET %s: %s", path, answer.Status)
+		return reply{}, s.failAt(path, "%s", answer.Status)
 	case len(body) > maxAnswer:
-		return reply{}, s.fail("GET %s: %w: more than %d octets", path, keys.ErrAnswer, maxAnswer)
+		return reply{}, s.failAt(path, "%w: more than %d octets", keys.ErrAnswer, maxAnswer)
 	}
 	return reply{answer.StatusCode == http.StatusOK, body}, nil
 }
@@ -183,7 +189,7 @@ func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	}
 	k, err := parseKey(got.body)
 	if err != nil {
-		return keys.Key{}, s.fail("GET %s: %w", path, err)
+		return keys.Key{}, s.failAt(path, "%w", err)
 	}
 	k.Name = name
 	return k, nil
@@ -201,13 +207,13 @@ func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 	}
 	if !got.isFound {
 		if !isObject(got.body) { // a server's own page for a wrong path must not send mail out unsigned
-			return nil, s.fail("GET %s: 404 without JSON: is the url right?", path)
+			return nil, s.failAt(path, "404 without JSON: is the url right?")
 		}
 		return nil, nil
 	}
 	found, err := parseKeys(got.body)
 	if err != nil {
-		return nil, s.fail("GET %s: %w", path, err)
+		return nil, s.failAt(path, "%w", err)
 	}
 	return found, nil
 }

@@ -121,7 +121,7 @@ func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	var found []keys.Key
 	err := s.each(ctx, s.key, 3, s.key.args(name), func(rows *sql.Rows) error {
 		if len(found) > 0 {
-			return s.unusable(s.key, "several rows for %q", name)
+			return s.unusable(s.key, "there are several rows for %q", name)
 		}
 		k, err := s.read(rows, name)
 		found = append(found, k)
@@ -145,7 +145,7 @@ func (s *Source) read(rows *sql.Rows, name string) (keys.Key, error) {
 	signer, err := keys.Parse(private)
 	clear(private)
 	if err != nil {
-		return keys.Key{}, s.unusable(s.key, "%q: %w", name, err)
+		return keys.Key{}, s.unusable(s.key, "the row of %q (selector %q, domain %q): %w", name, selector.String, domain.String, err)
 	}
 	return keys.Key{Name: name, Domain: domain.String, Selector: selector.String, Signer: signer}, nil
 }
