@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -69,18 +68,18 @@ type wantedRecord struct {
 	domain string
 }
 
-// records turns placements into records; keys that cannot be had were reported when they were loaded.
+// records turns placements into records; keys that cannot be had are reported where they are loaded.
 func (c *dnsChecked) records(ctx context.Context, source keys.Source, places []placement) []wantedRecord {
 	var out []wantedRecord
 	for _, p := range places {
 		k, err := source.Key(ctx, p.key)
-		if errors.Is(err, keys.ErrNotFound) {
-			c.Notes = append(c.Notes, fmt.Sprintf("key %q is in a source and was not compared", p.key))
-		}
 		if err != nil {
 			continue
 		}
-		if k.Domain = p.domain; k.Domain == "%" {
+		if p.domain != "" { // else it is for the source to say
+			k.Domain = p.domain
+		}
+		if k.Domain == "%" {
 			c.Notes = append(c.Notes, fmt.Sprintf("key %q signs as whatever domain the author has; each of them must publish it", p.key))
 			continue
 		}

@@ -25,13 +25,13 @@ type rotator struct {
 	now    func() time.Time
 }
 
-// newRotator asks the servers that the configuration lists, else those of each domain. No answer comes from a cache: a
-// record that was seen an hour ago may be gone.
+// newRotator asks the servers that the configuration lists, else those of each domain. A rotator is for one command or
+// one pass of the watch: it remembers which name servers a zone has, and no more of what they show than they are asked.
 func newRotator(cfg *config.Config) (*rotator, error) {
 	open := func(addresses []string) (dns.Resolver, error) {
 		return dns.New(dns.Options{Servers: addresses, Timeout: cfg.DNS.Timeout, Tries: cfg.DNS.Tries})
 	}
-	host, _, err := buildResolver(cfg)
+	_, host, err := buildResolver(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,17 @@ func (w *watcher) pass(ctx context.Context, p *parts, r *rotator) {
 	if p.cfg.Rotation.FallBack && p.managed != nil {
 		w.fallBack(p.managed, seen)
 	}
-	w.compare(append(signing(seen), w.configured(ctx, p, r)...))
+	var t findings
+	w.compare(&t, signing(seen))
+	w.compare(&t, w.configured(ctx, p, r))
+	w.compareRemembered(ctx, &t, p, r)
+	if ctx.Err() != nil {
+		return // half a pass says nothing
+	}
+	if t.unsaid > 0 {
+		w.log.Error("more keys that the DNS does not show, or that could not be looked up, than are logged one by one", "more", t.unsaid)
+	}
+	w.metrics.Watched(t.count)
 }
 
 func (w *watcher) rotate(ctx context.Context, r *rotator) {
@@ -139,18 +149,23 @@ func signing(seen []seenKey) []seenKey {
 	return out
 }
 
-// configured looks at the keys that the configuration itself names.
+// configured looks at the keys that the configuration itself names, in files and in sources.
 func (w *watcher) configured(ctx context.Context, p *parts, r *rotator) []seenKey {
 	if p.keys == nil {
 		return nil
 	}
 	var found dnsChecked
 	var wanted []keylife.Key
-	for _, want := range found.records(ctx, p.keys, usedBy(p.cfg)) {
-		selector := want.record.Name[:len(want.record.Name)-len("._domainkey.")-len(want.domain)]
-		wanted = append(wanted, keylife.Key{Domain: want.domain, Selector: selector, Text: want.record.Text, Fingerprint: want.record.Fingerprint})
+	for _, want := range found.records(ctx, p.table, usedBy(p.cfg)) {
+		wanted = append(wanted, want.watched())
 	}
 	return r.look(ctx, wanted)
+}
+
+// watched is the record in the form that the rotator looks for.
+func (w wantedRecord) watched() keylife.Key {
+	selector := w.record.Name[:len(w.record.Name)-len("._domainkey.")-len(w.domain)]
+	return keylife.Key{Domain: w.domain, Selector: selector, Text: w.record.Text, Fingerprint: w.record.Fingerprint}
 }
 
 // usedBy are the placements of keys that rules name: a key that nobody signs with need not be published.
@@ -170,22 +185,42 @@ func usedBy(cfg *config.Config) []placement {
 	return out
 }
 
+// findings are what a pass has found so far.
+type findings struct {
+	count  map[string]int // good, bad and unknown
+	said   int            // lines logged
+	unsaid int            // lines not logged, since there were enough
+}
+
+// maxSaid bounds the lines that one pass logs: a zone that is gone can make a hundred thousand keys wrong at once.
+const maxSaid = 100
+
 // compare logs and counts.
-func (w *watcher) compare(seen []seenKey) {
-	count := map[string]int{}
+func (w *watcher) compare(t *findings, seen []seenKey) {
+	if t.count == nil {
+		t.count = map[string]int{}
+	}
 	for _, k := range seen {
 		switch k.sight {
 		case keys.SightKey:
-			count["good"]++
+			t.count["good"]++
+			continue
 		case keys.SightUnknown:
-			count["unknown"]++
-			w.log.Warn("it could not be found out whether the key that signs is published", "key", k.Name(), "shown", shown(k))
+			t.count["unknown"]++
 		default:
-			count["bad"]++
+			t.count["bad"]++
+		}
+		if t.said == maxSaid {
+			t.unsaid++
+			continue
+		}
+		t.said++
+		if k.sight == keys.SightUnknown {
+			w.log.Warn("it could not be found out whether the key that signs is published", "key", k.Name(), "shown", shown(k))
+		} else {
 			w.log.Error("the DNS does not show the key that signs: receivers cannot verify our mail", "key", k.Name(), "shown", shown(k))
 		}
 	}
-	w.metrics.Watched(count)
 }
 
 // shown is what the first server that disagrees shows of a key, in a sentence.
