@@ -45,10 +45,6 @@ func (l logger) lost(env *message.Envelope) {
 	l.Warn("connection ended before the verdict, the MTA decides by itself", "queue", env.QueueID)
 }
 
-func (l logger) overflow(env *message.Envelope, limit int) {
-	l.Warn("header too large, message refused", "queue", env.QueueID, "client", env.Client, "limit", limit)
-}
-
 // tooManyRecipients is said once for a message: a stranger chooses how many more there are.
 func (l logger) tooManyRecipients(env *message.Envelope) {
 	what := "too many recipients, the others are refused for now"

@@ -69,14 +69,14 @@ func (t *transaction) recipient(path string) gomilter.Response {
 	return replyTooMany.tempfail()
 }
 
-// field takes a header field. From the first one that does not fit on nothing is kept of the header.
+// field takes a header field. From the first one that does not fit on nothing is kept of the header. The log has the
+// message's own line, which comes when the MTA has told the queue id.
 func (t *transaction) field(name, value []byte) {
 	if t.fields == nil || t.fields.AddBytes(name, value) {
 		return
 	}
 	t.fields = nil
 	t.in.event(Overflow)
-	t.in.log.overflow(t.env, t.settings.HeaderLimit)
 }
 
 // endOfHeader finds who decides about the message, and what of the body that takes.
