@@ -107,21 +107,39 @@ func (t trial) signs(f message.Field) bool {
 	return false
 }
 
-// missing lists the signed names of which the message has no field, but those that are signed twice to keep anybody
-// from adding one, in the order of the signature.
+// manyAbsent is how many absent names a signature has that names whatever might be there, as Exim's do.
+const manyAbsent = 3
+
+// missing lists the signed names of which the message lost its fields, as far as the signature tells, in its order.
+// Signers who oversign name each field once more than it stands there: a name that stands twice had a field, and one
+// that stands once had none and keeps one from being added. Where nothing is named too often, a name without a field
+// had one, unless there are many of them.
 func (t trial) missing() string {
-	var out []string
-	seen := map[string]int{}
+	named := map[string]int{}
 	for _, name := range t.signature.Names {
-		seen[strings.ToLower(name)]++
+		named[strings.ToLower(name)]++
 	}
+	var lost, absent []string
+	oversigns := false
 	index := dkim.NewIndex(t.header)
 	for _, name := range t.signature.Names {
-		if index.Count(name) == 0 && seen[strings.ToLower(name)] == 1 {
-			out = append(out, name)
+		times, present := named[strings.ToLower(name)], index.Count(name)
+		oversigns = oversigns || times > max(present, 1)
+		switch {
+		case present > 0 || times == 0: // there, or listed already
+		case times > 1:
+			lost = append(lost, name)
+		default:
+			absent = append(absent, name)
+		}
+		if present == 0 {
+			named[strings.ToLower(name)] = 0
 		}
 	}
-	return strings.Join(out, ", ")
+	if !oversigns && len(absent) < manyAbsent {
+		lost = absent
+	}
+	return strings.Join(lost, ", ")
 }
 
 // change is something that happens to a field, and the values that the field may have had before.
