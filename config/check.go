@@ -225,13 +225,14 @@ func (c *checker) checkOverrides() {
 	for i := range c.Policy.Overrides {
 		o := &c.Policy.Overrides[i]
 		mergeActions(&o.SPF, c.Policy.SPF)
+		mergeActions(&o.IPRev, c.Policy.IPRev)
 		mergeActions(&o.DKIM, c.Policy.DKIM)
 		mergeActions(&o.DMARC, c.Policy.DMARC)
 		if !o.has("networks", "author_domains", "list_ids", "sealers") {
 			c.problem(o.at, "fits all mail; it needs one of networks, author_domains, list_ids and sealers")
 		}
-		if !o.has("action", "spf", "dkim", "dmarc") {
-			c.problem(o.at, "changes nothing; it needs one of action, spf, dkim and dmarc")
+		if !o.has("action", "spf", "iprev", "dkim", "dmarc") {
+			c.problem(o.at, "changes nothing; it needs one of action, spf, iprev, dkim and dmarc")
 		}
 	}
 }

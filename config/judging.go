@@ -13,6 +13,7 @@ type Verify struct {
 	ClockSkew            time.Duration `toml:"clock_skew"`
 	Iprev                bool          `toml:"iprev"`
 	SPF                  bool          `toml:"spf"`
+	SPFHelo              bool          `toml:"spf_helo"` // for HELO too, beside MAIL FROM
 	ReceivedSPF          bool          `toml:"received_spf"`
 	DMARC                bool          `toml:"dmarc"`
 	OrganizationalDomain string        `toml:"organizational_domain"` // "walk" or "psl"
@@ -35,16 +36,17 @@ type AuthenticationResults struct {
 
 // Policy says what results do to a message.
 type Policy struct {
-	DryRun      bool        `toml:"dry_run"`
-	MarkHeader  string      `toml:"mark_header"`
-	SPF         SPFActions  `toml:"spf"`
-	DKIM        DKIMActions `toml:"dkim"`
-	DMARC       DMARCPolicy `toml:"dmarc"`
-	Texts       Texts       `toml:"texts"`
-	NotJudged   NotJudged   `toml:"not_judged"`
-	NoAuthor    Action      `toml:"no_author"`    // no From, or one that cannot be read
-	ManyAuthors Action      `toml:"many_authors"` // several author domains
-	Overrides   []Override  `toml:"override"`     // in file order; the first that matches holds
+	DryRun      bool         `toml:"dry_run"`
+	MarkHeader  string       `toml:"mark_header"`
+	SPF         SPFActions   `toml:"spf"`
+	IPRev       IPRevActions `toml:"iprev"`
+	DKIM        DKIMActions  `toml:"dkim"`
+	DMARC       DMARCPolicy  `toml:"dmarc"`
+	Texts       Texts        `toml:"texts"`
+	NotJudged   NotJudged    `toml:"not_judged"`
+	NoAuthor    Action       `toml:"no_author"`    // no From, or one that cannot be read
+	ManyAuthors Action       `toml:"many_authors"` // several author domains
+	Overrides   []Override   `toml:"override"`     // in file order; the first that matches holds
 }
 
 // SPFActions maps SPF results to actions. A pass is always accepted.
@@ -52,6 +54,14 @@ type SPFActions struct {
 	Fail      Action `toml:"fail"`
 	Softfail  Action `toml:"softfail"`
 	None      Action `toml:"none"` // none and neutral, which must be treated alike (RFC 7208 section 8.2)
+	Permerror Action `toml:"permerror"`
+	Temperror Action `toml:"temperror"`
+	HeloFail  Action `toml:"helo_fail"`
+}
+
+// IPRevActions maps results of the client's reverse DNS to actions. A pass is always accepted.
+type IPRevActions struct {
+	Fail      Action `toml:"fail"`
 	Permerror Action `toml:"permerror"`
 	Temperror Action `toml:"temperror"`
 }
@@ -82,6 +92,7 @@ type Texts struct {
 	SPF   string `toml:"spf"`
 	DKIM  string `toml:"dkim"`
 	DMARC string `toml:"dmarc"`
+	IPRev string `toml:"iprev"`
 	Other string `toml:"other"` // several methods, no author, many authors
 }
 
@@ -100,6 +111,7 @@ type Override struct {
 	Sealers       []string       `toml:"sealers"`        // domains of the newest ARC seal of a chain that passes
 	Action        Action         `toml:"action"`         // instead of whatever else but accept was decided; "": none
 	SPF           SPFActions     `toml:"spf"`            // complete: what the override leaves out is the policy's
+	IPRev         IPRevActions   `toml:"iprev"`
 	DKIM          DKIMActions    `toml:"dkim"`
 	DMARC         DMARCPolicy    `toml:"dmarc"`
 

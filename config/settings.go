@@ -31,7 +31,7 @@ var sections = []section{
 	daemonSection, listenSection, oursSection, relaysSection, exemptSection,
 	keysSection, signSection, whenSection, signingSection, sendersSection, rotationSection, sourcesSection,
 	verifySection, sealSection, authenticationResultsSection,
-	policySection, policySPFSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection,
+	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection,
 	dnsSection, limitsSection, logSection, metricsSection,
 }
 
@@ -39,6 +39,7 @@ var sections = []section{
 var sameAs = []struct{ prefix, documented string }{
 	{"sign[].", "signing."},
 	{"policy.override[].spf.", "policy.spf."},
+	{"policy.override[].iprev.", "policy.iprev."},
 	{"policy.override[].dkim.", "policy.dkim."},
 	{"policy.override[].dmarc.", "policy.dmarc."},
 }

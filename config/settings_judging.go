@@ -10,7 +10,8 @@ var verifySection = section{
 		{name: "clock_skew", def: `"5m"`, most: `"1d"`, doc: "By how much the clock of a signer may differ."},
 		{name: "iprev", def: "true", doc: "Check the client's address against its name."},
 		{name: "spf", def: "true", doc: "Check SPF (RFC 7208)."},
-		{name: "received_spf", def: "false", doc: "Write Received-SPF too."},
+		{name: "spf_helo", def: "true", doc: "Check SPF for the name in HELO too, as RFC 7208 section 2.3 recommends. The result is written where it says something that the one for the envelope sender does not; DMARC knows nothing of it."},
+		{name: "received_spf", def: "false", doc: "Write Received-SPF too, for each identity that spf and spf_helo have a result for."},
 		{name: "dmarc", def: "true", doc: "Check DMARC (RFC 9989)."},
 		{name: "organizational_domain", def: `"walk"`, values: []string{"walk", "psl"},
 			doc: "How it is found which domains belong together: by a walk up the DNS (RFC 9989), or by the public suffix list, as older receivers do."},
@@ -60,6 +61,17 @@ var policySPFSection = section{
 		{name: "none", def: `"accept"`, values: verdictActions, doc: "It says nothing, or neutral, which must be treated alike (RFC 7208 section 8.2)."},
 		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "Its record is broken."},
 		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},
+		{name: "helo_fail", def: `"accept"`, values: verdictActions, doc: "The client has no right to the name that it said in HELO (verify.spf_helo). Mail does not pass through others under that name, so that this is seldom a mistake."},
+	},
+}
+
+var policyIPRevSection = section{
+	header: "[policy.iprev]", path: "policy.iprev",
+	doc: "By the client's reverse DNS (verify.iprev). Many an honest host has none, so that a mark for a filter further on is the most that does no harm; who rejects refuses mail that other hosts take.",
+	settings: []setting{
+		{name: "fail", def: `"accept"`, values: verdictActions, doc: "The address has names, but none of them leads back to it."},
+		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "The address has no name."},
+		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},
 	},
 }
 
@@ -94,6 +106,7 @@ var policyTextsSection = section{
 	doc: "What refused peers read behind the reply code. {domain} stands for the domain that was judged, {client} for the peer's address.",
 	settings: []setting{
 		{name: "spf", def: `"SPF: {client} may not send mail for {domain}"`, form: "line", doc: "After policy.spf."},
+		{name: "iprev", def: `"Reverse DNS: {client} has no name that leads back to it"`, form: "line", doc: "After policy.iprev."},
 		{name: "dkim", def: `"DKIM: no acceptable signature"`, form: "line", doc: "After policy.dkim."},
 		{name: "dmarc", def: `"DMARC policy for {domain}"`, form: "line", doc: "After policy.dmarc."},
 		{name: "other", def: `"Authentication failed"`, form: "line", doc: "After no_author, many_authors and several methods at once."},
@@ -120,6 +133,7 @@ var overrideSection = section{
 		{name: "sealers", example: `["lists.example.org"]`, form: "domain", doc: "Condition: the message has an ARC chain that holds, and this domain sealed last."},
 		{name: "action", example: `"accept"`, values: verdictActions, doc: "What happens instead whenever something else than accept has been decided."},
 		{name: "spf", example: `{ fail = "reject" }`, doc: "In place of settings of [policy.spf]."},
+		{name: "iprev", example: `{ fail = "reject" }`, doc: "In place of settings of [policy.iprev]."},
 		{name: "dkim", example: `{ none = "hold" }`, doc: "In place of settings of [policy.dkim]."},
 		{name: "dmarc", example: `{ p_none = "reject", p_reject = "reject" }`, doc: "In place of settings of [policy.dmarc]."},
 	},

@@ -29,6 +29,7 @@ const stepsZone = `
 example.com.        IN TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.example.com. IN TXT "v=DMARC1; p=reject"
 other.example.      IN TXT "v=spf1 -all"
+x.other.example.    IN TXT "v=spf1 ?all"
 `
 
 // stepsKeys has a key that works and one that does not.
@@ -168,6 +169,9 @@ func TestSteps(t *testing.T) {
 			"Authentication-Results From Subject", "dkim=none spf=fail dmarc=fail"},
 		{"Received-SPF by setting", []string{"good"}, Theirs, ByDefault, fromAway, plainText, func(s *Steps) { s.ReceivedSPF = true; s.Policy.DMARC = nil }, Accept,
 			"Authentication-Results Received-SPF From Subject", "dkim=none spf=fail dmarc=fail"},
+		{"Received-SPF of HELO too", []string{"good"}, Theirs, ByDefault, fromAway, plainText, func(s *Steps) {
+			s.ReceivedSPF, s.Verifier.HELO, s.Policy.DMARC = true, true, nil
+		}, Accept, "Authentication-Results Received-SPF Received-SPF From Subject", "dkim=none spf=fail helo=neutral dmarc=fail"},
 		{"a relay's results are kept", []string{"good"}, Relay, ByRelay, fromAway, forgedText, nil, Accept,
 			"Authentication-Results Authentication-Results X-Mark Authentication-Results From Subject", "dkim=none"},
 		{"a list's host signs again", []string{"good"}, Theirs, ByDefault, fromAway, plainText, func(s *Steps) {

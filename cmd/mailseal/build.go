@@ -220,7 +220,7 @@ func (p *parts) addJudging(s *milter.Steps, log *slog.Logger) error {
 	c := p.cfg.Verify
 	v := fullVerifier(p.resolver, time.Now)
 	v.Deadline = p.cfg.Limits.MessageDeadline
-	v.IPRev = c.Iprev
+	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
 	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, c.ClockSkew
 	v.SPF.Receiver = p.cfg.AuthservID
@@ -245,6 +245,7 @@ func fullVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
 		Resolver: r,
 		IPRev:    true,
 		SPF:      &spf.Checker{Now: now},
+		HELO:     true,
 		DKIM:     &dkim.Verifier{Resolver: r, Now: now},
 		ARC:      &arc.Validator{Resolver: r, Now: now},
 		DMARC:    &dmarc.Checker{},

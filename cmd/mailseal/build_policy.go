@@ -15,10 +15,10 @@ func buildPolicy(cfg *config.Config) (*policy.Rules, error) {
 	rules := &policy.Rules{
 		DryRun:      p.DryRun,
 		MarkHeader:  p.MarkHeader,
-		Actions:     buildActions(p.SPF, p.DKIM, p.DMARC),
+		Actions:     buildActions(p.SPF, p.IPRev, p.DKIM, p.DMARC),
 		NoAuthor:    action(p.NoAuthor),
 		ManyAuthors: action(p.ManyAuthors),
-		Texts:       policy.Texts{SPF: p.Texts.SPF, DKIM: p.Texts.DKIM, DMARC: p.Texts.DMARC, Other: p.Texts.Other},
+		Texts:       policy.Texts{SPF: p.Texts.SPF, DKIM: p.Texts.DKIM, DMARC: p.Texts.DMARC, IPRev: p.Texts.IPRev, Other: p.Texts.Other},
 	}
 	var err1, err2 error
 	rules.NotJudged.Networks = p.NotJudged.Networks
@@ -41,7 +41,7 @@ func buildPolicy(cfg *config.Config) (*policy.Rules, error) {
 
 func buildOverride(name string, o config.Override) (policy.Override, error) {
 	var errs [3]error
-	out := policy.Override{Name: name, Networks: o.Networks, Actions: buildActions(o.SPF, o.DKIM, o.DMARC)}
+	out := policy.Override{Name: name, Networks: o.Networks, Actions: buildActions(o.SPF, o.IPRev, o.DKIM, o.DMARC)}
 	out.Authors, errs[0] = patterns(name+".author_domains", o.AuthorDomains)
 	out.ListIDs, errs[1] = patterns(name+".list_ids", o.ListIDs)
 	out.Sealers, errs[2] = patterns(name+".sealers", o.Sealers)
@@ -52,12 +52,14 @@ func buildOverride(name string, o config.Override) (policy.Override, error) {
 	return out, errors.Join(errs[:]...)
 }
 
-func buildActions(s config.SPFActions, k config.DKIMActions, d config.DMARCPolicy) policy.Actions {
+func buildActions(s config.SPFActions, i config.IPRevActions, k config.DKIMActions, d config.DMARCPolicy) policy.Actions {
 	return policy.Actions{
 		SPF: actions(map[string]config.Action{
 			"fail": s.Fail, "softfail": s.Softfail, "neutral": s.None, "none": s.None,
 			"permerror": s.Permerror, "temperror": s.Temperror,
 		}),
+		HELO:  actions(map[string]config.Action{"fail": s.HeloFail}),
+		IPRev: actions(map[string]config.Action{"fail": i.Fail, "permerror": i.Permerror, "temperror": i.Temperror}),
 		DKIM: actions(map[string]config.Action{
 			"fail": k.Fail, "policy": k.Policy, "neutral": k.Neutral, "none": k.None,
 			"permerror": k.Permerror, "temperror": k.Temperror,

@@ -85,6 +85,9 @@ func (o *verified) explainOthers(b *bytes.Buffer) {
 	if r.SPF != nil {
 		fmt.Fprintf(b, "\nSPF: %s. %s.\n%s", r.SPF.Value, upperFirst(r.SPF.Reason), indent([]byte(r.SPF.String())))
 	}
+	if r.TellsHELO() {
+		fmt.Fprintf(b, "\nSPF of HELO: %s. %s. DMARC does not count it.\n%s", r.HELO.Value, upperFirst(r.HELO.Reason), indent([]byte(r.HELO.String())))
+	}
 	if r.IPRev != nil {
 		fmt.Fprintf(b, "\nReverse DNS: %s. %s\n", r.IPRev.Value, strings.TrimSpace(r.IPRev.Name+" "+r.IPRev.Reason))
 	}

@@ -234,6 +234,9 @@ func (o *verified) methods(b *bytes.Buffer) {
 	if r.SPF != nil {
 		fmt.Fprintf(b, "  spf    %s  %s: %s\n", r.SPF.Value, r.SPF.Domain, r.SPF.Reason)
 	}
+	if r.TellsHELO() {
+		fmt.Fprintf(b, "  helo   %s  %s: %s\n", r.HELO.Value, r.HELO.Domain, r.HELO.Reason)
+	}
 	if r.IPRev != nil {
 		fmt.Fprintf(b, "  iprev  %s  %s %s\n", r.IPRev.Value, r.IPRev.Name, r.IPRev.Reason)
 	}

@@ -4,6 +4,7 @@ import (
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
+	"mailseal/milter/spf"
 )
 
 // verifiedJSON is a line of "mailseal verify --json".
@@ -11,6 +12,7 @@ type verifiedJSON struct {
 	File                  string     `json:"file"`
 	DKIM                  []dkimJSON `json:"dkim"` // empty when the message is not signed
 	SPF                   *spfJSON   `json:"spf,omitempty"`
+	HELO                  *spfJSON   `json:"helo,omitempty"` // SPF for HELO, where it says more than for MAIL FROM
 	IPRev                 *iprevJSON `json:"iprev,omitempty"`
 	ARC                   *arcJSON   `json:"arc,omitempty"`
 	DMARC                 *dmarcJSON `json:"dmarc,omitempty"`
@@ -84,8 +86,11 @@ func (o *verified) json() verifiedJSON {
 	for _, s := range r.DKIM {
 		out.DKIM = append(out.DKIM, dkimResultJSON(s))
 	}
-	if s := r.SPF; s != nil {
-		out.SPF = &spfJSON{string(s.Value), string(s.Domain), string(s.Scope), s.Mechanism, s.Lookups, s.Voids, s.Reason}
+	if r.SPF != nil {
+		out.SPF = spfResultJSON(*r.SPF)
+	}
+	if r.TellsHELO() {
+		out.HELO = spfResultJSON(*r.HELO)
 	}
 	if p := r.IPRev; p != nil {
 		out.IPRev = &iprevJSON{string(p.Value), p.Name, p.Reason}
@@ -97,6 +102,10 @@ func (o *verified) json() verifiedJSON {
 		out.DMARC = dmarcResultJSON(string(r.Author), *d)
 	}
 	return out
+}
+
+func spfResultJSON(s spf.Result) *spfJSON {
+	return &spfJSON{string(s.Value), string(s.Domain), string(s.Scope), s.Mechanism, s.Lookups, s.Voids, s.Reason}
 }
 
 func dkimResultJSON(s dkim.Result) dkimJSON {

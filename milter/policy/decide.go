@@ -81,6 +81,12 @@ func (a Actions) findings(r *verify.Results) []finding {
 	if s := r.SPF; s != nil {
 		out = append(out, finding{"spf", string(s.Value), string(s.Domain), a.SPF[string(s.Value)]})
 	}
+	if s := r.HELO; s != nil {
+		out = append(out, finding{"helo", string(s.Value), string(s.Domain), a.HELO[string(s.Value)]})
+	}
+	if p := r.IPRev; p != nil {
+		out = append(out, finding{"iprev", string(p.Value), r.Client.String(), a.IPRev[string(p.Value)]})
+	}
 	if r.DKIM != nil {
 		best := r.BestDKIM()
 		out = append(out, finding{"dkim", best, string(r.Author), a.DKIM[best]})
@@ -223,12 +229,14 @@ func sawPass(payload []byte, author domain.Name) bool {
 	})
 }
 
-// reply returns the codes of RFC 7372 section 3, RFC 6376 section 6.3 and RFC 9989 section 7.2.
+// reply returns the codes of RFC 7372 section 3 (for iprev Postfix defers with 4.7.25 as well), RFC 6376 section 6.3 and RFC 9989 section 7.2.
 func reply(f finding, all []finding) (int, string) {
 	if f.action == Tempfail {
 		switch f.method {
-		case "spf":
+		case "spf", "helo":
 			return 451, "4.7.24"
+		case "iprev":
+			return 451, "4.7.25"
 		case "dkim":
 			return 451, "4.7.5"
 		}
@@ -240,8 +248,10 @@ func reply(f finding, all []finding) (int, string) {
 	switch {
 	case f.method == "spf" && (f.value == "permerror" || f.value == "temperror"):
 		return 550, "5.7.24"
-	case f.method == "spf":
+	case f.method == "spf", f.method == "helo":
 		return 550, "5.7.23"
+	case f.method == "iprev":
+		return 550, "5.7.25"
 	case f.method == "dkim" && f.value == "policy":
 		return 550, "5.7.21"
 	case f.method == "dkim":
@@ -258,18 +268,31 @@ func rejects(all []finding, method string) bool {
 func (ts Texts) text(f finding, env *message.Envelope, r *verify.Results) string {
 	s := ts.Other
 	switch f.method {
-	case "spf":
+	case "spf", "helo":
 		s = ts.SPF
+	case "iprev":
+		s = ts.IPRev
 	case "dkim":
 		s = ts.DKIM
 	case "dmarc":
 		s = ts.DMARC
 	}
 	s = strings.NewReplacer("{domain}", f.domain, "{client}", env.Client.String()).Replace(s)
-	if f.method == "spf" && r.SPF.Explanation != "" {
-		s += fmt.Sprintf(" (%s explains: %s)", f.domain, r.SPF.Explanation)
+	if why := explanation(f, r); why != "" {
+		s += fmt.Sprintf(" (%s explains: %s)", f.domain, why)
 	}
 	return ascii(s, 400)
+}
+
+// explanation is what the domain says whose SPF record decided.
+func explanation(f finding, r *verify.Results) string {
+	switch f.method {
+	case "spf":
+		return r.SPF.Explanation
+	case "helo":
+		return r.HELO.Explanation
+	}
+	return ""
 }
 
 // ascii cuts what a domain's owner may have put into a reply down to one harmless line (RFC 7208 section 11.5.2).

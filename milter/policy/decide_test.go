@@ -10,6 +10,7 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/domain"
+	"mailseal/milter/iprev"
 	"mailseal/milter/message"
 	"mailseal/milter/spf"
 	"mailseal/milter/verify"
@@ -23,6 +24,7 @@ func factory() Rules {
 		Texts: Texts{
 			SPF:   "SPF forbids {client} to send for {domain}",
 			DKIM:  "No acceptable DKIM signature",
+			IPRev: "{client} has no name",
 			DMARC: "Email rejected per DMARC policy for {domain}",
 			Other: "Message refused",
 		},
@@ -33,6 +35,8 @@ func factory() Rules {
 func strict() Rules {
 	r := factory()
 	r.SPF = map[string]Action{"fail": Reject, "permerror": Reject, "temperror": Tempfail}
+	r.HELO = map[string]Action{"fail": Reject, "temperror": Tempfail}
+	r.IPRev = map[string]Action{"fail": Reject, "permerror": Hold, "temperror": Tempfail}
 	r.DKIM = map[string]Action{"fail": Reject, "none": Reject, "policy": Reject, "temperror": Tempfail}
 	r.DMARC = map[string]Action{"reject": Reject, "quarantine": Hold, "temperror": Tempfail}
 	r.NoAuthor, r.ManyAuthors = Reject, Reject
@@ -41,12 +45,16 @@ func strict() Rules {
 
 // found builds results from words: "spf=fail", "dkim=pass", "dmarc=fail/reject".
 func found(words ...string) *verify.Results {
-	r := &verify.Results{Author: "example.com", DKIM: nil}
+	r := &verify.Results{Author: "example.com", Client: netip.MustParseAddr("192.0.2.1")}
 	for _, w := range words {
 		method, value, _ := strings.Cut(w, "=")
 		switch method {
 		case "spf":
 			r.SPF = &spf.Result{Value: spf.Value(value), Domain: "sender.example"}
+		case "helo":
+			r.HELO = &spf.Result{Value: spf.Value(value), Domain: "mx.sender.example"}
+		case "iprev":
+			r.IPRev = &iprev.Result{Value: iprev.Value(value)}
 		case "dkim":
 			if r.DKIM == nil {
 				r.DKIM = []dkim.Result{}
@@ -86,6 +94,14 @@ func TestDecide(t *testing.T) {
 		{"SPF softfail is never refused by default", strict(), []string{"spf=softfail"}, "accept 0  "},
 		{"SPF permerror", strict(), []string{"spf=permerror"}, "reject 550 5.7.24 "},
 		{"SPF temperror", strict(), []string{"spf=temperror"}, "tempfail 451 4.7.24 "},
+		{"SPF of HELO fails", strict(), []string{"spf=pass", "helo=fail"}, "reject 550 5.7.23 "},
+		{"SPF of HELO temperror", strict(), []string{"helo=temperror"}, "tempfail 451 4.7.24 "},
+		{"SPF of HELO alone does not count for two methods", strict(), []string{"helo=fail", "dkim=fail"}, "reject 550 5.7.23 "},
+		{"iprev fails", strict(), []string{"iprev=fail"}, "reject 550 5.7.25 "},
+		{"iprev: no name", strict(), []string{"iprev=permerror"}, "hold 0  "},
+		{"iprev temperror", strict(), []string{"iprev=temperror"}, "tempfail 451 4.7.25 "},
+		{"iprev passes", strict(), []string{"iprev=pass"}, "accept 0  "},
+		{"factory: iprev and HELO", factory(), []string{"iprev=fail", "helo=fail"}, "accept 0  "},
 		{"DKIM key server away", strict(), []string{"dkim=temperror"}, "tempfail 451 4.7.5 "},
 		{"DKIM bad signature", strict(), []string{"dkim=fail"}, "reject 550 5.7.20 "},
 		{"DKIM none", strict(), []string{"dkim=none"}, "reject 550 5.7.20 "},
@@ -146,6 +162,16 @@ func TestReplyTexts(t *testing.T) {
 	r.SPF.Explanation = "see\r\n250 ok\x00 https://sender.example/ü"
 	d = rules.Decide(client, nil, r)
 	if want := "SPF forbids 192.0.2.1 to send for sender.example (sender.example explains: see??250 ok? https://sender.example/??)"; d.Text != want {
+		t.Errorf("got %q, want %q", d.Text, want)
+	}
+	d = rules.Decide(client, nil, found("iprev=fail"))
+	if want := "192.0.2.1 has no name"; d.Text != want || d.Reason != "iprev=fail for 192.0.2.1" {
+		t.Errorf("got %q because of %q, want %q", d.Text, d.Reason, want)
+	}
+	h := found("helo=fail")
+	h.HELO.Explanation = "go away"
+	d = rules.Decide(client, nil, h)
+	if want := "SPF forbids 192.0.2.1 to send for mx.sender.example (mx.sender.example explains: go away)"; d.Text != want {
 		t.Errorf("got %q, want %q", d.Text, want)
 	}
 	r.SPF.Explanation = strings.Repeat("x", 10000)

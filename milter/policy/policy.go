@@ -37,8 +37,10 @@ func ParseAction(s string) (Action, error) {
 
 // Actions say what is done for what a method found. What a map lacks is accepted, and so is every pass.
 type Actions struct {
-	SPF  map[string]Action // by the result for MAIL FROM: fail, softfail, neutral, none, permerror, temperror
-	DKIM map[string]Action // by the best result of the message's signatures; none when it has none
+	SPF   map[string]Action // by the result for MAIL FROM: fail, softfail, neutral, none, permerror, temperror
+	HELO  map[string]Action // by that for HELO, likewise
+	IPRev map[string]Action // fail, permerror, temperror
+	DKIM  map[string]Action // by the best result of the message's signatures; none when it has none
 	// DMARC is by the disposition that the author's domain asks for, once its checks fail: none, quarantine, reject;
 	// and by no_record, permerror and temperror.
 	DMARC map[string]Action
@@ -80,14 +82,14 @@ type Exempt struct {
 // Texts are the sentences that a refused peer reads. {domain} is the domain that was judged, {client} the peer's
 // address.
 type Texts struct {
-	SPF, DKIM, DMARC, Other string
+	SPF, DKIM, DMARC, IPRev, Other string
 }
 
 // Decision is what becomes of a message, and why.
 type Decision struct {
 	Action   Action // what is done; Accept in a dry run
 	Wanted   Action // what the rules say
-	Method   string // whose result decided: "spf", "dkim", "dmarc", "from"; "" when nothing asked for anything
+	Method   string // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from"; "" when nothing asked for anything
 	Code     int    // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
 	Enhanced string // RFC 3463, RFC 7372: "5.7.23"
 	Text     string // of the SMTP reply: one line of ASCII

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,40 @@ postmaster.local.example A 127.0.0.2
 				t.Errorf("got %s (%s) %s=%s, want %s %s", got.Value, got.Reason, name, value, tt.want, tt.from)
 			}
 		})
+	}
+}
+
+// TestOfHelo holds that what is concluded for HELO is what asking would have found.
+func TestOfHelo(t *testing.T) {
+	zone := dnstest.Must(`
+same.example TXT "v=spf1 ip4:192.0.2.1 -all"
+local.example TXT "v=spf1 exists:%{l}.local.example -all"
+joe.local.example A 127.0.0.2
+postmaster.local.example A 127.0.0.2
+`)
+	for _, tt := range []struct {
+		name, helo, from string
+		ok               bool
+	}{
+		{"one domain", "Same.example.", "joe@same.example", true},
+		{"the null sender", "same.example", "", true},
+		{"the null sender, and a record that looks at the local part", "local.example", "", true},
+		{"a record that looks at the local part", "local.example", "joe@local.example", false},
+		{"two domains", "same.example", "joe@local.example", false},
+		{"one inside the other", "mx.same.example", "joe@same.example", false},
+		{"no domain", "localhost", "joe@localhost", false},
+		{"no names at all", "", "", false},
+	} {
+		id := Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: tt.helo, MailFrom: tt.from}
+		got, ok := checkID(zone, id).OfHelo()
+		if ok != tt.ok {
+			t.Errorf("%s: %t, want %t", tt.name, ok, tt.ok)
+			continue
+		}
+		id.Scope = Helo
+		if want := checkID(zone, id); ok && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", tt.name, got, want)
+		}
 	}
 }
 

@@ -84,8 +84,8 @@ func (c *Checker) Check(ctx context.Context, id Identity) Result {
 	id.IP = id.IP.Unmap().WithZone("")
 	local, host := sender(id)
 	r := Result{Scope: id.Scope, Sender: local + "@" + host, identity: id}
-	name, err := domain.Parse(host)
-	if err != nil || name.Labels() < 2 || !id.IP.IsValid() {
+	name := id.Domain()
+	if name == "" || !id.IP.IsValid() {
 		r.Value, r.Reason = None, whyNone(id, host)
 		return r
 	}
@@ -99,6 +99,29 @@ func (c *Checker) Check(ctx context.Context, id Identity) Result {
 	}
 	r.Lookups, r.Voids, r.Queries = e.lookups, e.voids, e.queries
 	return r
+}
+
+// Domain is whom Check asks about the identity; "" when it names no domain of several labels.
+func (id Identity) Domain() domain.Name {
+	_, host := sender(id)
+	name, err := domain.Parse(host)
+	if err != nil || name.Labels() < 2 {
+		return ""
+	}
+	return name
+}
+
+// OfHelo turns the result for a MAIL FROM into what a check of HELO would have found, without asking again: they are
+// the same when both name one domain and no record looked at the local part. ok is false when they may differ.
+func (r Result) OfHelo() (helo Result, ok bool) {
+	id := r.identity
+	id.Scope = Helo
+	if r.Domain == "" || id.Domain() != r.Domain || r.Local && id.MailFrom != "" {
+		return Result{}, false
+	}
+	helo = r
+	helo.Scope, helo.identity, helo.Sender = Helo, id, "postmaster@"+r.Domain.String()
+	return helo, true
 }
 
 // maxLocal bounds the local part that macros see. RFC 5321 allows 64 octets. A longer one is cut and not refused: whoever

@@ -31,6 +31,9 @@ func (r *Results) list(disposition string) []authres.Result {
 	if r.SPF != nil {
 		out = append(out, spfResult(*r.SPF))
 	}
+	if r.TellsHELO() {
+		out = append(out, spfResult(*r.HELO))
+	}
 	if r.DMARC != nil {
 		out = append(out, dmarcResult(*r.DMARC, disposition))
 	}
@@ -41,6 +44,12 @@ func (r *Results) list(disposition string) []authres.Result {
 		out = append(out, r.iprevResult(*r.IPRev))
 	}
 	return out
+}
+
+// TellsHELO tells whether the result for HELO says anything that the one for MAIL FROM does not: it is of another domain,
+// which has a record.
+func (r *Results) TellsHELO() bool {
+	return r.HELO != nil && r.HELO.Value != spf.None && (r.SPF == nil || r.SPF.Domain != r.HELO.Domain)
 }
 
 // told is what recipients may read of a reason: which of our name servers did not answer is for the log.
@@ -61,6 +70,8 @@ func (r *Results) Trouble() string {
 	switch {
 	case r.SPF != nil && r.SPF.Value == spf.Temperror:
 		return r.SPF.Reason
+	case r.HELO != nil && r.HELO.Value == spf.Temperror:
+		return r.HELO.Reason
 	case r.DMARC != nil && r.DMARC.Value == dmarc.Temperror:
 		return r.DMARC.Reason
 	case r.IPRev != nil && r.IPRev.Value == iprev.Temperror:

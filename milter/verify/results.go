@@ -9,6 +9,7 @@ import (
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/iprev"
 	"mailseal/milter/message"
@@ -23,6 +24,7 @@ type Results struct {
 	AuthorErr error       // message.ErrNoAuthor or message.ErrManyAuthors, with its reason
 	IPRev     *iprev.Result
 	SPF       *spf.Result // of MAIL FROM; of HELO for the null sender
+	HELO      *spf.Result // SPF of HELO; nil when the name is no domain, or depends on more than the name. DMARC knows nothing of it
 	DKIM      []dkim.Result
 	ARC       *arc.Result
 	DMARC     *dmarc.Result
@@ -57,14 +59,26 @@ func (r *Results) NewestSealer() domain.Name {
 	return r.ARC.Sets[len(r.ARC.Sets)-1].Sealer
 }
 
-// Finding is one method's result in a word.
-type Finding struct{ Method, Value string }
+// Finding is one method's result in a word. SPF's result for HELO beside MAIL FROM has a name of its own, "helo".
+type Finding struct {
+	Method, Value string
+	Signer        string // of a DKIM signature: its domain
+}
 
 // Found lists the results in the order in which they are written.
 func (r *Results) Found() []Finding {
 	var out []Finding
-	for _, f := range r.list("") {
-		out = append(out, Finding{f.Method, f.Value})
+	for i, f := range r.list("") {
+		found := Finding{Method: f.Method, Value: f.Value}
+		if f.Method == "spf" && i > 0 && out[i-1].Method == "spf" {
+			found.Method = "helo"
+		}
+		for _, p := range f.Properties {
+			if p.Type == "header" && p.Name == "d" {
+				found.Signer = p.Value
+			}
+		}
+		out = append(out, found)
 	}
 	return out
 }
@@ -72,12 +86,10 @@ func (r *Results) Found() []Finding {
 // String is the results in a line for a log: "dkim=pass/example.com spf=pass dmarc=pass".
 func (r *Results) String() string {
 	var words []string
-	for _, f := range r.list("") {
+	for _, f := range r.Found() {
 		word := f.Method + "=" + f.Value
-		for _, p := range f.Properties {
-			if p.Type == "header" && p.Name == "d" {
-				word += "/" + p.Value
-			}
+		if f.Signer != "" {
+			word += "/" + f.Signer
 		}
 		words = append(words, word)
 	}
@@ -101,10 +113,35 @@ func (r *Run) runIPRev(ctx context.Context, _ *message.Message, out *Results) {
 }
 
 func (r *Run) runSPF(ctx context.Context, _ *message.Message, out *Results) {
-	method := *r.v.SPF
-	method.Resolver = r.resolver
-	s := method.Check(ctx, spf.Identity{IP: r.env.Client, Helo: r.env.Helo, MailFrom: r.env.Sender})
+	s := r.checkSPF(ctx, r.resolver, spf.MailFrom)
 	out.SPF = &s
+	if helo, ok := s.OfHelo(); ok && r.v.HELO {
+		out.HELO = &helo
+	}
+}
+
+// asksHELO tells whether SPF is to be asked for HELO: not where it is a question that MAIL FROM asks anyway.
+func (r *Run) asksHELO() bool {
+	if r.v.SPF == nil || !r.v.HELO {
+		return false
+	}
+	helo := r.identity(spf.Helo).Domain()
+	return helo != "" && helo != r.identity(spf.MailFrom).Domain()
+}
+
+func (r *Run) runHELO(ctx context.Context, _ *message.Message, out *Results) {
+	s := r.checkSPF(ctx, dns.WithBudget(r.v.Resolver, heloLookups), spf.Helo)
+	out.HELO = &s
+}
+
+func (r *Run) checkSPF(ctx context.Context, resolver dns.Resolver, scope spf.Scope) spf.Result {
+	method := *r.v.SPF
+	method.Resolver = resolver
+	return method.Check(ctx, r.identity(scope))
+}
+
+func (r *Run) identity(scope spf.Scope) spf.Identity {
+	return spf.Identity{IP: r.env.Client, Helo: r.env.Helo, MailFrom: r.env.Sender, Scope: scope}
 }
 
 // The results of a method that panicked.
@@ -114,6 +151,9 @@ func brokenDKIM(out *Results) {
 func brokenARC(out *Results)   { out.ARC = &arc.Result{Value: arc.Fail, Reason: broken} }
 func brokenIPRev(out *Results) { out.IPRev = &iprev.Result{Value: iprev.Temperror, Reason: broken} }
 func brokenSPF(out *Results)   { out.SPF = &spf.Result{Value: spf.Temperror, Reason: broken} }
+func brokenHELO(out *Results) {
+	out.HELO = &spf.Result{Value: spf.Temperror, Scope: spf.Helo, Reason: broken}
+}
 func brokenDMARC(out *Results) { out.DMARC = &dmarc.Result{Value: dmarc.Temperror, Reason: broken} }
 
 const broken = "internal error"

@@ -25,6 +25,7 @@ type Verifier struct {
 	Deadline   time.Duration // for judging one message; 0 for DefaultDeadline
 	IPRev      bool
 	SPF        *spf.Checker
+	HELO       bool // SPF checks HELO beside MAIL FROM (RFC 7208 section 2.3)
 	DKIM       *dkim.Verifier
 	ARC        *arc.Validator
 	DMARC      *dmarc.Checker
@@ -40,6 +41,9 @@ const (
 	// dmarcLookups are DMARC's own: whoever makes the other methods ask until they may ask no more must not thereby keep
 	// his policy from being found. 17 serve the author, the others a few signatures below it.
 	dmarcLookups = 40
+	// heloLookups are those of SPF for HELO, which must not use up what MAIL FROM needs: the name is the client's to
+	// choose. A host's own record has a term or two.
+	heloLookups = 40
 )
 
 // Run is the judging of one message between the end of its header and the end of its body.
@@ -162,6 +166,9 @@ func (r *Run) methods() (here, beside []method) {
 	}
 	if r.v.SPF != nil {
 		beside = append(beside, method{"spf", r.runSPF, brokenSPF})
+	}
+	if r.asksHELO() {
+		beside = append(beside, method{"helo", r.runHELO, brokenHELO})
 	}
 	return here, beside
 }
