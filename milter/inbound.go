@@ -7,7 +7,6 @@ import (
 	"mailseal/milter/message"
 	"mailseal/milter/policy"
 	"mailseal/milter/sign"
-	"mailseal/milter/spf"
 	"mailseal/milter/verify"
 )
 
@@ -67,7 +66,7 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) Out
 func (in *inbound) insert(ctx context.Context, out *Outcome, d policy.Decision, results *verify.Results, m *message.Message) {
 	var below []message.Field
 	if in.s.ReceivedSPF {
-		below = append(below, receivedSPF(in.s.ID, results)...)
+		below = append(below, results.ReceivedSPF(in.s.ID)...)
 	}
 	if in.resign != nil {
 		done, ok := in.sign(ctx, out, in.resign, in.query, m)
@@ -91,22 +90,6 @@ func (in *inbound) insert(ctx context.Context, out *Outcome, d policy.Decision, 
 		return
 	}
 	out.Edits.Insert = append(append(field.Fields(), set...), below...)
-}
-
-// receivedSPF is a Received-SPF field for each identity of which there is something to say.
-func receivedSPF(id string, results *verify.Results) []message.Field {
-	var out []message.Field
-	add := func(r *spf.Result) {
-		name, value := r.Field(id)
-		out = append(out, message.NewField(name, []byte(value)))
-	}
-	if results.SPF != nil {
-		add(results.SPF)
-	}
-	if results.TellsHELO() {
-		add(results.HELO)
-	}
-	return out
 }
 
 func (in *inbound) tell(r *verify.Results) {

@@ -10,6 +10,7 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/iprev"
+	"mailseal/milter/message"
 	"mailseal/milter/spf"
 )
 
@@ -50,6 +51,23 @@ func (r *Results) list(disposition string) []authres.Result {
 // which has a record.
 func (r *Results) TellsHELO() bool {
 	return r.HELO != nil && r.HELO.Value != spf.None && (r.SPF == nil || r.SPF.Domain != r.HELO.Domain)
+}
+
+// ReceivedSPF is a Received-SPF field (RFC 7208 section 9.1) by the host id for each identity of which there is something
+// to say.
+func (r *Results) ReceivedSPF(id string) []message.Field {
+	var out []message.Field
+	add := func(s *spf.Result) {
+		name, value := s.Field(id)
+		out = append(out, message.NewField(name, []byte(value)))
+	}
+	if r.SPF != nil {
+		add(r.SPF)
+	}
+	if r.TellsHELO() {
+		add(r.HELO)
+	}
+	return out
 }
 
 // told is what recipients may read of a reason: which of our name servers did not answer is for the log.
