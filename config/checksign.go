@@ -62,7 +62,7 @@ func (c *checker) checkSource(user placed, name string) {
 // checkSources wants of each source what its driver needs, and nothing that it would not look at.
 func (c *checker) checkSources() {
 	web := []string{"url", "token_file", "client_certificate", "client_key", "ca_file"}
-	sql := []string{"dsn", "key_query", "signing_query"}
+	sql := []string{"dsn", "key_query", "signing_query", "list_query"}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[name]
 		needed, foreign := []string{"dsn", "key_query"}, web

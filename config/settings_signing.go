@@ -120,6 +120,8 @@ var sourcesSection = section{
 			doc: "Finds a key: $1 is the key's name; three columns, domain, selector and the private key in any form that private_key takes. $1 can be written with every driver."},
 		{name: "signing_query", example: `"SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"`,
 			doc: "Finds the names of the keys that sign, at most 16: $1 is the author's domain, $2 the login name, which is empty when the client did not log in, $3 the author's address; one column. No row: the message goes unsigned, said and counted."},
+		{name: "list_query", example: `"SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 500"`,
+			doc: "Lists the names of keys behind $1, a page at a time, so that \"mailseal check --dns\" can compare all of them with the DNS. Nothing else uses it; leave it out where the daemon's user may not list the table."},
 		{name: "url", example: `"https://keys.example.com/v1/dkim"`, form: "web address",
 			doc: "For http: GET url/keys/NAME answers with {\"domain\": \"...\", \"selector\": \"...\", \"private_key\": \"...\"}, and GET url/signing/DOMAIN?login=LOGIN with {\"keys\": [\"NAME\", ...]}, where such an object may stand instead of a name. Either may be inside {\"data\": {\"data\": ...}}, as Vault's KV version 2 has it: url is then like https://vault.example.com:8200/v1/secret/data/dkim. 404 with a JSON object says that there is none."},
 		{name: "token_file", example: `"/etc/mailseal/token"`, form: "path", doc: "For http: a file with the bearer token; it is read anew for each request."},

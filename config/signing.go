@@ -22,6 +22,7 @@ type Source struct {
 	DSN               Secret        `toml:"dsn"`
 	KeyQuery          string        `toml:"key_query"`
 	SigningQuery      string        `toml:"signing_query"`
+	ListQuery         string        `toml:"list_query"`
 	URL               string        `toml:"url"`
 	TokenFile         string        `toml:"token_file"`
 	ClientCertificate string        `toml:"client_certificate"`

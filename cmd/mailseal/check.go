@@ -27,6 +27,8 @@ type checkFlags struct {
 	json   bool
 	dns    bool
 	zone   string
+
+	dnsScope
 }
 
 func newCheckCmd() *cobra.Command {
@@ -40,9 +42,13 @@ exit code is 1. Warnings alone leave it at 0.
 
 With --dns it compares each key with the record that is published, octet by octet: whether it is there, whole, at the
 right name, alone and the right one, and whether the domain that signs is aligned with the authors of its rules. Each
-finding comes with the record to publish. When the DNS does not answer, and nothing else is wrong, the exit code is 3.`,
+finding comes with the record to publish. When the DNS does not answer, and nothing else is wrong, the exit code is 3.
+
+Keys of a data base are compared one after the other if the source has a list_query, those of other sources for the
+domains that --domain names. What is wrong is printed as it is found, and every thousand keys how far it has come.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.progress = cmd.ErrOrStderr()
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
@@ -50,6 +56,7 @@ finding comes with the record to publish. When the DNS does not answer, and noth
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
 	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file; implies --dns")
+	f.dnsScope.flags(cmd)
 	return cmd
 }
 
@@ -65,7 +72,9 @@ type checked struct {
 	DNS      *dnsChecked     `json:"dns,omitempty"` // nil when it was not asked for
 
 	asksDNS  bool
+	scope    dnsScope
 	resolver dns.Resolver // nil: the configuration's
+	parts    *parts
 }
 
 // keySummary is a key that can sign.
@@ -80,6 +89,10 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 	if err := f.openDNS(&c); err != nil {
 		return err
 	}
+	if !f.json {
+		c.scope.found = out
+	}
+	defer c.close()
 	if err := c.load(ctx); err != nil {
 		return exit(exitUnknown, err)
 	}
@@ -103,7 +116,10 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 
 // openDNS sets the resolver if one is wanted: the zone file, else, once the configuration is read, its own.
 func (f *checkFlags) openDNS(c *checked) error {
-	c.asksDNS = f.dns || f.zone != ""
+	if err := f.parse(); err != nil {
+		return err
+	}
+	c.asksDNS, c.scope = f.dns || f.zone != "" || f.isSet(), f.dnsScope
 	if f.zone == "" {
 		return nil
 	}
@@ -133,8 +149,9 @@ func (c *checked) load(ctx context.Context) error {
 	c.checkSecrets(cfg)
 	c.checkManaged(cfg)
 	if c.asksDNS && c.resolver != nil {
-		found := checkDNS(ctx, cfg, source, c.resolver)
+		found := checkDNS(ctx, cfg, buildTable(cfg, source, c.parts.sources), c.resolver, c.scope)
 		c.DNS = &found
+		c.walkSources(ctx, cfg)
 	}
 	return nil
 }
@@ -148,6 +165,7 @@ func (c *checked) build(ctx context.Context, cfg *config.Config) *keyfile.Source
 	}
 	p, err := build(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
 	c.add(err)
+	c.parts = p
 	if p == nil || p.keys == nil { // nobody signs; the keys are judged all the same
 		return buildKeys(ctx, cfg, nil)
 	}

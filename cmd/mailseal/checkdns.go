@@ -28,6 +28,7 @@ type dnsChecked struct {
 	Misaligned []misaligned  `json:"misaligned"`
 	Unknown    []string      `json:"unknown"` // what could not be found out, in sentences
 	Notes      []string      `json:"notes"`   // what is not compared, in sentences
+	Sources    []*walk       `json:"sources,omitempty"`
 }
 
 // misaligned is a rule whose signatures DMARC does not count for some of its authors.
@@ -44,10 +45,13 @@ type placement struct {
 	domain string
 }
 
-// checkDNS compares every key with what is published wherever it signs, and every rule's d= with its authors.
-func checkDNS(ctx context.Context, cfg *config.Config, source keys.Source, r dns.Resolver) dnsChecked {
+// checkDNS compares every key within a scope with what is published wherever it signs, and every rule's d= with its
+// authors. Keys that sources hold under names which the configuration does not know are left to walkSources.
+func checkDNS(ctx context.Context, cfg *config.Config, source keys.Source, r dns.Resolver, scope dnsScope) dnsChecked {
 	out := dnsChecked{Views: []keydns.View{}, Misaligned: []misaligned{}, Unknown: []string{}, Notes: []string{}}
-	wanted := append(out.records(ctx, source, placements(cfg)), out.managed(cfg)...)
+	wanted := slices.DeleteFunc(append(out.records(ctx, source, placements(cfg)), out.managed(cfg)...), func(w wantedRecord) bool {
+		return !scope.has(w.domain)
+	})
 	out.Views = make([]keydns.View, len(wanted))
 	var workers errgroup.Group
 	workers.SetLimit(lookupsAtOnce)
@@ -58,7 +62,7 @@ func checkDNS(ctx context.Context, cfg *config.Config, source keys.Source, r dns
 		})
 	}
 	_ = workers.Wait() // no worker returns an error
-	out.align(ctx, cfg, r)
+	out.align(ctx, cfg, r, scope)
 	return out
 }
 
@@ -158,14 +162,14 @@ func signsAs(r config.Rule, k config.Key, author string) string {
 }
 
 // align asks DMARC about each rule's authors and domains. That a rule for everybody has one d= is found by config.
-func (c *dnsChecked) align(ctx context.Context, cfg *config.Config, r dns.Resolver) {
+func (c *dnsChecked) align(ctx context.Context, cfg *config.Config, r dns.Resolver, scope dnsScope) {
 	checker := &dmarc.Checker{Resolver: r}
 	type pair struct{ author, d string }
 	known := map[pair]dmarcAlignment{}
 	for i, rule := range cfg.Sign {
 		for _, author := range authorDomains(rule) {
 			for _, d := range domainsOf(cfg, rule, author) {
-				if author == "%" || d == "%" || d == author {
+				if author == "%" || d == "%" || d == author || !scope.has(author) {
 					continue
 				}
 				p := pair{author, d}
@@ -233,6 +237,9 @@ func (c *dnsChecked) exit() error {
 		bad = bad || v.Harm()
 		unknown = unknown || v.State == keydns.Unreached
 	}
+	for _, w := range c.Sources {
+		bad, unknown = bad || w.Bad > 0, unknown || w.Unknown > 0
+	}
 	switch {
 	case bad:
 		return exit(exitBad, nil)
@@ -245,7 +252,7 @@ func (c *dnsChecked) exit() error {
 func (c *dnsChecked) print(out io.Writer) {
 	good := 0
 	for _, v := range c.Views {
-		if v.State == keydns.Shown && !v.Harm() {
+		if isGood(v) {
 			good++
 		}
 		printView(out, v)
@@ -259,8 +266,13 @@ func (c *dnsChecked) print(out io.Writer) {
 	for _, text := range c.Notes {
 		fmt.Fprintln(out, "note:", text)
 	}
+	for _, w := range c.Sources {
+		fmt.Fprintf(out, "DNS: %s\n", w)
+	}
 	fmt.Fprintf(out, "DNS: %d of %d records good\n", good, len(c.Views))
 }
+
+func isGood(v keydns.View) bool { return v.State == keydns.Shown && !v.Harm() }
 
 // printView writes the findings on one record.
 func printView(out io.Writer, v keydns.View) {

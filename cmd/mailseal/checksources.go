@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"slices"
 
@@ -18,10 +17,9 @@ type sourceSummary struct {
 // checkSources asks each source something, and for the keys of the key table that it should hold. That a source cannot
 // be made is among the errors already.
 func (c *checked) checkSources(ctx context.Context, cfg *config.Config) {
-	sources, _ := buildSources(cfg, nil, slog.New(slog.DiscardHandler))
-	table := buildTable(cfg, nil, sources)
-	for _, name := range slices.Sorted(maps.Keys(sources)) {
-		s := sources[name]
+	table := buildTable(cfg, nil, c.parts.sources)
+	for _, name := range slices.Sorted(maps.Keys(c.parts.sources)) {
+		s := c.parts.sources[name]
 		said, err := s.remote.Check(ctx)
 		if err != nil {
 			c.Errors = append(c.Errors, cfg.Sources[name].Problem("", err.Error()))
@@ -30,7 +28,14 @@ func (c *checked) checkSources(ctx context.Context, cfg *config.Config) {
 		c.Sources = append(c.Sources, sourceSummary{name, said})
 		c.checkHeld(ctx, cfg, s, table)
 	}
-	for _, s := range sources {
+}
+
+// close ends the connections to sources.
+func (c *checked) close() {
+	if c.parts == nil {
+		return
+	}
+	for _, s := range c.parts.sources {
 		_ = s.remote.Close() // at the end of the program
 	}
 }

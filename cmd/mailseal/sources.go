@@ -49,7 +49,7 @@ func newSourceOptions(name string, c config.Source) sourceOptions {
 		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, Certificate: c.ClientCertificate, Key: c.ClientKey, CAFile: c.CAFile, Timeout: c.Timeout}
 		return o
 	}
-	o.sql = keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, Timeout: c.Timeout}
+	o.sql = keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, ListQuery: c.ListQuery, Timeout: c.Timeout}
 	return o
 }
 

@@ -19,6 +19,7 @@ type Options struct {
 	DSN          string
 	KeyQuery     string        // $1: the key's name; columns: domain, selector, private key
 	SigningQuery string        // $1: the author's domain, $2: the login, $3: the author's address; column: a key's name; may be ""
+	ListQuery    string        // $1: a key's name; column: the names of keys that follow it, some hundreds at once; may be ""
 	Timeout      time.Duration // to connect, and for an answer; 0: 5 s
 }
 
@@ -38,6 +39,7 @@ type Source struct {
 	db      *sql.DB
 	key     query
 	signing query // text "" for none
+	list    query // text "" for none
 }
 
 var _ keys.Remote = (*Source)(nil)
@@ -50,11 +52,15 @@ func New(o Options) (*Source, error) {
 	}
 	s := &Source{options: o}
 	var err error
-	if s.key, err = newQuery("key_query", o.KeyQuery, o.Driver, 1); err != nil {
-		return nil, err
-	}
-	if o.SigningQuery != "" {
-		if s.signing, err = newQuery("signing_query", o.SigningQuery, o.Driver, 3); err != nil {
+	for _, q := range []struct {
+		to            *query
+		setting, text string
+		most          int // parameters
+	}{{&s.key, "key_query", o.KeyQuery, 1}, {&s.signing, "signing_query", o.SigningQuery, 3}, {&s.list, "list_query", o.ListQuery, 1}} {
+		if q.text == "" && q.to != &s.key {
+			continue
+		}
+		if *q.to, err = newQuery(q.setting, q.text, o.Driver, q.most); err != nil {
 			return nil, err
 		}
 	}
@@ -200,11 +206,18 @@ func (s *Source) Check(ctx context.Context) (string, error) {
 	if _, err := s.Key(ctx, probe); err != nil && !errors.Is(err, keys.ErrNotFound) {
 		return "", err
 	}
-	if s.signing.text == "" {
-		return fmt.Sprintf("%s answers key_query", s.options.Driver), nil
+	said := fmt.Sprintf("%s answers key_query", s.options.Driver)
+	if s.signing.text != "" {
+		if _, err := s.Choose(ctx, keys.Query{Domain: probe}); err != nil && !errors.Is(err, keys.ErrAnswer) {
+			return "", err
+		}
+		said += " and signing_query"
 	}
-	if _, err := s.Choose(ctx, keys.Query{Domain: probe}); err != nil && !errors.Is(err, keys.ErrAnswer) {
-		return "", err
+	if s.list.text != "" {
+		if _, err := s.List(ctx, ""); err != nil {
+			return "", err
+		}
+		said += " and list_query"
 	}
-	return fmt.Sprintf("%s answers key_query and signing_query", s.options.Driver), nil
+	return said, nil
 }

@@ -146,7 +146,37 @@ func answers(t *testing.T, o Options) {
 	if said, err := s.Check(t.Context()); err != nil || !strings.HasSuffix(said, "answers key_query and signing_query") {
 		t.Errorf("check says %q, %v", said, err)
 	}
+	lists(t, o)
 	mistakes(t, o)
+}
+
+// lists walks the table of fill, and holds which queries cannot walk.
+func lists(t *testing.T, o Options) {
+	t.Helper()
+	o.ListQuery = "SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 3"
+	s := source(t, o)
+	for _, tc := range []struct {
+		after string
+		want  []string
+	}{{"", []string{"a", "b", "broken"}}, {"broken", []string{"joe"}}, {"joe", nil}} {
+		if got, err := s.List(t.Context(), tc.after); err != nil || !slices.Equal(got, tc.want) {
+			t.Errorf("behind %q: got %q, %v; want %q", tc.after, got, err, tc.want)
+		}
+	}
+	if said, err := s.Check(t.Context()); err != nil || !strings.HasSuffix(said, "and list_query") {
+		t.Errorf("check says %q, %v", said, err)
+	}
+	for _, tc := range []struct{ name, query, after string }{
+		{"no such table", "SELECT name FROM nothing WHERE name > $1", ""},
+		{"two columns", "SELECT name, domain FROM dkim_keys WHERE name > $1", ""},
+		{"the name itself", "SELECT name FROM dkim_keys WHERE name >= $1", "b"},
+		{"all at once", "SELECT a.name FROM dkim_keys a, dkim_keys b, dkim_keys c, dkim_keys d, dkim_keys e, dkim_keys f, dkim_keys g WHERE a.name > $1", ""},
+	} {
+		o.ListQuery = tc.query
+		if got, err := source(t, o).List(t.Context(), tc.after); !errors.Is(err, ErrQuery) || got != nil || !strings.Contains(err.Error(), "list_query") {
+			t.Errorf("%s: got %d names, %v", tc.name, len(got), err)
+		}
+	}
 }
 
 // mistakes are found when the data base is asked, and told from a data base that is away.

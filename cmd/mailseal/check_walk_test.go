@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailseal/keys"
+)
+
+// walkSite is a configuration over a data base and the zone file that is its DNS: d2.example is not published, d3.example
+// does not answer, and k4 is broken.
+func walkSite(t *testing.T, driver, dsn, settings string) (config, zone string) {
+	t.Helper()
+	dir := t.TempDir()
+	text := "$SERVFAIL s._domainkey.d3.example\n"
+	for i := range hosted {
+		record, err := hostedKey(i).Record(keys.RecordOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i != 2 && i != 3 {
+			text += record.Line() + "\n"
+		}
+	}
+	config, zone = filepath.Join(dir, "mailseal.toml"), filepath.Join(dir, "zone")
+	for path, text := range map[string]string{zone: text, config: fmt.Sprintf(sourcesConfig, dir, driver, dsn, settings)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return config, zone
+}
+
+const listQuery = `list_query = "SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 7"`
+
+func TestCheckWalk(t *testing.T) {
+	path := sqliteFile(t)
+	execSQLite(t, path, "UPDATE dkim_keys SET private_key = 'no key' WHERE name = 'k4'")
+	for _, tc := range []struct {
+		name, settings, args string
+		code                 int
+		says, not            []string
+	}{
+		{"the whole table", listQuery, "", exitBad, []string{"source hosting: 37 of 40 keys good, 1 bad, 1 unknown, 1 cannot sign", "error: s._domainkey.d2.example: there is no TXT record",
+			"publish: s._domainkey.d2.example.", "unknown: s._domainkey.d3.example", `the row of "k4" (selector "s", domain "d4.example")`, "answers key_query and signing_query and list_query"}, nil},
+		{"the beginning of it", listQuery, "--limit 9", exitGood, []string{"source hosting: 9 of 9 keys good"}, nil}, // k0, k1, k10 …
+		{"one domain", "", "--domain D5.example.", exitGood, []string{"source hosting: 1 of 1 keys good"}, nil},
+		{"domains", listQuery, "--domain d2.example,d5.example", exitBad, []string{"source hosting: 1 of 2 keys good, 1 bad"}, []string{"k4"}},
+		{"a broken one", "", "--domain d4.example", exitBad, []string{"0 of 1 keys good, 0 bad, 0 unknown, 1 cannot sign"}, nil},
+		{"silence", "", "--domain d3.example", exitUnknown, []string{"1 unknown"}, nil},
+		{"nobody's", "", "--domain nobody.example", exitGood, []string{`note: source "hosting": no key signs for nobody.example (sign[0])`}, nil},
+		{"no list", "", "", exitGood, []string{`note: source "hosting" has no list_query`}, nil},
+		{"a list that goes round", `list_query = "SELECT name FROM dkim_keys WHERE name >= $1 ORDER BY name LIMIT 7"`, "", exitBad, []string{"list_query", "does not go on behind $1"}, nil},
+		{"no such table", `list_query = "SELECT name FROM nothing WHERE name > $1"`, "", exitBad, []string{"list_query", "nothing"}, nil},
+		{"no domain", "", "--domain a..b", exitUsage, nil, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			config, zone := walkSite(t, "sqlite", path, tc.settings)
+			out, code := runCommand(t, append([]string{"check", "--config", config, "--zone", zone}, strings.Fields(tc.args)...)...)
+			if code != tc.code {
+				t.Errorf("exit code %d, want %d", code, tc.code)
+			}
+			for _, s := range tc.says {
+				if !strings.Contains(out, s) {
+					t.Errorf("says\n%s\nwithout %q", out, s)
+				}
+			}
+			for _, s := range tc.not {
+				if strings.Contains(out, s) {
+					t.Errorf("says\n%s\nwith %q", out, s)
+				}
+			}
+		})
+	}
+}
+
+func execSQLite(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is kept of a large table is bounded, and it is said how far the walk has come.
+func TestCheckWalkLarge(t *testing.T) {
+	path := sqliteFile(t)
+	execSQLite(t, path, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2500)
+		INSERT INTO dkim_keys SELECT 'large'||i, 'large'||i||'.example', 's', (SELECT private_key FROM dkim_keys WHERE name = 'k1') FROM n`)
+	config, zone := walkSite(t, "sqlite", path, strings.Replace(listQuery, "7", "600", 1))
+	var out, progress bytes.Buffer
+	f := checkFlags{config: config, zone: zone, json: true, dnsScope: dnsScope{progress: &progress}}
+	if err := f.run(t.Context(), &out); codeOf(err) != exitBad {
+		t.Errorf("got %v", err)
+	}
+	var answer checked
+	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if w := answer.DNS.Sources[0]; w.Keys != 2500+hosted || w.Bad != 2501 || w.Good != hosted-2 || w.Unknown != 1 || len(answer.DNS.Views) != keptViews {
+		t.Errorf("got %v and %d records", w, len(answer.DNS.Views))
+	}
+	if said := progress.String(); strings.Count(said, "\n") != 2 || !strings.Contains(said, "of 2000 keys good") {
+		t.Errorf("said %q on the way", said)
+	}
+}
