@@ -72,7 +72,7 @@ func fits(from, user, domain string) bool {
 		return true
 	}
 	local, name, _ := strings.Cut(from, "@")
-	if local != "*" && local != user {
+	if !compiled(local).MatchString(user) {
 		return false
 	}
 	if top, below := strings.CutPrefix(name, "*."); below {
@@ -95,10 +95,10 @@ func signs(rules []outRule, user, domain string) (keys []string, identifier stri
 }
 
 var (
-	someUsers   = []string{"u", "v", "w"}
+	someUsers   = []string{"u", "v", "w", "uv", "u-w", "vuv"}
 	someDomains = []string{"com", "example.com", "a.example.com", "b.a.example.com", "c.b.a.example.com", "other.com", "a.other.com", "org", "example.org"}
 	fileForms   = []string{"U@D", "D", "U@.D", ".D", "U@*", "*", "*@D", "U@*.D", "@D"}
-	refileForms = []string{"U@D", "*@D", "*@*.D", "U@*", "*", "*@*", "*.D", "U@*.D", "(u|v)@D", "[vw]@*.D", "w?u@D", "D", ".D", "@D"}
+	refileForms = []string{"U@D", "*@D", "*@*.D", "U@*", "*", "*@*", "*.D", "U@*.D", "(u|v)@D", "[vw]@*.D", "w?u@D", "D", ".D", "@D", "u*@D", "*V@*.D", "*v*@D", "u*w@*", "*-*@*.D", "V*.D"}
 )
 
 // randomTable makes a signing table of n lines with keys that sign for anybody.

@@ -2,12 +2,13 @@ package opendkim
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
 // pattern is a set of senders as Mailseal's rules can name it.
 type pattern struct {
-	local  string // lower case, or "*"
+	local  string // lower case; each "*" is any text, none too
 	domain string // "" for every domain
 	below  bool   // the domains below it, at any depth, not itself
 }
@@ -25,27 +26,57 @@ func (p pattern) String() string {
 	return p.local + "@" + p.domain
 }
 
+// isGlob tells whether there is a "*" among the letters of the user.
+func (p pattern) isGlob() bool { return p.local != "*" && strings.Contains(p.local, "*") }
+
 // rank orders patterns as OpenDKIM looks them up in every table but a refile: the address, its domain, then up through
-// the parents, at each first for the user, then for all; the user anywhere; everybody. No sender is in two patterns of
-// one rank, and a pattern within another always has a lower one.
+// the parents, at each first for the user, then for all; the user anywhere; everybody. A pattern within another always
+// has a lower one, and no sender is in two patterns of one rank, as long as no user is a glob.
 func (p pattern) rank() int {
 	const labels = 128 // more than a name can have
 	rank := 0
 	switch {
 	case p.domain == "":
-		rank = 2 * (labels + 1)
+		rank = 3 * (labels + 1)
 	case p.below:
-		rank = 2 * (labels - strings.Count(p.domain, "."))
+		rank = 3 * (labels - strings.Count(p.domain, "."))
 	}
-	if p.local == "*" {
+	switch {
+	case p.local == "*":
+		rank += 2
+	case p.isGlob():
 		rank++
 	}
 	return rank
 }
 
+// breadth orders patterns of one rank: one within another is less.
+func (p pattern) breadth() int {
+	stars := strings.Count(p.local, "*")
+	return stars - 1000*(len(p.local)-stars)
+}
+
 // holds tells whether every sender of q is one of p.
 func (p pattern) holds(q pattern) bool {
-	return (p.local == "*" || p.local == q.local) && p.domainHolds(q)
+	return holdsText(p.local, q.local) && p.domainHolds(q)
+}
+
+// holdsText tells whether a glob matches all that another one does. A "*" of the other is a letter that nothing but a "*"
+// of the first can stand for.
+func holdsText(glob, other string) bool {
+	head, rest, star := strings.Cut(glob, "*")
+	if !star {
+		return other == head
+	}
+	other, ok := strings.CutPrefix(other, head)
+	for ok {
+		var piece string
+		if piece, rest, star = strings.Cut(rest, "*"); !star {
+			return strings.HasSuffix(other, piece)
+		}
+		_, other, ok = strings.Cut(other, piece)
+	}
+	return false
 }
 
 func (p pattern) domainHolds(q pattern) bool {
@@ -63,22 +94,63 @@ func within(name, top string) bool {
 	return name == top || strings.HasSuffix(name, "."+top)
 }
 
-// wider returns the patterns that hold p, itself among them, without regard to whether a table has them.
-func (p pattern) wider() []pattern {
-	domains := []pattern{}
+// meet returns the patterns that together are what p and q have in common. It is not ok when they are too many.
+func (p pattern) meet(q pattern) (out []pattern, ok bool) {
+	in := q
+	switch {
+	case p.domainHolds(q):
+	case q.domainHolds(p):
+		in = p
+	default:
+		return nil, true
+	}
+	users, ok := meet(p.local, q.local)
+	for _, u := range users {
+		out = append(out, pattern{u, in.domain, in.below})
+	}
+	return out, ok
+}
+
+// places returns, without users, what holds the domain of p, itself first.
+func (p pattern) places() []pattern {
+	var out []pattern
 	if p.domain != "" {
-		domains = append(domains, pattern{domain: p.domain, below: p.below})
+		out = append(out, pattern{domain: p.domain, below: p.below})
 		for up := parent(p.domain); up != ""; up = parent(up) {
-			domains = append(domains, pattern{domain: up, below: true})
+			out = append(out, pattern{domain: up, below: true})
 		}
 	}
-	domains = append(domains, pattern{})
-	var out []pattern
-	for _, d := range domains {
-		if p.local != "*" {
-			out = append(out, pattern{p.local, d.domain, d.below})
+	return append(out, pattern{})
+}
+
+// rowSet finds the rows whose patterns hold another one.
+type rowSet struct {
+	by    map[pattern][]row
+	globs map[pattern][]string // a place → the globs of users there
+}
+
+func newRowSet() *rowSet { return &rowSet{map[pattern][]row{}, map[pattern][]string{}} }
+
+func (s *rowSet) add(r row) {
+	if at := (pattern{domain: r.domain, below: r.below}); r.isGlob() && len(s.by[r.pattern]) == 0 {
+		s.globs[at] = append(s.globs[at], r.local)
+	}
+	s.by[r.pattern] = append(s.by[r.pattern], r)
+}
+
+// holding returns the rows that hold all of p.
+func (s *rowSet) holding(p pattern) []row {
+	var out []row
+	for _, at := range p.places() {
+		if p.local != "*" && !p.isGlob() {
+			out = append(out, s.by[pattern{p.local, at.domain, at.below}]...)
 		}
-		out = append(out, pattern{"*", d.domain, d.below})
+		for _, user := range s.globs[at] {
+			if holdsText(user, p.local) {
+				out = append(out, s.by[pattern{user, at.domain, at.below}]...)
+			}
+		}
+		out = append(out, s.by[pattern{"*", at.domain, at.below}]...)
 	}
 	return out
 }
@@ -113,27 +185,81 @@ func globKey(glob string) (ps []pattern, narrowed bool) {
 	for strings.Contains(glob, "**") {
 		glob = strings.ReplaceAll(glob, "**", "*")
 	}
-	user, name := "*", glob
-	switch strings.Count(glob, "@") {
-	case 0:
-		if !strings.Contains(glob, "*") {
-			return nil, false
-		}
-		if !strings.HasPrefix(glob, "*") {
-			return nil, true
-		}
-	case 1:
-		user, name, _ = strings.Cut(glob, "@")
-	default:
+	user, name, at := strings.Cut(glob, "@")
+	switch stars := strings.Count(glob, "*"); {
+	case !at && stars == 0:
+		return nil, false
+	case !at && stars > 1, strings.Contains(name, "@"):
 		return nil, true
+	case !at: // the only "*" stands for the "@" too
+		user, name, _ = strings.Cut(glob, "*")
+		user, name = user+"*", "*"+name
 	}
 	if user == "" || name == "" {
 		return nil, false
 	}
-	if user != "*" && strings.Contains(user, "*") || !isUser(user) {
+	if !isUser(user) {
 		return nil, true
 	}
 	return globDomain(user, name)
+}
+
+// maxMeet bounds the work on what two globs have in common.
+const maxMeet = 2000
+
+// meet returns globs that together match what both a and b do. It is not ok when they are too many.
+func meet(a, b string) (out []string, ok bool) {
+	switch {
+	case holdsText(a, b):
+		return []string{b}, true
+	case holdsText(b, a):
+		return []string{a}, true
+	}
+	steps := 0
+	found := meetSteps(a, b, &steps)
+	for i, s := range found {
+		for strings.Contains(s, "**") {
+			s = strings.ReplaceAll(s, "**", "*")
+		}
+		found[i] = s
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	for _, s := range found {
+		if !slices.ContainsFunc(found, func(wider string) bool { return wider != s && holdsText(wider, s) }) {
+			out = append(out, s)
+		}
+	}
+	return out, steps <= maxMeet
+}
+
+func meetSteps(a, b string, steps *int) []string {
+	*steps++
+	starA, starB := strings.HasPrefix(a, "*"), strings.HasPrefix(b, "*")
+	switch {
+	case *steps > maxMeet:
+		return nil
+	case a == "" && b == "":
+		return []string{""}
+	case starA && starB: // one of them ends first
+		return prefixed("*", append(meetSteps(a[1:], b, steps), meetSteps(a, b[1:], steps)...))
+	case starA && b == "":
+		return meetSteps(a[1:], b, steps)
+	case starA: // it is empty, or takes a letter
+		return append(meetSteps(a[1:], b, steps), prefixed(b[:1], meetSteps(a, b[1:], steps))...)
+	case starB:
+		return meetSteps(b, a, steps)
+	case a == "" || b == "" || a[0] != b[0]:
+		return nil
+	}
+	return prefixed(a[:1], meetSteps(a[1:], b[1:], steps))
+}
+
+func prefixed(with string, texts []string) []string {
+	for i, t := range texts {
+		texts[i] = with + t
+	}
+	return texts
 }
 
 func globDomain(user, name string) (ps []pattern, narrowed bool) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -94,9 +95,9 @@ func refileRows(rec record, r row, tell teller) ([]row, error) {
 	}
 	switch {
 	case narrowed && len(rows) == 0:
-		tell(Dropped, rec.place, "%s has no equal among Mailseal's patterns: name the users or the domain; until then later lines sign this mail, or none does", rec.key)
+		tell(Dropped, rec.place, "%s has no equal among Mailseal's patterns: name the domains; until then later lines sign this mail, or none does", rec.key)
 	case narrowed:
-		tell(Changed, rec.place, "%s matched every name that ends so, of others too: Mailseal signs for %s only", rec.key, shorten(patternTexts(rows)))
+		tell(Changed, rec.place, "%s also matched names of others that only begin or end alike: Mailseal signs for %s only", rec.key, shorten(patternTexts(rows)))
 	case len(rows) == 0:
 		tell(Never, rec.place, "%s matches nobody: a line of a refile: must match the whole of user@domain", rec.key)
 	}
@@ -105,20 +106,16 @@ func refileRows(rec record, r row, tell teller) ([]row, error) {
 
 // reachable leaves out what earlier lines of a refile take whole.
 func reachable(rows []row, tell teller) []row {
-	seen := map[pattern]place{}
+	seen := newRowSet()
 	var out []row
-next:
 	for _, r := range rows {
-		for _, w := range r.wider() {
-			if before, ok := seen[w]; ok {
-				if before != r.place {
-					tell(Never, r.place, "%s is never reached: line %d takes it, and the first line that fits signs (MultipleSignatures takes all)", r.pattern, before.line)
-				}
-				continue next
-			}
+		before := seen.holding(r.pattern)
+		if len(before) == 0 {
+			seen.add(r)
+			out = append(out, r)
+		} else if first := before[0].place; first != r.place {
+			tell(Never, r.place, "%s is never reached: line %d takes it, and the first line that fits signs (MultipleSignatures takes all)", r.pattern, first.line)
 		}
-		seen[r.pattern] = r.place
-		out = append(out, r)
 	}
 	return out
 }
@@ -159,20 +156,17 @@ func compile(k kind, rows []row, multiple bool) ([]rule, error) {
 // compileMultiple makes a rule for each set of senders that the patterns of the table and their intersections tell
 // apart, from the narrowest to the widest, with the keys of all rows that hold the set.
 func compileMultiple(k kind, rows []row) ([]rule, error) {
-	by := map[pattern][]row{}
+	all := newRowSet()
 	for _, r := range rows {
-		by[r.pattern] = append(by[r.pattern], r)
+		all.add(r)
 	}
-	sets, err := intersections(by)
+	sets, err := intersections(all)
 	if err != nil {
 		return nil, err
 	}
 	rules := make([]rule, 0, len(sets))
 	for _, p := range sets {
-		out := rule{from: []pattern{p}}
-		for _, w := range p.wider() {
-			out.rows = append(out.rows, by[w]...)
-		}
+		out := rule{from: []pattern{p}, rows: all.holding(p)}
 		slices.SortStableFunc(out.rows, func(a, b row) int {
 			if k == refile {
 				return cmp.Compare(a.order, b.order)
@@ -184,35 +178,18 @@ func compileMultiple(k kind, rows []row) ([]rule, error) {
 	return merge(rules, true), nil
 }
 
-// intersections returns the patterns and all that two of them have in common, from the narrowest to the widest.
-func intersections(by map[pattern][]row) ([]pattern, error) {
-	var general, users []pattern
-	for p := range by {
-		if p.local == "*" {
-			general = append(general, p)
-		} else {
-			users = append(users, p)
-		}
-	}
-	sets := map[pattern]bool{}
+// intersections returns the patterns and all that some of them have in common, from the narrowest to the widest.
+func intersections(rows *rowSet) ([]pattern, error) {
+	by, sets := rows.by, map[pattern]bool{}
 	for p := range by {
 		sets[p] = true
 	}
-	for n, u := range users {
-		if u.domain != "" && !u.below {
-			continue // within whatever it meets
-		}
-		if (n+1)*len(general) > 100*maxRules {
-			return nil, errTooManyRules
-		}
-		for _, g := range general {
-			if u.domainHolds(g) {
-				sets[pattern{u.local, g.domain, g.below}] = true
-			}
-		}
-		if len(sets) > maxRules {
-			return nil, errTooManyRules
-		}
+	meet := meetUsers
+	if len(rows.globs) > 0 {
+		meet = meetAll
+	}
+	if err := meet(sets); err != nil {
+		return nil, err
 	}
 	out := make([]pattern, 0, len(sets))
 	for p := range sets {
@@ -225,13 +202,61 @@ func intersections(by map[pattern][]row) ([]pattern, error) {
 		return len(by)
 	}
 	slices.SortFunc(out, func(a, b pattern) int {
-		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(first(a), first(b)), cmp.Compare(a.String(), b.String()))
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.breadth(), b.breadth()), cmp.Compare(first(a), first(b)), cmp.Compare(a.String(), b.String()))
 	})
 	return out, nil
 }
 
-// merge joins rules that make the same signatures: neighbours, or, where rules are ordered by rank, all of one rank,
-// since no sender is in two of them.
+// meetUsers adds what two patterns have in common to sets without globs: users of a part of the DNS, in a part of it.
+func meetUsers(sets map[pattern]bool) error {
+	var general, users []pattern
+	for p := range sets {
+		switch {
+		case p.local == "*":
+			general = append(general, p)
+		case p.domain == "" || p.below: // or it is within whatever it meets
+			users = append(users, p)
+		}
+	}
+	for n, u := range users {
+		if (n+1)*len(general) > 100*maxRules {
+			return errTooManyRules
+		}
+		for _, g := range general {
+			if u.domainHolds(g) {
+				sets[pattern{u.local, g.domain, g.below}] = true
+			}
+		}
+		if len(sets) > maxRules {
+			return errTooManyRules
+		}
+	}
+	return nil
+}
+
+// meetAll adds what any patterns have in common.
+func meetAll(sets map[pattern]bool) error {
+	of := slices.Collect(maps.Keys(sets))
+	work := 0
+	for todo := slices.Clone(of); len(todo) > 0; todo = todo[1:] {
+		for _, p := range of {
+			found, ok := todo[0].meet(p)
+			if work++; !ok || work > 10*maxRules {
+				return errTooManyRules
+			}
+			for _, f := range found {
+				if !sets[f] {
+					sets[f] = true
+					todo = append(todo, f)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// merge joins rules that make the same signatures: neighbours, or, where rules are ordered by rank, all of one rank, since
+// no sender is in two of them but for globs of users.
 func merge(rules []rule, ranked bool) []rule {
 	var out []rule
 	at := map[string]int{}
@@ -241,7 +266,8 @@ func merge(rules []rule, ranked bool) []rule {
 			signs += row.signs() + "\x01"
 		}
 		newRank := i > 0 && r.from[0].rank() != rules[i-1].from[0].rank()
-		if !ranked && len(out) > 0 && at[signs] != len(out) || ranked && newRank {
+		inOrder := !ranked || r.from[0].isGlob()
+		if inOrder && len(out) > 0 && at[signs] != len(out) || ranked && newRank {
 			clear(at)
 		}
 		if n := at[signs]; n > 0 {
