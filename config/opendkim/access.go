@@ -1,6 +1,8 @@
 package opendkim
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -43,19 +45,8 @@ func (im *importer) internalHosts(t *table) {
 	s := readHosts(d, im.teller(e))
 	nets := s.networks()
 	t.set("networks", nets, e.base())
-	im.note(Taken, e, "clients whose mail is ours: %d networks", len(nets))
-	if names := slices.DeleteFunc(slices.Clone(s.names), func(n string) bool { return n == "unknown" || n == "localhost" }); len(names) > 0 {
-		im.note(Dropped, e, "names of clients (%s): [ours] knows addresses only, since whoever owns an address says what it is called. Add their addresses", shorten(names))
-	}
-	if slices.Contains(s.names, "localhost") {
-		im.note(Dropped, e, "localhost is a name; this host's addresses, 127.0.0.1 and ::1, count where they are listed themselves")
-	}
-	if slices.Contains(s.names, "unknown") {
-		im.note(Changed, e, "OpenDKIM trusts unknown, which is what Postfix calls every client without a name: Mailseal does not")
-	}
-	if len(s.notNames) > 0 {
-		im.note(Never, e, "! before a name (%s) never kept a client out whose address is listed; leave its address out", shorten(s.notNames))
-	}
+	im.note(Taken, e, "clients whose mail is ours: %s", sizes(nets, s.clientNames()))
+	im.hosts(t, e, s)
 	if !slices.ContainsFunc(nets, isLoopback4) {
 		im.note(Changed, e, "127.0.0.1 is not among them, yet mail that is submitted on the host itself, without SMTP, is always ours in Mailseal")
 	}
@@ -102,11 +93,8 @@ func (im *importer) exempt() {
 		if nets := s.networks(); len(nets) > 0 {
 			t.set("networks", nets, e.base())
 		}
-		names := im.plainNames(e, s)
-		if len(names) > 0 {
-			t.set("hosts", names, e.base())
-		}
-		im.note(Taken, e, "clients whose mail is left alone: %d networks, %d names", len(s.networks()), len(names))
+		im.hosts(t, e, s)
+		im.note(Taken, e, "clients whose mail is left alone: %s", sizes(s.networks(), s.clientNames()))
 	}
 	if e, d := im.openSet("ExemptDomains"); d != nil {
 		if names := im.domains(e, d); len(names) > 0 {
@@ -122,20 +110,29 @@ func (im *importer) exempt() {
 	}
 }
 
-// plainNames returns the names of a set without those that have exceptions, which cannot be said.
-func (im *importer) plainNames(e entry, s *hostSet) []string {
-	var out []string
-	for _, n := range s.names {
-		except := slices.IndexFunc(s.notNames, func(not string) bool {
-			return not == n || strings.HasPrefix(n, ".") && strings.HasSuffix(not, n)
-		})
-		if except >= 0 {
-			im.note(Dropped, e, "%s, since its exception !%s has no equal", n, s.notNames[except])
-			continue
-		}
-		out = append(out, n)
+// hosts writes the names of a set.
+func (im *importer) hosts(t *table, e entry, s *hostSet) {
+	names := s.clientNames()
+	if len(names) > 0 {
+		t.set("hosts", names, e.base())
 	}
-	return out
+	if slices.ContainsFunc(names, func(n string) bool { return n != "localhost" }) {
+		im.note(Taken, e, "names of clients count where the MTA has verified them (hosts): a name is only as good as the DNS, their addresses in networks are safer")
+	}
+	if slices.Contains(s.names, "unknown") {
+		im.note(Changed, e, "OpenDKIM trusts unknown, which is what Postfix calls every client without a name: Mailseal does not")
+	}
+	if len(s.notNames) > 0 {
+		im.note(Never, e, "! before a name (%s) keeps out no client whose address is listed too; leave its address out", shorten(s.notNames))
+	}
+}
+
+// sizes says how large a set of clients is.
+func sizes(nets []netip.Prefix, names []string) string {
+	if len(names) == 0 {
+		return fmt.Sprintf("%d networks", len(nets))
+	}
+	return fmt.Sprintf("%d networks, %d names", len(nets), len(names))
 }
 
 // domains reads ExemptDomains: one look-up of the whole domain, with "*" in a refile only.

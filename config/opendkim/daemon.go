@@ -140,11 +140,7 @@ func (im *importer) socketOwner(t *table) {
 // identity translates the authserv-id and which fields are taken for ours.
 func (im *importer) identity() {
 	if e, ok := im.conf.get("AuthservID"); ok {
-		im.id = e.value
-		im.out.table("").set("authserv_id", e.value, e.base())
-		im.note(Taken, e, "%s", e.value)
-	} else {
-		im.unset(Changed, "AuthservID", "not set: OpenDKIM takes the MTA's name ({j}), Mailseal the host's; write authserv_id where they differ")
+		im.setID(e)
 	}
 	if e, d := im.openSet("RemoveARFrom"); d != nil {
 		var ids []string
@@ -155,8 +151,39 @@ func (im *importer) identity() {
 			}
 			ids = append(ids, r.key)
 		}
-		im.out.table("[authentication_results]").set("remove_ids", ids, e.base())
+		im.removeIDs(e, ids...)
 		im.note(Taken, e, "fields that claim %s are removed from strangers' mail", shorten(ids))
+	}
+}
+
+// setID takes the authserv-id over.
+func (im *importer) setID(e entry) {
+	im.id = e.value
+	im.out.table("").set("authserv_id", e.value, e.base())
+	if strings.EqualFold(e.value, "HOSTNAME") {
+		im.note(Taken, e, "HOSTNAME is the host's name, as in OpenDKIM")
+		return
+	}
+	im.note(Taken, e, "%s", e.value)
+}
+
+// removeIDs adds to the ids whose fields strangers may not bring along.
+func (im *importer) removeIDs(e entry, ids ...string) {
+	im.removed.ids = append(im.removed.ids, ids...)
+	im.removed.from = append(im.removed.from, e.place)
+}
+
+// writeRemoved writes them.
+func (im *importer) writeRemoved() {
+	if ids := im.removed.ids; len(ids) > 0 {
+		im.out.table("[authentication_results]").set("remove_ids", ids, sourceOf(im.removed.from))
+	}
+}
+
+// noID says what stands in for an authserv-id that neither file sets.
+func (im *importer) noID() {
+	if im.id == "" {
+		im.unset(Changed, "AuthservID", "not set: OpenDKIM and OpenDMARC take the MTA's name ({j}), Mailseal the host's; write authserv_id where they differ")
 	}
 }
 

@@ -63,11 +63,11 @@ func (im *importer) dmarcID() {
 	switch {
 	case !ok:
 	case im.id == "":
-		im.out.table("").set("authserv_id", e.value, e.base())
-		im.note(Taken, e, "%s", e.value)
+		im.setID(e)
 	case !strings.EqualFold(im.id, e.value):
-		im.out.table("[authentication_results]").set("remove_ids", []string{e.value}, e.base())
-		im.note(Changed, e, "there is one field with one id, %s; strangers' fields that claim %s are removed too", im.id, e.value)
+		im.otherID(e)
+	default:
+		im.note(Taken, e, "the same id as in opendkim.conf")
 	}
 	if e, ok := im.conf.get("TrustedAuthservIDs"); ok {
 		im.note(Changed, e, "Mailseal verifies itself and believes no field: strangers can write one with any of these ids")
@@ -77,6 +77,16 @@ func (im *importer) dmarcID() {
 			im.note(Changed, e, "Mailseal always checks SPF itself")
 		}
 	}
+}
+
+// otherID settles a conflict: OpenDKIM's id counts, and OpenDMARC's belongs to nobody else.
+func (im *importer) otherID(e entry) {
+	if strings.EqualFold(e.value, "HOSTNAME") {
+		im.note(Changed, e, "there is one field with one id, opendkim.conf's %s; write the host's name into authentication_results.remove_ids, so that strangers cannot use it", im.id)
+		return
+	}
+	im.removeIDs(e, e.value)
+	im.note(Changed, e, "there is one field with one id, opendkim.conf's %s; strangers' fields that claim %s are removed too", im.id, e.value)
 }
 
 func (im *importer) dmarcPolicy() {

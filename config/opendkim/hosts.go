@@ -1,6 +1,7 @@
 package opendkim
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -14,7 +15,12 @@ type hostSet struct {
 	bare            map[netip.Prefix]turn // addresses on their own; a refile's pattern stands for many
 	nets            map[netip.Prefix]turn
 	names, notNames []string // of hosts; ".example.com" is any below it
+
+	none             []string // ".example.com": no name below it, whatever else is listed
+	closed, nameless bool     // nobody is in the set, or nobody by name
 }
+
+var errNoNetwork = errors.New("no network")
 
 // turn is when OpenDKIM asks for a way of writing an address or network: the first one that is listed decides.
 type turn uint8
@@ -53,8 +59,9 @@ func readHosts(d *dataset, tell teller) *hostSet {
 		texts := []string{strings.ToLower(rec.key)}
 		if d.kind == refile {
 			found, ok, err := globs(rec.key)
-			if err != nil || !ok {
-				tell(Dropped, rec.place, "%s: a regular expression that has no equal", rec.key)
+			if err != nil || !ok { // it may match a "!" too
+				s.closed = true
+				tell(Dropped, rec.place, "%s: a regular expression that has no equal; it may be an exception, so that nothing in the set counts. Write out what it stands for", rec.key)
 				continue
 			}
 			texts = found
@@ -69,8 +76,8 @@ func readHosts(d *dataset, tell teller) *hostSet {
 func (s *hostSet) add(rec record, text string, wild bool, tell teller) {
 	body, not := strings.CutPrefix(text, "!")
 	switch {
-	case wild && strings.HasPrefix(body, "*") && !not:
-		tell(Never, rec.place, "%s never matched: in a refile: it matches the question !%s too, which says no. Add %s if you mean it", rec.key, sample(body), meant(body))
+	case wild && strings.HasPrefix(body, "*"):
+		s.except(rec, body, not, tell)
 	case strings.Contains(body, "*") && !wild:
 		tell(Never, rec.place, "%s never matched: * is no special sign here. Add %s if you mean it", rec.key, meant(body))
 	case strings.Contains(body, "*"):
@@ -96,20 +103,53 @@ func meant(pattern string) string {
 func (s *hostSet) addWild(rec record, body string, not bool, tell teller) {
 	rest, ok := strings.CutSuffix(body, ".*")
 	octets := strings.Split(rest, ".")
-	if !ok || strings.Contains(rest, "*") || len(octets) > 3 {
-		tell(Dropped, rec.place, "%s has no equal: name hosts, .domains or networks", rec.key)
-		return
+	a, err := netip.Addr{}, errNoNetwork
+	if ok && len(octets) <= 3 {
+		a, err = netip.ParseAddr(rest + strings.Repeat(".0", 4-len(octets)))
 	}
-	a, err := netip.ParseAddr(rest + strings.Repeat(".0", 4-len(octets)))
-	if err != nil || !a.Is4() {
+	switch {
+	case err == nil && a.Is4():
+	case not:
+		s.except(rec, body, not, tell)
+		return
+	default:
 		tell(Dropped, rec.place, "%s has no equal: name hosts, .domains or networks", rec.key)
 		return
 	}
 	p := netip.PrefixFrom(a, 8*len(octets))
-	if last, _ := strconv.Atoi(octets[len(octets)-1]); last%2 == 0 {
+	for bits := p.Bits() - 1; not && bits > 0; bits-- { // it matches the texts of wider networks that begin so
+		if w, _ := a.Prefix(bits); w.Addr() == a {
+			put(s.nets, w, notPlain)
+		}
+	}
+	if last, _ := strconv.Atoi(octets[len(octets)-1]); last%2 == 0 && !not {
 		tell(Changed, rec.place, "%s is %s here; OpenDKIM's expression also matches the texts of wider networks that begin so", rec.key, p)
 	}
 	put(s.bare, p, turnOf(not, false))
+}
+
+// except reads a pattern that matches questions with "!": one that has it, or, in a refile, one that begins with "*" and
+// so matches it as well. What it keeps out, nothing else in the set lets in.
+func (s *hostSet) except(rec record, body string, not bool, tell teller) {
+	end := body[strings.LastIndexByte(body, '*')+1:]
+	effect := ""
+	switch below := strings.TrimPrefix(end, "."); {
+	case body == "*."+below && isDomain(below):
+		s.none = append(s.none, end)
+	case isDomain(strings.TrimLeft(below, "-")):
+		s.nameless, effect = true, ". No client counts by its name here, since Mailseal's lists cannot say it"
+	default:
+		s.closed, effect = true, ". It says so for others too, and nothing in the set counts"
+	}
+	switch {
+	case not && effect == "":
+		tell(Taken, rec.place, "%s keeps out whoever it matches, whatever else is listed", rec.key)
+		return
+	case not:
+		tell(Dropped, rec.place, "%s keeps out whoever it matches, whatever else is listed%s", rec.key, effect)
+		return
+	}
+	tell(Never, rec.place, "%s never let anybody in: in a refile: it matches the question !%s too, which says no%s. Write %s if you mean it", rec.key, sample(body), effect, meant(body))
 }
 
 func (s *hostSet) addNetwork(rec record, body string, not bool, tell teller) {
@@ -175,8 +215,27 @@ func (s *hostSet) has(a netip.Addr) bool {
 	return false
 }
 
+// clientNames returns the names of the set as a setting has them, exceptions with "!". "unknown" is none.
+func (s *hostSet) clientNames() []string {
+	names := slices.DeleteFunc(slices.Clone(s.names), func(n string) bool {
+		return n == "unknown" || slices.ContainsFunc(s.none, func(no string) bool { return strings.HasSuffix(n, no) })
+	})
+	if len(names) == 0 || s.closed || s.nameless {
+		return nil // exceptions alone say nothing
+	}
+	for _, no := range append(slices.Clone(s.notNames), s.none...) {
+		if slices.ContainsFunc(names, func(n string) bool { return n == no || strings.HasPrefix(n, ".") && strings.HasSuffix(no, n) }) {
+			names = append(names, "!"+no)
+		}
+	}
+	return names
+}
+
 // networks returns the addresses of the set as networks without exceptions, the fewest there are.
 func (s *hostSet) networks() []netip.Prefix {
+	if s.closed {
+		return nil
+	}
 	edges := slices.Collect(maps.Keys(s.nets))
 	edges = slices.AppendSeq(edges, maps.Keys(s.bare))
 	var out []netip.Prefix

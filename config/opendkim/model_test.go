@@ -230,6 +230,65 @@ func trusts(d *dataset, a netip.Addr) bool {
 	return false
 }
 
+// trustsName is OpenDKIM's look-up of a client's name in a set of hosts.
+func trustsName(d *dataset, name string) bool {
+	for name != "" {
+		if _, ok := find(d, "!"+name); ok {
+			return false
+		}
+		if _, ok := find(d, name); ok {
+			return true
+		}
+		_, up, more := strings.Cut(strings.TrimPrefix(name, "."), ".")
+		if name = "." + up; !more {
+			return false
+		}
+	}
+	return false
+}
+
+// listed is how Mailseal looks a name up in a list of client names.
+func listed(names []string, name string) bool {
+	d := &dataset{spec: spec{kind: file}}
+	for _, n := range names {
+		d.records = append(d.records, record{place{}, n, ""})
+	}
+	return trustsName(d, name)
+}
+
+func TestHostNamesAgainstModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	hosts := []string{"localhost", "example.com", "a.example.com", "b.a.example.com", "c.b.a.example.com", "xexample.com", "a.example.net", "example.net"}
+	forms := []string{"a.example.com", "b.a.example.com", ".example.com", ".a.example.com", ".com", "localhost", "!a.example.com", "!.a.example.com", "!b.a.example.com", "!.com", "example.net"}
+	wild := append([]string{"*.example.com", "*.a.example.com", "!*.a.example.com", "(a|b).example.net"}, forms...)
+	for _, k := range []kind{file, refile} {
+		yes := 0
+		for range 400 {
+			d := &dataset{spec: spec{kind: k}}
+			of := forms
+			if k == refile {
+				of = wild
+			}
+			for i := range 1 + r.IntN(6) {
+				d.records = append(d.records, record{place{"hosts", i + 1}, of[r.IntN(len(of))], ""})
+			}
+			names := readHosts(d, silent).clientNames()
+			for _, h := range hosts {
+				want := trustsName(d, h)
+				if got := listed(names, h); got != want {
+					t.Fatalf("%s: %s: got %v, want %v; set %q; names %q", k, h, got, want, keysOf(d), names)
+				}
+				if want {
+					yes++
+				}
+			}
+		}
+		if yes < 300 {
+			t.Errorf("%s: %d trusted only: the test looks at nothing", k, yes)
+		}
+	}
+}
+
 func TestHostsAgainstModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	address := func() netip.Addr {
@@ -274,6 +333,12 @@ func randomHost(r *rand.Rand, k kind, a netip.Addr) string {
 	forms := []string{a.String(), "[" + a.String() + "]", p.Masked().String(), p.Masked().String(), p.String(), fmt.Sprintf("[%s]/%d", p.Masked().Addr(), p.Bits())}
 	if k == refile {
 		forms = append(forms, "10.1.*", "*.example.com", "10.0.3.*")
+		switch r.IntN(40) {
+		case 0:
+			return "*" // says no to everybody
+		case 1:
+			return "!10.0.2.*" // and to 10.0.3.1, whose /23 begins so
+		}
 	}
 	s := forms[r.IntN(len(forms))]
 	if r.IntN(3) == 0 {

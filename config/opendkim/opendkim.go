@@ -41,6 +41,8 @@ func Import(o Options) (*Report, error) {
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
+	im.noID()
+	im.writeRemoved()
 	if len(im.errs) > 0 {
 		return nil, errors.Join(im.errs...)
 	}
@@ -59,6 +61,11 @@ type importer struct {
 	dir    string // what relative names in the configuration hang on
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
+
+	removed struct { // ids that strangers may not use
+		ids  []string
+		from []place
+	}
 }
 
 // importDKIM goes through what opendkim.conf can say.
