@@ -5,6 +5,7 @@ SYSCONFDIR = /etc
 UNITDIR    = $(PREFIX)/lib/systemd/system
 SYSUSERS   = $(PREFIX)/lib/sysusers.d
 MANDIR     = $(PREFIX)/share/man
+DATADIR    = $(PREFIX)/share/mailseal
 DESTDIR    =
 
 GO       = go
@@ -46,6 +47,8 @@ install: build
 		[ -e "$$page" ] || continue; \
 		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
+	install -d $(DESTDIR)$(DATADIR)/sql
+	install -m 0644 contrib/sql/*.sql $(DESTDIR)$(DATADIR)/sql
 	if [ -e $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml ]; then \
 		install -m 0644 contrib/mailseal.toml $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml.sample; \
 	else \

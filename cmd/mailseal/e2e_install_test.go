@@ -15,7 +15,7 @@ import (
 
 func TestInstall(t *testing.T) {
 	build(t)
-	dependsOn(t, "Makefile", "contrib/*", "contrib/systemd/*", "contrib/man/*")
+	dependsOn(t, "Makefile", "contrib/*", "contrib/systemd/*", "contrib/man/*", "contrib/sql/*")
 	dest := t.TempDir()
 	install := func() {
 		t.Helper()
@@ -29,6 +29,7 @@ func TestInstall(t *testing.T) {
 		"/usr/sbin/mailseal", "/etc/mailseal/mailseal.toml",
 		"/usr/lib/systemd/system/mailseal.service", "/usr/lib/systemd/system/mailseal-postfix.socket",
 		"/usr/lib/sysusers.d/mailseal.conf", "/usr/share/man/man1/mailseal.1", "/usr/share/man/man5/mailseal.toml.5",
+		"/usr/share/mailseal/sql/postgresql.sql", "/usr/share/mailseal/sql/mysql.sql", "/usr/share/mailseal/sql/sqlite.sql",
 	} {
 		if _, err := os.Stat(dest + file); err != nil {
 			t.Error(err)

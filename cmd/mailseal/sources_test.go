@@ -340,7 +340,7 @@ func TestCheckSources(t *testing.T) {
 		says                []string
 	}{
 		{"good", path, "mode", "mode", 0, []string{"source hosting: sqlite answers key_query and signing_query"}},
-		{"away", "/nonexistent/keys.db", "mode", "mode", exitBad, []string{"sources.hosting", "key_query", "unable to open"}},
+		{"away", "/nonexistent/keys.db", "mode", "mode", exitBad, []string{"sources.hosting", "key_query", "the file /nonexistent/keys.db does not exist"}},
 		{"a wrong query", path, "private_key FROM", "secret FROM", exitBad, []string{"sources.hosting", "key_query", "secret"}},
 		{"a key that is there", path, "[[sign]]", "[keys.k1]\nsource = \"hosting\"\n[[sign]]", 0, []string{"keys: 1"}},
 		{"a key that is not", path, "[[sign]]", "[keys.kk]\nsource = \"hosting\"\n[[sign]]", exitBad, []string{"keys.kk.source", "no such key"}},

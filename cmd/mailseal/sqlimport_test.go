@@ -87,3 +87,32 @@ func TestSQLImportRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Keys that belong to no domain are not passed over in silence.
+func TestSQLImportLooseKeys(t *testing.T) {
+	path := sqliteFile(t)
+	file := filepath.Join(t.TempDir(), "mailseal.toml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), "sqlite", path, ""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := keyDirectory(t)
+	for _, name := range []string{"loose.pem", "one.example/old/mail.pem"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("L", 42)+"A="), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	err := (&sqlImportFlags{config: file, source: "hosting"}).run(t.Context(), dir, &out)
+	if codeOf(err) != exitBad || !strings.Contains(err.Error(), "loose.pem: of which domain is it? --domain") || out.Len() > 0 {
+		t.Errorf("without a domain: wrote %q, %v", &out, err)
+	}
+	err = (&sqlImportFlags{config: file, source: "hosting", domain: "Loose.example"}).run(t.Context(), dir, &out)
+	for _, want := range []string{"keys: 4, added: 4\n", "added loose._domainkey.loose.example\n", "passed over " + dir + "/one.example/old/mail.pem"} {
+		if err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("wrote %q, %v; want %q", &out, err, want)
+		}
+	}
+}

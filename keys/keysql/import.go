@@ -25,14 +25,14 @@ func Import(ctx context.Context, d Driver, dsn string, entries []Entry) ([]strin
 	defer db.Close()
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, redact(err)
+		return nil, explain(d, dsn, redact(err))
 	}
 	defer tx.Rollback() // of no effect after Commit
 	var added []string
 	for _, e := range entries {
 		isNew, err := insert(ctx, tx, d, e)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Key.Name, redact(err))
+			return nil, fmt.Errorf("%s: %w", e.Key.Name, explain(d, dsn, redact(err)))
 		}
 		if isNew {
 			added = append(added, e.Key.Name)

@@ -79,7 +79,7 @@ func (s *Source) Close() error { return s.db.Close() }
 
 // fail names the source and the setting, never a value that the data base holds.
 func (s *Source) fail(q query, err error) error {
-	err = redact(err)
+	err = explain(s.options.Driver, s.options.DSN, redact(err))
 	switch {
 	case isQueryError(err):
 		return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, ErrQuery, err)

@@ -295,6 +295,25 @@ func TestAwayKeepsSecrets(t *testing.T) {
 	}
 }
 
+// SQLite itself says "out of memory" of each of these.
+func TestSQLiteFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, tc := range []struct{ name, dsn, want string }{
+		{"no file", dir + "/keys 1.db", "the file " + dir + "/keys 1.db does not exist; make it with: sqlite3"},
+		{"no file, as a URI", "file:" + dir + "/keys%202.db?mode=ro", "the file " + dir + "/keys 2.db does not exist"},
+		{"no directory", dir + "/none/keys.db", "does not exist"},
+		{"a directory", dir, dir + " is a directory"},
+	} {
+		_, err := source(t, Options{Driver: SQLite, DSN: tc.dsn}).Key(t.Context(), "a")
+		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "memory") {
+			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
+		}
+		if _, err := Import(t.Context(), SQLite, tc.dsn, []Entry{{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: import says %v, want %q", tc.name, err, tc.want)
+		}
+	}
+}
+
 // What a server quotes of a value that it cannot convert may be part of a key.
 func TestRedact(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{

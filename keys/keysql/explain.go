@@ -1,0 +1,67 @@
+package keysql
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// What SQLite answers to reads when the file itself is the trouble (sqlite.org/rescode.html).
+const (
+	ioError           = 10   // of a directory, among others
+	cantOpen          = 14   // SQLite itself says "out of memory"
+	readOnlyCantInit  = 1288 // the next two: a data base in WAL mode, in a directory that we may not write to
+	readOnlyDirectory = 1544
+)
+
+// explain says what is wrong where a driver does not.
+func explain(d Driver, dsn string, err error) error {
+	var lite *sqlite.Error
+	if d != SQLite || !errors.As(err, &lite) {
+		return err
+	}
+	path := sqlitePath(dsn)
+	switch lite.Code() {
+	case readOnlyCantInit, readOnlyDirectory:
+		return &failure{path + ": a data base in WAL mode needs a directory that its readers may write to; PRAGMA journal_mode = DELETE ends that mode", err}
+	case ioError, cantOpen:
+		if cause := whyNot(path); cause != "" {
+			return &failure{cause, err}
+		}
+	}
+	return err
+}
+
+// whyNot says why a file cannot be read, "" when it can be.
+func whyNot(path string) string {
+	f, err := os.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("the file %s does not exist; make it with: sqlite3 %[1]s < sqlite.sql, which is in share/mailseal/sql", path)
+	case err != nil:
+		return err.Error()
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return path + " is a directory, not the file of a data base"
+	}
+	return ""
+}
+
+// sqlitePath is the file's name in a DSN.
+func sqlitePath(dsn string) string {
+	rest, isURI := strings.CutPrefix(dsn, "file:")
+	if !isURI {
+		return dsn
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	if path, err := url.PathUnescape(rest); err == nil {
+		return path
+	}
+	return rest
+}
