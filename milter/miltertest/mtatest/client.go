@@ -3,6 +3,7 @@ package mtatest
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -58,6 +59,15 @@ func (c *Client) Authenticate(user, password string) {
 	c.t.Helper()
 	secret := base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password))
 	c.want(c.Do("AUTH PLAIN "+secret), 235)
+}
+
+// StartTLS goes on in TLS, whoever the server says it is, and greets it again as helo.
+func (c *Client) StartTLS(helo string) {
+	c.t.Helper()
+	c.want(c.Do("STARTTLS"), 220)
+	c.conn = tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
+	c.r = bufio.NewReader(c.conn)
+	c.want(c.Do("EHLO "+helo), 250)
 }
 
 // Mail is a message and its envelope. Message may have LF or CRLF line ends.
