@@ -3,7 +3,6 @@ package message
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -114,7 +113,7 @@ func reduce(line string) string {
 // inChunks canonicalises a body that comes in chunks.
 func inChunks(c Canonicalization, chunks ...string) string {
 	w := appender{}
-	z := canonicalizer{relaxed: c == Relaxed, out: &w}
+	z := newCanonicalizer(c, &w)
 	for _, p := range chunks {
 		z.write([]byte(p))
 	}
@@ -180,13 +179,31 @@ func TestBodyEightAtOnce(t *testing.T) {
 	}
 }
 
-// FuzzBody compares with the reference, the body cut into chunks of one length.
+// TestBodyEveryPair puts every two octets behind white space, where they decide on it.
+func TestBodyEveryPair(t *testing.T) {
+	for first := range 256 {
+		for second := range 256 {
+			body := "a  b" + strings.Repeat("c", (first+second)%wordSize) + " " + string([]byte{byte(first), byte(second)}) + "12345678 12345678"
+			if got, want := inChunks(Relaxed, body), naiveBody(Relaxed, body); got != want {
+				t.Fatalf("relaxed body of %q is %q, want %q", body, got, want)
+			}
+		}
+	}
+}
+
+// FuzzBody compares with the reference. The body is repeated until it is longer than what the canonicaliser looks at
+// before it hands something on, and cut into chunks of the lengths that cuts says, in turn.
 func FuzzBody(f *testing.F) {
-	f.Fuzz(func(t *testing.T, body string, chunk byte) {
-		size := int(chunk) + 1
+	f.Fuzz(func(t *testing.T, piece string, cuts []byte, times byte) {
+		const longest = 3 * blockSize
+		body := strings.Repeat(piece, min(int(times)+1, longest/(len(piece)+1)+1))
+		if len(cuts) == 0 {
+			cuts = []byte{255}
+		}
 		var chunks []string
 		for rest := body; rest != ""; {
-			n := min(size, len(rest))
+			cut := int(cuts[len(chunks)%len(cuts)])
+			n := min(1+cut*cut/4, len(rest))
 			chunks = append(chunks, rest[:n])
 			rest = rest[n:]
 		}
@@ -196,6 +213,28 @@ func FuzzBody(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestBodyEdges puts what matters before, on and behind the places where the canonicaliser changes how it looks at a
+// body, behind each thing that may have led it there.
+func TestBodyEdges(t *testing.T) {
+	before := []string{"x", "ab ", "a  b", " ", "\r\n", "a\tb\r\n"}
+	parts := []string{" ", "  ", "\t", "\r", "\r\n", " \r\n", "\r\n ", " \r", "\r\n\r\n", " \t\r\n\r\n\t"}
+	for _, place := range []int{careful, plainRun, blockSize - careful, blockSize, blockSize + careful} {
+		for _, filler := range before {
+			long := strings.Repeat(filler, blockSize+2*careful)
+			for _, part := range parts {
+				for length := place - 2*wordSize; length < place+wordSize; length++ {
+					body := long[:length] + part + "z" + part
+					for _, c := range both {
+						if got, want := inChunks(c, body), naiveBody(c, body); got != want {
+							t.Fatalf("%v body of %d octets of %q and %q differs from the reference: %q, want %q", c, length, filler, part, got, want)
+						}
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestBodyRandom(t *testing.T) {
@@ -222,17 +261,20 @@ func TestBodyRandom(t *testing.T) {
 
 // hostile bodies are those on which others need seconds to minutes.
 var hostile = map[string]string{
-	"line ends":              "\r\n",
-	"spaces":                 " ",
-	"CRs":                    "\r",
-	"LFs":                    "\n",
-	"white space and CR":     " \r",
-	"CR CR LF":               "\r\r\n",
-	"line ends and CR":       "\r\n\r",
-	"words and two spaces":   "a  ",
-	"words and line ends":    "a\r\n\r\n",
-	"lines of white space":   " \r\n",
-	"words before white CRs": "a \r",
+	"line ends":               "\r\n",
+	"spaces":                  " ",
+	"CRs":                     "\r",
+	"LFs":                     "\n",
+	"white space and CR":      " \r",
+	"CR CR LF":                "\r\r\n",
+	"line ends and CR":        "\r\n\r",
+	"words and two spaces":    "a  ",
+	"words and line ends":     "a\r\n\r\n",
+	"lines of white space":    " \r\n",
+	"words before white CRs":  "a \r",
+	"octets and spaces":       "a b ",
+	"tabs":                    "\t",
+	"spaces before line ends": "word              \r\n",
 }
 
 // TestBodyLinear digests 8 MB of each hostile body in small chunks. It takes a tenth of a second; a quadratic step took
@@ -270,89 +312,4 @@ func letter(size int) []byte {
 		"by much; and whoever takes two of them gets the third at half the price.\r\n\r\n" +
 		"  * one in blue\r\n  * two in red, which nobody wants\r\n\r\nname\tprice\tleft\r\nblue\t12.50\t3\r\n\r\n-- \r\nJoe\r\n\r\n"
 	return []byte(strings.Repeat(text, size/len(text)+1)[:size])
-}
-
-// samples are bodies to measure with.
-func samples(size int) map[string][]byte {
-	raw := make([]byte, size)
-	rand.NewChaCha8([32]byte{}).Read(raw)
-	b64 := base64.StdEncoding.EncodeToString(raw)
-	var lines strings.Builder
-	for ; len(b64) > 76; b64 = b64[76:] {
-		lines.WriteString(b64[:76] + "\r\n")
-	}
-	return map[string][]byte{
-		"letter":  letter(size),
-		"base64":  []byte(lines.String()[:size]),
-		"html":    []byte(strings.Repeat("      <tr>\r\n        <td class=\"x\">one</td>\r\n\t<td>two</td>\r\n      </tr>\r\n", size/68)[:size]),
-		"fox":     []byte(strings.Repeat("The quick brown fox jumps over the lazy dog and  runs  away from it all. \r\n", size/75)),
-		"spaced":  []byte(strings.Repeat("a  ", size/3)),
-		"newline": []byte(strings.Repeat("\r\n", size/2)),
-	}
-}
-
-// discard counts as little as a Writer can.
-type discard struct{ n int }
-
-func (d *discard) Write(p []byte) (int, error) {
-	d.n += len(p)
-	return len(p), nil
-}
-
-const chunkSize = 65535 // what both MTAs send
-
-func writeInChunks(w interface{ Write([]byte) (int, error) }, body []byte) {
-	for len(body) > 0 {
-		n := min(chunkSize, len(body))
-		w.Write(body[:n])
-		body = body[n:]
-	}
-}
-
-// asWriter lets a canonicaliser be written to.
-type asWriter struct{ *canonicalizer }
-
-func (w asWriter) Write(p []byte) (int, error) {
-	w.write(p)
-	return len(p), nil
-}
-
-func BenchmarkCanonicalizer(b *testing.B) {
-	for name, body := range samples(1 << 20) {
-		for _, c := range both {
-			b.Run(fmt.Sprintf("%v/%s", c, name), func(b *testing.B) {
-				b.SetBytes(int64(len(body)))
-				b.ReportAllocs()
-				out := &discard{}
-				z := &canonicalizer{relaxed: c == Relaxed, out: out}
-				for b.Loop() {
-					writeInChunks(asWriter{z}, body)
-				}
-			})
-		}
-	}
-}
-
-func BenchmarkDigests(b *testing.B) {
-	for name, body := range samples(1 << 20) {
-		for _, c := range both {
-			b.Run(fmt.Sprintf("%v/%s", c, name), func(b *testing.B) {
-				b.SetBytes(int64(len(body)))
-				b.ReportAllocs()
-				d := NewDigests([]BodyHash{{c, Whole}})
-				for b.Loop() {
-					writeInChunks(d, body)
-				}
-			})
-		}
-	}
-}
-
-func BenchmarkSHA256(b *testing.B) {
-	body := letter(1 << 20)
-	b.SetBytes(int64(len(body)))
-	h := sha256.New()
-	for b.Loop() {
-		writeInChunks(h, body)
-	}
 }

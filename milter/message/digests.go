@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io/fs"
 	"slices"
+	"sync"
 )
 
 // Whole is the Limit of a BodyHash without l=.
@@ -31,21 +32,25 @@ const MaxLimits = 64
 // canonicalisation, however many ask, with the sums taken in passing at each limit. It is for one goroutine until it is
 // closed, for any number after that.
 type Digests struct {
-	digests []*digest
+	digests [2]digest // by Canonicalization
 	size    int64
 	lines   lineLengths
 	closed  bool
 }
 
+// hashes are used by one message after the other: one of 4 KB costs little more than what is made for it.
+var hashes = sync.Pool{New: func() any { return sha256.New() }}
+
 // NewDigests returns Digests that compute what is wanted, and next to nothing when nothing is.
 func NewDigests(wanted []BodyHash) *Digests {
-	limits := map[Canonicalization][]int64{}
-	for _, w := range wanted {
-		limits[w.Canonicalization] = append(limits[w.Canonicalization], w.Limit)
-	}
 	d := &Digests{lines: lineLengths{longest: LongLine}}
-	for c, l := range limits {
-		d.digests = append(d.digests, newDigest(c, l))
+	for _, w := range wanted {
+		d.digests[w.Canonicalization].want(w.Limit)
+	}
+	for c := range d.digests {
+		if g := &d.digests[c]; g.wanted {
+			g.open(Canonicalization(c))
+		}
 	}
 	return d
 }
@@ -57,8 +62,10 @@ func (d *Digests) Write(p []byte) (int, error) {
 	}
 	d.size += int64(len(p))
 	d.lines.write(p)
-	for _, g := range d.digests {
-		g.body.write(p)
+	for c := range d.digests {
+		if g := &d.digests[c]; g.wanted {
+			g.body.write(p)
+		}
 	}
 	return len(p), nil
 }
@@ -69,8 +76,10 @@ func (d *Digests) Close() error {
 		return nil
 	}
 	d.closed = true
-	for _, g := range d.digests {
-		g.close()
+	for c := range d.digests {
+		if g := &d.digests[c]; g.wanted {
+			g.close()
+		}
 	}
 	return nil
 }
@@ -89,34 +98,41 @@ func (d *Digests) LongestLine() int64 { return d.lines.longest }
 // Sum returns the hash that w names; false when it was not asked for, or the body is not closed yet. The hash of a body
 // that is shorter than the limit is that of all of it.
 func (d *Digests) Sum(w BodyHash) (Sum, bool) {
-	for _, g := range d.digests {
-		if d.closed && g.canonicalization == w.Canonicalization {
-			return g.sum(w.Limit)
-		}
+	if g := &d.digests[w.Canonicalization]; d.closed && g.wanted {
+		return g.sum(w.Limit)
 	}
 	return Sum{}, false
 }
 
 // digest is one canonical body, its hash, and where sums are wanted.
 type digest struct {
-	canonicalization Canonicalization
-	body             canonicalizer
-	hash             hash.Hash
-	length           int64 // of the canonical body so far
-	limits           []int64
-	sums             [][sha256.Size]byte // of limits that were passed, and last that of the whole body
+	wanted bool
+	body   canonicalizer
+	hash   hash.Hash // nil once it is closed
+	length int64     // of the canonical body so far
+	limits []int64
+	sums   [][sha256.Size]byte  // of limits that were passed, and last that of the whole body
+	whole  [1][sha256.Size]byte // room for sums without limits, as nearly always
 }
 
-// newDigest returns a digest with sums at the limits; negative ones are Whole.
-func newDigest(c Canonicalization, limits []int64) *digest {
-	slices.Sort(limits)
-	limits = slices.Compact(limits)
-	limits = slices.DeleteFunc(limits, func(l int64) bool { return l < 0 })
-	limits = limits[:min(len(limits), MaxLimits)]
-	g := &digest{canonicalization: c, hash: sha256.New(), limits: limits}
-	g.sums = make([][sha256.Size]byte, 0, len(limits)+1)
-	g.body = canonicalizer{relaxed: c == Relaxed, out: g}
-	return g
+// want notes a limit; a negative one is Whole.
+func (g *digest) want(limit int64) {
+	g.wanted = true
+	if limit >= 0 {
+		g.limits = append(g.limits, limit)
+	}
+}
+
+func (g *digest) open(c Canonicalization) {
+	slices.Sort(g.limits)
+	g.limits = slices.Compact(g.limits)
+	g.limits = g.limits[:min(len(g.limits), MaxLimits)]
+	g.sums = g.whole[:0]
+	if len(g.limits) > 0 {
+		g.sums = make([][sha256.Size]byte, 0, len(g.limits)+1)
+	}
+	g.hash = hashes.Get().(hash.Hash)
+	g.body = newCanonicalizer(c, g)
 }
 
 // Write takes canonical octets.
@@ -142,6 +158,9 @@ func (g *digest) takeSum() {
 func (g *digest) close() {
 	g.body.close()
 	g.takeSum()
+	g.hash.Reset()
+	hashes.Put(g.hash)
+	g.hash = nil
 }
 
 func (g *digest) sum(limit int64) (Sum, bool) {
