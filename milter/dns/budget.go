@@ -9,22 +9,59 @@ import (
 // ErrBudget is the ErrFailure of a look-up beyond what WithBudget allows.
 var ErrBudget = fmt.Errorf("%w: too many look-ups for one message", ErrFailure)
 
-// WithBudget returns a Resolver for one message: the first n questions go to r, every later one fails with an error that
+// Budget is a Resolver for one message: so many questions go on to the next one, every later one fails with an error that
 // wraps ErrBudget. What a cache answers counts as well: what a message costs must not depend on the mail before it. Safe
-// for concurrent use.
-func WithBudget(r Resolver, n int) Resolver {
-	return &budget{next: r, limit: n}
-}
-
-type budget struct {
+// for concurrent use, but for Recall.
+type Budget struct {
 	next  Resolver
 	limit int
 	used  atomic.Int64
 }
 
-func (b *budget) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
+// WithBudget returns a Budget of n questions to r.
+func WithBudget(r Resolver, n int) *Budget {
+	return &Budget{next: r, limit: n}
+}
+
+// Lookup implements Resolver.
+func (b *Budget) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	if b.used.Add(1) > int64(b.limit) {
 		return Answer{}, fmt.Errorf("%w (%d): %s %s", ErrBudget, b.limit, t, name)
 	}
 	return b.next.Lookup(ctx, name, t)
+}
+
+// Recall calls f and tells whether all that it looked up with the context that it is given, here or in another Budget
+// before the same Cache, was remembered by the Cache. If not, what f found is void and has not been counted, and f has
+// to be called anew with a context that may wait. It never waits itself; without a Cache f is not called. Nothing else
+// may use b meanwhile.
+func (b *Budget) Recall(ctx context.Context, f func(context.Context)) bool {
+	if _, remembers := b.next.(*Cache); !remembers {
+		return false
+	}
+	used := b.used.Load()
+	var r recall
+	f(context.WithValue(ctx, recallKey{}, &r))
+	if r.failed.Load() {
+		b.used.Store(used)
+		return false
+	}
+	return true
+}
+
+// recall is what a context carries while only remembered answers are wanted.
+type recall struct{ failed atomic.Bool }
+
+type recallKey struct{}
+
+// errForgotten is the ErrFailure of a look-up that would have to ask somebody. It never leaves Recall.
+var errForgotten = fmt.Errorf("%w: not remembered", ErrFailure)
+
+// mustRecall tells whether a look-up must not ask anybody, and notes that it had to.
+func mustRecall(ctx context.Context) bool {
+	r, ok := ctx.Value(recallKey{}).(*recall)
+	if ok {
+		r.failed.Store(true)
+	}
+	return ok
 }

@@ -104,6 +104,10 @@ func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error)
 		a.TTL = e.expires.Sub(now)
 		return a, e.err
 	}
+	if mustRecall(ctx) {
+		s.mu.Unlock()
+		return Answer{}, errForgotten
+	}
 	f, isNew := s.join(ctx, k, now)
 	s.mu.Unlock()
 	if isNew {

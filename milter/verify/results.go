@@ -103,7 +103,8 @@ func (r *Run) runDKIM(ctx context.Context, m *message.Message, out *Results) {
 }
 
 func (r *Run) runARC(ctx context.Context, m *message.Message, out *Results) {
-	a := r.arc.Run(ctx, m)
+	validation := *r.arc // Run keeps what it found
+	a := validation.Run(ctx, m)
 	out.ARC = &a
 }
 

@@ -51,12 +51,13 @@ type Run struct {
 	v        *Verifier
 	env      *message.Envelope
 	relay    bool
-	resolver dns.Resolver
+	resolver *dns.Budget
 	header   message.Header
 	author   message.Address
 	err      error
 	dkim     *dkim.Verification
 	arc      *arc.Validation
+	policy   *dmarc.Discovery // nil: there is nothing to weigh
 }
 
 // Begin reads what the header alone tells. The client of a relay's mail is not the one that the sender's domain speaks
@@ -100,77 +101,90 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	if deadline == 0 {
 		deadline = DefaultDeadline
 	}
+	out := &Results{Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
+	pending := r.recall(ctx, r.methods(), m, out)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	// A fifth of the time is kept for DMARC: an SPF record that never answers must not use all of it up.
 	first, cancelFirst := context.WithTimeout(ctx, deadline-deadline/5)
 	defer cancelFirst()
-	out := &Results{Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
-	var methods sync.WaitGroup
-	here, beside := r.methods()
-	for _, method := range beside {
-		methods.Go(func() { r.run(first, method, m, out) })
-	}
-	var policy *dmarc.Discovery
-	if r.judgesDMARC() {
-		methods.Go(func() {
-			r.run(ctx, method{"dmarc", func(ctx context.Context, _ *message.Message, _ *Results) { policy = r.discover(ctx) }, brokenDMARC}, m, out)
-		})
-	}
-	for _, method := range here {
-		r.run(first, method, m, out)
-	}
-	methods.Wait()
-	if policy != nil {
-		weigh := func(ctx context.Context, _ *message.Message, out *Results) {
-			d := policy.Weigh(ctx, out.identifiers())
-			out.DMARC = &d
+	var beside sync.WaitGroup
+	for _, method := range pending {
+		limit := first
+		if method.late {
+			limit = ctx
 		}
-		r.run(ctx, method{"dmarc", weigh, brokenDMARC}, m, out)
+		beside.Go(func() { r.run(limit, method, m, out) })
+	}
+	if r.dkim != nil {
+		r.run(first, method{name: "dkim", run: r.runDKIM, broken: brokenDKIM}, m, out)
+	}
+	beside.Wait()
+	if r.policy != nil {
+		r.run(ctx, method{name: "dmarc", run: r.weighDMARC, broken: brokenDMARC}, m, out)
 	}
 	return out
 }
 
-// judgesDMARC tells whether there is anything to weigh: without a client SPF is not asked, and half of the evidence is
-// missing.
-func (r *Run) judgesDMARC() bool { return r.v.DMARC != nil && !r.relay && r.env.Client.IsValid() }
-
-// discover finds the policy of the authors, beside the methods that will be weighed against it.
-func (r *Run) discover(ctx context.Context) *dmarc.Discovery {
-	method := *r.v.DMARC
-	method.Resolver = dns.WithBudget(r.v.Resolver, dmarcLookups)
-	return method.Discover(ctx, r.authors())
+// recall runs the methods one after the other on what the DNS cache remembers, which is all that most mail needs: a
+// goroutine for each costs more than the method. It returns those that have to ask.
+func (r *Run) recall(ctx context.Context, methods []method, m *message.Message, out *Results) (pending []method) {
+	for _, method := range methods {
+		attempt := *out
+		if r.resolver.Recall(ctx, func(ctx context.Context) { r.run(ctx, method, m, &attempt) }) {
+			*out = attempt
+		} else {
+			pending = append(pending, method)
+		}
+	}
+	return pending
 }
 
-// method is one way to judge: run fills its part of the results in, broken does so when run panicked.
+// discoverDMARC finds the policy of the authors, beside the methods that will be weighed against it.
+func (r *Run) discoverDMARC(ctx context.Context, _ *message.Message, _ *Results) {
+	r.policy = nil // whatever an attempt from memory made of it
+	method := *r.v.DMARC
+	method.Resolver = dns.WithBudget(r.v.Resolver, dmarcLookups)
+	r.policy = method.Discover(ctx, r.authors())
+}
+
+func (r *Run) weighDMARC(ctx context.Context, _ *message.Message, out *Results) {
+	d := r.policy.Weigh(ctx, out.identifiers())
+	out.DMARC = &d
+}
+
+// method is one way to judge: run fills its part of the results in, anew if it is called twice; broken does so when run
+// panicked.
 type method struct {
 	name   string
 	run    func(context.Context, *message.Message, *Results)
 	broken func(*Results)
+	late   bool // it may take the whole Deadline
 }
 
-// methods lists those that need not wait for each other: here the one that is run in the caller's goroutine, whose stack
-// has grown already (a new one grows from 2 KB, copied again and again), beside the others.
-func (r *Run) methods() (here, beside []method) {
-	if r.dkim != nil {
-		here = append(here, method{"dkim", r.runDKIM, brokenDKIM})
-	}
+// methods lists those that need not wait for each other, but for DKIM, which runs beside them in the caller's goroutine:
+// its stack has grown already (a new one grows from 2 KB, copied again and again).
+func (r *Run) methods() (all []method) {
 	if r.arc != nil {
-		beside = append(beside, method{"arc", r.runARC, brokenARC})
+		all = append(all, method{name: "arc", run: r.runARC, broken: brokenARC})
 	}
 	if r.relay || !r.env.Client.IsValid() {
-		return here, beside
+		return all
 	}
 	if r.v.IPRev {
-		beside = append(beside, method{"iprev", r.runIPRev, brokenIPRev})
+		all = append(all, method{name: "iprev", run: r.runIPRev, broken: brokenIPRev})
 	}
 	if r.v.SPF != nil {
-		beside = append(beside, method{"spf", r.runSPF, brokenSPF})
+		all = append(all, method{name: "spf", run: r.runSPF, broken: brokenSPF})
 	}
 	if r.asksHELO() {
-		beside = append(beside, method{"helo", r.runHELO, brokenHELO})
+		all = append(all, method{name: "helo", run: r.runHELO, broken: brokenHELO})
 	}
-	return here, beside
+	// Without a client SPF is not asked, and half of DMARC's evidence is missing.
+	if r.v.DMARC != nil {
+		all = append(all, method{name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true})
+	}
+	return all
 }
 
 func (r *Run) run(ctx context.Context, how method, m *message.Message, out *Results) {

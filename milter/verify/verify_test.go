@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
@@ -345,5 +347,64 @@ func TestBestDKIM(t *testing.T) {
 		if got := r.BestDKIM(); got != tc.want {
 			t.Errorf("%v: %s, want %s", tc.values, got, tc.want)
 		}
+	}
+}
+
+// remembering puts a cache before a zone, whose answers are all good for an hour: it has no SOA for its negative ones.
+func remembering(z *dnstest.Zone) *dns.Cache { return dns.NewCache(lasting{z}, dns.CacheOptions{}) }
+
+type lasting struct{ dns.Resolver }
+
+func (l lasting) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	a, err := l.Resolver.Lookup(ctx, name, t)
+	a.TTL = time.Hour
+	return a, err
+}
+
+// What the cache remembers is judged without asking anybody, and to the same end.
+func TestJudgedFromMemory(t *testing.T) {
+	v, z := newVerifier(t)
+	v.Resolver, v.ARC, v.HELO = remembering(z), &arc.Validator{Now: clock}, true
+	raw := signed(t, text, "example.com")
+	for _, tc := range []struct {
+		name string
+		env  *message.Envelope
+	}{
+		{"all passes", envelope("192.0.2.1", "mx.example.com", "alice@example.com")},
+		{"spoofed", envelope("198.51.100.1", "x.other.example", "a@other.example")},
+		{"DNS of SPF away", envelope("192.0.2.1", "x", "a@slow.example")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			first := judged(t, t.Context(), v, tc.env, false, raw)
+			asked := len(z.Queries())
+			second := judged(t, t.Context(), v, tc.env, false, raw)
+			if got, want := second.Field("mx", "").Payload(), first.Field("mx", "").Payload(); got != want {
+				t.Errorf("from memory:\n%s\nwant\n%s", got, want)
+			}
+			if again := z.Queries()[asked:]; len(again) > 0 {
+				t.Errorf("asked again: %v", again)
+			}
+		})
+	}
+}
+
+// A method that has to ask does not make the others ask, nor twice for what it asked already.
+func TestOneMethodForgot(t *testing.T) {
+	v, z := newVerifier(t)
+	v.Resolver = remembering(z)
+	raw := signed(t, text, "example.com")
+	want := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw).String()
+	before := len(z.Queries())
+	got := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "a@mx.example.com"), false, raw).String()
+	if want != got {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	var asked []string
+	for _, q := range z.Queries()[before:] {
+		asked = append(asked, q.String())
+	}
+	slices.Sort(asked)
+	if got := strings.Join(asked, ", "); got != "TXT _dmarc.mx.example.com, TXT mx.example.com" {
+		t.Errorf("asked %s", got)
 	}
 }
