@@ -46,6 +46,7 @@ var layers = []struct {
 	{"milter/miltertest/mtatest", nil},
 	{"config", nil},
 	{"config/opendkim", []string{"config"}},
+	{"config/mta", nil},
 }
 
 // onlyIn names the libraries that one package alone may know.

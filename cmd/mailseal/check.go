@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/config"
+	"mailseal/config/mta"
 	"mailseal/config/opendkim"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/dns"
@@ -29,16 +30,23 @@ type checkFlags struct {
 	zone   string
 
 	dnsScope
+	mta mtaCheck
 }
 
 func newCheckCmd() *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
-		Use:   "check [--config FILE] [--dns]",
-		Short: "Find mistakes in the configuration, the keys and the sockets",
+		Use:   "check [--config FILE] [--dns] [--postfix DIR] [--sendmail DIR]",
+		Short: "Find mistakes in the configuration, the keys, the sockets, and in how mail servers use them",
 		Long: `Check reads the configuration and everything that it names, starts nothing, and says all that is wrong: each
 problem with its file, line and setting. Errors would keep the daemon from starting, or a key from signing; then the
 exit code is 1. Warnings alone leave it at 0.
+
+Where Postfix or Sendmail is installed, it reads their configuration too, and says which mail will not come to Mailseal:
+a socket that is not where a chrooted smtpd looks for it, or that the user postfix may not connect to, or that Sendmail
+takes for unsafe; services without the filter; mail that passes unsigned while Mailseal is away; other filters that sign
+as well, or that write what Mailseal removes. Each finding names file and line, what becomes of mail, and the line to
+put or the command to run. It needs no root: what cannot be read is said, and is no error.
 
 With --dns it compares each key with the record that is published, octet by octet: whether it is there, whole, at the
 right name, alone and the right one, and whether the domain that signs is aligned with the authors of its rules. Each
@@ -57,6 +65,7 @@ domains that --domain names. What is wrong is printed as it is found, and every 
 	cmd.Flags().BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
 	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file; implies --dns")
 	f.dnsScope.flags(cmd)
+	f.mta.define(cmd.Flags())
 	return cmd
 }
 
@@ -70,6 +79,9 @@ type checked struct {
 	Rules    int             `json:"rules"`
 	Sockets  int             `json:"sockets"`
 	DNS      *dnsChecked     `json:"dns,omitempty"` // nil when it was not asked for
+	MTAs     []mta.Report    `json:"mtas,omitempty"`
+
+	mta *mtaCheck
 
 	asksDNS  bool
 	scope    dnsScope
@@ -85,7 +97,7 @@ type keySummary struct {
 }
 
 func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
-	c := checked{File: orDefault(f.config), Errors: config.Problems{}, Warnings: config.Problems{}, Keys: []keySummary{}}
+	c := checked{File: orDefault(f.config), Errors: config.Problems{}, Warnings: config.Problems{}, Keys: []keySummary{}, mta: &f.mta}
 	if err := f.openDNS(&c); err != nil {
 		return err
 	}
@@ -94,7 +106,7 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	defer c.close()
 	if err := c.load(ctx); err != nil {
-		return exit(exitUnknown, err)
+		return couldNot(err)
 	}
 	if f.json {
 		if err := json.NewEncoder(out).Encode(c); err != nil {
@@ -106,7 +118,7 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 	switch {
 	case errors.Is(c.Errors, config.ErrUnread):
 		return exit(exitUnknown, nil)
-	case len(c.Errors) > 0:
+	case len(c.Errors) > 0 || hasError(c.MTAs):
 		return exit(exitBad, nil)
 	case c.DNS != nil:
 		return c.DNS.exit()
@@ -148,6 +160,9 @@ func (c *checked) load(ctx context.Context) error {
 	}
 	c.checkSecrets(cfg)
 	c.checkManaged(cfg)
+	if c.MTAs, err = c.mta.look(cfg); err != nil {
+		return err
+	}
 	if c.asksDNS && c.resolver != nil {
 		found := checkDNS(ctx, cfg, buildTable(cfg, source, c.parts.sources), c.resolver, c.scope)
 		c.DNS = &found
@@ -291,6 +306,7 @@ func (c *checked) print(out io.Writer) {
 	if c.DNS != nil {
 		c.DNS.print(out)
 	}
+	printMTAs(out, c.MTAs)
 	for _, s := range c.Sources {
 		fmt.Fprintf(out, "source %s: %s\n", s.Name, s.Says)
 	}

@@ -1,0 +1,100 @@
+// Package mta looks at the mail servers of a host, Postfix and Sendmail, as far as their files show them, and says what
+// keeps their mail from Mailseal: sockets that they cannot reach, filters that let mail pass when they should wait,
+// services that have no filter, and others that sign as well.
+//
+// It judges what the servers would do, by their own rules for reading their files; it starts nothing, connects nowhere
+// and needs no root. What it cannot read is a finding of its own.
+package mta
+
+import (
+	"cmp"
+	"io/fs"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Daemon is what a mail server has to know of Mailseal: its own configuration in short.
+type Daemon struct {
+	Listeners   []Listener
+	Signs       bool          // mail of ours
+	Verifies    bool          // mail of theirs
+	DaemonNames []string      // values of {daemon_name} that make mail ours
+	Loopback    bool          // mail from 127.0.0.1 is ours
+	Deadline    time.Duration // how long a message may be judged
+}
+
+// Listener is one socket of Mailseal.
+type Listener struct {
+	Setting string      // where it is configured: "listen[0]"
+	Network string      // "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
+	Target  string      // host:port, the socket's path, or the name in systemd
+	Mode    fs.FileMode // of a unix socket
+	User    string      // of a unix socket; "": the daemon's
+	Group   string      // of a unix socket; "": the daemon's
+
+	unit string // the unit of a socket that systemd makes
+}
+
+// Severity is how much a finding matters.
+type Severity string
+
+// The severities, from the worst.
+const (
+	Error   Severity = "error"   // mail does not get through Mailseal, though it should
+	Warning Severity = "warning" // some mail, or all of it at some time, goes unsigned or unjudged, or is treated twice
+	Unknown Severity = "unknown" // could not be found out
+	Note    Severity = "note"    // what most would want to know
+)
+
+var severities = []Severity{Error, Warning, Unknown, Note}
+
+// Finding is one thing that is wrong, or worth knowing.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	File     string   `json:"file"`
+	Line     int      `json:"line,omitempty"`    // 1-based; 0 for the file as a whole
+	Setting  string   `json:"setting,omitempty"` // smtpd_milters, or a service and its setting
+	Text     string   `json:"text"`              // what is wrong, and what becomes of mail
+	Fix      string   `json:"fix,omitempty"`     // the line to put, or the command to run
+}
+
+// String writes "file:12: setting: text".
+func (f Finding) String() string {
+	out := f.File
+	if f.Line > 0 {
+		out += ":" + strconv.Itoa(f.Line)
+	}
+	if f.Setting != "" {
+		out += ": " + f.Setting
+	}
+	return out + ": " + f.Text
+}
+
+// Report is what was found out about one mail server.
+type Report struct {
+	Server   string    `json:"server"` // "Postfix" or "Sendmail"
+	Dir      string    `json:"dir"`
+	Services int       `json:"services"` // ways by which mail comes in
+	Filtered int       `json:"filtered"` // those of them that lead through Mailseal
+	Findings []Finding `json:"findings"` // the worst first
+}
+
+// add puts a finding down, once: services that share a setting share its faults.
+func (r *Report) add(f Finding) {
+	if !slices.Contains(r.Findings, f) {
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+// unread says that a file is there and cannot be read.
+func (r *Report) unread(path string, err error) {
+	r.add(Finding{Severity: Unknown, File: path, Text: reason(err) + ", so what it says is not judged; run the check as a user who may read it"})
+}
+
+func (r *Report) sort() {
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)),
+			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
+}

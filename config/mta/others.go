@@ -1,0 +1,61 @@
+package mta
+
+import (
+	"strings"
+)
+
+// other is a mail filter that is not Mailseal.
+type other struct {
+	name    string
+	ports   string // on which it listens by custom
+	conf    string // its configuration, where a Socket setting says where it listens
+	signs   bool   // it signs mail of ours
+	judges  bool   // it writes Authentication-Results
+	instead bool   // it does nothing that Mailseal does not do
+	edits   bool   // it changes what has been signed
+}
+
+// others are the filters that do what Mailseal does, or undo it. They are told by their name in a path, by the port that
+// they have by custom, and by the Socket of their configuration.
+var others = []other{
+	{name: "opendkim", ports: "8891 12301", conf: "/etc/opendkim.conf", signs: true, judges: true, instead: true},
+	{name: "dkimpy", ports: "8892", conf: "/etc/dkimpy-milter/dkimpy-milter.conf", signs: true, judges: true, instead: true},
+	{name: "opendmarc", ports: "8893 54321", conf: "/etc/opendmarc.conf", judges: true, instead: true},
+	{name: "openarc", conf: "/etc/openarc.conf", judges: true, instead: true},
+	{name: "rspamd", ports: "11332", judges: true},
+	{name: "spf", judges: true, instead: true},
+	{name: "mimedefang", edits: true},
+	{name: "altermime", edits: true},
+}
+
+// identify tells whose socket it is that a mail server connects to. An unknown one has no name.
+func identify(h Host, e endpoint, at string) other {
+	for _, o := range others {
+		if o.conf == "" {
+			continue
+		}
+		if s, ok := socketOf(h, o.conf); ok && s.network == e.network && (s.network == "unix" && at == s.path || s.network == "tcp" && s.port == e.port) {
+			return o
+		}
+	}
+	for _, o := range others {
+		if e.network == "unix" && strings.Contains(e.path, o.name) || e.network == "tcp" && contains(strings.Fields(o.ports), e.port) {
+			return o
+		}
+	}
+	return other{}
+}
+
+// socketOf reads where a filter of OpenDKIM's family listens.
+func socketOf(h Host, conf string) (e endpoint, ok bool) {
+	text, err := h.ReadFile(conf)
+	if err != nil {
+		return e, false // it is not installed, or none of our business
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.EqualFold(f[0], "Socket") {
+			e, _, ok = parseSendmail(f[1])
+		}
+	}
+	return e, ok
+}

@@ -1,0 +1,349 @@
+package mta
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Postfix looks at the Postfix whose main.cf and master.cf are in dir. It is false when there is none.
+func Postfix(h Host, dir string, d Daemon) (Report, bool) {
+	p := &postfix{Report: &Report{Server: "Postfix", Dir: dir, Findings: []Finding{}}, h: h, d: d, file: path.Join(dir, "main.cf")}
+	text, err := h.ReadFile(p.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Report{}, false
+	}
+	p.d.Listeners = resolve(h, d.Listeners)
+	if err != nil {
+		p.unread(p.file, err)
+		return *p.Report, true
+	}
+	p.main = readMain(p.file, text)
+	masterFile := path.Join(dir, "master.cf")
+	if text, err = h.ReadFile(masterFile); err != nil {
+		p.unread(masterFile, err)
+	}
+	p.services = readMaster(masterFile, text, p.main)
+	p.judge()
+	p.sort()
+	return *p.Report, true
+}
+
+// postfix is a Postfix that is judged.
+type postfix struct {
+	*Report
+	h        Host
+	d        Daemon
+	file     string // main.cf
+	main     *parameters
+	services []service
+	word     string // how a list names us; "" when none does
+}
+
+// way is one by which mail comes in, with the filters that it passes.
+type way struct {
+	service
+	param   string // smtpd_milters or non_smtpd_milters
+	filters []filter
+	off     bool // receive_override_options says no_milters
+	ours    bool // we are among the filters
+	meant   bool // we should be, and cannot be reached
+}
+
+// ways are all smtpd services, and mail that does not come by SMTP.
+func (p *postfix) ways() []*way {
+	var out []*way
+	local := service{name: "cleanup", parameters: &parameters{up: p.main}, chroot: oldDefaults(p.main)}
+	pickup := local
+	for _, s := range p.services {
+		switch s.command {
+		case "smtpd":
+			w := &way{service: s, param: "smtpd_milters", off: hasNoMilters(s)}
+			out = append(out, w)
+		case "cleanup":
+			if s.name == "cleanup" {
+				local = s
+			}
+		case "pickup":
+			pickup = s
+		}
+	}
+	out = append(out, &way{service: local, param: "non_smtpd_milters", off: hasNoMilters(pickup)})
+	for _, w := range out {
+		if !w.off {
+			w.filters = postfixFilters(w.get(w.param))
+		}
+	}
+	return out
+}
+
+func hasNoMilters(s service) bool {
+	return slices.ContainsFunc(words(s.get("receive_override_options"), ", \t\r\n"), func(w word) bool { return w.text == "no_milters" })
+}
+
+func (p *postfix) judge() {
+	ways := p.ways()
+	for _, w := range ways {
+		for _, f := range w.filters {
+			p.filter(w, f)
+		}
+		p.list(w)
+	}
+	p.Services = len(ways)
+	for _, w := range ways {
+		if w.ours {
+			p.Filtered++
+		}
+	}
+	if !slices.ContainsFunc(ways, func(w *way) bool { return w.ours || w.meant }) {
+		p.nobody()
+		return
+	}
+	for _, w := range ways {
+		p.without(w)
+	}
+	p.bounces(ways)
+	p.handedBack(ways)
+	p.daemonNames(ways)
+}
+
+// filter judges one filter of one way: whether it is us, and whether it is reached.
+func (p *postfix) filter(w *way, f filter) {
+	l, at := p.listener(w, f)
+	meant := l != nil || p.meant(f)
+	if f.wrong != "" {
+		w.meant = w.meant || meant
+		p.put(w, f, Error, fmt.Sprintf("%s %s: %s", f.name, f.wrong, p.consequence(w, f)), p.readdressed(w, f, f.right))
+		return
+	}
+	if l == nil {
+		if meant {
+			w.meant = true
+			p.elsewhere(w, f, at)
+		}
+		return
+	}
+	w.ours = true
+	if p.word == "" {
+		p.word = p.shortest(f.raw)
+	}
+	if l.Network == "unix" {
+		p.socket(w, f, *l, at)
+	}
+	p.options(w, f)
+}
+
+// process is what connects for a way. In its stead the user's name is missing when that cannot be found out.
+func (p *postfix) process(w *way) (process, error) {
+	queue := p.queue()
+	out := process{identity: root, dir: queue}
+	if w.chroot {
+		out.chroot = queue
+	}
+	if w.asRoot {
+		return out, nil
+	}
+	var err error
+	out.identity, err = identityOf(p.h, p.main.get("mail_owner"))
+	return out, err
+}
+
+// asRoot is a process that no permission stops: what is left is where a path leads to.
+func asRoot(p process) process {
+	p.identity = root
+	return p
+}
+
+// listener returns the socket of ours that a filter leads to, nil if it is none, and where it leads to.
+func (p *postfix) listener(w *way, f filter) (*Listener, string) {
+	at := f.at.path
+	if f.at.network == "unix" {
+		proc, _ := p.process(w) // who it is does not matter
+		at, _ = reach(p.h, asRoot(proc), f.at.path)
+	}
+	e := f.at
+	e.v4, e.v6 = p.families()
+	for i, l := range p.d.Listeners {
+		if l.takes(e) || l.Network == "unix" && e.network == "unix" && at == follow(p.h, l.Target) {
+			return &p.d.Listeners[i], at
+		}
+	}
+	return nil, at
+}
+
+// families are the address families that Postfix uses.
+func (p *postfix) families() (v4, v6 bool) {
+	protocols := p.main.get("inet_protocols")
+	all := strings.Contains(protocols, "all")
+	return all || strings.Contains(protocols, "ipv4"), all || strings.Contains(protocols, "ipv6")
+}
+
+// meant tells whether a filter that is none of our sockets should be one: its name is ours, or it is one of ours but for
+// the root directory, or the host.
+func (p *postfix) meant(f filter) bool {
+	if f.at.network == "unix" {
+		clean := path.Clean("/" + f.at.path)
+		return strings.Contains(f.at.path, "mailseal") || slices.ContainsFunc(p.d.Listeners, func(l Listener) bool {
+			return l.Network == "unix" && (l.Target == clean || l.Target == path.Join(p.queue(), clean))
+		})
+	}
+	return slices.ContainsFunc(p.d.Listeners, func(l Listener) bool {
+		return strings.HasSuffix(l.Target, ":"+f.at.port) && f.at.isThisHost()
+	})
+}
+
+// elsewhere says that Postfix looks for us where we are not.
+func (p *postfix) elsewhere(w *way, f filter, at string) {
+	if i := slices.IndexFunc(p.d.Listeners, func(l Listener) bool { return l.Network == "fd" }); i >= 0 {
+		p.put(w, f, Unknown, fmt.Sprintf("whether %s is fd:%s of %s: no socket unit on this host has that FileDescriptorName", f.name, p.d.Listeners[i].Target, p.d.Listeners[i].Setting), "")
+		return
+	}
+	if f.at.network == "tcp" {
+		l := p.d.Listeners[slices.IndexFunc(p.d.Listeners, func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+f.at.port) })]
+		text := fmt.Sprintf("nobody listens at %s; %s is %s: %s", f.at, l.name(), l.Target, p.consequence(w, f))
+		fix := p.readdressed(w, f, postfixAddress(l, "", false))
+		if v4, v6 := p.families(); l.Network == "tcp6" && !v6 || l.Network == "tcp4" && !v4 {
+			text = fmt.Sprintf("%s is %s, which Postfix may not use (inet_protocols = %s): %s", l.name(), l.Target, p.main.get("inet_protocols"), p.consequence(w, f))
+			fix = fmt.Sprintf("address = %q (mailseal.toml, %s)", either(v4, "inet:"+f.at.port+"@127.0.0.1", "inet6:"+f.at.port+"@::1"), l.Setting)
+		}
+		p.put(w, f, Error, text, fix)
+		return
+	}
+	where := either(w.chroot, "chrooted services look for ", "services that are not chrooted look for ") + at
+	if i := slices.IndexFunc(p.d.Listeners, func(l Listener) bool { return l.Network == "unix" }); i >= 0 {
+		l := p.d.Listeners[i]
+		text := fmt.Sprintf("%s, but %s is %s: %s", where, l.name(), l.Target, p.consequence(w, f))
+		if right := postfixAddress(l, p.queue(), w.chroot); right != "" {
+			p.put(w, f, Error, text, p.readdressed(w, f, right))
+			return
+		}
+		inside := path.Join(p.queue(), "mailseal/mailseal.sock")
+		p.put(w, f, Error, text+"; nothing outside "+p.queue()+" can be seen from there",
+			p.readdressed(w, f, "unix:mailseal/mailseal.sock")+fmt.Sprintf("\naddress = \"unix:%s\" (mailseal.toml, %s)", inside, l.Setting))
+		return
+	}
+	p.put(w, f, Error, fmt.Sprintf("%s, where Mailseal does not listen: %s", where, p.consequence(w, f)), p.readdressed(w, f, p.anyAddress(w)))
+}
+
+// anyAddress is how a way can reach us; "" when it cannot.
+func (p *postfix) anyAddress(w *way) string {
+	for _, l := range p.d.Listeners {
+		if right := postfixAddress(l, p.queue(), w.chroot); right != "" {
+			return right
+		}
+	}
+	return ""
+}
+
+// postfixAddress writes a listener as Postfix wants it, "" where it cannot be reached from the root directory.
+func postfixAddress(l Listener, queue string, chroot bool) string {
+	switch l.Network {
+	case "unix":
+		if inside, ok := strings.CutPrefix(l.Target, queue+"/"); ok {
+			return "unix:" + inside // right with and without chroot
+		}
+		if chroot {
+			return ""
+		}
+		return "unix:" + l.Target
+	case "fd":
+		return ""
+	}
+	target := l.Target
+	if strings.HasPrefix(target, ":") {
+		target = either(l.Network == "tcp6", "[::1]", "127.0.0.1") + target
+	}
+	return "inet:" + target
+}
+
+func either(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}
+
+// consequence says what becomes of mail while a filter cannot be reached.
+func (p *postfix) consequence(w *way, f filter) string {
+	switch p.action(w, f) {
+	case "accept":
+		return "mail passes unsigned and unjudged"
+	case "reject":
+		return "Postfix refuses mail with 550"
+	case "quarantine":
+		return "mail goes into the hold queue"
+	case "shutdown":
+		return "Postfix hangs up with 421"
+	}
+	return "Postfix answers mail with 451"
+}
+
+// action is what Postfix does without a filter.
+func (p *postfix) action(w *way, f filter) string {
+	if a := f.options["default_action"]; a != "" {
+		return a
+	}
+	return w.get("milter_default_action")
+}
+
+func (p *postfix) queue() string { return p.main.get("queue_directory") }
+
+// put writes a finding about a filter of a list, at the line where it stands.
+func (p *postfix) put(w *way, f filter, s Severity, text, fix string) {
+	name, at := p.place(w, f.raw)
+	p.add(Finding{Severity: s, File: at.file, Line: at.line, Setting: w.setting(name), Text: text, Fix: fix})
+}
+
+// readdressed is the setting where a filter stands, with another address; "" for none.
+func (p *postfix) readdressed(w *way, f filter, address string) string {
+	if address == "" {
+		return ""
+	}
+	name, at := p.place(w, f.raw)
+	return w.written(name, strings.Replace(at.value, f.raw, strings.Replace(f.raw, f.name, address, 1), 1))
+}
+
+// place finds the setting in which a text stands that a list has: the list itself, or what it refers to.
+func (p *postfix) place(w *way, raw string) (string, parameter) {
+	list := w.raw(w.param)
+	if strings.Contains(list.value, raw) {
+		return w.param, list
+	}
+	name, found := "", parameter{}
+	for n, v := range p.main.own {
+		if strings.Contains(v.value, raw) && (name == "" || v.line < found.line) {
+			name, found = n, v
+		}
+	}
+	if name != "" {
+		return name, found
+	}
+	list.value = w.get(w.param)
+	return w.param, list
+}
+
+// written is a setting as it stands in its file.
+func (w *way) written(name, value string) string {
+	value = strings.Join(strings.Fields(value), " ")
+	switch _, own := w.own[name]; {
+	case !own:
+		return name + " = " + value
+	case strings.ContainsAny(value, " \t"):
+		return "  -o { " + name + " = " + value + " }"
+	}
+	return "  -o " + name + "=" + value
+}
+
+// shortest is how a list can name a filter: by the parameter that is nothing else, if there is one.
+func (p *postfix) shortest(raw string) string {
+	best := raw
+	for name, v := range p.main.own {
+		if v.value == raw && name != "smtpd_milters" && name != "non_smtpd_milters" && (best == raw || name < best) {
+			best = "$" + name
+		}
+	}
+	return best
+}

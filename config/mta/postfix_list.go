@@ -1,0 +1,217 @@
+package mta
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// list judges the filters of a way beside one another.
+func (p *postfix) list(w *way) {
+	first := -1
+	for i, f := range w.filters {
+		l, at := p.listener(w, f)
+		switch {
+		case l == nil:
+			p.other(w, f, at, first)
+		case first >= 0:
+			at := w.raw(w.param)
+			p.add(Finding{Severity: Warning, File: at.file, Line: at.line, Setting: w.setting(w.param), Text: "Mailseal is in this list twice: mail is signed and judged twice", Fix: p.dropped(w, f)})
+		default:
+			first = i
+			p.rival(l, f, at)
+		}
+	}
+}
+
+// other judges a filter of somebody else beside us. First is where we are in the list, -1 while we have not come.
+func (p *postfix) other(w *way, f filter, at string, first int) {
+	o := identify(p.h, f.at, at)
+	if !w.ours || o.name == "" {
+		return
+	}
+	switch {
+	case o.signs && p.d.Signs:
+		p.put(w, f, Warning, fmt.Sprintf("%s is %s, which signs as well: mail of ours gets the signatures of both", f.name, o.name), p.dropped(w, f))
+	case o.judges && p.d.Verifies && first < 0:
+		p.put(w, f, Warning, fmt.Sprintf("%s is %s and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them; name Mailseal first", f.name, o.name), p.firstIn(w))
+	case o.instead && p.d.Verifies:
+		p.put(w, f, Note, fmt.Sprintf("%s is %s, which judges as well: mail of strangers gets the verdicts of both", f.name, o.name), p.dropped(w, f))
+	case o.edits && p.d.Signs && first >= 0:
+		p.put(w, f, Warning, fmt.Sprintf("%s is %s and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", f.name, o.name), "")
+	}
+}
+
+// rival finds another filter whose configuration has our very socket.
+func (p *postfix) rival(l *Listener, f filter, at string) {
+	for _, o := range others {
+		if o.conf == "" {
+			continue
+		}
+		s, ok := socketOf(p.h, o.conf)
+		if ok && (s.network == "tcp" && l.takes(s) || s.network == "unix" && f.at.network == "unix" && s.path == at) {
+			p.add(Finding{
+				Severity: Warning, File: o.conf, Setting: "Socket",
+				Text: fmt.Sprintf("%s has the socket of %s: whoever starts first gets the mail", o.name, l.name()), Fix: "systemctl disable --now " + o.name,
+			})
+		}
+	}
+}
+
+// dropped is the setting of a list without one filter.
+func (p *postfix) dropped(w *way, f filter) string {
+	var kept []string
+	gone := false
+	for _, other := range w.filters {
+		if other.raw == f.raw && !gone {
+			gone = true
+			continue
+		}
+		kept = append(kept, p.shortest(other.raw))
+	}
+	return w.written(w.param, strings.Join(kept, ", "))
+}
+
+// firstIn is the setting of a list with us at its head.
+func (p *postfix) firstIn(w *way) string {
+	var ours, rest []string
+	for _, f := range w.filters {
+		if l, _ := p.listener(w, f); l != nil {
+			ours = append(ours, p.shortest(f.raw))
+		} else {
+			rest = append(rest, p.shortest(f.raw))
+		}
+	}
+	return w.written(w.param, strings.Join(append(slices.Compact(ours), rest...), ", "))
+}
+
+// nobody says that nothing leads to us.
+func (p *postfix) nobody() {
+	const options = "receive_override_options"
+	if at := p.main.raw(options); hasNoMilters(service{parameters: p.main}) {
+		p.add(Finding{
+			Severity: Warning, File: p.file, Line: at.line, Setting: options,
+			Text: "no_milters: Postfix asks no milter at all, and sends, takes in and passes on mail without Mailseal", Fix: strings.TrimSpace(options + " = " + withoutNoMilters(p.main)),
+		})
+		return
+	}
+	at := p.main.raw("smtpd_milters")
+	address := "inet:127.0.0.1:8891"
+	for _, l := range p.d.Listeners {
+		if a := postfixAddress(l, p.queue(), true); a != "" {
+			address = a
+			break
+		}
+	}
+	p.add(Finding{
+		Severity: Warning, File: p.file, Line: at.line, Setting: "smtpd_milters",
+		Text: "Mailseal is not named: Postfix sends, takes in and passes on mail without it",
+		Fix:  "smtpd_milters = { " + address + ", default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters",
+	})
+}
+
+// without judges a way that does not lead to us, on a host where others do.
+func (p *postfix) without(w *way) {
+	explicit := w.off || w.own["smtpd_milters"].line > 0
+	switch {
+	case w.ours || w.meant || w.isLoopback() && explicit:
+		return // where a content filter hands mail back, this is as it should be
+	case w.param == "non_smtpd_milters":
+		if p.d.Signs {
+			p.lacks(w, "mail of local programs (sendmail(1), cron, web forms) goes unsigned")
+		}
+	case w.isSubmission():
+		if p.d.Signs {
+			p.lacks(w, "mail that users send at "+w.name+" goes unsigned")
+		}
+	case p.d.Verifies:
+		p.lacks(w, "mail that comes in at "+w.name+" is not judged, and what users send there goes unsigned")
+	}
+}
+
+// lacks puts a finding about a way that does not lead to us.
+func (p *postfix) lacks(w *way, text string) {
+	name := w.param
+	if w.off {
+		name = "receive_override_options"
+	}
+	at := w.raw(name)
+	if at.line == 0 {
+		at.file = p.file
+	}
+	f := Finding{Severity: Warning, File: at.file, Line: at.line, Setting: w.setting(name)}
+	switch {
+	case w.off:
+		f.Text = "no_milters: " + text
+		f.Fix = w.written(name, withoutNoMilters(w.parameters))
+	default:
+		f.Text = "Mailseal is not among them: " + text
+		var all []string
+		for _, other := range w.filters {
+			all = append(all, p.shortest(other.raw))
+		}
+		f.Fix = w.written(name, strings.Join(append([]string{p.word}, all...), ", "))
+	}
+	if p.word != "" || w.off {
+		p.add(f)
+	}
+}
+
+// withoutNoMilters is the value of receive_override_options without no_milters.
+func withoutNoMilters(p *parameters) string {
+	var kept []string
+	for _, o := range words(p.get("receive_override_options"), ", \t\r\n") {
+		if o.text != "no_milters" {
+			kept = append(kept, o.text)
+		}
+	}
+	return strings.Join(kept, ",")
+}
+
+// bounces notes that what Postfix itself writes goes unsigned.
+func (p *postfix) bounces(ways []*way) {
+	local := slices.ContainsFunc(ways, func(w *way) bool { return w.ours && w.param == "non_smtpd_milters" })
+	const name = "internal_mail_filter_classes"
+	if at := p.main.raw(name); local && p.d.Signs && !strings.Contains(p.main.get(name), "bounce") {
+		p.add(Finding{
+			Severity: Note, File: p.file, Line: at.line, Setting: name,
+			Text: "bounces, which Postfix writes itself, go unsigned", Fix: name + " = " + strings.TrimPrefix(at.value+", bounce", ", "),
+		})
+	}
+}
+
+// handedBack finds services of a content filter by which mail passes us a second time.
+func (p *postfix) handedBack(ways []*way) {
+	filtered := slices.ContainsFunc(ways, func(w *way) bool { return w.ours && w.get("content_filter") != "" })
+	for _, w := range ways {
+		if filtered && w.ours && w.param == "smtpd_milters" && w.isLoopback() && w.get("content_filter") == "" {
+			at := w.raw("receive_override_options")
+			if at.line == 0 || at.file == p.file {
+				at = parameter{path.Join(p.Dir, "master.cf"), w.line, p.main.get("receive_override_options")}
+			}
+			p.add(Finding{
+				Severity: Warning, File: at.file, Line: at.line, Setting: w.name,
+				Text: "a content filter hands mail back here, and Mailseal signs or judges it a second time",
+				Fix:  "  -o receive_override_options=" + strings.TrimPrefix(strings.Join(strings.Fields(at.value), "")+",no_milters", ","),
+			})
+		}
+	}
+}
+
+// daemonNames finds names that make mail ours, and that no service has.
+func (p *postfix) daemonNames(ways []*way) {
+	have := []string{}
+	for _, w := range ways {
+		have = append(have, w.get("milter_macro_daemon_name"))
+	}
+	for _, name := range p.d.DaemonNames {
+		if !slices.Contains(have, name) {
+			p.add(Finding{
+				Severity: Warning, File: path.Join(p.Dir, "master.cf"), Setting: "milter_macro_daemon_name",
+				Text: fmt.Sprintf("no service is called %s, so that ours.daemon_names makes no mail ours by it", name),
+				Fix:  "  -o milter_macro_daemon_name=" + name,
+			})
+		}
+	}
+}

@@ -1,0 +1,451 @@
+package mta
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is false when there is none.
+func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
+	s := &sendmail{Report: &Report{Server: "Sendmail", Dir: dir, Findings: []Finding{}}, h: h, d: d}
+	d.Listeners = resolve(h, d.Listeners)
+	s.d = d
+	file := path.Join(dir, "sendmail.cf")
+	text, err := h.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Report{}, false
+	}
+	if err != nil {
+		s.unread(file, err)
+		return *s.Report, true
+	}
+	s.cf = readCF(file, text)
+	if s.mcFile = path.Join(dir, "sendmail.mc"); s.readMC() {
+		s.stale()
+	}
+	s.judge()
+	s.submit(path.Join(dir, "submit.cf"))
+	s.sort()
+	return *s.Report, true
+}
+
+// sendmail is a Sendmail that is judged.
+type sendmail struct {
+	*Report
+	h      Host
+	d      Daemon
+	cf     sendmailCF
+	mcFile string
+	mc     []mcFilter
+	hasMC  bool
+	ours   []string // the names under which filters are us
+	meant  bool     // one should be, and cannot be reached
+}
+
+func (s *sendmail) readMC() bool {
+	text, err := s.h.ReadFile(s.mcFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.unread(s.mcFile, err)
+	}
+	s.mc, s.hasMC = readMC(text), err == nil
+	return s.hasMC
+}
+
+// rebuild is how sendmail.cf comes from sendmail.mc: by Debian's sendmailconfig, or the makefile that others have.
+const rebuild = "make -C /etc/mail (Debian: sendmailconfig), and restart Sendmail"
+
+// stale finds a sendmail.cf that was not made from sendmail.mc as it is now.
+func (s *sendmail) stale() {
+	for _, m := range s.mc {
+		i := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == m.name })
+		if i < 0 || squeezed(s.cf.filters[i].equates) != squeezed(m.equates) {
+			s.add(Finding{
+				Severity: Warning, File: s.mcFile, Line: m.line, Setting: m.name,
+				Text: "sendmail.cf does not have this filter as it is here, and it is sendmail.cf that Sendmail reads", Fix: rebuild,
+			})
+			e, _, _ := parseSendmail(equate(m.equates, 'S'))
+			s.meant = s.listener(e) != nil || s.isMeant(cfFilter{name: m.name, socket: m.equates}, e)
+			return
+		}
+	}
+	mc, err1 := s.h.Lstat(s.mcFile)
+	cf, err2 := s.h.Lstat(s.cf.file)
+	if err1 == nil && err2 == nil && mc.ModTime.After(cf.ModTime) {
+		s.add(Finding{Severity: Note, File: s.mcFile, Text: "is younger than sendmail.cf, which is what Sendmail reads", Fix: rebuild})
+	}
+}
+
+// equate returns the value of an equate.
+func equate(equates string, key byte) string {
+	for _, e := range splitTrim(equates, ",") {
+		if name, value, _ := strings.Cut(e, "="); name != "" && name[0] == key {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func squeezed(s string) string { return strings.Join(strings.Fields(s), "") }
+
+func (s *sendmail) judge() {
+	for _, f := range s.cf.filters {
+		s.filter(f)
+	}
+	s.undefined()
+	if len(s.ours) == 0 && !s.meant {
+		s.nobody()
+		return
+	}
+	for _, f := range s.cf.filters {
+		s.unused(f)
+	}
+	s.daemons()
+	if s.d.Signs && !s.d.Loopback {
+		s.add(Finding{
+			Severity: Warning, File: path.Join(s.Dir, "submit.cf"),
+			Text: "mail of local programs comes in by SMTP from 127.0.0.1, which is not in ours.networks: it goes unsigned",
+			Fix:  `networks = ["127.0.0.1", "::1"] (mailseal.toml, [ours])`,
+		})
+	}
+}
+
+// filter judges one filter: whether it is us, and whether it is reached.
+func (s *sendmail) filter(f cfFilter) {
+	e, right, ok := parseSendmail(f.socket)
+	l := s.listener(e)
+	if meant := l != nil || s.isMeant(f, e); !meant {
+		return
+	}
+	switch {
+	case !ok:
+		s.meant = true
+		s.put(f, Error, fmt.Sprintf("%q is no address such as inet:8891@127.0.0.1 or unix:/run/mailseal/mailseal.sock: %s", f.socket, f.consequence()), s.readdressed(f, right))
+		return
+	case l == nil:
+		s.meant = true
+		s.put(f, Error, fmt.Sprintf("Mailseal does not listen at %s: %s", e, f.consequence()), s.readdressed(f, s.address(e.network)))
+		return
+	}
+	s.ours = append(s.ours, f.name)
+	if e.network == "unix" {
+		s.socket(f, e, *l)
+	}
+	s.options(f)
+}
+
+func (s *sendmail) listener(e endpoint) *Listener {
+	for i, l := range s.d.Listeners {
+		if l.takes(e) || l.Network == "unix" && e.network == "unix" && follow(s.h, l.Target) == follow(s.h, e.path) {
+			return &s.d.Listeners[i]
+		}
+	}
+	return nil
+}
+
+// isMeant tells whether a filter that leads to none of our sockets should: by its name, or our port on this host.
+func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
+	if strings.Contains(f.name+f.socket, "mailseal") {
+		return true
+	}
+	return e.network == "tcp" && e.isThisHost() && slices.ContainsFunc(s.d.Listeners, func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+e.port) })
+}
+
+// address is how Sendmail reaches us, by a socket of the kind of network if we have one; "" when that is not known.
+func (s *sendmail) address(network string) string {
+	address := ""
+	for _, l := range s.d.Listeners {
+		a := sendmailAddress(l)
+		if isKind := strings.HasPrefix(l.Network, network); a != "" && (address == "" || isKind) {
+			address = a
+			if isKind {
+				break
+			}
+		}
+	}
+	return address
+}
+
+// sendmailAddress writes a listener as Sendmail wants it, "" where that is not known.
+func sendmailAddress(l Listener) string {
+	switch l.Network {
+	case "unix":
+		return "unix:" + l.Target
+	case "fd":
+		return ""
+	}
+	host, port, err := net.SplitHostPort(l.Target)
+	if err != nil {
+		return ""
+	}
+	six := l.Network == "tcp6" || strings.Contains(host, ":")
+	if host == "" {
+		host = either(six, "::1", "127.0.0.1")
+	}
+	return either(six, "inet6:", "inet:") + port + "@" + host
+}
+
+// put writes a finding about a filter, at its line in sendmail.mc if there is one.
+func (s *sendmail) put(f cfFilter, severity Severity, text, fix string) {
+	out := Finding{Severity: severity, File: s.cf.file, Line: f.line, Setting: f.name, Text: text, Fix: fix}
+	if m := s.source(f); m != nil {
+		out.File, out.Line = s.mcFile, m.line
+	}
+	s.add(out)
+}
+
+func (s *sendmail) source(f cfFilter) *mcFilter {
+	for i := range s.mc {
+		if s.mc[i].name == f.name {
+			return &s.mc[i]
+		}
+	}
+	return nil
+}
+
+// written is a filter as it stands in its file.
+func (s *sendmail) written(f cfFilter, equates string) string {
+	if !s.hasMC {
+		return "X" + f.name + ", " + equates
+	}
+	macro := "INPUT_MAIL_FILTER"
+	if m := s.source(f); m != nil {
+		macro = m.macro
+	}
+	return macro + "(`" + f.name + "', `" + equates + "')dnl"
+}
+
+func (s *sendmail) readdressed(f cfFilter, address string) string {
+	if address == "" {
+		return ""
+	}
+	return s.written(f, strings.Replace(f.equates, f.socket, address, 1))
+}
+
+// consequence says what becomes of mail while the filter cannot be reached.
+func (f cfFilter) consequence() string {
+	switch f.flag {
+	case 'T':
+		return "Sendmail answers mail with 451"
+	case '4':
+		return "Sendmail hangs up with 421"
+	case 'R':
+		return "Sendmail refuses mail with 554"
+	}
+	return "mail passes unsigned and unjudged"
+}
+
+// options judges what a filter's line says beside the address.
+func (s *sendmail) options(f cfFilter) {
+	switch f.flag {
+	case 'T', '4':
+	case 'R':
+		s.put(f, Warning, "F=R: while Mailseal is away, mail is refused for good; F=T makes it wait", s.written(f, withEquate(f.equates, "F", "T")))
+	default:
+		s.put(f, Warning, "no F=: while Mailseal is away, or has been restarted during a session, mail passes unsigned and unjudged; F=T makes it wait",
+			s.written(f, withEquate(f.equates, "F", "T")))
+	}
+	if t := f.timeout['R']; t < patience {
+		s.put(f, Warning, fmt.Sprintf("T= gives an answer %s (R), and Mailseal says only every 4 s that it is still at work: %s where judging takes longer", t, f.consequence()),
+			s.written(f, withTimeout(f, 'R', "30s")))
+	}
+	if t := f.timeout['E']; t < s.d.Deadline {
+		s.put(f, Warning, fmt.Sprintf("T= gives a whole message %s (E), but judging it may take %s (limits.message_deadline): %s then", t, s.d.Deadline, f.consequence()),
+			s.written(f, withTimeout(f, 'E', "5m")))
+	}
+}
+
+// withEquate sets one equate.
+func withEquate(equates, key, value string) string {
+	var out []string
+	set := false
+	for _, e := range splitTrim(equates, ",") {
+		if strings.HasPrefix(e, key) {
+			e, set = key+"="+value, true
+		}
+		out = append(out, e)
+	}
+	if !set {
+		out = slices.Insert(out, min(1, len(out)), key+"="+value)
+	}
+	return strings.Join(out, ", ")
+}
+
+// withTimeout sets one of the times of T=.
+func withTimeout(f cfFilter, key byte, value string) string {
+	var out []string
+	for _, k := range []byte("CSRE") {
+		t := short(f.timeout[k])
+		if k == key {
+			t = value
+		}
+		out = append(out, string(k)+":"+t)
+	}
+	return withEquate(f.equates, "T", strings.Join(out, ";"))
+}
+
+// short writes a time as mail servers do.
+func short(d time.Duration) string {
+	if d%time.Minute == 0 {
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}
+
+// nobody says that no filter is us.
+func (s *sendmail) nobody() {
+	f := Finding{Severity: Warning, File: s.cf.file, Line: s.cf.inputAt, Setting: "InputMailFilters", Text: "Mailseal is not named: Sendmail sends, takes in and passes on mail without it"}
+	address := s.address("tcp")
+	equates := "S=" + address + ", F=T, T=C:10s;S:10s;R:30s;E:5m"
+	if s.hasMC {
+		f.File, f.Line, f.Setting = s.mcFile, 0, "INPUT_MAIL_FILTER"
+	}
+	if address != "" {
+		f.Fix = s.written(cfFilter{name: "mailseal"}, equates)
+	}
+	s.Services = max(1, len(s.cf.daemons))
+	s.add(f)
+}
+
+// undefined finds lists that name a filter which is not there: Sendmail does not start then.
+func (s *sendmail) undefined() {
+	defined := func(name string) bool {
+		return slices.ContainsFunc(s.cf.filters, func(f cfFilter) bool { return f.name == name })
+	}
+	lists := append([]cfDaemon{{line: s.cf.inputAt, filters: s.cf.input, own: true}}, s.cf.daemons...)
+	for _, d := range lists {
+		if !d.own {
+			continue
+		}
+		for _, name := range d.filters {
+			if !defined(name) {
+				s.add(Finding{Severity: Error, File: s.cf.file, Line: d.line, Setting: "InputMailFilters", Text: fmt.Sprintf("names %s, which no X line defines: mail is not filtered by it", name)})
+			}
+		}
+	}
+}
+
+// unused finds a filter of ours in no list: MAIL_FILTER alone only defines it.
+func (s *sendmail) unused(f cfFilter) {
+	listed := func(d cfDaemon) bool { return contains(d.filters, f.name) }
+	if !contains(s.ours, f.name) || contains(s.cf.input, f.name) || slices.ContainsFunc(s.cf.daemons, listed) {
+		return
+	}
+	fix := "O InputMailFilters=" + strings.Join(append([]string{f.name}, s.cf.input...), ", ")
+	if s.hasMC {
+		fix = "INPUT_MAIL_FILTER(`" + f.name + "', `" + f.equates + "')dnl"
+	}
+	s.put(f, Warning, "is defined, but no list of filters names it: mail passes unsigned and unjudged", fix)
+}
+
+// daemons judges the filters of each port.
+func (s *sendmail) daemons() {
+	ports := s.cf.daemons
+	if len(ports) == 0 {
+		ports = []cfDaemon{{line: s.cf.inputAt, filters: s.cf.input}}
+	}
+	s.Services = len(ports)
+	for _, d := range ports {
+		first := slices.IndexFunc(d.filters, func(name string) bool { return contains(s.ours, name) })
+		if first >= 0 {
+			s.Filtered++
+			s.neighbours(d, first)
+			continue
+		}
+		if s.meant || d.own && d.isLoopback() || len(s.ours) == 0 || !d.own && s.isUnused() {
+			continue // said already, or a port where a content filter hands mail back
+		}
+		s.add(Finding{
+			Severity: Warning, File: s.cf.file, Line: d.line, Setting: d.name(),
+			Text: "Mailseal is not among the filters of this port: what comes in there goes unsigned and unjudged",
+			Fix:  "InputMailFilters=" + strings.Join(append([]string{s.ours[0]}, d.filters...), ";") + " in its DAEMON_OPTIONS",
+		})
+	}
+	s.daemonNames()
+}
+
+// isUnused tells whether none of the names that are us is in the list of all.
+func (s *sendmail) isUnused() bool {
+	return !slices.ContainsFunc(s.cf.input, func(name string) bool { return contains(s.ours, name) })
+}
+
+// neighbours judges the other filters of a port.
+func (s *sendmail) neighbours(d cfDaemon, first int) {
+	for i, name := range d.filters {
+		j := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == name })
+		if j < 0 || i == first {
+			continue
+		}
+		f := s.cf.filters[j]
+		e, _, _ := parseSendmail(f.socket)
+		o := identify(s.h, e, follow(s.h, e.path))
+		if o.name == "" {
+			o = identify(s.h, endpoint{network: "unix", path: name}, "") // by the name that it has here
+		}
+		switch {
+		case contains(s.ours, name):
+			s.put(f, Warning, "is Mailseal a second time: mail is signed and judged twice", s.dropped(d, f))
+		case o.signs && s.d.Signs:
+			s.put(f, Warning, fmt.Sprintf("is %s, which signs as well: mail of ours gets the signatures of both", o.name), s.dropped(d, f))
+		case o.judges && s.d.Verifies && i < first:
+			s.put(f, Warning, fmt.Sprintf("is %s and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them", o.name),
+				"define(`confINPUT_MAIL_FILTERS', `"+strings.Join(moved(d.filters, first), ", ")+"')dnl")
+		case o.edits && s.d.Signs && i > first:
+			s.put(f, Warning, fmt.Sprintf("is %s and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", o.name), "")
+		}
+	}
+}
+
+// dropped is what takes a filter out of its list: a comment in sendmail.mc, which makes the list, or the list without it.
+func (s *sendmail) dropped(d cfDaemon, f cfFilter) string {
+	if s.hasMC && !d.own {
+		return "dnl " + s.written(f, f.equates)
+	}
+	kept := slices.DeleteFunc(slices.Clone(d.filters), func(name string) bool { return name == f.name })
+	if d.own {
+		return "InputMailFilters=" + strings.Join(kept, ";") + " in DAEMON_OPTIONS of " + d.name()
+	}
+	return "O InputMailFilters=" + strings.Join(kept, ", ")
+}
+
+// moved is a list with one of its names at the head.
+func moved(list []string, i int) []string {
+	return append([]string{list[i]}, slices.Delete(slices.Clone(list), i, i+1)...)
+}
+
+// daemonNames finds names that make mail ours, and that no port has.
+func (s *sendmail) daemonNames() {
+	for _, name := range s.d.DaemonNames {
+		if !slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return d.name() == name }) {
+			s.add(Finding{
+				Severity: Warning, File: s.cf.file, Setting: "DaemonPortOptions",
+				Text: fmt.Sprintf("no port is called %s, so that ours.daemon_names makes no mail ours by it", name), Fix: "Name=" + name + " in DAEMON_OPTIONS",
+			})
+		}
+	}
+}
+
+// submit looks at the configuration of local submission.
+func (s *sendmail) submit(file string) {
+	text, err := s.h.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if s.d.Signs && len(s.ours) > 0 {
+			s.add(Finding{
+				Severity: Warning, File: file,
+				Text: "is not there: sendmail(1) then reads sendmail.cf and delivers by itself, past all filters; mail of local programs goes unsigned", Fix: "make -C /etc/mail submit.cf",
+			})
+		}
+	case err != nil:
+		s.unread(file, err)
+	default:
+		if cf := readCF(file, text); len(cf.input) > 0 {
+			s.add(Finding{Severity: Note, File: file, Line: cf.inputAt, Setting: "InputMailFilters", Text: "is not used: what submit.cf passes on is filtered by the Sendmail that takes it in"})
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package mta
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// socket judges whether Sendmail can connect to a unix socket of ours, and will.
+func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
+	p := process{identity: root, dir: "/"}
+	if user, _, _ := strings.Cut(s.cf.options["runasuser"], ":"); user != "" && user != "root" {
+		var err error
+		if p.identity, err = identityOf(s.h, user); err != nil {
+			s.put(f, Unknown, fmt.Sprintf("whether %s may connect to %s: %v", user, e, err), "")
+			return
+		}
+	}
+	at, o := reach(s.h, p, e.path)
+	switch o.kind {
+	case passable:
+	case unseen:
+		s.put(f, Unknown, "whether Sendmail may connect: "+o.describe(s.h, p), "")
+	case missing:
+		s.put(f, Warning, fmt.Sprintf("there is no %s, which %s makes: while Mailseal is not running, %s", at, l.name(), f.consequence()), "systemctl start mailseal")
+	default:
+		s.put(f, Error, o.describe(s.h, p)+": "+f.consequence(), mend(s.h, o, l, p))
+	}
+	s.safe(f, at, l)
+}
+
+// safe finds a directory on the way that its group or others may write to: Sendmail then takes the socket for unsafe and
+// does not use it, even where the directory is sticky.
+func (s *sendmail) safe(f cfFilter, at string, l Listener) {
+	may := fs.FileMode(0o022)
+	blame := strings.ToLower(s.cf.options["dontblamesendmail"])
+	if strings.Contains(blame, "groupwritabledirpathsafe") {
+		may = 0o002
+	}
+	for dir := path.Dir(at); ; dir = path.Dir(dir) {
+		node, err := s.h.Lstat(dir)
+		sticky := err == nil && node.Mode&fs.ModeSticky != 0 && strings.Contains(blame, "truststickybit")
+		if err == nil && node.Mode.Perm()&may != 0 && !sticky {
+			fix := "chmod go-w " + dir
+			if node.Mode&fs.ModeSticky != 0 { // as /tmp has to be
+				const safe = "unix:/run/mailseal/mailseal.sock"
+				fix = s.readdressed(f, safe) + fmt.Sprintf("\naddress = %q (mailseal.toml, %s)", safe, l.Setting)
+			}
+			s.put(f, Error, fmt.Sprintf("Sendmail does not use a socket below a directory that its group or others may write to, and the mode of %s is %04o: %s",
+				dir, node.Mode.Perm(), f.consequence()), fix)
+			return
+		}
+		if dir == "/" {
+			return
+		}
+	}
+}
