@@ -3,6 +3,11 @@ package dkim
 import (
 	"bytes"
 	"crypto/sha256"
+	"hash"
+	"hash/maphash"
+	"math/bits"
+	"slices"
+	"sync"
 
 	"mailseal/milter/message"
 )
@@ -10,61 +15,67 @@ import (
 // Index finds the fields of a header by their names from the bottom up, in time linear in the names asked for.
 type Index struct {
 	header message.Header
-	groups map[string]int // a name in lower case → its place in last
-	last   []int          // the undermost field of each name
-	above  []int          // for each field the next one above of the same name, or -1
+	last   []int32 // the undermost field of each name
+	above  []int32 // for each field the next one above of the same name, or -1
+	slots  []int32 // hash table of names: the place in last and one, or 0; at least half of it is empty
 }
+
+// seed keeps strangers from finding names that fall on the same slot.
+var seed = maphash.MakeSeed()
 
 // NewIndex reads the names of h.
 func NewIndex(h message.Header) *Index {
-	x := &Index{header: h, above: make([]int, len(h))}
-	names := lowerNames(h)
-	x.groups = make(map[string]int, min(len(h), 64))
+	n := len(h)
+	room := make([]int32, 2*n+1<<bits.Len(uint(2*n)))
+	x := &Index{header: h, last: room[:0:n], above: room[n : 2*n], slots: room[2*n:]}
 	for i, f := range h {
-		name := names[:len(nameOf(f))]
-		names = names[len(name):]
-		g, known := x.groups[name]
-		if !known {
-			g = len(x.last)
-			x.groups[name] = g
-			x.last = append(x.last, -1)
+		slot := slotOf(x, f.NameOctets())
+		if *slot == 0 {
+			x.last, x.above[i] = append(x.last, int32(i)), -1
+			*slot = int32(len(x.last))
+			continue
 		}
-		x.above[i] = x.last[g]
-		x.last[g] = i
+		last := &x.last[*slot-1]
+		x.above[i], *last = *last, int32(i)
 	}
 	return x
 }
 
-// lowerNames returns the names of h in lower case in one string, without anything between.
-func lowerNames(h message.Header) string {
-	size := 0
-	for _, f := range h {
-		size += len(nameOf(f))
+// slotOf returns the slot of a name, or where it would be.
+func slotOf[T string | []byte](x *Index, name T) *int32 {
+	var room [64]byte
+	key := appendLower(room[:0], name)
+	for i := maphash.Bytes(seed, key); ; i++ {
+		slot := &x.slots[i&uint64(len(x.slots)-1)]
+		if *slot == 0 || isNamed(x.header[x.last[*slot-1]], key) {
+			return slot
+		}
 	}
-	all := make([]byte, 0, size)
-	for _, f := range h {
-		all = appendLower(all, nameOf(f))
-	}
-	return string(all)
 }
 
-// nameOf is Field.Name as a part of the field, not a copy.
-func nameOf(f message.Field) []byte {
-	if len(f.Raw()) == 0 {
-		return nil
+// isNamed tells whether the name of f in lower case is name.
+func isNamed(f message.Field, name []byte) bool {
+	own := f.NameOctets()
+	if len(own) != len(name) {
+		return false
 	}
-	return bytes.TrimRight(f.Raw()[:len(f.Raw())-len(f.Value())-1], " \t")
+	for i, c := range own {
+		if lower(c) != name[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Pick returns the fields that an h= of names covers in its order: of a name that stands there several times the
 // undermost field first, and nothing where there is none left (RFC 6376 section 5.4.2). The field at own is the
 // signature itself and never covered; own is -1 for a signature that is not in the header yet.
 func (x *Index) Pick(names []string, own int) []message.Field {
-	next := append([]int(nil), x.last...)
+	next := slices.Clone(x.last)
 	picked := make([]message.Field, 0, min(len(names), len(x.header)))
 	for _, name := range names {
 		g, known := x.group(name)
-		if known && next[g] == own && own >= 0 {
+		if known && own >= 0 && int(next[g]) == own {
 			next[g] = x.above[own]
 		}
 		if known && next[g] >= 0 {
@@ -77,35 +88,70 @@ func (x *Index) Pick(names []string, own int) []message.Field {
 
 // group returns the place of a name in last.
 func (x *Index) group(name string) (int, bool) {
-	var key [64]byte
-	g, known := x.groups[string(appendLower(key[:0], name))]
-	return g, known
+	slot := *slotOf(x, name)
+	return int(slot) - 1, slot != 0
 }
 
-// appendLower folds ASCII only: a name with a Kelvin sign is not the one with a k.
 func appendLower[T string | []byte](dst []byte, name T) []byte {
 	for i := range len(name) {
-		c := name[i]
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		dst = append(dst, c)
+		dst = append(dst, lower(name[i]))
 	}
 	return dst
+}
+
+// lower folds ASCII only: a name with a Kelvin sign is not the one with a k.
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
 }
 
 // HeaderHash returns the SHA-256 that a signature stands for: fields in their order, then the signature's own field as
 // Signature.Unsigned has it, without its final CRLF, all in their canonical form (RFC 6376 section 3.7).
 func HeaderHash(c message.Canonicalization, fields []message.Field, unsigned message.Field) [sha256.Size]byte {
-	h := sha256.New()
-	line := make([]byte, 0, 1024)
+	h := hashers.Get().(*hasher)
 	for _, f := range fields {
-		line = c.AppendField(line[:0], f)
-		h.Write(line)
+		h.add(c, f)
 	}
-	line = c.AppendField(line[:0], unsigned)
-	h.Write(bytes.TrimSuffix(line, []byte("\r\n")))
-	return [sha256.Size]byte(h.Sum(line[:0]))
+	sum := h.sum(c, unsigned)
+	hashers.Put(h)
+	return sum
+}
+
+// hasher hashes fields in their canonical form, many of them at once.
+type hasher struct {
+	hash hash.Hash
+	text []byte
+}
+
+// hashers are used by one header after the other: none costs an allocation.
+var hashers = sync.Pool{New: func() any { return &hasher{hash: sha256.New()} }}
+
+// Octets that a hasher gathers before it hashes them, and the most that it keeps for the next header.
+const (
+	gathered = 4 << 10
+	retained = 64 << 10
+)
+
+func (h *hasher) add(c message.Canonicalization, f message.Field) {
+	h.text = c.AppendField(h.text, f)
+	if len(h.text) >= gathered {
+		h.hash.Write(h.text)
+		h.text = h.text[:0]
+	}
+}
+
+// sum adds the last field without its CRLF, and leaves h as it was before the first.
+func (h *hasher) sum(c message.Canonicalization, last message.Field) (sum [sha256.Size]byte) {
+	h.text = c.AppendField(h.text, last)
+	h.hash.Write(bytes.TrimSuffix(h.text, []byte("\r\n")))
+	copy(sum[:], h.hash.Sum(h.text[:0]))
+	h.hash.Reset()
+	if h.text = h.text[:0]; cap(h.text) > retained {
+		h.text = nil
+	}
+	return sum
 }
 
 // Count returns how many fields are called name.

@@ -74,7 +74,7 @@ func signedNames(index *Index, h message.Header, o SignOptions) ([]string, error
 func latestResent(h message.Header) []string {
 	var block []string
 	for _, f := range h {
-		name := nameOf(f)
+		name := f.NameOctets()
 		switch {
 		case isResent(name) && !contains(block, string(name)):
 			block = append(block, string(name))

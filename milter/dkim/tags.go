@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -199,15 +198,13 @@ func (t *Tags) number(name string) (n int64, has bool) {
 // with it. Some signers leave it, so when there is any there is a second form; a signature that fits it was still made
 // by the owner of the key over this very message.
 func (t *Tags) Unsigned() []message.Field {
-	raw, value := t.field.Raw(), t.field.Value()
 	for _, tag := range t.list {
 		if tag.Name != "b" {
 			continue
 		}
-		name := string(raw[:len(raw)-len(value)-1])
-		forms := []message.Field{message.NewField(name, slices.Concat(value[:tag.Start], value[tag.End:]))}
-		if start := bytes.Index(value[tag.Start:], []byte(tag.Value)); start > 0 {
-			forms = append(forms, message.NewField(name, slices.Concat(value[:tag.Start+start], value[tag.End:])))
+		forms := []message.Field{t.field.Without(tag.Start, tag.End)}
+		if white := bytes.Index(t.field.Value()[tag.Start:], []byte(tag.Value)); white > 0 {
+			forms = append(forms, t.field.Without(tag.Start+white, tag.End))
 		}
 		return forms
 	}

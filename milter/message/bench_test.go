@@ -161,3 +161,24 @@ func BenchmarkSHA256(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAppendField is a field of a header in relaxed form.
+func BenchmarkAppendField(b *testing.B) {
+	for name, value := range map[string]string{
+		"short":   " Ann <ann@example.com>",
+		"subject": " Re: what the others brought from Paris, and what it costs",
+		"folded":  " from mail.example.org (mail.example.org [192.0.2.1])\r\n\tby mx.example.com (Postfix) with ESMTPS id 4XyZ\r\n\tfor <ann@example.com>; Sun, 22 Nov 2026 07:00:00 +0000 (UTC)",
+		"spaces":  strings.Repeat(" a  b\t", 100),
+		"white":   strings.Repeat(" ", 1000),
+	} {
+		f := NewField("X-Field", []byte(value))
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(f.Raw())))
+			b.ReportAllocs()
+			room := make([]byte, 0, 2*len(f.Raw()))
+			for b.Loop() {
+				Relaxed.AppendField(room, f)
+			}
+		})
+	}
+}

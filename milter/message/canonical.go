@@ -3,6 +3,8 @@ package message
 import (
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -67,36 +69,49 @@ func (c Canonicalization) AppendField(dst []byte, f Field) []byte {
 // end of the value. A CR that no LF follows is an octet like any other: OpenDKIM and go-msgauth take it for white
 // space, the RFC does not.
 func appendRelaxed(dst []byte, f Field) []byte {
+	dst = slices.Grow(dst, len(f.raw)+len(crlf))
 	for _, c := range f.raw[:f.name] {
 		dst = append(dst, lower(c))
 	}
 	dst = append(dst, ':')
 	value, empty, space := f.Value(), len(dst), false
-	for i := 0; i < len(value); {
+	for len(value) > 0 {
+		n := 1
 		switch {
-		case isWSP(value[i]):
-			space = true
-			i++
-		case isCRLF(value[i:]):
-			i += len(crlf)
+		case isWSP(value[0]):
+			space, n = true, leadingWhite(value)
+		case isCRLF(value):
+			n = len(crlf)
 		default:
 			if space && len(dst) > empty {
 				dst = append(dst, ' ')
 			}
 			space = false
-			end := wordEnd(value, i)
-			dst = append(dst, value[i:end]...)
-			i = end
+			n = textLen(value)
+			dst = append(dst, value[:n]...)
 		}
+		value = value[n:]
 	}
 	return dst
 }
 
-// wordEnd returns the end of the octets from p[i] on that relaxed leaves alone; p[i] is one.
-func wordEnd(p []byte, i int) int {
-	for i++; i < len(p) && p[i] != '\r' && !isWSP(p[i]); i++ {
+// textLen returns how many octets of p relaxed leaves alone: up to the first tab, CR, or space that is not a single one
+// between two words. The first octet is one that stays.
+func textLen(p []byte) int {
+	i := 0
+	for ; i < len(p)-wordSize; i += wordSize {
+		x, next := word(p[i:]), word(p[i+1:])
+		stay := (unlike(x, ' ') | above(next, ' ')) & unlike(x, '\t') & unlike(x, '\r') & high
+		if stay != high {
+			return max(1, i+bits.TrailingZeros64(^stay&high)/wordSize)
+		}
 	}
-	return i
+	for ; i < len(p); i++ {
+		if p[i] == '\t' || p[i] == '\r' || p[i] == ' ' && (i+1 == len(p) || p[i+1] <= ' ') {
+			break
+		}
+	}
+	return max(1, i)
 }
 
 func isCRLF(p []byte) bool { return len(p) >= 2 && p[0] == '\r' && p[1] == '\n' }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrField says that some octets are not one header field. ParseField wraps it with the reason.
@@ -126,6 +127,9 @@ func scanName(p []byte) (name, colon int, more bool) {
 // Name returns the field's name as written, without white space before the colon.
 func (f Field) Name() string { return string(f.raw[:f.name]) }
 
+// NameOctets is Name without a copy: a part of Raw.
+func (f Field) NameOctets() []byte { return f.raw[:f.name] }
+
 // Is tells whether the field is called name, in any case of ASCII.
 func (f Field) Is(name string) bool {
 	if len(name) != f.name {
@@ -153,6 +157,12 @@ func (f Field) Value() []byte {
 		return nil
 	}
 	return f.raw[f.colon+1:]
+}
+
+// Without returns the field without octets start to end of its Value.
+func (f Field) Without(start, end int) Field {
+	value := f.colon + 1
+	return Field{raw: slices.Concat(f.raw[:value+start], f.raw[value+end:]), name: f.name, colon: f.colon}
 }
 
 // Raw returns the whole field without its final CRLF.
