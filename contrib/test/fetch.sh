@@ -4,6 +4,7 @@
 #	contrib/test/fetch.sh [-u] [GROUP...]
 #
 #	postfix  sendmail  opendkim  python  postgresql  mariadb        (default: all of them)
+#	rspamd                                                          (for "make bench RSPAMD=yes" alone)
 #
 # Nothing is installed: packages are downloaded with "apt-get download" and unpacked with "dpkg -x" under .root/, so a
 # mail server of the host's own is never touched, and no right beyond network access to the Debian mirror is needed.
@@ -26,6 +27,7 @@ seeds() {
 	python) echo "python3-dkim python3-nacl python3-spf" ;;
 	postgresql) echo "postgresql-15 dash coreutils" ;;
 	mariadb) echo "mariadb-server-core" ;;
+	rspamd) echo "rspamd" ;;
 	*) echo "fetch: no group called $1" >&2; return 2 ;;
 	esac
 }

@@ -3,14 +3,12 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"net"
 	"os"
 	"strings"
-	"syscall"
+
+	"mailseal/contrib/bench/rig"
 )
 
 func main() {
@@ -18,9 +16,10 @@ func main() {
 	flag.StringVar(&o.plain, "mailseal", "bin/mailseal", "the plain build, which drives as well")
 	flag.StringVar(&o.release, "release", "bin/mailseal-release", "the release build; left out if it is not there")
 	flag.StringVar(&o.opendkim, "opendkim", ".root/opendkim", "where Debian's opendkim is unpacked")
+	flag.StringVar(&o.rspamd, "rspamd", "", "where Debian's rspamd is unpacked (contrib/test/fetch.sh rspamd), to be measured beside them")
 	flag.StringVar(&o.benchmarks, "benchmarks", "", "output of the Go benchmarks, for the results")
 	flag.StringVar(&o.out, "out", "", "file for the results (default standard output)")
-	flag.StringVar(&o.only, "only", "", "only jobs whose names contain this, and nothing else")
+	flag.StringVar(&o.only, "only", "", "only jobs and steps (cores, memory, starts, profiles) whose names contain this")
 	flag.StringVar(&o.profile, "profile", "", "write a profile of all jobs for the compiler to this file, and nothing else")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each job is measured")
 	flag.Parse()
@@ -33,48 +32,58 @@ func main() {
 // options is the command line.
 type options struct {
 	plain, release, opendkim       string
+	rspamd                         string
 	benchmarks, out, only, profile string
 	rounds                         int
 }
 
 func compare(o options) error {
-	raiseFiles()
-	b := &bench{driver: o.plain, log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
-	var err error
-	if b.dir, err = os.MkdirTemp("", "mailseal-bench-"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(b.dir)
-	closeDNS, err := b.prepare()
+	r, err := rig.New(o.plain)
 	if err != nil {
 		return err
 	}
-	defer closeDNS()
+	defer r.Close()
+	b := &bench{Rig: r, log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
 	if o.profile != "" {
 		return b.writeProfile(o)
 	}
-	servers, err := programs(o)
+	results, err := newReport(o)
 	if err != nil {
 		return err
 	}
-	r := report{options: o, servers: servers}
-	if err := b.measureAll(&r); err != nil {
+	if err := b.measureAll(results); err != nil {
 		return err
 	}
-	return r.write()
+	return results.write()
 }
 
-// programs are OpenDKIM and our builds, as far as they are there.
-func programs(o options) ([]server, error) {
+// newReport returns a report with OpenDKIM and our builds, as far as they are there, and rspamd if it is wanted.
+func newReport(o options) (*report, error) {
 	peer, err := openDKIM(o.opendkim)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no OpenDKIM: %w", err)
 	}
-	all := []server{peer, mailseal("plain", o.plain)}
+	r := &report{options: o, servers: []server{peer, mailseal("plain", o.plain)}}
 	if _, err := os.Stat(o.release); err == nil {
-		all = append(all, mailseal("release", o.release))
+		r.servers = append(r.servers, mailseal("release", o.release))
 	}
-	return all, nil
+	if o.rspamd == "" {
+		return r, nil
+	}
+	other, err := rspamd(o.rspamd)
+	r.beside = []server{other}
+	return r, err
+}
+
+// steps are what is measured beside the jobs.
+var steps = []struct {
+	name    string
+	measure func(*bench, *report) error
+}{
+	{"cores", (*bench).cores},
+	{"memory", (*bench).memory},
+	{"starts", (*bench).starts},
+	{"profiles", (*bench).profilesOf},
 }
 
 // measureAll fills the report.
@@ -83,46 +92,20 @@ func (b *bench) measureAll(r *report) error {
 		if !strings.Contains(j.name, r.options.only) {
 			continue
 		}
-		got, err := b.run(j, r.servers, r.options.rounds)
+		got, err := b.run(j, r.doing(j), r.options.rounds)
 		if err != nil {
 			return err
 		}
 		b.log("%s", r.line(got))
 		r.outcomes = append(r.outcomes, got)
 	}
-	if r.options.only != "" {
-		return nil
-	}
-	for _, measure := range []func(*report) error{b.cores, b.memory, b.starts, b.profilesOf} {
-		if err := measure(r); err != nil {
-			return err
+	for _, s := range steps {
+		if !strings.Contains(s.name, r.options.only) {
+			continue
+		}
+		if err := s.measure(b, r); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	return nil
-}
-
-// raiseFiles lets all that is started open as many files as is allowed: OpenDKIM does not see to it, as Go does.
-func raiseFiles() {
-	var l syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil {
-		l.Cur = l.Max
-		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l) // then OpenDKIM's memory is not measured
-	}
-}
-
-// freePort returns an address on loopback that nobody listens on.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
-// writeOnce writes a file that is not there yet.
-func writeOnce(file string, content []byte) error {
-	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.WriteFile(file, content, 0o600)
 }

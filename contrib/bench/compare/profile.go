@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,60 +11,78 @@ import (
 	"strings"
 )
 
-// profileSeconds is how long a profile is taken.
-const profileSeconds = 3
+// jobProfile is the top ten of what a job takes.
+type jobProfile struct{ job, processor, octets string }
 
-// profile takes the processor profile of a build of ours at a job, into a file.
-func (b *bench) profileJob(s server, j job) (file string, err error) {
+// kinds are the profiles that are taken: how long, and of which server. Of allocations the usual profile has one in
+// 512 KB, which is too few for some seconds.
+var (
+	processorProfile  = profileKind{"profile", 2, ""}
+	allocationProfile = profileKind{"allocs", 1, "GODEBUG=memprofilerate=1024"}
+)
+
+// profileKind is a profile as net/http/pprof calls it, the seconds that it takes, and what the server's environment
+// must hold.
+type profileKind struct {
+	name    string
+	seconds int
+	env     string
+}
+
+// profileJob takes a profile of a build of ours at a job into a file.
+func (b *bench) profileJob(binary string, j job, kind profileKind) (file string, err error) {
 	args, err := b.arguments(j)
 	if err != nil {
 		return "", err
 	}
-	p, _, err := s.start(b, j.role)
+	p, _, err := variant(mailseal("profiled", binary), kind.env).start(b, j.role)
 	if err != nil {
 		return "", err
 	}
-	defer p.stop()
+	defer p.Stop()
+	if _, err := b.Drive(p, append([]string{"--count", "10"}, args...)...); err != nil { // fills caches and pools
+		return "", err
+	}
 	driven := make(chan error, 1)
 	go func() {
-		_, err := b.drive(p, append([]string{"--duration", strconv.Itoa(profileSeconds+1) + "s"}, args...)...)
+		_, err := b.Drive(p, append([]string{"--duration", strconv.Itoa(kind.seconds*1000+500) + "ms"}, args...)...)
 		driven <- err
 	}()
-	profile, err := get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", p.profiles, profileSeconds))
+	profile, err := p.Profile(kind.name, kind.seconds)
 	if err = errors.Join(err, <-driven); err != nil {
 		return "", err
 	}
-	file = filepath.Join(b.dir, strings.NewReplacer(" ", "-", ",", "").Replace(j.name)+".prof")
+	file = filepath.Join(b.Dir, strings.NewReplacer(" ", "-", ",", "").Replace(j.name)+"."+kind.name)
 	return file, os.WriteFile(file, profile, 0o600)
 }
 
-func get(url string) ([]byte, error) {
-	r, err := http.Get(url)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Body.Close()
-	if r.StatusCode != http.StatusOK {
-		return nil, errors.New(url + ": " + r.Status)
-	}
-	return io.ReadAll(r.Body)
-}
-
-// profilesOf takes the top ten of each job's profile of the plain build.
-func (b *bench) profilesOf(r *report) error {
+// profilesOf takes the top ten of each job's profiles of the plain build.
+func (b *bench) profilesOf(r *report) (err error) {
 	for _, j := range jobs {
-		file, err := b.profileJob(mailseal("profiled", r.options.plain), j)
-		if err != nil {
+		p := jobProfile{job: j.name}
+		if p.processor, err = b.topTen(r.options.plain, j, processorProfile, "cpu"); err != nil {
 			return err
 		}
-		out, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=10", r.options.plain, file).Output()
-		if err != nil {
-			return fmt.Errorf("go tool pprof: %w", err)
+		if p.octets, err = b.topTen(r.options.plain, j, allocationProfile, "alloc_space"); err != nil {
+			return err
 		}
-		_, table, _ := bytes.Cut(out, []byte("flat%"))
-		r.profiles = append(r.profiles, [2]string{j.name, "      flat  flat%" + strings.TrimRight(string(table), "\n")})
+		r.profiles = append(r.profiles, p)
 	}
 	return nil
+}
+
+// topTen is pprof's table of the functions that take most of something at a job.
+func (b *bench) topTen(binary string, j job, kind profileKind, index string) (string, error) {
+	profile, err := b.profileJob(binary, j, kind)
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=10", "-sample_index="+index, "-ignore=pprof|net/http", binary, profile).Output()
+	if err != nil {
+		return "", fmt.Errorf("go tool pprof: %w", err)
+	}
+	_, table, _ := bytes.Cut(out, []byte("flat%"))
+	return "      flat  flat%" + strings.TrimRight(string(table), "\n"), nil
 }
 
 // writeProfile makes one profile of all jobs for the compiler (go help build, -pgo).
@@ -76,7 +92,7 @@ func (b *bench) writeProfile(o options) error {
 		if !strings.Contains(j.name, o.only) {
 			continue
 		}
-		file, err := b.profileJob(mailseal("profiled", o.plain), j)
+		file, err := b.profileJob(o.plain, j, processorProfile)
 		if err != nil {
 			return err
 		}

@@ -2,22 +2,31 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"os"
-	"os/exec"
-	"runtime"
+	"slices"
 	"strings"
 	"time"
+
+	"mailseal/contrib/bench/rig"
 )
 
 // report is what RESULTS.md says.
 type report struct {
 	options  options
-	servers  []server
+	servers  []server // OpenDKIM, the plain build, the release build
+	beside   []server // without targets: rspamd
 	outcomes []outcome
 	extra    []finding
-	profiles [][2]string // job, table
+	profiles []jobProfile
+}
+
+// doing are the servers that can do a job.
+func (r *report) doing(j job) []server {
+	if j.role != signs {
+		return r.servers
+	}
+	return slices.Concat(r.servers, r.beside)
 }
 
 // finding is a measurement that is no ratio of processor time.
@@ -32,18 +41,18 @@ type finding struct {
 func (r *report) line(o outcome) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-38s", o.name)
-	for i, s := range r.servers {
-		cpu := spread(o.samples[s.name], microseconds)
-		fmt.Fprintf(&b, " %s %.0f µs", s.name, cpu.median)
+	for i, s := range r.doing(o.job) {
+		cpu := rig.Spread(o.samples[s.name], microseconds)
+		fmt.Fprintf(&b, " %s %.0f µs", s.name, cpu.Median)
 		if i > 0 {
-			d := spread(o.ratios(s.name, r.servers[0].name), same)
-			fmt.Fprintf(&b, " = %.2f (%.2f–%.2f)", d.median, d.min, d.max)
+			d := rig.Spread(o.ratios(s.name, r.servers[0].name), rig.Same)
+			fmt.Fprintf(&b, " = %.2f (%.2f–%.2f)", d.Median, d.Min, d.Max)
 		}
 	}
 	return b.String()
 }
 
-func microseconds(s sample) float64 { return float64(s.cpu) / float64(time.Microsecond) }
+func microseconds(s rig.Sample) float64 { return float64(s.CPU) / float64(time.Microsecond) }
 
 // write writes the report where it is wanted.
 func (r *report) write() error {
@@ -65,19 +74,23 @@ func (r *report) write() error {
 
 func (r *report) head(b *bytes.Buffer) {
 	fmt.Fprintf(b, "# What a message costs\n\nMade by `make bench`; do not edit. %s\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"))
-	fmt.Fprintf(b, "* machine: %s, %d cores, %s; load %s when this was written\n", model(), runtime.NumCPU(), output("uname", "-sr"), load())
+	fmt.Fprintf(b, "* machine: %s\n", rig.Machine())
 	for _, s := range r.servers {
 		switch s.name {
 		case "plain":
-			fmt.Fprintf(b, "* plain: %s\n", output(r.options.plain, "version"))
+			fmt.Fprintf(b, "* plain: %s\n", rig.FirstLine(r.options.plain, "version"))
 		case "release":
-			fmt.Fprintf(b, "* release: %s\n", output(r.options.release, "version"))
+			fmt.Fprintf(b, "* release: %s\n", rig.FirstLine(r.options.release, "version"))
 		default:
 			fmt.Fprintf(b, "* %s\n", openDKIMVersion(r.options.opendkim))
 		}
 	}
+	if len(r.beside) > 0 {
+		fmt.Fprintf(b, "* %s: dkim_signing and no other module, two processes; their resident memory is counted in full for each\n", rspamdVersion(r.options.rspamd))
+	}
 	fmt.Fprintf(b, "* %d rounds, servers in turn, 2 connections, 20 messages each, unix sockets, all pinned to two cores; the key is in a file, and for verifying "+
-		"Mailseal has it in its cache, OpenDKIM in a file (TestPublicKeys: its resolver would cost it more). Mailseal logs a line for each message, OpenDKIM nothing.\n\n", r.options.rounds)
+		"Mailseal has it in its cache, OpenDKIM in a file (TestPublicKeys: its resolver would cost it more). OpenDKIM has no Ed25519, SPF, DMARC or iprev: it makes one signature, or verifies it, "+
+		"where Mailseal does all that. Mailseal logs a line for each message, OpenDKIM nothing.\n* more things, larger things: [GROWTH.md](GROWTH.md), by `make bench-growth`\n\n", r.options.rounds)
 }
 
 // ratios writes the table of shares of OpenDKIM's processor time.
@@ -86,16 +99,25 @@ func (r *report) ratios(b *bytes.Buffer) {
 	for _, s := range r.servers[1:] {
 		fmt.Fprintf(b, " %s | at most | |", s.name)
 	}
-	b.WriteString("\n|---|---|" + strings.Repeat("---|---|---|", len(r.servers)-1) + "\n")
+	for _, s := range r.beside {
+		fmt.Fprintf(b, " %s |", s.name)
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("---|---|---|", len(r.servers)-1) + strings.Repeat("---|", len(r.beside)) + "\n")
 	for _, o := range r.outcomes {
-		fmt.Fprintf(b, "| %s | %.2f ms |", o.name, spread(o.samples[r.servers[0].name], microseconds).median/1000)
+		fmt.Fprintf(b, "| %s | %.2f ms |", o.name, rig.Spread(o.samples[r.servers[0].name], microseconds).Median/1000)
 		for _, s := range r.servers[1:] {
 			target := o.plain
 			if s.name == "release" {
 				target = o.release
 			}
-			d := spread(o.ratios(s.name, r.servers[0].name), same)
-			fmt.Fprintf(b, " **%.2f** (%.2f–%.2f) | %.2f | %s |", d.median, d.min, d.max, target, met(d.median <= target))
+			d := rig.Spread(o.ratios(s.name, r.servers[0].name), rig.Same)
+			fmt.Fprintf(b, " **%.2f** (%.2f–%.2f) | %.2f | %s |", d.Median, d.Min, d.Max, target, met(d.Median <= target))
+		}
+		for _, s := range r.beside {
+			if d := rig.Spread(o.ratios(s.name, r.servers[0].name), rig.Same); d.Median > 0 {
+				fmt.Fprintf(b, " %.2f (%.2f–%.2f)", d.Median, d.Min, d.Max)
+			}
+			b.WriteString(" |")
 		}
 		b.WriteString("\n")
 	}
@@ -110,6 +132,9 @@ func met(yes bool) string {
 
 // others writes the table of findings.
 func (r *report) others(b *bytes.Buffer) {
+	if len(r.extra) == 0 {
+		return
+	}
 	b.WriteString("\n## Memory, start, cores\n\n| what |")
 	for _, s := range r.servers {
 		fmt.Fprintf(b, " %s |", s.name)
@@ -129,7 +154,7 @@ func (r *report) times(b *bytes.Buffer) {
 	b.WriteString("\n## Latency at half of the saturating rate, from MAIL to the reply\n\nThe driver runs on the same cores where there are only two.\n\n" +
 		"| job | server | messages/s | p50 | p95 | p99 |\n|---|---|---|---|---|---|\n")
 	for _, o := range r.outcomes {
-		for _, s := range r.servers {
+		for _, s := range r.doing(o.job) {
 			if f, ok := o.latency[s.name]; ok {
 				fmt.Fprintf(b, "| %s | %s | %.0f | %.2f ms | %.2f ms | %.2f ms |\n", o.name, s.name, f.Rate, f.P50, f.P95, f.P99)
 			}
@@ -141,21 +166,21 @@ func (r *report) times(b *bytes.Buffer) {
 func (r *report) details(b *bytes.Buffer) {
 	b.WriteString("\n## All figures\n\n| job | server | ms CPU per message, median (least–most) | messages/s | resident MB |\n|---|---|---|---|---|\n")
 	for _, o := range r.outcomes {
-		for _, s := range r.servers {
-			cpu := spread(o.samples[s.name], microseconds)
-			rate := spread(o.samples[s.name], func(s sample) float64 { return s.rate })
-			resident := spread(o.samples[s.name], func(s sample) float64 { return float64(s.resident) / mB })
+		for _, s := range r.doing(o.job) {
+			cpu := rig.Spread(o.samples[s.name], microseconds)
+			rate := rig.Spread(o.samples[s.name], func(s rig.Sample) float64 { return s.Rate })
+			resident := rig.Spread(o.samples[s.name], func(s rig.Sample) float64 { return float64(s.Resident) / mB })
 			fmt.Fprintf(b, "| %s | %s | %.3f (%.3f–%.3f) | %.0f (%.0f–%.0f) | %.0f |\n", o.name, s.name,
-				cpu.median/1000, cpu.min/1000, cpu.max/1000, rate.median, rate.min, rate.max, resident.median)
+				cpu.Median/1000, cpu.Min/1000, cpu.Max/1000, rate.Median, rate.Min, rate.Max, resident.Median)
 		}
 	}
 }
 
 // appendix writes the profiles and the Go benchmarks.
 func (r *report) appendix(b *bytes.Buffer) error {
-	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of each job's profile.\n")
+	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of each job's profiles: processor time, and octets allocated.\n")
 	for _, p := range r.profiles {
-		fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n", p[0], p[1])
+		fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n```\n%s\n```\n", p.job, p.processor, p.octets)
 	}
 	if r.options.benchmarks == "" {
 		return nil
@@ -174,13 +199,6 @@ func (r *report) appendix(b *bytes.Buffer) error {
 	return nil
 }
 
-// output is the first line that a program prints; "unknown" if it does not.
-func output(program string, args ...string) string {
-	out, _ := exec.Command(program, args...).CombinedOutput()
-	first, _, _ := strings.Cut(string(out), "\n")
-	return cmp.Or(strings.TrimSpace(first), "unknown")
-}
-
 func openDKIMVersion(root string) string {
 	run, err := openDKIMCommand(root)
 	if err != nil {
@@ -189,17 +207,4 @@ func openDKIMVersion(root string) string {
 	out, _ := run("-V").CombinedOutput()
 	first, _, _ := strings.Cut(string(out), "\n")
 	return strings.TrimPrefix(strings.TrimSpace(first), "opendkim: ") + ", Debian's"
-}
-
-func model() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	_, rest, _ := strings.Cut(string(text), "model name")
-	name, _, _ := strings.Cut(rest, "\n")
-	return cmp.Or(strings.TrimLeft(name, "\t :"), "unknown processor")
-}
-
-func load() string {
-	text, _ := os.ReadFile("/proc/loadavg")
-	f := strings.Fields(string(text))
-	return strings.Join(f[:min(len(f), 3)], " ")
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mailseal/contrib/bench/rig"
 )
 
 // role is what a server is set up for.
@@ -26,57 +28,29 @@ func (r role) String() string {
 
 // server is a program to be compared.
 type server struct {
-	name  string
-	start func(b *bench, r role, env ...string) (*process, time.Duration, error)
+	name  string // what the tables call it
+	start func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error)
 }
 
 // mailseal returns one of our builds.
 func mailseal(name, binary string) server {
-	return server{name, func(b *bench, r role, env ...string) (*process, time.Duration, error) {
-		profiles, err := freePort()
-		if err != nil {
-			return nil, 0, err
-		}
-		p, took, err := b.startMailseal(name, binary, b.mailsealConfig(r, profiles), env...)
-		if err != nil {
-			return nil, 0, err
-		}
-		p.profiles = profiles
-		return p, took, nil
+	return server{name, func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error) {
+		return b.Mailseal(name, binary, b.mailsealConfig(r), env...)
 	}}
 }
 
-func (b *bench) startMailseal(name, binary, config string, env ...string) (*process, time.Duration, error) {
-	dir, err := os.MkdirTemp(b.dir, strings.ReplaceAll(name, " ", "-")+"-")
-	if err != nil {
-		return nil, 0, err
-	}
-	socket, file := filepath.Join(dir, "socket"), filepath.Join(dir, "mailseal.toml")
-	config = "[[listen]]\naddress = \"unix:" + socket + "\"\n" + config
-	if err := os.WriteFile(file, []byte(strings.TrimPrefix(config, "\n")), 0o600); err != nil {
-		return nil, 0, err
-	}
-	cmd := exec.Command(binary, "serve", "-c", file)
-	cmd.Env = append(os.Environ(), env...)
-	return start(cmd, socket, filepath.Join(dir, "log"))
-}
-
-// mailsealConfig is everything but the socket. What is not said is as it comes: a line is logged for each message.
-func (b *bench) mailsealConfig(r role, profiles string) string {
-	common := fmt.Sprintf("[dns]\nservers = [%q]\n[metrics]\naddress = %q\npprof = true\n", b.dns, profiles)
-	keys, form := `"rsa._domainkey.example.com"`, "relaxed/relaxed"
+func (b *bench) mailsealConfig(r role) string {
 	switch r {
 	case verifies:
-		return common + "[verify]\nspf = false\ndmarc = false\niprev = false\narc = false\n"
+		return rig.VerifiesAlone
 	case judges:
-		return common
+		return ""
 	case signsTwo:
-		keys += `, "ed._domainkey.example.com"`
+		return b.Signs("relaxed/relaxed", "rsa", "ed")
 	case signsPlain:
-		form = "simple/simple"
+		return b.Signs("simple/simple", "rsa")
 	}
-	return common + fmt.Sprintf("[keys.\"rsa._domainkey.example.com\"]\nfile = %q\n[keys.\"ed._domainkey.example.com\"]\nfile = %q\n"+
-		"[[sign]]\nfrom = [\"*@example.com\"]\nkeys = [%s]\ncanonicalization = %q\n", b.rsaFile, b.edFile, keys, form)
+	return b.Signs("relaxed/relaxed", "rsa")
 }
 
 // openDKIM returns Debian's OpenDKIM, as contrib/test/fetch.sh unpacked it or as it is installed. It logs nothing.
@@ -85,13 +59,13 @@ func openDKIM(root string) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	return server{"OpenDKIM", func(b *bench, r role, _ ...string) (*process, time.Duration, error) {
+	return server{"OpenDKIM", func(b *bench, r role, _ ...string) (*rig.Process, time.Duration, error) {
 		return b.startOpenDKIM(run, b.openDKIMConfig(r))
 	}}, nil
 }
 
-func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*process, time.Duration, error) {
-	dir, err := os.MkdirTemp(b.dir, "opendkim-")
+func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*rig.Process, time.Duration, error) {
+	dir, err := b.Subdir("opendkim")
 	if err != nil {
 		return nil, 0, err
 	}
@@ -100,7 +74,7 @@ func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*pr
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, 0, err
 	}
-	return start(run("-f", "-x", file), socket, filepath.Join(dir, "log"))
+	return rig.Start(run("-f", "-x", file), socket, filepath.Join(dir, "log"))
 }
 
 // openDKIMConfig has OpenDKIM do the same. It asks a name server on port 53 only, so that the key that it verifies with
@@ -108,35 +82,40 @@ func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*pr
 func (b *bench) openDKIMConfig(r role) string {
 	switch r {
 	case verifies, judges:
-		return "Mode v\nTestPublicKeys " + b.publicKeys + "\n"
+		return "Mode v\nTestPublicKeys " + b.PublicKeys + "\n"
 	}
 	form := "relaxed/relaxed"
 	if r == signsPlain {
 		form = "simple/simple"
 	}
-	return "Mode s\nOversignHeaders From\nDomain example.com\nSelector rsa\nKeyFile " + b.rsaFile + "\nCanonicalization " + form + "\n"
+	return "Mode s\nOversignHeaders From\nDomain example.com\nSelector rsa\nKeyFile " + b.RSA + "\nCanonicalization " + form + "\n"
 }
 
-// openDKIMCommand returns how to run OpenDKIM: from root with its own dynamic loader and libraries, or as installed.
+// openDKIMCommand returns how to run OpenDKIM: from root, or as installed.
 func openDKIMCommand(root string) (func(...string) *exec.Cmd, error) {
-	program := filepath.Join(root, "usr/sbin/opendkim")
+	return unpacked(root, "opendkim", "usr/sbin/opendkim", "usr/lib")
+}
+
+// unpacked returns how to run a Debian program that contrib/test/fetch.sh has unpacked below root, with its own dynamic
+// loader and libraries, some of which are in directories of their own; or as it is installed.
+func unpacked(root, name, program string, libraries ...string) (func(...string) *exec.Cmd, error) {
+	program = filepath.Join(root, program)
 	if _, err := os.Stat(program); err != nil {
-		installed, err := exec.LookPath("opendkim")
+		installed, err := exec.LookPath(name)
 		if err != nil {
-			return nil, fmt.Errorf("no OpenDKIM: neither %s nor installed; contrib/test/fetch.sh opendkim fetches it", program)
+			return nil, fmt.Errorf("neither %s nor installed: contrib/test/fetch.sh %s fetches it", program, name)
 		}
 		return func(args ...string) *exec.Cmd { return exec.Command(installed, args...) }, nil
 	}
-	loaders, _ := filepath.Glob(filepath.Join(root, "usr/lib*/ld-linux*.so.*"))
-	libraries, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu*"))
-	if len(loaders) == 0 {
-		loaders, _ = filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu*/ld-linux*.so.*"))
-	}
-	if len(loaders) == 0 || len(libraries) == 0 {
+	loaders, _ := filepath.Glob(filepath.Join(root, "lib*/ld-linux*.so.*"))
+	path, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu*"))
+	if len(loaders) == 0 || len(path) == 0 {
 		return nil, fmt.Errorf("%s has no dynamic loader or no libraries", root)
 	}
-	path := strings.Join(append(libraries, filepath.Join(root, "usr/lib")), ":")
+	for _, l := range libraries {
+		path = append(path, filepath.Join(root, l))
+	}
 	return func(args ...string) *exec.Cmd {
-		return exec.Command(loaders[0], append([]string{"--library-path", path, program}, args...)...)
+		return exec.Command(loaders[0], append([]string{"--library-path", strings.Join(path, ":"), program}, args...)...)
 	}, nil
 }

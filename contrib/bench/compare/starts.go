@@ -2,28 +2,19 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mailseal/contrib/bench/rig"
 )
 
-// starts measures the time from start to the first connection with many keys, each in a file of its own. All files hold
-// the same key: who reads them cannot know.
+// starts measures the time from start to the first connection with many keys, each in a file of its own.
 func (b *bench) starts(r *report) error {
-	pem, err := os.ReadFile(b.rsaFile)
-	if err != nil {
-		return err
-	}
 	for _, n := range []int{1, 1000, 10000} {
-		dir := filepath.Join(b.dir, fmt.Sprintf("keys-%d", n))
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		dir, err := b.KeyFiles(n)
+		if err != nil {
 			return err
-		}
-		for i := range n {
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.pem", i)), pem, 0o600); err != nil {
-				return err
-			}
 		}
 		f := finding{what: fmt.Sprintf("start to first connection, keys in files: %d", n)}
 		for _, s := range r.servers {
@@ -47,18 +38,18 @@ func (b *bench) timeStart(r *report, s server, dir string, n int) (float64, erro
 		if err != nil {
 			return 0, err
 		}
-		p.stop()
+		p.Stop()
 		all = append(all, took.Seconds())
 	}
-	return spread(all, same).median, nil
+	return rig.Spread(all, rig.Same).Median, nil
 }
 
-func (b *bench) startWithKeys(r *report, s server, dir string, n int) (*process, time.Duration, error) {
+func (b *bench) startWithKeys(r *report, s server, dir string, n int) (*rig.Process, time.Duration, error) {
 	switch s.name {
 	case "plain":
-		return b.startMailseal("many", r.options.plain, manyKeys(dir, n))
+		return b.Mailseal("many", r.options.plain, rig.ManyDomains(dir, n))
 	case "release":
-		return b.startMailseal("many", r.options.release, manyKeys(dir, n))
+		return b.Mailseal("many", r.options.release, rig.ManyDomains(dir, n))
 	}
 	run, err := openDKIMCommand(r.options.opendkim)
 	if err != nil {
@@ -71,15 +62,6 @@ func (b *bench) startWithKeys(r *report, s server, dir string, n int) (*process,
 	return b.startOpenDKIM(run, config)
 }
 
-func manyKeys(dir string, n int) string {
-	var t strings.Builder
-	for i := range n {
-		fmt.Fprintf(&t, "[keys.\"mail._domainkey.d%d.example\"]\nfile = %q\n", i, filepath.Join(dir, fmt.Sprintf("%d.pem", i)))
-	}
-	t.WriteString("[[sign]]\nfrom = [\"*\"]\nkeys = [\"mail._domainkey.%\"]\n")
-	return t.String()
-}
-
 func openDKIMManyKeys(dir string, n int) (string, error) {
 	var keyTable, signingTable strings.Builder
 	for i := range n {
@@ -87,8 +69,8 @@ func openDKIMManyKeys(dir string, n int) (string, error) {
 		fmt.Fprintf(&signingTable, "d%d.example k%d\n", i, i)
 	}
 	kt, st := filepath.Join(dir, "KeyTable"), filepath.Join(dir, "SigningTable")
-	if err := writeOnce(kt, []byte(keyTable.String())); err != nil {
+	if err := rig.WriteOnce(kt, []byte(keyTable.String())); err != nil {
 		return "", err
 	}
-	return "Mode s\nKeyTable " + kt + "\nSigningTable " + st + "\n", writeOnce(st, []byte(signingTable.String()))
+	return "Mode s\nKeyTable " + kt + "\nSigningTable " + st + "\n", rig.WriteOnce(st, []byte(signingTable.String()))
 }
