@@ -65,14 +65,21 @@ fetch:
 	contrib/test/fetch.sh
 
 # The Go benchmarks of the hot paths, and Mailseal beside Debian's OpenDKIM; contrib/bench/RESULTS.md is written anew.
-# It takes about eight minutes. The release build takes part if "make release" has been run or there is a C compiler.
+# It takes about six minutes. The release build takes part if there is a C compiler; "make bench RSPAMD=yes" measures
+# Debian's rspamd beside them.
 HOT = ./milter/message ./milter/dkim ./milter/sign ./milter/verify ./milter/authres ./milter/guard ./milter
 bench: build
-	contrib/test/fetch.sh opendkim
+	contrib/test/fetch.sh opendkim $(if $(RSPAMD),rspamd)
 	if command -v "$$($(GO) env CC)" >/dev/null; then $(MAKE) -s release; fi
 	mkdir -p var
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 100ms $(HOT) >var/benchmarks.txt || { cat var/benchmarks.txt; exit 1; }
-	$(GO) run ./contrib/bench/compare -mailseal $(BIN) -release $(RELEASE) -benchmarks var/benchmarks.txt -out contrib/bench/RESULTS.md
+	$(GO) run ./contrib/bench/compare -mailseal $(BIN) -release $(RELEASE) -benchmarks var/benchmarks.txt -out contrib/bench/RESULTS.md \
+		$(if $(RSPAMD),-rspamd .root/rspamd)
+
+# What a message costs as bodies, headers, signatures, connections and keys grow; contrib/bench/GROWTH.md and its
+# pictures are made anew. It takes about five minutes.
+bench-growth: build
+	$(GO) run ./contrib/bench/growth -mailseal $(BIN) -out contrib/bench
 
 # The profile by which the compiler optimises (go help build, -pgo), from the jobs of "make bench".
 profile: build
@@ -91,4 +98,4 @@ lint:
 clean:
 	rm -rf bin var
 
-.PHONY: all build release profile run demo install test fetch bench fuzz lint clean
+.PHONY: all build release profile run demo install test fetch bench bench-growth fuzz lint clean

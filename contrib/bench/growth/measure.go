@@ -1,0 +1,80 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"mailseal/contrib/bench/plot"
+	"mailseal/contrib/bench/rig"
+)
+
+// How many messages a measurement has: as many as keep the server busy for a while, within bounds.
+const (
+	busy            = 200 * time.Millisecond
+	fewest, mostest = 4, 1000
+)
+
+// serve starts the daemon with a configuration.
+func (g *growth) serve(config string) (*rig.Process, error) {
+	p, _, err := g.Mailseal("grown", g.mailseal, config)
+	return p, err
+}
+
+// cost is the processor time for each of the messages that the driver sends at the given arguments, the median of the
+// rounds. The first messages fill caches and do not count; they tell how many are enough.
+func (g *growth) cost(p *rig.Process, args ...string) (time.Duration, error) {
+	if _, err := g.Drive(p, append([]string{"--count", "2", "--concurrency", "2"}, args...)...); err != nil {
+		return 0, err
+	}
+	warm, err := g.Measure(p, append([]string{"--count", strconv.Itoa(fewest), "--concurrency", "2"}, args...)...)
+	if err != nil {
+		return 0, err
+	}
+	count := min(max(int(busy/max(warm.CPU, 1)), fewest), mostest)
+	return g.median(p, append([]string{"--count", strconv.Itoa(count), "--concurrency", "2"}, args...)...)
+}
+
+// median is the processor time for each message in the middle one of the rounds.
+func (g *growth) median(p *rig.Process, args ...string) (time.Duration, error) {
+	var all []time.Duration
+	for range g.rounds {
+		s, err := g.Measure(p, args...)
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, s.CPU)
+	}
+	return medianOf(all), nil
+}
+
+func medianOf(all []time.Duration) time.Duration {
+	return time.Duration(rig.Spread(all, func(d time.Duration) float64 { return float64(d) }).Median)
+}
+
+// curve measures the cost at each x, with what at says is told to the driver.
+func (g *growth) curve(name string, p *rig.Process, xs []int, at func(x int) ([]string, error)) (c curve, err error) {
+	c.name = name
+	for _, x := range xs {
+		args, err := at(x)
+		if err != nil {
+			return c, err
+		}
+		cost, err := g.cost(p, args...)
+		if err != nil {
+			return c, err
+		}
+		c.add(x, milliseconds(cost))
+	}
+	return c, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// add adds a point. What there is without any has no place on a logarithmic axis.
+func (c *curve) add(x int, y float64) {
+	if x == 0 {
+		c.without = y
+		return
+	}
+	c.points = append(c.points, plot.Point{X: float64(x), Y: y})
+}
