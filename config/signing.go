@@ -93,14 +93,15 @@ type When struct {
 
 // Rotation is how keys that Mailseal makes are replaced.
 type Rotation struct {
-	Every      time.Duration    `toml:"every"`      // 0: only by hand
-	Selector   string           `toml:"selector"`   // template: {year} {quarter} {month} {date} {alg}
-	Algorithms []string         `toml:"algorithms"` // "rsa2048", "rsa3072", "rsa4096", "ed25519"
-	Publish    time.Duration    `toml:"publish"`    // how long a key is seen in the DNS before it signs
-	Overlap    time.Duration    `toml:"overlap"`    // how long a retired key stays published
-	Servers    []netip.AddrPort `toml:"servers"`    // where a record must be seen; none: the authoritative servers
-	Watch      time.Duration    `toml:"watch"`      // how often the DNS is compared with what signs; 0: never
-	FallBack   bool             `toml:"fall_back"`  // to the previous selector when the DNS no longer shows the active one
+	Every       time.Duration    `toml:"every"`         // 0: only by hand
+	Selector    string           `toml:"selector"`      // template: {year} {quarter} {month} {date} {alg}
+	Algorithms  []string         `toml:"algorithms"`    // "rsa2048", "rsa3072", "rsa4096", "ed25519"
+	Publish     time.Duration    `toml:"publish"`       // how long a key is seen in the DNS before it signs
+	Overlap     time.Duration    `toml:"overlap"`       // how long a retired key stays published
+	Servers     []netip.AddrPort `toml:"servers"`       // where a record must be seen; none: the authoritative servers
+	MayBeSilent int              `toml:"may_be_silent"` // how many servers may leave a question unanswered, as long as one does not
+	Watch       time.Duration    `toml:"watch"`         // how often the DNS is compared with what signs; 0: never
+	FallBack    bool             `toml:"fall_back"`     // to the previous selector when the DNS no longer shows the active one
 }
 
 // Senders says who of our users may write which From.

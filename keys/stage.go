@@ -25,7 +25,7 @@ type Sight string
 
 // The sights.
 const (
-	SightUnknown Sight = "unknown" // some server did not answer
+	SightUnknown Sight = "unknown" // some server did not answer, or more than may be silent
 	SightKey     Sight = "key"     // all show the key
 	SightRevoked Sight = "revoked" // some show it revoked, the others nothing
 	SightNothing Sight = "nothing" // none shows a record
@@ -34,10 +34,11 @@ const (
 
 // Why a step is refused. All but ErrStep can be forced.
 var (
-	ErrStep  = errors.New("keys: no such step")
-	ErrSight = errors.New("keys: the DNS disagrees")
-	ErrEarly = errors.New("keys: too early")
-	ErrLast  = errors.New("keys: no other key would sign")
+	ErrStep   = errors.New("keys: no such step")
+	ErrSight  = errors.New("keys: the DNS disagrees")
+	ErrSilent = errors.New("keys: a name server does not answer")
+	ErrEarly  = errors.New("keys: too early")
+	ErrLast   = errors.New("keys: no other key would sign")
 )
 
 // Situation is what decides whether a key may go on to another stage.
@@ -45,14 +46,15 @@ type Situation struct {
 	Stage     Stage
 	Since     time.Time // when it came to the stage
 	Sight     Sight
-	Successor bool // another key of the domain, of the same algorithm, is active and the DNS shows it
+	Servers   string // what each server shows, for the reader; may be ""
+	Successor bool   // another key of the domain, of the same algorithm, is active and the DNS shows it
 	Now       time.Time
 	Publish   time.Duration // how long a record must be seen before its key signs
 	Overlap   time.Duration // how long a key that signs no more stays published
 }
 
-// Allows returns nil when the key may go to a stage, else why not: an error that wraps ErrStep, ErrSight, ErrEarly or
-// ErrLast.
+// Allows returns nil when the key may go to a stage, else why not: an error that wraps ErrStep, ErrSight,
+// ErrSilent, ErrEarly or ErrLast.
 func (s Situation) Allows(to Stage) error {
 	for _, step := range steps {
 		if step.from == s.Stage && step.to == to {
@@ -81,15 +83,27 @@ var steps = []struct {
 
 func (s Situation) seen() error {
 	if s.Sight != SightKey {
-		return fmt.Errorf("%w: %s", ErrSight, s.Sight.words())
+		return s.shows("")
 	}
 	return nil
+}
+
+// shows is the error of a step that the DNS is not ready for, with what is to be done about it.
+func (s Situation) shows(advice string) error {
+	text := s.Sight.words()
+	if s.Servers != "" {
+		text += " (" + s.Servers + ")"
+	}
+	if s.Sight == SightUnknown {
+		return fmt.Errorf("%w: %s", ErrSilent, text)
+	}
+	return fmt.Errorf("%w: %s%s", ErrSight, text, advice)
 }
 
 // notSeen does not trust a failure: a record that was seen is there until a server says that it is not.
 func (s Situation) notSeen() error {
 	if s.Sight == SightKey || s.Sight == SightUnknown {
-		return fmt.Errorf("%w: %s", ErrSight, s.Sight.words())
+		return s.shows("")
 	}
 	return nil
 }
@@ -113,14 +127,14 @@ func (s Situation) over() error {
 		return err
 	}
 	if s.Sight != SightRevoked && s.Sight != SightNothing {
-		return fmt.Errorf("%w: %s; publish it with an empty p= first", ErrSight, s.Sight.words())
+		return s.shows("; publish it with an empty p= first")
 	}
 	return nil
 }
 
 func (s Situation) gone() error {
 	if s.Sight != SightNothing {
-		return fmt.Errorf("%w: %s; remove the record first", ErrSight, s.Sight.words())
+		return s.shows("; remove the record first")
 	}
 	return nil
 }

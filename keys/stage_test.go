@@ -3,6 +3,7 @@ package keys_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,14 +24,14 @@ func TestAllows(t *testing.T) {
 		{"published when all show it", keys.Generated, keys.Published, keys.SightKey, false, 0, nil},
 		{"published when some do not", keys.Generated, keys.Published, keys.SightOther, false, 0, keys.ErrSight},
 		{"published when none does", keys.Generated, keys.Published, keys.SightNothing, false, 0, keys.ErrSight},
-		{"published when one does not answer", keys.Generated, keys.Published, keys.SightUnknown, false, 0, keys.ErrSight},
+		{"published when one does not answer", keys.Generated, keys.Published, keys.SightUnknown, false, 0, keys.ErrSilent},
 		{"active at once", keys.Generated, keys.Active, keys.SightKey, false, 9 * day, keys.ErrStep},
 		{"active in time", keys.Published, keys.Active, keys.SightKey, false, 2 * day, nil},
 		{"active too early", keys.Published, keys.Active, keys.SightKey, false, 2*day - 1, keys.ErrEarly},
 		{"active, and gone from the DNS", keys.Published, keys.Active, keys.SightNothing, false, 2 * day, keys.ErrSight},
 		{"active, and revoked in the DNS", keys.Published, keys.Active, keys.SightRevoked, false, 2 * day, keys.ErrSight},
 		{"back when the record went away", keys.Published, keys.Generated, keys.SightNothing, false, 0, nil},
-		{"not back when servers fail", keys.Published, keys.Generated, keys.SightUnknown, false, 0, keys.ErrSight},
+		{"not back when servers fail", keys.Published, keys.Generated, keys.SightUnknown, false, 0, keys.ErrSilent},
 		{"retiring with a successor", keys.Active, keys.Retiring, keys.SightKey, true, 0, nil},
 		{"retiring with none", keys.Active, keys.Retiring, keys.SightKey, false, 0, keys.ErrLast},
 		{"active again", keys.Retiring, keys.Active, keys.SightKey, false, 0, nil},
@@ -53,6 +54,24 @@ func TestAllows(t *testing.T) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+// A refusal says who shows what, and a server that is silent is told from one that disagrees.
+func TestAllowsNamesServers(t *testing.T) {
+	for _, tt := range []struct {
+		sight keys.Sight
+		is    error
+		isNot error
+		want  string
+	}{
+		{keys.SightOther, keys.ErrSight, keys.ErrSilent, "not every name server shows the key (ns2: no record)"},
+		{keys.SightUnknown, keys.ErrSilent, keys.ErrSight, "not every name server answered (ns2: no record)"},
+	} {
+		err := keys.Situation{Stage: keys.Generated, Sight: tt.sight, Servers: "ns2: no record"}.Allows(keys.Published)
+		if !errors.Is(err, tt.is) || errors.Is(err, tt.isNot) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.sight, err, tt.want)
+		}
 	}
 }
 

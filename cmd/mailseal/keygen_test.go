@@ -16,6 +16,16 @@ import (
 // runCommand runs a command line and returns what it prints and the code it asks for.
 func runCommand(t *testing.T, args ...string) (stdout string, code int) {
 	t.Helper()
+	stdout, stderr, code := runCommandErr(t, args...)
+	if stderr != "" {
+		t.Logf("mailseal %s: %s", strings.Join(args, " "), stderr)
+	}
+	return stdout, code
+}
+
+// runCommandErr returns what was said on standard error, too.
+func runCommandErr(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	if args[0] == "check" && !strings.Contains(strings.Join(args, " "), "--postfix") {
 		args = append(args, "--no-mta") // nothing of the host that the tests run on
 	}
@@ -25,10 +35,7 @@ func runCommand(t *testing.T, args ...string) (stdout string, code int) {
 	root.SetOut(&out)
 	root.SetErr(&msg)
 	code = report(&msg, root.ExecuteContext(t.Context()))
-	if msg.Len() > 0 {
-		t.Logf("mailseal %s: %s", strings.Join(args, " "), &msg)
-	}
-	return out.String(), code
+	return out.String(), msg.String(), code
 }
 
 func TestKeygen(t *testing.T) {

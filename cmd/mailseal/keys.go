@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,11 +19,12 @@ import (
 
 // keysFlags is what all commands below "mailseal keys" have.
 type keysFlags struct {
-	config string
-	zone   string
-	force  string
-	format string
-	json   bool
+	config  string
+	zone    string
+	servers []string
+	force   string
+	format  string
+	json    bool
 }
 
 func newKeysCmd() *cobra.Command {
@@ -31,9 +33,12 @@ func newKeysCmd() *cobra.Command {
 		Use:   "keys",
 		Short: "Make, publish, use and retire keys, each step when the DNS is ready for it",
 		Long: `Keys leads keys through their lives: generated, published, active, retiring, revoked, removed. It keeps them in the
-state directory and publishes nothing itself: it prints the records, and looks at the name servers, those of
-rotation.servers or else all authoritative ones of the domain. A step that the DNS is not ready for is refused, unless
---force gives a reason, which is recorded. Rules sign with the active keys of a domain by the setting managed.
+state directory and publishes nothing itself: it prints the records, and looks at the name servers, those of --server
+or rotation.servers or else all authoritative ones of the domain. A step that the DNS is not ready for is refused, and
+told which server shows what; --force gives a reason to make it all the same, which is recorded. A server that does not
+answer stops a step like one that disagrees, since nobody knows what it shows, and the exit code is 3 then:
+rotation.may_be_silent allows for some, --server asks others. Rules sign with the active keys of a domain by the setting
+managed.
 
 From nothing: keys generate DOMAIN; publish the records; keys rotate DOMAIN, by hand or by timer, does the rest and says
 what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers did not answer.`,
@@ -43,6 +48,7 @@ what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers 
 	flags := cmd.PersistentFlags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringSliceVar(&f.servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object a line")
 	cmd.AddCommand(newKeysListCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
 	for _, step := range keySteps {
@@ -52,7 +58,7 @@ what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers 
 }
 
 // open makes the rotator that a command works with.
-func (f *keysFlags) open() (*rotator, error) {
+func (f *keysFlags) open(ctx context.Context) (*rotator, error) {
 	cfg, err := loadConfig(f.config)
 	if err != nil {
 		return nil, err
@@ -67,6 +73,10 @@ func (f *keysFlags) open() (*rotator, error) {
 			return nil, err
 		}
 		r.panel = &keydns.Panel{Servers: []keydns.Server{{Name: f.zone, Resolver: zone}}}
+	} else if len(f.servers) > 0 {
+		if err := r.ask(ctx, f.servers); err != nil {
+			return nil, exit(exitUnknown, err)
+		}
 	}
 	return r, nil
 }
@@ -103,14 +113,10 @@ func (f *keysFlags) printEvents(out io.Writer, events []keylife.Event) error {
 			}
 			continue
 		}
-		var said []string
-		if e.Step != "" {
-			said = append(said, "is now "+string(e.Step))
+		fmt.Fprintln(out, e.Name, eventText(e))
+		if e.Remove && f.format == "nsupdate" {
+			fmt.Fprintf(out, "update delete %s. TXT\nsend\n", e.Name)
 		}
-		if e.Waits != "" {
-			said = append(said, "waits: "+e.Waits)
-		}
-		fmt.Fprintf(out, "%s %s\n", e.Name, strings.Join(said, ", "))
 		if e.Publish == nil {
 			continue
 		}
@@ -123,71 +129,27 @@ func (f *keysFlags) printEvents(out io.Writer, events []keylife.Event) error {
 	return nil
 }
 
-func newKeysListCmd(f *keysFlags) *cobra.Command {
-	var removed bool
-	var format string
-	cmd := &cobra.Command{
-		Use:   "list [DOMAIN...]",
-		Short: "List keys and their stages, or with --format the records that must be published now",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := f.open()
-			if err != nil {
-				return err
-			}
-			f.format = format
-			return f.list(cmd.OutOrStdout(), r, args, removed)
-		},
+func eventText(e keylife.Event) string {
+	var said []string
+	if e.Step != "" {
+		said = append(said, "is now "+string(e.Step))
 	}
-	cmd.Flags().StringVar(&format, "format", "none", "print records instead: zone, line, nsupdate or json")
-	cmd.Flags().BoolVar(&removed, "all", false, "list keys that are removed, too")
-	return cmd
+	if e.Stays != "" {
+		said = append(said, "stays "+string(e.Stays)+": "+e.Waits)
+	} else if e.Waits != "" {
+		said = append(said, "waits: "+e.Waits)
+	}
+	if e.Note != "" {
+		said = append(said, "("+e.Note+")")
+	}
+	return strings.Join(said, ", ")
 }
 
-func (f *keysFlags) list(out io.Writer, r *rotator, domains []string, removed bool) error {
-	state, err := r.store.Read()
-	if err != nil {
-		return exit(exitUnknown, err)
+// sayWayOut tells somebody at a terminal what to do about a server that is silent.
+func (f *keysFlags) sayWayOut(out io.Writer) {
+	if !f.json {
+		fmt.Fprintln(out, "A name server does not answer. If that lasts: --server asks only those that you name, rotation.may_be_silent lets so many be away.")
 	}
-	for _, k := range state.Keys {
-		if !isWanted(k, domains) || k.Stage == keys.Removed && !removed {
-			continue
-		}
-		if err := f.listOne(out, k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *keysFlags) listOne(out io.Writer, k keylife.Key) error {
-	switch {
-	case f.json:
-		return json.NewEncoder(out).Encode(k)
-	case f.format != "none":
-		if k.Stage == keys.Removed || k.Text == "" {
-			return nil
-		}
-		text, err := f.formatted(k.Record())
-		fmt.Fprint(out, text)
-		return err
-	}
-	kind := fmt.Sprintf("%s %d", k.Algorithm, k.Bits)
-	if k.Vendor {
-		kind = "vendor's"
-	}
-	_, err := fmt.Fprintf(out, "%-44s %-9s since %s  %-11s %.19s\n", k.Name(), k.Stage, k.Since.UTC().Format("2006-01-02 15:04"), kind, k.Fingerprint)
-	return err
-}
-
-// isWanted tells whether a key is one of those named: by its domain or by the name of its record; for none, all are.
-func isWanted(k keylife.Key, names []string) bool {
-	for _, name := range names {
-		name = strings.TrimSuffix(strings.ToLower(name), ".")
-		if name == k.Name() || ascii(name) == k.Domain {
-			return true
-		}
-	}
-	return len(names) == 0
 }
 
 // generateFlags is the command line of "mailseal keys generate".
@@ -207,7 +169,7 @@ func newKeysGenerateCmd(shared *keysFlags) *cobra.Command {
 		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template rotation.selector.
 With --vendor it makes none: it takes down a selector that somebody else signs with, which we only publish and watch.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.OutOrStdout(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args[0]) },
 	}
 	f.formatFlag(cmd)
 	cmd.Flags().StringVar(&f.selector, "selector", "", "template of the selectors instead of rotation.selector")
@@ -217,12 +179,12 @@ With --vendor it makes none: it takes down a selector that somebody else signs w
 	return cmd
 }
 
-func (f *generateFlags) run(out io.Writer, name string) error {
+func (f *generateFlags) run(ctx context.Context, out io.Writer, name string) error {
 	d, err := domain.Parse(name)
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	r, err := f.open()
+	r, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -240,9 +202,11 @@ func (f *generateFlags) run(out io.Writer, name string) error {
 	err = r.update(func(state *keylife.State) error {
 		if f.vendor {
 			events, err = r.vendor(state, string(d), f.selector, f.record)
-		} else {
-			events, err = r.generation(state, string(d), algorithms, f.selector)
+			return err
 		}
+		waiting := onTheirWay(state, string(d))
+		events, err = r.generation(state, string(d), algorithms, f.selector)
+		events = append(events, waiting...)
 		return err
 	})
 	if err != nil {
@@ -251,12 +215,23 @@ func (f *generateFlags) run(out io.Writer, name string) error {
 	return f.printEvents(out, events)
 }
 
+// onTheirWay reminds of keys that were made before, and do not sign yet: somebody may have said it twice.
+func onTheirWay(state *keylife.State, domain string) []keylife.Event {
+	var out []keylife.Event
+	for _, k := range state.Of(domain, keys.Generated, keys.Published) {
+		if !k.Vendor {
+			out = append(out, keylife.Event{Name: k.Name(), Note: fmt.Sprintf("is %s since %s; if it is not needed: mailseal keys remove %s", k.Stage, k.Since.Format("2006-01-02"), k.Name())})
+		}
+	}
+	return out
+}
+
 func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish-check [DOMAIN|NAME...]",
 		Short: "Compare keys with what each name server shows; those that all of them show become published",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := f.open()
+			r, err := f.open(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -264,18 +239,22 @@ func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 		},
 	}
 	f.formatFlag(cmd)
+	cmd.Flags().StringVar(&f.force, "force", "", "take keys for published although the DNS does not show them, for this reason, which is recorded")
 	return cmd
 }
 
 func (f *keysFlags) publishCheck(ctx context.Context, out io.Writer, r *rotator, names []string) error {
 	v, seen, err := r.view(ctx, names)
-	if err != nil {
+	switch {
+	case err != nil:
 		return exit(exitUnknown, err)
+	case len(seen) == 0 && len(names) > 0:
+		return exit(exitBad, noKeys(names))
 	}
 	var events []keylife.Event
 	bad, unknown := false, false
 	for _, k := range seen {
-		if want := wantedSight(k.Stage); k.sight != want {
+		if f.force == "" && !isAsWanted(k.Stage, k.sight) {
 			bad, unknown = bad || k.sight != keys.SightUnknown, unknown || k.sight == keys.SightUnknown
 		}
 		if !f.json {
@@ -289,7 +268,7 @@ func (f *keysFlags) publishCheck(ctx context.Context, out io.Writer, r *rotator,
 			if now == nil || now.Stage != keys.Generated {
 				continue
 			}
-			events = append(events, stepEvent(now, keys.Published, state.Move(now, keys.Published, v, "")))
+			events = append(events, stepEvent(now, keys.Published, state.Move(now, keys.Published, v, f.force)))
 		}
 		return nil
 	})
@@ -299,15 +278,24 @@ func (f *keysFlags) publishCheck(ctx context.Context, out io.Writer, r *rotator,
 	if err := f.printEvents(out, events); err != nil {
 		return err
 	}
+	bad = bad || f.force != "" && slices.ContainsFunc(events, func(e keylife.Event) bool { return e.Refused })
+	if unknown {
+		f.sayWayOut(out)
+	}
 	return exitFor(bad, unknown)
 }
 
-// wantedSight is what the DNS must show of a key at its stage.
-func wantedSight(s keys.Stage) keys.Sight {
+// noKeys is the error of a command about keys that there are not.
+func noKeys(names []string) error {
+	return fmt.Errorf("%s: no such key; see mailseal keys list", strings.Join(names, ", "))
+}
+
+// isAsWanted tells whether the DNS shows what it should of a key at its stage.
+func isAsWanted(s keys.Stage, sight keys.Sight) bool {
 	if s == keys.Revoked {
-		return keys.SightRevoked
+		return sight == keys.SightRevoked || sight == keys.SightNothing
 	}
-	return keys.SightKey
+	return sight == keys.SightKey
 }
 
 // stepEvent reports a step, or why it was refused.
@@ -315,7 +303,7 @@ func stepEvent(k *keylife.Key, to keys.Stage, refused error) keylife.Event {
 	if refused == nil {
 		return keylife.Event{Name: k.Name(), Step: to}
 	}
-	e := keylife.Event{Name: k.Name(), Waits: keylife.Cause(refused), Refused: true}
+	e := keylife.Event{Name: k.Name(), Stays: k.Stage, Waits: keylife.Cause(refused), Refused: true}
 	record := k.Record()
 	switch to {
 	case keys.Published:
@@ -323,6 +311,8 @@ func stepEvent(k *keylife.Key, to keys.Stage, refused error) keylife.Event {
 	case keys.Revoked:
 		record = k.RevokedRecord()
 		e.Publish = &record
+	case keys.Removed:
+		e.Remove = errors.Is(refused, keys.ErrSight)
 	}
 	return e
 }

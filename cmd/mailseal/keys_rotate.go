@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ func newKeysRotateCmd(f *keysFlags) *cobra.Command {
 they have been seen for rotation.publish, keys that signed no more for rotation.overlap revoked, and removed once their
 records are gone. It says what it waits for and which records to publish. Run it as often as you like.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := f.open()
+			r, err := f.open(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -53,8 +54,15 @@ func parseAge(s string) (time.Duration, error) {
 }
 
 func (f *keysFlags) rotate(ctx context.Context, out io.Writer, r *rotator, domains []string) error {
-	for i := range domains {
-		domains[i] = ascii(domains[i])
+	domains = domainsOfKeys(domains)
+	state, err := r.store.Read()
+	if err != nil {
+		return exit(exitUnknown, err)
+	}
+	for _, d := range domains {
+		if !slices.Contains(state.Domains(), d) {
+			return exit(exitBad, noKeys([]string{d}))
+		}
 	}
 	events, err := r.rotate(ctx, domains)
 	if err != nil {
@@ -65,6 +73,7 @@ func (f *keysFlags) rotate(ctx context.Context, out io.Writer, r *rotator, domai
 	}
 	for _, e := range events {
 		if e.Unknown {
+			f.sayWayOut(out)
 			return exit(exitUnknown, nil)
 		}
 	}

@@ -35,7 +35,7 @@ func newKeysStepCmd(f *keysFlags, step keyStep) *cobra.Command {
 		Short: step.short,
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := f.open()
+			r, err := f.open(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func newKeysStepCmd(f *keysFlags, step keyStep) *cobra.Command {
 
 // step brings the keys that are named to a stage.
 func (f *keysFlags) step(ctx context.Context, out io.Writer, r *rotator, step keyStep, names []string) error {
-	v, _, err := r.view(ctx, nil)
+	v, _, err := r.view(ctx, domainsOfKeys(names))
 	if err != nil {
 		return exit(exitUnknown, err)
 	}
@@ -59,7 +59,7 @@ func (f *keysFlags) step(ctx context.Context, out io.Writer, r *rotator, step ke
 		for _, name := range names {
 			wanted := step.keys(state, name)
 			if len(wanted) == 0 {
-				return fmt.Errorf("%s: no key to %s; see mailseal keys list", name, step.verb)
+				return fmt.Errorf("%s: no key to %s%s; see mailseal keys list", name, step.verb, stagesOf(state, name))
 			}
 			for _, k := range wanted {
 				events = append(events, stepEvent(k, step.to, state.Move(k, step.to, v, f.force)))
@@ -78,7 +78,37 @@ func (f *keysFlags) step(ctx context.Context, out io.Writer, r *rotator, step ke
 		silent := v.Sights[e.Name] == keys.SightUnknown
 		bad, unknown = bad || e.Refused && !silent, unknown || e.Refused && silent
 	}
+	if unknown {
+		f.sayWayOut(out)
+	}
 	return exitFor(bad, unknown)
+}
+
+// domainsOfKeys are the domains that keys are of which are named by domain or by record: what succeeds one is of its
+// domain, too.
+func domainsOfKeys(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		if _, d, ok := strings.Cut(strings.ToLower(name), "._domainkey."); ok {
+			name = d
+		}
+		out[i] = ascii(strings.TrimSuffix(name, "."))
+	}
+	return out
+}
+
+// stagesOf says where the keys of a domain are that are not where a step begins: ": 2026q4r is generated".
+func stagesOf(state *keylife.State, domain string) string {
+	var out []string
+	for _, k := range state.Keys {
+		if k.Domain == ascii(strings.TrimSuffix(domain, ".")) && k.Stage != keys.Removed {
+			out = append(out, k.Selector+" is "+string(k.Stage))
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(out, ", ")
 }
 
 // keys are those that a name stands for: a record's, or a domain's.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,6 +25,7 @@ type rotator struct {
 	policy config.Rotation
 	panel  *keydns.Panel
 	now    func() time.Time
+	taken  map[string]bool // the names of records that belong to keys of the configuration
 }
 
 // newRotator asks the servers that the configuration lists, else those of each domain. A rotator is for one command or
@@ -43,7 +46,32 @@ func newRotator(cfg *config.Config) (*rotator, error) {
 		}
 		p.Servers = append(p.Servers, keydns.Server{Name: a.String(), Resolver: r})
 	}
-	return &rotator{store: keylife.Store{Dir: cfg.StateDirectory}, policy: cfg.Rotation, panel: p, now: time.Now}, nil
+	taken := map[string]bool{}
+	for _, k := range cfg.Keys {
+		taken[ascii(k.Selector)+"._domainkey."+ascii(k.Domain)] = true
+	}
+	return &rotator{store: keylife.Store{Dir: cfg.StateDirectory}, policy: cfg.Rotation, panel: p, now: time.Now, taken: taken}, nil
+}
+
+// ask has only some servers asked, by address or name, instead of the configuration's or the domain's.
+func (r *rotator) ask(ctx context.Context, servers []string) error {
+	r.panel.Servers = nil
+	for _, name := range servers {
+		s := keydns.Server{Name: name}
+		var err error
+		if _, notAddress := netip.ParseAddr(name); notAddress == nil {
+			s.Resolver, err = r.panel.Open([]string{name})
+		} else if _, notPort := netip.ParseAddrPort(name); notPort == nil {
+			s.Resolver, err = r.panel.Open([]string{name})
+		} else {
+			s, err = r.panel.Named(ctx, strings.TrimSuffix(name, "."))
+		}
+		if err != nil {
+			return fmt.Errorf("--server %s: %w", name, err)
+		}
+		r.panel.Servers = append(r.panel.Servers, s)
+	}
+	return nil
 }
 
 // seenKey is a key and what each server shows of it.
@@ -63,7 +91,7 @@ func (r *rotator) look(ctx context.Context, ks []keylife.Key) []seenKey {
 		workers.Go(func() error {
 			out[i] = seenKey{Key: k, sight: keys.SightUnknown}
 			if out[i].seen, out[i].err = r.panel.Look(ctx, keys.Record{Name: k.Name(), Text: k.Text, Fingerprint: k.Fingerprint}, k.Domain); out[i].err == nil {
-				out[i].sight = keydns.Sum(out[i].seen)
+				out[i].sight = keydns.Sum(out[i].seen, r.policy.MayBeSilent)
 			}
 			return nil
 		})
@@ -88,11 +116,15 @@ func (r *rotator) view(ctx context.Context, names []string) (keylife.View, []see
 	v := keylife.View{
 		Policy: keylife.Policy{Every: r.policy.Every, Publish: r.policy.Publish, Overlap: r.policy.Overlap},
 		Sights: map[string]keys.Sight{},
+		Shown:  map[string]string{},
 		Now:    r.now(),
 		Usable: r.usable,
 	}
 	for _, k := range seen {
-		v.Sights[k.Name()] = k.sight
+		v.Sights[k.Name()], v.Shown[k.Name()] = k.sight, keydns.Tell(k.seen)
+		if k.err != nil {
+			v.Shown[k.Name()] = k.err.Error()
+		}
 	}
 	return v, seen, ctx.Err()
 }
@@ -120,48 +152,62 @@ func (r *rotator) rotate(ctx context.Context, domains []string) ([]keylife.Event
 			domains = state.Domains()
 		}
 		for _, d := range domains {
-			done, due := state.Rotate(d, v)
-			events = append(events, done...)
-			if !due {
-				continue
-			}
-			made, err := r.generation(state, d, r.policy.Algorithms, "")
+			done, err := r.rotateDomain(state, d, v)
 			if err != nil {
 				return err
 			}
-			events = append(events, made...)
+			events = append(events, done...)
 		}
 		return nil
 	})
 	return events, err
 }
 
-// update changes the state and, once that has reached the disk, destroys the private halves of keys that are removed.
-func (r *rotator) update(change func(*keylife.State) error) error {
-	var removed []keylife.Key
-	err := r.store.Update(func(state *keylife.State) error {
-		there := map[string]bool{}
-		for _, k := range state.Keys {
-			there[k.Name()] = k.Stage != keys.Removed
-		}
-		if err := change(state); err != nil {
-			return err
-		}
-		for _, k := range state.Keys {
-			if there[k.Name()] && k.Stage == keys.Removed {
-				removed = append(removed, k)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+func (r *rotator) rotateDomain(state *keylife.State, d string, v keylife.View) ([]keylife.Event, error) {
+	done, due := state.Rotate(d, v)
+	if due {
+		made, err := r.generation(state, d, r.policy.Algorithms, "")
+		return append(done, made...), err
 	}
-	var errs []error
-	for _, k := range removed {
-		errs = append(errs, r.store.Destroy(k))
+	if len(done) == 0 {
+		done = []keylife.Event{{Name: d, Note: state.Plan(d, v)}}
+	}
+	return done, nil
+}
+
+// update changes the state. Once that has reached the disk, the private halves of keys that are removed are destroyed;
+// if it has not, those that were made are.
+func (r *rotator) update(change func(*keylife.State) error) error {
+	before := map[string]keys.Stage{}
+	var after []keylife.Key
+	err := r.store.Update(func(state *keylife.State) error {
+		for _, k := range state.Keys {
+			before[k.Name()] = k.Stage
+		}
+		err := change(state)
+		after = state.Keys
+		return err
+	})
+	errs := []error{err}
+	for _, k := range after {
+		stage, was := before[k.Name()]
+		switch {
+		case err != nil && !was:
+			errs = append(errs, r.store.Discard(k))
+		case err == nil && k.Stage == keys.Removed && (stage != keys.Removed || r.isLeft(k)):
+			errs = append(errs, r.store.Destroy(k))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// isLeft finds the private half of a key that was removed by a command which did not live to destroy it.
+func (r *rotator) isLeft(k keylife.Key) bool {
+	if k.Vendor {
+		return false
+	}
+	_, err := r.store.Load(k)
+	return err == nil
 }
 
 // kinds are the values of rotation.algorithms.
@@ -182,7 +228,7 @@ func (r *rotator) generation(state *keylife.State, domain string, algorithms []s
 			return nil, fmt.Errorf("%q is no algorithm of rotation.algorithms: rsa2048, rsa3072, rsa4096 or ed25519", name)
 		}
 		selector := keys.Selector(template, r.now(), kind.algorithm, func(s string) bool {
-			return state.Find(s+"._domainkey."+domain) != nil
+			return r.taken[s+"._domainkey."+domain] || r.store.Taken(state, domain, s)
 		})
 		k, err := r.store.Generate(state, domain, selector, kind.algorithm, kind.bits, r.now())
 		if err != nil {

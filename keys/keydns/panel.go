@@ -2,6 +2,7 @@ package keydns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -55,18 +56,15 @@ func (p *Panel) Look(ctx context.Context, want keys.Record, domain string) ([]Si
 	return out, nil
 }
 
-// Sum is what all servers show together.
-func Sum(seen []Sighting) keys.Sight {
+// Sum is what all servers show together. So many as silent may leave the question unanswered, as long as one answers;
+// what they show then does not matter.
+func Sum(seen []Sighting, silent int) keys.Sight {
 	count := map[State]int{}
 	for _, s := range seen {
-		state := s.View.State
-		if state == Shown && s.View.Harm() {
-			state = Differs // one of several records, and a verifier may take the other
-		}
-		count[state]++
+		count[s.state()]++
 	}
-	switch n := len(seen); {
-	case n == 0 || count[Unreached] > 0:
+	switch n := len(seen) - count[Unreached]; {
+	case n == 0 || count[Unreached] > silent:
 		return keys.SightUnknown
 	case count[Shown] == n:
 		return keys.SightKey
@@ -76,6 +74,68 @@ func Sum(seen []Sighting) keys.Sight {
 		return keys.SightRevoked
 	}
 	return keys.SightOther
+}
+
+// state is that of the view, as far as all verifiers see it.
+func (s Sighting) state() State {
+	if s.View.State == Shown && s.View.Harm() {
+		return Differs // one of several records, and a verifier may take the other
+	}
+	return s.View.State
+}
+
+// Tell says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer: i/o timeout". Servers that
+// show the same stand together.
+func Tell(seen []Sighting) string {
+	var out []string
+	names := map[string][]string{}
+	for _, s := range seen {
+		text := s.words()
+		if names[text] == nil {
+			out = append(out, text)
+		}
+		names[text] = append(names[text], s.Server)
+	}
+	for i, text := range out {
+		out[i] = strings.Join(names[text], " and ") + ": " + text
+	}
+	return strings.Join(out, "; ")
+}
+
+func (s Sighting) words() string {
+	switch s.state() {
+	case Shown:
+		return "the key"
+	case Absent:
+		return "no record"
+	case Revoked:
+		return "revoked"
+	case Unreached:
+		return "no answer" + s.first(NoAnswer)
+	}
+	return "something else" + s.first("")
+}
+
+// first is the text of the first finding that has a cause, or, for "", that harms.
+func (s Sighting) first(c Cause) string {
+	for _, f := range s.View.Findings {
+		if f.Cause == c || c == "" && f.Harms {
+			return ", " + strings.TrimPrefix(f.Text, "could not find out: ")
+		}
+	}
+	return ""
+}
+
+// Named makes a server of a name that somebody gave, at the addresses that the host's resolver knows.
+func (p *Panel) Named(ctx context.Context, name string) (Server, error) {
+	servers, err := p.open(ctx, []string{name})
+	if err != nil {
+		return Server{}, err
+	}
+	if lost, ok := servers[0].Resolver.(nowhere); ok {
+		return Server{}, lost.err
+	}
+	return servers[0], nil
 }
 
 // authorities finds the servers of the zone that a name is in, going up from it.
@@ -109,7 +169,10 @@ func (p *Panel) open(ctx context.Context, names []string) ([]Server, error) {
 			}
 		}
 		if len(addresses) == 0 {
-			out = append(out, Server{name, nowhere{fmt.Errorf("%w: name server %s has no address (%v)", dns.ErrFailure, name, failed)}})
+			if failed == nil {
+				failed = errNoAddress
+			}
+			out = append(out, Server{name, nowhere{fmt.Errorf("%w: name server %s: %w", dns.ErrFailure, name, failed)}})
 			continue
 		}
 		r, err := p.Open(addresses)
@@ -120,6 +183,8 @@ func (p *Panel) open(ctx context.Context, names []string) ([]Server, error) {
 	}
 	return out, nil
 }
+
+var errNoAddress = errors.New("it has no address")
 
 // nowhere stands for a server that cannot be asked.
 type nowhere struct{ err error }

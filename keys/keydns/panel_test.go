@@ -55,10 +55,63 @@ func TestPanel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := keydns.Sum(seen); got != tt.want || len(seen) != 2 || seen[0].Server != "ns1.example.net" {
+			if got := keydns.Sum(seen, 0); got != tt.want || len(seen) != 2 || seen[0].Server != "ns1.example.net" {
 				t.Errorf("got %s, want %s: %+v", got, tt.want, seen)
 			}
 		})
+	}
+}
+
+// Silence of as many servers as may be silent does not matter; that of all does.
+func TestSum(t *testing.T) {
+	seen := func(states ...keydns.State) (out []keydns.Sighting) {
+		for _, s := range states {
+			out = append(out, keydns.Sighting{View: keydns.View{State: s}})
+		}
+		return out
+	}
+	const yes, none, gone, silent = keydns.Shown, keydns.Absent, keydns.Revoked, keydns.Unreached
+	for _, tt := range []struct {
+		name   string
+		seen   []keydns.Sighting
+		silent int
+		want   keys.Sight
+	}{
+		{"one is silent", seen(yes, silent), 0, keys.SightUnknown},
+		{"and may be", seen(yes, silent), 1, keys.SightKey},
+		{"more than may be", seen(yes, silent, silent), 1, keys.SightUnknown},
+		{"all are", seen(silent, silent), 2, keys.SightUnknown},
+		{"one disagrees", seen(yes, none, silent), 1, keys.SightOther},
+		{"the others show nothing", seen(none, silent), 1, keys.SightNothing},
+		{"the others show it revoked", seen(gone, none, silent), 1, keys.SightRevoked},
+		{"no servers", nil, 1, keys.SightUnknown},
+	} {
+		if got := keydns.Sum(tt.seen, tt.silent); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestTell(t *testing.T) {
+	silent := keydns.View{State: keydns.Unreached, Findings: []keydns.Finding{{Cause: keydns.NoAnswer, Text: "could not find out: i/o timeout"}}}
+	other := keydns.View{State: keydns.Shown, Findings: []keydns.Finding{{Cause: keydns.Testing, Text: "t=y"}, {Cause: keydns.Several, Harms: true, Text: "there are 2 TXT records"}}}
+	got := keydns.Tell([]keydns.Sighting{{"ns1", keydns.View{State: keydns.Shown}}, {"ns2", silent}, {"ns3", keydns.View{State: keydns.Shown}}, {"ns4", keydns.View{State: keydns.Absent}}, {"ns5", other}, {"ns6", keydns.View{State: keydns.Revoked}}})
+	if want := "ns1 and ns3: the key; ns2: no answer, i/o timeout; ns4: no record; ns5: something else, there are 2 TXT records; ns6: revoked"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestPanelNamed(t *testing.T) {
+	var opened []string
+	p := &keydns.Panel{Resolver: dnstest.Must(infrastructure), Open: func(addrs []string) (dns.Resolver, error) {
+		opened = addrs
+		return dnstest.Must(""), nil
+	}}
+	if s, err := p.Named(t.Context(), "ns1.example.net"); err != nil || s.Name != "ns1.example.net" || len(opened) != 2 {
+		t.Errorf("got %v, %v, opened %v", s, err, opened)
+	}
+	if s, err := p.Named(t.Context(), "ns9.example.net"); !errors.Is(err, dns.ErrFailure) {
+		t.Errorf("without an address: got %v, %v", s, err)
 	}
 }
 
@@ -75,7 +128,7 @@ func TestPanelFailures(t *testing.T) {
 		}
 	}
 	p := &keydns.Panel{Resolver: dnstest.Must("example.com. NS ns1.example.net.\n")}
-	if seen, err := p.Look(t.Context(), want, key.Domain); err != nil || keydns.Sum(seen) != keys.SightUnknown {
+	if seen, err := p.Look(t.Context(), want, key.Domain); err != nil || keydns.Sum(seen, 0) != keys.SightUnknown {
 		t.Errorf("server without address: got %+v, %v", seen, err)
 	}
 }
@@ -86,7 +139,7 @@ func TestPanelFollowsAlias(t *testing.T) {
 	host := dnstest.FromMap(map[string][]string{"s.vendor.example": {want.Text}})
 	p := &keydns.Panel{Servers: []keydns.Server{{Name: "ns", Resolver: dnstest.Must(name + ". CNAME s.vendor.example.\n")}}, Resolver: host}
 	seen, err := p.Look(t.Context(), want, key.Domain)
-	if err != nil || keydns.Sum(seen) != keys.SightKey || len(seen[0].View.Aliases) != 1 {
+	if err != nil || keydns.Sum(seen, 0) != keys.SightKey || len(seen[0].View.Aliases) != 1 {
 		t.Errorf("got %+v, %v", seen, err)
 	}
 }

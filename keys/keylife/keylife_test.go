@@ -105,12 +105,42 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+func TestRotateSays(t *testing.T) {
+	s := generated(t, "a")
+	state, _ := s.Read()
+	if err := state.Add(keylife.Key{Domain: "example.net", Selector: "v", Vendor: true}, start); err != nil {
+		t.Fatal(err)
+	}
+	a, vendor := "a._domainkey.example.com", "v._domainkey.example.net"
+	v := keylife.View{Now: start, Sights: map[string]keys.Sight{a: keys.SightOther, vendor: keys.SightKey}, Shown: map[string]string{a: "ns2: no record"}}
+	events, _ := state.Rotate("example.com", v)
+	if len(events) != 1 || events[0].Waits != "its record at all name servers (ns2: no record)" {
+		t.Errorf("one server lags: %+v", events)
+	}
+	state.Rotate("example.net", v)
+	events, _ = state.Rotate("example.net", v)
+	if len(events) != 1 || !strings.Contains(events[0].Note, "a vendor's key, published and watched") || events[0].Waits != "" {
+		t.Errorf("a vendor's: %+v", events)
+	}
+	k := state.Find(a)
+	k.Stage, k.Since = keys.Active, start
+	for every, want := range map[time.Duration]string{0: "made by hand", 90 * day: "made on 2026-04-01"} {
+		v.Policy = keylife.Policy{Every: every}
+		if got := state.Plan("example.com", v); !strings.Contains(got, want) {
+			t.Errorf("every %s: %q, want %q", every, got, want)
+		}
+	}
+	if got := state.Plan("example.net", v); got != "nothing is due" {
+		t.Errorf("a vendor's only: %q", got)
+	}
+}
+
 func TestMoveForced(t *testing.T) {
 	s := generated(t, "a")
 	err := s.Update(func(state *keylife.State) error {
 		k := state.Find("a._domainkey.example.com")
 		v := keylife.View{Now: start}
-		if err := state.Move(k, keys.Published, v, ""); !errors.Is(err, keys.ErrSight) {
+		if err := state.Move(k, keys.Published, v, ""); !errors.Is(err, keys.ErrSilent) {
 			t.Errorf("got %v", err)
 		}
 		if err := state.Move(k, keys.Active, v, "I know better"); !errors.Is(err, keys.ErrStep) || k.Stage != keys.Generated {
@@ -197,6 +227,79 @@ func TestStoreRefuses(t *testing.T) {
 		if err := s.Update(func(*keylife.State) error { return nil }); err == nil {
 			t.Errorf("%s: overwritten", name)
 		}
+	}
+}
+
+// Somebody's key that stands where a new one would is not touched, and what a killed process has left is swept away.
+func TestGenerateBesideFiles(t *testing.T) {
+	s := generated(t, "a")
+	theirs, left := filepath.Join(s.Dir, "keys/example.com/mail.pem"), filepath.Join(s.Dir, "keys/example.com/b.pem.new-17")
+	half := filepath.Join(s.Dir, "keys.json.new-42")
+	for _, path := range []string{theirs, left, half} {
+		if err := os.WriteFile(path, []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	generate := func(selector string) error {
+		return s.Update(func(state *keylife.State) error {
+			if want := selector != "b"; s.Taken(state, "example.com", selector) != want {
+				t.Errorf("%s: taken is %v", selector, !want)
+			}
+			_, err := s.Generate(state, "example.com", selector, keys.Ed25519, 0, start)
+			return err
+		})
+	}
+	if err := generate("mail"); err == nil || !strings.Contains(err.Error(), "mail.pem is there already") {
+		t.Errorf("over somebody's key: %v", err)
+	}
+	if err := generate("a"); err == nil || !strings.Contains(err.Error(), "a selector is used once only") {
+		t.Errorf("twice: %v", err)
+	}
+	if err := generate("b"); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(theirs); string(text) != "theirs" {
+		t.Errorf("their key is now %q, %v", text, err)
+	}
+	for _, path := range []string{left, half} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is still there", path)
+		}
+	}
+}
+
+// A key of which the state knows nothing is taken back; one that it knows is not, nor is another's.
+func TestDiscard(t *testing.T) {
+	s := generated(t, "known")
+	state, _ := s.Read()
+	var lost keylife.Key
+	_ = s.Update(func(state *keylife.State) error {
+		k, err := s.Generate(state, "example.com", "lost", keys.Ed25519, 0, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost = *k
+		return errors.New("no space left")
+	})
+	other := lost
+	other.Fingerprint = "sha256:another"
+	path := filepath.Join(s.Dir, "keys/example.com/lost.pem")
+	for _, k := range []keylife.Key{state.Keys[0], other} {
+		if err := s.Discard(k); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error("another's key was taken back")
+	}
+	if _, err := s.Load(state.Keys[0]); err != nil {
+		t.Errorf("a key that is known was taken back: %v", err)
+	}
+	if err := s.Discard(lost); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the key is still there")
 	}
 }
 

@@ -21,6 +21,7 @@ type Policy struct {
 type View struct {
 	Policy
 	Sights map[string]keys.Sight
+	Shown  map[string]string // what each server shows of a key, in words
 	Now    time.Time
 
 	// Usable tells why the private half of a key would make no signature that verifies; nil when it is not to be tried.
@@ -50,7 +51,7 @@ func (v View) sight(k *Key) keys.Sight {
 
 func (s *State) situation(k *Key, v View) keys.Situation {
 	return keys.Situation{
-		Stage: k.Stage, Since: k.Since, Sight: v.sight(k), Successor: s.successor(k, v),
+		Stage: k.Stage, Since: k.Since, Sight: v.sight(k), Servers: v.Shown[k.Name()], Successor: s.successor(k, v),
 		Now: v.Now, Publish: v.Publish, Overlap: v.Overlap,
 	}
 }
@@ -103,8 +104,11 @@ func (s *State) retireOthers(k *Key, v View) {
 type Event struct {
 	Name    string       `json:"name"` // of the record, or the domain
 	Step    keys.Stage   `json:"step,omitempty"`
+	Stays   keys.Stage   `json:"stays,omitempty"`   // where a key is that somebody asked to move, in vain
 	Waits   string       `json:"waits,omitempty"`   // a sentence
+	Note    string       `json:"note,omitempty"`    // a sentence about what needs nothing to be done
 	Publish *keys.Record `json:"publish,omitempty"` // the record that it waits for
+	Remove  bool         `json:"remove,omitempty"`  // it waits for its record to be removed
 	Unknown bool         `json:"unknown,omitempty"` // not every name server answered
 	Refused bool         `json:"refused,omitempty"` // somebody asked for a step that is not allowed now
 }
@@ -128,14 +132,33 @@ func (s *State) due(domain string, v View) bool {
 	if len(active) == 0 {
 		return false
 	}
+	return !v.Now.Before(v.next(active))
+}
+
+// next is when the successors of keys are to be made: in time to be published before these come of age.
+func (v View) next(active []*Key) time.Time {
 	youngest := active[0].Since
 	for _, k := range active[1:] {
 		if k.Since.After(youngest) {
 			youngest = k.Since
 		}
 	}
-	return !v.Now.Before(youngest.Add(max(0, v.Every-v.Publish)))
+	return youngest.Add(max(0, v.Every-v.Publish))
 }
+
+// Plan says of a domain with nothing to do when that will change.
+func (s *State) Plan(domain string, v View) string {
+	active := s.own(domain, keys.Active)
+	switch {
+	case len(active) == 0:
+		return "nothing is due"
+	case v.Every <= 0:
+		return "nothing is due; new keys are made by hand, as rotation.every is 0s"
+	}
+	return "nothing is due; its next keys are made on " + minute(v.next(active))
+}
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 func (s *State) own(domain string, stages ...keys.Stage) []*Key {
 	var out []*Key
@@ -156,7 +179,7 @@ func (s *State) advance(k *Key, v View) []Event {
 		keys.Generated: keys.Published, keys.Published: keys.Active, keys.Retiring: keys.Revoked, keys.Revoked: keys.Removed,
 	}[k.Stage]
 	if k.Vendor && k.Stage != keys.Generated {
-		return nil
+		return []Event{{Name: k.Name(), Note: fmt.Sprintf("a vendor's key, %s and watched: it goes no further by itself", k.Stage)}}
 	}
 	err := s.Move(k, to, v, "")
 	if err == nil {
@@ -168,17 +191,21 @@ func (s *State) advance(k *Key, v View) []Event {
 // wait says what has to happen before a key's next step.
 func (s *State) wait(k *Key, v View, err error) Event {
 	e := Event{Name: k.Name(), Unknown: v.sight(k) == keys.SightUnknown}
+	shown := v.Shown[k.Name()]
+	if shown != "" {
+		shown = " (" + shown + ")"
+	}
 	switch {
 	case errors.Is(err, keys.ErrEarly):
 		e.Waits = Cause(err)
 	case k.Stage == keys.Generated:
-		e.Waits, e.Publish = "its record at all name servers", record(k.Record())
+		e.Waits, e.Publish = "its record at all name servers"+shown, record(k.Record())
 	case k.Stage == keys.Retiring && !s.successor(k, v):
 		e.Waits = "a successor that signs and is published: leave its record where it is"
 	case k.Stage == keys.Retiring:
-		e.Waits, e.Publish = "its record to be revoked", record(k.RevokedRecord())
+		e.Waits, e.Publish = "its record to be revoked"+shown, record(k.RevokedRecord())
 	case k.Stage == keys.Revoked:
-		e.Waits = "its record to be removed from the DNS"
+		e.Waits, e.Remove = "its record to be removed from the DNS"+shown, true
 	default:
 		e.Waits = Cause(err)
 	}
@@ -189,7 +216,7 @@ func record(r keys.Record) *keys.Record { return &r }
 
 // Cause is a refusal without the names of the key and of the package, which the reader has seen.
 func Cause(err error) string {
-	for _, known := range []error{keys.ErrEarly, keys.ErrSight, keys.ErrLast} {
+	for _, known := range []error{keys.ErrEarly, keys.ErrSight, keys.ErrSilent, keys.ErrLast} {
 		if _, text, ok := strings.Cut(err.Error(), known.Error()+": "); ok && errors.Is(err, known) {
 			return text
 		}

@@ -70,6 +70,7 @@ func (s Store) Update(change func(*State) error) error {
 		return fmt.Errorf("keylife: %w", err)
 	}
 	defer lock.Close()
+	sweep(s.path())
 	state, err := s.Read()
 	if err != nil {
 		return err
@@ -125,6 +126,14 @@ func (s Store) write(path string, text []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// sweep removes what writes that were killed have left beside the files of a pattern. Only who holds the lock may do so.
+func sweep(pattern string) {
+	left, _ := filepath.Glob(pattern + ".new-*") // a state directory whose name is a pattern keeps them: they harm nobody
+	for _, l := range left {
+		_ = os.Remove(l)
+	}
+}
+
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -144,7 +153,7 @@ func (s Store) makeDir(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return s.give(path)
+	return errors.Join(s.give(path), syncDir(filepath.Dir(path)))
 }
 
 // give lets root work for a daemon that runs as another user: whatever is made belongs to the state directory's owner.
@@ -163,8 +172,16 @@ func (s Store) give(path string) error {
 	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
+// Taken tells whether a selector cannot be used for a new key: there is, or has been, one, or a file stands where its
+// private half belongs, which somebody else has put there and may be signing with.
+func (s Store) Taken(state *State, domain, selector string) bool {
+	k := Key{Domain: domain, Selector: selector}
+	_, err := os.Lstat(filepath.Join(s.Dir, k.file()))
+	return err == nil || state.Find(k.Name()) != nil
+}
+
 // Generate makes a key, keeps its private half and puts it into the state, which Update handed out. Text and fingerprint
-// are those of its record.
+// are those of its record. When the state is not written after all, Discard takes the private half back.
 func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm, bits int, now time.Time) (*Key, error) {
 	signer, err := keys.Generate(a, bits)
 	if err != nil {
@@ -181,14 +198,31 @@ func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm,
 	}
 	_, size := private.Algorithm()
 	k := Key{Domain: domain, Selector: selector, Algorithm: a, Bits: size, Text: record.Text, Fingerprint: record.Fingerprint}
+	path := filepath.Join(s.Dir, k.file())
+	if _, err := os.Lstat(path); err == nil && state.Find(k.Name()) == nil {
+		return nil, fmt.Errorf("keylife: %s is there already, and is none of the keys made here: take another selector", path)
+	}
 	if err := state.Add(k, now); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(s.Dir, k.file())
+	sweep(filepath.Join(filepath.Dir(path), "*.pem"))
 	if err := errors.Join(s.makeDir(filepath.Dir(path)), s.write(path, text)); err != nil {
 		return nil, fmt.Errorf("keylife: %w", err)
 	}
 	return state.Find(k.Name()), nil
+}
+
+// Discard removes the private half of a key that has been made and of which the state knows nothing.
+func (s Store) Discard(k Key) error {
+	state, err := s.Read()
+	if err != nil || state.Find(k.Name()) != nil {
+		return err
+	}
+	if _, err := s.Load(k); err != nil {
+		return nil // none, or another's
+	}
+	k.Stage = keys.Removed
+	return s.Destroy(k)
 }
 
 // Destroy removes the private half of a key that is removed, once the state says so. There may be none.
