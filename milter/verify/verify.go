@@ -18,10 +18,10 @@ import (
 )
 
 // Verifier judges messages. A method whose pointer is nil is not run, and the methods' own Resolver is not used: every
-// message gets one that counts its look-ups. It is safe for concurrent use.
+// message gets some that count its look-ups. It is safe for concurrent use.
 type Verifier struct {
 	Resolver   dns.Resolver
-	MaxLookups int           // of one message, all methods together; 0 for DefaultMaxLookups
+	MaxLookups int           // of one message for SPF, ARC and iprev together; 0 for DefaultMaxLookups
 	Deadline   time.Duration // for judging one message; 0 for DefaultDeadline
 	IPRev      bool
 	SPF        *spf.Checker
@@ -33,8 +33,9 @@ type Verifier struct {
 }
 
 // What a message may cost at most. 20 s stays below the 30 s that Postfix gives a milter for one command, and lets a
-// slow SPF record come to its end (RFC 7208 section 4.6.4). 200 look-ups are more than any honest message needs: the
-// keys of 10 signatures, 125 that the worst legal SPF record asks for, and the keys of an ARC chain.
+// slow SPF record come to its end (RFC 7208 section 4.6.4). 200 look-ups are more than any honest message needs: 125
+// that the worst legal SPF record asks for, and the keys of an ARC chain. DKIM is bounded by MaxSignatures alone: if
+// others could use up its look-ups, the signature that somebody forges would come to a temperror, and DMARC with it.
 const (
 	DefaultDeadline   = 20 * time.Second
 	DefaultMaxLookups = 200
@@ -71,7 +72,7 @@ func (v *Verifier) Begin(env *message.Envelope, h message.Header, relay bool) *R
 	r.author, r.err = h.Author()
 	if v.DKIM != nil {
 		method := *v.DKIM
-		method.Resolver = r.resolver
+		method.Resolver = v.Resolver
 		r.dkim = method.Select(h, r.author.Domain)
 	}
 	if v.ARC != nil {
