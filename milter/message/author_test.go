@@ -26,6 +26,9 @@ func TestAuthor(t *testing.T) {
 		{"quoted display name", ` "Public, Joe" <joe@example.com>`, "joe", "example.com", "Public, Joe"},
 		{"quoted pairs", ` "Joe \"the\\mouth\"" <joe@example.com>`, "joe", "example.com", `Joe "the\mouth"`},
 		{"address in the display name", ` "joe@bank.example" <joe@example.com>`, "joe", "example.com", "joe@bank.example"},
+		{"address as a display name, without quotes", " joe@example.com <joe@example.com>", "joe", "example.com", "joe@example.com"},
+		{"another address of the domain as a display name", " a.b@Example.COM (x) <joe@example.com>", "joe", "example.com", "a.b@example.com"},
+		{"U-label as a display name", " joe@bücher.example <joe@xn--bcher-kva.example>", "joe", "xn--bcher-kva.example", "joe@xn--bcher-kva.example"},
 		{"angle brackets in the display name", ` "<joe@bank.example>" <joe@example.com>`, "joe", "example.com", "<joe@bank.example>"},
 		{"encoded words", " =?utf-8?q?J=C3=B6e?= =?iso-8859-1?Q?_M=FCller?= =?utf-8?B?w58=?= x <joe@example.com>", "joe", "example.com", "Jöe Müllerß x"},
 		{"encoded word with an address", " =?utf-8?q?a=40bank=2Eexample?= <joe@example.com>", "joe", "example.com", "a@bank.example"},
@@ -102,6 +105,11 @@ func TestNoAuthor(t *testing.T) {
 		{"group before an address", " Us:; , a@example.com", ErrNoAuthor, "a group"},
 
 		{"address in an unquoted display name", " joe@bank.example <joe@example.com>", ErrNoAuthor, "'<' after an address"},
+		{"address of a subdomain in an unquoted display name", " joe@mail.example.com <joe@example.com>", ErrNoAuthor, "'<' after an address"},
+		{"literal in an unquoted display name", " joe@[192.0.2.1] <joe@[192.0.2.1]>", ErrNoAuthor, "'<' after an address"},
+		{"address as a display name, twice", " joe@example.com joe@example.com <joe@example.com>", ErrNoAuthor, "'j' after an address"},
+		{"address as a display name, more behind", " joe@example.com <joe@example.com> <joe@example.com>", ErrNoAuthor, "'<' after an address"},
+		{"address as a display name, brackets not closed", " joe@example.com <joe@example.com", ErrNoAuthor, "nothing in place of the closing bracket"},
 		{"comma in an unquoted display name", " Public, Joe <joe@example.com>", ErrNoAuthor, "',' in place of an address"},
 		{"bracket in an unquoted display name", " [x] <joe@example.com>", ErrNoAuthor, "'[' in place of an address"},
 		{"two addresses in brackets", " <a@example.com> <b@example.com>", ErrNoAuthor, "'<' after an address"},
@@ -235,7 +243,7 @@ func TestAuthorLinear(t *testing.T) {
 }
 
 // FuzzFrom holds what keeps an author from being another than a reader sees: exactly one @ outside quotes and comments
-// for each address, the domain right behind it; and where net/mail reads the field, too, it reads the same domains.
+// for each address, or one more for the same domain in place of its display name, the domain right behind it; and where net/mail reads the field, too, it reads the same domains.
 func FuzzFrom(f *testing.F) {
 	f.Fuzz(func(t *testing.T, from string) {
 		field := NewField("From", []byte(from))
@@ -246,7 +254,7 @@ func FuzzFrom(f *testing.F) {
 			}
 			return
 		}
-		behind := behindAts(string(field.Value()))
+		behind := withoutNames(behindAts(string(field.Value())))
 		if len(behind) != len(all) {
 			t.Fatalf("%q has %d addresses, but %d ats outside quotes and comments", from, len(all), len(behind))
 		}
@@ -262,7 +270,24 @@ func FuzzFrom(f *testing.F) {
 	})
 }
 
-// behindAts returns the text behind each @ that stands in no quotes and no comment, up to white space or a special.
+// withoutNames drops each text that a bracket ends, which makes it a display name, if it is the same domain as the next.
+func withoutNames(behind []string) []string {
+	var out []string
+	for i, text := range behind {
+		if isName := strings.HasSuffix(text, "<"); isName && i+1 < len(behind) {
+			a, err1 := domain.Parse(strings.TrimSuffix(text, "<"))
+			b, err2 := domain.Parse(strings.TrimSuffix(behind[i+1], "<"))
+			if err1 == nil && err2 == nil && a == b {
+				continue
+			}
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// behindAts returns the text behind each @ that stands in no quotes and no comment, up to white space or a special, and
+// with a bracket that opens next.
 func behindAts(s string) []string {
 	plain, depth, quoted := "", 0, false
 	for i := 0; i < len(s); i++ {
@@ -286,7 +311,12 @@ func behindAts(s string) []string {
 	var behind []string
 	for _, part := range strings.Split(plain, "@")[1:] {
 		part = strings.TrimLeft(part, " \t\r\n")
-		behind = append(behind, part[:strings.IndexAny(part+" ", " \t\r\n,>")])
+		end := strings.IndexAny(part+" ", " \t\r\n,<>")
+		text := part[:end]
+		if strings.HasPrefix(strings.TrimLeft(part[end:], " \t\r\n"), "<") {
+			text += "<"
+		}
+		behind = append(behind, text)
 	}
 	return behind
 }

@@ -12,7 +12,8 @@ import (
 // held against what it returns: where two mail readers could show two addresses, it returns none.
 //
 // Of the obsolete forms it takes those that change no address: dots in a display name, empty places in the list, words
-// of both kinds in a local part. It takes no route, no white space inside a local part or domain, no control
+// of both kinds in a local part. An address in place of a display name should stand in quotes; many a script leaves them
+// out ("joe@example.com <joe@example.com>"), which it takes where both have one domain. It takes no route, no white space inside a local part or domain, no control
 // characters. 8-bit text that is not UTF-8 may stand in a display name or comment. A group has addresses, but is no
 // author.
 func parseFrom(value []byte) ([]Address, error) {
@@ -59,13 +60,29 @@ func (p *fromParser) mailbox() (Address, error) {
 	}
 	switch {
 	case p.take('@'):
-		return p.domain(words)
+		return p.bare(words)
 	case p.take('<'):
 		return p.angle(words.display())
 	case p.at < len(p.s) && p.s[p.at] == ':':
 		return Address{}, p.fail("a group is no author")
 	}
 	return Address{}, p.unexpected("in place of an address")
+}
+
+// bare reads the rest of "local@domain", or of that in place of a display name.
+func (p *fromParser) bare(local words) (Address, error) {
+	a, err := p.domain(local)
+	if err != nil || a.Domain == "" || p.at == len(p.s) || p.s[p.at] != '<' {
+		return a, err
+	}
+	at := p.at
+	p.at++
+	b, err := p.angle(a.String())
+	if err == nil && b.Domain != a.Domain {
+		p.at = at
+		return Address{}, p.unexpected("after an address")
+	}
+	return b, err
 }
 
 // angle reads the rest of "<local@domain>".
