@@ -92,26 +92,12 @@ func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.W
 	if err != nil {
 		return nil, nil, err
 	}
-	slog.SetDefault(log) // go-milter writes to the default logger
-	d := &daemon{path: path, log: log, metrics: newMetrics(), health: &health{}}
-	client, cache, err := buildResolver(cfg)
-	if err != nil {
+	d := unstarted(path, log)
+	if err := d.start(ctx, cfg); err != nil {
 		return nil, nil, err
 	}
-	d.resolver = cache
-	d.metrics.watchDNS(client, cache)
-	if d.parts, err = build(ctx, cfg, d.resolver, nil, d.metrics, log); err != nil {
+	if err := d.showMetrics(ctx, cfg); err != nil {
 		return nil, nil, err
-	}
-	if err := d.parts.anyKey(ctx); err != nil {
-		return nil, nil, err
-	}
-	_ = d.parts.examineSources(ctx, nil, log) // errors are for reloads
-	d.metrics.sources.sources.Store(&d.parts.sources)
-	if cfg.Metrics.Address != "" {
-		if _, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), log); err != nil {
-			return nil, nil, err
-		}
 	}
 	for _, name := range unserved(cfg, os.Getenv) {
 		log.Warn("systemd hands over a socket that no listen.address names, so MTAs would wait there in vain: add address = \"fd:"+name+"\", or disable the socket unit", "socket", name)
@@ -120,9 +106,45 @@ func newDaemon(ctx context.Context, path string, cfg *config.Config, stderr io.W
 	if err != nil {
 		return nil, nil, err
 	}
-	d.server = buildServer(d.parts, log, d.metrics)
-	d.watcher = newWatcher(log, d.metrics, d.parts)
 	return d, listeners, nil
+}
+
+// unstarted returns a daemon that has yet to read its configuration.
+func unstarted(path string, log *slog.Logger) *daemon {
+	slog.SetDefault(log) // go-milter writes to the default logger
+	return &daemon{path: path, log: log, metrics: newMetrics(), health: &health{}}
+}
+
+// start makes the parts that a configuration asks for. With an error nothing has happened, and it may be tried again.
+func (d *daemon) start(ctx context.Context, cfg *config.Config) error {
+	client, cache, err := buildResolver(cfg)
+	if err != nil {
+		return err
+	}
+	p, err := build(ctx, cfg, cache, nil, d.metrics, d.log)
+	if err == nil {
+		err = p.anyKey(ctx)
+	}
+	if err != nil {
+		p.closeSources(&parts{}, 0, d.log)
+		return err
+	}
+	_ = p.examineSources(ctx, nil, d.log) // errors are for reloads
+	d.resolver, d.parts = cache, p
+	d.metrics.watchDNS(client, cache)
+	d.metrics.sources.sources.Store(&p.sources)
+	d.server = buildServer(p, d.log, d.metrics)
+	d.watcher = newWatcher(d.log, d.metrics, p)
+	return nil
+}
+
+// showMetrics serves the counters where the configuration wants them.
+func (d *daemon) showMetrics(ctx context.Context, cfg *config.Config) error {
+	if cfg.Metrics.Address == "" {
+		return nil
+	}
+	_, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), d.log)
+	return err
 }
 
 // reload puts the configuration and the keys in force as they are now. With an error all stays as it is.

@@ -13,19 +13,30 @@ type Difference struct {
 }
 
 // kinds are those of differences, in the order in which they are told.
-var kinds = []string{"verdict", "recipients", "signed", "sealed", "dkim", "spf", "dmarc", "removed", "changed"}
+var kinds = []string{"verdict", "recipients", "signed", "identity", "canonicalization", "fields", "length", "expiry", "sealed",
+	"dkim", "spf", "dmarc", "removed", "changed"}
+
+// Kinds returns the kinds of differences, in the order in which they are told.
+func Kinds() []string { return slices.Clone(kinds) }
 
 // comparer compares. What an old filter never says of any message it does not do, and that is no difference; what it
 // does, and does not say of one message, is "none".
-type comparer struct{ does map[string]bool }
+type comparer struct {
+	does   map[string]bool
+	ignore []string // kinds
+}
 
-func newComparer() *comparer { return &comparer{map[string]bool{}} }
+func newComparer(ignore []string) *comparer { return &comparer{map[string]bool{}, ignore} }
 
 // compare returns the differences, none if the filters agree. Of a message that was judged without its body, only who
-// signs it can be compared.
+// signs it, and how, can be compared.
 func (c *comparer) compare(theirs, ours View, bodiless bool) []Difference {
 	var out []Difference
-	add := func(kind, a, b string) { out = append(out, Difference{kind, a, b}) }
+	add := func(kind, a, b string) {
+		if !slices.Contains(c.ignore, kind) {
+			out = append(out, Difference{kind, a, b})
+		}
+	}
 	lists := func(kind string, a, b []string) {
 		if !slices.Equal(a, b) {
 			add(kind, text(a), text(b))
@@ -33,6 +44,7 @@ func (c *comparer) compare(theirs, ours View, bodiless bool) []Difference {
 	}
 	if bodiless {
 		lists("signed", theirs.Signed, ours.Signed)
+		compareSignatures(theirs.signatures, ours.signatures, add)
 		return out
 	}
 	if !sameVerdict(theirs.Verdict, ours.Verdict) {
@@ -45,6 +57,7 @@ func (c *comparer) compare(theirs, ours View, bodiless bool) []Difference {
 		return out // edits of a message that goes nowhere mean nothing
 	}
 	lists("signed", theirs.Signed, ours.Signed)
+	compareSignatures(theirs.signatures, ours.signatures, add)
 	lists("sealed", theirs.Sealed, ours.Sealed)
 	for _, m := range []struct {
 		name string

@@ -2,6 +2,8 @@ package shadow
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -10,22 +12,18 @@ import (
 	"mailseal/milter/guard"
 )
 
-// The limits of both connections are far beyond what MTAs and milters have themselves: it is for them to lose patience.
-const (
-	idleLimit   = 24 * time.Hour
-	packetLimit = 2 * time.Hour
-)
-
 // conn is an MTA's connection and that to the upstream. Two goroutines serve it, one for each direction.
 type conn struct {
 	recorder *Recorder
-	mta      *guard.Framer
-	upstream *guard.Framer
+	mta      *end
+	upstream *end
 	deal     deal
 	mirror   *mirror // nil: nothing is judged, for the reason in why
 	why      string
 	log      func(what string, err error)
 	busy     atomic.Bool // a message is being looked at
+	leaving  atomic.Bool // with the message the connection is to end
+	over     atomic.Bool // it is not for the upstream to go on: the MTA has gone or is about to, or we have
 
 	mu      sync.Mutex
 	owed    guard.Code // the command that the upstream is to answer
@@ -36,35 +34,49 @@ type conn struct {
 }
 
 func newConn(mta, upstream net.Conn, r *Recorder) *conn {
-	limits := guard.Limits{Handshake: packetLimit, Idle: idleLimit, InPacket: packetLimit, Write: packetLimit}
-	return &conn{recorder: r, mta: guard.NewFramer(mta, limits), upstream: guard.NewFramer(upstream, limits)}
+	return &conn{recorder: r, mta: newEnd(mta), upstream: newEnd(upstream)}
 }
 
-// serve hands packets on until either side has closed, and closes the other. What has come before is handed on first.
+// serve hands packets on until both sides have closed, or one is broken.
 func (c *conn) serve() {
 	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer c.end()
-		c.toMTA()
-	}()
-	func() {
-		defer c.end()
-		c.toUpstream()
-	}()
+	for _, d := range []struct {
+		handOn func() error
+		to     *end
+	}{{c.toMTA, c.mta}, {c.toUpstream, c.upstream}} {
+		go func() {
+			c.run(d.handOn, d.to)
+			ended <- struct{}{}
+		}()
+	}
 	<-ended
+	limit := time.AfterFunc(halfLimit, c.close)
+	<-ended
+	limit.Stop()
+	c.close()
 	c.watch(c.abandon)
 }
 
-// end ends both connections, for whatever reason one of the two goroutines has.
-func (c *conn) end() {
-	if v := recover(); v != nil {
-		c.log("panic", panicError(v))
-	}
-	c.close()
+// run hands on in one direction. Where a side closes properly, the other is told that, and no more: it may have read only
+// some of what came before, and not answered the last of it.
+func (c *conn) run(handOn func() error, to *end) {
+	err := errPanic
+	defer func() {
+		if v := recover(); v != nil {
+			c.log("panic", panicError(v))
+		}
+		if err != io.EOF || to.closeWrite() != nil {
+			c.close()
+		}
+	}()
+	err = handOn()
 }
 
+// errPanic is how a direction ends that does not come to its end.
+var errPanic = errors.New("panic")
+
 func (c *conn) close() {
+	c.over.Store(true)
 	_ = c.mta.Close()
 	_ = c.upstream.Close()
 }
@@ -104,20 +116,21 @@ func (c *conn) unjudged(why string) {
 	}
 }
 
-func send(f *guard.Framer, p guard.Packet) error {
+func send(f *end, p guard.Packet) error {
 	if err := f.WritePacket(p.Code, p.Data); err != nil {
 		return err
 	}
 	return f.Flush()
 }
 
-// toUpstream hands commands on. Those that the upstream declined are answered here.
-func (c *conn) toUpstream() {
+// toUpstream hands commands on. Those that the upstream declined are answered here. The error is io.EOF at the end.
+func (c *conn) toUpstream() error {
 	for {
 		p, err := c.mta.ReadPacket()
 		if err != nil {
-			_ = c.upstream.Flush()
-			return
+			c.over.Store(true)
+			_ = c.upstream.Flush() // there may be macros
+			return err
 		}
 		shown := true
 		c.watch(func() { shown = c.command(p) })
@@ -132,18 +145,18 @@ func (c *conn) toUpstream() {
 			err = c.upstream.Flush()
 		}
 		if err != nil {
-			return
+			return err
 		}
 	}
 }
 
-// toMTA hands answers on as they come.
-func (c *conn) toMTA() {
+// toMTA hands answers on as they come. The error is io.EOF at the end.
+func (c *conn) toMTA() error {
 	for {
 		p, err := c.upstream.ReadPacket()
 		if err != nil {
-			_ = c.mta.Flush()
-			return
+			c.broken(err)
+			return err
 		}
 		code, data := p.Code, c.deal.outbound(p)
 		c.watch(func() { code = c.answer(p) })
@@ -152,9 +165,35 @@ func (c *conn) toMTA() {
 			err = c.mta.Flush() // an edit, too, tells the MTA that the filter lives
 		}
 		if err != nil {
-			return
+			return err
+		}
+		if c.last() {
+			c.close()
 		}
 	}
+}
+
+// leave ends the connection, if there is a message as soon as that has its verdict.
+func (c *conn) leave() {
+	c.leaving.Store(true)
+	if c.last() {
+		c.close()
+	}
+}
+
+func (c *conn) last() bool { return c.leaving.Load() && !c.busy.Load() }
+
+// broken notes that the upstream has ended a connection that was not at its end.
+func (c *conn) broken(err error) {
+	if c.over.Load() {
+		return
+	}
+	c.recorder.broke(err)
+	c.watch(func() {
+		if c.pair != nil {
+			c.theirs.fate, c.theirs.why = unjudged, whyBroken
+		}
+	})
 }
 
 // watch keeps a bug in watching from what is watched.
@@ -190,7 +229,10 @@ func (c *conn) command(p guard.Packet) (shown bool) {
 	case guard.Mail:
 		c.abandon()
 		c.begin(p.Data)
-	case guard.Abort, guard.Quit, guard.QuitNewConn:
+	case guard.Abort, guard.QuitNewConn:
+		c.abandon()
+	case guard.Quit:
+		c.over.Store(true)
 		c.abandon()
 	}
 	shown = c.wants(p.Code)
@@ -217,7 +259,7 @@ func (c *conn) macro(data []byte) (shown bool) {
 	case c.pair != nil && id != "" && code != guard.Helo:
 		c.pair.setQueue(id)
 	}
-	return c.wants(code)
+	return c.deal.showsMacros(code) && !(code == guard.Body && c.skipped)
 }
 
 // macro returns a macro's value among names and values.
@@ -253,9 +295,11 @@ func (c *conn) abandon() {
 	if c.pair == nil {
 		return
 	}
-	if c.theirs.refused == 0 {
+	switch {
+	case c.theirs.fate == unjudged:
+	case c.theirs.refused == 0:
 		c.theirs.fate = aborted
-	} else {
+	default:
 		c.theirs.stage = guard.Rcpt
 	}
 	c.pair.settleTheirs(c.theirs)
@@ -283,7 +327,7 @@ func (c *conn) answer(p guard.Packet) guard.Code {
 	if c.pair != nil {
 		c.verdict(owed, p)
 	} else if p.Code != guard.Continue && (owed == guard.Connect || owed == guard.Helo) {
-		c.recorder.unseen.Add(1)
+		c.recorder.session(verdictText(p))
 	}
 	return p.Code
 }

@@ -13,6 +13,7 @@ type deal struct {
 	theirs guard.Agreement // what the upstream asked for
 	mta    guard.Agreement // what the MTA was asked for
 	spaces bool            // the MTA's values have their leading space, the upstream's have not
+	more   bool            // the MTA is asked for more macros than the upstream asked for
 }
 
 // unwanted names the bits by which a filter declines a command.
@@ -64,6 +65,7 @@ func (d *deal) askMacros() {
 		}
 		if len(all) <= maxMacros {
 			d.mta.Macros[stage] = all
+			d.more = true
 		}
 	}
 }
@@ -74,9 +76,51 @@ func (d *deal) shows(code guard.Code) bool {
 	return bit == 0 || d.theirs.Protocol&bit == 0
 }
 
+// stageOf is whose list of macros goes before a command.
+var stageOf = map[guard.Code]guard.Stage{
+	guard.Connect: guard.StageConnect, guard.Helo: guard.StageHelo, guard.Mail: guard.StageMail, guard.Rcpt: guard.StageRcpt,
+	guard.Data: guard.StageData, guard.Header: guard.StageEndOfHeader, guard.EndOfHeader: guard.StageEndOfHeader,
+	guard.Body: guard.StageEndOfMessage, guard.EndOfBody: guard.StageEndOfMessage,
+}
+
+// showsMacros tells whether the upstream gets a command's macros. Both MTAs send those of the envelope's commands to a
+// filter that has declined the commands, too.
+func (d *deal) showsMacros(of guard.Code) bool {
+	switch of {
+	case guard.Header, guard.EndOfHeader, guard.Body:
+		return d.shows(of)
+	}
+	return true
+}
+
+// macros returns the macros that the upstream has asked for: one that it does not expect, such as the sign of a login,
+// could change its mind.
+func (d *deal) macros(data []byte) []byte {
+	if !d.more || len(data) == 0 {
+		return data
+	}
+	stage, known := stageOf[guard.Code(data[0])]
+	if !known || len(d.theirs.Macros[stage]) == 0 {
+		return data
+	}
+	out := []byte{data[0]}
+	for pairs := data[1:]; len(pairs) > 0; {
+		name, rest, _ := bytes.Cut(pairs, []byte{0})
+		_, after, _ := bytes.Cut(rest, []byte{0})
+		if slices.Contains(d.theirs.Macros[stage], string(name)) {
+			out = append(out, pairs[:len(pairs)-len(after)]...)
+		}
+		pairs = after
+	}
+	return out
+}
+
 // inbound returns a command's data as the upstream expects it, in parts: without the one space that an MTA takes away
-// after the colon where nobody asked for it.
+// after the colon where nobody asked for it, and without macros that it has not asked for.
 func (d *deal) inbound(p guard.Packet) [][]byte {
+	if p.Code == guard.Macro {
+		return [][]byte{d.macros(p.Data)}
+	}
 	if !d.spaces || p.Code != guard.Header {
 		return [][]byte{p.Data}
 	}

@@ -20,6 +20,7 @@ const (
 	whyPlain   = "the negotiation could not be read"
 	whyPanic   = "panic"
 	whyStopped = "stopped"
+	whyBroken  = "the upstream ended the connection"
 )
 
 // item is a packet for the new filter, or, with one of the two codes below, a word to the mirror.

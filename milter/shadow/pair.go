@@ -20,7 +20,7 @@ const (
 // side is what one of the two filters made of a message, in the packets that it sent.
 type side struct {
 	fate    fate
-	why     string     // for unjudged
+	why     string     // for unjudged, which of the upstream means that it left
 	stage   guard.Code // the command that the verdict answered
 	verdict guard.Packet
 	edits   []guard.Packet

@@ -25,8 +25,9 @@ type Options struct {
 	Memory      int           // octets that wait to be judged, of one connection; 0: 8 MiB
 	TotalMemory int           // of all connections; 0: 64 MiB
 	Patience    time.Duration // for an answer of the new milter; 0: 1 min
-	Connect     time.Duration // for reaching the upstream; 0: 5 s
-	Grace       time.Duration // after being told to stop: connections are served on for so long; then those without a message end, and after as long again all; 0: 30 s
+	Connect     time.Duration // for reaching the upstream; 0: 30 s, Postfix's milter_connect_timeout
+	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s
+	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, never before DrainSoft
 }
 
 func (o Options) filled() Options {
@@ -34,8 +35,9 @@ func (o Options) filled() Options {
 	o.Memory = cmp.Or(o.Memory, 8<<20)
 	o.TotalMemory = cmp.Or(o.TotalMemory, 64<<20)
 	o.Patience = cmp.Or(o.Patience, time.Minute)
-	o.Connect = cmp.Or(o.Connect, 5*time.Second)
-	o.Grace = cmp.Or(o.Grace, 30*time.Second)
+	o.Connect = cmp.Or(o.Connect, 30*time.Second)
+	o.DrainSoft = cmp.Or(o.DrainSoft, 30*time.Second)
+	o.DrainHard = max(cmp.Or(o.DrainHard, time.Minute), o.DrainSoft)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -47,36 +49,47 @@ type Proxy struct {
 	options Options
 	slots   chan struct{} // one for each connection that is judged
 	memory  atomic.Int64
-	wg      sync.WaitGroup // connections and mirrors
+	wg      sync.WaitGroup  // connections and mirrors
+	hard    context.Context // ends when all connections are to
+	cut     func()
 
-	mu    sync.Mutex
-	conns map[*conn]struct{}
+	mu      sync.Mutex
+	conns   map[*conn]struct{}
+	leaving bool // connections end with their message
 }
 
 // New returns a Proxy.
 func New(o Options) *Proxy {
 	o = o.filled()
-	return &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*conn]struct{}{}}
+	p := &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*conn]struct{}{}}
+	p.hard, p.cut = context.WithCancel(context.Background())
+	return p
 }
 
-// Serve serves the MTAs that come to l until ctx ends. Then it closes l, lets connections end (Options.Grace), and
-// returns when all of them have, and all that was to be judged is.
+// Close ends all connections at once, for those who cannot wait for Serve to drain.
+func (p *Proxy) Close() { p.cut() }
+
+// Serve serves the MTAs that come to l until ctx ends. Then it closes l and drains: open connections are served on; after
+// Options.DrainSoft those without a message end, and the others as soon as theirs has its verdict; after
+// Options.DrainHard all do. It returns when all of them have, and all that was to be judged is. A Proxy serves once.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
-	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	defer p.cut()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	err := p.accept(ctx, hard, l)
+	err := p.accept(ctx, l)
 	ended := make(chan struct{})
 	go func() {
 		p.wg.Wait()
 		close(ended)
 	}()
-	for _, end := range []func(){p.closeIdle, cut} {
+	for _, phase := range []struct {
+		after time.Duration
+		end   func()
+	}{{p.options.DrainSoft, p.leave}, {p.options.DrainHard - p.options.DrainSoft, p.cut}} {
 		select {
 		case <-ended:
 			return err
-		case <-time.After(p.options.Grace):
-			end()
+		case <-time.After(phase.after):
+			phase.end()
 		}
 	}
 	<-ended
@@ -86,12 +99,12 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 // pause follows a connection that could not be accepted, as with too many open files.
 const pause = 50 * time.Millisecond
 
-func (p *Proxy) accept(ctx, hard context.Context, l net.Listener) error {
+func (p *Proxy) accept(ctx context.Context, l net.Listener) error {
 	for {
 		mta, err := l.Accept()
 		switch {
 		case err == nil:
-			p.wg.Go(func() { p.serve(hard, mta) })
+			p.wg.Go(func() { p.serve(p.hard, mta) })
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -112,7 +125,7 @@ func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
 	upstream, err := p.options.Upstream(dialCtx)
 	cancel()
 	if err != nil {
-		p.options.Recorder.unreached.Add(1)
+		p.options.Recorder.unreached(err)
 		p.trouble("the upstream cannot be reached, the connection is closed", err)
 		return
 	}
@@ -137,6 +150,7 @@ func (p *Proxy) recover() {
 func (p *Proxy) attach(c *conn) (detach func()) {
 	p.mu.Lock()
 	p.conns[c] = struct{}{}
+	c.leaving.Store(p.leaving)
 	p.mu.Unlock()
 	m := newMirror(&p.options, &p.memory)
 	m.log = p.trouble
@@ -173,14 +187,13 @@ func (p *Proxy) detach(c *conn) {
 	delete(p.conns, c)
 }
 
-// closeIdle ends the connections that have no message.
-func (p *Proxy) closeIdle() {
+// leave ends the connections that have no message, and the others after theirs.
+func (p *Proxy) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.leaving = true
 	for c := range p.conns {
-		if !c.busy.Load() {
-			c.close()
-		}
+		c.leave()
 	}
 }
 

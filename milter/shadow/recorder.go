@@ -2,99 +2,139 @@ package shadow
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"text/tabwriter"
+	"time"
 )
 
 // Recorder compares messages, writes a line for each, and counts.
 type Recorder struct {
-	log      *slog.Logger
-	comparer *comparer // for the goroutine of run alone
+	log, trouble *slog.Logger
+	comparer     *comparer // for the goroutine of run alone
+	isFull       bool      // the log could not be written; for the goroutine of run alone
 
-	pairs     chan *pair
-	done      chan struct{}
-	unlogged  atomic.Int64 // messages for which the log had no room
-	unseen    atomic.Int64 // sessions that the upstream decided on before any message
-	unreached atomic.Int64
+	entries chan func() // what is to be recorded
+	done    chan struct{}
+	missed  atomic.Int64 // entries for which there was no room
 
 	mu  sync.Mutex
 	sum Summary
 }
 
-// Summary says what was seen since the start.
-type Summary struct {
-	Messages  int            `json:"messages"`
-	Same      int            `json:"same"`
-	Differing int            `json:"differing"`
-	Kinds     map[string]int `json:"kinds"`      // messages that differ, by what in
-	NotJudged map[string]int `json:"not_judged"` // messages, by the reason
-	Aborted   int            `json:"aborted"`    // messages that the client gave up; not among Messages
-	Sessions  int64          `json:"sessions"`   // that the upstream accepted or refused before any message
-	Unreached int64          `json:"unreached"`  // connections for which the upstream could not be reached
-	Unlogged  int64          `json:"unlogged"`   // messages that were dropped because the log was too slow
-}
-
 // waiting is how many messages wait for the log.
 const waiting = 4096
 
-// NewRecorder returns a Recorder that writes to log. Close ends it.
-func NewRecorder(log *slog.Logger) *Recorder {
-	r := &Recorder{log: log, comparer: newComparer(), pairs: make(chan *pair, waiting), done: make(chan struct{})}
-	r.sum.Kinds, r.sum.NotJudged = map[string]int{}, map[string]int{}
+// NewRecorder returns a Recorder that writes to log, and to trouble when that cannot be written. Both may be nil. Kinds of
+// differences to ignore are not told. Close ends it.
+func NewRecorder(log, trouble *slog.Logger, ignore ...string) *Recorder {
+	r := &Recorder{log: orNowhere(log), trouble: orNowhere(trouble), comparer: newComparer(ignore),
+		entries: make(chan func(), waiting), done: make(chan struct{}), sum: newSummary()}
 	go r.run()
 	return r
 }
 
-// Close writes what waits. No Proxy may still use the Recorder.
-func (r *Recorder) Close() {
-	close(r.pairs)
-	<-r.done
+func orNowhere(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
 }
 
-// report takes a message without ever waiting.
-func (r *Recorder) report(p *pair) {
+// ErrStuck says that the log took nothing any more.
+var ErrStuck = errors.New("shadow: the log takes nothing")
+
+// Close writes what waits, and gives up after a time. No Proxy may still use the Recorder. The error is nil or ErrStuck.
+func (r *Recorder) Close(wait time.Duration) error {
+	close(r.entries)
 	select {
-	case r.pairs <- p:
+	case <-r.done:
+		return nil
+	case <-time.After(wait):
+		return ErrStuck
+	}
+}
+
+// enter takes what is to be recorded without ever waiting.
+func (r *Recorder) enter(record func()) {
+	select {
+	case r.entries <- record:
 	default:
-		r.unlogged.Add(1)
+		r.missed.Add(1)
 	}
 }
 
 func (r *Recorder) run() {
 	defer close(r.done)
-	for p := range r.pairs {
-		r.record(p)
+	for record := range r.entries {
+		r.guarded(record)
+		if n := r.missed.Swap(0); n > 0 {
+			r.event(eventUnlogged, slog.Int64("entries", n))
+		}
 	}
+}
+
+func (r *Recorder) guarded(record func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.event(eventNotJudged, slog.String("why", whyPanic))
+			r.trouble.Error("panic", "in", "comparison", "error", fmt.Sprint(v))
+		}
+	}()
+	record()
+}
+
+// What the lines say in msg. A Summary is made of them.
+const (
+	eventSame      = "same"
+	eventDiffers   = "differs"
+	eventNotJudged = "not judged"
+	eventAborted   = "given up by the client"
+	eventSession   = "session decided by the upstream"
+	eventUnreached = "upstream unreached"
+	eventBroken    = "connection ended by the upstream"
+	eventUnlogged  = "not logged"
+)
+
+// report takes a message on which both filters have spoken.
+func (r *Recorder) report(p *pair) { r.enter(func() { r.record(p) }) }
+
+// unreached takes a connection for which there was no upstream.
+func (r *Recorder) unreached(err error) {
+	r.enter(func() { r.event(eventUnreached, slog.String("error", err.Error())) })
+}
+
+// broke takes a connection that the upstream ended, and not the MTA.
+func (r *Recorder) broke(err error) {
+	r.enter(func() { r.event(eventBroken, slog.String("error", err.Error())) })
+}
+
+// session takes one on which the upstream decided before any message.
+func (r *Recorder) session(verdict string) {
+	r.enter(func() { r.event(eventSession, slog.String("verdict", verdict)) })
 }
 
 // record compares one message and writes its line.
 func (r *Recorder) record(p *pair) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.count(func(s *Summary) { s.Messages++; s.NotJudged[whyPanic]++ })
-			r.log.Error("panic", "error", fmt.Sprint(v))
-		}
-	}()
 	p.mu.Lock()
 	theirs, ours := p.theirs, p.ours
 	about := []slog.Attr{slog.String("queue", p.queue), slog.String("sender", clip(p.sender)), slog.String("author", clip(p.author))}
 	p.mu.Unlock()
 	if theirs.fate == aborted {
-		r.count(func(s *Summary) { s.Aborted++ })
+		r.event(eventAborted, about...)
 		return
 	}
 	old := theirs.view()
+	if theirs.fate == unjudged {
+		r.event(eventNotJudged, append(about, slog.String("why", theirs.why))...)
+		return
+	}
 	if ours.fate == unjudged {
-		r.count(func(s *Summary) { s.Messages++; s.NotJudged[reason(ours.why)]++ })
-		r.line(slog.LevelInfo, "not judged", about, slog.String("why", ours.why), slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)))
+		r.event(eventNotJudged, append(about, slog.String("why", ours.why), slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)))...)
 		return
 	}
 	r.compared(about, old, ours.view(), ours.fate == partly)
@@ -103,13 +143,12 @@ func (r *Recorder) record(p *pair) {
 // compared writes the line of a message on which both filters have spoken.
 func (r *Recorder) compared(about []slog.Attr, old, now View, bodiless bool) {
 	differ := r.comparer.compare(old, now, bodiless)
-	r.count(func(s *Summary) { s.add(differ) })
 	if bodiless {
 		about = append(about, slog.Bool("body_unseen", true))
 	}
 	if len(differ) == 0 {
-		r.line(slog.LevelInfo, "same", about, slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)),
-			slog.String("results", results(old)))
+		r.event(eventSame, append(about, slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)),
+			slog.String("results", results(old)))...)
 		return
 	}
 	var in []string
@@ -118,11 +157,49 @@ func (r *Recorder) compared(about []slog.Attr, old, now View, bodiless bool) {
 		in = append(in, d.Kind)
 		details = append(details, slog.String(d.Kind+"_theirs", clip(d.Theirs)), slog.String(d.Kind+"_ours", clip(d.Ours)))
 	}
-	r.line(slog.LevelWarn, "differs", append(about, slog.String("in", strings.Join(in, ","))), details...)
+	about = append(about, slog.String("in", strings.Join(in, ",")))
+	r.event(eventDiffers, append(about, details...)...)
 }
 
-func (r *Recorder) line(level slog.Level, what string, about []slog.Attr, more ...slog.Attr) {
-	r.log.LogAttrs(context.Background(), level, what, append(about, more...)...)
+// event counts a line and writes it.
+func (r *Recorder) event(what string, about ...slog.Attr) {
+	fields := map[string]string{"msg": what}
+	for _, a := range about {
+		fields[a.Key] = a.Value.String()
+	}
+	r.count(func(s *Summary) { s.add(fields) })
+	level := slog.LevelInfo
+	if what == eventDiffers || what == eventUnreached || what == eventBroken || what == eventUnlogged {
+		level = slog.LevelWarn
+	}
+	r.line(level, what, about)
+}
+
+// line writes a line past slog's Logger, which would not tell that it could not be written: a disk that is full is said
+// once, and the lines that are missing are counted.
+func (r *Recorder) line(level slog.Level, what string, about []slog.Attr) {
+	ctx := context.Background()
+	if !r.log.Enabled(ctx, level) {
+		return
+	}
+	record := slog.NewRecord(time.Now(), level, what, 0)
+	record.AddAttrs(about...)
+	err := r.log.Handler().Handle(ctx, record)
+	if err != nil {
+		r.count(func(s *Summary) { s.Unlogged++ })
+	}
+	if isFull := err != nil; isFull != r.isFull {
+		r.isFull = isFull
+		r.tellFull(err)
+	}
+}
+
+func (r *Recorder) tellFull(err error) {
+	if err == nil {
+		r.trouble.Info("the log can be written again")
+		return
+	}
+	r.trouble.Error("the log cannot be written; mail goes on, and lines that are missing are counted", "error", err)
 }
 
 // results writes what a filter found.
@@ -139,14 +216,10 @@ func results(v View) string {
 	return text(out)
 }
 
-// reason returns what a reason is counted under: errors of the network are one.
-func reason(why string) string {
-	what, _, _ := strings.Cut(why, ":")
-	return what
-}
-
 // clip bounds what a stranger can put into a line.
-func clip(s string) string { return s[:min(len(s), 256)] }
+func clip(s string) string { return s[:min(len(s), maxDetail)] }
+
+const maxDetail = 512
 
 func (r *Recorder) count(f func(*Summary)) {
 	r.mu.Lock()
@@ -154,51 +227,11 @@ func (r *Recorder) count(f func(*Summary)) {
 	f(&r.sum)
 }
 
-func (s *Summary) add(differ []Difference) {
-	s.Messages++
-	if len(differ) == 0 {
-		s.Same++
-		return
-	}
-	s.Differing++
-	for _, d := range differ {
-		s.Kinds[d.Kind]++
-	}
-}
-
 // Summary returns the counts.
 func (r *Recorder) Summary() Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.sum
-	s.Kinds, s.NotJudged = maps.Clone(s.Kinds), maps.Clone(s.NotJudged)
-	s.Sessions, s.Unreached, s.Unlogged = r.unseen.Load(), r.unreached.Load(), r.unlogged.Load()
-	return s
-}
-
-// WriteTable writes the counts as a table, without rows that say nothing.
-func (s Summary) WriteTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(n int64, what string) { fmt.Fprintf(t, "%d\t  %s\n", n, what) }
-	some := func(n int64, what string) {
-		if n > 0 {
-			row(n, what)
-		}
-	}
-	row(int64(s.Messages), "messages")
-	row(int64(s.Same), "same")
-	row(int64(s.Differing), "differ")
-	for _, k := range kinds {
-		some(int64(s.Kinds[k]), "differ in: "+k)
-	}
-	for _, why := range slices.Sorted(maps.Keys(s.NotJudged)) {
-		row(int64(s.NotJudged[why]), "not judged: "+why)
-	}
-	some(int64(s.Aborted), "more given up by the client")
-	some(s.Sessions, "sessions decided by the upstream before any message")
-	some(s.Unreached, "connections for which the upstream could not be reached")
-	some(s.Unlogged, "more not logged: the log was too slow")
-	return t.Flush()
+	return r.sum.clone()
 }
 
 func number(n int) string { return strconv.Itoa(n) }

@@ -37,7 +37,9 @@ var hangUp = guard.Packet{}
 
 func (s *standIn) listen(t testing.TB) {
 	t.Helper()
-	s.path = filepath.Join(t.TempDir(), "old")
+	if s.path == "" {
+		s.path = filepath.Join(t.TempDir(), "old")
+	}
 	l, err := net.Listen("unix", s.path)
 	if err != nil {
 		t.Fatal(err)
@@ -161,8 +163,8 @@ func start(t testing.TB, old *standIn, filter milter.Filter, change ...func(*sha
 	inner, cut := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { server.Serve(inner, &milter.Listener{Listener: pipe}) })
-	r.recorder = shadow.NewRecorder(slog.New(slog.NewJSONHandler(&r.log, nil)))
-	o := shadow.Options{Upstream: old.dial, Judge: pipe.Dial, Recorder: r.recorder, Patience: 10 * time.Second, Grace: 5 * time.Second}
+	r.recorder = shadow.NewRecorder(slog.New(slog.NewJSONHandler(&r.log, nil)), nil)
+	o := shadow.Options{Upstream: old.dial, Judge: pipe.Dial, Recorder: r.recorder, Patience: 10 * time.Second, DrainSoft: 5 * time.Second}
 	for _, f := range change {
 		f(&o)
 	}
@@ -178,7 +180,9 @@ func start(t testing.TB, old *standIn, filter milter.Filter, change ...func(*sha
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		<-proxied
-		r.recorder.Close()
+		if err := r.recorder.Close(time.Minute); err != nil {
+			t.Error(err)
+		}
 		cut()
 		server.Close()
 		wg.Wait()

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"mailseal/milter/authres"
-	"mailseal/milter/dkim"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 )
@@ -25,6 +24,9 @@ type View struct {
 	Removed    []string `json:"removed,omitempty"`     // "authentication-results[2]": fields, by their number among those of the name
 	Changed    []string `json:"changed,omitempty"`     // fields, likewise; "sender", "recipients", "body"
 	OtherAdded []string `json:"other_added,omitempty"` // names of fields; not compared
+
+	signatures []signature
+	atFirst    map[string]int // removals of the first field of a name, so far
 }
 
 // view reads a side's packets.
@@ -101,9 +103,11 @@ func (v *View) added(data []byte) {
 	}
 	switch f := message.NewField(name, []byte(value)); {
 	case f.Is("DKIM-Signature"):
-		v.Signed = append(v.Signed, signature(f))
+		s := readSignature(f)
+		v.Signed = append(v.Signed, s.name)
+		v.signatures = append(v.signatures, s)
 	case f.Is("ARC-Seal"):
-		v.Sealed = append(v.Sealed, signature(f))
+		v.Sealed = append(v.Sealed, readSignature(f).name)
 	case f.Is(authres.FieldName):
 		v.results(f.Value())
 	default:
@@ -111,12 +115,8 @@ func (v *View) added(data []byte) {
 	}
 }
 
-func signature(f message.Field) string {
-	t := dkim.ReadTags(f)
-	return strings.ToLower(fmt.Sprintf("%s/%s/%s", t.Text("d"), t.Text("s"), t.Text("a")))
-}
-
-// changed takes a change of a field. Index 0 is the first, as it is to both MTAs.
+// changed takes a change of a field. Index 0 is the first, as it is to both MTAs. Who removes the first again and again, as
+// OpenDKIM does with signatures, means the second then.
 func (v *View) changed(data []byte) {
 	if len(data) < 4 {
 		return
@@ -125,7 +125,16 @@ func (v *View) changed(data []byte) {
 	if !ok {
 		return
 	}
-	what := fmt.Sprintf("%s[%d]", strings.ToLower(name), max(1, int32(binary.BigEndian.Uint32(data))))
+	index := int(max(1, int32(binary.BigEndian.Uint32(data))))
+	name = strings.ToLower(name)
+	if value == "" && index == 1 {
+		if v.atFirst == nil {
+			v.atFirst = map[string]int{}
+		}
+		v.atFirst[name]++
+		index = v.atFirst[name]
+	}
+	what := fmt.Sprintf("%s[%d]", name, index)
 	if value == "" {
 		v.Removed = append(v.Removed, what)
 	} else {

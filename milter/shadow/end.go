@@ -1,0 +1,35 @@
+package shadow
+
+import (
+	"net"
+	"time"
+
+	"mailseal/milter/guard"
+)
+
+// The limits of both connections are far beyond what MTAs and milters have themselves: it is for them to lose patience.
+const (
+	idleLimit   = 24 * time.Hour
+	packetLimit = 2 * time.Hour
+	// halfLimit is how long one side may go on after the other has said all that it has to say.
+	halfLimit = 10 * time.Minute
+)
+
+// end is one of the two connections.
+type end struct {
+	*guard.Framer
+	nc net.Conn
+}
+
+func newEnd(nc net.Conn) *end {
+	limits := guard.Limits{Handshake: packetLimit, Idle: idleLimit, InPacket: packetLimit, Write: packetLimit}
+	return &end{guard.NewFramer(nc, limits), nc}
+}
+
+// closeWrite tells the peer that nothing more comes, while it may still have something to say.
+func (e *end) closeWrite() error {
+	if h, can := e.nc.(interface{ CloseWrite() error }); can {
+		return h.CloseWrite()
+	}
+	return e.Close()
+}
