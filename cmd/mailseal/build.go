@@ -197,8 +197,8 @@ func buildSignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		SimpleHeader:    h == message.Simple,
 		SimpleBody:      b == message.Simple,
 		Fields:          o.Headers,
-		Oversign:        o.Oversign,
-		OversignPresent: o.OversignPresent,
+		Oversign:        orNone(o.Oversign),
+		OversignPresent: orNone(o.OversignPresent),
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
 	}
@@ -207,6 +207,10 @@ func buildSignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 	}
 	return out, err
 }
+
+// orNone returns a list that is empty and not nil where config, which has put its defaults in, has none: to dkim nil means
+// defaults of its own.
+func orNone(names []string) []string { return append([]string{}, names...) }
 
 // addJudging builds what verifies, and the policy.
 func (p *parts) addJudging(s *milter.Steps, log *slog.Logger) error {
