@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,11 +15,16 @@ import (
 func OpenDKIM(t testing.TB, domain, selector, keyFile string, lines ...string) string {
 	t.Helper()
 	listen := FreePort(t, "127.0.0.1")
-	conf := "Socket inet:" + port(listen) + "@127.0.0.1\nSyslog no\nRequireSafeKeys no\nMode s\nOversignHeaders From\n" +
-		"Domain " + domain + "\nSelector " + selector + "\nKeyFile " + keyFile + "\n"
-	for _, line := range lines {
-		conf += line + "\n"
-	}
+	StartOpenDKIM(t, "inet:"+port(listen)+"@127.0.0.1",
+		append([]string{"Mode s", "OversignHeaders From", "Domain " + domain, "Selector " + selector, "KeyFile " + keyFile}, lines...)...)
+	return listen
+}
+
+// StartOpenDKIM starts Debian's OpenDKIM on a socket, inet:port@host or unix:/path, with the lines of an opendkim.conf,
+// and waits until it can be reached.
+func StartOpenDKIM(t testing.TB, socket string, lines ...string) *Process {
+	t.Helper()
+	conf := "Socket " + socket + "\nSyslog no\nRequireSafeKeys no\n" + strings.Join(lines, "\n") + "\n"
 	file := filepath.Join(t.TempDir(), "opendkim.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
@@ -26,11 +32,15 @@ func OpenDKIM(t testing.TB, domain, selector, keyFile string, lines ...string) s
 	cmd := Tool(t, "opendkim", "usr/sbin/opendkim", "-f", "-x", file)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p := (&Root{t: t}).start(cmd)
+	network, address := "unix", strings.TrimPrefix(socket, "unix:")
+	if at, host, ok := strings.Cut(strings.TrimPrefix(socket, "inet:"), "@"); ok {
+		network, address = "tcp", net.JoinHostPort(host, at)
+	}
 	for limit := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", listen)
+		conn, err := net.Dial(network, address)
 		if err == nil {
 			conn.Close()
-			return listen
+			return p
 		}
 		if _, ended := p.Wait(0); ended || time.Now().After(limit) {
 			t.Fatalf("opendkim: %v\n%s", err, p.Output())

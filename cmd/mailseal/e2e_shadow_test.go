@@ -1,0 +1,349 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailseal/keys"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/miltertest"
+	"mailseal/milter/miltertest/mtatest"
+)
+
+// "mailseal shadow" before Debian's OpenDKIM: the MTA gets what OpenDKIM alone would have answered, to the octet, and the
+// log has no difference but those that there are.
+
+// oldHost is a host with an OpenDKIM, the configuration that import-opendkim makes of its own, and the keys of a stranger.
+type oldHost struct {
+	dir   string
+	lines []string // of opendkim.conf
+	dns   *dnstest.Server
+}
+
+// newOldHost makes keys and configurations. Changes are lines of opendkim.conf.
+func newOldHost(t *testing.T, mode string, changes ...string) *oldHost {
+	t.Helper()
+	h := &oldHost{dir: t.TempDir()}
+	zone := new(dnstest.Zone)
+	published := ""
+	for _, domain := range []string{"home.example", "stranger.example"} {
+		private, err := keys.Generate(keys.RSA, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := keys.Key{Domain: domain, Selector: "mail", Signer: private}.Record(keys.RecordOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := keys.Marshal(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.write(t, domain+".pem", string(text))
+		zone.AddTXT(record.Name, record.Text)
+		published += strings.TrimSuffix(record.Name, ".") + " " + record.Text + "\n"
+	}
+	h.write(t, "published", published)
+	h.lines = append([]string{"Mode " + mode, "Domain home.example", "Selector mail", "KeyFile " + h.path("home.example.pem"),
+		"Canonicalization relaxed/simple", "OversignHeaders From,Subject", "SignHeaders From,To,Subject,Date,Cc", "InternalHosts 127.0.0.1",
+		"AuthservID mx.home.example"}, changes...)
+	var err error
+	if h.dns, err = dnstest.Serve(zone, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.dns.Close() })
+	h.write(t, "opendkim.conf", strings.Join(h.lines, "\n")+"\n")
+	if out, code := mailseal(t, nil, "import-opendkim", "--conf", h.path("opendkim.conf"), "--out", h.dir); code != 0 {
+		t.Fatalf("import: exit code %d\n%s", code, out)
+	}
+	h.configure(t, fmt.Sprintf("\n[dns]\nservers = [%q]\n", h.dns.Addr()))
+	return h
+}
+
+func (h *oldHost) path(name string) string { return filepath.Join(h.dir, name) }
+
+func (h *oldHost) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(h.path(name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// configure adds to Mailseal's configuration.
+func (h *oldHost) configure(t *testing.T, more string) {
+	t.Helper()
+	text, err := os.ReadFile(h.path("mailseal.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, "mailseal.toml", string(text)+more)
+}
+
+func (h *oldHost) opendkim(t *testing.T, socket string) *mtatest.Process {
+	t.Helper()
+	return mtatest.StartOpenDKIM(t, socket, append(h.lines, "TestPublicKeys "+h.path("published"))...)
+}
+
+// shadowProcess is a "mailseal shadow" at work.
+type shadowProcess struct {
+	cmd *exec.Cmd
+	log string
+}
+
+func (h *oldHost) shadow(t *testing.T, listen, upstream string, args ...string) *shadowProcess {
+	t.Helper()
+	p := &shadowProcess{log: h.path("shadow.log")}
+	args = append([]string{"shadow", "--config", h.path("mailseal.toml"), "--listen", listen, "--upstream", upstream, "--log", p.log, "--json"}, args...)
+	p.cmd = exec.Command(build(t), args...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	var trouble bytes.Buffer
+	p.cmd.Stderr = &trouble
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.stop(t)
+		if strings.Contains(trouble.String(), "DATA RACE") {
+			t.Error("the race detector found something")
+		}
+		if t.Failed() {
+			t.Logf("shadow wrote:\n%s", &trouble)
+		}
+	})
+	awaitSocket(t, listen)
+	return p
+}
+
+// awaitSocket waits until somebody listens at a milter's address.
+func awaitSocket(t *testing.T, address string) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		nc, err := dialMilter(address)
+		if err == nil {
+			nc.Close()
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// stop ends the process, by the word to drain, and wants it to end well.
+func (p *shadowProcess) stop(t *testing.T) {
+	t.Helper()
+	if p.cmd.ProcessState != nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("shadow: %v", err)
+	}
+}
+
+// shadowLine is what a line of the log says.
+type shadowLine struct {
+	Msg, In, Why, Sender, Signed, Results, Queue string
+	Verdict                                      string
+	BodyUnseen                                   bool `json:"body_unseen"`
+	raw                                          string
+}
+
+// lines stops the process and returns the lines on messages.
+func (p *shadowProcess) lines(t *testing.T) (out []shadowLine) {
+	t.Helper()
+	p.stop(t)
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for raw := range strings.Lines(string(text)) {
+		l := shadowLine{raw: raw}
+		if err := json.Unmarshal([]byte(raw), &l); err != nil {
+			t.Fatalf("%v: %s", err, raw)
+		}
+		if l.Msg != "summary" {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// signedByStranger signs a message of stranger.example.
+func (h *oldHost) signedByStranger(t *testing.T, message string) string {
+	t.Helper()
+	signed, code := mailseal(t, []byte(message), "sign", "--domain", "stranger.example", "--selector", "mail", "--key", h.path("stranger.example.pem"))
+	if code != 0 {
+		t.Fatalf("sign: exit code %d", code)
+	}
+	return signed
+}
+
+// sample is a message that goes through both ways.
+type sample struct {
+	name, client string
+	miltertest.Message
+	differs string // in what, "" for nothing, where both verify
+}
+
+// samples are messages of ours and of strangers.
+func (h *oldHost) samples(t *testing.T) (out []sample) {
+	add := func(name, client, from, raw string) {
+		m := miltertest.Message{From: from, To: []string{"x@elsewhere.example", "y@elsewhere.example"}, Raw: []byte(raw), Queue: fmt.Sprintf("S%d", len(out))}
+		out = append(out, sample{name: name, client: client, Message: m})
+	}
+	ours := mail("alice@home.example", "friend@elsewhere.example").Message
+	theirs := mail("a@stranger.example", "bob@home.example").Message
+	signed := h.signedByStranger(t, theirs)
+	add("ours", local, "alice@home.example", ours)
+	add("ours, odd white space", local, "alice@home.example", "X:y\nX-Two:  z\nX-Tab:\tt\nX-Empty:\nX-Blank: \nX-Folded:\n\tone\n two\n"+strings.Replace(ours, "Subject: ", "Subject:", 1))
+	add("ours, no body", local, "alice@home.example", strings.SplitAfter(ours, "\n\n")[0])
+	add("ours, large", local, "alice@home.example", ours+strings.Repeat("0123456789abcdef0123456789abcdef 0123456789abcdef \n", 20000))
+	add("ours, a forged field", local, "alice@home.example", "Authentication-Results: mx.home.example; dkim=pass header.d=bank.example\n"+ours)
+	add("ours, a null sender", local, "", ours)
+	add("ours, two subjects", local, "alice@home.example", "Subject: twice\n"+ours)
+	add("another's domain", local, "alice@home.example", strings.Replace(ours, "alice@home.example", "alice@other.example", 1))
+	add("theirs, unsigned", stranger, "a@stranger.example", theirs)
+	add("theirs, signed", stranger, "a@stranger.example", signed)
+	add("theirs, signed and changed", stranger, "a@stranger.example", strings.Replace(signed, "about", "no longer about", 1))
+	add("theirs, signed, body changed", stranger, "a@stranger.example", signed+"more\n")
+	add("theirs, no such key", stranger, "a@stranger.example", strings.Replace(signed, "s=mail", "s=gone", 1))
+	out[len(out)-1].differs = "dkim" // fail to OpenDKIM, permerror to RFC 8601 and us
+	add("theirs, forged fields", stranger, "a@stranger.example", "Authentication-Results: mx.home.example; dkim=pass\nAuthentication-Results: other.example; dkim=pass\n"+signed)
+	add("theirs, two signatures", stranger, "a@stranger.example", h.signedByStranger(t, signed))
+	add("a stranger as ours", stranger, "alice@home.example", ours)
+	return out
+}
+
+// playThrough sends a sample to a milter.
+func playThrough(t *testing.T, address string, as miltertest.MTA, s sample) miltertest.Outcome {
+	t.Helper()
+	c := connect(t, address, as, s.client)
+	defer c.Close()
+	o, err := c.Send(s.Message)
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	if err := c.Quit(); err != nil {
+		t.Errorf("%s: %v", s.name, err)
+	}
+	return o
+}
+
+func connect(t *testing.T, address string, as miltertest.MTA, client string) *miltertest.Conn {
+	t.Helper()
+	noon := func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
+	c, err := miltertest.Dial(t.Context(), address, miltertest.Options{As: as, Client: netip.MustParseAddr(client), Now: noon, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// signedAt finds the time of a signature of ours: two of the same second must be the same.
+var signedAt = regexp.MustCompile(`d=home\.example;[^:]*?\bt=(\d+)`)
+
+func timeOf(o miltertest.Outcome) string {
+	if found := signedAt.FindSubmatch(o.Delivered()); found != nil {
+		return string(found[1])
+	}
+	return ""
+}
+
+// sameThrough sends a sample both ways until both have been signed in the same second.
+func sameThrough(t *testing.T, direct, shadowed string, as miltertest.MTA, s sample) (a, b miltertest.Outcome) {
+	t.Helper()
+	for range 10 {
+		a, b = playThrough(t, direct, as, s), playThrough(t, shadowed, as, s)
+		if timeOf(a) == timeOf(b) {
+			break
+		}
+	}
+	return a, b
+}
+
+func TestShadowBeforeOpenDKIM(t *testing.T) {
+	for _, tt := range []struct {
+		mode, upstream, listen string
+		changes                []string
+	}{
+		{"sv", "inet", "unix", nil},
+		{"s", "unix", "inet", nil},
+		{"v", "unix", "unix", []string{"AlwaysAddARHeader yes"}},
+		{"sv", "unix", "inet", []string{"RemoveOldSignatures yes", "MacroList {auth_type}"}},
+	} {
+		t.Run(strings.Join(append([]string{tt.mode, tt.upstream}, tt.changes...), ","), func(t *testing.T) {
+			h := newOldHost(t, tt.mode, tt.changes...)
+			direct, listen := h.socket(t, tt.upstream, "od"), h.socket(t, tt.listen, "sh")
+			h.opendkim(t, direct)
+			p := h.shadow(t, listen, direct)
+			samples := h.samples(t)
+			for _, s := range samples {
+				for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
+					a, b := sameThrough(t, direct, listen, as, s)
+					if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
+						t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s", s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+					}
+				}
+			}
+			lines := p.lines(t)
+			if len(lines) < 2*len(samples) {
+				t.Errorf("%d lines for %d messages", len(lines), 2*len(samples))
+			}
+			for _, l := range lines {
+				l.check(t, samples, tt.mode)
+			}
+		})
+	}
+}
+
+// check wants a line to tell no difference but that of the sample, and the body to be unseen where OpenDKIM lets messages
+// pass at the end of the header: what it does not sign when it only signs, what it would sign when it only verifies.
+func (l shadowLine) check(t *testing.T, samples []sample, mode string) {
+	t.Helper()
+	for _, s := range samples {
+		if s.Queue != l.Queue {
+			continue
+		}
+		want := ""
+		if mode != "s" {
+			want = s.differs
+		}
+		if unseen := mode == "s" && l.Signed == "-" || mode == "v" && s.client == local && strings.HasPrefix(s.name, "ours"); l.BodyUnseen != unseen {
+			t.Errorf("%s: the body was unseen: %v, want %v:\n%s", s.name, l.BodyUnseen, unseen, l.raw)
+		}
+		if l.In != want || l.Msg == "not judged" {
+			t.Errorf("%s: differs in %q, want %q:\n%s", s.name, l.In, want, l.raw)
+		}
+		return
+	}
+	t.Errorf("a line of no sample: %s", l.raw)
+}
+
+// socket makes up an address of a milter.
+func (h *oldHost) socket(t *testing.T, kind, name string) string {
+	if kind == "unix" {
+		return "unix:" + h.path(name)
+	}
+	host, port, _ := strings.Cut(mtatest.FreePort(t, local), ":")
+	return "inet:" + port + "@" + host
+}
+
+func dialMilter(address string) (net.Conn, error) {
+	if path, is := strings.CutPrefix(address, "unix:"); is {
+		return net.Dial("unix", path)
+	}
+	port, host, _ := strings.Cut(strings.TrimPrefix(address, "inet:"), "@")
+	return net.Dial("tcp", net.JoinHostPort(host, port))
+}
