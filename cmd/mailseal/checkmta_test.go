@@ -34,7 +34,7 @@ func TestCheckMTA(t *testing.T) {
 	}{
 		{"good", good, exitGood, ": 2 of 2 services lead through Mailseal\n"},
 		{"warning", good + "milter_default_action = accept\n", exitGood, "main.cf:5: milter_default_action: accept: while Mailseal is away"},
-		{"error", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad, "Postfix answers mail with 451\n  smtpd_milters = inet:127.0.0.1:8891\n"},
+		{"error", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad, "smtpd ends at once, so that nobody gets an answer\n  smtpd_milters = inet:127.0.0.1:8891\n"},
 		{"not yet", "", exitGood, "\n  smtpd_milters = { inet:127.0.0.1:8891, default_action=tempfail }\n  non_smtpd_milters = $smtpd_milters\n"},
 	}
 	for _, tt := range tests {

@@ -15,6 +15,7 @@ type filter struct {
 	options map[string]string
 	wrong   string // why the server cannot use it; "" when it can
 	right   string // the address as it should be written; "" when that cannot be known
+	fatal   bool   // what is wrong ends the program that reads it
 }
 
 // postfixFilters reads the value of smtpd_milters, all references filled in.
@@ -48,6 +49,7 @@ func (f *filter) parse() {
 	case "inet":
 		if port, host, swapped := strings.Cut(rest, "@"); swapped {
 			f.swapped(host, port)
+			f.fatal = true
 			return
 		}
 		f.at = endpoint{network: "tcp", v4: true, v6: true, host: "localhost", port: rest}
@@ -85,15 +87,14 @@ func parseSendmail(s string) (e endpoint, right string, ok bool) {
 		e := endpoint{network: "tcp", v4: kind == "inet", v6: kind == "inet6"}
 		var at bool
 		if e.port, e.host, at = strings.Cut(rest, "@"); !at {
+			e.host = "localhost"
 			if host, port, err := net.SplitHostPort(rest); err == nil { // as Postfix writes it
 				e.host, e.port = host, port
-				return e, kind + ":" + port + "@" + host, false
 			}
-			e.host = "localhost"
+			return e, kind + ":" + e.port + "@" + e.host, false
 		}
 		e.host = strings.Trim(e.host, "[]")
-		_, err := strconv.ParseUint(e.port, 10, 16)
-		return e, "", err == nil
+		return e, "", e.port != ""
 	}
 	return endpoint{}, "", false
 }

@@ -54,7 +54,8 @@ func socketOf(h Host, conf string) (e endpoint, ok bool) {
 	}
 	for line := range strings.Lines(string(text)) {
 		if f := strings.Fields(line); len(f) > 1 && strings.EqualFold(f[0], "Socket") {
-			e, _, ok = parseSendmail(f[1])
+			e, _, _ = parseSendmail(f[1]) // a port without a host is good there
+			ok = e.network != ""
 		}
 	}
 	return e, ok

@@ -268,6 +268,9 @@ func either(condition bool, yes, no string) string {
 
 // consequence says what becomes of mail while a filter cannot be reached.
 func (p *postfix) consequence(w *way, f filter) string {
+	if f.fatal {
+		return either(w.param == "smtpd_milters", "smtpd ends at once, so that nobody gets an answer", "cleanup ends at once, so that mail stays where it is")
+	}
 	switch p.action(w, f) {
 	case "accept":
 		return "mail passes unsigned and unjudged"

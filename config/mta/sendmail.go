@@ -102,9 +102,7 @@ func (s *sendmail) judge() {
 		s.nobody()
 		return
 	}
-	for _, f := range s.cf.filters {
-		s.unused(f)
-	}
+	s.unused()
 	s.daemons()
 	if s.d.Signs && !s.d.Loopback {
 		s.add(Finding{
@@ -125,7 +123,7 @@ func (s *sendmail) filter(f cfFilter) {
 	switch {
 	case !ok:
 		s.meant = true
-		s.put(f, Error, fmt.Sprintf("%q is no address such as inet:8891@127.0.0.1 or unix:/run/mailseal/mailseal.sock: %s", f.socket, f.consequence()), s.readdressed(f, right))
+		s.put(f, Error, fmt.Sprintf("%q is no address such as inet:8891@127.0.0.1 or unix:/run/mailseal/mailseal.sock: Sendmail does not start", f.socket), s.readdressed(f, right))
 		return
 	case l == nil:
 		s.meant = true
@@ -324,24 +322,27 @@ func (s *sendmail) undefined() {
 		}
 		for _, name := range d.filters {
 			if !defined(name) {
-				s.add(Finding{Severity: Error, File: s.cf.file, Line: d.line, Setting: "InputMailFilters", Text: fmt.Sprintf("names %s, which no X line defines: mail is not filtered by it", name)})
+				s.add(Finding{Severity: Error, File: s.cf.file, Line: d.line, Setting: "InputMailFilters", Text: fmt.Sprintf("names %s, which no X line defines: Sendmail does not start", name)})
 			}
 		}
 	}
 }
 
-// unused finds a filter of ours in no list: MAIL_FILTER alone only defines it.
-func (s *sendmail) unused(f cfFilter) {
-	listed := func(d cfDaemon) bool { return contains(d.filters, f.name) }
-	if !contains(s.ours, f.name) || contains(s.cf.input, f.name) || slices.ContainsFunc(s.cf.daemons, listed) {
+// unused finds that none of our filters is in a list: MAIL_FILTER alone only defines one.
+func (s *sendmail) unused() {
+	listed := func(d cfDaemon) bool { return slices.ContainsFunc(d.filters, s.isOurs) }
+	if len(s.ours) == 0 || slices.ContainsFunc(s.cf.input, s.isOurs) || slices.ContainsFunc(s.cf.daemons, listed) {
 		return
 	}
+	f := s.cf.filters[slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == s.ours[0] })]
 	fix := "O InputMailFilters=" + strings.Join(append([]string{f.name}, s.cf.input...), ", ")
 	if s.hasMC {
 		fix = "INPUT_MAIL_FILTER(`" + f.name + "', `" + f.equates + "')dnl"
 	}
 	s.put(f, Warning, "is defined, but no list of filters names it: mail passes unsigned and unjudged", fix)
 }
+
+func (s *sendmail) isOurs(name string) bool { return contains(s.ours, name) }
 
 // daemons judges the filters of each port.
 func (s *sendmail) daemons() {
@@ -351,7 +352,7 @@ func (s *sendmail) daemons() {
 	}
 	s.Services = len(ports)
 	for _, d := range ports {
-		first := slices.IndexFunc(d.filters, func(name string) bool { return contains(s.ours, name) })
+		first := slices.IndexFunc(d.filters, s.isOurs)
 		if first >= 0 {
 			s.Filtered++
 			s.neighbours(d, first)
@@ -371,7 +372,7 @@ func (s *sendmail) daemons() {
 
 // isUnused tells whether none of the names that are us is in the list of all.
 func (s *sendmail) isUnused() bool {
-	return !slices.ContainsFunc(s.cf.input, func(name string) bool { return contains(s.ours, name) })
+	return !slices.ContainsFunc(s.cf.input, s.isOurs)
 }
 
 // neighbours judges the other filters of a port.
@@ -438,7 +439,7 @@ func (s *sendmail) submit(file string) {
 		if s.d.Signs && len(s.ours) > 0 {
 			s.add(Finding{
 				Severity: Warning, File: file,
-				Text: "is not there: sendmail(1) then reads sendmail.cf and delivers by itself, past all filters; mail of local programs goes unsigned", Fix: "make -C /etc/mail submit.cf",
+				Text: "is not there: sendmail(1) then reads sendmail.cf, so that mail of local programs either passes all filters by, unsigned, or is refused", Fix: "make -C /etc/mail submit.cf",
 			})
 		}
 	case err != nil:

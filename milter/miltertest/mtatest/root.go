@@ -210,6 +210,12 @@ func (r *Root) Link(target, path string) {
 	}
 }
 
+// Chmod gives a file or directory another mode and owner.
+func (r *Root) Chmod(path string, mode fs.FileMode, owner, group string) {
+	r.t.Helper()
+	r.own(path, mode, owner, group)
+}
+
 func (r *Root) own(path string, mode fs.FileMode, owner, group string) {
 	r.t.Helper()
 	info, err := os.Lstat(r.Path(path))
