@@ -1,0 +1,103 @@
+package dkim
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// numbered returns the i-th of as many records as one likes, all sound.
+func numbered(i int) string {
+	key := make(ed25519.PublicKey, ed25519.PublicKeySize)
+	copy(key, fmt.Sprint(i))
+	return "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key)
+}
+
+// rsaRecord returns the record of the key of testdata.
+func rsaRecord(t *testing.T) string {
+	text, err := os.ReadFile("testdata/rsa2048.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "v=DKIM1; t=y:s; p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&key.PublicKey))
+}
+
+func (c *recordCache) count() int { return len(c.recent) + len(c.older) }
+
+func TestRecordCache(t *testing.T) {
+	text := rsaRecord(t)
+	long := text + "; n=" + strings.Repeat("a", longestKept)
+	for _, c := range []struct {
+		name, text string
+		kept       int
+		err        bool
+	}{
+		{"RSA", text, 1, false},
+		{"Ed25519", numbered(1), 1, false},
+		{"revoked", "v=DKIM1; p=", 0, true},
+		{"no record", "v=spf1 -all", 0, true},
+		{"too long", long, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cache := recordCache{size: 10}
+			first, firstErr := cache.read(c.text)
+			again, err := cache.read(c.text)
+			if cache.count() != c.kept || (err != nil) != c.err || (firstErr != nil) != c.err {
+				t.Errorf("%d records are kept, errors %v, %v", cache.count(), firstErr, err)
+			}
+			want, _ := ParseRecord(c.text)
+			if again.Text != want.Text || again.Testing != want.Testing || again.Strict != want.Strict || first.Text != want.Text {
+				t.Errorf("read again, it is %+v, want %+v", again, want)
+			}
+			if kept := c.kept == 1 && first.Key.rsa != nil; kept && first.Key.rsa != again.Key.rsa {
+				t.Error("the second key is another one")
+			}
+		})
+	}
+}
+
+// TestRecordCacheIsBounded has strangers publish ever new keys while one domain goes on writing.
+func TestRecordCacheIsBounded(t *testing.T) {
+	cache := recordCache{size: 10}
+	for i := range 100 {
+		cache.read(numbered(1000 + i))
+		if _, known := cache.get(numbered(7)); known != (i > 0) {
+			t.Fatalf("after %d others, the record in use is known: %t", i, known)
+		}
+		cache.read(numbered(7))
+		if n := cache.count(); n > cache.size {
+			t.Fatalf("%d records are kept, want at most %d", n, cache.size)
+		}
+	}
+	if _, known := cache.get(numbered(1000)); known {
+		t.Error("the first record is still known")
+	}
+}
+
+func TestRecordCacheConcurrently(t *testing.T) {
+	cache := recordCache{size: 10}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for i := range 500 {
+				text := numbered(i % 13)
+				r, err := cache.read(text)
+				if err != nil || r.Text != text {
+					t.Errorf("read %q as %q, %v", text, r.Text, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
