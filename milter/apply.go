@@ -16,7 +16,7 @@ var errEdit = errors.New("milter: edit")
 // maxField is what a field that we insert may measure: Sendmail refuses a longer packet.
 const maxField = 65000
 
-// editor is the part of go-milter's Modifier that edits.
+// editor is the part of guard.Conn that edits.
 type editor interface {
 	ChangeHeader(index int, name, value string) error
 	InsertHeader(index int, name, value string) error

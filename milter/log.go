@@ -27,7 +27,18 @@ func (l logger) message(env *message.Envelope, role Role, o *Outcome, took time.
 		slog.Duration("took", took.Round(time.Microsecond)),
 	)
 	attrs = append(append(attrs, more...), o.Details...)
-	l.LogAttrs(context.Background(), slog.LevelInfo, "message", attrs...)
+	l.line(slog.LevelInfo, "message", attrs)
+}
+
+// line is LogAttrs without looking for the place in the source that logs, which nobody is shown.
+func (l logger) line(level slog.Level, text string, attrs []slog.Attr) {
+	ctx, h := context.Background(), l.Handler()
+	if !h.Enabled(ctx, level) {
+		return
+	}
+	r := slog.NewRecord(time.Now(), level, text, 0)
+	r.AddAttrs(attrs...)
+	_ = h.Handle(ctx, r) // as slog does: there is nowhere to say it
 }
 
 // panicked reports a bug of ours.

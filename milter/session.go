@@ -80,7 +80,7 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Re
 	if s.mail.decided == nil || !s.conn.Agreement().Answers(guard.EndOfHeader) {
 		return nil, nil
 	}
-	return s.finish(nil)
+	return nil, s.finish()
 }
 
 // BodyChunk is never called: the body comes to body.
@@ -97,27 +97,31 @@ func (s *session) body(p []byte) error {
 }
 
 // Body ends the message: it is judged, while the MTA is told that we are at it, and the outcome applied.
-func (s *session) Body(m *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) Body(*gomilter.Modifier) (gomilter.Response, error) {
 	if s.mail == nil {
 		return replyTempfail.tempfail(), nil // nobody has looked at it: it must not pass
 	}
 	s.conn.StartProgress()
 	s.mail.env.QueueID = queueID(s.conn, s.mail.env.QueueID)
 	s.mail.decide()
-	return s.finish(m)
+	return nil, s.finish()
 }
 
-// finish applies the outcome of the message and forgets the message. If the connection has ended meanwhile there is
+// finish applies the outcome of the message, answers the MTA and forgets the message. If the connection has ended meanwhile there is
 // nobody to tell, and what was made of the message must not be said: the MTA goes by its own rules.
-func (s *session) finish(m editor) (gomilter.Response, error) {
+func (s *session) finish() error {
 	defer s.forget()
 	select {
 	case <-s.conn.Done():
 		s.event(Lost)
 		s.log.lost(s.mail.env)
-		return nil, nil
+		return nil
 	default:
-		return s.mail.apply(m)
+		a, err := s.mail.apply(s.conn)
+		if err != nil {
+			return err
+		}
+		return s.conn.Answer(guard.Code(a.Code), a.Data)
 	}
 }
 

@@ -159,7 +159,7 @@ func (t *transaction) recover(what string) {
 
 // apply carries the outcome out, or tempfails the message where that is impossible. After an error some edits have been
 // made and no verdict can follow them: the connection ends, and the MTA tempfails.
-func (t *transaction) apply(m editor) (gomilter.Response, error) {
+func (t *transaction) apply(m editor) (*answer, error) {
 	o := t.decided
 	o.normalize()
 	if o.goesOn() {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,12 +18,27 @@ import (
 // Field is the Authentication-Results field of the authserv-id id. Disposition is what policy made of the DMARC result
 // (policy.dmarc of RFC 9989 section 9.1), "" when there is none to tell.
 func (r *Results) Field(id, disposition string) authres.Field {
-	return authres.Field{ID: id, Results: r.list(disposition)}
+	results := r.all()
+	for i, f := range results {
+		if f.Method == "dmarc" && disposition != "" {
+			results = slices.Clone(results)
+			results[i] = dmarcResult(*r.DMARC, disposition)
+		}
+	}
+	return authres.Field{ID: id, Results: results}
 }
 
-// list is every method's results, in the order in which they are written.
-func (r *Results) list(disposition string) []authres.Result {
-	var out []authres.Result
+// all is every method's results but for the disposition, in the order in which they are written. It is made once: the
+// log, the metrics and the field want it.
+func (r *Results) all() []authres.Result {
+	if r.listed == nil {
+		r.listed = r.list()
+	}
+	return r.listed
+}
+
+func (r *Results) list() []authres.Result {
+	out := make([]authres.Result, 0, len(r.DKIM)+6)
 	if r.DKIM != nil && len(r.DKIM) == 0 {
 		out = append(out, authres.Result{Method: "dkim", Value: "none"})
 	}
@@ -36,7 +52,7 @@ func (r *Results) list(disposition string) []authres.Result {
 		out = append(out, spfResult(*r.HELO))
 	}
 	if r.DMARC != nil {
-		out = append(out, dmarcResult(*r.DMARC, disposition))
+		out = append(out, dmarcResult(*r.DMARC, ""))
 	}
 	if r.ARC != nil {
 		out = append(out, r.arcResult(*r.ARC))

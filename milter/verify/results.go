@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mailseal/milter/arc"
+	"mailseal/milter/authres"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
@@ -28,6 +29,8 @@ type Results struct {
 	DKIM      []dkim.Result
 	ARC       *arc.Result
 	DMARC     *dmarc.Result
+
+	listed []authres.Result // all of the above, once somebody has asked
 }
 
 // NoAuthor tells whether From names no author that can be relied on.
@@ -68,7 +71,7 @@ type Finding struct {
 // Found lists the results in the order in which they are written.
 func (r *Results) Found() []Finding {
 	var out []Finding
-	for i, f := range r.list("") {
+	for i, f := range r.all() {
 		found := Finding{Method: f.Method, Value: f.Value}
 		if f.Method == "spf" && i > 0 && out[i-1].Method == "spf" {
 			found.Method = "helo"
