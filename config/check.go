@@ -45,6 +45,7 @@ func (c *checker) check() {
 	c.checkRotation()
 	c.checkSeal()
 	c.checkOverrides()
+	c.checkPolicy()
 	c.checkMode()
 }
 
@@ -233,6 +234,26 @@ func (c *checker) checkOverrides() {
 		}
 		if !o.has("action", "spf", "iprev", "dkim", "dmarc") {
 			c.problem(o.at, "changes nothing; it needs one of action, spf, iprev, dkim and dmarc")
+		}
+	}
+}
+
+// checkPolicy warns of actions upon what nobody looks for.
+func (c *checker) checkPolicy() {
+	for _, path := range slices.Sorted(maps.Keys(c.seen)) {
+		for _, m := range []struct {
+			path, method string
+			runs         bool
+		}{
+			{"policy.spf.", "verify.spf", c.Verify.SPF},
+			{"policy.spf.helo_fail", "verify.spf_helo", c.Verify.SPFHelo},
+			{"policy.iprev.", "verify.iprev", c.Verify.Iprev},
+			{"policy.dmarc.", "verify.dmarc", c.Verify.DMARC},
+		} {
+			if !m.runs && strings.HasPrefix(path, m.path) {
+				c.warn(c.place(path), "has no effect: %s is off", m.method)
+				break
+			}
 		}
 	}
 }

@@ -227,6 +227,7 @@ func (s *site) forged(t *testing.T) {
 	c.Deliver(mail("a@stranger.example", "forged@home.example",
 		"Authentication-Results: mx.home.example; dkim=pass header.d=bank.example",
 		"Authentication-Results: mx.other.example; spf=pass smtp.mailfrom=a@stranger.example",
+		"Authentication-Results : mx.home.example; dmarc=pass header.from=bank.example", // counted by the MTA like the others
 		"authentication-results: (a comment)\n\tMX.Home.Example 1; dkim=pass\n header.d=bank.example"))
 	c.Quit()
 	d := s.Sink.To(t, "forged@home.example")
