@@ -61,11 +61,11 @@ func (c *checker) checkSource(user placed, name string) {
 
 // checkSources wants of each source what its driver needs, and nothing that it would not look at.
 func (c *checker) checkSources() {
-	web := []string{"url", "token_file", "client_certificate", "client_key", "ca_file"}
+	web, secured := []string{"url", "token_file"}, []string{"client_certificate", "client_key", "ca_file"}
 	sql := []string{"dsn", "key_query", "signing_query", "list_query"}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[name]
-		needed, foreign := []string{"dsn", "key_query"}, web
+		needed, foreign := []string{"dsn", "key_query"}, slices.Concat(web, secured)
 		switch {
 		case s.Driver == "" && !s.has("driver"):
 			c.problem(s.at, "needs driver")
@@ -74,6 +74,8 @@ func (c *checker) checkSources() {
 			continue
 		case s.Driver == "http":
 			needed, foreign = []string{"url"}, sql
+		case s.Driver == "mysql":
+			foreign = web
 		}
 		for _, n := range needed {
 			if !s.has(n) {

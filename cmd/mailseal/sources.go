@@ -45,11 +45,12 @@ type sourceOptions struct {
 
 func newSourceOptions(name string, c config.Source) sourceOptions {
 	o := sourceOptions{timeout: c.Timeout, ttl: c.TTL, negativeTTL: c.NegativeTTL, stale: c.Stale, entries: c.CacheSize}
+	secured := keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: c.ClientKey}
 	if c.Driver == "http" {
-		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, Certificate: c.ClientCertificate, Key: c.ClientKey, CAFile: c.CAFile, Timeout: c.Timeout}
+		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, TLS: secured, Timeout: c.Timeout}
 		return o
 	}
-	o.sql = keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, ListQuery: c.ListQuery, Timeout: c.Timeout}
+	o.sql = keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), TLS: secured, KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, ListQuery: c.ListQuery, Timeout: c.Timeout}
 	return o
 }
 

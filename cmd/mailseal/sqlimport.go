@@ -72,11 +72,11 @@ func (f *sqlImportFlags) run(ctx context.Context, dir string, out io.Writer) err
 		}
 		return nil
 	}
-	dsn := f.dsn
-	if dsn == "" {
-		dsn = string(s.DSN)
+	o := newSourceOptions(f.source, s).sql
+	if f.dsn != "" {
+		o.DSN = f.dsn
 	}
-	added, err := keysql.Import(ctx, keysql.Driver(s.Driver), dsn, entries)
+	added, err := keysql.Import(ctx, o, entries)
 	if err != nil {
 		return exit(exitUnknown, err)
 	}

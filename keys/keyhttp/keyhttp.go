@@ -10,8 +10,6 @@ package keyhttp
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,13 +24,11 @@ import (
 
 // Options say where the service is and how it knows us. They can be compared.
 type Options struct {
-	Name        string        // of the source, for errors
-	URL         string        // what the paths above hang on
-	TokenFile   string        // holds the bearer token; read anew for each request
-	Certificate string        // our certificate, PEM, with Key; both are read anew for each connection
-	Key         string        // its private key
-	CAFile      string        // authorities that the server's certificate must come from; "": the system's
-	Timeout     time.Duration // for an answer; 0: 5 s
+	Name      string        // of the source, for errors
+	URL       string        // what the paths above hang on
+	TokenFile string        // holds the bearer token; read anew for each request
+	TLS       keys.TLS      // for https
+	Timeout   time.Duration // for an answer; 0: 5 s
 }
 
 const (
@@ -64,7 +60,7 @@ func New(o Options) (*Source, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("keyhttp: the url is no web address") // which may hold a password
 	}
-	conf, err := o.tls()
+	conf, err := o.TLS.Config()
 	if err != nil {
 		return nil, err
 	}
@@ -84,32 +80,6 @@ func New(o Options) (*Source, error) {
 func (s *Source) Close() error {
 	s.client.CloseIdleConnections()
 	return nil
-}
-
-func (o Options) tls() (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.CAFile != "" {
-		text, err := os.ReadFile(o.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("keyhttp: %s holds no certificate", o.CAFile)
-		}
-	}
-	if o.Certificate == "" {
-		return conf, nil
-	}
-	load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		c, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
-		return &c, err
-	}
-	if _, err := load(nil); err != nil {
-		return nil, err
-	}
-	conf.GetClientCertificate = load
-	return conf, nil
 }
 
 // fail names the source.

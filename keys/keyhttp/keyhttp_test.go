@@ -53,7 +53,7 @@ func serve(t *testing.T, h http.Handler) (*httptest.Server, Options) {
 	t.Cleanup(server.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, ca, pemText("CERTIFICATE", server.Certificate().Raw))
-	return server, Options{Name: "api", URL: server.URL + "/v1/", CAFile: ca}
+	return server, Options{Name: "api", URL: server.URL + "/v1/", TLS: keys.TLS{CAFile: ca}}
 }
 
 func pemText(kind string, der []byte) string {
@@ -209,7 +209,7 @@ func TestTLS(t *testing.T) {
 		good bool
 	}{
 		{"as it should be", func(*Options) {}, true},
-		{"another authority", func(o *Options) { o.CAFile = "" }, false},
+		{"another authority", func(o *Options) { o.TLS.CAFile = "" }, false},
 		{"nobody there", func(o *Options) { o.URL = "https://127.0.0.1:1/" }, false},
 		{"no TLS", func(o *Options) { o.URL = strings.Replace(o.URL, "https:", "http:", 1) }, false},
 	} {
@@ -246,17 +246,17 @@ func TestClientCertificate(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
-	o := Options{Name: "api", URL: server.URL, CAFile: filepath.Join(dir, "ca"), Certificate: filepath.Join(dir, "crt"), Key: filepath.Join(dir, "key")}
-	write(t, o.CAFile, pemText("CERTIFICATE", server.Certificate().Raw))
+	o := Options{Name: "api", URL: server.URL, TLS: keys.TLS{CAFile: filepath.Join(dir, "ca"), Certificate: filepath.Join(dir, "crt"), Key: filepath.Join(dir, "key")}}
+	write(t, o.TLS.CAFile, pemText("CERTIFICATE", server.Certificate().Raw))
 	if _, err := New(o); err == nil {
 		t.Error("no certificate there, and no error")
 	}
-	write(t, o.Certificate, pemText("CERTIFICATE", der))
-	write(t, o.Key, pemText("PRIVATE KEY", keyDER))
+	write(t, o.TLS.Certificate, pemText("CERTIFICATE", der))
+	write(t, o.TLS.Key, pemText("PRIVATE KEY", keyDER))
 	if said, err := source(t, o).Check(t.Context()); err != nil {
 		t.Errorf("with a certificate: %q, %v", said, err)
 	}
-	o.Certificate, o.Key = "", ""
+	o.TLS.Certificate, o.TLS.Key = "", ""
 	if said, err := source(t, o).Check(t.Context()); err == nil {
 		t.Errorf("without a certificate: %q", said)
 	}

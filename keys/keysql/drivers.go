@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
+
+	"mailseal/keys"
 )
 
 // Driver is a kind of data base.
@@ -31,12 +33,12 @@ const (
 var ErrDSN = errors.New("keysql: the dsn cannot be read")
 
 // open makes a pool of connections. It connects to nothing yet.
-func open(d Driver, dsn string, timeout time.Duration, readOnly bool) (*sql.DB, error) {
+func open(d Driver, dsn string, t keys.TLS, timeout time.Duration, readOnly bool) (*sql.DB, error) {
 	switch d {
 	case Postgres:
 		return openPostgres(dsn, timeout)
 	case MySQL:
-		return openMySQL(dsn, timeout)
+		return openMySQL(dsn, t, timeout)
 	case SQLite:
 		return sql.Open("sqlite", sqliteName(dsn, timeout, readOnly))
 	}
@@ -48,8 +50,8 @@ func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
 	}
-	if c.ConnectTimeout == 0 || c.ConnectTimeout > timeout {
-		c.ConnectTimeout = timeout
+	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 || c.ConnectTimeout > limit {
+		c.ConnectTimeout = limit
 	}
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "mailseal"
@@ -57,7 +59,16 @@ func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
 	return stdlib.OpenDB(*c), nil
 }
 
-func openMySQL(dsn string, timeout time.Duration) (*sql.DB, error) {
+// hosts is how many servers a DSN names. A first one that is silent must leave time for the others.
+func hosts(c *pgx.ConnConfig) int {
+	found := map[string]bool{fmt.Sprint(c.Host, " ", c.Port): true}
+	for _, f := range c.Fallbacks { // the same server again, where TLS is optional
+		found[fmt.Sprint(f.Host, " ", f.Port)] = true
+	}
+	return len(found)
+}
+
+func openMySQL(dsn string, t keys.TLS, timeout time.Duration) (*sql.DB, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf(`%w: it is like "mailseal:password@unix(/run/mysqld/mysqld.sock)/mail" or "mailseal:password@tcp(host:3306)/mail"`, ErrDSN)
@@ -65,6 +76,11 @@ func openMySQL(dsn string, timeout time.Duration) (*sql.DB, error) {
 	for _, limit := range []*time.Duration{&c.Timeout, &c.ReadTimeout, &c.WriteTimeout} {
 		if *limit == 0 || *limit > timeout {
 			*limit = timeout
+		}
+	}
+	if t != (keys.TLS{}) {
+		if c.TLS, err = t.Config(); err != nil {
+			return nil, err
 		}
 	}
 	c.Logger = &mysql.NopLogger{} // what it has to say comes as an error, too
@@ -101,9 +117,12 @@ func (f *failure) Unwrap() error { return f.cause }
 // secrets are the beginning of PEM armour with what follows, and runs that may be base64.
 var secrets = regexp.MustCompile(`(?s)-----BEGIN.*|[A-Za-z0-9+/=]{32,}`)
 
+// lineBreaks are what drivers put between the tries of several hosts.
+var lineBreaks = strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ")
+
 func redact(err error) error {
 	text := err.Error()
-	if clean := secrets.ReplaceAllString(text, "…"); clean != text {
+	if clean := lineBreaks.Replace(secrets.ReplaceAllString(text, "…")); clean != text {
 		return &failure{clean, err}
 	}
 	return err

@@ -16,23 +16,24 @@ type Entry struct {
 }
 
 // Import puts keys into the tables of contrib/sql, all of them or none, each with a row that has it sign for its domain.
-// A name that is there is left as it is. It returns the names that were added. The DSN must be of somebody who may write.
-func Import(ctx context.Context, d Driver, dsn string, entries []Entry) ([]string, error) {
-	db, err := open(d, dsn, defaultTimeout, false)
+// A name that is there is left as it is. It returns the names that were added. The DSN of the options must be of somebody who
+// may write; their queries do not matter.
+func Import(ctx context.Context, o Options, entries []Entry) ([]string, error) {
+	db, err := open(o.Driver, o.DSN, o.TLS, defaultTimeout, false)
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, explain(d, dsn, redact(err))
+		return nil, explain(o.Driver, o.DSN, redact(err))
 	}
 	defer tx.Rollback() // of no effect after Commit
 	var added []string
 	for _, e := range entries {
-		isNew, err := insert(ctx, tx, d, e)
+		isNew, err := insert(ctx, tx, o.Driver, e)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Key.Name, explain(d, dsn, redact(err)))
+			return nil, fmt.Errorf("%s: %w", e.Key.Name, explain(o.Driver, o.DSN, redact(err)))
 		}
 		if isNew {
 			added = append(added, e.Key.Name)

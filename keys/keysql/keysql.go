@@ -17,6 +17,7 @@ type Options struct {
 	Name         string // of the source, for errors
 	Driver       Driver
 	DSN          string
+	TLS          keys.TLS      // for MySQL, and only if it says something: the DSN of others has words for it
 	KeyQuery     string        // $1: the key's name; columns: domain, selector, private key
 	SigningQuery string        // $1: the author's domain, $2: the login, $3: the author's address; column: a key's name; may be ""
 	ListQuery    string        // $1: a key's name; column: the names of keys that follow it, some hundreds at once; may be ""
@@ -64,7 +65,7 @@ func New(o Options) (*Source, error) {
 			return nil, err
 		}
 	}
-	if s.db, err = open(o.Driver, o.DSN, o.Timeout, true); err != nil {
+	if s.db, err = open(o.Driver, o.DSN, o.TLS, o.Timeout, true); err != nil {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(maxConnections)
@@ -85,8 +86,18 @@ func (s *Source) fail(q query, err error) error {
 		return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, ErrQuery, err)
 	case isDataError(err):
 		return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, keys.ErrAnswer, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("source %q: %s: no answer within %s%s: %w", s.options.Name, q.setting, s.options.Timeout, s.crowded(), err)
 	}
 	return fmt.Errorf("source %q: %s: %w", s.options.Name, q.setting, err)
+}
+
+// crowded tells when it was our own pool that a question waited for.
+func (s *Source) crowded() string {
+	if stats := s.db.Stats(); stats.InUse == stats.MaxOpenConnections {
+		return fmt.Sprintf(", all %d connections are waiting for answers", stats.InUse)
+	}
+	return ""
 }
 
 // unusable is an answer that is there and wrong.

@@ -27,7 +27,7 @@ func seed(n byte) string { return base64.StdEncoding.EncodeToString(slices.Repea
 // fill makes the tables of contrib/sql, with keys for one.example and joe.
 func fill(t *testing.T, d Driver, dsn string) *sql.DB {
 	t.Helper()
-	db, err := open(d, dsn, 10*time.Second, false)
+	db, err := open(d, dsn, keys.TLS{}, 10*time.Second, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestSQLiteFile(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "memory") {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}
-		if _, err := Import(t.Context(), SQLite, tc.dsn, []Entry{{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := Import(t.Context(), Options{Driver: SQLite, DSN: tc.dsn}, []Entry{{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: import says %v, want %q", tc.name, err, tc.want)
 		}
 	}
@@ -320,6 +320,7 @@ func TestRedact(t *testing.T) {
 		{`invalid input syntax for type integer: "` + seed(7) + `"`, `invalid input syntax for type integer: "…"`},
 		{"bad value -----BEGIN PRIVATE KEY-----\nMC4C\n", "bad value …"},
 		{"connection refused", "connection refused"},
+		{"failed to connect:\n\t127.0.0.1: refused\n\t127.0.0.2: refused", "failed to connect: 127.0.0.1: refused; 127.0.0.2: refused"},
 	} {
 		if got := redact(errors.New(tc.text)).Error(); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)

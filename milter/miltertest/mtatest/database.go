@@ -20,6 +20,7 @@ type Database struct {
 	t       testing.TB
 	root    *Root // nil: the programs are the host's own
 	address string
+	dir     string // as the server sees it
 	server  []string
 	ready   string         // what it writes when it takes connections
 	quit    syscall.Signal // ends it without waiting for its clients
@@ -92,8 +93,26 @@ func (d *Database) directory() string {
 		d.t.Fatal(err)
 	}
 	d.own(dir)
+	d.dir = dir
 	return dir
 }
+
+// Address is where the server listens.
+func (d *Database) Address() string { return d.address }
+
+// File puts a file into the server's directory, for the server's eyes only, and returns its path as the server sees it.
+func (d *Database) File(name string, text []byte) string {
+	d.t.Helper()
+	path := filepath.Join(d.dir, name)
+	if err := os.WriteFile(d.host(path), text, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	d.own(path)
+	return path
+}
+
+// Options adds options to the server's command line; they count from the next Start.
+func (d *Database) Options(args ...string) { d.server = append(d.server, args...) }
 
 func (d *Database) host(path string) string {
 	if d.root == nil {
