@@ -27,7 +27,7 @@ func TestInstall(t *testing.T) {
 	install()
 	for _, file := range []string{
 		"/usr/sbin/mailseal", "/etc/mailseal/mailseal.toml",
-		"/usr/lib/systemd/system/mailseal.service", "/usr/lib/systemd/system/mailseal-postfix.socket",
+		"/usr/lib/systemd/system/mailseal.service", "/usr/lib/systemd/system/mailseal-shadow.service", "/usr/lib/systemd/system/mailseal-postfix.socket",
 		"/usr/lib/sysusers.d/mailseal.conf", "/usr/share/man/man1/mailseal.1", "/usr/share/man/man5/mailseal.toml.5",
 		"/usr/share/mailseal/sql/postgresql.sql", "/usr/share/mailseal/sql/mysql.sql", "/usr/share/mailseal/sql/sqlite.sql",
 	} {
@@ -77,8 +77,9 @@ func units(t *testing.T, dest string) {
 		}
 	}
 	for _, args := range [][]string{
-		{"verify", "--root=" + dest, "--man=no", "mailseal.service", "mailseal-postfix.socket", "mailseal-unix.socket", "mailseal-rotate.service", "mailseal-rotate.timer"},
+		{"verify", "--root=" + dest, "--man=no", "mailseal.service", "mailseal-postfix.socket", "mailseal-unix.socket", "mailseal-rotate.service", "mailseal-rotate.timer", "mailseal-shadow.service"},
 		{"security", "--root=" + dest, "--offline=true", "--threshold=15", "mailseal.service"},
+		{"security", "--root=" + dest, "--offline=true", "--threshold=18", "mailseal-shadow.service"},
 	} {
 		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
 		complaints := ""

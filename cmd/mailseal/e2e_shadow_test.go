@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,11 +102,19 @@ type shadowProcess struct {
 	log string
 }
 
-func (h *oldHost) shadow(t *testing.T, listen, upstream string, args ...string) *shadowProcess {
+// shadow starts the command of the service unit, with the paths and addresses of the test.
+func (h *oldHost) shadow(t *testing.T, listen, upstream string) *shadowProcess {
 	t.Helper()
 	p := &shadowProcess{log: h.path("shadow.log")}
-	args = append([]string{"shadow", "--config", h.path("mailseal.toml"), "--listen", listen, "--upstream", upstream, "--log", p.log, "--json"}, args...)
-	p.cmd = exec.Command(build(t), args...)
+	args := unitCommand(t, "../../contrib/systemd/mailseal-shadow.service")
+	for option, value := range map[string]string{"--config": h.path("mailseal.toml"), "--listen": listen, "--upstream": upstream, "--log": p.log} {
+		at := slices.Index(args, option)
+		if at < 0 {
+			t.Fatalf("the unit's command has no %s: %q", option, args)
+		}
+		args[at+1] = value
+	}
+	p.cmd = exec.Command(build(t), append(args, "--json")...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	var trouble bytes.Buffer
 	p.cmd.Stderr = &trouble
@@ -123,6 +132,22 @@ func (h *oldHost) shadow(t *testing.T, listen, upstream string, args ...string) 
 	})
 	awaitSocket(t, listen)
 	return p
+}
+
+// unitCommand returns the arguments of a service unit's command.
+func unitCommand(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nExecStart=")
+	line, _, _ := strings.Cut(rest, "\n")
+	words := strings.Fields(line)
+	if len(words) < 2 {
+		t.Fatalf("no ExecStart= in %s", file)
+	}
+	return words[1:]
 }
 
 // awaitSocket waits until somebody listens at a milter's address.

@@ -172,7 +172,11 @@ func (m *mirror) run(ctx context.Context, spaces bool) {
 		m.mu.Unlock()
 		v.leave(why)
 	}()
-	if err := v.watch(ctx, m.options.Judge); err != nil && ctx.Err() == nil {
+	err := v.watch(ctx, m.options.Judge)
+	switch {
+	case ctx.Err() != nil:
+		why = whyStopped
+	case err != nil:
 		why = "our filter: " + err.Error()
 		m.log("our filter", err)
 	}
