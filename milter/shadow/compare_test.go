@@ -73,6 +73,8 @@ func TestDifferences(t *testing.T) {
 		{"other results", atEnd(inserted(results, " mx; dkim=pass header.d=example.org; spf=softfail; dmarc=fail"), accept),
 			outcome(adds(results, " mx; dkim=fail header.d=example.org; spf=pass")),
 			"differs in=dkim,spf,dmarc dkim_theirs=pass example.org dkim_ours=fail example.org spf_ours=pass dmarc_ours=-"},
+		{"HELO does not stand for the sender", atEnd(inserted(results, " mx; spf=softfail smtp.mailfrom=b"), accept),
+			outcome(adds(results, " mx; spf=none smtp.mailfrom=b; spf=pass smtp.helo=x")), "differs in=spf spf_theirs=softfail spf_ours=-"},
 		{"methods that they never report", nil, outcome(adds(results, " mx; dkim=fail header.d=x; spf=pass; dmarc=pass")), "same"},
 		{"a new body", atEnd(packet(guard.ReplaceBody, "new"), accept), nil, "differs in=changed changed_theirs=body"},
 		{"a recipient refused", at(guard.Rcpt, packet(guard.Reject, "")), nil, "differs in=recipients recipients_theirs=1 refused recipients_ours=0 refused"},

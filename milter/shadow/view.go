@@ -145,6 +145,8 @@ func (v *View) changed(data []byte) {
 // results reads an Authentication-Results field. What it says in vain is as good as what it does not say.
 func (v *View) results(value []byte) {
 	f, _ := authres.Parse(value) // all that can be read of it
+	ofSender := func(r authres.Result) bool { return r.Method == "spf" && property(r, "smtp", "mailfrom") != "" }
+	sender := slices.ContainsFunc(f.Results, ofSender)
 	for _, r := range f.Results {
 		if r.Value == "none" {
 			continue
@@ -153,7 +155,7 @@ func (v *View) results(value []byte) {
 		case "dkim":
 			v.DKIM = append(v.DKIM, strings.TrimSpace(r.Value+" "+strings.ToLower(property(r, "header", "d"))))
 		case "spf":
-			if len(v.SPF) == 0 || property(r, "smtp", "mailfrom") != "" {
+			if len(v.SPF) == 0 && !sender || ofSender(r) {
 				v.SPF = []string{r.Value}
 			}
 		case "dmarc":
