@@ -143,3 +143,30 @@ p_quarantine = "hold"
 		}
 	})
 }
+
+// What a client calls itself and what its address is called are judged beside the sender.
+func TestPolicyOfTheClient(t *testing.T) {
+	const told = `
+[policy.spf]
+helo_fail = "reject"
+
+[policy.iprev]
+fail = "mark"
+`
+	eachPolicy(t, told, func(t *testing.T, s *site) {
+		if err := s.zone.Add("2.0.0.127.in-addr.arpa PTR client.example.\n"); err != nil { // which has no address
+			t.Fatal(err)
+		}
+		d := s.delivered(t, mail("friend@good.example", "named@home.example"))
+		s.judged(t, d, "spf=pass", "smtp.mailfrom=good.example", "smtp.helo=client.example", "iprev=fail")
+		if marks := d.Header(markField); len(marks) != 1 || marks[0] != "iprev=fail for 127.0.0.2" {
+			t.Errorf("%s: %q", markField, marks)
+		}
+		c := s.Dial(t, stranger)
+		c.Do("EHLO bank.example")
+		if r := c.Send(mail("friend@good.example", "misnamed@home.example")); !strings.HasPrefix(r.String(), "550 5.7.23 ") {
+			t.Errorf("as bank.example: %s", r)
+		}
+		c.Quit()
+	})
+}
