@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"mailseal/contrib/bench/rig"
 )
@@ -51,12 +52,13 @@ func (b *bench) arguments(j job) ([]string, error) {
 type outcome struct {
 	job
 	samples map[string][]rig.Sample
+	crypto  map[string][]time.Duration // of one message, by round
 	latency map[string]rig.Figures
 }
 
 // run has all servers do a job in turn, round after round; the first round warms up and does not count.
 func (b *bench) run(j job, servers []server, rounds int) (o outcome, err error) {
-	o = outcome{j, map[string][]rig.Sample{}, map[string]rig.Figures{}}
+	o = outcome{j, map[string][]rig.Sample{}, map[string][]time.Duration{}, map[string]rig.Figures{}}
 	args, err := b.arguments(j)
 	if err != nil {
 		return o, err
@@ -78,8 +80,16 @@ func (b *bench) run(j job, servers []server, rounds int) (o outcome, err error) 
 			if err != nil {
 				return o, fmt.Errorf("%s, %s: %w", j.name, s.name, err)
 			}
-			if round > 0 {
-				o.samples[s.name] = append(o.samples[s.name], got)
+			if round == 0 {
+				continue
+			}
+			o.samples[s.name] = append(o.samples[s.name], got)
+			if s.crypto != "" {
+				alone, err := b.crypto(s.crypto, j)
+				if err != nil {
+					return o, err
+				}
+				o.crypto[s.name] = append(o.crypto[s.name], alone)
 			}
 		}
 	}
@@ -106,6 +116,15 @@ func (o outcome) ratios(name, base string) []float64 {
 	var out []float64
 	for i, s := range o.samples[name] {
 		out = append(out, float64(s.CPU)/float64(o.samples[base][i].CPU))
+	}
+	return out
+}
+
+// cryptoShares are the shares of base's processor time that a server's cryptography takes alone, round by round.
+func (o outcome) cryptoShares(name, base string) []float64 {
+	var out []float64
+	for i, alone := range o.crypto[name] {
+		out = append(out, float64(alone)/float64(o.samples[base][i].CPU))
 	}
 	return out
 }

@@ -21,6 +21,9 @@ func main() {
 	flag.StringVar(&o.out, "out", "", "file for the results (default standard output)")
 	flag.StringVar(&o.only, "only", "", "only jobs and steps (cores, memory, starts, profiles) whose names contain this")
 	flag.StringVar(&o.profile, "profile", "", "write a profile of all jobs for the compiler to this file, and nothing else")
+	flag.StringVar(&o.releaseCrypto, "release-crypto", "", "this program, built with the release build's libraries, to tell what its cryptography costs")
+	flag.StringVar(&o.crypto, "crypto", "", "print what the cryptography of the job of this name costs, in nanoseconds, and nothing else")
+	flag.StringVar(&o.key, "key", "", "the RSA key for -crypto")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each job is measured")
 	flag.Parse()
 	if err := compare(o); err != nil {
@@ -34,10 +37,14 @@ type options struct {
 	plain, release, opendkim       string
 	rspamd                         string
 	benchmarks, out, only, profile string
+	releaseCrypto, crypto, key     string
 	rounds                         int
 }
 
 func compare(o options) error {
+	if o.crypto != "" {
+		return printCrypto(o.crypto, o.key)
+	}
 	r, err := rig.New(o.plain)
 	if err != nil {
 		return err
@@ -63,9 +70,14 @@ func newReport(o options) (*report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no OpenDKIM: %w", err)
 	}
-	r := &report{options: o, servers: []server{peer, mailseal("plain", o.plain)}}
+	plain, release := mailseal("plain", o.plain), mailseal("release", o.release)
+	if plain.crypto, err = os.Executable(); err != nil {
+		return nil, err
+	}
+	release.crypto = o.releaseCrypto
+	r := &report{options: o, servers: []server{peer, plain}}
 	if _, err := os.Stat(o.release); err == nil {
-		r.servers = append(r.servers, mailseal("release", o.release))
+		r.servers = append(r.servers, release)
 	}
 	if o.rspamd == "" {
 		return r, nil

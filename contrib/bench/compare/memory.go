@@ -98,7 +98,7 @@ func (b *bench) cores(r *report) error {
 
 // variant is a server with something more in its environment.
 func variant(s server, env string) server {
-	return server{s.name + " " + env, func(b *bench, r role, more ...string) (*rig.Process, time.Duration, error) {
+	return server{name: s.name + " " + env, start: func(b *bench, r role, more ...string) (*rig.Process, time.Duration, error) {
 		return s.start(b, r, append(more, env)...)
 	}}
 }

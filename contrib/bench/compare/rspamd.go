@@ -21,7 +21,7 @@ func rspamd(root string) (server, error) {
 		root = "/"
 	}
 	share, err := filepath.Abs(filepath.Join(root, "usr/share/rspamd"))
-	return server{"rspamd", func(b *bench, r role, _ ...string) (*rig.Process, time.Duration, error) {
+	return server{name: "rspamd", start: func(b *bench, r role, _ ...string) (*rig.Process, time.Duration, error) {
 		dir, err := b.Subdir("rspamd")
 		if err != nil {
 			return nil, 0, err

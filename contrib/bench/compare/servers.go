@@ -28,13 +28,14 @@ func (r role) String() string {
 
 // server is a program to be compared.
 type server struct {
-	name  string // what the tables call it
-	start func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error)
+	name   string // what the tables call it
+	start  func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error)
+	crypto string // this program with the server's cryptography, "" where there is none
 }
 
 // mailseal returns one of our builds.
 func mailseal(name, binary string) server {
-	return server{name, func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error) {
+	return server{name: name, start: func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error) {
 		return b.Mailseal(name, binary, b.mailsealConfig(r), env...)
 	}}
 }
@@ -59,7 +60,7 @@ func openDKIM(root string) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	return server{"OpenDKIM", func(b *bench, r role, _ ...string) (*rig.Process, time.Duration, error) {
+	return server{name: "OpenDKIM", start: func(b *bench, r role, _ ...string) (*rig.Process, time.Duration, error) {
 		return b.startOpenDKIM(run, b.openDKIMConfig(r))
 	}}, nil
 }
