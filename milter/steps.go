@@ -90,19 +90,28 @@ func (s *Steps) ours(c common) Judge {
 	return c.unsigned("no rule")
 }
 
-// judge is for mail of strangers and of relays.
+// judge is for mail of strangers and of relays. Where nothing judges, a mailing list's host signs all the same.
 func (s *Steps) judge(c common) Judge {
-	if s.Verifier == nil {
-		return verdict{c.pass()}
+	rule, q := s.resigning(c)
+	switch {
+	case s.Verifier != nil:
+		return &inbound{common: c, run: s.Verifier.Begin(c.mail.Envelope, c.mail.Header, c.mail.Role == Relay), resign: rule, query: q}
+	case rule != nil:
+		return &outbound{common: c, rule: rule, query: q}
 	}
-	in := &inbound{common: c, run: s.Verifier.Begin(c.mail.Envelope, c.mail.Header, c.mail.Role == Relay)}
-	if s.Signer != nil && c.authorErr == nil {
-		in.query = query(c)
-		if rule := s.Signer.Match(in.query); rule != nil && rule.Resign {
-			in.resign = rule
-		}
+	return verdict{c.pass()}
+}
+
+// resigning returns the rule that signs mail which is not ours, nil when there is none.
+func (s *Steps) resigning(c common) (*sign.Rule, sign.Query) {
+	if s.Signer == nil || c.authorErr != nil || s.toUnsigned(c.mail.Envelope) {
+		return nil, sign.Query{}
 	}
-	return in
+	q := query(c)
+	if rule := s.Signer.Match(q); rule != nil && rule.Resign {
+		return rule, q
+	}
+	return nil, sign.Query{}
 }
 
 func (s *Steps) toUnsigned(env *message.Envelope) bool {
