@@ -24,6 +24,7 @@ func (c *checker) checkKeys() {
 			}
 		}
 		c.onePlace(k)
+		c.checkIdentifier(k.placed, k.Identifier, k.Domain)
 		c.Keys[name] = k
 	}
 }

@@ -14,6 +14,8 @@ var keysSection = section{
 			doc: "The key itself instead of a file: PEM, base64 without armour, or an Ed25519 seed of 32 octets in base64. The configuration file must then be as safe as a key."},
 		{name: "source", example: `"hosting"`,
 			doc: "The name of a source in [sources] that holds the key under this name, instead of a file."},
+		{name: "identifier", example: `"news@example.com"`, form: "identifier",
+			doc: "The i= tag of this key's signatures, instead of the rule's. Its domain must be equal to d= or below it. \"%\" stands for the author's domain."},
 	},
 }
 

@@ -12,6 +12,7 @@ type Key struct {
 	File       string `toml:"file"`        // path of a PEM file or a seed; "": PrivateKey or Source
 	PrivateKey Secret `toml:"private_key"` // the key itself: PEM, base64 DER or a base64 seed
 	Source     string `toml:"source"`      // the name of a source that holds it
+	Identifier string `toml:"identifier"`  // the i= tag of its signatures, "%" for the author's domain; "": the rule's
 
 	placed
 }

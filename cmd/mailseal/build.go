@@ -166,7 +166,18 @@ func buildSigner(p *parts) (*sign.Signer, error) {
 		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
-	return &sign.Signer{Table: sign.NewTable(rules), Keys: p.table}, errors.Join(errs...)
+	return &sign.Signer{Table: sign.NewTable(rules), Keys: p.table, Identifiers: identifiers(p.cfg.Keys)}, errors.Join(errs...)
+}
+
+// identifiers are the i= tags that keys have of their own.
+func identifiers(table map[string]config.Key) map[string]string {
+	out := map[string]string{}
+	for name, k := range table {
+		if k.Identifier != "" {
+			out[name] = k.Identifier
+		}
+	}
+	return out
 }
 
 func buildRule(name string, r config.Rule) (sign.Rule, error) {

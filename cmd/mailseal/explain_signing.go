@@ -21,8 +21,8 @@ import (
 // explainFlags is the command line of "mailseal explain-signing".
 type explainFlags struct {
 	config, from, ip, host, user, daemon string
-	to                             []string
-	json                           bool
+	to                                   []string
+	json                                 bool
 }
 
 func newExplainSigningCmd() *cobra.Command {

@@ -88,7 +88,7 @@ func (n *native) fill(c *config.Config, t *translation) {
 			n.problems = append(n.problems, config.Problem{File: k.place.file, Line: k.line, Path: "key_table", Text: fmt.Sprintf("key %q: %s", k.name, k.fault)})
 			continue
 		}
-		key := config.Key{Domain: k.domain, Selector: k.selector, File: k.file, PrivateKey: config.Secret(k.text)}
+		key := config.Key{Domain: k.domain, Selector: k.selector, File: k.file, PrivateKey: config.Secret(k.text), Identifier: k.identifier}
 		key.Place(k.place.file, k.line, "key_table")
 		c.Keys[k.name] = key
 	}

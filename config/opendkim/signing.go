@@ -76,6 +76,9 @@ func (im *importer) writeKey(k outKey) {
 	} else {
 		t.set("private_key", k.text, "")
 	}
+	if k.identifier != "" {
+		t.set("identifier", k.identifier, "")
+	}
 }
 
 func fault(s string) string {

@@ -11,6 +11,7 @@ import (
 type outKey struct {
 	name, domain, selector string
 	file, text             string
+	identifier             string // i= of its signatures
 	place
 	fault   string // OpenDKIM defers what it should sign with it, and so do we
 	useless bool   // or signs so that nobody can verify it, and we do not
@@ -192,6 +193,10 @@ func (t *translation) addRule(r rule) {
 		}
 	}
 	t.sayLocal(r, out)
+	if t.oneEach(&out, r) {
+		t.rules = append(t.rules, out.to(r.from))
+		return
+	}
 	with, without := r.from, []pattern(nil)
 	if out.identifier = t.identifier(r); out.identifier != "" {
 		with, without = t.split(r, out.identifier)
@@ -225,33 +230,87 @@ func (r outRule) to(ps []pattern) outRule {
 	return r
 }
 
+// oneEach gives each key of a rule its own i= tag where the rows differ in it, as one more key of the table. It tells
+// whether it could: not for keys that are many in one, nor for tags that suit some of the senders only.
+func (t *translation) oneEach(out *outRule, r rule) bool {
+	same := func(row row) bool { return row.signer == r.rows[0].signer }
+	if out.unsigned || !slices.ContainsFunc(r.rows, func(row row) bool { return !same(row) }) {
+		return false
+	}
+	var names []string
+	for _, row := range r.rows {
+		if k, ok := t.table.keys[row.key]; ok && k.useless {
+			continue
+		}
+		name := t.ruleName(row)
+		if row.signer != "" {
+			i, why := identifierOf(row)
+			if why != "" || !t.suits(r.from, i, row) {
+				return false
+			}
+			if name = t.alias(name, i, row); name == "" {
+				return false
+			}
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	out.keys = names
+	return true
+}
+
+// suits tells whether a row may write i= for all of some senders.
+func (t *translation) suits(ps []pattern, i string, row row) bool {
+	_, left := restrict(ps, i[strings.LastIndexByte(i, '@')+1:], t.signsAs(row))
+	return !left
+}
+
+// alias finds or makes the key that is the one of that name, with an i= tag of its own. It is "" if it is not one key.
+func (t *translation) alias(name, i string, of row) string {
+	known := "\x00" + name + "\x00" + i
+	if n := t.named[known]; n != "" {
+		return n
+	}
+	at := slices.IndexFunc(t.keys, func(k outKey) bool { return k.name == name })
+	if at < 0 || strings.Contains(name, "%") {
+		return ""
+	}
+	k := t.keys[at]
+	k.name, k.identifier, k.place = t.name(known, name+" i="+strings.ReplaceAll(i, "%", "author")), i, of.place
+	t.keys = append(t.keys, k)
+	return k.name
+}
+
 // identifier returns the i= tag of a rule, "" when it has none that Mailseal can write.
 func (t *translation) identifier(r rule) string {
-	signer := ""
-	for i, row := range r.rows {
-		if i > 0 && row.signer != signer {
-			t.tell(Changed, row.place, "the signatures of one message have one i= tag or none: here none, since the lines differ in it")
+	for _, row := range r.rows[1:] {
+		if row.signer != r.rows[0].signer {
+			t.tell(Changed, row.place, "the lines for these senders differ in the i= tag, and not all suit all of them: here none is written")
 			return ""
 		}
-		signer = row.signer
 	}
-	if signer == "" {
+	if r.rows[0].signer == "" {
 		return ""
 	}
-	at := r.rows[0].place
-	user, domain, ok := strings.Cut(signer, "@")
-	if i := strings.LastIndexByte(signer, '@'); ok {
-		user, domain = signer[:i], strings.ToLower(signer[i+1:])
+	i, why := identifierOf(r.rows[0])
+	if why != "" {
+		t.tell(Changed, r.rows[0].place, "%s", why)
 	}
-	switch {
-	case !ok:
-		t.tell(Changed, at, "%q is no i= tag, for it has no @: OpenDKIM lets this mail go unsigned, Mailseal signs it without i=", signer)
-		return ""
-	case domain != "%" && !isDomain(domain), strings.ContainsAny(user, " \t;"):
-		t.tell(Changed, at, "i=%s cannot be written here: it is left out", signer)
-		return ""
+	return i
+}
+
+// identifierOf returns the i= tag that a row asks for, or why it cannot be written.
+func identifierOf(r row) (identifier, why string) {
+	at := strings.LastIndexByte(r.signer, '@')
+	if at < 0 {
+		return "", fmt.Sprintf("%q is no i= tag, for it has no @: OpenDKIM lets this mail go unsigned, Mailseal signs it without i=", r.signer)
 	}
-	return user + "@" + domain
+	user, domain := r.signer[:at], strings.ToLower(r.signer[at+1:])
+	if domain != "%" && !isDomain(domain) || strings.ContainsAny(user, " \t;") {
+		return "", fmt.Sprintf("i=%s cannot be written here: it is left out", r.signer)
+	}
+	return user + "@" + domain, ""
 }
 
 // split tells the senders of a rule whose i= tag is at or below d=, as it must be, from the others, for whom OpenDKIM
@@ -279,10 +338,16 @@ func (t *translation) split(r rule, identifier string) (with, without []pattern)
 
 // signsAs returns the d= of a row, "%" for the author's domain, "" if that is not known here.
 func (t *translation) signsAs(r row) string {
-	if r.key == "%" {
-		return ""
+	if r.key != "%" {
+		return t.table.keys[r.key].domain
 	}
-	return t.table.keys[r.key].domain
+	for _, k := range t.table.list {
+		name := strings.ToLower(k.name)
+		if isDomain(name) && k.fault == "" && k.domain != "%" && !within(name, k.domain) {
+			return ""
+		}
+	}
+	return "%" // or above it
 }
 
 // restrict leaves of some patterns the senders for which i=@of is good in a signature of d, and tells whether that are

@@ -89,14 +89,14 @@ func canonicalization(simple bool) message.Canonicalization {
 }
 
 // identifier writes i= for a signature of d: the local part as dkim-quoted-printable, the domain as d is written.
-func (o SignOptions) identifier(d domain.Name) (string, error) {
-	at := strings.LastIndexByte(o.Identifier, '@')
-	n, err := domain.Parse(o.Identifier[at+1:])
+func (o SignOptions) identifier(identifier string, d domain.Name) (string, error) {
+	at := strings.LastIndexByte(identifier, '@')
+	n, err := domain.Parse(identifier[at+1:])
 	if at < 0 || err != nil || !n.Within(d) {
-		return "", fmt.Errorf("%w: the identifier %q is not within %s", ErrOptions, o.Identifier, d)
+		return "", fmt.Errorf("%w: the identifier %q is not within %s", ErrOptions, identifier, d)
 	}
 	var i strings.Builder
-	for _, c := range []byte(o.Identifier[:at]) {
+	for _, c := range []byte(identifier[:at]) {
 		if c > ' ' && c < 0x7f && c != ';' && c != '=' || c >= 0x80 && o.Unicode {
 			i.WriteByte(c)
 		} else {

@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -25,9 +26,10 @@ var ErrNotHashed = errors.New("dkim: the body was not hashed as the signature ne
 
 // Key is what one signature is made with. Its public half is published at Selector._domainkey.Domain.
 type Key struct {
-	Domain   string        // d=
-	Selector string        // s=
-	Signer   crypto.Signer // RSA of 1024 to 16,384 bits, or Ed25519
+	Domain     string        // d=
+	Selector   string        // s=
+	Signer     crypto.Signer // RSA of 1024 to 16,384 bits, or Ed25519
+	Identifier string        // i= instead of that of SignOptions; "" for that
 }
 
 // Signing is a message ready to be signed: its fields chosen and canonical, whatever the number of keys. It is safe for
@@ -113,8 +115,8 @@ func (s *Signing) tags(algorithm string, bodyHash [sha256.Size]byte, k Key) (*fo
 	if o.Expiry > 0 {
 		f.tag("x", strconv.FormatInt(t+int64(o.Expiry.Seconds()), 10))
 	}
-	if o.Identifier != "" {
-		i, err := o.identifier(d)
+	if identifier := cmp.Or(k.Identifier, o.Identifier); identifier != "" {
+		i, err := o.identifier(identifier, d)
 		if err != nil {
 			return nil, err
 		}

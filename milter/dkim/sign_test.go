@@ -247,6 +247,15 @@ func TestSignOptions(t *testing.T) {
 	}
 }
 
+// A key's own identifier comes before that of the options.
+func TestKeyIdentifier(t *testing.T) {
+	k := rsaSigner()
+	k.Identifier = "joe@sub.example.com"
+	if got := tag(t, sign(t, mailHeader, mailBody, k, dkim.SignOptions{Identifier: "@example.com"}), "i"); got != k.Identifier {
+		t.Errorf("i=%s, want i=%s", got, k.Identifier)
+	}
+}
+
 func TestSignInternational(t *testing.T) {
 	k := dkim.Key{Domain: "bücher.example", Selector: "bücher", Signer: rsaKey()}
 	zone := dnstest.FromMap(map[string][]string{"xn--bcher-kva._domainkey.xn--bcher-kva.example": {record(t, rsaKey())}})

@@ -67,6 +67,10 @@ type Signer struct {
 	Table *Table
 	Keys  keys.Source
 	Now   func() time.Time // nil for time.Now
+
+	// Identifiers are the i= tags of single keys by their names, instead of those of the rules; "%" stands for the
+	// author's domain.
+	Identifiers map[string]string
 }
 
 // Signed is what became of one message.
@@ -108,7 +112,7 @@ func (s *Signer) Sign(ctx context.Context, r *Rule, q Query, m *message.Message)
 	if r.SkipIfSigned && !r.RemoveOld {
 		have = out.hold(have, m.Header)
 	}
-	if err := out.sign(have, r, s.options(r, q), m); err != nil {
+	if err := s.sign(&out, have, r, q, m); err != nil {
 		return out, err
 	}
 	return out, out.verdict(r)
@@ -180,24 +184,29 @@ func (r *Rule) place(have []keys.Key, q Query) []keys.Key {
 // options are the rule's, with the clock and the author put in.
 func (s *Signer) options(r *Rule, q Query) dkim.SignOptions {
 	o := r.Options
-	o.Identifier = strings.ReplaceAll(o.Identifier, "%", string(q.Author.Domain))
+	o.Identifier = identifier(o.Identifier, q)
 	if o.Time.IsZero() && s.Now != nil {
 		o.Time = s.Now()
 	}
 	return o
 }
 
+// identifier puts the author's domain into an i= tag.
+func identifier(tag string, q Query) string {
+	return strings.ReplaceAll(tag, "%", string(q.Author.Domain))
+}
+
 // sign makes one signature a key, all from the same digests and canonical fields.
-func (out *Signed) sign(have []keys.Key, r *Rule, o dkim.SignOptions, m *message.Message) error {
+func (s *Signer) sign(out *Signed, have []keys.Key, r *Rule, q Query, m *message.Message) error {
 	if len(have) == 0 {
 		return nil
 	}
-	prepared, err := dkim.Prepare(m.Header.With(message.Edits{Remove: out.Remove}), o)
+	prepared, err := dkim.Prepare(m.Header.With(message.Edits{Remove: out.Remove}), s.options(r, q))
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
 	}
 	for _, k := range have {
-		f, err := prepared.Sign(m.Body, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer})
+		f, err := prepared.Sign(m.Body, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer, Identifier: identifier(s.Identifiers[k.Name], q)})
 		if err != nil {
 			out.Failed = append(out.Failed, KeyFailure{k.Name, err})
 			continue

@@ -51,7 +51,7 @@ var at = time.Now()
 // signed reads raw, signs it by one rule and returns what became of it.
 func signed(t *testing.T, rule Rule, raw string) (Signed, *message.Message, error) {
 	t.Helper()
-	s := &Signer{Table: NewTable([]Rule{rule}), Keys: newRing(t), Now: func() time.Time { return at }}
+	s := &Signer{Table: NewTable([]Rule{rule}), Keys: newRing(t), Now: func() time.Time { return at }, Identifiers: map[string]string{"any": "news@%"}}
 	var q Query
 	var hit *Rule
 	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
@@ -107,6 +107,20 @@ func TestSign(t *testing.T) {
 		}
 		if got := strings.Join(failed, " "); got != tc.failed {
 			t.Errorf("%s: failed %q, want %q", tc.name, got, tc.failed)
+		}
+	}
+}
+
+// TestIdentifiers holds that a key's own i= comes before the rule's.
+func TestIdentifiers(t *testing.T) {
+	rule := Rule{From: patterns("*"), Keys: []string{"any", "one"}, Options: dkim.SignOptions{Identifier: "@%"}}
+	out, _, err := signed(t, rule, text)
+	if err != nil || len(out.Fields) != 2 {
+		t.Fatalf("%d fields, %v", len(out.Fields), err)
+	}
+	for i, want := range []string{"news@one.example", "@one.example"} {
+		if s, fault := dkim.ParseSignature(out.Fields[i]); fault != "" || s.Identifier != want {
+			t.Errorf("field %d: i=%s %s, want i=%s", i, s.Identifier, fault, want)
 		}
 	}
 }
