@@ -49,6 +49,17 @@ func (im *importer) actions() {
 	}
 }
 
+// standing says what Mailseal does otherwise whatever is set.
+func (im *importer) standing() {
+	if im.signs() {
+		im.unset(Changed, "Mode", "mail that comes with a DKIM-Signature that cannot be read is signed like all other: OpenDKIM lets it go unsigned")
+		im.unset(Changed, "SenderHeaders", "mail whose From names authors of several domains goes unsigned, says so and is counted: OpenDKIM signs it for the first")
+	}
+	if im.verifies() {
+		im.unset(Changed, "AlwaysAddARHeader", "all mail that is verified gets one Authentication-Results field: OpenDKIM writes none where a key is missing")
+	}
+}
+
 func (im *importer) action(r result, e entry) {
 	letter := strings.ToLower(e.value)[0]
 	switch {

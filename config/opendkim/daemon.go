@@ -201,7 +201,9 @@ func (im *importer) daemon() {
 	if e, on := im.conf.yes("RequireSafeKeys"); on {
 		im.out.table("").set("require_safe_keys", true, e.base())
 		im.note(Taken, e, "a key that others can read does not sign; mailseal check says how to mend it")
-	} else if e.name == "" && im.signs() {
+	} else if e.name != "" {
+		im.note(Taken, e, "permissions of keys are a warning, with the command that mends them")
+	} else if im.signs() {
 		im.unset(Changed, "RequireSafeKeys", "not set: OpenDKIM defers all mail when others can read a key; Mailseal signs, and warns with the command that mends it (require_safe_keys)")
 	}
 }

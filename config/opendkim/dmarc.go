@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // dmarcOptions are all of opendmarc.conf.
@@ -12,7 +11,7 @@ var dmarcOptions = []option{
 	{"AuthservID", text, ""}, {"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
 	{"AutoRestart", boolean, bySystemd}, {"AutoRestartCount", integer, bySystemd}, {"AutoRestartRate", text, bySystemd},
 	{"Background", boolean, bySystemd}, {"BaseDirectory", text, bySystemd}, {"ChangeRootDirectory", text, bySystemd},
-	{"CopyFailuresTo", text, noSpool}, {"DNSTimeout", integer, ""},
+	{"CopyFailuresTo", text, "no recipient is added; policy.dmarc can hold the message"}, {"DNSTimeout", integer, ""},
 	{"DomainWhitelist", text, ""}, {"DomainWhitelistFile", text, ""}, {"DomainWhitelistSize", integer, noKnob},
 	{"EnableCoredumps", boolean, bySystemd}, {"FailureReports", boolean, noSpool}, {"FailureReportsBcc", text, noSpool},
 	{"FailureReportsOnNone", boolean, noSpool}, {"FailureReportsSentBy", text, noSpool}, {"ForensicReports", boolean, noSpool},
@@ -24,7 +23,7 @@ var dmarcOptions = []option{
 	{"ReportCommand", text, noSpool}, {"RequiredHeaders", boolean, ""},
 	{"Socket", text, ""}, {"SoftwareHeader", boolean, "a field that nobody reads"},
 	{"SPFIgnoreResults", boolean, ""}, {"SPFSelfValidate", boolean, ""}, {"Syslog", boolean, ""}, {"SyslogFacility", text, ""},
-	{"TestDNSData", text, "mailseal verify --zone does that"}, {"TrustedAuthservIDs", text, ""}, {"UMask", text, bySystemd}, {"UserID", text, bySystemd},
+	{"TestDNSData", text, "mailseal verify --zone does that"}, {"TrustedAuthservIDs", text, ""}, {"UMask", integer, ""}, {"UserID", text, ""},
 }
 
 const noSpool = "failure reports carry other people's mail to strangers; Mailseal sends none"
@@ -38,24 +37,47 @@ func (im *importer) importDMARC(o Options) {
 	}
 	alone := im.conf == nil
 	im.conf, im.dir = c, "/"
-	im.unknownOptions()
+	im.unknownOptions("OpenDMARC")
 	if alone {
 		im.out.table("").set("mode", []string{"verify"}, "opendmarc only")
 		im.socket("")
 		im.log()
 		im.dns()
 	} else {
-		for _, name := range []string{"Socket", "Syslog", "SyslogFacility", "DNSTimeout"} {
-			if e, ok := c.get(name); ok {
-				im.note(Dropped, e, "one daemon does both now: what opendkim.conf says holds. Take this milter out of the MTA's list")
-			}
-		}
+		im.oneDaemon()
 	}
 	im.dmarcID()
 	im.dmarcPolicy()
 	im.dmarcIgnored()
 	im.dmarcTrust()
 	im.droppedOptions()
+}
+
+// oneDaemon leaves what one daemon has once to opendkim.conf, if that says something.
+func (im *importer) oneDaemon() {
+	if e, ok := im.conf.get("Socket"); ok {
+		im.note(Dropped, e, "one daemon does both now, and listens where opendkim.conf says. Take this milter out of the MTA's list")
+	}
+	for _, name := range []string{"UMask", "UserID"} {
+		if e, ok := im.conf.get(name); ok {
+			im.note(Dropped, e, "one daemon does both now: what opendkim.conf says of the socket holds")
+		}
+	}
+	for name, take := range map[string]func(){"Syslog": im.log, "DNSTimeout": im.dns} {
+		e, ok := im.conf.get(name)
+		_, set := im.dkim.get(name)
+		switch {
+		case ok && set:
+			im.note(Dropped, e, "one daemon does both now: what opendkim.conf says holds")
+		case ok:
+			take()
+		}
+	}
+	if e, ok := im.conf.get("SyslogFacility"); ok {
+		if _, set := im.dkim.get("Syslog"); set {
+			im.note(Dropped, e, "one daemon does both now: what opendkim.conf says holds")
+		}
+	}
 }
 
 func (im *importer) dmarcID() {
@@ -117,10 +139,8 @@ func (im *importer) dmarcPolicy() {
 	if e, ok := im.conf.get("PublicSuffixList"); ok {
 		im.out.table("[verify]").set("organizational_domain", "psl", e.base())
 		im.note(Changed, e, "the list is the one in Mailseal, not this file; \"walk\" (RFC 9989) needs none")
-	}
-	if e, n, ok := im.conf.number("DNSTimeout"); ok && n >= 1 && n <= 600 {
-		im.out.table("[limits]").set("message_deadline", max(time.Duration(n)*time.Second, 10*time.Second), e.base())
-		im.note(Changed, e, "bounds all look-ups for a message together, and is at least 10 seconds")
+	} else {
+		im.unset(Changed, "PublicSuffixList", "not set: OpenDMARC then takes each domain for itself; Mailseal finds the organizational domain in the DNS (RFC 9989)")
 	}
 }
 
@@ -146,9 +166,12 @@ func (im *importer) dmarcIgnored() {
 		var names []string
 		for s := range strings.SplitSeq(e.value, ",") {
 			name := strings.ToLower(strings.TrimSpace(s))
-			if isDomain(strings.TrimPrefix(name, ".")) {
+			switch {
+			case isDomain(name):
 				names = append(names, name)
-			} else {
+			case isDomain(strings.TrimPrefix(name, ".")):
+				im.note(Never, e, "%s never matched: the author's whole domain is compared. Add it to author_domains if you mean it", name)
+			default:
 				im.note(Never, e, "%q is no domain", s)
 			}
 		}

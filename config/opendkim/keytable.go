@@ -82,6 +82,9 @@ func (k *key) data(data, dir string, tell teller) {
 		}
 	default:
 		k.text = data
+		if !strings.HasPrefix(data, "MII") && !strings.Contains(data, "/") {
+			tell(Changed, k.place, "key %q: OpenDKIM reads keys in a table only if they begin with MII, and defers the mail of this one; Mailseal also reads Ed25519 keys and PEM there, and signs if it is one", k.name)
+		}
 		if strings.Contains(data, "/") && strings.Contains(data, ".") || strings.HasPrefix(strings.TrimSpace(data), "/") {
 			tell(Never, k.place, "key %q: %q is taken for the key itself, not for a file, whose name begins with /, ./ or ../: OpenDKIM defers what it should sign, and so does Mailseal", k.name, data)
 		}

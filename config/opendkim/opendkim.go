@@ -54,7 +54,8 @@ func Import(o Options) (*Report, error) {
 // importer carries what the steps of an import share.
 type importer struct {
 	files  *reader
-	conf   *conf
+	conf   *conf // the file that is being read
+	dkim   *conf // opendkim.conf, once it has been read
 	report *Report
 	out    *document
 	errs   []error
@@ -75,9 +76,9 @@ func (im *importer) importDKIM(o Options) {
 		im.fail(place{}, err)
 		return
 	}
-	im.conf = c
+	im.conf, im.dkim = c, c
 	im.findBase()
-	im.unknownOptions()
+	im.unknownOptions("OpenDKIM")
 	im.mode()
 	im.socket(o.Defaults)
 	im.identity()
@@ -87,6 +88,7 @@ func (im *importer) importDKIM(o Options) {
 	im.exempt()
 	im.signatures()
 	im.signing()
+	im.standing()
 	im.droppedOptions()
 }
 

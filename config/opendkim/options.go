@@ -36,7 +36,7 @@ const (
 
 // dkimOptions are all of opendkim.conf.
 var dkimOptions = []option{
-	{"AddAllSignatureResults", text, deprecated}, {"ADSPAction", text, deprecated}, {"ADSPNoSuchDomain", text, deprecated},
+	{"AddAllSignatureResults", text, deprecated}, {"AddCanonicalizedData", text, "mailseal verify --explain shows what was hashed"}, {"ADSPAction", text, deprecated}, {"ADSPNoSuchDomain", text, deprecated},
 	{"AllowSHA1Only", boolean, "SHA-1 signatures are worth nothing (RFC 8301)"},
 	{"AlwaysAddARHeader", boolean, always},
 	{"ATPSDomains", text, noVBR}, {"ATPSHashAlgorithm", text, noVBR},
@@ -99,10 +99,10 @@ var dkimOptions = []option{
 	{"WeakSyntaxChecks", boolean, noKnob}, {"X-Header", boolean, "a field that nobody reads"},
 }
 
-// unknownOptions names what OpenDKIM would not start with, and what is written twice.
-func (im *importer) unknownOptions() {
+// unknownOptions names what the program of the configuration would not start with, and what is written twice.
+func (im *importer) unknownOptions(program string) {
 	for _, e := range im.conf.unknown {
-		im.note(Dropped, e, "no option of that name; OpenDKIM would not start with it")
+		im.note(Dropped, e, "no option of that name; %s would not start with it", program)
 	}
 	for _, e := range im.conf.again {
 		im.note(Never, e, "is set again later, and the last one counts: %s", e.value)

@@ -28,7 +28,7 @@ func (im *importer) signatures() {
 	}
 	im.headers(t)
 	if e, ok := im.conf.get("SignatureAlgorithm"); ok {
-		im.note(Dropped, e, "the key says which algorithm it signs with: rsa-sha256 or ed25519-sha256")
+		im.note(Dropped, e, "a key itself says how it signs, with rsa-sha256 or ed25519-sha256: OpenDKIM defers all mail of keys that are not of this kind")
 	}
 	if e, ok := im.conf.get("SenderHeaders"); ok && !strings.EqualFold(e.value, "From") {
 		im.note(Dropped, e, "the author is in From, as DMARC wants it: mail whose From is of no domain in the table goes unsigned")

@@ -39,7 +39,7 @@ func signingRows(d *dataset, tell teller) ([]row, error) {
 	for i, rec := range d.records {
 		key, signer, _ := strings.Cut(rec.value, ":")
 		if key == "" {
-			tell(Never, rec.place, "names no key: %s", rec.key)
+			tell(Never, rec.place, "%s names no key: OpenDKIM breaks down over mail that fits it; here later lines sign it, or none does", rec.key)
 			continue
 		}
 		r := row{place: rec.place, key: key, signer: signer, order: i}

@@ -54,12 +54,32 @@ func translate(kt, st *dataset, multiple bool, dir string, glob func(string) []s
 	if err != nil {
 		return nil, err
 	}
+	if st.kind != refile {
+		tellStart(st, newKeyTable(kt, dir, silently), tellSign)
+	}
 	t := &translation{table: newKeyTable(kt, dir, tellKey), rows: rows, tell: tellSign, glob: glob, named: map[string]string{}, taken: map[string]bool{}}
 	t.addKeys()
 	for _, r := range rules {
 		t.addRule(r)
 	}
 	return t, nil
+}
+
+func silently(Group, place, string, ...any) {}
+
+// tellStart says which line OpenDKIM does not start with. It looks for the keys of lines that name an i= tag, as they
+// stand, up to the first line that names none.
+func tellStart(st *dataset, keys *keyTable, tell teller) {
+	for _, rec := range st.records {
+		name, _, signer := strings.Cut(rec.value, ":")
+		if !signer {
+			return
+		}
+		if _, ok := keys.find(name); !ok {
+			tell(Never, rec.place, "OpenDKIM does not start with this line: it looks for a key of the name %q, which is not in KeyTable", name)
+			return
+		}
+	}
 }
 
 // addKeys translates all keys that can sign or that a line of the signing table names.
