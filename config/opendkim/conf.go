@@ -1,7 +1,9 @@
 package opendkim
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -54,11 +56,8 @@ func (c *conf) read(r *reader, name string, depth int) error {
 		case value == "":
 			return fmt.Errorf("%s: %s has no value, which OpenDKIM does not start with", at, word)
 		case strings.EqualFold(word, "Include"):
-			if !filepath.IsAbs(value) {
-				value = filepath.Join(filepath.Dir(name), value)
-			}
-			if err := c.read(r, value, depth+1); err != nil {
-				return fmt.Errorf("%s: %w", at, err)
+			if err := c.include(r, at, value, depth); err != nil {
+				return err
 			}
 			continue
 		}
@@ -67,6 +66,19 @@ func (c *conf) read(r *reader, name string, depth int) error {
 		}
 	}
 	return nil
+}
+
+// include reads a file in place. OpenDKIM finds a relative name from where it was started: / for a service.
+func (c *conf) include(r *reader, at place, value string, depth int) error {
+	name := filepath.Join("/", value)
+	err := c.read(r, name, depth+1)
+	switch {
+	case depth > 0 || err == nil:
+		return err
+	case errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(value):
+		return fmt.Errorf("%s: Include %s: %w; OpenDKIM looks for it where it is started, which is / for a service: write the whole name", at, value, err)
+	}
+	return fmt.Errorf("%s: Include %s: %w", at, value, err)
 }
 
 func (c *conf) add(at place, word, value string) error {

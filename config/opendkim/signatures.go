@@ -79,6 +79,10 @@ func (im *importer) headers(t *table) {
 			signed = std.Headers
 			e, _ = im.conf.get("OmitHeaders")
 		}
+		if hasFold(omit, "From") {
+			from, _ := im.conf.get("OmitHeaders")
+			im.note(Changed, from, "From must be signed, and is: OpenDKIM signs nothing at all with From in this list")
+		}
 		signed = slices.DeleteFunc(slices.Clone(signed), func(n string) bool { return hasFold(omit, n) && !strings.EqualFold(n, "From") })
 		said = true
 	}

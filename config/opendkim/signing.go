@@ -57,12 +57,9 @@ func (im *importer) tables() {
 
 // newlySigned lists the signatures that OpenDKIM loses when there are more than two.
 func (im *importer) newlySigned(e entry, t *translation) {
-	if t.several == 0 {
-		return
-	}
 	for _, r := range t.rules {
-		if len(r.keys) > 2 {
-			im.note(Changed, e, "OpenDKIM up to 2.11 makes the first and the last of several signatures only: mail from %s gets those of %s too", shorten(r.from), shorten(r.keys[1:len(r.keys)-1]))
+		if len(r.lost) > 0 {
+			im.note(Changed, e, "OpenDKIM up to 2.11 makes the first and the last of several signatures only: mail from %s gets those of %s too", shorten(r.from), shorten(r.lost))
 		}
 	}
 }
@@ -151,6 +148,7 @@ func (im *importer) simple(e entry) {
 		im.simpleKey(e, "%", selector.value, im.resolve(file.value))
 		im.writeRule(outRule{from: []string{"*@localhost"}, keys: []string{"author"}, places: []place{e.place}, unsigned: true})
 		im.writeRule(outRule{from: []string{"*"}, keys: []string{"author"}, places: []place{e.place}})
+		im.note(Changed, e, atLocalhost)
 		im.note(Taken, e, "* signs everybody's mail as the author's domain: every one of those must publish the key")
 		return
 	}

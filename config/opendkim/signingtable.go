@@ -25,6 +25,7 @@ func (r row) signs() string { return r.key + "\x00" + r.signer }
 type rule struct {
 	from []pattern
 	rows []row
+	lost []row // those that OpenDKIM up to 2.11 does not sign with: all but the first and the last
 }
 
 // maxRules bounds what several signatures a message may multiply a table to.
@@ -38,7 +39,7 @@ func signingRows(d *dataset, tell teller) ([]row, error) {
 	seen := map[string]place{}
 	for i, rec := range d.records {
 		key, signer, _ := strings.Cut(rec.value, ":")
-		if key == "" {
+		if key == "" && d.kind == refile {
 			tell(Never, rec.place, "%s names no key: OpenDKIM breaks down over mail that fits it; here later lines sign it, or none does", rec.key)
 			continue
 		}
@@ -148,7 +149,7 @@ func compile(k kind, rows []row, multiple bool) ([]rule, error) {
 	}
 	rules := make([]rule, 0, len(rows))
 	for _, r := range rows {
-		rules = append(rules, rule{[]pattern{r.pattern}, []row{r}})
+		rules = append(rules, rule{from: []pattern{r.pattern}, rows: []row{r}})
 	}
 	return merge(rules, k != refile), nil
 }
@@ -173,6 +174,9 @@ func compileMultiple(k kind, rows []row) ([]rule, error) {
 			}
 			return cmp.Compare(a.rank(), b.rank())
 		})
+		if n := len(out.rows); n > 2 {
+			out.lost = slices.DeleteFunc(distinct(out.rows), func(r row) bool { return r.signs() == out.rows[0].signs() || r.signs() == out.rows[n-1].signs() })
+		}
 		rules = append(rules, out)
 	}
 	return merge(rules, true), nil

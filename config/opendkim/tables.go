@@ -22,7 +22,8 @@ type outRule struct {
 	from       []string
 	keys       []string
 	identifier string
-	unsigned   bool // OpenDKIM's signature would be worthless: let the mail go without
+	lost       []string // keys that OpenDKIM loses among several
+	unsigned   bool     // OpenDKIM's signature would be worthless: let the mail go without
 	places     []place
 }
 
@@ -31,13 +32,12 @@ type translation struct {
 	keys  []outKey
 	rules []outRule
 
-	table   *keyTable
-	rows    []row
-	tell    teller
-	glob    func(string) []string
-	named   map[string]string // names of OpenDKIM's → of ours
-	taken   map[string]bool   // names of ours
-	several int               // rules that sign more than twice
+	table *keyTable
+	rows  []row
+	tell  teller
+	glob  func(string) []string
+	named map[string]string // names of OpenDKIM's → of ours
+	taken map[string]bool   // names of ours
 }
 
 // translate reads both tables. Multiple is MultipleSignatures. The tellers are for lines of the key table and of the
@@ -88,7 +88,7 @@ func (t *translation) addKeys() {
 		if r.key == "%" {
 			continue
 		}
-		if _, ok := t.table.find(r.key); !ok && t.named[r.key] == "" {
+		if _, ok := t.table.find(r.key); !ok && t.named[r.key] == "" || r.key == "" {
 			t.missing(r)
 		}
 	}
@@ -112,6 +112,13 @@ func (t *translation) addKeys() {
 
 // missing puts a key in the place of one that the key table does not have, so that the mail is deferred as it was.
 func (t *translation) missing(r row) {
+	if r.key == "" {
+		t.tell(Never, r.place, "%s names no key: OpenDKIM defers this mail, and so does Mailseal until it names one", r.pattern)
+		if t.named[""] == "" {
+			t.keys = append(t.keys, outKey{name: t.name("", "none"), domain: "%", selector: "missing", file: nowhere("none"), place: r.place, fault: "the line names no key"})
+		}
+		return
+	}
 	t.tell(Never, r.place, "there is no key %q in KeyTable%s: OpenDKIM defers this mail, and so does Mailseal until there is one", r.key, t.otherCase(r.key))
 	t.keys = append(t.keys, outKey{name: t.name(r.key, r.key), domain: "%", selector: "missing", file: nowhere(r.key), place: r.place, fault: "not in KeyTable"})
 }
@@ -204,8 +211,8 @@ func (t *translation) addRule(r rule) {
 	if len(out.keys) == 0 {
 		out.keys, out.unsigned = []string{t.ruleName(r.rows[0])}, true
 	}
-	if len(out.keys) > 2 {
-		t.several++
+	for _, row := range r.lost {
+		out.lost = append(out.lost, t.ruleName(row))
 	}
 	for _, row := range r.rows {
 		if !slices.Contains(out.places, row.place) {
@@ -230,6 +237,8 @@ func (t *translation) addRule(r rule) {
 	}
 }
 
+const atLocalhost = "mail of authors at localhost goes unsigned: a signature of a domain of one label cannot be verified (RFC 6376 section 3.5); for other names of one label add such a rule, or their mail is deferred"
+
 // sayLocal lets root@localhost go unsigned where everybody is signed as the own domain: nobody can verify a signature of
 // a domain of one label, and Mailseal makes none.
 func (t *translation) sayLocal(r rule, out outRule) {
@@ -239,7 +248,7 @@ func (t *translation) sayLocal(r rule, out outRule) {
 	}
 	out.unsigned, out.identifier = true, ""
 	t.rules = append(t.rules, out.to([]pattern{{local: "*", domain: "localhost"}}))
-	t.tell(Changed, r.rows[0].place, "mail of authors at localhost goes unsigned: a signature of a domain of one label cannot be verified (RFC 6376 section 3.5); for other names of one label add such a rule, or their mail is deferred")
+	t.tell(Changed, r.rows[0].place, atLocalhost)
 }
 
 func (r outRule) to(ps []pattern) outRule {
@@ -363,7 +372,7 @@ func (t *translation) signsAs(r row) string {
 	}
 	for _, k := range t.table.list {
 		name := strings.ToLower(k.name)
-		if isDomain(name) && k.fault == "" && k.domain != "%" && !within(name, k.domain) {
+		if isDomain(name) && strings.Contains(name, ".") && k.fault == "" && k.domain != "%" && !within(name, k.domain) {
 			return ""
 		}
 	}

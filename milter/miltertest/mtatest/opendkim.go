@@ -36,6 +36,7 @@ func StartOpenDKIM(t testing.TB, socket string, lines ...string) *Process {
 	if at, host, ok := strings.Cut(strings.TrimPrefix(socket, "inet:"), "@"); ok {
 		network, address = "tcp", net.JoinHostPort(host, at)
 	}
+	t.Cleanup(func() { p.Signal(syscall.SIGKILL) }) // asked to end, it takes 5 s, and it has nothing to write
 	for limit := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial(network, address)
 		if err == nil {
