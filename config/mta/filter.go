@@ -18,10 +18,16 @@ type filter struct {
 	fatal   bool   // what is wrong ends the program that reads it
 }
 
+// maxFilters is how many filters of a list are judged.
+const maxFilters = 32
+
 // postfixFilters reads the value of smtpd_milters, all references filled in.
 func postfixFilters(value string) []filter {
 	var out []filter
 	for _, w := range words(value, ", \t\r\n") {
+		if len(out) == maxFilters {
+			break
+		}
 		f := filter{raw: w.text, name: w.text, options: map[string]string{}}
 		if w.text[0] == '{' {
 			inner := words(unbraced(w.text), ", \t\r\n")

@@ -94,11 +94,12 @@ func (p *parameters) get(name string) string {
 	return (&expander{p, maxReferences}).expand(p.raw(name).value, maxDepth)
 }
 
-// The bounds of what a parameter may refer to, one in the other and in all. Postfix has 100 levels; no value of a sane
-// file needs more than this.
+// The bounds of what a parameter may refer to, one in the other and in all, and of what may come of it, in octets.
+// Postfix has 100 levels; no value of a sane file needs more than this.
 const (
 	maxDepth      = 20
 	maxReferences = 1000
+	maxValue      = 16 << 10
 )
 
 // expander fills in what a value refers to.
@@ -113,7 +114,7 @@ func (p *expander) expand(value string, depth int) string {
 	for {
 		before, after, found := strings.Cut(value, "$")
 		b.WriteString(before)
-		if p.left--; !found || depth == 0 || p.left < 0 {
+		if p.left--; !found || depth == 0 || p.left < 0 || b.Len() > maxValue {
 			return b.String()
 		}
 		var expression string

@@ -24,6 +24,17 @@ type Daemon struct {
 	Deadline    time.Duration // how long a message may be judged
 }
 
+// undone is what mail is that passes us by.
+func (d Daemon) undone() string {
+	switch {
+	case !d.Verifies:
+		return "unsigned"
+	case !d.Signs:
+		return "unjudged"
+	}
+	return "unsigned and unjudged"
+}
+
 // Listener is one socket of Mailseal.
 type Listener struct {
 	Setting string      // where it is configured: "listen[0]"

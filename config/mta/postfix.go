@@ -48,9 +48,10 @@ type way struct {
 	service
 	param   string // smtpd_milters or non_smtpd_milters
 	filters []filter
-	off     bool // receive_override_options says no_milters
-	ours    bool // we are among the filters
-	meant   bool // we should be, and cannot be reached
+	off     bool    // receive_override_options says no_milters
+	entry   service // where mail comes in by this way: it has receive_override_options
+	ours    bool    // we are among the filters
+	meant   bool    // we should be, and cannot be reached
 }
 
 // ways are all smtpd services, and mail that does not come by SMTP.
@@ -61,8 +62,7 @@ func (p *postfix) ways() []*way {
 	for _, s := range p.services {
 		switch s.command {
 		case "smtpd":
-			w := &way{service: s, param: "smtpd_milters", off: hasNoMilters(s)}
-			out = append(out, w)
+			out = append(out, &way{service: s, param: "smtpd_milters", entry: s})
 		case "cleanup":
 			if s.name == "cleanup" {
 				local = s
@@ -71,9 +71,9 @@ func (p *postfix) ways() []*way {
 			pickup = s
 		}
 	}
-	out = append(out, &way{service: local, param: "non_smtpd_milters", off: hasNoMilters(pickup)})
+	out = append(out, &way{service: local, param: "non_smtpd_milters", entry: pickup})
 	for _, w := range out {
-		if !w.off {
+		if w.off = hasNoMilters(w.entry); !w.off {
 			w.filters = postfixFilters(w.get(w.param))
 		}
 	}
@@ -273,7 +273,7 @@ func (p *postfix) consequence(w *way, f filter) string {
 	}
 	switch p.action(w, f) {
 	case "accept":
-		return "mail passes unsigned and unjudged"
+		return "mail passes " + p.d.undone()
 	case "reject":
 		return "Postfix refuses mail with 550"
 	case "quarantine":
@@ -329,11 +329,11 @@ func (p *postfix) place(w *way, raw string) (string, parameter) {
 }
 
 // written is a setting as it stands in its file.
-func (w *way) written(name, value string) string {
+func (s service) written(name, value string) string {
 	value = strings.Join(strings.Fields(value), " ")
-	switch _, own := w.own[name]; {
+	switch _, own := s.own[name]; {
 	case !own:
-		return name + " = " + value
+		return strings.TrimSpace(name + " = " + value)
 	case strings.ContainsAny(value, " \t"):
 		return "  -o { " + name + " = " + value + " }"
 	}

@@ -126,36 +126,41 @@ func (p *postfix) without(w *way) {
 			p.lacks(w, "mail that users send at "+w.name+" goes unsigned")
 		}
 	case p.d.Verifies:
-		p.lacks(w, "mail that comes in at "+w.name+" is not judged, and what users send there goes unsigned")
+		p.lacks(w, "mail that comes in at "+w.name+" passes "+p.d.undone())
 	}
 }
 
 // lacks puts a finding about a way that does not lead to us.
 func (p *postfix) lacks(w *way, text string) {
-	name := w.param
 	if w.off {
-		name = "receive_override_options"
+		const name = "receive_override_options"
+		at := p.orMain(w.entry.raw(name))
+		p.add(Finding{
+			Severity: Warning, File: at.file, Line: at.line, Setting: w.entry.setting(name),
+			Text: "no_milters: " + text, Fix: w.entry.written(name, withoutNoMilters(w.entry.parameters)),
+		})
+		return
 	}
-	at := w.raw(name)
+	if p.word == "" {
+		return
+	}
+	all := []string{p.word}
+	for _, other := range w.filters {
+		all = append(all, p.shortest(other.raw))
+	}
+	at := p.orMain(w.raw(w.param))
+	p.add(Finding{
+		Severity: Warning, File: at.file, Line: at.line, Setting: w.setting(w.param),
+		Text: "Mailseal is not among them: " + text, Fix: w.written(w.param, strings.Join(all, ", ")),
+	})
+}
+
+// orMain is a setting, or main.cf for one that stands nowhere.
+func (p *postfix) orMain(at parameter) parameter {
 	if at.line == 0 {
 		at.file = p.file
 	}
-	f := Finding{Severity: Warning, File: at.file, Line: at.line, Setting: w.setting(name)}
-	switch {
-	case w.off:
-		f.Text = "no_milters: " + text
-		f.Fix = w.written(name, withoutNoMilters(w.parameters))
-	default:
-		f.Text = "Mailseal is not among them: " + text
-		var all []string
-		for _, other := range w.filters {
-			all = append(all, p.shortest(other.raw))
-		}
-		f.Fix = w.written(name, strings.Join(append([]string{p.word}, all...), ", "))
-	}
-	if p.word != "" || w.off {
-		p.add(f)
-	}
+	return at
 }
 
 // withoutNoMilters is the value of receive_override_options without no_milters.

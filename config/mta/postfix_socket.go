@@ -90,11 +90,11 @@ func mend(h Host, o obstacle, l Listener, p process) string {
 func (p *postfix) options(w *way, f filter) {
 	switch p.action(w, f) {
 	case "accept":
-		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, or has been restarted during a session, mail passes unsigned and unjudged; tempfail makes it wait")
+		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, or has been restarted during a session, mail passes "+p.d.undone()+"; tempfail makes it wait")
 	case "reject":
 		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, mail is refused for good; tempfail makes it wait")
 	case "quarantine":
-		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, mail stays in the hold queue until somebody releases it, unsigned and unjudged; tempfail makes it wait")
+		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, mail stays in the hold queue until somebody releases it, "+p.d.undone()+"; tempfail makes it wait")
 	}
 	if v := p.optionValue(w, f, "protocol"); v != "" && strings.TrimLeft(v, "2345") != v {
 		p.option(w, f, "protocol", "6", Warning, "before protocol 6 Postfix does not show the blanks that header fields begin with: signatures with a simple header fail, ours and those that are judged")
@@ -127,10 +127,7 @@ func (p *postfix) option(w *way, f filter, name, better string, s Severity, text
 	value, own := f.options[name]
 	if !own {
 		global := "milter_" + name
-		at := w.raw(global)
-		if at.line == 0 {
-			at.file = p.file
-		}
+		at := p.orMain(w.raw(global))
 		p.add(Finding{Severity: s, File: at.file, Line: at.line, Setting: w.setting(global), Text: w.get(global) + ": " + text, Fix: w.written(global, better)})
 		return
 	}

@@ -102,6 +102,8 @@ func parts(name string) []string {
 func passes(h Host, p process, dir string) obstacle {
 	node, err := h.Lstat(dir)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return obstacle{path: dir, kind: missing}
 	case err != nil:
 		return obstacle{path: dir, kind: unseen, err: err}
 	case !node.Mode.IsDir():

@@ -127,7 +127,7 @@ func (s *sendmail) filter(f cfFilter) {
 		return
 	case l == nil:
 		s.meant = true
-		s.put(f, Error, fmt.Sprintf("Mailseal does not listen at %s: %s", e, f.consequence()), s.readdressed(f, s.address(e.network)))
+		s.put(f, Error, fmt.Sprintf("Mailseal does not listen at %s: %s", e, s.consequence(f)), s.readdressed(f, s.address(e.network)))
 		return
 	}
 	s.ours = append(s.ours, f.name)
@@ -226,7 +226,7 @@ func (s *sendmail) readdressed(f cfFilter, address string) string {
 }
 
 // consequence says what becomes of mail while the filter cannot be reached.
-func (f cfFilter) consequence() string {
+func (s *sendmail) consequence(f cfFilter) string {
 	switch f.flag {
 	case 'T':
 		return "Sendmail answers mail with 451"
@@ -235,7 +235,7 @@ func (f cfFilter) consequence() string {
 	case 'R':
 		return "Sendmail refuses mail with 554"
 	}
-	return "mail passes unsigned and unjudged"
+	return "mail passes " + s.d.undone()
 }
 
 // options judges what a filter's line says beside the address.
@@ -245,15 +245,15 @@ func (s *sendmail) options(f cfFilter) {
 	case 'R':
 		s.put(f, Warning, "F=R: while Mailseal is away, mail is refused for good; F=T makes it wait", s.written(f, withEquate(f.equates, "F", "T")))
 	default:
-		s.put(f, Warning, "no F=: while Mailseal is away, or has been restarted during a session, mail passes unsigned and unjudged; F=T makes it wait",
+		s.put(f, Warning, "no F=: while Mailseal is away, or has been restarted during a session, mail passes "+s.d.undone()+"; F=T makes it wait",
 			s.written(f, withEquate(f.equates, "F", "T")))
 	}
 	if t := f.timeout['R']; t < patience {
-		s.put(f, Warning, fmt.Sprintf("T= gives an answer %s (R), and Mailseal says only every 4 s that it is still at work: %s where judging takes longer", t, f.consequence()),
+		s.put(f, Warning, fmt.Sprintf("T= gives an answer %s (R), and Mailseal says only every 4 s that it is still at work: %s where judging takes longer", t, s.consequence(f)),
 			s.written(f, withTimeout(f, 'R', "30s")))
 	}
 	if t := f.timeout['E']; t < s.d.Deadline {
-		s.put(f, Warning, fmt.Sprintf("T= gives a whole message %s (E), but judging it may take %s (limits.message_deadline): %s then", t, s.d.Deadline, f.consequence()),
+		s.put(f, Warning, fmt.Sprintf("T= gives a whole message %s (E), but judging it may take %s (limits.message_deadline): %s then", t, s.d.Deadline, s.consequence(f)),
 			s.written(f, withTimeout(f, 'E', "5m")))
 	}
 }
@@ -339,7 +339,7 @@ func (s *sendmail) unused() {
 	if s.hasMC {
 		fix = "INPUT_MAIL_FILTER(`" + f.name + "', `" + f.equates + "')dnl"
 	}
-	s.put(f, Warning, "is defined, but no list of filters names it: mail passes unsigned and unjudged", fix)
+	s.put(f, Warning, "is defined, but no list of filters names it: mail passes "+s.d.undone(), fix)
 }
 
 func (s *sendmail) isOurs(name string) bool { return contains(s.ours, name) }
@@ -363,7 +363,7 @@ func (s *sendmail) daemons() {
 		}
 		s.add(Finding{
 			Severity: Warning, File: s.cf.file, Line: d.line, Setting: d.name(),
-			Text: "Mailseal is not among the filters of this port: what comes in there goes unsigned and unjudged",
+			Text: "Mailseal is not among the filters of this port: what comes in there passes " + s.d.undone(),
 			Fix:  "InputMailFilters=" + strings.Join(append([]string{s.ours[0]}, d.filters...), ";") + " in its DAEMON_OPTIONS",
 		})
 	}
@@ -396,6 +396,8 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 		case o.judges && s.d.Verifies && i < first:
 			s.put(f, Warning, fmt.Sprintf("is %s and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them", o.name),
 				"define(`confINPUT_MAIL_FILTERS', `"+strings.Join(moved(d.filters, first), ", ")+"')dnl")
+		case o.instead && s.d.Verifies:
+			s.put(f, Note, fmt.Sprintf("is %s, which judges as well: mail of strangers gets the verdicts of both", o.name), s.dropped(d, f))
 		case o.edits && s.d.Signs && i > first:
 			s.put(f, Warning, fmt.Sprintf("is %s and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", o.name), "")
 		}

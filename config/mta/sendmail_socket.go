@@ -23,9 +23,9 @@ func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
 	case unseen:
 		s.put(f, Unknown, "whether Sendmail may connect: "+o.describe(s.h, p), "")
 	case missing:
-		s.put(f, Warning, fmt.Sprintf("there is no %s, which %s makes: while Mailseal is not running, %s", at, l.name(), f.consequence()), "systemctl start mailseal")
+		s.put(f, Warning, fmt.Sprintf("there is no %s, which %s makes: while Mailseal is not running, %s", at, l.name(), s.consequence(f)), "systemctl start mailseal")
 	default:
-		s.put(f, Error, o.describe(s.h, p)+": "+f.consequence(), mend(s.h, o, l, p))
+		s.put(f, Error, o.describe(s.h, p)+": "+s.consequence(f), mend(s.h, o, l, p))
 	}
 	s.safe(f, at, l)
 }
@@ -48,7 +48,7 @@ func (s *sendmail) safe(f cfFilter, at string, l Listener) {
 				fix = s.readdressed(f, safe) + fmt.Sprintf("\naddress = %q (mailseal.toml, %s)", safe, l.Setting)
 			}
 			s.put(f, Error, fmt.Sprintf("Sendmail does not use a socket below a directory that its group or others may write to, and the mode of %s is %04o: %s",
-				dir, node.Mode.Perm(), f.consequence()), fix)
+				dir, node.Mode.Perm(), s.consequence(f)), fix)
 			return
 		}
 		if dir == "/" {
