@@ -28,8 +28,7 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 	if override != nil {
 		actions = override.Actions
 	}
-	found := actions.findings(r)
-	found = append(found, rs.author(r)...)
+	found := append(rs.author(r), actions.findings(r)...)
 	d := Decision{}
 	if override != nil {
 		d.Override = override.Name
@@ -49,7 +48,7 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 	dmarc := Accept
 	for _, f := range found {
 		// Of two as harsh, DMARC is the one that a sender can look up and mend.
-		if f.action > worst.action || f.action == worst.action && f.method == "dmarc" {
+		if f.action > worst.action || f.action == worst.action && f.method == "dmarc" && f.domain != "" {
 			worst = f
 		}
 		if f.method == "dmarc" {
@@ -276,6 +275,9 @@ func (ts Texts) text(f finding, env *message.Envelope, r *verify.Results) string
 		s = ts.DKIM
 	case "dmarc":
 		s = ts.DMARC
+	}
+	if f.domain == "" && strings.Contains(s, "{domain}") { // From, or MAIL FROM, names none
+		s = ts.Other
 	}
 	s = strings.NewReplacer("{domain}", f.domain, "{client}", env.Client.String()).Replace(s)
 	if why := explanation(f, r); why != "" {

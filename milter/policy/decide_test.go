@@ -174,6 +174,17 @@ func TestReplyTexts(t *testing.T) {
 	if want := "SPF forbids 192.0.2.1 to send for mx.sender.example (mx.sender.example explains: go away)"; d.Text != want {
 		t.Errorf("got %q, want %q", d.Text, want)
 	}
+	none := found("dmarc=permerror")
+	none.Author, none.AuthorErr = "", message.ErrNoAuthor
+	rules.DMARC["permerror"] = Reject
+	d = rules.Decide(client, nil, none)
+	if d.Text != "Message refused" || d.Reason != "from=none" {
+		t.Errorf("no author: got %q because of %q", d.Text, d.Reason)
+	}
+	rules.NoAuthor = Accept
+	if d = rules.Decide(client, nil, none); d.Text != "Message refused" || d.Reason != "dmarc=permerror" {
+		t.Errorf("no author, and a policy for DMARC alone: got %q because of %q", d.Text, d.Reason)
+	}
 	r.SPF.Explanation = strings.Repeat("x", 10000)
 	if d = rules.Decide(client, nil, r); len(d.Text) > 400 {
 		t.Errorf("a reply of %d octets", len(d.Text))
