@@ -119,7 +119,7 @@ func TestExempt(t *testing.T) {
 		{"unknown", "", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := x.has(&message.Envelope{Client: addr(c.client), ClientName: c.host}); got != c.want {
+			if got := x.Has(&message.Envelope{Client: addr(c.client), ClientName: c.host}); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})

@@ -24,8 +24,8 @@ type Senders struct {
 	Logins map[string]message.Patterns // login → the addresses that it may use
 }
 
-// allow tells whether the author may be who From says, and if not, why.
-func (s Senders) allow(env *message.Envelope, author message.Address) (string, bool) {
+// Allow tells whether the author may be who From says, and if not, why.
+func (s Senders) Allow(env *message.Envelope, author message.Address) (string, bool) {
 	switch s.Rule {
 	case EnvelopeDomain:
 		return s.byEnvelope(env, author.Domain)

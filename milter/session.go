@@ -41,7 +41,7 @@ func (s *session) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error
 	s.forget()
 	settings := s.server.settings.Load()
 	env := gatherEnvelope(s.conn, s.listener.name)
-	if settings.Exempt.has(env) {
+	if settings.Exempt.Has(env) {
 		s.event(Exempted)
 		s.log.exempt(env)
 		return answerAccept, nil

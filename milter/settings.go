@@ -75,7 +75,8 @@ type Exempt struct {
 	Hosts    Hosts
 }
 
-func (x Exempt) has(env *message.Envelope) bool {
+// Has tells whether the mail of a client is not looked at.
+func (x Exempt) Has(env *message.Envelope) bool {
 	return within(x.Networks, env.Client) || x.Hosts.has(env.ClientName)
 }
 

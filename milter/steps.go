@@ -68,7 +68,7 @@ func (s *Steps) Begin(_ context.Context, m Mail) Judge {
 
 // ours is for mail of our users and hosts: signed, not judged.
 func (s *Steps) ours(c common) Judge {
-	if reason, ok := s.Senders.allow(c.mail.Envelope, c.author); !ok {
+	if reason, ok := s.Senders.Allow(c.mail.Envelope, c.author); !ok {
 		return verdict{s.Senders.outcome(c, reason)}
 	}
 	switch {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,9 +22,9 @@ import (
 
 // explainFlags is the command line of "mailseal explain-signing".
 type explainFlags struct {
-	config, from, ip, host, user, daemon string
-	to                                   []string
-	json                                 bool
+	config, from, sender, ip, host, user, daemon string
+	to                                           []string
+	json                                         bool
 }
 
 func newExplainSigningCmd() *cobra.Command {
@@ -31,7 +33,8 @@ func newExplainSigningCmd() *cobra.Command {
 		Use:   "explain-signing --from ADDRESS [--ip ADDRESS] [--user LOGIN]",
 		Short: "Say which rule signs a message, with which keys, and why not the others",
 		Long: `Explain-signing says whose mail a message would be, which rule of the signing table would sign it and with which keys,
-and why the other rules that name its author would not. It loads the keys, and looks nothing up in the DNS.
+and why the other rules that name its author would not. It loads the keys, asks data bases and web services as the daemon
+would, says where each rule stands and each key comes from, and looks nothing up in the DNS.
 
 The exit code is 0 when the message would be signed, 1 when not.`,
 		Example: `  mailseal explain-signing --from alice@example.com --ip 192.0.2.7 --user alice`,
@@ -43,6 +46,7 @@ The exit code is 0 when the message would be signed, 1 when not.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.StringVar(&f.from, "from", "", "address in the From field")
+	flags.StringVar(&f.sender, "sender", "", "envelope sender (default that of From)")
 	flags.StringVar(&f.ip, "ip", "127.0.0.1", "address of the SMTP client")
 	flags.StringVar(&f.host, "host", "", "verified name of the SMTP client")
 	flags.StringVar(&f.user, "user", "", "login of the client; empty when it did not log in")
@@ -67,13 +71,16 @@ type signingExplained struct {
 
 type ruleExplained struct {
 	Rule  string `json:"rule"`
+	Place string `json:"place,omitempty"` // file and line
 	Signs bool   `json:"signs"`
 	Why   string `json:"why"`
 }
 
 type keyExplained struct {
 	Name   string `json:"name"`
+	Source string `json:"source,omitempty"` // where it comes from
 	Record string `json:"record,omitempty"` // the DNS name
+	Kind   string `json:"kind,omitempty"`   // algorithm and size
 	Error  string `json:"error,omitempty"`
 }
 
@@ -98,7 +105,7 @@ func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return exit(exitBad, err)
 	}
-	env := &message.Envelope{Client: ip, ClientName: f.host, AuthUser: f.user, DaemonName: f.daemon, Recipients: f.to, Sender: f.from}
+	env := &message.Envelope{Client: ip, ClientName: f.host, AuthUser: f.user, DaemonName: f.daemon, Recipients: f.to, Sender: cmp.Or(f.sender, f.from)}
 	e := explainSigning(ctx, cfg, p, env, author)
 	if f.json {
 		err = json.NewEncoder(out).Encode(e)
@@ -130,65 +137,123 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *parts, env *mess
 	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients}
 	var rule *sign.Rule
 	for _, c := range signer.Table.Explain(q) {
-		e.Rules = append(e.Rules, ruleExplained{c.Rule.Name, c.Signs, c.Why})
+		e.Rules = append(e.Rules, ruleExplained{c.Rule.Name, placeOf(cfg, c.Rule), c.Signs, c.Why})
 		if c.Signs {
 			rule = c.Rule
 		}
 	}
 	e.Others = len(signer.Table.Rules()) - len(e.Rules)
-	if e.Reason = unsignedBecause(p.settings, role, rule, env, author); e.Reason == "" {
-		e.addKeys(ctx, signer, rule, q)
+	e.Reason = unsignedBecause(p.settings, role, rule, env, author)
+	if e.Reason == "no rule fits" && len(e.Rules) == 0 {
+		e.Reason = "no rule names the author"
+	}
+	if e.Reason == "" {
+		e.addKeys(ctx, cfg, signer, rule, q)
 	}
 	return e
+}
+
+// ruleOf is the rule as the configuration has it.
+func ruleOf(cfg *config.Config, r *sign.Rule) config.Rule {
+	var i int
+	if _, err := fmt.Sscanf(r.Name, "sign[%d]", &i); err != nil || i >= len(cfg.Sign) {
+		return config.Rule{}
+	}
+	return cfg.Sign[i]
+}
+
+// placeOf is the line of a rule, in the configuration or in a table of OpenDKIM's.
+func placeOf(cfg *config.Config, r *sign.Rule) string {
+	at := ruleOf(cfg, r).Problem("", "")
+	if at.File == "" || at.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", at.File, at.Line)
 }
 
 // unsignedBecause tells why a message is not signed whatever its keys, "" when it is.
 func unsignedBecause(s milter.Settings, role milter.Role, rule *sign.Rule, env *message.Envelope, author message.Address) string {
 	steps, _ := s.Filter.(*milter.Steps)
+	if steps == nil {
+		return "nothing is signed"
+	}
+	why, isAllowed := steps.Senders.Allow(env, author)
 	switch {
+	case s.Exempt.Has(env):
+		return "the client is in exempt, so that its mail is not looked at"
+	case steps.ExemptAuthors.MatchDomain(author.Domain):
+		return "the author's domain is in exempt.author_domains"
+	case role == milter.Ours && !isAllowed:
+		return fmt.Sprintf("senders does not let it: %s (%s)", why, steps.Senders.Action)
+	case slices.ContainsFunc(env.Recipients, steps.UnsignedRecipients.MatchPath):
+		return "a recipient is in signing.unsigned_recipients"
 	case rule == nil:
-		return "no rule names the author"
+		return "no rule fits"
 	case role != milter.Ours && !rule.Resign:
 		return "the mail is not ours, and the rule does not say resign"
-	case steps != nil && steps.ExemptAuthors.MatchDomain(author.Domain):
-		return "the author's domain is in exempt.author_domains"
-	case steps != nil && slices.ContainsFunc(env.Recipients, steps.UnsignedRecipients.MatchPath):
-		return "a recipient is in signing.unsigned_recipients"
 	}
 	return ""
 }
 
 // addKeys fetches the keys of the rule that signs.
-func (e *signingExplained) addKeys(ctx context.Context, signer *sign.Signer, rule *sign.Rule, q sign.Query) {
+func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, signer *sign.Signer, rule *sign.Rule, q sign.Query) {
 	var out sign.Signed
 	found, err := signer.Find(ctx, rule, q, &out)
-	if err != nil {
-		e.Reason = err.Error()
-		return
-	}
+	from := ruleOf(cfg, rule)
 	for _, f := range out.Failed {
-		e.Keys = append(e.Keys, keyExplained{Name: f.Key, Error: f.Err.Error()})
+		e.Keys = append(e.Keys, keyExplained{Name: f.Key, Source: keySource(cfg, from, f.Key), Error: f.Err.Error()})
 	}
 	for _, k := range found {
-		e.Keys = append(e.Keys, keyExplained{Name: k.Name, Record: k.Selector + "._domainkey." + k.Domain})
-		e.Signed = true
+		alg, bits := k.Algorithm()
+		e.Keys = append(e.Keys, keyExplained{Name: k.Name, Source: keySource(cfg, from, k.Name), Record: k.Selector + "._domainkey." + k.Domain, Kind: fmt.Sprintf("%s %d", alg, bits)})
 	}
-	if !e.Signed {
-		e.Reason = "none of the rule's keys can be used: the message is deferred"
+	strict := rule.OnKeyError == sign.Tempfail || rule.OnKeyError == sign.Refuse
+	switch {
+	case errors.Is(err, sign.ErrNoRule):
+		e.Reason = err.Error() + ", and the message goes out unsigned"
+	case err != nil:
+		e.Reason = err.Error() + ": the message " + onKeyErrorDoes[rule.OnKeyError]
+	case len(out.Failed) > 0 && (strict || len(found) == 0):
+		e.Reason = either(len(found) == 0, "none of the rule's keys can be used", "a key of the rule cannot be used") + ": the message " + onKeyErrorDoes[rule.OnKeyError]
+	default:
+		e.Signed = len(found) > 0
 	}
+}
+
+// onKeyErrorDoes is what becomes of a message that a rule wants signed, and that is not.
+var onKeyErrorDoes = map[sign.OnKeyError]string{
+	sign.Skip: "is deferred", sign.Tempfail: "is deferred (on_key_error)", sign.Refuse: "is rejected (on_key_error)", sign.Unsigned: "goes out unsigned (on_key_error)",
+}
+
+// keySource says where a key of a rule comes from.
+func keySource(cfg *config.Config, r config.Rule, name string) string {
+	k, inTable := cfg.Keys[name]
+	switch {
+	case r.Managed != "":
+		return "state directory"
+	case r.Source != "":
+		return "source " + r.Source
+	case inTable && k.Source != "":
+		return "source " + k.Source
+	case inTable && k.File != "":
+		return k.File
+	case inTable:
+		return "the configuration"
+	}
+	return ""
 }
 
 func (e signingExplained) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Mail from %s is %s (%s).\n", e.From, e.Role, e.By)
 	for _, r := range e.Rules {
-		fmt.Fprintf(&b, "  %-8s %s: %s\n", r.Rule, either(r.Signs, "fits", "does not sign"), r.Why)
+		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "fits", "does not sign"), r.Why, bracketed(r.Place))
 	}
 	if e.Others > 0 {
 		fmt.Fprintf(&b, "  Other rules, which have no pattern for the author: %d.\n", e.Others)
 	}
 	for _, k := range e.Keys {
-		fmt.Fprintf(&b, "  key %s: %s\n", k.Name, either(k.Error == "", "signs as "+k.Record, "CANNOT SIGN: "+k.Error))
+		fmt.Fprintf(&b, "  key %s%s: %s\n", k.Name, bracketed(k.Source), either(k.Error == "", "signs as "+k.Record+" ("+k.Kind+")", "CANNOT SIGN: "+k.Error))
 	}
 	if e.Signed {
 		fmt.Fprintln(&b, "The message is signed.")
@@ -196,4 +261,11 @@ func (e signingExplained) text() string {
 		fmt.Fprintf(&b, "The message is not signed: %s.\n", e.Reason)
 	}
 	return b.String()
+}
+
+func bracketed(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
 }

@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,5 +73,117 @@ func TestExplainSigning(t *testing.T) {
 				t.Errorf("%s: says\n%s\nwithout %q", tc.args, out.String(), s)
 			}
 		}
+	}
+}
+
+const explainSourcesConfig = `
+authserv_id = "mx.example.com"
+mode = "sign"
+[ours]
+networks = ["192.0.2.0/24"]
+[exempt]
+networks = ["203.0.113.0/24"]
+[senders]
+require = "login"
+logins = { joe = ["d1.example", "d2.example", "strict.example", "open.example", "web.example"] }
+[sources.hosting]
+driver = "sqlite"
+dsn = "%[1]s"
+key_query = "SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"
+signing_query = "SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"
+[sources.away]
+driver = "sqlite"
+dsn = "/nonexistent/keys.db"
+key_query = "SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"
+[sources.web]
+driver = "http"
+url = "%[2]s"
+[keys.k3]
+source = "hosting"
+[[sign]]
+from = ["web.example", "web-away.example"]
+source = "web"
+[[sign]]
+from = ["table.example"]
+keys = ["k3"]
+[[sign]]
+from = ["away.example"]
+source = "away"
+keys = ["k1"]
+[[sign]]
+from = ["strict.example"]
+source = "hosting"
+keys = ["k1", "gone"]
+on_key_error = "reject"
+[[sign]]
+from = ["open.example"]
+source = "hosting"
+keys = ["gone"]
+on_key_error = "accept"
+[[sign]]
+source = "hosting"
+`
+
+// What explain-signing says of keys that are in a data base or behind a web service, told by login, and of what keeps a
+// message from being signed whatever its keys.
+func TestExplainSigningSources(t *testing.T) {
+	db := sqliteFile(t)
+	execSQLite(t, db, "INSERT INTO dkim_signing VALUES ('d2.example', 'joe', 'k7')")
+	execSQLite(t, db, "DELETE FROM dkim_signing WHERE domain = 'd5.example'")
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.String() {
+		case "/signing/web.example?login=joe":
+			io.WriteString(w, `{"data": {"data": {"keys": ["web"]}}}`)
+		case "/keys/web":
+			io.WriteString(w, `{"data": {"data": {"domain": "web.example", "selector": "w", "private_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}}`)
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(web.Close)
+	path := filepath.Join(t.TempDir(), "mailseal.toml")
+	if err := os.WriteFile(path, fmt.Appendf(nil, explainSourcesConfig, db, web.URL), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, args string
+		code       int
+		says       []string
+	}{
+		{"a data base says", "--from a@d1.example", exitGood, []string{"sign[5]  fits", path + ":", "key k1 (source hosting): signs as s._domainkey.d1.example (ed25519 256)"}},
+		{"more for a login", "--from a@d2.example --user joe", exitGood, []string{"key k2 (source hosting)", "key k7 (source hosting): signs as s._domainkey.d7.example"}},
+		{"less without", "--from a@d2.example --json", exitGood, []string{`"source":"source hosting"`, `"kind":"ed25519 256"`, `"name":"k2"`}},
+		{"nothing", "--from a@d5.example", exitBad, []string{"no keys for the sender", "goes out unsigned"}},
+		{"the key table", "--from a@table.example", exitGood, []string{"key k3 (source hosting): signs as s._domainkey.d3.example"}},
+		{"a web service, in Vault's envelope, by login", "--from a@web.example --user joe", exitGood, []string{"key web (source web): signs as w._domainkey.web.example"}},
+		{"a web service that fails", "--from a@web-away.example", exitBad, []string{"GET " + web.URL + "/signing/web-away.example: 503", "the message is deferred"}},
+		{"a data base that is away", "--from a@away.example", exitBad, []string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist", "is deferred"}},
+		{"one key of two, strictly", "--from a@strict.example", exitBad, []string{"key gone (source hosting): CANNOT SIGN", "a key of the rule cannot be used: the message is rejected"}},
+		{"none, and unsigned", "--from a@open.example", exitBad, []string{"the message goes out unsigned (on_key_error)"}},
+		{"a login that may not", "--from a@d3.example --user joe", exitBad, []string{"senders does not let it: login joe may not use a@d3.example (reject)"}},
+		{"a peer that is exempt", "--from a@d1.example --ip 203.0.113.1", exitBad, []string{"the client is in exempt"}},
+	} {
+		out, code := runCommand(t, append([]string{"explain-signing", "--config", path, "--ip", "192.0.2.1"}, strings.Fields(tc.args)...)...)
+		if code != tc.code {
+			t.Errorf("%s: exit code %d, want %d\n%s", tc.name, code, tc.code, out)
+		}
+		for _, s := range tc.says {
+			if !strings.Contains(out, s) {
+				t.Errorf("%s: says\n%s\nwithout %q", tc.name, out, s)
+			}
+		}
+	}
+}
+
+// A rule whose conditions do not hold names the author all the same.
+func TestExplainSigningConditions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mailseal.toml")
+	text := strings.Replace(explainConfig, "when.logins = [\"boss\"]\n[[sign]]\nfrom = [\"example.com\"]", "when.logins = [\"boss\"]\n[[sign]]\nfrom = [\"a@example.com\"]", 1)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := runCommand(t, "explain-signing", "--config", path, "--from", "boss@example.com")
+	if code != exitBad || !strings.Contains(out, "nobody logged in") || !strings.Contains(out, "not signed: no rule fits.") {
+		t.Errorf("got %d, %s", code, out)
 	}
 }
