@@ -29,7 +29,8 @@ func newSPFCmd() *cobra.Command {
 		Use:   "spf --ip ADDRESS [--helo NAME] [--from SENDER]",
 		Short: "Ask SPF whether a client may send for a domain, and show how the answer came about",
 		Long: `Spf checks the envelope sender given with --from; --from "" is the null sender, which is checked as
-postmaster at the name of --helo. Without --from the name of --helo itself is checked.
+postmaster at the name of --helo. Without --from the name of --helo itself is checked. The daemon checks both, and only
+the sender counts for DMARC.
 
 It prints the result, the term that matched, and the evaluation as a tree: every record that was read, every term
 with its outcome, and behind the terms that ask the DNS how many there have been of the ten that are allowed.
