@@ -157,8 +157,8 @@ type cost struct {
 func costs(r *rig) []cost {
 	plain, signed := costMail(r)
 	return []cost{
-		{name: "signing with RSA and Ed25519", raw: plain, macros: authenticated, allocations: 200},
-		{name: "judging two signatures, SPF and DMARC", raw: signed, allocations: 480},
+		{name: "signing with RSA and Ed25519", raw: plain, macros: authenticated, allocations: 176},
+		{name: "judging two signatures, SPF and DMARC", raw: signed, allocations: 450},
 	}
 }
 
