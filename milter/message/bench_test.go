@@ -108,9 +108,9 @@ func writeInChunks(w io.Writer, body []byte) {
 // BenchmarkCanonicalizer is a body without its hash.
 func BenchmarkCanonicalizer(b *testing.B) {
 	for _, kind := range kindNames() {
-		body := makeBody(kind, 1<<20)
 		for _, c := range both {
 			b.Run(fmt.Sprintf("%v/%s", c, kind), func(b *testing.B) {
+				body := makeBody(kind, 1<<20)
 				b.SetBytes(int64(len(body)))
 				b.ReportAllocs()
 				out := &discard{}
@@ -132,9 +132,9 @@ func BenchmarkCanonicalizer(b *testing.B) {
 func BenchmarkDigests(b *testing.B) {
 	for _, size := range []int{4 << 10, 1 << 20} {
 		for _, kind := range kindNames() {
-			body := makeBody(kind, size)
 			for _, c := range both {
 				b.Run(fmt.Sprintf("%v/%dK/%s", c, size>>10, kind), func(b *testing.B) {
+					body := makeBody(kind, size)
 					b.SetBytes(int64(len(body)))
 					b.ReportAllocs()
 					wanted := []BodyHash{{c, Whole}}

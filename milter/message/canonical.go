@@ -101,7 +101,7 @@ func textLen(p []byte) int {
 	i := 0
 	for ; i < len(p)-wordSize; i += wordSize {
 		x, next := word(p[i:]), word(p[i+1:])
-		stay := (unlike(x, ' ') | above(next, ' ')) & unlike(x, '\t') & unlike(x, '\r') & high
+		stay := isReady(x, next) & unlike(x, '\r') & high
 		if stay != high {
 			return max(1, i+bits.TrailingZeros64(^stay&high)/wordSize)
 		}

@@ -7,6 +7,7 @@ const (
 	wordSize = 8
 	ones     = 0x0101010101010101 // times an octet: a word of it; and times a word of zeros and ones, their sum on top
 	high     = 0x80 * ones
+	low      = 0x7f * ones
 	gather   = 0x0102040810204080 // times a word of zeros and ones: those in the eight highest bits, the first lowest
 )
 
@@ -16,7 +17,7 @@ func word(p []byte) uint64 { return binary.LittleEndian.Uint64(p) }
 func unlike(x uint64, c byte) uint64 { return above(x^uint64(c)*ones, 0) }
 
 // above sets the high bits of those octets of x that are greater than c, an octet of ASCII.
-func above(x uint64, c byte) uint64 { return x&^high + uint64(0x7f-c)*ones | x }
+func above(x uint64, c byte) uint64 { return x&low + uint64(0x7f-c)*ones | x }
 
 func isWhite(x uint64) bool { return unlike(x, ' ')&unlike(x, '\t')&high == 0 }
 
