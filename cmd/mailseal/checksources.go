@@ -25,6 +25,13 @@ func (c *checked) checkSources(ctx context.Context, cfg *config.Config) {
 			c.Errors = append(c.Errors, cfg.Sources[name].Problem("", err.Error()))
 			continue
 		}
+		if l, ok := s.remote.(lister); ok && l.CanList() { // which the daemon itself never does
+			if _, err := l.List(ctx, ""); err != nil {
+				c.Errors = append(c.Errors, cfg.Sources[name].Problem("list_query", err.Error()))
+			} else {
+				said += " and list_query"
+			}
+		}
 		c.Sources = append(c.Sources, sourceSummary{name, said})
 		c.checkHeld(ctx, cfg, s, table)
 	}

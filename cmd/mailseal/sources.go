@@ -14,7 +14,6 @@ import (
 	"mailseal/keys"
 	"mailseal/keys/keyhttp"
 	"mailseal/keys/keysql"
-	"mailseal/milter/dkim"
 	"mailseal/milter/domain"
 	"mailseal/milter/sign"
 )
@@ -94,22 +93,12 @@ func cached(name string, o sourceOptions, r remote, log *slog.Logger) *source {
 	s.Cache = keys.NewCache(r, keys.CacheOptions{
 		TTL: o.ttl, NegativeTTL: o.negativeTTL, Stale: o.stale, Entries: o.entries, Timeout: o.timeout,
 		Turned: func(err error) { sayTurned(log, name, err) },
-		Test:   testSourceKey,
+		Test:   (&testedKeys{}).test,
 		Unusable: func(err error) {
 			log.Error("source of keys: an answer cannot be used, the one before signs until stale ends", "source", name, "error", err)
 		},
 	})
 	return s
-}
-
-// testSourceKey has a key that a source answered with sign a probe that the second implementation must verify with the
-// record that belongs to it. Its domain and selector are judged where they are used: the key table may say others.
-func testSourceKey(k keys.Key) error {
-	k.Domain, k.Selector = "probe.invalid", "probe"
-	if err := sign.TestKey(k, dkim.SignOptions{}); err != nil {
-		return fmt.Errorf("the key fails its self-test, nobody could verify what it signs: %w", err)
-	}
-	return nil
 }
 
 func sayTurned(log *slog.Logger, name string, err error) {

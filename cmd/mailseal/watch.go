@@ -39,12 +39,23 @@ func (w *watcher) reloaded(p *parts) {
 	}
 }
 
-// firstWatch is how long after the start the first pass comes: not in the way of mail that has waited.
-const firstWatch = time.Minute
+// How long after the start the first pass comes: not in the way of mail that has waited, but at once where a key may be
+// signing that the DNS has not shown for days, since falling back is forgotten when the daemon ends.
+const (
+	firstWatch        = time.Minute
+	firstWatchFalling = time.Second
+)
+
+func (w *watcher) first() time.Duration {
+	if w.parts.Load().cfg.Rotation.FallBack {
+		return min(firstWatchFalling, w.interval())
+	}
+	return min(firstWatch, w.interval())
+}
 
 // run makes passes until ctx ends.
 func (w *watcher) run(ctx context.Context) {
-	for interval := min(firstWatch, w.interval()); ; interval = w.interval() {
+	for interval := w.first(); ; interval = w.interval() {
 		var due <-chan time.Time
 		if interval > 0 {
 			due = time.After(interval)

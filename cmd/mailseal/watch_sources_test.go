@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"log/slog"
@@ -71,6 +72,27 @@ func TestWatchSaysSoMuch(t *testing.T) {
 	w.compare(&f, slices.Repeat([]seenKey{{sight: keys.SightNothing}}, maxSaid+7))
 	if n := strings.Count(log.take(), "\n"); n != maxSaid || f.unsaid != 7 || f.count["bad"] != maxSaid+7 {
 		t.Errorf("%d lines, %+v", n, f)
+	}
+}
+
+// After a start the first look comes in time: at once where another key may have to sign.
+func TestWatchFirst(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		mode     config.Mode
+		rotation config.Rotation
+		want     time.Duration
+	}{
+		{"as it comes", config.ModeSign, config.Rotation{Watch: time.Hour}, time.Minute},
+		{"more often than that", config.ModeSign, config.Rotation{Watch: 10 * time.Second}, 10 * time.Second},
+		{"with fall_back", config.ModeSign, config.Rotation{Watch: time.Hour, FallBack: true}, time.Second},
+		{"never", config.ModeSign, config.Rotation{FallBack: true}, 0},
+		{"nothing signs", config.ModeVerify, config.Rotation{Watch: time.Hour, FallBack: true}, 0},
+	} {
+		cfg := &config.Config{Mode: []config.Mode{tc.mode}, Rotation: tc.rotation}
+		if got := newWatcher(nil, nil, &parts{cfg: cfg}).first(); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
 	}
 }
 
@@ -161,5 +183,33 @@ func TestSourceKeyIsTested(t *testing.T) {
 	}
 	if got, err := s.Choose(t.Context(), keys.Query{Domain: "d1.example"}); !errors.Is(err, keys.ErrAnswer) || !strings.Contains(err.Error(), "self-test") {
 		t.Errorf("whole: got %v, %v", got, err)
+	}
+}
+
+// A key is tested once, however often the cache forgets it; one that fails is tested each time.
+func TestTestedKeys(t *testing.T) {
+	good, broken := hostedKey(1), hostedKey(1)
+	broken.Signer = lying{broken.Signer}
+	var tested testedKeys
+	for range 2 {
+		if err := tested.test(good); err != nil {
+			t.Error(err)
+		}
+		if err := tested.test(broken); err == nil {
+			t.Error("a broken key passes, since its public half has been seen")
+		}
+	}
+	if len(tested.passed) != 1 {
+		t.Errorf("%d keys are remembered", len(tested.passed))
+	}
+	text, err := keys.Marshal(good.Signer)
+	if err != nil || !tested.has(sha256.Sum256(text)) {
+		t.Errorf("the key that passed is not remembered: %v", err)
+	}
+	for i := range maxTested {
+		tested.add([32]byte{byte(i), byte(i >> 8), byte(i >> 16), 1})
+	}
+	if n := len(tested.passed); n > maxTested {
+		t.Errorf("%d keys are remembered, at most %d may be", n, maxTested)
 	}
 }

@@ -118,6 +118,8 @@ func (s *Source) get(ctx context.Context, path string) (reply, error) {
 	switch {
 	case err != nil:
 		return reply{}, s.failAt(path, "%w", err)
+	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
+		return reply{}, s.failAt(path, "%s: does it take our token_file, or client_certificate?", answer.Status)
 	case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNotFound:
 		return reply{}, s.failAt(path, "%s", answer.Status)
 	case len(body) > maxAnswer:

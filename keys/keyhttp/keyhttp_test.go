@@ -96,6 +96,15 @@ func TestKey(t *testing.T) {
 	})
 	s := source(t, o)
 	away := errors.New("away")
+	for name, says := range map[string]string{
+		"denied": "/v1/keys/denied: 403 Forbidden: does it take our token_file",
+		"down":   "GET " + o.URL + "keys/down: 503 Service Unavailable",
+		"badkey": `private_key of selector "a", domain "one.example"`,
+	} {
+		if _, err := s.Key(t.Context(), name); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: got %v, want %q", name, err, says)
+		}
+	}
 	for _, tc := range []struct {
 		name string
 		want error

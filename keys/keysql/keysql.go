@@ -224,11 +224,5 @@ func (s *Source) Check(ctx context.Context) (string, error) {
 		}
 		said += " and signing_query"
 	}
-	if s.list.text != "" {
-		if _, err := s.List(ctx, ""); err != nil {
-			return "", err
-		}
-		said += " and list_query"
-	}
 	return said, nil
 }
