@@ -122,14 +122,21 @@ func isWSP(c byte) bool { return c == ' ' || c == '\t' }
 
 // Compact returns s without any white space and folds, as base64 values and lists of names are read.
 func Compact(s string) string {
-	if !strings.ContainsAny(s, fws) {
+	var b strings.Builder
+	start := 0
+	for i := range len(s) {
+		if c := s[i]; !isWSP(c) && c != '\r' && c != '\n' {
+			continue
+		}
+		if start == 0 {
+			b.Grow(len(s))
+		}
+		b.WriteString(s[start:i])
+		start = i + 1
+	}
+	if start == 0 {
 		return s
 	}
-	b := make([]byte, 0, len(s))
-	for i := range len(s) {
-		if strings.IndexByte(fws, s[i]) < 0 {
-			b = append(b, s[i])
-		}
-	}
-	return string(b)
+	b.WriteString(s[start:])
+	return b.String()
 }
