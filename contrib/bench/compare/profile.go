@@ -9,61 +9,101 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"mailseal/contrib/bench/rig"
 )
 
 // jobProfile is the top ten of what a job takes.
-type jobProfile struct{ job, processor, octets string }
-
-// kinds are the profiles that are taken: how long, and of which server. Of allocations the usual profile has one in
-// 512 KB, which is too few for some seconds.
-var (
-	processorProfile  = profileKind{"profile", 2, ""}
-	allocationProfile = profileKind{"allocs", 1, "GODEBUG=memprofilerate=1024"}
-)
-
-// profileKind is a profile as net/http/pprof calls it, the seconds that it takes, and what the server's environment
-// must hold.
-type profileKind struct {
-	name    string
-	seconds int
-	env     string
+type jobProfile struct {
+	job
+	processor, octets string
 }
 
-// profileJob takes a profile of a build of ours at a job into a file.
-func (b *bench) profileJob(binary string, j job, kind profileKind) (file string, err error) {
+// profileSeconds is how long the processor is watched.
+const profileSeconds = 2
+
+// oftenSampled has a server note one allocation in each KB, not one in 512: a job does not last long.
+const oftenSampled = "GODEBUG=memprofilerate=1024"
+
+// atWork has a build of ours warm up at a job, and calls take with it and with what the driver is told.
+func (b *bench) atWork(binary string, j job, env string, take func(p *rig.Process, args []string) error) error {
 	args, err := b.arguments(j)
 	if err != nil {
-		return "", err
+		return err
 	}
-	p, _, err := variant(mailseal("profiled", binary), kind.env).start(b, j.role)
+	p, _, err := variant(mailseal("profiled", binary), env).start(b, j.role)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer p.Stop()
 	if _, err := b.Drive(p, append([]string{"--count", "10"}, args...)...); err != nil { // fills caches and pools
-		return "", err
+		return err
 	}
-	driven := make(chan error, 1)
-	go func() {
-		_, err := b.Drive(p, append([]string{"--duration", strconv.Itoa(kind.seconds*1000+500) + "ms"}, args...)...)
-		driven <- err
-	}()
-	profile, err := p.Profile(kind.name, kind.seconds)
-	if err = errors.Join(err, <-driven); err != nil {
-		return "", err
+	return take(p, args)
+}
+
+// processorProfile watches the processor during a job.
+func (b *bench) processorProfile(binary string, j job) (file string, err error) {
+	file = b.profileName(j, "processor")
+	return file, b.atWork(binary, j, "", func(p *rig.Process, args []string) error {
+		driven := make(chan error, 1)
+		go func() {
+			_, err := b.Drive(p, append([]string{"--duration", strconv.Itoa(profileSeconds*1000+500) + "ms"}, args...)...)
+			driven <- err
+		}()
+		return errors.Join(takeProfile(p, fmt.Sprint("profile?seconds=", profileSeconds), file), <-driven)
+	})
+}
+
+// allocationProfiles are two profiles of allocations, one before and one after a job.
+func (b *bench) allocationProfiles(binary string, j job) (before, after string, err error) {
+	before, after = b.profileName(j, "before"), b.profileName(j, "after")
+	return before, after, b.atWork(binary, j, oftenSampled, func(p *rig.Process, args []string) error {
+		if err := takeAllocations(p, before); err != nil {
+			return err
+		}
+		if _, err := b.Drive(p, append([]string{"--count", strconv.Itoa(j.messages)}, args...)...); err != nil {
+			return err
+		}
+		return takeAllocations(p, after)
+	})
+}
+
+func (b *bench) profileName(j job, kind string) string {
+	return filepath.Join(b.Dir, strings.NewReplacer(" ", "-", ",", "").Replace(j.name)+"."+kind)
+}
+
+// takeAllocations writes the profile of all allocations so far. The runtime knows of those before its last collection
+// but one, hence the second.
+func takeAllocations(p *rig.Process, file string) error {
+	return errors.Join(takeProfile(p, "heap?gc=1", file), takeProfile(p, "heap?gc=1", file))
+}
+
+func takeProfile(p *rig.Process, query, file string) error {
+	profile, err := p.Profile(query)
+	if err != nil {
+		return err
 	}
-	file = filepath.Join(b.Dir, strings.NewReplacer(" ", "-", ",", "").Replace(j.name)+"."+kind.name)
-	return file, os.WriteFile(file, profile, 0o600)
+	return os.WriteFile(file, profile, 0o600)
 }
 
 // profilesOf takes the top ten of each job's profiles of the plain build.
-func (b *bench) profilesOf(r *report) (err error) {
+func (b *bench) profilesOf(r *report) error {
 	for _, j := range jobs {
-		p := jobProfile{job: j.name}
-		if p.processor, err = b.topTen(r.options.plain, j, processorProfile, "cpu"); err != nil {
+		processor, err := b.processorProfile(r.options.plain, j)
+		if err != nil {
 			return err
 		}
-		if p.octets, err = b.topTen(r.options.plain, j, allocationProfile, "alloc_space"); err != nil {
+		before, after, err := b.allocationProfiles(r.options.plain, j)
+		if err != nil {
+			return err
+		}
+		p := jobProfile{job: j}
+		if p.processor, err = topTen(r.options.plain, processor); err != nil {
+			return err
+		}
+		// What taking a profile allocates is none of the job's.
+		if p.octets, err = topTen("-sample_index=alloc_space", "-ignore=pprof|net/http", "-base", before, r.options.plain, after); err != nil {
 			return err
 		}
 		r.profiles = append(r.profiles, p)
@@ -71,17 +111,16 @@ func (b *bench) profilesOf(r *report) (err error) {
 	return nil
 }
 
-// topTen is pprof's table of the functions that take most of something at a job.
-func (b *bench) topTen(binary string, j job, kind profileKind, index string) (string, error) {
-	profile, err := b.profileJob(binary, j, kind)
-	if err != nil {
-		return "", err
-	}
-	out, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=10", "-sample_index="+index, "-ignore=pprof|net/http", binary, profile).Output()
+// topTen is pprof's table of the functions that take most.
+func topTen(args ...string) (string, error) {
+	out, err := exec.Command("go", append([]string{"tool", "pprof", "-top", "-nodecount=10"}, args...)...).Output()
 	if err != nil {
 		return "", fmt.Errorf("go tool pprof: %w", err)
 	}
-	_, table, _ := bytes.Cut(out, []byte("flat%"))
+	_, table, ok := bytes.Cut(out, []byte("flat%"))
+	if !ok || bytes.Count(table, []byte("\n")) < 2 {
+		return "", fmt.Errorf("go tool pprof %s: an empty profile", strings.Join(args, " "))
+	}
 	return "      flat  flat%" + strings.TrimRight(string(table), "\n"), nil
 }
 
@@ -92,7 +131,7 @@ func (b *bench) writeProfile(o options) error {
 		if !strings.Contains(j.name, o.only) {
 			continue
 		}
-		file, err := b.profileJob(o.plain, j, processorProfile)
+		file, err := b.processorProfile(o.plain, j)
 		if err != nil {
 			return err
 		}

@@ -184,9 +184,9 @@ func (r *report) details(b *bytes.Buffer) {
 
 // appendix writes the profiles and the Go benchmarks.
 func (r *report) appendix(b *bytes.Buffer) error {
-	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of each job's profiles: processor time, and octets allocated.\n")
+	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of each job's profiles: processor time in two seconds, and octets allocated.\n")
 	for _, p := range r.profiles {
-		fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n```\n%s\n```\n", p.job, p.processor, p.octets)
+		fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n%d messages allocate:\n\n```\n%s\n```\n", p.name, p.processor, p.messages, p.octets)
 	}
 	if r.options.benchmarks == "" {
 		return nil

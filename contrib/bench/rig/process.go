@@ -142,10 +142,13 @@ func (p *Process) family() []int {
 
 // Settle waits until the process has nothing to do: until it has used hardly any processor time for a while.
 func (p *Process) Settle() error {
-	const step, idle, enough = 50 * time.Millisecond, time.Millisecond, 4
+	const step, idle, enough, limit = 50 * time.Millisecond, time.Millisecond, 4, 5 * time.Minute
 	before, err := p.CPU()
 	calm := 0
-	for limit := time.Now().Add(patience); err == nil && calm < enough && time.Now().Before(limit); calm++ {
+	for began := time.Now(); err == nil && calm < enough; calm++ {
+		if time.Since(began) > limit {
+			return fmt.Errorf("%s does not come to rest", p.cmd.Path)
+		}
 		time.Sleep(step)
 		var now time.Duration
 		if now, err = p.CPU(); now-before > idle {
@@ -156,9 +159,9 @@ func (p *Process) Settle() error {
 	return err
 }
 
-// Profile returns a profile of a mailseal, of "profile" (the processor) or "allocs", over so many seconds.
-func (p *Process) Profile(kind string, seconds int) ([]byte, error) {
-	url := fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", p.profiles, kind, seconds)
+// Profile returns what a mailseal answers to a query for a profile, such as "profile?seconds=2" or "heap?gc=1".
+func (p *Process) Profile(query string) ([]byte, error) {
+	url := fmt.Sprintf("http://%s/debug/pprof/%s", p.profiles, query)
 	r, err := http.Get(url)
 	if err != nil {
 		return nil, err
