@@ -109,7 +109,7 @@ var policyTextsSection = section{
 		{name: "iprev", def: `"Reverse DNS: {client} has no name that leads back to it"`, form: "line", doc: "After policy.iprev."},
 		{name: "dkim", def: `"DKIM: no acceptable signature"`, form: "line", doc: "After policy.dkim."},
 		{name: "dmarc", def: `"DMARC policy for {domain}"`, form: "line", doc: "After policy.dmarc."},
-		{name: "other", def: `"Authentication failed"`, form: "line", doc: "After no_author, many_authors and several methods at once."},
+		{name: "other", def: `"Authentication failed"`, form: "line", doc: "After no_author and many_authors, several methods at once, and where {domain} would stand for nothing."},
 	},
 }
 

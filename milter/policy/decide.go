@@ -70,6 +70,9 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 	}
 	if worst.action >= Tempfail {
 		d.Code, d.Enhanced = reply(worst, found)
+		if d.Enhanced == severalFailed {
+			worst = finding{action: worst.action}
+		}
 		d.Text = rs.Texts.text(worst, env, r)
 	}
 }
@@ -228,6 +231,9 @@ func sawPass(payload []byte, author domain.Name) bool {
 	})
 }
 
+// severalFailed says that more than one method did (RFC 7372 section 3.4).
+const severalFailed = "5.7.26"
+
 // reply returns the codes of RFC 7372 section 3 (for iprev Postfix defers with 4.7.25 as well), RFC 6376 section 6.3 and RFC 9989 section 7.2.
 func reply(f finding, all []finding) (int, string) {
 	if f.action == Tempfail {
@@ -242,7 +248,7 @@ func reply(f finding, all []finding) (int, string) {
 		return 451, "4.7.1"
 	}
 	if f.method != "dmarc" && rejects(all, "spf") && rejects(all, "dkim") {
-		return 550, "5.7.26"
+		return 550, severalFailed
 	}
 	switch {
 	case f.method == "spf" && (f.value == "permerror" || f.value == "temperror"):

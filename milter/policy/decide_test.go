@@ -164,6 +164,10 @@ func TestReplyTexts(t *testing.T) {
 	if want := "SPF forbids 192.0.2.1 to send for sender.example (sender.example explains: see??250 ok? https://sender.example/??)"; d.Text != want {
 		t.Errorf("got %q, want %q", d.Text, want)
 	}
+	d = rules.Decide(client, nil, found("spf=fail", "dkim=fail"))
+	if d.Text != "Message refused" || d.Enhanced != "5.7.26" {
+		t.Errorf("several methods: got %s %q", d.Enhanced, d.Text)
+	}
 	d = rules.Decide(client, nil, found("iprev=fail"))
 	if want := "192.0.2.1 has no name"; d.Text != want || d.Reason != "iprev=fail for 192.0.2.1" {
 		t.Errorf("got %q because of %q, want %q", d.Text, d.Reason, want)
