@@ -257,8 +257,8 @@ func (f *keysFlags) publishCheck(ctx context.Context, out io.Writer, r *rotator,
 		if f.force == "" && !isAsWanted(k.Stage, k.sight) {
 			bad, unknown = bad || k.sight != keys.SightUnknown, unknown || k.sight == keys.SightUnknown
 		}
-		if !f.json {
-			printSeen(out, k)
+		if err := f.printSeen(out, k); err != nil {
+			return exit(exitUnknown, err)
 		}
 	}
 	err = r.update(func(state *keylife.State) error {
@@ -328,8 +328,26 @@ func exitFor(bad, unknown bool) error {
 	return nil
 }
 
+// seenJSON is what "publish-check --json" says of a key.
+type seenJSON struct {
+	Name    string       `json:"name"`
+	Stage   keys.Stage   `json:"stage"`
+	Sight   keys.Sight   `json:"sight"`
+	Error   string       `json:"error,omitempty"` // why nobody could be asked
+	Servers []serverJSON `json:"servers"`
+}
+
+type serverJSON struct {
+	Server   string           `json:"server"`
+	State    keydns.State     `json:"state"`
+	Findings []keydns.Finding `json:"findings,omitempty"`
+}
+
 // printSeen says what each server shows of a key.
-func printSeen(out io.Writer, k seenKey) {
+func (f *keysFlags) printSeen(out io.Writer, k seenKey) error {
+	if f.json {
+		return json.NewEncoder(out).Encode(newSeenJSON(k))
+	}
 	fmt.Fprintf(out, "%s (%s):\n", k.Name(), k.Stage)
 	if k.err != nil {
 		fmt.Fprintf(out, "  could not find out: %v\n", k.err)
@@ -340,4 +358,16 @@ func printSeen(out io.Writer, k seenKey) {
 			fmt.Fprintf(out, "    %s\n", finding.Text)
 		}
 	}
+	return nil
+}
+
+func newSeenJSON(k seenKey) seenJSON {
+	out := seenJSON{Name: k.Name(), Stage: k.Stage, Sight: k.sight, Servers: []serverJSON{}}
+	if k.err != nil {
+		out.Error = k.err.Error()
+	}
+	for _, s := range k.seen {
+		out.Servers = append(out.Servers, serverJSON{s.Server, s.View.State, s.View.Findings})
+	}
+	return out
 }

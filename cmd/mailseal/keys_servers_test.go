@@ -121,7 +121,7 @@ func TestKeysSay(t *testing.T) {
 	}
 	state, _ := s.store.Read()
 	s.publish(state.Keys[0].Record().Line() + "\n")
-	s.run(exitGood, "is now published", "publish-check")
+	s.run(exitGood, `"stage":"generated","sight":"key","servers":[{"server":"`+s.zone+`","state":"shown"}]}`+"\n"+`{"name":"se._domainkey.example.com","step":"published"}`, "publish-check", "--json")
 	s.run(exitGood, "is now active", "activate", "example.com")
 	s.run(exitBad, "stays active: make and activate its successor first", "retire", "example.com")
 	s.run(exitGood, "example.com (nothing is due; new keys are made by hand", "rotate")

@@ -297,6 +297,51 @@ func TestSourcesReload(t *testing.T) {
 	}
 }
 
+// What goes wrong in the tables while the daemon runs is an error for the mail that needs it, and the log says what and
+// where; it is mended without a reload.
+func TestSourcesBreak(t *testing.T) {
+	path := sqliteFile(t)
+	h := startHosting(t, "sqlite", path, "ttl = \"1ms\"\nnegative_ttl = \"1ms\"\nstale = \"0s\"")
+	for i, tc := range []struct {
+		name, wrong, right string
+		says               []string
+	}{
+		{"a row without a key", "UPDATE dkim_keys SET private_key = 'secretsecretsecret' WHERE name = 'k1'", "UPDATE dkim_keys SET private_key = (SELECT private_key FROM dkim_keys WHERE name = 'backup') WHERE name = 'k1'",
+			[]string{`k1: source \"hosting\"`, "key_query", "the row of", `selector \"s\", domain \"d1.example\"`}},
+		{"a domain that is none", "UPDATE dkim_keys SET domain = 'd1.example; b=x' WHERE name = 'k1'", "UPDATE dkim_keys SET domain = 'd1.example' WHERE name = 'k1'",
+			[]string{"make no DNS name"}},
+		{"no row", "UPDATE dkim_keys SET name = 'kk1' WHERE name = 'k1'", "UPDATE dkim_keys SET name = 'k1' WHERE name = 'kk1'",
+			[]string{"no such key"}},
+		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label", "ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
+			[]string{"no such column: selector", "source of keys is away", "source of keys is back"}},
+		{"no table", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing",
+			[]string{"signing_query", "no such table: dkim_signing", "source of keys is away", "source of keys is back"}},
+	} {
+		if i == 0 {
+			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, private_key FROM dkim_keys WHERE name = 'k1'")
+		}
+		signed, deferred, said := h.signed.Load(), h.deferred.Load(), len(h.log.String())
+		execSQLite(t, path, tc.wrong)
+		time.Sleep(2 * time.Millisecond) // longer than ttl
+		h.send("d1.example")
+		execSQLite(t, path, tc.right)
+		time.Sleep(2 * time.Millisecond)
+		h.send("d1.example")
+		if h.deferred.Load() != deferred+1 || h.signed.Load() != signed+1 || h.unsigned.Load() != 0 {
+			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name, h.deferred.Load()-deferred, h.signed.Load()-signed, h.unsigned.Load())
+		}
+		text := h.log.String()[said:]
+		for _, want := range tc.says {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the log says\n%s\nwithout %s", tc.name, text, want)
+			}
+		}
+		if strings.Contains(text, "secretsecret") {
+			t.Errorf("%s: the log tells the key:\n%s", tc.name, text)
+		}
+	}
+}
+
 // Keys of sources in the key table, in rules with and without keys, and for the command sign.
 func TestSourceKeys(t *testing.T) {
 	path := sqliteFile(t)
