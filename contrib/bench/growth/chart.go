@@ -139,7 +139,7 @@ func (c *chart) text() string {
 	}
 	b.WriteString("\n|---:|" + strings.Repeat("---:|", len(c.curves)) + "\n")
 	if without := c.curves[0].without; without > 0 {
-		fmt.Fprintf(&b, "| none | %s |\n", c.y.Write(round(without, 3)))
+		fmt.Fprintf(&b, "| none | %s |%s\n", c.y.Write(round(without, 3)), strings.Repeat(" |", len(c.curves)-1))
 	}
 	for i, p := range longest(c.curves) {
 		fmt.Fprintf(&b, "| %s |", c.x.Write(p.X))
