@@ -114,6 +114,7 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 		}
 	} else {
 		c.print(out)
+		printMTAs(out, c.MTAs)
 	}
 	switch {
 	case errors.Is(c.Errors, config.ErrUnread):
@@ -306,7 +307,6 @@ func (c *checked) print(out io.Writer) {
 	if c.DNS != nil {
 		c.DNS.print(out)
 	}
-	printMTAs(out, c.MTAs)
 	for _, s := range c.Sources {
 		fmt.Fprintf(out, "source %s: %s\n", s.Name, s.Says)
 	}

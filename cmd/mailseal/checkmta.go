@@ -88,9 +88,16 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 
 // hasError tells whether mail does not get through us on some way.
 func hasError(reports []mta.Report) bool {
-	return slices.ContainsFunc(reports, func(r mta.Report) bool {
-		return slices.ContainsFunc(r.Findings, func(f mta.Finding) bool { return f.Severity == mta.Error })
-	})
+	return slices.ContainsFunc(reports, func(r mta.Report) bool { return count(r, mta.Error) > 0 })
+}
+
+func count(r mta.Report, s mta.Severity) (n int) {
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
 }
 
 // printMTAs writes what was found out about mail servers: the findings, and a line for each server.
@@ -102,8 +109,11 @@ func printMTAs(out io.Writer, reports []mta.Report) {
 				fmt.Fprintf(out, "  %s\n", strings.TrimSuffix(line, "\n"))
 			}
 		}
-		if r.Services > 0 {
-			fmt.Fprintf(out, "%s in %s: %d of %d services lead through Mailseal\n", r.Server, r.Dir, r.Filtered, r.Services)
+		through := fmt.Sprintf("services through Mailseal: %d of %d", r.Filtered, r.Services)
+		if errors, warnings := count(r, mta.Error), count(r, mta.Warning); errors > 0 {
+			fmt.Fprintf(out, "%s in %s: errors: %d, warnings: %d, %s\n", r.Server, r.Dir, errors, warnings, through)
+		} else if r.Services > 0 {
+			fmt.Fprintf(out, "%s in %s: good; %s, warnings: %d\n", r.Server, r.Dir, through, warnings)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestCheckGoodMTA(t *testing.T) {
 				t.Errorf("check says %s", line)
 			}
 		}
-		if code != 0 || !strings.Contains(out, " services lead through Mailseal\n") || strings.Contains(out, ": 0 of ") {
+		if code != 0 || !strings.Contains(out, ": good; services through Mailseal: ") || strings.Contains(out, ": 0 of ") {
 			t.Errorf("exit code %d:\n%s", code, out)
 		}
 		s.agrees(t, "")
@@ -127,14 +127,26 @@ func TestCheckMilterAddressInPostfix(t *testing.T) {
 	}
 }
 
-// Of Postfix's lists of macros check says nothing, since they do not matter: Mailseal asks for its own.
-func TestCheckMacrosOfPostfix(t *testing.T) {
-	s := newSite(t, mtatest.Postfix, mtatest.Options{Append: "milter_connect_macros =\nmilter_mail_macros =\nmilter_end_of_header_macros =\nmilter_end_of_data_macros =\n"})
-	c := s.authenticated(t)
-	c.Deliver(mail("alice@home.example", "friend@elsewhere.example"))
-	s.signedByUs(t, s.Sink.To(t, "friend@elsewhere.example"))
-	if out, code := s.check(t); code != 0 || strings.Contains(out, "macros") {
-		t.Errorf("exit code %d:\n%s", code, out)
+// Of the lists of macros that a mail server is configured with check says nothing, since they do not matter: Mailseal
+// asks for its own.
+func TestCheckMacros(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		start startMTA
+		lines string
+	}{
+		{"Postfix", mtatest.Postfix, "milter_connect_macros =\nmilter_mail_macros =\nmilter_end_of_header_macros =\nmilter_end_of_data_macros =\n"},
+		{"Sendmail", mtatest.Sendmail, "define(`confMILTER_MACROS_CONNECT', `j')dnl\ndefine(`confMILTER_MACROS_ENVFROM', `{mail_addr}')dnl\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newSite(t, tc.start, mtatest.Options{Append: tc.lines})
+			c := s.authenticated(t)
+			c.Deliver(mail("alice@home.example", "friend@elsewhere.example"))
+			s.signedByUs(t, s.Sink.To(t, "friend@elsewhere.example"))
+			if out, code := s.check(t); code != 0 || strings.Contains(out, "warning:") {
+				t.Errorf("exit code %d:\n%s", code, out)
+			}
+		})
 	}
 }
 

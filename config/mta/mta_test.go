@@ -299,6 +299,15 @@ func TestHostAt(t *testing.T) {
 	if _, err := h.Lstat("/none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(), "/large has more than 4194304 octets") {
+		t.Errorf("large: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "large")); err != nil {
+		t.Fatal(err)
+	}
 	if names, err := h.ReadDir("/"); err != nil || !slices.Equal(names, []string{"file", "link"}) {
 		t.Errorf("directory: %v, %v", names, err)
 	}

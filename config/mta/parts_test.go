@@ -77,6 +77,17 @@ d0755 root root /empty
 	}
 }
 
+// TestReachAsUser: a directory is passed with x, whatever else it allows.
+func TestReachAsUser(t *testing.T) {
+	h := newTestHost(t, map[string]string{"nodes": "d0711 root root /run/a\ns0666 root root /run/a/s\nd0744 root root /run/b\ns0666 root root /run/b/s\n"})
+	p := process{identity: identity{uid: 100}, dir: "/"}
+	for path, want := range map[string]obstacleKind{"/run/a/s": passable, "/run/b/s": noSearch} {
+		if _, o := reach(h, p, path); o.kind != want {
+			t.Errorf("%s: got %+v", path, o)
+		}
+	}
+}
+
 func TestTakes(t *testing.T) {
 	all := func(host string) endpoint { return endpoint{network: "tcp", host: host, port: "1", v4: true, v6: true} }
 	only4 := func(host string) endpoint { e := all(host); e.v6 = false; return e }

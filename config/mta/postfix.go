@@ -113,7 +113,7 @@ func (p *postfix) judge() {
 // filter judges one filter of one way: whether it is us, and whether it is reached.
 func (p *postfix) filter(w *way, f filter) {
 	l, at := p.listener(w, f)
-	meant := l != nil || p.meant(f)
+	meant := l != nil || p.meant(f, at)
 	if f.wrong != "" {
 		w.meant = w.meant || meant
 		p.put(w, f, Error, fmt.Sprintf("%s %s: %s", f.name, f.wrong, p.consequence(w, f)), p.readdressed(w, f, f.right))
@@ -136,7 +136,7 @@ func (p *postfix) filter(w *way, f filter) {
 	p.options(w, f)
 }
 
-// process is what connects for a way. In its stead the user's name is missing when that cannot be found out.
+// process is what connects for a way. Where it goes is right even when who it is cannot be found out.
 func (p *postfix) process(w *way) (process, error) {
 	queue := p.queue()
 	out := process{identity: root, dir: queue}
@@ -151,18 +151,13 @@ func (p *postfix) process(w *way) (process, error) {
 	return out, err
 }
 
-// asRoot is a process that no permission stops: what is left is where a path leads to.
-func asRoot(p process) process {
-	p.identity = root
-	return p
-}
-
 // listener returns the socket of ours that a filter leads to, nil if it is none, and where it leads to.
 func (p *postfix) listener(w *way, f filter) (*Listener, string) {
 	at := f.at.path
 	if f.at.network == "unix" {
-		proc, _ := p.process(w) // who it is does not matter
-		at, _ = reach(p.h, asRoot(proc), f.at.path)
+		proc, _ := p.process(w)
+		proc.identity = root // who it is does not matter
+		at, _ = reach(p.h, proc, f.at.path)
 	}
 	e := f.at
 	e.v4, e.v6 = p.families()
@@ -179,91 +174,6 @@ func (p *postfix) families() (v4, v6 bool) {
 	protocols := p.main.get("inet_protocols")
 	all := strings.Contains(protocols, "all")
 	return all || strings.Contains(protocols, "ipv4"), all || strings.Contains(protocols, "ipv6")
-}
-
-// meant tells whether a filter that is none of our sockets should be one: its name is ours, or it is one of ours but for
-// the root directory, or the host.
-func (p *postfix) meant(f filter) bool {
-	if f.at.network == "unix" {
-		clean := path.Clean("/" + f.at.path)
-		return strings.Contains(f.at.path, "mailseal") || slices.ContainsFunc(p.d.Listeners, func(l Listener) bool {
-			return l.Network == "unix" && (l.Target == clean || l.Target == path.Join(p.queue(), clean))
-		})
-	}
-	return slices.ContainsFunc(p.d.Listeners, func(l Listener) bool {
-		return strings.HasSuffix(l.Target, ":"+f.at.port) && f.at.isThisHost()
-	})
-}
-
-// elsewhere says that Postfix looks for us where we are not.
-func (p *postfix) elsewhere(w *way, f filter, at string) {
-	if i := slices.IndexFunc(p.d.Listeners, func(l Listener) bool { return l.Network == "fd" }); i >= 0 {
-		p.put(w, f, Unknown, fmt.Sprintf("whether %s is fd:%s of %s: no socket unit on this host has that FileDescriptorName", f.name, p.d.Listeners[i].Target, p.d.Listeners[i].Setting), "")
-		return
-	}
-	if f.at.network == "tcp" {
-		l := p.d.Listeners[slices.IndexFunc(p.d.Listeners, func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+f.at.port) })]
-		text := fmt.Sprintf("nobody listens at %s; %s is %s: %s", f.at, l.name(), l.Target, p.consequence(w, f))
-		fix := p.readdressed(w, f, postfixAddress(l, "", false))
-		if v4, v6 := p.families(); l.Network == "tcp6" && !v6 || l.Network == "tcp4" && !v4 {
-			text = fmt.Sprintf("%s is %s, which Postfix may not use (inet_protocols = %s): %s", l.name(), l.Target, p.main.get("inet_protocols"), p.consequence(w, f))
-			fix = fmt.Sprintf("address = %q (mailseal.toml, %s)", either(v4, "inet:"+f.at.port+"@127.0.0.1", "inet6:"+f.at.port+"@::1"), l.Setting)
-		}
-		p.put(w, f, Error, text, fix)
-		return
-	}
-	where := either(w.chroot, "chrooted services look for ", "services that are not chrooted look for ") + at
-	if i := slices.IndexFunc(p.d.Listeners, func(l Listener) bool { return l.Network == "unix" }); i >= 0 {
-		l := p.d.Listeners[i]
-		text := fmt.Sprintf("%s, but %s is %s: %s", where, l.name(), l.Target, p.consequence(w, f))
-		if right := postfixAddress(l, p.queue(), w.chroot); right != "" {
-			p.put(w, f, Error, text, p.readdressed(w, f, right))
-			return
-		}
-		inside := path.Join(p.queue(), "mailseal/mailseal.sock")
-		p.put(w, f, Error, text+"; nothing outside "+p.queue()+" can be seen from there",
-			p.readdressed(w, f, "unix:mailseal/mailseal.sock")+fmt.Sprintf("\naddress = \"unix:%s\" (mailseal.toml, %s)", inside, l.Setting))
-		return
-	}
-	p.put(w, f, Error, fmt.Sprintf("%s, where Mailseal does not listen: %s", where, p.consequence(w, f)), p.readdressed(w, f, p.anyAddress(w)))
-}
-
-// anyAddress is how a way can reach us; "" when it cannot.
-func (p *postfix) anyAddress(w *way) string {
-	for _, l := range p.d.Listeners {
-		if right := postfixAddress(l, p.queue(), w.chroot); right != "" {
-			return right
-		}
-	}
-	return ""
-}
-
-// postfixAddress writes a listener as Postfix wants it, "" where it cannot be reached from the root directory.
-func postfixAddress(l Listener, queue string, chroot bool) string {
-	switch l.Network {
-	case "unix":
-		if inside, ok := strings.CutPrefix(l.Target, queue+"/"); ok {
-			return "unix:" + inside // right with and without chroot
-		}
-		if chroot {
-			return ""
-		}
-		return "unix:" + l.Target
-	case "fd":
-		return ""
-	}
-	target := l.Target
-	if strings.HasPrefix(target, ":") {
-		target = either(l.Network == "tcp6", "[::1]", "127.0.0.1") + target
-	}
-	return "inet:" + target
-}
-
-func either(condition bool, yes, no string) string {
-	if condition {
-		return yes
-	}
-	return no
 }
 
 // consequence says what becomes of mail while a filter cannot be reached.
@@ -292,7 +202,8 @@ func (p *postfix) action(w *way, f filter) string {
 	return w.get("milter_default_action")
 }
 
-func (p *postfix) queue() string { return p.main.get("queue_directory") }
+// queue is the queue directory, which is the root directory of chrooted services.
+func (p *postfix) queue() string { return path.Clean(p.main.get("queue_directory")) }
 
 // put writes a finding about a filter of a list, at the line where it stands.
 func (p *postfix) put(w *way, f filter, s Severity, text, fix string) {

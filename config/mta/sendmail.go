@@ -125,6 +125,10 @@ func (s *sendmail) filter(f cfFilter) {
 		s.meant = true
 		s.put(f, Error, fmt.Sprintf("%q is no address such as inet:8891@127.0.0.1 or unix:/run/mailseal/mailseal.sock: Sendmail does not start", f.socket), s.readdressed(f, right))
 		return
+	case l == nil && s.handsOver():
+		s.meant = true
+		s.put(f, Unknown, fmt.Sprintf("whether %s is ours: no socket unit on this host has the FileDescriptorName that mailseal.toml names", f.socket), "")
+		return
 	case l == nil:
 		s.meant = true
 		s.put(f, Error, fmt.Sprintf("Mailseal does not listen at %s: %s", e, s.consequence(f)), s.readdressed(f, s.address(e.network)))
@@ -148,10 +152,23 @@ func (s *sendmail) listener(e endpoint) *Listener {
 
 // isMeant tells whether a filter that leads to none of our sockets should: by its name, or our port on this host.
 func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
-	if strings.Contains(f.name+f.socket, "mailseal") {
+	if strings.Contains(f.name+f.socket, "mailseal") || s.handsOver() && s.whose(f.name, e).name == "" {
 		return true
 	}
 	return e.network == "tcp" && e.isThisHost() && slices.ContainsFunc(s.d.Listeners, func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+e.port) })
+}
+
+// handsOver tells whether there is a socket of systemd of which no unit is known.
+func (s *sendmail) handsOver() bool {
+	return slices.ContainsFunc(s.d.Listeners, func(l Listener) bool { return l.Network == "fd" })
+}
+
+// whose tells whose socket a filter has, by its address or its name here.
+func (s *sendmail) whose(name string, e endpoint) other {
+	if o := identify(s.h, e, follow(s.h, e.path)); o.name != "" {
+		return o
+	}
+	return identify(s.h, endpoint{network: "unix", path: name}, "")
 }
 
 // address is how Sendmail reaches us, by a socket of the kind of network if we have one; "" when that is not known.
@@ -308,129 +325,6 @@ func (s *sendmail) nobody() {
 	}
 	s.Services = max(1, len(s.cf.daemons))
 	s.add(f)
-}
-
-// undefined finds lists that name a filter which is not there: Sendmail does not start then.
-func (s *sendmail) undefined() {
-	defined := func(name string) bool {
-		return slices.ContainsFunc(s.cf.filters, func(f cfFilter) bool { return f.name == name })
-	}
-	lists := append([]cfDaemon{{line: s.cf.inputAt, filters: s.cf.input, own: true}}, s.cf.daemons...)
-	for _, d := range lists {
-		if !d.own {
-			continue
-		}
-		for _, name := range d.filters {
-			if !defined(name) {
-				s.add(Finding{Severity: Error, File: s.cf.file, Line: d.line, Setting: "InputMailFilters", Text: fmt.Sprintf("names %s, which no X line defines: Sendmail does not start", name)})
-			}
-		}
-	}
-}
-
-// unused finds that none of our filters is in a list: MAIL_FILTER alone only defines one.
-func (s *sendmail) unused() {
-	listed := func(d cfDaemon) bool { return slices.ContainsFunc(d.filters, s.isOurs) }
-	if len(s.ours) == 0 || slices.ContainsFunc(s.cf.input, s.isOurs) || slices.ContainsFunc(s.cf.daemons, listed) {
-		return
-	}
-	f := s.cf.filters[slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == s.ours[0] })]
-	fix := "O InputMailFilters=" + strings.Join(append([]string{f.name}, s.cf.input...), ", ")
-	if s.hasMC {
-		fix = "INPUT_MAIL_FILTER(`" + f.name + "', `" + f.equates + "')dnl"
-	}
-	s.put(f, Warning, "is defined, but no list of filters names it: mail passes "+s.d.undone(), fix)
-}
-
-func (s *sendmail) isOurs(name string) bool { return contains(s.ours, name) }
-
-// daemons judges the filters of each port.
-func (s *sendmail) daemons() {
-	ports := s.cf.daemons
-	if len(ports) == 0 {
-		ports = []cfDaemon{{line: s.cf.inputAt, filters: s.cf.input}}
-	}
-	s.Services = len(ports)
-	for _, d := range ports {
-		first := slices.IndexFunc(d.filters, s.isOurs)
-		if first >= 0 {
-			s.Filtered++
-			s.neighbours(d, first)
-			continue
-		}
-		if s.meant || d.own && d.isLoopback() || len(s.ours) == 0 || !d.own && s.isUnused() {
-			continue // said already, or a port where a content filter hands mail back
-		}
-		s.add(Finding{
-			Severity: Warning, File: s.cf.file, Line: d.line, Setting: d.name(),
-			Text: "Mailseal is not among the filters of this port: what comes in there passes " + s.d.undone(),
-			Fix:  "InputMailFilters=" + strings.Join(append([]string{s.ours[0]}, d.filters...), ";") + " in its DAEMON_OPTIONS",
-		})
-	}
-	s.daemonNames()
-}
-
-// isUnused tells whether none of the names that are us is in the list of all.
-func (s *sendmail) isUnused() bool {
-	return !slices.ContainsFunc(s.cf.input, s.isOurs)
-}
-
-// neighbours judges the other filters of a port.
-func (s *sendmail) neighbours(d cfDaemon, first int) {
-	for i, name := range d.filters {
-		j := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == name })
-		if j < 0 || i == first {
-			continue
-		}
-		f := s.cf.filters[j]
-		e, _, _ := parseSendmail(f.socket)
-		o := identify(s.h, e, follow(s.h, e.path))
-		if o.name == "" {
-			o = identify(s.h, endpoint{network: "unix", path: name}, "") // by the name that it has here
-		}
-		switch {
-		case contains(s.ours, name):
-			s.put(f, Warning, "is Mailseal a second time: mail is signed and judged twice", s.dropped(d, f))
-		case o.signs && s.d.Signs:
-			s.put(f, Warning, fmt.Sprintf("is %s, which signs as well: mail of ours gets the signatures of both", o.name), s.dropped(d, f))
-		case o.judges && s.d.Verifies && i < first:
-			s.put(f, Warning, fmt.Sprintf("is %s and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them", o.name),
-				"define(`confINPUT_MAIL_FILTERS', `"+strings.Join(moved(d.filters, first), ", ")+"')dnl")
-		case o.instead && s.d.Verifies:
-			s.put(f, Note, fmt.Sprintf("is %s, which judges as well: mail of strangers gets the verdicts of both", o.name), s.dropped(d, f))
-		case o.edits && s.d.Signs && i > first:
-			s.put(f, Warning, fmt.Sprintf("is %s and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", o.name), "")
-		}
-	}
-}
-
-// dropped is what takes a filter out of its list: a comment in sendmail.mc, which makes the list, or the list without it.
-func (s *sendmail) dropped(d cfDaemon, f cfFilter) string {
-	if s.hasMC && !d.own {
-		return "dnl " + s.written(f, f.equates)
-	}
-	kept := slices.DeleteFunc(slices.Clone(d.filters), func(name string) bool { return name == f.name })
-	if d.own {
-		return "InputMailFilters=" + strings.Join(kept, ";") + " in DAEMON_OPTIONS of " + d.name()
-	}
-	return "O InputMailFilters=" + strings.Join(kept, ", ")
-}
-
-// moved is a list with one of its names at the head.
-func moved(list []string, i int) []string {
-	return append([]string{list[i]}, slices.Delete(slices.Clone(list), i, i+1)...)
-}
-
-// daemonNames finds names that make mail ours, and that no port has.
-func (s *sendmail) daemonNames() {
-	for _, name := range s.d.DaemonNames {
-		if !slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return d.name() == name }) {
-			s.add(Finding{
-				Severity: Warning, File: s.cf.file, Setting: "DaemonPortOptions",
-				Text: fmt.Sprintf("no port is called %s, so that ours.daemon_names makes no mail ours by it", name), Fix: "Name=" + name + " in DAEMON_OPTIONS",
-			})
-		}
-	}
 }
 
 // submit looks at the configuration of local submission.

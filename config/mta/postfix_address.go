@@ -1,0 +1,129 @@
+package mta
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// meant tells whether a filter that is none of our sockets should be one: its name is ours, or it is one of ours but for
+// the root directory, or the host. Unknown ones may be, where we do not know all of ours.
+func (p *postfix) meant(f filter, at string) bool {
+	if p.handedOver() != nil && identify(p.h, f.at, at).name == "" {
+		return true
+	}
+	if f.at.network == "unix" {
+		return strings.Contains(f.at.path, "mailseal") || slices.ContainsFunc(p.d.Listeners, func(l Listener) bool { return p.isAlmost(l, f) })
+	}
+	return f.at.isThisHost() && p.onPort(f.at.port) != nil
+}
+
+// handedOver is a socket of systemd of which no unit is known, nil if there is none.
+func (p *postfix) handedOver() *Listener {
+	return p.find(func(l Listener) bool { return l.Network == "fd" })
+}
+
+// isAlmost tells whether a filter is a listener but for the root directory.
+func (p *postfix) isAlmost(l Listener, f filter) bool {
+	clean := path.Clean("/" + f.at.path)
+	return l.Network == "unix" && (l.Target == clean || l.Target == path.Join(p.queue(), clean))
+}
+
+func (p *postfix) onPort(port string) *Listener {
+	return p.find(func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+port) })
+}
+
+func (p *postfix) find(is func(Listener) bool) *Listener {
+	if i := slices.IndexFunc(p.d.Listeners, is); i >= 0 {
+		return &p.d.Listeners[i]
+	}
+	return nil
+}
+
+// elsewhere says that Postfix looks for us where we are not.
+func (p *postfix) elsewhere(w *way, f filter, at string) {
+	switch l := p.handedOver(); {
+	case l != nil:
+		p.put(w, f, Unknown, fmt.Sprintf("whether %s is fd:%s of %s: no socket unit on this host has that FileDescriptorName", f.name, l.Target, l.Setting), "")
+	case f.at.network == "tcp":
+		p.otherHost(w, f, *p.onPort(f.at.port))
+	default:
+		p.otherPath(w, f, at)
+	}
+}
+
+// otherHost says that our port is not open where Postfix looks for it.
+func (p *postfix) otherHost(w *way, f filter, l Listener) {
+	v4, v6 := p.families()
+	if l.Network == "tcp6" && !v6 || l.Network == "tcp4" && !v4 {
+		address := either(v4, "inet:"+f.at.port+"@127.0.0.1", "inet6:"+f.at.port+"@::1")
+		p.put(w, f, Error, fmt.Sprintf("%s is %s, which Postfix may not use (inet_protocols = %s): %s", l.name(), l.Target, p.main.get("inet_protocols"), p.consequence(w, f)),
+			fmt.Sprintf("address = %q (mailseal.toml, %s)", address, l.Setting))
+		return
+	}
+	p.put(w, f, Error, fmt.Sprintf("nobody listens at %s; %s is %s: %s", f.at, l.name(), l.Target, p.consequence(w, f)), p.readdressed(w, f, postfixAddress(l, "", false)))
+}
+
+// otherPath says that our socket is not where Postfix looks for it.
+func (p *postfix) otherPath(w *way, f filter, at string) {
+	text := either(w.chroot, "chrooted services look for ", "services that are not chrooted look for ") + at
+	l := p.find(func(l Listener) bool { return p.isAlmost(l, f) })
+	if l == nil {
+		l = p.find(func(l Listener) bool { return l.Network == "unix" })
+	}
+	if l == nil {
+		p.put(w, f, Error, text+", where Mailseal does not listen: "+p.consequence(w, f), p.readdressed(w, f, p.anyAddress(w)))
+		return
+	}
+	text += fmt.Sprintf(", but %s is %s: %s", l.name(), l.Target, p.consequence(w, f))
+	if right := postfixAddress(*l, p.queue(), w.chroot); right != "" {
+		p.put(w, f, Error, text, p.readdressed(w, f, right))
+		return
+	}
+	text += "; nothing outside " + p.queue() + " can be seen from there"
+	if right := p.anyAddress(w); right != "" {
+		p.put(w, f, Error, text, p.readdressed(w, f, right))
+		return
+	}
+	const inside = "mailseal/mailseal.sock"
+	p.put(w, f, Error, text, p.readdressed(w, f, "unix:"+inside)+fmt.Sprintf("\naddress = \"unix:%s\" (mailseal.toml, %s)", path.Join(p.queue(), inside), l.Setting))
+}
+
+// anyAddress is how a way can reach us; "" when it cannot.
+func (p *postfix) anyAddress(w *way) string {
+	for _, l := range p.d.Listeners {
+		if right := postfixAddress(l, p.queue(), w.chroot); right != "" {
+			return right
+		}
+	}
+	return ""
+}
+
+// postfixAddress writes a listener as Postfix wants it, "" where it cannot be reached from the root directory.
+func postfixAddress(l Listener, queue string, chroot bool) string {
+	switch l.Network {
+	case "unix":
+		if inside, ok := strings.CutPrefix(l.Target, queue+"/"); ok {
+			return "unix:" + inside // right with and without chroot
+		}
+		if chroot {
+			return ""
+		}
+		return "unix:" + l.Target
+	case "fd":
+		return ""
+	}
+	target := l.Target
+	if strings.HasPrefix(target, ":") {
+		target = either(l.Network == "tcp6", "[::1]", "127.0.0.1") + target
+	}
+	return "inet:" + target
+}
+
+func either(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,126 @@
+package mta
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// undefined finds lists that name a filter which is not there: Sendmail does not start then.
+func (s *sendmail) undefined() {
+	defined := func(name string) bool {
+		return slices.ContainsFunc(s.cf.filters, func(f cfFilter) bool { return f.name == name })
+	}
+	lists := append([]cfDaemon{{line: s.cf.inputAt, filters: s.cf.input, own: true}}, s.cf.daemons...)
+	for _, d := range lists {
+		if !d.own {
+			continue
+		}
+		for _, name := range d.filters {
+			if !defined(name) {
+				s.add(Finding{Severity: Error, File: s.cf.file, Line: d.line, Setting: "InputMailFilters", Text: fmt.Sprintf("names %s, which no X line defines: Sendmail does not start", name)})
+			}
+		}
+	}
+}
+
+// unused finds that none of our filters is in a list: MAIL_FILTER alone only defines one.
+func (s *sendmail) unused() {
+	if len(s.ours) == 0 || s.isListed() {
+		return
+	}
+	f := s.cf.filters[slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == s.ours[0] })]
+	fix := "O InputMailFilters=" + strings.Join(append([]string{f.name}, s.cf.input...), ", ")
+	if s.hasMC {
+		fix = "INPUT_MAIL_FILTER(`" + f.name + "', `" + f.equates + "')dnl"
+	}
+	s.put(f, Warning, "is defined, but no list of filters names it: mail passes "+s.d.undone(), fix)
+}
+
+// isListed tells whether any list has a filter of ours.
+func (s *sendmail) isListed() bool {
+	return slices.ContainsFunc(s.cf.input, s.isOurs) ||
+		slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return slices.ContainsFunc(d.filters, s.isOurs) })
+}
+
+func (s *sendmail) isOurs(name string) bool { return contains(s.ours, name) }
+
+// daemons judges the filters of each port.
+func (s *sendmail) daemons() {
+	ports := s.cf.daemons
+	if len(ports) == 0 {
+		ports = []cfDaemon{{line: s.cf.inputAt, filters: s.cf.input}}
+	}
+	s.Services = len(ports)
+	for _, d := range ports {
+		first := slices.IndexFunc(d.filters, s.isOurs)
+		if first >= 0 {
+			s.Filtered++
+			s.neighbours(d, first)
+			continue
+		}
+		if s.meant || d.own && d.isLoopback() || !s.isListed() {
+			continue // said already, or a port where a content filter hands mail back
+		}
+		s.add(Finding{
+			Severity: Warning, File: s.cf.file, Line: d.line, Setting: d.name(),
+			Text: "Mailseal is not among the filters of this port: what comes in there passes " + s.d.undone(),
+			Fix:  "InputMailFilters=" + strings.Join(append([]string{s.ours[0]}, d.filters...), ";") + " in DAEMON_OPTIONS of " + d.name(),
+		})
+	}
+	s.daemonNames()
+}
+
+// neighbours judges the other filters of a port.
+func (s *sendmail) neighbours(d cfDaemon, first int) {
+	for i, name := range d.filters {
+		j := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == name })
+		if j < 0 || i == first {
+			continue
+		}
+		f := s.cf.filters[j]
+		e, _, _ := parseSendmail(f.socket)
+		switch o := s.whose(name, e); {
+		case contains(s.ours, name):
+			s.put(f, Warning, "is Mailseal a second time: mail is signed and judged twice", s.dropped(d, f))
+		case o.signs && s.d.Signs:
+			s.put(f, Warning, fmt.Sprintf("is %s, which signs as well: mail of ours gets the signatures of both", o.name), s.dropped(d, f))
+		case o.judges && s.d.Verifies && i < first:
+			s.put(f, Warning, fmt.Sprintf("is %s and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them", o.name),
+				"define(`confINPUT_MAIL_FILTERS', `"+strings.Join(moved(d.filters, first), ", ")+"')dnl")
+		case o.instead && s.d.Verifies:
+			s.put(f, Note, fmt.Sprintf("is %s, which judges as well: mail of strangers gets the verdicts of both", o.name), s.dropped(d, f))
+		case o.edits && s.d.Signs && i > first:
+			s.put(f, Warning, fmt.Sprintf("is %s and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", o.name), "")
+		}
+	}
+}
+
+// dropped is what takes a filter out of its list: a comment in sendmail.mc, which makes the list, or the list without it.
+func (s *sendmail) dropped(d cfDaemon, f cfFilter) string {
+	if s.hasMC && !d.own {
+		return "dnl " + s.written(f, f.equates)
+	}
+	kept := slices.DeleteFunc(slices.Clone(d.filters), func(name string) bool { return name == f.name })
+	if d.own {
+		return "InputMailFilters=" + strings.Join(kept, ";") + " in DAEMON_OPTIONS of " + d.name()
+	}
+	return "O InputMailFilters=" + strings.Join(kept, ", ")
+}
+
+// moved is a list with one of its names at the head.
+func moved(list []string, i int) []string {
+	return append([]string{list[i]}, slices.Delete(slices.Clone(list), i, i+1)...)
+}
+
+// daemonNames finds names that make mail ours, and that no port has.
+func (s *sendmail) daemonNames() {
+	for _, name := range s.d.DaemonNames {
+		if !slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return d.name() == name }) {
+			s.add(Finding{
+				Severity: Warning, File: s.cf.file, Setting: "DaemonPortOptions",
+				Text: fmt.Sprintf("no port is called %s, so that ours.daemon_names makes no mail ours by it", name), Fix: "Name=" + name + " in DAEMON_OPTIONS",
+			})
+		}
+	}
+}
