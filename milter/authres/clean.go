@@ -119,7 +119,7 @@ func tail(s string, limit int) string {
 
 // The words that make an equals sign after them look like a statement of ours.
 var (
-	methods = []string{"auth", "dkim", "domainkeys", "sender-id", "spf", "iprev", "arc", "dmarc", "dkim-adsp", "dkim-atps", "bimi"}
+	methods = []string{"auth", "dkim", "domainkeys", "sender-id", "spf", "iprev", "arc", "dmarc", "dkim-adsp", "dkim-atps", "dkim2", "bimi", "dnswl", "rrvs", "smime", "vbr"}
 	ptypes  = []string{"body.", "dns.", "header.", "policy.", "smtp."}
 )
 

@@ -40,6 +40,7 @@ func TestPropertyValues(t *testing.T) {
 		{"U-labels of an address", "дм@bücher.example", "??@xn--bcher-kva.example"},
 		{"invalid UTF-8", "a\xff\xfeb", `"a??b"`},
 		{"result", "dmarc=pass@example.com", "dmarc?pass@example.com"},
+		{"result of a method to come", "dkim2=pass.example", `"dkim2?pass.example"`},
 		{"result in capitals", "x-DMARC=PASS", `"x-DMARC?PASS"`},
 		{"property", "header.from=bank.example", `"header.from?bank.example"`},
 		{"long local part", strings.Repeat("a", 500) + "@example.com", `"...` + strings.Repeat("a", 256-len(`...""@example.com`)) + `"@example.com`},
