@@ -71,7 +71,7 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 	if worst.action >= Tempfail {
 		d.Code, d.Enhanced = reply(worst, found)
 		if d.Enhanced == severalFailed {
-			worst = finding{action: worst.action}
+			worst = finding{action: worst.action} // no method alone tells it
 		}
 		d.Text = rs.Texts.text(worst, env, r)
 	}
