@@ -2,12 +2,9 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -113,38 +110,6 @@ from = "default.example"
 keys = ["one"]
 `
 
-// startOptions runs a daemon with these rules and returns its address.
-func startOptions(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "mailseal-") // a socket's path may be 107 octets long
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "mailseal.toml")
-	if err := os.WriteFile(path, fmt.Appendf(nil, optionsConfig, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := loadConfig(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	d, listeners, err := newDaemon(ctx, path, cfg, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error)
-	go func() { done <- d.server.Serve(ctx, listeners...) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return "unix:" + dir + "/s"
-}
-
 // optionsZone publishes the keys at every domain that signs.
 func optionsZone(t *testing.T, domains ...string) *dnstest.Zone {
 	t.Helper()
@@ -168,7 +133,9 @@ func optionsZone(t *testing.T, domains ...string) *dnstest.Zone {
 // TestRuleOptions sends a message through the daemon for each option of a rule, and looks at what is delivered: the
 // signatures are made as the rule says, and verify.
 func TestRuleOptions(t *testing.T) {
-	address := startOptions(t)
+	dir := socketDir(t)
+	startDaemon(t, dir, fmt.Sprintf(optionsConfig, dir), io.Discard)
+	address := "unix:" + dir + "/s"
 	const old = "DKIM-Signature: v=1; a=ed25519-sha256; d=%[1]s; s=one; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n"
 	for _, tc := range []struct {
 		name   string

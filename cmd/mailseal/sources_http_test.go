@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,7 +24,7 @@ driver = "http"
 url = "%[2]s/v1/secret/data/dkim"
 token_file = "token"
 timeout = "2s"
-ttl = "%[3]s"
+ttl = "1ms"
 negative_ttl = "1ms"
 stale = "1h"
 [[sign]]
@@ -71,32 +70,16 @@ func TestWebSource(t *testing.T) {
 	v := &vault{token: "first"}
 	server := httptest.NewServer(v)
 	t.Cleanup(server.Close)
-	dir, err := os.MkdirTemp("", "mailseal-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	write := func(name, text string) {
+	dir := socketDir(t)
+	renew := func(token string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "token"), []byte(token), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write("token", "first\n")
-	write("mailseal.toml", fmt.Sprintf(webConfig, dir, server.URL, "1ms"))
-	cfg, err := loadConfig(filepath.Join(dir, "mailseal.toml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	renew("first\n")
 	var log syncBuffer
-	ctx, stop := context.WithCancel(t.Context())
-	d, listeners, err := newDaemon(ctx, filepath.Join(dir, "mailseal.toml"), cfg, &log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error)
-	go func() { done <- d.server.Serve(ctx, listeners...) }()
-	t.Cleanup(func() { stop(); <-done })
+	startDaemon(t, dir, fmt.Sprintf(webConfig, dir, server.URL), &log)
 
 	send := func(name, login, domain, want string) {
 		t.Helper()
@@ -130,7 +113,7 @@ func TestWebSource(t *testing.T) {
 	if !strings.Contains(log.String(), "does it take our token_file") {
 		t.Errorf("the log does not speak of the token:\n%s", &log)
 	}
-	write("token", "second\n")
+	renew("second\n")
 	send("the token is renewed", "joe", "three.example", "signed")
 	v.set("second", true)
 	send("the service is away, and the key is remembered", "joe", "three.example", "signed")

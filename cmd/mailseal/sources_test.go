@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns/dnstest"
@@ -119,25 +119,39 @@ func (b *syncBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return 
 
 func startHosting(t *testing.T, driver, dsn, settings string) *hosting {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mailseal-") // a socket's path may be 107 octets long
+	dir := socketDir(t)
+	h := &hosting{t: t, path: filepath.Join(dir, "mailseal.toml"), address: "unix:" + dir + "/s", log: &syncBuffer{}, zone: hostedZone(t)}
+	h.daemon = startDaemon(t, dir, fmt.Sprintf(sourcesConfig, dir, driver, dsn, settings), h.log)
+	return h
+}
+
+// socketDir makes a directory for a socket, whose path may be 107 octets long.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mailseal-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	h := &hosting{t: t, path: filepath.Join(dir, "mailseal.toml"), address: "unix:" + dir + "/s", log: &syncBuffer{}, zone: hostedZone(t)}
-	if err := os.WriteFile(h.path, fmt.Appendf(nil, sourcesConfig, dir, driver, dsn, settings), 0o600); err != nil {
+	return dir
+}
+
+// startDaemon runs a daemon with a configuration, which it writes to mailseal.toml in dir, until the test ends.
+func startDaemon(t *testing.T, dir, text string, log io.Writer) *daemon {
+	t.Helper()
+	path := filepath.Join(dir, "mailseal.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(h.path)
+	cfg, err := loadConfig(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	d, listeners, err := newDaemon(ctx, h.path, cfg, h.log)
+	d, listeners, err := newDaemon(ctx, path, cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.daemon = d
 	done := make(chan error)
 	go func() { done <- d.server.Serve(ctx, listeners...) }()
 	t.Cleanup(func() {
@@ -147,7 +161,7 @@ func startHosting(t *testing.T, driver, dsn, settings string) *hosting {
 		}
 		d.parts.closeSources(&parts{}, 0, d.log)
 	})
-	return h
+	return d
 }
 
 // source is the daemon's only one.
