@@ -54,14 +54,6 @@ func (g *growth) hold(n int, idle, mid *curve) error {
 	return addResident(mid, n, p)
 }
 
-func addResident(c *curve, x int, p *rig.Process) error {
-	octets, err := p.Resident()
-	if err == nil {
-		c.add(x, float64(octets)/1e6)
-	}
-	return err
-}
-
 // sending measures the processor time of a message while n connections send at a time.
 func (g *growth) sending() (c curve, err error) {
 	const each = 5

@@ -51,21 +51,33 @@ func medianOf(all []time.Duration) time.Duration {
 	return time.Duration(rig.Spread(all, func(d time.Duration) float64 { return float64(d) }).Median)
 }
 
-// curve measures the cost at each x, with what at says is told to the driver.
-func (g *growth) curve(name string, p *rig.Process, xs []int, at func(x int) ([]string, error)) (c curve, err error) {
-	c.name = name
+// curve measures the processor time of a message at each x, with what at says is told to the driver, and the resident
+// memory afterwards.
+func (g *growth) curve(name string, p *rig.Process, xs []int, at func(x int) ([]string, error)) (processor, memory curve, err error) {
+	processor.name, memory.name = name, name
 	for _, x := range xs {
 		args, err := at(x)
 		if err != nil {
-			return c, err
+			return processor, memory, err
 		}
 		cost, err := g.cost(p, args...)
 		if err != nil {
-			return c, err
+			return processor, memory, err
 		}
-		c.add(x, milliseconds(cost))
+		processor.add(x, milliseconds(cost))
+		if err := addResident(&memory, x, p); err != nil {
+			return processor, memory, err
+		}
 	}
-	return c, nil
+	return processor, memory, nil
+}
+
+func addResident(c *curve, x int, p *rig.Process) error {
+	octets, err := p.Resident()
+	if err == nil {
+		c.add(x, float64(octets)/1e6)
+	}
+	return err
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

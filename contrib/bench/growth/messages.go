@@ -22,38 +22,44 @@ func (g *growth) signed(name, config string, message []byte) ([]string, error) {
 	return append(rig.AsClient(), file), g.Signed(file, config, message)
 }
 
-// both measures two curves over x: what signing a message costs, and what verifying it costs.
-func (g *growth) both(name string, xs []int, message func(x int) []byte) ([]curve, error) {
+// both measures over x what signing a message costs, and what verifying it costs: two curves of processor time, and two
+// of memory.
+func (g *growth) both(name string, xs []int, message func(x int) []byte) (processor, memory []curve, err error) {
 	signing := g.Signs("relaxed/relaxed", "rsa")
-	signs, err := g.serve(signing)
-	if err != nil {
-		return nil, err
+	for _, way := range []struct {
+		name, config string
+		mail         func(x int) ([]string, error)
+	}{
+		{"sign, RSA-2048", signing, func(x int) ([]string, error) { return g.unsigned(fmt.Sprint(name, x), message(x)) }},
+		{"verify", rig.VerifiesAlone, func(x int) ([]string, error) { return g.signed(fmt.Sprint(name, x), signing, message(x)) }},
+	} {
+		p, err := g.serve(way.config)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer p.Stop()
+		time, octets, err := g.curve(way.name, p, xs, way.mail)
+		if err != nil {
+			return nil, nil, err
+		}
+		processor, memory = append(processor, time), append(memory, octets)
 	}
-	defer signs.Stop()
-	one, err := g.curve("sign, RSA-2048", signs, xs, func(x int) ([]string, error) {
-		return g.unsigned(fmt.Sprint(name, x), message(x))
-	})
-	if err != nil {
-		return nil, err
-	}
-	verifies, err := g.serve(rig.VerifiesAlone)
-	if err != nil {
-		return nil, err
-	}
-	defer verifies.Stop()
-	two, err := g.curve("verify", verifies, xs, func(x int) ([]string, error) {
-		return g.signed(fmt.Sprint(name, x), signing, message(x))
-	})
-	return []curve{one, two}, err
+	return processor, memory, nil
 }
 
 func (g *growth) bodies() ([]*chart, error) {
 	sizes := []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 25_000_000, 50_000_000}
-	curves, err := g.both("body", sizes, func(x int) []byte { return rig.Letter(x) })
-	return []*chart{{
-		file: "body", title: "Processor time by size of the body", what: "One message after the other of the same size; relaxed canonicalization",
-		x: octets, y: processor, each: unit{1e6, "ms for each MB"}, curves: curves,
-	}}, err
+	processorTime, memory, err := g.both("body", sizes, func(x int) []byte { return rig.Letter(x) })
+	return []*chart{
+		{
+			file: "body", title: "Processor time by size of the body", what: "One message after the other of the same size; relaxed canonicalization",
+			x: octets, y: processor, each: unit{1e6, "ms for each MB"}, curves: processorTime,
+		},
+		{
+			file: "body-memory", title: "Resident memory by size of the body", what: "After messages of that size, two at a time; bodies are not stored",
+			x: octets, y: resident, each: unit{1e6, "MB for each MB"}, curves: memory,
+		},
+	}, err
 }
 
 // mostSigned is how many of the fields of a header are signed at most: h= holds 1,000 names, oversigning included.
@@ -63,11 +69,11 @@ const mostSigned = 900
 // instance of References.
 func (g *growth) fields() ([]*chart, error) {
 	numbers := []int{10, 20, 50, 100, 200, 500, 1000, 2000}
-	others, err := g.both("other-fields", numbers, func(x int) []byte { return long(x, 0) })
+	others, _, err := g.both("other-fields", numbers, func(x int) []byte { return long(x, 0) })
 	if err != nil {
 		return nil, err
 	}
-	signed, err := g.both("signed-fields", numbers, func(x int) []byte { return long(x, mostSigned) })
+	signed, _, err := g.both("signed-fields", numbers, func(x int) []byte { return long(x, mostSigned) })
 	return []*chart{
 		{
 			file: "fields", title: "Processor time by number of header fields, few of them signed", what: "Header fields, each of another name; 4 KB of body",
@@ -108,7 +114,7 @@ func (g *growth) signatures() ([]*chart, error) {
 		return nil, err
 	}
 	defer p.Stop()
-	c, err := g.curve("verify, RSA-2048", p, []int{0, 1, 2, 3, 5, 8, 12, 16, mostSignatures}, func(x int) ([]string, error) {
+	c, _, err := g.curve("verify, RSA-2048", p, []int{0, 1, 2, 3, 5, 8, 12, 16, mostSignatures}, func(x int) ([]string, error) {
 		name := fmt.Sprint("signatures", x)
 		if x > 0 {
 			return g.signed(name, g.Signs("relaxed/relaxed", selectors[:x]...), rig.Letter(small))
