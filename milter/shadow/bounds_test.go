@@ -1,9 +1,12 @@
 package shadow_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"runtime"
 	"strings"
@@ -169,4 +172,57 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%d MiB: the test has not filled what may be filled", more>>20)
 		}
 	})
+}
+
+// faulty is a log in which a bug of ours lives.
+type faulty struct{ slog.Handler }
+
+func (faulty) Handle(context.Context, slog.Record) error { panic("on purpose") }
+
+// TestLogPanics holds that a bug in telling costs the lines and no mail.
+func TestLogPanics(t *testing.T) {
+	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
+	old.listen(t)
+	var trouble bytes.Buffer
+	recorder := shadow.NewRecorder(slog.New(faulty{slog.NewTextHandler(io.Discard, nil)}), slog.New(slog.NewTextHandler(&trouble, nil)))
+	r := start(t, old, ours(nil), func(o *shadow.Options) { o.Recorder = recorder })
+	c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
+	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}
+	for range 3 {
+		if o, err := c.Send(m); err != nil || len(o.Edits) != 1 {
+			t.Errorf("%v, %v, %d edits", err, o.Reply, len(o.Edits))
+		}
+	}
+	c.Quit()
+	r.stop()
+	if err := recorder.Close(time.Minute); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(trouble.String(), "on purpose"); n != 3 {
+		t.Errorf("said %d times, want 3:\n%s", n, trouble.String())
+	}
+	if s := recorder.Summary(); s.Messages != 3 || s.Differing != 3 {
+		t.Errorf("%+v, want 3 messages that differ", s)
+	}
+}
+
+// TestLogStuck holds that a log that takes nothing costs the lines, no mail, and no more than a time at the end.
+func TestLogStuck(t *testing.T) {
+	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
+	old.listen(t)
+	reader, writer := io.Pipe()
+	defer reader.Close()
+	recorder := shadow.NewRecorder(slog.New(slog.NewTextHandler(writer, nil)), nil)
+	r := start(t, old, ours(nil), func(o *shadow.Options) { o.Recorder = recorder })
+	c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
+	for range 3 {
+		if o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil || len(o.Edits) != 1 {
+			t.Errorf("%v, %v, %d edits", err, o.Reply, len(o.Edits))
+		}
+	}
+	c.Quit()
+	r.stop()
+	if err := recorder.Close(time.Millisecond); !errors.Is(err, shadow.ErrStuck) {
+		t.Errorf("Close: %v, want %v", err, shadow.ErrStuck)
+	}
 }

@@ -189,6 +189,7 @@ func (c *conn) broken(err error) {
 		return
 	}
 	c.recorder.broke(err)
+	c.busy.Store(false) // a message without its filter has no verdict to come
 	c.watch(func() {
 		if c.pair != nil {
 			c.theirs.fate, c.theirs.why = unjudged, whyBroken

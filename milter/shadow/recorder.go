@@ -73,15 +73,19 @@ func (r *Recorder) run() {
 	for record := range r.entries {
 		r.guarded(record)
 		if n := r.missed.Swap(0); n > 0 {
-			r.event(eventUnlogged, slog.Int64("entries", n))
+			r.guarded(func() { r.event(eventUnlogged, slog.Int64("entries", n)) })
 		}
 	}
 }
 
+// guarded records one entry. One that panics counts once: as what it is, or, if it did not come to that, as not judged.
 func (r *Recorder) guarded(record func()) {
+	before := r.sum.lines() // nobody else changes it
 	defer func() {
 		if v := recover(); v != nil {
-			r.event(eventNotJudged, slog.String("why", whyPanic))
+			if r.sum.lines() == before {
+				r.count(func(s *Summary) { s.add(map[string]string{"msg": eventNotJudged, "why": whyPanic}) })
+			}
 			r.trouble.Error("panic", "in", "comparison", "error", fmt.Sprint(v))
 		}
 	}()
