@@ -28,6 +28,37 @@ var others = []other{
 	{name: "altermime", edits: true},
 }
 
+// clash is what another filter of a list does to us.
+type clash struct {
+	severity Severity
+	text     string // what follows the filter's name; "" when it does nothing
+	remedy   remedy
+}
+
+type remedy int
+
+const (
+	leave   remedy = iota // there is no one line for it
+	drop                  // the list without it
+	goFirst               // the list with us at its head
+)
+
+// beside judges a filter that comes before us in a list, or after.
+func (o other) beside(d Daemon, before bool) clash {
+	is := "is " + o.name
+	switch {
+	case o.signs && d.Signs:
+		return clash{Warning, is + ", which signs as well: mail of ours gets the signatures of both", drop}
+	case o.judges && d.Verifies && before:
+		return clash{Warning, is + " and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them; name Mailseal first", goFirst}
+	case o.instead && d.Verifies:
+		return clash{Note, is + ", which judges as well: mail of strangers gets the verdicts of both", drop}
+	case o.edits && d.Signs && !before:
+		return clash{Warning, is + " and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", leave}
+	}
+	return clash{}
+}
+
 // identify tells whose socket it is that a mail server connects to. An unknown one has no name.
 func identify(h Host, e endpoint, at string) other {
 	for _, o := range others {

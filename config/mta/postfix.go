@@ -99,7 +99,7 @@ func (p *postfix) judge() {
 		}
 	}
 	if !slices.ContainsFunc(ways, func(w *way) bool { return w.ours || w.meant }) {
-		p.nobody()
+		p.nobody(ways)
 		return
 	}
 	for _, w := range ways {

@@ -86,8 +86,14 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 		p.put(w, f, Error, text, p.readdressed(w, f, right))
 		return
 	}
+	right, more := p.inQueue()
+	p.put(w, f, Error, text, p.readdressed(w, f, right)+more)
+}
+
+// inQueue is a socket that all services see, and the line that makes one of ours be there.
+func (p *postfix) inQueue() (address, ours string) {
 	const inside = "mailseal/mailseal.sock"
-	p.put(w, f, Error, text, p.readdressed(w, f, "unix:"+inside)+fmt.Sprintf("\naddress = \"unix:%s\" (mailseal.toml, %s)", path.Join(p.queue(), inside), l.Setting))
+	return "unix:" + inside, fmt.Sprintf("\naddress = %q (mailseal.toml, [[listen]])", "unix:"+path.Join(p.queue(), inside))
 }
 
 // anyAddress is how a way can reach us; "" when it cannot.

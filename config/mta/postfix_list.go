@@ -27,20 +27,18 @@ func (p *postfix) list(w *way) {
 
 // other judges a filter of somebody else beside us. First is where we are in the list, -1 while we have not come.
 func (p *postfix) other(w *way, f filter, at string, first int) {
-	o := identify(p.h, f.at, at)
-	if !w.ours || o.name == "" {
+	c := identify(p.h, f.at, at).beside(p.d, first < 0)
+	if !w.ours || c.text == "" {
 		return
 	}
-	switch {
-	case o.signs && p.d.Signs:
-		p.put(w, f, Warning, fmt.Sprintf("%s is %s, which signs as well: mail of ours gets the signatures of both", f.name, o.name), p.dropped(w, f))
-	case o.judges && p.d.Verifies && first < 0:
-		p.put(w, f, Warning, fmt.Sprintf("%s is %s and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them; name Mailseal first", f.name, o.name), p.firstIn(w))
-	case o.instead && p.d.Verifies:
-		p.put(w, f, Note, fmt.Sprintf("%s is %s, which judges as well: mail of strangers gets the verdicts of both", f.name, o.name), p.dropped(w, f))
-	case o.edits && p.d.Signs && first >= 0:
-		p.put(w, f, Warning, fmt.Sprintf("%s is %s and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", f.name, o.name), "")
+	fix := ""
+	switch c.remedy {
+	case drop:
+		fix = p.dropped(w, f)
+	case goFirst:
+		fix = p.firstIn(w)
 	}
+	p.put(w, f, c.severity, f.name+" "+c.text, fix)
 }
 
 // rival finds another filter whose configuration has our very socket.
@@ -87,7 +85,7 @@ func (p *postfix) firstIn(w *way) string {
 }
 
 // nobody says that nothing leads to us.
-func (p *postfix) nobody() {
+func (p *postfix) nobody(ways []*way) {
 	const options = "receive_override_options"
 	if at := p.main.raw(options); hasNoMilters(service{parameters: p.main}) {
 		p.add(Finding{
@@ -97,17 +95,15 @@ func (p *postfix) nobody() {
 		return
 	}
 	at := p.main.raw("smtpd_milters")
-	address := "inet:127.0.0.1:8891"
-	for _, l := range p.d.Listeners {
-		if a := postfixAddress(l, p.queue(), true); a != "" {
-			address = a
-			break
-		}
+	all := &way{service: service{chroot: slices.ContainsFunc(ways, func(w *way) bool { return w.chroot })}}
+	address, more := p.anyAddress(all), ""
+	if address == "" {
+		address, more = p.inQueue()
 	}
 	p.add(Finding{
 		Severity: Warning, File: p.file, Line: at.line, Setting: "smtpd_milters",
 		Text: "Mailseal is not named: Postfix sends, takes in and passes on mail without it",
-		Fix:  "smtpd_milters = { " + address + ", default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters",
+		Fix:  "smtpd_milters = { " + address + ", default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters" + more,
 	})
 }
 

@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
@@ -46,10 +47,7 @@ func willRefuse(h Host, l Listener, p process) (why, fix string) {
 	if l.Mode == 0 || p.uid == 0 || l.Mode&0o002 != 0 {
 		return "", ""
 	}
-	group := l.Group
-	if group == "" {
-		group = "mailseal" // the service's, where it is installed
-	}
+	group := cmp.Or(l.Group, "mailseal") // the service's, where it is installed
 	gid, known := groupID(h, group)
 	uid, _ := userID(h, l.User)
 	node := Node{Mode: l.Mode | fs.ModeSocket, UID: uid, GID: gid}
@@ -63,7 +61,7 @@ func willRefuse(h Host, l Listener, p process) (why, fix string) {
 func allow(h Host, l Listener, p process) string {
 	group := p.name
 	if _, ok := groupID(h, group); !ok {
-		return fmt.Sprintf("usermod -aG %s %s, and restart Postfix", l.Group, p.name)
+		return fmt.Sprintf("usermod -aG %s %s, and restart Postfix", cmp.Or(l.Group, "mailseal"), p.name)
 	}
 	if l.unit != "" {
 		return fmt.Sprintf("systemctl edit %s\n[Socket]\nSocketGroup=%s\nSocketMode=0660", path.Base(l.unit), group)

@@ -79,19 +79,20 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 			continue
 		}
 		f := s.cf.filters[j]
-		e, _, _ := parseSendmail(f.socket)
-		switch o := s.whose(name, e); {
-		case contains(s.ours, name):
+		if s.isOurs(name) {
 			s.put(f, Warning, "is Mailseal a second time: mail is signed and judged twice", s.dropped(d, f))
-		case o.signs && s.d.Signs:
-			s.put(f, Warning, fmt.Sprintf("is %s, which signs as well: mail of ours gets the signatures of both", o.name), s.dropped(d, f))
-		case o.judges && s.d.Verifies && i < first:
-			s.put(f, Warning, fmt.Sprintf("is %s and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them", o.name),
-				"define(`confINPUT_MAIL_FILTERS', `"+strings.Join(moved(d.filters, first), ", ")+"')dnl")
-		case o.instead && s.d.Verifies:
-			s.put(f, Note, fmt.Sprintf("is %s, which judges as well: mail of strangers gets the verdicts of both", o.name), s.dropped(d, f))
-		case o.edits && s.d.Signs && i > first:
-			s.put(f, Warning, fmt.Sprintf("is %s and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", o.name), "")
+			continue
+		}
+		e, _, _ := parseSendmail(f.socket)
+		c, fix := s.whose(name, e).beside(s.d, i < first), ""
+		switch c.remedy {
+		case drop:
+			fix = s.dropped(d, f)
+		case goFirst:
+			fix = "define(`confINPUT_MAIL_FILTERS', `" + strings.Join(moved(d.filters, first), ", ") + "')dnl"
+		}
+		if c.text != "" {
+			s.put(f, c.severity, c.text, fix)
 		}
 	}
 }
