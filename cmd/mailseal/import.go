@@ -58,13 +58,16 @@ func (f *importFlags) run(out, complaints io.Writer, confNamed bool) error {
 	if err != nil {
 		return exit(exitBad, err)
 	}
+	svc := findService(serviceName)
+	if f.Root == "" {
+		r.Add(svc.keysToDo(r.TOML)...)
+	}
 	if f.out != "" {
-		if err := os.MkdirAll(f.out, 0o755); err != nil {
+		notes, err := f.write(r.TOML, svc)
+		if err != nil {
 			return exit(exitBad, err)
 		}
-		if err := writeNew(filepath.Join(f.out, "mailseal.toml"), r.TOML); err != nil {
-			return exit(exitBad, err)
-		}
+		r.Add(notes...)
 	} else if !f.report && !f.json {
 		if _, err := io.WriteString(out, r.TOML); err != nil {
 			return exit(exitUnknown, err)
@@ -75,6 +78,18 @@ func (f *importFlags) run(out, complaints io.Writer, confNamed bool) error {
 		return exit(exitUnknown, err)
 	}
 	return nil
+}
+
+// write writes the configuration to the directory, and says what is still to be done with it.
+func (f *importFlags) write(text string, svc service) ([]opendkim.Note, error) {
+	if err := os.MkdirAll(f.out, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(f.out, "mailseal.toml")
+	if err := writeNew(path, text); err != nil {
+		return nil, err
+	}
+	return svc.give(path), nil
 }
 
 func (f *importFlags) print(out io.Writer, r *opendkim.Report) error {

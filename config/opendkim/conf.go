@@ -54,7 +54,7 @@ func (c *conf) read(r *reader, name string, depth int) error {
 		case word == "":
 			continue
 		case value == "":
-			return fmt.Errorf("%s: %s has no value, which OpenDKIM does not start with", at, word)
+			return fmt.Errorf("%s: %s has no value, which OpenDKIM does not start with", at, comment(word))
 		case strings.EqualFold(word, "Include"):
 			if err := c.include(r, at, value, depth); err != nil {
 				return err

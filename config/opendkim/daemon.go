@@ -88,13 +88,17 @@ func (im *importer) socket(defaults string) {
 	}
 	t := im.out.add("[[listen]]")
 	t.set("address", address, e.base())
-	im.note(Taken, e, "Mailseal listens on %s: stop OpenDKIM first, and the MTA needs no change", address)
+	im.note(Taken, e, "Mailseal listens on %s, and the MTA needs no change", address)
+	im.note(Todo, e, "stop the old daemon before Mailseal starts, which listens at the same place: systemctl disable --now %s", daemonName[im.dkim != nil])
 	if strings.HasPrefix(address, "unix:") {
 		im.socketOwner(t)
 	} else if e, ok := im.conf.get("UMask"); ok {
 		im.note(Dropped, e, "only a unix socket has permissions")
 	}
 }
+
+// daemonName is the old service's, by whether there is an opendkim.conf.
+var daemonName = map[bool]string{true: "opendkim", false: "opendmarc"}
 
 // debianSocket reads SOCKET of /etc/default/opendkim, the last assignment of a shell script.
 func (im *importer) debianSocket(name string) (entry, bool) {

@@ -56,7 +56,8 @@ func (im *importer) importDMARC(o Options) {
 // oneDaemon leaves what one daemon has once to opendkim.conf, if that says something.
 func (im *importer) oneDaemon() {
 	if e, ok := im.conf.get("Socket"); ok {
-		im.note(Dropped, e, "one daemon does both now, and listens where opendkim.conf says. Take this milter out of the MTA's list")
+		im.note(Dropped, e, "one daemon does both now, and listens where opendkim.conf says")
+		im.note(Todo, e, "take this milter out of the MTA's list (smtpd_milters, non_smtpd_milters; INPUT_MAIL_FILTER), and systemctl disable --now opendmarc")
 	}
 	for _, name := range []string{"UMask", "UserID"} {
 		if e, ok := im.conf.get(name); ok {

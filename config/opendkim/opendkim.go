@@ -128,7 +128,7 @@ func (r *reader) read(name string) (string, error) {
 	if r.count++; r.count > maxFiles {
 		return "", fmt.Errorf("more than %d files", maxFiles)
 	}
-	f, err := os.Open(filepath.Join(r.root, name))
+	b, err := readFile(filepath.Join(r.root, name))
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {
@@ -136,15 +136,30 @@ func (r *reader) read(name string) (string, error) {
 		}
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	text := string(b)
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return "", fmt.Errorf("%s: a NUL: this is no text", place{name, 1 + strings.Count(text[:i], "\n")})
+	}
+	return text, nil
+}
+
+// readFile reads a file, unless it is one that could make us wait, or never ends.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%s: %w", name, err)
-	case len(b) > maxFile:
-		return "", fmt.Errorf("%s: larger than %d octets", name, maxFile)
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("larger than %d octets", maxFile)
 	}
-	return string(b), nil
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // glob returns the files that a pattern of names finds, without the root.

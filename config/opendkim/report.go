@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Group says what became of something that the old configuration said.
@@ -13,13 +14,14 @@ type Group string
 
 // The groups, in the order of the report.
 const (
+	Todo    Group = "still to do"                     // before the switch, by hand
 	Taken   Group = "taken over"                      // it works as it did
 	Changed Group = "changed on purpose"              // Mailseal does it otherwise, and why
 	Never   Group = "never worked in OpenDKIM either" // it looked as if it did something
 	Dropped Group = "dropped"                         // and why
 )
 
-var groups = []Group{Taken, Changed, Never, Dropped}
+var groups = []Group{Todo, Taken, Changed, Never, Dropped}
 
 // Note is one line of the report.
 type Note struct {
@@ -28,6 +30,8 @@ type Note struct {
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"` // 1-based; 0 when it stands nowhere
 	Text   string `json:"text"`
+
+	kind string // what notes of other lines that say the same have in common; "" for none
 }
 
 // String writes "FILE:LINE: Option: text".
@@ -48,27 +52,54 @@ type Report struct {
 	Notes []Note `json:"notes"` // by group, and in it by file and line
 }
 
-// Print writes the report for people.
+// Print writes the report for people: how much there is, and then group by group. Of many lines that have the same to be
+// said of them it names a few.
 func (r *Report) Print(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	first := true
+	var counts []string
 	for _, g := range groups {
-		head := false
-		for _, n := range r.Notes {
-			if n.Group != g {
-				continue
-			}
-			if !head {
-				if !first {
-					fmt.Fprintln(b)
-				}
-				head, first = true, false
-				fmt.Fprintf(b, "%s:\n", title(g))
-			}
-			fmt.Fprintf(b, "  %s\n", n)
+		if n := len(r.of(g)); n > 0 {
+			counts = append(counts, fmt.Sprintf("%s: %d", g, n))
+		}
+	}
+	fmt.Fprintf(b, "In all: %s.\n", strings.Join(counts, ", "))
+	for _, g := range groups {
+		if notes := r.of(g); len(notes) > 0 {
+			fmt.Fprintf(b, "\n%s:\n", title(g))
+			printGroup(b, notes)
 		}
 	}
 	return b.Flush()
+}
+
+// of returns the notes of a group.
+func (r *Report) of(g Group) []Note {
+	return slices.DeleteFunc(slices.Clone(r.Notes), func(n Note) bool { return n.Group != g })
+}
+
+// alike is how many notes that say the same of other lines are printed.
+const alike = 3
+
+func printGroup(w io.Writer, notes []Note) {
+	count, shown := map[string]int{}, map[string]int{}
+	for _, n := range notes {
+		count[n.kind]++
+	}
+	for _, n := range notes {
+		shown[n.kind]++
+		switch more := count[n.kind] - alike; {
+		case n.kind == "" || more <= 1 || shown[n.kind] <= alike:
+			fmt.Fprintf(w, "  %s\n", n)
+		case shown[n.kind] == alike+1:
+			fmt.Fprintf(w, "  and %d more lines of which the same is to be said (--json names all)\n", more)
+		}
+	}
+}
+
+// Add puts notes of the caller's into the report.
+func (r *Report) Add(notes ...Note) {
+	r.Notes = append(r.Notes, notes...)
+	r.sort()
 }
 
 func title(g Group) string { return string(g[0]-'a'+'A') + string(g[1:]) }
@@ -87,7 +118,7 @@ func (im *importer) note(g Group, e entry, format string, args ...any) {
 
 // noteAt says something about a line of a table.
 func (im *importer) noteAt(g Group, at place, option, format string, args ...any) {
-	im.report.Notes = append(im.report.Notes, Note{g, option, at.file, at.line, fmt.Sprintf(format, args...)})
+	im.report.Notes = append(im.report.Notes, Note{g, option, at.file, at.line, fmt.Sprintf(format, args...), option + format})
 }
 
 // unset says something about an option that is not set.

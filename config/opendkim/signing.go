@@ -2,6 +2,7 @@ package opendkim
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -44,7 +45,7 @@ func (im *importer) tables() {
 		im.fail(se.place, err)
 		return
 	}
-	im.note(Taken, ke, "%d keys", len(t.keys))
+	im.note(Taken, ke, "%d keys%s", len(t.keys), asTheyAre(ke, se, kt, len(t.keys)))
 	im.note(Taken, se, "%d lines became %d rules, in the order in which OpenDKIM looks senders up", len(st.records), len(t.rules))
 	for _, k := range t.keys {
 		im.writeKey(k)
@@ -53,6 +54,15 @@ func (im *importer) tables() {
 		im.writeRule(r)
 	}
 	im.newlySigned(multiple, t)
+}
+
+// asTheyAre advises those who have long tables, which a program may write.
+func asTheyAre(ke, se entry, kt *dataset, keys int) string {
+	const long = 100
+	if keys < long || kt.kind == list {
+		return ""
+	}
+	return fmt.Sprintf("; in place of [keys] and [[sign]], key_table = %s and signing_table = %s read the tables as they are, at every reload", quote(ke.value), quote(se.value))
 }
 
 // newlySigned lists the signatures that OpenDKIM loses when there are more than two.
