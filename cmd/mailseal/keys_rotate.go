@@ -18,7 +18,8 @@ func newKeysRotateCmd(f *keysFlags) *cobra.Command {
 		Short: "Make whatever steps are due now, and say what is waited for",
 		Long: `Rotate makes the steps that are due now: new keys in time before the old ones come of age, published keys active once
 they have been seen for rotation.publish, keys that signed no more for rotation.overlap revoked, and removed once their
-records are gone. It says what it waits for and which records to publish. Run it as often as you like.`,
+records are gone. It says what it waits for and which records to publish. An Ed25519 key does not begin to sign before its
+RSA companion does, since few verifiers know it. Run it as often as you like.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context())
 			if err != nil {

@@ -116,11 +116,13 @@ func (s Sighting) words() string {
 	return "something else" + s.first("")
 }
 
-// first is the text of the first finding that has a cause, or, for "", that harms.
+// first is the text of the first finding that has a cause, or, for "", that harms, without what the reader knows.
 func (s Sighting) first(c Cause) string {
 	for _, f := range s.View.Findings {
 		if f.Cause == c || c == "" && f.Harms {
-			return ", " + strings.TrimPrefix(f.Text, "could not find out: ")
+			text := strings.TrimPrefix(f.Text, "could not find out: ")
+			text = strings.TrimPrefix(text, dns.ErrFailure.Error()+": ")
+			return ", " + strings.TrimPrefix(text, "TXT "+s.View.Name+": ")
 		}
 	}
 	return ""

@@ -135,6 +135,40 @@ func TestRotateSays(t *testing.T) {
 	}
 }
 
+// An Ed25519 key does not begin to sign before its RSA companion, which everybody can verify; but it does where there is
+// none, and by hand.
+func TestRotateTogether(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		rsa  keys.Stage // "": there is none
+		want keys.Stage
+	}{
+		{"the other waits for its record", keys.Generated, keys.Published},
+		{"the other is published, too", keys.Published, keys.Active},
+		{"the other signs", keys.Active, keys.Active},
+		{"the other is removed", keys.Removed, keys.Active},
+		{"there is no other", "", keys.Active},
+	} {
+		state := &keylife.State{Keys: []keylife.Key{{Domain: "example.com", Selector: "e", Algorithm: keys.Ed25519, Stage: keys.Published, Since: start}}}
+		v := keylife.View{Now: start, Sights: map[string]keys.Sight{"e._domainkey.example.com": keys.SightKey}}
+		if tc.rsa != "" {
+			state.Keys = append([]keylife.Key{{Domain: "example.com", Selector: "r", Algorithm: keys.RSA, Stage: tc.rsa, Since: start}}, state.Keys...)
+			v.Sights["r._domainkey.example.com"] = keys.SightKey
+			if tc.rsa == keys.Generated {
+				v.Sights["r._domainkey.example.com"] = keys.SightNothing
+			}
+		}
+		events, _ := state.Rotate("example.com", v)
+		e := state.Find("e._domainkey.example.com")
+		if e.Stage != tc.want {
+			t.Errorf("%s: it is %s, want %s: %+v", tc.name, e.Stage, tc.want, events)
+		}
+		if err := state.Move(e, keys.Active, v, ""); tc.want == keys.Published && err != nil {
+			t.Errorf("%s: by hand: %v", tc.name, err)
+		}
+	}
+}
+
 func TestMoveForced(t *testing.T) {
 	s := generated(t, "a")
 	err := s.Update(func(state *keylife.State) error {

@@ -3,6 +3,7 @@ package keylife
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,11 +182,21 @@ func (s *State) advance(k *Key, v View) []Event {
 	if k.Vendor && k.Stage != keys.Generated {
 		return []Event{{Name: k.Name(), Note: fmt.Sprintf("a vendor's key, %s and watched: it goes no further by itself", k.Stage)}}
 	}
+	if to == keys.Active && s.isAlone(k) {
+		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain + " that signs: few verifiers know Ed25519", Unknown: v.sight(k) == keys.SightUnknown}}
+	}
 	err := s.Move(k, to, v, "")
 	if err == nil {
 		return []Event{{Name: k.Name(), Step: to}}
 	}
 	return []Event{s.wait(k, v, err)}
+}
+
+// isAlone tells whether an Ed25519 key would be the only one to sign, although an RSA key is on its way.
+func (s *State) isAlone(k *Key) bool {
+	isRSA := func(other *Key) bool { return other.Algorithm == keys.RSA }
+	return k.Algorithm == keys.Ed25519 && !slices.ContainsFunc(s.own(k.Domain, keys.Active), isRSA) &&
+		slices.ContainsFunc(s.own(k.Domain, keys.Generated, keys.Published), isRSA)
 }
 
 // wait says what has to happen before a key's next step.
