@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"sync"
 )
 
@@ -165,23 +166,22 @@ func (b *block) reduceWords(p []byte) int {
 	size, n := len(p), b.n
 	for len(p) >= wordSize+ahead {
 		x, next, second := word(p), word(p[1:]), word(p[2:])
-		text := unlike(x, '\t')
-		x ^= ^text & high >> 7 * ('\t' ^ ' ') // a tab that stays is a space
-		text &= unlike(x, ' ')
+		notTab := unlike(x, '\t')
+		text := unlike(x, ' ') & notTab
+		x ^= ^notTab & high >> 7 * ('\t' ^ ' ') // a tab that stays is a space
 		noLineEnd := above((next^'\r'*ones)|(second^'\n'*ones), 0)
-		stay := text | (text>>8|textOnTop[p[wordSize]])&noLineEnd
-		stay = stay & high >> 7
+		stay := (text | (text>>8|textOnTop[p[wordSize]])&noLineEnd) & high * gather >> 56
 
-		moves := &moves[stay*gather>>56]
-		x &= stay * 0xff
-		t := x & moves[0]
+		m := &moves[stay]
+		x &= m.stay
+		t := x & m.by1
 		x = x ^ t | t>>8
-		t = x & moves[1]
+		t = x & m.by2
 		x = x ^ t | t>>16
-		t = x & moves[2]
+		t = x & m.by4
 		x = x ^ t | t>>32
 		binary.LittleEndian.PutUint64(b.p[n&(blockSize-1):], x) // n is less than blockSize: this spares a check
-		n += int(stay * ones >> 56)
+		n += bits.OnesCount8(uint8(stay))
 		p = p[wordSize:]
 	}
 	b.n = n

@@ -5,10 +5,10 @@ import "encoding/binary"
 // A word is eight octets that are looked at at once, the first in its lowest bits.
 const (
 	wordSize = 8
-	ones     = 0x0101010101010101 // times an octet: a word of it; and times a word of zeros and ones, their sum on top
+	ones     = 0x0101010101010101 // times an octet: a word of it
 	high     = 0x80 * ones
 	low      = 0x7f * ones
-	gather   = 0x0102040810204080 // times a word of zeros and ones: those in the eight highest bits, the first lowest
+	gather   = 0x0002040810204081 // times high bits: those of all octets on top, that of the first one lowest
 )
 
 func word(p []byte) uint64 { return binary.LittleEndian.Uint64(p) }
@@ -45,27 +45,36 @@ func trailingWhite(p []byte) int {
 	return len(p) - end
 }
 
-// moves says, for each set of octets of a word that stay, which of them move down by one octet to stand together, which
-// then by two, and which by four.
-var moves = func() (all [1 << wordSize][4]uint64) {
+// moves says, for each set of octets of a word, how those that stay move down to stand together: some of them by one
+// octet, then some by two, then some by four.
+var moves = func() (all [1 << wordSize]move) {
 	for set := range all {
 		gaps := 0
-		for octet := range wordSize {
-			if set>>octet&1 == 0 {
+		for at := range wordSize {
+			if set>>at&1 == 0 {
 				gaps++
-				continue
-			}
-			at := octet
-			for i := range 3 {
-				if gaps>>i&1 != 0 {
-					all[set][i] |= 0xff << (8 * at)
-					at -= 1 << i
-				}
+			} else {
+				all[set].add(at, gaps)
 			}
 		}
 	}
 	return all
 }()
+
+// move is masks of whole octets.
+type move struct{ stay, by1, by2, by4 uint64 }
+
+// add has the octet at a place move down by gaps.
+func (m *move) add(at, gaps int) {
+	octet := uint64(0xff) << (8 * at)
+	m.stay |= octet
+	for i, by := range []*uint64{&m.by1, &m.by2, &m.by4} {
+		if gaps>>i&1 != 0 {
+			*by |= octet
+			octet >>= 8 << i
+		}
+	}
+}
 
 // textOnTop is, for each octet but white space, a word with its highest bit set.
 var textOnTop = func() (all [1 << 8]uint64) {
