@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,12 +74,13 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 	d := mta.Daemon{
 		Signs: cfg.Signs() && len(cfg.Sign) > 0, Verifies: cfg.Verifies(),
 		DaemonNames: cfg.Ours.DaemonNames,
-		Loopback:    slices.ContainsFunc(cfg.Ours.Networks, func(n netip.Prefix) bool { return n.Contains(netip.AddrFrom4([4]byte{127, 0, 0, 1})) }),
+		Networks:    cfg.Ours.Networks,
+		Others:      slices.Concat(cfg.Relays.Networks, cfg.Exempt.Networks),
 		Deadline:    cfg.Limits.MessageDeadline,
 	}
 	for i, l := range cfg.Listen {
 		d.Listeners = append(d.Listeners, mta.Listener{
-			Setting: fmt.Sprintf("listen[%d]", i), Network: l.Network, Target: l.Target, Mode: l.Mode, User: l.User, Group: l.Group,
+			Setting: fmt.Sprintf("listen[%d]", i), Role: string(l.Role), Network: l.Network, Target: l.Target, Mode: l.Mode, User: l.User, Group: l.Group,
 		})
 	}
 	return d

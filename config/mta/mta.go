@@ -9,6 +9,7 @@ package mta
 import (
 	"cmp"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -17,11 +18,12 @@ import (
 // Daemon is what a mail server has to know of Mailseal: its own configuration in short.
 type Daemon struct {
 	Listeners   []Listener
-	Signs       bool          // mail of ours
-	Verifies    bool          // mail of theirs
-	DaemonNames []string      // values of {daemon_name} that make mail ours
-	Loopback    bool          // mail from 127.0.0.1 is ours
-	Deadline    time.Duration // how long a message may be judged
+	Signs       bool           // mail of ours
+	Verifies    bool           // mail of theirs
+	DaemonNames []string       // values of {daemon_name} that make mail ours
+	Networks    []netip.Prefix // clients whose mail is ours
+	Others      []netip.Prefix // clients whose mail is somebody else's on purpose: relays, and those that are let alone
+	Deadline    time.Duration  // how long a message may be judged
 }
 
 // undone is what mail is that passes us by.
@@ -38,6 +40,7 @@ func (d Daemon) undone() string {
 // Listener is one socket of Mailseal.
 type Listener struct {
 	Setting string      // where it is configured: "listen[0]"
+	Role    string      // whose mail comes in there: "ours", "theirs", "relay", or "auto" for what the client is
 	Network string      // "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
 	Target  string      // host:port, the socket's path, or the name in systemd
 	Mode    fs.FileMode // of a unix socket

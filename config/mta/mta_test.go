@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -137,7 +138,7 @@ func readCase(t testing.TB, file string) map[string]string {
 // testDaemon reads the section "daemon": listen lines, and words for what differs from signing and judging.
 func testDaemon(t testing.TB, text string) Daemon {
 	t.Helper()
-	d := Daemon{Signs: true, Verifies: true, Loopback: true, Deadline: 20 * time.Second}
+	d := Daemon{Signs: true, Verifies: true, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Deadline: 20 * time.Second}
 	for line := range strings.Lines(text) {
 		f := append(strings.Fields(line), "", "", "", "")
 		switch f[0] {
@@ -154,7 +155,13 @@ func testDaemon(t testing.TB, text string) Daemon {
 		case "verify-only":
 			d.Signs = false
 		case "loopback-is-a-stranger":
-			d.Loopback = false
+			d.Networks = nil
+		case "ours":
+			d.Networks = append(d.Networks, netip.MustParsePrefix(f[1]))
+		case "relay":
+			d.Others = append(d.Others, netip.MustParsePrefix(f[1]))
+		case "role": // of the listener before
+			d.Listeners[len(d.Listeners)-1].Role = f[1]
 		case "daemon-name":
 			d.DaemonNames = append(d.DaemonNames, f[1])
 		case "deadline":

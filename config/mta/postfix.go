@@ -108,6 +108,7 @@ func (p *postfix) judge() {
 	p.bounces(ways)
 	p.handedBack(ways)
 	p.daemonNames(ways)
+	p.networks()
 }
 
 // filter judges one filter of one way: whether it is us, and whether it is reached.
@@ -134,6 +135,7 @@ func (p *postfix) filter(w *way, f filter) {
 		p.socket(w, f, *l, at)
 	}
 	p.options(w, f)
+	p.role(w, f, *l)
 }
 
 // process is what connects for a way. Where it goes is right even when who it is cannot be found out.

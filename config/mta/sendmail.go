@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -104,7 +105,7 @@ func (s *sendmail) judge() {
 	}
 	s.unused()
 	s.daemons()
-	if s.d.Signs && !s.d.Loopback {
+	if s.d.Signs && !slices.ContainsFunc(s.d.Networks, func(n netip.Prefix) bool { return n.Contains(loopback) }) {
 		s.add(Finding{
 			Severity: Warning, File: path.Join(s.Dir, "submit.cf"),
 			Text: "mail of local programs comes in by SMTP from 127.0.0.1, which is not in ours.networks: it goes unsigned",

@@ -27,13 +27,15 @@ func (e endpoint) String() string {
 	return net.JoinHostPort(e.host, e.port)
 }
 
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 // addresses are those that the host of an endpoint stands for. Which those of a name other than localhost are, is not
 // known without asking somebody.
 func (e endpoint) addresses() (all []netip.Addr, known bool) {
 	if a, err := netip.ParseAddr(e.host); err == nil {
 		all = append(all, a)
 	} else if isLocalhost(e.host) {
-		all = append(all, netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+		all = append(all, netip.IPv6Loopback(), loopback)
 	}
 	known = len(all) > 0
 	return slices.DeleteFunc(all, func(a netip.Addr) bool { return a.Is4() && !e.v4 || a.Is6() && !e.v6 }), known

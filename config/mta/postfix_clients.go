@@ -1,0 +1,66 @@
+package mta
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// role finds sockets that take everything for ours where strangers come, or for theirs where users do.
+func (p *postfix) role(w *way, f filter, l Listener) {
+	forUsers := w.param == "non_smtpd_milters" || w.isSubmission()
+	switch {
+	case l.Role == "ours" && p.d.Signs && !forUsers && !w.isLoopback():
+		p.put(w, f, Warning, fmt.Sprintf("%s takes all that comes in for ours: strangers who come in at %s get our signature on what they write in our name", l.name(), w.name), "")
+	case (l.Role == "theirs" || l.Role == "relay") && p.d.Signs && forUsers:
+		p.put(w, f, Warning, fmt.Sprintf("%s takes nothing that comes in for ours: %s goes unsigned",
+			l.name(), either(w.param == "non_smtpd_milters", "mail of local programs", "what users send at "+w.name)), "")
+	}
+}
+
+// networks notes clients for which Postfix relays, and whose mail is not ours.
+func (p *postfix) networks() {
+	at := p.main.raw("mynetworks")
+	if at.line == 0 || !p.d.Signs {
+		return
+	}
+	covered := func(n netip.Prefix) bool {
+		return n.Addr().IsLoopback() || slices.ContainsFunc(slices.Concat(p.d.Networks, p.d.Others), func(o netip.Prefix) bool {
+			return o.Bits() <= n.Bits() && o.Contains(n.Addr())
+		})
+	}
+	var missing []string
+	for _, w := range words(p.main.get("mynetworks"), ", \t\r\n") {
+		if n, ok := postfixNetwork(w.text); ok && !covered(n) {
+			missing = append(missing, n.String())
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	all := missing
+	for i := len(p.d.Networks) - 1; i >= 0; i-- {
+		all = append([]string{p.d.Networks[i].String()}, all...)
+	}
+	p.add(Finding{
+		Severity: Note, File: at.file, Line: at.line, Setting: "mynetworks",
+		Text: "Postfix relays for " + strings.Join(missing, ", ") + ", which ours.networks does not have: what comes from there without a login goes unsigned",
+		Fix:  `networks = ["` + strings.Join(all, `", "`) + `"] (mailseal.toml, [ours])`,
+	})
+}
+
+// postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in brackets. Tables, files and
+// exceptions are none.
+func postfixNetwork(s string) (netip.Prefix, bool) {
+	address, bits, isNetwork := strings.Cut(s, "/")
+	a, err := netip.ParseAddr(strings.Trim(address, "[]"))
+	if err != nil || a.Is4In6() {
+		return netip.Prefix{}, false
+	}
+	if !isNetwork {
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	n, err := netip.ParsePrefix(a.String() + "/" + bits)
+	return n, err == nil
+}
