@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,5 +116,43 @@ func TestCheckWalkLarge(t *testing.T) {
 	}
 	if said := progress.String(); strings.Count(said, "\n") != 2 || !strings.Contains(said, "of 2000 keys good") {
 		t.Errorf("said %q on the way", said)
+	}
+}
+
+// A web service cannot be listed; domains that are named are compared.
+func TestCheckWalkWeb(t *testing.T) {
+	seed := base64.StdEncoding.EncodeToString(hostedKey(1).Signer.(ed25519.PrivateKey).Seed())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/signing/d1.example":
+			fmt.Fprintf(w, `{"keys": [{"domain": "d1.example", "selector": "s", "private_key": %q}, "other"]}`, seed)
+		case "/keys/other":
+			fmt.Fprintf(w, `{"domain": "d1.example", "selector": "other", "private_key": %q}`, seed)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, "{}")
+		}
+	}))
+	t.Cleanup(server.Close)
+	config, zone := walkSite(t, "sqlite", "unused", "")
+	text := "authserv_id = \"mx\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" }]\n[sources.web]\ndriver = \"http\"\nurl = \"" + server.URL + "\"\n[[sign]]\nsource = \"web\"\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args string
+		code int
+		want []string
+	}{
+		{"", exitGood, []string{`note: source "web" cannot be listed`}},
+		{"--domain d1.example", exitBad, []string{"source web: 1 of 2 keys good, 1 bad", "error: other._domainkey.d1.example: there is no TXT record"}},
+		{"--domain d2.example", exitGood, []string{`source "web": no key signs for d2.example`}},
+	} {
+		out, code := runCommand(t, append([]string{"check", "--config", config, "--zone", zone}, strings.Fields(tc.args)...)...)
+		for _, want := range tc.want {
+			if code != tc.code || !strings.Contains(out, want) {
+				t.Errorf("%s: got %d, want %d with %q\n%s", tc.args, code, tc.code, want, out)
+			}
+		}
 	}
 }

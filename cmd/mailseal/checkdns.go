@@ -269,7 +269,9 @@ func (c *dnsChecked) print(out io.Writer) {
 	for _, w := range c.Sources {
 		fmt.Fprintf(out, "DNS: %s\n", w)
 	}
-	fmt.Fprintf(out, "DNS: %d of %d records good\n", good, len(c.Views))
+	if len(c.Views) > 0 || len(c.Sources) == 0 {
+		fmt.Fprintf(out, "DNS: %d of %d records good\n", good, len(c.Views))
+	}
 }
 
 func isGood(v keydns.View) bool { return v.State == keydns.Shown && !v.Harm() }
