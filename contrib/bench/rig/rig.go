@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -60,7 +61,17 @@ func New(driver string) (*Rig, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	r.DNS = r.server.Addr()
+	go r.cleanUp()
 	return r, nil
+}
+
+// cleanUp removes the files of a run that is broken off: there may be 100,000 of them. Its servers end with it.
+func (r *Rig) cleanUp() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	fmt.Fprintln(os.Stderr, <-stop)
+	_ = os.RemoveAll(r.Dir) // a server may still write there
+	os.Exit(1)
 }
 
 // Close stops the name server and removes all files.
