@@ -3,6 +3,7 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -61,7 +62,21 @@ func (s Situation) Allows(to Stage) error {
 			return step.allowed(s)
 		}
 	}
-	return fmt.Errorf("%w: from %s to %s", ErrStep, s.Stage, to)
+	return fmt.Errorf("%w: it cannot become %s, %s", ErrStep, to, s.Stage.next())
+}
+
+// next says which steps there are from a stage.
+func (s Stage) next() string {
+	var out []string
+	for _, step := range steps {
+		if step.from == s {
+			out = append(out, string(step.to))
+		}
+	}
+	if len(out) == 0 {
+		return "and that is the end of its life"
+	}
+	return "but " + strings.Join(out, " or ")
 }
 
 // steps are all there are. Back from published to generated leads a record that went away again; back from retiring to

@@ -76,7 +76,7 @@ func TestKeysByHand(t *testing.T) {
 	first := s.run(exitGood, "se._domainkey.example.com is now generated, waits: its record", "generate", "example.com", "--format", "line")
 	_, record, _ := strings.Cut(first, "\n")
 	s.run(exitBad, "absent", "publish-check", "example.com")
-	s.run(exitBad, "generated to active", "activate", "se._domainkey.example.com")
+	s.run(exitBad, "stays generated: it cannot become active, but published or removed", "activate", "se._domainkey.example.com")
 	s.publish("$SERVFAIL se._domainkey.example.com\n")
 	s.run(exitUnknown, "unreached", "publish-check")
 	s.publish(record)
@@ -193,6 +193,12 @@ func TestKeysVendor(t *testing.T) {
 	if out, code := runCommand(t, "check", "--config", s.config, "--zone", s.zone); !strings.Contains(out, "1 of 1 records good") {
 		t.Errorf("got %d, %s", code, out)
 	}
+	s.run(exitGood, "a vendor's key, published and watched", "rotate")
+	s.publish("")
+	s.run(exitGood, "is now removed", "remove", "v._domainkey.example.com")
+	s.run(exitBad, "the end of its life", "activate", "v._domainkey.example.com")
+	s.run(exitGood, "is now generated", "generate", "example.com", "--vendor", "--selector", "v")
+	s.run(exitBad, "", "generate", "example.com", "--vendor", "--selector", "v")
 }
 
 func TestKeysFormats(t *testing.T) {

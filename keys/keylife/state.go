@@ -97,14 +97,19 @@ func (s *State) Of(domain string, stages ...keys.Stage) []*Key {
 	return out
 }
 
-// Add puts a new key into the state.
+// Add puts a new key into the state. A vendor's that was removed may come back: its selector is not ours to use up.
 func (s *State) Add(k Key, now time.Time) error {
-	if s.Find(k.Name()) != nil {
-		return fmt.Errorf("keylife: there is a key at %s already, and a selector is used once only", k.Name())
-	}
 	k.Stage, k.Since = keys.Generated, now.UTC()
 	k.History = []Step{{At: k.Since, To: k.Stage}}
-	s.Keys = append(s.Keys, k)
+	switch before := s.Find(k.Name()); {
+	case before == nil:
+		s.Keys = append(s.Keys, k)
+	case k.Vendor && before.Vendor && before.Stage == keys.Removed:
+		k.History = append(before.History, k.History...)
+		*before = k
+	default:
+		return fmt.Errorf("keylife: there is a key at %s already, and a selector is used once only", k.Name())
+	}
 	return nil
 }
 

@@ -227,7 +227,7 @@ func record(r keys.Record) *keys.Record { return &r }
 
 // Cause is a refusal without the names of the key and of the package, which the reader has seen.
 func Cause(err error) string {
-	for _, known := range []error{keys.ErrEarly, keys.ErrSight, keys.ErrSilent, keys.ErrLast} {
+	for _, known := range []error{keys.ErrStep, keys.ErrEarly, keys.ErrSight, keys.ErrSilent, keys.ErrLast} {
 		if _, text, ok := strings.Cut(err.Error(), known.Error()+": "); ok && errors.Is(err, known) {
 			return text
 		}
