@@ -1,0 +1,177 @@
+package opendkim_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// statements are what was seen of OpenDKIM 2.11 when it ran, and where the importer shows that it knows: "folder: text"
+// is a golden folder with a text in what is wanted there, anything else a test's name. The golden folders are also shown
+// to OpenDKIM itself, by TestGoldenSignsAsOpenDKIM.
+var statements = []struct {
+	says  string
+	shown []string
+}{
+	// What names a data set.
+	{"a colon before any comma names a type; an unknown one is fatal, as in ::1,127.0.0.1", []string{"20-colons: unknown database type"}},
+	{"so is [::1]", []string{"37-brackets: unknown database type"}},
+	{"a comma first makes a list, whose elements are trimmed: 127.0.0.1, ::1", []string{`21-colons-in-a-list: networks = ["127.0.0.1", "::1"]`}},
+	{"a name without / is a list of that one word", []string{"22-not-a-file: a list of that one word, not a file"}},
+	{"types that are not read here are refused with advice", []string{"19-dsn: let Mailseal ask the data base itself"}},
+	{"elements of a list are key=value, of MacroList with several values", []string{"13-inline: keys.\"k1\"", `21-colons-in-a-list: "login" = ["joe", "jim"]`}},
+	{"a line of a file over 1022 octets is cut into several", []string{"30-long-line: OpenDKIM cuts such a line into several"}},
+	{"the same key in a list is whole", []string{"40-long-in-a-list: private_key"}},
+	{"CRLF does no harm", []string{`38-crlf: from = ["*@example.org"]`, `38-crlf: networks = ["127.0.0.1", "192.0.2.0/24"]`}},
+	{"a value may hold blanks and colons", []string{"12-four-fields: with:colon and blank.pem"}},
+	{"of several lines with one key in a file the first counts, with MultipleSignatures too", []string{"02-duplicates: only the first counts", "04-multiple-file: only the first counts"}},
+	{"in a refile all lines are seen in order", []string{"03-duplicates-refile: is never reached", "05-multiple-refile: keys = [\"kA\", \"kB\", \"kD\"]"}},
+	{"a line of a refile that begins with a blank is not seen", []string{"10-leading-blank: begins with a blank is not seen"}},
+	{"all signs of regular expressions live in a refile", []string{"11-regex: (a|b)@x.com is a regular expression", "11-regex: x?@x.com is a regular expression"}},
+	{"* stands for any text in a refile, + and . for themselves", []string{`45-globs: from = ["info*@example.com"]`, `11-regex: "n+1@x.com"`, `45-globs: "user+*@*"`}},
+	{"names of keys keep their case", []string{`26-missing-key: "K1" is another name`}},
+	{"senders do not", []string{"02-duplicates: EXAMPLE.com stands in line 1 already", "TestSigningTableAgainstModel"}},
+	{"fields of a key are not trimmed", []string{`12-four-fields: the blanks around "s4" are left out`}},
+
+	// The key table.
+	{"a fourth field is taken for a part of the file's name", []string{"12-four-fields: the fourth field rsa-sha256"}},
+	{"a missing field defers the mail", []string{"12-four-fields: it needs domain:selector:key"}},
+	{"mail.% is no domain, % no selector", []string{"06-percent: it signs as d=mail.%", "06-percent: it signs with s=%"}},
+	{"% in an absolute name of a file is the domain of the key, or the author's", []string{"06-percent: is the key's domain, not the author's: /k/example.com.pem", "06-percent: has a file for each author's domain"}},
+	{"% in a relative one is not replaced", []string{"06-percent: this one is of a file /k/%.pem"}},
+	{"keys/x.pem is taken for the key itself", []string{`12-four-fields: "keys/6.pem" is taken for the key itself`}},
+	{"keys in the table are PKCS#1 or PKCS#8 in base64", []string{"13-inline: private_key = \"MIIEowIBAAKCAQEA\"", "13-inline: private_key = \"MIIEvQIBADANBg==\""}},
+	{"PEM on one line and Ed25519 are not read there", []string{`39-inline-forms: key "pem": OpenDKIM reads keys in a table only if they begin with MII`, `39-inline-forms: key "ed": OpenDKIM reads`}},
+	{"a bad key shows when it signs: 451", []string{`12-four-fields: private_key = "keys/6.pem"`, "TestGoldenSignsAsOpenDKIM"}},
+	{"unsafe permissions defer the mail", []string{"14-canonicalization: OpenDKIM defers all mail when others can read a key"}},
+	{"SignatureAlgorithm defers the mail of keys of another kind", []string{"50-signing-options: OpenDKIM defers all mail of keys that are not of this kind"}},
+
+	// The signing table.
+	{"a domain alone matches nobody in a refile", []string{"11-regex: example.com matches nobody"}},
+	{"the order of a file's look-ups: address, domain, then up, user and all in turn, user@*, *", []string{"01-five-steps: from = [\"u@*.com\"]", "TestSigningTableAgainstModel"}},
+	{".example.com is not example.com, and any depth below", []string{`01-five-steps: from = ["*@*.example.com"]`, "TestSigningTableAgainstModel"}},
+	{"*@example.com matches nobody in a file", []string{"01-five-steps: *@example.com matches nobody: only refile: knows *"}},
+	{"of several signatures up to 2.11 the first and the last are made", []string{"04-multiple-file: the first and the last of several signatures only", "05-multiple-refile: the first and the last"}},
+	{"k.% is a key of that name, % the author's domain", []string{`06-percent: keys = ["k.percent"]`, `06-percent: keys = ["%"]`}},
+	{"a signer without @ lets the mail go unsigned", []string{"06-percent: OpenDKIM lets this mail go unsigned"}},
+	{"i= that is not within d= is left out", []string{"31-identifier: is left out for authors whom it does not suit"}},
+	{"@% is the author's domain", []string{`31-identifier: identifier = "@%"`}},
+	{"lines that differ in i= make signatures that differ in it", []string{`47-multiple-identifiers: identifier = "news@example.com"`, "TestSigningTableAgainstModel"}},
+	{"a missing key defers the mail, whatever other lines say", []string{`26-missing-key: there is no key "k1" in KeyTable`, `41-multiple-missing: on_key_error = "tempfail"`}},
+	{"a line with a signer whose key is missing keeps it from starting", []string{`42-startup: OpenDKIM does not start with this line: it looks for a key of the name "nokey"`}},
+	{"%:@% too", []string{`43-startup-author: a key of the name "%"`}},
+	{"it does not look at lines behind one without a signer", []string{`26-missing-key: "none" in KeyTable: OpenDKIM defers`}},
+	{"a line of a refile without a key crashes it", []string{"44-no-key: OpenDKIM breaks down", "TestOpenDKIMBreaksDown"}},
+	{"a line of a file without a key defers the mail", []string{"26-missing-key: names no key: OpenDKIM defers this mail"}},
+	{"of several authors the first is signed for", []string{"01-five-steps: OpenDKIM signs it for the first"}},
+	{"a DKIM-Signature that cannot be read keeps it from signing", []string{"01-five-steps: OpenDKIM lets it go unsigned"}},
+	{"mail of ours that nothing signs is verified with Mode sv", []string{`48-sign-and-verify: unmatched = "judge"`}},
+	{"* in Domain signs as the author's domain", []string{`17-everybody: domain = "%"`}},
+	{"SubDomains signs as the domain, with i=@domain", []string{`16-subdomains: identifier = "@example.com"`}},
+	{"*.example.com in Domain never matches", []string{"16-subdomains: *.example.org never matched"}},
+	{"Domain, KeyFile and Selector do not count beside KeyTable", []string{"49-both-modes: is not looked at beside KeyTable"}},
+
+	// Whose mail is signed.
+	{"unknown in InternalHosts trusts clients without a name", []string{"08-hosts: OpenDKIM trusts unknown"}},
+	{"! before a name keeps out no address", []string{"08-hosts: keeps out no client whose address is listed too"}},
+	{"the longest network decides, ! first among equals", []string{"08-hosts: networks", "TestHostsAgainstModel"}},
+	{"172.16/12 and host bits never match", []string{"08-hosts: 172.16/12 never matched", "08-hosts: the network is called 192.168.0.0/24"}},
+	{"IPv4 in IPv6 is in no IPv4 network", []string{"08-hosts: to OpenDKIM it is in no IPv4 network"}},
+	{"by default 127.0.0.1 and ::1 are trusted, no more", []string{"01-five-steps: mail from 127.0.0.1 and ::1 is ours", "TestGoldenSignsAsOpenDKIM"}},
+	{"the usual TrustedHosts: of *.example.com in a refile nobody is trusted", []string{"07-trusted-hosts: *.example.com never let anybody in", `07-trusted-hosts: networks = ["127.0.0.1"]`}},
+	{"* in a refile of hosts trusts nobody at all", []string{"35-hosts-star: nothing in the set counts"}},
+	{"names of daemons and values of macros keep their case", []string{`21-colons-in-a-list: daemon_names = ["MSA", "msa"]`}},
+	{"ExemptDomains is the whole domain, with * in a refile", []string{"24-lists: .example.net never matched", `25-lists-refile: author_domains = [".example.net"`}},
+	{"DontSignMailTo is the whole address, with * in a refile", []string{"24-lists: example.org never matched: the recipient's whole address", `25-lists-refile: "*@example.org"`}},
+
+	// The rest.
+	{"one word of Canonicalization leaves the body simple", []string{"14-canonicalization: relaxed alone means relaxed/simple"}},
+	{"* in a list of fields changes the default", []string{"24-lists: X-Ticket"}},
+	{"From in OmitHeaders signs nothing", []string{"24-lists: OpenDKIM signs nothing at all with From in this list"}},
+	{"names of options in any case, # anywhere, the last of several counts", []string{"15-grammar: mode = [\"verify\"]", "15-grammar: is set again later"}},
+	{"Include counts where it stands", []string{`15-grammar: hold`, "34-includes: more than 5 files"}},
+	{"numbers as in C, booleans by their first letter", []string{"15-grammar: min_rsa_bits = 2048", "33-not-a-number: is no number", "15-grammar: max_signatures = 8"}},
+	{"an unknown option and a missing value are fatal", []string{"18-unknown: OpenDKIM would not start with it", "32-no-value: has no value"}},
+	{"options of old are named as such", []string{"18-unknown: OpenDKIM itself no longer knows it"}},
+	{"Debian's start script hands its own socket over", []string{"23-debian: Debian's start script hands it over"}},
+	{"OpenDKIM tries three signatures", []string{"15-grammar: max_signatures", "27-verifier: where OpenDKIM tries 3"}},
+	{"it writes no field when a key is missing", []string{"27-verifier: OpenDKIM writes none where a key is missing"}},
+	{"OpenDMARC believes a field that a stranger wrote", []string{"28-both: strangers can write one with any of these ids"}},
+}
+
+// TestStatements holds that each has its proof, and each golden folder its reason.
+func TestStatements(t *testing.T) {
+	known := testNames(t, ".", "../../cmd/mailseal")
+	named := map[string]bool{}
+	for _, s := range statements {
+		if len(s.shown) == 0 {
+			t.Errorf("%s: shown nowhere", s.says)
+		}
+		for _, where := range s.shown {
+			folder, text, golden := strings.Cut(where, ": ")
+			if !golden {
+				if !slices.Contains(known, where) {
+					t.Errorf("%s: there is no test %s", s.says, where)
+				}
+				continue
+			}
+			named[folder] = true
+			if got := wanted(t, folder); !strings.Contains(got, text) {
+				t.Errorf("%s: %s does not say %q", s.says, folder, text)
+			}
+		}
+	}
+	folders, err := filepath.Glob("testdata/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		if name := filepath.Base(f); !named[name] && !options[name] {
+			t.Errorf("%s shows nothing that is stated", name)
+		}
+	}
+}
+
+// options are the folders that show what becomes of options.
+var options = map[string]bool{"09-hosts-wild": true, "29-dmarc-alone": true, "36-hosts-nameless": true, "46-globs-multiple": true}
+
+// wanted is all that a golden folder wants.
+func wanted(t *testing.T, folder string) string {
+	t.Helper()
+	out := ""
+	for _, name := range []string{"want-report", "want.toml", "want-error"} {
+		b, err := os.ReadFile(filepath.Join("testdata", folder, name))
+		if err == nil {
+			out += string(b)
+		}
+	}
+	if out == "" {
+		t.Errorf("no golden folder %s", folder)
+	}
+	return out
+}
+
+var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+
+func testNames(t *testing.T, dirs ...string) (out []string) {
+	t.Helper()
+	for _, dir := range dirs {
+		files, err := filepath.Glob(dir + "/*_test.go")
+		if err != nil || len(files) == 0 {
+			t.Fatal("no tests in", dir, err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range testFunc.FindAllSubmatch(b, -1) {
+				out = append(out, string(m[1]))
+			}
+		}
+	}
+	return out
+}
