@@ -271,6 +271,8 @@ func (im *importer) log() {
 		if facility = strings.ToLower(e.value); !contains(facilities, facility) {
 			im.note(Changed, e, "%s is no facility of Mailseal's: mail", e.value)
 			facility = "mail"
+		} else {
+			im.note(Taken, e, "%s", facility)
 		}
 	}
 	e, _ := im.conf.get("Syslog")

@@ -211,11 +211,22 @@ func (im *importer) ignoreHosts(e entry) {
 
 // dmarcTrust translates whose ARC seals are believed.
 func (im *importer) dmarcTrust() {
-	var names []string
-	var from entry
+	var good []string
+	var from []place
+	take := func(e entry, names []string) {
+		var mine []string
+		for _, n := range names {
+			if n = strings.ToLower(strings.TrimSpace(n)); isDomain(n) {
+				mine = append(mine, n)
+			} else {
+				im.note(Never, e, "%q is no domain", n)
+			}
+		}
+		good, from = append(good, mine...), append(from, e.place)
+		im.note(Changed, e, "%s: believed when the last ARC seal of a chain that holds is theirs and says that the message had passed DMARC", shorten(mine))
+	}
 	if e, ok := im.conf.get("DomainWhitelist"); ok {
-		from = e
-		names = strings.Split(e.value, ",")
+		take(e, strings.Split(e.value, ","))
 	}
 	if e, ok := im.conf.get("DomainWhitelistFile"); ok {
 		text, err := im.files.read(e.value)
@@ -223,21 +234,21 @@ func (im *importer) dmarcTrust() {
 			im.fail(e.place, fmt.Errorf("DomainWhitelistFile: %w", err))
 			return
 		}
-		from = e
 		d := &dataset{}
 		d.parseFile(e.value, text)
-		for _, r := range d.records {
-			names = append(names, r.key)
-		}
+		take(e, keysOf(d))
 	}
-	var good []string
-	for _, n := range names {
-		if n = strings.ToLower(strings.TrimSpace(n)); isDomain(n) && !slices.Contains(good, n) {
-			good = append(good, n)
-		}
+	slices.Sort(good)
+	if good = slices.Compact(good); len(good) > 0 {
+		im.out.table("[verify]").set("trusted_sealers", good, sourceOf(from))
 	}
-	if len(good) > 0 {
-		im.out.table("[verify]").set("trusted_sealers", good, from.base())
-		im.note(Changed, from, "%s: believed when the last ARC seal of a chain that holds is theirs and says that the message had passed DMARC", shorten(good))
+}
+
+// keysOf returns the first words of the records of a set.
+func keysOf(d *dataset) []string {
+	var out []string
+	for _, r := range d.records {
+		out = append(out, r.key)
 	}
+	return out
 }

@@ -358,11 +358,3 @@ func randomHost(r *rand.Rand, k kind, a netip.Addr) string {
 	}
 	return s
 }
-
-func keysOf(d *dataset) []string {
-	var out []string
-	for _, r := range d.records {
-		out = append(out, r.key)
-	}
-	return out
-}

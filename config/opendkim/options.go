@@ -116,4 +116,23 @@ func (im *importer) droppedOptions() {
 			im.note(Dropped, e, "%s", why)
 		}
 	}
+	im.untold()
+}
+
+// untold says something of the settings of which nothing has been said, so that none is lost in silence.
+func (im *importer) untold() {
+	said := map[Note]bool{}
+	for _, n := range im.report.Notes {
+		said[Note{Option: n.Option, File: n.File, Line: n.Line}] = true
+	}
+	for key, e := range im.conf.set {
+		on, _ := parseBool(e.value)
+		switch {
+		case said[Note{Option: e.name, File: e.file, Line: e.line}]:
+		case im.conf.options[key].kind == boolean && !on:
+			im.note(Taken, e, "no: so it is in Mailseal")
+		default:
+			im.note(Never, e, "has no effect beside the other settings")
+		}
+	}
 }

@@ -53,6 +53,9 @@ func (im *importer) tables() {
 	for _, r := range t.rules {
 		im.writeRule(r)
 	}
+	if several {
+		im.note(Taken, multiple, "all lines that fit a sender sign")
+	}
 	im.newlySigned(multiple, t)
 }
 
@@ -150,6 +153,8 @@ func (im *importer) simple(e entry) {
 		}
 	}
 	im.note(Taken, e, "%d domains", len(names))
+	im.note(Taken, file, "the key of all of them: %s", im.resolve(file.value))
+	im.note(Taken, selector, "%s", selector.value)
 	for _, n := range names {
 		im.simpleKey(e, n, selector.value, im.resolve(file.value))
 		im.writeRule(outRule{from: []string{"*@" + n}, keys: []string{selector.value + "._domainkey." + n}, places: []place{e.place}})
