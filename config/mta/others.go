@@ -13,6 +13,7 @@ type other struct {
 	judges  bool   // it writes Authentication-Results
 	instead bool   // it does nothing that Mailseal does not do
 	edits   bool   // it changes what has been signed
+	guessed bool   // it is told by its port alone
 }
 
 // others are the filters that do what Mailseal does, or undo it. They are told by their name in a path, by the port that
@@ -45,7 +46,7 @@ const (
 
 // beside judges a filter that comes before us in a list, or after.
 func (o other) beside(d Daemon, before bool) clash {
-	is := "is " + o.name
+	is := either(o.guessed, "has the port of ", "is ") + o.name
 	switch {
 	case o.signs && d.Signs:
 		return clash{Warning, is + ", which signs as well: mail of ours gets the signatures of both", drop}
@@ -70,7 +71,11 @@ func identify(h Host, e endpoint, at string) other {
 		}
 	}
 	for _, o := range others {
-		if e.network == "unix" && strings.Contains(e.path, o.name) || e.network == "tcp" && contains(strings.Fields(o.ports), e.port) {
+		if e.network == "unix" && strings.Contains(e.path, o.name) {
+			return o
+		}
+		if e.network == "tcp" && e.isThisHost() && contains(strings.Fields(o.ports), e.port) {
+			o.guessed = true
 			return o
 		}
 	}

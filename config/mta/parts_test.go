@@ -146,6 +146,11 @@ func TestExpand(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.value, got, tt.want)
 		}
 	}
+	p.own["long"] = parameter{value: strings.Repeat("$large ", 500)}
+	p.own["large"] = parameter{value: strings.Repeat("x", 1000)}
+	if got := p.get("long"); len(got) < maxValue || len(got) > maxValue+2000 {
+		t.Errorf("long: got %d octets", len(got))
+	}
 	e := &expander{p, maxReferences}
 	if got := e.expand("$loop", maxDepth); got != "" || e.left > 0 {
 		t.Errorf("loop: got %q with %d left", got, e.left)
@@ -210,6 +215,7 @@ func TestPostfixFilters(t *testing.T) {
 		{"{ a:1, x=1, { y = 2 3 } },{b:2}", "a:1 b:2", "x=1 y=2 3"},
 		{"{}", "", ""},
 		{"{ a:1", "{ a:1", ""},
+		{strings.Repeat("x ", 2*maxFilters), strings.TrimSpace(strings.Repeat("x ", maxFilters)), ""},
 	} {
 		var names, options []string
 		for _, f := range postfixFilters(tt.value) {
