@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,10 +23,16 @@ type twins struct {
 
 func newTwins(t *testing.T, start startMTA) *twins {
 	t.Helper()
+	return newTwinsBefore(t, start, func(w *twins, _ string) { w.opendkimProcess = w.opendkim(t, w.socket) })
+}
+
+// newTwinsBefore starts the old milter by a function of one's own.
+func newTwinsBefore(t *testing.T, start startMTA, old func(w *twins, hostport string)) *twins {
+	t.Helper()
 	w := &twins{oldHost: newOldHost(t, "sv")}
 	direct, front := mtatest.FreePort(t, local), mtatest.FreePort(t, local)
 	w.socket = milterAddress(direct)
-	w.opendkimProcess = w.opendkim(t, w.socket)
+	old(w, direct)
 	w.shadowProcess = w.shadow(t, milterAddress(front), w.socket)
 	w.direct, w.shadowed = start(t, mtatest.Options{Milter: direct}), start(t, mtatest.Options{Milter: front})
 	return w
@@ -74,8 +81,9 @@ func (c *clients) do(command string) mtatest.Reply {
 // trace is what two MTAs write differently: their ids and times.
 var trace = regexp.MustCompile(`(?m)^Received: from client\.example .*\r\n([ \t].*\r\n)*`)
 
-// deliver sends a message through both until both are signed in the same second, and compares what came out.
-func (c *clients) deliver(m mtatest.Mail) {
+// deliver sends a message through both until both are signed in the same second, and compares what came out, which it
+// returns.
+func (c *clients) deliver(m mtatest.Mail) mtatest.Delivery {
 	c.t.Helper()
 	for try := 1; ; try++ {
 		c.same("the message", c.a.Send(m), c.b.Send(m))
@@ -84,10 +92,10 @@ func (c *clients) deliver(m mtatest.Mail) {
 		if timeA != nil && timeB != nil && !bytes.Equal(timeA[1], timeB[1]) && try < 10 {
 			continue
 		}
-		if x, y := trace.ReplaceAllString(string(a.Data), ""), trace.ReplaceAllString(string(b.Data), ""); x != y || a.From != b.From {
-			c.t.Errorf("through the shadow came\n%s\nwithout it\n%s", y, x)
+		if x, y := trace.ReplaceAllString(string(a.Data), ""), trace.ReplaceAllString(string(b.Data), ""); x != y || a.From != b.From || !slices.Equal(a.To, b.To) {
+			c.t.Errorf("through the shadow came from %s to %s\n%s\nwithout it from %s to %s\n%s", b.From, b.To, y, a.From, a.To, x)
 		}
-		return
+		return b
 	}
 }
 
