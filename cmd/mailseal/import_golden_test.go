@@ -255,7 +255,7 @@ func (g *golden) compare(t *testing.T) {
 		g.refused(t, lines, why)
 		return
 	}
-	old := rival{"OpenDKIM", mtatest.OpenDKIM(t, "unused.example", "unused", g.dir+"/unused.pem", lines...)}
+	old := rival{name: "OpenDKIM", address: mtatest.OpenDKIM(t, "unused.example", "unused", g.dir+"/unused.pem", lines...)}
 	g.lines = lines
 	ours := g.imported(t)
 	r := mathrand.New(mathrand.NewPCG(9, 10))

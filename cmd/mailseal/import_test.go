@@ -23,7 +23,11 @@ import (
 // tables themselves, are shown the same senders from the same hosts: they must sign with the same d= and s=.
 
 // rival is one of the milters that are compared.
-type rival struct{ name, address string }
+type rival struct {
+	name, address string
+	process       *os.Process // of Mailseal
+	log           string      // its file
+}
 
 // moved is a host's OpenDKIM configuration that is imported.
 type moved struct {
@@ -110,7 +114,7 @@ func (m moved) serve(t *testing.T, name, config, listen string) rival {
 	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", listen); err == nil {
 			conn.Close()
-			return rival{name, listen}
+			return rival{name, listen, cmd.Process, log.Name()}
 		}
 		if time.Now().After(limit) {
 			said, _ := os.ReadFile(log.Name())
@@ -235,7 +239,7 @@ func TestImportedSignsAsOpenDKIM(t *testing.T) {
 		t.Run(tt.kind, func(t *testing.T) {
 			m := newMoved(t, importKeys, tt.table, importHosts,
 				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
-			old := rival{"OpenDKIM", mtatest.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
+			old := rival{name: "OpenDKIM", address: mtatest.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
 			compare(t, old, []rival{m.imported(t)})
 		})
 	}
@@ -247,7 +251,7 @@ func TestNativeSignsAsOpenDKIM(t *testing.T) {
 		t.Run(tt.kind, func(t *testing.T) {
 			m := newMoved(t, importKeys, strings.ReplaceAll(tt.table, "nokey", "lost"), importHosts,
 				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
-			old := rival{"OpenDKIM", mtatest.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
+			old := rival{name: "OpenDKIM", address: mtatest.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
 			compare(t, old, []rival{m.native(t, tt.kind, importNetworks)})
 		})
 	}
