@@ -29,9 +29,11 @@ func newImportCmd() *cobra.Command {
 		Short: "Move in from OpenDKIM and OpenDMARC",
 		Long: `Import-opendkim reads opendkim.conf and the tables that it names as OpenDKIM reads them, and opendmarc.conf if it is
 named, and writes a configuration that does the same. It prints the configuration, or with --out writes it to
-DIR/mailseal.toml, which it never overwrites, and then prints a report: what was taken over, what was changed on
-purpose, what never worked in OpenDKIM either, and what was dropped and why. With --report it prints the report alone.
-Nothing of OpenDKIM's is changed; keys are read where they are. "mailseal check" then looks at the result.`,
+DIR/mailseal.toml, which it never overwrites, and gives that to the group mailseal. Then it prints a report with a line
+for every setting: what is still to do, what was taken over, what was changed on purpose, what never worked in OpenDKIM
+either, and what was dropped and why; of many lines of a table that are alike it names three, with --json all. With
+--report it prints the report alone. Nothing of OpenDKIM's is changed; keys are read where they are, and those that the
+user mailseal cannot read are named. "mailseal check" then looks at the result.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), cmd.Flags().Changed("conf"))
