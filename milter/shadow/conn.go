@@ -104,8 +104,11 @@ func (c *conn) negotiate() error {
 	case c.mirror == nil:
 		c.deal = deal{theirs: theirs, mta: theirs}
 	default:
-		c.deal = strike(offer, theirs)
-		answer.Data = c.deal.optneg(answer.Data)
+		c.deal = deal{theirs: theirs, mta: theirs}
+		c.watch(func() {
+			d := strike(offer, theirs)
+			answer.Data, c.deal = d.optneg(answer.Data), d
+		})
 	}
 	return send(c.mta, answer)
 }
@@ -133,8 +136,10 @@ func (c *conn) toUpstream() error {
 			return err
 		}
 		shown := true
-		c.watch(func() { shown = c.command(p) })
-		c.show(p)
+		c.watch(func() {
+			shown = c.command(p)
+			c.show(p)
+		})
 		switch {
 		case shown:
 			err = c.upstream.WritePacket(p.Code, c.deal.inbound(p)...)
