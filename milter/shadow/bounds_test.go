@@ -206,22 +206,28 @@ func TestLogPanics(t *testing.T) {
 	}
 }
 
-// TestLogStuck holds that a log that takes nothing costs the lines, no mail, and no more than a time at the end.
+// TestLogStuck holds that a log that takes nothing costs the lines, no mail, no more than 16 MiB, and no more than a time
+// at the end.
 func TestLogStuck(t *testing.T) {
-	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
+	big := inserted("X-Big", " "+strings.Repeat("x", 60000))
+	old := &standIn{asks: modern, says: atEnd(big, big, big, big, accept)}
 	old.listen(t)
 	reader, writer := io.Pipe()
 	defer reader.Close()
 	recorder := shadow.NewRecorder(slog.New(slog.NewTextHandler(writer, nil)), nil)
 	r := start(t, old, ours(nil), func(o *shadow.Options) { o.Recorder = recorder })
 	c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
-	for range 3 {
-		if o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil || len(o.Edits) != 1 {
-			t.Errorf("%v, %v, %d edits", err, o.Reply, len(o.Edits))
+	before := heap()
+	for range 200 { // 48 MB of edits
+		if o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil || len(o.Edits) != 4 {
+			t.Fatalf("%v, %v, %d edits", err, o.Reply, len(o.Edits))
 		}
 	}
 	c.Quit()
 	r.stop()
+	if more := heap() - before; more > 24<<20 {
+		t.Errorf("%d KiB wait for the log", more>>10)
+	}
 	if err := recorder.Close(time.Millisecond); !errors.Is(err, shadow.ErrStuck) {
 		t.Errorf("Close: %v, want %v", err, shadow.ErrStuck)
 	}

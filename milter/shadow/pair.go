@@ -92,6 +92,9 @@ func (p *pair) settleOurs(s *side)   { p.settle(&p.ours, s) }
 // giveUp settles our side of a message that we have no verdict on.
 func (p *pair) giveUp(why string) { p.settleOurs(&side{fate: unjudged, why: why}) }
 
+// size is about how much a message keeps that both have settled.
+func (p *pair) size() int { return 4*itemCost + len(p.sender) + p.theirs.size + p.ours.size }
+
 func (p *pair) setQueue(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

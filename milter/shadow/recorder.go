@@ -18,7 +18,8 @@ type Recorder struct {
 	comparer     *comparer // for the goroutine of run alone
 	isFull       bool      // the log could not be written; for the goroutine of run alone
 
-	entries chan func() // what is to be recorded
+	entries chan entry
+	size    atomic.Int64 // octets of those that wait
 	done    chan struct{}
 	missed  atomic.Int64 // entries for which there was no room
 
@@ -26,14 +27,23 @@ type Recorder struct {
 	sum Summary
 }
 
-// waiting is how many messages wait for the log.
-const waiting = 4096
+// entry is what is to be recorded, and about how many octets it keeps.
+type entry struct {
+	record func()
+	size   int
+}
+
+// What waits for the log at most.
+const (
+	waiting     = 4096
+	waitingSize = 16 << 20
+)
 
 // NewRecorder returns a Recorder that writes to log, and to trouble when that cannot be written. Both may be nil. Kinds of
 // differences to ignore are not told. Close ends it.
 func NewRecorder(log, trouble *slog.Logger, ignore ...string) *Recorder {
 	r := &Recorder{log: orNowhere(log), trouble: orNowhere(trouble), comparer: newComparer(ignore),
-		entries: make(chan func(), waiting), done: make(chan struct{}), sum: newSummary()}
+		entries: make(chan entry, waiting), done: make(chan struct{}), sum: newSummary()}
 	go r.run()
 	return r
 }
@@ -60,18 +70,23 @@ func (r *Recorder) Close(wait time.Duration) error {
 }
 
 // enter takes what is to be recorded without ever waiting.
-func (r *Recorder) enter(record func()) {
-	select {
-	case r.entries <- record:
-	default:
-		r.missed.Add(1)
+func (r *Recorder) enter(size int, record func()) {
+	if r.size.Add(int64(size)) <= waitingSize {
+		select {
+		case r.entries <- entry{record, size}:
+			return
+		default:
+		}
 	}
+	r.size.Add(-int64(size))
+	r.missed.Add(1)
 }
 
 func (r *Recorder) run() {
 	defer close(r.done)
-	for record := range r.entries {
-		r.guarded(record)
+	for e := range r.entries {
+		r.guarded(e.record)
+		r.size.Add(-int64(e.size))
 		if n := r.missed.Swap(0); n > 0 {
 			r.guarded(func() { r.event(eventUnlogged, slog.Int64("entries", n)) })
 		}
@@ -105,21 +120,21 @@ const (
 )
 
 // report takes a message on which both filters have spoken.
-func (r *Recorder) report(p *pair) { r.enter(func() { r.record(p) }) }
+func (r *Recorder) report(p *pair) { r.enter(p.size(), func() { r.record(p) }) }
 
 // unreached takes a connection for which there was no upstream.
 func (r *Recorder) unreached(err error) {
-	r.enter(func() { r.event(eventUnreached, slog.String("error", err.Error())) })
+	r.enter(itemCost, func() { r.event(eventUnreached, slog.String("error", err.Error())) })
 }
 
 // broke takes a connection that the upstream ended, and not the MTA.
 func (r *Recorder) broke(err error) {
-	r.enter(func() { r.event(eventBroken, slog.String("error", err.Error())) })
+	r.enter(itemCost, func() { r.event(eventBroken, slog.String("error", err.Error())) })
 }
 
 // session takes one on which the upstream decided before any message.
 func (r *Recorder) session(verdict string) {
-	r.enter(func() { r.event(eventSession, slog.String("verdict", verdict)) })
+	r.enter(itemCost, func() { r.event(eventSession, slog.String("verdict", verdict)) })
 }
 
 // record compares one message and writes its line.
