@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -118,7 +119,7 @@ func identityOf(h Host, user string) (identity, error) {
 	groups, err := h.ReadFile("/etc/group")
 	for line := range strings.Lines(string(groups)) {
 		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) < 4 || !contains(strings.Split(f[3], ","), user) {
+		if len(f) < 4 || !slices.Contains(strings.Split(f[3], ","), user) {
 			continue
 		}
 		if gid, err := strconv.ParseUint(f[2], 10, 32); err == nil {
@@ -166,13 +167,4 @@ func entry(text []byte, name string) ([]string, bool) {
 		}
 	}
 	return nil, false
-}
-
-func contains(list []string, s string) bool {
-	for _, have := range list {
-		if have == s {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -74,7 +75,7 @@ func identify(h Host, e endpoint, at string) other {
 		if e.network == "unix" && strings.Contains(e.path, o.name) {
 			return o
 		}
-		if e.network == "tcp" && e.isThisHost() && contains(strings.Fields(o.ports), e.port) {
+		if e.network == "tcp" && e.isThisHost() && slices.Contains(strings.Fields(o.ports), e.port) {
 			o.guessed = true
 			return o
 		}

@@ -43,7 +43,7 @@ func (s *sendmail) isListed() bool {
 		slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return slices.ContainsFunc(d.filters, s.isOurs) })
 }
 
-func (s *sendmail) isOurs(name string) bool { return contains(s.ours, name) }
+func (s *sendmail) isOurs(name string) bool { return slices.Contains(s.ours, name) }
 
 // daemons judges the filters of each port.
 func (s *sendmail) daemons() {
