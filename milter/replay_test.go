@@ -2,7 +2,6 @@ package milter
 
 import (
 	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,18 +17,18 @@ const recordings = "../../shared/vectors/wire"
 // TestReplay plays what Postfix and Sendmail sent through the whole server: each message that they sent whole is judged
 // once, with its own envelope, fields and body, and gets one verdict.
 func TestReplay(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(recordings, "*.jsonl"))
+	all, err := miltertest.ReadRecordings(recordings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) == 0 {
+	if len(all) == 0 {
 		t.Skipf("no recordings in %s", recordings)
 	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
+	for _, r := range all {
+		t.Run(r.Name, func(t *testing.T) {
 			judged := 0
-			for _, said := range readRecording(t, file) {
-				judged += replay(t, said)
+			for _, conversation := range r.Conversations {
+				judged += replay(t, fromMTA(conversation))
 			}
 			if judged == 0 {
 				t.Error("no message was judged")
@@ -38,21 +37,12 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// readRecording returns what the MTA said in each conversation of a file.
-func readRecording(t *testing.T, file string) (said [][]guard.Packet) {
-	t.Helper()
-	conversations, err := miltertest.ReadRecording(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, conversation := range conversations {
-		var packets []guard.Packet
-		for _, p := range conversation {
-			if p.MTA {
-				packets = append(packets, p.Packet)
-			}
+// fromMTA returns what the MTA said of a conversation.
+func fromMTA(conversation []miltertest.Recorded) (said []guard.Packet) {
+	for _, p := range conversation {
+		if p.MTA {
+			said = append(said, p.Packet)
 		}
-		said = append(said, packets)
 	}
 	return said
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,20 +22,19 @@ const recordings = "../../../shared/vectors/wire"
 // TestReplay plays what Postfix and Sendmail sent, in every recorded conversation, and wants the filter to see exactly
 // that, in that order, and the MTA to get one answer for each command that has one.
 func TestReplay(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(recordings, "*.jsonl"))
+	all, err := miltertest.ReadRecordings(recordings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) == 0 {
+	if len(all) == 0 {
 		t.Skipf("no recordings in %s", recordings)
 	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			conversations, err := miltertest.ReadRecording(file)
-			if err != nil || len(conversations) == 0 {
-				t.Fatalf("%d conversations, %v", len(conversations), err)
+	for _, r := range all {
+		t.Run(r.Name, func(t *testing.T) {
+			if len(r.Conversations) == 0 {
+				t.Fatal("no conversation")
 			}
-			for _, conversation := range conversations {
+			for _, conversation := range r.Conversations {
 				said := fromMTA(conversation)
 				for _, sinks := range []bool{false, true} {
 					replay(t, said, sinks)

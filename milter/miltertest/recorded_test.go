@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,25 +20,21 @@ const recordings = "../../../shared/vectors/wire"
 // TestPlaysAsRecorded plays every recorded session of one message, with the milter's recorded answers, and wants to say
 // octet for octet what the real MTA said.
 func TestPlaysAsRecorded(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(recordings, "*.jsonl"))
+	all, err := ReadRecordings(recordings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) == 0 {
+	if len(all) == 0 {
 		t.Skipf("no recordings in %s", recordings)
 	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
+	for _, r := range all {
+		t.Run(r.Name, func(t *testing.T) {
 			mta := Postfix
-			if strings.HasPrefix(filepath.Base(file), "sendmail") {
+			if strings.HasPrefix(r.Name, "sendmail") {
 				mta = Sendmail
 			}
 			played := 0
-			conversations, err := ReadRecording(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, said := range conversations {
+			for i, said := range r.Conversations {
 				if isPlain(said) {
 					playRecorded(t, fmt.Sprintf("conversation %d", i+1), mta, said)
 					played++

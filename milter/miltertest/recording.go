@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"mailseal/milter/guard"
 )
@@ -15,10 +16,29 @@ type Recorded struct {
 	MTA bool // said by the MTA, not by the milter
 }
 
-// ReadRecording reads a file of recorded conversations, one JSON object a line: "conn", "dir" ("mta" or "filter"), "cmd"
+// Recording is a file of recorded conversations.
+type Recording struct {
+	Name          string // the file's, without directory
+	Conversations [][]Recorded
+}
+
+// ReadRecordings reads the files *.jsonl of a directory; none where there is no such directory.
+func ReadRecordings(dir string) (all []Recording, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	for _, file := range files {
+		conversations, err := readRecording(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Recording{filepath.Base(file), conversations})
+	}
+	return all, err
+}
+
+// readRecording reads a file of recorded conversations, one JSON object a line: "conn", "dir" ("mta" or "filter"), "cmd"
 // (the packet's letter), "data" (base64). Lines without "cmd" are left out. The conversations come in the order in
 // which they began.
-func ReadRecording(file string) (conversations [][]Recorded, err error) {
+func readRecording(file string) (conversations [][]Recorded, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
