@@ -31,7 +31,7 @@ type rule struct {
 // maxRules bounds what several signatures a message may multiply a table to.
 const maxRules = 200_000
 
-var errTooManyRules = errors.New("with MultipleSignatures the table becomes too many rules")
+var errTooManyRules = errors.New("with MultipleSignatures the table becomes too many rules: sign each sender by one line, or name users without *")
 
 // signingRows reads a signing table, and tells what is odd about its lines.
 func signingRows(d *dataset, tell teller) ([]row, error) {
@@ -238,14 +238,24 @@ func meetUsers(sets map[pattern]bool) error {
 	return nil
 }
 
+// The bounds on sets with globs, of which any two may have something in common.
+const (
+	maxPairs     = 3_000_000
+	maxGlobs     = 20_000
+	maxGlobPairs = 100_000
+)
+
 // meetAll adds what any patterns have in common.
 func meetAll(sets map[pattern]bool) error {
 	of := slices.Collect(maps.Keys(sets))
-	work := 0
+	pairs, globs := 0, 0
 	for todo := slices.Clone(of); len(todo) > 0; todo = todo[1:] {
 		for _, p := range of {
+			if todo[0].isGlob() && p.isGlob() && (p.domainHolds(todo[0]) || todo[0].domainHolds(p)) {
+				globs++
+			}
 			found, ok := todo[0].meet(p)
-			if work++; !ok || work > 10*maxRules {
+			if pairs++; !ok || pairs > maxPairs || globs > maxGlobPairs || len(sets) > maxGlobs {
 				return errTooManyRules
 			}
 			for _, f := range found {

@@ -102,6 +102,42 @@ var statements = []struct {
 	{"OpenDMARC believes a field that a stranger wrote", []string{"28-both: strangers can write one with any of these ids"}},
 }
 
+// corpus is the least that an importer must know, in the order in which it was asked for, and where it is shown.
+var corpus = []struct {
+	says    string
+	folders []string
+}{
+	{"the order of look-ups in a file", []string{"01-five-steps"}},
+	{"keys that stand twice, in a file and a refile", []string{"02-duplicates", "03-duplicates-refile"}},
+	{"what is to be said of more than two signatures", []string{"04-multiple-file", "05-multiple-refile", "47-multiple-identifiers"}},
+	{"% in d=, s=, names of files, names of keys and signers", []string{"06-percent", "31-identifier"}},
+	{"the usual TrustedHosts", []string{"07-trusted-hosts"}},
+	{"host bits, ! and IPv4 in IPv6", []string{"08-hosts"}},
+	{"a blank before a line of a refile", []string{"10-leading-blank"}},
+	{"regular expressions", []string{"11-regex", "45-globs"}},
+	{"four fields of a key", []string{"12-four-fields"}},
+	{"keys in the table", []string{"13-inline", "39-inline-forms", "40-long-in-a-list"}},
+	{"names of files with : and blanks", []string{"12-four-fields"}},
+	{"Canonicalization of one word", []string{"14-canonicalization"}},
+	{"options that stand twice, and Include", []string{"15-grammar", "34-includes"}},
+	{"SubDomains and i=", []string{"16-subdomains"}},
+	{"lists with =", []string{"13-inline", "21-colons-in-a-list"}},
+	{"options that are unknown or of old", []string{"18-unknown"}},
+	{"data sets that cannot be read here", []string{"19-dsn"}},
+	{"Debian's own socket", []string{"23-debian"}},
+}
+
+// TestCorpus holds that the folders are there.
+func TestCorpus(t *testing.T) {
+	for _, c := range corpus {
+		for _, f := range c.folders {
+			if wanted(t, f) == "" {
+				t.Errorf("%s: nothing in %s", c.says, f)
+			}
+		}
+	}
+}
+
 // TestStatements holds that each has its proof, and each golden folder its reason.
 func TestStatements(t *testing.T) {
 	known := testNames(t, ".", "../../cmd/mailseal")
