@@ -301,6 +301,21 @@ func TestHostNamesAgainstModel(t *testing.T) {
 	}
 }
 
+// An exception for 10.0.2.* is one for the /23 that begins so, and for no network that does not.
+func TestWildExceptions(t *testing.T) {
+	d := &dataset{spec: spec{kind: refile}}
+	for _, key := range []string{"10.0.0.0/16", "!10.0.2.*", "10.0.3.7", "192.0.2.0/24"} {
+		d.records = append(d.records, record{place{}, key, ""})
+	}
+	nets := readHosts(d, silent).networks()
+	for text, want := range map[string]bool{"10.0.1.1": true, "10.0.2.1": false, "10.0.3.1": false, "10.0.3.7": true, "10.0.4.1": true, "192.0.2.1": true} {
+		a := netip.MustParseAddr(text)
+		if got := slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(a) }); got != want || trusts(d, a) != want {
+			t.Errorf("%s: %v, OpenDKIM %v, want %v", a, got, trusts(d, a), want)
+		}
+	}
+}
+
 func TestHostsAgainstModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	address := func() netip.Addr {

@@ -77,8 +77,12 @@ func TestEveryOption(t *testing.T) {
 		{"OpenDMARC", dmarcOptions, toldDMARC, "Socket inet:1@127.0.0.1\n", func(o *Options) { o.DMARC = "/conf" }},
 	} {
 		for _, o := range program.options {
-			t.Run(program.name+" "+o.name, func(t *testing.T) {
-				text := program.base + together[o.name] + o.name + " " + valueOf(o) + "\n"
+			want, kept := program.told[o.name]
+			if !kept {
+				want = Dropped
+			}
+			of := func(value string) (*Report, func(Note) bool) {
+				text := program.base + together[o.name] + o.name + " " + value + "\n"
 				if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -86,20 +90,24 @@ func TestEveryOption(t *testing.T) {
 				program.set(&options)
 				r, err := Import(options)
 				if err != nil {
-					t.Fatal(err)
-				}
-				want, kept := program.told[o.name]
-				if !kept {
-					want = Dropped
-				}
-				line := strings.Count(text, "\n")
-				if !slices.ContainsFunc(r.Notes, func(n Note) bool { return n.Group == want && n.Line == line && n.Option == o.name }) {
-					t.Errorf("nothing is %s on line %d; notes: %v", want, line, r.Notes)
+					t.Fatalf("%s %s: %v", o.name, value, err)
 				}
 				if _, err := config.Parse("mailseal.toml", []byte(r.TOML)); err != nil {
-					t.Errorf("config does not take it: %v\n%s", err, r.TOML)
+					t.Errorf("%s %s: config does not take it: %v\n%s", o.name, value, err, r.TOML)
 				}
-			})
+				line := strings.Count(text, "\n")
+				return r, func(n Note) bool { return n.Line == line && n.Option == o.name }
+			}
+			r, about := of(valueOf(o))
+			if !slices.ContainsFunc(r.Notes, func(n Note) bool { return about(n) && n.Group == want }) {
+				t.Errorf("%s %s: nothing is %s; notes: %v", program.name, o.name, want, r.Notes)
+			}
+			if o.kind != boolean {
+				continue
+			}
+			if r, about := of("no"); !slices.ContainsFunc(r.Notes, about) {
+				t.Errorf("%s %s: nothing is said of it when it is off", program.name, o.name)
+			}
 		}
 	}
 }
