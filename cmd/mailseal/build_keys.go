@@ -39,10 +39,16 @@ func (p *parts) examineKeys(ctx context.Context, log *slog.Logger) {
 	if p.keys == nil {
 		return
 	}
-	p.sayFindings(ctx, log)
-	selfTest(ctx, p.cfg, p.keys, func(key string, err error) {
-		log.Error("key fails its self-test: nobody will be able to verify what it signs", "key", key, "error", err)
+	err := survive(func() error {
+		p.sayFindings(ctx, log)
+		selfTest(ctx, p.cfg, p.keys, func(key string, err error) {
+			log.Error("key fails its self-test: nobody will be able to verify what it signs", "key", key, "error", err)
+		})
+		return nil
 	})
+	if err != nil {
+		log.Error("the keys are not examined to the end", "error", err)
+	}
 }
 
 // waitForKeys is how many keys a start waits for. More load in the background.

@@ -74,7 +74,7 @@ func (r *running) reloads(ctx context.Context, signals <-chan os.Signal) {
 
 func (r *running) reloadNow() {
 	r.notify(sd.SdNotifyReloading + "\n" + monotonic())
-	err := r.tryReload()
+	err := survive(r.reload)
 	r.metrics.Reloaded(err)
 	if err != nil {
 		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
@@ -85,14 +85,14 @@ func (r *running) reloadNow() {
 	r.notify(sd.SdNotifyReady + "\nSTATUS=")
 }
 
-// tryReload reloads, and lives on if that has a bug.
-func (r *running) tryReload() (err error) {
+// survive does what must not end the daemon if it has a bug.
+func survive(do func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	return r.reload()
+	return do()
 }
 
 // monotonic is the clock that systemd compares with its own before it believes a RELOADING=1.

@@ -40,18 +40,15 @@ func (f *shadowFlags) run(ctx context.Context, stdout, stderr io.Writer, ready f
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	out, err := openLog(f.log, stdout)
-	if err != nil {
-		return exit(exitBad, err)
-	}
+	out, logErr := openLog(f.log, stdout)
 	defer out.Close()
 	l, err := milter.Listen(ctx, at)
 	if err != nil {
 		return exit(exitBad, err)
 	}
-	o, err := f.observer(ctx, at.Role, out, upstream, stderr)
-	if err != nil {
-		return exit(exitBad, errors.Join(err, l.Close()))
+	o := f.observer(ctx, at.Role, out, upstream, stderr)
+	if logErr != nil {
+		o.log.Error("the log cannot be opened, its lines go to standard output until a reload", "error", logErr)
 	}
 	for _, w := range l.Warnings {
 		o.log.Warn(w)
@@ -64,19 +61,20 @@ func (f *shadowFlags) run(ctx context.Context, stdout, stderr io.Writer, ready f
 
 // observer makes what judges. A configuration that cannot be used is no reason to keep mail waiting: it is told, and
 // nothing is judged until a reload.
-func (f *shadowFlags) observer(ctx context.Context, role milter.Role, out *logFile, upstream shadow.Dial, stderr io.Writer) (*observer, error) {
+func (f *shadowFlags) observer(ctx context.Context, role milter.Role, out *logFile, upstream shadow.Dial, stderr io.Writer) *observer {
 	cfg, cfgErr := loadConfig(f.config)
 	if cfgErr != nil {
 		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"}}
 	}
 	log, err := newLog(fromWarnings(cfg.Log), stderr)
-	if err != nil {
-		return nil, err
+	if err != nil { // such as no syslog
+		log = slog.New(newHandler("text", stderr, nil))
+		log.Error("trouble is told on standard error", "error", err)
 	}
 	o := &observer{daemon: unstarted(f.config, log), role: role, pipe: shadow.NewPipe(), out: out}
 	o.ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // what has come is still judged after the word to stop
 	if cfgErr == nil {
-		cfgErr = o.begin(cfg)
+		cfgErr = survive(func() error { return o.begin(cfg) })
 	}
 	if cfgErr != nil {
 		log.Error("nothing is judged until a reload finds a configuration that can be used; mail goes on", "error", cfgErr)
@@ -87,7 +85,7 @@ func (f *shadowFlags) observer(ctx context.Context, role milter.Role, out *logFi
 		DrainSoft: cfg.Limits.DrainSoft, DrainHard: cfg.Limits.DrainHard,
 	})
 	o.metrics.registry.MustRegister(shadowMetrics{o.recorder})
-	return o, nil
+	return o
 }
 
 // fromWarnings leaves out the daemon's line per message: the comparison has one.

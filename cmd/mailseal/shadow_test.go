@@ -261,6 +261,20 @@ func TestShadowFullDisk(t *testing.T) {
 	}
 }
 
+// TestShadowNoLog holds that a log that cannot be made keeps nobody from serving mail, nor a syslog that is not there.
+func TestShadowNoLog(t *testing.T) {
+	for _, more := range []string{"", "[log]\nsyslog = \"mail\"\n"} {
+		r := newShadowRig(t, serveKeys+more)
+		r.f.log = filepath.Join(r.dir, "no", "such", "directory", "log")
+		r.start()
+		r.send()
+		r.stop()
+		if more == "" && !strings.Contains(r.errs.String(), "the log cannot be opened") {
+			t.Errorf("nobody was told:\n%s", r.errs.String())
+		}
+	}
+}
+
 // TestShadowSilentDNS holds that a DNS that never answers does not hold up mail.
 func TestShadowSilentDNS(t *testing.T) {
 	hole, err := net.ListenPacket("udp", "127.0.0.1:0")
