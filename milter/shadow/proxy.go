@@ -56,12 +56,15 @@ type Proxy struct {
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
 	leaving bool // connections end with their message
+
+	muSaid sync.Mutex
+	said   map[string]time.Time // what trouble was told, and when
 }
 
 // New returns a Proxy.
 func New(o Options) *Proxy {
 	o = o.filled()
-	p := &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*conn]struct{}{}}
+	p := &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*conn]struct{}{}, said: map[string]time.Time{}}
 	p.hard, p.cut = context.WithCancel(context.Background())
 	return p
 }
@@ -197,6 +200,29 @@ func (p *Proxy) leave() {
 	}
 }
 
-func (p *Proxy) trouble(what string, err error) { p.options.Log.Warn(what, "error", err) }
+// The same trouble is told once in a while, not for every connection, and no more kinds of it are remembered than that.
+const (
+	quietFor  = time.Minute
+	quietMost = 100
+)
+
+func (p *Proxy) trouble(what string, err error) {
+	if p.isNews(what+": "+err.Error(), time.Now()) {
+		p.options.Log.Warn(what, "error", err)
+	}
+}
+
+func (p *Proxy) isNews(trouble string, now time.Time) bool {
+	p.muSaid.Lock()
+	defer p.muSaid.Unlock()
+	if said, known := p.said[trouble]; known && now.Sub(said) < quietFor {
+		return false
+	}
+	if len(p.said) >= quietMost {
+		clear(p.said)
+	}
+	p.said[trouble] = now
+	return true
+}
 
 func panicError(v any) error { return fmt.Errorf("panic: %v", v) }

@@ -1,9 +1,11 @@
 package shadow_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -197,13 +199,19 @@ func parting(a, b string) (string, string) {
 
 // TestUpstreamAway holds that without an upstream the MTA sees a connection that closes, and no mail passes.
 func TestUpstreamAway(t *testing.T) {
-	r := start(t, &standIn{path: "/nonexistent/socket"}, ours(nil))
-	_, err := miltertest.Dial(t.Context(), "unix:"+r.path, miltertest.Options{})
-	if err == nil || errors.Is(err, miltertest.ErrFilter) {
-		t.Errorf("Dial: %v, want a closed connection", err)
+	var trouble bytes.Buffer
+	r := start(t, &standIn{path: "/nonexistent/socket"}, ours(nil), func(o *shadow.Options) { o.Log = slog.New(slog.NewTextHandler(&trouble, nil)) })
+	for range 3 {
+		_, err := miltertest.Dial(t.Context(), "unix:"+r.path, miltertest.Options{})
+		if err == nil || errors.Is(err, miltertest.ErrFilter) {
+			t.Errorf("Dial: %v, want a closed connection", err)
+		}
 	}
 	r.stop()
-	if n := r.recorder.Summary().Unreached; n != 1 {
-		t.Errorf("unreached: %d, want 1", n)
+	if n := r.recorder.Summary().Unreached; n != 3 {
+		t.Errorf("unreached: %d, want 3", n)
+	}
+	if n := strings.Count(trouble.String(), "cannot be reached"); n != 1 {
+		t.Errorf("said %d times, want once:\n%s", n, trouble.String())
 	}
 }
