@@ -75,7 +75,7 @@ func (f *shadowFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.role, "role", "auto", "whose mail it is: auto, ours, relay, theirs")
 	flags.StringVar(&f.log, "log", "", "append to this file instead of writing to standard output")
 	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
-	flags.StringSliceVar(&f.ignore, "ignore", nil, "kinds of differences not to tell: "+strings.Join(shadow.Kinds(), ", "))
+	flags.StringSliceVar(&f.ignore, "ignore", nil, ignoreHelp())
 	flags.DurationVar(&f.summaryEvery, "summary-every", 0, "write the table this often, too")
 	_ = cmd.MarkFlagRequired("listen")
 	_ = cmd.MarkFlagRequired("upstream")
@@ -110,10 +110,19 @@ func (f *shadowFlags) options() (o milter.ListenOptions, err error) {
 	default:
 		return o, fmt.Errorf("--role: no role %q; there are auto, ours, relay and theirs", f.role)
 	}
-	for _, kind := range f.ignore {
+	return o, checkKinds(f.ignore)
+}
+
+func ignoreHelp() string {
+	return "kinds of differences not to tell: " + strings.Join(shadow.Kinds(), ", ")
+}
+
+// checkKinds wants the values of --ignore to be kinds of differences.
+func checkKinds(kinds []string) error {
+	for _, kind := range kinds {
 		if !slices.Contains(shadow.Kinds(), kind) {
-			return o, fmt.Errorf("--ignore: no kind %q; there are %s", kind, strings.Join(shadow.Kinds(), ", "))
+			return fmt.Errorf("--ignore: no kind %q; there are %s", kind, strings.Join(shadow.Kinds(), ", "))
 		}
 	}
-	return o, nil
+	return nil
 }

@@ -363,6 +363,9 @@ func TestShadowReport(t *testing.T) {
 		{"nothing", "", nil, exitUnknown, "0  messages"},
 		{"all the same", same + same, nil, exitGood, "1 to 1\n  2  messages\n  2  same\n  0  differ\n"},
 		{"one differs", same + differs, nil, exitBad, "1 to 2\n  2  messages\n  1  same\n  1  differ\n  1  differ in: signed (b.example 1)\n  1  differ in: fields (b.example 1)\n"},
+		{"one kind ignored", same + differs, []string{"--ignore", "fields"}, exitBad, "  1  differ\n  1  differ in: signed (b.example 1)\n"},
+		{"all that differs ignored", same + differs, []string{"--ignore", "fields,signed"}, exitGood, "  2  messages\n  2  same\n  0  differ\n"},
+		{"no such kind", same, []string{"--ignore", "polizei"}, exitUsage, ""},
 		{"as JSON", same + differs, []string{"--json"}, exitBad, `"domains":{"fields":{"b.example":1},"signed":{"b.example":1}}`},
 	} {
 		var out bytes.Buffer

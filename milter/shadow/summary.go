@@ -114,8 +114,8 @@ func (s *Summary) clone() Summary {
 const maxLine = 1 << 20
 
 // ReadLog adds the lines of a log, in either of the Recorder's formats, with or without something before them, as syslog
-// puts it there. Lines of others are left out.
-func (s *Summary) ReadLog(r io.Reader) error {
+// puts it there. Lines of others are left out. A message that differs in nothing but the kinds to ignore is the same.
+func (s *Summary) ReadLog(r io.Reader, ignore ...string) error {
 	if s.Kinds == nil {
 		*s = newSummary()
 	}
@@ -133,9 +133,22 @@ func (s *Summary) ReadLog(r io.Reader) error {
 			return err
 		}
 		if fields := parseLine(string(line)); fields["msg"] != "" {
+			forgive(fields, ignore)
 			s.read(fields)
 		}
 	}
+}
+
+// forgive takes kinds of differences out of a line.
+func forgive(line map[string]string, ignore []string) {
+	if line["msg"] != eventDiffers || len(ignore) == 0 {
+		return
+	}
+	left := slices.DeleteFunc(strings.Split(line["in"], ","), func(kind string) bool { return slices.Contains(ignore, kind) })
+	if len(left) == 0 {
+		line["msg"] = eventSame
+	}
+	line["in"] = strings.Join(left, ",")
 }
 
 // read adds a line of a log, with its time.
