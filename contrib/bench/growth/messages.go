@@ -80,8 +80,8 @@ func (g *growth) fields() ([]*chart, error) {
 			x: count("header fields"), y: processor, each: unit{1e3, "µs for each field"}, curves: others,
 		},
 		{
-			file: "fields-signed", title: "Processor time by number of header fields, all of them signed",
-			what: fmt.Sprintf("Header fields, all but the first of one name and signed, as far as that goes (%d); 4 KB of body", mostSigned),
+			file: "fields-signed", title: fmt.Sprintf("Processor time by number of header fields, up to %d of them signed", mostSigned),
+			what: "Header fields, all but the first of one name and signed, as many as h= may hold; 4 KB of body",
 			x:    count("header fields"), y: processor, each: unit{1e3, "µs for each field"}, curves: signed,
 		},
 	}, err
