@@ -82,6 +82,9 @@ func (im *importer) macroList(t *table) {
 	if len(parts) > 0 {
 		t.lines = append(t.lines, "macros = { "+strings.ReplaceAll(strings.Join(parts, ", "), "\n", " ")+" }  # "+e.base())
 		im.note(Taken, e, "macros that make mail ours: %s", strings.Join(names, ", "))
+		if _, mta := im.conf.get("MTA"); mta || slices.Contains(names, "daemon_name") {
+			im.note(Changed, e, "with it OpenDKIM asks for {daemon_name} at the end of the header, where Postfix says what main.cf has, whatever master.cf says: Mailseal takes the name that the connection has, so that mail from listeners with a name of their own in master.cf is ours now")
+		}
 	}
 }
 

@@ -84,6 +84,7 @@ var statements = []struct {
 	{"the usual TrustedHosts: of *.example.com in a refile nobody is trusted", []string{"07-trusted-hosts: *.example.com never let anybody in", `07-trusted-hosts: networks = ["127.0.0.1"]`}},
 	{"* in a refile of hosts trusts nobody at all", []string{"35-hosts-star: nothing in the set counts"}},
 	{"names of daemons and values of macros keep their case", []string{`21-colons-in-a-list: daemon_names = ["MSA", "msa"]`}},
+	{"with MacroList {daemon_name} is asked for at the end of the header", []string{"21-colons-in-a-list: whatever master.cf says", `55-daemons: daemon_names = ["MSA", "msa"]`}},
 	{"ExemptDomains is the whole domain, with * in a refile", []string{"24-lists: .example.net never matched", `25-lists-refile: author_domains = [".example.net"`}},
 	{"DontSignMailTo is the whole address, with * in a refile", []string{"24-lists: example.org never matched: the recipient's whole address", `25-lists-refile: "*@example.org"`}},
 
