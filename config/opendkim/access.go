@@ -1,7 +1,6 @@
 package opendkim
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -133,9 +132,9 @@ func (im *importer) hosts(t *table, e entry, s *hostSet) {
 // sizes says how large a set of clients is.
 func sizes(nets []netip.Prefix, names []string) string {
 	if len(names) == 0 {
-		return fmt.Sprintf("%d networks", len(nets))
+		return count(len(nets), "network")
 	}
-	return fmt.Sprintf("%d networks, %d names", len(nets), len(names))
+	return count(len(nets), "network") + ", " + count(len(names), "name")
 }
 
 // domains reads ExemptDomains: one look-up of the whole domain, with "*" in a refile only.

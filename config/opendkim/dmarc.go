@@ -203,7 +203,7 @@ func (im *importer) ignoreHosts(e entry) {
 	if len(nets) > 0 {
 		im.out.table("[policy.not_judged]").set("networks", nets, e.base())
 	}
-	im.note(Changed, e, "mail from %d networks is judged without consequence; its results are written all the same", len(nets))
+	im.note(Changed, e, "mail from %s is judged without consequence; its results are written all the same", count(len(nets), "network"))
 	if len(s.names) > 0 {
 		im.note(Dropped, e, "names of clients (%s): policy.not_judged knows addresses only. Add theirs", shorten(s.names))
 	}

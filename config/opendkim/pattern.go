@@ -94,23 +94,6 @@ func within(name, top string) bool {
 	return name == top || strings.HasSuffix(name, "."+top)
 }
 
-// meet returns the patterns that together are what p and q have in common. It is not ok when they are too many.
-func (p pattern) meet(q pattern) (out []pattern, ok bool) {
-	in := q
-	switch {
-	case p.domainHolds(q):
-	case q.domainHolds(p):
-		in = p
-	default:
-		return nil, true
-	}
-	users, ok := meet(p.local, q.local)
-	for _, u := range users {
-		out = append(out, pattern{u, in.domain, in.below})
-	}
-	return out, ok
-}
-
 // places returns, without users, what holds the domain of p, itself first.
 func (p pattern) places() []pattern {
 	var out []pattern

@@ -81,13 +81,13 @@ func (r *Report) of(g Group) []Note {
 const alike = 3
 
 func printGroup(w io.Writer, notes []Note) {
-	count, shown := map[string]int{}, map[string]int{}
+	all, shown := map[string]int{}, map[string]int{}
 	for _, n := range notes {
-		count[n.kind]++
+		all[n.kind]++
 	}
 	for _, n := range notes {
 		shown[n.kind]++
-		switch more := count[n.kind] - alike; {
+		switch more := all[n.kind] - alike; {
 		case n.kind == "" || more <= 1 || shown[n.kind] <= alike:
 			fmt.Fprintf(w, "  %s\n", n)
 		case shown[n.kind] == alike+1:
@@ -100,6 +100,14 @@ func printGroup(w io.Writer, notes []Note) {
 func (r *Report) Add(notes ...Note) {
 	r.Notes = append(r.Notes, notes...)
 	r.sort()
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func title(g Group) string { return string(g[0]-'a'+'A') + string(g[1:]) }

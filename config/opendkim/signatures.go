@@ -114,7 +114,7 @@ func (im *importer) fieldList(name string, std []string, sign bool) ([]string, b
 		out = slices.Clone(std)
 		im.note(Taken, e, "a change to the default list, which is Mailseal's now")
 	} else {
-		im.note(Taken, e, "%d names", len(d.records))
+		im.note(Taken, e, "%s", count(len(d.records), "name"))
 	}
 	for _, r := range d.records {
 		plain := strings.TrimLeft(r.key, "+-")

@@ -45,8 +45,8 @@ func (im *importer) tables() {
 		im.fail(se.place, err)
 		return
 	}
-	im.note(Taken, ke, "%d keys%s", len(t.keys), asTheyAre(ke, se, kt, len(t.keys)))
-	im.note(Taken, se, "%d lines became %d rules, in the order in which OpenDKIM looks senders up", len(st.records), len(t.rules))
+	im.note(Taken, ke, "%s%s", count(len(t.keys), "key"), asTheyAre(ke, se, kt, len(t.keys)))
+	im.note(Taken, se, "%s became %s, in the order in which OpenDKIM looks senders up", count(len(st.records), "line"), count(len(t.rules), "rule"))
 	for _, k := range t.keys {
 		im.writeKey(k)
 	}
@@ -152,7 +152,7 @@ func (im *importer) simple(e entry) {
 			names = append(names, name)
 		}
 	}
-	im.note(Taken, e, "%d domains", len(names))
+	im.note(Taken, e, "%s", count(len(names), "domain"))
 	im.note(Taken, file, "the key of all of them: %s", im.resolve(file.value))
 	im.note(Taken, selector, "%s", selector.value)
 	for _, n := range names {

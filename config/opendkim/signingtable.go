@@ -238,30 +238,31 @@ func meetUsers(sets map[pattern]bool) error {
 	return nil
 }
 
-// The bounds on sets with globs, of which any two may have something in common.
-const (
-	maxPairs     = 3_000_000
-	maxGlobs     = 20_000
-	maxGlobPairs = 100_000
-)
+// maxMeetings bounds how often two patterns of a table with globs are compared.
+const maxMeetings = 1_000_000
 
-// meetAll adds what any patterns have in common.
+// meetAll adds what any patterns have in common. Where two overlap, one's domain is the other's or within it: it is enough
+// that each looks at the wider places.
 func meetAll(sets map[pattern]bool) error {
-	of := slices.Collect(maps.Keys(sets))
-	pairs, globs := 0, 0
-	for todo := slices.Clone(of); len(todo) > 0; todo = todo[1:] {
-		for _, p := range of {
-			if todo[0].isGlob() && p.isGlob() && (p.domainHolds(todo[0]) || todo[0].domainHolds(p)) {
-				globs++
-			}
-			found, ok := todo[0].meet(p)
-			if pairs++; !ok || pairs > maxPairs || globs > maxGlobPairs || len(sets) > maxGlobs {
-				return errTooManyRules
-			}
-			for _, f := range found {
-				if !sets[f] {
-					sets[f] = true
-					todo = append(todo, f)
+	users := map[pattern][]string{} // of a place
+	todo := slices.Collect(maps.Keys(sets))
+	for _, p := range todo {
+		at := pattern{domain: p.domain, below: p.below}
+		users[at] = append(users[at], p.local)
+	}
+	for work := 0; len(todo) > 0; todo = todo[1:] {
+		p := todo[0]
+		for _, at := range p.places() {
+			for _, user := range users[at] {
+				found, ok := meet(p.local, user)
+				if work++; !ok || work > maxMeetings || len(sets) > maxRules {
+					return errTooManyRules
+				}
+				for _, u := range found {
+					if f := (pattern{u, p.domain, p.below}); !sets[f] {
+						sets[f] = true
+						todo = append(todo, f)
+					}
 				}
 			}
 		}

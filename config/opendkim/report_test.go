@@ -1,0 +1,45 @@
+package opendkim
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPrint holds that of many lines that are alike a few are named, and that nothing else is left out.
+func TestPrint(t *testing.T) {
+	im := &importer{report: &Report{}}
+	for line := range 6 {
+		im.noteAt(Never, place{"/t", line + 1}, "SigningTable", "%d matches nobody", line)
+	}
+	for line := range 4 {
+		im.noteAt(Never, place{"/t", line + 11}, "SigningTable", "%d is never reached", line)
+	}
+	im.noteAt(Taken, place{"/c", 1}, "Mode", "sign")
+	im.report.Add(Note{Group: Todo, Text: "stop it"}, Note{Group: Todo, Text: "start it"})
+	var out strings.Builder
+	if err := im.report.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `In all: still to do: 2, taken over: 1, never worked in OpenDKIM either: 10.
+
+Still to do:
+  stop it
+  start it
+
+Taken over:
+  /c:1: Mode: sign
+
+Never worked in OpenDKIM either:
+  /t:1: SigningTable: 0 matches nobody
+  /t:2: SigningTable: 1 matches nobody
+  /t:3: SigningTable: 2 matches nobody
+  and 3 more lines of which the same is to be said (--json names all)
+  /t:11: SigningTable: 0 is never reached
+  /t:12: SigningTable: 1 is never reached
+  /t:13: SigningTable: 2 is never reached
+  /t:14: SigningTable: 3 is never reached
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
