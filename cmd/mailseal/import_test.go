@@ -46,7 +46,10 @@ func newMoved(t *testing.T, keyTable, signingTable, hosts string, lines ...strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"key.pem": string(text), "KeyTable": keyTable, "SigningTable": signingTable, "TrustedHosts": hosts} {
+	if err := os.WriteFile(m.key(), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"KeyTable": keyTable, "SigningTable": signingTable, "TrustedHosts": hosts} {
 		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(strings.ReplaceAll(text, "DIR", m.dir)), 0o600); err != nil {
 			t.Fatal(err)
 		}
