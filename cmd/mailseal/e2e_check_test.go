@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"path"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,8 +25,11 @@ func (s *site) check(t testing.TB) (string, int) {
 	if err != nil && !errors.As(err, &failed) {
 		t.Fatal(err)
 	}
-	return string(out), cmd.ProcessState.ExitCode()
+	return blindRace.ReplaceAllString(string(out), ""), cmd.ProcessState.ExitCode()
 }
+
+// blindRace is what a program with the race detector says when it does not see its own file, as in a chroot.
+var blindRace = regexp.MustCompile(`(?m)^==\d+==WARNING: reading executable name failed.*\n`)
 
 // defers tells whether the mail server answers a stranger's message with 451, as it does when it does not reach us.
 func (s *site) defers(t testing.TB) bool {
