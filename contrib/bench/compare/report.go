@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	_ "embed" // reading.md
 	"fmt"
 	"os"
 	"slices"
@@ -10,6 +11,11 @@ import (
 
 	"mailseal/contrib/bench/rig"
 )
+
+// reading is what the profiles tell of targets that are out of reach.
+//
+//go:embed reading.md
+var reading string
 
 // report is what RESULTS.md says.
 type report struct {
@@ -59,6 +65,7 @@ func (r *report) write() error {
 	var b bytes.Buffer
 	r.head(&b)
 	r.ratios(&b)
+	b.WriteString(reading)
 	r.others(&b)
 	r.times(&b)
 	r.details(&b)
