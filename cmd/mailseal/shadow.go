@@ -50,8 +50,9 @@ message beyond is not judged. A connection in the middle of a message takes less
 written, since the disk is full, is counted and gone.
 
 The configuration is that of the daemon. Its [[listen]] is left alone, [log] is where trouble is told, from warnings up,
-[limits] and [metrics] are in force (without metrics where a daemon beside has that address), and keys are not rotated. SIGHUP and SIGUSR1 reload it and open the file of --log
-anew. SIGTERM and SIGINT stop as "mailseal serve" does, and write the table of all that was seen since the start.`,
+[limits] and [metrics] are in force (without metrics where a daemon beside has that address), and keys are not rotated.
+SIGHUP and SIGUSR1 reload it and open the file of --log anew. SIGTERM and SIGINT stop as "mailseal serve" does, and write
+the table of all that was seen since the start.`,
 		Example: `  mailseal shadow --listen inet:8892@127.0.0.1 --upstream inet:8891@127.0.0.1 --log /var/log/mailseal-shadow.log
   mailseal shadow --listen unix:/run/mailseal/shadow.sock --group postfix --upstream unix:/run/opendkim/opendkim.sock --json
   mailseal shadow report /var/log/mailseal-shadow.log`,

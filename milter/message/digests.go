@@ -1,7 +1,6 @@
 package message
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"hash"
 	"io/fs"
@@ -34,7 +33,6 @@ const MaxLimits = 64
 type Digests struct {
 	digests [2]digest // by Canonicalization
 	size    int64
-	lines   lineLengths
 	closed  bool
 }
 
@@ -43,7 +41,7 @@ var hashes = sync.Pool{New: func() any { return sha256.New() }}
 
 // NewDigests returns Digests that compute what is wanted, and next to nothing when nothing is.
 func NewDigests(wanted []BodyHash) *Digests {
-	d := &Digests{lines: lineLengths{longest: LongLine}}
+	d := &Digests{}
 	for _, w := range wanted {
 		d.digests[w.Canonicalization].want(w.Limit)
 	}
@@ -61,7 +59,6 @@ func (d *Digests) Write(p []byte) (int, error) {
 		return 0, fs.ErrClosed
 	}
 	d.size += int64(len(p))
-	d.lines.write(p)
 	for c := range d.digests {
 		if g := &d.digests[c]; g.wanted {
 			g.body.write(p)
@@ -86,14 +83,6 @@ func (d *Digests) Close() error {
 
 // Size returns how many octets were written.
 func (d *Digests) Size() int64 { return d.size }
-
-// LongLine is the least that LongestLine returns.
-const LongLine = 512
-
-// LongestLine returns the length of the longest line written so far in octets, its line end included, or LongLine when
-// none is longer. When they deliver, Postfix breaks lines of more than 1000 octets, Sendmail those of more than 992,
-// and with them the signatures.
-func (d *Digests) LongestLine() int64 { return d.lines.longest }
 
 // Sum returns the hash that w names; false when it was not asked for, or the body is not closed yet. The hash of a body
 // that is shorter than the limit is that of all of it.
@@ -170,40 +159,4 @@ func (g *digest) sum(limit int64) (Sum, bool) {
 	}
 	i, ok := slices.BinarySearch(g.limits, limit)
 	return Sum{g.sums[min(i, last)], g.length}, ok
-}
-
-// lineLengths finds the longest line, if it is long. It jumps from line to line by looking backwards from where a line
-// would be longer than the longest so far, and so reads but a small part of a body of short lines.
-type lineLengths struct {
-	current int64 // octets of the line that is being written
-	longest int64 // of the longest whole line, its line end included; at least LongLine
-}
-
-func (l *lineLengths) write(p []byte) {
-	for len(p) > 0 {
-		reach := min(l.longest-l.current, int64(len(p)))
-		i := bytes.LastIndexByte(p[:max(reach, 0)], '\n')
-		switch {
-		case i >= 0:
-			l.current, p = 0, p[i+1:]
-		case reach > 0:
-			l.current, p = l.current+reach, p[reach:]
-		default:
-			p = l.writeLong(p)
-		}
-	}
-}
-
-// writeLong takes the rest of a line that is as long as the longest already.
-func (l *lineLengths) writeLong(p []byte) []byte {
-	i := bytes.IndexByte(p, '\n') + 1
-	if i == 0 {
-		i = len(p)
-	}
-	l.current += int64(i)
-	l.longest = max(l.longest, l.current)
-	if p[i-1] == '\n' {
-		l.current = 0
-	}
-	return p[i:]
 }

@@ -2,7 +2,6 @@ package message
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -118,40 +117,5 @@ func TestDigestsAllocateNothing(t *testing.T) {
 	chunk := append(letter(1<<16), "a  b\t\r\n\r\n \r\n\r"...)
 	if n := testing.AllocsPerRun(100, func() { d.Write(chunk) }); n != 0 {
 		t.Errorf("Write allocates %v times, want 0", n)
-	}
-}
-
-func TestLongestLine(t *testing.T) {
-	line := func(n int) string { return strings.Repeat("x", n-2) + "\r\n" }
-	short := strings.Repeat(line(78), 100)
-	tests := []struct {
-		name, body string
-		want       int64
-	}{
-		{"empty", "", LongLine},
-		{"short lines", short, LongLine},
-		{"just short", line(LongLine), LongLine},
-		{"just long", line(LongLine + 1), LongLine + 1},
-		{"long among short", short + line(998) + short + line(1000) + short + line(999) + short, 1000},
-		{"longer and longer", line(600) + line(700) + line(800), 800},
-		{"shorter and shorter", line(800) + line(700) + line(600), 800},
-		{"without a line end", short + strings.Repeat("x", 5000), 5000},
-		{"LF alone", short + strings.Repeat("x", 999) + "\n" + short, 1000},
-		{"short lines that end with LF", strings.Repeat("\n", 5000), LongLine},
-	}
-	for _, tt := range tests {
-		for _, size := range []int{1, 2, 77, 511, 512, 513, 1 << 20} {
-			t.Run(fmt.Sprintf("%s, chunks of %d", tt.name, size), func(t *testing.T) {
-				d := NewDigests(nil)
-				for rest := tt.body; rest != ""; {
-					n := min(size, len(rest))
-					d.Write([]byte(rest[:n]))
-					rest = rest[n:]
-				}
-				if got := d.LongestLine(); got != tt.want {
-					t.Errorf("LongestLine() = %d, want %d", got, tt.want)
-				}
-			})
-		}
 	}
 }
