@@ -7,14 +7,15 @@ import (
 	"log/slog"
 	"reflect"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/milter"
 	"mailseal/milter/guard"
 )
 
 // buildServer makes the server that runs with some parts first.
-func buildServer(p *parts, log *slog.Logger, metrics milter.Metrics) *milter.Server {
-	l := p.cfg.Limits
+func buildServer(p *assembly.Parts, log *slog.Logger, metrics milter.Metrics) *milter.Server {
+	l := p.Config.Limits
 	return milter.New(milter.Options{
 		Connections: l.Connections,
 		Limits:      guard.Limits{Handshake: l.Handshake, InPacket: l.Packet, Idle: l.Idle, Write: l.Write},
@@ -22,7 +23,7 @@ func buildServer(p *parts, log *slog.Logger, metrics milter.Metrics) *milter.Ser
 		DrainHard:   l.DrainHard,
 		Log:         log,
 		Metrics:     metrics,
-	}, p.settings)
+	}, p.Settings)
 }
 
 // listen opens every listener of a configuration, or none.

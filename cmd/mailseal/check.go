@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/config/mta"
 	"mailseal/config/opendkim"
@@ -86,7 +87,7 @@ type checked struct {
 	asksDNS  bool
 	scope    dnsScope
 	resolver dns.Resolver // nil: the configuration's
-	parts    *parts
+	parts    *assembly.Parts
 }
 
 // keySummary is a key that can sign.
@@ -165,7 +166,7 @@ func (c *checked) load(ctx context.Context) error {
 		return err
 	}
 	if c.asksDNS && c.resolver != nil {
-		found := checkDNS(ctx, cfg, buildTable(cfg, source, c.parts.sources), c.resolver, c.scope)
+		found := checkDNS(ctx, cfg, assembly.NewKeyTable(cfg, source, c.parts.Sources), c.resolver, c.scope)
 		c.DNS = &found
 		c.walkSources(ctx, cfg)
 	}
@@ -174,18 +175,18 @@ func (c *checked) load(ctx context.Context) error {
 
 // build makes the daemon's parts, which find what config cannot know, and returns their keys.
 func (c *checked) build(ctx context.Context, cfg *config.Config) *keyfile.Source {
-	_, resolver, err := buildResolver(cfg)
+	_, resolver, err := assembly.NewResolver(cfg)
 	c.add(err)
 	if c.resolver == nil && err == nil {
 		c.resolver = resolver
 	}
-	p, err := build(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
+	p, err := assembly.New(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
 	c.add(err)
 	c.parts = p
-	if p == nil || p.keys == nil { // nobody signs; the keys are judged all the same
-		return buildKeys(ctx, cfg, nil)
+	if p == nil || p.Keys == nil { // nobody signs; the keys are judged all the same
+		return assembly.FileKeys(ctx, cfg, nil)
 	}
-	return p.keys
+	return p.Keys
 }
 
 // add takes apart what constructors say, which name the setting themselves.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keydns"
@@ -79,7 +80,7 @@ type walk struct {
 	Broken  int    `json:"broken"`  // cannot be had, or cannot sign
 
 	c       *checked
-	source  *source
+	source  *assembly.Source
 	at      config.Source
 	domains []string // the d= tags of the rules by which the source's keys sign, "" for the key's own
 }
@@ -93,7 +94,7 @@ func (w *walk) String() string {
 func (c *checked) walkSources(ctx context.Context, cfg *config.Config) {
 	walks := map[string]*walk{}
 	for _, s := range c.Sources { // which answer; the others are among the errors
-		w := &walk{Source: s.Name, c: c, source: c.parts.sources[s.Name], at: cfg.Sources[s.Name], domains: signDomains(cfg, s.Name)}
+		w := &walk{Source: s.Name, c: c, source: c.parts.Sources[s.Name], at: cfg.Sources[s.Name], domains: signDomains(cfg, s.Name)}
 		if len(w.domains) > 0 { // else the key table alone uses it
 			walks[s.Name] = w
 			c.DNS.Sources = append(c.DNS.Sources, w)
@@ -104,7 +105,7 @@ func (c *checked) walkSources(ctx context.Context, cfg *config.Config) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(walks)) {
-		l, ok := walks[name].source.remote.(lister)
+		l, ok := walks[name].source.Remote.(lister)
 		if !ok || !l.CanList() {
 			why := either(ok, "has no list_query", "cannot be listed")
 			c.DNS.Notes = append(c.DNS.Notes, fmt.Sprintf("source %q %s: its keys were not compared; --domain does so for the domains that it names", name, why))
@@ -121,7 +122,7 @@ func signDomains(cfg *config.Config, source string) []string {
 	var out []string
 	for _, r := range cfg.Sign {
 		if r.Source == source {
-			out = append(out, ascii(r.Domain))
+			out = append(out, domain.ASCII(r.Domain))
 		}
 	}
 	slices.Sort(out)
@@ -163,14 +164,14 @@ func (w *walk) look(ctx context.Context, names []string) {
 	workers.SetLimit(lookupsAtOnce)
 	for i, name := range names {
 		workers.Go(func() error {
-			k, err := w.source.remote.Key(ctx, name)
+			k, err := w.source.Remote.Key(ctx, name)
 			if err == nil {
-				k, err = w.source.usable(k, "", "")
+				k, err = w.source.Usable(k, "", "")
 			}
 			var as []keys.Key
 			for _, d := range w.domains {
 				if err == nil {
-					as = append(as, signedAs(config.Rule{Domain: d}, k, "%"))
+					as = append(as, assembly.SignedAs(config.Rule{Domain: d}, k, "%"))
 				}
 			}
 			found[i] = w.c.compareKeys(ctx, name, as, err)
@@ -246,18 +247,18 @@ func (w *walk) failed(name string, err error) {
 
 // walkDomains compares the keys of sources that sign for the domains of the scope.
 func (c *checked) walkDomains(ctx context.Context, walks map[string]*walk) {
-	steps, _ := c.parts.settings.Filter.(*milter.Steps)
+	steps, _ := c.parts.Settings.Filter.(*milter.Steps)
 	if steps == nil || steps.Signer == nil {
 		return
 	}
 	for _, name := range c.scope.domains {
 		q := sign.Query{Author: message.Address{Local: "postmaster", Domain: domain.Name(name)}}
 		for _, consideration := range steps.Signer.Table.Explain(q) {
-			s, _ := consideration.Rule.Source.(*source)
-			if s == nil || walks[s.name] == nil {
+			s, _ := consideration.Rule.Source.(*assembly.Source)
+			if s == nil || walks[s.Name] == nil {
 				continue
 			}
-			c.walkDomain(ctx, walks[s.name], steps.Signer, consideration.Rule, q)
+			c.walkDomain(ctx, walks[s.Name], steps.Signer, consideration.Rule, q)
 		}
 	}
 }

@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keydns"
@@ -39,17 +38,11 @@ type misaligned struct {
 	Text   string `json:"text"`
 }
 
-// placement is a key and a domain that it signs as.
-type placement struct {
-	key    string
-	domain string
-}
-
 // checkDNS compares every key within a scope with what is published wherever it signs, and every rule's d= with its
 // authors. Keys that sources hold under names which the configuration does not know are left to walkSources.
 func checkDNS(ctx context.Context, cfg *config.Config, source keys.Source, r dns.Resolver, scope dnsScope) dnsChecked {
 	out := dnsChecked{Views: []keydns.View{}, Misaligned: []misaligned{}, Unknown: []string{}, Notes: []string{}}
-	wanted := slices.DeleteFunc(append(out.records(ctx, source, placements(cfg)), out.managed(cfg)...), func(w wantedRecord) bool {
+	wanted := slices.DeleteFunc(append(out.records(ctx, source, assembly.Placements(cfg)), out.managed(cfg)...), func(w wantedRecord) bool {
 		return !scope.has(w.domain)
 	})
 	out.Views = make([]keydns.View, len(wanted))
@@ -73,23 +66,23 @@ type wantedRecord struct {
 }
 
 // records turns placements into records; keys that cannot be had are reported where they are loaded.
-func (c *dnsChecked) records(ctx context.Context, source keys.Source, places []placement) []wantedRecord {
+func (c *dnsChecked) records(ctx context.Context, source keys.Source, places []assembly.Placement) []wantedRecord {
 	var out []wantedRecord
 	for _, p := range places {
-		k, err := source.Key(ctx, p.key)
+		k, err := source.Key(ctx, p.Key)
 		if err != nil {
 			continue
 		}
-		if p.domain != "" { // else it is for the source to say
-			k.Domain = p.domain
+		if p.Domain != "" { // else it is for the source to say
+			k.Domain = p.Domain
 		}
 		if k.Domain == "%" {
-			c.Notes = append(c.Notes, fmt.Sprintf("key %q signs as whatever domain the author has; each of them must publish it", p.key))
+			c.Notes = append(c.Notes, fmt.Sprintf("key %q signs as whatever domain the author has; each of them must publish it", p.Key))
 			continue
 		}
 		record, err := k.Record(keys.RecordOptions{})
 		if err != nil {
-			c.Unknown = append(c.Unknown, fmt.Sprintf("key %q: %v", p.key, err))
+			c.Unknown = append(c.Unknown, fmt.Sprintf("key %q: %v", p.Key, err))
 			continue
 		}
 		out = append(out, wantedRecord{record, k.Domain})
@@ -112,63 +105,14 @@ func (c *dnsChecked) managed(cfg *config.Config) []wantedRecord {
 	return out
 }
 
-// placements are all keys of a configuration with the domains that they sign as, sorted: those of the rules, and keys
-// that no rule names at their own.
-func placements(cfg *config.Config) []placement {
-	found := map[placement]bool{}
-	used := map[string]bool{}
-	for _, r := range cfg.Sign {
-		for _, author := range authorDomains(r) {
-			for _, name := range r.Keys {
-				name = strings.ReplaceAll(name, "%", author)
-				if k, ok := cfg.Keys[name]; ok {
-					used[name] = true
-					found[placement{name, signsAs(r, k, author)}] = true
-				}
-			}
-		}
-	}
-	for name, k := range cfg.Keys {
-		if !used[name] {
-			found[placement{name, ascii(k.Domain)}] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(found), func(a, b placement) int {
-		return strings.Compare(a.key+"\x00"+a.domain, b.key+"\x00"+b.domain)
-	})
-}
-
-// authorDomains are the domains that a rule's patterns name, "%" where they name none.
-func authorDomains(r config.Rule) []string {
-	var out []string
-	for _, from := range r.From {
-		name := strings.TrimPrefix(from[strings.LastIndexByte(from, '@')+1:], "*")
-		if name = strings.TrimPrefix(name, "."); name == "" {
-			name = "%"
-		}
-		out = append(out, ascii(name))
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// signsAs is the d= tag for an author: the rule's, or the key's.
-func signsAs(r config.Rule, k config.Key, author string) string {
-	d := r.Domain
-	if d == "" {
-		d = k.Domain
-	}
-	return strings.ReplaceAll(ascii(d), "%", author)
-}
-
 // align asks DMARC about each rule's authors and domains. That a rule for everybody has one d= is found by config.
 func (c *dnsChecked) align(ctx context.Context, cfg *config.Config, r dns.Resolver, scope dnsScope) {
 	checker := &dmarc.Checker{Resolver: r}
 	type pair struct{ author, d string }
 	known := map[pair]dmarcAlignment{}
 	for i, rule := range cfg.Sign {
-		for _, author := range authorDomains(rule) {
-			for _, d := range domainsOf(cfg, rule, author) {
+		for _, author := range assembly.AuthorDomains(rule) {
+			for _, d := range assembly.SigningDomains(cfg, rule, author) {
 				if author == "%" || d == "%" || d == author || !scope.has(author) {
 					continue
 				}
@@ -180,21 +124,6 @@ func (c *dnsChecked) align(ctx context.Context, cfg *config.Config, r dns.Resolv
 			}
 		}
 	}
-}
-
-// domainsOf are the d= tags of a rule's signatures for an author.
-func domainsOf(cfg *config.Config, r config.Rule, author string) []string {
-	var out []string
-	if r.Managed != "" {
-		out = append(out, signsAs(r, config.Key{Domain: r.Managed}, author))
-	}
-	for _, name := range r.Keys {
-		if k, ok := cfg.Keys[strings.ReplaceAll(name, "%", author)]; ok {
-			out = append(out, signsAs(r, k, author))
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 func (c *dnsChecked) note(rule, author, d string, a dmarcAlignment) {

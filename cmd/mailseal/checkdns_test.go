@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
 )
@@ -19,7 +20,7 @@ func rule(from, more string) string {
 // publishedBeside returns the record of the key s.pem beside a configuration, as d= of a domain.
 func publishedBeside(t *testing.T, path, domain string) keys.Record {
 	t.Helper()
-	source := buildKeys(t.Context(), &config.Config{Keys: map[string]config.Key{
+	source := assembly.FileKeys(t.Context(), &config.Config{Keys: map[string]config.Key{
 		"k": {Domain: domain, Selector: "s", File: filepath.Join(filepath.Dir(path), "s.pem")}}}, nil)
 	k, err := source.Key(t.Context(), "k")
 	if err != nil {

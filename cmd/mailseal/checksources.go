@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 )
 
@@ -17,15 +18,15 @@ type sourceSummary struct {
 // checkSources asks each source something, and for the keys of the key table that it should hold. That a source cannot
 // be made is among the errors already.
 func (c *checked) checkSources(ctx context.Context, cfg *config.Config) {
-	table := buildTable(cfg, nil, c.parts.sources)
-	for _, name := range slices.Sorted(maps.Keys(c.parts.sources)) {
-		s := c.parts.sources[name]
-		said, err := s.remote.Check(ctx)
+	table := assembly.NewKeyTable(cfg, nil, c.parts.Sources)
+	for _, name := range slices.Sorted(maps.Keys(c.parts.Sources)) {
+		s := c.parts.Sources[name]
+		said, err := s.Remote.Check(ctx)
 		if err != nil {
 			c.Errors = append(c.Errors, cfg.Sources[name].Problem("", err.Error()))
 			continue
 		}
-		if l, ok := s.remote.(lister); ok && l.CanList() { // which the daemon itself never does
+		if l, ok := s.Remote.(lister); ok && l.CanList() { // which the daemon itself never does
 			if _, err := l.List(ctx, ""); err != nil {
 				c.Errors = append(c.Errors, cfg.Sources[name].Problem("list_query", err.Error()))
 			} else {
@@ -42,17 +43,14 @@ func (c *checked) close() {
 	if c.parts == nil {
 		return
 	}
-	for _, s := range c.parts.sources {
-		_ = s.remote.Close() // at the end of the program
+	for _, s := range c.parts.Sources {
+		_ = s.Remote.Close() // at the end of the program
 	}
 }
 
 // checkHeld fetches and tries the keys of the key table that are in one source.
-func (c *checked) checkHeld(ctx context.Context, cfg *config.Config, s *source, table keyTable) {
-	for _, name := range slices.Sorted(maps.Keys(table.remote)) {
-		if table.remote[name].source != s {
-			continue
-		}
+func (c *checked) checkHeld(ctx context.Context, cfg *config.Config, s *assembly.Source, table assembly.KeyTable) {
+	for _, name := range table.HeldBy(s) {
 		k, err := table.Key(ctx, name)
 		if err != nil {
 			c.Errors = append(c.Errors, cfg.Keys[name].Problem("source", err.Error()))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/milter/dns/dnstest"
@@ -163,7 +164,7 @@ func makeDemo(dir, path string) error {
 
 // startDNS serves the records of the configuration's keys, and what else example.com would publish.
 func (d *demo) startDNS() (*dnstest.Server, error) {
-	source := buildKeys(context.Background(), d.cfg, nil)
+	source := assembly.FileKeys(context.Background(), d.cfg, nil)
 	zone := dnstest.Must(`
 example.com.           IN TXT "v=spf1 ip4:192.0.2.25 -all"
 _dmarc.example.com.    IN TXT "v=DMARC1; p=reject"

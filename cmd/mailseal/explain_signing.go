@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/milter"
 	"mailseal/milter/message"
@@ -97,11 +98,11 @@ func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return exit(exitUsage, fmt.Errorf("--ip: %w", err))
 	}
-	_, resolver, err := buildResolver(cfg)
+	_, resolver, err := assembly.NewResolver(cfg)
 	if err != nil {
 		return exit(exitBad, err)
 	}
-	p, err := build(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
+	p, err := assembly.New(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return exit(exitBad, err)
 	}
@@ -122,14 +123,14 @@ func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
 }
 
 // explainSigning asks the parts of the daemon what they would do.
-func explainSigning(ctx context.Context, cfg *config.Config, p *parts, env *message.Envelope, author message.Address) signingExplained {
-	role, by := buildRoles(cfg).Of(milter.Auto, env, func(string) string { return "" })
+func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, env *message.Envelope, author message.Address) signingExplained {
+	role, by := assembly.NewRoles(cfg).Of(milter.Auto, env, func(string) string { return "" })
 	e := signingExplained{From: author.String(), Role: string(role), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
 	if !cfg.Signs() {
 		e.Reason = `mode has no "sign"`
 		return e
 	}
-	signer, err := buildSigner(p)
+	signer, err := p.Signer()
 	if err != nil {
 		e.Reason = err.Error()
 		return e
@@ -143,7 +144,7 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *parts, env *mess
 		}
 	}
 	e.Others = len(signer.Table.Rules()) - len(e.Rules)
-	e.Reason = unsignedBecause(p.settings, role, rule, env, author)
+	e.Reason = unsignedBecause(p.Settings, role, rule, env, author)
 	if e.Reason == "no rule fits" && len(e.Rules) == 0 {
 		e.Reason = "no rule names the author"
 	}

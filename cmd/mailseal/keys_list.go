@@ -10,6 +10,7 @@ import (
 
 	"mailseal/keys"
 	"mailseal/keys/keylife"
+	"mailseal/milter/domain"
 )
 
 func newKeysListCmd(f *keysFlags) *cobra.Command {
@@ -77,7 +78,7 @@ func (f *keysFlags) listOne(out io.Writer, k keylife.Key) error {
 func isWanted(k keylife.Key, names []string) bool {
 	for _, name := range names {
 		name = strings.TrimSuffix(strings.ToLower(name), ".")
-		if name == k.Name() || ascii(name) == k.Domain {
+		if name == k.Name() || domain.ASCII(name) == k.Domain {
 			return true
 		}
 	}

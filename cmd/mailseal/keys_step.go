@@ -12,6 +12,7 @@ import (
 	"mailseal/keys"
 	"mailseal/keys/keylife"
 	"mailseal/milter/dkim"
+	"mailseal/milter/domain"
 )
 
 // keyStep is a command that brings keys to a stage.
@@ -92,16 +93,16 @@ func domainsOfKeys(names []string) []string {
 		if _, d, ok := strings.Cut(strings.ToLower(name), "._domainkey."); ok {
 			name = d
 		}
-		out[i] = ascii(strings.TrimSuffix(name, "."))
+		out[i] = domain.ASCII(strings.TrimSuffix(name, "."))
 	}
 	return out
 }
 
 // stagesOf says where the keys of a domain are that are not where a step begins: ": 2026q4r is generated".
-func stagesOf(state *keylife.State, domain string) string {
+func stagesOf(state *keylife.State, name string) string {
 	var out []string
 	for _, k := range state.Keys {
-		if k.Domain == ascii(strings.TrimSuffix(domain, ".")) && k.Stage != keys.Removed {
+		if k.Domain == domain.ASCII(strings.TrimSuffix(name, ".")) && k.Stage != keys.Removed {
 			out = append(out, k.Selector+" is "+string(k.Stage))
 		}
 	}
@@ -117,12 +118,12 @@ func (s keyStep) keys(state *keylife.State, name string) []*keylife.Key {
 	if k := state.Find(name); k != nil {
 		return []*keylife.Key{k}
 	}
-	return slices.DeleteFunc(state.Of(ascii(name), s.from...), func(k *keylife.Key) bool { return k.Vendor })
+	return slices.DeleteFunc(state.Of(domain.ASCII(name), s.from...), func(k *keylife.Key) bool { return k.Vendor })
 }
 
 // vendor takes down a selector that somebody else signs with.
-func (r *rotator) vendor(state *keylife.State, domain, selector, text string) ([]keylife.Event, error) {
-	k := keylife.Key{Domain: domain, Selector: ascii(strings.ToLower(selector)), Vendor: true, Text: text}
+func (r *rotator) vendor(state *keylife.State, of, selector, text string) ([]keylife.Event, error) {
+	k := keylife.Key{Domain: of, Selector: domain.ASCII(strings.ToLower(selector)), Vendor: true, Text: text}
 	if text != "" {
 		record, err := dkim.ParseRecord(text)
 		if err != nil {

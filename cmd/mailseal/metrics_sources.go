@@ -1,6 +1,7 @@
 package main
 
 import (
+	"mailseal/cmd/mailseal/assembly"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,25 +10,25 @@ import (
 // sourceMetrics shows the counters of the sources in force. Those of a source begin anew when a reload changes its
 // settings.
 type sourceMetrics struct {
-	sources atomic.Pointer[map[string]*source]
+	sources atomic.Pointer[map[string]*assembly.Source]
 }
 
 // sourceOne is one series of each source.
 type sourceOne struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	value func(*source) float64
+	value func(*assembly.Source) float64
 }
 
 var sourceSeries = []sourceOne{
-	sourceCounter("hits_total", "Questions about keys answered from memory.", func(s *source) *atomic.Uint64 { return &s.Counters.Hits }),
-	sourceCounter("misses_total", "Questions that a source was asked.", func(s *source) *atomic.Uint64 { return &s.Counters.Misses }),
-	sourceCounter("shared_total", "Questions that waited for another one's answer.", func(s *source) *atomic.Uint64 { return &s.Counters.Shared }),
-	sourceCounter("stale_total", "Questions answered from memory past the time, since the source failed.", func(s *source) *atomic.Uint64 { return &s.Counters.Stale }),
-	sourceCounter("failures_total", "Questions that a source did not answer, or not usefully.", func(s *source) *atomic.Uint64 { return &s.Counters.Failures }),
-	sourceCounter("evictions_total", "Answers forgotten before their time for want of room.", func(s *source) *atomic.Uint64 { return &s.Counters.Evictions }),
-	{sourceDesc("entries", "Answers remembered now."), prometheus.GaugeValue, func(s *source) float64 { return float64(s.Len()) }},
-	{sourceDesc("away", "1 while a source does not answer."), prometheus.GaugeValue, func(s *source) float64 {
+	sourceCounter("hits_total", "Questions about keys answered from memory.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Hits }),
+	sourceCounter("misses_total", "Questions that a source was asked.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Misses }),
+	sourceCounter("shared_total", "Questions that waited for another one's answer.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Shared }),
+	sourceCounter("stale_total", "Questions answered from memory past the time, since the source failed.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Stale }),
+	sourceCounter("failures_total", "Questions that a source did not answer, or not usefully.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Failures }),
+	sourceCounter("evictions_total", "Answers forgotten before their time for want of room.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Evictions }),
+	{sourceDesc("entries", "Answers remembered now."), prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Len()) }},
+	{sourceDesc("away", "1 while a source does not answer."), prometheus.GaugeValue, func(s *assembly.Source) float64 {
 		if s.IsAway() {
 			return 1
 		}
@@ -39,8 +40,8 @@ func sourceDesc(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("mailseal_source_"+name, help, []string{"source"}, nil)
 }
 
-func sourceCounter(name, help string, of func(*source) *atomic.Uint64) sourceOne {
-	return sourceOne{sourceDesc(name, help), prometheus.CounterValue, func(s *source) float64 { return float64(of(s).Load()) }}
+func sourceCounter(name, help string, of func(*assembly.Source) *atomic.Uint64) sourceOne {
+	return sourceOne{sourceDesc(name, help), prometheus.CounterValue, func(s *assembly.Source) float64 { return float64(of(s).Load()) }}
 }
 
 // Describe implements prometheus.Collector.

@@ -219,7 +219,7 @@ func (r *rotation) begin() {
 	if n := len(r.state().Of("example.com", keys.Active)); n != 2 {
 		r.Fatalf("%d keys are active: %+v", n, r.state().Keys)
 	}
-	r.daemon.parts.managed.Look()
+	r.daemon.parts.Managed.Look()
 }
 
 // step is half a day: the owner publishes, and Mailseal rotates.
@@ -244,7 +244,7 @@ func TestRotationUnderLiveMail(t *testing.T) {
 		r.send()
 		r.step()
 		r.send() // signed by what was read last
-		r.daemon.parts.managed.Look()
+		r.daemon.parts.Managed.Look()
 		r.send()
 		r.deliver()
 		for _, k := range r.state().Keys {

@@ -10,12 +10,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keydns"
 	"mailseal/keys/keylife"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/sign"
 )
 
@@ -34,7 +36,7 @@ func newRotator(cfg *config.Config) (*rotator, error) {
 	open := func(addresses []string) (dns.Resolver, error) {
 		return dns.New(dns.Options{Servers: addresses, Timeout: cfg.DNS.Timeout, Tries: cfg.DNS.Tries})
 	}
-	_, host, err := buildResolver(cfg)
+	_, host, err := assembly.NewResolver(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func newRotator(cfg *config.Config) (*rotator, error) {
 	}
 	taken := map[string]bool{}
 	for _, k := range cfg.Keys {
-		taken[ascii(k.Selector)+"._domainkey."+ascii(k.Domain)] = true
+		taken[domain.ASCII(k.Selector)+"._domainkey."+domain.ASCII(k.Domain)] = true
 	}
 	return &rotator{store: keylife.Store{Dir: cfg.StateDirectory}, policy: cfg.Rotation, panel: p, now: time.Now, taken: taken}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"mailseal/cmd/mailseal/assembly"
 	"os"
 	"os/signal"
 	"syscall"
@@ -74,7 +75,7 @@ func (r *running) reloads(ctx context.Context, signals <-chan os.Signal) {
 
 func (r *running) reloadNow() {
 	r.notify(sd.SdNotifyReloading + "\n" + monotonic())
-	err := survive(r.reload)
+	err := assembly.Survive(r.reload)
 	r.metrics.Reloaded(err)
 	if err != nil {
 		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
@@ -83,16 +84,6 @@ func (r *running) reloadNow() {
 	}
 	r.log.Info("reloaded")
 	r.notify(sd.SdNotifyReady + "\nSTATUS=")
-}
-
-// survive does what must not end the daemon if it has a bug.
-func survive(do func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
-	return do()
 }
 
 // monotonic is the clock that systemd compares with its own before it believes a RELOADING=1.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/config/opendkim"
 	"mailseal/milter"
@@ -44,7 +45,7 @@ type daemon struct {
 	metrics  *metrics
 	health   *health
 	resolver dns.Resolver
-	parts    *parts
+	parts    *assembly.Parts
 	server   *milter.Server
 	watcher  *watcher
 }
@@ -68,7 +69,7 @@ func serve(ctx context.Context, path string, stderr io.Writer, ready func()) err
 		run.attend(ctx, done)
 		close(attended)
 	}()
-	go d.parts.examineKeys(ctx, d.log)
+	go d.parts.ExamineKeys(ctx, d.log)
 	go d.watcher.run(ctx)
 	if ready != nil {
 		ready()
@@ -117,22 +118,22 @@ func unstarted(path string, log *slog.Logger) *daemon {
 
 // start makes the parts that a configuration asks for. With an error nothing has happened, and it may be tried again.
 func (d *daemon) start(ctx context.Context, cfg *config.Config) error {
-	client, cache, err := buildResolver(cfg)
+	client, cache, err := assembly.NewResolver(cfg)
 	if err != nil {
 		return err
 	}
-	p, err := build(ctx, cfg, cache, nil, d.metrics, d.log)
+	p, err := assembly.New(ctx, cfg, cache, nil, d.metrics, d.log)
 	if err == nil {
-		err = p.anyKey(ctx)
+		err = p.AnyKey(ctx)
 	}
 	if err != nil {
-		p.closeSources(&parts{}, 0, d.log)
+		p.CloseSources(&assembly.Parts{}, 0, d.log)
 		return err
 	}
-	_ = p.examineSources(ctx, nil, d.log) // errors are for reloads
+	_ = p.ExamineSources(ctx, nil, d.log) // errors are for reloads
 	d.resolver, d.parts = cache, p
 	d.metrics.watchDNS(client, cache)
-	d.metrics.sources.sources.Store(&p.sources)
+	d.metrics.sources.sources.Store(&p.Sources)
 	d.server = buildServer(p, d.log, d.metrics)
 	d.watcher = newWatcher(d.log, d.metrics, p)
 	return nil
@@ -153,24 +154,24 @@ func (d *daemon) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := build(ctx, cfg, d.resolver, d.parts, d.metrics, d.log)
+	p, err := assembly.New(ctx, cfg, d.resolver, d.parts, d.metrics, d.log)
 	if err == nil {
-		err = errors.Join(p.anyKey(ctx), p.examineSources(ctx, d.parts, d.log))
+		err = errors.Join(p.AnyKey(ctx), p.ExamineSources(ctx, d.parts, d.log))
 	}
 	if err != nil {
-		p.closeSources(d.parts, 0, d.log)
+		p.CloseSources(d.parts, 0, d.log)
 		return err
 	}
-	for _, what := range needRestart(d.parts.cfg, cfg) {
+	for _, what := range needRestart(d.parts.Config, cfg) {
 		d.log.Warn("changed, and in force only after a restart", "setting", what)
 	}
 	old := d.parts
 	d.parts = p
-	d.server.Reload(p.settings)
+	d.server.Reload(p.Settings)
 	d.watcher.reloaded(p)
-	d.metrics.sources.sources.Store(&p.sources)
-	old.closeSources(p, 2*old.cfg.Limits.MessageDeadline, d.log)
-	go p.examineKeys(ctx, d.log)
+	d.metrics.sources.sources.Store(&p.Sources)
+	old.CloseSources(p, 2*old.Config.Limits.MessageDeadline, d.log)
+	go p.ExamineKeys(ctx, d.log)
 	return nil
 }
 

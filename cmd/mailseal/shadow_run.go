@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/milter"
 	"mailseal/milter/shadow"
@@ -74,7 +75,7 @@ func (f *shadowFlags) observer(ctx context.Context, role milter.Role, out *logFi
 	o := &observer{daemon: unstarted(f.config, log), role: role, pipe: shadow.NewPipe(), out: out}
 	o.ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // what has come is still judged after the word to stop
 	if cfgErr == nil {
-		cfgErr = survive(func() error { return o.begin(cfg) })
+		cfgErr = assembly.Survive(func() error { return o.begin(cfg) })
 	}
 	if cfgErr != nil {
 		log.Error("nothing is judged until a reload finds a configuration that can be used; mail goes on", "error", cfgErr)
@@ -104,7 +105,7 @@ func (o *observer) begin(cfg *config.Config) error {
 	if err := o.showMetrics(o.ctx, cfg); err != nil {
 		o.log.Error("no metrics", "error", err)
 	}
-	go o.parts.examineKeys(o.ctx, o.log)
+	go o.parts.ExamineKeys(o.ctx, o.log)
 	o.served.Go(func() {
 		if err := o.server.Serve(o.ctx, &milter.Listener{Listener: o.pipe, Role: o.role}); err != nil {
 			o.log.Error("judging ended", "error", err)

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/keys"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -117,15 +117,7 @@ func (f *signFlags) table(ctx context.Context) (*sign.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := &parts{cfg: cfg, keys: buildKeys(ctx, cfg, nil)}
-		quiet := slog.New(slog.DiscardHandler)
-		var failed error
-		p.sources, failed = buildSources(cfg, nil, quiet)
-		if err := errors.Join(failed, p.addManaged(nil, quiet)); err != nil {
-			return nil, exit(exitBad, err)
-		}
-		p.table = buildTable(cfg, p.keys, p.sources)
-		s, err := buildSigner(p)
+		s, err := assembly.NewSigner(ctx, cfg)
 		if err != nil {
 			return nil, exit(exitBad, err)
 		}

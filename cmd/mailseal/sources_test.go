@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/keys"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns/dnstest"
@@ -159,13 +159,13 @@ func startDaemon(t *testing.T, dir, text string, log io.Writer) *daemon {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		d.parts.closeSources(&parts{}, 0, d.log)
+		d.parts.CloseSources(&assembly.Parts{}, 0, d.log)
 	})
 	return d
 }
 
 // source is the daemon's only one.
-func (h *hosting) source() *source { return h.daemon.parts.sources["hosting"] }
+func (h *hosting) source() *assembly.Source { return h.daemon.parts.Sources["hosting"] }
 
 // send sends one message from a domain on a connection of its own, and judges what became of it.
 func (h *hosting) send(domain string) {
@@ -421,27 +421,5 @@ func TestCheckSources(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// What a table holds stands in a header: names that are none do not sign.
-func TestUsable(t *testing.T) {
-	s := &source{name: "hosting"}
-	for _, tc := range []struct{ domain, selector, want string }{
-		{"example.com", "s", "s._domainkey.example.com"},
-		{"Bücher.example", "s", "s._domainkey.xn--bcher-kva.example"},
-		{"%", "2026.mail", "2026.mail._domainkey.%"},
-		{"", "s", ""}, {"example", "s", ""}, {"example.com", "", ""}, {"example.com; b=x", "s", ""}, {"example.com", "s;\r\nX: y", ""}, {"example..com", "s", ""},
-	} {
-		k, err := s.usable(keys.Key{Domain: tc.domain, Selector: tc.selector}, "", "")
-		if tc.want == "" {
-			if !errors.Is(err, keys.ErrAnswer) {
-				t.Errorf("%q %q: got %v, %v", tc.domain, tc.selector, k, err)
-			}
-			continue
-		}
-		if got := k.Selector + "._domainkey." + k.Domain; err != nil || got != tc.want {
-			t.Errorf("%q %q: got %q, %v; want %q", tc.domain, tc.selector, got, err, tc.want)
-		}
 	}
 }

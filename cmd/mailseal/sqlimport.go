@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/keys"
 	"mailseal/keys/keysql"
 	"mailseal/milter/domain"
@@ -72,7 +73,7 @@ func (f *sqlImportFlags) run(ctx context.Context, dir string, out io.Writer) err
 		}
 		return nil
 	}
-	o := newSourceOptions(f.source, s).sql
+	o := assembly.SQLOptions(f.source, s)
 	if f.dsn != "" {
 		o.DSN = f.dsn
 	}
@@ -142,7 +143,7 @@ func readKey(path, dom string) (keysql.Entry, error) {
 		return keysql.Entry{}, err
 	}
 	base := filepath.Base(path)
-	k := keys.Key{Selector: ascii(strings.TrimSuffix(base, filepath.Ext(base))), Domain: ascii(dom), Signer: signer}
+	k := keys.Key{Selector: domain.ASCII(strings.TrimSuffix(base, filepath.Ext(base))), Domain: domain.ASCII(dom), Signer: signer}
 	k.Name = k.Selector + "._domainkey." + k.Domain
 	if _, err := domain.Parse(k.Name); err != nil {
 		return keysql.Entry{}, fmt.Errorf("%q is no domain, or its name no selector: %w", dom, err)

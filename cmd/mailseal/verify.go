@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
@@ -119,7 +120,7 @@ func (f *verifyFlags) setUp() (*verify.Verifier, *message.Envelope, error) {
 			return nil, nil, exit(exitUnknown, err)
 		}
 	}
-	return fullVerifier(resolver, now), env, nil
+	return assembly.NewVerifier(resolver, now), env, nil
 }
 
 // openResolver answers from a zone file, or asks the DNS.

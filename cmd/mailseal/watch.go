@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mailseal/config"
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/keys"
 	"mailseal/keys/keydns"
 	"mailseal/keys/keylife"
@@ -18,20 +18,20 @@ import (
 type watcher struct {
 	log     *slog.Logger
 	metrics *metrics
-	parts   atomic.Pointer[parts]
+	parts   atomic.Pointer[assembly.Parts]
 	changed chan struct{} // after a reload the interval may be another one
 
 	fallen map[string]string // the keys that sign in place of others, as of the last pass
 }
 
-func newWatcher(log *slog.Logger, m *metrics, p *parts) *watcher {
+func newWatcher(log *slog.Logger, m *metrics, p *assembly.Parts) *watcher {
 	w := &watcher{log: log, metrics: m, changed: make(chan struct{}, 1)}
 	w.parts.Store(p)
 	return w
 }
 
 // reloaded hands over the parts that are in force now.
-func (w *watcher) reloaded(p *parts) {
+func (w *watcher) reloaded(p *assembly.Parts) {
 	w.parts.Store(p)
 	select {
 	case w.changed <- struct{}{}:
@@ -47,7 +47,7 @@ const (
 )
 
 func (w *watcher) first() time.Duration {
-	if w.parts.Load().cfg.Rotation.FallBack {
+	if w.parts.Load().Config.Rotation.FallBack {
 		return min(firstWatchFalling, w.interval())
 	}
 	return min(firstWatch, w.interval())
@@ -72,7 +72,7 @@ func (w *watcher) run(ctx context.Context) {
 
 // interval between passes; 0 for none.
 func (w *watcher) interval() time.Duration {
-	switch cfg := w.parts.Load().cfg; {
+	switch cfg := w.parts.Load().Config; {
 	case !cfg.Signs():
 		return 0
 	case cfg.Rotation.Watch > 0:
@@ -91,7 +91,7 @@ func (w *watcher) tryPass(ctx context.Context) {
 		}
 	}()
 	p := w.parts.Load()
-	r, err := newRotator(p.cfg)
+	r, err := newRotator(p.Config)
 	if err != nil {
 		w.log.Error("the keys cannot be compared with the DNS", "error", err)
 		return
@@ -100,14 +100,14 @@ func (w *watcher) tryPass(ctx context.Context) {
 }
 
 // pass rotates, compares and falls back, as far as the configuration wants it.
-func (w *watcher) pass(ctx context.Context, p *parts, r *rotator) {
-	if p.cfg.Rotation.Every > 0 {
+func (w *watcher) pass(ctx context.Context, p *assembly.Parts, r *rotator) {
+	if p.Config.Rotation.Every > 0 {
 		w.rotate(ctx, r)
-		if p.managed != nil {
-			p.managed.Look()
+		if p.Managed != nil {
+			p.Managed.Look()
 		}
 	}
-	if p.cfg.Rotation.Watch <= 0 {
+	if p.Config.Rotation.Watch <= 0 {
 		return
 	}
 	_, seen, err := r.view(ctx, nil)
@@ -115,8 +115,8 @@ func (w *watcher) pass(ctx context.Context, p *parts, r *rotator) {
 		w.log.Error("the keys cannot be compared with the DNS", "error", err)
 		return
 	}
-	if p.cfg.Rotation.FallBack && p.managed != nil {
-		w.fallBack(p.managed, seen)
+	if p.Config.Rotation.FallBack && p.Managed != nil {
+		w.fallBack(p.Managed, seen)
 	}
 	var t findings
 	w.compare(&t, signing(seen))
@@ -161,13 +161,13 @@ func signing(seen []seenKey) []seenKey {
 }
 
 // configured looks at the keys that the configuration itself names, in files and in sources.
-func (w *watcher) configured(ctx context.Context, p *parts, r *rotator) []seenKey {
-	if p.keys == nil {
+func (w *watcher) configured(ctx context.Context, p *assembly.Parts, r *rotator) []seenKey {
+	if p.Keys == nil {
 		return nil
 	}
 	var found dnsChecked
 	var wanted []keylife.Key
-	for _, want := range found.records(ctx, p.table, usedBy(p.cfg)) {
+	for _, want := range found.records(ctx, p.Table, assembly.UsedPlacements(p.Config)) {
 		wanted = append(wanted, want.watched())
 	}
 	return r.look(ctx, wanted)
@@ -177,23 +177,6 @@ func (w *watcher) configured(ctx context.Context, p *parts, r *rotator) []seenKe
 func (w wantedRecord) watched() keylife.Key {
 	selector := w.record.Name[:len(w.record.Name)-len("._domainkey.")-len(w.domain)]
 	return keylife.Key{Domain: w.domain, Selector: selector, Text: w.record.Text, Fingerprint: w.record.Fingerprint}
-}
-
-// usedBy are the placements of keys that rules name: a key that nobody signs with need not be published.
-func usedBy(cfg *config.Config) []placement {
-	var out []placement
-	used := map[string]bool{}
-	for _, r := range cfg.Sign {
-		for _, name := range r.Keys {
-			used[name] = true
-		}
-	}
-	for _, p := range placements(cfg) {
-		if used[p.key] {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 // findings are what a pass has found so far.

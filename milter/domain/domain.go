@@ -138,3 +138,13 @@ func (n Name) Within(top Name) bool {
 	above, ok := strings.CutSuffix(string(n), string(top))
 	return ok && (above == "" || above[len(above)-1] == '.')
 }
+
+// ASCII returns name as the DNS has it, in A-labels and lower case. What Parse refuses, such as "%" or "", is returned
+// as it is.
+func ASCII(name string) string {
+	n, err := Parse(name)
+	if err != nil {
+		return name
+	}
+	return n.String()
+}

@@ -1,4 +1,4 @@
-package main
+package assembly
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ spf = { helo_fail = "reject" }
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := buildPolicy(cfg)
+	rules, err := newPolicy(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,26 @@
-package main
+package assembly
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"mailseal/config"
 	"mailseal/milter/dkim"
 )
 
 // TestBuildOversign holds that empty lists of fields mean none and no list the default: an import from OpenDKIM writes
 // empty ones.
+const oneRule = `
+authserv_id = "mx.example.com"
+[[listen]]
+address = "unix:/run/s"
+[keys."good._domainkey.example.com"]
+private_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+[[sign]]
+from = ["example.com"]
+keys = ["good._domainkey.example.com"]
+`
+
 func TestBuildOversign(t *testing.T) {
 	for _, tc := range []struct {
 		name, more string
@@ -20,15 +30,11 @@ func TestBuildOversign(t *testing.T) {
 		{"one empty list", "oversign_if_present = []\n", strings.Join(dkim.DefaultOversign(), " ")},
 		{"no list", "", strings.Join(append(dkim.DefaultOversign(), dkim.DefaultOversignPresent()...), " ")},
 	} {
-		path := filepath.Join(t.TempDir(), "mailseal.toml")
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(serveKeys, "%DIR%", "/run")+"[signing]\n"+tc.more), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cfg, err := loadConfig(path)
+		cfg, err := config.Parse("mailseal.toml", []byte(oneRule+"[signing]\n"+tc.more))
 		if err != nil {
 			t.Fatal(err)
 		}
-		o, err := buildSignOptions(cfg.Sign[0].SignOptions)
+		o, err := SignOptions(cfg.Sign[0].SignOptions)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,7 @@
-package main
+// Package assembly makes the working parts of Mailseal from a configuration: the resolver, the sources of keys, the
+// signing table, the verifier, the policy and the filter. The daemon runs them, the checks and the other commands ask
+// them; none of them makes its own.
+package assembly
 
 import (
 	"context"
@@ -8,7 +11,6 @@ import (
 	"time"
 
 	"mailseal/config"
-	"mailseal/config/opendkim"
 	"mailseal/keys"
 	"mailseal/keys/keyfile"
 	"mailseal/keys/keylife"
@@ -17,65 +19,47 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 	"mailseal/milter/spf"
 	"mailseal/milter/verify"
 )
 
-// defaultConfig is where the configuration is looked for when nobody says.
-const defaultConfig = "/etc/mailseal/mailseal.toml"
-
-// loadConfig reads the configuration at path, or the default one for "". Mistakes in it are a bad answer; a file that
-// cannot be read is none.
-func loadConfig(path string) (*config.Config, error) {
-	if path == "" {
-		path = defaultConfig
-	}
-	cfg, err := opendkim.Load(path)
-	switch {
-	case errors.Is(err, config.ErrUnread):
-		return nil, exit(exitUnknown, err)
-	case err != nil:
-		return nil, exit(exitBad, err)
-	}
-	return cfg, nil
+// Parts are what one configuration asks for. A reload makes new ones and takes over from the old what has not changed.
+type Parts struct {
+	Config   *config.Config
+	Resolver dns.Resolver
+	Keys     *keyfile.Source // nil when nothing is signed or sealed
+	Sources  map[string]*Source
+	Table    keys.Source     // Keys, and those that Sources hold
+	Managed  *keylife.Source // nil when no rule signs with keys of the state directory
+	Settings milter.Settings
 }
 
-// parts are what a daemon is made of: what survives a reload, and what a reload builds anew.
-type parts struct {
-	cfg      *config.Config
-	resolver dns.Resolver
-	keys     *keyfile.Source // nil when nothing is signed or sealed
-	sources  map[string]*source
-	table    keys.Source     // keys, and those that sources hold
-	managed  *keylife.Source // nil when no rule signs with keys of the state directory
-	settings milter.Settings
-}
-
-// build makes the parts that a configuration asks for; keys of unchanged files are taken over from old, which may be
+// New makes the parts that a configuration asks for; keys of unchanged files are taken over from old, which may be
 // nil. All mistakes of the configuration are in the error. A key that cannot be used is none of them: the others sign.
-func build(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *parts, counters milter.Counters, log *slog.Logger) (*parts, error) {
-	p := &parts{cfg: cfg, resolver: resolver}
+func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Parts, counters milter.Counters, log *slog.Logger) (*Parts, error) {
+	p := &Parts{Config: cfg, Resolver: resolver}
 	if cfg.Signs() || cfg.Seal.Key != "" {
-		p.keys = buildKeys(ctx, cfg, old)
+		p.Keys = FileKeys(ctx, cfg, old)
 	}
 	var sourcesErr error
-	p.sources, sourcesErr = buildSources(cfg, old, log)
-	p.table = buildTable(cfg, p.keys, p.sources)
+	p.Sources, sourcesErr = OpenSources(cfg, old, log)
+	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
 	steps := &milter.Steps{
 		ID:             cfg.AuthservID,
-		Own:            buildOwn(cfg),
+		Own:            newOwn(cfg),
 		JudgeUnmatched: cfg.Ours.Unmatched == config.UnmatchedJudge,
 		AuthResult:     cfg.AuthenticationResults.Auth,
 		ReceivedSPF:    cfg.Verify.ReceivedSPF,
 		SelfCheck:      milter.SelfCheck{Share: cfg.Signing.SelfCheck, Tempfail: cfg.Signing.SelfCheckAction == config.Tempfail},
 		Counters:       counters,
 	}
-	err := errors.Join(sourcesErr, p.addManaged(old, log), p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
-	p.settings = milter.Settings{
+	err := errors.Join(sourcesErr, p.AddManaged(old, log), p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
+	p.Settings = milter.Settings{
 		Filter:          steps,
-		Roles:           buildRoles(cfg),
+		Roles:           NewRoles(cfg),
 		Exempt:          milter.Exempt{Networks: cfg.Exempt.Networks, Hosts: cfg.Exempt.Hosts},
 		HeaderLimit:     int(cfg.Limits.HeaderSize),
 		Deadline:        cfg.Limits.MessageDeadline,
@@ -84,7 +68,7 @@ func build(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *
 	return p, err
 }
 
-func buildOwn(cfg *config.Config) milter.Own {
+func newOwn(cfg *config.Config) milter.Own {
 	own := milter.Own{IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Fields: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
 		own.Fields = append(own.Fields, "Received-SPF")
@@ -92,7 +76,7 @@ func buildOwn(cfg *config.Config) milter.Own {
 	return own
 }
 
-func buildRoles(cfg *config.Config) milter.Roles {
+func NewRoles(cfg *config.Config) milter.Roles {
 	return milter.Roles{
 		Authenticated: cfg.Ours.Authenticated,
 		DaemonNames:   cfg.Ours.DaemonNames,
@@ -105,11 +89,11 @@ func buildRoles(cfg *config.Config) milter.Roles {
 
 // addLists reads the lists of addresses. config has checked each pattern; one that this package cannot read all the
 // same must not pass in silence.
-func (p *parts) addLists(s *milter.Steps) error {
+func (p *Parts) addLists(s *milter.Steps) error {
 	var errs [3]error
-	s.ExemptAuthors, errs[0] = patterns("exempt.author_domains", p.cfg.Exempt.AuthorDomains)
-	s.UnsignedRecipients, errs[1] = patterns("signing.unsigned_recipients", p.cfg.Signing.UnsignedRecipients)
-	s.Senders, errs[2] = buildSenders(p.cfg.Senders)
+	s.ExemptAuthors, errs[0] = patterns("exempt.author_domains", p.Config.Exempt.AuthorDomains)
+	s.UnsignedRecipients, errs[1] = patterns("signing.unsigned_recipients", p.Config.Signing.UnsignedRecipients)
+	s.Senders, errs[2] = newSenders(p.Config.Senders)
 	return errors.Join(errs[:]...)
 }
 
@@ -121,7 +105,7 @@ func patterns(path string, texts []string) (message.Patterns, error) {
 	return ps, nil
 }
 
-func buildSenders(c config.Senders) (milter.Senders, error) {
+func newSenders(c config.Senders) (milter.Senders, error) {
 	rules := map[config.SenderCheck]milter.SenderRule{
 		config.SenderAny: milter.AnySender, config.SenderEnvelopeDomain: milter.EnvelopeDomain, config.SenderLogin: milter.LoginMap,
 	}
@@ -137,36 +121,49 @@ func buildSenders(c config.Senders) (milter.Senders, error) {
 }
 
 // addSigning builds what signs and seals.
-func (p *parts) addSigning(s *milter.Steps) error {
-	if p.cfg.Seal.Key != "" {
-		s.Sealer = &sign.Sealer{Keys: p.table, Key: p.cfg.Seal.Key, Domain: p.cfg.Seal.Domain}
+func (p *Parts) addSigning(s *milter.Steps) error {
+	if p.Config.Seal.Key != "" {
+		s.Sealer = &sign.Sealer{Keys: p.Table, Key: p.Config.Seal.Key, Domain: p.Config.Seal.Domain}
 	}
-	if !p.cfg.Signs() {
+	if !p.Config.Signs() {
 		return nil
 	}
 	var err error
-	s.Signer, err = buildSigner(p)
+	s.Signer, err = p.Signer()
 	return err
 }
 
-// buildSigner makes the signer of a configuration.
-func buildSigner(p *parts) (*sign.Signer, error) {
+// NewSigner makes the signer of a configuration alone, without what judging needs. Nothing is logged.
+func NewSigner(ctx context.Context, cfg *config.Config) (*sign.Signer, error) {
+	p := &Parts{Config: cfg, Keys: FileKeys(ctx, cfg, nil)}
+	quiet := slog.New(slog.DiscardHandler)
+	var err error
+	p.Sources, err = OpenSources(cfg, nil, quiet)
+	if err = errors.Join(err, p.AddManaged(nil, quiet)); err != nil {
+		return nil, err
+	}
+	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
+	return p.Signer()
+}
+
+// Signer makes the signer of p's configuration, which asks p's sources of keys.
+func (p *Parts) Signer() (*sign.Signer, error) {
 	var rules []sign.Rule
 	var errs []error
-	for i, r := range p.cfg.Sign {
-		rule, err := buildRule(fmt.Sprintf("sign[%d]", i), r)
-		if from := p.sources[r.Source]; from != nil {
+	for i, r := range p.Config.Sign {
+		rule, err := newRule(fmt.Sprintf("sign[%d]", i), r)
+		if from := p.Sources[r.Source]; from != nil {
 			rule.Source = from
 			if len(r.Keys) == 0 {
 				rule.Choose = from.choose
 			}
 		}
 		if r.Managed != "" {
-			rule.Choose = chooseManaged(p.managed, ascii(r.Managed))
+			rule.Choose = chooseManaged(p.Managed, domain.ASCII(r.Managed))
 		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
-	return &sign.Signer{Table: sign.NewTable(rules), Keys: p.table, Identifiers: identifiers(p.cfg.Keys)}, errors.Join(errs...)
+	return &sign.Signer{Table: sign.NewTable(rules), Keys: p.Table, Identifiers: identifiers(p.Config.Keys)}, errors.Join(errs...)
 }
 
 // identifiers are the i= tags that keys have of their own.
@@ -180,10 +177,10 @@ func identifiers(table map[string]config.Key) map[string]string {
 	return out
 }
 
-func buildRule(name string, r config.Rule) (sign.Rule, error) {
+func newRule(name string, r config.Rule) (sign.Rule, error) {
 	from, err1 := patterns(name+".from", r.From)
 	to, err2 := patterns(name+".when.recipients", r.When.Recipients)
-	options, err3 := buildSignOptions(r.SignOptions)
+	options, err3 := SignOptions(r.SignOptions)
 	return sign.Rule{
 		Name:         name,
 		From:         from,
@@ -202,7 +199,7 @@ var onKeyError = map[config.OnKeyError]sign.OnKeyError{
 	config.KeySkip: sign.Skip, config.KeyTempfail: sign.Tempfail, config.KeyReject: sign.Refuse, config.KeyAccept: sign.Unsigned,
 }
 
-func buildSignOptions(o config.SignOptions) (dkim.SignOptions, error) {
+func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 	h, b, err := message.ParseCanonicalization(o.Canonicalization)
 	out := dkim.SignOptions{
 		SimpleHeader:    h == message.Simple,
@@ -224,21 +221,21 @@ func buildSignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 func orNone(names []string) []string { return append([]string{}, names...) }
 
 // addJudging builds what verifies, and the policy.
-func (p *parts) addJudging(s *milter.Steps, log *slog.Logger) error {
-	if !p.cfg.Verifies() {
+func (p *Parts) addJudging(s *milter.Steps, log *slog.Logger) error {
+	if !p.Config.Verifies() {
 		return nil
 	}
 	var err error
-	if s.Policy, err = buildPolicy(p.cfg); err != nil {
+	if s.Policy, err = newPolicy(p.Config); err != nil {
 		return err
 	}
-	c := p.cfg.Verify
-	v := fullVerifier(p.resolver, time.Now)
-	v.Deadline = p.cfg.Limits.MessageDeadline
+	c := p.Config.Verify
+	v := NewVerifier(p.Resolver, time.Now)
+	v.Deadline = p.Config.Limits.MessageDeadline
 	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
 	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, c.ClockSkew
-	v.SPF.Receiver = p.cfg.AuthservID
+	v.SPF.Receiver = p.Config.AuthservID
 	v.DMARC.PublicSuffixList = c.OrganizationalDomain == "psl"
 	if !c.SPF {
 		v.SPF = nil
@@ -254,8 +251,8 @@ func (p *parts) addJudging(s *milter.Steps, log *slog.Logger) error {
 	return nil
 }
 
-// fullVerifier runs every method with its defaults.
-func fullVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
+// NewVerifier runs every method with its defaults.
+func NewVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
 	return &verify.Verifier{
 		Resolver: r,
 		IPRev:    true,
@@ -267,8 +264,8 @@ func fullVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
 	}
 }
 
-// buildResolver makes the resolver and its cache, which outlive every reload.
-func buildResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
+// NewResolver makes the resolver and its cache, which outlive every reload.
+func NewResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
 	var servers []string
 	for _, a := range cfg.DNS.Servers {
 		servers = append(servers, a.String())

@@ -1,4 +1,4 @@
-package main
+package assembly
 
 import (
 	"errors"
@@ -9,13 +9,13 @@ import (
 	"mailseal/milter/policy"
 )
 
-// buildPolicy turns the configuration's policy into rules.
-func buildPolicy(cfg *config.Config) (*policy.Rules, error) {
+// newPolicy turns the configuration's policy into rules.
+func newPolicy(cfg *config.Config) (*policy.Rules, error) {
 	p := cfg.Policy
 	rules := &policy.Rules{
 		DryRun:      p.DryRun,
 		MarkHeader:  p.MarkHeader,
-		Actions:     buildActions(p.SPF, p.IPRev, p.DKIM, p.DMARC),
+		Actions:     newActions(p.SPF, p.IPRev, p.DKIM, p.DMARC),
 		NoAuthor:    action(p.NoAuthor),
 		ManyAuthors: action(p.ManyAuthors),
 		Texts:       policy.Texts{SPF: p.Texts.SPF, DKIM: p.Texts.DKIM, DMARC: p.Texts.DMARC, IPRev: p.Texts.IPRev, Other: p.Texts.Other},
@@ -33,15 +33,15 @@ func buildPolicy(cfg *config.Config) (*policy.Rules, error) {
 		rules.TrustedSealers = append(rules.TrustedSealers, d)
 	}
 	for i, o := range p.Overrides {
-		override, err := buildOverride(fmt.Sprintf("policy.override[%d]", i), o)
+		override, err := newOverride(fmt.Sprintf("policy.override[%d]", i), o)
 		rules.Overrides, errs = append(rules.Overrides, override), append(errs, err)
 	}
 	return rules, errors.Join(errs...)
 }
 
-func buildOverride(name string, o config.Override) (policy.Override, error) {
+func newOverride(name string, o config.Override) (policy.Override, error) {
 	var errs [3]error
-	out := policy.Override{Name: name, Networks: o.Networks, Actions: buildActions(o.SPF, o.IPRev, o.DKIM, o.DMARC)}
+	out := policy.Override{Name: name, Networks: o.Networks, Actions: newActions(o.SPF, o.IPRev, o.DKIM, o.DMARC)}
 	out.Authors, errs[0] = patterns(name+".author_domains", o.AuthorDomains)
 	out.ListIDs, errs[1] = patterns(name+".list_ids", o.ListIDs)
 	out.Sealers, errs[2] = patterns(name+".sealers", o.Sealers)
@@ -52,7 +52,7 @@ func buildOverride(name string, o config.Override) (policy.Override, error) {
 	return out, errors.Join(errs[:]...)
 }
 
-func buildActions(s config.SPFActions, i config.IPRevActions, k config.DKIMActions, d config.DMARCPolicy) policy.Actions {
+func newActions(s config.SPFActions, i config.IPRevActions, k config.DKIMActions, d config.DMARCPolicy) policy.Actions {
 	return policy.Actions{
 		SPF: actions(map[string]config.Action{
 			"fail": s.Fail, "softfail": s.Softfail, "neutral": s.None, "none": s.None,

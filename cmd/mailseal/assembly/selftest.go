@@ -1,4 +1,4 @@
-package main
+package assembly
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 	"mailseal/milter/sign"
 )
 
-// selfTest has every key of the rules sign a probe that an independent implementation must verify with the record that
+// SelfTest has every key of the rules sign a probe that an independent implementation must verify with the record that
 // is to be published. It calls tell for each key that fails, in the order of the rules.
-func selfTest(ctx context.Context, cfg *config.Config, source keys.Source, tell func(key string, err error)) {
+func SelfTest(ctx context.Context, cfg *config.Config, source keys.Source, tell func(key string, err error)) {
 	done := map[string]bool{}
 	for i, r := range cfg.Sign {
-		rule, err := buildRule(fmt.Sprintf("sign[%d]", i), r)
+		rule, err := newRule(fmt.Sprintf("sign[%d]", i), r)
 		if err != nil {
 			continue // build has said so
 		}

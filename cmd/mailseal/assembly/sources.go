@@ -1,4 +1,4 @@
-package main
+package assembly
 
 import (
 	"context"
@@ -18,17 +18,18 @@ import (
 	"mailseal/milter/sign"
 )
 
-// source is a source of keys at work: what asks, and the memory before it. It survives reloads that leave its settings
+// Source is a source of keys at work: what asks, and the memory before it. It survives reloads that leave its settings
 // alone, and with it its connections and what it remembers.
-type source struct {
+type Source struct {
 	*keys.Cache
-	name   string
+	Name   string
+	Remote Remote // what asks
+
 	wanted sourceOptions
-	remote remote
 }
 
-// remote is what keysql and keyhttp have in common.
-type remote interface {
+// Remote is what keysql and keyhttp have in common.
+type Remote interface {
 	keys.Remote
 	Check(ctx context.Context) (string, error)
 	Close() error
@@ -44,23 +45,31 @@ type sourceOptions struct {
 
 func newSourceOptions(name string, c config.Source) sourceOptions {
 	o := sourceOptions{timeout: c.Timeout, ttl: c.TTL, negativeTTL: c.NegativeTTL, stale: c.Stale, entries: c.CacheSize}
-	secured := keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: c.ClientKey}
 	if c.Driver == "http" {
-		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, TLS: secured, Timeout: c.Timeout}
+		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, TLS: clientTLS(c), Timeout: c.Timeout}
 		return o
 	}
-	o.sql = keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), TLS: secured, KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, ListQuery: c.ListQuery, Timeout: c.Timeout}
+	o.sql = SQLOptions(name, c)
 	return o
 }
 
-// buildSources makes the sources of a configuration, or takes them over from old, which may be nil. Nothing is asked yet.
-func buildSources(cfg *config.Config, old *parts, log *slog.Logger) (map[string]*source, error) {
-	out := map[string]*source{}
+// SQLOptions are what a configured database is opened with.
+func SQLOptions(name string, c config.Source) keysql.Options {
+	return keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), TLS: clientTLS(c), KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, ListQuery: c.ListQuery, Timeout: c.Timeout}
+}
+
+func clientTLS(c config.Source) keys.TLS {
+	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: c.ClientKey}
+}
+
+// OpenSources makes the sources of a configuration, or takes them over from old, which may be nil. Nothing is asked yet.
+func OpenSources(cfg *config.Config, old *Parts, log *slog.Logger) (map[string]*Source, error) {
+	out := map[string]*Source{}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
 		wanted := newSourceOptions(name, cfg.Sources[name])
-		if old != nil && old.sources[name] != nil && old.sources[name].wanted == wanted {
-			out[name] = old.sources[name]
+		if old != nil && old.Sources[name] != nil && old.Sources[name].wanted == wanted {
+			out[name] = old.Sources[name]
 			continue
 		}
 		s, err := newSource(name, wanted, log)
@@ -73,8 +82,8 @@ func buildSources(cfg *config.Config, old *parts, log *slog.Logger) (map[string]
 	return out, errors.Join(errs...)
 }
 
-func newSource(name string, o sourceOptions, log *slog.Logger) (*source, error) {
-	var r remote
+func newSource(name string, o sourceOptions, log *slog.Logger) (*Source, error) {
+	var r Remote
 	var err error
 	if o.http.URL != "" {
 		r, err = keyhttp.New(o.http)
@@ -88,8 +97,8 @@ func newSource(name string, o sourceOptions, log *slog.Logger) (*source, error) 
 }
 
 // cached puts the memory before what asks.
-func cached(name string, o sourceOptions, r remote, log *slog.Logger) *source {
-	s := &source{name: name, wanted: o, remote: r}
+func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
+	s := &Source{Name: name, Remote: r, wanted: o}
 	s.Cache = keys.NewCache(r, keys.CacheOptions{
 		TTL: o.ttl, NegativeTTL: o.negativeTTL, Stale: o.stale, Entries: o.entries, Timeout: o.timeout,
 		Turned: func(err error) { sayTurned(log, name, err) },
@@ -111,16 +120,16 @@ func sayTurned(log *slog.Logger, name string, err error) {
 
 // Key returns a key as the DNS will be asked for it. A domain or selector that is no name is not signed with: it would
 // stand in a header.
-func (s *source) Key(ctx context.Context, name string) (keys.Key, error) {
+func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	k, err := s.Cache.Key(ctx, name)
 	if err != nil {
 		return k, err
 	}
-	return s.usable(k, "", "")
+	return s.Usable(k, "", "")
 }
 
 // Choose returns the keys that sign for q; those that came whole are checked as Key does.
-func (s *source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
+func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 	found, err := s.Cache.Choose(ctx, q)
 	if err != nil {
 		return nil, err
@@ -130,15 +139,15 @@ func (s *source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 		if k.Signer == nil {
 			continue
 		}
-		if found[i], err = s.usable(k, "", ""); err != nil {
+		if found[i], err = s.Usable(k, "", ""); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
 }
 
-// usable puts domain and selector of the key table, where they are set, in place of the source's, in A-labels.
-func (s *source) usable(k keys.Key, dom, selector string) (keys.Key, error) {
+// Usable puts domain and selector of the key table, where they are set, in place of the source's, in A-labels.
+func (s *Source) Usable(k keys.Key, dom, selector string) (keys.Key, error) {
 	if dom != "" {
 		k.Domain = dom
 	}
@@ -149,32 +158,44 @@ func (s *source) usable(k keys.Key, dom, selector string) (keys.Key, error) {
 	if at == "%" {
 		at = "example.com"
 	}
-	k.Domain, k.Selector = ascii(k.Domain), ascii(k.Selector)
-	if _, err := domain.Parse(k.Selector + "._domainkey." + ascii(at)); err != nil || !strings.Contains(at, ".") || k.Selector == "" {
-		return keys.Key{}, fmt.Errorf("source %q: key %q: %w: selector %q and domain %q make no DNS name", s.name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
+	k.Domain, k.Selector = domain.ASCII(k.Domain), domain.ASCII(k.Selector)
+	if _, err := domain.Parse(k.Selector + "._domainkey." + domain.ASCII(at)); err != nil || !strings.Contains(at, ".") || k.Selector == "" {
+		return keys.Key{}, fmt.Errorf("source %q: key %q: %w: selector %q and domain %q make no DNS name", s.Name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
 	}
 	return k, nil
 }
 
 // choose answers for a rule without keys.
-func (s *source) choose(ctx context.Context, q sign.Query) ([]keys.Key, error) {
+func (s *Source) choose(ctx context.Context, q sign.Query) ([]keys.Key, error) {
 	return s.Choose(ctx, keys.Query{Domain: string(q.Author.Domain), Address: q.Author.Local + "@" + string(q.Author.Domain), Login: q.Login})
 }
 
-// keyTable is the key table: keys in files, and keys that sources hold under the same name.
-type keyTable struct {
+// KeyTable is the key table: keys in files, and keys that sources hold under the same name.
+type KeyTable struct {
 	files  keys.Source
 	remote map[string]remoteKey
 }
 
+// HeldBy returns the names of the keys that a source holds, sorted.
+func (t KeyTable) HeldBy(s *Source) []string {
+	var out []string
+	for name, k := range t.remote {
+		if k.source == s {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // remoteKey is an entry of the key table that names a source.
 type remoteKey struct {
-	source           *source
+	source           *Source
 	domain, selector string // where set, instead of the source's
 }
 
 // Key implements keys.Source.
-func (t keyTable) Key(ctx context.Context, name string) (keys.Key, error) {
+func (t KeyTable) Key(ctx context.Context, name string) (keys.Key, error) {
 	r, ok := t.remote[name]
 	if !ok {
 		return t.files.Key(ctx, name)
@@ -183,12 +204,12 @@ func (t keyTable) Key(ctx context.Context, name string) (keys.Key, error) {
 	if err != nil {
 		return keys.Key{}, err
 	}
-	return r.source.usable(k, r.domain, r.selector)
+	return r.source.Usable(k, r.domain, r.selector)
 }
 
-// buildTable puts the keys of files and of sources into one table. Sources that could not be made are an error elsewhere.
-func buildTable(cfg *config.Config, files keys.Source, sources map[string]*source) keyTable {
-	t := keyTable{files: files, remote: map[string]remoteKey{}}
+// NewKeyTable puts the keys of files and of sources into one table. Sources that could not be made are an error elsewhere.
+func NewKeyTable(cfg *config.Config, files keys.Source, sources map[string]*Source) KeyTable {
+	t := KeyTable{files: files, remote: map[string]remoteKey{}}
 	for name, k := range cfg.Keys {
 		if s := sources[k.Source]; s != nil {
 			t.remote[name] = remoteKey{s, k.Domain, k.Selector}
@@ -197,16 +218,16 @@ func buildTable(cfg *config.Config, files keys.Source, sources map[string]*sourc
 	return t
 }
 
-// examineSources tries each source that old does not have, and logs what it finds. A data base that is away keeps nobody
+// ExamineSources tries each source that old does not have, and logs what it finds. A data base that is away keeps nobody
 // from starting; on a reload, a query that can never work is an error.
-func (p *parts) examineSources(ctx context.Context, old *parts, log *slog.Logger) error {
+func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger) error {
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(p.sources)) {
-		s := p.sources[name]
-		if old != nil && old.sources[name] == s {
+	for _, name := range slices.Sorted(maps.Keys(p.Sources)) {
+		s := p.Sources[name]
+		if old != nil && old.Sources[name] == s {
 			continue
 		}
-		said, err := s.remote.Check(ctx)
+		said, err := s.Remote.Check(ctx)
 		switch {
 		case err == nil:
 			log.Info("source of keys: "+said, "source", name)
@@ -220,14 +241,14 @@ func (p *parts) examineSources(ctx context.Context, old *parts, log *slog.Logger
 	return errors.Join(errs...)
 }
 
-// closeSources closes those of p that other does not use, after a time in which messages under way may still ask.
-func (p *parts) closeSources(other *parts, after time.Duration, log *slog.Logger) {
-	for name, s := range p.sources {
-		if other.sources[name] == s {
+// CloseSources closes those of p that other does not use, after a time in which messages under way may still ask.
+func (p *Parts) CloseSources(other *Parts, after time.Duration, log *slog.Logger) {
+	for name, s := range p.Sources {
+		if other.Sources[name] == s {
 			continue
 		}
 		time.AfterFunc(after, func() {
-			if err := s.remote.Close(); err != nil {
+			if err := s.Remote.Close(); err != nil {
 				log.Warn("source of keys does not close", "source", name, "error", err)
 			}
 		})

@@ -1,0 +1,83 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"mailseal/config"
+	"mailseal/keys/keyfile"
+	"mailseal/milter/domain"
+)
+
+// FileKeys makes the source of all keys that the configuration names.
+func FileKeys(ctx context.Context, cfg *config.Config, old *Parts) *keyfile.Source {
+	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys}
+	if old != nil {
+		o.Previous = old.Keys
+	}
+	entries := make(map[string]keyfile.Entry, len(cfg.Keys))
+	for name, k := range cfg.Keys {
+		if k.Source == "" {
+			entries[name] = keyfile.Entry{Domain: domain.ASCII(k.Domain), Selector: domain.ASCII(k.Selector), File: k.File, Text: string(k.PrivateKey)}
+		}
+	}
+	return keyfile.New(ctx, entries, o)
+}
+
+// ExamineKeys logs what is wrong with keys, once all of them have been loaded, and has each tested.
+func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
+	if p.Keys == nil {
+		return
+	}
+	err := Survive(func() error {
+		p.sayFindings(ctx, log)
+		SelfTest(ctx, p.Config, p.Keys, func(key string, err error) {
+			log.Error("key fails its self-test: nobody will be able to verify what it signs", "key", key, "error", err)
+		})
+		return nil
+	})
+	if err != nil {
+		log.Error("the keys are not examined to the end", "error", err)
+	}
+}
+
+// waitForKeys is how many keys a start waits for. More load in the background.
+const waitForKeys = 1000
+
+// AnyKey is an error when there are keys and none of them can sign: a configuration that can do nothing but defer mail.
+// One bad key among good ones keeps nobody from starting; it is logged.
+func (p *Parts) AnyKey(ctx context.Context) error {
+	if p.Keys == nil || len(p.Keys.Names()) == 0 || len(p.Sources) > 0 || len(p.Keys.Names()) > waitForKeys {
+		return nil
+	}
+	found, err := p.Keys.Findings(ctx)
+	if err != nil {
+		return err
+	}
+	var broken []error
+	for _, f := range found {
+		if f.Err != nil {
+			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, f))
+		}
+	}
+	if len(broken) < len(p.Keys.Names()) {
+		return nil
+	}
+	return fmt.Errorf("no key can sign: %w", errors.Join(broken...))
+}
+
+func (p *Parts) sayFindings(ctx context.Context, log *slog.Logger) {
+	found, err := p.Keys.Findings(ctx)
+	if err != nil {
+		return
+	}
+	for _, f := range found {
+		if f.Err != nil {
+			log.Error("key cannot be used", "key", f.Name, "error", f.Err)
+		} else {
+			log.Warn(f.String(), "key", f.Name)
+		}
+	}
+}

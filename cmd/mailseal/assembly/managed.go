@@ -1,0 +1,60 @@
+package assembly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/keys/keylife"
+	"mailseal/milter/sign"
+)
+
+// ManagesKeys tells whether a rule signs with keys of the state directory.
+func ManagesKeys(cfg *config.Config) bool {
+	for _, r := range cfg.Sign {
+		if r.Managed != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// AddManaged opens the state directory's keys, or takes them over from the parts before.
+func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
+	if !ManagesKeys(p.Config) {
+		return nil
+	}
+	if old != nil && old.Managed != nil && old.Config.StateDirectory == p.Config.StateDirectory {
+		p.Managed = old.Managed
+		p.Managed.Look()
+		return nil
+	}
+	var err error
+	p.Managed, err = keylife.NewSource(keylife.Store{Dir: p.Config.StateDirectory}, func(err error) {
+		log.Error("the state of the keys cannot be read", "error", err)
+	})
+	if err != nil {
+		return fmt.Errorf("state_directory: %w", err)
+	}
+	return nil
+}
+
+// errNoState says that the state directory could not be read when the rule was made. Without it the rule would have no
+// keys at all, which is no reason to defer.
+var errNoState = errors.New("the keys of the state directory could not be read")
+
+// chooseManaged answers a rule with the active keys of a domain, "%" for the author's.
+func chooseManaged(source *keylife.Source, domain string) func(context.Context, sign.Query) ([]keys.Key, error) {
+	return func(_ context.Context, q sign.Query) ([]keys.Key, error) {
+		if source == nil {
+			return nil, errNoState
+		}
+		if domain == "%" {
+			return source.Keys(string(q.Author.Domain))
+		}
+		return source.Keys(domain)
+	}
+}
