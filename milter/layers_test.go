@@ -36,7 +36,7 @@ var layers = []struct {
 	{"keys/keysql", []string{"keys"}},
 	{"keys/keyhttp", []string{"keys"}},
 	{"keys/keylife", []string{"keys"}},
-	{"keys/keydns", []string{"keys", "milter/dns", "milter/dkim", "milter/taglist"}},
+	{"milter/keydns", []string{"keys", "milter/dns", "milter/dkim", "milter/taglist"}},
 	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc", "milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/sign", []string{"milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
 	{"milter/policy", []string{"milter/verify", "milter/message", "milter/domain", "milter/authres"}},

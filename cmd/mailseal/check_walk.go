@@ -15,9 +15,9 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/milter"
 	"mailseal/milter/domain"
+	"mailseal/milter/keydns"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 )

@@ -11,11 +11,11 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/keys/keylife"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
+	"mailseal/milter/keydns"
 )
 
 // lookupsAtOnce bounds how many names are asked for side by side, so that no name server takes us for an attack.

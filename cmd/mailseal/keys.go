@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/keys/keylife"
 	"mailseal/milter/domain"
+	"mailseal/milter/keydns"
 )
 
 // keysFlags is what all commands below "mailseal keys" have.

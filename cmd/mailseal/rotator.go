@@ -13,11 +13,11 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/keys/keylife"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
+	"mailseal/milter/keydns"
 	"mailseal/milter/sign"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/keys/keylife"
+	"mailseal/milter/keydns"
 )
 
 // watcher compares what the daemon signs with and what the name servers show, every rotation.watch; it rotates the keys

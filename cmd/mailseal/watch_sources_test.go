@@ -12,9 +12,9 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/keys/keylife"
 	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/keydns"
 )
 
 // TestWatchSources has the daemon watch what it has signed with from a data base, and nothing else of it.

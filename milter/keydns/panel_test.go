@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/keydns"
 )
 
 // infrastructure is how the servers of example.com are found. That of news.example.com is nobody's.

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"mailseal/keys"
-	"mailseal/keys/keydns"
 	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/keydns"
 )
 
 // rsaKey is one key for all tests: making them takes long.
