@@ -50,8 +50,8 @@ type Conn struct {
 	rcpt   Path
 	macros macros
 
-	inbound
-	outbound
+	fromMTA
+	toMTA
 	progress progress
 
 	busy     atomic.Bool // a message is being looked at

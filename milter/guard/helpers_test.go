@@ -37,10 +37,9 @@ type recorder struct {
 	events []string
 	mute   bool // write nothing down
 
-	envelope gomilter.Response                                                    // CONNECT to RCPT
-	stage    map[string]gomilter.Response                                         // by event's first word, before all others
-	eom      func(m *gomilter.Modifier, c *guard.Conn) (gomilter.Response, error) // edits and verdict; default accept
-	onHeads  func(h textproto.MIMEHeader)                                         // go-milter's map of fields
+	stage   map[string]gomilter.Response                                         // by event's first word, before all others
+	eom     func(m *gomilter.Modifier, c *guard.Conn) (gomilter.Response, error) // edits and verdict; default accept
+	onHeads func(h textproto.MIMEHeader)                                         // go-milter's map of fields
 }
 
 func (r *recorder) note(format string, args ...any) {

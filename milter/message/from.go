@@ -54,7 +54,7 @@ type fromParser struct {
 
 // mailbox reads local@domain or "display name <local@domain>".
 func (p *fromParser) mailbox() (Address, error) {
-	words, err := p.words()
+	words, err := p.phrase()
 	if err != nil {
 		return Address{}, err
 	}
@@ -70,7 +70,7 @@ func (p *fromParser) mailbox() (Address, error) {
 }
 
 // bare reads the rest of "local@domain", or of that in place of a display name.
-func (p *fromParser) bare(local words) (Address, error) {
+func (p *fromParser) bare(local phrase) (Address, error) {
 	a, err := p.domain(local)
 	if err != nil || a.Domain == "" || p.at == len(p.s) || p.s[p.at] != '<' {
 		return a, err
@@ -90,7 +90,7 @@ func (p *fromParser) angle(display string) (Address, error) {
 	if err := p.cfws(); err != nil {
 		return Address{}, err
 	}
-	words, err := p.words()
+	words, err := p.phrase()
 	if err != nil {
 		return Address{}, err
 	}
@@ -109,7 +109,7 @@ func (p *fromParser) angle(display string) (Address, error) {
 }
 
 // domain reads what stands behind the @ of an address whose local part is words.
-func (p *fromParser) domain(local words) (Address, error) {
+func (p *fromParser) domain(local phrase) (Address, error) {
 	if !local.isLocal(p.utf8) {
 		return Address{}, p.fail("what stands before the @ is no local part")
 	}

@@ -61,10 +61,9 @@ func deaf(t *testing.T) shadow.Dial {
 
 // held is what a Proxy holds in memory, with everything silent: no answers, so that a client need not read.
 type held struct {
-	t     *testing.T
-	mtas  *shadow.Pipe
-	wg    sync.WaitGroup
-	conns []net.Conn
+	t    *testing.T
+	mtas *shadow.Pipe
+	wg   sync.WaitGroup
 }
 
 // hold starts a Proxy before an upstream that reads and never answers, with a filter of ours that does not read.
@@ -115,10 +114,10 @@ func (h *held) begin(size int) {
 		h.t.Error(err)
 	}
 	var head [4]byte
-	if _, err := io.ReadFull(nc, head[:]); err == nil {
-		_, err = io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[:])))
+	if _, err := io.ReadFull(nc, head[:]); err != nil {
+		h.t.Error(err)
 	}
-	if err != nil {
+	if _, err := io.CopyN(io.Discard, nc, int64(binary.BigEndian.Uint32(head[:]))); err != nil {
 		h.t.Error(err)
 	}
 	mail := guard.AppendPacket(nil, guard.Mail, []byte("<a@example.com>\x00"))

@@ -30,7 +30,7 @@ func newComparer(ignore []string) *comparer { return &comparer{map[string]bool{}
 
 // compare returns the differences, none if the filters agree. Of a message that was judged without its body, only who
 // signs it, and how, can be compared.
-func (c *comparer) compare(theirs, ours View, bodiless bool) []Difference {
+func (c *comparer) compare(theirs, ours Outcome, bodiless bool) []Difference {
 	var out []Difference
 	add := func(kind, a, b string) {
 		if !slices.Contains(c.ignore, kind) {
@@ -72,7 +72,7 @@ func (c *comparer) compare(theirs, ours View, bodiless bool) []Difference {
 	return out
 }
 
-func (v View) goesOn() bool { return v.Verdict == "accept" || v.Verdict == "hold" }
+func (v Outcome) goesOn() bool { return v.Verdict == "accept" || v.Verdict == "hold" }
 
 // sameVerdict compares codes only where both filters chose one.
 func sameVerdict(a, b string) bool {

@@ -8,9 +8,9 @@ import (
 	"mailseal/milter/guard"
 )
 
-// FuzzDeal has any packet go through any deal: nothing panics, what is not to be translated stays as it is, and what is
-// translated loses or gains one space, or macros.
-func FuzzDeal(f *testing.F) {
+// FuzzNegotiation has any packet go through any negotiation: nothing panics, what is not to be translated stays as
+// it is, and what is translated loses or gains one space, or macros.
+func FuzzNegotiation(f *testing.F) {
 	f.Add(byte('L'), []byte("Subject\x00 hello\x00"))
 	f.Add(byte('L'), []byte("Subject\x00"))
 	f.Add(byte('i'), []byte("\x00\x00\x00\x01X\x00\x00"))
@@ -25,14 +25,14 @@ func FuzzDeal(f *testing.F) {
 		offer, err1 := guard.ParseOffer(data)
 		theirs, err2 := guard.ParseAgreement(data)
 		if err1 == nil && err2 == nil {
-			d := strike(offer, theirs)
+			d := negotiate(offer, theirs)
 			if again, err := guard.ParseAgreement(d.optneg(data)); err != nil || again.Protocol != d.mta.Protocol {
 				t.Errorf("%q becomes %+v, %v, want %+v", data, again, err, d.mta)
 			}
 		}
-		plain, translating := deal{}, deal{spaces: true, more: true}
+		plain, translating := negotiation{}, negotiation{spaces: true, more: true}
 		translating.theirs.Macros[guard.StageMail] = []string{"i"}
-		for _, way := range []func(*deal, guard.Packet) [][]byte{(*deal).inbound, (*deal).outbound} {
+		for _, way := range []func(*negotiation, guard.Packet) [][]byte{(*negotiation).toUpstream, (*negotiation).toMTA} {
 			if got := bytes.Join(way(&plain, p), nil); !bytes.Equal(got, data) {
 				t.Errorf("%q becomes %q though nothing is to be translated", data, got)
 			}
@@ -43,7 +43,7 @@ func FuzzDeal(f *testing.F) {
 		s := side{}
 		s.add(p)
 		s.decide(guard.EndOfBody, p)
-		newComparer(nil).compare(s.view(), View{}, false)
+		newComparer(nil).compare(s.outcome(), Outcome{}, false)
 	})
 }
 

@@ -159,7 +159,7 @@ func (m *mirror) stop(why string) {
 // run shows the new filter what is offered, until close or until the filter cannot follow. spaces tells whether values
 // come with their leading space.
 func (m *mirror) run(ctx context.Context, spaces bool) {
-	v := &viewer{mirror: m, spaces: spaces}
+	v := &replayer{mirror: m, spaces: spaces}
 	why := whyEnded
 	defer func() {
 		if p := recover(); p != nil {

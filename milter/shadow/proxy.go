@@ -54,7 +54,7 @@ type Proxy struct {
 	cut     func()
 
 	mu      sync.Mutex
-	conns   map[*conn]struct{}
+	conns   map[*relay]struct{}
 	leaving bool // connections end with their message
 
 	muSaid sync.Mutex
@@ -64,7 +64,7 @@ type Proxy struct {
 // New returns a Proxy.
 func New(o Options) *Proxy {
 	o = o.filled()
-	p := &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*conn]struct{}{}, said: map[string]time.Time{}}
+	p := &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*relay]struct{}{}, said: map[string]time.Time{}}
 	p.hard, p.cut = context.WithCancel(context.Background())
 	return p
 }
@@ -133,7 +133,7 @@ func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
 		return
 	}
 	defer upstream.Close()
-	c := newConn(mta, upstream, p.options.Recorder)
+	c := newRelay(mta, upstream, p.options.Recorder)
 	c.log, c.why = p.trouble, whyBusy
 	defer p.attach(c)()
 	defer context.AfterFunc(ctx, c.close)()
@@ -150,7 +150,7 @@ func (p *Proxy) recover() {
 }
 
 // attach keeps book of a connection and gives it a mirror if there is a place for one.
-func (p *Proxy) attach(c *conn) (detach func()) {
+func (p *Proxy) attach(c *relay) (detach func()) {
 	p.mu.Lock()
 	p.conns[c] = struct{}{}
 	c.leaving.Store(p.leaving)
@@ -171,7 +171,7 @@ func (p *Proxy) attach(c *conn) (detach func()) {
 }
 
 // reflect runs a connection's mirror, now that it is known what the MTA shows.
-func (p *Proxy) reflect(ctx context.Context, c *conn) (end func()) {
+func (p *Proxy) reflect(ctx context.Context, c *relay) (end func()) {
 	m := c.mirror
 	if m == nil {
 		return func() {}
@@ -179,12 +179,12 @@ func (p *Proxy) reflect(ctx context.Context, c *conn) (end func()) {
 	m.running = true
 	p.wg.Go(func() {
 		defer m.release()
-		m.run(ctx, c.deal.mta.Has(guard.LeadingSpace))
+		m.run(ctx, c.agreed.mta.Has(guard.LeadingSpace))
 	})
 	return m.close
 }
 
-func (p *Proxy) detach(c *conn) {
+func (p *Proxy) detach(c *relay) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, c)

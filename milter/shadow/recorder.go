@@ -147,7 +147,7 @@ func (r *Recorder) record(p *pair) {
 		r.event(eventAborted, about...)
 		return
 	}
-	old := theirs.view()
+	old := theirs.outcome()
 	if theirs.fate == unjudged {
 		r.event(eventNotJudged, append(about, slog.String("why", theirs.why))...)
 		return
@@ -156,11 +156,11 @@ func (r *Recorder) record(p *pair) {
 		r.event(eventNotJudged, append(about, slog.String("why", ours.why), slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)))...)
 		return
 	}
-	r.compared(about, old, ours.view(), ours.fate == partly)
+	r.compared(about, old, ours.outcome(), ours.fate == partly)
 }
 
 // compared writes the line of a message on which both filters have spoken.
-func (r *Recorder) compared(about []slog.Attr, old, now View, bodiless bool) {
+func (r *Recorder) compared(about []slog.Attr, old, now Outcome, bodiless bool) {
 	differ := r.comparer.compare(old, now, bodiless)
 	if bodiless {
 		about = append(about, slog.Bool("body_unseen", true))
@@ -222,7 +222,7 @@ func (r *Recorder) tellFull(err error) {
 }
 
 // results writes what a filter found.
-func results(v View) string {
+func results(v Outcome) string {
 	var out []string
 	for _, m := range []struct {
 		name string

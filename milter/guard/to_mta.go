@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// outbound is what go-milter has written of an answer that is not complete.
-type outbound struct {
+// toMTA is what go-milter has written of an answer that is not complete.
+type toMTA struct {
 	part []byte
 }
 

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// inbound is what go-milter is about to read, and what it owes for it.
-type inbound struct {
+// fromMTA is what go-milter is about to read, and what it owes for it.
+type fromMTA struct {
 	head    []byte // to be read first, in scratch
 	rest    []byte // then this, in scratch or in the framer's buffer
 	stream  bool   // then what is left of the framer's packet

@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// View is what one of the two filters made of a message, for people and for comparison.
-type View struct {
+// Outcome is what one of the two filters made of a message, for people and for comparison.
+type Outcome struct {
 	Verdict    string   `json:"verdict"`           // "accept", "hold", "reject 550", "tempfail", "discard", "drop"
 	Refused    int      `json:"refused,omitempty"` // recipients
 	Signed     []string `json:"signed,omitempty"`  // "example.com/mail/rsa-sha256": d=, s= and a= of each signature added
@@ -29,20 +29,20 @@ type View struct {
 	atFirst    map[string]int // removals of the first field of a name, so far
 }
 
-// view reads a side's packets.
-func (s *side) view() View {
-	v := View{Verdict: verdictText(s.verdict), Refused: s.refused}
+// outcome reads a side's packets.
+func (s *side) outcome() Outcome {
+	o := Outcome{Verdict: verdictText(s.verdict), Refused: s.refused}
 	for _, e := range s.edits {
-		v.take(e)
+		o.take(e)
 	}
-	if v.Verdict == "accept" && slices.ContainsFunc(s.edits, func(e guard.Packet) bool { return e.Code == guard.QuarantineMail }) {
-		v.Verdict = "hold"
+	if o.Verdict == "accept" && slices.ContainsFunc(s.edits, func(e guard.Packet) bool { return e.Code == guard.QuarantineMail }) {
+		o.Verdict = "hold"
 	}
-	for _, list := range []*[]string{&v.Signed, &v.Sealed, &v.DKIM, &v.SPF, &v.DMARC, &v.Removed, &v.Changed, &v.OtherAdded} {
+	for _, list := range []*[]string{&o.Signed, &o.Sealed, &o.DKIM, &o.SPF, &o.DMARC, &o.Removed, &o.Changed, &o.OtherAdded} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
-	return v
+	return o
 }
 
 // verdictText names a verdict, with the code where the filter and not the MTA chose it.
@@ -69,20 +69,20 @@ func verdictText(p guard.Packet) string {
 }
 
 // take takes an edit.
-func (v *View) take(e guard.Packet) {
+func (o *Outcome) take(e guard.Packet) {
 	switch e.Code {
 	case guard.AddHeader:
-		v.added(e.Data)
+		o.added(e.Data)
 	case guard.InsertHeader:
-		v.added(e.Data[min(4, len(e.Data)):])
+		o.added(e.Data[min(4, len(e.Data)):])
 	case guard.ChangeHeader:
-		v.changed(e.Data)
+		o.changed(e.Data)
 	case guard.AddRcpt, guard.AddRcptArgs, guard.DeleteRcpt:
-		v.Changed = append(v.Changed, "recipients")
+		o.Changed = append(o.Changed, "recipients")
 	case guard.ChangeSender:
-		v.Changed = append(v.Changed, "sender")
+		o.Changed = append(o.Changed, "sender")
 	case guard.ReplaceBody:
-		v.Changed = append(v.Changed, "body")
+		o.Changed = append(o.Changed, "body")
 	}
 }
 
@@ -96,7 +96,7 @@ func cutField(data []byte) (name, value string, ok bool) {
 	return string(n), string(val), ok
 }
 
-func (v *View) added(data []byte) {
+func (o *Outcome) added(data []byte) {
 	name, value, ok := cutField(data)
 	if !ok {
 		return
@@ -104,20 +104,20 @@ func (v *View) added(data []byte) {
 	switch f := message.NewField(name, []byte(value)); {
 	case f.Is("DKIM-Signature"):
 		s := readSignature(f)
-		v.Signed = append(v.Signed, s.name)
-		v.signatures = append(v.signatures, s)
+		o.Signed = append(o.Signed, s.name)
+		o.signatures = append(o.signatures, s)
 	case f.Is("ARC-Seal"):
-		v.Sealed = append(v.Sealed, readSignature(f).name)
+		o.Sealed = append(o.Sealed, readSignature(f).name)
 	case f.Is(authres.FieldName):
-		v.results(f.Value())
+		o.results(f.Value())
 	default:
-		v.OtherAdded = append(v.OtherAdded, name)
+		o.OtherAdded = append(o.OtherAdded, name)
 	}
 }
 
 // changed takes a change of a field. Index 0 is the first, as it is to both MTAs. Who removes the first again and again, as
 // OpenDKIM does with signatures, means the second then.
-func (v *View) changed(data []byte) {
+func (o *Outcome) changed(data []byte) {
 	if len(data) < 4 {
 		return
 	}
@@ -128,22 +128,22 @@ func (v *View) changed(data []byte) {
 	index := int(max(1, int32(binary.BigEndian.Uint32(data))))
 	name = strings.ToLower(name)
 	if value == "" && index == 1 {
-		if v.atFirst == nil {
-			v.atFirst = map[string]int{}
+		if o.atFirst == nil {
+			o.atFirst = map[string]int{}
 		}
-		v.atFirst[name]++
-		index = v.atFirst[name]
+		o.atFirst[name]++
+		index = o.atFirst[name]
 	}
 	what := fmt.Sprintf("%s[%d]", name, index)
 	if value == "" {
-		v.Removed = append(v.Removed, what)
+		o.Removed = append(o.Removed, what)
 	} else {
-		v.Changed = append(v.Changed, what)
+		o.Changed = append(o.Changed, what)
 	}
 }
 
 // results reads an Authentication-Results field. What it says in vain is as good as what it does not say.
-func (v *View) results(value []byte) {
+func (o *Outcome) results(value []byte) {
 	f, _ := authres.Parse(value) // all that can be read of it
 	ofSender := func(r authres.Result) bool { return r.Method == "spf" && property(r, "smtp", "mailfrom") != "" }
 	sender := slices.ContainsFunc(f.Results, ofSender)
@@ -153,13 +153,13 @@ func (v *View) results(value []byte) {
 		}
 		switch r.Method {
 		case "dkim":
-			v.DKIM = append(v.DKIM, strings.TrimSpace(r.Value+" "+strings.ToLower(property(r, "header", "d"))))
+			o.DKIM = append(o.DKIM, strings.TrimSpace(r.Value+" "+strings.ToLower(property(r, "header", "d"))))
 		case "spf":
-			if len(v.SPF) == 0 && !sender || ofSender(r) {
-				v.SPF = []string{r.Value}
+			if len(o.SPF) == 0 && !sender || ofSender(r) {
+				o.SPF = []string{r.Value}
 			}
 		case "dmarc":
-			v.DMARC = append(v.DMARC, r.Value)
+			o.DMARC = append(o.DMARC, r.Value)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// deal is what was negotiated with both sides.
-type deal struct {
+// negotiation is what was negotiated with both sides.
+type negotiation struct {
 	theirs guard.Agreement // what the upstream asked for
 	mta    guard.Agreement // what the MTA was asked for
 	spaces bool            // the MTA's values have their leading space, the upstream's have not
@@ -31,19 +31,19 @@ var silent = map[guard.Protocol]guard.Protocol{
 // everything is what the mirror needs to be shown.
 const everything = guard.NoConnect | guard.NoHelo | guard.NoMail | guard.NoRcpt | guard.NoHeaders | guard.NoEOH | guard.NoBody
 
-// strike makes the deal of an MTA's offer and an upstream's answer to it. Nothing is added that was not offered: Sendmail
-// drops a filter that asks for it.
-func strike(o guard.Offer, theirs guard.Agreement) deal {
-	d := deal{theirs: theirs, mta: theirs}
-	d.mta.Protocol = theirs.Protocol&^everything | o.Protocol&guard.LeadingSpace
+// negotiate makes the answer to an MTA's offer from the upstream's answer to it. Nothing is added that was not offered:
+// Sendmail drops a filter that asks for it.
+func negotiate(o guard.Offer, theirs guard.Agreement) negotiation {
+	n := negotiation{theirs: theirs, mta: theirs}
+	n.mta.Protocol = theirs.Protocol&^everything | o.Protocol&guard.LeadingSpace
 	for declined, quiet := range silent {
 		if theirs.Has(declined) {
-			d.mta.Protocol |= o.Protocol & quiet
+			n.mta.Protocol |= o.Protocol & quiet
 		}
 	}
-	d.spaces = d.mta.Has(guard.LeadingSpace) && !theirs.Has(guard.LeadingSpace)
-	d.askMacros()
-	return d
+	n.spaces = n.mta.Has(guard.LeadingSpace) && !theirs.Has(guard.LeadingSpace)
+	n.askMacros()
+	return n
 }
 
 // maxMacros is how many names Sendmail takes for a stage.
@@ -51,9 +51,9 @@ const maxMacros = 50
 
 // askMacros adds what we would ask for where the upstream sets the list of a stage. Where it does not, the list is the
 // MTA's own, which the upstream may depend on, and which a list of ours would replace.
-func (d *deal) askMacros() {
+func (n *negotiation) askMacros() {
 	for stage, names := range guard.DefaultWishes().Macros {
-		have := d.theirs.Macros[stage]
+		have := n.theirs.Macros[stage]
 		if len(have) == 0 {
 			continue
 		}
@@ -64,16 +64,16 @@ func (d *deal) askMacros() {
 			}
 		}
 		if len(all) <= maxMacros {
-			d.mta.Macros[stage] = all
-			d.more = true
+			n.mta.Macros[stage] = all
+			n.more = true
 		}
 	}
 }
 
 // shows tells whether the upstream wants to see a command.
-func (d *deal) shows(code guard.Code) bool {
+func (n *negotiation) shows(code guard.Code) bool {
 	bit := unwanted[code]
-	return bit == 0 || d.theirs.Protocol&bit == 0
+	return bit == 0 || n.theirs.Protocol&bit == 0
 }
 
 // stageOf is whose list of macros goes before a command.
@@ -85,29 +85,29 @@ var stageOf = map[guard.Code]guard.Stage{
 
 // showsMacros tells whether the upstream gets a command's macros. Both MTAs send those of the envelope's commands to a
 // filter that has declined the commands, too.
-func (d *deal) showsMacros(of guard.Code) bool {
+func (n *negotiation) showsMacros(of guard.Code) bool {
 	switch of {
 	case guard.Header, guard.EndOfHeader, guard.Body:
-		return d.shows(of)
+		return n.shows(of)
 	}
 	return true
 }
 
 // macros returns the macros that the upstream has asked for: one that it does not expect, such as the sign of a login,
 // could change its mind.
-func (d *deal) macros(data []byte) []byte {
-	if !d.more || len(data) == 0 {
+func (n *negotiation) macros(data []byte) []byte {
+	if !n.more || len(data) == 0 {
 		return data
 	}
 	stage, known := stageOf[guard.Code(data[0])]
-	if !known || len(d.theirs.Macros[stage]) == 0 {
+	if !known || len(n.theirs.Macros[stage]) == 0 {
 		return data
 	}
 	out := []byte{data[0]}
 	for pairs := data[1:]; len(pairs) > 0; {
 		name, rest, _ := bytes.Cut(pairs, []byte{0})
 		_, after, _ := bytes.Cut(rest, []byte{0})
-		if slices.Contains(d.theirs.Macros[stage], string(name)) {
+		if slices.Contains(n.theirs.Macros[stage], string(name)) {
 			out = append(out, pairs[:len(pairs)-len(after)]...)
 		}
 		pairs = after
@@ -115,13 +115,13 @@ func (d *deal) macros(data []byte) []byte {
 	return out
 }
 
-// inbound returns a command's data as the upstream expects it, in parts: without the one space that an MTA takes away
+// toUpstream returns a command's data as the upstream expects it, in parts: without the one space that an MTA takes away
 // after the colon where nobody asked for it, and without macros that it has not asked for.
-func (d *deal) inbound(p guard.Packet) [][]byte {
+func (n *negotiation) toUpstream(p guard.Packet) [][]byte {
 	if p.Code == guard.Macro {
-		return [][]byte{d.macros(p.Data)}
+		return [][]byte{n.macros(p.Data)}
 	}
-	if !d.spaces || p.Code != guard.Header {
+	if !n.spaces || p.Code != guard.Header {
 		return [][]byte{p.Data}
 	}
 	colon := bytes.IndexByte(p.Data, 0) + 1
@@ -133,10 +133,10 @@ func (d *deal) inbound(p guard.Packet) [][]byte {
 
 var oneSpace = []byte{' '}
 
-// outbound returns an answer's data as the MTA expects it, in parts: with the space before a value that the MTA puts
+// toMTA returns an answer's data as the MTA expects it, in parts: with the space before a value that the MTA puts
 // there where nobody asked for leading space. A value that is empty in a change deletes the field and stays empty.
-func (d *deal) outbound(p guard.Packet) [][]byte {
-	if !d.spaces || p.Code != guard.AddHeader && p.Code != guard.InsertHeader && p.Code != guard.ChangeHeader {
+func (n *negotiation) toMTA(p guard.Packet) [][]byte {
+	if !n.spaces || p.Code != guard.AddHeader && p.Code != guard.InsertHeader && p.Code != guard.ChangeHeader {
 		return [][]byte{p.Data}
 	}
 	at := 0
@@ -153,13 +153,13 @@ func (d *deal) outbound(p guard.Packet) [][]byte {
 }
 
 // optneg returns the answer to the MTA's offer: the upstream's own octets where nothing is to be changed about them.
-func (d *deal) optneg(raw []byte) []byte {
-	for stage := range d.mta.Macros {
-		if !slices.Equal(d.mta.Macros[stage], d.theirs.Macros[stage]) {
-			return d.mta.Data()
+func (n *negotiation) optneg(raw []byte) []byte {
+	for stage := range n.mta.Macros {
+		if !slices.Equal(n.mta.Macros[stage], n.theirs.Macros[stage]) {
+			return n.mta.Data()
 		}
 	}
 	out := bytes.Clone(raw)
-	binary.BigEndian.PutUint32(out[8:], uint32(d.mta.Protocol))
+	binary.BigEndian.PutUint32(out[8:], uint32(n.mta.Protocol))
 	return out
 }

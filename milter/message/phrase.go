@@ -7,21 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// words is a row of words and dots: a display name or a local part. Only what follows tells which.
-type words struct {
+// phrase is a row of words and dots (RFC 5322 section 3.2.5): a display name or a local part. Only what follows tells
+// which.
+type phrase struct {
 	text   []byte // without quotes; one space for white space and comments between words
 	dotted bool   // words parted by single dots and nothing else
 	word   bool   // the last of them was a word, not a dot
 }
 
 // isLocal tells whether w can be a local part; known says whether all of the field is UTF-8.
-func (w words) isLocal(known bool) bool {
+func (w phrase) isLocal(known bool) bool {
 	return w.dotted && w.word && (known || utf8.Valid(w.text))
 }
 
-// words reads words and dots, and the white space and comments among them.
-func (p *fromParser) words() (words, error) {
-	w := words{dotted: true}
+// phrase reads words and dots, and the white space and comments among them.
+func (p *fromParser) phrase() (phrase, error) {
+	w := phrase{dotted: true}
 	for gap := false; p.at < len(p.s); {
 		c := p.s[p.at]
 		isWord := c == '"' || isAtext(c)
@@ -35,11 +36,11 @@ func (p *fromParser) words() (words, error) {
 		w.word = isWord
 		var err error
 		if w.text, err = p.word(w.text); err != nil {
-			return words{}, err
+			return phrase{}, err
 		}
 		end := p.at
 		if err := p.cfws(); err != nil {
-			return words{}, err
+			return phrase{}, err
 		}
 		gap = p.at > end
 	}
@@ -77,7 +78,7 @@ func (p *fromParser) quoted(text []byte) ([]byte, error) {
 }
 
 // display returns w as a display name, its encoded words decoded (RFC 2047), without control characters.
-func (w words) display() string {
+func (w phrase) display() string {
 	s := string(w.text)
 	if strings.Contains(s, "=?") {
 		s = decodeWords(s)

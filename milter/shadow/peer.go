@@ -15,21 +15,21 @@ const (
 	halfLimit = 10 * time.Minute
 )
 
-// end is one of the two connections.
-type end struct {
+// peer is one of the two connections.
+type peer struct {
 	*guard.Framer
 	nc net.Conn
 }
 
-func newEnd(nc net.Conn) *end {
+func newPeer(nc net.Conn) *peer {
 	limits := guard.Limits{Handshake: packetLimit, Idle: idleLimit, InPacket: packetLimit, Write: packetLimit}
-	return &end{guard.NewFramer(nc, limits), nc}
+	return &peer{guard.NewFramer(nc, limits), nc}
 }
 
 // closeWrite tells the peer that nothing more comes, while it may still have something to say.
-func (e *end) closeWrite() error {
-	if h, can := e.nc.(interface{ CloseWrite() error }); can {
+func (p *peer) closeWrite() error {
+	if h, can := p.nc.(interface{ CloseWrite() error }); can {
 		return h.CloseWrite()
 	}
-	return e.Close()
+	return p.Close()
 }
