@@ -212,10 +212,8 @@ func (s *Server) start(ctx context.Context, l *Listener, nc net.Conn) {
 			return
 		}
 	}
-	s.wg.Go(func() {
-		defer func() { <-s.slots }()
-		s.serve(l, nc)
-	})
+	s.wg.Add(1) // release has the place given back
+	go s.serve(l, nc)
 }
 
 // full counts a connection that has to wait, and says so if the one before it had not.

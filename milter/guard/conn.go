@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -36,7 +37,8 @@ var errDrained = errors.New("guard: drained")
 
 // Conn is one MTA's connection after the negotiation: a net.Conn for go-milter, which sees whole, valid commands in their
 // order and no others, and at its side what go-milter does not hand on. Its methods are for the goroutine that serves
-// the connection (the callbacks), but for Close, Drain, Busy, Done, Err, StartProgress and StopProgress.
+// the connection (the callbacks), but for Close, Drain, Busy, Context, Done, Err, StartProgress and
+// StopProgress.
 type Conn struct {
 	framer   *Framer
 	agreed   Agreement
@@ -57,8 +59,9 @@ type Conn struct {
 	busy     atomic.Bool // a message is being looked at
 	draining atomic.Bool
 	once     sync.Once
-	done     chan struct{}
-	err      error // why the connection ended; written before done is closed
+	err      error           // why the connection ended; written before ctx ends
+	ctx      context.Context // ends with the connection
+	cancel   context.CancelFunc
 }
 
 // Handshake reads the MTA's offer, intersects it with the wishes and answers. It takes no longer than Limits.Handshake.
@@ -70,7 +73,8 @@ func Handshake(nc net.Conn, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{framer: f, agreed: Agree(offer, o.Wishes), phase: negotiated, done: make(chan struct{})}
+	c := &Conn{framer: f, agreed: Agree(offer, o.Wishes), phase: negotiated}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.progress.every = f.limits.Progress
 	if err := f.WritePacket(Negotiate, c.agreed.Data()); err != nil {
 		return nil, err
@@ -140,14 +144,18 @@ func (c *Conn) Drain() {
 	}
 }
 
+// Context returns a context that ends with the connection, for what a callback waits for: the MTA may leave, or the
+// connection be closed here, while a message is being judged.
+func (c *Conn) Context() context.Context { return c.ctx }
+
 // Done is closed when the connection has ended.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} { return c.ctx.Done() }
 
 // Err returns why the connection ended, for the log: nil when the MTA said QUIT or closed between two packets, when it
 // was closed here, and as long as it lasts.
 func (c *Conn) Err() error {
 	select {
-	case <-c.done:
+	case <-c.ctx.Done():
 		return c.err
 	default:
 		return nil
@@ -170,7 +178,7 @@ func (c *Conn) finish(err error) {
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errDrained) {
 			c.err = err
 		}
-		close(c.done)
+		c.cancel()
 	})
 }
 

@@ -178,10 +178,9 @@ func (r *rig) serve(nc net.Conn) {
 	}
 	r.conn <- c
 	server := gomilter.Server{NewMilter: func() gomilter.Milter { r.filter.note("NEW"); return r.filter }}
-	if err := server.Serve(c.Listener(nil)); !errors.Is(err, net.ErrClosed) {
+	if err := server.Serve(c.Listener(func() { r.ended <- c.Err() })); !errors.Is(err, net.ErrClosed) {
 		r.t.Errorf("Serve: %v", err)
 	}
-	r.ended <- c.Err()
 }
 
 // pair returns the two ends of a unix socket.

@@ -141,15 +141,15 @@ func TestA03PanicInASink(t *testing.T) {
 	client, server := pair(t)
 	done := make(chan struct{})
 	go func() {
-		defer close(done)
 		c, err := guard.Handshake(server, defaults)
 		if err != nil {
 			t.Error(err)
+			close(done)
 			return
 		}
 		c.OnBody(func([]byte) error { panic("scripted") })
 		s := gomilter.Server{NewMilter: func() gomilter.Milter { return &recorder{conn: c} }}
-		s.Serve(c.Listener(nil))
+		s.Serve(c.Listener(func() { close(done) }))
 	}()
 	m := &mta{t: t, nc: client, Framer: guard.NewFramer(client, guard.Limits{})}
 	m.send(guard.Negotiate, string(offer(6, allActions, allProtocol)))

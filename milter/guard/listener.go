@@ -5,46 +5,45 @@ import (
 	"sync"
 )
 
-// Listener returns a listener that accepts this connection once, for go-milter: Server.Serve on it returns with
-// net.ErrClosed when the library has left the connection for good. That is later than the connection's end if a callback
-// is at work then; ended, unless it is nil, is called in between and may tell it to stop.
-func (c *Conn) Listener(ended func()) net.Listener {
-	return &listener{conn: c, ended: ended, left: make(chan struct{})}
+// Listener returns a listener that hands this connection over to go-milter. Its first Accept returns the connection,
+// every other one net.ErrClosed at once: Server.Serve starts the goroutine that serves the connection and returns, and
+// none waits for that goroutine. left, unless it is nil, is the last that the goroutine calls, also after a panic in
+// a callback. It is called once, after the connection has ended, and must not panic.
+func (c *Conn) Listener(left func()) net.Listener {
+	return &listener{conn: c, left: left}
 }
 
+// listener is used by one goroutine only.
 type listener struct {
 	conn  *Conn
-	ended func()
-	left  chan struct{} // closed when go-milter has left
+	left  func()
 	given bool
 }
 
-// Accept is called by one goroutine only.
 func (l *listener) Accept() (net.Conn, error) {
-	if !l.given {
-		l.given = true
-		return &leaving{Conn: l.conn, left: l.left}, nil
+	if l.given {
+		return nil, net.ErrClosed
 	}
-	<-l.conn.done
-	if l.ended != nil {
-		l.ended()
-	}
-	<-l.left
-	return nil, net.ErrClosed
+	l.given = true
+	return &served{Conn: l.conn, left: l.left}, nil
 }
 
-func (l *listener) Close() error   { return nil }
+// Close does nothing: go-milter calls it when Serve returns, while the connection is being served.
+func (l *listener) Close() error { return nil }
+
 func (l *listener) Addr() net.Addr { return l.conn.LocalAddr() }
 
-// leaving is a connection of which one side says when it is through: closing it is the last that go-milter does, also
-// after a panic.
-type leaving struct {
+// served is the connection as go-milter has it: closing it is the last that the library does.
+type served struct {
 	*Conn
-	left chan struct{}
+	left func()
 	once sync.Once
 }
 
-func (l *leaving) Close() error {
-	defer l.once.Do(func() { close(l.left) })
-	return l.Conn.Close()
+func (s *served) Close() error {
+	err := s.Conn.Close()
+	if s.left != nil {
+		s.once.Do(s.left)
+	}
+	return err
 }

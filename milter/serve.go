@@ -1,7 +1,6 @@
 package milter
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +12,18 @@ import (
 	"mailseal/milter/guard"
 )
 
-// serve serves one connection to its end.
+// serve negotiates with an MTA and hands the connection over to go-milter, whose goroutine serves it from then on. None
+// of ours waits for that one: left is the last that it calls.
 func (s *Server) serve(l *Listener, nc net.Conn) {
+	var c *guard.Conn
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			s.release(c)
+		}
+	}()
 	defer s.recover(nc)
 	s.metrics.Connections(1)
-	defer s.metrics.Connections(-1)
 	c, err := guard.Handshake(nc, guard.Options{Wishes: s.settings.Load().wishes(), Limits: s.options.Limits})
 	if err != nil {
 		_ = nc.Close() // nobody hears
@@ -25,23 +31,37 @@ func (s *Server) serve(l *Listener, nc net.Conn) {
 		return
 	}
 	s.add(c)
-	defer s.remove(c)
 	l.agreed(s.log, c.Agreement())
-	s.converse(l, c)
-	s.ended(l, nc, c.Err())
+	handedOver = true
+	s.handOver(l, c)
 }
 
-// converse has go-milter serve a connection. Each has a Server of its own, since that is where the library keeps what
-// was negotiated, and since its NewMilter does not say for which connection it is called.
-func (s *Server) converse(l *Listener, c *guard.Conn) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	session := &session{server: s, listener: l, conn: c, ctx: ctx, log: s.log}
-	defer session.forget()
+// handOver has go-milter serve a connection, and returns at once. Each has a Server of its own, since that is where the
+// library keeps what was negotiated, and since its NewMilter does not say for which connection it is called.
+func (s *Server) handOver(l *Listener, c *guard.Conn) {
+	session := &session{server: s, listener: l, conn: c, ctx: c.Context(), log: s.log}
 	c.OnHeader(session.field)
 	c.OnBody(session.body)
 	library := gomilter.Server{NewMilter: func() gomilter.Milter { return session }}
-	_ = library.Serve(c.Listener(cancel)) // always net.ErrClosed
+	_ = library.Serve(c.Listener(func() { s.left(session) })) // always net.ErrClosed
+}
+
+// left is called when go-milter is through with a connection, by the goroutine that served it.
+func (s *Server) left(session *session) {
+	defer s.release(session.conn)
+	defer s.recover(session.conn)
+	session.forget()
+	s.ended(session.listener, session.conn, session.conn.Err())
+}
+
+// release gives a connection's place to another one. c is nil if there was no agreement with the MTA.
+func (s *Server) release(c *guard.Conn) {
+	if c != nil {
+		s.remove(c)
+	}
+	s.metrics.Connections(-1)
+	<-s.slots
+	s.wg.Done()
 }
 
 // ended says why a connection ended, if it was not at its proper end.
