@@ -115,13 +115,13 @@ func BenchmarkCanonicalizer(b *testing.B) {
 				b.ReportAllocs()
 				out := &discard{}
 				for b.Loop() {
-					z := newCanonicalizer(c, out)
+					z := c.body(out)
 					for rest := body; len(rest) > 0; {
 						n := min(chunkSize, len(rest))
-						z.write(rest[:n])
+						z.Write(rest[:n])
 						rest = rest[n:]
 					}
-					z.close()
+					z.Close()
 				}
 			})
 		}

@@ -3,9 +3,11 @@ package message
 import (
 	"errors"
 	"fmt"
-	"math/bits"
+	"io"
 	"slices"
 	"strings"
+
+	"mailseal/milter/message/canon"
 )
 
 // Canonicalization is how much a message may change on its way before a signature breaks (RFC 6376 section 3.4).
@@ -65,53 +67,39 @@ func (c Canonicalization) AppendField(dst []byte, f Field) []byte {
 	return append(dst, crlf...)
 }
 
-// appendRelaxed appends f with its name in lower case, unfolded, each run of white space one space, none at either
-// end of the value. A CR that no LF follows is an octet like any other: OpenDKIM and go-msgauth take it for white
-// space, the RFC does not.
+// appendRelaxed appends f with its name in lower case and its value in relaxed form.
 func appendRelaxed(dst []byte, f Field) []byte {
 	dst = slices.Grow(dst, len(f.raw)+len(crlf))
 	for _, c := range f.raw[:f.name] {
 		dst = append(dst, lower(c))
 	}
 	dst = append(dst, ':')
-	value, empty, space := f.Value(), len(dst), false
-	for len(value) > 0 {
-		n := 1
-		switch {
-		case isWSP(value[0]):
-			space, n = true, leadingWhite(value)
-		case isCRLF(value):
-			n = len(crlf)
-		default:
-			if space && len(dst) > empty {
-				dst = append(dst, ' ')
-			}
-			space = false
-			n = textLen(value)
-			dst = append(dst, value[:n]...)
-		}
-		value = value[n:]
-	}
-	return dst
+	return canon.AppendRelaxedValue(dst, f.Value())
 }
 
-// textLen returns how many octets of p relaxed leaves alone: up to the first tab, CR, or space that is not a single one
-// between two words. The first octet is one that stays.
-func textLen(p []byte) int {
-	i := 0
-	for ; i < len(p)-wordSize; i += wordSize {
-		x, next := word(p[i:]), word(p[i+1:])
-		stay := isReady(x, next) & unlike(x, '\r') & high
-		if stay != high {
-			return max(1, i+bits.TrailingZeros64(^stay&high)/wordSize)
-		}
+// body returns what writes a canonical body to out (RFC 6376 sections 3.4.3 and 3.4.4).
+func (c Canonicalization) body(out io.Writer) canon.Body {
+	if c == Relaxed {
+		return canon.RelaxedBody(out)
 	}
-	for ; i < len(p); i++ {
-		if p[i] == '\t' || p[i] == '\r' || p[i] == ' ' && (i+1 == len(p) || p[i+1] <= ' ') {
-			break
-		}
-	}
-	return max(1, i)
+	return canon.SimpleBody(out)
+}
+
+// AppendBody appends the canonical form of a whole body to dst (RFC 6376 sections 3.4.3 and 3.4.4).
+func (c Canonicalization) AppendBody(dst, body []byte) []byte {
+	w := appender{dst}
+	b := c.body(&w)
+	b.Write(body)
+	b.Close()
+	return w.p
+}
+
+// appender is an io.Writer to the end of p.
+type appender struct{ p []byte }
+
+func (a *appender) Write(p []byte) (int, error) {
+	a.p = append(a.p, p...)
+	return len(p), nil
 }
 
 func isCRLF(p []byte) bool { return len(p) >= 2 && p[0] == '\r' && p[1] == '\n' }

@@ -90,6 +90,16 @@ func FuzzAppendField(f *testing.F) {
 	})
 }
 
+// TestAppendBody holds that each name means its form; package canon tests the forms themselves.
+func TestAppendBody(t *testing.T) {
+	const body = " C \r\nD \t E\r\n\r\n\r\n" // RFC 6376 section 3.4.5
+	for c, want := range map[Canonicalization]string{Simple: " C \r\nD \t E\r\n", Relaxed: " C\r\nD E\r\n"} {
+		if got := string(c.AppendBody([]byte("before"), []byte(body))); got != "before"+want {
+			t.Errorf("%v body of %q is %q, want %q", c, body, got, "before"+want)
+		}
+	}
+}
+
 func TestParseCanonicalization(t *testing.T) {
 	tests := []struct {
 		in           string

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+
+	"mailseal/milter/message/canon"
 )
 
 // Whole is the Limit of a BodyHash without l=.
@@ -61,7 +63,7 @@ func (d *Digests) Write(p []byte) (int, error) {
 	d.size += int64(len(p))
 	for c := range d.digests {
 		if g := &d.digests[c]; g.wanted {
-			g.body.write(p)
+			g.body.Write(p)
 		}
 	}
 	return len(p), nil
@@ -96,7 +98,7 @@ func (d *Digests) Sum(w BodyHash) (Sum, bool) {
 // digest is one canonical body, its hash, and where sums are wanted.
 type digest struct {
 	wanted bool
-	body   canonicalizer
+	body   canon.Body
 	hash   hash.Hash // nil once it is closed
 	length int64     // of the canonical body so far
 	limits []int64
@@ -121,7 +123,7 @@ func (g *digest) open(c Canonicalization) {
 		g.sums = make([][sha256.Size]byte, 0, len(g.limits)+1)
 	}
 	g.hash = hashes.Get().(hash.Hash)
-	g.body = newCanonicalizer(c, g)
+	g.body = c.body(g)
 }
 
 // Write takes canonical octets.
@@ -145,7 +147,7 @@ func (g *digest) takeSum() {
 }
 
 func (g *digest) close() {
-	g.body.close()
+	g.body.Close()
 	g.takeSum()
 	g.hash.Reset()
 	hashes.Put(g.hash)

@@ -2,9 +2,29 @@ package message
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 )
+
+// both is every canonicalisation.
+var both = []Canonicalization{Simple, Relaxed}
+
+func TestEmptyBodyHash(t *testing.T) {
+	tests := map[Canonicalization]string{ // RFC 6376 sections 3.4.3 and 3.4.4
+		Simple:  "frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=",
+		Relaxed: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+	}
+	for c, want := range tests {
+		d := NewDigests([]BodyHash{{c, Whole}})
+		d.Close()
+		sum, _ := d.Sum(BodyHash{c, Whole})
+		if got := base64.StdEncoding.EncodeToString(sum.SHA256[:]); got != want {
+			t.Errorf("%v hash of an empty body is %s, want %s", c, got, want)
+		}
+	}
+}
 
 func TestDigests(t *testing.T) {
 	const body = "a  b\r\n\r\nc \t\r\n\r\n\r\n"
@@ -118,4 +138,59 @@ func TestDigestsAllocateNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { d.Write(chunk) }); n != 0 {
 		t.Errorf("Write allocates %v times, want 0", n)
 	}
+}
+
+// hostile bodies are those on which others need seconds to minutes.
+var hostile = map[string]string{
+	"line ends":               "\r\n",
+	"spaces":                  " ",
+	"CRs":                     "\r",
+	"LFs":                     "\n",
+	"white space and CR":      " \r",
+	"CR CR LF":                "\r\r\n",
+	"line ends and CR":        "\r\n\r",
+	"words and two spaces":    "a  ",
+	"words and line ends":     "a\r\n\r\n",
+	"lines of white space":    " \r\n",
+	"words before white CRs":  "a \r",
+	"octets and spaces":       "a b ",
+	"tabs":                    "\t",
+	"spaces before line ends": "word              \r\n",
+}
+
+// TestBodyLinear digests 8 MB of each hostile body in small chunks. It takes a tenth of a second; a quadratic step took
+// others half a minute.
+func TestBodyLinear(t *testing.T) {
+	const size, chunk = 8 << 20, 4093
+	for name, piece := range hostile {
+		t.Run(name, func(t *testing.T) {
+			body := []byte(strings.Repeat(piece, size/len(piece)))
+			start := time.Now()
+			d := NewDigests([]BodyHash{{Simple, Whole}, {Relaxed, Whole}})
+			for rest := body; len(rest) > 0; {
+				n := min(chunk, len(rest))
+				d.Write(rest[:n])
+				rest = rest[n:]
+			}
+			d.Close()
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("%d octets took %v", len(body), took)
+			}
+			for _, c := range both {
+				sum, _ := d.Sum(BodyHash{c, Whole})
+				if want := sha256.Sum256(c.AppendBody(nil, body)); sum.SHA256 != want {
+					t.Errorf("%v hash is %x, want %x", c, sum.SHA256, want)
+				}
+			}
+		})
+	}
+}
+
+// letter looks like a mail: paragraphs of words, quotes, an indented list, a table.
+func letter(size int) []byte {
+	const text = "Dear Ann,\r\n\r\n> you asked me what it costs, and I said that I would look it up as soon\r\n" +
+		"> as the others are back from Paris.\r\nThey are, and here is what they brought. It is less than we thought, but not\r\n" +
+		"by much; and whoever takes two of them gets the third at half the price.\r\n\r\n" +
+		"  * one in blue\r\n  * two in red, which nobody wants\r\n\r\nname\tprice\tleft\r\nblue\t12.50\t3\r\n\r\n-- \r\nJoe\r\n\r\n"
+	return []byte(strings.Repeat(text, size/len(text)+1)[:size])
 }

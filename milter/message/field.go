@@ -171,7 +171,5 @@ func (f Field) Raw() []byte { return f.raw }
 // String returns Raw as text.
 func (f Field) String() string { return string(f.raw) }
 
-// wsp is white space inside a line, and all that DKIM takes for it (RFC 6376 section 2.8).
-const wsp = " \t"
-
+// isWSP reports whether c is white space inside a line: all that DKIM takes for it (RFC 6376 section 2.8).
 func isWSP(c byte) bool { return c == ' ' || c == '\t' }

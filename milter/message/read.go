@@ -157,6 +157,8 @@ func Read(r io.Reader, limit int, wanted func(Header) []BodyHash) (*Message, err
 	return m, m.Body.Close()
 }
 
+var oneCR = []byte("\r")
+
 // lineWriter writes every line end to w as CRLF.
 type lineWriter struct {
 	w  io.Writer

@@ -1,27 +1,30 @@
-package message
+package canon
 
 import "encoding/binary"
 
-// A word is eight octets that are looked at at once, the first in its lowest bits.
+// A word is eight bytes that one instruction treats at once (SWAR: SIMD within a register). The first byte of the text is
+// in the lowest bits of the word.
 const (
 	wordSize = 8
-	ones     = 0x0101010101010101 // times an octet: a word of it
+	ones     = 0x0101010101010101 // times a byte: a word of that byte
 	high     = 0x80 * ones
 	low      = 0x7f * ones
-	gather   = 0x0002040810204081 // times high bits: those of all octets on top, that of the first one lowest
+	gather   = 0x0002040810204081 // times high bits: moves those of all bytes to the top byte, the first one's lowest
 )
 
+// word returns the first eight bytes of p.
 func word(p []byte) uint64 { return binary.LittleEndian.Uint64(p) }
 
-// unlike sets the high bits of those octets of x that are not c, an octet of ASCII. The other bits mean nothing.
+// unlike sets the high bits of those bytes of x that are not c, a byte of ASCII. The other bits mean nothing.
 func unlike(x uint64, c byte) uint64 { return above(x^uint64(c)*ones, 0) }
 
-// above sets the high bits of those octets of x that are greater than c, an octet of ASCII.
+// above sets the high bits of those bytes of x that are greater than c, a byte of ASCII.
 func above(x uint64, c byte) uint64 { return x&low + uint64(0x7f-c)*ones | x }
 
+// isWhite reports whether all bytes of x are spaces and tabs.
 func isWhite(x uint64) bool { return unlike(x, ' ')&unlike(x, '\t')&high == 0 }
 
-// leadingWhite returns how many octets of white space p begins with.
+// leadingWhite returns how many bytes of white space p begins with.
 func leadingWhite(p []byte) int {
 	n := 0
 	for n <= len(p)-wordSize && isWhite(word(p[n:])) {
@@ -33,7 +36,7 @@ func leadingWhite(p []byte) int {
 	return n
 }
 
-// trailingWhite returns how many octets of white space p ends with.
+// trailingWhite returns how many bytes of white space p ends with.
 func trailingWhite(p []byte) int {
 	end := len(p)
 	for end >= wordSize && isWhite(word(p[end-wordSize:])) {
@@ -45,8 +48,8 @@ func trailingWhite(p []byte) int {
 	return len(p) - end
 }
 
-// moves says, for each set of octets of a word, how those that stay move down to stand together: some of them by one
-// octet, then some by two, then some by four.
+// moves has, for each set of bytes of a word that stay, how they move down to close the gaps: some of them by one byte,
+// then some by two, then some by four.
 var moves = func() (all [1 << wordSize]move) {
 	for set := range all {
 		gaps := 0
@@ -61,22 +64,22 @@ var moves = func() (all [1 << wordSize]move) {
 	return all
 }()
 
-// move is masks of whole octets.
+// move is four masks of whole bytes.
 type move struct{ stay, by1, by2, by4 uint64 }
 
-// add has the octet at a place move down by gaps.
+// add has the byte at a place move down by gaps.
 func (m *move) add(at, gaps int) {
-	octet := uint64(0xff) << (8 * at)
-	m.stay |= octet
+	mask := uint64(0xff) << (8 * at)
+	m.stay |= mask
 	for i, by := range []*uint64{&m.by1, &m.by2, &m.by4} {
 		if gaps>>i&1 != 0 {
-			*by |= octet
-			octet >>= 8 << i
+			*by |= mask
+			mask >>= 8 << i
 		}
 	}
 }
 
-// textOnTop is, for each octet but white space, a word with its highest bit set.
+// textOnTop is, for each byte but white space, a word with its highest bit set.
 var textOnTop = func() (all [1 << 8]uint64) {
 	for c := range all {
 		if !isWSP(byte(c)) {

@@ -1,4 +1,4 @@
-package message
+package canon
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 )
 
 // whiteSpace drops the white space at the ends of lines and leaves one space of each other run of it (RFC 6376 section
-// 3.4.4). Of a run it keeps the last octet, not the first: whether that one stays is then said by the two octets behind
-// it alone, and eight octets can be judged at once without a branch, whatever a stranger fills a body with.
+// 3.4.4). Of a run it keeps the last byte, not the first: the two bytes after a byte then decide alone whether it stays,
+// so that eight bytes are judged at once without a branch, whatever a sender fills a body with.
 type whiteSpace struct {
 	// What was read but not handed on, since what follows decides: white space, then a CR.
 	space bool
@@ -17,19 +17,19 @@ type whiteSpace struct {
 }
 
 const (
-	blockSize = 4 << 10 // octets that are gathered before they are handed on
+	blockSize = 4 << 10 // bytes that are gathered before they are handed on
 	plainRun  = 512     // a run in relaxed form is handed on as it stands when it is as long as this
-	careful   = 512     // octets that are looked at closely behind one that has to go, or a few more at the end
-	ahead     = 2       // octets behind one that say whether it stays
+	careful   = 512     // bytes that are looked at one word at a time after one that has to go, or a few more at the end
+	ahead     = 2       // bytes after a byte that decide whether it stays
 )
 
-// block gathers what stays. The room behind is for the rest of the word that the last octet is part of.
+// block gathers what stays. The room at its end is for the rest of the word that the last byte is part of.
 type block struct {
 	p [blockSize + wordSize]byte
 	n int
 }
 
-// blocks are shared by all messages: one that waits for its next octets has none.
+// blocks are shared by all messages: one that waits for its next chunk has none.
 var blocks = sync.Pool{New: func() any { return new(block) }}
 
 func (w *whiteSpace) write(out *lineEnds, p []byte) {
@@ -64,7 +64,7 @@ func (b *block) flush(out *lineEnds) {
 	b.n = 0
 }
 
-// resume decides what the white space at the end of the chunk before was, and returns what is left of p.
+// resume decides what the white space at the end of the last chunk was, and returns what is left of p.
 func (w *whiteSpace) resume(out *lineEnds, p []byte) []byte {
 	if !w.space || len(p) == 0 {
 		return p
@@ -110,7 +110,7 @@ func (w *whiteSpace) close(out *lineEnds) {
 
 // plain returns the length of p up to its first white space. Of attachments in base64 that is all.
 func plain(p []byte) int {
-	for _, c := range []byte(wsp) {
+	for _, c := range []byte(" \t") {
 		if n := bytes.IndexByte(p, c); n >= 0 {
 			p = p[:n]
 		}
@@ -118,7 +118,7 @@ func plain(p []byte) int {
 	return len(p)
 }
 
-// ready returns how many octets at the start of p are in relaxed form for sure. It looks at two words at once, since a
+// ready returns how many bytes at the start of p are certainly in relaxed form. It looks at two words at once, since a
 // branch for each costs as much as looking.
 func ready(p []byte) int {
 	q := p
@@ -128,7 +128,7 @@ func ready(p []byte) int {
 	return len(p) - len(q)
 }
 
-// isReady sets the high bits of those octets of x that stay as they are for sure: no tabs, and no spaces with a control
+// isReady sets the high bits of those bytes of x that certainly stay as they are: no tabs, and no spaces with a control
 // character or white space in next.
 func isReady(x, next uint64) uint64 {
 	x7 := x & low
@@ -136,8 +136,8 @@ func isReady(x, next uint64) uint64 {
 	return notTab&(notSpace|above(next, ' ')) | x
 }
 
-// reduce takes the next octets of p, careful of them or all that are left, and puts those that stay into b. P does not
-// end with white space, nor with a CR behind it. It returns how many octets it took.
+// reduce takes the next bytes of p, careful of them or all that are left, and puts those that stay into b. p does not end
+// with white space, nor with a CR after white space. It returns how many bytes it took.
 func (b *block) reduce(p []byte) int {
 	i := b.reduceWords(p[:min(len(p), careful+ahead)])
 	if len(p)-i >= wordSize+ahead {
@@ -160,8 +160,8 @@ func (b *block) reduce(p []byte) int {
 // mostReduced is the most that reduce takes.
 const mostReduced = careful + wordSize + ahead
 
-// reduceWords is reduce for whole words. It has no branch but its end: where white space is, no processor can foresee,
-// and a wrong guess costs more than all of this.
+// reduceWords is reduce for whole words. It has no branch but its end: no processor can predict where white space is, and
+// a wrong guess costs more than all of this.
 func (b *block) reduceWords(p []byte) int {
 	size, n := len(p), b.n
 	for len(p) >= wordSize+ahead {
