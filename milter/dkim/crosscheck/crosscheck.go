@@ -75,7 +75,9 @@ func Message(ctx context.Context, raw []byte, lookup Lookup) ([]Opinion, error) 
 	for i, v := range found {
 		opinions[i] = opinion(v.Err)
 		opinions[i].Field = fields[i]
-		if why := unfit(h[fields[i]], v.Err, r); why != "" {
+		f, tags := signatureFacts(h[fields[i]], v.Err)
+		f.recordFacts(r.asked(tags))
+		if why := f.unfit(); why != "" {
 			opinions[i].Value, opinions[i].Reason = Unfit, why
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"sync"
+
+	"mailseal/milter/taglist"
 )
 
 // resolver stands between go-msgauth and a Lookup. go-msgauth asks from several goroutines at once, once a signature,
@@ -38,6 +40,13 @@ func (r *resolver) answer(name string) answer {
 		r.answers[name] = a
 	}
 	return a
+}
+
+// asked returns the key records that were found for the signature with these tags.
+func (r *resolver) asked(tags taglist.List) []string {
+	s, _ := tags.Value("s")
+	d, _ := tags.Value("d")
+	return r.answers[s+"._domainkey."+d].texts
 }
 
 func (r *resolver) ask(name string) (a answer) {
