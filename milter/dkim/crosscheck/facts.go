@@ -142,12 +142,13 @@ func headerFacts(h message.Header) facts {
 
 // signatureFacts is about the signature in a field, of which go-msgauth holds err.
 func signatureFacts(field message.Field, err error) (facts, taglist.List) {
-	f := facts{wholeField: field.String(), tagD: ""}
+	f := facts{wholeField: field.String()}
 	tags, syntax := taglist.Parse(string(field.Value()))
 	if syntax != nil {
 		f[listError] = syntax.Error()
 		return f, nil
 	}
+	f[tagD] = "" // a signature without it is one, too
 	for _, t := range tags {
 		f[fact(t.Name+"=")] = t.Value
 		if t.Name == "b" {
