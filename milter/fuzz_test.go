@@ -30,16 +30,12 @@ func FuzzServer(f *testing.F) {
 		c := &counts{events: map[Event]int{}, messages: map[string]int{}}
 		s := New(Options{Metrics: c, Limits: guard.Limits{InPacket: time.Second}}, Settings{Filter: fl, Roles: ours, HeaderLimit: 500})
 		ours, theirs := net.Pipe()
-		ended := make(chan struct{})
-		go func() {
-			s.serve(&Listener{name: "x"}, ours)
-			close(ended)
-		}()
+		s.start(t.Context(), &Listener{name: "x"}, ours)
 		go io.Copy(io.Discard, theirs)
 		theirs.Write(offer)
 		theirs.Write(sent)
 		theirs.Close()
-		<-ended
+		s.wg.Wait()
 		if c.event(Panicked) > 0 || strings.Contains(said.String(), "panic") {
 			t.Errorf("panic: %s", said.String())
 		}

@@ -127,7 +127,7 @@ func TestExceptionsAreNeeded(t *testing.T) {
 				return
 			}
 			raw := p.signed(t)
-			theirs, applying := crosscheck.Uncensored(raw, lookup(p.resolver()))
+			applying, theirs := crosscheck.Uncensored(raw, lookup(p.resolver()))
 			if !slices.Equal(applying, []string{p.name}) {
 				t.Errorf("the exceptions %q apply, want this one alone", applying)
 			}
@@ -141,7 +141,7 @@ func TestExceptionsAreNeeded(t *testing.T) {
 		t.Errorf("exceptions that nothing proves: %q", unproven)
 	}
 	ordinary := proof{}
-	theirs, applying := crosscheck.Uncensored(ordinary.signed(t), lookup(ordinary.resolver()))
+	applying, theirs := crosscheck.Uncensored(ordinary.signed(t), lookup(ordinary.resolver()))
 	if ours := ordinary.ours(ordinary.signed(t)); theirs != nil || ours != string(dkim.Pass) || applying != nil {
 		t.Errorf("an ordinary signature: go-msgauth says %v, we %s; the exceptions %q apply", theirs, ours, applying)
 	}
@@ -154,7 +154,7 @@ func (p proof) wantSlow(t *testing.T) {
 		raw := p.signed(t)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, applying := crosscheck.Uncensored(raw, lookup(p.resolver()))
+		applying, _ := crosscheck.Uncensored(raw, lookup(p.resolver()))
 		runtime.ReadMemStats(&after)
 		if n == 1 && !slices.Equal(applying, []string{p.name}) {
 			t.Errorf("the exceptions %q apply, want this one alone", applying)

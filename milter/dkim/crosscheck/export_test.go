@@ -24,7 +24,7 @@ func ExceptionVersions() (versions map[string]string, names []string) {
 
 // Uncensored returns go-msgauth's own verdict on the topmost signature of a message, whatever the exceptions say, and
 // the names of all exceptions that apply to the message or one of its signatures.
-func Uncensored(raw []byte, lookup Lookup) (theirs error, applying []string) {
+func Uncensored(raw []byte, lookup Lookup) (applying []string, theirs error) {
 	header, body, whole := split(raw)
 	known := []facts{lineFacts(header, body)}
 	h, err := message.ReadHeader(bufio.NewReader(bytes.NewReader(header)), 10<<20)
@@ -34,14 +34,14 @@ func Uncensored(raw []byte, lookup Lookup) (theirs error, applying []string) {
 	r := &resolver{ctx: context.Background(), lookup: lookup, answers: map[string]answer{}}
 	found, err := msgauth.VerifyWithOptions(bytes.NewReader(whole), &msgauth.VerifyOptions{LookupTXT: r.texts})
 	if err != nil || len(found) == 0 {
-		return err, names(known)
+		return names(known), err
 	}
 	for i, at := range h.Fields("DKIM-Signature") {
 		f, tags := signatureFacts(h[at], found[i].Err)
 		f.recordFacts(r.asked(tags))
 		known = append(known, f)
 	}
-	return found[0].Err, names(known)
+	return names(known), found[0].Err
 }
 
 func names(known []facts) (applying []string) {
