@@ -139,6 +139,21 @@ func (c *checker) checkTables() {
 	case key && (len(c.Keys) > 0 || len(c.Sign) > 0) && !c.isSet("domain"):
 		c.problem(c.place("key_table"), "cannot stand beside [keys] and [[sign]]; mailseal import-opendkim turns the tables into those")
 	}
+	if c.MultipleSignatures {
+		c.checkMultiple(signing)
+	}
+}
+
+// checkMultiple has OpenDKIM's name for match = "all" mean just that.
+func (c *checker) checkMultiple(hasTable bool) {
+	switch {
+	case !hasTable:
+		c.warn(c.place("multiple_signatures"), `has no effect without signing_table; write match = "all" in [signing]`)
+	case c.isSet("signing.match") && c.Signing.Match == MatchFirst:
+		c.problem(c.place("signing.match"), `is "first", but multiple_signatures has all lines sign; leave one of them out`)
+	default:
+		c.Signing.Match = MatchAll
+	}
 }
 
 func (c *checker) checkSenders() {

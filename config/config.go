@@ -33,7 +33,7 @@ type Config struct {
 	Keys                  map[string]Key        `toml:"keys"`
 	Sources               map[string]Source     `toml:"sources"`
 	Signing               Signing               `toml:"signing"`
-	Sign                  []Rule                `toml:"sign"` // in file order; the first that matches signs
+	Sign                  []Rule                `toml:"sign"` // in file order; Signing.Match says which of those that fit sign
 	Rotation              Rotation              `toml:"rotation"`
 	Senders               Senders               `toml:"senders"`
 	Verify                Verify                `toml:"verify"`

@@ -12,15 +12,22 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Load reads the configuration at path and the files that it includes. A mistake is an error of type Problems, which
-// lists all of them; a file that cannot be read is one as well.
+// Load reads the configuration at path, the files that it includes and the tables of OpenDKIM's that it names. A mistake
+// is an error of type Problems, which lists all of them; a file that cannot be read is one as well.
 func Load(path string) (*Config, error) {
 	l := newLoader()
 	l.read(path)
 	for _, included := range l.included(path) {
 		l.read(included)
 	}
-	return l.finish()
+	c, err := l.finish()
+	if err != nil {
+		return nil, err
+	}
+	if err := loadTables(c, path); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Parse reads one file's text; name is what its problems call it, and its directory is what relative paths hang on. It

@@ -77,7 +77,7 @@ func (p placed) Problem(setting, text string) Problem {
 	return at.problem(text)
 }
 
-// Place says where a table stands that was read from elsewhere than TOML: Path is the setting that names the file.
-func (p *placed) Place(name string, line int, path string) {
+// setPlace records where a table stands that was read from elsewhere than TOML: path is the setting that names the file.
+func (p *placed) setPlace(name string, line int, path string) {
 	p.at = place{&file{name: name, lines: func() map[string]int { return map[string]int{path: line} }}, path}
 }

@@ -26,7 +26,7 @@ var daemonSection = section{
 		{name: "signing_table", example: `"refile:/etc/opendkim/signing.table"`,
 			doc: "OpenDKIM's signing table, \"file:\" or \"refile:\", which look addresses up differently. Lines that have no effect in OpenDKIM, or no equal here, are warnings of mailseal check."},
 		{name: "multiple_signatures", def: "false",
-			doc: "All lines of signing_table that fit sign, not only the first that OpenDKIM finds (its MultipleSignatures)."},
+			doc: "All lines of signing_table that fit sign, not only the first that OpenDKIM finds (its MultipleSignatures): match = \"all\" in [signing], and on_key_error \"tempfail\" unless that is set to \"reject\" or \"accept\"."},
 	},
 }
 

@@ -21,7 +21,7 @@ var keysSection = section{
 
 var signSection = section{
 	header: "[[sign]]", path: "sign[]",
-	doc: "The signing table: who signs with which keys. The first rule that fits the author and the message signs; all its keys make a signature each. Every option of [signing] can stand in a rule too, and is then the rule's.",
+	doc: "The signing table: who signs with which keys. The first rule that fits the author and the message signs (match in [signing] can have all of them sign); all its keys make a signature each. Every option of [signing] can stand in a rule too, and is then the rule's.",
 	settings: []setting{
 		{name: "from", example: `["*@example.com", "*@*.example.com"]`, form: "address pattern",
 			doc: "Authors, by the address in From: user@example.com, *@example.com (or example.com), *@*.example.com (or .example.com: any domain below it, at any depth), user@*.example.com, user@*, or * for everybody; * may stand in the user too, as in info*@example.com."},
@@ -65,13 +65,15 @@ var signingSection = section{
 		{name: "expiry", def: `"10d"`,
 			doc: "How long a signature is good (x=). It must outlast the queues of all hosts on the way; 0s is for ever."},
 		{name: "identifier", example: `"@%"`, form: "identifier",
-			doc: "The i= tag, such as @example.com or news@example.com, at or below the d= domain; \"%\" stands for the author's domain. Hardly anybody reads it."},
+			doc: "The i= tag, such as @example.com or news@example.com, at or below the d= domain; \"%\" stands for the author's domain. For an author whom it does not suit, it is left out. Hardly any receiver reads it."},
 		{name: "skip_if_signed", def: "false",
 			doc: "Leave a message alone that has a signature of the same domain and selector already, as after a content filter that hands it back."},
 		{name: "remove_old_signatures", def: "false",
 			doc: "Remove DKIM-Signature fields that the message came with, when it is signed."},
 		{name: "on_key_error", def: `"skip"`, values: []string{"skip", "tempfail", "reject", "accept"},
 			doc: "When a key of the rule cannot be had or does not work: \"skip\" signs with the others, and defers the message (451) if none is left; \"tempfail\" and \"reject\" do so at the first; \"accept\" sends it unsigned if none is left. Each is logged and counted."},
+		{name: "match", def: `"first"`, values: []string{"first", "all"},
+			doc: "Which of the rules that fit a message sign it: the \"first\" in the order of the file, or \"all\", each with its own options. A signature that two rules would make alike (key, d= and i=) is made once, as the first of them says. remove_old_signatures of one rule counts for all, and sets aside skip_if_signed. A key that fails is judged by on_key_error of its rule, where \"the others\" are the keys of all the rules; where one rule defers and another rejects, the message is deferred."},
 		{name: "self_check", def: "0.001",
 			doc: "The share of signatures, from 0 to 1, that another implementation verifies before the mail leaves."},
 		{name: "self_check_action", def: `"accept"`, values: []string{"accept", "tempfail"},

@@ -132,6 +132,8 @@ func TestRuleProblems(t *testing.T) {
 		{"seal without key", "seal.domain = \"example.com\"", "needs seal.key"},
 		{"seal with no key of that name", "seal.key = \"secnod\"", `did you mean "second"?`},
 		{"seal without arc", "seal.key = \"mail._domainkey.example.com\"\nverify.arc = false", "verify.arc"},
+		{"a match that is none", "signing.match = \"any\"", "signing.match: \"any\" is none of"},
+		{"a match of one rule", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nmatch = \"all\"", "unknown setting"},
 		{"tables of OpenDKIM too", "key_table = \"/k\"\nsigning_table = \"/s\"", "cannot stand beside"},
 		{"short way too", "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"/k\"", "cannot stand beside"},
 	}
@@ -197,6 +199,8 @@ func TestWarnings(t *testing.T) {
 		{"everybody as one domain", twoKeys + rule("*", ""), "authors of all domains"},
 		{"everybody as themselves", twoKeys + rule("*", "domain = \"%\""), ""},
 		{"twice", twoKeys + rule("example.com", "") + rule("*@example.com", ""), "sign[1].from[0]: \"*@example.com\" is never reached: sign[0]"},
+		{"twice, where all rules sign", "signing.match = \"all\"\n" + twoKeys + rule("example.com", "") + rule("*@example.com", ""), ""},
+		{"several signatures of no table", "multiple_signatures = true\n" + twoKeys + rule("example.com", ""), "multiple_signatures: has no effect without signing_table; write match = \"all\" in [signing]"},
 		{"condition, then the same", twoKeys + rule("example.com", "when = { logins = \"*\" }") + rule("example.com", ""), ""},
 		{"key revoked before its signatures expire", "rotation.overlap = \"1d\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", `rotation.overlap: sign[0]: its signatures are good for 10d, but a key that signs no more is revoked after 1d: mail still on its way then does not verify; write overlap = "10d"`},
 		{"key revoked before queues are empty", "signing.expiry = \"0s\"\nrotation.overlap = \"36h\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", "up to 5d, but a key that signs no more is revoked after 36h0m0s"},

@@ -65,10 +65,20 @@ const (
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {
 	SignOptions
+	Match              Match    `toml:"match"`      // which of the rules that fit a message sign it
 	SelfCheck          float64  `toml:"self_check"` // share of signatures that are verified before the mail leaves, 0 … 1
 	SelfCheckAction    Action   `toml:"self_check_action"`
 	UnsignedRecipients []string `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
 }
+
+// Match is which of the rules that fit a message sign it.
+type Match string
+
+// The choices. sign.Table decides by them.
+const (
+	MatchFirst Match = "first" // the first in the order of the file
+	MatchAll   Match = "all"   // all of them, each with its keys
+)
 
 // Rule is a line of the signing table.
 type Rule struct {

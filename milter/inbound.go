@@ -14,15 +14,15 @@ import (
 type inbound struct {
 	common
 	run    *verify.Run
-	resign *sign.Rule // a mailing list's host signs what it sends on
+	resign sign.Match // a mailing list's host signs what it sends on
 	query  sign.Query
 }
 
 // Wants implements Judge.
 func (in *inbound) Wants() Wants {
 	hashes := in.run.BodyHashes()
-	if in.resign != nil {
-		hashes = append(hashes, in.resign.BodyHash())
+	if len(in.resign) > 0 {
+		hashes = append(hashes, in.resign.BodyHashes()...)
 	}
 	if in.s.Sealer != nil {
 		hashes = append(hashes, in.s.Sealer.BodyHash())
@@ -68,7 +68,7 @@ func (in *inbound) insert(ctx context.Context, out *Outcome, d policy.Decision, 
 	if in.s.ReceivedSPF {
 		below = append(below, results.ReceivedSPF(in.s.ID)...)
 	}
-	if in.resign != nil {
+	if len(in.resign) > 0 {
 		done, ok := in.sign(ctx, out, in.resign, in.query, m)
 		if !ok {
 			return

@@ -45,8 +45,9 @@ var layers = []struct {
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard"}},
 	{"milter/miltertest/mtatest", nil},
-	{"config", nil},
-	{"config/opendkim", []string{"config"}},
+	{"config/tables", nil},
+	{"config", []string{"config/tables"}},
+	{"config/opendkim", []string{"config", "config/tables"}},
 	{"config/mta", nil},
 }
 

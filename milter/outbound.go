@@ -14,14 +14,14 @@ import (
 // outbound signs a message of ours.
 type outbound struct {
 	common
-	rule  *sign.Rule
+	rules sign.Match
 	query sign.Query
 	check bool
 }
 
 // Wants implements Judge.
 func (o *outbound) Wants() Wants {
-	w := Wants{Hashes: []message.BodyHash{o.rule.BodyHash()}}
+	w := Wants{Hashes: o.rules.BodyHashes()}
 	if o.check {
 		w.Raw = selfCheckSize
 	}
@@ -31,7 +31,7 @@ func (o *outbound) Wants() Wants {
 // Decide implements Judge.
 func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) Outcome {
 	out := o.pass()
-	done, ok := o.sign(ctx, &out, o.rule, o.query, m)
+	done, ok := o.sign(ctx, &out, o.rules, o.query, m)
 	if !ok {
 		return out
 	}
@@ -42,15 +42,15 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) O
 	return out
 }
 
-// sign makes the signatures of a rule and says in out what became of it. When it is not ok, the message must not go on
+// sign makes the signatures of rules and says in out what became of it. When it is not ok, the message must not go on
 // as it is: out refuses it.
-func (c common) sign(ctx context.Context, out *Outcome, r *sign.Rule, q sign.Query, m *message.Message) (done sign.Signed, ok bool) {
-	done, err := c.s.Signer.Sign(ctx, r, q, m)
+func (c common) sign(ctx context.Context, out *Outcome, rules sign.Match, q sign.Query, m *message.Message) (done sign.Signed, ok bool) {
+	done, err := c.s.Signer.Sign(ctx, rules, q, m)
 	c.tell(done)
 	out.Results = strings.TrimSpace(out.Results + " " + signedText(done))
 	out.Details = append(out.Details, failures(done)...)
-	if err != nil && r.OnKeyError != sign.Unsigned && !errors.Is(err, sign.ErrNoRule) {
-		refuse(out, r, err)
+	if err != nil && done.OnKeyError != sign.Unsigned && !errors.Is(err, sign.ErrNoRule) {
+		refuse(out, done.OnKeyError, err)
 		return done, false
 	}
 	if len(done.Fields) == 0 {
@@ -62,10 +62,10 @@ func (c common) sign(ctx context.Context, out *Outcome, r *sign.Rule, q sign.Que
 }
 
 // refuse defers, or by setting rejects, a message that should have been signed and is not.
-func refuse(out *Outcome, r *sign.Rule, err error) {
+func refuse(out *Outcome, what sign.OnKeyError, err error) {
 	out.Action, out.Edits = Tempfail, message.Edits{}
 	out.Reply = Reply{Code: 451, Enhanced: "4.7.5", Text: "Signing is not possible at the moment, try again later"}
-	if r.OnKeyError == sign.Refuse {
+	if what == sign.Refuse {
 		out.Action = Reject
 		out.Reply = Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
 	}
@@ -96,7 +96,7 @@ func (o *outbound) selfCheck(ctx context.Context, out Outcome, done sign.Signed,
 	}
 	out.Details = append(out.Details, slog.String("self_check_error", err.Error()))
 	if word == sign.Disagree && o.s.SelfCheck.Tempfail {
-		refuse(&out, o.rule, err)
+		refuse(&out, o.rules.OnKeyError(), err)
 	}
 	return out
 }

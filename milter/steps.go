@@ -80,9 +80,9 @@ func (s *Steps) ours(c common) Judge {
 		return c.unsigned(authorReason(c.authorErr))
 	}
 	q := query(c)
-	rule := s.Signer.Match(q)
-	if rule != nil {
-		return &outbound{common: c, rule: rule, query: q, check: s.SelfCheck.Share > 0 && rand.Float64() < s.SelfCheck.Share}
+	rules := s.Signer.Match(q)
+	if len(rules) > 0 {
+		return &outbound{common: c, rules: rules, query: q, check: s.SelfCheck.Share > 0 && rand.Float64() < s.SelfCheck.Share}
 	}
 	if s.JudgeUnmatched && s.Verifier != nil {
 		return s.judge(c)
@@ -92,26 +92,23 @@ func (s *Steps) ours(c common) Judge {
 
 // judge is for mail of strangers and of relays. Where nothing judges, a mailing list's host signs all the same.
 func (s *Steps) judge(c common) Judge {
-	rule, q := s.resigning(c)
+	rules, q := s.resigning(c)
 	switch {
 	case s.Verifier != nil:
-		return &inbound{common: c, run: s.Verifier.Begin(c.mail.Envelope, c.mail.Header, c.mail.Role == Relay), resign: rule, query: q}
-	case rule != nil:
-		return &outbound{common: c, rule: rule, query: q}
+		return &inbound{common: c, run: s.Verifier.Begin(c.mail.Envelope, c.mail.Header, c.mail.Role == Relay), resign: rules, query: q}
+	case len(rules) > 0:
+		return &outbound{common: c, rules: rules, query: q}
 	}
 	return verdict{c.pass()}
 }
 
-// resigning returns the rule that signs mail which is not ours, nil when there is none.
-func (s *Steps) resigning(c common) (*sign.Rule, sign.Query) {
+// resigning returns the rules that sign mail which is not ours, none when there is none.
+func (s *Steps) resigning(c common) (sign.Match, sign.Query) {
 	if s.Signer == nil || c.authorErr != nil || s.toUnsigned(c.mail.Envelope) {
 		return nil, sign.Query{}
 	}
 	q := query(c)
-	if rule := s.Signer.Match(q); rule != nil && rule.Resign {
-		return rule, q
-	}
-	return nil, sign.Query{}
+	return s.Signer.Match(q).Resigning(), q
 }
 
 func (s *Steps) toUnsigned(env *message.Envelope) bool {

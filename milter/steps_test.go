@@ -178,6 +178,16 @@ func TestSteps(t *testing.T) {
 			s.Signer.Table.Rules()[0].Resign = true
 			s.Policy.DMARC = nil
 		}, Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dkim=none spf=fail dmarc=fail"},
+		{"of all rules that fit, those that say so sign again", []string{"good"}, Theirs, ByDefault, fromAway, plainText, func(s *Steps) {
+			list := sign.Rule{Name: "sign[1]", From: stepsPatterns(t, "*"), Keys: []string{"good"}, Resign: true}
+			s.Signer.Table = sign.NewTableOfAll(append(s.Signer.Table.Rules(), list))
+			s.Policy.DMARC = nil
+		}, Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dkim=none spf=fail dmarc=fail"},
+		{"where the first rule signs, a later one does not sign again", []string{"good"}, Theirs, ByDefault, fromAway, plainText, func(s *Steps) {
+			list := sign.Rule{Name: "sign[1]", From: stepsPatterns(t, "*"), Keys: []string{"good"}, Resign: true}
+			s.Signer.Table = sign.NewTable(append(s.Signer.Table.Rules(), list))
+			s.Policy.DMARC = nil
+		}, Accept, "Authentication-Results From Subject", "dkim=none spf=fail dmarc=fail"},
 		{"but not to recipients that get nothing signed", []string{"good"}, Theirs, ByDefault, fromAway, plainText, func(s *Steps) {
 			s.Signer.Table.Rules()[0].Resign = true
 			s.UnsignedRecipients = stepsPatterns(t, "example.net")

@@ -18,7 +18,6 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/config/mta"
-	"mailseal/config/opendkim"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/dns"
 )
@@ -143,7 +142,7 @@ func (f *checkFlags) openDNS(c *checked) error {
 }
 
 func (c *checked) load(ctx context.Context) error {
-	cfg, err := opendkim.Load(c.File)
+	cfg, err := config.Load(c.File)
 	if errors.As(err, &c.Errors) {
 		return nil
 	}

@@ -136,20 +136,23 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, 
 		return e
 	}
 	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients}
-	var rule *sign.Rule
+	var rules sign.Match
 	for _, c := range signer.Table.Explain(q) {
 		e.Rules = append(e.Rules, ruleExplained{c.Rule.Name, placeOf(cfg, c.Rule), c.Signs, c.Why})
 		if c.Signs {
-			rule = c.Rule
+			rules = append(rules, c.Rule)
 		}
 	}
 	e.Others = len(signer.Table.Rules()) - len(e.Rules)
-	e.Reason = unsignedBecause(p.Settings, role, rule, env, author)
+	e.Reason = unsignedBecause(p.Settings, role, rules, env, author)
 	if e.Reason == "no rule fits" && len(e.Rules) == 0 {
 		e.Reason = "no rule names the author"
 	}
+	if role != milter.Ours {
+		rules = rules.Resigning()
+	}
 	if e.Reason == "" {
-		e.addKeys(ctx, cfg, signer, rule, q)
+		e.addKeys(ctx, cfg, signer, rules, q)
 	}
 	return e
 }
@@ -173,7 +176,7 @@ func placeOf(cfg *config.Config, r *sign.Rule) string {
 }
 
 // unsignedBecause tells why a message is not signed whatever its keys, "" when it is.
-func unsignedBecause(s milter.Settings, role milter.Role, rule *sign.Rule, env *message.Envelope, author message.Address) string {
+func unsignedBecause(s milter.Settings, role milter.Role, rules sign.Match, env *message.Envelope, author message.Address) string {
 	steps, _ := s.Filter.(*milter.Steps)
 	if steps == nil {
 		return "nothing is signed"
@@ -188,42 +191,54 @@ func unsignedBecause(s milter.Settings, role milter.Role, rule *sign.Rule, env *
 		return fmt.Sprintf("senders does not let it: %s (%s)", why, steps.Senders.Action)
 	case slices.ContainsFunc(env.Recipients, steps.UnsignedRecipients.MatchPath):
 		return "a recipient is in signing.unsigned_recipients"
-	case rule == nil:
+	case len(rules) == 0:
 		return "no rule fits"
-	case role != milter.Ours && !rule.Resign:
+	case role != milter.Ours && len(rules.Resigning()) == 0:
 		return "the mail is not ours, and the rule does not say resign"
 	}
 	return ""
 }
 
-// addKeys fetches the keys of the rule that signs.
-func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, signer *sign.Signer, rule *sign.Rule, q sign.Query) {
-	var out sign.Signed
-	found, err := signer.Find(ctx, rule, q, &out)
-	from := ruleOf(cfg, rule)
-	for _, f := range out.Failed {
-		e.Keys = append(e.Keys, keyExplained{Name: f.Key, Source: keySource(cfg, from, f.Key), Error: f.Err.Error()})
+// addKeys fetches the keys of the rules that sign.
+func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, signer *sign.Signer, rules sign.Match, q sign.Query) {
+	found, out, err := signer.Look(ctx, rules, q)
+	hasKey := false
+	for _, f := range found {
+		from := ruleOf(cfg, f.Rule)
+		for _, failed := range f.Failed {
+			e.Keys = append(e.Keys, keyExplained{Name: failed.Key, Source: keySource(cfg, from, failed.Key), Error: failed.Err.Error()})
+		}
+		for _, k := range f.Keys {
+			alg, bits := k.Algorithm()
+			kind, record := fmt.Sprintf("%s %d", alg, bits), k.Selector+"._domainkey."+k.Domain
+			e.Keys = append(e.Keys, keyExplained{Name: k.Name, Source: keySource(cfg, from, k.Name), Record: record, Kind: kind})
+		}
+		hasKey = hasKey || len(f.Keys) > 0
 	}
-	for _, k := range found {
-		alg, bits := k.Algorithm()
-		e.Keys = append(e.Keys, keyExplained{Name: k.Name, Source: keySource(cfg, from, k.Name), Record: k.Selector + "._domainkey." + k.Domain, Kind: fmt.Sprintf("%s %d", alg, bits)})
-	}
-	strict := rule.OnKeyError == sign.Tempfail || rule.OnKeyError == sign.Refuse
 	switch {
 	case errors.Is(err, sign.ErrNoRule):
 		e.Reason = err.Error() + ", and the message goes out unsigned"
+	case err != nil && len(out.Failed) == 0:
+		e.Reason = err.Error() + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
 	case err != nil:
-		e.Reason = err.Error() + ": the message " + onKeyErrorDoes[rule.OnKeyError]
-	case len(out.Failed) > 0 && (strict || len(found) == 0):
-		e.Reason = either(len(found) == 0, "none of the rule's keys can be used", "a key of the rule cannot be used") + ": the message " + onKeyErrorDoes[rule.OnKeyError]
+		e.Reason = either(hasKey, "a key of the rule cannot be used", "none of the rule's keys can be used") + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
 	default:
-		e.Signed = len(found) > 0
+		e.Signed = hasKey
 	}
 }
 
-// onKeyErrorDoes is what becomes of a message that a rule wants signed, and that is not.
-var onKeyErrorDoes = map[sign.OnKeyError]string{
-	sign.Skip: "is deferred", sign.Tempfail: "is deferred (on_key_error)", sign.Refuse: "is rejected (on_key_error)", sign.Unsigned: "goes out unsigned (on_key_error)",
+// onKeyErrorDoes is what becomes of a message that rules want signed, and that is not.
+func onKeyErrorDoes(what sign.OnKeyError, rules sign.Match) string {
+	isDefault := !slices.ContainsFunc(rules, func(r *sign.Rule) bool { return r.OnKeyError != sign.Skip })
+	switch {
+	case isDefault:
+		return "is deferred"
+	case what == sign.Refuse:
+		return "is rejected (on_key_error)"
+	case what == sign.Unsigned:
+		return "goes out unsigned (on_key_error)"
+	}
+	return "is deferred (on_key_error)"
 }
 
 // keySource says where a key of a rule comes from.

@@ -76,6 +76,37 @@ func TestExplainSigning(t *testing.T) {
 	}
 }
 
+// TestExplainSigningAll holds that every rule that fits is explained, with its keys, where all of them sign.
+func TestExplainSigningAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mailseal.toml")
+	const more = "[[sign]]\nfrom = [\"*@*\"]\nkeys = [\"gone._domainkey.example.org\"]\n"
+	for _, tc := range []struct {
+		name, options string
+		code          int
+		says          []string
+	}{
+		{"skip", "", exitGood, []string{"sign[1]  fits", "sign[4]  fits", "all rules that fit sign", "signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN", "The message is signed."}},
+		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits", "sign[4]  fits", "a key of the rule cannot be used: the message is rejected"}},
+	} {
+		text := strings.Replace(explainConfig, "[signing]", "[signing]\nmatch = \"all\"", 1) + more + tc.options
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		root := newRootCmd()
+		root.SetOut(&out)
+		root.SetArgs([]string{"explain-signing", "--config", path, "--from", "a@example.com", "--ip", "192.0.2.1"})
+		if code := codeOf(root.ExecuteContext(t.Context())); code != tc.code {
+			t.Errorf("%s: exit code %d, want %d\n%s", tc.name, code, tc.code, out.String())
+		}
+		for _, s := range tc.says {
+			if !strings.Contains(out.String(), s) {
+				t.Errorf("%s: says\n%s\nwithout %q", tc.name, out.String(), s)
+			}
+		}
+	}
+}
+
 const explainSourcesConfig = `
 authserv_id = "mx.example.com"
 mode = "sign"

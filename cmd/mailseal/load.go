@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"mailseal/config"
-	"mailseal/config/opendkim"
 )
 
 // defaultConfig is where the configuration is looked for when nobody says.
@@ -16,7 +15,7 @@ func loadConfig(path string) (*config.Config, error) {
 	if path == "" {
 		path = defaultConfig
 	}
-	cfg, err := opendkim.Load(path)
+	cfg, err := config.Load(path)
 	switch {
 	case errors.Is(err, config.ErrUnread):
 		return nil, exit(exitUnknown, err)

@@ -15,7 +15,6 @@ import (
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
-	"mailseal/config/opendkim"
 	"mailseal/milter"
 	"mailseal/milter/dns"
 )
@@ -150,7 +149,7 @@ func (d *daemon) showMetrics(ctx context.Context, cfg *config.Config) error {
 
 // reload puts the configuration and the keys in force as they are now. With an error all stays as it is.
 func (d *daemon) reload(ctx context.Context) error {
-	cfg, err := opendkim.Load(orDefault(d.path))
+	cfg, err := config.Load(orDefault(d.path))
 	if err != nil {
 		return err
 	}

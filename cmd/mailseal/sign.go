@@ -160,7 +160,7 @@ func (r keyRing) Key(_ context.Context, name string) (keys.Key, error) {
 
 // signText returns the message with its signatures on top, in the line ends that it has itself.
 func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
-	var rule *sign.Rule
+	var rules sign.Match
 	var q sign.Query
 	var authorErr error
 	m, err := message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
@@ -168,20 +168,18 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 		if authorErr != nil {
 			return nil
 		}
-		if rule = s.Match(q); rule == nil {
-			return nil
-		}
-		return []message.BodyHash{rule.BodyHash()}
+		rules = s.Match(q)
+		return rules.BodyHashes()
 	})
 	switch {
 	case err != nil:
 		return nil, exit(exitUnknown, err)
 	case authorErr != nil:
 		return nil, exit(exitBad, fmt.Errorf("not signed: %w", authorErr))
-	case rule == nil:
+	case len(rules) == 0:
 		return nil, exit(exitBad, fmt.Errorf("not signed: no rule of the signing table matches %s", q.Author))
 	}
-	done, err := s.Sign(ctx, rule, q, m)
+	done, err := s.Sign(ctx, rules, q, m)
 	if err != nil {
 		return nil, exit(exitUnknown, err)
 	}

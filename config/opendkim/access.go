@@ -4,10 +4,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"mailseal/config/tables"
 )
 
 // teller returns the function that takes notes about lines of the data set of a setting.
-func (im *importer) teller(e entry) teller {
+func (im *importer) teller(e entry) tables.Tell {
 	return func(g Group, at place, format string, args ...any) { im.noteAt(g, at, e.name, format, args...) }
 }
 
@@ -17,10 +19,10 @@ func (im *importer) ours() {
 	im.internalHosts(t)
 	if e, d := im.openSet("MTA"); d != nil {
 		var names []string
-		for _, r := range d.records {
-			names = append(names, r.key)
+		for _, r := range d.Records {
+			names = append(names, r.Key)
 		}
-		t.set("daemon_names", names, e.base())
+		t.set("daemon_names", names, base(e.place))
 		im.note(Taken, e, "values of {daemon_name} that sign, upper and lower case as they are: %s", strings.Join(names, ", "))
 	}
 	im.macroList(t)
@@ -43,7 +45,7 @@ func (im *importer) internalHosts(t *table) {
 	}
 	s := readHosts(d, im.teller(e))
 	nets := s.networks()
-	t.set("networks", nets, e.base())
+	t.set("networks", nets, base(e.place))
 	im.note(Taken, e, "clients whose mail is ours: %s", sizes(nets, s.clientNames()))
 	im.hosts(t, e, s)
 	if !slices.ContainsFunc(nets, isLoopback4) {
@@ -61,17 +63,17 @@ func (im *importer) macroList(t *table) {
 	}
 	values := map[string][]string{}
 	var names []string
-	for _, r := range d.records {
-		if strings.ContainsAny(r.key, "{}") {
-			im.noteAt(Never, r.place, e.name, "%s: OpenDKIM adds the braces itself. Add %s if you mean it", r.key, strings.Trim(r.key, "{}"))
+	for _, r := range d.Records {
+		if strings.ContainsAny(r.Key, "{}") {
+			im.noteAt(Never, r.Place, e.name, "%s: OpenDKIM adds the braces itself. Add %s if you mean it", r.Key, strings.Trim(r.Key, "{}"))
 			continue
 		}
-		if _, ok := values[r.key]; !ok {
-			names = append(names, r.key)
-			values[r.key] = []string{}
+		if _, ok := values[r.Key]; !ok {
+			names = append(names, r.Key)
+			values[r.Key] = []string{}
 		}
-		if r.value != "" {
-			values[r.key] = append(values[r.key], strings.Split(r.value, "|")...)
+		if r.Value != "" {
+			values[r.Key] = append(values[r.Key], strings.Split(r.Value, "|")...)
 		}
 	}
 	parts := make([]string, len(names))
@@ -79,7 +81,7 @@ func (im *importer) macroList(t *table) {
 		parts[i] = quote(n) + " = " + quoteList(values[n])
 	}
 	if len(parts) > 0 {
-		t.lines = append(t.lines, "macros = { "+strings.ReplaceAll(strings.Join(parts, ", "), "\n", " ")+" }  # "+e.base())
+		t.lines = append(t.lines, "macros = { "+strings.ReplaceAll(strings.Join(parts, ", "), "\n", " ")+" }  # "+base(e.place))
 		im.note(Taken, e, "macros that make mail ours: %s", strings.Join(names, ", "))
 		if _, mta := im.conf.get("MTA"); mta || slices.Contains(names, "daemon_name") {
 			im.note(Changed, e, "with it OpenDKIM asks for {daemon_name} at the end of the header, where Postfix says what main.cf has, whatever master.cf says: Mailseal takes the name that the connection has, so that mail from listeners with a name of their own in master.cf is ours now")
@@ -93,21 +95,25 @@ func (im *importer) exempt() {
 	if e, d := im.openSet("PeerList"); d != nil {
 		s := readHosts(d, im.teller(e))
 		if nets := s.networks(); len(nets) > 0 {
-			t.set("networks", nets, e.base())
+			t.set("networks", nets, base(e.place))
 		}
 		im.hosts(t, e, s)
 		im.note(Taken, e, "clients whose mail is left alone: %s", sizes(s.networks(), s.clientNames()))
 	}
 	if e, d := im.openSet("ExemptDomains"); d != nil {
 		if names := im.domains(e, d); len(names) > 0 {
-			t.set("author_domains", names, e.base())
-			im.note(Taken, e, "authors' domains whose mail is left alone: %s", shorten(names))
+			t.set("author_domains", names, base(e.place))
+			im.note(Taken, e, "authors' domains whose mail is left alone: %s", tables.Shorten(names))
 		}
 	}
 	if e, d := im.openSet("DontSignMailTo"); d != nil {
-		if to := im.recipients(e, d); len(to) > 0 {
-			im.out.table("[signing]").set("unsigned_recipients", to, e.base())
-			im.note(Changed, e, "mail to %s is not signed; strangers' mail to them is judged like all other, where OpenDKIM leaves it alone", shorten(to))
+		to, err := d.Addresses(im.teller(e))
+		if err != nil {
+			im.fail(place{}, err)
+		}
+		if len(to) > 0 {
+			im.out.table("[signing]").set("unsigned_recipients", to, base(e.place))
+			im.note(Changed, e, "mail to %s is not signed; strangers' mail to them is judged like all other, where OpenDKIM leaves it alone", tables.Shorten(to))
 		}
 	}
 }
@@ -116,7 +122,7 @@ func (im *importer) exempt() {
 func (im *importer) hosts(t *table, e entry, s *hostSet) {
 	names := s.clientNames()
 	if len(names) > 0 {
-		t.set("hosts", names, e.base())
+		t.set("hosts", names, base(e.place))
 	}
 	if slices.ContainsFunc(names, func(n string) bool { return n != "localhost" }) {
 		im.note(Taken, e, "names of clients count where the MTA has verified them (hosts): a name is only as good as the DNS, their addresses in networks are safer")
@@ -125,7 +131,7 @@ func (im *importer) hosts(t *table, e entry, s *hostSet) {
 		im.note(Changed, e, "OpenDKIM trusts unknown, which is what Postfix calls every client without a name: Mailseal does not")
 	}
 	if len(s.notNames) > 0 {
-		im.note(Never, e, "! before a name (%s) keeps out no client whose address is listed too; leave its address out", shorten(s.notNames))
+		im.note(Never, e, "! before a name (%s) keeps out no client whose address is listed too; leave its address out", tables.Shorten(s.notNames))
 	}
 }
 
@@ -138,15 +144,15 @@ func sizes(nets []netip.Prefix, names []string) string {
 }
 
 // domains reads ExemptDomains: one look-up of the whole domain, with "*" in a refile only.
-func (im *importer) domains(e entry, d *dataset) []string {
+func (im *importer) domains(e entry, d *tables.Dataset) []string {
 	var out []string
 	tell := im.teller(e)
-	for _, r := range d.records {
-		texts := []string{strings.ToLower(r.key)}
-		if d.kind == refile {
-			found, ok, err := globs(r.key)
+	for _, r := range d.Records {
+		texts := []string{strings.ToLower(r.Key)}
+		if d.Kind == tables.Refile {
+			found, ok, err := tables.Globs(r.Key)
 			if err != nil || !ok {
-				tell(Dropped, r.place, "%s: a regular expression that has no equal", r.key)
+				tell(Dropped, r.Place, "%s: a regular expression that has no equal", r.Key)
 				continue
 			}
 			texts = found
@@ -154,38 +160,16 @@ func (im *importer) domains(e entry, d *dataset) []string {
 		for _, text := range texts {
 			rest, below := strings.CutPrefix(text, "*.")
 			switch {
-			case isDomain(text):
+			case tables.IsDomain(text):
 				out = append(out, text)
-			case below && d.kind == refile && isDomain(rest):
+			case below && d.Kind == tables.Refile && tables.IsDomain(rest):
 				out = append(out, "."+rest)
-			case strings.Contains(text, "*") && d.kind == refile:
-				tell(Dropped, r.place, "%s has no equal: name domains, or .domain for all below one", r.key)
+			case strings.Contains(text, "*") && d.Kind == tables.Refile:
+				tell(Dropped, r.Place, "%s has no equal: name domains, or .domain for all below one", r.Key)
 			default:
-				tell(Never, r.place, "%s never matched: the author's whole domain is looked for, no parents", r.key)
+				tell(Never, r.Place, "%s never matched: the author's whole domain is looked for, no parents", r.Key)
 			}
 		}
-	}
-	return out
-}
-
-// recipients reads DontSignMailTo: one look-up of the whole address, with "*" in a refile only.
-func (im *importer) recipients(e entry, d *dataset) []string {
-	var out []string
-	tell := im.teller(e)
-	for _, r := range d.records {
-		if d.kind != refile {
-			if p, ok := fileKey(r.key); ok && p.local != "*" && p.domain != "" && !p.below {
-				out = append(out, p.String())
-			} else {
-				tell(Never, r.place, "%s never matched: the recipient's whole address is looked for", r.key)
-			}
-			continue
-		}
-		rows, err := refileRows(r, row{place: r.place}, tell)
-		if err != nil {
-			im.fail(place{}, err)
-		}
-		out = append(out, patternTexts(rows)...)
 	}
 	return out
 }

@@ -74,7 +74,7 @@ func (im *importer) action(r result, e entry) {
 		im.note(Changed, e, "%s is not possible for %s: tempfail", actionNames[letter], r.option)
 		letter = 't'
 	}
-	im.out.table(r.table).set(r.setting, actionNames[letter], e.base())
+	im.out.table(r.table).set(r.setting, actionNames[letter], base(e.place))
 	if e.name != r.option {
 		im.note(Taken, e, "%s: %s", r.option, actionNames[letter])
 		return

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"mailseal/config/tables"
 )
 
 // maxIncludes is how deep Include goes.
@@ -29,7 +31,7 @@ type conf struct {
 
 // readConf reads a configuration as OpenDKIM does: names in any case, "#" anywhere ends a line, Include in place, the
 // last of several settings holds.
-func readConf(r *reader, name string, options []option) (*conf, error) {
+func readConf(r *tables.Reader, name string, options []option) (*conf, error) {
 	c := &conf{options: map[string]option{}, set: map[string]entry{}}
 	for _, o := range options {
 		c.options[strings.ToLower(o.name)] = o
@@ -37,19 +39,19 @@ func readConf(r *reader, name string, options []option) (*conf, error) {
 	return c, c.read(r, name, 0)
 }
 
-func (c *conf) read(r *reader, name string, depth int) error {
+func (c *conf) read(r *tables.Reader, name string, depth int) error {
 	if depth > maxIncludes {
 		return fmt.Errorf("%s: more than %d files included in each other", name, maxIncludes)
 	}
-	text, err := r.read(name)
+	text, err := r.Read(name)
 	if err != nil {
 		return err
 	}
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
-		at := place{name, n}
-		word, value := cutBlank(uncomment(line))
+		at := place{File: name, Line: n}
+		word, value := tables.CutBlank(uncomment(line))
 		switch {
 		case word == "":
 			continue
@@ -69,7 +71,7 @@ func (c *conf) read(r *reader, name string, depth int) error {
 }
 
 // include reads a file in place. OpenDKIM finds a relative name from where it was started: / for a service.
-func (c *conf) include(r *reader, at place, value string, depth int) error {
+func (c *conf) include(r *tables.Reader, at place, value string, depth int) error {
 	name := filepath.Join("/", value)
 	err := c.read(r, name, depth+1)
 	switch {
@@ -142,13 +144,4 @@ func uncomment(line string) string {
 		line = line[:i]
 	}
 	return line
-}
-
-// cutBlank splits a line into its first word and the rest, both trimmed.
-func cutBlank(line string) (word, rest string) {
-	line = strings.Trim(line, " \t\v\f")
-	if i := strings.IndexAny(line, " \t\v\f"); i >= 0 {
-		return line[:i], strings.Trim(line[i:], " \t\v\f")
-	}
-	return line, ""
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"mailseal/config/tables"
 )
 
 // signs tells whether OpenDKIM signs.
@@ -50,7 +52,7 @@ func (im *importer) mode() {
 // from is the comment of a setting that may not be set.
 func (im *importer) from(e entry, ok bool) string {
 	if ok {
-		return e.base()
+		return base(e.place)
 	}
 	return "OpenDKIM's default"
 }
@@ -87,7 +89,7 @@ func (im *importer) socket(defaults string) {
 		}
 	}
 	t := im.out.add("[[listen]]")
-	t.set("address", address, e.base())
+	t.set("address", address, base(e.place))
 	im.note(Taken, e, "Mailseal listens on %s, and the MTA needs no change", address)
 	im.note(Todo, e, "stop the old daemon before Mailseal starts, which listens at the same place: systemctl disable --now %s", daemonName[im.dkim != nil])
 	if strings.HasPrefix(address, "unix:") {
@@ -102,7 +104,7 @@ var daemonName = map[bool]string{true: "opendkim", false: "opendmarc"}
 
 // debianSocket reads SOCKET of /etc/default/opendkim, the last assignment of a shell script.
 func (im *importer) debianSocket(name string) (entry, bool) {
-	text, err := im.files.read(name)
+	text, err := im.files.Read(name)
 	if err != nil {
 		im.fail(place{}, err)
 		return entry{}, false
@@ -112,7 +114,7 @@ func (im *importer) debianSocket(name string) (entry, bool) {
 		n++
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "SOCKET="); ok {
 			value, _, _ = strings.Cut(value, " #")
-			out.place, out.value = place{name, n}, strings.Trim(strings.TrimSpace(value), `"'`)
+			out.place, out.value = place{File: name, Line: n}, strings.Trim(strings.TrimSpace(value), `"'`)
 		}
 	}
 	for _, dir := range []string{"$RUNDIR", "${RUNDIR}"} {
@@ -127,14 +129,14 @@ func (im *importer) debianSocket(name string) (entry, bool) {
 func (im *importer) socketOwner(t *table) {
 	if e, mask, ok := im.conf.number("UMask"); ok {
 		mode := fs.FileMode(0o666 &^ mask & 0o777)
-		t.set("mode", fmt.Sprintf("%04o", mode), e.base())
+		t.set("mode", fmt.Sprintf("%04o", mode), base(e.place))
 		im.note(Taken, e, "the socket has mode %04o", mode)
 	} else {
 		im.unset(Changed, "UMask", "not set: the socket is open to its owner and group (0660)")
 	}
 	e, ok := im.conf.get("UserID")
 	if user, group, both := strings.Cut(e.value, ":"); both {
-		t.set("group", group, e.base())
+		t.set("group", group, base(e.place))
 		im.note(Changed, e, "the socket has the group %s; Mailseal runs as the user that systemd gives it, not as %s, and must be able to read the keys", group, user)
 	} else if ok {
 		im.note(Changed, e, "Mailseal runs as the user that systemd gives it, and must be able to read the keys; listen.group lets the MTA at the socket")
@@ -148,22 +150,22 @@ func (im *importer) identity() {
 	}
 	if e, d := im.openSet("RemoveARFrom"); d != nil {
 		var ids []string
-		for _, r := range d.records {
-			if strings.HasPrefix(r.key, ".") || strings.Contains(r.key, "*") {
-				im.noteAt(Never, r.place, e.name, "%s matches no id: ids are compared whole", r.key)
+		for _, r := range d.Records {
+			if strings.HasPrefix(r.Key, ".") || strings.Contains(r.Key, "*") {
+				im.noteAt(Never, r.Place, e.name, "%s matches no id: ids are compared whole", r.Key)
 				continue
 			}
-			ids = append(ids, r.key)
+			ids = append(ids, r.Key)
 		}
 		im.removeIDs(e, ids...)
-		im.note(Taken, e, "fields that claim %s are removed from strangers' mail", shorten(ids))
+		im.note(Taken, e, "fields that claim %s are removed from strangers' mail", tables.Shorten(ids))
 	}
 }
 
 // setID takes the authserv-id over.
 func (im *importer) setID(e entry) {
 	im.id = e.value
-	im.out.table("").set("authserv_id", e.value, e.base())
+	im.out.table("").set("authserv_id", e.value, base(e.place))
 	if strings.EqualFold(e.value, "HOSTNAME") {
 		im.note(Taken, e, "HOSTNAME is the host's name, as in OpenDKIM")
 		return
@@ -195,7 +197,7 @@ func (im *importer) noID() {
 func (im *importer) daemon() {
 	im.verifyLimits()
 	if e, n, ok := im.conf.number("MaximumHeaders"); ok && n >= 4<<10 && n <= 1<<30 {
-		im.out.table("[limits]").set("header_size", n, e.base())
+		im.out.table("[limits]").set("header_size", n, base(e.place))
 		im.note(Taken, e, "%d octets; a larger header is refused with 552", n)
 	} else if ok {
 		im.note(Changed, e, "limits.header_size is at least 4 KiB and at most 1 GiB: 1 MiB")
@@ -203,7 +205,7 @@ func (im *importer) daemon() {
 	im.dns()
 	im.log()
 	if e, on := im.conf.yes("RequireSafeKeys"); on {
-		im.out.table("").set("require_safe_keys", true, e.base())
+		im.out.table("").set("require_safe_keys", true, base(e.place))
 		im.note(Taken, e, "a key that others can read does not sign; mailseal check says how to mend it")
 	} else if e.name != "" {
 		im.note(Taken, e, "permissions of keys are a warning, with the command that mends them")
@@ -221,16 +223,16 @@ func (im *importer) verifyLimits() {
 		} else {
 			im.note(Taken, e, "%d", n)
 		}
-		v.set("min_rsa_bits", min(n, 16384), e.base())
+		v.set("min_rsa_bits", min(n, 16384), base(e.place))
 	}
 	if e, n, ok := im.conf.number("MaximumSignaturesToVerify"); ok && n >= 1 {
-		v.set("max_signatures", min(n, 100), e.base())
+		v.set("max_signatures", min(n, 100), base(e.place))
 		im.note(Taken, e, "%d; those of the author's domain go first", min(n, 100))
 	} else if im.verifies() {
 		im.unset(Changed, "MaximumSignaturesToVerify", "not set: 10 signatures of a message are tried, those of the author's domain first, where OpenDKIM tries 3")
 	}
 	if e, n, ok := im.conf.number("ClockDrift"); ok && n >= 0 {
-		v.set("clock_skew", min(time.Duration(n)*time.Second, 24*time.Hour), e.base())
+		v.set("clock_skew", min(time.Duration(n)*time.Second, 24*time.Hour), base(e.place))
 		im.note(Taken, e, "%d seconds", n)
 	}
 }
@@ -238,7 +240,7 @@ func (im *importer) verifyLimits() {
 func (im *importer) dns() {
 	t := im.out.table("[dns]")
 	if e, n, ok := im.conf.number("DNSTimeout"); ok && n >= 1 && n <= 60 {
-		t.set("timeout", time.Duration(n)*time.Second, e.base())
+		t.set("timeout", time.Duration(n)*time.Second, base(e.place))
 		im.note(Taken, e, "%d seconds for a question to a server", n)
 	} else if ok {
 		im.note(Changed, e, "an answer that never comes must not stop the mail: 5 seconds")
@@ -256,7 +258,7 @@ func (im *importer) dns() {
 			im.note(Dropped, e, "%q is no address of a name server", s)
 		}
 	}
-	t.set("servers", servers, e.base())
+	t.set("servers", servers, base(e.place))
 	im.note(Taken, e, "%s", strings.Join(servers, ", "))
 }
 
@@ -276,7 +278,7 @@ func (im *importer) log() {
 		}
 	}
 	e, _ := im.conf.get("Syslog")
-	im.out.table("[log]").set("syslog", facility, e.base())
+	im.out.table("[log]").set("syslog", facility, base(e.place))
 	im.note(Taken, e, "facility %s; one line for each message", facility)
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mailseal/config/tables"
 )
 
 // dmarcOptions are all of opendmarc.conf.
@@ -130,15 +132,15 @@ func (im *importer) dmarcPolicy() {
 	im.unset(Taken, "", "OpenDMARC defers mail whose policy cannot be looked up, and so does policy.dmarc.temperror")
 	p := im.out.table("[policy]")
 	if e, on := im.conf.yes("RejectMultiValueFrom"); on {
-		p.set("many_authors", "reject", e.base())
+		p.set("many_authors", "reject", base(e.place))
 		im.note(Taken, e, "a From of several domains is rejected")
 	}
 	if e, on := im.conf.yes("RequiredHeaders"); on {
-		p.set("no_author", "reject", e.base())
+		p.set("no_author", "reject", base(e.place))
 		im.note(Changed, e, "mail without a From that can be read is rejected; other fields are not counted")
 	}
 	if e, ok := im.conf.get("PublicSuffixList"); ok {
-		im.out.table("[verify]").set("organizational_domain", "psl", e.base())
+		im.out.table("[verify]").set("organizational_domain", "psl", base(e.place))
 		im.note(Changed, e, "the list is the one in Mailseal, not this file; \"walk\" (RFC 9989) needs none")
 	} else {
 		im.unset(Changed, "PublicSuffixList", "not set: OpenDMARC then takes each domain for itself; Mailseal finds the organizational domain in the DNS (RFC 9989)")
@@ -152,10 +154,10 @@ func named(e entry, name string) entry {
 }
 
 func (im *importer) from2(e entry) string {
-	if e.file == "" {
+	if e.File == "" {
 		return "OpenDMARC's default"
 	}
-	return e.base()
+	return base(e.place)
 }
 
 // dmarcIgnored translates what OpenDMARC does not look at.
@@ -168,19 +170,19 @@ func (im *importer) dmarcIgnored() {
 		for s := range strings.SplitSeq(e.value, ",") {
 			name := strings.ToLower(strings.TrimSpace(s))
 			switch {
-			case isDomain(name):
+			case tables.IsDomain(name):
 				names = append(names, name)
-			case isDomain(strings.TrimPrefix(name, ".")):
+			case tables.IsDomain(strings.TrimPrefix(name, ".")):
 				im.note(Never, e, "%s never matched: the author's whole domain is compared. Add it to author_domains if you mean it", name)
 			default:
 				im.note(Never, e, "%q is no domain", s)
 			}
 		}
 		if len(names) > 0 {
-			t := im.out.add("[[policy.override]]", e.base()+" IgnoreMailFrom")
+			t := im.out.add("[[policy.override]]", base(e.place)+" IgnoreMailFrom")
 			t.set("author_domains", names, "")
 			t.lines = append(t.lines, `dmarc = { p_reject = "accept", p_quarantine = "accept", p_none = "accept", permerror = "accept", temperror = "accept" }`)
-			im.note(Taken, e, "DMARC does nothing to mail from %s; its result is written", shorten(names))
+			im.note(Taken, e, "DMARC does nothing to mail from %s; its result is written", tables.Shorten(names))
 		}
 	}
 	if e, on := im.conf.yes("IgnoreAuthenticatedClients"); on {
@@ -191,21 +193,19 @@ func (im *importer) dmarcIgnored() {
 }
 
 func (im *importer) ignoreHosts(e entry) {
-	text, err := im.files.read(e.value)
+	text, err := im.files.Read(e.value)
 	if err != nil {
 		im.fail(e.place, fmt.Errorf("IgnoreHosts: %w", err))
 		return
 	}
-	d := &dataset{spec: spec{kind: file}}
-	d.parseFile(e.value, text)
-	s := readHosts(d, im.teller(e))
+	s := readHosts(tables.Parse(e.value, text), im.teller(e))
 	nets := s.networks()
 	if len(nets) > 0 {
-		im.out.table("[policy.not_judged]").set("networks", nets, e.base())
+		im.out.table("[policy.not_judged]").set("networks", nets, base(e.place))
 	}
 	im.note(Changed, e, "mail from %s is judged without consequence; its results are written all the same", count(len(nets), "network"))
 	if len(s.names) > 0 {
-		im.note(Dropped, e, "names of clients (%s): policy.not_judged knows addresses only. Add theirs", shorten(s.names))
+		im.note(Dropped, e, "names of clients (%s): policy.not_judged knows addresses only. Add theirs", tables.Shorten(s.names))
 	}
 }
 
@@ -216,39 +216,28 @@ func (im *importer) dmarcTrust() {
 	take := func(e entry, names []string) {
 		var mine []string
 		for _, n := range names {
-			if n = strings.ToLower(strings.TrimSpace(n)); isDomain(n) {
+			if n = strings.ToLower(strings.TrimSpace(n)); tables.IsDomain(n) {
 				mine = append(mine, n)
 			} else {
 				im.note(Never, e, "%q is no domain", n)
 			}
 		}
 		good, from = append(good, mine...), append(from, e.place)
-		im.note(Changed, e, "%s: believed when the last ARC seal of a chain that holds is theirs and says that the message had passed DMARC", shorten(mine))
+		im.note(Changed, e, "%s: believed when the last ARC seal of a chain that holds is theirs and says that the message had passed DMARC", tables.Shorten(mine))
 	}
 	if e, ok := im.conf.get("DomainWhitelist"); ok {
 		take(e, strings.Split(e.value, ","))
 	}
 	if e, ok := im.conf.get("DomainWhitelistFile"); ok {
-		text, err := im.files.read(e.value)
+		text, err := im.files.Read(e.value)
 		if err != nil {
 			im.fail(e.place, fmt.Errorf("DomainWhitelistFile: %w", err))
 			return
 		}
-		d := &dataset{}
-		d.parseFile(e.value, text)
-		take(e, keysOf(d))
+		take(e, tables.Parse(e.value, text).Keys())
 	}
 	slices.Sort(good)
 	if good = slices.Compact(good); len(good) > 0 {
 		im.out.table("[verify]").set("trusted_sealers", good, sourceOf(from))
 	}
-}
-
-// keysOf returns the first words of the records of a set.
-func keysOf(d *dataset) []string {
-	var out []string
-	for _, r := range d.records {
-		out = append(out, r.key)
-	}
-	return out
 }

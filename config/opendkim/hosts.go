@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mailseal/config/tables"
 )
 
 // hostSet is a set of hosts and networks as OpenDKIM looks into it: it builds the texts by which a host may be listed, and
@@ -53,33 +55,33 @@ func put(m map[netip.Prefix]turn, p netip.Prefix, t turn) {
 }
 
 // readHosts reads a set of hosts, and tells which of its entries never matched, and which have no equal.
-func readHosts(d *dataset, tell teller) *hostSet {
+func readHosts(d *tables.Dataset, tell tables.Tell) *hostSet {
 	s := &hostSet{bare: map[netip.Prefix]turn{}, nets: map[netip.Prefix]turn{}}
-	for _, rec := range d.records {
-		texts := []string{strings.ToLower(rec.key)}
-		if d.kind == refile {
-			found, ok, err := globs(rec.key)
+	for _, rec := range d.Records {
+		texts := []string{strings.ToLower(rec.Key)}
+		if d.Kind == tables.Refile {
+			found, ok, err := tables.Globs(rec.Key)
 			if err != nil || !ok { // it may match a "!" too
 				s.closed = true
-				tell(Dropped, rec.place, "%s: a regular expression that has no equal; it may be an exception, so that nothing in the set counts. Write out what it stands for", rec.key)
+				tell(Dropped, rec.Place, "%s: a regular expression that has no equal; it may be an exception, so that nothing in the set counts. Write out what it stands for", rec.Key)
 				continue
 			}
 			texts = found
 		}
 		for _, text := range texts {
-			s.add(rec, text, d.kind == refile, tell)
+			s.add(rec, text, d.Kind == tables.Refile, tell)
 		}
 	}
 	return s
 }
 
-func (s *hostSet) add(rec record, text string, wild bool, tell teller) {
+func (s *hostSet) add(rec tables.Record, text string, wild bool, tell tables.Tell) {
 	body, not := strings.CutPrefix(text, "!")
 	switch {
 	case wild && strings.HasPrefix(body, "*"):
 		s.except(rec, body, not, tell)
 	case strings.Contains(body, "*") && !wild:
-		tell(Never, rec.place, "%s never matched: * is no special sign here. Add %s if you mean it", rec.key, meant(body))
+		tell(Never, rec.Place, "%s never matched: * is no special sign here. Add %s if you mean it", rec.Key, meant(body))
 	case strings.Contains(body, "*"):
 		s.addWild(rec, body, not, tell)
 	case strings.Contains(body, "/"):
@@ -100,7 +102,7 @@ func meant(pattern string) string {
 }
 
 // addWild takes 192.0.2.* for a network; nothing else with "*" has an equal.
-func (s *hostSet) addWild(rec record, body string, not bool, tell teller) {
+func (s *hostSet) addWild(rec tables.Record, body string, not bool, tell tables.Tell) {
 	rest, ok := strings.CutSuffix(body, ".*")
 	octets := strings.Split(rest, ".")
 	a, err := netip.Addr{}, errNoNetwork
@@ -113,7 +115,7 @@ func (s *hostSet) addWild(rec record, body string, not bool, tell teller) {
 		s.except(rec, body, not, tell)
 		return
 	default:
-		tell(Dropped, rec.place, "%s has no equal: name hosts, .domains or networks", rec.key)
+		tell(Dropped, rec.Place, "%s has no equal: name hosts, .domains or networks", rec.Key)
 		return
 	}
 	p := netip.PrefixFrom(a, 8*len(octets))
@@ -123,36 +125,36 @@ func (s *hostSet) addWild(rec record, body string, not bool, tell teller) {
 		}
 	}
 	if last, _ := strconv.Atoi(octets[len(octets)-1]); last%2 == 0 && !not {
-		tell(Changed, rec.place, "%s is %s here; OpenDKIM's expression also matches the texts of wider networks that begin so", rec.key, p)
+		tell(Changed, rec.Place, "%s is %s here; OpenDKIM's expression also matches the texts of wider networks that begin so", rec.Key, p)
 	}
 	put(s.bare, p, turnOf(not, false))
 }
 
 // except reads a pattern that matches questions with "!": one that has it, or, in a refile, one that begins with "*" and
 // so matches it as well. What it keeps out, nothing else in the set lets in.
-func (s *hostSet) except(rec record, body string, not bool, tell teller) {
+func (s *hostSet) except(rec tables.Record, body string, not bool, tell tables.Tell) {
 	end := body[strings.LastIndexByte(body, '*')+1:]
 	effect := ""
 	switch below := strings.TrimPrefix(end, "."); {
-	case body == "*."+below && isDomain(below):
+	case body == "*."+below && tables.IsDomain(below):
 		s.none = append(s.none, end)
-	case isDomain(strings.TrimLeft(below, "-")):
+	case tables.IsDomain(strings.TrimLeft(below, "-")):
 		s.nameless, effect = true, ". No client counts by its name here, since Mailseal's lists cannot say it"
 	default:
 		s.closed, effect = true, ". It says so for others too, and nothing in the set counts"
 	}
 	switch {
 	case not && effect == "":
-		tell(Taken, rec.place, "%s keeps out whoever it matches, whatever else is listed", rec.key)
+		tell(Taken, rec.Place, "%s keeps out whoever it matches, whatever else is listed", rec.Key)
 		return
 	case not:
-		tell(Dropped, rec.place, "%s keeps out whoever it matches, whatever else is listed%s", rec.key, effect)
+		tell(Dropped, rec.Place, "%s keeps out whoever it matches, whatever else is listed%s", rec.Key, effect)
 		return
 	}
-	tell(Never, rec.place, "%s never let anybody in: in a refile: it matches the question !%s too, which says no%s. Write %s if you mean it", rec.key, sample(body), effect, meant(body))
+	tell(Never, rec.Place, "%s never let anybody in: in a refile: it matches the question !%s too, which says no%s. Write %s if you mean it", rec.Key, sample(body), effect, meant(body))
 }
 
-func (s *hostSet) addNetwork(rec record, body string, not bool, tell teller) {
+func (s *hostSet) addNetwork(rec tables.Record, body string, not bool, tell tables.Tell) {
 	text := body
 	if addr, bits, ok := strings.Cut(body, "]/"); ok && strings.HasPrefix(addr, "[") {
 		text = addr[1:] + "/" + bits
@@ -160,19 +162,19 @@ func (s *hostSet) addNetwork(rec record, body string, not bool, tell teller) {
 	p, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		tell(Never, rec.place, "%s never matched: write a network in full, as 192.0.2.0/24 or 2001:db8::/32", rec.key)
+		tell(Never, rec.Place, "%s never matched: write a network in full, as 192.0.2.0/24 or 2001:db8::/32", rec.Key)
 		return
 	case p.Masked().String() != text:
-		tell(Never, rec.place, "%s never matched: OpenDKIM compares texts, and the network is called %s. Add that if you mean it", rec.key, p.Masked())
+		tell(Never, rec.Place, "%s never matched: OpenDKIM compares texts, and the network is called %s. Add that if you mean it", rec.Key, p.Masked())
 		return
 	case p.Addr().Is4In6():
-		tell(Dropped, rec.place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.key)
+		tell(Dropped, rec.Place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.Key)
 		return
 	}
 	put(s.nets, p, turnOf(not, text != body))
 }
 
-func (s *hostSet) addHost(rec record, body string, not bool, tell teller) {
+func (s *hostSet) addHost(rec tables.Record, body string, not bool, tell tables.Tell) {
 	text := body
 	if strings.HasPrefix(body, "[") && strings.HasSuffix(body, "]") {
 		text = body[1 : len(body)-1]
@@ -180,13 +182,13 @@ func (s *hostSet) addHost(rec record, body string, not bool, tell teller) {
 	a, err := netip.ParseAddr(text)
 	switch {
 	case err == nil && a.Is4In6():
-		tell(Dropped, rec.place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.key)
+		tell(Dropped, rec.Place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.Key)
 	case err == nil && a.String() != text:
-		tell(Never, rec.place, "%s never matched: OpenDKIM compares texts, and the address is called %s. Add that if you mean it", rec.key, a)
+		tell(Never, rec.Place, "%s never matched: OpenDKIM compares texts, and the address is called %s. Add that if you mean it", rec.Key, a)
 	case err == nil:
 		put(s.bare, netip.PrefixFrom(a, a.BitLen()), turnOf(not, text != body))
-	case !isDomain(strings.TrimPrefix(body, ".")):
-		tell(Never, rec.place, "%s is no host, domain or network", rec.key)
+	case !tables.IsDomain(strings.TrimPrefix(body, ".")):
+		tell(Never, rec.Place, "%s is no host, domain or network", rec.Key)
 	case not:
 		s.notNames = append(s.notNames, body)
 	default:

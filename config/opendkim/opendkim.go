@@ -5,10 +5,9 @@ package opendkim
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"strings"
+
+	"mailseal/config/tables"
 )
 
 // Options say what is imported.
@@ -22,19 +21,13 @@ type Options struct {
 // ErrFatal is in every error of Import that OpenDKIM, too, would not have started with, or that cannot be imported.
 var ErrFatal = errors.New("opendkim: cannot be imported")
 
-// The bounds on what is read: tables of a million lines fit, a device that never ends does not.
-const (
-	maxFile  = 256 << 20
-	maxFiles = 100
-)
-
 // Import reads what o names. The error, which wraps ErrFatal, says all that keeps it from being imported; everything
 // else that is not as it was stands in the Report.
 func Import(o Options) (*Report, error) {
 	if o.Conf == "" && o.DMARC == "" {
 		return nil, fmt.Errorf("%w: no file to import", ErrFatal)
 	}
-	im := &importer{files: &reader{root: o.Root}, report: &Report{}, out: newDocument(), dmarc: o.DMARC != ""}
+	im := &importer{files: &tables.Reader{Root: o.Root}, report: &Report{}, out: newDocument(), dmarc: o.DMARC != ""}
 	if o.Conf != "" {
 		im.importDKIM(o)
 	}
@@ -53,7 +46,7 @@ func Import(o Options) (*Report, error) {
 
 // importer carries what the steps of an import share.
 type importer struct {
-	files  *reader
+	files  *tables.Reader
 	conf   *conf // the file that is being read
 	dkim   *conf // opendkim.conf, once it has been read
 	report *Report
@@ -93,7 +86,7 @@ func (im *importer) importDKIM(o Options) {
 }
 
 func (im *importer) fail(at place, err error) {
-	if at.file != "" {
+	if at.File != "" {
 		err = fmt.Errorf("%w: %s: %w", ErrFatal, at, err)
 	} else {
 		err = fmt.Errorf("%w: %w", ErrFatal, err)
@@ -118,76 +111,8 @@ func (im *importer) resolve(name string) string {
 	return filepath.Join(im.dir, name)
 }
 
-// reader reads files, each bounded, below a root.
-type reader struct {
-	root  string
-	count int
-}
-
-func (r *reader) read(name string) (string, error) {
-	if r.count++; r.count > maxFiles {
-		return "", fmt.Errorf("more than %d files", maxFiles)
-	}
-	b, err := readFile(filepath.Join(r.root, name))
-	if err != nil {
-		var pe *os.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return "", fmt.Errorf("%s: %w", name, err)
-	}
-	text := string(b)
-	if i := strings.IndexByte(text, 0); i >= 0 {
-		return "", fmt.Errorf("%s: a NUL: this is no text", place{name, 1 + strings.Count(text[:i], "\n")})
-	}
-	return text, nil
-}
-
-// readFile reads a file, unless it is one that could make us wait, or never ends.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("larger than %d octets", maxFile)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile))
-}
-
-// glob returns the files that a pattern of names finds, without the root.
-func (r *reader) glob(pattern string) []string {
-	found, err := filepath.Glob(filepath.Join(r.root, pattern))
-	if err != nil {
-		return nil
-	}
-	for i, name := range found {
-		if r.root != "" {
-			found[i] = strings.TrimPrefix(name, filepath.Clean(r.root))
-		}
-	}
-	return found
-}
-
 // place is a line of a file.
-type place struct {
-	file string
-	line int
-}
+type place = tables.Place
 
-func (p place) String() string {
-	if p.line == 0 {
-		return p.file
-	}
-	return fmt.Sprintf("%s:%d", p.file, p.line)
-}
-
-// base is the place with the file's last name only, for comments.
-func (p place) base() string { return place{filepath.Base(p.file), p.line}.String() }
+// base is a place with the file's last name only, for comments.
+func base(p place) string { return place{File: filepath.Base(p.File), Line: p.Line}.String() }

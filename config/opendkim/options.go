@@ -128,7 +128,7 @@ func (im *importer) untold() {
 	for key, e := range im.conf.set {
 		on, _ := parseBool(e.value)
 		switch {
-		case said[Note{Option: e.name, File: e.file, Line: e.line}]:
+		case said[Note{Option: e.name, File: e.File, Line: e.Line}]:
 		case im.conf.options[key].kind == boolean && !on:
 			im.note(Taken, e, "no: so it is in Mailseal")
 		default:

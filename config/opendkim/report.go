@@ -7,18 +7,20 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"mailseal/config/tables"
 )
 
 // Group says what became of something that the old configuration said.
-type Group string
+type Group = tables.Group
 
 // The groups, in the order of the report.
 const (
-	Todo    Group = "still to do"                     // before the switch, by hand
-	Taken   Group = "taken over"                      // it works as it did
-	Changed Group = "changed on purpose"              // Mailseal does it otherwise, and why
-	Never   Group = "never worked in OpenDKIM either" // it looked as if it did something
-	Dropped Group = "dropped"                         // and why
+	Todo    Group = "still to do" // before the switch, by hand
+	Taken         = tables.Taken
+	Changed       = tables.Changed
+	Never         = tables.Never
+	Dropped       = tables.Dropped
 )
 
 var groups = []Group{Todo, Taken, Changed, Never, Dropped}
@@ -41,7 +43,7 @@ func (n Note) String() string {
 		s = n.Option + ": " + s
 	}
 	if n.File != "" {
-		s = place{n.File, n.Line}.String() + ": " + s
+		s = place{File: n.File, Line: n.Line}.String() + ": " + s
 	}
 	return s
 }
@@ -126,7 +128,7 @@ func (im *importer) note(g Group, e entry, format string, args ...any) {
 
 // noteAt says something about a line of a table.
 func (im *importer) noteAt(g Group, at place, option, format string, args ...any) {
-	im.report.Notes = append(im.report.Notes, Note{g, option, at.file, at.line, fmt.Sprintf(format, args...), option + format})
+	im.report.Notes = append(im.report.Notes, Note{g, option, at.File, at.Line, fmt.Sprintf(format, args...), option + format})
 }
 
 // unset says something about an option that is not set.

@@ -9,12 +9,12 @@ import (
 func TestPrint(t *testing.T) {
 	im := &importer{report: &Report{}}
 	for line := range 6 {
-		im.noteAt(Never, place{"/t", line + 1}, "SigningTable", "%d matches nobody", line)
+		im.noteAt(Never, place{File: "/t", Line: line + 1}, "SigningTable", "%d matches nobody", line)
 	}
 	for line := range 4 {
-		im.noteAt(Never, place{"/t", line + 11}, "SigningTable", "%d is never reached", line)
+		im.noteAt(Never, place{File: "/t", Line: line + 11}, "SigningTable", "%d is never reached", line)
 	}
-	im.noteAt(Taken, place{"/c", 1}, "Mode", "sign")
+	im.noteAt(Taken, place{File: "/c", Line: 1}, "Mode", "sign")
 	im.report.Add(Note{Group: Todo, Text: "stop it"}, Note{Group: Todo, Text: "start it"})
 	var out strings.Builder
 	if err := im.report.Print(&out); err != nil {

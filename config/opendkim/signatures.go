@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mailseal/config"
+	"mailseal/config/tables"
 )
 
 // signatures translates how signatures are made.
@@ -16,14 +17,14 @@ func (im *importer) signatures() {
 	t := im.out.table("[signing]")
 	im.canonicalization(t)
 	if e, n, ok := im.conf.number("SignatureTTL"); ok && n > 0 {
-		t.set("expiry", time.Duration(n)*time.Second, e.base())
+		t.set("expiry", time.Duration(n)*time.Second, base(e.place))
 		im.note(Taken, e, "signatures are good for %s", duration(time.Duration(n)*time.Second))
 	} else {
 		t.set("expiry", time.Duration(0), "no SignatureTTL")
 		im.unset(Taken, "SignatureTTL", "not set: signatures are good for ever, as before; Mailseal's own default is 10 days")
 	}
 	if e, on := im.conf.yes("RemoveOldSignatures"); on {
-		t.set("remove_old_signatures", true, e.base())
+		t.set("remove_old_signatures", true, base(e.place))
 		im.note(Taken, e, "signatures that a message of ours came with are removed")
 	}
 	im.headers(t)
@@ -57,7 +58,7 @@ func (im *importer) canonicalization(t *table) {
 		im.note(Dropped, e, "%q is no canonicalization", e.value)
 		return
 	}
-	t.set("canonicalization", header+"/"+body, e.base())
+	t.set("canonicalization", header+"/"+body, base(e.place))
 	if body == "simple" {
 		im.note(Taken, e, "a simple body breaks more often on the way; relaxed/relaxed is safe to change to at any time")
 	}
@@ -90,7 +91,7 @@ func (im *importer) headers(t *table) {
 		if !hasFold(signed, "From") {
 			signed = append([]string{"From"}, signed...)
 		}
-		t.set("headers", signed, e.base())
+		t.set("headers", signed, base(e.place))
 	}
 	over, ok := im.fieldList("OversignHeaders", nil, true)
 	if !ok {
@@ -98,8 +99,8 @@ func (im *importer) headers(t *table) {
 		return
 	}
 	e, _ = im.conf.get("OversignHeaders")
-	t.set("oversign", over, e.base())
-	t.set("oversign_if_present", []string{}, e.base())
+	t.set("oversign", over, base(e.place))
+	t.set("oversign_if_present", []string{}, base(e.place))
 }
 
 // fieldList reads a list of field names. With a "*" in it, it changes the default: +name adds, -name takes away.
@@ -108,26 +109,26 @@ func (im *importer) fieldList(name string, std []string, sign bool) ([]string, b
 	if d == nil {
 		return nil, false
 	}
-	delta := slices.ContainsFunc(d.records, func(r record) bool { return r.key == "*" })
+	delta := slices.ContainsFunc(d.Records, func(r tables.Record) bool { return r.Key == "*" })
 	out := []string{}
 	if delta {
 		out = slices.Clone(std)
 		im.note(Taken, e, "a change to the default list, which is Mailseal's now")
 	} else {
-		im.note(Taken, e, "%s", count(len(d.records), "name"))
+		im.note(Taken, e, "%s", count(len(d.Records), "name"))
 	}
-	for _, r := range d.records {
-		plain := strings.TrimLeft(r.key, "+-")
+	for _, r := range d.Records {
+		plain := strings.TrimLeft(r.Key, "+-")
 		switch {
-		case r.key == "*":
-		case delta && plain == r.key, !delta && plain != r.key:
-			im.noteAt(Never, r.place, name, "%s: + and - go with a *, and every other name with one of them", r.key)
+		case r.Key == "*":
+		case delta && plain == r.Key, !delta && plain != r.Key:
+			im.noteAt(Never, r.Place, name, "%s: + and - go with a *, and every other name with one of them", r.Key)
 		case !isFieldName(plain):
-			im.noteAt(Dropped, r.place, name, "%q is no name of a field", plain)
-		case delta && r.key[0] == '-':
+			im.noteAt(Dropped, r.Place, name, "%q is no name of a field", plain)
+		case delta && r.Key[0] == '-':
 			out = slices.DeleteFunc(out, func(n string) bool { return strings.EqualFold(n, plain) })
 		case sign && hasFold(unsignable, plain):
-			im.noteAt(Dropped, r.place, name, "%s changes on the way, or is not for signing", plain)
+			im.noteAt(Dropped, r.Place, name, "%s changes on the way, or is not for signing", plain)
 		case !hasFold(out, plain):
 			out = append(out, plain)
 		}

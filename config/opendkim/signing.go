@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mailseal/config/tables"
 )
 
 // signing translates who signs with which key.
@@ -40,54 +42,64 @@ func (im *importer) tables() {
 		return
 	}
 	multiple, several := im.conf.yes("MultipleSignatures")
-	t, err := translate(kt, st, several, im.dir, im.files.glob, im.teller(ke), im.teller(se))
+	t, err := tables.Translate(tables.Source{
+		Keys:        kt,
+		Signing:     st,
+		Multiple:    several,
+		Dir:         im.dir,
+		Glob:        im.files.Glob,
+		TellKey:     im.teller(ke),
+		TellSigning: im.teller(se),
+	})
 	if err != nil {
 		im.fail(se.place, err)
 		return
 	}
-	im.note(Taken, ke, "%s%s", count(len(t.keys), "key"), asTheyAre(ke, se, kt, len(t.keys)))
-	im.note(Taken, se, "%s became %s, in the order in which OpenDKIM looks senders up", count(len(st.records), "line"), count(len(t.rules), "rule"))
-	for _, k := range t.keys {
+	im.note(Taken, ke, "%s%s", count(len(t.Keys), "key"), asTheyAre(ke, se, kt, len(t.Keys)))
+	im.note(Taken, se, "%s became %s, in the order in which OpenDKIM looks senders up", count(len(st.Records), "line"), count(len(t.Rules), "rule"))
+	for _, k := range t.Keys {
 		im.writeKey(k)
 	}
-	for _, r := range t.rules {
+	for _, r := range t.Rules {
 		im.writeRule(r)
 	}
 	if several {
-		im.note(Taken, multiple, "all lines that fit a sender sign")
+		im.multiple(multiple, t)
 	}
-	im.newlySigned(multiple, t)
+}
+
+// multiple has all rules that fit a sender sign, and lists the signatures that OpenDKIM loses when there are more than
+// two.
+func (im *importer) multiple(e entry, t *tables.Result) {
+	s := im.out.table("[signing]")
+	s.set("match", "all", base(e.place))
+	s.set("on_key_error", "tempfail", "as OpenDKIM; \"skip\" signs with the keys that work")
+	im.note(Taken, e, "all lines that fit a sender sign")
+	for _, a := range t.Additions {
+		im.note(Changed, e, "OpenDKIM up to 2.11 makes the first and the last of several signatures only: mail from %s gets those of %s too", a.From, tables.Shorten(a.Keys))
+	}
+	if t.Crossing {
+		im.note(Changed, e, "OpenDKIM up to 2.11 makes the first and the last of several signatures only: mail that more than two lines fit gets the others too")
+	}
 }
 
 // asTheyAre advises those who have long tables, which a program may write.
-func asTheyAre(ke, se entry, kt *dataset, keys int) string {
+func asTheyAre(ke, se entry, kt *tables.Dataset, keys int) string {
 	const long = 100
-	if keys < long || kt.kind == list {
+	if keys < long || kt.Kind == tables.List {
 		return ""
 	}
 	return fmt.Sprintf("; in place of [keys] and [[sign]], key_table = %s and signing_table = %s read the tables as they are, at every reload", quote(ke.value), quote(se.value))
 }
 
-// newlySigned lists the signatures that OpenDKIM loses when there are more than two.
-func (im *importer) newlySigned(e entry, t *translation) {
-	for _, r := range t.rules {
-		if len(r.lost) > 0 {
-			im.note(Changed, e, "OpenDKIM up to 2.11 makes the first and the last of several signatures only: mail from %s gets those of %s too", shorten(r.from), shorten(r.lost))
-		}
-	}
-}
-
-func (im *importer) writeKey(k outKey) {
-	t := im.out.add("[keys."+quote(k.name)+"]", sourceOf([]place{k.place})+fault(k.fault))
-	t.set("domain", k.domain, "")
-	t.set("selector", k.selector, "")
-	if k.file != "" {
-		t.set("file", k.file, "")
+func (im *importer) writeKey(k tables.Key) {
+	t := im.out.add("[keys."+quote(k.Name)+"]", sourceOf([]place{k.Place})+fault(k.Fault))
+	t.set("domain", k.Domain, "")
+	t.set("selector", k.Selector, "")
+	if k.File != "" {
+		t.set("file", k.File, "")
 	} else {
-		t.set("private_key", k.text, "")
-	}
-	if k.identifier != "" {
-		t.set("identifier", k.identifier, "")
+		t.set("private_key", k.Text, "")
 	}
 }
 
@@ -98,18 +110,15 @@ func fault(s string) string {
 	return ": " + s
 }
 
-func (im *importer) writeRule(r outRule) {
-	t := im.out.add("[[sign]]", sourceOf(r.places))
-	t.set("from", r.from, "")
-	t.set("keys", r.keys, "")
-	if r.identifier != "" {
-		t.set("identifier", r.identifier, "")
+func (im *importer) writeRule(r tables.Rule) {
+	t := im.out.add("[[sign]]", sourceOf(r.Places))
+	t.set("from", r.From, "")
+	t.set("keys", []string{r.Key}, "")
+	if r.Identifier != "" {
+		t.set("identifier", r.Identifier, "")
 	}
-	switch {
-	case r.unsigned:
-		t.set("on_key_error", "accept", "goes unsigned: nobody could verify what OpenDKIM signs here")
-	case len(r.keys) > 1:
-		t.set("on_key_error", "tempfail", "as OpenDKIM; \"skip\" signs with the keys that work")
+	if r.Unsigned {
+		t.set("on_key_error", "accept", "goes unsigned: no receiver could verify what OpenDKIM signs here")
 	}
 }
 
@@ -117,11 +126,11 @@ func (im *importer) writeRule(r outRule) {
 func sourceOf(places []place) string {
 	var out []string
 	for _, p := range places {
-		if s := p.base(); !slices.Contains(out, s) {
+		if s := base(p); !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}
-	return shorten(out)
+	return tables.Shorten(out)
 }
 
 // simple translates Domain, KeyFile, Selector and SubDomains.
@@ -139,15 +148,15 @@ func (im *importer) simple(e entry) {
 	sub, below := im.conf.yes("SubDomains")
 	all := false
 	var names []string
-	for _, r := range d.records {
-		name := strings.ToLower(r.key)
+	for _, r := range d.Records {
+		name := strings.ToLower(r.Key)
 		switch {
 		case name == "*":
 			all = true
-		case isDomain(name) && !strings.Contains(name, "."):
-			im.noteAt(Changed, r.place, e.name, "%s goes unsigned: a signature of a domain of one label cannot be verified (RFC 6376 section 3.5)", r.key)
-		case !isDomain(name):
-			im.noteAt(Never, r.place, e.name, "%s never matched: names are compared whole; SubDomains yes signs for those below", r.key)
+		case tables.IsDomain(name) && !strings.Contains(name, "."):
+			im.noteAt(Changed, r.Place, e.name, "%s goes unsigned: a signature of a domain of one label cannot be verified (RFC 6376 section 3.5)", r.Key)
+		case !tables.IsDomain(name):
+			im.noteAt(Never, r.Place, e.name, "%s never matched: names are compared whole; SubDomains yes signs for those below", r.Key)
 		case !slices.Contains(names, name):
 			names = append(names, name)
 		}
@@ -157,13 +166,12 @@ func (im *importer) simple(e entry) {
 	im.note(Taken, selector, "%s", selector.value)
 	for _, n := range names {
 		im.simpleKey(e, n, selector.value, im.resolve(file.value))
-		im.writeRule(outRule{from: []string{"*@" + n}, keys: []string{selector.value + "._domainkey." + n}, places: []place{e.place}})
+		im.writeRule(tables.Rule{From: []string{"*@" + n}, Key: selector.value + "._domainkey." + n, Places: []place{e.place}})
 	}
 	if all {
 		im.simpleKey(e, "%", selector.value, im.resolve(file.value))
-		im.writeRule(outRule{from: []string{"*@localhost"}, keys: []string{"author"}, places: []place{e.place}, unsigned: true})
-		im.writeRule(outRule{from: []string{"*"}, keys: []string{"author"}, places: []place{e.place}})
-		im.note(Changed, e, atLocalhost)
+		im.writeRule(tables.Rule{From: []string{"*"}, Key: "author", Places: []place{e.place}})
+		im.note(Changed, e, tables.LocalUnsigned)
 		im.note(Taken, e, "* signs everybody's mail as the author's domain: every one of those must publish the key")
 		return
 	}
@@ -172,7 +180,8 @@ func (im *importer) simple(e entry) {
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return strings.Count(b, ".") - strings.Count(a, ".") })
 	for _, n := range names {
-		im.writeRule(outRule{from: []string{"*@*." + n}, keys: []string{selector.value + "._domainkey." + n}, identifier: "@" + n, places: []place{sub.place}})
+		key := selector.value + "._domainkey." + n
+		im.writeRule(tables.Rule{From: []string{"*@*." + n}, Key: key, Identifier: "@" + n, Places: []place{sub.place}})
 	}
 	im.note(Taken, sub, "mail from names below is signed as the domain, with i=@domain")
 }
@@ -182,5 +191,5 @@ func (im *importer) simpleKey(e entry, domain, selector, file string) {
 	if domain == "%" {
 		name = "author"
 	}
-	im.writeKey(outKey{name: name, domain: domain, selector: strings.ToLower(selector), file: file, place: e.place})
+	im.writeKey(tables.Key{Place: e.place, Name: name, Domain: domain, Selector: strings.ToLower(selector), File: file})
 }

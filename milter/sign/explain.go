@@ -15,7 +15,7 @@ type Consideration struct {
 }
 
 // Explain returns the rules that have a pattern for the author, in their order, and for each why it signs or does not.
-// The one that signs is the one that Match returns.
+// Those that sign are those that Match returns.
 func (t *Table) Explain(q Query) []Consideration {
 	var out []Consideration
 	taken := ""
@@ -26,6 +26,8 @@ func (t *Table) Explain(q Query) []Consideration {
 			c.Why = lacking
 		case taken != "":
 			c.Why = "it would sign, but " + taken + " stands before it"
+		case t.all:
+			c.Signs, c.Why = true, "it fits "+q.Author.String()+c.Rule.by(q)+", and all rules that fit sign"
 		default:
 			c.Signs, c.Why = true, "it is the first rule that fits "+q.Author.String()+c.Rule.by(q)
 			taken = c.Rule.Name

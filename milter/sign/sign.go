@@ -2,6 +2,7 @@
 package sign
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -80,6 +81,9 @@ type Signed struct {
 	Failed []KeyFailure    // the keys that made none
 	Held   []string        // the keys not used because their signature stands in the message already
 	Remove []int           // old signatures to be removed: indices into the header
+
+	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned: Unsigned, Tempfail or Refuse.
+	OnKeyError OnKeyError
 }
 
 // Signature names one signature that was made.
@@ -96,27 +100,8 @@ type KeyFailure struct {
 	Err error
 }
 
-// Match returns the rule that signs, nil when there is none.
-func (s *Signer) Match(q Query) *Rule { return s.Table.Match(q) }
-
-// Sign signs m as rule r says. The error wraps ErrUnsigned or ErrNoRule; Signed then still tells which keys failed and why.
-func (s *Signer) Sign(ctx context.Context, r *Rule, q Query, m *message.Message) (Signed, error) {
-	var out Signed
-	have, err := s.Find(ctx, r, q, &out)
-	if err != nil {
-		return out, err
-	}
-	if r.RemoveOld {
-		out.Remove = signatures(m.Header)
-	}
-	if r.SkipIfSigned && !r.RemoveOld {
-		have = out.hold(have, m.Header)
-	}
-	if err := s.sign(&out, have, r, q, m); err != nil {
-		return out, err
-	}
-	return out, out.verdict(r)
-}
+// Match returns the rules that sign, none when there is none.
+func (s *Signer) Match(q Query) Match { return s.Table.Match(q) }
 
 // Find returns the keys of a rule, as they are to be written into d=, and in out those that cannot be had. The error
 // wraps ErrUnsigned or ErrNoRule.
@@ -130,15 +115,24 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 		source = r.Source
 	}
 	var have []keys.Key
+	local := false
 	for _, k := range wanted {
-		if k.Signer == nil {
-			name := k.Name
-			if k, err = source.Key(ctx, name); err != nil {
-				out.Failed = append(out.Failed, KeyFailure{name, err})
-				continue
-			}
+		if k.Signer != nil {
+			have = append(have, k)
+			continue
 		}
-		have = append(have, k)
+		found, err := source.Key(ctx, k.Name)
+		switch {
+		case err == nil:
+			have = append(have, found)
+		case r.isOfLocal(k.Name, q) && errors.Is(err, keys.ErrNotFound):
+			local = true
+		default:
+			out.Failed = append(out.Failed, KeyFailure{k.Name, err})
+		}
+	}
+	if local && len(have) == 0 && len(out.Failed) == 0 {
+		return nil, fmt.Errorf("%w: %s: no key for %s, a domain that could not publish one", ErrNoRule, r.Name, q.Author.Domain)
 	}
 	if have = r.place(have, q); len(have) > 0 && len(out.Failed) == 0 && !slices.ContainsFunc(have, canPublish) {
 		return nil, fmt.Errorf("%w: %s: %s is no domain that could publish a key", ErrNoRule, r.Name, have[0].Domain)
@@ -146,7 +140,12 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 	return have, nil
 }
 
-// canPublish tells whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of root@localhost under a
+// isOfLocal reports whether a rule asks for the key of the author's domain, and this is one that cannot publish a key.
+func (r *Rule) isOfLocal(name string, q Query) bool {
+	return r.Choose == nil && !slices.Contains(r.Keys, name) && !canPublish(keys.Key{Domain: string(q.Author.Domain)})
+}
+
+// canPublish reports whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of root@localhost under a
 // rule for everybody's own domain can be signed by nobody, now or later: it is not deferred for that.
 func canPublish(k keys.Key) bool { return strings.Contains(strings.TrimSuffix(k.Domain, "."), ".") }
 
@@ -181,50 +180,28 @@ func (r *Rule) place(have []keys.Key, q Query) []keys.Key {
 	return have
 }
 
-// options are the rule's, with the clock and the author put in.
-func (s *Signer) options(r *Rule, q Query) dkim.SignOptions {
+// options are the rule's, with the clock put in. Each key says its i= itself.
+func (s *Signer) options(r *Rule) dkim.SignOptions {
 	o := r.Options
-	o.Identifier = identifier(o.Identifier, q)
+	o.Identifier = ""
 	if o.Time.IsZero() && s.Now != nil {
 		o.Time = s.Now()
 	}
 	return o
 }
 
-// identifier puts the author's domain into an i= tag.
-func identifier(tag string, q Query) string {
-	return strings.ReplaceAll(tag, "%", string(q.Author.Domain))
-}
-
-// sign makes one signature a key, all from the same digests and canonical fields.
-func (s *Signer) sign(out *Signed, have []keys.Key, r *Rule, q Query, m *message.Message) error {
-	if len(have) == 0 {
-		return nil
+// identifier returns the i= tag of a key under a rule, the key's own before the rule's, with the author's domain put in.
+// It is "" where the tag is not at or below d=, as it must be (RFC 6376 section 3.5): OpenDKIM leaves it out, too, and
+// only some authors' mail may have it where "%" is in d= or in i=.
+func (s *Signer) identifier(k keys.Key, r *Rule, q Query) string {
+	tag := cmp.Or(s.Identifiers[k.Name], r.Options.Identifier)
+	tag = strings.ReplaceAll(tag, "%", string(q.Author.Domain))
+	of, err := domain.Parse(tag[strings.LastIndexByte(tag, '@')+1:])
+	d, err2 := domain.Parse(k.Domain)
+	if err != nil || err2 != nil || !of.Within(d) {
+		return ""
 	}
-	prepared, err := dkim.Prepare(m.Header.With(message.Edits{Remove: out.Remove}), s.options(r, q))
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
-	}
-	for _, k := range have {
-		f, err := prepared.Sign(m.Body, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer, Identifier: identifier(s.Identifiers[k.Name], q)})
-		if err != nil {
-			out.Failed = append(out.Failed, KeyFailure{k.Name, err})
-			continue
-		}
-		out.Fields = append(out.Fields, f)
-		out.Made = append(out.Made, Signature{k.Domain, k.Selector, algorithm(k), k})
-	}
-	return nil
-}
-
-// verdict is nil when what was made is enough for the rule.
-func (out *Signed) verdict(r *Rule) error {
-	strict := r.OnKeyError == Tempfail || r.OnKeyError == Refuse
-	if len(out.Failed) == 0 || !strict && len(out.Fields)+len(out.Held) > 0 {
-		return nil
-	}
-	first := out.Failed[0]
-	return fmt.Errorf("%w: %s: key %s: %w", ErrUnsigned, r.Name, first.Key, first.Err)
+	return tag
 }
 
 // hold sets aside the keys whose signature the message carries already, as it does after a content filter has handed

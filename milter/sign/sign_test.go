@@ -51,9 +51,15 @@ var at = time.Now()
 // signed reads raw, signs it by one rule and returns what became of it.
 func signed(t *testing.T, rule Rule, raw string) (Signed, *message.Message, error) {
 	t.Helper()
-	s := &Signer{Table: NewTable([]Rule{rule}), Keys: newRing(t), Now: func() time.Time { return at }, Identifiers: map[string]string{"any": "news@%"}}
+	return signedBy(t, NewTable([]Rule{rule}), raw)
+}
+
+// signedBy reads raw, signs it by a table and returns what became of it.
+func signedBy(t *testing.T, table *Table, raw string) (Signed, *message.Message, error) {
+	t.Helper()
+	s := &Signer{Table: table, Keys: newRing(t), Now: func() time.Time { return at }, Identifiers: map[string]string{"any": "news@%"}}
 	var q Query
-	var hit *Rule
+	var hit Match
 	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
 		author, err := h.Author()
 		if err != nil {
@@ -63,7 +69,7 @@ func signed(t *testing.T, rule Rule, raw string) (Signed, *message.Message, erro
 		if hit = s.Match(q); hit == nil {
 			t.Fatal("no rule matches")
 		}
-		return []message.BodyHash{hit.BodyHash()}
+		return hit.BodyHashes()
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -138,9 +144,17 @@ func TestSignaturesVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantVerified(t, out, m, 2)
+}
+
+// wantVerified fails unless there are n signatures, which all verify.
+func wantVerified(t *testing.T, out Signed, m *message.Message, n int) {
+	t.Helper()
 	zone := map[string][]string{}
 	for _, s := range out.Made {
-		r, err := s.Key.Record(keys.RecordOptions{})
+		k := s.Key
+		k.Domain, k.Selector = s.Domain, s.Selector
+		r, err := k.Record(keys.RecordOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,8 +163,8 @@ func TestSignaturesVerify(t *testing.T) {
 	v := &dkim.Verifier{Resolver: dnstest.FromMap(zone), Now: func() time.Time { return at }}
 	m.Header = m.Header.With(message.Edits{Insert: out.Fields})
 	results := v.Select(m.Header, "one.example").Run(t.Context(), m)
-	if len(results) != 2 {
-		t.Fatalf("%d results, want 2", len(results))
+	if len(results) != n {
+		t.Fatalf("%d results, want %d", len(results), n)
 	}
 	for _, r := range results {
 		if r.Value != dkim.Pass {
@@ -176,6 +190,14 @@ func TestOldSignatures(t *testing.T) {
 	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, RemoveOld: true}, again)
 	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 {
 		t.Errorf("remove: made %v, remove %v, %v", out.Made, out.Remove, err)
+	}
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true, RemoveOld: true}, again)
+	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 || len(out.Held) != 0 {
+		t.Errorf("skip and remove: made %v, held %v, remove %v, %v", out.Made, out.Held, out.Remove, err)
+	}
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"broken"}, RemoveOld: true, OnKeyError: Unsigned}, again)
+	if err == nil || len(out.Made) != 0 || len(out.Remove) != 0 {
+		t.Errorf("unsigned: made %v, remove %v, %v; the signatures of others stay", out.Made, out.Remove, err)
 	}
 	if out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, again); err != nil || len(out.Made) != 1 || len(out.Remove) != 0 {
 		t.Errorf("default: made %v, remove %v, %v", out.Made, out.Remove, err)

@@ -26,9 +26,10 @@ type When struct {
 }
 
 // Table is a signing table: rules in the order of the file, of which the first that matches signs, however wide or narrow
-// its pattern is. A look-up costs a few map reads for each label of the author's domain, whatever the number of rules,
+// its pattern is, or all that match. A lookup costs a few map reads for each label of the author's domain, whatever the number of rules,
 // and a comparison with each pattern of that domain that has "*" among the letters of the user.
 type Table struct {
+	all   bool // all rules that match sign, not only the first
 	rules []Rule
 	index map[string][]int32 // normalised pattern → rules that have it, ascending
 	globs map[string][]glob  // the part of a pattern behind "@" → those with "*" among the letters before it
@@ -39,9 +40,14 @@ type glob struct {
 	rule    int32
 }
 
-// NewTable indexes rules.
-func NewTable(rules []Rule) *Table {
-	t := &Table{rules: rules, index: make(map[string][]int32, len(rules)), globs: map[string][]glob{}}
+// NewTable indexes rules of which the first that matches a message signs it.
+func NewTable(rules []Rule) *Table { return newTable(rules, false) }
+
+// NewTableOfAll indexes rules of which all that match a message sign it.
+func NewTableOfAll(rules []Rule) *Table { return newTable(rules, true) }
+
+func newTable(rules []Rule, all bool) *Table {
+	t := &Table{all: all, rules: rules, index: make(map[string][]int32, len(rules)), globs: map[string][]glob{}}
 	for i, r := range rules {
 		for _, from := range r.From {
 			if local := from.Local(); local != "*" && strings.Contains(local, "*") {
@@ -57,14 +63,19 @@ func NewTable(rules []Rule) *Table {
 	return t
 }
 
-// Match returns the first rule for the message, nil when none wants it.
-func (t *Table) Match(q Query) *Rule {
+// Match returns the rules that sign the message, in the order of the file; none when no rule wants it.
+func (t *Table) Match(q Query) Match {
+	var out Match
 	for _, i := range t.candidates(q.Author) {
-		if r := &t.rules[i]; r.When.holds(q) {
-			return r
+		r := &t.rules[i]
+		if !r.When.holds(q) {
+			continue
+		}
+		if out = append(out, r); !t.all {
+			break
 		}
 	}
-	return nil
+	return out
 }
 
 // Rules returns all rules in the order of the file. Not to be changed.

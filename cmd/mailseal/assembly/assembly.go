@@ -163,7 +163,19 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
-	return &sign.Signer{Table: sign.NewTable(rules), Keys: p.Table, Identifiers: identifiers(p.Config.Keys)}, errors.Join(errs...)
+	table, err := newSigningTable(p.Config.Signing.Match, rules)
+	return &sign.Signer{Table: table, Keys: p.Table, Identifiers: identifiers(p.Config.Keys)}, errors.Join(append(errs, err)...)
+}
+
+// newSigningTable makes the signing table in which the first rule that fits signs, or all that fit.
+func newSigningTable(m config.Match, rules []sign.Rule) (*sign.Table, error) {
+	switch m {
+	case config.MatchFirst:
+		return sign.NewTable(rules), nil
+	case config.MatchAll:
+		return sign.NewTableOfAll(rules), nil
+	}
+	return nil, fmt.Errorf("signing.match: unknown value %q", m)
 }
 
 // identifiers are the i= tags that keys have of their own.

@@ -1,4 +1,4 @@
-package opendkim
+package tables
 
 import (
 	"fmt"
@@ -8,12 +8,9 @@ import (
 	"strings"
 )
 
-// teller takes what is to be said about a line of a table.
-type teller func(g Group, at place, format string, args ...any)
-
 // key is a line of a key table.
 type key struct {
-	place
+	Place
 	name     string
 	domain   string // "%": the author's
 	selector string
@@ -29,9 +26,9 @@ type key struct {
 var algorithms = []string{"rsa-sha1", "rsa-sha256", "ed25519-sha256"}
 
 // parseKey reads the value of a line of a key table; dir is what relative file names hang on.
-func parseKey(rec record, dir string, tell teller) key {
-	k := key{place: rec.place, name: rec.key}
-	fields := strings.SplitN(rec.value, ":", 3)
+func parseKey(rec Record, dir string, tell Tell) key {
+	k := key{Place: rec.Place, name: rec.Key}
+	fields := strings.SplitN(rec.Value, ":", 3)
 	if len(fields) < 3 || slices.Contains(fields, "") {
 		k.fault = "it needs domain:selector:key"
 		return k
@@ -39,16 +36,16 @@ func parseKey(rec record, dir string, tell teller) key {
 	k.domain, k.selector = k.trim(fields[0], tell), k.trim(fields[1], tell)
 	data := fields[2]
 	if i := strings.LastIndexByte(data, ':'); i >= 0 && slices.Contains(algorithms, data[i+1:]) {
-		tell(Changed, rec.place, "key %q: the fourth field %s, which OpenDKIM 2.11 takes for a part of the key's name, is left out: a key's kind shows in the key", rec.key, data[i+1:])
+		tell(Changed, rec.Place, "key %q: the fourth field %s, which OpenDKIM 2.11 takes for a part of the key's name, is left out: a key's kind shows in the key", rec.Key, data[i+1:])
 		data = data[:i]
 	}
 	k.data(data, dir, tell)
 	switch {
-	case k.domain != "%" && isDomain(strings.ToLower(k.domain)) && !strings.Contains(k.domain, "."):
+	case k.domain != "%" && IsDomain(strings.ToLower(k.domain)) && !strings.Contains(k.domain, "."):
 		k.fault, k.useless = fmt.Sprintf("it signs as d=%s, which nobody can verify: a domain of one label is none (RFC 6376 section 3.5)", k.domain), true
-	case k.domain != "%" && !isDomain(strings.ToLower(k.domain)):
+	case k.domain != "%" && !IsDomain(strings.ToLower(k.domain)):
 		k.fault, k.useless = fmt.Sprintf("it signs as d=%s, which nobody can verify: %% stands for the author's domain only where nothing else is beside it", k.domain), true
-	case !isDomain(strings.ToLower(k.selector) + ".x"):
+	case !IsDomain(strings.ToLower(k.selector) + ".x"):
 		k.fault, k.useless = fmt.Sprintf("it signs with s=%s, which nobody can verify: %% stands for nothing there", k.selector), true
 	}
 	k.domain, k.selector = strings.ToLower(k.domain), strings.ToLower(k.selector)
@@ -56,62 +53,62 @@ func parseKey(rec record, dir string, tell teller) key {
 }
 
 // trim takes off blanks that OpenDKIM writes into the signature, where they do not count.
-func (k *key) trim(s string, tell teller) string {
+func (k *key) trim(s string, tell Tell) string {
 	out := strings.TrimSpace(s)
 	if out != s {
-		tell(Changed, k.place, "key %q: the blanks around %q are left out", k.name, out)
+		tell(Changed, k.Place, "key %q: the blanks around %q are left out", k.name, out)
 	}
 	return out
 }
 
 // data settles where the key is. Only "/", "./" and "../" begin a file's name, and only behind "/" "%" is replaced.
-func (k *key) data(data, dir string, tell teller) {
+func (k *key) data(data, dir string, tell Tell) {
 	switch {
 	case strings.HasPrefix(data, "/") && strings.Contains(data, "%"):
 		k.path = data
 		if k.perDomain = k.domain == "%"; !k.perDomain {
 			k.path = strings.ReplaceAll(data, "%", k.domain)
-			tell(Taken, k.place, "key %q: %% in the file's name is the key's domain, not the author's: %s", k.name, k.path)
+			tell(Taken, k.Place, "key %q: %% in the file's name is the key's domain, not the author's: %s", k.name, k.path)
 		}
 	case strings.HasPrefix(data, "/"):
 		k.path = data
 	case strings.HasPrefix(data, "./"), strings.HasPrefix(data, "../"):
 		k.path = filepath.Join(dir, data)
 		if strings.Contains(data, "%") {
-			tell(Never, k.place, "key %q: %% is replaced only in a name that begins with /: this one is of a file %s", k.name, k.path)
+			tell(Never, k.Place, "key %q: %% is replaced only in a name that begins with /: this one is of a file %s", k.name, k.path)
 		}
 	default:
 		k.text = data
 		if !strings.HasPrefix(data, "MII") && !strings.Contains(data, "/") {
-			tell(Changed, k.place, "key %q: OpenDKIM reads keys in a table only if they begin with MII, and defers the mail of this one; Mailseal also reads Ed25519 keys and PEM there, and signs if it is one", k.name)
+			tell(Changed, k.Place, "key %q: OpenDKIM reads keys in a table only if they begin with MII, and defers the mail of this one; Mailseal also reads Ed25519 keys and PEM there, and signs if it is one", k.name)
 		}
 		if strings.Contains(data, "/") && strings.Contains(data, ".") || strings.HasPrefix(strings.TrimSpace(data), "/") {
-			tell(Never, k.place, "key %q: %q is taken for the key itself, not for a file, whose name begins with /, ./ or ../: OpenDKIM defers what it should sign, and so does Mailseal", k.name, data)
+			tell(Never, k.Place, "key %q: %q is taken for the key itself, not for a file, whose name begins with /, ./ or ../: OpenDKIM defers what it should sign, and so does Mailseal", k.name, data)
 		}
 	}
 }
 
 // keyTable is a key table, read.
 type keyTable struct {
-	*dataset
+	*Dataset
 	dir  string
-	tell teller
+	tell Tell
 	keys map[string]key // by name as it stands; a refile's by the names that were looked up
 	list []key
 }
 
-func newKeyTable(d *dataset, dir string, tell teller) *keyTable {
-	t := &keyTable{dataset: d, dir: dir, tell: tell, keys: map[string]key{}}
-	if d.kind == refile {
+func newKeyTable(d *Dataset, dir string, tell Tell) *keyTable {
+	t := &keyTable{Dataset: d, dir: dir, tell: tell, keys: map[string]key{}}
+	if d.Kind == Refile {
 		return t
 	}
-	for _, rec := range d.records {
-		if before, twice := t.keys[rec.key]; twice {
-			tell(Never, rec.place, "key %q stands in line %d already, and only the first counts", rec.key, before.line)
+	for _, rec := range d.Records {
+		if before, twice := t.keys[rec.Key]; twice {
+			tell(Never, rec.Place, "key %q stands in line %d already, and only the first counts", rec.Key, before.Line)
 			continue
 		}
 		k := parseKey(rec, dir, tell)
-		t.keys[rec.key] = k
+		t.keys[rec.Key] = k
 		t.list = append(t.list, k)
 	}
 	return t
@@ -119,15 +116,15 @@ func newKeyTable(d *dataset, dir string, tell teller) *keyTable {
 
 // find looks a name up as OpenDKIM does, upper and lower case apart.
 func (t *keyTable) find(name string) (key, bool) {
-	if k, ok := t.keys[name]; ok || t.kind != refile {
+	if k, ok := t.keys[name]; ok || t.Kind != Refile {
 		return k, ok
 	}
-	for _, rec := range t.records {
-		re, err := regexp.Compile(translateRegex(rec.key))
+	for _, rec := range t.Records {
+		re, err := regexp.Compile(Expression(rec.Key))
 		if err != nil || !re.MatchString(name) {
 			continue
 		}
-		k := parseKey(record{rec.place, name, rec.value}, t.dir, t.tell)
+		k := parseKey(Record{rec.Place, name, rec.Value}, t.dir, t.tell)
 		t.keys[name] = k
 		t.list = append(t.list, k)
 		return k, true
@@ -149,7 +146,7 @@ func domainsOf(path string, glob func(string) []string) []string {
 	escaped := strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`, "%", "*").Replace(path)
 	for _, name := range glob(escaped) {
 		m := re.FindStringSubmatch(name)
-		if len(m) < 2 || !isDomain(m[1]) || slices.ContainsFunc(m[1:], func(s string) bool { return s != m[1] }) {
+		if len(m) < 2 || !IsDomain(m[1]) || slices.ContainsFunc(m[1:], func(s string) bool { return s != m[1] }) {
 			continue
 		}
 		out = append(out, m[1])

@@ -1,8 +1,7 @@
-package opendkim
+package tables
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -26,7 +25,7 @@ func (p pattern) String() string {
 	return p.local + "@" + p.domain
 }
 
-// isGlob tells whether there is a "*" among the letters of the user.
+// isGlob reports whether there is a "*" among the letters of the user.
 func (p pattern) isGlob() bool { return p.local != "*" && strings.Contains(p.local, "*") }
 
 // rank orders patterns as OpenDKIM looks them up in every table but a refile: the address, its domain, then up through
@@ -50,18 +49,7 @@ func (p pattern) rank() int {
 	return rank
 }
 
-// breadth orders patterns of one rank: one within another is less.
-func (p pattern) breadth() int {
-	stars := strings.Count(p.local, "*")
-	return stars - 1000*(len(p.local)-stars)
-}
-
-// holds tells whether every sender of q is one of p.
-func (p pattern) holds(q pattern) bool {
-	return holdsText(p.local, q.local) && p.domainHolds(q)
-}
-
-// holdsText tells whether a glob matches all that another one does. A "*" of the other is a letter that nothing but a "*"
+// holdsText reports whether a glob matches all that another one does. A "*" of the other is a letter that nothing but a "*"
 // of the first can stand for.
 func holdsText(glob, other string) bool {
 	head, rest, star := strings.Cut(glob, "*")
@@ -79,17 +67,7 @@ func holdsText(glob, other string) bool {
 	return false
 }
 
-func (p pattern) domainHolds(q pattern) bool {
-	switch {
-	case p.domain == "":
-		return true
-	case !p.below:
-		return q == pattern{q.local, p.domain, false}
-	}
-	return within(q.domain, p.domain) && (q.below || q.domain != p.domain)
-}
-
-// within tells whether a name is equal to top or below it.
+// within reports whether a name is equal to top or below it.
 func within(name, top string) bool {
 	return name == top || strings.HasSuffix(name, "."+top)
 }
@@ -159,7 +137,7 @@ func fileKey(key string) (pattern, bool) {
 	}
 	name, p.below = strings.CutPrefix(name, ".")
 	p.domain = name
-	return p, isDomain(name) && isUser(p.local)
+	return p, IsDomain(name) && isUser(p.local)
 }
 
 // globKey reads a pattern of a refile that has no special sign but "*". Narrowed says that it matched more than the
@@ -187,64 +165,6 @@ func globKey(glob string) (ps []pattern, narrowed bool) {
 	return globDomain(user, name)
 }
 
-// maxMeet bounds the work on what two globs have in common.
-const maxMeet = 2000
-
-// meet returns globs that together match what both a and b do. It is not ok when they are too many.
-func meet(a, b string) (out []string, ok bool) {
-	switch {
-	case holdsText(a, b):
-		return []string{b}, true
-	case holdsText(b, a):
-		return []string{a}, true
-	}
-	steps := 0
-	found := meetSteps(a, b, &steps)
-	for i, s := range found {
-		for strings.Contains(s, "**") {
-			s = strings.ReplaceAll(s, "**", "*")
-		}
-		found[i] = s
-	}
-	slices.Sort(found)
-	found = slices.Compact(found)
-	for _, s := range found {
-		if !slices.ContainsFunc(found, func(wider string) bool { return wider != s && holdsText(wider, s) }) {
-			out = append(out, s)
-		}
-	}
-	return out, steps <= maxMeet
-}
-
-func meetSteps(a, b string, steps *int) []string {
-	*steps++
-	starA, starB := strings.HasPrefix(a, "*"), strings.HasPrefix(b, "*")
-	switch {
-	case *steps > maxMeet:
-		return nil
-	case a == "" && b == "":
-		return []string{""}
-	case starA && starB: // one of them ends first
-		return prefixed("*", append(meetSteps(a[1:], b, steps), meetSteps(a, b[1:], steps)...))
-	case starA && b == "":
-		return meetSteps(a[1:], b, steps)
-	case starA: // it is empty, or takes a letter
-		return append(meetSteps(a[1:], b, steps), prefixed(b[:1], meetSteps(a, b[1:], steps))...)
-	case starB:
-		return meetSteps(b, a, steps)
-	case a == "" || b == "" || a[0] != b[0]:
-		return nil
-	}
-	return prefixed(a[:1], meetSteps(a[1:], b[1:], steps))
-}
-
-func prefixed(with string, texts []string) []string {
-	for i, t := range texts {
-		texts[i] = with + t
-	}
-	return texts
-}
-
 func globDomain(user, name string) (ps []pattern, narrowed bool) {
 	rest, star := strings.CutPrefix(name, "*")
 	rest, dot := strings.CutPrefix(rest, ".")
@@ -253,7 +173,7 @@ func globDomain(user, name string) (ps []pattern, narrowed bool) {
 		return []pattern{{local: user}}, false
 	case strings.Contains(rest, "*"):
 		return nil, true
-	case dot && !star || !isDomain(rest):
+	case dot && !star || !IsDomain(rest):
 		return nil, false
 	case star && dot:
 		return []pattern{{user, rest, true}}, false
@@ -268,8 +188,8 @@ func isUser(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd })
 }
 
-// isDomain tells whether a lower-case name is one that a message can come from.
-func isDomain(s string) bool {
+// IsDomain reports whether a lower-case name is one that a message can come from.
+func IsDomain(s string) bool {
 	if s == "" || len(s) > 253 {
 		return false
 	}

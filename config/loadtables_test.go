@@ -1,4 +1,4 @@
-package opendkim_test
+package config_test
 
 import (
 	"fmt"
@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"mailseal/config/opendkim"
+	"mailseal/config"
 )
 
-// native writes tables and a configuration that names them, and returns the configuration's path.
-func native(t *testing.T, settings, keyTable, signingTable string) string {
+// nativeTables writes tables and a configuration that names them, and returns the configuration's path.
+func nativeTables(t *testing.T, settings, keyTable, signingTable string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -35,12 +35,12 @@ func TestNativeTables(t *testing.T) {
 		want []string // the patterns and keys of each rule
 		warn string
 	}{
-		{"refile", []string{"*@example.com k1", "*@localhost k2", "* k2"}, "signing.table:2: signing_table: example.com matches nobody"},
-		{"file", []string{"*@example.com k2 @%", "*@localhost k2", "* k2"}, "signing.table:1: signing_table: *@example.com matches nobody"},
+		{"refile", []string{"*@example.com k1", "* k2"}, "signing.table:2: signing_table: example.com matches nobody"},
+		{"file", []string{"*@example.com k2 @%", "* k2"}, "signing.table:1: signing_table: *@example.com matches nobody"},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
-			path := native(t, fmt.Sprintf(named, tt.kind), keyTable, signingTable)
-			c, err := opendkim.Load(path)
+			path := nativeTables(t, fmt.Sprintf(named, tt.kind), keyTable, signingTable)
+			c, err := config.Load(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,6 +67,40 @@ func TestNativeTables(t *testing.T) {
 	}
 }
 
+// TestNativeMultiple holds that multiple_signatures has all lines sign, each by a rule of its own, and defers a message
+// whose keys do not all work, as OpenDKIM does.
+func TestNativeMultiple(t *testing.T) {
+	const keyTable = "k1 example.com:s1:/k1.pem\nk2 example.com:s2:/k2.pem\nk3 org:s3:/k3.pem\n"
+	const signingTable = "*@example.com k1\n*@* k2:@%\n*@example.org k3\n"
+	for _, tt := range []struct {
+		name, settings string
+		match          config.Match
+		want           string // keys and on_key_error of the rules
+	}{
+		{"first", "", config.MatchFirst, "k1 skip, k2 skip"},
+		{"OpenDKIM's name", "multiple_signatures = true\n", config.MatchAll, "k1 tempfail, k2 tempfail, k3 accept"},
+		{"Mailseal's name", "signing.match = \"all\"\n", config.MatchAll, "k1 tempfail, k2 tempfail, k3 accept"},
+		{"on_key_error of the file", "multiple_signatures = true\nsigning.on_key_error = \"reject\"\n", config.MatchAll, "k1 reject, k2 reject, k3 accept"},
+	} {
+		c, err := config.Load(nativeTables(t, tt.settings+fmt.Sprintf(named, "refile"), keyTable, signingTable))
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		var got []string
+		for _, r := range c.Sign {
+			got = append(got, fmt.Sprintf("%s %v", strings.Join(r.Keys, "+"), r.OnKeyError))
+		}
+		if strings.Join(got, ", ") != tt.want || c.Signing.Match != tt.match {
+			t.Errorf("%s: got %q, match %q; want %s, match %q", tt.name, got, c.Signing.Match, tt.want, tt.match)
+		}
+	}
+	contrary := "multiple_signatures = true\nsigning.match = \"first\"\n" + fmt.Sprintf(named, "refile")
+	if _, err := config.Load(nativeTables(t, contrary, keyTable, signingTable)); err == nil || !strings.Contains(err.Error(), "signing.match: is \"first\", but multiple_signatures") {
+		t.Errorf("match = first beside multiple_signatures: got %v", err)
+	}
+}
+
 func TestNativeMistakes(t *testing.T) {
 	for _, tt := range []struct{ name, settings, keyTable, signingTable, want string }{
 		{"no such key", fmt.Sprintf(named, "file"), "K1 example.com:s:/k\n", "example.com k1\n", "signing.table:1: key_table: key \"k1\": not in KeyTable"},
@@ -77,7 +111,7 @@ func TestNativeMistakes(t *testing.T) {
 		{"an expression that does not compile", fmt.Sprintf(named, "refile"), "k1 example.com:s:/k\n", "(a@example.com k1\n", "signing.table:1: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := opendkim.Load(native(t, tt.settings, tt.keyTable, tt.signingTable))
+			_, err := config.Load(nativeTables(t, tt.settings, tt.keyTable, tt.signingTable))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

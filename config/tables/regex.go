@@ -1,4 +1,4 @@
-package opendkim
+package tables
 
 import (
 	"fmt"
@@ -15,22 +15,22 @@ const (
 	end   = "\x02"
 )
 
-// hasRegex tells whether a pattern of a refile holds signs that are live in its regular expression, though OpenDKIM's
+// hasRegex reports whether a pattern of a refile holds signs that are live in its regular expression, though OpenDKIM's
 // manual knows none but "*".
 func hasRegex(s string) bool { return strings.ContainsAny(s, `?()[]{}|^$\`) }
 
-// translateRegex is the regular expression that OpenDKIM makes of a pattern of a refile.
-func translateRegex(s string) string {
+// Expression is the regular expression that OpenDKIM makes of a pattern of a refile.
+func Expression(s string) string {
 	return "^" + strings.NewReplacer("*", ".*", ".", `\.`, "+", `\+`).Replace(s) + "$"
 }
 
-// globs returns the patterns with no special sign but "*" that together match what a pattern of a refile does, all in
+// Globs returns the patterns with no special sign but "*" that together match what a pattern of a refile does, all in
 // lower case. It is not ok when there are none, or too many. The error is for an expression that does not compile.
-func globs(s string) (out []string, ok bool, err error) {
+func Globs(s string) (out []string, ok bool, err error) {
 	if !hasRegex(s) {
 		return []string{strings.ToLower(s)}, true, nil
 	}
-	re, err := syntax.Parse(translateRegex(s), syntax.FoldCase|syntax.OneLine)
+	re, err := syntax.Parse(Expression(s), syntax.FoldCase|syntax.OneLine)
 	if err != nil {
 		return nil, false, fmt.Errorf("%q is no regular expression: %w", s, err)
 	}

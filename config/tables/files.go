@@ -1,0 +1,90 @@
+package tables
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The bounds on what is read: tables of a million lines fit, a device that never ends does not.
+const (
+	maxFile  = 256 << 20
+	maxFiles = 100
+)
+
+// Reader reads files, each bounded, below a directory.
+type Reader struct {
+	Root string // put before every file name: another host's files, in a directory; "" for this host's
+
+	count int
+}
+
+// Read returns the text of a file. The error names the file.
+func (r *Reader) Read(name string) (string, error) {
+	if r.count++; r.count > maxFiles {
+		return "", fmt.Errorf("more than %d files", maxFiles)
+	}
+	b, err := readFile(filepath.Join(r.Root, name))
+	if err != nil {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	text := string(b)
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return "", fmt.Errorf("%s: a NUL: this is no text", Place{name, 1 + strings.Count(text[:i], "\n")})
+	}
+	return text, nil
+}
+
+// readFile reads a file, unless it is one that could make us wait, or never ends.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("larger than %d bytes", maxFile)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
+// Glob returns the files that a pattern of names finds, without Root.
+func (r *Reader) Glob(pattern string) []string {
+	found, err := filepath.Glob(filepath.Join(r.Root, pattern))
+	if err != nil {
+		return nil
+	}
+	for i, name := range found {
+		if r.Root != "" {
+			found[i] = strings.TrimPrefix(name, filepath.Clean(r.Root))
+		}
+	}
+	return found
+}
+
+// Place is a line of a file.
+type Place struct {
+	File string
+	Line int // 1-based; 0 for the file as a whole
+}
+
+// String writes "file:12".
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}

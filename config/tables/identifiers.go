@@ -1,0 +1,69 @@
+package tables
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// identifier returns the i= tag of a rule, "" when it has none that Mailseal can write.
+func (t *translation) identifier(r rule) string {
+	if r.signer == "" {
+		return ""
+	}
+	i, why := identifierOf(r.row)
+	if why != "" {
+		t.tell(Changed, r.Place, "%s", why)
+		return ""
+	}
+	of, d := i[strings.LastIndexByte(i, '@')+1:], t.signsAs(r.row)
+	if slices.ContainsFunc(r.from, func(p pattern) bool { return !suits(p, of, d) }) {
+		t.tell(Taken, r.Place, "i=%s is left out for authors whom it does not suit, as OpenDKIM does: it must be at or below d=", i)
+	}
+	if of != "%" && d != "%" && d != "" && !within(of, d) {
+		return "" // it suits no author
+	}
+	return i
+}
+
+// identifierOf returns the i= tag that a row asks for, or why it cannot be written.
+func identifierOf(r row) (identifier, why string) {
+	at := strings.LastIndexByte(r.signer, '@')
+	if at < 0 {
+		return "", fmt.Sprintf("%q is no i= tag, for it has no @: OpenDKIM lets this mail go unsigned, Mailseal signs it without i=", r.signer)
+	}
+	user, domain := r.signer[:at], strings.ToLower(r.signer[at+1:])
+	if domain != "%" && !IsDomain(domain) || strings.ContainsAny(user, " \t;") {
+		return "", fmt.Sprintf("i=%s cannot be written here: it is left out", r.signer)
+	}
+	return user + "@" + domain, ""
+}
+
+// signsAs returns the d= of a row, "%" for the author's domain, "" if that is not known here.
+func (t *translation) signsAs(r row) string {
+	if r.key != "%" {
+		return t.table.keys[r.key].domain
+	}
+	for _, k := range t.table.list {
+		name := strings.ToLower(k.name)
+		if IsDomain(name) && strings.Contains(name, ".") && k.fault == "" && k.domain != "%" && !within(name, k.domain) {
+			return ""
+		}
+	}
+	return "%" // or above it
+}
+
+// suits reports whether i=@of is at or below d for every sender of a pattern. "%" stands for the author's domain.
+func suits(p pattern, of, d string) bool {
+	switch {
+	case of == "%" && d == "%":
+		return true
+	case d == "":
+		return false
+	case of == "%":
+		return p.domain != "" && within(p.domain, d)
+	case d == "%":
+		return p.domain != "" && !p.below && within(of, p.domain)
+	}
+	return within(of, d)
+}
