@@ -13,7 +13,7 @@ type filter struct {
 	name    string // its address alone
 	at      endpoint
 	options map[string]string
-	wrong   string // why the server cannot use it; "" when it can
+	wrong   said   // why the server cannot use it; zero when it can
 	right   string // the address as it should be written; "" when that cannot be known
 	fatal   bool   // what is wrong ends the program that reads it
 }
@@ -66,7 +66,7 @@ func (f *filter) parse() {
 		port, host, _ := strings.Cut(rest, "@")
 		f.swapped(host, port)
 	default:
-		f.wrong = "is no address such as inet:127.0.0.1:8891 or unix:mailseal/mailseal.sock"
+		f.wrong = say("not-an-address")
 		if strings.HasPrefix(f.name, "/") {
 			f.right = "unix:" + f.name
 		}
@@ -77,7 +77,7 @@ func (f *filter) parse() {
 func (f *filter) swapped(host, port string) {
 	f.at = endpoint{network: "tcp", host: strings.Trim(host, "[]"), port: port, v4: true, v6: true}
 	f.right = "inet:" + net.JoinHostPort(f.at.host, port)
-	f.wrong = "is how milters write an address; Postfix wants " + f.right
+	f.wrong = say("milter-style", f.right)
 }
 
 // parseSendmail reads an address as libmilter and Sendmail do. Right is how to write one that it cannot use.

@@ -27,14 +27,14 @@ type Daemon struct {
 }
 
 // undone is what mail is that passes us by.
-func (d Daemon) undone() string {
+func (d Daemon) undone() said {
 	switch {
 	case !d.Verifies:
-		return "unsigned"
+		return say("unsigned")
 	case !d.Signs:
-		return "unjudged"
+		return say("unjudged")
 	}
-	return "unsigned and unjudged"
+	return say("unsigned-and-unjudged")
 }
 
 // Listener is one socket of Mailseal.
@@ -65,12 +65,15 @@ var severities = []Severity{Error, Warning, Unknown, Note}
 
 // Finding is one thing that is wrong, or worth knowing.
 type Finding struct {
+	Code     Code     `json:"code"`
 	Severity Severity `json:"severity"`
 	File     string   `json:"file"`
 	Line     int      `json:"line,omitempty"`    // 1-based; 0 for the file as a whole
 	Setting  string   `json:"setting,omitempty"` // smtpd_milters, or a service and its setting
 	Text     string   `json:"text"`              // what is wrong, and what becomes of mail
 	Fix      string   `json:"fix,omitempty"`     // the line to put, or the command to run
+
+	key string // the code with what the text names
 }
 
 // String writes "file:12: setting: text".
@@ -103,7 +106,7 @@ func (r *Report) add(f Finding) {
 
 // unread says that a file is there and cannot be read.
 func (r *Report) unread(path string, err error) {
-	r.add(Finding{Severity: Unknown, File: path, Text: reason(err) + ", so what it says is not judged; run the check as a user who may read it"})
+	r.add(say("unreadable", reason(err)).finding(path, 0, "", ""))
 }
 
 func (r *Report) sort() {

@@ -32,9 +32,9 @@ var others = []other{
 
 // clash is what another filter of a list does to us.
 type clash struct {
-	severity Severity
-	text     string // what follows the filter's name; "" when it does nothing
-	remedy   remedy
+	code   Code // "" when it does nothing
+	is     said // which filter it is
+	remedy remedy
 }
 
 type remedy int
@@ -47,16 +47,19 @@ const (
 
 // beside judges a filter that comes before us in a list, or after.
 func (o other) beside(d Daemon, before bool) clash {
-	is := either(o.guessed, "has the port of ", "is ") + o.name
+	is := say("is-other", o.name)
+	if o.guessed {
+		is = say("has-port-of", o.name)
+	}
 	switch {
 	case o.signs && d.Signs:
-		return clash{Warning, is + ", which signs as well: mail of ours gets the signatures of both", drop}
+		return clash{"signs-too", is, drop}
 	case o.judges && d.Verifies && before:
-		return clash{Warning, is + " and comes before Mailseal, which takes its Authentication-Results for forged ones and removes them; name Mailseal first", goFirst}
+		return clash{"judges-first", is, goFirst}
 	case o.instead && d.Verifies:
-		return clash{Note, is + ", which judges as well: mail of strangers gets the verdicts of both", drop}
+		return clash{"judges-too", is, drop}
 	case o.edits && d.Signs && !before:
-		return clash{Warning, is + " and comes after Mailseal: what it changes breaks the signatures of mail that leaves; where users send, name it first", leave}
+		return clash{"changes-after", is, leave}
 	}
 	return clash{}
 }

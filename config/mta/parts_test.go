@@ -223,7 +223,7 @@ func TestPostfixFilters(t *testing.T) {
 			for k, v := range f.options {
 				options = append(options, k+"="+v)
 			}
-			if f.wrong == "" {
+			if f.wrong.zero() {
 				t.Errorf("%s: %s is an address", tt.value, f.name)
 			}
 		}

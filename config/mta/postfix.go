@@ -2,7 +2,6 @@ package mta
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -115,9 +114,9 @@ func (p *postfix) judge() {
 func (p *postfix) filter(w *way, f filter) {
 	l, at := p.listener(w, f)
 	meant := l != nil || p.meant(f, at)
-	if f.wrong != "" {
+	if !f.wrong.zero() {
 		w.meant = w.meant || meant
-		p.put(w, f, Error, fmt.Sprintf("%s %s: %s", f.name, f.wrong, p.consequence(w, f)), p.readdressed(w, f, f.right))
+		p.put(w, f, say("postfix-address-bad", f.name, f.wrong, p.consequence(w, f)), p.readdressed(w, f, f.right))
 		return
 	}
 	if l == nil {
@@ -179,21 +178,24 @@ func (p *postfix) families() (v4, v6 bool) {
 }
 
 // consequence says what becomes of mail while a filter cannot be reached.
-func (p *postfix) consequence(w *way, f filter) string {
+func (p *postfix) consequence(w *way, f filter) said {
+	if f.fatal && w.param == "smtpd_milters" {
+		return say("smtpd-ends")
+	}
 	if f.fatal {
-		return either(w.param == "smtpd_milters", "smtpd ends at once, so that nobody gets an answer", "cleanup ends at once, so that mail stays where it is")
+		return say("cleanup-ends")
 	}
 	switch p.action(w, f) {
 	case "accept":
-		return "mail passes " + p.d.undone()
+		return say("mail-passes", p.d.undone())
 	case "reject":
-		return "Postfix refuses mail with 550"
+		return say("postfix-550")
 	case "quarantine":
-		return "mail goes into the hold queue"
+		return say("postfix-hold")
 	case "shutdown":
-		return "Postfix hangs up with 421"
+		return say("postfix-421")
 	}
-	return "Postfix answers mail with 451"
+	return say("postfix-451")
 }
 
 // action is what Postfix does without a filter.
@@ -208,9 +210,9 @@ func (p *postfix) action(w *way, f filter) string {
 func (p *postfix) queue() string { return path.Clean(p.main.get("queue_directory")) }
 
 // put writes a finding about a filter of a list, at the line where it stands.
-func (p *postfix) put(w *way, f filter, s Severity, text, fix string) {
+func (p *postfix) put(w *way, f filter, what said, fix string) {
 	name, at := p.place(w, f.raw)
-	p.add(Finding{Severity: s, File: at.file, Line: at.line, Setting: w.setting(name), Text: text, Fix: fix})
+	p.add(what.finding(at.file, at.line, w.setting(name), fix))
 }
 
 // readdressed is the setting where a filter stands, with another address; "" for none.

@@ -45,7 +45,7 @@ func (p *postfix) find(is func(Listener) bool) *Listener {
 func (p *postfix) elsewhere(w *way, f filter, at string) {
 	switch l := p.handedOver(); {
 	case l != nil:
-		p.put(w, f, Unknown, fmt.Sprintf("whether %s is fd:%s of %s: no socket unit on this host has that FileDescriptorName", f.name, l.Target, l.Setting), "")
+		p.put(w, f, say("socket-unit-absent", f.name, l.Target, l.Setting), "")
 	case f.at.network == "tcp":
 		p.otherHost(w, f, *p.onPort(f.at.port))
 	default:
@@ -58,36 +58,39 @@ func (p *postfix) otherHost(w *way, f filter, l Listener) {
 	v4, v6 := p.families()
 	if l.Network == "tcp6" && !v6 || l.Network == "tcp4" && !v4 {
 		address := either(v4, "inet:"+f.at.port+"@127.0.0.1", "inet6:"+f.at.port+"@::1")
-		p.put(w, f, Error, fmt.Sprintf("%s is %s, which Postfix may not use (inet_protocols = %s): %s", l.name(), l.Target, p.main.get("inet_protocols"), p.consequence(w, f)),
-			fmt.Sprintf("address = %q (mailseal.toml, %s)", address, l.Setting))
+		what := say("postfix-family-off", l.name(), l.Target, p.main.get("inet_protocols"), p.consequence(w, f))
+		p.put(w, f, what, fmt.Sprintf("address = %q (mailseal.toml, %s)", address, l.Setting))
 		return
 	}
-	p.put(w, f, Error, fmt.Sprintf("nobody listens at %s; %s is %s: %s", f.at, l.name(), l.Target, p.consequence(w, f)), p.readdressed(w, f, postfixAddress(l, "", false)))
+	what := say("postfix-no-listener", f.at, l.name(), l.Target, p.consequence(w, f))
+	p.put(w, f, what, p.readdressed(w, f, postfixAddress(l, "", false)))
 }
 
 // otherPath says that our socket is not where Postfix looks for it.
 func (p *postfix) otherPath(w *way, f filter, at string) {
-	text := either(w.chroot, "chrooted services look for ", "services that are not chrooted look for ") + at
+	who := say("not-chrooted")
+	if w.chroot {
+		who = say("chrooted")
+	}
 	l := p.find(func(l Listener) bool { return p.isAlmost(l, f) })
 	if l == nil {
 		l = p.find(func(l Listener) bool { return l.Network == "unix" })
 	}
 	if l == nil {
-		p.put(w, f, Error, text+", where Mailseal does not listen: "+p.consequence(w, f), p.readdressed(w, f, p.anyAddress(w)))
+		p.put(w, f, say("postfix-path-unknown", who, at, p.consequence(w, f)), p.readdressed(w, f, p.anyAddress(w)))
 		return
 	}
-	text += fmt.Sprintf(", but %s is %s: %s", l.name(), l.Target, p.consequence(w, f))
 	if right := postfixAddress(*l, p.queue(), w.chroot); right != "" {
-		p.put(w, f, Error, text, p.readdressed(w, f, right))
+		p.put(w, f, say("postfix-path-differs", who, at, l.name(), l.Target, p.consequence(w, f)), p.readdressed(w, f, right))
 		return
 	}
-	text += "; nothing outside " + p.queue() + " can be seen from there"
+	outside := say("postfix-path-outside", who, at, l.name(), l.Target, p.consequence(w, f), p.queue())
 	if right := p.anyAddress(w); right != "" {
-		p.put(w, f, Error, text, p.readdressed(w, f, right))
+		p.put(w, f, outside, p.readdressed(w, f, right))
 		return
 	}
 	right, more := p.inQueue()
-	p.put(w, f, Error, text, p.readdressed(w, f, right)+more)
+	p.put(w, f, outside, p.readdressed(w, f, right)+more)
 }
 
 // inQueue is a socket that all services see, and the line that makes one of ours be there.

@@ -1,7 +1,6 @@
 package mta
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,10 +11,13 @@ func (p *postfix) role(w *way, f filter, l Listener) {
 	forUsers := w.param == "non_smtpd_milters" || w.isSubmission()
 	switch {
 	case l.Role == "ours" && p.d.Signs && !forUsers && !w.isLoopback():
-		p.put(w, f, Warning, fmt.Sprintf("%s takes all that comes in for ours: strangers who come in at %s get our signature on what they write in our name", l.name(), w.name), "")
+		p.put(w, f, say("postfix-role-ours", l.name(), w.name), "")
 	case (l.Role == "theirs" || l.Role == "relay") && p.d.Signs && forUsers:
-		p.put(w, f, Warning, fmt.Sprintf("%s takes nothing that comes in for ours: %s goes unsigned",
-			l.name(), either(w.param == "non_smtpd_milters", "mail of local programs", "what users send at "+w.name)), "")
+		what := say("users-mail", w.name)
+		if w.param == "non_smtpd_milters" {
+			what = say("local-mail")
+		}
+		p.put(w, f, say("postfix-role-theirs", l.name(), what), "")
 	}
 }
 
@@ -43,11 +45,8 @@ func (p *postfix) networks() {
 	for i := len(p.d.Networks) - 1; i >= 0; i-- {
 		all = append([]string{p.d.Networks[i].String()}, all...)
 	}
-	p.add(Finding{
-		Severity: Note, File: at.file, Line: at.line, Setting: "mynetworks",
-		Text: "Postfix relays for " + strings.Join(missing, ", ") + ", which ours.networks does not have: what comes from there without a login goes unsigned",
-		Fix:  `networks = ["` + strings.Join(all, `", "`) + `"] (mailseal.toml, [ours])`,
-	})
+	fix := `networks = ["` + strings.Join(all, `", "`) + `"] (mailseal.toml, [ours])`
+	p.add(say("postfix-networks", strings.Join(missing, ", ")).finding(at.file, at.line, "mynetworks", fix))
 }
 
 // postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in brackets. Tables, files and

@@ -1,7 +1,6 @@
 package mta
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -17,7 +16,7 @@ func (p *postfix) list(w *way) {
 			p.other(w, f, at, first)
 		case first >= 0:
 			at := w.raw(w.param)
-			p.add(Finding{Severity: Warning, File: at.file, Line: at.line, Setting: w.setting(w.param), Text: "Mailseal is in this list twice: mail is signed and judged twice", Fix: p.dropped(w, f)})
+			p.add(say("postfix-twice").finding(at.file, at.line, w.setting(w.param), p.dropped(w, f)))
 		default:
 			first = i
 			p.rival(l, f, at)
@@ -28,7 +27,7 @@ func (p *postfix) list(w *way) {
 // other judges a filter of somebody else beside us. First is where we are in the list, -1 while we have not come.
 func (p *postfix) other(w *way, f filter, at string, first int) {
 	c := identify(p.h, f.at, at).beside(p.d, first < 0)
-	if !w.ours || c.text == "" {
+	if !w.ours || c.code == "" {
 		return
 	}
 	fix := ""
@@ -38,7 +37,7 @@ func (p *postfix) other(w *way, f filter, at string, first int) {
 	case goFirst:
 		fix = p.firstIn(w)
 	}
-	p.put(w, f, c.severity, f.name+" "+c.text, fix)
+	p.put(w, f, say(c.code, say("named", f.name, c.is)), fix)
 }
 
 // rival finds another filter whose configuration has our very socket.
@@ -49,10 +48,8 @@ func (p *postfix) rival(l *Listener, f filter, at string) {
 		}
 		s, ok := socketOf(p.h, o.conf)
 		if ok && (s.network == "tcp" && l.takes(s) || s.network == "unix" && f.at.network == "unix" && s.path == at) {
-			p.add(Finding{
-				Severity: Warning, File: o.conf, Setting: "Socket",
-				Text: fmt.Sprintf("%s has the socket of %s: whoever starts first gets the mail", o.name, l.name()), Fix: "systemctl disable --now " + o.name,
-			})
+			what := say("postfix-rival", o.name, l.name())
+			p.add(what.finding(o.conf, 0, "Socket", "systemctl disable --now "+o.name))
 		}
 	}
 }
@@ -88,10 +85,8 @@ func (p *postfix) firstIn(w *way) string {
 func (p *postfix) nobody(ways []*way) {
 	const options = "receive_override_options"
 	if at := p.main.raw(options); hasNoMilters(service{parameters: p.main}) {
-		p.add(Finding{
-			Severity: Warning, File: p.file, Line: at.line, Setting: options,
-			Text: "no_milters: Postfix asks no milter at all, and sends, takes in and passes on mail without Mailseal", Fix: strings.TrimSpace(options + " = " + withoutNoMilters(p.main)),
-		})
+		fix := strings.TrimSpace(options + " = " + withoutNoMilters(p.main))
+		p.add(say("postfix-no-milters").finding(p.file, at.line, options, fix))
 		return
 	}
 	at := p.main.raw("smtpd_milters")
@@ -100,11 +95,8 @@ func (p *postfix) nobody(ways []*way) {
 	if address == "" {
 		address, more = p.inQueue()
 	}
-	p.add(Finding{
-		Severity: Warning, File: p.file, Line: at.line, Setting: "smtpd_milters",
-		Text: "Mailseal is not named: Postfix sends, takes in and passes on mail without it",
-		Fix:  "smtpd_milters = { " + address + ", default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters" + more,
-	})
+	fix := "smtpd_milters = { " + address + ", default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters" + more
+	p.add(say("not-named", p.Server).finding(p.file, at.line, "smtpd_milters", fix))
 }
 
 // without judges a way that does not lead to us, on a host where others do.
@@ -115,26 +107,24 @@ func (p *postfix) without(w *way) {
 		return // where a content filter hands mail back, this is as it should be
 	case w.param == "non_smtpd_milters":
 		if p.d.Signs {
-			p.lacks(w, "mail of local programs (sendmail(1), cron, web forms) goes unsigned")
+			p.lacks(w, say("local-unsigned"))
 		}
 	case w.isSubmission():
 		if p.d.Signs {
-			p.lacks(w, "mail that users send at "+w.name+" goes unsigned")
+			p.lacks(w, say("users-unsigned", w.name))
 		}
 	case p.d.Verifies:
-		p.lacks(w, "mail that comes in at "+w.name+" passes "+p.d.undone())
+		p.lacks(w, say("incoming-passes", w.name, p.d.undone()))
 	}
 }
 
 // lacks puts a finding about a way that does not lead to us.
-func (p *postfix) lacks(w *way, text string) {
+func (p *postfix) lacks(w *way, what said) {
 	if w.off {
 		const name = "receive_override_options"
 		at := p.orMain(w.entry.raw(name))
-		p.add(Finding{
-			Severity: Warning, File: at.file, Line: at.line, Setting: w.entry.setting(name),
-			Text: "no_milters: " + text, Fix: w.entry.written(name, withoutNoMilters(w.entry.parameters)),
-		})
+		fix := w.entry.written(name, withoutNoMilters(w.entry.parameters))
+		p.add(say("postfix-way-no-milters", what).finding(at.file, at.line, w.entry.setting(name), fix))
 		return
 	}
 	if p.word == "" {
@@ -145,10 +135,8 @@ func (p *postfix) lacks(w *way, text string) {
 		all = append(all, p.shortest(other.raw))
 	}
 	at := p.orMain(w.raw(w.param))
-	p.add(Finding{
-		Severity: Warning, File: at.file, Line: at.line, Setting: w.setting(w.param),
-		Text: "Mailseal is not among them: " + text, Fix: w.written(w.param, strings.Join(all, ", ")),
-	})
+	fix := w.written(w.param, strings.Join(all, ", "))
+	p.add(say("postfix-way-without", what).finding(at.file, at.line, w.setting(w.param), fix))
 }
 
 // orMain is a setting, or main.cf for one that stands nowhere.
@@ -175,10 +163,8 @@ func (p *postfix) bounces(ways []*way) {
 	local := slices.ContainsFunc(ways, func(w *way) bool { return w.ours && w.param == "non_smtpd_milters" })
 	const name = "internal_mail_filter_classes"
 	if at := p.main.raw(name); local && p.d.Signs && !strings.Contains(p.main.get(name), "bounce") {
-		p.add(Finding{
-			Severity: Note, File: p.file, Line: at.line, Setting: name,
-			Text: "bounces, which Postfix writes itself, go unsigned", Fix: name + " = " + strings.TrimPrefix(at.value+", bounce", ", "),
-		})
+		fix := name + " = " + strings.TrimPrefix(at.value+", bounce", ", ")
+		p.add(say("postfix-bounces").finding(p.file, at.line, name, fix))
 	}
 }
 
@@ -191,11 +177,8 @@ func (p *postfix) handedBack(ways []*way) {
 			if at.line == 0 || at.file == p.file {
 				at = parameter{path.Join(p.Dir, "master.cf"), w.line, p.main.get("receive_override_options")}
 			}
-			p.add(Finding{
-				Severity: Warning, File: at.file, Line: at.line, Setting: w.name,
-				Text: "a content filter hands mail back here, and Mailseal signs or judges it a second time",
-				Fix:  "  -o receive_override_options=" + strings.TrimPrefix(strings.Join(strings.Fields(at.value), "")+",no_milters", ","),
-			})
+			options := strings.TrimPrefix(strings.Join(strings.Fields(at.value), "")+",no_milters", ",")
+			p.add(say("postfix-handed-back").finding(at.file, at.line, w.name, "  -o receive_override_options="+options))
 		}
 	}
 }
@@ -208,11 +191,9 @@ func (p *postfix) daemonNames(ways []*way) {
 	}
 	for _, name := range p.d.DaemonNames {
 		if !slices.Contains(have, name) {
-			p.add(Finding{
-				Severity: Warning, File: path.Join(p.Dir, "master.cf"), Setting: "milter_macro_daemon_name",
-				Text: fmt.Sprintf("no service is called %s, so that ours.daemon_names makes no mail ours by it", name),
-				Fix:  "  -o milter_macro_daemon_name=" + name,
-			})
+			const setting = "milter_macro_daemon_name"
+			what := say("postfix-no-daemon-name", name)
+			p.add(what.finding(path.Join(p.Dir, "master.cf"), 0, setting, "  -o "+setting+"="+name))
 		}
 	}
 }

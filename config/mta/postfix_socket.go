@@ -13,48 +13,46 @@ import (
 func (p *postfix) socket(w *way, f filter, l Listener, at string) {
 	proc, err := p.process(w)
 	if err != nil {
-		p.put(w, f, Unknown, fmt.Sprintf("whether Postfix may connect to %s: %v", at, err), "")
+		p.put(w, f, say("access-unknown", p.Server, at, err), "")
 		return
 	}
 	_, o := reach(p.h, proc, f.at.path)
 	switch o.kind {
 	case passable:
 	case unseen:
-		p.put(w, f, Unknown, fmt.Sprintf("whether user %s may connect to %s: %s", proc.name, at, o.describe(p.h, proc)), "")
+		p.put(w, f, say("access-unknown", say("user", proc.name), at, o.describe(p.h, proc)), "")
 	case missing:
 		p.absent(w, f, l, o, proc)
 	default:
-		p.put(w, f, Error, fmt.Sprintf("%s: %s", o.describe(p.h, proc), p.consequence(w, f)), mend(p.h, o, l, proc))
+		p.put(w, f, say("blocked", o.describe(p.h, proc), p.consequence(w, f)), mend(p.h, o, l, proc))
 	}
 }
 
 // absent judges a socket that is not there now: as it will be when the daemon runs.
 func (p *postfix) absent(w *way, f filter, l Listener, o obstacle, proc process) {
-	if why, fix := willRefuse(p.h, l, proc); why != "" {
-		p.put(w, f, Error, why+": "+p.consequence(w, f), fix)
+	if group, refuses := willRefuse(p.h, l, proc); refuses {
+		mode := fmt.Sprintf("%04o", l.Mode.Perm())
+		p.put(w, f, say("postfix-will-be-refused", proc.name, l.Target, mode, group, p.consequence(w, f)), allow(p.h, l, proc))
 		return
 	}
 	start := "systemctl start mailseal"
 	if l.unit != "" {
 		start = "systemctl enable --now " + path.Base(l.unit)
 	}
-	p.put(w, f, Warning, fmt.Sprintf("there is no %s, which %s makes: while Mailseal is not running, %s", l.Target, l.name(), p.consequence(w, f)), start)
+	p.put(w, f, say("socket-absent", l.Target, l.name(), p.consequence(w, f)), start)
 }
 
-// willRefuse says why a socket that is not there will not let a process connect, by what its listener says of it. It is
-// silent about owners that it does not know.
-func willRefuse(h Host, l Listener, p process) (why, fix string) {
+// willRefuse reports whether a socket that is not there will not let a process connect, by what its listener says of it,
+// and the group that it will have. It is silent about owners that it does not know.
+func willRefuse(h Host, l Listener, p process) (group string, refuses bool) {
 	if l.Mode == 0 || p.uid == 0 || l.Mode&0o002 != 0 {
-		return "", ""
+		return "", false
 	}
-	group := cmp.Or(l.Group, "mailseal") // the service's, where it is installed
+	group = cmp.Or(l.Group, "mailseal") // the service's, where it is installed
 	gid, known := groupID(h, group)
 	uid, _ := userID(h, l.User)
 	node := Node{Mode: l.Mode | fs.ModeSocket, UID: uid, GID: gid}
-	if !known || connects(p, l.Target, node).kind == passable {
-		return "", ""
-	}
-	return fmt.Sprintf("user %s will not be allowed to connect to %s (mode %04o, group %s)", p.name, l.Target, l.Mode.Perm(), group), allow(h, l, p)
+	return group, known && connects(p, l.Target, node).kind != passable
 }
 
 // allow is the setting that lets a process connect.
@@ -88,22 +86,22 @@ func mend(h Host, o obstacle, l Listener, p process) string {
 func (p *postfix) options(w *way, f filter) {
 	switch p.action(w, f) {
 	case "accept":
-		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, or has been restarted during a session, mail passes "+p.d.undone()+"; tempfail makes it wait")
+		p.option(w, f, "default_action", "tempfail", "postfix-away-accept", p.d.undone())
 	case "reject":
-		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, mail is refused for good; tempfail makes it wait")
+		p.option(w, f, "default_action", "tempfail", "postfix-away-reject")
 	case "quarantine":
-		p.option(w, f, "default_action", "tempfail", Warning, "while Mailseal is away, mail stays in the hold queue until somebody releases it, "+p.d.undone()+"; tempfail makes it wait")
+		p.option(w, f, "default_action", "tempfail", "postfix-away-quarantine", p.d.undone())
 	}
 	if v := p.optionValue(w, f, "protocol"); v != "" && strings.TrimLeft(v, "2345") != v {
-		p.option(w, f, "protocol", "6", Warning, "before protocol 6 Postfix does not show the blanks that header fields begin with: signatures with a simple header fail, ours and those that are judged")
+		p.option(w, f, "protocol", "6", "postfix-protocol-old")
 	}
 	if t, ok := postfixTime(p.optionValue(w, f, "content_timeout")); ok && t < patience {
-		p.option(w, f, "content_timeout", "300s", Warning, fmt.Sprintf("Mailseal says every 4 s that it is still at work, so with less than %s mail is given up that waits for the DNS", patience))
+		p.option(w, f, "content_timeout", "300s", "postfix-timeout-short", patience)
 	}
 	if f.at.network == "tcp" && isLocalhost(f.at.host) && w.chroot {
 		hosts := path.Join(p.queue(), "etc/hosts")
 		if _, err := p.h.Lstat(hosts); err != nil {
-			p.put(w, f, Warning, fmt.Sprintf("chrooted services find no %s, which says what %s is", hosts, f.at.host), p.readdressed(w, f, p.anyAddress(w)))
+			p.put(w, f, say("postfix-no-hosts-file", hosts, f.at.host), p.readdressed(w, f, p.anyAddress(w)))
 		}
 	}
 }
@@ -120,20 +118,20 @@ func (p *postfix) optionValue(w *way, f filter, name string) string {
 	return w.get("milter_" + name)
 }
 
-// option writes a finding about an option, where it stands.
-func (p *postfix) option(w *way, f filter, name, better string, s Severity, text string) {
+// option writes a finding about an option, where it stands. The finding names the option's value before more.
+func (p *postfix) option(w *way, f filter, name, better string, c Code, more ...any) {
 	value, own := f.options[name]
 	if !own {
 		global := "milter_" + name
 		at := p.orMain(w.raw(global))
-		p.add(Finding{Severity: s, File: at.file, Line: at.line, Setting: w.setting(global), Text: w.get(global) + ": " + text, Fix: w.written(global, better)})
+		what := said{c, append([]any{w.get(global)}, more...)}
+		p.add(what.finding(at.file, at.line, w.setting(global), w.written(global, better)))
 		return
 	}
 	place, at := p.place(w, f.raw)
-	p.add(Finding{
-		Severity: s, File: at.file, Line: at.line, Setting: w.setting(place), Text: name + "=" + value + ": " + text,
-		Fix: w.written(place, strings.Replace(at.value, f.raw, withOption(f.raw, name, better), 1)),
-	})
+	what := said{c, append([]any{name + "=" + value}, more...)}
+	fix := w.written(place, strings.Replace(at.value, f.raw, withOption(f.raw, name, better), 1))
+	p.add(what.finding(at.file, at.line, w.setting(place), fix))
 }
 
 // withOption gives an option of a filter in braces another value.

@@ -141,21 +141,19 @@ func may(p process, at string, node Node, bit fs.FileMode, otherwise obstacleKin
 }
 
 // describe says what an obstacle is, for a process.
-func (o obstacle) describe(h Host, p process) string {
-	owner := fmt.Sprintf("its mode is %04o and its group %s", o.node.Mode.Perm(), groupName(h, o.node.GID))
+func (o obstacle) describe(h Host, p process) said {
+	mode, group := fmt.Sprintf("%04o", o.node.Mode.Perm()), groupName(h, o.node.GID)
 	switch o.kind {
-	case missing:
-		return "there is no " + o.path
 	case noDir:
-		return o.path + " is no directory"
+		return say("no-directory", o.path)
 	case noSocket:
-		return o.path + " is no socket"
+		return say("no-socket", o.path)
 	case noSearch:
-		return fmt.Sprintf("user %s may not pass %s (%s)", p.name, o.path, owner)
+		return say("no-search", p.name, o.path, mode, group)
 	case noWrite:
-		return fmt.Sprintf("user %s may not connect to %s (%s)", p.name, o.path, owner)
+		return say("no-write", p.name, o.path, mode, group)
 	case unseen:
-		return fmt.Sprintf("%s: %s", o.path, reason(o.err))
+		return say("unseen", o.path, reason(o.err))
 	}
-	return ""
+	return said{}
 }

@@ -66,10 +66,7 @@ func (s *sendmail) stale() {
 	for _, m := range s.mc {
 		i := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == m.name })
 		if i < 0 || squeezed(s.cf.filters[i].equates) != squeezed(m.equates) {
-			s.add(Finding{
-				Severity: Warning, File: s.mcFile, Line: m.line, Setting: m.name,
-				Text: "sendmail.cf does not have this filter as it is here, and it is sendmail.cf that Sendmail reads", Fix: rebuild,
-			})
+			s.add(say("sendmail-filter-differs").finding(s.mcFile, m.line, m.name, rebuild))
 			e, _, _ := parseSendmail(equate(m.equates, 'S'))
 			s.meant = s.listener(e) != nil || s.isMeant(cfFilter{name: m.name, socket: m.equates}, e)
 			return
@@ -78,7 +75,7 @@ func (s *sendmail) stale() {
 	mc, err1 := s.h.Lstat(s.mcFile)
 	cf, err2 := s.h.Lstat(s.cf.file)
 	if err1 == nil && err2 == nil && mc.ModTime.After(cf.ModTime) {
-		s.add(Finding{Severity: Note, File: s.mcFile, Text: "is younger than sendmail.cf, which is what Sendmail reads", Fix: rebuild})
+		s.add(say("sendmail-mc-younger").finding(s.mcFile, 0, "", rebuild))
 	}
 }
 
@@ -106,11 +103,8 @@ func (s *sendmail) judge() {
 	s.unused()
 	s.daemons()
 	if s.d.Signs && !slices.ContainsFunc(s.d.Networks, func(n netip.Prefix) bool { return n.Contains(loopback) }) {
-		s.add(Finding{
-			Severity: Warning, File: path.Join(s.Dir, "submit.cf"),
-			Text: "mail of local programs comes in by SMTP from 127.0.0.1, which is not in ours.networks: it goes unsigned",
-			Fix:  `networks = ["127.0.0.1", "::1"] (mailseal.toml, [ours])`,
-		})
+		const fix = `networks = ["127.0.0.1", "::1"] (mailseal.toml, [ours])`
+		s.add(say("sendmail-local-not-ours").finding(path.Join(s.Dir, "submit.cf"), 0, "", fix))
 	}
 }
 
@@ -124,15 +118,15 @@ func (s *sendmail) filter(f cfFilter) {
 	switch {
 	case !ok:
 		s.meant = true
-		s.put(f, Error, fmt.Sprintf("%q is no address such as inet:8891@127.0.0.1 or unix:/run/mailseal/mailseal.sock: Sendmail does not start", f.socket), s.readdressed(f, right))
+		s.put(f, say("sendmail-address-bad", f.socket), s.readdressed(f, right))
 		return
-	case l == nil && s.handsOver():
+	case l == nil && s.handedOver() != nil:
 		s.meant = true
-		s.put(f, Unknown, fmt.Sprintf("whether %s is ours: no socket unit on this host has the FileDescriptorName that mailseal.toml names", f.socket), "")
+		s.put(f, say("socket-unit-absent", f.socket, s.handedOver().Target, s.handedOver().Setting), "")
 		return
 	case l == nil:
 		s.meant = true
-		s.put(f, Error, fmt.Sprintf("Mailseal does not listen at %s: %s", e, s.consequence(f)), s.readdressed(f, s.address(e.network)))
+		s.put(f, say("sendmail-no-listener", e, s.consequence(f)), s.readdressed(f, s.address(e.network)))
 		return
 	}
 	s.ours = append(s.ours, f.name)
@@ -153,15 +147,19 @@ func (s *sendmail) listener(e endpoint) *Listener {
 
 // isMeant tells whether a filter that leads to none of our sockets should: by its name, or our port on this host.
 func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
-	if strings.Contains(f.name+f.socket, "mailseal") || s.handsOver() && s.whose(f.name, e).name == "" {
+	if strings.Contains(f.name+f.socket, "mailseal") || s.handedOver() != nil && s.whose(f.name, e).name == "" {
 		return true
 	}
 	return e.network == "tcp" && e.isThisHost() && slices.ContainsFunc(s.d.Listeners, func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+e.port) })
 }
 
-// handsOver tells whether there is a socket of systemd of which no unit is known.
-func (s *sendmail) handsOver() bool {
-	return slices.ContainsFunc(s.d.Listeners, func(l Listener) bool { return l.Network == "fd" })
+// handedOver is a socket of systemd of which no unit is known, nil if there is none.
+func (s *sendmail) handedOver() *Listener {
+	i := slices.IndexFunc(s.d.Listeners, func(l Listener) bool { return l.Network == "fd" })
+	if i < 0 {
+		return nil
+	}
+	return &s.d.Listeners[i]
 }
 
 // whose tells whose socket a filter has, by its address or its name here.
@@ -207,8 +205,8 @@ func sendmailAddress(l Listener) string {
 }
 
 // put writes a finding about a filter, at its line in sendmail.mc if there is one.
-func (s *sendmail) put(f cfFilter, severity Severity, text, fix string) {
-	out := Finding{Severity: severity, File: s.cf.file, Line: f.line, Setting: f.name, Text: text, Fix: fix}
+func (s *sendmail) put(f cfFilter, what said, fix string) {
+	out := what.finding(s.cf.file, f.line, f.name, fix)
 	if m := s.source(f); m != nil {
 		out.File, out.Line = s.mcFile, m.line
 	}
@@ -244,16 +242,16 @@ func (s *sendmail) readdressed(f cfFilter, address string) string {
 }
 
 // consequence says what becomes of mail while the filter cannot be reached.
-func (s *sendmail) consequence(f cfFilter) string {
+func (s *sendmail) consequence(f cfFilter) said {
 	switch f.flag {
 	case 'T':
-		return "Sendmail answers mail with 451"
+		return say("sendmail-451")
 	case '4':
-		return "Sendmail hangs up with 421"
+		return say("sendmail-421")
 	case 'R':
-		return "Sendmail refuses mail with 554"
+		return say("sendmail-554")
 	}
-	return "mail passes " + s.d.undone()
+	return say("mail-passes", s.d.undone())
 }
 
 // options judges what a filter's line says beside the address.
@@ -261,18 +259,15 @@ func (s *sendmail) options(f cfFilter) {
 	switch f.flag {
 	case 'T', '4':
 	case 'R':
-		s.put(f, Warning, "F=R: while Mailseal is away, mail is refused for good; F=T makes it wait", s.written(f, withEquate(f.equates, "F", "T")))
+		s.put(f, say("sendmail-away-reject"), s.written(f, withEquate(f.equates, "F", "T")))
 	default:
-		s.put(f, Warning, "no F=: while Mailseal is away, or has been restarted during a session, mail passes "+s.d.undone()+"; F=T makes it wait",
-			s.written(f, withEquate(f.equates, "F", "T")))
+		s.put(f, say("sendmail-away-accept", s.d.undone()), s.written(f, withEquate(f.equates, "F", "T")))
 	}
 	if t := f.timeout['R']; t < patience {
-		s.put(f, Warning, fmt.Sprintf("T= gives an answer %s (R), and Mailseal says only every 4 s that it is still at work: %s where judging takes longer", t, s.consequence(f)),
-			s.written(f, withTimeout(f, 'R', "30s")))
+		s.put(f, say("sendmail-timeout-answer", t, s.consequence(f)), s.written(f, withTimeout(f, 'R', "30s")))
 	}
 	if t := f.timeout['E']; t < s.d.Deadline {
-		s.put(f, Warning, fmt.Sprintf("T= gives a whole message %s (E), but judging it may take %s (limits.message_deadline): %s then", t, s.d.Deadline, s.consequence(f)),
-			s.written(f, withTimeout(f, 'E', "5m")))
+		s.put(f, say("sendmail-timeout-message", t, s.d.Deadline, s.consequence(f)), s.written(f, withTimeout(f, 'E', "5m")))
 	}
 }
 
@@ -315,7 +310,7 @@ func short(d time.Duration) string {
 
 // nobody says that no filter is us.
 func (s *sendmail) nobody() {
-	f := Finding{Severity: Warning, File: s.cf.file, Line: s.cf.inputAt, Setting: "InputMailFilters", Text: "Mailseal is not named: Sendmail sends, takes in and passes on mail without it"}
+	f := say("not-named", s.Server).finding(s.cf.file, s.cf.inputAt, "InputMailFilters", "")
 	address := s.address("tcp")
 	equates := "S=" + address + ", F=T, T=C:10s;S:10s;R:30s;E:5m"
 	if s.hasMC {
@@ -334,16 +329,13 @@ func (s *sendmail) submit(file string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if s.d.Signs && len(s.ours) > 0 {
-			s.add(Finding{
-				Severity: Warning, File: file,
-				Text: "is not there: sendmail(1) then reads sendmail.cf, so that mail of local programs either passes all filters by, unsigned, or is refused", Fix: "make -C /etc/mail submit.cf",
-			})
+			s.add(say("sendmail-no-submit").finding(file, 0, "", "make -C /etc/mail submit.cf"))
 		}
 	case err != nil:
 		s.unread(file, err)
 	default:
 		if cf := readCF(file, text); len(cf.input) > 0 {
-			s.add(Finding{Severity: Note, File: file, Line: cf.inputAt, Setting: "InputMailFilters", Text: "is not used: what submit.cf passes on is filtered by the Sendmail that takes it in"})
+			s.add(say("sendmail-submit-filters").finding(file, cf.inputAt, "InputMailFilters", ""))
 		}
 	}
 }

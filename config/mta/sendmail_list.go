@@ -1,7 +1,6 @@
 package mta
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -18,7 +17,7 @@ func (s *sendmail) undefined() {
 		}
 		for _, name := range d.filters {
 			if !defined(name) {
-				s.add(Finding{Severity: Error, File: s.cf.file, Line: d.line, Setting: "InputMailFilters", Text: fmt.Sprintf("names %s, which no X line defines: Sendmail does not start", name)})
+				s.add(say("sendmail-undefined", name).finding(s.cf.file, d.line, "InputMailFilters", ""))
 			}
 		}
 	}
@@ -34,7 +33,7 @@ func (s *sendmail) unused() {
 	if s.hasMC {
 		fix = "INPUT_MAIL_FILTER(`" + f.name + "', `" + f.equates + "')dnl"
 	}
-	s.put(f, Warning, "is defined, but no list of filters names it: mail passes "+s.d.undone(), fix)
+	s.put(f, say("sendmail-unlisted", s.d.undone()), fix)
 }
 
 // isListed tells whether any list has a filter of ours.
@@ -62,11 +61,9 @@ func (s *sendmail) daemons() {
 		if s.meant || d.own && d.isLoopback() || !s.isListed() {
 			continue // said already, or a port where a content filter hands mail back
 		}
-		s.add(Finding{
-			Severity: Warning, File: s.cf.file, Line: d.line, Setting: d.name(),
-			Text: "Mailseal is not among the filters of this port: what comes in there passes " + s.d.undone(),
-			Fix:  "InputMailFilters=" + strings.Join(append([]string{s.ours[0]}, d.filters...), ";") + " in DAEMON_OPTIONS of " + d.name(),
-		})
+		list := strings.Join(append([]string{s.ours[0]}, d.filters...), ";")
+		fix := "InputMailFilters=" + list + " in DAEMON_OPTIONS of " + d.name()
+		s.add(say("sendmail-port-without", s.d.undone()).finding(s.cf.file, d.line, d.name(), fix))
 	}
 	s.daemonNames()
 }
@@ -80,7 +77,7 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 		}
 		f := s.cf.filters[j]
 		if s.isOurs(name) {
-			s.put(f, Warning, "is Mailseal a second time: mail is signed and judged twice", s.dropped(d, f))
+			s.put(f, say("sendmail-twice"), s.dropped(d, f))
 			continue
 		}
 		e, _, _ := parseSendmail(f.socket)
@@ -91,8 +88,8 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 		case goFirst:
 			fix = "define(`confINPUT_MAIL_FILTERS', `" + strings.Join(moved(d.filters, first), ", ") + "')dnl"
 		}
-		if c.text != "" {
-			s.put(f, c.severity, c.text, fix)
+		if c.code != "" {
+			s.put(f, say(c.code, c.is), fix)
 		}
 	}
 }
@@ -118,10 +115,8 @@ func moved(list []string, i int) []string {
 func (s *sendmail) daemonNames() {
 	for _, name := range s.d.DaemonNames {
 		if !slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return d.name() == name }) {
-			s.add(Finding{
-				Severity: Warning, File: s.cf.file, Setting: "DaemonPortOptions",
-				Text: fmt.Sprintf("no port is called %s, so that ours.daemon_names makes no mail ours by it", name), Fix: "Name=" + name + " in DAEMON_OPTIONS",
-			})
+			fix := "Name=" + name + " in DAEMON_OPTIONS"
+			s.add(say("sendmail-no-daemon-name", name).finding(s.cf.file, 0, "DaemonPortOptions", fix))
 		}
 	}
 }

@@ -13,7 +13,7 @@ func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
 	if user, _, _ := strings.Cut(s.cf.options["runasuser"], ":"); user != "" && user != "root" {
 		var err error
 		if p.identity, err = identityOf(s.h, user); err != nil {
-			s.put(f, Unknown, fmt.Sprintf("whether %s may connect to %s: %v", user, e, err), "")
+			s.put(f, say("access-unknown", say("user", user), e, err), "")
 			return
 		}
 	}
@@ -21,11 +21,11 @@ func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
 	switch o.kind {
 	case passable:
 	case unseen:
-		s.put(f, Unknown, "whether Sendmail may connect: "+o.describe(s.h, p), "")
+		s.put(f, say("access-unknown", s.Server, at, o.describe(s.h, p)), "")
 	case missing:
-		s.put(f, Warning, fmt.Sprintf("there is no %s, which %s makes: while Mailseal is not running, %s", at, l.name(), s.consequence(f)), "systemctl start mailseal")
+		s.put(f, say("socket-absent", at, l.name(), s.consequence(f)), "systemctl start mailseal")
 	default:
-		s.put(f, Error, o.describe(s.h, p)+": "+s.consequence(f), mend(s.h, o, l, p))
+		s.put(f, say("blocked", o.describe(s.h, p), s.consequence(f)), mend(s.h, o, l, p))
 	}
 	s.safe(f, at, l)
 }
@@ -47,8 +47,8 @@ func (s *sendmail) safe(f cfFilter, at string, l Listener) {
 				const safe = "unix:/run/mailseal/mailseal.sock"
 				fix = s.readdressed(f, safe) + fmt.Sprintf("\naddress = %q (mailseal.toml, %s)", safe, l.Setting)
 			}
-			s.put(f, Error, fmt.Sprintf("Sendmail does not use a socket below a directory that its group or others may write to, and the mode of %s is %04o: %s",
-				dir, node.Mode.Perm(), s.consequence(f)), fix)
+			mode := fmt.Sprintf("%04o", node.Mode.Perm())
+			s.put(f, say("sendmail-socket-unsafe", dir, mode, s.consequence(f)), fix)
 			return
 		}
 		if dir == "/" {
