@@ -33,7 +33,7 @@ func (im *importer) mode() {
 		modes = append(modes, "verify")
 	}
 	if len(modes) == 0 {
-		im.fail(e.place, fmt.Errorf("Mode %s: neither s nor v", e.value))
+		im.fail(e.place, fmt.Errorf("%s %s: neither s nor v", e.name, e.value))
 		return
 	}
 	im.out.table("").set("mode", modes, im.from(e, ok))

@@ -142,7 +142,7 @@ func (im *importer) simple(e entry) {
 		return
 	}
 	if !okFile || !okSelector {
-		im.fail(e.place, errors.New("Domain needs KeyFile and Selector"))
+		im.fail(e.place, fmt.Errorf("%s needs KeyFile and Selector", e.name))
 		return
 	}
 	sub, below := im.conf.yes("SubDomains")
