@@ -56,7 +56,7 @@ func (n *tableLoader) open(setting, value string) *tables.Dataset {
 		return nil
 	}
 	for _, r := range d.Leading {
-		n.tell(setting)(tables.Never, r.Place, "a line of a refile: that begins with a blank is not seen: %s", r.Key)
+		n.tell(setting)("leading-blank", r.Place, r.Key)
 	}
 	return d
 }
@@ -85,11 +85,12 @@ func (n *tableLoader) fileOf(d *tables.Dataset) string {
 
 // tell makes warnings of what is reported about lines. What is as it was in OpenDKIM needs none.
 func (n *tableLoader) tell(setting string) tables.Tell {
-	return func(g tables.Group, at tables.Place, format string, args ...any) {
-		if g == tables.Taken {
+	return func(c tables.Code, at tables.Place, args ...any) {
+		note, _ := tables.NoteOf(c)
+		if note.Group == tables.Taken {
 			return
 		}
-		warning := Problem{File: at.File, Line: at.Line, Path: setting, Text: fmt.Sprintf(format, args...)}
+		warning := Problem{File: at.File, Line: at.Line, Path: setting, Text: fmt.Sprintf(note.Text, args...)}
 		n.warnings = append(n.warnings, warning)
 	}
 }

@@ -39,24 +39,24 @@ func (im *importer) actions() {
 		}
 	}
 	if e, ok := im.conf.get("On-Security"); ok {
-		im.note(Dropped, e, "what it was for is refused by itself: a header that is too large with 552")
+		im.note("quarantine-header", e)
 	}
 	if _, set := im.conf.get("On-DNSError"); !set && !hasAll && im.verifies() {
-		im.unset(Changed, "On-DNSError", "not set: mail whose signature cannot be looked up is accepted with dkim=temperror, not deferred (policy.dkim.temperror)")
+		im.unset("on-dns-error-unset", "On-DNSError")
 	}
 	if _, set := im.conf.get("On-SignatureError"); !set && !hasAll && im.verifies() {
-		im.unset(Changed, "On-SignatureError", "not set: a signature that cannot be read counts as none; mail with one is accepted, not rejected (policy.dkim.neutral)")
+		im.unset("on-signature-error-unset", "On-SignatureError")
 	}
 }
 
 // standing says what Mailseal does otherwise whatever is set.
 func (im *importer) standing() {
 	if im.signs() {
-		im.unset(Changed, "Mode", "mail that comes with a DKIM-Signature that cannot be read is signed like all other: OpenDKIM lets it go unsigned")
-		im.unset(Changed, "SenderHeaders", "mail whose From names authors of several domains goes unsigned, says so and is counted: OpenDKIM signs it for the first")
+		im.unset("signature-unreadable-signed", "Mode")
+		im.unset("authors-several", "SenderHeaders")
 	}
 	if im.verifies() {
-		im.unset(Changed, "AlwaysAddARHeader", "all mail that is verified gets one Authentication-Results field: OpenDKIM writes none where a key is missing")
+		im.unset("result-field-always", "AlwaysAddARHeader")
 	}
 }
 
@@ -64,20 +64,20 @@ func (im *importer) action(r result, e entry) {
 	letter := strings.ToLower(e.value)[0]
 	switch {
 	case letter == 'd':
-		im.note(Changed, e, "mail is never thrown away in silence: it is rejected")
+		im.note("action-discard", e)
 		letter = 'r'
 	case actionNames[letter] == "":
-		im.note(Dropped, e, "%q is no action", e.value)
+		im.note("action-unknown", e, e.value)
 		return
 	}
 	if strings.IndexByte(r.allowed, letter) < 0 {
-		im.note(Changed, e, "%s is not possible for %s: tempfail", actionNames[letter], r.option)
+		im.note("action-impossible", e, actionNames[letter], r.option)
 		letter = 't'
 	}
 	im.out.table(r.table).set(r.setting, actionNames[letter], base(e.place))
 	if e.name != r.option {
-		im.note(Taken, e, "%s: %s", r.option, actionNames[letter])
+		im.note("action-default", e, r.option, actionNames[letter])
 		return
 	}
-	im.note(Taken, e, "%s", actionNames[letter])
+	im.note("action", e, actionNames[letter])
 }

@@ -38,10 +38,10 @@ func (im *importer) mode() {
 	}
 	im.out.table("").set("mode", modes, im.from(e, ok))
 	if ok {
-		im.note(Taken, e, "%s", strings.Join(modes, " and "))
+		im.note("mode", e, strings.Join(modes, " and "))
 	}
 	if im.verifies() && !im.dmarc {
-		im.unset(Taken, "Mode", "DKIM alone is verified, as before; SPF, DMARC, ARC and iprev are switched off in [verify], and wait to be switched on")
+		im.unset("dkim-alone", "Mode")
 		v := im.out.table("[verify]")
 		for _, name := range []string{"spf", "dmarc", "arc", "iprev"} {
 			v.set(name, false, "OpenDKIM knows DKIM only")
@@ -63,13 +63,13 @@ func (im *importer) socket(defaults string) {
 	if defaults != "" {
 		if over, found := im.debianSocket(defaults); found {
 			if ok {
-				im.note(Never, e, "%s takes its place", over.place)
+				im.note("socket-overridden", e, over.place)
 			}
 			e, ok = over, true
 		}
 	}
 	if !ok {
-		im.unset(Changed, "Socket", "not set: Mailseal listens on inet:8891@127.0.0.1; OpenDKIM does not start without")
+		im.unset("socket-unset", "Socket")
 		return
 	}
 	address := e.value
@@ -90,12 +90,12 @@ func (im *importer) socket(defaults string) {
 	}
 	t := im.out.add("[[listen]]")
 	t.set("address", address, base(e.place))
-	im.note(Taken, e, "Mailseal listens on %s, and the MTA needs no change", address)
-	im.note(Todo, e, "stop the old daemon before Mailseal starts, which listens at the same place: systemctl disable --now %s", daemonName[im.dkim != nil])
+	im.note("socket", e, address)
+	im.note("stop-old-daemon", e, daemonName[im.dkim != nil])
 	if strings.HasPrefix(address, "unix:") {
 		im.socketOwner(t)
 	} else if e, ok := im.conf.get("UMask"); ok {
-		im.note(Dropped, e, "only a unix socket has permissions")
+		im.note("umask-without-socket", e)
 	}
 }
 
@@ -121,7 +121,7 @@ func (im *importer) debianSocket(name string) (entry, bool) {
 		out.value = strings.ReplaceAll(out.value, dir, "/run/opendkim")
 	}
 	if out.value != "" {
-		im.note(Taken, out, "Debian's start script hands it over, before what opendkim.conf says; where the unit was not made anew by opendkim.service.generate, opendkim.conf counts after all")
+		im.note("socket-of-debian", out)
 	}
 	return out, out.value != ""
 }
@@ -130,16 +130,16 @@ func (im *importer) socketOwner(t *table) {
 	if e, mask, ok := im.conf.number("UMask"); ok {
 		mode := fs.FileMode(0o666 &^ mask & 0o777)
 		t.set("mode", fmt.Sprintf("%04o", mode), base(e.place))
-		im.note(Taken, e, "the socket has mode %04o", mode)
+		im.note("umask", e, mode)
 	} else {
-		im.unset(Changed, "UMask", "not set: the socket is open to its owner and group (0660)")
+		im.unset("umask-unset", "UMask")
 	}
 	e, ok := im.conf.get("UserID")
 	if user, group, both := strings.Cut(e.value, ":"); both {
 		t.set("group", group, base(e.place))
-		im.note(Changed, e, "the socket has the group %s; Mailseal runs as the user that systemd gives it, not as %s, and must be able to read the keys", group, user)
+		im.note("user-and-group", e, group, user)
 	} else if ok {
-		im.note(Changed, e, "Mailseal runs as the user that systemd gives it, and must be able to read the keys; listen.group lets the MTA at the socket")
+		im.note("user", e)
 	}
 }
 
@@ -152,13 +152,13 @@ func (im *importer) identity() {
 		var ids []string
 		for _, r := range d.Records {
 			if strings.HasPrefix(r.Key, ".") || strings.Contains(r.Key, "*") {
-				im.noteAt(Never, r.Place, e.name, "%s matches no id: ids are compared whole", r.Key)
+				im.noteAt("id-pattern", r.Place, e.name, r.Key)
 				continue
 			}
 			ids = append(ids, r.Key)
 		}
 		im.removeIDs(e, ids...)
-		im.note(Taken, e, "fields that claim %s are removed from strangers' mail", tables.Shorten(ids))
+		im.note("ids-removed", e, tables.Shorten(ids))
 	}
 }
 
@@ -167,10 +167,10 @@ func (im *importer) setID(e entry) {
 	im.id = e.value
 	im.out.table("").set("authserv_id", e.value, base(e.place))
 	if strings.EqualFold(e.value, "HOSTNAME") {
-		im.note(Taken, e, "HOSTNAME is the host's name, as in OpenDKIM")
+		im.note("id-hostname", e)
 		return
 	}
-	im.note(Taken, e, "%s", e.value)
+	im.note("id", e, e.value)
 }
 
 // removeIDs adds to the ids whose fields strangers may not bring along.
@@ -189,7 +189,7 @@ func (im *importer) writeRemoved() {
 // noID says what stands in for an authserv-id that neither file sets.
 func (im *importer) noID() {
 	if im.id == "" {
-		im.unset(Changed, "AuthservID", "not set: OpenDKIM and OpenDMARC take the MTA's name ({j}), Mailseal the host's; write authserv_id where they differ")
+		im.unset("id-unset", "AuthservID")
 	}
 }
 
@@ -198,19 +198,19 @@ func (im *importer) daemon() {
 	im.verifyLimits()
 	if e, n, ok := im.conf.number("MaximumHeaders"); ok && n >= 4<<10 && n <= 1<<30 {
 		im.out.table("[limits]").set("header_size", n, base(e.place))
-		im.note(Taken, e, "%d octets; a larger header is refused with 552", n)
+		im.note("header-size", e, n)
 	} else if ok {
-		im.note(Changed, e, "limits.header_size is at least 4 KiB and at most 1 GiB: 1 MiB")
+		im.note("header-size-bounded", e)
 	}
 	im.dns()
 	im.log()
 	if e, on := im.conf.yes("RequireSafeKeys"); on {
 		im.out.table("").set("require_safe_keys", true, base(e.place))
-		im.note(Taken, e, "a key that others can read does not sign; mailseal check says how to mend it")
+		im.note("unsafe-keys-refused", e)
 	} else if e.name != "" {
-		im.note(Taken, e, "permissions of keys are a warning, with the command that mends them")
+		im.note("unsafe-keys-warned", e)
 	} else if im.signs() {
-		im.unset(Changed, "RequireSafeKeys", "not set: OpenDKIM defers all mail when others can read a key; Mailseal signs, and warns with the command that mends it (require_safe_keys)")
+		im.unset("unsafe-keys-unset", "RequireSafeKeys")
 	}
 }
 
@@ -218,22 +218,22 @@ func (im *importer) verifyLimits() {
 	v := im.out.table("[verify]")
 	if e, n, ok := im.conf.number("MinimumKeyBits"); ok {
 		if n < 1024 {
-			im.note(Changed, e, "1024 is the least (RFC 8301)")
+			im.note("key-bits-least", e)
 			n = 1024
 		} else {
-			im.note(Taken, e, "%d", n)
+			im.note("key-bits", e, n)
 		}
 		v.set("min_rsa_bits", min(n, 16384), base(e.place))
 	}
 	if e, n, ok := im.conf.number("MaximumSignaturesToVerify"); ok && n >= 1 {
 		v.set("max_signatures", min(n, 100), base(e.place))
-		im.note(Taken, e, "%d; those of the author's domain go first", min(n, 100))
+		im.note("max-signatures", e, min(n, 100))
 	} else if im.verifies() {
-		im.unset(Changed, "MaximumSignaturesToVerify", "not set: 10 signatures of a message are tried, those of the author's domain first, where OpenDKIM tries 3")
+		im.unset("max-signatures-unset", "MaximumSignaturesToVerify")
 	}
 	if e, n, ok := im.conf.number("ClockDrift"); ok && n >= 0 {
 		v.set("clock_skew", min(time.Duration(n)*time.Second, 24*time.Hour), base(e.place))
-		im.note(Taken, e, "%d seconds", n)
+		im.note("clock-drift", e, n)
 	}
 }
 
@@ -241,9 +241,9 @@ func (im *importer) dns() {
 	t := im.out.table("[dns]")
 	if e, n, ok := im.conf.number("DNSTimeout"); ok && n >= 1 && n <= 60 {
 		t.set("timeout", time.Duration(n)*time.Second, base(e.place))
-		im.note(Taken, e, "%d seconds for a question to a server", n)
+		im.note("dns-timeout", e, n)
 	} else if ok {
-		im.note(Changed, e, "an answer that never comes must not stop the mail: 5 seconds")
+		im.note("dns-timeout-bounded", e)
 	}
 	e, ok := im.conf.get("Nameservers")
 	if !ok {
@@ -255,11 +255,11 @@ func (im *importer) dns() {
 		if _, err := netip.ParseAddr(s); err == nil {
 			servers = append(servers, s)
 		} else {
-			im.note(Dropped, e, "%q is no address of a name server", s)
+			im.note("nameserver-unknown", e, s)
 		}
 	}
 	t.set("servers", servers, base(e.place))
-	im.note(Taken, e, "%s", strings.Join(servers, ", "))
+	im.note("nameservers", e, strings.Join(servers, ", "))
 }
 
 var facilities = []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
@@ -271,15 +271,15 @@ func (im *importer) log() {
 	facility := "mail"
 	if e, ok := im.conf.get("SyslogFacility"); ok {
 		if facility = strings.ToLower(e.value); !contains(facilities, facility) {
-			im.note(Changed, e, "%s is no facility of Mailseal's: mail", e.value)
+			im.note("facility-unknown", e, e.value)
 			facility = "mail"
 		} else {
-			im.note(Taken, e, "%s", facility)
+			im.note("facility", e, facility)
 		}
 	}
 	e, _ := im.conf.get("Syslog")
 	im.out.table("[log]").set("syslog", facility, base(e.place))
-	im.note(Taken, e, "facility %s; one line for each message", facility)
+	im.note("syslog", e, facility)
 }
 
 func contains(list []string, s string) bool {

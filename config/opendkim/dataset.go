@@ -25,13 +25,13 @@ func (im *importer) openSet(name string) (entry, *tables.Dataset) {
 // tellSet reports what is odd about a data set as such.
 func (im *importer) tellSet(e entry, d *tables.Dataset) {
 	if looksLikeFile(e.value, d) {
-		im.note(Never, e, "%q is a list of that one word, not a file: the name of a file begins with / or file:", e.value)
+		im.note("list-of-one-word", e, e.value)
 	}
 	for _, r := range d.Leading {
-		im.noteAt(Never, r.Place, e.name, "a line of a refile: that begins with a blank is not seen: %s", r.Key)
+		im.noteAt("leading-blank", r.Place, e.name, r.Key)
 	}
 	for _, r := range d.Long {
-		im.noteAt(Changed, r.Place, e.name, "longer than %d octets: OpenDKIM cuts such a line into several, Mailseal reads it whole", tables.LongLine)
+		im.noteAt("long-line", r.Place, e.name, tables.LongLine)
 	}
 }
 

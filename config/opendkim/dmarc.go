@@ -58,12 +58,12 @@ func (im *importer) importDMARC(o Options) {
 // oneDaemon leaves what one daemon has once to opendkim.conf, if that says something.
 func (im *importer) oneDaemon() {
 	if e, ok := im.conf.get("Socket"); ok {
-		im.note(Dropped, e, "one daemon does both now, and listens where opendkim.conf says")
-		im.note(Todo, e, "take this milter out of the MTA's list (smtpd_milters, non_smtpd_milters; INPUT_MAIL_FILTER), and systemctl disable --now opendmarc")
+		im.note("dmarc-socket-dropped", e)
+		im.note("dmarc-remove-milter", e)
 	}
 	for _, name := range []string{"UMask", "UserID"} {
 		if e, ok := im.conf.get(name); ok {
-			im.note(Dropped, e, "one daemon does both now: what opendkim.conf says of the socket holds")
+			im.note("dmarc-socket-beside", e)
 		}
 	}
 	for name, take := range map[string]func(){"Syslog": im.log, "DNSTimeout": im.dns} {
@@ -71,14 +71,14 @@ func (im *importer) oneDaemon() {
 		_, set := im.dkim.get(name)
 		switch {
 		case ok && set:
-			im.note(Dropped, e, "one daemon does both now: what opendkim.conf says holds")
+			im.note("dmarc-beside", e)
 		case ok:
 			take()
 		}
 	}
 	if e, ok := im.conf.get("SyslogFacility"); ok {
 		if _, set := im.dkim.get("Syslog"); set {
-			im.note(Dropped, e, "one daemon does both now: what opendkim.conf says holds")
+			im.note("dmarc-beside", e)
 		}
 	}
 }
@@ -92,14 +92,14 @@ func (im *importer) dmarcID() {
 	case !strings.EqualFold(im.id, e.value):
 		im.otherID(e)
 	default:
-		im.note(Taken, e, "the same id as in opendkim.conf")
+		im.note("dmarc-same-id", e)
 	}
 	if e, ok := im.conf.get("TrustedAuthservIDs"); ok {
-		im.note(Changed, e, "Mailseal verifies itself and believes no field: strangers can write one with any of these ids")
+		im.note("dmarc-trusted-ids", e)
 	}
 	for _, name := range []string{"SPFSelfValidate", "SPFIgnoreResults"} {
 		if e, ok := im.conf.get(name); ok {
-			im.note(Changed, e, "Mailseal always checks SPF itself")
+			im.note("dmarc-spf-itself", e)
 		}
 	}
 }
@@ -107,11 +107,11 @@ func (im *importer) dmarcID() {
 // otherID settles a conflict: OpenDKIM's id counts, and OpenDMARC's belongs to nobody else.
 func (im *importer) otherID(e entry) {
 	if strings.EqualFold(e.value, "HOSTNAME") {
-		im.note(Changed, e, "there is one field with one id, opendkim.conf's %s; write the host's name into authentication_results.remove_ids, so that strangers cannot use it", im.id)
+		im.note("dmarc-one-id", e, im.id)
 		return
 	}
 	im.removeIDs(e, e.value)
-	im.note(Changed, e, "there is one field with one id, opendkim.conf's %s; strangers' fields that claim %s are removed too", im.id, e.value)
+	im.note("dmarc-one-id-removed", e, im.id, e.value)
 }
 
 func (im *importer) dmarcPolicy() {
@@ -122,28 +122,28 @@ func (im *importer) dmarcPolicy() {
 		reject = "reject"
 	}
 	t.set("p_reject", reject, im.from2(e))
-	im.note(Taken, named(e, "RejectFailures"), "mail that fails where the author's domain asks for rejection: %s", reject)
+	im.note("dmarc-reject", named(e, "RejectFailures"), reject)
 	if e, on = im.conf.yes("HoldQuarantinedMessages"); on {
 		hold = "hold"
 	}
 	t.set("p_quarantine", hold, im.from2(e))
-	im.note(Taken, named(e, "HoldQuarantinedMessages"), "mail that fails where the domain asks for quarantine: %s", hold)
+	im.note("dmarc-hold", named(e, "HoldQuarantinedMessages"), hold)
 	t.set("temperror", "tempfail", "OpenDMARC's way")
-	im.unset(Taken, "", "OpenDMARC defers mail whose policy cannot be looked up, and so does policy.dmarc.temperror")
+	im.unset("dmarc-temperror", "")
 	p := im.out.table("[policy]")
 	if e, on := im.conf.yes("RejectMultiValueFrom"); on {
 		p.set("many_authors", "reject", base(e.place))
-		im.note(Taken, e, "a From of several domains is rejected")
+		im.note("dmarc-several-domains", e)
 	}
 	if e, on := im.conf.yes("RequiredHeaders"); on {
 		p.set("no_author", "reject", base(e.place))
-		im.note(Changed, e, "mail without a From that can be read is rejected; other fields are not counted")
+		im.note("dmarc-required-headers", e)
 	}
 	if e, ok := im.conf.get("PublicSuffixList"); ok {
 		im.out.table("[verify]").set("organizational_domain", "psl", base(e.place))
-		im.note(Changed, e, "the list is the one in Mailseal, not this file; \"walk\" (RFC 9989) needs none")
+		im.note("dmarc-suffix-list", e)
 	} else {
-		im.unset(Changed, "PublicSuffixList", "not set: OpenDMARC then takes each domain for itself; Mailseal finds the organizational domain in the DNS (RFC 9989)")
+		im.unset("dmarc-suffix-list-unset", "PublicSuffixList")
 	}
 }
 
@@ -173,22 +173,22 @@ func (im *importer) dmarcIgnored() {
 			case tables.IsDomain(name):
 				names = append(names, name)
 			case tables.IsDomain(strings.TrimPrefix(name, ".")):
-				im.note(Never, e, "%s never matched: the author's whole domain is compared. Add it to author_domains if you mean it", name)
+				im.note("dmarc-ignore-parent", e, name)
 			default:
-				im.note(Never, e, "%q is no domain", s)
+				im.note("not-a-domain", e, s)
 			}
 		}
 		if len(names) > 0 {
 			t := im.out.add("[[policy.override]]", base(e.place)+" IgnoreMailFrom")
 			t.set("author_domains", names, "")
 			t.lines = append(t.lines, `dmarc = { p_reject = "accept", p_quarantine = "accept", p_none = "accept", permerror = "accept", temperror = "accept" }`)
-			im.note(Taken, e, "DMARC does nothing to mail from %s; its result is written", tables.Shorten(names))
+			im.note("dmarc-ignore", e, tables.Shorten(names))
 		}
 	}
 	if e, on := im.conf.yes("IgnoreAuthenticatedClients"); on {
-		im.note(Taken, e, "mail of users who have logged in is ours, and never judged")
+		im.note("dmarc-authenticated", e)
 	} else {
-		im.noteAt(Changed, e.place, "IgnoreAuthenticatedClients", "not on: mail of users who have logged in is ours all the same, and not judged by DMARC")
+		im.noteAt("dmarc-authenticated-unset", e.place, "IgnoreAuthenticatedClients")
 	}
 }
 
@@ -203,9 +203,9 @@ func (im *importer) ignoreHosts(e entry) {
 	if len(nets) > 0 {
 		im.out.table("[policy.not_judged]").set("networks", nets, base(e.place))
 	}
-	im.note(Changed, e, "mail from %s is judged without consequence; its results are written all the same", count(len(nets), "network"))
+	im.note("dmarc-not-judged", e, count(len(nets), "network"))
 	if len(s.names) > 0 {
-		im.note(Dropped, e, "names of clients (%s): policy.not_judged knows addresses only. Add theirs", tables.Shorten(s.names))
+		im.note("dmarc-not-judged-names", e, tables.Shorten(s.names))
 	}
 }
 
@@ -219,11 +219,11 @@ func (im *importer) dmarcTrust() {
 			if n = strings.ToLower(strings.TrimSpace(n)); tables.IsDomain(n) {
 				mine = append(mine, n)
 			} else {
-				im.note(Never, e, "%q is no domain", n)
+				im.note("not-a-domain", e, n)
 			}
 		}
 		good, from = append(good, mine...), append(from, e.place)
-		im.note(Changed, e, "%s: believed when the last ARC seal of a chain that holds is theirs and says that the message had passed DMARC", tables.Shorten(mine))
+		im.note("dmarc-trusted-sealers", e, tables.Shorten(mine))
 	}
 	if e, ok := im.conf.get("DomainWhitelist"); ok {
 		take(e, strings.Split(e.value, ","))

@@ -63,7 +63,7 @@ func readHosts(d *tables.Dataset, tell tables.Tell) *hostSet {
 			found, ok, err := tables.Globs(rec.Key)
 			if err != nil || !ok { // it may match a "!" too
 				s.closed = true
-				tell(Dropped, rec.Place, "%s: a regular expression that has no equal; it may be an exception, so that nothing in the set counts. Write out what it stands for", rec.Key)
+				tell("host-regex", rec.Place, rec.Key)
 				continue
 			}
 			texts = found
@@ -81,7 +81,7 @@ func (s *hostSet) add(rec tables.Record, text string, wild bool, tell tables.Tel
 	case wild && strings.HasPrefix(body, "*"):
 		s.except(rec, body, not, tell)
 	case strings.Contains(body, "*") && !wild:
-		tell(Never, rec.Place, "%s never matched: * is no special sign here. Add %s if you mean it", rec.Key, meant(body))
+		tell("host-star", rec.Place, rec.Key, meant(body))
 	case strings.Contains(body, "*"):
 		s.addWild(rec, body, not, tell)
 	case strings.Contains(body, "/"):
@@ -115,7 +115,7 @@ func (s *hostSet) addWild(rec tables.Record, body string, not bool, tell tables.
 		s.except(rec, body, not, tell)
 		return
 	default:
-		tell(Dropped, rec.Place, "%s has no equal: name hosts, .domains or networks", rec.Key)
+		tell("host-glob", rec.Place, rec.Key)
 		return
 	}
 	p := netip.PrefixFrom(a, 8*len(octets))
@@ -125,7 +125,7 @@ func (s *hostSet) addWild(rec tables.Record, body string, not bool, tell tables.
 		}
 	}
 	if last, _ := strconv.Atoi(octets[len(octets)-1]); last%2 == 0 && !not {
-		tell(Changed, rec.Place, "%s is %s here; OpenDKIM's expression also matches the texts of wider networks that begin so", rec.Key, p)
+		tell("host-glob-wider", rec.Place, rec.Key, p)
 	}
 	put(s.bare, p, turnOf(not, false))
 }
@@ -145,13 +145,13 @@ func (s *hostSet) except(rec tables.Record, body string, not bool, tell tables.T
 	}
 	switch {
 	case not && effect == "":
-		tell(Taken, rec.Place, "%s keeps out whoever it matches, whatever else is listed", rec.Key)
+		tell("host-except", rec.Place, rec.Key)
 		return
 	case not:
-		tell(Dropped, rec.Place, "%s keeps out whoever it matches, whatever else is listed%s", rec.Key, effect)
+		tell("host-except-widely", rec.Place, rec.Key, tables.Prose(effect))
 		return
 	}
-	tell(Never, rec.Place, "%s never let anybody in: in a refile: it matches the question !%s too, which says no%s. Write %s if you mean it", rec.Key, sample(body), effect, meant(body))
+	tell("host-star-never", rec.Place, rec.Key, sample(body), tables.Prose(effect), meant(body))
 }
 
 func (s *hostSet) addNetwork(rec tables.Record, body string, not bool, tell tables.Tell) {
@@ -162,13 +162,13 @@ func (s *hostSet) addNetwork(rec tables.Record, body string, not bool, tell tabl
 	p, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		tell(Never, rec.Place, "%s never matched: write a network in full, as 192.0.2.0/24 or 2001:db8::/32", rec.Key)
+		tell("network-incomplete", rec.Place, rec.Key)
 		return
 	case p.Masked().String() != text:
-		tell(Never, rec.Place, "%s never matched: OpenDKIM compares texts, and the network is called %s. Add that if you mean it", rec.Key, p.Masked())
+		tell("network-spelling", rec.Place, rec.Key, p.Masked())
 		return
 	case p.Addr().Is4In6():
-		tell(Dropped, rec.Place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.Key)
+		tell("address-mapped", rec.Place, rec.Key)
 		return
 	}
 	put(s.nets, p, turnOf(not, text != body))
@@ -182,13 +182,13 @@ func (s *hostSet) addHost(rec tables.Record, body string, not bool, tell tables.
 	a, err := netip.ParseAddr(text)
 	switch {
 	case err == nil && a.Is4In6():
-		tell(Dropped, rec.Place, "%s: IPv4 addresses in IPv6 form are taken for IPv4 addresses here", rec.Key)
+		tell("address-mapped", rec.Place, rec.Key)
 	case err == nil && a.String() != text:
-		tell(Never, rec.Place, "%s never matched: OpenDKIM compares texts, and the address is called %s. Add that if you mean it", rec.Key, a)
+		tell("address-spelling", rec.Place, rec.Key, a)
 	case err == nil:
 		put(s.bare, netip.PrefixFrom(a, a.BitLen()), turnOf(not, text != body))
 	case !tables.IsDomain(strings.TrimPrefix(body, ".")):
-		tell(Never, rec.Place, "%s is no host, domain or network", rec.Key)
+		tell("host-invalid", rec.Place, rec.Key)
 	case not:
 		s.notNames = append(s.notNames, body)
 	default:

@@ -41,7 +41,7 @@ func find(d *tables.Dataset, query string) (tables.Record, bool) {
 	return tables.Record{}, false
 }
 
-func silently(Group, place, string, ...any) {}
+func silently(tables.Code, place, ...any) {}
 
 // trusts is OpenDKIM's look-up of an address in a set of hosts.
 func trusts(d *tables.Dataset, a netip.Addr) bool {

@@ -99,7 +99,7 @@ func (im *importer) findBase() {
 	im.dir = "/"
 	if e, ok := im.conf.get("BaseDirectory"); ok {
 		im.dir = e.value
-		im.note(Taken, e, "relative file names hang on it")
+		im.note("base-directory", e)
 	}
 }
 

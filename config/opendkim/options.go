@@ -1,5 +1,7 @@
 package opendkim
 
+import "mailseal/config/tables"
+
 // valueKind is what an option's value must be.
 type valueKind uint8
 
@@ -102,10 +104,10 @@ var dkimOptions = []option{
 // unknownOptions names what the program of the configuration would not start with, and what is written twice.
 func (im *importer) unknownOptions(program string) {
 	for _, e := range im.conf.unknown {
-		im.note(Dropped, e, "no option of that name; %s would not start with it", program)
+		im.note("option-unknown", e, program)
 	}
 	for _, e := range im.conf.again {
-		im.note(Never, e, "is set again later, and the last one counts: %s", e.value)
+		im.note("option-again", e, e.value)
 	}
 }
 
@@ -113,7 +115,7 @@ func (im *importer) unknownOptions(program string) {
 func (im *importer) droppedOptions() {
 	for key, e := range im.conf.set {
 		if why := im.conf.options[key].why; why != "" {
-			im.note(Dropped, e, "%s", why)
+			im.note("option-dropped", e, tables.Prose(why))
 		}
 	}
 	im.untold()
@@ -130,9 +132,9 @@ func (im *importer) untold() {
 		switch {
 		case said[Note{Option: e.name, File: e.File, Line: e.Line}]:
 		case im.conf.options[key].kind == boolean && !on:
-			im.note(Taken, e, "no: so it is in Mailseal")
+			im.note("option-off", e)
 		default:
-			im.note(Never, e, "has no effect beside the other settings")
+			im.note("option-without-effect", e)
 		}
 	}
 }

@@ -27,13 +27,22 @@ var groups = []Group{Todo, Taken, Changed, Never, Dropped}
 
 // Note is one line of the report.
 type Note struct {
-	Group  Group  `json:"group"`
-	Option string `json:"option,omitempty"` // as OpenDKIM calls it
-	File   string `json:"file,omitempty"`
-	Line   int    `json:"line,omitempty"` // 1-based; 0 when it stands nowhere
-	Text   string `json:"text"`
+	Code   tables.Code `json:"code,omitempty"`
+	Group  Group       `json:"group"`
+	Option string      `json:"option,omitempty"` // as OpenDKIM calls it
+	File   string      `json:"file,omitempty"`
+	Line   int         `json:"line,omitempty"` // 1-based; 0 when it stands nowhere
+	Text   string      `json:"text"`
 
-	kind string // what notes of other lines that say the same have in common; "" for none
+	key string // the code with what the text names
+}
+
+// kind is what notes of other lines that say the same have in common; "" for none.
+func (n Note) kind() string {
+	if n.Code == "" {
+		return ""
+	}
+	return n.Option + " " + string(n.Code)
 }
 
 // String writes "FILE:LINE: Option: text".
@@ -85,14 +94,14 @@ const alike = 3
 func printGroup(w io.Writer, notes []Note) {
 	all, shown := map[string]int{}, map[string]int{}
 	for _, n := range notes {
-		all[n.kind]++
+		all[n.kind()]++
 	}
 	for _, n := range notes {
-		shown[n.kind]++
-		switch more := all[n.kind] - alike; {
-		case n.kind == "" || more <= 1 || shown[n.kind] <= alike:
+		shown[n.kind()]++
+		switch more := all[n.kind()] - alike; {
+		case n.kind() == "" || more <= 1 || shown[n.kind()] <= alike:
 			fmt.Fprintf(w, "  %s\n", n)
-		case shown[n.kind] == alike+1:
+		case shown[n.kind()] == alike+1:
 			fmt.Fprintf(w, "  and %d more lines of which the same is to be said (--json names all)\n", more)
 		}
 	}
@@ -122,16 +131,25 @@ func (r *Report) sort() {
 }
 
 // note says something about an option that a file sets.
-func (im *importer) note(g Group, e entry, format string, args ...any) {
-	im.noteAt(g, e.place, e.name, format, args...)
+func (im *importer) note(c tables.Code, e entry, args ...any) {
+	im.noteAt(c, e.place, e.name, args...)
 }
 
 // noteAt says something about a line of a table.
-func (im *importer) noteAt(g Group, at place, option, format string, args ...any) {
-	im.report.Notes = append(im.report.Notes, Note{g, option, at.File, at.Line, fmt.Sprintf(format, args...), option + format})
+func (im *importer) noteAt(c tables.Code, at place, option string, args ...any) {
+	n := noteOf(c)
+	im.report.Notes = append(im.report.Notes, Note{
+		Code:   c,
+		Group:  n.Group,
+		Option: option,
+		File:   at.File,
+		Line:   at.Line,
+		Text:   fmt.Sprintf(n.Text, args...),
+		key:    tables.NoteKey(c, args...),
+	})
 }
 
 // unset says something about an option that is not set.
-func (im *importer) unset(g Group, option, format string, args ...any) {
-	im.noteAt(g, place{}, option, format, args...)
+func (im *importer) unset(c tables.Code, option string, args ...any) {
+	im.noteAt(c, place{}, option, args...)
 }

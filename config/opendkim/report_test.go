@@ -1,6 +1,7 @@
 package opendkim
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -9,12 +10,12 @@ import (
 func TestPrint(t *testing.T) {
 	im := &importer{report: &Report{}}
 	for line := range 6 {
-		im.noteAt(Never, place{File: "/t", Line: line + 1}, "SigningTable", "%d matches nobody", line)
+		im.noteAt("line-never-looked", place{File: "/t", Line: line + 1}, "SigningTable", fmt.Sprint(line))
 	}
 	for line := range 4 {
-		im.noteAt(Never, place{File: "/t", Line: line + 11}, "SigningTable", "%d is never reached", line)
+		im.noteAt("recipient-pattern", place{File: "/t", Line: line + 11}, "SigningTable", fmt.Sprint(line))
 	}
-	im.noteAt(Taken, place{File: "/c", Line: 1}, "Mode", "sign")
+	im.noteAt("mode", place{File: "/c", Line: 1}, "Mode", "sign")
 	im.report.Add(Note{Group: Todo, Text: "stop it"}, Note{Group: Todo, Text: "start it"})
 	var out strings.Builder
 	if err := im.report.Print(&out); err != nil {
@@ -30,14 +31,14 @@ Taken over:
   /c:1: Mode: sign
 
 Never worked in OpenDKIM either:
-  /t:1: SigningTable: 0 matches nobody
-  /t:2: SigningTable: 1 matches nobody
-  /t:3: SigningTable: 2 matches nobody
+  /t:1: SigningTable: 0 matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *
+  /t:2: SigningTable: 1 matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *
+  /t:3: SigningTable: 2 matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *
   and 3 more lines of which the same is to be said (--json names all)
-  /t:11: SigningTable: 0 is never reached
-  /t:12: SigningTable: 1 is never reached
-  /t:13: SigningTable: 2 is never reached
-  /t:14: SigningTable: 3 is never reached
+  /t:11: SigningTable: 0 never matched: the recipient's whole address is looked for
+  /t:12: SigningTable: 1 never matched: the recipient's whole address is looked for
+  /t:13: SigningTable: 2 never matched: the recipient's whole address is looked for
+  /t:14: SigningTable: 3 never matched: the recipient's whole address is looked for
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)

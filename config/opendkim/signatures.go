@@ -18,25 +18,25 @@ func (im *importer) signatures() {
 	im.canonicalization(t)
 	if e, n, ok := im.conf.number("SignatureTTL"); ok && n > 0 {
 		t.set("expiry", time.Duration(n)*time.Second, base(e.place))
-		im.note(Taken, e, "signatures are good for %s", duration(time.Duration(n)*time.Second))
+		im.note("expiry", e, duration(time.Duration(n)*time.Second))
 	} else {
 		t.set("expiry", time.Duration(0), "no SignatureTTL")
-		im.unset(Taken, "SignatureTTL", "not set: signatures are good for ever, as before; Mailseal's own default is 10 days")
+		im.unset("expiry-unset", "SignatureTTL")
 	}
 	if e, on := im.conf.yes("RemoveOldSignatures"); on {
 		t.set("remove_old_signatures", true, base(e.place))
-		im.note(Taken, e, "signatures that a message of ours came with are removed")
+		im.note("old-signatures-removed", e)
 	}
 	im.headers(t)
 	if e, ok := im.conf.get("SignatureAlgorithm"); ok {
-		im.note(Dropped, e, "a key itself says how it signs, with rsa-sha256 or ed25519-sha256: OpenDKIM defers all mail of keys that are not of this kind")
+		im.note("algorithm-dropped", e)
 	}
 	if e, ok := im.conf.get("SenderHeaders"); ok && !strings.EqualFold(e.value, "From") {
-		im.note(Dropped, e, "the author is in From, as DMARC wants it: mail whose From is of no domain in the table goes unsigned")
+		im.note("sender-headers-dropped", e)
 	}
 	for _, name := range []string{"ResignAll", "ResignMailTo"} {
 		if e, ok := im.conf.get(name); ok {
-			im.note(Dropped, e, "mail of strangers is signed by rules with resign = true and a when that says which")
+			im.note("resign-dropped", e)
 		}
 	}
 }
@@ -44,23 +44,23 @@ func (im *importer) signatures() {
 func (im *importer) canonicalization(t *table) {
 	e, ok := im.conf.get("Canonicalization")
 	if !ok {
-		im.unset(Changed, "Canonicalization", "not set: relaxed/relaxed, where OpenDKIM's default simple/simple breaks whenever a host on the way folds a line anew")
+		im.unset("canonicalization-unset", "Canonicalization")
 		return
 	}
 	header, body, both := strings.Cut(strings.ToLower(e.value), "/")
 	if !both {
 		body = "simple"
-		im.note(Taken, e, "%s alone means %s/simple", e.value, header)
+		im.note("canonicalization-alone", e, e.value, header)
 	} else {
-		im.note(Taken, e, "%s/%s", header, body)
+		im.note("canonicalization", e, header, body)
 	}
 	if header != "simple" && header != "relaxed" || body != "simple" && body != "relaxed" {
-		im.note(Dropped, e, "%q is no canonicalization", e.value)
+		im.note("canonicalization-unknown", e, e.value)
 		return
 	}
 	t.set("canonicalization", header+"/"+body, base(e.place))
 	if body == "simple" {
-		im.note(Taken, e, "a simple body breaks more often on the way; relaxed/relaxed is safe to change to at any time")
+		im.note("canonicalization-simple-body", e)
 	}
 }
 
@@ -72,7 +72,7 @@ func (im *importer) headers(t *table) {
 	std := config.Default().Signing
 	signed, said := im.fieldList("SignHeaders", std.Headers, true)
 	if !said {
-		im.unset(Changed, "SignHeaders", "not set: Mailseal signs more fields, among them Message-ID, MIME-Version and Content-Type (signing.headers)")
+		im.unset("headers-unset", "SignHeaders")
 	}
 	e, _ := im.conf.get("SignHeaders")
 	if omit, ok := im.fieldList("OmitHeaders", nil, false); ok {
@@ -82,7 +82,7 @@ func (im *importer) headers(t *table) {
 		}
 		if hasFold(omit, "From") {
 			from, _ := im.conf.get("OmitHeaders")
-			im.note(Changed, from, "From must be signed, and is: OpenDKIM signs nothing at all with From in this list")
+			im.note("headers-omit-from", from)
 		}
 		signed = slices.DeleteFunc(slices.Clone(signed), func(n string) bool { return hasFold(omit, n) && !strings.EqualFold(n, "From") })
 		said = true
@@ -95,7 +95,7 @@ func (im *importer) headers(t *table) {
 	}
 	over, ok := im.fieldList("OversignHeaders", nil, true)
 	if !ok {
-		im.unset(Changed, "OversignHeaders", "not set: From, To, Cc, Subject and Reply-To are listed once more than a message has them, so that nobody can add one (signing.oversign)")
+		im.unset("oversign-unset", "OversignHeaders")
 		return
 	}
 	e, _ = im.conf.get("OversignHeaders")
@@ -113,22 +113,22 @@ func (im *importer) fieldList(name string, std []string, sign bool) ([]string, b
 	out := []string{}
 	if delta {
 		out = slices.Clone(std)
-		im.note(Taken, e, "a change to the default list, which is Mailseal's now")
+		im.note("fields-changed", e)
 	} else {
-		im.note(Taken, e, "%s", count(len(d.Records), "name"))
+		im.note("fields", e, count(len(d.Records), "name"))
 	}
 	for _, r := range d.Records {
 		plain := strings.TrimLeft(r.Key, "+-")
 		switch {
 		case r.Key == "*":
 		case delta && plain == r.Key, !delta && plain != r.Key:
-			im.noteAt(Never, r.Place, name, "%s: + and - go with a *, and every other name with one of them", r.Key)
+			im.noteAt("field-sign", r.Place, name, r.Key)
 		case !isFieldName(plain):
-			im.noteAt(Dropped, r.Place, name, "%q is no name of a field", plain)
+			im.noteAt("field-invalid", r.Place, name, plain)
 		case delta && r.Key[0] == '-':
 			out = slices.DeleteFunc(out, func(n string) bool { return strings.EqualFold(n, plain) })
 		case sign && hasFold(unsignable, plain):
-			im.noteAt(Dropped, r.Place, name, "%s changes on the way, or is not for signing", plain)
+			im.noteAt("field-unsignable", r.Place, name, plain)
 		case !hasFold(out, plain):
 			out = append(out, plain)
 		}

@@ -22,7 +22,7 @@ func (im *importer) signing() {
 		im.tables()
 		for _, name := range []string{"Domain", "KeyFile", "Selector"} {
 			if e, ok := im.conf.get(name); ok {
-				im.note(Never, e, "is not looked at beside KeyTable")
+				im.note("simple-beside-tables", e)
 			}
 		}
 	case key || table:
@@ -30,7 +30,7 @@ func (im *importer) signing() {
 	case simple:
 		im.simple(e)
 	default:
-		im.unset(Changed, "Domain", "neither Domain nor SigningTable is set: there is nothing to sign with")
+		im.unset("nothing-to-sign-with", "Domain")
 	}
 }
 
@@ -55,8 +55,8 @@ func (im *importer) tables() {
 		im.fail(se.place, err)
 		return
 	}
-	im.note(Taken, ke, "%s%s", count(len(t.Keys), "key"), asTheyAre(ke, se, kt, len(t.Keys)))
-	im.note(Taken, se, "%s became %s, in the order in which OpenDKIM looks senders up", count(len(st.Records), "line"), count(len(t.Rules), "rule"))
+	im.note("keys", ke, count(len(t.Keys), "key"), tables.Prose(asTheyAre(ke, se, kt, len(t.Keys))))
+	im.note("rules", se, count(len(st.Records), "line"), count(len(t.Rules), "rule"))
 	for _, k := range t.Keys {
 		im.writeKey(k)
 	}
@@ -74,12 +74,12 @@ func (im *importer) multiple(e entry, t *tables.Result) {
 	s := im.out.table("[signing]")
 	s.set("match", "all", base(e.place))
 	s.set("on_key_error", "tempfail", "as OpenDKIM; \"skip\" signs with the keys that work")
-	im.note(Taken, e, "all lines that fit a sender sign")
+	im.note("multiple", e)
 	for _, a := range t.Additions {
-		im.note(Changed, e, "OpenDKIM up to 2.11 makes the first and the last of several signatures only: mail from %s gets those of %s too", a.From, tables.Shorten(a.Keys))
+		im.note("multiple-lost", e, a.From, tables.Shorten(a.Keys))
 	}
 	if t.Crossing {
-		im.note(Changed, e, "OpenDKIM up to 2.11 makes the first and the last of several signatures only: mail that more than two lines fit gets the others too")
+		im.note("multiple-lost-crossing", e)
 	}
 }
 
@@ -154,16 +154,16 @@ func (im *importer) simple(e entry) {
 		case name == "*":
 			all = true
 		case tables.IsDomain(name) && !strings.Contains(name, "."):
-			im.noteAt(Changed, r.Place, e.name, "%s goes unsigned: a signature of a domain of one label cannot be verified (RFC 6376 section 3.5)", r.Key)
+			im.noteAt("domain-one-label", r.Place, e.name, r.Key)
 		case !tables.IsDomain(name):
-			im.noteAt(Never, r.Place, e.name, "%s never matched: names are compared whole; SubDomains yes signs for those below", r.Key)
+			im.noteAt("domain-glob-never", r.Place, e.name, r.Key)
 		case !slices.Contains(names, name):
 			names = append(names, name)
 		}
 	}
-	im.note(Taken, e, "%s", count(len(names), "domain"))
-	im.note(Taken, file, "the key of all of them: %s", im.resolve(file.value))
-	im.note(Taken, selector, "%s", selector.value)
+	im.note("simple-domains", e, count(len(names), "domain"))
+	im.note("simple-key", file, im.resolve(file.value))
+	im.note("simple-selector", selector, selector.value)
 	for _, n := range names {
 		im.simpleKey(e, n, selector.value, im.resolve(file.value))
 		im.writeRule(tables.Rule{From: []string{"*@" + n}, Key: selector.value + "._domainkey." + n, Places: []place{e.place}})
@@ -171,8 +171,8 @@ func (im *importer) simple(e entry) {
 	if all {
 		im.simpleKey(e, "%", selector.value, im.resolve(file.value))
 		im.writeRule(tables.Rule{From: []string{"*"}, Key: "author", Places: []place{e.place}})
-		im.note(Changed, e, tables.LocalUnsigned)
-		im.note(Taken, e, "* signs everybody's mail as the author's domain: every one of those must publish the key")
+		im.note("local-unsigned", e)
+		im.note("simple-everybody", e)
 		return
 	}
 	if !below {
@@ -183,7 +183,7 @@ func (im *importer) simple(e entry) {
 		key := selector.value + "._domainkey." + n
 		im.writeRule(tables.Rule{From: []string{"*@*." + n}, Key: key, Identifier: "@" + n, Places: []place{sub.place}})
 	}
-	im.note(Taken, sub, "mail from names below is signed as the domain, with i=@domain")
+	im.note("simple-subdomains", sub)
 }
 
 func (im *importer) simpleKey(e entry, domain, selector, file string) {

@@ -1,6 +1,7 @@
 package opendkim_test
 
 import (
+	"mailseal/config/opendkim"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -180,7 +181,10 @@ var options = map[string]bool{"09-hosts-wild": true, "29-dmarc-alone": true, "36
 func wanted(t *testing.T, folder string) string {
 	t.Helper()
 	out := ""
-	for _, name := range []string{"want-report", "want.toml", "want-error"} {
+	if r, err := opendkim.Import(optionsOf(filepath.Join("testdata", folder))); err == nil {
+		out = printed(t, r)
+	}
+	for _, name := range []string{"want.toml", "want-error"} {
 		b, err := os.ReadFile(filepath.Join("testdata", folder, name))
 		if err == nil {
 			out += string(b)
@@ -190,6 +194,16 @@ func wanted(t *testing.T, folder string) string {
 		t.Errorf("no golden folder %s", folder)
 	}
 	return out
+}
+
+// printed is a report as people read it.
+func printed(t *testing.T, r *opendkim.Report) string {
+	t.Helper()
+	var b strings.Builder
+	if err := r.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)

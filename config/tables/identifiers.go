@@ -1,7 +1,6 @@
 package tables
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -13,12 +12,12 @@ func (t *translation) identifier(r rule) string {
 	}
 	i, why := identifierOf(r.row)
 	if why != "" {
-		t.tell(Changed, r.Place, "%s", why)
+		t.tell(why, r.Place, r.signer)
 		return ""
 	}
 	of, d := i[strings.LastIndexByte(i, '@')+1:], t.signsAs(r.row)
 	if slices.ContainsFunc(r.from, func(p pattern) bool { return !suits(p, of, d) }) {
-		t.tell(Taken, r.Place, "i=%s is left out for authors whom it does not suit, as OpenDKIM does: it must be at or below d=", i)
+		t.tell("identifier-left-out", r.Place, i)
 	}
 	if of != "%" && d != "%" && d != "" && !within(of, d) {
 		return "" // it suits no author
@@ -27,14 +26,14 @@ func (t *translation) identifier(r rule) string {
 }
 
 // identifierOf returns the i= tag that a row asks for, or why it cannot be written.
-func identifierOf(r row) (identifier, why string) {
+func identifierOf(r row) (identifier string, why Code) {
 	at := strings.LastIndexByte(r.signer, '@')
 	if at < 0 {
-		return "", fmt.Sprintf("%q is no i= tag, for it has no @: OpenDKIM lets this mail go unsigned, Mailseal signs it without i=", r.signer)
+		return "", "identifier-without-at"
 	}
 	user, domain := r.signer[:at], strings.ToLower(r.signer[at+1:])
 	if domain != "%" && !IsDomain(domain) || strings.ContainsAny(user, " \t;") {
-		return "", fmt.Sprintf("i=%s cannot be written here: it is left out", r.signer)
+		return "", "identifier-unwritable"
 	}
 	return user + "@" + domain, ""
 }

@@ -36,7 +36,7 @@ func parseKey(rec Record, dir string, tell Tell) key {
 	k.domain, k.selector = k.trim(fields[0], tell), k.trim(fields[1], tell)
 	data := fields[2]
 	if i := strings.LastIndexByte(data, ':'); i >= 0 && slices.Contains(algorithms, data[i+1:]) {
-		tell(Changed, rec.Place, "key %q: the fourth field %s, which OpenDKIM 2.11 takes for a part of the key's name, is left out: a key's kind shows in the key", rec.Key, data[i+1:])
+		tell("key-fourth-field", rec.Place, rec.Key, data[i+1:])
 		data = data[:i]
 	}
 	k.data(data, dir, tell)
@@ -56,7 +56,7 @@ func parseKey(rec Record, dir string, tell Tell) key {
 func (k *key) trim(s string, tell Tell) string {
 	out := strings.TrimSpace(s)
 	if out != s {
-		tell(Changed, k.Place, "key %q: the blanks around %q are left out", k.name, out)
+		tell("key-blanks", k.Place, k.name, out)
 	}
 	return out
 }
@@ -68,22 +68,22 @@ func (k *key) data(data, dir string, tell Tell) {
 		k.path = data
 		if k.perDomain = k.domain == "%"; !k.perDomain {
 			k.path = strings.ReplaceAll(data, "%", k.domain)
-			tell(Taken, k.Place, "key %q: %% in the file's name is the key's domain, not the author's: %s", k.name, k.path)
+			tell("key-file-of-domain", k.Place, k.name, k.path)
 		}
 	case strings.HasPrefix(data, "/"):
 		k.path = data
 	case strings.HasPrefix(data, "./"), strings.HasPrefix(data, "../"):
 		k.path = filepath.Join(dir, data)
 		if strings.Contains(data, "%") {
-			tell(Never, k.Place, "key %q: %% is replaced only in a name that begins with /: this one is of a file %s", k.name, k.path)
+			tell("key-file-percent", k.Place, k.name, k.path)
 		}
 	default:
 		k.text = data
 		if !strings.HasPrefix(data, "MII") && !strings.Contains(data, "/") {
-			tell(Changed, k.Place, "key %q: OpenDKIM reads keys in a table only if they begin with MII, and defers the mail of this one; Mailseal also reads Ed25519 keys and PEM there, and signs if it is one", k.name)
+			tell("key-inline-kind", k.Place, k.name)
 		}
 		if strings.Contains(data, "/") && strings.Contains(data, ".") || strings.HasPrefix(strings.TrimSpace(data), "/") {
-			tell(Never, k.Place, "key %q: %q is taken for the key itself, not for a file, whose name begins with /, ./ or ../: OpenDKIM defers what it should sign, and so does Mailseal", k.name, data)
+			tell("key-inline-file", k.Place, k.name, data)
 		}
 	}
 }
@@ -104,7 +104,7 @@ func newKeyTable(d *Dataset, dir string, tell Tell) *keyTable {
 	}
 	for _, rec := range d.Records {
 		if before, twice := t.keys[rec.Key]; twice {
-			tell(Never, rec.Place, "key %q stands in line %d already, and only the first counts", rec.Key, before.Line)
+			tell("key-twice", rec.Place, rec.Key, before.Line)
 			continue
 		}
 		k := parseKey(rec, dir, tell)

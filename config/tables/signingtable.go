@@ -33,7 +33,7 @@ func signingRows(d *Dataset, tell Tell) ([]row, error) {
 	for i, rec := range d.Records {
 		key, signer, _ := strings.Cut(rec.Value, ":")
 		if key == "" && d.Kind == Refile {
-			tell(Never, rec.Place, "%s names no key: OpenDKIM breaks down over mail that fits it; here later lines sign it, or none does", rec.Key)
+			tell("line-without-key-crash", rec.Place, rec.Key)
 			continue
 		}
 		r := row{Place: rec.Place, key: key, signer: signer, order: i}
@@ -47,11 +47,11 @@ func signingRows(d *Dataset, tell Tell) ([]row, error) {
 		}
 		p, ok := fileKey(rec.Key)
 		if !ok {
-			tell(Never, rec.Place, "%s", neverLooked(rec.Key))
+			tellNeverLooked(rec, tell)
 			continue
 		}
 		if before, twice := seen[p.String()]; twice {
-			tell(Never, rec.Place, "%s stands in line %d already, and only the first counts", rec.Key, before.Line)
+			tell("line-twice", rec.Place, rec.Key, before.Line)
 			continue
 		}
 		seen[p.String()] = rec.Place
@@ -61,12 +61,14 @@ func signingRows(d *Dataset, tell Tell) ([]row, error) {
 	return rows, nil
 }
 
-// neverLooked says why a line of a table that is not a refile has no effect.
-func neverLooked(key string) string {
-	if user, name, ok := strings.Cut(key, "@"); ok && user == "*" && IsDomain(strings.ToLower(name)) {
-		return fmt.Sprintf("%s matches nobody: only refile: knows *; %s alone is everybody in the domain, and then signs mail that OpenDKIM left unsigned", key, name)
+// tellNeverLooked reports a line of a table that is not a refile, and has no effect.
+func tellNeverLooked(rec Record, tell Tell) {
+	user, name, ok := strings.Cut(rec.Key, "@")
+	if ok && user == "*" && IsDomain(strings.ToLower(name)) {
+		tell("line-never-looked-star", rec.Place, rec.Key, name)
+		return
 	}
-	return key + " matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *"
+	tell("line-never-looked", rec.Place, rec.Key)
 }
 
 func refileRows(rec Record, r row, tell Tell) ([]row, error) {
@@ -75,7 +77,7 @@ func refileRows(rec Record, r row, tell Tell) ([]row, error) {
 		return nil, fmt.Errorf("%s: %w", rec.Place, err)
 	}
 	if hasRegex(rec.Key) && ok {
-		tell(Taken, rec.Place, "%s is a regular expression in OpenDKIM, though its manual knows * only; it stands for %s", rec.Key, Shorten(found))
+		tell("line-regex", rec.Place, rec.Key, Shorten(found))
 	}
 	var rows []row
 	narrowed := !ok
@@ -89,11 +91,11 @@ func refileRows(rec Record, r row, tell Tell) ([]row, error) {
 	}
 	switch {
 	case narrowed && len(rows) == 0:
-		tell(Dropped, rec.Place, "%s has no equal among Mailseal's patterns: name the domains; until then later lines sign this mail, or none does", rec.Key)
+		tell("line-glob", rec.Place, rec.Key)
 	case narrowed:
-		tell(Changed, rec.Place, "%s also matched names of others that only begin or end alike: Mailseal signs for %s only", rec.Key, Shorten(patternTexts(rows)))
+		tell("line-glob-narrowed", rec.Place, rec.Key, Shorten(patternTexts(rows)))
 	case len(rows) == 0:
-		tell(Never, rec.Place, "%s matches nobody: a line of a refile: must match the whole of user@domain", rec.Key)
+		tell("line-refile-domain", rec.Place, rec.Key)
 	}
 	return rows, nil
 }
@@ -108,7 +110,7 @@ func reachable(rows []row, tell Tell) []row {
 			seen.add(r)
 			out = append(out, r)
 		} else if first := before[0].Place; first != r.Place {
-			tell(Never, r.Place, "%s is never reached: line %d takes it, and the first line that fits signs (MultipleSignatures takes all)", r.pattern, first.Line)
+			tell("line-never-reached", r.Place, r.pattern, first.Line)
 		}
 	}
 	return out
@@ -187,7 +189,7 @@ func (d *Dataset) Addresses(tell Tell) ([]string, error) {
 			if p, ok := fileKey(r.Key); ok && p.local != "*" && p.domain != "" && !p.below {
 				out = append(out, p.String())
 			} else {
-				tell(Never, r.Place, "%s never matched: the recipient's whole address is looked for", r.Key)
+				tell("recipient-pattern", r.Place, r.Key)
 			}
 			continue
 		}

@@ -10,22 +10,6 @@ import (
 	"strings"
 )
 
-// Group is what became of something that a file of OpenDKIM's said.
-type Group string
-
-// The groups.
-const (
-	Taken   Group = "taken over"                      // it works as it did
-	Changed Group = "changed on purpose"              // Mailseal does it otherwise, and why
-	Never   Group = "never worked in OpenDKIM either" // it looked as if it did something
-	Dropped Group = "dropped"                         // and why
-)
-
-// Tell takes what is to be reported about a line of a table.
-type Tell func(g Group, at Place, format string, args ...any)
-
-func silently(Group, Place, string, ...any) {}
-
 // Source is what Translate reads.
 type Source struct {
 	Keys     *Dataset // KeyTable
@@ -124,7 +108,7 @@ func tellStart(st *Dataset, keys *keyTable, tell Tell) {
 			return
 		}
 		if _, ok := keys.find(name); !ok {
-			tell(Never, rec.Place, "OpenDKIM does not start with this line: it looks for a key of the name %q, which is not in KeyTable", name)
+			tell("start-fails", rec.Place, name)
 			return
 		}
 	}
@@ -149,9 +133,9 @@ func (t *translation) addKeys() {
 	for _, k := range t.table.list {
 		switch {
 		case k.name == "%":
-			t.table.tell(Never, k.Place, "a key whose name is %% is never looked for: %% in the signing table stands for the author's domain")
+			t.table.tell("key-percent", k.Place)
 		case k.fault != "" && !used[k.name] && !byDomain:
-			t.table.tell(Dropped, k.Place, "key %q cannot sign, and nothing uses it: %s", k.name, k.fault)
+			t.table.tell("key-unused", k.Place, k.name, Prose(k.fault))
 		default:
 			t.addKey(k, byDomain)
 		}
@@ -161,13 +145,13 @@ func (t *translation) addKeys() {
 // missing puts a key in the place of one that the key table does not have, so that the mail is deferred as it was.
 func (t *translation) missing(r row) {
 	if r.key == "" {
-		t.tell(Never, r.Place, "%s names no key: OpenDKIM defers this mail, and so does Mailseal until it names one", r.pattern)
+		t.tell("line-without-key", r.Place, r.pattern)
 		if t.named[""] == "" {
 			t.addMissing(r, t.name("", "none"), "none", "the line names no key")
 		}
 		return
 	}
-	t.tell(Never, r.Place, "there is no key %q in KeyTable%s: OpenDKIM defers this mail, and so does Mailseal until there is one", r.key, t.otherCase(r.key))
+	t.tell("key-missing", r.Place, r.key, Prose(t.otherCase(r.key)))
 	t.addMissing(r, t.name(r.key, r.key), r.key, "not in KeyTable")
 }
 
@@ -202,7 +186,7 @@ func (t *translation) addKey(k key, byDomain bool) {
 	out := Key{Place: k.Place, Domain: k.domain, Selector: k.selector, File: k.path, Text: k.text, Fault: k.fault, Useless: k.useless}
 	if k.fault != "" {
 		out.Domain, out.Selector, out.File, out.Text = "%", "unusable", nowhere(k.name), ""
-		t.table.tell(Never, k.Place, "key %q: %s", k.name, k.fault)
+		t.table.tell("key-unusable", k.Place, k.name, Prose(k.fault))
 	}
 	if !k.perDomain || k.fault != "" {
 		out.Name = t.name(k.name, k.name)
@@ -224,7 +208,7 @@ func (t *translation) addPerDomain(k key, out Key) {
 	for slices.ContainsFunc(domains, func(d string) bool { return t.taken[prefix+d] }) {
 		prefix += "'"
 	}
-	t.table.tell(Taken, k.Place, "key %q has a file for each author's domain; there are %d now (%s). A domain whose file comes later needs its own entry; mail of domains without one is deferred, as before", k.name, len(domains), Shorten(domains))
+	t.table.tell("key-file-per-domain", k.Place, k.name, len(domains), Shorten(domains))
 	for _, d := range domains {
 		one := out
 		one.Name, one.Domain, one.File = prefix+d, d, strings.ReplaceAll(k.path, "%", d)
@@ -259,12 +243,9 @@ func (t *translation) addRule(r rule) {
 	t.Rules = append(t.Rules, out)
 	everybody := slices.Contains(r.from, pattern{local: "*"})
 	if everybody && (r.key == "%" || t.signsAs(r.row) == "%") {
-		t.tell(Changed, r.Place, LocalUnsigned)
+		t.tell("local-unsigned", r.Place)
 	}
 }
-
-// LocalUnsigned is what becomes of mail of root@localhost where everybody signs as the author's own domain.
-const LocalUnsigned = "mail of authors at localhost, and at other names of one label, goes unsigned: a signature of such a domain cannot be verified (RFC 6376 section 3.5)"
 
 // addAdditions finds the senders of the table's patterns whom more than two lines fit.
 func (t *translation) addAdditions(rows []row) {
