@@ -68,6 +68,8 @@ func TestSignAll(t *testing.T) {
 		{"strictness of a rule whose keys work does not count", []Rule{key("one", Refuse), key("broken", Skip)}, "s1", "broken", nil, Unsigned},
 		{"none left: defer", []Rule{key("broken", Unsigned), key("nowhere", Skip)}, "", "broken nowhere", ErrUnsigned, Tempfail},
 		{"none left, reject and defer: defer", []Rule{key("broken", Refuse), key("nowhere", Tempfail)}, "", "broken nowhere", ErrUnsigned, Tempfail},
+		{"none left, defer and reject: defer", []Rule{key("broken", Tempfail), key("nowhere", Refuse)}, "", "broken nowhere", ErrUnsigned, Tempfail},
+		{"another key at the same place is another signature", []Rule{key("one", Skip), key("twin", Skip)}, "s1 s1", "", nil, 0},
 		{"none left, all let mail go", []Rule{key("broken", Unsigned), key("nowhere", Unsigned)}, "", "broken nowhere", ErrUnsigned, Unsigned},
 		{"a broken key of two rules is one failure", []Rule{key("broken", Skip), key("broken", Skip), key("one", Skip)}, "s1", "broken", nil, Unsigned},
 		{"a source that is away, and a key", []Rule{{Name: "sign[0]", Choose: away}, key("one", Skip)}, "s1", "sign[0]", nil, Unsigned},
@@ -187,6 +189,10 @@ func TestOneLabelByName(t *testing.T) {
 	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"%", "one"}}, local)
 	if err != nil || len(out.Made) != 1 {
 		t.Errorf("another key beside it: made %v, %v", out.Made, err)
+	}
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"%"}}, "From: root@broken\r\n\r\n")
+	if !errors.Is(err, ErrUnsigned) || len(out.Failed) != 1 {
+		t.Errorf("a key by that name, which is broken: failed %v, %v", out.Failed, err)
 	}
 	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"nowhere"}}, local)
 	if !errors.Is(err, ErrUnsigned) || len(out.Failed) != 1 {

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -36,6 +37,7 @@ func newRing(t *testing.T) ring {
 	private := ed25519.NewKeyFromSeed(make([]byte, 32))
 	return ring{
 		"one":           {Name: "one", Domain: "one.example", Selector: "s1", Signer: private},
+		"twin":          {Name: "twin", Domain: "one.example", Selector: "s1", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))},
 		"two":           {Name: "two", Domain: "one.example", Selector: "s2", Signer: private},
 		"any":           {Name: "any", Domain: "%", Selector: "any", Signer: private},
 		"k.one.example": {Name: "k.one.example", Domain: "one.example", Selector: "k", Signer: private},

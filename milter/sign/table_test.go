@@ -56,8 +56,9 @@ func TestMatch(t *testing.T) {
 		{"nobody@elsewhere.example", "CATCH", "all"},
 	} {
 		got := ""
-		if r := table.Match(Query{Author: address(t, tc.author), DaemonName: tc.daemon}); len(r) > 0 {
-			got = r[0].Name
+		match := table.Match(Query{Author: address(t, tc.author), DaemonName: tc.daemon})
+		for _, r := range match {
+			got += r.Name
 		}
 		if got != tc.want {
 			t.Errorf("%s (daemon %q): rule %q, want %q", tc.author, tc.daemon, got, tc.want)

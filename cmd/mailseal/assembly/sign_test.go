@@ -6,6 +6,8 @@ import (
 
 	"mailseal/config"
 	"mailseal/milter/dkim"
+	"mailseal/milter/message"
+	"mailseal/milter/sign"
 )
 
 // TestBuildOversign holds that empty lists of fields mean none and no list the default: an import from OpenDKIM writes
@@ -40,6 +42,39 @@ func TestBuildOversign(t *testing.T) {
 		}
 		if got := strings.Join(append(o.Oversign, o.OversignPresent...), " "); got != tc.want || o.Oversign == nil || o.OversignPresent == nil {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestSigningTable holds that the setting match decides how many rules sign, and that a word which only the
+// configuration knows is refused: it must not become one of the others.
+func TestSigningTable(t *testing.T) {
+	const two = oneRule + "[[sign]]\nfrom = [\"*\"]\nkeys = [\"good._domainkey.example.com\"]\ndomain = \"%\"\n"
+	author := message.Address{Local: "a", Domain: "example.com"}
+	for _, tc := range []struct {
+		match config.Match
+		want  int // rules; 0 for an error
+	}{
+		{config.MatchFirst, 1},
+		{config.MatchAll, 2},
+		{"any", 0},
+		{"", 0},
+	} {
+		cfg, err := config.Parse("mailseal.toml", []byte(two))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Signing.Match = tc.match
+		signer, err := (&Parts{Config: cfg}).Signer()
+		if (err == nil) != (tc.want > 0) {
+			t.Errorf("match = %q: %v", tc.match, err)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		if got := len(signer.Match(sign.Query{Author: author})); got != tc.want {
+			t.Errorf("match = %q: %d rules sign, want %d", tc.match, got, tc.want)
 		}
 	}
 }
