@@ -204,26 +204,45 @@ func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, sign
 	found, out, err := signer.Look(ctx, rules, q)
 	hasKey := false
 	for _, f := range found {
-		from := ruleOf(cfg, f.Rule)
-		for _, failed := range f.Failed {
-			e.Keys = append(e.Keys, keyExplained{Name: failed.Key, Source: keySource(cfg, from, failed.Key), Error: failed.Err.Error()})
-		}
-		for _, k := range f.Keys {
-			alg, bits := k.Algorithm()
-			kind, record := fmt.Sprintf("%s %d", alg, bits), k.Selector+"._domainkey."+k.Domain
-			e.Keys = append(e.Keys, keyExplained{Name: k.Name, Source: keySource(cfg, from, k.Name), Record: record, Kind: kind})
-		}
+		e.addKeysOf(f, ruleOf(cfg, f.Rule), cfg)
 		hasKey = hasKey || len(f.Keys) > 0
 	}
+	broken := either(hasKey, "a key of the rule cannot be used", "none of the rule's keys can be used")
 	switch {
 	case errors.Is(err, sign.ErrNoRule):
 		e.Reason = err.Error() + ", and the message goes out unsigned"
 	case err != nil && len(out.Failed) == 0:
 		e.Reason = err.Error() + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
 	case err != nil:
-		e.Reason = either(hasKey, "a key of the rule cannot be used", "none of the rule's keys can be used") + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
+		e.Reason = broken + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
 	default:
 		e.Signed = hasKey
+	}
+}
+
+// addKeysOf adds the keys of one rule, but for those that another rule has as well: they sign once.
+func (e *signingExplained) addKeysOf(f sign.Found, r config.Rule, cfg *config.Config) {
+	var all []keyExplained
+	for _, failed := range f.Failed {
+		all = append(all, keyExplained{
+			Name:   failed.Key,
+			Source: keySource(cfg, r, failed.Key),
+			Error:  failed.Err.Error(),
+		})
+	}
+	for _, k := range f.Keys {
+		alg, bits := k.Algorithm()
+		all = append(all, keyExplained{
+			Name:   k.Name,
+			Source: keySource(cfg, r, k.Name),
+			Record: k.Selector + "._domainkey." + k.Domain,
+			Kind:   fmt.Sprintf("%s %d", alg, bits),
+		})
+	}
+	for _, k := range all {
+		if !slices.Contains(e.Keys, k) {
+			e.Keys = append(e.Keys, k)
+		}
 	}
 }
 

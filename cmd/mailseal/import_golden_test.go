@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"mailseal/config/opendkim"
 	"mailseal/milter/miltertest"
 	"mailseal/milter/miltertest/mtatest"
 )
@@ -212,20 +211,6 @@ func newGolden(t *testing.T, folder string, key *rsa.PrivateKey) *golden {
 	g.writeKeys(t, append(names, g.dir+"/unused.pem"), string(pemText))
 	g.conf, g.report = read(t, g.dir+"/opendkim.conf"), importReport(t, folder)
 	return g
-}
-
-// importReport is what import-opendkim says of a folder that is another host's /, "" where it fails.
-func importReport(t *testing.T, folder string) string {
-	t.Helper()
-	r, err := opendkim.Import(opendkim.Options{Conf: "/opendkim.conf", Root: folder})
-	if err != nil {
-		return ""
-	}
-	var b strings.Builder
-	if err := r.Print(&b); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }
 
 // read returns a file, "" if there is none.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/config/opendkim"
 	"mailseal/keys"
 	"mailseal/milter/miltertest"
 	"mailseal/milter/miltertest/mtatest"
@@ -293,4 +294,18 @@ func compare(t *testing.T, old rival, rivals []rival) {
 	if signed < 30 {
 		t.Errorf("OpenDKIM signed %d messages only: the test looks at nothing", signed)
 	}
+}
+
+// importReport is what import-opendkim says of a folder that is another host's /, "" where it fails.
+func importReport(t *testing.T, folder string) string {
+	t.Helper()
+	r, err := opendkim.Import(opendkim.Options{Conf: "/opendkim.conf", Root: folder})
+	if err != nil {
+		return ""
+	}
+	var b strings.Builder
+	if err := r.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

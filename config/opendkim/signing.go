@@ -46,6 +46,7 @@ func (im *importer) tables() {
 		Keys:        kt,
 		Signing:     st,
 		Multiple:    several,
+		Compare:     true,
 		Dir:         im.dir,
 		Glob:        im.files.Glob,
 		TellKey:     im.teller(ke),

@@ -15,6 +15,7 @@ type Source struct {
 	Keys     *Dataset // KeyTable
 	Signing  *Dataset // SigningTable
 	Multiple bool     // MultipleSignatures: all lines that fit a sender sign, not only the first
+	Compare  bool     // with Multiple: find what OpenDKIM up to 2.11 does not sign
 	Dir      string   // what relative file names hang on
 	Glob     func(pattern string) []string
 
@@ -52,8 +53,8 @@ type Addition struct {
 type Result struct {
 	Keys      []Key
 	Rules     []Rule
-	Additions []Addition // by patterns of the table
-	Crossing  bool       // more than two lines may fit the senders that some patterns have in common
+	Additions []Addition // with Source.Compare, by patterns of the table
+	Crossing  bool       // with Source.Compare: more than two lines may fit the senders that some patterns have in common
 }
 
 // Translate reads both tables. An error means that OpenDKIM, too, would not have started with them.
@@ -81,7 +82,7 @@ func Translate(s Source) (*Result, error) {
 	for _, r := range merge(ordered, s.Signing.Kind != Refile) {
 		t.addRule(r)
 	}
-	if s.Multiple {
+	if s.Multiple && s.Compare {
 		t.addAdditions(ordered)
 	}
 	return &t.Result, nil
