@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mailseal/milter/action"
 )
 
 // decoder fills a Config from what the TOML library read, and notes every mistake on its way. The library's own decoder
@@ -51,7 +54,7 @@ var fieldsOf = func() func(reflect.Type) map[string]field {
 		case reflect.Map, reflect.Slice:
 			walk(t.Elem())
 		case reflect.Struct:
-			if known[t] == nil && t.PkgPath() == reflect.TypeFor[Config]().PkgPath() {
+			if known[t] == nil && isTable(t) {
 				known[t] = fields(t)
 				for _, f := range reflect.VisibleFields(t) {
 					walk(f.Type)
@@ -62,6 +65,11 @@ var fieldsOf = func() func(reflect.Type) map[string]field {
 	walk(reflect.TypeFor[Config]())
 	return func(t reflect.Type) map[string]field { return known[t] }
 }()
+
+// isTable reports whether a struct is a table of the file, and not a single value such as a network.
+func isTable(t reflect.Type) bool {
+	return t.PkgPath() == reflect.TypeFor[Config]().PkgPath() || t.PkgPath() == reflect.TypeFor[action.Action]().PkgPath()
+}
 
 // table fills a struct. Doc is the path in the tables of settings: at without indexes and names.
 func (d *decoder) table(at place, doc string, m map[string]any, to reflect.Value) {
@@ -225,7 +233,7 @@ func isScalar(t reflect.Type) bool {
 		return true
 	}
 	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint32:
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint32, reflect.Uint8:
 		return true
 	}
 	return false
@@ -253,6 +261,9 @@ func (d *decoder) scalar(at place, doc string, v any, to reflect.Value) {
 func setScalar(f *file, s *setting, v any, to reflect.Value) (bool, error) {
 	text, isText := v.(string)
 	number, isNumber := v.(int64)
+	if c, ok := to.Addr().Interface().(choice); ok {
+		return isText, setChoice(s, isText, text, to.Type(), c)
+	}
 	switch to.Interface().(type) {
 	case time.Duration:
 		return parsed(isText, text, to, parseDuration)
@@ -294,13 +305,52 @@ func parsed[T any](isText bool, text string, to reflect.Value, parse func(string
 	return true, err
 }
 
+// choice is a type of which every value has a word. The package that acts on it defines it, so that a word which that
+// package does not know cannot be decoded.
+type choice interface {
+	encoding.TextUnmarshaler
+	Words() []string
+}
+
+// setChoice decodes a word. The setting may narrow the words of its type.
+func setChoice(s *setting, isText bool, text string, t reflect.Type, to choice) error {
+	if !isText {
+		return nil
+	}
+	if err := oneOf(text, s.choices(t)); err != nil {
+		return err
+	}
+	return to.UnmarshalText([]byte(text))
+}
+
+// choices returns the only texts that a setting of type t takes, nil when there are others.
+func (s *setting) choices(t reflect.Type) []string {
+	if s.values != nil {
+		return s.values
+	}
+	if c, ok := reflect.New(t).Interface().(choice); ok {
+		return c.Words()
+	}
+	return nil
+}
+
+// oneOf refuses a text that is none of some words, and names the nearest.
+func oneOf(text string, words []string) error {
+	if slices.Contains(words, text) {
+		return nil
+	}
+	g := guesser{left: 1}
+	return fmt.Errorf("%q is none of %s%s", text, quotedList(words), g.nearest(text, slices.Values(words)))
+}
+
 func setText(f *file, s *setting, isText bool, text string, to reflect.Value) error {
 	if !isText {
 		return nil
 	}
-	if s.values != nil && !slices.Contains(s.values, text) {
-		g := guesser{left: 1}
-		return fmt.Errorf("%q is none of %s%s", text, quotedList(s.values), g.nearest(text, slices.Values(s.values)))
+	if s.values != nil {
+		if err := oneOf(text, s.values); err != nil {
+			return err
+		}
 	}
 	if parse := forms[s.form].parse; parse != nil {
 		var err error

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"sync"
+
+	"mailseal/milter/action"
 )
 
 // setting is what there is to know of a setting. From the tables of settings come the defaults, the check for unknown
@@ -12,7 +15,7 @@ type setting struct {
 	def     string   // the default, as TOML; "" when there is none
 	example string   // a telling value, as TOML; needed where def tells nothing
 	form    string   // what the text must look like: a name in forms
-	values  []string // the only ones possible
+	values  []string // the only ones possible; nil for a choice: all words of its type
 	least   string   // as TOML: of durations, sizes and numbers
 	most    string
 	doc     string
@@ -76,9 +79,18 @@ func settingAt(path string) *setting {
 	return nil
 }
 
+// words returns the words of some values of a type, for settings that do not take all of them.
+func words[T fmt.Stringer](list ...T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = v.String()
+	}
+	return out
+}
+
 // actions that a result may lead to.
 var (
-	verdictActions = []string{string(Accept), string(Mark), string(Hold), string(Reject), string(Tempfail)}
+	verdictActions = words(action.Accept, action.Mark, action.Hold, action.Reject, action.Tempfail)
 	// Not to have been able to find out is no reason to refuse for good (RFC 7208 section 8.6, RFC 9989 section 5.3.6).
-	temperrorActions = []string{string(Accept), string(Mark), string(Hold), string(Tempfail)}
+	temperrorActions = words(action.Accept, action.Mark, action.Hold, action.Tempfail)
 )

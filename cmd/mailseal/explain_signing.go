@@ -17,6 +17,8 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/filter"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 )
@@ -124,8 +126,8 @@ func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
 
 // explainSigning asks the parts of the daemon what they would do.
 func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, env *message.Envelope, author message.Address) signingExplained {
-	role, by := assembly.NewRoles(cfg).Of(milter.Auto, env, func(string) string { return "" })
-	e := signingExplained{From: author.String(), Role: string(role), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
+	role, by := assembly.NewRoles(cfg).Of(action.RoleAuto, env, func(string) string { return "" })
+	e := signingExplained{From: author.String(), Role: role.String(), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
 	if !cfg.Signs() {
 		e.Reason = `mode has no "sign"`
 		return e
@@ -173,24 +175,24 @@ func placeOf(cfg *config.Config, r *sign.Rule) string {
 }
 
 // unsignedBecause tells why a message is not signed whatever its keys, "" when it is.
-func unsignedBecause(s milter.Settings, role milter.Role, rule *sign.Rule, env *message.Envelope, author message.Address) string {
-	steps, _ := s.Filter.(*milter.Steps)
-	if steps == nil {
+func unsignedBecause(s milter.Settings, role action.Role, rule *sign.Rule, env *message.Envelope, author message.Address) string {
+	daemon, _ := s.Filter.(*filter.Filter)
+	if daemon == nil {
 		return "nothing is signed"
 	}
-	why, isAllowed := steps.Senders.Allow(env, author)
+	why, isAllowed := daemon.Senders.Allow(env, author)
 	switch {
 	case s.Exempt.Has(env):
 		return "the client is in exempt, so that its mail is not looked at"
-	case steps.ExemptAuthors.MatchDomain(author.Domain):
+	case daemon.ExemptAuthors.MatchDomain(author.Domain):
 		return "the author's domain is in exempt.author_domains"
-	case role == milter.Ours && !isAllowed:
-		return fmt.Sprintf("senders does not let it: %s (%s)", why, steps.Senders.Action)
-	case slices.ContainsFunc(env.Recipients, steps.UnsignedRecipients.MatchPath):
+	case role == action.RoleOurs && !isAllowed:
+		return fmt.Sprintf("senders does not let it: %s (%s)", why, daemon.Senders.Action)
+	case slices.ContainsFunc(env.Recipients, daemon.UnsignedRecipients.MatchPath):
 		return "a recipient is in signing.unsigned_recipients"
 	case rule == nil:
 		return "no rule fits"
-	case role != milter.Ours && !rule.Resign:
+	case role != action.RoleOurs && !rule.Resign:
 		return "the mail is not ours, and the rule does not say resign"
 	}
 	return ""
@@ -208,22 +210,29 @@ func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, sign
 		alg, bits := k.Algorithm()
 		e.Keys = append(e.Keys, keyExplained{Name: k.Name, Source: keySource(cfg, from, k.Name), Record: k.Selector + "._domainkey." + k.Domain, Kind: fmt.Sprintf("%s %d", alg, bits)})
 	}
-	strict := rule.OnKeyError == sign.Tempfail || rule.OnKeyError == sign.Refuse
 	switch {
 	case errors.Is(err, sign.ErrNoRule):
 		e.Reason = err.Error() + ", and the message goes out unsigned"
 	case err != nil:
-		e.Reason = err.Error() + ": the message " + onKeyErrorDoes[rule.OnKeyError]
-	case len(out.Failed) > 0 && (strict || len(found) == 0):
-		e.Reason = either(len(found) == 0, "none of the rule's keys can be used", "a key of the rule cannot be used") + ": the message " + onKeyErrorDoes[rule.OnKeyError]
+		e.Reason = err.Error() + ": the message " + unsignedFate(rule.OnKeyError)
+	case len(out.Failed) > 0 && (rule.OnKeyError.IsStrict() || len(found) == 0):
+		e.Reason = either(len(found) == 0, "none of the rule's keys can be used", "a key of the rule cannot be used") + ": the message " + unsignedFate(rule.OnKeyError)
 	default:
 		e.Signed = len(found) > 0
 	}
 }
 
-// onKeyErrorDoes is what becomes of a message that a rule wants signed, and that is not.
-var onKeyErrorDoes = map[sign.OnKeyError]string{
-	sign.Skip: "is deferred", sign.Tempfail: "is deferred (on_key_error)", sign.Refuse: "is rejected (on_key_error)", sign.Unsigned: "goes out unsigned (on_key_error)",
+// unsignedFate is what becomes of a message that a rule wants signed, and that is not.
+func unsignedFate(o action.OnKeyError) string {
+	switch o {
+	case action.KeyReject:
+		return "is rejected (on_key_error)"
+	case action.KeyAccept:
+		return "goes out unsigned (on_key_error)"
+	case action.KeySkip:
+		return "is deferred"
+	}
+	return "is deferred (on_key_error)"
 }
 
 // keySource says where a key of a rule comes from.

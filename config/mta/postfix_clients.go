@@ -5,15 +5,17 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"mailseal/milter/action"
 )
 
 // role finds sockets that take everything for ours where strangers come, or for theirs where users do.
 func (p *postfix) role(w *way, f filter, l Listener) {
 	forUsers := w.param == "non_smtpd_milters" || w.isSubmission()
 	switch {
-	case l.Role == "ours" && p.d.Signs && !forUsers && !w.isLoopback():
+	case l.Role == action.RoleOurs && p.d.Signs && !forUsers && !w.isLoopback():
 		p.put(w, f, Warning, fmt.Sprintf("%s takes all that comes in for ours: strangers who come in at %s get our signature on what they write in our name", l.name(), w.name), "")
-	case (l.Role == "theirs" || l.Role == "relay") && p.d.Signs && forUsers:
+	case (l.Role == action.RoleTheirs || l.Role == action.RoleRelay) && p.d.Signs && forUsers:
 		p.put(w, f, Warning, fmt.Sprintf("%s takes nothing that comes in for ours: %s goes unsigned",
 			l.name(), either(w.param == "non_smtpd_milters", "mail of local programs", "what users send at "+w.name)), "")
 	}

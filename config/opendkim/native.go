@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mailseal/config"
+	"mailseal/milter/action"
 )
 
 // Fill reads the tables that the settings key_table and signing_table of c name, if there are any, and puts the keys and
@@ -100,9 +101,9 @@ func (n *native) fill(c *config.Config, t *translation) {
 		}
 		switch {
 		case r.unsigned:
-			rule.OnKeyError = config.KeyAccept
-		case len(r.keys) > 1 && c.Signing.OnKeyError == config.KeySkip:
-			rule.OnKeyError = config.KeyTempfail
+			rule.OnKeyError = action.KeyAccept
+		case len(r.keys) > 1 && c.Signing.OnKeyError == action.KeySkip:
+			rule.OnKeyError = action.KeyTempfail
 		}
 		rule.Place(r.places[0].file, r.places[0].line, "signing_table")
 		c.Sign = append(c.Sign, rule)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/dkim"
 	"mailseal/milter/domain"
 	"mailseal/milter/message"
@@ -23,16 +24,6 @@ var ErrUnsigned = errors.New("sign: no signature could be made")
 // ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
 var ErrNoRule = errors.New("sign: no keys for the sender")
 
-// OnKeyError says what becomes of a message when a key of its rule cannot be had or does not work.
-type OnKeyError uint8
-
-const (
-	Skip     OnKeyError = iota // the other keys sign; tempfail when none is left
-	Tempfail                   // one bad key is enough: tempfail
-	Refuse                     // one bad key is enough: reject
-	Unsigned                   // the other keys sign; when none is left the message goes out unsigned, said and counted
-)
-
 // Rule is one line of the signing table: whose mail, which keys, how.
 type Rule struct {
 	Name         string // its place in the configuration, "sign[2]", for the log
@@ -44,7 +35,7 @@ type Rule struct {
 	SkipIfSigned bool // a signature with the same d= and s= is there already: do not add another
 	RemoveOld    bool // remove the signatures that the message came with
 	Resign       bool // sign mail of strangers too: a mailing list's host
-	OnKeyError   OnKeyError
+	OnKeyError   action.OnKeyError
 
 	// Choose, when set, answers the keys for a message instead of Keys: a table in a database. A key without a Signer is
 	// looked up by its name. No key and no error means that the message is not to be signed.
@@ -112,7 +103,11 @@ func (s *Signer) Sign(ctx context.Context, r *Rule, q Query, m *message.Message)
 	if r.SkipIfSigned && !r.RemoveOld {
 		have = out.hold(have, m.Header)
 	}
-	if err := s.sign(&out, have, r, q, m); err != nil {
+	err = s.sign(&out, have, r, q, m)
+	if len(out.Fields) == 0 { // what goes out unsigned keeps the signatures that it came with
+		out.Remove = nil
+	}
+	if err != nil {
 		return out, err
 	}
 	return out, out.verdict(r)
@@ -219,8 +214,7 @@ func (s *Signer) sign(out *Signed, have []keys.Key, r *Rule, q Query, m *message
 
 // verdict is nil when what was made is enough for the rule.
 func (out *Signed) verdict(r *Rule) error {
-	strict := r.OnKeyError == Tempfail || r.OnKeyError == Refuse
-	if len(out.Failed) == 0 || !strict && len(out.Fields)+len(out.Held) > 0 {
+	if len(out.Failed) == 0 || !r.OnKeyError.IsStrict() && len(out.Fields)+len(out.Held) > 0 {
 		return nil
 	}
 	first := out.Failed[0]

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/message"
@@ -48,9 +49,13 @@ const text = "From: Alice <alice@one.example>\r\nTo: bob@two.example\r\nSubject:
 // at is when the tests sign: now, since the second implementation knows no other clock.
 var at = time.Now()
 
-// signed reads raw, signs it by one rule and returns what became of it.
+// signed reads raw, signs it by one rule and returns what became of it. A rule that says nothing of keys that fail skips
+// them, as the configuration's default does.
 func signed(t *testing.T, rule Rule, raw string) (Signed, *message.Message, error) {
 	t.Helper()
+	if rule.OnKeyError == 0 {
+		rule.OnKeyError = action.KeySkip
+	}
 	s := &Signer{Table: NewTable([]Rule{rule}), Keys: newRing(t), Now: func() time.Time { return at }, Identifiers: map[string]string{"any": "news@%"}}
 	var q Query
 	var hit *Rule
@@ -88,7 +93,8 @@ func TestSign(t *testing.T) {
 		{"one of two broken: the other signs", Rule{Keys: []string{"broken", "one"}}, "s1._domainkey.one.example", "broken", false},
 		{"the only one broken", Rule{Keys: []string{"broken"}}, "", "broken", true},
 		{"the only one missing", Rule{Keys: []string{"nowhere"}}, "", "nowhere", true},
-		{"strict: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: Tempfail}, "s1._domainkey.one.example", "broken", true},
+		{"no valid on_key_error: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: 200}, "s1._domainkey.one.example", "broken", true},
+		{"strict: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: action.KeyTempfail}, "s1._domainkey.one.example", "broken", true},
 	} {
 		tc.rule.From = patterns("*")
 		out, _, err := signed(t, tc.rule, text)
@@ -176,6 +182,17 @@ func TestOldSignatures(t *testing.T) {
 	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, RemoveOld: true}, again)
 	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 {
 		t.Errorf("remove: made %v, remove %v, %v", out.Made, out.Remove, err)
+	}
+	// The signature that is removed must not be the reason to make none: the message would go unsigned.
+	both := Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true, RemoveOld: true}
+	out, _, err = signed(t, both, again)
+	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 || len(out.Held) != 0 {
+		t.Errorf("skip and remove: made %v, remove %v, held %v, %v", out.Made, out.Remove, out.Held, err)
+	}
+	// What cannot be signed anew keeps what it came with, above all where on_key_error lets it go on.
+	broken := Rule{From: patterns("*"), Keys: []string{"broken"}, RemoveOld: true, OnKeyError: action.KeyAccept}
+	if out, _, err = signed(t, broken, again); err == nil || len(out.Made) != 0 || len(out.Remove) != 0 {
+		t.Errorf("remove, and no key works: made %v, remove %v, %v", out.Made, out.Remove, err)
 	}
 	if out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, again); err != nil || len(out.Made) != 1 || len(out.Remove) != 0 {
 		t.Errorf("default: made %v, remove %v, %v", out.Made, out.Remove, err)
