@@ -85,9 +85,11 @@ func newFilter(t *testing.T, keyNames ...string) (*Filter, *tally) {
 		Signer:   &sign.Signer{Table: sign.NewTable([]sign.Rule{rule}), Keys: testKeys{}, Now: now},
 		Verifier: &verify.Verifier{Resolver: z, SPF: &spf.Checker{Now: now}, DKIM: &dkim.Verifier{Now: now}, DMARC: &dmarc.Checker{}},
 		Policy: &policy.Rules{
-			Actions:    actions,
-			MarkHeader: "X-Mark",
-			Texts:      policy.Texts{DMARC: "DMARC policy for {domain}"},
+			Actions:     actions,
+			MarkHeader:  "X-Mark",
+			NoAuthor:    yes,
+			ManyAuthors: yes,
+			Texts:       policy.Texts{DMARC: "DMARC policy for {domain}"},
 		},
 		Unmatched: action.UnmatchedAccept,
 		Senders:   Senders{Require: action.SenderAny},
@@ -95,18 +97,24 @@ func newFilter(t *testing.T, keyNames ...string) (*Filter, *tally) {
 	}, c
 }
 
-// decide takes one message through s and returns the outcome, and the header as it will be.
-func decide(t *testing.T, s *Filter, role action.Role, why milter.Reason, env message.Envelope, raw string) (milter.Outcome, message.Header) {
+// decide takes one message through f and returns the outcome, and the header as it will be.
+func decide(t *testing.T, f *Filter, role action.Role, why milter.Reason, env message.Envelope, raw string) (milter.Outcome, message.Header) {
+	t.Helper()
+	return decideRaw(t, f, role, why, env, raw, nil)
+}
+
+// decideRaw is decide where the body was kept.
+func decideRaw(t *testing.T, f *Filter, role action.Role, why milter.Reason, env message.Envelope, raw string, body []byte) (milter.Outcome, message.Header) {
 	t.Helper()
 	var judge milter.Judge
 	m, err := message.Read(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n")), 1<<20, func(h message.Header) []message.BodyHash {
-		judge = s.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why, Header: h})
+		judge = f.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why, Header: h})
 		return judge.Wants().Hashes
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := judge.Decide(t.Context(), m, nil)
+	o := judge.Decide(t.Context(), m, body)
 	return o, m.Header.With(o.Edits)
 }
 
