@@ -8,6 +8,22 @@ import (
 	"mailseal/milter/action"
 )
 
+// A new setting touches four places, whatever its type; the compiler and the tests of this package ask for those that
+// are forgotten:
+//
+//  1. its field in the struct of its table, with its name in the file as the tag: config.go, signing.go, judging.go;
+//  2. its row in the table of settings: settings_daemon.go, settings_signing.go, settings_judging.go. Default, bounds,
+//     words, the check for unknown names, the sample and the manual page all come from there;
+//  3. the package that acts on it;
+//  4. the line that hands it to that package where the daemon is built.
+//
+// The action for one more result of a method needs two: its field and case in milter/action (the tables there are what
+// the policy works with, and are handed over whole), and its row here. So does one more word of a choice: its constant
+// and word in milter/action, and the case where it acts. A row lists words only where a setting does not take all.
+//
+// Then "go test ./config -run Documents -update" writes the sample and the manual page. A setting that contradicts
+// others is looked at in check*.go.
+
 // setting is what there is to know of a setting. From the tables of settings come the defaults, the check for unknown
 // names, the sample and the manual page; a test holds them against the structs.
 type setting struct {
