@@ -85,7 +85,7 @@ func checkField(f message.Field) error {
 	return nil
 }
 
-// isFieldName tells whether a field may have this name (RFC 5322 section 2.2).
+// isFieldName reports whether a field may have this name (RFC 5322 section 2.2).
 func isFieldName(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ':' {
@@ -95,7 +95,7 @@ func isFieldName(s string) bool {
 	return s != ""
 }
 
-// isFold tells whether the LF at i ends a line that white space continues.
+// isFold reports whether the LF at i ends a line that white space continues.
 func isFold(raw []byte, i int) bool {
 	return raw[i-1] == '\r' && i+1 < len(raw) && (raw[i+1] == ' ' || raw[i+1] == '\t')
 }

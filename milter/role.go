@@ -68,7 +68,7 @@ func (r Roles) byMacro(macro func(name string) string) bool {
 	return false
 }
 
-// within tells whether addr is in one of the networks. The zero Addr is in none; an IPv4 address that is written as
+// within reports whether addr is in one of the networks. The zero Addr is in none; an IPv4 address that is written as
 // IPv6 is in those of IPv4.
 func within(networks []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")

@@ -76,7 +76,7 @@ type Exempt struct {
 	Hosts    Hosts
 }
 
-// Has tells whether the mail of a client is not looked at.
+// Has reports whether the mail of a client is not looked at.
 func (x Exempt) Has(env *message.Envelope) bool {
 	return within(x.Networks, env.Client) || x.Hosts.has(env.ClientName)
 }

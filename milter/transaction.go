@@ -106,7 +106,7 @@ func (t *transaction) begin() Wants {
 	return t.judge.Wants()
 }
 
-// body takes a piece of the body and tells whether more is wanted.
+// body takes a piece of the body and reports whether more is wanted.
 func (t *transaction) body(p []byte) bool {
 	if t.decided != nil || t.skip {
 		return false
@@ -233,7 +233,7 @@ func (t *transaction) fragility(o *Outcome) []string {
 	return why
 }
 
-// signs tells whether an outcome adds a signature over the body.
+// signs reports whether an outcome adds a signature over the body.
 func signs(o *Outcome) bool {
 	for _, f := range o.Edits.Insert {
 		if f.Is("DKIM-Signature") || f.Is("ARC-Message-Signature") {

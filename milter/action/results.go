@@ -1,7 +1,7 @@
 package action
 
-// The tables below hold the action for each result of a method, under the names that the settings have. A pass is always
-// accepted. For a result that a table does not know, For returns an invalid Action, which defers the message.
+// The tables below hold the action for each result of a method, under the names that the settings have. A pass is
+// always accepted. For a result that a table does not know, For returns an invalid Action: the message is deferred.
 
 // SPF holds the actions for SPF results.
 type SPF struct {
@@ -32,8 +32,8 @@ func (s SPF) For(result string) Action {
 	return 0
 }
 
-// ForHelo returns the action for a result of HELO. Only a plain fail counts: mail is not forwarded under that name, but
-// few hosts publish a record for it.
+// ForHelo returns the action for a result of HELO. Only a fail has a setting: no other result says that the client has no
+// right to the name.
 func (s SPF) ForHelo(result string) Action {
 	switch result {
 	case "fail":

@@ -32,13 +32,20 @@ func (in *inbound) Wants() milter.Wants {
 	return milter.Wants{Hashes: hashes}
 }
 
+// judgment is a whole message and what was made of it.
+type judgment struct {
+	message  *message.Message
+	results  *verify.Results
+	decision policy.Decision
+}
+
 // Decide implements milter.Judge. Its end is the one place where all is known of a message that was judged: what the
 // methods found, what the policy made of it, and what is done in the end.
 func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) milter.Outcome {
-	results := in.run.Results(ctx, m)
-	in.countResults(results)
-	decision := in.decide(m.Header, results)
-	return in.outcome(ctx, decision, results, m)
+	j := judgment{message: m, results: in.run.Results(ctx, m)}
+	in.countResults(j.results)
+	j.decision = in.decide(m.Header, j.results)
+	return in.outcome(ctx, j)
 }
 
 // decide applies the policy. Mail of a relay is judged for the field alone.
@@ -49,11 +56,12 @@ func (in *inbound) decide(h message.Header, results *verify.Results) policy.Deci
 	return in.filter.Policy.Decide(in.Envelope, h, results)
 }
 
-// outcome carries a decision out.
-func (in *inbound) outcome(ctx context.Context, d policy.Decision, results *verify.Results, m *message.Message) milter.Outcome {
+// outcome turns a decision into what the server is to do.
+func (in *inbound) outcome(ctx context.Context, j judgment) milter.Outcome {
+	d := j.decision
 	out := in.pass()
-	out.Results = results.String()
-	out.Details = in.details(d, results)
+	out.Results = j.results.String()
+	out.Details = in.details(j)
 	switch d.Action {
 	case action.Accept, action.Mark: // insert adds the mark
 	case action.Hold:
@@ -65,12 +73,13 @@ func (in *inbound) outcome(ctx context.Context, d policy.Decision, results *veri
 	default:
 		return in.invalid("policy", d.Action)
 	}
-	in.insert(ctx, &out, d, results, m)
+	in.insert(ctx, &out, j)
 	return out
 }
 
 // insert puts our fields on top: Authentication-Results, the ARC set, Received-SPF, new signatures, the mark.
-func (in *inbound) insert(ctx context.Context, out *milter.Outcome, d policy.Decision, results *verify.Results, m *message.Message) {
+func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) {
+	d, results, m := j.decision, j.results, j.message
 	var below []message.Field
 	if in.filter.ReceivedSPF {
 		below = append(below, results.ReceivedSPF(in.filter.ID)...)
@@ -108,7 +117,8 @@ func (in *inbound) countResults(r *verify.Results) {
 }
 
 // details are what the log line says of the judging, beside the results.
-func (in *inbound) details(d policy.Decision, results *verify.Results) []slog.Attr {
+func (in *inbound) details(j judgment) []slog.Attr {
+	d := j.decision
 	var out []slog.Attr
 	add := func(key, value string) {
 		if value != "" {
@@ -120,7 +130,7 @@ func (in *inbound) details(d policy.Decision, results *verify.Results) []slog.At
 	if d.Wanted != d.Action {
 		add("dry_run", d.Wanted.String())
 	}
-	add("dns", results.Trouble())
+	add("dns", j.results.Trouble())
 	if in.authorErr != nil {
 		add("from", in.authorErr.Error())
 	}

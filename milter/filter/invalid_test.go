@@ -102,7 +102,11 @@ func TestInvalidDecision(t *testing.T) {
 	for _, a := range []action.Action{0, 200} {
 		f, _ := newFilter(t, "good")
 		in := &inbound{mail: mail{filter: f}}
-		o := in.outcome(t.Context(), policy.Decision{Action: a, Wanted: a}, &verify.Results{}, &message.Message{})
+		o := in.outcome(t.Context(), judgment{
+			message:  &message.Message{},
+			results:  &verify.Results{},
+			decision: policy.Decision{Action: a, Wanted: a},
+		})
 		if o.Action != action.Tempfail || len(o.Edits.Insert) > 0 || !strings.Contains(fmt.Sprint(o.Details), "invalid action") {
 			t.Errorf("%d: %s %v, inserts %v", a, o.Action, o.Details, o.Edits.Insert)
 		}

@@ -49,7 +49,9 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) m
 
 // sign makes the signatures of a rule and says in out what became of it. When it is not ok, the message must not go on
 // as it is: out refuses it.
-func (ml mail) sign(ctx context.Context, out *milter.Outcome, r *sign.Rule, q sign.Query, m *message.Message) (done sign.Signed, ok bool) {
+func (ml mail) sign(
+	ctx context.Context, out *milter.Outcome, r *sign.Rule, q sign.Query, m *message.Message,
+) (done sign.Signed, ok bool) {
 	done, err := ml.filter.Signer.Sign(ctx, r, q, m)
 	ml.countSignatures(done)
 	out.Results = strings.TrimSpace(out.Results + " " + signedText(done))
@@ -89,7 +91,9 @@ func (ml mail) countSignatures(done sign.Signed) {
 }
 
 // selfCheck asks the second implementation about the message as it will be.
-func (o *outbound) selfCheck(ctx context.Context, out milter.Outcome, done sign.Signed, m *message.Message, raw []byte) milter.Outcome {
+func (o *outbound) selfCheck(
+	ctx context.Context, out milter.Outcome, done sign.Signed, m *message.Message, raw []byte,
+) milter.Outcome {
 	if raw == nil && m.Body.Size() == 0 {
 		raw = []byte{} // an empty body is not one that was too large
 	}

@@ -224,7 +224,7 @@ func (rs *Rules) excuse(r *verify.Results) domain.Name {
 	return ""
 }
 
-// sawPass tells whether an ARC-Authentication-Results payload says dmarc=pass for the author.
+// sawPass reports whether an ARC-Authentication-Results payload says dmarc=pass for the author.
 func sawPass(payload []byte, author domain.Name) bool {
 	f, err := authres.Parse(payload)
 	if err != nil {

@@ -74,7 +74,7 @@ type Decision struct {
 	Disposition string
 }
 
-// Match tells whether the message is exempt.
+// Match reports whether the message is exempt.
 func (e Exempt) Match(env *message.Envelope) bool {
 	return within(e.Networks, env.Client) || e.Senders.MatchPath(env.Sender) ||
 		len(env.Recipients) > 0 && !slices.ContainsFunc(env.Recipients, func(r string) bool { return !e.Recipients.MatchPath(r) })

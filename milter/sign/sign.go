@@ -141,7 +141,7 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 	return have, nil
 }
 
-// canPublish tells whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of root@localhost under a
+// canPublish reports whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of root@localhost under a
 // rule for everybody's own domain can be signed by nobody, now or later: it is not deferred for that.
 func canPublish(k keys.Key) bool { return strings.Contains(strings.TrimSuffix(k.Domain, "."), ".") }
 
