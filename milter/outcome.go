@@ -150,12 +150,15 @@ func (o *Outcome) answer() *answer {
 	return o.Reply.tempfail()
 }
 
-// normalize maps an invalid action to Tempfail, so that log and metrics agree with the answer. It reports whether the
-// action was valid.
+// normalize maps an action that answer does not know to Tempfail, so that log and metrics agree with the answer. It
+// reports whether the action was known.
 func (o *Outcome) normalize() bool {
-	isValid := o.Action.IsValid()
-	o.Action = o.Action.Valid()
-	return isValid
+	switch o.Action {
+	case action.Accept, action.Mark, action.Hold, action.Tempfail, action.Reject, action.Discard:
+		return true
+	}
+	o.Action = action.Tempfail
+	return false
 }
 
 // internal is the outcome for a message that we could not judge for a reason of our own.

@@ -37,14 +37,6 @@ func (a Action) IsValid() bool { return actions.has(uint8(a)) }
 // GoesOn reports whether the MTA delivers or keeps the message, so that edits of it make sense.
 func (a Action) GoesOn() bool { return a == Accept || a == Mark || a == Hold }
 
-// Valid returns a, and Tempfail in place of an invalid one.
-func (a Action) Valid() Action {
-	if !a.IsValid() {
-		return Tempfail
-	}
-	return a
-}
-
 // Words returns the words of all actions.
 func (Action) Words() []string { return actions.all() }
 

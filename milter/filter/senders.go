@@ -17,7 +17,16 @@ type Senders struct {
 	Logins  map[string]message.Patterns // login → the addresses that it may use
 }
 
-// Allow reports whether the author may be who From says, and if not, why. Under an invalid rule nobody may.
+// isKnown reports whether the rule is one of those that Allow knows.
+func (s Senders) isKnown() bool {
+	switch s.Require {
+	case action.SenderAny, action.SenderEnvelopeDomain, action.SenderLogin:
+		return true
+	}
+	return false
+}
+
+// Allow reports whether the author may be who From says, and if not, why. Under an unknown rule no author may.
 func (s Senders) Allow(env *message.Envelope, author message.Address) (string, bool) {
 	switch s.Require {
 	case action.SenderAny:
@@ -50,7 +59,7 @@ func (s Senders) byEnvelope(env *message.Envelope, author domain.Name) (string, 
 
 // outcome is what becomes of a message whose From is not its sender's.
 func (s Senders) outcome(ml mail, reason string) milter.Outcome {
-	if !s.Require.IsValid() {
+	if !s.isKnown() {
 		return ml.invalid("senders.require", s.Require)
 	}
 	out := ml.pass()

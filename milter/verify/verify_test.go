@@ -279,6 +279,37 @@ func TestShareOfDMARC(t *testing.T) {
 	})
 }
 
+// late answers for one name after a time.
+type late struct {
+	dns.Resolver
+	name string
+	wait time.Duration
+}
+
+func (l late) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	if name != l.name {
+		return l.Resolver.Lookup(ctx, name, t)
+	}
+	select {
+	case <-time.After(l.wait):
+		return l.Resolver.Lookup(ctx, name, t)
+	case <-ctx.Done():
+		return dns.Answer{}, errors.Join(dns.ErrFailure, ctx.Err())
+	}
+}
+
+// TestLatePolicy holds that looking for the policy may take the whole deadline, not only the share of the others.
+func TestLatePolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, _ := newVerifier(t)
+		v.Resolver, v.Deadline = late{v.Resolver, "_dmarc.example.com", 18 * time.Second}, 20*time.Second
+		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@other.example"), false, text)
+		if r.DMARC.Value != dmarc.Fail || r.DMARC.Disposition != dmarc.Reject {
+			t.Errorf("dmarc=%s (%s), want fail and reject", r.DMARC.Value, r.DMARC.Reason)
+		}
+	})
+}
+
 func TestBestDKIM(t *testing.T) {
 	for _, tc := range []struct {
 		values []dkim.Value
