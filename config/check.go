@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mailseal/milter/action"
 )
 
 // checker resolves what one setting says about another, and finds where they contradict each other. What is wrong in
@@ -157,11 +159,11 @@ func (c *checker) checkMultiple(hasTable bool) {
 }
 
 func (c *checker) checkSenders() {
-	switch byLogin := c.Senders.Require == SenderLogin; {
+	switch byLogin := c.Senders.Require == action.SenderLogin; {
 	case byLogin && len(c.Senders.Logins) == 0:
 		c.problem(c.place("senders.require"), "needs senders.logins, which says who may use what")
-	case !byLogin && len(c.Senders.Logins) > 0 && c.Senders.Require != "":
-		c.problem(c.place("senders.require"), `is %q: senders.logins is not looked at; write require = "login"`, c.Senders.Require)
+	case !byLogin && len(c.Senders.Logins) > 0 && c.Senders.Require.IsValid():
+		c.problem(c.place("senders.require"), `is "%s": senders.logins is not looked at; write require = "login"`, c.Senders.Require)
 	}
 }
 

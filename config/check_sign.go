@@ -149,11 +149,11 @@ func (c *checker) inherit(r *Rule) {
 	}
 }
 
-// mergeActions copies the actions that an override does not have itself.
+// mergeActions copies the actions that an override does not have itself: those that are still invalid.
 func mergeActions[T any](to *T, from T) {
 	v, f := reflect.ValueOf(to).Elem(), reflect.ValueOf(from)
 	for i := range v.NumField() {
-		if v.Field(i).String() == "" {
+		if v.Field(i).IsZero() {
 			v.Field(i).Set(f.Field(i))
 		}
 	}

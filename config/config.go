@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"time"
+
+	"mailseal/milter/action"
 )
 
 // Config is a whole configuration: checked, every default filled in, every name resolved. Nothing in it is read from
@@ -15,7 +17,7 @@ type Config struct {
 	AuthservID            string                `toml:"authserv_id"` // never empty, "HOSTNAME" replaced
 	Mode                  []Mode                `toml:"mode"`
 	StateDirectory        string                `toml:"state_directory"`
-	OnInternalError       Action                `toml:"on_internal_error"` // Accept, Reject or Tempfail
+	OnInternalError       action.Action         `toml:"on_internal_error"` // Accept, Reject or Tempfail
 	RequireSafeKeys       bool                  `toml:"require_safe_keys"`
 	Include               []string              `toml:"include"` // as written; Load has followed it
 	Domain                []string              `toml:"domain"`  // simple mode: already turned into Keys and Sign
@@ -71,22 +73,10 @@ func (c *Config) has(m Mode) bool {
 	return false
 }
 
-// Action is what is done to a message.
-type Action string
-
-// The actions. Not every setting takes every action; the manual says which.
-const (
-	Accept   Action = "accept"   // it goes on unchanged
-	Mark     Action = "mark"     // it goes on with the field policy.mark_header
-	Hold     Action = "hold"     // the MTA puts it into quarantine (Postfix: the hold queue)
-	Reject   Action = "reject"   // 5xx
-	Tempfail Action = "tempfail" // 4xx
-)
-
 // Listener is one socket on which MTAs reach us.
 type Listener struct {
 	Address string      `toml:"address"` // as written: "inet:8891@127.0.0.1", "unix:/run/mailseal/mailseal.sock"
-	Role    Role        `toml:"role"`    // RoleAuto, or whose mail everything is that comes in here
+	Role    action.Role `toml:"role"`    // RoleAuto, or whose mail everything is that comes in here
 	Mode    fs.FileMode `toml:"mode"`    // permission bits of a unix socket
 	User    string      `toml:"user"`    // owner of a unix socket; "": ours
 	Group   string      `toml:"group"`   // group of a unix socket; "": ours
@@ -97,17 +87,6 @@ type Listener struct {
 	placed
 }
 
-// Role is whose mail a message is.
-type Role string
-
-// The roles. RoleAuto leaves the choice to [ours] and [relays].
-const (
-	RoleAuto   Role = "auto"
-	RoleOurs   Role = "ours"
-	RoleRelay  Role = "relay"
-	RoleTheirs Role = "theirs"
-)
-
 // Ours says which mail is ours, to be signed.
 type Ours struct {
 	Networks      []netip.Prefix      `toml:"networks"`
@@ -115,17 +94,8 @@ type Ours struct {
 	Authenticated bool                `toml:"authenticated"`
 	DaemonNames   []string            `toml:"daemon_names"`
 	Macros        map[string][]string `toml:"macros"` // macro name without braces → values that mean ours; none: any value
-	Unmatched     Unmatched           `toml:"unmatched"`
+	Unmatched     action.Unmatched    `toml:"unmatched"`
 }
-
-// Unmatched is what becomes of mail of ours that no rule signs.
-type Unmatched string
-
-// The choices for unmatched mail.
-const (
-	UnmatchedAccept Unmatched = "accept" // unsigned, said and counted
-	UnmatchedJudge  Unmatched = "judge"  // treated as theirs
-)
 
 // Relays are hosts that hand us mail of strangers: backup MX, content filters, trusted gateways.
 type Relays struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailseal/config"
+	"mailseal/milter/action"
 )
 
 // parse reads a configuration that must be good.
@@ -36,10 +37,10 @@ func TestDefaults(t *testing.T) {
 		{"signing.expiry", c.Signing.Expiry, 10 * 24 * time.Hour},
 		{"signing.canonicalization", c.Signing.Canonicalization, "relaxed/relaxed"},
 		{"signing.headers begins", c.Signing.Headers[:2], []string{"From", "Sender"}},
-		{"policy.dmarc.p_reject", c.Policy.DMARC.Reject, config.Mark},
-		{"policy.spf.fail", c.Policy.SPF.Fail, config.Accept},
+		{"policy.dmarc.p_reject", c.Policy.DMARC.Reject, action.Mark},
+		{"policy.spf.fail", c.Policy.SPF.Fail, action.Accept},
 		{"verify.max_signatures", c.Verify.MaxSignatures, 10},
-		{"on_internal_error", c.OnInternalError, config.Tempfail},
+		{"on_internal_error", c.OnInternalError, action.Tempfail},
 	}
 	for _, tt := range tests {
 		if !reflect.DeepEqual(tt.got, tt.want) {

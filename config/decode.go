@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mailseal/milter/action"
 )
 
 // decoder fills a Config from what the TOML library read, and notes every mistake on its way. The library's own decoder
@@ -51,7 +53,7 @@ var fieldsOf = func() func(reflect.Type) map[string]field {
 		case reflect.Map, reflect.Slice:
 			walk(t.Elem())
 		case reflect.Struct:
-			if known[t] == nil && t.PkgPath() == reflect.TypeFor[Config]().PkgPath() {
+			if known[t] == nil && isTable(t) {
 				known[t] = fields(t)
 				for _, f := range reflect.VisibleFields(t) {
 					walk(f.Type)
@@ -62,6 +64,11 @@ var fieldsOf = func() func(reflect.Type) map[string]field {
 	walk(reflect.TypeFor[Config]())
 	return func(t reflect.Type) map[string]field { return known[t] }
 }()
+
+// isTable reports whether a struct is a table of the file, and not a single value such as a network.
+func isTable(t reflect.Type) bool {
+	return t.PkgPath() == reflect.TypeFor[Config]().PkgPath() || t.PkgPath() == reflect.TypeFor[action.Action]().PkgPath()
+}
 
 // table fills a struct. Doc is the path in the tables of settings: at without indexes and names.
 func (d *decoder) table(at place, doc string, m map[string]any, to reflect.Value) {
@@ -225,7 +232,7 @@ func isScalar(t reflect.Type) bool {
 		return true
 	}
 	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint32:
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint32, reflect.Uint8:
 		return true
 	}
 	return false
@@ -253,6 +260,9 @@ func (d *decoder) scalar(at place, doc string, v any, to reflect.Value) {
 func setScalar(f *file, s *setting, v any, to reflect.Value) (bool, error) {
 	text, isText := v.(string)
 	number, isNumber := v.(int64)
+	if c, ok := to.Addr().Interface().(choice); ok {
+		return isText, setChoice(s, isText, text, to.Type(), c)
+	}
 	switch to.Interface().(type) {
 	case time.Duration:
 		return parsed(isText, text, to, parseDuration)
@@ -298,9 +308,10 @@ func setText(f *file, s *setting, isText bool, text string, to reflect.Value) er
 	if !isText {
 		return nil
 	}
-	if s.values != nil && !slices.Contains(s.values, text) {
-		g := guesser{left: 1}
-		return fmt.Errorf("%q is none of %s%s", text, quotedList(s.values), g.nearest(text, slices.Values(s.values)))
+	if s.values != nil {
+		if err := oneOf(text, s.values); err != nil {
+			return err
+		}
 	}
 	if parse := forms[s.form].parse; parse != nil {
 		var err error

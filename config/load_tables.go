@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mailseal/config/tables"
+	"mailseal/milter/action"
 )
 
 // loadTables reads the tables of OpenDKIM's that the settings key_table and signing_table name, if there are any, and
@@ -122,9 +123,9 @@ func (n *tableLoader) addRules(c *Config, t *tables.Result) {
 		}
 		switch {
 		case r.Unsigned:
-			rule.OnKeyError = KeyAccept
-		case c.Signing.Match == MatchAll && c.Signing.OnKeyError == KeySkip:
-			rule.OnKeyError = KeyTempfail
+			rule.OnKeyError = action.KeyAccept
+		case c.Signing.Match == MatchAll && c.Signing.OnKeyError == action.KeySkip:
+			rule.OnKeyError = action.KeyTempfail
 		}
 		rule.setPlace(r.Places[0].File, r.Places[0].Line, "signing_table")
 		c.Sign = append(c.Sign, rule)

@@ -102,10 +102,11 @@ func Manual() string {
 
 func manualSetting(b *strings.Builder, sec section, s setting) {
 	line := func(text string) { b.WriteString(".br\n" + roff(text) + "\n") }
-	kind := typeName(typeAt(dotted(sec.path, s.name)), &s)
+	t := typeAt(dotted(sec.path, s.name))
+	kind := typeName(t, &s)
 	b.WriteString(".TP\n\\fB" + roff(s.name) + "\\fR (" + roff(kind) + ")\n" + roff(s.doc) + "\n")
-	if s.values != nil {
-		line("One of " + strings.Replace(quotedList(s.values), " and ", " or ", 1) + ".")
+	if values := s.choices(t); values != nil {
+		line("One of " + strings.Replace(quotedList(values), " and ", " or ", 1) + ".")
 	}
 	if s.least != "" {
 		line("At least: " + s.least)

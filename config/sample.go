@@ -83,9 +83,10 @@ func sampleSetting(b *strings.Builder, sec section, s setting) {
 
 // choices names the possible values, unless the text does.
 func choices(sec section, s setting) string {
-	for _, v := range s.values {
+	values := s.choices(typeAt(dotted(sec.path, s.name)))
+	for _, v := range values {
 		if quoted := strconv.Quote(v); !strings.Contains(s.doc, quoted) && !strings.Contains(sec.doc+policySection.doc, quoted) {
-			return "One of " + strings.Replace(quotedList(s.values), " and ", " or ", 1) + "."
+			return "One of " + strings.Replace(quotedList(values), " and ", " or ", 1) + "."
 		}
 	}
 	return ""

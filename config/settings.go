@@ -1,9 +1,28 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"sync"
+
+	"mailseal/milter/action"
 )
+
+// A new setting touches four places, whatever its type; the compiler and the tests of this package ask for those that
+// are forgotten:
+//
+//  1. its field in the struct of its table, with its name in the file as the tag: config.go, signing.go, judging.go;
+//  2. its row in the table of settings: settings_daemon.go, settings_signing.go, settings_judging.go. Default, bounds,
+//     words, the check for unknown names, the sample and the manual page all come from there;
+//  3. the package that acts on it;
+//  4. the line that hands it to that package where the daemon is built.
+//
+// The action for one more result of a method needs two: its field and case in milter/action (the tables there are what
+// the policy works with, and are handed over whole), and its row here. So does one more word of a choice: its constant
+// and word in milter/action, and the case where it acts. A row lists words only where a setting does not take all.
+//
+// Then "go test ./config -run Documents -update" writes the sample and the manual page. A setting that contradicts
+// others is looked at in check*.go.
 
 // setting is what there is to know of a setting. From the tables of settings come the defaults, the check for unknown
 // names, the sample and the manual page; a test holds them against the structs.
@@ -12,7 +31,7 @@ type setting struct {
 	def     string   // the default, as TOML; "" when there is none
 	example string   // a telling value, as TOML; needed where def tells nothing
 	form    string   // what the text must look like: a name in forms
-	values  []string // the only ones possible
+	values  []string // the only ones possible; nil for a choice: all words of its type
 	least   string   // as TOML: of durations, sizes and numbers
 	most    string
 	doc     string
@@ -76,9 +95,18 @@ func settingAt(path string) *setting {
 	return nil
 }
 
+// words returns the words of some values of a type, for settings that do not take all of them.
+func words[T fmt.Stringer](list ...T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = v.String()
+	}
+	return out
+}
+
 // actions that a result may lead to.
 var (
-	verdictActions = []string{string(Accept), string(Mark), string(Hold), string(Reject), string(Tempfail)}
+	verdictActions = words(action.Accept, action.Mark, action.Hold, action.Reject, action.Tempfail)
 	// Not to have been able to find out is no reason to refuse for good (RFC 7208 section 8.6, RFC 9989 section 5.3.6).
-	temperrorActions = []string{string(Accept), string(Mark), string(Hold), string(Tempfail)}
+	temperrorActions = words(action.Accept, action.Mark, action.Hold, action.Tempfail)
 )

@@ -1,17 +1,19 @@
 package config
 
+import "mailseal/milter/action"
+
 var daemonSection = section{
 	doc: "Settings of the daemon as a whole. They stand before the first [table].",
 	settings: []setting{
 		{name: "authserv_id", def: `"HOSTNAME"`, example: `"mx.example.com"`, form: "authserv-id",
 			doc: "Our name in Authentication-Results (RFC 8601 section 2.5). \"HOSTNAME\" is the host's name. Hosts that work as one may share an id; fields of strangers that claim it are removed."},
-		{name: "mode", def: `["sign", "verify"]`, values: []string{"sign", "verify"},
+		{name: "mode", def: `["sign", "verify"]`, values: []string{string(ModeSign), string(ModeVerify)},
 			doc: "What is done: \"sign\" mail of ours, \"verify\" mail of theirs, or both."},
 		{name: "state_directory", def: `"/var/lib/mailseal"`, form: "path",
 			doc: "Where keys that Mailseal makes, and what it must remember, are kept."},
 		{name: "require_safe_keys", def: "false",
 			doc: "Refuse a key file that others than its owner, root and our group can read, or that somebody else could replace. Otherwise that is a warning, with the command that mends it."},
-		{name: "on_internal_error", def: `"tempfail"`, values: []string{"accept", "reject", "tempfail"},
+		{name: "on_internal_error", def: `"tempfail"`, values: words(action.Accept, action.Reject, action.Tempfail),
 			doc: "What becomes of a message when Mailseal itself fails."},
 		{name: "include", example: `["conf.d/*.toml"]`,
 			doc: "Further files, as patterns of file names, read after this one in the order of their names. Their rules and overrides follow those of this file, their keys are added; any other setting may stand in one file only. Relative names hang on this file's directory. An included file includes no other."},
@@ -36,7 +38,7 @@ var listenSection = section{
 	settings: []setting{
 		{name: "address", example: `"inet:8891@127.0.0.1"`,
 			doc: "inet:port@host, inet6:port@host, unix:/path (or local:/path), or fd:name for a socket that systemd hands over. Without @host a port is open on all addresses. A chrooted Postfix sees unix:/var/spool/postfix/mailseal/mailseal.sock as unix:mailseal/mailseal.sock."},
-		{name: "role", def: `"auto"`, values: []string{"auto", "ours", "relay", "theirs"},
+		{name: "role", def: `"auto"`,
 			doc: "Whose mail comes in here: \"ours\" is signed, \"theirs\" is judged, \"relay\" is strangers' mail by way of a host that we trust; \"auto\" leaves it to [ours] and [relays]."},
 		{name: "mode", def: `"0660"`, form: "mode",
 			doc: "The permission bits of a unix socket."},
@@ -58,7 +60,7 @@ var oursSection = section{
 			doc: "Values of the macro {daemon_name}, upper and lower case as they are: DaemonPortOptions in Sendmail, milter_macro_daemon_name in Postfix."},
 		{name: "macros", example: `{ "verified_sender" = ["yes"] }`,
 			doc: "Further macros that make mail ours: each with the values that do, or with [] if any value does."},
-		{name: "unmatched", def: `"accept"`, values: []string{"accept", "judge"},
+		{name: "unmatched", def: `"accept"`,
 			doc: "What becomes of mail of ours that no rule signs: \"accept\" lets it go unsigned, says so and counts it; \"judge\" treats it as theirs, which suits list software on this host."},
 	},
 }

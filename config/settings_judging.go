@@ -1,5 +1,7 @@
 package config
 
+import "mailseal/milter/action"
+
 var verifySection = section{
 	header: "[verify]", path: "verify",
 	doc: "Which methods judge mail of theirs, and how. DKIM is always verified.",
@@ -13,7 +15,7 @@ var verifySection = section{
 		{name: "spf_helo", def: "true", doc: "Check SPF for the name in HELO too, as RFC 7208 section 2.3 recommends. The result is written where it says something that the one for the envelope sender does not; DMARC knows nothing of it."},
 		{name: "received_spf", def: "false", doc: "Write Received-SPF too, for each identity that spf and spf_helo have a result for."},
 		{name: "dmarc", def: "true", doc: "Check DMARC (RFC 9989)."},
-		{name: "organizational_domain", def: `"walk"`, values: []string{"walk", "psl"},
+		{name: "organizational_domain", def: `"walk"`,
 			doc: "How it is found which domains belong together: by a walk up the DNS (RFC 9989), or by the public suffix list, as older receivers do."},
 		{name: "arc", def: "true", doc: "Validate ARC chains (RFC 8617)."},
 		{name: "trusted_sealers", def: "[]", example: `["lists.example.org"]`, form: "domain",
@@ -57,7 +59,7 @@ var policySPFSection = section{
 	doc: "By the SPF result; a pass is always accepted.",
 	settings: []setting{
 		{name: "fail", def: `"accept"`, values: verdictActions, doc: "The domain says that this host may not send for it."},
-		{name: "softfail", def: `"accept"`, values: []string{"accept", "mark", "hold"}, doc: "It says so, but is not sure: no reason to reject (RFC 7208 section 8.5)."},
+		{name: "softfail", def: `"accept"`, values: words(action.Accept, action.Mark, action.Hold), doc: "It says so, but is not sure: no reason to reject (RFC 7208 section 8.5)."},
 		{name: "none", def: `"accept"`, values: verdictActions, doc: "It says nothing, or neutral, which must be treated alike (RFC 7208 section 8.2)."},
 		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "Its record is broken."},
 		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},

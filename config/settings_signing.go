@@ -1,5 +1,7 @@
 package config
 
+import "mailseal/milter/action"
+
 var keysSection = section{
 	header: `[keys."mail._domainkey.example.com"]`, path: "keys.NAME",
 	doc: "The key table: a table for each private key. A name of the form selector._domainkey.domain says domain and selector as well.",
@@ -70,13 +72,13 @@ var signingSection = section{
 			doc: "Leave a message alone that has a signature of the same domain and selector already, as after a content filter that hands it back."},
 		{name: "remove_old_signatures", def: "false",
 			doc: "Remove DKIM-Signature fields that the message came with, when it is signed."},
-		{name: "on_key_error", def: `"skip"`, values: []string{"skip", "tempfail", "reject", "accept"},
+		{name: "on_key_error", def: `"skip"`,
 			doc: "When a key of the rule cannot be had or does not work: \"skip\" signs with the others, and defers the message (451) if none is left; \"tempfail\" and \"reject\" do so at the first; \"accept\" sends it unsigned if none is left. Each is logged and counted."},
 		{name: "match", def: `"first"`, values: []string{"first", "all"},
 			doc: "Which of the rules that fit a message sign it: the \"first\" in the order of the file, or \"all\", each with its own options. A signature that two rules would make alike (key, d= and i=) is made once, as the first of them says. remove_old_signatures of one rule counts for all, and sets aside skip_if_signed. A key that fails is judged by on_key_error of its rule, where \"the others\" are the keys of all the rules; where one rule defers and another rejects, the message is deferred."},
 		{name: "self_check", def: "0.001",
 			doc: "The share of signatures, from 0 to 1, that another implementation verifies before the mail leaves."},
-		{name: "self_check_action", def: `"accept"`, values: []string{"accept", "tempfail"},
+		{name: "self_check_action", def: `"accept"`, values: words(action.Accept, action.Tempfail),
 			doc: "What happens to a message whose signature does not verify there. It is logged and counted in any case."},
 		{name: "unsigned_recipients", def: "[]", example: `["*@internal.example.com"]`, form: "address pattern",
 			doc: "Mail with any of these recipients is not signed."},
@@ -87,9 +89,9 @@ var sendersSection = section{
 	header: "[senders]", path: "senders",
 	doc: "Which of our users may write which From. Without it everybody who may send through this host gets the signature of any domain of ours.",
 	settings: []setting{
-		{name: "require", def: `"none"`, values: []string{"none", "envelope_domain", "login"},
+		{name: "require", def: `"none"`,
 			doc: "\"envelope_domain\": From and envelope sender are of one domain (bounces, which have none, may pass); \"login\": logins says so, for users who have authenticated."},
-		{name: "action", def: `"reject"`, values: []string{"accept", "reject", "tempfail"},
+		{name: "action", def: `"reject"`, values: words(action.Accept, action.Reject, action.Tempfail),
 			doc: "What happens to other mail; \"accept\" lets it go unsigned."},
 		{name: "logins", example: `{ "joe" = ["example.com", "sales@example.org"] }`, form: "domain or address",
 			doc: "For each login name the domains and addresses that it may use."},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailseal/config"
+	"mailseal/milter/action"
 )
 
 const twoKeys = `
@@ -35,7 +36,7 @@ func TestSimpleMode(t *testing.T) {
 	if !reflect.DeepEqual(r.From, []string{"*@example.org"}) || !reflect.DeepEqual(r.Keys, []string{"mail._domainkey.example.org"}) {
 		t.Errorf("got rule %v %v", r.From, r.Keys)
 	}
-	if r.Expiry != 10*24*time.Hour || r.OnKeyError != config.KeySkip || len(r.Headers) < 10 {
+	if r.Expiry != 10*24*time.Hour || r.OnKeyError != action.KeySkip || len(r.Headers) < 10 {
 		t.Errorf("the rule lacks the options of [signing]: %+v", r.SignOptions)
 	}
 }
@@ -181,7 +182,7 @@ author_domains = "bank.example"
 dmarc = { p_none = "hold" }
 `)
 	o := c.Policy.Overrides[0]
-	if o.DMARC.None != config.Hold || o.DMARC.Reject != config.Reject || o.DMARC.Quarantine != config.Mark || o.SPF.Fail != config.Accept {
+	if o.DMARC.None != action.Hold || o.DMARC.Reject != action.Reject || o.DMARC.Quarantine != action.Mark || o.SPF.Fail != action.Accept {
 		t.Errorf("got %+v", o)
 	}
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"mailseal/milter/action"
 )
 
 // Key is an entry of the key table: one private key and the place where its public half is published.
@@ -40,35 +42,24 @@ type Source struct {
 
 // SignOptions say how a signature is made. [signing] sets them for all, a rule for itself.
 type SignOptions struct {
-	Canonicalization    string        `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
-	Headers             []string      `toml:"headers"`             // field names, signed when present
-	Oversign            []string      `toml:"oversign"`            // listed once more than present, always
-	OversignPresent     []string      `toml:"oversign_if_present"` // listed once more than present, when present
-	Expiry              time.Duration `toml:"expiry"`              // x= is t= plus this; 0: no x=
-	Identifier          string        `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
-	SkipIfSigned        bool          `toml:"skip_if_signed"`
-	RemoveOldSignatures bool          `toml:"remove_old_signatures"`
-	OnKeyError          OnKeyError    `toml:"on_key_error"`
+	Canonicalization    string            `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
+	Headers             []string          `toml:"headers"`             // field names, signed when present
+	Oversign            []string          `toml:"oversign"`            // listed once more than present, always
+	OversignPresent     []string          `toml:"oversign_if_present"` // listed once more than present, when present
+	Expiry              time.Duration     `toml:"expiry"`              // x= is t= plus this; 0: no x=
+	Identifier          string            `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
+	SkipIfSigned        bool              `toml:"skip_if_signed"`
+	RemoveOldSignatures bool              `toml:"remove_old_signatures"`
+	OnKeyError          action.OnKeyError `toml:"on_key_error"`
 }
-
-// OnKeyError is what happens when a key of a matching rule cannot be had or does not work.
-type OnKeyError string
-
-// The choices for a key that fails.
-const (
-	KeySkip     OnKeyError = "skip"     // the other keys sign; tempfail when none is left
-	KeyTempfail OnKeyError = "tempfail" // 451
-	KeyReject   OnKeyError = "reject"   // 550
-	KeyAccept   OnKeyError = "accept"   // the other keys sign; unsigned, said and counted, when none is left
-)
 
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {
 	SignOptions
-	Match              Match    `toml:"match"`      // which of the rules that fit a message sign it
-	SelfCheck          float64  `toml:"self_check"` // share of signatures that are verified before the mail leaves, 0 … 1
-	SelfCheckAction    Action   `toml:"self_check_action"`
-	UnsignedRecipients []string `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
+	Match              Match         `toml:"match"`      // which of the rules that fit a message sign it
+	SelfCheck          float64       `toml:"self_check"` // share of signatures that are verified before the mail leaves, 0 … 1
+	SelfCheckAction    action.Action `toml:"self_check_action"`
+	UnsignedRecipients []string      `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
 }
 
 // Match is which of the rules that fit a message sign it.
@@ -117,17 +108,7 @@ type Rotation struct {
 
 // Senders says who of our users may write which From.
 type Senders struct {
-	Require SenderCheck         `toml:"require"`
-	Action  Action              `toml:"action"` // Reject, Tempfail or Accept, which leaves the message unsigned
+	Require action.SenderRule   `toml:"require"`
+	Action  action.Action       `toml:"action"` // Reject, Tempfail or Accept, which leaves the message unsigned
 	Logins  map[string][]string `toml:"logins"` // login → domains and addresses that it may use
 }
-
-// SenderCheck is a way to tell who may use an author address.
-type SenderCheck string
-
-// The ways.
-const (
-	SenderAny            SenderCheck = "none"
-	SenderEnvelopeDomain SenderCheck = "envelope_domain" // From's domain must be the envelope sender's; the null sender may
-	SenderLogin          SenderCheck = "login"           // Logins says
-)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -27,7 +28,7 @@ var (
 func (plain) Begin(context.Context, Mail) Judge { return plain{} }
 func (plain) Wants() Wants                      { return Wants{Hashes: wantOne} }
 func (plain) Decide(context.Context, *message.Message, []byte) Outcome {
-	return Outcome{Action: Accept, Author: "example.com", Edits: message.Edits{Insert: oneField}}
+	return Outcome{Action: action.Accept, Author: "example.com", Edits: message.Edits{Insert: oneField}}
 }
 
 // heap returns what is in use once all garbage is gone, stacks included.

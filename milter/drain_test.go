@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 )
@@ -74,7 +75,7 @@ func TestDrainHard(t *testing.T) {
 		close(reached)
 		<-ctx.Done()
 		close(told)
-		return Outcome{Action: Accept}
+		return Outcome{Action: action.Accept}
 	}}
 	r := serve(t, Settings{Filter: f, Deadline: time.Hour}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 50*time.Millisecond })
 	w := r.wire()

@@ -2,8 +2,8 @@ package milter
 
 import (
 	"context"
-	"log/slog"
 
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 )
 
@@ -30,7 +30,7 @@ type Judge interface {
 // Envelope.QueueID, which Postfix knows later, and which is complete when Decide is called.
 type Mail struct {
 	Envelope *message.Envelope
-	Role     Role
+	Role     action.Role
 	Why      Reason // what decided the Role
 	Header   message.Header
 }
@@ -41,30 +41,4 @@ type Wants struct {
 	// Raw asks for the body itself, up to so many octets; a longer one is given up. 0: only hashes are needed. It is
 	// meant for the few messages that a second implementation checks.
 	Raw int
-}
-
-// Action is what is done to a message in the end.
-type Action string
-
-// The actions.
-const (
-	Accept   Action = "accept"   // it goes on, with the edits made
-	Hold     Action = "hold"     // it goes on into the MTA's quarantine, with the edits made
-	Reject   Action = "reject"   // 5xx; no edit is made
-	Tempfail Action = "tempfail" // 4xx; no edit is made
-	Discard  Action = "discard"  // the MTA says 250 and throws it away
-)
-
-// Outcome is what a Judge makes of a message. The zero Outcome tempfails: whoever has nothing to say must not let mail
-// pass unsigned.
-type Outcome struct {
-	Action Action
-	Reply  Reply         // for Reject and Tempfail; the zero Reply is a general one
-	Reason string        // for Hold: what the MTA notes beside the message
-	Edits  message.Edits // for Accept and Hold
-
-	// For the log line of the message.
-	Author  string      // the author domain, "" when there is none
-	Results string      // such as "dkim=pass spf=none"
-	Details []slog.Attr // what else is worth saying, after all other keys
 }

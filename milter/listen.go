@@ -10,13 +10,15 @@ import (
 	"strconv"
 	"sync"
 
+	"mailseal/milter/action"
+
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
 // ListenOptions say where to listen, and for what.
 type ListenOptions struct {
 	Address string      // see ParseAddress
-	Role    Role        // whose mail comes in here; Auto: see Roles
+	Role    action.Role // whose mail comes in here; RoleAuto: see Roles
 	Mode    fs.FileMode // permission bits of a unix socket; 0: 0660
 	User    string      // owner of a unix socket, by name or number; "": ours
 	Group   string      // group of a unix socket, likewise
@@ -25,7 +27,7 @@ type ListenOptions struct {
 // Listener is a socket on which MTAs reach us.
 type Listener struct {
 	net.Listener
-	Role     Role
+	Role     action.Role
 	Warnings []string // what an MTA may dislike about it, in sentences with a way out
 
 	address Address
@@ -45,6 +47,9 @@ func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 	a, err := ParseAddress(o.Address)
 	if err != nil {
 		return nil, err
+	}
+	if !o.Role.IsValid() {
+		return nil, fmt.Errorf("milter: listen on %s: %s", a, o.Role)
 	}
 	l := &Listener{Role: o.Role, address: a}
 	switch a.Network {

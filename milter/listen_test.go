@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mailseal/milter/action"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -84,6 +87,7 @@ func FuzzParseAddress(f *testing.F) {
 // listen opens a socket that is closed with the test.
 func listen(t *testing.T, o ListenOptions) *Listener {
 	t.Helper()
+	o.Role = cmp.Or(o.Role, action.RoleAuto)
 	l, err := Listen(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +173,7 @@ func TestUnixSocketRefused(t *testing.T) {
 		{name: "no directory but a file", path: "file/sock", mention: "not a directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.options.Address = "unix:" + filepath.Join(dir, c.path)
+			c.options.Address, c.options.Role = "unix:"+filepath.Join(dir, c.path), action.RoleAuto
 			_, err := Listen(t.Context(), c.options)
 			if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.mention) {
 				t.Errorf("got %v, want a mention of %q", err, c.mention)
@@ -240,12 +244,22 @@ func TestUnixSocketGroup(t *testing.T) {
 }
 
 func TestTCP(t *testing.T) {
-	l := listen(t, ListenOptions{Address: "inet:0@127.0.0.1", Role: Relay})
-	if !strings.HasPrefix(l.String(), "inet:") || strings.HasPrefix(l.String(), "inet:0@") || l.Role != Relay {
+	l := listen(t, ListenOptions{Address: "inet:0@127.0.0.1", Role: action.RoleRelay})
+	if !strings.HasPrefix(l.String(), "inet:") || strings.HasPrefix(l.String(), "inet:0@") || l.Role != action.RoleRelay {
 		t.Errorf("got %s, %s", l, l.Role)
 	}
-	if _, err := Listen(context.Background(), ListenOptions{Address: l.String()}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), l.String()) {
+	if _, err := Listen(context.Background(), ListenOptions{Address: l.String(), Role: action.RoleAuto}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), l.String()) {
 		t.Errorf("got %v, want ErrInUse that names %s", err, l)
+	}
+}
+
+// TestListenNeedsRole holds that no listener serves without a role: whose mail comes in would be anybody's guess.
+func TestListenNeedsRole(t *testing.T) {
+	for _, role := range []action.Role{0, 200} {
+		l, err := Listen(t.Context(), ListenOptions{Address: "inet:0@127.0.0.1", Role: role})
+		if err == nil || !strings.Contains(err.Error(), "invalid role") {
+			t.Errorf("role %d: got %v, %v", role, l, err)
+		}
 	}
 }
 
@@ -254,7 +268,7 @@ func TestInherited(t *testing.T) {
 	if os.Getenv("MILTER_TEST_INHERIT") != "" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 		for _, name := range []string{"first", "4", "third"} {
-			l, err := Listen(t.Context(), ListenOptions{Address: "fd:" + name})
+			l, err := Listen(t.Context(), ListenOptions{Address: "fd:" + name, Role: action.RoleAuto})
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue

@@ -1,7 +1,6 @@
 package milter
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 )
 
@@ -16,14 +16,14 @@ import (
 type logger struct{ *slog.Logger }
 
 // message writes the one line of a message.
-func (l logger) message(env *message.Envelope, role Role, o *Outcome, took time.Duration, more ...slog.Attr) {
+func (l logger) message(env *message.Envelope, role action.Role, o *Outcome, took time.Duration, more ...slog.Attr) {
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
 		slog.String("queue", env.QueueID),
-		slog.String("role", string(role)),
+		slog.String("role", role.String()),
 		slog.String("author", o.Author),
 		slog.String("results", o.Results),
-		slog.String("action", string(o.Action)),
+		slog.String("action", o.Action.String()),
 		slog.Duration("took", took.Round(time.Microsecond)),
 	)
 	attrs = append(append(attrs, more...), o.Details...)
@@ -47,8 +47,8 @@ func (l logger) panicked(what string, env *message.Envelope, v any) {
 }
 
 // unworkable reports an outcome that cannot be carried out.
-func (l logger) unworkable(env *message.Envelope, action Action, err error) {
-	l.Error("outcome cannot be carried out, message tempfailed", "queue", env.QueueID, "action", string(action), "error", err)
+func (l logger) unworkable(env *message.Envelope, was action.Action, err error) {
+	l.Error("outcome cannot be carried out, message tempfailed", "queue", env.QueueID, "action", was.String(), "error", err)
 }
 
 // lost reports a message whose connection ended before it could get its verdict.
@@ -74,7 +74,7 @@ func (l logger) aborted(env *message.Envelope) {
 }
 
 func (l logger) listening(ln *Listener) {
-	l.Info("listening", "on", ln.String(), "role", cmp.Or(string(ln.Role), "auto"))
+	l.Info("listening", "on", ln.String(), "role", ln.Role.String())
 	for _, w := range ln.Warnings {
 		l.Warn(w, "on", ln.String())
 	}

@@ -1,11 +1,15 @@
 package milter
 
-import "time"
+import (
+	"time"
+
+	"mailseal/milter/action"
+)
 
 // Metrics counts what happens. Its methods are called by many goroutines at once.
 type Metrics interface {
 	// Message counts a message that got its verdict, and how long that took from the end of its header on.
-	Message(role Role, action Action, took time.Duration)
+	Message(role action.Role, done action.Action, took time.Duration)
 	// Connections adds n, which may be negative, to the connections that are open.
 	Connections(n int)
 	// Event counts an event.
@@ -33,9 +37,9 @@ const (
 // noMetrics counts nothing.
 type noMetrics struct{}
 
-func (noMetrics) Message(Role, Action, time.Duration) {}
-func (noMetrics) Connections(int)                     {}
-func (noMetrics) Event(Event)                         {}
+func (noMetrics) Message(action.Role, action.Action, time.Duration) {}
+func (noMetrics) Connections(int)                                   {}
+func (noMetrics) Event(Event)                                       {}
 
 // Events returns all events, for those who want to count from zero.
 func Events() []Event {

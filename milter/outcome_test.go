@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -29,10 +30,9 @@ func fields(delivered []byte) []string {
 }
 
 func TestForgedFieldsAreRemoved(t *testing.T) {
-	own := Own{IDs: []string{"mx.example.com"}}
 	judge := func(_ context.Context, m Mail, whole *message.Message, _ []byte) Outcome {
-		return Outcome{Action: Accept, Edits: message.Edits{
-			Remove: own.Forged(whole.Header, m.Role, m.Why),
+		return Outcome{Action: action.Accept, Edits: message.Edits{
+			Remove: ForgedFields("mx.example.com", m, whole.Header),
 			Insert: header("Authentication-Results: mx.example.com; ours", "DKIM-Signature: ours;\n\tfolded"),
 		}}
 	}
@@ -70,6 +70,7 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 
 func TestOutcomes(t *testing.T) {
 	insert := message.Edits{Insert: header("X-New: 1")}
+	tested := map[action.Action]bool{}
 	for _, c := range []struct {
 		name    string
 		outcome Outcome
@@ -78,12 +79,14 @@ func TestOutcomes(t *testing.T) {
 		hold    string
 		edits   int
 	}{
-		{"accept", Outcome{Action: Accept}, guard.Accept, "250 2.0.0 Ok: queued", "", 0},
-		{"hold", Outcome{Action: Hold, Reason: "p=quarantine", Edits: insert}, guard.Accept, "250 2.0.0 Ok: queued", "p=quarantine", 2},
-		{"reject", Outcome{Action: Reject, Reply: Reply{550, "5.7.1", "No"}, Edits: insert}, guard.ReplyCode, "550 5.7.1 No", "", 0},
-		{"reject with a percent sign", Outcome{Action: Reject, Reply: Reply{550, "5.7.1", "100%\nsure"}}, guard.ReplyCode, "550-5.7.1 100%\r\n550 5.7.1 sure", "", 0},
-		{"tempfail", Outcome{Action: Tempfail, Edits: insert}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
-		{"discard", Outcome{Action: Discard}, guard.Discard, "250 2.0.0 Ok: queued", "", 0},
+		{"accept", Outcome{Action: action.Accept}, guard.Accept, "250 2.0.0 Ok: queued", "", 0},
+		{"mark", Outcome{Action: action.Mark, Edits: insert}, guard.Accept, "250 2.0.0 Ok: queued", "", 1},
+		{"hold", Outcome{Action: action.Hold, Reason: "p=quarantine", Edits: insert}, guard.Accept, "250 2.0.0 Ok: queued", "p=quarantine", 2},
+		{"reject", Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "No"}, Edits: insert}, guard.ReplyCode, "550 5.7.1 No", "", 0},
+		{"reject with a percent sign", Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "100%\nsure"}}, guard.ReplyCode, "550-5.7.1 100%\r\n550 5.7.1 sure", "", 0},
+		{"tempfail", Outcome{Action: action.Tempfail, Edits: insert}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
+		{"discard", Outcome{Action: action.Discard}, guard.Discard, "250 2.0.0 Ok: queued", "", 0},
+		{"unknown", Outcome{Action: 200, Edits: insert}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
 		{"none", Outcome{}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -96,10 +99,23 @@ func TestOutcomes(t *testing.T) {
 					t.Errorf("got %v %q, hold %q, edits %q", got.Reply.Verdict, got.Reply.Text, got.Quarantine, got.Edits)
 				}
 			}
-			if action := c.outcome.Action + map[Action]Action{"": Tempfail}[c.outcome.Action]; r.counts.messages["theirs "+string(action)] != 2 {
-				t.Errorf("counted %v, want 2 of %s", r.counts.messages, action)
+			done, bugs := c.outcome.Action.String(), 0
+			if !c.outcome.Action.IsValid() {
+				done, bugs = "tempfail", 2
+			}
+			if r.counts.messages["theirs "+done] != 2 || len(r.log.with("msg=message", "action="+done)) != 2 {
+				t.Errorf("counted %v and logged %s, want 2 of %s", r.counts.messages, r.log, done)
+			}
+			if n := len(r.log.with("level=ERROR", "no valid action", "invalid action")); n != bugs || r.counts.event(Unworkable) != bugs {
+				t.Errorf("%d outcomes without a valid action logged, %d counted; want %d", n, r.counts.event(Unworkable), bugs)
 			}
 		})
+		tested[c.outcome.Action] = true
+	}
+	for _, a := range action.All() {
+		if !tested[a] {
+			t.Errorf("no case has the action %s", a)
+		}
 	}
 }
 
@@ -116,22 +132,22 @@ func TestUnworkable(t *testing.T) {
 		mta     miltertest.Options
 		outcome Outcome
 	}{
-		{"no field may be added", without(guard.AddHeaders), Outcome{Action: Accept, Edits: edits}},
-		{"no field may be removed", without(guard.ChangeHeaders), Outcome{Action: Accept, Edits: edits}},
-		{"nothing is held", without(guard.Quarantine), Outcome{Action: Hold}},
-		{"a field that is not there", postfix, Outcome{Action: Accept, Edits: message.Edits{Remove: []int{3}}}},
-		{"a field before the first", postfix, Outcome{Action: Accept, Edits: message.Edits{Remove: []int{-1}}}},
-		{"a NUL", postfix, Outcome{Action: Accept, Edits: message.Edits{Remove: []int{0}, Insert: []message.Field{message.NewField("X", []byte(" a\x00b"))}}}},
-		{"a bare CR", postfix, Outcome{Action: Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\rb"))}}}},
-		{"another field inside", postfix, Outcome{Action: Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\nY: b"))}}}},
-		{"a line end at the end", postfix, Outcome{Action: Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\n"))}}}},
-		{"no name", postfix, Outcome{Action: Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("", []byte(" a"))}}}},
-		{"a space in the name", postfix, Outcome{Action: Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X Y", []byte(" a"))}}}},
-		{"too large", postfix, Outcome{Action: Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(strings.Repeat("x", 65000)))}}}},
+		{"no field may be added", without(guard.AddHeaders), Outcome{Action: action.Accept, Edits: edits}},
+		{"no field may be removed", without(guard.ChangeHeaders), Outcome{Action: action.Accept, Edits: edits}},
+		{"nothing is held", without(guard.Quarantine), Outcome{Action: action.Hold}},
+		{"a field that is not there", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{3}}}},
+		{"a field before the first", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{-1}}}},
+		{"a NUL", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{0}, Insert: []message.Field{message.NewField("X", []byte(" a\x00b"))}}}},
+		{"a bare CR", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\rb"))}}}},
+		{"another field inside", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\nY: b"))}}}},
+		{"a line end at the end", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\n"))}}}},
+		{"no name", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("", []byte(" a"))}}}},
+		{"a space in the name", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X Y", []byte(" a"))}}}},
+		{"too large", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(strings.Repeat("x", 65000)))}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome { return c.outcome }}
-			r := serve(t, Settings{Filter: f, OnInternalError: Accept})
+			r := serve(t, Settings{Filter: f, OnInternalError: action.Accept})
 			got := r.dial(c.mta).deliver(letter("Q1"))
 			if !strings.HasPrefix(got.Reply.Text, "451 4.3.0 ") || len(got.Edits) > 0 {
 				t.Errorf("got %v, edits %q", got.Reply, got.Edits)
@@ -148,16 +164,16 @@ func TestPanicInJudge(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		filter  Filter
-		action  Action
+		action  action.Action
 		want    guard.Code
 		replies string
 	}{
-		{"in Decide", &filter{decide: boom}, "", guard.ReplyCode, "451 4.3.0 "},
-		{"in Begin", &filter{begin: func(context.Context, Mail) { panic("boom") }}, Tempfail, guard.ReplyCode, "451 4.3.0 "},
-		{"no judge", noJudge{}, "", guard.ReplyCode, "451 4.3.0 "},
-		{"no filter", nil, "", guard.ReplyCode, "451 4.3.0 "},
-		{"to be refused", &filter{decide: boom}, Reject, guard.ReplyCode, "554 5.3.0 "},
-		{"to be accepted", &filter{decide: boom}, Accept, guard.Accept, "250 "},
+		{"in Decide", &filter{decide: boom}, 0, guard.ReplyCode, "451 4.3.0 "},
+		{"in Begin", &filter{begin: func(context.Context, Mail) { panic("boom") }}, action.Tempfail, guard.ReplyCode, "451 4.3.0 "},
+		{"no judge", noJudge{}, 0, guard.ReplyCode, "451 4.3.0 "},
+		{"no filter", nil, 0, guard.ReplyCode, "451 4.3.0 "},
+		{"to be refused", &filter{decide: boom}, action.Reject, guard.ReplyCode, "554 5.3.0 "},
+		{"to be accepted", &filter{decide: boom}, action.Accept, guard.Accept, "250 "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachMTA(t, func(t *testing.T, o miltertest.Options) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest/mtatest"
 )
@@ -20,25 +21,24 @@ import (
 
 // realFilter does what a subject asks for, and to all others what the daemon does to mail of strangers.
 func realFilter() *filter {
-	own := Own{IDs: []string{mtatest.Hostname}}
 	return &filter{
 		wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}},
 		decide: func(_ context.Context, m Mail, whole *message.Message, _ []byte) Outcome {
 			edits := message.Edits{
-				Remove: own.Forged(whole.Header, m.Role, m.Why),
-				Insert: header("Authentication-Results: "+mtatest.Hostname+";\n\trole=("+string(m.Role)+") none", "X-Second: below"),
+				Remove: ForgedFields(mtatest.Hostname, m, whole.Header),
+				Insert: header("Authentication-Results: "+mtatest.Hostname+";\n\trole=("+m.Role.String()+") none", "X-Second: below"),
 			}
 			switch subject := whole.Header[whole.Header.Fields("Subject")[0]].Value(); strings.TrimSpace(string(subject)) {
 			case "refuse":
-				return Outcome{Action: Reject, Reply: Reply{550, "5.7.1", "100% refused\nsee elsewhere"}}
+				return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "100% refused\nsee elsewhere"}}
 			case "defer":
-				return Outcome{Action: Tempfail, Reply: Reply{451, "4.7.5", "50% sure"}}
+				return Outcome{Action: action.Tempfail, Reply: Reply{451, "4.7.5", "50% sure"}}
 			case "hold":
-				return Outcome{Action: Hold, Reason: "as asked", Edits: edits}
+				return Outcome{Action: action.Hold, Reason: "as asked", Edits: edits}
 			case "panic":
 				panic("as asked")
 			}
-			return Outcome{Action: Accept, Edits: edits}
+			return Outcome{Action: action.Accept, Edits: edits}
 		},
 	}
 }
@@ -67,7 +67,7 @@ func serveReal(t *testing.T, m *mtatest.MTA, f *filter) *rig {
 	}
 	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
 	r.path = filepath.Join(short, filepath.Base(m.MilterSocket()))
-	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Mode: 0o660, Group: groupOf(t, m, "postfix")})
+	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto, Mode: 0o660, Group: groupOf(t, m, "postfix")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,11 +182,11 @@ func realRoles(t *testing.T, m *mtatest.MTA, f *filter) {
 	for i, c := range []struct {
 		name string
 		send func(mtatest.Mail)
-		role Role
+		role action.Role
 		why  Reason
 		kept int // fields of ours in what is delivered
 	}{
-		{"stranger", func(x mtatest.Mail) { c := m.Dial(t, "127.0.0.2"); c.Deliver(x); c.Quit() }, Theirs, ByDefault, 1},
+		{"stranger", func(x mtatest.Mail) { c := m.Dial(t, "127.0.0.2"); c.Deliver(x); c.Quit() }, action.RoleTheirs, ByDefault, 1},
 		{"IPv6", func(x mtatest.Mail) {
 			if m.SMTP6 == "" {
 				t.Skip("no IPv6 on loopback")
@@ -194,14 +194,14 @@ func realRoles(t *testing.T, m *mtatest.MTA, f *filter) {
 			c := mtatest.Dial(t, m.SMTP6, "::1")
 			c.Deliver(x)
 			c.Quit()
-		}, Theirs, ByDefault, 1},
+		}, action.RoleTheirs, ByDefault, 1},
 		{"authenticated", func(x mtatest.Mail) {
 			c := mtatest.Dial(t, m.Submission, "127.0.0.3")
 			c.Authenticate(mtatest.User, mtatest.Password)
 			c.Deliver(x)
 			c.Quit()
-		}, Ours, ByAuthentication, 1},
-		{"local", func(x mtatest.Mail) { m.Local(t, strings.ReplaceAll(x.Message, "\r\n", "\n"), x.To...) }, Ours, ByNetwork, 2},
+		}, action.RoleOurs, ByAuthentication, 1},
+		{"local", func(x mtatest.Mail) { m.Local(t, strings.ReplaceAll(x.Message, "\r\n", "\n"), x.To...) }, action.RoleOurs, ByNetwork, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := realMail(20+i, "role", forged)

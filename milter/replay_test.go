@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -132,7 +133,7 @@ func compare(t *testing.T, got seen, want sent) {
 	if want.id && env.QueueID == "" || env.Helo == "" || env.MTA == "" && env.Hostname == "" {
 		t.Errorf("the envelope lacks something: %+v", env)
 	}
-	if wantRole := map[bool]Role{true: Ours, false: Theirs}[env.Client.IsLoopback() || env.Local]; got.Role != wantRole {
+	if wantRole := map[bool]action.Role{true: action.RoleOurs, false: action.RoleTheirs}[env.Client.IsLoopback() || env.Local]; got.Role != wantRole {
 		t.Errorf("%s: %s by %s", env.QueueID, got.Role, got.Why)
 	}
 }

@@ -29,13 +29,13 @@ const (
 	maxReplyLines = 32
 )
 
-// is tells whether r can be given in a class of replies, 4 or 5. An MTA that gets anything else replies on its own:
+// is reports whether r can be given in a class of replies, 4 or 5. An MTA that gets anything else replies on its own:
 // Sendmail with 554, so that a 451 would become a refusal for good.
 func (r Reply) is(class int) bool {
 	return r.Code/100 == class && isEnhanced(r.Enhanced, byte('0'+class)) && r.Text != ""
 }
 
-// isEnhanced tells whether s is an enhanced status code of a class (RFC 3463 section 2).
+// isEnhanced reports whether s is an enhanced status code of a class (RFC 3463 section 2).
 func isEnhanced(s string, class byte) bool {
 	parts := strings.Split(s, ".")
 	if len(parts) != 3 || parts[0] != string(class) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 )
 
@@ -52,7 +53,7 @@ func (j judge) Decide(ctx context.Context, m *message.Message, raw []byte) Outco
 	j.seen = append(j.seen, seen{j.mail, env, m, slices.Clone(raw)})
 	j.mu.Unlock()
 	if j.filter.decide == nil {
-		return Outcome{Action: Accept}
+		return Outcome{Action: action.Accept}
 	}
 	return j.filter.decide(ctx, j.mail, m, raw)
 }
@@ -76,10 +77,10 @@ type counts struct {
 	open     int
 }
 
-func (c *counts) Message(role Role, action Action, _ time.Duration) {
+func (c *counts) Message(role action.Role, done action.Action, _ time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.messages[string(role)+" "+string(action)]++
+	c.messages[role.String()+" "+done.String()]++
 }
 
 func (c *counts) Connections(n int) {
@@ -150,7 +151,7 @@ func serve(t testing.TB, s Settings, change ...func(*Options, *ListenOptions)) *
 		Metrics:   r.counts,
 		DrainSoft: time.Millisecond, DrainHard: 5 * time.Second,
 	}
-	lo := ListenOptions{Address: "unix:" + r.path}
+	lo := ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto}
 	for _, c := range change {
 		c(&o, &lo)
 	}

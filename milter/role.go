@@ -4,21 +4,11 @@ import (
 	"net/netip"
 	"slices"
 
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 )
 
-// Role is whose mail a message is.
-type Role string
-
-// The roles. What a filter does in each is the Filter's choice.
-const (
-	Auto   Role = ""       // of a listener: the message decides
-	Ours   Role = "ours"   // from a user or host of ours: signed, not judged
-	Relay  Role = "relay"  // from a host that hands us strangers' mail and that we trust: not signed
-	Theirs Role = "theirs" // from a stranger: judged
-)
-
-// Reason is what decided a Role.
+// Reason is what decided the role of a message.
 type Reason string
 
 // The reasons, in the order in which they are looked for.
@@ -47,26 +37,26 @@ type Roles struct {
 // Of returns the role of a message and what decided it: the listener's own role, else the first of authentication,
 // the MTA's daemon name, other macros, the relays, our networks, our hosts, a submission by a local process. An address that the
 // MTA did not tell is in no network, and nothing but env.Local makes a submission local.
-func (r Roles) Of(listener Role, env *message.Envelope, macro func(name string) string) (Role, Reason) {
+func (r Roles) Of(listener action.Role, env *message.Envelope, macro func(name string) string) (action.Role, Reason) {
 	switch {
-	case listener != Auto:
+	case listener != action.RoleAuto:
 		return listener, ByListener
 	case r.Authenticated && (env.AuthType != "" || env.AuthUser != ""):
-		return Ours, ByAuthentication
+		return action.RoleOurs, ByAuthentication
 	case env.DaemonName != "" && slices.Contains(r.DaemonNames, env.DaemonName):
-		return Ours, ByDaemon
+		return action.RoleOurs, ByDaemon
 	case r.byMacro(macro):
-		return Ours, ByMacro
+		return action.RoleOurs, ByMacro
 	case within(r.Relays, env.Client):
-		return Relay, ByRelay
+		return action.RoleRelay, ByRelay
 	case within(r.Networks, env.Client):
-		return Ours, ByNetwork
+		return action.RoleOurs, ByNetwork
 	case env.Client.IsValid() && r.Hosts.has(env.ClientName): // no address: nothing was verified
-		return Ours, ByHost
+		return action.RoleOurs, ByHost
 	case env.Local:
-		return Ours, BySubmission
+		return action.RoleOurs, BySubmission
 	}
-	return Theirs, ByDefault
+	return action.RoleTheirs, ByDefault
 }
 
 func (r Roles) byMacro(macro func(name string) string) bool {
@@ -78,7 +68,7 @@ func (r Roles) byMacro(macro func(name string) string) bool {
 	return false
 }
 
-// within tells whether addr is in one of the networks. The zero Addr is in none; an IPv4 address that is written as
+// within reports whether addr is in one of the networks. The zero Addr is in none; an IPv4 address that is written as
 // IPv6 is in those of IPv4.
 func within(networks []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")

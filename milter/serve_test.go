@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 )
@@ -79,7 +80,7 @@ func TestCloseEndsAll(t *testing.T) {
 		close(reached)
 		<-ctx.Done()
 		close(told)
-		return Outcome{Action: Accept}
+		return Outcome{Action: action.Accept}
 	}}
 	r := serve(t, Settings{Filter: f, Deadline: time.Hour})
 	idle, busy := r.wire(), r.wire()

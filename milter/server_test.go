@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -118,7 +119,7 @@ func gate() (f *filter, reached chan string, open chan struct{}) {
 	return &filter{decide: func(_ context.Context, m Mail, _ *message.Message, _ []byte) Outcome {
 		reached <- m.Envelope.QueueID
 		<-open
-		return Outcome{Action: Accept}
+		return Outcome{Action: action.Accept}
 	}}, reached, open
 }
 
@@ -134,7 +135,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("the message under way was judged by the new filter: %v, %v", got.Reply, err)
 	}
 	c.deliver(letter("Q2"))
-	if got := second.last(t); got.Role != Theirs || got.envelope.QueueID != "Q2" {
+	if got := second.last(t); got.Role != action.RoleTheirs || got.envelope.QueueID != "Q2" {
 		t.Errorf("the next message: %s, %s", got.Role, got.envelope.QueueID)
 	}
 }
@@ -183,7 +184,7 @@ func (f *failing) Accept() (net.Conn, error) {
 func TestAcceptErrors(t *testing.T) {
 	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
 	r.path = filepath.Join(t.TempDir(), "s")
-	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path})
+	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,8 +285,8 @@ func TestTwoListeners(t *testing.T) {
 	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
 	dir := t.TempDir()
 	var ls []*Listener
-	for _, role := range []Role{Relay, Theirs} {
-		ls = append(ls, listen(t, ListenOptions{Address: "unix:" + filepath.Join(dir, string(role)), Role: role}))
+	for _, role := range []action.Role{action.RoleRelay, action.RoleTheirs} {
+		ls = append(ls, listen(t, ListenOptions{Address: "unix:" + filepath.Join(dir, role.String()), Role: role}))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	r.server = New(Options{DrainSoft: 1, DrainHard: time.Second}, Settings{Filter: f})
@@ -319,7 +320,7 @@ func TestRoleMacrosAreAskedFor(t *testing.T) {
 		}
 	}
 	c.deliver(letter("Q1"))
-	if got := f.last(t); got.Role != Ours || got.Why != ByMacro {
+	if got := f.last(t); got.Role != action.RoleOurs || got.Why != ByMacro {
 		t.Errorf("got %s by %s", got.Role, got.Why)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -24,9 +25,9 @@ func TestFiveMessagesOnOneConnection(t *testing.T) {
 		c := r.dial(o)
 		for i := range 5 {
 			x := with(letter(fmt.Sprintf("Q%d", i)), strings.Repeat("x\r\n", i))
-			role, why := Theirs, ByDefault
+			role, why := action.RoleTheirs, ByDefault
 			if i%2 == 1 {
-				x.Auth, role, why = "alice", Ours, ByAuthentication
+				x.Auth, role, why = "alice", action.RoleOurs, ByAuthentication
 			}
 			if got := c.deliver(x); got.Refused() {
 				t.Fatalf("message %d: %v", i, got.Reply)
@@ -39,7 +40,7 @@ func TestFiveMessagesOnOneConnection(t *testing.T) {
 			if len(got.Header) != 3 || string(got.Header[2].Value()) != " "+x.Queue || got.whole.Body.Size() != int64(3*i) {
 				t.Errorf("message %d: header %q, body of %d octets", i, got.Header, got.whole.Body.Size())
 			}
-			if len(r.log.with("msg=message", "queue="+x.Queue+" ", "role="+string(role)+" ")) != 1 {
+			if len(r.log.with("msg=message", "queue="+x.Queue+" ", "role="+role.String()+" ")) != 1 {
 				t.Errorf("message %d has not one line", i)
 			}
 		}
@@ -64,16 +65,16 @@ func TestEnvelope(t *testing.T) {
 		name string
 		mta  miltertest.Options
 		want message.Envelope
-		role Role
+		role action.Role
 	}{
-		{"stranger", postfix, message.Envelope{Client: stranger, ClientName: "mail.example.net", DaemonName: "mx.example.com"}, Theirs},
-		{"IPv6 as Sendmail has it", as(sendmail, v6), message.Envelope{Client: addr("2001:db8::1"), DaemonName: "MTA"}, Theirs},
-		{"IPv6 as Postfix has it", as(postfix, v6), message.Envelope{Client: addr("2001:db8::1"), DaemonName: "mx.example.com"}, Theirs},
+		{"stranger", postfix, message.Envelope{Client: stranger, ClientName: "mail.example.net", DaemonName: "mx.example.com"}, action.RoleTheirs},
+		{"IPv6 as Sendmail has it", as(sendmail, v6), message.Envelope{Client: addr("2001:db8::1"), DaemonName: "MTA"}, action.RoleTheirs},
+		{"IPv6 as Postfix has it", as(postfix, v6), message.Envelope{Client: addr("2001:db8::1"), DaemonName: "mx.example.com"}, action.RoleTheirs},
 		{"daemon name of the smtpd, not of main.cf", as(postfix, originating),
-			message.Envelope{Client: stranger, ClientName: "mail.example.net", DaemonName: "ORIGINATING"}, Ours},
+			message.Envelope{Client: stranger, ClientName: "mail.example.net", DaemonName: "ORIGINATING"}, action.RoleOurs},
 		{"Postfix sendmail(1)", as(postfix, local),
-			message.Envelope{Client: addr("127.0.0.1"), ClientName: "localhost", Local: true, DaemonName: "mx.example.com"}, Ours},
-		{"sendmail -bs", as(sendmail, local), message.Envelope{ClientName: "localhost", Local: true}, Ours},
+			message.Envelope{Client: addr("127.0.0.1"), ClientName: "localhost", Local: true, DaemonName: "mx.example.com"}, action.RoleOurs},
+		{"sendmail -bs", as(sendmail, local), message.Envelope{ClientName: "localhost", Local: true}, action.RoleOurs},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &filter{}
@@ -182,7 +183,7 @@ func TestClientThatHungUp(t *testing.T) {
 	w.envelope()
 	w.content()
 	w.ask(guard.EndOfBody, "")
-	if got := f.last(t); got.Role != Theirs || got.envelope.Local || got.envelope.Client.IsValid() {
+	if got := f.last(t); got.Role != action.RoleTheirs || got.envelope.Local || got.envelope.Client.IsValid() {
 		t.Errorf("got %s by %s: %+v", got.Role, got.Why, got.envelope)
 	}
 }
@@ -203,7 +204,7 @@ func TestConnectionLostInMessage(t *testing.T) {
 func TestHeaderTooLarge(t *testing.T) {
 	eachMTA(t, func(t *testing.T, o miltertest.Options) {
 		f := &filter{}
-		r := serve(t, Settings{Filter: f, HeaderLimit: 4000, OnInternalError: Accept})
+		r := serve(t, Settings{Filter: f, HeaderLimit: 4000, OnInternalError: action.Accept})
 		c := r.dial(o)
 		got := c.deliver(letter("Q1", slices.Repeat([]string{"X: " + strings.Repeat("x", 1000)}, 100)...))
 		stage := miltertest.AtEnd
@@ -317,7 +318,7 @@ func TestBodyIsSkipped(t *testing.T) {
 func TestProgressAndDeadline(t *testing.T) {
 	f := &filter{decide: func(ctx context.Context, _ Mail, _ *message.Message, _ []byte) Outcome {
 		<-ctx.Done()
-		return Outcome{Action: Accept, Results: ctx.Err().Error()}
+		return Outcome{Action: action.Accept, Results: ctx.Err().Error()}
 	}}
 	r := serve(t, Settings{Filter: f, Deadline: 200 * time.Millisecond}, func(o *Options, _ *ListenOptions) {
 		o.Limits.Progress = 20 * time.Millisecond
@@ -333,7 +334,7 @@ func TestProgressAndDeadline(t *testing.T) {
 
 func TestMessageLine(t *testing.T) {
 	f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: Reject, Reply: Reply{550, "5.7.1", "DMARC policy"}, Author: "example.net", Results: "dkim=none spf=fail"}
+		return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "DMARC policy"}, Author: "example.net", Results: "dkim=none spf=fail"}
 	}}
 	r := serve(t, Settings{Filter: f})
 	r.dial(sendmail).deliver(letter("Q1"))
@@ -348,9 +349,9 @@ func TestMessageLine(t *testing.T) {
 
 func TestFragile(t *testing.T) {
 	sign := func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: Accept, Edits: message.Edits{Insert: header("DKIM-Signature: v=1")}}
+		return Outcome{Action: action.Accept, Edits: message.Edits{Insert: header("DKIM-Signature: v=1")}}
 	}
-	pass := func(context.Context, Mail, *message.Message, []byte) Outcome { return Outcome{Action: Accept} }
+	pass := func(context.Context, Mail, *message.Message, []byte) Outcome { return Outcome{Action: action.Accept} }
 	long := strings.Repeat("x", 995)
 	for _, c := range []struct {
 		name            string
@@ -386,7 +387,7 @@ func TestFragile(t *testing.T) {
 // A last line without a line end counts: the MTA gives it one.
 func TestLongLineAtTheEnd(t *testing.T) {
 	f := &filter{wants: Wants{Raw: 2000}, decide: func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: Accept, Edits: message.Edits{Insert: header("DKIM-Signature: v=1")}}
+		return Outcome{Action: action.Accept, Edits: message.Edits{Insert: header("DKIM-Signature: v=1")}}
 	}}
 	r := serve(t, Settings{Filter: f})
 	w := r.wire()

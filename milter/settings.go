@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 )
@@ -18,7 +19,7 @@ type Settings struct {
 	Exempt          Exempt
 	HeaderLimit     int           // octets of all fields of a message and 40 for each; 0: 1 MiB
 	Deadline        time.Duration // for judging a message that is complete; 0: 20 s
-	OnInternalError Action        // Accept, Reject or Tempfail; "": Tempfail
+	OnInternalError action.Action // Accept or Reject; any other: Tempfail
 }
 
 // The defaults of Settings.
@@ -75,7 +76,7 @@ type Exempt struct {
 	Hosts    Hosts
 }
 
-// Has tells whether the mail of a client is not looked at.
+// Has reports whether the mail of a client is not looked at.
 func (x Exempt) Has(env *message.Envelope) bool {
 	return within(x.Networks, env.Client) || x.Hosts.has(env.ClientName)
 }

@@ -8,6 +8,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 )
 
@@ -17,7 +18,7 @@ type transaction struct {
 	in       *session
 	settings *Settings
 	env      *message.Envelope
-	role     Role
+	role     action.Role
 	why      Reason
 	fields   *message.Collector // nil once the header was too large
 	paths    int                // octets of all recipients
@@ -84,7 +85,7 @@ func (t *transaction) endOfHeader() {
 	t.began = time.Now()
 	if t.fields == nil {
 		text := fmt.Sprintf("Header too large: more than %d octets in all fields", t.settings.HeaderLimit)
-		t.decided = &Outcome{Action: Reject, Reply: Reply{552, "5.3.4", text}}
+		t.decided = &Outcome{Action: action.Reject, Reply: Reply{552, "5.3.4", text}}
 		return
 	}
 	header := t.fields.Header()
@@ -105,7 +106,7 @@ func (t *transaction) begin() Wants {
 	return t.judge.Wants()
 }
 
-// body takes a piece of the body and tells whether more is wanted.
+// body takes a piece of the body and reports whether more is wanted.
 func (t *transaction) body(p []byte) bool {
 	if t.decided != nil || t.skip {
 		return false
@@ -161,15 +162,18 @@ func (t *transaction) recover(what string) {
 // made and no verdict can follow them: the connection ends, and the MTA tempfails.
 func (t *transaction) apply(m editor) (*answer, error) {
 	o := t.decided
-	o.normalize()
-	if o.goesOn() {
+	if was := o.Action; !o.normalize() {
+		t.in.event(Unworkable)
+		t.in.log.unworkable(t.env, was, errNoAction)
+	}
+	if o.Action.GoesOn() {
 		if err := o.check(t.header(), t.in.conn.Agreement()); err != nil {
 			t.in.event(Unworkable)
 			t.in.log.unworkable(t.env, o.Action, err)
-			o.Action, o.Reply = Tempfail, replyInternal
+			o.Action, o.Reply = action.Tempfail, replyInternal
 		}
 	}
-	if o.goesOn() {
+	if o.Action.GoesOn() {
 		if err := o.edit(m, t.header()); err != nil {
 			t.in.event(Unworkable)
 			t.in.log.unworkable(t.env, o.Action, err)
@@ -198,9 +202,9 @@ func (t *transaction) report(o *Outcome) {
 	if t.env.AuthUser != "" {
 		more = append(more, slog.String("user", t.env.AuthUser))
 	}
-	if o.Action == Hold {
+	if o.Action == action.Hold {
 		more = append(more, slog.String("reason", o.Reason))
-	} else if !o.goesOn() && o.Reply.Text != "" {
+	} else if !o.Action.GoesOn() && o.Reply.Text != "" {
 		more = append(more, slog.String("reply", o.Reply.Text))
 	}
 	if why := t.fragility(o); len(why) > 0 {
@@ -229,11 +233,11 @@ func (t *transaction) fragility(o *Outcome) []string {
 	return why
 }
 
-// signs tells whether an outcome adds a signature over the body.
+// signs reports whether an outcome adds a signature over the body.
 func signs(o *Outcome) bool {
 	for _, f := range o.Edits.Insert {
 		if f.Is("DKIM-Signature") || f.Is("ARC-Message-Signature") {
-			return o.goesOn()
+			return o.Action.GoesOn()
 		}
 	}
 	return false

@@ -76,11 +76,7 @@ func listenAddresses(cfg *config.Config) []milter.ListenOptions {
 }
 
 func listenOptions(c config.Listener) milter.ListenOptions {
-	role := milter.Role(c.Role)
-	if c.Role == config.RoleAuto {
-		role = milter.Auto
-	}
-	return milter.ListenOptions{Address: c.Address, Role: role, Mode: c.Mode, User: c.User, Group: c.Group}
+	return milter.ListenOptions{Address: c.Address, Role: c.Role, Mode: c.Mode, User: c.User, Group: c.Group}
 }
 
 // ofServer are the limits that a server keeps for all its life; a reload changes the others.

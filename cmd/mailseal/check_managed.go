@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keylife"

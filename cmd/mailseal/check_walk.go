@@ -15,8 +15,8 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
-	"mailseal/milter"
 	"mailseal/milter/domain"
+	"mailseal/milter/filter"
 	"mailseal/milter/keydns"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -247,18 +247,18 @@ func (w *walk) failed(name string, err error) {
 
 // walkDomains compares the keys of sources that sign for the domains of the scope.
 func (c *checked) walkDomains(ctx context.Context, walks map[string]*walk) {
-	steps, _ := c.parts.Settings.Filter.(*milter.Steps)
-	if steps == nil || steps.Signer == nil {
+	daemon, _ := c.parts.Settings.Filter.(*filter.Filter)
+	if daemon == nil || daemon.Signer == nil {
 		return
 	}
 	for _, name := range c.scope.domains {
 		q := sign.Query{Author: message.Address{Local: "postmaster", Domain: domain.Name(name)}}
-		for _, consideration := range steps.Signer.Table.Explain(q) {
+		for _, consideration := range daemon.Signer.Table.Explain(q) {
 			s, _ := consideration.Rule.Source.(*assembly.Source)
 			if s == nil || walks[s.Name] == nil {
 				continue
 			}
-			c.walkDomain(ctx, walks[s.Name], steps.Signer, consideration.Rule, q)
+			c.walkDomain(ctx, walks[s.Name], daemon.Signer, consideration.Rule, q)
 		}
 	}
 }

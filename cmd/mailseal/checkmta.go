@@ -80,7 +80,7 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 	}
 	for i, l := range cfg.Listen {
 		d.Listeners = append(d.Listeners, mta.Listener{
-			Setting: fmt.Sprintf("listen[%d]", i), Role: string(l.Role), Network: l.Network, Target: l.Target, Mode: l.Mode, User: l.User, Group: l.Group,
+			Setting: fmt.Sprintf("listen[%d]", i), Role: l.Role, Network: l.Network, Target: l.Target, Mode: l.Mode, User: l.User, Group: l.Group,
 		})
 	}
 	return d

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mailseal/config/mta"
+	"mailseal/milter/action"
 )
 
 // postfixBeside makes a Postfix's directory out of a few lines of main.cf, and returns it.
@@ -94,7 +95,7 @@ func TestMTAAsConfigured(t *testing.T) {
 	if !d.Signs || d.Verifies || len(d.Networks) != 1 || d.Networks[0].String() != "10.0.0.0/8" || len(d.Others) != 2 || d.Deadline.Seconds() != 7 || len(d.DaemonNames) != 1 || len(d.Listeners) != 2 {
 		t.Fatalf("got %+v", d)
 	}
-	want := mta.Listener{Setting: "listen[0]", Role: "ours", Network: "unix", Target: "/run/m.sock", Mode: 0o600, Group: "mail"}
+	want := mta.Listener{Setting: "listen[0]", Role: action.RoleOurs, Network: "unix", Target: "/run/m.sock", Mode: 0o600, Group: "mail"}
 	if d.Listeners[0] != want || d.Listeners[1].Network != "tcp6" || d.Listeners[1].Target != "[::1]:1" {
 		t.Errorf("got %+v", d.Listeners)
 	}

@@ -17,6 +17,8 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/filter"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 )
@@ -124,8 +126,8 @@ func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
 
 // explainSigning asks the parts of the daemon what they would do.
 func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, env *message.Envelope, author message.Address) signingExplained {
-	role, by := assembly.NewRoles(cfg).Of(milter.Auto, env, func(string) string { return "" })
-	e := signingExplained{From: author.String(), Role: string(role), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
+	role, by := assembly.NewRoles(cfg).Of(action.RoleAuto, env, func(string) string { return "" })
+	e := signingExplained{From: author.String(), Role: role.String(), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
 	if !cfg.Signs() {
 		e.Reason = `mode has no "sign"`
 		return e
@@ -148,7 +150,7 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, 
 	if e.Reason == "no rule fits" && len(e.Rules) == 0 {
 		e.Reason = "no rule names the author"
 	}
-	if role != milter.Ours {
+	if role != action.RoleOurs {
 		rules = rules.Resigning()
 	}
 	if e.Reason == "" {
@@ -176,24 +178,24 @@ func placeOf(cfg *config.Config, r *sign.Rule) string {
 }
 
 // unsignedBecause tells why a message is not signed whatever its keys, "" when it is.
-func unsignedBecause(s milter.Settings, role milter.Role, rules sign.Match, env *message.Envelope, author message.Address) string {
-	steps, _ := s.Filter.(*milter.Steps)
-	if steps == nil {
+func unsignedBecause(s milter.Settings, role action.Role, rules sign.Match, env *message.Envelope, author message.Address) string {
+	daemon, _ := s.Filter.(*filter.Filter)
+	if daemon == nil {
 		return "nothing is signed"
 	}
-	why, isAllowed := steps.Senders.Allow(env, author)
+	why, isAllowed := daemon.Senders.Allow(env, author)
 	switch {
 	case s.Exempt.Has(env):
 		return "the client is in exempt, so that its mail is not looked at"
-	case steps.ExemptAuthors.MatchDomain(author.Domain):
+	case daemon.ExemptAuthors.MatchDomain(author.Domain):
 		return "the author's domain is in exempt.author_domains"
-	case role == milter.Ours && !isAllowed:
-		return fmt.Sprintf("senders does not let it: %s (%s)", why, steps.Senders.Action)
-	case slices.ContainsFunc(env.Recipients, steps.UnsignedRecipients.MatchPath):
+	case role == action.RoleOurs && !isAllowed:
+		return fmt.Sprintf("senders does not let it: %s (%s)", why, daemon.Senders.Action)
+	case slices.ContainsFunc(env.Recipients, daemon.UnsignedRecipients.MatchPath):
 		return "a recipient is in signing.unsigned_recipients"
 	case len(rules) == 0:
 		return "no rule fits"
-	case role != milter.Ours && len(rules.Resigning()) == 0:
+	case role != action.RoleOurs && len(rules.Resigning()) == 0:
 		return "the mail is not ours, and the rule does not say resign"
 	}
 	return ""
@@ -247,14 +249,14 @@ func (e *signingExplained) addKeysOf(f sign.Found, r config.Rule, cfg *config.Co
 }
 
 // onKeyErrorDoes is what becomes of a message that rules want signed, and that is not.
-func onKeyErrorDoes(what sign.OnKeyError, rules sign.Match) string {
-	isDefault := !slices.ContainsFunc(rules, func(r *sign.Rule) bool { return r.OnKeyError != sign.Skip })
+func onKeyErrorDoes(what action.OnKeyError, rules sign.Match) string {
+	isDefault := !slices.ContainsFunc(rules, func(r *sign.Rule) bool { return r.OnKeyError != action.KeySkip })
 	switch {
 	case isDefault:
 		return "is deferred"
-	case what == sign.Refuse:
+	case what == action.KeyReject:
 		return "is rejected (on_key_error)"
-	case what == sign.Unsigned:
+	case what == action.KeyAccept:
 		return "goes out unsigned (on_key_error)"
 	}
 	return "is deferred (on_key_error)"

@@ -8,11 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/dns"
+	"mailseal/milter/filter"
 	"mailseal/milter/sign"
 )
 
-// metrics counts what the daemon does, for Prometheus. It is the milter.Metrics and the milter.Counters of the daemon,
+// metrics counts what the daemon does, for Prometheus. It is the milter.Metrics and the filter.Counters of the daemon,
 // outlives every reload, and has a registry of its own, so that two of them can be in one process.
 //
 // No label has a value that a stranger chooses: a counter for each sender's domain would grow for ever.
@@ -37,7 +39,7 @@ type metrics struct {
 
 var (
 	_ milter.Metrics  = (*metrics)(nil)
-	_ milter.Counters = (*metrics)(nil)
+	_ filter.Counters = (*metrics)(nil)
 )
 
 // latencies are the buckets of mailseal_message_seconds: a cached verdict takes a millisecond, a signature two, a name
@@ -80,9 +82,9 @@ func (m *metrics) begin() {
 	for _, outcome := range []string{"agree", "disagree", "left out"} {
 		m.selfChecks.WithLabelValues(outcome)
 	}
-	for _, role := range []milter.Role{milter.Ours, milter.Relay, milter.Theirs} {
-		for _, action := range []milter.Action{milter.Accept, milter.Hold, milter.Reject, milter.Tempfail} {
-			m.messages.WithLabelValues(string(role), string(action))
+	for _, role := range []action.Role{action.RoleOurs, action.RoleRelay, action.RoleTheirs} {
+		for _, done := range []action.Action{action.Accept, action.Hold, action.Reject, action.Tempfail} {
+			m.messages.WithLabelValues(role.String(), done.String())
 		}
 	}
 	m.Watched(nil)
@@ -112,9 +114,9 @@ func buildInfo() prometheus.Collector {
 }
 
 // Message implements milter.Metrics.
-func (m *metrics) Message(role milter.Role, action milter.Action, took time.Duration) {
-	m.messages.WithLabelValues(string(role), string(action)).Inc()
-	m.seconds.WithLabelValues(string(role)).Observe(took.Seconds())
+func (m *metrics) Message(role action.Role, done action.Action, took time.Duration) {
+	m.messages.WithLabelValues(role.String(), done.String()).Inc()
+	m.seconds.WithLabelValues(role.String()).Observe(took.Seconds())
 }
 
 // Connections implements milter.Metrics.
@@ -130,19 +132,19 @@ func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
 	return m.events.WithLabelValues(string(e))
 }
 
-// Signed implements milter.Counters.
+// Signed implements filter.Counters.
 func (m *metrics) Signed(s sign.Signature) { m.signatures.WithLabelValues(s.Algorithm).Inc() }
 
-// Unsigned implements milter.Counters.
+// Unsigned implements filter.Counters.
 func (m *metrics) Unsigned(reason string) { m.unsigned.WithLabelValues(reason).Inc() }
 
-// KeyFailed implements milter.Counters. The log says which key it was.
+// KeyFailed implements filter.Counters. The log says which key it was.
 func (m *metrics) KeyFailed(string, error) { m.keyFailures.Inc() }
 
-// Found implements milter.Counters.
+// Found implements filter.Counters.
 func (m *metrics) Found(method, value string) { m.results.WithLabelValues(method, value).Inc() }
 
-// SelfChecked implements milter.Counters.
+// SelfChecked implements filter.Counters.
 func (m *metrics) SelfChecked(v sign.Verdict) { m.selfChecks.WithLabelValues(string(v)).Inc() }
 
 // Reloaded counts a reload; err is why the old configuration stays in force.

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"mailseal/cmd/mailseal/assembly"
 	"sync/atomic"
+
+	"mailseal/cmd/mailseal/assembly"
 
 	"github.com/prometheus/client_golang/prometheus"
 )

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"mailseal/cmd/mailseal/assembly"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"mailseal/cmd/mailseal/assembly"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"

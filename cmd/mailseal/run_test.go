@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/dns"
 	"mailseal/milter/sign"
 )
@@ -150,7 +151,7 @@ func TestMetrics(t *testing.T) {
 	}
 	cache := dns.NewCache(client, dns.CacheOptions{})
 	m.watchDNS(client, cache)
-	m.Message(milter.Ours, milter.Accept, 3*time.Millisecond)
+	m.Message(action.RoleOurs, action.Accept, 3*time.Millisecond)
 	m.Connections(2)
 	m.Connections(-1)
 	m.Event(milter.Overflow)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mailseal/config"
 	"mailseal/milter"
 	"mailseal/milter/shadow"
 )
@@ -103,12 +102,7 @@ func (f *shadowFlags) options() (o milter.ListenOptions, err error) {
 		return o, fmt.Errorf("--mode: %q is no octal number of permissions", f.mode)
 	}
 	o = milter.ListenOptions{Address: f.listen, Mode: fs.FileMode(mode), Group: f.group}
-	switch r := config.Role(f.role); r {
-	case config.RoleAuto:
-		o.Role = milter.Auto
-	case config.RoleOurs, config.RoleRelay, config.RoleTheirs:
-		o.Role = milter.Role(r)
-	default:
+	if err := o.Role.UnmarshalText([]byte(f.role)); err != nil {
 		return o, fmt.Errorf("--role: no role %q; there are auto, ours, relay and theirs", f.role)
 	}
 	return o, checkKinds(f.ignore)

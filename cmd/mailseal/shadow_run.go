@@ -13,13 +13,14 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/shadow"
 )
 
 // observer is a daemon that judges what a proxy shows it.
 type observer struct {
 	*daemon
-	role     milter.Role
+	role     action.Role
 	out      *logFile
 	recorder *shadow.Recorder
 	proxy    *shadow.Proxy
@@ -62,7 +63,7 @@ func (f *shadowFlags) run(ctx context.Context, stdout, stderr io.Writer, ready f
 
 // observer makes what judges. A configuration that cannot be used is no reason to keep mail waiting: it is told, and
 // nothing is judged until a reload.
-func (f *shadowFlags) observer(ctx context.Context, role milter.Role, out *logFile, upstream shadow.Dial, stderr io.Writer) *observer {
+func (f *shadowFlags) observer(ctx context.Context, role action.Role, out *logFile, upstream shadow.Dial, stderr io.Writer) *observer {
 	cfg, cfgErr := loadConfig(f.config)
 	if cfgErr != nil {
 		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"}}

@@ -15,6 +15,7 @@ import (
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 )
@@ -131,7 +132,7 @@ func (f *signFlags) table(ctx context.Context) (*sign.Signer, error) {
 	if err != nil {
 		return nil, exit(exitBug, err)
 	}
-	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody}}
+	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody}, OnKeyError: action.KeySkip}
 	for i, path := range f.keyFiles {
 		text, err := os.ReadFile(path)
 		if err != nil {

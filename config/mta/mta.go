@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"mailseal/milter/action"
 )
 
 // Daemon is what a mail server has to know of Mailseal: its own configuration in short.
@@ -40,7 +42,7 @@ func (d Daemon) undone() said {
 // Listener is one socket of Mailseal.
 type Listener struct {
 	Setting string      // where it is configured: "listen[0]"
-	Role    string      // whose mail comes in there: "ours", "theirs", "relay", or "auto" for what the client is
+	Role    action.Role // whose mail comes in there; RoleAuto: what the client is
 	Network string      // "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
 	Target  string      // host:port, the socket's path, or the name in systemd
 	Mode    fs.FileMode // of a unix socket

@@ -161,7 +161,9 @@ func testDaemon(t testing.TB, text string) Daemon {
 		case "relay":
 			d.Others = append(d.Others, netip.MustParsePrefix(f[1]))
 		case "role": // of the listener before
-			d.Listeners[len(d.Listeners)-1].Role = f[1]
+			if err := d.Listeners[len(d.Listeners)-1].Role.UnmarshalText([]byte(f[1])); err != nil {
+				t.Fatalf("daemon: %s: %v", line, err)
+			}
 		case "daemon-name":
 			d.DaemonNames = append(d.DaemonNames, f[1])
 		case "deadline":

@@ -4,15 +4,17 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"mailseal/milter/action"
 )
 
 // role finds sockets that take everything for ours where strangers come, or for theirs where users do.
 func (p *postfix) role(w *way, f filter, l Listener) {
 	forUsers := w.param == "non_smtpd_milters" || w.isSubmission()
 	switch {
-	case l.Role == "ours" && p.d.Signs && !forUsers && !w.isLoopback():
+	case l.Role == action.RoleOurs && p.d.Signs && !forUsers && !w.isLoopback():
 		p.put(w, f, say("postfix-role-ours", l.name(), w.name), "")
-	case (l.Role == "theirs" || l.Role == "relay") && p.d.Signs && forUsers:
+	case (l.Role == action.RoleTheirs || l.Role == action.RoleRelay) && p.d.Signs && forUsers:
 		what := say("users-mail", w.name)
 		if w.param == "non_smtpd_milters" {
 			what = say("local-mail")

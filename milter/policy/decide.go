@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mailseal/milter/action"
 	"mailseal/milter/authres"
 	"mailseal/milter/domain"
 	"mailseal/milter/message"
@@ -16,13 +17,27 @@ type finding struct {
 	method string
 	value  string // as the Actions know it: "fail", "no_record", "reject"
 	domain string // whom the sender is told about
-	action Action
+	action action.Action
+}
+
+// checked returns f, with Tempfail where the rules hold no valid action for it, and a reason that says so.
+func (f finding) checked() finding {
+	if !f.action.IsValid() {
+		f.action = action.Tempfail
+		f.value += " (no valid action is set)"
+	}
+	return f
 }
 
 // Decide applies the rules to what was found of a message with envelope env and header h.
 func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Results) Decision {
 	if rs.NotJudged.Match(env) {
-		return Decision{Disposition: disposition(r, Accept), Override: "policy.not_judged"}
+		return Decision{
+			Action:      action.Accept,
+			Wanted:      action.Accept,
+			Disposition: disposition(r, action.Accept),
+			Override:    "policy.not_judged",
+		}
 	}
 	actions, override := rs.Actions, rs.override(env, h, r)
 	if override != nil {
@@ -44,9 +59,10 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 
 // settle takes the harshest finding and fills the decision in.
 func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, found []finding) {
-	worst := finding{}
-	dmarc := Accept
+	worst := finding{action: action.Accept}
+	dmarc := action.Accept
 	for _, f := range found {
+		f = f.checked()
 		// Of two as harsh, DMARC is the one that a sender can look up and mend.
 		if f.action > worst.action || f.action == worst.action && f.method == "dmarc" && f.domain != "" {
 			worst = f
@@ -57,10 +73,10 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 	}
 	d.Wanted, d.Action = worst.action, worst.action
 	if rs.DryRun {
-		d.Action, dmarc = Accept, Accept
+		d.Action, dmarc = action.Accept, action.Accept
 	}
 	d.Disposition = disposition(r, dmarc)
-	if worst.action == Accept {
+	if worst.action == action.Accept {
 		return
 	}
 	d.Method = worst.method
@@ -68,49 +84,47 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 	if worst.domain != "" {
 		d.Reason += " for " + worst.domain
 	}
-	if worst.action >= Tempfail {
+	if worst.action == action.Tempfail || worst.action == action.Reject {
 		d.Code, d.Enhanced = reply(worst, found)
 		if d.Enhanced == severalFailed {
-			worst = finding{action: worst.action} // no method alone tells it
+			worst = finding{action: worst.action} // the reply names no single method
 		}
 		d.Text = rs.Texts.text(worst, env, r)
 	}
 }
 
-// findings asks every method's map. A method that was not run finds nothing.
+// findings asks every method's table. A method that was not run finds nothing.
 func (a Actions) findings(r *verify.Results) []finding {
 	var out []finding
 	if s := r.SPF; s != nil {
-		out = append(out, finding{"spf", string(s.Value), string(s.Domain), a.SPF[string(s.Value)]})
+		out = append(out, finding{"spf", string(s.Value), string(s.Domain), a.SPF.For(string(s.Value))})
 	}
 	if s := r.HELO; s != nil {
-		out = append(out, finding{"helo", string(s.Value), string(s.Domain), a.HELO[string(s.Value)]})
+		out = append(out, finding{"helo", string(s.Value), string(s.Domain), a.SPF.ForHelo(string(s.Value))})
 	}
 	if p := r.IPRev; p != nil {
-		out = append(out, finding{"iprev", string(p.Value), r.Client.String(), a.IPRev[string(p.Value)]})
+		out = append(out, finding{"iprev", string(p.Value), r.Client.String(), a.IPRev.For(string(p.Value))})
 	}
 	if r.DKIM != nil {
 		best := r.BestDKIM()
-		out = append(out, finding{"dkim", best, string(r.Author), a.DKIM[best]})
+		out = append(out, finding{"dkim", best, string(r.Author), a.DKIM.For(best)})
 	}
-	if key, ok := dmarcKey(r); ok {
-		out = append(out, finding{"dmarc", key, string(r.Author), a.DMARC[key]})
+	if d := r.DMARC; d != nil && d.Value != "pass" {
+		known := a.DMARC.For(string(d.Value), string(d.Disposition))
+		out = append(out, finding{"dmarc", dmarcWord(r), string(r.Author), known})
 	}
 	return out
 }
 
-// dmarcKey is the word under which the rules know a DMARC result; a pass has none.
-func dmarcKey(r *verify.Results) (string, bool) {
-	switch d := r.DMARC; {
-	case d == nil || d.Value == "pass":
-		return "", false
-	case d.Value == "fail":
-		return string(d.Disposition), true
-	case d.Value == "none":
-		return "no_record", true
-	default:
-		return string(d.Value), true
+// dmarcWord is the word for a DMARC result in reasons: a failure goes by what the domain asks for.
+func dmarcWord(r *verify.Results) string {
+	switch r.DMARC.Value {
+	case "fail":
+		return string(r.DMARC.Disposition)
+	case "none":
+		return "no_record"
 	}
+	return string(r.DMARC.Value)
 }
 
 // author finds a From that names no author, or several.
@@ -125,13 +139,13 @@ func (rs *Rules) author(r *verify.Results) []finding {
 }
 
 // disposition is what policy.dmarc says once DMARC's own finding led to action a. It is "" when no policy was found.
-func disposition(r *verify.Results, a Action) string {
+func disposition(r *verify.Results, a action.Action) string {
 	switch {
 	case r.DMARC == nil || r.DMARC.Value == "none" || r.DMARC.Value == "temperror" || r.DMARC.Value == "permerror":
 		return ""
-	case r.DMARC.Value == "pass" || a == Accept:
+	case r.DMARC.Value == "pass" || a == action.Accept:
 		return "none"
-	case a == Reject:
+	case a == action.Reject || a == action.Discard:
 		return "reject"
 	default:
 		return "quarantine"
@@ -157,12 +171,12 @@ func (o *Override) matches(env *message.Envelope, h message.Header, r *verify.Re
 
 // replace puts the override's own action in place of every one that is not Accept.
 func (o *Override) replace(found []finding) []finding {
-	if o.Replace == nil {
+	if !o.Replace.IsValid() {
 		return found
 	}
 	for i := range found {
-		if found[i].action != Accept {
-			found[i].action = *o.Replace
+		if found[i].action != action.Accept {
+			found[i].action = o.Replace
 		}
 	}
 	return found
@@ -210,7 +224,7 @@ func (rs *Rules) excuse(r *verify.Results) domain.Name {
 	return ""
 }
 
-// sawPass tells whether an ARC-Authentication-Results payload says dmarc=pass for the author.
+// sawPass reports whether an ARC-Authentication-Results payload says dmarc=pass for the author.
 func sawPass(payload []byte, author domain.Name) bool {
 	f, err := authres.Parse(payload)
 	if err != nil {
@@ -236,7 +250,7 @@ const severalFailed = "5.7.26"
 
 // reply returns the codes of RFC 7372 section 3 (for iprev Postfix defers with 4.7.25 as well), RFC 6376 section 6.3 and RFC 9989 section 7.2.
 func reply(f finding, all []finding) (int, string) {
-	if f.action == Tempfail {
+	if f.action == action.Tempfail {
 		switch f.method {
 		case "spf", "helo":
 			return 451, "4.7.24"
@@ -266,7 +280,7 @@ func reply(f finding, all []finding) (int, string) {
 }
 
 func rejects(all []finding, method string) bool {
-	return slices.ContainsFunc(all, func(f finding) bool { return f.method == method && f.action == Reject })
+	return slices.ContainsFunc(all, func(f finding) bool { return f.method == method && f.action == action.Reject })
 }
 
 // text is the sentence for the sender.

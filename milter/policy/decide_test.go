@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/milter/action"
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
@@ -18,8 +19,8 @@ import (
 
 // factory are the rules of a configuration that says nothing.
 func factory() Rules {
-	return Rules{
-		Actions:    Actions{DMARC: map[string]Action{"quarantine": Mark, "reject": Mark}},
+	rules := Rules{
+		Actions:    lenient(),
 		MarkHeader: "X-Mailseal-Policy",
 		Texts: Texts{
 			SPF:   "SPF forbids {client} to send for {domain}",
@@ -28,18 +29,33 @@ func factory() Rules {
 			DMARC: "Email rejected per DMARC policy for {domain}",
 			Other: "Message refused",
 		},
+		NoAuthor:    action.Accept,
+		ManyAuthors: action.Accept,
+	}
+	rules.DMARC.Quarantine, rules.DMARC.Reject = action.Mark, action.Mark
+	return rules
+}
+
+// lenient are Actions that accept whatever was found.
+func lenient() Actions {
+	const yes = action.Accept
+	return Actions{
+		SPF:   action.SPF{Fail: yes, Softfail: yes, None: yes, Permerror: yes, Temperror: yes, HeloFail: yes},
+		IPRev: action.IPRev{Fail: yes, Permerror: yes, Temperror: yes},
+		DKIM:  action.DKIM{Fail: yes, Policy: yes, Neutral: yes, None: yes, Permerror: yes, Temperror: yes},
+		DMARC: action.DMARC{Reject: yes, Quarantine: yes, None: yes, NoRecord: yes, Permerror: yes, Temperror: yes},
 	}
 }
 
 // strict are rules that reject and defer wherever that makes sense.
 func strict() Rules {
 	r := factory()
-	r.SPF = map[string]Action{"fail": Reject, "permerror": Reject, "temperror": Tempfail}
-	r.HELO = map[string]Action{"fail": Reject, "temperror": Tempfail}
-	r.IPRev = map[string]Action{"fail": Reject, "permerror": Hold, "temperror": Tempfail}
-	r.DKIM = map[string]Action{"fail": Reject, "none": Reject, "policy": Reject, "temperror": Tempfail}
-	r.DMARC = map[string]Action{"reject": Reject, "quarantine": Hold, "temperror": Tempfail}
-	r.NoAuthor, r.ManyAuthors = Reject, Reject
+	r.SPF.Fail, r.SPF.Permerror, r.SPF.Temperror = action.Reject, action.Reject, action.Tempfail
+	r.SPF.HeloFail = action.Reject
+	r.IPRev = action.IPRev{Fail: action.Reject, Permerror: action.Hold, Temperror: action.Tempfail}
+	r.DKIM.Fail, r.DKIM.None, r.DKIM.Policy, r.DKIM.Temperror = action.Reject, action.Reject, action.Reject, action.Tempfail
+	r.DMARC.Reject, r.DMARC.Quarantine, r.DMARC.Temperror = action.Reject, action.Hold, action.Tempfail
+	r.NoAuthor, r.ManyAuthors = action.Reject, action.Reject
 	return r
 }
 
@@ -76,7 +92,9 @@ func TestDecide(t *testing.T) {
 	dry := strict()
 	dry.DryRun = true
 	softened := strict()
-	softened.DMARC["reject"] = Tempfail
+	softened.DMARC.Reject = action.Tempfail
+	deferring := strict()
+	deferring.SPF.HeloFail = action.Tempfail
 	for _, tc := range []struct {
 		name  string
 		rules Rules
@@ -95,7 +113,8 @@ func TestDecide(t *testing.T) {
 		{"SPF permerror", strict(), []string{"spf=permerror"}, "reject 550 5.7.24 "},
 		{"SPF temperror", strict(), []string{"spf=temperror"}, "tempfail 451 4.7.24 "},
 		{"SPF of HELO fails", strict(), []string{"spf=pass", "helo=fail"}, "reject 550 5.7.23 "},
-		{"SPF of HELO temperror", strict(), []string{"helo=temperror"}, "tempfail 451 4.7.24 "},
+		{"SPF of HELO fails, to be deferred", deferring, []string{"helo=fail"}, "tempfail 451 4.7.24 "},
+		{"SPF of HELO temperror", strict(), []string{"helo=temperror"}, "accept 0  "},
 		{"SPF of HELO alone does not count for two methods", strict(), []string{"helo=fail", "dkim=fail"}, "reject 550 5.7.23 "},
 		{"iprev fails", strict(), []string{"iprev=fail"}, "reject 550 5.7.25 "},
 		{"iprev: no name", strict(), []string{"iprev=permerror"}, "hold 0  "},
@@ -123,10 +142,10 @@ func TestDecide(t *testing.T) {
 		if got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
-		if (d.Action >= Tempfail) != (d.Code != 0 && !tc.rules.DryRun) || d.Action >= Tempfail && d.Text == "" {
+		if (d.Action >= action.Tempfail) != (d.Code != 0 && !tc.rules.DryRun) || d.Action >= action.Tempfail && d.Text == "" {
 			t.Errorf("%s: action %s with reply %d %q", tc.name, d.Action, d.Code, d.Text)
 		}
-		if d.Wanted != Accept && (d.Reason == "" || d.Method == "") {
+		if d.Wanted != action.Accept && (d.Reason == "" || d.Method == "") {
 			t.Errorf("%s: %s without a reason", tc.name, d.Wanted)
 		}
 	}
@@ -136,14 +155,14 @@ func TestAuthors(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		err  error
-		want Action
+		want action.Action
 	}{
-		{"one", nil, Accept},
-		{"none", fmt.Errorf("%w: no From field", message.ErrNoAuthor), Reject},
-		{"several", fmt.Errorf("%w: two", message.ErrManyAuthors), Hold},
+		{"one", nil, action.Accept},
+		{"none", fmt.Errorf("%w: no From field", message.ErrNoAuthor), action.Reject},
+		{"several", fmt.Errorf("%w: two", message.ErrManyAuthors), action.Hold},
 	} {
 		rules := factory()
-		rules.NoAuthor, rules.ManyAuthors = Reject, Hold
+		rules.NoAuthor, rules.ManyAuthors = action.Reject, action.Hold
 		r := found()
 		r.AuthorErr = tc.err
 		if d := rules.Decide(client, nil, r); d.Action != tc.want {
@@ -180,12 +199,12 @@ func TestReplyTexts(t *testing.T) {
 	}
 	none := found("dmarc=permerror")
 	none.Author, none.AuthorErr = "", message.ErrNoAuthor
-	rules.DMARC["permerror"] = Reject
+	rules.DMARC.Permerror = action.Reject
 	d = rules.Decide(client, nil, none)
 	if d.Text != "Message refused" || d.Reason != "from=none" {
 		t.Errorf("no author: got %q because of %q", d.Text, d.Reason)
 	}
-	rules.NoAuthor = Accept
+	rules.NoAuthor = action.Accept
 	if d = rules.Decide(client, nil, none); d.Text != "Message refused" || d.Reason != "dmarc=permerror" {
 		t.Errorf("no author, and a policy for DMARC alone: got %q because of %q", d.Text, d.Reason)
 	}
@@ -199,15 +218,15 @@ func TestNotJudged(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		exempt Exempt
-		want   Action
+		want   action.Action
 	}{
-		{"nobody", Exempt{}, Reject},
-		{"network", Exempt{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, Accept},
-		{"other network", Exempt{Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}, Reject},
-		{"sender", Exempt{Senders: patterns(t, "sender.example")}, Accept},
-		{"other sender", Exempt{Senders: patterns(t, "b@sender.example")}, Reject},
-		{"the only recipient", Exempt{Recipients: patterns(t, "b@example.net")}, Accept},
-		{"not every recipient", Exempt{Recipients: patterns(t, "c@example.net")}, Reject},
+		{"nobody", Exempt{}, action.Reject},
+		{"network", Exempt{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, action.Accept},
+		{"other network", Exempt{Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}, action.Reject},
+		{"sender", Exempt{Senders: patterns(t, "sender.example")}, action.Accept},
+		{"other sender", Exempt{Senders: patterns(t, "b@sender.example")}, action.Reject},
+		{"the only recipient", Exempt{Recipients: patterns(t, "b@example.net")}, action.Accept},
+		{"not every recipient", Exempt{Recipients: patterns(t, "c@example.net")}, action.Reject},
 	} {
 		rules := strict()
 		rules.NotJudged = tc.exempt
@@ -215,33 +234,34 @@ func TestNotJudged(t *testing.T) {
 		if d.Action != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, d.Action, tc.want)
 		}
-		if tc.want == Accept && (d.Override == "" || d.Disposition != "none") {
+		if tc.want == action.Accept && (d.Override == "" || d.Disposition != "none") {
 			t.Errorf("%s: override %q, disposition %q", tc.name, d.Override, d.Disposition)
 		}
 	}
 }
 
 func TestOverrides(t *testing.T) {
-	accept, reject := Accept, Reject
+	harsher := strict().Actions
+	harsher.DMARC.None = action.Reject
 	list := message.Header{message.NewField("List-Id", []byte(" A list <dev.lists.example>"))}
 	for _, tc := range []struct {
 		name     string
 		override Override
 		header   message.Header
 		found    string
-		want     Action
+		want     action.Action
 	}{
-		{"by network", Override{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Replace: &accept}, nil, "dmarc=fail/reject", Accept},
-		{"by author", Override{Authors: patterns(t, "example.com"), Replace: &accept}, nil, "dmarc=fail/reject", Accept},
-		{"by list", Override{ListIDs: patterns(t, ".lists.example"), Replace: &accept}, list, "dmarc=fail/reject", Accept},
-		{"by list, two List-Id", Override{ListIDs: patterns(t, ".lists.example"), Replace: &accept}, append(list, list...), "dmarc=fail/reject", Reject},
-		{"other author", Override{Authors: patterns(t, "example.org"), Replace: &accept}, nil, "dmarc=fail/reject", Reject},
-		{"all lists must fit", Override{Authors: patterns(t, "example.com"), ListIDs: patterns(t, "dev.lists.example"), Replace: &accept}, nil, "dmarc=fail/reject", Reject},
-		{"harsher for one author", Override{Authors: patterns(t, "example.com"), Actions: Actions{DMARC: map[string]Action{"none": Reject}}}, nil, "dmarc=fail/none", Reject},
-		{"replace leaves what was accepted", Override{Authors: patterns(t, "example.com"), Replace: &reject}, nil, "dmarc=fail/none", Accept},
+		{"by network", Override{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Replace: action.Accept}, nil, "dmarc=fail/reject", action.Accept},
+		{"by author", Override{Authors: patterns(t, "example.com"), Replace: action.Accept}, nil, "dmarc=fail/reject", action.Accept},
+		{"by list", Override{ListIDs: patterns(t, ".lists.example"), Replace: action.Accept}, list, "dmarc=fail/reject", action.Accept},
+		{"by list, two List-Id", Override{ListIDs: patterns(t, ".lists.example"), Replace: action.Accept}, append(list, list...), "dmarc=fail/reject", action.Reject},
+		{"other author", Override{Authors: patterns(t, "example.org"), Replace: action.Accept}, nil, "dmarc=fail/reject", action.Reject},
+		{"all lists must fit", Override{Authors: patterns(t, "example.com"), ListIDs: patterns(t, "dev.lists.example"), Replace: action.Accept}, nil, "dmarc=fail/reject", action.Reject},
+		{"harsher for one author", Override{Authors: patterns(t, "example.com"), Actions: harsher}, nil, "dmarc=fail/none", action.Reject},
+		{"replace leaves what was accepted", Override{Authors: patterns(t, "example.com"), Replace: action.Reject}, nil, "dmarc=fail/none", action.Accept},
 	} {
 		rules := strict()
-		if tc.override.DMARC == nil {
+		if tc.override.Actions == (Actions{}) {
 			tc.override.Actions = rules.Actions
 		}
 		tc.override.Name = "policy.override[0]"
@@ -261,17 +281,17 @@ func TestTrustedSealer(t *testing.T) {
 		name  string
 		value arc.Value
 		sets  []arc.Set
-		want  Action
+		want  action.Action
 	}{
-		{"newest sealer trusted, saw a pass", arc.Pass, []arc.Set{set(1, "list.example", "list.example; dmarc=pass header.from=example.com")}, Accept},
-		{"older set of the trusted run saw it", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "mx.example", "x; dmarc=fail")}, Accept},
-		{"chain fails", arc.Fail, []arc.Set{set(1, "list.example", "x; dmarc=pass")}, Reject},
-		{"sealer not trusted", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass")}, Reject},
-		{"stranger between", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "evil.example", "x; dmarc=pass")}, Reject},
-		{"stranger below", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass"), set(2, "list.example", "x; dmarc=fail")}, Reject},
-		{"saw no pass", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=fail header.from=example.com")}, Reject},
-		{"saw another author", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass header.from=other.example")}, Reject},
-		{"cannot be read", arc.Pass, []arc.Set{set(1, "list.example", "; ; dmarc")}, Reject},
+		{"newest sealer trusted, saw a pass", arc.Pass, []arc.Set{set(1, "list.example", "list.example; dmarc=pass header.from=example.com")}, action.Accept},
+		{"older set of the trusted run saw it", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "mx.example", "x; dmarc=fail")}, action.Accept},
+		{"chain fails", arc.Fail, []arc.Set{set(1, "list.example", "x; dmarc=pass")}, action.Reject},
+		{"sealer not trusted", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass")}, action.Reject},
+		{"stranger between", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "evil.example", "x; dmarc=pass")}, action.Reject},
+		{"stranger below", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass"), set(2, "list.example", "x; dmarc=fail")}, action.Reject},
+		{"saw no pass", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=fail header.from=example.com")}, action.Reject},
+		{"saw another author", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass header.from=other.example")}, action.Reject},
+		{"cannot be read", arc.Pass, []arc.Set{set(1, "list.example", "; ; dmarc")}, action.Reject},
 	} {
 		rules := strict()
 		rules.TrustedSealers = []domain.Name{"list.example", "mx.example"}
@@ -282,20 +302,67 @@ func TestTrustedSealer(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tc.name, d.Action, tc.want)
 		}
 		rules.TrustedSealers = nil
-		if d := rules.Decide(client, nil, r); d.Action != Reject {
+		if d := rules.Decide(client, nil, r); d.Action != action.Reject {
 			t.Errorf("%s, nobody trusted: %s, want reject", tc.name, d.Action)
 		}
 	}
 }
 
-func TestParseAction(t *testing.T) {
-	for a := Accept; a <= Reject; a++ {
-		if got, err := ParseAction(a.String()); got != a || err != nil {
-			t.Errorf("%s: %s, %v", a, got, err)
+// TestInvalidAction holds that a result for which no action is set, or one that is none, defers the message.
+func TestInvalidAction(t *testing.T) {
+	const bounce = action.Action(200)
+	for _, tc := range []struct {
+		name   string
+		change func(*Rules)
+		found  *verify.Results
+	}{
+		{"spf", func(r *Rules) { r.SPF.Softfail = 0 }, found("spf=softfail")},
+		{"helo", func(r *Rules) { r.SPF.HeloFail = bounce }, found("helo=fail")},
+		{"iprev", func(r *Rules) { r.IPRev.Permerror = bounce }, found("iprev=permerror")},
+		{"dkim", func(r *Rules) { r.DKIM.None = 0 }, found("dkim=none")},
+		{"dmarc", func(r *Rules) { r.DMARC.None = bounce }, found("dmarc=fail/none")},
+		{"a result that no table knows", func(*Rules) {}, found("spf=sideways")},
+		{"a disposition that no table knows", func(*Rules) {}, found("dmarc=fail/sideways")},
+		{"no author", func(r *Rules) { r.NoAuthor = 0 }, &verify.Results{AuthorErr: message.ErrNoAuthor}},
+		{"many authors", func(r *Rules) { r.ManyAuthors = bounce }, &verify.Results{AuthorErr: message.ErrManyAuthors}},
+	} {
+		rules := factory()
+		tc.change(&rules)
+		d := rules.Decide(client, nil, tc.found)
+		if d.Action != action.Tempfail || d.Code != 451 || !strings.Contains(d.Reason, "no valid action is set") {
+			t.Errorf("%s: %s %d because of %q, want a deferral that says why", tc.name, d.Action, d.Code, d.Reason)
 		}
 	}
-	if _, err := ParseAction("bounce"); err == nil {
-		t.Error(`"bounce" is read as an action`)
+}
+
+// TestEveryResultHasAnAction holds that each result of each method has its place in the tables of actions.
+func TestEveryResultHasAnAction(t *testing.T) {
+	for _, word := range []string{
+		"spf=none", "spf=neutral", "spf=pass", "spf=fail", "spf=softfail", "spf=temperror", "spf=permerror",
+		"helo=none", "helo=neutral", "helo=pass", "helo=fail", "helo=softfail", "helo=temperror", "helo=permerror",
+		"iprev=pass", "iprev=fail", "iprev=temperror", "iprev=permerror",
+		"dkim=none", "dkim=pass", "dkim=fail", "dkim=policy", "dkim=temperror", "dkim=permerror",
+		"dmarc=none", "dmarc=pass", "dmarc=temperror", "dmarc=permerror",
+		"dmarc=fail/none", "dmarc=fail/quarantine", "dmarc=fail/reject",
+	} {
+		rules := factory()
+		rules.Actions = lenient()
+		if d := rules.Decide(client, nil, found(word)); d.Action != action.Accept {
+			t.Errorf("%s: %s because of %q, want accept", word, d.Action, d.Reason)
+		}
+	}
+}
+
+// TestEveryAction holds that the decision carries out whatever action the rules set.
+func TestEveryAction(t *testing.T) {
+	for _, a := range action.All() {
+		rules := factory()
+		rules.SPF.Fail = a
+		d := rules.Decide(client, nil, found("spf=fail"))
+		hasReply := a == action.Tempfail || a == action.Reject
+		if d.Action != a || (d.Code != 0) != hasReply {
+			t.Errorf("%s: got %s with reply %d", a, d.Action, d.Code)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -24,7 +25,7 @@ var (
 
 // adds is an Outcome that inserts fields.
 func adds(fields ...string) milter.Outcome {
-	o := milter.Outcome{Action: milter.Accept}
+	o := milter.Outcome{Action: action.Accept}
 	for i := 0; i < len(fields); i += 2 {
 		o.Edits.Insert = append(o.Edits.Insert, message.NewField(fields[i], []byte(fields[i+1])))
 	}
@@ -55,7 +56,7 @@ func TestDifferences(t *testing.T) {
 		{"the same tags in other words", atEnd(inserted("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; c=simple; i=@Example.com; h=From:Date; b=y"), accept),
 			outcome(adds("DKIM-Signature", " v=1; a=RSA-SHA256; d=example.com; s=new; h=date:from; b=z")), "same"},
 		{"the first of two removed twice", atEnd(removed, removed, accept),
-			outcome(milter.Outcome{Action: milter.Accept, Edits: message.Edits{Remove: []int{1, 3}}}), "same"},
+			outcome(milter.Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{1, 3}}}), "same"},
 		{"unsigned by us", atEnd(oldSignature, accept), nil, "differs in=signed signed_theirs=example.com/new/rsa-sha256 signed_ours=-"},
 		{"unsigned by them", atEnd(removed, accept), outcome(signing("example.com", "new")),
 			"differs in=signed signed_theirs=- signed_ours=example.com/new/rsa-sha256"},
@@ -63,9 +64,9 @@ func TestDifferences(t *testing.T) {
 			"differs in=removed removed_theirs=- removed_ours=authentication-results[1]"},
 		{"another verdict", atEnd(packet(guard.ReplyCode, "550 5.7.1 no\x00")), nil,
 			"differs in=verdict verdict_theirs=reject 550 verdict_ours=accept"},
-		{"another code", atEnd(packet(guard.ReplyCode, "554 5.7.1 no\x00")), outcome(milter.Outcome{Action: milter.Reject}),
+		{"another code", atEnd(packet(guard.ReplyCode, "554 5.7.1 no\x00")), outcome(milter.Outcome{Action: action.Reject}),
 			"differs in=verdict verdict_theirs=reject 554 verdict_ours=reject 550"},
-		{"rejected without a code", atEnd(packet(guard.Reject, "")), outcome(milter.Outcome{Action: milter.Reject}), "same verdict=reject"},
+		{"rejected without a code", atEnd(packet(guard.Reject, "")), outcome(milter.Outcome{Action: action.Reject}), "same verdict=reject"},
 		{"held", atEnd(packet(guard.QuarantineMail, "why\x00"), accept), nil, "differs in=verdict verdict_theirs=hold verdict_ours=accept"},
 		{"same results", atEnd(inserted(results, " mx; dkim=pass (2048-bit key)\n\theader.d=example.org header.i=@example.org header.b=x; spf=pass smtp.mailfrom=a@b"), accept),
 			outcome(adds(results, " mx; spf=none smtp.helo=x; spf=pass smtp.mailfrom=b; dkim=pass header.d=Example.ORG; dmarc=pass header.from=x")),
@@ -80,7 +81,7 @@ func TestDifferences(t *testing.T) {
 		{"a recipient refused", at(guard.Rcpt, packet(guard.Reject, "")), nil, "differs in=recipients recipients_theirs=1 refused recipients_ours=0 refused"},
 		{"accepted before the body, and we would sign", at(guard.EndOfHeader, accept), outcome(signing("example.com", "new")),
 			"differs body_unseen=true in=signed signed_theirs=- signed_ours=example.com/new/rsa-sha256"},
-		{"accepted before the body", at(guard.EndOfHeader, accept), outcome(milter.Outcome{Action: milter.Reject}), "same body_unseen=true"},
+		{"accepted before the body", at(guard.EndOfHeader, accept), outcome(milter.Outcome{Action: action.Reject}), "same body_unseen=true"},
 		{"accepted before the header", at(guard.Mail, accept), nil, "not judged why=the upstream decided before the message was shown verdict=accept"},
 		{"refused before the header", at(guard.Mail, packet(guard.Reject, "")), nil, "not judged verdict=reject"},
 		{"we panic", nil, func(context.Context, milter.Mail) milter.Outcome { panic("on purpose") },

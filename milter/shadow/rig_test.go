@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -140,7 +141,7 @@ func (judge) Wants() milter.Wants {
 
 func (j judge) Decide(ctx context.Context, _ *message.Message, _ []byte) milter.Outcome {
 	if j.ours == nil {
-		return milter.Outcome{Action: milter.Accept}
+		return milter.Outcome{Action: action.Accept}
 	}
 	return j.ours(ctx, j.mail)
 }
@@ -162,7 +163,7 @@ func start(t testing.TB, old *standIn, filter milter.Filter, change ...func(*sha
 	ctx, cancel := context.WithCancel(context.Background())
 	inner, cut := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { server.Serve(inner, &milter.Listener{Listener: pipe}) })
+	wg.Go(func() { server.Serve(inner, &milter.Listener{Listener: pipe, Role: action.RoleAuto}) })
 	r.recorder = shadow.NewRecorder(slog.New(slog.NewJSONHandler(&r.log, nil)), nil)
 	o := shadow.Options{Upstream: old.dial, Judge: pipe.Dial, Recorder: r.recorder, Patience: 10 * time.Second, DrainSoft: 5 * time.Second}
 	for _, f := range change {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 	"mailseal/milter/miltertest"
@@ -135,14 +136,14 @@ var moods = []struct {
 	{"panics", func(context.Context, milter.Mail) milter.Outcome { panic("on purpose") }, nil},
 	{"is slow", func(ctx context.Context, _ milter.Mail) milter.Outcome {
 		<-ctx.Done()
-		return milter.Outcome{Action: milter.Reject}
+		return milter.Outcome{Action: action.Reject}
 	}, func(o *shadow.Options) { o.Patience = 50 * time.Millisecond }},
 	{"cannot follow", nil, func(o *shadow.Options) { o.Memory = 2000 }},
 }
 
 func signing(domain, selector string) milter.Outcome {
 	f := message.NewField("DKIM-Signature", []byte(" v=1; a=rsa-sha256; d="+domain+"; s="+selector+"; b=x"))
-	return milter.Outcome{Action: milter.Accept, Edits: message.Edits{Insert: []message.Field{f}, Remove: []int{1}}}
+	return milter.Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{f}, Remove: []int{1}}}
 }
 
 // TestTransparent holds that an MTA gets through the proxy what it gets from the upstream, and the upstream from the MTA

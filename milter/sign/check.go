@@ -49,7 +49,7 @@ func (s Signed) Check(ctx context.Context, h message.Header, raw []byte) (Verdic
 	return verdict, err
 }
 
-// made tells whether f is one of the signatures: the message may have come with others.
+// made reports whether f is one of the signatures: the message may have come with others.
 func (s Signed) made(f message.Field) bool {
 	for _, own := range s.Fields {
 		if bytes.Equal(own.Raw(), f.Raw()) {

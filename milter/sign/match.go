@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/dkim"
 	"mailseal/milter/message"
 )
@@ -31,22 +32,22 @@ func (m Match) BodyHashes() []message.BodyHash {
 	return out
 }
 
-// OnKeyError is what becomes of a message that none of the rules could sign: Tempfail, Refuse or Unsigned. Rules that
+// OnKeyError is what becomes of a message that none of the rules could sign: KeyTempfail, KeyReject or KeyAccept. Rules that
 // differ defer it: a message that is deferred can still be signed.
-func (m Match) OnKeyError() OnKeyError {
-	return strictest(m, func(r *Rule) bool { return r.OnKeyError != Unsigned })
+func (m Match) OnKeyError() action.OnKeyError {
+	return strictest(m, func(r *Rule) bool { return r.OnKeyError != action.KeyAccept })
 }
 
 // strictest returns what the rules that object to a failure want.
-func strictest(m Match, objects func(*Rule) bool) OnKeyError {
-	out := Unsigned
+func strictest(m Match, objects func(*Rule) bool) action.OnKeyError {
+	out := action.KeyAccept
 	for _, r := range m {
 		switch {
 		case !objects(r):
-		case r.OnKeyError == Refuse && out != Tempfail:
-			out = Refuse
-		case r.OnKeyError != Refuse:
-			out = Tempfail
+		case r.OnKeyError == action.KeyReject && out != action.KeyTempfail:
+			out = action.KeyReject
+		case r.OnKeyError != action.KeyReject:
+			out = action.KeyTempfail
 		}
 	}
 	return out
@@ -176,8 +177,8 @@ func (out *Signed) verdict(found []Found, signed bool) error {
 		}
 		return noRule
 	}
-	isStrict := func(r *Rule) bool { return r.OnKeyError == Tempfail || r.OnKeyError == Refuse }
-	if out.OnKeyError = strictest(rules, isStrict); out.OnKeyError != Unsigned {
+	isStrict := func(r *Rule) bool { return r.OnKeyError.IsStrict() }
+	if out.OnKeyError = strictest(rules, isStrict); out.OnKeyError != action.KeyAccept {
 		return first
 	}
 	if !signed {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/dkim"
 )
 
@@ -46,7 +47,7 @@ func none(context.Context, Query) ([]keys.Key, error) { return nil, nil }
 
 // TestSignAll holds what becomes of a message that several rules sign, some of whose keys are broken.
 func TestSignAll(t *testing.T) {
-	key := func(name string, on OnKeyError) Rule { return Rule{Keys: []string{name}, OnKeyError: on} }
+	key := func(name string, on action.OnKeyError) Rule { return Rule{Keys: []string{name}, OnKeyError: on} }
 	tagged := func(i string) Rule { return Rule{Keys: []string{"one"}, Options: dkim.SignOptions{Identifier: i}} }
 	for _, tc := range []struct {
 		name   string
@@ -54,28 +55,28 @@ func TestSignAll(t *testing.T) {
 		made   string // selectors
 		failed string
 		want   error
-		on     OnKeyError
+		on     action.OnKeyError
 	}{
-		{"all keys, in the order of the rules", []Rule{key("two", Skip), key("one", Skip)}, "s2 s1", "", nil, 0},
-		{"a key of two rules signs once", []Rule{key("one", Skip), {Keys: []string{"two", "one"}}}, "s1 s2", "", nil, 0},
-		{"another d= is another signature", []Rule{key("one", Skip), {Keys: []string{"one"}, Domain: "parent.example"}}, "s1 s1", "", nil, 0},
+		{"all keys, in the order of the rules", []Rule{key("two", action.KeySkip), key("one", action.KeySkip)}, "s2 s1", "", nil, 0},
+		{"a key of two rules signs once", []Rule{key("one", action.KeySkip), {Keys: []string{"two", "one"}}}, "s1 s2", "", nil, 0},
+		{"another d= is another signature", []Rule{key("one", action.KeySkip), {Keys: []string{"one"}, Domain: "parent.example"}}, "s1 s1", "", nil, 0},
 		{"so is another i=", []Rule{tagged("@one.example"), tagged("a@one.example"), tagged("@one.example")}, "s1 s1", "", nil, 0},
 		{"but not one that is left out", []Rule{tagged("@elsewhere.example"), tagged("")}, "s1", "", nil, 0},
-		{"one broken: the other signs", []Rule{key("broken", Skip), key("one", Skip)}, "s1", "broken", nil, Unsigned},
-		{"one broken, whose rule lets mail go: the other signs", []Rule{key("broken", Unsigned), key("one", Skip)}, "s1", "broken", nil, Unsigned},
-		{"one broken, whose rule defers", []Rule{key("broken", Tempfail), key("one", Skip)}, "s1", "broken", ErrUnsigned, Tempfail},
-		{"one broken, whose rule rejects", []Rule{key("one", Tempfail), key("broken", Refuse)}, "s1", "broken", ErrUnsigned, Refuse},
-		{"strictness of a rule whose keys work does not count", []Rule{key("one", Refuse), key("broken", Skip)}, "s1", "broken", nil, Unsigned},
-		{"none left: defer", []Rule{key("broken", Unsigned), key("nowhere", Skip)}, "", "broken nowhere", ErrUnsigned, Tempfail},
-		{"none left, reject and defer: defer", []Rule{key("broken", Refuse), key("nowhere", Tempfail)}, "", "broken nowhere", ErrUnsigned, Tempfail},
-		{"none left, defer and reject: defer", []Rule{key("broken", Tempfail), key("nowhere", Refuse)}, "", "broken nowhere", ErrUnsigned, Tempfail},
-		{"another key at the same place is another signature", []Rule{key("one", Skip), key("twin", Skip)}, "s1 s1", "", nil, 0},
-		{"none left, all let mail go", []Rule{key("broken", Unsigned), key("nowhere", Unsigned)}, "", "broken nowhere", ErrUnsigned, Unsigned},
-		{"a broken key of two rules is one failure", []Rule{key("broken", Skip), key("broken", Skip), key("one", Skip)}, "s1", "broken", nil, Unsigned},
-		{"a source that is away, and a key", []Rule{{Name: "sign[0]", Choose: away}, key("one", Skip)}, "s1", "sign[0]", nil, Unsigned},
-		{"a source that is away, whose rule defers", []Rule{{Choose: away, OnKeyError: Tempfail}, key("one", Skip)}, "s1", "", ErrUnsigned, Tempfail},
-		{"a source that knows no key, and a key", []Rule{{Choose: none}, key("one", Skip)}, "s1", "", nil, 0},
-		{"a source that knows no key, and a broken one", []Rule{{Choose: none}, key("broken", Skip)}, "", "broken", ErrUnsigned, Tempfail},
+		{"one broken: the other signs", []Rule{key("broken", action.KeySkip), key("one", action.KeySkip)}, "s1", "broken", nil, action.KeyAccept},
+		{"one broken, whose rule lets mail go: the other signs", []Rule{key("broken", action.KeyAccept), key("one", action.KeySkip)}, "s1", "broken", nil, action.KeyAccept},
+		{"one broken, whose rule defers", []Rule{key("broken", action.KeyTempfail), key("one", action.KeySkip)}, "s1", "broken", ErrUnsigned, action.KeyTempfail},
+		{"one broken, whose rule rejects", []Rule{key("one", action.KeyTempfail), key("broken", action.KeyReject)}, "s1", "broken", ErrUnsigned, action.KeyReject},
+		{"strictness of a rule whose keys work does not count", []Rule{key("one", action.KeyReject), key("broken", action.KeySkip)}, "s1", "broken", nil, action.KeyAccept},
+		{"none left: defer", []Rule{key("broken", action.KeyAccept), key("nowhere", action.KeySkip)}, "", "broken nowhere", ErrUnsigned, action.KeyTempfail},
+		{"none left, reject and defer: defer", []Rule{key("broken", action.KeyReject), key("nowhere", action.KeyTempfail)}, "", "broken nowhere", ErrUnsigned, action.KeyTempfail},
+		{"none left, defer and reject: defer", []Rule{key("broken", action.KeyTempfail), key("nowhere", action.KeyReject)}, "", "broken nowhere", ErrUnsigned, action.KeyTempfail},
+		{"another key at the same place is another signature", []Rule{key("one", action.KeySkip), key("twin", action.KeySkip)}, "s1 s1", "", nil, 0},
+		{"none left, all let mail go", []Rule{key("broken", action.KeyAccept), key("nowhere", action.KeyAccept)}, "", "broken nowhere", ErrUnsigned, action.KeyAccept},
+		{"a broken key of two rules is one failure", []Rule{key("broken", action.KeySkip), key("broken", action.KeySkip), key("one", action.KeySkip)}, "s1", "broken", nil, action.KeyAccept},
+		{"a source that is away, and a key", []Rule{{Name: "sign[0]", Choose: away}, key("one", action.KeySkip)}, "s1", "sign[0]", nil, action.KeyAccept},
+		{"a source that is away, whose rule defers", []Rule{{Choose: away, OnKeyError: action.KeyTempfail}, key("one", action.KeySkip)}, "s1", "", ErrUnsigned, action.KeyTempfail},
+		{"a source that knows no key, and a key", []Rule{{Choose: none}, key("one", action.KeySkip)}, "s1", "", nil, 0},
+		{"a source that knows no key, and a broken one", []Rule{{Choose: none}, key("broken", action.KeySkip)}, "", "broken", ErrUnsigned, action.KeyTempfail},
 		{"sources that know no key", []Rule{{Choose: none}, {Choose: none}}, "", "", ErrNoRule, 0},
 	} {
 		for i := range tc.rules {

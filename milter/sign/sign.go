@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/dkim"
 	"mailseal/milter/domain"
 	"mailseal/milter/message"
@@ -24,16 +25,6 @@ var ErrUnsigned = errors.New("sign: no signature could be made")
 // ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
 var ErrNoRule = errors.New("sign: no keys for the sender")
 
-// OnKeyError says what becomes of a message when a key of its rule cannot be had or does not work.
-type OnKeyError uint8
-
-const (
-	Skip     OnKeyError = iota // the other keys sign; tempfail when none is left
-	Tempfail                   // one bad key is enough: tempfail
-	Refuse                     // one bad key is enough: reject
-	Unsigned                   // the other keys sign; when none is left the message goes out unsigned, said and counted
-)
-
 // Rule is one line of the signing table: whose mail, which keys, how.
 type Rule struct {
 	Name         string // its place in the configuration, "sign[2]", for the log
@@ -45,7 +36,7 @@ type Rule struct {
 	SkipIfSigned bool // a signature with the same d= and s= is there already: do not add another
 	RemoveOld    bool // remove the signatures that the message came with
 	Resign       bool // sign mail of strangers too: a mailing list's host
-	OnKeyError   OnKeyError
+	OnKeyError   action.OnKeyError
 
 	// Choose, when set, answers the keys for a message instead of Keys: a table in a database. A key without a Signer is
 	// looked up by its name. No key and no error means that the message is not to be signed.
@@ -82,8 +73,8 @@ type Signed struct {
 	Held   []string        // the keys not used because their signature stands in the message already
 	Remove []int           // old signatures to be removed: indices into the header
 
-	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned: Unsigned, Tempfail or Refuse.
-	OnKeyError OnKeyError
+	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned: KeyAccept, KeyTempfail or KeyReject.
+	OnKeyError action.OnKeyError
 }
 
 // Signature names one signature that was made.

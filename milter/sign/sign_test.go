@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/message"
@@ -56,9 +57,15 @@ func signed(t *testing.T, rule Rule, raw string) (Signed, *message.Message, erro
 	return signedBy(t, NewTable([]Rule{rule}), raw)
 }
 
-// signedBy reads raw, signs it by a table and returns what became of it.
+// signedBy reads raw, signs it by a table and returns what became of it. A rule that says nothing of keys that fail skips
+// them, as the configuration's default does.
 func signedBy(t *testing.T, table *Table, raw string) (Signed, *message.Message, error) {
 	t.Helper()
+	for i := range table.Rules() {
+		if r := &table.Rules()[i]; r.OnKeyError == 0 {
+			r.OnKeyError = action.KeySkip
+		}
+	}
 	s := &Signer{Table: table, Keys: newRing(t), Now: func() time.Time { return at }, Identifiers: map[string]string{"any": "news@%"}}
 	var q Query
 	var hit Match
@@ -96,7 +103,8 @@ func TestSign(t *testing.T) {
 		{"one of two broken: the other signs", Rule{Keys: []string{"broken", "one"}}, "s1._domainkey.one.example", "broken", false},
 		{"the only one broken", Rule{Keys: []string{"broken"}}, "", "broken", true},
 		{"the only one missing", Rule{Keys: []string{"nowhere"}}, "", "nowhere", true},
-		{"strict: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: Tempfail}, "s1._domainkey.one.example", "broken", true},
+		{"no valid on_key_error: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: 200}, "s1._domainkey.one.example", "broken", true},
+		{"strict: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: action.KeyTempfail}, "s1._domainkey.one.example", "broken", true},
 	} {
 		tc.rule.From = patterns("*")
 		out, _, err := signed(t, tc.rule, text)
@@ -197,7 +205,7 @@ func TestOldSignatures(t *testing.T) {
 	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 || len(out.Held) != 0 {
 		t.Errorf("skip and remove: made %v, held %v, remove %v, %v", out.Made, out.Held, out.Remove, err)
 	}
-	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"broken"}, RemoveOld: true, OnKeyError: Unsigned}, again)
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"broken"}, RemoveOld: true, OnKeyError: action.KeyAccept}, again)
 	if err == nil || len(out.Made) != 0 || len(out.Remove) != 0 {
 		t.Errorf("unsigned: made %v, remove %v, %v; the signatures of others stay", out.Made, out.Remove, err)
 	}

@@ -63,7 +63,7 @@ func (r *Results) list() []authres.Result {
 	return out
 }
 
-// TellsHELO tells whether the result for HELO says anything that the one for MAIL FROM does not: it is of another domain,
+// TellsHELO reports whether the result for HELO says anything that the one for MAIL FROM does not: it is of another domain,
 // which has a record.
 func (r *Results) TellsHELO() bool {
 	return r.HELO != nil && r.HELO.Value != spf.None && (r.SPF == nil || r.SPF.Domain != r.HELO.Domain)

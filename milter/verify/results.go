@@ -33,10 +33,10 @@ type Results struct {
 	listed []authres.Result // all of the above, once somebody has asked
 }
 
-// NoAuthor tells whether From names no author that can be relied on.
+// NoAuthor reports whether From names no author that can be relied on.
 func (r *Results) NoAuthor() bool { return errors.Is(r.AuthorErr, message.ErrNoAuthor) }
 
-// ManyAuthors tells whether From names authors in several domains, or stands there several times.
+// ManyAuthors reports whether From names authors in several domains, or stands there several times.
 func (r *Results) ManyAuthors() bool { return errors.Is(r.AuthorErr, message.ErrManyAuthors) }
 
 // byMerit orders the values of DKIM results by how near they are to a pass.
@@ -124,7 +124,7 @@ func (r *Run) runSPF(ctx context.Context, _ *message.Message, out *Results) {
 	}
 }
 
-// asksHELO tells whether SPF is to be asked for HELO: not where it is a question that MAIL FROM asks anyway.
+// asksHELO reports whether SPF is to be asked for HELO: not where it is a question that MAIL FROM asks anyway.
 func (r *Run) asksHELO() bool {
 	if r.v.SPF == nil || !r.v.HELO {
 		return false

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailseal/milter/arc"
@@ -32,6 +33,7 @@ var zoneText = `
 example.com.                IN TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.example.com.         IN TXT "v=DMARC1; p=reject; rua=mailto:r@example.com"
 k._domainkey.example.com.   IN TXT "v=DKIM1; k=ed25519; p=` + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)) + `"
+k._domainkey.news.example.com. IN TXT "v=DKIM1; k=ed25519; p=` + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)) + `"
 mx.example.com.             IN TXT "v=spf1 a -all"
 mx.example.com.             IN A 192.0.2.1
 1.2.0.192.in-addr.arpa.     IN PTR mx.example.com.
@@ -235,6 +237,77 @@ func TestPolicyIsFoundAllTheSame(t *testing.T) {
 			t.Errorf("%s: dmarc=%s (%s), want fail and reject", tc.name, r.DMARC.Value, r.DMARC.Reason)
 		}
 	}
+}
+
+// clocked notes how much time each question for a name has left.
+type clocked struct {
+	dns.Resolver
+	name string
+	left []time.Duration
+}
+
+func (c *clocked) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	if name == c.name {
+		end, _ := ctx.Deadline()
+		c.left = append(c.left, time.Until(end))
+	}
+	return c.Resolver.Lookup(ctx, name, t)
+}
+
+// TestShareOfDMARC holds that SPF may use four fifths of the deadline and no more: DMARC has to ask which organizational
+// domain a signature belongs to after SPF has come to its end, and a signature that is aligned must count all the same.
+func TestShareOfDMARC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, _ := newVerifier(t)
+		dmarcs := &clocked{Resolver: stalling{v.Resolver}, name: "_dmarc.news.example.com"}
+		spfs := &clocked{Resolver: dmarcs, name: "attacker.example"}
+		v.Resolver, v.Deadline = spfs, 20*time.Second
+		began := time.Now()
+		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false, signed(t, text, "news.example.com"))
+		if got, want := r.String(), "dkim=pass/news.example.com spf=temperror dmarc=pass iprev=permerror"; got != want {
+			t.Errorf("got %s (%s), want %s", got, r.DMARC.Reason, want)
+		}
+		if took := time.Since(began); took != 16*time.Second {
+			t.Errorf("judging took %s, want the 16s of SPF's share", took)
+		}
+		if want := []time.Duration{16 * time.Second}; !slices.Equal(spfs.left, want) {
+			t.Errorf("SPF had %s, want %s", spfs.left, want)
+		}
+		if want := []time.Duration{4 * time.Second}; !slices.Equal(dmarcs.left, want) {
+			t.Errorf("DMARC had %s left, want %s", dmarcs.left, want)
+		}
+	})
+}
+
+// late answers for one name after a time.
+type late struct {
+	dns.Resolver
+	name string
+	wait time.Duration
+}
+
+func (l late) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	if name != l.name {
+		return l.Resolver.Lookup(ctx, name, t)
+	}
+	select {
+	case <-time.After(l.wait):
+		return l.Resolver.Lookup(ctx, name, t)
+	case <-ctx.Done():
+		return dns.Answer{}, errors.Join(dns.ErrFailure, ctx.Err())
+	}
+}
+
+// TestLatePolicy holds that looking for the policy may take the whole deadline, not only the share of the others.
+func TestLatePolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, _ := newVerifier(t)
+		v.Resolver, v.Deadline = late{v.Resolver, "_dmarc.example.com", 18 * time.Second}, 20*time.Second
+		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@other.example"), false, text)
+		if r.DMARC.Value != dmarc.Fail || r.DMARC.Disposition != dmarc.Reject {
+			t.Errorf("dmarc=%s (%s), want fail and reject", r.DMARC.Value, r.DMARC.Reason)
+		}
+	})
 }
 
 func TestBestDKIM(t *testing.T) {

@@ -15,11 +15,13 @@ import (
 	"mailseal/keys/keyfile"
 	"mailseal/keys/keylife"
 	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
+	"mailseal/milter/filter"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 	"mailseal/milter/spf"
@@ -39,7 +41,7 @@ type Parts struct {
 
 // New makes the parts that a configuration asks for; keys of unchanged files are taken over from old, which may be
 // nil. All mistakes of the configuration are in the error. A key that cannot be used is none of them: the others sign.
-func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Parts, counters milter.Counters, log *slog.Logger) (*Parts, error) {
+func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Parts, counters filter.Counters, log *slog.Logger) (*Parts, error) {
 	p := &Parts{Config: cfg, Resolver: resolver}
 	if cfg.Signs() || cfg.Seal.Key != "" {
 		p.Keys = FileKeys(ctx, cfg, old)
@@ -47,31 +49,31 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 	var sourcesErr error
 	p.Sources, sourcesErr = OpenSources(cfg, old, log)
 	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
-	steps := &milter.Steps{
-		ID:             cfg.AuthservID,
-		Own:            newOwn(cfg),
-		JudgeUnmatched: cfg.Ours.Unmatched == config.UnmatchedJudge,
-		AuthResult:     cfg.AuthenticationResults.Auth,
-		ReceivedSPF:    cfg.Verify.ReceivedSPF,
-		SelfCheck:      milter.SelfCheck{Share: cfg.Signing.SelfCheck, Tempfail: cfg.Signing.SelfCheckAction == config.Tempfail},
-		Counters:       counters,
+	daemon := &filter.Filter{
+		ID:          cfg.AuthservID,
+		Own:         newOwnFields(cfg),
+		Unmatched:   cfg.Ours.Unmatched,
+		AuthResult:  cfg.AuthenticationResults.Auth,
+		ReceivedSPF: cfg.Verify.ReceivedSPF,
+		SelfCheck:   filter.SelfCheck{Share: cfg.Signing.SelfCheck, Action: cfg.Signing.SelfCheckAction},
+		Counters:    counters,
 	}
-	err := errors.Join(sourcesErr, p.AddManaged(old, log), p.addLists(steps), p.addSigning(steps), p.addJudging(steps, log))
+	err := errors.Join(sourcesErr, p.AddManaged(old, log), p.addLists(daemon), p.addSigning(daemon), p.addJudging(daemon, log))
 	p.Settings = milter.Settings{
-		Filter:          steps,
+		Filter:          daemon,
 		Roles:           NewRoles(cfg),
 		Exempt:          milter.Exempt{Networks: cfg.Exempt.Networks, Hosts: cfg.Exempt.Hosts},
 		HeaderLimit:     int(cfg.Limits.HeaderSize),
 		Deadline:        cfg.Limits.MessageDeadline,
-		OnInternalError: milter.Action(cfg.OnInternalError),
+		OnInternalError: cfg.OnInternalError,
 	}
 	return p, err
 }
 
-func newOwn(cfg *config.Config) milter.Own {
-	own := milter.Own{IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Fields: []string{cfg.Policy.MarkHeader}}
+func newOwnFields(cfg *config.Config) filter.OwnFields {
+	own := filter.OwnFields{IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Names: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
-		own.Fields = append(own.Fields, "Received-SPF")
+		own.Names = append(own.Names, "Received-SPF")
 	}
 	return own
 }
@@ -89,11 +91,11 @@ func NewRoles(cfg *config.Config) milter.Roles {
 
 // addLists reads the lists of addresses. config has checked each pattern; one that this package cannot read all the
 // same must not pass in silence.
-func (p *Parts) addLists(s *milter.Steps) error {
+func (p *Parts) addLists(f *filter.Filter) error {
 	var errs [3]error
-	s.ExemptAuthors, errs[0] = patterns("exempt.author_domains", p.Config.Exempt.AuthorDomains)
-	s.UnsignedRecipients, errs[1] = patterns("signing.unsigned_recipients", p.Config.Signing.UnsignedRecipients)
-	s.Senders, errs[2] = newSenders(p.Config.Senders)
+	f.ExemptAuthors, errs[0] = patterns("exempt.author_domains", p.Config.Exempt.AuthorDomains)
+	f.UnsignedRecipients, errs[1] = patterns("signing.unsigned_recipients", p.Config.Signing.UnsignedRecipients)
+	f.Senders, errs[2] = newSenders(p.Config.Senders)
 	return errors.Join(errs[:]...)
 }
 
@@ -105,11 +107,8 @@ func patterns(path string, texts []string) (message.Patterns, error) {
 	return ps, nil
 }
 
-func newSenders(c config.Senders) (milter.Senders, error) {
-	rules := map[config.SenderCheck]milter.SenderRule{
-		config.SenderAny: milter.AnySender, config.SenderEnvelopeDomain: milter.EnvelopeDomain, config.SenderLogin: milter.LoginMap,
-	}
-	out := milter.Senders{Rule: rules[c.Require], Action: milter.Action(c.Action), Logins: map[string]message.Patterns{}}
+func newSenders(c config.Senders) (filter.Senders, error) {
+	out := filter.Senders{Require: c.Require, Action: c.Action, Logins: map[string]message.Patterns{}}
 	for login, may := range c.Logins {
 		ps, err := patterns("senders.logins."+login, may)
 		if err != nil {
@@ -121,15 +120,15 @@ func newSenders(c config.Senders) (milter.Senders, error) {
 }
 
 // addSigning builds what signs and seals.
-func (p *Parts) addSigning(s *milter.Steps) error {
+func (p *Parts) addSigning(f *filter.Filter) error {
 	if p.Config.Seal.Key != "" {
-		s.Sealer = &sign.Sealer{Keys: p.Table, Key: p.Config.Seal.Key, Domain: p.Config.Seal.Domain}
+		f.Sealer = &sign.Sealer{Keys: p.Table, Key: p.Config.Seal.Key, Domain: p.Config.Seal.Domain}
 	}
 	if !p.Config.Signs() {
 		return nil
 	}
 	var err error
-	s.Signer, err = p.Signer()
+	f.Signer, err = p.Signer()
 	return err
 }
 
@@ -203,12 +202,8 @@ func newRule(name string, r config.Rule) (sign.Rule, error) {
 		SkipIfSigned: r.SkipIfSigned,
 		RemoveOld:    r.RemoveOldSignatures,
 		Resign:       r.Resign,
-		OnKeyError:   onKeyError[r.OnKeyError],
+		OnKeyError:   r.OnKeyError,
 	}, errors.Join(err1, err2, err3)
-}
-
-var onKeyError = map[config.OnKeyError]sign.OnKeyError{
-	config.KeySkip: sign.Skip, config.KeyTempfail: sign.Tempfail, config.KeyReject: sign.Refuse, config.KeyAccept: sign.Unsigned,
 }
 
 func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
@@ -233,12 +228,12 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 func orNone(names []string) []string { return append([]string{}, names...) }
 
 // addJudging builds what verifies, and the policy.
-func (p *Parts) addJudging(s *milter.Steps, log *slog.Logger) error {
+func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	if !p.Config.Verifies() {
 		return nil
 	}
 	var err error
-	if s.Policy, err = newPolicy(p.Config); err != nil {
+	if f.Policy, err = newPolicy(p.Config); err != nil {
 		return err
 	}
 	c := p.Config.Verify
@@ -248,18 +243,24 @@ func (p *Parts) addJudging(s *milter.Steps, log *slog.Logger) error {
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
 	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, c.ClockSkew
 	v.SPF.Receiver = p.Config.AuthservID
-	v.DMARC.PublicSuffixList = c.OrganizationalDomain == "psl"
+	switch c.OrganizationalDomain {
+	case action.TreeWalk:
+	case action.PublicSuffixList:
+		v.DMARC.PublicSuffixList = true
+	default:
+		return fmt.Errorf("verify.organizational_domain: %s", c.OrganizationalDomain)
+	}
 	if !c.SPF {
 		v.SPF = nil
 	}
 	if !c.DMARC {
 		v.DMARC = nil
 	}
-	if !c.ARC && s.Sealer == nil {
+	if !c.ARC && f.Sealer == nil {
 		v.ARC = nil
 	}
 	v.Bug = func(method string, err error) { log.Error("panic", "in", method, "error", err) }
-	s.Verifier = v
+	f.Verifier = v
 	return nil
 }
 

@@ -15,10 +15,10 @@ func newPolicy(cfg *config.Config) (*policy.Rules, error) {
 	rules := &policy.Rules{
 		DryRun:      p.DryRun,
 		MarkHeader:  p.MarkHeader,
-		Actions:     newActions(p.SPF, p.IPRev, p.DKIM, p.DMARC),
-		NoAuthor:    action(p.NoAuthor),
-		ManyAuthors: action(p.ManyAuthors),
-		Texts:       policy.Texts{SPF: p.Texts.SPF, DKIM: p.Texts.DKIM, DMARC: p.Texts.DMARC, IPRev: p.Texts.IPRev, Other: p.Texts.Other},
+		Actions:     policy.Actions{SPF: p.SPF, IPRev: p.IPRev, DKIM: p.DKIM, DMARC: p.DMARC},
+		NoAuthor:    p.NoAuthor,
+		ManyAuthors: p.ManyAuthors,
+		Texts:       policy.Texts(p.Texts),
 	}
 	var err1, err2 error
 	rules.NotJudged.Networks = p.NotJudged.Networks
@@ -41,49 +41,10 @@ func newPolicy(cfg *config.Config) (*policy.Rules, error) {
 
 func newOverride(name string, o config.Override) (policy.Override, error) {
 	var errs [3]error
-	out := policy.Override{Name: name, Networks: o.Networks, Actions: newActions(o.SPF, o.IPRev, o.DKIM, o.DMARC)}
+	out := policy.Override{Name: name, Networks: o.Networks, Replace: o.Action}
+	out.Actions = policy.Actions{SPF: o.SPF, IPRev: o.IPRev, DKIM: o.DKIM, DMARC: o.DMARC}
 	out.Authors, errs[0] = patterns(name+".author_domains", o.AuthorDomains)
 	out.ListIDs, errs[1] = patterns(name+".list_ids", o.ListIDs)
 	out.Sealers, errs[2] = patterns(name+".sealers", o.Sealers)
-	if o.Action != "" {
-		replace := action(o.Action)
-		out.Replace = &replace
-	}
 	return out, errors.Join(errs[:]...)
-}
-
-func newActions(s config.SPFActions, i config.IPRevActions, k config.DKIMActions, d config.DMARCPolicy) policy.Actions {
-	return policy.Actions{
-		SPF: actions(map[string]config.Action{
-			"fail": s.Fail, "softfail": s.Softfail, "neutral": s.None, "none": s.None,
-			"permerror": s.Permerror, "temperror": s.Temperror,
-		}),
-		HELO:  actions(map[string]config.Action{"fail": s.HeloFail}),
-		IPRev: actions(map[string]config.Action{"fail": i.Fail, "permerror": i.Permerror, "temperror": i.Temperror}),
-		DKIM: actions(map[string]config.Action{
-			"fail": k.Fail, "policy": k.Policy, "neutral": k.Neutral, "none": k.None,
-			"permerror": k.Permerror, "temperror": k.Temperror,
-		}),
-		DMARC: actions(map[string]config.Action{
-			"reject": d.Reject, "quarantine": d.Quarantine, "none": d.None, "no_record": d.NoRecord,
-			"permerror": d.Permerror, "temperror": d.Temperror,
-		}),
-	}
-}
-
-func actions(from map[string]config.Action) map[string]policy.Action {
-	to := make(map[string]policy.Action, len(from))
-	for result, a := range from {
-		to[result] = action(a)
-	}
-	return to
-}
-
-// action translates an action that config has checked; "" is Accept.
-func action(a config.Action) policy.Action {
-	out, err := policy.ParseAction(string(a))
-	if err != nil {
-		return policy.Accept
-	}
-	return out
 }

@@ -1,12 +1,10 @@
 package assembly
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 
 	"mailseal/config"
-	"mailseal/milter/policy"
+	"mailseal/milter/action"
 )
 
 // TestBuildPolicy holds that each setting of the policy reaches the rules, under the words that the methods use.
@@ -37,27 +35,20 @@ spf = { helo_fail = "reject" }
 	if err != nil {
 		t.Fatal(err)
 	}
+	const accept, mark, hold, reject = action.Accept, action.Mark, action.Hold, action.Reject
 	for _, tc := range []struct {
-		name string
-		got  map[string]policy.Action
-		want string
+		name      string
+		got, want any
 	}{
-		{"spf", rules.SPF, "fail:reject neutral:mark none:mark"},
-		{"helo", rules.HELO, "fail:hold"},
-		{"iprev", rules.IPRev, "fail:reject permerror:mark temperror:tempfail"},
-		{"dkim", rules.DKIM, ""},
-		{"dmarc", rules.DMARC, "none:hold quarantine:mark reject:mark"},
-		{"override's iprev", rules.Overrides[0].IPRev, "permerror:mark temperror:tempfail"},
-		{"override's helo", rules.Overrides[0].HELO, "fail:reject"},
-		{"override's spf", rules.Overrides[0].SPF, "fail:reject neutral:mark none:mark"},
+		{"spf", rules.SPF, action.SPF{Fail: reject, Softfail: accept, None: mark, Permerror: accept, Temperror: accept, HeloFail: hold}},
+		{"iprev", rules.IPRev, action.IPRev{Fail: reject, Permerror: mark, Temperror: action.Tempfail}},
+		{"dkim", rules.DKIM, action.DKIM{Fail: accept, Policy: accept, Neutral: accept, None: accept, Permerror: accept, Temperror: accept}},
+		{"dmarc", rules.DMARC, action.DMARC{Reject: mark, Quarantine: mark, None: hold, NoRecord: accept, Permerror: accept, Temperror: accept}},
+		{"override's iprev", rules.Overrides[0].IPRev, action.IPRev{Fail: accept, Permerror: mark, Temperror: action.Tempfail}},
+		{"override's spf", rules.Overrides[0].SPF, action.SPF{Fail: reject, Softfail: accept, None: mark, Permerror: accept, Temperror: accept, HeloFail: reject}},
 	} {
-		for value, a := range tc.got {
-			if a == policy.Accept {
-				delete(tc.got, value)
-			}
-		}
-		if got := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprint(tc.got), "map["), "]"); got != tc.want {
-			t.Errorf("%s: got %s, want %s", tc.name, got, tc.want)
+		if tc.got != tc.want {
+			t.Errorf("%s: got %+v, want %+v", tc.name, tc.got, tc.want)
 		}
 	}
 	if rules.Texts.IPRev != "who is {client}?" {

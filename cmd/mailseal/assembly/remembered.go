@@ -1,11 +1,12 @@
 package assembly
 
 import (
+	"strings"
+
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/milter/domain"
 	"mailseal/milter/message"
-	"strings"
 )
 
 // remembered are the keys of sources in memory by which rules without a key table sign, each with the domain that it

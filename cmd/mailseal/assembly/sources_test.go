@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mailseal/config"
-	"mailseal/keys"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"mailseal/config"
+	"mailseal/keys"
 )
 
 // TestRemembered holds which keys of a source's memory sign, and as which domain.

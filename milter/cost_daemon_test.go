@@ -2,7 +2,6 @@ package milter
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,41 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"mailseal/keys"
-	"mailseal/milter/dns"
-	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 )
 
-// The tests here count what a message costs the whole of the server with the steps of the daemon: allocations, reads and
+// The tests here count what a message costs the whole of the server with the filter of the daemon: allocations, reads and
 // writes, memory. Bounds leave a fifth of room.
-
-// costKeys are the keys of example.com, by selector.
-type costKeys map[string]keys.Key
-
-func (k costKeys) Key(_ context.Context, name string) (keys.Key, error) { return k[name], nil }
-
-// costSteps sign with an RSA and an Ed25519 key, and judge with the records in a cache, as the daemon does.
-func costSteps(t *testing.T) *Steps {
-	t.Helper()
-	s, _ := newSteps(t, "rsa", "ed")
-	zone, all := dnstest.Must(stepsZone), costKeys{}
-	for selector, algorithm := range map[string]keys.Algorithm{"rsa": keys.RSA, "ed": keys.Ed25519} {
-		private, err := keys.Generate(algorithm, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[selector] = keys.Key{Name: selector, Domain: "example.com", Selector: selector, Signer: private}
-		record, err := all[selector].Record(keys.RecordOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		zone.AddTXT(record.Name, record.Text)
-	}
-	s.Signer.Keys, s.Counters = all, nil
-	s.Verifier.Resolver = dns.NewCache(zone, dns.CacheOptions{})
-	return s
-}
 
 // calls counts the reads and writes of a server's connections, each of which is a system call.
 type calls struct{ reads, writes atomic.Int64 }
@@ -79,18 +49,18 @@ func (c countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// serveCounted serves the steps with a log that goes nowhere.
-func serveCounted(t *testing.T, s *Steps) (*rig, *calls) {
+// serveCounted serves a filter with a log that goes nowhere.
+func serveCounted(t *testing.T, f Filter) (*rig, *calls) {
 	t.Helper()
 	r := &rig{t: t, path: filepath.Join(t.TempDir(), "s"), log: &lines{}, ended: make(chan error, 1)}
-	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path})
+	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var count calls
 	l.Listener = countedListener{l.Listener, &count}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	r.start(Options{Log: log, DrainSoft: time.Millisecond, DrainHard: 5 * time.Second}, Settings{Filter: s, Roles: ours}, l)
+	r.start(Options{Log: log, DrainSoft: time.Millisecond, DrainHard: 5 * time.Second}, Settings{Filter: f, Roles: ours}, l)
 	return r, &count
 }
 
@@ -162,12 +132,12 @@ func costs(r *rig) []cost {
 	}
 }
 
-// TestAllocationsOfSteps counts what the daemon allocates for a message from MAIL to the verdict.
-func TestAllocationsOfSteps(t *testing.T) {
+// TestAllocationsOfDaemon counts what the daemon allocates for a message from MAIL to the verdict.
+func TestAllocationsOfDaemon(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	r, _ := serveCounted(t, costSteps(t))
+	r, _ := serveCounted(t, DaemonFilter(t))
 	for _, c := range costs(r) {
 		t.Run(c.name, func(t *testing.T) {
 			w := r.wire()
@@ -185,10 +155,10 @@ func TestAllocationsOfSteps(t *testing.T) {
 	}
 }
 
-// TestSystemCallsOfSteps counts reads and writes: an answer is one write, the edits and the verdict together are one,
+// TestSystemCallsOfDaemon counts reads and writes: an answer is one write, the edits and the verdict together are one,
 // and header and body are read in large pieces.
-func TestSystemCallsOfSteps(t *testing.T) {
-	r, count := serveCounted(t, costSteps(t))
+func TestSystemCallsOfDaemon(t *testing.T) {
+	r, count := serveCounted(t, DaemonFilter(t))
 	for _, c := range costs(r) {
 		t.Run(c.name, func(t *testing.T) {
 			for _, size := range []int{4 << 10, 5 << 20} {
@@ -220,7 +190,7 @@ func TestMemoryOfConnections(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	r, _ := serveCounted(t, costSteps(t))
+	r, _ := serveCounted(t, DaemonFilter(t))
 	plain, _ := costMail(r)
 	asked, rest := stages(plain, authenticated)
 	all := make([]*wire, n)

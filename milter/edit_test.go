@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 )
 
@@ -21,44 +22,6 @@ func header(fields ...string) message.Header {
 		h = append(h, field)
 	}
 	return h
-}
-
-func TestForged(t *testing.T) {
-	own := Own{IDs: []string{"mx.example.com"}, Fields: []string{"X-Mark", "Received-SPF"}}
-	h := header(
-		"Authentication-Results: mx.example.com; dkim=pass",
-		"AUTHENTICATION-RESULTS: (hi) \"MX.example.COM\"/1 job; spf=pass",
-		"Authentication-Results: mx.example.net; dkim=pass",
-		"x-mark: spam",
-		"Received-SPF: pass",
-		"Subject: mx.example.com",
-		"Authentication-Results:\n\tmx.example.com\n\t; none",
-	)
-	all := []int{0, 1, 3, 4, 6}
-	for _, c := range []struct {
-		name string
-		role Role
-		why  Reason
-		want []int
-	}{
-		{"stranger", Theirs, ByDefault, all},
-		{"stranger by the listener", Theirs, ByListener, all},
-		{"judged as a stranger, from our network", Theirs, ByNetwork, all},
-		{"authenticated", Ours, ByAuthentication, all},
-		{"submission by daemon name", Ours, ByDaemon, all},
-		{"submission by macro", Ours, ByMacro, all},
-		{"listener for ours", Ours, ByListener, all},
-		{"our network", Ours, ByNetwork, nil},
-		{"local process", Ours, BySubmission, nil},
-		{"relay", Relay, ByRelay, nil},
-		{"listener for relays", Relay, ByListener, nil},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := own.Forged(h, c.role, c.why); !slices.Equal(got, c.want) {
-				t.Errorf("got %v, want %v", got, c.want)
-			}
-		})
-	}
 }
 
 func TestOrdinals(t *testing.T) {
@@ -100,13 +63,13 @@ func TestEdit(t *testing.T) {
 		outcome Outcome
 		want    []string
 	}{
-		{"nothing", Outcome{Action: Accept}, nil},
+		{"nothing", Outcome{Action: action.Accept}, nil},
 		{"removals from the last to the first", Outcome{Edits: message.Edits{Remove: []int{1, 4, 3, 2, 3}}},
 			[]string{`change 3 A ""`, `change 2 a ""`, `change 1 B ""`, `change 1 A ""`}},
 		{"insertions in reverse, after removals", Outcome{Edits: message.Edits{Remove: []int{1}, Insert: header("X: top\n\tmore", "Y: below")}},
 			[]string{`change 1 A ""`, `insert 0 Y " below"`, `insert 0 X " top\r\n\tmore"`}},
-		{"hold", Outcome{Action: Hold, Reason: "bad\r\nthing"}, []string{`hold "bad ?thing"`}},
-		{"hold without a reason", Outcome{Action: Hold}, []string{`hold "held by policy"`}},
+		{"hold", Outcome{Action: action.Hold, Reason: "bad\r\nthing"}, []string{`hold "bad ?thing"`}},
+		{"hold without a reason", Outcome{Action: action.Hold}, []string{`hold "held by policy"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r recorder
@@ -118,7 +81,7 @@ func TestEdit(t *testing.T) {
 }
 
 func TestEditFails(t *testing.T) {
-	o := Outcome{Action: Hold, Edits: message.Edits{Remove: []int{0}, Insert: header("X: 1")}}
+	o := Outcome{Action: action.Hold, Edits: message.Edits{Remove: []int{0}, Insert: header("X: 1")}}
 	for i := 1; i <= 3; i++ {
 		r := recorder{fails: i}
 		if err := o.edit(&r, header("A: 1")); !errors.Is(err, errEdit) || !errors.Is(err, io.ErrClosedPipe) || len(r.edits) != i-1 {

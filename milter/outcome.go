@@ -3,11 +3,31 @@ package milter
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 
+	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
 )
+
+// Outcome is what a Judge makes of a message. The zero Outcome tempfails: whoever has nothing to say must not let mail
+// pass unsigned.
+type Outcome struct {
+	Action action.Action
+	Reply  Reply         // for Reject and Tempfail; the zero Reply is a general one
+	Reason string        // for Hold: what the MTA notes beside the message
+	Edits  message.Edits // for Accept and Hold
+
+	// For the log line of the message.
+	Author  string      // the author domain, "" when there is none
+	Results string      // such as "dkim=pass spf=none"
+	Details []slog.Attr // what else is worth saying, after all other keys
+}
+
+// errNoAction says that an outcome has no valid action. The message is tempfailed.
+var errNoAction = errors.New("milter: the filter returned no valid action")
 
 // errEdit says that an outcome cannot be carried out. The message is tempfailed: neither may it go out unsigned, nor
 // may a forged field reach a reader.
@@ -30,7 +50,7 @@ func (o *Outcome) check(h message.Header, a guard.Agreement) error {
 		return fmt.Errorf("%w: the MTA lets no field be added", errEdit)
 	case len(o.Edits.Remove) > 0 && !a.May(guard.ChangeHeaders):
 		return fmt.Errorf("%w: the MTA lets no field be removed", errEdit)
-	case o.Action == Hold && !a.May(guard.Quarantine):
+	case o.Action == action.Hold && !a.May(guard.Quarantine):
 		return fmt.Errorf("%w: the MTA holds no message", errEdit)
 	}
 	for _, i := range o.Edits.Remove {
@@ -65,7 +85,7 @@ func checkField(f message.Field) error {
 	return nil
 }
 
-// isFieldName tells whether a field may have this name (RFC 5322 section 2.2).
+// isFieldName reports whether a field may have this name (RFC 5322 section 2.2).
 func isFieldName(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ':' {
@@ -75,7 +95,7 @@ func isFieldName(s string) bool {
 	return s != ""
 }
 
-// isFold tells whether the LF at i ends a line that white space continues.
+// isFold reports whether the LF at i ends a line that white space continues.
 func isFold(raw []byte, i int) bool {
 	return raw[i-1] == '\r' && i+1 < len(raw) && (raw[i+1] == ' ' || raw[i+1] == '\t')
 }
@@ -100,7 +120,7 @@ func (o *Outcome) edit(m editor, h message.Header) error {
 			return fmt.Errorf("%w: %w", errEdit, err)
 		}
 	}
-	if o.Action == Hold {
+	if o.Action == action.Hold {
 		if err := m.Quarantine(holdReason(o.Reason)); err != nil {
 			return fmt.Errorf("%w: %w", errEdit, err)
 		}
@@ -117,38 +137,58 @@ func holdReason(s string) string {
 	return s[:min(len(s), maxReplyLine)]
 }
 
-// answer returns the verdict of an outcome whose edits have been made.
+// answer returns the verdict of an outcome whose edits have been made. What is not listed is deferred.
 func (o *Outcome) answer() *answer {
 	switch o.Action {
-	case Accept, Hold:
+	case action.Accept, action.Mark, action.Hold:
 		return answerAccept
-	case Discard:
+	case action.Discard:
 		return answerDiscard
-	case Reject:
+	case action.Reject:
 		return o.Reply.reject()
 	}
 	return o.Reply.tempfail()
 }
 
-// normalize makes an action that is none a tempfail, which answer takes it for, before it is logged.
-func (o *Outcome) normalize() {
+// normalize maps an action that answer does not know to Tempfail, so that log and metrics agree with the answer. It
+// reports whether the action was known.
+func (o *Outcome) normalize() bool {
 	switch o.Action {
-	case Accept, Hold, Reject, Discard:
-	default:
-		o.Action = Tempfail
+	case action.Accept, action.Mark, action.Hold, action.Tempfail, action.Reject, action.Discard:
+		return true
 	}
+	o.Action = action.Tempfail
+	return false
 }
 
-// goesOn tells whether the MTA will deliver or keep the message, so that edits make sense.
-func (o *Outcome) goesOn() bool { return o.Action == Accept || o.Action == Hold }
-
 // internal is the outcome for a message that we could not judge for a reason of our own.
-func internal(a Action) Outcome {
+func internal(a action.Action) Outcome {
 	switch a {
-	case Accept:
-		return Outcome{Action: Accept}
-	case Reject:
-		return Outcome{Action: Reject, Reply: Reply{554, "5.3.0", "Internal failure"}}
+	case action.Accept:
+		return Outcome{Action: action.Accept}
+	case action.Reject:
+		return Outcome{Action: action.Reject, Reply: Reply{554, "5.3.0", "Internal failure"}}
 	}
-	return Outcome{Action: Tempfail, Reply: replyInternal}
+	return Outcome{Action: action.Tempfail, Reply: replyInternal}
+}
+
+// ordinals returns, for each index in at, its place among the fields of its name, counted from 1 at the top. It walks
+// the header once, however many fields a stranger forged.
+func ordinals(h message.Header, at []int) map[int]int {
+	if len(at) == 0 {
+		return nil
+	}
+	seen := map[string]int{}
+	for _, i := range at {
+		seen[strings.ToLower(h[i].Name())] = 0
+	}
+	out := make(map[int]int, len(at))
+	for i, f := range h {
+		name := strings.ToLower(f.Name())
+		if n, wanted := seen[name]; wanted {
+			seen[name] = n + 1
+			out[i] = n + 1
+		}
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package milter
+package filter
 
 import (
 	"context"
@@ -7,29 +7,34 @@ import (
 	"log/slog"
 	"strings"
 
+	"mailseal/milter"
+	"mailseal/milter/action"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 )
 
+// selfCheckSize is the largest body that is kept for a self-check.
+const selfCheckSize = 256 << 10
+
 // outbound signs a message of ours.
 type outbound struct {
-	common
+	mail
 	rules sign.Match
 	query sign.Query
 	check bool
 }
 
-// Wants implements Judge.
-func (o *outbound) Wants() Wants {
-	w := Wants{Hashes: o.rules.BodyHashes()}
+// Wants implements milter.Judge.
+func (o *outbound) Wants() milter.Wants {
+	w := milter.Wants{Hashes: o.rules.BodyHashes()}
 	if o.check {
 		w.Raw = selfCheckSize
 	}
 	return w
 }
 
-// Decide implements Judge.
-func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) Outcome {
+// Decide implements milter.Judge.
+func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) milter.Outcome {
 	out := o.pass()
 	done, ok := o.sign(ctx, &out, o.rules, o.query, m)
 	if !ok {
@@ -44,17 +49,19 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) O
 
 // sign makes the signatures of rules and says in out what became of it. When it is not ok, the message must not go on
 // as it is: out refuses it.
-func (c common) sign(ctx context.Context, out *Outcome, rules sign.Match, q sign.Query, m *message.Message) (done sign.Signed, ok bool) {
-	done, err := c.s.Signer.Sign(ctx, rules, q, m)
-	c.tell(done)
+func (ml mail) sign(
+	ctx context.Context, out *milter.Outcome, rules sign.Match, q sign.Query, m *message.Message,
+) (done sign.Signed, ok bool) {
+	done, err := ml.filter.Signer.Sign(ctx, rules, q, m)
+	ml.countSignatures(done)
 	out.Results = strings.TrimSpace(out.Results + " " + signedText(done))
 	out.Details = append(out.Details, failures(done)...)
-	if err != nil && done.OnKeyError != sign.Unsigned && !errors.Is(err, sign.ErrNoRule) {
+	if err != nil && done.OnKeyError != action.KeyAccept && !errors.Is(err, sign.ErrNoRule) {
 		refuse(out, done.OnKeyError, err)
 		return done, false
 	}
 	if len(done.Fields) == 0 {
-		c.s.count(func(n Counters) { n.Unsigned(unsignedReason(done, err)) })
+		ml.filter.count(func(n Counters) { n.Unsigned(unsignedReason(done, err)) })
 		out.Details = append(out.Details, slog.String("unsigned", unsignedReason(done, err)))
 	}
 	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
@@ -62,18 +69,18 @@ func (c common) sign(ctx context.Context, out *Outcome, rules sign.Match, q sign
 }
 
 // refuse defers, or by setting rejects, a message that should have been signed and is not.
-func refuse(out *Outcome, what sign.OnKeyError, err error) {
-	out.Action, out.Edits = Tempfail, message.Edits{}
-	out.Reply = Reply{Code: 451, Enhanced: "4.7.5", Text: "Signing is not possible at the moment, try again later"}
-	if what == sign.Refuse {
-		out.Action = Reject
-		out.Reply = Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
+func refuse(out *milter.Outcome, what action.OnKeyError, err error) {
+	out.Action, out.Edits = action.Tempfail, message.Edits{}
+	out.Reply = milter.Reply{Code: 451, Enhanced: "4.7.5", Text: "Signing is not possible at the moment, try again later"}
+	if what == action.KeyReject {
+		out.Action = action.Reject
+		out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
 	}
 	out.Details = append(out.Details, slog.String("error", err.Error()))
 }
 
-func (c common) tell(done sign.Signed) {
-	c.s.count(func(n Counters) {
+func (ml mail) countSignatures(done sign.Signed) {
+	ml.filter.count(func(n Counters) {
 		for _, s := range done.Made {
 			n.Signed(s)
 		}
@@ -84,18 +91,20 @@ func (c common) tell(done sign.Signed) {
 }
 
 // selfCheck asks the second implementation about the message as it will be.
-func (o *outbound) selfCheck(ctx context.Context, out Outcome, done sign.Signed, m *message.Message, raw []byte) Outcome {
+func (o *outbound) selfCheck(
+	ctx context.Context, out milter.Outcome, done sign.Signed, m *message.Message, raw []byte,
+) milter.Outcome {
 	if raw == nil && m.Body.Size() == 0 {
 		raw = []byte{} // an empty body is not one that was too large
 	}
 	word, err := done.Check(ctx, m.Header.With(out.Edits), raw)
-	o.s.count(func(n Counters) { n.SelfChecked(word) })
+	o.filter.count(func(n Counters) { n.SelfChecked(word) })
 	out.Details = append(out.Details, slog.String("self_check", string(word)))
 	if err == nil {
 		return out
 	}
 	out.Details = append(out.Details, slog.String("self_check_error", err.Error()))
-	if word == sign.Disagree && o.s.SelfCheck.Tempfail {
+	if word == sign.Disagree && o.filter.SelfCheck.Action != action.Accept {
 		refuse(&out, o.rules.OnKeyError(), err)
 	}
 	return out

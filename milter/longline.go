@@ -25,7 +25,7 @@ func lineLimit(mta string) int {
 
 func isPostfix(mta string) bool { return strings.HasPrefix(mta, "Postfix") }
 
-// isSendmail tells whether v is that of Sendmail, which begins with its version.
+// isSendmail reports whether v is that of Sendmail, which begins with its version.
 func isSendmail(mta string) bool { return strings.HasPrefix(mta, "8.") }
 
 // lineMeter watches a body stream by for a line of more than limit octets.
@@ -54,7 +54,7 @@ func (l *lineMeter) write(p []byte) {
 // end looks at a last line without a line end.
 func (l *lineMeter) end() { l.long = l.long || l.run > l.limit }
 
-// hasLongLine tells whether the header has a line of more than limit octets.
+// hasLongLine reports whether the header has a line of more than limit octets.
 func hasLongLine(h message.Header, limit int) bool {
 	for _, f := range h {
 		raw := f.Raw()

@@ -30,7 +30,7 @@ const masked = 1
 // blank is what may stand around an address without meaning.
 const blank = " \x01"
 
-// isRewritten tells whether Sendmail writes a list of addresses differently. It knows what was measured on 8.17: lists
+// isRewritten reports whether Sendmail writes a list of addresses differently. It knows what was measured on 8.17: lists
 // without a space after the comma or with one before it, empty places, names without a domain or with "localhost", a
 // name with specials that is not quoted, white space in an address, semicolons outside groups, source routes.
 func isRewritten(value []byte) bool {

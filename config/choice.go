@@ -1,0 +1,46 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// choice is a type of which every value has a word. The package that acts on it defines it, so that a word which that
+// package does not know cannot be decoded.
+type choice interface {
+	encoding.TextUnmarshaler
+	Words() []string
+}
+
+// setChoice decodes a word. The setting may narrow the words of its type.
+func setChoice(s *setting, isText bool, text string, t reflect.Type, to choice) error {
+	if !isText {
+		return nil
+	}
+	if err := oneOf(text, s.choices(t)); err != nil {
+		return err
+	}
+	return to.UnmarshalText([]byte(text))
+}
+
+// choices returns the only texts that a setting of type t takes, nil when there are others.
+func (s *setting) choices(t reflect.Type) []string {
+	if s.values != nil {
+		return s.values
+	}
+	if c, ok := reflect.New(t).Interface().(choice); ok {
+		return c.Words()
+	}
+	return nil
+}
+
+// oneOf refuses a text that is none of some words, and names the nearest.
+func oneOf(text string, words []string) error {
+	if slices.Contains(words, text) {
+		return nil
+	}
+	g := guesser{left: 1}
+	return fmt.Errorf("%q is none of %s%s", text, quotedList(words), g.nearest(text, slices.Values(words)))
+}

@@ -1,0 +1,155 @@
+// Package filter is what Mailseal does to a message: it signs mail of ours, judges mail of theirs, and removes the
+// fields that only we may have written. It implements milter.Filter and never sees the milter protocol.
+//
+// A message takes one of three ways, each a milter.Judge: outbound signs, inbound judges, and immediate has its outcome
+// at the end of the header.
+package filter
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/message"
+	"mailseal/milter/policy"
+	"mailseal/milter/sign"
+	"mailseal/milter/verify"
+)
+
+// Filter is the daemon's milter.Filter.
+type Filter struct {
+	ID  string    // the authserv-id that our fields carry
+	Own OwnFields // the fields that only we may write
+
+	Signer   *sign.Signer     // nil: nothing is signed
+	Verifier *verify.Verifier // nil: nothing is judged
+	Policy   *policy.Rules    // nil: whatever is found, the message is accepted
+	Sealer   *sign.Sealer     // nil: nothing is sealed
+
+	Unmatched          action.Unmatched // mail of ours that no rule signs
+	ExemptAuthors      message.Patterns // author domains whose mail is left alone
+	UnsignedRecipients message.Patterns // mail to any of them is not signed
+	Senders            Senders
+	SelfCheck          SelfCheck
+	AuthResult         bool // auth= on mail of authenticated users
+	ReceivedSPF        bool
+
+	Counters Counters // nil: nothing is counted
+}
+
+// SelfCheck says how many signatures a second implementation looks at before the mail goes out.
+type SelfCheck struct {
+	Share  float64       // of the messages, 0 … 1
+	Action action.Action // Accept: a bad second opinion is logged and counted; any other: the message is deferred too
+}
+
+// Counters counts what a Filter does. Its methods are called concurrently.
+type Counters interface {
+	Signed(s sign.Signature)
+	Unsigned(reason string) // mail of ours that left without a signature
+	KeyFailed(key string, err error)
+	Found(method, value string)
+	SelfChecked(sign.Verdict)
+}
+
+// Begin implements milter.Filter.
+func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
+	author, err := m.Header.Author()
+	ml := mail{
+		Mail:      m,
+		filter:    f,
+		author:    author,
+		authorErr: err,
+		forged:    f.Own.Forged(m.Header, m.Role, m.Why),
+	}
+	if f.ExemptAuthors.MatchDomain(author.Domain) {
+		return immediate{ml.leave("exempt author")}
+	}
+	switch m.Role {
+	case action.RoleOurs:
+		return f.ours(ml)
+	case action.RoleRelay, action.RoleTheirs:
+		return f.judge(ml)
+	}
+	return immediate{ml.invalid("role", m.Role)}
+}
+
+// ours is for mail of our users and hosts: signed, not judged.
+func (f *Filter) ours(ml mail) milter.Judge {
+	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author); !ok {
+		return immediate{f.Senders.outcome(ml, reason)}
+	}
+	switch {
+	case f.Signer == nil:
+		return immediate{ml.pass()}
+	case f.isUnsigned(ml.Envelope):
+		return ml.unsigned("unsigned recipient")
+	case ml.authorErr != nil:
+		return ml.unsigned(authorReason(ml.authorErr))
+	}
+	q := ml.query()
+	rules := f.Signer.Match(q)
+	if len(rules) == 0 {
+		return f.unmatched(ml)
+	}
+	check := f.SelfCheck.Share > 0 && rand.Float64() < f.SelfCheck.Share
+	return &outbound{mail: ml, rules: rules, query: q, check: check}
+}
+
+// unmatched is for mail of ours that no rule signs.
+func (f *Filter) unmatched(ml mail) milter.Judge {
+	switch f.Unmatched {
+	case action.UnmatchedAccept:
+		return ml.unsigned("no rule")
+	case action.UnmatchedJudge:
+		if f.Verifier == nil {
+			return ml.unsigned("no rule")
+		}
+		return f.judge(ml)
+	}
+	return immediate{ml.invalid("ours.unmatched", f.Unmatched)}
+}
+
+// judge is for mail of strangers and of relays. Where nothing judges, a mailing list's host signs all the same.
+func (f *Filter) judge(ml mail) milter.Judge {
+	rules, q := f.resigning(ml)
+	switch {
+	case f.Verifier != nil:
+		run := f.Verifier.Begin(ml.Envelope, ml.Header, ml.Role == action.RoleRelay)
+		return &inbound{mail: ml, run: run, resign: rules, query: q}
+	case len(rules) > 0:
+		return &outbound{mail: ml, rules: rules, query: q}
+	}
+	return immediate{ml.pass()}
+}
+
+// resigning returns the rules that sign mail which is not ours, none when there is none.
+func (f *Filter) resigning(ml mail) (sign.Match, sign.Query) {
+	if f.Signer == nil || ml.authorErr != nil || f.isUnsigned(ml.Envelope) {
+		return nil, sign.Query{}
+	}
+	q := ml.query()
+	return f.Signer.Match(q).Resigning(), q
+}
+
+// isUnsigned reports whether mail with this envelope is not signed because of a recipient.
+func (f *Filter) isUnsigned(env *message.Envelope) bool {
+	return slices.ContainsFunc(env.Recipients, f.UnsignedRecipients.MatchPath)
+}
+
+func authorReason(err error) string {
+	if errors.Is(err, message.ErrManyAuthors) {
+		return "many authors"
+	}
+	return "no author"
+}
+
+// count has the counters count, if there are any.
+func (f *Filter) count(do func(Counters)) {
+	if f.Counters != nil {
+		do(f.Counters)
+	}
+}

@@ -1,0 +1,138 @@
+package filter
+
+import (
+	"context"
+	"log/slog"
+
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/message"
+	"mailseal/milter/policy"
+	"mailseal/milter/sign"
+	"mailseal/milter/verify"
+)
+
+// inbound judges a message of a stranger or a relay.
+type inbound struct {
+	mail
+	run    *verify.Run
+	resign sign.Match // a mailing list's host signs what it sends on
+	query  sign.Query
+}
+
+// Wants implements milter.Judge.
+func (in *inbound) Wants() milter.Wants {
+	hashes := in.run.BodyHashes()
+	if len(in.resign) > 0 {
+		hashes = append(hashes, in.resign.BodyHashes()...)
+	}
+	if in.filter.Sealer != nil {
+		hashes = append(hashes, in.filter.Sealer.BodyHash())
+	}
+	return milter.Wants{Hashes: hashes}
+}
+
+// judgment is a whole message and what was made of it.
+type judgment struct {
+	message  *message.Message
+	results  *verify.Results
+	decision policy.Decision
+}
+
+// Decide implements milter.Judge. Its end is the one place where all is known of a message that was judged: what the
+// methods found, what the policy made of it, and what is done in the end.
+func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) milter.Outcome {
+	j := judgment{message: m, results: in.run.Results(ctx, m)}
+	in.countResults(j.results)
+	j.decision = in.decide(m.Header, j.results)
+	return in.outcome(ctx, j)
+}
+
+// decide applies the policy. Mail of a relay is judged for the field alone.
+func (in *inbound) decide(h message.Header, results *verify.Results) policy.Decision {
+	if in.filter.Policy == nil || in.Role == action.RoleRelay {
+		return policy.Decision{Action: action.Accept, Wanted: action.Accept}
+	}
+	return in.filter.Policy.Decide(in.Envelope, h, results)
+}
+
+// outcome turns a decision into what the server is to do.
+func (in *inbound) outcome(ctx context.Context, j judgment) milter.Outcome {
+	d := j.decision
+	out := in.pass()
+	out.Results = j.results.String()
+	out.Details = in.details(j)
+	switch d.Action {
+	case action.Accept, action.Mark: // insert adds the mark
+	case action.Hold:
+		out.Action, out.Reason = action.Hold, d.Reason
+	case action.Reject, action.Tempfail, action.Discard:
+		out.Action, out.Edits = d.Action, message.Edits{}
+		out.Reply = milter.Reply{Code: d.Code, Enhanced: d.Enhanced, Text: d.Text}
+		return out
+	default:
+		return in.invalid("policy", d.Action)
+	}
+	in.insert(ctx, &out, j)
+	return out
+}
+
+// insert puts our fields on top: Authentication-Results, the ARC set, Received-SPF, new signatures, the mark.
+func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) {
+	d, results, m := j.decision, j.results, j.message
+	var below []message.Field
+	if in.filter.ReceivedSPF {
+		below = append(below, results.ReceivedSPF(in.filter.ID)...)
+	}
+	if len(in.resign) > 0 {
+		done, ok := in.sign(ctx, out, in.resign, in.query, m)
+		if !ok {
+			return
+		}
+		below = append(below, done.Fields...)
+	}
+	if d.Action == action.Mark {
+		below = append(below, message.NewField(in.filter.Policy.MarkHeader, []byte(" "+d.Reason)))
+	}
+	field := results.Field(in.filter.ID, d.Disposition)
+	out.Edits.Insert = append(field.Fields(), below...)
+	if in.filter.Sealer == nil || results.ARC == nil {
+		return
+	}
+	// What is sealed is the header as it will be, so that the set goes between our field and all else.
+	set, err := in.filter.Sealer.Seal(ctx, *results.ARC, m.Header.With(out.Edits), m.Body, field)
+	if err != nil {
+		out.Details = append(out.Details, slog.String("unsealed", err.Error()))
+		return
+	}
+	out.Edits.Insert = append(append(field.Fields(), set...), below...)
+}
+
+func (in *inbound) countResults(r *verify.Results) {
+	in.filter.count(func(n Counters) {
+		for _, f := range r.Found() {
+			n.Found(f.Method, f.Value)
+		}
+	})
+}
+
+// details are what the log line says of the judging, beside the results.
+func (in *inbound) details(j judgment) []slog.Attr {
+	d := j.decision
+	var out []slog.Attr
+	add := func(key, value string) {
+		if value != "" {
+			out = append(out, slog.String(key, value))
+		}
+	}
+	add("policy", d.Reason)
+	add("override", d.Override)
+	if d.Wanted != d.Action {
+		add("dry_run", d.Wanted.String())
+	}
+	add("dns", j.results.Trouble())
+	if in.authorErr != nil {
+		add("from", in.authorErr.Error())
+	}
+	return out
+}

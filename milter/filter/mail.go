@@ -1,0 +1,94 @@
+package filter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/authres"
+	"mailseal/milter/message"
+	"mailseal/milter/sign"
+)
+
+// mail is a message at the end of its header: what every Judge of a Filter knows.
+type mail struct {
+	milter.Mail
+	filter    *Filter
+	author    message.Address
+	authorErr error
+	forged    []int // the fields to be removed, as indices into the header
+}
+
+// query asks the signing table about the message.
+func (ml mail) query() sign.Query {
+	env := ml.Envelope
+	return sign.Query{
+		Author:     ml.author,
+		Login:      env.AuthUser,
+		Client:     env.Client,
+		DaemonName: env.DaemonName,
+		Recipients: env.Recipients,
+	}
+}
+
+// pass lets the message go on, without the fields that only we may have written.
+func (ml mail) pass() milter.Outcome {
+	return milter.Outcome{
+		Action: action.Accept,
+		Author: string(ml.author.Domain),
+		Edits:  message.Edits{Remove: ml.forged},
+	}
+}
+
+// leave lets the message go on as it is.
+func (ml mail) leave(why string) milter.Outcome {
+	return milter.Outcome{
+		Action:  action.Accept,
+		Author:  string(ml.author.Domain),
+		Details: []slog.Attr{slog.String("left_alone", why)},
+	}
+}
+
+// invalid defers the message, since a setting has no valid value. The configuration does not let one through: this is a
+// bug of ours.
+func (ml mail) invalid(setting string, value fmt.Stringer) milter.Outcome {
+	return milter.Outcome{
+		Action:  action.Tempfail,
+		Author:  string(ml.author.Domain),
+		Details: []slog.Attr{slog.String("error", setting+": "+value.String())},
+	}
+}
+
+// unsigned lets a message of ours go on without a signature, and says so.
+func (ml mail) unsigned(reason string) milter.Judge {
+	ml.filter.count(func(n Counters) { n.Unsigned(reason) })
+	out := ml.pass()
+	out.Edits.Insert = ml.authResult()
+	out.Details = append(out.Details, slog.String("unsigned", reason))
+	if ml.authorErr != nil {
+		out.Details = append(out.Details, slog.String("why", ml.authorErr.Error()))
+	}
+	return immediate{out}
+}
+
+// authResult is the Authentication-Results field for mail of a user who logged in, if it is asked for.
+func (ml mail) authResult() []message.Field {
+	env := ml.Envelope
+	if !ml.filter.AuthResult || env.AuthUser == "" {
+		return nil
+	}
+	r := authres.Result{Method: "auth", Value: "pass", Comment: env.AuthType}
+	r.Properties = []authres.Property{{Type: "smtp", Name: "auth", Value: env.AuthUser}}
+	return authres.Field{ID: ml.filter.ID, Results: []authres.Result{r}}.Fields()
+}
+
+// immediate is a Judge that has its outcome at the end of the header.
+type immediate struct{ outcome milter.Outcome }
+
+// Wants implements milter.Judge.
+func (i immediate) Wants() milter.Wants { return milter.Wants{} }
+
+// Decide implements milter.Judge.
+func (i immediate) Decide(context.Context, *message.Message, []byte) milter.Outcome { return i.outcome }

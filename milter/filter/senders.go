@@ -1,0 +1,92 @@
+package filter
+
+import (
+	"log/slog"
+
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/domain"
+	"mailseal/milter/message"
+)
+
+// Senders checks whether a user of ours may use the From that the message has. Mail with the null sender is exempt from
+// SenderEnvelopeDomain, mail without a login from SenderLogin: other settings are for those.
+type Senders struct {
+	Require action.SenderRule
+	Action  action.Action               // Reject or Tempfail; Accept leaves the message unsigned
+	Logins  map[string]message.Patterns // login → the addresses that it may use
+}
+
+// isKnown reports whether the rule is one of those that Allow knows.
+func (s Senders) isKnown() bool {
+	switch s.Require {
+	case action.SenderAny, action.SenderEnvelopeDomain, action.SenderLogin:
+		return true
+	}
+	return false
+}
+
+// Allow reports whether the author may be who From says, and if not, why. Under an unknown rule no author may.
+func (s Senders) Allow(env *message.Envelope, author message.Address) (string, bool) {
+	switch s.Require {
+	case action.SenderAny:
+		return "", true
+	case action.SenderEnvelopeDomain:
+		return s.byEnvelope(env, author.Domain)
+	case action.SenderLogin:
+		return s.byLogin(env.AuthUser, author)
+	}
+	return s.Require.String(), false
+}
+
+func (s Senders) byLogin(login string, author message.Address) (string, bool) {
+	if login == "" || s.Logins[login].Match(author) {
+		return "", true
+	}
+	return "login " + login + " may not use " + author.String(), false
+}
+
+func (s Senders) byEnvelope(env *message.Envelope, author domain.Name) (string, bool) {
+	if env.Sender == "" {
+		return "", true
+	}
+	path, err := message.ParsePath(env.Sender)
+	if err != nil || path.Domain != author {
+		return "From is in " + string(author) + ", the envelope sender is " + env.Sender, false
+	}
+	return "", true
+}
+
+// outcome is what becomes of a message whose From is not its sender's.
+func (s Senders) outcome(ml mail, reason string) milter.Outcome {
+	if !s.isKnown() {
+		return ml.invalid("senders.require", s.Require)
+	}
+	out := ml.pass()
+	out.Details = append(out.Details, slog.String("sender", reason))
+	text := "You may not send as " + replyAuthor(ml)
+	switch s.Action {
+	case action.Accept:
+		ml.filter.count(func(n Counters) { n.Unsigned("sender") })
+		out.Details = append(out.Details, slog.String("unsigned", "sender"))
+		return out
+	case action.Reject:
+		out.Action = action.Reject
+		out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.1", Text: text}
+	case action.Tempfail:
+		out.Action = action.Tempfail
+		out.Reply = milter.Reply{Code: 451, Enhanced: "4.7.1", Text: text}
+	default:
+		return ml.invalid("senders.action", s.Action)
+	}
+	out.Edits = message.Edits{}
+	return out
+}
+
+// replyAuthor is the author for a reply: an address from a header may hold anything.
+func replyAuthor(ml mail) string {
+	if ml.author.Domain == "" {
+		return "this author"
+	}
+	return "an author of " + string(ml.author.Domain)
+}
