@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	wire "github.com/miekg/dns"
@@ -21,7 +22,7 @@ type Options struct {
 	ResolvConf  string           // "" means /etc/resolv.conf; read again within 5 s of a change
 	Timeout     time.Duration    // for one query to one server, TCP after truncation included; 0 means 5 s
 	Tries       int              // rounds over the servers; 0 means 2
-	Concurrency int              // queries under way at once, a socket each; the others wait. 0 means 256
+	Concurrency int              // queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
 	Now         func() time.Time // nil means time.Now
 }
 
@@ -64,7 +65,7 @@ func New(o Options) (*Client, error) {
 		c.now = time.Now
 	}
 	if o.Concurrency <= 0 {
-		o.Concurrency = 256
+		o.Concurrency = 4096 // the Gate before us is what shares them out
 	}
 	c.places = make(chan struct{}, o.Concurrency)
 	return c, c.servers.configure(o)
@@ -125,6 +126,9 @@ func (c *Client) part(ctx context.Context, name string, t Type) (a Answer, rest 
 			if err == nil {
 				return a, rest, nil
 			}
+			if errors.Is(err, ErrShortage) {
+				return Answer{}, "", fmt.Errorf("%w (%s %s)", err, t, canonical)
+			}
 			if ctx.Err() != nil {
 				return Answer{}, "", fmt.Errorf("dns: %s %s: %w", t, canonical, ctx.Err())
 			}
@@ -143,8 +147,8 @@ func (c *Client) ask(ctx context.Context, s *server, name string, t Type) (a Ans
 	select {
 	case c.places <- struct{}{}:
 		defer func() { <-c.places }()
-	case <-ctx.Done():
-		return Answer{}, "", ctx.Err()
+	default:
+		return Answer{}, "", fmt.Errorf("%w: %d queries are under way", ErrShortage, cap(c.places))
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -153,6 +157,8 @@ func (c *Client) ask(ctx context.Context, s *server, name string, t Type) (a Ans
 	case err == nil:
 		s.alive()
 		return readPart(m, name, t)
+	case isShortage(err):
+		err = fmt.Errorf("%w: %w", ErrShortage, err)
 	case ctx.Err() == nil && isSilence(err):
 		s.dead(c.now())
 	}
@@ -181,6 +187,17 @@ func (c *Client) exchange(ctx context.Context, addr string, q *wire.Msg) (*wire.
 
 func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isShortage recognises the errors of sockets that tell of this host and not of the server: no descriptor or memory
+// is left.
+func isShortage(err error) bool {
+	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // isSilence tells the failure to get an answer from an answer that is a failure.
