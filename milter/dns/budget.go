@@ -76,3 +76,29 @@ func mustRecall(ctx context.Context) bool {
 	}
 	return ok
 }
+
+// Limit bounds how many lookups of several resolvers are under way at the same time, for one message. Who waits for it
+// waits for lookups of the same message.
+type Limit struct{ places chan struct{} }
+
+// NewLimit returns a Limit of n lookups at the same time.
+func NewLimit(n int) Limit { return Limit{make(chan struct{}, n)} }
+
+// Of returns a Resolver that asks r within the limit.
+func (l Limit) Of(r Resolver) Resolver { return limited{l, r} }
+
+type limited struct {
+	limit Limit
+	next  Resolver
+}
+
+// Lookup implements Resolver.
+func (l limited) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
+	select {
+	case l.limit.places <- struct{}{}:
+		defer func() { <-l.limit.places }()
+		return l.next.Lookup(ctx, name, t)
+	case <-ctx.Done():
+		return Answer{}, fmt.Errorf("dns: %s %s: %w", t, name, ctx.Err())
+	}
+}
