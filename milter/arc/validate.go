@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"time"
 
 	"mailseal/milter/dkim"
@@ -20,6 +21,7 @@ type Validator struct {
 	Resolver   dns.Resolver
 	Now        func() time.Time // default time.Now
 	MinRSABits int              // a signature of a shorter key fails; default and least 1024
+	Effort     *dkim.Effort     // of one message, shared with DKIM; nil for one of its own
 }
 
 // maxOlder is how many message signatures below the newest are verified for OldestPass. The seals of all are.
@@ -30,6 +32,7 @@ type Validation struct {
 	validator *Validator
 	header    message.Header
 	links     []link
+	effort    *dkim.Effort
 	result    Result // has a Value as soon as nothing is left to be done
 }
 
@@ -37,7 +40,10 @@ type Validation struct {
 // asked for and nothing will be looked up.
 func (v *Validator) Select(h message.Header) *Validation {
 	c := readChain(h)
-	x := &Validation{validator: v, header: h, links: c.links}
+	x := &Validation{validator: v, header: h, links: c.links, effort: v.Effort}
+	if x.effort == nil {
+		x.effort = dkim.NewEffort(dkim.AlignedSignatures, dkim.OtherSignatures)
+	}
 	x.result.Sets, x.result.Sealed = c.sets(), c.sealed()
 	switch {
 	case !c.found:
@@ -89,45 +95,40 @@ func (x *Validation) BodyHashes() []message.BodyHash {
 }
 
 // Run validates the chain of m, whose body is complete (RFC 8617 section 5.2). The keys of the newest set are looked up
-// first; only when that set is good are the others, all at once.
+// first; only when that set is good are the others, from the newest down, dkim.KeysAtOnce at the same time, until one
+// of them does not verify: whoever writes a long chain must not have us ask for all of it.
 func (x *Validation) Run(ctx context.Context, m *message.Message) Result {
+	defer x.effort.End(dkim.OlderSets)
+	defer x.effort.End(dkim.NewestSet)
 	if x.result.Value != "" {
 		return x.result
 	}
-	c := &checker{index: dkim.NewIndex(x.header), body: m.Body, seals: sealDigests(x.links), minBits: x.validator.MinRSABits}
-	last := len(x.links) - 1
-	c.keys = dkim.LookupKeys(ctx, x.validator.Resolver, []string{x.links[last].message.KeyName, x.links[last].seal.KeyName})
-	if why := c.set(&x.links[last]); why != "" {
-		x.fail("%s", why)
-		return x.result
+	c := &checker{
+		ctx: ctx, resolver: x.validator.Resolver, effort: x.effort,
+		keys:  map[string]dkim.Lookup{},
+		index: dkim.NewIndex(x.header), body: m.Body, seals: sealDigests(x.links), minBits: x.validator.MinRSABits,
 	}
-	c.keys = dkim.LookupKeys(ctx, x.validator.Resolver, x.olderKeys())
-	for i := last - 1; i >= 0; i-- {
-		if why := c.seal(&x.links[i]); why != "" {
-			x.fail("%s", why)
-			return x.result
-		}
+	why := c.newest(x.newest())
+	x.effort.End(dkim.NewestSet)
+	if why == "" && len(x.links) > 1 {
+		why = c.olderSeals(x.links[:len(x.links)-1])
+	}
+	if why != "" {
+		x.fail("%s", why)
+		x.result.Unfinished = c.isUnfinished
+		return x.result
 	}
 	x.result.Value, x.result.OldestPass = Pass, x.oldestPass(c)
 	return x.result
-}
-
-// olderKeys returns where the keys are that the sets below the newest need.
-func (x *Validation) olderKeys() []string {
-	var names []string
-	for _, l := range x.links[:len(x.links)-1] {
-		names = append(names, l.seal.KeyName)
-	}
-	for _, l := range x.older() {
-		names = append(names, l.message.KeyName)
-	}
-	return names
 }
 
 // oldestPass returns the lowest instance since which the message is known to be unchanged, 0 for all of them.
 func (x *Validation) oldestPass(c *checker) int {
 	older := x.older()
 	for i := len(older) - 1; i >= 0; i-- {
+		if (len(older)-1-i)%dkim.KeysAtOnce == 0 {
+			c.lookUpMessages(older[max(0, i+1-dkim.KeysAtOnce) : i+1])
+		}
 		if why := c.message(&older[i]); why != "" {
 			return older[i].Instance + 1
 		}
@@ -140,11 +141,62 @@ func (x *Validation) oldestPass(c *checker) int {
 
 // checker verifies signatures of a chain. Its methods return what is wrong, "" for nothing.
 type checker struct {
-	index   *dkim.Index
-	body    *message.Digests
-	keys    map[string]dkim.Lookup
-	seals   [][][sha256.Size]byte
-	minBits int
+	ctx      context.Context
+	resolver dns.Resolver
+	effort   *dkim.Effort
+	index    *dkim.Index
+	body     *message.Digests
+	keys     map[string]dkim.Lookup // those asked for so far
+	seals    [][][sha256.Size]byte
+	minBits  int
+
+	isUnfinished bool // what is wrong is a limit or a shortage of ours
+}
+
+// newest verifies the newest set.
+func (c *checker) newest(l *link) string {
+	c.lookUp([]string{l.message.KeyName, l.seal.KeyName})
+	c.effort.Begin(dkim.NewestSet)
+	return c.set(l)
+}
+
+// olderSeals verifies the seals of links from the last down.
+func (c *checker) olderSeals(links []link) string {
+	for end := len(links); end > 0; end -= dkim.KeysAtOnce {
+		some := links[max(0, end-dkim.KeysAtOnce):end]
+		var names []string
+		for i := range some {
+			names = append(names, some[len(some)-1-i].seal.KeyName)
+		}
+		c.lookUp(names)
+		c.effort.Begin(dkim.OlderSets)
+		for i := len(some) - 1; i >= 0; i-- {
+			if why := c.seal(&some[i]); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}
+
+// lookUpMessages asks for the keys of the message signatures of links, from the last down.
+func (c *checker) lookUpMessages(links []link) {
+	var names []string
+	for i := range links {
+		names = append(names, links[len(links)-1-i].message.KeyName)
+	}
+	c.lookUp(names)
+}
+
+func (c *checker) lookUp(names []string) {
+	names = slices.DeleteFunc(names, func(name string) bool {
+		_, isKnown := c.keys[name]
+		return isKnown
+	})
+	found := dkim.LookupKeys(c.ctx, c.resolver, names)
+	for _, name := range names {
+		c.keys[name] = found.At(name)
+	}
 }
 
 func (c *checker) set(l *link) string {
@@ -162,6 +214,7 @@ func (c *checker) message(l *link) string {
 		return why
 	}
 	sum, hashed := c.body.Sum(s.BodyHashWanted())
+	var err error
 	switch {
 	case !hashed:
 		return "the body was not hashed as the chain needs it"
@@ -169,10 +222,22 @@ func (c *checker) message(l *link) string {
 		return fmt.Sprintf("the body was changed after instance %d", l.Instance)
 	case s.Limit != message.Whole && s.Limit != sum.Length:
 		return fmt.Sprintf("the signature of instance %d does not cover all of the body (l=)", l.Instance)
-	case s.VerifiedBy(c.index.Pick(s.Names, l.at), records) < 0:
-		return fmt.Sprintf("the header was changed after instance %d, or its signature is of another key", l.Instance)
+	default:
+		_, err = s.VerifiedBy(c.index.Pick(s.Names, l.at), records, c.effort)
+	}
+	if err != nil {
+		return c.unverified(err, fmt.Sprintf("the header was changed after instance %d, or its signature is of another key", l.Instance))
 	}
 	return ""
+}
+
+// unverified returns what an error of dkim.Verify means.
+func (c *checker) unverified(err error, why string) string {
+	if errors.Is(err, dkim.ErrTooExpensive) {
+		c.isUnfinished = true
+		return "too expensive: the signatures of this message cost more to verify than those of any honest one"
+	}
+	return why
 }
 
 // seal verifies the AS of l.
@@ -182,10 +247,12 @@ func (c *checker) seal(l *link) string {
 		return why
 	}
 	for _, digest := range c.seals[l.Instance-1] {
-		for _, r := range records {
-			if r.Key.Verify(digest, l.seal.Value) {
-				return ""
-			}
+		_, err := dkim.Verify(digest, l.seal.Value, records, c.effort)
+		if err == nil {
+			return ""
+		}
+		if !errors.Is(err, dkim.ErrNotVerified) {
+			return c.unverified(err, "")
 		}
 	}
 	return fmt.Sprintf("the seal of instance %d does not match the ARC fields below it, or is of another key", l.Instance)
@@ -194,6 +261,7 @@ func (c *checker) seal(l *link) string {
 func (c *checker) records(l *link, s *dkim.Signature) (records []dkim.Record, why string) {
 	found := c.keys[s.KeyName]
 	if found.State != dkim.KeyUsable {
+		c.isUnfinished = found.IsShort
 		return nil, fmt.Sprintf("instance %d: %s", l.Instance, found.Reason)
 	}
 	if records = found.For(s.Algorithm); len(records) == 0 {

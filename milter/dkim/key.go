@@ -13,7 +13,7 @@ const (
 	Ed25519SHA256 = "ed25519-sha256"
 )
 
-// PublicKey is the public half of a signing key: RSA of 1024 to 16,384 bits or Ed25519.
+// PublicKey is the public half of a signing key: RSA of 1024 to 8,192 bits or Ed25519.
 type PublicKey struct {
 	rsa     *rsa.PublicKey
 	ed25519 ed25519.PublicKey

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"mailseal/milter/dns"
@@ -13,12 +12,16 @@ import (
 // maxRecords is how many TXT records of one name are read. One is right; two or three happen while keys change.
 const maxRecords = 4
 
+// Busy begins the reason of a key that was not looked up because of a shortage of this host.
+const Busy = "this host was too busy"
+
 // Lookup is what asking the DNS for one key came to.
 type Lookup struct {
 	State   KeyState
 	Records []Record // those that can be used; more than one is undefined in RFC 6376 section 3.6.2.2, and we try each
 	Text    string   // of the first usable record or, if there is none, of the first record
 	Reason  string   // for a postmaster, why there is no usable record
+	IsShort bool     // KeyUnreached because of a shortage of this host
 }
 
 // For returns the records whose key goes with an algorithm.
@@ -32,24 +35,69 @@ func (l Lookup) For(algorithm string) []Record {
 	return fit
 }
 
-// LookupKeys asks for the keys at names, each once and all at the same time, and returns when all have been answered.
-func LookupKeys(ctx context.Context, r dns.Resolver, names []string) map[string]Lookup {
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	if len(names) == 1 { // as nearly always: no goroutine for what is probably in a cache
-		return map[string]Lookup{names[0]: lookupKey(ctx, r, names[0])}
-	}
-	answers := make([]Lookup, len(names))
-	var wait sync.WaitGroup
-	for i, name := range names {
-		wait.Go(func() { answers[i] = lookupKey(ctx, r, name) })
-	}
-	wait.Wait()
-	found := make(map[string]Lookup, len(names))
-	for i, name := range names {
-		found[name] = answers[i]
-	}
-	return found
+// KeysAtOnce is how many keys of a message are looked up at the same time. Honest mail has one to four; a message that
+// names many takes no more places from others than one that names few.
+const KeysAtOnce = 4
+
+// Keys are the answers for the keys of a message, as they come.
+type Keys struct {
+	found map[string]*pendingKey
+	all   sync.WaitGroup
 }
+
+// pendingKey is an answer, to be read when done is closed.
+type pendingKey struct {
+	name   string
+	done   chan struct{}
+	answer Lookup
+}
+
+// LookupKeys begins to ask for the keys at names, each once, in their order, KeysAtOnce at the same time.
+func LookupKeys(ctx context.Context, r dns.Resolver, names []string) *Keys {
+	k := &Keys{found: make(map[string]*pendingKey, len(names))}
+	var order []*pendingKey
+	for _, name := range names {
+		if k.found[name] == nil {
+			k.found[name] = &pendingKey{name: name, done: make(chan struct{})}
+			order = append(order, k.found[name])
+		}
+	}
+	if len(order) == 1 { // as nearly always: no goroutine for what is probably in a cache
+		order[0].ask(ctx, r)
+		return k
+	}
+	queue := make(chan *pendingKey, len(order))
+	for _, p := range order {
+		queue <- p
+	}
+	close(queue)
+	for range min(len(order), KeysAtOnce) {
+		k.all.Go(func() {
+			for p := range queue {
+				p.ask(ctx, r)
+			}
+		})
+	}
+	return k
+}
+
+func (p *pendingKey) ask(ctx context.Context, r dns.Resolver) {
+	p.answer = lookupKey(ctx, r, p.name)
+	close(p.done)
+}
+
+// At returns the answer for a name, once it is there. The zero Lookup belongs to a name that was not asked for.
+func (k *Keys) At(name string) Lookup {
+	p := k.found[name]
+	if p == nil {
+		return Lookup{}
+	}
+	<-p.done
+	return p.answer
+}
+
+// Wait returns when all answers are there.
+func (k *Keys) Wait() { k.all.Wait() }
 
 // lookupKey never panics: it may run in a goroutine of its own, where a fault of a resolver would end the process.
 func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
@@ -60,7 +108,7 @@ func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
 	}()
 	answer, err := r.Lookup(ctx, name, dns.TXT)
 	if err != nil {
-		return Lookup{State: KeyUnreached, Reason: unreached(name, err)}
+		return Lookup{State: KeyUnreached, Reason: unreached(name, err), IsShort: errors.Is(err, dns.ErrShortage)}
 	}
 	if len(answer.Texts) == 0 {
 		return Lookup{State: KeyMissing, Reason: "there is no key at " + name}
@@ -69,6 +117,9 @@ func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
 }
 
 func unreached(name string, err error) string {
+	if errors.Is(err, dns.ErrShortage) {
+		return Busy + " to look up the key at " + name
+	}
 	if errors.Is(err, dns.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		return "the DNS did not answer in time for the key at " + name
 	}

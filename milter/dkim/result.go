@@ -83,6 +83,6 @@ const (
 	KeyRevoked                   // p= is empty: the owner took it back (RFC 6376 section 3.6.1)
 	KeyInvalid                   // there are records, but none is a key record that fits the signature
 	KeyTooShort                  // an RSA key under the minimum (RFC 8301 section 3.2)
-	KeyTooLong                   // an RSA key over 16,384 bits, refused before any arithmetic
+	KeyTooLong                   // an RSA key over 8,192 bits, refused before any arithmetic
 	KeyUnreached                 // the DNS did not answer
 )

@@ -18,6 +18,7 @@ type Verifier struct {
 	AcceptUnsignedBody bool             // pass a signature whose l= leaves octets of the body unsigned; default policy
 	ClockSkew          time.Duration    // how far t= may lie ahead and x= behind; default 300 s, negative for none
 	MinRSABits         int              // a shorter key is a policy result; default and least 1024 (RFC 8301 section 3.2)
+	Effort             *Effort          // of one message, shared with ARC; nil for one of its own
 }
 
 // The defaults of a Verifier.
@@ -59,28 +60,35 @@ type Verification struct {
 	header   message.Header
 	authors  int      // From fields
 	entries  []*entry // in the order of the header
+	effort   *Effort
 }
 
 // entry is one signature field and its result so far. It is still to be tried while the result has no Value.
 type entry struct {
 	signature Signature
 	result    Result
+	isRelated bool // to the author's domain: it, its parents and its children
 }
 
 // Select reads the signature fields of h and chooses those that will be tried: when there are more than MaxSignatures,
 // those of author's domain, its parents and its children come first. author may be "". Of the others ten at most get a
 // result. Nothing is looked up yet.
 func (v *Verifier) Select(h message.Header, author domain.Name) *Verification {
-	x := &Verification{verifier: v, header: h, authors: len(h.Fields("From"))}
+	x := &Verification{verifier: v, header: h, authors: len(h.Fields("From")), effort: v.Effort}
+	if x.effort == nil {
+		x.effort = NewEffort(NewestSet, OlderSets)
+	}
 	fields := h.Fields(FieldName)
 	for _, i := range fields[:min(len(fields), max(maxParsed, v.most()+maxListed))] {
 		e := v.read(h, i)
+		d := e.signature.Domain
+		e.isRelated = author != "" && (author.Within(d) || d.Within(author))
 		if x.authors == 0 {
 			e.settle(PermError, "the message has no From field, which every signature must cover")
 		}
 		x.entries = append(x.entries, e)
 	}
-	x.choose(author, len(fields))
+	x.choose(len(fields))
 	return x
 }
 
@@ -131,12 +139,12 @@ func (e *entry) settle(v Value, reason string, args ...any) {
 
 // choose drops all but the signatures to try and a few that are named as not tried. count is the number of signature
 // fields of the message.
-func (x *Verification) choose(author domain.Name, count int) {
+func (x *Verification) choose(count int) {
 	most := x.verifier.most()
 	if len(x.entries) <= most {
 		return
 	}
-	chosen := x.related(author, most)
+	chosen := x.related(most)
 	kept, listed := x.entries[:0], 0
 	var last *entry
 	for i, e := range x.entries {
@@ -156,13 +164,12 @@ func (x *Verification) choose(author domain.Name, count int) {
 	x.entries = kept
 }
 
-// related returns the indices of most entries: those related to author first, then the others, each from the top.
-func (x *Verification) related(author domain.Name, most int) map[int]bool {
+// related returns the indices of most entries: those related to the author first, then the others, each from the top.
+func (x *Verification) related(most int) map[int]bool {
 	chosen := make(map[int]bool, most)
 	for _, wanted := range []bool{true, false} {
 		for i, e := range x.entries {
-			d := e.signature.Domain
-			if near := author.Within(d) || d.Within(author); near == wanted && len(chosen) < most {
+			if e.isRelated == wanted && len(chosen) < most {
 				chosen[i] = true
 			}
 		}

@@ -28,7 +28,7 @@ var ErrNotHashed = errors.New("dkim: the body was not hashed as the signature ne
 type Key struct {
 	Domain     string        // d=
 	Selector   string        // s=
-	Signer     crypto.Signer // RSA of 1024 to 16,384 bits, or Ed25519
+	Signer     crypto.Signer // RSA of 1024 to 8,192 bits, or Ed25519
 	Identifier string        // i= instead of that of SignOptions; "" for that
 }
 

@@ -1,6 +1,8 @@
 package dkim
 
 import (
+	"crypto/sha256"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -100,18 +102,37 @@ func (s Signature) BodyHashWanted() message.BodyHash {
 // Canonicalization returns c= in full: "relaxed/simple".
 func (s Signature) Canonicalization() string { return s.Header.String() + "/" + s.Body.String() }
 
-// VerifiedBy returns the index of the first of records whose key made s over fields and the signature's own field, or
-// -1 when none did.
-func (s *Signature) VerifiedBy(fields []message.Field, records []Record) int {
+// ErrNotVerified says that no key made a signature.
+var ErrNotVerified = errors.New("dkim: not verified")
+
+// ErrTooExpensive says that a signature was not verified, or not with every key that there is for it, since that would
+// have cost more than a message may.
+var ErrTooExpensive = errors.New("dkim: too expensive")
+
+// VerifiedBy returns the index of the first of records whose key made s over fields and the signature's own field. The
+// error is ErrNotVerified when none did, and ErrTooExpensive when effort came to its end before; a nil effort has none.
+func (s *Signature) VerifiedBy(fields []message.Field, records []Record, effort *Effort) (int, error) {
 	for _, own := range s.Unsigned {
 		digest := HeaderHash(s.Header, fields, own)
-		for i, r := range records {
-			if r.Key.Verify(digest, s.Value) {
-				return i
-			}
+		if i, err := Verify(digest, s.Value, records, effort); !errors.Is(err, ErrNotVerified) {
+			return i, err
 		}
 	}
-	return -1
+	return -1, ErrNotVerified
+}
+
+// Verify returns the index of the first of records whose key made a signature of digest, with the errors of VerifiedBy.
+func Verify(digest [sha256.Size]byte, signature []byte, records []Record, effort *Effort) (int, error) {
+	for i, r := range records {
+		switch {
+		case !r.Key.fits(signature):
+		case !effort.Spend(r.Key):
+			return -1, ErrTooExpensive
+		case r.Key.Verify(digest, signature):
+			return i, nil
+		}
+	}
+	return -1, ErrNotVerified
 }
 
 // count returns how often h= lists a field.

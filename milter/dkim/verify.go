@@ -3,23 +3,29 @@ package dkim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"mailseal/milter/message"
 )
 
 // Run judges the chosen signatures of m, whose body is complete, and returns one Result a signature in the order of the
-// header. It looks keys up in parallel and returns when all is known or ctx ends, which is a temperror.
+// header. It looks keys up in parallel, those of signatures related to the author first, and returns when all is known
+// or ctx ends, which is a temperror.
 func (x *Verification) Run(ctx context.Context, m *message.Message) []Result {
-	var names []string
-	for _, e := range x.entries {
-		if e.result.Value == "" {
-			names = append(names, e.signature.KeyName)
-		}
-	}
-	if len(names) > 0 {
-		x.try(LookupKeys(ctx, x.verifier.Resolver, names), m.Body)
+	defer x.effort.End(OtherSignatures)
+	defer x.effort.End(AlignedSignatures)
+	related, others := x.untried()
+	keys := LookupKeys(ctx, x.verifier.Resolver, append(keyNames(related), keyNames(others)...))
+	index := sync.OnceValue(func() *Index { return NewIndex(x.header) })
+	x.try(related, keys, index, m.Body)
+	x.effort.End(AlignedSignatures)
+	if len(others) > 0 {
+		keys.Wait()
+		x.effort.Begin(OtherSignatures)
+		x.try(others, keys, index, m.Body)
 	}
 	results := make([]Result, len(x.entries))
 	for i, e := range x.entries {
@@ -29,15 +35,33 @@ func (x *Verification) Run(ctx context.Context, m *message.Message) []Result {
 	return results
 }
 
-// try judges what has no result yet.
-func (x *Verification) try(keys map[string]Lookup, body *message.Digests) {
-	index := NewIndex(x.header)
+// untried returns the entries without a result, those related to the author and the others.
+func (x *Verification) untried() (related, others []*entry) {
 	for _, e := range x.entries {
-		if e.result.Value != "" {
-			continue
+		switch {
+		case e.result.Value != "":
+		case e.isRelated:
+			related = append(related, e)
+		default:
+			others = append(others, e)
 		}
-		if records := e.records(keys[e.signature.KeyName]); len(records) > 0 && e.checkBody(body) {
-			e.checkHeader(index, records)
+	}
+	return related, others
+}
+
+func keyNames(entries []*entry) []string {
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.signature.KeyName
+	}
+	return names
+}
+
+// try judges some entries.
+func (x *Verification) try(entries []*entry, keys *Keys, index func() *Index, body *message.Digests) {
+	for _, e := range entries {
+		if records := e.records(keys.At(e.signature.KeyName)); len(records) > 0 && e.checkBody(body) {
+			e.checkHeader(index(), records, x.effort)
 			x.conclude(e)
 		}
 	}
@@ -89,14 +113,17 @@ func (e *entry) checkBody(body *message.Digests) bool {
 }
 
 // checkHeader verifies the signature with the first of records whose key fits, and keeps that record in e.
-func (e *entry) checkHeader(index *Index, records []Record) {
+func (e *entry) checkHeader(index *Index, records []Record, effort *Effort) {
 	s, proof := &e.signature, &e.result.Evidence
-	used := s.VerifiedBy(index.Pick(s.Names, proof.Field), records)
-	proof.HeaderIntact = used >= 0
+	used, err := s.VerifiedBy(index.Pick(s.Names, proof.Field), records, effort)
+	proof.HeaderIntact = err == nil
 	r := records[max(used, 0)]
 	proof.Record = r.Text
 	e.result.Bits, e.result.Testing = r.Key.Bits(), r.Testing
-	if !proof.HeaderIntact {
+	switch {
+	case errors.Is(err, ErrTooExpensive):
+		e.settle(Policy, "too expensive: the signatures of this message cost more to verify than those of any honest one")
+	case !proof.HeaderIntact && effort.Spend(r.Key):
 		made, known := r.Key.Made(s.Value)
 		proof.OtherKey = known && !made
 	}

@@ -41,49 +41,78 @@ func (f *finder) relaxed(ctx context.Context, r *Result, a *Alignment, budget *i
 		a.Why = fmt.Sprintf("%s has nothing in common with %s", a.Domain, r.Author)
 		return
 	}
-	author, err := f.organization(ctx, r.Author)
-	if err != nil {
-		a.undecided(r.Author, err)
+	author := f.organization(ctx, r.Author)
+	if author.err == nil {
+		r.OrganizationalDomain = author.known()
+		if !a.Domain.Within(r.OrganizationalDomain) {
+			a.Why = fmt.Sprintf("%s is not within %s, the organizational domain of %s", a.Domain, r.OrganizationalDomain, r.Author)
+			return
+		}
+	}
+	if author.err != nil && !author.nowhere && a.Domain.Last(author.suffix.Labels()) != author.suffix {
+		f.apart(r, a, author)
 		return
 	}
-	r.OrganizationalDomain = author
-	if !a.Domain.Within(author) {
-		a.Why = fmt.Sprintf("%s is not within %s, the organizational domain of %s", a.Domain, author, r.Author)
-		return
-	}
-	if _, known := f.walked[a.Domain]; !known {
+	if _, isWalked := f.walked[a.Domain]; !isWalked {
 		if *budget == 0 {
-			a.Why = fmt.Sprintf("more than %d identifiers within %s", MaxWalks, author)
+			a.Why = fmt.Sprintf("more than %d identifiers might be aligned with %s", MaxWalks, r.Author)
 			return
 		}
 		*budget--
 	}
-	if a.OrganizationalDomain, err = f.organization(ctx, a.Domain); err != nil {
-		a.undecided(a.Domain, err)
+	a.compare(r, author, f.organization(ctx, a.Domain))
+}
+
+// apart weighs an identifier that has no more in common with the author than the step that failed: no walk from there
+// could tell more.
+func (f *finder) apart(r *Result, a *Alignment, author organization) {
+	if !author.neverAbove {
+		a.undecided(r.Author, author)
 		return
 	}
-	a.compare(r)
+	a.Why = fmt.Sprintf("%s has nothing in common with %s but a public suffix", a.Domain, r.Author)
 }
 
-// organization returns a name's organizational domain. The Public Suffix List knows it without a query.
-func (f *finder) organization(ctx context.Context, d domain.Name) (domain.Name, error) {
-	if f.PublicSuffixList {
-		return suffixPlusOne(d), nil
+// compare weighs the organizational domains of author and identifier. Where a step of their walks failed, it is weighed
+// under every answer that the step may have had, and only what all of them agree on counts.
+func (a *Alignment) compare(r *Result, author, id organization) {
+	if author.err == nil && id.err == nil {
+		a.OrganizationalDomain = id.known()
 	}
-	w, err := f.walk(ctx, d)
-	return w.OrganizationalDomain, err
-}
-
-func (a *Alignment) undecided(d domain.Name, err error) {
-	a.Err = err
-	a.Why = fmt.Sprintf("the organizational domain of %s is not known: %v", d, err)
-}
-
-func (a *Alignment) compare(r *Result) {
-	a.Aligned = a.OrganizationalDomain == r.OrganizationalDomain
-	if a.Aligned {
+	isAligned, isDecided := author.compare(id)
+	switch {
+	case !isDecided && author.err != nil:
+		a.undecided(r.Author, author)
+	case !isDecided:
+		a.undecided(a.Domain, id)
+	case author.err != nil || id.err != nil:
+		a.Aligned = isAligned
+		a.Why = fmt.Sprintf("%s %s aligned with %s, whatever %s holds, which did not answer",
+			a.Domain, isOrNot(isAligned), r.Author, firstNonEmpty(author.failed, id.failed))
+	case isAligned:
+		a.Aligned = true
 		a.Why = fmt.Sprintf("%s and %s have the organizational domain %s", a.Domain, r.Author, r.OrganizationalDomain)
-		return
+	default:
+		a.Why = fmt.Sprintf("the organizational domain of %s is %s, that of %s is %s",
+			a.Domain, a.OrganizationalDomain, r.Author, r.OrganizationalDomain)
 	}
-	a.Why = fmt.Sprintf("the organizational domain of %s is %s, that of %s is %s", a.Domain, a.OrganizationalDomain, r.Author, r.OrganizationalDomain)
+}
+
+func isOrNot(b bool) string {
+	if b {
+		return "is"
+	}
+	return "is not"
+}
+
+func firstNonEmpty(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func (a *Alignment) undecided(d domain.Name, o organization) {
+	a.Err, a.unanswered = o.err, o.failed
+	a.Why = fmt.Sprintf("the organizational domain of %s is not known: %v", d, o.err)
 }

@@ -50,6 +50,8 @@ type Alignment struct {
 	Err                  error       // the DNS failed before it was known whether it is aligned
 	OrganizationalDomain domain.Name // "" when it was not needed
 	Why                  string      // one clause for people
+
+	unanswered string // the DNS name that Err is about
 }
 
 // Result is what Check found. For a Value of none and permerror, Record may be nil.
@@ -68,8 +70,16 @@ type Result struct {
 	// OrganizationalDomain is the author domain's; "" when the verdict did not need it.
 	OrganizationalDomain domain.Name
 	Alignments           []Alignment // in the order of the identifiers given
-	Walks                []Walk      // the author's first
-	Queries              int         // DNS questions asked
+
+	// Unanswered is the DNS name, such as "_dmarc.com", whose look-up failed and made this a temperror; "" when it was
+	// that of another method.
+	Unanswered string
+	// Harmless says of a temperror that the message does not fail, whatever the DNS would have said: it is a pass if
+	// there is a policy record, and none if not.
+	Harmless bool
+
+	Walks   []Walk // the author's first
+	Queries int    // DNS questions asked
 }
 
 // Testing tells whether t=y softened what the owner wants for this message: reports then give the reason
@@ -184,6 +194,7 @@ func (f *finder) discover(ctx context.Context, author domain.Name, whole bool) R
 	switch {
 	case found == nil && err != nil:
 		r.Value, r.Reason = Temperror, err.Error()
+		r.Unanswered = "_dmarc." + w.Steps[len(w.Steps)-1].Domain.String()
 		return r
 	case found == nil:
 		r.Value, r.Reason = NotApplied, "there is no policy record for "+author.String()
@@ -208,6 +219,9 @@ func (f *finder) weigh(ctx context.Context, r Result, ids []Identifier) Result {
 		r.Alignments = f.align(ctx, &r, ids)
 		r.conclude()
 	}
+	// An identifier that is the author domain itself is aligned under every record.
+	isAuthor := func(id Identifier) bool { return id.Domain == r.Author && !id.Temporary }
+	r.Harmless = r.Value == Temperror && slices.ContainsFunc(ids, isAuthor)
 	return r
 }
 
@@ -227,6 +241,7 @@ func (r *Result) conclude() {
 	}
 	if open != nil {
 		r.Value, r.Reason = Temperror, fmt.Sprintf("%s %s: %s", open.Method, open.Domain, open.Why)
+		r.Unanswered = open.unanswered
 		return
 	}
 	r.Value, r.Reason = Fail, "no authenticated identifier is aligned with "+r.Author.String()

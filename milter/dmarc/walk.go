@@ -136,24 +136,24 @@ func (f *finder) organizational(w Walk) domain.Name {
 	if f.PublicSuffixList {
 		return suffixPlusOne(w.Start)
 	}
-	org, last := w.Start, w.Steps[len(w.Steps)-1]
+	last := w.Steps[len(w.Steps)-1]
 	if last.Record != nil && last.Record.PSD == PublicSuffix {
 		return w.Start.Last(last.Domain.Labels() + 1)
 	}
-	for _, s := range w.Steps {
-		if s.Record != nil {
-			org = s.Domain
-		}
-	}
-	return org
+	return w.highest()
 }
 
 // policy returns the step whose record speaks for the start, or nil: its own, that of its organizational domain, that
 // of the public suffix (RFC 9989 section 4.10.1). A record in between does not count, and if neither of the first two
-// has one, the last step's can only be the public suffix's.
+// has one, the last step's can only be the public suffix's. Where the step of a public suffix failed, the name below it
+// is the organizational domain if it has a record: it is that whatever the suffix holds.
 func (w Walk) policy() *Step {
 	last := w.Steps[len(w.Steps)-1]
-	for _, d := range []domain.Name{w.Start, w.OrganizationalDomain, last.Domain} {
+	org := w.OrganizationalDomain
+	if last.Err != nil && last.Domain != w.Start && isPublicSuffix(last.Domain) {
+		org = w.Start.Last(last.Domain.Labels() + 1)
+	}
+	for _, d := range []domain.Name{w.Start, org, last.Domain} {
 		for i := range w.Steps {
 			if s := &w.Steps[i]; s.Domain == d && s.Record != nil {
 				return s

@@ -119,6 +119,26 @@ func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error)
 	return c.wait(ctx, s, k, f)
 }
 
+// Remembered returns what is known of a name without asking anybody; known is false when nothing is.
+func (c *Cache) Remembered(name string, t Type) (a Answer, err error, known bool) {
+	canonical, ok := Canonical(name)
+	if !ok {
+		return Answer{Status: NXDomain}, nil, true
+	}
+	s := &c.shards[maphash.String(c.seed, canonical)%shardCount]
+	now := c.o.Now()
+	s.mu.Lock()
+	e := s.get(key{canonical, t}, now)
+	s.mu.Unlock()
+	if e == nil {
+		return Answer{}, nil, false
+	}
+	c.Counters.Hits.Add(1)
+	a = e.answer
+	a.TTL = e.expires.Sub(now)
+	return a, e.err, true
+}
+
 // wait returns the answer of a flight, unless ctx ends before.
 func (c *Cache) wait(ctx context.Context, s *shard, k key, f *flight) (Answer, error) {
 	select {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	wire "github.com/miekg/dns"
@@ -16,10 +18,11 @@ import (
 // Options say how a Client asks. The zero value asks the servers of /etc/resolv.conf.
 type Options struct {
 	Servers     []string         // "192.0.2.1", "[2001:db8::1]:5353"; none: those of ResolvConf
+	Targets     Resolver         // who is asked for what aliases lead to, where a reply leaves that out; nil: the same servers
 	ResolvConf  string           // "" means /etc/resolv.conf; read again within 5 s of a change
 	Timeout     time.Duration    // for one query to one server, TCP after truncation included; 0 means 5 s
 	Tries       int              // rounds over the servers; 0 means 2
-	Concurrency int              // queries under way at once, a socket each; the others wait. 0 means 256
+	Concurrency int              // queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
 	Now         func() time.Time // nil means time.Now
 }
 
@@ -31,6 +34,7 @@ type Client struct {
 	servers servers
 	timeout time.Duration
 	tries   int
+	targets Resolver
 	places  chan struct{}
 	now     func() time.Time
 }
@@ -48,6 +52,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		timeout: o.Timeout,
 		tries:   o.Tries,
+		targets: o.Targets,
 		now:     o.Now,
 	}
 	if c.timeout <= 0 {
@@ -60,30 +65,72 @@ func New(o Options) (*Client, error) {
 		c.now = time.Now
 	}
 	if o.Concurrency <= 0 {
-		o.Concurrency = 256
+		o.Concurrency = 4096 // the Gate before us is what shares them out
 	}
 	c.places = make(chan struct{}, o.Concurrency)
 	return c, c.servers.configure(o)
 }
 
+// maxQuestions bounds how often a look-up asks anew for what an alias leads to. Servers that leave out the target are
+// few; a chain of several, each of which does so, is a trap.
+const maxQuestions = 8
+
 // Lookup implements Resolver. A server that does not answer, or answers with a failure, is followed by the next one;
-// NXDOMAIN and no data are answers. In the second round only those are asked again that gave no answer at all.
+// NXDOMAIN and no data are answers. In the second round only those are asked again that gave no answer at all. Where a
+// reply holds an alias and nothing about its target, that is asked for.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
+	a, rest, err := c.part(ctx, name, t)
+	for asked := 1; err == nil && rest != ""; asked++ {
+		if asked == maxQuestions {
+			return Answer{}, fmt.Errorf("%w: %s %s: more than %d aliases without their targets", ErrFailure, t, name, maxQuestions-1)
+		}
+		a, rest, err = c.chase(ctx, a, rest, t)
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	return a, nil
+}
+
+// chase puts what a name at the end of some aliases holds in place of an answer that does not say so.
+func (c *Client) chase(ctx context.Context, before Answer, name string, t Type) (a Answer, rest string, err error) {
+	if c.targets != nil {
+		a, err = c.targets.Lookup(ctx, name, t)
+	} else {
+		a, rest, err = c.part(ctx, name, t)
+	}
+	if err != nil {
+		return Answer{}, "", err
+	}
+	if len(before.Aliases)+len(a.Aliases) > maxAliases {
+		return Answer{}, "", errAliases
+	}
+	a.Aliases = slices.Concat(before.Aliases, a.Aliases)
+	a.Secure = a.Secure && before.Secure
+	a.TTL = min(a.TTL, before.TTL)
+	return a, rest, nil
+}
+
+// part asks the servers about one name. Rest is a name that is still to be asked for, "" when the answer is whole.
+func (c *Client) part(ctx context.Context, name string, t Type) (a Answer, rest string, err error) {
 	canonical, ok := Canonical(name)
 	if !ok {
-		return Answer{Status: NXDomain}, nil
+		return Answer{Status: NXDomain}, "", nil
 	}
 	failed := &lookupError{name: canonical, typ: t}
 	order := c.servers.order(c.now())
 	for range c.tries {
 		var silent []*server
 		for _, s := range order {
-			a, err := c.ask(ctx, s, canonical, t)
+			a, rest, err := c.ask(ctx, s, canonical, t)
 			if err == nil {
-				return a, nil
+				return a, rest, nil
+			}
+			if errors.Is(err, ErrShortage) {
+				return Answer{}, "", fmt.Errorf("%w (%s %s)", err, t, canonical)
 			}
 			if ctx.Err() != nil {
-				return Answer{}, fmt.Errorf("dns: %s %s: %w", t, canonical, ctx.Err())
+				return Answer{}, "", fmt.Errorf("dns: %s %s: %w", t, canonical, ctx.Err())
 			}
 			failed.add(s.addr, err)
 			if isSilence(err) {
@@ -92,16 +139,16 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 		}
 		order = silent
 	}
-	return Answer{}, failed
+	return Answer{}, "", failed
 }
 
 // ask puts the question to one server and keeps in mind whether it is alive.
-func (c *Client) ask(ctx context.Context, s *server, name string, t Type) (Answer, error) {
+func (c *Client) ask(ctx context.Context, s *server, name string, t Type) (a Answer, rest string, err error) {
 	select {
 	case c.places <- struct{}{}:
 		defer func() { <-c.places }()
-	case <-ctx.Done():
-		return Answer{}, ctx.Err()
+	default:
+		return Answer{}, "", fmt.Errorf("%w: %d queries are under way", ErrShortage, cap(c.places))
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -109,11 +156,13 @@ func (c *Client) ask(ctx context.Context, s *server, name string, t Type) (Answe
 	switch {
 	case err == nil:
 		s.alive()
-		return Read(m, name, t)
+		return readPart(m, name, t)
+	case isShortage(err):
+		err = fmt.Errorf("%w: %w", ErrShortage, err)
 	case ctx.Err() == nil && isSilence(err):
 		s.dead(c.now())
 	}
-	return Answer{}, err
+	return Answer{}, "", err
 }
 
 // exchange asks over UDP, over TCP when the reply is truncated, and without EDNS when the server does not know that
@@ -138,6 +187,17 @@ func (c *Client) exchange(ctx context.Context, addr string, q *wire.Msg) (*wire.
 
 func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isShortage recognises the errors of sockets that tell of this host and not of the server: no descriptor or memory
+// is left.
+func isShortage(err error) bool {
+	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // isSilence tells the failure to get an answer from an answer that is a failure.

@@ -81,7 +81,7 @@ type Answer struct {
 	Texts     []string      // TXT: one entry a record, its strings joined with nothing between
 	Names     []string      // NS, PTR: lower case, no final dot
 	Exchanges []Exchange    // MX
-	Aliases   []string      // the CNAMEs followed, in order; empty when there was none
+	Aliases   []string      // the CNAMEs and DNAMEs followed, in order; empty when there was none
 	Secure    bool          // the server set AD (RFC 6840 section 5.8); trust it as far as the path to the server
 	TTL       time.Duration // how long the answer may be kept
 }

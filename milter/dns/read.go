@@ -9,66 +9,139 @@ import (
 	wire "github.com/miekg/dns"
 )
 
-// maxAliases bounds a chain of CNAMEs. Resolvers stop between 8 and 16; a longer chain is a loop or a trap.
+// maxAliases bounds a chain of CNAMEs and DNAMEs. Resolvers stop between 8 and 16; a longer chain is a loop or a trap.
 const maxAliases = 16
 
-// Read says what a reply means for the question (name, t): it follows the CNAMEs inside the reply, keeps NXDOMAIN and
-// no data apart and takes the time to live from the records, or from the SOA for the two negative answers (RFC 2308
-// section 5; zero without one). The error wraps ErrFailure and names the cause: another RCODE, a chain of more than 16
-// CNAMEs, nothing from a server that does not resolve for us. The caller has compared id and question.
+// Read says what the reply of a server that knows everything means for the question (name, t): it follows the aliases
+// inside the reply, keeps NXDOMAIN and no data apart and takes the time to live from the records, or from the SOA for
+// the two negative answers (RFC 2308 section 5; zero without one). The error wraps ErrFailure and names the cause:
+// another RCODE, a chain of more than 16 aliases, nothing from a server that does not resolve for us. The caller has
+// compared id and question.
 func Read(m *wire.Msg, name string, t Type) (Answer, error) {
+	a, rest, err := readPart(m, name, t)
+	if rest != "" { // a denial without SOA
+		a.TTL = 0
+	}
+	return a, err
+}
+
+// readPart is Read for a server that may leave the last steps to us, as stub resolvers, forwarders and the authorities
+// of a single zone do: rest is the name that the aliases lead to when the reply says nothing about it, "" when the
+// answer is whole. Half a chain says nothing of what is at its end (RFC 1034 section 5.3.3, step 4c).
+func readPart(m *wire.Msg, name string, t Type) (a Answer, rest string, err error) {
 	if m.Rcode != wire.RcodeSuccess && m.Rcode != wire.RcodeNameError {
-		return Answer{}, fmt.Errorf("%w: %s", ErrFailure, rcode(m.Rcode))
+		return Answer{}, "", fmt.Errorf("%w: %s", ErrFailure, rcode(m.Rcode))
 	}
 	owner, ok := Canonical(name)
 	if !ok {
-		return Answer{Status: NXDomain}, nil
+		return Answer{Status: NXDomain}, "", nil
 	}
-	a := Answer{Secure: m.AuthenticatedData}
+	a.Secure = m.AuthenticatedData
 	ttl := ^uint32(0)
-	owner, err := a.follow(m.Answer, escape(owner), &ttl)
+	owner, err = a.follow(m.Answer, escape(owner), &ttl)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, "", err
 	}
 	if a.take(m.Answer, owner, t, &ttl) {
 		a.TTL = seconds(ttl)
-		return a, nil
+		return a, "", nil
 	}
 	a.Status = NoData
 	if m.Rcode == wire.RcodeNameError {
 		a.Status = NXDomain
 	}
-	soa, known := negativeTTL(m.Ns, owner)
-	if !known && isLame(m) {
-		return Answer{}, fmt.Errorf("%w: the server does not resolve names for us", ErrFailure)
+	soa, isDenied := negativeTTL(m.Ns, owner)
+	if !isDenied && len(a.Aliases) == 0 && isLame(m) {
+		return Answer{}, "", fmt.Errorf("%w: the server does not resolve names for us", ErrFailure)
+	}
+	if !isDenied && len(a.Aliases) > 0 && owner != "." {
+		a.TTL = seconds(ttl)
+		rest, err = plain(owner)
+		return a, rest, err
 	}
 	a.TTL = seconds(min(ttl, soa))
-	return a, nil
+	return a, "", nil
 }
 
-// follow returns the name that the CNAMEs lead to from owner, and lowers ttl to the least of theirs.
+// follow returns the name that the aliases lead to from owner, and lowers ttl to the least of theirs.
 func (a *Answer) follow(rrs []wire.RR, owner string, ttl *uint32) (string, error) {
-	next := map[string]*wire.CNAME(nil)
-	for _, rr := range rrs {
-		if c, ok := rr.(*wire.CNAME); ok && c.Hdr.Class == wire.ClassINET {
-			if next == nil {
-				next = map[string]*wire.CNAME{}
-			}
-			next[wire.CanonicalName(c.Hdr.Name)] = c
-		}
-	}
+	known := aliasesOf(rrs)
 	for {
-		c := next[owner]
-		if c == nil {
-			return owner, nil
+		target, aliasTTL, err := known.next(owner)
+		if err != nil || target == "" {
+			return owner, err
 		}
 		if len(a.Aliases) == maxAliases {
-			return "", fmt.Errorf("%w: more than %d CNAMEs", ErrFailure, maxAliases)
+			return "", errAliases
 		}
-		owner = wire.CanonicalName(c.Target)
+		owner = target
 		a.Aliases = append(a.Aliases, text(owner))
-		*ttl = min(*ttl, c.Hdr.Ttl)
+		*ttl = min(*ttl, aliasTTL)
 	}
+}
+
+// plain returns a name of the library's without escapes, as Lookup takes names.
+func plain(name string) (string, error) {
+	canonical, ok := Canonical(unescape(name))
+	if !ok || escape(canonical) != name { // a label that holds a dot, octets that are not ASCII
+		return "", fmt.Errorf("%w: an alias leads to %s, which cannot be asked for", ErrFailure, name)
+	}
+	return canonical, nil
+}
+
+// errAliases ends a chain that is a loop or a trap.
+var errAliases = fmt.Errorf("%w: more than %d aliases", ErrFailure, maxAliases)
+
+// aliases are the CNAME and DNAME records of a reply, by owner.
+type aliases struct {
+	names map[string]*wire.CNAME
+	trees map[string]*wire.DNAME
+}
+
+func aliasesOf(rrs []wire.RR) aliases {
+	a := aliases{}
+	for _, rr := range rrs {
+		if rr.Header().Class != wire.ClassINET {
+			continue
+		}
+		switch r := rr.(type) {
+		case *wire.CNAME:
+			if a.names == nil {
+				a.names = map[string]*wire.CNAME{}
+			}
+			a.names[wire.CanonicalName(r.Hdr.Name)] = r
+		case *wire.DNAME:
+			if a.trees == nil {
+				a.trees = map[string]*wire.DNAME{}
+			}
+			a.trees[wire.CanonicalName(r.Hdr.Name)] = r
+		}
+	}
+	return a
+}
+
+// next returns the name that owner is an alias of, and how long that holds; "" when owner is no alias. Servers send the
+// CNAME that a DNAME stands for along, but some stub resolvers leave it out: then the name below the DNAME's owner moves
+// below its target (RFC 6672 section 2.2).
+func (a aliases) next(owner string) (target string, ttl uint32, err error) {
+	if c := a.names[owner]; c != nil {
+		return wire.CanonicalName(c.Target), c.Hdr.Ttl, nil
+	}
+	if len(a.trees) == 0 {
+		return "", 0, nil
+	}
+	for _, at := range wire.Split(owner)[1:] {
+		d := a.trees[owner[at:]]
+		if d == nil {
+			continue
+		}
+		target = owner[:at] + strings.TrimPrefix(wire.CanonicalName(d.Target), ".")
+		if _, ok := wire.IsDomainName(target); !ok {
+			return "", 0, fmt.Errorf("%w: YXDOMAIN, a DNAME makes a name that is too long", ErrFailure)
+		}
+		return target, d.Hdr.Ttl, nil
+	}
+	return "", 0, nil
 }
 
 // take gathers the records of owner and type and tells whether there was any.
@@ -142,6 +215,9 @@ func isLame(m *wire.Msg) bool {
 }
 
 func rcode(n int) string {
+	if n == wire.RcodeBadVers { // 16 is BADSIG as well, which only a signed transaction can meet (RFC 8945)
+		return "BADVERS"
+	}
 	if s, ok := wire.RcodeToString[n]; ok {
 		return s
 	}

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,9 +25,16 @@ type Sealer struct {
 // BodyHash is the digest of the body that Seal needs.
 func (s *Sealer) BodyHash() message.BodyHash { return s.Options.BodyHash() }
 
+// ErrUnfinished says that a chain was not validated to its end because of a limit or a shortage of this host. It is not
+// sealed: cv=fail would end a chain that may be honest.
+var ErrUnfinished = errors.New("sign: the ARC chain was not validated to its end")
+
 // Seal returns the next set for a message that will have header h below it, the topmost field first. The AAR says what
 // found says, without comments, which some receivers cannot read.
 func (s *Sealer) Seal(ctx context.Context, chain arc.Result, h message.Header, body *message.Digests, found authres.Field) ([]message.Field, error) {
+	if chain.Unfinished {
+		return nil, ErrUnfinished
+	}
 	k, err := s.Keys.Key(ctx, s.Key)
 	if err != nil {
 		return nil, fmt.Errorf("sign: seal with key %s: %w", s.Key, err)

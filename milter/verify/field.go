@@ -10,6 +10,7 @@ import (
 	"mailseal/milter/authres"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
 	"mailseal/milter/iprev"
 	"mailseal/milter/message"
 	"mailseal/milter/spf"
@@ -88,10 +89,18 @@ func (r *Results) ReceivedSPF(id string) []message.Field {
 
 // told is what recipients may read of a reason: which of our name servers did not answer is for the log.
 func told(value, reason string) string {
+	if value == "temperror" && isOurs(reason) {
+		return dkim.Busy
+	}
 	if value == "temperror" {
 		return "the DNS did not answer"
 	}
 	return reason
+}
+
+// isOurs reports whether a reason speaks of a shortage of this host.
+func isOurs(reason string) bool {
+	return strings.Contains(reason, dkim.Busy) || strings.Contains(reason, dns.ErrShortage.Error())
 }
 
 // Trouble is why the first result that is a temperror is one, for the log; "" when none is.

@@ -29,6 +29,8 @@ type Results struct {
 	DKIM      []dkim.Result
 	ARC       *arc.Result
 	DMARC     *dmarc.Result
+	// Short says that this host had not enough to look everything up: what is missing says nothing about the message.
+	Short bool
 
 	listed []authres.Result // all of the above, once somebody has asked
 }
@@ -134,7 +136,7 @@ func (r *Run) asksHELO() bool {
 }
 
 func (r *Run) runHELO(ctx context.Context, _ *message.Message, out *Results) {
-	s := r.checkSPF(ctx, dns.WithBudget(r.v.Resolver, heloLookups), spf.Helo)
+	s := r.checkSPF(ctx, r.budget(heloLookups), spf.Helo)
 	out.HELO = &s
 }
 

@@ -5,6 +5,8 @@ package verify
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,12 +54,14 @@ type Run struct {
 	v        *Verifier
 	env      *message.Envelope
 	relay    bool
-	resolver *dns.Budget
+	resolver *dns.Budget // of iprev, SPF and ARC
+	budgets  []*dns.Budget
 	header   message.Header
 	author   message.Address
 	err      error
 	dkim     *dkim.Verification
 	arc      *arc.Validation
+	mu       sync.Mutex       // of budgets
 	policy   *dmarc.Discovery // nil: there is nothing to weigh
 }
 
@@ -68,19 +72,58 @@ func (v *Verifier) Begin(env *message.Envelope, h message.Header, relay bool) *R
 	if most == 0 {
 		most = DefaultMaxLookups
 	}
-	r := &Run{v: v, env: env, relay: relay, header: h, resolver: dns.WithBudget(v.Resolver, most)}
+	r := &Run{v: v, env: env, relay: relay, header: h}
+	r.resolver = r.budget(most)
 	r.author, r.err = h.Author()
+	effort, evidence := v.effort(), dns.NewLimit(dkim.KeysAtOnce)
 	if v.DKIM != nil {
 		method := *v.DKIM
-		method.Resolver = v.Resolver
+		method.Resolver, method.Effort = evidence.Of(r.budget(math.MaxInt32)), effort
 		r.dkim = method.Select(h, r.author.Domain)
 	}
 	if v.ARC != nil {
 		method := *v.ARC
-		method.Resolver = r.resolver
+		method.Resolver, method.Effort = evidence.Of(r.resolver), effort
 		r.arc = method.Select(h)
 	}
 	return r
+}
+
+// effort is what the signatures of one message may cost.
+func (v *Verifier) effort() *dkim.Effort {
+	var without []dkim.Phase
+	if v.DKIM == nil {
+		without = append(without, dkim.AlignedSignatures, dkim.OtherSignatures)
+	}
+	if v.ARC == nil {
+		without = append(without, dkim.NewestSet, dkim.OlderSets)
+	}
+	return dkim.NewEffort(without...)
+}
+
+// budget returns a resolver for a method of this message.
+func (r *Run) budget(most int) *dns.Budget {
+	b := dns.WithBudget(r.v.Resolver, most)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.budgets = append(r.budgets, b)
+	return b
+}
+
+// isShort reports whether anything was not looked up because of a shortage of this host.
+func (r *Run) isShort() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.budgets, (*dns.Budget).WasShort)
+}
+
+// asker is on whose behalf names are looked up: the client's network, or the message alone where the client has it from
+// somebody else.
+func (r *Run) asker() dns.Asker {
+	if r.relay {
+		return dns.Asker{Message: r}
+	}
+	return dns.Asker{Network: dns.NetworkOf(r.env.Client)}
 }
 
 // BodyHashes returns the digests of the body that the methods need.
@@ -103,6 +146,7 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 		deadline = DefaultDeadline
 	}
 	out := &Results{Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
+	ctx = dns.ForAsker(ctx, r.asker())
 	pending := r.recall(ctx, r.methods(), m, out)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -122,8 +166,9 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	}
 	beside.Wait()
 	if r.policy != nil {
-		r.run(ctx, method{name: "dmarc", run: r.weighDMARC, broken: brokenDMARC}, m, out)
+		r.run(ctx, method{name: "dmarc", run: r.weighDMARC, broken: brokenDMARC, class: dns.DMARC}, m, out)
 	}
+	out.Short = r.isShort()
 	return out
 }
 
@@ -131,6 +176,10 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 // goroutine for each costs more than the method. It returns those that have to ask.
 func (r *Run) recall(ctx context.Context, methods []method, m *message.Message, out *Results) (pending []method) {
 	for _, method := range methods {
+		if method.waits {
+			pending = append(pending, method)
+			continue
+		}
 		attempt := *out
 		if r.resolver.Recall(ctx, func(ctx context.Context) { r.run(ctx, method, m, &attempt) }) {
 			*out = attempt
@@ -145,7 +194,7 @@ func (r *Run) recall(ctx context.Context, methods []method, m *message.Message, 
 func (r *Run) discoverDMARC(ctx context.Context, _ *message.Message, _ *Results) {
 	r.policy = nil // whatever an attempt from memory made of it
 	method := *r.v.DMARC
-	method.Resolver = dns.WithBudget(r.v.Resolver, dmarcLookups)
+	method.Resolver = r.budget(dmarcLookups)
 	r.policy = method.Discover(ctx, r.authors())
 }
 
@@ -161,13 +210,16 @@ type method struct {
 	run    func(context.Context, *message.Message, *Results)
 	broken func(*Results)
 	late   bool // it may take the whole Deadline
+	waits  bool // for another method
+	class  dns.Class
 }
 
 // methods lists those that need not wait for each other, but for DKIM, which runs beside them in the caller's goroutine:
 // its stack has grown already (a new one grows from 2 KB, copied again and again).
 func (r *Run) methods() (all []method) {
 	if r.arc != nil {
-		all = append(all, method{name: "arc", run: r.runARC, broken: brokenARC})
+		// It waits for what comes before it, unless there is nothing to be done.
+		all = append(all, method{name: "arc", run: r.runARC, broken: brokenARC, waits: len(r.arc.BodyHashes()) > 0})
 	}
 	if r.relay || !r.env.Client.IsValid() {
 		return all
@@ -176,14 +228,14 @@ func (r *Run) methods() (all []method) {
 		all = append(all, method{name: "iprev", run: r.runIPRev, broken: brokenIPRev})
 	}
 	if r.v.SPF != nil {
-		all = append(all, method{name: "spf", run: r.runSPF, broken: brokenSPF})
+		all = append(all, method{name: "spf", run: r.runSPF, broken: brokenSPF, class: dns.SPF})
 	}
 	if r.asksHELO() {
-		all = append(all, method{name: "helo", run: r.runHELO, broken: brokenHELO})
+		all = append(all, method{name: "helo", run: r.runHELO, broken: brokenHELO, class: dns.SPF})
 	}
 	// Without a client SPF is not asked, and half of DMARC's evidence is missing.
 	if r.v.DMARC != nil {
-		all = append(all, method{name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true})
+		all = append(all, method{name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true, class: dns.DMARC})
 	}
 	return all
 }
@@ -197,7 +249,7 @@ func (r *Run) run(ctx context.Context, how method, m *message.Message, out *Resu
 			}
 		}
 	}()
-	how.run(ctx, m, out)
+	how.run(dns.InClass(ctx, how.class), m, out)
 }
 
 // authors are the author domains for DMARC: one when there is one author, several when From names several, else none.

@@ -28,12 +28,14 @@ func clock() time.Time { return now }
 // key is published in zoneText as k._domainkey.example.com.
 var key = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
+var keyRecord = "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
+
 // zoneText is the DNS of the tests: example.com wants p=reject and sends from 192.0.2.1.
 var zoneText = `
 example.com.                IN TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.example.com.         IN TXT "v=DMARC1; p=reject; rua=mailto:r@example.com"
-k._domainkey.example.com.   IN TXT "v=DKIM1; k=ed25519; p=` + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)) + `"
-k._domainkey.news.example.com. IN TXT "v=DKIM1; k=ed25519; p=` + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)) + `"
+k._domainkey.example.com.   IN TXT "` + keyRecord + `"
+k._domainkey.news.example.com. IN TXT "` + keyRecord + `"
 mx.example.com.             IN TXT "v=spf1 a -all"
 mx.example.com.             IN A 192.0.2.1
 1.2.0.192.in-addr.arpa.     IN PTR mx.example.com.

@@ -42,7 +42,8 @@ type trial struct {
 }
 
 func (t trial) fits(h message.Header, own int) bool {
-	return t.signature.VerifiedBy(dkim.NewIndex(h).Pick(t.signature.Names, own), t.records) >= 0
+	_, err := t.signature.VerifiedBy(dkim.NewIndex(h).Pick(t.signature.Names, own), t.records, nil)
+	return err == nil
 }
 
 // otherCanonicalization recognises signers that hash one form and write the other.

@@ -1,0 +1,101 @@
+package dkim
+
+import (
+	"crypto/ed25519"
+	"math/bits"
+	"sync"
+)
+
+// EffortUnits is what the arithmetic of one message may cost. The unit is one verification with an RSA key of 2048 bits
+// and the exponent 65537, about 30 microseconds; honest mail needs one to four, a chain of 50 ARC sets with ten
+// signatures about 70. Without the bound a message of 29 KB could cost a second and more: its writer chooses the keys.
+const EffortUnits = 96
+
+// Phase is a step of judging a message's signatures. What matters most comes first and is never too expensive because
+// of what matters less.
+type Phase int
+
+// The phases, in their order.
+const (
+	AlignedSignatures Phase = iota // DKIM signatures of the author's domain, its parents and its children
+	NewestSet                      // the newest ARC set: its message signature and its seal
+	OtherSignatures                // all other DKIM signatures
+	OlderSets                      // the ARC sets below the newest
+	phaseCount
+)
+
+// Effort is what is left for the arithmetic of one message. DKIM and ARC share one. Safe for concurrent use.
+type Effort struct {
+	ended [phaseCount]chan struct{}
+	once  [phaseCount]sync.Once
+
+	mu   sync.Mutex
+	left int // in thousandths of a unit
+}
+
+// NewEffort returns EffortUnits for a message. Phases that nothing is going to happen in, such as those of ARC where only
+// DKIM is verified, are named: nobody waits for them.
+func NewEffort(without ...Phase) *Effort {
+	e := &Effort{left: EffortUnits * 1000}
+	for p := range e.ended {
+		e.ended[p] = make(chan struct{})
+	}
+	for _, p := range without {
+		e.End(p)
+	}
+	return e
+}
+
+// Begin waits until every phase before p has ended. It does not heed deadlines: who began a phase ends it in time.
+func (e *Effort) Begin(p Phase) {
+	for earlier := range p {
+		<-e.ended[earlier]
+	}
+}
+
+// End ends a phase and all before it that the same caller had; it may be called again.
+func (e *Effort) End(p Phase) {
+	e.once[p].Do(func() { close(e.ended[p]) })
+}
+
+// Spend takes the cost of one verification with k and reports whether there was enough left for it. A nil Effort has no
+// end.
+func (e *Effort) Spend(k PublicKey) bool {
+	if e == nil {
+		return true
+	}
+	cost := k.cost()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if cost > e.left {
+		return false
+	}
+	e.left -= cost
+	return true
+}
+
+// Costs in thousandths of a unit.
+const (
+	unitCost    = 1000
+	ed25519Cost = unitCost // measured: it takes as long as RSA-2048, within a third
+)
+
+// cost of a verification: the square of the modulus for each step of raising to the exponent, of which there are as many
+// as it has bits, and one more for every bit that is set.
+func (k PublicKey) cost() int {
+	if k.rsa == nil {
+		return ed25519Cost
+	}
+	const standard = 2048 * 2048 * 19 // 65537 has 17 bits, two of them set
+	size, e := k.rsa.N.BitLen(), uint(k.rsa.E)
+	steps := bits.Len(e) + bits.OnesCount(e)
+	return size * size * steps * unitCost / standard
+}
+
+// fits reports whether a signature of that length can be one of k's: no arithmetic is spent on others.
+func (k PublicKey) fits(signature []byte) bool {
+	if k.rsa == nil {
+		return len(signature) == ed25519.SignatureSize
+	}
+	return len(signature) == k.rsa.Size()
+}
