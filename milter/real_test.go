@@ -14,7 +14,7 @@ import (
 
 	"mailseal/milter/action"
 	"mailseal/milter/message"
-	"mailseal/milter/miltertest/mtatest"
+	mtatest "mailseal/contrib/test/rig" // rig is the name of a type here
 )
 
 // The tests here hold what the other tests believe of MTAs against real ones.
