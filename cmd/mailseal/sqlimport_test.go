@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"mailseal/milter/miltertest/mtatest"
 )
 
 // keyDirectory has three good keys, one under OpenDKIM's name for it.
@@ -25,41 +23,6 @@ func keyDirectory(t *testing.T) string {
 		}
 	}
 	return dir
-}
-
-func TestSQLImport(t *testing.T) {
-	for _, tc := range []struct {
-		name, driver, sql, schema string
-		dsn                       func(*testing.T) string
-	}{
-		{"SQLite", "sqlite", "sqlite", "sqlite.sql", func(t *testing.T) string { return filepath.Join(t.TempDir(), "keys.db") }},
-		{"PostgreSQL", "postgres", "pgx", "postgresql.sql", func(t *testing.T) string { return mtatest.Postgres(t).DSN }},
-		{"MariaDB", "mysql", "mysql", "mysql.sql", func(t *testing.T) string { return mtatest.MariaDB(t).DSN }},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			dsn := tc.dsn(t)
-			fillDatabase(t, tc.sql, dsn, tc.schema)
-			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), tc.driver, dsn, ""), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			dir := keyDirectory(t)
-			for _, want := range []string{"keys: 3, added: 3\n", "keys: 3, added: 0\n"} { // the second time there is nothing to do
-				var out bytes.Buffer
-				if err := (&sqlImportFlags{config: file, source: "hosting"}).run(t.Context(), dir, &out); err != nil || !strings.HasSuffix(out.String(), want) {
-					t.Errorf("wrote %q, %v; want %q", &out, err, want)
-				}
-			}
-			for author, want := range map[string]string{"one.example": "d=one.example; s=mail;", "ONE-more.example": "d=one-more.example; s=2026;", "xn--bcher-kva.example": "d=xn--bcher-kva.example; s=mail;"} {
-				var signed bytes.Buffer
-				f := signFlags{config: file}
-				err := f.run(t.Context(), strings.NewReader("From: joe@"+author+"\n\nbody\n"), &signed)
-				if err != nil || !strings.Contains(strings.Join(strings.Fields(signed.String()), " "), want) {
-					t.Errorf("%s: %q, %v; want %s", author, &signed, err, want)
-				}
-			}
-		})
-	}
 }
 
 // Nothing is imported by halves.

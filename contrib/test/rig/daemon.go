@@ -45,8 +45,8 @@ type DaemonOptions struct {
 	Binary      string   // another build than that of Build, as the daemon sees it
 }
 
-// Mailseal starts "mailseal serve" with the text of a configuration and waits until it is ready. Beside the file, in a
-// directory of its own, the text may name other files by relative paths: "s" is a good name for a socket.
+// Mailseal starts "mailseal serve" with the text of a configuration and waits until it is ready. The file has a
+// directory of its own.
 //
 // Unless the text has them, [metrics] and [log] are added to it, so that Metrics and Logs work.
 func Mailseal(t testing.TB, config string, o DaemonOptions) *Daemon {
@@ -272,11 +272,11 @@ func (d *Daemon) Logs(t testing.TB, message string) []Record {
 	return out
 }
 
-// Addr returns the address of the first listener, as the log has it.
+// Addr returns the address of the first listener as [[listen]] has it.
 func (d *Daemon) Addr(t testing.TB) string {
 	t.Helper()
 	d.AwaitOutput(t, `"msg":"listening"`)
-	return d.Logs(t, "listening")[0].Text("address")
+	return d.Logs(t, "listening")[0].Text("on")
 }
 
 // Metrics returns the values that /metrics shows, by name with labels as they stand there:
