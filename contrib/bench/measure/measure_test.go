@@ -1,4 +1,4 @@
-package rig
+package measure
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailseal/contrib/test/rig"
 )
 
 func TestSpread(t *testing.T) {
@@ -46,24 +48,13 @@ func TestLetter(t *testing.T) {
 func TestProcess(t *testing.T) {
 	dir := t.TempDir()
 	ready := filepath.Join(dir, "ready")
-	cmd := exec.Command("sh", "-c", "sleep 60 & sleep 60 & : >"+ready+"; wait")
-	if err := cmd.Start(); err != nil {
+	server, err := rig.Start(exec.Command("sh", "-c", "sleep 60 & sleep 60 & : >"+ready+"; wait"), rig.StartOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{cmd: cmd, ended: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait() // it is killed
-		close(p.ended)
-	}()
-	defer func() {
-		for _, pid := range p.family()[1:] {
-			if child, err := os.FindProcess(pid); err == nil {
-				_ = child.Kill() // it may have ended
-			}
-		}
-		p.Stop()
-	}()
-	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	p := &Process{Process: server}
+	defer p.Stop()
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil && len(p.family()) == 3 {
 			break
 		}
@@ -78,7 +69,7 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if own, err := resident(cmd.Process.Pid); err != nil || all <= own || own <= 0 {
+	if own, err := resident(p.PID()); err != nil || all <= own || own <= 0 {
 		t.Errorf("all hold %d octets, the first of them %d, %v", all, own, err)
 	}
 	if used, err := p.CPU(); err != nil || used <= 0 {

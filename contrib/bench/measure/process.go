@@ -1,11 +1,10 @@
-package rig
+package measure
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,76 +12,41 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// patience is how long a server may take to start or to end.
-const patience = 60 * time.Second
+	"mailseal/contrib/test/rig"
+)
 
 // Process is a milter at work, with the processes that it has started.
 type Process struct {
-	cmd      *exec.Cmd
+	*rig.Process
 	Socket   string
 	profiles string // where a mailseal serves its profiles
-	ended    chan struct{}
 }
 
 // Start runs a milter that listens on socket, on the cores of the servers, and waits until it accepts connections. It
 // returns how long that took. What it logs goes to a file.
 func Start(cmd *exec.Cmd, socket, log string) (*Process, time.Duration, error) {
-	file, err := os.Create(log)
+	p := &Process{Socket: socket}
+	began := time.Now()
+	err := onCores(serverCores(), func() (err error) {
+		p.Process, err = rig.Start(cmd, rig.StartOptions{Log: log})
+		return err
+	})
 	if err != nil {
 		return nil, 0, err
 	}
-	defer file.Close()
-	cmd.Stdout, cmd.Stderr = file, file
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	began := time.Now()
-	if err := onCores(serverCores(), cmd.Start); err != nil {
-		return nil, 0, err
-	}
-	p := &Process{cmd: cmd, Socket: socket, ended: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait() // why it ended is in its log
-		close(p.ended)
-	}()
-	if err := p.awaitSocket(); err != nil {
+	if err := p.AwaitSocket("unix", socket); err != nil {
 		p.Stop()
-		text, _ := os.ReadFile(log)
-		return nil, 0, fmt.Errorf("%s: %w\n%s", cmd.Path, err, tail(text))
+		return nil, 0, err
 	}
 	return p, time.Since(began), nil
 }
 
-func (p *Process) awaitSocket() error {
-	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(time.Millisecond) {
-		if c, err := net.Dial("unix", p.Socket); err == nil {
-			return c.Close()
-		}
-		select {
-		case <-p.ended:
-			return errors.New("ended at once")
-		default:
-		}
-	}
-	return errors.New("does not listen")
-}
-
-// Stop ends the milter, kindly at first.
-func (p *Process) Stop() {
-	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL} {
-		_ = p.cmd.Process.Signal(s) // it may have ended
-		select {
-		case <-p.ended:
-			return
-		case <-time.After(2 * time.Second):
-		}
-	}
-	<-p.ended
-}
+// Stop ends the milter. How it ends does not matter to what was measured.
+func (p *Process) Stop() { _ = p.Process.Stop() }
 
 // CPU is all the processor time that the processes have used, threads that have ended included.
 func (p *Process) CPU() (sum time.Duration, err error) {
@@ -90,7 +54,7 @@ func (p *Process) CPU() (sum time.Duration, err error) {
 		// The clock of another process by its number, as clock_getcpuclockid(3) makes it; /proc counts in steps of 10 ms.
 		var now unix.Timespec
 		if err := unix.ClockGettime(int32(^pid<<3|2), &now); err != nil {
-			return 0, fmt.Errorf("processor time of %s: %w", p.cmd.Path, err)
+			return 0, fmt.Errorf("processor time of %s: %w", p.Path(), err)
 		}
 		sum += time.Duration(now.Nano())
 	}
@@ -125,7 +89,7 @@ func resident(pid int) (int64, error) {
 
 // family is the numbers of the process and of all that it has started, and they.
 func (p *Process) family() []int {
-	all := []int{p.cmd.Process.Pid}
+	all := []int{p.PID()}
 	for i := 0; i < len(all); i++ {
 		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", all[i]))
 		for _, list := range lists {
@@ -147,7 +111,7 @@ func (p *Process) Settle() error {
 	calm := 0
 	for began := time.Now(); err == nil && calm < enough; calm++ {
 		if time.Since(began) > limit {
-			return fmt.Errorf("%s does not come to rest", p.cmd.Path)
+			return fmt.Errorf("%s does not come to rest", p.Path())
 		}
 		time.Sleep(step)
 		var now time.Duration
@@ -206,6 +170,3 @@ func onCores(set unix.CPUSet, f func() error) error {
 	defer func() { _ = unix.SchedSetaffinity(0, &before) }()
 	return f()
 }
-
-// tail is the end of a log.
-func tail(text []byte) []byte { return text[max(0, len(text)-2000):] }

@@ -1,6 +1,6 @@
-// Package rig is what the benchmarks share: milters as processes with their figures, "mailseal mta" that drives them,
+// Package measure is what the benchmarks share: milters as processes with their figures, "mailseal mta" that drives them,
 // keys, a name server on loopback, and connections that are held open.
-package rig
+package measure
 
 import (
 	"encoding/json"
@@ -33,8 +33,8 @@ mx.example.com.          IN A 192.0.2.25
 25.2.0.192.in-addr.arpa. IN PTR mx.example.com.
 `
 
-// Rig is what all measurements share: a directory, two keys, a name server on loopback and the driver.
-type Rig struct {
+// Bench is what all measurements share: a directory, two keys, a name server on loopback and the driver.
+type Bench struct {
 	Dir        string // of files that Close removes
 	Driver     string // the mailseal whose "mta" drives
 	DNS        string // address of the name server
@@ -47,13 +47,13 @@ type Rig struct {
 }
 
 // New makes the keys and starts the name server. The program driver drives.
-func New(driver string) (*Rig, error) {
+func New(driver string) (*Bench, error) {
 	raiseFiles()
 	dir, err := os.MkdirTemp("", "mailseal-bench-")
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{Dir: dir, Driver: driver, records: dnstest.Must(zone)}
+	r := &Bench{Dir: dir, Driver: driver, records: dnstest.Must(zone)}
 	if err := r.makeKeys(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -66,7 +66,7 @@ func New(driver string) (*Rig, error) {
 }
 
 // cleanUp removes the files of a run that is broken off: there may be 100,000 of them. Its servers end with it.
-func (r *Rig) cleanUp() {
+func (r *Bench) cleanUp() {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	fmt.Fprintln(os.Stderr, <-stop)
@@ -75,9 +75,9 @@ func (r *Rig) cleanUp() {
 }
 
 // Close stops the name server and removes all files.
-func (r *Rig) Close() error { return errors.Join(r.server.Close(), os.RemoveAll(r.Dir)) }
+func (r *Bench) Close() error { return errors.Join(r.server.Close(), os.RemoveAll(r.Dir)) }
 
-func (r *Rig) makeKeys() (err error) {
+func (r *Bench) makeKeys() (err error) {
 	var ed keys.Record
 	if r.RSA, r.rsa, err = r.makeKey("rsa", keys.RSA); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (r *Rig) makeKeys() (err error) {
 	return os.WriteFile(r.PublicKeys, fmt.Appendf(nil, "%s %s\n%s %s\n", r.rsa.Name, r.rsa.Text, ed.Name, ed.Text), 0o600)
 }
 
-func (r *Rig) makeKey(selector string, a keys.Algorithm) (file string, record keys.Record, err error) {
+func (r *Bench) makeKey(selector string, a keys.Algorithm) (file string, record keys.Record, err error) {
 	private, err := keys.Generate(a, 0)
 	if err != nil {
 		return "", record, err
@@ -107,7 +107,7 @@ func (r *Rig) makeKey(selector string, a keys.Algorithm) (file string, record ke
 }
 
 // Publish has one more selector of example.com show the RSA key.
-func (r *Rig) Publish(selector string) {
+func (r *Bench) Publish(selector string) {
 	r.records.AddTXT(selector+"._domainkey.example.com.", r.rsa.Text)
 }
 
@@ -123,7 +123,7 @@ type Figures struct {
 }
 
 // Drive has the driver send messages to a server, and fails if one was not edited: what does nothing is fast.
-func (r *Rig) Drive(p *Process, args ...string) (f Figures, err error) {
+func (r *Bench) Drive(p *Process, args ...string) (f Figures, err error) {
 	cmd := exec.Command(r.Driver, append([]string{"mta", "--milter", "unix:" + p.Socket, "--json"}, args...)...)
 	cmd.Stderr = os.Stderr
 	var out []byte
@@ -160,7 +160,7 @@ type Sample struct {
 }
 
 // Measure drives a server and takes its processor time.
-func (r *Rig) Measure(p *Process, args ...string) (s Sample, err error) {
+func (r *Bench) Measure(p *Process, args ...string) (s Sample, err error) {
 	before, err := p.CPU()
 	if err != nil {
 		return s, err
@@ -179,7 +179,7 @@ func (r *Rig) Measure(p *Process, args ...string) (s Sample, err error) {
 }
 
 // Signed sends a message through a mailseal of the given configuration and writes what would be delivered to a file.
-func (r *Rig) Signed(file, config string, message []byte) error {
+func (r *Bench) Signed(file, config string, message []byte) error {
 	p, _, err := r.Mailseal("signer", r.Driver, config)
 	if err != nil {
 		return err

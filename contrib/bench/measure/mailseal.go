@@ -1,4 +1,4 @@
-package rig
+package measure
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 
 // Mailseal starts one of our builds with a configuration, to which it adds a socket, the name server and profiles, and
 // returns how long it took until it accepted a connection.
-func (r *Rig) Mailseal(name, binary, config string, env ...string) (*Process, time.Duration, error) {
+func (r *Bench) Mailseal(name, binary, config string, env ...string) (*Process, time.Duration, error) {
 	dir, err := r.Subdir(name)
 	if err != nil {
 		return nil, 0, err
@@ -36,7 +36,7 @@ func (r *Rig) Mailseal(name, binary, config string, env ...string) (*Process, ti
 }
 
 // Subdir makes a directory for the files of a server.
-func (r *Rig) Subdir(name string) (string, error) {
+func (r *Bench) Subdir(name string) (string, error) {
 	return os.MkdirTemp(r.Dir, strings.ReplaceAll(name, " ", "-")+"-")
 }
 
@@ -46,7 +46,7 @@ const VerifiesAlone = "[verify]\nspf = false\ndmarc = false\niprev = false\narc 
 
 // Signs is the configuration that signs for example.com with the RSA key under each of the selectors; the selector "ed"
 // is the Ed25519 key's.
-func (r *Rig) Signs(canonicalization string, selectors ...string) string {
+func (r *Bench) Signs(canonicalization string, selectors ...string) string {
 	var t strings.Builder
 	var names []string
 	for _, s := range selectors {
@@ -62,7 +62,7 @@ func (r *Rig) Signs(canonicalization string, selectors ...string) string {
 }
 
 // KeyFiles fills a directory with n files of the same key, which who reads them cannot know.
-func (r *Rig) KeyFiles(n int) (dir string, err error) {
+func (r *Bench) KeyFiles(n int) (dir string, err error) {
 	pem, err := os.ReadFile(r.RSA)
 	if err != nil {
 		return "", err
