@@ -93,6 +93,7 @@ type difference struct {
 var nobody = []string{"22-not-a-file", "24-lists", "30-long-line", "35-hosts-star"}
 
 func TestGoldenSignsAsOpenDKIM(t *testing.T) {
+	rig.Build(t)
 	folders, err := filepath.Glob(goldenDir + "/[0-9]*")
 	if err != nil || len(folders) == 0 {
 		t.Fatal("no folders", err)

@@ -215,6 +215,7 @@ func (h *hosting) await(what string, counter *atomic.Int64, n int64) {
 // sqliteFile makes a database in a file.
 func sqliteFile(t *testing.T) string {
 	t.Helper()
+	rig.Build(t)
 	path := filepath.Join(t.TempDir(), "keys.db")
 	fillDatabase(t, "sqlite", path, "sqlite.sql")
 	return path

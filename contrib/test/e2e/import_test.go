@@ -36,6 +36,7 @@ type moved struct {
 
 func newMoved(t *testing.T, keyTable, signingTable, hosts string, lines ...string) moved {
 	t.Helper()
+	rig.Build(t)
 	m := moved{dir: t.TempDir(), lines: lines}
 	private, err := keys.Generate(keys.RSA, 0)
 	if err != nil {

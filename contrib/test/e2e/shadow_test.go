@@ -32,6 +32,7 @@ type oldHost struct {
 // newOldHost makes keys and configurations. Changes are lines of opendkim.conf.
 func newOldHost(t *testing.T, mode string, changes ...string) *oldHost {
 	t.Helper()
+	rig.Build(t)
 	h := &oldHost{dir: t.TempDir()}
 	zone := new(dnstest.Zone)
 	published := ""

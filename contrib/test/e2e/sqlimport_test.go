@@ -27,6 +27,7 @@ func keyDirectory(t *testing.T) string {
 }
 
 func TestSQLImport(t *testing.T) {
+	rig.Build(t)
 	for _, tc := range []struct {
 		name, driver, sql, schema string
 		dsn                       func(*testing.T) string

@@ -19,6 +19,7 @@ type qmail struct {
 
 func newQmail(t *testing.T) *qmail {
 	t.Helper()
+	rig.Build(t)
 	q := &qmail{dir: t.TempDir()}
 	q.config = filepath.Join(q.dir, "mailseal.toml")
 	key := filepath.Join(q.dir, "mail.pem")

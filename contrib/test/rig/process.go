@@ -58,6 +58,7 @@ func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
+	cmd.WaitDelay = time.Second // children that hold its output open do not count
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
 	cmd.SysProcAttr.Setpgid = !o.OwnSession
 	group, err := newCgroup(o.MemoryLimit)
@@ -69,7 +70,9 @@ func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 		return nil, fmt.Errorf("%s: %w", cmd.Path, err)
 	}
 	go func() {
-		p.err = cmd.Wait()
+		if p.err = cmd.Wait(); errors.Is(p.err, exec.ErrWaitDelay) {
+			p.err = nil
+		}
 		group.remove()
 		close(p.done)
 	}()
