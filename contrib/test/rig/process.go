@@ -85,7 +85,9 @@ func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 
 // Stop ends the process and everything that it started, and waits until it is gone: SIGTERM, once more for those that
 // then stop at once, and SIGKILL. It returns how the process ended, and ErrKilled if it took the last.
-func (p *Process) Stop() error {
+func (p *Process) Stop() error { return p.stop(kindness) }
+
+func (p *Process) stop(kindness time.Duration) error {
 	group := -p.PID()
 	err := ErrKilled
 	for range 2 {
