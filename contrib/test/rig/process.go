@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,16 +22,16 @@ const kindness = 10 * time.Second
 // Process is a server at work.
 type Process struct {
 	cmd  *exec.Cmd
-	log  *os.File // where the output goes; nil: to out
-	out  *output
-	done chan struct{} // closed when it has ended and its output has been read
+	log  *os.File      // where the output goes
+	done chan struct{} // closed when it has ended
 	err  error         // how it ended
 }
 
 // StartOptions say how Start starts a process. The zero value suits a server that stays in the foreground.
 type StartOptions struct {
-	// Log is a file for what the process writes. Without it the output is kept in memory, which costs this process
-	// time for each line.
+	// Log is a file for what the process writes; "" for a file that has no name any more. What the process has written
+	// can be read at once, which a pipe would not promise: a test that has seen the answer to a message also sees its
+	// line in the log.
 	Log string
 	// OwnSession leaves it to the process to lead a process group: setsid(2), which Postfix's master calls, fails for
 	// one that leads a group already.
@@ -46,19 +44,15 @@ type StartOptions struct {
 // Start starts a process that stays in the foreground, alone in its process group. It gets SIGTERM when the process that
 // started it dies; Stop ends it before.
 func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
-	p := &Process{cmd: cmd, out: &output{}, done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.out, p.out
-	if o.Log != "" {
-		var err error
-		if p.log, err = os.Create(o.Log); err != nil {
-			return nil, err
-		}
-		cmd.Stdout, cmd.Stderr = p.log, p.log
+	log, err := createLog(o.Log)
+	if err != nil {
+		return nil, err
 	}
+	p := &Process{cmd: cmd, log: log, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = log, log
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.WaitDelay = time.Second // children that hold its output open do not count
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
 	cmd.SysProcAttr.Setpgid = !o.OwnSession
 	group, err := newCgroup(o.MemoryLimit)
@@ -67,12 +61,11 @@ func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 	}
 	if err != nil {
 		group.remove()
+		log.Close()
 		return nil, fmt.Errorf("%s: %w", cmd.Path, err)
 	}
 	go func() {
-		if p.err = cmd.Wait(); errors.Is(p.err, exec.ErrWaitDelay) {
-			p.err = nil
-		}
+		p.err = cmd.Wait()
 		group.remove()
 		close(p.done)
 	}()
@@ -81,6 +74,20 @@ func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoMemoryLimit, err)
 	}
 	return p, nil
+}
+
+// createLog makes a file for output that is only ever added to, by all that write there.
+func createLog(path string) (*os.File, error) {
+	if path != "" {
+		return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_RDWR, 0o600)
+	}
+	f, err := os.CreateTemp("", "mailseal-output-")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	file, err := os.OpenFile(f.Name(), os.O_APPEND|os.O_RDWR, 0)
+	return file, errors.Join(err, os.Remove(f.Name()))
 }
 
 // Stop ends the process and everything that it started, and waits until it is gone: SIGTERM, once more for those that
@@ -131,8 +138,8 @@ func (p *Process) Wait(limit time.Duration) (err error, ended bool) {
 	}
 }
 
-// await waits until a condition holds that depends on what the process has written or said. It reports false when the
-// process ends before, or the time runs out.
+// await waits until a condition holds that news tell of. It reports false when the process ends before, or the time runs
+// out.
 func (p *Process) await(news *news, holds func() bool) bool {
 	limit := time.After(patience)
 	for {
@@ -150,6 +157,36 @@ func (p *Process) await(news *news, holds func() bool) bool {
 	}
 }
 
+// awaitOutput is await for what the process writes, of which nobody tells.
+func (p *Process) awaitOutput(holds func(output string) bool) bool {
+	limit := time.After(patience)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for seen := int64(-1); ; {
+		if size := p.written(); size != seen {
+			if seen = size; holds(p.Output()) {
+				return true
+			}
+		}
+		select {
+		case <-look.C:
+		case <-p.done:
+			return holds(p.Output())
+		case <-limit:
+			return false
+		}
+	}
+}
+
+// written returns how many bytes the process has written.
+func (p *Process) written() int64 {
+	info, err := p.log.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // AwaitOutput waits until the process has written a text to standard output or error. The test ends when it does not, or
 // the process ends before.
 func (p *Process) AwaitOutput(t testing.TB, text string) {
@@ -160,7 +197,7 @@ func (p *Process) AwaitOutput(t testing.TB, text string) {
 // AwaitOutputs waits until the process has written a text so many times since it started.
 func (p *Process) AwaitOutputs(t testing.TB, text string, times int) {
 	t.Helper()
-	if !p.await(&p.out.news, func() bool { return strings.Count(p.Output(), text) >= times }) {
+	if !p.awaitOutput(func(output string) bool { return strings.Count(output, text) >= times }) {
 		err, _ := p.Wait(0)
 		t.Fatalf("%s did not write %q %d times (its end: %v):\n%s", p.cmd.Path, text, times, err, p.Output())
 	}
@@ -190,10 +227,7 @@ func (p *Process) Path() string { return p.cmd.Path }
 
 // Output returns what the process wrote to standard output and error so far.
 func (p *Process) Output() string {
-	if p.log == nil {
-		return p.out.String()
-	}
-	text, err := io.ReadAll(io.NewSectionReader(p.log, 0, 1<<30))
+	text, err := io.ReadAll(io.NewSectionReader(p.log, 0, p.written()))
 	if err != nil {
 		return err.Error()
 	}
@@ -220,50 +254,4 @@ func start(t testing.TB, cmd *exec.Cmd, o StartOptions) *Process {
 		}
 	})
 	return p
-}
-
-// news lets others wait for the next change of something.
-type news struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-// next returns a channel that is closed at the next change.
-func (n *news) next() <-chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.ch == nil {
-		n.ch = make(chan struct{})
-	}
-	return n.ch
-}
-
-func (n *news) changed() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.ch != nil {
-		close(n.ch)
-	}
-	n.ch = nil
-}
-
-// output is a buffer that a process writes while a test reads.
-type output struct {
-	news news
-	mu   sync.Mutex
-	b    bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	n, err := o.b.Write(p)
-	o.mu.Unlock()
-	o.news.changed()
-	return n, err
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
