@@ -38,10 +38,7 @@ func newMoved(t *testing.T, keyTable, signingTable, hosts string, lines ...strin
 	t.Helper()
 	rig.Build(t)
 	m := moved{dir: t.TempDir(), lines: lines}
-	private, err := keys.Generate(keys.RSA, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private := made.key(t, "moved", keys.RSA)
 	text, err := keys.Marshal(private)
 	if err != nil {
 		t.Fatal(err)

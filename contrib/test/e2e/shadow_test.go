@@ -37,10 +37,7 @@ func newOldHost(t *testing.T, mode string, changes ...string) *oldHost {
 	zone := new(dnstest.Zone)
 	published := ""
 	for _, domain := range []string{"home.example", "stranger.example"} {
-		private, err := keys.Generate(keys.RSA, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		private := made.key(t, "mail._domainkey."+domain, keys.RSA)
 		record, err := keys.Key{Domain: domain, Selector: "mail", Signer: private}.Record(keys.RecordOptions{})
 		if err != nil {
 			t.Fatal(err)

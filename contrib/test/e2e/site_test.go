@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"crypto"
 	"fmt"
 	"net"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"mailseal/contrib/test/rig"
@@ -73,13 +75,36 @@ func (s *site) serve(t testing.TB) {
 	s.daemon = rig.Mailseal(t, s.config, rig.DaemonOptions{Root: s.Root})
 }
 
+// made are the private keys of all sites, by name: with the race detector it takes a second to make one.
+var made pool
+
+type pool struct {
+	mu   sync.Mutex
+	keys map[string]crypto.Signer
+}
+
+// key returns the key of a name, which it makes at first.
+func (p *pool) key(t testing.TB, name string, a keys.Algorithm) crypto.Signer {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.keys == nil {
+		p.keys = map[string]crypto.Signer{}
+	}
+	if p.keys[name] == nil {
+		private, err := keys.Generate(a, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.keys[name] = private
+	}
+	return p.keys[name]
+}
+
 // publish makes a key, keeps it in a file and puts its record into the DNS.
 func (s *site) publish(t testing.TB, selector, domain string, a keys.Algorithm) {
 	t.Helper()
-	private, err := keys.Generate(a, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private := made.key(t, selector+"._domainkey."+domain, a)
 	record, err := keys.Key{Domain: domain, Selector: selector, Signer: private}.Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)

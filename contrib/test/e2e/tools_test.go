@@ -95,10 +95,7 @@ func TestQmailRemote(t *testing.T) {
 // writeKey makes a RSA key in a file.
 func writeKey(t *testing.T, file string) {
 	t.Helper()
-	private, err := keys.Generate(keys.RSA, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private := made.key(t, "file", keys.RSA)
 	text, err := keys.Marshal(private)
 	if err != nil {
 		t.Fatal(err)

@@ -2,16 +2,20 @@ package rig
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 )
 
-// Command prepares a program of the root, with the root as its "/" and an environment of two lines.
+// Command prepares a program of the root, with the root as its "/" and a small environment.
 func (r *Root) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
+	if options := os.Getenv(raceOptions); Race && options != "" {
+		cmd.Env = append(cmd.Env, raceOptions+"="+options)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: r.dir}
 	return cmd
 }

@@ -29,10 +29,17 @@ func Main(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if Race && os.Getenv(raceOptions) == "" {
+		os.Setenv(raceOptions, quickExit)
+	}
 	code := m.Run()
 	_ = os.RemoveAll(buildDir) // what is left lies in a directory for temporary files
 	os.Exit(code)
 }
+
+// At its end, a program with the race detector waits a second for reports of other threads, as if there were few such
+// programs.
+const raceOptions, quickExit = "GORACE", "atexit_sleep_ms=20"
 
 // Build returns the file of mailseal, which it builds at its first call as the Makefile does, or with the race detector
 // when the tests have it. The package's TestMain must call Main. With -short the test is skipped.
