@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"mailseal/keys"
 	"mailseal/contrib/test/rig"
+	"mailseal/keys"
 )
 
 const (

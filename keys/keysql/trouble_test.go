@@ -22,8 +22,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"mailseal/keys"
 	"mailseal/contrib/test/rig"
+	"mailseal/keys"
 )
 
 // certificate makes one for 127.0.0.1 that vouches for itself, and its key, both PEM.
