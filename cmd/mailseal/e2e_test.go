@@ -38,6 +38,9 @@ var program = sync.OnceValues(func() (string, error) {
 
 func build(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the program itself: not with -short")
+	}
 	file, err := program()
 	if err != nil {
 		t.Fatal(err)

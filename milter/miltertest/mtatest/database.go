@@ -64,6 +64,9 @@ func MariaDB(t testing.TB) *Database {
 // newDatabase finds the programs, on the host or in a root.
 func newDatabase(t testing.TB, group, program string, paths ...string) *Database {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("real servers: not with -short")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("a real " + group + " runs as another user: only root can start it")
 	}
