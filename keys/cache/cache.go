@@ -8,6 +8,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -41,7 +42,7 @@ type Options[K comparable, V any] struct {
 	Cost    int            // the sum of Weigh that is kept; 0: as much as Entries allows
 	Weigh   func(K, V) int // what a value costs, such as its bytes; nil: 1 each
 
-	Shards int            // parts with a lock and an equal share of the bounds each; 0: 1
+	Shards int            // parts with a lock and an equal share of the bounds each; 0: 1, else the next power of two
 	Hash   func(K) uint64 // which part a key belongs to; needed with several
 
 	Now func() time.Time // nil for time.Now
@@ -68,7 +69,7 @@ func New[K comparable, V any](o Options[K, V], n *Counters) *Cache[K, V] {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Shards = max(1, o.Shards)
+	o.Shards = 1 << bits.Len(uint(max(1, o.Shards)-1))
 	c := &Cache[K, V]{o: o, counters: n, shards: make([]shard[K, V], o.Shards)}
 	for i := range c.shards {
 		c.shards[i] = shard[K, V]{
@@ -320,5 +321,5 @@ func (c *Cache[K, V]) shard(k K) *shard[K, V] {
 	if len(c.shards) == 1 {
 		return &c.shards[0]
 	}
-	return &c.shards[c.o.Hash(k)%uint64(len(c.shards))]
+	return &c.shards[c.o.Hash(k)&uint64(len(c.shards)-1)] // a power of two: this is on every message's way
 }

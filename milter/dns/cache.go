@@ -55,7 +55,7 @@ type Cache struct {
 
 	next   Resolver
 	o      CacheOptions
-	memory *cache.Cache[key, known]
+	memory *cache.Cache[key, *known]
 }
 
 // CacheCounters count look-ups since the Cache was made. Every one is a hit, a miss or shared.
@@ -88,7 +88,7 @@ type known struct {
 func NewCache(next Resolver, o CacheOptions) *Cache {
 	c := &Cache{next: next, o: o.withDefaults()}
 	seed := maphash.MakeSeed()
-	c.memory = cache.New(cache.Options[key, known]{
+	c.memory = cache.New(cache.Options[key, *known]{
 		Load:        c.load,
 		Settle:      c.settle,
 		Left:        left,
@@ -128,16 +128,16 @@ func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error)
 	return found.answer, found.err
 }
 
-func (c *Cache) load(ctx context.Context, k key) (known, error) {
+func (c *Cache) load(ctx context.Context, k key) (*known, error) {
 	a, err := c.next.Lookup(ctx, k.name, k.typ)
-	return known{a, err}, nil
+	return &known{a, err}, nil
 }
 
 // settle remembers an outcome. The error is that of a panic, which is a failure of this look-up, not the end of the
 // daemon.
-func (c *Cache) settle(ctx context.Context, k key, found known, err error) (known, error) {
+func (c *Cache) settle(ctx context.Context, k key, found *known, err error) (*known, error) {
 	if err != nil {
-		found = known{err: fmt.Errorf("%w: %s %s: %w", ErrFailure, k.typ, k.name, err)}
+		found = &known{err: fmt.Errorf("%w: %s %s: %w", ErrFailure, k.typ, k.name, err)}
 	}
 	if found.err != nil {
 		c.Counters.Failures.Add(1)
@@ -150,7 +150,7 @@ func (c *Cache) settle(ctx context.Context, k key, found known, err error) (know
 
 // remember keeps an outcome. NXDOMAIN takes the place of what was known of the type, and an answer that of NXDOMAIN; what
 // is known of other types stays until its time is over.
-func (c *Cache) remember(k key, found known, end time.Time) {
+func (c *Cache) remember(k key, found *known, end time.Time) {
 	switch {
 	case found.err != nil: // it says nothing of other types
 	case found.answer.Status == NXDomain:
@@ -174,14 +174,14 @@ const patience = 5 * time.Second
 // abandoned is called when the last caller of a look-up has gone.
 func (c *Cache) abandoned(k key, began time.Time) {
 	if now := c.o.Now(); now.Sub(began) >= patience && c.o.Failures > 0 {
-		failed := known{err: fmt.Errorf("%w: %s %s", ErrTimeout, k.typ, k.name)}
+		failed := &known{err: fmt.Errorf("%w: %s %s", ErrTimeout, k.typ, k.name)}
 		c.remember(k, failed, now.Add(c.o.Failures))
 	}
 }
 
 // ttl says how long an outcome is kept. A failure is kept as a failure: a time-out never turns into an answer. What
 // failed because its callers gave up, or spent their budget, is nobody else's business.
-func (c *Cache) ttl(ctx context.Context, found known) time.Duration {
+func (c *Cache) ttl(ctx context.Context, found *known) time.Duration {
 	switch {
 	case found.err != nil && (ctx.Err() != nil || !errors.Is(found.err, ErrFailure) || errors.Is(found.err, ErrBudget)):
 		return 0
@@ -197,7 +197,7 @@ func (c *Cache) ttl(ctx context.Context, found known) time.Duration {
 const entrySize = 400
 
 // size estimates the memory of an entry in bytes.
-func size(k key, found known) int {
+func size(k key, found *known) int {
 	a := &found.answer
 	n := entrySize + len(k.name) + 24*len(a.Addrs)
 	for _, texts := range [][]string{a.Texts, a.Names, a.Aliases} {
