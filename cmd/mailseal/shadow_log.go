@@ -25,11 +25,6 @@ type logFile struct {
 	isCut bool     // the last line was not written to its end
 }
 
-func openLog(path string, stdout io.Writer) (*logFile, error) {
-	l := &logFile{path: path, w: stdout}
-	return l, l.reopen()
-}
-
 // reopen opens the file that has the name now, as after a rotation. With an error the old one stays.
 func (l *logFile) reopen() error {
 	if l.path == "" {

@@ -42,8 +42,9 @@ func (f *shadowFlags) run(ctx context.Context, stdout, stderr io.Writer, ready f
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	out, logErr := openLog(f.log, stdout)
+	out := &logFile{path: f.log, w: stdout}
 	defer out.Close()
+	logErr := out.reopen()
 	l, err := milter.Listen(ctx, at)
 	if err != nil {
 		return exit(exitBad, err)

@@ -106,8 +106,11 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// absent says why the group's files are not there; "" when they are.
+// absent says why the group's files are not there, or not to be used; "" when they are.
 func absent(base, group string) string {
+	if testing.Short() {
+		return "real servers: not with -short"
+	}
 	if _, err := os.Stat(filepath.Join(base, group)); err == nil {
 		return ""
 	}
