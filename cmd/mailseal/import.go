@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/check"
 	"mailseal/config"
 	"mailseal/config/opendkim"
 )
@@ -60,9 +61,9 @@ func (f *importFlags) run(out, complaints io.Writer, confNamed bool) error {
 	if err != nil {
 		return exit(exitBad, err)
 	}
-	svc := findService(serviceName)
+	svc := check.FindService(serviceName)
 	if f.Root == "" {
-		r.Add(svc.keysToDo(r.TOML)...)
+		r.Add(keysToDo(svc, r.TOML)...)
 	}
 	if f.out != "" {
 		notes, err := f.write(r.TOML, svc)
@@ -83,7 +84,7 @@ func (f *importFlags) run(out, complaints io.Writer, confNamed bool) error {
 }
 
 // write writes the configuration to the directory, and says what is still to be done with it.
-func (f *importFlags) write(text string, svc service) ([]opendkim.Note, error) {
+func (f *importFlags) write(text string, svc check.Service) ([]opendkim.Note, error) {
 	if err := os.MkdirAll(f.out, 0o755); err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (f *importFlags) write(text string, svc service) ([]opendkim.Note, error) {
 	if err := writeNew(path, text); err != nil {
 		return nil, err
 	}
-	return svc.give(path), nil
+	return give(svc, path), nil
 }
 
 func (f *importFlags) print(out io.Writer, r *opendkim.Report) error {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"mailseal/cmd/mailseal/check"
 )
 
 func TestGive(t *testing.T) {
@@ -13,10 +15,10 @@ func TestGive(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if notes := (service{name: "mailseal", gid: os.Getegid()}).give(path); len(notes) != 0 {
+	if notes := give(check.Service{Name: "mailseal", GID: os.Getegid()}, path); len(notes) != 0 {
 		t.Errorf("a group of ours: got %v", notes)
 	}
-	notes := findService("no-such-user").give(path)
+	notes := give(check.FindService("no-such-user"), path)
 	if len(notes) != 1 || !strings.HasSuffix(notes[0].Text, "once there is a group of that name: chgrp no-such-user "+path) {
 		t.Errorf("no such group: got %v", notes)
 	}
@@ -28,20 +30,20 @@ func TestKeysToDo(t *testing.T) {
 	if us == 0 {
 		us = 4242 // root may do everything
 	}
-	nobody := service{name: "mailseal", uid: 54321, gid: 54321, gids: []int{54321}}
+	nobody := check.Service{Name: "mailseal", UID: 54321, GID: 54321, Groups: []int{54321}}
 	for _, tc := range []struct {
 		name            string
-		svc             service
+		svc             check.Service
 		directory, file os.FileMode
 		want            string // "" for nothing, DIR for the directory of the keys
 	}{
 		{"everybody may", nobody, 0o755, 0o644, ""},
 		{"the file is closed", nobody, 0o755, 0o600, "stopped at DIR/a/1.pem, DIR/a/2.pem. "},
 		{"the directory is closed", nobody, 0o700, 0o644, "stopped at DIR/a. "},
-		{"the group may", service{name: "mailseal", uid: 54321, gids: []int{ours}}, 0o750, 0o640, ""},
-		{"the group may list and not pass", service{name: "mailseal", uid: 54321, gids: []int{ours}}, 0o740, 0o640, "stopped at DIR/a. "},
-		{"the owner may", service{name: "mailseal", uid: us}, 0o700, 0o600, ""},
-		{"the user does not exist", service{name: "mailseal", uid: -1}, 0o700, 0o600, ""},
+		{"the group may", check.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o750, 0o640, ""},
+		{"the group may list and not pass", check.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o740, 0o640, "stopped at DIR/a. "},
+		{"the owner may", check.Service{Name: "mailseal", UID: us}, 0o700, 0o600, ""},
+		{"the user does not exist", check.Service{Name: "mailseal", UID: -1}, 0o700, 0o600, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "keys")
@@ -61,7 +63,7 @@ func TestKeysToDo(t *testing.T) {
 			if err := os.Chmod(filepath.Join(dir, "a"), tc.directory); err != nil {
 				t.Fatal(err)
 			}
-			if os.Geteuid() == 0 && tc.svc.uid == us {
+			if os.Geteuid() == 0 && tc.svc.UID == us {
 				for _, name := range []string{"a", "a/1.pem", "a/2.pem"} {
 					if err := os.Chown(filepath.Join(dir, name), us, -1); err != nil {
 						t.Fatal(err)
@@ -69,7 +71,7 @@ func TestKeysToDo(t *testing.T) {
 				}
 			}
 			open(t, dir)
-			notes := tc.svc.keysToDo(toml)
+			notes := keysToDo(tc.svc, toml)
 			want := strings.ReplaceAll(tc.want, "DIR", dir)
 			if want == "" && len(notes) > 0 || want != "" && (len(notes) != 1 || !strings.Contains(notes[0].Text, want) || !strings.Contains(notes[0].Text, "chgrp -R mailseal "+dir+"/a && chmod -R g+rX "+dir+"/a")) {
 				t.Errorf("got %v, want %q", notes, want)

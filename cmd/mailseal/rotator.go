@@ -21,6 +21,9 @@ import (
 	"mailseal/milter/sign"
 )
 
+// lookupsAtOnce bounds how many names are asked for side by side, so that no name server takes us for an attack.
+const lookupsAtOnce = 16
+
 // rotator brings the keys of the state directory through their lives, for the command line and for the daemon.
 type rotator struct {
 	store  keylife.Store

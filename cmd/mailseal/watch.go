@@ -165,18 +165,17 @@ func (w *watcher) configured(ctx context.Context, p *assembly.Parts, r *rotator)
 	if p.Keys == nil {
 		return nil
 	}
-	var found dnsChecked
 	var wanted []keylife.Key
-	for _, want := range found.records(ctx, p.Table, assembly.UsedPlacements(p.Config)) {
-		wanted = append(wanted, want.watched())
+	for _, want := range assembly.Records(ctx, p.Table, assembly.UsedPlacements(p.Config), nil) {
+		wanted = append(wanted, watched(want))
 	}
 	return r.look(ctx, wanted)
 }
 
 // watched is the record in the form that the rotator looks for.
-func (w wantedRecord) watched() keylife.Key {
-	selector := w.record.Name[:len(w.record.Name)-len("._domainkey.")-len(w.domain)]
-	return keylife.Key{Domain: w.domain, Selector: selector, Text: w.record.Text, Fingerprint: w.record.Fingerprint}
+func watched(r assembly.Record) keylife.Key {
+	selector := r.Name[:len(r.Name)-len("._domainkey.")-len(r.Domain)]
+	return keylife.Key{Domain: r.Domain, Selector: selector, Text: r.Text, Fingerprint: r.Fingerprint}
 }
 
 // findings are what a pass has found so far.

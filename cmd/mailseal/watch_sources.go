@@ -18,7 +18,7 @@ func (w *watcher) compareRemembered(ctx context.Context, t *findings, p *assembl
 		var wanted []keylife.Key
 		for _, k := range some {
 			if record, err := k.Record(keys.RecordOptions{}); err == nil {
-				wanted = append(wanted, wantedRecord{record, k.Domain}.watched())
+				wanted = append(wanted, watched(assembly.Record{Record: record, Domain: k.Domain}))
 			}
 		}
 		w.compare(t, r.look(ctx, wanted))
