@@ -31,7 +31,7 @@ func Group(group, path string) Remedy { return of(GiveToGroup, group, quote(path
 func Access(group string, paths []string) Remedy {
 	top := paths[0]
 	for _, p := range paths {
-		for p != top && !strings.HasPrefix(p, top+"/") {
+		for top != "/" && p != top && !strings.HasPrefix(p, top+"/") {
 			top = filepath.Dir(top)
 		}
 	}
