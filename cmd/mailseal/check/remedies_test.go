@@ -234,14 +234,21 @@ func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			var view View
 			look := func() []Finding {
 				zone := dnstest.FromMap(tt.zone)
 				if slices.Equal(tt.zone[name], []string{"CNAME"}) {
 					zone = dnstest.Must(name + ". CNAME nowhere.example.")
 				}
-				return viewFindings(keydns.Inspect(t.Context(), zone, tt.want, "example.com"))
+				view = keydns.Inspect(t.Context(), zone, tt.want, "example.com")
+				return viewFindings(view)
 			}
 			found := look()
+			for i, f := range found {
+				if harms := view.Findings[i].Harms; harms != (f.Severity == Error) {
+					t.Errorf("%s has severity %s, and harms: %v", f.Code, f.Severity, harms)
+				}
+			}
 			if !slices.Contains(codes(found), tt.code) {
 				t.Fatalf("got %v, want %s", found, tt.code)
 			}
@@ -249,7 +256,7 @@ func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
 				apply(t, tt.zone, name, f.Fix)
 				executed[remedyOf{f.Code, f.Fix.Kind}] = true
 			}
-			if tt.want.Text == "" && f0(found).Kind == remedy.Remove {
+			if found[0].Fix.Kind == remedy.Remove {
 				tt.zone[name] = []string{want.Text} // the vendor does
 			}
 			if found := look(); len(found) > 0 {
@@ -258,8 +265,6 @@ func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
 		})
 	}
 }
-
-func f0(found []Finding) remedy.Remedy { return found[0].Fix }
 
 // apply does to a zone what a remedy says: it removes records, and publishes one in place of what is at its name.
 func apply(t *testing.T, zone map[string][]string, name string, r remedy.Remedy) {
