@@ -2,7 +2,6 @@ package assembly
 
 import (
 	"errors"
-	"fmt"
 
 	"mailseal/config"
 )
@@ -13,10 +12,8 @@ func Validate(cfg *config.Config) error {
 	_, err := newLists(cfg)
 	errs := []error{err}
 	if cfg.Signs() {
-		for i, r := range cfg.Sign {
-			_, err := newRule(fmt.Sprintf("sign[%d]", i), r)
-			errs = append(errs, err)
-		}
+		_, err := (&Parts{Config: cfg}).Signer()
+		errs = append(errs, err)
 	}
 	if cfg.Verifies() {
 		_, err := newPolicy(cfg)

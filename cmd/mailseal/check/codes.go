@@ -213,5 +213,5 @@ var severityOfMTA = map[mta.Severity]Severity{
 	mta.Error: Error, mta.Warning: Warning, mta.Unknown: Unknown, mta.Note: Note,
 }
 
-// codeOfMTA is the code of a finding about a mail server.
-func codeOfMTA(f mta.Finding) Code { return Code("mta-" + string(f.Severity)) }
+// codeOfMTA is a code of package mta, which keeps the table of its severities and sentences, in ours.
+func codeOfMTA(c mta.Code) Code { return Code("mta-" + string(c)) }

@@ -105,7 +105,7 @@ func countMTA(r mta.Report, s mta.Severity) (n int) {
 // mtaFinding is a finding of package mta, which keeps the table of its codes and sentences.
 func mtaFinding(f mta.Finding) Finding {
 	return Finding{
-		Code: codeOfMTA(f), Severity: severityOfMTA[f.Severity], File: f.File, Line: f.Line, Setting: f.Setting,
+		Code: codeOfMTA(f.Code), Severity: severityOfMTA[f.Severity], File: f.File, Line: f.Line, Setting: f.Setting,
 		Text: f.Text, Fix: remedy.MailServer(f),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mailseal/cmd/mailseal/remedy"
+	"mailseal/config/mta"
 )
 
 const (
@@ -38,6 +39,11 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"twice", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"bounces", postfix(strings.Replace(goodMain, "internal_mail_filter_classes = bounce\n", "", 1), master), remedy.MainCF},
 		{"no milters at all", postfix(goodMain+"receive_override_options = no_milters\n", master), remedy.MainCF},
+		{"holds", postfix(postfixMain+"smtpd_milters = { inet:127.0.0.1:8891, default_action=quarantine }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"another signs", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, unix:opendkim/opendkim.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"another judges before", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:11332, inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"another judges", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, unix:opendmarc/opendmarc.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"a socket that we do not have", postfix(postfixMain+"smtpd_milters = unix:/run/mailseal/mailseal.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"networks", postfix(goodMain+"mynetworks = 127.0.0.0/8, 192.0.2.0/24\n", master), remedy.Setting},
 		{"a service without", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o smtpd_milters=\n"), remedy.MasterCF},
 		{"a service with no_milters", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o receive_override_options=no_milters\n"), remedy.MasterCF},
@@ -46,6 +52,8 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"Sendmail, refuses", sendmail(strings.Replace(goodCF, "F=T", "F=R", 1)), remedy.SendmailCF},
 		{"Sendmail, fails open", sendmail(strings.Replace(goodCF, ", F=T", "", 1)), remedy.SendmailCF},
 		{"Sendmail, short of time", sendmail(strings.Replace(goodCF, "R:30s", "R:2s", 1)), remedy.SendmailCF},
+		{"Sendmail, short of time for a message", sendmail(strings.Replace(goodCF, "E:5m", "E:5s", 1)), remedy.SendmailCF},
+		{"Sendmail, twice", sendmail(strings.Replace(goodCF, "=mailseal\n", "=mailseal, m\nXm, S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m\n", 1)), remedy.SendmailCF},
 		{"Sendmail, another port", sendmail(strings.Replace(goodCF, "8891", "8892", 1)), remedy.SendmailCF},
 		{"Sendmail, Postfix's address", sendmail(strings.Replace(goodCF, "inet:8891@127.0.0.1", "inet:127.0.0.1:8891", 1)), remedy.SendmailCF},
 		{"Sendmail, in no list", sendmail(strings.Replace(goodCF, "O InputMailFilters=mailseal\n", "", 1)), remedy.SendmailCF},
@@ -60,6 +68,7 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 			}
 			put(t, found[i], s.path("mailseal.toml"))
 			executed[remedyOf{"mta", tt.kind}] = true
+			executed[remedyOf{found[i].Code, tt.kind}] = true
 			after, _ := s.check(t)
 			for _, f := range after {
 				if f.Text == found[i].Text && f.Setting == found[i].Setting {
@@ -70,6 +79,56 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 				t.Errorf("after %q: got more errors: %v", found[i].Fix, after)
 			}
 		})
+	}
+}
+
+// notExecuted are the codes of mail servers of which no remedy is executed, with the topic under which that will be
+// mended.
+var notExecuted = map[mta.Code]string{
+	"blocked":                 realHosts,
+	"postfix-family-off":      realHosts,
+	"postfix-no-daemon-name":  realHosts,
+	"postfix-no-hosts-file":   realHosts,
+	"postfix-path-differs":    realHosts,
+	"postfix-path-outside":    realHosts,
+	"postfix-rival":           realHosts,
+	"postfix-will-be-refused": realHosts,
+	"sendmail-filter-differs": realHosts,
+	"sendmail-local-not-ours": realHosts,
+	"sendmail-mc-younger":     realHosts,
+	"sendmail-no-daemon-name": realHosts,
+	"sendmail-no-submit":      realHosts,
+	"sendmail-port-without":   realHosts,
+	"sendmail-socket-unsafe":  realHosts,
+	"socket-absent":           realHosts,
+}
+
+// withoutRemedy are the codes of mail servers that come with nothing to do.
+var withoutRemedy = []mta.Code{
+	"access-unknown",
+	"changes-after",
+	"postfix-role-ours",
+	"postfix-role-theirs",
+	"sendmail-submit-filters",
+	"sendmail-undefined",
+	"socket-unit-absent",
+	"unreadable",
+}
+
+// TestRemediesOfMailServers holds that each code of a mail server has a remedy that is executed, or is an exception.
+func TestRemediesOfMailServers(t *testing.T) {
+	executed := map[remedyOf]bool{}
+	testMailServerRemedies(t, executed)
+	done := map[Code]bool{}
+	for r := range executed {
+		done[r.code] = true
+	}
+	for _, c := range mta.Codes() {
+		_, excepted := notExecuted[c]
+		excepted = excepted || slices.Contains(withoutRemedy, c)
+		if excepted == done[codeOfMTA(c)] {
+			t.Errorf("%s: executed %v, an exception %v", c, done[codeOfMTA(c)], excepted)
+		}
 	}
 }
 

