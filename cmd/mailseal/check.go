@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/examine"
 	"mailseal/milter/domain"
 )
 
@@ -90,13 +92,13 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 		err = finish(result)
 	}
 	if err != nil {
-		return couldNot(err)
+		return answer.NotBad(err)
 	}
 	switch result.Verdict() {
 	case check.Bad:
-		return exit(exitBad, nil)
+		return answer.NewBad(nil)
 	case check.Undecided:
-		return exit(exitUnknown, nil)
+		return answer.NewUnknown(nil)
 	}
 	return nil
 }
@@ -126,17 +128,17 @@ func (f *checkFlags) options() (check.Options, error) {
 	for i, name := range o.Domains {
 		d, err := domain.Parse(strings.TrimSuffix(name, "."))
 		if err != nil {
-			return o, exit(exitUsage, fmt.Errorf("--domain: %w", err))
+			return o, answer.NewUsage(fmt.Errorf("--domain: %w", err))
 		}
 		o.Domains[i] = d.String()
 	}
 	if o.Limit < 0 {
-		return o, exit(exitUsage, errors.New("--limit is a number of keys"))
+		return o, answer.NewUsage(errors.New("--limit is a number of keys"))
 	}
 	if f.zone == "" {
 		return o, nil
 	}
 	var err error
-	o.Resolver, err = openResolver(f.zone)
+	o.Resolver, err = examine.OpenResolver(f.zone)
 	return o, err
 }

@@ -2,6 +2,7 @@ package assembly
 
 import (
 	"context"
+	"iter"
 
 	"mailseal/config"
 	"mailseal/keys"
@@ -58,4 +59,26 @@ func ManagedRecords(cfg *config.Config) []Record {
 		}
 	}
 	return out
+}
+
+// SigningRecords yields the records of the keys beside those of the state directory that sign now: of the key table's, those
+// that rules name, and what sources have answered with and is remembered.
+func (p *Parts) SigningRecords(ctx context.Context) iter.Seq[Record] {
+	return func(yield func(Record) bool) {
+		var table []Record
+		if p.Keys != nil {
+			table = Records(ctx, p.Table, UsedPlacements(p.Config), nil)
+		}
+		for _, r := range table {
+			if !yield(r) {
+				return
+			}
+		}
+		for _, k := range p.Remembered() {
+			record, err := k.Record(keys.RecordOptions{})
+			if err == nil && !yield(Record{record, k.Domain}) {
+				return
+			}
+		}
+	}
 }
