@@ -42,6 +42,7 @@ var layers = []struct {
 	{"milter/keydns", []string{"keys", "milter/dns", "milter/dkim", "milter/taglist"}},
 	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc", "milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/sign", []string{"milter/action", "milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
+	{"milter/rotation", []string{"keys", "keys/keylife", "milter/domain", "milter/dkim", "milter/keydns", "milter/sign"}},
 	{"milter/policy", []string{"milter/action", "milter/verify", "milter/message", "milter/domain", "milter/authres"}},
 	{"milter", []string{"milter/action", "milter/guard", "milter/message"}},
 	{"milter/filter", []string{"milter/action", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy"}},

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"mailseal/milter/guard"
+	"mailseal/milter/miltertest"
 )
 
 // playMTA runs the command with input, and returns what it wrote and its exit code.
@@ -160,7 +161,7 @@ func TestMTAMeasures(t *testing.T) {
 		{"a rate", []string{"--count", "50", "--rate", "5000"}},
 	} {
 		out, errs, code := playMTA(t, "", append(c.args, "--milter", scripted(t, signs...), "--size", "1000", "--json")...)
-		var f figures
+		var f miltertest.Figures
 		if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitGood {
 			t.Fatalf("%s: %v, exit code %d, %s", c.name, err, code, errs)
 		}
@@ -171,15 +172,5 @@ func TestMTAMeasures(t *testing.T) {
 	out, _, code := playMTA(t, "", "--milter", scripted(t, signs...), "--size", "1000", "--duration", "20ms")
 	if code != exitGood || !strings.Contains(out, " messages in ") {
 		t.Errorf("exit code %d, %q", code, out)
-	}
-}
-
-func TestMadeUpMessage(t *testing.T) {
-	for _, size := range []int{2, 74, 4096, 100000} {
-		raw := madeUp(mtaMessage{}.Message, size)
-		_, body, ok := bytes.Cut(raw, []byte("\r\n\r\n"))
-		if !ok || len(body) != size || !bytes.HasSuffix(body, []byte("\r\n")) {
-			t.Errorf("size %d: a body of %d octets", size, len(body))
-		}
 	}
 }

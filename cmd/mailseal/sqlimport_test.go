@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mailseal/cmd/mailseal/keyring"
 )
 
 // keyDirectory has three good keys, one under OpenDKIM's name for it.
@@ -23,6 +26,15 @@ func keyDirectory(t *testing.T) string {
 		}
 	}
 	return dir
+}
+
+func importSQL(t *testing.T, path, dir string, o keyring.ImportOptions, out io.Writer) error {
+	t.Helper()
+	cfg, err := loadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyring.ImportSQL(t.Context(), cfg, dir, o, out)
 }
 
 // Nothing is imported by halves.
@@ -45,7 +57,7 @@ func TestSQLImportRefuses(t *testing.T) {
 		{"no such source", dir, "hostign", exitUsage},
 	} {
 		var out bytes.Buffer
-		if err := (&sqlImportFlags{config: file, source: tc.source}).run(t.Context(), tc.dir, &out); codeOf(err) != tc.code || out.Len() > 0 {
+		if err := importSQL(t, file, tc.dir, keyring.ImportOptions{Source: tc.source}, &out); codeOf(err) != tc.code || out.Len() > 0 {
 			t.Errorf("%s: wrote %q, %v; want code %d", tc.name, &out, err, tc.code)
 		}
 	}
@@ -68,11 +80,11 @@ func TestSQLImportLooseKeys(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	err := (&sqlImportFlags{config: file, source: "hosting"}).run(t.Context(), dir, &out)
+	err := importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting"}, &out)
 	if codeOf(err) != exitBad || !strings.Contains(err.Error(), "loose.pem: of which domain is it? --domain") || out.Len() > 0 {
 		t.Errorf("without a domain: wrote %q, %v", &out, err)
 	}
-	err = (&sqlImportFlags{config: file, source: "hosting", domain: "Loose.example"}).run(t.Context(), dir, &out)
+	err = importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting", Domain: "Loose.example"}, &out)
 	for _, want := range []string{"keys: 4, added: 4\n", "added loose._domainkey.loose.example\n", "passed over " + dir + "/one.example/old/mail.pem"} {
 		if err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("wrote %q, %v; want %q", &out, err, want)
