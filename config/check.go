@@ -47,8 +47,11 @@ func (c *checker) check() {
 	c.checkRotation()
 	c.checkSeal()
 	c.checkOverrides()
-	c.checkPolicy()
 	c.checkMode()
+	c.checkRequirements()
+	c.checkReachOfLists()
+	c.checkRoles()
+	c.checkDeadlines()
 }
 
 func (c *checker) checkDaemon() {
@@ -62,11 +65,13 @@ func (c *checker) checkDaemon() {
 		}
 		c.AuthservID = name
 	}
+	for name, values := range c.Ours.Macros {
+		if slices.Contains(values, "*") {
+			c.Ours.Macros[name] = nil
+		}
+	}
 	if c.Limits.DrainHard < c.Limits.DrainSoft {
 		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")
-	}
-	if c.Metrics.Pprof && c.Metrics.Address == "" && !c.isSet("metrics.address") {
-		c.problem(c.place("metrics.pprof"), "needs metrics.address")
 	}
 	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
 		c.warn(c.place("metrics.pprof"), "lets whoever reaches %s slow the daemon down and look into it", c.Metrics.Address)
@@ -80,8 +85,7 @@ func isLoopback(hostPort string) bool {
 
 func (c *checker) checkMode() {
 	if len(c.Mode) == 0 {
-		c.problem(c.place("mode"), `nothing to do; write "sign", "verify" or both`)
-		return
+		return // which the decoder has refused
 	}
 	nothing := len(c.Sign) == 0 && c.SigningTable == ""
 	switch {
@@ -89,11 +93,6 @@ func (c *checker) checkMode() {
 		c.warn(c.place("mode"), "says sign, but there is no rule that signs anything")
 	case nothing && c.Signs():
 		c.warn(place{file: c.main}, "no rule signs anything: mail of ours goes unsigned")
-	case !nothing && !c.Signs():
-		c.warn(c.place("mode"), "does not say sign: the signing table is not used")
-	}
-	if c.Seal.Key != "" && (!c.Verifies() || !c.Verify.ARC) {
-		c.problem(c.place("seal.key"), `sealing needs mode "verify" and verify.arc`)
 	}
 }
 
@@ -149,8 +148,7 @@ func (c *checker) checkTables() {
 // checkMultiple has OpenDKIM's name for match = "all" mean just that.
 func (c *checker) checkMultiple(hasTable bool) {
 	switch {
-	case !hasTable:
-		c.warn(c.place("multiple_signatures"), `has no effect without signing_table; write match = "all" in [signing]`)
+	case !hasTable: // see requirements
 	case c.isSet("signing.match") && c.Signing.Match == MatchFirst:
 		c.problem(c.place("signing.match"), `is "first", but multiple_signatures has all lines sign; leave one of them out`)
 	default:
@@ -159,11 +157,8 @@ func (c *checker) checkMultiple(hasTable bool) {
 }
 
 func (c *checker) checkSenders() {
-	switch byLogin := c.Senders.Require == action.SenderLogin; {
-	case byLogin && len(c.Senders.Logins) == 0:
+	if c.Senders.Require == action.SenderLogin && len(c.Senders.Logins) == 0 && !c.isSet("senders.logins") {
 		c.problem(c.place("senders.require"), "needs senders.logins, which says who may use what")
-	case !byLogin && len(c.Senders.Logins) > 0 && c.Senders.Require.IsValid():
-		c.problem(c.place("senders.require"), `is "%s": senders.logins is not looked at; write require = "login"`, c.Senders.Require)
 	}
 }
 
@@ -212,11 +207,6 @@ func days(d time.Duration) string {
 // checkSeal finds the identity under which we seal.
 func (c *checker) checkSeal() {
 	if c.Seal.Key == "" {
-		for _, name := range []string{"domain", "selector"} {
-			if c.isSet("seal."+name) && !c.isSet("seal.key") {
-				c.problem(c.place("seal."+name), "needs seal.key")
-			}
-		}
 		return
 	}
 	k, ok := c.Keys[c.Seal.Key]
@@ -246,8 +236,8 @@ func (c *checker) checkOverrides() {
 		mergeActions(&o.IPRev, c.Policy.IPRev)
 		mergeActions(&o.DKIM, c.Policy.DKIM)
 		mergeActions(&o.DMARC, c.Policy.DMARC)
-		if !o.has("networks", "author_domains", "list_ids", "sealers") {
-			c.problem(o.at, "fits all mail; it needs one of networks, author_domains, list_ids and sealers")
+		if !o.restricts() && !c.hasProblem(o.at, overrideConditions...) {
+			c.problem(o.at, "fits all mail; it needs a condition that some mail does not meet: %s", quotedList(overrideConditions))
 		}
 		if !o.has("action", "spf", "iprev", "dkim", "dmarc") {
 			c.problem(o.at, "changes nothing; it needs one of action, spf, iprev, dkim and dmarc")
@@ -255,24 +245,15 @@ func (c *checker) checkOverrides() {
 	}
 }
 
-// checkPolicy warns of actions upon what nobody looks for.
-func (c *checker) checkPolicy() {
-	for _, path := range slices.Sorted(maps.Keys(c.seen)) {
-		for _, m := range []struct {
-			path, method string
-			runs         bool
-		}{
-			{"policy.spf.", "verify.spf", c.Verify.SPF},
-			{"policy.spf.helo_fail", "verify.spf_helo", c.Verify.SPFHelo},
-			{"policy.iprev.", "verify.iprev", c.Verify.Iprev},
-			{"policy.dmarc.", "verify.dmarc", c.Verify.DMARC},
-		} {
-			if !m.runs && strings.HasPrefix(path, m.path) {
-				c.warn(c.place(path), "has no effect: %s is off", m.method)
-				break
-			}
-		}
-	}
+// overrideConditions are the settings of an override of which it needs one.
+var overrideConditions = []string{"networks", "hosts", "senders", "recipients", "author_domains", "list_ids", "sealers"}
+
+// hasProblem reports whether one of some settings of a table has been found wrong already.
+func (c *checker) hasProblem(table place, names ...string) bool {
+	return slices.ContainsFunc(c.problems, func(p Problem) bool {
+		setting, _, _ := strings.Cut(strings.TrimPrefix(p.Path, table.path+"."), "[")
+		return table.file != nil && p.File == table.file.name && slices.Contains(names, setting)
+	})
 }
 
 // has says whether the table has one of the settings itself.

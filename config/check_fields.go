@@ -29,7 +29,7 @@ func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 		case isHeaders:
 			*l.own = l.base
 		default: // what is not signed is not oversigned either
-			*l.own = slices.DeleteFunc(slices.Clone(l.base), func(n string) bool { return !containsFold(o.Headers, n) })
+			*l.own = c.signedOf(p, o.Headers, l.name, l.base)
 		}
 		if isHeaders {
 			o.Headers = union([]string{"From"}, o.Headers)
@@ -37,6 +37,22 @@ func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 			o.Headers = union(o.Headers, *l.own)
 		}
 	}
+}
+
+// signedOf returns the names of base, a list of fields that nobody may add, that are signed. The others it warns of.
+func (c *checker) signedOf(p placed, signed []string, list string, base []string) []string {
+	var kept, lost []string
+	for _, name := range base {
+		if containsFold(signed, name) || strings.EqualFold(name, "From") {
+			kept = append(kept, name)
+		} else {
+			lost = append(lost, name)
+		}
+	}
+	if len(lost) > 0 {
+		c.warn(p.at.key("headers"), "leaves out %s of %s: others may add such a field to signed mail; write %s to say what is meant", quotedList(lost), list, list)
+	}
+	return kept
 }
 
 // changed applies a list of names with + and - to base; a list without them takes its place.

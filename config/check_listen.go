@@ -36,6 +36,9 @@ func (c *checker) checkListeners() {
 			c.problem(l.at.key("address"), "%s is %s, line %d, already", l.Target, other.path, other.file.line(other.path))
 		}
 		before[l.Target] = l.at
+		if c.Metrics.Address != "" && meets(l.Network, l.Target, c.Metrics.Address) {
+			c.problem(c.place("metrics.address"), "%s, line %d, listens on that port", l.at.path, l.at.file.line(l.at.path))
+		}
 		c.checkListener(l)
 	}
 }
@@ -50,8 +53,31 @@ func (c *checker) checkListener(l *Listener) {
 		}
 	}
 	if strings.HasPrefix(l.Target, ":") {
-		c.warn(l.at.key("address"), "whoever reaches port %s of this host can have mail signed; %s@127.0.0.1 is for this host only", l.Target[1:], l.Address)
+		c.warn(l.at.key("address"), "whoever reaches port %s of this host can have mail signed; %s is for this host only", l.Target[1:], loopback(l))
 	}
+}
+
+// meets reports whether a listener and an address, host and port, cannot both be had.
+func meets(network, target, address string) bool {
+	host, port, err1 := net.SplitHostPort(target)
+	otherHost, otherPort, err2 := net.SplitHostPort(address)
+	if network != "tcp4" && network != "tcp6" || err1 != nil || err2 != nil || port != otherPort {
+		return false
+	}
+	isAny := func(h string) bool {
+		a, err := netip.ParseAddr(h)
+		return h == "" || err == nil && a.IsUnspecified()
+	}
+	return host == otherHost || isAny(host) || isAny(otherHost)
+}
+
+// loopback is the address for this host alone in place of one that is open on all addresses.
+func loopback(l *Listener) string {
+	host := "127.0.0.1"
+	if l.Network == "tcp6" {
+		host = "::1"
+	}
+	return strings.TrimSuffix(l.Address, "@") + "@" + host
 }
 
 // parseListener reads an address as libmilter and OpenDKIM write it, for net.Listen. A listener that systemd hands over

@@ -123,7 +123,7 @@ func (c *checker) checkRules() {
 			}
 			r.From = []string{"*"}
 		}
-		if r.Resign && !r.When.any() {
+		if r.Resign && !r.When.restricts() && !c.hasProblem(r.at, "when", "when.recipients", "when.networks", "when.daemon_names", "when.logins") {
 			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs when, such as when = { recipients = [\"*@lists.example.com\"] }")
 		}
 		c.checkReach(r, covered)
@@ -175,9 +175,8 @@ func (c *checker) checkRuleKeys(r *Rule) {
 	}
 	if len(r.Keys) == 0 && !r.has("keys") {
 		c.problem(r.at, "needs keys, or managed for those that Mailseal rotates")
-	} else if len(r.Keys) == 0 {
-		c.problem(r.at.key("keys"), "names no key")
 	}
+	c.checkTwice(r)
 	domain := r.Domain
 	for i, name := range r.Keys {
 		k, ok := c.Keys[name]

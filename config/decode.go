@@ -22,6 +22,7 @@ type decoder struct {
 	seen       map[string]place // settings that stand in a file read before, or in this one
 	problems   Problems
 	guess      guesser
+	differing  []changedSetting // those with requirements that are not as they are by default
 }
 
 func (d *decoder) problem(at place, format string, args ...any) {
@@ -113,17 +114,26 @@ func sectionName(s section) string {
 
 // value fills one setting.
 func (d *decoder) value(at place, doc string, v any, to reflect.Value) {
+	if len(requirementsOf(doc)) > 0 {
+		before := reflect.New(to.Type()).Elem()
+		before.Set(to)
+		defer func() {
+			if !reflect.DeepEqual(before.Interface(), to.Interface()) {
+				d.differing = append(d.differing, changedSetting{at, doc})
+			}
+		}()
+	}
 	switch {
 	case isScalar(to.Type()):
 		if d.first(at, doc) {
 			d.scalar(at, doc, v, to)
 		}
 	case to.Kind() == reflect.Struct:
-		if m, ok := d.asTable(at, doc, v); ok {
+		if m, ok := d.asTable(at, doc, v); ok && !d.refusedEmpty(at, doc, len(m)) {
 			d.table(at, doc, m, to)
 		}
 	case to.Kind() == reflect.Map:
-		if m, ok := d.asTable(at, doc, v); ok {
+		if m, ok := d.asTable(at, doc, v); ok && !d.refusedEmpty(at, doc, len(m)) {
 			d.named(at, doc, m, to)
 		}
 	case to.Type().Elem().Kind() == reflect.Struct && !isScalar(to.Type().Elem()):
@@ -164,6 +174,10 @@ func (d *decoder) named(at place, doc string, m map[string]any, to reflect.Value
 	isTable := to.Type().Elem().Kind() == reflect.Struct
 	for name, v := range m {
 		entry, elementDoc := at.key(name), doc
+		if name == "" {
+			d.problem(at, "has an entry with an empty name")
+			continue
+		}
 		if isTable {
 			elementDoc = doc + ".NAME"
 			if before, ok := d.seen[entry.path]; ok {
@@ -195,6 +209,9 @@ func (d *decoder) tables(at place, doc string, v any, to reflect.Value) {
 		d.problem(at, "expected tables, each with the header [[%s]], got %s", at.path, describe(v))
 		return
 	}
+	if d.refusedEmpty(at, doc+"[]", len(list)) {
+		return
+	}
 	for i, v := range list {
 		if m, ok := d.asTable(at.index(i), doc, v); ok {
 			element := reflect.New(to.Type().Elem()).Elem()
@@ -216,6 +233,9 @@ func (d *decoder) list(at place, doc string, v any, to reflect.Value) {
 		element := reflect.New(to.Type().Elem()).Elem()
 		d.scalar(at, doc, v, element)
 		to.Set(reflect.Append(reflect.MakeSlice(to.Type(), 0, 1), element))
+		return
+	}
+	if d.refusedEmpty(at, doc, len(values)) {
 		return
 	}
 	out := reflect.MakeSlice(to.Type(), len(values), len(values))
@@ -308,6 +328,9 @@ func setText(f *file, s *setting, isText bool, text string, to reflect.Value) er
 	if !isText {
 		return nil
 	}
+	if text == "" {
+		return fmt.Errorf("is empty; write %s such as %s, or leave the setting out", withArticle(typeName(to.Type(), s)), exampleOf(s, to.Type()))
+	}
 	if s.values != nil {
 		if err := oneOf(text, s.values); err != nil {
 			return err
@@ -344,9 +367,10 @@ func (s *setting) inBounds(v reflect.Value) error {
 		text string
 		off  func(v, bound int64) bool
 		says string
+		end  string
 	}{
-		{s.least, func(v, bound int64) bool { return v < bound }, "less than"},
-		{s.most, func(v, bound int64) bool { return v > bound }, "more than"},
+		{s.least, func(v, bound int64) bool { return v < bound }, "less than", "smallest"},
+		{s.most, func(v, bound int64) bool { return v > bound }, "more than", "largest"},
 	} {
 		if bound.text == "" {
 			continue
@@ -356,7 +380,7 @@ func (s *setting) inBounds(v reflect.Value) error {
 			return err
 		}
 		if bound.off(v.Int(), limit.Int()) {
-			return fmt.Errorf("is %s %s", bound.says, bound.text)
+			return fmt.Errorf("is %s %s, the %s value allowed", bound.says, bound.text, bound.end)
 		}
 	}
 	return nil

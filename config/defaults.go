@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,6 +64,9 @@ func defaults(doc string) map[string]any {
 	for _, sec := range sections {
 		rest, ok := strings.CutPrefix(sec.path, doc)
 		if !ok || strings.Contains(rest, "[]") || strings.Contains(rest, "NAME") {
+			continue
+		}
+		if !slices.ContainsFunc(sec.settings, func(s setting) bool { return s.def != "" }) {
 			continue
 		}
 		m := root

@@ -73,6 +73,11 @@ func exampleOf(s *setting, t reflect.Type) string {
 	if isScalar(t) && strings.HasPrefix(text, "[") { // one element of the list
 		text, _, _ = strings.Cut(strings.Trim(text, "[]"), ", ")
 	}
+	if isScalar(t) && strings.HasPrefix(text, "{") { // one element of the first list of the table
+		_, text, _ = strings.Cut(text, "[")
+		text, _, _ = strings.Cut(strings.Trim(text, "[]} "), ", ")
+		text = strings.TrimSuffix(text, "]")
+	}
 	if text == "" {
 		text = map[reflect.Kind]string{reflect.Bool: "true", reflect.Int: "10", reflect.String: `"text"`}[t.Kind()]
 	}

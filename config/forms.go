@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,9 +36,11 @@ var forms = map[string]form{
 	"key name":          {"key name", pure(parseKeyName)},
 	"line":              {"text", pure(parseLine)},
 	"mode":              {"file mode", nil},
+	"own field":         {"field name", pure(parseOwnField)},
 	"path":              {"path", parsePath},
 	"selector":          {"selector", pure(parseSelector)},
 	"selector template": {"template", pure(parseSelectorTemplate)},
+	"sender pattern":    {"address pattern", pure(parseSenderPattern)},
 	"web address":       {"web address", pure(parseURL)},
 }
 
@@ -106,6 +109,14 @@ func parseDomainOrAddress(s string) (string, error) {
 	return name, nil
 }
 
+// parseSenderPattern takes an address pattern, or "<>", the null sender.
+func parseSenderPattern(s string) (string, error) {
+	if s == "<>" {
+		return s, nil
+	}
+	return parsePattern(s)
+}
+
 // parseSelector takes one label or several (RFC 6376 section 3.1).
 func parseSelector(s string) (string, error) {
 	name, err := parseDomain(s)
@@ -127,6 +138,9 @@ func parseSelectorTemplate(s string) (string, error) {
 func parseAuthservID(s string) (string, error) {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?=`, r) }) {
 		return "", fmt.Errorf("%q is no name of a host", s)
+	}
+	if slices.Contains(strings.Split(s, "."), "") {
+		return "", fmt.Errorf("%q is no name of a host: nothing stands before, between or behind the dots", s)
 	}
 	return s, nil
 }

@@ -62,14 +62,19 @@ type Texts struct {
 
 // NotJudged is mail of theirs that no policy is applied to; its results are still found and written.
 type NotJudged struct {
-	Networks   []netip.Prefix `toml:"networks"`
-	Senders    []string       `toml:"senders"`    // address patterns: the envelope sender
-	Recipients []string       `toml:"recipients"` // address patterns: all recipients must fit
+	Networks      []netip.Prefix `toml:"networks"`
+	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
+	Senders       []string       `toml:"senders"`        // address patterns: the envelope sender; "<>": the null sender
+	Recipients    []string       `toml:"recipients"`     // address patterns: all recipients must fit
+	AuthorDomains []string       `toml:"author_domains"` // ".example.com": any domain below it
 }
 
 // Override replaces the policy for some mail. Each list that is not empty must have a member that fits.
 type Override struct {
 	Networks      []netip.Prefix `toml:"networks"`
+	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
+	Senders       []string       `toml:"senders"`        // as NotJudged.Senders
+	Recipients    []string       `toml:"recipients"`     // as NotJudged.Recipients
 	AuthorDomains []string       `toml:"author_domains"` // ".example.com": any domain below it
 	ListIDs       []string       `toml:"list_ids"`       // List-Id identifiers; ".example.com": any below it
 	Sealers       []string       `toml:"sealers"`        // domains of the newest ARC seal of a chain that passes

@@ -34,6 +34,10 @@ type setting struct {
 	values  []string // the only ones possible; nil for a choice: all words of its type
 	least   string   // as TOML: of durations, sizes and numbers
 	most    string
+	zero    string // what 0 means, where least does not refuse it
+	empty   string // what an empty list means, where it is more than def says; "" refuses one unless it is def
+	instead string // what to write instead of an empty list, where it is not enough to leave the setting out
+	restart string // why a change needs a restart; "" where a reload takes it over
 	doc     string
 }
 
@@ -42,6 +46,7 @@ type section struct {
 	header   string // as the sample writes it: [[sign]]; "" for the settings before the first header
 	path     string // of its settings: "sign[]", "keys.NAME"
 	doc      string
+	filled   bool // the table, or the list of tables, must not be empty
 	settings []setting
 }
 
@@ -72,6 +77,16 @@ var settingsByPath = sync.OnceValue(func() map[string]*setting {
 	}
 	return out
 })
+
+// sectionAt returns the section whose settings have a path, nil when there is none.
+func sectionAt(path string) *section {
+	for i := range sections {
+		if sections[i].path == path {
+			return &sections[i]
+		}
+	}
+	return nil
+}
 
 func dotted(path, name string) string {
 	if path == "" {

@@ -15,7 +15,7 @@ var daemonSection = section{
 			doc: "Refuse a key file that others than its owner, root and our group can read, or that somebody else could replace. Otherwise that is a warning, with the command that mends it."},
 		{name: "on_internal_error", def: `"tempfail"`, values: words(action.Accept, action.Reject, action.Tempfail),
 			doc: "What becomes of a message when Mailseal itself fails."},
-		{name: "include", example: `["conf.d/*.toml"]`,
+		{name: "include", example: `["conf.d/*.toml"]`, empty: "no other file",
 			doc: "Further files, as patterns of file names, read after this one in the order of their names. Their rules and overrides follow those of this file, their keys are added; any other setting may stand in one file only. Relative names hang on this file's directory. An included file includes no other."},
 		{name: "domain", example: `"example.com"`, form: "domain",
 			doc: "With selector and key_file, the short way to sign for one domain, or several: mail from any address of it is signed with that key. It takes the place of [keys] and [[sign]]."},
@@ -33,7 +33,7 @@ var daemonSection = section{
 }
 
 var listenSection = section{
-	header: "[[listen]]", path: "listen[]",
+	header: "[[listen]]", path: "listen[]", filled: true,
 	doc: "A socket on which MTAs reach us; there may be several. Without any it is inet:8891@127.0.0.1.",
 	settings: []setting{
 		{name: "address", example: `"inet:8891@127.0.0.1"`,
@@ -51,15 +51,15 @@ var oursSection = section{
 	header: "[ours]", path: "ours",
 	doc: "Whose mail is signed: any one of these makes it ours. Mail that is submitted on the host itself, without SMTP, always is.",
 	settings: []setting{
-		{name: "networks", def: `["127.0.0.1", "::1"]`, example: `["127.0.0.1", "::1", "192.0.2.0/24"]`,
+		{name: "networks", def: `["127.0.0.1", "::1"]`, example: `["127.0.0.1", "::1", "192.0.2.0/24"]`, empty: "no client is ours by its address",
 			doc: "Clients whose mail is ours: addresses and networks."},
 		{name: "hosts", def: "[]", example: `["app.example.com", ".dyn.example.com"]`, form: "client name",
 			doc: "Clients by the name that the MTA has verified, forward and backward; what they say in HELO does not count. \".example.com\" is any name below it, \"!bad.example.com\" is none of ours; the nearest name decides. It keeps out no client that is ours for another reason. Addresses are safer: a name is only as good as the DNS."},
 		{name: "authenticated", def: "true", doc: "Clients that have authenticated (the macro {auth_type} is set)."},
 		{name: "daemon_names", def: "[]", example: `["ORIGINATING"]`,
 			doc: "Values of the macro {daemon_name}, upper and lower case as they are: DaemonPortOptions in Sendmail, milter_macro_daemon_name in Postfix."},
-		{name: "macros", example: `{ "verified_sender" = ["yes"] }`,
-			doc: "Further macros that make mail ours: each with the values that do, or with [] if any value does."},
+		{name: "macros", example: `{ "verified_sender" = ["yes"] }`, instead: "write [\"*\"] for any value",
+			doc: "Further macros that make mail ours: each with the values that do, or with [\"*\"] if any value does."},
 		{name: "unmatched", def: `"accept"`,
 			doc: "What becomes of mail of ours that no rule signs: \"accept\" lets it go unsigned, says so and counts it; \"judge\" treats it as theirs, which suits list software on this host."},
 	},
@@ -93,7 +93,8 @@ var dnsSection = section{
 			doc: "Name servers, tried in this order; those of /etc/resolv.conf if there are none here. A validating resolver on this host is best."},
 		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long one server has for one question."},
 		{name: "tries", def: "2", least: "1", most: "10", doc: "How often the list of servers is gone through."},
-		{name: "cache_size", def: "20000", least: "0", most: "10000000", doc: "How many answers are remembered, each for as long as its time to live says."},
+		{name: "cache_size", def: "20000", least: "0", most: "10000000", zero: "nothing is remembered",
+			doc: "How many answers are remembered, each for as long as its time to live says."},
 	},
 }
 
@@ -108,8 +109,8 @@ var limitsSection = section{
 		{name: "packet", def: `"30s"`, least: `"1s"`, doc: "How long a packet may take to arrive once it has begun."},
 		{name: "idle", def: `"2h"`, least: `"1s"`, doc: "How long a connection may be silent between packets."},
 		{name: "write", def: `"10s"`, least: `"1s"`, doc: "How long the MTA may take to accept an answer."},
-		{name: "drain_soft", def: `"10s"`, doc: "On stopping: how long connections may go on with further messages."},
-		{name: "drain_hard", def: `"30s"`, doc: "On stopping: after this every connection is closed. It counts from the same moment as drain_soft."},
+		{name: "drain_soft", def: `"10s"`, zero: "none", doc: "On stopping: how long connections may go on with further messages."},
+		{name: "drain_hard", def: `"30s"`, zero: "at once", doc: "On stopping: after this every connection is closed. It counts from the same moment as drain_soft."},
 	},
 }
 

@@ -9,9 +9,9 @@ var verifySection = section{
 		{name: "max_signatures", def: "10", least: "1", most: "100", doc: "How many DKIM signatures of a message are tried; those of the author's domain go first."},
 		{name: "min_rsa_bits", def: "1024", least: "1024", most: "16384", doc: "Signatures of shorter RSA keys are not good. 1024 is the least (RFC 8301)."},
 		{name: "accept_unsigned_body", def: "false", doc: "Let signatures pass that leave a part of the body unsigned (l=), to which anybody may have added. Otherwise the result is policy."},
-		{name: "clock_skew", def: `"5m"`, most: `"1d"`, doc: "By how much the clock of a signer may differ."},
+		{name: "clock_skew", def: `"5m"`, most: `"1d"`, zero: "not at all", doc: "By how much the clock of a signer may differ."},
 		{name: "iprev", def: "true", doc: "Check the client's address against its name."},
-		{name: "spf", def: "true", doc: "Check SPF (RFC 7208)."},
+		{name: "spf", def: "true", doc: "Report SPF (RFC 7208) and apply [policy.spf] to it. DMARC needs its result: while dmarc is true SPF is checked in any case, and false only leaves it out of what is reported."},
 		{name: "spf_helo", def: "true", doc: "Check SPF for the name in HELO too, as RFC 7208 section 2.3 recommends. The result is written where it says something that the one for the envelope sender does not; DMARC knows nothing of it."},
 		{name: "received_spf", def: "false", doc: "Write Received-SPF too, for each identity that spf and spf_helo have a result for."},
 		{name: "dmarc", def: "true", doc: "Check DMARC (RFC 9989)."},
@@ -48,7 +48,7 @@ var policySection = section{
 	doc: "What results do to mail of theirs: \"accept\"; \"mark\", which adds mark_header; \"hold\", the MTA's quarantine; \"reject\", 550; \"tempfail\", 451. Of several the strictest happens. As it stands nothing is rejected (RFC 9989 section 7.4).",
 	settings: []setting{
 		{name: "dry_run", def: "false", doc: "Decide, log and count, but do nothing: no marks, no rejects. Authentication-Results is written."},
-		{name: "mark_header", def: `"X-Mailseal-Verdict"`, form: "field name", doc: "The field that marks a message. It is removed from what strangers send."},
+		{name: "mark_header", def: `"X-Mailseal-Verdict"`, form: "own field", doc: "The field that marks a message. It is removed from what strangers send, so that it must be none that mail has anyway."},
 		{name: "no_author", def: `"mark"`, values: verdictActions, doc: "A message without From, or with one that cannot be read (RFC 9989 section 11.5)."},
 		{name: "many_authors", def: `"mark"`, values: verdictActions, doc: "A message whose From names several domains, or with several From fields."},
 	},
@@ -120,8 +120,10 @@ var notJudgedSection = section{
 	doc: "Mail of theirs that no policy is applied to. What the methods find is still written.",
 	settings: []setting{
 		{name: "networks", def: "[]", example: `["192.0.2.0/24"]`, doc: "Clients, by address or network."},
-		{name: "senders", def: "[]", example: `["*@partner.example"]`, form: "address pattern", doc: "Envelope senders. Anybody can write them."},
+		{name: "hosts", def: "[]", example: `["mx.partner.example"]`, form: "client name", doc: "Clients, by the name that the MTA has verified, as in [exempt]."},
+		{name: "senders", def: "[]", example: `["*@partner.example", "<>"]`, form: "sender pattern", doc: "Envelope senders; \"<>\" is the null sender, that of bounces. Anybody can write them."},
 		{name: "recipients", def: "[]", example: `["abuse@*", "postmaster@*"]`, form: "address pattern", doc: "Recipients; all of the message must be among them."},
+		{name: "author_domains", def: "[]", example: `["partner.example", ".partner.example"]`, form: "domain tree", doc: "Domains of From; \".example.com\" is any domain below it. Anybody can write them, so that this lets forgeries of them pass."},
 	},
 }
 
@@ -130,6 +132,9 @@ var overrideSection = section{
 	doc: "Another policy for some mail. The first override all of whose conditions fit takes the policy's place; what it leaves out stays as the policy has it.",
 	settings: []setting{
 		{name: "networks", example: `["192.0.2.0/24"]`, doc: "Condition: the client is in one of these."},
+		{name: "hosts", example: `["mx.example.net", ".lists.example.org"]`, form: "client name", doc: "Condition: the client has one of these names, which the MTA has verified, as in [exempt]."},
+		{name: "senders", example: `["<>", "*@bounces.example.net"]`, form: "sender pattern", doc: "Condition: the envelope sender is one of these; \"<>\" is the null sender. Anybody can write it."},
+		{name: "recipients", example: `["support@example.com"]`, form: "address pattern", doc: "Condition: all recipients are among these."},
 		{name: "author_domains", example: `["bank.example", ".bank.example"]`, form: "domain tree", doc: "Condition: the domain of From; \".example.com\" is any domain below it."},
 		{name: "list_ids", example: `["announce.lists.example.org"]`, form: "domain tree", doc: "Condition: the identifier in List-Id; \".example.org\" is any below it. Anybody can write it."},
 		{name: "sealers", example: `["lists.example.org"]`, form: "domain", doc: "Condition: the message has an ARC chain that holds, and this domain sealed last."},

@@ -163,6 +163,9 @@ func parseServer(s string) (netip.AddrPort, error) {
 // parseMode reads permission bits in octal.
 func parseMode(s string) (fs.FileMode, error) {
 	n, err := strconv.ParseUint(s, 8, 32)
+	if err == nil && n == 0 {
+		return 0, fmt.Errorf("%q lets no process use the socket; the smallest mode that works is \"0600\"", s)
+	}
 	if err != nil || n > 0o777 {
 		return 0, fmt.Errorf("%q is no file mode; write three octal digits, such as \"0660\"", s)
 	}

@@ -78,6 +78,9 @@ func (im *importer) macroList(t *table) {
 	}
 	parts := make([]string, len(names))
 	for i, n := range names {
+		if len(values[n]) == 0 {
+			values[n] = []string{"*"}
+		}
 		parts[i] = quote(n) + " = " + quoteList(values[n])
 	}
 	if len(parts) > 0 {
