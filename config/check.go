@@ -124,7 +124,7 @@ func (c *checker) checkSimple() {
 		if _, twice := c.Keys[name]; twice {
 			c.problem(at.at.index(i), "%q is there twice", domain)
 		}
-		c.Keys[name] = Key{Domain: domain, Selector: c.Selector, File: c.KeyFile, placed: placed{at: c.place("key_file")}}
+		c.Keys[name] = Key{Domain: domain, Selector: c.Selector, File: c.KeyFile, placed: placed{at: c.place("key_file"), whole: true}}
 		c.Sign = append(c.Sign, Rule{From: []string{"*@" + domain}, Keys: []string{name}, placed: at})
 	}
 }

@@ -47,6 +47,9 @@ type Config struct {
 
 	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
 	Warnings []Problem `toml:"-"`
+
+	places map[string]place // of settings that come once, as far as they are in a file
+	main   *file
 }
 
 // Mode is half of the daemon's work.

@@ -132,6 +132,7 @@ func (l *loader) included(path string) []string {
 // finish resolves and checks what has been read.
 func (l *loader) finish() (*Config, error) {
 	c := checker{decoder: &l.decoder, Config: l.config, main: l.main}
+	l.config.places, l.config.main = l.seen, l.main
 	if !l.broken {
 		c.check()
 	}

@@ -57,7 +57,7 @@ func TestNativeTables(t *testing.T) {
 			if k := c.Keys["k1"]; k.Domain != "example.com" || k.Selector != "s1" || k.File != filepath.Join(filepath.Dir(path), "k1.pem") {
 				t.Errorf("key: got %+v", k)
 			}
-			if p := c.Keys["k2"].Problem("file", "gone"); !strings.HasSuffix(p.Error(), "key.table:2: key_table.file: gone") {
+			if p := c.Keys["k2"].Problem("file", "gone"); !strings.HasSuffix(p.Error(), "key.table:2: key_table: gone") {
 				t.Errorf("a problem with a key: got %s", p)
 			}
 			if len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0].Error(), tt.warn) || !strings.Contains(c.Warnings[1].Text, "localhost") {

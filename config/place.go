@@ -63,6 +63,7 @@ func (p place) problem(text string) Problem {
 type placed struct {
 	at    place
 	given map[string]bool // the settings that it has itself
+	whole bool            // at is a setting, and not a table that has any
 }
 
 func (p *placed) put(at place, given map[string]bool) { p.at, p.given = at, given }
@@ -71,7 +72,7 @@ func (p *placed) put(at place, given map[string]bool) { p.at, p.given = at, give
 // file that cannot be read, a socket that cannot be opened. Setting is its name, "" for the table as a whole.
 func (p placed) Problem(setting, text string) Problem {
 	at := p.at
-	if setting != "" {
+	if setting != "" && !p.whole {
 		at.path += "." + setting
 	}
 	return at.problem(text)
@@ -79,5 +80,15 @@ func (p placed) Problem(setting, text string) Problem {
 
 // setPlace records where a table stands that was read from elsewhere than TOML: path is the setting that names the file.
 func (p *placed) setPlace(name string, line int, path string) {
+	p.whole = true
 	p.at = place{&file{name: name, lines: func() map[string]int { return map[string]int{path: line} }}, path}
+}
+
+// Problem returns a mistake at a setting that comes once, such as "metrics.address", for those who find it only when they
+// build the daemon.
+func (c *Config) Problem(setting, text string) Problem {
+	if at, ok := c.places[setting]; ok {
+		return at.problem(text)
+	}
+	return place{c.main, setting}.problem(text)
 }

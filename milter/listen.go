@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"mailseal/milter/action"
 
@@ -68,10 +69,36 @@ func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 }
 
 func (l *Listener) listenTCP(ctx context.Context) (err error) {
+	if err := CheckHost(ctx, l.address.Network, l.address.Target); err != nil {
+		return err
+	}
 	l.Listener, err = new(net.ListenConfig).Listen(ctx, l.address.Network, l.address.Target)
 	if isInUse(err) {
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	}
+	return err
+}
+
+// CheckHost reports why nothing can listen on the host of a target, host and port: it has no address, or one that is not
+// this host's. It listens on a free port of that host for a moment; whether the target's own port is free it does not say.
+func CheckHost(ctx context.Context, network, target string) error {
+	host, _, err := net.SplitHostPort(target)
+	if err != nil {
+		return err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, network, net.JoinHostPort(host, "0"))
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s is not an address of this host; \"ip address\" lists those that are", host)
+	case err != nil:
+		return err
+	}
+	return l.Close()
+}
+
+// CheckOwner reports why a unix socket cannot be given to a user, or to a group, by name or number; "" is ours.
+func CheckOwner(user, group string) error {
+	_, err := lookUpOwner(ListenOptions{User: user, Group: group})
 	return err
 }
 

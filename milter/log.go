@@ -66,7 +66,7 @@ func (l logger) tooManyRecipients(env *message.Envelope) {
 }
 
 func (l logger) exempt(env *message.Envelope) {
-	l.Debug("exempt client, message not looked at", "queue", env.QueueID, "client", env.Client, "name", env.ClientName)
+	l.Info("exempt client, message not looked at", "queue", env.QueueID, "client", env.Client, "name", env.ClientName, "sender", env.Sender)
 }
 
 func (l logger) aborted(env *message.Envelope) {

@@ -31,7 +31,7 @@ type Roles struct {
 	Macros        map[string][]string // macro, without braces, and the values that mean ours; none: any value
 	Relays        []netip.Prefix
 	Networks      []netip.Prefix
-	Hosts         Hosts
+	Hosts         message.Hosts
 }
 
 // Of returns the role of a message and what decided it: the listener's own role, else the first of authentication,
@@ -51,7 +51,7 @@ func (r Roles) Of(listener action.Role, env *message.Envelope, macro func(name s
 		return action.RoleRelay, ByRelay
 	case within(r.Networks, env.Client):
 		return action.RoleOurs, ByNetwork
-	case env.Client.IsValid() && r.Hosts.has(env.ClientName): // no address: nothing was verified
+	case env.Client.IsValid() && r.Hosts.Has(env.ClientName): // no address: nothing was verified
 		return action.RoleOurs, ByHost
 	case env.Local:
 		return action.RoleOurs, BySubmission

@@ -18,8 +18,8 @@ import (
 type Options struct {
 	Connections int           // open at once; more wait for others to end; 0: 1000
 	Limits      guard.Limits  // of each connection
-	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s
-	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, never before DrainSoft
+	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s, below 0: none
+	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, below 0: at once; never before DrainSoft
 	Log         *slog.Logger  // nil: nowhere
 	Metrics     Metrics       // nil: nowhere
 }

@@ -73,31 +73,10 @@ func wireName(name string) string {
 // would be the whole SMTP session, and what a user sends after logging in would leave unsigned.
 type Exempt struct {
 	Networks []netip.Prefix
-	Hosts    Hosts
+	Hosts    message.Hosts
 }
 
 // Has reports whether the mail of a client is not looked at.
 func (x Exempt) Has(env *message.Envelope) bool {
-	return within(x.Networks, env.Client) || x.Hosts.has(env.ClientName)
-}
-
-// Hosts are names of clients as the MTA has verified them, lower case: "mx.example.com" is that host, ".example.com" any
-// below it, and "!" in front says that it is none of them. The nearest name decides, and of two alike the "!".
-type Hosts []string
-
-func (h Hosts) has(name string) bool {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	for name != "" && len(h) > 0 {
-		switch {
-		case slices.Contains(h, "!"+name):
-			return false
-		case slices.Contains(h, name):
-			return true
-		}
-		_, up, more := strings.Cut(strings.TrimPrefix(name, "."), ".")
-		if name = "." + up; !more {
-			return false
-		}
-	}
-	return false
+	return within(x.Networks, env.Client) || x.Hosts.Has(env.ClientName)
 }

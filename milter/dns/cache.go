@@ -13,6 +13,7 @@ import (
 
 // CacheOptions bound what a Cache keeps and for how long. The zero value is good for a busy host.
 type CacheOptions struct {
+	Nothing     bool          // remember nothing; who asks the same at the same time shares an answer all the same
 	Entries     int           // 0 means 50,000
 	Bytes       int           // an estimate of the memory for answers; 0 means 32 MiB
 	MaxTTL      time.Duration // for records, whatever theirs says; 0 means 1 day
@@ -162,6 +163,8 @@ func (c *Cache) settle(ctx context.Context, k key, found *known, err error) (*kn
 // is known of other types stays until its time is over.
 func (c *Cache) remember(k key, found *known, end time.Time) {
 	switch {
+	case c.o.Nothing:
+		return
 	case found.err != nil: // it says nothing of other types
 	case found.answer.Status == NXDomain:
 		c.memory.Drop(k)

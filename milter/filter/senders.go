@@ -39,8 +39,11 @@ func (s Senders) Allow(env *message.Envelope, author message.Address) (string, b
 	return s.Require.String(), false
 }
 
+// anyLogin is the entry of Logins for what every login may use.
+const anyLogin = "*"
+
 func (s Senders) byLogin(login string, author message.Address) (string, bool) {
-	if login == "" || s.Logins[login].Match(author) {
+	if login == "" || s.Logins[login].Match(author) || s.Logins[anyLogin].Match(author) {
 		return "", true
 	}
 	return "login " + login + " may not use " + author.String(), false

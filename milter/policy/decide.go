@@ -31,7 +31,7 @@ func (f finding) checked() finding {
 
 // Decide applies the rules to what was found of a message with envelope env and header h.
 func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Results) Decision {
-	if rs.NotJudged.Match(env) {
+	if rs.NotJudged.Match(env, r.Author) {
 		return Decision{
 			Action:      action.Accept,
 			Wanted:      action.Accept,
@@ -164,6 +164,9 @@ func (rs *Rules) override(env *message.Envelope, h message.Header, r *verify.Res
 
 func (o *Override) matches(env *message.Envelope, h message.Header, r *verify.Results) bool {
 	return (len(o.Networks) == 0 || within(o.Networks, env.Client)) &&
+		(len(o.Hosts) == 0 || o.Hosts.Has(env.ClientName)) &&
+		(!o.Senders.isSet() || o.Senders.match(env.Sender)) &&
+		(len(o.To) == 0 || allMatch(o.To, env.Recipients)) &&
 		(len(o.Authors) == 0 || o.Authors.MatchDomain(r.Author)) &&
 		(len(o.ListIDs) == 0 || o.ListIDs.MatchDomain(listID(h))) &&
 		(len(o.Sealers) == 0 || o.Sealers.MatchDomain(r.NewestSealer()))

@@ -223,8 +223,8 @@ func TestNotJudged(t *testing.T) {
 		{"nobody", Exempt{}, action.Reject},
 		{"network", Exempt{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, action.Accept},
 		{"other network", Exempt{Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}, action.Reject},
-		{"sender", Exempt{Senders: patterns(t, "sender.example")}, action.Accept},
-		{"other sender", Exempt{Senders: patterns(t, "b@sender.example")}, action.Reject},
+		{"sender", Exempt{Senders: SenderPatterns{Patterns: patterns(t, "sender.example")}}, action.Accept},
+		{"other sender", Exempt{Senders: SenderPatterns{Patterns: patterns(t, "b@sender.example")}}, action.Reject},
 		{"the only recipient", Exempt{Recipients: patterns(t, "b@example.net")}, action.Accept},
 		{"not every recipient", Exempt{Recipients: patterns(t, "c@example.net")}, action.Reject},
 	} {

@@ -39,6 +39,9 @@ type Rules struct {
 type Override struct {
 	Name     string // its place in the configuration, for the log
 	Networks []netip.Prefix
+	Hosts    message.Hosts    // the client's verified name
+	Senders  SenderPatterns   // the envelope sender
+	To       message.Patterns // every recipient
 	Authors  message.Patterns // the author's domain
 	ListIDs  message.Patterns // the identifier of List-Id
 	Sealers  message.Patterns // the newest sealer of a chain that passes
@@ -49,8 +52,24 @@ type Override struct {
 // Exempt names the messages that no policy is applied to.
 type Exempt struct {
 	Networks   []netip.Prefix
-	Senders    message.Patterns
+	Hosts      message.Hosts // the client's verified name
+	Senders    SenderPatterns
 	Recipients message.Patterns // every recipient must be named
+	Authors    message.Patterns // the author's domain
+}
+
+// SenderPatterns are a set of envelope senders, which may hold the null sender.
+type SenderPatterns struct {
+	message.Patterns
+	Null bool
+}
+
+// isSet reports whether the set holds any sender.
+func (s SenderPatterns) isSet() bool { return s.Null || len(s.Patterns) > 0 }
+
+// match reports whether the set holds an envelope sender, "" for the null sender.
+func (s SenderPatterns) match(sender string) bool {
+	return sender == "" && s.Null || s.MatchPath(sender)
 }
 
 // Texts are the sentences that a refused peer reads. {domain} is the domain that was judged, {client} the peer's
@@ -74,10 +93,15 @@ type Decision struct {
 	Disposition string
 }
 
-// Match reports whether the message is exempt.
-func (e Exempt) Match(env *message.Envelope) bool {
-	return within(e.Networks, env.Client) || e.Senders.MatchPath(env.Sender) ||
-		len(env.Recipients) > 0 && !slices.ContainsFunc(env.Recipients, func(r string) bool { return !e.Recipients.MatchPath(r) })
+// Match reports whether the message is exempt. The author is "" where From names none, or several.
+func (e Exempt) Match(env *message.Envelope, author domain.Name) bool {
+	return within(e.Networks, env.Client) || e.Hosts.Has(env.ClientName) || e.Senders.match(env.Sender) ||
+		e.Authors.MatchDomain(author) || allMatch(e.Recipients, env.Recipients)
+}
+
+// allMatch reports whether every recipient, of one at least, is in a set.
+func allMatch(set message.Patterns, recipients []string) bool {
+	return len(recipients) > 0 && !slices.ContainsFunc(recipients, func(r string) bool { return !set.MatchPath(r) })
 }
 
 func within(networks []netip.Prefix, client netip.Addr) bool {

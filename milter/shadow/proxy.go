@@ -26,8 +26,8 @@ type Options struct {
 	TotalMemory int           // of all connections; 0: 64 MiB
 	Patience    time.Duration // for an answer of the new milter; 0: 1 min
 	Connect     time.Duration // for reaching the upstream; 0: 30 s, Postfix's milter_connect_timeout
-	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s
-	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, never before DrainSoft
+	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s, below 0: none
+	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, below 0: at once; never before DrainSoft
 }
 
 func (o Options) filled() Options {

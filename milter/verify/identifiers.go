@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"cmp"
+
 	"mailseal/milter/dmarc"
 	"mailseal/milter/domain"
 )
@@ -16,8 +18,8 @@ func (r *Results) identifiers() []dmarc.Identifier {
 		}
 		out = append(out, dmarc.Identifier{Method: method, Domain: d, Selector: selector, Temporary: value == "temperror"})
 	}
-	if r.SPF != nil {
-		add(dmarc.SPF, string(r.SPF.Domain), "", string(r.SPF.Value))
+	if s := cmp.Or(r.SPF, r.spfForDMARC); s != nil {
+		add(dmarc.SPF, string(s.Domain), "", string(s.Value))
 	}
 	for _, s := range r.DKIM {
 		add(dmarc.DKIM, s.Domain, s.Selector, string(s.Value))

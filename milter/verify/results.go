@@ -32,7 +32,8 @@ type Results struct {
 	// Short says that this host had not enough to look everything up: what is missing says nothing about the message.
 	Short bool
 
-	listed []authres.Result // all of the above, once somebody has asked
+	spfForDMARC *spf.Result      // of MAIL FROM, where it is not to be reported
+	listed      []authres.Result // all of the above, once somebody has asked
 }
 
 // NoAuthor reports whether From names no author that can be relied on.
@@ -120,15 +121,27 @@ func (r *Run) runIPRev(ctx context.Context, _ *message.Message, out *Results) {
 
 func (r *Run) runSPF(ctx context.Context, _ *message.Message, out *Results) {
 	s := r.checkSPF(ctx, r.resolver, spf.MailFrom)
-	out.SPF = &s
+	r.setSPF(out, &s)
+	if r.v.OnlyDMARC {
+		return
+	}
 	if helo, ok := s.OfHelo(); ok && r.v.HELO {
 		out.HELO = &helo
 	}
 }
 
+// setSPF keeps a result of SPF for MAIL FROM where those see it who may.
+func (r *Run) setSPF(out *Results, s *spf.Result) {
+	if r.v.OnlyDMARC {
+		out.spfForDMARC = s
+		return
+	}
+	out.SPF = s
+}
+
 // asksHELO reports whether SPF is to be asked for HELO: not where it is a question that MAIL FROM asks anyway.
 func (r *Run) asksHELO() bool {
-	if r.v.SPF == nil || !r.v.HELO {
+	if r.v.SPF == nil || r.v.OnlyDMARC || !r.v.HELO {
 		return false
 	}
 	helo := r.identity(spf.Helo).Domain()
@@ -156,10 +169,14 @@ func brokenDKIM(out *Results) {
 }
 func brokenARC(out *Results)   { out.ARC = &arc.Result{Value: arc.Fail, Reason: broken} }
 func brokenIPRev(out *Results) { out.IPRev = &iprev.Result{Value: iprev.Temperror, Reason: broken} }
-func brokenSPF(out *Results)   { out.SPF = &spf.Result{Value: spf.Temperror, Reason: broken} }
+
 func brokenHELO(out *Results) {
 	out.HELO = &spf.Result{Value: spf.Temperror, Scope: spf.Helo, Reason: broken}
 }
 func brokenDMARC(out *Results) { out.DMARC = &dmarc.Result{Value: dmarc.Temperror, Reason: broken} }
 
 const broken = "internal error"
+
+func (r *Run) brokenSPF(out *Results) {
+	r.setSPF(out, &spf.Result{Value: spf.Temperror, Reason: broken})
+}

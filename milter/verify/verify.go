@@ -27,6 +27,7 @@ type Verifier struct {
 	Deadline   time.Duration // for judging one message; 0 for DefaultDeadline
 	IPRev      bool
 	SPF        *spf.Checker
+	OnlyDMARC  bool // SPF is asked since DMARC needs it: nothing else learns of its result, and HELO is not checked
 	HELO       bool // SPF checks HELO beside MAIL FROM (RFC 7208 section 2.3)
 	DKIM       *dkim.Verifier
 	ARC        *arc.Validator
@@ -228,7 +229,7 @@ func (r *Run) methods() (all []method) {
 		all = append(all, method{name: "iprev", run: r.runIPRev, broken: brokenIPRev})
 	}
 	if r.v.SPF != nil {
-		all = append(all, method{name: "spf", run: r.runSPF, broken: brokenSPF, class: dns.SPF})
+		all = append(all, method{name: "spf", run: r.runSPF, broken: r.brokenSPF, class: dns.SPF})
 	}
 	if r.asksHELO() {
 		all = append(all, method{name: "helo", run: r.runHELO, broken: brokenHELO, class: dns.SPF})

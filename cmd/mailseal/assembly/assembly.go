@@ -231,10 +231,16 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
 	}
-	if o.Expiry == 0 {
-		out.Expiry = -1 // dkim's word for "no x="
-	}
+	out.Expiry = OrNever(o.Expiry)
 	return out, err
+}
+
+// OrNever returns a time below zero for zero, which to the packages that act means their own default.
+func OrNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // orNone returns a list that is empty and not nil where config, which has put its defaults in, has none: to dkim nil means
@@ -255,7 +261,7 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	v.Deadline = p.Config.Limits.MessageDeadline
 	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
-	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, c.ClockSkew
+	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, OrNever(c.ClockSkew)
 	v.SPF.Receiver = p.Config.AuthservID
 	switch c.OrganizationalDomain {
 	case action.TreeWalk:
@@ -264,8 +270,11 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	default:
 		return fmt.Errorf("verify.organizational_domain: %s", c.OrganizationalDomain)
 	}
-	if !c.SPF {
+	switch {
+	case !c.SPF && !c.DMARC:
 		v.SPF = nil
+	case !c.SPF: // DMARC without SPF would fail the honest mail of domains that SPF alone authenticates
+		v.OnlyDMARC = true
 	}
 	if !c.DMARC {
 		v.DMARC = nil
@@ -301,5 +310,14 @@ func NewResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("dns: %w", err)
 	}
-	return client, dns.NewCache(client, dns.CacheOptions{Entries: cfg.DNS.CacheSize}), nil
+	return client, dns.NewCache(client, cacheOptions(cfg.DNS.CacheSize)), nil
+}
+
+// cacheOptions bound the cache of the DNS. Without entries it remembers nothing, and those who ask the same at a time
+// still wait for one answer.
+func cacheOptions(entries int) dns.CacheOptions {
+	if entries == 0 {
+		return dns.CacheOptions{Nothing: true}
+	}
+	return dns.CacheOptions{Entries: entries}
 }

@@ -60,13 +60,26 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 	var broken []error
 	for _, f := range found {
 		if f.Err != nil {
-			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, remedy.KeyFile(f).Sentence(f.Text)))
+			broken = append(broken, p.keyProblem(f, found))
 		}
 	}
 	if len(broken) < len(p.Keys.Names()) {
 		return nil
 	}
 	return fmt.Errorf("no key can sign: %w", errors.Join(broken...))
+}
+
+// keyProblem says what keeps a key from signing, where that is written, and what to do. A key that is refused as unsafe
+// is mended as the other findings about it say.
+func (p *Parts) keyProblem(f keyfile.Finding, all []keyfile.Finding) error {
+	text := remedy.KeyFile(f).Sentence(f.Text)
+	for _, other := range all {
+		if fix := remedy.KeyFile(other); f.Kind == keyfile.Unsafe && other.Name == f.Name && !fix.IsZero() {
+			text = fix.Sentence(text)
+			break
+		}
+	}
+	return p.Config.Keys[f.Name].Problem("file", fmt.Sprintf("key %q: %s", f.Name, text))
 }
 
 func (p *Parts) sayFindings(ctx context.Context, log *slog.Logger) {

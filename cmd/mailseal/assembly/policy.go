@@ -3,6 +3,7 @@ package assembly
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mailseal/config"
 	"mailseal/milter/domain"
@@ -20,11 +21,12 @@ func newPolicy(cfg *config.Config) (*policy.Rules, error) {
 		ManyAuthors: p.ManyAuthors,
 		Texts:       policy.Texts(p.Texts),
 	}
-	var err1, err2 error
-	rules.NotJudged.Networks = p.NotJudged.Networks
-	rules.NotJudged.Senders, err1 = patterns("policy.not_judged.senders", p.NotJudged.Senders)
+	var err1, err2, err3 error
+	rules.NotJudged.Networks, rules.NotJudged.Hosts = p.NotJudged.Networks, p.NotJudged.Hosts
+	rules.NotJudged.Senders, err1 = senderPatterns("policy.not_judged.senders", p.NotJudged.Senders)
 	rules.NotJudged.Recipients, err2 = patterns("policy.not_judged.recipients", p.NotJudged.Recipients)
-	errs := []error{err1, err2}
+	rules.NotJudged.Authors, err3 = patterns("policy.not_judged.author_domains", p.NotJudged.AuthorDomains)
+	errs := []error{err1, err2, err3}
 	for i, name := range cfg.Verify.TrustedSealers {
 		d, err := domain.Parse(name)
 		if err != nil {
@@ -40,11 +42,24 @@ func newPolicy(cfg *config.Config) (*policy.Rules, error) {
 }
 
 func newOverride(name string, o config.Override) (policy.Override, error) {
-	var errs [3]error
-	out := policy.Override{Name: name, Networks: o.Networks, Replace: o.Action}
+	var errs [5]error
+	out := policy.Override{Name: name, Networks: o.Networks, Hosts: o.Hosts, Replace: o.Action}
 	out.Actions = policy.Actions{SPF: o.SPF, IPRev: o.IPRev, DKIM: o.DKIM, DMARC: o.DMARC}
 	out.Authors, errs[0] = patterns(name+".author_domains", o.AuthorDomains)
 	out.ListIDs, errs[1] = patterns(name+".list_ids", o.ListIDs)
 	out.Sealers, errs[2] = patterns(name+".sealers", o.Sealers)
+	out.Senders, errs[3] = senderPatterns(name+".senders", o.Senders)
+	out.To, errs[4] = patterns(name+".recipients", o.Recipients)
 	return out, errors.Join(errs[:]...)
+}
+
+// nullSender is how the configuration writes the envelope sender of bounces.
+const nullSender = "<>"
+
+// senderPatterns reads a list of envelope senders.
+func senderPatterns(path string, texts []string) (out policy.SenderPatterns, err error) {
+	others := slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return s == nullSender })
+	out.Null = len(others) < len(texts)
+	out.Patterns, err = patterns(path, others)
+	return out, err
 }

@@ -74,7 +74,7 @@ func OpenSources(cfg *config.Config, old *Parts, log *slog.Logger) (map[string]*
 		}
 		s, err := newSource(name, wanted, log)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("sources.%s: %w", name, err))
+			errs = append(errs, cfg.Sources[name].Problem("", err.Error()))
 			continue
 		}
 		out[name] = s

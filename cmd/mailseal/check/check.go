@@ -113,7 +113,7 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.keys(ctx); err != nil {
 		return err
 	}
-	c.sockets()
+	c.sockets(ctx)
 	c.secrets()
 	c.managed()
 	if err := c.servers(); err != nil {
@@ -188,8 +188,11 @@ func at(p config.Problem) place { return place{p.File, p.Line, p.Path} }
 // joined reports each of the errors that a constructor has joined. They name the setting themselves.
 func (c *checker) joined(code Code, err error) {
 	var list interface{ Unwrap() []error }
+	var placed config.Problem
 	switch {
 	case err == nil:
+	case errors.As(err, &placed) && !errors.As(err, &list):
+		c.problem(code, placed)
 	case errors.As(err, &list):
 		for _, e := range list.Unwrap() {
 			c.joined(code, e)

@@ -50,6 +50,8 @@ const (
 	SocketOccupied     Code = "socket-path-occupied"
 	SocketNoUser       Code = "socket-user-missing"
 	SocketNoGroup      Code = "socket-group-missing"
+	SocketAddress      Code = "socket-address-unusable"
+	MetricsAddress     Code = "metrics-address-unusable"
 
 	SourceAway     Code = "source-unreachable"
 	SourceNoList   Code = "source-list-fails"
@@ -110,9 +112,11 @@ var rows = []Row{
 	{SocketOccupied, Error, Local, "%s is there, and is no socket", nil},
 	{SocketNoUser, Error, Local, "no user %q on this host", nil},
 	{SocketNoGroup, Error, Local, "no group %q on this host", nil},
+	{SocketAddress, Error, Local, "nothing can listen on %q: %v", nil},
+	{MetricsAddress, Error, Local, "nothing can listen on %q: %v", nil},
 
 	{SourceAway, Error, Local, "%s", nil},
-	{SourceNoList, Error, Local, "%s", nil},
+	{SourceNoList, Error, Local, "%s; let the daemon's user read that table, or leave list_query out", nil},
 	{SourceNoKey, Error, Local, "%s", nil},
 	{SourceUnlisted, Note, DNS, "source %q %s: its keys were not compared; --domain does so for the domains that it names", nil},
 	{SourceNobody, Note, DNS, "source %q: no key signs for %s (%s)", nil},

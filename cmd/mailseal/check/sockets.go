@@ -1,28 +1,38 @@
 package check
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
+	"mailseal/milter"
 )
 
-// sockets looks for what the unix sockets need.
-func (c *checker) sockets() {
+// sockets looks for what the sockets need, up to what only a start can find out: whether another process has them.
+func (c *checker) sockets(ctx context.Context) {
 	for _, l := range c.cfg.Listen {
-		if l.Network != "unix" {
-			continue
+		switch l.Network {
+		case "unix":
+			c.socketDirectory(l)
+			if info, err := os.Lstat(l.Target); err == nil && info.Mode().Type() != fs.ModeSocket {
+				c.report(finding(SocketOccupied, at(l.Problem("address", "")), l.Target))
+			}
+			c.socketOwner(l)
+		case "tcp4", "tcp6":
+			if err := milter.CheckHost(ctx, l.Network, l.Target); err != nil {
+				c.report(finding(SocketAddress, at(l.Problem("address", "")), l.Address, err))
+			}
 		}
-		c.socketDirectory(l)
-		if info, err := os.Lstat(l.Target); err == nil && info.Mode().Type() != fs.ModeSocket {
-			c.report(finding(SocketOccupied, at(l.Problem("address", "")), l.Target))
+	}
+	if a := c.cfg.Metrics.Address; a != "" {
+		if err := milter.CheckHost(ctx, "tcp", a); err != nil {
+			c.report(finding(MetricsAddress, at(c.cfg.Problem("metrics.address", "")), a, err))
 		}
-		c.socketOwner(l)
 	}
 }
 
@@ -44,14 +54,10 @@ func (c *checker) socketDirectory(l config.Listener) {
 }
 
 func (c *checker) socketOwner(l config.Listener) {
-	if l.User != "" {
-		if _, err := user.Lookup(l.User); err != nil {
-			c.report(finding(SocketNoUser, at(l.Problem("user", "")), l.User))
-		}
+	if err := milter.CheckOwner(l.User, ""); err != nil {
+		c.report(finding(SocketNoUser, at(l.Problem("user", "")), l.User))
 	}
-	if l.Group != "" {
-		if _, err := user.LookupGroup(l.Group); err != nil {
-			c.report(finding(SocketNoGroup, at(l.Problem("group", "")), l.Group))
-		}
+	if err := milter.CheckOwner("", l.Group); err != nil {
+		c.report(finding(SocketNoGroup, at(l.Problem("group", "")), l.Group))
 	}
 }

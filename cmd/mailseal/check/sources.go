@@ -3,9 +3,11 @@ package check
 import (
 	"context"
 	"maps"
+	"os"
 	"slices"
 
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
 )
 
 // Source is a source of keys that answers.
@@ -25,6 +27,9 @@ type lister interface {
 func (c *checker) sources(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(c.parts.Sources)) {
 		s := c.parts.Sources[name]
+		if c.lacksSecret(c.cfg.Sources[name]) { // which secrets() reports
+			continue
+		}
 		said, err := s.Remote.Check(ctx)
 		if err != nil {
 			c.report(finding(SourceAway, at(c.cfg.Sources[name].Problem("", "")), err.Error()))
@@ -58,4 +63,15 @@ func (c *checker) held(ctx context.Context, s *assembly.Source) {
 		}
 		c.result.Keys = append(c.result.Keys, tried.Key)
 	}
+}
+
+// lacksSecret reports whether a file that a source needs to reach its server is not there.
+func (c *checker) lacksSecret(s config.Source) bool {
+	return slices.ContainsFunc([]string{s.TokenFile, s.ClientKey}, func(path string) bool {
+		if path == "" {
+			return false
+		}
+		_, err := os.Stat(path)
+		return err != nil
+	})
 }

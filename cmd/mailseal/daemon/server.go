@@ -19,8 +19,8 @@ func buildServer(p *assembly.Parts, log *slog.Logger, metrics milter.Metrics) *m
 	return milter.New(milter.Options{
 		Connections: l.Connections,
 		Limits:      guard.Limits{Handshake: l.Handshake, InPacket: l.Packet, Idle: l.Idle, Write: l.Write},
-		DrainSoft:   l.DrainSoft,
-		DrainHard:   l.DrainHard,
+		DrainSoft:   assembly.OrNever(l.DrainSoft),
+		DrainHard:   assembly.OrNever(l.DrainHard),
 		Log:         log,
 		Metrics:     metrics,
 	}, p.Settings)

@@ -121,7 +121,7 @@ func (s ShadowOptions) listen() (milter.ListenOptions, error) {
 func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFile, upstream shadow.Dial) *observer {
 	cfg, cfgErr := s.Load()
 	if cfgErr != nil {
-		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"}}
+		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"}, Limits: config.Default().Limits}
 	}
 	log, err := newLog(fromWarnings(cfg.Log), s.Stderr)
 	if err != nil { // such as no syslog
@@ -139,7 +139,7 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	o.recorder = shadow.NewRecorder(slog.New(newHandler(s.format(), out, nil)), log, s.Ignore...)
 	o.proxy = shadow.New(shadow.Options{
 		Upstream: upstream, Judge: o.dial, Recorder: o.recorder, Log: log,
-		DrainSoft: cfg.Limits.DrainSoft, DrainHard: cfg.Limits.DrainHard,
+		DrainSoft: assembly.OrNever(cfg.Limits.DrainSoft), DrainHard: assembly.OrNever(cfg.Limits.DrainHard),
 	})
 	o.metrics.registry.MustRegister(shadowMetrics{o.recorder})
 	o.jobs = jobs.New(log, o.summaryJob())
