@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -96,4 +97,70 @@ func (a Address) String() string {
 		return "inet6:" + port
 	}
 	return "inet:" + port
+}
+
+// Meets reports whether a connection to another address would come to a listener on a: the same socket under whatever
+// name, or the same port of this host.
+func (a Address) Meets(to Address) bool {
+	if a.Network == "unix" || to.Network == "unix" {
+		return a.Network == to.Network && resolved(a.Target) == resolved(to.Target)
+	}
+	host, port, err1 := net.SplitHostPort(a.Target)
+	toHost, toPort, err2 := net.SplitHostPort(to.Target)
+	if err1 != nil || err2 != nil || port != toPort {
+		return false
+	}
+	listening, called := addresses(host), addresses(toHost)
+	for _, l := range listening {
+		for _, c := range called {
+			if l == c || l.IsUnspecified() && (c.IsUnspecified() || isHosts(c)) || c.IsUnspecified() && l.IsLoopback() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// resolved is a path without symbolic links, as far as it is there.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return path
+	}
+	return filepath.Join(dir, filepath.Base(path))
+}
+
+// addresses are those of a host; "" is any.
+func addresses(host string) []netip.Addr {
+	if host == "" {
+		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}
+	}
+	var out []netip.Addr
+	names, _ := net.LookupHost(host) // a host without an address is nothing to meet
+	for _, n := range names {
+		if a, err := netip.ParseAddr(n); err == nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// isHosts reports whether an address is one of this host's.
+func isHosts(a netip.Addr) bool {
+	if a.IsLoopback() {
+		return true
+	}
+	all, _ := net.InterfaceAddrs()
+	for _, have := range all {
+		if p, err := netip.ParsePrefix(have.String()); err == nil && p.Addr() == a {
+			return true
+		}
+	}
+	return false
 }

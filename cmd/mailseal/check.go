@@ -58,7 +58,7 @@ server could not be read.
 
 With --json each finding has a code as well, such as key-missing or dns-record-missing. Codes are stable: the sentences
 may change from one version to the next, the codes do not.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.progress = cmd.ErrOrStderr()
 			return f.run(cmd.Context(), cmd.OutOrStdout())
@@ -79,6 +79,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.mta.Postfix, "postfix", "", "`directory` of Postfix's main.cf and master.cf (default "+check.PostfixDir+", if it is there)")
 	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and sendmail.mc (default "+check.SendmailDir+", if it is there)")
 	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not look at mail servers")
+	excludes(cmd, []string{"postfix", "sendmail"}, "no-mta")
 }
 
 func (f *checkFlags) run(ctx context.Context, out io.Writer) error {

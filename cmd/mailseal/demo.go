@@ -16,7 +16,7 @@ key, starts the daemon, and plays an MTA that hands it one message of ours and t
 would bring it, with a forged Authentication-Results on top. It needs no MTA and touches nothing outside the directory.
 
 The exit code is 0 when the signature verified and the forged field is gone.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Version, o.Load = cmd.OutOrStdout(), version(), loadConfig
 			return demo.Run(cmd.Context(), o)

@@ -7,11 +7,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/examine"
+	"mailseal/config"
+	"mailseal/milter/action"
 )
 
 // dmarcFlags is the command line of "mailseal dmarc".
 type dmarcFlags struct {
-	zone string
+	config, zone string
 	examine.DMARC
 }
 
@@ -24,14 +26,17 @@ func newDMARCCmd() *cobra.Command {
 mail from the domain, and what in the record was passed over. With --spf and --dkim it weighs domains that those methods
 would have authenticated, and says which of them are aligned.
 
+With --config the name servers and the way to find organizational domains are those of the daemon.
+
 The exit code is 0 when a policy applies and, with --spf or --dkim, DMARC passes; 1 when not; 3 when the DNS did not answer.`,
 		Example: `  mailseal dmarc example.com
   mailseal dmarc news.example.com --dkim example.com --spf bounce.example.net`,
-		Args: cobra.ExactArgs(1),
+		Args: exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), args[0])
 		},
 	}
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "ask as the daemon does with this configuration file")
 	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	cmd.Flags().BoolVar(&f.JSON, "json", false, "print one JSON object")
 	cmd.Flags().StringArrayVar(&f.SPF, "spf", nil, "domain of MAIL FROM that passed SPF")
@@ -40,7 +45,14 @@ The exit code is 0 when a policy applies and, with --spf or --dkim, DMARC passes
 }
 
 func (f *dmarcFlags) run(ctx context.Context, out io.Writer, name string) (err error) {
-	if f.Resolver, err = examine.OpenResolver(f.zone); err != nil {
+	var cfg *config.Config
+	if f.config != "" {
+		if cfg, err = loadConfig(f.config); err != nil {
+			return err
+		}
+		f.PublicSuffixList = cfg.Verify.OrganizationalDomain == action.PublicSuffixList
+	}
+	if f.Resolver, err = examine.Resolver(f.zone, cfg); err != nil {
 		return err
 	}
 	return f.Find(ctx, name, out)

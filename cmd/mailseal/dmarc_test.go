@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,16 +32,13 @@ func TestDMARCCommand(t *testing.T) {
 		{"not..a.name", exitUsage, nil},
 		{"example.com --json", exitGood, []string{`"policy":"reject"`, `"organizational_domain":"example.com"`}},
 	} {
-		var out bytes.Buffer
-		root := newRootCmd()
-		root.SetOut(&out)
-		root.SetArgs(append([]string{"dmarc", "--zone", zone}, strings.Fields(tc.args)...))
-		if code := codeOf(root.ExecuteContext(t.Context())); code != tc.code {
-			t.Errorf("%s: exit code %d, want %d\n%s", tc.args, code, tc.code, out.String())
+		out, _, code := mailseal(t, "", append([]string{"dmarc", "--zone", zone}, strings.Fields(tc.args)...)...)
+		if code != tc.code {
+			t.Errorf("%s: exit code %d, want %d\n%s", tc.args, code, tc.code, out)
 		}
 		for _, s := range tc.says {
-			if !strings.Contains(out.String(), s) {
-				t.Errorf("%s: says\n%s\nwithout %q", tc.args, out.String(), s)
+			if !strings.Contains(out, s) {
+				t.Errorf("%s: says\n%s\nwithout %q", tc.args, out, s)
 			}
 		}
 	}

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"runtime/debug"
+	"slices"
+
+	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
 )
@@ -12,41 +17,94 @@ import (
 // The exit codes of every command.
 const (
 	exitGood    = 0
-	exitBad     = 1  // the answer is bad: a check failed, a signature did not verify, no rule matched
+	exitBad     = 1  // the answer is bad, or the configuration has mistakes
 	exitUsage   = 2  // the command line is wrong
-	exitUnknown = 3  // could not find out: the DNS, a peer or a file did not answer
+	exitUnknown = 3  // could not find out, or could not read what it needs
 	exitBug     = 70 // a bug of ours
 )
 
-// codeOf is the exit code for what a command has returned. This is the only place where an answer becomes a number.
-func codeOf(err error) int {
-	switch answer.Of(err) {
-	case answer.Good:
-		return exitGood
-	case answer.Usage:
-		return exitUsage
-	case answer.Unknown:
-		return exitUnknown
-	case answer.Bug:
-		return exitBug
-	}
-	var e *answer.Error
-	if !errors.As(err, &e) && isUsage(err) {
-		return exitUsage
-	}
-	return exitBad
+var codes = map[answer.Kind]int{
+	answer.Good: exitGood, answer.Bad: exitBad, answer.Usage: exitUsage, answer.Unknown: exitUnknown, answer.Bug: exitBug,
 }
 
-// report tells the user what went wrong and returns the code to exit with.
-func report(w io.Writer, err error) int {
-	code := codeOf(err)
-	if text := textOf(err); text != "" {
-		fmt.Fprintln(w, "mailseal:", text)
+// execute runs the command that the arguments name, and returns the code to exit with. This is the only place where an
+// answer becomes a number, and where it is said what kept a command from its answer: a line on standard error and, with
+// --json, an object on standard output.
+func execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := run(ctx, root, stderr, slices.Contains(args, "--debug"))
+	code, text := codeOf(err), textOf(err)
+	if text == "" {
+		return code
 	}
+	fmt.Fprintln(stderr, "mailseal:", text)
 	if code == exitUsage {
-		fmt.Fprintln(w, `Run "mailseal help" or "mailseal COMMAND --help".`)
+		fmt.Fprintln(stderr, `Run "mailseal help" or "mailseal COMMAND --help".`)
+	}
+	if slices.Contains(args, "--json") {
+		printFailure(stdout, answer.Of(err), text)
 	}
 	return code
+}
+
+// codeOf is the exit code for what a command has returned.
+func codeOf(err error) int {
+	if code, known := codes[answer.Of(err)]; known {
+		return code
+	}
+	return exitBug
+}
+
+// failure is what --json prints when a command could not answer.
+type failure struct {
+	Error failureError `json:"error"`
+}
+
+type failureError struct {
+	Kind answer.Kind `json:"kind"`
+	Text string      `json:"text"`
+	Code int         `json:"exit_code"`
+}
+
+func printFailure(w io.Writer, kind answer.Kind, text string) {
+	_ = json.NewEncoder(w).Encode(failure{failureError{kind, text, codes[kind]}}) // the exit code says it, too
+}
+
+// run executes a command. Whatever is wrong before the command itself begins is a wrong command line.
+func run(ctx context.Context, root *cobra.Command, stderr io.Writer, showStack bool) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = answer.New(answer.Bug, fmt.Errorf("a bug, please report it: %v (--debug shows where)", p))
+			if showStack {
+				_, _ = stderr.Write(debug.Stack())
+			}
+		}
+	}()
+	begun := false
+	each(root, func(cmd *cobra.Command) {
+		if do := cmd.RunE; do != nil {
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				begun = true
+				return do(cmd, args)
+			}
+		}
+	})
+	err = root.ExecuteContext(ctx)
+	var typed *answer.Error
+	if err != nil && !begun && !errors.As(err, &typed) {
+		return answer.NewUsage(err)
+	}
+	return err
+}
+
+// each calls do for a command and all below it.
+func each(cmd *cobra.Command, do func(*cobra.Command)) {
+	do(cmd)
+	for _, c := range cmd.Commands() {
+		each(c, do)
+	}
 }
 
 // textOf is what an error says to the user, "" when everything has been said already.
@@ -56,14 +114,4 @@ func textOf(err error) string {
 		return ""
 	}
 	return err.Error()
-}
-
-// isUsage recognises the mistakes that cobra finds in a command line, for which it has no type.
-func isUsage(err error) bool {
-	for _, of := range []string{"unknown command", "accepts ", "requires ", "required flag", "unknown flag", "unknown shorthand", "if any flags in the group", "at least one of the flags"} {
-		if strings.HasPrefix(err.Error(), of) {
-			return true
-		}
-	}
-	return false
 }

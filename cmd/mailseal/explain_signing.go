@@ -29,15 +29,16 @@ would, says where each rule stands and each key comes from, and looks nothing up
 
 The exit code is 0 when the message would be signed, 1 when not.`,
 		Example: `  mailseal explain-signing --from alice@example.com --ip 192.0.2.7 --user alice`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.HasSender = cmd.Flags().Changed("sender")
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.StringVar(&f.From, "from", "", "address in the From field")
-	flags.StringVar(&f.Sender, "sender", "", "envelope sender (default that of From)")
+	flags.StringVar(&f.Sender, "sender", "", "envelope sender, empty for a bounce (default that of From)")
 	flags.StringVar(&f.ip, "ip", "127.0.0.1", "address of the SMTP client")
 	flags.StringVar(&f.Host, "host", "", "verified name of the SMTP client")
 	flags.StringVar(&f.Login, "user", "", "login of the client; empty when it did not log in")
@@ -45,6 +46,7 @@ The exit code is 0 when the message would be signed, 1 when not.`,
 	flags.StringArrayVar(&f.To, "to", nil, "envelope recipient")
 	flags.BoolVar(&f.JSON, "json", false, "print one JSON object")
 	_ = cmd.MarkFlagRequired("from")
+	mayBeEmpty(cmd, "sender", "user")
 	return cmd
 }
 

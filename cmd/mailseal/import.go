@@ -32,7 +32,7 @@ for every setting: what is still to do, what was taken over, what was changed on
 either, and what was dropped and why; of many lines of a table that are alike it names three, with --json all. With
 --report it prints the report alone. Nothing of OpenDKIM's is changed; keys are read where they are, and those that the
 user mailseal cannot read are named. "mailseal check" then looks at the result.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), cmd.Flags().Changed("conf"))
 		},
@@ -45,6 +45,8 @@ user mailseal cannot read are named. "mailseal check" then looks at the result.`
 	flags.StringVarP(&f.Dir, "out", "o", "", "directory to write mailseal.toml to; made if it is not there")
 	flags.BoolVar(&f.report, "report", false, "print the report, not the configuration")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON, one object a note")
+	mayBeEmpty(cmd, "conf")
+	excludes(cmd, []string{"report"}, "json", "out")
 	return cmd
 }
 

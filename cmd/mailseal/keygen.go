@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/keyring"
 )
 
@@ -17,8 +21,13 @@ the fingerprint of each public key, and the lines for the configuration.
 RSA is what everybody verifies; the Ed25519 key makes a second signature, under the selector with "-ed" behind it.
 Run by root, the files belong to the owner of the directory.`,
 		Example: "  mailseal keygen --domain example.com --selector mail --dir /var/lib/mailseal/keys/example.com",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return keyring.GenerateFiles(o, cmd.OutOrStdout()) },
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("bits") && !slices.Contains(o.Algorithms, "rsa") {
+				return answer.NewUsage(errors.New("--bits has no effect without --algorithm rsa: Ed25519 keys have one size"))
+			}
+			return keyring.GenerateFiles(o, cmd.OutOrStdout())
+		},
 	}
 	cmd.Flags().StringVar(&o.Domain, "domain", "", "domain that will sign: the d= tag")
 	cmd.Flags().StringVar(&o.Selector, "selector", "mail", "selector: the s= tag")
@@ -28,6 +37,6 @@ Run by root, the files belong to the owner of the directory.`,
 	cmd.Flags().BoolVar(&o.Record.Testing, "testing", false, "mark the records as a test (t=y)")
 	cmd.Flags().BoolVar(&o.Record.Strict, "strict", false, "no subdomain in i= (t=s)")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object")
-	cmd.MarkFlagRequired("domain")
+	_ = cmd.MarkFlagRequired("domain")
 	return cmd
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -29,13 +28,7 @@ func runCommandErr(t *testing.T, args ...string) (stdout, stderr string, code in
 	if args[0] == "check" && !strings.Contains(strings.Join(args, " "), "--postfix") {
 		args = append(args, "--no-mta") // nothing of the host that the tests run on
 	}
-	var out, msg bytes.Buffer
-	root := newRootCmd()
-	root.SetArgs(args)
-	root.SetOut(&out)
-	root.SetErr(&msg)
-	code = report(&msg, root.ExecuteContext(t.Context()))
-	return out.String(), msg.String(), code
+	return mailseal(t, "", args...)
 }
 
 func TestKeygen(t *testing.T) {

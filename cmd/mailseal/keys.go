@@ -32,7 +32,7 @@ managed.
 
 From nothing: keys generate DOMAIN; publish the records; keys rotate DOMAIN, by hand or by timer, does the rest and says
 what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers did not answer.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := cmd.PersistentFlags()
@@ -40,6 +40,7 @@ what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers 
 	flags.StringVar(&f.ZoneName, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringSliceVar(&f.Servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
 	flags.BoolVar(&f.JSON, "json", false, "print one JSON object a line")
+	excludes(cmd, []string{"server"}, "zone")
 	cmd.AddCommand(newKeysListCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
 	for _, step := range []struct{ verb, short string }{
 		{"activate", "Sign with published keys; those before them of the same algorithm retire"},
@@ -69,6 +70,7 @@ func (f *keysFlags) open(ctx context.Context, out io.Writer) (*keyring.Ring, err
 // formatFlag lets records be printed for what publishes them.
 func (f *keysFlags) formatFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Format, "format", "zone", "how to print records: zone, line, nsupdate, json or none")
+	excludes(cmd, []string{"format"}, "json")
 }
 
 func newKeysListCmd(f *keysFlags) *cobra.Command {
@@ -77,6 +79,7 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [DOMAIN...]",
 		Short: "List keys and their stages, or with --format the records that must be published now",
+		Args:  filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -88,6 +91,9 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&format, "format", "none", "print records instead: zone, line, nsupdate or json")
 	cmd.Flags().BoolVar(&all, "all", false, "list keys that are removed, too")
+	excludes(cmd, []string{"format"}, "json")
+	excludes(cmd, []string{"all"}, "format")
+	ignores(cmd, "zone", "server")
 	return cmd
 }
 
@@ -98,7 +104,7 @@ func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
 		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template rotation.selector.
 With --vendor it makes none: it takes down a selector that somebody else signs with, which we only publish and watch.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
@@ -112,6 +118,9 @@ With --vendor it makes none: it takes down a selector that somebody else signs w
 	cmd.Flags().StringSliceVar(&g.Algorithms, "algorithm", nil, "rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
 	cmd.Flags().BoolVar(&g.Vendor, "vendor", false, "the key is a vendor's, at --selector")
 	cmd.Flags().StringVar(&g.Record, "record", "", "text of the vendor's record, if it is known")
+	needs(cmd, []string{"record"}, "vendor")
+	excludes(cmd, []string{"algorithm"}, "vendor")
+	ignores(cmd, "zone", "server")
 	return cmd
 }
 
@@ -119,6 +128,7 @@ func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish-check [DOMAIN|NAME...]",
 		Short: "Compare keys with what each name server shows; those that all of them show become published",
+		Args:  filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
@@ -140,6 +150,7 @@ func newKeysRotateCmd(f *keysFlags) *cobra.Command {
 they have been seen for rotation.publish, keys that signed no more for rotation.overlap revoked, and removed once their
 records are gone. It says what it waits for and which records to publish. An Ed25519 key does not begin to sign before its
 RSA companion does, since few verifiers know it. Run it as often as you like.`,
+		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {

@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -19,9 +21,9 @@ func main() {
 		daemon.SlackenTimers()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRootCmd().ExecuteContext(ctx)
+	code := execute(ctx, newRootCmd(), os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	os.Exit(report(os.Stderr, err))
+	os.Exit(code)
 }
 
 func newRootCmd() *cobra.Command {
@@ -31,15 +33,44 @@ func newRootCmd() *cobra.Command {
 		Long: `Mailseal signs what leaves a mail host with DKIM and judges what arrives by DKIM, SPF, DMARC and ARC.
 "mailseal serve" is the daemon, a milter for Postfix and Sendmail; the other commands are its tools.
 
-Exit codes: 0 good; 1 the answer is bad (a check failed, a signature did not verify, no rule matched);
-2 the command line is wrong; 3 could not find out, such as when the DNS does not answer or the configuration file cannot
-be read; 70 a bug of ours.`,
+Exit codes of all commands: 0 good; 1 the answer is bad (a check failed, a signature did not verify, no rule matched),
+or the configuration has mistakes; 2 the command line is wrong; 3 could not find out, such as when the DNS does not
+answer, or could not read a file that it needs; 70 a bug of ours.
+
+With --json a command that cannot answer prints {"error": {"kind": ..., "text": ..., "exit_code": ...}} on standard
+output, with the kind "bad", "usage", "unknown" or "bug", and the text on standard error as without. A flag that is
+given as "" or 0, and one that has no effect beside the others, are wrong unless the flag says what that means.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
 	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return validateFlags(cmd) }
+	root.PersistentFlags().Bool("debug", false, "after a bug of ours, show where it happened")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newShadowCmd(), newCheckCmd(), newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
 		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newManCmd(), newVersionCmd())
+	root.SetHelpCommand(newHelpCmd(root))
+	root.InitDefaultCompletionCmd()
+	each(root, func(cmd *cobra.Command) {
+		if cmd.Name() == "completion" {
+			cmd.Args, cmd.RunE = noArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	})
 	return root
+}
+
+// newHelpCmd is cobra's help, but that a name of no command is a mistake.
+func newHelpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show what a command does",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return answer.NewUsage(fmt.Errorf("there is no command %q", strings.Join(args, " ")))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }

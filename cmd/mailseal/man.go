@@ -15,7 +15,7 @@ func newManCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:    "man",
 		Short:  "Print the manual page mailseal(1)",
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return manual(cmd.OutOrStdout(), newRootCmd())

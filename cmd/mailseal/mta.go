@@ -74,13 +74,20 @@ func (f *mtaFlags) define(cmd *cobra.Command) {
 	flags.IntVar(&f.load.PerConnection, "per-connection", 20, "messages for each connection")
 	flags.IntVar(&f.load.Size, "size", 0, "a made-up message with so many octets of body, instead of a file")
 	_ = cmd.MarkFlagRequired("milter")
-	cmd.MarkFlagsMutuallyExclusive("json", "deliver")
+	mayBeEmpty(cmd, "from")
+	measuring := []string{"count", "duration", "rate"}
+	needs(cmd, []string{"concurrency", "per-connection"}, measuring...)
+	excludes(cmd, []string{"deliver"}, append(measuring, "json")...)
+	excludes(cmd, []string{"client", "helo"}, "local")
 }
 
 func (f *mtaFlags) run(cmd *cobra.Command, files []string) error {
 	o, err := f.options()
 	if err != nil {
 		return answer.NewUsage(err)
+	}
+	if len(files) > 0 && cmd.Flags().Changed("size") {
+		return answer.NewUsage(errors.New("--size makes up a message; it has no effect beside a file"))
 	}
 	messages, err := f.messages(files, cmd.InOrStdin())
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"net"
 	"os"
@@ -16,15 +15,7 @@ import (
 // playMTA runs the command with input, and returns what it wrote and its exit code.
 func playMTA(t *testing.T, input string, args ...string) (out, errs string, code int) {
 	t.Helper()
-	cmd := newMTACmd()
-	var stdout, stderr bytes.Buffer
-	cmd.SetArgs(args)
-	cmd.SetIn(strings.NewReader(input))
-	cmd.SetOut(&stdout)
-	cmd.SetErr(&stderr)
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	code = report(&stderr, cmd.Execute())
-	return stdout.String(), stderr.String(), code
+	return mailseal(t, input, append([]string{"mta"}, args...)...)
 }
 
 // scripted is a milter that says the same to every message.

@@ -4,42 +4,68 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
 // release is set by the Makefile; a plain "go build" leaves it as it is.
 var release = "development"
 
-// version tells which program this is: release, revision, how it was built, compiler.
-func version() string {
+// build is how the program was built, as "mailseal version --json" prints it.
+type build struct {
+	Release  string   `json:"release"`
+	Revision string   `json:"revision"` // the first 12 digits; "" when it is not known
+	Built    []string `json:"built"`    // "plain", or "pgo" and "boringcrypto"; "static"
+	Compiler string   `json:"compiler"`
+	System   string   `json:"system"` // operating system and processor
+}
+
+// currentBuild is how this program was built.
+func currentBuild() build {
 	var settings []debug.BuildSetting
 	if info, ok := debug.ReadBuildInfo(); ok {
 		settings = info.Settings
 	}
-	return fmt.Sprintf("%s (%s, %s/%s)", describe(release, settings), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return describe(release, settings)
+}
+
+// version tells which program this is: release, revision, how it was built, compiler.
+func version() string {
+	b := currentBuild()
+	return fmt.Sprintf("%s (%s, %s)", b, b.Compiler, b.System)
+}
+
+// String names release, revision, and how the program was built.
+func (b build) String() string {
+	parts := append([]string{b.Release}, b.Built...)
+	if b.Revision != "" {
+		parts = slices.Insert(parts, 1, b.Revision)
+	}
+	return strings.Join(parts, " ")
 }
 
 // describe names a build. It is plain, or optimised by a profile (pgo), or has an experiment of Go's in it, such as
 // BoringCrypto's arithmetic (boringcrypto); and it is static when it needs no library of the host.
-func describe(release string, settings []debug.BuildSetting) string {
-	parts, how, static := []string{release}, []string(nil), false
+func describe(release string, settings []debug.BuildSetting) build {
+	b := build{Release: release, Compiler: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
+	static := false
 	for _, s := range settings {
 		switch {
 		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			parts = append(parts, s.Value[:12])
+			b.Revision = s.Value[:12]
 		case s.Key == "GOEXPERIMENT" && s.Value != "":
-			how = append(how, s.Value)
+			b.Built = append(b.Built, s.Value)
 		case s.Key == "-pgo" && s.Value != "":
-			how = append(how, "pgo")
+			b.Built = append(b.Built, "pgo")
 		case s.Key == "CGO_ENABLED":
 			static = s.Value == "0"
 		}
 	}
-	if len(how) == 0 {
-		how = []string{"plain"}
+	if len(b.Built) == 0 {
+		b.Built = []string{"plain"}
 	}
 	if static {
-		how = append(how, "static")
+		b.Built = append(b.Built, "static")
 	}
-	return strings.Join(append(parts, how...), " ")
+	return b
 }

@@ -16,7 +16,7 @@ func newServeCmd() *cobra.Command {
 SIGHUP and SIGUSR1 reload the configuration and the keys without touching a connection; a file with mistakes leaves the
 old one in force. SIGTERM stops: no new connection, and those that are open may end their message; a second one ends
 them at once.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(path)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +50,7 @@ the table of all that was seen since the start.`,
 		Example: `  mailseal shadow --listen inet:8892@127.0.0.1 --upstream inet:8891@127.0.0.1 --log /var/log/mailseal-shadow.log
   mailseal shadow --listen unix:/run/mailseal/shadow.sock --group postfix --upstream unix:/run/opendkim/opendkim.sock --json
   mailseal shadow report /var/log/mailseal-shadow.log`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd)
 		},
@@ -83,6 +84,11 @@ func (f *shadowFlags) run(cmd *cobra.Command) error {
 	}
 	if err := checkKinds(f.Ignore); err != nil {
 		return answer.NewUsage(err)
+	}
+	for _, name := range []string{"mode", "group"} {
+		if cmd.Flags().Changed(name) && !strings.HasPrefix(f.Listen, "unix:") && !strings.HasPrefix(f.Listen, "local:") {
+			return answer.NewUsage(fmt.Errorf("--%s has no effect: only a unix socket has one", name))
+		}
 	}
 	f.Mode, f.Stdout, f.Stderr, f.Version = fs.FileMode(mode), cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
 	f.Load = func() (*config.Config, error) { return loadConfig(f.config) }

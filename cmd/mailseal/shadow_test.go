@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,14 +41,9 @@ func TestShadowReport(t *testing.T) {
 		{"no such kind", same, []string{"--ignore", "polizei"}, exitUsage, ""},
 		{"as JSON", same + differs, []string{"--json"}, exitBad, `"domains":{"fields":{"b.example":1},"signed":{"b.example":1}}`},
 	} {
-		var out bytes.Buffer
-		cmd := newShadowReportCmd()
-		cmd.SetArgs(append([]string{}, tc.args...))
-		cmd.SetIn(strings.NewReader(tc.log))
-		cmd.SetOut(&out)
-		cmd.SilenceErrors, cmd.SilenceUsage = true, true
-		if err := cmd.Execute(); codeOf(err) != tc.code || !strings.Contains(out.String(), tc.want) {
-			t.Errorf("%s: %v, exit code %d, want %d\n%s\nwant\n%s", tc.name, err, codeOf(err), tc.code, out.String(), tc.want)
+		out, errs, code := mailseal(t, tc.log, append([]string{"shadow", "report"}, tc.args...)...)
+		if code != tc.code || !strings.Contains(out, tc.want) {
+			t.Errorf("%s: %s, exit code %d, want %d\n%s\nwant\n%s", tc.name, errs, code, tc.code, out, tc.want)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "log")
@@ -58,12 +51,8 @@ func TestShadowReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, code := range map[string]int{file: exitGood, file + ".gone": exitUnknown} {
-		cmd := newShadowReportCmd()
-		cmd.SetArgs([]string{args})
-		cmd.SetOut(io.Discard)
-		cmd.SilenceErrors, cmd.SilenceUsage = true, true
-		if err := cmd.Execute(); codeOf(err) != code {
-			t.Errorf("%s: %v, exit code %d, want %d", args, err, codeOf(err), code)
+		if _, errs, got := mailseal(t, "", "shadow", "report", args); got != code {
+			t.Errorf("%s: %s, exit code %d, want %d", args, errs, got, code)
 		}
 	}
 }

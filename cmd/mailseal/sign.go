@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,17 +21,20 @@ type signFlags struct {
 func newSignCmd() *cobra.Command {
 	var f signFlags
 	cmd := &cobra.Command{
-		Use:   "sign [--config FILE | --domain D --selector S --key FILE ...] < message",
-		Short: "Sign a message from standard input",
-		Long: `Sign reads a message from standard input and writes it, signed, to standard output. Line ends stay as they came.
-Keys and rules are those of the configuration; or name a domain, and a selector and a key file for each signature.
-When no rule matches the author, or there is none, nothing is written and the exit code is 1. It is 3 when a rule matches
-and the message could not be signed, and when the configuration could not be read: do not send the message then.`,
-		Example: `  mailseal sign --config /etc/mailseal/mailseal.toml < message > signed
+		Use:   "sign [--config FILE | --domain D --selector S --key FILE ...] [FILE]",
+		Short: "Sign a message",
+		Long: `Sign reads a message from a file, or from standard input without one or for "-", and writes it, signed, to standard
+output. Line ends stay as they came. Keys and rules are those of the configuration; or name a domain, and a selector and
+a key file for each signature.
+
+Nothing is written unless the message is signed. The exit code is 1 when no rule matches the author, or there is none, and
+when the configuration has mistakes; 3 when a rule matches and the message could not be signed, and when a file could not
+be read.`,
+		Example: `  mailseal sign --config /etc/mailseal/mailseal.toml message.eml > signed.eml
   mailseal sign --domain example.com --selector mail --key mail.pem < message > signed`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		Args: atMostOne("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd.Context(), cmp.Or(strings.Join(args, ""), "-"), cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
@@ -43,16 +48,16 @@ and the message could not be signed, and when the configuration could not be rea
 	return cmd
 }
 
-func (f *signFlags) run(ctx context.Context, in io.Reader, out io.Writer) (err error) {
+func (f *signFlags) run(ctx context.Context, file string, in io.Reader, out io.Writer) (err error) {
 	if f.Now, err = parseNow(f.now); err != nil {
 		return err
 	}
 	if f.Domain == "" {
 		if f.Config, err = loadConfig(f.config); err != nil {
-			return answer.NotBad(err)
+			return err
 		}
 	}
-	raw, err := io.ReadAll(in)
+	raw, err := readInput(file, in)
 	if err != nil {
 		return answer.NewUnknown(err)
 	}

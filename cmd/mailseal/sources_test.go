@@ -97,7 +97,7 @@ func TestSourceKeys(t *testing.T) {
 			}
 			f := signFlags{config: file}
 			var out bytes.Buffer
-			err := f.run(t.Context(), strings.NewReader("From: joe@d7.example\n\nbody\n"), &out)
+			err := f.run(t.Context(), "-", strings.NewReader("From: joe@d7.example\n\nbody\n"), &out)
 			if tc.want == "" {
 				if codeOf(err) != exitUnknown || out.Len() != 0 {
 					t.Errorf("wrote %q, %v", &out, err)

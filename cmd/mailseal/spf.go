@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,11 +11,12 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/examine"
+	"mailseal/config"
 )
 
 // spfFlags is the command line of "mailseal spf".
 type spfFlags struct {
-	ip, zone, now string
+	config, ip, zone, now string
 	examine.SPF
 }
 
@@ -30,26 +32,30 @@ the sender counts for DMARC.
 It prints the result, the term that matched, and the evaluation as a tree: every record that was read, every term
 with its outcome, and behind the terms that ask the DNS how many there have been of the ten that are allowed.
 
+With --config the name servers are those of the daemon, and a domain's explanation is for its authserv_id.
+
 The exit code is 0 when the result is pass, 1 when it is anything else, 3 when it is temperror: the DNS did not
 answer.`,
 		Example: `  mailseal spf --ip 192.0.2.1 --helo mail.example.com --from user@example.com
   mailseal spf --ip 2001:db8::1 --helo mail.example.com --zone zone.txt --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.HasFrom = cmd.Flags().Changed("from")
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", "", "ask the name servers of this configuration file, under its authserv_id")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
 	flags.StringVar(&f.Helo, "helo", "", "what the client said in HELO")
 	flags.StringVar(&f.From, "from", "", "envelope sender; empty for a bounce")
-	flags.StringVar(&f.Receiver, "receiver", "", "this host's name, for a domain's explanation (default: unknown)")
+	flags.StringVar(&f.Receiver, "receiver", "", "this host's name, for a domain's explanation (default: that of --config, or unknown)")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object, the tree in it")
 	_ = cmd.MarkFlagRequired("ip")
 	cmd.MarkFlagsOneRequired("helo", "from")
+	mayBeEmpty(cmd, "from")
 	return cmd
 }
 
@@ -60,7 +66,14 @@ func (f *spfFlags) run(ctx context.Context, out io.Writer) (err error) {
 	if f.Now, err = parseNow(f.now); err != nil {
 		return err
 	}
-	if f.Resolver, err = examine.OpenResolver(f.zone); err != nil {
+	var cfg *config.Config
+	if f.config != "" {
+		if cfg, err = loadConfig(f.config); err != nil {
+			return err
+		}
+		f.Receiver = cmp.Or(f.Receiver, cfg.AuthservID)
+	}
+	if f.Resolver, err = examine.Resolver(f.zone, cfg); err != nil {
 		return err
 	}
 	f.From = trimPath(f.From)

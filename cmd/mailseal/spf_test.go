@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"mailseal/cmd/mailseal/answer"
 )
 
 func TestSPFCommand(t *testing.T) {
@@ -45,7 +41,7 @@ $TIMEOUT slow.example.com
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			code, out := runSPF(append(strings.Fields(tt.args), "--zone", zone))
+			code, out := runSPF(t, append(strings.Fields(tt.args), "--zone", zone))
 			if code != tt.code || !strings.Contains(out, tt.want) {
 				t.Errorf("exit code %d, want %d\n%s\nwant in it: %s", code, tt.code, out, tt.want)
 			}
@@ -54,22 +50,16 @@ $TIMEOUT slow.example.com
 			}
 		})
 	}
-	if code, _ := runSPF([]string{"--ip", "192.0.2.1", "--helo", "x.example", "--zone", zone + "x"}); code != exitUnknown {
+	if code, _ := runSPF(t, []string{"--ip", "192.0.2.1", "--helo", "x.example", "--zone", zone + "x"}); code != exitUnknown {
 		t.Errorf("no zone file: exit code %d", code)
 	}
 }
 
-func runSPF(args []string) (int, string) {
-	cmd := newSPFCmd()
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(newRootCmd().FlagErrorFunc())
-	var out bytes.Buffer
-	cmd.SetOut(&out)
-	cmd.SetArgs(args)
-	err := cmd.Execute()
-	code := report(new(bytes.Buffer), err)
-	if errors.As(err, new(*answer.Error)) || err == nil || code == exitUsage {
-		return code, out.String()
+func runSPF(t *testing.T, args []string) (int, string) {
+	t.Helper()
+	out, errs, code := mailseal(t, "", append([]string{"spf"}, args...)...)
+	if code == exitUsage {
+		return code, errs
 	}
-	return -1, err.Error()
+	return code, out
 }

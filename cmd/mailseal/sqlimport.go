@@ -21,7 +21,7 @@ as it is, so that the command can be repeated. Keys further down are passed over
 The data base is that of a source of the configuration. The daemon's user can only read it, as it should: --dsn reaches
 it as somebody who may write.`,
 		Example: `  mailseal sql-import /var/lib/mailseal/keys --source hosting --dsn "dbname=mail user=postgres"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    exactArgs("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := loadConfig(path)
 			if err != nil {

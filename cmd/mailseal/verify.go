@@ -14,6 +14,7 @@ import (
 
 // verifyFlags is the command line of "mailseal verify".
 type verifyFlags struct {
+	config   string
 	json     bool
 	explain  bool
 	zone     string
@@ -27,28 +28,40 @@ func newVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [FILE ...]",
 		Short: "Verify messages: DKIM and ARC, and with --ip also SPF, iprev and DMARC",
-		Long: `Verify reads messages from files, or one from standard input, and says what the daemon would say of them.
-With --ip (and --helo, --from) the message is judged as if it had come from that client.
+		Long: `Verify reads messages from files, or one from standard input without any or for "-", and says what the methods find.
+With --ip (and --helo, --from) the message is judged as if it had come from that client. With --config the methods, their
+limits, the name servers and the name in Authentication-Results are those of the daemon, and with --ip beside it there is
+a line with what the daemon would do: its policy needs --to where it has conditions on recipients.
 
-The exit code is 0 when every message has a signature that passes, 1 when one has none, 3 when the DNS did not answer.`,
+A file that cannot be read is named on standard error, with --json as {"file": ..., "error": ...}, and the others are
+verified all the same. The exit code is 0 when every message has a signature that passes, 1 when one has none, 3 when the
+DNS did not answer or a file could not be read.`,
 		Example: `  mailseal verify message.eml
   mailseal verify --json --zone zone.txt --now 2026-01-31T12:00:00Z *.eml
+  mailseal verify --config /etc/mailseal/mailseal.toml --ip 192.0.2.1 --helo mx.example.com message.eml
   mailseal verify --explain --ip 192.0.2.1 --helo mx.example.com --from user@example.com < message.eml`,
+		Args: filled,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			return f.run(cmd, files)
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", "", "judge as the daemon does with this configuration file")
 	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
 	flags.BoolVar(&f.explain, "explain", false, "say at length what broke, for whoever has to mend it")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
-	flags.StringVar(&f.examiner.ServerName, "server-name", "", "authserv-id of the field (default: this host's name)")
+	flags.StringVar(&f.examiner.ServerName, "server-name", "", "authserv-id of the field (default: that of --config, or this host's name)")
 	flags.BoolVar(&f.examiner.Second, "second-opinion", false, "ask an independent implementation of DKIM as well")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
 	flags.StringVar(&f.examiner.Helo, "helo", "", "what the client said in HELO")
 	flags.StringVar(&f.examiner.From, "from", "", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.examiner.To, "to", nil, "envelope recipient")
+	mayBeEmpty(cmd, "from")
+	needs(cmd, []string{"helo", "from"}, "ip")
+	needs(cmd, []string{"to"}, "ip")
+	needs(cmd, []string{"to"}, "config")
+	excludes(cmd, []string{"explain"}, "json")
 	return cmd
 }
 
@@ -61,23 +74,33 @@ func (f *verifyFlags) run(cmd *cobra.Command, files []string) error {
 	}
 	worst := answer.Good
 	for _, file := range files {
-		raw, err := readInput(file, cmd.InOrStdin())
-		var m *examine.Message
-		if err == nil {
-			m, err = f.examiner.Examine(cmd.Context(), file, raw)
-		}
+		kind, err := f.one(cmd, file)
 		if err != nil {
-			return answer.NewUnknown(fmt.Errorf("%s: %w", file, err))
-		}
-		if err := f.print(cmd.OutOrStdout(), m); err != nil {
 			return err
 		}
-		worst = answer.Worse(worst, m.Answer())
+		worst = answer.Worse(worst, kind)
 	}
 	if worst != answer.Good {
 		return answer.New(worst, nil)
 	}
 	return nil
+}
+
+// one verifies one message and prints what was found. One that cannot be read is said, and keeps no other from it.
+func (f *verifyFlags) one(cmd *cobra.Command, file string) (answer.Kind, error) {
+	raw, err := readInput(file, cmd.InOrStdin())
+	var m *examine.Message
+	if err == nil {
+		m, err = f.examiner.Examine(cmd.Context(), file, raw)
+	}
+	switch {
+	case err != nil && f.json:
+		return answer.Unknown, examine.UnreadJSON(cmd.OutOrStdout(), file, err)
+	case err != nil:
+		fmt.Fprintf(cmd.ErrOrStderr(), "mailseal: %s: %v\n", file, err)
+		return answer.Unknown, nil
+	}
+	return m.Answer(), f.print(cmd.OutOrStdout(), m)
 }
 
 // setUp gives the examiner what the command line has for it.
@@ -87,13 +110,21 @@ func (f *verifyFlags) setUp() (err error) {
 	if e.Now, err = parseNow(f.now); err != nil {
 		return err
 	}
-	if e.Resolver, err = examine.OpenResolver(f.zone); err != nil {
+	if f.config != "" {
+		if e.Config, err = loadConfig(f.config); err != nil {
+			return err
+		}
+	}
+	if e.Resolver, err = examine.Resolver(f.zone, e.Config); err != nil {
 		return err
 	}
 	if f.ip != "" {
 		if e.Client, err = netip.ParseAddr(f.ip); err != nil {
 			return answer.NewUsage(fmt.Errorf("--ip: %w", err))
 		}
+	}
+	if e.ServerName == "" && e.Config != nil {
+		e.ServerName = e.Config.AuthservID
 	}
 	if e.ServerName == "" {
 		if e.ServerName, err = os.Hostname(); err != nil {

@@ -20,7 +20,7 @@ func TestDescribe(t *testing.T) {
 				key, value, _ := strings.Cut(pair, "=")
 				settings = append(settings, debug.BuildSetting{Key: key, Value: value})
 			}
-			if got := describe("1.0", settings); got != tt.want {
+			if got := describe("1.0", settings).String(); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})

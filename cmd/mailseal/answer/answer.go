@@ -4,6 +4,7 @@ package answer
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
 )
 
@@ -46,8 +47,8 @@ func NewUsage(err error) error { return New(Usage, err) }
 // NewUnknown says that the answer could not be found out.
 func NewUnknown(err error) error { return New(Unknown, err) }
 
-// Of returns the kind of answer that an error stands for: the kind of the first Error in it, Good for nil, and Bad for any
-// other error.
+// Of returns the kind of answer that an error stands for: the kind of the first Error in it, Good for nil, Unknown where
+// a file could not be read or written, and Bad for any other error.
 func Of(err error) Kind {
 	var e *Error
 	switch {
@@ -55,9 +56,20 @@ func Of(err error) Kind {
 		return Good
 	case errors.As(err, &e):
 		return e.Kind
+	case isUnread(err):
+		return Unknown
 	}
 	return Bad
 }
+
+// isUnread reports whether an error is about a file that could not be opened, read or written.
+func isUnread(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
+}
+
+// NewFailed returns an error for what a command could not do: Unknown where a file could not be read, else Bad.
+func NewFailed(err error) error { return New(Of(err), err) }
 
 // NotBad makes Unknown of Bad, for a command from which a bad answer means something else than that it failed.
 func NotBad(err error) error {

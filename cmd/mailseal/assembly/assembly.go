@@ -253,22 +253,36 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 		return nil
 	}
 	var err error
-	if f.Policy, err = newPolicy(p.Config); err != nil {
+	if f.Policy, err = NewPolicy(p.Config); err != nil {
 		return err
 	}
-	c := p.Config.Verify
-	v := NewVerifier(p.Resolver, time.Now)
-	v.Deadline = p.Config.Limits.MessageDeadline
+	v, err := ConfiguredVerifier(p.Config, p.Resolver, time.Now)
+	if err != nil {
+		return err
+	}
+	if !p.Config.Verify.ARC && f.Sealer == nil {
+		v.ARC = nil
+	}
+	v.Bug = func(method string, err error) { log.Error("panic", "in", method, "error", err) }
+	f.Verifier = v
+	return nil
+}
+
+// ConfiguredVerifier judges as a configuration says, but that it always validates ARC.
+func ConfiguredVerifier(cfg *config.Config, r dns.Resolver, now func() time.Time) (*verify.Verifier, error) {
+	c := cfg.Verify
+	v := NewVerifier(r, now)
+	v.Deadline = cfg.Limits.MessageDeadline
 	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
 	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, OrNever(c.ClockSkew)
-	v.SPF.Receiver = p.Config.AuthservID
+	v.SPF.Receiver = cfg.AuthservID
 	switch c.OrganizationalDomain {
 	case action.TreeWalk:
 	case action.PublicSuffixList:
 		v.DMARC.PublicSuffixList = true
 	default:
-		return fmt.Errorf("verify.organizational_domain: %s", c.OrganizationalDomain)
+		return nil, fmt.Errorf("verify.organizational_domain: %s", c.OrganizationalDomain)
 	}
 	switch {
 	case !c.SPF && !c.DMARC:
@@ -279,12 +293,7 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	if !c.DMARC {
 		v.DMARC = nil
 	}
-	if !c.ARC && f.Sealer == nil {
-		v.ARC = nil
-	}
-	v.Bug = func(method string, err error) { log.Error("panic", "in", method, "error", err) }
-	f.Verifier = v
-	return nil
+	return v, nil
 }
 
 // NewVerifier runs every method with its defaults.

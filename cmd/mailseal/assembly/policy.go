@@ -10,8 +10,8 @@ import (
 	"mailseal/milter/policy"
 )
 
-// newPolicy turns the configuration's policy into rules.
-func newPolicy(cfg *config.Config) (*policy.Rules, error) {
+// NewPolicy turns the configuration's policy into rules.
+func NewPolicy(cfg *config.Config) (*policy.Rules, error) {
 	p := cfg.Policy
 	rules := &policy.Rules{
 		DryRun:      p.DryRun,

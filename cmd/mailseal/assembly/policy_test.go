@@ -31,7 +31,7 @@ spf = { helo_fail = "reject" }
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := newPolicy(cfg)
+	rules, err := NewPolicy(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

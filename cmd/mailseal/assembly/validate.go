@@ -16,7 +16,7 @@ func Validate(cfg *config.Config) error {
 		errs = append(errs, err)
 	}
 	if cfg.Verifies() {
-		_, err := newPolicy(cfg)
+		_, err := NewPolicy(cfg)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -73,6 +73,9 @@ func Shadow(ctx context.Context, s ShadowOptions, ready func()) error {
 	if err != nil {
 		return &OptionError{"role", err}
 	}
+	if err := s.checkLoop(); err != nil {
+		return &OptionError{"upstream", err}
+	}
 	out := &logFile{path: s.Log, w: s.Stdout}
 	defer out.Close()
 	logErr := out.reopen()
@@ -105,6 +108,21 @@ func (s ShadowOptions) dialer() (shadow.Dial, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, a.Network, a.Target)
 	}, nil
+}
+
+var errLoop = errors.New("is the address of --listen: each connection would come back as another one; name the socket of the old milter")
+
+// checkLoop reports an upstream that is the proxy itself, under whatever name.
+func (s ShadowOptions) checkLoop() error {
+	from, err1 := milter.ParseAddress(s.Listen)
+	to, err2 := milter.ParseAddress(s.Upstream)
+	if err1 != nil || err2 != nil {
+		return nil // which Listen and dialer report
+	}
+	if from.Meets(to) {
+		return errLoop
+	}
+	return nil
 }
 
 // listen returns where to listen, and whose all mail is that comes in.

@@ -19,6 +19,8 @@ type DMARC struct {
 	SPF      []string // domains of MAIL FROM that passed SPF
 	DKIM     []string // d= of signatures that passed
 	JSON     bool
+
+	PublicSuffixList bool // find organizational domains by the public suffix list (verify.organizational_domain)
 }
 
 // Find looks for the policy of a domain, weighs the domains that passed, and prints how the answer came about. It is good
@@ -32,7 +34,7 @@ func (q DMARC) Find(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return answer.NewUsage(err)
 	}
-	checker := &dmarc.Checker{Resolver: q.Resolver}
+	checker := &dmarc.Checker{Resolver: q.Resolver, PublicSuffixList: q.PublicSuffixList}
 	r := checker.Discover(ctx, []domain.Name{author}).Weigh(ctx, ids)
 	if q.JSON {
 		err = json.NewEncoder(out).Encode(dmarcResultJSON(string(author), r))

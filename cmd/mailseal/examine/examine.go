@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
 )
@@ -29,9 +31,21 @@ func OpenResolver(zone string) (dns.Resolver, error) {
 	defer file.Close()
 	z, err := dnstest.Load(file)
 	if err != nil {
-		return nil, answer.NewUsage(fmt.Errorf("%s: %w", zone, err))
+		return nil, answer.NewUnknown(fmt.Errorf("%s: %w", zone, err))
 	}
 	return z, nil
+}
+
+// Resolver answers from a zone file or, for "", asks the servers of a configuration; with none, those of the host.
+func Resolver(zone string, cfg *config.Config) (dns.Resolver, error) {
+	if zone != "" || cfg == nil {
+		return OpenResolver(zone)
+	}
+	_, r, err := assembly.NewResolver(cfg)
+	if err != nil {
+		return nil, answer.NewUnknown(err)
+	}
+	return r, nil
 }
 
 // crlf returns a message with CRLF line ends.

@@ -19,6 +19,9 @@ func (m *Message) Explain(w io.Writer) error {
 	m.explainFrom(&b)
 	m.explainDKIM(&b)
 	m.explainOthers(&b)
+	if m.daemon != nil {
+		fmt.Fprintf(&b, "\nThe daemon: %s.\n", m.daemon)
+	}
 	fmt.Fprintf(&b, "\nAuthentication-Results: %s\n", m.field)
 	_, err := w.Write(b.Bytes())
 	return err
@@ -100,7 +103,7 @@ func (m *Message) explainOthers(b *bytes.Buffer) {
 	if r.DMARC != nil {
 		fmt.Fprintf(b, "\nDMARC: %s. %s.\n%s", r.DMARC.Value, upperFirst(r.DMARC.Reason), indent(dmarcText(r.Author, *r.DMARC, false)))
 	}
-	if r.SPF == nil {
+	if r.SPF == nil && m.daemon == nil {
 		fmt.Fprint(b, "\nSPF and DMARC were not asked: they need the client's address (--ip, --helo, --from).\n")
 	}
 }

@@ -1,6 +1,9 @@
 package examine
 
 import (
+	"encoding/json"
+	"io"
+
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
@@ -17,7 +20,14 @@ type verifiedJSON struct {
 	ARC                   *arcJSON   `json:"arc,omitempty"`
 	DMARC                 *dmarcJSON `json:"dmarc,omitempty"`
 	SecondOpinion         []opinion  `json:"second_opinion,omitempty"`
+	Daemon                *decided   `json:"daemon,omitempty"` // with --config and --ip
 	AuthenticationResults string     `json:"authentication_results"`
+}
+
+// unreadJSON is a line of "mailseal verify --json" for a message that could not be read.
+type unreadJSON struct {
+	File  string `json:"file"`
+	Error string `json:"error"`
 }
 
 type dkimJSON struct {
@@ -82,7 +92,7 @@ type identifierJSON struct {
 
 func (m *Message) json() verifiedJSON {
 	r := m.results
-	out := verifiedJSON{File: m.name, DKIM: []dkimJSON{}, SecondOpinion: m.second, AuthenticationResults: m.field}
+	out := verifiedJSON{File: m.name, DKIM: []dkimJSON{}, SecondOpinion: m.second, Daemon: m.daemon, AuthenticationResults: m.field}
 	for _, s := range r.DKIM {
 		out.DKIM = append(out.DKIM, dkimResultJSON(s))
 	}
@@ -102,6 +112,11 @@ func (m *Message) json() verifiedJSON {
 		out.DMARC = dmarcResultJSON(string(r.Author), *d)
 	}
 	return out
+}
+
+// UnreadJSON writes as one object and line that a message could not be read.
+func UnreadJSON(w io.Writer, name string, err error) error {
+	return json.NewEncoder(w).Encode(unreadJSON{name, err.Error()})
 }
 
 func spfResultJSON(s spf.Result) *spfJSON {

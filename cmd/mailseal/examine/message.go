@@ -11,6 +11,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns"
 	"mailseal/milter/message"
@@ -20,6 +21,7 @@ import (
 // Examiner judges messages as the daemon would. Without a client SPF is not asked, and DMARC would judge half of the
 // evidence.
 type Examiner struct {
+	Config     *config.Config // judge as it says; nil: every method, with its defaults
 	Resolver   dns.Resolver
 	Now        func() time.Time
 	ServerName string     // authserv-id of the field
@@ -37,16 +39,19 @@ type Message struct {
 	message *message.Message
 	results *verify.Results
 	field   string // Authentication-Results, unfolded
+	daemon  *decided
 	second  []opinion
 }
 
 // Examine judges the text of a message. Name is what it is called in the answer.
 func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Message, error) {
-	v := assembly.NewVerifier(e.Resolver, e.Now)
+	v, err := e.verifier()
+	if err != nil {
+		return nil, err
+	}
 	env := &message.Envelope{Client: e.Client, Helo: e.Helo, Sender: e.From, Recipients: e.To}
 	out := &Message{name: name, raw: raw}
 	var run *verify.Run
-	var err error
 	out.message, err = message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
 		run = v.Begin(env, h, !env.Client.IsValid())
 		return run.BodyHashes()
@@ -55,11 +60,21 @@ func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Messa
 		return nil, err
 	}
 	out.results = run.Results(ctx, out.message)
-	out.field = out.results.Field(e.ServerName, "").Payload()
+	if out.daemon, err = e.decide(env, out); err != nil {
+		return nil, err
+	}
+	out.field = out.results.Field(e.ServerName, out.daemon.disposition()).Payload()
 	if e.Second {
 		out.second = out.secondOpinion(ctx, e.Resolver)
 	}
 	return out, nil
+}
+
+func (e *Examiner) verifier() (*verify.Verifier, error) {
+	if e.Config == nil {
+		return assembly.NewVerifier(e.Resolver, e.Now), nil
+	}
+	return assembly.ConfiguredVerifier(e.Config, e.Resolver, e.Now)
 }
 
 // Answer is good when a signature passes, and unknown when none does but one could not be judged.
@@ -97,6 +112,9 @@ func (m *Message) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "  second opinion  %s\n", s)
 	}
 	m.methods(&b)
+	if m.daemon != nil {
+		fmt.Fprintf(&b, "  daemon %s\n", m.daemon)
+	}
 	fmt.Fprintf(&b, "  Authentication-Results: %s\n", m.field)
 	_, err := w.Write(b.Bytes())
 	return err

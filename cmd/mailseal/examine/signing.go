@@ -1,7 +1,6 @@
 package examine
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,14 +23,15 @@ import (
 
 // Arrival is how a message arrives that is asked about.
 type Arrival struct {
-	From   string // address in the From field
-	Sender string // envelope sender; "": From
-	Client netip.Addr
-	Host   string // verified name of the client
-	Login  string // "" when the client did not log in
-	Daemon string // daemon name of the MTA's listener
-	To     []string
-	JSON   bool
+	From      string // address in the From field
+	Sender    string // envelope sender; "" for a bounce
+	HasSender bool   // Sender is set; else it is From
+	Client    netip.Addr
+	Host      string // verified name of the client
+	Login     string // "" when the client did not log in
+	Daemon    string // daemon name of the MTA's listener
+	To        []string
+	JSON      bool
 }
 
 // Explain prints which rule signs such a message, with which keys, and why not the others. It is bad when none does.
@@ -54,7 +54,10 @@ func (a Arrival) Explain(ctx context.Context, cfg *config.Config, out io.Writer)
 		AuthUser:   a.Login,
 		DaemonName: a.Daemon,
 		Recipients: a.To,
-		Sender:     cmp.Or(a.Sender, a.From),
+		Sender:     a.From,
+	}
+	if a.HasSender {
+		env.Sender = a.Sender
 	}
 	e := explainSigning(ctx, cfg, p, env, author)
 	if a.JSON {

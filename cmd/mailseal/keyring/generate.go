@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -63,8 +64,14 @@ func (o FileOptions) generate() ([]newKey, error) {
 	if err != nil {
 		return nil, answer.NewUnknown(err)
 	}
+	if len(o.Algorithms) == 0 {
+		return nil, answer.NewUsage(errors.New("--algorithm names no algorithm; there are rsa and ed25519"))
+	}
 	var made []newKey
-	for _, alg := range o.Algorithms {
+	for i, alg := range o.Algorithms {
+		if slices.Contains(o.Algorithms[:i], alg) {
+			return nil, answer.NewUsage(fmt.Errorf("--algorithm names %q twice", alg))
+		}
 		selector := strings.ToLower(o.Selector)
 		if alg == string(keys.Ed25519) && len(o.Algorithms) > 1 {
 			selector += "-ed"
@@ -96,7 +103,7 @@ func store(made []newKey) error {
 			for _, path := range written {
 				err = errors.Join(err, os.Remove(path))
 			}
-			return answer.NewBad(err)
+			return answer.NewFailed(err)
 		}
 		written = append(written, k.file)
 	}

@@ -25,7 +25,7 @@ type Options struct {
 func Import(o Options) (*opendkim.Report, error) {
 	r, err := opendkim.Import(o.Options)
 	if err != nil {
-		return nil, answer.NewBad(err)
+		return nil, answer.NewFailed(err)
 	}
 	svc := check.FindService(serviceName)
 	if o.Root == "" {
@@ -36,7 +36,7 @@ func Import(o Options) (*opendkim.Report, error) {
 	}
 	notes, err := write(o.Dir, r.TOML, svc)
 	if err != nil {
-		return nil, answer.NewBad(err)
+		return nil, answer.NewFailed(err)
 	}
 	r.Add(notes...)
 	return r, nil
