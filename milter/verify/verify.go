@@ -257,12 +257,8 @@ func (r *Run) authors() []domain.Name {
 	if r.err == nil {
 		return []domain.Name{r.author.Domain}
 	}
-	all, err := r.header.Authors()
-	if err != nil {
-		return nil
-	}
 	var out []domain.Name
-	for _, a := range all {
+	for _, a := range r.header.From().Shown {
 		// An address literal beside a domain must not leave that domain as the only author.
 		if a.Domain == "" {
 			return nil
