@@ -2,6 +2,8 @@ package domain
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -20,6 +22,9 @@ var lookupLabels = idna.New(
 // record can stand at such a name, but one above it can. Then whole is false. "" means that s stands
 // for no domain, which is so for an IP address and for a last label that no top-level domain has.
 func Guess(s string) (n Name, whole bool) {
+	if top := s[strings.LastIndexByte(strings.TrimRight(s, "."), '.')+1:]; !isWord(top) {
+		return "", true
+	}
 	if n, err := Parse(s); err == nil {
 		return n, true
 	}
@@ -90,6 +95,18 @@ func leftOver(labels string) Name {
 	}
 	return ""
 }
+
+// isWord reports whether no character that is not ASCII is a sign, a space or punctuation, as in
+// "example.com”". RFC 5892 does not allow them in U-labels, but some registries did, like "❤".
+func isWord(label string) bool {
+	return strings.IndexFunc(label, func(r rune) bool {
+		return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.Cf) &&
+			!strings.ContainsRune(fullStops, r)
+	}) < 0
+}
+
+// fullStops are the characters that UTS #46 takes for a dot.
+const fullStops = "\u3002\uFF0E\uFF61"
 
 // isTop reports whether a top-level domain can be called so.
 func isTop(label Name) bool {

@@ -205,11 +205,22 @@ func TestAuthorLinear(t *testing.T) {
 		"8-bit text":           "\xff",
 		"U-labels":             "ü",
 		"labels":               "ü.",
+		"quoted UTF-8":         `ü\`,
+		"brackets":             "<",
+		"closed brackets":      "<x>",
+		"ats":                  "@",
+		"malformed addresses":  "<a@b.example;",
+		"domains in pieces":    "a\x00.",
+		"domains with spaces":  "a .",
+		"comments in a domain": "a.(x)",
+		"encoded addresses":    "=?utf-8?q?a@b.example?= ",
+		"ends of quotes":       `\"(`,
+		"dots and 8-bit text":  ".\xff",
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Repeat(piece, size/len(piece))
 			start := time.Now()
-			for _, from := range []string{text, text + "?= <a@example.com>", "a@" + text, `"` + text + `" <a@example.com>`, "(" + text + ")a@example.com"} {
+			for _, from := range []string{text, "a@b.example;" + text, "[<a@" + text, `["` + text + `" <a@example.com>`, text + "?= <a@example.com>", "a@" + text, `"` + text + `" <a@example.com>`, "(" + text + ")a@example.com"} {
 				Header{NewField("From", []byte(from))}.Author()
 			}
 			if took := time.Since(start); took > 10*time.Second {

@@ -78,6 +78,7 @@ func (c candidate) readings() []domain.Name {
 // at most twice: on its way, and as part of the domain behind the last @.
 type scanner struct {
 	s     string
+	utf8  bool // s is UTF-8
 	plain bool // quotes and comments mean nothing
 	at    int
 
@@ -100,7 +101,7 @@ type scanner struct {
 // scan returns what a mail reader could show for value. With plain, quotes and comments are read as
 // text. It stops at MaxAuthors candidates and one more.
 func scan(value string, plain bool) *scanner {
-	s := &scanner{s: value, plain: plain}
+	s := &scanner{s: value, utf8: utf8.ValidString(value), plain: plain}
 	for s.at < len(s.s) && len(s.found) <= MaxAuthors {
 		s.step()
 	}
@@ -209,7 +210,7 @@ func (s *scanner) quoted() bool {
 		switch c := s.s[i]; {
 		case c == '\\':
 			// In Shift JIS, Big5 and GBK a backslash may be the second half of a character.
-			s.doubtful = s.doubtful || s.s[i-1] >= utf8.RuneSelf && !utf8.ValidString(s.s)
+			s.doubtful = s.doubtful || s.s[i-1] >= utf8.RuneSelf && !s.utf8
 			i++
 		case c == '"':
 			s.word(unquote(s.s[s.at : i+1]))
@@ -242,7 +243,7 @@ func (s *scanner) commentEnd(from int) int {
 	for i := from; i < len(s.s); i++ {
 		switch c := s.s[i]; {
 		case c == '\\':
-			s.doubtful = s.doubtful || s.s[i-1] >= utf8.RuneSelf && !utf8.ValidString(s.s)
+			s.doubtful = s.doubtful || s.s[i-1] >= utf8.RuneSelf && !s.utf8
 			i++
 		case c == '(':
 			depth++

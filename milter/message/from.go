@@ -130,8 +130,8 @@ func (p *fromParser) domain(local phrase) (Address, error) {
 		return Address{}, p.failAt(p.at-1, "the domain ends with a dot")
 	}
 	name, err := domain.Parse(text)
-	if err != nil || !isDomain(text) {
-		if n := hostChars(text); n < len(text) {
+	if n := domainChars(text); err != nil || n < len(text) {
+		if n < len(text) {
 			start += n
 		}
 		return Address{}, p.failAt(start, fmt.Sprintf("%.80q is not a domain name", text))

@@ -66,7 +66,7 @@ func (s *scanner) run(at int) (text string, end int) {
 	end = at
 	for end < len(s.s) {
 		r, size := utf8.DecodeRuneInString(s.s[end:])
-		if !inDomain(r, size) {
+		if !inDomain(r) {
 			break
 		}
 		end += size
@@ -76,34 +76,20 @@ func (s *scanner) run(at int) (text string, end int) {
 
 // inDomain reports whether some reader could take a character for part of a domain. 8-bit text that is
 // not UTF-8 could be.
-func inDomain(r rune, size int) bool {
-	switch {
-	case r < utf8.RuneSelf:
+func inDomain(r rune) bool {
+	if r < utf8.RuneSelf {
 		return r == '.' || isAtext(byte(r))
-	case r == utf8.RuneError && size == 1, strings.ContainsRune(fullStops, r):
-		return true
-	case isAt(r), isGap(r):
-		return false
 	}
-	return unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.So, unicode.Cf)
+	return !isAt(r) && !isGap(r)
 }
 
-// isDomain reports whether no reader would take a character of text for the end of a domain, as in
-// "joe@example.com”".
-func isDomain(text string) bool {
-	return strings.IndexFunc(text, func(r rune) bool { return !inDomain(r, utf8.RuneLen(r)) }) < 0
-}
-
-// fullStops are the characters that UTS #46 takes for a dot.
-const fullStops = "\u3002\uFF0E\uFF61"
-
-// see adds the domains that text stands for. A reader who stops at the first character that no host name
+// see adds the domains that text stands for. A reader who stops at the first character that no domain
 // has sees another one in "bank.example!x.example.com".
 func (c *candidate) see(text string) {
-	name, whole := domain.Guess(text)
+	name, _ := domain.Guess(text)
 	c.add(name)
-	n := hostChars(text)
-	if n == len(text) || whole && name != "" && text[n] >= utf8.RuneSelf {
+	n := domainChars(text)
+	if n == len(text) {
 		return
 	}
 	start, _ := domain.Guess(text[:n])
@@ -111,6 +97,31 @@ func (c *candidate) see(text string) {
 		c.add(start)
 	}
 }
+
+// domainChars returns how many bytes of text are before the first character that some reader takes for
+// the end of a domain, as in "joe@example.com”".
+func domainChars(text string) int {
+	for i, r := range text {
+		if !isDomainChar(r) {
+			return i
+		}
+	}
+	return len(text)
+}
+
+func isDomainChar(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf:
+		return 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.'
+	case r == utf8.RuneError:
+		return false
+	}
+	return unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.So, unicode.Cf) ||
+		strings.ContainsRune(fullStops, r)
+}
+
+// fullStops are the characters that UTS #46 takes for a dot.
+const fullStops = "\u3002\uFF0E\uFF61"
 
 func (c *candidate) add(d domain.Name) {
 	for _, have := range c.domains {
@@ -121,15 +132,4 @@ func (c *candidate) add(d domain.Name) {
 	if d != "" {
 		c.domains = append(c.domains, d)
 	}
-}
-
-// hostChars returns how many characters at the start of text are those of host names.
-func hostChars(text string) int {
-	for i := range len(text) {
-		c := text[i] | 0x20
-		if (c < 'a' || c > 'z') && strings.IndexByte("0123456789-_.", text[i]) < 0 {
-			return i
-		}
-	}
-	return len(text)
 }
