@@ -225,11 +225,14 @@ func (c *collector) add(s *scanner) {
 // shown returns the addresses that count, each domain once.
 func (c *collector) shown() []Shown {
 	all := slices.DeleteFunc(c.found, func(f candidate) bool { return !f.isAddress() })
-	strong := slices.ContainsFunc(all, func(f candidate) bool { return !f.isWeak() })
+	least := 2
+	for _, f := range all {
+		least = min(least, f.weakness())
+	}
 	isOnlyBracket := c.brackets == 1 && c.sound == 1
 	var out []Shown
 	for _, f := range all {
-		if strong && f.isWeak() {
+		if f.weakness() > least {
 			continue
 		}
 		for _, d := range f.readings() {

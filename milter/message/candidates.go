@@ -30,9 +30,16 @@ type candidate struct {
 	last    bool // of its angle bracket
 }
 
-// isWeak reports whether c counts only where nothing else does: a list element like "Joe @ Work".
-func (c candidate) isWeak() bool {
-	return c.place == inList && (c.local == "" || c.labels() < 2)
+// weakness orders candidates: those with the least of it count, such as "Joe @ Work" in a list only where
+// there is nothing else.
+func (c candidate) weakness() int {
+	switch {
+	case c.place != inList || c.local != "" && c.labels() >= 2:
+		return 0
+	case c.labels() > 0:
+		return 1
+	}
+	return 2
 }
 
 // isAddress reports whether c is an address in its place. In a display name, "Joe @ Work" and "Joe
@@ -187,6 +194,10 @@ func (s *scanner) closeBracket() {
 // candidate takes the @ before at.
 func (s *scanner) candidate() {
 	c := candidate{local: string(s.local)}
+	if n := len(s.found); n > 0 && strings.HasSuffix(s.s[:s.at-1], "@") {
+		c.local = s.found[n-1].local // "joe@@example.com"
+		s.found = s.found[:n-1]
+	}
 	_, spaced := s.skip(s.at)
 	c.apart = s.gap && !spaced
 	if s.bracket {

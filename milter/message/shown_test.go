@@ -72,6 +72,8 @@ func TestShown(t *testing.T) {
 		{"white space in a local part", " <jo e@a.test>", "e@a.test"},
 		{"colon in a local part", " <joe:x@a.test>", "x@a.test"},
 		{"quote beside an atom", ` <"a b"c@a.test>`, "a bc@a.test"},
+		{"two ats in a row", " joe@@a.test", "joe@a.test"},
+		{"ats in a row", " Joe <joe@@@a.test>", "joe@a.test"},
 		{"no local part", " Joe <@a.test>", "@a.test"},
 		{"no local part, no brackets", " @a.test", "@a.test"},
 		{"8-bit local part", " j\xf6e@a.test", "j\xf6e@a.test"},
@@ -173,7 +175,7 @@ func TestShown(t *testing.T) {
 		{"longer route", " Joe <@x.test,@a.test:ceo@a.test>", "[@x.test] ceo@a.test"},
 		{"four domains", " a@a.test; b@b.test; c@c.test; d@d.test; x@a.test", "a@a.test b@b.test c@c.test d@d.test"},
 		{"five domains", " a@a.test; b@b.test; c@c.test; d@d.test; e@e.test", "a@a.test b@b.test c@c.test d@d.test …"},
-		{"a hundred ats", " " + strings.Repeat("@", 101), "@ …"},
+		{"a hundred ats", " " + strings.Repeat("a@ ", 101), "a@a …"},
 
 		// Several that RFC 5322 allows.
 		{"list", " x@b.test, CEO <ceo@a.test>", "x@b.test ceo@a.test"},
