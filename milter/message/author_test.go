@@ -120,7 +120,7 @@ func TestFault(t *testing.T) {
 		{"two dots in a domain", " joe@example..com", `5, "e": "example..com" is not a domain name`},
 		{"IP address", " joe@192.0.2.1", `5, "1": "192.0.2.1" is not a domain name`},
 		{"encoded word as domain", " joe@=?utf-8?q?example.com?=", `5, "=": "=?utf-8?q?example.com?=" is not a domain name`},
-		{"full-width domain", " joe@ｅxample.com", `5, "ｅ": "ｅxample.com" is not a domain name`},
+		{"full-width domain", " joe@ｅxample.com", `5, "\uff45": "\uff45xample.com" is not a domain name`},
 		{"Latin-1 domain", " joe@b\xfccher.example", `6, "\xfc": "b\xfccher.example" is not a domain name`},
 		{"no-break space behind a domain", " joe@example.com\u00a0", `16, "\u00a0": "example.com\u00a0" is not a domain name`},
 		{"literal not closed", " joe@[192.0.2.1", `15, at the end: nothing in an address literal`},

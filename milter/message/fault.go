@@ -26,7 +26,7 @@ func (f *Fault) String() string {
 		field = fmt.Sprintf("From field %d", f.Field)
 	}
 	if f.Char != "" {
-		char = fmt.Sprintf("%q", f.Char)
+		char = fmt.Sprintf("%+q", f.Char)
 	}
 	return fmt.Sprintf("%s, byte %d, %s: %s", field, f.Byte, char, f.Why)
 }

@@ -134,7 +134,7 @@ func (p *fromParser) domain(local phrase) (Address, error) {
 		if n < len(text) {
 			start += n
 		}
-		return Address{}, p.failAt(start, fmt.Sprintf("%.80q is not a domain name", text))
+		return Address{}, p.failAt(start, fmt.Sprintf("%+.80q is not a domain name", text))
 	}
 	a.Domain = name
 	return a, p.cfws()

@@ -145,13 +145,13 @@ func dmarcWord(r *verify.Results) string {
 	return string(r.DMARC.Value)
 }
 
-// author finds a From that shows no author, or too many.
+// author finds a From that shows no author, or more than DMARC judges.
 func (rs *Rules) author(r *verify.Results) []finding {
 	switch {
 	case r.NoAuthor():
 		return []finding{{"from", "none", "", rs.NoAuthor}}
-	case r.From.TooMany, rs.AnySeveral && r.ManyAuthors():
-		return []finding{{"from", "several", "", rs.ManyAuthors}}
+	case r.From.TooMany:
+		return []finding{{"from", "too many", "", rs.ManyAuthors}}
 	}
 	return nil
 }

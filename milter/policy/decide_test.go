@@ -158,27 +158,24 @@ func TestAuthors(t *testing.T) {
 		name    string
 		err     error
 		tooMany bool
-		always  bool
 		dmarc   string
 		aside   bool
 		want    action.Action
 	}{
-		{"one", nil, false, false, "dmarc=pass", false, action.Accept},
-		{"none", none, false, false, "dmarc=permerror", false, action.Tempfail},
-		{"several, none fails", several, false, false, "dmarc=permerror", false, action.Accept},
-		{"several, one fails", several, false, false, "dmarc=fail/reject", false, action.Reject},
-		{"several, one fails and wants nothing", several, false, false, "dmarc=fail/none", false, action.Accept},
-		{"several, the DNS did not answer", several, false, false, "dmarc=temperror", false, action.Tempfail},
-		{"too many", several, true, false, "dmarc=permerror", false, action.Hold},
-		{"several, none fails, always", several, false, true, "dmarc=permerror", false, action.Hold},
-		{"several, one fails, always", several, false, true, "dmarc=fail/reject", false, action.Reject},
-		{"in the name", several, false, false, "dmarc=fail/reject", true, action.Mark},
-		{"in the name, quarantine", several, false, false, "dmarc=fail/quarantine", true, action.Mark},
-		{"in the name, the DNS did not answer", several, false, false, "dmarc=temperror", true, action.Mark},
-		{"in the name, and wants nothing", several, false, false, "dmarc=fail/none", true, action.Accept},
+		{"one", nil, false, "dmarc=pass", false, action.Accept},
+		{"none", none, false, "dmarc=permerror", false, action.Tempfail},
+		{"several, none fails", several, false, "dmarc=permerror", false, action.Accept},
+		{"several, one fails", several, false, "dmarc=fail/reject", false, action.Reject},
+		{"several, one fails and wants nothing", several, false, "dmarc=fail/none", false, action.Accept},
+		{"several, the DNS did not answer", several, false, "dmarc=temperror", false, action.Tempfail},
+		{"too many", several, true, "dmarc=permerror", false, action.Hold},
+		{"in the name", several, false, "dmarc=fail/reject", true, action.Mark},
+		{"in the name, quarantine", several, false, "dmarc=fail/quarantine", true, action.Mark},
+		{"in the name, the DNS did not answer", several, false, "dmarc=temperror", true, action.Mark},
+		{"in the name, and wants nothing", several, false, "dmarc=fail/none", true, action.Accept},
 	} {
 		rules := factory()
-		rules.NoAuthor, rules.ManyAuthors, rules.AnySeveral = action.Tempfail, action.Hold, tc.always
+		rules.NoAuthor, rules.ManyAuthors = action.Tempfail, action.Hold
 		rules.DMARC = action.DMARC{Reject: action.Reject, Quarantine: action.Hold, None: action.Accept, Temperror: action.Tempfail, Permerror: action.Mark}
 		r := found(tc.dmarc)
 		r.AuthorErr, r.From.TooMany, r.DMARC.Aside = tc.err, tc.tooMany, tc.aside
@@ -356,8 +353,7 @@ func TestInvalidAction(t *testing.T) {
 		{"a result that no table knows", func(*Rules) {}, found("spf=sideways")},
 		{"a disposition that no table knows", func(*Rules) {}, found("dmarc=fail/sideways")},
 		{"no author", func(r *Rules) { r.NoAuthor = 0 }, &verify.Results{AuthorErr: message.ErrNoAuthor}},
-		{"many authors", func(r *Rules) { r.ManyAuthors = bounce },
-			&verify.Results{AuthorErr: message.ErrManyAuthors, From: message.From{TooMany: true}}},
+		{"many authors", func(r *Rules) { r.ManyAuthors = bounce }, &verify.Results{From: message.From{TooMany: true}}},
 	} {
 		rules := factory()
 		tc.change(&rules)

@@ -27,10 +27,8 @@ type Rules struct {
 	MarkHeader  string        // the name of the field that marks a message
 	NoAuthor    action.Action // From shows no author (RFC 9989 section 11.5)
 	ManyAuthors action.Action // From shows more domains than DMARC judges
-	// AnySeveral extends ManyAuthors to From fields of several domains that DMARC judges one by one.
-	AnySeveral bool
-	NotJudged  Exempt
-	Overrides  []Override
+	NotJudged   Exempt
+	Overrides   []Override
 	// TrustedSealers are the domains whose ARC sets may excuse a DMARC failure (RFC 8617 section 7.2.1).
 	TrustedSealers []domain.Name
 	Texts          Texts
