@@ -92,6 +92,7 @@ func newFilter(t *testing.T, keyNames ...string) (*Filter, *tally) {
 			Texts:       policy.Texts{DMARC: "DMARC policy for {domain}"},
 		},
 		Unmatched: action.UnmatchedAccept,
+		Malformed: action.MalformedSign,
 		Senders:   Senders{Require: action.SenderAny},
 		Counters:  c,
 	}, c
