@@ -82,6 +82,23 @@ var differences = map[string]struct {
 	"hyphen label":              {fate{"unsigned", "none", "none"}, "OpenDMARC looks for no record above it"},
 }
 
+// severalForms show several domains, of which stranger.example fails and wants its mail rejected; elsewhere.example has
+// no record. OpenDMARC leaves a list of several domains alone, and looks at the first address of other forms.
+var severalForms = []struct {
+	name, from string
+	ours, old  string
+}{
+	{"list", "x@elsewhere.example, ceo@stranger.example", "550", "no dmarc="},
+	{"list, the other way round", "ceo@stranger.example, x@elsewhere.example", "550", "no dmarc="},
+	{"two fields", "x@elsewhere.example\nFrom: ceo@stranger.example", "550", "none"},
+	{"semicolon", "x@elsewhere.example; ceo@stranger.example", "550", "none"},
+	{"behind the brackets", "<x@elsewhere.example> ceo@stranger.example", "550", "none"},
+	{"display name", "ceo@stranger.example <x@elsewhere.example>", "fail", "none"},
+	{"route", "<@elsewhere.example:ceo@stranger.example>", "550", "550"},
+	{"five domains", "a@a.example, b@b.example, c@c.example, x@elsewhere.example, ceo@stranger.example", "550", "no dmarc="},
+	{"no records", "x@elsewhere.example, y@other.example", "permerror", "no dmarc="},
+}
+
 func TestMalformedFrom(t *testing.T) {
 	for _, k := range kinds[2:4] { // one of each MTA, over a unix socket
 		t.Run(k.name, func(t *testing.T) {
@@ -108,6 +125,15 @@ func TestMalformedFrom(t *testing.T) {
 				}
 				if got := theirs.fate(t, i, form.from); got != old {
 					t.Errorf("%s, %q: OpenDKIM and OpenDMARC: %v, want %v", form.name, form.from, got, old)
+				}
+			}
+			for i, form := range severalForms {
+				to, text := fmt.Sprintf("several%d@home.example", i), messageFrom(form.from)
+				if got := ours.inbound(t, to, text); got != form.ours {
+					t.Errorf("%s, %q: Mailseal: %s, want %s", form.name, form.from, got, form.ours)
+				}
+				if got := theirs.inbound(t, to, text); got != form.old {
+					t.Errorf("%s, %q: OpenDMARC: %s, want %s", form.name, form.from, got, form.old)
 				}
 			}
 		})
@@ -163,13 +189,15 @@ type fromHost struct {
 	site *site
 }
 
+func messageFrom(from string) string {
+	return "From: " + from + "\nTo: <ann@home.example>\nSubject: hello\nDate: Sun, 22 Nov 2026 05:00:00 +0000\n" +
+		"Message-ID: <1@x.example>\n\nhello\n"
+}
+
 // fate sends the three messages of a form.
 func (h fromHost) fate(t *testing.T, n int, form string) fate {
 	t.Helper()
-	text := func(domain string) string {
-		return "From: " + strings.ReplaceAll(form, "DOMAIN", domain) +
-			"\nTo: <ann@home.example>\nSubject: hello\nDate: Sun, 22 Nov 2026 05:00:00 +0000\nMessage-ID: <1@x.example>\n\nhello\n"
-	}
+	text := func(domain string) string { return messageFrom(strings.ReplaceAll(form, "DOMAIN", domain)) }
 	honest := rig.RunWith(t, []byte(text("stranger.example")), "sign",
 		"--domain", "stranger.example", "--selector", "mail", "--key", h.site.key("mail"))
 	return fate{
