@@ -164,7 +164,7 @@ func TestAuthors(t *testing.T) {
 	}{
 		{"one", nil, false, "dmarc=pass", false, action.Accept},
 		{"none", none, false, "dmarc=permerror", false, action.Tempfail},
-		{"several, none fails", several, false, "dmarc=permerror", false, action.Accept},
+		{"several", several, false, "dmarc=permerror", false, action.Accept},
 		{"several, one fails", several, false, "dmarc=fail/reject", false, action.Reject},
 		{"several, one fails and wants nothing", several, false, "dmarc=fail/none", false, action.Accept},
 		{"several, the DNS did not answer", several, false, "dmarc=temperror", false, action.Tempfail},
