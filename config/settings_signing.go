@@ -92,7 +92,7 @@ var sendersSection = section{
 	doc: "Which of our users may write which From. Without it everybody who may send through this host gets the signature of any domain of ours.",
 	settings: []setting{
 		{name: "require", def: `"none"`,
-			doc: "\"envelope_domain\": From and envelope sender are of one domain (bounces, which have none, may pass); \"login\": logins says so, for users who have authenticated."},
+			doc: "\"envelope_domain\": From and envelope sender are of one domain (bounces, which have none, may pass); \"login\": logins has every address of From, for users who have authenticated."},
 		{name: "action", def: `"reject"`, values: words(action.Accept, action.Reject, action.Tempfail),
 			doc: "What happens to other mail; \"accept\" lets it go unsigned."},
 		{name: "logins", example: `{ "joe" = ["example.com", "sales@example.org"] }`, form: "domain or address",

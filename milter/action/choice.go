@@ -66,7 +66,7 @@ const (
 	_                    SenderRule = iota
 	SenderAny                       // nothing
 	SenderEnvelopeDomain            // From is in the domain of the envelope sender; the null sender may write any
-	SenderLogin                     // From is one of what the login may use
+	SenderLogin                     // every address of From is one of what the login may use
 )
 
 var senderRules = vocabulary{"sender rule", []string{"", "none", "envelope_domain", "login"}}

@@ -63,6 +63,7 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 	ml := mail{
 		Mail:      m,
 		filter:    f,
+		from:      from,
 		author:    author,
 		authorErr: err,
 		doubt:     from.Doubt(),
@@ -82,7 +83,7 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 
 // ours is for mail of our users and hosts: signed, not judged.
 func (f *Filter) ours(ml mail) milter.Judge {
-	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author); !ok {
+	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author, ml.from.Addresses...); !ok {
 		return immediate{f.Senders.outcome(ml, reason)}
 	}
 	switch {

@@ -265,6 +265,35 @@ func TestSenders(t *testing.T) {
 	}
 }
 
+// TestSendersOfAll holds that a login must be allowed to use each address that a reader could show.
+func TestSendersOfAll(t *testing.T) {
+	for _, tc := range []struct {
+		from string
+		want action.Action
+	}{
+		{"alice@example.com", action.Accept},
+		{"Doe, Alice <alice@example.com>", action.Accept},
+		{"<mailto:alice@example.com>", action.Accept},
+		{"alice@example.com; alice@example.com", action.Accept},
+		{"alice@example.com, ceo@example.com", action.Reject},
+		{"alice@example.com; ceo@example.com", action.Reject},
+		{"<alice@example.com> <ceo@example.com>", action.Reject},
+		{"<alice@example.com> ceo@example.com", action.Reject},
+		{"alice@example.com\nFrom: ceo@example.com", action.Reject},
+		{"<ceo@example.com <alice@example.com>", action.Reject},
+		{"<mailto:ceo@example.com>", action.Reject},
+		{"alice@example.com; ceo@example.org", action.Reject},
+		{"Alice", action.Reject},
+	} {
+		f, _ := newFilter(t, "good")
+		f.Senders = Senders{Require: action.SenderLogin, Action: action.Reject, Logins: map[string]message.Patterns{"alice": patterns(t, "alice@example.com")}}
+		o, _ := decide(t, f, action.RoleOurs, milter.ByAuthentication, loggedIn, "From: "+tc.from+"\n\nbody\n")
+		if o.Action != tc.want {
+			t.Errorf("%q: %s %v, want %s", tc.from, o.Action, o.Details, tc.want)
+		}
+	}
+}
+
 // TestResultsAreOurs holds that no verdict reads a field of the message: only what the methods find counts.
 func TestResultsAreOurs(t *testing.T) {
 	s, _ := newFilter(t, "good")

@@ -16,6 +16,7 @@ import (
 type mail struct {
 	milter.Mail
 	filter    *Filter
+	from      message.From
 	author    message.Address
 	authorErr error
 	doubt     string // what is wrong with From, "" if nothing is

@@ -31,6 +31,9 @@ type From struct {
 	// Shown is one address for each domain, in the order of the header. When TooMany, it is some of them.
 	Shown   []Shown
 	TooMany bool // more than MaxDomains domains, or more addresses than can be read
+	// Addresses are all that count as the author's: not those in a display name before the only angle brackets, nor
+	// those of a route. At most MaxAuthors are kept of a field.
+	Addresses []Address
 	Fields  int  // how many From fields there are
 	// Fault is the first departure from RFC 5322, nil when there is none. Several From fields are one, too,
 	// but not a Fault.
@@ -71,14 +74,14 @@ func (h Header) From() From {
 			f.Fault.Field = i + 1
 		}
 	}
-	f.Shown = c.shown()
+	f.Shown, f.Addresses = c.shown()
 	f.limit(c.tooMany)
 	return f
 }
 
 // accept takes the addresses of a field that RFC 5322 allows.
 func (f *From) accept(all []Address) {
-	f.Shown = make([]Shown, 0, 1)
+	f.Shown, f.Addresses = make([]Shown, 0, 1), all
 	for _, a := range all {
 		if len(f.Shown) <= MaxDomains {
 			f.Shown = show(f.Shown, Shown{Address: a})
@@ -117,6 +120,9 @@ func show(all []Shown, s Shown) []Shown {
 // Where Doubt is not "", this departs from RFC 6376 section 3.8, which wants a signer to refuse what is
 // not RFC 5322.
 func (f From) Author() (Address, error) {
+	if len(f.Shown) == 1 && !f.TooMany && !f.Shown[0].Route && f.Shown[0].Domain != "" {
+		return f.Shown[0].Address, nil
+	}
 	authors := slices.DeleteFunc(slices.Clone(f.Shown), func(s Shown) bool { return s.Route })
 	switch {
 	case f.TooMany:
@@ -222,8 +228,8 @@ func (c *collector) add(s *scanner) {
 	c.found = append(c.found, s.found...)
 }
 
-// shown returns the addresses that count, each domain once.
-func (c *collector) shown() []Shown {
+// shown returns the addresses of each domain, and all those that count as the author's.
+func (c *collector) shown() ([]Shown, []Address) {
 	all := slices.DeleteFunc(c.found, func(f candidate) bool { return !f.isAddress() })
 	least := 2
 	for _, f := range all {
@@ -231,6 +237,7 @@ func (c *collector) shown() []Shown {
 	}
 	isOnlyBracket := c.brackets == 1 && c.sound == 1
 	var out []Shown
+	var authors []Address
 	for _, f := range all {
 		if f.weakness() > least {
 			continue
@@ -242,9 +249,12 @@ func (c *collector) shown() []Shown {
 			if len(out) <= MaxDomains {
 				out = show(out, s)
 			}
+			if !s.Aside && !s.Route {
+				authors = append(authors, s.Address)
+			}
 		}
 	}
-	return out
+	return out, authors
 }
 
 // Domains returns the domains shown, "" for an address without one.

@@ -180,6 +180,7 @@ func TestShown(t *testing.T) {
 		// Several that RFC 5322 allows.
 		{"list", " x@b.test, CEO <ceo@a.test>", "x@b.test ceo@a.test"},
 		{"list with a literal", " ceo@a.test, x@[192.0.2.1]", "ceo@a.test x@"},
+		{"ten thousand domains", many(" a@%d.test,", 10000), "a@0.test a@1.test a@2.test a@3.test …"},
 		{"list of five", " a@a.test, b@b.test, c@c.test, d@d.test, e@e.test", "a@a.test b@b.test c@c.test d@d.test …"},
 
 		// None.
