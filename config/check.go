@@ -47,6 +47,7 @@ func (c *checker) check() {
 	c.checkRotation()
 	c.checkSeal()
 	c.checkOverrides()
+	c.checkAuthors()
 	c.checkMode()
 	c.checkRequirements()
 	c.checkReachOfLists()
@@ -254,6 +255,18 @@ func (c *checker) hasProblem(table place, names ...string) bool {
 		setting, _, _ := strings.Cut(strings.TrimPrefix(p.Path, table.path+"."), "[")
 		return table.file != nil && p.File == table.file.name && slices.Contains(names, setting)
 	})
+}
+
+// checkAuthors has mail with many domains in From treated as mail that fails where the domain asks for rejection, and
+// warns where a forger gets off in another way with many domains.
+func (c *checker) checkAuthors() {
+	one := c.Policy.DMARC.Reject
+	if !c.isSet("policy.many_authors") {
+		c.Policy.ManyAuthors = one
+	}
+	if many := c.Policy.ManyAuthors; many != one && many.IsValid() && one.IsValid() {
+		c.warn(c.place("policy.many_authors"), "is %q, but policy.dmarc.p_reject is %q: a forger can choose between them by the number of domains in From; without many_authors both are %q", many, one, one)
+	}
 }
 
 // has says whether the table has one of the settings itself.

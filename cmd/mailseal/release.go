@@ -18,6 +18,7 @@ type build struct {
 	Built    []string `json:"built"`    // "plain", or "pgo" and "boringcrypto"; "static"
 	Compiler string   `json:"compiler"`
 	System   string   `json:"system"` // operating system and processor
+	RSA      string   `json:"rsa"`    // what makes RSA signatures
 }
 
 // currentBuild is how this program was built.
@@ -26,7 +27,9 @@ func currentBuild() build {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		settings = info.Settings
 	}
-	return describe(release, settings)
+	b := describe(release, settings)
+	b.RSA = signsRSA()
+	return b
 }
 
 // version tells which program this is: release, revision, how it was built, compiler.
@@ -44,8 +47,8 @@ func (b build) String() string {
 	return strings.Join(parts, " ")
 }
 
-// describe names a build. It is plain, or optimised by a profile (pgo), or has an experiment of Go's in it, such as
-// BoringCrypto's arithmetic (boringcrypto); and it is static when it needs no library of the host.
+// describe names a build. It is plain, or optimised by a profile (pgo), or can have the host's OpenSSL sign (openssl); and
+// it is static when it needs no library of the host.
 func describe(release string, settings []debug.BuildSetting) build {
 	b := build{Release: release, Compiler: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 	static := false
@@ -53,7 +56,7 @@ func describe(release string, settings []debug.BuildSetting) build {
 		switch {
 		case s.Key == "vcs.revision" && len(s.Value) >= 12:
 			b.Revision = s.Value[:12]
-		case s.Key == "GOEXPERIMENT" && s.Value != "":
+		case s.Key == "-tags" && s.Value != "":
 			b.Built = append(b.Built, s.Value)
 		case s.Key == "-pgo" && s.Value != "":
 			b.Built = append(b.Built, "pgo")
