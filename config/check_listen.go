@@ -37,7 +37,7 @@ func (c *checker) checkListeners() {
 		}
 		before[l.Target] = l.at
 		if c.Metrics.Address != "" && meets(l.Network, l.Target, c.Metrics.Address) {
-			c.problem(c.place("metrics.address"), "%s, line %d, listens on that port", l.at.path, l.at.file.line(l.at.path))
+			c.problem(c.place("metrics.address"), "the socket %s of [[listen]] has that port; choose another one", l.Address)
 		}
 		c.checkListener(l)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -78,6 +79,10 @@ func (c *checker) checkSources() {
 		case s.Driver == "mysql":
 			foreign = web
 		}
+		if s.Driver == "sqlite" && s.at.file != nil {
+			s.DSN = Secret(absoluteFile(s.at.file.dir, string(s.DSN)))
+			c.Sources[name] = s
+		}
 		for _, n := range needed {
 			if !s.has(n) {
 				c.problem(s.at, "needs %s, as its driver is %s", n, s.Driver)
@@ -92,6 +97,16 @@ func (c *checker) checkSources() {
 			c.problem(s.at, "needs client_certificate and client_key, or neither")
 		}
 	}
+}
+
+// absoluteFile hangs the file of a SQLite database, a name or a URI, on a directory, as other paths are.
+func absoluteFile(dir, dsn string) string {
+	path, isURI := strings.CutPrefix(dsn, "file:")
+	if path == "" || filepath.IsAbs(path) || strings.HasPrefix(path, ":") || isURI && strings.HasPrefix(path, "//") {
+		return dsn
+	}
+	scheme := strings.TrimSuffix(dsn, path)
+	return scheme + filepath.Join(dir, path)
 }
 
 // signingPlace is what fields() of [signing] call placed: which of its options a file sets.

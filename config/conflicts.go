@@ -101,6 +101,9 @@ func covers(outer, inner netip.Prefix) bool {
 
 // warnCovered names the networks of one list that another list, which is looked at first, takes away.
 func (c *checker) warnCovered(outerPath string, outer []netip.Prefix, innerPath string, inner []netip.Prefix, effect string) {
+	if isNearlyAll(outer) {
+		return // which is said
+	}
 	for i, n := range inner {
 		at := slices.IndexFunc(outer, func(o netip.Prefix) bool { return covers(o, n) })
 		if at < 0 {
@@ -140,8 +143,13 @@ func (c *checker) checkDeadlines() {
 		{"limits.idle", "connections end while the MTA receives the body of a message", l.Idle, l.Packet, "limits.packet"},
 	}
 	for _, d := range all {
-		if d.time < d.holds && (c.isSet(d.path) || c.isSet(d.what)) {
-			c.warn(c.set(d.path, d.what), "%s = \"%s\" is shorter than %s = \"%s\": %s", d.path, days(d.time), d.what, days(d.holds), d.effect)
+		if d.time >= d.holds {
+			continue
+		}
+		if c.isSet(d.path) {
+			c.warn(c.place(d.path), "\"%s\" is shorter than %s, \"%s\": %s", days(d.time), d.what, days(d.holds), d.effect)
+		} else {
+			c.warn(c.place(d.what), "\"%s\" is longer than %s, \"%s\": %s", days(d.holds), d.path, days(d.time), d.effect)
 		}
 	}
 	c.checkSourceTimes()

@@ -123,6 +123,11 @@ func (d *decoder) value(at place, doc string, v any, to reflect.Value) {
 			}
 		}()
 	}
+	d.decode(at, doc, v, to)
+}
+
+// decode fills a setting, or an entry of one.
+func (d *decoder) decode(at place, doc string, v any, to reflect.Value) {
 	switch {
 	case isScalar(to.Type()):
 		if d.first(at, doc) {
@@ -133,7 +138,7 @@ func (d *decoder) value(at place, doc string, v any, to reflect.Value) {
 			d.table(at, doc, m, to)
 		}
 	case to.Kind() == reflect.Map:
-		if m, ok := d.asTable(at, doc, v); ok && !d.refusedEmpty(at, doc, len(m)) {
+		if m, ok := d.asTable(at, doc, v); ok && (isTable(to.Type().Elem()) || !d.refused(at, doc, len(m))) {
 			d.named(at, doc, m, to)
 		}
 	case to.Type().Elem().Kind() == reflect.Struct && !isScalar(to.Type().Elem()):
@@ -172,6 +177,10 @@ func (d *decoder) named(at place, doc string, m map[string]any, to reflect.Value
 		to.Set(reflect.MakeMapWithSize(to.Type(), len(m)))
 	}
 	isTable := to.Type().Elem().Kind() == reflect.Struct
+	fill := d.decode
+	if isTable {
+		fill = d.value
+	}
 	for name, v := range m {
 		entry, elementDoc := at.key(name), doc
 		if name == "" {
@@ -190,7 +199,7 @@ func (d *decoder) named(at place, doc string, m map[string]any, to reflect.Value
 		if isTable {
 			element.Set(d.prototypes[elementDoc])
 		}
-		d.value(entry, elementDoc, v, element)
+		fill(entry, elementDoc, v, element)
 		to.SetMapIndex(reflect.ValueOf(name), element)
 	}
 }

@@ -6,7 +6,12 @@ package config
 
 // refusedEmpty notes a list, a table or a list of tables of n entries that must not be empty, and reports whether it did.
 func (d *decoder) refusedEmpty(at place, doc string, n int) bool {
-	if n > 0 || mayBeEmpty(doc) {
+	return !mayBeEmpty(doc) && d.refused(at, doc, n)
+}
+
+// refused is refusedEmpty for what may never be empty.
+func (d *decoder) refused(at place, doc string, n int) bool {
+	if n > 0 {
 		return false
 	}
 	hint := "leave the setting out"

@@ -50,6 +50,22 @@ list
 ["one", "two"]; a single value may stand without the brackets.
 .PP
 In lists of domains, ".example.com" means any domain below example.com, where the setting says so.
+.SS Empty and zero
+A setting that is not in the file has its default. One that is there and empty, such as networks = [] in an override, is
+a mistake unless its entry here says what that means: a condition that holds for all mail, or for none, is never meant.
+Zero means zero, as the entry says, or is refused with the smallest value that is allowed.
+.SS What settings need
+Where an entry says "Needs", the setting has no effect without what is named there, and
+.B mailseal check
+warns of it. A few are errors, where mail would be treated otherwise than the file says.
+.SS Reload
+SIGHUP puts all of a changed file in force, or nothing where it has a mistake: new sockets are opened, and those that are
+no longer in the file closed, while connections go on. Where an entry says that a change needs a restart, the daemon
+warns of it and keeps the old value.
+.SS Whose mail it is
+The first of these that fits decides: exempt clients; the role of a socket in [[listen]]; what [ours] says of
+authenticated clients, daemon_names and macros; [relays]; networks and hosts of [ours]; mail that is submitted on the host
+itself. All other mail is theirs.
 `
 
 const manualTail = `.SH EXAMPLES
@@ -92,6 +108,9 @@ func Manual() string {
 			title = "TOP OF THE FILE"
 		}
 		b.WriteString(".SH \"" + roff(strings.ReplaceAll(title, `"`, `\(dq`)) + "\"\n" + roff(sec.doc) + "\n")
+		for _, needed := range sectionNeeds(sec) {
+			b.WriteString(".PP\n" + roff("All of it needs "+needed+".") + "\n")
+		}
 		for _, s := range sec.settings {
 			manualSetting(&b, sec, s)
 		}
@@ -107,6 +126,10 @@ func manualSetting(b *strings.Builder, sec section, s setting) {
 	b.WriteString(".TP\n\\fB" + roff(s.name) + "\\fR (" + roff(kind) + ")\n" + roff(s.doc) + "\n")
 	if values := s.choices(t); values != nil {
 		line("One of " + strings.Replace(quotedList(values), " and ", " or ", 1) + ".")
+	}
+	short, long := s.remarks(sec)
+	for _, remark := range append(short, long...) {
+		line(remark)
 	}
 	if s.least != "" {
 		line("At least: " + s.least)

@@ -56,7 +56,8 @@ func isRepeated(sec section) bool {
 }
 
 func sampleSetting(b *strings.Builder, sec section, s setting) {
-	text := s.doc
+	short, _ := s.remarks(sec)
+	text := strings.TrimSpace(s.doc + " " + sentences(short))
 	if choice := choices(sec, s); choice != "" {
 		text += " " + choice
 	}

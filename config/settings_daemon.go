@@ -37,13 +37,13 @@ var listenSection = section{
 	doc: "A socket on which MTAs reach us; there may be several. Without any it is inet:8891@127.0.0.1.",
 	settings: []setting{
 		{name: "address", example: `"inet:8891@127.0.0.1"`,
-			doc: "inet:port@host, inet6:port@host, unix:/path (or local:/path), or fd:name for a socket that systemd hands over. Without @host a port is open on all addresses. A chrooted Postfix sees unix:/var/spool/postfix/mailseal/mailseal.sock as unix:mailseal/mailseal.sock."},
-		{name: "role", def: `"auto"`,
+			doc: "inet:port@host, inet6:port@host, unix:/path (or local:/path), or fd:name for a socket that systemd hands over, by its FileDescriptorName or by its number: fd:3 is the first. Without @host a port is open on all addresses. A chrooted Postfix sees unix:/var/spool/postfix/mailseal/mailseal.sock as unix:mailseal/mailseal.sock."},
+		{name: "role", def: `"auto"`, restart: "a socket that is open keeps it",
 			doc: "Whose mail comes in here: \"ours\" is signed, \"theirs\" is judged, \"relay\" is strangers' mail by way of a host that we trust; \"auto\" leaves it to [ours] and [relays]."},
-		{name: "mode", def: `"0660"`, form: "mode",
+		{name: "mode", def: `"0660"`, form: "mode", restart: "a socket that is open keeps it",
 			doc: "The permission bits of a unix socket."},
-		{name: "user", example: `"mailseal"`, doc: "The owner of a unix socket; ours, if not set."},
-		{name: "group", example: `"postfix"`, doc: "The group of a unix socket; ours, if not set."},
+		{name: "user", example: `"mailseal"`, restart: "a socket that is open keeps it", doc: "The owner of a unix socket; ours, if not set."},
+		{name: "group", example: `"postfix"`, restart: "a socket that is open keeps it", doc: "The group of a unix socket; ours, if not set."},
 	},
 }
 
@@ -67,7 +67,7 @@ var oursSection = section{
 
 var relaysSection = section{
 	header: "[relays]", path: "relays",
-	doc: "Hosts that pass strangers' mail on to us: a backup MX, a content filter, a gateway. SPF cannot be judged behind them; what they wrote into Authentication-Results is kept.",
+	doc: "Hosts that pass strangers' mail on to us: a backup MX, a content filter, a gateway. SPF cannot be judged behind them; what they wrote into Authentication-Results is kept. A client in both is a relay, unless [ours] takes its mail for another reason than networks and hosts.",
 	settings: []setting{
 		{name: "networks", def: "[]", example: `["192.0.2.25"]`, doc: "Their addresses and networks."},
 	},
@@ -75,7 +75,7 @@ var relaysSection = section{
 
 var exemptSection = section{
 	header: "[exempt]", path: "exempt",
-	doc: "Mail that is left alone altogether: neither signed nor judged, no field added or removed.",
+	doc: "Mail that is left alone altogether: neither signed nor judged, no field added or removed. It comes before [relays] and [ours]. Each such message of an exempt client has a line in the log.",
 	settings: []setting{
 		{name: "networks", def: "[]", example: `["192.0.2.99"]`, doc: "Clients, by address or network."},
 		{name: "hosts", def: "[]", example: `["monitor.example.com", ".scanner.example"]`, form: "client name",
@@ -102,7 +102,7 @@ var limitsSection = section{
 	header: "[limits]", path: "limits",
 	doc: "Bounds on what a peer may ask of us.",
 	settings: []setting{
-		{name: "header_size", def: `"1MiB"`, least: `"4KiB"`, most: `"1GiB"`, doc: "Octets that all header fields of a message may have together. A larger header is refused with 552."},
+		{name: "header_size", def: `"1MiB"`, least: `"4KiB"`, most: `"1GiB"`, doc: "Octets that all header fields of a message may have together. A larger header is refused with 552. One field has at most 1MiB, whatever this says: of an MTA that sends a longer one, the connection is closed, and it does what it does when a filter fails."},
 		{name: "connections", def: "2000", least: "1", most: "1000000", doc: "Connections at the same time; more of them wait."},
 		{name: "message_deadline", def: `"20s"`, least: `"1s"`, most: `"10m"`, doc: "How long judging a message may take, all look-ups together. It should stay below the time that the MTA waits: 30s in Postfix (milter_command_timeout)."},
 		{name: "handshake", def: `"5s"`, least: `"1s"`, doc: "How long a new connection has to say its first word."},
@@ -118,9 +118,9 @@ var logSection = section{
 	header: "[log]", path: "log",
 	doc: "One line for each message, and one for whatever needs attention.",
 	settings: []setting{
-		{name: "format", def: `"text"`, values: []string{"text", "json"}, doc: "How lines are written."},
+		{name: "format", def: `"text"`, restart: "the log is opened once", values: []string{"text", "json"}, doc: "How lines are written. In JSON times are numbers of milliseconds, with names such as took_ms."},
 		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line."},
-		{name: "syslog", example: `"mail"`, values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
+		{name: "syslog", example: `"mail"`, restart: "the log is opened once", values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
 			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads."},
 	},
 }
@@ -129,7 +129,7 @@ var metricsSection = section{
 	header: "[metrics]", path: "metrics",
 	doc: "Metrics in Prometheus' format at /metrics, health at /healthz.",
 	settings: []setting{
-		{name: "address", example: `"127.0.0.1:9891"`, form: "host and port", doc: "Where they are served; nowhere, if not set."},
-		{name: "pprof", def: "false", doc: "Serve Go's profiles at /debug/pprof/ too."},
+		{name: "address", example: `"127.0.0.1:9891"`, form: "host and port", restart: "the metrics are served once", doc: "Where they are served; nowhere, if not set."},
+		{name: "pprof", def: "false", restart: "the metrics are served once", doc: "Serve Go's profiles at /debug/pprof/ too."},
 	},
 }

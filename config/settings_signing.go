@@ -23,7 +23,7 @@ var keysSection = section{
 
 var signSection = section{
 	header: "[[sign]]", path: "sign[]",
-	doc: "The signing table: who signs with which keys. The first rule that fits the author and the message signs (match in [signing] can have all of them sign); all its keys make a signature each. Every option of [signing] can stand in a rule too, and is then the rule's.",
+	doc: "The signing table: who signs with which keys. The first rule that fits the author and the message signs (match in [signing] can have all of them sign); all its keys make a signature each. Options of [signing] can be set in a rule too, but for match, self_check, self_check_action and unsigned_recipients, and are then the rule's.",
 	settings: []setting{
 		{name: "from", example: `["*@example.com", "*@*.example.com"]`, form: "address pattern",
 			doc: "Authors, by the address in From: user@example.com, *@example.com (or example.com), *@*.example.com (or .example.com: any domain below it, at any depth), user@*.example.com, user@*, or * for everybody; * may stand in the user too, as in info*@example.com."},
@@ -47,7 +47,7 @@ var whenSection = section{
 		{name: "recipients", example: `["*@lists.example.com"]`, form: "address pattern", doc: "Any recipient is one of these."},
 		{name: "networks", example: `["192.0.2.0/24"]`, doc: "The client is in one of these."},
 		{name: "daemon_names", example: `["submission"]`, doc: "The macro {daemon_name} is one of these."},
-		{name: "logins", example: `["joe@example.com"]`, doc: "The client has authenticated with one of these names; \"*\" is any."},
+		{name: "logins", example: `["joe@example.com"]`, doc: "The client has authenticated with one of these names; \"*\" is any, as in [senders]."},
 	},
 }
 
@@ -125,7 +125,7 @@ var sourcesSection = section{
 	settings: []setting{
 		{name: "driver", example: `"postgres"`, values: []string{"postgres", "mysql", "sqlite", "http"}, doc: "What kind it is; mysql is MariaDB, too."},
 		{name: "dsn", example: `"host=/run/postgresql dbname=mail user=mailseal"`,
-			doc: "How to reach the data base, as its driver wants it; mailseal:password@unix(/run/mysqld/mysqld.sock)/mail for mysql, for sqlite the file's name."},
+			doc: "How to reach the data base, as its driver wants it; mailseal:password@unix(/run/mysqld/mysqld.sock)/mail for mysql, for sqlite the file's name, which hangs on the directory of the configuration file unless it begins with /."},
 		{name: "key_query", example: `"SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"`,
 			doc: "Finds a key: $1 is the key's name; three columns, domain, selector and the private key in any form that private_key takes. $1 can be written with every driver."},
 		{name: "signing_query", example: `"SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"`,

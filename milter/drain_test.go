@@ -105,7 +105,7 @@ func TestDrainInHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	eventually(t, "accepted", func() bool { return len(r.server.slots) == 1 })
+	eventually(t, "accepted", func() bool { return r.server.places.inUse() == 1 })
 	r.stop()
 	eventually(t, "draining", func() bool {
 		r.server.mu.Lock()

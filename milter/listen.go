@@ -112,6 +112,12 @@ func (l *Listener) named() string {
 	return l.address.String()
 }
 
+// IsAt reports whether the listener was opened for an address.
+func (l *Listener) IsAt(address string) bool {
+	a, err := ParseAddress(address)
+	return err == nil && a == l.address
+}
+
 // Close stops listening and removes a unix socket, unless somebody else has put theirs in its place.
 func (l *Listener) Close() error {
 	if l.release == nil {

@@ -80,6 +80,8 @@ func (l logger) listening(ln *Listener) {
 	}
 }
 
+func (l logger) closedListener(ln *Listener) { l.Info("listening no more", "on", ln.String()) }
+
 func (l logger) lacking(ln *Listener, sentence string) {
 	l.Warn("the MTA lacks something", "on", ln.String(), "what", sentence)
 }

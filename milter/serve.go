@@ -24,7 +24,7 @@ func (s *Server) serve(l *Listener, nc net.Conn) {
 	}()
 	defer s.recover(nc)
 	s.metrics.Connections(1)
-	c, err := guard.Handshake(nc, guard.Options{Wishes: s.settings.Load().wishes(), Limits: s.options.Limits})
+	c, err := guard.Handshake(nc, guard.Options{Wishes: s.settings.Load().wishes(), Limits: s.options.Load().Limits})
 	if err != nil {
 		_ = nc.Close() // nobody hears
 		s.ended(l, nc, err)
@@ -60,7 +60,7 @@ func (s *Server) release(c *guard.Conn) {
 		s.remove(c)
 	}
 	s.metrics.Connections(-1)
-	<-s.slots
+	s.places.give()
 	s.wg.Done()
 }
 

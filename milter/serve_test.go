@@ -67,7 +67,7 @@ func TestOneGoroutinePerConnection(t *testing.T) {
 	}
 	r.ended <- nil
 	eventually(t, "no goroutine is left", func() bool { return servingGoroutines() == 0 })
-	if n := len(r.server.slots); n+r.counts.open+r.server.open() != 0 {
+	if n := r.server.places.inUse(); n+r.counts.open+r.server.open() != 0 {
 		t.Errorf("%d places taken, %d connections counted, %d known after the end", n, r.counts.open, r.server.open())
 	}
 }
@@ -96,6 +96,6 @@ func TestCloseEndsAll(t *testing.T) {
 	busy.wantClosed()
 	<-told
 	eventually(t, "no goroutine and no place is left", func() bool {
-		return servingGoroutines() == 0 && len(r.server.slots) == 0 && r.server.open() == 0
+		return servingGoroutines() == 0 && r.server.places.inUse() == 0 && r.server.open() == 0
 	})
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +16,7 @@ import (
 	"mailseal/milter/guard"
 )
 
-// Options are what a Server has for all its life. The zero value is a good one.
+// Options are what a Server begins with. The zero value is a good one. Adjust changes all but Log and Metrics.
 type Options struct {
 	Connections int           // open at once; more wait for others to end; 0: 1000
 	Limits      guard.Limits  // of each connection
@@ -33,14 +35,16 @@ const (
 
 // Server serves a filter on any number of listeners.
 type Server struct {
-	options  Options
+	options  atomic.Pointer[Options]
 	log      logger
 	metrics  Metrics
 	settings atomic.Pointer[Settings]
-	slots    chan struct{} // one for each open connection
+	places   places // one for each open connection
 
 	wg    sync.WaitGroup // connections, and what accepts them
 	mu    sync.Mutex
+	ctx   context.Context // of Serve; nil before
+	lns   map[*Listener]struct{}
 	conns map[*guard.Conn]struct{}
 	phase phase
 	grace time.Duration // what goroutines get to end after their connections were closed
@@ -57,19 +61,27 @@ const (
 
 // New returns a Server that begins with the given settings.
 func New(o Options, s Settings) *Server {
-	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
-	o.DrainSoft = cmp.Or(o.DrainSoft, defaultDrainSoft)
-	o.DrainHard = max(cmp.Or(o.DrainHard, defaultDrainHard), o.DrainSoft)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Metrics == nil {
 		o.Metrics = noMetrics{}
 	}
-	srv := &Server{options: o, log: logger{o.Log}, metrics: o.Metrics, grace: defaultGrace}
-	srv.slots, srv.conns = make(chan struct{}, o.Connections), map[*guard.Conn]struct{}{}
+	srv := &Server{log: logger{o.Log}, metrics: o.Metrics, grace: defaultGrace}
+	srv.conns, srv.lns = map[*guard.Conn]struct{}{}, map[*Listener]struct{}{}
+	srv.Adjust(o)
 	srv.Reload(s)
 	return srv
+}
+
+// Adjust puts new limits in force: Connections and the times to drain at once, Limits for connections to come. Log and
+// Metrics stay.
+func (s *Server) Adjust(o Options) {
+	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
+	o.DrainSoft = cmp.Or(o.DrainSoft, defaultDrainSoft)
+	o.DrainHard = max(cmp.Or(o.DrainHard, defaultDrainHard), o.DrainSoft)
+	s.options.Store(&o)
+	s.places.resize(o.Connections)
 }
 
 // Reload puts new settings in force for every message that begins from now on. No connection notices.
@@ -82,17 +94,54 @@ var ErrDrain = errors.New("milter: connections did not end")
 // connections are served on; after Options.DrainSoft those without a message are closed, and the others as soon as
 // theirs has its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A Server serves once.
 func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
+	s.mu.Lock()
+	s.ctx = ctx
+	s.mu.Unlock()
 	for _, l := range listeners {
-		s.log.listening(l)
-		s.wg.Go(func() { s.accept(ctx, l) })
+		s.Add(l)
 	}
 	<-ctx.Done()
-	for _, l := range listeners {
-		if err := l.Close(); err != nil {
-			s.log.Warn("listener not closed", "on", l.String(), "error", err)
-		}
+	s.mu.Lock()
+	open := slices.Collect(maps.Keys(s.lns))
+	clear(s.lns)
+	s.mu.Unlock()
+	for _, l := range open {
+		s.closeListener(l)
 	}
 	return s.drain()
+}
+
+// Add serves one more listener, which the Server closes when Serve ends. Before Serve, and after its end, it closes the
+// listener at once.
+func (s *Server) Add(l *Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx := s.ctx
+	if ctx == nil || ctx.Err() != nil {
+		s.closeListener(l)
+		return
+	}
+	s.lns[l] = struct{}{}
+	s.log.listening(l)
+	s.wg.Go(func() { s.accept(ctx, l) })
+}
+
+// Remove closes a listener. Connections that came in there are served on.
+func (s *Server) Remove(l *Listener) {
+	s.mu.Lock()
+	_, isServed := s.lns[l]
+	delete(s.lns, l)
+	s.mu.Unlock()
+	if isServed {
+		s.closeListener(l)
+		s.log.closedListener(l)
+	}
+}
+
+func (s *Server) closeListener(l *Listener) {
+	if err := l.Close(); err != nil {
+		s.log.Warn("listener not closed", "on", l.String(), "error", err)
+	}
 }
 
 // Close ends all connections at once, for those who cannot wait for Serve to drain. Their messages are tempfailed by
@@ -107,12 +156,13 @@ func (s *Server) drain() error {
 		close(idle)
 	}()
 	s.log.draining(s.open())
-	if isDone(idle, s.options.DrainSoft) {
+	o := s.options.Load()
+	if isDone(idle, o.DrainSoft) {
 		return nil
 	}
 	s.log.drained("idle", s.open())
 	s.enter(draining, func(c *guard.Conn) error { c.Drain(); return nil })
-	if isDone(idle, s.options.DrainHard-s.options.DrainSoft) {
+	if isDone(idle, o.DrainHard-o.DrainSoft) {
 		return nil
 	}
 	s.log.drained("all", s.open())
@@ -200,14 +250,11 @@ func (s *Server) accept(ctx context.Context, l *Listener) {
 // start serves a connection, once there is a place for it. Until then its MTA waits for the answer to its offer, and
 // those behind it in the kernel's backlog.
 func (s *Server) start(ctx context.Context, l *Listener, nc net.Conn) {
-	select {
-	case s.slots <- struct{}{}:
+	if s.places.tryTake() {
 		l.full = false
-	default:
+	} else {
 		s.full(l)
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
+		if !s.places.take(ctx) {
 			_ = nc.Close() // the MTA has not been heard yet; it will call again
 			return
 		}
@@ -221,6 +268,6 @@ func (s *Server) full(l *Listener) {
 	s.metrics.Event(AtLimit)
 	if !l.full {
 		l.full = true
-		s.log.atLimit(l, cap(s.slots))
+		s.log.atLimit(l, s.places.size())
 	}
 }

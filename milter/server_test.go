@@ -86,7 +86,7 @@ func TestPortScan(t *testing.T) {
 	nc.Close()
 	c := r.dial(postfix)
 	c.must(c.Close())
-	eventually(t, "all connections end", func() bool { return r.server.open() == 0 && len(r.server.slots) == 0 })
+	eventually(t, "all connections end", func() bool { return r.server.open() == 0 && r.server.places.inUse() == 0 })
 	if got := r.log.with("peer="); len(got) > 0 {
 		t.Errorf("got %q", got)
 	}
@@ -229,7 +229,7 @@ func TestOutOfFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	eventually(t, "accepted", func() bool { return len(r.server.slots) == 1 })
+	eventually(t, "accepted", func() bool { return r.server.places.inUse() == 1 })
 	spare, err := os.Open("/dev/null")
 	if err != nil {
 		t.Fatal(err)

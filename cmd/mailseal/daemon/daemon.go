@@ -37,6 +37,8 @@ type Options struct {
 type Daemon struct {
 	load      func() (*config.Config, error)
 	log       *slog.Logger
+	level     *slog.LevelVar // of log
+	quiet     bool           // log warnings and errors alone
 	metrics   *metrics
 	health    *health
 	resolver  dns.Resolver
@@ -51,12 +53,14 @@ type Daemon struct {
 
 // Build makes a daemon of a configuration and opens its sockets. All that is wrong is in the error.
 func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
-	log, err := newLog(cfg.Log, o.Stderr)
+	level := &slog.LevelVar{}
+	log, err := newLog(cfg.Log, level, o.Stderr)
 	if err != nil {
 		return nil, err
 	}
 	sayBackend(log)
 	d := unstarted(o, log)
+	d.level = level
 	if err := d.start(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -157,7 +161,8 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	return err
 }
 
-// Reload puts the configuration and the keys in force as they are now. With an error all stays as it is.
+// Reload puts the configuration and the keys in force as they are now, as far as that needs no restart. With an error all
+// stays as it is.
 func (d *Daemon) Reload(ctx context.Context) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
@@ -166,19 +171,23 @@ func (d *Daemon) Reload(ctx context.Context) error {
 		return err
 	}
 	old := d.parts.Load()
-	p, err := assembly.New(ctx, cfg, d.resolver, old, d.metrics, d.log)
+	ahead, err := d.prepare(ctx, old.Config, cfg)
+	if err != nil {
+		return err
+	}
+	p, err := assembly.New(ctx, cfg, ahead.resolver, old, d.metrics, d.log)
 	if err == nil {
 		err = errors.Join(p.AnyKey(ctx), p.ExamineSources(ctx, old, d.log))
 	}
 	if err != nil {
+		ahead.abandon()
 		p.CloseSources(old, 0, d.log)
 		return err
 	}
-	for _, what := range needRestart(old.Config, cfg) {
-		d.log.Warn("changed, and in force only after a restart", "setting", what)
-	}
+	d.sayRestarts(old.Config, cfg)
 	d.parts.Store(p)
 	d.server.Reload(p.Settings)
+	d.takeOver(cfg, ahead)
 	d.metrics.sources.sources.Store(&p.Sources)
 	if d.jobs != nil {
 		d.jobs.Reloaded()

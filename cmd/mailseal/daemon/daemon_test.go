@@ -64,25 +64,3 @@ func TestUnserved(t *testing.T) {
 		t.Errorf("somebody else's sockets: %q", got)
 	}
 }
-
-// TestNeedRestart holds what a reload cannot change, and that nothing else is named.
-func TestNeedRestart(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		change func(*config.Config)
-		want   string
-	}{
-		{"nothing", func(*config.Config) {}, ""},
-		{"header size", func(c *config.Config) { c.Limits.HeaderSize++ }, ""},
-		{"deadline of a message", func(c *config.Config) { c.Limits.MessageDeadline++ }, ""},
-		{"connections", func(c *config.Config) { c.Limits.Connections++ }, "limits"},
-		{"a listener", func(c *config.Config) { c.Listen = append(c.Listen, config.Listener{Address: "inet:1@127.0.0.1"}) }, "listen"},
-		{"log and metrics", func(c *config.Config) { c.Log.Level, c.Metrics.Address = "debug", "127.0.0.1:1" }, "log metrics"},
-	} {
-		old, now := config.Default(), config.Default()
-		tc.change(now)
-		if got := strings.Join(needRestart(old, now), " "); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
-		}
-	}
-}

@@ -6,18 +6,17 @@ import (
 	"io"
 	"log/slog"
 	"log/syslog"
+	"time"
 
 	"mailseal/config"
 )
 
-// newLog makes the logger that the configuration asks for.
-func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
-	o := &slog.HandlerOptions{}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		return nil, fmt.Errorf("log.level: %w", err)
+// newLog makes the logger that the configuration asks for. The level is what a reload changes.
+func newLog(c config.Log, level *slog.LevelVar, stderr io.Writer) (*slog.Logger, error) {
+	if err := setLevel(level, c); err != nil {
+		return nil, err
 	}
-	o.Level = level
+	o := &slog.HandlerOptions{Level: level}
 	if c.Syslog == "" {
 		return slog.New(newHandler(c.Format, stderr, o)), nil
 	}
@@ -28,11 +27,37 @@ func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
 	return slog.New(h), nil
 }
 
-func newHandler(format string, w io.Writer, o *slog.HandlerOptions) slog.Handler {
-	if format == "json" {
-		return slog.NewJSONHandler(w, o)
+// setLevel sets the level that a configuration asks for.
+func setLevel(level *slog.LevelVar, c config.Log) error {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(c.Level)); err != nil {
+		return fmt.Errorf("log.level: %w", err)
 	}
-	return slog.NewTextHandler(w, o)
+	level.Set(l)
+	return nil
+}
+
+func newHandler(format string, w io.Writer, o *slog.HandlerOptions) slog.Handler {
+	if format != "json" {
+		return slog.NewTextHandler(w, o)
+	}
+	inMilliseconds := slog.HandlerOptions{ReplaceAttr: milliseconds}
+	if o != nil {
+		inMilliseconds.Level = o.Level
+		if replace := o.ReplaceAttr; replace != nil {
+			inMilliseconds.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr { return milliseconds(groups, replace(groups, a)) }
+		}
+	}
+	return slog.NewJSONHandler(w, &inMilliseconds)
+}
+
+// milliseconds writes times such as took as a number of milliseconds under a name that says so, took_ms: JSON has no
+// type for them, and slog's nanoseconds read like nothing else that Mailseal prints.
+func milliseconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindDuration {
+		return a
+	}
+	return slog.Float64(a.Key+"_ms", float64(a.Value.Duration())/float64(time.Millisecond))
 }
 
 // facilities are those of syslog(3) that suit a mail filter.

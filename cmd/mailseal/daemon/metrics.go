@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,9 @@ type metrics struct {
 	reloaded    prometheus.Gauge
 	watched     *prometheus.GaugeVec
 	sources     sourceMetrics
+
+	client atomic.Pointer[dns.Client] // in use
+	cache  atomic.Pointer[dns.Cache]
 }
 
 var (
@@ -165,20 +169,25 @@ func (m *metrics) Watched(count map[string]int) {
 	}
 }
 
-// watchDNS shows the counters of the resolver, which outlives every reload too.
+// watchDNS shows the counters of the resolver, from then on those of this one. They begin anew with each.
 func (m *metrics) watchDNS(client *dns.Client, cache *dns.Cache) {
+	isFirst := m.client.Swap(client) == nil
+	m.cache.Store(cache)
+	if !isFirst {
+		return
+	}
 	for _, c := range []struct {
 		name, help string
 		load       func() uint64
 	}{
-		{"dns_queries_total", "Queries sent to name servers over UDP.", client.Counters.Queries.Load},
-		{"dns_truncated_total", "Replies that were asked for again over TCP.", client.Counters.Truncated.Load},
-		{"dns_timeouts_total", "Queries that no reply came to in time.", client.Counters.Timeouts.Load},
-		{"dns_cache_hits_total", "Look-ups answered from memory.", cache.Counters.Hits.Load},
-		{"dns_cache_misses_total", "Look-ups that went to a name server.", cache.Counters.Misses.Load},
-		{"dns_cache_shared_total", "Look-ups that waited for another one's answer.", cache.Counters.Shared.Load},
-		{"dns_failures_total", "Look-ups that failed.", cache.Counters.Failures.Load},
-		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", cache.Counters.Evictions.Load},
+		{"dns_queries_total", "Queries sent to name servers over UDP.", func() uint64 { return m.client.Load().Counters.Queries.Load() }},
+		{"dns_truncated_total", "Replies that were asked for again over TCP.", func() uint64 { return m.client.Load().Counters.Truncated.Load() }},
+		{"dns_timeouts_total", "Queries that no reply came to in time.", func() uint64 { return m.client.Load().Counters.Timeouts.Load() }},
+		{"dns_cache_hits_total", "Look-ups answered from memory.", func() uint64 { return m.cache.Load().Counters.Hits.Load() }},
+		{"dns_cache_misses_total", "Look-ups that went to a name server.", func() uint64 { return m.cache.Load().Counters.Misses.Load() }},
+		{"dns_cache_shared_total", "Look-ups that waited for another one's answer.", func() uint64 { return m.cache.Load().Counters.Shared.Load() }},
+		{"dns_failures_total", "Look-ups that failed.", func() uint64 { return m.cache.Load().Counters.Failures.Load() }},
+		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", func() uint64 { return m.cache.Load().Counters.Evictions.Load() }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help}, func() float64 { return float64(c.load()) }))

@@ -141,12 +141,14 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	if cfgErr != nil {
 		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"}, Limits: config.Default().Limits}
 	}
-	log, err := newLog(fromWarnings(cfg.Log), s.Stderr)
+	level := &slog.LevelVar{}
+	log, err := newLog(fromWarnings(cfg.Log), level, s.Stderr)
 	if err != nil { // such as no syslog
 		log = slog.New(newHandler("text", s.Stderr, nil))
 		log.Error("trouble is told on standard error", "error", err)
 	}
 	o := &observer{Daemon: unstarted(s.Options, log), options: s, role: role, pipe: shadow.NewPipe(), out: out}
+	o.level, o.quiet = level, true
 	o.ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // what has come is still judged after the word to stop
 	if cfgErr == nil {
 		cfgErr = assembly.Survive(func() error { return o.begin(cfg) })

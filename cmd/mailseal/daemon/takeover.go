@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
+	"mailseal/milter"
+	"mailseal/milter/dns"
+)
+
+// ahead is what a reload makes before anything changes: sockets that are new, and the resolver.
+type ahead struct {
+	resolver dns.Resolver
+	client   *dns.Client // nil: the resolver stays
+	cache    *dns.Cache
+	opened   []*milter.Listener
+	closed   []*milter.Listener
+}
+
+// prepare opens the sockets that a configuration has beyond the old one, and makes a resolver where [dns] differs. With an
+// error nothing has happened.
+func (d *Daemon) prepare(ctx context.Context, old, now *config.Config) (*ahead, error) {
+	a := &ahead{resolver: d.resolver}
+	if !reflect.DeepEqual(old.DNS, now.DNS) {
+		var err error
+		if a.client, a.cache, err = assembly.NewResolver(now); err != nil {
+			return nil, err
+		}
+		a.resolver = a.cache
+	}
+	if d.listeners == nil { // a daemon beside an old milter has no sockets of its own
+		return a, nil
+	}
+	var errs []error
+	for i, l := range now.Listen {
+		if slices.ContainsFunc(old.Listen, l.Is) {
+			continue
+		}
+		opened, err := milter.Listen(ctx, listenOptions(l))
+		if err != nil {
+			errs = append(errs, now.Listen[i].Problem("address", err.Error()))
+			continue
+		}
+		a.opened = append(a.opened, opened)
+	}
+	if err := errors.Join(errs...); err != nil {
+		a.abandon()
+		return nil, err
+	}
+	for i, l := range old.Listen {
+		if !slices.ContainsFunc(now.Listen, l.Is) {
+			a.closed = append(a.closed, d.listeners[i])
+		}
+	}
+	return a, nil
+}
+
+// abandon closes what was opened for a configuration that is not put in force.
+func (a *ahead) abandon() {
+	for _, l := range a.opened {
+		_ = l.Close() // no MTA knows it
+	}
+}
+
+// takeOver puts in force what needs no new parts: sockets, limits, the resolver, the level of the log.
+func (d *Daemon) takeOver(cfg *config.Config, a *ahead) {
+	if a.client != nil {
+		d.resolver = a.resolver
+		d.metrics.watchDNS(a.client, a.cache)
+	}
+	d.server.Adjust(serverOptions(cfg.Limits, d.log, d.metrics))
+	if err := d.setLevel(cfg.Log); err != nil {
+		d.log.Error("the level of the log stays", "error", err)
+	}
+	d.moveListeners(cfg, a)
+}
+
+// moveListeners serves new sockets and closes old ones, and keeps d.listeners in the order of the configuration.
+func (d *Daemon) moveListeners(cfg *config.Config, a *ahead) {
+	if d.listeners == nil {
+		return
+	}
+	kept := slices.DeleteFunc(slices.Clone(d.listeners), func(l *milter.Listener) bool { return slices.Contains(a.closed, l) })
+	all := append(kept, a.opened...)
+	d.listeners = d.listeners[:0:0]
+	for _, c := range cfg.Listen {
+		options := listenOptions(c)
+		if i := slices.IndexFunc(all, func(l *milter.Listener) bool { return l.IsAt(options.Address) }); i >= 0 {
+			d.listeners = append(d.listeners, all[i])
+		}
+	}
+	for _, l := range a.opened {
+		d.server.Add(l)
+	}
+	for _, l := range a.closed {
+		d.server.Remove(l)
+	}
+}
+
+// setLevel sets the level of the log, which stays at warnings where the daemon's own lines would be in the way.
+func (d *Daemon) setLevel(c config.Log) error {
+	if d.quiet {
+		c = fromWarnings(c)
+	}
+	return setLevel(d.level, c)
+}
+
+// sayRestarts warns of each setting that has changed and that only a restart puts in force.
+func (d *Daemon) sayRestarts(old, now *config.Config) {
+	for _, r := range config.NeedRestart(old, now) {
+		d.log.Warn("changed, and in force only after a restart", "setting", r.Setting, "why", r.Why)
+	}
+}
