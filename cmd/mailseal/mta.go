@@ -32,7 +32,7 @@ func newMTACmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mta --milter ADDRESS [FILE ...]",
 		Short: "Play an MTA towards any milter: show its edits, or measure it",
-		Long: `Mta sends messages from files, or one from standard input, to a milter, ours or another's, as Postfix or as Sendmail
+		Long: `Mta sends messages from files, or one from standard input without any or for "-", to a milter, ours or another's, as Postfix or as Sendmail
 would, and shows what the milter answers: every edit, the reply, and with --deliver the message as that MTA would
 hand it on. Several files go over one connection, as several messages of one SMTP session do.
 
@@ -46,6 +46,7 @@ does what the MTA would not put up with.`,
   mailseal mta --milter inet:8891@127.0.0.1 --auth user --deliver message.eml | mailseal verify
   mailseal mta --milter local:/run/opendkim/opendkim.sock --as sendmail --macro daemon_name=ORIGINATING message.eml
   mailseal mta --milter unix:/run/mailseal/mailseal.sock --size 4096 --count 10000 --concurrency 4`,
+		Args: filled,
 		RunE: func(cmd *cobra.Command, files []string) error { return f.run(cmd, files) },
 	}
 	f.define(cmd)

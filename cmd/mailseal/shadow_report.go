@@ -21,13 +21,14 @@ func newShadowReportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FILE ...]",
 		Short: "Make a table of what shadow logged",
-		Long: `Report counts the lines of shadow's logs, from files or standard input, in text or JSON, with or without what syslog and
+		Long: `Report counts the lines of shadow's logs, from files, or from standard input without any or for "-", in text or JSON, with or without what syslog and
 journald put before them: messages that were the same, that differ and in what and of which domains, that were not
 judged and why. With --ignore, messages that differ in nothing else are the same.
 
 The exit code is 0 when no message differs, 1 when some do, 3 when none was compared.`,
 		Example: `  mailseal shadow report /var/log/mailseal-shadow.log
   journalctl -u mailseal-shadow -o cat --since -7d | mailseal shadow report --json`,
+		Args: filled,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var s shadow.Summary
 			if err := checkKinds(ignore); err != nil {
@@ -46,9 +47,15 @@ The exit code is 0 when no message differs, 1 when some do, 3 when none was comp
 
 func readLogs(s *shadow.Summary, files []string, stdin io.Reader, ignore []string) error {
 	if len(files) == 0 {
-		return s.ReadLog(stdin, ignore...)
+		files = []string{"-"}
 	}
 	for _, name := range files {
+		if name == "-" {
+			if err := s.ReadLog(stdin, ignore...); err != nil {
+				return err
+			}
+			continue
+		}
 		file, err := os.Open(name)
 		if err == nil {
 			err = errors.Join(s.ReadLog(file, ignore...), file.Close())
