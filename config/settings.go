@@ -125,3 +125,14 @@ var (
 	// Not to have been able to find out is no reason to refuse for good (RFC 7208 section 8.6, RFC 9989 section 5.3.6).
 	temperrorActions = words(action.Accept, action.Mark, action.Hold, action.Tempfail)
 )
+
+// Paths returns the paths of all settings in the order of the manual: "dns.timeout", "sign[].keys", "keys.NAME.file".
+func Paths() []string {
+	var out []string
+	for _, sec := range sections {
+		for _, s := range sec.settings {
+			out = append(out, dotted(sec.path, s.name))
+		}
+	}
+	return out
+}

@@ -15,11 +15,12 @@ import (
 
 // Sealer adds ARC sets in the name of one domain.
 type Sealer struct {
-	Keys    keys.Source
-	Key     string // its name in the key table
-	Domain  string // d= instead of the key's, "" for the key's
-	Options arc.SealOptions
-	Now     func() time.Time // nil for time.Now
+	Keys     keys.Source
+	Key      string // its name in the key table
+	Domain   string // d= instead of the key's, "" for the key's
+	Selector string // s= instead of the key's, "" for the key's
+	Options  arc.SealOptions
+	Now      func() time.Time // nil for time.Now
 }
 
 // BodyHash is the digest of the body that Seal needs.
@@ -41,6 +42,9 @@ func (s *Sealer) Seal(ctx context.Context, chain arc.Result, h message.Header, b
 	}
 	if s.Domain != "" {
 		k.Domain = s.Domain
+	}
+	if s.Selector != "" {
+		k.Selector = s.Selector
 	}
 	o := s.Options
 	if s.Now != nil {

@@ -137,7 +137,7 @@ func newSenders(c config.Senders) (filter.Senders, error) {
 // addSigning builds what signs and seals.
 func (p *Parts) addSigning(f *filter.Filter) error {
 	if p.Config.Seal.Key != "" {
-		f.Sealer = &sign.Sealer{Keys: p.Table, Key: p.Config.Seal.Key, Domain: p.Config.Seal.Domain}
+		f.Sealer = &sign.Sealer{Keys: p.Table, Key: p.Config.Seal.Key, Domain: p.Config.Seal.Domain, Selector: domain.ASCII(p.Config.Seal.Selector)}
 	}
 	if !p.Config.Signs() {
 		return nil

@@ -1,0 +1,509 @@
+package daemon
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/config"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/guard"
+	"mailseal/milter/miltertest"
+)
+
+// effect is what a setting does that can be seen from outside: with it the probe shows want, without it does not.
+type effect struct {
+	setting string
+	top     string // the setting, before the first table; those of the base that it repeats give way
+	rest    string // or in tables of its own
+	before  string // what else is in both configurations, before the first table
+	tables  string // and in tables
+	listen  string // or in the base's [[listen]]
+	rule    string // in both: replaces the base's rule
+	probe   probe
+	want    string   // "!text": it is without the setting that the probe shows text
+	rig     []string // of base lines, those that begin so give way in both
+}
+
+// probe looks at a daemon from outside.
+type probe func(t *testing.T, w *world) string
+
+// world is a daemon, and what there is around it.
+type world struct {
+	dir              string
+	log              *syncBuffer
+	daemon           *Daemon
+	end              func() error // stops it, and waits
+	resolver, second string       // name servers
+	queries          func() int
+}
+
+const effectsZone = `
+mx.test.                   A 192.0.2.1
+25.2.0.192.in-addr.arpa.   PTR mx.good.example.
+mx.good.example.           A 192.0.2.25
+26.2.0.192.in-addr.arpa.   PTR mx.liar.example.
+mx.liar.example.           A 192.0.2.99
+good.example.              TXT "v=spf1 ip4:192.0.2.25 -all"
+mx.good.example.           TXT "v=spf1 ip4:192.0.2.25 -all"
+badhelo.example.           TXT "v=spf1 -all"
+_dmarc.good.example.       TXT "v=DMARC1; p=reject"
+soft.example.              TXT "v=spf1 ~all"
+perm.example.              TXT "v=spf1 nonsense"
+_dmarc.r.example.          TXT "v=DMARC1; p=reject"
+_dmarc.q.example.          TXT "v=DMARC1; p=quarantine"
+_dmarc.n.example.          TXT "v=DMARC1; p=none"
+_dmarc.co.example.         TXT "v=DMARC1; p=reject; psd=y"
+y.co.example.              TXT "v=spf1 ip4:192.0.2.25 -all"
+_dmarc.perm.example.       TXT "v=DMARC1; p=nonsense"
+`
+
+// letter is a message, and who brings it.
+type letter struct {
+	client, name, helo, from, auth, author, extra, raw, daemon string
+	macros                                                     map[string]string
+	to                                                         []string
+	local                                                      bool
+}
+
+func (l letter) text() []byte {
+	if l.raw != "" {
+		return []byte(l.raw)
+	}
+	author := cmp.Or(l.author, "a@good.example")
+	return []byte("From: " + author + "\nTo: b@example.net\nSubject: s\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@x.example>\n" + l.extra + "\nbody\n")
+}
+
+// stranger and ours are the clients of most probes.
+func stranger(l letter) probe {
+	l.client = cmp.Or(l.client, "192.0.2.25")
+	return mail(l)
+}
+
+func mine(l letter) probe {
+	l.client, l.author = cmp.Or(l.client, "127.0.0.1"), cmp.Or(l.author, "a@example.com")
+	return mail(l)
+}
+
+func mail(l letter) probe {
+	return func(t *testing.T, w *world) string {
+		t.Helper()
+		o, err := play(t, w, l)
+		if err != nil {
+			return "lost: " + err.Error()
+		}
+		return shown(o) + "\n" + w.log.String()
+	}
+}
+
+func shown(o miltertest.Outcome) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s quarantine=%q\n", o.Stage, o.Reply, o.Quarantine)
+	for _, e := range o.Edits {
+		fmt.Fprintln(&b, strings.Join(strings.Fields(e.String()), " "))
+	}
+	return b.String()
+}
+
+func play(t *testing.T, w *world, l letter) (miltertest.Outcome, error) {
+	t.Helper()
+	macros := map[string]string{}
+	for k, v := range l.macros {
+		macros[k] = v
+	}
+	if l.daemon != "" {
+		macros["{daemon_name}"] = l.daemon
+	}
+	c, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{
+		Client: netip.MustParseAddr(l.client), ClientName: l.name, Helo: cmp.Or(l.helo, "mx.good.example"), Macros: macros,
+		Local: l.local, Timeout: time.Minute,
+	})
+	if err != nil {
+		return miltertest.Outcome{}, err
+	}
+	defer c.Close()
+	from := cmp.Or(l.from, "a@good.example")
+	if from == "<>" {
+		from = ""
+	}
+	return c.Send(miltertest.Message{From: from, To: append([]string{}, orTo(l.to)...), Auth: l.auth, Raw: l.text()})
+}
+
+func orTo(to []string) []string {
+	if len(to) == 0 {
+		return []string{"b@example.net"}
+	}
+	return to
+}
+
+// base is what every configuration of the test has.
+const base = `authserv_id = "mx.test"
+state_directory = "%DIR%/state"
+ours.networks = ["127.0.0.1"]
+dns.servers = ["%DNS%"]
+dns.tries = 1
+`
+
+const baseTables = `[[listen]]
+address = "unix:%DIR%/s"
+[keys.k]
+domain = "example.com"
+selector = "k"
+private_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+[keys.short]
+domain = "short.example"
+selector = "k"
+file = "%DIR%/short.pem"
+`
+
+const baseRule = "[[sign]]\nfrom = \"example.com\"\nkeys = \"k\"\n[[sign]]\nfrom = \"short.example\"\nkeys = \"short\"\n"
+
+// text is a configuration, with the setting or without.
+func (e effect) text(w *world, with bool) string {
+	top, rest := "", ""
+	if with {
+		top, rest = e.top, e.rest
+	}
+	keysOf := map[string]bool{}
+	for l := range strings.Lines(top + "\n" + e.before) {
+		key, _, _ := strings.Cut(l, " =")
+		keysOf[key] = true
+	}
+	var b strings.Builder
+	for l := range strings.Lines(base) {
+		key, _, _ := strings.Cut(l, " =")
+		if !keysOf[key] && !slices.Contains(e.rig, key) {
+			b.WriteString(l)
+		}
+	}
+	fmt.Fprintf(&b, "%s\n%s\n", e.before, top)
+	if !slices.Contains(e.rig, "tables") {
+		tables := baseTables
+		if with && e.listen != "" {
+			tables = strings.Replace(tables, "/s\"\n", "/s\"\n"+e.listen+"\n", 1)
+		}
+		b.WriteString(tables)
+	}
+	if !slices.Contains(e.rig, "rule") {
+		b.WriteString(cmp.Or(e.rule, baseRule))
+	}
+	fmt.Fprintf(&b, "%s\n%s\n", rest, e.tables)
+	return strings.NewReplacer("%DIR%", w.dir, "%DNS%", w.resolver, "%DNS2%", w.second).Replace(b.String())
+}
+
+// start runs a daemon with a configuration; the error is why it does not.
+func (w *world) start(t *testing.T, text string) error {
+	t.Helper()
+	path := filepath.Join(w.dir, "mailseal.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	w.log = &syncBuffer{}
+	d, err := build(ctx, path, w.log)
+	if err != nil {
+		stop()
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- d.server.Serve(ctx, d.listeners...) }()
+	w.daemon = d
+	w.end = func() error {
+		stop()
+		return <-done
+	}
+	return nil
+}
+
+func (w *world) reload(t *testing.T, text string) error {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, "mailseal.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.log.reset()
+	return w.daemon.Reload(t.Context())
+}
+
+func (b *syncBuffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{dir: t.TempDir()}
+	if err := os.Chmod(filepath.Dir(w.dir), 0o755); err != nil { // so that others reach what is in it
+		t.Fatal(err)
+	}
+	zone := dnstest.Must(effectsZone + "$SERVFAIL temp.example\n$SERVFAIL _dmarc.temp.example\n$SERVFAIL k._domainkey.temp.example\n$SERVFAIL 27.2.0.192.in-addr.arpa\n")
+	zone.AddTXT("k._domainkey.example.com", keyRecord(t, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(short)})
+	if err := os.WriteFile(w.dir+"/short.pem", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"open.pem": string(text), "kt": "one example.com:fromtable:%DIR%/short.pem\ntwo example.com:second:%DIR%/short.pem\n",
+		"st": "a@example.com two\nexample.com one\n", "other/x.toml": "ours.daemon_names = [\"FROMFILE\"]\n",
+	} {
+		path := filepath.Join(w.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(content, "%DIR%", w.dir)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zone.AddTXT("k._domainkey.short.example", keyRecord(t, string(text)))
+	for i, z := range []*dnstest.Zone{zone, dnstest.Must("nothing.example. A 192.0.2.1\n")} {
+		s, err := dnstest.Serve(z, "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		if i == 0 {
+			w.resolver = s.Addr()
+			w.queries = func() (n int) {
+				for _, q := range zone.Queries() {
+					if strings.EqualFold(strings.TrimSuffix(q.Name, "."), "good.example") {
+						n++
+					}
+				}
+				return n
+			}
+		} else {
+			w.second = s.Addr()
+		}
+	}
+	return w
+}
+
+// TestEffects sets each setting that can be seen at work by a reload of a running daemon: the probe shows it, or it is in
+// force only after a restart, of which the log warns.
+func TestEffects(t *testing.T) {
+	observed := map[string]bool{}
+	for _, e := range effects() {
+		observed[e.setting] = true
+		t.Run(e.setting, func(t *testing.T) { e.try(t) })
+	}
+	for _, path := range config.Paths() {
+		why, excused := unobservable[path]
+		switch {
+		case !observed[path] && !excused:
+			t.Errorf("%s: no effect of it is observed", path)
+		case observed[path] && excused:
+			t.Errorf("%s is observed, and excused: %s", path, why)
+		}
+	}
+	for path := range observed {
+		if !slices.Contains(config.Paths(), path) {
+			t.Errorf("there is no setting %s", path)
+		}
+	}
+	t.Logf("%d of %d settings are observed, %d are not", len(observed), len(config.Paths()), len(unobservable))
+}
+
+func (e effect) try(t *testing.T) {
+	w := newWorld(t)
+	want, isAbsent := strings.CutPrefix(e.want, "!")
+	shows := func(err error) (string, bool) {
+		seen := ""
+		if err != nil {
+			seen = "refused: " + err.Error()
+		} else {
+			seen = e.probe(t, w)
+		}
+		return seen, strings.Contains(seen, want) != isAbsent
+	}
+	if seen, is := shows(w.start(t, e.text(w, false))); is {
+		t.Fatalf("without the setting %q is already so:\n%s", e.want, seen)
+	}
+	if w.end == nil { // the probe has stopped it
+		if err := w.start(t, e.text(w, false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restart := config.NeedRestart(loaded(t, w, e.text(w, false)), loaded(t, w, e.text(w, true)))
+	err := w.reload(t, e.text(w, true))
+	if len(restart) > 0 {
+		if !strings.Contains(w.log.String(), "setting="+restart[0].Setting) {
+			t.Errorf("no warning that %s needs a restart:\n%s", restart[0].Setting, w.log)
+		}
+		_ = w.end()
+		err = w.start(t, e.text(w, true))
+	}
+	if seen, is := shows(err); !is {
+		t.Errorf("with the setting, %q is not so:\n%s", e.want, seen)
+	}
+	if w.end != nil {
+		_ = w.end()
+	}
+}
+
+// loaded reads a configuration; one with a mistake is empty.
+func loaded(t *testing.T, w *world, text string) *config.Config {
+	t.Helper()
+	path := filepath.Join(w.dir, "other.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path)
+	if err != nil {
+		return config.Default()
+	}
+	return c
+}
+
+// connect opens a connection to the daemon and says nothing.
+func connect(t *testing.T, w *world) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("unix", w.dir+"/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	return nc
+}
+
+// closedAfter reports whether the daemon ends a connection on which something was said, before the other times are over,
+// the least of which is thirty times as long.
+func closedAfter(say []byte, greet bool) probe {
+	return func(t *testing.T, w *world) string {
+		nc := connect(t, w)
+		defer nc.Close()
+		if greet {
+			if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(nc, make([]byte, 17)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := nc.Write(say); err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.SetReadDeadline(time.Now().Add(3 * time.Second))
+		if _, err := io.Copy(io.Discard, nc); err != nil {
+			return "open"
+		}
+		return "closed"
+	}
+}
+
+// stopped reports whether the daemon stops while a connection is idle, or in the middle of a message.
+func stopped(inMessage bool) probe {
+	return func(t *testing.T, w *world) string {
+		c, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if inMessage {
+			if _, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: letter{}.text()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done, end := make(chan error, 1), w.end
+		w.end = nil
+		go func() { done <- end() }()
+		select {
+		case <-done:
+			return "stopped"
+		case <-time.After(3 * time.Second):
+			_ = c.Close()
+			<-done
+			return "waits"
+		}
+	}
+}
+
+func fetched(address, path string) probe {
+	return func(t *testing.T, w *world) string {
+		r, err := http.Get("http://" + address + path)
+		if err != nil {
+			return err.Error()
+		}
+		defer r.Body.Close()
+		text, _ := io.ReadAll(r.Body)
+		return fmt.Sprint(r.StatusCode, " ", string(bytes.TrimSpace(text[:min(len(text), 4000)])))
+	}
+}
+
+// asked sends a letter two times and shows how many questions the second one asked.
+func asked(l letter) probe {
+	return func(t *testing.T, w *world) string {
+		l.client = cmp.Or(l.client, "192.0.2.25")
+		if _, err := play(t, w, l); err != nil {
+			t.Fatal(err)
+		}
+		before := w.queries()
+		if _, err := play(t, w, l); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("more=%v", w.queries() > before)
+	}
+}
+
+// signed is a letter that the daemon itself has signed, and that a stranger brings after a change.
+func signed(author string, change func(string) string, l letter) probe {
+	return func(t *testing.T, w *world) string {
+		o, err := play(t, w, letter{client: "127.0.0.1", author: author})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.raw = strings.ReplaceAll(string(o.Delivered()), "\r\n", "\n")
+		if change != nil {
+			l.raw = change(l.raw)
+		}
+		return stranger(l)(t, w)
+	}
+}
+
+// secondConnection shows what becomes of a connection while another one is open: it is greeted, or the log says that it
+// waits.
+func secondConnection(t *testing.T, w *world) string {
+	first, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	nc := connect(t, w)
+	defer nc.Close()
+	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))); err != nil {
+		t.Fatal(err)
+	}
+	greeted := make(chan struct{})
+	go func() {
+		_, _ = nc.Read(make([]byte, 1))
+		close(greeted)
+	}()
+	for {
+		select {
+		case <-greeted:
+			return "greeted"
+		case <-time.After(time.Millisecond):
+			if said := w.log.String(); strings.Contains(said, "wait for others") {
+				return said
+			}
+		}
+	}
+}
