@@ -163,8 +163,8 @@ func (s said) key() string {
 // zero reports whether nothing is said.
 func (s said) zero() bool { return s.code == "" }
 
-// finding is one at a place of a file.
-func (s said) finding(file string, line int, setting, fix string) Finding {
+// finding is one at a place of a file, with what may mend it.
+func (s said) finding(file string, line int, setting string, fixes ...Fix) Finding {
 	return Finding{
 		Code:     s.code,
 		Severity: kinds[s.code].severity,
@@ -172,7 +172,7 @@ func (s said) finding(file string, line int, setting, fix string) Finding {
 		Line:     line,
 		Setting:  setting,
 		Text:     s.text(),
-		Fix:      fix,
+		fixes:    fixes,
 		key:      s.key(),
 	}
 }

@@ -13,13 +13,13 @@ func (p *postfix) role(w *way, f filter, l Listener) {
 	forUsers := w.param == "non_smtpd_milters" || w.isSubmission()
 	switch {
 	case l.Role == action.RoleOurs && p.d.Signs && !forUsers && !w.isLoopback():
-		p.put(w, f, say("postfix-role-ours", l.name(), w.name), "")
+		p.put(w, f, say("postfix-role-ours", l.name(), w.name))
 	case (l.Role == action.RoleTheirs || l.Role == action.RoleRelay) && p.d.Signs && forUsers:
 		what := say("users-mail", w.name)
 		if w.param == "non_smtpd_milters" {
 			what = say("local-mail")
 		}
-		p.put(w, f, say("postfix-role-theirs", l.name(), what), "")
+		p.put(w, f, say("postfix-role-theirs", l.name(), what))
 	}
 }
 
@@ -35,20 +35,17 @@ func (p *postfix) networks() {
 		})
 	}
 	var missing []string
+	var add []netip.Prefix
 	for _, w := range words(p.main.get("mynetworks"), ", \t\r\n") {
-		if n, ok := postfixNetwork(w.text); ok && !covered(n) {
-			missing = append(missing, n.String())
+		if n, ok := postfixNetwork(w.text); ok && !covered(n) && !slices.Contains(add, n) {
+			missing, add = append(missing, n.String()), append(add, n)
 		}
 	}
 	if len(missing) == 0 {
 		return
 	}
-	all := missing
-	for i := len(p.d.Networks) - 1; i >= 0; i-- {
-		all = append([]string{p.d.Networks[i].String()}, all...)
-	}
-	fix := `networks = ["` + strings.Join(all, `", "`) + `"] (mailseal.toml, [ours])`
-	p.add(say("postfix-networks", strings.Join(missing, ", ")).finding(at.file, at.line, "mynetworks", fix))
+	fix := networksSetting(slices.Concat(p.d.Networks, add))
+	p.add(say("postfix-networks", strings.Join(missing, ", ")).finding(at.file, at.line, "mynetworks", Fix{fix}))
 }
 
 // postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in brackets. Tables, files and

@@ -29,6 +29,7 @@ type cfFilter struct {
 // cfDaemon is a DaemonPortOptions line.
 type cfDaemon struct {
 	line    int
+	raw     string          // as written
 	options map[byte]string // by their first letters, which are all that Sendmail looks at
 	filters []string
 	own     bool // it names its filters itself
@@ -105,7 +106,7 @@ func (cf *sendmailCF) option(l logical) {
 	case "inputmailfilters":
 		cf.input, cf.inputAt = splitTrim(value, ","), l.line
 	case "daemonportoptions":
-		d := cfDaemon{line: l.line, options: map[byte]string{}}
+		d := cfDaemon{line: l.line, raw: value, options: map[byte]string{}}
 		for _, o := range splitTrim(value, ",") {
 			key, value, _ := strings.Cut(o, "=")
 			if key == "" {
