@@ -3,6 +3,7 @@ package mta
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -100,6 +101,16 @@ func (f Fix) String() string {
 		lines = append(lines, c.String())
 	}
 	return strings.Join(lines, "\n")
+}
+
+// with appends changes of settings that are not changed yet.
+func (f Fix) with(more Fix) Fix {
+	for _, c := range more {
+		if !slices.ContainsFunc(f, func(have Change) bool { return have.key() == c.key() }) {
+			f = append(slices.Clip(f), c)
+		}
+	}
+	return f
 }
 
 func setting(section, name, value string) Change {

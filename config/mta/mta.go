@@ -109,10 +109,17 @@ type Report struct {
 	Findings []Finding `json:"findings"` // the worst first
 }
 
-// add puts a finding down, once: services that share a setting share its faults.
+// add puts a finding down, once: services that share a setting share its faults. What mends it is what mends it for all
+// of them.
 func (r *Report) add(f Finding) {
-	if !slices.ContainsFunc(r.Findings, f.is) {
+	at := slices.IndexFunc(r.Findings, f.is)
+	if at < 0 {
 		r.Findings = append(r.Findings, f)
+		return
+	}
+	have := r.Findings[at].fixes
+	for i := range min(len(have), len(f.fixes)) {
+		have[i] = have[i].with(f.fixes[i])
 	}
 }
 

@@ -1,6 +1,9 @@
 package mta
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // maxJudgements bounds how often a host is judged to find out which remedies work.
 const maxJudgements = 400
@@ -50,7 +53,8 @@ func (p *planner) plan(w world, report Report) []step {
 		now, _ := p.look(w)
 		i := slices.IndexFunc(now.Findings, f.is)
 		if i < 0 {
-			continue // a remedy before has mended it
+			steps = append(steps, step{f, nil}) // a remedy before has mended it
+			continue
 		}
 		if after, changes := p.mend(w, now, now.Findings[i], maxRevealed); changes != nil {
 			w = after
@@ -181,6 +185,15 @@ func assign(findings []Finding, steps []step) {
 				findings[i].Fix = append(findings[i].Fix, final[k])
 			}
 		}
+		slices.SortStableFunc(findings[i].Fix, func(a, b Change) int { return cmp.Compare(last(a), last(b)) })
 		findings[i].Mended = len(findings[i].Fix) == 0
 	}
+}
+
+// last is 1 for what is done after all other changes.
+func last(c Change) int {
+	if c.Kind == SendmailBuild {
+		return 1
+	}
+	return 0
 }

@@ -89,23 +89,27 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 		p.put(w, f, outside, p.readdressed(w, f, right))
 		return
 	}
-	right, more := p.inQueue()
+	right, more := p.forAll()
 	p.put(w, f, outside, append(p.readdressed(w, f, right), more...))
 }
 
-// inQueue is a socket that all services see, and the line that makes one of ours be there.
-func (p *postfix) inQueue() (address string, ours Fix) {
-	const inside = "mailseal/mailseal.sock"
+// forAll is an address that all services reach, and what makes Mailseal listen there: the socket unit in the
+// queue directory where it is installed, else TCP. Mailseal itself may not write below the queue directory.
+func (p *postfix) forAll() (address string, ours Fix) {
 	section := "another [[listen]]"
 	if len(p.d.Listeners) > 0 {
 		section = p.d.Listeners[0].Setting
 	}
-	return "unix:" + inside, Fix{
-		setting(section, "address", "unix:"+path.Join(p.queue(), inside)),
-		setting(section, "group", p.main.get("mail_owner")),
-		setting(section, "mode", "0660"),
+	for _, l := range fromUnits(p.h, Listener{Network: "fd", Target: queueUnit}) {
+		if address := postfixAddress(l, p.queue(), true); address != "" {
+			return address, Fix{setting(section, "address", "fd:"+queueUnit)}
+		}
 	}
+	return "inet:127.0.0.1:8891", Fix{setting(section, "address", "inet:8891@127.0.0.1")}
 }
+
+// queueUnit is the name of the socket that Mailseal's unit makes in the queue directory.
+const queueUnit = "mailseal-postfix"
 
 // anyAddress is how a way can reach us; "" when it cannot.
 func (p *postfix) anyAddress(w *way) string {

@@ -98,7 +98,7 @@ func (p *postfix) nobody(ways []*way) {
 	var fix Fix
 	address := p.anyAddress(all)
 	if address == "" {
-		address, fix = p.inQueue()
+		address, fix = p.forAll()
 	}
 	us := "{ " + address + ", default_action=tempfail }"
 	smtpd := append([]string{us}, raws(p.main.get("smtpd_milters"))...)

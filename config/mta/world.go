@@ -209,6 +209,10 @@ func (w world) withSetting(c Change) (world, bool) {
 func (l *Listener) set(name, value string) bool {
 	switch name {
 	case "address":
+		if name, ok := strings.CutPrefix(value, "fd:"); ok {
+			l.Network, l.Target = "fd", name
+			return true
+		}
 		e, _, ok := parseSendmail(value)
 		if !ok {
 			return false
@@ -235,9 +239,13 @@ func (w world) socket(l Listener) {
 	if l.Network != "unix" {
 		return
 	}
+	isMade := l.unit != "" || strings.HasPrefix(follow(w, path.Dir(l.Target))+"/", "/run/mailseal/")
 	for dir := path.Dir(l.Target); dir != "/"; dir = path.Dir(dir) {
 		if _, err := w.Lstat(dir); err == nil {
 			break
+		}
+		if !isMade {
+			return // there is no directory, and nothing that makes it
 		}
 		w.node(dir, Node{Mode: fs.ModeDir | 0o755})
 	}

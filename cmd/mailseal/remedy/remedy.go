@@ -40,11 +40,11 @@ const (
 	MasterCF      Kind = "put-master-cf"   // an option of a service in master.cf
 	SendmailMC    Kind = "put-sendmail-mc" // lines of sendmail.mc
 	SendmailCF    Kind = "put-sendmail-cf" // lines of sendmail.cf, where there is no sendmail.mc
-	SendmailPort  Kind = "put-daemon-port" // an option of DAEMON_OPTIONS in sendmail.mc
+	SendmailPort  Kind = "put-daemon-port" // a port of sendmail.mc, or of sendmail.cf
 	Setting       Kind = "put-setting"     // lines of mailseal.toml
 	EditUnit      Kind = "edit-unit"       // lines of a unit of systemd
 	System        Kind = "change-system"   // a command about users, units and sockets of the host
-	Both          Kind = "put-both"        // lines of a mail server and of mailseal.toml, which belong together
+	Several       Kind = "put-several"     // lines of several files, and commands, which belong together
 )
 
 // form is how a kind is printed.
@@ -77,7 +77,7 @@ var forms = map[Kind]form{
 	Setting:       {"%s", false},
 	EditUnit:      {"%s", false},
 	System:        {"%s", false},
-	Both:          {"%s", false},
+	Several:       {"%s", false},
 }
 
 // Kinds returns every kind of remedy, sorted.
