@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"mailseal/config/tables"
 )
@@ -14,7 +15,7 @@ import (
 type Options struct {
 	Conf     string // opendkim.conf; "" for none
 	DMARC    string // opendmarc.conf; "" for none
-	Defaults string // Debian's /etc/default/opendkim, whose SOCKET comes before the file's; "" for none
+	Defaults string // /etc/default/opendkim where it is in use; "": it and /etc/sysconfig/opendkim, if the unit uses them
 	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
 }
 
@@ -28,6 +29,7 @@ func Import(o Options) (*Report, error) {
 		return nil, fmt.Errorf("%w: no file to import", ErrFatal)
 	}
 	im := &importer{files: &tables.Reader{Root: o.Root}, report: &Report{}, out: newDocument(), dmarc: o.DMARC != ""}
+	im.isInstalled = o.Root != "" || strings.HasPrefix(o.Conf+o.DMARC, "/etc/")
 	if o.Conf != "" {
 		im.importDKIM(o)
 	}
@@ -56,6 +58,8 @@ type importer struct {
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
 
+	isInstalled bool // the files are those that the units of the host use
+
 	needsAuthor bool // RequiredHeaders has been translated
 
 	removed struct { // ids that strangers may not use
@@ -74,8 +78,9 @@ func (im *importer) importDKIM(o Options) {
 	im.conf, im.dkim = c, c
 	im.findBase()
 	im.unknownOptions("OpenDKIM")
+	im.startup(openDKIM, o.Defaults)
 	im.mode()
-	im.socket(o.Defaults)
+	im.socket()
 	im.identity()
 	im.daemon()
 	im.actions()
