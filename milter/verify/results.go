@@ -88,7 +88,7 @@ func (r *Results) Found() []Finding {
 	return out
 }
 
-// String is the results in a line for a log: "dkim=pass/example.com spf=pass dmarc=pass".
+// String is the results in a line for a log: "dmarc=pass spf=pass dkim=pass/example.com".
 func (r *Results) String() string {
 	var words []string
 	for _, f := range r.Found() {
