@@ -116,6 +116,9 @@ func NewGate(next *Cache, o GateOptions) *Gate {
 	return g
 }
 
+// Cache returns the cache behind g.
+func (g *Gate) Cache() *Cache { return g.next }
+
 // Lookup implements Resolver. Beside the errors of the cache it knows ErrShortage.
 func (g *Gate) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	if a, err, isKnown := g.next.Remembered(name, t); isKnown {
