@@ -34,11 +34,19 @@ BEGIN { forget() }
 /^=== PAUSE / { next }
 /^[ \t]*--- SKIP: / { skipped($3); fine[$3]; total["skipped"]++; next }
 /^[ \t]*--- PASS: / { fine[$3]; total["passed"]++; next }
-/^[ \t]*--- FAIL: / { total["failed"]++ }
+/^[ \t]*--- FAIL: / { total["failed"]++; failing++ }
 /^PASS$/ { next }
 /^\?  / { forget(); next }
 /^ok  / { print; fflush(); forget(); next }
-/^FAIL\t/ { flush_failed(); print; fflush(); forget(); next }
+/^FAIL\t/ {
+	if (!failing) total["failed"]++ # it did not build, or a panic or time-out ended it
+	failing = 0
+	flush_failed()
+	print
+	fflush()
+	forget()
+	next
+}
 {
 	whose[n] = top(/^[ \t]*--- FAIL: / ? $3 : current)
 	kept[n++] = $0
