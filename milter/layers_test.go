@@ -50,7 +50,7 @@ var layers = []struct {
 	{"milter/miltertest", []string{"milter/guard"}},
 	{"config/tables", nil},
 	{"config", []string{"milter/action", "config/tables"}},
-	{"config/opendkim", []string{"milter/action", "config", "config/tables"}},
+	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
 	{"config/mta", []string{"milter/action"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
 }

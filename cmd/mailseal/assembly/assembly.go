@@ -264,6 +264,13 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	default:
 		return fmt.Errorf("verify.organizational_domain: %s", c.OrganizationalDomain)
 	}
+	switch c.UncoveredDuplicates {
+	case action.UncoveredPolicy:
+	case action.UncoveredNote:
+		v.DKIM.NoteUncovered = true
+	default:
+		return fmt.Errorf("verify.uncovered_duplicates: %s", c.UncoveredDuplicates)
+	}
 	if !c.SPF {
 		v.SPF = nil
 	}

@@ -33,6 +33,7 @@ const (
 	KeyUnusable   Code = "key-unusable"
 	KeyRefused    Code = "key-refused-as-unsafe"
 	KeyFailsTest  Code = "key-fails-test"
+	KeyTooLong    Code = "key-longer-than-verifiers-take"
 
 	DirectoryOwner Code = "secret-directory-owner"
 	DirectoryMode  Code = "secret-directory-mode"
@@ -93,6 +94,8 @@ var rows = []Row{
 	{KeyUnusable, Error, Local, "%s", nil},
 	{KeyRefused, Error, Local, "%s", nil},
 	{KeyFailsTest, Error, Local, "%s", nil},
+	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC 8301 section 3.2), so that some mail does not verify; " +
+		"use a key of 2048 bits", nil},
 
 	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner)},
 	{DirectoryMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
