@@ -50,6 +50,7 @@ type Alignment struct {
 	Err                  error       // the DNS failed before it was known whether it is aligned
 	OrganizationalDomain domain.Name // "" when it was not needed
 	Why                  string      // one clause for people
+	Before               bool        // not aligned, but would have been under RFC 7489, by the public suffix list
 
 	unanswered string // the DNS name that Err is about
 }

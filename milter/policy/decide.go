@@ -6,7 +6,6 @@ import (
 
 	"mailseal/milter/action"
 	"mailseal/milter/authres"
-	"mailseal/milter/dmarc"
 	"mailseal/milter/domain"
 	"mailseal/milter/message"
 	"mailseal/milter/verify"
@@ -80,7 +79,7 @@ func (rs *Rules) shortage(r *verify.Results) Decision {
 	return d
 }
 
-func passesDMARC(r *verify.Results) bool { return r.DMARC != nil && r.DMARC.Value == dmarc.Pass }
+func passesDMARC(r *verify.Results) bool { return r.DMARC != nil && r.DMARC.Value == "pass" }
 
 // settle takes the harshest finding and fills the decision in.
 func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, found []finding) {
@@ -136,7 +135,7 @@ func (a Actions) findings(r *verify.Results) []finding {
 	}
 	if d := r.DMARC; d != nil && d.Value != "pass" {
 		known := a.DMARC.For(string(d.Value), string(d.Disposition))
-		if d.Value == dmarc.Temperror && d.Harmless { // the message does not fail, whatever the DNS would have said
+		if d.Value == "temperror" && d.Harmless { // the message does not fail, whatever the DNS would have said
 			known = action.Accept
 		}
 		out = append(out, finding{"dmarc", dmarcWord(r), string(r.Author), known})

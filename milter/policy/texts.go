@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"mailseal/milter/dkim"
 	"mailseal/milter/message"
 	"mailseal/milter/verify"
 )
@@ -152,7 +151,7 @@ func unansweredByDMARC(r *verify.Results) string {
 
 func unansweredKey(r *verify.Results) string {
 	for _, s := range r.DKIM {
-		if s.Value == dkim.TempError && s.Domain != "" && s.Selector != "" {
+		if s.Value == "temperror" && s.Domain != "" && s.Selector != "" {
 			return s.Selector + "._domainkey." + s.Domain
 		}
 	}

@@ -71,6 +71,8 @@ const (
 	DNSPasted     Code = "dns-record-quoted"
 	DNSSpaced     Code = "dns-record-spaced"
 	DNSExcluded   Code = "dns-record-excludes-mail"
+	DNSTyped      Code = "dns-record-of-wrong-type"
+	DNSOldForm    Code = "dns-record-in-old-form"
 	DNSMalformed  Code = "dns-record-malformed"
 	DNSNoAnswer   Code = "dns-no-answer"
 	DNSNoRecord   Code = "dns-record-cannot-be-written"
@@ -133,6 +135,8 @@ var rows = []Row{
 	{DNSPasted, Error, DNS, "%s", fixes(remedy.Publish)},
 	{DNSSpaced, Warning, DNS, "%s", fixes(remedy.Publish)},
 	{DNSExcluded, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSTyped, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSOldForm, Warning, DNS, "%s", fixes(remedy.Publish)},
 	{DNSMalformed, Error, DNS, "%s", fixes(remedy.Publish)},
 	{DNSNoAnswer, Unknown, DNS, "%s", nil},
 	{DNSNoRecord, Unknown, DNS, "key %q: %v", nil},
@@ -170,6 +174,8 @@ var ofRecord = map[keydns.Cause]Code{
 	keydns.Pasted:    DNSPasted,
 	keydns.Spaced:    DNSSpaced,
 	keydns.Excluded:  DNSExcluded,
+	keydns.Typed:     DNSTyped,
+	keydns.PKCS1:     DNSOldForm,
 	keydns.Malformed: DNSMalformed,
 	keydns.NoAnswer:  DNSNoAnswer,
 }
