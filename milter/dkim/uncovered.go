@@ -13,7 +13,7 @@ import (
 var guarded = []string{"Subject", "To", "Cc", "Date", "Reply-To", "Content-Type", "Content-Transfer-Encoding"}
 
 // grown are the fields that every host on the way adds another of: that a signature does not cover the newest is no news.
-var grown = []string{"Received", "Return-Path", "DKIM-Signature", "Authentication-Results", "Delivered-To"}
+var grown = []string{"Received", "Return-Path", "DKIM-Signature", "DKIM2-Signature", "Message-Instance", "Authentication-Results", "Delivered-To"}
 
 // uncovered is a field that stands in the header more often than h= covers.
 type uncovered struct {
