@@ -21,7 +21,7 @@ var verifySection = section{
 			doc: "How it is found which domains belong together: by a walk up the DNS (RFC 9989), or by the public suffix list, as older receivers do."},
 		{name: "arc", def: "true", doc: "Validate ARC chains (RFC 8617)."},
 		{name: "trusted_sealers", def: "[]", example: `["lists.example.org"]`, form: "domain",
-			doc: "Domains whose ARC seal is believed: if the last one to seal a chain that holds is among them, and says that the message had passed DMARC, a DMARC failure here leads to no action; the result stays fail."},
+			doc: "Domains whose ARC seal is believed: if the last one to seal a chain that holds is among them, and says that the message had passed DMARC, a DMARC failure here leads to no action, unless a field was added above those that it signed; the result stays fail."},
 	},
 }
 

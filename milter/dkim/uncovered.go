@@ -50,6 +50,17 @@ func (s *Signature) uncovered(index *Index) []uncovered {
 	return out
 }
 
+// Added returns why a field may have been added above those that s covers: "not all of the 2 Subject fields are
+// signed"; "" when none was. It is about the fields for which a DKIM signature gets Policy, but From.
+func (s *Signature) Added(index *Index) string {
+	for _, u := range s.uncovered(index) {
+		if u.isGuarded() {
+			return u.String()
+		}
+	}
+	return ""
+}
+
 // shown writes a name as people know it, whatever letters the signer chose.
 func shown(name string) string {
 	for _, known := range guarded {

@@ -234,10 +234,10 @@ func listID(h message.Header) domain.Name {
 }
 
 // excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes, its newest sets are
-// all of trusted sealers, and one of them saw DMARC pass (RFC 8617 section 7.2.1). A sealer that is not trusted ends
-// the search: what lies below it could have been made up by it.
+// all of trusted sealers, no field was added above what they signed, and one of them saw DMARC pass (RFC 8617 section
+// 7.2.1). A sealer that is not trusted ends the search: what lies below it could have been made up by it.
 func (rs *Rules) excuse(r *verify.Results) domain.Name {
-	if r.DMARC == nil || r.DMARC.Value != "fail" || r.ARC == nil || r.ARC.Value != "pass" {
+	if r.DMARC == nil || r.DMARC.Value != "fail" || r.ARC == nil || r.ARC.Value != "pass" || r.ARC.Added != "" {
 		return ""
 	}
 	for _, set := range slices.Backward(r.ARC.Sets) {
