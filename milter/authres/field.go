@@ -2,6 +2,7 @@ package authres
 
 import (
 	"errors"
+	"slices"
 
 	"mailseal/milter/message"
 )
@@ -53,10 +54,11 @@ func (f Field) Fields() []message.Field {
 
 // parted returns the first Result of each kind, and all others.
 func (f Field) parted() (verdicts, rest []written) {
-	seen := map[string]bool{}
+	seen := make([]kind, 0, 8)
+	verdicts = make([]written, 0, len(f.Results))
 	for _, r := range f.Results {
-		if k := r.kind(); !seen[k] {
-			seen[k] = true
+		if k := r.kind(); !slices.Contains(seen, k) {
+			seen = append(seen, k)
 			verdicts = append(verdicts, r.write())
 		} else {
 			rest = append(rest, r.write())
@@ -67,11 +69,14 @@ func (f Field) parted() (verdicts, rest []written) {
 
 // kind is what a Result is a verdict of: a method, and for those about the envelope its part. SPF may have looked at
 // MAIL FROM and at HELO.
-func (r Result) kind() string {
+type kind struct{ method, part string }
+
+func (r Result) kind() kind {
+	k := kind{method: keyword(r.Method)}
 	if len(r.Properties) > 0 && r.Properties[0].Type == "smtp" {
-		return keyword(r.Method) + " " + keyword(r.Properties[0].Name)
+		k.part = keyword(r.Properties[0].Name)
 	}
-	return keyword(r.Method)
+	return k
 }
 
 // room is how much results may take in a field beside an id.

@@ -3,6 +3,7 @@ package dkim
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mailseal/milter/message"
@@ -31,6 +32,9 @@ func (u uncovered) isGuarded() bool { return contains(guarded, u.name) }
 // are the same after relaxed canonicalization: to a reader these are one. A field that h= does not name is not the
 // signature's business.
 func (s *Signature) uncovered(index *Index) []uncovered {
+	if !slices.ContainsFunc(s.Names, index.isRepeated) {
+		return nil // as nearly always
+	}
 	signed := make(map[string]int, len(s.Names))
 	for _, name := range s.Names {
 		signed[strings.ToLower(name)]++
@@ -69,6 +73,13 @@ func shown(name string) string {
 		}
 	}
 	return clip(name)
+}
+
+// isRepeated reports whether there are several fields called name. It does not count them: h= may repeat a name as often
+// as the header does.
+func (x *Index) isRepeated(name string) bool {
+	g, known := x.group(name)
+	return known && x.above[x.last[g]] >= 0
 }
 
 // isUniform reports whether all fields called name are the same after relaxed canonicalization.

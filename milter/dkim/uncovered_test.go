@@ -134,3 +134,14 @@ func TestHonestMailIsCovered(t *testing.T) {
 		t.Errorf("got %q, want %s", hits, want)
 	}
 }
+
+// A header full of one field, under a signature full of its name.
+func TestUncoveredOfHugeHeader(t *testing.T) {
+	names := strings.Repeat(":x", 9000)
+	raw := string(forge(t, rsaKey(), goodTags+names, mailHeader+strings.Repeat("X:a\r\n", 9000), mailBody))
+	raw = strings.Repeat("X:b\r\n", 100_000) + raw
+	r := verifyOne(t, &dkim.Verifier{}, []byte(raw), record(t, rsaKey()))
+	if r.Value != dkim.Pass || r.Reason != "not all of the 109000 x fields are signed" {
+		t.Errorf("got %s: %s", r.Value, r.Reason)
+	}
+}
