@@ -33,3 +33,15 @@ func TestWouldHaveAligned(t *testing.T) {
 		}
 	}
 }
+
+// Of several authors whose policies could not be found out, one that cannot fail does not hide one that may.
+func TestHarmlessHidesNoOther(t *testing.T) {
+	const zone = "$SERVFAIL _dmarc.example.com\n$SERVFAIL _dmarc.example.net"
+	for _, order := range []string{"example.com example.net", "example.net example.com"} {
+		c := dmarc.Checker{Resolver: records(t, zone)}
+		r := c.Check(t.Context(), authors(t, order), ids("spf example.com"))
+		if r.Value != dmarc.Temperror || r.Harmless || r.Unanswered != "_dmarc.example.net" {
+			t.Errorf("%s: %s, harmless %v, unanswered %s", order, r.Value, r.Harmless, r.Unanswered)
+		}
+	}
+}

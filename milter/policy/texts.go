@@ -45,8 +45,8 @@ var sentences = map[string]map[string]string{
 		"temperror":  "DMARC: the DNS did not answer for {name}",
 	},
 	"from": {
-		"none":    "The From field names no author",
-		"several": "The From fields name authors in several domains",
+		"none":     "The From field names no author",
+		"too many": "The From field shows too many authors",
 	},
 }
 

@@ -79,11 +79,12 @@ func TestTextWithoutDomain(t *testing.T) {
 		t.Errorf("got %q", d.Text)
 	}
 	for _, tc := range []struct {
-		err  error
-		want string
-	}{{message.ErrNoAuthor, "The From field names no author"}, {message.ErrManyAuthors, "The From fields name authors in several domains"}} {
+		err     error
+		tooMany bool
+		want    string
+	}{{message.ErrNoAuthor, false, "The From field names no author"}, {message.ErrManyAuthors, true, "The From field shows too many authors"}} {
 		r := found()
-		r.Author, r.AuthorErr = "", tc.err
+		r.Author, r.AuthorErr, r.From.TooMany = "", tc.err, tc.tooMany
 		if d := rules.Decide(client, nil, r); d.Text != tc.want {
 			t.Errorf("got %q, want %q", d.Text, tc.want)
 		}
