@@ -5,8 +5,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +25,7 @@ type names struct {
 	tables      map[string]bool
 	packages    map[string]map[string]bool // by package name: what it declares, "Filter.Begin" for methods and fields
 	packageDirs map[string]bool            // whether it has a package comment
+	tests       map[string][]string        // by folder
 }
 
 func readNames(t *testing.T) *names {
@@ -58,30 +61,42 @@ func (n *names) readSettings(sample string) {
 // readPackages lists what the packages of the module declare.
 func (n *names) readPackages(t *testing.T) {
 	t.Helper()
-	n.packages, n.packageDirs = map[string]map[string]bool{}, map[string]bool{}
+	n.packages, n.packageDirs, n.tests = map[string]map[string]bool{}, map[string]bool{}, map[string][]string{}
 	for _, top := range []string{"cmd", "config", "contrib", "keys", "milter"} {
 		err := filepath.WalkDir(filepath.Join(repository, top), func(file string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") ||
-				strings.Contains(file, "testdata") {
+			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.Contains(file, "testdata") {
 				return err
 			}
-			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
-			if err != nil {
-				return err
-			}
-			dir, err := filepath.Rel(repository, filepath.Dir(file))
-			dir = filepath.ToSlash(dir)
-			n.packageDirs[dir] = n.packageDirs[dir] || f.Doc != nil
-			if n.packages[f.Name.Name] == nil {
-				n.packages[f.Name.Name] = map[string]bool{}
-			}
-			declared(f, n.packages[f.Name.Name])
-			return err
+			return n.readFile(file)
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func (n *names) readFile(file string) error {
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Rel(repository, filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	dir = filepath.ToSlash(dir)
+	here := map[string]bool{}
+	declared(f, here)
+	if strings.HasSuffix(file, "_test.go") {
+		n.tests[dir] = slices.AppendSeq(n.tests[dir], maps.Keys(here))
+		return nil
+	}
+	n.packageDirs[dir] = n.packageDirs[dir] || f.Doc != nil
+	if n.packages[f.Name.Name] == nil {
+		n.packages[f.Name.Name] = map[string]bool{}
+	}
+	maps.Copy(n.packages[f.Name.Name], here)
+	return nil
 }
 
 // declared adds the names that a file declares.

@@ -76,6 +76,8 @@ func TestPapersTest(t *testing.T) {
 		{"flag alone", "`--zone FILE`", false},
 		{"absent flag alone", "`--nothing FILE`", true},
 		{"user", "`install -o mailseal -g mailseal x`", false},
+		{"test", "`go test ./milter -run Layers -v`", false},
+		{"absent test", "`go test ./milter -run TestNothing`", true},
 		{"setting", "`rotation.every`", false},
 		{"absent setting", "`rotation.nothing`", true},
 		{"identifier", "`config.Load` and `filter.Filter.Begin`", false},
@@ -157,9 +159,9 @@ func (n *names) code(file, line string) string {
 
 // isPath reports whether a word is a path of the repository, from its top.
 func isPath(word string) bool {
-	top, _, ok := strings.Cut(strings.TrimPrefix(word, "./"), "/")
+	top, _, _ := strings.Cut(strings.TrimPrefix(word, "./"), "/")
 	isTop := slices.Contains([]string{"cmd", "config", "contrib", "keys", "milter", ".ci"}, top)
-	return ok && isTop && !strings.Contains(word, "…")
+	return isTop && strings.Contains(word, "/") && !strings.Contains(word, "…")
 }
 
 // exists looks for a path or a pattern from the top of the repository, and from where the paper is.
@@ -189,6 +191,8 @@ func (n *names) command(words []string) string {
 		return n.make(words[1:])
 	case path.Base(words[0]) == "mailseal" && len(words) > 1 && words[1] != "=":
 		return n.mailseal(words[1:])
+	case words[0] == "go" && len(words) > 2 && words[1] == "test":
+		return n.goTest(words[2:])
 	case strings.HasPrefix(words[0], "--") && !n.isFlag(n.root, words[0]):
 		return "no command has the flag " + words[0]
 	}
@@ -203,6 +207,24 @@ func (n *names) make(words []string) string {
 		case strings.HasPrefix(w, "-") || strings.Contains(w, "="):
 		case !n.targets[w]:
 			return "no make target " + w
+		}
+	}
+	return ""
+}
+
+// goTest looks for a test that -run names.
+func (n *names) goTest(words []string) string {
+	i := slices.Index(words, "-run")
+	if i < 0 || i+1 == len(words) {
+		return ""
+	}
+	run, err := regexp.Compile(words[i+1])
+	if err != nil {
+		return err.Error()
+	}
+	for _, w := range words {
+		if isPath(w) && !slices.ContainsFunc(n.tests[strings.TrimPrefix(w, "./")], run.MatchString) {
+			return "no test " + words[i+1] + " in " + w
 		}
 	}
 	return ""
