@@ -65,7 +65,7 @@ if compiler; then
 	CGO_ENABLED=1 phase race "with the race detector" suite -short -race "$@"
 	if [ "$(go env GOOS)" = linux ]; then
 		CGO_ENABLED=1 phase openssl "with the release build's cryptography: RSA by OpenSSL" \
-			suite -tags openssl ./keys/... ./milter/dkim/... ./milter/arc ./milter/sign
+			suite -tags openssl ./keys ./keys/openssl ./keys/keyfile ./keys/keylife ./milter/dkim/... ./milter/arc ./milter/sign
 	fi
 	if [ -n "$all" ]; then
 		CGO_ENABLED=1 phase end-to-end-race "end to end with the race detector" suite -race "$@"
