@@ -38,7 +38,7 @@ func (im *importer) ours() {
 func (im *importer) internalHosts(t *table) {
 	e, d := im.openSet("InternalHosts")
 	if d == nil {
-		if im.signs() {
+		if im.signs() && e.name == "" {
 			im.unset("internal-hosts-unset", "InternalHosts")
 		}
 		return

@@ -63,6 +63,8 @@ var notes = map[tables.Code]sentence{
 	"startup-unknown":                 {Todo, "%s has no equal in the configuration: see %s(8) for what it did"},
 	"startup-unread":                  {Never, "the unit does not use this file (%s): what it sets never took effect; --default-file takes it up all the same"},
 	"internal-hosts-everybody":        {Todo, "%s is everybody: OpenDKIM signed strangers' mail in your name. It is not taken over; name the networks whose mail is yours in ours.networks"},
+	"set-elsewhere":                   {Todo, "%s"},
+	"tables-elsewhere":                {Todo, "no rule and no key is imported, and no mail is signed until there are some%s"},
 	"umask":                           {Taken, "the socket has mode %04o"},
 	"umask-unset":                     {Changed, "not set: the socket is open to its owner and group (0660)"},
 	"user-and-group":                  {Changed, "the socket has the group %s; Mailseal runs as the user that systemd gives it, not as %s, and must be able to read the keys"},

@@ -25,7 +25,7 @@ var statements = []struct {
 	{"what the command line says counts before the file", []string{"58-startup: mode = [\"sign\"]", "59-unit: relaxed/simple"}},
 	{"a file that the unit does not use never took effect", []string{"59-unit: the unit does not use this file"}},
 	{"a set that holds everybody is not taken over", []string{"60-everybody-is-internal: 0.0.0.0/0 is everybody"}},
-	{"types that are not read here are refused with advice", []string{"19-dsn: let Mailseal ask the data base itself"}},
+	{"types that are not read here are refused with advice", []string{"19-dsn: there is no Lua in Mailseal", "61-database: signing_query"}},
 	{"elements of a list are key=value, of MacroList with several values", []string{"13-inline: keys.\"k1\"", `21-colons-in-a-list: "login" = ["joe", "jim"]`}},
 	{"a line of a file over 1022 octets is cut into several", []string{"30-long-line: OpenDKIM cuts such a line into several"}},
 	{"the same key in a list is whole", []string{"40-long-in-a-list: private_key"}},
