@@ -35,6 +35,7 @@ type Change struct {
 	Values  []string // of a list in mailseal.toml, else nil
 
 	line  string // as it is put, or run
+	head  string // where it belongs, in a comment above it; "" where its finding says so
 	macro string // of sendmail.mc: how the filter's line begins
 	order int    // of a port among those of sendmail.cf
 	make  []Listener
@@ -57,7 +58,7 @@ func (c Change) String() string {
 	case MainCF:
 		return strings.TrimSpace(c.Name + " = " + c.Value)
 	case MasterCF:
-		return option(c.Name, c.Value)
+		return c.head + option(c.Name, c.Value)
 	case Setting:
 		return c.setting()
 	}
@@ -117,14 +118,19 @@ func setting(section, name, value string) Change {
 	return Change{Kind: Setting, Section: section, Name: name, Value: value}
 }
 
-// networksSetting is ours.networks with others besides, each once.
+// networksSetting is ours.networks, each network once and none that another one holds.
 func networksSetting(all []netip.Prefix) Change {
 	c := Change{Kind: Setting, Section: "ours", Name: "networks", Values: []string{}}
-	seen := map[netip.Prefix]bool{}
-	for _, n := range all {
-		if n = n.Masked(); !seen[n] {
-			seen[n] = true
-			c.Values = append(c.Values, networkName(n))
+	for i, n := range all {
+		within := func(j int, o netip.Prefix) bool {
+			return o.Contains(n.Addr()) && (o.Bits() < n.Bits() || o.Bits() == n.Bits() && j < i)
+		}
+		covered := false
+		for j, o := range all {
+			covered = covered || within(j, o)
+		}
+		if !covered {
+			c.Values = append(c.Values, networkName(n.Masked()))
 		}
 	}
 	return c

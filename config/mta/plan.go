@@ -3,6 +3,7 @@ package mta
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // maxJudgements bounds how often a host is judged to find out which remedies work.
@@ -182,7 +183,7 @@ func assign(findings []Finding, steps []step) {
 		for _, c := range steps[at].changes {
 			if k := c.key(); first[k] == at && !done[k] {
 				done[k] = true
-				findings[i].Fix = append(findings[i].Fix, final[k])
+				findings[i].Fix = append(findings[i].Fix, headed(final[k], findings[i]))
 			}
 		}
 		slices.SortStableFunc(findings[i].Fix, func(a, b Change) int { return cmp.Compare(last(a), last(b)) })
@@ -196,4 +197,13 @@ func last(c Change) int {
 		return 1
 	}
 	return 0
+}
+
+// headed says for which service an option of master.cf is, where the finding does not.
+func headed(c Change, f Finding) Change {
+	name, _, _ := strings.Cut(c.Service, " ")
+	if c.Kind == MasterCF && f.Setting != name && !strings.HasPrefix(f.Setting, name+": ") {
+		c.head = "# master.cf, " + c.Service + ":\n"
+	}
+	return c
 }

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"mailseal/milter/action"
 )
 
 // Postfix looks at the Postfix whose main.cf and master.cf are in dir. It is false when there is none.
@@ -55,6 +57,10 @@ type way struct {
 	entry   service // where mail comes in by this way: it has receive_override_options
 	ours    bool    // we are among the filters
 	meant   bool    // we should be, and cannot be reached
+
+	role      action.Role // of our listener
+	detour    *detour     // the filter that its mail is led through, nil if there is none
+	laundered bool        // strangers' mail comes back by it, and is taken for ours
 }
 
 // ways are all smtpd services, and mail that does not come by SMTP.
@@ -96,8 +102,9 @@ func (p *postfix) judge() {
 		p.neighbours(w)
 	}
 	p.Services = len(ways)
+	p.detours(ways)
 	for _, w := range ways {
-		if w.ours {
+		if w.passes() {
 			p.Filtered++
 		}
 	}
@@ -106,8 +113,10 @@ func (p *postfix) judge() {
 		return
 	}
 	for _, w := range ways {
-		p.without(w)
+		p.without(w, ways)
 	}
+	p.laundered(ways)
+	p.unseen(ways)
 	p.bounces(ways)
 	p.handedBack(ways)
 	p.daemonNames(ways)
@@ -137,6 +146,7 @@ func (p *postfix) filter(w *way, f filter) {
 	if l.Network == "unix" {
 		p.socket(w, f, *l, at)
 	}
+	w.role = l.Role
 	p.options(w, f)
 	p.role(w, f, *l)
 }

@@ -96,10 +96,7 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 // forAll is an address that all services reach, and what makes Mailseal listen there: the socket unit in the
 // queue directory where it is installed, else TCP. Mailseal itself may not write below the queue directory.
 func (p *postfix) forAll() (address string, ours Fix) {
-	section := "another [[listen]]"
-	if len(p.d.Listeners) > 0 {
-		section = p.d.Listeners[0].Setting
-	}
+	const section = "another [[listen]]" // others may use those that there are
 	for _, l := range fromUnits(p.h, Listener{Network: "fd", Target: queueUnit}) {
 		if address := postfixAddress(l, p.queue(), true); address != "" {
 			return address, Fix{setting(section, "address", "fd:"+queueUnit)}

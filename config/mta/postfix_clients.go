@@ -29,6 +29,7 @@ func (p *postfix) networks() {
 	if at.line == 0 || !p.d.Signs {
 		return
 	}
+	p.wider(at)
 	covered := func(n netip.Prefix) bool {
 		return n.Addr().IsLoopback() || slices.ContainsFunc(slices.Concat(p.d.Networks, p.d.Others), func(o netip.Prefix) bool {
 			return o.Bits() <= n.Bits() && o.Contains(n.Addr())
@@ -46,6 +47,40 @@ func (p *postfix) networks() {
 	}
 	fix := networksSetting(slices.Concat(p.d.Networks, add))
 	p.add(say("postfix-networks", strings.Join(missing, ", ")).finding(at.file, at.line, "mynetworks", Fix{fix}))
+}
+
+// wider finds networks that are ours, and for which Postfix does not relay. It needs all of mynetworks to be in main.cf.
+func (p *postfix) wider(at parameter) {
+	var relayed []netip.Prefix
+	for _, w := range words(p.main.get("mynetworks"), ", \t\r\n") {
+		n, ok := postfixNetwork(w.text)
+		if !ok {
+			return
+		}
+		relayed = append(relayed, n.Masked())
+	}
+	var kept, beyond []netip.Prefix
+	for _, n := range p.d.Networks {
+		inside := func(r netip.Prefix) bool { return r.Bits() <= n.Bits() && r.Contains(n.Addr()) }
+		if n.Addr().IsLoopback() || slices.ContainsFunc(relayed, inside) {
+			kept = append(kept, n)
+			continue
+		}
+		beyond = append(beyond, n)
+		for _, r := range relayed {
+			if n.Contains(r.Addr()) {
+				kept = append(kept, r)
+			}
+		}
+	}
+	if len(beyond) > 0 {
+		names := []string{}
+		for _, n := range beyond {
+			names = append(names, networkName(n))
+		}
+		what := say("postfix-ours-wider", strings.Join(names, ", "))
+		p.add(what.finding(at.file, at.line, "mynetworks", Fix{networksSetting(kept)}))
+	}
 }
 
 // postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in brackets. Tables, files and

@@ -128,15 +128,17 @@ func raws(value string) []string {
 }
 
 // without judges a way that does not lead to us, on a host where others do.
-func (p *postfix) without(w *way) {
-	explicit := w.off || w.own["smtpd_milters"].line > 0
+func (p *postfix) without(w *way, ways []*way) {
+	own, explicit := w.own["smtpd_milters"]
 	switch {
-	case w.ours || w.meant || w.isLoopback() && explicit:
+	case w.ours || w.meant || w.passes() || w.isLoopback() && (w.off || explicit):
 		return // where a content filter hands mail back, this is as it should be
 	case w.param == "non_smtpd_milters":
-		if p.d.Signs {
+		if p.d.Signs && !isReturnOfStrangers(w, ways) {
 			p.lacks(w, say("local-unsigned"))
 		}
+	case explicit && own.value == "" && !w.off:
+		p.emptied(w)
 	case w.isSubmission():
 		if p.d.Signs {
 			p.lacks(w, say("users-unsigned", w.name))
@@ -144,6 +146,16 @@ func (p *postfix) without(w *way) {
 	case p.d.Verifies:
 		p.lacks(w, say("incoming-passes", w.name, p.d.undone()))
 	}
+}
+
+// emptied notes a service whose list is empty by its own setting: that is meant.
+func (p *postfix) emptied(w *way) {
+	what := say("incoming-passes", w.name, p.d.undone())
+	if w.isSubmission() {
+		what = say("users-unsigned", w.name)
+	}
+	at := w.raw("smtpd_milters")
+	p.add(say("postfix-way-emptied", what).finding(at.file, at.line, w.setting("smtpd_milters")))
 }
 
 // lacks puts a finding about a way that does not lead to us.
@@ -199,18 +211,23 @@ func (p *postfix) bounces(ways []*way) {
 
 // handedBack finds services of a content filter by which mail passes us a second time.
 func (p *postfix) handedBack(ways []*way) {
-	filtered := slices.ContainsFunc(ways, func(w *way) bool { return w.ours && w.get("content_filter") != "" })
 	for _, w := range ways {
-		if filtered && w.ours && w.param == "smtpd_milters" && w.isLoopback() && w.get("content_filter") == "" {
+		again := func(other *way) bool { return other.seesMessages() && w.isReturnOf(other) }
+		if w.ours && w.param == "smtpd_milters" && !w.laundered && slices.ContainsFunc(ways, again) {
+			fix := p.noMilters(w)
 			at := w.raw("receive_override_options")
 			if at.line == 0 || at.file == p.file {
-				at = parameter{path.Join(p.Dir, "master.cf"), w.line, p.main.get("receive_override_options")}
+				at = parameter{path.Join(p.Dir, "master.cf"), w.line, ""}
 			}
-			options := strings.TrimPrefix(strings.Join(strings.Fields(at.value), "")+",no_milters", ",")
-			fix := p.setOption(w.service, "receive_override_options", options)
 			p.add(say("postfix-handed-back").finding(at.file, at.line, w.name, Fix{fix}))
 		}
 	}
+}
+
+// noMilters keeps milters out of a service.
+func (p *postfix) noMilters(w *way) Change {
+	have := strings.Join(strings.Fields(w.get("receive_override_options")), "")
+	return p.setOption(w.service, "receive_override_options", strings.TrimPrefix(have+",no_milters", ","))
 }
 
 const daemonName = "milter_macro_daemon_name"

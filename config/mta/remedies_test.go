@@ -66,7 +66,8 @@ func operate(t *testing.T, h *testHost, d *Daemon, c Change) {
 		old := regexp.MustCompile(`(?m)^` + name + `\s*=.*\n(?:[ \t]+.*\n)*`)
 		h.files[c.File] = old.ReplaceAllString(h.files[c.File]+"\n", "") + text + "\n"
 	case MasterCF:
-		h.files[c.File] = withOptionLine(t, h.files[c.File], c.Service, text)
+		lines := strings.Split(text, "\n")
+		h.files[c.File] = withOptionLine(t, h.files[c.File], c.Service, lines[len(lines)-1])
 	case SendmailMC:
 		name, _, _ := strings.Cut(strings.SplitAfterN(text, "`", 2)[1], "'")
 		if name == "confINPUT_MAIL_FILTERS" {

@@ -106,6 +106,7 @@ func (s *sendmail) judge() {
 	}
 	s.unused()
 	s.daemons()
+	s.masquerade()
 	if s.d.Signs && !slices.ContainsFunc(s.d.Networks, func(n netip.Prefix) bool { return n.Contains(loopback) }) {
 		local := []netip.Prefix{netip.PrefixFrom(loopback, 32), netip.PrefixFrom(netip.IPv6Loopback(), 128)}
 		fix := networksSetting(slices.Concat(s.d.Networks, local))

@@ -14,6 +14,8 @@ type sendmailCF struct {
 	inputAt int      // its line
 	daemons []cfDaemon
 	options map[string]string
+
+	masquerades []parameter // what changes the author's address on delivery
 }
 
 // cfFilter is an X line, what MAIL_FILTER and INPUT_MAIL_FILTER make.
@@ -56,6 +58,14 @@ func readCF(file string, text []byte) sendmailCF {
 			cf.filter(l)
 		case 'O':
 			cf.option(l)
+		case 'D':
+			if strings.HasPrefix(l.text, "DM") && len(l.text) > 2 {
+				cf.masquerades = append(cf.masquerades, parameter{file, l.line, "MASQUERADE_AS"})
+			}
+		case 'K':
+			if strings.HasPrefix(l.text, "Kgenerics ") {
+				cf.masquerades = append(cf.masquerades, parameter{file, l.line, "genericstable"})
+			}
 		}
 	}
 	for i, d := range cf.daemons {

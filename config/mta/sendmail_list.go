@@ -107,6 +107,15 @@ func (s *sendmail) portList(d cfDaemon, names []string) Fix {
 	return Fix{s.portChange(i, "InputMailFilters", strings.Join(names, ";"))}
 }
 
+// masquerade finds that Sendmail itself changes addresses of the header after the milters: on delivery.
+func (s *sendmail) masquerade() {
+	for _, m := range s.cf.masquerades {
+		if s.d.Signs && s.isListed() {
+			s.add(say("sendmail-masquerade", m.value).finding(s.cf.file, m.line, m.value))
+		}
+	}
+}
+
 // moved is a list with one of its names at the head.
 func moved(list []string, i int) []string {
 	return append([]string{list[i]}, slices.Delete(slices.Clone(list), i, i+1)...)
