@@ -5,8 +5,8 @@ import "mailseal/milter/action"
 var daemonSection = section{
 	doc: "Settings of the daemon as a whole. They stand before the first [table].",
 	settings: []setting{
-		{name: "authserv_id", def: `"HOSTNAME"`, example: `"mx.example.com"`, form: "authserv-id",
-			doc: "Our name in Authentication-Results (RFC 8601 section 2.5). \"HOSTNAME\" is the host's name. Hosts that work as one may share an id; fields of strangers that claim it are removed."},
+		{name: "authserv_id", example: `"mx.example.com"`, form: "authserv-id",
+			doc: "Our name in Authentication-Results (RFC 8601 section 2.5), a full host name: what programs that read mail are told to believe. If it is not set, it is the name by which the MTA of the connection calls itself ({j}), if that is a full one, else the host's full name, as /etc/hosts has it; if neither is known, the host's short name, which can be forged, and an error is logged at start. \"HOSTNAME\" is the host's full name in any case. Hosts that work as one may share an id. Fields of strangers that claim it are removed, and those that claim the MTA's name, the host's full or short name, or one of remove_ids."},
 		{name: "mode", def: `["sign", "verify"]`, values: []string{string(ModeSign), string(ModeVerify)},
 			doc: "What is done: \"sign\" mail of ours, \"verify\" mail of theirs, or both."},
 		{name: "state_directory", def: `"/var/lib/mailseal"`, form: "path",

@@ -18,7 +18,8 @@ type mail struct {
 	filter    *Filter
 	author    message.Address
 	authorErr error
-	forged    []int // the fields to be removed, as indices into the header
+	id        string // the authserv-id of our fields
+	forged    []int  // the fields to be removed, as indices into the header
 }
 
 // query asks the signing table about the message.
@@ -81,7 +82,7 @@ func (ml mail) authResult() []message.Field {
 	}
 	r := authres.Result{Method: "auth", Value: "pass", Comment: env.AuthType}
 	r.Properties = []authres.Property{{Type: "smtp", Name: "auth", Value: env.AuthUser}}
-	return authres.Field{ID: ml.filter.ID, Results: []authres.Result{r}}.Fields()
+	return authres.Field{ID: ml.id, Results: []authres.Result{r}}.Fields()
 }
 
 // immediate is a Judge that has its outcome at the end of the header.

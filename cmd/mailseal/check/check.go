@@ -21,7 +21,8 @@ type Options struct {
 	Domains  []string     // A-labels: compare the keys of these domains only, and those that sources hold for them
 	Limit    int          // compare so many keys of each source that can be listed; 0: all
 
-	MTA MTAOptions
+	MTA   MTAOptions
+	Names *config.HostNames // this host's, if they are not to be asked for
 
 	Report   func(Finding) // gets each finding as soon as it is known, never two at a time
 	Progress func(*Walk)   // is called now and then while a source with many keys is walked through; may be nil
@@ -39,6 +40,7 @@ type Result struct {
 	Records  []View  // what the DNS shows of the keys; with Options.Bounded those of sources that have findings, too
 	Walks    []*Walk // of sources, with Options.DNS
 	MTAs     []Server
+	IDs      []string // the authserv-ids of our Authentication-Results fields, as far as they are known; nil if nothing is judged
 
 	counts map[Area]map[Severity]int
 	unread bool
@@ -104,6 +106,9 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Names != nil {
+		cfg.Host = *c.Names
+	}
 	c.cfg, c.result.Rules, c.result.Sockets = cfg, len(cfg.Sign), len(cfg.Listen)
 	for _, p := range cfg.Warnings {
 		c.problem(ConfigWarning, p)
@@ -119,6 +124,7 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.servers(); err != nil {
 		return err
 	}
+	c.identity()
 	if c.DNS && c.Resolver != nil {
 		c.compare(ctx)
 	}

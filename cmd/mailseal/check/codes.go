@@ -28,6 +28,9 @@ const (
 	SourceRefused   Code = "source-settings-refused"
 	StateUnread     Code = "state-unreadable"
 
+	IDShort   Code = "authserv-id-can-be-forged"
+	IDSeveral Code = "authserv-id-differs"
+
 	KeyMissing    Code = "key-missing"
 	KeyUnreadable Code = "key-unreadable"
 	KeyUnusable   Code = "key-unusable"
@@ -87,6 +90,9 @@ var rows = []Row{
 	{ResolverRefused, Error, Local, "%s", nil},
 	{SourceRefused, Error, Local, "%s", nil},
 	{StateUnread, Error, Local, "%s", nil},
+
+	{IDShort, Warning, Local, "not set, and no full name of this host is known: where the MTA's own name is not a full one, results are written under %q, which can be forged", fixes(remedy.ServerName)},
+	{IDSeveral, Warning, Local, "not set, and more than one MTA may connect (%s): each one's mail has results under another name, and a name that only one of them removes can be forged at the others", fixes(remedy.ServerName)},
 
 	{KeyMissing, Error, Local, "%s", nil},
 	{KeyUnreadable, Error, Local, "%s", fixes(remedy.OpenToGroup)},

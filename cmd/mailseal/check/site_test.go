@@ -21,6 +21,7 @@ type site struct {
 	dir  string
 	zone string // "": the DNS is not asked
 	mta  MTAOptions
+	host *config.HostNames
 }
 
 const listen = "authserv_id = \"mx.example.com\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" }]\n"
@@ -70,7 +71,7 @@ func (s *site) write(t *testing.T, name, text string, mode os.FileMode) {
 func (s *site) check(t *testing.T) ([]Finding, *Result) {
 	t.Helper()
 	var found []Finding
-	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta}
+	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta, Names: s.host}
 	o.Report = func(f Finding) {
 		if f.Code != DirectoryMode && f.Code != DirectoryOwner || strings.Contains(f.Text, s.dir) {
 			found = append(found, f)

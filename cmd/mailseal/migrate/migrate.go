@@ -12,6 +12,7 @@ import (
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/check"
 	"mailseal/config"
+	"mailseal/config/mta"
 	"mailseal/config/opendkim"
 )
 
@@ -23,6 +24,7 @@ type Options struct {
 
 // Import makes the configuration, writes it if it has a directory, and reports what became of each setting.
 func Import(o Options) (*opendkim.Report, error) {
+	o.ID = serverName(o.Root)
 	r, err := opendkim.Import(o.Options)
 	if err != nil {
 		return nil, answer.NewBad(err)
@@ -40,6 +42,20 @@ func Import(o Options) (*opendkim.Report, error) {
 	}
 	r.Add(notes...)
 	return r, nil
+}
+
+// serverName is the full name of the host whose files are below root: its mail server's, else its own, "" when neither is
+// known.
+func serverName(root string) string {
+	host := mta.HostAt("/")
+	if root != "" {
+		host = mta.HostAt(root)
+	}
+	names := mta.Names(host, check.PostfixDir, check.SendmailDir)
+	if len(names) > 0 {
+		return names[0]
+	}
+	return config.HostNamesAt(root).Full
 }
 
 // write writes the configuration to a directory, and says what is still to be done with it.

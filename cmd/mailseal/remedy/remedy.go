@@ -44,6 +44,7 @@ const (
 	Setting       Kind = "put-setting"     // lines of mailseal.toml
 	EditUnit      Kind = "edit-unit"       // lines of a unit of systemd
 	System        Kind = "change-system"   // a command about users, units and sockets of the host
+	ServerName    Kind = "set-authserv-id" // a line of mailseal.toml, before the first table
 	Both          Kind = "put-both"        // lines of a mail server and of mailseal.toml, which belong together
 )
 
@@ -77,6 +78,7 @@ var forms = map[Kind]form{
 	Setting:       {"%s", false},
 	EditUnit:      {"%s", false},
 	System:        {"%s", false},
+	ServerName:    {"authserv_id = \"%s\" (mailseal.toml, before the first [table])%s", false},
 	Both:          {"%s", false},
 }
 
