@@ -45,6 +45,9 @@ type Config struct {
 	Log                   Log                   `toml:"log"`
 	Metrics               Metrics               `toml:"metrics"`
 
+	// Files are those that were read: the file that was named, and those that it includes.
+	Files []string `toml:"-"`
+
 	// Host are the names of this host.
 	Host HostNames `toml:"-"`
 

@@ -15,7 +15,7 @@ func newKeygenCmd() *cobra.Command {
 else can read. It never overwrites a file. It prints the records to publish, as lines of a zone file and as one line,
 the fingerprint of each public key, and the lines for the configuration.
 RSA is what everybody verifies; the Ed25519 key makes a second signature, under the selector with "-ed" behind it.
-Run by root, the files belong to the owner of the directory.`,
+Run by root, the files, and directories that it makes, belong to the owner of the directory that is there already.`,
 		Example: "  mailseal keygen --domain example.com --selector mail --dir /var/lib/mailseal/keys/example.com",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return keyring.GenerateFiles(o, cmd.OutOrStdout()) },

@@ -37,6 +37,9 @@ func (p Printer) Finish(r *Result) {
 }
 
 func (p Printer) local(r *Result) {
+	if r.Judged != "" {
+		fmt.Fprintf(p.Out, "%s: files were judged %s\n", r.File, r.Judged)
+	}
 	broken, warnings := r.Count(Local, Error), r.Count(Local, Warning)
 	if broken > 0 {
 		fmt.Fprintf(p.Out, "%s: errors: %d, warnings: %d\n", r.File, broken, warnings)
@@ -112,6 +115,7 @@ type resultJSON struct {
 	Rules    int           `json:"rules"`
 	Sockets  int           `json:"sockets"`
 	IDs      []string      `json:"authserv_ids,omitempty"`
+	Judged   string        `json:"files_judged,omitempty"`
 	DNS      *dnsJSON      `json:"dns,omitempty"` // nil when it was not asked
 	MTAs     []Server      `json:"mtas,omitempty"`
 }
@@ -134,7 +138,7 @@ func (j *JSON) Report(f Finding) {
 func (j *JSON) Finish(r *Result) error {
 	out := resultJSON{
 		File: r.File, Findings: orEmpty(j.findings), Errors: j.problems(Error), Warnings: j.problems(Warning),
-		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, IDs: r.IDs, MTAs: r.MTAs,
+		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, IDs: r.IDs, Judged: r.Judged, MTAs: r.MTAs,
 	}
 	if r.AskedDNS {
 		out.DNS = &dnsJSON{orEmpty(r.Records), r.Walks}

@@ -11,6 +11,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
 	"mailseal/config/mta"
 	"mailseal/config/opendkim"
@@ -29,7 +30,7 @@ func Import(o Options) (*opendkim.Report, error) {
 	if err != nil {
 		return nil, answer.NewBad(err)
 	}
-	svc := check.FindService(serviceName)
+	svc := service.Find(service.DefaultUser)
 	if o.Root == "" {
 		r.Add(keysToDo(svc, r.TOML)...)
 	}
@@ -59,7 +60,7 @@ func serverName(root string) string {
 }
 
 // write writes the configuration to a directory, and says what is still to be done with it.
-func write(dir, text string, svc check.Service) ([]opendkim.Note, error) {
+func write(dir, text string, svc service.Service) ([]opendkim.Note, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
