@@ -197,4 +197,3 @@ func TestOtherDomains(t *testing.T) {
 		})
 	}
 }
-
