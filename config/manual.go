@@ -74,6 +74,23 @@ file = "keys/ed.pem"
 from = ["example.com", ".example.com"]
 keys = ["mail._domainkey.example.com", "ed._domainkey.example.com"]
 .fi
+.SH WHEN A SOURCE OF KEYS IS AWAY
+What a source has answered is remembered, and signs for ttl and stale while the source is away. Mail for which memory has
+no key is deferred; no mail goes out unsigned for that reason, and none is lost.
+.PP
+Private keys of sources are never written to disk. A daemon that starts while its source is away therefore has nothing to
+sign with, and defers all mail that the source decides until the source answers. What helps:
+.IP \(bu 2
+Two mail hosts, each with a daemon of its own. The one that runs signs from memory; the mail that the other one defers
+stays in the queue of its MTA or goes to the other host by MX or load balancer. Restart one after the other, and the second
+only when the first one signs.
+.IP \(bu 2
+A database of several servers. For postgres, name all of them in dsn (host=a,b), and a server that fails costs a
+connection attempt. For mysql, use an address that moves with the primary server.
+.IP \(bu 2
+A replica of the database on the mail host itself, read through a unix socket.
+.IP \(bu 2
+Do not restart a daemon that signs from memory: a reload keeps what it remembers.
 .SH FILES
 .TP
 .I /etc/mailseal/mailseal.toml

@@ -120,7 +120,7 @@ var rotationSection = section{
 
 var sourcesSection = section{
 	header: "[sources.hosting]", path: "sources.NAME",
-	doc: "A data base or web service that holds keys, and may say who signs with which. Nothing is loaded at start; answers are remembered, as many as cache_size says. While the source is away, what is remembered signs; other mail that it decides is deferred, and none goes out unsigned. A key is tested before it first signs: one that is broken is an error for its mail (on_key_error), unless the one before is still remembered. contrib/sql has tables for these queries.",
+	doc: "A data base or web service that holds keys, and may say who signs with which. Nothing is loaded at start; answers are remembered, as many as fit into cache_size. While the source is away, what is remembered signs at once; other mail that it decides is deferred, and none goes out unsigned. A source that hangs is asked one question at a time, whether it is back, and mail for which memory has no key is deferred at once. A reload keeps what is remembered as long as driver and queries (url for http) stay the same, and is refused when the source does not answer with the new settings and has answered with the old ones. A key is tested before it first signs: one that is broken is an error for its mail (on_key_error), unless the one before is still remembered. contrib/sql has tables for these queries.",
 	settings: []setting{
 		{name: "driver", example: `"postgres"`, values: []string{"postgres", "mysql", "sqlite", "http"}, doc: "What kind it is; mysql is MariaDB, too."},
 		{name: "dsn", example: `"host=/run/postgresql dbname=mail user=mailseal"`,
@@ -138,9 +138,11 @@ var sourcesSection = section{
 		{name: "client_key", example: `"/etc/mailseal/client.key"`, form: "path", doc: "For http and mysql: the certificate's private key."},
 		{name: "ca_file", example: `"/etc/mailseal/ca.pem"`, form: "path", doc: "For http and mysql: certificates of the authorities that the server's must come from, instead of the system's; mysql then speaks TLS. postgres has sslmode, sslrootcert, sslcert and sslkey in its dsn."},
 		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long an answer may take."},
-		{name: "ttl", def: `"5m"`, doc: "How long an answer is remembered."},
+		{name: "ttl", def: `"5m"`, doc: "How long an answer is taken from memory. For as long again it is still given at once, while the source is asked anew: a change in the source is in force after twice this time at the latest."},
 		{name: "negative_ttl", def: `"1m"`, doc: "How long it is remembered that there is none."},
 		{name: "stale", def: `"1d"`, doc: "How long a key signs beyond ttl while the source cannot be reached. That nobody signs for a sender is not taken from memory then."},
-		{name: "cache_size", def: "10000", least: "1", most: "10000000", doc: "How many answers are remembered."},
+		{name: "cache_size", def: `"64MiB"`, least: `"1MiB"`, most: `"64GiB"`, doc: "How much memory the answers may take, in bytes, not in answers: a domain with an RSA key of 2048 bits takes about 6 KiB, with an Ed25519 key 1 KiB. The program as a whole grows by up to twice as much. When the memory is full, the answers that were not used for the longest time are forgotten."},
+		{name: "other_domains", def: `"warn"`, values: []string{string(OtherDomainsAccept), string(OtherDomainsWarn), string(OtherDomainsRefuse)},
+			doc: "What happens when a key is of another domain than the one that was asked for: the author's or one above it or, for a key of the key table named like a record, the domain in that name. DMARC does not count such a signature for the author. \"warn\" signs and logs each row once, \"accept\" signs, \"refuse\" is a key error (on_key_error). A domain in the rule or in the key table is always used as it is."},
 	},
 }

@@ -77,13 +77,19 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [DOMAIN...]",
 		Short: "List keys and their stages, or with --format the records that must be published now",
+		Long: `List prints the keys and their stages. With --format it prints the records that the name servers have to show now, for
+what publishes them: it says the same as keys rotate waits for. A new key is among them from its making on; one that
+retires stays until rotation.overlap is over and its successor is published, and then says p=, that it is revoked; one
+that is revoked is gone, or taken away by nsupdate's commands. The name servers are asked where a key is to be revoked,
+and nowhere else; if they do not answer, its record stays as it is. Whoever publishes what list prints, and nothing else
+at these names, and runs keys rotate, has keys that go through their whole lives.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
-			return r.List(args, all)
+			return r.List(cmd.Context(), args, all)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "none", "print records instead: zone, line, nsupdate or json")

@@ -22,6 +22,8 @@ type Source struct {
 	byName   map[string]Key      // those that might sign: active and retiring
 	loaded   map[string]keys.Key // by name and fingerprint
 	fallBack map[string]string   // names of active keys, and of those that sign in their place
+
+	until map[string]time.Time // FallBack.Until
 }
 
 // lookEvery is how often at most the file is looked at.
@@ -135,12 +137,4 @@ func (s *Source) load(k Key) (keys.Key, error) {
 		s.loaded[id] = have
 	}
 	return have, err
-}
-
-// FallBack has other keys, retiring or active ones, sign in place of active ones: names by names. What was set before is
-// forgotten.
-func (s *Source) FallBack(names map[string]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fallBack = names
 }

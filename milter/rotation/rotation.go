@@ -152,6 +152,49 @@ func (r *Rotator) Keys(names []string) ([]keylife.Key, error) {
 	return out, nil
 }
 
+// Wanted returns the records that the name servers have to show now of the keys that are named by record or by domain, of
+// all of them for no name, and the names at which there must be nothing any more. It says what Rotate waits for, and looks
+// at the name servers only where a key is about to be revoked: its successor must be there.
+func (r *Rotator) Wanted(ctx context.Context, names []string) (records []keys.Record, gone []string, err error) {
+	state, err := r.o.Store.Read()
+	if err != nil {
+		return nil, nil, mark(ErrUnknown, err)
+	}
+	v := keylife.View{Policy: r.o.Policy, Now: r.o.Now()}
+	if ending := endingDomains(state, names, v); len(ending) > 0 {
+		if v, _, err = r.view(ctx, ending); err != nil {
+			return nil, nil, err
+		}
+	}
+	for i := range state.Keys {
+		k := &state.Keys[i]
+		if !isNamed(*k, names) {
+			continue
+		}
+		record, isWanted := state.Wanted(k, v)
+		switch {
+		case isWanted:
+			records = append(records, record)
+		case k.Stage == keys.Revoked:
+			gone = append(gone, k.Name())
+		}
+	}
+	return records, gone, nil
+}
+
+// endingDomains are those that have a key which might be revoked by now.
+func endingDomains(state *keylife.State, names []string, v keylife.View) []string {
+	var out []string
+	for i := range state.Keys {
+		k := &state.Keys[i]
+		if isNamed(*k, names) && k.Stage == keys.Retiring && !k.Vendor && v.IsOver(k) {
+			out = append(out, k.Domain)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Dir is the directory of the store.
 func (r *Rotator) Dir() string { return r.o.Store.Dir }
 
@@ -167,12 +210,17 @@ func (r *Rotator) view(ctx context.Context, names []string) (keylife.View, []See
 			wanted = append(wanted, k)
 		}
 	}
+	fallBack, err := r.o.Store.ReadFallBack()
+	if err != nil {
+		return keylife.View{}, nil, mark(ErrUnknown, err)
+	}
 	seen := r.Look(ctx, wanted)
 	v := keylife.View{
 		Policy: r.o.Policy,
 		Sights: map[string]keys.Sight{},
 		Shown:  map[string]string{},
 		Now:    r.o.Now(),
+		Until:  fallBack.Until,
 		Usable: r.usable,
 	}
 	for _, k := range seen {

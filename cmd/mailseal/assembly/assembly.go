@@ -187,7 +187,7 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 	for i, r := range p.Config.Sign {
 		rule, err := newRule(fmt.Sprintf("sign[%d]", i), r)
 		if from := p.Sources[r.Source]; from != nil {
-			rule.Source = from
+			rule.Source, rule.Suits = from, from.suitsAuthor(r)
 			if len(r.Keys) == 0 {
 				rule.Choose = from.choose
 			}

@@ -39,6 +39,12 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("state_directory: %w", err)
 	}
+	if !p.Config.Rotation.FallBack {
+		return nil
+	}
+	if err := p.Managed.Restore(); err != nil {
+		log.Error("which keys signed in place of others before the restart cannot be read; the first look at the DNS decides anew", "error", err)
+	}
 	return nil
 }
 

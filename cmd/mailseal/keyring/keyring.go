@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
@@ -29,6 +30,8 @@ type Options struct {
 	Every    string   // age of a key at which the next takes over, such as "90d"; "": rotation.every
 	Format   string   // of records: zone, line, nsupdate, json or none
 	JSON     bool     // one JSON object a line
+
+	Now func() time.Time // nil: time.Now
 }
 
 // Ring is the keys of a state directory, and where a command's answers go.
@@ -57,6 +60,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options, out io.Writer) (*R
 			return nil, answer.NewUsage(err)
 		}
 	}
+	r.Now = o.Now
 	return &Ring{rotator: rotation.New(r), o: o, out: out}, nil
 }
 
@@ -180,7 +184,7 @@ func (r *Ring) printEvents(events []keylife.Event) error {
 func (r *Ring) printEvent(e keylife.Event) error {
 	fmt.Fprintln(r.out, e.Name, eventText(e))
 	if e.Remove && r.o.Format == "nsupdate" {
-		fmt.Fprintf(r.out, "update delete %s. TXT\nsend\n", e.Name)
+		fmt.Fprint(r.out, deleteCommand(e.Name))
 	}
 	if e.Publish == nil {
 		return nil
