@@ -62,7 +62,17 @@ type SignOptions struct {
 	SkipIfSigned        bool              `toml:"skip_if_signed"`
 	RemoveOldSignatures bool              `toml:"remove_old_signatures"`
 	OnKeyError          action.OnKeyError `toml:"on_key_error"`
+	FirstKey            FirstKey          `toml:"first_key"`
 }
+
+// FirstKey is what becomes of mail that a managed rule signs before any of its keys has ever signed.
+type FirstKey string
+
+// The choices.
+const (
+	FirstKeyUnsigned FirstKey = "unsigned" // it goes unsigned, at WARN in the log, and counted
+	FirstKeyDefer    FirstKey = "defer"    // as with a key that cannot be had
+)
 
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {

@@ -106,7 +106,7 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	case f.Signer == nil:
 		return immediate{ml.pass()}
 	case f.isUnsigned(ml.Envelope):
-		return ml.unsigned("unsigned recipient")
+		return ml.unsigned(unsignedRecipient)
 	case ml.doubt != "" && f.Malformed != action.MalformedSign:
 		return f.malformed(ml)
 	case ml.authorErr != nil:
@@ -136,10 +136,10 @@ func (f *Filter) malformed(ml mail) milter.Judge {
 func (f *Filter) unmatched(ml mail) milter.Judge {
 	switch f.Unmatched {
 	case action.UnmatchedAccept:
-		return ml.unsigned("no rule")
+		return ml.unsigned(noRule)
 	case action.UnmatchedJudge:
 		if f.Verifier == nil {
-			return ml.unsigned("no rule")
+			return ml.unsigned(noRule)
 		}
 		return f.judge(ml)
 	}

@@ -103,6 +103,7 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	set, err := in.filter.Sealer.Seal(ctx, *results.ARC, m.Header.With(out.Edits), m.Body, field)
 	if err != nil {
 		out.Details = append(out.Details, slog.String("unsealed", err.Error()))
+		out.Level = max(out.Level, levelUnsealed)
 		return
 	}
 	out.Edits.Insert = append(append(field.Fields(), set...), below...)

@@ -81,6 +81,7 @@ func (ml mail) leave(why string) milter.Outcome {
 func (ml mail) invalid(setting string, value fmt.Stringer) milter.Outcome {
 	return milter.Outcome{
 		Action:  action.Tempfail,
+		Level:   levelInvalid,
 		Author:  string(ml.author.Domain),
 		Details: []slog.Attr{slog.String("error", setting+": "+value.String())},
 	}
@@ -92,9 +93,7 @@ func (ml mail) unsigned(reason string) milter.Judge {
 	out := ml.pass()
 	out.Edits.Insert = ml.authResult()
 	out.Details = append(out.Details, slog.String("unsigned", reason))
-	if reason == manyAuthors || reason == malformedFrom {
-		out.Level = slog.LevelWarn
-	}
+	out.Level = max(out.Level, unsignedLevel(reason))
 	return immediate{out}
 }
 

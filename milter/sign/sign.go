@@ -25,6 +25,10 @@ var ErrUnsigned = errors.New("sign: no signature could be made")
 // ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
 var ErrNoRule = errors.New("sign: no keys for the sender")
 
+// ErrFirstKey is in the error of a rule whose keys have never signed yet: mail goes unsigned until they do. It comes with
+// ErrNoRule.
+var ErrFirstKey = errors.New("sign: no key has ever signed")
+
 // Rule is one line of the signing table: whose mail, which keys, how.
 type Rule struct {
 	Name         string // its place in the configuration, "sign[2]", for the log
@@ -168,6 +172,8 @@ func (r *Rule) wanted(ctx context.Context, q Query) ([]keys.Key, error) {
 	}
 	chosen, err := r.Choose(ctx, q)
 	switch {
+	case errors.Is(err, ErrFirstKey):
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoRule, r.Name, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
 	case len(chosen) == 0:

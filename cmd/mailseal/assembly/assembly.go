@@ -193,7 +193,7 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 			}
 		}
 		if r.Managed != "" {
-			rule.Choose = chooseManaged(p.Managed, domain.ASCII(r.Managed))
+			rule.Choose = chooseManaged(p.Managed, r)
 		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}

@@ -114,8 +114,8 @@ var rows = []Row{
 	{FileMode, Warning, Local, "%s", fixes(remedy.ChangeMode, remedy.LetIn)},
 	{SecretMissing, Error, Local, "%s", nil},
 
-	{ManagedNone, Error, Local, "no key of %s is active, so its mail is deferred", fixes(remedy.GenerateKey)},
-	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail is deferred; %s is %s and waits for its next step", fixes(remedy.RotateKey)},
+	{ManagedNone, Error, Local, "no key of %s is active, so its mail %s", fixes(remedy.GenerateKey)},
+	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail %s; %s is %s and waits for its next step", fixes(remedy.RotateKey)},
 	{ManagedUnusable, Error, Local, "%s", nil},
 
 	{SocketNoDirectory, Error, Local, "no directory %s", fixes(remedy.MakeDirectory, remedy.MakeOwnDirectory)},

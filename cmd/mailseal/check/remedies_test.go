@@ -12,6 +12,7 @@ import (
 	"mailseal/cmd/mailseal/service"
 	"mailseal/keys"
 	"mailseal/keys/keyfile"
+	"mailseal/keys/keylife"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/keydns"
 )
@@ -30,12 +31,11 @@ const (
 
 // exceptions are the remedies that no test executes yet.
 var exceptions = map[remedyOf]string{
-	{ManagedWaiting, remedy.RotateKey}: firstHour, // the step waits for days
-	{"mta", remedy.System}:             realHosts,
-	{"mta", remedy.EditUnit}:           realHosts,
-	{"mta", remedy.SendmailMC}:         realHosts, // needs m4 and Sendmail's own macros
-	{"mta", remedy.SendmailPort}:       realHosts,
-	{"mta", remedy.Both}:               realHosts,
+	{"mta", remedy.System}:       realHosts,
+	{"mta", remedy.EditUnit}:     realHosts,
+	{"mta", remedy.SendmailMC}:   realHosts, // needs m4 and Sendmail's own macros
+	{"mta", remedy.SendmailPort}: realHosts,
+	{"mta", remedy.Both}:         realHosts,
 }
 
 // remediesOfOthers are those that are not in the table of codes: of mail servers, and of the import.
@@ -194,7 +194,14 @@ func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n")
+	zone := dnstest.Must("example.com. IN NS ns.example.com.\nns.example.com. IN A 127.0.0.1")
+	server, err := dnstest.Serve(zone, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n"+
+		"[rotation]\nalgorithms = \"ed25519\"\nservers = \""+server.Addr()+"\"\n[dns]\nservers = \""+server.Addr()+"\"\n")
 	found, _ := s.check(t)
 	if got := codes(found); !slices.Equal(got, []Code{ManagedNone}) {
 		t.Fatalf("got %v", found)
@@ -203,7 +210,18 @@ func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
 	executed[remedyOf{ManagedNone, found[0].Fix.Kind}] = true
 	found, _ = s.check(t)
 	if got := codes(found); !slices.Equal(got, []Code{ManagedWaiting}) || found[0].Fix.Kind != remedy.RotateKey {
-		t.Errorf("got %v, want the key to wait for its next step", found)
+		t.Fatalf("got %v, want the key to wait for its next step", found)
+	}
+	state, err := keylife.Store{Dir: s.path("state")}.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := state.Keys[0].Record()
+	zone.AddTXT(record.Name, record.Text)
+	run(t, found[0].Fix)
+	executed[remedyOf{ManagedWaiting, found[0].Fix.Kind}] = true
+	if found, _ = s.check(t); len(found) > 0 {
+		t.Errorf("got %v after the record was published and the key rotated", found)
 	}
 }
 

@@ -73,7 +73,7 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 		log.Warn(w.Error())
 	}
 	d.warnOfName(cfg)
-	d.jobs = jobs.New(log, d.keysJob())
+	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob())
 	return d, nil
 }
 
