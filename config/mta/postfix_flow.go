@@ -2,6 +2,7 @@ package mta
 
 import (
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -142,9 +143,13 @@ func (p *postfix) laundered(ways []*way) {
 			continue
 		}
 		stranger := ways[i]
-		name, at := p.list(back)
+		name, at := back.name, parameter{path.Join(p.Dir, "master.cf"), back.line, ""}
+		if back.param == "non_smtpd_milters" {
+			name, at = p.list(back)
+			name = back.setting(name)
+		}
 		what := say("postfix-laundered", stranger.name, stranger.detour.filter, back.entry.name)
-		p.add(what.finding(at.file, at.line, back.setting(name), p.separated(ways, back)...))
+		p.add(what.finding(at.file, at.line, name, p.separated(ways, back)...))
 		back.laundered = true
 	}
 }

@@ -19,6 +19,7 @@ func TestRemediesHold(t *testing.T) {
 	if err != nil || len(cases) == 0 {
 		t.Fatal("no cases", err)
 	}
+	kinds, done := map[ChangeKind]bool{}, map[Code]bool{}
 	for _, file := range cases {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			sections := readCase(t, file)
@@ -27,6 +28,7 @@ func TestRemediesHold(t *testing.T) {
 			printed := map[string]bool{}
 			for _, r := range before {
 				for _, f := range r.Findings {
+					done[f.Code] = done[f.Code] || f.Mended
 					for _, c := range f.Fix {
 						if k := c.key(); printed[k] && c.Kind != SendmailBuild {
 							t.Errorf("%s is changed by two lines: %s", k, c)
@@ -39,6 +41,7 @@ func TestRemediesHold(t *testing.T) {
 				for _, f := range r.Findings {
 					for _, c := range f.Fix {
 						operate(t, h, &d, c)
+						kinds[c.Kind], done[f.Code] = true, true
 					}
 				}
 			}
@@ -54,6 +57,23 @@ func TestRemediesHold(t *testing.T) {
 			}
 		})
 	}
+	for _, k := range []ChangeKind{MainCF, MasterCF, SendmailMC, SendmailCF, SendmailPort, SendmailBuild, Setting, EditUnit, System} {
+		if !kinds[k] {
+			t.Errorf("no host has a change of kind %s", k)
+		}
+	}
+	for _, c := range Codes() {
+		if has := !slices.Contains(withoutRemedy, c); has != done[c] {
+			t.Errorf("%s: mended %v, a remedy is wanted: %v", c, done[c], has)
+		}
+	}
+}
+
+// withoutRemedy are the codes for which there is nothing to print: what is to be done depends on what is wanted.
+var withoutRemedy = []Code{
+	"access-unknown", "changes-after", "postfix-local-returned", "postfix-proxy-unseen", "postfix-role-ours",
+	"postfix-role-theirs", "postfix-way-emptied", "sendmail-masquerade", "sendmail-submit-filters", "socket-unit-absent",
+	"unreadable",
 }
 
 // operate does what one printed remedy says.

@@ -14,6 +14,7 @@ type sendmailCF struct {
 	inputAt int      // its line
 	daemons []cfDaemon
 	options map[string]string
+	name    string // the macro j
 
 	masquerades []parameter // what changes the author's address on delivery
 }
@@ -59,6 +60,9 @@ func readCF(file string, text []byte) sendmailCF {
 		case 'O':
 			cf.option(l)
 		case 'D':
+			if name, ok := strings.CutPrefix(l.text, "Dj"); ok {
+				cf.name = strings.TrimSpace(name)
+			}
 			if strings.HasPrefix(l.text, "DM") && len(l.text) > 2 {
 				cf.masquerades = append(cf.masquerades, parameter{file, l.line, "MASQUERADE_AS"})
 			}

@@ -16,6 +16,7 @@ type Options struct {
 	Conf     string // opendkim.conf; "" for none
 	DMARC    string // opendmarc.conf; "" for none
 	Defaults string // /etc/default/opendkim where it is in use; "": it and /etc/sysconfig/opendkim, if the unit uses them
+	ID       string // the MTA's full name, which both take where no AuthservID is set; "" when it is not known
 	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
 }
 
@@ -36,7 +37,7 @@ func Import(o Options) (*Report, error) {
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
-	im.noID()
+	im.noID(o.ID)
 	im.writeRemoved()
 	if len(im.errs) > 0 {
 		return nil, errors.Join(im.errs...)
