@@ -132,7 +132,7 @@ func (s *Signer) sign(out *Signed, w *Found, before []made, q Query, m *message.
 	if len(w.Keys) == 0 {
 		return before
 	}
-	prepared, err := dkim.Prepare(m.Header.With(message.Edits{Remove: out.Remove}), s.options(w.Rule))
+	prepared, err := dkim.Prepare(m.Header.With(message.Edits{Remove: out.Remove}), m.Body, s.options(w.Rule))
 	if err != nil {
 		w.Err = fmt.Errorf("%w: %s: %w", ErrUnsigned, w.Rule.Name, err)
 		return before
