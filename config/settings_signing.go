@@ -62,8 +62,10 @@ var signingSection = section{
 			doc: "Fields that are signed where a message has them. A list of names with + and - adds to the default, or in a rule to that of [signing], and takes away from it. From is always signed."},
 		{name: "oversign", form: "field names", def: `["From", "To", "Cc", "Subject", "Reply-To"]`, example: `["+Date"]`,
 			doc: "Fields that nobody may add: they are listed once more than the message has them, even where it has none. + and - work as in headers."},
-		{name: "oversign_if_present", form: "field names", def: `["Date", "Message-ID", "MIME-Version", "Content-Type"]`, example: `["-Date"]`,
-			doc: "Fields that nobody may add a second time; a message without them may get them later, as Sendmail does. + and - work as in headers."},
+		{name: "oversign_if_present", form: "field names", def: `["Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "List-Unsubscribe", "List-Unsubscribe-Post"]`, example: `["-Date"]`,
+			doc: "Fields that nobody may add a second time; a message without them may get them later, as Sendmail and mailing lists do. + and - work as in headers. Sender, the Resent fields and the other List fields are in neither list: mailing lists write a Sender and List fields of their own, and whoever passes a message on with a mail program writes Resent fields, all of them by right (RFC 5322 sections 3.6.2 and 3.6.6, RFC 2369). Mail programs show them beside From at most, and DMARC looks at From alone. mailseal explain-signing lists what can still be added."},
+		{name: "oversign_mime", def: "true",
+			doc: "In a message that has none of MIME-Version, Content-Type and Content-Transfer-Encoding and no byte above 127, in header or body, these are fields that nobody may add, as far as headers names them: whoever adds one has the same text read as a web page, or as base64. Mail servers and mailing lists add them to messages with 8-bit text only, which the setting leaves alone. Turn it off where a host behind this one adds MIME-Version to all mail."},
 		{name: "expiry", def: `"10d"`,
 			doc: "How long a signature is good (x=). It must outlast the queues of all hosts on the way; 0s is for ever."},
 		{name: "identifier", example: `"@%"`, form: "identifier",
@@ -82,6 +84,10 @@ var signingSection = section{
 			doc: "What happens to a message whose signature does not verify there. It is logged and counted in any case."},
 		{name: "unsigned_recipients", def: "[]", example: `["*@internal.example.com"]`, form: "address pattern",
 			doc: "Mail with any of these recipients is not signed."},
+		{name: "redirected", def: `"unsigned"`,
+			doc: "Mail of ours whose newest Authentication-Results field with our authserv_id, or one of remove_ids, says dmarc=fail for the author's domain. It came from a stranger and was forged, and a user's rule (Sieve redirect, .forward) or a list sends it on: \"unsigned\" lets it go without a signature of that domain, or of a parent or sister domain, with a warning in the log and the reason redirected in mailseal_unsigned_total; rules that sign as another domain sign all the same. \"sign\" signs it as all other mail, and the forgery with it."},
+		{name: "fragile_warnings", def: `["long_line", "rewritten", "eight_bit"]`, example: `["long_line", "rewritten"]`, values: []string{"long_line", "rewritten", "eight_bit"},
+			doc: "Of what the log warns, once for an author's domain and hour: signatures that will, or may, break behind us, as the section SIGNATURES THAT BREAK of mailseal.toml(5) says. Whatever is left out here is counted all the same (mailseal_fragile_total) and stands in the line of the message (fragile=)."},
 	},
 }
 

@@ -29,9 +29,10 @@ type Filter struct {
 	Policy   *policy.Rules    // nil: whatever is found, the message is accepted
 	Sealer   *sign.Sealer     // nil: nothing is sealed
 
-	Unmatched          action.Unmatched // mail of ours that no rule signs
-	ExemptAuthors      message.Patterns // author domains whose mail is left alone
-	UnsignedRecipients message.Patterns // mail to any of them is not signed
+	Unmatched          action.Unmatched  // mail of ours that no rule signs
+	Redirected         action.Redirected // mail of ours that we found to be forged when it came in
+	ExemptAuthors      message.Patterns  // author domains whose mail is neither signed nor judged
+	UnsignedRecipients message.Patterns  // mail to any of them is not signed
 	Senders            Senders
 	SelfCheck          SelfCheck
 	AuthResult         bool // auth= on mail of authenticated users
@@ -49,7 +50,8 @@ type SelfCheck struct {
 // Counters counts what a Filter does. Its methods are called concurrently.
 type Counters interface {
 	Signed(s sign.Signature)
-	Unsigned(reason string) // mail of ours that left without a signature
+	Unsigned(reason string)        // mail of ours that left without a signature
+	LongFields(done string, n int) // of messages that are signed: "refolded" or "left_out"
 	KeyFailed(key string, err error)
 	Found(method, value string)
 	SelfChecked(sign.Verdict)
@@ -63,7 +65,7 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 		filter:    f,
 		author:    author,
 		authorErr: err,
-		forged:    f.Own.Forged(m.Header, m.Role, m.Why),
+		forged:    f.Own.Forged(m),
 	}
 	if f.ExemptAuthors.MatchDomain(author.Domain) {
 		return immediate{ml.leave("exempt author")}
@@ -94,6 +96,15 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	rules := f.Signer.Match(q)
 	if len(rules) == 0 {
 		return f.unmatched(ml)
+	}
+	if f.Own.saysForged(ml.Header, ml.author.Domain) {
+		switch f.Redirected {
+		case action.RedirectedUnsigned:
+			q.Forged = ml.author.Domain
+		case action.RedirectedSign:
+		default:
+			return immediate{ml.invalid("signing.redirected", f.Redirected)}
+		}
 	}
 	check := f.SelfCheck.Share > 0 && rand.Float64() < f.SelfCheck.Share
 	return &outbound{mail: ml, rules: rules, query: q, check: check}
@@ -146,6 +157,9 @@ func authorReason(err error) string {
 	}
 	return "no author"
 }
+
+// Clean implements milter.Cleaner.
+func (f *Filter) Clean(m milter.Mail) []int { return f.Own.Forged(m) }
 
 // count has the counters count, if there are any.
 func (f *Filter) count(do func(Counters)) {
