@@ -55,10 +55,18 @@ install: build
 		install -m 0644 contrib/mailseal.toml $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml; \
 	fi
 
-# Format, vet, unit tests, race detector, fuzz seeds, end to end on real MTAs (PACKAGES=./milter/... for less).
+# Before every commit, in less than a minute: format, vet, staticcheck, the other systems, unit tests.
 PACKAGES = ./...
+check:
+	contrib/test/check.sh $(PACKAGES)
+
+# All of "make check", then the race detector, and end to end on real MTAs (PACKAGES=./milter/... for less).
 test:
 	contrib/test/test.sh $(PACKAGES)
+
+# All of "make test", and what takes an hour or more: contrib/test/test.sh lists it.
+test-all:
+	contrib/test/test.sh -all $(PACKAGES)
 
 # The Debian packages that the end-to-end tests drive, unpacked under .root/.
 fetch:
@@ -91,13 +99,7 @@ profile: build
 fuzz:
 	contrib/test/fuzz.sh $(FUZZTIME) $(PACKAGES)
 
-lint:
-	@test -z "$$(gofmt -l cmd config contrib keys milter)" || { gofmt -l cmd config contrib keys milter; exit 1; }
-	$(GO) vet ./...
-	for script in contrib/test/*.sh .ci/run; do bash -n $$script || exit 1; done
-	if command -v shellcheck >/dev/null; then shellcheck contrib/test/*.sh contrib/qmail/* .ci/run; fi
-
 clean:
 	rm -rf bin var
 
-.PHONY: all build release profile run demo install test fetch bench bench-growth fuzz lint clean
+.PHONY: all build release profile run demo install check test test-all fetch bench bench-growth fuzz clean

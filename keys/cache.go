@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mailseal/keys/cache"
 )
 
 // CacheOptions say how long and how much a Cache remembers.
@@ -37,29 +38,27 @@ const (
 
 // CacheCounters count what a Cache did.
 type CacheCounters struct {
-	Hits      atomic.Uint64 // answered from memory
-	Misses    atomic.Uint64 // asked of the source
-	Shared    atomic.Uint64 // waited for the answer to somebody else's question
-	Stale     atomic.Uint64 // answered from memory past the time, since the source failed
-	Failures  atomic.Uint64 // questions that the source did not answer, or not usefully
-	Evictions atomic.Uint64 // answers forgotten before their time for want of room
+	cache.Counters
+	Stale    atomic.Uint64 // answered from memory past the time, since the source failed
+	Failures atomic.Uint64 // questions that the source did not answer, or not usefully
 }
 
 // Cache remembers what a source answers, as Source and as Chooser. Many who ask the same wait for one answer. A failure
-// is never remembered as an answer. Memory is bounded by the number of entries, whatever the source holds: an RSA key
-// takes about 5 KB.
+// is never remembered as an answer.
+//
+// Clients that may send fill it, with the domains, addresses and logins that they send as. Memory is bounded by the
+// number of entries, whatever the source holds: an RSA key takes about 5 KB. When it is full, the answers that were not
+// used for the longest time leave; the source is asked for them again, and while it is away their mail is deferred.
 type Cache struct {
 	Counters CacheCounters
 
 	source  Remote
 	options CacheOptions
+	memory  *cache.Cache[question, []Key]
 
-	mu      sync.Mutex
-	entries map[question]*list.Element // of *entry
-	recent  list.List                  // most recently used first
-	flights map[question]*flight
-	away    bool      // the last question failed
-	retry   time.Time // while away: from when on the source is asked even for what memory can answer
+	mu    sync.Mutex
+	away  bool      // the last question failed
+	retry time.Time // while away: from when on the source is asked even for what memory can answer
 }
 
 var _ Remote = (*Cache)(nil)
@@ -75,21 +74,6 @@ func (q question) size() int {
 	return len(q.name) + len(q.query.Domain) + len(q.query.Address) + len(q.query.Login)
 }
 
-// entry is an answer that is remembered. No keys: there are none.
-type entry struct {
-	question question
-	keys     []Key
-	fresh    time.Time // until when it is taken without asking
-	end      time.Time // until when it serves while the source fails
-}
-
-// flight is a question that the source is being asked. When done is closed, the rest does not change any more.
-type flight struct {
-	done chan struct{}
-	keys []Key
-	err  error
-}
-
 // NewCache puts a cache before a source. It asks nothing until it is asked.
 func NewCache(r Remote, o CacheOptions) *Cache {
 	if o.Now == nil {
@@ -98,8 +82,16 @@ func NewCache(r Remote, o CacheOptions) *Cache {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	o.Entries = max(1, o.Entries)
-	return &Cache{source: r, options: o, entries: map[question]*list.Element{}, flights: map[question]*flight{}}
+	c := &Cache{source: r, options: o}
+	c.memory = cache.New(cache.Options[question, []Key]{
+		Load:    c.put,
+		Settle:  c.settle,
+		Left:    left,
+		Timeout: o.Timeout,
+		Entries: max(1, o.Entries),
+		Now:     o.Now,
+	}, &c.Counters.Counters)
+	return c
 }
 
 // Key implements Source.
@@ -123,11 +115,7 @@ func (c *Cache) Choose(ctx context.Context, q Query) ([]Key, error) {
 func (c *Cache) Narrow(q Query) Query { return c.source.Narrow(q) }
 
 // Len returns how many answers are remembered now.
-func (c *Cache) Len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.recent.Len()
-}
+func (c *Cache) Len() int { return c.memory.Len() }
 
 // Held is an answer that a Cache remembers: the keys of a name, or those that sign for a query.
 type Held struct {
@@ -139,111 +127,59 @@ type Held struct {
 // Held returns the answers with keys that may still be given, while the source is away too. It asks nothing, and keeps
 // nothing in memory.
 func (c *Cache) Held() []Held {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	var out []Held
-	now := c.options.Now()
-	for at := c.recent.Front(); at != nil; at = at.Next() {
-		if e := at.Value.(*entry); e.serves(now) {
-			out = append(out, Held{e.question.name, e.question.query, e.keys})
+	for _, e := range c.memory.Kept(c.options.Now()) {
+		if serves(e) {
+			out = append(out, Held{e.Key.name, e.Key.query, e.Value})
 		}
 	}
 	return out
 }
 
-// IsAway tells whether the source failed when it was last asked.
+// IsAway reports whether the source failed when it was last asked.
 func (c *Cache) IsAway() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.away
 }
 
-// ask answers from memory, or waits for the source. The answer is not to be changed.
-func (c *Cache) ask(ctx context.Context, q question) ([]Key, error) {
-	f, found := c.recall(ctx, q)
-	if f == nil {
-		return found, nil
-	}
-	select {
-	case <-f.done:
-		return f.keys, f.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the source of keys: %w", context.Cause(ctx))
-	}
-}
-
-// recall returns what is remembered, or else the flight that will know.
-func (c *Cache) recall(ctx context.Context, q question) (*flight, []Key) {
+// rests reports whether the source is away and not to be asked for what memory can answer.
+func (c *Cache) rests(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.away && now.Before(c.retry)
+}
+
+// entry is an answer that is remembered. No keys: there are none.
+type entry = cache.Entry[question, []Key]
+
+// serves reports whether an answer that is kept may be given while the source fails. That nobody signs may not: a message
+// would go out unsigned on the word of a table that has changed since.
+func serves(e *entry) bool { return e != nil && len(e.Value) > 0 }
+
+// ask answers from memory, or waits for the source. The answer is not to be changed.
+func (c *Cache) ask(ctx context.Context, q question) ([]Key, error) {
 	now := c.options.Now()
-	if e := c.entry(q); e != nil {
-		switch {
-		case now.Before(e.fresh):
-			c.Counters.Hits.Add(1)
-			return nil, e.keys
-		case c.away && now.Before(c.retry) && e.serves(now):
-			c.Counters.Stale.Add(1)
-			return nil, e.keys
-		}
+	e := c.memory.Get(q, now)
+	switch {
+	case e == nil:
+	case now.Before(e.Fresh):
+		return e.Value, nil
+	case c.rests(now): // only keys are kept beyond their time, never that nobody signs
+		c.Counters.Stale.Add(1)
+		return e.Value, nil
 	}
-	if f := c.flights[q]; f != nil {
-		c.Counters.Shared.Add(1)
-		return f, nil
-	}
-	c.Counters.Misses.Add(1)
-	f := &flight{done: make(chan struct{})}
-	c.flights[q] = f
-	go c.fly(context.WithoutCancel(ctx), q, f) // others may be waiting when the first has gone
-	return f, nil
+	return c.memory.Wait(ctx, q)
 }
 
-// serves tells whether the answer may be given while the source fails. That nobody signs may not: a message would go out
-// unsigned on the word of a table that has changed since.
-func (e *entry) serves(now time.Time) bool { return len(e.keys) > 0 && now.Before(e.end) }
-
-// entry returns what is remembered, and moves it to the front.
-func (c *Cache) entry(q question) *entry {
-	at, ok := c.entries[q]
-	if !ok {
-		return nil
-	}
-	c.recent.MoveToFront(at)
-	return at.Value.(*entry)
+// left is what a caller gets that does not wait for its answer.
+func left(ctx context.Context, _ question) error {
+	return fmt.Errorf("waiting for the source of keys: %w", context.Cause(ctx))
 }
 
-// fly asks the source and settles the flight.
-func (c *Cache) fly(ctx context.Context, q question, f *flight) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
-	defer cancel()
-	found, err := c.put(ctx, q)
-	turned := c.settle(q, f, found, err)
-	c.tell(turned, f, err)
-	close(f.done)
-}
-
-// tell passes on what nobody who waits for the answer will hear.
-func (c *Cache) tell(turned bool, f *flight, err error) {
-	broken := errors.Is(err, ErrAnswer)
-	if broken && f.err == nil && c.options.Unusable != nil {
-		c.options.Unusable(err)
-	}
-	if broken {
-		err = nil // the source is there
-	}
-	if turned && c.options.Turned != nil {
-		c.options.Turned(err)
-	}
-}
-
-// put puts the question and tests the answer. A driver that panics has failed to answer; nobody else could catch it here.
-func (c *Cache) put(ctx context.Context, q question) (found []Key, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			found, err = nil, fmt.Errorf("panic in the source of keys: %v", v)
-		}
-	}()
-	found, err = c.query(ctx, q)
+// put puts the question and tests the answer.
+func (c *Cache) put(ctx context.Context, q question) ([]Key, error) {
+	found, err := c.query(ctx, q)
 	if err == nil {
 		err = c.test(q, found)
 	}
@@ -273,12 +209,10 @@ func (c *Cache) test(q question, found []Key) error {
 	if c.options.Test == nil {
 		return nil
 	}
-	c.mu.Lock()
 	var before []Key
-	if at, ok := c.entries[q]; ok {
-		before = at.Value.(*entry).keys
+	if e := c.memory.Peek(q, c.options.Now()); e != nil {
+		before = e.Value
 	}
-	c.mu.Unlock()
 	for _, k := range found {
 		if k.Signer == nil || slices.ContainsFunc(before, k.same) {
 			continue
@@ -290,53 +224,75 @@ func (c *Cache) test(q question, found []Key) error {
 	return nil
 }
 
-// settle remembers an answer, or falls back on the one before. It tells whether the source has gone away or come back.
-func (c *Cache) settle(q question, f *flight, found []Key, err error) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.flights, q)
-	now, was := c.options.Now(), c.away
-	c.away = err != nil && !errors.Is(err, ErrAnswer)
+// settle remembers an answer, or falls back on the one before. A driver that panics has failed to answer.
+func (c *Cache) settle(_ context.Context, q question, found []Key, err error) ([]Key, error) {
+	if p, ok := errors.AsType[*cache.PanicError](err); ok {
+		err = fmt.Errorf("panic in the source of keys: %v", p.Value)
+	}
+	now := c.options.Now()
+	turned := c.turn(now, err)
 	if err == nil {
 		c.remember(q, found, now)
-		f.keys = found
-		return c.away != was
+		c.tell(turned, nil)
+		return found, nil
 	}
 	c.Counters.Failures.Add(1)
-	c.retry = now.Add(retryAfter)
-	e := c.entry(q)
-	if e == nil || !e.serves(now) {
-		f.err = err
-		return c.away != was
+	e := c.memory.Peek(q, now)
+	if !serves(e) {
+		c.tell(turned, err)
+		return nil, err
 	}
 	c.Counters.Stale.Add(1)
-	f.keys = e.keys
-	if !c.away { // a broken row stays so for a while: neither it nor the log is troubled for every message
-		e.fresh = now.Add(min(c.options.NegativeTTL, e.end.Sub(now)))
+	if errors.Is(err, ErrAnswer) {
+		c.keep(e, now)
+		if c.options.Unusable != nil {
+			c.options.Unusable(err)
+		}
+	}
+	c.tell(turned, err)
+	return e.Value, nil
+}
+
+// turn notes whether the source is there, and reports whether that has changed. One that gave an answer is there, even
+// if the answer cannot be used.
+func (c *Cache) turn(now time.Time, err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.away
+	c.away = err != nil && !errors.Is(err, ErrAnswer)
+	if err != nil {
+		c.retry = now.Add(retryAfter)
 	}
 	return c.away != was
+}
+
+// tell passes on that the source has gone or come back: nobody who waits for an answer will hear it.
+func (c *Cache) tell(turned bool, err error) {
+	if !turned || c.options.Turned == nil {
+		return
+	}
+	if errors.Is(err, ErrAnswer) {
+		err = nil // the source is there
+	}
+	c.options.Turned(err)
+}
+
+// keep lets the answer before serve for a while: a broken row stays so, and neither it nor the log is to be troubled for
+// every message.
+func (c *Cache) keep(e *entry, now time.Time) {
+	fresh := now.Add(min(c.options.NegativeTTL, e.End.Sub(now)))
+	c.memory.Put(e.Key, e.Value, fresh, e.End)
 }
 
 func (c *Cache) remember(q question, found []Key, now time.Time) {
 	if q.size() > maxQuestion {
 		return
 	}
-	e := &entry{question: q, keys: found}
 	if len(found) == 0 {
-		e.fresh = now.Add(c.options.NegativeTTL)
-	} else {
-		e.fresh = now.Add(c.options.TTL)
-		e.end = e.fresh.Add(c.options.Stale)
-	}
-	if at, ok := c.entries[q]; ok {
-		at.Value = e
-		c.recent.MoveToFront(at)
+		end := now.Add(c.options.NegativeTTL)
+		c.memory.Put(q, nil, end, end)
 		return
 	}
-	c.entries[q] = c.recent.PushFront(e)
-	if c.recent.Len() > c.options.Entries {
-		last := c.recent.Remove(c.recent.Back()).(*entry)
-		delete(c.entries, last.question)
-		c.Counters.Evictions.Add(1)
-	}
+	fresh := now.Add(c.options.TTL)
+	c.memory.Put(q, found, fresh, fresh.Add(c.options.Stale))
 }

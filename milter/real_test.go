@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	mtatest "mailseal/contrib/test/rig" // rig is the name of a type here
 	"mailseal/milter/action"
 	"mailseal/milter/message"
-	"mailseal/milter/miltertest/mtatest"
 )
 
 // The tests here hold what the other tests believe of MTAs against real ones.

@@ -1,17 +1,11 @@
 package main
 
 import (
-	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"mailseal/keys"
-	"mailseal/milter/dkim/crosscheck"
 )
 
 const goodConfig = `authserv_id = "mx.example.com"
@@ -84,6 +78,10 @@ func TestCheckJSON(t *testing.T) {
 			File, Path, Text string
 			Line             int
 		}
+		Findings []struct {
+			Code, Severity, File, Setting, Text string
+			Line                                int
+		}
 		Keys []struct{ Name, Record, Fingerprint string }
 	}
 	parse := func(out string) (a answer) {
@@ -97,11 +95,12 @@ func TestCheckJSON(t *testing.T) {
 		t.Errorf("got code %d, %s", code, out)
 	}
 	out, code = runCommand(t, "check", "--json", "--config", configured(t, "mode = 1\n"))
-	if a := parse(out); code != exitBad || len(a.Errors) != 1 || a.Errors[0].Line != 1 || a.Errors[0].Path != "mode" {
+	if a := parse(out); code != exitBad || len(a.Errors) != 1 || a.Errors[0].Line != 1 || a.Errors[0].Path != "mode" ||
+		len(a.Findings) != 1 || a.Findings[0].Code != "config-mistake" || a.Findings[0].Severity != "error" || a.Findings[0].Setting != "mode" {
 		t.Errorf("got code %d, %s", code, out)
 	}
 	out, code = runCommand(t, "check", "--json", "--config", filepath.Join(t.TempDir(), "none.toml"))
-	if a := parse(out); code != exitUnknown || len(a.Errors) != 1 {
+	if a := parse(out); code != exitUnknown || len(a.Errors) != 1 || a.Findings[0].Code != "config-unreadable" {
 		t.Errorf("no file: got code %d, %s", code, out)
 	}
 }
@@ -121,19 +120,5 @@ func TestNoConfiguration(t *testing.T) {
 	path := configured(t, "include = \"none.toml\"\n"+goodConfig)
 	if _, code := runCommand(t, "keys", "list", "--config", path); code != exitBad {
 		t.Errorf("a file that the configuration names: got code %d, want %d", code, exitBad)
-	}
-}
-
-func TestTryKey(t *testing.T) {
-	good := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	bad := slices.Clone(good)
-	bad[40] ^= 1 // in the public half: what the record shows does not fit what signs
-	for name, tt := range map[string]struct {
-		key  ed25519.PrivateKey
-		want error
-	}{"good": {good, nil}, "bad": {bad, crosscheck.ErrDisagree}} {
-		if got := tryKey(keys.Key{Domain: "%", Selector: "s", Signer: tt.key}); !errors.Is(got.err, tt.want) || got.Record != "s._domainkey.%" {
-			t.Errorf("%s: got %+v, want %v", name, got, tt.want)
-		}
 	}
 }

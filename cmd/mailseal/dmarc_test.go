@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,16 +46,4 @@ func TestDMARCCommand(t *testing.T) {
 			}
 		}
 	}
-}
-
-// codeOf is the exit code that an error asks for.
-func codeOf(err error) int {
-	var e *exitError
-	switch {
-	case err == nil:
-		return exitGood
-	case errors.As(err, &e):
-		return e.code
-	}
-	return exitBad
 }

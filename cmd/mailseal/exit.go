@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"mailseal/cmd/mailseal/answer"
 )
 
 // The exit codes of every command.
@@ -16,43 +18,44 @@ const (
 	exitBug     = 70 // a bug of ours
 )
 
-// exitError is an error that knows the exit code it asks for.
-type exitError struct {
-	code int
-	err  error // nil when everything has been said already
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
+// codeOf is the exit code for what a command has returned. This is the only place where an answer becomes a number.
+func codeOf(err error) int {
+	switch answer.Of(err) {
+	case answer.Good:
+		return exitGood
+	case answer.Usage:
+		return exitUsage
+	case answer.Unknown:
+		return exitUnknown
+	case answer.Bug:
+		return exitBug
 	}
-	return e.err.Error()
+	var e *answer.Error
+	if !errors.As(err, &e) && isUsage(err) {
+		return exitUsage
+	}
+	return exitBad
 }
-
-func (e *exitError) Unwrap() error { return e.err }
-
-// exit ends a command with a code. A nil err says nothing more to the user: the answer itself has been printed.
-func exit(code int, err error) error { return &exitError{code, err} }
 
 // report tells the user what went wrong and returns the code to exit with.
 func report(w io.Writer, err error) int {
-	if err == nil {
-		return exitGood
-	}
-	code := exitBad
-	var e *exitError
-	if errors.As(err, &e) {
-		code, err = e.code, e.err
-	} else if isUsage(err) {
-		code = exitUsage
-	}
-	if err != nil {
-		fmt.Fprintln(w, "mailseal:", err)
+	code := codeOf(err)
+	if text := textOf(err); text != "" {
+		fmt.Fprintln(w, "mailseal:", text)
 	}
 	if code == exitUsage {
 		fmt.Fprintln(w, `Run "mailseal help" or "mailseal COMMAND --help".`)
 	}
 	return code
+}
+
+// textOf is what an error says to the user, "" when everything has been said already.
+func textOf(err error) string {
+	var e *answer.Error
+	if err == nil || errors.As(err, &e) && e.Err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // isUsage recognises the mistakes that cobra finds in a command line, for which it has no type.

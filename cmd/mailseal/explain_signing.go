@@ -1,33 +1,21 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"mailseal/cmd/mailseal/assembly"
-	"mailseal/config"
-	"mailseal/milter"
-	"mailseal/milter/action"
-	"mailseal/milter/filter"
-	"mailseal/milter/message"
-	"mailseal/milter/sign"
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/examine"
 )
 
 // explainFlags is the command line of "mailseal explain-signing".
 type explainFlags struct {
-	config, from, sender, ip, host, user, daemon string
-	to                                           []string
-	json                                         bool
+	config, ip string
+	examine.Arrival
 }
 
 func newExplainSigningCmd() *cobra.Command {
@@ -48,43 +36,16 @@ The exit code is 0 when the message would be signed, 1 when not.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.from, "from", "", "address in the From field")
-	flags.StringVar(&f.sender, "sender", "", "envelope sender (default that of From)")
+	flags.StringVar(&f.From, "from", "", "address in the From field")
+	flags.StringVar(&f.Sender, "sender", "", "envelope sender (default that of From)")
 	flags.StringVar(&f.ip, "ip", "127.0.0.1", "address of the SMTP client")
-	flags.StringVar(&f.host, "host", "", "verified name of the SMTP client")
-	flags.StringVar(&f.user, "user", "", "login of the client; empty when it did not log in")
-	flags.StringVar(&f.daemon, "daemon", "", "daemon name of the MTA's listener")
-	flags.StringArrayVar(&f.to, "to", nil, "envelope recipient")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object")
+	flags.StringVar(&f.Host, "host", "", "verified name of the SMTP client")
+	flags.StringVar(&f.Login, "user", "", "login of the client; empty when it did not log in")
+	flags.StringVar(&f.Daemon, "daemon", "", "daemon name of the MTA's listener")
+	flags.StringArrayVar(&f.To, "to", nil, "envelope recipient")
+	flags.BoolVar(&f.JSON, "json", false, "print one JSON object")
 	_ = cmd.MarkFlagRequired("from")
 	return cmd
-}
-
-// signingExplained is what the command says.
-type signingExplained struct {
-	From   string          `json:"from"`
-	Role   string          `json:"role"`
-	By     string          `json:"by"` // what decided the role
-	Signed bool            `json:"signed"`
-	Reason string          `json:"reason,omitempty"` // why it is not signed
-	Rules  []ruleExplained `json:"rules"`            // those that name the author
-	Others int             `json:"others"`           // how many do not
-	Keys   []keyExplained  `json:"keys"`
-}
-
-type ruleExplained struct {
-	Rule  string `json:"rule"`
-	Place string `json:"place,omitempty"` // file and line
-	Signs bool   `json:"signs"`
-	Why   string `json:"why"`
-}
-
-type keyExplained struct {
-	Name   string `json:"name"`
-	Source string `json:"source,omitempty"` // where it comes from
-	Record string `json:"record,omitempty"` // the DNS name
-	Kind   string `json:"kind,omitempty"`   // algorithm and size
-	Error  string `json:"error,omitempty"`
 }
 
 func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
@@ -92,217 +53,8 @@ func (f *explainFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	author, err := message.ParsePath(f.from)
-	if err != nil || author.Domain == "" {
-		return exit(exitUsage, fmt.Errorf("--from %q is not an address", f.from))
+	if f.Client, err = netip.ParseAddr(f.ip); err != nil {
+		return answer.NewUsage(fmt.Errorf("--ip: %w", err))
 	}
-	ip, err := netip.ParseAddr(f.ip)
-	if err != nil {
-		return exit(exitUsage, fmt.Errorf("--ip: %w", err))
-	}
-	_, resolver, err := assembly.NewResolver(cfg)
-	if err != nil {
-		return exit(exitBad, err)
-	}
-	p, err := assembly.New(ctx, cfg, resolver, nil, nil, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return exit(exitBad, err)
-	}
-	env := &message.Envelope{Client: ip, ClientName: f.host, AuthUser: f.user, DaemonName: f.daemon, Recipients: f.to, Sender: cmp.Or(f.sender, f.from)}
-	e := explainSigning(ctx, cfg, p, env, author)
-	if f.json {
-		err = json.NewEncoder(out).Encode(e)
-	} else {
-		_, err = io.WriteString(out, e.text())
-	}
-	if err != nil {
-		return exit(exitUnknown, err)
-	}
-	if !e.Signed {
-		return exit(exitBad, nil)
-	}
-	return nil
-}
-
-// explainSigning asks the parts of the daemon what they would do.
-func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, env *message.Envelope, author message.Address) signingExplained {
-	role, by := assembly.NewRoles(cfg).Of(action.RoleAuto, env, func(string) string { return "" })
-	e := signingExplained{From: author.String(), Role: role.String(), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
-	if !cfg.Signs() {
-		e.Reason = `mode has no "sign"`
-		return e
-	}
-	signer, err := p.Signer()
-	if err != nil {
-		e.Reason = err.Error()
-		return e
-	}
-	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients}
-	var rules sign.Match
-	for _, c := range signer.Table.Explain(q) {
-		e.Rules = append(e.Rules, ruleExplained{c.Rule.Name, placeOf(cfg, c.Rule), c.Signs, c.Why})
-		if c.Signs {
-			rules = append(rules, c.Rule)
-		}
-	}
-	e.Others = len(signer.Table.Rules()) - len(e.Rules)
-	e.Reason = unsignedBecause(p.Settings, role, rules, env, author)
-	if e.Reason == "no rule fits" && len(e.Rules) == 0 {
-		e.Reason = "no rule names the author"
-	}
-	if role != action.RoleOurs {
-		rules = rules.Resigning()
-	}
-	if e.Reason == "" {
-		e.addKeys(ctx, cfg, signer, rules, q)
-	}
-	return e
-}
-
-// ruleOf is the rule as the configuration has it.
-func ruleOf(cfg *config.Config, r *sign.Rule) config.Rule {
-	var i int
-	if _, err := fmt.Sscanf(r.Name, "sign[%d]", &i); err != nil || i >= len(cfg.Sign) {
-		return config.Rule{}
-	}
-	return cfg.Sign[i]
-}
-
-// placeOf is the line of a rule, in the configuration or in a table of OpenDKIM's.
-func placeOf(cfg *config.Config, r *sign.Rule) string {
-	at := ruleOf(cfg, r).Problem("", "")
-	if at.File == "" || at.Line == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d", at.File, at.Line)
-}
-
-// unsignedBecause tells why a message is not signed whatever its keys, "" when it is.
-func unsignedBecause(s milter.Settings, role action.Role, rules sign.Match, env *message.Envelope, author message.Address) string {
-	daemon, _ := s.Filter.(*filter.Filter)
-	if daemon == nil {
-		return "nothing is signed"
-	}
-	why, isAllowed := daemon.Senders.Allow(env, author)
-	switch {
-	case s.Exempt.Has(env):
-		return "the client is in exempt, so that its mail is not looked at"
-	case daemon.ExemptAuthors.MatchDomain(author.Domain):
-		return "the author's domain is in exempt.author_domains"
-	case role == action.RoleOurs && !isAllowed:
-		return fmt.Sprintf("senders does not let it: %s (%s)", why, daemon.Senders.Action)
-	case slices.ContainsFunc(env.Recipients, daemon.UnsignedRecipients.MatchPath):
-		return "a recipient is in signing.unsigned_recipients"
-	case len(rules) == 0:
-		return "no rule fits"
-	case role != action.RoleOurs && len(rules.Resigning()) == 0:
-		return "the mail is not ours, and the rule does not say resign"
-	}
-	return ""
-}
-
-// addKeys fetches the keys of the rules that sign.
-func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, signer *sign.Signer, rules sign.Match, q sign.Query) {
-	found, out, err := signer.Look(ctx, rules, q)
-	hasKey := false
-	for _, f := range found {
-		e.addKeysOf(f, ruleOf(cfg, f.Rule), cfg)
-		hasKey = hasKey || len(f.Keys) > 0
-	}
-	broken := either(hasKey, "a key of the rule cannot be used", "none of the rule's keys can be used")
-	switch {
-	case errors.Is(err, sign.ErrNoRule):
-		e.Reason = err.Error() + ", and the message goes out unsigned"
-	case err != nil && len(out.Failed) == 0:
-		e.Reason = err.Error() + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
-	case err != nil:
-		e.Reason = broken + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
-	default:
-		e.Signed = hasKey
-	}
-}
-
-// addKeysOf adds the keys of one rule, but for those that another rule has as well: they sign once.
-func (e *signingExplained) addKeysOf(f sign.Found, r config.Rule, cfg *config.Config) {
-	var all []keyExplained
-	for _, failed := range f.Failed {
-		all = append(all, keyExplained{
-			Name:   failed.Key,
-			Source: keySource(cfg, r, failed.Key),
-			Error:  failed.Err.Error(),
-		})
-	}
-	for _, k := range f.Keys {
-		alg, bits := k.Algorithm()
-		all = append(all, keyExplained{
-			Name:   k.Name,
-			Source: keySource(cfg, r, k.Name),
-			Record: k.Selector + "._domainkey." + k.Domain,
-			Kind:   fmt.Sprintf("%s %d", alg, bits),
-		})
-	}
-	for _, k := range all {
-		if !slices.Contains(e.Keys, k) {
-			e.Keys = append(e.Keys, k)
-		}
-	}
-}
-
-// onKeyErrorDoes is what becomes of a message that rules want signed, and that is not.
-func onKeyErrorDoes(what action.OnKeyError, rules sign.Match) string {
-	isDefault := !slices.ContainsFunc(rules, func(r *sign.Rule) bool { return r.OnKeyError != action.KeySkip })
-	switch {
-	case isDefault:
-		return "is deferred"
-	case what == action.KeyReject:
-		return "is rejected (on_key_error)"
-	case what == action.KeyAccept:
-		return "goes out unsigned (on_key_error)"
-	}
-	return "is deferred (on_key_error)"
-}
-
-// keySource says where a key of a rule comes from.
-func keySource(cfg *config.Config, r config.Rule, name string) string {
-	k, inTable := cfg.Keys[name]
-	switch {
-	case r.Managed != "":
-		return "state directory"
-	case r.Source != "":
-		return "source " + r.Source
-	case inTable && k.Source != "":
-		return "source " + k.Source
-	case inTable && k.File != "":
-		return k.File
-	case inTable:
-		return "the configuration"
-	}
-	return ""
-}
-
-func (e signingExplained) text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Mail from %s is %s (%s).\n", e.From, e.Role, e.By)
-	for _, r := range e.Rules {
-		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "fits", "does not sign"), r.Why, bracketed(r.Place))
-	}
-	if e.Others > 0 {
-		fmt.Fprintf(&b, "  Other rules, which have no pattern for the author: %d.\n", e.Others)
-	}
-	for _, k := range e.Keys {
-		fmt.Fprintf(&b, "  key %s%s: %s\n", k.Name, bracketed(k.Source), either(k.Error == "", "signs as "+k.Record+" ("+k.Kind+")", "CANNOT SIGN: "+k.Error))
-	}
-	if e.Signed {
-		fmt.Fprintln(&b, "The message is signed.")
-	} else {
-		fmt.Fprintf(&b, "The message is not signed: %s.\n", e.Reason)
-	}
-	return b.String()
-}
-
-func bracketed(s string) string {
-	if s == "" {
-		return ""
-	}
-	return " (" + s + ")"
+	return f.Explain(ctx, cfg, out)
 }

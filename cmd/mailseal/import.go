@@ -3,21 +3,19 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"mailseal/config"
-	"mailseal/config/opendkim"
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/migrate"
 )
 
 // importFlags is the command line of "mailseal import-opendkim".
 type importFlags struct {
-	opendkim.Options
-	out    string
+	migrate.Options
 	report bool
 	json   bool
 }
@@ -44,7 +42,7 @@ user mailseal cannot read are named. "mailseal check" then looks at the result.`
 	flags.StringVar(&f.DMARC, "dmarc-conf", "", "OpenDMARC's configuration")
 	flags.StringVar(&f.Defaults, "default-file", "", "Debian's /etc/default/opendkim, where its SOCKET is in use")
 	flags.StringVar(&f.Root, "root", "", "read all files below this directory, as from another host's backup")
-	flags.StringVarP(&f.out, "out", "o", "", "directory to write mailseal.toml to; made if it is not there")
+	flags.StringVarP(&f.Dir, "out", "o", "", "directory to write mailseal.toml to; made if it is not there")
 	flags.BoolVar(&f.report, "report", false, "print the report, not the configuration")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON, one object a note")
 	return cmd
@@ -56,71 +54,34 @@ func (f *importFlags) run(out, complaints io.Writer, confNamed bool) error {
 			f.Conf = ""
 		}
 	}
-	r, err := opendkim.Import(f.Options)
+	r, err := migrate.Import(f.Options)
 	if err != nil {
-		return exit(exitBad, err)
+		return err
 	}
-	svc := findService(serviceName)
-	if f.Root == "" {
-		r.Add(svc.keysToDo(r.TOML)...)
-	}
-	if f.out != "" {
-		notes, err := f.write(r.TOML, svc)
-		if err != nil {
-			return exit(exitBad, err)
-		}
-		r.Add(notes...)
-	} else if !f.report && !f.json {
+	if f.Dir == "" && !f.report && !f.json {
 		if _, err := io.WriteString(out, r.TOML); err != nil {
-			return exit(exitUnknown, err)
+			return answer.NewUnknown(err)
 		}
 		out = complaints // so that standard output is a configuration and nothing else
 	}
-	if err := f.print(out, r); err != nil {
-		return exit(exitUnknown, err)
+	if f.json {
+		err = printNotes(out, r.Notes)
+	} else {
+		err = r.Print(out)
+	}
+	if err != nil {
+		return answer.NewUnknown(err)
 	}
 	return nil
 }
 
-// write writes the configuration to the directory, and says what is still to be done with it.
-func (f *importFlags) write(text string, svc service) ([]opendkim.Note, error) {
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(f.out, "mailseal.toml")
-	if err := writeNew(path, text); err != nil {
-		return nil, err
-	}
-	return svc.give(path), nil
-}
-
-func (f *importFlags) print(out io.Writer, r *opendkim.Report) error {
-	if !f.json {
-		return r.Print(out)
-	}
+// printNotes writes notes as JSON, an object a line.
+func printNotes[N any](out io.Writer, notes []N) error {
 	enc := json.NewEncoder(out)
-	for _, n := range r.Notes {
+	for _, n := range notes {
 		if err := enc.Encode(n); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// writeNew writes a file that is not there yet, or is the sample as it was installed. It may hold keys.
-func writeNew(path, text string) error {
-	if old, err := os.ReadFile(path); err == nil && string(old) == config.Sample() {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
-	if err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("%s is there already, and is not overwritten; move it away, or name another directory", path)
-		}
-		return err
-	}
-	_, err = io.WriteString(f, text)
-	return errors.Join(err, f.Close())
 }

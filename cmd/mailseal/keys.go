@@ -2,29 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"mailseal/keys"
-	"mailseal/keys/keylife"
-	"mailseal/milter/domain"
-	"mailseal/milter/keydns"
+	"mailseal/cmd/mailseal/examine"
+	"mailseal/cmd/mailseal/keyring"
 )
 
 // keysFlags is what all commands below "mailseal keys" have.
 type keysFlags struct {
-	config  string
-	zone    string
-	servers []string
-	force   string
-	format  string
-	json    bool
+	config string
+	force  string
+	keyring.Options
 }
 
 func newKeysCmd() *cobra.Command {
@@ -47,183 +37,82 @@ what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers 
 	}
 	flags := cmd.PersistentFlags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
-	flags.StringSliceVar(&f.servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object a line")
+	flags.StringVar(&f.ZoneName, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringSliceVar(&f.Servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
+	flags.BoolVar(&f.JSON, "json", false, "print one JSON object a line")
 	cmd.AddCommand(newKeysListCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
-	for _, step := range keySteps {
-		cmd.AddCommand(newKeysStepCmd(&f, step))
+	for _, step := range []struct{ verb, short string }{
+		{"activate", "Sign with published keys; those before them of the same algorithm retire"},
+		{"retire", "Sign no more with keys that have a successor; their records stay"},
+		{"revoke", "Take down that retired keys are revoked, once their records say so"},
+		{"remove", "Destroy the private halves of keys whose records are gone"},
+	} {
+		cmd.AddCommand(newKeysStepCmd(&f, step.verb, step.short))
 	}
 	return cmd
 }
 
-// open makes the rotator that a command works with.
-func (f *keysFlags) open(ctx context.Context) (*rotator, error) {
+// open makes the keyring that a command works with.
+func (f *keysFlags) open(ctx context.Context, out io.Writer) (*keyring.Ring, error) {
 	cfg, err := loadConfig(f.config)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newRotator(cfg)
-	if err != nil {
-		return nil, exit(exitUnknown, err)
-	}
-	if f.zone != "" {
-		zone, err := openResolver(f.zone)
-		if err != nil {
+	if f.ZoneName != "" {
+		if f.Zone, err = examine.OpenResolver(f.ZoneName); err != nil {
 			return nil, err
 		}
-		r.panel = &keydns.Panel{Servers: []keydns.Server{{Name: f.zone, Resolver: zone}}}
-	} else if len(f.servers) > 0 {
-		if err := r.ask(ctx, f.servers); err != nil {
-			return nil, exit(exitUnknown, err)
-		}
 	}
-	return r, nil
+	return keyring.Open(ctx, cfg, f.Options, out)
 }
 
-// formatFlag lets records be printed for who is to publish them.
+// formatFlag lets records be printed for what publishes them.
 func (f *keysFlags) formatFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.format, "format", "zone", "how to print records: zone, line, nsupdate, json or none")
+	cmd.Flags().StringVar(&f.Format, "format", "zone", "how to print records: zone, line, nsupdate, json or none")
 }
 
-// formatted returns a record as the user wants it, with a final line feed.
-func (f *keysFlags) formatted(r keys.Record) (string, error) {
-	switch f.format {
-	case "zone", "bind":
-		return r.Zone(), nil
-	case "line":
-		return r.Line() + "\n", nil
-	case "nsupdate":
-		return r.NSUpdate(), nil
-	case "json":
-		text, err := json.Marshal(r)
-		return string(text) + "\n", err
-	case "none", "":
-		return "", nil
-	}
-	return "", exit(exitUsage, fmt.Errorf("--format %q is none of zone, line, nsupdate, json and none", f.format))
-}
-
-// printEvents says what was done and what is waited for.
-func (f *keysFlags) printEvents(out io.Writer, events []keylife.Event) error {
-	for _, e := range events {
-		if f.json {
-			if err := json.NewEncoder(out).Encode(e); err != nil {
-				return exit(exitUnknown, err)
+func newKeysListCmd(f *keysFlags) *cobra.Command {
+	var all bool
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list [DOMAIN...]",
+		Short: "List keys and their stages, or with --format the records that must be published now",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.Format = format
+			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
 			}
-			continue
-		}
-		fmt.Fprintln(out, e.Name, eventText(e))
-		if e.Remove && f.format == "nsupdate" {
-			fmt.Fprintf(out, "update delete %s. TXT\nsend\n", e.Name)
-		}
-		if e.Publish == nil {
-			continue
-		}
-		text, err := f.formatted(*e.Publish)
-		if err != nil {
-			return err
-		}
-		fmt.Fprint(out, text)
+			return r.List(args, all)
+		},
 	}
-	return nil
+	cmd.Flags().StringVar(&format, "format", "none", "print records instead: zone, line, nsupdate or json")
+	cmd.Flags().BoolVar(&all, "all", false, "list keys that are removed, too")
+	return cmd
 }
 
-func eventText(e keylife.Event) string {
-	var said []string
-	if e.Step != "" {
-		said = append(said, "is now "+string(e.Step))
-	}
-	if e.Stays != "" {
-		said = append(said, "stays "+string(e.Stays)+": "+e.Waits)
-	} else if e.Waits != "" {
-		said = append(said, "waits: "+e.Waits)
-	}
-	if e.Note != "" {
-		said = append(said, "("+e.Note+")")
-	}
-	return strings.Join(said, ", ")
-}
-
-// sayWayOut tells somebody at a terminal what to do about a server that is silent.
-func (f *keysFlags) sayWayOut(out io.Writer) {
-	if !f.json {
-		fmt.Fprintln(out, "A name server does not answer. If that lasts: --server asks only those that you name, rotation.may_be_silent lets so many be away.")
-	}
-}
-
-// generateFlags is the command line of "mailseal keys generate".
-type generateFlags struct {
-	*keysFlags
-	selector   string
-	algorithms []string
-	vendor     bool
-	record     string
-}
-
-func newKeysGenerateCmd(shared *keysFlags) *cobra.Command {
-	f := generateFlags{keysFlags: shared}
+func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
+	var g keyring.Generation
 	cmd := &cobra.Command{
 		Use:   "generate DOMAIN",
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
 		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template rotation.selector.
 With --vendor it makes none: it takes down a selector that somebody else signs with, which we only publish and watch.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return r.Generate(args[0], g)
+		},
 	}
 	f.formatFlag(cmd)
-	cmd.Flags().StringVar(&f.selector, "selector", "", "template of the selectors instead of rotation.selector")
-	cmd.Flags().StringSliceVar(&f.algorithms, "algorithm", nil, "rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
-	cmd.Flags().BoolVar(&f.vendor, "vendor", false, "the key is a vendor's, at --selector")
-	cmd.Flags().StringVar(&f.record, "record", "", "text of the vendor's record, if it is known")
+	cmd.Flags().StringVar(&g.Selector, "selector", "", "template of the selectors instead of rotation.selector")
+	cmd.Flags().StringSliceVar(&g.Algorithms, "algorithm", nil, "rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
+	cmd.Flags().BoolVar(&g.Vendor, "vendor", false, "the key is a vendor's, at --selector")
+	cmd.Flags().StringVar(&g.Record, "record", "", "text of the vendor's record, if it is known")
 	return cmd
-}
-
-func (f *generateFlags) run(ctx context.Context, out io.Writer, name string) error {
-	d, err := domain.Parse(name)
-	if err != nil {
-		return exit(exitUsage, err)
-	}
-	r, err := f.open(ctx)
-	if err != nil {
-		return err
-	}
-	if f.vendor && f.selector == "" || f.record != "" && !f.vendor {
-		return exit(exitUsage, errors.New("--vendor needs --selector, and --record needs --vendor"))
-	}
-	if _, err := f.formatted(keys.Record{}); err != nil {
-		return err
-	}
-	algorithms := f.algorithms
-	if len(algorithms) == 0 {
-		algorithms = r.policy.Algorithms
-	}
-	var events []keylife.Event
-	err = r.update(func(state *keylife.State) error {
-		if f.vendor {
-			events, err = r.vendor(state, string(d), f.selector, f.record)
-			return err
-		}
-		waiting := onTheirWay(state, string(d))
-		events, err = r.generation(state, string(d), algorithms, f.selector)
-		events = append(events, waiting...)
-		return err
-	})
-	if err != nil {
-		return exit(exitBad, err)
-	}
-	return f.printEvents(out, events)
-}
-
-// onTheirWay reminds of keys that were made before, and do not sign yet: somebody may have said it twice.
-func onTheirWay(state *keylife.State, domain string) []keylife.Event {
-	var out []keylife.Event
-	for _, k := range state.Of(domain, keys.Generated, keys.Published) {
-		if !k.Vendor {
-			out = append(out, keylife.Event{Name: k.Name(), Note: fmt.Sprintf("is %s since %s; if it is not needed: mailseal keys remove %s", k.Stage, k.Since.Format("2006-01-02"), k.Name())})
-		}
-	}
-	return out
 }
 
 func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
@@ -231,11 +120,11 @@ func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 		Use:   "publish-check [DOMAIN|NAME...]",
 		Short: "Compare keys with what each name server shows; those that all of them show become published",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := f.open(cmd.Context())
+			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
-			return f.publishCheck(cmd.Context(), cmd.OutOrStdout(), r, args)
+			return r.PublishCheck(cmd.Context(), args, f.force)
 		},
 	}
 	f.formatFlag(cmd)
@@ -243,131 +132,41 @@ func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 	return cmd
 }
 
-func (f *keysFlags) publishCheck(ctx context.Context, out io.Writer, r *rotator, names []string) error {
-	v, seen, err := r.view(ctx, names)
-	switch {
-	case err != nil:
-		return exit(exitUnknown, err)
-	case len(seen) == 0 && len(names) > 0:
-		return exit(exitBad, noKeys(names))
-	}
-	var events []keylife.Event
-	bad, unknown := false, false
-	for _, k := range seen {
-		if f.force == "" && !isAsWanted(k.Stage, k.sight) {
-			bad, unknown = bad || k.sight != keys.SightUnknown, unknown || k.sight == keys.SightUnknown
-		}
-		if err := f.printSeen(out, k); err != nil {
-			return exit(exitUnknown, err)
-		}
-	}
-	err = r.update(func(state *keylife.State) error {
-		events = nil
-		for _, k := range seen {
-			now := state.Find(k.Name())
-			if now == nil || now.Stage != keys.Generated {
-				continue
+func newKeysRotateCmd(f *keysFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate [--every 90d] [DOMAIN...]",
+		Short: "Make whatever steps are due now, and say what is waited for",
+		Long: `Rotate makes the steps that are due now: new keys in time before the old ones come of age, published keys active once
+they have been seen for rotation.publish, keys that signed no more for rotation.overlap revoked, and removed once their
+records are gone. It says what it waits for and which records to publish. An Ed25519 key does not begin to sign before its
+RSA companion does, since few verifiers know it. Run it as often as you like.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
 			}
-			events = append(events, stepEvent(now, keys.Published, state.Move(now, keys.Published, v, f.force)))
-		}
-		return nil
-	})
-	if err != nil {
-		return exit(exitUnknown, err)
+			return r.Rotate(cmd.Context(), args)
+		},
 	}
-	if err := f.printEvents(out, events); err != nil {
-		return err
-	}
-	bad = bad || f.force != "" && slices.ContainsFunc(events, func(e keylife.Event) bool { return e.Refused })
-	if unknown {
-		f.sayWayOut(out)
-	}
-	return exitFor(bad, unknown)
+	f.formatFlag(cmd)
+	cmd.Flags().StringVar(&f.Every, "every", "", "age of a key at which the next takes over, such as 90d; the default is rotation.every")
+	return cmd
 }
 
-// noKeys is the error of a command about keys that there are not.
-func noKeys(names []string) error {
-	return fmt.Errorf("%s: no such key; see mailseal keys list", strings.Join(names, ", "))
-}
-
-// isAsWanted tells whether the DNS shows what it should of a key at its stage.
-func isAsWanted(s keys.Stage, sight keys.Sight) bool {
-	if s == keys.Revoked {
-		return sight == keys.SightRevoked || sight == keys.SightNothing
+func newKeysStepCmd(f *keysFlags, verb, short string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   verb + " DOMAIN|NAME...",
+		Short: short,
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return r.Move(cmd.Context(), verb, args, f.force)
+		},
 	}
-	return sight == keys.SightKey
-}
-
-// stepEvent reports a step, or why it was refused.
-func stepEvent(k *keylife.Key, to keys.Stage, refused error) keylife.Event {
-	if refused == nil {
-		return keylife.Event{Name: k.Name(), Step: to}
-	}
-	e := keylife.Event{Name: k.Name(), Stays: k.Stage, Waits: keylife.Cause(refused), Refused: true}
-	record := k.Record()
-	switch to {
-	case keys.Published:
-		e.Publish = &record
-	case keys.Revoked:
-		record = k.RevokedRecord()
-		e.Publish = &record
-	case keys.Removed:
-		e.Remove = errors.Is(refused, keys.ErrSight)
-	}
-	return e
-}
-
-// exitFor is the error of a command that found something bad, or could not find out.
-func exitFor(bad, unknown bool) error {
-	switch {
-	case bad:
-		return exit(exitBad, nil)
-	case unknown:
-		return exit(exitUnknown, nil)
-	}
-	return nil
-}
-
-// seenJSON is what "publish-check --json" says of a key.
-type seenJSON struct {
-	Name    string       `json:"name"`
-	Stage   keys.Stage   `json:"stage"`
-	Sight   keys.Sight   `json:"sight"`
-	Error   string       `json:"error,omitempty"` // why nobody could be asked
-	Servers []serverJSON `json:"servers"`
-}
-
-type serverJSON struct {
-	Server   string           `json:"server"`
-	State    keydns.State     `json:"state"`
-	Findings []keydns.Finding `json:"findings,omitempty"`
-}
-
-// printSeen says what each server shows of a key.
-func (f *keysFlags) printSeen(out io.Writer, k seenKey) error {
-	if f.json {
-		return json.NewEncoder(out).Encode(newSeenJSON(k))
-	}
-	fmt.Fprintf(out, "%s (%s):\n", k.Name(), k.Stage)
-	if k.err != nil {
-		fmt.Fprintf(out, "  could not find out: %v\n", k.err)
-	}
-	for _, s := range k.seen {
-		fmt.Fprintf(out, "  %s: %s\n", s.Server, s.View.State)
-		for _, finding := range s.View.Findings {
-			fmt.Fprintf(out, "    %s\n", finding.Text)
-		}
-	}
-	return nil
-}
-
-func newSeenJSON(k seenKey) seenJSON {
-	out := seenJSON{Name: k.Name(), Stage: k.Stage, Sight: k.sight, Servers: []serverJSON{}}
-	if k.err != nil {
-		out.Error = k.err.Error()
-	}
-	for _, s := range k.seen {
-		out.Servers = append(out.Servers, serverJSON{s.Server, s.View.State, s.View.Findings})
-	}
-	return out
+	f.formatFlag(cmd)
+	cmd.Flags().StringVar(&f.force, "force", "", "do it although the DNS or the time speaks against it, for this reason, which is recorded")
+	return cmd
 }

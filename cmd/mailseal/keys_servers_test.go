@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -196,32 +195,4 @@ func TestKeysTakenSelectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.run(exitGood, "se-3._domainkey.example.com is now generated", "generate", "example.com")
-}
-
-// A generation that could not be written leaves no private halves behind.
-func TestKeysNotWritten(t *testing.T) {
-	s := newLifeSite(t)
-	s.run(exitGood, "", "generate", "example.com")
-	cfg, err := loadConfig(s.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := newRotator(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	full := errors.New("no space left on device")
-	err = r.update(func(state *keylife.State) error {
-		if _, err := r.generation(state, "example.com", []string{"ed25519", "rsa2048"}, ""); err != nil {
-			t.Fatal(err)
-		}
-		return full
-	})
-	if !errors.Is(err, full) {
-		t.Errorf("got %v", err)
-	}
-	left, err := filepath.Glob(filepath.Join(s.store.Dir, "keys/example.com/*"))
-	if err != nil || len(left) != 1 || filepath.Base(left[0]) != "se.pem" {
-		t.Errorf("there are %v, %v", left, err)
-	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 )
 
@@ -16,23 +18,23 @@ func newManCmd() *cobra.Command {
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return manual(cmd.OutOrStdout(), cmd.Root())
+			return manual(cmd.OutOrStdout(), newRootCmd())
 		},
 	}
 }
 
-// manual writes mailseal(1) from what the commands say of themselves.
+// manual writes mailseal(1): one page of what cobra's generator makes of each command. It changes the commands.
 func manual(w io.Writer, root *cobra.Command) error {
 	var b strings.Builder
-	b.WriteString(".TH MAILSEAL 1 \"\" Mailseal \"User Commands\"\n.SH NAME\nmailseal \\- " + troff(lowerFirst(root.Short)) + "\n")
-	b.WriteString(".SH SYNOPSIS\n.B mailseal\n.I command\n.RI [ options ]\n")
-	b.WriteString(".SH DESCRIPTION\n")
-	paragraphs(&b, root.Long)
-	b.WriteString(".SH COMMANDS\n")
-	for _, c := range commands(root) {
-		manualCommand(&b, c)
+	b.WriteString(".nh\n.TH MAILSEAL 1 \"\" Mailseal \"User Commands\"\n")
+	for _, c := range append([]*cobra.Command{root}, commands(root)...) {
+		page, err := manualPage(c)
+		if err != nil {
+			return err
+		}
+		b.WriteString(page)
 	}
-	b.WriteString(".SH FILES\n.TP\n.I " + troff(defaultConfig) + "\nThe configuration, see\n.BR mailseal.toml (5).\n")
+	fmt.Fprintf(&b, ".SH FILES\n.TP\n.I %s\nThe configuration, see\n.BR mailseal.toml (5).\n", defaultConfig)
 	b.WriteString(".SH SEE ALSO\n.BR mailseal.toml (5)\n")
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -50,65 +52,37 @@ func commands(parent *cobra.Command) []*cobra.Command {
 	return out
 }
 
-func manualCommand(b *strings.Builder, c *cobra.Command) {
-	fmt.Fprintf(b, ".SS \"%s\"\n", troff(c.UseLine()))
-	text := c.Long
-	if text == "" {
-		text = c.Short + "."
+// manualPage returns what cobra generates for one command, without what only a page of its own needs: title, references
+// to the pages of the other commands, --help. The sections of all commands but the root become subsections.
+func manualPage(c *cobra.Command) (string, error) {
+	plain(c)
+	var b bytes.Buffer
+	if err := doc.GenMan(c, &doc.GenManHeader{Title: "MAILSEAL", Section: "1"}, &b); err != nil {
+		return "", err
 	}
-	paragraphs(b, text)
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Hidden || f.Name == "help" {
-			return
-		}
-		name, usage := pflag.UnquoteUsage(f)
-		fmt.Fprintf(b, ".TP\n.B \\-\\-%s", troff(f.Name))
-		if f.Shorthand != "" {
-			fmt.Fprintf(b, ", \\-%s", f.Shorthand)
-		}
-		if name != "" {
-			fmt.Fprintf(b, " \\fI%s\\fR", troff(name))
-		}
-		b.WriteString("\n" + troff(usage))
-		if showsDefault(f) {
-			fmt.Fprintf(b, " (default %s)", troff(f.DefValue))
-		}
-		b.WriteString(".\n")
+	_, page, _ := strings.Cut(b.String(), "\n.SH NAME\n")
+	page, _, _ = strings.Cut(page, "\n.SH SEE ALSO\n")
+	page = strings.TrimSpace(page) + "\n"
+	if !c.HasParent() {
+		return ".SH NAME\n" + page, nil
+	}
+	_, page, _ = strings.Cut(page, "\n") // the name and Short, which are the title
+	page = strings.ReplaceAll(page, "\n.SH ", "\n.SS ")
+	return fmt.Sprintf(".SH %q\n%s.\n%s", c.CommandPath(), c.Short, page), nil
+}
+
+// plain makes cobra's generator take the texts of a command, which are not Markdown, as they are.
+func plain(c *cobra.Command) {
+	c.DisableAutoGenTag = true // it holds the day
+	c.InitDefaultHelpFlag()
+	c.Short, c.Long, c.Use = markdown.Replace(c.Short), markdown.Replace(c.Long), markdown.Replace(c.Use)
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		f.Hidden = f.Hidden || f.Name == "help"
+		_, usage := pflag.UnquoteUsage(f)
+		f.Usage = markdown.Replace(usage)
 	})
-	if c.Example != "" {
-		b.WriteString(".PP\nExample:\n.nf\n" + troff(c.Example) + "\n.fi\n")
-	}
 }
 
-// showsDefault leaves out the defaults that say nothing.
-func showsDefault(f *pflag.Flag) bool {
-	switch f.DefValue {
-	case "", "false", "0", "[]", "0s":
-		return false
-	}
-	return true
-}
-
-// paragraphs writes text with a .PP between its paragraphs.
-func paragraphs(b *strings.Builder, text string) {
-	for i, p := range strings.Split(strings.TrimSpace(text), "\n\n") {
-		if i > 0 {
-			b.WriteString(".PP\n")
-		}
-		b.WriteString(troff(p) + "\n")
-	}
-}
-
-// troff quotes what troff would take for its own.
-func troff(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
-	lines := strings.Split(s, "\n")
-	for i, l := range lines {
-		if strings.HasPrefix(l, ".") || strings.HasPrefix(l, "'") {
-			lines[i] = `\&` + l
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+// markdown quotes what Markdown would take for its own.
+var markdown = strings.NewReplacer(
+	`\`, `\\`, "*", `\*`, "_", `\_`, "`", "\\`", "<", `\<`, ">", `\>`, "[", `\[`, "]", `\]`, "#", `\#`, "|", `\|`, "~", `\~`)

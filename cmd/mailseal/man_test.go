@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -27,5 +30,31 @@ func TestManual(t *testing.T) {
 	}
 	if !bytes.Equal(b.Bytes(), want) {
 		t.Errorf("%s is out of date: run go test ./cmd/mailseal -run TestManual -update", path)
+	}
+}
+
+// TestManualIsWhole finds every word of the commands on the page: what the generator took for Markdown would be missing.
+func TestManualIsWhole(t *testing.T) {
+	var b bytes.Buffer
+	if err := manual(&b, newRootCmd()); err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for word := range strings.FieldsSeq(strings.NewReplacer(`\fB`, "", `\fP`, "", `\&`, "", `\\`, `\`, `\-`, "-").Replace(b.String())) {
+		shown[word] = true
+	}
+	for _, c := range commands(newRootCmd()) {
+		texts := []string{c.Short + ".", c.Long, c.UseLine(), c.Example}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				_, usage := pflag.UnquoteUsage(f)
+				texts = append(texts, usage)
+			}
+		})
+		for word := range strings.FieldsSeq(strings.Join(texts, " ")) {
+			if !shown[word] {
+				t.Errorf("%s: %q is not on the page", c.CommandPath(), word)
+			}
+		}
 	}
 }

@@ -11,18 +11,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/answer"
 	"mailseal/milter/miltertest"
 )
 
 // mtaFlags is the command line of "mailseal mta".
 type mtaFlags struct {
-	milter, as               string
-	client, name, helo, auth string
-	from                     string
-	to, macros               []string
-	local, json, deliver     bool
-	timeout                  time.Duration
-	load                     load
+	mtaPrinter
+	milter           string
+	name, helo, auth string
+	from             string
+	to, macros       []string
+	local            bool
+	timeout          time.Duration
+	load             miltertest.Load
 }
 
 func newMTACmd() *cobra.Command {
@@ -65,12 +67,12 @@ func (f *mtaFlags) define(cmd *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
 	flags.BoolVar(&f.deliver, "deliver", false, "print the message as it would be delivered; all else goes to standard error")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Minute, "how long the milter may take for an answer")
-	flags.IntVar(&f.load.count, "count", 0, "measure: so many messages")
-	flags.DurationVar(&f.load.duration, "duration", 0, "measure: for so long")
-	flags.Float64Var(&f.load.rate, "rate", 0, "measure: so many messages a second instead of as many as possible")
-	flags.IntVar(&f.load.concurrency, "concurrency", 1, "connections at a time")
-	flags.IntVar(&f.load.perConn, "per-connection", 20, "messages for each connection")
-	flags.IntVar(&f.load.size, "size", 0, "a made-up message with so many octets of body, instead of a file")
+	flags.IntVar(&f.load.Count, "count", 0, "measure: so many messages")
+	flags.DurationVar(&f.load.Duration, "duration", 0, "measure: for so long")
+	flags.Float64Var(&f.load.Rate, "rate", 0, "measure: so many messages a second instead of as many as possible")
+	flags.IntVar(&f.load.Concurrency, "concurrency", 1, "connections at a time")
+	flags.IntVar(&f.load.PerConnection, "per-connection", 20, "messages for each connection")
+	flags.IntVar(&f.load.Size, "size", 0, "a made-up message with so many octets of body, instead of a file")
 	_ = cmd.MarkFlagRequired("milter")
 	cmd.MarkFlagsMutuallyExclusive("json", "deliver")
 }
@@ -78,13 +80,13 @@ func (f *mtaFlags) define(cmd *cobra.Command) {
 func (f *mtaFlags) run(cmd *cobra.Command, files []string) error {
 	o, err := f.options()
 	if err != nil {
-		return exit(exitUsage, err)
+		return answer.NewUsage(err)
 	}
 	messages, err := f.messages(files, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
-	if f.load.wanted() {
+	if f.load.IsWanted() {
 		return f.measure(cmd.Context(), cmd.OutOrStdout(), o, messages)
 	}
 	return f.show(cmd, o, messages)
@@ -92,7 +94,7 @@ func (f *mtaFlags) run(cmd *cobra.Command, files []string) error {
 
 // options says what is played.
 func (f *mtaFlags) options() (o miltertest.Options, err error) {
-	if err := errors.Join(miltertest.CheckAddress(f.milter), f.load.check()); err != nil {
+	if err := errors.Join(miltertest.CheckAddress(f.milter), f.load.Check()); err != nil {
 		return o, err
 	}
 	if o.As, err = miltertest.ParseMTA(f.as); err != nil {
@@ -121,19 +123,13 @@ func macroName(name string) string {
 	return name
 }
 
-// mtaMessage is a message and where it came from.
-type mtaMessage struct {
-	file string
-	miltertest.Message
-}
-
 func (f *mtaFlags) messages(files []string, stdin io.Reader) (messages []mtaMessage, err error) {
 	envelope := miltertest.Message{From: trimPath(f.from), Auth: f.auth}
 	for _, to := range f.to {
 		envelope.To = append(envelope.To, trimPath(to))
 	}
-	if len(files) == 0 && f.load.size > 0 {
-		envelope.Raw = madeUp(envelope, f.load.size)
+	if len(files) == 0 && f.load.Size > 0 {
+		envelope.Raw = miltertest.MadeUp(envelope, f.load.Size)
 		return []mtaMessage{{"made up", envelope}}, nil
 	}
 	if len(files) == 0 {
@@ -142,7 +138,7 @@ func (f *mtaFlags) messages(files []string, stdin io.Reader) (messages []mtaMess
 	for _, file := range files {
 		m := mtaMessage{file, envelope}
 		if m.Raw, err = readInput(file, stdin); err != nil {
-			return nil, exit(exitUnknown, err)
+			return nil, answer.NewUnknown(err)
 		}
 		messages = append(messages, m)
 	}
@@ -153,14 +149,14 @@ func (f *mtaFlags) messages(files []string, stdin io.Reader) (messages []mtaMess
 func (f *mtaFlags) show(cmd *cobra.Command, o miltertest.Options, messages []mtaMessage) error {
 	c, err := f.dial(cmd.Context(), o)
 	if err != nil {
-		return exit(exitUnknown, err)
+		return answer.NewUnknown(err)
 	}
 	defer c.Close()
 	refused := false
 	for _, m := range messages {
 		outcome, err := c.Send(m.Message)
 		if err != nil {
-			return exit(exitUnknown, fmt.Errorf("%s: %w", m.file, err))
+			return answer.NewUnknown(fmt.Errorf("%s: %w", m.file, err))
 		}
 		refused = refused || outcome.Refused()
 		if err := f.print(cmd, m, outcome); err != nil {
@@ -168,10 +164,10 @@ func (f *mtaFlags) show(cmd *cobra.Command, o miltertest.Options, messages []mta
 		}
 	}
 	if err := c.Quit(); err != nil {
-		return exit(exitUnknown, err)
+		return answer.NewUnknown(err)
 	}
 	if refused {
-		return exit(exitBad, nil)
+		return answer.NewBad(nil)
 	}
 	return nil
 }
@@ -181,4 +177,24 @@ func (f *mtaFlags) dial(ctx context.Context, o miltertest.Options) (*miltertest.
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	return miltertest.Dial(ctx, f.milter, o)
+}
+
+// measure sends the messages again and again, and tells how fast that was.
+func (f *mtaFlags) measure(ctx context.Context, out io.Writer, o miltertest.Options, messages []mtaMessage) error {
+	dial := func(ctx context.Context) (*miltertest.Conn, error) { return f.dial(ctx, o) }
+	var raw []miltertest.Message
+	for _, m := range messages {
+		raw = append(raw, m.Message)
+	}
+	figures, failed := f.load.Measure(ctx, dial, raw)
+	if err := f.printFigures(out, figures, f.load.Concurrency); err != nil {
+		return err
+	}
+	switch {
+	case failed != nil:
+		return answer.NewUnknown(failed)
+	case figures.Refused > 0:
+		return answer.NewBad(nil)
+	}
+	return nil
 }

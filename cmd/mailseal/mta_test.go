@@ -2,14 +2,7 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +10,7 @@ import (
 	"testing"
 
 	"mailseal/milter/guard"
-	"mailseal/milter/miltertest/mtatest"
+	"mailseal/milter/miltertest"
 )
 
 // playMTA runs the command with input, and returns what it wrote and its exit code.
@@ -168,7 +161,7 @@ func TestMTAMeasures(t *testing.T) {
 		{"a rate", []string{"--count", "50", "--rate", "5000"}},
 	} {
 		out, errs, code := playMTA(t, "", append(c.args, "--milter", scripted(t, signs...), "--size", "1000", "--json")...)
-		var f figures
+		var f miltertest.Figures
 		if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitGood {
 			t.Fatalf("%s: %v, exit code %d, %s", c.name, err, code, errs)
 		}
@@ -180,65 +173,4 @@ func TestMTAMeasures(t *testing.T) {
 	if code != exitGood || !strings.Contains(out, " messages in ") {
 		t.Errorf("exit code %d, %q", code, out)
 	}
-}
-
-func TestMadeUpMessage(t *testing.T) {
-	for _, size := range []int{2, 74, 4096, 100000} {
-		raw := madeUp(mtaMessage{}.Message, size)
-		_, body, ok := bytes.Cut(raw, []byte("\r\n\r\n"))
-		if !ok || len(body) != size || !bytes.HasSuffix(body, []byte("\r\n")) {
-			t.Errorf("size %d: a body of %d octets", size, len(body))
-		}
-	}
-}
-
-// OpenDKIM is another's milter, and is driven as ours is. What each MTA would deliver bears a good signature.
-func TestMTADrivesOpenDKIM(t *testing.T) {
-	file, zone := opendkimKey(t)
-	host, port, err := net.SplitHostPort(mtatest.OpenDKIM(t, "example.com", "mail", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := "inet:" + port + "@" + host
-	for _, mta := range []string{"postfix", "sendmail"} {
-		out, errs, code := playMTA(t, plainMail, "--milter", address, "--as", mta, "--from", "a@example.com", "--deliver")
-		if code != exitGood || !strings.Contains(out, "DKIM-Signature: v=1; a=rsa-sha256;") {
-			t.Errorf("%s: exit code %d\n%s%s", mta, code, out, errs)
-		}
-		verify := newVerifyCmd()
-		verify.SetArgs([]string{"--zone", zone})
-		verify.SetIn(strings.NewReader(out))
-		verify.SetOut(&bytes.Buffer{})
-		if code := report(os.Stderr, verify.Execute()); code != exitGood {
-			t.Errorf("%s: what would be delivered does not verify:\n%s", mta, out)
-		}
-	}
-	out, errs, code := playMTA(t, "", "--milter", address, "--size", "4096", "--count", "30", "--concurrency", "2", "--json")
-	var f figures
-	if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitGood || f.Messages != 30 || f.Edited != 30 {
-		t.Errorf("%v, exit code %d: %+v, %s", err, code, f, errs)
-	}
-}
-
-// opendkimKey makes a key for OpenDKIM, and a zone file with its record.
-func opendkimKey(t *testing.T) (file, zone string) {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := base64.StdEncoding.EncodeToString(public)
-	dir := t.TempDir()
-	file, zone = filepath.Join(dir, "key.pem"), filepath.Join(dir, "zone")
-	err = errors.Join(
-		os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600),
-		os.WriteFile(zone, []byte(fmt.Sprintf("mail._domainkey.example.com. 60 IN TXT \"v=DKIM1; k=rsa; p=%s\" \"%s\"\n", p[:200], p[200:])), 0o600))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file, zone
 }

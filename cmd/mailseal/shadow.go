@@ -1,28 +1,22 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"mailseal/milter"
-	"mailseal/milter/shadow"
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/daemon"
+	"mailseal/config"
 )
 
 // shadowFlags is the command line of "mailseal shadow".
 type shadowFlags struct {
-	config, listen, upstream, log string
-	mode, group, role             string
-	ignore                        []string // kinds of differences
-	json                          bool
-	summaryEvery                  time.Duration
+	config, mode string
+	daemon.ShadowOptions
 }
 
 func newShadowCmd() *cobra.Command {
@@ -57,7 +51,7 @@ the table of all that was seen since the start.`,
   mailseal shadow report /var/log/mailseal-shadow.log`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), nil)
+			return f.run(cmd)
 		},
 	}
 	f.define(cmd)
@@ -68,56 +62,33 @@ the table of all that was seen since the start.`,
 func (f *shadowFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.listen, "listen", "", "where the MTA calls: inet:port@host, inet6:port@host, unix:/path, fd:name")
+	flags.StringVar(&f.Listen, "listen", "", "where the MTA calls: inet:port@host, inet6:port@host, unix:/path, fd:name")
 	flags.StringVar(&f.mode, "mode", "0660", "permissions of a unix socket")
-	flags.StringVar(&f.group, "group", "", "group of a unix socket")
-	flags.StringVar(&f.upstream, "upstream", "", "the old milter: inet:port@host, inet6:port@host, unix:/path")
-	flags.StringVar(&f.role, "role", "auto", "whose mail it is: auto, ours, relay, theirs")
-	flags.StringVar(&f.log, "log", "", "append to this file instead of writing to standard output")
-	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
-	flags.StringSliceVar(&f.ignore, "ignore", nil, ignoreHelp())
-	flags.DurationVar(&f.summaryEvery, "summary-every", 0, "write the table this often, too")
+	flags.StringVar(&f.Group, "group", "", "group of a unix socket")
+	flags.StringVar(&f.Upstream, "upstream", "", "the old milter: inet:port@host, inet6:port@host, unix:/path")
+	flags.StringVar(&f.Role, "role", "auto", "whose mail it is: auto, ours, relay, theirs")
+	flags.StringVar(&f.Log, "log", "", "append to this file instead of writing to standard output")
+	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message and line")
+	flags.StringSliceVar(&f.Ignore, "ignore", nil, ignoreHelp())
+	flags.DurationVar(&f.SummaryEvery, "summary-every", 0, "write the table this often, too")
 	_ = cmd.MarkFlagRequired("listen")
 	_ = cmd.MarkFlagRequired("upstream")
 }
 
-// dialer returns what reaches the old milter.
-func (f *shadowFlags) dialer() (shadow.Dial, error) {
-	a, err := milter.ParseAddress(f.upstream)
-	if err != nil {
-		return nil, fmt.Errorf("--upstream: %w", err)
-	}
-	if a.Network == "fd" {
-		return nil, fmt.Errorf("--upstream: %w: a socket of systemd is one to listen on", milter.ErrAddress)
-	}
-	return func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, a.Network, a.Target)
-	}, nil
-}
-
-// options returns where to listen, and whose all mail is that comes in.
-func (f *shadowFlags) options() (o milter.ListenOptions, err error) {
+// run runs the daemon beside the old milter.
+func (f *shadowFlags) run(cmd *cobra.Command) error {
 	mode, err := strconv.ParseUint(f.mode, 8, 9)
 	if err != nil {
-		return o, fmt.Errorf("--mode: %q is no octal number of permissions", f.mode)
+		return answer.NewUsage(fmt.Errorf("--mode: %q is no octal number of permissions", f.mode))
 	}
-	o = milter.ListenOptions{Address: f.listen, Mode: fs.FileMode(mode), Group: f.group}
-	if err := o.Role.UnmarshalText([]byte(f.role)); err != nil {
-		return o, fmt.Errorf("--role: no role %q; there are auto, ours, relay and theirs", f.role)
+	if err := checkKinds(f.Ignore); err != nil {
+		return answer.NewUsage(err)
 	}
-	return o, checkKinds(f.ignore)
-}
-
-func ignoreHelp() string {
-	return "kinds of differences not to tell: " + strings.Join(shadow.Kinds(), ", ")
-}
-
-// checkKinds wants the values of --ignore to be kinds of differences.
-func checkKinds(kinds []string) error {
-	for _, kind := range kinds {
-		if !slices.Contains(shadow.Kinds(), kind) {
-			return fmt.Errorf("--ignore: no kind %q; there are %s", kind, strings.Join(shadow.Kinds(), ", "))
-		}
+	f.Mode, f.Stdout, f.Stderr, f.Version = fs.FileMode(mode), cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
+	f.Load = func() (*config.Config, error) { return loadConfig(f.config) }
+	err = daemon.Shadow(cmd.Context(), f.ShadowOptions, nil)
+	if wrong := (*daemon.OptionError)(nil); errors.As(err, &wrong) {
+		return answer.NewUsage(fmt.Errorf("--%w", wrong))
 	}
-	return nil
+	return err
 }

@@ -2,26 +2,16 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"database/sql"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"mailseal/cmd/mailseal/assembly"
 	"mailseal/keys"
-	"mailseal/milter/dkim"
-	"mailseal/milter/dns/dnstest"
-	"mailseal/milter/message"
-	"mailseal/milter/miltertest"
 )
 
 // hosted is how many domains the tests' data bases have, d0.example and up. Domain i has a key of its own, selector s.
@@ -29,20 +19,6 @@ const hosted = 40
 
 func hostedKey(i int) keys.Key {
 	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, 32))}
-}
-
-// hostedZone publishes all of them.
-func hostedZone(t *testing.T) *dnstest.Zone {
-	t.Helper()
-	zone := dnstest.Must("")
-	for i := range hosted {
-		record, err := hostedKey(i).Record(keys.RecordOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		zone.AddTXT(record.Name, record.Text)
-	}
-	return zone
 }
 
 // fillDatabase makes the tables of contrib/sql with all domains but the last, whose signing row names a key that is not
@@ -92,268 +68,12 @@ timeout = "1s"
 source = "hosting"
 `
 
-// hosting is a daemon whose keys are in a data base.
-type hosting struct {
-	t       *testing.T
-	daemon  *daemon
-	path    string
-	address string
-	log     *syncBuffer
-	zone    *dnstest.Zone
-
-	signed, deferred, unsigned atomic.Int64
-}
-
-// syncBuffer is a log that is read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-func (b *syncBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
-
-func startHosting(t *testing.T, driver, dsn, settings string) *hosting {
-	t.Helper()
-	dir := socketDir(t)
-	h := &hosting{t: t, path: filepath.Join(dir, "mailseal.toml"), address: "unix:" + dir + "/s", log: &syncBuffer{}, zone: hostedZone(t)}
-	h.daemon = startDaemon(t, dir, fmt.Sprintf(sourcesConfig, dir, driver, dsn, settings), h.log)
-	return h
-}
-
-// socketDir makes a directory for a socket, whose path may be 107 octets long.
-func socketDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "mailseal-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// startDaemon runs a daemon with a configuration, which it writes to mailseal.toml in dir, until the test ends.
-func startDaemon(t *testing.T, dir, text string, log io.Writer) *daemon {
-	t.Helper()
-	path := filepath.Join(dir, "mailseal.toml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := loadConfig(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	d, listeners, err := newDaemon(ctx, path, cfg, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error)
-	go func() { done <- d.server.Serve(ctx, listeners...) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		d.parts.CloseSources(&assembly.Parts{}, 0, d.log)
-	})
-	return d
-}
-
-// source is the daemon's only one.
-func (h *hosting) source() *assembly.Source { return h.daemon.parts.Sources["hosting"] }
-
-// send sends one message from a domain on a connection of its own, and judges what became of it.
-func (h *hosting) send(domain string) {
-	c, err := miltertest.Dial(h.t.Context(), h.address, miltertest.Options{Timeout: 30 * time.Second})
-	if err != nil {
-		h.t.Error(err)
-		return
-	}
-	defer c.Close()
-	h.sendOn(c, domain)
-}
-
-func (h *hosting) sendOn(c *miltertest.Conn, domain string) {
-	out, err := c.Send(miltertest.Message{
-		From: "joe@" + domain, To: []string{"bob@other.example"},
-		Raw: []byte("From: joe@" + domain + "\nTo: bob@other.example\nSubject: hello\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@" + domain + ">\n\nbody\n"),
-	})
-	switch {
-	case err != nil:
-		h.t.Errorf("%s: a message is lost: %v", domain, err)
-	case strings.HasPrefix(out.Reply.Text, "451"):
-		h.deferred.Add(1)
-	case out.Refused():
-		h.t.Errorf("%s: refused for good: %s", domain, out.Reply)
-	default:
-		h.judge(domain, out.Delivered())
-	}
-}
-
-// judge verifies what is delivered as a receiver would.
-func (h *hosting) judge(domain string, raw []byte) {
-	v := &dkim.Verifier{Resolver: h.zone}
-	var x *dkim.Verification
-	m, err := message.Read(bytes.NewReader(raw), 1<<20, func(header message.Header) []message.BodyHash {
-		author, err := header.Author()
-		if err != nil {
-			h.t.Error(err)
-		}
-		x = v.Select(header, author.Domain)
-		return x.BodyHashes()
-	})
-	if err != nil {
-		h.t.Error(err)
-		return
-	}
-	results := x.Run(h.t.Context(), m)
-	switch {
-	case len(results) == 0:
-		h.unsigned.Add(1)
-	case len(results) == 1 && results[0].Value == dkim.Pass && string(results[0].Domain) == domain:
-		h.signed.Add(1)
-	default:
-		h.t.Errorf("%s is signed wrongly: %+v", domain, results)
-	}
-}
-
-// stream sends messages of all domains without a pause until stop is called.
-func (h *hosting) stream(workers int) (stop func()) {
-	var wg sync.WaitGroup
-	var done atomic.Bool
-	for w := range workers {
-		wg.Go(func() {
-			c, err := miltertest.Dial(h.t.Context(), h.address, miltertest.Options{Timeout: 30 * time.Second})
-			if err != nil {
-				h.t.Error(err)
-				return
-			}
-			defer c.Close()
-			for i := w; !done.Load(); i++ {
-				h.sendOn(c, fmt.Sprintf("d%d.example", i*7%hosted))
-			}
-		})
-	}
-	return func() { done.Store(true); wg.Wait() }
-}
-
-// await waits until a counter has grown by n.
-func (h *hosting) await(what string, counter *atomic.Int64, n int64) {
-	h.t.Helper()
-	from := counter.Load()
-	for limit := time.Now().Add(30 * time.Second); counter.Load() < from+n; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			h.t.Fatalf("%s: %d in 30 s, want %d\n%s", what, counter.Load()-from, n, h.log)
-		}
-	}
-}
-
 // sqliteFile makes a data base in a file.
 func sqliteFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys.db")
 	fillDatabase(t, "sqlite", path, "sqlite.sql")
 	return path
-}
-
-// TestSourcesReload holds that sources survive a reload that leaves them alone, and what a reload refuses.
-func TestSourcesReload(t *testing.T) {
-	h := startHosting(t, "sqlite", sqliteFile(t), "")
-	h.send("d3.example")
-	before := h.source()
-	edit := func(old, new string) error {
-		text, err := os.ReadFile(h.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(text), old) {
-			t.Fatalf("no %q in the configuration", old)
-		}
-		if err := os.WriteFile(h.path, []byte(strings.Replace(string(text), old, new, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return h.daemon.reload(t.Context())
-	}
-	if err := edit("mode =", "# a line more\nmode ="); err != nil || h.source() != before || before.Len() != 2 {
-		t.Errorf("unchanged, and another source: %v", err)
-	}
-	if err := edit("FROM dkim_keys", "FROM dkim_kyes"); err == nil || !strings.Contains(err.Error(), "key_query") || h.source() != before {
-		t.Errorf("a query that cannot work: %v", err)
-	}
-	h.send("d4.example")
-	if err := edit("FROM dkim_kyes", "FROM dkim_keys"); err != nil {
-		t.Error(err)
-	}
-	if err := edit(`timeout = "1s"`, `timeout = "2s"`); err != nil || h.source() == before {
-		t.Errorf("changed, and the same source: %v", err)
-	}
-	h.send("d5.example")
-	if h.signed.Load() != 3 {
-		t.Errorf("%d signed, want 3\n%s", h.signed.Load(), h.log)
-	}
-	families, err := h.daemon.metrics.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for _, f := range families {
-		if strings.HasPrefix(f.GetName(), "mailseal_source_") {
-			found++
-		}
-	}
-	if found != len(sourceSeries) {
-		t.Errorf("%d series of sources, want %d", found, len(sourceSeries))
-	}
-}
-
-// What goes wrong in the tables while the daemon runs is an error for the mail that needs it, and the log says what and
-// where; it is mended without a reload.
-func TestSourcesBreak(t *testing.T) {
-	path := sqliteFile(t)
-	h := startHosting(t, "sqlite", path, "ttl = \"1ms\"\nnegative_ttl = \"1ms\"\nstale = \"0s\"")
-	for i, tc := range []struct {
-		name, wrong, right string
-		says               []string
-	}{
-		{"a row without a key", "UPDATE dkim_keys SET private_key = 'secretsecretsecret' WHERE name = 'k1'", "UPDATE dkim_keys SET private_key = (SELECT private_key FROM dkim_keys WHERE name = 'backup') WHERE name = 'k1'",
-			[]string{`k1: source \"hosting\"`, "key_query", "the row of", `selector \"s\", domain \"d1.example\"`}},
-		{"a domain that is none", "UPDATE dkim_keys SET domain = 'd1.example; b=x' WHERE name = 'k1'", "UPDATE dkim_keys SET domain = 'd1.example' WHERE name = 'k1'",
-			[]string{"make no DNS name"}},
-		{"no row", "UPDATE dkim_keys SET name = 'kk1' WHERE name = 'k1'", "UPDATE dkim_keys SET name = 'k1' WHERE name = 'kk1'",
-			[]string{"no such key"}},
-		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label", "ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
-			[]string{"no such column: selector", "source of keys is away", "source of keys is back"}},
-		{"no table", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing",
-			[]string{"signing_query", "no such table: dkim_signing", "source of keys is away", "source of keys is back"}},
-	} {
-		if i == 0 {
-			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, private_key FROM dkim_keys WHERE name = 'k1'")
-		}
-		signed, deferred, said := h.signed.Load(), h.deferred.Load(), len(h.log.String())
-		execSQLite(t, path, tc.wrong)
-		time.Sleep(2 * time.Millisecond) // longer than ttl
-		h.send("d1.example")
-		execSQLite(t, path, tc.right)
-		time.Sleep(2 * time.Millisecond)
-		h.send("d1.example")
-		if h.deferred.Load() != deferred+1 || h.signed.Load() != signed+1 || h.unsigned.Load() != 0 {
-			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name, h.deferred.Load()-deferred, h.signed.Load()-signed, h.unsigned.Load())
-		}
-		text := h.log.String()[said:]
-		for _, want := range tc.says {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s: the log says\n%s\nwithout %s", tc.name, text, want)
-			}
-		}
-		if strings.Contains(text, "secretsecret") {
-			t.Errorf("%s: the log tells the key:\n%s", tc.name, text)
-		}
-	}
 }
 
 // Keys of sources in the key table, in rules with and without keys, and for the command sign.

@@ -2,25 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"mailseal/milter/spf"
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/examine"
 )
-
-// spfTime is how long a check may take (RFC 7208 section 4.6.4: at least 20 seconds).
-const spfTime = 20 * time.Second
 
 // spfFlags is the command line of "mailseal spf".
 type spfFlags struct {
-	ip, helo, from, receiver, zone, now string
-	json                                bool
-	hasFrom                             bool // --from was given, perhaps as the null sender
+	ip, zone, now string
+	examine.SPF
 }
 
 func newSPFCmd() *cobra.Command {
@@ -41,60 +36,33 @@ answer.`,
   mailseal spf --ip 2001:db8::1 --helo mail.example.com --zone zone.txt --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.hasFrom = cmd.Flags().Changed("from")
+			f.HasFrom = cmd.Flags().Changed("from")
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
-	flags.StringVar(&f.helo, "helo", "", "what the client said in HELO")
-	flags.StringVar(&f.from, "from", "", "envelope sender; empty for a bounce")
-	flags.StringVar(&f.receiver, "receiver", "", "this host's name, for a domain's explanation (default: unknown)")
+	flags.StringVar(&f.Helo, "helo", "", "what the client said in HELO")
+	flags.StringVar(&f.From, "from", "", "envelope sender; empty for a bounce")
+	flags.StringVar(&f.Receiver, "receiver", "", "this host's name, for a domain's explanation (default: unknown)")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
-	flags.BoolVar(&f.json, "json", false, "one JSON object, the tree in it")
+	flags.BoolVar(&f.JSON, "json", false, "one JSON object, the tree in it")
 	_ = cmd.MarkFlagRequired("ip")
 	cmd.MarkFlagsOneRequired("helo", "from")
 	return cmd
 }
 
-func (f *spfFlags) run(ctx context.Context, out io.Writer) error {
-	ip, err := netip.ParseAddr(f.ip)
-	if err != nil {
-		return exit(exitUsage, fmt.Errorf("--ip: %w", err))
+func (f *spfFlags) run(ctx context.Context, out io.Writer) (err error) {
+	if f.Client, err = netip.ParseAddr(f.ip); err != nil {
+		return answer.NewUsage(fmt.Errorf("--ip: %w", err))
 	}
-	now, err := parseNow(f.now)
-	if err != nil {
+	if f.Now, err = parseNow(f.now); err != nil {
 		return err
 	}
-	resolver, err := openResolver(f.zone)
-	if err != nil {
+	if f.Resolver, err = examine.OpenResolver(f.zone); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, spfTime)
-	defer cancel()
-	checker := &spf.Checker{Resolver: resolver, Receiver: f.receiver, Now: now}
-	id := spf.Identity{IP: ip, Helo: f.helo, MailFrom: trimPath(f.from), Scope: spf.Helo}
-	if f.hasFrom {
-		id.Scope = spf.MailFrom
-	}
-	r := checker.Check(ctx, id)
-	if err := f.print(out, r); err != nil {
-		return err
-	}
-	switch r.Value {
-	case spf.Pass:
-		return nil
-	case spf.Temperror:
-		return exit(exitUnknown, nil)
-	}
-	return exit(exitBad, nil)
-}
-
-func (f *spfFlags) print(out io.Writer, r spf.Result) error {
-	if f.json {
-		return json.NewEncoder(out).Encode(r)
-	}
-	_, err := fmt.Fprint(out, r)
-	return err
+	f.From = trimPath(f.From)
+	return f.Check(ctx, out)
 }

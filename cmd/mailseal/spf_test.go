@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mailseal/cmd/mailseal/answer"
 )
 
 func TestSPFCommand(t *testing.T) {
@@ -66,7 +68,7 @@ func runSPF(args []string) (int, string) {
 	cmd.SetArgs(args)
 	err := cmd.Execute()
 	code := report(new(bytes.Buffer), err)
-	if errors.As(err, new(*exitError)) || err == nil || code == exitUsage {
+	if errors.As(err, new(*answer.Error)) || err == nil || code == exitUsage {
 		return code, out.String()
 	}
 	return -1, err.Error()

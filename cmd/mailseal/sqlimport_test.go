@@ -3,12 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"mailseal/milter/miltertest/mtatest"
+	"mailseal/cmd/mailseal/keyring"
 )
 
 // keyDirectory has three good keys, one under OpenDKIM's name for it.
@@ -27,39 +28,13 @@ func keyDirectory(t *testing.T) string {
 	return dir
 }
 
-func TestSQLImport(t *testing.T) {
-	for _, tc := range []struct {
-		name, driver, sql, schema string
-		dsn                       func(*testing.T) string
-	}{
-		{"SQLite", "sqlite", "sqlite", "sqlite.sql", func(t *testing.T) string { return filepath.Join(t.TempDir(), "keys.db") }},
-		{"PostgreSQL", "postgres", "pgx", "postgresql.sql", func(t *testing.T) string { return mtatest.Postgres(t).DSN }},
-		{"MariaDB", "mysql", "mysql", "mysql.sql", func(t *testing.T) string { return mtatest.MariaDB(t).DSN }},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			dsn := tc.dsn(t)
-			fillDatabase(t, tc.sql, dsn, tc.schema)
-			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), tc.driver, dsn, ""), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			dir := keyDirectory(t)
-			for _, want := range []string{"keys: 3, added: 3\n", "keys: 3, added: 0\n"} { // the second time there is nothing to do
-				var out bytes.Buffer
-				if err := (&sqlImportFlags{config: file, source: "hosting"}).run(t.Context(), dir, &out); err != nil || !strings.HasSuffix(out.String(), want) {
-					t.Errorf("wrote %q, %v; want %q", &out, err, want)
-				}
-			}
-			for author, want := range map[string]string{"one.example": "d=one.example; s=mail;", "ONE-more.example": "d=one-more.example; s=2026;", "xn--bcher-kva.example": "d=xn--bcher-kva.example; s=mail;"} {
-				var signed bytes.Buffer
-				f := signFlags{config: file}
-				err := f.run(t.Context(), strings.NewReader("From: joe@"+author+"\n\nbody\n"), &signed)
-				if err != nil || !strings.Contains(strings.Join(strings.Fields(signed.String()), " "), want) {
-					t.Errorf("%s: %q, %v; want %s", author, &signed, err, want)
-				}
-			}
-		})
+func importSQL(t *testing.T, path, dir string, o keyring.ImportOptions, out io.Writer) error {
+	t.Helper()
+	cfg, err := loadConfig(path)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return keyring.ImportSQL(t.Context(), cfg, dir, o, out)
 }
 
 // Nothing is imported by halves.
@@ -82,7 +57,7 @@ func TestSQLImportRefuses(t *testing.T) {
 		{"no such source", dir, "hostign", exitUsage},
 	} {
 		var out bytes.Buffer
-		if err := (&sqlImportFlags{config: file, source: tc.source}).run(t.Context(), tc.dir, &out); codeOf(err) != tc.code || out.Len() > 0 {
+		if err := importSQL(t, file, tc.dir, keyring.ImportOptions{Source: tc.source}, &out); codeOf(err) != tc.code || out.Len() > 0 {
 			t.Errorf("%s: wrote %q, %v; want code %d", tc.name, &out, err, tc.code)
 		}
 	}
@@ -105,11 +80,11 @@ func TestSQLImportLooseKeys(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	err := (&sqlImportFlags{config: file, source: "hosting"}).run(t.Context(), dir, &out)
+	err := importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting"}, &out)
 	if codeOf(err) != exitBad || !strings.Contains(err.Error(), "loose.pem: of which domain is it? --domain") || out.Len() > 0 {
 		t.Errorf("without a domain: wrote %q, %v", &out, err)
 	}
-	err = (&sqlImportFlags{config: file, source: "hosting", domain: "Loose.example"}).run(t.Context(), dir, &out)
+	err = importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting", Domain: "Loose.example"}, &out)
 	for _, want := range []string{"keys: 4, added: 4\n", "added loose._domainkey.loose.example\n", "passed over " + dir + "/one.example/old/mail.pem"} {
 		if err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("wrote %q, %v; want %q", &out, err, want)

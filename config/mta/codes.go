@@ -2,6 +2,7 @@ package mta
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -108,6 +109,18 @@ var kinds = map[Code]kind{
 	"no-search":    {text: "user %s may not pass %s (its mode is %s and its group %s)"},
 	"no-write":     {text: "user %s may not connect to %s (its mode is %s and its group %s)"},
 	"unseen":       {text: "%s: %s"},
+}
+
+// Codes returns the codes that findings may have, sorted.
+func Codes() []Code {
+	var out []Code
+	for c, k := range kinds {
+		if k.severity != "" {
+			out = append(out, c)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // said is a code with what it names: texts, or parts of others. It becomes a sentence in one place.

@@ -142,7 +142,7 @@ func TestCorpus(t *testing.T) {
 
 // TestStatements holds that each has its proof, and each golden folder its reason.
 func TestStatements(t *testing.T) {
-	known := testNames(t, ".", "../tables", "../../cmd/mailseal")
+	known := testNames(t, ".", "../tables", "../../contrib/test/e2e")
 	named := map[string]bool{}
 	for _, s := range statements {
 		if len(s.shown) == 0 {

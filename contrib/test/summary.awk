@@ -1,5 +1,5 @@
 # Reads "go test -v ./..." and prints what a reader wants: a line per package that passed, of a package that failed all that
-# its tests said which did not pass, and at the end which tests were skipped, grouped by reason (not with -v skips=no).
+# its tests said which did not pass, and at the end which tests were skipped, grouped by reason (not with -v skips=no), and how many passed.
 
 function flush_failed(  i) {
 	for (i = 0; i < n; i++) if (!(whose[i] in fine)) print kept[i]
@@ -32,12 +32,21 @@ BEGIN { forget() }
 
 /^=== (RUN|CONT|NAME) / { current = $3; next }
 /^=== PAUSE / { next }
-/^[ \t]*--- SKIP: / { skipped($3); fine[$3]; next }
-/^[ \t]*--- PASS: / { fine[$3]; next }
+/^[ \t]*--- SKIP: / { skipped($3); fine[$3]; total["skipped"]++; next }
+/^[ \t]*--- PASS: / { fine[$3]; total["passed"]++; next }
+/^[ \t]*--- FAIL: / { total["failed"]++; failing++ }
 /^PASS$/ { next }
 /^\?  / { forget(); next }
 /^ok  / { print; fflush(); forget(); next }
-/^FAIL\t/ { flush_failed(); print; fflush(); forget(); next }
+/^FAIL\t/ {
+	if (!failing) total["failed"]++ # it did not build, or a panic or time-out ended it
+	failing = 0
+	flush_failed()
+	print
+	fflush()
+	forget()
+	next
+}
 {
 	whose[n] = top(/^[ \t]*--- FAIL: / ? $3 : current)
 	kept[n++] = $0
@@ -55,4 +64,5 @@ END {
 			print "  " why ": " names[why] more
 		}
 	}
+	printf "%d passed, %d failed, %d skipped\n", total["passed"], total["failed"], total["skipped"]
 }

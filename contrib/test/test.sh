@@ -1,12 +1,23 @@
 #!/bin/bash
-# What "make test" runs: format, vet, unit tests with their fuzz seeds, end-to-end tests on real MTAs; all of it twice,
-# once with the race detector, and what computes signatures a third time as the release build does it. Quiet where all is well; what was skipped, and why, stands at the end.
+# What "make test" runs: "make check", then the race detector, the release build's cryptography, and everything with the
+# end-to-end tests on real MTAs. Quiet where all is well; what was skipped, and why, is at the end.
 #
-#	contrib/test/test.sh [PACKAGE...]
+#	contrib/test/test.sh [-all] [PACKAGE...]
+#
+# Nothing slow runs twice. The race detector makes the end-to-end tests about three times as slow, and their waiting is on
+# MTAs, not on us; what is concurrent in Mailseal is driven by unit tests, over loopback sockets and with the same
+# goroutines. So "make test" runs unit tests (-short) with it and end-to-end tests without, and -all ("make test-all")
+# adds what takes longer:
+#
+#	- the end-to-end tests with the race detector, in the tests and in the daemon that they start;
+#	- the tests of $LONG, with MAILSEAL_LONG=1. Such a test has Long in its name and skips without that variable;
+#	- every fuzz target for three minutes ("make fuzz" is the same for FUZZTIME).
 #
 # As root with CI set it may install a C compiler, which the race detector needs; otherwise it installs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+LONG='Long' # go test -run
 
 say() { echo "test: $*"; }
 
@@ -19,35 +30,52 @@ compiler() {
 }
 
 suite() { # FLAG... PACKAGE...
-	go test -v -timeout 15m "$@" 2>&1 | awk -v skips="$skips" -f contrib/test/summary.awk
+	local began=$SECONDS status=0
+	go test -v -timeout 15m "$@" 2>&1 | awk -v skips="$skips" -f contrib/test/summary.awk || status=1
+	say "that took $((SECONDS - began)) s"
+	return $status
 }
 
+# BoringCrypto is for Linux on these two.
+boring() { [ "$(go env GOOS)" = linux ] && { [ "$(go env GOARCH)" = amd64 ] || [ "$(go env GOARCH)" = arm64 ]; }; }
+
+all=
+if [ "${1:-}" = -all ]; then
+	all=yes
+	shift
+fi
 [ $# -gt 0 ] || set -- ./...
 failed=
 skipped=
+skips=no
 
 contrib/test/fetch.sh || say "some end-to-end tests will be skipped"
 PATH=$PWD/.root/tools:$PATH # a Python with dkimpy and pyspf
 
-unformatted=$(gofmt -l cmd config contrib keys milter)
-if [ -n "$unformatted" ]; then
-	say "not formatted:" $unformatted
-	failed="$failed gofmt"
-fi
-go vet "$@" || failed="$failed vet"
+say "make check"
+contrib/test/check.sh "$@" || failed="$failed check"
 
 if compiler; then
 	say "with the race detector"
-	skips=no
-	CGO_ENABLED=1 suite -race "$@" || failed="$failed race"
-	if [ "$(go env GOOS)" = linux ] && { [ "$(go env GOARCH)" = amd64 ] || [ "$(go env GOARCH)" = arm64 ]; }; then
+	CGO_ENABLED=1 suite -short -race "$@" || failed="$failed race"
+	if boring; then
 		say "with the release build's cryptography"
 		CGO_ENABLED=1 GOEXPERIMENT=boringcrypto suite ./milter/dkim ./milter/dkim/crosscheck ./milter/arc ./milter/sign ./keys || failed="$failed boringcrypto"
+	fi
+	if [ -n "$all" ]; then
+		say "end to end with the race detector"
+		CGO_ENABLED=1 suite -race "$@" || failed="$failed end-to-end-race"
 	fi
 else
 	skipped="no C compiler here: the race detector did not run"
 fi
-say "without"
+if [ -n "$all" ]; then
+	say "long tests"
+	MAILSEAL_LONG=1 suite -timeout 2h -run "$LONG" "$@" || failed="$failed long"
+	say "fuzzing"
+	contrib/test/fuzz.sh 3m "$@" || failed="$failed fuzz"
+fi
+say "everything"
 skips=yes
 suite "$@" || failed="$failed tests"
 

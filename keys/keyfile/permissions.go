@@ -15,20 +15,34 @@ import (
 
 // Finding is something that is wrong with a key's file. Where Err is nil the key signs nevertheless.
 type Finding struct {
+	Kind Kind
 	Name string // of the key
 	Path string // of the file or directory that it is about; "" for a key in the configuration
 	Text string // what is wrong
-	Fix  string // the shell command that mends it; "" where there is none
 	Err  error  // why the key cannot sign
+
+	Owner string // whom the file or directory should belong to, for DirectoryOwner and FileOwner
+	Group string // that should be able to read the file, for Unreadable
+	Mode  string // that is safe, as chmod(1) takes it, for DirectoryMode and FileMode
 }
 
-// String writes what is wrong, and what to do.
-func (f Finding) String() string {
-	if f.Fix == "" {
-		return f.Text
-	}
-	return f.Text + "; mend it with: " + f.Fix
-}
+// Kind is what is wrong.
+type Kind string
+
+// The kinds. The first four are about permissions, and no reason not to sign unless Options.RequireSafe is set.
+const (
+	DirectoryOwner Kind = "directory owner" // a user whom we do not trust could replace the key
+	DirectoryMode  Kind = "directory mode"  // others could replace the key
+	FileOwner      Kind = "file owner"      // a user whom we do not trust could read or change the key
+	FileMode       Kind = "file mode"       // others could read or change the key
+	Unsafe         Kind = "unsafe"          // one of these, with Options.RequireSafe: the key is refused
+	Unreadable     Kind = "unreadable"      // the file's permissions keep us from reading it
+	Absent         Kind = "absent"          // there is no file
+	Unusable       Kind = "unusable"        // what the file holds is not a key that can sign
+)
+
+// String returns what is wrong.
+func (f Finding) String() string { return f.Text }
 
 // Check judges who else could read a secret's file, or replace it, by the owners and modes of the file and of every
 // directory on the way to it. A file that cannot be reached is no finding here.
@@ -100,13 +114,13 @@ func (c checker) judgeDirectory(n node) (Finding, bool) {
 	switch {
 	case !c.trusts(n.uid):
 		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s belongs to %s, who could replace the key", n.path, userName(n.uid)),
-			Fix: "chown root " + quote(n.path)}, true
+			Kind: DirectoryOwner, Owner: "root"}, true
 	case perm&0o002 != 0 && n.others && !sticky:
 		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s (mode %04o) can be written by everybody, who could replace the key", n.path, perm),
-			Fix: "chmod o-w " + quote(n.path)}, true
+			Kind: DirectoryMode, Mode: "o-w"}, true
 	case perm&0o020 != 0 && n.group && !sticky && !c.mayWrite(n.gid):
 		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s (mode %04o) can be written by group %s, which could replace the key", n.path, perm, groupName(n.gid)),
-			Fix: "chmod g-w " + quote(n.path)}, true
+			Kind: DirectoryMode, Mode: "g-w"}, true
 	}
 	return Finding{}, false
 }
@@ -121,25 +135,31 @@ func (c checker) judgeFile(n node) (Finding, bool) {
 	if !c.mayRead(n.gid) {
 		safe &^= 0o040
 	}
-	chmod := fmt.Sprintf("chmod %04o %s", safe, quote(n.path))
+	mode := fmt.Sprintf("%04o", safe)
 	switch {
 	case !c.trusts(n.uid):
 		return Finding{Path: n.path, Text: fmt.Sprintf("%s belongs to %s", n.path, userName(n.uid)),
-			Fix: "chown " + userName(c.uid) + " " + quote(n.path)}, true
+			Kind: FileOwner, Owner: userName(c.uid)}, true
 	case perm&0o006 != 0 && n.others:
-		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by everybody", n.path, perm), Fix: chmod}, true
+		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by everybody", n.path, perm), Kind: FileMode, Mode: mode}, true
 	case n.group && (perm&0o020 != 0 && !c.mayWrite(n.gid) || perm&0o040 != 0 && !c.mayRead(n.gid)):
-		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by group %s", n.path, perm, groupName(n.gid)), Fix: chmod}, true
+		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by group %s", n.path, perm, groupName(n.gid)), Kind: FileMode, Mode: mode}, true
 	}
 	return Finding{}, false
 }
 
-// readFix is the command for a file that the daemon may not read.
-func (c checker) readFix(path string, err error) string {
-	if !errors.Is(err, fs.ErrPermission) || path == "" {
-		return ""
+// unusable is the finding about a key that cannot be loaded.
+func (c checker) unusable(path string, err error) Finding {
+	f := Finding{Kind: Unusable, Path: path, Text: err.Error(), Err: err}
+	switch {
+	case errors.Is(err, ErrUnsafe):
+		f.Kind = Unsafe
+	case errors.Is(err, fs.ErrPermission) && path != "":
+		f.Kind, f.Group = Unreadable, groupName(c.gid)
+	case errors.Is(err, fs.ErrNotExist):
+		f.Kind = Absent
 	}
-	return fmt.Sprintf("chgrp %s %s && chmod 0640 %[2]s", groupName(c.gid), quote(path))
+	return f
 }
 
 // maxLinks is how many symbolic links may be on the way, as the kernel has it.
@@ -237,12 +257,4 @@ func groupName(gid uint32) string {
 		return g.Name
 	}
 	return id
-}
-
-// quote writes a path for a shell.
-func quote(path string) string {
-	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%,=:") == "" {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

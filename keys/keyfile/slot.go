@@ -65,7 +65,7 @@ func (l *slot) first(s *Source) {
 	if err == nil {
 		return
 	}
-	f := Finding{Name: l.name, Path: l.entry.File, Text: err.Error(), Fix: s.checker.readFix(l.entry.File, err), Err: err}
+	f := s.checker.unusable(l.entry.File, err)
 	if before.Signer != nil && !errors.Is(err, ErrUnsafe) {
 		f.Err, f.Text = nil, f.Text+"; the key stays in force as it was before"
 		l.key, l.err = before, nil

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/contrib/test/rig"
 	"mailseal/keys"
-	"mailseal/milter/miltertest/mtatest"
 )
 
 const (
@@ -86,14 +86,14 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
-	server := mtatest.Postgres(t)
+	server := rig.Postgres(t)
 	fill(t, Postgres, server.DSN)
 	answers(t, Options{Driver: Postgres, DSN: server.DSN})
 	awayAndBack(t, server, Options{Driver: Postgres, DSN: server.DSN})
 }
 
 func TestMariaDB(t *testing.T) {
-	server := mtatest.MariaDB(t)
+	server := rig.MariaDB(t)
 	fill(t, MySQL, server.DSN)
 	answers(t, Options{Driver: MySQL, DSN: server.DSN})
 	awayAndBack(t, server, Options{Driver: MySQL, DSN: server.DSN})
@@ -199,7 +199,7 @@ func mistakes(t *testing.T, o Options) {
 }
 
 // awayAndBack stops the server under a pool that has connections, and starts it again.
-func awayAndBack(t *testing.T, server *mtatest.Database, o Options) {
+func awayAndBack(t *testing.T, server *rig.Database, o Options) {
 	t.Helper()
 	o.SigningQuery, o.Timeout = signingQuery, 2*time.Second
 	s := source(t, o)

@@ -22,8 +22,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"mailseal/contrib/test/rig"
 	"mailseal/keys"
-	"mailseal/milter/miltertest/mtatest"
 )
 
 // certificate makes one for 127.0.0.1 that vouches for itself, and its key, both PEM.
@@ -94,7 +94,7 @@ func run(t *testing.T, db *sql.DB, statements ...string) {
 
 // TestPostgresTrouble is what a postmaster runs into: TLS, passwords, rights, limits.
 func TestPostgresTrouble(t *testing.T) {
-	server := mtatest.Postgres(t)
+	server := rig.Postgres(t)
 	db := fill(t, Postgres, server.DSN)
 	cert, key := certificate(t)
 	server.File("server.crt", cert)
@@ -163,7 +163,7 @@ func crowded(t *testing.T, o Options) {
 
 // A DSN of several servers is one of any of them: the first may be gone, or hang.
 func TestPostgresFailover(t *testing.T) {
-	first, second := mtatest.Postgres(t), mtatest.Postgres(t)
+	first, second := rig.Postgres(t), rig.Postgres(t)
 	fill(t, Postgres, first.DSN)
 	fill(t, Postgres, second.DSN)
 	_, port1, _ := net.SplitHostPort(first.Address())
@@ -188,7 +188,7 @@ func TestPostgresFailover(t *testing.T) {
 
 // TestMariaDBTrouble is the same for MariaDB. Its grants are off in the tests, so that a wrong password is not refused.
 func TestMariaDBTrouble(t *testing.T) {
-	server := mtatest.MariaDB(t)
+	server := rig.MariaDB(t)
 	fill(t, MySQL, server.DSN)
 	cert, key := certificate(t)
 	server.Options("--ssl-cert="+server.File("server.crt", cert), "--ssl-key="+server.File("server.key", key), "--ssl-ca="+server.File("ca.crt", cert))

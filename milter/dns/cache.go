@@ -7,6 +7,8 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 	"time"
+
+	"mailseal/keys/cache"
 )
 
 // CacheOptions bound what a Cache keeps and for how long. The zero value is good for a busy host.
@@ -42,24 +44,24 @@ func (o CacheOptions) withDefaults() CacheOptions {
 }
 
 // Cache is a Resolver that remembers what another one answered, as long as the answer's TTL allows. Who asks for what
-// is already being looked up waits for that answer; a caller that gives up does not end the look-up for the others.
-// Safe for concurrent use.
+// is already being looked up waits for that answer; a caller that gives up does not end the look-up for the others, and
+// the last one does. Safe for concurrent use.
+//
+// Anybody who sends mail fills it, with names of his choice. When it is full the answers that were not used for the
+// longest time leave, and are looked up again when they are needed: slower, never wrong. Names fall into its parts by a
+// hash with a random seed, so that nobody can choose names that crowd others out of one part.
 type Cache struct {
 	Counters CacheCounters
 
 	next   Resolver
 	o      CacheOptions
-	seed   maphash.Seed
-	shards [shardCount]shard
+	memory *cache.Cache[key, *known]
 }
 
 // CacheCounters count look-ups since the Cache was made. Every one is a hit, a miss or shared.
 type CacheCounters struct {
-	Hits      atomic.Uint64 // answered from memory
-	Misses    atomic.Uint64 // looked up
-	Shared    atomic.Uint64 // waited for a look-up that somebody else began
-	Failures  atomic.Uint64 // look-ups that failed; remembered ones do not count again
-	Evictions atomic.Uint64 // answers dropped before their time because the bounds were reached
+	cache.Counters
+	Failures atomic.Uint64 // look-ups that failed; remembered ones do not count again
 }
 
 // shardCount is how many parts with a lock of their own the cache has.
@@ -73,139 +75,148 @@ type key struct {
 	typ  Type
 }
 
+// any is the key of what holds for all types.
+func (k key) any() key { return key{k.name, anyType} }
+
+// known is an answer, or the failure that is remembered in place of one.
+type known struct {
+	answer Answer
+	err    error
+}
+
 // NewCache returns an empty cache in front of next.
 func NewCache(next Resolver, o CacheOptions) *Cache {
-	c := &Cache{next: next, o: o.withDefaults(), seed: maphash.MakeSeed()}
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.entries = map[key]*entry{}
-		s.flights = map[key]*flight{}
-		s.maxEntries = max(1, c.o.Entries/shardCount)
-		s.maxBytes = c.o.Bytes / shardCount
-		s.evicted = &c.Counters.Evictions
-	}
+	c := &Cache{next: next, o: o.withDefaults()}
+	seed := maphash.MakeSeed()
+	c.memory = cache.New(cache.Options[key, *known]{
+		Load:        c.load,
+		Settle:      c.settle,
+		Left:        left,
+		EndWithLast: true,
+		Abandoned:   c.abandoned,
+		Also:        key.any,
+		Entries:     c.o.Entries,
+		Cost:        c.o.Bytes,
+		Weigh:       size,
+		Shards:      shardCount,
+		Hash:        func(k key) uint64 { return maphash.String(seed, k.name) },
+		Now:         c.o.Now,
+	}, &c.Counters.Counters)
 	return c
 }
 
 // Lookup implements Resolver. The TTL of an answer from memory is what is left of it.
 func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
-	canonical, ok := Canonical(name)
-	if !ok {
-		return Answer{Status: NXDomain}, nil
-	}
-	k := key{canonical, t}
-	s := &c.shards[maphash.String(c.seed, canonical)%shardCount]
-	now := c.o.Now()
-	s.mu.Lock()
-	if e := s.get(k, now); e != nil {
-		s.mu.Unlock()
-		c.Counters.Hits.Add(1)
-		a := e.answer
-		a.TTL = e.expires.Sub(now)
-		return a, e.err
+	if a, err, isKnown := c.Remembered(name, t); isKnown {
+		return a, err
 	}
 	if mustRecall(ctx) {
-		s.mu.Unlock()
 		return Answer{}, errForgotten
 	}
-	f, isNew := s.join(ctx, k, now)
-	s.mu.Unlock()
-	if isNew {
-		c.Counters.Misses.Add(1)
-		go c.fly(s, k, f)
-	} else {
-		c.Counters.Shared.Add(1)
+	canonical, _ := Canonical(name)
+	found, err := c.memory.Wait(ctx, key{canonical, t})
+	if err != nil {
+		return Answer{}, err
 	}
-	return c.wait(ctx, s, k, f)
+	return found.answer, found.err
 }
 
-// Remembered returns what is known of a name without asking anybody; known is false when nothing is.
-func (c *Cache) Remembered(name string, t Type) (a Answer, err error, known bool) {
+// Remembered returns what is known of a name without asking anybody; isKnown is false when nothing is. The TTL is what is
+// left of it.
+func (c *Cache) Remembered(name string, t Type) (a Answer, err error, isKnown bool) {
 	canonical, ok := Canonical(name)
 	if !ok {
 		return Answer{Status: NXDomain}, nil, true
 	}
-	s := &c.shards[maphash.String(c.seed, canonical)%shardCount]
 	now := c.o.Now()
-	s.mu.Lock()
-	e := s.get(key{canonical, t}, now)
-	s.mu.Unlock()
+	e := c.memory.Get(key{canonical, t}, now)
 	if e == nil {
 		return Answer{}, nil, false
 	}
-	c.Counters.Hits.Add(1)
-	a = e.answer
-	a.TTL = e.expires.Sub(now)
-	return a, e.err, true
+	a = e.Value.answer
+	a.TTL = e.End.Sub(now)
+	return a, e.Value.err, true
 }
 
-// wait returns the answer of a flight, unless ctx ends before.
-func (c *Cache) wait(ctx context.Context, s *shard, k key, f *flight) (Answer, error) {
-	select {
-	case <-f.done:
-		return f.answer, f.err
-	case <-ctx.Done():
-		c.leave(s, k, f)
-		return Answer{}, fmt.Errorf("dns: %s %s: %w", k.typ, k.name, ctx.Err())
+func (c *Cache) load(ctx context.Context, k key) (*known, error) {
+	a, err := c.next.Lookup(ctx, k.name, k.typ)
+	return &known{a, err}, nil
+}
+
+// settle remembers an outcome. The error is that of a panic, which is a failure of this look-up, not the end of the
+// daemon.
+func (c *Cache) settle(ctx context.Context, k key, found *known, err error) (*known, error) {
+	if err != nil {
+		found = &known{err: fmt.Errorf("%w: %s %s: %w", ErrFailure, k.typ, k.name, err)}
 	}
-}
-
-// fly does the look-up of a flight and keeps its answer.
-func (c *Cache) fly(s *shard, k key, f *flight) {
-	defer f.cancel()
-	f.answer, f.err = c.guarded(f.ctx, k)
-	if f.err != nil {
+	if found.err != nil {
 		c.Counters.Failures.Add(1)
 	}
-	now := c.o.Now()
-	s.mu.Lock()
-	if ttl := c.ttl(f); ttl > 0 {
-		s.put(k, f.answer, f.err, now.Add(ttl))
+	if ttl := c.ttl(ctx, found); ttl > 0 {
+		c.remember(k, found, c.o.Now().Add(ttl))
 	}
-	s.land(k, f)
-	s.mu.Unlock()
-	close(f.done)
+	return found, nil
+}
+
+// remember keeps an outcome. NXDOMAIN takes the place of what was known of the type, and an answer that of NXDOMAIN; what
+// is known of other types stays until its time is over.
+func (c *Cache) remember(k key, found *known, end time.Time) {
+	switch {
+	case found.err != nil: // it says nothing of other types
+	case found.answer.Status == NXDomain:
+		c.memory.Drop(k)
+		k = k.any()
+	default:
+		c.memory.Drop(k.any())
+	}
+	c.memory.Put(k, found, end, end)
+}
+
+// left is what a caller gets that does not wait for its answer.
+func left(ctx context.Context, k key) error {
+	return fmt.Errorf("dns: %s %s: %w", k.typ, k.name, ctx.Err())
 }
 
 // patience is how long a look-up must have gone on for its end by the last caller's deadline to be remembered as a
 // time-out. Else a domain whose servers are silent costs every message its whole deadline.
 const patience = 5 * time.Second
 
-// leave takes a caller off a flight. The last one ends the look-up.
-func (c *Cache) leave(s *shard, k key, f *flight) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f.waiters--
-	if f.waiters > 0 || s.flights[k] != f {
-		return
-	}
-	s.land(k, f)
-	f.cancel()
-	if now := c.o.Now(); now.Sub(f.began) >= patience && c.o.Failures > 0 {
-		s.put(k, Answer{}, fmt.Errorf("%w: %s %s", ErrTimeout, k.typ, k.name), now.Add(c.o.Failures))
+// abandoned is called when the last caller of a look-up has gone.
+func (c *Cache) abandoned(k key, began time.Time) {
+	if now := c.o.Now(); now.Sub(began) >= patience && c.o.Failures > 0 {
+		failed := &known{err: fmt.Errorf("%w: %s %s", ErrTimeout, k.typ, k.name)}
+		c.remember(k, failed, now.Add(c.o.Failures))
 	}
 }
 
-// guarded asks the next resolver. A panic there is a failure of this look-up, not the end of the daemon.
-func (c *Cache) guarded(ctx context.Context, k key) (a Answer, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			a, err = Answer{}, fmt.Errorf("%w: %s %s: panic: %v", ErrFailure, k.typ, k.name, p)
-		}
-	}()
-	return c.next.Lookup(ctx, k.name, k.typ)
-}
-
-// ttl says how long the outcome of a flight is kept. A failure is kept as a failure: a time-out never turns into an
-// answer. What failed because its callers gave up, or spent their budget, is nobody else's business.
-func (c *Cache) ttl(f *flight) time.Duration {
+// ttl says how long an outcome is kept. A failure is kept as a failure: a time-out never turns into an answer. What
+// failed because its callers gave up, or spent their budget, is nobody else's business.
+func (c *Cache) ttl(ctx context.Context, found *known) time.Duration {
 	switch {
-	case f.err != nil && (f.ctx.Err() != nil || !errors.Is(f.err, ErrFailure) || errors.Is(f.err, ErrBudget)):
+	case found.err != nil && (ctx.Err() != nil || !errors.Is(found.err, ErrFailure) || errors.Is(found.err, ErrBudget)):
 		return 0
-	case f.err != nil:
+	case found.err != nil:
 		return c.o.Failures
-	case f.answer.Status == Found:
-		return min(f.answer.TTL, c.o.MaxTTL)
+	case found.answer.Status == Found:
+		return min(found.answer.TTL, c.o.MaxTTL)
 	}
-	return min(f.answer.TTL, c.o.MaxNegative)
+	return min(found.answer.TTL, c.o.MaxNegative)
+}
+
+// entrySize is what an entry takes without its texts: itself, its place in the map, slices.
+const entrySize = 400
+
+// size estimates the memory of an entry in bytes.
+func size(k key, found *known) int {
+	a := &found.answer
+	n := entrySize + len(k.name) + 24*len(a.Addrs)
+	for _, texts := range [][]string{a.Texts, a.Names, a.Aliases} {
+		for _, t := range texts {
+			n += 16 + len(t)
+		}
+	}
+	for _, x := range a.Exchanges {
+		n += 24 + len(x.Host)
+	}
+	return n
 }

@@ -128,6 +128,112 @@ func TestCacheNXDomainIsOfTheName(t *testing.T) {
 	}
 }
 
+// What is remembered of one type does not hide what came later of the name, or of another type.
+func TestCacheNXDomainAndOtherTypes(t *testing.T) {
+	type step struct {
+		typ    dns.Type
+		answer dns.Answer // of the server, from now on
+		err    error
+		after  time.Duration
+		want   dns.Status
+		fails  bool
+		asked  int
+	}
+	found := dns.Answer{Texts: []string{"x"}, TTL: time.Hour}
+	gone := dns.Answer{Status: dns.NXDomain, TTL: time.Minute}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"gone, then found: no type is gone", []step{
+			{dns.TXT, gone, nil, 0, dns.NXDomain, false, 1},
+			{dns.TXT, found, nil, time.Minute, dns.Found, false, 2},
+			{dns.A, found, nil, 0, dns.Found, false, 3},
+		}},
+		{"found of one type hides nothing of another", []step{
+			{dns.TXT, found, nil, 0, dns.Found, false, 1},
+			{dns.A, gone, nil, 0, dns.NXDomain, false, 2},
+			{dns.MX, gone, nil, 0, dns.NXDomain, false, 2},
+			{dns.TXT, gone, nil, 0, dns.Found, false, 2},
+		}},
+		{"a failure of one type lets the name be gone for others", []step{
+			{dns.TXT, found, dns.ErrFailure, 0, dns.Found, true, 1},
+			{dns.A, gone, nil, 0, dns.NXDomain, false, 2},
+			{dns.MX, gone, nil, 0, dns.NXDomain, false, 2},
+			{dns.TXT, gone, nil, 0, dns.Found, true, 2},
+			{dns.TXT, gone, nil, 30 * time.Second, dns.NXDomain, false, 2},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			now := time.Unix(1e9, 0)
+			var at step
+			next := &script{answer: func(context.Context, string, dns.Type) (dns.Answer, error) { return at.answer, at.err }}
+			c := dns.NewCache(next, dns.CacheOptions{Now: func() time.Time { return now }})
+			for i, st := range tt.steps {
+				now = now.Add(st.after)
+				at = st
+				a, err := c.Lookup(t.Context(), "example.com", st.typ)
+				if (err != nil) != st.fails || err == nil && a.Status != st.want || next.questions() != st.asked {
+					t.Errorf("step %d: got %v, %v after %d questions; want %v, failure %v, after %d",
+						i, a.Status, err, next.questions(), st.want, st.fails, st.asked)
+				}
+			}
+		})
+	}
+}
+
+// Look-ups that are under way together may end in any order. The last word counts.
+func TestCacheLateAnswers(t *testing.T) {
+	gone := dns.Answer{Status: dns.NXDomain, TTL: time.Hour}
+	found := dns.Answer{Texts: []string{"x"}, TTL: time.Hour}
+	gated := func(answers map[dns.Type]dns.Answer, gates map[dns.Type]chan struct{}) *script {
+		return &script{answer: func(_ context.Context, _ string, typ dns.Type) (dns.Answer, error) {
+			<-gates[typ]
+			return answers[typ], nil
+		}}
+	}
+	expect := func(t *testing.T, c *dns.Cache, typ dns.Type, want dns.Status) {
+		t.Helper()
+		if a, err := c.Lookup(t.Context(), "example.com", typ); err != nil || a.Status != want {
+			t.Errorf("%v: got %v, %v; want %v", typ, a.Status, err, want)
+		}
+	}
+	t.Run("gone, then found by one who asked before", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			gates := map[dns.Type]chan struct{}{dns.TXT: make(chan struct{}), dns.A: make(chan struct{}), dns.MX: make(chan struct{})}
+			next := gated(map[dns.Type]dns.Answer{dns.TXT: found, dns.A: gone, dns.MX: found}, gates)
+			c := dns.NewCache(next, dns.CacheOptions{})
+			for _, typ := range []dns.Type{dns.TXT, dns.A} {
+				go func() { _, _ = c.Lookup(t.Context(), "example.com", typ) }()
+			}
+			synctest.Wait()
+			for _, typ := range []dns.Type{dns.A, dns.TXT, dns.MX} {
+				close(gates[typ])
+				synctest.Wait()
+			}
+			expect(t, c, dns.MX, dns.Found)
+		})
+	})
+	t.Run("a time-out for the last caller, then the name is gone", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			gates := map[dns.Type]chan struct{}{dns.TXT: make(chan struct{})}
+			next := gated(map[dns.Type]dns.Answer{dns.TXT: gone}, gates)
+			c := dns.NewCache(next, dns.CacheOptions{})
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+			defer cancel()
+			if _, err := c.Lookup(ctx, "example.com", dns.TXT); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+			close(gates[dns.TXT])
+			synctest.Wait()
+			expect(t, c, dns.TXT, dns.NXDomain)
+			if n := next.questions(); n != 1 {
+				t.Errorf("asked %d times, want 1", n)
+			}
+		})
+	})
+}
+
 func TestCacheBounds(t *testing.T) {
 	tests := []struct {
 		name    string

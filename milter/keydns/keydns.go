@@ -39,7 +39,9 @@ const (
 	TooShort  Cause = "too short" // an RSA key under 1024 bits
 	Several   Cause = "several"   // more TXT records than one: verifiers may take any (RFC 6376 section 3.6.2.2)
 	Alias     Cause = "alias"     // a CNAME: somebody else publishes the key
-	Pasted    Cause = "pasted"    // quotes, backslashes or white space that came with the paste
+	Dangling  Cause = "dangling"  // a CNAME that leads to no TXT record
+	Pasted    Cause = "pasted"    // quotes or backslashes that came with the paste
+	Spaced    Cause = "spaced"    // white space that verifiers are to skip
 	Excluded  Cause = "excluded"  // h= or s= shut our signatures out
 	Malformed Cause = "malformed" // no key record
 	NoAnswer  Cause = "no answer" // could not be found out
@@ -48,9 +50,9 @@ const (
 // Finding is one thing that is wrong, or worth to know.
 type Finding struct {
 	Cause Cause  `json:"cause"`
-	Text  string `json:"text"`          // a sentence for a postmaster
-	Fix   string `json:"fix,omitempty"` // what to publish or remove
-	Harms bool   `json:"harms"`         // signatures do not verify, or not everywhere; else a warning
+	Text  string `json:"text"`         // a sentence for a postmaster
+	At    string `json:"at,omitempty"` // the name at which a record is by mistake, for Doubled
+	Harms bool   `json:"harms"`        // signatures do not verify, or not everywhere; else a warning
 }
 
 // View is what the DNS shows of one key.
@@ -62,8 +64,9 @@ type View struct {
 	Aliases  []string  `json:"aliases,omitempty"` // the CNAMEs followed
 	TTL      int       `json:"ttl"`               // of the answer, in seconds
 
-	want   keys.Record
-	public string // the p= tag of want
+	Want keys.Record `json:"-"` // what must be published
+
+	public string // the p= tag of Want
 }
 
 // Harm tells whether some verifier cannot verify what the key signs, as far as the DNS could be asked.
@@ -80,11 +83,11 @@ func (v View) Harm() bool {
 // which is a vendor's, any key that verifiers take is good. A record is compared by its octets where these matter: the
 // key itself. Its other tags may differ from want's if that harms nobody.
 func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain string) View {
-	v := View{Name: want.Name, want: want, public: publicKey(want.Text)}
+	v := View{Name: want.Name, Want: want, public: publicKey(want.Text)}
 	a, err := r.Lookup(ctx, want.Name, dns.TXT)
 	if err != nil {
 		v.State = Unreached
-		v.add(NoAnswer, false, "", "could not find out: %v", err)
+		v.add(NoAnswer, false, "could not find out: %v", err)
 		return v
 	}
 	v.Texts, v.Aliases, v.TTL = a.Texts, a.Aliases, int(a.TTL.Seconds())
@@ -94,21 +97,13 @@ func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain strin
 	}
 	v.judge()
 	if n := len(a.Aliases); n > 0 {
-		v.add(Alias, false, "", "is a CNAME: the key is published at %s, by whoever owns that name", a.Aliases[n-1])
+		v.add(Alias, false, "is a CNAME: the key is published at %s, by whoever owns that name", a.Aliases[n-1])
 	}
 	return v
 }
 
-func (v *View) add(c Cause, harms bool, fix, format string, args ...any) {
-	v.Findings = append(v.Findings, Finding{Cause: c, Harms: harms, Fix: fix, Text: fmt.Sprintf(format, args...)})
-}
-
-// publish is the fix of most findings.
-func (v *View) publish() string {
-	if v.want.Text == "" {
-		return ""
-	}
-	return "publish: " + v.want.Line()
+func (v *View) add(c Cause, harms bool, format string, args ...any) {
+	v.Findings = append(v.Findings, Finding{Cause: c, Harms: harms, Text: fmt.Sprintf(format, args...)})
 }
 
 // missing says where the record may have gone.
@@ -116,16 +111,16 @@ func (v *View) missing(ctx context.Context, r dns.Resolver, a dns.Answer, domain
 	v.State = Absent
 	for _, wrong := range misplaced(v.Name, domain) {
 		if there, err := r.Lookup(ctx, wrong, dns.TXT); err == nil && v.isAmong(there.Texts) {
-			v.add(Doubled, true, "remove the record at "+wrong+"., "+v.publish(),
-				"the record stands at %s: a name without final dot gets the zone's name appended", wrong)
+			v.add(Doubled, true, "the record stands at %s: a name without final dot gets the zone's name appended", wrong)
+			v.Findings[len(v.Findings)-1].At = wrong
 			return
 		}
 	}
 	if n := len(a.Aliases); n > 0 {
-		v.add(Alias, true, v.publish(), "is a CNAME to %s, where there is no TXT record (%s)", a.Aliases[n-1], a.Status)
+		v.add(Dangling, true, "is a CNAME to %s, where there is no TXT record (%s)", a.Aliases[n-1], a.Status)
 		return
 	}
-	v.add(Missing, true, v.publish(), "there is no TXT record (%s)", a.Status)
+	v.add(Missing, true, "there is no TXT record (%s)", a.Status)
 }
 
 // misplaced are the names at which a record lands by the usual slips: the zone's name appended once more, whichever
@@ -144,7 +139,7 @@ func misplaced(name, domain string) []string {
 // isAmong tells whether one of the texts holds our key.
 func (v *View) isAmong(texts []string) bool {
 	for _, t := range texts {
-		if p := publicKey(t); p != "" && (p == v.public || v.want.Text == "") {
+		if p := publicKey(t); p != "" && (p == v.public || v.Want.Text == "") {
 			return true
 		}
 	}
@@ -160,36 +155,36 @@ func (v *View) judge() {
 		}
 	}
 	if n := len(v.Texts); n > 1 {
-		v.add(Several, true, "remove all but one, "+v.publish(), "there are %d TXT records, and a verifier may take any of them", n)
+		v.add(Several, true, "there are %d TXT records, and a verifier may take any of them", n)
 	}
 }
 
 // judgeText finds what is wrong with one record.
 func (v *View) judgeText(text string) State {
 	if what := pasted(text); what != "" {
-		v.add(Pasted, true, v.publish(), "%s: %s", what, clip(text))
+		v.add(Pasted, true, "%s: %s", what, clip(text))
 		return Differs
 	}
 	if v.isTruncated(text) {
-		v.add(Truncated, true, v.publish(), "cut off after %d of %d octets%s", len(text), len(v.want.Text), atString(len(text)))
+		v.add(Truncated, true, "cut off after %d of %d octets%s", len(text), len(v.Want.Text), atString(len(text)))
 		return Differs
 	}
 	record, err := dkim.ParseRecord(text)
 	if err != nil {
 		return v.unusable(text, err)
 	}
-	if shown := fingerprint(text); v.public != "" && publicKey(text) != v.public && shown != v.want.Fingerprint {
-		v.add(WrongKey, true, v.publish(), "shows another key, %s, instead of %s", shown, v.want.Fingerprint)
+	if shown := fingerprint(text); v.public != "" && publicKey(text) != v.public && shown != v.Want.Fingerprint {
+		v.add(WrongKey, true, "shows another key, %s, instead of %s", shown, v.Want.Fingerprint)
 		return Differs
 	}
 	if strings.TrimSpace(text) != text {
-		v.add(Pasted, false, v.publish(), "has white space around it")
+		v.add(Spaced, false, "has white space around it")
 	}
 	if tags := tagsOf(text); spaced(tags) {
-		v.add(Pasted, false, v.publish(), "has white space inside the key; verifiers are to skip it, and some do not")
+		v.add(Spaced, false, "has white space inside the key; verifiers are to skip it, and some do not")
 	}
 	if record.Testing {
-		v.add(Testing, false, v.publish(), "says t=y: verifiers may treat signatures as a test, and as none when they fail")
+		v.add(Testing, false, "says t=y: verifiers may treat signatures as a test, and as none when they fail")
 	}
 	return Shown
 }
@@ -208,14 +203,14 @@ func (v *View) unusable(text string, err error) State {
 	fault, _ := err.(*dkim.RecordError)
 	switch {
 	case fault != nil && fault.State == dkim.KeyRevoked:
-		v.add(Empty, true, v.publish(), "the key is revoked (p= is empty)")
+		v.add(Empty, true, "the key is revoked (p= is empty)")
 		return Revoked
 	case fault != nil && fault.State == dkim.KeyTooShort:
-		v.add(TooShort, true, "make a longer key: mailseal keygen; "+v.publish(), "%s: verifiers refuse it (RFC 8301 section 3.2)", reason)
+		v.add(TooShort, true, "%s: verifiers refuse it (RFC 8301 section 3.2)", reason)
 	case isExcluded(tagsOf(text)):
-		v.add(Excluded, true, v.publish(), "%s", reason)
+		v.add(Excluded, true, "%s", reason)
 	default:
-		v.add(Malformed, true, v.publish(), "%s: %s", reason, clip(text))
+		v.add(Malformed, true, "%s: %s", reason, clip(text))
 	}
 	return Differs
 }
@@ -226,7 +221,7 @@ func (v *View) isTruncated(text string) bool {
 	if p = taglist.Compact(p); v.public == "" || given && p == "" {
 		return false
 	}
-	if text != "" && len(text) < len(v.want.Text) && strings.HasPrefix(v.want.Text, text) {
+	if text != "" && len(text) < len(v.Want.Text) && strings.HasPrefix(v.Want.Text, text) {
 		return true
 	}
 	return len(p) > 16 && len(p) < len(v.public) && strings.HasPrefix(v.public, p)

@@ -89,14 +89,28 @@ func NewRoles(cfg *config.Config) milter.Roles {
 	}
 }
 
-// addLists reads the lists of addresses. config has checked each pattern; one that this package cannot read all the
-// same must not pass in silence.
+// addLists puts the lists of addresses into the filter.
 func (p *Parts) addLists(f *filter.Filter) error {
+	l, err := newLists(p.Config)
+	f.ExemptAuthors, f.UnsignedRecipients, f.Senders = l.exempt, l.unsigned, l.senders
+	return err
+}
+
+// lists are the lists of addresses of a configuration.
+type lists struct {
+	exempt   message.Patterns // authors whose mail is let alone
+	unsigned message.Patterns // recipients whose mail is not signed
+	senders  filter.Senders
+}
+
+// newLists reads the lists of addresses. config has checked each pattern; one that this package cannot read all the
+// same must not pass in silence.
+func newLists(cfg *config.Config) (l lists, err error) {
 	var errs [3]error
-	f.ExemptAuthors, errs[0] = patterns("exempt.author_domains", p.Config.Exempt.AuthorDomains)
-	f.UnsignedRecipients, errs[1] = patterns("signing.unsigned_recipients", p.Config.Signing.UnsignedRecipients)
-	f.Senders, errs[2] = newSenders(p.Config.Senders)
-	return errors.Join(errs[:]...)
+	l.exempt, errs[0] = patterns("exempt.author_domains", cfg.Exempt.AuthorDomains)
+	l.unsigned, errs[1] = patterns("signing.unsigned_recipients", cfg.Signing.UnsignedRecipients)
+	l.senders, errs[2] = newSenders(cfg.Senders)
+	return l, errors.Join(errs[:]...)
 }
 
 func patterns(path string, texts []string) (message.Patterns, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/domain"
@@ -59,7 +60,7 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 	var broken []error
 	for _, f := range found {
 		if f.Err != nil {
-			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, f))
+			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, remedy.KeyFile(f).Sentence(f.Text)))
 		}
 	}
 	if len(broken) < len(p.Keys.Names()) {
@@ -77,7 +78,7 @@ func (p *Parts) sayFindings(ctx context.Context, log *slog.Logger) {
 		if f.Err != nil {
 			log.Error("key cannot be used", "key", f.Name, "error", f.Err)
 		} else {
-			log.Warn(f.String(), "key", f.Name)
+			log.Warn(remedy.KeyFile(f).Sentence(f.Text), "key", f.Name)
 		}
 	}
 }

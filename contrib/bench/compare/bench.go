@@ -5,12 +5,12 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // bench is what the measurements share.
 type bench struct {
-	*rig.Rig
+	*measure.Bench
 	log func(format string, args ...any)
 }
 
@@ -20,5 +20,5 @@ func (b *bench) signed(size int) (string, error) {
 	if _, err := os.Stat(file); err == nil {
 		return file, nil
 	}
-	return file, b.Signed(file, b.mailsealConfig(signs), rig.Letter(size))
+	return file, b.Signed(file, b.mailsealConfig(signs), measure.Letter(size))
 }

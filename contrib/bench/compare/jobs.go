@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // job is one line of the table.
@@ -42,28 +42,28 @@ func (b *bench) arguments(j job) ([]string, error) {
 	args := []string{"--concurrency", "2", "--per-connection", "20"}
 	if j.role == verifies || j.role == judges {
 		file, err := b.signed(j.size)
-		return append(append(args, rig.AsClient()...), file), err
+		return append(append(args, measure.AsClient()...), file), err
 	}
 	file := b.Dir + "/plain-" + strconv.Itoa(j.size) + ".eml"
-	return append(args, file), rig.WriteOnce(file, rig.Letter(j.size))
+	return append(args, file), measure.WriteOnce(file, measure.Letter(j.size))
 }
 
 // outcome is what a job has shown: for each server its samples, by round, and its latency at half of its own rate.
 type outcome struct {
 	job
-	samples map[string][]rig.Sample
+	samples map[string][]measure.Sample
 	crypto  map[string][]time.Duration // of one message, by round
-	latency map[string]rig.Figures
+	latency map[string]measure.Figures
 }
 
 // run has all servers do a job in turn, round after round; the first round warms up and does not count.
 func (b *bench) run(j job, servers []server, rounds int) (o outcome, err error) {
-	o = outcome{j, map[string][]rig.Sample{}, map[string][]time.Duration{}, map[string]rig.Figures{}}
+	o = outcome{j, map[string][]measure.Sample{}, map[string][]time.Duration{}, map[string]measure.Figures{}}
 	args, err := b.arguments(j)
 	if err != nil {
 		return o, err
 	}
-	running := make([]*rig.Process, len(servers))
+	running := make([]*measure.Process, len(servers))
 	for i, s := range servers {
 		if running[i], _, err = s.start(b, j.role); err != nil {
 			return o, err
@@ -97,12 +97,12 @@ func (b *bench) run(j job, servers []server, rounds int) (o outcome, err error) 
 }
 
 // latencies measures how long messages take when half as many come as each server could take.
-func (b *bench) latencies(o *outcome, servers []server, running []*rig.Process, args []string) (err error) {
+func (b *bench) latencies(o *outcome, servers []server, running []*measure.Process, args []string) (err error) {
 	if !o.job.latency {
 		return nil
 	}
 	for i, s := range servers {
-		rate := rig.Spread(o.samples[s.name], func(s rig.Sample) float64 { return s.Rate }).Median / 2
+		rate := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return s.Rate }).Median / 2
 		more := []string{"--duration", "3s", "--rate", strconv.FormatFloat(rate, 'f', 1, 64)}
 		if o.latency[s.name], err = b.Drive(running[i], append(more, args...)...); err != nil {
 			return err

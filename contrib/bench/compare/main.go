@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 func main() {
@@ -45,12 +45,12 @@ func compare(o options) error {
 	if o.crypto != "" {
 		return printCrypto(o.crypto, o.key)
 	}
-	r, err := rig.New(o.plain)
+	r, err := measure.New(o.plain)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	b := &bench{Rig: r, log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
+	b := &bench{Bench: r, log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
 	if o.profile != "" {
 		return b.writeProfile(o)
 	}

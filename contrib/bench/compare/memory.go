@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // The limits of the memory targets, in octets.
@@ -58,7 +58,7 @@ func (b *bench) holdOpen(s server) (each, busy int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	calls, err := rig.Hold(p, conns)
+	calls, err := measure.Hold(p, conns)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -86,7 +86,7 @@ func (b *bench) cores(r *report) error {
 			if err != nil {
 				return err
 			}
-			d := rig.Spread(got.ratios(two.name, one.name), rig.Same)
+			d := measure.Spread(got.ratios(two.name, one.name), measure.Same)
 			f.values = append(f.values, fmt.Sprintf("%.2f (%.2f–%.2f)", d.Median, d.Min, d.Max))
 			f.met = f.met && d.Median <= 1.1
 			b.log("%s, %s: %s", f.what, s.name, f.values[i+1])
@@ -98,7 +98,7 @@ func (b *bench) cores(r *report) error {
 
 // variant is a server with something more in its environment.
 func variant(s server, env string) server {
-	return server{name: s.name + " " + env, start: func(b *bench, r role, more ...string) (*rig.Process, time.Duration, error) {
+	return server{name: s.name + " " + env, start: func(b *bench, r role, more ...string) (*measure.Process, time.Duration, error) {
 		return s.start(b, r, append(more, env)...)
 	}}
 }

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // jobProfile is the top ten of what a job takes.
@@ -26,7 +26,7 @@ const profileSeconds = 2
 const oftenSampled = "GODEBUG=memprofilerate=1024"
 
 // atWork has a build of ours warm up at a job, and calls take with it and with what the driver is told.
-func (b *bench) atWork(binary string, j job, env string, take func(p *rig.Process, args []string) error) error {
+func (b *bench) atWork(binary string, j job, env string, take func(p *measure.Process, args []string) error) error {
 	args, err := b.arguments(j)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (b *bench) atWork(binary string, j job, env string, take func(p *rig.Proces
 // processorProfile watches the processor during a job.
 func (b *bench) processorProfile(binary string, j job) (file string, err error) {
 	file = b.profileName(j, "processor")
-	return file, b.atWork(binary, j, "", func(p *rig.Process, args []string) error {
+	return file, b.atWork(binary, j, "", func(p *measure.Process, args []string) error {
 		driven := make(chan error, 1)
 		go func() {
 			_, err := b.Drive(p, append([]string{"--duration", strconv.Itoa(profileSeconds*1000+500) + "ms"}, args...)...)
@@ -58,7 +58,7 @@ func (b *bench) processorProfile(binary string, j job) (file string, err error) 
 // allocationProfiles are two profiles of allocations, one before and one after a job.
 func (b *bench) allocationProfiles(binary string, j job) (before, after string, err error) {
 	before, after = b.profileName(j, "before"), b.profileName(j, "after")
-	return before, after, b.atWork(binary, j, oftenSampled, func(p *rig.Process, args []string) error {
+	return before, after, b.atWork(binary, j, oftenSampled, func(p *measure.Process, args []string) error {
 		if err := takeAllocations(p, before); err != nil {
 			return err
 		}
@@ -75,11 +75,11 @@ func (b *bench) profileName(j job, kind string) string {
 
 // takeAllocations writes the profile of all allocations so far. The runtime knows of those before its last collection
 // but one, hence the second.
-func takeAllocations(p *rig.Process, file string) error {
+func takeAllocations(p *measure.Process, file string) error {
 	return errors.Join(takeProfile(p, "heap?gc=1", file), takeProfile(p, "heap?gc=1", file))
 }
 
-func takeProfile(p *rig.Process, query, file string) error {
+func takeProfile(p *measure.Process, query, file string) error {
 	profile, err := p.Profile(query)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // reading is what the profiles tell of targets that are out of reach.
@@ -48,17 +48,17 @@ func (r *report) line(o outcome) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-38s", o.name)
 	for i, s := range r.doing(o.job) {
-		cpu := rig.Spread(o.samples[s.name], microseconds)
+		cpu := measure.Spread(o.samples[s.name], microseconds)
 		fmt.Fprintf(&b, " %s %.0f µs", s.name, cpu.Median)
 		if i > 0 {
-			d := rig.Spread(o.ratios(s.name, r.servers[0].name), rig.Same)
+			d := measure.Spread(o.ratios(s.name, r.servers[0].name), measure.Same)
 			fmt.Fprintf(&b, " = %.2f (%.2f–%.2f)", d.Median, d.Min, d.Max)
 		}
 	}
 	return b.String()
 }
 
-func microseconds(s rig.Sample) float64 { return float64(s.CPU) / float64(time.Microsecond) }
+func microseconds(s measure.Sample) float64 { return float64(s.CPU) / float64(time.Microsecond) }
 
 // write writes the report where it is wanted.
 func (r *report) write() error {
@@ -81,13 +81,13 @@ func (r *report) write() error {
 
 func (r *report) head(b *bytes.Buffer) {
 	fmt.Fprintf(b, "# What a message costs\n\nMade by `make bench`; do not edit. %s\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"))
-	fmt.Fprintf(b, "* machine: %s\n", rig.Machine())
+	fmt.Fprintf(b, "* machine: %s\n", measure.Machine())
 	for _, s := range r.servers {
 		switch s.name {
 		case "plain":
-			fmt.Fprintf(b, "* plain: %s\n", rig.FirstLine(r.options.plain, "version"))
+			fmt.Fprintf(b, "* plain: %s\n", measure.FirstLine(r.options.plain, "version"))
 		case "release":
-			fmt.Fprintf(b, "* release: %s\n", rig.FirstLine(r.options.release, "version"))
+			fmt.Fprintf(b, "* release: %s\n", measure.FirstLine(r.options.release, "version"))
 		default:
 			fmt.Fprintf(b, "* %s\n", openDKIMVersion(r.options.opendkim))
 		}
@@ -116,18 +116,18 @@ func (r *report) ratios(b *bytes.Buffer) {
 	}
 	b.WriteString("\n|---|---|" + strings.Repeat("---|---|---|---|", len(r.servers)-1) + strings.Repeat("---|", len(r.beside)) + "\n")
 	for _, o := range r.outcomes {
-		fmt.Fprintf(b, "| %s | %.2f ms |", o.name, rig.Spread(o.samples[r.servers[0].name], microseconds).Median/1000)
+		fmt.Fprintf(b, "| %s | %.2f ms |", o.name, measure.Spread(o.samples[r.servers[0].name], microseconds).Median/1000)
 		for _, s := range r.servers[1:] {
 			target := o.plain
 			if s.name == "release" {
 				target = o.release
 			}
-			d := rig.Spread(o.ratios(s.name, r.servers[0].name), rig.Same)
-			alone := rig.Spread(o.cryptoShares(s.name, r.servers[0].name), rig.Same)
+			d := measure.Spread(o.ratios(s.name, r.servers[0].name), measure.Same)
+			alone := measure.Spread(o.cryptoShares(s.name, r.servers[0].name), measure.Same)
 			fmt.Fprintf(b, " **%.2f** (%.2f–%.2f) | %.2f | %.2f | %s |", d.Median, d.Min, d.Max, alone.Median, target, met(d.Median <= target))
 		}
 		for _, s := range r.beside {
-			if d := rig.Spread(o.ratios(s.name, r.servers[0].name), rig.Same); d.Median > 0 {
+			if d := measure.Spread(o.ratios(s.name, r.servers[0].name), measure.Same); d.Median > 0 {
 				fmt.Fprintf(b, " %.2f (%.2f–%.2f)", d.Median, d.Min, d.Max)
 			}
 			b.WriteString(" |")
@@ -180,9 +180,9 @@ func (r *report) details(b *bytes.Buffer) {
 	b.WriteString("\n## All figures\n\n| job | server | ms CPU per message, median (least–most) | messages/s | resident MB |\n|---|---|---|---|---|\n")
 	for _, o := range r.outcomes {
 		for _, s := range r.doing(o.job) {
-			cpu := rig.Spread(o.samples[s.name], microseconds)
-			rate := rig.Spread(o.samples[s.name], func(s rig.Sample) float64 { return s.Rate })
-			resident := rig.Spread(o.samples[s.name], func(s rig.Sample) float64 { return float64(s.Resident) / mB })
+			cpu := measure.Spread(o.samples[s.name], microseconds)
+			rate := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return s.Rate })
+			resident := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return float64(s.Resident) / mB })
 			fmt.Fprintf(b, "| %s | %s | %.3f (%.3f–%.3f) | %.0f (%.0f–%.0f) | %.0f |\n", o.name, s.name,
 				cpu.Median/1000, cpu.Min/1000, cpu.Max/1000, rate.Median, rate.Min, rate.Max, resident.Median)
 		}

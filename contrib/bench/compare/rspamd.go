@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // rspamd returns Debian's rspamd, of which nothing but dkim_signing is at work, in two processes. It signs by one key,
@@ -21,7 +21,7 @@ func rspamd(root string) (server, error) {
 		root = "/"
 	}
 	share, err := filepath.Abs(filepath.Join(root, "usr/share/rspamd"))
-	return server{name: "rspamd", start: func(b *bench, r role, _ ...string) (*rig.Process, time.Duration, error) {
+	return server{name: "rspamd", start: func(b *bench, r role, _ ...string) (*measure.Process, time.Duration, error) {
 		dir, err := b.Subdir("rspamd")
 		if err != nil {
 			return nil, 0, err
@@ -38,7 +38,7 @@ func rspamd(root string) (server, error) {
 		cmd := run("-f", "-i", "-c", file)
 		cmd.Env = append(os.Environ(), "SHAREDIR="+share, "LUALIBDIR="+share+"/lualib", "PLUGINSDIR="+share+"/plugins",
 			"RULESDIR="+share+"/rules", "CONFDIR="+dir, "LOCAL_CONFDIR="+dir, "DBDIR="+dir, "RUNDIR="+dir, "LOGDIR="+dir)
-		return rig.Start(cmd, filepath.Join(dir, "socket"), filepath.Join(dir, "log"))
+		return measure.Start(cmd, filepath.Join(dir, "socket"), filepath.Join(dir, "log"))
 	}}, err
 }
 

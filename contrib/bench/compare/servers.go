@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // role is what a server is set up for.
@@ -29,13 +29,13 @@ func (r role) String() string {
 // server is a program to be compared.
 type server struct {
 	name   string // what the tables call it
-	start  func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error)
+	start  func(b *bench, r role, env ...string) (*measure.Process, time.Duration, error)
 	crypto string // this program with the server's cryptography, "" where there is none
 }
 
 // mailseal returns one of our builds.
 func mailseal(name, binary string) server {
-	return server{name: name, start: func(b *bench, r role, env ...string) (*rig.Process, time.Duration, error) {
+	return server{name: name, start: func(b *bench, r role, env ...string) (*measure.Process, time.Duration, error) {
 		return b.Mailseal(name, binary, b.mailsealConfig(r), env...)
 	}}
 }
@@ -43,7 +43,7 @@ func mailseal(name, binary string) server {
 func (b *bench) mailsealConfig(r role) string {
 	switch r {
 	case verifies:
-		return rig.VerifiesAlone
+		return measure.VerifiesAlone
 	case judges:
 		return ""
 	case signsTwo:
@@ -60,12 +60,12 @@ func openDKIM(root string) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	return server{name: "OpenDKIM", start: func(b *bench, r role, _ ...string) (*rig.Process, time.Duration, error) {
+	return server{name: "OpenDKIM", start: func(b *bench, r role, _ ...string) (*measure.Process, time.Duration, error) {
 		return b.startOpenDKIM(run, b.openDKIMConfig(r))
 	}}, nil
 }
 
-func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*rig.Process, time.Duration, error) {
+func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*measure.Process, time.Duration, error) {
 	dir, err := b.Subdir("opendkim")
 	if err != nil {
 		return nil, 0, err
@@ -75,7 +75,7 @@ func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*ri
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, 0, err
 	}
-	return rig.Start(run("-f", "-x", file), socket, filepath.Join(dir, "log"))
+	return measure.Start(run("-f", "-x", file), socket, filepath.Join(dir, "log"))
 }
 
 // openDKIMConfig has OpenDKIM do the same. It asks a name server on port 53 only, so that the key that it verifies with

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // starts measures the time from start to the first connection with many keys, each in a file of its own.
@@ -41,15 +41,15 @@ func (b *bench) timeStart(r *report, s server, dir string, n int) (float64, erro
 		p.Stop()
 		all = append(all, took.Seconds())
 	}
-	return rig.Spread(all, rig.Same).Median, nil
+	return measure.Spread(all, measure.Same).Median, nil
 }
 
-func (b *bench) startWithKeys(r *report, s server, dir string, n int) (*rig.Process, time.Duration, error) {
+func (b *bench) startWithKeys(r *report, s server, dir string, n int) (*measure.Process, time.Duration, error) {
 	switch s.name {
 	case "plain":
-		return b.Mailseal("many", r.options.plain, rig.ManyDomains(dir, n))
+		return b.Mailseal("many", r.options.plain, measure.ManyDomains(dir, n))
 	case "release":
-		return b.Mailseal("many", r.options.release, rig.ManyDomains(dir, n))
+		return b.Mailseal("many", r.options.release, measure.ManyDomains(dir, n))
 	}
 	run, err := openDKIMCommand(r.options.opendkim)
 	if err != nil {
@@ -69,8 +69,8 @@ func openDKIMManyKeys(dir string, n int) (string, error) {
 		fmt.Fprintf(&signingTable, "d%d.example k%d\n", i, i)
 	}
 	kt, st := filepath.Join(dir, "KeyTable"), filepath.Join(dir, "SigningTable")
-	if err := rig.WriteOnce(kt, []byte(keyTable.String())); err != nil {
+	if err := measure.WriteOnce(kt, []byte(keyTable.String())); err != nil {
 		return "", err
 	}
-	return "Mode s\nKeyTable " + kt + "\nSigningTable " + st + "\n", rig.WriteOnce(st, []byte(signingTable.String()))
+	return "Mode s\nKeyTable " + kt + "\nSigningTable " + st + "\n", measure.WriteOnce(st, []byte(signingTable.String()))
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"mailseal/contrib/bench/measure"
 	"mailseal/contrib/bench/plot"
-	"mailseal/contrib/bench/rig"
 )
 
 // chart is what one thing costs as another grows.
@@ -168,7 +168,7 @@ func longest(curves []curve) (points []plot.Point) {
 func report(o options, charts []*chart) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What it costs as things grow\n\nMade by `make bench-growth`; do not edit. %s\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"))
-	fmt.Fprintf(&b, "* machine: %s\n* %s\n", rig.Machine(), rig.FirstLine(o.mailseal, "version"))
+	fmt.Fprintf(&b, "* machine: %s\n* %s\n", measure.Machine(), measure.FirstLine(o.mailseal, "version"))
 	fmt.Fprintf(&b, "* each point is the median of %d rounds; unix sockets, two connections unless it says otherwise, all pinned to two cores; a line is logged for each message\n", o.rounds)
 	b.WriteString("* a straight line is fitted to each curve: a cost that does not grow, and one for each thing more. " +
 		"The knee is where both are equal. A curve is worse than linear if anywhere, over a factor of four or more, it is steeper than x^1.1.\n")

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 var numbersOfConnections = []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000}
@@ -40,7 +40,7 @@ func (g *growth) hold(n int, idle, mid *curve) error {
 		return err
 	}
 	defer p.Stop()
-	calls, err := rig.Hold(p, n)
+	calls, err := measure.Hold(p, n)
 	if err != nil {
 		return err
 	}
@@ -58,17 +58,17 @@ func (g *growth) hold(n int, idle, mid *curve) error {
 func (g *growth) sending() (c curve, err error) {
 	const each = 5
 	c.name = "verify"
-	p, err := g.serve(rig.VerifiesAlone + room)
+	p, err := g.serve(measure.VerifiesAlone + room)
 	if err != nil {
 		return c, err
 	}
 	defer p.Stop()
 	file := filepath.Join(g.Dir, "sending.eml")
-	if err := g.Signed(file, g.Signs("relaxed/relaxed", "rsa"), rig.Letter(small)); err != nil {
+	if err := g.Signed(file, g.Signs("relaxed/relaxed", "rsa"), measure.Letter(small)); err != nil {
 		return c, err
 	}
 	for _, n := range numbersOfConnections {
-		args := append(rig.AsClient(), "--count", fmt.Sprint(max(mostest, each*n)), "--concurrency", fmt.Sprint(n), "--per-connection", fmt.Sprint(each), file)
+		args := append(measure.AsClient(), "--count", fmt.Sprint(max(mostest, each*n)), "--concurrency", fmt.Sprint(n), "--per-connection", fmt.Sprint(each), file)
 		cost, err := g.median(p, args...)
 		if err != nil {
 			return c, err

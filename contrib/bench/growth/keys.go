@@ -11,7 +11,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 var numbersOfKeys = []int{1, 10, 100, 1_000, 10_000, 100_000}
@@ -113,7 +113,7 @@ func (g *growth) starting(config string) (time.Duration, error) {
 func (g *growth) mailOf(n int) (files []string, err error) {
 	for i := range min(n, senders) {
 		domain := fmt.Sprintf("d%d.example", i*n/min(n, senders))
-		one, err := g.unsigned(domain, rig.LetterFrom(domain, small))
+		one, err := g.unsigned(domain, measure.LetterFrom(domain, small))
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func (g *growth) mailOf(n int) (files []string, err error) {
 
 func (g *growth) inFiles(n int) (string, error) {
 	dir, err := g.KeyFiles(n)
-	return rig.ManyDomains(dir, n), err
+	return measure.ManyDomains(dir, n), err
 }
 
 // inSQLite makes a data base with n keys, if it is not there yet, and returns the configuration that uses it.

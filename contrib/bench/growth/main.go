@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 func main() {
@@ -35,7 +35,7 @@ type options struct {
 
 // growth is what the studies share.
 type growth struct {
-	*rig.Rig
+	*measure.Bench
 	options
 }
 
@@ -52,7 +52,7 @@ var studies = []struct {
 }
 
 func grow(o options) error {
-	r, err := rig.New(o.mailseal)
+	r, err := measure.New(o.mailseal)
 	if err != nil {
 		return err
 	}

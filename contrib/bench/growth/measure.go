@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"time"
 
+	"mailseal/contrib/bench/measure"
 	"mailseal/contrib/bench/plot"
-	"mailseal/contrib/bench/rig"
 )
 
 // How many messages a measurement has: as many as keep the server busy for a while, within bounds.
@@ -15,14 +15,14 @@ const (
 )
 
 // serve starts the daemon with a configuration.
-func (g *growth) serve(config string) (*rig.Process, error) {
+func (g *growth) serve(config string) (*measure.Process, error) {
 	p, _, err := g.Mailseal("grown", g.mailseal, config)
 	return p, err
 }
 
 // cost is the processor time for each of the messages that the driver sends at the given arguments, the median of the
 // rounds. The first messages fill caches and do not count; they tell how many are enough.
-func (g *growth) cost(p *rig.Process, args ...string) (time.Duration, error) {
+func (g *growth) cost(p *measure.Process, args ...string) (time.Duration, error) {
 	if _, err := g.Drive(p, append([]string{"--count", "2", "--concurrency", "2"}, args...)...); err != nil {
 		return 0, err
 	}
@@ -35,7 +35,7 @@ func (g *growth) cost(p *rig.Process, args ...string) (time.Duration, error) {
 }
 
 // median is the processor time for each message in the middle one of the rounds.
-func (g *growth) median(p *rig.Process, args ...string) (time.Duration, error) {
+func (g *growth) median(p *measure.Process, args ...string) (time.Duration, error) {
 	var all []time.Duration
 	for range g.rounds {
 		s, err := g.Measure(p, args...)
@@ -48,12 +48,12 @@ func (g *growth) median(p *rig.Process, args ...string) (time.Duration, error) {
 }
 
 func medianOf(all []time.Duration) time.Duration {
-	return time.Duration(rig.Spread(all, func(d time.Duration) float64 { return float64(d) }).Median)
+	return time.Duration(measure.Spread(all, func(d time.Duration) float64 { return float64(d) }).Median)
 }
 
 // curve measures the processor time of a message at each x, with what at says is told to the driver, and the resident
 // memory afterwards.
-func (g *growth) curve(name string, p *rig.Process, xs []int, at func(x int) ([]string, error)) (processor, memory curve, err error) {
+func (g *growth) curve(name string, p *measure.Process, xs []int, at func(x int) ([]string, error)) (processor, memory curve, err error) {
 	processor.name, memory.name = name, name
 	for _, x := range xs {
 		args, err := at(x)
@@ -72,7 +72,7 @@ func (g *growth) curve(name string, p *rig.Process, xs []int, at func(x int) ([]
 	return processor, memory, nil
 }
 
-func addResident(c *curve, x int, p *rig.Process) error {
+func addResident(c *curve, x int, p *measure.Process) error {
 	octets, err := p.Resident()
 	if err == nil {
 		c.add(x, float64(octets)/1e6)

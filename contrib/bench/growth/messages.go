@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"mailseal/contrib/bench/rig"
+	"mailseal/contrib/bench/measure"
 )
 
 // small is the body of messages of which something else grows.
@@ -13,13 +13,13 @@ const small = 4000
 // unsigned writes a message to a file and returns the driver's arguments: mail of ours.
 func (g *growth) unsigned(name string, message []byte) ([]string, error) {
 	file := filepath.Join(g.Dir, name+".eml")
-	return []string{file}, rig.WriteOnce(file, message)
+	return []string{file}, measure.WriteOnce(file, message)
 }
 
 // signed does so with a message that a mailseal of the given configuration has signed: mail of strangers.
 func (g *growth) signed(name, config string, message []byte) ([]string, error) {
 	file := filepath.Join(g.Dir, name+"-signed.eml")
-	return append(rig.AsClient(), file), g.Signed(file, config, message)
+	return append(measure.AsClient(), file), g.Signed(file, config, message)
 }
 
 // both measures over x what signing a message costs, and what verifying it costs: two curves of processor time, and two
@@ -31,7 +31,7 @@ func (g *growth) both(name string, xs []int, message func(x int) []byte) (proces
 		mail         func(x int) ([]string, error)
 	}{
 		{"sign, RSA-2048", signing, func(x int) ([]string, error) { return g.unsigned(fmt.Sprint(name, x), message(x)) }},
-		{"verify", rig.VerifiesAlone, func(x int) ([]string, error) { return g.signed(fmt.Sprint(name, x), signing, message(x)) }},
+		{"verify", measure.VerifiesAlone, func(x int) ([]string, error) { return g.signed(fmt.Sprint(name, x), signing, message(x)) }},
 	} {
 		p, err := g.serve(way.config)
 		if err != nil {
@@ -49,7 +49,7 @@ func (g *growth) both(name string, xs []int, message func(x int) []byte) (proces
 
 func (g *growth) bodies() ([]*chart, error) {
 	sizes := []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 25_000_000, 50_000_000}
-	processorTime, memory, err := g.both("body", sizes, func(x int) []byte { return rig.Letter(x) })
+	processorTime, memory, err := g.both("body", sizes, func(x int) []byte { return measure.Letter(x) })
 	return []*chart{
 		{
 			file: "body", title: "Processor time by size of the body", what: "One message after the other of the same size; relaxed canonicalization",
@@ -90,14 +90,14 @@ func (g *growth) fields() ([]*chart, error) {
 // long is a message of so many fields, at most so many of which were added and will be signed.
 func long(fields, signed int) []byte {
 	var more []string
-	for i := range fields - rig.HeaderFields {
+	for i := range fields - measure.HeaderFields {
 		field := "X-Trace-%d: from the host that it came from, 2026-11-22 10:00:00 +0000\r\n"
 		if i < signed {
 			field = "References: <the.message.before.number.%d@lists.host.example.com>\r\n"
 		}
 		more = append(more, fmt.Sprintf(field, i))
 	}
-	return rig.Letter(small, more...)
+	return measure.Letter(small, more...)
 }
 
 // mostSignatures is how many signatures the study goes up to; the daemon is told to try so many.
@@ -109,7 +109,7 @@ func (g *growth) signatures() ([]*chart, error) {
 		selectors = append(selectors, fmt.Sprintf("s%d", i))
 		g.Publish(selectors[i])
 	}
-	p, err := g.serve(rig.VerifiesAlone + fmt.Sprintf("max_signatures = %d\n", mostSignatures))
+	p, err := g.serve(measure.VerifiesAlone + fmt.Sprintf("max_signatures = %d\n", mostSignatures))
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +117,10 @@ func (g *growth) signatures() ([]*chart, error) {
 	c, _, err := g.curve("verify, RSA-2048", p, []int{0, 1, 2, 3, 5, 8, 12, 16, mostSignatures}, func(x int) ([]string, error) {
 		name := fmt.Sprint("signatures", x)
 		if x > 0 {
-			return g.signed(name, g.Signs("relaxed/relaxed", selectors[:x]...), rig.Letter(small))
+			return g.signed(name, g.Signs("relaxed/relaxed", selectors[:x]...), measure.Letter(small))
 		}
-		args, err := g.unsigned(name, rig.Letter(small))
-		return append(rig.AsClient(), args...), err
+		args, err := g.unsigned(name, measure.Letter(small))
+		return append(measure.AsClient(), args...), err
 	})
 	return []*chart{{
 		file: "signatures", title: "Processor time by number of signatures", what: "Good signatures by as many keys, all in the cache; 4 KB of body",

@@ -1,0 +1,79 @@
+// Package answer classifies what a command has found out. The packages behind the commands say with their errors which kind
+// of answer it is; only the program itself makes an exit code of it.
+package answer
+
+import (
+	"errors"
+	"slices"
+)
+
+// Kind is a kind of answer.
+type Kind string
+
+// The kinds of answers, from the best to the worst.
+const (
+	Good    Kind = "good"
+	Bad     Kind = "bad"     // a check failed, a signature did not verify, no rule matched
+	Usage   Kind = "usage"   // the command line is wrong
+	Unknown Kind = "unknown" // it could not be found out: the DNS, a peer or a file did not answer
+	Bug     Kind = "bug"     // a bug of ours
+)
+
+// Error is an answer that is not good.
+type Error struct {
+	Kind Kind
+	Err  error // nil when everything has been said already
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return "the answer is " + string(e.Kind)
+	}
+	return e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// New returns an error of some kind. A nil err says nothing more to the user: the answer itself has been printed.
+func New(k Kind, err error) error { return &Error{k, err} }
+
+// NewBad says that the answer is bad.
+func NewBad(err error) error { return New(Bad, err) }
+
+// NewUsage says that the command line is wrong.
+func NewUsage(err error) error { return New(Usage, err) }
+
+// NewUnknown says that the answer could not be found out.
+func NewUnknown(err error) error { return New(Unknown, err) }
+
+// Of returns the kind of answer that an error stands for: the kind of the first Error in it, Good for nil, and Bad for any
+// other error.
+func Of(err error) Kind {
+	var e *Error
+	switch {
+	case err == nil:
+		return Good
+	case errors.As(err, &e):
+		return e.Kind
+	}
+	return Bad
+}
+
+// NotBad makes Unknown of Bad, for a command from which a bad answer means something else than that it failed.
+func NotBad(err error) error {
+	if Of(err) == Bad {
+		return NewUnknown(err)
+	}
+	return err
+}
+
+// ranks are the kinds of answers by how bad they are, the worst last.
+var ranks = []Kind{Good, Bad, Usage, Unknown, Bug}
+
+// Worse returns the worse of two kinds of answers.
+func Worse(a, b Kind) Kind {
+	if slices.Index(ranks, a) < slices.Index(ranks, b) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,200 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
+	"mailseal/keys/keyfile"
+	"mailseal/milter/dns"
+)
+
+// Options say what is checked.
+type Options struct {
+	File       string // the configuration
+	ConfigFlag string // the --config that printed commands need; "" when File is the default
+
+	DNS      bool         // compare the keys with the DNS
+	Resolver dns.Resolver // asked instead of the configuration's, if not nil
+	Domains  []string     // A-labels: compare the keys of these domains only, and those that sources hold for them
+	Limit    int          // compare so many keys of each source that can be listed; 0: all
+
+	MTA MTAOptions
+
+	Report   func(Finding) // gets each finding as soon as it is known, never two at a time
+	Progress func(*Walk)   // is called now and then while a source with many keys is walked through; may be nil
+	Bounded  bool          // Report keeps what it gets: of sources, report no more than a bounded number
+}
+
+// Result is what was checked, and how much was found. The findings themselves went to Options.Report.
+type Result struct {
+	File     string
+	Rules    int
+	Sockets  int
+	Keys     []Key    // those that can sign
+	Sources  []Source // those that answer
+	AskedDNS bool
+	Records  []View  // what the DNS shows of the keys; with Options.Bounded those of sources that have findings, too
+	Walks    []*Walk // of sources, with Options.DNS
+	MTAs     []Server
+
+	counts map[Area]map[Severity]int
+	unread bool
+}
+
+// Key is a key that can sign.
+type Key struct {
+	Name        string `json:"name"`
+	Record      string `json:"record"` // the DNS name
+	Fingerprint string `json:"fingerprint"`
+}
+
+// Count returns how many findings of a severity there are in an area, those included that were not reported since there
+// were too many.
+func (r *Result) Count(a Area, s Severity) int { return r.counts[a][s] }
+
+// Verdict is what a check comes to.
+type Verdict int
+
+// The verdicts.
+const (
+	Good      Verdict = iota // no errors; there may be warnings
+	Bad                      // at least one error
+	Undecided                // the configuration could not be read, or the DNS did not answer and there are no errors
+)
+
+// Verdict sums up all findings. What cannot be found out about a mail server, for want of rights, does not count.
+func (r *Result) Verdict() Verdict {
+	switch {
+	case r.unread:
+		return Undecided
+	case r.Count(Local, Error)+r.Count(DNS, Error)+r.Count(MTA, Error) > 0:
+		return Bad
+	case r.Count(Local, Unknown)+r.Count(DNS, Unknown) > 0:
+		return Undecided
+	}
+	return Good
+}
+
+// Run checks the configuration and what it names. Its error says why it could not; mistakes are findings.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	c := &checker{Options: o, result: &Result{File: o.File, counts: map[Area]map[Severity]int{}}}
+	defer c.close()
+	return c.result, c.run(ctx)
+}
+
+// checker is one run.
+type checker struct {
+	Options
+	result *Result
+	cfg    *config.Config
+	files  *keyfile.Source
+	parts  *assembly.Parts // sources, managed keys, and the table of all keys
+}
+
+func (c *checker) run(ctx context.Context) error {
+	var mistakes config.Problems
+	cfg, err := config.Load(c.File)
+	if errors.As(err, &mistakes) {
+		c.mistakes(mistakes)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.cfg, c.result.Rules, c.result.Sockets = cfg, len(cfg.Sign), len(cfg.Listen)
+	for _, p := range cfg.Warnings {
+		c.problem(ConfigWarning, p)
+	}
+	c.assemble(ctx)
+	c.sources(ctx)
+	if err := c.keys(ctx); err != nil {
+		return err
+	}
+	c.sockets()
+	c.secrets()
+	c.managed()
+	if err := c.servers(); err != nil {
+		return err
+	}
+	if c.DNS && c.Resolver != nil {
+		c.compare(ctx)
+	}
+	return nil
+}
+
+// mistakes reports what keeps a configuration from being read.
+func (c *checker) mistakes(ps config.Problems) {
+	code := ConfigMistake
+	if errors.Is(ps, config.ErrUnread) {
+		code, c.result.unread = ConfigUnread, true
+	}
+	for _, p := range ps {
+		c.problem(code, p)
+	}
+}
+
+// assemble makes the parts that the rest of the check asks: no filter, no verifier and no listener.
+func (c *checker) assemble(ctx context.Context) {
+	c.joined(ConfigRefused, assembly.Validate(c.cfg))
+	_, resolver, err := assembly.NewResolver(c.cfg)
+	c.joined(ResolverRefused, err)
+	if c.Resolver == nil && err == nil {
+		c.Resolver = resolver
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	c.files = assembly.FileKeys(ctx, c.cfg, nil)
+	c.parts = &assembly.Parts{Config: c.cfg, Resolver: c.Resolver, Keys: c.files}
+	c.parts.Sources, err = assembly.OpenSources(c.cfg, nil, quiet)
+	c.joined(SourceRefused, err)
+	c.joined(StateUnread, c.parts.AddManaged(nil, quiet))
+	c.parts.Table = assembly.NewKeyTable(c.cfg, c.files, c.parts.Sources)
+}
+
+// close ends the connections to sources.
+func (c *checker) close() {
+	if c.parts == nil {
+		return
+	}
+	for _, s := range c.parts.Sources {
+		_ = s.Remote.Close() // at the end of the program
+	}
+}
+
+// report counts a finding and passes it on.
+func (c *checker) report(f Finding) {
+	c.count(f)
+	c.Report(f)
+}
+
+func (c *checker) count(f Finding) {
+	area := f.Code.area()
+	if c.result.counts[area] == nil {
+		c.result.counts[area] = map[Severity]int{}
+	}
+	c.result.counts[area][f.Severity]++
+}
+
+// problem reports what package config has put into words and knows the place of.
+func (c *checker) problem(code Code, p config.Problem) {
+	c.report(finding(code, at(p), p.Text))
+}
+
+// at is the place of a problem.
+func at(p config.Problem) place { return place{p.File, p.Line, p.Path} }
+
+// joined reports each of the errors that a constructor has joined. They name the setting themselves.
+func (c *checker) joined(code Code, err error) {
+	var list interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+	case errors.As(err, &list):
+		for _, e := range list.Unwrap() {
+			c.joined(code, e)
+		}
+	default:
+		c.report(finding(code, place{file: c.File}, err.Error()))
+	}
+}

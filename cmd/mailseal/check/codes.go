@@ -1,0 +1,217 @@
+package check
+
+import (
+	"fmt"
+
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/config/mta"
+	"mailseal/keys/keyfile"
+	"mailseal/milter/keydns"
+)
+
+// Row is what is the same for all findings with one code.
+type Row struct {
+	Code     Code
+	Severity Severity
+	Area     Area
+	Text     string        // a format with a verb for each detail; "%s" where another package has the words
+	Fixes    []remedy.Kind // remedies that a finding may have
+}
+
+// The codes of what this package itself finds out, or of types that have no codes of their own.
+const (
+	ConfigUnread    Code = "config-unreadable"
+	ConfigMistake   Code = "config-mistake"
+	ConfigWarning   Code = "config-warning"
+	ConfigRefused   Code = "config-refused"
+	ResolverRefused Code = "dns-settings-refused"
+	SourceRefused   Code = "source-settings-refused"
+	StateUnread     Code = "state-unreadable"
+
+	KeyMissing    Code = "key-missing"
+	KeyUnreadable Code = "key-unreadable"
+	KeyUnusable   Code = "key-unusable"
+	KeyRefused    Code = "key-refused-as-unsafe"
+	KeyFailsTest  Code = "key-fails-test"
+
+	DirectoryOwner Code = "secret-directory-owner"
+	DirectoryMode  Code = "secret-directory-mode"
+	FileOwner      Code = "secret-file-owner"
+	FileMode       Code = "secret-file-mode"
+	SecretMissing  Code = "secret-missing"
+
+	ManagedNone     Code = "managed-key-missing"
+	ManagedWaiting  Code = "managed-key-waiting"
+	ManagedUnusable Code = "managed-key-unusable"
+
+	SocketNoDirectory  Code = "socket-directory-missing"
+	SocketDirectoryYet Code = "socket-directory-by-systemd"
+	SocketDirectoryBad Code = "socket-directory-unusable"
+	SocketOccupied     Code = "socket-path-occupied"
+	SocketNoUser       Code = "socket-user-missing"
+	SocketNoGroup      Code = "socket-group-missing"
+
+	SourceAway     Code = "source-unreachable"
+	SourceNoList   Code = "source-list-fails"
+	SourceNoKey    Code = "source-key-unusable"
+	SourceUnlisted Code = "source-not-compared"
+	SourceNobody   Code = "source-has-no-key"
+
+	DNSMissing    Code = "dns-record-missing"
+	DNSMisplaced  Code = "dns-record-misplaced"
+	DNSTruncated  Code = "dns-record-truncated"
+	DNSWrongKey   Code = "dns-record-of-other-key"
+	DNSTesting    Code = "dns-record-testing"
+	DNSRevoked    Code = "dns-key-revoked"
+	DNSTooShort   Code = "dns-key-too-short"
+	DNSSeveral    Code = "dns-records-several"
+	DNSAlias      Code = "dns-record-alias"
+	DNSDangling   Code = "dns-record-alias-dangling"
+	DNSPasted     Code = "dns-record-quoted"
+	DNSSpaced     Code = "dns-record-spaced"
+	DNSExcluded   Code = "dns-record-excludes-mail"
+	DNSMalformed  Code = "dns-record-malformed"
+	DNSNoAnswer   Code = "dns-no-answer"
+	DNSNoRecord   Code = "dns-record-cannot-be-written"
+	DNSAnyDomain  Code = "dns-key-of-any-domain"
+	DMARCUncount  Code = "dmarc-not-aligned"
+	DMARCNoAnswer Code = "dmarc-no-answer"
+)
+
+// rows is the table from code to severity, sentence and remedies.
+var rows = []Row{
+	{ConfigUnread, Error, Local, "%s", nil},
+	{ConfigMistake, Error, Local, "%s", nil},
+	{ConfigWarning, Warning, Local, "%s", nil},
+	{ConfigRefused, Error, Local, "%s", nil},
+	{ResolverRefused, Error, Local, "%s", nil},
+	{SourceRefused, Error, Local, "%s", nil},
+	{StateUnread, Error, Local, "%s", nil},
+
+	{KeyMissing, Error, Local, "%s", nil},
+	{KeyUnreadable, Error, Local, "%s", fixes(remedy.OpenToGroup)},
+	{KeyUnusable, Error, Local, "%s", nil},
+	{KeyRefused, Error, Local, "%s", nil},
+	{KeyFailsTest, Error, Local, "%s", nil},
+
+	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner)},
+	{DirectoryMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
+	{FileOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner)},
+	{FileMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
+	{SecretMissing, Error, Local, "%s", nil},
+
+	{ManagedNone, Error, Local, "no key of %s is active, so its mail is deferred", fixes(remedy.GenerateKey)},
+	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail is deferred; %s is %s and waits for its next step", fixes(remedy.RotateKey)},
+	{ManagedUnusable, Error, Local, "%s", nil},
+
+	{SocketNoDirectory, Error, Local, "no directory %s", fixes(remedy.MakeDirectory)},
+	{SocketDirectoryYet, Warning, Local, "no directory %s yet; RuntimeDirectory= makes it when systemd starts the daemon", nil},
+	{SocketDirectoryBad, Error, Local, "%s", nil},
+	{SocketOccupied, Error, Local, "%s is there, and is no socket", nil},
+	{SocketNoUser, Error, Local, "no user %q on this host", nil},
+	{SocketNoGroup, Error, Local, "no group %q on this host", nil},
+
+	{SourceAway, Error, Local, "%s", nil},
+	{SourceNoList, Error, Local, "%s", nil},
+	{SourceNoKey, Error, Local, "%s", nil},
+	{SourceUnlisted, Note, DNS, "source %q %s: its keys were not compared; --domain does so for the domains that it names", nil},
+	{SourceNobody, Note, DNS, "source %q: no key signs for %s (%s)", nil},
+
+	{DNSMissing, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSMisplaced, Error, DNS, "%s", fixes(remedy.Move, remedy.Remove)},
+	{DNSTruncated, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSWrongKey, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSTesting, Warning, DNS, "%s", fixes(remedy.Publish)},
+	{DNSRevoked, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSTooShort, Error, DNS, "%s", fixes(remedy.LongerKey)},
+	{DNSSeveral, Error, DNS, "%s", fixes(remedy.KeepOne, remedy.KeepAny)},
+	{DNSAlias, Warning, DNS, "%s", nil},
+	{DNSDangling, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSPasted, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSSpaced, Warning, DNS, "%s", fixes(remedy.Publish)},
+	{DNSExcluded, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSMalformed, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSNoAnswer, Unknown, DNS, "%s", nil},
+	{DNSNoRecord, Unknown, DNS, "key %q: %v", nil},
+	{DNSAnyDomain, Note, DNS, "key %q signs as whatever domain the author has; each of them must publish it", nil},
+	{DMARCUncount, Error, DNS, "signs mail from %s as d=%s, which DMARC does not count: %s", nil},
+	{DMARCNoAnswer, Unknown, DNS, "whether d=%s is aligned with %s: %s", nil},
+}
+
+func fixes(kinds ...remedy.Kind) []remedy.Kind { return kinds }
+
+// ofKeyFile are the codes of what package keyfile finds.
+var ofKeyFile = map[keyfile.Kind]Code{
+	keyfile.DirectoryOwner: DirectoryOwner,
+	keyfile.DirectoryMode:  DirectoryMode,
+	keyfile.FileOwner:      FileOwner,
+	keyfile.FileMode:       FileMode,
+	keyfile.Unsafe:         KeyRefused,
+	keyfile.Unreadable:     KeyUnreadable,
+	keyfile.Absent:         KeyMissing,
+	keyfile.Unusable:       KeyUnusable,
+}
+
+// ofRecord are the codes of what package keydns finds.
+var ofRecord = map[keydns.Cause]Code{
+	keydns.Missing:   DNSMissing,
+	keydns.Doubled:   DNSMisplaced,
+	keydns.Truncated: DNSTruncated,
+	keydns.WrongKey:  DNSWrongKey,
+	keydns.Testing:   DNSTesting,
+	keydns.Empty:     DNSRevoked,
+	keydns.TooShort:  DNSTooShort,
+	keydns.Several:   DNSSeveral,
+	keydns.Alias:     DNSAlias,
+	keydns.Dangling:  DNSDangling,
+	keydns.Pasted:    DNSPasted,
+	keydns.Spaced:    DNSSpaced,
+	keydns.Excluded:  DNSExcluded,
+	keydns.Malformed: DNSMalformed,
+	keydns.NoAnswer:  DNSNoAnswer,
+}
+
+var byCode = index(rows)
+
+func index(rows []Row) map[Code]Row {
+	out := make(map[Code]Row, len(rows))
+	for _, r := range rows {
+		out[r.Code] = r
+	}
+	return out
+}
+
+// Codes returns the table of all codes but those of mail servers, which package mta keeps.
+func Codes() []Row { return rows }
+
+// place is where a finding belongs.
+type place struct {
+	file    string
+	line    int
+	setting string
+}
+
+// finding makes a finding of its row in the table. Details fill the row's sentence.
+func finding(code Code, at place, details ...any) Finding {
+	row := byCode[code]
+	return Finding{
+		Code: code, Severity: row.Severity, File: at.file, Line: at.line, Setting: at.setting,
+		Text: fmt.Sprintf(row.Text, details...),
+	}
+}
+
+// area returns what a code is about. Codes that are not in the table are those of mail servers.
+func (c Code) area() Area {
+	if row, ok := byCode[c]; ok {
+		return row.Area
+	}
+	return MTA
+}
+
+// severityOfMTA are the severities of package mta in our words.
+var severityOfMTA = map[mta.Severity]Severity{
+	mta.Error: Error, mta.Warning: Warning, mta.Unknown: Unknown, mta.Note: Note,
+}
+
+// codeOfMTA is a code of package mta, which keeps the table of its severities and sentences, in ours.
+func codeOfMTA(c mta.Code) Code { return Code("mta-" + string(c)) }

@@ -1,0 +1,166 @@
+package check
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/keys/keyfile"
+	"mailseal/milter/keydns"
+)
+
+// TestRows holds that each code has one row, with a severity, an area, a sentence and remedies that exist.
+func TestRows(t *testing.T) {
+	form := regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)
+	kinds := remedy.Kinds()
+	seen := map[Code]bool{}
+	for _, r := range Codes() {
+		if !form.MatchString(string(r.Code)) || seen[r.Code] {
+			t.Errorf("%q is malformed, or there twice", r.Code)
+		}
+		seen[r.Code] = true
+		if !slices.Contains([]Severity{Error, Warning, Unknown, Note}, r.Severity) {
+			t.Errorf("%s: severity %q", r.Code, r.Severity)
+		}
+		if r.Area != Local && r.Area != DNS || r.Code.area() != r.Area {
+			t.Errorf("%s: area %q", r.Code, r.Area)
+		}
+		if r.Text == "" {
+			t.Errorf("%s has no sentence", r.Code)
+		}
+		for _, k := range r.Fixes {
+			if !slices.Contains(kinds, k) {
+				t.Errorf("%s: no remedy is of kind %q", r.Code, k)
+			}
+		}
+	}
+}
+
+// TestCodesAreUsed holds that each code that is declared has a row, and that something besides the table uses it.
+func TestCodesAreUsed(t *testing.T) {
+	declared := constants(t, ".", "Code")
+	uses := map[string]int{}
+	for _, f := range parseDir(t, ".") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok {
+				uses[id.Name]++
+			}
+			return true
+		})
+	}
+	for name, code := range declared {
+		if _, ok := byCode[Code(code)]; !ok {
+			t.Errorf("%s (%s) has no row", name, code)
+		}
+		if uses[name] < 3 { // its declaration, its row, and a use
+			t.Errorf("%s (%s) is used nowhere", name, code)
+		}
+	}
+	if len(declared) != len(Codes()) {
+		t.Errorf("%d codes are declared, %d have rows", len(declared), len(Codes()))
+	}
+}
+
+// TestEveryResultHasACode holds that nothing which keyfile and keydns find is without a code.
+func TestEveryResultHasACode(t *testing.T) {
+	for name, kind := range constants(t, "../../../keys/keyfile", "Kind") {
+		if ofKeyFile[keyfile.Kind(kind)] == "" {
+			t.Errorf("keyfile.%s has no code", name)
+		}
+	}
+	for name, cause := range constants(t, "../../../milter/keydns", "Cause") {
+		if ofRecord[keydns.Cause(cause)] == "" {
+			t.Errorf("keydns.%s has no code", name)
+		}
+	}
+}
+
+// constants returns the string constants of a type that the Go files of a directory declare, by name.
+func constants(t *testing.T, dir, typ string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, f := range parseDir(t, dir) {
+		ast.Inspect(f, func(n ast.Node) bool {
+			v, ok := n.(*ast.ValueSpec)
+			if !ok || len(v.Values) != 1 {
+				return true
+			}
+			id, isType := v.Type.(*ast.Ident)
+			value, isText := v.Values[0].(*ast.BasicLit)
+			if isType && isText && id.Name == typ {
+				out[v.Names[0].Name] = strings.Trim(value.Value, `"`)
+			}
+			return true
+		})
+	}
+	if len(out) == 0 {
+		t.Fatalf("no constants of type %s in %s", typ, dir)
+	}
+	return out
+}
+
+// parseDir parses the Go files of a directory but its tests.
+func parseDir(t *testing.T, dir string) []*ast.File {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*ast.File
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// TestSentences is the one test that holds the sentences of this package. Those that other packages have put into words
+// are in their tests.
+func TestSentences(t *testing.T) {
+	tests := []struct {
+		code    Code
+		details []any
+		want    string
+	}{
+		{ManagedNone, []any{"example.com"}, "no key of example.com is active, so its mail is deferred"},
+		{ManagedWaiting, []any{"example.com", "s._domainkey.example.com", "generated"},
+			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com is generated and waits for its next step"},
+		{SocketNoDirectory, []any{"/nowhere"}, "no directory /nowhere"},
+		{SocketDirectoryYet, []any{"/run/m"}, "no directory /run/m yet; RuntimeDirectory= makes it when systemd starts the daemon"},
+		{SocketOccupied, []any{"/etc/passwd"}, "/etc/passwd is there, and is no socket"},
+		{SocketNoUser, []any{"m"}, `no user "m" on this host`},
+		{SocketNoGroup, []any{"m"}, `no group "m" on this host`},
+		{SourceUnlisted, []any{"web", "cannot be listed"},
+			`source "web" cannot be listed: its keys were not compared; --domain does so for the domains that it names`},
+		{SourceNobody, []any{"web", "example.com", "sign[0]"}, `source "web": no key signs for example.com (sign[0])`},
+		{DNSNoRecord, []any{"k", "why"}, `key "k": why`},
+		{DNSAnyDomain, []any{"k"}, `key "k" signs as whatever domain the author has; each of them must publish it`},
+		{DMARCUncount, []any{"example.net", "example.com", "why"},
+			"signs mail from example.net as d=example.com, which DMARC does not count: why"},
+		{DMARCNoAnswer, []any{"example.com", "example.net", "why"}, "whether d=example.com is aligned with example.net: why"},
+	}
+	tested := map[Code]bool{}
+	for _, tt := range tests {
+		tested[tt.code] = true
+		if got := finding(tt.code, place{}, tt.details...).Text; got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.code, got, tt.want)
+		}
+	}
+	for _, r := range Codes() {
+		if r.Text != "%s" && !tested[r.Code] {
+			t.Errorf("the sentence of %s is in no test", r.Code)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/domain"
+	"mailseal/milter/keydns"
+)
+
+// lookupsAtOnce bounds how many names are asked for side by side, so that no name server takes us for an attack.
+const lookupsAtOnce = 16
+
+// View is what the DNS shows of one key.
+type View = keydns.View
+
+// compare compares every key in scope with what is published wherever it signs, and every rule's d= with its authors.
+func (c *checker) compare(ctx context.Context) {
+	c.result.AskedDNS = true
+	c.result.Records = c.inspect(ctx, c.records(ctx))
+	for _, v := range c.result.Records {
+		for _, f := range viewFindings(v) {
+			c.report(f)
+		}
+	}
+	c.align(ctx)
+	c.walkSources(ctx)
+}
+
+// inScope reports whether the keys of a domain are to be compared.
+func (c *checker) inScope(name string) bool {
+	return len(c.Domains) == 0 || slices.Contains(c.Domains, name)
+}
+
+// records are the records to look for: of the keys that the configuration names, and of the state directory's. Keys
+// that sources hold under names of their own are left to walkSources.
+func (c *checker) records(ctx context.Context) []assembly.Record {
+	odd := func(p assembly.Placement, err error) {
+		if err != nil {
+			c.report(finding(DNSNoRecord, place{}, p.Key, err))
+		} else {
+			c.report(finding(DNSAnyDomain, place{}, p.Key))
+		}
+	}
+	out := assembly.Records(ctx, c.parts.Table, assembly.Placements(c.cfg), odd)
+	out = append(out, assembly.ManagedRecords(c.cfg)...)
+	return slices.DeleteFunc(out, func(r assembly.Record) bool { return !c.inScope(r.Domain) })
+}
+
+// inspect looks at many records side by side.
+func (c *checker) inspect(ctx context.Context, records []assembly.Record) []View {
+	views := make([]View, len(records))
+	var workers errgroup.Group
+	workers.SetLimit(lookupsAtOnce)
+	for i, r := range records {
+		workers.Go(func() error {
+			views[i] = keydns.Inspect(ctx, c.Resolver, r.Record, r.Domain)
+			return nil
+		})
+	}
+	_ = workers.Wait() // no worker returns an error
+	return views
+}
+
+// viewFindings are the findings about one record.
+func viewFindings(v View) []Finding {
+	var out []Finding
+	for _, found := range v.Findings {
+		f := finding(ofRecord[found.Cause], place{setting: v.Name}, found.Text)
+		f.Fix = remedy.Record(found, v.Want)
+		out = append(out, f)
+	}
+	return out
+}
+
+// isGood reports whether every verifier can verify what a key signs.
+func isGood(v View) bool { return v.State == keydns.Shown && !v.Harm() }
+
+// align asks DMARC about each rule's authors and domains. That a rule for everybody has one d= is found by config.
+func (c *checker) align(ctx context.Context) {
+	checker := &dmarc.Checker{Resolver: c.Resolver}
+	type pair struct{ author, d string }
+	known := map[pair]alignment{}
+	for _, rule := range c.cfg.Sign {
+		for _, author := range assembly.AuthorDomains(rule) {
+			for _, d := range assembly.SigningDomains(c.cfg, rule, author) {
+				if author == "%" || d == "%" || d == author || !c.inScope(author) {
+					continue
+				}
+				p := pair{author, d}
+				if _, ok := known[p]; !ok {
+					known[p] = weigh(ctx, checker, author, d)
+				}
+				c.aligned(at(rule.Problem("", "")), author, d, known[p])
+			}
+		}
+	}
+}
+
+func (c *checker) aligned(rule place, author, d string, a alignment) {
+	switch {
+	case a.err != "":
+		c.report(finding(DMARCNoAnswer, rule, d, author, a.err))
+	case !a.aligned:
+		c.report(finding(DMARCUncount, rule, author, d, a.why))
+	}
+}
+
+// alignment is whether a signature counts for an author.
+type alignment struct {
+	aligned  bool
+	why, err string
+}
+
+// weigh judges one domain for one author. Where no policy is published nothing can fail, but the organizational domain
+// decides all the same.
+func weigh(ctx context.Context, checker *dmarc.Checker, author, d string) alignment {
+	id := dmarc.Identifier{Method: dmarc.DKIM, Domain: domain.Name(d)}
+	policy := checker.Discover(ctx, []domain.Name{domain.Name(author)})
+	result := policy.Weigh(ctx, []dmarc.Identifier{id})
+	if result.Value == dmarc.Temperror {
+		return alignment{err: result.Reason}
+	}
+	if len(result.Alignments) == 1 {
+		return alignment{aligned: result.Alignments[0].Aligned, why: result.Alignments[0].Why}
+	}
+	org := result.OrganizationalDomain
+	if org == "" {
+		org = domain.Name(author)
+	}
+	within := id.Domain.Within(org) || org.Within(id.Domain)
+	return alignment{aligned: within, why: fmt.Sprintf("it is not within %s", org)}
+}

@@ -1,0 +1,129 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/keys/keyfile"
+	"mailseal/milter/dkim"
+	"mailseal/milter/sign"
+)
+
+// keys waits for every key in files, whatever their number, and tries those that could be loaded.
+func (c *checker) keys(ctx context.Context) error {
+	findings, err := c.files.Findings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		k := c.cfg.Keys[f.Name]
+		setting := "file"
+		if k.File == "" {
+			setting = "private_key"
+		}
+		c.keyFile(f, k.Problem(setting, ""))
+	}
+	for _, k := range tryKeys(ctx, c.files) {
+		if k.err != nil {
+			c.report(finding(KeyFailsTest, at(c.cfg.Keys[k.Name].Problem("", "")), k.err.Error()))
+			continue
+		}
+		c.result.Keys = append(c.result.Keys, k.Key)
+	}
+	return nil
+}
+
+// keyFile reports what is wrong with the file of a key, or of another secret, that a setting names.
+func (c *checker) keyFile(f keyfile.Finding, setting config.Problem) {
+	out := finding(ofKeyFile[f.Kind], at(setting), f.Text)
+	out.Fix = remedy.KeyFile(f)
+	c.report(out)
+}
+
+// triedKey is a key that was loaded, and why it cannot sign.
+type triedKey struct {
+	Key
+	err error
+}
+
+// tryKeys has every key that could be loaded sign a probe, by name.
+func tryKeys(ctx context.Context, source *keyfile.Source) []triedKey {
+	var loaded []keys.Key
+	for _, name := range source.Names() {
+		if k, err := source.Key(ctx, name); err == nil { // otherwise it is among the source's findings
+			loaded = append(loaded, k)
+		}
+	}
+	tried := make([]triedKey, len(loaded))
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i, k := range loaded {
+		workers.Go(func() error {
+			tried[i] = tryKey(k)
+			return nil
+		})
+	}
+	_ = workers.Wait() // no worker returns an error
+	return tried
+}
+
+// tryKey has a key sign a probe. A key for the domain of any author signs as a domain that cannot exist.
+func tryKey(k keys.Key) triedKey {
+	out := triedKey{Key: Key{Name: k.Name, Record: k.Selector + "._domainkey." + k.Domain}}
+	if out.Fingerprint, out.err = k.Fingerprint(); out.err != nil {
+		return out
+	}
+	if k.Domain == "%" {
+		k.Domain = "probe.invalid"
+	}
+	if err := sign.TestKey(k, dkim.SignOptions{}); err != nil {
+		out.err = fmt.Errorf("the key does not sign: %w", err)
+	}
+	return out
+}
+
+// secrets judges the files of secrets other than keys: the configuration itself where it holds some, and those of
+// sources.
+func (c *checker) secrets() {
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Keys)) {
+		if k := c.cfg.Keys[name]; k.PrivateKey != "" {
+			c.secretFile(k.Problem("private_key", ""), k.Problem("", "").File)
+			break
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Sources)) {
+		s := c.cfg.Sources[name]
+		if s.DSN != "" {
+			c.secretFile(s.Problem("dsn", ""), s.Problem("", "").File)
+		}
+		c.namedSecret(s.Problem("token_file", ""), s.TokenFile)
+		c.namedSecret(s.Problem("client_key", ""), s.ClientKey)
+	}
+}
+
+// namedSecret judges a file of its own.
+func (c *checker) namedSecret(setting config.Problem, path string) {
+	if path == "" {
+		return
+	}
+	if _, err := os.Stat(path); err != nil {
+		c.report(finding(SecretMissing, at(setting), err.Error()))
+		return
+	}
+	c.secretFile(setting, path)
+}
+
+func (c *checker) secretFile(setting config.Problem, path string) {
+	for _, f := range keyfile.Check(path) {
+		c.keyFile(f, setting)
+	}
+}

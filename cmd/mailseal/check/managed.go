@@ -1,0 +1,61 @@
+package check
+
+import (
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/keys/keylife"
+	"mailseal/milter/domain"
+)
+
+// managed finds rules whose mail would be deferred, since no key of their domain is active, and tries the active keys.
+func (c *checker) managed() {
+	store := keylife.Store{Dir: c.cfg.StateDirectory}
+	state, err := store.Read()
+	for _, r := range c.cfg.Sign {
+		switch {
+		case r.Managed == "" || r.Managed == "%" && err == nil:
+		case err != nil:
+			c.report(finding(StateUnread, at(r.Problem("managed", "")), err.Error()))
+		case len(state.Of(domain.ASCII(r.Managed), keys.Active)) == 0:
+			c.report(c.inactive(r, state))
+		}
+	}
+	if err == nil {
+		c.activeKeys(store, state)
+	}
+}
+
+// inactive is the finding about a rule without an active key. Keys that are on their way need no new ones beside them.
+func (c *checker) inactive(r config.Rule, state *keylife.State) Finding {
+	setting := at(r.Problem("managed", ""))
+	coming := state.Of(domain.ASCII(r.Managed), keys.Generated, keys.Published)
+	if len(coming) == 0 {
+		f := finding(ManagedNone, setting, r.Managed)
+		f.Fix = remedy.Generate(c.ConfigFlag, r.Managed)
+		return f
+	}
+	f := finding(ManagedWaiting, setting, r.Managed, coming[0].Name(), coming[0].Stage)
+	f.Fix = remedy.Rotate(c.ConfigFlag, r.Managed)
+	return f
+}
+
+// activeKeys has the active keys sign a probe each.
+func (c *checker) activeKeys(store keylife.Store, state *keylife.State) {
+	for _, k := range state.Keys {
+		if k.Stage != keys.Active || k.Vendor {
+			continue
+		}
+		private, err := store.Load(k)
+		var tried triedKey
+		if err == nil {
+			tried = tryKey(private)
+			err = tried.err
+		}
+		if err != nil {
+			c.report(finding(ManagedUnusable, place{file: c.File, setting: "state_directory"}, err.Error()))
+			continue
+		}
+		c.result.Keys = append(c.result.Keys, tried.Key)
+	}
+}

@@ -1,0 +1,152 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"mailseal/cmd/mailseal/remedy"
+)
+
+// Printer writes findings for people, as they come.
+type Printer struct {
+	Out io.Writer
+}
+
+// Report writes one finding, and below it what is to be done.
+func (p Printer) Report(f Finding) {
+	fmt.Fprintf(p.Out, "%s: %s\n", f.Severity, f)
+	for line := range strings.Lines(f.Fix.String()) {
+		fmt.Fprintf(p.Out, "  %s\n", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// Finish sums up, a line for each area.
+func (p Printer) Finish(r *Result) {
+	if r.AskedDNS {
+		p.dns(r)
+	}
+	for _, s := range r.Sources {
+		fmt.Fprintf(p.Out, "source %s: %s\n", s.Name, s.Says)
+	}
+	p.local(r)
+	for _, s := range r.MTAs {
+		p.server(s)
+	}
+}
+
+func (p Printer) local(r *Result) {
+	broken, warnings := r.Count(Local, Error), r.Count(Local, Warning)
+	if broken > 0 {
+		fmt.Fprintf(p.Out, "%s: errors: %d, warnings: %d\n", r.File, broken, warnings)
+		return
+	}
+	fmt.Fprintf(p.Out, "%s: good; keys: %d, rules: %d, sockets: %d, warnings: %d\n",
+		r.File, len(r.Keys), r.Rules, r.Sockets, warnings)
+}
+
+func (p Printer) dns(r *Result) {
+	for _, w := range r.Walks {
+		fmt.Fprintf(p.Out, "DNS: %s\n", w)
+	}
+	good := 0
+	for _, v := range r.Records {
+		if isGood(v) {
+			good++
+		}
+	}
+	if len(r.Records) > 0 || len(r.Walks) == 0 {
+		fmt.Fprintf(p.Out, "DNS: %d of %d records good\n", good, len(r.Records))
+	}
+}
+
+func (p Printer) server(s Server) {
+	through := fmt.Sprintf("services through Mailseal: %d of %d", s.Filtered, s.Services)
+	switch {
+	case s.Errors > 0:
+		fmt.Fprintf(p.Out, "%s in %s: errors: %d, warnings: %d, %s\n", s.Server, s.Dir, s.Errors, s.Warnings, through)
+	case s.Services > 0:
+		fmt.Fprintf(p.Out, "%s in %s: good; %s, warnings: %d\n", s.Server, s.Dir, through, s.Warnings)
+	}
+}
+
+// JSON keeps findings, and writes them with the result as one object.
+type JSON struct {
+	Out      io.Writer
+	findings []findingJSON
+}
+
+// findingJSON is a finding as programs read it.
+type findingJSON struct {
+	Code     Code        `json:"code"`
+	Severity Severity    `json:"severity"`
+	Area     Area        `json:"area"`
+	File     string      `json:"file,omitempty"`
+	Line     int         `json:"line,omitempty"`
+	Setting  string      `json:"setting,omitempty"`
+	Text     string      `json:"text"`
+	Fix      string      `json:"fix,omitempty"`
+	FixKind  remedy.Kind `json:"fix_kind,omitempty"`
+}
+
+// problemJSON is a finding about the configuration in the form that it had before there were codes.
+type problemJSON struct {
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"`
+	Path string `json:"path,omitempty"`
+	Text string `json:"text"`
+}
+
+// resultJSON is the whole answer.
+type resultJSON struct {
+	File     string        `json:"file"`
+	Findings []findingJSON `json:"findings"`
+	Errors   []problemJSON `json:"errors"`   // of the findings those that are errors of the area local
+	Warnings []problemJSON `json:"warnings"` // the same of warnings
+	Keys     []Key         `json:"keys"`
+	Sources  []Source      `json:"sources,omitempty"`
+	Rules    int           `json:"rules"`
+	Sockets  int           `json:"sockets"`
+	DNS      *dnsJSON      `json:"dns,omitempty"` // nil when it was not asked
+	MTAs     []Server      `json:"mtas,omitempty"`
+}
+
+// dnsJSON is what the DNS shows.
+type dnsJSON struct {
+	Records []View  `json:"records"`
+	Sources []*Walk `json:"sources,omitempty"`
+}
+
+// Report keeps one finding.
+func (j *JSON) Report(f Finding) {
+	j.findings = append(j.findings, findingJSON{
+		Code: f.Code, Severity: f.Severity, Area: f.Code.area(), File: f.File, Line: f.Line, Setting: f.Setting,
+		Text: f.Text, Fix: f.Fix.String(), FixKind: f.Fix.Kind,
+	})
+}
+
+// Finish writes the object. Its error is the writer's.
+func (j *JSON) Finish(r *Result) error {
+	out := resultJSON{
+		File: r.File, Findings: orEmpty(j.findings), Errors: j.problems(Error), Warnings: j.problems(Warning),
+		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, MTAs: r.MTAs,
+	}
+	if r.AskedDNS {
+		out.DNS = &dnsJSON{orEmpty(r.Records), r.Walks}
+	}
+	return json.NewEncoder(j.Out).Encode(out)
+}
+
+func (j *JSON) problems(s Severity) []problemJSON {
+	out := []problemJSON{}
+	for _, f := range j.findings {
+		if f.Area == Local && f.Severity == s {
+			out = append(out, problemJSON{f.File, f.Line, f.Setting, f.Text})
+		}
+	}
+	return out
+}
+
+// orEmpty keeps a list without entries from being written as null.
+func orEmpty[T any](list []T) []T { return append([]T{}, list...) }

@@ -1,0 +1,341 @@
+package check
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/keys"
+	"mailseal/keys/keyfile"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/keydns"
+)
+
+// remedyOf is a remedy that a code may come with. Mail servers' codes are not told apart.
+type remedyOf struct {
+	code Code
+	kind remedy.Kind
+}
+
+// The topics under which the exceptions will be mended.
+const (
+	firstHour = "first hour" // judging with the rights of the service's user, setting keys up
+	realHosts = "real hosts" // remedies of mail servers that are applied before they are printed
+)
+
+// exceptions are the remedies that no test executes yet.
+var exceptions = map[remedyOf]string{
+	{FileOwner, remedy.ChangeOwner}:     firstHour, // only a user who may not run chown is shown it
+	{KeyUnreadable, remedy.OpenToGroup}: firstHour, // root is not shown it, and nobody else can run it
+	{ManagedWaiting, remedy.RotateKey}:  firstHour, // the step waits for days
+	{"import", remedy.OpenEach}:         firstHour, // a sentence, no command
+	{"mta", remedy.System}:              realHosts,
+	{"mta", remedy.EditUnit}:            realHosts,
+	{"mta", remedy.SendmailMC}:          realHosts, // needs m4 and Sendmail's own macros
+	{"mta", remedy.SendmailPort}:        realHosts,
+	{"mta", remedy.Both}:                realHosts,
+}
+
+// remediesOfOthers are those that are not in the table of codes: of mail servers, and of the import.
+var remediesOfOthers = []remedyOf{
+	{"mta", remedy.MainCF}, {"mta", remedy.MasterCF}, {"mta", remedy.SendmailMC}, {"mta", remedy.SendmailCF},
+	{"mta", remedy.SendmailPort}, {"mta", remedy.Setting}, {"mta", remedy.EditUnit}, {"mta", remedy.System},
+	{"mta", remedy.Both},
+	{"import", remedy.GiveToGroup}, {"import", remedy.OpenTree}, {"import", remedy.OpenEach},
+}
+
+// TestRemedies applies every remedy to a copy, and sees that the finding is gone afterwards.
+func TestRemedies(t *testing.T) {
+	executed := map[remedyOf]bool{}
+	t.Run("files", func(t *testing.T) { testFileRemedies(t, executed) })
+	t.Run("managed", func(t *testing.T) { testManagedRemedies(t, executed) })
+	t.Run("records", func(t *testing.T) { testRecordRemedies(t, executed) })
+	t.Run("import", func(t *testing.T) { testImportRemedies(t, executed) })
+	t.Run("mta", func(t *testing.T) { testMailServerRemedies(t, executed) })
+	if t.Failed() {
+		return
+	}
+	all := slices.Clone(remediesOfOthers)
+	for _, r := range Codes() {
+		for _, k := range r.Fixes {
+			all = append(all, remedyOf{r.Code, k})
+		}
+	}
+	for _, r := range all {
+		_, excepted := exceptions[r]
+		switch {
+		case !executed[r] && !excepted && !needsRoot(r):
+			t.Errorf("no test executes the remedy %s of %s", r.kind, r.code)
+		case executed[r] && excepted:
+			t.Errorf("the remedy %s of %s is executed, and is an exception no more", r.kind, r.code)
+		}
+	}
+	for r := range exceptions {
+		if !slices.Contains(all, r) {
+			t.Errorf("%s of %s is an exception, and there is no such remedy", r.kind, r.code)
+		}
+	}
+	for r := range executed {
+		if !slices.Contains(all, r) && !strings.HasPrefix(string(r.code), "mta-") {
+			t.Errorf("%s has a remedy %s that its row does not name", r.code, r.kind)
+		}
+	}
+	for _, k := range remedy.Kinds() {
+		if !slices.ContainsFunc(all, func(r remedyOf) bool { return r.kind == k }) {
+			t.Errorf("no finding comes with a remedy of kind %s", k)
+		}
+	}
+}
+
+// needsRoot reports whether this process lacks the rights that a remedy needs.
+func needsRoot(r remedyOf) bool {
+	return os.Geteuid() != 0 && (r.kind == remedy.ChangeOwner || r.kind == remedy.GiveToGroup || r.kind == remedy.OpenTree)
+}
+
+// run gives a remedy to a shell, as it is printed.
+func run(t *testing.T, r remedy.Remedy) {
+	t.Helper()
+	if !r.IsCommand() {
+		t.Fatalf("%q is no command", r)
+	}
+	if out, err := exec.Command("sh", "-c", r.String()).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", r, err, out)
+	}
+}
+
+func testFileRemedies(t *testing.T, executed map[remedyOf]bool) {
+	chmod := func(name string, mode os.FileMode) func(*testing.T, *site) {
+		return func(t *testing.T, s *site) {
+			if err := os.Chmod(s.path(name), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	inKeys := strings.Replace(listen+signing, "s.pem", "it's a directory/s.pem", 1)
+	directory := func(spoil func(*testing.T, string)) func(*testing.T, *site) {
+		return func(t *testing.T, s *site) {
+			dir := s.path("it's a directory")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(s.path("s.pem"), filepath.Join(dir, "s.pem")); err != nil {
+				t.Fatal(err)
+			}
+			spoil(t, dir)
+		}
+	}
+	mode := func(m os.FileMode) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			if err := os.Chmod(dir, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tests := []struct {
+		name, toml string
+		spoil      func(*testing.T, *site)
+		code       Code
+		root       bool
+	}{
+		{"a key for everybody to read", listen + signing, chmod("s.pem", 0o644), FileMode, false},
+		{"a key for everybody to write", listen + signing, chmod("s.pem", 0o606), FileMode, false},
+		{"keys in the configuration", listen + "[keys.t]\nselector = \"t\"\ndomain = \"example.com\"\nprivate_key = \"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4=\"\n" + signing,
+			chmod("mailseal.toml", 0o644), FileMode, false},
+		{"a directory for everybody to write", inKeys, directory(mode(0o777)), DirectoryMode, false},
+		{"a directory of another user", inKeys, directory(func(t *testing.T, dir string) {
+			if err := os.Chown(dir, 12345, -1); err != nil {
+				t.Fatal(err)
+			}
+		}), DirectoryOwner, true},
+		{"no directory of a socket", strings.Replace(listen, "inet:8891@127.0.0.1", "unix:DIR/a/b c/m.sock", 1) + signing,
+			func(*testing.T, *site) {}, SocketNoDirectory, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.root && os.Geteuid() != 0 {
+				t.Skip("only root gives files away")
+			}
+			s := newSite(t, tt.toml)
+			if found, _ := s.check(t); tt.code != SocketNoDirectory && slices.Contains(codes(found), tt.code) {
+				t.Fatalf("got %v before anything is wrong", found)
+			}
+			tt.spoil(t, s)
+			found, _ := s.check(t)
+			if !slices.Contains(codes(found), tt.code) {
+				t.Fatalf("got %v, want %s", found, tt.code)
+			}
+			for _, f := range found {
+				run(t, f.Fix)
+				executed[remedyOf{f.Code, f.Fix.Kind}] = true
+			}
+			if found, _ := s.check(t); len(found) > 0 {
+				t.Errorf("got %v after all was mended", found)
+			}
+		})
+	}
+}
+
+// testManagedRemedies runs commands of mailseal, which it builds.
+func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "mailseal"), "..").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n")
+	found, _ := s.check(t)
+	if got := codes(found); !slices.Equal(got, []Code{ManagedNone}) {
+		t.Fatalf("got %v", found)
+	}
+	run(t, found[0].Fix)
+	executed[remedyOf{ManagedNone, found[0].Fix.Kind}] = true
+	found, _ = s.check(t)
+	if got := codes(found); !slices.Equal(got, []Code{ManagedWaiting}) || found[0].Fix.Kind != remedy.RotateKey {
+		t.Errorf("got %v, want the key to wait for its next step", found)
+	}
+}
+
+// testRecordRemedies publishes and removes records of a zone as it is told.
+func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
+	want, err := testKey().Record(keys.RecordOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vendor := keys.Record{Name: want.Name}
+	const other = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+	const short = "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKhPSTDs4cpKfnMc86fCCuEqGNyqZJDkHBdKAkMBFxJJ+Bk3PmTvSMYPcDmxqQFFOdtXfVTNFPJ6NKE0gV0qc3cCAwEAAQ=="
+	name, doubled := want.Name, want.Name+".example.com"
+	half := len(want.Text) - 10
+	tests := []struct {
+		name string
+		want keys.Record
+		zone map[string][]string
+		code Code
+	}{
+		{"nothing there", want, map[string][]string{}, DNSMissing},
+		{"at a doubled name", want, map[string][]string{doubled: {want.Text}}, DNSMisplaced},
+		{"a vendor's, at a doubled name", vendor, map[string][]string{doubled: {want.Text}}, DNSMisplaced},
+		{"cut off", want, map[string][]string{name: {want.Text[:half]}}, DNSTruncated},
+		{"another key", want, map[string][]string{name: {other}}, DNSWrongKey},
+		{"a test", want, map[string][]string{name: {want.Text + "; t=y"}}, DNSTesting},
+		{"revoked", want, map[string][]string{name: {"v=DKIM1; k=ed25519; p="}}, DNSRevoked},
+		{"too short", want, map[string][]string{name: {short}}, DNSTooShort},
+		{"two", want, map[string][]string{name: {other, want.Text}}, DNSSeveral},
+		{"a vendor's, two", vendor, map[string][]string{name: {want.Text, want.Text + "; t=s"}}, DNSSeveral},
+		{"an alias to nowhere", want, map[string][]string{name: {"CNAME"}}, DNSDangling},
+		{"quotes", want, map[string][]string{name: {`"` + want.Text + `"`}}, DNSPasted},
+		{"white space", want, map[string][]string{name: {" " + want.Text}}, DNSSpaced},
+		{"for other services", want, map[string][]string{name: {want.Text + "; s=tlsrpt"}}, DNSExcluded},
+		{"no record of a key", want, map[string][]string{name: {"v=spf1 -all"}}, DNSMalformed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var view View
+			look := func() []Finding {
+				zone := dnstest.FromMap(tt.zone)
+				if slices.Equal(tt.zone[name], []string{"CNAME"}) {
+					zone = dnstest.Must(name + ". CNAME nowhere.example.")
+				}
+				view = keydns.Inspect(t.Context(), zone, tt.want, "example.com")
+				return viewFindings(view)
+			}
+			found := look()
+			for i, f := range found {
+				if harms := view.Findings[i].Harms; harms != (f.Severity == Error) {
+					t.Errorf("%s has severity %s, and harms: %v", f.Code, f.Severity, harms)
+				}
+			}
+			if !slices.Contains(codes(found), tt.code) {
+				t.Fatalf("got %v, want %s", found, tt.code)
+			}
+			for _, f := range found {
+				apply(t, tt.zone, name, f.Fix)
+				executed[remedyOf{f.Code, f.Fix.Kind}] = true
+			}
+			if found[0].Fix.Kind == remedy.Remove {
+				tt.zone[name] = []string{want.Text} // the vendor does
+			}
+			if found := look(); len(found) > 0 {
+				t.Errorf("got %v after all was mended", found)
+			}
+		})
+	}
+}
+
+// apply does to a zone what a remedy says: it removes records, and publishes one in place of what is at its name.
+func apply(t *testing.T, zone map[string][]string, name string, r remedy.Remedy) {
+	t.Helper()
+	text := r.String()
+	if _, after, ok := strings.Cut(text, "remove the record at "); ok {
+		wrong, _, _ := strings.Cut(after, ",")
+		wrong = strings.TrimRight(wrong, ".")
+		if len(zone[wrong]) == 0 {
+			t.Fatalf("%s: there is no such record", r)
+		}
+		delete(zone, wrong)
+	}
+	if strings.HasPrefix(text, "remove all but one") && len(zone[name]) > 1 {
+		zone[name] = zone[name][:1]
+	}
+	_, line, ok := strings.Cut(text, "publish: ")
+	if !ok {
+		return
+	}
+	published, err := dnstest.Load(strings.NewReader(line + "\n"))
+	if err != nil {
+		t.Fatalf("%s: %v", r, err)
+	}
+	for _, value := range txt(t, published, name) {
+		zone[name] = []string{value}
+	}
+}
+
+// testImportRemedies lets a group that owns nothing at keys, as the report of an import says.
+func testImportRemedies(t *testing.T, executed map[remedyOf]bool) {
+	if got := remedy.Access("g", []string{"/a/k.pem", "/b/k.pem"}); got.Kind != remedy.OpenEach {
+		t.Errorf("nothing in common: got %q", got)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files to a group that it is no member of")
+	}
+	s := newSite(t, listen+strings.ReplaceAll(signing, "s.pem", "DIR/closed/keys/s.pem"))
+	dir := s.path("closed/keys")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.path("s.pem"), filepath.Join(dir, "s.pem")); err != nil {
+		t.Fatal(err)
+	}
+	group := "54321"
+	service := Service{Name: group, UID: 54321, GID: 54321, Groups: []int{54321}}
+	cfg := s.load(t)
+	for range 3 { // one finding at a time, the outermost first
+		stops := service.Unreadable(cfg)
+		if len(stops) == 0 {
+			break
+		}
+		r := remedy.Access(group, stops)
+		run(t, r)
+		executed[remedyOf{"import", r.Kind}] = true
+	}
+	if stops := service.Unreadable(cfg); len(stops) > 0 {
+		t.Errorf("stopped at %v after all was mended", stops)
+	}
+	toml := s.path("mailseal.toml")
+	if service.may(toml, 0o4) {
+		t.Fatal("the configuration can be read already")
+	}
+	r := remedy.Group(group, toml)
+	run(t, r)
+	executed[remedyOf{"import", r.Kind}] = true
+	if !service.may(toml, 0o4) {
+		t.Error("the configuration cannot be read after all was mended")
+	}
+	if fs := keyfile.Check(filepath.Join(dir, "s.pem")); slices.ContainsFunc(fs, func(f keyfile.Finding) bool { return f.Kind == keyfile.FileMode }) {
+		t.Errorf("the key is open to others now: %v", fs)
+	}
+}

@@ -1,0 +1,186 @@
+package daemon
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/dns"
+	"mailseal/milter/filter"
+	"mailseal/milter/sign"
+)
+
+// metrics counts what the daemon does, for Prometheus. It is the milter.Metrics and the filter.Counters of the daemon,
+// outlives every reload, and has a registry of its own, so that two of them can be in one process.
+//
+// No label has a value that a stranger chooses: a counter for each sender's domain would grow for ever.
+type metrics struct {
+	registry *prometheus.Registry
+
+	messages    *prometheus.CounterVec
+	seconds     *prometheus.HistogramVec
+	connections prometheus.Gauge
+	events      *prometheus.CounterVec
+	fragile     *prometheus.CounterVec
+	results     *prometheus.CounterVec
+	signatures  *prometheus.CounterVec
+	unsigned    *prometheus.CounterVec
+	keyFailures prometheus.Counter
+	selfChecks  *prometheus.CounterVec
+	reloads     *prometheus.CounterVec
+	reloaded    prometheus.Gauge
+	watched     *prometheus.GaugeVec
+	sources     sourceMetrics
+}
+
+var (
+	_ milter.Metrics  = (*metrics)(nil)
+	_ filter.Counters = (*metrics)(nil)
+)
+
+// latencies are the buckets of mailseal_message_seconds: a cached verdict takes a millisecond, a signature two, a name
+// server that does not answer five seconds, and the deadline is at twenty.
+var latencies = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40}
+
+// newMetrics makes the counters of the program that version names.
+func newMetrics(version string) *metrics {
+	m := &metrics{
+		registry:    prometheus.NewRegistry(),
+		messages:    counters("messages_total", "Messages that got a verdict, by whose they are and what was done.", "role", "action"),
+		connections: gauge("connections", "Open connections of MTAs."),
+		events:      counters("events_total", "What went wrong or was left alone, by kind.", "event"),
+		fragile:     counters("fragile_total", "Signed messages that the MTA will change after us, so that the signature breaks, by cause.", "cause"),
+		results:     counters("results_total", "What judging found, by method and result.", "method", "result"),
+		signatures:  counters("signatures_total", "DKIM signatures made, by algorithm.", "algorithm"),
+		unsigned:    counters("unsigned_total", "Messages of ours that left without a signature, by reason.", "reason"),
+		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
+		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
+		reloads:     counters("reloads_total", "Reloads of the configuration, by result.", "result"),
+		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
+		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
+			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."}, []string{"shown"}),
+	}
+	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "mailseal", Name: "message_seconds", Buckets: latencies,
+		Help: "Time from the end of a header to the verdict, by whose message it is.",
+	}, []string{"role"})
+	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned,
+		m.keyFailures, m.selfChecks, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.begin()
+	return m
+}
+
+// begin makes the counters that alerts are written for exist before they count: "no such series" is not zero.
+func (m *metrics) begin() {
+	for _, e := range milter.Events() {
+		m.eventCounter(e)
+	}
+	for _, outcome := range []string{"agree", "disagree", "left out"} {
+		m.selfChecks.WithLabelValues(outcome)
+	}
+	for _, role := range []action.Role{action.RoleOurs, action.RoleRelay, action.RoleTheirs} {
+		for _, done := range []action.Action{action.Accept, action.Hold, action.Reject, action.Tempfail} {
+			m.messages.WithLabelValues(role.String(), done.String())
+		}
+	}
+	m.Watched(nil)
+	m.reloads.WithLabelValues("good")
+	m.reloads.WithLabelValues("bad")
+	m.reloaded.SetToCurrentTime()
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "mailseal", Name: name, Help: help}, labels)
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "mailseal", Name: name, Help: help})
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "mailseal", Name: name, Help: help})
+}
+
+// buildInfo is 1, and says which program this is.
+func buildInfo(version string) prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "build_info", Help: "Which program this is; always 1."},
+		[]string{"version", "goversion"})
+	g.WithLabelValues(version, runtime.Version()).Set(1)
+	return g
+}
+
+// Message implements milter.Metrics.
+func (m *metrics) Message(role action.Role, done action.Action, took time.Duration) {
+	m.messages.WithLabelValues(role.String(), done.String()).Inc()
+	m.seconds.WithLabelValues(role.String()).Observe(took.Seconds())
+}
+
+// Connections implements milter.Metrics.
+func (m *metrics) Connections(n int) { m.connections.Add(float64(n)) }
+
+// Event implements milter.Metrics.
+func (m *metrics) Event(e milter.Event) { m.eventCounter(e).Inc() }
+
+func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
+	if e == milter.LongLine || e == milter.Rewritten {
+		return m.fragile.WithLabelValues(string(e))
+	}
+	return m.events.WithLabelValues(string(e))
+}
+
+// Signed implements filter.Counters.
+func (m *metrics) Signed(s sign.Signature) { m.signatures.WithLabelValues(s.Algorithm).Inc() }
+
+// Unsigned implements filter.Counters.
+func (m *metrics) Unsigned(reason string) { m.unsigned.WithLabelValues(reason).Inc() }
+
+// KeyFailed implements filter.Counters. The log says which key it was.
+func (m *metrics) KeyFailed(string, error) { m.keyFailures.Inc() }
+
+// Found implements filter.Counters.
+func (m *metrics) Found(method, value string) { m.results.WithLabelValues(method, value).Inc() }
+
+// SelfChecked implements filter.Counters.
+func (m *metrics) SelfChecked(v sign.Verdict) { m.selfChecks.WithLabelValues(string(v)).Inc() }
+
+// Reloaded counts a reload; err is why the old configuration stays in force.
+func (m *metrics) Reloaded(err error) {
+	if err != nil {
+		m.reloads.WithLabelValues("bad").Inc()
+		return
+	}
+	m.reloads.WithLabelValues("good").Inc()
+	m.reloaded.SetToCurrentTime()
+}
+
+// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and "unknown".
+func (m *metrics) Watched(count map[string]int) {
+	for _, shown := range []string{"good", "bad", "unknown"} {
+		m.watched.WithLabelValues(shown).Set(float64(count[shown]))
+	}
+}
+
+// watchDNS shows the counters of the resolver, which outlives every reload too.
+func (m *metrics) watchDNS(client *dns.Client, cache *dns.Cache) {
+	for _, c := range []struct {
+		name, help string
+		load       func() uint64
+	}{
+		{"dns_queries_total", "Queries sent to name servers over UDP.", client.Counters.Queries.Load},
+		{"dns_truncated_total", "Replies that were asked for again over TCP.", client.Counters.Truncated.Load},
+		{"dns_timeouts_total", "Queries that no reply came to in time.", client.Counters.Timeouts.Load},
+		{"dns_cache_hits_total", "Look-ups answered from memory.", cache.Counters.Hits.Load},
+		{"dns_cache_misses_total", "Look-ups that went to a name server.", cache.Counters.Misses.Load},
+		{"dns_cache_shared_total", "Look-ups that waited for another one's answer.", cache.Counters.Shared.Load},
+		{"dns_failures_total", "Look-ups that failed.", cache.Counters.Failures.Load},
+		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", cache.Counters.Evictions.Load},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(
+			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help}, func() float64 { return float64(c.load()) }))
+	}
+}

@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+
+	"mailseal/cmd/mailseal/assembly"
+)
+
+// running is what signals and systemd have to do with a daemon at work.
+type running struct {
+	log     *slog.Logger
+	health  *health
+	metrics *metrics
+	reload  func() error // puts the configuration in force as it is now, or leaves the old one
+	abandon func()       // ends all connections at once
+}
+
+// attend tells systemd that the daemon is ready and looks after it until done is closed, which is after ctx ended and
+// the daemon has drained: SIGHUP and SIGUSR1 reload, and a second SIGTERM or SIGINT ends the draining.
+func (r *running) attend(ctx context.Context, done <-chan struct{}) {
+	stops, reloads := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(stops, syscall.SIGTERM, os.Interrupt)
+	signal.Notify(reloads, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(stops)
+	defer signal.Stop(reloads)
+	beats, stop := watchdog()
+	defer stop()
+	r.health.set(healthy)
+	r.notify(sd.SdNotifyReady)
+	go r.reloads(ctx, reloads)
+	leave := ctx.Done()
+	for isSecond := false; ; {
+		select {
+		case <-leave:
+			leave = nil
+			r.health.set(leaving)
+			r.notify(sd.SdNotifyStopping)
+		case <-beats:
+			r.notify(sd.SdNotifyWatchdog)
+		case <-stops: // the first has ended ctx, too
+			if isSecond {
+				r.log.Warn("told to stop once more, all connections are closed")
+				r.abandon()
+			}
+			isSecond = true
+		case <-done:
+			if leave != nil { // nothing was left to drain, so that the end came together with the word to leave
+				r.notify(sd.SdNotifyStopping)
+			}
+			return
+		}
+	}
+}
+
+// reloads reloads at each signal until ctx ends. It has a goroutine to itself, since systemd would take a daemon for hung
+// that reads ten thousand keys. Signals that come meanwhile are one.
+func (r *running) reloads(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+			r.reloadNow()
+		}
+	}
+}
+
+func (r *running) reloadNow() {
+	r.notify(sd.SdNotifyReloading + "\n" + monotonic())
+	err := assembly.Survive(r.reload)
+	r.metrics.Reloaded(err)
+	if err != nil {
+		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
+		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: the new one has mistakes.")
+		return
+	}
+	r.log.Info("reloaded")
+	r.notify(sd.SdNotifyReady + "\nSTATUS=")
+}
+
+// monotonic is the clock that systemd compares with its own before it believes a RELOADING=1.
+func monotonic() string {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return "MONOTONIC_USEC=0"
+	}
+	return fmt.Sprintf("MONOTONIC_USEC=%d", now.Nano()/1000)
+}
+
+// notify tells systemd, if it is there.
+func (r *running) notify(state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		r.log.Warn("systemd cannot be told", "state", state, "error", err)
+	}
+}
+
+// watchdog beats twice in the time after which systemd takes the daemon for hung; never, if it does not watch.
+func watchdog() (<-chan time.Time, func()) {
+	interval, err := sd.SdWatchdogEnabled(false)
+	if err != nil || interval == 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(interval / 2)
+	return t.C, t.Stop
+}

@@ -1,0 +1,301 @@
+// Package demo shows the daemon at work on one host without an MTA: a key, a DNS server on loopback, one message out and
+// back.
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/daemon"
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/miltertest"
+)
+
+// Options say where the demo keeps its files, and what it shows.
+type Options struct {
+	Dir     string // of the key, the configuration and the socket
+	Serve   bool   // go on serving after the messages until the context ends
+	Out     io.Writer
+	Version string // of the program
+
+	// Load reads the configuration at a path.
+	Load func(path string) (*config.Config, error)
+}
+
+// demo is a daemon and its DNS on loopback.
+type demo struct {
+	Options
+	config  string
+	cfg     *config.Config
+	log     *lines
+	stopped chan error
+}
+
+// Run shows the daemon at work. It is bad when the message comes back without a signature that verifies, or with the forged
+// field.
+func Run(ctx context.Context, o Options) error {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	d := &demo{Options: o, config: filepath.Join(dir, "mailseal.toml"), log: &lines{}, stopped: make(chan error, 1)}
+	if err := d.prepare(dir); err != nil {
+		return err
+	}
+	zone, err := d.startDNS()
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	defer zone.Close()
+	if err := d.startDaemon(ctx); err != nil {
+		return err
+	}
+	good, err := d.show(ctx)
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	if o.Serve {
+		d.printMTA()
+		<-ctx.Done()
+	}
+	stop()
+	if err := <-d.stopped; err != nil {
+		return answer.NewUnknown(err)
+	}
+	if !good {
+		return answer.NewBad(errors.New("the message came back without a signature that verifies, or with the forged field"))
+	}
+	return nil
+}
+
+// prepare makes a key and a configuration where there are none, and reads what is there.
+func (d *demo) prepare(dir string) error {
+	if _, err := os.Stat(d.config); os.IsNotExist(err) {
+		if err := makeDemo(dir, d.config); err != nil {
+			return answer.NewUnknown(err)
+		}
+		fmt.Fprintf(d.Out, "Made two keys and a configuration in %s.\n", dir)
+	}
+	cfg, err := d.Load(d.config)
+	if err != nil {
+		return err
+	}
+	d.cfg = cfg
+	if len(cfg.DNS.Servers) == 0 {
+		return answer.NewBad(fmt.Errorf("%s: dns.servers is empty: the demo needs the address for its own DNS server", d.config))
+	}
+	return nil
+}
+
+// demoConfig is the configuration of a host that signs for example.com and judges what strangers bring.
+const demoConfig = `# Made by "mailseal demo". A configuration for real use: contrib/mailseal.toml.
+authserv_id = "mx.example.com"
+
+[[listen]]
+address = "unix:%[1]s/mailseal.sock"
+
+[[listen]]
+address = "inet:8891@127.0.0.1"
+
+[ours]
+networks = ["127.0.0.1", "::1"]
+
+[dns]
+servers = ["127.0.0.1:8853"] # the demo's own; without this line those of /etc/resolv.conf
+
+[keys."rsa._domainkey.example.com"]
+domain = "example.com"
+selector = "rsa"
+file = "%[1]s/keys/rsa.pem"
+
+[keys."ed._domainkey.example.com"]
+domain = "example.com"
+selector = "ed"
+file = "%[1]s/keys/ed.pem"
+
+[[sign]]
+from = ["*@example.com"]
+keys = ["rsa._domainkey.example.com", "ed._domainkey.example.com"]
+`
+
+func makeDemo(dir, path string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o755); err != nil {
+		return err
+	}
+	for name, algorithm := range map[string]keys.Algorithm{"rsa": keys.RSA, "ed": keys.Ed25519} {
+		private, err := keys.Generate(algorithm, 0)
+		if err != nil {
+			return err
+		}
+		text, err := keys.Marshal(private)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "keys", name+".pem"), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(path, []byte(fmt.Sprintf(demoConfig, dir)), 0o644)
+}
+
+// startDNS serves the records of the configuration's keys, and what else example.com would publish.
+func (d *demo) startDNS() (*dnstest.Server, error) {
+	source := assembly.FileKeys(context.Background(), d.cfg, nil)
+	zone := dnstest.Must(`
+example.com.           IN TXT "v=spf1 ip4:192.0.2.25 -all"
+_dmarc.example.com.    IN TXT "v=DMARC1; p=reject"
+mx.example.com.        IN A 192.0.2.25
+25.2.0.192.in-addr.arpa. IN PTR mx.example.com.
+`)
+	for name := range d.cfg.Keys {
+		k, err := source.Key(context.Background(), name)
+		if err != nil {
+			return nil, err
+		}
+		record, err := k.Record(keys.RecordOptions{})
+		if err != nil {
+			return nil, err
+		}
+		zone.AddTXT(record.Name, record.Text)
+	}
+	return dnstest.Serve(zone, d.cfg.DNS.Servers[0].String())
+}
+
+// startDaemon returns when MTAs may call.
+func (d *demo) startDaemon(ctx context.Context) error {
+	ready := make(chan struct{})
+	go func() {
+		d.stopped <- d.serve(ctx, func() { close(ready) })
+	}()
+	select {
+	case <-ready:
+		return nil
+	case err := <-d.stopped:
+		return err
+	}
+}
+
+func (d *demo) serve(ctx context.Context, ready func()) error {
+	o := daemon.Options{
+		Load:    func() (*config.Config, error) { return d.Load(d.config) },
+		Stderr:  d.log,
+		Version: d.Version,
+	}
+	served, err := daemon.Build(ctx, d.cfg, o)
+	if err != nil {
+		return err
+	}
+	return served.Run(ctx, ready)
+}
+
+const demoMessage = `From: Alice <alice@example.com>
+To: Bob <bob@example.net>
+Subject: Hello from Mailseal
+Date: Sat, 31 Jan 2026 12:00:00 +0000
+Message-ID: <1@example.com>
+
+A short message.
+`
+
+// show plays the two messages and tells whether all is well.
+func (d *demo) show(ctx context.Context) (bool, error) {
+	sent, err := d.play(ctx, "1. A message of ours: Alice, on this host, writes to Bob", netip.MustParseAddr("127.0.0.1"), "localhost", []byte(demoMessage))
+	if err != nil {
+		return false, err
+	}
+	forged := fmt.Sprintf("Authentication-Results: %s; dkim=pass header.d=bank.example\r\n", d.cfg.AuthservID)
+	sender := netip.MustParseAddr("192.0.2.25")
+	back, err := d.play(ctx, "2. The same message from outside, with a forged field on top", sender, "mx.example.com", append([]byte(forged), sent...))
+	if err != nil {
+		return false, err
+	}
+	header, _, _ := bytes.Cut(back, []byte("\r\n\r\n"))
+	text := strings.ReplaceAll(string(header), "\r\n\t", " ")
+	verified := strings.Contains(text, "dkim=pass header.d=example.com")
+	gone := !strings.Contains(text, "bank.example")
+	fmt.Fprintf(d.Out, "\nThe signature %s; the forged field %s.\n", either(verified, "verified", "DID NOT VERIFY"), either(gone, "is gone", "IS STILL THERE"))
+	return verified && gone, nil
+}
+
+func either(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// play hands one message to the daemon as Postfix would and shows what comes of it.
+func (d *demo) play(ctx context.Context, title string, client netip.Addr, name string, raw []byte) ([]byte, error) {
+	c, err := miltertest.Dial(ctx, d.cfg.Listen[0].Address, miltertest.Options{Client: client, ClientName: name, Helo: name, Hostname: d.cfg.AuthservID})
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.Send(miltertest.Message{From: "alice@example.com", To: []string{"bob@example.net"}, Raw: raw})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Quit(); err != nil {
+		return nil, err
+	}
+	delivered := o.Delivered()
+	fmt.Fprintf(d.Out, "\n%s\n%s\n\n", title, strings.Repeat("-", len(title)))
+	fmt.Fprintf(d.Out, "The client at %s hands over:\n\n%s\nMailseal answers %s; delivered is:\n\n%s\nThe log says:\n\n%s",
+		client, indent(raw), o.Reply, indent(delivered), indent([]byte(d.log.take())))
+	return delivered, nil
+}
+
+// indent shows a text apart from ours.
+func indent(text []byte) string {
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(text), "\r", ""), "\n"), "\n")
+	return "    " + strings.Join(lines, "\n    ") + "\n"
+}
+
+// printMTA tells how to make an MTA of this host call.
+func (d *demo) printMTA() {
+	socket := strings.TrimPrefix(d.cfg.Listen[0].Address, "unix:")
+	fmt.Fprintf(d.Out, `
+Mailseal goes on serving until Ctrl-C. To make an MTA of this host call it:
+
+  Postfix, /etc/postfix/main.cf             Sendmail, /etc/mail/sendmail.mc
+    smtpd_milters = inet:127.0.0.1:8891       INPUT_MAIL_FILTER(`+"`mailseal', `S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m'"+`)
+    non_smtpd_milters = $smtpd_milters
+    milter_default_action = tempfail
+
+The same on a unix socket, where the MTA may open it: %s
+`, socket)
+}
+
+// lines gathers what the daemon logs between two looks.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.buf.String()
+	l.buf.Reset()
+	return s
+}

@@ -1,0 +1,53 @@
+// Package examine does what "mailseal verify", "sign", "spf", "dmarc" and "explain-signing" do: it asks the functions that
+// the daemon asks about one message, sender or domain, and prints how the answer came about.
+package examine
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/milter/dns"
+	"mailseal/milter/dns/dnstest"
+)
+
+// OpenResolver answers from a zone file, or asks the DNS for "".
+func OpenResolver(zone string) (dns.Resolver, error) {
+	if zone == "" {
+		r, err := dns.New(dns.Options{})
+		if err != nil {
+			return nil, answer.NewUnknown(err)
+		}
+		return r, nil
+	}
+	file, err := os.Open(zone)
+	if err != nil {
+		return nil, answer.NewUnknown(err)
+	}
+	defer file.Close()
+	z, err := dnstest.Load(file)
+	if err != nil {
+		return nil, answer.NewUsage(fmt.Errorf("%s: %w", zone, err))
+	}
+	return z, nil
+}
+
+// crlf returns a message with CRLF line ends.
+func crlf(raw []byte) []byte {
+	return bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+}
+
+func either(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// indent shows a text apart from ours.
+func indent(text string) string {
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n"), "\n")
+	return "    " + strings.Join(lines, "\n    ") + "\n"
+}

@@ -1,0 +1,141 @@
+package examine
+
+import (
+	"mailseal/milter/arc"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/spf"
+)
+
+// verifiedJSON is a line of "mailseal verify --json".
+type verifiedJSON struct {
+	File                  string     `json:"file"`
+	DKIM                  []dkimJSON `json:"dkim"` // empty when the message is not signed
+	SPF                   *spfJSON   `json:"spf,omitempty"`
+	HELO                  *spfJSON   `json:"helo,omitempty"` // SPF for HELO, where it says more than for MAIL FROM
+	IPRev                 *iprevJSON `json:"iprev,omitempty"`
+	ARC                   *arcJSON   `json:"arc,omitempty"`
+	DMARC                 *dmarcJSON `json:"dmarc,omitempty"`
+	SecondOpinion         []opinion  `json:"second_opinion,omitempty"`
+	AuthenticationResults string     `json:"authentication_results"`
+}
+
+type dkimJSON struct {
+	Result     string `json:"result"`
+	Domain     string `json:"domain"`
+	Selector   string `json:"selector"`
+	Identifier string `json:"identifier"`
+	Algorithm  string `json:"algorithm"`
+	Bits       int    `json:"bits"`
+	HeaderB    string `json:"header_b"`
+	Testing    bool   `json:"testing"`
+	Reason     string `json:"reason"`
+}
+
+type spfJSON struct {
+	Result    string `json:"result"`
+	Domain    string `json:"domain"`
+	Identity  string `json:"identity"`
+	Mechanism string `json:"mechanism"`
+	Lookups   int    `json:"lookups"`
+	Voids     int    `json:"void_lookups"`
+	Reason    string `json:"reason"`
+}
+
+type iprevJSON struct {
+	Result string `json:"result"`
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+type arcJSON struct {
+	Result     string       `json:"result"`
+	OldestPass int          `json:"oldest_pass"`
+	Sets       []arcSetJSON `json:"sets"`
+	Reason     string       `json:"reason"`
+}
+
+type arcSetJSON struct {
+	Instance int    `json:"instance"`
+	Sealer   string `json:"sealer"`
+	Selector string `json:"selector"`
+}
+
+type dmarcJSON struct {
+	Result               string           `json:"result"`
+	Domain               string           `json:"domain"`
+	Policy               string           `json:"policy"`
+	Disposition          string           `json:"disposition"`
+	Record               string           `json:"record"`
+	OrganizationalDomain string           `json:"organizational_domain"`
+	Queries              int              `json:"queries"`
+	Identifiers          []identifierJSON `json:"identifiers"`
+	Reason               string           `json:"reason"`
+}
+
+type identifierJSON struct {
+	Method  string `json:"method"`
+	Domain  string `json:"domain"`
+	Aligned bool   `json:"aligned"`
+	Reason  string `json:"reason"`
+}
+
+func (m *Message) json() verifiedJSON {
+	r := m.results
+	out := verifiedJSON{File: m.name, DKIM: []dkimJSON{}, SecondOpinion: m.second, AuthenticationResults: m.field}
+	for _, s := range r.DKIM {
+		out.DKIM = append(out.DKIM, dkimResultJSON(s))
+	}
+	if r.SPF != nil {
+		out.SPF = spfResultJSON(*r.SPF)
+	}
+	if r.TellsHELO() {
+		out.HELO = spfResultJSON(*r.HELO)
+	}
+	if p := r.IPRev; p != nil {
+		out.IPRev = &iprevJSON{string(p.Value), p.Name, p.Reason}
+	}
+	if a := r.ARC; a != nil {
+		out.ARC = arcResultJSON(*a)
+	}
+	if d := r.DMARC; d != nil {
+		out.DMARC = dmarcResultJSON(string(r.Author), *d)
+	}
+	return out
+}
+
+func spfResultJSON(s spf.Result) *spfJSON {
+	return &spfJSON{string(s.Value), string(s.Domain), string(s.Scope), s.Mechanism, s.Lookups, s.Voids, s.Reason}
+}
+
+func dkimResultJSON(s dkim.Result) dkimJSON {
+	return dkimJSON{string(s.Value), s.Domain, s.Selector, s.Identifier, s.Algorithm, s.Bits, s.HeaderB, s.Testing, s.Reason}
+}
+
+func arcResultJSON(a arc.Result) *arcJSON {
+	out := &arcJSON{Result: string(a.Value), OldestPass: a.OldestPass, Sets: []arcSetJSON{}, Reason: a.Reason}
+	for _, s := range a.Sets {
+		out.Sets = append(out.Sets, arcSetJSON{s.Instance, string(s.Sealer), s.Selector})
+	}
+	return out
+}
+
+func dmarcResultJSON(author string, d dmarc.Result) *dmarcJSON {
+	out := &dmarcJSON{
+		Result:               string(d.Value),
+		Domain:               author,
+		Policy:               string(d.Requested),
+		Disposition:          string(d.Disposition),
+		OrganizationalDomain: string(d.OrganizationalDomain),
+		Queries:              d.Queries,
+		Identifiers:          []identifierJSON{},
+		Reason:               d.Reason,
+	}
+	if d.Record != nil {
+		out.Record = d.Record.Text
+	}
+	for _, a := range d.Alignments {
+		out.Identifiers = append(out.Identifiers, identifierJSON{string(a.Method), string(a.Domain), a.Aligned, a.Why})
+	}
+	return out
+}

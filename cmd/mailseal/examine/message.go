@@ -1,0 +1,126 @@
+package examine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dns"
+	"mailseal/milter/message"
+	"mailseal/milter/verify"
+)
+
+// Examiner judges messages as the daemon would. Without a client SPF is not asked, and DMARC would judge half of the
+// evidence.
+type Examiner struct {
+	Resolver   dns.Resolver
+	Now        func() time.Time
+	ServerName string     // authserv-id of the field
+	Second     bool       // ask an independent implementation of DKIM as well
+	Client     netip.Addr // SMTP client; the zero value when there was none
+	Helo       string
+	From       string // envelope sender without angle brackets; empty for a bounce
+	To         []string
+}
+
+// Message is one message, and what was found.
+type Message struct {
+	name    string
+	raw     []byte
+	message *message.Message
+	results *verify.Results
+	field   string // Authentication-Results, unfolded
+	second  []opinion
+}
+
+// Examine judges the text of a message. Name is what it is called in the answer.
+func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Message, error) {
+	v := assembly.NewVerifier(e.Resolver, e.Now)
+	env := &message.Envelope{Client: e.Client, Helo: e.Helo, Sender: e.From, Recipients: e.To}
+	out := &Message{name: name, raw: raw}
+	var run *verify.Run
+	var err error
+	out.message, err = message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
+		run = v.Begin(env, h, !env.Client.IsValid())
+		return run.BodyHashes()
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.results = run.Results(ctx, out.message)
+	out.field = out.results.Field(e.ServerName, "").Payload()
+	if e.Second {
+		out.second = out.secondOpinion(ctx, e.Resolver)
+	}
+	return out, nil
+}
+
+// Answer is good when a signature passes, and unknown when none does but one could not be judged.
+func (m *Message) Answer() answer.Kind {
+	switch dkim.Value(m.results.BestDKIM()) {
+	case dkim.Pass:
+		return answer.Good
+	case dkim.TempError:
+		return answer.Unknown
+	}
+	return answer.Bad
+}
+
+// JSON writes what was found as one object and line.
+func (m *Message) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(m.json()) }
+
+// Text writes what was found, a line for each method.
+func (m *Message) Text(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n", m.name)
+	if len(m.results.DKIM) == 0 {
+		fmt.Fprintf(&b, "  dkim   none: the message has no signature\n")
+	}
+	for _, r := range m.results.DKIM {
+		fmt.Fprintf(&b, "  dkim   %s", r.Value)
+		if r.Domain != "" {
+			fmt.Fprintf(&b, "  %s (selector %s, %s, %d bits, %s)", r.Domain, r.Selector, r.Algorithm, r.Bits, r.Canonicalization)
+		}
+		if r.Reason != "" {
+			fmt.Fprintf(&b, ": %s", r.Reason)
+		}
+		fmt.Fprintln(&b)
+	}
+	for _, s := range m.second {
+		fmt.Fprintf(&b, "  second opinion  %s\n", s)
+	}
+	m.methods(&b)
+	fmt.Fprintf(&b, "  Authentication-Results: %s\n", m.field)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// methods writes the results beside DKIM, a line each.
+func (m *Message) methods(b *bytes.Buffer) {
+	r := m.results
+	if r.SPF != nil {
+		fmt.Fprintf(b, "  spf    %s  %s: %s\n", r.SPF.Value, r.SPF.Domain, r.SPF.Reason)
+	}
+	if r.TellsHELO() {
+		fmt.Fprintf(b, "  helo   %s  %s: %s\n", r.HELO.Value, r.HELO.Domain, r.HELO.Reason)
+	}
+	if r.IPRev != nil {
+		fmt.Fprintf(b, "  iprev  %s  %s %s\n", r.IPRev.Value, r.IPRev.Name, r.IPRev.Reason)
+	}
+	if r.ARC != nil && r.ARC.Value != "none" {
+		fmt.Fprintf(b, "  arc    %s  %d sets %s\n", r.ARC.Value, len(r.ARC.Sets), r.ARC.Reason)
+	}
+	if r.DMARC != nil {
+		fmt.Fprintf(b, "  dmarc  %s  %s: %s\n", r.DMARC.Value, r.Author, r.DMARC.Reason)
+	}
+	if r.AuthorErr != nil {
+		fmt.Fprintf(b, "  from   %v\n", r.AuthorErr)
+	}
+}

@@ -1,0 +1,169 @@
+package examine
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/milter/action"
+	"mailseal/milter/message"
+	"mailseal/milter/sign"
+)
+
+// maxHeader bounds the header of a message that a command reads: the default of limits.header_size.
+const maxHeader = 1 << 20
+
+// Signing says with which keys a message is signed, and how.
+type Signing struct {
+	Config           *config.Config // its keys and rules; nil for those below
+	Domain           string         // the d= tag, whatever the author
+	Selectors        []string       // one for each of KeyFiles
+	KeyFiles         []string
+	Canonicalization string // of header and body, such as "relaxed/simple"; "": that of the rules
+	Now              func() time.Time
+}
+
+// Sign returns the text of a message with its signatures on top, in the line ends that it has itself. The answer is bad when
+// no rule wants it signed: a script then sends the message as it is. Whatever else keeps it from being signed, such as a
+// key that cannot be read, leaves the answer unknown, so that it does not look like that.
+func (o Signing) Sign(ctx context.Context, raw []byte) ([]byte, error) {
+	s, err := o.signer(ctx)
+	if err != nil {
+		return nil, answer.NotBad(err)
+	}
+	return signText(ctx, s, raw)
+}
+
+func (o Signing) signer(ctx context.Context) (*sign.Signer, error) {
+	s, err := o.table(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Now = o.Now
+	if o.Canonicalization == "" {
+		return s, nil
+	}
+	h, b, err := message.ParseCanonicalization(o.Canonicalization)
+	if err != nil {
+		return nil, answer.NewUsage(err)
+	}
+	for i := range s.Table.Rules() {
+		rule := &s.Table.Rules()[i].Options
+		rule.SimpleHeader, rule.SimpleBody = h == message.Simple, b == message.Simple
+	}
+	return s, nil
+}
+
+// table is the signer of the configuration, or one of a single rule with the key files.
+func (o Signing) table(ctx context.Context) (*sign.Signer, error) {
+	if o.Config != nil {
+		return assembly.NewSigner(ctx, o.Config)
+	}
+	if len(o.Selectors) != len(o.KeyFiles) {
+		return nil, answer.NewUsage(fmt.Errorf("%d --selector for %d --key: give one for each", len(o.Selectors), len(o.KeyFiles)))
+	}
+	ring := keyRing{}
+	everybody, err := message.ParsePattern("*")
+	if err != nil {
+		return nil, answer.New(answer.Bug, err)
+	}
+	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody}, OnKeyError: action.KeySkip}
+	for i, path := range o.KeyFiles {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, answer.NewUnknown(err)
+		}
+		private, err := keys.Parse(text)
+		if err != nil {
+			return nil, answer.NewBad(fmt.Errorf("%s: %w", path, err))
+		}
+		ring[path] = keys.Key{Name: path, Domain: o.Domain, Selector: o.Selectors[i], Signer: private}
+		rule.Keys = append(rule.Keys, path)
+	}
+	return &sign.Signer{Table: sign.NewTable([]sign.Rule{rule}), Keys: ring}, nil
+}
+
+// keyRing is a source of the keys that it holds.
+type keyRing map[string]keys.Key
+
+// Key implements keys.Source.
+func (r keyRing) Key(_ context.Context, name string) (keys.Key, error) {
+	if k, ok := r[name]; ok {
+		return k, nil
+	}
+	return keys.Key{}, keys.ErrNotFound
+}
+
+// signText returns the message with its signatures on top, in the line ends that it has itself.
+func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
+	var rules sign.Match
+	var q sign.Query
+	var authorErr error
+	m, err := message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
+		q.Author, authorErr = h.Author()
+		if authorErr != nil {
+			return nil
+		}
+		rules = s.Match(q)
+		return rules.BodyHashes()
+	})
+	switch {
+	case err != nil:
+		return nil, answer.NewUnknown(err)
+	case authorErr != nil:
+		return nil, answer.NewBad(fmt.Errorf("not signed: %w", authorErr))
+	case len(rules) == 0:
+		return nil, answer.NewBad(fmt.Errorf("not signed: no rule of the signing table matches %s", q.Author))
+	}
+	done, err := s.Sign(ctx, rules, q, m)
+	if err != nil {
+		return nil, answer.NewUnknown(err)
+	}
+	return withFields(raw, m.Header, message.Edits{Remove: done.Remove, Insert: done.Fields}), nil
+}
+
+// withFields applies edits to the text of a message whose header is h.
+func withFields(raw []byte, h message.Header, e message.Edits) []byte {
+	eol := "\n"
+	if first, _, ok := bytes.Cut(raw, []byte("\n")); ok && bytes.HasSuffix(first, []byte("\r")) {
+		eol = "\r\n"
+	}
+	var out bytes.Buffer
+	if bytes.HasPrefix(raw, []byte("From ")) {
+		line, rest, _ := bytes.Cut(raw, []byte("\n"))
+		out.Write(append(line, '\n'))
+		raw = rest
+	}
+	for _, f := range e.Insert {
+		out.WriteString(strings.ReplaceAll(string(f.Raw()), "\r\n", eol) + eol)
+	}
+	if len(e.Remove) == 0 {
+		out.Write(raw)
+		return out.Bytes()
+	}
+	body, _ := bodyOf(raw)
+	for _, f := range h.With(message.Edits{Remove: e.Remove}) {
+		out.WriteString(strings.ReplaceAll(string(f.Raw()), "\r\n", eol) + eol)
+	}
+	out.WriteString(eol)
+	out.Write(body)
+	return out.Bytes()
+}
+
+// bodyOf returns what follows the header.
+func bodyOf(raw []byte) ([]byte, error) {
+	r := bufio.NewReader(bytes.NewReader(raw))
+	if _, err := message.ReadHeader(r, maxHeader); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}

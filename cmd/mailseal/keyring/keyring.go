@@ -1,0 +1,254 @@
+// Package keyring does what "mailseal keys", "mailseal keygen" and "mailseal sql-import" do: it makes keys, lists them,
+// brings them through their lives, puts them into a database, and prints what there is to publish and to wait for.
+package keyring
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/keys/keylife"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+	"mailseal/milter/keydns"
+	"mailseal/milter/rotation"
+)
+
+// Options say which name servers are asked, and how answers are printed.
+type Options struct {
+	Zone     dns.Resolver // answers all questions instead of name servers; nil: none
+	ZoneName string
+	Servers  []string // addresses or names, instead of those of the configuration or of the domain
+	Every    string   // age of a key at which the next takes over, such as "90d"; "": rotation.every
+	Format   string   // of records: zone, line, nsupdate, json or none
+	JSON     bool     // one JSON object a line
+}
+
+// Ring is the keys of a state directory, and where a command's answers go.
+type Ring struct {
+	rotator *rotation.Rotator
+	o       Options
+	out     io.Writer
+}
+
+// Open makes the keyring of a configuration.
+func Open(ctx context.Context, cfg *config.Config, o Options, out io.Writer) (*Ring, error) {
+	r, err := assembly.RotationOptions(cfg)
+	if err != nil {
+		return nil, answer.NewUnknown(err)
+	}
+	switch {
+	case o.Zone != nil:
+		r.Panel = &keydns.Panel{Servers: []keydns.Server{{Name: o.ZoneName, Resolver: o.Zone}}}
+	case len(o.Servers) > 0:
+		if r.Panel.Servers, err = rotation.Servers(ctx, r.Panel, o.Servers); err != nil {
+			return nil, answer.NewUnknown(fmt.Errorf("--server %w", err))
+		}
+	}
+	if o.Every != "" {
+		if r.Policy.Every, err = parseAge(o.Every); err != nil {
+			return nil, answer.NewUsage(err)
+		}
+	}
+	return &Ring{rotator: rotation.New(r), o: o, out: out}, nil
+}
+
+// Generation is what "keys generate" makes.
+type Generation struct {
+	Selector   string   // template of the selectors; "": rotation.selector
+	Algorithms []string // none: rotation.algorithms
+	Vendor     bool     // the key is a vendor's, at Selector
+	Record     string   // text of the vendor's record, if it is known
+}
+
+// Generate makes a new generation of keys for a domain, and prints the records to publish.
+func (r *Ring) Generate(name string, g Generation) error {
+	d, err := domain.Parse(name)
+	if err != nil {
+		return answer.NewUsage(err)
+	}
+	if g.Vendor && g.Selector == "" || g.Record != "" && !g.Vendor {
+		return answer.NewUsage(errors.New("--vendor needs --selector, and --record needs --vendor"))
+	}
+	if _, err := r.formatted(keys.Record{}); err != nil {
+		return err
+	}
+	var events []keylife.Event
+	if g.Vendor {
+		events, err = r.rotator.AddVendor(string(d), g.Selector, g.Record)
+	} else {
+		events, err = r.rotator.Generate(string(d), g.Algorithms, g.Selector)
+	}
+	if errors.Is(err, rotation.ErrRecord) {
+		err = fmt.Errorf("--record: %w", err)
+	}
+	if err != nil {
+		return answer.NewBad(err)
+	}
+	return r.printEvents(events)
+}
+
+// PublishCheck compares keys, all of them for no name, with what each name server shows; those that all of them show become
+// published. Force is a reason to take keys for published although the DNS does not show them.
+func (r *Ring) PublishCheck(ctx context.Context, names []string, force string) error {
+	seen, done, err := r.rotator.PublishCheck(ctx, names, force)
+	for _, k := range seen {
+		if err := r.printSeen(k); err != nil {
+			return answer.NewUnknown(err)
+		}
+	}
+	return r.finish(done, err)
+}
+
+// Rotate makes the steps that are due, and says what is waited for. A step that a silent server stops is an unknown answer.
+func (r *Ring) Rotate(ctx context.Context, domains []string) error {
+	done, err := r.rotator.Rotate(ctx, domains)
+	return r.finish(done, err)
+}
+
+// Move makes a step, one of rotation.Steps, with the keys that are named by record or by domain. Force is a reason to do it
+// although the DNS or the time speaks against it.
+func (r *Ring) Move(ctx context.Context, verb string, names []string, force string) error {
+	done, err := r.rotator.Move(ctx, verb, names, force)
+	return r.finish(done, err)
+}
+
+// finish prints what a command did, and makes its answer.
+func (r *Ring) finish(done rotation.Done, err error) error {
+	switch {
+	case errors.Is(err, rotation.ErrUnknown):
+		return answer.NewUnknown(err)
+	case err != nil:
+		return answer.NewBad(err)
+	}
+	if err := r.printEvents(done.Events); err != nil {
+		return err
+	}
+	if done.Silent && !r.o.JSON {
+		fmt.Fprintln(r.out, "A name server does not answer. If that lasts: --server asks only those that you name, rotation.may_be_silent lets so many be away.")
+	}
+	switch {
+	case done.Refused:
+		return answer.NewBad(nil)
+	case done.Silent:
+		return answer.NewUnknown(nil)
+	}
+	return nil
+}
+
+// formatted returns a record as the user wants it, with a final line feed.
+func (r *Ring) formatted(record keys.Record) (string, error) {
+	switch r.o.Format {
+	case "zone", "bind":
+		return record.Zone(), nil
+	case "line":
+		return record.Line() + "\n", nil
+	case "nsupdate":
+		return record.NSUpdate(), nil
+	case "json":
+		text, err := json.Marshal(record)
+		return string(text) + "\n", err
+	case "none", "":
+		return "", nil
+	}
+	return "", answer.NewUsage(fmt.Errorf("--format %q is none of zone, line, nsupdate, json and none", r.o.Format))
+}
+
+// printEvents says what was done and what is waited for.
+func (r *Ring) printEvents(events []keylife.Event) error {
+	for _, e := range events {
+		if r.o.JSON {
+			if err := json.NewEncoder(r.out).Encode(e); err != nil {
+				return answer.NewUnknown(err)
+			}
+			continue
+		}
+		if err := r.printEvent(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Ring) printEvent(e keylife.Event) error {
+	fmt.Fprintln(r.out, e.Name, eventText(e))
+	if e.Remove && r.o.Format == "nsupdate" {
+		fmt.Fprintf(r.out, "update delete %s. TXT\nsend\n", e.Name)
+	}
+	if e.Publish == nil {
+		return nil
+	}
+	text, err := r.formatted(*e.Publish)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(r.out, text)
+	return nil
+}
+
+func eventText(e keylife.Event) string {
+	var said []string
+	if e.Step != "" {
+		said = append(said, "is now "+string(e.Step))
+	}
+	if e.Stays != "" {
+		said = append(said, "stays "+string(e.Stays)+": "+e.Waits)
+	} else if e.Waits != "" {
+		said = append(said, "waits: "+e.Waits)
+	}
+	if e.Note != "" {
+		said = append(said, "("+e.Note+")")
+	}
+	return strings.Join(said, ", ")
+}
+
+// seenJSON is what "publish-check --json" says of a key.
+type seenJSON struct {
+	Name    string       `json:"name"`
+	Stage   keys.Stage   `json:"stage"`
+	Sight   keys.Sight   `json:"sight"`
+	Error   string       `json:"error,omitempty"` // why no server could be asked
+	Servers []serverJSON `json:"servers"`
+}
+
+type serverJSON struct {
+	Server   string           `json:"server"`
+	State    keydns.State     `json:"state"`
+	Findings []keydns.Finding `json:"findings,omitempty"`
+}
+
+// printSeen says what each server shows of a key.
+func (r *Ring) printSeen(k rotation.Seen) error {
+	if r.o.JSON {
+		return json.NewEncoder(r.out).Encode(newSeenJSON(k))
+	}
+	fmt.Fprintf(r.out, "%s (%s):\n", k.Name(), k.Stage)
+	if k.Err != nil {
+		fmt.Fprintf(r.out, "  could not find out: %v\n", k.Err)
+	}
+	for _, s := range k.Servers {
+		fmt.Fprintf(r.out, "  %s: %s\n", s.Server, s.View.State)
+		for _, finding := range s.View.Findings {
+			fmt.Fprintf(r.out, "    %s\n", finding.Text)
+		}
+	}
+	return nil
+}
+
+func newSeenJSON(k rotation.Seen) seenJSON {
+	out := seenJSON{Name: k.Name(), Stage: k.Stage, Sight: k.Sight, Servers: []serverJSON{}}
+	if k.Err != nil {
+		out.Error = k.Err.Error()
+	}
+	for _, s := range k.Servers {
+		out.Servers = append(out.Servers, serverJSON{s.Server, s.View.State, s.View.Findings})
+	}
+	return out
+}

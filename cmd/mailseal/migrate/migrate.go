@@ -1,0 +1,73 @@
+// Package migrate does what "mailseal import-opendkim" does: it writes a configuration that does the same as OpenDKIM's, and
+// says what is still to do, such as files that the daemon's user cannot read.
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/check"
+	"mailseal/config"
+	"mailseal/config/opendkim"
+)
+
+// Options are what is imported, and where to.
+type Options struct {
+	opendkim.Options
+	Dir string // to write mailseal.toml to, made if it is not there; "": it is not written
+}
+
+// Import makes the configuration, writes it if it has a directory, and reports what became of each setting.
+func Import(o Options) (*opendkim.Report, error) {
+	r, err := opendkim.Import(o.Options)
+	if err != nil {
+		return nil, answer.NewBad(err)
+	}
+	svc := check.FindService(serviceName)
+	if o.Root == "" {
+		r.Add(keysToDo(svc, r.TOML)...)
+	}
+	if o.Dir == "" {
+		return r, nil
+	}
+	notes, err := write(o.Dir, r.TOML, svc)
+	if err != nil {
+		return nil, answer.NewBad(err)
+	}
+	r.Add(notes...)
+	return r, nil
+}
+
+// write writes the configuration to a directory, and says what is still to be done with it.
+func write(dir, text string, svc check.Service) ([]opendkim.Note, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "mailseal.toml")
+	if err := writeNew(path, text); err != nil {
+		return nil, err
+	}
+	return give(svc, path), nil
+}
+
+// writeNew writes a file that is not there yet, or is the sample as it was installed. It may hold keys.
+func writeNew(path, text string) error {
+	if old, err := os.ReadFile(path); err == nil && string(old) == config.Sample() {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("%s is there already, and is not overwritten; move it away, or name another directory", path)
+		}
+		return err
+	}
+	_, err = io.WriteString(f, text)
+	return errors.Join(err, f.Close())
+}

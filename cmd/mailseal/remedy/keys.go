@@ -1,0 +1,42 @@
+package remedy
+
+import (
+	"mailseal/keys"
+	"mailseal/milter/keydns"
+)
+
+// Generate begins the first key of a domain whose keys Mailseal manages. Config is the configuration file, "" for the
+// default one.
+func Generate(config, domain string) Remedy {
+	return of(GenerateKey, configFlag(config), quote(domain))
+}
+
+// Rotate makes the step of a domain's keys that is due, and says what the others wait for.
+func Rotate(config, domain string) Remedy { return of(RotateKey, configFlag(config), quote(domain)) }
+
+func configFlag(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " --config " + quote(path)
+}
+
+// Record mends what is published of a key. A record without a text is a vendor's, and for the vendor to publish.
+func Record(f keydns.Finding, want keys.Record) Remedy {
+	known := want.Text != ""
+	switch {
+	case f.Cause == keydns.Doubled && known:
+		return of(Move, f.At, want.Line())
+	case f.Cause == keydns.Doubled:
+		return of(Remove, f.At)
+	case f.Cause == keydns.Several && known:
+		return of(KeepOne, want.Line())
+	case f.Cause == keydns.Several:
+		return of(KeepAny)
+	case f.Cause == keydns.NoAnswer || f.Cause == keydns.Alias || !known:
+		return Remedy{}
+	case f.Cause == keydns.TooShort:
+		return of(LongerKey, want.Line())
+	}
+	return of(Publish, want.Line())
+}

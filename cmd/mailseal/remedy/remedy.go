@@ -1,0 +1,117 @@
+// Package remedy builds what Mailseal tells operators to do: commands to run, DNS records to publish, and lines to put
+// into a configuration. Every remedy is made here, from what the packages found, so that one test can apply each kind
+// to a copy and see that the finding is gone afterwards.
+package remedy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Remedy is one thing to do. The zero value is none.
+type Remedy struct {
+	Kind Kind
+	args []any
+}
+
+// Kind is what is to be done, whatever it is done to. Kinds are stable: programs may rely on them.
+type Kind string
+
+// The kinds. Those that are commands can be given to a shell as they are printed.
+const (
+	ChangeMode    Kind = "change-mode"
+	ChangeOwner   Kind = "change-owner"
+	GiveToGroup   Kind = "give-to-group"   // a file that the service's group may read already
+	OpenToGroup   Kind = "open-to-group"   // one file, for the group to read
+	OpenTree      Kind = "open-tree"       // a directory and all below it, for the group to read
+	OpenEach      Kind = "open-each"       // files and directories that only have / in common
+	MakeDirectory Kind = "make-directory"  // and those above it
+	GenerateKey   Kind = "generate-key"    // the first of a managed domain
+	RotateKey     Kind = "rotate-key"      // one step of a managed domain
+	Publish       Kind = "publish-record"  // a DNS record where there is none, or in place of another
+	Move          Kind = "move-record"     // from a wrong name to the right one
+	Remove        Kind = "remove-record"   // at a wrong name, where the right record is a vendor's
+	KeepOne       Kind = "keep-one-record" // of several at one name, the right one
+	KeepAny       Kind = "keep-any-record" // of several at one name, where the right record is a vendor's
+	LongerKey     Kind = "make-longer-key" // and publish it
+	MainCF        Kind = "put-main-cf"     // lines of Postfix's main.cf
+	MasterCF      Kind = "put-master-cf"   // an option of a service in master.cf
+	SendmailMC    Kind = "put-sendmail-mc" // lines of sendmail.mc
+	SendmailCF    Kind = "put-sendmail-cf" // lines of sendmail.cf, where there is no sendmail.mc
+	SendmailPort  Kind = "put-daemon-port" // an option of DAEMON_OPTIONS in sendmail.mc
+	Setting       Kind = "put-setting"     // lines of mailseal.toml
+	EditUnit      Kind = "edit-unit"       // lines of a unit of systemd
+	System        Kind = "change-system"   // a command about users, units and sockets of the host
+	Both          Kind = "put-both"        // lines of a mail server and of mailseal.toml, which belong together
+)
+
+// form is how a kind is printed.
+type form struct {
+	text      string // with a verb for each argument
+	isCommand bool
+}
+
+var forms = map[Kind]form{
+	ChangeMode:    {"chmod %s %s", true},
+	ChangeOwner:   {"chown %s %s", true},
+	GiveToGroup:   {"chgrp %s %s", true},
+	OpenToGroup:   {"chgrp %s %s && chmod 0640 %[2]s", true},
+	OpenTree:      {"chgrp -R %s %s && chmod -R g+rX %[2]s", true},
+	OpenEach:      {"chgrp %s and chmod g+rX each of them", false},
+	MakeDirectory: {"mkdir -p %s", true},
+	GenerateKey:   {"mailseal keys generate%s %s", true},
+	RotateKey:     {"mailseal keys rotate%s %s", true},
+	Publish:       {"publish: %s", false},
+	Move:          {"remove the record at %s., publish: %s", false},
+	Remove:        {"remove the record at %s.", false},
+	KeepOne:       {"remove all but one, publish: %s", false},
+	KeepAny:       {"remove all but one", false},
+	LongerKey:     {"make a longer key: mailseal keygen; publish: %s", false},
+	MainCF:        {"%s", false},
+	MasterCF:      {"%s", false},
+	SendmailMC:    {"%s", false},
+	SendmailCF:    {"%s", false},
+	SendmailPort:  {"%s", false},
+	Setting:       {"%s", false},
+	EditUnit:      {"%s", false},
+	System:        {"%s", false},
+	Both:          {"%s", false},
+}
+
+// Kinds returns every kind of remedy, sorted.
+func Kinds() []Kind { return slices.Sorted(maps.Keys(forms)) }
+
+// IsZero reports whether there is nothing to do.
+func (r Remedy) IsZero() bool { return r.Kind == "" }
+
+// IsCommand reports whether the remedy can be given to a shell as it is printed.
+func (r Remedy) IsCommand() bool { return forms[r.Kind].isCommand }
+
+// String writes the remedy as operators read it, on one line or several. Paths are quoted for a shell.
+func (r Remedy) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(forms[r.Kind].text, r.args...)
+}
+
+// Sentence appends the remedy to what is wrong, for a log line.
+func (r Remedy) Sentence(text string) string {
+	if r.IsZero() {
+		return text
+	}
+	return text + "; mend it with: " + r.String()
+}
+
+func of(kind Kind, args ...any) Remedy { return Remedy{Kind: kind, args: args} }
+
+// quote writes a word for a shell.
+func quote(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%,=:"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

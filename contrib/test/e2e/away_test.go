@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/contrib/test/rig"
+)
+
+// TestDatabaseAwayAndBack stops, starts and freezes databases under a stream of messages. Each message is signed by its
+// own domain's key, or deferred; none is lost, refused, or let out unsigned.
+func TestDatabaseAwayAndBack(t *testing.T) {
+	for _, tc := range []struct {
+		name, driver, sql, schema string
+		start                     func(testing.TB) *rig.Database
+	}{
+		{"PostgreSQL", "postgres", "pgx", "postgresql.sql", rig.Postgres},
+		{"MariaDB", "mysql", "mysql", "mysql.sql", rig.MariaDB},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			db := tc.start(t)
+			fillDatabase(t, tc.sql, db.DSN, tc.schema)
+			// Nothing is remembered for long, so that nearly every message needs the database.
+			h := startHosting(t, tc.driver, db.DSN, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"0s\"\ncache_size = 10")
+			stop := h.stream(6)
+			h.await("signed at first", &h.signed, 100)
+			for range 2 {
+				db.Stop()
+				h.await("deferred while it is away", &h.deferred, 20)
+				db.Start()
+				h.await("signed when it is back", &h.signed, 100)
+			}
+			db.Pause()
+			h.await("deferred while it hangs", &h.deferred, 6)
+			db.Resume()
+			h.await("signed when it goes on", &h.signed, 100)
+			stop()
+			if n := h.unsigned.Load(); n != 0 {
+				t.Errorf("%d messages went out unsigned", n)
+			}
+			if text := h.log(); !strings.Contains(text, "source of keys is away") || !strings.Contains(text, "source of keys is back") {
+				t.Error("the log does not say that the source was away and came back")
+			}
+			if n := h.series("entries"); n > 10 {
+				t.Errorf("%v answers are remembered, at most 10 may be", n)
+			}
+			t.Logf("%d signed, %d deferred", h.signed.Load(), h.deferred.Load())
+		})
+	}
+}
+
+// What was remembered when the database went away signs on; what was not is deferred, and so is a sender who had no key
+// a while ago.
+func TestDatabaseAwayStale(t *testing.T) {
+	db := rig.Postgres(t)
+	fillDatabase(t, "pgx", db.DSN, "postgresql.sql")
+	h := startHosting(t, "postgres", db.DSN, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"1h\"")
+	for i := range hosted / 2 {
+		h.send(fmt.Sprintf("d%d.example", i))
+	}
+	h.send("nobody.example")
+	if h.signed.Load() != hosted/2 || h.unsigned.Load() != 1 {
+		t.Fatalf("%d signed, %d unsigned\n%s", h.signed.Load(), h.unsigned.Load(), h.log())
+	}
+	db.Stop()
+	time.Sleep(20 * time.Millisecond) // longer than ttl
+	for i := range hosted {
+		h.send(fmt.Sprintf("d%d.example", i))
+	}
+	h.send("nobody.example")
+	if signed, deferred := h.signed.Load(), h.deferred.Load(); signed != hosted || deferred != hosted/2+1 || h.unsigned.Load() != 1 {
+		t.Errorf("away: %d signed, %d deferred, %d unsigned; want %d, %d, 1", signed, deferred, h.unsigned.Load(), hosted, hosted/2+1)
+	}
+	if h.series("away") != 1 || h.series("stale_total") == 0 {
+		t.Error("the metrics do not say that the source is away")
+	}
+	db.Start()
+	time.Sleep(20 * time.Millisecond)
+	h.send("d39.example")
+	if h.signed.Load() != hosted+1 || h.series("away") != 0 {
+		t.Errorf("back: %d signed, want %d\n%s", h.signed.Load(), hosted+1, h.log())
+	}
+}
+
+// A database that is away when the daemon starts keeps nobody from starting.
+func TestDatabaseAwayAtStart(t *testing.T) {
+	h := startHosting(t, "postgres", "host=127.0.0.1 port=1 user=u password=hunter2 dbname=d", "")
+	h.send("d1.example")
+	if h.deferred.Load() != 1 {
+		t.Errorf("%d deferred, want 1", h.deferred.Load())
+	}
+	if text := h.log(); !strings.Contains(text, "cannot be used now") || strings.Contains(text, "hunter2") {
+		t.Errorf("the log says\n%s", text)
+	}
+}

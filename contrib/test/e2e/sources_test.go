@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSourcesReload holds that sources survive a reload that leaves them alone, and what a reload refuses. What a source
+// has counted begins anew with another source.
+func TestSourcesReload(t *testing.T) {
+	h := startHosting(t, "sqlite", sqliteFile(t), "")
+	h.send("d3.example")
+	asked := h.series("misses_total")
+	if asked == 0 {
+		t.Fatal("the source was not asked")
+	}
+	isSame := func() bool { return h.series("misses_total") == asked }
+	edit := func(old, new string) (ok bool) {
+		if !strings.Contains(h.config, old) {
+			t.Fatalf("no %q in the configuration", old)
+		}
+		h.config = strings.Replace(h.config, old, new, 1)
+		h.daemon.Configure(h.config)
+		return h.daemon.Reload(t)
+	}
+	if !edit("mode =", "# a line more\nmode =") || !isSame() || h.series("entries") != 2 {
+		t.Errorf("unchanged, and another source:\n%s", h.log())
+	}
+	if edit("FROM dkim_keys", "FROM dkim_kyes") || !strings.Contains(h.log(), "key_query") || !isSame() {
+		t.Errorf("a query that cannot work:\n%s", h.log())
+	}
+	h.send("d4.example")
+	if !edit("FROM dkim_kyes", "FROM dkim_keys") {
+		t.Error(h.log())
+	}
+	asked = h.series("misses_total")
+	if !edit(`timeout = "1s"`, `timeout = "2s"`) || isSame() {
+		t.Errorf("changed, and the same source:\n%s", h.log())
+	}
+	h.send("d5.example")
+	if h.signed.Load() != 3 {
+		t.Errorf("%d signed, want 3\n%s", h.signed.Load(), h.log())
+	}
+	found := 0
+	for name := range h.daemon.Metrics(t) {
+		if strings.HasPrefix(name, "mailseal_source_") {
+			found++
+		}
+	}
+	if found != 8 {
+		t.Errorf("%d series of the source, want 8", found)
+	}
+}
+
+// What goes wrong in the tables while the daemon runs is an error for the mail that needs it, and the log says what and
+// where; it is mended without a reload.
+func TestSourcesBreak(t *testing.T) {
+	path := sqliteFile(t)
+	h := startHosting(t, "sqlite", path, "ttl = \"1ms\"\nnegative_ttl = \"1ms\"\nstale = \"0s\"")
+	for i, tc := range []struct {
+		name, wrong, right string
+		says               []string
+	}{
+		{"a row without a key", "UPDATE dkim_keys SET private_key = 'secretsecretsecret' WHERE name = 'k1'", "UPDATE dkim_keys SET private_key = (SELECT private_key FROM dkim_keys WHERE name = 'backup') WHERE name = 'k1'",
+			[]string{`k1: source \"hosting\"`, "key_query", "the row of", `selector \"s\", domain \"d1.example\"`}},
+		{"a domain that is none", "UPDATE dkim_keys SET domain = 'd1.example; b=x' WHERE name = 'k1'", "UPDATE dkim_keys SET domain = 'd1.example' WHERE name = 'k1'",
+			[]string{"make no DNS name"}},
+		{"no row", "UPDATE dkim_keys SET name = 'kk1' WHERE name = 'k1'", "UPDATE dkim_keys SET name = 'k1' WHERE name = 'kk1'",
+			[]string{"no such key"}},
+		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label", "ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
+			[]string{"no such column: selector", "source of keys is away", "source of keys is back"}},
+		{"no table", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing",
+			[]string{"signing_query", "no such table: dkim_signing", "source of keys is away", "source of keys is back"}},
+	} {
+		if i == 0 {
+			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, private_key FROM dkim_keys WHERE name = 'k1'")
+		}
+		signed, deferred, said := h.signed.Load(), h.deferred.Load(), len(h.log())
+		execSQLite(t, path, tc.wrong)
+		time.Sleep(2 * time.Millisecond) // longer than ttl
+		h.send("d1.example")
+		execSQLite(t, path, tc.right)
+		time.Sleep(2 * time.Millisecond)
+		h.send("d1.example")
+		if h.deferred.Load() != deferred+1 || h.signed.Load() != signed+1 || h.unsigned.Load() != 0 {
+			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name, h.deferred.Load()-deferred, h.signed.Load()-signed, h.unsigned.Load())
+		}
+		text := h.log()[said:]
+		for _, want := range tc.says {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the log says\n%s\nwithout %s", tc.name, text, want)
+			}
+		}
+		if strings.Contains(text, "secretsecret") {
+			t.Errorf("%s: the log tells the key:\n%s", tc.name, text)
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
+	"time"
+
+	"mailseal/keys"
+	"mailseal/keys/keylife"
+	"mailseal/milter/keydns"
+)
+
+// Metrics counts what a pass of the watch found.
+type Metrics interface {
+	// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and "unknown".
+	Watched(count map[string]int)
+}
+
+// Signers are the keys of the store as mail is signed with them.
+type Signers interface {
+	// Look has the store read anew.
+	Look()
+	// FallBack has other keys sign in place of active ones: names by names. What was set before is forgotten.
+	FallBack(names map[string]string)
+}
+
+// Watch is what one pass is to do.
+type Watch struct {
+	Rotator  *Rotator
+	Rotates  bool    // make the steps that are due
+	Compares bool    // compare the keys that sign with what the name servers show
+	FallBack bool    // while the DNS does not show an active key, have the key before it sign
+	Signers  Signers // nil when nothing signs with the keys of the store
+
+	// Others yields the records of the keys beside the store that sign now.
+	Others func(ctx context.Context) iter.Seq[Record]
+}
+
+// Record is a record that must be published, and the domain that signs with its key.
+type Record struct {
+	keys.Record
+	Domain string
+}
+
+// Watcher makes passes over the keys that sign, and logs what it finds. It is for one goroutine.
+type Watcher struct {
+	log     *slog.Logger
+	metrics Metrics
+	fallen  map[string]string // the keys that sign in place of others, as of the last pass
+}
+
+// NewWatcher returns a Watcher.
+func NewWatcher(log *slog.Logger, m Metrics) *Watcher { return &Watcher{log: log, metrics: m} }
+
+// atOnce is how many keys beside the store are looked at before their answers are let go of: a source may hold a million.
+const atOnce = 256
+
+// Pass rotates, compares and falls back, as far as it is asked to. The error is why part of it could not be done.
+func (w *Watcher) Pass(ctx context.Context, p Watch) error {
+	var rotateErr error
+	if p.Rotates {
+		rotateErr = w.rotate(ctx, p.Rotator)
+		if p.Signers != nil {
+			p.Signers.Look()
+		}
+	}
+	if !p.Compares {
+		return rotateErr
+	}
+	return errors.Join(rotateErr, w.compareAll(ctx, p))
+}
+
+func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
+	_, seen, err := p.Rotator.view(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("the keys cannot be compared with the DNS: %w", err)
+	}
+	if p.FallBack && p.Signers != nil {
+		w.fallBack(p.Signers, seen)
+	}
+	var t findings
+	w.compare(&t, signing(seen))
+	w.compareOthers(ctx, &t, p)
+	if ctx.Err() != nil {
+		return ctx.Err() // half a pass says nothing
+	}
+	if t.unsaid > 0 {
+		w.log.Error("more keys that the DNS does not show, or that could not be looked up, than are logged one by one", "more", t.unsaid)
+	}
+	w.metrics.Watched(t.count)
+	return nil
+}
+
+func (w *Watcher) rotate(ctx context.Context, r *Rotator) error {
+	done, err := r.Rotate(ctx, nil)
+	if err != nil {
+		err = fmt.Errorf("the keys cannot be rotated: %w", err)
+	}
+	for _, e := range done.Events {
+		if e.Step != "" {
+			w.log.Info("key "+string(e.Step), "key", e.Name)
+		}
+		switch {
+		case e.Publish != nil:
+			w.log.Warn("a key waits: "+e.Waits, "key", e.Name, "publish", e.Publish.Line())
+		case e.Waits != "":
+			w.log.Info("a key waits: "+e.Waits, "key", e.Name)
+		}
+	}
+	return err
+}
+
+// signing are the keys that mail is signed with now: of the store's, the active ones.
+func signing(seen []Seen) []Seen {
+	var out []Seen
+	for _, k := range seen {
+		if k.Stage == keys.Active || k.Vendor && k.Stage == keys.Published {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// compareOthers compares the keys beside the store.
+func (w *Watcher) compareOthers(ctx context.Context, t *findings, p Watch) {
+	var some []keylife.Key
+	for r := range p.Others(ctx) {
+		if some = append(some, r.watched()); len(some) == atOnce {
+			w.compare(t, p.Rotator.Look(ctx, some))
+			some = some[:0]
+		}
+	}
+	w.compare(t, p.Rotator.Look(ctx, some))
+}
+
+// watched is the record in the form that Look takes.
+func (r Record) watched() keylife.Key {
+	selector := strings.TrimSuffix(r.Name, "._domainkey."+r.Domain)
+	return keylife.Key{Domain: r.Domain, Selector: selector, Text: r.Text, Fingerprint: r.Fingerprint}
+}
+
+// findings are what a pass has found so far.
+type findings struct {
+	count  map[string]int // good, bad and unknown
+	said   int            // lines logged
+	unsaid int            // lines not logged, since there were enough
+}
+
+// maxSaid bounds the lines that one pass logs: a zone that is gone can make a hundred thousand keys wrong at once.
+const maxSaid = 100
+
+// compare logs and counts.
+func (w *Watcher) compare(t *findings, seen []Seen) {
+	if t.count == nil {
+		t.count = map[string]int{}
+	}
+	for _, k := range seen {
+		switch k.Sight {
+		case keys.SightKey:
+			t.count["good"]++
+			continue
+		case keys.SightUnknown:
+			t.count["unknown"]++
+		default:
+			t.count["bad"]++
+		}
+		if t.said == maxSaid {
+			t.unsaid++
+			continue
+		}
+		t.said++
+		if k.Sight == keys.SightUnknown {
+			w.log.Warn("it could not be found out whether the key that signs is published", "key", k.Name(), "shown", k.shown())
+		} else {
+			w.log.Error("the DNS does not show the key that signs: receivers cannot verify our mail", "key", k.Name(), "shown", k.shown())
+		}
+	}
+}
+
+// shown is what the first server that disagrees shows of a key, in a sentence.
+func (s Seen) shown() string {
+	if s.Err != nil {
+		return s.Err.Error()
+	}
+	for _, server := range s.Servers {
+		for _, f := range server.View.Findings {
+			if f.Harms || f.Cause == keydns.NoAnswer {
+				return server.Server + ": " + f.Text
+			}
+		}
+	}
+	return string(s.Sight)
+}
+
+// fallBack has the youngest retiring key that is published sign for an active one that is not. A server that does not
+// answer is no reason.
+func (w *Watcher) fallBack(signers Signers, seen []Seen) {
+	names := map[string]string{}
+	for _, k := range signing(seen) {
+		if k.Vendor || k.Sight == keys.SightKey || k.Sight == keys.SightUnknown {
+			if other, fell := w.fallen[k.Name()]; fell && k.Sight == keys.SightUnknown {
+				names[k.Name()] = other // until it is known better
+			}
+			continue
+		}
+		if before := predecessor(k, seen); before != "" {
+			names[k.Name()] = before
+		}
+	}
+	for name, before := range names {
+		if w.fallen[name] != before {
+			w.log.Warn("the key before signs again, until the DNS shows the one that should", "key", name, "signs", before)
+		}
+	}
+	for name := range w.fallen {
+		if names[name] == "" {
+			w.log.Info("the key signs again", "key", name)
+		}
+	}
+	w.fallen = names
+	signers.FallBack(names)
+}
+
+// predecessor is the name of the youngest retiring key like k that every server shows, "" when there is none.
+func predecessor(k Seen, seen []Seen) string {
+	out, youngest := "", time.Time{}
+	for _, p := range seen {
+		isLike := p.Domain == k.Domain && p.Algorithm == k.Algorithm && !p.Vendor
+		if isLike && p.Stage == keys.Retiring && p.Sight == keys.SightKey && p.Since.After(youngest) {
+			out, youngest = p.Name(), p.Since
+		}
+	}
+	return out
+}
