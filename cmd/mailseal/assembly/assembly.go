@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"mailseal/config"
@@ -53,6 +54,7 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		ID:          cfg.AuthservID,
 		Own:         newOwnFields(cfg),
 		Unmatched:   cfg.Ours.Unmatched,
+		Redirected:  cfg.Signing.Redirected,
 		AuthResult:  cfg.AuthenticationResults.Auth,
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
 		SelfCheck:   filter.SelfCheck{Share: cfg.Signing.SelfCheck, Action: cfg.Signing.SelfCheckAction},
@@ -66,12 +68,20 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		HeaderLimit:     int(cfg.Limits.HeaderSize),
 		Deadline:        cfg.Limits.MessageDeadline,
 		OnInternalError: cfg.OnInternalError,
+		QuietFragile:    quietFragile(cfg.Signing.FragileWarnings),
 	}
 	return p, err
 }
 
+// quietFragile returns the causes of broken signatures that are not warned of.
+func quietFragile(warned []string) []milter.Event {
+	return slices.DeleteFunc([]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit}, func(e milter.Event) bool {
+		return slices.Contains(warned, string(e))
+	})
+}
+
 func newOwnFields(cfg *config.Config) filter.OwnFields {
-	own := filter.OwnFields{IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Names: []string{cfg.Policy.MarkHeader}}
+	own := filter.OwnFields{KeepResults: cfg.Ours.KeepResults, IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Names: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
 		own.Names = append(own.Names, "Received-SPF")
 	}
@@ -228,6 +238,7 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		Fields:          o.Headers,
 		Oversign:        orNone(o.Oversign),
 		OversignPresent: orNone(o.OversignPresent),
+		KeepPlain:       !o.OversignMIME,
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
 	}
