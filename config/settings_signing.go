@@ -69,7 +69,7 @@ var signingSection = section{
 		{name: "expiry", def: `"10d"`,
 			doc: "How long a signature is good (x=). It must outlast the queues of all hosts on the way; 0s is for ever."},
 		{name: "identifier", example: `"@%"`, form: "identifier",
-			doc: "The i= tag, such as @example.com or news@example.com, at or below the d= domain; \"%\" stands for the author's domain. For an author whom it does not suit, it is left out. Hardly any receiver reads it."},
+			doc: "The i= tag, such as @example.com or news@example.com, at or below the d= domain; \"%\" stands for the author's domain, alone or as in news@lists.%. For an author whom it does not suit, it is left out. Hardly any receiver reads it."},
 		{name: "skip_if_signed", def: "false",
 			doc: "Leave a message alone that has a signature of the same domain and selector already, as after a content filter that hands it back."},
 		{name: "remove_old_signatures", def: "false",

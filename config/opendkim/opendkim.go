@@ -34,6 +34,8 @@ func Import(o Options) (*Report, error) {
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
+	im.verifierRole()
+	im.defaults()
 	im.noID()
 	im.writeRemoved()
 	if len(im.errs) > 0 {
@@ -55,6 +57,10 @@ type importer struct {
 	dir    string // what relative names in the configuration hang on
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
+
+	listener     *table // of the socket, nil when none is named
+	verified     bool   // OpenDKIM verifies
+	verifiesOnly bool   // and does not sign
 
 	removed struct { // ids that strangers may not use
 		ids  []string
