@@ -76,7 +76,8 @@ and is warned of once for an author's domain and hour
 .TP
 long_line
 A line of the body, or of From or Subject, is longer than the mail server lets it be. Have the program that writes the mail
-encode the text as quoted-printable or base64. For Sendmail, define(\(gaSMTP_MAILER_LL', \(ga2040') raises its limit.
+encode the text as quoted-printable or base64. For Sendmail, define(\(gaSMTP_MAILER_LL', \(ga2040') raises its limit, as its
+mailer relay has it by itself; then leave long_line out of fragile_warnings.
 .TP
 rewritten
 Sendmail writes addresses in its own form behind every filter: "a@example.com,b@example.com" without the space, names
@@ -86,8 +87,8 @@ filters change after signing cannot be seen in a message: let them do it before 
 .TP
 eight_bit
 The body has 8-bit text and a field of MIME. Where the next host does not offer 8BITMIME, Postfix and Sendmail convert it,
-and the signature breaks; hardly any such host is left. disable_mime_output_conversion = yes (Postfix) and the mailer flag 8
-(Sendmail) have it sent as it is. Then, or where all mail goes to hosts that are known, leave eight_bit out of
+and the signature breaks; hardly any such host is left. disable_mime_output_conversion = yes (Postfix) and
+define(\(gaSMTP_MAILER_FLAGS', \(ga8') (Sendmail) have it sent as it is. Then, or where all mail goes to hosts that are known, leave eight_bit out of
 fragile_warnings.
 .SH EXAMPLES
 Sign for one domain, judge what comes in from others:

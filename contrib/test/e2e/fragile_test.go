@@ -223,3 +223,24 @@ func TestRedirectedMail(t *testing.T) {
 		s.signedByUs(t, s.send(t, "honest@elsewhere.example", mail("alice@home.example", "honest@elsewhere.example").Message))
 	})
 }
+
+// TestFragileRemedies does what the manual says against signatures that break, and wants them to live.
+func TestFragileRemedies(t *testing.T) {
+	const mime = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
+	for _, tc := range []struct {
+		name         string
+		mta          startMTA
+		settings     string
+		fields, body string
+	}{
+		{"Sendmail, longer lines", rig.Sendmail, "define(`SMTP_MAILER_LL', `2040')dnl\n", "", strings.Repeat("x", 1500) + "\n"},
+		{"Sendmail, 8 bits as they are", rig.Sendmail, "define(`SMTP_MAILER_FLAGS', `8')dnl\n", mime, "h\xc3\xb6\n"},
+		{"Postfix, 8 bits as they are", rig.Postfix, "disable_mime_output_conversion = yes\n", mime, "h\xc3\xb6\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newSite(t, tc.mta, rig.Options{Sink: rig.NewSevenBitSink(t), Append: tc.settings})
+			d := s.send(t, "remedy@elsewhere.example", "From: Alice <alice@home.example>\nTo: a@example.net\nSubject: s\n"+tc.fields+"\n"+tc.body)
+			s.signedByUs(t, d)
+		})
+	}
+}
