@@ -95,6 +95,12 @@ bench-growth: build
 profile: build
 	$(GO) run ./contrib/bench/compare -mailseal $(BIN) -profile $(PROFILE)
 
+# Honest and hostile mail at once while everything fails that can, for SOAK; the table is in var/soak.txt.
+SOAK = 20m
+soak:
+	mkdir -p var
+	MAILSEAL_SOAK=$(SOAK) MAILSEAL_SOAK_OUT=$(CURDIR)/var/soak.txt $(GO) test -v -timeout 2h -run TestLongSoak ./contrib/test/e2e
+
 # Every fuzz target in turn, for FUZZTIME each.
 fuzz:
 	contrib/test/fuzz.sh $(FUZZTIME) $(PACKAGES)
@@ -102,4 +108,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: all build release profile run demo install check test test-all fetch bench bench-growth fuzz clean
+.PHONY: all build release profile run demo install check test test-all fetch bench bench-growth soak fuzz clean
