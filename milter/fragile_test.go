@@ -252,3 +252,19 @@ func TestImpossibleChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestMayChange holds that the filter is told whether the MTA lets fields be changed.
+func TestMayChange(t *testing.T) {
+	for _, want := range []bool{true, false} {
+		o := postfix
+		o.Offer = guard.Offer{Version: 6, Actions: 0x1ff, Protocol: 0x1fffff}
+		if !want {
+			o.Offer.Actions &^= guard.ChangeHeaders
+		}
+		f := &filter{}
+		serve(t, Settings{Filter: f}).dial(o).deliver(letter("Q1"))
+		if got := f.last(t).MayChange; got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}

@@ -184,3 +184,13 @@ func parsed(t *testing.T, raw string) *message.Message {
 	}
 	return m
 }
+
+// TestRemovedFieldsAreNotFolded holds that nothing is done to a field that is removed.
+func TestRemovedFieldsAreNotFolded(t *testing.T) {
+	m := parsed(t, "From: a@one.example\nSubject: "+strings.Repeat("word ", 300)+"end\n\nbody\n")
+	all := func(string) bool { return true }
+	none := func(string) bool { return false }
+	if got := (Lines{Limit: 998, MayChange: true}).fit(m.Header, []int{1}, all, none); len(got.Change)+len(got.Omit) > 0 {
+		t.Errorf("got %+v", got)
+	}
+}
