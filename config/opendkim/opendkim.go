@@ -61,6 +61,7 @@ type importer struct {
 	listener     *table // of the socket, nil when none is named
 	verified     bool   // OpenDKIM verifies
 	verifiesOnly bool   // and does not sign
+	needsAuthor  bool   // RequiredHeaders has been translated
 
 	removed struct { // ids that strangers may not use
 		ids  []string

@@ -55,6 +55,7 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		Own:         newOwnFields(cfg),
 		Unmatched:   cfg.Ours.Unmatched,
 		Redirected:  cfg.Signing.Redirected,
+		Malformed:   cfg.Signing.MalformedFrom,
 		AuthResult:  cfg.AuthenticationResults.Auth,
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
 		SelfCheck:   filter.SelfCheck{Share: cfg.Signing.SelfCheck, Action: cfg.Signing.SelfCheckAction},
