@@ -18,7 +18,7 @@ func (im *importer) defaults() {
 		{signs, "default-redirected", ""},
 		{signs, "default-long-lines", ""},
 		{signs, "default-self-check", ""},
-		{verifies, "default-from-marked", ""},
+		{verifies && !im.needsAuthor, "default-from-marked", ""},
 		{verifies, "default-mark-removed", ""},
 		{im.verified, "default-unsigned-body", "Minimum"},
 		{im.verified, "default-sha1", "AllowSHA1Only"},

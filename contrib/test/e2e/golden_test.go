@@ -45,9 +45,9 @@ var notStarted = map[string]string{
 var notCompared = map[string]string{
 	"15-grammar":              "Mode v",
 	"27-verifier":             "Mode v",
-	"56-verifier-hosts":       "Mode v",
-	"57-verifier-dmarc":       "Mode v",
-	"58-verifier-dmarc-users": "Mode v",
+	"57-verifier-hosts":       "Mode v",
+	"58-verifier-dmarc":       "Mode v",
+	"59-verifier-dmarc-users": "Mode v",
 	"29-dmarc-alone":          "no opendkim.conf",
 	"50-signing-options":      "names tables and scripts that are not there",
 	"51-dmarc-all":            "no opendkim.conf",
