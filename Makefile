@@ -10,7 +10,8 @@ DESTDIR    =
 
 GO       = go
 BIN      = bin/mailseal
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+# The version, here and nowhere else; CHANGELOG.md begins with it.
+VERSION  = 0.2.0
 FUZZTIME = 30s
 
 all: build
@@ -54,6 +55,19 @@ install: build
 	else \
 		install -m 0644 contrib/mailseal.toml $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml; \
 	fi
+
+# .deb and .rpm under var/packages, for amd64 and arm64; those that use OpenSSL where there is a C compiler for them.
+packages:
+	contrib/packages/build.sh $(VERSION) var/packages
+
+# The packages tried out in a fresh Debian: installed, upgraded, changed for each other, removed. It takes root.
+test-packages:
+	contrib/packages/test.sh
+
+# The sources as one file, which builds without git.
+dist:
+	mkdir -p var/dist
+	git archive --prefix=mailseal-$(VERSION)/ HEAD | gzip -9n >var/dist/mailseal-$(VERSION).tar.gz
 
 # Before every commit, in less than a minute: format, vet, staticcheck, the other systems, unit tests.
 PACKAGES = ./...
@@ -108,4 +122,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: all build release profile run demo install check test test-all fetch bench bench-growth soak fuzz clean
+.PHONY: packages test-packages dist all build release profile run demo install check test test-all fetch bench bench-growth soak fuzz clean
