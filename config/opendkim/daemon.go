@@ -26,6 +26,8 @@ func (im *importer) modes() string {
 
 func (im *importer) mode() {
 	e, ok := im.conf.get("Mode")
+	im.verified = im.verifies()
+	im.verifiesOnly = im.verified && !im.signs()
 	var modes []string
 	if im.signs() {
 		modes = append(modes, "sign")
@@ -90,6 +92,7 @@ func (im *importer) socket(defaults string) {
 		}
 	}
 	t := im.out.add("[[listen]]")
+	im.listener = t
 	t.set("address", address, base(e.place))
 	im.note("socket", e, address)
 	im.note("stop-old-daemon", e, daemonName[im.dkim != nil])

@@ -35,6 +35,8 @@ func Import(o Options) (*Report, error) {
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
+	im.verifierRole()
+	im.defaults()
 	im.noID(o.ID)
 	im.writeRemoved()
 	if len(im.errs) > 0 {
@@ -57,7 +59,10 @@ type importer struct {
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
 
-	needsAuthor bool // RequiredHeaders has been translated
+	listener     *table // of the socket, nil when none is named
+	verified     bool   // OpenDKIM verifies
+	verifiesOnly bool   // and does not sign
+	needsAuthor  bool   // RequiredHeaders has been translated
 
 	removed struct { // ids that strangers may not use
 		ids  []string
