@@ -118,6 +118,9 @@ func setting(section, name, value string) Change {
 	return Change{Kind: Setting, Section: section, Name: name, Value: value}
 }
 
+// Networks is the change of ours.networks to those given.
+func Networks(all []netip.Prefix) Fix { return Fix{networksSetting(all)} }
+
 // networksSetting is ours.networks, each network once and none that another one holds.
 func networksSetting(all []netip.Prefix) Change {
 	c := Change{Kind: Setting, Section: "ours", Name: "networks", Values: []string{}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ func (im *importer) modes() string {
 
 func (im *importer) mode() {
 	e, ok := im.conf.get("Mode")
+	im.verified = im.verifies()
+	im.verifiesOnly = im.verified && !im.signs()
 	var modes []string
 	if im.signs() {
 		modes = append(modes, "sign")
@@ -83,10 +86,17 @@ func (im *importer) socket() {
 		}
 	}
 	t := im.out.add("[[listen]]")
+	im.listener = t
 	t.set("address", address, base(e.place))
-	im.note("socket", e, address)
 	im.note("stop-old-daemon", e, daemonName[im.dkim != nil])
-	if strings.HasPrefix(address, "unix:") {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	if !isUnix || strings.HasPrefix(path, "/run/mailseal/") {
+		im.note("socket", e, address)
+	} else {
+		im.note("socket-unix", e, address)
+		im.note("socket-directory", e, filepath.Dir(path), path)
+	}
+	if isUnix {
 		im.socketOwner(t)
 	} else if e, ok := im.conf.get("UMask"); ok {
 		im.note("umask-without-socket", e)

@@ -37,6 +37,8 @@ func Import(o Options) (*Report, error) {
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
+	im.verifierRole()
+	im.defaults()
 	im.noID(o.ID)
 	im.writeRemoved()
 	if len(im.errs) > 0 {
@@ -61,7 +63,10 @@ type importer struct {
 
 	isInstalled bool // the files are those that the units of the host use
 
-	needsAuthor bool // RequiredHeaders has been translated
+	listener     *table // of the socket, nil when none is named
+	verified     bool   // OpenDKIM verifies
+	verifiesOnly bool   // and does not sign
+	needsAuthor  bool   // RequiredHeaders has been translated
 
 	removed struct { // ids that strangers may not use
 		ids  []string

@@ -31,6 +31,7 @@ const (
 	OpenTree         Kind = "open-tree"          // a directory and all below it, for the group to read
 	OpenEach         Kind = "open-each"          // files and directories that only have / in common
 	MakeDirectory    Kind = "make-directory"     // and those above it
+	MoveSocket       Kind = "move-socket"        // of mailseal.toml, where the daemon may not make it
 	MakeOwnDirectory Kind = "make-own-directory" // for the daemon's user to make files in
 	GenerateKey      Kind = "generate-key"       // the first of a managed domain
 	RotateKey        Kind = "rotate-key"         // one step of a managed domain
@@ -69,6 +70,7 @@ var forms = map[Kind]form{
 	OpenTree:         {"chgrp -R %s %s && chmod -R g+rX %[2]s", true},
 	OpenEach:         {"chgrp %s %s && chmod g+rX %[2]s", true},
 	MakeDirectory:    {"mkdir -p %s", true},
+	MoveSocket:       {"%s", false},
 	MakeOwnDirectory: {"install -d -o %s -g %s -m 0755 %s", true},
 	GenerateKey:      {"mailseal keys generate%s %s", true},
 	RotateKey:        {"mailseal keys rotate%s %s", true},
