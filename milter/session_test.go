@@ -334,69 +334,15 @@ func TestProgressAndDeadline(t *testing.T) {
 
 func TestMessageLine(t *testing.T) {
 	f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "DMARC policy"}, Author: "example.net", Results: "dkim=none spf=fail"}
+		return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "DMARC policy"}, Author: "example.net", Results: "spf=fail dkim=none"}
 	}}
 	r := serve(t, Settings{Filter: f})
 	r.dial(sendmail).deliver(letter("Q1"))
-	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net results="dkim=none spf=fail" action=reject took=`
+	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net results="spf=fail dkim=none" action=reject took=`
 	if got := r.log.with(want, `by=stranger client=198.51.100.1 reply="DMARC policy"`); len(got) != 1 {
 		t.Errorf("no such line: %s", want)
 	}
 	if got := r.counts.messages["theirs reject"]; got != 1 {
 		t.Errorf("%d counted", got)
-	}
-}
-
-func TestFragile(t *testing.T) {
-	sign := func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: action.Accept, Edits: message.Edits{Insert: header("DKIM-Signature: v=1")}}
-	}
-	pass := func(context.Context, Mail, *message.Message, []byte) Outcome { return Outcome{Action: action.Accept} }
-	long := strings.Repeat("x", 995)
-	for _, c := range []struct {
-		name            string
-		mta             miltertest.Options
-		decide          func(context.Context, Mail, *message.Message, []byte) Outcome
-		cc, body        string
-		lines, rewrites int
-		says            string
-	}{
-		{"sound", sendmail, sign, "a@example.com, b@example.com", "short\r\n", 0, 0, ""},
-		{"long line, Sendmail", sendmail, sign, "a@example.com", long + "\r\n", 1, 0, "a line over 990 octets will be broken"},
-		{"long line, Postfix bears it", postfix, sign, "a@example.com", long + "\r\n", 0, 0, ""},
-		{"long line, Postfix", postfix, sign, "a@example.com", long + "1234\r\n", 1, 0, "a line over 998 octets will be broken"},
-		{"long line in the header", postfix, sign, "a@example.com (" + long + ")", "short\r\n", 1, 0, "a line over 998 octets will be broken"},
-		{"addresses, Sendmail", sendmail, sign, "a@example.com,b@example.com", "short\r\n", 0, 1, "the addresses of Cc will be rewritten"},
-		{"addresses, Postfix", postfix, sign, "a@example.com,b@example.com", "short\r\n", 0, 0, ""},
-		{"not signed", sendmail, pass, "a@example.com,b@example.com", long + "\r\n", 0, 0, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f := &filter{decide: c.decide, wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}}}
-			r := serve(t, Settings{Filter: f})
-			r.dial(c.mta).deliver(with(letter("Q1", "Cc: "+c.cc), c.body))
-			if lines, rewrites := r.counts.event(LongLine), r.counts.event(Rewritten); lines != c.lines || rewrites != c.rewrites {
-				t.Errorf("counted %d long lines and %d rewritten, want %d and %d", lines, rewrites, c.lines, c.rewrites)
-			}
-			if said := len(r.log.with("fragile=")) > 0; said != (c.says != "") || said && len(r.log.with(c.says)) != 1 {
-				t.Errorf("the log does not say %q", c.says)
-			}
-		})
-	}
-}
-
-// A last line without a line end counts: the MTA gives it one.
-func TestLongLineAtTheEnd(t *testing.T) {
-	f := &filter{wants: Wants{Raw: 2000}, decide: func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: action.Accept, Edits: message.Edits{Insert: header("DKIM-Signature: v=1")}}
-	}}
-	r := serve(t, Settings{Filter: f})
-	w := r.wire()
-	w.hello()
-	w.envelope()
-	w.content()
-	w.send(guard.Body, strings.Repeat("x", 991))
-	w.ask(guard.EndOfBody, "")
-	if n := r.counts.event(LongLine); n != 1 {
-		t.Errorf("counted %d", n)
 	}
 }

@@ -1,5 +1,5 @@
 // Mailseal signs what leaves a mail host and judges what arrives: a milter for Postfix and Sendmail, and around it all
-// that a postmaster needs for DKIM, SPF, DMARC and ARC.
+// that a postmaster needs for DKIM, SPF, DMARC and ARC. Where to find what is in contrib/ARCHITECTURE.md.
 package main
 
 import (
@@ -48,7 +48,7 @@ given as "" or 0, and one that has no effect beside the others, are wrong unless
 	root.PersistentFlags().Bool("debug", false, "after a bug of ours, show where it happened")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newShadowCmd(), newCheckCmd(), newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
-		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newManCmd(), newVersionCmd())
+		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newManCmd(), newProbeCmd(), newVersionCmd())
 	root.SetHelpCommand(newHelpCmd(root))
 	root.InitDefaultCompletionCmd()
 	each(root, func(cmd *cobra.Command) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"mailseal/config"
@@ -51,8 +52,10 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
 	daemon := &filter.Filter{
 		ID:          cfg.AuthservID,
+		Host:        cfg.ServerName(),
 		Own:         newOwnFields(cfg),
 		Unmatched:   cfg.Ours.Unmatched,
+		Redirected:  cfg.Signing.Redirected,
 		Malformed:   cfg.Signing.MalformedFrom,
 		AuthResult:  cfg.AuthenticationResults.Auth,
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
@@ -67,18 +70,44 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		HeaderLimit:     int(cfg.Limits.HeaderSize),
 		Deadline:        cfg.Limits.MessageDeadline,
 		OnInternalError: cfg.OnInternalError,
+		QuietFragile:    quietFragile(cfg.Signing.FragileWarnings),
 	}
 	return p, err
 }
 
+// quietFragile returns the causes of broken signatures that are not warned of.
+func quietFragile(warned []string) []milter.Event {
+	return slices.DeleteFunc([]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit}, func(e milter.Event) bool {
+		return slices.Contains(warned, string(e))
+	})
+}
+
 func newOwnFields(cfg *config.Config) filter.OwnFields {
-	own := filter.OwnFields{IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Names: []string{cfg.Policy.MarkHeader}}
+	own := filter.OwnFields{KeepResults: cfg.Ours.KeepResults, IDs: ownIDs(cfg), Names: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
 		own.Names = append(own.Names, "Received-SPF")
 	}
 	return own
 }
 
+// ownIDs are the authserv-ids that no stranger may use: those that are configured, and the names of this host, which
+// readers may take for ours even where another is configured.
+func ownIDs(cfg *config.Config) []string {
+	var ids []string
+	add := func(names ...string) {
+		for _, name := range names {
+			if name != "" && !slices.Contains(ids, name) {
+				ids = append(ids, name)
+			}
+		}
+	}
+	add(cfg.AuthservID)
+	add(cfg.AuthenticationResults.RemoveIDs...)
+	add(cfg.Host.Full, cfg.Host.Name, domain.FirstLabel(cfg.Host.Name))
+	return ids
+}
+
+// NewRoles says whose mail a message is, as the configuration has it.
 func NewRoles(cfg *config.Config) milter.Roles {
 	return milter.Roles{
 		Authenticated: cfg.Ours.Authenticated,
@@ -167,13 +196,13 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 	for i, r := range p.Config.Sign {
 		rule, err := newRule(fmt.Sprintf("sign[%d]", i), r)
 		if from := p.Sources[r.Source]; from != nil {
-			rule.Source = from
+			rule.Source, rule.Suits = from, from.suitsAuthor(r)
 			if len(r.Keys) == 0 {
 				rule.Choose = from.choose
 			}
 		}
 		if r.Managed != "" {
-			rule.Choose = chooseManaged(p.Managed, domain.ASCII(r.Managed))
+			rule.Choose = chooseManaged(p.Managed, r)
 		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
@@ -229,6 +258,7 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		Fields:          o.Headers,
 		Oversign:        orNone(o.Oversign),
 		OversignPresent: orNone(o.OversignPresent),
+		KeepPlain:       !o.OversignMIME,
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
 	}
@@ -277,13 +307,20 @@ func ConfiguredVerifier(cfg *config.Config, r dns.Resolver, now func() time.Time
 	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
 	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, OrNever(c.ClockSkew)
-	v.SPF.Receiver = cfg.AuthservID
+	v.SPF.Receiver = cfg.ServerName()
 	switch c.OrganizationalDomain {
 	case action.TreeWalk:
 	case action.PublicSuffixList:
 		v.DMARC.PublicSuffixList = true
 	default:
 		return nil, fmt.Errorf("verify.organizational_domain: %s", c.OrganizationalDomain)
+	}
+	switch c.UncoveredDuplicates {
+	case action.UncoveredPolicy:
+	case action.UncoveredNote:
+		v.DKIM.NoteUncovered = true
+	default:
+		return nil, fmt.Errorf("verify.uncovered_duplicates: %s", c.UncoveredDuplicates)
 	}
 	switch {
 	case !c.SPF && !c.DMARC:
@@ -310,8 +347,9 @@ func NewVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
 	}
 }
 
-// NewResolver makes the resolver and its cache, which outlive every reload.
-func NewResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
+// NewResolver makes the resolver: the client, and the gate that everything goes through, which shares its places out and
+// has the cache behind it. They outlive every reload.
+func NewResolver(cfg *config.Config) (*dns.Client, *dns.Gate, error) {
 	var servers []string
 	for _, a := range cfg.DNS.Servers {
 		servers = append(servers, a.String())
@@ -320,7 +358,8 @@ func NewResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("dns: %w", err)
 	}
-	return client, dns.NewCache(client, cacheOptions(cfg.DNS.CacheSize)), nil
+	cache := dns.NewCache(client, cacheOptions(cfg.DNS.CacheSize))
+	return client, dns.NewGate(cache, dns.GateOptions{}), nil
 }
 
 // cacheOptions bound the cache of the DNS. Without entries it remembers nothing, and those who ask the same at a time

@@ -14,7 +14,12 @@ import (
 
 // FileKeys makes the source of all keys that the configuration names.
 func FileKeys(ctx context.Context, cfg *config.Config, old *Parts) *keyfile.Source {
-	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys}
+	return FileKeysAs(ctx, cfg, old, nil)
+}
+
+// FileKeysAs is FileKeys for a daemon that runs as another user than this process.
+func FileKeysAs(ctx context.Context, cfg *config.Config, old *Parts, as *keyfile.Reader) *keyfile.Source {
+	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys, As: as}
 	if old != nil {
 		o.Previous = old.Keys
 	}
@@ -72,9 +77,9 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 // keyProblem says what keeps a key from signing, where that is written, and what to do. A key that is refused as unsafe
 // is mended as the other findings about it say.
 func (p *Parts) keyProblem(f keyfile.Finding, all []keyfile.Finding) error {
-	text := remedy.KeyFile(f).Sentence(f.Text)
+	text := remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text)
 	for _, other := range all {
-		if fix := remedy.KeyFile(other); f.Kind == keyfile.Unsafe && other.Name == f.Name && !fix.IsZero() {
+		if fix := remedy.KeyFile(other, remedy.Self(), remedy.Key{}); f.Kind == keyfile.Unsafe && other.Name == f.Name && !fix.IsZero() {
 			text = fix.Sentence(text)
 			break
 		}
@@ -91,7 +96,7 @@ func (p *Parts) sayFindings(ctx context.Context, log *slog.Logger) {
 		if f.Err != nil {
 			log.Error("key cannot be used", "key", f.Name, "error", f.Err)
 		} else {
-			log.Warn(remedy.KeyFile(f).Sentence(f.Text), "key", f.Name)
+			log.Warn(remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text), "key", f.Name)
 		}
 	}
 }

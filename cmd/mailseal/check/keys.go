@@ -24,35 +24,55 @@ func (c *checker) keys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Keys)) {
+		if f, bad := c.unreadable(name); bad {
+			c.report(f)
+		}
+	}
 	for _, f := range findings {
 		k := c.cfg.Keys[f.Name]
+		if _, bad := c.stops[k.File]; bad && k.File != "" {
+			continue // first it must be read at all
+		}
 		setting := "file"
 		if k.File == "" {
 			setting = "private_key"
 		}
-		c.keyFile(f, k.Problem(setting, ""))
+		c.keyFile(f, c.keySetting(f.Name, setting), c.copyOf(f.Name))
 	}
 	for _, k := range tryKeys(ctx, c.files) {
+		if _, bad := c.stops[c.cfg.Keys[k.Name].File]; bad {
+			continue
+		}
 		if k.err != nil {
 			c.report(finding(KeyFailsTest, at(c.cfg.Keys[k.Name].Problem("", "")), k.err.Error()))
 			continue
 		}
+		c.keySize(k)
 		c.result.Keys = append(c.result.Keys, k.Key)
 	}
 	return nil
 }
 
+// keySize warns of a key that signs, but that verifiers may refuse as too long.
+func (c *checker) keySize(k triedKey) {
+	if k.bits > keys.SafeRSABits {
+		c.report(finding(KeyTooLong, at(c.cfg.Keys[k.Name].Problem("", "")), k.bits, keys.SafeRSABits))
+	}
+}
+
 // keyFile reports what is wrong with the file of a key, or of another secret, that a setting names.
-func (c *checker) keyFile(f keyfile.Finding, setting config.Problem) {
-	out := finding(ofKeyFile[f.Kind], at(setting), f.Text)
-	out.Fix = remedy.KeyFile(f)
+func (c *checker) keyFile(f keyfile.Finding, setting place, key remedy.Key) {
+	out := finding(ofKeyFile[f.Kind], setting, f.Text)
+	out.Fix = remedy.KeyFile(f, c.reader(), key)
 	c.report(out)
 }
 
 // triedKey is a key that was loaded, and why it cannot sign.
 type triedKey struct {
 	Key
-	err error
+	bits int
+	err  error
 }
 
 // tryKeys has every key that could be loaded sign a probe, by name.
@@ -79,6 +99,7 @@ func tryKeys(ctx context.Context, source *keyfile.Source) []triedKey {
 // tryKey has a key sign a probe. A key for the domain of any author signs as a domain that cannot exist.
 func tryKey(k keys.Key) triedKey {
 	out := triedKey{Key: Key{Name: k.Name, Record: k.Selector + "._domainkey." + k.Domain}}
+	_, out.bits = k.Algorithm()
 	if out.Fingerprint, out.err = k.Fingerprint(); out.err != nil {
 		return out
 	}
@@ -123,7 +144,7 @@ func (c *checker) namedSecret(setting config.Problem, path string) {
 }
 
 func (c *checker) secretFile(setting config.Problem, path string) {
-	for _, f := range keyfile.Check(path) {
-		c.keyFile(f, setting)
+	for _, f := range keyfile.Check(path, c.asReader()) {
+		c.keyFile(f, at(setting), remedy.Key{File: path})
 	}
 }

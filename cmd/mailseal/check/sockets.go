@@ -7,10 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
 	"mailseal/milter"
+)
+
+// The rights that access(2) asks for.
+const (
+	mayPass  = 1
+	mayWrite = 2
 )
 
 // sockets looks for what the sockets need, up to what only a start can find out: whether another process has them.
@@ -45,11 +52,18 @@ func (c *checker) socketDirectory(l config.Listener) {
 	case errors.Is(err, fs.ErrNotExist):
 		f := finding(SocketNoDirectory, setting, dir)
 		f.Fix = remedy.Directory(dir)
+		if c.service != nil {
+			f.Fix = remedy.DirectoryFor(c.reader(), dir)
+		}
 		c.report(f)
 	case err != nil:
 		c.report(finding(SocketDirectoryBad, setting, err.Error()))
 	case !info.IsDir():
 		c.report(finding(SocketDirectoryBad, setting, dir+" is no directory"))
+	case c.service == nil && syscall.Access(dir, mayWrite|mayPass) != nil:
+		f := finding(SocketDirectoryClosed, setting, dir, "this user may not make files there")
+		f.Fix = c.otherSocket(setting)
+		c.report(f)
 	}
 }
 

@@ -76,7 +76,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	for _, w := range cfg.Warnings {
 		log.Warn(w.Error())
 	}
-	d.jobs = jobs.New(log, d.keysJob())
+	d.warnOfName(cfg)
+	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob())
 	return d, nil
 }
 
@@ -99,11 +100,11 @@ func unstarted(o Options, log *slog.Logger) *Daemon {
 
 // start makes the parts that a configuration asks for. With an error nothing has happened, and it may be tried again.
 func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
-	client, cache, err := assembly.NewResolver(cfg)
+	client, gate, err := assembly.NewResolver(cfg)
 	if err != nil {
 		return err
 	}
-	p, err := assembly.New(ctx, cfg, cache, nil, d.metrics, d.log)
+	p, err := assembly.New(ctx, cfg, gate, nil, d.metrics, d.log)
 	if err == nil {
 		err = p.AnyKey(ctx)
 	}
@@ -112,9 +113,9 @@ func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	_ = p.ExamineSources(ctx, nil, d.log) // errors are for reloads
-	d.resolver = cache
+	d.resolver = gate
 	d.parts.Store(p)
-	d.metrics.watchDNS(client, cache)
+	d.metrics.watchDNS(client, gate)
 	d.metrics.sources.sources.Store(&p.Sources)
 	d.server = buildServer(p, d.log, d.metrics)
 	d.watcher = rotation.NewWatcher(d.log, d.metrics)
@@ -195,6 +196,15 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	old.CloseSources(p, 2*old.Config.Limits.MessageDeadline, d.log)
 	go p.ExamineKeys(ctx, d.log)
 	return nil
+}
+
+// warnOfName reports that the fields with our results may carry a name that any host could have.
+func (d *Daemon) warnOfName(cfg *config.Config) {
+	if cfg.AuthservID != "" || cfg.Host.Full != "" {
+		return
+	}
+	d.log.Error("the full name of this host is not known: where the MTA's own name is not a full one, results are written under a name that can be forged; "+
+		"write authserv_id = \"mx.example.com\" with this host's name", "name", cfg.ServerName())
 }
 
 // Jobs tells how each of the daemon's jobs stands.

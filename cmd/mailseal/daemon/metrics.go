@@ -30,15 +30,17 @@ type metrics struct {
 	results     *prometheus.CounterVec
 	signatures  *prometheus.CounterVec
 	unsigned    *prometheus.CounterVec
+	longFields  *prometheus.CounterVec
 	keyFailures prometheus.Counter
 	selfChecks  *prometheus.CounterVec
+	shortages   prometheus.Counter
 	reloads     *prometheus.CounterVec
 	reloaded    prometheus.Gauge
 	watched     *prometheus.GaugeVec
 	sources     sourceMetrics
 
 	client atomic.Pointer[dns.Client] // in use
-	cache  atomic.Pointer[dns.Cache]
+	gate   atomic.Pointer[dns.Gate]
 }
 
 var (
@@ -57,12 +59,14 @@ func newMetrics(version string) *metrics {
 		messages:    counters("messages_total", "Messages that got a verdict, by whose they are and what was done.", "role", "action"),
 		connections: gauge("connections", "Open connections of MTAs."),
 		events:      counters("events_total", "What went wrong or was left alone, by kind.", "event"),
-		fragile:     counters("fragile_total", "Signed messages that the MTA will change after us, so that the signature breaks, by cause.", "cause"),
+		fragile:     counters("fragile_total", "Signed messages whose signatures mail servers break, or may break, behind us, by cause.", "cause"),
 		results:     counters("results_total", "What judging found, by method and result.", "method", "result"),
 		signatures:  counters("signatures_total", "DKIM signatures made, by algorithm.", "algorithm"),
 		unsigned:    counters("unsigned_total", "Messages of ours that left without a signature, by reason.", "reason"),
+		longFields:  counters("long_fields_total", "Fields with lines that the MTA would break: folded anew (refolded), or not signed (left_out).", "done"),
 		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
 		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
+		shortages:   counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
 		reloads:     counters("reloads_total", "Reloads of the configuration, by result.", "result"),
 		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
@@ -72,8 +76,8 @@ func newMetrics(version string) *metrics {
 		Namespace: "mailseal", Name: "message_seconds", Buckets: latencies,
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
-	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned,
-		m.keyFailures, m.selfChecks, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
+	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned, m.longFields,
+		m.keyFailures, m.selfChecks, m.shortages, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
@@ -91,6 +95,9 @@ func (m *metrics) begin() {
 		for _, done := range []action.Action{action.Accept, action.Hold, action.Reject, action.Tempfail} {
 			m.messages.WithLabelValues(role.String(), done.String())
 		}
+	}
+	for _, done := range []string{"refolded", "left_out"} {
+		m.longFields.WithLabelValues(done)
 	}
 	m.Watched(nil)
 	m.reloads.WithLabelValues("good")
@@ -131,7 +138,7 @@ func (m *metrics) Connections(n int) { m.connections.Add(float64(n)) }
 func (m *metrics) Event(e milter.Event) { m.eventCounter(e).Inc() }
 
 func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
-	if e == milter.LongLine || e == milter.Rewritten {
+	if e == milter.LongLine || e == milter.Rewritten || e == milter.EightBit {
 		return m.fragile.WithLabelValues(string(e))
 	}
 	return m.events.WithLabelValues(string(e))
@@ -143,6 +150,11 @@ func (m *metrics) Signed(s sign.Signature) { m.signatures.WithLabelValues(s.Algo
 // Unsigned implements filter.Counters.
 func (m *metrics) Unsigned(reason string) { m.unsigned.WithLabelValues(reason).Inc() }
 
+// LongFields implements filter.Counters.
+func (m *metrics) LongFields(done string, n int) {
+	m.longFields.WithLabelValues(done).Add(float64(n))
+}
+
 // KeyFailed implements filter.Counters. The log says which key it was.
 func (m *metrics) KeyFailed(string, error) { m.keyFailures.Inc() }
 
@@ -151,6 +163,9 @@ func (m *metrics) Found(method, value string) { m.results.WithLabelValues(method
 
 // SelfChecked implements filter.Counters.
 func (m *metrics) SelfChecked(v sign.Verdict) { m.selfChecks.WithLabelValues(string(v)).Inc() }
+
+// Short implements filter.Counters.
+func (m *metrics) Short() { m.shortages.Inc() }
 
 // Reloaded counts a reload; err is why the old configuration stays in force.
 func (m *metrics) Reloaded(err error) {
@@ -170,9 +185,9 @@ func (m *metrics) Watched(count map[string]int) {
 }
 
 // watchDNS shows the counters of the resolver, from then on those of this one. They begin anew with each.
-func (m *metrics) watchDNS(client *dns.Client, cache *dns.Cache) {
+func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 	isFirst := m.client.Swap(client) == nil
-	m.cache.Store(cache)
+	m.gate.Store(gate)
 	if !isFirst {
 		return
 	}
@@ -183,13 +198,18 @@ func (m *metrics) watchDNS(client *dns.Client, cache *dns.Cache) {
 		{"dns_queries_total", "Queries sent to name servers over UDP.", func() uint64 { return m.client.Load().Counters.Queries.Load() }},
 		{"dns_truncated_total", "Replies that were asked for again over TCP.", func() uint64 { return m.client.Load().Counters.Truncated.Load() }},
 		{"dns_timeouts_total", "Queries that no reply came to in time.", func() uint64 { return m.client.Load().Counters.Timeouts.Load() }},
-		{"dns_cache_hits_total", "Look-ups answered from memory.", func() uint64 { return m.cache.Load().Counters.Hits.Load() }},
-		{"dns_cache_misses_total", "Look-ups that went to a name server.", func() uint64 { return m.cache.Load().Counters.Misses.Load() }},
-		{"dns_cache_shared_total", "Look-ups that waited for another one's answer.", func() uint64 { return m.cache.Load().Counters.Shared.Load() }},
-		{"dns_failures_total", "Look-ups that failed.", func() uint64 { return m.cache.Load().Counters.Failures.Load() }},
-		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", func() uint64 { return m.cache.Load().Counters.Evictions.Load() }},
+		{"dns_cache_hits_total", "Look-ups answered from memory.", func() uint64 { return m.gate.Load().Cache().Counters.Hits.Load() }},
+		{"dns_cache_misses_total", "Look-ups that went to a name server.", func() uint64 { return m.gate.Load().Cache().Counters.Misses.Load() }},
+		{"dns_cache_shared_total", "Look-ups that waited for another one's answer.", func() uint64 { return m.gate.Load().Cache().Counters.Shared.Load() }},
+		{"dns_failures_total", "Look-ups that failed.", func() uint64 { return m.gate.Load().Cache().Counters.Failures.Load() }},
+		{"dns_waited_total", "Look-ups that waited for a place at the gate, since too many were under way.", func() uint64 { return m.gate.Load().Counters.Waited.Load() }},
+		{"dns_shortages_total", "Look-ups that were not made since there was no place in time: the message is deferred.", func() uint64 { return m.gate.Load().Counters.Shortages.Load() }},
+		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", func() uint64 { return m.gate.Load().Cache().Counters.Evictions.Load() }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help}, func() float64 { return float64(c.load()) }))
 	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "mailseal", Name: "dns_waiting", Help: "Look-ups that wait for a place at the gate now.",
+	}, func() float64 { return float64(gate.Counters.Waiting.Load()) }))
 }

@@ -16,7 +16,7 @@ import (
 type ahead struct {
 	resolver dns.Resolver
 	client   *dns.Client // nil: the resolver stays
-	cache    *dns.Cache
+	gate     *dns.Gate
 	opened   []*milter.Listener
 	closed   []*milter.Listener
 }
@@ -27,10 +27,10 @@ func (d *Daemon) prepare(ctx context.Context, old, now *config.Config) (*ahead, 
 	a := &ahead{resolver: d.resolver}
 	if !reflect.DeepEqual(old.DNS, now.DNS) {
 		var err error
-		if a.client, a.cache, err = assembly.NewResolver(now); err != nil {
+		if a.client, a.gate, err = assembly.NewResolver(now); err != nil {
 			return nil, err
 		}
-		a.resolver = a.cache
+		a.resolver = a.gate
 	}
 	if d.listeners == nil { // a daemon beside an old milter has no sockets of its own
 		return a, nil
@@ -70,7 +70,7 @@ func (a *ahead) abandon() {
 func (d *Daemon) takeOver(cfg *config.Config, a *ahead) {
 	if a.client != nil {
 		d.resolver = a.resolver
-		d.metrics.watchDNS(a.client, a.cache)
+		d.metrics.watchDNS(a.client, a.gate)
 	}
 	d.server.Adjust(serverOptions(cfg.Limits, d.log, d.metrics))
 	if err := d.setLevel(cfg.Log); err != nil {
