@@ -3,7 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
-	"os"
+	"mailseal/keys/files"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -14,9 +14,21 @@ import (
 
 // Load reads the configuration at path, the files that it includes and the tables of OpenDKIM's that it names. A mistake
 // is an error of type Problems, which lists all of them; a file that cannot be read is one as well.
-func Load(path string) (*Config, error) {
+//
+// It reads regular files only. For LoadAny the file at path may be a pipe, such as the /dev/fd/63 that a shell makes.
+func Load(path string) (*Config, error) { return load(path, files.Read) }
+
+// LoadAny is Load for commands.
+func LoadAny(path string) (*Config, error) { return load(path, files.ReadAny) }
+
+// maxFile bounds one file of a configuration, in bytes: those of 100,000 keys have a third of it.
+const maxFile = 64 << 20
+
+func load(path string, read func(string, int64) ([]byte, error)) (*Config, error) {
 	l := newLoader()
+	l.reader = read
 	l.read(path)
+	l.reader = files.Read
 	for _, included := range l.included(path) {
 		l.read(included)
 	}
@@ -46,6 +58,7 @@ type loader struct {
 	decoder
 	config *Config
 	main   *file
+	reader func(path string, limit int64) ([]byte, error)
 	count  int  // files read
 	broken bool // a file could not be read: what refers to it is no mistake
 }
@@ -55,7 +68,7 @@ func newLoader() *loader {
 }
 
 func (l *loader) read(path string) {
-	data, err := os.ReadFile(path)
+	data, err := l.reader(path, maxFile)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {

@@ -10,19 +10,21 @@ package keyhttp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
-// Options say where the service is and how it knows us. They can be compared.
+// Options say where the service is and how it knows us. They can be compared. Files are read anew for each connection.
 type Options struct {
 	Name      string        // of the source, for errors
 	URL       string        // what the paths above hang on
@@ -60,12 +62,11 @@ func New(o Options) (*Source, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("keyhttp: the url is no web address") // which may hold a password
 	}
-	conf, err := o.TLS.Config()
-	if err != nil {
+	if _, err := o.TLS.Config(); err != nil {
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = conf
+	transport.DialTLSContext = dialTLS(o)
 	transport.Proxy = nil // keys pass no host that the configuration does not name
 	transport.MaxResponseHeaderBytes = 64 << 10
 	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: strings.TrimRight(u.Redacted(), "/"), client: &http.Client{
@@ -75,6 +76,26 @@ func New(o Options) (*Source, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
+
+// dialTLS returns what makes a connection. It reads the files of certificates anew each time.
+func dialTLS(o Options) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conf, err := o.TLS.Config()
+		if err != nil {
+			return nil, err
+		}
+		if conf.ServerName, _, err = net.SplitHostPort(address); err != nil {
+			return nil, err
+		}
+		conf.NextProtos = []string{"h2", "http/1.1"}
+		ctx, cancel := context.WithTimeout(ctx, o.Timeout) // the transport's context is not that of one request
+		defer cancel()
+		return (&tls.Dialer{Config: conf}).DialContext(ctx, network, address)
+	}
+}
+
+// Reopen ends idle connections, so that the next one is made with the files of certificates as they are now.
+func (s *Source) Reopen() { s.client.CloseIdleConnections() }
 
 // Close ends idle connections.
 func (s *Source) Close() error {
@@ -132,12 +153,7 @@ func (s *Source) authorize(r *http.Request) error {
 	if s.options.TokenFile == "" {
 		return nil
 	}
-	f, err := os.Open(s.options.TokenFile)
-	if err != nil {
-		return s.fail("token_file: %w", err)
-	}
-	defer f.Close()
-	token, err := io.ReadAll(io.LimitReader(f, maxToken))
+	token, err := files.Read(s.options.TokenFile, maxToken)
 	if err != nil {
 		return s.fail("token_file: %w", err)
 	}

@@ -69,10 +69,21 @@ func New(o Options) (*Source, error) {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(maxConnections)
-	s.db.SetMaxIdleConns(maxIdle)
+	if o.Driver != SQLite { // see openSQLite
+		s.db.SetMaxIdleConns(maxIdle)
+	}
 	s.db.SetConnMaxIdleTime(idleTime)
 	s.db.SetConnMaxLifetime(lifetime)
 	return s, nil
+}
+
+// Reopen ends connections that are idle: the next ones find the server, the certificates and passwords as they are now.
+func (s *Source) Reopen() {
+	if s.options.Driver == SQLite {
+		return // none is kept
+	}
+	s.db.SetMaxIdleConns(0)
+	s.db.SetMaxIdleConns(maxIdle)
 }
 
 // Close ends all connections, after the questions that are under way.

@@ -96,7 +96,7 @@ type checker struct {
 
 func (c *checker) run(ctx context.Context) error {
 	var mistakes config.Problems
-	cfg, err := config.Load(c.File)
+	cfg, err := config.LoadAny(c.File)
 	if errors.As(err, &mistakes) {
 		c.mistakes(mistakes)
 		return nil

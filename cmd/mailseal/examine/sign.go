@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/files"
 	"mailseal/milter/action"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -78,7 +78,7 @@ func (o Signing) table(ctx context.Context) (*sign.Signer, error) {
 	}
 	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody}, OnKeyError: action.KeySkip}
 	for i, path := range o.KeyFiles {
-		text, err := os.ReadFile(path)
+		text, err := files.ReadAny(path, keys.MaxSize)
 		if err != nil {
 			return nil, answer.NewUnknown(err)
 		}
