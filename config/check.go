@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +62,9 @@ func (c *checker) checkDaemon() {
 			c.warn(c.place("authserv_id"), "the host calls itself %q, which says little in a message; write its full name", name)
 		}
 		c.AuthservID = name
+	}
+	if c.Control.Address == "" {
+		c.Control.Address = filepath.Join(c.StateDirectory, ControlName)
 	}
 	if c.Limits.DrainHard < c.Limits.DrainSoft {
 		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")

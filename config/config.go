@@ -17,6 +17,7 @@ type Config struct {
 	AuthservID            string                `toml:"authserv_id"` // never empty, "HOSTNAME" replaced
 	Mode                  []Mode                `toml:"mode"`
 	StateDirectory        string                `toml:"state_directory"`
+	User                  string                `toml:"user"` // whom a daemon that root starts becomes; "": it stays root
 	OnInternalError       action.Action         `toml:"on_internal_error"` // Accept, Reject or Tempfail
 	RequireSafeKeys       bool                  `toml:"require_safe_keys"`
 	Include               []string              `toml:"include"` // as written; Load has followed it
@@ -44,6 +45,8 @@ type Config struct {
 	Policy                Policy                `toml:"policy"`
 	Log                   Log                   `toml:"log"`
 	Metrics               Metrics               `toml:"metrics"`
+	Control               Control               `toml:"control"`
+	Reload                Reload                `toml:"reload"`
 
 	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
 	Warnings []Problem `toml:"-"`
@@ -135,6 +138,19 @@ type Log struct {
 	Format string `toml:"format"` // "text" or "json"
 	Level  string `toml:"level"`  // "debug", "info", "warn" or "error"
 	Syslog string `toml:"syslog"` // a facility, such as "mail"; "": standard error
+}
+
+// Control says where commands such as "mailseal reload" reach the daemon.
+type Control struct {
+	Address string `toml:"address"` // path of a unix socket; never empty once loaded
+}
+
+// ControlName is the name of the control socket in the state directory, where it is unless control.address says otherwise.
+const ControlName = "control"
+
+// Reload says which reloads are refused.
+type Reload struct {
+	MaxLoss float64 `toml:"max_loss"` // share of the domains that sign mail, 0 … 1
 }
 
 // Metrics says where metrics and health are served.

@@ -47,7 +47,7 @@ func Marshal(s crypto.Signer) ([]byte, error) {
 	if alg, _ := algorithm(s); alg == "" {
 		return nil, fmt.Errorf("%w: %T", ErrAlgorithm, s)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(s)
+	der, err := x509.MarshalPKCS8PrivateKey(Unwrap(s))
 	if err != nil {
 		return nil, fmt.Errorf("keys: encode: %w", err)
 	}

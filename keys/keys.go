@@ -22,7 +22,7 @@ type Key struct {
 	Name     string        // its name in the key table
 	Domain   string        // the d= tag
 	Selector string        // the s= tag
-	Signer   crypto.Signer // *rsa.PrivateKey or ed25519.PrivateKey
+	Signer   crypto.Signer // *rsa.PrivateKey or ed25519.PrivateKey, or what Unwrap returns one of those from
 }
 
 // Source finds keys by their name in the key table. It is safe for concurrent use.
@@ -43,7 +43,7 @@ const (
 func (k Key) Algorithm() (Algorithm, int) { return algorithm(k.Signer) }
 
 func algorithm(s crypto.Signer) (Algorithm, int) {
-	switch s := s.(type) {
+	switch s := Unwrap(s).(type) {
 	case *rsa.PrivateKey:
 		return RSA, s.N.BitLen()
 	case ed25519.PrivateKey:
@@ -52,10 +52,19 @@ func algorithm(s crypto.Signer) (Algorithm, int) {
 	return "", 0
 }
 
+// Unwrap returns the key itself of a signer that stands for one, such as those of package openssl; other signers are
+// returned as they are.
+func Unwrap(s crypto.Signer) crypto.Signer {
+	if w, ok := s.(interface{ Unwrap() crypto.Signer }); ok {
+		return w.Unwrap()
+	}
+	return s
+}
+
 // same tells whether two keys have the same private half.
 func (k Key) same(other Key) bool {
-	private, ok := k.Signer.(interface{ Equal(crypto.PrivateKey) bool })
-	return ok && private.Equal(other.Signer)
+	private, ok := Unwrap(k.Signer).(interface{ Equal(crypto.PrivateKey) bool })
+	return ok && private.Equal(Unwrap(other.Signer))
 }
 
 // String names the key without showing it: "mail._domainkey.example.com (rsa 2048)".

@@ -30,7 +30,7 @@ var testRSA = sync.OnceValue(func() *rsa.PrivateKey {
 	if err != nil {
 		panic(err)
 	}
-	return s.(*rsa.PrivateKey)
+	return keys.Unwrap(s).(*rsa.PrivateKey)
 })
 
 var testEd25519 = ed25519.NewKeyFromSeed([]byte("an Ed25519 seed has 32 octets..."))
@@ -99,7 +99,7 @@ func TestParse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !got.(interface{ Equal(crypto.PrivateKey) bool }).Equal(tt.want) {
+			if !keys.Unwrap(got).(interface{ Equal(crypto.PrivateKey) bool }).Equal(tt.want) {
 				t.Error("got another key")
 			}
 		})
@@ -220,7 +220,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !got.(interface{ Equal(crypto.PrivateKey) bool }).Equal(s) {
+		if !keys.Unwrap(got).(interface{ Equal(crypto.PrivateKey) bool }).Equal(keys.Unwrap(s)) {
 			t.Errorf("%T: got another key back", s)
 		}
 	}
@@ -255,7 +255,7 @@ func TestKeyIsNeverShown(t *testing.T) {
 
 // secrets are the first octets of the private half as fmt and encoding/json would print them.
 func secrets(s crypto.Signer) []string {
-	if r, ok := s.(*rsa.PrivateKey); ok {
+	if r, ok := keys.Unwrap(s).(*rsa.PrivateKey); ok {
 		return []string{r.D.String()[:20], fmt.Sprintf("%x", r.D)[:20]}
 	}
 	seed := s.(ed25519.PrivateKey)[:6]

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"mailseal/keys/openssl"
 )
 
 // Why a key cannot be used. The text that wraps it says what to do.
@@ -120,7 +122,7 @@ func checked(k any) (crypto.Signer, error) {
 		if err := checkBits(k.N.BitLen()); err != nil {
 			return nil, err
 		}
-		return k, nil
+		return openssl.Signer(k), nil
 	case ed25519.PrivateKey:
 		return k, nil
 	}

@@ -79,7 +79,7 @@ func (o RecordOptions) flags() string {
 // public returns the p= tag: for RSA a SubjectPublicKeyInfo (RFC 6376 section 3.6.1, erratum 3758), for Ed25519 the
 // bare 32 octets (RFC 8463 section 4).
 func (k Key) public() (Algorithm, string, error) {
-	switch s := k.Signer.(type) {
+	switch s := Unwrap(k.Signer).(type) {
 	case *rsa.PrivateKey:
 		der, err := x509.MarshalPKIXPublicKey(&s.PublicKey)
 		return RSA, base64.StdEncoding.EncodeToString(der), err

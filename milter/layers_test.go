@@ -35,7 +35,8 @@ var layers = []struct {
 	{"milter/iprev", []string{"milter/dns", "milter/domain"}},
 	{"milter/arc", []string{"milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message", "milter/taglist"}},
 	{"milter/dmarc", []string{"milter/dns", "milter/domain", "milter/taglist"}},
-	{"keys", []string{"keys/cache", "keys/files"}},
+	{"keys/openssl", nil},
+	{"keys", []string{"keys/cache", "keys/files", "keys/openssl"}},
 	{"keys/keyfile", []string{"keys", "keys/files"}},
 	{"keys/keysql", []string{"keys", "keys/files"}},
 	{"keys/keyhttp", []string{"keys", "keys/files"}},
@@ -61,6 +62,7 @@ var onlyIn = map[string]string{
 	"github.com/emersion/go-milter":   "milter",
 	"github.com/emersion/go-msgauth/": "milter/dkim/crosscheck",
 	"github.com/BurntSushi/toml":      "config",
+	"github.com/golang-fips/openssl":  "keys/openssl",
 }
 
 func TestLayers(t *testing.T) {

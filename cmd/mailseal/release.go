@@ -19,15 +19,15 @@ func version() string {
 	return fmt.Sprintf("%s (%s, %s/%s)", describe(release, settings), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// describe names a build. It is plain, or optimised by a profile (pgo), or has an experiment of Go's in it, such as
-// BoringCrypto's arithmetic (boringcrypto); and it is static when it needs no library of the host.
+// describe names a build. It is plain, or optimised by a profile (pgo), or can have the host's OpenSSL sign (openssl); and
+// it is static when it needs no library of the host.
 func describe(release string, settings []debug.BuildSetting) string {
 	parts, how, static := []string{release}, []string(nil), false
 	for _, s := range settings {
 		switch {
 		case s.Key == "vcs.revision" && len(s.Value) >= 12:
 			parts = append(parts, s.Value[:12])
-		case s.Key == "GOEXPERIMENT" && s.Value != "":
+		case s.Key == "-tags" && s.Value != "":
 			how = append(how, s.Value)
 		case s.Key == "-pgo" && s.Value != "":
 			how = append(how, "pgo")

@@ -10,7 +10,7 @@ func TestDescribe(t *testing.T) {
 	for _, tt := range []struct{ name, settings, want string }{
 		{"make build", "CGO_ENABLED=0 vcs.revision=0123456789abcdef", "1.0 0123456789ab plain static"},
 		{"go build", "CGO_ENABLED=1 vcs.revision=0123456789abcdef", "1.0 0123456789ab plain"},
-		{"make release", "-pgo=/src/default.pgo CGO_ENABLED=1 GOEXPERIMENT=boringcrypto", "1.0 pgo boringcrypto"},
+		{"make release", "-pgo=/src/default.pgo -tags=openssl CGO_ENABLED=1", "1.0 pgo openssl"},
 		{"a profile alone", "-pgo=/src/default.pgo CGO_ENABLED=0", "1.0 pgo static"},
 		{"nothing is known", "", "1.0 plain"},
 	} {

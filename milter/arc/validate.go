@@ -295,7 +295,7 @@ func write(h hash.Hash, f message.Field) { h.Write(message.Relaxed.AppendField(n
 
 // finish returns the sum of h and the seal itself, and leaves h as it was.
 func finish(h hash.Hash, own message.Field) [sha256.Size]byte {
-	// The documentation promises these two methods of every SHA-256; Clone it does not, and BoringCrypto's has none.
+	// The documentation promises these two methods of every SHA-256, and no Clone.
 	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
 	end := sha256.New()
 	if err = errors.Join(err, end.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)); err != nil {

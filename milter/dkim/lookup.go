@@ -131,7 +131,7 @@ func unreached(name string, err error) string {
 func readRecords(name string, texts []string) Lookup {
 	l := Lookup{Text: texts[0]}
 	for _, text := range texts[:min(len(texts), maxRecords)] {
-		record, err := records.read(text)
+		record, err := ParseRecord(text)
 		if err == nil {
 			l.Records = append(l.Records, record)
 			continue

@@ -31,29 +31,29 @@ func printCrypto(name, keyFile string) error {
 	if err != nil {
 		return err
 	}
-	rsaKey, ok := key.(*rsa.PrivateKey)
+	public, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
 		return fmt.Errorf("%s has no RSA key", keyFile)
 	}
-	took, err := processorTime(cryptoOf(jobNamed(name), rsaKey))
+	took, err := processorTime(cryptoOf(jobNamed(name), key, public))
 	fmt.Println(took.Nanoseconds())
 	return err
 }
 
 // cryptoOf returns what a job does without fail.
-func cryptoOf(j job, key *rsa.PrivateKey) func() error {
+func cryptoOf(j job, key crypto.Signer, public *rsa.PublicKey) func() error {
 	body, digest := make([]byte, j.size), sha256.Sum256(nil)
 	ed := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	signature, failed := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
+	signature, failed := key.Sign(nil, digest[:], crypto.SHA256)
 	return func() error {
 		sha256.Sum256(body)
 		switch j.role {
 		case verifies, judges:
-			return rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, digest[:], signature)
+			return rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
 		case signsTwo:
 			ed25519.Sign(ed, digest[:])
 		}
-		_, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
+		_, err := key.Sign(nil, digest[:], crypto.SHA256)
 		if failed != nil {
 			return failed
 		}

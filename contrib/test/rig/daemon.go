@@ -286,9 +286,18 @@ func (d *Daemon) Addr(t testing.TB) string {
 // `mailseal_source_away{source="hosting"}`.
 func (d *Daemon) Metrics(t testing.TB) map[string]float64 {
 	t.Helper()
-	answer, err := http.Get("http://" + d.metrics + "/metrics")
+	out, err := d.TryMetrics()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return out
+}
+
+// TryMetrics is Metrics of a daemon that may be gone.
+func (d *Daemon) TryMetrics() (map[string]float64, error) {
+	answer, err := http.Get("http://" + d.metrics + "/metrics")
+	if err != nil {
+		return nil, err
 	}
 	defer answer.Body.Close()
 	out := map[string]float64{}
@@ -300,9 +309,9 @@ func (d *Daemon) Metrics(t testing.TB) map[string]float64 {
 	}
 	if len(out) == 0 {
 		rest, _ := io.ReadAll(answer.Body)
-		t.Fatalf("no metrics: %s\n%s", answer.Status, rest)
+		return nil, fmt.Errorf("no metrics: %s\n%s", answer.Status, rest)
 	}
-	return out
+	return out, nil
 }
 
 // cutLast cuts a line at its last space.
