@@ -6,6 +6,8 @@ package config
 import (
 	"io/fs"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"mailseal/milter/action"
@@ -17,7 +19,7 @@ type Config struct {
 	AuthservID            string                `toml:"authserv_id"` // never empty, "HOSTNAME" replaced
 	Mode                  []Mode                `toml:"mode"`
 	StateDirectory        string                `toml:"state_directory"`
-	User                  string                `toml:"user"` // whom a daemon that root starts becomes; "": it stays root
+	User                  string                `toml:"user"`              // whom a daemon that root starts becomes; "": it stays root
 	OnInternalError       action.Action         `toml:"on_internal_error"` // Accept, Reject or Tempfail
 	RequireSafeKeys       bool                  `toml:"require_safe_keys"`
 	Include               []string              `toml:"include"` // as written; Load has followed it
@@ -50,6 +52,21 @@ type Config struct {
 
 	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
 	Warnings []Problem `toml:"-"`
+
+	texts  map[string]string // of the files, unless they are large, by name
+	places map[string]place  // of settings that stand in a file
+}
+
+// CutFrom returns the names of files whose text is the beginning of what it was in a configuration before, and no more.
+func (c *Config) CutFrom(before *Config) []string {
+	var out []string
+	for name, text := range c.texts {
+		if old := before.texts[name]; len(text) < len(old) && strings.HasPrefix(old, text) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Mode is half of the daemon's work.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"mailseal/keys"
 	"mailseal/keys/files"
 	"path/filepath"
 	"reflect"
@@ -58,13 +59,14 @@ type loader struct {
 	decoder
 	config *Config
 	main   *file
+	texts  map[string]string
 	reader func(path string, limit int64) ([]byte, error)
 	count  int  // files read
 	broken bool // a file could not be read: what refers to it is no mistake
 }
 
 func newLoader() *loader {
-	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{}, guess: guesser{left: maxGuesses}}, config: fresh()}
+	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{}, guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{}}
 }
 
 func (l *loader) read(path string) {
@@ -81,7 +83,13 @@ func (l *loader) read(path string) {
 	l.decode(path, data)
 }
 
+// maxText bounds the texts that are kept for Config.CutFrom, in bytes each.
+const maxText = 1 << 20
+
 func (l *loader) decode(name string, data []byte) {
+	if len(data) <= maxText {
+		l.texts[name] = string(data)
+	}
 	l.file = newFile(name, filepath.Dir(name), data, l.count)
 	if l.count++; l.main == nil {
 		l.main = l.file
@@ -101,12 +109,12 @@ func (l *loader) decode(name string, data []byte) {
 
 // syntaxProblem adds what the mistakes of newcomers to TOML mean.
 func syntaxProblem(f *file, err error) Problem {
-	out := Problem{File: f.name, Text: err.Error(), order: f.order}
+	out := Problem{File: f.name, Text: keys.Mask(err.Error()), order: f.order}
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
 		return out
 	}
-	out.Line, out.Path, out.Text = pe.Position.Line, pe.LastKey, pe.Message
+	out.Line, out.Path, out.Text = pe.Position.Line, pe.LastKey, keys.Mask(pe.Message)
 	switch {
 	case strings.Contains(pe.Message, "leading zeroes"):
 		out.Text += `; file modes are written in quotes, "0660"`
@@ -153,5 +161,6 @@ func (l *loader) finish() (*Config, error) {
 		return nil, l.problems
 	}
 	Problems(l.config.Warnings).sort()
+	l.config.texts, l.config.places = l.texts, l.seen
 	return l.config, nil
 }

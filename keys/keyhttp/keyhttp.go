@@ -47,7 +47,7 @@ const (
 type Source struct {
 	options Options
 	base    string // without a slash at the end
-	shown   string // the same without a password, for errors
+	shown   string // the same without a password and a query, for errors
 	client  *http.Client
 }
 
@@ -69,7 +69,7 @@ func New(o Options) (*Source, error) {
 	transport.DialTLSContext = dialTLS(o)
 	transport.Proxy = nil // keys pass no host that the configuration does not name
 	transport.MaxResponseHeaderBytes = 64 << 10
-	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: strings.TrimRight(u.Redacted(), "/"), client: &http.Client{
+	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: keys.Mask(strings.TrimRight(o.URL, "/")), client: &http.Client{
 		Transport: transport,
 		Timeout:   o.Timeout,
 		// A redirection would hand the token to wherever it points.
@@ -110,7 +110,7 @@ func (s *Source) fail(format string, args ...any) error {
 
 // failAt names the request, too.
 func (s *Source) failAt(path, format string, args ...any) error {
-	return s.fail("GET %s%s: %w", s.shown, path, fmt.Errorf(format, args...))
+	return s.fail("GET %s: %w", keys.Mask(s.shown+path), fmt.Errorf(format, args...))
 }
 
 // reply is what came back: 200 or 404, and the body.
@@ -132,7 +132,10 @@ func (s *Source) get(ctx context.Context, path string) (reply, error) {
 	}
 	answer, err := s.client.Do(r)
 	if err != nil {
-		return reply{}, s.fail("%w", err)
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // its text has the whole address
+			err = wrapped.Err
+		}
+		return reply{}, s.failAt(path, "%w", err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))

@@ -139,6 +139,14 @@ func (s *Source) Keys(domain string) ([]keys.Key, error) {
 	return nil, err
 }
 
+// Any reports whether any domain has an active key.
+func (s *Source) Any() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh(time.Now())
+	return len(s.active) > 0
+}
+
 // inPlaceOf is the key itself, or the one that signs until the DNS shows it again.
 func (s *Source) inPlaceOf(k Key) Key {
 	if other, ok := s.byName[s.fallBack[k.Name()]]; ok && other.Domain == k.Domain {

@@ -171,7 +171,7 @@ var lineBreaks = strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ")
 
 func redact(err error) error {
 	text := err.Error()
-	if clean := lineBreaks.Replace(secrets.ReplaceAllString(text, "…")); clean != text {
+	if clean := keys.Mask(lineBreaks.Replace(secrets.ReplaceAllString(text, "…"))); clean != text {
 		return &failure{clean, err}
 	}
 	return err

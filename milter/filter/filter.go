@@ -13,6 +13,7 @@ import (
 
 	"mailseal/milter"
 	"mailseal/milter/action"
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
 	"mailseal/milter/policy"
 	"mailseal/milter/sign"
@@ -49,7 +50,8 @@ type SelfCheck struct {
 // Counters counts what a Filter does. Its methods are called concurrently.
 type Counters interface {
 	Signed(s sign.Signature)
-	Unsigned(reason string) // mail of ours that left without a signature
+	SignedFor(author domain.Name) // once for each message of ours that is signed
+	Unsigned(reason string)       // mail of ours that left without a signature
 	KeyFailed(key string, err error)
 	Found(method, value string)
 	SelfChecked(sign.Verdict)

@@ -46,7 +46,7 @@ type sourceOptions struct {
 func newSourceOptions(name string, c config.Source) sourceOptions {
 	o := sourceOptions{timeout: c.Timeout, ttl: c.TTL, negativeTTL: c.NegativeTTL, stale: c.Stale, entries: c.CacheSize}
 	if c.Driver == "http" {
-		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, TLS: clientTLS(c), Timeout: c.Timeout}
+		o.http = keyhttp.Options{Name: name, URL: string(c.URL), TokenFile: string(c.TokenFile), TLS: clientTLS(c), Timeout: c.Timeout}
 		return o
 	}
 	o.sql = SQLOptions(name, c)
@@ -59,7 +59,7 @@ func SQLOptions(name string, c config.Source) keysql.Options {
 }
 
 func clientTLS(c config.Source) keys.TLS {
-	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: c.ClientKey}
+	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: string(c.ClientKey)}
 }
 
 // OpenSources makes the sources of a configuration, or takes them over from old, which may be nil. Nothing is asked yet.
@@ -239,6 +239,16 @@ func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ReopenSources has the sources that p took over from old make new connections, with the files of certificates and passwords
+// as they are now. What they remember stays.
+func (p *Parts) ReopenSources(old *Parts) {
+	for name, s := range p.Sources {
+		if r, ok := s.Remote.(interface{ Reopen() }); ok && old.Sources[name] == s {
+			r.Reopen()
+		}
+	}
 }
 
 // CloseSources closes those of p that other does not use, after a time in which messages under way may still ask.

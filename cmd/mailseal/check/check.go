@@ -7,6 +7,7 @@ import (
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
+	"mailseal/keys"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/dns"
 )
@@ -20,6 +21,8 @@ type Options struct {
 	Resolver dns.Resolver // asked instead of the configuration's, if not nil
 	Domains  []string     // A-labels: compare the keys of these domains only, and those that sources hold for them
 	Limit    int          // compare so many keys of each source that can be listed; 0: all
+
+	AgainstRunning bool // compare the domains that signed mail lately with the configuration
 
 	MTA MTAOptions
 
@@ -116,6 +119,9 @@ func (c *checker) run(ctx context.Context) error {
 	c.sockets()
 	c.secrets()
 	c.managed()
+	if c.AgainstRunning {
+		c.againstRunning(ctx)
+	}
 	if err := c.servers(); err != nil {
 		return err
 	}
@@ -165,6 +171,7 @@ func (c *checker) close() {
 
 // report counts a finding and passes it on.
 func (c *checker) report(f Finding) {
+	f.Text = keys.Mask(f.Text)
 	c.count(f)
 	c.Report(f)
 }
