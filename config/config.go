@@ -53,15 +53,24 @@ type Config struct {
 	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
 	Warnings []Problem `toml:"-"`
 
+	origin *origin // nil for one that was not read from files
+}
+
+// origin is what a configuration was read from. It may hold secrets, so that it is behind a pointer, which is printed as
+// such.
+type origin struct {
 	texts  map[string]string // of the files, unless they are large, by name
 	places map[string]place  // of settings that stand in a file
 }
 
 // CutFrom returns the names of files whose text is the beginning of what it was in a configuration before, and no more.
 func (c *Config) CutFrom(before *Config) []string {
+	if c.origin == nil || before.origin == nil {
+		return nil
+	}
 	var out []string
-	for name, text := range c.texts {
-		if old := before.texts[name]; len(text) < len(old) && strings.HasPrefix(old, text) {
+	for name, text := range c.origin.texts {
+		if old := before.origin.texts[name]; len(text) < len(old) && strings.HasPrefix(old, text) {
 			out = append(out, name)
 		}
 	}

@@ -161,6 +161,6 @@ func (l *loader) finish() (*Config, error) {
 		return nil, l.problems
 	}
 	Problems(l.config.Warnings).sort()
-	l.config.texts, l.config.places = l.texts, l.seen
+	l.config.origin = &origin{texts: l.texts, places: l.seen}
 	return l.config, nil
 }

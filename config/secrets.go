@@ -36,7 +36,10 @@ func (u URL) secretIn() (string, bool) {
 // Secrets returns the files that hold secrets, each once, by the types of the settings: where it is a private key, a DSN or
 // an address with a password, the configuration's own file; where it is a path, that file.
 func (c *Config) Secrets() []Exposed {
-	w := secretWalk{seen: map[string]bool{}, places: c.places}
+	w := secretWalk{seen: map[string]bool{}}
+	if c.origin != nil {
+		w.places = c.origin.places
+	}
 	w.walk("", placed{}, reflect.ValueOf(c).Elem())
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) { // a database in a file holds keys
 		if s := c.Sources[name]; s.Driver == "sqlite" {

@@ -14,6 +14,7 @@ import (
 
 	"mailseal/keys"
 	"mailseal/milter"
+	"mailseal/milter/action"
 )
 
 const (
@@ -33,9 +34,9 @@ type Server struct {
 
 // Listen opens the socket at a path. One that no daemon serves any more is replaced.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
-	l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + path, Mode: 0o600})
+	l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + path, Mode: 0o600, Role: action.RoleAuto})
 	if err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, err
 	}
 	return l, nil
 }

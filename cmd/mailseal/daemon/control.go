@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -88,4 +89,12 @@ func (d *Daemon) signedPage(ctx context.Context, after string) *control.Page {
 		}
 	}
 	return out
+}
+
+// absolute makes a path mean the same to whoever reads it elsewhere.
+func absolute(path string) string {
+	if out, err := filepath.Abs(path); err == nil && path != "" {
+		return out
+	}
+	return path
 }

@@ -152,7 +152,7 @@ func sayBackend(log *slog.Logger) {
 // unstarted returns a daemon that has yet to read its configuration.
 func unstarted(o Options, log *slog.Logger) *Daemon {
 	slog.SetDefault(log) // go-milter writes to the default logger
-	d := &Daemon{load: o.Load, file: o.File, version: o.Version, started: time.Now(), log: log, metrics: newMetrics(o.Version), health: &health{}}
+	d := &Daemon{load: o.Load, file: absolute(o.File), version: o.Version, started: time.Now(), log: log, metrics: newMetrics(o.Version), health: &health{}}
 	d.counters = d.metrics
 	d.metricsEndpoint = &endpoint{log: log, what: "metrics are not served"}
 	return d

@@ -49,6 +49,9 @@ func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept b
 	if !accept && loss.TooMuch(p.Config.Reload.MaxLoss) {
 		return nil, fmt.Errorf("%w: %s; %s", ErrRefused, loss, wayOut)
 	}
+	if accept {
+		d.forgetUncovered(ctx, p)
+	}
 	if len(loss.Names) == 0 {
 		return nil, nil
 	}
