@@ -41,7 +41,7 @@ var layers = []struct {
 	{"keys/keysql", []string{"keys", "keys/files"}},
 	{"keys/keyhttp", []string{"keys", "keys/files"}},
 	{"keys/keylife", []string{"keys", "keys/files"}},
-	{"milter/keydns", []string{"keys", "milter/dns", "milter/dkim", "milter/taglist"}},
+	{"milter/keydns", []string{"keys", "milter/domain", "milter/dns", "milter/dkim", "milter/taglist"}},
 	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc", "milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/sign", []string{"milter/action", "milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
 	{"milter/rotation", []string{"keys", "keys/keylife", "milter/domain", "milter/dkim", "milter/keydns", "milter/sign"}},
@@ -52,7 +52,7 @@ var layers = []struct {
 	{"milter/miltertest", []string{"milter/guard", "keys/files"}},
 	{"config/tables", []string{"keys/files"}},
 	{"config", []string{"milter/action", "config/tables", "keys", "keys/files"}},
-	{"config/opendkim", []string{"milter/action", "config", "config/tables"}},
+	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
 	{"config/mta", []string{"milter/action", "keys/files"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
 }

@@ -25,8 +25,8 @@ type Rules struct {
 	Actions
 	DryRun      bool          // decide, say so, do nothing
 	MarkHeader  string        // the name of the field that marks a message
-	NoAuthor    action.Action // no From, or one that cannot be read (RFC 9989 section 11.5)
-	ManyAuthors action.Action // a From of several domains
+	NoAuthor    action.Action // From shows no author (RFC 9989 section 11.5)
+	ManyAuthors action.Action // From shows more domains than DMARC judges
 	NotJudged   Exempt
 	Overrides   []Override
 	// TrustedSealers are the domains whose ARC sets may excuse a DMARC failure (RFC 8617 section 7.2.1).
@@ -53,17 +53,20 @@ type Exempt struct {
 	Recipients message.Patterns // every recipient must be named
 }
 
-// Texts are the sentences that a refused peer reads. {domain} is the domain that was judged, {client} the peer's
-// address.
+// Texts are the sentences that a refused peer reads after a method, instead of one for each of its results; "" for those.
+// A temperror always has its own. {domain} is the domain that was judged, {client} the peer's address.
 type Texts struct {
 	SPF, DKIM, DMARC, IPRev, Other string
 }
+
+// Shortage is the Method of a Decision that this host made because it was too busy to look up what it needs.
+const Shortage = "shortage"
 
 // Decision is what becomes of a message, and why.
 type Decision struct {
 	Action   action.Action // what is done; Accept in a dry run
 	Wanted   action.Action // what the rules say
-	Method   string        // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from"; "" when nothing asked for anything
+	Method   string        // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from", Shortage; "" when nothing asked for anything
 	Code     int           // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
 	Enhanced string        // RFC 3463, RFC 7372: "5.7.23"
 	Text     string        // of the SMTP reply: one line of ASCII
