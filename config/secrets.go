@@ -1,6 +1,9 @@
 package config
 
 import (
+	"fmt"
+	"log/slog"
+	"mailseal/keys"
 	"maps"
 	"net/url"
 	"reflect"
@@ -13,6 +16,18 @@ type SecretFile string
 
 // URL is a web address, which may hold a password or a token: every way of printing it hides them. string(u) is the text.
 type URL string
+
+// String hides what is secret in the address.
+func (u URL) String() string { return keys.Mask(string(u)) }
+
+// Format hides it from every verb of fmt.
+func (u URL) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(u.String())) }
+
+// LogValue hides it from logs.
+func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// MarshalText hides it from encoders.
+func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // Exposed is a file that holds a secret, and the setting because of which it does: the secret itself, or its path.
 type Exposed struct {

@@ -178,6 +178,7 @@ func TestStampUnsettled(t *testing.T) {
 // readers are the sources that read files by other means, and why.
 var readers = map[string]string{
 	"keys/files/files.go":           "this package",
+	"keys/files/write.go":           "opens a directory to write it out",
 	"keys/keylife/store.go":         "opens a directory to write it out, and a lock",
 	"cmd/mailseal/shadow_report.go": "a command that reads logs of any size line by line, or from a pipe",
 }
