@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailseal/milter/action"
+	"mailseal/milter/domain"
 )
 
 // checker resolves what one setting says about another, and finds where they contradict each other. What is wrong in
@@ -54,19 +55,10 @@ func (c *checker) check() {
 }
 
 func (c *checker) checkDaemon() {
-	if strings.EqualFold(c.AuthservID, "HOSTNAME") {
-		name, err := hostname()
-		switch {
-		case err != nil:
-			c.problem(c.place("authserv_id"), "%s", err)
-		case !strings.Contains(name, "."):
-			c.warn(c.place("authserv_id"), "the host calls itself %q, which says little in a message; write its full name", name)
-		}
-		c.AuthservID = name
-	}
 	if c.Control.Address == "" {
 		c.Control.Address = filepath.Join(c.StateDirectory, ControlName)
 	}
+	c.checkAuthservID()
 	if c.Limits.DrainHard < c.Limits.DrainSoft {
 		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")
 	}
@@ -75,6 +67,27 @@ func (c *checker) checkDaemon() {
 	}
 	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
 		c.warn(c.place("metrics.pprof"), "lets whoever reaches %s slow the daemon down and look into it", c.Metrics.Address)
+	}
+}
+
+// checkAuthservID finds names that say too little. What a stranger writes under a name that other hosts have as well may
+// be believed by those who read the mail.
+func (c *checker) checkAuthservID() {
+	c.Host = ThisHost()
+	at := c.place("authserv_id")
+	if strings.EqualFold(c.AuthservID, "HOSTNAME") {
+		if c.Host.Name == "" {
+			c.problem(at, "the host's name cannot be found out; write authserv_id")
+			return
+		}
+		c.AuthservID = c.Host.Name
+		if c.Host.Full != "" {
+			c.AuthservID = c.Host.Full
+		}
+	}
+	if c.AuthservID != "" && !domain.IsFull(c.AuthservID) {
+		c.warn(at, "%q is not a full host name, so that results under it can be forged: %s", c.AuthservID,
+			"readers cannot know which host is meant; write one such as \"mx.example.com\"")
 	}
 }
 

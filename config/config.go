@@ -16,7 +16,7 @@ import (
 // Config is a whole configuration: checked, every default filled in, every name resolved. Nothing in it is read from
 // outside the configuration's own files: whether a key file can be read is found out by those who build the daemon.
 type Config struct {
-	AuthservID            string                `toml:"authserv_id"` // never empty, "HOSTNAME" replaced
+	AuthservID            string                `toml:"authserv_id"` // "HOSTNAME" replaced; "": the MTA's name ({j}), else Host.Full, else Host.Name
 	Mode                  []Mode                `toml:"mode"`
 	StateDirectory        string                `toml:"state_directory"`
 	User                  string                `toml:"user"`              // whom a daemon that root starts becomes; "": it stays root
@@ -49,6 +49,12 @@ type Config struct {
 	Metrics               Metrics               `toml:"metrics"`
 	Control               Control               `toml:"control"`
 	Reload                Reload                `toml:"reload"`
+
+	// Files are those that were read: the file that was named, and those that it includes.
+	Files []string `toml:"-"`
+
+	// Host are the names of this host.
+	Host HostNames `toml:"-"`
 
 	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
 	Warnings []Problem `toml:"-"`

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -202,13 +201,4 @@ func parseURL(s string) (string, error) {
 		return "", fmt.Errorf("%q is no web address", s)
 	}
 	return s, nil
-}
-
-// hostname is what "HOSTNAME" stands for.
-func hostname() (string, error) {
-	name, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("the host's name cannot be found out: %w; write authserv_id", err)
-	}
-	return parseAuthservID(name)
 }

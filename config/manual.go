@@ -74,6 +74,45 @@ file = "keys/ed.pem"
 from = ["example.com", ".example.com"]
 keys = ["mail._domainkey.example.com", "ed._domainkey.example.com"]
 .fi
+.SH LEVELS OF THE LOG
+Each message has one line, whose level says how much it matters. With log.level = "warn" there is nothing to read while
+all is well.
+.TP
+info
+The message was signed, or judged, and passed on, marked, held or refused as the configuration wants it. Mail of ours went
+unsigned for a reason that the configuration gives: no rule, an unsigned recipient, signed already, a sender that may not
+use the From, or no author. A self-check that was left out.
+.TP
+warn
+The message was deferred (451), for whatever reason. Mail of ours went unsigned since its From shows several domains or
+is malformed (malformed_from), or since no key of its domain has ever been active (first_key). A message was to be sealed,
+and was not. A signature may break on the way behind us.
+.TP
+error
+A key could not be used, whether or not others signed. Mail of ours was deferred, refused or let go (on_key_error) since it
+could not be signed. The self-check failed: another implementation does not verify the signature. A bug of ours.
+.PP
+Lines about the daemon itself follow the same rule: error is what an operator has to mend now, such as a key that the DNS
+does not show; warn is what may become an error, or is not as it should be, such as a configuration with warnings, a
+connection that was closed since it broke the protocol, or limits that were reached; info is a change, such as a reload or
+a key that begins to sign; debug is what is only for looking for a mistake.
+.SH WHEN A SOURCE OF KEYS IS AWAY
+What a source has answered is remembered, and signs for ttl and stale while the source is away. Mail for which memory has
+no key is deferred; no mail goes out unsigned for that reason, and none is lost.
+.PP
+Private keys of sources are never written to disk. A daemon that starts while its source is away therefore has nothing to
+sign with, and defers all mail that the source decides until the source answers. What helps:
+.IP \(bu 2
+Two mail hosts, each with a daemon of its own. The one that runs signs from memory; the mail that the other one defers
+stays in the queue of its MTA or goes to the other host by MX or load balancer. Restart one after the other, and the second
+only when the first one signs.
+.IP \(bu 2
+A database of several servers. For postgres, name all of them in dsn (host=a,b), and a server that fails costs a
+connection attempt. For mysql, use an address that moves with the primary server.
+.IP \(bu 2
+A replica of the database on the mail host itself, read through a unix socket.
+.IP \(bu 2
+Do not restart a daemon that signs from memory: a reload keeps what it remembers.
 .SH FILES
 .TP
 .I /etc/mailseal/mailseal.toml

@@ -5,8 +5,8 @@ import "mailseal/milter/action"
 var daemonSection = section{
 	doc: "Settings of the daemon as a whole. They stand before the first [table].",
 	settings: []setting{
-		{name: "authserv_id", def: `"HOSTNAME"`, example: `"mx.example.com"`, form: "authserv-id",
-			doc: "Our name in Authentication-Results (RFC 8601 section 2.5). \"HOSTNAME\" is the host's name. Hosts that work as one may share an id; fields of strangers that claim it are removed."},
+		{name: "authserv_id", example: `"mx.example.com"`, form: "authserv-id",
+			doc: "Our name in Authentication-Results (RFC 8601 section 2.5), a full host name: what programs that read mail are told to believe. If it is not set, it is the name by which the MTA of the connection calls itself ({j}), if that is a full one, else the host's full name, as /etc/hosts has it; if neither is known, the host's short name, which can be forged, and an error is logged at start. \"HOSTNAME\" is the host's full name in any case. Hosts that work as one may share an id. Fields of strangers that claim it are removed, and those that claim the MTA's name, the host's full or short name, or one of remove_ids."},
 		{name: "mode", def: `["sign", "verify"]`, values: []string{string(ModeSign), string(ModeVerify)},
 			doc: "What is done: \"sign\" mail of ours, \"verify\" mail of theirs, or both."},
 		{name: "state_directory", def: `"/var/lib/mailseal"`, form: "path",
@@ -120,7 +120,7 @@ var logSection = section{
 	doc: "One line for each message, and one for whatever needs attention.",
 	settings: []setting{
 		{name: "format", def: `"text"`, values: []string{"text", "json"}, doc: "How lines are written."},
-		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line."},
+		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line; LEVELS OF THE LOG below says what has which level."},
 		{name: "syslog", example: `"mail"`, values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
 			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads."},
 	},

@@ -34,11 +34,22 @@ type Source struct {
 	Timeout           time.Duration `toml:"timeout"`
 	TTL               time.Duration `toml:"ttl"`
 	NegativeTTL       time.Duration `toml:"negative_ttl"`
-	Stale             time.Duration `toml:"stale"` // how long past TTL an answer serves while the source is away
-	CacheSize         int           `toml:"cache_size"`
+	Stale             time.Duration `toml:"stale"`      // how long past TTL an answer serves while the source is away
+	CacheSize         Size          `toml:"cache_size"` // bytes
+	OtherDomains      OtherDomains  `toml:"other_domains"`
 
 	placed
 }
+
+// OtherDomains is what becomes of mail when a source answers with a key of another domain than it was asked for.
+type OtherDomains string
+
+// The values of OtherDomains.
+const (
+	OtherDomainsAccept OtherDomains = "accept" // it signs
+	OtherDomainsWarn   OtherDomains = "warn"   // it signs, and each row is logged once
+	OtherDomainsRefuse OtherDomains = "refuse" // it does not sign: a key error
+)
 
 // SignOptions say how a signature is made. [signing] sets them for all, a rule for itself.
 type SignOptions struct {
@@ -51,7 +62,17 @@ type SignOptions struct {
 	SkipIfSigned        bool              `toml:"skip_if_signed"`
 	RemoveOldSignatures bool              `toml:"remove_old_signatures"`
 	OnKeyError          action.OnKeyError `toml:"on_key_error"`
+	FirstKey            FirstKey          `toml:"first_key"`
 }
+
+// FirstKey is what becomes of mail that a managed rule signs before any of its keys has ever signed.
+type FirstKey string
+
+// The choices.
+const (
+	FirstKeyUnsigned FirstKey = "unsigned" // it goes unsigned, at WARN in the log, and counted
+	FirstKeyDefer    FirstKey = "defer"    // as with a key that cannot be had
+)
 
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {

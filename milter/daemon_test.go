@@ -22,7 +22,7 @@ import (
 func init() {
 	milter.DaemonFilter = daemonFilter
 	milter.ForgedFields = func(id string, m milter.Mail, h message.Header) []int {
-		return filter.OwnFields{IDs: []string{id}}.Forged(h, m.Role, m.Why)
+		return filter.OwnFields{IDs: []string{id}}.Forged(m)
 	}
 }
 

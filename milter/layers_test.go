@@ -51,9 +51,9 @@ var layers = []struct {
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard", "keys/files"}},
 	{"config/tables", []string{"keys/files"}},
-	{"config", []string{"milter/action", "config/tables", "keys", "keys/files"}},
+	{"config", []string{"milter/action", "milter/domain", "config/tables", "keys", "keys/files"}},
 	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
-	{"config/mta", []string{"milter/action", "keys/files"}},
+	{"config/mta", []string{"milter/action", "milter/domain", "keys/files"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
 }
 

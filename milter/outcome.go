@@ -27,6 +27,14 @@ type Outcome struct {
 	Details []slog.Attr // what else is worth saying, after all other keys
 }
 
+// level is that of the log line. A message that is deferred comes again and again until somebody does something.
+func (o *Outcome) level() slog.Level {
+	if o.Action == action.Tempfail {
+		return max(o.Level, slog.LevelWarn)
+	}
+	return o.Level
+}
+
 // errNoAction says that an outcome has no valid action. The message is tempfailed.
 var errNoAction = errors.New("milter: the filter returned no valid action")
 

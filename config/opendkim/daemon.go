@@ -188,9 +188,14 @@ func (im *importer) writeRemoved() {
 }
 
 // noID says what stands in for an authserv-id that neither file sets.
-func (im *importer) noID() {
-	if im.id == "" {
-		im.unset("id-unset", "AuthservID")
+func (im *importer) noID(ofMTA string) {
+	switch {
+	case im.id != "":
+	case ofMTA == "":
+		im.unset("id-unknown", "AuthservID")
+	default:
+		im.out.table("").set("authserv_id", ofMTA, "the MTA's name")
+		im.unset("id-unset", "AuthservID", ofMTA)
 	}
 }
 

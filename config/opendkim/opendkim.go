@@ -15,6 +15,7 @@ type Options struct {
 	Conf     string // opendkim.conf; "" for none
 	DMARC    string // opendmarc.conf; "" for none
 	Defaults string // Debian's /etc/default/opendkim, whose SOCKET comes before the file's; "" for none
+	ID       string // the MTA's full name, which both take where no AuthservID is set; "" when it is not known
 	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
 }
 
@@ -34,7 +35,7 @@ func Import(o Options) (*Report, error) {
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
-	im.noID()
+	im.noID(o.ID)
 	im.writeRemoved()
 	if len(im.errs) > 0 {
 		return nil, errors.Join(im.errs...)

@@ -180,6 +180,7 @@ var readers = map[string]string{
 	"keys/files/files.go":           "this package",
 	"keys/files/write.go":           "opens a directory to write it out",
 	"keys/keylife/store.go":         "opens a directory to write it out, and a lock",
+	"cmd/mailseal/service/probe.go": "opens the program itself, to run it",
 	"cmd/mailseal/shadow_report.go": "a command that reads logs of any size line by line, or from a pipe",
 }
 

@@ -94,8 +94,12 @@ func dialTLS(o Options) func(context.Context, string, string) (net.Conn, error) 
 	}
 }
 
-// Reopen ends idle connections, so that the next one is made with the files of certificates as they are now.
-func (s *Source) Reopen() { s.client.CloseIdleConnections() }
+// Reopen ends idle connections, so that the next one is made with the files of certificates as they are now. It reports that
+// the answers are still those of the same service.
+func (s *Source) Reopen() bool {
+	s.client.CloseIdleConnections()
+	return false
+}
 
 // Close ends idle connections.
 func (s *Source) Close() error {

@@ -21,9 +21,12 @@ type Source struct {
 	stamp    files.Stamp         // of the file when it was last read
 	failed   *files.Stamp        // of a file that could not be read, or of none; nil when the last one could be
 	active   map[string][]Key    // by domain
+	began    map[string]bool     // domains of which a key signs or has signed
 	byName   map[string]Key      // those that might sign: active and retiring
 	loaded   map[string]keys.Key // by name and fingerprint
 	fallBack map[string]string   // names of active keys, and of those that sign in their place
+
+	until map[string]time.Time // FallBack.Until
 }
 
 // lookEvery is how often at most the file is looked at.
@@ -32,7 +35,7 @@ const lookEvery = time.Second
 // NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be read: the one before
 // stays in force.
 func NewSource(s Store, tell func(error)) (*Source, error) {
-	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}}
+	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}, began: map[string]bool{}}
 	out.looked = time.Now()
 	return out, out.read()
 }
@@ -54,6 +57,9 @@ func (s *Source) read() error {
 	for _, k := range state.Keys {
 		if k.Vendor {
 			continue
+		}
+		if k.hasSigned() {
+			s.began[k.Domain] = true
 		}
 		switch k.Stage {
 		case keys.Active:
@@ -147,6 +153,15 @@ func (s *Source) Any() bool {
 	return len(s.active) > 0
 }
 
+// HasSigned reports whether a key of the domain signs or has ever signed. What is known once is not forgotten when the state
+// file is lost.
+func (s *Source) HasSigned(domain string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh(time.Now())
+	return s.began[domain]
+}
+
 // inPlaceOf is the key itself, or the one that signs until the DNS shows it again.
 func (s *Source) inPlaceOf(k Key) Key {
 	if other, ok := s.byName[s.fallBack[k.Name()]]; ok && other.Domain == k.Domain {
@@ -166,12 +181,4 @@ func (s *Source) load(k Key) (keys.Key, error) {
 		s.loaded[id] = have
 	}
 	return have, err
-}
-
-// FallBack has other keys, retiring or active ones, sign in place of active ones: names by names. What was set before is
-// forgotten.
-func (s *Source) FallBack(names map[string]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fallBack = names
 }

@@ -77,13 +77,15 @@ func New(o Options) (*Source, error) {
 	return s, nil
 }
 
-// Reopen ends connections that are idle: the next ones find the server, the certificates and passwords as they are now.
-func (s *Source) Reopen() {
+// Reopen ends connections that are idle: the next ones find the server, the certificates and passwords as they are now. It
+// reports whether the database may be another one, with other answers: a file may have been replaced.
+func (s *Source) Reopen() bool {
 	if s.options.Driver == SQLite {
-		return // none is kept
+		return true // no connection is kept
 	}
 	s.db.SetMaxIdleConns(0)
 	s.db.SetMaxIdleConns(maxIdle)
+	return false
 }
 
 // Close ends all connections, after the questions that are under way.

@@ -53,7 +53,7 @@ func TestForged(t *testing.T) {
 		{"listener for relays", action.RoleRelay, milter.ByListener, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := own.Forged(h, c.role, c.why); !slices.Equal(got, c.want) {
+			if got := own.Forged(milter.Mail{Envelope: &message.Envelope{}, Role: c.role, Why: c.why, Header: h}); !slices.Equal(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
@@ -22,8 +23,9 @@ import (
 
 // Filter is the daemon's milter.Filter.
 type Filter struct {
-	ID  string    // the authserv-id that our fields carry
-	Own OwnFields // the fields that only we may write
+	ID   string    // the authserv-id that our fields carry; "": the MTA's own name if it is a full one, else Host
+	Host string    // this host's name
+	Own  OwnFields // the fields that only we may write
 
 	Signer   *sign.Signer     // nil: nothing is signed
 	Verifier *verify.Verifier // nil: nothing is judged
@@ -69,8 +71,9 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 		from:      from,
 		author:    author,
 		authorErr: err,
+		forged:    f.Own.Forged(m),
+		id:        f.idFor(m.Envelope),
 		doubt:     from.Doubt(),
-		forged:    f.Own.Forged(m.Header, m.Role, m.Why),
 	}
 	if f.ExemptAuthors.MatchDomain(author.Domain) {
 		return immediate{ml.leave("exempt author")}
@@ -84,6 +87,18 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 	return immediate{ml.invalid("role", m.Role)}
 }
 
+// idFor returns the authserv-id of the fields that we add to a message. Without one in the configuration it is the name
+// by which the MTA of this connection calls itself, since that is what its users know their host by.
+func (f *Filter) idFor(env *message.Envelope) string {
+	switch {
+	case f.ID != "":
+		return f.ID
+	case domain.IsFull(env.Hostname):
+		return strings.TrimSuffix(env.Hostname, ".")
+	}
+	return f.Host
+}
+
 // ours is for mail of our users and hosts: signed, not judged.
 func (f *Filter) ours(ml mail) milter.Judge {
 	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author, ml.from.Addresses...); !ok {
@@ -93,7 +108,7 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	case f.Signer == nil:
 		return immediate{ml.pass()}
 	case f.isUnsigned(ml.Envelope):
-		return ml.unsigned("unsigned recipient")
+		return ml.unsigned(unsignedRecipient)
 	case ml.doubt != "" && f.Malformed != action.MalformedSign:
 		return f.malformed(ml)
 	case ml.authorErr != nil:
@@ -123,10 +138,10 @@ func (f *Filter) malformed(ml mail) milter.Judge {
 func (f *Filter) unmatched(ml mail) milter.Judge {
 	switch f.Unmatched {
 	case action.UnmatchedAccept:
-		return ml.unsigned("no rule")
+		return ml.unsigned(noRule)
 	case action.UnmatchedJudge:
 		if f.Verifier == nil {
-			return ml.unsigned("no rule")
+			return ml.unsigned(noRule)
 		}
 		return f.judge(ml)
 	}

@@ -85,7 +85,7 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	d, results, m := j.decision, j.results, j.message
 	var below []message.Field
 	if in.filter.ReceivedSPF {
-		below = append(below, results.ReceivedSPF(in.filter.ID)...)
+		below = append(below, results.ReceivedSPF(in.id)...)
 	}
 	if len(in.resign) > 0 {
 		done, ok := in.sign(ctx, out, in.resign, in.query, m)
@@ -97,7 +97,7 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	if d.Action == action.Mark {
 		below = append(below, message.NewField(in.filter.Policy.MarkHeader, []byte(" "+d.Reason)))
 	}
-	field := results.Field(in.filter.ID, d.Disposition)
+	field := results.Field(in.id, d.Disposition)
 	out.Edits.Insert = append(field.Fields(), below...)
 	if in.filter.Sealer == nil || results.ARC == nil {
 		return
@@ -106,6 +106,7 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	set, err := in.filter.Sealer.Seal(ctx, *results.ARC, m.Header.With(out.Edits), m.Body, field)
 	if err != nil {
 		out.Details = append(out.Details, slog.String("unsealed", err.Error()))
+		out.Level = max(out.Level, levelUnsealed)
 		return
 	}
 	out.Edits.Insert = append(append(field.Fields(), set...), below...)

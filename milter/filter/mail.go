@@ -19,6 +19,7 @@ type mail struct {
 	from      message.From
 	author    message.Address
 	authorErr error
+	id        string // the authserv-id of our fields
 	doubt     string // what is wrong with From, "" if nothing is
 	forged    []int  // the fields to be removed, as indices into the header
 }
@@ -80,6 +81,7 @@ func (ml mail) leave(why string) milter.Outcome {
 func (ml mail) invalid(setting string, value fmt.Stringer) milter.Outcome {
 	return milter.Outcome{
 		Action:  action.Tempfail,
+		Level:   levelInvalid,
 		Author:  string(ml.author.Domain),
 		Details: []slog.Attr{slog.String("error", setting+": "+value.String())},
 	}
@@ -91,9 +93,7 @@ func (ml mail) unsigned(reason string) milter.Judge {
 	out := ml.pass()
 	out.Edits.Insert = ml.authResult()
 	out.Details = append(out.Details, slog.String("unsigned", reason))
-	if reason == manyAuthors || reason == malformedFrom {
-		out.Level = slog.LevelWarn
-	}
+	out.Level = max(out.Level, unsignedLevel(reason))
 	return immediate{out}
 }
 
@@ -105,7 +105,7 @@ func (ml mail) authResult() []message.Field {
 	}
 	r := authres.Result{Method: "auth", Value: "pass", Comment: env.AuthType}
 	r.Properties = []authres.Property{{Type: "smtp", Name: "auth", Value: env.AuthUser}}
-	return authres.Field{ID: ml.filter.ID, Results: []authres.Result{r}}.Fields()
+	return authres.Field{ID: ml.id, Results: []authres.Result{r}}.Fields()
 }
 
 // immediate is a Judge that has its outcome at the end of the header.

@@ -56,13 +56,18 @@ func (ml mail) sign(
 	ml.countSignatures(done)
 	out.Results = strings.TrimSpace(out.Results + " " + signedText(done))
 	out.Details = append(out.Details, failures(done)...)
+	if len(done.Failed) > 0 {
+		out.Level = max(out.Level, levelKeyFailed)
+	}
 	if err != nil && done.OnKeyError != action.KeyAccept && !errors.Is(err, sign.ErrNoRule) {
 		refuse(out, done.OnKeyError, err)
 		return done, false
 	}
 	if len(done.Fields) == 0 {
-		ml.filter.count(func(n Counters) { n.Unsigned(unsignedReason(done, err)) })
-		out.Details = append(out.Details, slog.String("unsigned", unsignedReason(done, err)))
+		reason := unsignedReason(done, err)
+		ml.filter.count(func(n Counters) { n.Unsigned(reason) })
+		out.Details = append(out.Details, slog.String("unsigned", reason))
+		out.Level = max(out.Level, unsignedLevel(reason))
 	}
 	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
 	return done, true
@@ -76,6 +81,7 @@ func refuse(out *milter.Outcome, what action.OnKeyError, err error) {
 		out.Action = action.Reject
 		out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
 	}
+	out.Level = max(out.Level, levelNotSigned)
 	out.Details = append(out.Details, slog.String("error", err.Error()))
 }
 
@@ -107,10 +113,18 @@ func (o *outbound) selfCheck(
 		return out
 	}
 	out.Details = append(out.Details, slog.String("self_check_error", err.Error()))
+	out.Level = max(out.Level, selfCheckLevel(word))
 	if word == sign.Disagree && o.filter.SelfCheck.Action != action.Accept {
 		refuse(&out, o.rules.OnKeyError(), err)
 	}
 	return out
+}
+
+func selfCheckLevel(word sign.Verdict) slog.Level {
+	if word == sign.Disagree {
+		return levelDisagree
+	}
+	return levelUnchecked
 }
 
 func signedText(done sign.Signed) string {
@@ -132,9 +146,11 @@ func failures(done sign.Signed) []slog.Attr {
 func unsignedReason(done sign.Signed, err error) string {
 	switch {
 	case len(done.Held) > 0:
-		return "signed already"
+		return signedAlready
+	case errors.Is(err, sign.ErrFirstKey) && len(done.Failed) == 0:
+		return firstKey
 	case errors.Is(err, sign.ErrNoRule) && len(done.Failed) == 0:
-		return "no rule"
+		return noRule
 	}
-	return "key error"
+	return keyError
 }

@@ -167,7 +167,7 @@ func (out *Signed) verdict(found []Found, signed bool) error {
 		case w.hasFailed():
 			rules = append(rules, w.Rule)
 			first = orError(first, w)
-		case w.Err != nil:
+		case w.Err != nil && !errors.Is(noRule, ErrFirstKey):
 			noRule = w.Err
 		}
 	}

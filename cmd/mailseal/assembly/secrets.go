@@ -11,8 +11,8 @@ import (
 func UnsafeSecrets(cfg *config.Config) []string {
 	var out []string
 	for _, s := range cfg.Secrets() {
-		for _, f := range keyfile.Check(s.File) {
-			s.Place.Text = remedy.KeyFile(f).Sentence(f.Text)
+		for _, f := range keyfile.Check(s.File, nil) {
+			s.Place.Text = remedy.KeyFile(f, remedy.Self(), remedy.Key{File: s.File}).Sentence(f.Text)
 			out = append(out, s.Place.Error())
 		}
 	}

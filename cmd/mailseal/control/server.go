@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -34,6 +35,9 @@ type Server struct {
 
 // Listen opens the socket at a path. One that no daemon serves any more is replaced.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
 	l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + path, Mode: 0o600, Role: action.RoleAuto})
 	if err != nil {
 		return nil, err

@@ -83,8 +83,9 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	if err := d.signed.Read(cfg.StateDirectory); err != nil {
 		log.Error("which domains signed mail lately is not known, so a reload cannot tell what it would lose", "error", err)
 	}
+	d.warnOfName(cfg)
 	d.warn(warnings(cfg))
-	d.jobs = jobs.New(log, d.keysJob(), d.signedJob(), d.metricsEndpoint.job("metrics"), d.controlEndpoint.job("control"))
+	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob(), d.signedJob(), d.metricsEndpoint.job("metrics"), d.controlEndpoint.job("control"))
 	return d, nil
 }
 
@@ -278,6 +279,7 @@ func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 	for _, what := range needRestart(old.Config, cfg) {
 		said = append(said, what+" has changed, which takes effect only after a restart")
 	}
+	d.warnOfName(cfg)
 	d.warn(said)
 	d.inForce(p)
 	d.server.Reload(p.Settings)
@@ -289,6 +291,15 @@ func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 	p.ReopenSources(old)
 	go p.ExamineKeys(ctx, d.log)
 	return said, nil
+}
+
+// warnOfName reports that the fields with our results may carry a name that any host could have.
+func (d *Daemon) warnOfName(cfg *config.Config) {
+	if cfg.AuthservID != "" || cfg.Host.Full != "" {
+		return
+	}
+	d.log.Error("the full name of this host is not known: where the MTA's own name is not a full one, results are written under a name that can be forged; "+
+		"write authserv_id = \"mx.example.com\" with this host's name", "name", cfg.ServerName())
 }
 
 // Jobs tells how each of the daemon's jobs stands.

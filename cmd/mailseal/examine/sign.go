@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -125,7 +126,10 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 		return nil, answer.NewBad(fmt.Errorf("not signed: no rule of the signing table matches %s", q.Author))
 	}
 	done, err := s.Sign(ctx, rules, q, m)
-	if err != nil {
+	switch {
+	case errors.Is(err, sign.ErrNoRule):
+		return nil, answer.NewBad(fmt.Errorf("not signed: %w", err))
+	case err != nil:
 		return nil, answer.NewUnknown(err)
 	}
 	return withFields(raw, m.Header, message.Edits{Remove: done.Remove, Insert: done.Fields}), nil
