@@ -130,6 +130,7 @@ type Ours struct {
 	DaemonNames   []string            `toml:"daemon_names"`
 	Macros        map[string][]string `toml:"macros"` // macro name without braces → values that mean ours; none: any value
 	Unmatched     action.Unmatched    `toml:"unmatched"`
+	KeepResults   []netip.Prefix      `toml:"keep_results"` // of ours, those that may hand on fields that only we write
 }
 
 // Relays are hosts that hand us mail of strangers: backup MX, content filters, trusted gateways.

@@ -64,6 +64,8 @@ var oursSection = section{
 			doc: "Further macros that make mail ours: each with the values that do, or with [] if any value does."},
 		{name: "unmatched", def: `"accept"`,
 			doc: "What becomes of mail of ours that no rule signs: \"accept\" lets it go unsigned, says so and counts it; \"judge\" treats it as theirs, which suits list software on this host."},
+		{name: "keep_results", def: `["127.0.0.0/8", "::1"]`, example: `["127.0.0.0/8", "::1", "192.0.2.25"]`,
+			doc: "Of the clients that are ours by networks or hosts, those that may hand on Authentication-Results fields with our id, and the others that only we write: a content filter or list software on another host, which gives back what went through us before. What is submitted on the host itself, without SMTP, may as well. From all other clients these fields are removed, for a PC in our network can forge them (RFC 8601 section 5); a gateway that writes such fields for strangers' mail belongs into [relays]."},
 	},
 }
 
@@ -77,13 +79,13 @@ var relaysSection = section{
 
 var exemptSection = section{
 	header: "[exempt]", path: "exempt",
-	doc: "Mail that is left alone altogether: neither signed nor judged, no field added or removed.",
+	doc: "Mail that is neither signed nor judged. Clients by networks and hosts are left alone altogether: no field is added or removed, so that their Authentication-Results fields with our id stay. A stranger cannot become one of those. By author_domains, which anybody can write, no forged field gets through.",
 	settings: []setting{
 		{name: "networks", def: "[]", example: `["192.0.2.99"]`, doc: "Clients, by address or network."},
 		{name: "hosts", def: "[]", example: `["monitor.example.com", ".scanner.example"]`, form: "client name",
 			doc: "Clients, by the name that the MTA has verified; \".example.com\" is any name below it, \"!bad.example.com\" an exception."},
 		{name: "author_domains", def: "[]", example: `["internal.example.com"]`, form: "domain tree",
-			doc: "Domains of From; \".example.com\" is any domain below it. Anybody can write them, so that this exempts strangers too."},
+			doc: "Domains of From; \".example.com\" is any domain below it. Anybody can write them, so that this exempts strangers too; fields that only we may write are removed from their mail as from all other."},
 	},
 }
 

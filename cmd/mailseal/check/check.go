@@ -133,6 +133,7 @@ func (c *checker) run(ctx context.Context) error {
 		return err
 	}
 	c.sockets()
+	c.ours()
 	c.secrets()
 	c.managed()
 	if c.AgainstRunning {
