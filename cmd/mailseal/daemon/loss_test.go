@@ -236,7 +236,9 @@ func TestReloadLoss(t *testing.T) {
 		{"a rule for everybody instead", 3, all, edit("*@d0.example", "*"), "", ""},
 		{"signed as another domain", 3, all, edit("from = [\"*@d0.example\"]", "domain = \"d1.example\"\nfrom = [\"*@d0.example\"]"), "d0.example", ""},
 		{"names of other domains", 3, all, func(s *lossSite) string { return strings.ReplaceAll(s.rules(s.domains...), ".example", ".test") }, "3 of 3", ""},
-		{"exempt", 3, all, func(s *lossSite) string { return s.rules(s.domains...) + "[exempt]\nauthor_domains = [\"d0.example\"]\n" }, "d0.example", ""},
+		{"exempt", 3, all, func(s *lossSite) string {
+			return s.rules(s.domains...) + "[exempt]\nauthor_domains = [\"d0.example\"]\n"
+		}, "d0.example", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text := func(s *lossSite, rules string) string { return s.head() + fmt.Sprintf(lossListen, s.dir) + rules }
