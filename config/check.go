@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +58,9 @@ func (c *checker) check() {
 }
 
 func (c *checker) checkDaemon() {
+	if c.Control.Address == "" {
+		c.Control.Address = filepath.Join(c.StateDirectory, ControlName)
+	}
 	c.checkAuthservID()
 	for name, values := range c.Ours.Macros {
 		if slices.Contains(values, "*") {

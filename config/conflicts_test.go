@@ -44,7 +44,7 @@ func TestConflicts(t *testing.T) {
 		{"a source of nothing", "[sources.s]\ndriver = \"http\"\nurl = \"https://k.example/\"\n" + rule, "sources.s: no rule and no key asks this source"},
 		{"a socket whose mail is not signed", "mode = \"verify\"\n[[listen]]\naddress = \"unix:/m\"\nrole = \"ours\"\n", "listen[0].role: is \"ours\", but mode does not say sign"},
 		{"a socket whose mail is not judged", "mode = \"sign\"\n[[listen]]\naddress = \"unix:/m\"\nrole = \"relay\"\n" + rule, "listen[0].role: is \"relay\", but mode does not say verify"},
-		{"headers without what nobody may add", "signing.headers = [\"From\", \"To\", \"Cc\", \"Reply-To\", \"Date\", \"Message-ID\", \"MIME-Version\", \"Content-Type\"]\n" + rule, `signing.headers: leaves out "Subject" of oversign`},
+		{"headers without what nobody may add", "signing.headers = [\"From\", \"To\", \"Cc\", \"Reply-To\", \"Date\", \"Message-ID\", \"MIME-Version\", \"Content-Type\", \"Content-Transfer-Encoding\", \"List-Unsubscribe\", \"List-Unsubscribe-Post\"]\n" + rule, `signing.headers: leaves out "Subject" of oversign`},
 		{"said on purpose", "signing.headers = [\"From\", \"Date\"]\nsigning.oversign = [\"From\"]\nsigning.oversign_if_present = []\n" + rule, ""},
 		{"a mark of the author's", "policy.mark_header = \"subject\"\n" + rule, "!policy.mark_header: \"subject\" is a field that mail has anyway"},
 		{"a mark of traces", "policy.mark_header = \"Received\"\n" + rule, "!policy.mark_header"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"mailseal/keys"
 	"strings"
 	"sync"
 )
@@ -52,7 +53,7 @@ func (p place) key(name string) place { return place{p.file, joinPath(p.path, na
 func (p place) index(i int) place     { return place{p.file, indexPath(p.path, i)} }
 
 func (p place) problem(text string) Problem {
-	out := Problem{Path: p.path, Text: text}
+	out := Problem{Path: p.path, Text: keys.Mask(text)}
 	if p.file != nil {
 		out.File, out.Line, out.order = p.file.name, p.file.line(p.path), p.file.order
 	}
@@ -87,8 +88,11 @@ func (p *placed) setPlace(name string, line int, path string) {
 // Problem returns a mistake at a setting that comes once, such as "metrics.address", for those who find it only when they
 // build the daemon.
 func (c *Config) Problem(setting, text string) Problem {
-	if at, ok := c.places[setting]; ok {
+	if c.origin == nil {
+		return place{path: setting}.problem(text)
+	}
+	if at, ok := c.origin.places[setting]; ok {
 		return at.problem(text)
 	}
-	return place{c.main, setting}.problem(text)
+	return place{c.origin.main, setting}.problem(text)
 }

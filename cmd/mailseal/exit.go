@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/keys"
 )
 
 // The exit codes of every command.
@@ -113,5 +114,5 @@ func textOf(err error) string {
 	if err == nil || errors.As(err, &e) && e.Err == nil {
 		return ""
 	}
-	return err.Error()
+	return keys.Mask(err.Error())
 }

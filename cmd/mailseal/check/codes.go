@@ -62,6 +62,10 @@ const (
 	SocketAddress      Code = "socket-address-unusable"
 	MetricsAddress     Code = "metrics-address-unusable"
 
+	RunningRefused Code = "running-would-refuse"
+	RunningLoss    Code = "running-would-lose"
+	RunningUnknown Code = "running-unknown"
+
 	SourceAway     Code = "source-unreachable"
 	SourceNoList   Code = "source-list-fails"
 	SourceNoKey    Code = "source-key-unusable"
@@ -135,6 +139,10 @@ var rows = []Row{
 	{SocketNoGroup, Error, Local, "no group %q on this host", nil},
 	{SocketAddress, Error, Local, "nothing can listen on %q: %v", nil},
 	{MetricsAddress, Error, Local, "nothing can listen on %q: %v", nil},
+
+	{RunningRefused, Error, Local, "%s; a reload would be refused", nil},
+	{RunningLoss, Warning, Local, "%s", nil},
+	{RunningUnknown, Unknown, Local, "what signed mail lately is not known: %s", nil},
 
 	{SourceAway, Error, Local, "%s", nil},
 	{SourceNoList, Error, Local, "%s; let the daemon's user read that table, or leave list_query out", nil},

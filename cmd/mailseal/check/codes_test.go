@@ -153,6 +153,8 @@ func TestSentences(t *testing.T) {
 		{SocketAddress, []any{"inet:1@x", "why"}, `nothing can listen on "inet:1@x": why`},
 		{MetricsAddress, []any{"x:1", "why"}, `nothing can listen on "x:1": why`},
 		{SourceNoList, []any{"why"}, "why; let the daemon's user read that table, or leave list_query out"},
+		{RunningRefused, []any{"1 of 2"}, "1 of 2; a reload would be refused"},
+		{RunningUnknown, []any{"why"}, "what signed mail lately is not known: why"},
 		{SourceUnlisted, []any{"web", "cannot be listed"},
 			`source "web" cannot be listed: its keys were not compared; --domain does so for the domains that it names`},
 		{SourceNobody, []any{"web", "example.com", "sign[0]"}, `source "web": no key signs for example.com (sign[0])`},

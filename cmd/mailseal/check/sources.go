@@ -68,7 +68,7 @@ func (c *checker) held(ctx context.Context, s *assembly.Source) {
 
 // lacksSecret reports whether a file that a source needs to reach its server is not there.
 func (c *checker) lacksSecret(s config.Source) bool {
-	return slices.ContainsFunc([]string{s.TokenFile, s.ClientKey}, func(path string) bool {
+	return slices.ContainsFunc([]string{string(s.TokenFile), string(s.ClientKey)}, func(path string) bool {
 		if path == "" {
 			return false
 		}

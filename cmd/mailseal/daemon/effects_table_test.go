@@ -78,7 +78,7 @@ func held(setting string, l letter) effect {
 func heldSigned(setting, author string, change func(string) string, more string) effect {
 	e := held(setting, letter{})
 	e.before = more
-	e.probe = signed(author, change, letter{})
+	e.probe = signedBy(author, change, letter{})
 	return e
 }
 
@@ -103,8 +103,8 @@ func refusedWith(method, policy string, l letter) effect {
 	return effect{setting: setting, top: setting + ` = "Of our own"`, before: policy, probe: stranger(l), want: "Of our own"}
 }
 
-// signs is an effect of signing, on mail of ours.
-func signs(setting, top, want string, l letter) effect {
+// signsWith is an effect of signing, on mail of ours.
+func signsWith(setting, top, want string, l letter) effect {
 	return effect{setting: setting, top: top, probe: mine(l), want: want}
 }
 
@@ -227,19 +227,19 @@ func signingEffects() []effect {
 		when("networks", `["127.0.0.0/8"]`, letter{}),
 		when("daemon_names", `["SUBMIT"]`, letter{daemon: "SUBMIT"}),
 		when("logins", `["*"]`, letter{auth: "joe"}),
-		signs("signing.canonicalization", `signing.canonicalization = "simple/simple"`, "c=simple/simple", letter{}),
-		signs("signing.headers", `signing.headers = ["+X-Ticket"]`, "X-Ticket", letter{extra: "X-Ticket: 7\n"}),
-		signs("signing.oversign", `signing.oversign = ["+X-Other"]`, "X-Other", letter{}),
-		signs("signing.oversign_if_present", `signing.oversign_if_present = ["+X-Third"]`, "X-Third:X-Third", letter{extra: "X-Third: 7\n"}),
-		signs("signing.expiry", `signing.expiry = "0s"`, "!x=", letter{}),
-		signs("signing.identifier", `signing.identifier = "all@%"`, "i=all@example.com", letter{}),
+		signsWith("signing.canonicalization", `signing.canonicalization = "simple/simple"`, "c=simple/simple", letter{}),
+		signsWith("signing.headers", `signing.headers = ["+X-Ticket"]`, "X-Ticket", letter{extra: "X-Ticket: 7\n"}),
+		signsWith("signing.oversign", `signing.oversign = ["+X-Other"]`, "X-Other", letter{}),
+		signsWith("signing.oversign_if_present", `signing.oversign_if_present = ["+X-Third"]`, "X-Third:X-Third", letter{extra: "X-Third: 7\n"}),
+		signsWith("signing.expiry", `signing.expiry = "0s"`, "!x=", letter{}),
+		signsWith("signing.identifier", `signing.identifier = "all@%"`, "i=all@example.com", letter{}),
 		again("signing.skip_if_signed", "signing.skip_if_signed = true", "unsigned="),
 		again("signing.remove_old_signatures", "signing.remove_old_signatures = true", "delete DKIM-Signature"),
 		{setting: "signing.on_key_error", top: `signing.on_key_error = "tempfail"`, rule: badKey, probe: mine(letter{}), want: "451"},
 		{setting: "signing.match", top: `signing.match = "all"`, probe: mine(letter{}), want: "d=short.example",
 			rule: baseRule + "[[sign]]\nfrom = \"*\"\nkeys = \"short\"\n"},
-		signs("signing.malformed_from", `signing.malformed_from = "reject"`, "550", letter{author: "Company, Inc. <a@example.com>"}),
-		signs("signing.unsigned_recipients", `signing.unsigned_recipients = ["b@example.net"]`, "!DKIM-Signature:", letter{}),
+		signsWith("signing.malformed_from", `signing.malformed_from = "reject"`, "550", letter{author: "Company, Inc. <a@example.com>"}),
+		signsWith("signing.unsigned_recipients", `signing.unsigned_recipients = ["b@example.net"]`, "!DKIM-Signature:", letter{}),
 		{setting: "senders.require", top: `senders.require = "envelope_domain"`, probe: mine(letter{from: "a@elsewhere.example"}), want: "550"},
 		{setting: "senders.action", top: "senders.require = \"envelope_domain\"\nsenders.action = \"tempfail\"", probe: mine(letter{from: "a@elsewhere.example"}), want: "451"},
 		{setting: "senders.logins", top: strict, probe: mine(letter{auth: "joe"}), want: "550"},
@@ -253,11 +253,11 @@ func verifyEffects() []effect {
 		return effect{setting: "verify." + name, top: "verify." + name + " = false", probe: stranger(l), want: "!" + want}
 	}
 	return []effect{
-		{setting: "verify.max_signatures", top: "verify.max_signatures = 1", probe: signed("a@example.com", func(raw string) string {
+		{setting: "verify.max_signatures", top: "verify.max_signatures = 1", probe: signedBy("a@example.com", func(raw string) string {
 			field, _, _ := strings.Cut(raw, "From: ")
 			return strings.Replace(field, "s=k;", "s=gone;", 1) + raw
 		}, letter{}), want: "!dkim=pass"},
-		{setting: "verify.min_rsa_bits", top: "verify.min_rsa_bits = 2048", probe: signed("a@short.example", nil, letter{}), want: "dkim=policy"},
+		{setting: "verify.min_rsa_bits", top: "verify.min_rsa_bits = 2048", probe: signedBy("a@short.example", nil, letter{}), want: "dkim=policy"},
 		off("iprev", "iprev=pass", letter{}),
 		off("spf", "spf=pass", letter{}),
 		off("spf_helo", "smtp.helo=badhelo.example", letter{helo: "badhelo.example"}),

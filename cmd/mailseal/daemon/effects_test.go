@@ -221,7 +221,10 @@ func (w *world) start(t *testing.T, text string) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- d.server.Serve(ctx, d.listeners...) }()
+	go func() {
+		done <- d.server.Serve(ctx, d.listeners...)
+		close(done) // for those who ask again
+	}()
 	w.daemon = d
 	w.end = func() error {
 		stop()
@@ -463,8 +466,8 @@ func asked(l letter) probe {
 	}
 }
 
-// signed is a letter that the daemon itself has signed, and that a stranger brings after a change.
-func signed(author string, change func(string) string, l letter) probe {
+// signedBy is a letter that the daemon itself has signed, and that a stranger brings after a change.
+func signedBy(author string, change func(string) string, l letter) probe {
 	return func(t *testing.T, w *world) string {
 		o, err := play(t, w, letter{client: "127.0.0.1", author: author})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailseal/config"
+	"mailseal/keys"
 )
 
 // newLog makes the logger that the configuration asks for. The level is what a reload changes.
@@ -16,7 +17,7 @@ func newLog(c config.Log, level *slog.LevelVar, stderr io.Writer) (*slog.Logger,
 	if err := setLevel(level, c); err != nil {
 		return nil, err
 	}
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: masked}
 	if c.Syslog == "" {
 		return slog.New(newHandler(c.Format, stderr, o)), nil
 	}
@@ -25,6 +26,21 @@ func newLog(c config.Log, level *slog.LevelVar, stderr io.Writer) (*slog.Logger,
 		return nil, fmt.Errorf("log.syslog: %w", err)
 	}
 	return slog.New(h), nil
+}
+
+// masked hides what is secret in web addresses, whoever has put them into a message or an error.
+func masked(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		if clean := keys.Mask(v.String()); clean != v.String() {
+			a.Value = slog.StringValue(clean)
+		}
+	case slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			a.Value = slog.StringValue(keys.Mask(err.Error()))
+		}
+	}
+	return a
 }
 
 // setLevel sets the level that a configuration asks for.
@@ -80,7 +96,7 @@ func newSyslog(c config.Log, o *slog.HandlerOptions, stderr io.Writer) (slog.Han
 		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
 			return slog.Attr{}
 		}
-		return a
+		return masked(groups, a)
 	}
 	lost := &loss{stderr: stderr}
 	to := func(p syslog.Priority) slog.Handler {

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"slices"
 
@@ -19,41 +18,37 @@ type ahead struct {
 	gate     *dns.Gate
 	opened   []*milter.Listener
 	closed   []*milter.Listener
+	unopened []string // why sockets are not open, such as a port for which root's rights were needed
 }
 
-// prepare opens the sockets that a configuration has beyond the old one, and makes a resolver where [dns] differs. With an
-// error nothing has happened.
-func (d *Daemon) prepare(ctx context.Context, old, now *config.Config) (*ahead, error) {
+// prepare opens the sockets that a configuration has beyond those that are open, and makes a resolver where [dns] differs.
+// With an error nothing has happened.
+func (d *Daemon) prepare(ctx context.Context, now *config.Config) (*ahead, error) {
 	a := &ahead{resolver: d.resolver}
-	if !reflect.DeepEqual(old.DNS, now.DNS) {
-		var err error
-		if a.client, a.gate, err = assembly.NewResolver(now); err != nil {
-			return nil, err
-		}
-		a.resolver = a.gate
+	client, gate, err := assembly.NewResolver(now)
+	if err != nil { // a start would fail
+		return nil, err
+	}
+	if !reflect.DeepEqual(d.parts.Load().Config.DNS, now.DNS) {
+		a.client, a.gate, a.resolver = client, gate, gate
 	}
 	if d.listeners == nil { // a daemon beside an old milter has no sockets of its own
 		return a, nil
 	}
-	var errs []error
-	for i, l := range now.Listen {
-		if slices.ContainsFunc(old.Listen, l.Is) {
+	for _, l := range now.Listen {
+		if slices.ContainsFunc(d.listeners, func(open *milter.Listener) bool { return open.IsAt(l.Address) }) {
 			continue
 		}
 		opened, err := milter.Listen(ctx, listenOptions(l))
 		if err != nil {
-			errs = append(errs, now.Listen[i].Problem("address", err.Error()))
+			a.unopened = append(a.unopened, l.Problem("address", "takes effect only after a restart: "+err.Error()).Error())
 			continue
 		}
 		a.opened = append(a.opened, opened)
 	}
-	if err := errors.Join(errs...); err != nil {
-		a.abandon()
-		return nil, err
-	}
-	for i, l := range old.Listen {
-		if !slices.ContainsFunc(now.Listen, l.Is) {
-			a.closed = append(a.closed, d.listeners[i])
+	for _, open := range d.listeners {
+		if !slices.ContainsFunc(now.Listen, func(l config.Listener) bool { return open.IsAt(l.Address) }) {
+			a.closed = append(a.closed, open)
 		}
 	}
 	return a, nil
@@ -109,9 +104,11 @@ func (d *Daemon) setLevel(c config.Log) error {
 	return setLevel(d.level, c)
 }
 
-// sayRestarts warns of each setting that has changed and that only a restart puts in force.
-func (d *Daemon) sayRestarts(old, now *config.Config) {
+// restarts names each setting that has changed and that only a restart puts in force.
+func restarts(old, now *config.Config) []string {
+	var out []string
 	for _, r := range config.NeedRestart(old, now) {
-		d.log.Warn("changed, and in force only after a restart", "setting", r.Setting, "why", r.Why)
+		out = append(out, r.Setting+" has changed, which takes effect only after a restart: "+r.Why)
 	}
+	return out
 }

@@ -5,15 +5,18 @@ package examine
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
+	"mailseal/keys/files"
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
 )
+
+// maxZone bounds a zone file, in bytes.
+const maxZone = 64 << 20
 
 // OpenResolver answers from a zone file, or asks the DNS for "".
 func OpenResolver(zone string) (dns.Resolver, error) {
@@ -24,12 +27,11 @@ func OpenResolver(zone string) (dns.Resolver, error) {
 		}
 		return r, nil
 	}
-	file, err := os.Open(zone)
+	text, err := files.ReadAny(zone, maxZone)
 	if err != nil {
 		return nil, answer.NewUnknown(err)
 	}
-	defer file.Close()
-	z, err := dnstest.Load(file)
+	z, err := dnstest.Load(bytes.NewReader(text))
 	if err != nil {
 		return nil, answer.NewUnknown(fmt.Errorf("%s: %w", zone, err))
 	}
