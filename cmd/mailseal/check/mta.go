@@ -35,6 +35,19 @@ type Server struct {
 	Warnings int    `json:"warnings"`
 }
 
+// isPast reports whether none of the server's mail comes to Mailseal, as far as could be found out.
+func (s Server) isPast() bool { return s.Services > 0 && s.Filtered == 0 }
+
+// escalate makes errors of what keeps all mail of a server from Mailseal: package mta cannot know whether another server
+// does the work.
+func escalate(r mta.Report) {
+	for i, f := range r.Findings {
+		if f.Code == "not-named" || f.Code == "postfix-no-milters" {
+			r.Findings[i].Severity = mta.Error
+		}
+	}
+}
+
 // servers judges the mail servers of this host.
 func (c *checker) servers() error {
 	if c.MTA.Skip {
@@ -46,6 +59,9 @@ func (c *checker) servers() error {
 	}
 	for _, r := range withoutIdle(reports) {
 		s := Server{Server: r.Server, Dir: r.Dir, Name: r.Name, Services: r.Services, Filtered: r.Filtered}
+		if s.isPast() {
+			escalate(r)
+		}
 		for _, f := range r.Findings {
 			c.report(mtaFinding(f))
 		}

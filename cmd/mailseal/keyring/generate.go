@@ -55,6 +55,12 @@ type newKey struct {
 
 // generate makes the keys, and finds out that their records can be written, before any file is.
 func (o FileOptions) generate() ([]newKey, error) {
+	if err := domain.CheckDomain(o.Domain); err != nil {
+		return nil, answer.NewUsage(fmt.Errorf("--domain: %w", err))
+	}
+	if err := domain.CheckSelector(o.Selector); err != nil {
+		return nil, answer.NewUsage(fmt.Errorf("--selector: %w", err))
+	}
 	name, err := domain.Parse(o.Domain)
 	if err != nil {
 		return nil, answer.NewUsage(fmt.Errorf("--domain: %w", err))
