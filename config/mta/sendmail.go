@@ -56,7 +56,37 @@ func (s *sendmail) readMC() bool {
 		s.unread(s.mcFile, err)
 	}
 	s.mc, s.hasMC = readMC(text), err == nil
+	s.typographic(string(text))
 	return s.hasMC
+}
+
+// typographicQuotes are those that stand in for m4's ` and ', and what was meant.
+var typographicQuotes = strings.NewReplacer("‘", "`", "‛", "`", "“", "`", "„", "`", "’", "'", "”", "'", "´", "'", "′", "'")
+
+// typographic finds lines that were pasted from where quotes are made beautiful. Comments may have them.
+func (s *sendmail) typographic(text string) {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		code := strings.TrimSpace(line)
+		meant := typographicQuotes.Replace(line)
+		if meant == line || strings.HasPrefix(code, "dnl") || strings.HasPrefix(code, "#") {
+			continue
+		}
+		s.add(say("sendmail-typographic", foreignQuotes(line)).finding(s.mcFile, n, "", meant))
+	}
+}
+
+// foreignQuotes are the typographic quotes of a line, each once.
+func foreignQuotes(line string) string {
+	var out []string
+	for _, r := range line {
+		if q := string(r); typographicQuotes.Replace(q) != q && !slices.Contains(out, q) {
+			out = append(out, q)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // rebuild is how sendmail.cf comes from sendmail.mc: by Debian's sendmailconfig, or the makefile that others have.

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +48,8 @@ type servers struct {
 
 	mu      sync.Mutex
 	list    []*server
+	options resolvOptions
+	turn    int       // with rotate: how often the servers have been asked
 	looked  time.Time // when the file was last looked at
 	version string    // of the file: its time and size
 }
@@ -75,11 +79,32 @@ func (l *servers) configure(o Options) error {
 	return nil
 }
 
-// order returns the servers in the order in which to ask them: as configured, the dead ones last.
+// resolvOptions are those of resolv.conf(5) that matter here; 0 for what the file does not say.
+type resolvOptions struct {
+	timeout  time.Duration
+	attempts int
+	rotate   bool
+}
+
+// said are the options of resolv.conf as it is now; none where the servers are not from there.
+func (l *servers) said(now time.Time) resolvOptions {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refresh(now)
+	return l.options
+}
+
+// order returns the servers in the order in which to ask them: as configured, with "rotate" each in its turn, and the dead
+// ones last.
 func (l *servers) order(now time.Time) []*server {
 	l.mu.Lock()
 	l.refresh(now)
 	list := l.list
+	if l.options.rotate {
+		first := l.turn % len(list)
+		list = append(slices.Clone(list[first:]), list[:first]...)
+		l.turn = first + 1
+	}
 	l.mu.Unlock()
 	order := make([]*server, 0, len(list))
 	var dead []*server
@@ -120,7 +145,7 @@ func (l *servers) read() error {
 	if err != nil {
 		return err
 	}
-	l.version = version(info)
+	l.version, l.options = version(info), optionsOf(text)
 	if found := nameservers(text); len(found) > 0 {
 		l.list = found
 	}
@@ -144,6 +169,36 @@ func nameservers(text []byte) []*server {
 		}
 	}
 	return found
+}
+
+// What the C library makes of larger values.
+const (
+	maxTimeout  = 30 * time.Second
+	maxAttempts = 5
+)
+
+// optionsOf reads the "options" lines of resolv.conf(5). Of an option that comes twice, the last counts.
+func optionsOf(text []byte) resolvOptions {
+	var out resolvOptions
+	for line := range bytes.Lines(text) {
+		words := strings.Fields(string(line))
+		if len(words) == 0 || words[0] != "options" {
+			continue
+		}
+		for _, w := range words[1:] {
+			name, value, _ := strings.Cut(w, ":")
+			n, err := strconv.Atoi(value)
+			switch isNumber := err == nil && n > 0; {
+			case name == "rotate":
+				out.rotate = true
+			case name == "timeout" && isNumber:
+				out.timeout = min(time.Duration(min(n, 1000))*time.Second, maxTimeout)
+			case name == "attempts" && isNumber:
+				out.attempts = min(n, maxAttempts)
+			}
+		}
+	}
+	return out
 }
 
 // serverAddr adds the port to an address that has none.

@@ -8,6 +8,7 @@ import (
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
 	"mailseal/config/mta"
+	"mailseal/milter/message"
 )
 
 // MTAOptions say which mail servers are looked at.
@@ -135,6 +136,7 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 		Networks:    cfg.Ours.Networks,
 		Others:      slices.Concat(cfg.Relays.Networks, cfg.Exempt.Networks),
 		Deadline:    cfg.Limits.MessageDeadline,
+		HasRule:     hasRule(cfg),
 	}
 	for i, l := range cfg.Listen {
 		d.Listeners = append(d.Listeners, mta.Listener{
@@ -143,4 +145,17 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 		})
 	}
 	return d
+}
+
+// hasRule returns what tells whether any rule signs mail of an author, whatever else the rule wants.
+func hasRule(cfg *config.Config) func(author string) bool {
+	var all message.Patterns
+	for _, r := range cfg.Sign {
+		patterns, err := message.ParsePatterns(r.From)
+		if err != nil {
+			continue // config has checked them
+		}
+		all = append(all, patterns...)
+	}
+	return func(author string) bool { return all.MatchPath(author) }
 }

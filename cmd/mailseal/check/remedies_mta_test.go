@@ -23,6 +23,8 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 	postfix := func(main, master string) map[string]string {
 		return map[string]string{"main.cf": main, "master.cf": master}
 	}
+	typographic := sendmail(goodCF)
+	typographic["sendmail.mc"] = "INPUT_MAIL_FILTER(‘mailseal’, ‘S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m’)\n"
 	tests := []struct {
 		name  string
 		files map[string]string
@@ -56,6 +58,8 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"Sendmail, twice", sendmail(strings.Replace(goodCF, "=mailseal\n", "=mailseal, m\nXm, S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m\n", 1)), remedy.SendmailCF},
 		{"Sendmail, another port", sendmail(strings.Replace(goodCF, "8891", "8892", 1)), remedy.SendmailCF},
 		{"Sendmail, Postfix's address", sendmail(strings.Replace(goodCF, "inet:8891@127.0.0.1", "inet:127.0.0.1:8891", 1)), remedy.SendmailCF},
+		{"8-bit mail is encoded anew", postfix(goodMain+"smtp_discard_ehlo_keywords = chunking, 8bitmime\n", master), remedy.MainCF},
+		{"Sendmail, typographic quotes", typographic, remedy.SendmailMC},
 		{"Sendmail, in no list", sendmail(strings.Replace(goodCF, "O InputMailFilters=mailseal\n", "", 1)), remedy.SendmailCF},
 	}
 	for _, tt := range tests {
@@ -107,6 +111,12 @@ var notExecuted = map[mta.Code]string{
 var withoutRemedy = []mta.Code{
 	"access-unknown",
 	"changes-after",
+	"postfix-bounces-no-rule",
+	"postfix-milter-map",
+	"postfix-milter-map-unread",
+	"postfix-networks-style",
+	"postfix-networks-unread",
+	"postfix-rewrites-after",
 	"postfix-role-ours",
 	"postfix-role-theirs",
 	"sendmail-submit-filters",
@@ -178,6 +188,8 @@ func put(t *testing.T, f Finding, toml string) {
 			edit(t, f.File, f.Line, settingOf(line), line)
 		case remedy.SendmailCF:
 			edit(t, f.File, 0, settingOf(line), line)
+		case remedy.SendmailMC:
+			replaceLine(t, f.File, f.Line, line)
 		case remedy.Setting:
 			text, section, ok := strings.Cut(line, " (mailseal.toml, ")
 			if !ok {
@@ -231,6 +243,23 @@ func edit(t *testing.T, file string, at int, setting, line string) {
 		lines = slices.Insert(lines, end, line)
 	}
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replaceLine puts a line in place of the one with a number.
+func replaceLine(t *testing.T, file string, at int, line string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	if at < 1 || at > len(lines) {
+		t.Fatalf("%s has no line %d", file, at)
+	}
+	lines[at-1] = line
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -36,7 +36,6 @@ const (
 var exceptions = map[remedyOf]string{
 	{"mta", remedy.System}:       realHosts,
 	{"mta", remedy.EditUnit}:     realHosts,
-	{"mta", remedy.SendmailMC}:   realHosts, // needs m4 and Sendmail's own macros
 	{"mta", remedy.SendmailPort}: realHosts,
 	{"mta", remedy.Both}:         realHosts,
 }
@@ -57,6 +56,7 @@ func TestRemedies(t *testing.T) {
 	t.Run("managed", func(t *testing.T) { testManagedRemedies(t, executed) })
 	t.Run("identity", func(t *testing.T) { testIdentityRemedies(t, executed) })
 	t.Run("records", func(t *testing.T) { testRecordRemedies(t, executed) })
+	t.Run("labels", func(t *testing.T) { testLabelRemedy(t, executed) })
 	t.Run("import", func(t *testing.T) { testImportRemedies(t, executed) })
 	t.Run("mta", func(t *testing.T) { testMailServerRemedies(t, executed) })
 	if t.Failed() {

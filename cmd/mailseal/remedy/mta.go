@@ -20,6 +20,8 @@ func mailServerKind(f mta.Finding) Kind {
 	const ours = "(mailseal.toml, "
 	first, _, several := strings.Cut(f.Fix, "\n")
 	switch {
+	case f.Code == "sendmail-typographic":
+		return SendmailMC
 	case strings.Contains(first, ours):
 		return Setting
 	case strings.Contains(f.Fix, ours):
