@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -54,10 +55,14 @@ func (c *checker) check() {
 }
 
 func (c *checker) checkDaemon() {
+	if c.Control.Address == "" {
+		c.Control.Address = filepath.Join(c.StateDirectory, ControlName)
+	}
 	c.checkAuthservID()
 	if c.Limits.DrainHard < c.Limits.DrainSoft {
 		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")
 	}
+	c.checkKeepResults()
 	if c.Metrics.Pprof && c.Metrics.Address == "" && !c.isSet("metrics.address") {
 		c.problem(c.place("metrics.pprof"), "needs metrics.address")
 	}
@@ -84,6 +89,19 @@ func (c *checker) checkAuthservID() {
 	if c.AuthservID != "" && !domain.IsFull(c.AuthservID) {
 		c.warn(at, "%q is not a full host name, so that results under it can be forged: %s", c.AuthservID,
 			"readers cannot know which host is meant; write one such as \"mx.example.com\"")
+	}
+}
+
+// checkKeepResults finds networks that have no effect, since no client in them is ours by its address.
+func (c *checker) checkKeepResults() {
+	if !c.isSet("ours.keep_results") || len(c.Ours.Hosts) > 0 {
+		return
+	}
+	for i, p := range c.Ours.KeepResults {
+		isOurs := slices.ContainsFunc(c.Ours.Networks, p.Overlaps)
+		if !isOurs && !p.Addr().IsLoopback() {
+			c.warn(c.place("ours.keep_results").index(i), "has no effect: %s is not in ours.networks; a host that is not ours hands results on by way of relays.networks", p)
+		}
 	}
 }
 

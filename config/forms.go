@@ -178,11 +178,20 @@ func parseFieldChange(s string) (string, error) {
 
 func parseIdentifier(s string) (string, error) {
 	user, host, ok := cutLast(s, '@')
-	name, err := parseDomainOrAuthor(host)
+	name, err := parseDomainOfAuthor(host)
 	if !ok || err != nil || strings.ContainsAny(user, " \t\r\n;") {
-		return "", fmt.Errorf("%q is no identifier such as \"@example.com\", \"news@example.com\" or \"@%%\"", s)
+		return "", fmt.Errorf("%q is not an identifier such as \"@example.com\", \"news@example.com\", \"@%%\" or \"news@lists.%%\"", s)
 	}
 	return user + "@" + name, nil
+}
+
+// parseDomainOfAuthor takes a domain in which "%", alone or with labels around it, stands for the author's.
+func parseDomainOfAuthor(s string) (string, error) {
+	if s == "%" || !strings.Contains(s, "%") {
+		return parseDomainOrAuthor(s)
+	}
+	_, err := parseDomainOrAuthor(strings.ReplaceAll(s, "%", "example.com"))
+	return strings.ToLower(s), err
 }
 
 func parseKeyName(s string) (string, error) {

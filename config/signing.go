@@ -26,10 +26,10 @@ type Source struct {
 	KeyQuery          string        `toml:"key_query"`
 	SigningQuery      string        `toml:"signing_query"`
 	ListQuery         string        `toml:"list_query"`
-	URL               string        `toml:"url"`
-	TokenFile         string        `toml:"token_file"`
+	URL               URL           `toml:"url"`
+	TokenFile         SecretFile    `toml:"token_file"`
 	ClientCertificate string        `toml:"client_certificate"`
-	ClientKey         string        `toml:"client_key"`
+	ClientKey         SecretFile    `toml:"client_key"`
 	CAFile            string        `toml:"ca_file"`
 	Timeout           time.Duration `toml:"timeout"`
 	TTL               time.Duration `toml:"ttl"`
@@ -57,6 +57,7 @@ type SignOptions struct {
 	Headers             []string          `toml:"headers"`             // field names, signed when present
 	Oversign            []string          `toml:"oversign"`            // listed once more than present, always
 	OversignPresent     []string          `toml:"oversign_if_present"` // listed once more than present, when present
+	OversignMIME        bool              `toml:"oversign_mime"`       // the fields of MIME, in a plain message without any
 	Expiry              time.Duration     `toml:"expiry"`              // x= is t= plus this; 0: no x=
 	Identifier          string            `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
 	SkipIfSigned        bool              `toml:"skip_if_signed"`
@@ -82,6 +83,9 @@ type Signing struct {
 	SelfCheck          float64              `toml:"self_check"`     // share of signatures that are verified before the mail leaves, 0 … 1
 	SelfCheckAction    action.Action        `toml:"self_check_action"`
 	UnsignedRecipients []string             `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
+
+	Redirected      action.Redirected `toml:"redirected"`
+	FragileWarnings []string          `toml:"fragile_warnings"` // the causes that are warned of: "long_line", "rewritten", "eight_bit"
 }
 
 // Match is which of the rules that fit a message sign it.

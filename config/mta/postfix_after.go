@@ -22,7 +22,7 @@ func (p *postfix) afterwards() {
 			name := protocol + suffix
 			at := s.raw(name)
 			if at.line > 0 && s.get(name) != "" {
-				p.add(say("postfix-rewrites-after", s.get(name)).finding(at.file, at.line, s.setting(name), ""))
+				p.add(say("postfix-rewrites-after", s.get(name)).finding(at.file, at.line, s.setting(name), nil))
 			}
 		}
 		p.eightBit(s, protocol)
@@ -60,8 +60,8 @@ func (p *postfix) eightBit(s service, protocol string) {
 		kept = append(kept, w.text)
 	}
 	if found {
-		fix := s.written(name, strings.Join(kept, ", "))
-		p.add(say("postfix-no-8bitmime").finding(at.file, at.line, s.setting(name), fix))
+		fix := p.set(s, name, strings.Join(kept, ", "))
+		p.add(say("postfix-no-8bitmime").finding(at.file, at.line, s.setting(name), Fix{fix}))
 	}
 }
 
@@ -83,7 +83,7 @@ func (p *postfix) milterMap(w *way, at parameter, table string) {
 	const name = "smtpd_milter_maps"
 	entries, ok := readTable(p.h, table)
 	if !ok {
-		p.add(say("postfix-milter-map-unread", table).finding(at.file, at.line, w.setting(name), ""))
+		p.add(say("postfix-milter-map-unread", table).finding(at.file, at.line, w.setting(name), nil))
 		return
 	}
 	for _, e := range entries {
@@ -96,7 +96,7 @@ func (p *postfix) milterMap(w *way, at parameter, table string) {
 		if isOurs && !strings.EqualFold(e.value, "DISABLE") {
 			continue
 		}
-		p.add(say("postfix-milter-map", e.key, p.d.undone()).finding(e.file(at.file), e.lineOr(at.line), w.setting(name), ""))
+		p.add(say("postfix-milter-map", e.key, p.d.undone()).finding(e.file(at.file), e.lineOr(at.line), w.setting(name), nil))
 	}
 }
 

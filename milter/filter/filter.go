@@ -34,7 +34,8 @@ type Filter struct {
 
 	Unmatched          action.Unmatched     // mail of ours that no rule signs
 	Malformed          action.MalformedFrom // mail of ours whose From RFC 5322 does not allow
-	ExemptAuthors      message.Patterns     // author domains whose mail is left alone
+	Redirected         action.Redirected    // mail of ours that we found to be forged when it came in
+	ExemptAuthors      message.Patterns     // author domains whose mail is neither signed nor judged
 	UnsignedRecipients message.Patterns     // mail to any of them is not signed
 	Senders            Senders
 	SelfCheck          SelfCheck
@@ -53,7 +54,9 @@ type SelfCheck struct {
 // Counters counts what a Filter does. Its methods are called concurrently.
 type Counters interface {
 	Signed(s sign.Signature)
-	Unsigned(reason string) // mail of ours that left without a signature
+	SignedFor(author domain.Name)  // once for each message of ours that is signed
+	Unsigned(reason string)        // mail of ours that left without a signature
+	LongFields(done string, n int) // of messages that are signed: "refolded" or "left_out"
 	KeyFailed(key string, err error)
 	Found(method, value string)
 	SelfChecked(sign.Verdict)
@@ -117,6 +120,15 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	rules := f.Signer.Match(q)
 	if len(rules) == 0 {
 		return f.unmatched(ml)
+	}
+	if f.Own.saysForged(ml.Header, ml.author.Domain) {
+		switch f.Redirected {
+		case action.RedirectedUnsigned:
+			q.Forged = ml.author.Domain
+		case action.RedirectedSign:
+		default:
+			return immediate{ml.invalid("signing.redirected", f.Redirected)}
+		}
 	}
 	check := f.SelfCheck.Share > 0 && rand.Float64() < f.SelfCheck.Share
 	return &outbound{mail: ml, rules: rules, query: q, check: check}
@@ -188,6 +200,9 @@ func authorReason(err error) string {
 	}
 	return noAuthor
 }
+
+// Clean implements milter.Cleaner.
+func (f *Filter) Clean(m milter.Mail) []int { return f.Own.Forged(m) }
 
 // count has the counters count, if there are any.
 func (f *Filter) count(do func(Counters)) {

@@ -33,6 +33,7 @@ func (ml mail) query() sign.Query {
 		Client:     env.Client,
 		DaemonName: env.DaemonName,
 		Recipients: env.Recipients,
+		Lines:      sign.Lines{Limit: milter.LineLimit(env.MTA), MayChange: ml.MayChange},
 	}
 }
 
@@ -67,13 +68,12 @@ func (ml mail) refuseFrom() milter.Outcome {
 	}
 }
 
-// leave lets the message go on as it is.
+// leave lets the message go on, neither signed nor judged. What keeps us from it is written by the sender, a stranger too,
+// who must not get forged results through by it: they are removed all the same.
 func (ml mail) leave(why string) milter.Outcome {
-	return milter.Outcome{
-		Action:  action.Accept,
-		Author:  string(ml.author.Domain),
-		Details: []slog.Attr{slog.String("left_alone", why)},
-	}
+	out := ml.pass()
+	out.Details = append(out.Details, slog.String("left_alone", why))
+	return out
 }
 
 // invalid defers the message, since a setting has no valid value. The configuration does not let one through: this is a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"mailseal/milter"
@@ -63,14 +64,43 @@ func (ml mail) sign(
 		refuse(out, done.OnKeyError, err)
 		return done, false
 	}
-	if len(done.Fields) == 0 {
+	isOurs := ml.Role == action.RoleOurs
+	if len(done.Fields) == 0 && (isOurs || len(done.Withheld) == 0) { // no more is promised to strangers' mail
 		reason := unsignedReason(done, err)
 		ml.filter.count(func(n Counters) { n.Unsigned(reason) })
 		out.Details = append(out.Details, slog.String("unsigned", reason))
 		out.Level = max(out.Level, unsignedLevel(reason))
 	}
+	if len(done.Withheld) > 0 {
+		if isOurs { // a stranger must not fill the log with warnings
+			out.Level = slog.LevelWarn
+		}
+		out.Details = append(out.Details, slog.String("withheld", redirected+": "+strings.Join(done.Withheld, ", ")))
+	}
 	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
+	out.Covers = done.Covers
+	ml.refold(out, done.Fit)
 	return done, true
+}
+
+// refold has fields folded anew whose lines the MTA would break, and says which those are and which are not signed.
+func (ml mail) refold(out *milter.Outcome, fit sign.Fit) {
+	var names []string
+	for _, c := range fit.Change {
+		if name := c.Field.Name(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	out.Edits.Change = append(out.Edits.Change, fit.Change...)
+	for _, w := range []struct {
+		done  string
+		names []string
+	}{{"refolded", names}, {"left_out", fit.Omit}} {
+		if len(w.names) > 0 {
+			out.Details = append(out.Details, slog.String(w.done, strings.Join(w.names, ", ")))
+			ml.filter.count(func(n Counters) { n.LongFields(w.done, len(w.names)) })
+		}
+	}
 }
 
 // refuse defers, or by setting rejects, a message that should have been signed and is not.
@@ -89,6 +119,9 @@ func (ml mail) countSignatures(done sign.Signed) {
 	ml.filter.count(func(n Counters) {
 		for _, s := range done.Made {
 			n.Signed(s)
+		}
+		if len(done.Made) > 0 && ml.Role == action.RoleOurs {
+			n.SignedFor(ml.author.Domain)
 		}
 		for _, f := range done.Failed {
 			n.KeyFailed(f.Key, f.Err)
@@ -142,6 +175,8 @@ func failures(done sign.Signed) []slog.Attr {
 
 func unsignedReason(done sign.Signed, err error) string {
 	switch {
+	case len(done.Withheld) > 0:
+		return redirected
 	case len(done.Held) > 0:
 		return signedAlready
 	case errors.Is(err, sign.ErrFirstKey) && len(done.Failed) == 0:

@@ -79,6 +79,10 @@ type Signed struct {
 	Failed []KeyFailure    // the keys that made none
 	Held   []string        // the keys not used because their signature stands in the message already
 	Remove []int           // old signatures to be removed: indices into the header
+	Fit    Fit             // what becomes of fields with long lines
+	Covers []string        // the names of the fields that the signatures cover, each once
+
+	Withheld []string // the keys not used because they would speak for Query.Forged
 
 	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned: KeyAccept, KeyTempfail or KeyReject.
 	OnKeyError action.OnKeyError

@@ -37,6 +37,7 @@ type Parts struct {
 	Sources  map[string]*Source
 	Table    keys.Source     // Keys, and those that Sources hold
 	Managed  *keylife.Source // nil when no rule signs with keys of the state directory
+	Gone     error           // wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
 	Settings milter.Settings
 }
 
@@ -55,6 +56,7 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		Host:        cfg.ServerName(),
 		Own:         newOwnFields(cfg),
 		Unmatched:   cfg.Ours.Unmatched,
+		Redirected:  cfg.Signing.Redirected,
 		Malformed:   cfg.Signing.MalformedFrom,
 		AuthResult:  cfg.AuthenticationResults.Auth,
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
@@ -69,12 +71,20 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		HeaderLimit:     int(cfg.Limits.HeaderSize),
 		Deadline:        cfg.Limits.MessageDeadline,
 		OnInternalError: cfg.OnInternalError,
+		QuietFragile:    quietFragile(cfg.Signing.FragileWarnings),
 	}
 	return p, err
 }
 
+// quietFragile returns the causes of broken signatures that are not warned of.
+func quietFragile(warned []string) []milter.Event {
+	return slices.DeleteFunc([]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit}, func(e milter.Event) bool {
+		return slices.Contains(warned, string(e))
+	})
+}
+
 func newOwnFields(cfg *config.Config) filter.OwnFields {
-	own := filter.OwnFields{IDs: ownIDs(cfg), Names: []string{cfg.Policy.MarkHeader}}
+	own := filter.OwnFields{KeepResults: cfg.Ours.KeepResults, IDs: ownIDs(cfg), Names: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
 		own.Names = append(own.Names, "Received-SPF")
 	}
@@ -249,6 +259,7 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		Fields:          o.Headers,
 		Oversign:        orNone(o.Oversign),
 		OversignPresent: orNone(o.OversignPresent),
+		KeepPlain:       !o.OversignMIME,
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
 	}

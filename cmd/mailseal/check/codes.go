@@ -33,6 +33,7 @@ const (
 
 	FileClosed            Code = "file-closed-to-daemon"
 	StateClosed           Code = "state-directory-closed-to-daemon"
+	OursEveryone          Code = "ours-is-everyone"
 	SocketDirectoryClosed Code = "socket-directory-closed-to-daemon"
 
 	KeyMissing    Code = "key-missing"
@@ -59,6 +60,10 @@ const (
 	SocketOccupied     Code = "socket-path-occupied"
 	SocketNoUser       Code = "socket-user-missing"
 	SocketNoGroup      Code = "socket-group-missing"
+
+	RunningRefused Code = "running-would-refuse"
+	RunningLoss    Code = "running-would-lose"
+	RunningUnknown Code = "running-unknown"
 
 	SourceAway     Code = "source-unreachable"
 	SourceNoList   Code = "source-list-fails"
@@ -106,7 +111,8 @@ var rows = []Row{
 
 	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
 	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
-	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s", fixes(remedy.MakeOwnDirectory)},
+	{OursEveryone, Error, Local, "%s is everybody: mail of strangers is signed in your name, and nothing is judged", fixes(remedy.Setting)},
+	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s", fixes(remedy.MakeOwnDirectory, remedy.MoveSocket)},
 
 	{KeyMissing, Error, Local, "%s", nil},
 	{KeyUnreadable, Error, Local, "%s", fixes(remedy.LetIn, remedy.Copy, remedy.AccessList)},
@@ -133,6 +139,10 @@ var rows = []Row{
 	{SocketOccupied, Error, Local, "%s is there, and is no socket", nil},
 	{SocketNoUser, Error, Local, "no user %q on this host", nil},
 	{SocketNoGroup, Error, Local, "no group %q on this host", nil},
+
+	{RunningRefused, Error, Local, "%s; a reload would be refused", nil},
+	{RunningLoss, Warning, Local, "%s", nil},
+	{RunningUnknown, Unknown, Local, "what signed mail lately is not known: %s", nil},
 
 	{SourceAway, Error, Local, "%s", nil},
 	{SourceNoList, Error, Local, "%s", nil},
