@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/keys"
 	"mailseal/keys/keylife"
+	"mailseal/milter/rotation"
 )
 
 // List prints the keys that are named by record or by domain, all of them for no name, with their stages; or, with a
@@ -42,7 +44,10 @@ func (r *Ring) List(ctx context.Context, names []string, all bool) error {
 // not among the records.
 func (r *Ring) listRecords(ctx context.Context, names []string) error {
 	records, gone, err := r.rotator.Wanted(ctx, names)
-	if err != nil {
+	switch {
+	case errors.Is(err, rotation.ErrNoKey):
+		return answer.NewBad(err)
+	case err != nil:
 		return answer.NewUnknown(err)
 	}
 	for _, record := range records {
