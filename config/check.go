@@ -48,6 +48,7 @@ func (c *checker) check() {
 	c.checkSeal()
 	c.checkOverrides()
 	c.checkPolicy()
+	c.checkAuthors()
 	c.checkMode()
 }
 
@@ -252,6 +253,18 @@ func (c *checker) checkOverrides() {
 		if !o.has("action", "spf", "iprev", "dkim", "dmarc") {
 			c.problem(o.at, "changes nothing; it needs one of action, spf, iprev, dkim and dmarc")
 		}
+	}
+}
+
+// checkAuthors has mail with many domains in From treated as mail that fails where the domain asks for rejection, and
+// warns where a forger gets off in another way with many domains.
+func (c *checker) checkAuthors() {
+	one := c.Policy.DMARC.Reject
+	if !c.isSet("policy.many_authors") {
+		c.Policy.ManyAuthors = one
+	}
+	if many := c.Policy.ManyAuthors; many != one && many.IsValid() && one.IsValid() {
+		c.warn(c.place("policy.many_authors"), "is %q, but policy.dmarc.p_reject is %q: a forger can choose between them by the number of domains in From; without many_authors both are %q", many, one, one)
 	}
 }
 

@@ -46,8 +46,8 @@ type Policy struct {
 	DMARC       action.DMARC  `toml:"dmarc"`
 	Texts       Texts         `toml:"texts"`
 	NotJudged   NotJudged     `toml:"not_judged"`
-	NoAuthor    action.Action `toml:"no_author"`    // no From, or one that cannot be read
-	ManyAuthors action.Action `toml:"many_authors"` // several author domains
+	NoAuthor    action.Action `toml:"no_author"`    // From shows no author
+	ManyAuthors action.Action `toml:"many_authors"` // more author domains than are judged; if not set, DMARC.Reject
 	Overrides   []Override    `toml:"override"`     // in file order; the first that matches holds
 }
 

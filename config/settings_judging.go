@@ -49,8 +49,10 @@ var policySection = section{
 	settings: []setting{
 		{name: "dry_run", def: "false", doc: "Decide, log and count, but do nothing: no marks, no rejects. Authentication-Results is written."},
 		{name: "mark_header", def: `"X-Mailseal-Verdict"`, form: "field name", doc: "The field that marks a message. It is removed from what strangers send."},
-		{name: "no_author", def: `"mark"`, values: verdictActions, doc: "A message without From, or with one that cannot be read (RFC 9989 section 11.5)."},
-		{name: "many_authors", def: `"mark"`, values: verdictActions, doc: "A message whose From names several domains, or with several From fields."},
+		{name: "no_author", def: `"mark"`, values: verdictActions,
+			doc: "A message without From, or whose From shows no address with a domain (RFC 9989 section 11.5)."},
+		{name: "many_authors", def: `"mark"`, values: verdictActions,
+			doc: "A message whose From fields show more than four domains; the default is what policy.dmarc.p_reject says, so that no forger gets off more lightly with more domains. Where there are two to four, each is judged by its own DMARC record: the failure with the strictest policy decides, a domain without a record neither fails nor excuses another, and one that is only in the display name before the address marks the message at most. If none fails, the message is accepted; DMARC never passes for it."},
 	},
 }
 

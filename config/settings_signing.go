@@ -76,6 +76,8 @@ var signingSection = section{
 			doc: "When a key of the rule cannot be had or does not work: \"skip\" signs with the others, and defers the message (451) if none is left; \"tempfail\" and \"reject\" do so at the first; \"accept\" sends it unsigned if none is left. Each is logged and counted."},
 		{name: "match", def: `"first"`, values: []string{"first", "all"},
 			doc: "Which of the rules that fit a message sign it: the \"first\" in the order of the file, or \"all\", each with its own options. A signature that two rules would make alike (key, d= and i=) is made once, as the first of them says. remove_old_signatures of one rule counts for all, and sets aside skip_if_signed. A key that fails is judged by on_key_error of its rule, where \"the others\" are the keys of all the rules; where one rule defers and another rejects, the message is deferred."},
+		{name: "malformed_from", def: `"sign"`,
+			doc: "Mail of ours whose From field RFC 5322 does not allow, such as Company, Inc. <info@example.com> without quotes, or that has two From fields: \"sign\" signs it where mail readers can show one domain only, which RFC 6376 section 3.8 leaves to us; \"unsigned\" lets it go without a signature; \"reject\" refuses it (550). Mail that shows several domains is never signed. The log says what is wrong, with the byte."},
 		{name: "self_check", def: "0.001",
 			doc: "The share of signatures, from 0 to 1, that another implementation verifies before the mail leaves."},
 		{name: "self_check_action", def: `"accept"`, values: words(action.Accept, action.Tempfail),
@@ -90,7 +92,7 @@ var sendersSection = section{
 	doc: "Which of our users may write which From. Without it everybody who may send through this host gets the signature of any domain of ours.",
 	settings: []setting{
 		{name: "require", def: `"none"`,
-			doc: "\"envelope_domain\": From and envelope sender are of one domain (bounces, which have none, may pass); \"login\": logins says so, for users who have authenticated."},
+			doc: "\"envelope_domain\": From and envelope sender are of one domain (bounces, which have none, may pass); \"login\": logins has every address of From, for users who have authenticated."},
 		{name: "action", def: `"reject"`, values: words(action.Accept, action.Reject, action.Tempfail),
 			doc: "What happens to other mail; \"accept\" lets it go unsigned."},
 		{name: "logins", example: `{ "joe" = ["example.com", "sales@example.org"] }`, form: "domain or address",

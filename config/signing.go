@@ -67,10 +67,11 @@ type SignOptions struct {
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {
 	SignOptions
-	Match              Match         `toml:"match"`      // which of the rules that fit a message sign it
-	SelfCheck          float64       `toml:"self_check"` // share of signatures that are verified before the mail leaves, 0 … 1
-	SelfCheckAction    action.Action `toml:"self_check_action"`
-	UnsignedRecipients []string      `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
+	MalformedFrom      action.MalformedFrom `toml:"malformed_from"` // mail of ours whose From field RFC 5322 does not allow
+	Match              Match                `toml:"match"`          // which of the rules that fit a message sign it
+	SelfCheck          float64              `toml:"self_check"`     // share of signatures that are verified before the mail leaves, 0 … 1
+	SelfCheckAction    action.Action        `toml:"self_check_action"`
+	UnsignedRecipients []string             `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
 }
 
 // Match is which of the rules that fit a message sign it.

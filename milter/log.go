@@ -27,7 +27,7 @@ func (l logger) message(env *message.Envelope, role action.Role, o *Outcome, too
 		slog.Duration("took", took.Round(time.Microsecond)),
 	)
 	attrs = append(append(attrs, more...), o.Details...)
-	l.line(slog.LevelInfo, "message", attrs)
+	l.line(o.Level, "message", attrs)
 }
 
 // line is LogAttrs without looking for the place in the source that logs, which nobody is shown.

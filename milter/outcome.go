@@ -21,6 +21,7 @@ type Outcome struct {
 	Edits  message.Edits // for Accept and Hold
 
 	// For the log line of the message.
+	Level   slog.Level  // the zero Level is LevelInfo
 	Author  string      // the author domain, "" when there is none
 	Results string      // such as "dkim=pass spf=none"
 	Details []slog.Attr // what else is worth saying, after all other keys

@@ -196,6 +196,7 @@ func (im *importer) noID() {
 // daemon translates bounds, the DNS and the log.
 func (im *importer) daemon() {
 	im.verifyLimits()
+	im.requiredHeaders()
 	if e, n, ok := im.conf.number("MaximumHeaders"); ok && n >= 4<<10 && n <= 1<<30 {
 		im.out.table("[limits]").set("header_size", n, base(e.place))
 		im.note("header-size", e, n)
@@ -234,6 +235,24 @@ func (im *importer) verifyLimits() {
 	if e, n, ok := im.conf.number("ClockDrift"); ok && n >= 0 {
 		v.set("clock_skew", min(time.Duration(n)*time.Second, 24*time.Hour), base(e.place))
 		im.note("clock-drift", e, n)
+	}
+}
+
+// requiredHeaders translates what both programs call RequiredHeaders: mail is refused without a From, and when a field
+// that may be there once is there again. Here it is about the author alone.
+func (im *importer) requiredHeaders() {
+	e, on := im.conf.yes("RequiredHeaders")
+	if !on {
+		return
+	}
+	if !im.verifies() && !im.dmarc {
+		im.note("required-headers-unjudged", e)
+		return
+	}
+	im.note("required-headers", e)
+	if !im.needsAuthor {
+		im.needsAuthor = true
+		im.out.table("[policy]").set("no_author", "reject", base(e.place))
 	}
 }
 

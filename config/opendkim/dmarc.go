@@ -135,10 +135,7 @@ func (im *importer) dmarcPolicy() {
 		p.set("many_authors", "reject", base(e.place))
 		im.note("dmarc-several-domains", e)
 	}
-	if e, on := im.conf.yes("RequiredHeaders"); on {
-		p.set("no_author", "reject", base(e.place))
-		im.note("dmarc-required-headers", e)
-	}
+	im.requiredHeaders()
 	if e, ok := im.conf.get("PublicSuffixList"); ok {
 		im.out.table("[verify]").set("organizational_domain", "psl", base(e.place))
 		im.note("dmarc-suffix-list", e)

@@ -56,6 +56,8 @@ type importer struct {
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
 
+	needsAuthor bool // RequiredHeaders has been translated
+
 	removed struct { // ids that strangers may not use
 		ids  []string
 		from []place

@@ -50,6 +50,11 @@ var statements = []struct {
 	{"unsafe permissions defer the mail", []string{"14-canonicalization: OpenDKIM defers all mail when others can read a key"}},
 	{"SignatureAlgorithm defers the mail of keys of another kind", []string{"50-signing-options: OpenDKIM defers all mail of keys that are not of this kind"}},
 
+	// Mail with a From that is missing or wrong.
+	{"RequiredHeaders of both programs refuses mail that shows no author", []string{`56-required-headers: no_author = "reject"  # opendkim.conf:7`, "57-required-headers-signing: nothing judges it here"}},
+	{"RejectFailures holds for a malformed From, too", []string{"56-required-headers: the same where From is malformed or shows several domains"}},
+	{"RejectMultiValueFrom rejects what is not judged", []string{`56-required-headers: many_authors = "reject"  # opendmarc.conf:5`, "56-required-headers: each of up to four is judged by its own record"}},
+
 	// The signing table.
 	{"a domain alone matches nobody in a refile", []string{"11-regex: example.com matches nobody"}},
 	{"the order of a file's look-ups: address, domain, then up, user and all in turn, user@*, *", []string{"01-five-steps: from = [\"u@*.com\"]", "TestSigningTableAgainstModel"}},

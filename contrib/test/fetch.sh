@@ -3,7 +3,7 @@
 #
 #	contrib/test/fetch.sh [-u] [GROUP...]
 #
-#	postfix  sendmail  opendkim  python  postgresql  mariadb        (default: all of them)
+#	postfix  sendmail  opendkim  opendmarc  python  postgresql  mariadb        (default: all of them)
 #	rspamd                                                          (for "make bench RSPAMD=yes" alone)
 #
 # Nothing is installed: packages are downloaded with "apt-get download" and unpacked with "dpkg -x" under .root/, so a
@@ -24,6 +24,7 @@ seeds() {
 	postfix) echo "postfix dash" ;;
 	sendmail) echo "sendmail-bin sendmail-cf sendmail-base m4 sasl2-bin libsasl2-modules dash coreutils" ;;
 	opendkim) echo "opendkim opendkim-tools" ;;
+	opendmarc) echo "opendmarc" ;;
 	python) echo "python3-dkim python3-nacl python3-spf" ;;
 	postgresql) echo "postgresql-15 dash coreutils" ;;
 	mariadb) echo "mariadb-server-core" ;;
@@ -155,7 +156,7 @@ if [ "${1:-}" = -u ]; then
 	update=yes
 	shift
 fi
-[ $# -gt 0 ] || set -- postfix sendmail opendkim python postgresql mariadb
+[ $# -gt 0 ] || set -- postfix sendmail opendkim opendmarc python postgresql mariadb
 for tool in apt-get dpkg tar; do
 	if ! command -v "$tool" >/dev/null; then
 		say "no $tool here: the end-to-end tests need a Debian"

@@ -31,6 +31,33 @@ func (o OnKeyError) MarshalText() ([]byte, error) { return keyErrors.marshal(uin
 // UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves o as it is.
 func (o *OnKeyError) UnmarshalText(text []byte) error { return unmarshal(keyErrors, text, o) }
 
+// MalformedFrom is what becomes of mail of ours whose From field RFC 5322 does not allow.
+type MalformedFrom uint8
+
+// The choices for a malformed From field.
+const (
+	_                 MalformedFrom = iota
+	MalformedSign                   // it is signed for its author, where readers can see one domain only
+	MalformedUnsigned               // it goes unsigned, logged and counted
+	MalformedReject                 // 550
+)
+
+var malformedFroms = vocabulary{"choice for a malformed From", []string{"", "sign", "unsigned", "reject"}}
+
+// IsValid reports whether m is one of the choices.
+func (m MalformedFrom) IsValid() bool { return malformedFroms.has(uint8(m)) }
+
+// Words returns the words of all choices.
+func (MalformedFrom) Words() []string { return malformedFroms.all() }
+
+func (m MalformedFrom) String() string { return malformedFroms.word(uint8(m)) }
+
+// MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
+func (m MalformedFrom) MarshalText() ([]byte, error) { return malformedFroms.marshal(uint8(m)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves m as it is.
+func (m *MalformedFrom) UnmarshalText(text []byte) error { return unmarshal(malformedFroms, text, m) }
+
 // SenderRule is what ties the From of our users to who they are.
 type SenderRule uint8
 
@@ -39,7 +66,7 @@ const (
 	_                    SenderRule = iota
 	SenderAny                       // nothing
 	SenderEnvelopeDomain            // From is in the domain of the envelope sender; the null sender may write any
-	SenderLogin                     // From is one of what the login may use
+	SenderLogin                     // every address of From is one of what the login may use
 )
 
 var senderRules = vocabulary{"sender rule", []string{"", "none", "envelope_domain", "login"}}

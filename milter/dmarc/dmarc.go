@@ -3,6 +3,7 @@
 package dmarc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -43,6 +44,17 @@ type Identifier struct {
 	Temporary bool   // the method's result is temperror
 }
 
+// Author is a domain that From shows as the author's.
+type Author struct {
+	Domain domain.Name // "" for an address without one, such as an address literal
+
+	// Aside says that the domain is only in the display name, which few readers take for an address.
+	Aside bool
+	// Route says that the domain is only in a source route, which few readers show. Where its owner has no
+	// record the message may pass.
+	Route bool
+}
+
 // Alignment is an identifier and what became of it.
 type Alignment struct {
 	Identifier
@@ -58,7 +70,8 @@ type Alignment struct {
 type Result struct {
 	Value        Value
 	Reason       string      // one clause for people
-	Author       domain.Name // whom all this is about; "" when there is not exactly one
+	Author       domain.Name // whom all this is about; "" when that is not one domain
+	Aside        bool        // Author is only in the display name or a route: no reason to refuse a message
 	PolicyDomain domain.Name // where Record was found; "" when nowhere
 	Record       *Record
 
@@ -82,7 +95,7 @@ type Result struct {
 	Queries int    // DNS questions asked
 }
 
-// Testing tells whether t=y softened what the owner wants for this message: reports then give the reason
+// Testing reports whether t=y softened what the owner wants for this message: reports then give the reason
 // policy_test_mode (RFC 9990).
 func (r Result) Testing() bool { return r.Value == Fail && r.Disposition != r.Requested }
 
@@ -97,87 +110,157 @@ type Checker struct {
 	// BrokenIsNone gives none instead of permerror when a record's policies cannot be used and it has no rua; RFC 9989
 	// section 4.10.1 only says that DMARC is not applied.
 	BrokenIsNone bool
-
-	// EachAuthor checks every author domain of a message that has several, at most MaxAuthors of them, and gives the
-	// result of the strictest that fails (RFC 9989 section 11.5). Such a message never passes.
-	EachAuthor bool
 }
 
 const (
-	// MaxAuthors is how many author domains EachAuthor goes into.
-	MaxAuthors = 5
+	// MaxAuthors is how many author domains of a message are judged, each by its own record (RFC 9989 section
+	// 11.5). A message with more is not judged.
+	MaxAuthors = 4
 	// MaxWalks is how many identifiers below the author's organizational domain are walked from. Legitimate mail has
 	// one or two; a message full of signatures for invented subdomains would cost up to 8 queries each.
 	MaxWalks = 16
 )
 
-// Check decides about a message with the author domains given, which are those of all addresses in its From fields, and
-// the identifiers that SPF and DKIM found. One domain named several times is one domain (RFC 9989 section 5.3.1). An
-// author costs at most 8 queries, and one more if np matters; an identifier that might be aligned at most 8, less what
-// is known by then.
-func (c *Checker) Check(ctx context.Context, authors []domain.Name, ids []Identifier) Result {
+// Check decides about a message with the author domains given, which are those of all addresses in its
+// From fields, and the identifiers that SPF and DKIM found. One domain named several times is one domain
+// (RFC 9989 section 5.3.1). An author costs at most 8 queries, and one more if np matters; an identifier
+// that might be aligned at most 8, less what is known by then.
+func (c *Checker) Check(ctx context.Context, authors []Author, ids []Identifier) Result {
 	return c.discover(ctx, authors, false).Weigh(ctx, ids)
 }
 
 // Discovery is what the DNS says of a message's author domains. It serves one message and one goroutine.
 type Discovery struct {
 	f       *finder
-	authors []domain.Name
-	found   []Result // one for each author checked
+	authors []Author
+	found   []Result // one for each of authors, none when there are too many
 }
 
-// Discover is the part of Check that needs nothing but the From fields, to run beside the methods: whoever can make SPF
-// slow must not thereby spend the time that DMARC needs. Since nobody knows yet what will be needed, it walks to the end
-// always.
-func (c *Checker) Discover(ctx context.Context, authors []domain.Name) *Discovery {
+// Discover is the part of Check that needs nothing but the From fields, to run beside the methods: a
+// sender that makes SPF slow must not thereby spend the time that DMARC needs. Since it is not known yet
+// what will be needed, it always walks to the end.
+func (c *Checker) Discover(ctx context.Context, authors []Author) *Discovery {
 	return c.discover(ctx, authors, true)
 }
 
-func (c *Checker) discover(ctx context.Context, authors []domain.Name, whole bool) *Discovery {
-	d := &Discovery{f: c.finder(), authors: slices.Compact(slices.Sorted(slices.Values(authors)))}
-	if len(d.authors) > 1 && !c.EachAuthor {
+func (c *Checker) discover(ctx context.Context, authors []Author, whole bool) *Discovery {
+	d := &Discovery{f: c.finder(), authors: distinct(authors)}
+	if len(d.authors) > MaxAuthors {
 		return d
 	}
-	for _, author := range d.authors[:min(len(d.authors), MaxAuthors)] {
-		d.found = append(d.found, d.f.discover(ctx, author, whole))
+	for _, author := range d.authors {
+		r := Result{Value: NotApplied, Disposition: None, Reason: "an address without a domain name"}
+		if author.Domain != "" {
+			r = d.f.discover(ctx, author.Domain, whole)
+		}
+		r.Aside = author.hidden() > 0
+		d.found = append(d.found, r)
 	}
 	return d
 }
 
-// Weigh is the rest of Check.
+// distinct returns each domain once, in the order of the names.
+func distinct(authors []Author) []Author {
+	all := slices.Clone(authors)
+	// Of equal domains the one in the plainest place is first, and stays.
+	slices.SortFunc(all, func(a, b Author) int {
+		return cmp.Or(cmp.Compare(a.Domain, b.Domain), a.hidden()-b.hidden())
+	})
+	return slices.CompactFunc(all, func(a, b Author) bool { return a.Domain == b.Domain })
+}
+
+// hidden returns how far a domain is from what all readers show.
+func (a Author) hidden() int {
+	switch {
+	case a.Route:
+		return 2
+	case a.Aside:
+		return 1
+	}
+	return 0
+}
+
+// Weigh is the rest of Check. With several authors it gives the result of the one that fails with the
+// strictest policy. If none fails, it is permerror: such a message never passes (RFC 9989 section 11.5).
 func (d *Discovery) Weigh(ctx context.Context, ids []Identifier) Result {
-	r := Result{Value: Permerror, Reason: "the message has no author domain"}
-	if len(d.authors) > 0 {
+	r := Result{Value: Permerror, Disposition: None, Reason: "the message has no author domain"}
+	if slices.ContainsFunc(d.authors, func(a Author) bool { return a.Domain != "" }) {
 		r.Reason = several(d.authors)
 	}
-	for _, author := range d.found {
+	only := d.only()
+	for i, author := range d.found {
 		weighed := d.f.weigh(ctx, author, ids)
-		if len(d.authors) == 1 || weighed.worse(r) {
+		switch {
+		case i == only && !r.isBad():
 			r = weighed
+		case weighed.isBad() && weighed.worse(r):
+			r = weighed
+			r.Reason += "; " + several(d.authors)
 		}
 	}
 	r.Walks, r.Queries = d.f.walks, d.f.queries
 	return r
 }
 
-// worse compares results for several authors of one message: what counts is the failure with the strictest policy, else
-// a temperror, else that there is not exactly one author, which no message passes with (RFC 9989 section 11.5).
-func (r Result) worse(than Result) bool {
-	if r.Value == Fail && than.Value == Fail {
-		return r.Disposition.stricter(than.Disposition)
+// only returns the index of the only author, -1 when there are several. Domains of a route without a
+// record are not counted.
+func (d *Discovery) only() int {
+	only := -1
+	for i, author := range d.authors {
+		if author.Route && i < len(d.found) && d.found[i].Value == NotApplied {
+			continue
+		}
+		if only >= 0 || author.Domain == "" {
+			return -1
+		}
+		only = i
 	}
-	return r.Value == Fail || r.Value == Temperror && than.Value == Permerror
+	return only
 }
 
-func several(authors []domain.Name) string {
-	names := make([]string, 0, 4)
-	for _, a := range authors[:min(len(authors), 3)] {
-		names = append(names, a.String())
+// isBad reports whether r counts for a message with several authors: a domain without a record neither
+// fails nor excuses another.
+func (r Result) isBad() bool { return r.Value == Fail || r.Value == Temperror }
+
+// worse compares a bad result with another for the same message: what counts is the failure with the
+// strictest policy, else a temperror.
+func (r Result) worse(than Result) bool {
+	switch {
+	case r.Value != than.Value:
+		return r.Value == Fail || !than.isBad()
+	case r.Value == Fail:
+		return r.weight() > than.weight()
 	}
-	if len(authors) > 3 {
+	return than.Aside && !r.Aside
+}
+
+// weight orders failures. One in a display name, which never refuses a message, comes before none alone.
+func (r Result) weight() int {
+	switch {
+	case r.Disposition == None:
+		return 0
+	case r.Aside:
+		return 1
+	case r.Disposition == Quarantine:
+		return 2
+	}
+	return 3
+}
+
+// several describes the authors of a message.
+func several(authors []Author) string {
+	names := make([]string, 0, MaxAuthors+1)
+	for _, a := range authors[:min(len(authors), MaxAuthors)] {
+		name := fmt.Sprintf("%.80s", a.Domain)
+		if name == "" {
+			name = "one without a name"
+		}
+		names = append(names, name)
+	}
+	if len(authors) > MaxAuthors {
 		names = append(names, "…")
 	}
-	return fmt.Sprintf("the message has %d author domains: %s", len(authors), strings.Join(names, ", "))
+	return fmt.Sprintf("From shows %d domains: %s", len(authors), strings.Join(names, ", "))
 }
 
 // discover finds the policy record of an author domain (RFC 9989 section 4.10.1) and what it asks for. It sets a Value

@@ -46,15 +46,20 @@ func ids(text string) []dmarc.Identifier {
 	return out
 }
 
-func authors(t *testing.T, text string) []domain.Name {
+// authors reads author domains: "example.com (aside.example) @route.example"; "-" has no domain.
+func authors(t *testing.T, text string) []dmarc.Author {
 	t.Helper()
-	var out []domain.Name
-	for name := range strings.FieldsSeq(text) {
-		d, err := domain.Parse(name)
-		if err != nil {
-			t.Fatal(err)
+	var out []dmarc.Author
+	for word := range strings.FieldsSeq(text) {
+		a := dmarc.Author{Aside: word[0] == '(', Route: word[0] == '@'}
+		if word != "-" {
+			d, err := domain.Parse(strings.Trim(word, "(@)"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Domain = d
 		}
-		out = append(out, d)
+		out = append(out, a)
 	}
 	return out
 }
@@ -67,6 +72,9 @@ func show(r dmarc.Result) string {
 	}
 	if r.Disposition != dmarc.None && r.Disposition != "" {
 		s += " -> " + string(r.Disposition)
+	}
+	if r.Aside {
+		s += " aside"
 	}
 	return s
 }
@@ -239,17 +247,50 @@ func TestAlignment(t *testing.T) {
 }
 
 func TestAuthors(t *testing.T) {
-	each := dmarc.Checker{EachAuthor: true}
+	ab := "a.test: p=reject\nb.test: p=quarantine\nn.test: p=none"
+	plain := dmarc.Checker{}
 	run(t, []test{
-		{"none", "", dmarc.Checker{}, "", "dkim example.com", "permerror", "", ""},
-		{"none, each", "", each, "", "dkim example.com", "permerror", "", ""},
-		{"one named twice", "example.com: p=reject", dmarc.Checker{}, "example.com EXAMPLE.com", "dkim example.com", "pass p=reject at example.com", "", "example.com"},
-		{"each: a temperror is worse than none", "$SERVFAIL _dmarc.a.test", each, "a.test b.test", "", "temperror", "", "a.test b.test test"},
-		{"each: a failure is worse than a temperror", "$SERVFAIL _dmarc.a.test\nb.test: p=none", each, "a.test b.test", "",
-			"fail p=none at b.test", "", "a.test b.test"},
-		{"each: the stricter failure", "a.test: p=reject; t=y\nb.test: p=reject\nc.test: p=none", each, "a.test b.test c.test", "",
+		{"none", "", plain, "", "dkim example.com", "permerror", "", ""},
+		{"one named twice", "example.com: p=reject", plain, "example.com EXAMPLE.com", "dkim example.com",
+			"pass p=reject at example.com", "", "example.com"},
+		{"one without a domain", ab, plain, "-", "dkim a.test", "permerror", "", ""},
+
+		{"all pass", ab, plain, "a.test b.test", "dkim a.test, spf b.test", "permerror", "-", "-"},
+		{"nothing published", "", plain, "a.test b.test", "", "permerror", "", "a.test test b.test"},
+		{"one passes, one has no record", ab, plain, "a.test x.test", "dkim a.test", "permerror", "-", "-"},
+		{"one passes, one has no domain", ab, plain, "a.test -", "dkim a.test", "permerror", "-", "-"},
+		{"one fails, one has no record", ab, plain, "a.test x.test", "dkim x.test", "fail p=reject at a.test -> reject", "-", "-"},
+		{"one fails, one has no domain", ab, plain, "- b.test", "", "fail p=quarantine at b.test -> quarantine", "-", "-"},
+		{"one fails, one passes", ab, plain, "a.test b.test", "dkim b.test", "fail p=reject at a.test -> reject", "-", "-"},
+		{"the other fails, one passes", ab, plain, "a.test b.test", "dkim a.test", "fail p=quarantine at b.test -> quarantine", "-", "-"},
+		{"both fail", ab, plain, "b.test a.test", "", "fail p=reject at a.test -> reject", "-", "-"},
+		{"the stricter failure", "a.test: p=reject; t=y\nb.test: p=reject\nc.test: p=none", plain, "a.test b.test c.test", "",
 			"fail p=reject at b.test -> reject", "", "a.test b.test c.test"},
-		{"each: nothing published", "", each, "a.test b.test", "", "permerror", "", "a.test test b.test"},
+		{"a temperror is worse than none", "$SERVFAIL _dmarc.a.test", plain, "a.test b.test", "", "temperror", "", "a.test b.test test"},
+		{"a temperror is worse than a pass", "$SERVFAIL _dmarc.a.test\nb.test: p=reject", plain, "a.test b.test", "dkim b.test", "temperror", "", "-"},
+		{"a failure is worse than a temperror", "$SERVFAIL _dmarc.a.test\nb.test: p=none", plain, "a.test b.test", "",
+			"fail p=none at b.test", "", "a.test b.test"},
+		{"a broken record", "a.test: p=rejekt\nb.test: p=reject", plain, "a.test b.test", "dkim b.test", "permerror", "-", "-"},
+		{"four", ab, plain, "a.test b.test n.test x.test", "", "fail p=reject at a.test -> reject", "-", "-"},
+		{"five", ab, plain, "a.test b.test n.test x.test y.test", "", "permerror", "", ""},
+
+		{"aside fails", ab, plain, "(a.test) x.test", "", "fail p=reject at a.test -> reject aside", "-", "-"},
+		{"aside fails, the other passes", ab, plain, "(a.test) b.test", "dkim b.test", "fail p=reject at a.test -> reject aside", "-", "-"},
+		{"aside passes, the other fails", ab, plain, "(a.test) b.test", "dkim a.test", "fail p=quarantine at b.test -> quarantine", "-", "-"},
+		{"aside wants more, the other fails", ab, plain, "(a.test) b.test", "", "fail p=quarantine at b.test -> quarantine", "-", "-"},
+		{"aside wants more, the other nothing", ab, plain, "(a.test) n.test", "", "fail p=reject at a.test -> reject aside", "-", "-"},
+		{"aside wants nothing", ab, plain, "(n.test) b.test", "", "fail p=quarantine at b.test -> quarantine", "-", "-"},
+		{"aside alone wants nothing", ab, plain, "(n.test) b.test", "dkim b.test", "fail p=none at n.test aside", "-", "-"},
+		{"aside and elsewhere", ab, plain, "(a.test) a.test", "", "fail p=reject at a.test -> reject", "-", "-"},
+		{"aside has no record", ab, plain, "(x.test) a.test", "dkim a.test", "permerror", "-", "-"},
+		{"temperror aside and elsewhere", "$SERVFAIL _dmarc.a.test\n$SERVFAIL _dmarc.b.test", plain, "(a.test) b.test", "", "temperror", "-", "-"},
+
+		{"route without a record", ab, plain, "@x.test a.test", "dkim a.test", "pass p=reject at a.test", "-", "-"},
+		{"route without a record, the author fails", ab, plain, "@x.test a.test", "dkim x.test", "fail p=reject at a.test -> reject", "-", "-"},
+		{"route passes", ab, plain, "@b.test a.test", "dkim a.test, spf b.test", "permerror", "-", "-"},
+		{"route fails", ab, plain, "@b.test a.test", "dkim a.test", "fail p=quarantine at b.test -> quarantine aside", "-", "-"},
+		{"route fails behind", ab, plain, "@c.test b.test", "dkim b.test", "pass p=quarantine at b.test", "-", "-"},
+		{"two routes", ab, plain, "@a.test @x.test b.test", "dkim b.test", "fail p=reject at a.test -> reject aside", "-", "-"},
 	})
 }
 
@@ -261,21 +302,21 @@ func TestBounds(t *testing.T) {
 		many = append(many, dmarc.Identifier{Method: dmarc.DKIM, Domain: domain.Name(fmt.Sprintf("a%d.b%d.c.d.e.f.own.example.com", i, i)), Temporary: true})
 		elsewhere = append(elsewhere, dmarc.Identifier{Method: dmarc.DKIM, Domain: domain.Name(fmt.Sprintf("a%d.b.c.d.e.f.g.other%d.com", i, i))})
 	}
-	var authors []domain.Name
+	var authors []dmarc.Author
 	for i := range 10_000 {
-		authors = append(authors, domain.Name(fmt.Sprintf("a%d.b%d.c.d.e.f.g.example%d.com", i, i, i)))
+		authors = append(authors, dmarc.Author{Domain: domain.Name(fmt.Sprintf("a%d.b%d.c.d.e.f.g.example%d.com", i, i, i))})
 	}
 	tests := []struct {
 		name    string
 		checker dmarc.Checker
-		authors []domain.Name
+		authors []dmarc.Author
 		ids     []dmarc.Identifier
 		most    int
 	}{
-		{"identifiers within", dmarc.Checker{}, []domain.Name{"example.com"}, many, 2 + 8*dmarc.MaxWalks},
-		{"identifiers elsewhere", dmarc.Checker{}, []domain.Name{"example.com"}, elsewhere, 2},
+		{"identifiers within", dmarc.Checker{}, []dmarc.Author{{Domain: "example.com"}}, many, 2 + 8*dmarc.MaxWalks},
+		{"identifiers elsewhere", dmarc.Checker{}, []dmarc.Author{{Domain: "example.com"}}, elsewhere, 2},
 		{"authors", dmarc.Checker{}, authors, nil, 0},
-		{"authors, each", dmarc.Checker{EachAuthor: true}, authors, nil, 9 * dmarc.MaxAuthors},
+		{"as many authors as are judged", dmarc.Checker{}, authors[:dmarc.MaxAuthors], nil, 9 * dmarc.MaxAuthors},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -298,7 +339,7 @@ func TestWalkBound(t *testing.T) {
 		z := &dnstest.Zone{}
 		c := dmarc.Checker{Resolver: z}
 		name := domain.Name("x" + strings.Repeat(".x", labels-1))
-		c.Discover(t.Context(), []domain.Name{name})
+		c.Discover(t.Context(), []dmarc.Author{{Domain: name}})
 		if got, want := len(z.Queries()), min(labels, 8); got > want || got < want && labels < 120 {
 			t.Errorf("%d labels: %d queries, want %d", labels, got, want)
 		}
@@ -333,7 +374,7 @@ func TestDiscoverWalksToTheEnd(t *testing.T) {
 func TestExplain(t *testing.T) {
 	z := records(t, "example.com: p=none; np=reject\nmail.example.com: p=none\nmail.example.com: p=none\n_dmarc.com TXT \"spam\"\n$SERVFAIL _dmarc.lost.example.com")
 	c := dmarc.Checker{Resolver: z}
-	r := c.Check(t.Context(), []domain.Name{"a.mail.example.com"}, ids("dkim example.com, spf other.com, dkim lost.example.com, dkim? a.mail.example.com"))
+	r := c.Check(t.Context(), []dmarc.Author{{Domain: "a.mail.example.com"}}, ids("dkim example.com, spf other.com, dkim lost.example.com, dkim? a.mail.example.com"))
 	var lines []string
 	for _, w := range r.Walks {
 		lines = append(lines, fmt.Sprintf("walk from %s to %s", w.Start, w.OrganizationalDomain))

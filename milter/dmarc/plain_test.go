@@ -188,7 +188,7 @@ func TestPlain(t *testing.T) {
 		pick := func() string { return names[r.IntN(len(names))] }
 		author, spf, dkim := pick(), pick(), pick()
 		checker := dmarc.Checker{Resolver: z}
-		got := checker.Check(t.Context(), []domain.Name{domain.Name(author)}, ids("spf "+spf+", dkim "+dkim))
+		got := checker.Check(t.Context(), []dmarc.Author{{Domain: domain.Name(author)}}, ids("spf "+spf+", dkim "+dkim))
 		text := string(got.Value)
 		if got.Value == dmarc.Fail {
 			text += " -> " + string(got.Disposition)

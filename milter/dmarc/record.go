@@ -25,11 +25,6 @@ const (
 
 var policies = []Policy{"", None, Quarantine, Reject}
 
-// stricter tells whether p asks for more than q.
-func (p Policy) stricter(q Policy) bool {
-	return slices.Index(policies, p) > slices.Index(policies, q)
-}
-
 // milder returns the policy one level down, which is what t=y asks for (RFC 9989 section 4.7, t).
 func (p Policy) milder() Policy {
 	if p == Reject {

@@ -29,9 +29,10 @@ type Filter struct {
 	Policy   *policy.Rules    // nil: whatever is found, the message is accepted
 	Sealer   *sign.Sealer     // nil: nothing is sealed
 
-	Unmatched          action.Unmatched // mail of ours that no rule signs
-	ExemptAuthors      message.Patterns // author domains whose mail is left alone
-	UnsignedRecipients message.Patterns // mail to any of them is not signed
+	Unmatched          action.Unmatched     // mail of ours that no rule signs
+	Malformed          action.MalformedFrom // mail of ours whose From RFC 5322 does not allow
+	ExemptAuthors      message.Patterns     // author domains whose mail is left alone
+	UnsignedRecipients message.Patterns     // mail to any of them is not signed
 	Senders            Senders
 	SelfCheck          SelfCheck
 	AuthResult         bool // auth= on mail of authenticated users
@@ -57,12 +58,15 @@ type Counters interface {
 
 // Begin implements milter.Filter.
 func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
-	author, err := m.Header.Author()
+	from := m.Header.From()
+	author, err := from.Author()
 	ml := mail{
 		Mail:      m,
 		filter:    f,
+		from:      from,
 		author:    author,
 		authorErr: err,
+		doubt:     from.Doubt(),
 		forged:    f.Own.Forged(m.Header, m.Role, m.Why),
 	}
 	if f.ExemptAuthors.MatchDomain(author.Domain) {
@@ -79,7 +83,7 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 
 // ours is for mail of our users and hosts: signed, not judged.
 func (f *Filter) ours(ml mail) milter.Judge {
-	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author); !ok {
+	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author, ml.from.Addresses...); !ok {
 		return immediate{f.Senders.outcome(ml, reason)}
 	}
 	switch {
@@ -87,6 +91,8 @@ func (f *Filter) ours(ml mail) milter.Judge {
 		return immediate{ml.pass()}
 	case f.isUnsigned(ml.Envelope):
 		return ml.unsigned("unsigned recipient")
+	case ml.doubt != "" && f.Malformed != action.MalformedSign:
+		return f.malformed(ml)
 	case ml.authorErr != nil:
 		return ml.unsigned(authorReason(ml.authorErr))
 	}
@@ -97,6 +103,17 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	}
 	check := f.SelfCheck.Share > 0 && rand.Float64() < f.SelfCheck.Share
 	return &outbound{mail: ml, rules: rules, query: q, check: check}
+}
+
+// malformed is for mail of ours that is not signed because of its From field.
+func (f *Filter) malformed(ml mail) milter.Judge {
+	switch f.Malformed {
+	case action.MalformedUnsigned:
+		return ml.unsigned(malformedFrom)
+	case action.MalformedReject:
+		return immediate{ml.refuseFrom()}
+	}
+	return immediate{ml.invalid("signing.malformed_from", f.Malformed)}
 }
 
 // unmatched is for mail of ours that no rule signs.
@@ -128,7 +145,8 @@ func (f *Filter) judge(ml mail) milter.Judge {
 
 // resigning returns the rules that sign mail which is not ours, none when there is none.
 func (f *Filter) resigning(ml mail) (sign.Match, sign.Query) {
-	if f.Signer == nil || ml.authorErr != nil || f.isUnsigned(ml.Envelope) {
+	isMalformed := ml.doubt != "" && f.Malformed != action.MalformedSign
+	if f.Signer == nil || ml.authorErr != nil || isMalformed || f.isUnsigned(ml.Envelope) {
 		return nil, sign.Query{}
 	}
 	q := ml.query()
@@ -140,11 +158,18 @@ func (f *Filter) isUnsigned(env *message.Envelope) bool {
 	return slices.ContainsFunc(env.Recipients, f.UnsignedRecipients.MatchPath)
 }
 
+// The reasons for which mail of ours goes unsigned because of its From fields.
+const (
+	manyAuthors   = "many authors"
+	malformedFrom = "malformed from"
+	noAuthor      = "no author"
+)
+
 func authorReason(err error) string {
 	if errors.Is(err, message.ErrManyAuthors) {
-		return "many authors"
+		return manyAuthors
 	}
-	return "no author"
+	return noAuthor
 }
 
 // count has the counters count, if there are any.

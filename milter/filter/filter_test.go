@@ -92,6 +92,7 @@ func newFilter(t *testing.T, keyNames ...string) (*Filter, *tally) {
 			Texts:       policy.Texts{DMARC: "DMARC policy for {domain}"},
 		},
 		Unmatched: action.UnmatchedAccept,
+		Malformed: action.MalformedSign,
 		Senders:   Senders{Require: action.SenderAny},
 		Counters:  c,
 	}, c
@@ -260,6 +261,35 @@ func TestSenders(t *testing.T) {
 		o, _ := decide(t, s, action.RoleOurs, milter.ByAuthentication, tc.env, plainText)
 		if got := strings.Join(counts.words, " "); o.Action != tc.want || got != tc.counts {
 			t.Errorf("%s: got %s, %q; want %s, %q", tc.name, o.Action, got, tc.want, tc.counts)
+		}
+	}
+}
+
+// TestSendersOfAll holds that a login must be allowed to use each address that a reader could show.
+func TestSendersOfAll(t *testing.T) {
+	for _, tc := range []struct {
+		from string
+		want action.Action
+	}{
+		{"alice@example.com", action.Accept},
+		{"Doe, Alice <alice@example.com>", action.Accept},
+		{"<mailto:alice@example.com>", action.Accept},
+		{"alice@example.com; alice@example.com", action.Accept},
+		{"alice@example.com, ceo@example.com", action.Reject},
+		{"alice@example.com; ceo@example.com", action.Reject},
+		{"<alice@example.com> <ceo@example.com>", action.Reject},
+		{"<alice@example.com> ceo@example.com", action.Reject},
+		{"alice@example.com\nFrom: ceo@example.com", action.Reject},
+		{"<ceo@example.com <alice@example.com>", action.Reject},
+		{"<mailto:ceo@example.com>", action.Reject},
+		{"alice@example.com; ceo@example.org", action.Reject},
+		{"Alice", action.Reject},
+	} {
+		f, _ := newFilter(t, "good")
+		f.Senders = Senders{Require: action.SenderLogin, Action: action.Reject, Logins: map[string]message.Patterns{"alice": patterns(t, "alice@example.com")}}
+		o, _ := decide(t, f, action.RoleOurs, milter.ByAuthentication, loggedIn, "From: "+tc.from+"\n\nbody\n")
+		if o.Action != tc.want {
+			t.Errorf("%q: %s %v, want %s", tc.from, o.Action, o.Details, tc.want)
 		}
 	}
 }

@@ -131,8 +131,5 @@ func (in *inbound) details(j judgment) []slog.Attr {
 		add("dry_run", d.Wanted.String())
 	}
 	add("dns", j.results.Trouble())
-	if in.authorErr != nil {
-		add("from", in.authorErr.Error())
-	}
-	return out
+	return append(out, in.fromDetails()...)
 }

@@ -38,6 +38,8 @@ func TestInvalidSettings(t *testing.T) {
 			}},
 		{"ours.unmatched", []string{"good"}, action.RoleOurs, local, elsewhere,
 			func(f *Filter, n uint8) { f.Unmatched = action.Unmatched(n) }},
+		{"signing.malformed_from", []string{"good"}, action.RoleOurs, local, "From: Acme, Inc. <a@example.com>\n\n",
+			func(f *Filter, n uint8) { f.Malformed = action.MalformedFrom(n) }},
 		{"on_key_error", []string{"bad", "good"}, action.RoleOurs, local, plainText,
 			func(f *Filter, n uint8) { f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(n) }},
 		{"on_key_error, no key left", []string{"bad"}, action.RoleOurs, local, plainText,

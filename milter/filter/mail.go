@@ -16,9 +16,11 @@ import (
 type mail struct {
 	milter.Mail
 	filter    *Filter
+	from      message.From
 	author    message.Address
 	authorErr error
-	forged    []int // the fields to be removed, as indices into the header
+	doubt     string // what is wrong with From, "" if nothing is
+	forged    []int  // the fields to be removed, as indices into the header
 }
 
 // query asks the signing table about the message.
@@ -36,9 +38,31 @@ func (ml mail) query() sign.Query {
 // pass lets the message go on, without the fields that only we may have written.
 func (ml mail) pass() milter.Outcome {
 	return milter.Outcome{
-		Action: action.Accept,
-		Author: string(ml.author.Domain),
-		Edits:  message.Edits{Remove: ml.forged},
+		Action:  action.Accept,
+		Author:  string(ml.author.Domain),
+		Edits:   message.Edits{Remove: ml.forged},
+		Details: ml.fromDetails(),
+	}
+}
+
+// fromDetails is what the log line says of the From fields: why there is no author, or what is wrong with them.
+func (ml mail) fromDetails() []slog.Attr {
+	switch {
+	case ml.authorErr != nil:
+		return []slog.Attr{slog.String("from", ml.authorErr.Error())}
+	case ml.doubt != "":
+		return []slog.Attr{slog.String("from", ml.doubt)}
+	}
+	return nil
+}
+
+// refuseFrom refuses a message because of its From field, and says what is wrong with it.
+func (ml mail) refuseFrom() milter.Outcome {
+	return milter.Outcome{
+		Action:  action.Reject,
+		Reply:   milter.Reply{Code: 550, Enhanced: "5.6.0", Text: "The From field is not valid (RFC 5322): " + ml.doubt},
+		Author:  string(ml.author.Domain),
+		Details: ml.fromDetails(),
 	}
 }
 
@@ -67,8 +91,8 @@ func (ml mail) unsigned(reason string) milter.Judge {
 	out := ml.pass()
 	out.Edits.Insert = ml.authResult()
 	out.Details = append(out.Details, slog.String("unsigned", reason))
-	if ml.authorErr != nil {
-		out.Details = append(out.Details, slog.String("why", ml.authorErr.Error()))
+	if reason == manyAuthors || reason == malformedFrom {
+		out.Level = slog.LevelWarn
 	}
 	return immediate{out}
 }

@@ -26,24 +26,30 @@ func (s Senders) isKnown() bool {
 	return false
 }
 
-// Allow reports whether the author may be who From says, and if not, why. Under an unknown rule no author may.
-func (s Senders) Allow(env *message.Envelope, author message.Address) (string, bool) {
+// Allow reports whether the author may be who From says, and if not, why. others are more addresses of From: a login must be
+// allowed to use each, since readers of a malformed field show any of them. Under an unknown rule no author may.
+func (s Senders) Allow(env *message.Envelope, author message.Address, others ...message.Address) (string, bool) {
 	switch s.Require {
 	case action.SenderAny:
 		return "", true
 	case action.SenderEnvelopeDomain:
 		return s.byEnvelope(env, author.Domain)
 	case action.SenderLogin:
-		return s.byLogin(env.AuthUser, author)
+		return s.byLogin(env.AuthUser, append([]message.Address{author}, others...))
 	}
 	return s.Require.String(), false
 }
 
-func (s Senders) byLogin(login string, author message.Address) (string, bool) {
-	if login == "" || s.Logins[login].Match(author) {
+func (s Senders) byLogin(login string, all []message.Address) (string, bool) {
+	if login == "" {
 		return "", true
 	}
-	return "login " + login + " may not use " + author.String(), false
+	for _, a := range all {
+		if !s.Logins[login].Match(a) {
+			return "login " + login + " may not use " + a.String(), false
+		}
+	}
+	return "", true
 }
 
 func (s Senders) byEnvelope(env *message.Envelope, author domain.Name) (string, bool) {

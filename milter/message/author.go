@@ -3,55 +3,265 @@ package message
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/milter/domain"
 )
 
-// ErrNoAuthor says that a header names no author domain: there is no From field, none that can be read beyond doubt,
-// or none with a domain name. It is wrapped with the reason, for a log.
+// ErrNoAuthor says that a header names no author domain: there is no From field, or none that shows a
+// domain name. It is wrapped with the reason, for a log.
 var ErrNoAuthor = errors.New("message: no author")
 
-// ErrManyAuthors says that a header names several author domains, or has several From fields, of which different
-// readers show different ones. It is wrapped with the reason, for a log.
+// ErrManyAuthors says that the From fields of a header show several domains, or that different readers
+// could show different ones. It is wrapped with the reason, for a log.
 var ErrManyAuthors = errors.New("message: more than one author")
 
-// MaxAuthors is how many addresses of a From field are read; a field with more has no author.
-const MaxAuthors = 100
+const (
+	// MaxAuthors is how many addresses of a From field are read.
+	MaxAuthors = 100
+	// MaxDomains is how many author domains of a message are told apart.
+	MaxDomains = 4
+)
 
-// Author returns the first address of the only From field, if all its addresses have one domain: the author domain of
-// RFC 9989 section 4.4. The error wraps ErrNoAuthor or ErrManyAuthors. Its cost is linear in the field.
+// From is what the From fields of a header show to the readers of a message. A field that RFC 5322 allows
+// shows the addresses in it. For any other it is every address that some reader could show: those in angle
+// brackets, those in a list element without them, and those in an unquoted display name.
+type From struct {
+	// Shown is one address for each domain, in the order of the header. When TooMany, it is some of them.
+	Shown   []Shown
+	TooMany bool // more than MaxDomains domains, or more addresses than can be read
+	// Addresses are all that count as the author's: not those in a display name before the only angle brackets, nor
+	// those of a route. At most MaxAuthors are kept of a field.
+	Addresses []Address
+	Fields  int  // how many From fields there are
+	// Fault is the first departure from RFC 5322, nil when there is none. Several From fields are one, too,
+	// but not a Fault.
+	Fault *Fault
+}
+
+// Shown is an address that a mail reader could show as the author's.
+type Shown struct {
+	// Address has no Domain when it has none that the DNS could hold, such as an address literal.
+	Address
+	// Aside says that the domain is only in the display name before the only angle brackets.
+	Aside bool
+	// Route says that the domain is only in a source route, which most readers leave out (RFC 5322 section 4.4).
+	Route bool
+}
+
+// Author returns the author of a message, as From.Author does.
 func (h Header) Author() (Address, error) {
-	all, err := h.Authors()
-	if err != nil {
-		return Address{}, err
-	}
-	first := all[0]
-	for _, a := range all[1:] {
-		if a.Domain != first.Domain {
-			return Address{}, fmt.Errorf("%w: From has an address in %s and one in %s", ErrManyAuthors, first.place(), a.place())
+	return h.From().Author()
+}
+
+// From returns what the From fields show. Its cost is linear in the fields.
+func (h Header) From() From {
+	fields := h.Fields("From")
+	f := From{Fields: len(fields)}
+	if len(fields) == 1 {
+		all, err := parseFrom(h[fields[0]].Value())
+		if err == nil {
+			f.accept(all)
+			return f
 		}
 	}
-	if first.Domain == "" {
-		return Address{}, fmt.Errorf("%w: From has %s in place of a domain", ErrNoAuthor, first.place())
+	c := collector{}
+	for i, at := range fields {
+		value := string(h[at].Value())
+		if fault := c.read(value); fault != nil && f.Fault == nil {
+			f.Fault = fault
+			f.Fault.Field = i + 1
+		}
 	}
-	return first, nil
+	f.Shown, f.Addresses = c.shown()
+	f.limit(c.tooMany)
+	return f
+}
+
+// accept takes the addresses of a field that RFC 5322 allows.
+func (f *From) accept(all []Address) {
+	f.Shown, f.Addresses = make([]Shown, 0, 1), all
+	for _, a := range all {
+		if len(f.Shown) <= MaxDomains {
+			f.Shown = show(f.Shown, Shown{Address: a})
+		}
+	}
+	f.limit(false)
+}
+
+func (f *From) limit(tooMany bool) {
+	if tooMany || len(f.Shown) > MaxDomains {
+		f.TooMany = true
+		f.Shown = f.Shown[:min(len(f.Shown), MaxDomains)]
+	}
+}
+
+// show adds an address to all, unless its domain is there.
+func show(all []Shown, s Shown) []Shown {
+	for i := range all {
+		have := &all[i]
+		if have.Domain != s.Domain {
+			continue
+		}
+		if have.Aside && !s.Aside || have.Route && !s.Route {
+			have.Address = s.Address
+		}
+		have.Aside = have.Aside && s.Aside
+		have.Route = have.Route && s.Route
+		return all
+	}
+	return append(all, s)
+}
+
+// Author returns the first address of the author domain (RFC 9989 section 4.4), if there is exactly one.
+// The domain of a source route is not an author. The error wraps ErrNoAuthor or ErrManyAuthors.
+//
+// Where Doubt is not "", this departs from RFC 6376 section 3.8, which wants a signer to refuse what is
+// not RFC 5322.
+func (f From) Author() (Address, error) {
+	if len(f.Shown) == 1 && !f.TooMany && !f.Shown[0].Route && f.Shown[0].Domain != "" {
+		return f.Shown[0].Address, nil
+	}
+	authors := slices.DeleteFunc(slices.Clone(f.Shown), func(s Shown) bool { return s.Route })
+	switch {
+	case f.TooMany:
+		return Address{}, fmt.Errorf("%w: %s", ErrManyAuthors, f.list("more than ", MaxDomains, authors))
+	case len(authors) == 0 && f.Fields == 0:
+		return Address{}, fmt.Errorf("%w: no From field", ErrNoAuthor)
+	case len(authors) == 0:
+		return Address{}, fmt.Errorf("%w: %s", ErrNoAuthor, f.Doubt())
+	case len(authors) > 1:
+		return Address{}, fmt.Errorf("%w: %s", ErrManyAuthors, f.list("", len(authors), authors))
+	case authors[0].Domain == "":
+		return Address{}, fmt.Errorf("%w: From has %s%s", ErrNoAuthor, authors[0].place(), f.because())
+	}
+	return authors[0].Address, nil
+}
+
+// list names the domains that are shown.
+func (f From) list(before string, n int, all []Shown) string {
+	var names []string
+	for _, s := range all {
+		names = append(names, s.place())
+	}
+	return fmt.Sprintf("From shows %s%d domains, %s%s", before, n, strings.Join(names, " and "), f.because())
+}
+
+func (f From) because() string {
+	if doubt := f.Doubt(); doubt != "" {
+		return " (" + doubt + ")"
+	}
+	return ""
+}
+
+// Doubt describes in one line why a reader could show another author than Author returns, "" when From is
+// as RFC 5322 wants it.
+func (f From) Doubt() string {
+	switch {
+	case f.Fields > 1 && f.Fault != nil:
+		return fmt.Sprintf("%d From fields; %s", f.Fields, f.Fault.String())
+	case f.Fields > 1:
+		return fmt.Sprintf("%d From fields", f.Fields)
+	case f.Fault != nil:
+		return f.Fault.String()
+	}
+	return ""
 }
 
 // place names the domain of a From address in an error.
 func (a Address) place() string {
 	if a.Domain == "" {
-		return "an address literal"
+		return "an address without a domain name"
 	}
 	return a.Domain.String()
 }
 
-// Authors returns the addresses of the only From field, at least one and at most MaxAuthors. The error wraps
-// ErrNoAuthor or ErrManyAuthors.
-func (h Header) Authors() ([]Address, error) {
-	from := h.Fields("From")
-	switch len(from) {
-	case 0:
-		return nil, fmt.Errorf("%w: no From field", ErrNoAuthor)
-	case 1:
-		return parseFrom(h[from[0]].Value())
+// collector gathers the candidates of all From fields of a header.
+type collector struct {
+	found    []candidate
+	brackets int
+	sound    int
+	tooMany  bool
+}
+
+// read adds the candidates of one field, and returns what is wrong with it.
+func (c *collector) read(value string) *Fault {
+	all, err := parseFrom([]byte(value))
+	if err == nil {
+		c.addresses(all)
+		return nil
 	}
-	return nil, fmt.Errorf("%w: %d From fields", ErrManyAuthors, len(from))
+	if decoded := decodeAll(value); decoded != value {
+		c.scanned(decoded, scan(decoded, false))
+	}
+	raw := scan(value, false)
+	c.brackets += raw.brackets
+	c.sound += raw.sound
+	c.scanned(value, raw)
+	fault := (*Fault)(nil)
+	errors.As(err, &fault)
+	return fault
+}
+
+// addresses adds those of a field that RFC 5322 allows.
+func (c *collector) addresses(all []Address) {
+	for _, a := range all {
+		found := candidate{local: a.Local, place: inBracket, last: true}
+		found.add(a.Domain)
+		c.found = append(c.found, found)
+	}
+	c.brackets += len(all)
+}
+
+// scanned adds what was found in value, and what is found when quotes and comments are taken for text:
+// where readers differ on what is quoted, and where there is nothing else.
+func (c *collector) scanned(value string, s *scanner) {
+	c.add(s)
+	if s.doubtful || len(s.found) == 0 {
+		c.add(scan(value, true))
+	}
+}
+
+func (c *collector) add(s *scanner) {
+	c.tooMany = c.tooMany || len(s.found) > MaxAuthors
+	c.found = append(c.found, s.found...)
+}
+
+// shown returns the addresses of each domain, and all those that count as the author's.
+func (c *collector) shown() ([]Shown, []Address) {
+	all := slices.DeleteFunc(c.found, func(f candidate) bool { return !f.isAddress() })
+	least := 2
+	for _, f := range all {
+		least = min(least, f.weakness())
+	}
+	isOnlyBracket := c.brackets == 1 && c.sound == 1
+	var out []Shown
+	var authors []Address
+	for _, f := range all {
+		if f.weakness() > least {
+			continue
+		}
+		for _, d := range f.readings() {
+			s := Shown{Address: Address{Local: f.local, Domain: d}}
+			s.Aside = isOnlyBracket && f.place == inName
+			s.Route = f.place == inRoute
+			if len(out) <= MaxDomains {
+				out = show(out, s)
+			}
+			if !s.Aside && !s.Route {
+				authors = append(authors, s.Address)
+			}
+		}
+	}
+	return out, authors
+}
+
+// Domains returns the domains shown, "" for an address without one.
+func (f From) Domains() []domain.Name {
+	var out []domain.Name
+	for _, s := range f.Shown {
+		out = append(out, s.Domain)
+	}
+	return out
 }

@@ -8,14 +8,15 @@ import (
 	"mailseal/milter/domain"
 )
 
-// parseFrom reads the value of a From field (RFC 5322 section 3.6.2, RFC 6532, RFC 6854). It is strict, since keys are
-// held against what it returns: where two mail readers could show two addresses, it returns none.
+// parseFrom reads the value of a From field (RFC 5322 section 3.6.2, RFC 6532, RFC 6854). It is strict:
+// where two mail readers could show two addresses, it returns a *Fault. What such a field shows all the
+// same is for candidates to say.
 //
-// Of the obsolete forms it takes those that change no address: dots in a display name, empty places in the list, words
-// of both kinds in a local part. An address in place of a display name should stand in quotes; many a script leaves them
-// out ("joe@example.com <joe@example.com>"), which it takes where both have one domain. It takes no route, no white space inside a local part or domain, no control
-// characters. 8-bit text that is not UTF-8 may stand in a display name or comment. A group has addresses, but is no
-// author.
+// Of the obsolete forms it takes those that change no address: dots in a display name, empty places in
+// the list, words of both kinds in a local part. An address in place of a display name should be in
+// quotes; many a script leaves them out ("joe@example.com <joe@example.com>"), which it takes where both
+// have one domain. It takes no route, no white space inside a local part or domain, no control
+// characters, no group. 8-bit text that is not UTF-8 may stand in a display name or comment.
 func parseFrom(value []byte) ([]Address, error) {
 	p := fromParser{s: string(value), utf8: utf8.Valid(value)}
 	var all []Address
@@ -33,14 +34,14 @@ func parseFrom(value []byte) ([]Address, error) {
 			return nil, err
 		}
 		if all = append(all, a); len(all) > MaxAuthors {
-			return nil, fmt.Errorf("%w: From has more than %d addresses", ErrManyAuthors, MaxAuthors)
+			return nil, p.fail(fmt.Sprintf("more than %d addresses", MaxAuthors))
 		}
 		if p.at < len(p.s) && p.s[p.at] != ',' {
 			return nil, p.unexpected("after an address")
 		}
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%w: From is empty", ErrNoAuthor)
+		return nil, p.fail("there is no address")
 	}
 	return all, nil
 }
@@ -64,7 +65,7 @@ func (p *fromParser) mailbox() (Address, error) {
 	case p.take('<'):
 		return p.angle(words.display())
 	case p.at < len(p.s) && p.s[p.at] == ':':
-		return Address{}, p.fail("a group is no author")
+		return Address{}, p.fail("a group instead of an author")
 	}
 	return Address{}, p.unexpected("in place of an address")
 }
@@ -111,7 +112,7 @@ func (p *fromParser) angle(display string) (Address, error) {
 // domain reads what stands behind the @ of an address whose local part is words.
 func (p *fromParser) domain(local phrase) (Address, error) {
 	if !local.isLocal(p.utf8) {
-		return Address{}, p.fail("what stands before the @ is no local part")
+		return Address{}, p.failAt(local.faultAt(p.at-1), "the text before the @ is not a local part")
 	}
 	a := Address{Local: string(local.text)}
 	if err := p.cfws(); err != nil {
@@ -125,9 +126,15 @@ func (p *fromParser) domain(local phrase) (Address, error) {
 		p.at++
 	}
 	text := p.s[start:p.at]
+	if strings.HasSuffix(text, ".") {
+		return Address{}, p.failAt(p.at-1, "the domain ends with a dot")
+	}
 	name, err := domain.Parse(text)
-	if err != nil || strings.HasSuffix(text, ".") {
-		return Address{}, p.fail(fmt.Sprintf("%.80q is no domain name", text))
+	if n := domainChars(text); err != nil || n < len(text) {
+		if n < len(text) {
+			start += n
+		}
+		return Address{}, p.failAt(start, fmt.Sprintf("%+.80q is not a domain name", text))
 	}
 	a.Domain = name
 	return a, p.cfws()
@@ -186,7 +193,7 @@ func (p *fromParser) comment() error {
 	return p.fail("a comment is not closed")
 }
 
-// char reads one octet of a quoted-string or comment, a quoted pair, or the line end of a fold, which is nothing.
+// char reads one byte of a quoted-string or comment, a quoted pair, or the line end of a fold, which is nothing.
 func (p *fromParser) char() (string, error) {
 	if p.fold() {
 		return "", nil
@@ -203,7 +210,7 @@ func (p *fromParser) char() (string, error) {
 		return "", p.fail("a backslash at the end")
 	}
 	if c := p.s[start]; c < ' ' && c != '\t' || c == 0x7f {
-		return "", p.fail(fmt.Sprintf("control character %#02x", c))
+		return "", p.failAt(start, "a control character")
 	}
 	p.at = start + 1
 	return p.s[start:p.at], nil
@@ -232,15 +239,14 @@ func (p *fromParser) unexpected(where string) error {
 	if p.at == len(p.s) {
 		return p.fail("nothing " + where)
 	}
-	return p.fail(fmt.Sprintf("%q %s", p.s[p.at], where))
+	return p.fail("unexpected " + where)
 }
 
-// fail returns an error for a log.
-func (p *fromParser) fail(why string) error {
-	return fmt.Errorf("%w: From, octet %d: %s", ErrNoAuthor, p.at, why)
-}
+func (p *fromParser) fail(why string) error { return p.failAt(p.at, why) }
 
-// isAtext tells whether c may stand in an atom (RFC 5322 section 3.2.3, RFC 6532 section 3.2).
+func (p *fromParser) failAt(at int, why string) error { return faultAt(p.s, at, why) }
+
+// isAtext reports whether c may stand in an atom (RFC 5322 section 3.2.3, RFC 6532 section 3.2).
 func isAtext(c byte) bool {
 	return c >= utf8.RuneSelf || c > ' ' && c < 0x7f && strings.IndexByte(`()<>[]:;@\,."`, c) < 0
 }

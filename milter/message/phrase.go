@@ -1,7 +1,9 @@
 package message
 
 import (
+	"io"
 	"mime"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,11 +15,20 @@ type phrase struct {
 	text   []byte // without quotes; one space for white space and comments between words
 	dotted bool   // words parted by single dots and nothing else
 	word   bool   // the last of them was a word, not a dot
+	fault  int    // where dotted became false
 }
 
-// isLocal tells whether w can be a local part; known says whether all of the field is UTF-8.
+// isLocal reports whether w can be a local part; known says whether all of the field is UTF-8.
 func (w phrase) isLocal(known bool) bool {
 	return w.dotted && w.word && (known || utf8.Valid(w.text))
+}
+
+// faultAt returns the offset of what keeps w from being a local part, which is at in case of its end.
+func (w phrase) faultAt(at int) int {
+	if w.dotted {
+		return at
+	}
+	return w.fault
 }
 
 // phrase reads words and dots, and the white space and comments among them.
@@ -32,7 +43,9 @@ func (p *fromParser) phrase() (phrase, error) {
 		if gap {
 			w.text = append(w.text, ' ')
 		}
-		w.dotted = w.dotted && !gap && isWord != w.word
+		if w.dotted && (gap || isWord == w.word) {
+			w.dotted, w.fault = false, p.at
+		}
 		w.word = isWord
 		var err error
 		if w.text, err = p.word(w.text); err != nil {
@@ -109,4 +122,32 @@ func printable(r rune) rune {
 		return ' '
 	}
 	return r
+}
+
+// encodedWord finds encoded words wherever they are, also where RFC 2047 section 5 forbids them.
+var encodedWord = regexp.MustCompile(`=\?[^?\s]+\?[bBqQ]\?[^?]*\?=`)
+
+// decodeAll returns s with all encoded words decoded, as by a reader that decodes before it looks for
+// addresses. Bytes of an unknown charset stay as they are.
+func decodeAll(s string) string {
+	found := encodedWord.FindAllStringIndex(s, -1)
+	if found == nil {
+		return s
+	}
+	decoder := mime.WordDecoder{CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil }}
+	var b strings.Builder
+	end := 0
+	for _, at := range found {
+		between := s[end:at[0]]
+		if end == 0 || strings.TrimSpace(between) != "" {
+			b.WriteString(between)
+		}
+		text, err := decoder.Decode(s[at[0]:at[1]])
+		if err != nil {
+			text = s[at[0]:at[1]]
+		}
+		b.WriteString(text)
+		end = at[1]
+	}
+	return b.String() + s[end:]
 }

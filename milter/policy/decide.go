@@ -49,6 +49,7 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 		d.Override = override.Name
 		found = override.replace(found)
 	}
+	capAside(found, r)
 	if sealer := rs.excuse(r); sealer != "" {
 		found = slices.DeleteFunc(found, func(f finding) bool { return f.method == "dmarc" })
 		d.Override = "arc=pass, sealed by " + string(sealer)
@@ -109,11 +110,28 @@ func (a Actions) findings(r *verify.Results) []finding {
 		best := r.BestDKIM()
 		out = append(out, finding{"dkim", best, string(r.Author), a.DKIM.For(best)})
 	}
-	if d := r.DMARC; d != nil && d.Value != "pass" {
-		known := a.DMARC.For(string(d.Value), string(d.Disposition))
-		out = append(out, finding{"dmarc", dmarcWord(r), string(r.Author), known})
+	if asksDMARC(r) {
+		known := a.DMARC.For(string(r.DMARC.Value), string(r.DMARC.Disposition))
+		out = append(out, finding{"dmarc", dmarcWord(r), string(r.DMARC.Author), known})
 	}
 	return out
+}
+
+// asksDMARC reports whether the rules have an action for DMARC's result. A pass has none, and neither has the permerror
+// of a From with several domains, of which none fails.
+func asksDMARC(r *verify.Results) bool {
+	d := r.DMARC
+	return d != nil && d.Value != "pass" && !(d.Value == "permerror" && r.ManyAuthors())
+}
+
+// capAside marks at most what DMARC found of a domain that is only in the display name: no reader need have seen it as
+// the author's, so that it is no reason to refuse a message.
+func capAside(found []finding, r *verify.Results) {
+	for i := range found {
+		if found[i].method == "dmarc" && r.DMARC.Aside && found[i].action.IsValid() {
+			found[i].action = min(found[i].action, action.Mark)
+		}
+	}
 }
 
 // dmarcWord is the word for a DMARC result in reasons: a failure goes by what the domain asks for.
@@ -127,13 +145,13 @@ func dmarcWord(r *verify.Results) string {
 	return string(r.DMARC.Value)
 }
 
-// author finds a From that names no author, or several.
+// author finds a From that shows no author, or more than DMARC judges.
 func (rs *Rules) author(r *verify.Results) []finding {
 	switch {
 	case r.NoAuthor():
 		return []finding{{"from", "none", "", rs.NoAuthor}}
-	case r.ManyAuthors():
-		return []finding{{"from", "several", "", rs.ManyAuthors}}
+	case r.From.TooMany:
+		return []finding{{"from", "too many", "", rs.ManyAuthors}}
 	}
 	return nil
 }
@@ -208,9 +226,10 @@ func listID(h message.Header) domain.Name {
 
 // excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes, its newest sets are
 // all of trusted sealers, and one of them saw DMARC pass (RFC 8617 section 7.2.1). A sealer that is not trusted ends
-// the search: what lies below it could have been made up by it.
+// the search: what lies below it could have been made up by it. Where From shows several domains, a sealer's word for
+// one of them says nothing of the others.
 func (rs *Rules) excuse(r *verify.Results) domain.Name {
-	if r.DMARC == nil || r.DMARC.Value != "fail" || r.ARC == nil || r.ARC.Value != "pass" {
+	if r.ManyAuthors() || r.DMARC == nil || r.DMARC.Value != "fail" || r.ARC == nil || r.ARC.Value != "pass" {
 		return ""
 	}
 	for _, set := range slices.Backward(r.ARC.Sets) {

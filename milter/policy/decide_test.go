@@ -80,7 +80,7 @@ func found(words ...string) *verify.Results {
 			}
 		case "dmarc":
 			value, disposition, _ := strings.Cut(value, "/")
-			r.DMARC = &dmarc.Result{Value: dmarc.Value(value), Disposition: dmarc.Policy(disposition)}
+			r.DMARC = &dmarc.Result{Value: dmarc.Value(value), Disposition: dmarc.Policy(disposition), Author: r.Author}
 		}
 	}
 	return r
@@ -152,22 +152,47 @@ func TestDecide(t *testing.T) {
 }
 
 func TestAuthors(t *testing.T) {
+	none := fmt.Errorf("%w: no From field", message.ErrNoAuthor)
+	several := fmt.Errorf("%w: two", message.ErrManyAuthors)
 	for _, tc := range []struct {
-		name string
-		err  error
-		want action.Action
+		name    string
+		err     error
+		tooMany bool
+		dmarc   string
+		aside   bool
+		want    action.Action
 	}{
-		{"one", nil, action.Accept},
-		{"none", fmt.Errorf("%w: no From field", message.ErrNoAuthor), action.Reject},
-		{"several", fmt.Errorf("%w: two", message.ErrManyAuthors), action.Hold},
+		{"one", nil, false, "dmarc=pass", false, action.Accept},
+		{"none", none, false, "dmarc=permerror", false, action.Tempfail},
+		{"several", several, false, "dmarc=permerror", false, action.Accept},
+		{"several, one fails", several, false, "dmarc=fail/reject", false, action.Reject},
+		{"several, one fails and wants nothing", several, false, "dmarc=fail/none", false, action.Accept},
+		{"several, the DNS did not answer", several, false, "dmarc=temperror", false, action.Tempfail},
+		{"too many", several, true, "dmarc=permerror", false, action.Hold},
+		{"in the name", several, false, "dmarc=fail/reject", true, action.Mark},
+		{"in the name, quarantine", several, false, "dmarc=fail/quarantine", true, action.Mark},
+		{"in the name, the DNS did not answer", several, false, "dmarc=temperror", true, action.Mark},
+		{"in the name, and wants nothing", several, false, "dmarc=fail/none", true, action.Accept},
 	} {
 		rules := factory()
-		rules.NoAuthor, rules.ManyAuthors = action.Reject, action.Hold
-		r := found()
-		r.AuthorErr = tc.err
+		rules.NoAuthor, rules.ManyAuthors = action.Tempfail, action.Hold
+		rules.DMARC = action.DMARC{Reject: action.Reject, Quarantine: action.Hold, None: action.Accept, Temperror: action.Tempfail, Permerror: action.Mark}
+		r := found(tc.dmarc)
+		r.AuthorErr, r.From.TooMany, r.DMARC.Aside = tc.err, tc.tooMany, tc.aside
 		if d := rules.Decide(client, nil, r); d.Action != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, d.Action, tc.want)
 		}
+	}
+}
+
+// TestAsideOverride holds that not even an override refuses mail for a domain in the display name.
+func TestAsideOverride(t *testing.T) {
+	rules := strict()
+	rules.Overrides = []Override{{Name: "all", Actions: rules.Actions, Replace: action.Reject}}
+	r := found("dmarc=fail/reject")
+	r.DMARC.Aside, r.AuthorErr = true, message.ErrManyAuthors
+	if d := rules.Decide(client, nil, r); d.Action != action.Mark || d.Disposition != "quarantine" {
+		t.Errorf("got %s, policy.dmarc=%s, want mark", d.Action, d.Disposition)
 	}
 }
 
@@ -198,7 +223,7 @@ func TestReplyTexts(t *testing.T) {
 		t.Errorf("got %q, want %q", d.Text, want)
 	}
 	none := found("dmarc=permerror")
-	none.Author, none.AuthorErr = "", message.ErrNoAuthor
+	none.Author, none.DMARC.Author, none.AuthorErr = "", "", message.ErrNoAuthor
 	rules.DMARC.Permerror = action.Reject
 	d = rules.Decide(client, nil, none)
 	if d.Text != "Message refused" || d.Reason != "from=none" {
@@ -301,6 +326,10 @@ func TestTrustedSealer(t *testing.T) {
 		if d.Action != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, d.Action, tc.want)
 		}
+		r.Author, r.AuthorErr = "", message.ErrManyAuthors
+		if d := rules.Decide(client, nil, r); d.Action != action.Reject {
+			t.Errorf("%s, several authors: %s, want reject", tc.name, d.Action)
+		}
 		rules.TrustedSealers = nil
 		if d := rules.Decide(client, nil, r); d.Action != action.Reject {
 			t.Errorf("%s, nobody trusted: %s, want reject", tc.name, d.Action)
@@ -324,7 +353,7 @@ func TestInvalidAction(t *testing.T) {
 		{"a result that no table knows", func(*Rules) {}, found("spf=sideways")},
 		{"a disposition that no table knows", func(*Rules) {}, found("dmarc=fail/sideways")},
 		{"no author", func(r *Rules) { r.NoAuthor = 0 }, &verify.Results{AuthorErr: message.ErrNoAuthor}},
-		{"many authors", func(r *Rules) { r.ManyAuthors = bounce }, &verify.Results{AuthorErr: message.ErrManyAuthors}},
+		{"many authors", func(r *Rules) { r.ManyAuthors = bounce }, &verify.Results{From: message.From{TooMany: true}}},
 	} {
 		rules := factory()
 		tc.change(&rules)

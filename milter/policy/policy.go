@@ -25,8 +25,8 @@ type Rules struct {
 	Actions
 	DryRun      bool          // decide, say so, do nothing
 	MarkHeader  string        // the name of the field that marks a message
-	NoAuthor    action.Action // no From, or one that cannot be read (RFC 9989 section 11.5)
-	ManyAuthors action.Action // a From of several domains
+	NoAuthor    action.Action // From shows no author (RFC 9989 section 11.5)
+	ManyAuthors action.Action // From shows more domains than DMARC judges
 	NotJudged   Exempt
 	Overrides   []Override
 	// TrustedSealers are the domains whose ARC sets may excuse a DMARC failure (RFC 8617 section 7.2.1).

@@ -23,7 +23,7 @@ func (r *Results) Field(id, disposition string) authres.Field {
 	for i, f := range results {
 		if f.Method == "dmarc" && disposition != "" {
 			results = slices.Clone(results)
-			results[i] = dmarcResult(*r.DMARC, disposition)
+			results[i] = r.dmarcResult(*r.DMARC, disposition)
 		}
 	}
 	return authres.Field{ID: id, Results: results}
@@ -53,7 +53,7 @@ func (r *Results) list() []authres.Result {
 		out = append(out, spfResult(*r.HELO))
 	}
 	if r.DMARC != nil {
-		out = append(out, dmarcResult(*r.DMARC, ""))
+		out = append(out, r.dmarcResult(*r.DMARC, ""))
 	}
 	if r.ARC != nil {
 		out = append(out, r.arcResult(*r.ARC))
@@ -142,7 +142,7 @@ func spfResult(s spf.Result) authres.Result {
 	return out
 }
 
-func dmarcResult(d dmarc.Result, disposition string) authres.Result {
+func (r *Results) dmarcResult(d dmarc.Result, disposition string) authres.Result {
 	out := authres.Result{Method: "dmarc", Value: string(d.Value), Comment: told(string(d.Value), d.Reason)}
 	if rec := d.Record; rec != nil && (d.Value == dmarc.Pass || d.Value == dmarc.Fail) {
 		words := []string{"p=" + string(rec.Policy)}
@@ -158,6 +158,9 @@ func dmarcResult(d dmarc.Result, disposition string) authres.Result {
 			words = append(words, "dis="+disposition)
 		}
 		out.Comment = strings.Join(words, " ")
+		if r.From.Doubt() != "" {
+			out.Comment += ", From is malformed"
+		}
 	}
 	if d.Author != "" {
 		out.Properties = append(out.Properties, authres.Property{Type: "header", Name: "from", Value: string(d.Author)})

@@ -21,8 +21,9 @@ import (
 // has an empty DKIM, not a nil one.
 type Results struct {
 	Client    netip.Addr
-	Author    domain.Name // "" with an AuthorErr
-	AuthorErr error       // message.ErrNoAuthor or message.ErrManyAuthors, with its reason
+	From      message.From // what readers see; its Doubt is a note beside any result
+	Author    domain.Name  // "" with an AuthorErr
+	AuthorErr error        // message.ErrNoAuthor or message.ErrManyAuthors, with its reason
 	IPRev     *iprev.Result
 	SPF       *spf.Result // of MAIL FROM; of HELO for the null sender
 	HELO      *spf.Result // SPF of HELO; nil when the name is no domain, or depends on more than the name. DMARC knows nothing of it
@@ -35,10 +36,10 @@ type Results struct {
 	listed []authres.Result // all of the above, once somebody has asked
 }
 
-// NoAuthor reports whether From names no author that can be relied on.
+// NoAuthor reports whether From shows no author at all.
 func (r *Results) NoAuthor() bool { return errors.Is(r.AuthorErr, message.ErrNoAuthor) }
 
-// ManyAuthors reports whether From names authors in several domains, or stands there several times.
+// ManyAuthors reports whether From shows authors in several domains.
 func (r *Results) ManyAuthors() bool { return errors.Is(r.AuthorErr, message.ErrManyAuthors) }
 
 // byMerit orders the values of DKIM results by how near they are to a pass.

@@ -42,8 +42,9 @@ const (
 	DefaultDeadline   = 20 * time.Second
 	DefaultMaxLookups = 200
 	// dmarcLookups are DMARC's own: whoever makes the other methods ask until they may ask no more must not thereby keep
-	// his policy from being found. 17 serve the author, the others a few signatures below it.
-	dmarcLookups = 40
+	// his policy from being found. 36 serve the authors, of which there is one but for attacks, the others a
+	// few signatures below them.
+	dmarcLookups = 60
 	// heloLookups are those of SPF for HELO, which must not use up what MAIL FROM needs: the name is the client's to
 	// choose. A host's own record has a term or two.
 	heloLookups = 40
@@ -57,8 +58,9 @@ type Run struct {
 	resolver *dns.Budget // of iprev, SPF and ARC
 	budgets  []*dns.Budget
 	header   message.Header
-	author   message.Address
-	err      error
+	from     message.From
+	author   message.Address // the zero Address with an err
+	err      error           // why there is not one author
 	dkim     *dkim.Verification
 	arc      *arc.Validation
 	mu       sync.Mutex       // of budgets
@@ -74,12 +76,13 @@ func (v *Verifier) Begin(env *message.Envelope, h message.Header, relay bool) *R
 	}
 	r := &Run{v: v, env: env, relay: relay, header: h}
 	r.resolver = r.budget(most)
-	r.author, r.err = h.Author()
+	r.from = h.From()
+	r.author, r.err = r.from.Author()
 	effort, evidence := v.effort(), dns.NewLimit(dkim.KeysAtOnce)
 	if v.DKIM != nil {
 		method := *v.DKIM
 		method.Resolver, method.Effort = evidence.Of(r.budget(math.MaxInt32)), effort
-		r.dkim = method.Select(h, r.author.Domain)
+		r.dkim = method.Select(h, r.nearest())
 	}
 	if v.ARC != nil {
 		method := *v.ARC
@@ -145,7 +148,7 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	if deadline == 0 {
 		deadline = DefaultDeadline
 	}
-	out := &Results{Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
+	out := &Results{From: r.from, Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
 	ctx = dns.ForAsker(ctx, r.asker())
 	pending := r.recall(ctx, r.methods(), m, out)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
@@ -190,7 +193,7 @@ func (r *Run) recall(ctx context.Context, methods []method, m *message.Message, 
 	return pending
 }
 
-// discoverDMARC finds the policy of the authors, beside the methods that will be weighed against it.
+// discoverDMARC finds the policies of the authors, beside the methods that will be weighed against it.
 func (r *Run) discoverDMARC(ctx context.Context, _ *message.Message, _ *Results) {
 	r.policy = nil // whatever an attempt from memory made of it
 	method := *r.v.DMARC
@@ -200,6 +203,9 @@ func (r *Run) discoverDMARC(ctx context.Context, _ *message.Message, _ *Results)
 
 func (r *Run) weighDMARC(ctx context.Context, _ *message.Message, out *Results) {
 	d := r.policy.Weigh(ctx, out.identifiers())
+	if r.from.TooMany {
+		d.Reason = r.err.Error()
+	}
 	out.DMARC = &d
 }
 
@@ -252,22 +258,22 @@ func (r *Run) run(ctx context.Context, how method, m *message.Message, out *Resu
 	how.run(dns.InClass(ctx, how.class), m, out)
 }
 
-// authors are the author domains for DMARC: one when there is one author, several when From names several, else none.
-func (r *Run) authors() []domain.Name {
-	if r.err == nil {
-		return []domain.Name{r.author.Domain}
+// nearest returns the domain whose signatures are looked at first when there are too many.
+func (r *Run) nearest() domain.Name {
+	if len(r.from.Shown) == 0 {
+		return ""
 	}
-	all, err := r.header.Authors()
-	if err != nil {
+	return r.from.Shown[len(r.from.Shown)-1].Domain
+}
+
+// authors are the author domains for DMARC, none where From shows so many that not all are known.
+func (r *Run) authors() []dmarc.Author {
+	if r.from.TooMany {
 		return nil
 	}
-	var out []domain.Name
-	for _, a := range all {
-		// An address literal beside a domain must not leave that domain as the only author.
-		if a.Domain == "" {
-			return nil
-		}
-		out = append(out, a.Domain)
+	var out []dmarc.Author
+	for _, s := range r.from.Shown {
+		out = append(out, dmarc.Author{Domain: s.Domain, Aside: s.Aside, Route: s.Route})
 	}
 	return out
 }

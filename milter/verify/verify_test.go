@@ -119,7 +119,9 @@ func TestResults(t *testing.T) {
 		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
 		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@other.example\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
 		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
-		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: alice@example.com\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
+		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: alice@other.example\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
+		{"two From fields with one domain", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dkim=none spf=pass dmarc=pass iprev=pass"},
+		{"two From fields with one domain, forged", envelope("198.51.100.1", "x", "a@other.example"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dkim=none spf=fail dmarc=fail iprev=permerror"},
 	} {
 		v, _ := newVerifier(t)
 		if got := judged(t, t.Context(), v, tc.env, tc.relay, tc.raw).String(); got != tc.want {

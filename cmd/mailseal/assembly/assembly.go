@@ -53,6 +53,7 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		ID:          cfg.AuthservID,
 		Own:         newOwnFields(cfg),
 		Unmatched:   cfg.Ours.Unmatched,
+		Malformed:   cfg.Signing.MalformedFrom,
 		AuthResult:  cfg.AuthenticationResults.Auth,
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
 		SelfCheck:   filter.SelfCheck{Share: cfg.Signing.SelfCheck, Action: cfg.Signing.SelfCheckAction},

@@ -122,7 +122,7 @@ type alignment struct {
 // decides all the same.
 func weigh(ctx context.Context, checker *dmarc.Checker, author, d string) alignment {
 	id := dmarc.Identifier{Method: dmarc.DKIM, Domain: domain.Name(d)}
-	policy := checker.Discover(ctx, []domain.Name{domain.Name(author)})
+	policy := checker.Discover(ctx, []dmarc.Author{{Domain: domain.Name(author)}})
 	result := policy.Weigh(ctx, []dmarc.Identifier{id})
 	if result.Value == dmarc.Temperror {
 		return alignment{err: result.Reason}

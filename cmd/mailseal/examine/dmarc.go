@@ -33,9 +33,9 @@ func (q DMARC) Find(ctx context.Context, name string, out io.Writer) error {
 		return answer.NewUsage(err)
 	}
 	checker := &dmarc.Checker{Resolver: q.Resolver}
-	r := checker.Discover(ctx, []domain.Name{author}).Weigh(ctx, ids)
+	r := checker.Discover(ctx, []dmarc.Author{{Domain: author}}).Weigh(ctx, ids)
 	if q.JSON {
-		err = json.NewEncoder(out).Encode(dmarcResultJSON(string(author), r))
+		err = json.NewEncoder(out).Encode(dmarcResultJSON(r))
 	} else {
 		_, err = io.WriteString(out, dmarcText(author, r, len(ids) > 0))
 	}

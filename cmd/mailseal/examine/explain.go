@@ -25,11 +25,19 @@ func (m *Message) Explain(w io.Writer) error {
 }
 
 func (m *Message) explainFrom(b *bytes.Buffer) {
-	if err := m.results.AuthorErr; err != nil {
-		fmt.Fprintf(b, "\nFrom: no author that can be relied on: %v.\n  DMARC cannot pass such a message, and nobody signs it.\n", err)
-		return
+	r := m.results
+	switch {
+	case r.ManyAuthors():
+		fmt.Fprintf(b, "\nFrom: several authors: %v.\n  DMARC cannot pass such a message: each domain is judged by its own record, up to %d. No rule signs it.\n",
+			r.AuthorErr, message.MaxDomains)
+	case r.AuthorErr != nil:
+		fmt.Fprintf(b, "\nFrom: no author: %v.\n  DMARC cannot pass such a message, and no rule signs it.\n", r.AuthorErr)
+	default:
+		fmt.Fprintf(b, "\nFrom: the author's domain is %s.\n", r.Author)
+		if doubt := r.From.Doubt(); doubt != "" {
+			fmt.Fprintf(b, "  The field is not as RFC 5322 wants it: %s.\n  It shows no other domain, so that DMARC judges this one, and signing.malformed_from decides whether it is signed.\n", doubt)
+		}
 	}
-	fmt.Fprintf(b, "\nFrom: the author's domain is %s.\n", m.results.Author)
 }
 
 func (m *Message) explainDKIM(b *bytes.Buffer) {

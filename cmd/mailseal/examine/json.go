@@ -5,11 +5,13 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/spf"
+	"mailseal/milter/verify"
 )
 
 // verifiedJSON is a line of "mailseal verify --json".
 type verifiedJSON struct {
 	File                  string     `json:"file"`
+	From                  fromJSON   `json:"from"`
 	DKIM                  []dkimJSON `json:"dkim"` // empty when the message is not signed
 	SPF                   *spfJSON   `json:"spf,omitempty"`
 	HELO                  *spfJSON   `json:"helo,omitempty"` // SPF for HELO, where it says more than for MAIL FROM
@@ -18,6 +20,22 @@ type verifiedJSON struct {
 	DMARC                 *dmarcJSON `json:"dmarc,omitempty"`
 	SecondOpinion         []opinion  `json:"second_opinion,omitempty"`
 	AuthenticationResults string     `json:"authentication_results"`
+}
+
+// fromJSON is what the From fields show.
+type fromJSON struct {
+	Author  string     `json:"author"`          // the author domain, "" when there is not exactly one
+	Domains []string   `json:"domains"`         // all that a mail reader could show
+	TooMany bool       `json:"too_many"`        // domains are not all of them
+	Reason  string     `json:"reason"`          // why there is no author, or what is wrong with the field
+	Fault   *faultJSON `json:"fault,omitempty"` // the first departure from RFC 5322
+}
+
+type faultJSON struct {
+	Field     int    `json:"field"`     // which From field, from 1 at the top
+	Byte      int    `json:"byte"`      // offset into its value, from 0 behind the colon
+	Character string `json:"character"` // "" at the end
+	Reason    string `json:"reason"`
 }
 
 type dkimJSON struct {
@@ -82,7 +100,7 @@ type identifierJSON struct {
 
 func (m *Message) json() verifiedJSON {
 	r := m.results
-	out := verifiedJSON{File: m.name, DKIM: []dkimJSON{}, SecondOpinion: m.second, AuthenticationResults: m.field}
+	out := verifiedJSON{File: m.name, From: fromResultJSON(r), DKIM: []dkimJSON{}, SecondOpinion: m.second, AuthenticationResults: m.field}
 	for _, s := range r.DKIM {
 		out.DKIM = append(out.DKIM, dkimResultJSON(s))
 	}
@@ -99,7 +117,23 @@ func (m *Message) json() verifiedJSON {
 		out.ARC = arcResultJSON(*a)
 	}
 	if d := r.DMARC; d != nil {
-		out.DMARC = dmarcResultJSON(string(r.Author), *d)
+		out.DMARC = dmarcResultJSON(*d)
+	}
+	return out
+}
+
+func fromResultJSON(r *verify.Results) fromJSON {
+	out := fromJSON{Author: string(r.Author), Domains: []string{}, TooMany: r.From.TooMany, Reason: r.From.Doubt()}
+	if r.AuthorErr != nil {
+		out.Reason = r.AuthorErr.Error()
+	}
+	for _, s := range r.From.Shown {
+		if s.Domain != "" {
+			out.Domains = append(out.Domains, string(s.Domain))
+		}
+	}
+	if f := r.From.Fault; f != nil {
+		out.Fault = &faultJSON{f.Field, f.Byte, f.Char, f.Why}
 	}
 	return out
 }
@@ -120,10 +154,10 @@ func arcResultJSON(a arc.Result) *arcJSON {
 	return out
 }
 
-func dmarcResultJSON(author string, d dmarc.Result) *dmarcJSON {
+func dmarcResultJSON(d dmarc.Result) *dmarcJSON {
 	out := &dmarcJSON{
 		Result:               string(d.Value),
-		Domain:               author,
+		Domain:               string(d.Author),
 		Policy:               string(d.Requested),
 		Disposition:          string(d.Disposition),
 		OrganizationalDomain: string(d.OrganizationalDomain),

@@ -118,9 +118,11 @@ func (m *Message) methods(b *bytes.Buffer) {
 		fmt.Fprintf(b, "  arc    %s  %d sets %s\n", r.ARC.Value, len(r.ARC.Sets), r.ARC.Reason)
 	}
 	if r.DMARC != nil {
-		fmt.Fprintf(b, "  dmarc  %s  %s: %s\n", r.DMARC.Value, r.Author, r.DMARC.Reason)
+		fmt.Fprintf(b, "  dmarc  %s  %s: %s\n", r.DMARC.Value, r.DMARC.Author, r.DMARC.Reason)
 	}
 	if r.AuthorErr != nil {
 		fmt.Fprintf(b, "  from   %v\n", r.AuthorErr)
+	} else if doubt := r.From.Doubt(); doubt != "" {
+		fmt.Fprintf(b, "  from   %s\n", doubt)
 	}
 }

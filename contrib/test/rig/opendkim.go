@@ -23,12 +23,24 @@ func OpenDKIM(t testing.TB, domain, selector, keyFile string, lines ...string) s
 // and waits until it can be reached.
 func StartOpenDKIM(t testing.TB, socket string, lines ...string) *Process {
 	t.Helper()
-	conf := "Socket " + socket + "\nSyslog no\nRequireSafeKeys no\n" + strings.Join(lines, "\n") + "\n"
-	file := filepath.Join(t.TempDir(), "opendkim.conf")
+	return startConfigured(t, "opendkim", "-x", socket, append([]string{"RequireSafeKeys no"}, lines...))
+}
+
+// StartOpenDMARC starts Debian's OpenDMARC on a socket, as StartOpenDKIM does.
+func StartOpenDMARC(t testing.TB, socket string, lines ...string) *Process {
+	t.Helper()
+	return startConfigured(t, "opendmarc", "-c", socket, lines)
+}
+
+// startConfigured starts a milter of the OpenDKIM family, whose option names the file of its configuration.
+func startConfigured(t testing.TB, name, option, socket string, lines []string) *Process {
+	t.Helper()
+	conf := "Socket " + socket + "\nSyslog no\n" + strings.Join(lines, "\n") + "\n"
+	file := filepath.Join(t.TempDir(), name+".conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := Tool(t, "opendkim", "usr/sbin/opendkim", "-f", "-x", file)
+	cmd := Tool(t, name, "usr/sbin/"+name, "-f", option, file)
 	p := start(t, cmd, StartOptions{})
 	network, address := "unix", strings.TrimPrefix(socket, "unix:")
 	if at, host, ok := strings.Cut(strings.TrimPrefix(socket, "inet:"), "@"); ok {
