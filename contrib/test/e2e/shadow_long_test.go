@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/contrib/test/rig"
 	"mailseal/milter/miltertest"
 )
 
@@ -65,4 +66,66 @@ func TestShadowDifferentialLong(t *testing.T) {
 		}
 	}
 	t.Logf("%d messages of %d scenarios, each to the byte as from OpenDKIM alone, unless reported", messages, scenarios)
+}
+
+// TestShadowBeforeOpenDMARCLong does the same with OpenDMARC, which judges by what a milter before it has written.
+func TestShadowBeforeOpenDMARCLong(t *testing.T) {
+	if os.Getenv("MAILSEAL_LONG") == "" {
+		t.Skip("it takes minutes: MAILSEAL_LONG=1 runs it")
+	}
+	messages := 0
+	for i, changes := range [][]string{
+		{"RejectFailures false"},
+		{"RejectFailures true"},
+		{"RejectFailures true", "HoldQuarantinedMessages true"},
+		{"RejectFailures false", "SoftwareHeader true"},
+		{"RejectFailures true", "RequiredHeaders true"},
+		{"RejectFailures false", "SPFIgnoreResults true"},
+	} {
+		for _, policy := range []string{"none", "quarantine", "reject"} {
+			t.Run(policy+","+strings.Join(changes, ","), func(t *testing.T) {
+				h := newOldHost(t, "v")
+				h.write(t, "records", "_dmarc.stranger.example v=DMARC1; p="+policy+"\n")
+				h.write(t, "ignored", "192.0.2.1\n")
+				upstream := []string{"unix", "inet"}[i%2]
+				direct, front := h.socket(t, upstream, "od"), h.socket(t, "unix", "sh")
+				rig.StartOpenDMARC(t, direct, append(changes, "AuthservID mx.home.example", "TrustedAuthservIDs mx.home.example",
+					"IgnoreHosts "+h.path("ignored"), "TestDNSData "+h.path("records"))...)
+				p := h.shadow(t, front, direct)
+				for _, s := range h.judgedSamples(t) {
+					for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
+						a, b := playThrough(t, direct, as, s), playThrough(t, front, as, s)
+						messages++
+						if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
+							t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDMARC alone %v\n%s", s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+						}
+					}
+				}
+				p.lines(t)
+			})
+		}
+	}
+	t.Logf("%d messages, each to the byte as from OpenDMARC alone, unless reported", messages)
+}
+
+// judgedSamples are messages of strangers with what a milter before has found of them, and some with nothing.
+func (h *oldHost) judgedSamples(t *testing.T) []sample {
+	t.Helper()
+	out := h.samples(t)
+	for _, found := range []string{
+		"dkim=pass header.d=stranger.example",
+		"dkim=fail header.d=stranger.example",
+		"dkim=pass header.d=other.example; spf=fail smtp.mailfrom=stranger.example",
+		"spf=pass smtp.mailfrom=stranger.example",
+	} {
+		theirs := mail("a@stranger.example", "bob@home.example").Message
+		m := miltertest.Message{
+			From:  "a@stranger.example",
+			To:    []string{"bob@home.example"},
+			Raw:   []byte("Authentication-Results: mx.home.example; " + found + "\n" + theirs),
+			Queue: fmt.Sprintf("J%d", len(out)),
+		}
+		out = append(out, sample{name: found, client: stranger, Message: m})
+	}
+	return out
 }
