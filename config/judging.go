@@ -12,6 +12,7 @@ type Verify struct {
 	MaxSignatures        int                         `toml:"max_signatures"`
 	MinRSABits           int                         `toml:"min_rsa_bits"`
 	AcceptUnsignedBody   bool                        `toml:"accept_unsigned_body"` // l= that leaves octets unsigned passes
+	UncoveredDuplicates  action.UncoveredDuplicates  `toml:"uncovered_duplicates"`
 	ClockSkew            time.Duration               `toml:"clock_skew"`
 	Iprev                bool                        `toml:"iprev"`
 	SPF                  bool                        `toml:"spf"`
@@ -51,7 +52,7 @@ type Policy struct {
 	Overrides   []Override    `toml:"override"`     // in file order; the first that matches holds
 }
 
-// Texts are the sentences that refused peers read; {domain} is the domain that was judged, {client} the peer's address.
+// Texts are the sentences that refused peers read instead of our own, "" for those; {domain} is the domain that was judged, {client} the peer's address.
 type Texts struct {
 	SPF   string `toml:"spf"`
 	DKIM  string `toml:"dkim"`

@@ -7,8 +7,10 @@ var verifySection = section{
 	doc: "Which methods judge mail of theirs, and how. DKIM is always verified.",
 	settings: []setting{
 		{name: "max_signatures", def: "10", least: "1", most: "100", doc: "How many DKIM signatures of a message are tried; those of the author's domain go first."},
-		{name: "min_rsa_bits", def: "1024", least: "1024", most: "16384", doc: "Signatures of shorter RSA keys are not good. 1024 is the least (RFC 8301)."},
+		{name: "min_rsa_bits", def: "1024", least: "1024", most: "8192", doc: "Signatures of shorter RSA keys are not good. 1024 is the least (RFC 8301); keys above 8192 bits are never used."},
 		{name: "accept_unsigned_body", def: "false", doc: "Let signatures pass that leave a part of the body unsigned (l=), to which anybody may have added. Otherwise the result is policy."},
+		{name: "uncovered_duplicates", def: `"policy"`,
+			doc: "What a signature is worth if the message has another Subject, To, Cc, Date, Reply-To, Content-Type or Content-Transfer-Encoding above those that the signature covers, as mail has that somebody added a field to (RFC 6376 section 8.15): \"policy\", it is not good; \"note\", it is, and the field of results says so. Fields that are all the same do not count, nor do those that the signature does not name at all; of other fields it is a note in any case."},
 		{name: "clock_skew", def: `"5m"`, most: `"1d"`, doc: "By how much the clock of a signer may differ."},
 		{name: "iprev", def: "true", doc: "Check the client's address against its name."},
 		{name: "spf", def: "true", doc: "Check SPF (RFC 7208)."},
@@ -19,7 +21,7 @@ var verifySection = section{
 			doc: "How it is found which domains belong together: by a walk up the DNS (RFC 9989), or by the public suffix list, as older receivers do."},
 		{name: "arc", def: "true", doc: "Validate ARC chains (RFC 8617)."},
 		{name: "trusted_sealers", def: "[]", example: `["lists.example.org"]`, form: "domain",
-			doc: "Domains whose ARC seal is believed: if the last one to seal a chain that holds is among them, and says that the message had passed DMARC, a DMARC failure here leads to no action; the result stays fail."},
+			doc: "Domains whose ARC seal is believed: if the last one to seal a chain that holds is among them, and says that the message had passed DMARC, a DMARC failure here leads to no action, unless a field was added above those that it signed; the result stays fail."},
 	},
 }
 
@@ -45,7 +47,7 @@ var authenticationResultsSection = section{
 
 var policySection = section{
 	header: "[policy]", path: "policy",
-	doc: "What results do to mail of theirs: \"accept\"; \"mark\", which adds mark_header; \"hold\", the MTA's quarantine; \"reject\", 550; \"tempfail\", 451. Of several the strictest happens. As it stands nothing is rejected (RFC 9989 section 7.4).",
+	doc: "What results do to mail of theirs: \"accept\"; \"mark\", which adds mark_header; \"hold\", the MTA's quarantine; \"reject\", 550; \"tempfail\", 451. Of several the strictest happens. As it stands nothing is rejected (RFC 9989 section 7.4). Mail that this host is too busy to look everything up for is deferred (451 4.3.2) in any case, unless DMARC passes: otherwise a flood of lookups would be a way past every policy.",
 	settings: []setting{
 		{name: "dry_run", def: "false", doc: "Decide, log and count, but do nothing: no marks, no rejects. Authentication-Results is written."},
 		{name: "mark_header", def: `"X-Mailseal-Verdict"`, form: "field name", doc: "The field that marks a message. It is removed from what strangers send."},
@@ -84,10 +86,10 @@ var policyDKIMSection = section{
 	doc: "By the best result of a message's DKIM signatures; a pass is always accepted. A bad signature is worth no more and no less than none (RFC 6376 section 6.1), so that anything but accept asks for trouble.",
 	settings: []setting{
 		{name: "fail", def: `"accept"`, values: verdictActions, doc: "A signature does not fit."},
-		{name: "policy", def: `"accept"`, values: verdictActions, doc: "A signature fits, but is not acceptable: expired, a short key, a part of the body left unsigned."},
-		{name: "neutral", def: `"accept"`, values: verdictActions, doc: "A signature that cannot be read."},
+		{name: "policy", def: `"accept"`, values: verdictActions, doc: "A signature may fit, but is not acceptable: expired, a short key, a part of the body left unsigned, a field added above (verify.uncovered_duplicates)."},
+		{name: "neutral", def: `"accept"`, values: verdictActions, doc: "A signature with mistakes in its syntax, or in a version or algorithm that nobody knows (RFC 8601 section 2.7.1)."},
 		{name: "none", def: `"accept"`, values: verdictActions, doc: "No signature."},
-		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "A signature without which nothing can be done: no key, a broken record."},
+		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "A signature that can be read, but never verified: no key, a broken record, a tag or From missing."},
 		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},
 	},
 }
@@ -101,19 +103,19 @@ var policyDMARCSection = section{
 		{name: "p_none", def: `"accept"`, values: verdictActions, doc: "It fails, and the domain asks for nothing."},
 		{name: "no_record", def: `"accept"`, values: verdictActions, doc: "The domain has no DMARC record."},
 		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "Its record is broken."},
-		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer: no policy can be applied (RFC 9989 section 5.3.6)."},
+		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer, and the message might fail: no policy can be applied (RFC 9989 section 5.3.6). Mail that does not fail whatever the DNS would have said is accepted."},
 	},
 }
 
 var policyTextsSection = section{
 	header: "[policy.texts]", path: "policy.texts",
-	doc: "What refused peers read behind the reply code. {domain} stands for the domain that was judged, {client} for the peer's address.",
+	doc: "What refused peers read behind the reply code, in place of our own texts, of which there is one for each method and result: \"SPF: example.com has no SPF record\". A text here stands for all results of its method, so that it should be true of each that an action is set for; but not for temperror, where peers always read which DNS name did not answer. {domain} stands for the domain that was judged, {client} for the peer's address.",
 	settings: []setting{
-		{name: "spf", def: `"SPF: {client} may not send mail for {domain}"`, form: "line", doc: "After policy.spf."},
-		{name: "iprev", def: `"Reverse DNS: {client} has no name that leads back to it"`, form: "line", doc: "After policy.iprev."},
-		{name: "dkim", def: `"DKIM: no acceptable signature"`, form: "line", doc: "After policy.dkim."},
-		{name: "dmarc", def: `"DMARC policy for {domain}"`, form: "line", doc: "After policy.dmarc."},
-		{name: "other", def: `"Authentication failed"`, form: "line", doc: "After no_author and many_authors, several methods at once, and where {domain} would stand for nothing."},
+		{name: "spf", example: `"SPF: {client} may not send mail for {domain}"`, form: "line", doc: "After policy.spf."},
+		{name: "iprev", example: `"Reverse DNS: {client} has no name that leads back to it"`, form: "line", doc: "After policy.iprev."},
+		{name: "dkim", example: `"DKIM: no acceptable signature"`, form: "line", doc: "After policy.dkim."},
+		{name: "dmarc", example: `"DMARC policy for {domain}"`, form: "line", doc: "After policy.dmarc."},
+		{name: "other", example: `"Authentication failed"`, form: "line", doc: "After no_author and many_authors, several methods at once, and where {domain} would stand for nothing."},
 	},
 }
 

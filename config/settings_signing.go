@@ -28,7 +28,7 @@ var signSection = section{
 		{name: "from", example: `["*@example.com", "*@*.example.com"]`, form: "address pattern",
 			doc: "Authors, by the address in From: user@example.com, *@example.com (or example.com), *@*.example.com (or .example.com: any domain below it, at any depth), user@*.example.com, user@*, or * for everybody; * may stand in the user too, as in info*@example.com."},
 		{name: "keys", example: `["mail._domainkey.example.com"]`, form: "key name",
-			doc: "Names of keys in [keys], or in source. \"%\" in a name stands for the author's domain. An RSA and an Ed25519 key together suit everybody."},
+			doc: "Names of keys in [keys], or in source. \"%\" in a name stands for the author's domain. An RSA and an Ed25519 key together suit nearly everybody: Gmail reports a signature of the Ed25519 selector as failed, which harms nothing beside the RSA one that passes, and some services refuse mail with two signatures; for these, name the RSA key alone."},
 		{name: "managed", example: `"example.com"`, form: "domain or %",
 			doc: "Instead of keys: the domain whose keys \"mailseal keys\" makes and rotates; those that are active sign. \"%\" is the author's domain. While none is active, the mail is deferred."},
 		{name: "source", example: `"hosting"`,

@@ -17,6 +17,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -123,6 +126,11 @@ func TestParseRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pss, err := os.ReadFile("testdata/rsa-pss.pem") // of openssl genpkey -algorithm RSA-PSS
+	if err != nil {
+		t.Fatal(err)
+	}
+	pssDER, _ := pem.Decode(pss)
 	good := armour("PRIVATE KEY", pkcs8(t, testRSA()))
 	encrypted := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: []byte{1}})
 	foreign := append(bytes.Clone(testEd25519.Seed()), make([]byte, 32)...)
@@ -134,6 +142,15 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		{"empty", nil, keys.ErrNoKey, "empty"},
 		{"blank", []byte(" \n"), keys.ErrNoKey, "empty"},
+		{"RSA-PSS", []byte(pss), keys.ErrAlgorithm, "an RSA-PSS key"},
+		{"RSA-PSS in base64", []byte(base64.StdEncoding.EncodeToString(pssDER.Bytes)), keys.ErrAlgorithm, "an RSA-PSS key"},
+		{"RSA-PSS in DER", pssDER.Bytes, keys.ErrAlgorithm, "an RSA-PSS key"},
+		{"DER of PKCS#8", pkcs8(t, testRSA()), keys.ErrMalformed, "in DER, not PEM; openssl pkey -inform DER"},
+		{"DER of PKCS#1 and a line end", append(x509.MarshalPKCS1PrivateKey(testRSA()), '\n'), keys.ErrMalformed, "in DER, not PEM"},
+		{"DER of Ed25519", pkcs8(t, testEd25519), keys.ErrMalformed, "in DER, not PEM"},
+		{"DER of a public key", pkix509(t, testRSA()), keys.ErrPublic, ""},
+		{"DER of a certificate", certificateDER(t), keys.ErrCertificate, "in DER"},
+		{"DER of something else", []byte("0\x03\x02\x01\x05"), keys.ErrMalformed, "no private key"},
 		{"encrypted PKCS#1", encrypted, keys.ErrEncrypted, "openssl pkey"},
 		{"encrypted PKCS#8", armour("ENCRYPTED PRIVATE KEY", []byte{1}), keys.ErrEncrypted, "openssl pkey"},
 		{"public key", armour("PUBLIC KEY", pkix509(t, testRSA())), keys.ErrPublic, "PRIVATE KEY"},
@@ -260,4 +277,50 @@ func secrets(s crypto.Signer) []string {
 	}
 	seed := s.(ed25519.PrivateKey)[:6]
 	return []string{fmt.Sprintf("%d", seed)[1:20], fmt.Sprintf("%x", seed), base64.StdEncoding.EncodeToString(seed)}
+}
+
+func certificateDER(t *testing.T) []byte {
+	t.Helper()
+	block, _ := pem.Decode(certificate(t))
+	return block.Bytes
+}
+
+// A seed in base64 is no DER, whatever it begins with: "0+" and a line end look like a sequence of 43 octets.
+func TestSeedThatLooksLikeDER(t *testing.T) {
+	seed := make([]byte, ed25519.SeedSize)
+	seed[0], seed[1] = 0xd3, 0xe0
+	text := base64.StdEncoding.EncodeToString(seed) + "\n"
+	if got, err := keys.Parse([]byte(text)); err != nil || got == nil || !strings.HasPrefix(text, "0+") {
+		t.Errorf("%q: %v", text, err)
+	}
+}
+
+// What is printed about a file in DER makes a key of it.
+func TestRemedyForDER(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	dir := t.TempDir()
+	der, pemFile := filepath.Join(dir, "k.der"), filepath.Join(dir, "k.pem")
+	if err := os.WriteFile(der, pkcs8(t, testRSA()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = keys.Parse(pkcs8(t, testRSA()))
+	_, printed, found := strings.Cut(fmt.Sprint(err), "openssl ")
+	command, _, isWhole := strings.Cut(printed, " makes")
+	if !found || !isWhole {
+		t.Fatalf("no command in %v", err)
+	}
+	args := strings.Fields(strings.NewReplacer("NEWFILE", pemFile, "FILE", der).Replace(command))
+	if out, err := exec.Command(openssl, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(pemFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.Parse(text); err != nil {
+		t.Error(err)
+	}
 }

@@ -36,6 +36,9 @@ func Parse(text []byte) (crypto.Signer, error) {
 	if len(text) > MaxSize {
 		return nil, fmt.Errorf("%w: %d octets, at most %d", ErrMalformed, len(text), MaxSize)
 	}
+	if der := binaryDER(text); der != nil {
+		return nil, describeDER(der)
+	}
 	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	switch {
 	case len(text) == 0:
@@ -109,6 +112,9 @@ func parseDER(der []byte) (crypto.Signer, error) {
 	k, err := x509.ParsePKCS8PrivateKey(der)
 	if err == nil {
 		return checked(k)
+	}
+	if isPSS(der) {
+		return nil, fmt.Errorf("%w: an RSA-PSS key; DKIM has plain RSA only, as mailseal keygen makes it", ErrAlgorithm)
 	}
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return nil, fmt.Errorf("%w: this is the text of a DNS record's p= tag", ErrPublic)

@@ -40,7 +40,7 @@ var layers = []struct {
 	{"keys/keysql", []string{"keys"}},
 	{"keys/keyhttp", []string{"keys"}},
 	{"keys/keylife", []string{"keys"}},
-	{"milter/keydns", []string{"keys", "milter/dns", "milter/dkim", "milter/taglist"}},
+	{"milter/keydns", []string{"keys", "milter/domain", "milter/dns", "milter/dkim", "milter/taglist"}},
 	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc", "milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/sign", []string{"milter/action", "milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
 	{"milter/rotation", []string{"keys", "keys/keylife", "milter/domain", "milter/dkim", "milter/keydns", "milter/sign"}},
@@ -51,7 +51,7 @@ var layers = []struct {
 	{"milter/miltertest", []string{"milter/guard"}},
 	{"config/tables", nil},
 	{"config", []string{"milter/action", "config/tables"}},
-	{"config/opendkim", []string{"milter/action", "config", "config/tables"}},
+	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
 	{"config/mta", []string{"milter/action"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
 }

@@ -23,7 +23,7 @@ type Outcome struct {
 	// For the log line of the message.
 	Level   slog.Level  // the zero Level is LevelInfo
 	Author  string      // the author domain, "" when there is none
-	Results string      // such as "dkim=pass spf=none"
+	Results string      // such as "spf=none dkim=pass"
 	Details []slog.Attr // what else is worth saying, after all other keys
 }
 

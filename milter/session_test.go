@@ -334,11 +334,11 @@ func TestProgressAndDeadline(t *testing.T) {
 
 func TestMessageLine(t *testing.T) {
 	f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "DMARC policy"}, Author: "example.net", Results: "dkim=none spf=fail"}
+		return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "DMARC policy"}, Author: "example.net", Results: "spf=fail dkim=none"}
 	}}
 	r := serve(t, Settings{Filter: f})
 	r.dial(sendmail).deliver(letter("Q1"))
-	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net results="dkim=none spf=fail" action=reject took=`
+	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net results="spf=fail dkim=none" action=reject took=`
 	if got := r.log.with(want, `by=stranger client=198.51.100.1 reply="DMARC policy"`); len(got) != 1 {
 		t.Errorf("no such line: %s", want)
 	}

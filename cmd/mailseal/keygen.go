@@ -14,7 +14,9 @@ func newKeygenCmd() *cobra.Command {
 		Long: `Keygen makes an RSA key of 2048 bits and an Ed25519 key, and writes each into a file DIR/SELECTOR.pem that nobody
 else can read. It never overwrites a file. It prints the records to publish, as lines of a zone file and as one line,
 the fingerprint of each public key, and the lines for the configuration.
-RSA is what everybody verifies; the Ed25519 key makes a second signature, under the selector with "-ed" behind it.
+RSA is what everybody verifies; the Ed25519 key makes a second signature, under the selector with "-ed" behind it. Gmail
+reports that one as failed in Authentication-Results and in DMARC reports: it does not verify Ed25519, and goes by the RSA
+signature beside it. Some services refuse mail with two signatures: for them --algorithm rsa is enough.
 Run by root, the files belong to the owner of the directory.`,
 		Example: "  mailseal keygen --domain example.com --selector mail --dir /var/lib/mailseal/keys/example.com",
 		Args:    cobra.NoArgs,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailseal/config/tables"
+	"mailseal/keys"
 )
 
 // signs tells whether OpenDKIM signs.
@@ -224,7 +225,7 @@ func (im *importer) verifyLimits() {
 		} else {
 			im.note("key-bits", e, n)
 		}
-		v.set("min_rsa_bits", min(n, 16384), base(e.place))
+		v.set("min_rsa_bits", min(n, keys.MaxRSABits), base(e.place))
 	}
 	if e, n, ok := im.conf.number("MaximumSignaturesToVerify"); ok && n >= 1 {
 		v.set("max_signatures", min(n, 100), base(e.place))

@@ -29,12 +29,21 @@ compiler() {
 	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends gcc libc6-dev; } >/dev/null 2>&1
 }
 
-suite() { # FLAG... PACKAGE...
-	local began=$SECONDS status=0
-	go test -v -timeout 15m "$@" 2>&1 | awk -v skips="$skips" -f contrib/test/summary.awk || status=1
-	say "that took $((SECONDS - began)) s"
-	return $status
+# A phase says how long it took, and is named at the end if it failed.
+phase() { # NAME WHAT COMMAND...
+	local name=$1 what=$2 began=$SECONDS
+	shift 2
+	say "$what"
+	"$@" || failed="$failed $name"
+	say "$name: $((SECONDS - began)) s"
+	times="$times $name $((SECONDS - began)) s,"
 }
+
+suite() { # FLAG... PACKAGE...
+	go test -v -timeout 15m "$@" 2>&1 | awk -v skips="$skips" -f contrib/test/summary.awk
+}
+
+fetch() { contrib/test/fetch.sh || say "some end-to-end tests will be skipped"; }
 
 all=
 if [ "${1:-}" = -all ]; then
@@ -44,39 +53,35 @@ fi
 [ $# -gt 0 ] || set -- ./...
 failed=
 skipped=
+times=
 skips=no
 
-contrib/test/fetch.sh || say "some end-to-end tests will be skipped"
+phase fetch "the packages that the end-to-end tests drive" fetch
 PATH=$PWD/.root/tools:$PATH # a Python with dkimpy and pyspf
 
-say "make check"
-contrib/test/check.sh "$@" || failed="$failed check"
+phase check "make check" contrib/test/check.sh "$@"
 
 if compiler; then
-	say "with the race detector"
-	CGO_ENABLED=1 suite -short -race "$@" || failed="$failed race"
+	CGO_ENABLED=1 phase race "with the race detector" suite -short -race "$@"
 	if [ "$(go env GOOS)" = linux ]; then
-		say "with the release build's cryptography: RSA by OpenSSL"
-		CGO_ENABLED=1 suite -tags openssl ./keys/... ./milter/dkim/... ./milter/arc ./milter/sign || failed="$failed openssl"
+		CGO_ENABLED=1 phase openssl "with the release build's cryptography: RSA by OpenSSL" \
+			suite -tags openssl ./keys ./keys/openssl ./keys/keyfile ./keys/keylife ./milter/dkim/... ./milter/arc ./milter/sign
 	fi
 	if [ -n "$all" ]; then
-		say "end to end with the race detector"
-		CGO_ENABLED=1 suite -race "$@" || failed="$failed end-to-end-race"
+		CGO_ENABLED=1 phase end-to-end-race "end to end with the race detector" suite -race "$@"
 	fi
 else
 	skipped="no C compiler here: the race detector did not run"
 fi
 if [ -n "$all" ]; then
-	say "long tests"
-	MAILSEAL_LONG=1 suite -timeout 2h -run "$LONG" "$@" || failed="$failed long"
-	say "fuzzing"
-	contrib/test/fuzz.sh 3m "$@" || failed="$failed fuzz"
+	MAILSEAL_LONG=1 phase long "long tests" suite -timeout 2h -run "$LONG" "$@"
+	phase fuzz "fuzzing" contrib/test/fuzz.sh 3m "$@"
 fi
-say "everything"
 skips=yes
-suite "$@" || failed="$failed tests"
+phase tests "everything" suite "$@"
 
 [ -z "$skipped" ] || echo "  $skipped"
+say "took$times all $SECONDS s"
 if [ -n "$failed" ]; then
 	say "FAILED:$failed"
 	exit 1

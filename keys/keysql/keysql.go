@@ -1,4 +1,4 @@
-// Package keysql finds keys, and who signs with which, in a data base: PostgreSQL, MariaDB or MySQL, SQLite. The queries
+// Package keysql finds keys, and who signs with which, in a database: PostgreSQL, MariaDB or MySQL, SQLite. The queries
 // are the administrator's own.
 package keysql
 

@@ -140,3 +140,29 @@ func (o OrganizationalDomain) MarshalText() ([]byte, error) {
 func (o *OrganizationalDomain) UnmarshalText(text []byte) error {
 	return unmarshal(organizationalDomains, text, o)
 }
+
+// UncoveredDuplicates is what a signature is worth when a field stands above those of its name that it covers.
+type UncoveredDuplicates uint8
+
+// The choices for fields above those that are signed.
+const (
+	_               UncoveredDuplicates = iota
+	UncoveredPolicy                     // it is not accepted: the result is policy
+	UncoveredNote                       // it passes, and the result says so
+)
+
+var uncovered = vocabulary{"choice for uncovered duplicates", []string{"", "policy", "note"}}
+
+// IsValid reports whether u is one of the choices.
+func (u UncoveredDuplicates) IsValid() bool { return uncovered.has(uint8(u)) }
+
+// Words returns the words of all choices.
+func (UncoveredDuplicates) Words() []string { return uncovered.all() }
+
+func (u UncoveredDuplicates) String() string { return uncovered.word(uint8(u)) }
+
+// MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
+func (u UncoveredDuplicates) MarshalText() ([]byte, error) { return uncovered.marshal(uint8(u)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves u as it is.
+func (u *UncoveredDuplicates) UnmarshalText(text []byte) error { return unmarshal(uncovered, text, u) }

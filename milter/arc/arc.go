@@ -22,6 +22,9 @@ type Result struct {
 	Sets       []Set  // by instance, from 1; for a chain with a broken structure as far as it could be read
 	OldestPass int    // the lowest instance whose AMS still verifies, 0 when all do (RFC 8617 section 5.2)
 	Sealed     bool   // the newest seal says cv=fail already: nothing may be added (RFC 8617 section 5.1)
+	// Added says of a pass that a field may have been added above those that the newest set covers, as DKIM's policy
+	// result does; "" when none was.
+	Added string
 	// Unfinished says that a limit or a shortage of ours ended the validation: the chain is not believed, and not sealed
 	// either, since cv=fail would ruin one that may be honest.
 	Unfinished bool

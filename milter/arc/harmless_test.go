@@ -53,3 +53,20 @@ func TestHarmlessChanges(t *testing.T) {
 		}
 	}
 }
+
+// A chain says so where a field stands above those that its newest set covers: it vouches for the lower one alone.
+func TestAddedFields(t *testing.T) {
+	subject := "Subject: hello\r\nTo: a@example.net\r\n" + mail
+	for _, c := range []struct{ name, above, want string }{
+		{"nothing", "", ""},
+		{"Subject", "Subject: pay now\r\n", "not all of the"},
+		{"To", "TO: eve@example.org\r\n", "not all of the"},
+		{"a field that the set does not name", "Reply-To: eve@example.org\r\n", ""},
+		{"a field that is not guarded", "Sender: eve@example.org\r\n", ""},
+	} {
+		got, _ := validate(t, sealers(), c.above+seal(t, seal(t, subject, 1), 2))
+		if got.Value != arc.Pass || !strings.HasPrefix(got.Added, c.want) || (c.want == "") != (got.Added == "") {
+			t.Errorf("%s: %s (%s), added %q, want %q", c.name, got.Value, got.Reason, got.Added, c.want)
+		}
+	}
+}

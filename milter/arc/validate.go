@@ -119,6 +119,7 @@ func (x *Validation) Run(ctx context.Context, m *message.Message) Result {
 		return x.result
 	}
 	x.result.Value, x.result.OldestPass = Pass, x.oldestPass(c)
+	x.result.Added = x.newest().message.Added(c.index)
 	return x.result
 }
 

@@ -2,6 +2,7 @@ package authres
 
 import (
 	"errors"
+	"slices"
 
 	"mailseal/milter/message"
 )
@@ -27,33 +28,70 @@ type Field struct {
 
 // Fields returns f as header fields with their folds, the first to stand topmost. There is more than one when one
 // would exceed 900 octets; a Result is never divided. Without Results the field says "none".
+//
+// The first field holds a verdict of every method that there is a Result of, since many readers look at that field alone.
+// The first Result of each method, and of SPF for each identity, comes before all others therefore, and what makes them
+// long is cut until they fit: names, comments and the number of signatures are a stranger's to choose.
 func (f Field) Fields() []message.Field {
 	id := f.id()
+	room := f.room(id)
+	verdicts, rest := f.parted()
+	squeeze(verdicts, room)
+	all := append(verdicts, rest...)
 	var out []message.Field
 	var group [][]string
-	room := maxField - len(FieldName) - len(": ") - len(id)
 	used := 0
-	for _, r := range f.Results {
-		words, size := r.words(room)
-		if used > 0 && used+size > room {
+	for _, w := range all {
+		w = w.within(room)
+		if used > 0 && used+w.size > room {
 			out = append(out, fold(id, group))
 			group, used = nil, 0
 		}
-		group, used = append(group, words), used+size
+		group, used = append(group, w.words), used+w.size
 	}
 	return append(out, fold(id, group))
 }
 
+// parted returns the first Result of each kind, and all others.
+func (f Field) parted() (verdicts, rest []written) {
+	seen := make([]kind, 0, 8)
+	verdicts = make([]written, 0, len(f.Results))
+	for _, r := range f.Results {
+		if k := r.kind(); !slices.Contains(seen, k) {
+			seen = append(seen, k)
+			verdicts = append(verdicts, r.write())
+		} else {
+			rest = append(rest, r.write())
+		}
+	}
+	return verdicts, rest
+}
+
+// kind is what a Result is a verdict of: a method, and for those about the envelope its part. SPF may have looked at
+// MAIL FROM and at HELO.
+type kind struct{ method, part string }
+
+func (r Result) kind() kind {
+	k := kind{method: keyword(r.Method)}
+	if len(r.Properties) > 0 && r.Properties[0].Type == "smtp" {
+		k.part = keyword(r.Properties[0].Name)
+	}
+	return k
+}
+
+// room is how much results may take in a field beside an id.
+func (f Field) room(id string) int { return maxField - len(FieldName) - len(": ") - len(id) }
+
 // Payload returns f as one unfolded line without the field's name, as ARC's AAR takes it after its own tag (RFC 8617
-// section 4.1.1): "mx.example.com; spf=pass smtp.mailfrom=example.org". Its length is bounded by that of the Results:
-// at most 900 octets each.
+// section 4.1.1): "mx.example.com; spf=pass smtp.mailfrom=example.org". The order is that of Fields. Its length is bounded
+// by that of the Results: at most 900 octets each.
 func (f Field) Payload() string {
 	id := f.id()
-	room := maxField - len(FieldName) - len(": ") - len(id)
+	room := f.room(id)
+	verdicts, rest := f.parted()
 	var groups [][]string
-	for _, r := range f.Results {
-		words, _ := r.words(room)
-		groups = append(groups, words)
+	for _, w := range append(verdicts, rest...) {
+		groups = append(groups, w.within(room).words)
 	}
 	return unfolded(id, groups)
 }

@@ -18,31 +18,74 @@ const (
 // measures says how much of a Result's texts is written.
 type measures struct{ comment, reason, value, properties int }
 
-// shrinking are the measures tried in turn until a Result fits into a field. The first cuts nothing that is legal: a
-// path has at most 256 octets (RFC 5321 section 4.5.3.1.3). The last fits beside an authserv-id of any size: it must,
-// since what a result says of a message may not get lost because a stranger's names are long.
+// shrinking are the measures tried in turn until a Result fits into its room. The first cuts nothing that is legal: a
+// path has at most 256 octets (RFC 5321 section 4.5.3.1.3). The last leaves the verdict alone, at most 51 octets of it:
+// what a result says of a message may not get lost because a stranger's names are long.
 var shrinking = []measures{
 	{comment: 160, reason: 160, value: 256, properties: 12},
-	{comment: 0, reason: 80, value: 100, properties: 12},
+	{comment: 60, reason: 60, value: 256, properties: 12},
+	{comment: 0, reason: 40, value: 100, properties: 12},
+	{comment: 0, reason: 0, value: 64, properties: 6},
 	{comment: 0, reason: 0, value: 32, properties: 6},
+	{comment: 0, reason: 0, value: 32, properties: 2},
+	{},
 }
 
-// words returns r as the words of a resinfo (RFC 8601 section 2.2), between which white space and folds may stand, and
-// their length with one octet before each. It is at most room when room is 600 or more.
-func (r Result) words(room int) ([]string, int) {
-	var words []string
-	size := 0
-	for _, m := range shrinking {
-		words = r.wordsWithin(m)
-		size = len(words)
-		for _, w := range words {
-			size += len(w)
-		}
-		if size < room {
-			break
-		}
+// written is a Result as the words of a resinfo (RFC 8601 section 2.2), between which white space and folds may stand.
+type written struct {
+	result Result
+	level  int // index into shrinking
+	words  []string
+	size   int // of the words, with one octet before each and the semicolon
+}
+
+func (r Result) write() written { return written{result: r}.at(0) }
+
+// at returns w with the measures of a level.
+func (w written) at(level int) written {
+	w.level = level
+	w.words = w.result.wordsWithin(shrinking[level])
+	w.size = len(w.words) + len(";")
+	for _, word := range w.words {
+		w.size += len(word)
 	}
-	return words, size + len(";")
+	return w
+}
+
+// canShrink reports whether there are measures left to try.
+func (w written) canShrink() bool { return w.level+1 < len(shrinking) }
+
+// within returns w shrunk until it is no larger than room, or cannot shrink any more.
+func (w written) within(room int) written {
+	for w.size > room && w.canShrink() {
+		w = w.at(w.level + 1)
+	}
+	return w
+}
+
+// squeeze shrinks results until all of them together are no larger than room, always the largest that can still be
+// shrunk: one long name must not cost the others what they say.
+func squeeze(all []written, room int) {
+	for total(all) > room {
+		largest := -1
+		for i, w := range all {
+			if w.canShrink() && (largest < 0 || w.size > all[largest].size) {
+				largest = i
+			}
+		}
+		if largest < 0 {
+			return
+		}
+		all[largest] = all[largest].at(all[largest].level + 1)
+	}
+}
+
+func total(all []written) int {
+	n := 0
+	for _, w := range all {
+		n += w.size
+	}
+	return n
 }
 
 func (r Result) wordsWithin(m measures) []string {

@@ -28,32 +28,41 @@ func TestCheck32FromMustBeSigned(t *testing.T) {
 	}
 }
 
+// What cannot be read, or asks for what nobody knows, is neutral; what can be read and can never be verified is permerror (RFC
+// 8601 section 2.7.1).
 func TestCheck33RequiredTags(t *testing.T) {
 	good := string(forge(t, rsaKey(), goodTags, mailHeader, mailBody))
 	bh := good[strings.Index(good, " bh="):strings.Index(good, " b=")]
-	for _, c := range []struct{ name, old, new, reason string }{
-		{"no h", " h=from:to:subject;", "", "the tag h= is missing"},
-		{"empty h", "h=from:to:subject;", "h=;", "From is not signed"},
-		{"empty name in h", "h=from:to", "h=from::to", "h= has an empty name"},
-		{"no bh", bh, "", "the tag bh= is missing"},
-		{"empty bh", bh, " bh=;", "the tag bh= is empty"},
-		{"duplicate d", "s=sel;", "s=sel; d=example.com;", "the field is not a list of tags: a tag stands twice: d="},
-		{"no v", "v=1; ", "", "the tag v= is missing"},
-		{"v=2", "v=1;", "v=2;", "v=2 is not a version of DKIM that exists"},
-		{"no s", "s=sel; ", "", "the tag s= is missing"},
-		{"no d", "d=example.com; ", "", "the tag d= is missing"},
-		{"d of one label", "d=example.com", "d=com", "d=com is not a domain name"},
-		{"d with a final dot", "d=example.com", "d=example.com.", "d=example.com. is not a domain name"},
-		{"no a", "a=rsa-sha256; ", "", "the tag a= is missing"},
-		{"empty c", "c=relaxed/relaxed", "c=", "the canonicalization c= is unknown"},
-		{"unknown c", "c=relaxed/relaxed", "c=nofws", "the canonicalization c=nofws is unknown"},
-		{"unknown q", "s=sel;", "s=sel; q=dns/foo;", "the key is not in the DNS (q=dns/foo)"},
-		{"i elsewhere", "s=sel;", "s=sel; i=@example.org;", "i=@example.org is not within d=example.com"},
-		{"i without @", "s=sel;", "s=sel; i=example.com;", "i=example.com is not within d=example.com"},
-		{"t no number", "s=sel;", "s=sel; t=+5;", "t=+5 is not a number"},
-		{"selector no name", "s=sel;", "s=s..l;", "s=s..l is not a selector"},
-		{"b no base64", " b=", " b=!", "the tag b= is not base64"},
-		{"a space in d", "d=example.com", "d=exam ple.com", "d=exam ple.com is not a domain name"},
+	for _, c := range []struct {
+		name, old, new, reason string
+		want                   dkim.Value
+	}{
+		{"no h", " h=from:to:subject;", "", "the tag h= is missing", dkim.PermError},
+		{"empty h", "h=from:to:subject;", "h=;", "From is not signed", dkim.PermError},
+		{"empty name in h", "h=from:to", "h=from::to", "h= has an empty name", dkim.Neutral},
+		{"no bh", bh, "", "the tag bh= is missing", dkim.PermError},
+		{"empty bh", bh, " bh=;", "the tag bh= is empty", dkim.Neutral},
+		{"duplicate d", "s=sel;", "s=sel; d=example.com;", "the field is not a list of tags: a tag stands twice: d=", dkim.Neutral},
+		{"no v", "v=1; ", "", "the tag v= is missing", dkim.PermError},
+		{"v=2", "v=1;", "v=2;", "v=2 is not a version of DKIM that exists", dkim.Neutral},
+		{"no s", "s=sel; ", "", "the tag s= is missing", dkim.PermError},
+		{"no d", "d=example.com; ", "", "the tag d= is missing", dkim.PermError},
+		{"d of one label", "d=example.com", "d=com", "d=com is not a domain name", dkim.Neutral},
+		{"d with a final dot", "d=example.com", "d=example.com.", "d=example.com. is not a domain name", dkim.Neutral},
+		{"no a", "a=rsa-sha256; ", "", "the tag a= is missing", dkim.PermError},
+		{"empty c", "c=relaxed/relaxed", "c=", "the canonicalization c= is unknown", dkim.Neutral},
+		{"unknown c", "c=relaxed/relaxed", "c=nofws", "the canonicalization c=nofws is unknown", dkim.Neutral},
+		{"unknown q", "s=sel;", "s=sel; q=dns/foo;", "the key is not in the DNS (q=dns/foo)", dkim.Neutral},
+		{"i elsewhere", "s=sel;", "s=sel; i=@example.org;", "i=@example.org is not within d=example.com", dkim.PermError},
+		{"i without @", "s=sel;", "s=sel; i=example.com;", "i=example.com is not an identifier within a domain", dkim.Neutral},
+		{"t no number", "s=sel;", "s=sel; t=+5;", "t=+5 is not a number", dkim.Neutral},
+		{"selector no name", "s=sel;", "s=s..l;", "s=s..l is not a selector", dkim.Neutral},
+		{"b no base64", " b=", " b=!", "the tag b= is not base64", dkim.Neutral},
+		{"no list of tags", "v=1; ", "v=1;; ", `the field is not a list of tags: not a tag list: no name and "=" at the start of ""`, dkim.Neutral},
+		{"unknown a", "a=rsa-sha256", "a=rsa-sha512", `the signature algorithm "rsa-sha512" is unknown`, dkim.Neutral},
+		{"x before t", "s=sel;", "s=sel; t=5; x=4;", "the signature expires before it was made (x= is not after t=)", dkim.PermError},
+		{"l no number", "s=sel;", "s=sel; l=-1;", "l=-1 is not a number", dkim.Neutral},
+		{"a space in d", "d=example.com", "d=exam ple.com", "d=exam ple.com is not a domain name", dkim.Neutral},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			raw := strings.Replace(good, c.old, c.new, 1)
@@ -61,8 +70,8 @@ func TestCheck33RequiredTags(t *testing.T) {
 				t.Fatal("the case changes nothing")
 			}
 			got := verifyOne(t, &dkim.Verifier{}, []byte(raw), record(t, rsaKey()))
-			if got.Value != dkim.PermError || got.Reason != c.reason {
-				t.Errorf("got %s: %s, want permerror: %s", got.Value, got.Reason, c.reason)
+			if got.Value != c.want || got.Reason != c.reason {
+				t.Errorf("got %s: %s, want %s: %s", got.Value, got.Reason, c.want, c.reason)
 			}
 		})
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -52,10 +54,10 @@ func ParseRecord(text string) (Record, error) {
 		return Record{}, err
 	}
 	if h, given := tags.Value("h"); given && !listed(h, "sha256") {
-		return Record{}, invalid("the key record does not allow SHA-256 (h=%s)", h)
+		return Record{}, invalid("the key record does not allow SHA-256 (h=%s)", clip(h))
 	}
 	if s, given := tags.Value("s"); given && !listed(s, "email", "*") {
-		return Record{}, invalid("the key record is not for mail (s=%s)", s)
+		return Record{}, invalid("the key record is not for mail (s=%s)", clip(s))
 	}
 	r := Record{Text: text}
 	if flags, given := tags.Value("t"); given {
@@ -70,7 +72,7 @@ func checkVersion(tags taglist.List) error {
 	v, given := tags.Value("v")
 	switch {
 	case given && v != "DKIM1":
-		return invalid("the key record has version %q, not DKIM1", v)
+		return invalid("the key record has version %q, not DKIM1", clip(v))
 	case given && tags[0].Name != "v":
 		return invalid("the version of the key record does not come first")
 	}
@@ -95,7 +97,7 @@ func parseKey(tags taglist.List) (PublicKey, error) {
 	case k == "ed25519":
 		return parseEd25519(raw)
 	default:
-		return PublicKey{}, invalid("the key record is of an unknown type (k=%s)", k)
+		return PublicKey{}, invalid("the key record is of an unknown type (k=%s)", clip(k))
 	}
 }
 
@@ -124,7 +126,7 @@ func readRSA(der []byte) (*rsa.PublicKey, error) {
 	public, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
 		if public, err = x509.ParsePKCS1PublicKey(der); err != nil {
-			return nil, invalid("the key in the record cannot be read")
+			return nil, unreadKey(der)
 		}
 	}
 	key, ok := public.(*rsa.PublicKey)
@@ -132,6 +134,21 @@ func readRSA(der []byte) (*rsa.PublicKey, error) {
 		return nil, invalid("the key in the record is not an RSA key, though it says so")
 	}
 	return key, nil
+}
+
+// oidRSAPSS is id-RSASSA-PSS (RFC 4055 section 3.1), which openssl genpkey -algorithm RSA-PSS makes.
+var oidRSAPSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
+
+// unreadKey says what a key is that is no RSA key.
+func unreadKey(der []byte) error {
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(der, &info); err == nil && info.Algorithm.Algorithm.Equal(oidRSAPSS) {
+		return invalid("the key in the record is an RSA-PSS key; DKIM has plain RSA only (rsaEncryption)")
+	}
+	return invalid("the key in the record cannot be read")
 }
 
 // parseEd25519 takes the 32 octets bare (RFC 8463 section 4.2).

@@ -11,8 +11,9 @@ const (
 	Pass      Value = "pass"      // the signature is good and nothing speaks against it
 	Fail      Value = "fail"      // a hash or the signature does not match: the message was changed, or never signed so
 	Policy    Value = "policy"    // good or not, we do not accept it: expired, from the future, unsigned body left over, not tried
+	Neutral   Value = "neutral"   // the field has syntax errors, or asks for what is unknown: version, algorithm, canonicalization
 	TempError Value = "temperror" // the key could not be looked up now; later it may be
-	PermError Value = "permerror" // the field or the key record is unusable: syntax, no key, revoked, too short, rsa-sha1
+	PermError Value = "permerror" // it can never be verified: no key, revoked, too short, a tag or From missing, tags that contradict each other, rsa-sha1
 )
 
 // Result is what became of one DKIM-Signature field. What the field says (Domain to Canonicalization) is there as far
@@ -68,6 +69,7 @@ type Evidence struct {
 	BodyLength     int64     // octets of the canonical body as it came
 	UnsignedOctets int64     // how many of them l= leaves unsigned
 	SignedBodyHash []byte    // bh=
+	Uncovered      []string  // fields that h= names, but that are present more often than it covers
 	Signed         time.Time // t=; zero when absent
 	Expires        time.Time // x=; zero when absent
 }

@@ -17,6 +17,7 @@ type Verifier struct {
 	MaxSignatures      int              // how many signatures of a message are tried; default 10
 	AcceptUnsignedBody bool             // pass a signature whose l= leaves octets of the body unsigned; default policy
 	ClockSkew          time.Duration    // how far t= may lie ahead and x= behind; default 300 s, negative for none
+	NoteUncovered      bool             // a second Subject, To or the like above a signature that covers one is a note, not policy
 	MinRSABits         int              // a shorter key is a policy result; default and least 1024 (RFC 8301 section 3.2)
 	Effort             *Effort          // of one message, shared with ARC; nil for one of its own
 }
@@ -105,7 +106,11 @@ func (v *Verifier) read(h message.Header, i int) *entry {
 		Evidence:         Evidence{Field: i, SignedBodyHash: s.BodyHash, Signed: s.Signed, Expires: s.Expires},
 	}}
 	if fault != "" {
-		e.settle(PermError, fault)
+		value := PermError
+		if s.Unreadable {
+			value = Neutral
+		}
+		e.settle(value, fault)
 		return e
 	}
 	v.checkTimes(e)

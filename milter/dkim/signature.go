@@ -33,6 +33,7 @@ type Signature struct {
 	Signed     time.Time                // t=, zero when absent
 	Expires    time.Time                // x=, zero when absent
 	Unsigned   []message.Field          // the forms of the field itself that b= may cover; see Tags.Unsigned
+	Unreadable bool                     // its fault is one of syntax, or it asks for something unknown
 	text       string                   // b= without white space, "" when it is not base64
 }
 
@@ -52,8 +53,9 @@ func ParseSignature(f message.Field) (s Signature, fault string) {
 		t.Fail("h= has an empty name")
 	}
 	if s.count("From") == 0 {
-		t.Fail("From is not signed")
+		t.refuse("From is not signed")
 	}
+	s.Unreadable = t.fault != "" && !t.isFinal
 	return s, t.fault
 }
 
@@ -72,7 +74,7 @@ func (t *Tags) Signature() (s Signature) {
 	}
 	s.Signed, s.Expires = t.Time("t"), t.Time("x")
 	if t.Has("x") && t.Has("t") && !s.Expires.After(s.Signed) {
-		t.Fail("the signature expires before it was made (x= is not after t=)")
+		t.refuse("the signature expires before it was made (x= is not after t=)")
 	}
 	return s
 }
@@ -81,15 +83,21 @@ func (t *Tags) Signature() (s Signature) {
 // or below it. The local part stays as it is encoded.
 func (t *Tags) identifier(d domain.Name) (identifier string, exact bool) {
 	i, has := t.list.Value("i")
-	if !has {
+	switch {
+	case !has && d == "":
+		return "", true
+	case !has:
 		return "@" + d.String(), true
 	}
 	i = taglist.Compact(i)
 	at := strings.LastIndexByte(i, '@')
 	n, err := domain.Parse(i[at+1:])
-	if at < 0 || err != nil || strings.HasSuffix(i, ".") || !n.Within(d) {
-		t.Fail("i=%s is not within d=%s", clip(i), d)
-		return i, false
+	switch {
+	case at < 0 || err != nil || strings.HasSuffix(i, "."):
+		t.Fail("i=%s is not an identifier within a domain", clip(i))
+		return "", false
+	case !n.Within(d):
+		t.refuse("i=%s is not within d=%s", clip(i), d)
 	}
 	return i[:at+1] + n.String(), n == d
 }

@@ -24,6 +24,9 @@ type Tags struct {
 	field message.Field
 	list  taglist.List
 	fault string
+	// isFinal says of the fault that the field can be read, but that no reader could ever verify it: a tag that must be
+	// there is missing, or tags contradict each other.
+	isFinal bool
 }
 
 // ReadTags reads the list of tags that the value of f is.
@@ -41,10 +44,18 @@ func ReadTags(f message.Field) *Tags {
 // Fault returns the first thing found wrong, a sentence for a postmaster, or "".
 func (t *Tags) Fault() string { return t.fault }
 
-// Fail notes a fault unless there is one already.
+// Fail notes a fault of syntax, or something unknown that is asked for, unless there is a fault already.
 func (t *Tags) Fail(format string, args ...any) {
 	if t.fault == "" {
 		t.fault = fmt.Sprintf(format, args...)
+	}
+}
+
+// refuse notes a fault of a field that can be read, unless there is a fault already.
+func (t *Tags) refuse(format string, args ...any) {
+	if t.fault == "" {
+		t.isFinal = true
+		t.Fail(format, args...)
 	}
 }
 
@@ -64,7 +75,7 @@ func (t *Tags) Has(name string) bool {
 func (t *Tags) need(name string) string {
 	v, has := t.list.Value(name)
 	if !has {
-		t.Fail("the tag %s= is missing", name)
+		t.refuse("the tag %s= is missing", name)
 	} else if v == "" {
 		t.Fail("the tag %s= is empty", name)
 	}
@@ -77,7 +88,7 @@ func (t *Tags) Algorithm() string {
 	switch a {
 	case RSASHA256, Ed25519SHA256, "":
 	case "rsa-sha1":
-		t.Fail("the signature is made with rsa-sha1, which proves nothing any more (RFC 8301)")
+		t.refuse("the signature is made with rsa-sha1, which proves nothing any more (RFC 8301)")
 	default:
 		t.Fail("the signature algorithm %q is unknown", clip(a))
 	}
@@ -131,7 +142,7 @@ func (t *Tags) Canonicalizations() (header, body message.Canonicalization) {
 func (t *Tags) Names() []string {
 	h, has := t.list.Value("h")
 	if !has {
-		t.Fail("the tag h= is missing")
+		t.refuse("the tag h= is missing")
 	}
 	h = taglist.Compact(h)
 	if h == "" {

@@ -91,10 +91,15 @@ func readVectors(t *testing.T) []vectorCase {
 
 func verifyVector(t *testing.T, c vectorCase) []dkim.Result {
 	t.Helper()
+	return verifyVectorWith(t, c, &dkim.Verifier{})
+}
+
+func verifyVectorWith(t *testing.T, c vectorCase, v *dkim.Verifier) []dkim.Result {
+	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(vectors, "dkim", c.File))
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &dkim.Verifier{Resolver: dnstest.FromMap(c.DNS), Now: testClock}
+	v.Resolver, v.Now = dnstest.FromMap(c.DNS), testClock
 	return verify(t, v, raw)
 }

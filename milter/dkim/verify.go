@@ -62,7 +62,7 @@ func (x *Verification) try(entries []*entry, keys *Keys, index func() *Index, bo
 	for _, e := range entries {
 		if records := e.records(keys.At(e.signature.KeyName)); len(records) > 0 && e.checkBody(body) {
 			e.checkHeader(index(), records, x.effort)
-			x.conclude(e)
+			x.conclude(e, index())
 		}
 	}
 }
@@ -130,7 +130,7 @@ func (e *entry) checkHeader(index *Index, records []Record, effort *Effort) {
 }
 
 // conclude weighs what was found.
-func (x *Verification) conclude(e *entry) {
+func (x *Verification) conclude(e *entry, index *Index) {
 	v, s, proof := x.verifier, &e.signature, &e.result.Evidence
 	switch {
 	case s.Limit > proof.BodyLength:
@@ -144,8 +144,23 @@ func (x *Verification) conclude(e *entry) {
 	case s.Algorithm == RSASHA256 && e.result.Bits < v.MinRSABits:
 		e.settle(Policy, "the key has %d bits, this host asks for %d", e.result.Bits, v.MinRSABits)
 	default:
-		e.settle(Pass, "")
+		x.concludeUncovered(e, index)
 	}
+}
+
+// concludeUncovered passes a signature unless somebody added a field above those that it covers.
+func (x *Verification) concludeUncovered(e *entry, index *Index) {
+	note := ""
+	for _, u := range e.signature.uncovered(index) {
+		e.result.Evidence.Uncovered = append(e.result.Evidence.Uncovered, u.name)
+		if u.isGuarded() && !x.verifier.NoteUncovered {
+			e.settle(Policy, u.String())
+		}
+		if note == "" {
+			note = u.String()
+		}
+	}
+	e.settle(Pass, note)
 }
 
 // broken says which part does not match. For Ed25519 a changed header and a wrong key look the same.

@@ -26,6 +26,10 @@ func (f *finder) align(ctx context.Context, r *Result, ids []Identifier) []Align
 		default:
 			f.relaxed(ctx, r, &a, &budget)
 		}
+		if !a.Aligned && !strict && a.Err == nil && !f.PublicSuffixList && suffixPlusOne(a.Domain) == suffixPlusOne(r.Author) {
+			a.Before = true
+			a.Why += "; it would have aligned under RFC 7489, by the public suffix list"
+		}
 		if a.Temporary && a.Aligned {
 			a.Why += ", but its check met a temporary error"
 		}

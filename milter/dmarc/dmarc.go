@@ -62,6 +62,7 @@ type Alignment struct {
 	Err                  error       // the DNS failed before it was known whether it is aligned
 	OrganizationalDomain domain.Name // "" when it was not needed
 	Why                  string      // one clause for people
+	Before               bool        // not aligned, but would have been under RFC 7489, by the public suffix list
 
 	unanswered string // the DNS name that Err is about
 }
@@ -223,13 +224,15 @@ func (d *Discovery) only() int {
 func (r Result) isBad() bool { return r.Value == Fail || r.Value == Temperror }
 
 // worse compares a bad result with another for the same message: what counts is the failure with the
-// strictest policy, else a temperror.
+// strictest policy, else a temperror, one that may hide a failure before others.
 func (r Result) worse(than Result) bool {
 	switch {
 	case r.Value != than.Value:
 		return r.Value == Fail || !than.isBad()
 	case r.Value == Fail:
 		return r.weight() > than.weight()
+	case r.Value == Temperror && r.Harmless != than.Harmless:
+		return than.Harmless
 	}
 	return than.Aside && !r.Aside
 }

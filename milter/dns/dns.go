@@ -1,6 +1,6 @@
-// Package dns looks names up, bounds what a look-up may cost, and remembers answers for as long as they live.
+// Package dns looks names up, bounds what a lookup may cost, and remembers answers for as long as they live.
 //
-// NXDOMAIN, no data and failure are three different answers: DMARC's np= tag and SPF's void look-ups need the
+// NXDOMAIN, no data and failure are three different answers: DMARC's np= tag and SPF's void lookups need the
 // difference (RFC 9989 section 4.7, RFC 7208 section 4.6.4).
 package dns
 

@@ -116,6 +116,9 @@ func NewGate(next *Cache, o GateOptions) *Gate {
 	return g
 }
 
+// Cache returns the cache behind g.
+func (g *Gate) Cache() *Cache { return g.next }
+
 // Lookup implements Resolver. Beside the errors of the cache it knows ErrShortage.
 func (g *Gate) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	if a, err, isKnown := g.next.Remembered(name, t); isKnown {
@@ -172,7 +175,7 @@ type places struct {
 	held   int              // all places taken
 	shared int              // of these, those beyond the askers' own
 	askers map[Asker]*asker // that hold a place or wait for one
-	grants uint64           // places given so far, the clock of this class
+	came   uint64           // lookups that had to wait so far: their order
 }
 
 // asker is one Asker at a Gate.
@@ -185,7 +188,7 @@ type asker struct {
 // waiter is a lookup that waits for a place.
 type waiter struct {
 	asker   *asker
-	since   uint64 // grants when it came
+	order   uint64 // of its coming
 	granted chan struct{}
 }
 
@@ -202,7 +205,8 @@ func (p *places) enter(who Asker) *waiter {
 		p.take(a)
 		return nil
 	}
-	w := &waiter{asker: a, since: p.grants, granted: make(chan struct{})}
+	p.came++
+	w := &waiter{asker: a, order: p.came, granted: make(chan struct{})}
 	a.waiting = append(a.waiting, w)
 	return w
 }
@@ -216,7 +220,6 @@ func (p *places) hasPlace(a *asker) bool {
 }
 
 func (p *places) take(a *asker) {
-	p.grants++
 	p.held++
 	if a.held >= p.options.Own {
 		p.shared++
@@ -261,7 +264,7 @@ func (a *asker) isBefore(b *asker) bool {
 	if a.held != b.held {
 		return a.held < b.held
 	}
-	return a.waiting[0].since < b.waiting[0].since
+	return a.waiting[0].order < b.waiting[0].order
 }
 
 // abandon takes w out of the queue. It is false when w has been granted a place meanwhile.

@@ -54,6 +54,7 @@ type Counters interface {
 	KeyFailed(key string, err error)
 	Found(method, value string)
 	SelfChecked(sign.Verdict)
+	Short() // mail of theirs that was deferred, since this host was too busy to judge it
 }
 
 // Begin implements milter.Filter.

@@ -52,6 +52,7 @@ func (c *tally) Signed(s sign.Signature)       { c.words = append(c.words, "sign
 func (c *tally) Unsigned(reason string)        { c.words = append(c.words, "unsigned: "+reason) }
 func (c *tally) KeyFailed(key string, _ error) { c.words = append(c.words, "key failed: "+key) }
 func (c *tally) Found(method, value string)    { c.words = append(c.words, method+"="+value) }
+func (c *tally) Short()                        { c.words = append(c.words, "short") }
 func (c *tally) SelfChecked(v sign.Verdict)    { c.words = append(c.words, "self-check: "+string(v)) }
 
 func patterns(t *testing.T, texts ...string) message.Patterns {
@@ -165,7 +166,7 @@ func TestFilter(t *testing.T) {
 		{"no rule", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "From: a@elsewhere.example\n\n", nil, action.Accept,
 			"From", "unsigned: no rule"},
 		{"no rule, judged", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "From: a@elsewhere.example\n\n", func(s *Filter) { s.Unmatched = action.UnmatchedJudge }, action.Accept,
-			"Authentication-Results From", "dkim=none spf=fail dmarc=none"},
+			"Authentication-Results From", "dmarc=none spf=fail dkim=none"},
 		{"no author", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "Subject: x\n\n", nil, action.Accept,
 			"Subject", "unsigned: no author"},
 		{"two authors", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "From: a@example.com, b@example.org\n\n", nil, action.Accept,
@@ -179,39 +180,39 @@ func TestFilter(t *testing.T) {
 		{"nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, func(s *Filter) { s.Verifier = nil }, action.Accept,
 			"Authentication-Results From Subject", ""},
 		{"theirs is marked", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, nil, action.Accept,
-			"Authentication-Results X-Mark Authentication-Results From Subject", "dkim=none spf=fail dmarc=fail"},
+			"Authentication-Results X-Mark Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"theirs is rejected", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Reject }, action.Reject,
-			"From Subject", "dkim=none spf=fail dmarc=fail"},
+			"From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"theirs is held", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Hold }, action.Hold,
-			"Authentication-Results From Subject", "dkim=none spf=fail dmarc=fail"},
+			"Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"dry run", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Reject; s.Policy.DryRun = true }, action.Accept,
-			"Authentication-Results From Subject", "dkim=none spf=fail dmarc=fail"},
+			"Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"Received-SPF by setting", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.ReceivedSPF = true; s.Policy.DMARC.Reject = action.Accept }, action.Accept,
-			"Authentication-Results Received-SPF From Subject", "dkim=none spf=fail dmarc=fail"},
+			"Authentication-Results Received-SPF From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"Received-SPF of HELO too", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
 			s.ReceivedSPF, s.Verifier.HELO, s.Policy.DMARC.Reject = true, true, action.Accept
-		}, action.Accept, "Authentication-Results Received-SPF Received-SPF From Subject", "dkim=none spf=fail helo=neutral dmarc=fail"},
+		}, action.Accept, "Authentication-Results Received-SPF Received-SPF From Subject", "dmarc=fail spf=fail helo=neutral dkim=none"},
 		{"a relay's results are kept", []string{"good"}, action.RoleRelay, milter.ByRelay, fromAway, forgedText, nil, action.Accept,
 			"Authentication-Results Authentication-Results X-Mark Authentication-Results From Subject", "dkim=none"},
 		{"a list's host signs again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
 			s.Signer.Table.Rules()[0].Resign = true
 			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dkim=none spf=fail dmarc=fail"},
+		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
 		{"of all rules that fit, those that say so sign again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
 			list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Keys: []string{"good"}, Resign: true, OnKeyError: action.KeySkip}
 			s.Signer.Table = sign.NewTableOfAll(append(s.Signer.Table.Rules(), list))
 			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dkim=none spf=fail dmarc=fail"},
+		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
 		{"where the first rule signs, a later one does not sign again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
 			list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Keys: []string{"good"}, Resign: true, OnKeyError: action.KeySkip}
 			s.Signer.Table = sign.NewTable(append(s.Signer.Table.Rules(), list))
 			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results From Subject", "dkim=none spf=fail dmarc=fail"},
+		}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"but not to recipients that get nothing signed", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
 			s.Signer.Table.Rules()[0].Resign = true
 			s.UnsignedRecipients = patterns(t, "example.net")
 			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results From Subject", "dkim=none spf=fail dmarc=fail"},
+		}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"and where nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, func(s *Filter) {
 			s.Signer.Table.Rules()[0].Resign = true
 			s.Verifier = nil

@@ -45,6 +45,9 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) mil
 	j := judgment{message: m, results: in.run.Results(ctx, m)}
 	in.countResults(j.results)
 	j.decision = in.decide(m.Header, j.results)
+	if j.decision.Method == policy.Shortage {
+		in.filter.count(Counters.Short)
+	}
 	return in.outcome(ctx, j)
 }
 
@@ -125,7 +128,11 @@ func (in *inbound) details(j judgment) []slog.Attr {
 			out = append(out, slog.String(key, value))
 		}
 	}
-	add("policy", d.Reason)
+	if d.Method == policy.Shortage {
+		add("shortage", d.Reason)
+	} else {
+		add("policy", d.Reason)
+	}
 	add("override", d.Override)
 	if d.Wanted != d.Action {
 		add("dry_run", d.Wanted.String())

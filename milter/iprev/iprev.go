@@ -26,6 +26,8 @@ type Result struct {
 	Value  Value
 	Name   string // the name that passed; for a failure the first one tried, which proves nothing; else ""
 	Reason string // one clause for people
+	// Unanswered is the DNS name whose lookup failed, of a temperror.
+	Unanswered string
 }
 
 // MaxNames is how many names of an address are tried: the bound that SPF sets for the same look-up (RFC 7208 section
@@ -39,9 +41,10 @@ func Check(ctx context.Context, r dns.Resolver, addr netip.Addr) Result {
 	if !addr.IsValid() {
 		return Result{Value: Permerror, Reason: "the client has no IP address"}
 	}
-	a, err := r.Lookup(ctx, dns.Reverse(addr), dns.PTR)
+	reverse := dns.Reverse(addr)
+	a, err := r.Lookup(ctx, reverse, dns.PTR)
 	if err != nil {
-		return Result{Value: Temperror, Reason: err.Error()}
+		return Result{Value: Temperror, Reason: err.Error(), Unanswered: reverse}
 	}
 	if a.Status != dns.Found {
 		return Result{Value: Permerror, Reason: fmt.Sprintf("%s has no name (%s)", addr, a.Status)}
@@ -57,17 +60,18 @@ func confirm(ctx context.Context, r dns.Resolver, addr netip.Addr, names []strin
 		t = dns.AAAA
 	}
 	var failure error
+	unanswered := ""
 	for _, name := range names[:min(len(names), MaxNames)] {
 		a, err := r.Lookup(ctx, name, t)
 		if err != nil && failure == nil {
-			failure = err
+			failure, unanswered = err, name
 		}
 		if slices.Contains(a.Addrs, addr) {
 			return Result{Value: Pass, Name: name, Reason: fmt.Sprintf("%s is an address of %s", addr, name)}
 		}
 	}
 	if failure != nil {
-		return Result{Value: Temperror, Reason: failure.Error()}
+		return Result{Value: Temperror, Reason: failure.Error(), Unanswered: unanswered}
 	}
 	reason := fmt.Sprintf("%s is no address of %s", addr, names[0])
 	if more := len(names) - 1; more > 0 {

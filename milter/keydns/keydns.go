@@ -43,6 +43,8 @@ const (
 	Pasted    Cause = "pasted"    // quotes or backslashes that came with the paste
 	Spaced    Cause = "spaced"    // white space that verifiers are to skip
 	Excluded  Cause = "excluded"  // h= or s= shut our signatures out
+	Typed     Cause = "typed"     // a TXT record with the name that a CNAME record should lead to
+	PKCS1     Cause = "pkcs1"     // the public key in the form of PKCS#1, which some verifiers cannot read
 	Malformed Cause = "malformed" // no key record
 	NoAnswer  Cause = "no answer" // could not be found out
 )
@@ -165,6 +167,10 @@ func (v *View) judgeText(text string) State {
 		v.add(Pasted, true, "%s: %s", what, clip(text))
 		return Differs
 	}
+	if target := typed(text); target != "" {
+		v.add(Typed, true, "is a TXT record that holds the name %s: a CNAME record was meant", target)
+		return Differs
+	}
 	if v.isTruncated(text) {
 		v.add(Truncated, true, "cut off after %d of %d octets%s", len(text), len(v.Want.Text), atString(len(text)))
 		return Differs
@@ -182,6 +188,10 @@ func (v *View) judgeText(text string) State {
 	}
 	if tags := tagsOf(text); spaced(tags) {
 		v.add(Spaced, false, "has white space inside the key; verifiers are to skip it, and some do not")
+	}
+	if isPKCS1(text) {
+		v.add(PKCS1, false, "has the key in the form of PKCS#1 (RSAPublicKey), which some verifiers cannot read; "+
+			"what everybody publishes is SubjectPublicKeyInfo, as mailseal keygen prints it")
 	}
 	if record.Testing {
 		v.add(Testing, false, "says t=y: verifiers may treat signatures as a test, and as none when they fail")
@@ -207,6 +217,8 @@ func (v *View) unusable(text string, err error) State {
 		return Revoked
 	case fault != nil && fault.State == dkim.KeyTooShort:
 		v.add(TooShort, true, "%s: verifiers refuse it (RFC 8301 section 3.2)", reason)
+	case v.public == "" && len(text) > 0 && len(text)%keys.MaxString == 0:
+		v.add(Truncated, true, "cut off after %d octets%s", len(text), atString(len(text)))
 	case isExcluded(tagsOf(text)):
 		v.add(Excluded, true, "%s", reason)
 	default:

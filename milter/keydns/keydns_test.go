@@ -67,7 +67,10 @@ func TestInspect(t *testing.T) {
 		{"first 200 octets", map[string][]string{name: {want.Text[:200]}}, keydns.Differs, keydns.Truncated, true, "cut off after 200 of"},
 		{"cut in other words", map[string][]string{name: {"v=DKIM1; h=sha256; k=rsa; " + p[:220]}}, keydns.Differs, keydns.Truncated, true, "cut off"},
 		{"another key", map[string][]string{name: {other.Text}}, keydns.Differs, keydns.WrongKey, true, other.Fingerprint},
-		{"the same key, in PKCS#1", map[string][]string{name: {pkcs1}}, keydns.Shown, "", false, ""},
+		{"the same key, in PKCS#1", map[string][]string{name: {pkcs1}}, keydns.Shown, keydns.PKCS1, false, "form of PKCS#1"},
+		{"a name", map[string][]string{name: {"s1._domainkey.vendor.example"}}, keydns.Differs, keydns.Typed, true, "the name s1._domainkey.vendor.example"},
+		{"a name with a final dot", map[string][]string{name: {"S1.Vendor.Example."}}, keydns.Differs, keydns.Typed, true, "s1.vendor.example"},
+		{"a line of a zone", map[string][]string{name: {"CNAME  s1.vendor.example."}}, keydns.Differs, keydns.Typed, true, "a CNAME record was meant"},
 		{"test", map[string][]string{name: {"v=DKIM1; t=y; " + p}}, keydns.Shown, keydns.Testing, false, "t=y"},
 		{"revoked", map[string][]string{name: {"v=DKIM1; p="}}, keydns.Revoked, keydns.Empty, true, "revoked"},
 		{"revoked in our words", map[string][]string{name: {"v=DKIM1; k=rsa; p="}}, keydns.Revoked, keydns.Empty, true, "revoked"},
@@ -156,4 +159,34 @@ func FuzzInspect(f *testing.F) {
 			t.Errorf("%q passes for our key", text)
 		}
 	})
+}
+
+// What can be said of a record whose key is nobody's here.
+func TestRecordOfStranger(t *testing.T) {
+	key := rsaKey(t)
+	want, err := key.Record(keys.RecordOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs1 := "p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&key.Signer.(*rsa.PrivateKey).PublicKey))
+	for _, tt := range []struct {
+		name, text string
+		cause      keydns.Cause
+	}{
+		{"good", want.Text, ""},
+		{"quotes", `"` + want.Text + `"`, keydns.Pasted},
+		{"quotes between strings", want.Text[:100] + `" "` + want.Text[100:], keydns.Pasted},
+		{"backslashes", strings.ReplaceAll(want.Text, ";", `\;`), keydns.Pasted},
+		{"cut off at 255", want.Text[:255], keydns.Truncated},
+		{"another's, cut off at 255", "v=DKIM1; h=sha256; k=rsa; " + want.Text[strings.Index(want.Text, "p="):][:229], keydns.Truncated},
+		{"cut off at 255, no k=", "v=DKIM1;" + want.Text[strings.Index(want.Text, "p="):][:247], keydns.Truncated},
+		{"a name", "s1.vendor.example.", keydns.Typed},
+		{"PKCS#1", pkcs1, keydns.PKCS1},
+		{"short, and no key", "v=DKIM1; p=AAAA", keydns.Malformed},
+	} {
+		found := keydns.Record(tt.text)
+		if tt.cause == "" && len(found) > 0 || tt.cause != "" && (len(found) == 0 || found[0].Cause != tt.cause) {
+			t.Errorf("%s: got %+v, want %q", tt.name, found, tt.cause)
+		}
+	}
 }

@@ -34,7 +34,7 @@ type From struct {
 	// Addresses are all that count as the author's: not those in a display name before the only angle brackets, nor
 	// those of a route. At most MaxAuthors are kept of a field.
 	Addresses []Address
-	Fields  int  // how many From fields there are
+	Fields    int // how many From fields there are
 	// Fault is the first departure from RFC 5322, nil when there is none. Several From fields are one, too,
 	// but not a Fault.
 	Fault *Fault

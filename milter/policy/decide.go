@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -39,6 +38,9 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 			Override:    "policy.not_judged",
 		}
 	}
+	if r.Short && !passesDMARC(r) {
+		return rs.shortage(r)
+	}
 	actions, override := rs.Actions, rs.override(env, h, r)
 	if override != nil {
 		actions = override.Actions
@@ -58,10 +60,32 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 	return d
 }
 
+// shortage defers a message that this host had not enough to judge, whatever the actions say: a result that was not
+// found must not be taken for one that lets the message pass, or the host could be kept busy until it does. Only a pass
+// of DMARC needs nothing more.
+func (rs *Rules) shortage(r *verify.Results) Decision {
+	d := Decision{
+		Action:   action.Tempfail,
+		Wanted:   action.Tempfail,
+		Method:   Shortage,
+		Code:     451,
+		Enhanced: "4.3.2",
+		Text:     textShortage,
+		Reason:   "this host was too busy to look everything up",
+	}
+	if rs.DryRun {
+		d.Action = action.Accept
+	}
+	d.Disposition = disposition(r, d.Action)
+	return d
+}
+
+func passesDMARC(r *verify.Results) bool { return r.DMARC != nil && r.DMARC.Value == "pass" }
+
 // settle takes the harshest finding and fills the decision in.
 func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, found []finding) {
 	worst := finding{action: action.Accept}
-	dmarc := action.Accept
+	ofDMARC := action.Accept
 	for _, f := range found {
 		f = f.checked()
 		// Of two as harsh, DMARC is the one that a sender can look up and mend.
@@ -69,14 +93,14 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 			worst = f
 		}
 		if f.method == "dmarc" {
-			dmarc = f.action
+			ofDMARC = f.action
 		}
 	}
 	d.Wanted, d.Action = worst.action, worst.action
 	if rs.DryRun {
-		d.Action, dmarc = action.Accept, action.Accept
+		d.Action, ofDMARC = action.Accept, action.Accept
 	}
-	d.Disposition = disposition(r, dmarc)
+	d.Disposition = disposition(r, ofDMARC)
 	if worst.action == action.Accept {
 		return
 	}
@@ -87,10 +111,10 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 	}
 	if worst.action == action.Tempfail || worst.action == action.Reject {
 		d.Code, d.Enhanced = reply(worst, found)
-		if d.Enhanced == severalFailed {
-			worst = finding{action: worst.action} // the reply names no single method
-		}
 		d.Text = rs.Texts.text(worst, env, r)
+		if d.Enhanced == severalFailed { // the reply names no single method
+			d.Text = rs.Texts.several()
+		}
 	}
 }
 
@@ -112,6 +136,9 @@ func (a Actions) findings(r *verify.Results) []finding {
 	}
 	if asksDMARC(r) {
 		known := a.DMARC.For(string(r.DMARC.Value), string(r.DMARC.Disposition))
+		if r.DMARC.Value == "temperror" && r.DMARC.Harmless { // no failure, whatever the DNS would have said
+			known = action.Accept
+		}
 		out = append(out, finding{"dmarc", dmarcWord(r), string(r.DMARC.Author), known})
 	}
 	return out
@@ -225,11 +252,14 @@ func listID(h message.Header) domain.Name {
 }
 
 // excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes, its newest sets are
-// all of trusted sealers, and one of them saw DMARC pass (RFC 8617 section 7.2.1). A sealer that is not trusted ends
-// the search: what lies below it could have been made up by it. Where From shows several domains, a sealer's word for
-// one of them says nothing of the others.
+// all of trusted sealers, no field was added above what they signed, and one of them saw DMARC pass (RFC 8617 section
+// 7.2.1). A sealer that is not trusted ends the search: what lies below it could have been made up by it. Where From
+// shows several domains, a sealer's word for one of them says nothing of the others.
 func (rs *Rules) excuse(r *verify.Results) domain.Name {
-	if r.ManyAuthors() || r.DMARC == nil || r.DMARC.Value != "fail" || r.ARC == nil || r.ARC.Value != "pass" {
+	if r.DMARC == nil || r.DMARC.Value != "fail" || r.ManyAuthors() {
+		return ""
+	}
+	if r.ARC == nil || r.ARC.Value != "pass" || r.ARC.Added != "" {
 		return ""
 	}
 	for _, set := range slices.Backward(r.ARC.Sets) {
@@ -300,53 +330,4 @@ func reply(f finding, all []finding) (int, string) {
 
 func rejects(all []finding, method string) bool {
 	return slices.ContainsFunc(all, func(f finding) bool { return f.method == method && f.action == action.Reject })
-}
-
-// text is the sentence for the sender.
-func (ts Texts) text(f finding, env *message.Envelope, r *verify.Results) string {
-	s := ts.Other
-	switch f.method {
-	case "spf", "helo":
-		s = ts.SPF
-	case "iprev":
-		s = ts.IPRev
-	case "dkim":
-		s = ts.DKIM
-	case "dmarc":
-		s = ts.DMARC
-	}
-	if f.domain == "" && strings.Contains(s, "{domain}") { // From, or MAIL FROM, names none
-		s = ts.Other
-	}
-	s = strings.NewReplacer("{domain}", f.domain, "{client}", env.Client.String()).Replace(s)
-	if why := explanation(f, r); why != "" {
-		s += fmt.Sprintf(" (%s explains: %s)", f.domain, why)
-	}
-	return ascii(s, 400)
-}
-
-// explanation is what the domain says whose SPF record decided.
-func explanation(f finding, r *verify.Results) string {
-	switch f.method {
-	case "spf":
-		return r.SPF.Explanation
-	case "helo":
-		return r.HELO.Explanation
-	}
-	return ""
-}
-
-// ascii cuts what a domain's owner may have put into a reply down to one harmless line (RFC 7208 section 11.5.2).
-func ascii(s string, most int) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if b.Len() == most {
-			break
-		}
-		if c < ' ' || c > '~' {
-			c = '?'
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
 }

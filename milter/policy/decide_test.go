@@ -326,6 +326,11 @@ func TestTrustedSealer(t *testing.T) {
 		if d.Action != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, d.Action, tc.want)
 		}
+		r.ARC.Added = "not all of the 2 Subject fields are signed"
+		if d := rules.Decide(client, nil, r); d.Action != action.Reject {
+			t.Errorf("%s, and a field added since: %s, want reject", tc.name, d.Action)
+		}
+		r.ARC.Added = ""
 		r.Author, r.AuthorErr = "", message.ErrManyAuthors
 		if d := rules.Decide(client, nil, r); d.Action != action.Reject {
 			t.Errorf("%s, several authors: %s, want reject", tc.name, d.Action)

@@ -53,17 +53,20 @@ type Exempt struct {
 	Recipients message.Patterns // every recipient must be named
 }
 
-// Texts are the sentences that a refused peer reads. {domain} is the domain that was judged, {client} the peer's
-// address.
+// Texts are the sentences that a refused peer reads after a method, instead of one for each of its results; "" for those.
+// A temperror always has its own. {domain} is the domain that was judged, {client} the peer's address.
 type Texts struct {
 	SPF, DKIM, DMARC, IPRev, Other string
 }
+
+// Shortage is the Method of a Decision that this host made because it was too busy to look up what it needs.
+const Shortage = "shortage"
 
 // Decision is what becomes of a message, and why.
 type Decision struct {
 	Action   action.Action // what is done; Accept in a dry run
 	Wanted   action.Action // what the rules say
-	Method   string        // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from"; "" when nothing asked for anything
+	Method   string        // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from", Shortage; "" when nothing asked for anything
 	Code     int           // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
 	Enhanced string        // RFC 3463, RFC 7372: "5.7.23"
 	Text     string        // of the SMTP reply: one line of ASCII

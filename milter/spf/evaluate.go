@@ -40,6 +40,7 @@ type evaluation struct {
 	now      func() time.Time
 
 	lookups, voids, queries int
+	unanswered              string // the name whose lookup failed last
 	maxVoids                int
 	void                    bool // the term under way has been counted in voids
 	usedLocal               bool // a macro asked for the local part
@@ -226,7 +227,11 @@ func (e *evaluation) count() error {
 // ask asks the DNS without counting voids.
 func (e *evaluation) ask(name string, t dns.Type) (dns.Answer, error) {
 	e.queries++
-	return e.resolver.Lookup(e.ctx, name, t)
+	a, err := e.resolver.Lookup(e.ctx, name, t)
+	if err != nil {
+		e.unanswered = name
+	}
+	return a, err
 }
 
 // lookup asks the DNS for a mechanism, and counts void look-ups. Section 4.6.4 counts terms, as we do; implementations

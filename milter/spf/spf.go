@@ -66,9 +66,10 @@ type Result struct {
 	Explanation string      `json:"explanation,omitempty"` // the domain's own words for a fail: printable ASCII, at most 400 octets, a stranger's
 	Reason      string      `json:"reason"`                // one clause for people
 	Lookups     int         `json:"lookups"`               // terms that ask the DNS, of 10 allowed
-	Voids       int         `json:"voids"`                 // of them, those that had no answer, of 2 allowed
+	Voids       int         `json:"void_lookups"`          // of them, those that had no answer, of 2 allowed
 	Queries     int         `json:"queries"`               // questions asked in all
 	Local       bool        `json:"local,omitempty"`       // a record looked at the local part or the whole sender: only then does a pass say anything about it
+	Unanswered  string      `json:"unanswered,omitempty"`  // of a temperror: the DNS name whose lookup failed
 	Tree        *Record     `json:"tree,omitempty"`        // the whole evaluation; nil when there was no domain to ask
 
 	identity Identity
@@ -94,6 +95,9 @@ func (c *Checker) Check(ctx context.Context, id Identity) Result {
 	o := e.evaluate(name.String())
 	r.Value, r.Mechanism, r.Tree = o.value, o.mechanism, o.tree
 	r.Reason, r.Local = e.reason(o), e.usedLocal
+	if o.value == Temperror {
+		r.Unanswered = e.unanswered
+	}
 	if o.value == Fail && o.exp != "" {
 		r.Explanation = e.explain(o.exp, o.domain)
 	}

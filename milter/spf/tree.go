@@ -17,13 +17,13 @@ type Record struct {
 
 // Step is the evaluation of one term.
 type Step struct {
-	Term    string  `json:"term"`              // as the record has it
-	Target  string  `json:"target,omitempty"`  // the name that was asked for, where the term has one; macros expanded
-	Outcome string  `json:"outcome"`           // "match", "no match", "temperror" or "permerror"; of redirect= the result
-	Detail  string  `json:"detail,omitempty"`  // what the DNS said, or what went wrong
-	Lookups int     `json:"lookups,omitempty"` // terms that ask the DNS so far, this one and those below it included
-	Voids   int     `json:"voids,omitempty"`   // those without an answer so far
-	Nested  *Record `json:"nested,omitempty"`  // of include and redirect=
+	Term    string  `json:"term"`                   // as the record has it
+	Target  string  `json:"target,omitempty"`       // the name that was asked for, where the term has one; macros expanded
+	Outcome string  `json:"outcome"`                // "match", "no match", "temperror" or "permerror"; of redirect= the result
+	Detail  string  `json:"detail,omitempty"`       // what the DNS said, or what went wrong
+	Lookups int     `json:"lookups,omitempty"`      // terms that ask the DNS so far, this one and those below it included
+	Voids   int     `json:"void_lookups,omitempty"` // those without an answer so far
+	Nested  *Record `json:"nested,omitempty"`       // of include and redirect=
 }
 
 // String returns the result for people: what came out and why, the domain's explanation, the counts, the tree. It ends

@@ -11,6 +11,7 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/iprev"
 	"mailseal/milter/message"
 	"mailseal/milter/spf"
@@ -38,13 +39,12 @@ func (r *Results) all() []authres.Result {
 	return r.listed
 }
 
+// list puts the verdicts of which there is one each first, and the signatures behind them, of which a stranger may write
+// as many as he likes. Field, AAR and log have this one order.
 func (r *Results) list() []authres.Result {
 	out := make([]authres.Result, 0, len(r.DKIM)+6)
-	if r.DKIM != nil && len(r.DKIM) == 0 {
-		out = append(out, authres.Result{Method: "dkim", Value: "none"})
-	}
-	for _, s := range r.DKIM {
-		out = append(out, dkimResult(s))
+	if r.DMARC != nil {
+		out = append(out, r.dmarcResult(*r.DMARC, ""))
 	}
 	if r.SPF != nil {
 		out = append(out, spfResult(*r.SPF))
@@ -52,16 +52,56 @@ func (r *Results) list() []authres.Result {
 	if r.TellsHELO() {
 		out = append(out, spfResult(*r.HELO))
 	}
-	if r.DMARC != nil {
-		out = append(out, r.dmarcResult(*r.DMARC, ""))
-	}
 	if r.ARC != nil {
 		out = append(out, r.arcResult(*r.ARC))
 	}
 	if r.IPRev != nil {
 		out = append(out, r.iprevResult(*r.IPRev))
 	}
+	if r.DKIM != nil && len(r.DKIM) == 0 {
+		out = append(out, authres.Result{Method: "dkim", Value: "none"})
+	}
+	for _, s := range r.signatures() {
+		out = append(out, dkimResult(s))
+	}
 	return out
+}
+
+// signatures returns the results of DKIM as they are written: those that are aligned and pass first, then others that
+// pass, then others that are aligned, each in the order of the header.
+func (r *Results) signatures() []dkim.Result {
+	rank := func(s dkim.Result) int {
+		passes, isAligned := s.Value == dkim.Pass, r.isAligned(s)
+		switch {
+		case passes && isAligned:
+			return 0
+		case passes:
+			return 1
+		case isAligned:
+			return 2
+		}
+		return 3
+	}
+	out := slices.Clone(r.DKIM)
+	slices.SortStableFunc(out, func(a, b dkim.Result) int { return rank(a) - rank(b) })
+	return out
+}
+
+// isAligned reports whether a signature is of the author's domain: as DMARC found, and where DMARC did not look, by the
+// names alone.
+func (r *Results) isAligned(s dkim.Result) bool {
+	d, err := domain.Parse(s.Domain)
+	if err != nil || r.Author == "" {
+		return false
+	}
+	if r.DMARC != nil {
+		for _, a := range r.DMARC.Alignments {
+			if a.Method == dmarc.DKIM && a.Domain == d {
+				return a.Aligned
+			}
+		}
+	}
+	return d.Within(r.Author) || r.Author.Within(d)
 }
 
 // TellsHELO reports whether the result for HELO says anything that the one for MAIL FROM does not: it is of another domain,
@@ -125,13 +165,25 @@ func (r *Results) Trouble() string {
 
 func dkimResult(s dkim.Result) authres.Result {
 	out := authres.Result{Method: "dkim", Value: string(s.Value), Comment: told(string(s.Value), s.Reason)}
-	if s.Value == dkim.Pass && s.Testing {
-		out.Comment = "the key is in test mode"
+	if s.Value == dkim.Pass {
+		out.Comment = passComment(s)
 	}
 	for _, p := range s.Properties() {
 		out.Properties = append(out.Properties, authres.Property(p))
 	}
 	return out
+}
+
+// passComment is what there is to say of a signature that passes: the key's size, as it is known from other verifiers.
+func passComment(s dkim.Result) string {
+	comment := fmt.Sprintf("%d-bit %s key", s.Bits, strings.TrimSuffix(s.Algorithm, "-sha256"))
+	if s.Testing {
+		comment += " in test mode"
+	}
+	if s.Reason != "" {
+		comment += ", " + s.Reason
+	}
+	return comment
 }
 
 func spfResult(s spf.Result) authres.Result {

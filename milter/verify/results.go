@@ -43,7 +43,7 @@ func (r *Results) NoAuthor() bool { return errors.Is(r.AuthorErr, message.ErrNoA
 func (r *Results) ManyAuthors() bool { return errors.Is(r.AuthorErr, message.ErrManyAuthors) }
 
 // byMerit orders the values of DKIM results by how near they are to a pass.
-var byMerit = []dkim.Value{dkim.Pass, dkim.TempError, dkim.Policy, dkim.Fail, dkim.PermError}
+var byMerit = []dkim.Value{dkim.Pass, dkim.TempError, dkim.Policy, dkim.Fail, dkim.PermError, dkim.Neutral}
 
 // BestDKIM is the best that any signature of the message came to, "none" when it has no signature.
 func (r *Results) BestDKIM() string {
@@ -89,7 +89,7 @@ func (r *Results) Found() []Finding {
 	return out
 }
 
-// String is the results in a line for a log: "dkim=pass/example.com spf=pass dmarc=pass".
+// String is the results in a line for a log: "dmarc=pass spf=pass dkim=pass/example.com".
 func (r *Results) String() string {
 	var words []string
 	for _, f := range r.Found() {

@@ -105,23 +105,23 @@ func TestResults(t *testing.T) {
 		raw   string
 		want  string
 	}{
-		{"all passes", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good, "dkim=pass/example.com spf=pass dmarc=pass iprev=pass"},
-		{"spoofed", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, text, "dkim=none spf=fail dmarc=fail iprev=permerror"},
-		{"forwarded: DKIM carries it", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, good, "dkim=pass/example.com spf=fail dmarc=pass iprev=permerror"},
-		{"changed on the way, SPF carries it", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good + "footer\r\n", "dkim=fail/example.com spf=pass dmarc=pass iprev=pass"},
-		{"null sender: HELO counts as MAIL FROM", envelope("192.0.2.1", "mx.example.com", ""), false, text, "dkim=none spf=pass dmarc=pass iprev=pass"},
-		{"HELO alone does not count", envelope("192.0.2.1", "mx.example.com", "a@other.example"), false, text, "dkim=none spf=fail dmarc=fail iprev=pass"},
-		{"DNS of SPF away", envelope("192.0.2.1", "x", "a@slow.example"), false, text, "dkim=none spf=temperror dmarc=fail iprev=pass"},
+		{"all passes", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good, "dmarc=pass spf=pass iprev=pass dkim=pass/example.com"},
+		{"spoofed", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, text, "dmarc=fail spf=fail iprev=permerror dkim=none"},
+		{"forwarded: DKIM carries it", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, good, "dmarc=pass spf=fail iprev=permerror dkim=pass/example.com"},
+		{"changed on the way, SPF carries it", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good + "footer\r\n", "dmarc=pass spf=pass iprev=pass dkim=fail/example.com"},
+		{"null sender: HELO counts as MAIL FROM", envelope("192.0.2.1", "mx.example.com", ""), false, text, "dmarc=pass spf=pass iprev=pass dkim=none"},
+		{"HELO alone does not count", envelope("192.0.2.1", "mx.example.com", "a@other.example"), false, text, "dmarc=fail spf=fail iprev=pass dkim=none"},
+		{"DNS of SPF away", envelope("192.0.2.1", "x", "a@slow.example"), false, text, "dmarc=fail spf=temperror iprev=pass dkim=none"},
 		{"DNS of an aligned key away", envelope("198.51.100.1", "x", "a@other.example"), false,
-			signed(t, strings.Replace(text, "alice@example.com", "a@lost.example", 1), "lost.example"), "dkim=temperror/lost.example spf=fail dmarc=temperror iprev=permerror"},
+			signed(t, strings.Replace(text, "alice@example.com", "a@lost.example", 1), "lost.example"), "dmarc=temperror spf=fail iprev=permerror dkim=temperror/lost.example"},
 		{"from a relay", envelope("198.51.100.1", "x", "a@other.example"), true, good, "dkim=pass/example.com"},
 		{"no client address", &message.Envelope{Sender: "alice@example.com"}, false, good, "dkim=pass/example.com"},
-		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
-		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@other.example\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
-		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
-		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: alice@other.example\r\n\r\n", "dkim=none spf=pass dmarc=permerror iprev=pass"},
-		{"two From fields with one domain", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dkim=none spf=pass dmarc=pass iprev=pass"},
-		{"two From fields with one domain, forged", envelope("198.51.100.1", "x", "a@other.example"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dkim=none spf=fail dmarc=fail iprev=permerror"},
+		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@other.example\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: alice@other.example\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"two From fields with one domain", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dmarc=pass spf=pass iprev=pass dkim=none"},
+		{"two From fields with one domain, forged", envelope("198.51.100.1", "x", "a@other.example"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dmarc=fail spf=fail iprev=permerror dkim=none"},
 	} {
 		v, _ := newVerifier(t)
 		if got := judged(t, t.Context(), v, tc.env, tc.relay, tc.raw).String(); got != tc.want {
@@ -135,8 +135,9 @@ func TestField(t *testing.T) {
 	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
 	got := r.Field("mx.example.net", "none").WithoutComments().Payload()
 	b := r.DKIM[0].HeaderB
-	want := `mx.example.net; dkim=pass header.d=example.com header.i=@example.com header.s=k header.a=ed25519-sha256 header.b=` + b +
-		`; spf=pass smtp.mailfrom=example.com; dmarc=pass header.from=example.com policy.dmarc=none; iprev=pass policy.iprev=192.0.2.1`
+	want := `mx.example.net; dmarc=pass header.from=example.com policy.dmarc=none; spf=pass smtp.mailfrom=example.com` +
+		`; iprev=pass policy.iprev=192.0.2.1` +
+		`; dkim=pass header.d=example.com header.i=@example.com header.s=k header.a=ed25519-sha256 header.b=` + b
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -181,7 +182,7 @@ func TestPanic(t *testing.T) {
 	bugs := make(chan string, 10)
 	v.Bug = func(method string, err error) { bugs <- method }
 	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
-	if got, want := r.String(), "dkim=temperror/example.com spf=temperror dmarc=temperror iprev=temperror"; got != want {
+	if got, want := r.String(), "dmarc=temperror spf=temperror iprev=temperror dkim=temperror/example.com"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if len(bugs) != 3 {
@@ -202,7 +203,7 @@ func TestDeadline(t *testing.T) {
 	v.Resolver = hanging{}
 	v.Deadline = time.Millisecond
 	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
-	if got, want := r.String(), "dkim=temperror/example.com spf=temperror dmarc=temperror iprev=temperror"; got != want {
+	if got, want := r.String(), "dmarc=temperror spf=temperror iprev=temperror dkim=temperror/example.com"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if r.Trouble() == "" {
@@ -268,7 +269,7 @@ func TestShareOfDMARC(t *testing.T) {
 		v.Resolver, v.Deadline = spfs, 20*time.Second
 		began := time.Now()
 		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false, signed(t, text, "news.example.com"))
-		if got, want := r.String(), "dkim=pass/news.example.com spf=temperror dmarc=pass iprev=permerror"; got != want {
+		if got, want := r.String(), "dmarc=pass spf=temperror iprev=permerror dkim=pass/news.example.com"; got != want {
 			t.Errorf("got %s (%s), want %s", got, r.DMARC.Reason, want)
 		}
 		if took := time.Since(began); took != 16*time.Second {

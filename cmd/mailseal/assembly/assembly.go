@@ -265,6 +265,13 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	default:
 		return fmt.Errorf("verify.organizational_domain: %s", c.OrganizationalDomain)
 	}
+	switch c.UncoveredDuplicates {
+	case action.UncoveredPolicy:
+	case action.UncoveredNote:
+		v.DKIM.NoteUncovered = true
+	default:
+		return fmt.Errorf("verify.uncovered_duplicates: %s", c.UncoveredDuplicates)
+	}
 	if !c.SPF {
 		v.SPF = nil
 	}
@@ -292,8 +299,9 @@ func NewVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
 	}
 }
 
-// NewResolver makes the resolver and its cache, which outlive every reload.
-func NewResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
+// NewResolver makes the resolver: the client, and the gate that everything goes through, which shares its places out and
+// has the cache behind it. They outlive every reload.
+func NewResolver(cfg *config.Config) (*dns.Client, *dns.Gate, error) {
 	var servers []string
 	for _, a := range cfg.DNS.Servers {
 		servers = append(servers, a.String())
@@ -302,5 +310,6 @@ func NewResolver(cfg *config.Config) (*dns.Client, *dns.Cache, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("dns: %w", err)
 	}
-	return client, dns.NewCache(client, dns.CacheOptions{Entries: cfg.DNS.CacheSize}), nil
+	cache := dns.NewCache(client, dns.CacheOptions{Entries: cfg.DNS.CacheSize})
+	return client, dns.NewGate(cache, dns.GateOptions{}), nil
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"crypto/ed25519"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"os"
@@ -15,6 +16,11 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/dkim/crosscheck"
 )
+
+// longKey has 4104 bits; it is published nowhere.
+//
+//go:embed testdata/rsa4104.pem
+var longKey string
 
 // TestFindings holds which codes a configuration comes to, and the verdict.
 func TestFindings(t *testing.T) {
@@ -31,6 +37,7 @@ func TestFindings(t *testing.T) {
 		{"no file of a key", second(`file = "t.pem"`), "", Bad, []Code{KeyMissing}},
 		{"a file without a key", second(`file = "mailseal.toml"`), "", Bad, []Code{KeyUnusable}},
 		{"a key for others to read", "require_safe_keys = true\n" + second(`file = "open.pem"`), "", Bad, []Code{KeyRefused, FileMode}},
+		{"a key longer than verifiers take", second(`file = "long.pem"`), "", Good, []Code{KeyTooLong}},
 		{"no directory of a socket", strings.Replace(good, "inet:8891@127.0.0.1", "unix:/nowhere/m.sock", 1), "", Bad, []Code{SocketNoDirectory}},
 		{"a directory that systemd makes", strings.Replace(good, "inet:8891@127.0.0.1", "unix:/run/no such/m.sock", 1), "", Good, []Code{SocketDirectoryYet}},
 		{"a directory that is a file", strings.Replace(good, "inet:8891@127.0.0.1", "unix:DIR/s.pem/m.sock", 1), "", Bad, []Code{SocketDirectoryBad}},
@@ -62,6 +69,7 @@ func TestFindings(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.write(t, "open.pem", string(key), 0o644)
+			s.write(t, "long.pem", longKey, 0o600)
 			s.zone = strings.ReplaceAll(tt.zone, "RECORD", record.Line())
 			found, r := s.check(t)
 			if got := codes(found); !slices.Equal(got, sorted(tt.want)) || r.Verdict() != tt.verdict {

@@ -33,6 +33,7 @@ const (
 	KeyUnusable   Code = "key-unusable"
 	KeyRefused    Code = "key-refused-as-unsafe"
 	KeyFailsTest  Code = "key-fails-test"
+	KeyTooLong    Code = "key-longer-than-verifiers-take"
 
 	DirectoryOwner Code = "secret-directory-owner"
 	DirectoryMode  Code = "secret-directory-mode"
@@ -70,6 +71,8 @@ const (
 	DNSPasted     Code = "dns-record-quoted"
 	DNSSpaced     Code = "dns-record-spaced"
 	DNSExcluded   Code = "dns-record-excludes-mail"
+	DNSTyped      Code = "dns-record-of-wrong-type"
+	DNSOldForm    Code = "dns-record-in-old-form"
 	DNSMalformed  Code = "dns-record-malformed"
 	DNSNoAnswer   Code = "dns-no-answer"
 	DNSNoRecord   Code = "dns-record-cannot-be-written"
@@ -93,6 +96,8 @@ var rows = []Row{
 	{KeyUnusable, Error, Local, "%s", nil},
 	{KeyRefused, Error, Local, "%s", nil},
 	{KeyFailsTest, Error, Local, "%s", nil},
+	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC 8301 section 3.2), so that some mail does not verify; " +
+		"use a key of 2048 bits", nil},
 
 	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner)},
 	{DirectoryMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
@@ -130,6 +135,8 @@ var rows = []Row{
 	{DNSPasted, Error, DNS, "%s", fixes(remedy.Publish)},
 	{DNSSpaced, Warning, DNS, "%s", fixes(remedy.Publish)},
 	{DNSExcluded, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSTyped, Error, DNS, "%s", fixes(remedy.Publish)},
+	{DNSOldForm, Warning, DNS, "%s", fixes(remedy.Publish)},
 	{DNSMalformed, Error, DNS, "%s", fixes(remedy.Publish)},
 	{DNSNoAnswer, Unknown, DNS, "%s", nil},
 	{DNSNoRecord, Unknown, DNS, "key %q: %v", nil},
@@ -167,6 +174,8 @@ var ofRecord = map[keydns.Cause]Code{
 	keydns.Pasted:    DNSPasted,
 	keydns.Spaced:    DNSSpaced,
 	keydns.Excluded:  DNSExcluded,
+	keydns.Typed:     DNSTyped,
+	keydns.PKCS1:     DNSOldForm,
 	keydns.Malformed: DNSMalformed,
 	keydns.NoAnswer:  DNSNoAnswer,
 }

@@ -137,6 +137,8 @@ func TestSentences(t *testing.T) {
 		{ManagedNone, []any{"example.com"}, "no key of example.com is active, so its mail is deferred"},
 		{ManagedWaiting, []any{"example.com", "s._domainkey.example.com", "generated"},
 			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com is generated and waits for its next step"},
+		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not take more than 4096 (RFC 8301 section 3.2), so that " +
+			"some mail does not verify; use a key of 2048 bits"},
 		{SocketNoDirectory, []any{"/nowhere"}, "no directory /nowhere"},
 		{SocketDirectoryYet, []any{"/run/m"}, "no directory /run/m yet; RuntimeDirectory= makes it when systemd starts the daemon"},
 		{SocketOccupied, []any{"/etc/passwd"}, "/etc/passwd is there, and is no socket"},

@@ -37,9 +37,17 @@ func (c *checker) keys(ctx context.Context) error {
 			c.report(finding(KeyFailsTest, at(c.cfg.Keys[k.Name].Problem("", "")), k.err.Error()))
 			continue
 		}
+		c.keySize(k)
 		c.result.Keys = append(c.result.Keys, k.Key)
 	}
 	return nil
+}
+
+// keySize warns of a key that signs, but that verifiers may refuse as too long.
+func (c *checker) keySize(k triedKey) {
+	if k.bits > keys.SafeRSABits {
+		c.report(finding(KeyTooLong, at(c.cfg.Keys[k.Name].Problem("", "")), k.bits, keys.SafeRSABits))
+	}
 }
 
 // keyFile reports what is wrong with the file of a key, or of another secret, that a setting names.
@@ -52,7 +60,8 @@ func (c *checker) keyFile(f keyfile.Finding, setting config.Problem) {
 // triedKey is a key that was loaded, and why it cannot sign.
 type triedKey struct {
 	Key
-	err error
+	bits int
+	err  error
 }
 
 // tryKeys has every key that could be loaded sign a probe, by name.
@@ -79,6 +88,7 @@ func tryKeys(ctx context.Context, source *keyfile.Source) []triedKey {
 // tryKey has a key sign a probe. A key for the domain of any author signs as a domain that cannot exist.
 func tryKey(k keys.Key) triedKey {
 	out := triedKey{Key: Key{Name: k.Name, Record: k.Selector + "._domainkey." + k.Domain}}
+	_, out.bits = k.Algorithm()
 	if out.Fingerprint, out.err = k.Fingerprint(); out.err != nil {
 		return out
 	}

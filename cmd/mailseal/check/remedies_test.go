@@ -1,6 +1,9 @@
 package check
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -206,6 +209,7 @@ func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
 		t.Fatal(err)
 	}
 	vendor := keys.Record{Name: want.Name}
+	long, pkcs1 := longRecord(t)
 	const other = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 	const short = "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKhPSTDs4cpKfnMc86fCCuEqGNyqZJDkHBdKAkMBFxJJ+Bk3PmTvSMYPcDmxqQFFOdtXfVTNFPJ6NKE0gV0qc3cCAwEAAQ=="
 	name, doubled := want.Name, want.Name+".example.com"
@@ -230,6 +234,8 @@ func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"quotes", want, map[string][]string{name: {`"` + want.Text + `"`}}, DNSPasted},
 		{"white space", want, map[string][]string{name: {" " + want.Text}}, DNSSpaced},
 		{"for other services", want, map[string][]string{name: {want.Text + "; s=tlsrpt"}}, DNSExcluded},
+		{"a name", want, map[string][]string{name: {"s1.vendor.example."}}, DNSTyped},
+		{"PKCS#1", long, map[string][]string{name: {pkcs1}}, DNSOldForm},
 		{"no record of a key", want, map[string][]string{name: {"v=spf1 -all"}}, DNSMalformed},
 	}
 	for _, tt := range tests {
@@ -338,4 +344,21 @@ func testImportRemedies(t *testing.T, executed map[remedyOf]bool) {
 	if fs := keyfile.Check(filepath.Join(dir, "s.pem")); slices.ContainsFunc(fs, func(f keyfile.Finding) bool { return f.Kind == keyfile.FileMode }) {
 		t.Errorf("the key is open to others now: %v", fs)
 	}
+}
+
+// longRecord returns the record of an RSA key, and a text that has the same key in the form of PKCS#1.
+func longRecord(t *testing.T) (keys.Record, string) {
+	t.Helper()
+	signer, err := keys.Parse([]byte(longKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := testKey()
+	k.Signer = signer
+	record, err := k.Record(keys.RecordOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	der := x509.MarshalPKCS1PublicKey(signer.Public().(*rsa.PublicKey))
+	return record, "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(der)
 }

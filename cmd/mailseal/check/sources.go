@@ -56,6 +56,7 @@ func (c *checker) held(ctx context.Context, s *assembly.Source) {
 			c.report(finding(SourceNoKey, at(c.cfg.Keys[name].Problem("source", "")), err.Error()))
 			continue
 		}
+		c.keySize(tried)
 		c.result.Keys = append(c.result.Keys, tried.Key)
 	}
 }

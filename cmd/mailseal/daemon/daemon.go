@@ -95,11 +95,11 @@ func unstarted(o Options, log *slog.Logger) *Daemon {
 
 // start makes the parts that a configuration asks for. With an error nothing has happened, and it may be tried again.
 func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
-	client, cache, err := assembly.NewResolver(cfg)
+	client, gate, err := assembly.NewResolver(cfg)
 	if err != nil {
 		return err
 	}
-	p, err := assembly.New(ctx, cfg, cache, nil, d.metrics, d.log)
+	p, err := assembly.New(ctx, cfg, gate, nil, d.metrics, d.log)
 	if err == nil {
 		err = p.AnyKey(ctx)
 	}
@@ -108,9 +108,9 @@ func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	_ = p.ExamineSources(ctx, nil, d.log) // errors are for reloads
-	d.resolver = cache
+	d.resolver = gate
 	d.parts.Store(p)
-	d.metrics.watchDNS(client, cache)
+	d.metrics.watchDNS(client, gate)
 	d.metrics.sources.sources.Store(&p.Sources)
 	d.server = buildServer(p, d.log, d.metrics)
 	d.watcher = rotation.NewWatcher(d.log, d.metrics)

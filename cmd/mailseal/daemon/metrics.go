@@ -31,6 +31,7 @@ type metrics struct {
 	unsigned    *prometheus.CounterVec
 	keyFailures prometheus.Counter
 	selfChecks  *prometheus.CounterVec
+	shortages   prometheus.Counter
 	reloads     *prometheus.CounterVec
 	reloaded    prometheus.Gauge
 	watched     *prometheus.GaugeVec
@@ -59,6 +60,7 @@ func newMetrics(version string) *metrics {
 		unsigned:    counters("unsigned_total", "Messages of ours that left without a signature, by reason.", "reason"),
 		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
 		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
+		shortages:   counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
 		reloads:     counters("reloads_total", "Reloads of the configuration, by result.", "result"),
 		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
@@ -69,7 +71,7 @@ func newMetrics(version string) *metrics {
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
 	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned,
-		m.keyFailures, m.selfChecks, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
+		m.keyFailures, m.selfChecks, m.shortages, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
@@ -148,6 +150,9 @@ func (m *metrics) Found(method, value string) { m.results.WithLabelValues(method
 // SelfChecked implements filter.Counters.
 func (m *metrics) SelfChecked(v sign.Verdict) { m.selfChecks.WithLabelValues(string(v)).Inc() }
 
+// Short implements filter.Counters.
+func (m *metrics) Short() { m.shortages.Inc() }
+
 // Reloaded counts a reload; err is why the old configuration stays in force.
 func (m *metrics) Reloaded(err error) {
 	if err != nil {
@@ -166,7 +171,8 @@ func (m *metrics) Watched(count map[string]int) {
 }
 
 // watchDNS shows the counters of the resolver, which outlives every reload too.
-func (m *metrics) watchDNS(client *dns.Client, cache *dns.Cache) {
+func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
+	cache := gate.Cache()
 	for _, c := range []struct {
 		name, help string
 		load       func() uint64
@@ -178,9 +184,14 @@ func (m *metrics) watchDNS(client *dns.Client, cache *dns.Cache) {
 		{"dns_cache_misses_total", "Look-ups that went to a name server.", cache.Counters.Misses.Load},
 		{"dns_cache_shared_total", "Look-ups that waited for another one's answer.", cache.Counters.Shared.Load},
 		{"dns_failures_total", "Look-ups that failed.", cache.Counters.Failures.Load},
+		{"dns_waited_total", "Look-ups that waited for a place at the gate, since too many were under way.", gate.Counters.Waited.Load},
+		{"dns_shortages_total", "Look-ups that were not made since there was no place in time: the message is deferred.", gate.Counters.Shortages.Load},
 		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", cache.Counters.Evictions.Load},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help}, func() float64 { return float64(c.load()) }))
 	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "mailseal", Name: "dns_waiting", Help: "Look-ups that wait for a place at the gate now.",
+	}, func() float64 { return float64(gate.Counters.Waiting.Load()) }))
 }

@@ -157,7 +157,12 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := dns.NewCache(client, dns.CacheOptions{})
-	m.watchDNS(client, cache)
+	gate := dns.NewGate(cache, dns.GateOptions{})
+	m.watchDNS(client, gate)
+	m.Short()
+	gate.Counters.Shortages.Add(4)
+	gate.Counters.Waited.Add(5)
+	gate.Counters.Waiting.Add(6)
 	m.Message(action.RoleOurs, action.Accept, 3*time.Millisecond)
 	m.Connections(2)
 	m.Connections(-1)
@@ -194,6 +199,10 @@ func TestMetrics(t *testing.T) {
 		`mailseal_self_checks_total{outcome="agree"} 1`,
 		`mailseal_self_checks_total{outcome="disagree"} 0`,
 		`mailseal_dns_failures_total 3`,
+		`mailseal_dns_shortages_total 4`,
+		`mailseal_dns_waited_total 5`,
+		`mailseal_dns_waiting 6`,
+		`mailseal_shortages_total 1`,
 		`mailseal_build_info{`,
 		`go_goroutines `,
 		`process_open_fds `,

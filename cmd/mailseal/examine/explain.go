@@ -9,6 +9,7 @@ import (
 
 	"mailseal/milter/dkim"
 	"mailseal/milter/dkim/diagnose"
+	"mailseal/milter/keydns"
 	"mailseal/milter/message"
 )
 
@@ -77,6 +78,9 @@ func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 	}
 	if proof.Record != "" {
 		fmt.Fprintf(b, "  Published key: %s\n", shorten(proof.Record, 100))
+		for _, f := range keydns.Record(proof.Record) {
+			fmt.Fprintf(b, "  The record: %s.\n", f.Text)
+		}
 	}
 	if proof.Checked {
 		fmt.Fprintf(b, "  The body %s; the header and the signature itself %s.\n",

@@ -135,8 +135,12 @@ func TestTheySignWeVerify(t *testing.T) {
 		if err := msgauth.Sign(&out, bytes.NewReader(v.raw), options); err != nil {
 			t.Fatalf("%s: %v", v, err)
 		}
-		if results := judge(t, zone(), out.Bytes()); len(results) == 0 || results[0].Value != dkim.Pass {
-			t.Errorf("%s: %v", v, results)
+		want := dkim.Pass
+		if v.file == "44-dup-to.eml" { // its two To differ, and h= names To once: the upper one is not signed
+			want = dkim.Policy
+		}
+		if results := judge(t, zone(), out.Bytes()); len(results) == 0 || results[0].Value != want {
+			t.Errorf("%s: %v, want %s", v, results, want)
 		}
 	}
 }

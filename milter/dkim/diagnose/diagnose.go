@@ -72,6 +72,9 @@ func refused(r dkim.Result) Finding {
 	case proof.UnsignedOctets > 0:
 		return Finding{"body", fmt.Sprintf("the last %d octets of the body are not covered by the signature (l=): they may have been added by anybody, as a list's footer is", proof.UnsignedOctets),
 			"the signer should not use l=; verify.accept_unsigned_body lets such signatures pass", true}
+	case len(proof.Uncovered) > 0:
+		return Finding{"header", fmt.Sprintf("%s: somebody may have added one after signing, and readers show that one", r.Reason),
+			"the signer should list the field in h= once more than it is present; verify.uncovered_duplicates = \"note\" lets such signatures pass", true}
 	case !proof.Expires.IsZero() || !proof.Signed.IsZero():
 		return Finding{"time", r.Reason + times(proof), "the mail took too long on its way, or a clock is wrong: compare with the Received fields", true}
 	}

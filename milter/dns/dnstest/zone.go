@@ -1,4 +1,4 @@
-// Package dnstest is a DNS without a network: a Zone answers look-ups from a zone file or a map, remembers what it was
+// Package dnstest is a DNS without a network: a Zone answers lookups from a zone file or a map, remembers what it was
 // asked, and can be served on loopback to a program under test.
 package dnstest
 
