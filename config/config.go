@@ -14,7 +14,7 @@ import (
 // Config is a whole configuration: checked, every default filled in, every name resolved. Nothing in it is read from
 // outside the configuration's own files: whether a key file can be read is found out by those who build the daemon.
 type Config struct {
-	AuthservID            string                `toml:"authserv_id"` // never empty, "HOSTNAME" replaced
+	AuthservID            string                `toml:"authserv_id"` // "HOSTNAME" replaced; "": the MTA's name ({j}), else Host.Full, else Host.Name
 	Mode                  []Mode                `toml:"mode"`
 	StateDirectory        string                `toml:"state_directory"`
 	OnInternalError       action.Action         `toml:"on_internal_error"` // Accept, Reject or Tempfail
@@ -44,6 +44,12 @@ type Config struct {
 	Policy                Policy                `toml:"policy"`
 	Log                   Log                   `toml:"log"`
 	Metrics               Metrics               `toml:"metrics"`
+
+	// Files are those that were read: the file that was named, and those that it includes.
+	Files []string `toml:"-"`
+
+	// Host are the names of this host.
+	Host HostNames `toml:"-"`
 
 	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
 	Warnings []Problem `toml:"-"`
@@ -95,6 +101,7 @@ type Ours struct {
 	DaemonNames   []string            `toml:"daemon_names"`
 	Macros        map[string][]string `toml:"macros"` // macro name without braces → values that mean ours; none: any value
 	Unmatched     action.Unmatched    `toml:"unmatched"`
+	KeepResults   []netip.Prefix      `toml:"keep_results"` // of ours, those that may hand on fields that only we write
 }
 
 // Relays are hosts that hand us mail of strangers: backup MX, content filters, trusted gateways.

@@ -65,6 +65,7 @@ func (l *loader) read(path string) {
 		l.broken = true
 		return
 	}
+	l.config.Files = append(l.config.Files, path)
 	l.decode(path, data)
 }
 

@@ -57,12 +57,23 @@ type SignOptions struct {
 	Headers             []string          `toml:"headers"`             // field names, signed when present
 	Oversign            []string          `toml:"oversign"`            // listed once more than present, always
 	OversignPresent     []string          `toml:"oversign_if_present"` // listed once more than present, when present
+	OversignMIME        bool              `toml:"oversign_mime"`       // the fields of MIME, in a plain message without any
 	Expiry              time.Duration     `toml:"expiry"`              // x= is t= plus this; 0: no x=
 	Identifier          string            `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
 	SkipIfSigned        bool              `toml:"skip_if_signed"`
 	RemoveOldSignatures bool              `toml:"remove_old_signatures"`
 	OnKeyError          action.OnKeyError `toml:"on_key_error"`
+	FirstKey            FirstKey          `toml:"first_key"`
 }
+
+// FirstKey is what becomes of mail that a managed rule signs before any of its keys has ever signed.
+type FirstKey string
+
+// The choices.
+const (
+	FirstKeyUnsigned FirstKey = "unsigned" // it goes unsigned, at WARN in the log, and counted
+	FirstKeyDefer    FirstKey = "defer"    // as with a key that cannot be had
+)
 
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {
@@ -72,6 +83,9 @@ type Signing struct {
 	SelfCheck          float64              `toml:"self_check"`     // share of signatures that are verified before the mail leaves, 0 … 1
 	SelfCheckAction    action.Action        `toml:"self_check_action"`
 	UnsignedRecipients []string             `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
+
+	Redirected      action.Redirected `toml:"redirected"`
+	FragileWarnings []string          `toml:"fragile_warnings"` // the causes that are warned of: "long_line", "rewritten", "eight_bit"
 }
 
 // Match is which of the rules that fit a message sign it.

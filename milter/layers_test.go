@@ -50,9 +50,9 @@ var layers = []struct {
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard"}},
 	{"config/tables", nil},
-	{"config", []string{"milter/action", "config/tables"}},
+	{"config", []string{"milter/action", "milter/domain", "config/tables"}},
 	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
-	{"config/mta", []string{"milter/action"}},
+	{"config/mta", []string{"milter/action", "milter/domain"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
 }
 

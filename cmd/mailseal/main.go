@@ -40,6 +40,6 @@ be read; 70 a bug of ours.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newShadowCmd(), newCheckCmd(), newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
-		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newManCmd(), newVersionCmd())
+		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newManCmd(), newProbeCmd(), newVersionCmd())
 	return root
 }

@@ -94,9 +94,10 @@ func (f Finding) String() string {
 type Report struct {
 	Server   string    `json:"server"` // "Postfix" or "Sendmail"
 	Dir      string    `json:"dir"`
-	Services int       `json:"services"` // ways by which mail comes in
-	Filtered int       `json:"filtered"` // those of them that lead through Mailseal
-	Findings []Finding `json:"findings"` // the worst first
+	Name     string    `json:"name,omitempty"` // by which the server calls itself, {j}
+	Services int       `json:"services"`       // ways by which mail comes in
+	Filtered int       `json:"filtered"`       // those of them that lead through Mailseal
+	Findings []Finding `json:"findings"`       // the worst first
 }
 
 // add puts a finding down, once: services that share a setting share its faults.

@@ -21,6 +21,7 @@ func Postfix(h Host, dir string, d Daemon) (Report, bool) {
 		return *p.Report, true
 	}
 	p.main = readMain(p.file, text)
+	p.Name = postfixName(h, p.main)
 	masterFile := path.Join(dir, "master.cf")
 	if text, err = h.ReadFile(masterFile); err != nil {
 		p.unread(masterFile, err)

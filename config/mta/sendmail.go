@@ -27,6 +27,7 @@ func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
 		return *s.Report, true
 	}
 	s.cf = readCF(file, text)
+	s.Name = sendmailName(h, s.cf)
 	if s.mcFile = path.Join(dir, "sendmail.mc"); s.readMC() {
 		s.stale()
 	}

@@ -14,6 +14,7 @@ type sendmailCF struct {
 	inputAt int      // its line
 	daemons []cfDaemon
 	options map[string]string
+	name    string // the macro j
 }
 
 // cfFilter is an X line, what MAIL_FILTER and INPUT_MAIL_FILTER make.
@@ -55,6 +56,10 @@ func readCF(file string, text []byte) sendmailCF {
 			cf.filter(l)
 		case 'O':
 			cf.option(l)
+		case 'D':
+			if name, ok := strings.CutPrefix(l.text, "Dj"); ok {
+				cf.name = strings.TrimSpace(name)
+			}
 		}
 	}
 	for i, d := range cf.daemons {

@@ -26,6 +26,8 @@ func (im *importer) modes() string {
 
 func (im *importer) mode() {
 	e, ok := im.conf.get("Mode")
+	im.verified = im.verifies()
+	im.verifiesOnly = im.verified && !im.signs()
 	var modes []string
 	if im.signs() {
 		modes = append(modes, "sign")
@@ -90,6 +92,7 @@ func (im *importer) socket(defaults string) {
 		}
 	}
 	t := im.out.add("[[listen]]")
+	im.listener = t
 	t.set("address", address, base(e.place))
 	im.note("socket", e, address)
 	im.note("stop-old-daemon", e, daemonName[im.dkim != nil])
@@ -188,9 +191,14 @@ func (im *importer) writeRemoved() {
 }
 
 // noID says what stands in for an authserv-id that neither file sets.
-func (im *importer) noID() {
-	if im.id == "" {
-		im.unset("id-unset", "AuthservID")
+func (im *importer) noID(ofMTA string) {
+	switch {
+	case im.id != "":
+	case ofMTA == "":
+		im.unset("id-unknown", "AuthservID")
+	default:
+		im.out.table("").set("authserv_id", ofMTA, "the MTA's name")
+		im.unset("id-unset", "AuthservID", ofMTA)
 	}
 }
 

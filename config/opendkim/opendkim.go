@@ -15,6 +15,7 @@ type Options struct {
 	Conf     string // opendkim.conf; "" for none
 	DMARC    string // opendmarc.conf; "" for none
 	Defaults string // Debian's /etc/default/opendkim, whose SOCKET comes before the file's; "" for none
+	ID       string // the MTA's full name, which both take where no AuthservID is set; "" when it is not known
 	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
 }
 
@@ -34,7 +35,9 @@ func Import(o Options) (*Report, error) {
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
-	im.noID()
+	im.verifierRole()
+	im.defaults()
+	im.noID(o.ID)
 	im.writeRemoved()
 	if len(im.errs) > 0 {
 		return nil, errors.Join(im.errs...)
@@ -56,7 +59,10 @@ type importer struct {
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
 
-	needsAuthor bool // RequiredHeaders has been translated
+	listener     *table // of the socket, nil when none is named
+	verified     bool   // OpenDKIM verifies
+	verifiesOnly bool   // and does not sign
+	needsAuthor  bool   // RequiredHeaders has been translated
 
 	removed struct { // ids that strangers may not use
 		ids  []string

@@ -75,6 +75,9 @@ else
 fi
 if [ -n "$all" ]; then
 	MAILSEAL_LONG=1 phase long "long tests" suite -timeout 2h -run "$LONG" "$@"
+	if [ "$(id -u)" = 0 ]; then
+		phase packages "packages" contrib/packages/test.sh
+	fi
 	phase fuzz "fuzzing" contrib/test/fuzz.sh 3m "$@"
 fi
 skips=yes

@@ -55,6 +55,8 @@ func TestRotate(t *testing.T) {
 	}
 	a := "a._domainkey.example.com"
 	b := "b._domainkey.example.com"
+	before := keylife.Key{Domain: "example.com", Selector: "before", Algorithm: keys.Ed25519, Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
+	state.Keys = append(state.Keys, before) // a is not the domain's first
 	v := keylife.View{Policy: keylife.Policy{Every: 90 * day, Publish: 2 * day, Overlap: 14 * day}, Sights: map[string]keys.Sight{}}
 	// One line is one run: the day, what the DNS shows, what is said, and the stages afterwards.
 	for _, run := range []struct {
@@ -102,6 +104,56 @@ func TestRotate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestRotateFirst holds that a domain's first key signs as soon as the DNS shows it, but for what resolvers may remember
+// of another record at its name.
+func TestRotateFirst(t *testing.T) {
+	const a = "a._domainkey.example.com"
+	signed := keylife.Key{Domain: "example.com", Selector: "b", Algorithm: keys.Ed25519, Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
+	another := signed
+	another.Algorithm = keys.RSA
+	elsewhere := signed
+	elsewhere.Domain = "example.net"
+	vendor := signed
+	vendor.Vendor = true
+	for _, tt := range []struct {
+		name   string
+		with   []keylife.Key
+		others time.Duration // how long another record that was seen an hour ago is remembered
+		want   keys.Stage
+		says   string
+	}{
+		{"the first", nil, 0, keys.Active, "active"},
+		{"the first of its algorithm", []keylife.Key{another}, 0, keys.Active, "active"},
+		{"the first of its domain", []keylife.Key{elsewhere}, 0, keys.Active, "active"},
+		{"the first beside a vendor's", []keylife.Key{vendor}, 0, keys.Active, "active"},
+		{"not the first", []keylife.Key{signed}, 0, keys.Published, "published"},
+		{"another record is forgotten", nil, time.Hour, keys.Active, "active"},
+		{"another record is remembered", nil, time.Hour + time.Second, keys.Published, "another record was there, which resolvers may remember; wait until 2026-01-01 01:00 UTC"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			state, err := generated(t, "a").Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			state.Keys = append(tt.with, state.Keys...)
+			v := keylife.View{Policy: keylife.Policy{Publish: 2 * day}, Now: start, Sights: map[string]keys.Sight{a: keys.SightOther}}
+			if tt.others > 0 {
+				v.Others = map[string]time.Time{a: start.Add(tt.others)}
+			}
+			state.Observe(v)
+			v = keylife.View{Policy: v.Policy, Now: start.Add(time.Hour), Sights: map[string]keys.Sight{a: keys.SightKey}}
+			events, _ := state.Rotate("example.com", v)
+			said := ""
+			for _, e := range events {
+				said += string(e.Step) + " " + e.Waits + "\n"
+			}
+			if got := state.Find(a).Stage; got != tt.want || !strings.Contains(said, tt.says) {
+				t.Errorf("it is %s, want %s: %s", got, tt.want, said)
+			}
+		})
 	}
 }
 

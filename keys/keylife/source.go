@@ -19,6 +19,7 @@ type Source struct {
 	looked   time.Time // when the file was last looked at
 	stamp    string
 	active   map[string][]Key    // by domain
+	began    map[string]bool     // domains of which a key signs or has signed
 	byName   map[string]Key      // those that might sign: active and retiring
 	loaded   map[string]keys.Key // by name and fingerprint
 	fallBack map[string]string   // names of active keys, and of those that sign in their place
@@ -32,7 +33,7 @@ const lookEvery = time.Second
 // NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be read: the one before
 // stays in force.
 func NewSource(s Store, tell func(error)) (*Source, error) {
-	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}}
+	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}, began: map[string]bool{}}
 	out.stamp, _ = out.stat()
 	out.looked = time.Now()
 	return out, out.read()
@@ -55,6 +56,9 @@ func (s *Source) read() error {
 	for _, k := range state.Keys {
 		if k.Vendor {
 			continue
+		}
+		if k.hasSigned() {
+			s.began[k.Domain] = true
 		}
 		switch k.Stage {
 		case keys.Active:
@@ -116,6 +120,15 @@ func (s *Source) Keys(domain string) ([]keys.Key, error) {
 		return out, nil
 	}
 	return nil, err
+}
+
+// HasSigned reports whether a key of the domain signs or has ever signed. What is known once is not forgotten when the state
+// file is lost.
+func (s *Source) HasSigned(domain string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh(time.Now())
+	return s.began[domain]
 }
 
 // inPlaceOf is the key itself, or the one that signs until the DNS shows it again.

@@ -28,6 +28,9 @@ type View struct {
 	// Until says, by name, when retiring keys signed in place of active ones for the last time: FallBack.Until.
 	Until map[string]time.Time
 
+	// Others are the names at which another record than the key's is seen, and until when resolvers may remember it.
+	Others map[string]time.Time
+
 	// Usable tells why the private half of a key would make no signature that verifies; nil when it is not to be tried.
 	Usable func(Key) error
 }
@@ -57,6 +60,7 @@ func (s *State) situation(k *Key, v View) keys.Situation {
 	return keys.Situation{
 		Stage: k.Stage, Since: v.since(k), Sight: v.sight(k), Servers: v.Shown[k.Name()], Successor: s.successor(k, v),
 		Now: v.Now, Publish: v.Publish, Overlap: v.Overlap,
+		First: s.isFirst(k), Other: k.Other,
 	}
 }
 
@@ -196,11 +200,16 @@ func (s *State) advance(k *Key, v View) []Event {
 	if to == keys.Active && s.isAlone(k) {
 		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain + " that signs: few verifiers know Ed25519", Unknown: v.sight(k) == keys.SightUnknown}}
 	}
+	isFirst := s.isFirst(k)
 	err := s.Move(k, to, v, "")
-	if err == nil {
-		return []Event{{Name: k.Name(), Step: to}}
+	if err != nil {
+		return []Event{s.wait(k, v, err)}
 	}
-	return []Event{s.wait(k, v, err)}
+	done := []Event{{Name: k.Name(), Step: to}}
+	if to == keys.Published && isFirst {
+		return append(done, s.advance(k, v)...) // a first key need not be seen for long
+	}
+	return done
 }
 
 // isAlone tells whether an Ed25519 key would be the only one to sign, although an RSA key is on its way.

@@ -225,15 +225,31 @@ func (r *Rotator) view(ctx context.Context, names []string) (keylife.View, []See
 		Shown:  map[string]string{},
 		Now:    r.o.Now(),
 		Until:  fallBack.Until,
+		Others: map[string]time.Time{},
 		Usable: r.usable,
 	}
 	for _, k := range seen {
+		if ttl := k.other(); ttl > 0 {
+			v.Others[k.Name()] = v.Now.Add(ttl)
+		}
 		v.Sights[k.Name()], v.Shown[k.Name()] = k.Sight, keydns.Tell(k.Servers)
 		if k.Err != nil {
 			v.Shown[k.Name()] = k.Err.Error()
 		}
 	}
 	return v, seen, mark(ErrUnknown, ctx.Err())
+}
+
+// other is how long resolvers may remember another record than the key's that a server shows, 0 if none does.
+func (s Seen) other() time.Duration {
+	ttl := 0
+	for _, server := range s.Servers {
+		v := server.View
+		if len(v.Texts) > 0 && (v.State != keydns.Shown || v.Harm()) {
+			ttl = max(ttl, v.TTL, 1)
+		}
+	}
+	return time.Duration(ttl) * time.Second
 }
 
 // usable has a key sign a probe that an independent implementation must verify.
@@ -259,6 +275,7 @@ func (r *Rotator) Rotate(ctx context.Context, names []string) (Done, error) {
 	var events []keylife.Event
 	err = r.update(func(state *keylife.State) error {
 		events = nil
+		state.Observe(v)
 		if len(domains) == 0 {
 			domains = state.Domains()
 		}
@@ -273,6 +290,20 @@ func (r *Rotator) Rotate(ctx context.Context, names []string) (Done, error) {
 	})
 	silent := slices.ContainsFunc(events, func(e keylife.Event) bool { return e.Unknown })
 	return Done{Events: events, Silent: silent}, mark(ErrUnknown, err)
+}
+
+// Begin brings the first keys of domains on their way to signing, as Rotate does, where none has ever signed. Without such
+// domains nobody is asked.
+func (r *Rotator) Begin(ctx context.Context) (Done, error) {
+	state, err := r.o.Store.Read()
+	if err != nil {
+		return Done{}, mark(ErrUnknown, err)
+	}
+	beginning := slices.DeleteFunc(state.Domains(), func(d string) bool { return !state.IsBeginning(d) })
+	if len(beginning) == 0 {
+		return Done{}, nil
+	}
+	return r.Rotate(ctx, beginning)
 }
 
 // haveKeys wants each domain to have keys in the store that are not removed.

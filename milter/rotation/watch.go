@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ const atOnce = 256
 func (w *Watcher) Pass(ctx context.Context, p Watch) error {
 	var rotateErr error
 	if p.Rotates {
-		rotateErr = w.rotate(ctx, p.Rotator)
+		rotateErr = w.report(p.Rotator.Rotate(ctx, nil))
 		if p.Signers != nil {
 			p.Signers.Look()
 		}
@@ -97,8 +98,18 @@ func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
 	return nil
 }
 
-func (w *Watcher) rotate(ctx context.Context, r *Rotator) error {
-	done, err := r.Rotate(ctx, nil)
+// Begin has first keys sign as soon as the DNS shows them. Signers, if not nil, hears of it at once.
+func (w *Watcher) Begin(ctx context.Context, r *Rotator, signers Signers) error {
+	done, err := r.Begin(ctx)
+	steps := slices.DeleteFunc(done.Events, func(e keylife.Event) bool { return e.Step == "" })
+	if len(steps) > 0 && signers != nil {
+		signers.Look()
+	}
+	return w.report(Done{Events: steps}, err) // what is waited for would be said every time
+}
+
+// report logs what a rotation did.
+func (w *Watcher) report(done Done, err error) error {
 	if err != nil {
 		err = fmt.Errorf("the keys cannot be rotated: %w", err)
 	}

@@ -25,6 +25,10 @@ var ErrUnsigned = errors.New("sign: no signature could be made")
 // ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
 var ErrNoRule = errors.New("sign: no keys for the sender")
 
+// ErrFirstKey is in the error of a rule whose keys have never signed yet: mail goes unsigned until they do. It comes with
+// ErrNoRule.
+var ErrFirstKey = errors.New("sign: no key has ever signed")
+
 // Rule is one line of the signing table: whose mail, which keys, how.
 type Rule struct {
 	Name         string // its place in the configuration, "sign[2]", for the log
@@ -75,6 +79,10 @@ type Signed struct {
 	Failed []KeyFailure    // the keys that made none
 	Held   []string        // the keys not used because their signature stands in the message already
 	Remove []int           // old signatures to be removed: indices into the header
+	Fit    Fit             // what becomes of fields with long lines
+	Covers []string        // the names of the fields that the signatures cover, each once
+
+	Withheld []string // the keys not used because they would speak for Query.Forged
 
 	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned: KeyAccept, KeyTempfail or KeyReject.
 	OnKeyError action.OnKeyError
@@ -168,6 +176,8 @@ func (r *Rule) wanted(ctx context.Context, q Query) ([]keys.Key, error) {
 	}
 	chosen, err := r.Choose(ctx, q)
 	switch {
+	case errors.Is(err, ErrFirstKey):
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoRule, r.Name, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
 	case len(chosen) == 0:

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"mailseal/config"
@@ -51,8 +52,10 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
 	daemon := &filter.Filter{
 		ID:          cfg.AuthservID,
+		Host:        cfg.ServerName(),
 		Own:         newOwnFields(cfg),
 		Unmatched:   cfg.Ours.Unmatched,
+		Redirected:  cfg.Signing.Redirected,
 		Malformed:   cfg.Signing.MalformedFrom,
 		AuthResult:  cfg.AuthenticationResults.Auth,
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
@@ -67,18 +70,44 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		HeaderLimit:     int(cfg.Limits.HeaderSize),
 		Deadline:        cfg.Limits.MessageDeadline,
 		OnInternalError: cfg.OnInternalError,
+		QuietFragile:    quietFragile(cfg.Signing.FragileWarnings),
 	}
 	return p, err
 }
 
+// quietFragile returns the causes of broken signatures that are not warned of.
+func quietFragile(warned []string) []milter.Event {
+	return slices.DeleteFunc([]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit}, func(e milter.Event) bool {
+		return slices.Contains(warned, string(e))
+	})
+}
+
 func newOwnFields(cfg *config.Config) filter.OwnFields {
-	own := filter.OwnFields{IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Names: []string{cfg.Policy.MarkHeader}}
+	own := filter.OwnFields{KeepResults: cfg.Ours.KeepResults, IDs: ownIDs(cfg), Names: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
 		own.Names = append(own.Names, "Received-SPF")
 	}
 	return own
 }
 
+// ownIDs are the authserv-ids that no stranger may use: those that are configured, and the names of this host, which
+// readers may take for ours even where another is configured.
+func ownIDs(cfg *config.Config) []string {
+	var ids []string
+	add := func(names ...string) {
+		for _, name := range names {
+			if name != "" && !slices.Contains(ids, name) {
+				ids = append(ids, name)
+			}
+		}
+	}
+	add(cfg.AuthservID)
+	add(cfg.AuthenticationResults.RemoveIDs...)
+	add(cfg.Host.Full, cfg.Host.Name, domain.FirstLabel(cfg.Host.Name))
+	return ids
+}
+
+// NewRoles says whose mail a message is, as the configuration has it.
 func NewRoles(cfg *config.Config) milter.Roles {
 	return milter.Roles{
 		Authenticated: cfg.Ours.Authenticated,
@@ -173,7 +202,7 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 			}
 		}
 		if r.Managed != "" {
-			rule.Choose = chooseManaged(p.Managed, domain.ASCII(r.Managed))
+			rule.Choose = chooseManaged(p.Managed, r)
 		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
@@ -229,6 +258,7 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		Fields:          o.Headers,
 		Oversign:        orNone(o.Oversign),
 		OversignPresent: orNone(o.OversignPresent),
+		KeepPlain:       !o.OversignMIME,
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
 	}
@@ -257,7 +287,7 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
 	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, c.ClockSkew
-	v.SPF.Receiver = p.Config.AuthservID
+	v.SPF.Receiver = p.Config.ServerName()
 	switch c.OrganizationalDomain {
 	case action.TreeWalk:
 	case action.PublicSuffixList:

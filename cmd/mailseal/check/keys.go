@@ -24,15 +24,26 @@ func (c *checker) keys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Keys)) {
+		if f, bad := c.unreadable(name); bad {
+			c.report(f)
+		}
+	}
 	for _, f := range findings {
 		k := c.cfg.Keys[f.Name]
+		if _, bad := c.stops[k.File]; bad && k.File != "" {
+			continue // first it must be read at all
+		}
 		setting := "file"
 		if k.File == "" {
 			setting = "private_key"
 		}
-		c.keyFile(f, k.Problem(setting, ""))
+		c.keyFile(f, c.keySetting(f.Name, setting), c.copyOf(f.Name))
 	}
 	for _, k := range tryKeys(ctx, c.files) {
+		if _, bad := c.stops[c.cfg.Keys[k.Name].File]; bad {
+			continue
+		}
 		if k.err != nil {
 			c.report(finding(KeyFailsTest, at(c.cfg.Keys[k.Name].Problem("", "")), k.err.Error()))
 			continue
@@ -51,9 +62,9 @@ func (c *checker) keySize(k triedKey) {
 }
 
 // keyFile reports what is wrong with the file of a key, or of another secret, that a setting names.
-func (c *checker) keyFile(f keyfile.Finding, setting config.Problem) {
-	out := finding(ofKeyFile[f.Kind], at(setting), f.Text)
-	out.Fix = remedy.KeyFile(f)
+func (c *checker) keyFile(f keyfile.Finding, setting place, key remedy.Key) {
+	out := finding(ofKeyFile[f.Kind], setting, f.Text)
+	out.Fix = remedy.KeyFile(f, c.reader(), key)
 	c.report(out)
 }
 
@@ -133,7 +144,7 @@ func (c *checker) namedSecret(setting config.Problem, path string) {
 }
 
 func (c *checker) secretFile(setting config.Problem, path string) {
-	for _, f := range keyfile.Check(path) {
-		c.keyFile(f, setting)
+	for _, f := range keyfile.Check(path, c.asReader()) {
+		c.keyFile(f, at(setting), remedy.Key{File: path})
 	}
 }

@@ -37,10 +37,16 @@ func (p Printer) Finish(r *Result) {
 }
 
 func (p Printer) local(r *Result) {
+	if r.Judged != "" {
+		fmt.Fprintf(p.Out, "%s: files were judged %s\n", r.File, r.Judged)
+	}
 	broken, warnings := r.Count(Local, Error), r.Count(Local, Warning)
 	if broken > 0 {
 		fmt.Fprintf(p.Out, "%s: errors: %d, warnings: %d\n", r.File, broken, warnings)
 		return
+	}
+	if len(r.IDs) > 0 {
+		fmt.Fprintf(p.Out, "%s: results are written under %s\n", r.File, strings.Join(r.IDs, ", "))
 	}
 	fmt.Fprintf(p.Out, "%s: good; keys: %d, rules: %d, sockets: %d, warnings: %d\n",
 		r.File, len(r.Keys), r.Rules, r.Sockets, warnings)
@@ -108,6 +114,8 @@ type resultJSON struct {
 	Sources  []Source      `json:"sources,omitempty"`
 	Rules    int           `json:"rules"`
 	Sockets  int           `json:"sockets"`
+	IDs      []string      `json:"authserv_ids,omitempty"`
+	Judged   string        `json:"files_judged,omitempty"`
 	DNS      *dnsJSON      `json:"dns,omitempty"` // nil when it was not asked
 	MTAs     []Server      `json:"mtas,omitempty"`
 }
@@ -130,7 +138,7 @@ func (j *JSON) Report(f Finding) {
 func (j *JSON) Finish(r *Result) error {
 	out := resultJSON{
 		File: r.File, Findings: orEmpty(j.findings), Errors: j.problems(Error), Warnings: j.problems(Warning),
-		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, MTAs: r.MTAs,
+		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, IDs: r.IDs, Judged: r.Judged, MTAs: r.MTAs,
 	}
 	if r.AskedDNS {
 		out.DNS = &dnsJSON{orEmpty(r.Records), r.Walks}

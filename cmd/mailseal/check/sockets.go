@@ -35,6 +35,9 @@ func (c *checker) socketDirectory(l config.Listener) {
 	case errors.Is(err, fs.ErrNotExist):
 		f := finding(SocketNoDirectory, setting, dir)
 		f.Fix = remedy.Directory(dir)
+		if c.service != nil {
+			f.Fix = remedy.DirectoryFor(c.reader(), dir)
+		}
 		c.report(f)
 	case err != nil:
 		c.report(finding(SocketDirectoryBad, setting, err.Error()))

@@ -72,7 +72,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	for _, w := range cfg.Warnings {
 		log.Warn(w.Error())
 	}
-	d.jobs = jobs.New(log, d.keysJob())
+	d.warnOfName(cfg)
+	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob())
 	return d, nil
 }
 
@@ -186,6 +187,15 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	old.CloseSources(p, 2*old.Config.Limits.MessageDeadline, d.log)
 	go p.ExamineKeys(ctx, d.log)
 	return nil
+}
+
+// warnOfName reports that the fields with our results may carry a name that any host could have.
+func (d *Daemon) warnOfName(cfg *config.Config) {
+	if cfg.AuthservID != "" || cfg.Host.Full != "" {
+		return
+	}
+	d.log.Error("the full name of this host is not known: where the MTA's own name is not a full one, results are written under a name that can be forged; "+
+		"write authserv_id = \"mx.example.com\" with this host's name", "name", cfg.ServerName())
 }
 
 // Jobs tells how each of the daemon's jobs stands.

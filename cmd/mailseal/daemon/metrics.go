@@ -29,6 +29,7 @@ type metrics struct {
 	results     *prometheus.CounterVec
 	signatures  *prometheus.CounterVec
 	unsigned    *prometheus.CounterVec
+	longFields  *prometheus.CounterVec
 	keyFailures prometheus.Counter
 	selfChecks  *prometheus.CounterVec
 	shortages   prometheus.Counter
@@ -54,10 +55,11 @@ func newMetrics(version string) *metrics {
 		messages:    counters("messages_total", "Messages that got a verdict, by whose they are and what was done.", "role", "action"),
 		connections: gauge("connections", "Open connections of MTAs."),
 		events:      counters("events_total", "What went wrong or was left alone, by kind.", "event"),
-		fragile:     counters("fragile_total", "Signed messages that the MTA will change after us, so that the signature breaks, by cause.", "cause"),
+		fragile:     counters("fragile_total", "Signed messages whose signatures mail servers break, or may break, behind us, by cause.", "cause"),
 		results:     counters("results_total", "What judging found, by method and result.", "method", "result"),
 		signatures:  counters("signatures_total", "DKIM signatures made, by algorithm.", "algorithm"),
 		unsigned:    counters("unsigned_total", "Messages of ours that left without a signature, by reason.", "reason"),
+		longFields:  counters("long_fields_total", "Fields with lines that the MTA would break: folded anew (refolded), or not signed (left_out).", "done"),
 		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
 		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
 		shortages:   counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
@@ -70,7 +72,7 @@ func newMetrics(version string) *metrics {
 		Namespace: "mailseal", Name: "message_seconds", Buckets: latencies,
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
-	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned,
+	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned, m.longFields,
 		m.keyFailures, m.selfChecks, m.shortages, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
@@ -89,6 +91,9 @@ func (m *metrics) begin() {
 		for _, done := range []action.Action{action.Accept, action.Hold, action.Reject, action.Tempfail} {
 			m.messages.WithLabelValues(role.String(), done.String())
 		}
+	}
+	for _, done := range []string{"refolded", "left_out"} {
+		m.longFields.WithLabelValues(done)
 	}
 	m.Watched(nil)
 	m.reloads.WithLabelValues("good")
@@ -129,7 +134,7 @@ func (m *metrics) Connections(n int) { m.connections.Add(float64(n)) }
 func (m *metrics) Event(e milter.Event) { m.eventCounter(e).Inc() }
 
 func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
-	if e == milter.LongLine || e == milter.Rewritten {
+	if e == milter.LongLine || e == milter.Rewritten || e == milter.EightBit {
 		return m.fragile.WithLabelValues(string(e))
 	}
 	return m.events.WithLabelValues(string(e))
@@ -140,6 +145,11 @@ func (m *metrics) Signed(s sign.Signature) { m.signatures.WithLabelValues(s.Algo
 
 // Unsigned implements filter.Counters.
 func (m *metrics) Unsigned(reason string) { m.unsigned.WithLabelValues(reason).Inc() }
+
+// LongFields implements filter.Counters.
+func (m *metrics) LongFields(done string, n int) {
+	m.longFields.WithLabelValues(done).Add(float64(n))
+}
 
 // KeyFailed implements filter.Counters. The log says which key it was.
 func (m *metrics) KeyFailed(string, error) { m.keyFailures.Inc() }
