@@ -190,8 +190,11 @@ func told(reports []Report) string {
 	for _, r := range reports {
 		for _, f := range r.Findings {
 			fmt.Fprintf(&b, "%s: %s\n", f.Severity, f.coded())
-			for line := range strings.Lines(f.Fix) {
+			for line := range strings.Lines(f.Fix.String()) {
 				fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(line, "\n"))
+			}
+			if f.Mended {
+				b.WriteString("  (mended by others)\n")
 			}
 		}
 		fmt.Fprintf(&b, "%s: %d of %d\n", r.Server, r.Filtered, r.Services)
@@ -279,7 +282,7 @@ func TestSnippets(t *testing.T) {
 			h := newTestHost(t, files)
 			got := told(look(h, testDaemon(t, tt.listen+"\ndaemon-name ORIGINATING\n")))
 			// Sendmail's ports have other names than Postfix's.
-			got = strings.Replace(got, "warning: /etc/mail/sendmail.cf: DaemonPortOptions: sendmail-no-daemon-name(ORIGINATING)\n  Name=ORIGINATING in DAEMON_OPTIONS\n", "", 1)
+			got = strings.Replace(got, "warning: /etc/mail/sendmail.cf: DaemonPortOptions: sendmail-no-daemon-name(ORIGINATING)\n  daemon_names = [] (mailseal.toml, [ours])\n", "", 1)
 			if want := "Postfix: 3 of 4\nSendmail: 1 of 2\n"; got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}

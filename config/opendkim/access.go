@@ -42,13 +42,18 @@ func (im *importer) ours() {
 func (im *importer) internalHosts(t *table) {
 	e, d := im.openSet("InternalHosts")
 	if d == nil {
-		if im.signs() {
+		if im.signs() && e.name == "" {
 			im.unset("internal-hosts-unset", "InternalHosts")
 		}
 		return
 	}
 	s := readHosts(d, im.teller(e))
 	nets := s.networks()
+	if slices.ContainsFunc(nets, tables.IsEveryone) {
+		im.note("internal-hosts-everybody", e, e.value)
+		im.hosts(t, e, s)
+		return // the default is the host itself
+	}
 	t.set("networks", nets, base(e.place))
 	im.note("internal-hosts", e, sizes(nets, s.clientNames()))
 	im.hosts(t, e, s)

@@ -40,9 +40,10 @@ func (im *importer) importDMARC(o Options) {
 	alone := im.conf == nil
 	im.conf, im.dir = c, "/"
 	im.unknownOptions("OpenDMARC")
+	im.startup(openDMARC, "")
 	if alone {
 		im.out.table("").set("mode", []string{"verify"}, "opendmarc only")
-		im.socket("")
+		im.socket()
 		im.log()
 		im.dns()
 	} else {

@@ -130,6 +130,7 @@ func (c *checker) run(ctx context.Context) error {
 		return err
 	}
 	c.sockets()
+	c.ours()
 	c.secrets()
 	c.managed()
 	if err := c.servers(); err != nil {

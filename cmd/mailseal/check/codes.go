@@ -33,6 +33,7 @@ const (
 
 	FileClosed            Code = "file-closed-to-daemon"
 	StateClosed           Code = "state-directory-closed-to-daemon"
+	OursEveryone          Code = "ours-is-everyone"
 	SocketDirectoryClosed Code = "socket-directory-closed-to-daemon"
 
 	KeyMissing    Code = "key-missing"
@@ -103,7 +104,8 @@ var rows = []Row{
 
 	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
 	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
-	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s", fixes(remedy.MakeOwnDirectory)},
+	{OursEveryone, Error, Local, "%s is everybody: mail of strangers is signed in your name, and nothing is judged", fixes(remedy.Setting)},
+	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s", fixes(remedy.MakeOwnDirectory, remedy.MoveSocket)},
 
 	{KeyMissing, Error, Local, "%s", nil},
 	{KeyUnreadable, Error, Local, "%s", fixes(remedy.LetIn, remedy.Copy, remedy.AccessList)},

@@ -107,7 +107,7 @@ func countMTA(r mta.Report, s mta.Severity) (n int) {
 func mtaFinding(f mta.Finding) Finding {
 	return Finding{
 		Code: codeOfMTA(f.Code), Severity: severityOfMTA[f.Severity], File: f.File, Line: f.Line, Setting: f.Setting,
-		Text: f.Text, Fix: remedy.MailServer(f),
+		Text: f.Text, Fix: remedy.MailServer(f.Fix), Mended: f.Mended,
 	}
 }
 

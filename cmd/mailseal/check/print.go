@@ -20,6 +20,9 @@ func (p Printer) Report(f Finding) {
 	for line := range strings.Lines(f.Fix.String()) {
 		fmt.Fprintf(p.Out, "  %s\n", strings.TrimSuffix(line, "\n"))
 	}
+	if f.Mended {
+		fmt.Fprintln(p.Out, "  the lines of other findings mend it")
+	}
 }
 
 // Finish sums up, a line for each area.
@@ -94,6 +97,7 @@ type findingJSON struct {
 	Text     string      `json:"text"`
 	Fix      string      `json:"fix,omitempty"`
 	FixKind  remedy.Kind `json:"fix_kind,omitempty"`
+	Mended   bool        `json:"mended,omitempty"` // the remedies of other findings mend it, too
 }
 
 // problemJSON is a finding about the configuration in the form that it had before there were codes.
@@ -130,7 +134,7 @@ type dnsJSON struct {
 func (j *JSON) Report(f Finding) {
 	j.findings = append(j.findings, findingJSON{
 		Code: f.Code, Severity: f.Severity, Area: f.Code.area(), File: f.File, Line: f.Line, Setting: f.Setting,
-		Text: f.Text, Fix: f.Fix.String(), FixKind: f.Fix.Kind,
+		Text: f.Text, Fix: f.Fix.String(), FixKind: f.Fix.Kind, Mended: f.Mended,
 	})
 }
 

@@ -165,10 +165,37 @@ func (c *checker) closed(setting place) func(service.Stop) {
 func (c *checker) closedDirectory(setting place) func(service.Stop) {
 	return func(s service.Stop) {
 		f := finding(SocketDirectoryClosed, setting, s.Path, c.stopped(s))
+		f.Fix = c.otherSocket(setting)
 		if isOwn := strings.Contains(filepath.Base(s.Path), "mailseal"); isOwn && s.By == "" && s.At == s.Path {
 			f.Fix = remedy.DirectoryFor(c.reader(), s.Path)
 		}
 		c.report(f)
+	}
+}
+
+// otherSocket has systemd make a socket that the daemon itself may not make, or has the daemon listen at a port.
+func (c *checker) otherSocket(setting place) remedy.Remedy {
+	for i, l := range c.cfg.Listen {
+		if l.Network != "unix" || at(l.Problem("address", "")) != setting {
+			continue
+		}
+		section := fmt.Sprintf("listen[%d]", i)
+		if service.FindUnit("/", remedy.SocketUnit) != nil {
+			return remedy.UnitSocket(section, l.Target)
+		}
+		return remedy.Port(section, c.freePort())
+	}
+	return remedy.Remedy{}
+}
+
+// freePort is the customary port, or the next one that no other socket of the configuration has.
+func (c *checker) freePort() string {
+	const first = 8891
+	for port := first; ; port++ {
+		has := func(l config.Listener) bool { return strings.HasSuffix(l.Target, fmt.Sprintf(":%d", port)) }
+		if !slices.ContainsFunc(c.cfg.Listen, has) {
+			return fmt.Sprint(port)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
 	if c.Syslog == "" {
 		return slog.New(newHandler(c.Format, stderr, o)), nil
 	}
-	h, err := newSyslog(c, o)
+	h, err := newSyslog(c, o, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("log.syslog: %w", err)
 	}
@@ -45,8 +45,8 @@ var facilities = map[string]syslog.Priority{
 // severity parts slog's levels among handlers, each of which writes with one severity of syslog.
 type severity struct{ debug, info, warn, err slog.Handler }
 
-// newSyslog connects to the syslog of this host. Times are left to it.
-func newSyslog(c config.Log, o *slog.HandlerOptions) (slog.Handler, error) {
+// newSyslog logs to the syslog of this host, which need not be there. Times are left to it.
+func newSyslog(c config.Log, o *slog.HandlerOptions, stderr io.Writer) (slog.Handler, error) {
 	facility, known := facilities[c.Syslog]
 	if !known {
 		return nil, fmt.Errorf("no facility %q", c.Syslog)
@@ -57,17 +57,11 @@ func newSyslog(c config.Log, o *slog.HandlerOptions) (slog.Handler, error) {
 		}
 		return a
 	}
-	var err error
+	lost := &loss{stderr: stderr}
 	to := func(p syslog.Priority) slog.Handler {
-		w, dialErr := syslog.New(facility|p, "mailseal")
-		if dialErr != nil {
-			err = dialErr
-			return slog.DiscardHandler
-		}
-		return newHandler(c.Format, w, o)
+		return newHandler(c.Format, newSyslogWriter(facility|p, lost), o)
 	}
-	h := severity{to(syslog.LOG_DEBUG), to(syslog.LOG_INFO), to(syslog.LOG_WARNING), to(syslog.LOG_ERR)}
-	return h, err
+	return severity{to(syslog.LOG_DEBUG), to(syslog.LOG_INFO), to(syslog.LOG_WARNING), to(syslog.LOG_ERR)}, nil
 }
 
 func (s severity) of(l slog.Level) slog.Handler {

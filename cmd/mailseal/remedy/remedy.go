@@ -31,6 +31,7 @@ const (
 	OpenTree         Kind = "open-tree"          // a directory and all below it, for the group to read
 	OpenEach         Kind = "open-each"          // files and directories that only have / in common
 	MakeDirectory    Kind = "make-directory"     // and those above it
+	MoveSocket       Kind = "move-socket"        // of mailseal.toml, where the daemon may not make it
 	MakeOwnDirectory Kind = "make-own-directory" // for the daemon's user to make files in
 	GenerateKey      Kind = "generate-key"       // the first of a managed domain
 	RotateKey        Kind = "rotate-key"         // one step of a managed domain
@@ -44,12 +45,12 @@ const (
 	MasterCF         Kind = "put-master-cf"      // an option of a service in master.cf
 	SendmailMC       Kind = "put-sendmail-mc"    // lines of sendmail.mc
 	SendmailCF       Kind = "put-sendmail-cf"    // lines of sendmail.cf, where there is no sendmail.mc
-	SendmailPort     Kind = "put-daemon-port"    // an option of DAEMON_OPTIONS in sendmail.mc
+	SendmailPort     Kind = "put-daemon-port"    // a port of sendmail.mc, or of sendmail.cf
 	Setting          Kind = "put-setting"        // lines of mailseal.toml
 	EditUnit         Kind = "edit-unit"          // lines of a unit of systemd
 	System           Kind = "change-system"      // a command about users, units and sockets of the host
 	ServerName       Kind = "set-authserv-id"    // a line of mailseal.toml, before the first table
-	Both             Kind = "put-both"           // lines of a mail server and of mailseal.toml, which belong together
+	Several          Kind = "put-several"        // lines of several files, and commands, which belong together
 )
 
 // form is how a kind is printed.
@@ -69,6 +70,7 @@ var forms = map[Kind]form{
 	OpenTree:         {"chgrp -R %s %s && chmod -R g+rX %[2]s", true},
 	OpenEach:         {"chgrp %s %s && chmod g+rX %[2]s", true},
 	MakeDirectory:    {"mkdir -p %s", true},
+	MoveSocket:       {"%s", false},
 	MakeOwnDirectory: {"install -d -o %s -g %s -m 0755 %s", true},
 	GenerateKey:      {"mailseal keys generate%s %s", true},
 	RotateKey:        {"mailseal keys rotate%s %s", true},
@@ -87,7 +89,7 @@ var forms = map[Kind]form{
 	EditUnit:         {"%s", false},
 	System:           {"%s", false},
 	ServerName:       {"authserv_id = \"%s\" (mailseal.toml, before the first [table])%s", false},
-	Both:             {"%s", false},
+	Several:          {"%s", false},
 }
 
 // Kinds returns every kind of remedy, sorted.
