@@ -151,6 +151,8 @@ func TestSentences(t *testing.T) {
 		{SocketOccupied, []any{"/etc/passwd"}, "/etc/passwd is there, and is no socket"},
 		{SocketNoUser, []any{"m"}, `no user "m" on this host`},
 		{SocketNoGroup, []any{"m"}, `no group "m" on this host`},
+		{RunningRefused, []any{"1 of 2"}, "1 of 2; a reload would be refused"},
+		{RunningUnknown, []any{"why"}, "what signed mail lately is not known: why"},
 		{SourceUnlisted, []any{"web", "cannot be listed"},
 			`source "web" cannot be listed: its keys were not compared; --domain does so for the domains that it names`},
 		{SourceNobody, []any{"web", "example.com", "sign[0]"}, `source "web": no key signs for example.com (sign[0])`},
