@@ -124,7 +124,7 @@ var logSection = section{
 		{name: "format", def: `"text"`, values: []string{"text", "json"}, doc: "How lines are written."},
 		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line; LEVELS OF THE LOG below says what has which level."},
 		{name: "syslog", example: `"mail"`, values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
-			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads."},
+			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads. While syslog cannot be reached, the log goes to standard error; mail goes on."},
 	},
 }
 

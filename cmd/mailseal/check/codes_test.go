@@ -139,6 +139,7 @@ func TestSentences(t *testing.T) {
 			"and a name that only one of them removes can be forged at the others"},
 		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
 		{StateClosed, []any{"/s", "why"}, "the daemon cannot use /s: why"},
+		{OursEveryone, []any{"0.0.0.0/0"}, "0.0.0.0/0 is everybody: mail of strangers is signed in your name, and nothing is judged"},
 		{SocketDirectoryClosed, []any{"/d", "why"}, "the daemon cannot make a socket in /d: why"},
 		{ManagedNone, []any{"example.com", "is deferred"}, "no key of example.com is active, so its mail is deferred"},
 		{ManagedWaiting, []any{"example.com", "is deferred", "s._domainkey.example.com", "generated"},
