@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -54,6 +55,9 @@ func (c *checker) check() {
 }
 
 func (c *checker) checkDaemon() {
+	if c.Control.Address == "" {
+		c.Control.Address = filepath.Join(c.StateDirectory, ControlName)
+	}
 	c.checkAuthservID()
 	if c.Limits.DrainHard < c.Limits.DrainSoft {
 		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"mailseal/keys/files"
 	"mailseal/milter/domain"
 )
 
@@ -20,13 +21,16 @@ func ThisHost() HostNames {
 	return hostNames("/", name)
 }
 
+// maxHosts bounds what is read of hosts(5), in bytes.
+const maxHosts = 8 << 20
+
 // HostNamesAt returns the names of the host whose root directory is root: another host's files, in a directory. With ""
 // it is this host.
 func HostNamesAt(root string) HostNames {
 	if root == "" || root == "/" {
 		return ThisHost()
 	}
-	text, _ := os.ReadFile(filepath.Join(root, "etc/hostname")) // without it there is no name
+	text, _ := files.Read(filepath.Join(root, "etc/hostname"), maxHosts) // without it there is no name
 	return hostNames(root, strings.TrimSpace(string(text)))
 }
 
@@ -39,7 +43,7 @@ func hostNames(root, name string) HostNames {
 	if domain.IsFull(name) {
 		return HostNames{Name: name, Full: name}
 	}
-	text, _ := os.ReadFile(filepath.Join(root, "etc/hosts")) // without it no full name is known
+	text, _ := files.Read(filepath.Join(root, "etc/hosts"), maxHosts) // without it no full name is known
 	return HostNames{Name: name, Full: nameInHosts(string(text), name)}
 }
 

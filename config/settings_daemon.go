@@ -11,6 +11,8 @@ var daemonSection = section{
 			doc: "What is done: \"sign\" mail of ours, \"verify\" mail of theirs, or both."},
 		{name: "state_directory", def: `"/var/lib/mailseal"`, form: "path",
 			doc: "Where keys that Mailseal makes, and what it must remember, are kept."},
+		{name: "user", example: `"mailseal"`,
+			doc: "Where root starts the daemon: the user whom it becomes once its sockets are open, with the user's groups. The configuration, keys and tables are read as that user. Not needed where systemd starts it as a user (User=)."},
 		{name: "require_safe_keys", def: "false",
 			doc: "Refuse a key file that others than its owner, root and our group can read, or that somebody else could replace. Otherwise that is a warning, with the command that mends it."},
 		{name: "on_internal_error", def: `"tempfail"`, values: words(action.Accept, action.Reject, action.Tempfail),
@@ -122,7 +124,7 @@ var logSection = section{
 		{name: "format", def: `"text"`, values: []string{"text", "json"}, doc: "How lines are written."},
 		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line; LEVELS OF THE LOG below says what has which level."},
 		{name: "syslog", example: `"mail"`, values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
-			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads."},
+			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads. While syslog cannot be reached, the log goes to standard error; mail goes on."},
 	},
 }
 
@@ -132,5 +134,23 @@ var metricsSection = section{
 	settings: []setting{
 		{name: "address", example: `"127.0.0.1:9891"`, form: "host and port", doc: "Where they are served; nowhere, if not set."},
 		{name: "pprof", def: "false", doc: "Serve Go's profiles at /debug/pprof/ too."},
+	},
+}
+
+var controlSection = section{
+	header: "[control]", path: "control",
+	doc: "A unix socket on which commands such as mailseal reload reach the daemon. Only root and the daemon's own user get an answer. Mail does not depend on it: where it cannot be opened, the daemon warns, serves mail, and tries again every minute.",
+	settings: []setting{
+		{name: "address", example: `"/run/mailseal/control"`, form: "path",
+			doc: "The path of the socket, at most 107 bytes long; the file control in state_directory, if not set."},
+	},
+}
+
+var reloadSection = section{
+	header: "[reload]", path: "reload",
+	doc: "What keeps a reload from taking signatures from mail by mistake, as with a file that was cut off while it was written. The daemon remembers which domains signed mail in the last 7 days, as From domain or as d=, in signed.json in state_directory. A reload after which nothing would be signed any more is refused, and one that would leave too many of these domains without a rule or without a key; mailseal reload says which, and with --accept lets it through. With ten domains or fewer, a reload is refused if any would be lost. A smaller loss takes effect, with a warning that names the domains. mailseal check --against-running says beforehand what would be lost. A start with a loss is an error in the log.",
+	settings: []setting{
+		{name: "max_loss", def: "0.3",
+			doc: "The share of these domains, from 0 to 1, that a reload may leave without a rule or key. 1 lets every loss through but that of all."},
 	},
 }

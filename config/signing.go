@@ -26,10 +26,10 @@ type Source struct {
 	KeyQuery          string        `toml:"key_query"`
 	SigningQuery      string        `toml:"signing_query"`
 	ListQuery         string        `toml:"list_query"`
-	URL               string        `toml:"url"`
-	TokenFile         string        `toml:"token_file"`
+	URL               URL           `toml:"url"`
+	TokenFile         SecretFile    `toml:"token_file"`
 	ClientCertificate string        `toml:"client_certificate"`
-	ClientKey         string        `toml:"client_key"`
+	ClientKey         SecretFile    `toml:"client_key"`
 	CAFile            string        `toml:"ca_file"`
 	Timeout           time.Duration `toml:"timeout"`
 	TTL               time.Duration `toml:"ttl"`

@@ -24,6 +24,7 @@ type checkFlags struct {
 	zone     string
 	domains  []string
 	limit    int
+	running  bool
 	mta      check.MTAOptions
 	progress io.Writer
 }
@@ -39,8 +40,11 @@ problem with its file, line and setting, and below it the line to put or the com
 Where Postfix or Sendmail is installed, it reads their configuration too, and says which mail will not come to Mailseal:
 a socket that is not where a chrooted smtpd looks for it, or that the user postfix may not connect to, or that Sendmail
 takes for unsafe; services without the filter; mail that passes unsigned while Mailseal is away; other filters that sign
-as well, or that write what Mailseal removes. Each finding names file and line, what becomes of mail, and the line to
-put or the command to run. It needs no root: what cannot be read is said, and is no error.
+as well, or that write what Mailseal removes; content filters that hand strangers' mail back as if it were ours. Each
+finding names file and line, what becomes of mail, and the line to put or the command to run. A line is printed only if
+the finding goes with it and no other comes: check applies it to what it has read, and judges again. A setting that
+several findings concern is printed once, as it is to be in the end. It needs no root: what cannot be read is said, and
+is no error.
 
 With --dns it compares each key with the record that is published, byte by byte: whether it is there, whole, at the
 right name, alone and the right one, and whether the domain that signs is aligned with the authors of its rules. Each
@@ -48,6 +52,10 @@ finding comes with the record to publish.
 
 Keys of a database are compared one after the other if the source has a list_query, those of other sources for the
 domains that --domain names. What is wrong is printed as it is found, and every thousand keys how far it has come.
+
+With --against-running it asks the daemon, or without one the list in state_directory, which domains signed mail in the last
+7 days, and says which of them would have no rule or no key by this configuration: an error where "mailseal reload" would
+be refused for that, else a warning.
 
 Run as root it judges files with the rights of the daemon's user (User= of mailseal.service, else mailseal, or --as): a
 child process with that user and its groups tries to open them. Where systemd runs, that process is in the sandbox of the
@@ -83,6 +91,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file; implies --dns")
 	flags.StringSliceVar(&f.domains, "domain", nil, "compare the keys of these domains only, those of sources too; implies --dns")
 	flags.IntVar(&f.limit, "limit", 0, "compare so many keys of each source that can be listed; implies --dns")
+	flags.BoolVar(&f.running, "against-running", false, "say which domains that signed mail in the last 7 days would lose their rule or key")
 	flags.StringVar(&f.mta.Postfix, "postfix", "", "`directory` of Postfix's main.cf and master.cf (default "+check.PostfixDir+", if it is there)")
 	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and sendmail.mc (default "+check.SendmailDir+", if it is there)")
 	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not look at mail servers")
@@ -132,7 +141,7 @@ func (f *checkFlags) output(out io.Writer, o *check.Options) func(*check.Result)
 // options is what the command line asks for.
 func (f *checkFlags) options() (check.Options, error) {
 	o := check.Options{
-		File: orDefault(f.config), ConfigFlag: f.config, As: f.as, Domains: f.domains, Limit: f.limit, MTA: f.mta,
+		File: orDefault(f.config), ConfigFlag: f.config, As: f.as, Domains: f.domains, Limit: f.limit, MTA: f.mta, AgainstRunning: f.running,
 		DNS: f.dns || f.zone != "" || len(f.domains) > 0 || f.limit > 0,
 	}
 	for i, name := range o.Domains {

@@ -80,7 +80,7 @@ func TestCheckMTAFlags(t *testing.T) {
 		t.Fatalf("got %v, %s", err, out)
 	}
 	f := a.Findings[0]
-	if f.Severity != "error" || f.File != filepath.Join(broken, "main.cf") || f.Line != 3 || f.Fix != "smtpd_milters = inet:127.0.0.1:8891" || a.MTAs[1].Server != "Sendmail" {
+	if f.Severity != "error" || f.File != filepath.Join(broken, "main.cf") || f.Line != 3 || !strings.HasPrefix(f.Fix, "smtpd_milters = inet:127.0.0.1:8891\n") || a.MTAs[1].Server != "Sendmail" {
 		t.Errorf("got %+v", a)
 	}
 }

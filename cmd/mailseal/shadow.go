@@ -89,7 +89,7 @@ func (f *shadowFlags) run(cmd *cobra.Command) error {
 		return answer.NewUsage(err)
 	}
 	f.Mode, f.Stdout, f.Stderr, f.Version = fs.FileMode(mode), cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
-	f.Load = func() (*config.Config, error) { return loadConfig(f.config) }
+	f.Load = func() (*config.Config, error) { return loadDaemonConfig(f.config) }
 	err = daemon.Shadow(cmd.Context(), f.ShadowOptions, nil)
 	if wrong := (*daemon.OptionError)(nil); errors.As(err, &wrong) {
 		return answer.NewUsage(fmt.Errorf("--%w", wrong))

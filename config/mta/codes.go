@@ -48,7 +48,7 @@ var kinds = map[Code]kind{
 	"postfix-bounces":          {Note, "bounces, which Postfix writes itself, go unsigned"},
 	"postfix-handed-back":      {Warning, "a content filter hands mail back here, and Mailseal signs or judges it a second time"},
 	"postfix-laundered":        {Error, "mail that strangers send to %s passes %s and comes back by %s, where Mailseal takes it for ours and signs it; contrib/README.md (Content filters) shows the arrangements that are right"},
-	"postfix-proxy-unseen":     {Warning, "Postfix shows milters no message where a before-queue filter (%s) is, and Mailseal is not where the mail comes back: mail passes %s"},
+	"postfix-proxy-unseen":     {Warning, "Postfix shows milters no message where a before-queue filter (%s) is, nor the client where the mail comes back: it passes %s; a filter behind the queue (content_filter) has neither fault"},
 	"postfix-way-emptied":      {Note, "is empty by its own setting: %s"},
 	"postfix-local-returned":   {Note, "a content filter hands strangers' mail back by sendmail(1), as local programs hand in theirs (cron, web forms): Mailseal cannot tell one from the other, and must leave both unsigned"},
 	"postfix-ours-wider":       {Error, "ours.networks has %s, for which Postfix does not relay (mynetworks): what strangers there write in our name is signed"},

@@ -320,7 +320,7 @@ func TestHostAt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(), "/large has more than 4194304 octets") {
+	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(), "/large: the file is too large: at most 4194304 bytes") {
 		t.Errorf("large: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "large")); err != nil {

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"mailseal/keys/files"
 	"maps"
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -29,17 +29,11 @@ const maxFallBack = 16 << 20
 // ReadFallBack returns what was written last; without a file, nothing falls back.
 func (s Store) ReadFallBack() (FallBack, error) {
 	path := s.fallBackPath()
-	info, err := os.Stat(path)
+	text, err := files.Read(path, maxFallBack)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return FallBack{Version: version}, nil
 	case err != nil:
-		return FallBack{}, fmt.Errorf("keylife: %w", err)
-	case info.Size() > maxFallBack:
-		return FallBack{}, fmt.Errorf("keylife: %s has %d bytes", path, info.Size())
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
 		return FallBack{}, fmt.Errorf("keylife: %w", err)
 	}
 	var out FallBack

@@ -525,3 +525,59 @@ func TestLoadFindsAnotherKey(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestSourceGone wants the keys to sign on when the state file has disappeared, and to be told of it once; and no keys
+// when that is meant.
+func TestSourceGone(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		remove func(s keylife.Store) error
+		isGone bool
+	}{
+		{"removed", func(s keylife.Store) error { return os.Remove(filepath.Join(s.Dir, "keys.json")) }, true},
+		{"the whole directory", func(s keylife.Store) error { return os.Rename(s.Dir, s.Dir+".away") }, true},
+		{"a link to nothing", func(s keylife.Store) error {
+			path := filepath.Join(s.Dir, "keys.json")
+			return errors.Join(os.Remove(path), os.Symlink("none", path))
+		}, true},
+		{"truncated", func(s keylife.Store) error { return os.Truncate(filepath.Join(s.Dir, "keys.json"), 0) }, false},
+		{"a directory", func(s keylife.Store) error {
+			path := filepath.Join(s.Dir, "keys.json")
+			return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := generated(t, "a")
+			move(t, s, "a", keys.Published)
+			move(t, s, "a", keys.Active)
+			var told []error
+			source, err := keylife.NewSource(s, func(err error) { told = append(told, err) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found, err := source.Keys("example.com"); err != nil || len(found) != 1 {
+				t.Fatalf("before: %v, %v", found, err)
+			}
+			if err := tt.remove(s); err != nil {
+				t.Fatal(err)
+			}
+			source.Look()
+			source.Look()
+			if found, err := source.Keys("example.com"); err != nil || len(found) != 1 || len(told) != 1 {
+				t.Errorf("signs with %v, %v; told %v", found, err, told)
+			}
+			if err := source.Reload(); err == nil || errors.Is(err, keylife.ErrGone) != tt.isGone {
+				t.Errorf("reload: %v", err)
+			}
+			if !tt.isGone {
+				return
+			}
+			if err := source.AcceptGone(); err != nil {
+				t.Error(err)
+			}
+			if found, err := source.Keys("example.com"); !errors.Is(err, keys.ErrNotFound) {
+				t.Errorf("accepted: %v, %v", found, err)
+			}
+		})
+	}
+}

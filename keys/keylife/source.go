@@ -1,12 +1,13 @@
 package keylife
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
 // Source answers which keys of a domain sign now. It notices by itself when the state file changes. Safe for concurrent
@@ -16,8 +17,9 @@ type Source struct {
 	tell  func(error)
 
 	mu       sync.Mutex
-	looked   time.Time // when the file was last looked at
-	stamp    string
+	looked   time.Time           // when the file was last looked at
+	stamp    files.Stamp         // of the file when it was last read
+	failed   *files.Stamp        // of a file that could not be read, or of none; nil when the last one could be
 	active   map[string][]Key    // by domain
 	began    map[string]bool     // domains of which a key signs or has signed
 	byName   map[string]Key      // those that might sign: active and retiring
@@ -34,24 +36,23 @@ const lookEvery = time.Second
 // stays in force.
 func NewSource(s Store, tell func(error)) (*Source, error) {
 	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}, began: map[string]bool{}}
-	out.stamp, _ = out.stat()
 	out.looked = time.Now()
 	return out, out.read()
 }
 
-func (s *Source) stat() (string, error) {
-	info, err := os.Stat(s.store.path())
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprint(info.ModTime().UnixNano(), info.Size(), inode(info)), nil
-}
+// ErrGone says that there is no state file any more where there was one with keys. The keys that it held stay in force:
+// a file that was lost must not take signatures from mail.
+var ErrGone = errors.New("keylife: the state file has gone")
 
 func (s *Source) read() error {
-	state, err := s.store.Read()
+	state, stamp, err := s.store.readStamped()
+	if err == nil && stamp == (files.Stamp{}) && len(s.byName) > 0 {
+		err = fmt.Errorf("%w: %s", ErrGone, s.store.path())
+	}
 	if err != nil {
 		return err
 	}
+	s.stamp = stamp
 	s.active, s.byName = map[string][]Key{}, map[string]Key{}
 	for _, k := range state.Keys {
 		if k.Vendor {
@@ -82,14 +83,19 @@ func (s *Source) refresh(now time.Time) {
 		return
 	}
 	s.looked = now
-	stamp, _ := s.stat()
-	if stamp == s.stamp {
+	stamp, _ := files.Look(s.store.path()) // without a file, the zero Stamp
+	if stamp == s.stamp || s.failed != nil && stamp == *s.failed {
 		return
 	}
-	s.stamp = stamp
-	if err := s.read(); err != nil {
+	err := s.read()
+	if err == nil {
+		s.failed = nil
+		return
+	}
+	if s.failed == nil || stamp != *s.failed {
 		s.tell(fmt.Errorf("the keys before stay in force: %w", err))
 	}
+	s.failed = &stamp
 }
 
 // Look looks at the file at once, whenever that was done last.
@@ -98,6 +104,23 @@ func (s *Source) Look() {
 	defer s.mu.Unlock()
 	s.looked = time.Time{}
 	s.refresh(time.Now())
+}
+
+// Reload reads the file at once. Its error says why the keys before stay in force; it wraps ErrGone when there is no file
+// any more.
+func (s *Source) Reload() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = time.Now()
+	return s.read()
+}
+
+// AcceptGone is for a file whose going is meant: its keys sign no more.
+func (s *Source) AcceptGone() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byName = nil
+	return s.read()
 }
 
 // Keys returns the keys that sign for a domain: all that can be had. Without any, the error says why; it wraps
@@ -120,6 +143,14 @@ func (s *Source) Keys(domain string) ([]keys.Key, error) {
 		return out, nil
 	}
 	return nil, err
+}
+
+// Any reports whether any domain has an active key.
+func (s *Source) Any() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh(time.Now())
+	return len(s.active) > 0
 }
 
 // HasSigned reports whether a key of the domain signs or has ever signed. What is known once is not forgotten when the state

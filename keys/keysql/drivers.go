@@ -1,7 +1,9 @@
 package keysql
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,6 +18,7 @@ import (
 	"modernc.org/sqlite"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
 // Driver is a kind of data base.
@@ -40,14 +43,45 @@ func open(d Driver, dsn string, t keys.TLS, timeout time.Duration, readOnly bool
 	case MySQL:
 		return openMySQL(dsn, t, timeout)
 	case SQLite:
-		return sql.Open("sqlite", sqliteName(dsn, timeout, readOnly))
+		return openSQLite(dsn, sqliteName(dsn, timeout, readOnly)), nil
 	}
 	return nil, fmt.Errorf("keysql: no driver %q", d)
 }
 
+// openSQLite keeps no connection: one that is open has the file that was there when it was made, which may have been
+// replaced or written over since. A new one takes a tenth of what a signature does, and the cache asks once in ttl.
+func openSQLite(dsn, name string) *sql.DB {
+	db := sql.OpenDB(newSQLite(dsn, name))
+	if !isMemory(dsn) {
+		db.SetMaxIdleConns(0)
+	}
+	return db
+}
+
 func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
-	c, err := pgx.ParseConfig(dsn)
-	if err != nil {
+	if _, err := postgresConfig(dsn, timeout); err != nil {
+		return nil, err
+	}
+	connect := func(ctx context.Context) (driver.Conn, error) {
+		c, err := postgresConfig(dsn, timeout)
+		if err != nil {
+			return nil, err
+		}
+		return stdlib.GetConnector(*c).Connect(ctx)
+	}
+	return sql.OpenDB(connector{stdlib.GetDefaultDriver(), connect}), nil
+}
+
+// postgresConfig reads a DSN, and the files of certificates and passwords that it names.
+func postgresConfig(dsn string, timeout time.Duration) (c *pgx.ConnConfig, err error) {
+	parse := func() (err error) {
+		c, err = pgx.ParseConfig(dsn)
+		return err
+	}
+	if err := files.Do("a file that the dsn names", parse); err != nil {
+		if errors.Is(err, files.ErrSlow) {
+			return nil, fmt.Errorf("%w: %w", ErrDSN, files.ErrSlow)
+		}
 		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
 	}
 	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 || c.ConnectTimeout > limit {
@@ -56,7 +90,7 @@ func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "mailseal"
 	}
-	return stdlib.OpenDB(*c), nil
+	return c, nil
 }
 
 // hosts is how many servers a DSN names. A first one that is silent must leave time for the others.
@@ -69,6 +103,21 @@ func hosts(c *pgx.ConnConfig) int {
 }
 
 func openMySQL(dsn string, t keys.TLS, timeout time.Duration) (*sql.DB, error) {
+	if _, err := newMySQL(dsn, t, timeout); err != nil {
+		return nil, err
+	}
+	connect := func(ctx context.Context) (driver.Conn, error) {
+		c, err := newMySQL(dsn, t, timeout)
+		if err != nil {
+			return nil, err
+		}
+		return c.Connect(ctx)
+	}
+	return sql.OpenDB(connector{&mysql.MySQLDriver{}, connect}), nil
+}
+
+// newMySQL reads a DSN, and the files of certificates.
+func newMySQL(dsn string, t keys.TLS, timeout time.Duration) (driver.Connector, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf(`%w: it is like "mailseal:password@unix(/run/mysqld/mysqld.sock)/mail" or "mailseal:password@tcp(host:3306)/mail"`, ErrDSN)
@@ -84,11 +133,11 @@ func openMySQL(dsn string, t keys.TLS, timeout time.Duration) (*sql.DB, error) {
 		}
 	}
 	c.Logger = &mysql.NopLogger{} // what it has to say comes as an error, too
-	connector, err := mysql.NewConnector(c)
+	out, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its parameters do not fit together", ErrDSN)
 	}
-	return sql.OpenDB(connector), nil
+	return out, nil
 }
 
 // sqliteName makes a DSN of a file's name: a file that is missing is not made, and nothing is written to.
@@ -122,7 +171,7 @@ var lineBreaks = strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ")
 
 func redact(err error) error {
 	text := err.Error()
-	if clean := lineBreaks.Replace(secrets.ReplaceAllString(text, "…")); clean != text {
+	if clean := keys.Mask(lineBreaks.Replace(secrets.ReplaceAllString(text, "…"))); clean != text {
 		return &failure{clean, err}
 	}
 	return err

@@ -54,6 +54,7 @@ type SelfCheck struct {
 // Counters counts what a Filter does. Its methods are called concurrently.
 type Counters interface {
 	Signed(s sign.Signature)
+	SignedFor(author domain.Name)  // once for each message of ours that is signed
 	Unsigned(reason string)        // mail of ours that left without a signature
 	LongFields(done string, n int) // of messages that are signed: "refolded" or "left_out"
 	KeyFailed(key string, err error)

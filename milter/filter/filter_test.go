@@ -17,6 +17,7 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
 	"mailseal/milter/policy"
 	"mailseal/milter/sign"
@@ -52,6 +53,7 @@ func (c *tally) Signed(s sign.Signature)       { c.words = append(c.words, "sign
 func (c *tally) Unsigned(reason string)        { c.words = append(c.words, "unsigned: "+reason) }
 func (c *tally) KeyFailed(key string, _ error) { c.words = append(c.words, "key failed: "+key) }
 func (c *tally) Found(method, value string)    { c.words = append(c.words, method+"="+value) }
+func (c *tally) SignedFor(domain.Name)         {}
 func (c *tally) Short()                        { c.words = append(c.words, "short") }
 func (c *tally) SelfChecked(v sign.Verdict)    { c.words = append(c.words, "self-check: "+string(v)) }
 func (c *tally) LongFields(done string, n int) {

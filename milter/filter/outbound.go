@@ -120,6 +120,9 @@ func (ml mail) countSignatures(done sign.Signed) {
 		for _, s := range done.Made {
 			n.Signed(s)
 		}
+		if len(done.Made) > 0 && ml.Role == action.RoleOurs {
+			n.SignedFor(ml.author.Domain)
+		}
 		for _, f := range done.Failed {
 			n.KeyFailed(f.Key, f.Err)
 		}

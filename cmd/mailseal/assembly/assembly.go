@@ -37,6 +37,7 @@ type Parts struct {
 	Sources  map[string]*Source
 	Table    keys.Source     // Keys, and those that Sources hold
 	Managed  *keylife.Source // nil when no rule signs with keys of the state directory
+	Gone     error           // wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
 	Settings milter.Settings
 }
 

@@ -30,8 +30,11 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	}
 	if old != nil && old.Managed != nil && old.Config.StateDirectory == p.Config.StateDirectory {
 		p.Managed = old.Managed
-		p.Managed.Look()
-		return nil
+		err := p.Managed.Reload()
+		if errors.Is(err, keylife.ErrGone) {
+			p.Gone, err = err, nil
+		}
+		return err
 	}
 	var err error
 	p.Managed, err = keylife.NewSource(keylife.Store{Dir: p.Config.StateDirectory}, func(err error) {

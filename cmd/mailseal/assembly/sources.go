@@ -62,8 +62,8 @@ func newSourceOptions(name string, c config.Source) sourceOptions {
 	if c.Driver == "http" {
 		o.http = keyhttp.Options{
 			Name:      name,
-			URL:       c.URL,
-			TokenFile: c.TokenFile,
+			URL:       string(c.URL),
+			TokenFile: string(c.TokenFile),
 			TLS:       clientTLS(c),
 			Timeout:   c.Timeout,
 		}
@@ -88,7 +88,7 @@ func SQLOptions(name string, c config.Source) keysql.Options {
 }
 
 func clientTLS(c config.Source) keys.TLS {
-	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: c.ClientKey}
+	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: string(c.ClientKey)}
 }
 
 // OpenSources makes the sources of a configuration, or takes them over from old, which may be nil. Nothing is asked yet.
@@ -257,6 +257,17 @@ func NewKeyTable(cfg *config.Config, files keys.Source, sources map[string]*Sour
 		}
 	}
 	return t
+}
+
+// ReopenSources has the sources that p took over from old make new connections, with the files of certificates and passwords
+// as they are now. What they remember stays, but a file that may have been replaced is asked again.
+func (p *Parts) ReopenSources(old *Parts) {
+	for name, s := range p.Sources {
+		r, ok := s.Remote.(interface{ Reopen() bool })
+		if ok && old.Sources[name] == s && r.Reopen() {
+			s.Cache.Outdate()
+		}
+	}
 }
 
 // CloseSources closes those of p that other does not use, after a time in which messages under way may still ask.

@@ -8,6 +8,7 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
+	"mailseal/keys"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/dns"
 )
@@ -24,6 +25,8 @@ type Options struct {
 	Resolver dns.Resolver // asked instead of the configuration's, if not nil
 	Domains  []string     // A-labels: compare the keys of these domains only, and those that sources hold for them
 	Limit    int          // compare so many keys of each source that can be listed; 0: all
+
+	AgainstRunning bool // compare the domains that signed mail lately with the configuration
 
 	MTA   MTAOptions
 	Names *config.HostNames // this host's, if they are not to be asked for
@@ -106,7 +109,7 @@ type checker struct {
 
 func (c *checker) run(ctx context.Context) error {
 	var mistakes config.Problems
-	cfg, err := config.Load(c.File)
+	cfg, err := config.LoadAny(c.File)
 	if errors.As(err, &mistakes) {
 		c.mistakes(mistakes)
 		return nil
@@ -133,6 +136,9 @@ func (c *checker) run(ctx context.Context) error {
 	c.ours()
 	c.secrets()
 	c.managed()
+	if c.AgainstRunning {
+		c.againstRunning(ctx)
+	}
 	if err := c.servers(); err != nil {
 		return err
 	}
@@ -183,6 +189,7 @@ func (c *checker) close() {
 
 // report counts a finding and passes it on.
 func (c *checker) report(f Finding) {
+	f.Text = keys.Mask(f.Text)
 	c.count(f)
 	c.Report(f)
 }

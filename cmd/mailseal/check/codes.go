@@ -60,6 +60,10 @@ const (
 	SocketNoUser       Code = "socket-user-missing"
 	SocketNoGroup      Code = "socket-group-missing"
 
+	RunningRefused Code = "running-would-refuse"
+	RunningLoss    Code = "running-would-lose"
+	RunningUnknown Code = "running-unknown"
+
 	SourceAway     Code = "source-unreachable"
 	SourceNoList   Code = "source-list-fails"
 	SourceNoKey    Code = "source-key-unusable"
@@ -131,6 +135,10 @@ var rows = []Row{
 	{SocketOccupied, Error, Local, "%s is there, and is no socket", nil},
 	{SocketNoUser, Error, Local, "no user %q on this host", nil},
 	{SocketNoGroup, Error, Local, "no group %q on this host", nil},
+
+	{RunningRefused, Error, Local, "%s; a reload would be refused", nil},
+	{RunningLoss, Warning, Local, "%s", nil},
+	{RunningUnknown, Unknown, Local, "what signed mail lately is not known: %s", nil},
 
 	{SourceAway, Error, Local, "%s", nil},
 	{SourceNoList, Error, Local, "%s", nil},

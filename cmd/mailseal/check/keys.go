@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -112,35 +113,21 @@ func tryKey(k keys.Key) triedKey {
 	return out
 }
 
-// secrets judges the files of secrets other than keys: the configuration itself where it holds some, and those of
-// sources.
+// secrets judges the files of secrets other than keys: the configuration itself where it holds some, and those that
+// settings name.
 func (c *checker) secrets() {
-	for _, name := range slices.Sorted(maps.Keys(c.cfg.Keys)) {
-		if k := c.cfg.Keys[name]; k.PrivateKey != "" {
-			c.secretFile(k.Problem("private_key", ""), k.Problem("", "").File)
-			break
+	for _, s := range c.cfg.Secrets() {
+		if _, err := os.Stat(s.File); err == nil {
+			c.secretFile(s.Place, s.File)
+		} else if s.File != s.Place.File && !c.isOfSource(s.Place) {
+			c.report(finding(SecretMissing, at(s.Place), err.Error()))
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.cfg.Sources)) {
-		s := c.cfg.Sources[name]
-		if s.DSN != "" {
-			c.secretFile(s.Problem("dsn", ""), s.Problem("", "").File)
-		}
-		c.namedSecret(s.Problem("token_file", ""), s.TokenFile)
-		c.namedSecret(s.Problem("client_key", ""), s.ClientKey)
 	}
 }
 
-// namedSecret judges a file of its own.
-func (c *checker) namedSecret(setting config.Problem, path string) {
-	if path == "" {
-		return
-	}
-	if _, err := os.Stat(path); err != nil {
-		c.report(finding(SecretMissing, at(setting), err.Error()))
-		return
-	}
-	c.secretFile(setting, path)
+// isOfSource reports whether a setting is that of a database, which has been asked already.
+func (c *checker) isOfSource(setting config.Problem) bool {
+	return strings.HasSuffix(setting.Path, ".dsn")
 }
 
 func (c *checker) secretFile(setting config.Problem, path string) {

@@ -108,7 +108,7 @@ func (c *checker) wants() map[service.Want]func(service.Stop) {
 	}
 	for _, s := range c.cfg.Sources {
 		for setting, path := range map[string]string{
-			"token_file": s.TokenFile, "client_key": s.ClientKey, "client_certificate": s.ClientCertificate, "ca_file": s.CAFile,
+			"token_file": string(s.TokenFile), "client_key": string(s.ClientKey), "client_certificate": s.ClientCertificate, "ca_file": s.CAFile,
 		} {
 			read(path, c.closed(at(s.Problem(setting, ""))))
 		}

@@ -8,6 +8,7 @@ import (
 	"log/syslog"
 
 	"mailseal/config"
+	"mailseal/keys"
 )
 
 // newLog makes the logger that the configuration asks for.
@@ -17,7 +18,7 @@ func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)
 	}
-	o.Level = level
+	o.Level, o.ReplaceAttr = level, masked
 	if c.Syslog == "" {
 		return slog.New(newHandler(c.Format, stderr, o)), nil
 	}
@@ -26,6 +27,21 @@ func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
 		return nil, fmt.Errorf("log.syslog: %w", err)
 	}
 	return slog.New(h), nil
+}
+
+// masked hides what is secret in web addresses, whoever has put them into a message or an error.
+func masked(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		if clean := keys.Mask(v.String()); clean != v.String() {
+			a.Value = slog.StringValue(clean)
+		}
+	case slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			a.Value = slog.StringValue(keys.Mask(err.Error()))
+		}
+	}
+	return a
 }
 
 func newHandler(format string, w io.Writer, o *slog.HandlerOptions) slog.Handler {
@@ -55,7 +71,7 @@ func newSyslog(c config.Log, o *slog.HandlerOptions, stderr io.Writer) (slog.Han
 		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
 			return slog.Attr{}
 		}
-		return a
+		return masked(groups, a)
 	}
 	lost := &loss{stderr: stderr}
 	to := func(p syslog.Priority) slog.Handler {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"runtime"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/filter"
 	"mailseal/milter/sign"
 )
@@ -63,7 +65,7 @@ func newMetrics(version string) *metrics {
 		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
 		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
 		shortages:   counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
-		reloads:     counters("reloads_total", "Reloads of the configuration, by result.", "result"),
+		reloads:     counters("reloads_total", "Reloads of the configuration, by result: good, bad (it has mistakes), refused (domains would lose their signatures).", "result"),
 		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
 			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."}, []string{"shown"}),
@@ -98,6 +100,7 @@ func (m *metrics) begin() {
 	m.Watched(nil)
 	m.reloads.WithLabelValues("good")
 	m.reloads.WithLabelValues("bad")
+	m.reloads.WithLabelValues("refused")
 	m.reloaded.SetToCurrentTime()
 }
 
@@ -143,6 +146,9 @@ func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
 // Signed implements filter.Counters.
 func (m *metrics) Signed(s sign.Signature) { m.signatures.WithLabelValues(s.Algorithm).Inc() }
 
+// SignedFor implements filter.Counters. The list of package signed has the domains.
+func (m *metrics) SignedFor(domain.Name) {}
+
 // Unsigned implements filter.Counters.
 func (m *metrics) Unsigned(reason string) { m.unsigned.WithLabelValues(reason).Inc() }
 
@@ -165,7 +171,11 @@ func (m *metrics) Short() { m.shortages.Inc() }
 
 // Reloaded counts a reload; err is why the old configuration stays in force.
 func (m *metrics) Reloaded(err error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrRefused):
+		m.reloads.WithLabelValues("refused").Inc()
+		return
+	case err != nil:
 		m.reloads.WithLabelValues("bad").Inc()
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/files"
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/message"
@@ -80,7 +80,7 @@ func (o Signing) table(ctx context.Context) (*sign.Signer, error) {
 	}
 	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody}, OnKeyError: action.KeySkip}
 	for i, path := range o.KeyFiles {
-		text, err := os.ReadFile(path)
+		text, err := files.ReadAny(path, keys.MaxSize)
 		if err != nil {
 			return nil, answer.NewUnknown(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"mailseal/config"
 	"mailseal/config/mta"
 	"mailseal/config/opendkim"
+	"mailseal/keys/files"
 )
 
 // Options are what is imported, and where to.
@@ -73,7 +74,7 @@ func write(dir, text string, svc service.Service) ([]opendkim.Note, error) {
 
 // writeNew writes a file that is not there yet, or is the sample as it was installed. It may hold keys.
 func writeNew(path, text string) error {
-	if old, err := os.ReadFile(path); err == nil && string(old) == config.Sample() {
+	if old, err := files.Read(path, 1<<20); err == nil && string(old) == config.Sample() {
 		if err := os.Remove(path); err != nil {
 			return err
 		}

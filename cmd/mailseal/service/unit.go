@@ -1,7 +1,7 @@
 package service
 
 import (
-	"os"
+	"mailseal/keys/files"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,12 +20,15 @@ var unitDirs = []string{
 	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
 }
 
+// maxUnit bounds what is read of a unit, in bytes.
+const maxUnit = 1 << 20
+
 // FindUnit reads a unit and its drop-ins, all below root; nil when there is no such unit.
 func FindUnit(root, name string) *Unit {
 	var u *Unit
 	for _, dir := range unitDirs {
 		path := filepath.Join(root, dir, name)
-		if text, err := os.ReadFile(path); err == nil {
+		if text, err := files.Read(path, maxUnit); err == nil {
 			u = &Unit{File: path}
 			u.read(string(text))
 			break
@@ -49,7 +52,7 @@ func FindUnit(root, name string) *Unit {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		if text, err := os.ReadFile(dropIns[n]); err == nil {
+		if text, err := files.Read(dropIns[n], maxUnit); err == nil {
 			u.read(string(text))
 		}
 	}
