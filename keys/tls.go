@@ -10,11 +10,12 @@ import (
 // TLS is how a source of keys that is elsewhere is known, and knows us. It can be compared.
 type TLS struct {
 	CAFile      string // authorities that the server's certificate must come from; "": the system's
-	Certificate string // our certificate, PEM, with Key; both are read anew for each connection
+	Certificate string // our certificate, PEM, with Key
 	Key         string // its private key
 }
 
-// Config reads the files, which must be there. TLS is of version 1.2 or later.
+// Config reads the files, which must be there. TLS is of version 1.2 or later. Each connection takes a new one, so that
+// authorities may change as well.
 func (t TLS) Config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {

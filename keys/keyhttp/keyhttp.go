@@ -10,9 +10,11 @@ package keyhttp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -66,6 +68,7 @@ func New(o Options) (*Source, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = conf
+	transport.DialTLSContext = dialer(o.TLS)
 	transport.Proxy = nil // keys pass no host that the configuration does not name
 	transport.MaxResponseHeaderBytes = 64 << 10
 	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: strings.TrimRight(u.Redacted(), "/"), client: &http.Client{
@@ -74,6 +77,20 @@ func New(o Options) (*Source, error) {
 		// A redirection would hand the token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// dialer makes connections that read the authorities' certificates anew, as they do ours: files are renewed while the
+// daemon runs.
+func dialer(t keys.TLS) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conf, err := t.Config()
+		if err != nil {
+			return nil, err
+		}
+		conf.NextProtos = []string{"h2", "http/1.1"}
+		d := tls.Dialer{Config: conf}
+		return d.DialContext(ctx, network, address)
+	}
 }
 
 // Close ends idle connections.

@@ -1,6 +1,7 @@
 package keysql
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -46,9 +47,27 @@ func open(d Driver, dsn string, t keys.TLS, timeout time.Duration, readOnly bool
 }
 
 func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
-	c, err := pgx.ParseConfig(dsn)
+	c, err := postgresConfig(dsn, timeout)
 	if err != nil {
 		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
+	}
+	// The files that a DSN names, of authorities, certificates and passwords, are read with it. They are renewed while the
+	// daemon runs, so each connection reads them anew.
+	renew := func(_ context.Context, c *pgx.ConnConfig) error {
+		now, err := postgresConfig(dsn, timeout)
+		if err != nil {
+			return fmt.Errorf("the dsn, or a file that it names: %w", withoutDSN(err))
+		}
+		*c = *now
+		return nil
+	}
+	return stdlib.OpenDB(*c, stdlib.OptionBeforeConnect(renew)), nil
+}
+
+func postgresConfig(dsn string, timeout time.Duration) (*pgx.ConnConfig, error) {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
 	}
 	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 || c.ConnectTimeout > limit {
 		c.ConnectTimeout = limit
@@ -56,7 +75,15 @@ func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "mailseal"
 	}
-	return stdlib.OpenDB(*c), nil
+	return c, nil
+}
+
+// withoutDSN is the cause of an error that repeats the DSN.
+func withoutDSN(err error) error {
+	if cause := errors.Unwrap(err); cause != nil {
+		return cause
+	}
+	return ErrDSN
 }
 
 // hosts is how many servers a DSN names. A first one that is silent must leave time for the others.
@@ -84,11 +111,30 @@ func openMySQL(dsn string, t keys.TLS, timeout time.Duration) (*sql.DB, error) {
 		}
 	}
 	c.Logger = &mysql.NopLogger{} // what it has to say comes as an error, too
+	if err := c.Apply(mysql.BeforeConnect(renewTLS(t))); err != nil {
+		return nil, err
+	}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its parameters do not fit together", ErrDSN)
 	}
 	return sql.OpenDB(connector), nil
+}
+
+// renewTLS has each connection read the authorities' certificates anew, as it does ours.
+func renewTLS(t keys.TLS) func(context.Context, *mysql.Config) error {
+	return func(_ context.Context, c *mysql.Config) error {
+		if t == (keys.TLS{}) {
+			return nil
+		}
+		now, err := t.Config()
+		if err != nil {
+			return err
+		}
+		now.ServerName = c.TLS.ServerName // which the driver has filled in
+		c.TLS = now
+		return nil
+	}
 }
 
 // sqliteName makes a DSN of a file's name: a file that is missing is not made, and nothing is written to.
