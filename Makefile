@@ -35,26 +35,16 @@ run: build
 demo: build
 	$(BIN) demo --dir var
 
-# An existing configuration is never overwritten: the sample then lands beside it.
-install: build
-	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/mailseal
-	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERS) $(DESTDIR)$(SYSCONFDIR)/mailseal
-	for unit in contrib/systemd/*.service contrib/systemd/*.socket contrib/systemd/*.timer; do \
-		sed 's,/usr/sbin/mailseal,$(PREFIX)/sbin/mailseal,' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \
-		chmod 0644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
-	done
-	install -m 0644 contrib/systemd/sysusers.conf $(DESTDIR)$(SYSUSERS)/mailseal.conf
-	for page in contrib/man/*.[1-9]; do \
-		[ -e "$$page" ] || continue; \
-		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
-	done
-	install -d $(DESTDIR)$(DATADIR)/sql
-	install -m 0644 contrib/sql/*.sql $(DESTDIR)$(DATADIR)/sql
-	if [ -e $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml ]; then \
-		install -m 0644 contrib/mailseal.toml $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml.sample; \
-	else \
-		install -m 0644 contrib/mailseal.toml $(DESTDIR)$(SYSCONFDIR)/mailseal/mailseal.toml; \
-	fi
+# Installs the program that bin/ holds, and builds nothing: root needs no Go. The paths in every file are those of PREFIX and
+# SYSCONFDIR. An existing configuration is never overwritten: the sample then lands beside it.
+PATHS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' SYSUSERS='$(SYSUSERS)' MANDIR='$(MANDIR)' \
+	DATADIR='$(DATADIR)' DESTDIR='$(DESTDIR)' BIN='$(BIN)' RELEASE='$(RELEASE)'
+install:
+	$(PATHS) contrib/install.sh install
+
+# Takes away what install put there. The configuration, keys and state stay.
+uninstall:
+	$(PATHS) contrib/install.sh uninstall
 
 # .deb and .rpm under var/packages, for amd64 and arm64; those that use OpenSSL where there is a C compiler for them.
 packages:
@@ -122,4 +112,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: packages test-packages dist all build release profile run demo install check test test-all fetch bench bench-growth soak fuzz clean
+.PHONY: packages test-packages dist all build release profile run demo install uninstall check test test-all fetch bench bench-growth soak fuzz clean

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"mailseal/milter/action"
+	"mailseal/milter/domain"
 )
 
 // checker resolves what one setting says about another, and finds where they contradict each other. What is wrong in
@@ -53,24 +55,53 @@ func (c *checker) check() {
 }
 
 func (c *checker) checkDaemon() {
-	if strings.EqualFold(c.AuthservID, "HOSTNAME") {
-		name, err := hostname()
-		switch {
-		case err != nil:
-			c.problem(c.place("authserv_id"), "%s", err)
-		case !strings.Contains(name, "."):
-			c.warn(c.place("authserv_id"), "the host calls itself %q, which says little in a message; write its full name", name)
-		}
-		c.AuthservID = name
+	if c.Control.Address == "" {
+		c.Control.Address = filepath.Join(c.StateDirectory, ControlName)
 	}
+	c.checkAuthservID()
 	if c.Limits.DrainHard < c.Limits.DrainSoft {
 		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")
 	}
+	c.checkKeepResults()
 	if c.Metrics.Pprof && c.Metrics.Address == "" && !c.isSet("metrics.address") {
 		c.problem(c.place("metrics.pprof"), "needs metrics.address")
 	}
 	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
 		c.warn(c.place("metrics.pprof"), "lets whoever reaches %s slow the daemon down and look into it", c.Metrics.Address)
+	}
+}
+
+// checkAuthservID finds names that say too little. What a stranger writes under a name that other hosts have as well may
+// be believed by those who read the mail.
+func (c *checker) checkAuthservID() {
+	c.Host = ThisHost()
+	at := c.place("authserv_id")
+	if strings.EqualFold(c.AuthservID, "HOSTNAME") {
+		if c.Host.Name == "" {
+			c.problem(at, "the host's name cannot be found out; write authserv_id")
+			return
+		}
+		c.AuthservID = c.Host.Name
+		if c.Host.Full != "" {
+			c.AuthservID = c.Host.Full
+		}
+	}
+	if c.AuthservID != "" && !domain.IsFull(c.AuthservID) {
+		c.warn(at, "%q is not a full host name, so that results under it can be forged: %s", c.AuthservID,
+			"readers cannot know which host is meant; write one such as \"mx.example.com\"")
+	}
+}
+
+// checkKeepResults finds networks that have no effect, since no client in them is ours by its address.
+func (c *checker) checkKeepResults() {
+	if !c.isSet("ours.keep_results") || len(c.Ours.Hosts) > 0 {
+		return
+	}
+	for i, p := range c.Ours.KeepResults {
+		isOurs := slices.ContainsFunc(c.Ours.Networks, p.Overlaps)
+		if !isOurs && !p.Addr().IsLoopback() {
+			c.warn(c.place("ours.keep_results").index(i), "has no effect: %s is not in ours.networks; a host that is not ours hands results on by way of relays.networks", p)
+		}
 	}
 }
 

@@ -223,7 +223,7 @@ func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 // be known yet.
 func (c *checker) checkIdentifier(p placed, identifier, domain string) {
 	_, of, ok := cutLast(identifier, '@')
-	if !ok || of == "%" || domain == "%" || domain == "" || !p.has("identifier", "domain", "keys", "managed") {
+	if !ok || strings.Contains(of, "%") || domain == "%" || domain == "" || !p.has("identifier", "domain", "keys", "managed") {
 		return
 	}
 	if of != domain && !strings.HasSuffix(of, "."+domain) {

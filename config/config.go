@@ -6,6 +6,8 @@ package config
 import (
 	"io/fs"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"mailseal/milter/action"
@@ -14,9 +16,10 @@ import (
 // Config is a whole configuration: checked, every default filled in, every name resolved. Nothing in it is read from
 // outside the configuration's own files: whether a key file can be read is found out by those who build the daemon.
 type Config struct {
-	AuthservID            string                `toml:"authserv_id"` // never empty, "HOSTNAME" replaced
+	AuthservID            string                `toml:"authserv_id"` // "HOSTNAME" replaced; "": the MTA's name ({j}), else Host.Full, else Host.Name
 	Mode                  []Mode                `toml:"mode"`
 	StateDirectory        string                `toml:"state_directory"`
+	User                  string                `toml:"user"`              // whom a daemon that root starts becomes; "": it stays root
 	OnInternalError       action.Action         `toml:"on_internal_error"` // Accept, Reject or Tempfail
 	RequireSafeKeys       bool                  `toml:"require_safe_keys"`
 	Include               []string              `toml:"include"` // as written; Load has followed it
@@ -44,9 +47,41 @@ type Config struct {
 	Policy                Policy                `toml:"policy"`
 	Log                   Log                   `toml:"log"`
 	Metrics               Metrics               `toml:"metrics"`
+	Control               Control               `toml:"control"`
+	Reload                Reload                `toml:"reload"`
+
+	// Files are those that were read: the file that was named, and those that it includes.
+	Files []string `toml:"-"`
+
+	// Host are the names of this host.
+	Host HostNames `toml:"-"`
 
 	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
 	Warnings []Problem `toml:"-"`
+
+	origin *origin // nil for one that was not read from files
+}
+
+// origin is what a configuration was read from. It may hold secrets, so that it is behind a pointer, which is printed as
+// such.
+type origin struct {
+	texts  map[string]string // of the files, unless they are large, by name
+	places map[string]place  // of settings that stand in a file
+}
+
+// CutFrom returns the names of files whose text is the beginning of what it was in a configuration before, and no more.
+func (c *Config) CutFrom(before *Config) []string {
+	if c.origin == nil || before.origin == nil {
+		return nil
+	}
+	var out []string
+	for name, text := range c.origin.texts {
+		if old := before.origin.texts[name]; len(text) < len(old) && strings.HasPrefix(old, text) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Mode is half of the daemon's work.
@@ -95,6 +130,7 @@ type Ours struct {
 	DaemonNames   []string            `toml:"daemon_names"`
 	Macros        map[string][]string `toml:"macros"` // macro name without braces → values that mean ours; none: any value
 	Unmatched     action.Unmatched    `toml:"unmatched"`
+	KeepResults   []netip.Prefix      `toml:"keep_results"` // of ours, those that may hand on fields that only we write
 }
 
 // Relays are hosts that hand us mail of strangers: backup MX, content filters, trusted gateways.
@@ -135,6 +171,19 @@ type Log struct {
 	Format string `toml:"format"` // "text" or "json"
 	Level  string `toml:"level"`  // "debug", "info", "warn" or "error"
 	Syslog string `toml:"syslog"` // a facility, such as "mail"; "": standard error
+}
+
+// Control says where commands such as "mailseal reload" reach the daemon.
+type Control struct {
+	Address string `toml:"address"` // path of a unix socket; never empty once loaded
+}
+
+// ControlName is the name of the control socket in the state directory, where it is unless control.address says otherwise.
+const ControlName = "control"
+
+// Reload says which reloads are refused.
+type Reload struct {
+	MaxLoss float64 `toml:"max_loss"` // share of the domains that sign mail, 0 … 1
 }
 
 // Metrics says where metrics and health are served.

@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"net/netip"
-	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -49,21 +48,24 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestHostname holds that HOSTNAME is this host's name, the full one where it is known.
 func TestHostname(t *testing.T) {
-	want, err := os.Hostname()
-	if err != nil {
+	host := config.ThisHost()
+	want := host.Full
+	if want == "" {
+		want = host.Name
+	}
+	if want == "" {
 		t.Skip("the host has no name")
 	}
-	for _, text := range []string{"", "authserv_id = \"HOSTNAME\"\n"} {
-		c, err := config.Parse("m.toml", []byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.AuthservID != want {
-			t.Errorf("%q: got %q, want %q", text, c.AuthservID, want)
-		}
+	c, err := config.Parse("m.toml", []byte("authserv_id = \"HOSTNAME\"\n"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := config.Default().AuthservID; got != want {
-		t.Errorf("default: got %q, want %q", got, want)
+	if c.AuthservID != want || c.ServerName() != want {
+		t.Errorf("got %q, want %q", c.AuthservID, want)
+	}
+	if got := config.Default(); got.AuthservID != "" || got.ServerName() != want {
+		t.Errorf("default: got %q and %q, want %q", got.AuthservID, got.ServerName(), want)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -166,11 +165,20 @@ func parseFieldChange(s string) (string, error) {
 
 func parseIdentifier(s string) (string, error) {
 	user, domain, ok := cutLast(s, '@')
-	name, err := parseDomainOrAuthor(domain)
+	name, err := parseDomainOfAuthor(domain)
 	if !ok || err != nil || strings.ContainsAny(user, " \t\r\n;") {
-		return "", fmt.Errorf("%q is no identifier such as \"@example.com\", \"news@example.com\" or \"@%%\"", s)
+		return "", fmt.Errorf("%q is not an identifier such as \"@example.com\", \"news@example.com\", \"@%%\" or \"news@lists.%%\"", s)
 	}
 	return user + "@" + name, nil
+}
+
+// parseDomainOfAuthor takes a domain in which "%", alone or with labels around it, stands for the author's.
+func parseDomainOfAuthor(s string) (string, error) {
+	if s == "%" || !strings.Contains(s, "%") {
+		return parseDomainOrAuthor(s)
+	}
+	_, err := parseDomainOrAuthor(strings.ReplaceAll(s, "%", "example.com"))
+	return strings.ToLower(s), err
 }
 
 func parseKeyName(s string) (string, error) {
@@ -202,13 +210,4 @@ func parseURL(s string) (string, error) {
 		return "", fmt.Errorf("%q is no web address", s)
 	}
 	return s, nil
-}
-
-// hostname is what "HOSTNAME" stands for.
-func hostname() (string, error) {
-	name, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("the host's name cannot be found out: %w; write authserv_id", err)
-	}
-	return parseAuthservID(name)
 }

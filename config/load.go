@@ -3,7 +3,8 @@ package config
 import (
 	"errors"
 	"io/fs"
-	"os"
+	"mailseal/keys"
+	"mailseal/keys/files"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -14,9 +15,21 @@ import (
 
 // Load reads the configuration at path, the files that it includes and the tables of OpenDKIM's that it names. A mistake
 // is an error of type Problems, which lists all of them; a file that cannot be read is one as well.
-func Load(path string) (*Config, error) {
+//
+// It reads regular files only. For LoadAny the file at path may be a pipe, such as the /dev/fd/63 that a shell makes.
+func Load(path string) (*Config, error) { return load(path, files.Read) }
+
+// LoadAny is Load for commands.
+func LoadAny(path string) (*Config, error) { return load(path, files.ReadAny) }
+
+// maxFile bounds one file of a configuration, in bytes: those of 100,000 keys have a third of it.
+const maxFile = 64 << 20
+
+func load(path string, read func(string, int64) ([]byte, error)) (*Config, error) {
 	l := newLoader()
+	l.reader = read
 	l.read(path)
+	l.reader = files.Read
 	for _, included := range l.included(path) {
 		l.read(included)
 	}
@@ -46,16 +59,18 @@ type loader struct {
 	decoder
 	config *Config
 	main   *file
+	texts  map[string]string
+	reader func(path string, limit int64) ([]byte, error)
 	count  int  // files read
 	broken bool // a file could not be read: what refers to it is no mistake
 }
 
 func newLoader() *loader {
-	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{}, guess: guesser{left: maxGuesses}}, config: fresh()}
+	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{}, guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{}}
 }
 
 func (l *loader) read(path string) {
-	data, err := os.ReadFile(path)
+	data, err := l.reader(path, maxFile)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
@@ -65,10 +80,17 @@ func (l *loader) read(path string) {
 		l.broken = true
 		return
 	}
+	l.config.Files = append(l.config.Files, path)
 	l.decode(path, data)
 }
 
+// maxText bounds the texts that are kept for Config.CutFrom, in bytes each.
+const maxText = 1 << 20
+
 func (l *loader) decode(name string, data []byte) {
+	if len(data) <= maxText {
+		l.texts[name] = string(data)
+	}
 	l.file = newFile(name, filepath.Dir(name), data, l.count)
 	if l.count++; l.main == nil {
 		l.main = l.file
@@ -88,12 +110,12 @@ func (l *loader) decode(name string, data []byte) {
 
 // syntaxProblem adds what the mistakes of newcomers to TOML mean.
 func syntaxProblem(f *file, err error) Problem {
-	out := Problem{File: f.name, Text: err.Error(), order: f.order}
+	out := Problem{File: f.name, Text: keys.Mask(err.Error()), order: f.order}
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
 		return out
 	}
-	out.Line, out.Path, out.Text = pe.Position.Line, pe.LastKey, pe.Message
+	out.Line, out.Path, out.Text = pe.Position.Line, pe.LastKey, keys.Mask(pe.Message)
 	switch {
 	case strings.Contains(pe.Message, "leading zeroes"):
 		out.Text += `; file modes are written in quotes, "0660"`
@@ -140,5 +162,6 @@ func (l *loader) finish() (*Config, error) {
 		return nil, l.problems
 	}
 	Problems(l.config.Warnings).sort()
+	l.config.origin = &origin{texts: l.texts, places: l.seen}
 	return l.config, nil
 }

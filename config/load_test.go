@@ -55,7 +55,7 @@ func TestInclude(t *testing.T) {
 		{"one broken, one mistaken", map[string]string{"m.toml": main, "conf.d/a.toml": "x = \n", "conf.d/b.toml": "y = 1\n[[sign]]\nfrom=\"c\"\nkeys=\"k\"\n"},
 			[]string{"conf.d/a.toml:1: x: ", "conf.d/b.toml:1: y: unknown setting"}},
 		{"cannot be read", map[string]string{"m.toml": main + "[[sign]]\nfrom = \"a.example\"\nkeys = \"in the other file\"\n", "conf.d/a.toml/x": ""},
-			[]string{"conf.d/a.toml: is a directory"}},
+			[]string{"conf.d/a.toml: it is a directory"}},
 		{"includes further", map[string]string{"m.toml": main, "conf.d/a.toml": "include = \"x\"\n"}, []string{"conf.d/a.toml:1: include: an included file"}},
 		{"missing by name", map[string]string{"m.toml": "include = \"rules.toml\"\n"}, []string{"m.toml:1: include[0]: no file "}},
 		{"no pattern", map[string]string{"m.toml": "include = [\"[\", \"\"]\n"}, []string{"include[0]: ", "include[1]: "}},

@@ -52,7 +52,45 @@ list
 In lists of domains, ".example.com" means any domain below example.com, where the setting says so.
 `
 
-const manualTail = `.SH EXAMPLES
+const manualTail = `.SH "SIGNATURES THAT BREAK"
+Some messages are changed behind Mailseal, by the mail server that it serves or by the next, so that their signatures no
+longer verify. What can be mended is mended:
+.TP
+Long lines of a header
+Postfix breaks lines of more than 998 bytes, Sendmail those of more than 990. A field that is to be signed and has such a
+line is folded anew at white space that it has, below 990 bytes, which changes nothing for readers and for signatures with
+relaxed header canonicalization
+.RB ( refolded=
+in the log). Where that is not possible, because a word alone is longer or another signature covers the field with simple
+canonicalization, the field is left out of the signature
+.RB ( left_out= ),
+and anybody may change it or add another. From and Subject are signed all the same, and counted as
+.BR long_line .
+.PP
+What cannot be mended is counted for each message
+.RB ( mailseal_fragile_total ,
+by cause), stands in the line of the message
+.RB ( fragile= ),
+and is warned of once for an author's domain and hour
+.RB ( signing.fragile_warnings ):
+.TP
+long_line
+A line of the body, or of From or Subject, is longer than the mail server lets it be. Have the program that writes the mail
+encode the text as quoted-printable or base64. For Sendmail, define(\(gaSMTP_MAILER_LL', \(ga2040') raises its limit, as its
+mailer relay has it by itself; then leave long_line out of fragile_warnings.
+.TP
+rewritten
+Sendmail writes addresses in its own form behind every filter: "a@example.com,b@example.com" without the space, names
+without a domain, names with a dot that are not quoted. Have the program write them as RFC 5322 does, or let a first
+Sendmail rewrite and a second one sign. What masquerading, genericstable, smtp_generic_maps, smtp_header_checks and content
+filters change after signing cannot be seen in a message: let them do it before Mailseal signs.
+.TP
+eight_bit
+The body has 8-bit text and a field of MIME. Where the next host does not offer 8BITMIME, Postfix and Sendmail convert it,
+and the signature breaks; hardly any such host is left. disable_mime_output_conversion = yes (Postfix) and
+define(\(gaSMTP_MAILER_FLAGS', \(ga8') (Sendmail) have it sent as it is. Then, or where all mail goes to hosts that are known, leave eight_bit out of
+fragile_warnings.
+.SH EXAMPLES
 Sign for one domain, judge what comes in from others:
 .PP
 .nf
@@ -74,6 +112,45 @@ file = "keys/ed.pem"
 from = ["example.com", ".example.com"]
 keys = ["mail._domainkey.example.com", "ed._domainkey.example.com"]
 .fi
+.SH LEVELS OF THE LOG
+Each message has one line, whose level says how much it matters. With log.level = "warn" there is nothing to read while
+all is well.
+.TP
+info
+The message was signed, or judged, and passed on, marked, held or refused as the configuration wants it. Mail of ours went
+unsigned for a reason that the configuration gives: no rule, an unsigned recipient, signed already, a sender that may not
+use the From, or no author. A self-check that was left out.
+.TP
+warn
+The message was deferred (451), for whatever reason. Mail of ours went unsigned since its From shows several domains or
+is malformed (malformed_from), or since no key of its domain has ever been active (first_key). A message was to be sealed,
+and was not. A signature may break on the way behind us.
+.TP
+error
+A key could not be used, whether or not others signed. Mail of ours was deferred, refused or let go (on_key_error) since it
+could not be signed. The self-check failed: another implementation does not verify the signature. A bug of ours.
+.PP
+Lines about the daemon itself follow the same rule: error is what an operator has to mend now, such as a key that the DNS
+does not show; warn is what may become an error, or is not as it should be, such as a configuration with warnings, a
+connection that was closed since it broke the protocol, or limits that were reached; info is a change, such as a reload or
+a key that begins to sign; debug is what is only for looking for a mistake.
+.SH WHEN A SOURCE OF KEYS IS AWAY
+What a source has answered is remembered, and signs for ttl and stale while the source is away. Mail for which memory has
+no key is deferred; no mail goes out unsigned for that reason, and none is lost.
+.PP
+Private keys of sources are never written to disk. A daemon that starts while its source is away therefore has nothing to
+sign with, and defers all mail that the source decides until the source answers. What helps:
+.IP \(bu 2
+Two mail hosts, each with a daemon of its own. The one that runs signs from memory; the mail that the other one defers
+stays in the queue of its MTA or goes to the other host by MX or load balancer. Restart one after the other, and the second
+only when the first one signs.
+.IP \(bu 2
+A database of several servers. For postgres, name all of them in dsn (host=a,b), and a server that fails costs a
+connection attempt. For mysql, use an address that moves with the primary server.
+.IP \(bu 2
+A replica of the database on the mail host itself, read through a unix socket.
+.IP \(bu 2
+Do not restart a daemon that signs from memory: a reload keeps what it remembers.
 .SH FILES
 .TP
 .I /etc/mailseal/mailseal.toml

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"mailseal/keys"
 	"strings"
 	"sync"
 )
@@ -52,7 +53,7 @@ func (p place) key(name string) place { return place{p.file, joinPath(p.path, na
 func (p place) index(i int) place     { return place{p.file, indexPath(p.path, i)} }
 
 func (p place) problem(text string) Problem {
-	out := Problem{Path: p.path, Text: text}
+	out := Problem{Path: p.path, Text: keys.Mask(text)}
 	if p.file != nil {
 		out.File, out.Line, out.order = p.file.name, p.file.line(p.path), p.file.order
 	}

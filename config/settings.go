@@ -51,7 +51,7 @@ var sections = []section{
 	keysSection, signSection, whenSection, signingSection, sendersSection, rotationSection, sourcesSection,
 	verifySection, sealSection, authenticationResultsSection,
 	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection,
-	dnsSection, limitsSection, logSection, metricsSection,
+	dnsSection, limitsSection, logSection, metricsSection, controlSection, reloadSection,
 }
 
 // sameAs are tables whose settings are documented elsewhere, where they mean the same.

@@ -5,12 +5,14 @@ import "mailseal/milter/action"
 var daemonSection = section{
 	doc: "Settings of the daemon as a whole. They stand before the first [table].",
 	settings: []setting{
-		{name: "authserv_id", def: `"HOSTNAME"`, example: `"mx.example.com"`, form: "authserv-id",
-			doc: "Our name in Authentication-Results (RFC 8601 section 2.5). \"HOSTNAME\" is the host's name. Hosts that work as one may share an id; fields of strangers that claim it are removed."},
+		{name: "authserv_id", example: `"mx.example.com"`, form: "authserv-id",
+			doc: "Our name in Authentication-Results (RFC 8601 section 2.5), a full host name: what programs that read mail are told to believe. If it is not set, it is the name by which the MTA of the connection calls itself ({j}), if that is a full one, else the host's full name, as /etc/hosts has it; if neither is known, the host's short name, which can be forged, and an error is logged at start. \"HOSTNAME\" is the host's full name in any case. Hosts that work as one may share an id. Fields of strangers that claim it are removed, and those that claim the MTA's name, the host's full or short name, or one of remove_ids."},
 		{name: "mode", def: `["sign", "verify"]`, values: []string{string(ModeSign), string(ModeVerify)},
 			doc: "What is done: \"sign\" mail of ours, \"verify\" mail of theirs, or both."},
 		{name: "state_directory", def: `"/var/lib/mailseal"`, form: "path",
 			doc: "Where keys that Mailseal makes, and what it must remember, are kept."},
+		{name: "user", example: `"mailseal"`,
+			doc: "Where root starts the daemon: the user whom it becomes once its sockets are open, with the user's groups. The configuration, keys and tables are read as that user. Not needed where systemd starts it as a user (User=)."},
 		{name: "require_safe_keys", def: "false",
 			doc: "Refuse a key file that others than its owner, root and our group can read, or that somebody else could replace. Otherwise that is a warning, with the command that mends it."},
 		{name: "on_internal_error", def: `"tempfail"`, values: words(action.Accept, action.Reject, action.Tempfail),
@@ -62,6 +64,8 @@ var oursSection = section{
 			doc: "Further macros that make mail ours: each with the values that do, or with [] if any value does."},
 		{name: "unmatched", def: `"accept"`,
 			doc: "What becomes of mail of ours that no rule signs: \"accept\" lets it go unsigned, says so and counts it; \"judge\" treats it as theirs, which suits list software on this host."},
+		{name: "keep_results", def: `["127.0.0.0/8", "::1"]`, example: `["127.0.0.0/8", "::1", "192.0.2.25"]`,
+			doc: "Of the clients that are ours by networks or hosts, those that may hand on Authentication-Results fields with our id, and the others that only we write: a content filter or list software on another host, which gives back what went through us before. What is submitted on the host itself, without SMTP, may as well. From all other clients these fields are removed, for a PC in our network can forge them (RFC 8601 section 5); a gateway that writes such fields for strangers' mail belongs into [relays]."},
 	},
 }
 
@@ -75,13 +79,13 @@ var relaysSection = section{
 
 var exemptSection = section{
 	header: "[exempt]", path: "exempt",
-	doc: "Mail that is left alone altogether: neither signed nor judged, no field added or removed.",
+	doc: "Mail that is neither signed nor judged. Clients by networks and hosts are left alone altogether: no field is added or removed, so that their Authentication-Results fields with our id stay. A stranger cannot become one of those. By author_domains, which anybody can write, no forged field gets through.",
 	settings: []setting{
 		{name: "networks", def: "[]", example: `["192.0.2.99"]`, doc: "Clients, by address or network."},
 		{name: "hosts", def: "[]", example: `["monitor.example.com", ".scanner.example"]`, form: "client name",
 			doc: "Clients, by the name that the MTA has verified; \".example.com\" is any name below it, \"!bad.example.com\" an exception."},
 		{name: "author_domains", def: "[]", example: `["internal.example.com"]`, form: "domain tree",
-			doc: "Domains of From; \".example.com\" is any domain below it. Anybody can write them, so that this exempts strangers too."},
+			doc: "Domains of From; \".example.com\" is any domain below it. Anybody can write them, so that this exempts strangers too; fields that only we may write are removed from their mail as from all other."},
 	},
 }
 
@@ -118,7 +122,7 @@ var logSection = section{
 	doc: "One line for each message, and one for whatever needs attention.",
 	settings: []setting{
 		{name: "format", def: `"text"`, values: []string{"text", "json"}, doc: "How lines are written."},
-		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line."},
+		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line; LEVELS OF THE LOG below says what has which level."},
 		{name: "syslog", example: `"mail"`, values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
 			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads."},
 	},
@@ -130,5 +134,23 @@ var metricsSection = section{
 	settings: []setting{
 		{name: "address", example: `"127.0.0.1:9891"`, form: "host and port", doc: "Where they are served; nowhere, if not set."},
 		{name: "pprof", def: "false", doc: "Serve Go's profiles at /debug/pprof/ too."},
+	},
+}
+
+var controlSection = section{
+	header: "[control]", path: "control",
+	doc: "A unix socket on which commands such as mailseal reload reach the daemon. Only root and the daemon's own user get an answer. Mail does not depend on it: where it cannot be opened, the daemon warns, serves mail, and tries again every minute.",
+	settings: []setting{
+		{name: "address", example: `"/run/mailseal/control"`, form: "path",
+			doc: "The path of the socket, at most 107 bytes long; the file control in state_directory, if not set."},
+	},
+}
+
+var reloadSection = section{
+	header: "[reload]", path: "reload",
+	doc: "What keeps a reload from taking signatures from mail by mistake, as with a file that was cut off while it was written. The daemon remembers which domains signed mail in the last 7 days, as From domain or as d=, in signed.json in state_directory. A reload after which nothing would be signed any more is refused, and one that would leave too many of these domains without a rule or without a key; mailseal reload says which, and with --accept lets it through. With ten domains or fewer, a reload is refused if any would be lost. A smaller loss takes effect, with a warning that names the domains. mailseal check --against-running says beforehand what would be lost. A start with a loss is an error in the log.",
+	settings: []setting{
+		{name: "max_loss", def: "0.3",
+			doc: "The share of these domains, from 0 to 1, that a reload may leave without a rule or key. 1 lets every loss through but that of all."},
 	},
 }

@@ -89,7 +89,7 @@ func TestSampleRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, each := range []*Config{c, want} { // where things stood differs, what they say does not
-		each.Warnings = nil
+		each.Warnings, each.origin = nil, nil
 		for i := range each.Listen {
 			each.Listen[i].placed = placed{}
 		}

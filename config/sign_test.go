@@ -206,6 +206,7 @@ func TestWarnings(t *testing.T) {
 		{"key revoked before its signatures expire", "rotation.overlap = \"1d\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", `rotation.overlap: sign[0]: its signatures are good for 10d, but a key that signs no more is revoked after 1d: mail still on its way then does not verify; write overlap = "10d"`},
 		{"key revoked before queues are empty", "signing.expiry = \"0s\"\nrotation.overlap = \"36h\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", "up to 5d, but a key that signs no more is revoked after 36h0m0s"},
 		{"short overlap that nobody needs", "rotation.overlap = \"1d\"\n" + twoKeys + rule("example.com", ""), ""},
+		{"results of hosts that are not ours", "mode = \"verify\"\nours.networks = [\"127.0.0.1\", \"192.0.2.0/24\"]\nours.keep_results = [\"::1\", \"192.0.2.7\", \"198.51.100.7\"]", "ours.keep_results[2]: has no effect: 198.51.100.7/32 is not in ours.networks"},
 		{"policy of what is not looked for", "mode = \"verify\"\nverify.iprev = false\npolicy.iprev.fail = \"reject\"", "policy.iprev.fail: has no effect: verify.iprev is off"},
 		{"policy of HELO, which is not asked", "mode = \"verify\"\nverify.spf_helo = false\npolicy.spf = { helo_fail = \"reject\", fail = \"mark\" }", "policy.spf.helo_fail: has no effect: verify.spf_helo is off"},
 		{"policy of HELO without SPF", "mode = \"verify\"\nverify.spf = false\npolicy.spf.helo_fail = \"reject\"", "policy.spf.helo_fail: has no effect: verify.spf is off"},

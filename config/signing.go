@@ -26,19 +26,30 @@ type Source struct {
 	KeyQuery          string        `toml:"key_query"`
 	SigningQuery      string        `toml:"signing_query"`
 	ListQuery         string        `toml:"list_query"`
-	URL               string        `toml:"url"`
-	TokenFile         string        `toml:"token_file"`
+	URL               URL           `toml:"url"`
+	TokenFile         SecretFile    `toml:"token_file"`
 	ClientCertificate string        `toml:"client_certificate"`
-	ClientKey         string        `toml:"client_key"`
+	ClientKey         SecretFile    `toml:"client_key"`
 	CAFile            string        `toml:"ca_file"`
 	Timeout           time.Duration `toml:"timeout"`
 	TTL               time.Duration `toml:"ttl"`
 	NegativeTTL       time.Duration `toml:"negative_ttl"`
-	Stale             time.Duration `toml:"stale"` // how long past TTL an answer serves while the source is away
-	CacheSize         int           `toml:"cache_size"`
+	Stale             time.Duration `toml:"stale"`      // how long past TTL an answer serves while the source is away
+	CacheSize         Size          `toml:"cache_size"` // bytes
+	OtherDomains      OtherDomains  `toml:"other_domains"`
 
 	placed
 }
+
+// OtherDomains is what becomes of mail when a source answers with a key of another domain than it was asked for.
+type OtherDomains string
+
+// The values of OtherDomains.
+const (
+	OtherDomainsAccept OtherDomains = "accept" // it signs
+	OtherDomainsWarn   OtherDomains = "warn"   // it signs, and each row is logged once
+	OtherDomainsRefuse OtherDomains = "refuse" // it does not sign: a key error
+)
 
 // SignOptions say how a signature is made. [signing] sets them for all, a rule for itself.
 type SignOptions struct {
@@ -46,12 +57,23 @@ type SignOptions struct {
 	Headers             []string          `toml:"headers"`             // field names, signed when present
 	Oversign            []string          `toml:"oversign"`            // listed once more than present, always
 	OversignPresent     []string          `toml:"oversign_if_present"` // listed once more than present, when present
+	OversignMIME        bool              `toml:"oversign_mime"`       // the fields of MIME, in a plain message without any
 	Expiry              time.Duration     `toml:"expiry"`              // x= is t= plus this; 0: no x=
 	Identifier          string            `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
 	SkipIfSigned        bool              `toml:"skip_if_signed"`
 	RemoveOldSignatures bool              `toml:"remove_old_signatures"`
 	OnKeyError          action.OnKeyError `toml:"on_key_error"`
+	FirstKey            FirstKey          `toml:"first_key"`
 }
+
+// FirstKey is what becomes of mail that a managed rule signs before any of its keys has ever signed.
+type FirstKey string
+
+// The choices.
+const (
+	FirstKeyUnsigned FirstKey = "unsigned" // it goes unsigned, at WARN in the log, and counted
+	FirstKeyDefer    FirstKey = "defer"    // as with a key that cannot be had
+)
 
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {
@@ -61,6 +83,9 @@ type Signing struct {
 	SelfCheck          float64              `toml:"self_check"`     // share of signatures that are verified before the mail leaves, 0 … 1
 	SelfCheckAction    action.Action        `toml:"self_check_action"`
 	UnsignedRecipients []string             `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
+
+	Redirected      action.Redirected `toml:"redirected"`
+	FragileWarnings []string          `toml:"fragile_warnings"` // the causes that are warned of: "long_line", "rewritten", "eight_bit"
 }
 
 // Match is which of the rules that fit a message sign it.

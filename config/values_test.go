@@ -94,7 +94,7 @@ func TestOneSetting(t *testing.T) {
 		{`signing = 3`, idle, "!expected a table, [signing], got the number 3"},
 		{`signing.canonicalization = "relaxed"`, func(c *config.Config) any { return c.Signing.Canonicalization }, "relaxed/simple"},
 		{`signing.canonicalization = "strict"`, idle, "!no canonicalization"},
-		{`signing.identifier = "example.com"`, idle, "!no identifier"},
+		{`signing.identifier = "example.com"`, idle, "!not an identifier"},
 		{`signing.self_check = 1`, func(c *config.Config) any { return c.Signing.SelfCheck }, "1"},
 		{`signing.self_check = 1.1`, idle, "!not between"},
 		{`signing.self_check = nan`, idle, "!not between"},

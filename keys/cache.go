@@ -1,11 +1,11 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +17,7 @@ type CacheOptions struct {
 	TTL         time.Duration    // how long an answer is taken from memory
 	NegativeTTL time.Duration    // how long "no such key" and "nobody signs" are
 	Stale       time.Duration    // how long beyond TTL an answer serves while the source fails; never a negative one
-	Entries     int              // how many answers are remembered, at least 1
+	Bytes       int              // how much memory the answers may take; 0: 64 MiB
 	Timeout     time.Duration    // for one question to the source, whoever waits for the answer; 0: 5 s
 	Now         func() time.Time // nil for time.Now
 	Turned      func(error)      // when set: called when the source goes away, with the reason, and with nil when it is back
@@ -27,38 +27,38 @@ type CacheOptions struct {
 
 const (
 	defaultTimeout = 5 * time.Second
+	defaultBytes   = 64 << 20
 
-	// While a source is away, it is asked once in this time for what memory can answer. Otherwise each message would wait
-	// for a time-out before it is signed with what was there all along.
-	retryAfter = time.Second
-
-	// Longer questions are asked, and not remembered: entries are counted, so none may be large.
+	// Longer questions are asked, and not remembered: a client chooses its domain and its login.
 	maxQuestion = 1024
 )
 
 // CacheCounters count what a Cache did.
 type CacheCounters struct {
 	cache.Counters
-	Stale    atomic.Uint64 // answered from memory past the time, since the source failed
+	Stale    atomic.Uint64 // answered from memory past the time, while the source was asked anew or was away
 	Failures atomic.Uint64 // questions that the source did not answer, or not usefully
+	Unusable atomic.Uint64 // answers that could not be used, such as a row that holds no key
 }
 
 // Cache remembers what a source answers, as Source and as Chooser. Many who ask the same wait for one answer. A failure
 // is never remembered as an answer.
 //
-// Clients that may send fill it, with the domains, addresses and logins that they send as. Memory is bounded by the
-// number of entries, whatever the source holds: an RSA key takes about 5 KB. When it is full, the answers that were not
-// used for the longest time leave; the source is asked for them again, and while it is away their mail is deferred.
+// An answer is taken from memory for a time (TTL). For as long again it is still given at once, while the source is asked
+// anew behind it; after that a caller waits for the source, unless the source is away: then old answers are given at once,
+// and one question at a time finds out whether the source is back (source health, in health.go).
+//
+// Clients that may send fill it, with the domains, addresses and logins that they send as. Memory is bounded in bytes,
+// whatever the source holds. When it is full, the answers that were not used for the longest time leave; the source is
+// asked for them again, and while it is away their mail is deferred.
 type Cache struct {
 	Counters CacheCounters
 
 	source  Remote
 	options CacheOptions
 	memory  *cache.Cache[question, []Key]
-
-	mu    sync.Mutex
-	away  bool      // the last question failed
-	retry time.Time // while away: from when on the source is asked even for what memory can answer
+	health  health
+	broken  brokenRows
 }
 
 var _ Remote = (*Cache)(nil)
@@ -79,16 +79,16 @@ func NewCache(r Remote, o CacheOptions) *Cache {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	c := &Cache{source: r, options: o}
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.Bytes = cmp.Or(o.Bytes, defaultBytes)
+	c := &Cache{source: r, options: o, health: newHealth()}
 	c.memory = cache.New(cache.Options[question, []Key]{
 		Load:    c.put,
 		Settle:  c.settle,
 		Left:    left,
 		Timeout: o.Timeout,
-		Entries: max(1, o.Entries),
+		Cost:    o.Bytes,
+		Weigh:   weigh,
 		Now:     o.Now,
 	}, &c.Counters.Counters)
 	return c
@@ -117,6 +117,13 @@ func (c *Cache) Narrow(q Query) Query { return c.source.Narrow(q) }
 // Len returns how many answers are remembered now.
 func (c *Cache) Len() int { return c.memory.Len() }
 
+// Bytes returns about how much memory they take.
+func (c *Cache) Bytes() int { return c.memory.Cost() }
+
+// Broken returns how many questions had an answer that could not be used when they were asked last: the rows that
+// somebody has to mend.
+func (c *Cache) Broken() int { return c.broken.len() }
+
 // Held is an answer that a Cache remembers: the keys of a name, or those that sign for a query.
 type Held struct {
 	Name  string // "" when Query was asked
@@ -136,20 +143,6 @@ func (c *Cache) Held() []Held {
 	return out
 }
 
-// IsAway reports whether the source failed when it was last asked.
-func (c *Cache) IsAway() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.away
-}
-
-// rests reports whether the source is away and not to be asked for what memory can answer.
-func (c *Cache) rests(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.away && now.Before(c.retry)
-}
-
 // entry is an answer that is remembered. No keys: there are none.
 type entry = cache.Entry[question, []Key]
 
@@ -163,13 +156,11 @@ func (c *Cache) ask(ctx context.Context, q question) ([]Key, error) {
 	e := c.memory.Get(q, now)
 	switch {
 	case e == nil:
+		return c.askUnknown(ctx, q, now)
 	case now.Before(e.Fresh):
 		return e.Value, nil
-	case c.rests(now): // only keys are kept beyond their time, never that nobody signs
-		c.Counters.Stale.Add(1)
-		return e.Value, nil
 	}
-	return c.memory.Wait(ctx, q)
+	return c.askAgain(ctx, q, e, now)
 }
 
 // left is what a caller gets that does not wait for its answer.
@@ -179,7 +170,11 @@ func left(ctx context.Context, _ question) error {
 
 // put puts the question and tests the answer.
 func (c *Cache) put(ctx context.Context, q question) ([]Key, error) {
+	began := time.Now()
 	found, err := c.query(ctx, q)
+	if isFailure(err) && time.Since(began) >= patience {
+		c.health.hang()
+	}
 	if err == nil {
 		err = c.test(q, found)
 	}
@@ -225,25 +220,30 @@ func (c *Cache) test(q question, found []Key) error {
 }
 
 // settle remembers an answer, or falls back on the one before. A driver that panics has failed to answer.
-func (c *Cache) settle(_ context.Context, q question, found []Key, err error) ([]Key, error) {
+func (c *Cache) settle(ctx context.Context, q question, found []Key, err error) ([]Key, error) {
+	defer c.health.done(ctx)
 	if p, ok := errors.AsType[*cache.PanicError](err); ok {
 		err = fmt.Errorf("panic in the source of keys: %v", p.Value)
 	}
 	now := c.options.Now()
-	turned := c.turn(now, err)
+	turned := c.health.turn(now, err)
+	c.broken.note(q, err)
 	if err == nil {
 		c.remember(q, found, now)
 		c.tell(turned, nil)
 		return found, nil
 	}
 	c.Counters.Failures.Add(1)
+	if !isFailure(err) {
+		c.Counters.Unusable.Add(1)
+	}
 	e := c.memory.Peek(q, now)
 	if !serves(e) {
 		c.tell(turned, err)
 		return nil, err
 	}
 	c.Counters.Stale.Add(1)
-	if errors.Is(err, ErrAnswer) {
+	if !isFailure(err) {
 		c.keep(e, now)
 		if c.options.Unusable != nil {
 			c.options.Unusable(err)
@@ -253,25 +253,12 @@ func (c *Cache) settle(_ context.Context, q question, found []Key, err error) ([
 	return e.Value, nil
 }
 
-// turn notes whether the source is there, and reports whether that has changed. One that gave an answer is there, even
-// if the answer cannot be used.
-func (c *Cache) turn(now time.Time, err error) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	was := c.away
-	c.away = err != nil && !errors.Is(err, ErrAnswer)
-	if err != nil {
-		c.retry = now.Add(retryAfter)
-	}
-	return c.away != was
-}
-
 // tell passes on that the source has gone or come back: nobody who waits for an answer will hear it.
 func (c *Cache) tell(turned bool, err error) {
 	if !turned || c.options.Turned == nil {
 		return
 	}
-	if errors.Is(err, ErrAnswer) {
+	if !isFailure(err) {
 		err = nil // the source is there
 	}
 	c.options.Turned(err)

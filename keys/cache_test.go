@@ -79,7 +79,7 @@ func newRemote() *remote {
 }
 
 func cacheOptions() CacheOptions {
-	return CacheOptions{TTL: time.Minute, NegativeTTL: 10 * time.Second, Stale: time.Hour, Entries: 100, Timeout: 5 * time.Second}
+	return CacheOptions{TTL: time.Minute, NegativeTTL: 10 * time.Second, Stale: time.Hour, Timeout: 5 * time.Second}
 }
 
 // A step of a script: time passes, the source goes or comes, somebody asks.
@@ -113,6 +113,7 @@ func TestCache(t *testing.T) {
 					time.Sleep(s.after)
 					r.set(s.err)
 					k, err := c.Key(t.Context(), s.name)
+					synctest.Wait() // for what is asked behind
 					if !errors.Is(err, s.want) || err == nil && k.Name != s.name {
 						t.Fatalf("step %d: got %v, %v; want error %v", i, k, err, s.want)
 					}
@@ -246,6 +247,7 @@ func TestCacheTest(t *testing.T) {
 			r.keys["a"] = Key{Name: "a", Selector: "s", Domain: "one.example", Signer: signer}
 			r.mu.Unlock()
 			k, err := c.Key(t.Context(), "a")
+			synctest.Wait() // for what is asked behind
 			if !errors.Is(err, want) || err == nil && !good.(ed25519.PrivateKey).Equal(k.Signer) {
 				t.Errorf("got %v, %v; want %v", k, err, want)
 			}
@@ -316,7 +318,7 @@ func TestCacheHeld(t *testing.T) {
 func TestCacheBound(t *testing.T) {
 	r := newRemote()
 	o := cacheOptions()
-	o.Entries = 10
+	o.Bytes = weigh(question{name: "a"}, []Key{r.keys["a"]}) + 9*(entryBytes+3) // and nine denials
 	c := NewCache(r, o)
 	for i := range 1000 {
 		if _, err := c.Key(t.Context(), "a"); err != nil {

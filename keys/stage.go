@@ -52,6 +52,11 @@ type Situation struct {
 	Now       time.Time
 	Publish   time.Duration // how long a record must be seen before its key signs
 	Overlap   time.Duration // how long a key that signs no more stays published
+
+	// First is whether no key of the domain and algorithm has ever signed. Nobody can have looked its record up for a
+	// signature, so that it need not be seen for Publish.
+	First bool
+	Other time.Time // until when resolvers may remember another record that was seen at the name; zero for none
 }
 
 // Allows returns nil when the key may go to a stage, else why not: an error that wraps ErrStep, ErrSight,
@@ -127,7 +132,18 @@ func (s Situation) ripe() error {
 	if err := s.seen(); err != nil {
 		return err
 	}
+	if s.First {
+		return s.forgotten()
+	}
 	return s.waited(s.Publish, "published")
+}
+
+// forgotten waits until no resolver can remember another record that was at the name before.
+func (s Situation) forgotten() error {
+	if s.Now.Before(s.Other) {
+		return fmt.Errorf("%w: another record was there, which resolvers may remember; wait until %s", ErrEarly, minute(s.Other))
+	}
+	return nil
 }
 
 func (s Situation) succeeded() error {

@@ -57,6 +57,23 @@ func TestAllows(t *testing.T) {
 	}
 }
 
+// TestAllowsFirst holds that a first key need not be seen for long.
+func TestAllowsFirst(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	first := keys.Situation{Stage: keys.Published, Since: now, Now: now, Sight: keys.SightKey, Publish: 48 * time.Hour, First: true}
+	if err := first.Allows(keys.Active); err != nil {
+		t.Errorf("got %v", err)
+	}
+	first.Other = now.Add(time.Second)
+	if err := first.Allows(keys.Active); !errors.Is(err, keys.ErrEarly) {
+		t.Errorf("another record is remembered: got %v, want %v", err, keys.ErrEarly)
+	}
+	first.Other, first.Sight = now, keys.SightNothing
+	if err := first.Allows(keys.Active); !errors.Is(err, keys.ErrSight) {
+		t.Errorf("not published: got %v, want %v", err, keys.ErrSight)
+	}
+}
+
 // A refusal says who shows what, and a server that is silent is told from one that disagrees.
 func TestAllowsNamesServers(t *testing.T) {
 	for _, tt := range []struct {

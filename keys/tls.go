@@ -4,7 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
+
+	"mailseal/keys/files"
 )
 
 // TLS is how a source of keys that is elsewhere is known, and knows us. It can be compared.
@@ -14,12 +15,15 @@ type TLS struct {
 	Key         string // its private key
 }
 
-// Config reads the files, which must be there. TLS is of version 1.2 or later. Each connection takes a new one, so that
-// authorities may change as well.
+// maxCAFile bounds a file of certificates, in bytes: the system's own has 200 KB.
+const maxCAFile = 8 << 20
+
+// Config reads the files, which must be there. It is for one connection: whoever makes another one calls it again, so that
+// files that have been replaced since count. TLS is of version 1.2 or later.
 func (t TLS) Config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {
-		text, err := os.ReadFile(t.CAFile)
+		text, err := files.Read(t.CAFile, maxCAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -31,13 +35,27 @@ func (t TLS) Config() (*tls.Config, error) {
 	if t.Certificate == "" {
 		return conf, nil
 	}
-	load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		c, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
-		return &c, err
-	}
-	if _, err := load(nil); err != nil {
+	certificate, err := t.load()
+	if err != nil {
 		return nil, err
 	}
-	conf.GetClientCertificate = load
+	conf.Certificates = []tls.Certificate{certificate}
 	return conf, nil
+}
+
+func (t TLS) load() (tls.Certificate, error) {
+	certificate, err := files.Read(t.Certificate, maxCAFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := files.Read(t.Key, MaxSize)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	defer clear(key)
+	out, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return out, fmt.Errorf("keys: %s with %s: %w", t.Certificate, t.Key, err)
+	}
+	return out, nil
 }

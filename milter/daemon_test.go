@@ -2,6 +2,7 @@ package milter_test
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 
 	"mailseal/keys"
@@ -22,7 +23,8 @@ import (
 func init() {
 	milter.DaemonFilter = daemonFilter
 	milter.ForgedFields = func(id string, m milter.Mail, h message.Header) []int {
-		return filter.OwnFields{IDs: []string{id}}.Forged(h, m.Role, m.Why)
+		m.Header = h
+		return filter.OwnFields{IDs: []string{id}, KeepResults: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Forged(m)
 	}
 }
 

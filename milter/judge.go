@@ -16,6 +16,12 @@ type Filter interface {
 	Begin(ctx context.Context, m Mail) Judge
 }
 
+// Cleaner is a Filter that says which fields of a message no sender but us may have written. They are removed even where
+// the Filter itself fails and Settings.OnInternalError accepts the message.
+type Cleaner interface {
+	Clean(m Mail) []int // indices into the header
+}
+
 // Judge decides about one message.
 type Judge interface {
 	// Wants says what is needed of the body. It is asked once, before the body comes.
@@ -32,7 +38,10 @@ type Mail struct {
 	Envelope *message.Envelope
 	Role     action.Role
 	Why      Reason // what decided the Role
-	Header   message.Header
+	// MayChange reports whether the MTA lets fields be changed and removed. An outcome that needs it and does not have it
+	// is deferred.
+	MayChange bool
+	Header    message.Header
 }
 
 // Wants is what a Judge needs of a body.

@@ -27,7 +27,7 @@ func (l logger) message(env *message.Envelope, role action.Role, o *Outcome, too
 		slog.Duration("took", took.Round(time.Microsecond)),
 	)
 	attrs = append(append(attrs, more...), o.Details...)
-	l.line(o.Level, "message", attrs)
+	l.line(o.level(), "message", attrs)
 }
 
 // line is LogAttrs without looking for the place in the source that logs, which nobody is shown.
@@ -106,7 +106,16 @@ func (l logger) drained(phase string, open int) {
 	l.Info("closing connections", "which", phase, "connections", open)
 }
 
-// fragile returns the attribute that says why a signature may not survive the MTA.
-func fragile(why []string) slog.Attr {
-	return slog.String("fragile", strings.Join(why, ", "))
+// fragile returns the attribute that names what may break a signature behind us.
+func fragile(causes []Event) slog.Attr { return slog.String("fragile", words(causes)) }
+
+// fragile warns that signatures of a domain may break behind us.
+func (l logger) fragile(env *message.Envelope, author string, why []string) {
+	l.Warn("signatures may not survive the way; see SIGNATURES THAT BREAK in mailseal.toml(5)",
+		"queue", env.QueueID, "author", author, "why", strings.Join(why, "; "))
+}
+
+// manyFragile says that the warnings about signatures that may break are not complete.
+func (l logger) manyFragile() {
+	l.Warn("signatures of more domains may not survive the way than are named within an hour; the metric mailseal_fragile_total counts all")
 }

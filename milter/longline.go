@@ -14,9 +14,9 @@ const (
 	sendmailLine = 990 // L= of the mailers smtp and esmtp
 )
 
-// lineLimit returns the longest line that an MTA lets be, told by its macro v: "Postfix 3.7.11", "8.17.1.9/8.17.1.9".
-// The lower limit stands for MTAs that we do not know.
-func lineLimit(mta string) int {
+// LineLimit returns the longest line, in bytes without its line end, that an MTA leaves as it is. The MTA is known by its
+// macro v: "Postfix 3.7.11", "8.17.1.9/8.17.1.9". The lower limit is that of MTAs that we do not know.
+func LineLimit(mta string) int {
 	if isPostfix(mta) {
 		return postfixLine
 	}
@@ -54,18 +54,5 @@ func (l *lineMeter) write(p []byte) {
 // end looks at a last line without a line end.
 func (l *lineMeter) end() { l.long = l.long || l.run > l.limit }
 
-// hasLongLine reports whether the header has a line of more than limit octets.
-func hasLongLine(h message.Header, limit int) bool {
-	for _, f := range h {
-		raw := f.Raw()
-		if len(raw) <= limit {
-			continue
-		}
-		l := lineMeter{limit: limit}
-		l.write(raw)
-		if l.end(); l.long {
-			return true
-		}
-	}
-	return false
-}
+// hasLongLine reports whether the header has a line of more than limit bytes.
+func hasLongLine(h message.Header, limit int) bool { return longField(h, limit) != "" }

@@ -29,6 +29,7 @@ const (
 	Lost        Event = "lost"         // a message was judged, but its connection had ended
 	LongLine    Event = "long_line"    // a signed message has a line that the MTA will break
 	Rewritten   Event = "rewritten"    // a signed message has addresses that the MTA will rewrite
+	EightBit    Event = "eight_bit"    // a signed message has a body that is converted where the next host lacks 8BITMIME
 	Exempted    Event = "exempt"       // a message of an exempt peer passed by
 	AcceptError Event = "accept_error" // a connection could not be accepted
 	AtLimit     Event = "at_limit"     // a connection had to wait for another to end
@@ -43,5 +44,5 @@ func (noMetrics) Event(Event)                                       {}
 
 // Events returns all events, for those who want to count from zero.
 func Events() []Event {
-	return []Event{Malformed, Broken, Overflow, Panicked, Unworkable, Lost, LongLine, Rewritten, Exempted, AcceptError, AtLimit}
+	return []Event{Malformed, Broken, Overflow, Panicked, Unworkable, Lost, LongLine, Rewritten, EightBit, Exempted, AcceptError, AtLimit}
 }

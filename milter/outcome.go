@@ -20,11 +20,22 @@ type Outcome struct {
 	Reason string        // for Hold: what the MTA notes beside the message
 	Edits  message.Edits // for Accept and Hold
 
+	// Covers are the names of the fields that signatures of ours cover; none when the outcome adds no signature.
+	Covers []string
+
 	// For the log line of the message.
 	Level   slog.Level  // the zero Level is LevelInfo
 	Author  string      // the author domain, "" when there is none
 	Results string      // such as "spf=none dkim=pass"
 	Details []slog.Attr // what else is worth saying, after all other keys
+}
+
+// level is that of the log line. A message that is deferred comes again and again until somebody does something.
+func (o *Outcome) level() slog.Level {
+	if o.Action == action.Tempfail {
+		return max(o.Level, slog.LevelWarn)
+	}
+	return o.Level
 }
 
 // errNoAction says that an outcome has no valid action. The message is tempfailed.
@@ -49,14 +60,22 @@ func (o *Outcome) check(h message.Header, a guard.Agreement) error {
 	switch {
 	case len(o.Edits.Insert) > 0 && !a.May(guard.AddHeaders):
 		return fmt.Errorf("%w: the MTA lets no field be added", errEdit)
-	case len(o.Edits.Remove) > 0 && !a.May(guard.ChangeHeaders):
-		return fmt.Errorf("%w: the MTA lets no field be removed", errEdit)
+	case len(o.Edits.Remove)+len(o.Edits.Change) > 0 && !a.May(guard.ChangeHeaders):
+		return fmt.Errorf("%w: the MTA lets no field be changed or removed", errEdit)
 	case o.Action == action.Hold && !a.May(guard.Quarantine):
 		return fmt.Errorf("%w: the MTA holds no message", errEdit)
 	}
 	for _, i := range o.Edits.Remove {
 		if i < 0 || i >= len(h) {
 			return fmt.Errorf("%w: no field %d among %d", errEdit, i, len(h))
+		}
+	}
+	for _, c := range o.Edits.Change {
+		if c.At < 0 || c.At >= len(h) || !h[c.At].Is(c.Field.Name()) || len(c.Field.Value()) == 0 {
+			return fmt.Errorf("%w: field %d among %d cannot become %.40q", errEdit, c.At, len(h), c.Field.Name())
+		}
+		if err := checkField(c.Field); err != nil {
+			return err
 		}
 	}
 	for _, f := range o.Edits.Insert {
@@ -103,14 +122,23 @@ func isFold(raw []byte, i int) bool {
 
 // edit makes the edits of an outcome that check has passed.
 //
-// All removals come before any insertion: a field that is inserted above others of its name shifts their count on both
+// Changes come first, while the fields are still counted as they came. All removals come before any insertion: a field that is inserted above others of its name shifts their count on both
 // MTAs. Removals go from the last instance up: Postfix counts anew after each, Sendmail does not, and only this order
 // suits both. Insertions are at 0, above the MTA's own Received, where each pushes the one before down: the last one
 // ends on top.
 func (o *Outcome) edit(m editor, h message.Header) error {
 	at := slices.Sorted(slices.Values(o.Edits.Remove))
 	at = slices.Compact(at)
-	places := ordinals(h, at)
+	wanted := slices.Clone(at)
+	for _, c := range o.Edits.Change {
+		wanted = append(wanted, c.At)
+	}
+	places := ordinals(h, wanted)
+	for _, c := range o.Edits.Change {
+		if err := m.ChangeHeader(places[c.At], h[c.At].Name(), string(c.Field.Value())); err != nil {
+			return fmt.Errorf("%w: %w", errEdit, err)
+		}
+	}
 	for _, i := range slices.Backward(at) {
 		if err := m.ChangeHeader(places[i], h[i].Name(), ""); err != nil {
 			return fmt.Errorf("%w: %w", errEdit, err)

@@ -38,6 +38,7 @@ type Server struct {
 	metrics  Metrics
 	settings atomic.Pointer[Settings]
 	slots    chan struct{} // one for each open connection
+	warned   hourly        // what was said of signatures that may break
 
 	wg    sync.WaitGroup // connections, and what accepts them
 	mu    sync.Mutex

@@ -20,6 +20,7 @@ type Settings struct {
 	HeaderLimit     int           // octets of all fields of a message and 40 for each; 0: 1 MiB
 	Deadline        time.Duration // for judging a message that is complete; 0: 20 s
 	OnInternalError action.Action // Accept or Reject; any other: Tempfail
+	QuietFragile    []Event       // LongLine, Rewritten, EightBit: counted, with no warning in the log
 }
 
 // The defaults of Settings.

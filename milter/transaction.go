@@ -9,6 +9,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 
 	"mailseal/milter/action"
+	"mailseal/milter/guard"
 	"mailseal/milter/message"
 )
 
@@ -95,15 +96,26 @@ func (t *transaction) endOfHeader() {
 	w := t.begin()
 	t.message.Body = message.NewDigests(w.Hashes)
 	t.raw.left = w.Raw
-	t.lines.limit = lineLimit(t.env.MTA)
+	t.lines.limit = LineLimit(t.env.MTA)
 	t.skip = len(w.Hashes) == 0 && w.Raw <= 0
 }
 
 // begin asks the filter for a judge, and that for its wishes.
 func (t *transaction) begin() Wants {
 	defer t.recover("begin")
-	t.judge = t.settings.Filter.Begin(t.ctx, Mail{Envelope: t.env, Role: t.role, Why: t.why, Header: t.message.Header})
+	t.judge = t.settings.Filter.Begin(t.ctx, t.mail())
 	return t.judge.Wants()
+}
+
+// mail is what the filter is told.
+func (t *transaction) mail() Mail {
+	return Mail{
+		Envelope:  t.env,
+		Role:      t.role,
+		Why:       t.why,
+		MayChange: t.in.conn.Agreement().May(guard.ChangeHeaders),
+		Header:    t.message.Header,
+	}
 }
 
 // body takes a piece of the body and reports whether more is wanted.
@@ -155,7 +167,27 @@ func (t *transaction) recover(what string) {
 	t.in.event(Panicked)
 	t.in.log.panicked(what, t.env, v)
 	o := internal(t.settings.OnInternalError)
+	if o.Action.GoesOn() {
+		o.Edits.Remove = t.clean(&o)
+	}
 	t.decided = &o
+}
+
+// clean returns the fields that must be removed from a message that is accepted unjudged. When that fails too, o becomes
+// a tempfail: a forged result must not reach a reader.
+func (t *transaction) clean(o *Outcome) (forged []int) {
+	cleaner, ok := t.settings.Filter.(Cleaner)
+	if !ok || t.message == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			t.in.log.panicked("clean", t.env, v)
+			*o = internal(action.Tempfail)
+			forged = nil
+		}
+	}()
+	return cleaner.Clean(t.mail())
 }
 
 // apply carries the outcome out, or tempfails the message where that is impossible. After an error some edits have been
@@ -207,38 +239,9 @@ func (t *transaction) report(o *Outcome) {
 	} else if !o.Action.GoesOn() && o.Reply.Text != "" {
 		more = append(more, slog.String("reply", o.Reply.Text))
 	}
-	if why := t.fragility(o); len(why) > 0 {
-		more = append(more, fragile(why))
+	if causes := t.fragility(o); len(causes) > 0 {
+		more = append(more, fragile(causes))
+		t.warnFragile(o, causes)
 	}
 	t.in.log.message(t.env, t.role, o, took, more...)
-}
-
-// fragility tells what the MTA will do to a message that was signed so that the signature breaks.
-func (t *transaction) fragility(o *Outcome) []string {
-	if !signs(o) {
-		return nil
-	}
-	var why []string
-	if limit := lineLimit(t.env.MTA); t.lines.long || hasLongLine(t.message.Header, limit) {
-		t.in.event(LongLine)
-		why = append(why, fmt.Sprintf("a line over %d octets will be broken", limit))
-	}
-	if !isSendmail(t.env.MTA) {
-		return why
-	}
-	if name := rewritten(t.message.Header); name != "" {
-		t.in.event(Rewritten)
-		why = append(why, fmt.Sprintf("the addresses of %s will be rewritten", name))
-	}
-	return why
-}
-
-// signs reports whether an outcome adds a signature over the body.
-func signs(o *Outcome) bool {
-	for _, f := range o.Edits.Insert {
-		if f.Is("DKIM-Signature") || f.Is("ARC-Message-Signature") {
-			return o.Action.GoesOn()
-		}
-	}
-	return false
 }

@@ -19,10 +19,12 @@ import (
 type checkFlags struct {
 	config   string
 	json     bool
+	as       string
 	dns      bool
 	zone     string
 	domains  []string
 	limit    int
+	running  bool
 	mta      check.MTAOptions
 	progress io.Writer
 }
@@ -48,6 +50,15 @@ finding comes with the record to publish.
 Keys of a database are compared one after the other if the source has a list_query, those of other sources for the
 domains that --domain names. What is wrong is printed as it is found, and every thousand keys how far it has come.
 
+With --against-running it asks the daemon, or without one the list in state_directory, which domains signed mail in the last
+7 days, and says which of them would have no rule or no key by this configuration: an error where "mailseal reload" would
+be refused for that, else a warning.
+
+Run as root it judges files with the rights of the daemon's user (User= of mailseal.service, else mailseal, or --as): a
+child process with that user and its groups tries to open them. Where systemd runs, that process is in the sandbox of the
+unit; elsewhere the unit's text is judged, and check says which. Where the user is stopped is named, and the command that
+lets it in takes nothing from others who use the same files.
+
 Each finding has a severity. An error keeps the daemon from starting, or mail is deferred, goes unsigned or cannot be
 verified. A warning concerns some mail, or all of it at some time. Unknown is what could not be found out. A note is
 what most operators want to know.
@@ -71,11 +82,13 @@ may change from one version to the next, the codes do not.`,
 func (f *checkFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	flags.StringVar(&f.as, "as", "", "as root: judge files with the rights of this `user` (default: the one of mailseal.service, else mailseal)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	flags.BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file; implies --dns")
 	flags.StringSliceVar(&f.domains, "domain", nil, "compare the keys of these domains only, those of sources too; implies --dns")
 	flags.IntVar(&f.limit, "limit", 0, "compare so many keys of each source that can be listed; implies --dns")
+	flags.BoolVar(&f.running, "against-running", false, "say which domains that signed mail in the last 7 days would lose their rule or key")
 	flags.StringVar(&f.mta.Postfix, "postfix", "", "`directory` of Postfix's main.cf and master.cf (default "+check.PostfixDir+", if it is there)")
 	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and sendmail.mc (default "+check.SendmailDir+", if it is there)")
 	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not look at mail servers")
@@ -91,7 +104,10 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
 	if err == nil {
 		err = finish(result)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, check.ErrAs):
+		return answer.NewUsage(fmt.Errorf("--as: %w", err))
+	case err != nil:
 		return answer.NotBad(err)
 	}
 	switch result.Verdict() {
@@ -122,7 +138,7 @@ func (f *checkFlags) output(out io.Writer, o *check.Options) func(*check.Result)
 // options is what the command line asks for.
 func (f *checkFlags) options() (check.Options, error) {
 	o := check.Options{
-		File: orDefault(f.config), ConfigFlag: f.config, Domains: f.domains, Limit: f.limit, MTA: f.mta,
+		File: orDefault(f.config), ConfigFlag: f.config, As: f.as, Domains: f.domains, Limit: f.limit, MTA: f.mta, AgainstRunning: f.running,
 		DNS: f.dns || f.zone != "" || len(f.domains) > 0 || f.limit > 0,
 	}
 	for i, name := range o.Domains {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/keys"
 )
 
 // The exit codes of every command.
@@ -55,7 +56,7 @@ func textOf(err error) string {
 	if err == nil || errors.As(err, &e) && e.Err == nil {
 		return ""
 	}
-	return err.Error()
+	return keys.Mask(err.Error())
 }
 
 // isUsage recognises the mistakes that cobra finds in a command line, for which it has no type.

@@ -36,6 +36,13 @@ keys = ["gone._domainkey.example.org"]
 [[sign]]
 from = ["info*@*.example.net"]
 keys = ["good._domainkey.example.com"]
+[[sign]]
+from = ["bare.example"]
+keys = ["good._domainkey.example.com"]
+headers = ["From", "To", "Subject", "Reply-To", "X-Ticket"]
+oversign = ["From", "To", "Subject", "Reply-To"]
+oversign_if_present = ["X-Ticket", "Date"]
+oversign_mime = false
 `
 
 func TestExplainSigning(t *testing.T) {
@@ -48,7 +55,7 @@ func TestExplainSigning(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "nobody logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 2.", "by *@example.com"}},
+		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "nobody logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 3.", "by *@example.com"}},
 		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  fits", "by info*@*.example.net"}},
 		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)", "sign[0]  fits", "sign[0] stands before it"}},
 		{"--from boss@example.com --ip 198.51.100.1 --host app.example.com --user boss", exitGood, []string{"is ours (authenticated)"}},
@@ -58,6 +65,11 @@ func TestExplainSigning(t *testing.T) {
 		{"--from a@example.org --ip 192.0.2.1", exitBad, []string{"CANNOT SIGN", "deferred"}},
 		{"--from a@example.com --ip 192.0.2.1 --to b@internal.example", exitBad, []string{"unsigned_recipients"}},
 		{"--from a@example.com --ip 192.0.2.1 --json", exitGood, []string{`"signed":true`, `"record":"good._domainkey.example.com"`}},
+		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"What somebody on the way can add", "where the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
+			"8-bit text or another field of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding\n", "always: Sender, In-Reply-To"}},
+		{"--from a@example.com --ip 192.0.2.1 --json", exitGood, []string{`"addable":{"always":["Sender","In-Reply-To"`, `"when_absent":["Date",`, `"when_not_plain":["MIME-Version",`}},
+		{"--from x@bare.example --ip 192.0.2.1", exitGood, []string{"always: Sender, Message-ID, Cc, MIME-Version", "where the message has none: Date, X-Ticket\n"}},
+		{"--from a@example.org --ip 192.0.2.1 --json", exitBad, []string{`"keys":[{`}},
 		{"--from nobody --ip 192.0.2.1", exitUsage, nil},
 		{"--from a@example.com --ip x", exitUsage, nil},
 	} {
@@ -85,8 +97,8 @@ func TestExplainSigningAll(t *testing.T) {
 		code          int
 		says          []string
 	}{
-		{"skip", "", exitGood, []string{"sign[1]  fits", "sign[4]  fits", "all rules that fit sign", "signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN", "The message is signed."}},
-		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits", "sign[4]  fits", "a key of the rule cannot be used: the message is rejected"}},
+		{"skip", "", exitGood, []string{"sign[1]  fits", "sign[5]  fits", "all rules that fit sign", "signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN", "The message is signed."}},
+		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits", "sign[5]  fits", "a key of the rule cannot be used: the message is rejected"}},
 	} {
 		text := strings.Replace(explainConfig, "[signing]", "[signing]\nmatch = \"all\"", 1) + more + tc.options
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

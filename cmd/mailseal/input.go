@@ -3,19 +3,22 @@ package main
 import (
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/keys/files"
 )
 
-// readInput reads a file, standard input for "-".
+// maxInput bounds a message that a command reads, in bytes: mail servers refuse larger ones.
+const maxInput = 256 << 20
+
+// readInput reads a file or pipe, standard input for "-".
 func readInput(file string, stdin io.Reader) ([]byte, error) {
 	if file == "-" {
-		return io.ReadAll(stdin)
+		return files.ReadAll(stdin, "standard input", maxInput)
 	}
-	return os.ReadFile(file)
+	return files.ReadAny(file, maxInput)
 }
 
 // errNow reports a --now value that does not parse.

@@ -17,7 +17,7 @@ the fingerprint of each public key, and the lines for the configuration.
 RSA is what everybody verifies; the Ed25519 key makes a second signature, under the selector with "-ed" behind it. Gmail
 reports that one as failed in Authentication-Results and in DMARC reports: it does not verify Ed25519, and goes by the RSA
 signature beside it. Some services refuse mail with two signatures: for them --algorithm rsa is enough.
-Run by root, the files belong to the owner of the directory.`,
+Run by root, the files, and directories that it makes, belong to the owner of the directory that is there already.`,
 		Example: "  mailseal keygen --domain example.com --selector mail --dir /var/lib/mailseal/keys/example.com",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return keyring.GenerateFiles(o, cmd.OutOrStdout()) },

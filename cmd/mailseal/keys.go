@@ -31,7 +31,8 @@ rotation.may_be_silent allows for some, --server asks others. Rules sign with th
 managed.
 
 From nothing: keys generate DOMAIN; publish the records; keys rotate DOMAIN, by hand or by timer, does the rest and says
-what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers did not answer.`,
+what it waits for. A domain's first keys sign as soon as all name servers show them, and the daemon looks for that every
+minute; until then mail goes unsigned, with a warning (first_key in mailseal.toml). Exit codes: 0 good, 1 a step was refused, 3 the name servers did not answer.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -40,7 +41,7 @@ what it waits for. Exit codes: 0 good, 1 a step was refused, 3 the name servers 
 	flags.StringVar(&f.ZoneName, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringSliceVar(&f.Servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
 	flags.BoolVar(&f.JSON, "json", false, "print one JSON object a line")
-	cmd.AddCommand(newKeysListCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
+	cmd.AddCommand(newKeysListCmd(&f), newKeysRecordCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
 	for _, step := range []struct{ verb, short string }{
 		{"activate", "Sign with published keys; those before them of the same algorithm retire"},
 		{"retire", "Sign no more with keys that have a successor; their records stay"},
@@ -76,18 +77,44 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "list [DOMAIN...]",
-		Short: "List keys and their stages, or with --format the records that must be published now",
+		Short: "List the keys that sign and their stages, or with --format the records that must be published now",
+		Long: `List prints the keys and their stages. With --format it prints the records that the name servers have to show now, for
+what publishes them: it says the same as keys rotate waits for. A new key is among them from its making on; one that
+retires stays until rotation.overlap is over and its successor is published, and then says p=, that it is revoked; one
+that is revoked is gone, or taken away by nsupdate's commands. The name servers are asked where a key is to be revoked,
+and nowhere else; if they do not answer, its record stays as it is. Whoever publishes what list prints, and nothing else
+at these names, and runs keys rotate, has keys that go through their whole lives.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
-			return r.List(args, all)
+			return r.List(cmd.Context(), args, all)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "none", "print records instead: zone, line, nsupdate or json")
 	cmd.Flags().BoolVar(&all, "all", false, "list keys that are removed, too")
+	return cmd
+}
+
+func newKeysRecordCmd(f *keysFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "record NAME...",
+		Short: "Print the records of keys that there are",
+		Long: `Record prints the record of each key that is named by its record, its domain or its name in the configuration: of keys that
+Mailseal manages, and of those that rules sign with from files.`,
+		Example: "  mailseal keys record mail._domainkey.example.com --format line",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return r.Record(cmd.Context(), args)
+		},
+	}
+	f.formatFlag(cmd)
 	return cmd
 }
 

@@ -127,8 +127,9 @@ func TestKeysRotate(t *testing.T) {
 	_, record, _ := strings.Cut(first, "\n")
 	s.run(exitGood, "waits: its record", "rotate")
 	s.publish(record)
-	s.run(exitGood, "is now published", "rotate")
-	s.run(exitGood, "is now active", "rotate")
+	if out := s.run(exitGood, "is now published", "rotate"); !strings.Contains(out, "is now active") {
+		t.Errorf("the first key is not active as soon as it is published: %s", out)
+	}
 	s.run(exitGood, "", "rotate")
 	if s.stage("se-2") != "" {
 		t.Fatal("a key was made that nobody asked for")
@@ -218,5 +219,56 @@ func TestKeysFormats(t *testing.T) {
 	var key struct{ Stage, Selector string }
 	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--json")), &key); err != nil || key.Stage != "generated" {
 		t.Errorf("got %+v, %v", key, err)
+	}
+}
+
+// TestKeysFirst holds that one who has published the records of a first key need not wait, but for another record that was
+// there before; and that generate says what to configure.
+func TestKeysFirst(t *testing.T) {
+	s := newLifeSite(t)
+	out := s.run(exitGood, "[[sign]]\nfrom = [\"*@example.net\"]\nmanaged = \"example.net\"\n", "generate", "example.net", "--format", "line")
+	if !strings.Contains(out, "se._domainkey.example.net.") {
+		t.Fatalf("got %s", out)
+	}
+	first := s.run(exitGood, "", "generate", "example.com", "--format", "line")
+	if strings.Contains(first, "[[sign]]") {
+		t.Errorf("a rule is there already: %s", first)
+	}
+	_, record, _ := strings.Cut(first, "\n")
+	record, _, _ = strings.Cut(record, "\n")
+	s.publish("se._domainkey.example.com. 7200 IN TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n")
+	s.run(exitGood, "waits: its record", "rotate", "example.com")
+	s.publish(record + "\n")
+	s.run(exitGood, "another record was there, which resolvers may remember; wait until", "rotate", "example.com")
+	s.run(exitBad, "another record was there", "activate", "example.com")
+}
+
+// TestKeysRecord holds that the records of all keys can be had again, and that all that sign are listed.
+func TestKeysRecord(t *testing.T) {
+	s := newLifeSite(t)
+	dir := t.TempDir()
+	if out, code := runCommand(t, "keygen", "--domain", "example.org", "--selector", "f", "--dir", dir, "--algorithm", "ed25519"); code != exitGood {
+		t.Fatal(out)
+	}
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, "[keys.\"f._domainkey.example.org\"]\nfile = \""+dir+"/f.pem\"\n[[sign]]\nfrom = \"example.org\"\nkeys = \"f._domainkey.example.org\"\n"...)
+	if err := os.WriteFile(s.config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitGood, "", "generate", "example.com")
+	s.run(exitGood, `f._domainkey.example.org. 3600 IN TXT "v=DKIM1; k=ed25519; p=`, "record", "example.org", "--format", "line")
+	s.run(exitGood, `se._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`, "record", "SE._domainkey.example.com.", "--format", "line")
+	s.run(exitBad, "", "record", "other._domainkey.example.com")
+	list := s.run(exitGood, "f._domainkey.example.org", "list")
+	if !strings.Contains(list, "se._domainkey.example.com") || !strings.Contains(list, dir+"/f.pem") {
+		t.Errorf("got %s", list)
+	}
+	s.run(exitGood, `"stage":"signs"`, "list", "--json")
+	s.run(exitGood, "f._domainkey.example.org. 3600 IN TXT", "list", "--format", "line")
+	if list := s.run(exitGood, "se._domainkey.example.com", "list", "example.com"); strings.Contains(list, "example.org") {
+		t.Errorf("of one domain: got %s", list)
 	}
 }

@@ -11,10 +11,18 @@ import (
 // defaultConfig is where the configuration is looked for unless the command line names another file.
 const defaultConfig = "/etc/mailseal/mailseal.toml"
 
-// loadConfig reads the configuration at path, or the default one for "". Mistakes in it are a bad answer; a file that
-// cannot be read leaves the answer unknown.
+// loadConfig reads the configuration at path, or the default one for "", for a command: it may be a pipe. Mistakes in it
+// are a bad answer; a file that cannot be read leaves the answer unknown.
 func loadConfig(path string) (*config.Config, error) {
-	cfg, err := config.Load(orDefault(path))
+	return answered(config.LoadAny(orDefault(path)))
+}
+
+// loadDaemonConfig is loadConfig for a daemon, which reads regular files only.
+func loadDaemonConfig(path string) (*config.Config, error) {
+	return answered(config.Load(orDefault(path)))
+}
+
+func answered(cfg *config.Config, err error) (*config.Config, error) {
 	switch {
 	case errors.Is(err, config.ErrUnread):
 		return nil, answer.NewUnknown(err)

@@ -18,12 +18,12 @@ old one in force. SIGTERM stops: no new connection, and those that are open may 
 them at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadDaemonConfig(path)
 			if err != nil {
 				return err
 			}
-			load := func() (*config.Config, error) { return loadConfig(path) }
-			d, err := daemon.Build(cmd.Context(), cfg, daemon.Options{Load: load, Stderr: cmd.ErrOrStderr(), Version: version()})
+			load := func() (*config.Config, error) { return loadDaemonConfig(path) }
+			d, err := daemon.Build(cmd.Context(), cfg, daemon.Options{Load: load, File: orDefault(path), Stderr: cmd.ErrOrStderr(), Version: version()})
 			if err != nil {
 				return err
 			}

@@ -26,11 +26,14 @@ func newShadowCmd() *cobra.Command {
 		Short: "Stand before the old milter and log where Mailseal would differ",
 		Long: `Shadow stands between the MTA and the milter that it has, such as OpenDKIM. The MTA gets what the old milter
 answers; Mailseal sees the same messages, judges them by its own configuration, and nothing of that reaches the MTA. For
-each message there is one line: "same"; or "differs", and in what; or "not judged", and why. What may differ is the
+each message there is one line: "same"; or "differs", and in what; or "not compared"; or "not judged", and why. What may differ is the
 verdict; recipients refused; who signed (signed: d=, s= and algorithm) and how (identity, canonicalization, fields, length,
-expiry: i=, c=, h=, l= and x=); who sealed; the results of dkim, spf and dmarc; fields removed or changed. Methods that the
-old milter never reports are not compared, nor are kinds of differences that --ignore names. "mailseal shadow report" makes
-a table of a log.
+expiry: i=, c=, h=, l= and x=); who sealed; the results of dkim, spf and dmarc; fields removed or changed. How a message is
+signed is compared between signatures of the same d= and kind of key, with another selector too. A signature that has no
+counterpart is named in not_compared; a message of which nothing else differs is "not compared" where --ignore signed hides
+that. Of the fields that are signed, only_theirs are those that the old milter alone signs, and only_ours those that
+Mailseal alone does. Methods that the old milter never reports are not compared, nor are kinds of differences that --ignore
+names. "mailseal shadow report" makes a table of a log.
 
 The only thing that is asked of the MTA beyond what the old milter asked for is to see whole messages. When the old milter
 lets a message pass at the end of its header, before the MTA has shown the body, only who signs it and how is compared
@@ -39,8 +42,9 @@ the same when shadow ends.
 
 Whatever happens in judging, mail goes on: with a configuration that cannot be used nothing is judged until a reload finds
 one that can; what waits to be judged is bounded by 8 MiB a connection, 64 MiB in all and 200 connections at a time, and a
-message beyond is not judged. A connection in the middle of a message takes less than 128 KiB besides. A line that cannot be
-written, since the disk is full, is counted and gone.
+message beyond is not judged. A connection in the middle of a message takes less than 128 KiB besides. Lines that cannot be
+written, since the disk is full, are counted and gone; "lines missing" stands in their place when writing works again. When
+the MTA has left, the connection to the old milter ends, too, a second later at the latest.
 
 The configuration is that of the daemon. Its [[listen]] is left alone, [log] is where trouble is told, from warnings up,
 [limits] and [metrics] are in force (without metrics where a daemon beside has that address), and keys are not rotated.
@@ -85,7 +89,7 @@ func (f *shadowFlags) run(cmd *cobra.Command) error {
 		return answer.NewUsage(err)
 	}
 	f.Mode, f.Stdout, f.Stderr, f.Version = fs.FileMode(mode), cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
-	f.Load = func() (*config.Config, error) { return loadConfig(f.config) }
+	f.Load = func() (*config.Config, error) { return loadDaemonConfig(f.config) }
 	err = daemon.Shadow(cmd.Context(), f.ShadowOptions, nil)
 	if wrong := (*daemon.OptionError)(nil); errors.As(err, &wrong) {
 		return answer.NewUsage(fmt.Errorf("--%w", wrong))

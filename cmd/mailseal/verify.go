@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/examine"
+	"mailseal/config"
 )
 
 // verifyFlags is the command line of "mailseal verify".
@@ -96,9 +96,7 @@ func (f *verifyFlags) setUp() (err error) {
 		}
 	}
 	if e.ServerName == "" {
-		if e.ServerName, err = os.Hostname(); err != nil {
-			return answer.NewUnknown(err)
-		}
+		e.ServerName = config.Default().ServerName()
 	}
 	return nil
 }

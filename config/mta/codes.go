@@ -47,6 +47,11 @@ var kinds = map[Code]kind{
 	"postfix-way-without":      {Warning, "Mailseal is not among them: %s"},
 	"postfix-bounces":          {Note, "bounces, which Postfix writes itself, go unsigned"},
 	"postfix-handed-back":      {Warning, "a content filter hands mail back here, and Mailseal signs or judges it a second time"},
+	"postfix-laundered":        {Error, "mail that strangers send to %s passes %s and comes back by %s, where Mailseal takes it for ours and signs it; contrib/README.md (Content filters) shows the arrangements that are right"},
+	"postfix-proxy-unseen":     {Warning, "Postfix shows milters no message where a before-queue filter (%s) is, and Mailseal is not where the mail comes back: mail passes %s"},
+	"postfix-way-emptied":      {Note, "is empty by its own setting: %s"},
+	"postfix-local-returned":   {Note, "a content filter hands strangers' mail back by sendmail(1), as local programs hand in theirs (cron, web forms): Mailseal cannot tell one from the other, and must leave both unsigned"},
+	"postfix-ours-wider":       {Error, "ours.networks has %s, for which Postfix does not relay (mynetworks): what strangers there write in our name is signed"},
 	"postfix-no-daemon-name":   {Warning, "no service is called %s, so that ours.daemon_names makes no mail ours by it"},
 	"postfix-will-be-refused":  {Error, "user %s will not be allowed to connect to %s (mode %s, group %s): %s"},
 	"postfix-away-accept":      {Warning, "%s: while Mailseal is away, or has been restarted during a session, mail passes %s; tempfail makes it wait"},
@@ -69,6 +74,7 @@ var kinds = map[Code]kind{
 	"sendmail-undefined":       {Error, "names %s, which no X line defines: Sendmail does not start"},
 	"sendmail-unlisted":        {Warning, "is defined, but no list of filters names it: mail passes %s"},
 	"sendmail-port-without":    {Warning, "Mailseal is not among the filters of this port: what comes in there passes %s"},
+	"sendmail-masquerade":      {Warning, "%s changes the author's address when mail is delivered, after Mailseal has signed it: such mail leaves with a broken signature; let users write the address that is meant, or sign where mail leaves the site"},
 	"sendmail-twice":           {Warning, "is Mailseal a second time: mail is signed and judged twice"},
 	"sendmail-no-daemon-name":  {Warning, "no port is called %s, so that ours.daemon_names makes no mail ours by it"},
 	"sendmail-socket-unsafe":   {Error, "Sendmail does not use a socket below a directory that its group or others may write to, and the mode of %s is %s: %s"},
@@ -163,8 +169,8 @@ func (s said) key() string {
 // zero reports whether nothing is said.
 func (s said) zero() bool { return s.code == "" }
 
-// finding is one at a place of a file.
-func (s said) finding(file string, line int, setting, fix string) Finding {
+// finding is one at a place of a file, with what may mend it.
+func (s said) finding(file string, line int, setting string, fixes ...Fix) Finding {
 	return Finding{
 		Code:     s.code,
 		Severity: kinds[s.code].severity,
@@ -172,7 +178,7 @@ func (s said) finding(file string, line int, setting, fix string) Finding {
 		Line:     line,
 		Setting:  setting,
 		Text:     s.text(),
-		Fix:      fix,
+		fixes:    fixes,
 		key:      s.key(),
 	}
 }

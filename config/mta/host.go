@@ -3,7 +3,6 @@ package mta
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mailseal/keys/files"
 )
 
 // Host is the machine that is looked at. Paths are absolute.
@@ -40,16 +41,7 @@ const maxFile = 4 << 20
 func (d directory) path(path string) string { return filepath.Join(string(d), path) }
 
 func (d directory) ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(d.path(path))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s has more than %d octets", path, maxFile)
-	}
-	return text, err
+	return files.Read(d.path(path), maxFile)
 }
 
 func (d directory) ReadDir(path string) ([]string, error) {

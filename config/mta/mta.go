@@ -73,10 +73,20 @@ type Finding struct {
 	Line     int      `json:"line,omitempty"`    // 1-based; 0 for the file as a whole
 	Setting  string   `json:"setting,omitempty"` // smtpd_milters, or a service and its setting
 	Text     string   `json:"text"`              // what is wrong, and what becomes of mail
-	Fix      string   `json:"fix,omitempty"`     // the line to put, or the command to run
+	Fix      Fix      `json:"fix,omitempty"`     // what mends it: applied in memory, the finding goes and no other comes
+	Mended   bool     `json:"mended,omitempty"`  // the remedies of other findings mend it, too
 
-	key string // the code with what the text names
+	key   string // the code with what the text names
+	fixes []Fix  // what may mend it, the best first
 }
+
+// identity is what is found, whatever the line.
+func (f Finding) identity() string {
+	return string(f.Code) + "|" + f.File + "|" + f.Setting + "|" + f.key
+}
+
+// is reports whether two findings are the same, whatever their lines.
+func (f Finding) is(other Finding) bool { return f.identity() == other.identity() }
 
 // String writes "file:12: setting: text".
 func (f Finding) String() string {
@@ -94,21 +104,29 @@ func (f Finding) String() string {
 type Report struct {
 	Server   string    `json:"server"` // "Postfix" or "Sendmail"
 	Dir      string    `json:"dir"`
-	Services int       `json:"services"` // ways by which mail comes in
-	Filtered int       `json:"filtered"` // those of them that lead through Mailseal
-	Findings []Finding `json:"findings"` // the worst first
+	Name     string    `json:"name,omitempty"` // by which the server calls itself, {j}
+	Services int       `json:"services"`       // ways by which mail comes in
+	Filtered int       `json:"filtered"`       // those of them that lead through Mailseal
+	Findings []Finding `json:"findings"`       // the worst first
 }
 
-// add puts a finding down, once: services that share a setting share its faults.
+// add puts a finding down, once: services that share a setting share its faults. What mends it is what mends it for all
+// of them.
 func (r *Report) add(f Finding) {
-	if !slices.Contains(r.Findings, f) {
+	at := slices.IndexFunc(r.Findings, f.is)
+	if at < 0 {
 		r.Findings = append(r.Findings, f)
+		return
+	}
+	have := r.Findings[at].fixes
+	for i := range min(len(have), len(f.fixes)) {
+		have[i] = have[i].with(f.fixes[i])
 	}
 }
 
 // unread says that a file is there and cannot be read.
 func (r *Report) unread(path string, err error) {
-	r.add(say("unreadable", reason(err)).finding(path, 0, "", ""))
+	r.add(say("unreadable", reason(err)).finding(path, 0, ""))
 }
 
 func (r *Report) sort() {

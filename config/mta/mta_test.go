@@ -190,8 +190,11 @@ func told(reports []Report) string {
 	for _, r := range reports {
 		for _, f := range r.Findings {
 			fmt.Fprintf(&b, "%s: %s\n", f.Severity, f.coded())
-			for line := range strings.Lines(f.Fix) {
+			for line := range strings.Lines(f.Fix.String()) {
 				fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(line, "\n"))
+			}
+			if f.Mended {
+				b.WriteString("  (mended by others)\n")
 			}
 		}
 		fmt.Fprintf(&b, "%s: %d of %d\n", r.Server, r.Filtered, r.Services)
@@ -279,7 +282,7 @@ func TestSnippets(t *testing.T) {
 			h := newTestHost(t, files)
 			got := told(look(h, testDaemon(t, tt.listen+"\ndaemon-name ORIGINATING\n")))
 			// Sendmail's ports have other names than Postfix's.
-			got = strings.Replace(got, "warning: /etc/mail/sendmail.cf: DaemonPortOptions: sendmail-no-daemon-name(ORIGINATING)\n  Name=ORIGINATING in DAEMON_OPTIONS\n", "", 1)
+			got = strings.Replace(got, "warning: /etc/mail/sendmail.cf: DaemonPortOptions: sendmail-no-daemon-name(ORIGINATING)\n  daemon_names = [] (mailseal.toml, [ours])\n", "", 1)
 			if want := "Postfix: 3 of 4\nSendmail: 1 of 2\n"; got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}
@@ -317,7 +320,7 @@ func TestHostAt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(), "/large has more than 4194304 octets") {
+	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(), "/large: the file is too large: at most 4194304 bytes") {
 		t.Errorf("large: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "large")); err != nil {

@@ -70,7 +70,7 @@ func identify(h Host, e endpoint, at string) other {
 		if o.conf == "" {
 			continue
 		}
-		if s, ok := socketOf(h, o.conf); ok && s.network == e.network && (s.network == "unix" && at == s.path || s.network == "tcp" && s.port == e.port) {
+		if s, ok := socketOf(h, o.conf); ok && s.network == e.network && (s.network == "unix" || e.isThisHost()) && (s.network == "unix" && at == s.path || s.network == "tcp" && s.port == e.port) {
 			return o
 		}
 	}
@@ -78,7 +78,10 @@ func identify(h Host, e endpoint, at string) other {
 		if e.network == "unix" && strings.Contains(e.path, o.name) {
 			return o
 		}
-		if e.network == "tcp" && e.isThisHost() && slices.Contains(strings.Fields(o.ports), e.port) {
+		if e.network == "tcp" && strings.Contains(e.host, o.name) { // a container's name
+			return o
+		}
+		if e.network == "tcp" && (e.isThisHost() || e.port != ourPort) && slices.Contains(strings.Fields(o.ports), e.port) {
 			o.guessed = true
 			return o
 		}
@@ -100,3 +103,6 @@ func socketOf(h Host, conf string) (e endpoint, ok bool) {
 	}
 	return e, ok
 }
+
+// ourPort is where Mailseal listens by default, as OpenDKIM does: on another host it may be either.
+const ourPort = "8891"

@@ -6,10 +6,16 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"mailseal/milter/action"
 )
 
 // Postfix looks at the Postfix whose main.cf and master.cf are in dir. It is false when there is none.
 func Postfix(h Host, dir string, d Daemon) (Report, bool) {
+	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtPostfix(h, dir, d) }, h, d)
+}
+
+func lookAtPostfix(h Host, dir string, d Daemon) (Report, bool) {
 	p := &postfix{Report: &Report{Server: "Postfix", Dir: dir, Findings: []Finding{}}, h: h, d: d, file: path.Join(dir, "main.cf")}
 	text, err := h.ReadFile(p.file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -21,6 +27,7 @@ func Postfix(h Host, dir string, d Daemon) (Report, bool) {
 		return *p.Report, true
 	}
 	p.main = readMain(p.file, text)
+	p.Name = postfixName(h, p.main)
 	masterFile := path.Join(dir, "master.cf")
 	if text, err = h.ReadFile(masterFile); err != nil {
 		p.unread(masterFile, err)
@@ -51,6 +58,10 @@ type way struct {
 	entry   service // where mail comes in by this way: it has receive_override_options
 	ours    bool    // we are among the filters
 	meant   bool    // we should be, and cannot be reached
+
+	role      action.Role // of our listener
+	detour    *detour     // the filter that its mail is led through, nil if there is none
+	laundered bool        // strangers' mail comes back by it, and is taken for ours
 }
 
 // ways are all smtpd services, and mail that does not come by SMTP.
@@ -89,11 +100,12 @@ func (p *postfix) judge() {
 		for _, f := range w.filters {
 			p.filter(w, f)
 		}
-		p.list(w)
+		p.neighbours(w)
 	}
 	p.Services = len(ways)
+	p.detours(ways)
 	for _, w := range ways {
-		if w.ours {
+		if w.passes() {
 			p.Filtered++
 		}
 	}
@@ -102,8 +114,10 @@ func (p *postfix) judge() {
 		return
 	}
 	for _, w := range ways {
-		p.without(w)
+		p.without(w, ways)
 	}
+	p.laundered(ways)
+	p.unseen(ways)
 	p.bounces(ways)
 	p.handedBack(ways)
 	p.daemonNames(ways)
@@ -133,6 +147,7 @@ func (p *postfix) filter(w *way, f filter) {
 	if l.Network == "unix" {
 		p.socket(w, f, *l, at)
 	}
+	w.role = l.Role
 	p.options(w, f)
 	p.role(w, f, *l)
 }
@@ -140,7 +155,7 @@ func (p *postfix) filter(w *way, f filter) {
 // process is what connects for a way. Where it goes is right even when who it is cannot be found out.
 func (p *postfix) process(w *way) (process, error) {
 	queue := p.queue()
-	out := process{identity: root, dir: queue}
+	out := process{identity: root, dir: queue, server: "postfix"}
 	if w.chroot {
 		out.chroot = queue
 	}
@@ -210,25 +225,26 @@ func (p *postfix) action(w *way, f filter) string {
 func (p *postfix) queue() string { return path.Clean(p.main.get("queue_directory")) }
 
 // put writes a finding about a filter of a list, at the line where it stands.
-func (p *postfix) put(w *way, f filter, what said, fix string) {
+func (p *postfix) put(w *way, f filter, what said, fixes ...Fix) {
 	name, at := p.place(w, f.raw)
-	p.add(what.finding(at.file, at.line, w.setting(name), fix))
+	p.add(what.finding(at.file, at.line, w.setting(name), fixes...))
 }
 
-// readdressed is the setting where a filter stands, with another address; "" for none.
-func (p *postfix) readdressed(w *way, f filter, address string) string {
+// readdressed is the setting where a filter stands, with another address; nil for none.
+func (p *postfix) readdressed(w *way, f filter, address string) Fix {
 	if address == "" {
-		return ""
+		return nil
 	}
 	name, at := p.place(w, f.raw)
-	return w.written(name, strings.Replace(at.value, f.raw, strings.Replace(f.raw, f.name, address, 1), 1))
+	value := strings.Replace(at.value, f.raw, strings.Replace(f.raw, f.name, address, 1), 1)
+	return Fix{p.set(w.service, name, value)}
 }
 
 // place finds the setting in which a text stands that a list has: the list itself, or what it refers to.
 func (p *postfix) place(w *way, raw string) (string, parameter) {
-	list := w.raw(w.param)
+	param, list := p.list(w)
 	if strings.Contains(list.value, raw) {
-		return w.param, list
+		return param, list
 	}
 	name, found := "", parameter{}
 	for n, v := range p.main.own {
@@ -240,19 +256,47 @@ func (p *postfix) place(w *way, raw string) (string, parameter) {
 		return name, found
 	}
 	list.value = w.get(w.param)
-	return w.param, list
+	return param, list
 }
 
-// written is a setting as it stands in its file.
-func (s service) written(name, value string) string {
-	value = strings.Join(strings.Fields(value), " ")
-	switch _, own := s.own[name]; {
-	case !own:
-		return strings.TrimSpace(name + " = " + value)
-	case strings.ContainsAny(value, " \t"):
-		return "  -o { " + name + " = " + value + " }"
+// list is the setting that has the filters of a way: where one list is nothing but another, the other.
+func (p *postfix) list(w *way) (string, parameter) {
+	name, at := w.param, w.raw(w.param)
+	for range maxDepth {
+		other, ok := reference(at.value)
+		if next := w.raw(other); ok && next.line > 0 && len(words(w.get(other), ", \t\r\n")) != 1 {
+			name, at = other, next
+			continue
+		}
+		break
 	}
-	return "  -o " + name + "=" + value
+	return name, at
+}
+
+// reference returns the name of the parameter that a value is nothing but a reference to.
+func reference(value string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(strings.TrimSpace(value), "$")
+	if name = strings.Trim(name, "{}()"); !ok || name == "" || nameLength(name) != len(name) {
+		return "", false
+	}
+	return name, true
+}
+
+// set gives a setting another value, in the file that has it.
+func (p *postfix) set(s service, name, value string) Change {
+	if _, own := s.own[name]; own && s.line > 0 {
+		return p.setOption(s, name, value)
+	}
+	value = strings.Join(strings.Fields(value), " ")
+	return Change{Kind: MainCF, File: p.file, Name: name, Value: value}
+}
+
+// setOption gives a service of master.cf an option.
+func (p *postfix) setOption(s service, name, value string) Change {
+	value = strings.Join(strings.Fields(value), " ")
+	return Change{
+		Kind: MasterCF, File: path.Join(p.Dir, "master.cf"), Service: s.name + " " + s.kind, Name: name, Value: value,
+	}
 }
 
 // shortest is how a list can name a filter: by the parameter that is nothing else, if there is one.

@@ -1,7 +1,6 @@
 package mta
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ func (p *postfix) find(is func(Listener) bool) *Listener {
 func (p *postfix) elsewhere(w *way, f filter, at string) {
 	switch l := p.handedOver(); {
 	case l != nil:
-		p.put(w, f, say("socket-unit-absent", f.name, l.Target, l.Setting), "")
+		p.put(w, f, say("socket-unit-absent", f.name, l.Target, l.Setting))
 	case f.at.network == "tcp":
 		p.otherHost(w, f, *p.onPort(f.at.port))
 	default:
@@ -59,7 +58,8 @@ func (p *postfix) otherHost(w *way, f filter, l Listener) {
 	if l.Network == "tcp6" && !v6 || l.Network == "tcp4" && !v4 {
 		address := either(v4, "inet:"+f.at.port+"@127.0.0.1", "inet6:"+f.at.port+"@::1")
 		what := say("postfix-family-off", l.name(), l.Target, p.main.get("inet_protocols"), p.consequence(w, f))
-		p.put(w, f, what, fmt.Sprintf("address = %q (mailseal.toml, %s)", address, l.Setting))
+		right := "inet:" + either(v4, "127.0.0.1", "[::1]") + ":" + f.at.port
+		p.put(w, f, what, append(Fix{setting(l.Setting, "address", address)}, p.readdressed(w, f, right)...))
 		return
 	}
 	what := say("postfix-no-listener", f.at, l.name(), l.Target, p.consequence(w, f))
@@ -89,15 +89,24 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 		p.put(w, f, outside, p.readdressed(w, f, right))
 		return
 	}
-	right, more := p.inQueue()
-	p.put(w, f, outside, p.readdressed(w, f, right)+more)
+	right, more := p.forAll()
+	p.put(w, f, outside, append(p.readdressed(w, f, right), more...))
 }
 
-// inQueue is a socket that all services see, and the line that makes one of ours be there.
-func (p *postfix) inQueue() (address, ours string) {
-	const inside = "mailseal/mailseal.sock"
-	return "unix:" + inside, fmt.Sprintf("\naddress = %q (mailseal.toml, [[listen]])", "unix:"+path.Join(p.queue(), inside))
+// forAll is an address that all services reach, and what makes Mailseal listen there: the socket unit in the
+// queue directory where it is installed, else TCP. Mailseal itself may not write below the queue directory.
+func (p *postfix) forAll() (address string, ours Fix) {
+	const section = "another [[listen]]" // others may use those that there are
+	for _, l := range fromUnits(p.h, Listener{Network: "fd", Target: queueUnit}) {
+		if address := postfixAddress(l, p.queue(), true); address != "" {
+			return address, Fix{setting(section, "address", "fd:"+queueUnit)}
+		}
+	}
+	return "inet:127.0.0.1:8891", Fix{setting(section, "address", "inet:8891@127.0.0.1")}
 }
+
+// queueUnit is the name of the socket that Mailseal's unit makes in the queue directory.
+const queueUnit = "mailseal-postfix"
 
 // anyAddress is how a way can reach us; "" when it cannot.
 func (p *postfix) anyAddress(w *way) string {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// list judges the filters of a way beside one another.
-func (p *postfix) list(w *way) {
+// neighbours judges the filters of a way beside one another.
+func (p *postfix) neighbours(w *way) {
 	first := -1
 	for i, f := range w.filters {
 		l, at := p.listener(w, f)
@@ -15,8 +15,8 @@ func (p *postfix) list(w *way) {
 		case l == nil:
 			p.other(w, f, at, first)
 		case first >= 0:
-			at := w.raw(w.param)
-			p.add(say("postfix-twice").finding(at.file, at.line, w.setting(w.param), p.dropped(w, f)))
+			name, at := p.list(w)
+			p.add(say("postfix-twice").finding(at.file, at.line, w.setting(name), p.dropped(w, f)))
 		default:
 			first = i
 			p.rival(l, f, at)
@@ -30,14 +30,14 @@ func (p *postfix) other(w *way, f filter, at string, first int) {
 	if !w.ours || c.code == "" {
 		return
 	}
-	fix := ""
+	var fixes []Fix
 	switch c.remedy {
 	case drop:
-		fix = p.dropped(w, f)
+		fixes = []Fix{p.dropped(w, f)}
 	case goFirst:
-		fix = p.firstIn(w)
+		fixes = []Fix{p.firstIn(w), p.dropped(w, f)}
 	}
-	p.put(w, f, say(c.code, say("named", f.name, c.is)), fix)
+	p.put(w, f, say(c.code, say("named", f.name, c.is)), fixes...)
 }
 
 // rival finds another filter whose configuration has our very socket.
@@ -49,13 +49,15 @@ func (p *postfix) rival(l *Listener, f filter, at string) {
 		s, ok := socketOf(p.h, o.conf)
 		if ok && (s.network == "tcp" && l.takes(s) || s.network == "unix" && f.at.network == "unix" && s.path == at) {
 			what := say("postfix-rival", o.name, l.name())
-			p.add(what.finding(o.conf, 0, "Socket", "systemctl disable --now "+o.name))
+			if off, isOn := disable(p.h, o); isOn {
+				p.add(what.finding(o.conf, 0, "Socket", Fix{off}))
+			}
 		}
 	}
 }
 
 // dropped is the setting of a list without one filter.
-func (p *postfix) dropped(w *way, f filter) string {
+func (p *postfix) dropped(w *way, f filter) Fix {
 	var kept []string
 	gone := false
 	for _, other := range w.filters {
@@ -65,11 +67,12 @@ func (p *postfix) dropped(w *way, f filter) string {
 		}
 		kept = append(kept, p.shortest(other.raw))
 	}
-	return w.written(w.param, strings.Join(kept, ", "))
+	name, _ := p.list(w)
+	return Fix{p.set(w.service, name, strings.Join(kept, ", "))}
 }
 
 // firstIn is the setting of a list with us at its head.
-func (p *postfix) firstIn(w *way) string {
+func (p *postfix) firstIn(w *way) Fix {
 	var ours, rest []string
 	for _, f := range w.filters {
 		if l, _ := p.listener(w, f); l != nil {
@@ -78,37 +81,64 @@ func (p *postfix) firstIn(w *way) string {
 			rest = append(rest, p.shortest(f.raw))
 		}
 	}
-	return w.written(w.param, strings.Join(append(slices.Compact(ours), rest...), ", "))
+	name, _ := p.list(w)
+	return Fix{p.set(w.service, name, strings.Join(append(slices.Compact(ours), rest...), ", "))}
 }
 
 // nobody says that nothing leads to us.
 func (p *postfix) nobody(ways []*way) {
 	const options = "receive_override_options"
 	if at := p.main.raw(options); hasNoMilters(service{parameters: p.main}) {
-		fix := strings.TrimSpace(options + " = " + withoutNoMilters(p.main))
-		p.add(say("postfix-no-milters").finding(p.file, at.line, options, fix))
+		fix := Change{Kind: MainCF, File: p.file, Name: options, Value: withoutNoMilters(p.main)}
+		p.add(say("postfix-no-milters").finding(p.file, at.line, options, Fix{fix}))
 		return
 	}
 	at := p.main.raw("smtpd_milters")
 	all := &way{service: service{chroot: slices.ContainsFunc(ways, func(w *way) bool { return w.chroot })}}
-	address, more := p.anyAddress(all), ""
+	var fix Fix
+	address := p.anyAddress(all)
 	if address == "" {
-		address, more = p.inQueue()
+		address, fix = p.forAll()
 	}
-	fix := "smtpd_milters = { " + address + ", default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters" + more
+	us := "{ " + address + ", default_action=tempfail }"
+	smtpd := append([]string{us}, raws(p.main.get("smtpd_milters"))...)
+	fix = append(Fix{
+		{Kind: MainCF, File: p.file, Name: "smtpd_milters", Value: strings.Join(smtpd, ", ")},
+		{Kind: MainCF, File: p.file, Name: "non_smtpd_milters", Value: p.nonSMTPD(us)},
+	}, fix...)
 	p.add(say("not-named", p.Server).finding(p.file, at.line, "smtpd_milters", fix))
 }
 
+// nonSMTPD is the list for mail of local programs, with us at its head.
+func (p *postfix) nonSMTPD(us string) string {
+	have := p.main.raw("non_smtpd_milters").value
+	if other, ok := reference(have); have == "" || ok && other == "smtpd_milters" {
+		return "$smtpd_milters"
+	}
+	return strings.Join(append([]string{us}, raws(p.main.get("non_smtpd_milters"))...), ", ")
+}
+
+// raws are the filters of a list as they are written.
+func raws(value string) []string {
+	var out []string
+	for _, w := range words(value, ", \t\r\n") {
+		out = append(out, w.text)
+	}
+	return out
+}
+
 // without judges a way that does not lead to us, on a host where others do.
-func (p *postfix) without(w *way) {
-	explicit := w.off || w.own["smtpd_milters"].line > 0
+func (p *postfix) without(w *way, ways []*way) {
+	own, explicit := w.own["smtpd_milters"]
 	switch {
-	case w.ours || w.meant || w.isLoopback() && explicit:
+	case w.ours || w.meant || w.passes() || w.isLoopback() && (w.off || explicit):
 		return // where a content filter hands mail back, this is as it should be
 	case w.param == "non_smtpd_milters":
-		if p.d.Signs {
+		if p.d.Signs && !isReturnOfStrangers(w, ways) {
 			p.lacks(w, say("local-unsigned"))
 		}
+	case explicit && own.value == "" && !w.off:
+		p.emptied(w)
 	case w.isSubmission():
 		if p.d.Signs {
 			p.lacks(w, say("users-unsigned", w.name))
@@ -118,13 +148,23 @@ func (p *postfix) without(w *way) {
 	}
 }
 
+// emptied notes a service whose list is empty by its own setting: that is meant.
+func (p *postfix) emptied(w *way) {
+	what := say("incoming-passes", w.name, p.d.undone())
+	if w.isSubmission() {
+		what = say("users-unsigned", w.name)
+	}
+	at := w.raw("smtpd_milters")
+	p.add(say("postfix-way-emptied", what).finding(at.file, at.line, w.setting("smtpd_milters")))
+}
+
 // lacks puts a finding about a way that does not lead to us.
 func (p *postfix) lacks(w *way, what said) {
 	if w.off {
 		const name = "receive_override_options"
 		at := p.orMain(w.entry.raw(name))
-		fix := w.entry.written(name, withoutNoMilters(w.entry.parameters))
-		p.add(say("postfix-way-no-milters", what).finding(at.file, at.line, w.entry.setting(name), fix))
+		fix := p.set(w.entry, name, withoutNoMilters(w.entry.parameters))
+		p.add(say("postfix-way-no-milters", what).finding(at.file, at.line, w.entry.setting(name), Fix{fix}))
 		return
 	}
 	if p.word == "" {
@@ -134,9 +174,10 @@ func (p *postfix) lacks(w *way, what said) {
 	for _, other := range w.filters {
 		all = append(all, p.shortest(other.raw))
 	}
-	at := p.orMain(w.raw(w.param))
-	fix := w.written(w.param, strings.Join(all, ", "))
-	p.add(say("postfix-way-without", what).finding(at.file, at.line, w.setting(w.param), fix))
+	name, at := p.list(w)
+	at = p.orMain(at)
+	fix := p.set(w.service, name, strings.Join(all, ", "))
+	p.add(say("postfix-way-without", what).finding(at.file, at.line, w.setting(name), Fix{fix}))
 }
 
 // orMain is a setting, or main.cf for one that stands nowhere.
@@ -163,24 +204,53 @@ func (p *postfix) bounces(ways []*way) {
 	local := slices.ContainsFunc(ways, func(w *way) bool { return w.ours && w.param == "non_smtpd_milters" })
 	const name = "internal_mail_filter_classes"
 	if at := p.main.raw(name); local && p.d.Signs && !strings.Contains(p.main.get(name), "bounce") {
-		fix := name + " = " + strings.TrimPrefix(at.value+", bounce", ", ")
-		p.add(say("postfix-bounces").finding(p.file, at.line, name, fix))
+		fix := Change{Kind: MainCF, File: p.file, Name: name, Value: strings.TrimPrefix(at.value+", bounce", ", ")}
+		p.add(say("postfix-bounces").finding(p.file, at.line, name, Fix{fix}))
 	}
 }
 
 // handedBack finds services of a content filter by which mail passes us a second time.
 func (p *postfix) handedBack(ways []*way) {
-	filtered := slices.ContainsFunc(ways, func(w *way) bool { return w.ours && w.get("content_filter") != "" })
 	for _, w := range ways {
-		if filtered && w.ours && w.param == "smtpd_milters" && w.isLoopback() && w.get("content_filter") == "" {
+		again := func(other *way) bool { return other.seesMessages() && w.isReturnOf(other) }
+		if w.ours && w.param == "smtpd_milters" && !w.laundered && slices.ContainsFunc(ways, again) {
+			fix := p.noMilters(w)
 			at := w.raw("receive_override_options")
 			if at.line == 0 || at.file == p.file {
-				at = parameter{path.Join(p.Dir, "master.cf"), w.line, p.main.get("receive_override_options")}
+				at = parameter{path.Join(p.Dir, "master.cf"), w.line, ""}
 			}
-			options := strings.TrimPrefix(strings.Join(strings.Fields(at.value), "")+",no_milters", ",")
-			p.add(say("postfix-handed-back").finding(at.file, at.line, w.name, "  -o receive_override_options="+options))
+			p.add(say("postfix-handed-back").finding(at.file, at.line, w.name, Fix{fix}))
 		}
 	}
+}
+
+// noMilters keeps milters out of a service.
+func (p *postfix) noMilters(w *way) Change {
+	have := strings.Join(strings.Fields(w.get("receive_override_options")), "")
+	return p.setOption(w.service, "receive_override_options", strings.TrimPrefix(have+",no_milters", ","))
+}
+
+const daemonName = "milter_macro_daemon_name"
+
+// named gives a daemon name to the first service for users that has none; nil where there is no such service.
+func (p *postfix) named(ways []*way, name string) Fix {
+	for _, w := range ways {
+		if _, own := w.own[daemonName]; w.isSubmission() && w.ours && !own {
+			return Fix{p.setOption(w.service, daemonName, name)}
+		}
+	}
+	return nil
+}
+
+// unnamed takes a name out of ours.daemon_names.
+func (d Daemon) unnamed(name string) Fix {
+	c := Change{Kind: Setting, Section: "ours", Name: "daemon_names", Values: []string{}}
+	for _, n := range d.DaemonNames {
+		if n != name {
+			c.Values = append(c.Values, n)
+		}
+	}
+	return Fix{c}
 }
 
 // daemonNames finds names that make mail ours, and that no service has.
@@ -191,9 +261,8 @@ func (p *postfix) daemonNames(ways []*way) {
 	}
 	for _, name := range p.d.DaemonNames {
 		if !slices.Contains(have, name) {
-			const setting = "milter_macro_daemon_name"
 			what := say("postfix-no-daemon-name", name)
-			p.add(what.finding(path.Join(p.Dir, "master.cf"), 0, setting, "  -o "+setting+"="+name))
+			p.add(what.finding(path.Join(p.Dir, "master.cf"), 0, daemonName, p.named(ways, name), p.d.unnamed(name)))
 		}
 	}
 }

@@ -11,6 +11,7 @@ type service struct {
 	name    string // "smtp", "127.0.0.1:10026"
 	kind    string // "inet", "unix", "pass"
 	command string // "smtpd"
+	args    string // what follows it
 	line    int
 	chroot  bool
 	asRoot  bool // it keeps root's rights: the column unpriv is n
@@ -29,7 +30,7 @@ func readMaster(file string, text []byte, main *parameters) []service {
 			continue
 		}
 		s := service{
-			name: f[0].text, kind: f[1].text, command: path.Base(f[7].text), line: l.line,
+			name: f[0].text, kind: f[1].text, command: path.Base(f[7].text), line: l.line, args: l.text[f[7].offset:],
 			asRoot: f[3].text == "n", chroot: f[4].text == "y" || f[4].text == "-" && oldDefaults(main),
 			parameters: &parameters{own: map[string]parameter{}, up: main},
 		}

@@ -13,18 +13,18 @@ import (
 func (p *postfix) socket(w *way, f filter, l Listener, at string) {
 	proc, err := p.process(w)
 	if err != nil {
-		p.put(w, f, say("access-unknown", p.Server, at, err), "")
+		p.put(w, f, say("access-unknown", p.Server, at, err))
 		return
 	}
 	_, o := reach(p.h, proc, f.at.path)
 	switch o.kind {
 	case passable:
 	case unseen:
-		p.put(w, f, say("access-unknown", say("user", proc.name), at, o.describe(p.h, proc)), "")
+		p.put(w, f, say("access-unknown", say("user", proc.name), at, o.describe(p.h, proc)))
 	case missing:
 		p.absent(w, f, l, o, proc)
 	default:
-		p.put(w, f, say("blocked", o.describe(p.h, proc), p.consequence(w, f)), mend(p.h, o, l, proc))
+		p.put(w, f, say("blocked", o.describe(p.h, proc), p.consequence(w, f)), mend(p.h, o, l, proc)...)
 	}
 }
 
@@ -32,14 +32,10 @@ func (p *postfix) socket(w *way, f filter, l Listener, at string) {
 func (p *postfix) absent(w *way, f filter, l Listener, o obstacle, proc process) {
 	if group, refuses := willRefuse(p.h, l, proc); refuses {
 		mode := fmt.Sprintf("%04o", l.Mode.Perm())
-		p.put(w, f, say("postfix-will-be-refused", proc.name, l.Target, mode, group, p.consequence(w, f)), allow(p.h, l, proc))
+		p.put(w, f, say("postfix-will-be-refused", proc.name, l.Target, mode, group, p.consequence(w, f)), allow(p.h, l, proc)...)
 		return
 	}
-	start := "systemctl start mailseal"
-	if l.unit != "" {
-		start = "systemctl enable --now " + path.Base(l.unit)
-	}
-	p.put(w, f, say("socket-absent", l.Target, l.name(), p.consequence(w, f)), start)
+	p.put(w, f, say("socket-absent", l.Target, l.name(), p.consequence(w, f)), Fix{start(l)})
 }
 
 // willRefuse reports whether a socket that is not there will not let a process connect, by what its listener says of it,
@@ -53,33 +49,6 @@ func willRefuse(h Host, l Listener, p process) (group string, refuses bool) {
 	uid, _ := userID(h, l.User)
 	node := Node{Mode: l.Mode | fs.ModeSocket, UID: uid, GID: gid}
 	return group, known && connects(p, l.Target, node).kind != passable
-}
-
-// allow is the setting that lets a process connect.
-func allow(h Host, l Listener, p process) string {
-	group := p.name
-	if _, ok := groupID(h, group); !ok {
-		return fmt.Sprintf("usermod -aG %s %s, and restart Postfix", cmp.Or(l.Group, "mailseal"), p.name)
-	}
-	if l.unit != "" {
-		return fmt.Sprintf("systemctl edit %s\n[Socket]\nSocketGroup=%s\nSocketMode=0660", path.Base(l.unit), group)
-	}
-	return fmt.Sprintf("group = %q (mailseal.toml, %s)\nmode = \"0660\"", group, l.Setting)
-}
-
-// mend is the command or setting that takes an obstacle away.
-func mend(h Host, o obstacle, l Listener, p process) string {
-	switch o.kind {
-	case noSearch:
-		return "chmod a+x " + o.path
-	case noWrite:
-		return allow(h, l, p)
-	case noSocket:
-		return fmt.Sprintf("rm %s, and restart Mailseal", o.path)
-	case noDir:
-		return fmt.Sprintf("rm %s; mkdir -m 0755 %[1]s", o.path)
-	}
-	return ""
 }
 
 // options judges what a list says of us beside the address, or main.cf for all filters.
@@ -125,13 +94,13 @@ func (p *postfix) option(w *way, f filter, name, better string, c Code, more ...
 		global := "milter_" + name
 		at := p.orMain(w.raw(global))
 		what := said{c, append([]any{w.get(global)}, more...)}
-		p.add(what.finding(at.file, at.line, w.setting(global), w.written(global, better)))
+		p.add(what.finding(at.file, at.line, w.setting(global), Fix{p.set(w.service, global, better)}))
 		return
 	}
 	place, at := p.place(w, f.raw)
 	what := said{c, append([]any{name + "=" + value}, more...)}
-	fix := w.written(place, strings.Replace(at.value, f.raw, withOption(f.raw, name, better), 1))
-	p.add(what.finding(at.file, at.line, w.setting(place), fix))
+	fix := p.set(w.service, place, strings.Replace(at.value, f.raw, withOption(f.raw, name, better), 1))
+	p.add(what.finding(at.file, at.line, w.setting(place), Fix{fix}))
 }
 
 // withOption gives an option of a filter in braces another value.

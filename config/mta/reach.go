@@ -13,6 +13,7 @@ type process struct {
 	identity
 	chroot string // its root directory; "" for the host's
 	dir    string // its working directory, as the host sees it
+	server string // its unit
 }
 
 // at returns a path of the process as the host sees it, without following links.

@@ -14,6 +14,10 @@ import (
 
 // Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is false when there is none.
 func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
+	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtSendmail(h, dir, d) }, h, d)
+}
+
+func lookAtSendmail(h Host, dir string, d Daemon) (Report, bool) {
 	s := &sendmail{Report: &Report{Server: "Sendmail", Dir: dir, Findings: []Finding{}}, h: h, d: d}
 	d.Listeners = resolve(h, d.Listeners)
 	s.d = d
@@ -27,6 +31,7 @@ func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
 		return *s.Report, true
 	}
 	s.cf = readCF(file, text)
+	s.Name = sendmailName(h, s.cf)
 	if s.mcFile = path.Join(dir, "sendmail.mc"); s.readMC() {
 		s.stale()
 	}
@@ -66,7 +71,7 @@ func (s *sendmail) stale() {
 	for _, m := range s.mc {
 		i := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == m.name })
 		if i < 0 || squeezed(s.cf.filters[i].equates) != squeezed(m.equates) {
-			s.add(say("sendmail-filter-differs").finding(s.mcFile, m.line, m.name, rebuild))
+			s.add(say("sendmail-filter-differs").finding(s.mcFile, m.line, m.name, Fix{s.rebuild()}))
 			e, _, _ := parseSendmail(equate(m.equates, 'S'))
 			s.meant = s.listener(e) != nil || s.isMeant(cfFilter{name: m.name, socket: m.equates}, e)
 			return
@@ -75,7 +80,7 @@ func (s *sendmail) stale() {
 	mc, err1 := s.h.Lstat(s.mcFile)
 	cf, err2 := s.h.Lstat(s.cf.file)
 	if err1 == nil && err2 == nil && mc.ModTime.After(cf.ModTime) {
-		s.add(say("sendmail-mc-younger").finding(s.mcFile, 0, "", rebuild))
+		s.add(say("sendmail-mc-younger").finding(s.mcFile, 0, "", Fix{s.rebuild()}))
 	}
 }
 
@@ -102,9 +107,11 @@ func (s *sendmail) judge() {
 	}
 	s.unused()
 	s.daemons()
+	s.masquerade()
 	if s.d.Signs && !slices.ContainsFunc(s.d.Networks, func(n netip.Prefix) bool { return n.Contains(loopback) }) {
-		const fix = `networks = ["127.0.0.1", "::1"] (mailseal.toml, [ours])`
-		s.add(say("sendmail-local-not-ours").finding(path.Join(s.Dir, "submit.cf"), 0, "", fix))
+		local := []netip.Prefix{netip.PrefixFrom(loopback, 32), netip.PrefixFrom(netip.IPv6Loopback(), 128)}
+		fix := networksSetting(slices.Concat(s.d.Networks, local))
+		s.add(say("sendmail-local-not-ours").finding(path.Join(s.Dir, "submit.cf"), 0, "", Fix{fix}))
 	}
 }
 
@@ -122,7 +129,7 @@ func (s *sendmail) filter(f cfFilter) {
 		return
 	case l == nil && s.handedOver() != nil:
 		s.meant = true
-		s.put(f, say("socket-unit-absent", f.socket, s.handedOver().Target, s.handedOver().Setting), "")
+		s.put(f, say("socket-unit-absent", f.socket, s.handedOver().Target, s.handedOver().Setting))
 		return
 	case l == nil:
 		s.meant = true
@@ -205,8 +212,11 @@ func sendmailAddress(l Listener) string {
 }
 
 // put writes a finding about a filter, at its line in sendmail.mc if there is one.
-func (s *sendmail) put(f cfFilter, what said, fix string) {
-	out := what.finding(s.cf.file, f.line, f.name, fix)
+func (s *sendmail) put(f cfFilter, what said, fixes ...Fix) {
+	for i := range fixes {
+		fixes[i] = s.build(fixes[i])
+	}
+	out := what.finding(s.cf.file, f.line, f.name, fixes...)
 	if m := s.source(f); m != nil {
 		out.File, out.Line = s.mcFile, m.line
 	}
@@ -223,20 +233,32 @@ func (s *sendmail) source(f cfFilter) *mcFilter {
 }
 
 // written is a filter as it stands in its file.
-func (s *sendmail) written(f cfFilter, equates string) string {
+func (s *sendmail) written(f cfFilter, equates string) Fix {
 	if !s.hasMC {
-		return "X" + f.name + ", " + equates
+		return Fix{{Kind: SendmailCF, File: s.cf.file, Name: f.name, Value: equates, line: "X" + f.name + ", " + equates}}
 	}
 	macro := "INPUT_MAIL_FILTER"
 	if m := s.source(f); m != nil {
 		macro = m.macro
+	} else if slices.ContainsFunc(s.cf.filters, func(other cfFilter) bool { return other.name == f.name }) {
+		macro = "MAIL_FILTER" // the list has it by another statement
 	}
-	return macro + "(`" + f.name + "', `" + equates + "')dnl"
+	line := macro + "(`" + f.name + "', `" + equates + "')dnl"
+	return Fix{{Kind: SendmailMC, File: s.mcFile, Name: f.name, Value: equates, line: line}}
 }
 
-func (s *sendmail) readdressed(f cfFilter, address string) string {
+// listed is the list of filters of ports that have none of their own.
+func (s *sendmail) listed(names []string) Fix {
+	if !s.hasMC {
+		return Fix{inputOption(s.cf.file, names)}
+	}
+	line := "define(`" + filterList + "', `" + strings.Join(names, ", ") + "')dnl below all filters"
+	return Fix{{Kind: SendmailMC, File: s.mcFile, Name: filterList, Value: strings.Join(names, ", "), line: line}}
+}
+
+func (s *sendmail) readdressed(f cfFilter, address string) Fix {
 	if address == "" {
-		return ""
+		return nil
 	}
 	return s.written(f, strings.Replace(f.equates, f.socket, address, 1))
 }
@@ -310,17 +332,23 @@ func short(d time.Duration) string {
 
 // nobody says that no filter is us.
 func (s *sendmail) nobody() {
-	f := say("not-named", s.Server).finding(s.cf.file, s.cf.inputAt, "InputMailFilters", "")
+	f := say("not-named", s.Server).finding(s.cf.file, s.cf.inputAt, "InputMailFilters")
 	address := s.address("tcp")
 	equates := "S=" + address + ", F=T, T=C:10s;S:10s;R:30s;E:5m"
 	if s.hasMC {
 		f.File, f.Line, f.Setting = s.mcFile, 0, "INPUT_MAIL_FILTER"
 	}
 	if address != "" {
-		f.Fix = s.written(cfFilter{name: "mailseal"}, equates)
+		us := s.written(cfFilter{name: "mailseal"}, equates)
+		f.fixes = []Fix{s.build(append(us, s.listed(append([]string{"mailseal"}, s.cf.input...))...))}
 	}
 	s.Services = max(1, len(s.cf.daemons))
 	s.add(f)
+}
+
+// makeSubmit makes the configuration of local submission.
+func makeSubmit(file string) Change {
+	return command("submit", file, "make -C /etc/mail submit.cf")
 }
 
 // submit looks at the configuration of local submission.
@@ -329,13 +357,13 @@ func (s *sendmail) submit(file string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if s.d.Signs && len(s.ours) > 0 {
-			s.add(say("sendmail-no-submit").finding(file, 0, "", "make -C /etc/mail submit.cf"))
+			s.add(say("sendmail-no-submit").finding(file, 0, "", Fix{makeSubmit(file)}))
 		}
 	case err != nil:
 		s.unread(file, err)
 	default:
 		if cf := readCF(file, text); len(cf.input) > 0 {
-			s.add(say("sendmail-submit-filters").finding(file, cf.inputAt, "InputMailFilters", ""))
+			s.add(say("sendmail-submit-filters").finding(file, cf.inputAt, "InputMailFilters"))
 		}
 	}
 }

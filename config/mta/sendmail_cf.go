@@ -14,6 +14,9 @@ type sendmailCF struct {
 	inputAt int      // its line
 	daemons []cfDaemon
 	options map[string]string
+	name    string // the macro j
+
+	masquerades []parameter // what changes the author's address on delivery
 }
 
 // cfFilter is an X line, what MAIL_FILTER and INPUT_MAIL_FILTER make.
@@ -29,6 +32,7 @@ type cfFilter struct {
 // cfDaemon is a DaemonPortOptions line.
 type cfDaemon struct {
 	line    int
+	raw     string          // as written
 	options map[byte]string // by their first letters, which are all that Sendmail looks at
 	filters []string
 	own     bool // it names its filters itself
@@ -55,6 +59,17 @@ func readCF(file string, text []byte) sendmailCF {
 			cf.filter(l)
 		case 'O':
 			cf.option(l)
+		case 'D':
+			if name, ok := strings.CutPrefix(l.text, "Dj"); ok {
+				cf.name = strings.TrimSpace(name)
+			}
+			if strings.HasPrefix(l.text, "DM") && len(l.text) > 2 {
+				cf.masquerades = append(cf.masquerades, parameter{file, l.line, "MASQUERADE_AS"})
+			}
+		case 'K':
+			if strings.HasPrefix(l.text, "Kgenerics ") {
+				cf.masquerades = append(cf.masquerades, parameter{file, l.line, "genericstable"})
+			}
 		}
 	}
 	for i, d := range cf.daemons {
@@ -105,7 +120,7 @@ func (cf *sendmailCF) option(l logical) {
 	case "inputmailfilters":
 		cf.input, cf.inputAt = splitTrim(value, ","), l.line
 	case "daemonportoptions":
-		d := cfDaemon{line: l.line, options: map[byte]string{}}
+		d := cfDaemon{line: l.line, raw: value, options: map[byte]string{}}
 		for _, o := range splitTrim(value, ",") {
 			key, value, _ := strings.Cut(o, "=")
 			if key == "" {

@@ -17,7 +17,7 @@ func (s *sendmail) undefined() {
 		}
 		for _, name := range d.filters {
 			if !defined(name) {
-				s.add(say("sendmail-undefined", name).finding(s.cf.file, d.line, "InputMailFilters", ""))
+				s.add(say("sendmail-undefined", name).finding(s.cf.file, d.line, "InputMailFilters", s.build(s.withoutName(d, name))))
 			}
 		}
 	}
@@ -29,11 +29,7 @@ func (s *sendmail) unused() {
 		return
 	}
 	f := s.cf.filters[slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == s.ours[0] })]
-	fix := "O InputMailFilters=" + strings.Join(append([]string{f.name}, s.cf.input...), ", ")
-	if s.hasMC {
-		fix = "INPUT_MAIL_FILTER(`" + f.name + "', `" + f.equates + "')dnl"
-	}
-	s.put(f, say("sendmail-unlisted", s.d.undone()), fix)
+	s.put(f, say("sendmail-unlisted", s.d.undone()), s.listed(append([]string{f.name}, s.cf.input...)))
 }
 
 // isListed tells whether any list has a filter of ours.
@@ -61,8 +57,8 @@ func (s *sendmail) daemons() {
 		if s.meant || d.own && d.isLoopback() || !s.isListed() {
 			continue // said already, or a port where a content filter hands mail back
 		}
-		list := strings.Join(append([]string{s.ours[0]}, d.filters...), ";")
-		fix := "InputMailFilters=" + list + " in DAEMON_OPTIONS of " + d.name()
+		d.own = true // it gets a list of its own
+		fix := s.build(s.portList(d, append([]string{s.ours[0]}, d.filters...)))
 		s.add(say("sendmail-port-without", s.d.undone()).finding(s.cf.file, d.line, d.name(), fix))
 	}
 	s.daemonNames()
@@ -81,29 +77,43 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 			continue
 		}
 		e, _, _ := parseSendmail(f.socket)
-		c, fix := s.whose(name, e).beside(s.d, i < first), ""
+		c := s.whose(name, e).beside(s.d, i < first)
+		var fixes []Fix
 		switch c.remedy {
 		case drop:
-			fix = s.dropped(d, f)
+			fixes = []Fix{s.dropped(d, f)}
 		case goFirst:
-			fix = "define(`confINPUT_MAIL_FILTERS', `" + strings.Join(moved(d.filters, first), ", ") + "')dnl"
+			fixes = []Fix{s.portList(d, moved(d.filters, first)), s.dropped(d, f)}
 		}
 		if c.code != "" {
-			s.put(f, say(c.code, c.is), fix)
+			s.put(f, say(c.code, c.is), fixes...)
 		}
 	}
 }
 
-// dropped is what takes a filter out of its list: a comment in sendmail.mc, which makes the list, or the list without it.
-func (s *sendmail) dropped(d cfDaemon, f cfFilter) string {
-	if s.hasMC && !d.own {
-		return "dnl " + s.written(f, f.equates)
+// dropped is the list of a port without a filter. Its definition stays: a filter that no list names does nothing.
+func (s *sendmail) dropped(d cfDaemon, f cfFilter) Fix { return s.withoutName(d, f.name) }
+
+func (s *sendmail) withoutName(d cfDaemon, name string) Fix {
+	return s.portList(d, slices.DeleteFunc(slices.Clone(d.filters), func(n string) bool { return n == name }))
+}
+
+// portList gives a port another list of filters: its own, or the one of all ports that have none.
+func (s *sendmail) portList(d cfDaemon, names []string) Fix {
+	i := slices.IndexFunc(s.cf.daemons, func(other cfDaemon) bool { return other.line == d.line })
+	if i < 0 || !d.own {
+		return s.listed(names)
 	}
-	kept := slices.DeleteFunc(slices.Clone(d.filters), func(name string) bool { return name == f.name })
-	if d.own {
-		return "InputMailFilters=" + strings.Join(kept, ";") + " in DAEMON_OPTIONS of " + d.name()
+	return Fix{s.portChange(i, "InputMailFilters", strings.Join(names, ";"))}
+}
+
+// masquerade finds that Sendmail itself changes addresses of the header after the milters: on delivery.
+func (s *sendmail) masquerade() {
+	for _, m := range s.cf.masquerades {
+		if s.d.Signs && s.isListed() {
+			s.add(say("sendmail-masquerade", m.value).finding(s.cf.file, m.line, m.value))
+		}
 	}
-	return "O InputMailFilters=" + strings.Join(kept, ", ")
 }
 
 // moved is a list with one of its names at the head.
@@ -111,12 +121,23 @@ func moved(list []string, i int) []string {
 	return append([]string{list[i]}, slices.Delete(slices.Clone(list), i, i+1)...)
 }
 
+// named gives a name to the first port for users that has none; nil where there is no such port.
+func (s *sendmail) named(name string) Fix {
+	for i, d := range s.cf.daemons {
+		isForUsers := d.options['P'] == "587" || strings.HasPrefix(d.options['P'], "submission")
+		if isForUsers && slices.ContainsFunc(d.filters, s.isOurs) && !slices.Contains(s.d.DaemonNames, d.name()) {
+			return Fix{s.portChange(i, "Name", name)}
+		}
+	}
+	return nil
+}
+
 // daemonNames finds names that make mail ours, and that no port has.
 func (s *sendmail) daemonNames() {
 	for _, name := range s.d.DaemonNames {
 		if !slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return d.name() == name }) {
-			fix := "Name=" + name + " in DAEMON_OPTIONS"
-			s.add(say("sendmail-no-daemon-name", name).finding(s.cf.file, 0, "DaemonPortOptions", fix))
+			what := say("sendmail-no-daemon-name", name)
+			s.add(what.finding(s.cf.file, 0, "DaemonPortOptions", s.build(s.named(name)), s.d.unnamed(name)))
 		}
 	}
 }

@@ -9,11 +9,11 @@ import (
 
 // socket judges whether Sendmail can connect to a unix socket of ours, and will.
 func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
-	p := process{identity: root, dir: "/"}
+	p := process{identity: root, dir: "/", server: "sendmail"}
 	if user, _, _ := strings.Cut(s.cf.options["runasuser"], ":"); user != "" && user != "root" {
 		var err error
 		if p.identity, err = identityOf(s.h, user); err != nil {
-			s.put(f, say("access-unknown", say("user", user), e, err), "")
+			s.put(f, say("access-unknown", say("user", user), e, err))
 			return
 		}
 	}
@@ -21,11 +21,11 @@ func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
 	switch o.kind {
 	case passable:
 	case unseen:
-		s.put(f, say("access-unknown", s.Server, at, o.describe(s.h, p)), "")
+		s.put(f, say("access-unknown", s.Server, at, o.describe(s.h, p)))
 	case missing:
-		s.put(f, say("socket-absent", at, l.name(), s.consequence(f)), "systemctl start mailseal")
+		s.put(f, say("socket-absent", at, l.name(), s.consequence(f)), Fix{start(l)})
 	default:
-		s.put(f, say("blocked", o.describe(s.h, p), s.consequence(f)), mend(s.h, o, l, p))
+		s.put(f, say("blocked", o.describe(s.h, p), s.consequence(f)), mend(s.h, o, l, p)...)
 	}
 	s.safe(f, at, l)
 }
@@ -42,10 +42,10 @@ func (s *sendmail) safe(f cfFilter, at string, l Listener) {
 		node, err := s.h.Lstat(dir)
 		sticky := err == nil && node.Mode&fs.ModeSticky != 0 && strings.Contains(blame, "truststickybit")
 		if err == nil && node.Mode.Perm()&may != 0 && !sticky {
-			fix := "chmod go-w " + dir
+			fix := Fix{closeToOthers(s.h, dir, node)}
 			if node.Mode&fs.ModeSticky != 0 { // as /tmp has to be
 				const safe = "unix:/run/mailseal/mailseal.sock"
-				fix = s.readdressed(f, safe) + fmt.Sprintf("\naddress = %q (mailseal.toml, %s)", safe, l.Setting)
+				fix = append(s.readdressed(f, safe), setting(l.Setting, "address", safe))
 			}
 			mode := fmt.Sprintf("%04o", node.Mode.Perm())
 			s.put(f, say("sendmail-socket-unsafe", dir, mode, s.consequence(f)), fix)

@@ -15,6 +15,10 @@ func (im *importer) teller(e entry) tables.Tell {
 
 // ours translates what makes a sender one of ours.
 func (im *importer) ours() {
+	if !im.signs() {
+		im.verifier()
+		return
+	}
 	t := im.out.table("[ours]")
 	im.internalHosts(t)
 	if e, d := im.openSet("MTA"); d != nil {
@@ -38,21 +42,49 @@ func (im *importer) ours() {
 func (im *importer) internalHosts(t *table) {
 	e, d := im.openSet("InternalHosts")
 	if d == nil {
-		if im.signs() {
+		if im.signs() && e.name == "" {
 			im.unset("internal-hosts-unset", "InternalHosts")
 		}
 		return
 	}
 	s := readHosts(d, im.teller(e))
 	nets := s.networks()
+	if slices.ContainsFunc(nets, tables.IsEveryone) {
+		im.note("internal-hosts-everybody", e, e.value)
+		im.hosts(t, e, s)
+		return // the default is the host itself
+	}
 	t.set("networks", nets, base(e.place))
 	im.note("internal-hosts", e, sizes(nets, s.clientNames()))
 	im.hosts(t, e, s)
+	im.keepResults(t, e, nets, s.clientNames())
 	if !slices.ContainsFunc(nets, isLoopback4) {
 		im.note("internal-hosts-without-loopback", e)
 	}
 	if slices.ContainsFunc(nets, isIPv4) {
 		im.note("mapped-addresses", e)
+	}
+}
+
+// keepResults has no host but this one hand on fields with our id, and names those that may in OpenDKIM, which removes them
+// only from mail that it verifies.
+func (im *importer) keepResults(t *table, e entry, nets []netip.Prefix, names []string) {
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	var others []string
+	for _, p := range nets {
+		isLoopback := func(l netip.Prefix) bool { return l.Overlaps(p) && l.Bits() <= p.Bits() }
+		if !slices.ContainsFunc(loopback, isLoopback) {
+			others = append(others, network(p))
+		}
+	}
+	for _, n := range names {
+		if n != "localhost" && !strings.HasPrefix(n, "!") {
+			others = append(others, n)
+		}
+	}
+	if len(others) > 0 {
+		t.set("keep_results", loopback, "this host alone")
+		im.note("keep-results", e, tables.Shorten(others))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ func (im *importer) modes() string {
 
 func (im *importer) mode() {
 	e, ok := im.conf.get("Mode")
+	im.verified = im.verifies()
+	im.verifiesOnly = im.verified && !im.signs()
 	var modes []string
 	if im.signs() {
 		modes = append(modes, "sign")
@@ -59,18 +62,11 @@ func (im *importer) from(e entry, ok bool) string {
 }
 
 // socket translates the only socket that OpenDKIM has.
-func (im *importer) socket(defaults string) {
+func (im *importer) socket() {
 	e, ok := im.conf.get("Socket")
-	if defaults != "" {
-		if over, found := im.debianSocket(defaults); found {
-			if ok {
-				im.note("socket-overridden", e, over.place)
-			}
-			e, ok = over, true
-		}
-	}
 	if !ok {
-		im.unset("socket-unset", "Socket")
+		program := map[bool]string{true: "OpenDKIM", false: "OpenDMARC"}[im.dkim != nil]
+		im.unset("socket-unset", "Socket", program)
 		return
 	}
 	address := e.value
@@ -90,10 +86,17 @@ func (im *importer) socket(defaults string) {
 		}
 	}
 	t := im.out.add("[[listen]]")
+	im.listener = t
 	t.set("address", address, base(e.place))
-	im.note("socket", e, address)
 	im.note("stop-old-daemon", e, daemonName[im.dkim != nil])
-	if strings.HasPrefix(address, "unix:") {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	if !isUnix || strings.HasPrefix(path, "/run/mailseal/") {
+		im.note("socket", e, address)
+	} else {
+		im.note("socket-unix", e, address)
+		im.note("socket-directory", e, filepath.Dir(path), path)
+	}
+	if isUnix {
 		im.socketOwner(t)
 	} else if e, ok := im.conf.get("UMask"); ok {
 		im.note("umask-without-socket", e)
@@ -102,30 +105,6 @@ func (im *importer) socket(defaults string) {
 
 // daemonName is the old service's, by whether there is an opendkim.conf.
 var daemonName = map[bool]string{true: "opendkim", false: "opendmarc"}
-
-// debianSocket reads SOCKET of /etc/default/opendkim, the last assignment of a shell script.
-func (im *importer) debianSocket(name string) (entry, bool) {
-	text, err := im.files.Read(name)
-	if err != nil {
-		im.fail(place{}, err)
-		return entry{}, false
-	}
-	out, n := entry{name: "SOCKET"}, 0
-	for line := range strings.Lines(text) {
-		n++
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "SOCKET="); ok {
-			value, _, _ = strings.Cut(value, " #")
-			out.place, out.value = place{File: name, Line: n}, strings.Trim(strings.TrimSpace(value), `"'`)
-		}
-	}
-	for _, dir := range []string{"$RUNDIR", "${RUNDIR}"} {
-		out.value = strings.ReplaceAll(out.value, dir, "/run/opendkim")
-	}
-	if out.value != "" {
-		im.note("socket-of-debian", out)
-	}
-	return out, out.value != ""
-}
 
 func (im *importer) socketOwner(t *table) {
 	if e, mask, ok := im.conf.number("UMask"); ok {
@@ -188,9 +167,14 @@ func (im *importer) writeRemoved() {
 }
 
 // noID says what stands in for an authserv-id that neither file sets.
-func (im *importer) noID() {
-	if im.id == "" {
-		im.unset("id-unset", "AuthservID")
+func (im *importer) noID(ofMTA string) {
+	switch {
+	case im.id != "":
+	case ofMTA == "":
+		im.unset("id-unknown", "AuthservID")
+	default:
+		im.out.table("").set("authserv_id", ofMTA, "the MTA's name")
+		im.unset("id-unset", "AuthservID", ofMTA)
 	}
 }
 

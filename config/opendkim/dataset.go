@@ -1,6 +1,7 @@
 package opendkim
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,6 +15,10 @@ func (im *importer) openSet(name string) (entry, *tables.Dataset) {
 		return e, nil
 	}
 	d, err := tables.Open(im.files, e.place, e.value, im.dir)
+	if errors.Is(err, tables.ErrNoReader) {
+		im.note("set-elsewhere", e, tables.Prose(err.Error()))
+		return e, nil
+	}
 	if err != nil {
 		im.fail(e.place, fmt.Errorf("%s: %w", e.name, err))
 		return e, nil

@@ -40,9 +40,10 @@ func (im *importer) importDMARC(o Options) {
 	alone := im.conf == nil
 	im.conf, im.dir = c, "/"
 	im.unknownOptions("OpenDMARC")
+	im.startup(openDMARC, "")
 	if alone {
 		im.out.table("").set("mode", []string{"verify"}, "opendmarc only")
-		im.socket("")
+		im.socket()
 		im.log()
 		im.dns()
 	} else {
@@ -161,6 +162,9 @@ func (im *importer) from2(e entry) string {
 func (im *importer) dmarcIgnored() {
 	if e, ok := im.conf.get("IgnoreHosts"); ok {
 		im.ignoreHosts(e)
+	} else if im.verifiesOnly { // else 127.0.0.1 is ours, and not judged
+		im.out.table("[policy.not_judged]").set("networks", []string{"127.0.0.1"}, "OpenDMARC's default")
+		im.unset("dmarc-not-judged-unset", "IgnoreHosts")
 	}
 	if e, ok := im.conf.get("IgnoreMailFrom"); ok {
 		var names []string
@@ -184,6 +188,8 @@ func (im *importer) dmarcIgnored() {
 	}
 	if e, on := im.conf.yes("IgnoreAuthenticatedClients"); on {
 		im.note("dmarc-authenticated", e)
+	} else if im.verifiesOnly {
+		im.noteAt("dmarc-authenticated-judged", e.place, "IgnoreAuthenticatedClients")
 	} else {
 		im.noteAt("dmarc-authenticated-unset", e.place, "IgnoreAuthenticatedClients")
 	}

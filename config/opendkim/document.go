@@ -68,7 +68,7 @@ func (d *document) text(o Options) string {
 func (t *table) write(b *strings.Builder) {
 	b.WriteByte('\n')
 	for _, c := range t.comment {
-		fmt.Fprintf(b, "# %s\n", comment(c))
+		b.WriteString(strings.TrimRight("# "+comment(c), " ") + "\n")
 	}
 	if t.header != "" {
 		fmt.Fprintf(b, "%s\n", t.header)

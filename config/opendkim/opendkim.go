@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"mailseal/config/tables"
 )
@@ -14,7 +15,8 @@ import (
 type Options struct {
 	Conf     string // opendkim.conf; "" for none
 	DMARC    string // opendmarc.conf; "" for none
-	Defaults string // Debian's /etc/default/opendkim, whose SOCKET comes before the file's; "" for none
+	Defaults string // /etc/default/opendkim where it is in use; "": it and /etc/sysconfig/opendkim, if the unit uses them
+	ID       string // the MTA's full name, which both take where no AuthservID is set; "" when it is not known
 	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
 }
 
@@ -28,13 +30,16 @@ func Import(o Options) (*Report, error) {
 		return nil, fmt.Errorf("%w: no file to import", ErrFatal)
 	}
 	im := &importer{files: &tables.Reader{Root: o.Root}, report: &Report{}, out: newDocument(), dmarc: o.DMARC != ""}
+	im.isInstalled = o.Root != "" || strings.HasPrefix(o.Conf+o.DMARC, "/etc/")
 	if o.Conf != "" {
 		im.importDKIM(o)
 	}
 	if o.DMARC != "" {
 		im.importDMARC(o)
 	}
-	im.noID()
+	im.verifierRole()
+	im.defaults()
+	im.noID(o.ID)
 	im.writeRemoved()
 	if len(im.errs) > 0 {
 		return nil, errors.Join(im.errs...)
@@ -56,7 +61,12 @@ type importer struct {
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
 
-	needsAuthor bool // RequiredHeaders has been translated
+	isInstalled bool // the files are those that the units of the host use
+
+	listener     *table // of the socket, nil when none is named
+	verified     bool   // OpenDKIM verifies
+	verifiesOnly bool   // and does not sign
+	needsAuthor  bool   // RequiredHeaders has been translated
 
 	removed struct { // ids that strangers may not use
 		ids  []string
@@ -74,8 +84,9 @@ func (im *importer) importDKIM(o Options) {
 	im.conf, im.dkim = c, c
 	im.findBase()
 	im.unknownOptions("OpenDKIM")
+	im.startup(openDKIM, o.Defaults)
 	im.mode()
-	im.socket(o.Defaults)
+	im.socket()
 	im.identity()
 	im.daemon()
 	im.actions()

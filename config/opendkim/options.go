@@ -27,7 +27,8 @@ const (
 	noReports  = "nobody asks for reports of DKIM failures any more"
 	noLua      = "there are no scripts in Mailseal; [policy], [sign.when] and [exempt] do what most of them are for"
 	noLDAP     = "nothing is asked by LDAP"
-	noVBR      = "nobody uses Vouch-By-Reference any more"
+	noVBR      = "nobody uses Vouch-By-Reference (RFC 5518) any more"
+	noATPS     = "nobody uses authorized third-party signatures (ATPS, RFC 6541); a third party signs with a key of its own at the author's domain"
 	noKnob     = "there is one way to do this in Mailseal, and nothing to set"
 	noRepute   = "there is no reputation in Mailseal"
 	byDNS      = "the resolver does this; name it in dns.servers"
@@ -41,7 +42,7 @@ var dkimOptions = []option{
 	{"AddAllSignatureResults", text, deprecated}, {"AddCanonicalizedData", text, "mailseal verify --explain shows what was hashed"}, {"ADSPAction", text, deprecated}, {"ADSPNoSuchDomain", text, deprecated},
 	{"AllowSHA1Only", boolean, "SHA-1 signatures are worth nothing (RFC 8301)"},
 	{"AlwaysAddARHeader", boolean, always},
-	{"ATPSDomains", text, noVBR}, {"ATPSHashAlgorithm", text, noVBR},
+	{"ATPSDomains", text, noATPS}, {"ATPSHashAlgorithm", text, noATPS},
 	{"AuthservID", text, ""}, {"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
 	{"AutoRestart", boolean, bySystemd}, {"AutoRestartCount", integer, bySystemd}, {"AutoRestartRate", text, bySystemd},
 	{"Background", boolean, bySystemd}, {"BaseDirectory", text, ""},

@@ -101,6 +101,7 @@ func (im *importer) headers(t *table) {
 	e, _ = im.conf.get("OversignHeaders")
 	t.set("oversign", over, base(e.place))
 	t.set("oversign_if_present", []string{}, base(e.place))
+	t.set("oversign_mime", false, base(e.place))
 }
 
 // fieldList reads a list of field names. With a "*" in it, it changes the default: +name adds, -name takes away.

@@ -39,6 +39,7 @@ func (im *importer) tables() {
 	ke, kt := im.openSet("KeyTable")
 	se, st := im.openSet("SigningTable")
 	if kt == nil || st == nil {
+		im.elsewhere(ke, se)
 		return
 	}
 	multiple, several := im.conf.yes("MultipleSignatures")

@@ -22,7 +22,10 @@ var statements = []struct {
 	{"so is [::1]", []string{"37-brackets: unknown database type"}},
 	{"a comma first makes a list, whose elements are trimmed: 127.0.0.1, ::1", []string{`21-colons-in-a-list: networks = ["127.0.0.1", "::1"]`}},
 	{"a name without / is a list of that one word", []string{"22-not-a-file: a list of that one word, not a file"}},
-	{"types that are not read here are refused with advice", []string{"19-dsn: let Mailseal ask the data base itself"}},
+	{"what the command line says counts before the file", []string{"70-startup: mode = [\"sign\"]", "71-unit: relaxed/simple"}},
+	{"a file that the unit does not use never took effect", []string{"71-unit: the unit does not use this file"}},
+	{"a set that holds everybody is not taken over", []string{"72-everybody-is-internal: 0.0.0.0/0 is everybody"}},
+	{"types that are not read here are refused with advice", []string{"19-dsn: there is no Lua in Mailseal", "73-database: signing_query"}},
 	{"elements of a list are key=value, of MacroList with several values", []string{"13-inline: keys.\"k1\"", `21-colons-in-a-list: "login" = ["joe", "jim"]`}},
 	{"a line of a file over 1022 octets is cut into several", []string{"30-long-line: OpenDKIM cuts such a line into several"}},
 	{"the same key in a list is whole", []string{"40-long-in-a-list: private_key"}},
@@ -65,6 +68,7 @@ var statements = []struct {
 	{"a signer without @ lets the mail go unsigned", []string{"06-percent: OpenDKIM lets this mail go unsigned"}},
 	{"i= that is not within d= is left out", []string{"31-identifier: is left out for authors whom it does not suit"}},
 	{"@% is the author's domain", []string{`31-identifier: identifier = "@%"`}},
+	{"news.% is the label below the author's domain", []string{`60-percent-label: identifier = "signer@news.%"`, "TestSigningTableAgainstModel"}},
 	{"lines that differ in i= make signatures that differ in it", []string{`47-multiple-identifiers: identifier = "news@example.com"`, "TestSigningTableAgainstModel"}},
 	{"a missing key defers the mail, whatever other lines say", []string{`26-missing-key: there is no key "k1" in KeyTable`, `41-multiple-missing: on_key_error = "tempfail"`}},
 	{"a line with a signer whose key is missing keeps it from starting", []string{`42-startup: OpenDKIM does not start with this line: it looks for a key of the name "nokey"`}},
@@ -93,6 +97,10 @@ var statements = []struct {
 	{"with MacroList {daemon_name} is asked for at the end of the header", []string{"21-colons-in-a-list: whatever master.cf says", `55-daemons: daemon_names = ["MSA", "msa"]`}},
 	{"ExemptDomains is the whole domain, with * in a refile", []string{"24-lists: .example.net never matched", `25-lists-refile: author_domains = [".example.net"`}},
 	{"DontSignMailTo is the whole address, with * in a refile", []string{"24-lists: example.org never matched: the recipient's whole address", `25-lists-refile: "*@example.org"`}},
+
+	{"fields with its own id are removed from mail that is verified, not from that of internal hosts", []string{`61-keep-results: keep_results = ["127.0.0.0/8", "::1"]`, "61-keep-results: 10.0.0.0/8, 192.0.2.25, 2001:db8::/32, filter.example.com may not hand on"}},
+	{"Mode v verifies the mail of 127.0.0.1 and of internal hosts", []string{`27-verifier: role = "theirs"`, "57-verifier-hosts: OpenDKIM verifies the mail of these clients as well", `58-verifier-dmarc: role = "theirs"`}},
+	{"OpenDMARC leaves 127.0.0.1 alone, and users who log in if it is told to", []string{`58-verifier-dmarc: networks = ["127.0.0.1"]`, `59-verifier-dmarc-users: networks = []`}},
 
 	// The rest.
 	{"one word of Canonicalization leaves the body simple", []string{"14-canonicalization: relaxed alone means relaxed/simple"}},

@@ -33,10 +33,10 @@ var advice = map[string]string{
 	"erlang":   "write what it answers into a table, and name it with file:",
 }
 
-var (
-	errUnknownKind = errors.New("unknown database type, which OpenDKIM does not start with")
-	errNoReader    = errors.New("this kind of data set cannot be read here")
-)
+// ErrNoReader is in the error of Open about data sets of a kind that Mailseal does not read.
+var ErrNoReader = errors.New("this kind of data set cannot be read here")
+
+var errUnknownKind = errors.New("unknown database type, which OpenDKIM does not start with")
 
 // Spec is where a data set is.
 type Spec struct {
@@ -55,7 +55,7 @@ func ParseSpec(s string) (Spec, error) {
 	if colon < 0 {
 		switch {
 		case strings.HasSuffix(s, ".db"):
-			return Spec{}, fmt.Errorf("%s: %w: %s", s, errNoReader, advice["db"])
+			return Spec{}, fmt.Errorf("%s: %w: %s", s, ErrNoReader, advice["db"])
 		case strings.HasPrefix(s, "/"):
 			return Spec{File, s}, nil
 		}
@@ -67,7 +67,7 @@ func ParseSpec(s string) (Spec, error) {
 		return Spec{k, rest}, nil
 	}
 	if a, ok := advice[word]; ok && word != "bdb" {
-		return Spec{}, fmt.Errorf("%s: %w: %s", word+":", errNoReader, a)
+		return Spec{}, fmt.Errorf("%s: %w: %s", word, ErrNoReader, a)
 	}
 	return Spec{}, fmt.Errorf("%q: %w", s, errUnknownKind)
 }

@@ -3,10 +3,11 @@ package tables
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mailseal/keys/files"
 )
 
 // The bounds on what is read: tables of a million lines fit, a device that never ends does not.
@@ -27,7 +28,7 @@ func (r *Reader) Read(name string) (string, error) {
 	if r.count++; r.count > maxFiles {
 		return "", fmt.Errorf("more than %d files", maxFiles)
 	}
-	b, err := readFile(filepath.Join(r.Root, name))
+	b, err := files.Read(filepath.Join(r.Root, name), maxFile)
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {
@@ -40,25 +41,6 @@ func (r *Reader) Read(name string) (string, error) {
 		return "", fmt.Errorf("%s: a NUL: this is no text", Place{name, 1 + strings.Count(text[:i], "\n")})
 	}
 	return text, nil
-}
-
-// readFile reads a file, unless it is one that could make us wait, or never ends.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("larger than %d bytes", maxFile)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // Glob returns the files that a pattern of names finds, without Root.

@@ -15,11 +15,11 @@ func (t *translation) identifier(r rule) string {
 		t.tell(why, r.Place, r.signer)
 		return ""
 	}
-	of, d := i[strings.LastIndexByte(i, '@')+1:], t.signsAs(r.row)
-	if slices.ContainsFunc(r.from, func(p pattern) bool { return !suits(p, of, d) }) {
+	tag, d := i[strings.LastIndexByte(i, '@')+1:], t.signsAs(r.row)
+	if slices.ContainsFunc(r.from, func(p pattern) bool { return !suits(p, tag, d) }) {
 		t.tell("identifier-left-out", r.Place, i)
 	}
-	if of != "%" && d != "%" && d != "" && !within(of, d) {
+	if !strings.Contains(tag, "%") && d != "%" && d != "" && !within(tag, d) {
 		return "" // it suits no author
 	}
 	return i
@@ -32,7 +32,7 @@ func identifierOf(r row) (identifier string, why Code) {
 		return "", "identifier-without-at"
 	}
 	user, domain := r.signer[:at], strings.ToLower(r.signer[at+1:])
-	if domain != "%" && !IsDomain(domain) || strings.ContainsAny(user, " \t;") {
+	if !IsDomain(ofAuthor(domain, "example.com")) || strings.ContainsAny(user, " \t;") {
 		return "", "identifier-unwritable"
 	}
 	return user + "@" + domain, ""
@@ -52,17 +52,20 @@ func (t *translation) signsAs(r row) string {
 	return "%" // or above it
 }
 
-// suits reports whether i=@of is at or below d for every sender of a pattern. "%" stands for the author's domain.
-func suits(p pattern, of, d string) bool {
+// ofAuthor puts an author's domain in the place of each "%".
+func ofAuthor(text, author string) string { return strings.ReplaceAll(text, "%", author) }
+
+// suits reports whether the domain of an i= tag is at or below d for every sender of a pattern. "%" stands for the
+// author's domain, and may have labels around it: news.%.
+func suits(p pattern, tag, d string) bool {
+	isBelowAuthor := tag == "%" || strings.HasSuffix(tag, ".%")
 	switch {
-	case of == "%" && d == "%":
-		return true
 	case d == "":
 		return false
-	case of == "%":
-		return p.domain != "" && within(p.domain, d)
-	case d == "%":
-		return p.domain != "" && !p.below && within(of, p.domain)
+	case p.domain != "" && !p.below: // there is one author's domain
+		return within(ofAuthor(tag, p.domain), ofAuthor(d, p.domain))
+	case isBelowAuthor:
+		return d == "%" || p.domain != "" && within(p.domain, d)
 	}
-	return within(of, d)
+	return d != "%" && within(tag, d)
 }

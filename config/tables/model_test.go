@@ -128,13 +128,19 @@ func randomTable(r *rand.Rand, k Kind, n int) *Dataset {
 	for i := range n {
 		key := strings.NewReplacer("U", pick(someUsers), "D", pick(someDomains)).Replace(pick(forms))
 		value := fmt.Sprintf("k%d", r.IntN(5))
-		switch r.IntN(6) {
+		switch r.IntN(9) {
 		case 0:
 			value = "%"
 		case 1:
 			value += ":@%"
 		case 2:
 			value += ":x@example.com"
+		case 3:
+			value += ":signer@news.%"
+		case 4:
+			value += ":s%@a.b.%"
+		case 5:
+			value += ":x@%.example.com"
 		}
 		d.Records = append(d.Records, Record{Place{"table", i + 1}, key, value})
 	}

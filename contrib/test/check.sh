@@ -36,10 +36,10 @@ formatted() {
 
 scripts() {
 	local script
-	for script in contrib/test/*.sh .ci/run; do
+	for script in contrib/*.sh contrib/test/*.sh .ci/run; do
 		bash -n "$script" || return 1
 	done
-	! command -v shellcheck >/dev/null || shellcheck -S warning contrib/test/*.sh contrib/qmail/* .ci/run
+	! command -v shellcheck >/dev/null || shellcheck -S warning contrib/*.sh contrib/test/*.sh contrib/qmail/* .ci/run
 }
 
 # Packages are compiled, not linked.

@@ -29,6 +29,7 @@ type Entry struct {
 // Options say how keys are kept. The zero value is a good choice.
 type Options struct {
 	RequireSafe bool    // refuse keys that others can read or replace, instead of saying so
+	As          *Reader // the user whom the daemon runs as, for judging permissions; nil: that of this process
 	Previous    *Source // where keys of unchanged files are taken from, and those whose files have gone bad since
 	Foreground  int     // as many keys are loaded before New returns, more of them in the background; 0: 1000
 	Held        int     // so many keys stay in memory, 5 KB each; others are read anew whenever they sign; 0: 10,000
@@ -63,7 +64,7 @@ func New(ctx context.Context, entries map[string]Entry, o Options) *Source {
 	if o.Held == 0 {
 		o.Held = defaultHeld
 	}
-	s := &Source{options: o, slots: make(map[string]*slot, len(entries)), loaded: make(chan struct{}), checker: newChecker()}
+	s := &Source{options: o, slots: make(map[string]*slot, len(entries)), loaded: make(chan struct{}), checker: newChecker(o.As)}
 	s.previous.Store(o.Previous)
 	s.options.Previous = nil
 	for name, e := range entries {

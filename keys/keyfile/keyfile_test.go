@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 	"mailseal/keys/keyfile"
 )
 
@@ -100,7 +101,7 @@ func TestSource(t *testing.T) {
 		{"missing", os.ErrNotExist, dir + "/missing.pem"},
 		{"directory", nil, "not a regular file"},
 		{"device", nil, "not a regular file"},
-		{"long", keys.ErrMalformed, "at most"},
+		{"long", files.ErrLarge, "at most"},
 		{"bad text", keys.ErrMalformed, "the configuration"},
 	}
 	byName := map[string]keyfile.Finding{}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Finding is something that is wrong with a key's file. Where Err is nil the key signs nevertheless.
@@ -18,11 +20,11 @@ type Finding struct {
 	Kind Kind
 	Name string // of the key
 	Path string // of the file or directory that it is about; "" for a key in the configuration
+	File string // of the key, where Path is a directory on the way to it
 	Text string // what is wrong
 	Err  error  // why the key cannot sign
 
-	Owner string // whom the file or directory should belong to, for DirectoryOwner and FileOwner
-	Group string // that should be able to read the file, for Unreadable
+	Owner string // whom the directory should belong to, for DirectoryOwner
 	Mode  string // that is safe, as chmod(1) takes it, for DirectoryMode and FileMode
 }
 
@@ -46,16 +48,26 @@ func (f Finding) String() string { return f.Text }
 
 // Check judges who else could read a secret's file, or replace it, by the owners and modes of the file and of every
 // directory on the way to it. A file that cannot be reached is no finding here.
-func Check(path string) []Finding { c := newChecker(); return c.check(path) }
+// As is the user whom the daemon runs as, nil for that of this process.
+func Check(path string, as *Reader) []Finding { return newChecker(as).check(path) }
+
+// Reader is a user who reads keys, by number, with all groups.
+type Reader struct {
+	UID, GID uint32
+	Groups   []uint32
+}
 
 // checker judges for the user that the daemon runs as.
 type checker struct {
 	uid, gid uint32
 	groups   []uint32 // whose members may read
-	root     bool     // "mailseal check" runs as root for a daemon that does not
+	root     bool     // we run as root, and do not know whom the daemon runs as
 }
 
-func newChecker() checker {
+func newChecker(as *Reader) checker {
+	if as != nil {
+		return checker{uid: as.UID, gid: as.GID, groups: as.Groups}
+	}
 	c := checker{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid()), root: os.Geteuid() == 0}
 	ids, _ := os.Getgroups() // without them fewer groups are trusted
 	for _, id := range ids {
@@ -87,13 +99,19 @@ func (c checker) judge(nodes []node) []Finding {
 	if c.root { // the file's owner is the daemon's user
 		c.uid = file.uid
 	}
+	for i, n := range nodes {
+		nodes[i].mode = c.groupRights(n.path, n.mode)
+	}
+	file.mode = nodes[len(nodes)-1].mode
 	var out []Finding
 	for _, n := range nodes[:len(nodes)-1] {
 		if f, bad := c.judgeDirectory(n); bad {
+			f.File = file.path
 			out = append(out, f)
 		}
 	}
 	if f, bad := c.judgeFile(file); bad {
+		f.File = file.path
 		out = append(out, f)
 	}
 	return out
@@ -139,7 +157,7 @@ func (c checker) judgeFile(n node) (Finding, bool) {
 	switch {
 	case !c.trusts(n.uid):
 		return Finding{Path: n.path, Text: fmt.Sprintf("%s belongs to %s", n.path, userName(n.uid)),
-			Kind: FileOwner, Owner: userName(c.uid)}, true
+			Kind: FileOwner}, true
 	case perm&0o006 != 0 && n.others:
 		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by everybody", n.path, perm), Kind: FileMode, Mode: mode}, true
 	case n.group && (perm&0o020 != 0 && !c.mayWrite(n.gid) || perm&0o040 != 0 && !c.mayRead(n.gid)):
@@ -150,16 +168,56 @@ func (c checker) judgeFile(n node) (Finding, bool) {
 
 // unusable is the finding about a key that cannot be loaded.
 func (c checker) unusable(path string, err error) Finding {
-	f := Finding{Kind: Unusable, Path: path, Text: err.Error(), Err: err}
+	f := Finding{Kind: Unusable, Path: path, File: path, Text: err.Error(), Err: err}
 	switch {
 	case errors.Is(err, ErrUnsafe):
 		f.Kind = Unsafe
 	case errors.Is(err, fs.ErrPermission) && path != "":
-		f.Kind, f.Group = Unreadable, groupName(c.gid)
+		f.Kind, f.Path = Unreadable, StoppedAt(path)
+		if f.Path != path {
+			f.Text += "; " + userName(c.uid) + " may not pass " + f.Path
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = Absent
 	}
 	return f
+}
+
+// StoppedAt returns the first directory on the way to a file that this process may not pass, or the file itself where it
+// may pass all of them. The kernel answers, so that access control lists count.
+func StoppedAt(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	w := walk{rest: strings.Split(path, "/")}
+	if w.enter("/") != nil {
+		return "/"
+	}
+	for links := 0; len(w.rest) > 0 && links <= maxLinks; {
+		here := w.stack[len(w.stack)-1]
+		if here.mode.IsDir() && unix.Faccessat(unix.AT_FDCWD, here.path, unix.X_OK, unix.AT_EACCESS) != nil {
+			return here.path
+		}
+		isLink, err := w.step()
+		if err != nil {
+			return path
+		}
+		if isLink {
+			links++
+		}
+	}
+	return w.stack[len(w.stack)-1].path
+}
+
+// Way returns the directories that lead to a file, and the file, which comes last; links are followed.
+func Way(path string) ([]string, error) {
+	nodes, err := way(path)
+	var out []string
+	for _, n := range nodes {
+		out = append(out, n.path)
+	}
+	return out, err
 }
 
 // maxLinks is how many symbolic links may be on the way, as the kernel has it.

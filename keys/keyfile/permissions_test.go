@@ -40,13 +40,13 @@ func TestJudge(t *testing.T) {
 		{"another group, but the directory is closed", us, []node{root, dir(0o700, ours, another), file(0o640, 0, another)}, nil},
 		{"a group may write", us, []node{root, file(0o660, 0, 54323)}, []string{"chmod 0640"}},
 		{"our group may write", us, []node{root, file(0o660, 0, ours)}, nil},
-		{"belongs to another", us, []node{root, file(0o600, another, ours)}, []string{"chown 54321 /k/m.pem"}},
+		{"belongs to another", us, []node{root, file(0o600, another, ours)}, []string{"/k/m.pem belongs to 54322"}},
 		{"directory of another", us, []node{root, dir(0o755, another, 0), file(0o600, 0, 0)}, []string{"chown root /k"}},
 		{"directory for everybody", us, []node{root, dir(0o777, 0, 0), file(0o600, 0, 0)}, []string{"chmod o-w /k"}},
 		{"sticky, as in a container", us, []node{root, dir(0o777|fs.ModeSticky, 0, 0), file(0o640, 0, ours)}, nil},
 		{"directory of a group", us, []node{root, dir(0o775, 0, another), file(0o600, 0, 0)}, []string{"chmod g-w /k"}},
 		{"directory of our group", us, []node{root, dir(0o775, 0, ours), file(0o600, 0, 0)}, nil},
-		{"everything", us, []node{root, dir(0o777, another, 0), file(0o666, another, 0)}, []string{"chown root /k", "chown 54321 /k/m.pem"}},
+		{"everything", us, []node{root, dir(0o777, another, 0), file(0o666, another, 0)}, []string{"chown root /k", "/k/m.pem belongs to 54322"}},
 		{"checked by root", checker{root: true}, []node{root, dir(0o750, ours, ours), file(0o640, ours, ours)}, nil},
 		{"checked by root, another's directory", checker{root: true}, []node{root, dir(0o750, another, ours), file(0o600, ours, ours)}, []string{"chown root /k"}},
 		{"checked by root, for everybody", checker{root: true}, []node{root, file(0o604, ours, ours)}, []string{"chmod 0600"}},
@@ -77,7 +77,7 @@ func TestJudge(t *testing.T) {
 // remedied writes a finding with what would mend it.
 func remedied(f Finding) string {
 	switch f.Kind {
-	case DirectoryOwner, FileOwner:
+	case DirectoryOwner:
 		return f.Text + "; chown " + f.Owner + " " + f.Path
 	case DirectoryMode, FileMode:
 		return f.Text + "; chmod " + f.Mode + " " + f.Path
@@ -95,13 +95,13 @@ func TestClosedDirectory(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if fs := ofDirectory(Check(path), dir); len(fs) != 1 || fs[0].Kind != FileMode {
+	if fs := ofDirectory(Check(path, nil), dir); len(fs) != 1 || fs[0].Kind != FileMode {
 		t.Errorf("got %v for a file that everybody can read", fs)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if fs := ofDirectory(Check(path), dir); len(fs) > 0 {
+	if fs := ofDirectory(Check(path, nil), dir); len(fs) > 0 {
 		t.Errorf("got %v for a file in a closed directory", fs)
 	}
 }
@@ -212,17 +212,16 @@ func TestUnusable(t *testing.T) {
 		name, path string
 		err        error
 		kind       Kind
-		group      string
 	}{
-		{"not for us", "/k/m.pem", unreadable, Unreadable, "54321"},
-		{"not there", "/k/m.pem", fs.ErrNotExist, Absent, ""},
-		{"refused", "/k/m.pem", ErrUnsafe, Unsafe, ""},
-		{"no key", "/k/m.pem", keys.ErrMalformed, Unusable, ""},
-		{"in the configuration", "", unreadable, Unusable, ""},
+		{"not for us", "/k/m.pem", unreadable, Unreadable},
+		{"not there", "/k/m.pem", fs.ErrNotExist, Absent},
+		{"refused", "/k/m.pem", ErrUnsafe, Unsafe},
+		{"no key", "/k/m.pem", keys.ErrMalformed, Unusable},
+		{"in the configuration", "", unreadable, Unusable},
 	}
 	for _, tt := range tests {
-		if got := c.unusable(tt.path, tt.err); got.Kind != tt.kind || got.Group != tt.group {
-			t.Errorf("%s: got %+v, want %s %q", tt.name, got, tt.kind, tt.group)
+		if got := c.unusable(tt.path, tt.err); got.Kind != tt.kind {
+			t.Errorf("%s: got %+v, want %s", tt.name, got, tt.kind)
 		}
 	}
 }

@@ -3,13 +3,10 @@ package keyfile
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"sync"
-	"syscall"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
 // slot is an entry and its key, if that is held.
@@ -19,7 +16,7 @@ type slot struct {
 
 	mu       sync.Mutex
 	tried    bool
-	stamp    stamp
+	stamp    files.Stamp
 	key      keys.Key // Signer nil: not held
 	err      error    // why there is none
 	findings []Finding
@@ -52,7 +49,7 @@ func (l *slot) first(s *Source) {
 		unsafe = s.checker.check(l.entry.File)
 		l.note(unsafe...)
 	}
-	now, err := l.stat()
+	now, err := l.look()
 	switch {
 	case len(unsafe) > 0 && s.options.RequireSafe:
 		err = fmt.Errorf("%w: %s", ErrUnsafe, unsafe[0].Text)
@@ -97,38 +94,20 @@ func (l *slot) previous(s *Source) keys.Key {
 	return p.key
 }
 
-// stamp tells one state of a file from another.
-type stamp struct {
-	inode    uint64
-	size     int64
-	modified int64 // nanoseconds
-}
-
-func stampOf(info fs.FileInfo) stamp {
-	out := stamp{size: info.Size(), modified: info.ModTime().UnixNano()}
-	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		out.inode = sys.Ino
-	}
-	return out
-}
-
-func (l *slot) stat() (stamp, error) {
+// look returns the state of the key's file, the zero Stamp for a key in the configuration.
+func (l *slot) look() (files.Stamp, error) {
 	if l.entry.File == "" {
-		return stamp{}, nil
+		return files.Stamp{}, nil
 	}
-	info, err := os.Stat(l.entry.File)
-	if err != nil {
-		return stamp{}, err
-	}
-	return stampOf(info), nil
+	return files.Look(l.entry.File)
 }
 
 // read reads the key and, if hold is set, keeps it.
 func (l *slot) read(hold bool) (keys.Key, error) {
-	text, now := []byte(l.entry.Text), stamp{}
+	text, now := []byte(l.entry.Text), files.Stamp{}
 	if l.entry.File != "" {
 		var err error
-		if text, now, err = readFile(l.entry.File); err != nil {
+		if text, now, err = files.ReadStamped(l.entry.File, keys.MaxSize); err != nil {
 			return keys.Key{}, fmt.Errorf("key %q: %w", l.name, err)
 		}
 	}
@@ -148,25 +127,4 @@ func (l *slot) place() string {
 		return "the configuration"
 	}
 	return l.entry.File
-}
-
-// readFile reads a regular file of bounded size: a path may name a directory, or a device without end.
-func readFile(path string) ([]byte, stamp, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, stamp{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, stamp{}, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, stamp{}, err
-	}
-	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return nil, stamp{}, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, keys.MaxSize+1))
-	return text, stampOf(info), err
 }

@@ -17,14 +17,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
-// Options say where the service is and how it knows us. They can be compared.
+// Options say where the service is and how it knows us. They can be compared. Files are read anew for each connection.
 type Options struct {
 	Name      string        // of the source, for errors
 	URL       string        // what the paths above hang on
@@ -47,7 +47,7 @@ const (
 type Source struct {
 	options Options
 	base    string // without a slash at the end
-	shown   string // the same without a password, for errors
+	shown   string // the same without a password and a query, for errors
 	client  *http.Client
 }
 
@@ -62,16 +62,14 @@ func New(o Options) (*Source, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("keyhttp: the url is no web address") // which may hold a password
 	}
-	conf, err := o.TLS.Config()
-	if err != nil {
+	if _, err := o.TLS.Config(); err != nil {
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = conf
-	transport.DialTLSContext = dialer(o.TLS)
+	transport.DialTLSContext = dialTLS(o)
 	transport.Proxy = nil // keys pass no host that the configuration does not name
 	transport.MaxResponseHeaderBytes = 64 << 10
-	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: strings.TrimRight(u.Redacted(), "/"), client: &http.Client{
+	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: keys.Mask(strings.TrimRight(o.URL, "/")), client: &http.Client{
 		Transport: transport,
 		Timeout:   o.Timeout,
 		// A redirection would hand the token to wherever it points.
@@ -79,18 +77,28 @@ func New(o Options) (*Source, error) {
 	}}, nil
 }
 
-// dialer makes connections that read the authorities' certificates anew, as they do ours: files are renewed while the
-// daemon runs.
-func dialer(t keys.TLS) func(ctx context.Context, network, address string) (net.Conn, error) {
+// dialTLS returns what makes a connection. It reads the files of certificates anew each time.
+func dialTLS(o Options) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conf, err := t.Config()
+		conf, err := o.TLS.Config()
 		if err != nil {
 			return nil, err
 		}
+		if conf.ServerName, _, err = net.SplitHostPort(address); err != nil {
+			return nil, err
+		}
 		conf.NextProtos = []string{"h2", "http/1.1"}
-		d := tls.Dialer{Config: conf}
-		return d.DialContext(ctx, network, address)
+		ctx, cancel := context.WithTimeout(ctx, o.Timeout) // the transport's context is not that of one request
+		defer cancel()
+		return (&tls.Dialer{Config: conf}).DialContext(ctx, network, address)
 	}
+}
+
+// Reopen ends idle connections, so that the next one is made with the files of certificates as they are now. It reports that
+// the answers are still those of the same service.
+func (s *Source) Reopen() bool {
+	s.client.CloseIdleConnections()
+	return false
 }
 
 // Close ends idle connections.
@@ -106,7 +114,7 @@ func (s *Source) fail(format string, args ...any) error {
 
 // failAt names the request, too.
 func (s *Source) failAt(path, format string, args ...any) error {
-	return s.fail("GET %s%s: %w", s.shown, path, fmt.Errorf(format, args...))
+	return s.fail("GET %s: %w", keys.Mask(s.shown+path), fmt.Errorf(format, args...))
 }
 
 // reply is what came back: 200 or 404, and the body.
@@ -128,7 +136,10 @@ func (s *Source) get(ctx context.Context, path string) (reply, error) {
 	}
 	answer, err := s.client.Do(r)
 	if err != nil {
-		return reply{}, s.fail("%w", err)
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // its text has the whole address
+			err = wrapped.Err
+		}
+		return reply{}, s.failAt(path, "%w", err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
@@ -149,12 +160,7 @@ func (s *Source) authorize(r *http.Request) error {
 	if s.options.TokenFile == "" {
 		return nil
 	}
-	f, err := os.Open(s.options.TokenFile)
-	if err != nil {
-		return s.fail("token_file: %w", err)
-	}
-	defer f.Close()
-	token, err := io.ReadAll(io.LimitReader(f, maxToken))
+	token, err := files.Read(s.options.TokenFile, maxToken)
 	if err != nil {
 		return s.fail("token_file: %w", err)
 	}

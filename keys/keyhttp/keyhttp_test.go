@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
+
+	"golang.org/x/sys/unix"
 )
 
 var seed = base64.StdEncoding.EncodeToString(make([]byte, 32))
@@ -305,4 +308,45 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("no key and no error from %q", body)
 		}
 	})
+}
+
+// TestFilesReplaced wants the files of certificates and the token to count as they are at the next connection.
+func TestFilesReplaced(t *testing.T) {
+	server, o := serve(t, routes{})
+	good := pemText("CERTIFICATE", server.Certificate().Raw)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := source(t, o)
+	for _, tc := range []struct {
+		name, ca string
+		good     bool
+	}{
+		{"as it was", good, true}, {"another authority", pemText("CERTIFICATE", der), false}, {"the first again", good, true},
+		{"truncated", "", false}, {"and mended", good, true},
+	} {
+		write(t, o.TLS.CAFile, tc.ca)
+		s.Reopen()
+		if said, err := s.Check(t.Context()); (err == nil) != tc.good {
+			t.Errorf("%s: %q, %v", tc.name, said, err)
+		}
+	}
+}
+
+// TestFilesSpecial wants a pipe in the place of a token refused: reading it would wait for ever.
+func TestFilesSpecial(t *testing.T) {
+	_, o := serve(t, routes{})
+	o.TokenFile = filepath.Join(t.TempDir(), "token")
+	if err := unix.Mkfifo(o.TokenFile, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := source(t, o).Check(t.Context()); !errors.Is(err, files.ErrSpecial) {
+		t.Errorf("got %v, want %v", err, files.ErrSpecial)
+	}
 }

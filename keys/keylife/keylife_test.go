@@ -55,6 +55,8 @@ func TestRotate(t *testing.T) {
 	}
 	a := "a._domainkey.example.com"
 	b := "b._domainkey.example.com"
+	before := keylife.Key{Domain: "example.com", Selector: "before", Algorithm: keys.Ed25519, Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
+	state.Keys = append(state.Keys, before) // a is not the domain's first
 	v := keylife.View{Policy: keylife.Policy{Every: 90 * day, Publish: 2 * day, Overlap: 14 * day}, Sights: map[string]keys.Sight{}}
 	// One line is one run: the day, what the DNS shows, what is said, and the stages afterwards.
 	for _, run := range []struct {
@@ -102,6 +104,56 @@ func TestRotate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestRotateFirst holds that a domain's first key signs as soon as the DNS shows it, but for what resolvers may remember
+// of another record at its name.
+func TestRotateFirst(t *testing.T) {
+	const a = "a._domainkey.example.com"
+	signed := keylife.Key{Domain: "example.com", Selector: "b", Algorithm: keys.Ed25519, Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
+	another := signed
+	another.Algorithm = keys.RSA
+	elsewhere := signed
+	elsewhere.Domain = "example.net"
+	vendor := signed
+	vendor.Vendor = true
+	for _, tt := range []struct {
+		name   string
+		with   []keylife.Key
+		others time.Duration // how long another record that was seen an hour ago is remembered
+		want   keys.Stage
+		says   string
+	}{
+		{"the first", nil, 0, keys.Active, "active"},
+		{"the first of its algorithm", []keylife.Key{another}, 0, keys.Active, "active"},
+		{"the first of its domain", []keylife.Key{elsewhere}, 0, keys.Active, "active"},
+		{"the first beside a vendor's", []keylife.Key{vendor}, 0, keys.Active, "active"},
+		{"not the first", []keylife.Key{signed}, 0, keys.Published, "published"},
+		{"another record is forgotten", nil, time.Hour, keys.Active, "active"},
+		{"another record is remembered", nil, time.Hour + time.Second, keys.Published, "another record was there, which resolvers may remember; wait until 2026-01-01 01:00 UTC"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			state, err := generated(t, "a").Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			state.Keys = append(tt.with, state.Keys...)
+			v := keylife.View{Policy: keylife.Policy{Publish: 2 * day}, Now: start, Sights: map[string]keys.Sight{a: keys.SightOther}}
+			if tt.others > 0 {
+				v.Others = map[string]time.Time{a: start.Add(tt.others)}
+			}
+			state.Observe(v)
+			v = keylife.View{Policy: v.Policy, Now: start.Add(time.Hour), Sights: map[string]keys.Sight{a: keys.SightKey}}
+			events, _ := state.Rotate("example.com", v)
+			said := ""
+			for _, e := range events {
+				said += string(e.Step) + " " + e.Waits + "\n"
+			}
+			if got := state.Find(a).Stage; got != tt.want || !strings.Contains(said, tt.says) {
+				t.Errorf("it is %s, want %s: %s", got, tt.want, said)
+			}
+		})
 	}
 }
 
@@ -389,10 +441,29 @@ func TestSource(t *testing.T) {
 	move(t, s, "b", keys.Active)
 	source.Look()
 	want("b is active", "b")
-	source.FallBack(map[string]string{"b._domainkey.example.com": "a._domainkey.example.com"})
+	fallBack := func(names map[string]string) {
+		t.Helper()
+		if err := source.FallBack(names, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fallBack(map[string]string{"b._domainkey.example.com": "a._domainkey.example.com"})
 	want("a in place of b", "a")
-	source.FallBack(nil)
+	first := source
+	if source, err = keylife.NewSource(s, nil); err != nil {
+		t.Fatal(err)
+	}
+	want("b, as nothing is remembered yet", "b")
+	if err := source.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	want("a in place of b, after a restart", "a")
+	source = first
+	fallBack(nil)
 	want("b again", "b")
+	if f, err := s.ReadFallBack(); err != nil || len(f.Signs) != 0 || !f.Until["a._domainkey.example.com"].Equal(start) {
+		t.Errorf("remembered: %+v, %v", f, err)
+	}
 	if err := os.WriteFile(filepath.Join(s.Dir, "keys.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -404,6 +475,46 @@ func TestSource(t *testing.T) {
 	}
 }
 
+// A key that signed in place of its successor retires anew: its mail is on its way.
+func TestOverlapAfterFallBack(t *testing.T) {
+	s := generated(t, "a", "b")
+	for _, selector := range []string{"a", "b"} {
+		move(t, s, selector, keys.Published)
+		move(t, s, selector, keys.Active)
+	}
+	state, err := s.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := "a._domainkey.example.com", "b._domainkey.example.com"
+	k := state.Find(a)
+	v := keylife.View{Policy: keylife.Policy{Overlap: 14 * 24 * time.Hour}, Sights: map[string]keys.Sight{a: keys.SightKey, b: keys.SightKey}}
+	for _, tc := range []struct {
+		name        string
+		now, signed time.Duration // after a retired
+		want        string
+	}{
+		{"it retires", 0, 0, "the key"},
+		{"mail is on its way", 14*24*time.Hour - 1, 0, "the key"},
+		{"no more", 14 * 24 * time.Hour, 0, "p="},
+		{"it signed again", 14 * 24 * time.Hour, 24 * time.Hour, "the key"},
+		{"that is over", 15 * 24 * time.Hour, 24 * time.Hour, "p="},
+		{"a clock that was set back", -1000 * time.Hour, 0, "the key"},
+	} {
+		v.Now = k.Since.Add(tc.now)
+		v.Until = map[string]time.Time{a: k.Since.Add(tc.signed)}
+		record, isWanted := state.Wanted(k, v)
+		_, p, _ := strings.Cut(record.Text, "p=")
+		if !isWanted || (p == "") != (tc.want == "p=") {
+			t.Errorf("%s: wanted %v, %q; want %s", tc.name, isWanted, record.Text, tc.want)
+		}
+		events, _ := state.Rotate("example.com", v)
+		if isRevoked := len(events) > 0 && events[0].Publish != nil; isRevoked != (tc.want == "p=") {
+			t.Errorf("%s: rotate waits for %+v, and list shows %q", tc.name, events, record.Text)
+		}
+	}
+}
+
 func TestLoadFindsAnotherKey(t *testing.T) {
 	s := generated(t, "a", "b")
 	state, _ := s.Read()
@@ -412,5 +523,61 @@ func TestLoadFindsAnotherKey(t *testing.T) {
 	}
 	if _, err := s.Load(state.Keys[0]); err == nil || !strings.Contains(err.Error(), state.Keys[0].Fingerprint) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestSourceGone wants the keys to sign on when the state file has disappeared, and to be told of it once; and no keys
+// when that is meant.
+func TestSourceGone(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		remove func(s keylife.Store) error
+		isGone bool
+	}{
+		{"removed", func(s keylife.Store) error { return os.Remove(filepath.Join(s.Dir, "keys.json")) }, true},
+		{"the whole directory", func(s keylife.Store) error { return os.Rename(s.Dir, s.Dir+".away") }, true},
+		{"a link to nothing", func(s keylife.Store) error {
+			path := filepath.Join(s.Dir, "keys.json")
+			return errors.Join(os.Remove(path), os.Symlink("none", path))
+		}, true},
+		{"truncated", func(s keylife.Store) error { return os.Truncate(filepath.Join(s.Dir, "keys.json"), 0) }, false},
+		{"a directory", func(s keylife.Store) error {
+			path := filepath.Join(s.Dir, "keys.json")
+			return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := generated(t, "a")
+			move(t, s, "a", keys.Published)
+			move(t, s, "a", keys.Active)
+			var told []error
+			source, err := keylife.NewSource(s, func(err error) { told = append(told, err) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found, err := source.Keys("example.com"); err != nil || len(found) != 1 {
+				t.Fatalf("before: %v, %v", found, err)
+			}
+			if err := tt.remove(s); err != nil {
+				t.Fatal(err)
+			}
+			source.Look()
+			source.Look()
+			if found, err := source.Keys("example.com"); err != nil || len(found) != 1 || len(told) != 1 {
+				t.Errorf("signs with %v, %v; told %v", found, err, told)
+			}
+			if err := source.Reload(); err == nil || errors.Is(err, keylife.ErrGone) != tt.isGone {
+				t.Errorf("reload: %v", err)
+			}
+			if !tt.isGone {
+				return
+			}
+			if err := source.AcceptGone(); err != nil {
+				t.Error(err)
+			}
+			if found, err := source.Keys("example.com"); !errors.Is(err, keys.ErrNotFound) {
+				t.Errorf("accepted: %v, %v", found, err)
+			}
+		})
 	}
 }

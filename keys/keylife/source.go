@@ -1,12 +1,13 @@
 package keylife
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
 // Source answers which keys of a domain sign now. It notices by itself when the state file changes. Safe for concurrent
@@ -16,12 +17,16 @@ type Source struct {
 	tell  func(error)
 
 	mu       sync.Mutex
-	looked   time.Time // when the file was last looked at
-	stamp    string
+	looked   time.Time           // when the file was last looked at
+	stamp    files.Stamp         // of the file when it was last read
+	failed   *files.Stamp        // of a file that could not be read, or of none; nil when the last one could be
 	active   map[string][]Key    // by domain
+	began    map[string]bool     // domains of which a key signs or has signed
 	byName   map[string]Key      // those that might sign: active and retiring
 	loaded   map[string]keys.Key // by name and fingerprint
 	fallBack map[string]string   // names of active keys, and of those that sign in their place
+
+	until map[string]time.Time // FallBack.Until
 }
 
 // lookEvery is how often at most the file is looked at.
@@ -30,29 +35,31 @@ const lookEvery = time.Second
 // NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be read: the one before
 // stays in force.
 func NewSource(s Store, tell func(error)) (*Source, error) {
-	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}}
-	out.stamp, _ = out.stat()
+	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}, began: map[string]bool{}}
 	out.looked = time.Now()
 	return out, out.read()
 }
 
-func (s *Source) stat() (string, error) {
-	info, err := os.Stat(s.store.path())
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprint(info.ModTime().UnixNano(), info.Size(), inode(info)), nil
-}
+// ErrGone says that there is no state file any more where there was one with keys. The keys that it held stay in force:
+// a file that was lost must not take signatures from mail.
+var ErrGone = errors.New("keylife: the state file has gone")
 
 func (s *Source) read() error {
-	state, err := s.store.Read()
+	state, stamp, err := s.store.readStamped()
+	if err == nil && stamp == (files.Stamp{}) && len(s.byName) > 0 {
+		err = fmt.Errorf("%w: %s", ErrGone, s.store.path())
+	}
 	if err != nil {
 		return err
 	}
+	s.stamp = stamp
 	s.active, s.byName = map[string][]Key{}, map[string]Key{}
 	for _, k := range state.Keys {
 		if k.Vendor {
 			continue
+		}
+		if k.hasSigned() {
+			s.began[k.Domain] = true
 		}
 		switch k.Stage {
 		case keys.Active:
@@ -76,14 +83,19 @@ func (s *Source) refresh(now time.Time) {
 		return
 	}
 	s.looked = now
-	stamp, _ := s.stat()
-	if stamp == s.stamp {
+	stamp, _ := files.Look(s.store.path()) // without a file, the zero Stamp
+	if stamp == s.stamp || s.failed != nil && stamp == *s.failed {
 		return
 	}
-	s.stamp = stamp
-	if err := s.read(); err != nil {
+	err := s.read()
+	if err == nil {
+		s.failed = nil
+		return
+	}
+	if s.failed == nil || stamp != *s.failed {
 		s.tell(fmt.Errorf("the keys before stay in force: %w", err))
 	}
+	s.failed = &stamp
 }
 
 // Look looks at the file at once, whenever that was done last.
@@ -92,6 +104,23 @@ func (s *Source) Look() {
 	defer s.mu.Unlock()
 	s.looked = time.Time{}
 	s.refresh(time.Now())
+}
+
+// Reload reads the file at once. Its error says why the keys before stay in force; it wraps ErrGone when there is no file
+// any more.
+func (s *Source) Reload() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = time.Now()
+	return s.read()
+}
+
+// AcceptGone is for a file whose going is meant: its keys sign no more.
+func (s *Source) AcceptGone() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byName = nil
+	return s.read()
 }
 
 // Keys returns the keys that sign for a domain: all that can be had. Without any, the error says why; it wraps
@@ -116,6 +145,23 @@ func (s *Source) Keys(domain string) ([]keys.Key, error) {
 	return nil, err
 }
 
+// Any reports whether any domain has an active key.
+func (s *Source) Any() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh(time.Now())
+	return len(s.active) > 0
+}
+
+// HasSigned reports whether a key of the domain signs or has ever signed. What is known once is not forgotten when the state
+// file is lost.
+func (s *Source) HasSigned(domain string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh(time.Now())
+	return s.began[domain]
+}
+
 // inPlaceOf is the key itself, or the one that signs until the DNS shows it again.
 func (s *Source) inPlaceOf(k Key) Key {
 	if other, ok := s.byName[s.fallBack[k.Name()]]; ok && other.Domain == k.Domain {
@@ -135,12 +181,4 @@ func (s *Source) load(k Key) (keys.Key, error) {
 		s.loaded[id] = have
 	}
 	return have, err
-}
-
-// FallBack has other keys, retiring or active ones, sign in place of active ones: names by names. What was set before is
-// forgotten.
-func (s *Source) FallBack(names map[string]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fallBack = names
 }

@@ -23,6 +23,7 @@ type Key struct {
 	Stage       keys.Stage     `json:"stage"`
 	Since       time.Time      `json:"since"` // when it came to the stage
 	History     []Step         `json:"history,omitempty"`
+	Other       time.Time      `json:"other,omitzero"` // until when resolvers may remember another record that was seen at its name
 }
 
 // Step is one change of a stage.
@@ -111,6 +112,38 @@ func (s *State) Add(k Key, now time.Time) error {
 		return fmt.Errorf("keylife: there is a key at %s already, and a selector is used once only", k.Name())
 	}
 	return nil
+}
+
+// hasSigned reports whether the key signs, or ever did.
+func (k Key) hasSigned() bool {
+	return k.Stage == keys.Active || slices.ContainsFunc(k.History, func(s Step) bool { return s.To == keys.Active })
+}
+
+// isFirst reports whether no key of ours like k, of its domain and algorithm, has ever signed.
+func (s *State) isFirst(k *Key) bool {
+	return !k.Vendor && !slices.ContainsFunc(s.Keys, func(other Key) bool {
+		return other.Domain == k.Domain && other.Algorithm == k.Algorithm && !other.Vendor && other.hasSigned()
+	})
+}
+
+// HasSigned reports whether a key of ours of the domain has ever signed.
+func (s *State) HasSigned(domain string) bool {
+	return slices.ContainsFunc(s.Keys, func(k Key) bool { return k.Domain == domain && !k.Vendor && k.hasSigned() })
+}
+
+// IsBeginning reports whether keys of ours of the domain are on their way, and none has ever signed.
+func (s *State) IsBeginning(domain string) bool {
+	return len(s.own(domain, keys.Generated, keys.Published)) > 0 && !s.HasSigned(domain)
+}
+
+// Observe takes down which other records were seen at the names of keys that are to be published.
+func (s *State) Observe(v View) {
+	for i := range s.Keys {
+		k := &s.Keys[i]
+		if until, seen := v.Others[k.Name()]; seen && k.Stage == keys.Generated && until.After(k.Other) {
+			k.Other = until.UTC()
+		}
+	}
 }
 
 // move brings a key to a stage. Refused is why that had to be forced, nil when it had not.

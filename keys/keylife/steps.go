@@ -25,6 +25,12 @@ type View struct {
 	Shown  map[string]string // what each server shows of a key, in words
 	Now    time.Time
 
+	// Until says, by name, when retiring keys signed in place of active ones for the last time: FallBack.Until.
+	Until map[string]time.Time
+
+	// Others are the names at which another record than the key's is seen, and until when resolvers may remember it.
+	Others map[string]time.Time
+
 	// Usable tells why the private half of a key would make no signature that verifies; nil when it is not to be tried.
 	Usable func(Key) error
 }
@@ -52,9 +58,18 @@ func (v View) sight(k *Key) keys.Sight {
 
 func (s *State) situation(k *Key, v View) keys.Situation {
 	return keys.Situation{
-		Stage: k.Stage, Since: k.Since, Sight: v.sight(k), Servers: v.Shown[k.Name()], Successor: s.successor(k, v),
+		Stage: k.Stage, Since: v.since(k), Sight: v.sight(k), Servers: v.Shown[k.Name()], Successor: s.successor(k, v),
 		Now: v.Now, Publish: v.Publish, Overlap: v.Overlap,
+		First: s.isFirst(k), Other: k.Other,
 	}
+}
+
+// since is when a key came to its stage; a retiring one that signed again retires anew.
+func (v View) since(k *Key) time.Time {
+	if until := v.Until[k.Name()]; k.Stage == keys.Retiring && until.After(k.Since) {
+		return until
+	}
+	return k.Since
 }
 
 // successor tells whether another key of the same domain and algorithm signs, and is published. Nobody succeeds a
@@ -199,11 +214,16 @@ func (s *State) advance(k *Key, v View) []Event {
 	if to == keys.Active && s.isAlone(k) {
 		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain + " that signs: few verifiers know Ed25519", Unknown: v.sight(k) == keys.SightUnknown}}
 	}
+	isFirst := s.isFirst(k)
 	err := s.Move(k, to, v, "")
-	if err == nil {
-		return []Event{{Name: k.Name(), Step: to}}
+	if err != nil {
+		return []Event{s.wait(k, v, err)}
 	}
-	return []Event{s.wait(k, v, err)}
+	done := []Event{{Name: k.Name(), Step: to}}
+	if to == keys.Published && isFirst {
+		return append(done, s.advance(k, v)...) // a first key need not be seen for long
+	}
+	return done
 }
 
 // isAlone tells whether an Ed25519 key would be the only one to sign, although an RSA key is on its way.
@@ -238,6 +258,26 @@ func (s *State) wait(k *Key, v View, err error) Event {
 }
 
 func record(r keys.Record) *keys.Record { return &r }
+
+// Wanted is what the DNS has to show of a key now, so that its life goes on: a publisher that is fed with it needs nothing
+// else. It is false for a key of which nothing must be there. It agrees with what Rotate waits for: a retiring key is to be
+// revoked once its overlap is over and its successor signs and is published, and a revoked key's record is to be removed.
+func (s *State) Wanted(k *Key, v View) (keys.Record, bool) {
+	switch {
+	case k.Stage == keys.Removed || k.Text == "":
+		return keys.Record{}, false
+	case k.Vendor:
+		return k.Record(), true
+	case k.Stage == keys.Revoked:
+		return keys.Record{}, false
+	case k.Stage == keys.Retiring && v.IsOver(k) && s.successor(k, v):
+		return k.RevokedRecord(), true
+	}
+	return k.Record(), true
+}
+
+// IsOver reports whether a key has signed no more for so long that no mail of it is on its way.
+func (v View) IsOver(k *Key) bool { return !v.Now.Before(v.since(k).Add(v.Overlap)) }
 
 // Cause is a refusal without the names of the key and of the package, which the reader has seen.
 func Cause(err error) string {

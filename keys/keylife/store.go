@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
 // Store is a state directory. Several processes may use it at once: the daemon, a timer, somebody at a terminal.
@@ -25,20 +26,21 @@ const maxState = 256 << 20
 
 // Read returns the state as it is; without a file, an empty one.
 func (s Store) Read() (*State, error) {
-	info, err := os.Stat(s.path())
+	state, _, err := s.readStamped()
+	return state, err
+}
+
+// readStamped is Read that returns which state of the file that was; the zero Stamp without a file.
+func (s Store) readStamped() (*State, files.Stamp, error) {
+	text, stamp, err := files.ReadStamped(s.path(), maxState)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &State{Version: version}, nil
+		return &State{Version: version}, files.Stamp{}, nil
 	case err != nil:
-		return nil, fmt.Errorf("keylife: %w", err)
-	case info.Size() > maxState:
-		return nil, fmt.Errorf("keylife: %s has %d octets", s.path(), info.Size())
+		return nil, stamp, fmt.Errorf("keylife: %w", err)
 	}
-	text, err := os.ReadFile(s.path())
-	if err != nil {
-		return nil, fmt.Errorf("keylife: %w", err)
-	}
-	return parse(text, s.path())
+	state, err := parse(text, s.path())
+	return state, stamp, err
 }
 
 func parse(text []byte, path string) (*State, error) {
@@ -242,7 +244,7 @@ func (s Store) Load(k Key) (keys.Key, error) {
 	if k.Vendor {
 		return out, fmt.Errorf("%w: %s is a vendor's", keys.ErrNotFound, k.Name())
 	}
-	text, err := os.ReadFile(filepath.Join(s.Dir, k.file()))
+	text, err := files.Read(filepath.Join(s.Dir, k.file()), keys.MaxSize)
 	if err != nil {
 		return out, fmt.Errorf("key %q: %w", k.Name(), err)
 	}

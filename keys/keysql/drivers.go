@@ -3,6 +3,7 @@ package keysql
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"modernc.org/sqlite"
 
 	"mailseal/keys"
+	"mailseal/keys/files"
 )
 
 // Driver is a kind of data base.
@@ -41,33 +43,46 @@ func open(d Driver, dsn string, t keys.TLS, timeout time.Duration, readOnly bool
 	case MySQL:
 		return openMySQL(dsn, t, timeout)
 	case SQLite:
-		return sql.Open("sqlite", sqliteName(dsn, timeout, readOnly))
+		return openSQLite(dsn, sqliteName(dsn, timeout, readOnly)), nil
 	}
 	return nil, fmt.Errorf("keysql: no driver %q", d)
 }
 
-func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
-	c, err := postgresConfig(dsn, timeout)
-	if err != nil {
-		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
+// openSQLite keeps no connection: one that is open has the file that was there when it was made, which may have been
+// replaced or written over since. A new one takes a tenth of what a signature does, and the cache asks once in ttl.
+func openSQLite(dsn, name string) *sql.DB {
+	db := sql.OpenDB(newSQLite(dsn, name))
+	if !isMemory(dsn) {
+		db.SetMaxIdleConns(0)
 	}
-	// The files that a DSN names, of authorities, certificates and passwords, are read with it. They are renewed while the
-	// daemon runs, so each connection reads them anew.
-	renew := func(_ context.Context, c *pgx.ConnConfig) error {
-		now, err := postgresConfig(dsn, timeout)
-		if err != nil {
-			return fmt.Errorf("the dsn, or a file that it names: %w", withoutDSN(err))
-		}
-		*c = *now
-		return nil
-	}
-	return stdlib.OpenDB(*c, stdlib.OptionBeforeConnect(renew)), nil
+	return db
 }
 
-func postgresConfig(dsn string, timeout time.Duration) (*pgx.ConnConfig, error) {
-	c, err := pgx.ParseConfig(dsn)
-	if err != nil {
+func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
+	if _, err := postgresConfig(dsn, timeout); err != nil {
 		return nil, err
+	}
+	connect := func(ctx context.Context) (driver.Conn, error) {
+		c, err := postgresConfig(dsn, timeout)
+		if err != nil {
+			return nil, err
+		}
+		return stdlib.GetConnector(*c).Connect(ctx)
+	}
+	return sql.OpenDB(connector{stdlib.GetDefaultDriver(), connect}), nil
+}
+
+// postgresConfig reads a DSN, and the files of certificates and passwords that it names.
+func postgresConfig(dsn string, timeout time.Duration) (c *pgx.ConnConfig, err error) {
+	parse := func() (err error) {
+		c, err = pgx.ParseConfig(dsn)
+		return err
+	}
+	if err := files.Do("a file that the dsn names", parse); err != nil {
+		if errors.Is(err, files.ErrSlow) {
+			return nil, fmt.Errorf("%w: %w", ErrDSN, files.ErrSlow)
+		}
+		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
 	}
 	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 || c.ConnectTimeout > limit {
 		c.ConnectTimeout = limit
@@ -76,14 +91,6 @@ func postgresConfig(dsn string, timeout time.Duration) (*pgx.ConnConfig, error) 
 		c.RuntimeParams["application_name"] = "mailseal"
 	}
 	return c, nil
-}
-
-// withoutDSN is the cause of an error that repeats the DSN.
-func withoutDSN(err error) error {
-	if cause := errors.Unwrap(err); cause != nil {
-		return cause
-	}
-	return ErrDSN
 }
 
 // hosts is how many servers a DSN names. A first one that is silent must leave time for the others.
@@ -96,6 +103,21 @@ func hosts(c *pgx.ConnConfig) int {
 }
 
 func openMySQL(dsn string, t keys.TLS, timeout time.Duration) (*sql.DB, error) {
+	if _, err := newMySQL(dsn, t, timeout); err != nil {
+		return nil, err
+	}
+	connect := func(ctx context.Context) (driver.Conn, error) {
+		c, err := newMySQL(dsn, t, timeout)
+		if err != nil {
+			return nil, err
+		}
+		return c.Connect(ctx)
+	}
+	return sql.OpenDB(connector{&mysql.MySQLDriver{}, connect}), nil
+}
+
+// newMySQL reads a DSN, and the files of certificates.
+func newMySQL(dsn string, t keys.TLS, timeout time.Duration) (driver.Connector, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf(`%w: it is like "mailseal:password@unix(/run/mysqld/mysqld.sock)/mail" or "mailseal:password@tcp(host:3306)/mail"`, ErrDSN)
@@ -111,30 +133,11 @@ func openMySQL(dsn string, t keys.TLS, timeout time.Duration) (*sql.DB, error) {
 		}
 	}
 	c.Logger = &mysql.NopLogger{} // what it has to say comes as an error, too
-	if err := c.Apply(mysql.BeforeConnect(renewTLS(t))); err != nil {
-		return nil, err
-	}
-	connector, err := mysql.NewConnector(c)
+	out, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its parameters do not fit together", ErrDSN)
 	}
-	return sql.OpenDB(connector), nil
-}
-
-// renewTLS has each connection read the authorities' certificates anew, as it does ours.
-func renewTLS(t keys.TLS) func(context.Context, *mysql.Config) error {
-	return func(_ context.Context, c *mysql.Config) error {
-		if t == (keys.TLS{}) {
-			return nil
-		}
-		now, err := t.Config()
-		if err != nil {
-			return err
-		}
-		now.ServerName = c.TLS.ServerName // which the driver has filled in
-		c.TLS = now
-		return nil
-	}
+	return out, nil
 }
 
 // sqliteName makes a DSN of a file's name: a file that is missing is not made, and nothing is written to.
@@ -168,7 +171,7 @@ var lineBreaks = strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ")
 
 func redact(err error) error {
 	text := err.Error()
-	if clean := lineBreaks.Replace(secrets.ReplaceAllString(text, "…")); clean != text {
+	if clean := keys.Mask(lineBreaks.Replace(secrets.ReplaceAllString(text, "…"))); clean != text {
 		return &failure{clean, err}
 	}
 	return err

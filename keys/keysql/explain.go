@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 )
 
@@ -21,34 +22,42 @@ const (
 
 // explain says what is wrong where a driver does not.
 func explain(d Driver, dsn string, err error) error {
+	path := sqlitePath(dsn)
+	if special, ok := errors.AsType[*fs.PathError](err); ok && d == SQLite {
+		return &failure{whyNot(path, special), err}
+	}
 	var lite *sqlite.Error
 	if d != SQLite || !errors.As(err, &lite) {
 		return err
 	}
-	path := sqlitePath(dsn)
 	switch lite.Code() {
 	case readOnlyCantInit, readOnlyDirectory:
 		return &failure{path + ": a data base in WAL mode needs a directory that its readers may write to; PRAGMA journal_mode = DELETE ends that mode", err}
 	case ioError, cantOpen:
-		if cause := whyNot(path); cause != "" {
+		if cause := whyNot(path, nil); cause != "" {
 			return &failure{cause, err}
 		}
 	}
 	return err
 }
 
-// whyNot says why a file cannot be read, "" when it can be.
-func whyNot(path string) string {
-	f, err := os.Open(path)
+// whyNot says why a file cannot be read: what is known of it already, or what looking at it shows; "" when it can be.
+func whyNot(path string, known error) string {
+	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("the file %s does not exist; make it with: sqlite3 %[1]s < sqlite.sql, which is in share/mailseal/sql", path)
 	case err != nil:
 		return err.Error()
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	if info.IsDir() {
 		return path + " is a directory, not the file of a data base"
+	}
+	if known != nil {
+		return known.Error()
+	}
+	if err := unix.Access(path, unix.R_OK); err != nil {
+		return (&fs.PathError{Op: "open", Path: path, Err: err}).Error()
 	}
 	return ""
 }

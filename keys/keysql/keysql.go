@@ -69,10 +69,23 @@ func New(o Options) (*Source, error) {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(maxConnections)
-	s.db.SetMaxIdleConns(maxIdle)
+	if o.Driver != SQLite { // see openSQLite
+		s.db.SetMaxIdleConns(maxIdle)
+	}
 	s.db.SetConnMaxIdleTime(idleTime)
 	s.db.SetConnMaxLifetime(lifetime)
 	return s, nil
+}
+
+// Reopen ends connections that are idle: the next ones find the server, the certificates and passwords as they are now. It
+// reports whether the database may be another one, with other answers: a file may have been replaced.
+func (s *Source) Reopen() bool {
+	if s.options.Driver == SQLite {
+		return true // no connection is kept
+	}
+	s.db.SetMaxIdleConns(0)
+	s.db.SetMaxIdleConns(maxIdle)
+	return false
 }
 
 // Close ends all connections, after the questions that are under way.

@@ -141,6 +141,32 @@ func (o *OrganizationalDomain) UnmarshalText(text []byte) error {
 	return unmarshal(organizationalDomains, text, o)
 }
 
+// Redirected is what becomes of mail of ours of which our own field says that it failed DMARC when it came in.
+type Redirected uint8
+
+// The choices for redirected mail.
+const (
+	_                  Redirected = iota
+	RedirectedUnsigned            // it goes on without a signature of its author's domain, logged and counted
+	RedirectedSign                // it is signed as all other mail
+)
+
+var redirecteds = vocabulary{"choice for redirected mail", []string{"", "unsigned", "sign"}}
+
+// IsValid reports whether r is one of the choices.
+func (r Redirected) IsValid() bool { return redirecteds.has(uint8(r)) }
+
+// Words returns the words of all choices.
+func (Redirected) Words() []string { return redirecteds.all() }
+
+func (r Redirected) String() string { return redirecteds.word(uint8(r)) }
+
+// MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
+func (r Redirected) MarshalText() ([]byte, error) { return redirecteds.marshal(uint8(r)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as it is.
+func (r *Redirected) UnmarshalText(text []byte) error { return unmarshal(redirecteds, text, r) }
+
 // UncoveredDuplicates is what a signature is worth when a field stands above those of its name that it covers.
 type UncoveredDuplicates uint8
 

@@ -19,12 +19,18 @@ var ErrNoMore = errors.New("arc: no more sets may be added")
 // SealOptions says how a set is made. The zero value is the default: relaxed/relaxed, the fields that DKIM signs.
 type SealOptions struct {
 	Fields []string  // covered by the AMS when present, every instance; nil for dkim's default and DKIM-Signature
+	Omit   []string  // left out though of Fields
 	Time   time.Time // t=; the zero Time for now
 }
 
 // BodyHash is the digest of the body that Seal needs.
 func (o SealOptions) BodyHash() message.BodyHash {
 	return message.BodyHash{Canonicalization: message.Relaxed, Limit: message.Whole}
+}
+
+// Covers reports whether the AMS covers the fields of a name that a message has.
+func (o SealOptions) Covers(name string) bool {
+	return slices.ContainsFunc(o.fields(), func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // fields returns the names that the AMS may cover. A sealer covers no Authentication-Results, which the next host may
@@ -35,8 +41,9 @@ func (o SealOptions) fields() []string {
 		names = append(dkim.DefaultFields(), dkim.FieldName)
 	}
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		isOmitted := slices.ContainsFunc(o.Omit, func(n string) bool { return strings.EqualFold(n, name) })
 		name = strings.ToLower(name)
-		return name == "authentication-results" || strings.HasPrefix(name, "arc-")
+		return isOmitted || name == "authentication-results" || strings.HasPrefix(name, "arc-")
 	})
 }
 

@@ -28,7 +28,7 @@ func BenchmarkSign(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				o := dkim.SignOptions{Time: testTime}
-				s, err := dkim.Prepare(h, o)
+				s, err := dkim.Prepare(h, nil, o)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -34,8 +34,15 @@ var defaultFields = []string{
 var defaultOversign = []string{"From", "To", "Cc", "Subject", "Reply-To"}
 
 // defaultOversignPresent are the fields that h= lists once more than present, but not when absent: Sendmail adds the
-// missing ones after us, and that must not break the signature.
-var defaultOversignPresent = []string{"Date", "Message-ID", "MIME-Version", "Content-Type"}
+// missing ones after us, and mailing lists add their own List fields, which must not break the signature.
+var defaultOversignPresent = []string{
+	"Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+	"List-Unsubscribe", "List-Unsubscribe-Post",
+}
+
+// mimeFields say how a body is to be read. Whoever adds the first one to a message without any has the same bytes read
+// as something else: a HTML page, or base64 that hides a text.
+var mimeFields = []string{"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
 
 // DefaultFields returns what SignOptions.Fields stands for when it is nil.
 func DefaultFields() []string { return slices.Clone(defaultFields) }
@@ -46,12 +53,39 @@ func DefaultOversign() []string { return slices.Clone(defaultOversign) }
 // DefaultOversignPresent returns what SignOptions.OversignPresent stands for when it is nil.
 func DefaultOversignPresent() []string { return slices.Clone(defaultOversignPresent) }
 
+// isPlain reports whether a message has none of the fields of MIME and no byte above 127. Nobody on the way has a reason
+// to add one of those fields then: Sendmail and Postfix do so only where they convert a body of 8 bits for a host that
+// takes 7.
+func isPlain(index *Index, h message.Header, body *message.Digests) bool {
+	if body == nil || body.IsEightBit() {
+		return false
+	}
+	for _, name := range mimeFields {
+		if index.Count(name) > 0 {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(h, func(f message.Field) bool { return message.IsEightBit(f.Raw()) })
+}
+
+// Covers reports whether a signature with these options covers the fields of a name that a message has.
+func (o SignOptions) Covers(name string) bool {
+	fields := o.Fields
+	if fields == nil {
+		fields = defaultFields
+	}
+	return strings.EqualFold(name, "From") || contains(fields, name) && !contains(o.Omit, name)
+}
+
 // signedNames returns the h= for h: each field of o.Fields as often as it is present and once more if it is to be
 // oversigned.
 func signedNames(index *Index, h message.Header, o SignOptions) ([]string, error) {
 	resent := latestResent(h)
 	names := make([]string, 0, 2*len(o.Fields))
 	for _, name := range o.Fields {
+		if !o.Covers(name) {
+			continue
+		}
 		count := index.Count(name)
 		if isResent(name) && !contains(resent, name) {
 			count = 0

@@ -20,6 +20,8 @@ type SignOptions struct {
 	Fields          []string      // signed when present, every instance, and From in any case; nil for DefaultFields
 	Oversign        []string      // of Fields, those listed once more than present, even when absent; nil for DefaultOversign
 	OversignPresent []string      // likewise, but not when absent; nil for DefaultOversignPresent
+	KeepPlain       bool          // a message without MIME fields may get some later; see Prepare
+	Omit            []string      // left out of h= altogether, though of Fields; From is not
 	Time            time.Time     // t=; the zero Time for now
 	Expiry          time.Duration // x= is so much later than t=; 0 for DefaultExpiry, negative for no x=
 	Identifier      string        // i=, "user@sub.example.com" or "@sub.example.com"; "" for none

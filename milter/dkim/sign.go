@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,15 +41,20 @@ type Signing struct {
 	fields  []byte // those that names covers, in canonical form
 }
 
-// Prepare chooses the fields of h that o asks for and canonicalises them once for all keys. The error is ErrNoFrom or
-// ErrTooManyFields, or wraps ErrOptions.
-func Prepare(h message.Header, o SignOptions) (*Signing, error) {
+// Prepare chooses the fields of h that o asks for and canonicalises them once for all keys. Unless o.KeepPlain is set, the
+// fields of MIME that are among o.Fields are oversigned in a message that has none of them and no byte above 127, for
+// which body must be complete; with a nil body they are not. The error is ErrNoFrom or ErrTooManyFields, or wraps
+// ErrOptions.
+func Prepare(h message.Header, body *message.Digests, o SignOptions) (*Signing, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	s, index := &Signing{options: o.withDefaults()}, NewIndex(h)
 	if index.Count("From") == 0 {
 		return nil, ErrNoFrom
+	}
+	if !o.KeepPlain && isPlain(index, h, body) {
+		s.options.Oversign = slices.Concat(s.options.Oversign, mimeFields)
 	}
 	var err error
 	if s.names, err = signedNames(index, h, s.options); err != nil {
@@ -65,6 +71,9 @@ func Prepare(h message.Header, o SignOptions) (*Signing, error) {
 	}
 	return s, nil
 }
+
+// Names returns the names in h=, each as often as it is there. Not to be changed.
+func (s *Signing) Names() []string { return s.names }
 
 // Sign returns the DKIM-Signature field that k makes; it belongs on top of the header. body holds the digest that
 // SignOptions.BodyHash names. The error wraps ErrKey or ErrOptions, or is ErrNotHashed.
@@ -91,7 +100,7 @@ func (s *Signing) Sign(body *message.Digests, k Key) (message.Field, error) {
 
 // Sign is Prepare and one signature.
 func Sign(h message.Header, body *message.Digests, k Key, o SignOptions) (message.Field, error) {
-	s, err := Prepare(h, o)
+	s, err := Prepare(h, body, o)
 	if err != nil {
 		return message.Field{}, err
 	}

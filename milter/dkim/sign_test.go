@@ -87,7 +87,8 @@ func TestCheck41PlainSubmission(t *testing.T) {
 	want := " v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=sel;\r\n" +
 		"\tt=1795348800; x=1796212800; h=From:From:Reply-To:Subject:Subject:Date:\r\n" +
 		"\tDate:Message-ID:Message-ID:To:To:Cc:MIME-Version:MIME-Version:\r\n" +
-		"\tContent-Type:Content-Type:Content-Transfer-Encoding;\r\n" +
+		"\tContent-Type:Content-Type:Content-Transfer-Encoding:\r\n" +
+		"\tContent-Transfer-Encoding;\r\n" +
 		"\tbh=9fd4NNRTJXDbJhwPkOaWbpGXDnGRz3sLMoSwcCA3Ofg=;\r\n\tb="
 	bh := regexp.MustCompile(`bh=[^;]*`)
 	head, b, _ := strings.Cut(value, "\tb=")
@@ -112,16 +113,16 @@ func checkVerifies(t testing.TB, value, header, body string) {
 
 func TestSignedFields(t *testing.T) {
 	for _, c := range []struct{ name, header, want string }{
-		{"least", "From: a@example.com\r\n", "From:From:Reply-To:Subject:To:Cc"},
-		{"every instance", "To: b@example.org\r\nFrom: a@example.com\r\nTO: c@example.org\r\n", "From:From:Reply-To:Subject:To:To:To:Cc"},
-		{"two From fields", "From: a@example.com\r\nFrom: b@example.com\r\n", "From:From:From:Reply-To:Subject:To:Cc"},
-		{"Date only when present", "From: a@example.com\r\nDate: today\r\n", "From:From:Reply-To:Subject:Date:Date:To:Cc"},
-		{"Sender and lists once", "From: a@example.com\r\nSender: b@example.com\r\nList-Id: <l>\r\nReferences: <1>\r\n", "From:From:Sender:Reply-To:Subject:To:Cc:References:List-Id"},
-		{"one resent block", "Resent-From: c@example.com\r\nResent-To: d@example.com\r\nFrom: a@example.com\r\n", "From:From:Reply-To:Subject:To:Cc:Resent-From:Resent-To"},
+		{"least", "From: a@example.com\r\n", "From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"every instance", "To: b@example.org\r\nFrom: a@example.com\r\nTO: c@example.org\r\n", "From:From:Reply-To:Subject:To:To:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"two From fields", "From: a@example.com\r\nFrom: b@example.com\r\n", "From:From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"Date only when present", "From: a@example.com\r\nDate: today\r\n", "From:From:Reply-To:Subject:Date:Date:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"Sender and lists once", "From: a@example.com\r\nSender: b@example.com\r\nList-Id: <l>\r\nReferences: <1>\r\n", "From:From:Sender:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:References:List-Id"},
+		{"one resent block", "Resent-From: c@example.com\r\nResent-To: d@example.com\r\nFrom: a@example.com\r\n", "From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Resent-From:Resent-To"},
 		{"the latest of two resent blocks", "Resent-From: c@example.com\r\nResent-Date: now\r\nReceived: x\r\nResent-From: d@example.com\r\nResent-To: e@example.com\r\nFrom: a@example.com\r\n",
-			"From:From:Reply-To:Subject:To:Cc:Resent-Date:Resent-From:Resent-From"},
+			"From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Resent-Date:Resent-From:Resent-From"},
 		{"two resent blocks without anything between", "Resent-From: c@example.com\r\nResent-From: d@example.com\r\nResent-To: e@example.com\r\nFrom: a@example.com\r\n",
-			"From:From:Reply-To:Subject:To:Cc:Resent-From:Resent-From"},
+			"From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Resent-From:Resent-From"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			value := sign(t, c.header, mailBody, rsaSigner(), dkim.SignOptions{})
@@ -180,7 +181,7 @@ func TestCheck43TwoKeys(t *testing.T) {
 	digests := message.NewDigests([]message.BodyHash{options.BodyHash()})
 	digests.Write([]byte(body))
 	digests.Close()
-	s, err := dkim.Prepare(parseHeader(t, header), options)
+	s, err := dkim.Prepare(parseHeader(t, header), digests, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +230,7 @@ func TestSignOptions(t *testing.T) {
 		{"expiry", dkim.SignOptions{Expiry: time.Hour}, map[string]string{"t": "1795348800", "x": "1795352400"}},
 		{"no expiry", dkim.SignOptions{Expiry: -1}, map[string]string{"t": "1795348800", "x": ""}},
 		{"fields", dkim.SignOptions{Fields: []string{"subject", "X-Own"}}, map[string]string{"h": "From:From:subject:subject"}},
-		{"no oversigning", dkim.SignOptions{Oversign: []string{}, OversignPresent: []string{}}, map[string]string{"h": "From:Subject:To"}},
+		{"no oversigning", dkim.SignOptions{Oversign: []string{}, OversignPresent: []string{}, KeepPlain: true}, map[string]string{"h": "From:Subject:To"}},
 		{"oversigning an own field", dkim.SignOptions{Fields: []string{"From", "X-Own"}, Oversign: []string{"x-own"}}, map[string]string{"h": "From:X-Own"}},
 		{"identifier", dkim.SignOptions{Identifier: "joe@sub.Example.com"}, map[string]string{"i": "joe@sub.example.com"}},
 		{"identifier of any octets", dkim.SignOptions{Identifier: "\"j; b=o\"@x@example.com"}, map[string]string{"i": `"j=3B=20b=3Do"@x@example.com`}},

@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mailseal/keys/files"
 )
 
 const (
@@ -51,10 +51,10 @@ func (s *server) isDead(now time.Time) bool {
 type servers struct {
 	path string // of resolv.conf; "" when the options named servers
 
-	mu      sync.Mutex
-	list    []*server
-	looked  time.Time // when the file was last looked at
-	version string    // of the file: its time and size
+	mu     sync.Mutex
+	list   []*server
+	looked time.Time   // when the file was last looked at
+	stamp  files.Stamp // of the file, when it was read
 }
 
 // configure takes the servers from the options or reads resolv.conf for the first time.
@@ -109,35 +109,21 @@ func (l *servers) refresh(now time.Time) {
 		return
 	}
 	l.looked = now
-	info, err := os.Stat(l.path)
-	if err == nil && version(info) != l.version {
-		l.read()
+	if now, err := files.Look(l.path); err == nil && now != l.stamp {
+		_ = l.read() // with an error the servers stay, as with a file that has gone
 	}
 }
 
 func (l *servers) read() error {
-	f, err := os.Open(l.path)
+	text, stamp, err := files.ReadStamped(l.path, maxResolvConf)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxResolvConf))
-	if err != nil {
-		return err
-	}
-	l.version = version(info)
+	l.stamp = stamp
 	if found := nameservers(text); len(found) > 0 {
 		l.list = found
 	}
 	return nil
-}
-
-func version(i fs.FileInfo) string {
-	return fmt.Sprint(i.ModTime().UnixNano(), " ", i.Size())
 }
 
 // nameservers reads the "nameserver" lines of resolv.conf(5); what is no address is passed over, as libc does.

@@ -1,6 +1,8 @@
 package dns
 
 import (
+	"errors"
+	"mailseal/keys/files"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +29,6 @@ func TestServers(t *testing.T) {
 		{"with a zone", "nameserver fe80::1%eth0", "[fe80::1%eth0]:53"},
 		{"none", "search example.com\n", "127.0.0.1:53"},
 		{"too many", strings.Repeat("nameserver 192.0.2.1\n", 100), strings.TrimSpace(strings.Repeat("192.0.2.1:53 ", 8))},
-		{"too long", strings.Repeat(" ", 64<<10) + "\nnameserver 192.0.2.1\n", "127.0.0.1:53"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,6 +44,18 @@ func TestServers(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestServersLarge wants a file that is too large to be one of servers refused, not read in part.
+func TestServersLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	text := "nameserver 192.0.2.1\n" + strings.Repeat(" ", 64<<10)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{ResolvConf: path}); !errors.Is(err, files.ErrLarge) {
+		t.Errorf("got %v, want %v", err, files.ErrLarge)
 	}
 }
 

@@ -10,9 +10,11 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
 	"mailseal/milter/policy"
 	"mailseal/milter/sign"
@@ -21,8 +23,9 @@ import (
 
 // Filter is the daemon's milter.Filter.
 type Filter struct {
-	ID  string    // the authserv-id that our fields carry
-	Own OwnFields // the fields that only we may write
+	ID   string    // the authserv-id that our fields carry; "": the MTA's own name if it is a full one, else Host
+	Host string    // this host's name
+	Own  OwnFields // the fields that only we may write
 
 	Signer   *sign.Signer     // nil: nothing is signed
 	Verifier *verify.Verifier // nil: nothing is judged
@@ -31,7 +34,8 @@ type Filter struct {
 
 	Unmatched          action.Unmatched     // mail of ours that no rule signs
 	Malformed          action.MalformedFrom // mail of ours whose From RFC 5322 does not allow
-	ExemptAuthors      message.Patterns     // author domains whose mail is left alone
+	Redirected         action.Redirected    // mail of ours that we found to be forged when it came in
+	ExemptAuthors      message.Patterns     // author domains whose mail is neither signed nor judged
 	UnsignedRecipients message.Patterns     // mail to any of them is not signed
 	Senders            Senders
 	SelfCheck          SelfCheck
@@ -50,7 +54,9 @@ type SelfCheck struct {
 // Counters counts what a Filter does. Its methods are called concurrently.
 type Counters interface {
 	Signed(s sign.Signature)
-	Unsigned(reason string) // mail of ours that left without a signature
+	SignedFor(author domain.Name)  // once for each message of ours that is signed
+	Unsigned(reason string)        // mail of ours that left without a signature
+	LongFields(done string, n int) // of messages that are signed: "refolded" or "left_out"
 	KeyFailed(key string, err error)
 	Found(method, value string)
 	SelfChecked(sign.Verdict)
@@ -67,8 +73,9 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 		from:      from,
 		author:    author,
 		authorErr: err,
+		forged:    f.Own.Forged(m),
+		id:        f.idFor(m.Envelope),
 		doubt:     from.Doubt(),
-		forged:    f.Own.Forged(m.Header, m.Role, m.Why),
 	}
 	if f.ExemptAuthors.MatchDomain(author.Domain) {
 		return immediate{ml.leave("exempt author")}
@@ -82,6 +89,18 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 	return immediate{ml.invalid("role", m.Role)}
 }
 
+// idFor returns the authserv-id of the fields that we add to a message. Without one in the configuration it is the name
+// by which the MTA of this connection calls itself, since that is what its users know their host by.
+func (f *Filter) idFor(env *message.Envelope) string {
+	switch {
+	case f.ID != "":
+		return f.ID
+	case domain.IsFull(env.Hostname):
+		return strings.TrimSuffix(env.Hostname, ".")
+	}
+	return f.Host
+}
+
 // ours is for mail of our users and hosts: signed, not judged.
 func (f *Filter) ours(ml mail) milter.Judge {
 	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author, ml.from.Addresses...); !ok {
@@ -91,7 +110,7 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	case f.Signer == nil:
 		return immediate{ml.pass()}
 	case f.isUnsigned(ml.Envelope):
-		return ml.unsigned("unsigned recipient")
+		return ml.unsigned(unsignedRecipient)
 	case ml.doubt != "" && f.Malformed != action.MalformedSign:
 		return f.malformed(ml)
 	case ml.authorErr != nil:
@@ -101,6 +120,15 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	rules := f.Signer.Match(q)
 	if len(rules) == 0 {
 		return f.unmatched(ml)
+	}
+	if f.Own.saysForged(ml.Header, ml.author.Domain) {
+		switch f.Redirected {
+		case action.RedirectedUnsigned:
+			q.Forged = ml.author.Domain
+		case action.RedirectedSign:
+		default:
+			return immediate{ml.invalid("signing.redirected", f.Redirected)}
+		}
 	}
 	check := f.SelfCheck.Share > 0 && rand.Float64() < f.SelfCheck.Share
 	return &outbound{mail: ml, rules: rules, query: q, check: check}
@@ -121,10 +149,10 @@ func (f *Filter) malformed(ml mail) milter.Judge {
 func (f *Filter) unmatched(ml mail) milter.Judge {
 	switch f.Unmatched {
 	case action.UnmatchedAccept:
-		return ml.unsigned("no rule")
+		return ml.unsigned(noRule)
 	case action.UnmatchedJudge:
 		if f.Verifier == nil {
-			return ml.unsigned("no rule")
+			return ml.unsigned(noRule)
 		}
 		return f.judge(ml)
 	}
@@ -172,6 +200,9 @@ func authorReason(err error) string {
 	}
 	return noAuthor
 }
+
+// Clean implements milter.Cleaner.
+func (f *Filter) Clean(m milter.Mail) []int { return f.Own.Forged(m) }
 
 // count has the counters count, if there are any.
 func (f *Filter) count(do func(Counters)) {

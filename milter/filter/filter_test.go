@@ -17,6 +17,7 @@ import (
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
 	"mailseal/milter/policy"
 	"mailseal/milter/sign"
@@ -52,8 +53,12 @@ func (c *tally) Signed(s sign.Signature)       { c.words = append(c.words, "sign
 func (c *tally) Unsigned(reason string)        { c.words = append(c.words, "unsigned: "+reason) }
 func (c *tally) KeyFailed(key string, _ error) { c.words = append(c.words, "key failed: "+key) }
 func (c *tally) Found(method, value string)    { c.words = append(c.words, method+"="+value) }
+func (c *tally) SignedFor(domain.Name)         {}
 func (c *tally) Short()                        { c.words = append(c.words, "short") }
 func (c *tally) SelfChecked(v sign.Verdict)    { c.words = append(c.words, "self-check: "+string(v)) }
+func (c *tally) LongFields(done string, n int) {
+	c.words = append(c.words, fmt.Sprintf("%s: %d", done, n))
+}
 
 func patterns(t *testing.T, texts ...string) message.Patterns {
 	t.Helper()
@@ -81,8 +86,12 @@ func newFilter(t *testing.T, keyNames ...string) (*Filter, *tally) {
 	}
 	c := &tally{}
 	return &Filter{
-		ID:       testID,
-		Own:      OwnFields{IDs: []string{testID}, Names: []string{"X-Mark"}},
+		ID: testID,
+		Own: OwnFields{
+			IDs:         []string{testID},
+			Names:       []string{"X-Mark"},
+			KeepResults: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		},
 		Signer:   &sign.Signer{Table: sign.NewTable([]sign.Rule{rule}), Keys: testKeys{}, Now: now},
 		Verifier: &verify.Verifier{Resolver: z, SPF: &spf.Checker{Now: now}, DKIM: &dkim.Verifier{Now: now}, DMARC: &dmarc.Checker{}},
 		Policy: &policy.Rules{
@@ -92,10 +101,11 @@ func newFilter(t *testing.T, keyNames ...string) (*Filter, *tally) {
 			ManyAuthors: yes,
 			Texts:       policy.Texts{DMARC: "DMARC policy for {domain}"},
 		},
-		Unmatched: action.UnmatchedAccept,
-		Malformed: action.MalformedSign,
-		Senders:   Senders{Require: action.SenderAny},
-		Counters:  c,
+		Unmatched:  action.UnmatchedAccept,
+		Redirected: action.RedirectedUnsigned,
+		Malformed:  action.MalformedSign,
+		Senders:    Senders{Require: action.SenderAny},
+		Counters:   c,
 	}, c
 }
 
@@ -110,7 +120,7 @@ func decideRaw(t *testing.T, f *Filter, role action.Role, why milter.Reason, env
 	t.Helper()
 	var judge milter.Judge
 	m, err := message.Read(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n")), 1<<20, func(h message.Header) []message.BodyHash {
-		judge = f.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why, Header: h})
+		judge = f.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why, MayChange: true, Header: h})
 		return judge.Wants().Hashes
 	})
 	if err != nil {
@@ -174,7 +184,7 @@ func TestFilter(t *testing.T) {
 		{"unsigned recipient", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, plainText, func(s *Filter) { s.UnsignedRecipients = patterns(t, "example.org") }, action.Accept,
 			"From Subject", "unsigned: unsigned recipient"},
 		{"exempt author", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, func(s *Filter) { s.ExemptAuthors = patterns(t, "example.com") }, action.Accept,
-			"Authentication-Results X-Mark Authentication-Results From Subject", ""},
+			"Authentication-Results From Subject", ""},
 		{"nothing signs", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, plainText, func(s *Filter) { s.Signer = nil }, action.Accept,
 			"From Subject", ""},
 		{"nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, func(s *Filter) { s.Verifier = nil }, action.Accept,
@@ -195,11 +205,11 @@ func TestFilter(t *testing.T) {
 		{"a relay's results are kept", []string{"good"}, action.RoleRelay, milter.ByRelay, fromAway, forgedText, nil, action.Accept,
 			"Authentication-Results Authentication-Results X-Mark Authentication-Results From Subject", "dkim=none"},
 		{"a list's host signs again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
-			s.Signer.Table.Rules()[0].Resign = true
+			s.Signer.Table.Rules()[0].Resign, s.Signer.Table.Rules()[0].Domain = true, "lists.example"
 			s.Policy.DMARC.Reject = action.Accept
 		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
 		{"of all rules that fit, those that say so sign again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
-			list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Keys: []string{"good"}, Resign: true, OnKeyError: action.KeySkip}
+			list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Domain: "lists.example", Keys: []string{"good"}, Resign: true, OnKeyError: action.KeySkip}
 			s.Signer.Table = sign.NewTableOfAll(append(s.Signer.Table.Rules(), list))
 			s.Policy.DMARC.Reject = action.Accept
 		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},

@@ -99,7 +99,7 @@ func TestMalformedResign(t *testing.T) {
 	for _, choice := range []action.MalformedFrom{action.MalformedSign, action.MalformedUnsigned, action.MalformedReject} {
 		f, _ := newFilter(t, "good")
 		f.Malformed, f.Policy.DMARC.Reject = choice, action.Accept
-		f.Signer.Table.Rules()[0].Resign = true
+		f.Signer.Table.Rules()[0].Resign, f.Signer.Table.Rules()[0].Domain = true, "lists.example"
 		o, h := decide(t, f, action.RoleTheirs, milter.ByDefault, fromAway, "From: Doe, Ann <ann@example.com>\n\nbody\n")
 		isSigned := strings.Contains(names(h), "DKIM-Signature")
 		if o.Action != action.Accept || isSigned != (choice == action.MalformedSign) {

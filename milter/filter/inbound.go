@@ -3,6 +3,7 @@ package filter
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
@@ -85,10 +86,10 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	d, results, m := j.decision, j.results, j.message
 	var below []message.Field
 	if in.filter.ReceivedSPF {
-		below = append(below, results.ReceivedSPF(in.filter.ID)...)
+		below = append(below, results.ReceivedSPF(in.id)...)
 	}
 	if len(in.resign) > 0 {
-		done, ok := in.sign(ctx, out, in.resign, in.query, m)
+		done, ok := in.sign(ctx, out, in.resign, in.resignQuery(results), m)
 		if !ok {
 			return
 		}
@@ -97,18 +98,43 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	if d.Action == action.Mark {
 		below = append(below, message.NewField(in.filter.Policy.MarkHeader, []byte(" "+d.Reason)))
 	}
-	field := results.Field(in.filter.ID, d.Disposition)
+	field := results.Field(in.id, d.Disposition)
 	out.Edits.Insert = append(field.Fields(), below...)
 	if in.filter.Sealer == nil || results.ARC == nil {
 		return
 	}
 	// What is sealed is the header as it will be, so that the set goes between our field and all else.
-	set, err := in.filter.Sealer.Seal(ctx, *results.ARC, m.Header.With(out.Edits), m.Body, field)
+	edits := out.Edits
+	fit := in.fitSeal(edits, m.Header)
+	edits.Change = slices.Concat(edits.Change, fit.Change)
+	set, err := in.filter.Sealer.Seal(ctx, *results.ARC, m.Header.With(edits), m.Body, field, fit.Omit)
 	if err != nil {
 		out.Details = append(out.Details, slog.String("unsealed", err.Error()))
+		out.Level = max(out.Level, levelUnsealed)
 		return
 	}
 	out.Edits.Insert = append(append(field.Fields(), set...), below...)
+	out.Covers = append(out.Covers, sign.Covered(set)...)
+	in.refold(out, fit)
+}
+
+// fitSeal settles what becomes of fields with long lines that the seal's signature covers, beyond what has been settled
+// for other signatures. A field that those leave out is left out here too.
+func (in *inbound) fitSeal(done message.Edits, h message.Header) sign.Fit {
+	fit := in.filter.Sealer.Fit(in.mail.query().Lines, done.Remove, h)
+	fit.Change = slices.DeleteFunc(fit.Change, func(c message.Change) bool {
+		return slices.ContainsFunc(done.Change, func(d message.Change) bool { return d.At == c.At })
+	})
+	return fit
+}
+
+// resignQuery asks for the signatures of a mailing list's host. None of them may speak for a domain that was forged.
+func (in *inbound) resignQuery(r *verify.Results) sign.Query {
+	q := in.query
+	if r.DMARC != nil && r.DMARC.Value == "fail" && in.filter.Redirected != action.RedirectedSign {
+		q.Forged = in.author.Domain
+	}
+	return q
 }
 
 func (in *inbound) countResults(r *verify.Results) {

@@ -38,6 +38,8 @@ func TestInvalidSettings(t *testing.T) {
 			}},
 		{"ours.unmatched", []string{"good"}, action.RoleOurs, local, elsewhere,
 			func(f *Filter, n uint8) { f.Unmatched = action.Unmatched(n) }},
+		{"signing.redirected", []string{"good"}, action.RoleOurs, local, "Authentication-Results: " + testID + "; dmarc=fail\n" + plainText,
+			func(f *Filter, n uint8) { f.Redirected = action.Redirected(n) }},
 		{"signing.malformed_from", []string{"good"}, action.RoleOurs, local, "From: Acme, Inc. <a@example.com>\n\n",
 			func(f *Filter, n uint8) { f.Malformed = action.MalformedFrom(n) }},
 		{"on_key_error", []string{"bad", "good"}, action.RoleOurs, local, plainText,

@@ -19,6 +19,7 @@ type mail struct {
 	from      message.From
 	author    message.Address
 	authorErr error
+	id        string // the authserv-id of our fields
 	doubt     string // what is wrong with From, "" if nothing is
 	forged    []int  // the fields to be removed, as indices into the header
 }
@@ -32,6 +33,7 @@ func (ml mail) query() sign.Query {
 		Client:     env.Client,
 		DaemonName: env.DaemonName,
 		Recipients: env.Recipients,
+		Lines:      sign.Lines{Limit: milter.LineLimit(env.MTA), MayChange: ml.MayChange},
 	}
 }
 
@@ -66,13 +68,12 @@ func (ml mail) refuseFrom() milter.Outcome {
 	}
 }
 
-// leave lets the message go on as it is.
+// leave lets the message go on, neither signed nor judged. What keeps us from it is written by the sender, a stranger too,
+// who must not get forged results through by it: they are removed all the same.
 func (ml mail) leave(why string) milter.Outcome {
-	return milter.Outcome{
-		Action:  action.Accept,
-		Author:  string(ml.author.Domain),
-		Details: []slog.Attr{slog.String("left_alone", why)},
-	}
+	out := ml.pass()
+	out.Details = append(out.Details, slog.String("left_alone", why))
+	return out
 }
 
 // invalid defers the message, since a setting has no valid value. The configuration does not let one through: this is a
@@ -80,6 +81,7 @@ func (ml mail) leave(why string) milter.Outcome {
 func (ml mail) invalid(setting string, value fmt.Stringer) milter.Outcome {
 	return milter.Outcome{
 		Action:  action.Tempfail,
+		Level:   levelInvalid,
 		Author:  string(ml.author.Domain),
 		Details: []slog.Attr{slog.String("error", setting+": "+value.String())},
 	}
@@ -91,9 +93,7 @@ func (ml mail) unsigned(reason string) milter.Judge {
 	out := ml.pass()
 	out.Edits.Insert = ml.authResult()
 	out.Details = append(out.Details, slog.String("unsigned", reason))
-	if reason == manyAuthors || reason == malformedFrom {
-		out.Level = slog.LevelWarn
-	}
+	out.Level = max(out.Level, unsignedLevel(reason))
 	return immediate{out}
 }
 
@@ -105,7 +105,7 @@ func (ml mail) authResult() []message.Field {
 	}
 	r := authres.Result{Method: "auth", Value: "pass", Comment: env.AuthType}
 	r.Properties = []authres.Property{{Type: "smtp", Name: "auth", Value: env.AuthUser}}
-	return authres.Field{ID: ml.filter.ID, Results: []authres.Result{r}}.Fields()
+	return authres.Field{ID: ml.id, Results: []authres.Result{r}}.Fields()
 }
 
 // immediate is a Judge that has its outcome at the end of the header.

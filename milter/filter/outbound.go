@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"mailseal/milter"
@@ -56,16 +57,50 @@ func (ml mail) sign(
 	ml.countSignatures(done)
 	out.Results = strings.TrimSpace(out.Results + " " + signedText(done))
 	out.Details = append(out.Details, failures(done)...)
+	if len(done.Failed) > 0 {
+		out.Level = max(out.Level, levelKeyFailed)
+	}
 	if err != nil && done.OnKeyError != action.KeyAccept && !errors.Is(err, sign.ErrNoRule) {
 		refuse(out, done.OnKeyError, err)
 		return done, false
 	}
-	if len(done.Fields) == 0 {
-		ml.filter.count(func(n Counters) { n.Unsigned(unsignedReason(done, err)) })
-		out.Details = append(out.Details, slog.String("unsigned", unsignedReason(done, err)))
+	isOurs := ml.Role == action.RoleOurs
+	if len(done.Fields) == 0 && (isOurs || len(done.Withheld) == 0) { // no more is promised to strangers' mail
+		reason := unsignedReason(done, err)
+		ml.filter.count(func(n Counters) { n.Unsigned(reason) })
+		out.Details = append(out.Details, slog.String("unsigned", reason))
+		out.Level = max(out.Level, unsignedLevel(reason))
+	}
+	if len(done.Withheld) > 0 {
+		if isOurs { // a stranger must not fill the log with warnings
+			out.Level = slog.LevelWarn
+		}
+		out.Details = append(out.Details, slog.String("withheld", redirected+": "+strings.Join(done.Withheld, ", ")))
 	}
 	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
+	out.Covers = done.Covers
+	ml.refold(out, done.Fit)
 	return done, true
+}
+
+// refold has fields folded anew whose lines the MTA would break, and says which those are and which are not signed.
+func (ml mail) refold(out *milter.Outcome, fit sign.Fit) {
+	var names []string
+	for _, c := range fit.Change {
+		if name := c.Field.Name(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	out.Edits.Change = append(out.Edits.Change, fit.Change...)
+	for _, w := range []struct {
+		done  string
+		names []string
+	}{{"refolded", names}, {"left_out", fit.Omit}} {
+		if len(w.names) > 0 {
+			out.Details = append(out.Details, slog.String(w.done, strings.Join(w.names, ", ")))
+			ml.filter.count(func(n Counters) { n.LongFields(w.done, len(w.names)) })
+		}
+	}
 }
 
 // refuse defers, or by setting rejects, a message that should have been signed and is not.
@@ -76,6 +111,7 @@ func refuse(out *milter.Outcome, what action.OnKeyError, err error) {
 		out.Action = action.Reject
 		out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
 	}
+	out.Level = max(out.Level, levelNotSigned)
 	out.Details = append(out.Details, slog.String("error", err.Error()))
 }
 
@@ -83,6 +119,9 @@ func (ml mail) countSignatures(done sign.Signed) {
 	ml.filter.count(func(n Counters) {
 		for _, s := range done.Made {
 			n.Signed(s)
+		}
+		if len(done.Made) > 0 && ml.Role == action.RoleOurs {
+			n.SignedFor(ml.author.Domain)
 		}
 		for _, f := range done.Failed {
 			n.KeyFailed(f.Key, f.Err)
@@ -104,10 +143,18 @@ func (o *outbound) selfCheck(
 		return out
 	}
 	out.Details = append(out.Details, slog.String("self_check_error", err.Error()))
+	out.Level = max(out.Level, selfCheckLevel(word))
 	if word == sign.Disagree && o.filter.SelfCheck.Action != action.Accept {
 		refuse(&out, o.rules.OnKeyError(), err)
 	}
 	return out
+}
+
+func selfCheckLevel(word sign.Verdict) slog.Level {
+	if word == sign.Disagree {
+		return levelDisagree
+	}
+	return levelUnchecked
 }
 
 func signedText(done sign.Signed) string {
@@ -128,10 +175,14 @@ func failures(done sign.Signed) []slog.Attr {
 
 func unsignedReason(done sign.Signed, err error) string {
 	switch {
+	case len(done.Withheld) > 0:
+		return redirected
 	case len(done.Held) > 0:
-		return "signed already"
+		return signedAlready
+	case errors.Is(err, sign.ErrFirstKey) && len(done.Failed) == 0:
+		return firstKey
 	case errors.Is(err, sign.ErrNoRule) && len(done.Failed) == 0:
-		return "no rule"
+		return noRule
 	}
-	return "key error"
+	return keyError
 }

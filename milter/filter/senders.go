@@ -73,8 +73,8 @@ func (s Senders) outcome(ml mail, reason string) milter.Outcome {
 	text := "You may not send as " + replyAuthor(ml)
 	switch s.Action {
 	case action.Accept:
-		ml.filter.count(func(n Counters) { n.Unsigned("sender") })
-		out.Details = append(out.Details, slog.String("unsigned", "sender"))
+		ml.filter.count(func(n Counters) { n.Unsigned(notTheSender) })
+		out.Details = append(out.Details, slog.String("unsigned", notTheSender))
 		return out
 	case action.Reject:
 		out.Action = action.Reject

@@ -2,6 +2,7 @@ package message
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 	"io/fs"
 	"slices"
@@ -33,9 +34,10 @@ const MaxLimits = 64
 // canonicalisation, however many ask, with the sums taken in passing at each limit. It is for one goroutine until it is
 // closed, for any number after that.
 type Digests struct {
-	digests [2]digest // by Canonicalization
-	size    int64
-	closed  bool
+	digests  [2]digest // by Canonicalization
+	size     int64
+	eightBit bool
+	closed   bool
 }
 
 // hashes are used by one message after the other: one of 4 KB costs little more than what is made for it.
@@ -61,6 +63,7 @@ func (d *Digests) Write(p []byte) (int, error) {
 		return 0, fs.ErrClosed
 	}
 	d.size += int64(len(p))
+	d.eightBit = d.eightBit || IsEightBit(p)
 	for c := range d.digests {
 		if g := &d.digests[c]; g.wanted {
 			g.body.Write(p)
@@ -85,6 +88,26 @@ func (d *Digests) Close() error {
 
 // Size returns how many octets were written.
 func (d *Digests) Size() int64 { return d.size }
+
+// IsEightBit reports whether the body so far has a byte above 127.
+func (d *Digests) IsEightBit() bool { return d.eightBit }
+
+// IsEightBit reports whether p has a byte above 127. It looks at eight at a time.
+func IsEightBit(p []byte) bool {
+	const high = 0x8080808080808080
+	for len(p) >= 8 {
+		if binary.NativeEndian.Uint64(p)&high != 0 {
+			return true
+		}
+		p = p[8:]
+	}
+	for _, c := range p {
+		if c > 0x7f {
+			return true
+		}
+	}
+	return false
+}
 
 // Sum returns the hash that w names; false when it was not asked for, or the body is not closed yet. The hash of a body
 // that is shorter than the limit is that of all of it.

@@ -46,10 +46,17 @@ func (h Header) Ordinals(at []int) []int {
 	return out
 }
 
-// Edits is what is to be done to a header: first Remove, then Insert.
+// Edits is what is to be done to a header: first Change and Remove, then Insert.
 type Edits struct {
-	Remove []int   // indices into the header, in any order; those out of range mean nothing
-	Insert []Field // to stand above all others, the topmost first
+	Change []Change // of one field no more than one
+	Remove []int    // indices into the header, in any order; those out of range mean nothing
+	Insert []Field  // to stand above all others, the topmost first
+}
+
+// Change puts a field of the same name in the place of another.
+type Change struct {
+	At    int // index into the header; one out of range means nothing
+	Field Field
 }
 
 // With returns h as it will be after e. h itself stays as it is.
@@ -57,10 +64,21 @@ func (h Header) With(e Edits) Header {
 	out := make(Header, 0, len(e.Insert)+len(h))
 	out = append(out, e.Insert...)
 	gone := slices.Sorted(slices.Values(e.Remove))
+	var changed map[int]Field
+	if len(e.Change) > 0 {
+		changed = make(map[int]Field, len(e.Change))
+	}
+	for _, c := range e.Change {
+		changed[c.At] = c.Field
+	}
 	for i, f := range h {
-		if _, removed := slices.BinarySearch(gone, i); !removed {
-			out = append(out, f)
+		if _, removed := slices.BinarySearch(gone, i); removed {
+			continue
 		}
+		if c, ok := changed[i]; ok {
+			f = c
+		}
+		out = append(out, f)
 	}
 	return out
 }

@@ -2,11 +2,12 @@ package miltertest
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
+	"mailseal/keys/files"
 	"mailseal/milter/guard"
 )
 
@@ -22,10 +23,13 @@ type Recording struct {
 	Conversations [][]Recorded
 }
 
+// maxRecording bounds a file of recorded conversations, in bytes.
+const maxRecording = 64 << 20
+
 // ReadRecordings reads the files *.jsonl of a directory; none where there is no such directory.
 func ReadRecordings(dir string) (all []Recording, err error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-	for _, file := range files {
+	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	for _, file := range names {
 		conversations, err := readRecording(file)
 		if err != nil {
 			return nil, err
@@ -39,13 +43,12 @@ func ReadRecordings(dir string) (all []Recording, err error) {
 // (the packet's letter), "data" (base64). Lines without "cmd" are left out. The conversations come in the order in
 // which they began.
 func readRecording(file string) (conversations [][]Recorded, err error) {
-	f, err := os.Open(file)
+	text, err := files.Read(file, maxRecording)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	at := map[int]int{}
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var l struct {

@@ -152,6 +152,49 @@ func (r *Rotator) Keys(names []string) ([]keylife.Key, error) {
 	return out, nil
 }
 
+// Wanted returns the records that the name servers have to show now of the keys that are named by record or by domain, of
+// all of them for no name, and the names at which there must be nothing any more. It says what Rotate waits for, and looks
+// at the name servers only where a key is about to be revoked: its successor must be there.
+func (r *Rotator) Wanted(ctx context.Context, names []string) (records []keys.Record, gone []string, err error) {
+	state, err := r.o.Store.Read()
+	if err != nil {
+		return nil, nil, mark(ErrUnknown, err)
+	}
+	v := keylife.View{Policy: r.o.Policy, Now: r.o.Now()}
+	if ending := endingDomains(state, names, v); len(ending) > 0 {
+		if v, _, err = r.view(ctx, ending); err != nil {
+			return nil, nil, err
+		}
+	}
+	for i := range state.Keys {
+		k := &state.Keys[i]
+		if !isNamed(*k, names) {
+			continue
+		}
+		record, isWanted := state.Wanted(k, v)
+		switch {
+		case isWanted:
+			records = append(records, record)
+		case k.Stage == keys.Revoked:
+			gone = append(gone, k.Name())
+		}
+	}
+	return records, gone, nil
+}
+
+// endingDomains are those that have a key which might be revoked by now.
+func endingDomains(state *keylife.State, names []string, v keylife.View) []string {
+	var out []string
+	for i := range state.Keys {
+		k := &state.Keys[i]
+		if isNamed(*k, names) && k.Stage == keys.Retiring && !k.Vendor && v.IsOver(k) {
+			out = append(out, k.Domain)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Dir is the directory of the store.
 func (r *Rotator) Dir() string { return r.o.Store.Dir }
 
@@ -167,21 +210,42 @@ func (r *Rotator) view(ctx context.Context, names []string) (keylife.View, []See
 			wanted = append(wanted, k)
 		}
 	}
+	fallBack, err := r.o.Store.ReadFallBack()
+	if err != nil {
+		return keylife.View{}, nil, mark(ErrUnknown, err)
+	}
 	seen := r.Look(ctx, wanted)
 	v := keylife.View{
 		Policy: r.o.Policy,
 		Sights: map[string]keys.Sight{},
 		Shown:  map[string]string{},
 		Now:    r.o.Now(),
+		Until:  fallBack.Until,
+		Others: map[string]time.Time{},
 		Usable: r.usable,
 	}
 	for _, k := range seen {
+		if ttl := k.other(); ttl > 0 {
+			v.Others[k.Name()] = v.Now.Add(ttl)
+		}
 		v.Sights[k.Name()], v.Shown[k.Name()] = k.Sight, keydns.Tell(k.Servers)
 		if k.Err != nil {
 			v.Shown[k.Name()] = k.Err.Error()
 		}
 	}
 	return v, seen, mark(ErrUnknown, ctx.Err())
+}
+
+// other is how long resolvers may remember another record than the key's that a server shows, 0 if none does.
+func (s Seen) other() time.Duration {
+	ttl := 0
+	for _, server := range s.Servers {
+		v := server.View
+		if len(v.Texts) > 0 && (v.State != keydns.Shown || v.Harm()) {
+			ttl = max(ttl, v.TTL, 1)
+		}
+	}
+	return time.Duration(ttl) * time.Second
 }
 
 // usable has a key sign a probe that an independent implementation must verify.
@@ -207,6 +271,7 @@ func (r *Rotator) Rotate(ctx context.Context, names []string) (Done, error) {
 	var events []keylife.Event
 	err = r.update(func(state *keylife.State) error {
 		events = nil
+		state.Observe(v)
 		if len(domains) == 0 {
 			domains = state.Domains()
 		}
@@ -221,6 +286,20 @@ func (r *Rotator) Rotate(ctx context.Context, names []string) (Done, error) {
 	})
 	silent := slices.ContainsFunc(events, func(e keylife.Event) bool { return e.Unknown })
 	return Done{Events: events, Silent: silent}, mark(ErrUnknown, err)
+}
+
+// Begin brings the first keys of domains on their way to signing, as Rotate does, where none has ever signed. Without such
+// domains nobody is asked.
+func (r *Rotator) Begin(ctx context.Context) (Done, error) {
+	state, err := r.o.Store.Read()
+	if err != nil {
+		return Done{}, mark(ErrUnknown, err)
+	}
+	beginning := slices.DeleteFunc(state.Domains(), func(d string) bool { return !state.IsBeginning(d) })
+	if len(beginning) == 0 {
+		return Done{}, nil
+	}
+	return r.Rotate(ctx, beginning)
 }
 
 // haveKeys wants each domain to have keys in the store that are not removed.

@@ -44,6 +44,7 @@ func (r *Rotator) Move(ctx context.Context, verb string, names []string, force s
 	var done Done
 	err = r.update(func(state *keylife.State) error {
 		done = Done{}
+		state.Observe(v)
 		for _, name := range names {
 			wanted := step.keys(state, name)
 			if len(wanted) == 0 {
@@ -75,6 +76,7 @@ func (r *Rotator) PublishCheck(ctx context.Context, names []string, force string
 	var done Done
 	err = r.update(func(state *keylife.State) error {
 		done = Done{}
+		state.Observe(v)
 		for _, k := range seen {
 			now := state.Find(k.Name())
 			if now == nil || now.Stage != keys.Generated {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,11 @@ type Metrics interface {
 type Signers interface {
 	// Look has the store read anew.
 	Look()
-	// FallBack has other keys sign in place of active ones: names by names. What was set before is forgotten.
-	FallBack(names map[string]string)
+	// FallBack has other keys sign in place of active ones: names by names. What was set before is forgotten. An error
+	// means that it will be forgotten at a restart.
+	FallBack(names map[string]string, now time.Time) error
+	// FallenBack returns what is in force of it.
+	FallenBack() map[string]string
 }
 
 // Watch is what one pass is to do.
@@ -50,7 +54,6 @@ type Record struct {
 type Watcher struct {
 	log     *slog.Logger
 	metrics Metrics
-	fallen  map[string]string // the keys that sign in place of others, as of the last pass
 }
 
 // NewWatcher returns a Watcher.
@@ -63,7 +66,7 @@ const atOnce = 256
 func (w *Watcher) Pass(ctx context.Context, p Watch) error {
 	var rotateErr error
 	if p.Rotates {
-		rotateErr = w.rotate(ctx, p.Rotator)
+		rotateErr = w.report(p.Rotator.Rotate(ctx, nil))
 		if p.Signers != nil {
 			p.Signers.Look()
 		}
@@ -79,8 +82,8 @@ func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
 	if err != nil {
 		return fmt.Errorf("the keys cannot be compared with the DNS: %w", err)
 	}
-	if p.FallBack && p.Signers != nil {
-		w.fallBack(p.Signers, seen)
+	if p.Signers != nil {
+		w.fallBack(p, seen)
 	}
 	var t findings
 	w.compare(&t, signing(seen))
@@ -95,8 +98,18 @@ func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
 	return nil
 }
 
-func (w *Watcher) rotate(ctx context.Context, r *Rotator) error {
-	done, err := r.Rotate(ctx, nil)
+// Begin has first keys sign as soon as the DNS shows them. Signers, if not nil, hears of it at once.
+func (w *Watcher) Begin(ctx context.Context, r *Rotator, signers Signers) error {
+	done, err := r.Begin(ctx)
+	steps := slices.DeleteFunc(done.Events, func(e keylife.Event) bool { return e.Step == "" })
+	if len(steps) > 0 && signers != nil {
+		signers.Look()
+	}
+	return w.report(Done{Events: steps}, err) // what is waited for would be said every time
+}
+
+// report logs what a rotation did.
+func (w *Watcher) report(done Done, err error) error {
 	if err != nil {
 		err = fmt.Errorf("the keys cannot be rotated: %w", err)
 	}
@@ -196,33 +209,47 @@ func (s Seen) shown() string {
 	return string(s.Sight)
 }
 
-// fallBack has the youngest retiring key that is published sign for an active one that is not. A server that does not
-// answer is no reason.
-func (w *Watcher) fallBack(signers Signers, seen []Seen) {
+// fallBack has the youngest retiring key that is published sign for an active one that is not. When nothing is to fall
+// back any more, every key signs for itself.
+func (w *Watcher) fallBack(p Watch, seen []Seen) {
+	fallen := p.Signers.FallenBack()
 	names := map[string]string{}
-	for _, k := range signing(seen) {
-		if k.Vendor || k.Sight == keys.SightKey || k.Sight == keys.SightUnknown {
-			if other, fell := w.fallen[k.Name()]; fell && k.Sight == keys.SightUnknown {
-				names[k.Name()] = other // until it is known better
-			}
-			continue
-		}
-		if before := predecessor(k, seen); before != "" {
-			names[k.Name()] = before
-		}
+	if p.FallBack {
+		names = replacements(seen, fallen)
 	}
 	for name, before := range names {
-		if w.fallen[name] != before {
+		if fallen[name] != before {
 			w.log.Warn("the key before signs again, until the DNS shows the one that should", "key", name, "signs", before)
 		}
 	}
-	for name := range w.fallen {
+	for name := range fallen {
 		if names[name] == "" {
 			w.log.Info("the key signs again", "key", name)
 		}
 	}
-	w.fallen = names
-	signers.FallBack(names)
+	if err := p.Signers.FallBack(names, p.Rotator.o.Now()); err != nil {
+		w.log.Error("which keys sign in place of others is forgotten at a restart", "error", err)
+	}
+}
+
+// replacements are the keys that are to sign in place of active ones: names by names. A server that does not answer is no
+// reason, and no reason to end it.
+func replacements(seen []Seen, fallen map[string]string) map[string]string {
+	names := map[string]string{}
+	for _, k := range signing(seen) {
+		switch {
+		case k.Vendor || k.Sight == keys.SightKey:
+		case k.Sight == keys.SightUnknown:
+			if other, fell := fallen[k.Name()]; fell {
+				names[k.Name()] = other
+			}
+		default:
+			if before := predecessor(k, seen); before != "" {
+				names[k.Name()] = before
+			}
+		}
+	}
+	return names
 }
 
 // predecessor is the name of the youngest retiring key like k that every server shows, "" when there is none.

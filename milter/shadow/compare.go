@@ -28,13 +28,28 @@ type comparer struct {
 
 func newComparer(ignore []string) *comparer { return &comparer{map[string]bool{}, ignore} }
 
-// compare returns the differences, none if the filters agree. Of a message that was judged without its body, only who
-// signs it, and how, can be compared.
-func (c *comparer) compare(theirs, ours Outcome, bodiless bool) []Difference {
-	var out []Difference
+// comparison is what was found of a message.
+type comparison struct {
+	differ []Difference // none if the filters agree, of each kind one at most
+	alone  []string     // signatures that could not be compared, since the other filter made none like them
+}
+
+func (c *comparison) add(kind, theirs, ours string) {
+	at := slices.IndexFunc(c.differ, func(d Difference) bool { return d.Kind == kind })
+	if at < 0 {
+		c.differ = append(c.differ, Difference{kind, theirs, ours})
+		return
+	}
+	c.differ[at].Theirs += "; " + theirs // another signature of the same message
+	c.differ[at].Ours += "; " + ours
+}
+
+// compare compares. Of a message that was judged without its body, only who signs it, and how, can be compared.
+func (c *comparer) compare(theirs, ours Outcome, bodiless bool) comparison {
+	var out comparison
 	add := func(kind, a, b string) {
 		if !slices.Contains(c.ignore, kind) {
-			out = append(out, Difference{kind, a, b})
+			out.add(kind, a, b)
 		}
 	}
 	lists := func(kind string, a, b []string) {
@@ -42,9 +57,14 @@ func (c *comparer) compare(theirs, ours Outcome, bodiless bool) []Difference {
 			add(kind, text(a), text(b))
 		}
 	}
-	if bodiless {
+	signed := func() {
 		lists("signed", theirs.Signed, ours.Signed)
-		compareSignatures(theirs.signatures, ours.signatures, add)
+		p := pairSignatures(theirs.signatures, ours.signatures)
+		p.compare(add)
+		out.alone = p.alone
+	}
+	if bodiless {
+		signed()
 		return out
 	}
 	if !sameVerdict(theirs.Verdict, ours.Verdict) {
@@ -56,8 +76,7 @@ func (c *comparer) compare(theirs, ours Outcome, bodiless bool) []Difference {
 	if !theirs.goesOn() || !ours.goesOn() {
 		return out // edits of a message that goes nowhere mean nothing
 	}
-	lists("signed", theirs.Signed, ours.Signed)
-	compareSignatures(theirs.signatures, ours.signatures, add)
+	signed()
 	lists("sealed", theirs.Sealed, ours.Sealed)
 	for _, m := range []struct {
 		name string

@@ -1,10 +1,14 @@
 package shadow_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
@@ -48,10 +52,19 @@ func TestDifferences(t *testing.T) {
 			"same verdict=accept signed=example.com/new/rsa-sha256"},
 		{"another selector", atEnd(removed, oldSignature, accept), outcome(signing("example.com", "other")),
 			"differs in=signed signed_theirs=example.com/new/rsa-sha256 signed_ours=example.com/other/rsa-sha256"},
+		{"another selector and canonicalization", atEnd(removed, inserted("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; h=from; b=y"), accept),
+			outcome(adds("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=other; c=relaxed; h=from:to:date; b=z")),
+			"differs in=signed,canonicalization,fields signed_theirs=example.com/new/rsa-sha256 canonicalization_theirs=simple/simple" +
+				" canonicalization_ours=relaxed/simple only_theirs=- only_ours=date, to"},
+		{"another kind of key", atEnd(oldSignature, accept), outcome(adds("DKIM-Signature", " v=1; a=ed25519-sha256; d=example.com; s=new; c=relaxed; b=z")),
+			"differs not_compared=example.com/new/ed25519-sha256, example.com/new/rsa-sha256 in=signed"},
+		{"two signatures that differ", atEnd(removed, oldSignature, inserted("DKIM-Signature", " v=1; a=ed25519-sha256; d=example.com; s=e; b=y"), accept),
+			outcome(adds("DKIM-Signature", " v=1; a=ed25519-sha256; d=example.com; s=e; c=relaxed; b=z", "DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; c=simple/relaxed; b=z")),
+			"differs in=canonicalization,removed canonicalization_theirs=simple/simple; simple/simple canonicalization_ours=simple/relaxed; relaxed/simple"},
 		{"other tags", atEnd(inserted("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; c=relaxed; i=a@example.com; l=5; t=100; x=160; h=From : Date:\n\tFrom; b=y"), removed, accept),
 			outcome(adds("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; c=relaxed/relaxed; t=200; x=300; h=from:to; b=z")),
 			"differs in=identity,canonicalization,length,expiry,fields,removed identity_theirs=a@example.com identity_ours=@example.com" +
-				" canonicalization_theirs=relaxed/simple canonicalization_ours=relaxed/relaxed fields_theirs=date, from fields_ours=to" +
+				" canonicalization_theirs=relaxed/simple canonicalization_ours=relaxed/relaxed only_theirs=date, from only_ours=to" +
 				" length_theirs=5 length_ours=- expiry_theirs=60s expiry_ours=100s"},
 		{"the same tags in other words", atEnd(inserted("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; c=simple; i=@Example.com; h=From:Date; b=y"), accept),
 			outcome(adds("DKIM-Signature", " v=1; a=RSA-SHA256; d=example.com; s=new; h=date:from; b=z")), "same"},
@@ -117,7 +130,7 @@ func outcome(o milter.Outcome) ours {
 func check(t *testing.T, line map[string]any, want string) {
 	t.Helper()
 	var got strings.Builder
-	for _, key := range []string{"msg", "body_unseen", "in", "why", "verdict", "signed", "results"} {
+	for _, key := range []string{"msg", "body_unseen", "not_compared", "in", "why", "verdict", "signed", "results"} {
 		if v, has := line[key]; has && key == "msg" {
 			fmt.Fprintf(&got, "%v", v)
 		} else if has {
@@ -126,8 +139,12 @@ func check(t *testing.T, line map[string]any, want string) {
 	}
 	for _, kind := range shadow.Kinds() {
 		for _, who := range []string{"theirs", "ours"} {
-			if v, has := line[kind+"_"+who]; has {
-				fmt.Fprintf(&got, " %s_%s=%v", kind, who, v)
+			key := kind + "_" + who
+			if kind == "fields" {
+				key = "only_" + who
+			}
+			if v, has := line[key]; has {
+				fmt.Fprintf(&got, " %s=%v", key, v)
 			}
 		}
 	}
@@ -141,6 +158,52 @@ func check(t *testing.T, line map[string]any, want string) {
 	}
 	if strings.HasPrefix(want, "differs") && line["author"] != "example.com" || line["sender"] != "a@example.com" {
 		t.Errorf("author %v, sender %v", line["author"], line["sender"])
+	}
+}
+
+// TestIgnoreSigned holds what is said where another selector, or another kind of key, is to be ignored: the rest of the
+// signature is compared all the same, and a message is not called the same of which a signature was not compared. The report
+// of a log that was written without ignoring anything says the same.
+func TestIgnoreSigned(t *testing.T) {
+	for _, tc := range []struct {
+		name, ours, want string
+		same, notYet     int
+	}{
+		{"another selector", " v=1; a=rsa-sha256; d=example.com; s=other; b=z", "same", 1, 0},
+		{"and another canonicalization", " v=1; a=rsa-sha256; d=example.com; s=other; c=relaxed; b=z", "differs in=canonicalization", 0, 0},
+		{"another kind of key", " v=1; a=ed25519-sha256; d=example.com; s=other; b=z", "not compared not_compared=example.com/new/rsa-sha256, example.com/other/ed25519-sha256", 0, 1},
+		{"another domain", " v=1; a=rsa-sha256; d=example.net; s=new; b=z", "not compared not_compared=example.com/new/rsa-sha256, example.net/new/rsa-sha256", 0, 1},
+	} {
+		for _, ignore := range [][]string{{"signed", "removed"}, nil} {
+			var log bytes.Buffer
+			old := &standIn{asks: modern, says: atEnd(inserted("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; b=y"), accept)}
+			old.listen(t)
+			recorder := shadow.NewRecorder(slog.New(slog.NewJSONHandler(&log, nil)), nil, ignore...)
+			r := start(t, old, outcome(adds("DKIM-Signature", tc.ours)), func(o *shadow.Options) { o.Recorder = recorder })
+			c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
+			if _, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil {
+				t.Fatal(err)
+			}
+			c.Quit()
+			r.stop()
+			if err := recorder.Close(time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			var line map[string]any
+			if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+				t.Fatalf("%v: %s", err, &log)
+			}
+			if ignore != nil {
+				check(t, line, tc.want)
+			}
+			var s shadow.Summary
+			if err := s.ReadLog(&log, "signed", "removed"); err != nil {
+				t.Fatal(err)
+			}
+			if s.Messages != 1 || s.Same != tc.same || s.NotCompared != tc.notYet {
+				t.Errorf("%s, ignoring %q: the report has %+v", tc.name, ignore, s)
+			}
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 const (
 	idleLimit   = 24 * time.Hour
 	packetLimit = 2 * time.Hour
-	// halfLimit is how long one side may go on after the other has said all that it has to say.
+	// halfLimit is how long the MTA may go on after the upstream has said all that it has to say.
 	halfLimit = 10 * time.Minute
 )
 

@@ -124,9 +124,9 @@ func (p *Proxy) accept(ctx context.Context, l net.Listener) error {
 func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
 	defer mta.Close()
 	defer p.recover()
-	dialCtx, cancel := context.WithTimeout(ctx, p.options.Connect)
-	upstream, err := p.options.Upstream(dialCtx)
-	cancel()
+	left, cancel := untilLeft(ctx, mta)
+	defer cancel()
+	upstream, err := p.reach(left)
 	if err != nil {
 		p.options.Recorder.unreached(err)
 		p.trouble("the upstream cannot be reached, the connection is closed", err)
@@ -136,11 +136,22 @@ func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
 	c := newRelay(mta, upstream, p.options.Recorder)
 	c.log, c.why = p.trouble, whyBusy
 	defer p.attach(c)()
-	defer context.AfterFunc(ctx, c.close)()
+	defer context.AfterFunc(left, c.close)()
 	if c.negotiate() == nil {
 		defer p.reflect(ctx, c)()
 		c.serve()
 	}
+}
+
+// reach connects to the upstream.
+func (p *Proxy) reach(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.options.Connect)
+	defer cancel()
+	upstream, err := p.options.Upstream(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errLeft) {
+		return nil, errLeft
+	}
+	return upstream, err
 }
 
 func (p *Proxy) recover() {

@@ -17,6 +17,7 @@ type Recorder struct {
 	log, trouble *slog.Logger
 	comparer     *comparer // for the goroutine of run alone
 	isFull       bool      // the log could not be written; for the goroutine of run alone
+	missing      int64     // lines that could not be written since the last one that was; likewise
 
 	entries chan entry
 	size    atomic.Int64 // octets of those that wait
@@ -84,11 +85,12 @@ func (r *Recorder) enter(size int, record func()) {
 
 func (r *Recorder) run() {
 	defer close(r.done)
+	defer r.guarded(func() { _ = r.catchUp() }) // who has lost lines, and writes no more of them
 	for e := range r.entries {
 		r.guarded(e.record)
 		r.size.Add(-int64(e.size))
 		if n := r.missed.Swap(0); n > 0 {
-			r.guarded(func() { r.event(eventUnlogged, slog.Int64("entries", n)) })
+			r.guarded(func() { r.lose(n) })
 		}
 	}
 }
@@ -116,7 +118,10 @@ const (
 	eventSession   = "session decided by the upstream"
 	eventUnreached = "upstream unreached"
 	eventBroken    = "connection ended by the upstream"
-	eventUnlogged  = "not logged"
+	eventUnlogged  = "lines missing"
+
+	// Nothing differs of what was compared, and some signatures were not.
+	eventNotCompared = "not compared"
 )
 
 // report takes a message on which both filters have spoken.
@@ -159,25 +164,42 @@ func (r *Recorder) record(p *pair) {
 	r.compared(about, old, ours.outcome(), ours.fate == partly)
 }
 
-// compared writes the line of a message on which both filters have spoken.
+// compared writes the line of a message on which both filters have spoken. A message is the same only if all of it was
+// compared: where the signatures are of different domains or algorithms and that is to be ignored, it is not compared.
 func (r *Recorder) compared(about []slog.Attr, old, now Outcome, bodiless bool) {
-	differ := r.comparer.compare(old, now, bodiless)
+	found := r.comparer.compare(old, now, bodiless)
 	if bodiless {
 		about = append(about, slog.Bool("body_unseen", true))
 	}
-	if len(differ) == 0 {
-		r.event(eventSame, append(about, slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)),
-			slog.String("results", results(old)))...)
+	if len(found.alone) > 0 {
+		about = append(about, slog.String("not_compared", clip(text(found.alone))))
+	}
+	if len(found.differ) > 0 {
+		r.event(eventDiffers, append(about, details(found.differ)...)...)
 		return
 	}
+	what := eventSame
+	if len(found.alone) > 0 {
+		what = eventNotCompared
+	}
+	r.event(what, append(about, slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)),
+		slog.String("results", results(old)))...)
+}
+
+// details are the fields of a line that say what differs: the kinds, and for each what both filters say. Of the fields that
+// are signed it is those that one filter signs and the other one does not.
+func details(differ []Difference) []slog.Attr {
 	var in []string
-	var details []slog.Attr
+	var out []slog.Attr
 	for _, d := range differ {
 		in = append(in, d.Kind)
-		details = append(details, slog.String(d.Kind+"_theirs", clip(d.Theirs)), slog.String(d.Kind+"_ours", clip(d.Ours)))
+		theirs, ours := d.Kind+"_theirs", d.Kind+"_ours"
+		if d.Kind == "fields" {
+			theirs, ours = "only_theirs", "only_ours"
+		}
+		out = append(out, slog.String(theirs, clip(d.Theirs)), slog.String(ours, clip(d.Ours)))
 	}
-	about = append(about, slog.String("in", strings.Join(in, ",")))
-	r.event(eventDiffers, append(about, details...)...)
+	return append([]slog.Attr{slog.String("in", strings.Join(in, ","))}, out...)
 }
 
 // event counts a line and writes it.
@@ -194,23 +216,51 @@ func (r *Recorder) event(what string, about ...slog.Attr) {
 	r.line(level, what, about)
 }
 
-// line writes a line past slog's Logger, which would not tell that it could not be written: a disk that is full is said
-// once, and the lines that are missing are counted.
+// line writes a line past slog's Logger, which would not tell that it could not be written: a disk that is full is
+// reported once, and the lines that are missing are counted. The log says how many there are as soon as it can be written
+// again, where they are missing.
 func (r *Recorder) line(level slog.Level, what string, about []slog.Attr) {
-	ctx := context.Background()
-	if !r.log.Enabled(ctx, level) {
+	if !r.log.Enabled(context.Background(), level) {
 		return
 	}
-	record := slog.NewRecord(time.Now(), level, what, 0)
-	record.AddAttrs(about...)
-	err := r.log.Handler().Handle(ctx, record)
+	err := r.catchUp()
+	if err == nil {
+		err = r.write(level, what, about)
+	}
 	if err != nil {
-		r.count(func(s *Summary) { s.Unlogged++ })
+		r.lose(1)
 	}
 	if isFull := err != nil; isFull != r.isFull {
 		r.isFull = isFull
 		r.tellFull(err)
 	}
+}
+
+// missingLines is the field of eventUnlogged that says how many lines are missing.
+const missingLines = "lines"
+
+// lose notes lines that are not in the log.
+func (r *Recorder) lose(n int64) {
+	r.missing += n
+	r.count(func(s *Summary) { s.Unlogged += int(n) })
+}
+
+// catchUp writes how many lines are missing since the last one that was written.
+func (r *Recorder) catchUp() error {
+	if r.missing == 0 {
+		return nil
+	}
+	err := r.write(slog.LevelWarn, eventUnlogged, []slog.Attr{slog.Int64(missingLines, r.missing)})
+	if err == nil {
+		r.missing = 0
+	}
+	return err
+}
+
+func (r *Recorder) write(level slog.Level, what string, about []slog.Attr) error {
+	record := slog.NewRecord(time.Now(), level, what, 0)
+	record.AddAttrs(about...)
+	return r.log.Handler().Handle(context.Background(), record)
 }
 
 func (r *Recorder) tellFull(err error) {

@@ -39,18 +39,18 @@ func newRelay(mta, upstream net.Conn, r *Recorder) *relay {
 
 // serve hands packets on until both sides have closed, or one is broken.
 func (r *relay) serve() {
-	ended := make(chan struct{})
+	ended := make(chan time.Duration) // how long the other direction may go on
 	for _, d := range []struct {
 		handOn func() error
 		to     *peer
-	}{{r.toMTA, r.mta}, {r.toUpstream, r.upstream}} {
+		limit  time.Duration
+	}{{r.toMTA, r.mta, halfLimit}, {r.toUpstream, r.upstream, leftLimit}} {
 		go func() {
 			r.run(d.handOn, d.to)
-			ended <- struct{}{}
+			ended <- d.limit
 		}()
 	}
-	<-ended
-	limit := time.AfterFunc(halfLimit, r.close)
+	limit := time.AfterFunc(<-ended, r.close)
 	<-ended
 	limit.Stop()
 	r.close()

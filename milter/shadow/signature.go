@@ -14,6 +14,7 @@ import (
 // signature is what is compared of one: who signed, and how, as far as a verifier notices.
 type signature struct {
 	name   string // d=, s= and a=: "example.com/mail/rsa-sha256"
+	kind   string // d= and the kind of key: "example.com/rsa"
 	how    map[string]string
 	fields []string // h=, in lower case and sorted: their order means nothing to those who verify
 }
@@ -22,6 +23,8 @@ type signature struct {
 func readSignature(f message.Field) signature {
 	t := dkim.ReadTags(f)
 	s := signature{name: strings.ToLower(fmt.Sprintf("%s/%s/%s", t.Text("d"), t.Text("s"), t.Text("a")))}
+	key, _, _ := strings.Cut(t.Text("a"), "-")
+	s.kind = strings.ToLower(t.Text("d") + "/" + key)
 	header, body, _ := strings.Cut(strings.ToLower(t.Text("c")), "/")
 	s.how = map[string]string{
 		"identity":         strings.ToLower(cmp.Or(t.Text("i"), "@"+t.Text("d"))),
@@ -49,14 +52,42 @@ func expiry(t, x string) string {
 	return fmt.Sprintf("%ds", to-from)
 }
 
-// compareSignatures compares how both filters made the signatures that both made, each with the first of its name.
-func compareSignatures(theirs, ours []signature, add func(kind, a, b string)) {
-	for _, a := range theirs {
-		at := slices.IndexFunc(ours, func(b signature) bool { return a.name == b.name })
-		if at < 0 {
-			continue
+// pairing is which signatures of both filters are compared with each other.
+type pairing struct {
+	pairs [][2]signature // theirs and ours
+	alone []string       // the names of those that have no counterpart, sorted
+}
+
+// pairSignatures pairs signatures of the same name, then those of the same d= and kind of key: with another selector, as is
+// usual in a migration, the rest of a signature is to be the same.
+func pairSignatures(theirs, ours []signature) pairing {
+	var out pairing
+	left := slices.Clone(ours)
+	take := func(list []signature, same func(a, b signature) bool) (rest []signature) {
+		for _, a := range list {
+			at := slices.IndexFunc(left, func(b signature) bool { return same(a, b) })
+			if at < 0 {
+				rest = append(rest, a)
+				continue
+			}
+			out.pairs = append(out.pairs, [2]signature{a, left[at]})
+			left = slices.Delete(left, at, at+1)
 		}
-		b := ours[at]
+		return rest
+	}
+	rest := take(theirs, func(a, b signature) bool { return a.name == b.name })
+	rest = take(rest, func(a, b signature) bool { return a.kind == b.kind })
+	for _, s := range slices.Concat(rest, left) {
+		out.alone = append(out.alone, s.name)
+	}
+	slices.Sort(out.alone)
+	return out
+}
+
+// compare reports how the signatures of each pair differ, as far as a verifier notices.
+func (p pairing) compare(add func(kind, a, b string)) {
+	for _, pair := range p.pairs {
+		a, b := pair[0], pair[1]
 		for _, kind := range []string{"identity", "canonicalization", "length", "expiry"} {
 			if a.how[kind] != b.how[kind] {
 				add(kind, a.how[kind], b.how[kind])

@@ -23,11 +23,15 @@ type Summary struct {
 	Kinds     map[string]int            `json:"kinds"`      // messages that differ, by what in
 	Domains   map[string]map[string]int `json:"domains"`    // the same by kind and domain: the author's, else the sender's
 	NotJudged map[string]int            `json:"not_judged"` // messages, by the reason
-	Aborted   int                       `json:"aborted"`    // messages that the client gave up; not among Messages
-	Sessions  int                       `json:"sessions"`   // that the upstream accepted or refused before any message
-	Unreached int                       `json:"unreached"`  // connections for which the upstream could not be reached
-	Broken    int                       `json:"broken"`     // connections that the upstream ended, and not the MTA
-	Unlogged  int                       `json:"unlogged"`   // lines that are missing: the log was too slow, or could not be written
+
+	// NotCompared are messages of which nothing differs, but for signatures that could not be compared.
+	NotCompared int `json:"not_compared"`
+
+	Aborted   int `json:"aborted"`   // messages that the client gave up; not among Messages
+	Sessions  int `json:"sessions"`  // that the upstream accepted or refused before any message
+	Unreached int `json:"unreached"` // connections for which the upstream could not be reached
+	Broken    int `json:"broken"`    // connections that the upstream ended, and not the MTA
+	Unlogged  int `json:"unlogged"`  // lines that are missing: the log was too slow, or could not be written
 }
 
 func newSummary() Summary {
@@ -55,6 +59,9 @@ func (s *Summary) add(line map[string]string) {
 		for kind := range strings.SplitSeq(line["in"], ",") {
 			s.differs(kind, domainOf(line))
 		}
+	case eventNotCompared:
+		s.Messages++
+		s.NotCompared++
 	case eventNotJudged:
 		s.Messages++
 		s.NotJudged[reason(line["why"])]++
@@ -67,7 +74,7 @@ func (s *Summary) add(line map[string]string) {
 	case eventBroken:
 		s.Broken++
 	case eventUnlogged:
-		n, _ := strconv.Atoi(line["entries"])
+		n, _ := strconv.Atoi(line[missingLines])
 		s.Unlogged += n
 	}
 }
@@ -145,7 +152,11 @@ func forgive(line map[string]string, ignore []string) {
 		return
 	}
 	left := slices.DeleteFunc(strings.Split(line["in"], ","), func(kind string) bool { return slices.Contains(ignore, kind) })
-	if len(left) == 0 {
+	switch {
+	case len(left) > 0:
+	case line["not_compared"] != "":
+		line["msg"] = eventNotCompared
+	default:
 		line["msg"] = eventSame
 	}
 	line["in"] = strings.Join(left, ",")
@@ -242,6 +253,7 @@ func (s Summary) WriteTable(w io.Writer) error {
 		some(s.Kinds[k], "differ in: "+k+domainsText(s.Domains[k]))
 	}
 	some(s.Kinds["other"], "differ in what this program does not know")
+	some(s.NotCompared, "not compared: signatures of different domains or algorithms")
 	for _, why := range slices.Sorted(maps.Keys(s.NotJudged)) {
 		row(s.NotJudged[why], "not judged: "+why)
 	}

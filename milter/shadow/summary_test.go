@@ -2,11 +2,16 @@ package shadow_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mailseal/milter/guard"
 	"mailseal/milter/miltertest"
@@ -71,7 +76,7 @@ func TestReadLog(t *testing.T) {
 		log.Info("given up by the client", "sender", "a@b")
 		log.Info("session decided by the upstream", "verdict", "reject")
 		log.Warn("upstream unreached", "error", "no")
-		log.Warn("not logged", "entries", 7)
+		log.Warn("lines missing", "lines", 7)
 		log.Info("summary", "messages", 1000)
 	}
 	noise := "\n\nNov 22 12:00:00 mx postfix/smtpd[1]: msg= connect\n{\"a\":\nmsg\n" + strings.Repeat("x", 2<<20) + "\n"
@@ -99,5 +104,74 @@ func checkLog(t *testing.T, name, log, want string) {
 	wantDomains := map[string]map[string]int{"signed": {"two.example": 1, "three.example": 1}, "fields": {"two.example": 1}, "other": {"(none)": 1}}
 	if !reflect.DeepEqual(s.Domains, wantDomains) {
 		t.Errorf("%s: domains %v, want %v", name, s.Domains, wantDomains)
+	}
+}
+
+// fullDisk is a log that takes so many lines, then for so many tries none, and then all.
+type fullDisk struct {
+	slog.Handler
+	takes, fails *int
+}
+
+func (f fullDisk) Handle(ctx context.Context, r slog.Record) error {
+	if *f.takes > 0 {
+		*f.takes--
+		return f.Handler.Handle(ctx, r)
+	}
+	if *f.fails > 0 {
+		*f.fails--
+		return errors.New("no space left on device")
+	}
+	return f.Handler.Handle(ctx, r)
+}
+
+// TestFullDisk holds that the log itself says how many lines are missing in it, in their place, and that the report of it
+// agrees with what the recorder counted.
+func TestFullDisk(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		takes, fails int
+		want         []string
+	}{
+		{"for a while", 2, 3, []string{"same", "same", "lines missing", "same", "same"}},
+		{"from the start", 0, 6, []string{"lines missing", "same"}},
+		{"until the end", 3, 4, []string{"same", "same", "same", "lines missing"}},
+		{"once", 6, 1, []string{"same", "same", "same", "same", "same", "same", "lines missing"}},
+	} {
+		var log, trouble bytes.Buffer
+		recorder := shadow.NewRecorder(slog.New(fullDisk{slog.NewJSONHandler(&log, nil), &tc.takes, &tc.fails}), slog.New(slog.NewTextHandler(&trouble, nil)))
+		old := &standIn{asks: modern}
+		old.listen(t)
+		r := start(t, old, ours(nil), func(o *shadow.Options) { o.Recorder = recorder })
+		c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
+		for range 7 {
+			if _, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Quit()
+		r.stop()
+		if err := recorder.Close(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(log.String()) {
+			var fields map[string]any
+			if err := json.Unmarshal([]byte(line), &fields); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fields["msg"].(string))
+		}
+		var read shadow.Summary
+		if err := read.ReadLog(&log); err != nil {
+			t.Fatal(err)
+		}
+		counted := recorder.Summary()
+		if counted.Messages != 7 || read.Messages+read.Unlogged != 7 || read.Unlogged != counted.Unlogged || read.Unlogged == 0 {
+			t.Errorf("%s: the report counts %d messages and %d lines missing, the recorder %d and %d", tc.name, read.Messages, read.Unlogged, counted.Messages, counted.Unlogged)
+		}
+		if len(got) < len(tc.want) || !slices.Equal(got[:len(tc.want)], tc.want) && tc.name != "from the start" {
+			t.Errorf("%s: the log has %q, want %q", tc.name, got, tc.want)
+		}
 	}
 }

@@ -72,14 +72,16 @@ func (w *Found) hasFailed() bool {
 func (s *Signer) Sign(ctx context.Context, rules Match, q Query, m *message.Message) (Signed, error) {
 	var out Signed
 	found := s.find(ctx, rules, q, m.Header, &out)
+	out.Fit = s.fit(found, out.Remove, q, m.Header)
 	var made []made
 	for i := range found {
 		made = s.sign(&out, &found[i], made, q, m)
 	}
 	if len(out.Fields) == 0 {
 		out.Remove = nil // those of others are better than none
+		out.Fit = Fit{}
 	}
-	return out, out.verdict(found, len(out.Fields)+len(out.Held) > 0)
+	return out, out.verdict(found, len(out.Fields)+len(out.Held)+len(out.Withheld) > 0)
 }
 
 // Look fetches the keys with which the rules would sign a message. The error and the Signed are those of Sign, had each
@@ -100,6 +102,7 @@ func (s *Signer) find(ctx context.Context, rules Match, q Query, h message.Heade
 		var got Signed
 		w.Rule = r
 		w.Keys, w.Err = s.Find(ctx, r, q, &got)
+		w.Keys = out.withhold(w.Keys, q.Forged)
 		w.Failed = got.Failed
 		removes = removes || r.RemoveOld && w.Err == nil
 	}
@@ -132,7 +135,10 @@ func (s *Signer) sign(out *Signed, w *Found, before []made, q Query, m *message.
 	if len(w.Keys) == 0 {
 		return before
 	}
-	prepared, err := dkim.Prepare(m.Header.With(message.Edits{Remove: out.Remove}), s.options(w.Rule))
+	edits := message.Edits{Remove: out.Remove, Change: out.Fit.Change}
+	o := s.options(w.Rule)
+	o.Omit = out.Fit.Omit
+	prepared, err := dkim.Prepare(m.Header.With(edits), m.Body, o)
 	if err != nil {
 		w.Err = fmt.Errorf("%w: %s: %w", ErrUnsigned, w.Rule.Name, err)
 		return before
@@ -151,8 +157,19 @@ func (s *Signer) sign(out *Signed, w *Found, before []made, q Query, m *message.
 		before = append(before, one)
 		out.Fields = append(out.Fields, f)
 		out.Made = append(out.Made, Signature{k.Domain, k.Selector, algorithm(k), k})
+		out.addCovered(prepared.Names())
 	}
 	return before
+}
+
+// addCovered adds names of fields, each once.
+func (out *Signed) addCovered(names []string) {
+	for i, name := range names {
+		if i > 0 && name == names[i-1] || containsName(out.Covers, name) {
+			continue
+		}
+		out.Covers = append(out.Covers, name)
+	}
 }
 
 // verdict gathers what failed. It is nil when what was made is enough for every rule; signed is whether any signature
@@ -167,7 +184,7 @@ func (out *Signed) verdict(found []Found, signed bool) error {
 		case w.hasFailed():
 			rules = append(rules, w.Rule)
 			first = orError(first, w)
-		case w.Err != nil:
+		case w.Err != nil && !errors.Is(noRule, ErrFirstKey):
 			noRule = w.Err
 		}
 	}

@@ -30,8 +30,10 @@ func (s *Sealer) BodyHash() message.BodyHash { return s.Options.BodyHash() }
 var ErrUnfinished = errors.New("sign: the ARC chain was not validated to its end")
 
 // Seal returns the next set for a message that will have header h below it, the topmost field first. The AAR says what
-// found says, without comments, which some receivers cannot read.
-func (s *Sealer) Seal(ctx context.Context, chain arc.Result, h message.Header, body *message.Digests, found authres.Field) ([]message.Field, error) {
+// found says, without comments, which some receivers cannot read. The AMS leaves the fields out that omit names.
+func (s *Sealer) Seal(
+	ctx context.Context, chain arc.Result, h message.Header, body *message.Digests, found authres.Field, omit []string,
+) ([]message.Field, error) {
 	if chain.Unfinished {
 		return nil, ErrUnfinished
 	}
@@ -43,6 +45,7 @@ func (s *Sealer) Seal(ctx context.Context, chain arc.Result, h message.Header, b
 		k.Domain = s.Domain
 	}
 	o := s.Options
+	o.Omit = omit
 	if s.Now != nil {
 		o.Time = s.Now()
 	}

@@ -25,6 +25,10 @@ var ErrUnsigned = errors.New("sign: no signature could be made")
 // ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
 var ErrNoRule = errors.New("sign: no keys for the sender")
 
+// ErrFirstKey is in the error of a rule whose keys have never signed yet: mail goes unsigned until they do. It comes with
+// ErrNoRule.
+var ErrFirstKey = errors.New("sign: no key has ever signed")
+
 // Rule is one line of the signing table: whose mail, which keys, how.
 type Rule struct {
 	Name         string // its place in the configuration, "sign[2]", for the log
@@ -43,6 +47,9 @@ type Rule struct {
 	Choose func(context.Context, Query) ([]keys.Key, error)
 
 	Source keys.Source // where keys are looked up; nil for the signer's Keys
+
+	// Suits, when set, reports why a key must not sign for a sender, once its d= is settled. Such a key has failed.
+	Suits func(keys.Key, Query) error
 }
 
 // BodyHash is the digest of the body that the rule's signatures need.
@@ -72,6 +79,10 @@ type Signed struct {
 	Failed []KeyFailure    // the keys that made none
 	Held   []string        // the keys not used because their signature stands in the message already
 	Remove []int           // old signatures to be removed: indices into the header
+	Fit    Fit             // what becomes of fields with long lines
+	Covers []string        // the names of the fields that the signatures cover, each once
+
+	Withheld []string // the keys not used because they would speak for Query.Forged
 
 	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned: KeyAccept, KeyTempfail or KeyReject.
 	OnKeyError action.OnKeyError
@@ -128,7 +139,21 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 	if have = r.place(have, q); len(have) > 0 && len(out.Failed) == 0 && !slices.ContainsFunc(have, canPublish) {
 		return nil, fmt.Errorf("%w: %s: %s is no domain that could publish a key", ErrNoRule, r.Name, have[0].Domain)
 	}
-	return have, nil
+	return r.suiting(have, q, out), nil
+}
+
+// suiting sets aside the keys that must not sign for the sender.
+func (r *Rule) suiting(have []keys.Key, q Query, out *Signed) []keys.Key {
+	if r.Suits == nil {
+		return have
+	}
+	return slices.DeleteFunc(have, func(k keys.Key) bool {
+		err := r.Suits(k, q)
+		if err != nil {
+			out.Failed = append(out.Failed, KeyFailure{k.Name, err})
+		}
+		return err != nil
+	})
 }
 
 // isOfLocal reports whether a rule asks for the key of the author's domain, and this is one that cannot publish a key.
@@ -151,6 +176,8 @@ func (r *Rule) wanted(ctx context.Context, q Query) ([]keys.Key, error) {
 	}
 	chosen, err := r.Choose(ctx, q)
 	switch {
+	case errors.Is(err, ErrFirstKey):
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoRule, r.Name, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnsigned, r.Name, err)
 	case len(chosen) == 0:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
 )
 
@@ -15,6 +16,9 @@ type Query struct {
 	Client     netip.Addr // the SMTP client
 	DaemonName string     // {daemon_name} of the MTA's listener
 	Recipients []string   // envelope recipients without angle brackets
+
+	Lines  Lines       // what the MTA does to lines after us
+	Forged domain.Name // a domain that was forged in From, as a method found: no signature may speak for it; "" for none
 }
 
 // When narrows a rule. An empty list asks nothing; the lists that are set must all be satisfied.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"mailseal/config"
@@ -36,6 +37,7 @@ type Parts struct {
 	Sources  map[string]*Source
 	Table    keys.Source     // Keys, and those that Sources hold
 	Managed  *keylife.Source // nil when no rule signs with keys of the state directory
+	Gone     error           // wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
 	Settings milter.Settings
 }
 
@@ -51,8 +53,10 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
 	daemon := &filter.Filter{
 		ID:          cfg.AuthservID,
+		Host:        cfg.ServerName(),
 		Own:         newOwnFields(cfg),
 		Unmatched:   cfg.Ours.Unmatched,
+		Redirected:  cfg.Signing.Redirected,
 		Malformed:   cfg.Signing.MalformedFrom,
 		AuthResult:  cfg.AuthenticationResults.Auth,
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
@@ -67,18 +71,44 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		HeaderLimit:     int(cfg.Limits.HeaderSize),
 		Deadline:        cfg.Limits.MessageDeadline,
 		OnInternalError: cfg.OnInternalError,
+		QuietFragile:    quietFragile(cfg.Signing.FragileWarnings),
 	}
 	return p, err
 }
 
+// quietFragile returns the causes of broken signatures that are not warned of.
+func quietFragile(warned []string) []milter.Event {
+	return slices.DeleteFunc([]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit}, func(e milter.Event) bool {
+		return slices.Contains(warned, string(e))
+	})
+}
+
 func newOwnFields(cfg *config.Config) filter.OwnFields {
-	own := filter.OwnFields{IDs: append([]string{cfg.AuthservID}, cfg.AuthenticationResults.RemoveIDs...), Names: []string{cfg.Policy.MarkHeader}}
+	own := filter.OwnFields{KeepResults: cfg.Ours.KeepResults, IDs: ownIDs(cfg), Names: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
 		own.Names = append(own.Names, "Received-SPF")
 	}
 	return own
 }
 
+// ownIDs are the authserv-ids that no stranger may use: those that are configured, and the names of this host, which
+// readers may take for ours even where another is configured.
+func ownIDs(cfg *config.Config) []string {
+	var ids []string
+	add := func(names ...string) {
+		for _, name := range names {
+			if name != "" && !slices.Contains(ids, name) {
+				ids = append(ids, name)
+			}
+		}
+	}
+	add(cfg.AuthservID)
+	add(cfg.AuthenticationResults.RemoveIDs...)
+	add(cfg.Host.Full, cfg.Host.Name, domain.FirstLabel(cfg.Host.Name))
+	return ids
+}
+
+// NewRoles says whose mail a message is, as the configuration has it.
 func NewRoles(cfg *config.Config) milter.Roles {
 	return milter.Roles{
 		Authenticated: cfg.Ours.Authenticated,
@@ -167,13 +197,13 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 	for i, r := range p.Config.Sign {
 		rule, err := newRule(fmt.Sprintf("sign[%d]", i), r)
 		if from := p.Sources[r.Source]; from != nil {
-			rule.Source = from
+			rule.Source, rule.Suits = from, from.suitsAuthor(r)
 			if len(r.Keys) == 0 {
 				rule.Choose = from.choose
 			}
 		}
 		if r.Managed != "" {
-			rule.Choose = chooseManaged(p.Managed, domain.ASCII(r.Managed))
+			rule.Choose = chooseManaged(p.Managed, r)
 		}
 		rules, errs = append(rules, rule), append(errs, err)
 	}
@@ -229,6 +259,7 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		Fields:          o.Headers,
 		Oversign:        orNone(o.Oversign),
 		OversignPresent: orNone(o.OversignPresent),
+		KeepPlain:       !o.OversignMIME,
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
 	}
@@ -257,7 +288,7 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
 	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, c.ClockSkew
-	v.SPF.Receiver = p.Config.AuthservID
+	v.SPF.Receiver = p.Config.ServerName()
 	switch c.OrganizationalDomain {
 	case action.TreeWalk:
 	case action.PublicSuffixList:

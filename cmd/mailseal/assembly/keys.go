@@ -14,7 +14,12 @@ import (
 
 // FileKeys makes the source of all keys that the configuration names.
 func FileKeys(ctx context.Context, cfg *config.Config, old *Parts) *keyfile.Source {
-	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys}
+	return FileKeysAs(ctx, cfg, old, nil)
+}
+
+// FileKeysAs is FileKeys for a daemon that runs as another user than this process.
+func FileKeysAs(ctx context.Context, cfg *config.Config, old *Parts, as *keyfile.Reader) *keyfile.Source {
+	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys, As: as}
 	if old != nil {
 		o.Previous = old.Keys
 	}
@@ -60,7 +65,7 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 	var broken []error
 	for _, f := range found {
 		if f.Err != nil {
-			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, remedy.KeyFile(f).Sentence(f.Text)))
+			broken = append(broken, fmt.Errorf("key %q: %s", f.Name, remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text)))
 		}
 	}
 	if len(broken) < len(p.Keys.Names()) {
@@ -78,7 +83,7 @@ func (p *Parts) sayFindings(ctx context.Context, log *slog.Logger) {
 		if f.Err != nil {
 			log.Error("key cannot be used", "key", f.Name, "error", f.Err)
 		} else {
-			log.Warn(remedy.KeyFile(f).Sentence(f.Text), "key", f.Name)
+			log.Warn(remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text), "key", f.Name)
 		}
 	}
 }

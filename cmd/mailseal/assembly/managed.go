@@ -9,6 +9,7 @@ import (
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keylife"
+	"mailseal/milter/domain"
 	"mailseal/milter/sign"
 )
 
@@ -29,8 +30,11 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	}
 	if old != nil && old.Managed != nil && old.Config.StateDirectory == p.Config.StateDirectory {
 		p.Managed = old.Managed
-		p.Managed.Look()
-		return nil
+		err := p.Managed.Reload()
+		if errors.Is(err, keylife.ErrGone) {
+			p.Gone, err = err, nil
+		}
+		return err
 	}
 	var err error
 	p.Managed, err = keylife.NewSource(keylife.Store{Dir: p.Config.StateDirectory}, func(err error) {
@@ -39,6 +43,12 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("state_directory: %w", err)
 	}
+	if !p.Config.Rotation.FallBack {
+		return nil
+	}
+	if err := p.Managed.Restore(); err != nil {
+		log.Error("which keys signed in place of others before the restart cannot be read; the first look at the DNS decides anew", "error", err)
+	}
 	return nil
 }
 
@@ -46,15 +56,20 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 // keys at all, which is no reason to defer.
 var errNoState = errors.New("the keys of the state directory could not be read")
 
-// chooseManaged answers a rule with the active keys of a domain, "%" for the author's.
-func chooseManaged(source *keylife.Source, domain string) func(context.Context, sign.Query) ([]keys.Key, error) {
+// chooseManaged answers a rule with the active keys of its domain, "%" for the author's.
+func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context, sign.Query) ([]keys.Key, error) {
 	return func(_ context.Context, q sign.Query) ([]keys.Key, error) {
 		if source == nil {
 			return nil, errNoState
 		}
-		if domain == "%" {
-			return source.Keys(string(q.Author.Domain))
+		of := domain.ASCII(r.Managed)
+		if of == "%" {
+			of = string(q.Author.Domain)
 		}
-		return source.Keys(domain)
+		have, err := source.Keys(of)
+		if errors.Is(err, keys.ErrNotFound) && r.FirstKey == config.FirstKeyUnsigned && !source.HasSigned(of) {
+			return nil, fmt.Errorf("%w for %s: publish the records of mailseal keys list --format line, then mailseal keys rotate", sign.ErrFirstKey, of)
+		}
+		return have, err
 	}
 }

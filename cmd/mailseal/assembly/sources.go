@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mailseal/config"
@@ -19,13 +20,18 @@ import (
 )
 
 // Source is a source of keys at work: what asks, and the memory before it. It survives reloads that leave its settings
-// alone, and with it its connections and what it remembers.
+// alone, and with it its connections and what it remembers; its memory survives those that leave its driver and its
+// queries alone.
 type Source struct {
 	*keys.Cache
 	Name   string
 	Remote Remote // what asks
 
-	wanted sourceOptions
+	wanted  sourceOptions
+	answers atomic.Bool // it passed its check
+	tested  *testedKeys
+	foreign *foreignRows
+	log     *slog.Logger
 }
 
 // Remote is what keysql and keyhttp have in common.
@@ -40,13 +46,27 @@ type sourceOptions struct {
 	sql                              keysql.Options
 	http                             keyhttp.Options
 	timeout, ttl, negativeTTL, stale time.Duration
-	entries                          int
+	bytes                            int
+	otherDomains                     config.OtherDomains
 }
 
 func newSourceOptions(name string, c config.Source) sourceOptions {
-	o := sourceOptions{timeout: c.Timeout, ttl: c.TTL, negativeTTL: c.NegativeTTL, stale: c.Stale, entries: c.CacheSize}
+	o := sourceOptions{
+		timeout:      c.Timeout,
+		ttl:          c.TTL,
+		negativeTTL:  c.NegativeTTL,
+		stale:        c.Stale,
+		bytes:        int(c.CacheSize),
+		otherDomains: c.OtherDomains,
+	}
 	if c.Driver == "http" {
-		o.http = keyhttp.Options{Name: name, URL: c.URL, TokenFile: c.TokenFile, TLS: clientTLS(c), Timeout: c.Timeout}
+		o.http = keyhttp.Options{
+			Name:      name,
+			URL:       string(c.URL),
+			TokenFile: string(c.TokenFile),
+			TLS:       clientTLS(c),
+			Timeout:   c.Timeout,
+		}
 		return o
 	}
 	o.sql = SQLOptions(name, c)
@@ -55,11 +75,20 @@ func newSourceOptions(name string, c config.Source) sourceOptions {
 
 // SQLOptions are what a configured database is opened with.
 func SQLOptions(name string, c config.Source) keysql.Options {
-	return keysql.Options{Name: name, Driver: keysql.Driver(c.Driver), DSN: string(c.DSN), TLS: clientTLS(c), KeyQuery: c.KeyQuery, SigningQuery: c.SigningQuery, ListQuery: c.ListQuery, Timeout: c.Timeout}
+	return keysql.Options{
+		Name:         name,
+		Driver:       keysql.Driver(c.Driver),
+		DSN:          string(c.DSN),
+		TLS:          clientTLS(c),
+		KeyQuery:     c.KeyQuery,
+		SigningQuery: c.SigningQuery,
+		ListQuery:    c.ListQuery,
+		Timeout:      c.Timeout,
+	}
 }
 
 func clientTLS(c config.Source) keys.TLS {
-	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: c.ClientKey}
+	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: string(c.ClientKey)}
 }
 
 // OpenSources makes the sources of a configuration, or takes them over from old, which may be nil. Nothing is asked yet.
@@ -76,6 +105,9 @@ func OpenSources(cfg *config.Config, old *Parts, log *slog.Logger) (map[string]*
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sources.%s: %w", name, err))
 			continue
+		}
+		if before := predecessor(cfg, old, name, wanted); before != nil {
+			s.inherit(before)
 		}
 		out[name] = s
 	}
@@ -98,11 +130,15 @@ func newSource(name string, o sourceOptions, log *slog.Logger) (*Source, error) 
 
 // cached puts the memory before what asks.
 func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
-	s := &Source{Name: name, Remote: r, wanted: o}
+	s := &Source{Name: name, Remote: r, wanted: o, tested: &testedKeys{}, foreign: &foreignRows{}, log: log}
 	s.Cache = keys.NewCache(r, keys.CacheOptions{
-		TTL: o.ttl, NegativeTTL: o.negativeTTL, Stale: o.stale, Entries: o.entries, Timeout: o.timeout,
-		Turned: func(err error) { sayTurned(log, name, err) },
-		Test:   (&testedKeys{}).test,
+		TTL:         o.ttl,
+		NegativeTTL: o.negativeTTL,
+		Stale:       o.stale,
+		Bytes:       o.bytes,
+		Timeout:     o.timeout,
+		Turned:      func(err error) { sayTurned(log, name, err) },
+		Test:        func(k keys.Key) error { return s.tested.test(k) },
 		Unusable: func(err error) {
 			log.Error("source of keys: an answer cannot be used, the one before signs until stale ends", "source", name, "error", err)
 		},
@@ -204,6 +240,11 @@ func (t KeyTable) Key(ctx context.Context, name string) (keys.Key, error) {
 	if err != nil {
 		return keys.Key{}, err
 	}
+	if r.domain == "" {
+		if err := r.source.suitsName(k, name); err != nil {
+			return keys.Key{}, err
+		}
+	}
 	return r.source.Usable(k, r.domain, r.selector)
 }
 
@@ -218,27 +259,15 @@ func NewKeyTable(cfg *config.Config, files keys.Source, sources map[string]*Sour
 	return t
 }
 
-// ExamineSources tries each source that old does not have, and logs what it finds. A data base that is away keeps nobody
-// from starting; on a reload, a query that can never work is an error.
-func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger) error {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(p.Sources)) {
-		s := p.Sources[name]
-		if old != nil && old.Sources[name] == s {
-			continue
-		}
-		said, err := s.Remote.Check(ctx)
-		switch {
-		case err == nil:
-			log.Info("source of keys: "+said, "source", name)
-		case old != nil && errors.Is(err, keysql.ErrQuery):
-			errs = append(errs, err)
-		default:
-			s.Counters.Failures.Add(1)
-			log.Error("source of keys cannot be used now; its mail is deferred", "source", name, "error", err)
+// ReopenSources has the sources that p took over from old make new connections, with the files of certificates and passwords
+// as they are now. What they remember stays, but a file that may have been replaced is asked again.
+func (p *Parts) ReopenSources(old *Parts) {
+	for name, s := range p.Sources {
+		r, ok := s.Remote.(interface{ Reopen() bool })
+		if ok && old.Sources[name] == s && r.Reopen() {
+			s.Cache.Outdate()
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // CloseSources closes those of p that other does not use, after a time in which messages under way may still ask.

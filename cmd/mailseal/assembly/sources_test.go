@@ -48,7 +48,7 @@ func TestRemembered(t *testing.T) {
 		{"not there", config.Rule{From: []string{"*"}, Keys: []string{"gone"}}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := cached("fake", sourceOptions{ttl: time.Hour, entries: 100}, fake, slog.New(slog.DiscardHandler))
+			s := cached("fake", sourceOptions{ttl: time.Hour}, fake, slog.New(slog.DiscardHandler))
 			for name := range fake {
 				if d, ok := strings.CutPrefix(name, "choose:"); ok {
 					_, _ = s.Choose(t.Context(), keys.Query{Domain: d})
@@ -100,7 +100,7 @@ func (l lying) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byt
 func TestSourceKeyIsTested(t *testing.T) {
 	k := testKey(1)
 	k.Signer = lying{k.Signer}
-	s := cached("fake", sourceOptions{ttl: time.Hour, entries: 100}, fakeRemote{"k": k, "choose:d1.example": k}, slog.New(slog.DiscardHandler))
+	s := cached("fake", sourceOptions{ttl: time.Hour}, fakeRemote{"k": k, "choose:d1.example": k}, slog.New(slog.DiscardHandler))
 	if got, err := s.Key(t.Context(), "k"); !errors.Is(err, keys.ErrAnswer) || !strings.Contains(err.Error(), "self-test") || !strings.Contains(err.Error(), `domain "d1.example"`) {
 		t.Errorf("by name: got %v, %v", got, err)
 	}

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
+	"mailseal/keys"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/dns"
 )
@@ -16,12 +18,18 @@ type Options struct {
 	File       string // the configuration
 	ConfigFlag string // the --config that printed commands need; "" when File is the default
 
+	As      string           // the user with whose rights root judges files; "": the one that the unit names
+	Service *service.Service // the same, if it is not to be looked for
+
 	DNS      bool         // compare the keys with the DNS
 	Resolver dns.Resolver // asked instead of the configuration's, if not nil
 	Domains  []string     // A-labels: compare the keys of these domains only, and those that sources hold for them
 	Limit    int          // compare so many keys of each source that can be listed; 0: all
 
-	MTA MTAOptions
+	AgainstRunning bool // compare the domains that signed mail lately with the configuration
+
+	MTA   MTAOptions
+	Names *config.HostNames // this host's, if they are not to be asked for
 
 	Report   func(Finding) // gets each finding as soon as it is known, never two at a time
 	Progress func(*Walk)   // is called now and then while a source with many keys is walked through; may be nil
@@ -39,6 +47,9 @@ type Result struct {
 	Records  []View  // what the DNS shows of the keys; with Options.Bounded those of sources that have findings, too
 	Walks    []*Walk // of sources, with Options.DNS
 	MTAs     []Server
+	IDs      []string // the authserv-ids of our Authentication-Results fields, as far as they are known; nil if nothing is judged
+
+	Judged string // how files were judged, where it was not with our own rights
 
 	counts map[Area]map[Severity]int
 	unread bool
@@ -88,15 +99,17 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 // checker is one run.
 type checker struct {
 	Options
-	result *Result
-	cfg    *config.Config
-	files  *keyfile.Source
-	parts  *assembly.Parts // sources, managed keys, and the table of all keys
+	result  *Result
+	cfg     *config.Config
+	files   *keyfile.Source
+	service *service.Service        // with whose rights files are judged, nil: with our own
+	stops   map[string]service.Stop // files that it cannot read or write, by path
+	parts   *assembly.Parts         // sources, managed keys, and the table of all keys
 }
 
 func (c *checker) run(ctx context.Context) error {
 	var mistakes config.Problems
-	cfg, err := config.Load(c.File)
+	cfg, err := config.LoadAny(c.File)
 	if errors.As(err, &mistakes) {
 		c.mistakes(mistakes)
 		return nil
@@ -104,9 +117,15 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Names != nil {
+		cfg.Host = *c.Names
+	}
 	c.cfg, c.result.Rules, c.result.Sockets = cfg, len(cfg.Sign), len(cfg.Listen)
 	for _, p := range cfg.Warnings {
 		c.problem(ConfigWarning, p)
+	}
+	if err := errors.Join(c.findService(), c.probe(ctx)); err != nil {
+		return err
 	}
 	c.assemble(ctx)
 	c.sources(ctx)
@@ -114,11 +133,16 @@ func (c *checker) run(ctx context.Context) error {
 		return err
 	}
 	c.sockets()
+	c.ours()
 	c.secrets()
 	c.managed()
+	if c.AgainstRunning {
+		c.againstRunning(ctx)
+	}
 	if err := c.servers(); err != nil {
 		return err
 	}
+	c.identity()
 	if c.DNS && c.Resolver != nil {
 		c.compare(ctx)
 	}
@@ -145,7 +169,7 @@ func (c *checker) assemble(ctx context.Context) {
 		c.Resolver = resolver
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	c.files = assembly.FileKeys(ctx, c.cfg, nil)
+	c.files = assembly.FileKeysAs(ctx, c.cfg, nil, c.asReader())
 	c.parts = &assembly.Parts{Config: c.cfg, Resolver: c.Resolver, Keys: c.files}
 	c.parts.Sources, err = assembly.OpenSources(c.cfg, nil, quiet)
 	c.joined(SourceRefused, err)
@@ -165,6 +189,7 @@ func (c *checker) close() {
 
 // report counts a finding and passes it on.
 func (c *checker) report(f Finding) {
+	f.Text = keys.Mask(f.Text)
 	c.count(f)
 	c.Report(f)
 }

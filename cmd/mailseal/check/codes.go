@@ -28,6 +28,14 @@ const (
 	SourceRefused   Code = "source-settings-refused"
 	StateUnread     Code = "state-unreadable"
 
+	IDShort   Code = "authserv-id-can-be-forged"
+	IDSeveral Code = "authserv-id-differs"
+
+	FileClosed            Code = "file-closed-to-daemon"
+	StateClosed           Code = "state-directory-closed-to-daemon"
+	OursEveryone          Code = "ours-is-everyone"
+	SocketDirectoryClosed Code = "socket-directory-closed-to-daemon"
+
 	KeyMissing    Code = "key-missing"
 	KeyUnreadable Code = "key-unreadable"
 	KeyUnusable   Code = "key-unusable"
@@ -51,6 +59,10 @@ const (
 	SocketOccupied     Code = "socket-path-occupied"
 	SocketNoUser       Code = "socket-user-missing"
 	SocketNoGroup      Code = "socket-group-missing"
+
+	RunningRefused Code = "running-would-refuse"
+	RunningLoss    Code = "running-would-lose"
+	RunningUnknown Code = "running-unknown"
 
 	SourceAway     Code = "source-unreachable"
 	SourceNoList   Code = "source-list-fails"
@@ -91,30 +103,42 @@ var rows = []Row{
 	{SourceRefused, Error, Local, "%s", nil},
 	{StateUnread, Error, Local, "%s", nil},
 
+	{IDShort, Warning, Local, "not set, and no full name of this host is known: where the MTA's own name is not a full one, results are written under %q, which can be forged", fixes(remedy.ServerName)},
+	{IDSeveral, Warning, Local, "not set, and more than one MTA may connect (%s): each one's mail has results under another name, and a name that only one of them removes can be forged at the others", fixes(remedy.ServerName)},
+
+	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
+	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
+	{OursEveryone, Error, Local, "%s is everybody: mail of strangers is signed in your name, and nothing is judged", fixes(remedy.Setting)},
+	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s", fixes(remedy.MakeOwnDirectory, remedy.MoveSocket)},
+
 	{KeyMissing, Error, Local, "%s", nil},
-	{KeyUnreadable, Error, Local, "%s", fixes(remedy.OpenToGroup)},
+	{KeyUnreadable, Error, Local, "%s", fixes(remedy.LetIn, remedy.Copy, remedy.AccessList)},
 	{KeyUnusable, Error, Local, "%s", nil},
 	{KeyRefused, Error, Local, "%s", nil},
 	{KeyFailsTest, Error, Local, "%s", nil},
 	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC 8301 section 3.2), so that some mail does not verify; " +
 		"use a key of 2048 bits", nil},
 
-	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner)},
+	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner, remedy.Copy)},
 	{DirectoryMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
-	{FileOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner)},
-	{FileMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
+	{FileOwner, Warning, Local, "%s", fixes(remedy.Copy)},
+	{FileMode, Warning, Local, "%s", fixes(remedy.ChangeMode, remedy.LetIn)},
 	{SecretMissing, Error, Local, "%s", nil},
 
-	{ManagedNone, Error, Local, "no key of %s is active, so its mail is deferred", fixes(remedy.GenerateKey)},
-	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail is deferred; %s is %s and waits for its next step", fixes(remedy.RotateKey)},
+	{ManagedNone, Error, Local, "no key of %s is active, so its mail %s", fixes(remedy.GenerateKey)},
+	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail %s; %s is %s and waits for its next step", fixes(remedy.RotateKey)},
 	{ManagedUnusable, Error, Local, "%s", nil},
 
-	{SocketNoDirectory, Error, Local, "no directory %s", fixes(remedy.MakeDirectory)},
+	{SocketNoDirectory, Error, Local, "no directory %s", fixes(remedy.MakeDirectory, remedy.MakeOwnDirectory)},
 	{SocketDirectoryYet, Warning, Local, "no directory %s yet; RuntimeDirectory= makes it when systemd starts the daemon", nil},
 	{SocketDirectoryBad, Error, Local, "%s", nil},
 	{SocketOccupied, Error, Local, "%s is there, and is no socket", nil},
 	{SocketNoUser, Error, Local, "no user %q on this host", nil},
 	{SocketNoGroup, Error, Local, "no group %q on this host", nil},
+
+	{RunningRefused, Error, Local, "%s; a reload would be refused", nil},
+	{RunningLoss, Warning, Local, "%s", nil},
+	{RunningUnknown, Unknown, Local, "what signed mail lately is not known: %s", nil},
 
 	{SourceAway, Error, Local, "%s", nil},
 	{SourceNoList, Error, Local, "%s", nil},

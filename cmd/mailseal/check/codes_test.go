@@ -134,8 +134,14 @@ func TestSentences(t *testing.T) {
 		details []any
 		want    string
 	}{
-		{ManagedNone, []any{"example.com"}, "no key of example.com is active, so its mail is deferred"},
-		{ManagedWaiting, []any{"example.com", "s._domainkey.example.com", "generated"},
+		{IDShort, []any{"mail"}, `not set, and no full name of this host is known: where the MTA's own name is not a full one, results are written under "mail", which can be forged`},
+		{IDSeveral, []any{"a.example, b.example"}, "not set, and more than one MTA may connect (a.example, b.example): each one's mail has results under another name, " +
+			"and a name that only one of them removes can be forged at the others"},
+		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
+		{StateClosed, []any{"/s", "why"}, "the daemon cannot use /s: why"},
+		{SocketDirectoryClosed, []any{"/d", "why"}, "the daemon cannot make a socket in /d: why"},
+		{ManagedNone, []any{"example.com", "is deferred"}, "no key of example.com is active, so its mail is deferred"},
+		{ManagedWaiting, []any{"example.com", "is deferred", "s._domainkey.example.com", "generated"},
 			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com is generated and waits for its next step"},
 		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not take more than 4096 (RFC 8301 section 3.2), so that " +
 			"some mail does not verify; use a key of 2048 bits"},
@@ -144,6 +150,8 @@ func TestSentences(t *testing.T) {
 		{SocketOccupied, []any{"/etc/passwd"}, "/etc/passwd is there, and is no socket"},
 		{SocketNoUser, []any{"m"}, `no user "m" on this host`},
 		{SocketNoGroup, []any{"m"}, `no group "m" on this host`},
+		{RunningRefused, []any{"1 of 2"}, "1 of 2; a reload would be refused"},
+		{RunningUnknown, []any{"why"}, "what signed mail lately is not known: why"},
 		{SourceUnlisted, []any{"web", "cannot be listed"},
 			`source "web" cannot be listed: its keys were not compared; --domain does so for the domains that it names`},
 		{SourceNobody, []any{"web", "example.com", "sign[0]"}, `source "web": no key signs for example.com (sign[0])`},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,15 +25,26 @@ func (c *checker) keys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Keys)) {
+		if f, bad := c.unreadable(name); bad {
+			c.report(f)
+		}
+	}
 	for _, f := range findings {
 		k := c.cfg.Keys[f.Name]
+		if _, bad := c.stops[k.File]; bad && k.File != "" {
+			continue // first it must be read at all
+		}
 		setting := "file"
 		if k.File == "" {
 			setting = "private_key"
 		}
-		c.keyFile(f, k.Problem(setting, ""))
+		c.keyFile(f, c.keySetting(f.Name, setting), c.copyOf(f.Name))
 	}
 	for _, k := range tryKeys(ctx, c.files) {
+		if _, bad := c.stops[c.cfg.Keys[k.Name].File]; bad {
+			continue
+		}
 		if k.err != nil {
 			c.report(finding(KeyFailsTest, at(c.cfg.Keys[k.Name].Problem("", "")), k.err.Error()))
 			continue
@@ -51,9 +63,9 @@ func (c *checker) keySize(k triedKey) {
 }
 
 // keyFile reports what is wrong with the file of a key, or of another secret, that a setting names.
-func (c *checker) keyFile(f keyfile.Finding, setting config.Problem) {
-	out := finding(ofKeyFile[f.Kind], at(setting), f.Text)
-	out.Fix = remedy.KeyFile(f)
+func (c *checker) keyFile(f keyfile.Finding, setting place, key remedy.Key) {
+	out := finding(ofKeyFile[f.Kind], setting, f.Text)
+	out.Fix = remedy.KeyFile(f, c.reader(), key)
 	c.report(out)
 }
 
@@ -101,39 +113,25 @@ func tryKey(k keys.Key) triedKey {
 	return out
 }
 
-// secrets judges the files of secrets other than keys: the configuration itself where it holds some, and those of
-// sources.
+// secrets judges the files of secrets other than keys: the configuration itself where it holds some, and those that
+// settings name.
 func (c *checker) secrets() {
-	for _, name := range slices.Sorted(maps.Keys(c.cfg.Keys)) {
-		if k := c.cfg.Keys[name]; k.PrivateKey != "" {
-			c.secretFile(k.Problem("private_key", ""), k.Problem("", "").File)
-			break
+	for _, s := range c.cfg.Secrets() {
+		if _, err := os.Stat(s.File); err == nil {
+			c.secretFile(s.Place, s.File)
+		} else if s.File != s.Place.File && !c.isOfSource(s.Place) {
+			c.report(finding(SecretMissing, at(s.Place), err.Error()))
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.cfg.Sources)) {
-		s := c.cfg.Sources[name]
-		if s.DSN != "" {
-			c.secretFile(s.Problem("dsn", ""), s.Problem("", "").File)
-		}
-		c.namedSecret(s.Problem("token_file", ""), s.TokenFile)
-		c.namedSecret(s.Problem("client_key", ""), s.ClientKey)
 	}
 }
 
-// namedSecret judges a file of its own.
-func (c *checker) namedSecret(setting config.Problem, path string) {
-	if path == "" {
-		return
-	}
-	if _, err := os.Stat(path); err != nil {
-		c.report(finding(SecretMissing, at(setting), err.Error()))
-		return
-	}
-	c.secretFile(setting, path)
+// isOfSource reports whether a setting is that of a database, which has been asked already.
+func (c *checker) isOfSource(setting config.Problem) bool {
+	return strings.HasSuffix(setting.Path, ".dsn")
 }
 
 func (c *checker) secretFile(setting config.Problem, path string) {
-	for _, f := range keyfile.Check(path) {
-		c.keyFile(f, setting)
+	for _, f := range keyfile.Check(path, c.asReader()) {
+		c.keyFile(f, at(setting), remedy.Key{File: path})
 	}
 }

@@ -31,13 +31,21 @@ func (c *checker) inactive(r config.Rule, state *keylife.State) Finding {
 	setting := at(r.Problem("managed", ""))
 	coming := state.Of(domain.ASCII(r.Managed), keys.Generated, keys.Published)
 	if len(coming) == 0 {
-		f := finding(ManagedNone, setting, r.Managed)
+		f := finding(ManagedNone, setting, r.Managed, without(r, state))
 		f.Fix = remedy.Generate(c.ConfigFlag, r.Managed)
 		return f
 	}
-	f := finding(ManagedWaiting, setting, r.Managed, coming[0].Name(), coming[0].Stage)
+	f := finding(ManagedWaiting, setting, r.Managed, without(r, state), coming[0].Name(), coming[0].Stage)
 	f.Fix = remedy.Rotate(c.ConfigFlag, r.Managed)
 	return f
+}
+
+// without says what becomes of the mail of a rule without an active key.
+func without(r config.Rule, state *keylife.State) string {
+	if r.FirstKey == config.FirstKeyUnsigned && !state.HasSigned(domain.ASCII(r.Managed)) {
+		return "goes unsigned"
+	}
+	return "is deferred"
 }
 
 // activeKeys has the active keys sign a probe each.

@@ -28,8 +28,9 @@ const (
 type Server struct {
 	Server   string `json:"server"` // "Postfix" or "Sendmail"
 	Dir      string `json:"dir"`
-	Services int    `json:"services"` // ways by which mail comes in
-	Filtered int    `json:"filtered"` // those of them that lead through Mailseal
+	Name     string `json:"name,omitempty"` // by which it calls itself
+	Services int    `json:"services"`       // ways by which mail comes in
+	Filtered int    `json:"filtered"`       // those of them that lead through Mailseal
 	Errors   int    `json:"errors"`
 	Warnings int    `json:"warnings"`
 }
@@ -44,7 +45,7 @@ func (c *checker) servers() error {
 		return err
 	}
 	for _, r := range withoutIdle(reports) {
-		s := Server{Server: r.Server, Dir: r.Dir, Services: r.Services, Filtered: r.Filtered}
+		s := Server{Server: r.Server, Dir: r.Dir, Name: r.Name, Services: r.Services, Filtered: r.Filtered}
 		for _, f := range r.Findings {
 			c.report(mtaFinding(f))
 		}
@@ -106,7 +107,7 @@ func countMTA(r mta.Report, s mta.Severity) (n int) {
 func mtaFinding(f mta.Finding) Finding {
 	return Finding{
 		Code: codeOfMTA(f.Code), Severity: severityOfMTA[f.Severity], File: f.File, Line: f.Line, Setting: f.Setting,
-		Text: f.Text, Fix: remedy.MailServer(f),
+		Text: f.Text, Fix: remedy.MailServer(f.Fix), Mended: f.Mended,
 	}
 }
 

@@ -20,6 +20,9 @@ func (p Printer) Report(f Finding) {
 	for line := range strings.Lines(f.Fix.String()) {
 		fmt.Fprintf(p.Out, "  %s\n", strings.TrimSuffix(line, "\n"))
 	}
+	if f.Mended {
+		fmt.Fprintln(p.Out, "  the lines of other findings mend it")
+	}
 }
 
 // Finish sums up, a line for each area.
@@ -37,10 +40,16 @@ func (p Printer) Finish(r *Result) {
 }
 
 func (p Printer) local(r *Result) {
+	if r.Judged != "" {
+		fmt.Fprintf(p.Out, "%s: files were judged %s\n", r.File, r.Judged)
+	}
 	broken, warnings := r.Count(Local, Error), r.Count(Local, Warning)
 	if broken > 0 {
 		fmt.Fprintf(p.Out, "%s: errors: %d, warnings: %d\n", r.File, broken, warnings)
 		return
+	}
+	if len(r.IDs) > 0 {
+		fmt.Fprintf(p.Out, "%s: results are written under %s\n", r.File, strings.Join(r.IDs, ", "))
 	}
 	fmt.Fprintf(p.Out, "%s: good; keys: %d, rules: %d, sockets: %d, warnings: %d\n",
 		r.File, len(r.Keys), r.Rules, r.Sockets, warnings)
@@ -88,6 +97,7 @@ type findingJSON struct {
 	Text     string      `json:"text"`
 	Fix      string      `json:"fix,omitempty"`
 	FixKind  remedy.Kind `json:"fix_kind,omitempty"`
+	Mended   bool        `json:"mended,omitempty"` // the remedies of other findings mend it, too
 }
 
 // problemJSON is a finding about the configuration in the form that it had before there were codes.
@@ -108,6 +118,8 @@ type resultJSON struct {
 	Sources  []Source      `json:"sources,omitempty"`
 	Rules    int           `json:"rules"`
 	Sockets  int           `json:"sockets"`
+	IDs      []string      `json:"authserv_ids,omitempty"`
+	Judged   string        `json:"files_judged,omitempty"`
 	DNS      *dnsJSON      `json:"dns,omitempty"` // nil when it was not asked
 	MTAs     []Server      `json:"mtas,omitempty"`
 }
@@ -122,7 +134,7 @@ type dnsJSON struct {
 func (j *JSON) Report(f Finding) {
 	j.findings = append(j.findings, findingJSON{
 		Code: f.Code, Severity: f.Severity, Area: f.Code.area(), File: f.File, Line: f.Line, Setting: f.Setting,
-		Text: f.Text, Fix: f.Fix.String(), FixKind: f.Fix.Kind,
+		Text: f.Text, Fix: f.Fix.String(), FixKind: f.Fix.Kind, Mended: f.Mended,
 	})
 }
 
@@ -130,7 +142,7 @@ func (j *JSON) Report(f Finding) {
 func (j *JSON) Finish(r *Result) error {
 	out := resultJSON{
 		File: r.File, Findings: orEmpty(j.findings), Errors: j.problems(Error), Warnings: j.problems(Warning),
-		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, MTAs: r.MTAs,
+		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, IDs: r.IDs, Judged: r.Judged, MTAs: r.MTAs,
 	}
 	if r.AskedDNS {
 		out.DNS = &dnsJSON{orEmpty(r.Records), r.Walks}

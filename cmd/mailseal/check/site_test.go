@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
 	"mailseal/config/mta"
 	"mailseal/keys"
@@ -21,6 +22,8 @@ type site struct {
 	dir  string
 	zone string // "": the DNS is not asked
 	mta  MTAOptions
+	host *config.HostNames
+	user *service.Service // with whose rights files are judged; nil: with our own
 }
 
 const listen = "authserv_id = \"mx.example.com\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" }]\n"
@@ -70,7 +73,7 @@ func (s *site) write(t *testing.T, name, text string, mode os.FileMode) {
 func (s *site) check(t *testing.T) ([]Finding, *Result) {
 	t.Helper()
 	var found []Finding
-	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta}
+	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta, Names: s.host, Service: s.user}
 	o.Report = func(f Finding) {
 		if f.Code != DirectoryMode && f.Code != DirectoryOwner || strings.Contains(f.Text, s.dir) {
 			found = append(found, f)

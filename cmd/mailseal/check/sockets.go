@@ -7,9 +7,16 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
+)
+
+// The rights that access(2) asks for.
+const (
+	mayPass  = 1
+	mayWrite = 2
 )
 
 // sockets looks for what the unix sockets need.
@@ -35,11 +42,18 @@ func (c *checker) socketDirectory(l config.Listener) {
 	case errors.Is(err, fs.ErrNotExist):
 		f := finding(SocketNoDirectory, setting, dir)
 		f.Fix = remedy.Directory(dir)
+		if c.service != nil {
+			f.Fix = remedy.DirectoryFor(c.reader(), dir)
+		}
 		c.report(f)
 	case err != nil:
 		c.report(finding(SocketDirectoryBad, setting, err.Error()))
 	case !info.IsDir():
 		c.report(finding(SocketDirectoryBad, setting, dir+" is no directory"))
+	case c.service == nil && syscall.Access(dir, mayWrite|mayPass) != nil:
+		f := finding(SocketDirectoryClosed, setting, dir, "this user may not make files there")
+		f.Fix = c.otherSocket(setting)
+		c.report(f)
 	}
 }
 

@@ -6,6 +6,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -15,13 +16,16 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/cmd/mailseal/jobs"
+	"mailseal/cmd/mailseal/signed"
 	"mailseal/config"
 	"mailseal/keys/openssl"
 	"mailseal/milter"
 	"mailseal/milter/dns"
+	"mailseal/milter/filter"
 	"mailseal/milter/rotation"
 )
 
@@ -29,6 +33,7 @@ import (
 type Options struct {
 	// Load reads the configuration as it is now. Reload calls it.
 	Load    func() (*config.Config, error)
+	File    string    // that Load reads, for those who ask
 	Stderr  io.Writer // of the log, unless the configuration names a syslog
 	Version string    // of the program, for the metrics
 }
@@ -36,6 +41,9 @@ type Options struct {
 // Daemon is what outlives a reload, and what the last one built.
 type Daemon struct {
 	load      func() (*config.Config, error)
+	file      string
+	version   string
+	started   time.Time
 	log       *slog.Logger
 	metrics   *metrics
 	health    *health
@@ -44,9 +52,14 @@ type Daemon struct {
 	listeners []*milter.Listener
 	watcher   *rotation.Watcher
 	jobs      *jobs.Runner
+	signed    *signed.List // nil where mail is not really signed
+	counters  filter.Counters
+
+	metricsEndpoint, controlEndpoint *endpoint
 
 	reloading sync.Mutex
 	parts     atomic.Pointer[assembly.Parts]
+	since     atomic.Pointer[time.Time] // when parts came in force
 }
 
 // Build makes a daemon of a configuration and opens its sockets. All that is wrong is in the error.
@@ -57,23 +70,73 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	}
 	sayBackend(log)
 	d := unstarted(o, log)
+	d.signed = signed.New(nil)
+	d.counters = noting{d.metrics, d.signed}
+	d.controlEndpoint = &endpoint{log: log, what: "commands cannot reach the daemon"}
+	if cfg, err = d.open(ctx, cfg); err != nil {
+		return nil, err
+	}
 	if err := d.start(ctx, cfg); err != nil {
+		d.closeListeners()
 		return nil, err
 	}
-	if err := d.showMetrics(ctx, cfg); err != nil {
-		return nil, err
+	if err := d.signed.Read(cfg.StateDirectory); err != nil {
+		log.Error("which domains signed mail lately is not known, so a reload cannot tell what it would lose", "error", err)
 	}
-	for _, name := range unserved(cfg, os.Getenv) {
-		log.Warn("systemd hands over a socket that no listen.address names, so MTAs would wait there in vain: add address = \"fd:"+name+"\", or disable the socket unit", "socket", name)
-	}
+	d.warnOfName(cfg)
+	d.warn(warnings(cfg))
+	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob(), d.signedJob(), d.metricsEndpoint.job("metrics"), d.controlEndpoint.job("control"))
+	return d, nil
+}
+
+// open opens the sockets, and becomes the configuration's user, as which it reads the configuration again.
+func (d *Daemon) open(ctx context.Context, cfg *config.Config) (*config.Config, error) {
+	var err error
 	if d.listeners, err = listen(ctx, cfg); err != nil {
 		return nil, err
 	}
-	for _, w := range cfg.Warnings {
-		log.Warn(w.Error())
+	d.showMetrics(ctx, cfg)
+	if cfg.User == "" || os.Geteuid() != 0 {
+		return cfg, nil
 	}
-	d.jobs = jobs.New(log, d.keysJob())
-	return d, nil
+	name := cfg.User
+	if err = become(name); err == nil {
+		cfg, err = d.load()
+	}
+	if err != nil {
+		d.closeListeners()
+		return nil, fmt.Errorf("as user %q: %w", name, err)
+	}
+	return cfg, nil
+}
+
+func (d *Daemon) closeListeners() {
+	for _, l := range d.listeners {
+		_ = l.Close() // there is another error to return
+	}
+}
+
+// warn logs what is no reason not to run.
+func (d *Daemon) warn(list []string) {
+	for _, w := range list {
+		d.log.Warn(w)
+	}
+}
+
+// warnings are those that a start and a reload give of a configuration.
+func warnings(cfg *config.Config) []string {
+	var out []string
+	for _, name := range unserved(cfg, os.Getenv) {
+		out = append(out, fmt.Sprintf("systemd passed the socket %q, but no listen.address uses it: MTAs that connect to it get no answer; "+
+			"add address = \"fd:%s\", or disable the socket unit", name, name))
+	}
+	for _, w := range cfg.Warnings {
+		out = append(out, w.Error())
+	}
+	if os.Geteuid() == 0 {
+		out = append(out, "the daemon runs as root: set user, or start it as a user of its own, so that a fault in it cannot reach the rest of the host")
+	}
+	return append(out, assembly.UnsafeSecrets(cfg)...)
 }
 
 // sayBackend logs what makes RSA signatures, where this build leaves a choice.
@@ -90,7 +153,10 @@ func sayBackend(log *slog.Logger) {
 // unstarted returns a daemon that has yet to read its configuration.
 func unstarted(o Options, log *slog.Logger) *Daemon {
 	slog.SetDefault(log) // go-milter writes to the default logger
-	return &Daemon{load: o.Load, log: log, metrics: newMetrics(o.Version), health: &health{}}
+	d := &Daemon{load: o.Load, file: absolute(o.File), version: o.Version, started: time.Now(), log: log, metrics: newMetrics(o.Version), health: &health{}}
+	d.counters = d.metrics
+	d.metricsEndpoint = &endpoint{log: log, what: "metrics are not served"}
+	return d
 }
 
 // start makes the parts that a configuration asks for. With an error nothing has happened, and it may be tried again.
@@ -99,7 +165,7 @@ func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	p, err := assembly.New(ctx, cfg, gate, nil, d.metrics, d.log)
+	p, err := assembly.New(ctx, cfg, gate, nil, d.counters, d.log)
 	if err == nil {
 		err = p.AnyKey(ctx)
 	}
@@ -109,7 +175,7 @@ func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 	}
 	_ = p.ExamineSources(ctx, nil, d.log) // errors are for reloads
 	d.resolver = gate
-	d.parts.Store(p)
+	d.inForce(p)
 	d.metrics.watchDNS(client, gate)
 	d.metrics.sources.sources.Store(&p.Sources)
 	d.server = buildServer(p, d.log, d.metrics)
@@ -117,13 +183,23 @@ func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
-// showMetrics serves the counters where the configuration wants them.
-func (d *Daemon) showMetrics(ctx context.Context, cfg *config.Config) error {
+// inForce has parts serve from now on.
+func (d *Daemon) inForce(p *assembly.Parts) {
+	now := time.Now()
+	d.parts.Store(p)
+	d.since.Store(&now)
+}
+
+// showMetrics serves the counters where the configuration wants them. Mail does not wait for that.
+func (d *Daemon) showMetrics(ctx context.Context, cfg *config.Config) {
 	if cfg.Metrics.Address == "" {
-		return nil
+		return
 	}
-	_, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), d.log)
-	return err
+	d.metricsEndpoint.open = func(context.Context) error {
+		_, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), d.log)
+		return err
+	}
+	d.metricsEndpoint.try(ctx)
 }
 
 // headroom is memory that is never touched, so that it is not resident, but counts for Go's garbage collector, which
@@ -139,13 +215,14 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		health:  d.health,
 		metrics: d.metrics,
 		abandon: d.server.Close,
-		reload:  func() error { return d.Reload(ctx) },
+		reload:  func(accept bool) ([]string, error) { return d.reload(ctx, accept) },
 	}
 	drained := make(chan struct{})
 	var others sync.WaitGroup
+	d.control(ctx, run, &others)
 	others.Go(func() { run.attend(ctx, drained) })
 	others.Go(func() { d.jobs.Run(ctx) })
-	go d.parts.Load().ExamineKeys(ctx, d.log)
+	go d.examine(ctx)
 	if ready != nil {
 		ready()
 	}
@@ -154,38 +231,75 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	runtime.KeepAlive(untouched)
 	close(drained)
 	others.Wait()
+	if err := d.writeSigned(context.Background()); err != nil {
+		d.log.Warn("which domains signed mail lately is not written", "error", err)
+	}
 	return err
+}
+
+// examine looks at the keys of a daemon that has started, and at what it lost since the one before.
+func (d *Daemon) examine(ctx context.Context) {
+	p := d.parts.Load()
+	d.compareStart(ctx, p)
+	p.ExamineKeys(ctx, d.log)
 }
 
 // Reload puts the configuration and the keys in force as they are now. With an error all stays as it is.
 func (d *Daemon) Reload(ctx context.Context) error {
+	_, err := d.reload(ctx, false)
+	return err
+}
+
+// reload is Reload that returns its warnings, which it logs, too. With accept it takes signatures from mail, if that is
+// what the configuration comes to.
+func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	cfg, err := d.load()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if _, _, err := assembly.NewResolver(cfg); err != nil { // a start would fail
+		return nil, err
 	}
 	old := d.parts.Load()
-	p, err := assembly.New(ctx, cfg, d.resolver, old, d.metrics, d.log)
+	p, err := assembly.New(ctx, cfg, d.resolver, old, d.counters, d.log)
 	if err == nil {
 		err = errors.Join(p.AnyKey(ctx), p.ExamineSources(ctx, old, d.log))
 	}
+	var lost []string
+	if err == nil {
+		lost, err = d.judgeLoss(ctx, old, p, accept)
+	}
 	if err != nil {
 		p.CloseSources(old, 0, d.log)
-		return err
+		return nil, err
 	}
+	said := slices.Concat(lost, assembly.Shrunk(old, p), warnings(cfg))
 	for _, what := range needRestart(old.Config, cfg) {
-		d.log.Warn("changed, and in force only after a restart", "setting", what)
+		said = append(said, what+" has changed, which takes effect only after a restart")
 	}
-	d.parts.Store(p)
+	d.warnOfName(cfg)
+	d.warn(said)
+	d.inForce(p)
 	d.server.Reload(p.Settings)
 	d.metrics.sources.sources.Store(&p.Sources)
 	if d.jobs != nil {
 		d.jobs.Reloaded()
 	}
 	old.CloseSources(p, 2*old.Config.Limits.MessageDeadline, d.log)
+	p.ReopenSources(old)
 	go p.ExamineKeys(ctx, d.log)
-	return nil
+	return said, nil
+}
+
+// warnOfName reports that the fields with our results may carry a name that any host could have.
+func (d *Daemon) warnOfName(cfg *config.Config) {
+	if cfg.AuthservID != "" || cfg.Host.Full != "" {
+		return
+	}
+	d.log.Error("the full name of this host is not known: where the MTA's own name is not a full one, results are written under a name that can be forged; "+
+		"write authserv_id = \"mx.example.com\" with this host's name", "name", cfg.ServerName())
 }
 
 // Jobs tells how each of the daemon's jobs stands.

@@ -32,6 +32,35 @@ func (d *Daemon) watchKeys(ctx context.Context) error {
 	return d.watcher.Pass(ctx, watchOf(p, rotation.New(o)))
 }
 
+// beginEvery is how often first keys are looked for in the DNS: their mail goes unsigned until they are there.
+const beginEvery = time.Minute
+
+// firstKeysJob has the first keys of domains sign as soon as the DNS shows them, whatever rotation.every is.
+func (d *Daemon) firstKeysJob() jobs.Job {
+	return jobs.Job{
+		Name: "first keys",
+		Interval: func() time.Duration {
+			if d.parts.Load().Managed == nil {
+				return 0
+			}
+			return beginEvery
+		},
+		Do: d.beginKeys,
+	}
+}
+
+func (d *Daemon) beginKeys(ctx context.Context) error {
+	p := d.parts.Load()
+	if p.Managed == nil {
+		return nil
+	}
+	o, err := assembly.RotationOptions(p.Config)
+	if err != nil {
+		return fmt.Errorf("first keys cannot be looked for in the DNS: %w", err)
+	}
+	return d.watcher.Begin(ctx, rotation.New(o), p.Managed)
+}
+
 // watchOf is the pass that a configuration asks for.
 func watchOf(p *assembly.Parts, r *rotation.Rotator) rotation.Watch {
 	c := p.Config.Rotation

@@ -8,6 +8,7 @@ import (
 	"log/syslog"
 
 	"mailseal/config"
+	"mailseal/keys"
 )
 
 // newLog makes the logger that the configuration asks for.
@@ -17,15 +18,30 @@ func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)
 	}
-	o.Level = level
+	o.Level, o.ReplaceAttr = level, masked
 	if c.Syslog == "" {
 		return slog.New(newHandler(c.Format, stderr, o)), nil
 	}
-	h, err := newSyslog(c, o)
+	h, err := newSyslog(c, o, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("log.syslog: %w", err)
 	}
 	return slog.New(h), nil
+}
+
+// masked hides what is secret in web addresses, whoever has put them into a message or an error.
+func masked(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		if clean := keys.Mask(v.String()); clean != v.String() {
+			a.Value = slog.StringValue(clean)
+		}
+	case slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			a.Value = slog.StringValue(keys.Mask(err.Error()))
+		}
+	}
+	return a
 }
 
 func newHandler(format string, w io.Writer, o *slog.HandlerOptions) slog.Handler {
@@ -45,8 +61,8 @@ var facilities = map[string]syslog.Priority{
 // severity parts slog's levels among handlers, each of which writes with one severity of syslog.
 type severity struct{ debug, info, warn, err slog.Handler }
 
-// newSyslog connects to the syslog of this host. Times are left to it.
-func newSyslog(c config.Log, o *slog.HandlerOptions) (slog.Handler, error) {
+// newSyslog logs to the syslog of this host, which need not be there. Times are left to it.
+func newSyslog(c config.Log, o *slog.HandlerOptions, stderr io.Writer) (slog.Handler, error) {
 	facility, known := facilities[c.Syslog]
 	if !known {
 		return nil, fmt.Errorf("no facility %q", c.Syslog)
@@ -55,19 +71,13 @@ func newSyslog(c config.Log, o *slog.HandlerOptions) (slog.Handler, error) {
 		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
 			return slog.Attr{}
 		}
-		return a
+		return masked(groups, a)
 	}
-	var err error
+	lost := &loss{stderr: stderr}
 	to := func(p syslog.Priority) slog.Handler {
-		w, dialErr := syslog.New(facility|p, "mailseal")
-		if dialErr != nil {
-			err = dialErr
-			return slog.DiscardHandler
-		}
-		return newHandler(c.Format, w, o)
+		return newHandler(c.Format, newSyslogWriter(facility|p, lost), o)
 	}
-	h := severity{to(syslog.LOG_DEBUG), to(syslog.LOG_INFO), to(syslog.LOG_WARNING), to(syslog.LOG_ERR)}
-	return h, err
+	return severity{to(syslog.LOG_DEBUG), to(syslog.LOG_INFO), to(syslog.LOG_WARNING), to(syslog.LOG_ERR)}, nil
 }
 
 func (s severity) of(l slog.Level) slog.Handler {

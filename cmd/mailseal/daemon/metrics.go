@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"runtime"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/filter"
 	"mailseal/milter/sign"
 )
@@ -29,6 +31,7 @@ type metrics struct {
 	results     *prometheus.CounterVec
 	signatures  *prometheus.CounterVec
 	unsigned    *prometheus.CounterVec
+	longFields  *prometheus.CounterVec
 	keyFailures prometheus.Counter
 	selfChecks  *prometheus.CounterVec
 	shortages   prometheus.Counter
@@ -54,14 +57,15 @@ func newMetrics(version string) *metrics {
 		messages:    counters("messages_total", "Messages that got a verdict, by whose they are and what was done.", "role", "action"),
 		connections: gauge("connections", "Open connections of MTAs."),
 		events:      counters("events_total", "What went wrong or was left alone, by kind.", "event"),
-		fragile:     counters("fragile_total", "Signed messages that the MTA will change after us, so that the signature breaks, by cause.", "cause"),
+		fragile:     counters("fragile_total", "Signed messages whose signatures mail servers break, or may break, behind us, by cause.", "cause"),
 		results:     counters("results_total", "What judging found, by method and result.", "method", "result"),
 		signatures:  counters("signatures_total", "DKIM signatures made, by algorithm.", "algorithm"),
 		unsigned:    counters("unsigned_total", "Messages of ours that left without a signature, by reason.", "reason"),
+		longFields:  counters("long_fields_total", "Fields with lines that the MTA would break: folded anew (refolded), or not signed (left_out).", "done"),
 		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
 		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
 		shortages:   counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
-		reloads:     counters("reloads_total", "Reloads of the configuration, by result.", "result"),
+		reloads:     counters("reloads_total", "Reloads of the configuration, by result: good, bad (it has mistakes), refused (domains would lose their signatures).", "result"),
 		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
 			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."}, []string{"shown"}),
@@ -70,7 +74,7 @@ func newMetrics(version string) *metrics {
 		Namespace: "mailseal", Name: "message_seconds", Buckets: latencies,
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
-	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned,
+	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned, m.longFields,
 		m.keyFailures, m.selfChecks, m.shortages, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
@@ -90,9 +94,13 @@ func (m *metrics) begin() {
 			m.messages.WithLabelValues(role.String(), done.String())
 		}
 	}
+	for _, done := range []string{"refolded", "left_out"} {
+		m.longFields.WithLabelValues(done)
+	}
 	m.Watched(nil)
 	m.reloads.WithLabelValues("good")
 	m.reloads.WithLabelValues("bad")
+	m.reloads.WithLabelValues("refused")
 	m.reloaded.SetToCurrentTime()
 }
 
@@ -129,7 +137,7 @@ func (m *metrics) Connections(n int) { m.connections.Add(float64(n)) }
 func (m *metrics) Event(e milter.Event) { m.eventCounter(e).Inc() }
 
 func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
-	if e == milter.LongLine || e == milter.Rewritten {
+	if e == milter.LongLine || e == milter.Rewritten || e == milter.EightBit {
 		return m.fragile.WithLabelValues(string(e))
 	}
 	return m.events.WithLabelValues(string(e))
@@ -138,8 +146,16 @@ func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
 // Signed implements filter.Counters.
 func (m *metrics) Signed(s sign.Signature) { m.signatures.WithLabelValues(s.Algorithm).Inc() }
 
+// SignedFor implements filter.Counters. The list of package signed has the domains.
+func (m *metrics) SignedFor(domain.Name) {}
+
 // Unsigned implements filter.Counters.
 func (m *metrics) Unsigned(reason string) { m.unsigned.WithLabelValues(reason).Inc() }
+
+// LongFields implements filter.Counters.
+func (m *metrics) LongFields(done string, n int) {
+	m.longFields.WithLabelValues(done).Add(float64(n))
+}
 
 // KeyFailed implements filter.Counters. The log says which key it was.
 func (m *metrics) KeyFailed(string, error) { m.keyFailures.Inc() }
@@ -155,7 +171,11 @@ func (m *metrics) Short() { m.shortages.Inc() }
 
 // Reloaded counts a reload; err is why the old configuration stays in force.
 func (m *metrics) Reloaded(err error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrRefused):
+		m.reloads.WithLabelValues("refused").Inc()
+		return
+	case err != nil:
 		m.reloads.WithLabelValues("bad").Inc()
 		return
 	}

@@ -15,7 +15,7 @@ func shadowDesc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	shadowMessages    = shadowDesc("messages_total", "Messages, by what the comparison said: same, differs, not judged, aborted.", "outcome")
+	shadowMessages    = shadowDesc("messages_total", "Messages, by what the comparison said: same, differs, not compared, not judged, aborted.", "outcome")
 	shadowDifferences = shadowDesc("differences_total", "Messages that differ, by what in.", "kind")
 	shadowSessions    = shadowDesc("sessions_total", "Sessions that the old milter decided on before any message.")
 	shadowErrors      = shadowDesc("upstream_errors_total", "Connections for which the old milter could not be reached, and such that it ended: unreached, broken.", "error")
@@ -37,7 +37,8 @@ func (m shadowMetrics) Collect(ch chan<- prometheus.Metric) {
 	s := m.recorder.Summary()
 	show(shadowMessages, s.Same, "same")
 	show(shadowMessages, s.Differing, "differs")
-	show(shadowMessages, s.Messages-s.Same-s.Differing, "not judged")
+	show(shadowMessages, s.NotCompared, "not compared")
+	show(shadowMessages, s.Messages-s.Same-s.Differing-s.NotCompared, "not judged")
 	show(shadowMessages, s.Aborted, "aborted")
 	for _, kind := range shadow.Kinds() {
 		show(shadowDifferences, s.Kinds[kind], kind)

@@ -302,6 +302,14 @@ func TestWatchFallsBack(t *testing.T) {
 	show()
 	pass(0, 2, "the key before signs again")
 	r.send()
+	restarted, err := assembly.New(t.Context(), r.daemon.parts.Load().Config, r.daemon.resolver, nil, r.daemon.metrics, r.daemon.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing, err := restarted.Managed.Keys("example.com")
+	if err != nil || len(signing) != 2 || lost[signing[0].Name] != "" || lost[signing[1].Name] != "" {
+		t.Errorf("after a restart and before any look at the DNS, %v sign (%v), of which the DNS does not show %v", signing, err, lost)
+	}
 	for name, text := range lost {
 		r.wanted[name] = text
 	}

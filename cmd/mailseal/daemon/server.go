@@ -59,6 +59,9 @@ func needRestart(old, now *config.Config) []string {
 		{"limits", ofServer(old.Limits), ofServer(now.Limits)},
 		{"log", old.Log, now.Log},
 		{"metrics", old.Metrics, now.Metrics},
+		{"control", old.Control, now.Control},
+		{"state_directory", old.StateDirectory, now.StateDirectory},
+		{"user", old.User, now.User},
 	} {
 		if !reflect.DeepEqual(s.old, s.now) {
 			out = append(out, s.name)

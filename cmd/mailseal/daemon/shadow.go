@@ -142,7 +142,7 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 		DrainSoft: cfg.Limits.DrainSoft, DrainHard: cfg.Limits.DrainHard,
 	})
 	o.metrics.registry.MustRegister(shadowMetrics{o.recorder})
-	o.jobs = jobs.New(log, o.summaryJob())
+	o.jobs = jobs.New(log, o.summaryJob(), o.metricsEndpoint.job("metrics"))
 	return o
 }
 
@@ -159,9 +159,7 @@ func (o *observer) begin(cfg *config.Config) error {
 	if err := o.start(o.ctx, cfg); err != nil {
 		return err
 	}
-	if err := o.showMetrics(o.ctx, cfg); err != nil {
-		o.log.Error("no metrics", "error", err)
-	}
+	o.showMetrics(o.ctx, cfg)
 	go o.parts.Load().ExamineKeys(o.ctx, o.log)
 	o.served.Go(func() {
 		if err := o.server.Serve(o.ctx, &milter.Listener{Listener: o.pipe, Role: o.role}); err != nil {
@@ -183,18 +181,18 @@ func (o *observer) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // reload opens the log anew, as when it has been rotated, and puts the configuration in force as it is now.
-func (o *observer) reload() error {
+func (o *observer) reload(bool) ([]string, error) {
 	if err := o.out.reopen(); err != nil {
 		o.log.Error("the log cannot be opened anew, the old file stays", "error", err)
 	}
 	if o.isOpen.Load() {
-		return o.Reload(o.ctx)
+		return o.Daemon.reload(o.ctx, true)
 	}
 	cfg, err := o.load()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return o.begin(cfg)
+	return nil, o.begin(cfg)
 }
 
 // end ends judging, once no MTA is served any more.

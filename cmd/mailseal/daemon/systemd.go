@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,8 +22,13 @@ type running struct {
 	log     *slog.Logger
 	health  *health
 	metrics *metrics
-	reload  func() error // puts the configuration in force as it is now, or leaves the old one
-	abandon func()       // ends all connections at once
+	abandon func() // ends all connections at once
+
+	// reload puts the configuration in force as it is now, and returns its warnings, or leaves the old one. With accept,
+	// domains may lose their signatures.
+	reload func(accept bool) ([]string, error)
+
+	reloading sync.Mutex // so that systemd hears of one after another
 }
 
 // attend tells systemd that the daemon is ready and looks after it until done is closed, which is after ctx ended and
@@ -69,22 +76,33 @@ func (r *running) reloads(ctx context.Context, signals <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-signals:
-			r.reloadNow()
+			_, _ = r.reloadNow(false) // both are logged
 		}
 	}
 }
 
-func (r *running) reloadNow() {
+// reloadNow reloads, logs, counts, and tells systemd.
+func (r *running) reloadNow(accept bool) (warnings []string, err error) {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
 	r.notify(sd.SdNotifyReloading + "\n" + monotonic())
-	err := assembly.Survive(r.reload)
+	err = assembly.Survive(func() (err error) {
+		warnings, err = r.reload(accept)
+		return err
+	})
 	r.metrics.Reloaded(err)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrRefused):
+		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
+		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: domains would lose their signatures by the new one.")
+	case err != nil:
 		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
 		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: the new one has mistakes.")
-		return
+	default:
+		r.log.Info("reloaded")
+		r.notify(sd.SdNotifyReady + "\nSTATUS=")
 	}
-	r.log.Info("reloaded")
-	r.notify(sd.SdNotifyReady + "\nSTATUS=")
+	return warnings, err
 }
 
 // monotonic is the clock that systemd compares with its own before it believes a RELOADING=1.

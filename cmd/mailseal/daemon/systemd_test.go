@@ -71,7 +71,7 @@ func TestAttend(t *testing.T) {
 	abandoned := make(chan struct{})
 	r := &running{
 		log: slog.New(slog.DiscardHandler), health: &health{}, metrics: newMetrics("test"),
-		reload:  func() error { return <-reloads },
+		reload:  func(bool) ([]string, error) { return nil, <-reloads },
 		abandon: sync.OnceFunc(func() { close(abandoned) }),
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -143,8 +143,8 @@ func TestWatchdog(t *testing.T) {
 
 // A reload with a bug leaves the daemon and its configuration as they are.
 func TestReloadPanics(t *testing.T) {
-	r := &running{log: slog.New(slog.DiscardHandler), metrics: newMetrics("test"), reload: func() error { panic("boom") }}
-	r.reloadNow()
+	r := &running{log: slog.New(slog.DiscardHandler), metrics: newMetrics("test"), reload: func(bool) ([]string, error) { panic("boom") }}
+	_, _ = r.reloadNow(false)
 	if bad := testutil.ToFloat64(r.metrics.reloads.WithLabelValues("bad")); bad != 1 {
 		t.Errorf("counted %v", bad)
 	}

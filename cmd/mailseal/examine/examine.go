@@ -5,13 +5,16 @@ package examine
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/keys/files"
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
 )
+
+// maxZone bounds a zone file, in bytes.
+const maxZone = 64 << 20
 
 // OpenResolver answers from a zone file, or asks the DNS for "".
 func OpenResolver(zone string) (dns.Resolver, error) {
@@ -22,12 +25,11 @@ func OpenResolver(zone string) (dns.Resolver, error) {
 		}
 		return r, nil
 	}
-	file, err := os.Open(zone)
+	text, err := files.ReadAny(zone, maxZone)
 	if err != nil {
 		return nil, answer.NewUnknown(err)
 	}
-	defer file.Close()
-	z, err := dnstest.Load(file)
+	z, err := dnstest.Load(bytes.NewReader(text))
 	if err != nil {
 		return nil, answer.NewUsage(fmt.Errorf("%s: %w", zone, err))
 	}

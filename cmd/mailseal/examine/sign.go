@@ -4,9 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -14,6 +14,8 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/files"
+	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -78,7 +80,7 @@ func (o Signing) table(ctx context.Context) (*sign.Signer, error) {
 	}
 	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody}, OnKeyError: action.KeySkip}
 	for i, path := range o.KeyFiles {
-		text, err := os.ReadFile(path)
+		text, err := files.ReadAny(path, keys.MaxSize)
 		if err != nil {
 			return nil, answer.NewUnknown(err)
 		}
@@ -113,6 +115,7 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 		if authorErr != nil {
 			return nil
 		}
+		q.Lines = sign.Lines{Limit: milter.LineLimit(""), MayChange: true} // of the MTA that is next, which we do not know
 		rules = s.Match(q)
 		return rules.BodyHashes()
 	})
@@ -125,10 +128,13 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 		return nil, answer.NewBad(fmt.Errorf("not signed: no rule of the signing table matches %s", q.Author))
 	}
 	done, err := s.Sign(ctx, rules, q, m)
-	if err != nil {
+	switch {
+	case errors.Is(err, sign.ErrNoRule):
+		return nil, answer.NewBad(fmt.Errorf("not signed: %w", err))
+	case err != nil:
 		return nil, answer.NewUnknown(err)
 	}
-	return withFields(raw, m.Header, message.Edits{Remove: done.Remove, Insert: done.Fields}), nil
+	return withFields(raw, m.Header, message.Edits{Change: done.Fit.Change, Remove: done.Remove, Insert: done.Fields}), nil
 }
 
 // withFields applies edits to the text of a message whose header is h.
@@ -146,12 +152,12 @@ func withFields(raw []byte, h message.Header, e message.Edits) []byte {
 	for _, f := range e.Insert {
 		out.WriteString(strings.ReplaceAll(string(f.Raw()), "\r\n", eol) + eol)
 	}
-	if len(e.Remove) == 0 {
+	if len(e.Remove)+len(e.Change) == 0 {
 		out.Write(raw)
 		return out.Bytes()
 	}
 	body, _ := bodyOf(raw)
-	for _, f := range h.With(message.Edits{Remove: e.Remove}) {
+	for _, f := range h.With(message.Edits{Change: e.Change, Remove: e.Remove}) {
 		out.WriteString(strings.ReplaceAll(string(f.Raw()), "\r\n", eol) + eol)
 	}
 	out.WriteString(eol)

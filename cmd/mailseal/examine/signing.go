@@ -81,6 +81,15 @@ type signingExplained struct {
 	Rules  []ruleExplained `json:"rules"`            // those that name the author
 	Others int             `json:"others"`           // how many do not
 	Keys   []keyExplained  `json:"keys"`
+
+	Addable *addable `json:"addable,omitempty"` // nil when it is not signed
+}
+
+// addable are the fields that can be added to the message behind us while one of its signatures stays good.
+type addable struct {
+	Always       []string `json:"always"`
+	WhenAbsent   []string `json:"when_absent"`    // where the message has none
+	WhenNotPlain []string `json:"when_not_plain"` // as when_absent, where it has 8-bit text or other fields of MIME
 }
 
 type ruleExplained struct {
@@ -193,7 +202,34 @@ func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, sign
 		e.Reason = broken + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
 	default:
 		e.Signed = hasKey
+		e.addAddable(found)
 	}
+}
+
+// addAddable adds what the options of the rules that sign leave open.
+func (e *signingExplained) addAddable(found []sign.Found) {
+	for _, f := range found {
+		if len(f.Keys) == 0 {
+			continue
+		}
+		if e.Addable == nil {
+			e.Addable = &addable{Always: []string{}, WhenAbsent: []string{}, WhenNotPlain: []string{}}
+		}
+		a := f.Rule.Options.Additions()
+		e.Addable.Always = addNew(e.Addable.Always, a.Always)
+		e.Addable.WhenAbsent = addNew(e.Addable.WhenAbsent, a.WhenAbsent)
+		e.Addable.WhenNotPlain = addNew(e.Addable.WhenNotPlain, a.WhenNotPlain)
+	}
+}
+
+// addNew appends those of more that are not in list.
+func addNew(list, more []string) []string {
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // addKeysOf adds the keys of one rule, but for those that another rule has as well: they sign once.
@@ -268,10 +304,31 @@ func (e signingExplained) text() string {
 	}
 	if e.Signed {
 		fmt.Fprintln(&b, "The message is signed.")
+		e.Addable.write(&b)
 	} else {
 		fmt.Fprintf(&b, "The message is not signed: %s.\n", e.Reason)
 	}
 	return b.String()
+}
+
+// write says what can be added.
+func (a *addable) write(b *strings.Builder) {
+	if a == nil {
+		return
+	}
+	fmt.Fprintln(b, "What somebody on the way can add on top while the signature stays good:")
+	for _, l := range []struct {
+		when   string
+		fields []string
+	}{
+		{"where the message has none", a.WhenAbsent},
+		{"where it has none, but 8-bit text or another field of MIME", a.WhenNotPlain},
+		{"always", append(slices.Clone(a.Always), "and any other field that signing.headers does not name")},
+	} {
+		if len(l.fields) > 0 {
+			fmt.Fprintf(b, "  %s: %s\n", l.when, strings.Join(l.fields, ", "))
+		}
+	}
 }
 
 func bracketed(s string) string {

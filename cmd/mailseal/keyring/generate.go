@@ -105,7 +105,7 @@ func store(made []newKey) error {
 
 // writeSecret makes a file that only its owner can read; one that is there is an error.
 func writeSecret(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := makeDirectories(filepath.Dir(path)); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -116,15 +116,30 @@ func writeSecret(path string, text []byte) error {
 		return err
 	}
 	_, err = file.Write(text)
-	if err = errors.Join(err, giveToOwner(file), file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, giveToOwner(path), file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }
 
-// giveToOwner lets root make keys for a daemon that runs as another user, whose directory it is.
-func giveToOwner(file *os.File) error {
-	info, err := os.Stat(filepath.Dir(file.Name()))
+// makeDirectories makes a directory and those above it that are not there. Each belongs to the owner of the one above it.
+func makeDirectories(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := makeDirectories(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return giveToOwner(dir)
+}
+
+// giveToOwner lets root make keys for a daemon that runs as another user, whose directory it is. It follows no link, which
+// that user could have put there.
+func giveToOwner(path string) error {
+	info, err := os.Stat(filepath.Dir(path))
 	if err != nil || os.Geteuid() != 0 {
 		return err
 	}
@@ -132,7 +147,7 @@ func giveToOwner(file *os.File) error {
 	if !ok {
 		return nil
 	}
-	return file.Chown(int(owner.Uid), int(owner.Gid))
+	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
 func printKeys(out io.Writer, made []newKey) {

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
@@ -29,11 +31,14 @@ type Options struct {
 	Every    string   // age of a key at which the next takes over, such as "90d"; "": rotation.every
 	Format   string   // of records: zone, line, nsupdate, json or none
 	JSON     bool     // one JSON object a line
+
+	Now func() time.Time // nil: time.Now
 }
 
 // Ring is the keys of a state directory, and where a command's answers go.
 type Ring struct {
 	rotator *rotation.Rotator
+	cfg     *config.Config
 	o       Options
 	out     io.Writer
 }
@@ -57,7 +62,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options, out io.Writer) (*R
 			return nil, answer.NewUsage(err)
 		}
 	}
-	return &Ring{rotator: rotation.New(r), o: o, out: out}, nil
+	r.Now = o.Now
+	return &Ring{rotator: rotation.New(r), cfg: cfg, o: o, out: out}, nil
 }
 
 // Generation is what "keys generate" makes.
@@ -92,7 +98,29 @@ func (r *Ring) Generate(name string, g Generation) error {
 	if err != nil {
 		return answer.NewBad(err)
 	}
-	return r.printEvents(events)
+	if err := r.printEvents(events); err != nil {
+		return err
+	}
+	if !g.Vendor {
+		r.printNext(string(d))
+	}
+	return nil
+}
+
+// printNext says what is to be done with keys that have just been made.
+func (r *Ring) printNext(d string) {
+	if r.o.JSON || r.o.Format == "json" || r.o.Format == "nsupdate" {
+		return // a program reads it
+	}
+	if r.isManaged(d) {
+		return // what is printed may go into a zone as it is
+	}
+	fmt.Fprintf(r.out, "\nConfigure, so that mail is signed with these keys once the DNS shows them:\n\n[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q\n", d, d)
+}
+
+// isManaged reports whether a rule signs with the managed keys of a domain.
+func (r *Ring) isManaged(d string) bool {
+	return slices.ContainsFunc(r.cfg.Sign, func(rule config.Rule) bool { return rule.Managed == "%" || domain.ASCII(rule.Managed) == d })
 }
 
 // PublishCheck compares keys, all of them for no name, with what each name server shows; those that all of them show become
@@ -180,7 +208,7 @@ func (r *Ring) printEvents(events []keylife.Event) error {
 func (r *Ring) printEvent(e keylife.Event) error {
 	fmt.Fprintln(r.out, e.Name, eventText(e))
 	if e.Remove && r.o.Format == "nsupdate" {
-		fmt.Fprintf(r.out, "update delete %s. TXT\nsend\n", e.Name)
+		fmt.Fprint(r.out, deleteCommand(e.Name))
 	}
 	if e.Publish == nil {
 		return nil

@@ -1,19 +1,29 @@
 package keyring
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keylife"
+	"mailseal/milter/domain"
 )
 
-// List prints the keys that are named by record or by domain, all of them for no name, with their stages; or, with a
-// format, the records that must be published now. Removed keys are listed too if all are wanted.
-func (r *Ring) List(names []string, all bool) error {
+// List prints the keys that sign, will sign or have signed, and are named by record or by domain, all of them for no name: those of
+// the state directory with their stages, and those of rules with their files; or, with a
+// format, the records that must be published now, as Rotate waits for them. Removed keys are listed too if all are wanted.
+func (r *Ring) List(ctx context.Context, names []string, all bool) error {
+	if r.o.Format != "none" && !r.o.JSON {
+		return r.listRecords(ctx, names)
+	}
 	found, err := r.rotator.Keys(names)
 	if err != nil {
 		return answer.NewUnknown(err)
@@ -28,29 +38,207 @@ func (r *Ring) List(names []string, all bool) error {
 			return err
 		}
 	}
-	if listed == 0 && !r.o.JSON && r.o.Format == "none" {
+	others, err := r.others(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, k := range others {
+		listed++
+		if err := r.listOther(k); err != nil {
+			return err
+		}
+	}
+	r.listSources()
+	if listed == 0 && !r.o.JSON {
 		fmt.Fprintf(r.out, "no keys here in %s; mailseal keys generate DOMAIN makes the first\n", r.rotator.Dir())
 	}
 	return nil
 }
 
-func (r *Ring) listOne(k keylife.Key) error {
-	switch {
-	case r.o.JSON:
-		return json.NewEncoder(r.out).Encode(k)
-	case r.o.Format != "none":
-		if k.Stage == keys.Removed || k.Text == "" {
-			return nil
+// listRecords prints records. Commands for nsupdate take away what must not be there any more; in the other formats it is
+// not among the records.
+func (r *Ring) listRecords(ctx context.Context, names []string) error {
+	records, gone, err := r.rotator.Wanted(ctx, names)
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	others, err := r.others(ctx, names)
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	for _, k := range others {
+		if k.record.Text != "" {
+			records = append(records, k.record)
 		}
-		text, err := r.formatted(k.Record())
+	}
+	for _, record := range records {
+		text, err := r.formatted(record)
+		if err != nil {
+			return err
+		}
 		fmt.Fprint(r.out, text)
-		return err
+	}
+	if r.o.Format != "nsupdate" {
+		return nil
+	}
+	for _, name := range gone {
+		fmt.Fprint(r.out, deleteCommand(name))
+	}
+	return nil
+}
+
+// Other is a key that signs, and that somebody else than Mailseal looks after: of a file, or of the configuration.
+type Other struct {
+	Name        string         `json:"name"` // of the key in the configuration
+	Domain      string         `json:"domain"`
+	Selector    string         `json:"selector"`
+	Algorithm   keys.Algorithm `json:"algorithm,omitempty"`
+	Bits        int            `json:"bits,omitempty"`
+	Fingerprint string         `json:"fingerprint,omitempty"`
+	Stage       string         `json:"stage"` // "signs", or "unusable"
+	From        string         `json:"from"`  // the file, or "mailseal.toml"
+	Error       string         `json:"error,omitempty"`
+
+	record keys.Record
+}
+
+// The stages of keys that are not in the state directory.
+const (
+	signs    = "signs"
+	unusable = "unusable"
+)
+
+// others are the keys of rules beside those of the state directory and of sources, that are named by record or by domain;
+// all of them for no name.
+func (r *Ring) others(ctx context.Context, names []string) ([]Other, error) {
+	files := assembly.FileKeys(ctx, r.cfg, nil)
+	var out []Other
+	for _, p := range assembly.UsedPlacements(r.cfg) {
+		entry, ok := r.cfg.Keys[p.Key]
+		if !ok || entry.Source != "" {
+			continue
+		}
+		k := r.other(ctx, files, p, entry)
+		if isNamed(k, names) {
+			out = append(out, k)
+		}
+	}
+	return out, ctx.Err()
+}
+
+func (r *Ring) other(ctx context.Context, files keys.Source, p assembly.Placement, entry config.Key) Other {
+	out := Other{Name: p.Key, Domain: domain.ASCII(entry.Domain), Selector: domain.ASCII(entry.Selector), Stage: signs, From: entry.File}
+	if p.Domain != "" {
+		out.Domain = p.Domain
+	}
+	if out.From == "" {
+		out.From = "mailseal.toml"
+	}
+	k, err := files.Key(ctx, p.Key)
+	if err == nil {
+		out.Algorithm, out.Bits = k.Algorithm()
+		k.Domain = out.Domain
+		out.record, err = k.Record(keys.RecordOptions{})
+		out.Fingerprint = out.record.Fingerprint
+	}
+	if err != nil && out.Domain != "%" {
+		out.Stage, out.Error = unusable, err.Error()
+	}
+	return out
+}
+
+func (k Other) recordName() string { return k.Selector + "._domainkey." + k.Domain }
+
+func isNamed(k Other, names []string) bool {
+	for _, name := range names {
+		name = strings.TrimSuffix(strings.ToLower(name), ".")
+		if name == k.recordName() || name == strings.ToLower(k.Name) || domain.ASCII(name) == k.Domain {
+			return true
+		}
+	}
+	return len(names) == 0
+}
+
+func (r *Ring) listOther(k Other) error {
+	if r.o.JSON {
+		return json.NewEncoder(r.out).Encode(k)
+	}
+	kind := fmt.Sprintf("%s %d", k.Algorithm, k.Bits)
+	if k.Error != "" {
+		kind = "?"
+	}
+	_, err := fmt.Fprintf(r.out, "%-44s %-9s %-22s  %-11s %.19s  %s\n", k.recordName(), k.Stage, "", kind, k.Fingerprint, k.From)
+	return err
+}
+
+// listSources names the sources whose keys sign as well, and are not listed: there may be a million of them.
+func (r *Ring) listSources() {
+	if r.o.JSON {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.cfg.Sources)) {
+		fmt.Fprintf(r.out, "source %s holds keys that sign, too; mailseal check --dns goes through them\n", name)
+	}
+}
+
+// Record prints the record of each key that is named by record, by domain or by its name in the configuration: those of the
+// state directory, and those of rules.
+func (r *Ring) Record(ctx context.Context, names []string) error {
+	for _, name := range names {
+		records, err := r.recordsOf(ctx, name)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			return answer.NewBad(fmt.Errorf("%s: no key whose record is known; see mailseal keys list", name))
+		}
+		for _, record := range records {
+			text, err := r.formatted(record)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(r.out, text)
+		}
+	}
+	return nil
+}
+
+func (r *Ring) recordsOf(ctx context.Context, name string) ([]keys.Record, error) {
+	found, err := r.rotator.Keys([]string{name})
+	if err != nil {
+		return nil, answer.NewUnknown(err)
+	}
+	var out []keys.Record
+	for _, k := range found {
+		if k.Stage != keys.Removed && k.Text != "" {
+			out = append(out, k.Record())
+		}
+	}
+	others, err := r.others(ctx, []string{name})
+	if err != nil {
+		return nil, answer.NewUnknown(err)
+	}
+	for _, k := range others {
+		if k.record.Text != "" {
+			out = append(out, k.record)
+		}
+	}
+	return out, nil
+}
+
+// deleteCommand has nsupdate take a record away.
+func deleteCommand(name string) string { return fmt.Sprintf("update delete %s. TXT\nsend\n", name) }
+
+func (r *Ring) listOne(k keylife.Key) error {
+	if r.o.JSON {
+		return json.NewEncoder(r.out).Encode(k)
 	}
 	kind := fmt.Sprintf("%s %d", k.Algorithm, k.Bits)
 	if k.Vendor {
 		kind = "vendor's"
 	}
-	_, err := fmt.Fprintf(r.out, "%-44s %-9s since %s  %-11s %.19s\n", k.Name(), k.Stage, k.Since.UTC().Format("2006-01-02 15:04"), kind, k.Fingerprint)
+	_, err := fmt.Fprintf(r.out, "%-44s %-9s since %s  %-11s %.19s\n",
+		k.Name(), k.Stage, k.Since.UTC().Format("2006-01-02 15:04"), kind, k.Fingerprint)
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/files"
 	"mailseal/keys/keysql"
 	"mailseal/milter/domain"
 )
@@ -105,7 +105,7 @@ func escapeGlob(name string) string {
 }
 
 func readKey(path, dom string) (keysql.Entry, error) {
-	text, err := os.ReadFile(path)
+	text, err := files.Read(path, keys.MaxSize)
 	if err != nil {
 		return keysql.Entry{}, err
 	}

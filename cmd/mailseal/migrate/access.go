@@ -5,17 +5,14 @@ import (
 	"os"
 	"strings"
 
-	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/remedy"
+	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
 	"mailseal/config/opendkim"
 )
 
-// serviceName is the user and group that the units in contrib/systemd run the daemon as.
-const serviceName = "mailseal"
-
 // give lets the service's group read the file, and says what is left to do where we may not.
-func give(s check.Service, path string) []opendkim.Note {
+func give(s service.Service, path string) []opendkim.Note {
 	if s.GID >= 0 && os.Chown(path, -1, s.GID) == nil {
 		return nil
 	}
@@ -29,12 +26,18 @@ func give(s check.Service, path string) []opendkim.Note {
 
 // keysToDo names the keys of a configuration that the service's user cannot read. OpenDKIM defers all mail when it finds
 // that a group can read its keys, so that nothing is changed before it has stopped.
-func keysToDo(s check.Service, toml string) []opendkim.Note {
+func keysToDo(s service.Service, toml string) []opendkim.Note {
 	cfg, err := config.Parse("mailseal.toml", []byte(toml))
 	if err != nil {
 		return nil // "mailseal check" reports what is wrong
 	}
-	paths := s.Unreadable(cfg)
+	var files []string
+	for _, k := range cfg.Keys {
+		if k.File != "" {
+			files = append(files, k.File)
+		}
+	}
+	paths := s.Unreadable(files)
 	if len(paths) == 0 {
 		return nil
 	}

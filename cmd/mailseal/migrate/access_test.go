@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/service"
 )
 
 func TestGive(t *testing.T) {
@@ -15,10 +15,10 @@ func TestGive(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if notes := give(check.Service{Name: "mailseal", GID: os.Getegid()}, path); len(notes) != 0 {
+	if notes := give(service.Service{Name: "mailseal", GID: os.Getegid()}, path); len(notes) != 0 {
 		t.Errorf("a group of ours: got %v", notes)
 	}
-	notes := give(check.FindService("no-such-user"), path)
+	notes := give(service.Find("no-such-user"), path)
 	if len(notes) != 1 || !strings.HasSuffix(notes[0].Text, "once there is a group of that name: chgrp no-such-user "+path) {
 		t.Errorf("no such group: got %v", notes)
 	}
@@ -30,20 +30,20 @@ func TestKeysToDo(t *testing.T) {
 	if us == 0 {
 		us = 4242 // root may do everything
 	}
-	nobody := check.Service{Name: "mailseal", UID: 54321, GID: 54321, Groups: []int{54321}}
+	nobody := service.Service{Name: "mailseal", UID: 54321, GID: 54321, Groups: []int{54321}}
 	for _, tc := range []struct {
 		name            string
-		svc             check.Service
+		svc             service.Service
 		directory, file os.FileMode
 		want            string // "" for nothing, DIR for the directory of the keys
 	}{
 		{"everybody may", nobody, 0o755, 0o644, ""},
 		{"the file is closed", nobody, 0o755, 0o600, "stopped at DIR/a/1.pem, DIR/a/2.pem. "},
 		{"the directory is closed", nobody, 0o700, 0o644, "stopped at DIR/a. "},
-		{"the group may", check.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o750, 0o640, ""},
-		{"the group may list and not pass", check.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o740, 0o640, "stopped at DIR/a. "},
-		{"the owner may", check.Service{Name: "mailseal", UID: us}, 0o700, 0o600, ""},
-		{"the user does not exist", check.Service{Name: "mailseal", UID: -1}, 0o700, 0o600, ""},
+		{"the group may", service.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o750, 0o640, ""},
+		{"the group may list and not pass", service.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o740, 0o640, "stopped at DIR/a. "},
+		{"the owner may", service.Service{Name: "mailseal", UID: us}, 0o700, 0o600, ""},
+		{"the user does not exist", service.Service{Name: "mailseal", UID: -1}, 0o700, 0o600, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "keys")

@@ -11,8 +11,11 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
+	"mailseal/config/mta"
 	"mailseal/config/opendkim"
+	"mailseal/keys/files"
 )
 
 // Options are what is imported, and where to.
@@ -23,11 +26,12 @@ type Options struct {
 
 // Import makes the configuration, writes it if it has a directory, and reports what became of each setting.
 func Import(o Options) (*opendkim.Report, error) {
+	o.ID = serverName(o.Root)
 	r, err := opendkim.Import(o.Options)
 	if err != nil {
 		return nil, answer.NewBad(err)
 	}
-	svc := check.FindService(serviceName)
+	svc := service.Find(service.DefaultUser)
 	if o.Root == "" {
 		r.Add(keysToDo(svc, r.TOML)...)
 	}
@@ -42,8 +46,22 @@ func Import(o Options) (*opendkim.Report, error) {
 	return r, nil
 }
 
+// serverName is the full name of the host whose files are below root: its mail server's, else its own, "" when neither is
+// known.
+func serverName(root string) string {
+	host := mta.HostAt("/")
+	if root != "" {
+		host = mta.HostAt(root)
+	}
+	names := mta.Names(host, check.PostfixDir, check.SendmailDir)
+	if len(names) > 0 {
+		return names[0]
+	}
+	return config.HostNamesAt(root).Full
+}
+
 // write writes the configuration to a directory, and says what is still to be done with it.
-func write(dir, text string, svc check.Service) ([]opendkim.Note, error) {
+func write(dir, text string, svc service.Service) ([]opendkim.Note, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -56,7 +74,7 @@ func write(dir, text string, svc check.Service) ([]opendkim.Note, error) {
 
 // writeNew writes a file that is not there yet, or is the sample as it was installed. It may hold keys.
 func writeNew(path, text string) error {
-	if old, err := os.ReadFile(path); err == nil && string(old) == config.Sample() {
+	if old, err := files.Read(path, 1<<20); err == nil && string(old) == config.Sample() {
 		if err := os.Remove(path); err != nil {
 			return err
 		}

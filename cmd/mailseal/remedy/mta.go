@@ -1,45 +1,51 @@
 package remedy
 
 import (
-	"path"
-	"strings"
+	"fmt"
 
 	"mailseal/config/mta"
 )
 
-// MailServer puts the lines of a mail server's configuration, or the command about the host, that package mta proposes.
-// Its text says what it is: mta writes each in the syntax of the file that it belongs to.
-func MailServer(f mta.Finding) Remedy {
-	if f.Fix == "" {
+// MailServer does what package mta found to mend a finding: it puts lines into files of a mail server and of Mailseal,
+// and runs commands about the host.
+func MailServer(fix mta.Fix) Remedy {
+	if len(fix) == 0 {
 		return Remedy{}
 	}
-	return of(mailServerKind(f), f.Fix)
-}
-
-func mailServerKind(f mta.Finding) Kind {
-	const ours = "(mailseal.toml, "
-	first, _, several := strings.Cut(f.Fix, "\n")
-	switch {
-	case strings.Contains(first, ours):
-		return Setting
-	case strings.Contains(f.Fix, ours):
-		return Both
-	case strings.HasPrefix(first, "systemctl edit ") && several:
-		return EditUnit
-	case strings.HasPrefix(first, "  -o "):
-		return MasterCF
-	case strings.HasSuffix(first, "in DAEMON_OPTIONS"), strings.Contains(first, " in DAEMON_OPTIONS of "):
-		return SendmailPort
-	case strings.HasSuffix(first, "')dnl"), strings.HasPrefix(first, "dnl "):
-		return SendmailMC
-	case strings.HasPrefix(first, "X"), strings.HasPrefix(first, "O "):
-		return SendmailCF
-	case isPostfixFile(f.File) && strings.Contains(first, " ="):
-		return MainCF
+	kind := ofChange[fix[0].Kind]
+	for _, c := range fix[1:] {
+		if ofChange[c.Kind] != kind {
+			kind = Several
+		}
 	}
-	return System
+	return of(kind, fix)
 }
 
-func isPostfixFile(file string) bool {
-	return path.Base(file) == "main.cf" || path.Base(file) == "master.cf"
+// ofChange are the kinds of changes of package mta.
+var ofChange = map[mta.ChangeKind]Kind{
+	mta.MainCF:        MainCF,
+	mta.MasterCF:      MasterCF,
+	mta.SendmailMC:    SendmailMC,
+	mta.SendmailCF:    SendmailCF,
+	mta.SendmailPort:  SendmailPort,
+	mta.SendmailBuild: System,
+	mta.Setting:       Setting,
+	mta.EditUnit:      EditUnit,
+	mta.System:        System,
+}
+
+// SocketUnit is the unit of a socket for Postfix that comes with Mailseal.
+const SocketUnit = "mailseal-postfix.socket"
+
+// UnitSocket has systemd make the unix socket of a [[listen]], as root and at each boot. Mail servers need no change.
+func UnitSocket(section, path string) Remedy {
+	return of(MoveSocket, fmt.Sprintf("address = \"fd:mailseal-postfix\" (mailseal.toml, %s)\n"+
+		"systemctl edit %s\n[Socket]\nListenStream=\nListenStream=%s\nsystemctl enable --now %[2]s", section, SocketUnit, path))
+}
+
+// Port has a [[listen]] be a port in place of a unix socket, with what mail servers have to name then.
+func Port(section, port string) Remedy {
+	return of(MoveSocket, fmt.Sprintf("address = \"inet:%s@127.0.0.1\" (mailseal.toml, %s)\n"+
+		"in place of the socket: inet:127.0.0.1:%[1]s in main.cf and master.cf, S=inet:%[1]s@127.0.0.1 in sendmail.mc",
+		port, section))
 }

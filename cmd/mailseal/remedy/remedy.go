@@ -21,30 +21,36 @@ type Kind string
 
 // The kinds. Those that are commands can be given to a shell as they are printed.
 const (
-	ChangeMode    Kind = "change-mode"
-	ChangeOwner   Kind = "change-owner"
-	GiveToGroup   Kind = "give-to-group"   // a file that the service's group may read already
-	OpenToGroup   Kind = "open-to-group"   // one file, for the group to read
-	OpenTree      Kind = "open-tree"       // a directory and all below it, for the group to read
-	OpenEach      Kind = "open-each"       // files and directories that only have / in common
-	MakeDirectory Kind = "make-directory"  // and those above it
-	GenerateKey   Kind = "generate-key"    // the first of a managed domain
-	RotateKey     Kind = "rotate-key"      // one step of a managed domain
-	Publish       Kind = "publish-record"  // a DNS record where there is none, or in place of another
-	Move          Kind = "move-record"     // from a wrong name to the right one
-	Remove        Kind = "remove-record"   // at a wrong name, where the right record is a vendor's
-	KeepOne       Kind = "keep-one-record" // of several at one name, the right one
-	KeepAny       Kind = "keep-any-record" // of several at one name, where the right record is a vendor's
-	LongerKey     Kind = "make-longer-key" // and publish it
-	MainCF        Kind = "put-main-cf"     // lines of Postfix's main.cf
-	MasterCF      Kind = "put-master-cf"   // an option of a service in master.cf
-	SendmailMC    Kind = "put-sendmail-mc" // lines of sendmail.mc
-	SendmailCF    Kind = "put-sendmail-cf" // lines of sendmail.cf, where there is no sendmail.mc
-	SendmailPort  Kind = "put-daemon-port" // an option of DAEMON_OPTIONS in sendmail.mc
-	Setting       Kind = "put-setting"     // lines of mailseal.toml
-	EditUnit      Kind = "edit-unit"       // lines of a unit of systemd
-	System        Kind = "change-system"   // a command about users, units and sockets of the host
-	Both          Kind = "put-both"        // lines of a mail server and of mailseal.toml, which belong together
+	ChangeMode       Kind = "change-mode"
+	ChangeOwner      Kind = "change-owner"
+	GiveToGroup      Kind = "give-to-group"      // a file that the service's group may read already
+	LetIn            Kind = "let-in"             // a file and the directories on the way to it, for the daemon's user to read
+	AccessList       Kind = "access-list"        // the same, where others would lose something otherwise
+	Copy             Kind = "copy-key"           // for the daemon alone, and a line of mailseal.toml that names it
+	GiveToUser       Kind = "give-to-user"       // a directory with all that is in it
+	OpenTree         Kind = "open-tree"          // a directory and all below it, for the group to read
+	OpenEach         Kind = "open-each"          // files and directories that only have / in common
+	MakeDirectory    Kind = "make-directory"     // and those above it
+	MoveSocket       Kind = "move-socket"        // of mailseal.toml, where the daemon may not make it
+	MakeOwnDirectory Kind = "make-own-directory" // for the daemon's user to make files in
+	GenerateKey      Kind = "generate-key"       // the first of a managed domain
+	RotateKey        Kind = "rotate-key"         // one step of a managed domain
+	Publish          Kind = "publish-record"     // a DNS record where there is none, or in place of another
+	Move             Kind = "move-record"        // from a wrong name to the right one
+	Remove           Kind = "remove-record"      // at a wrong name, where the right record is a vendor's
+	KeepOne          Kind = "keep-one-record"    // of several at one name, the right one
+	KeepAny          Kind = "keep-any-record"    // of several at one name, where the right record is a vendor's
+	LongerKey        Kind = "make-longer-key"    // and publish it
+	MainCF           Kind = "put-main-cf"        // lines of Postfix's main.cf
+	MasterCF         Kind = "put-master-cf"      // an option of a service in master.cf
+	SendmailMC       Kind = "put-sendmail-mc"    // lines of sendmail.mc
+	SendmailCF       Kind = "put-sendmail-cf"    // lines of sendmail.cf, where there is no sendmail.mc
+	SendmailPort     Kind = "put-daemon-port"    // a port of sendmail.mc, or of sendmail.cf
+	Setting          Kind = "put-setting"        // lines of mailseal.toml
+	EditUnit         Kind = "edit-unit"          // lines of a unit of systemd
+	System           Kind = "change-system"      // a command about users, units and sockets of the host
+	ServerName       Kind = "set-authserv-id"    // a line of mailseal.toml, before the first table
+	Several          Kind = "put-several"        // lines of several files, and commands, which belong together
 )
 
 // form is how a kind is printed.
@@ -54,30 +60,36 @@ type form struct {
 }
 
 var forms = map[Kind]form{
-	ChangeMode:    {"chmod %s %s", true},
-	ChangeOwner:   {"chown %s %s", true},
-	GiveToGroup:   {"chgrp %s %s", true},
-	OpenToGroup:   {"chgrp %s %s && chmod 0640 %[2]s", true},
-	OpenTree:      {"chgrp -R %s %s && chmod -R g+rX %[2]s", true},
-	OpenEach:      {"chgrp %s and chmod g+rX each of them", false},
-	MakeDirectory: {"mkdir -p %s", true},
-	GenerateKey:   {"mailseal keys generate%s %s", true},
-	RotateKey:     {"mailseal keys rotate%s %s", true},
-	Publish:       {"publish: %s", false},
-	Move:          {"remove the record at %s., publish: %s", false},
-	Remove:        {"remove the record at %s.", false},
-	KeepOne:       {"remove all but one, publish: %s", false},
-	KeepAny:       {"remove all but one", false},
-	LongerKey:     {"make a longer key: mailseal keygen; publish: %s", false},
-	MainCF:        {"%s", false},
-	MasterCF:      {"%s", false},
-	SendmailMC:    {"%s", false},
-	SendmailCF:    {"%s", false},
-	SendmailPort:  {"%s", false},
-	Setting:       {"%s", false},
-	EditUnit:      {"%s", false},
-	System:        {"%s", false},
-	Both:          {"%s", false},
+	ChangeMode:       {"chmod %s %s", true},
+	ChangeOwner:      {"chown %s %s", true},
+	GiveToGroup:      {"chgrp %s %s", true},
+	LetIn:            {"%s", true},
+	AccessList:       {"%s", true},
+	Copy:             {"%s\n%s", false},
+	GiveToUser:       {"chown -R %s:%s %s", true},
+	OpenTree:         {"chgrp -R %s %s && chmod -R g+rX %[2]s", true},
+	OpenEach:         {"chgrp %s %s && chmod g+rX %[2]s", true},
+	MakeDirectory:    {"mkdir -p %s", true},
+	MoveSocket:       {"%s", false},
+	MakeOwnDirectory: {"install -d -o %s -g %s -m 0755 %s", true},
+	GenerateKey:      {"mailseal keys generate%s %s", true},
+	RotateKey:        {"mailseal keys rotate%s %s", true},
+	Publish:          {"publish: %s", false},
+	Move:             {"remove the record at %s., publish: %s", false},
+	Remove:           {"remove the record at %s.", false},
+	KeepOne:          {"remove all but one, publish: %s", false},
+	KeepAny:          {"remove all but one", false},
+	LongerKey:        {"make a longer key: mailseal keygen; publish: %s", false},
+	MainCF:           {"%s", false},
+	MasterCF:         {"%s", false},
+	SendmailMC:       {"%s", false},
+	SendmailCF:       {"%s", false},
+	SendmailPort:     {"%s", false},
+	Setting:          {"%s", false},
+	EditUnit:         {"%s", false},
+	System:           {"%s", false},
+	ServerName:       {"authserv_id = \"%s\" (mailseal.toml, before the first [table])%s", false},
+	Several:          {"%s", false},
 }
 
 // Kinds returns every kind of remedy, sorted.

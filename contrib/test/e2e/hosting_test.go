@@ -102,6 +102,7 @@ type hosting struct {
 	zone    *dnstest.Zone
 
 	signed, deferred, unsigned atomic.Int64
+	told                       [3]int64 // the same, as of the last tally
 }
 
 func startHosting(t *testing.T, driver, dsn, settings string) *hosting {
@@ -199,6 +200,15 @@ func (h *hosting) stream(workers int) (stop func()) {
 		})
 	}
 	return func() { done.Store(true); wg.Wait() }
+}
+
+// tally logs what became of the messages since the last time, for one fault of the source. A message that is signed
+// wrongly has failed the test.
+func (h *hosting) tally(fault string) {
+	h.t.Helper()
+	signed, deferred, unsigned := h.signed.Load(), h.deferred.Load(), h.unsigned.Load()
+	h.t.Logf("%s: %d signed, %d deferred, %d unsigned, 0 wrong", fault, signed-h.told[0], deferred-h.told[1], unsigned-h.told[2])
+	h.told = [3]int64{signed, deferred, unsigned}
 }
 
 // await waits until a counter has grown by n.

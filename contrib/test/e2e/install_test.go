@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -15,15 +16,25 @@ import (
 
 // What "make install" puts where, and the demonstration that "make demo" shows.
 
+// makeInstall runs make with the program that the tests have built, and without Go. It returns what make said.
+func makeInstall(t *testing.T, target string, variables ...string) string {
+	t.Helper()
+	dependsOn(t, "Makefile", "contrib/*", "contrib/systemd/*", "contrib/man/*", "contrib/sql/*", "contrib/qmail/*", "contrib/postfix/*", "contrib/sendmail/*")
+	args := append([]string{"-s", "-C", "../../..", target, "GO=/nowhere/go", "BIN=" + rig.Build(t)}, variables...)
+	cmd := exec.Command("make", args...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("make %s: %v\n%s", target, err, out)
+	}
+	return string(out)
+}
+
 func TestInstall(t *testing.T) {
-	rig.Build(t)
-	dependsOn(t, "Makefile", "contrib/*", "contrib/systemd/*", "contrib/man/*", "contrib/sql/*")
 	dest := t.TempDir()
 	install := func() {
 		t.Helper()
-		cmd := exec.Command("make", "-s", "-C", "../../..", "install", "DESTDIR="+dest, "PREFIX=/usr", "BIN="+dest+"/build/mailseal")
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Fatalf("make install: %v\n%s", err, out)
+		if out := makeInstall(t, "install", "DESTDIR="+dest, "PREFIX=/usr"); out != "" {
+			t.Errorf("make install said %s", out)
 		}
 	}
 	install()
@@ -32,9 +43,14 @@ func TestInstall(t *testing.T) {
 		"/usr/lib/systemd/system/mailseal.service", "/usr/lib/systemd/system/mailseal-shadow.service", "/usr/lib/systemd/system/mailseal-postfix.socket",
 		"/usr/lib/sysusers.d/mailseal.conf", "/usr/share/man/man1/mailseal.1", "/usr/share/man/man5/mailseal.toml.5",
 		"/usr/share/mailseal/sql/postgresql.sql", "/usr/share/mailseal/sql/mysql.sql", "/usr/share/mailseal/sql/sqlite.sql",
+		"/usr/share/mailseal/postfix/main.cf", "/usr/share/mailseal/sendmail/sendmail.mc", "/usr/share/mailseal/qmail/qmail-remote",
+		"/usr/share/bash-completion/completions/mailseal", "/usr/share/zsh/site-functions/_mailseal", "/usr/share/fish/vendor_completions.d/mailseal.fish",
 	} {
-		if _, err := os.Stat(dest + file); err != nil {
+		info, err := os.Stat(dest + file)
+		if err != nil {
 			t.Error(err)
+		} else if info.Size() == 0 || info.Mode().Perm()&0o444 != 0o444 {
+			t.Errorf("%s has %d bytes and mode %04o", file, info.Size(), info.Mode().Perm())
 		}
 	}
 	t.Run("units", func(t *testing.T) { units(t, dest) })
@@ -48,6 +64,75 @@ func TestInstall(t *testing.T) {
 			t.Errorf("the configuration is now %q, %v", b, err)
 		}
 	})
+}
+
+// TestInstallPaths holds that no installed file names a path where nothing has been installed, and that what is installed
+// works: the program, its completion, and the service's command line.
+func TestInstallPaths(t *testing.T) {
+	top := t.TempDir()
+	prefix, etc := top+"/opt/mailseal", top+"/opt/etc"
+	makeInstall(t, "install", "PREFIX="+prefix, "SYSCONFDIR="+etc)
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path == prefix+"/sbin/mailseal" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		rest := strings.NewReplacer(prefix+"/sbin/mailseal", "", etc+"/mailseal", "").Replace(string(text))
+		for _, wrong := range []string{"/usr/sbin/mailseal", "/usr/local/sbin/mailseal", "/etc/mailseal"} {
+			if strings.Contains(rest, wrong) {
+				t.Errorf("%s names %s", path, wrong)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := os.ReadFile(prefix + "/lib/systemd/system/mailseal.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(unit), "ExecReload=")
+	line, _, _ = strings.Cut(line, "\n")
+	if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", line, err, out)
+	}
+	if out, err := exec.Command("bash", "-n", prefix+"/share/bash-completion/completions/mailseal").CombinedOutput(); err != nil {
+		t.Errorf("the completion: %v\n%s", err, out)
+	}
+	t.Run("uninstall", func(t *testing.T) {
+		key := etc + "/mailseal/mail.pem"
+		if err := os.WriteFile(key, []byte("a key"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said := makeInstall(t, "uninstall", "PREFIX="+prefix, "SYSCONFDIR="+etc)
+		if !strings.Contains(said, etc+"/mailseal stays") {
+			t.Errorf("it said %q", said)
+		}
+		var left []string
+		_ = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				left = append(left, path)
+			}
+			return nil
+		})
+		if len(left) != 1 || left[0] != key {
+			t.Errorf("there is %q, want the key alone", left)
+		}
+	})
+}
+
+// TestInstallNothing holds that make install builds nothing, and says what is missing.
+func TestInstallNothing(t *testing.T) {
+	dest := t.TempDir()
+	cmd := exec.Command("make", "-s", "-C", "../../..", "install", "DESTDIR="+dest, "BIN="+dest+"/none", "RELEASE="+dest+"/neither")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "there is no "+dest+"/none to install; run \"make build\" first") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if left, _ := os.ReadDir(dest); len(left) > 0 {
+		t.Errorf("it has installed %v all the same", left)
+	}
 }
 
 // dependsOn reads files that programs will read for the test, so that go test does not take an older result for current.

@@ -48,8 +48,8 @@ func TestSourcesReload(t *testing.T) {
 			found++
 		}
 	}
-	if found != 8 {
-		t.Errorf("%d series of the source, want 8", found)
+	if found != 11 {
+		t.Errorf("%d series of the source, want 11", found)
 	}
 }
 

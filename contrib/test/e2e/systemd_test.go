@@ -64,7 +64,8 @@ func (s *site) asService(t *testing.T, service *rig.Daemon) {
 	s.signedByUs(t, s.Sink.To(t, "unit@elsewhere.example"))
 }
 
-// reloaded wants a reload to say what is wrong with a configuration before the service hears of it.
+// reloaded wants a reload to say what is wrong with a configuration, or which domains it would take the signature from, and
+// the service to go on as before.
 func (s *site) reloaded(t *testing.T, service *rig.Daemon) {
 	t.Helper()
 	good := s.Read("/etc/mailseal/mailseal.toml")
@@ -72,15 +73,16 @@ func (s *site) reloaded(t *testing.T, service *rig.Daemon) {
 	if out, err := s.ReloadUnit("mailseal.service", service); err == nil || !strings.Contains(out, "polizei") {
 		t.Errorf("reloading a mistake: %v, %q", err, out)
 	}
+	s.Write("/etc/mailseal/mailseal.toml", good[:strings.Index(good, "[[sign]]")])
+	if out, err := s.ReloadUnit("mailseal.service", service); err == nil || !strings.Contains(out, "refused") {
+		t.Errorf("reloading a file that was cut off: %v, %q", err, out)
+	}
 	s.Write("/etc/mailseal/mailseal.toml", good)
 	if out, err := s.ReloadUnit("mailseal.service", service); err != nil {
 		t.Errorf("reloading: %v, %q", err, out)
 	}
-	service.Await(t, "RELOADING=1", 1)
-	service.Await(t, "READY=1", 2)
-	if strings.Contains(service.Output(), "polizei") {
-		t.Error("the service was told to reload a mistake")
-	}
+	service.Await(t, "RELOADING=1", 3)
+	service.Await(t, "READY=1", 4)
 }
 
 // restarted lets a message come in while nobody serves: systemd's socket keeps the MTA waiting until somebody does.

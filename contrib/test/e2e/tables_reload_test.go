@@ -71,8 +71,15 @@ func TestTablesReload(t *testing.T) {
 			signed("without a key table", "example.com/s2", "example.org/s3/@example.org")
 
 			table("KeyTable", "k1 example.com:s4:./key.pem\n")
+			if said := r.reload(t, false); !strings.Contains(said, "example.org") {
+				t.Errorf("a domain that signed is in no table: the log says %s", said)
+			}
+			signed("with tables that were cut off", "example.com/s2", "example.org/s3/@example.org")
+
+			table("KeyTable", "k1 example.com:s4:./key.pem\nk2 example.org:s5:./key.pem\n")
+			table("SigningTable", line("example.com", "k1")+line("example.org", "k2:@example.org"))
 			r.reload(t, true)
-			signed("once all is well", "example.com/s4", "")
+			signed("once all is well", "example.com/s4", "example.org/s5/@example.org")
 		})
 	}
 }

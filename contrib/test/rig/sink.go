@@ -53,6 +53,8 @@ const Unknown = "unknown@elsewhere.example"
 type Sink struct {
 	Address string // host:port
 
+	sevenBit bool // 8BITMIME is not offered
+
 	mu    sync.Mutex
 	news  chan struct{} // closed and renewed when something came in
 	mails []Delivery
@@ -61,12 +63,23 @@ type Sink struct {
 // NewSink starts a sink on a free port of 127.0.0.1.
 func NewSink(t testing.TB) *Sink {
 	t.Helper()
+	return newSink(t, false)
+}
+
+// NewSevenBitSink is NewSink for a server of old, which does not offer 8BITMIME.
+func NewSevenBitSink(t testing.TB) *Sink {
+	t.Helper()
+	return newSink(t, true)
+}
+
+func newSink(t testing.TB, sevenBit bool) *Sink {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s := &Sink{Address: l.Addr().String(), news: make(chan struct{})}
+	s := &Sink{Address: l.Addr().String(), sevenBit: sevenBit, news: make(chan struct{})}
 	go s.serve(l)
 	return s
 }
@@ -136,7 +149,8 @@ func (s *Sink) serve(l net.Listener) {
 	}
 }
 
-// session speaks just enough SMTP for a MTA: nearly everything is welcome, and 8-bit octets are, so that nothing is recoded.
+// session speaks just enough SMTP for a MTA: nearly everything is welcome, and 8-bit bytes are unless
+// it is told otherwise, so that nothing is recoded.
 func (s *Sink) session(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)
@@ -151,6 +165,10 @@ func (s *Sink) session(conn net.Conn) {
 		line = strings.TrimRight(line, "\r\n")
 		switch verb := strings.ToUpper(line); {
 		case strings.HasPrefix(verb, "EHLO"):
+			if s.sevenBit {
+				reply("250-sink.example\r\n250-PIPELINING\r\n250 SIZE")
+				continue
+			}
 			reply("250-sink.example\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-PIPELINING\r\n250 SIZE")
 		case strings.HasPrefix(verb, "MAIL FROM:"):
 			d = Delivery{From: mailbox(line)}

@@ -1,0 +1,83 @@
+package assembly
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/milter/domain"
+	"mailseal/milter/sign"
+)
+
+// errOtherDomain says that a source's key is of another domain than it was asked for, and that other_domains forbids that.
+var errOtherDomain = errors.New("the row is of another domain than the one that was asked for")
+
+// maxForeign bounds the rows that are remembered as reported; beyond, all of them may be reported once more.
+const maxForeign = 10_000
+
+// foreignRows are the rows of a source whose domain is another than the one asked for, as far as that has been logged.
+type foreignRows struct {
+	mu   sync.Mutex
+	said map[string]struct{}
+}
+
+// isNew reports whether a row is logged for the first time.
+func (f *foreignRows) isNew(row string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.said[row]; ok {
+		return false
+	}
+	if f.said == nil || len(f.said) >= maxForeign {
+		f.said = map[string]struct{}{}
+	}
+	f.said[row] = struct{}{}
+	return true
+}
+
+// suitsAuthor is the sign.Rule.Suits of a source: its answer about a sender is to be a key of the sender's domain, or of
+// one above it, which DMARC counts for it by default. Keys that a rule names itself were not asked for by domain.
+func (s *Source) suitsAuthor(r config.Rule) func(keys.Key, sign.Query) error {
+	if r.Domain != "" {
+		return nil // d= is not the row's
+	}
+	named := map[string]bool{}
+	for _, name := range r.Keys {
+		named[name] = true
+	}
+	return func(k keys.Key, q sign.Query) error {
+		if named[k.Name] || q.Author.Domain.Within(domain.Name(k.Domain)) {
+			return nil
+		}
+		return s.otherDomain(k, string(q.Author.Domain))
+	}
+}
+
+// suitsName compares the domain of a key that the key table has from a source with the one in its name, if that is the
+// name of a record.
+func (s *Source) suitsName(k keys.Key, name string) error {
+	_, asked, ok := strings.Cut(name, "._domainkey.")
+	if !ok || k.Domain == "%" || domain.ASCII(k.Domain) == domain.ASCII(asked) {
+		return nil
+	}
+	return s.otherDomain(k, asked)
+}
+
+// otherDomain logs a row that is of another domain than the one asked for, once, or returns why it must not sign.
+func (s *Source) otherDomain(k keys.Key, asked string) error {
+	switch s.wanted.otherDomains {
+	case config.OtherDomainsAccept:
+		return nil
+	case config.OtherDomainsWarn:
+	default:
+		return fmt.Errorf("source %q: key %q of domain %q for %q: %w (other_domains)", s.Name, k.Name, k.Domain, asked, errOtherDomain)
+	}
+	if s.foreign.isNew(k.Name + "\x00" + k.Domain) {
+		s.log.Warn("a row is of another domain than the one that was asked for: it signs, and DMARC does not count its signature",
+			"source", s.Name, "key", k.Name, "domain", k.Domain, "asked", asked)
+	}
+	return nil
+}

@@ -1,0 +1,286 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/cmd/mailseal/service"
+	"mailseal/config"
+	"mailseal/keys/keyfile"
+)
+
+// ErrAs is in the error of Run about a user Options.As with whose rights files cannot be judged.
+var ErrAs = errors.New("check: cannot judge files as another user")
+
+// findService finds out with whose rights files are to be judged: with those of the daemon's user if we are root, who may
+// read everything, else with our own.
+func (c *checker) findService() error {
+	if c.Service != nil {
+		c.service = c.Service
+		return nil
+	}
+	if os.Geteuid() != 0 {
+		if c.As != "" {
+			return fmt.Errorf("%w: only root can judge files as user %s", ErrAs, c.As)
+		}
+		return nil
+	}
+	s, err := service.Detect("/", c.As)
+	switch {
+	case err == nil && s.UID != 0:
+		c.service = &s
+	case err != nil && c.As != "":
+		return fmt.Errorf("%w: %w", ErrAs, err)
+	}
+	return nil
+}
+
+// reader is who has to read files, for remedies.
+func (c *checker) reader() remedy.Reader {
+	if c.service == nil {
+		return remedy.Self()
+	}
+	s := c.service
+	return remedy.Reader{User: s.Name, Group: s.GroupName(), UID: s.UID, Groups: append([]int{s.GID}, s.Groups...)}
+}
+
+// asReader is the same for package keyfile, nil for this process.
+func (c *checker) asReader() *keyfile.Reader {
+	if c.service == nil {
+		return nil
+	}
+	return c.service.Reader()
+}
+
+// probe has the daemon's user try all that the configuration names, and reports what it cannot do but for the keys, which
+// come with the others that cannot be used.
+func (c *checker) probe(ctx context.Context) error {
+	if c.service == nil {
+		return nil
+	}
+	wants := c.wants()
+	judged, err := c.service.Probe(ctx, slices.Collect(maps.Keys(wants)))
+	if err != nil {
+		return err
+	}
+	c.result.Judged = judged.How
+	c.stops = map[string]service.Stop{}
+	slices.SortFunc(judged.Stops, func(a, b service.Stop) int { return strings.Compare(a.Path, b.Path) })
+	for _, stop := range judged.Stops {
+		if _, err := os.Stat(stop.Path); err != nil {
+			continue // it is not there, which is another finding
+		}
+		if _, known := c.stops[stop.Path]; known {
+			continue
+		}
+		c.stops[stop.Path] = stop
+		if report := wants[stop.Want]; report != nil {
+			report(stop)
+		}
+	}
+	return nil
+}
+
+// wants are the files and directories that the daemon needs, each with what reports that it is not to be had.
+func (c *checker) wants() map[service.Want]func(service.Stop) {
+	out := map[service.Want]func(service.Stop){}
+	read := func(path string, report func(service.Stop)) {
+		if path != "" {
+			out[service.Want{Path: path}] = report
+		}
+	}
+	for _, k := range c.cfg.Keys {
+		read(k.File, nil) // keyFile reports it
+	}
+	for _, path := range append(slices.Clone(c.cfg.Files), tableFiles(c.cfg)...) {
+		if abs, err := filepath.Abs(path); err == nil {
+			read(abs, c.closed(place{file: path}))
+		}
+	}
+	for _, s := range c.cfg.Sources {
+		for setting, path := range map[string]string{
+			"token_file": string(s.TokenFile), "client_key": string(s.ClientKey), "client_certificate": s.ClientCertificate, "ca_file": s.CAFile,
+		} {
+			read(path, c.closed(at(s.Problem(setting, ""))))
+		}
+	}
+	for _, l := range c.cfg.Listen {
+		if l.Network == "unix" {
+			out[service.Want{Path: filepath.Dir(l.Target), Write: true}] = c.closedDirectory(at(l.Problem("address", "")))
+		}
+	}
+	if assembly.ManagesKeys(c.cfg) {
+		setting := place{file: c.File, setting: "state_directory"}
+		out[service.Want{Path: c.cfg.StateDirectory, Write: true}] = c.closedState(setting)
+		read(filepath.Join(c.cfg.StateDirectory, "keys.json"), c.closedState(setting))
+	}
+	return out
+}
+
+// tableFiles are OpenDKIM's tables that the configuration names.
+func tableFiles(cfg *config.Config) []string {
+	var out []string
+	for _, table := range []string{cfg.KeyTable, cfg.SigningTable} {
+		_, path, _ := strings.Cut(table, ":")
+		if path == "" {
+			continue
+		}
+		if !filepath.IsAbs(path) && len(cfg.Files) > 0 {
+			path = filepath.Join(filepath.Dir(cfg.Files[0]), path)
+		}
+		out = append(out, path)
+	}
+	return out
+}
+
+// stopped says where a user is stopped, and why.
+func (c *checker) stopped(s service.Stop) string {
+	if s.By != "" {
+		return s.By + " keeps it from the daemon"
+	}
+	return fmt.Sprintf("user %s is stopped at %s (%s)", c.service.Name, s.At, s.Err)
+}
+
+// closed reports files that are read.
+func (c *checker) closed(setting place) func(service.Stop) {
+	return func(s service.Stop) {
+		f := finding(FileClosed, setting, s.Path, c.stopped(s))
+		if s.By == "" {
+			f.Fix = remedy.LetReadFile(c.reader(), c.allStops(s))
+		}
+		c.report(f)
+	}
+}
+
+// closedDirectory reports directories of sockets.
+func (c *checker) closedDirectory(setting place) func(service.Stop) {
+	return func(s service.Stop) {
+		f := finding(SocketDirectoryClosed, setting, s.Path, c.stopped(s))
+		f.Fix = c.otherSocket(setting)
+		if isOwn := strings.Contains(filepath.Base(s.Path), "mailseal"); isOwn && s.By == "" && s.At == s.Path {
+			f.Fix = remedy.DirectoryFor(c.reader(), s.Path)
+		}
+		c.report(f)
+	}
+}
+
+// otherSocket has systemd make a socket that the daemon itself may not make, or has the daemon listen at a port.
+func (c *checker) otherSocket(setting place) remedy.Remedy {
+	for i, l := range c.cfg.Listen {
+		if l.Network != "unix" || at(l.Problem("address", "")) != setting {
+			continue
+		}
+		section := fmt.Sprintf("listen[%d]", i)
+		if service.FindUnit("/", remedy.SocketUnit) != nil {
+			return remedy.UnitSocket(section, l.Target)
+		}
+		return remedy.Port(section, c.freePort())
+	}
+	return remedy.Remedy{}
+}
+
+// freePort is the customary port, or the next one that no other socket of the configuration has.
+func (c *checker) freePort() string {
+	const first = 8891
+	for port := first; ; port++ {
+		has := func(l config.Listener) bool { return strings.HasSuffix(l.Target, fmt.Sprintf(":%d", port)) }
+		if !slices.ContainsFunc(c.cfg.Listen, has) {
+			return fmt.Sprint(port)
+		}
+	}
+}
+
+// closedState reports a state directory that the daemon cannot use.
+func (c *checker) closedState(setting place) func(service.Stop) {
+	return func(s service.Stop) {
+		f := finding(StateClosed, setting, s.Path, c.stopped(s))
+		if s.By == "" && belongsToRoot(s.At) && strings.HasPrefix(s.At+"/", c.cfg.StateDirectory+"/") {
+			f.Fix = remedy.Owned(c.reader(), c.cfg.StateDirectory)
+		}
+		c.report(f)
+	}
+}
+
+// allStops are the one place at which the user is really stopped, and those behind it at which it would be.
+func (c *checker) allStops(s service.Stop) []string {
+	out := []string{s.At}
+	for _, path := range c.service.Stops(s.Path) {
+		if path != s.At && strings.HasPrefix(path, s.At+"/") {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// unreadable is the finding about a key that the daemon's user cannot read, false when it can.
+func (c *checker) unreadable(name string) (Finding, bool) {
+	k := c.cfg.Keys[name]
+	s, isStopped := c.stops[k.File]
+	if k.File == "" || !isStopped {
+		return Finding{}, false
+	}
+	f := finding(KeyUnreadable, c.keySetting(name, "file"), k.File+": "+c.stopped(s))
+	f.Fix = remedy.LetRead(c.reader(), c.allStops(s), c.copyOf(name))
+	if s.By != "" {
+		f.Fix = remedy.CopyKey(c.reader(), c.copyOf(name))
+	}
+	return f, true
+}
+
+// copyOf says where the daemon's own copy of a key would be.
+func (c *checker) copyOf(name string) remedy.Key {
+	k := c.cfg.Keys[name]
+	setting := c.keySetting(name, "file").setting
+	line := ""
+	switch {
+	case k.File == "" || c.cfg.KeyTable != "":
+		return remedy.Key{File: k.File} // a table names it
+	case strings.HasPrefix(setting, "key_file"):
+		line = "key_file = %q (mailseal.toml)"
+	default:
+		line = "file = %q (mailseal.toml, [keys." + quoteKey(name) + "])"
+	}
+	domain := k.Domain
+	if domain == "%" || domain == "" {
+		domain = "any"
+	}
+	dir := filepath.Join(c.cfg.StateDirectory, "keys", domain)
+	path := filepath.Join(dir, k.Selector+".pem")
+	for i := 2; path == k.File || exists(path); i++ {
+		path = filepath.Join(dir, fmt.Sprintf("%s-%d.pem", k.Selector, i))
+	}
+	return remedy.Key{File: k.File, Copy: path, Setting: fmt.Sprintf(line, path)}
+}
+
+// keySetting is the place of a setting of a key. The key of the short way to sign has one setting alone, key_file.
+func (c *checker) keySetting(name, setting string) place {
+	k := c.cfg.Keys[name]
+	if whole := at(k.Problem("", "")); whole.setting == "key_file" {
+		return whole
+	}
+	return at(k.Problem(setting, ""))
+}
+
+func quoteKey(name string) string { return fmt.Sprintf("%q", name) }
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// ProbeCommand is the name of the command that Probe is, which a check by root starts as another user.
+const ProbeCommand = service.ProbeCommand
+
+// Probe tries to open the files that in names, and writes to out which of them it could not.
+func Probe(in io.Reader, out io.Writer) error { return service.Child(in, out) }
+
+func belongsToRoot(path string) bool { return service.OwnerUID(path) == 0 }

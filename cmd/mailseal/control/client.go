@@ -1,0 +1,39 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// ErrAway says that no daemon answers at the socket.
+var ErrAway = errors.New("control: no daemon answers")
+
+// Ask sends a request to the daemon whose socket is at a path, and waits for the answer until ctx ends. That the daemon
+// did not do what was asked for is in the answer; the error, which may wrap ErrAway, says why there is none.
+func Ask(ctx context.Context, path string, r Request) (Answer, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, path, err)
+	}
+	defer nc.Close()
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	defer stop()
+	r.Version = Version
+	text, err := marshal(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	if _, err := nc.Write(text); err != nil {
+		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, path, err)
+	}
+	line, err := readLine(nc, maxAnswer)
+	switch {
+	case ctx.Err() != nil:
+		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, path, context.Cause(ctx))
+	case err != nil:
+		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, path, err)
+	}
+	return parseAnswer(line)
+}

@@ -1,0 +1,130 @@
+// Package control is how commands speak with the daemon: over a unix socket, one request and one answer for each
+// connection, each a JSON object on a line. Only root and the daemon's own user get an answer.
+//
+// The socket's mode keeps others out, and the kernel says who has connected all the same: a directory may have been
+// opened to more users than was meant. Everything is bounded, so that a client can hold up no more than other clients.
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Version is that of requests and answers. A daemon refuses a request of another version: the commands and the daemon are
+// one program, and differ only between an upgrade and a restart.
+const Version = 1
+
+// What a line may have, in bytes with its end.
+const (
+	maxRequest = 4 << 10
+	maxAnswer  = 1 << 20
+)
+
+// Command is what is asked for.
+type Command string
+
+// The commands.
+const (
+	Reload Command = "reload" // read the configuration and the keys anew
+	Status Command = "status" // say how the daemon is
+	Signed Command = "signed" // list the domains that signed mail, a page at a time
+)
+
+// Request is what a client asks.
+type Request struct {
+	Version int     `json:"version"`
+	Command Command `json:"command"`
+	Accept  bool    `json:"accept,omitempty"` // Reload: even if domains lose their signatures
+	After   string  `json:"after,omitempty"`  // Signed: only names behind this one
+}
+
+// Answer is what the daemon replies.
+type Answer struct {
+	Version  int      `json:"version"`
+	Error    string   `json:"error,omitempty"`    // why it did not do what was asked for
+	Warnings []string `json:"warnings,omitempty"` // Reload: what took effect nevertheless
+	Running  *Running `json:"running,omitempty"`  // Status
+	Page     *Page    `json:"page,omitempty"`     // Signed
+}
+
+// Running is how a daemon is.
+type Running struct {
+	Version     string    `json:"version"` // of the program
+	PID         int       `json:"pid"`
+	Started     time.Time `json:"started"`
+	Config      string    `json:"config"` // the file
+	ConfigSince time.Time `json:"config_since"`
+	Listeners   []string  `json:"listeners"`
+	Jobs        []Job     `json:"jobs"`
+}
+
+// Job is how one of the daemon's jobs is. Times are zero before its first run, and where none is due.
+type Job struct {
+	Name    string    `json:"name"`
+	Running bool      `json:"running,omitempty"`
+	Last    time.Time `json:"last,omitzero"`
+	Next    time.Time `json:"next,omitzero"`
+	Error   string    `json:"error,omitempty"` // of the last run
+}
+
+// Page is a part of the list of domains that signed mail lately and that the daemon has a rule and a key for, by name.
+type Page struct {
+	Names []Name `json:"names"`
+	More  bool   `json:"more,omitempty"` // there are others behind the last
+}
+
+// Name is a domain, as what it signed.
+type Name struct {
+	Name   string `json:"name"`
+	Author bool   `json:"author,omitempty"` // of From
+	Signer bool   `json:"signer,omitempty"` // the d= tag
+}
+
+// ErrMalformed says that what came is not a request, or not an answer.
+var ErrMalformed = errors.New("control: malformed")
+
+// parseRequest reads a line.
+func parseRequest(line []byte) (Request, error) {
+	var out Request
+	if err := parse(line, &out); err != nil {
+		return Request{}, err
+	}
+	switch {
+	case out.Version != Version:
+		return Request{}, fmt.Errorf("%w: version %d; this daemon speaks version %d", ErrMalformed, out.Version, Version)
+	case out.Command != Reload && out.Command != Status && out.Command != Signed:
+		return Request{}, fmt.Errorf("%w: no command %q", ErrMalformed, out.Command)
+	}
+	return out, nil
+}
+
+// parseAnswer reads a line. Fields that it does not know are those of a later daemon.
+func parseAnswer(line []byte) (Answer, error) {
+	var out Answer
+	if err := json.Unmarshal(line, &out); err != nil {
+		return Answer{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return out, nil
+}
+
+// parse reads one JSON object, and nothing else: what is not understood may have been meant to change the rest.
+func parse(line []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if rest := bytes.TrimSpace(line[d.InputOffset():]); len(rest) > 0 {
+		return fmt.Errorf("%w: more than one object", ErrMalformed)
+	}
+	return nil
+}
+
+// marshal makes a line.
+func marshal(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	return append(text, '\n'), err
+}

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"mailseal/keys/files"
+)
+
+// ControlAddress returns where the daemon with the configuration at a path has its control socket. A configuration with
+// mistakes, which the daemon is about to refuse, says so as far as it can be understood.
+func ControlAddress(path string) string {
+	if c, err := LoadAny(path); err == nil {
+		return c.Control.Address
+	}
+	text, _ := files.Read(path, maxFile) // without a text, the defaults
+	return controlIn(string(text), filepath.Dir(path))
+}
+
+var (
+	tableHeader = regexp.MustCompile(`^\s*\[+\s*([A-Za-z0-9_."'-]+)`)
+	textSetting = regexp.MustCompile(`^\s*([a-z_.]+)\s*=\s*(?:"([^"\\]*)"|'([^']*)')`)
+)
+
+// controlIn looks for the two settings that decide, line by line.
+func controlIn(text, dir string) string {
+	table, state := "", filled().StateDirectory
+	for line := range strings.Lines(text) {
+		if m := tableHeader.FindStringSubmatch(line); m != nil {
+			table = m[1]
+			continue
+		}
+		m := textSetting.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		value := m[2] + m[3]
+		if !filepath.IsAbs(value) {
+			value = filepath.Join(dir, value)
+		}
+		switch dotted(table, m[1]) {
+		case "control.address":
+			return value
+		case "state_directory":
+			state = value
+		}
+	}
+	return filepath.Join(state, ControlName)
+}

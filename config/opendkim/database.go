@@ -1,0 +1,119 @@
+package opendkim
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// elsewhere says what becomes of tables that are kept where Mailseal does not read them. Of those in an SQL database it
+// sketches the source that takes their place.
+func (im *importer) elsewhere(ke, se entry) {
+	keys, ok := parseDSN(ke.value)
+	signing, both := parseDSN(se.value)
+	if !ok || !both {
+		im.note("tables-elsewhere", ke, "")
+		return
+	}
+	im.note("tables-elsewhere", ke, "; mailseal.toml has a sketch of the source, as a comment: complete its queries")
+	im.out.add("", append([]string{
+		"KeyTable and SigningTable are in a database. Mailseal asks one by queries of its own: see [sources] in",
+		"mailseal.toml(5). key_query returns the private key itself, not the name of a file; signing_query is asked",
+		"once, with the author's domain, not for each of OpenDKIM's patterns. Complete this, and take the # away:",
+		"",
+	}, sketch(keys, signing)...)...)
+}
+
+// dsn is a data set in an SQL database, as OpenDKIM names it: dsn:pgsql://user:password@port+host/base/table=t?keycol=k.
+type dsn struct {
+	driver, user, password, host, port, base string
+	table, key, data, filter                 string
+}
+
+// drivers are the databases of OpenDBX that Mailseal knows, too.
+var drivers = map[string]string{"pgsql": "postgres", "mysql": "mysql", "sqlite3": "sqlite"}
+
+// parseDSN reads the name of a data set. It is false for one that is in no database that Mailseal knows.
+func parseDSN(s string) (d dsn, ok bool) {
+	kind, rest, _ := strings.Cut(strings.TrimSpace(s), ":")
+	backend, rest, found := strings.Cut(rest, "://")
+	if d.driver = drivers[strings.ToLower(backend)]; !strings.EqualFold(kind, "dsn") || !found || d.driver == "" {
+		return d, false
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		d.user, d.password, _ = strings.Cut(rest[:at], ":")
+		rest = rest[at+1:]
+	}
+	cut := strings.LastIndex(rest, "/table=")
+	if cut < 0 {
+		return d, false
+	}
+	where, what := rest[:cut], rest[cut+1:]
+	host, base, _ := strings.Cut(where, "/")
+	d.base = base
+	if port, name, ok := strings.Cut(host, "+"); ok {
+		d.port, host = port, name
+	}
+	d.host = host
+	for part := range strings.SplitSeq(what, "?") {
+		name, value, _ := strings.Cut(part, "=")
+		if text, err := url.PathUnescape(value); err == nil {
+			value = text
+		}
+		switch name {
+		case "table":
+			d.table = value
+		case "keycol":
+			d.key = value
+		case "datacol":
+			d.data = value
+		case "filter":
+			d.filter = value
+		}
+	}
+	return d, d.table != "" && d.key != "" && d.data != ""
+}
+
+// connection is the dsn of a source of Mailseal.
+func (d dsn) connection() string {
+	switch d.driver {
+	case "mysql":
+		port := d.port
+		if port == "" {
+			port = "3306"
+		}
+		return fmt.Sprintf("%s:%s@tcp(%s:%s)/%s", d.user, d.password, d.host, port, d.base)
+	case "sqlite":
+		return "/" + strings.TrimPrefix(d.base, "/")
+	}
+	out := "host=" + d.host
+	for _, part := range [][2]string{{"port", d.port}, {"dbname", d.base}, {"user", d.user}, {"password", d.password}} {
+		if part[1] != "" {
+			out += " " + part[0] + "=" + part[1]
+		}
+	}
+	return out
+}
+
+// query asks for the data of a key.
+func (d dsn) query() string {
+	columns := strings.ReplaceAll(d.data, ",", ", ")
+	q := fmt.Sprintf("SELECT %s FROM %s WHERE %s = $1", columns, d.table, d.key)
+	if d.filter != "" {
+		q += " AND " + d.filter
+	}
+	return q
+}
+
+func sketch(keys, signing dsn) []string {
+	return []string{
+		"[sources.opendkim]",
+		"driver = " + quote(keys.driver),
+		"dsn = " + quote(keys.connection()),
+		"key_query = " + quote(keys.query()),
+		"signing_query = " + quote(signing.query()),
+		"",
+		"[[sign]]",
+		`source = "opendkim"`,
+	}
+}

@@ -1,0 +1,32 @@
+package opendkim
+
+import "mailseal/config/tables"
+
+// defaults lists what Mailseal's defaults do to mail and has no equal in the programs that are replaced. What an option
+// stands for, or is when it is not set, is said where the option is translated.
+func (im *importer) defaults() {
+	signs, verifies := im.dkim != nil && !im.verifiesOnly, im.verified || im.dmarc
+	isLimited := true
+	if im.dkim != nil {
+		_, isLimited = im.dkim.get("MaximumHeaders")
+	}
+	for _, d := range []struct {
+		holds bool
+		code  tables.Code
+		name  string // of an option that is about it, "" if there is none
+	}{
+		{signs, "default-redirected", ""},
+		{signs, "default-long-lines", ""},
+		{signs, "default-self-check", ""},
+		{verifies && !im.needsAuthor, "default-from-marked", ""},
+		{verifies, "default-mark-removed", ""},
+		{im.verified, "default-unsigned-body", "Minimum"},
+		{im.verified, "default-sha1", "AllowSHA1Only"},
+		{im.dmarc, "default-methods", "SPFSelfValidate"},
+		{!isLimited, "default-header-size", "MaximumHeaders"},
+	} {
+		if d.holds {
+			im.unset(d.code, d.name)
+		}
+	}
+}

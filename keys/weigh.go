@@ -1,0 +1,33 @@
+package keys
+
+import (
+	"crypto/ed25519"
+	"crypto/rsa"
+)
+
+// What an answer takes in memory, in bytes, as measured on a heap of them: the entry with its place in a map and in a
+// list, a Key without its private half, and private halves. TestCacheBytes measures it again.
+const (
+	entryBytes   = 400
+	keyBytes     = 112
+	ed25519Bytes = 160
+	rsaBytes     = 2900 // and 8 for each byte of the modulus: what is computed in advance grows with it
+)
+
+// weigh is about how many bytes an answer takes.
+func weigh(q question, found []Key) int {
+	n := entryBytes + q.size()
+	for _, k := range found {
+		n += keyBytes + len(k.Name) + len(k.Domain) + len(k.Selector)
+		switch s := k.Signer.(type) {
+		case nil:
+		case ed25519.PrivateKey:
+			n += ed25519Bytes
+		case *rsa.PrivateKey:
+			n += rsaBytes + 8*s.Size()
+		default:
+			n += rsaBytes
+		}
+	}
+	return n
+}

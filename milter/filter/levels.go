@@ -1,0 +1,45 @@
+package filter
+
+import "log/slog"
+
+// The reasons for which mail of ours goes unsigned, beside those of its From field.
+const (
+	noRule            = "no rule"
+	firstKey          = "no key has signed yet"
+	keyError          = "key error"
+	signedAlready     = "signed already"
+	unsignedRecipient = "unsigned recipient"
+	notTheSender      = "sender"
+)
+
+// unsignedLevels says how much it matters that mail of ours leaves without a signature, by reason. What the configuration
+// asks for is no more than information; LEVELS in mailseal.toml(5) has the same table.
+var unsignedLevels = map[string]slog.Level{
+	noRule:            slog.LevelInfo,
+	signedAlready:     slog.LevelInfo,
+	unsignedRecipient: slog.LevelInfo,
+	notTheSender:      slog.LevelInfo,
+	noAuthor:          slog.LevelInfo,
+	manyAuthors:       slog.LevelWarn,
+	malformedFrom:     slog.LevelWarn,
+	firstKey:          slog.LevelWarn,
+	keyError:          slog.LevelError,
+}
+
+// unsignedLevel is the level of a reason; one that is not in the table is a bug of ours, and worth an error.
+func unsignedLevel(reason string) slog.Level {
+	if level, known := unsignedLevels[reason]; known {
+		return level
+	}
+	return slog.LevelError
+}
+
+// The levels of what else may happen to a message.
+const (
+	levelKeyFailed = slog.LevelError // a key could not be used, whether or not others signed
+	levelNotSigned = slog.LevelError // the message is refused since it could not be signed
+	levelDisagree  = slog.LevelError // another implementation could not verify the signature
+	levelUnchecked = slog.LevelInfo  // another implementation was not asked: it would judge such a message wrongly
+	levelInvalid   = slog.LevelError // a setting has no valid value, which is a bug of ours
+	levelUnsealed  = slog.LevelWarn  // the message was to be sealed, and was not
+)

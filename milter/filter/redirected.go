@@ -1,0 +1,57 @@
+package filter
+
+import (
+	"slices"
+	"strings"
+
+	"mailseal/milter/authres"
+	"mailseal/milter/domain"
+	"mailseal/milter/message"
+)
+
+// redirected is the reason for which a message is not signed as its author's domain: we found that it does not come from
+// there.
+const redirected = "redirected"
+
+// saysForged reports whether the newest of our own fields with a DMARC result says that the message failed DMARC for the
+// author's domain. Such a message came from a stranger, and a user's rule or a list sends it on by way of a host of ours:
+// signed, the forgery would pass everywhere.
+//
+// A stranger cannot have written the field, since fields with our ids are removed from what strangers send; a user of
+// ours who writes one keeps but a message of his own from being signed.
+func (o OwnFields) saysForged(h message.Header, author domain.Name) bool {
+	for _, f := range h { // the newest is on top
+		if !f.Is(authres.FieldName) {
+			continue
+		}
+		field, err := authres.Parse(f.Value())
+		if err != nil || !o.isID(field.ID) {
+			continue
+		}
+		results := slices.DeleteFunc(field.Results, func(r authres.Result) bool { return r.Method != "dmarc" })
+		if len(results) > 0 {
+			return slices.ContainsFunc(results, func(r authres.Result) bool { return r.Value == "fail" && isOf(r, author) })
+		}
+	}
+	return false
+}
+
+// isID reports whether an authserv-id is one of ours.
+func (o OwnFields) isID(id string) bool {
+	name := domain.ASCII(strings.TrimSuffix(id, "."))
+	return slices.ContainsFunc(o.IDs, func(own string) bool {
+		return strings.EqualFold(own, id) || strings.EqualFold(domain.ASCII(strings.TrimSuffix(own, ".")), name)
+	})
+}
+
+// isOf reports whether a DMARC result is about the author's domain. One without header.from is about the only From that
+// there is.
+func isOf(r authres.Result, author domain.Name) bool {
+	for _, p := range r.Properties {
+		if p.Type == "header" && p.Name == "from" {
+			from, err := domain.Parse(p.Value)
+			return err == nil && from == author
+		}
+	}
+	return true
+}
