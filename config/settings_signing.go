@@ -122,7 +122,7 @@ var rotationSection = section{
 		{name: "servers", def: "[]", example: `["192.0.2.53"]`, doc: "Name servers that must all show a record; the domain's own, if there are none here."},
 		{name: "may_be_silent", def: "0", least: "0", most: "12", doc: "How many of these servers may leave a question unanswered. What the others show decides then; one that answers something else always counts. 0 has every step wait for a server that is down."},
 		{name: "watch", def: `"1h"`, doc: "How often the DNS is compared with the keys that sign, with those of sources as far as they are remembered; 0s is never."},
-		{name: "fall_back", def: "false", doc: "Sign with the key before, if it is still published, when the DNS does not show the one that signs."},
+		{name: "fall_back", def: "false", doc: "Sign with the key before, if it is still published, when the DNS does not show the one that signs. It goes on after a restart: fallback.json in the state directory has it."},
 	},
 }
 

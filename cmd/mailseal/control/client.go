@@ -25,11 +25,11 @@ func Ask(ctx context.Context, path string, r Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if _, err := nc.Write(text); err != nil {
-		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, path, err)
-	}
+	_, writeErr := nc.Write(text) // a daemon that refuses us answers before it has read anything
 	line, err := readLine(nc, maxAnswer)
 	switch {
+	case err != nil && writeErr != nil:
+		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, path, writeErr)
 	case ctx.Err() != nil:
 		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, path, context.Cause(ctx))
 	case err != nil:
