@@ -64,7 +64,7 @@ var oursSection = section{
 			doc: "Further macros that make mail ours: each with the values that do, or with [\"*\"] if any value does."},
 		{name: "unmatched", def: `"accept"`,
 			doc: "What becomes of mail of ours that no rule signs: \"accept\" lets it go unsigned, says so and counts it; \"judge\" treats it as theirs, which suits list software on this host."},
-		{name: "keep_results", def: `["127.0.0.0/8", "::1"]`, example: `["127.0.0.0/8", "::1", "192.0.2.25"]`,
+		{name: "keep_results", empty: "no client may", def: `["127.0.0.0/8", "::1"]`, example: `["127.0.0.0/8", "::1", "192.0.2.25"]`,
 			doc: "Of the clients that are ours by networks or hosts, those that may hand on Authentication-Results fields with our id, and the others that only we write: a content filter or list software on another host, which gives back what went through us before. What is submitted on the host itself, without SMTP, may as well. From all other clients these fields are removed, for a PC in our network can forge them (RFC 8601 section 5); a gateway that writes such fields for strangers' mail belongs into [relays]."},
 	},
 }
@@ -95,10 +95,9 @@ var dnsSection = section{
 	settings: []setting{
 		{name: "servers", def: "[]", example: `["127.0.0.1", "[2001:db8::53]:5353"]`,
 			doc: "Name servers, tried in this order; those of /etc/resolv.conf if there are none here. A validating resolver on this host is best."},
-		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long one server has for one question."},
-		{name: "tries", def: "2", least: "1", most: "10", doc: "How often the list of servers is gone through."},
-		{name: "cache_size", def: "20000", least: "0", most: "10000000", zero: "nothing is remembered",
-			doc: "How many answers are remembered, each for as long as its time to live says."},
+		{name: "timeout", example: `"2s"`, least: `"1ms"`, most: `"1m"`, doc: "How long one server has for one question. If it is not set, as long as /etc/resolv.conf says (options timeout:n) where the servers are from there, else 5s. A server that did not answer is asked after all others for 30s."},
+		{name: "tries", example: "2", least: "1", most: "10", doc: "How often the list of servers is gone through; if it is not set, as often as /etc/resolv.conf says (options attempts:n), else twice. \"options rotate\" there has the servers asked in turn; its other options have no effect."},
+		{name: "cache_size", def: "20000", least: "0", most: "10000000", zero: "nothing is remembered", doc: "How many answers are remembered, each for as long as its time to live says."},
 	},
 }
 
@@ -125,7 +124,7 @@ var logSection = section{
 		{name: "format", def: `"text"`, restart: "the log is opened once", values: []string{"text", "json"}, doc: "How lines are written. In JSON times are numbers of milliseconds, with names such as took_ms."},
 		{name: "level", def: `"info"`, values: []string{"debug", "info", "warn", "error"}, doc: "What is worth a line; LEVELS OF THE LOG below says what has which level."},
 		{name: "syslog", example: `"mail"`, restart: "the log is opened once", values: []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"},
-			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads."},
+			doc: "Log to syslog under this facility instead of to standard error, which systemd's journal reads. While syslog cannot be reached, the log goes to standard error; mail goes on."},
 	},
 }
 

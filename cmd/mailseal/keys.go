@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/examine"
 	"mailseal/cmd/mailseal/keyring"
 )
@@ -84,11 +86,17 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 what publishes them: it says the same as keys rotate waits for. A new key is among them from its making on; one that
 retires stays until rotation.overlap is over and its successor is published, and then says p=, that it is revoked; one
 that is revoked is gone, or taken away by nsupdate's commands. The name servers are asked where a key is to be revoked,
-and nowhere else; if they do not answer, its record stays as it is. Whoever publishes what list prints, and nothing else
+and nowhere else; if they do not answer, its record stays as it is. Where there are no keys at all, the exit code is 1: that
+is no order to take all records down. Whoever publishes what list prints, and nothing else
 at these names, and runs keys rotate, has keys that go through their whole lives.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
+			for _, name := range []string{"zone", "server"} {
+				if format == "none" && cmd.Flags().Changed(name) {
+					return answer.NewUsage(fmt.Errorf("--%s has no effect without --format: no name server is asked", name))
+				}
+			}
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err
@@ -100,7 +108,6 @@ at these names, and runs keys rotate, has keys that go through their whole lives
 	cmd.Flags().BoolVar(&all, "all", false, "list keys that are removed, too")
 	excludes(cmd, []string{"format"}, "json")
 	excludes(cmd, []string{"all"}, "format")
-	ignores(cmd, "zone", "server")
 	return cmd
 }
 
@@ -121,6 +128,7 @@ Mailseal manages, and of those that rules sign with from files.`,
 		},
 	}
 	f.formatFlag(cmd)
+	ignores(cmd, "zone", "server")
 	return cmd
 }
 

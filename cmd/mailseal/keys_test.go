@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,7 +50,8 @@ func (s *lifeSite) publish(zone string) {
 func (s *lifeSite) run(code int, want string, args ...string) string {
 	s.t.Helper()
 	all := []string{"keys", "--config", s.config}
-	if args[0] != "list" && args[0] != "generate" { // which ask no name server
+	asks := args[0] != "generate" && args[0] != "record" && (args[0] != "list" || slices.Contains(args, "--format"))
+	if asks { // the others ask no name server
 		all = append(all, "--zone", s.zone)
 	}
 	out, got := runCommand(s.t, append(all, args...)...)
@@ -216,6 +218,7 @@ func TestKeysFormats(t *testing.T) {
 	s.run(exitGood, "se._domainkey.example.com. 3600 IN TXT (\n", "list", "--format", "zone")
 	s.run(exitGood, "update add se._domainkey.example.com.", "list", "--format", "nsupdate")
 	s.run(exitGood, "", "list", "example.net")
+	s.run(exitBad, "", "list", "example.net", "--format", "zone") // not an empty zone
 	var record struct{ Name, Value string }
 	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--format", "json")), &record); err != nil || record.Name != "se._domainkey.example.com" {
 		t.Errorf("got %+v, %v", record, err)

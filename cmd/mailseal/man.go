@@ -23,6 +23,19 @@ func newManCmd() *cobra.Command {
 	}
 }
 
+// completionPage is in place of cobra's pages about completion, which are one for each shell.
+const completionPage = `.SH "mailseal completion"
+Print a script that has a shell complete commands and flags
+.PP
+.nf
+mailseal completion bash > /etc/bash_completion.d/mailseal
+mailseal completion zsh > "${fpath[1]}/_mailseal"
+mailseal completion fish > ~/.config/fish/completions/mailseal.fish
+.fi
+.PP
+mailseal completion SHELL \-\-help says more; there is powershell, too.
+`
+
 // manual writes mailseal(1): one page of what cobra's generator makes of each command. It changes the commands.
 func manual(w io.Writer, root *cobra.Command) error {
 	var b strings.Builder
@@ -34,6 +47,7 @@ func manual(w io.Writer, root *cobra.Command) error {
 		}
 		b.WriteString(page)
 	}
+	b.WriteString(completionPage)
 	fmt.Fprintf(&b, ".SH FILES\n.TP\n.I %s\nThe configuration, see\n.BR mailseal.toml (5).\n", defaultConfig)
 	b.WriteString(".SH SEE ALSO\n.BR mailseal.toml (5)\n")
 	_, err := io.WriteString(w, b.String())

@@ -12,7 +12,7 @@ func newProbeCmd() *cobra.Command {
 		Use:    check.ProbeCommand,
 		Short:  "Try to open the files that standard input names",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE:   func(cmd *cobra.Command, _ []string) error { return check.Probe(cmd.InOrStdin(), cmd.OutOrStdout()) },
 	}
 }

@@ -38,7 +38,7 @@ the daemon's own user get an answer. SIGHUP reloads too, but reports to the log 
 The exit code is 0 when the configuration is in force, 1 when it was refused, and 3 when no daemon answered.`,
 		Example: `  mailseal reload
   mailseal check --against-running && mailseal reload`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -48,6 +48,7 @@ The exit code is 0 when the configuration is in force, 1 when it was refused, an
 	flags.StringVar(&f.control, "control", "", "`path` of the control socket, instead of the configuration's")
 	flags.BoolVar(&f.accept, "accept", false, "let domains lose their signatures")
 	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait for the daemon")
+	excludes(cmd, []string{"config"}, "control")
 	return cmd
 }
 

@@ -82,6 +82,9 @@ var failures = map[string]struct{ bad, unread string }{
 	"keys retire":           {"--config @broken.toml example.com", "--config @gone example.com"},
 	"keys revoke":           {"--config @broken.toml example.com", "--config @gone example.com"},
 	"keys rotate":           {"--config @broken.toml", "--config @gone"},
+	"keys record":           {"--config @broken.toml example.com", "--config @gone example.com"},
+	"probe-files":           {},
+	"reload":                {"", "--control @gone"},
 	"man":                   {},
 	"mta":                   {"", "--milter unix:@/gone @plain.eml"},
 	"serve":                 {"--config @broken.toml", "--config @gone"},
@@ -96,6 +99,8 @@ var failures = map[string]struct{ bad, unread string }{
 
 // unobserved are the answers that no command line of the test leads to, and why.
 var unobserved = map[string]string{
+	"probe-files":        "is run by check alone",
+	"reload, bad":        "needs a daemon that refuses: the tests of the control socket",
 	"keys":               "prints its help",
 	"man":                "needs nothing",
 	"help":               "needs nothing",

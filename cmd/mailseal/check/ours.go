@@ -25,3 +25,8 @@ func (c *checker) ours() {
 		}
 	}
 }
+
+// everyoneIsOurs reports whether ours has something to report.
+func (c *checker) everyoneIsOurs() bool {
+	return c.cfg.Signs() && slices.ContainsFunc(c.cfg.Ours.Networks, tables.IsEveryone)
+}

@@ -25,6 +25,12 @@ func keyRecord(t *testing.T, private string) string {
 
 // unobservable are the settings of which no effect is observed here, and why.
 var unobservable = map[string]string{
+	"user":                            "needs root and another user; control tests it",
+	"signing.first_key":               "needs keys with a life; rotation_test.go",
+	"signing.fragile_warnings":        "warns once an hour; milter tests it with a clock",
+	"sources.NAME.other_domains":      "sources_test.go of assembly",
+	"control.address":                 "control tests it",
+	"reload.max_loss":                 "loss_test.go",
 	"on_internal_error":               "needs a bug; milter tests it with a filter that panics",
 	"listen[].user":                   "needs root and another user; milter tests the owner of a socket",
 	"listen[].group":                  "as listen[].user",
@@ -175,6 +181,7 @@ func roleEffects() []effect {
 		{setting: "ours.authenticated", top: "ours.authenticated = false", probe: stranger(letter{auth: "joe", author: "a@example.com"}), want: "role=theirs"},
 		ours("ours.daemon_names", `ours.daemon_names = ["SUBMIT"]`, letter{daemon: "SUBMIT"}),
 		ours("ours.macros", `ours.macros = { verified = ["*"] }`, letter{macros: map[string]string{"{verified}": "1"}}),
+		{setting: "ours.keep_results", top: "ours.keep_results = []", probe: mine(letter{extra: "Authentication-Results: mx.test; spf=pass\n"}), want: "delete Authentication-Results"},
 		{setting: "ours.unmatched", top: `ours.unmatched = "judge"`, probe: mine(letter{author: "a@elsewhere.example"}), want: "Authentication-Results: mx.test"},
 		{setting: "relays.networks", top: `relays.networks = ["192.0.2.0/24"]`, probe: stranger(letter{}), want: "role=relay"},
 		{setting: "exempt.networks", top: `exempt.networks = ["192.0.2.0/24"]`, probe: stranger(letter{}), want: "exempt client"},
@@ -231,6 +238,8 @@ func signingEffects() []effect {
 		signsWith("signing.headers", `signing.headers = ["+X-Ticket"]`, "X-Ticket", letter{extra: "X-Ticket: 7\n"}),
 		signsWith("signing.oversign", `signing.oversign = ["+X-Other"]`, "X-Other", letter{}),
 		signsWith("signing.oversign_if_present", `signing.oversign_if_present = ["+X-Third"]`, "X-Third:X-Third", letter{extra: "X-Third: 7\n"}),
+		signsWith("signing.oversign_mime", "signing.oversign_mime = false", "!MIME-Version", letter{}),
+		{setting: "signing.redirected", top: `signing.redirected = "sign"`, probe: mine(letter{extra: "Authentication-Results: mx.test; dmarc=fail header.from=example.com\n"}), want: "DKIM-Signature:"},
 		signsWith("signing.expiry", `signing.expiry = "0s"`, "!x=", letter{}),
 		signsWith("signing.identifier", `signing.identifier = "all@%"`, "i=all@example.com", letter{}),
 		again("signing.skip_if_signed", "signing.skip_if_signed = true", "unsigned="),
@@ -257,6 +266,9 @@ func verifyEffects() []effect {
 			field, _, _ := strings.Cut(raw, "From: ")
 			return strings.Replace(field, "s=k;", "s=gone;", 1) + raw
 		}, letter{}), want: "!dkim=pass"},
+		{setting: "verify.uncovered_duplicates", top: `verify.uncovered_duplicates = "note"`, probe: signedBy("a@short.example", func(raw string) string {
+			return "Subject: another\n" + raw
+		}, letter{}), want: "dkim=pass", tables: "", before: "", rule: "[[sign]]\nfrom = \"short.example\"\nkeys = \"short\"\nheaders = [\"From\", \"Subject\"]\noversign = []\noversign_if_present = []\n"},
 		{setting: "verify.min_rsa_bits", top: "verify.min_rsa_bits = 2048", probe: signedBy("a@short.example", nil, letter{}), want: "dkim=policy"},
 		off("iprev", "iprev=pass", letter{}),
 		off("spf", "spf=pass", letter{}),

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const jsonHead = `# What --json prints
+
+Each command that has --json prints one JSON object, or one on each line where it answers for several things. Below are
+the fields of each, with their types, as the commands print them in the tests: [] is an element of a list, and * any name.
+Fields with nothing to say may be missing. Times such as took_ms are in milliseconds. New fields may come; the meaning of
+those that are here stays. A command that could not answer prints an object with the field error alone, as the first one
+here, and the text on standard error as well.
+`
+
+// TestJSON holds the fields of what each command prints with --json against contrib/JSON.md.
+func TestJSON(t *testing.T) {
+	s := newSite(t)
+	prepare(t, s)
+	life := newLifeSite(t)
+	life.run(exitGood, "", "generate", "example.com")
+	made := s.path("new")
+	var b strings.Builder
+	b.WriteString(jsonHead)
+	samples := []struct{ name, line string }{
+		{"a command that could not answer", "check --no-mta --limit 0"},
+		{"check", "check --no-mta --zone @zone --config @good.toml"},
+		{"dmarc", "dmarc --zone @zone --spf example.com example.com"},
+		{"explain-signing", "explain-signing --config @good.toml --from a@example.com --ip 127.0.0.1"},
+		{"import-opendkim", "import-opendkim --conf @taken.conf"},
+		{"keygen", "keygen --domain example.com --algorithm ed25519 --dir " + made},
+		{"keys list", "keys list --config " + life.config},
+		{"keys publish-check", "keys publish-check --config " + life.config + " --zone " + life.zone},
+		{"keys rotate", "keys rotate --config " + life.config + " --zone " + life.zone},
+		{"shadow report", "shadow report @differs.log"},
+		{"spf", "spf --zone @zone --ip 192.0.2.1 --helo h.example --from a@example.com"},
+		{"verify", "verify --zone @zone --config @good.toml --ip 192.0.2.1 --helo h.example --from a@example.com @plain.eml"},
+		{"verify of a file that cannot be read", "verify --zone @zone @gone"},
+		{"version", "version"},
+	}
+	for _, sample := range samples {
+		out, errs, _ := mailseal(t, "", append(s.words(sample.line), "--json")...)
+		fields := map[string]string{}
+		for d := json.NewDecoder(strings.NewReader(out)); ; {
+			var v any
+			err := d.Decode(&v)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v\n%s%s", sample.name, err, out, errs)
+			}
+			flatten("", v, fields)
+		}
+		if len(fields) == 0 {
+			t.Errorf("%s prints nothing: %s", sample.name, errs)
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n", sample.name)
+		for _, path := range slices.Sorted(maps.Keys(fields)) {
+			fmt.Fprintf(&b, "    %s: %s\n", path, fields[path])
+		}
+	}
+	b.WriteString("\n## mta, keys generate, keys record and the steps\n\nmta prints what its text says, in the fields file, accepted, stage, reply, edits, ignored, refused, quarantine,\n" +
+		"skipped, progress, took_ms and judging_ms; with --count or --duration the figures that it prints otherwise. The other\ncommands below keys print what keys rotate does.\n")
+	const file = "../../contrib/JSON.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || string(want) != b.String() {
+		t.Errorf("%s is stale (%v): go test ./cmd/mailseal -run JSON -update; got\n%s", file, err, b.String())
+	}
+}
+
+// flatten lists the paths of all fields of a value, and their types.
+func flatten(path string, v any, to map[string]string) {
+	kind := map[bool]string{true: "null"}[v == nil]
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 0 && path != "" {
+			to[path] = "object"
+		}
+		for name, below := range v {
+			if strings.ContainsAny(name, ".@ ") {
+				name = "*"
+			}
+			flatten(strings.TrimPrefix(path+"."+name, "."), below, to)
+		}
+		return
+	case []any:
+		if len(v) == 0 {
+			to[path] = "list"
+		}
+		for _, below := range v {
+			flatten(path+"[]", below, to)
+		}
+		delete(to, map[bool]string{true: path}[len(v) > 0])
+		return
+	case string:
+		kind = "text"
+	case float64:
+		kind = "number"
+	case bool:
+		kind = "true or false"
+	}
+	to[path] = kind
+}
