@@ -7,8 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/examine"
-	"mailseal/config"
-	"mailseal/milter/action"
 )
 
 // dmarcFlags is the command line of "mailseal dmarc".
@@ -45,14 +43,12 @@ The exit code is 0 when a policy applies and, with --spf or --dkim, DMARC passes
 }
 
 func (f *dmarcFlags) run(ctx context.Context, out io.Writer, name string) (err error) {
-	var cfg *config.Config
 	if f.config != "" {
-		if cfg, err = loadConfig(f.config); err != nil {
+		if f.Config, err = loadConfig(f.config); err != nil {
 			return err
 		}
-		f.PublicSuffixList = cfg.Verify.OrganizationalDomain == action.PublicSuffixList
 	}
-	if f.Resolver, err = examine.Resolver(f.zone, cfg); err != nil {
+	if f.Resolver, err = examine.Resolver(f.zone, f.Config); err != nil {
 		return err
 	}
 	return f.Find(ctx, name, out)

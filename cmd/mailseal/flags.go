@@ -15,7 +15,7 @@ import (
 // What a command says of its flags, as annotations of pflag.
 const (
 	emptyMeans = "mailseal_empty" // the flag may be given as "", which means something
-	needsFlag  = "mailseal_needs" // the flag has no effect without one of these flags
+	needsFlag  = "mailseal_needs" // of each of these lists, the flag has no effect without one flag
 	notBeside  = "mailseal_not"   // the flag has no effect beside any of these flags
 	ignored    = "mailseal_none"  // on a command: flags of its parent that it does not look at
 )
@@ -25,7 +25,7 @@ func mayBeEmpty(cmd *cobra.Command, names ...string) { annotate(cmd, names, empt
 
 // needs says that flags have no effect without one of some others.
 func needs(cmd *cobra.Command, names []string, others ...string) {
-	annotate(cmd, names, needsFlag, others...)
+	annotate(cmd, names, needsFlag, strings.Join(others, " "))
 }
 
 // excludes says that flags have no effect beside any of some others.
@@ -97,8 +97,10 @@ func checkBeside(cmd *cobra.Command, f *pflag.Flag) error {
 	if slices.Contains(strings.Fields(cmd.Annotations[ignored]), f.Name) {
 		return fmt.Errorf("--%s has no effect on %s", f.Name, cmd.CommandPath())
 	}
-	if others := f.Annotations[needsFlag]; len(others) > 0 && !slices.ContainsFunc(others, isGiven) {
-		return fmt.Errorf("--%s has no effect without --%s", f.Name, strings.Join(others, " or --"))
+	for _, any := range f.Annotations[needsFlag] {
+		if others := strings.Fields(any); !slices.ContainsFunc(others, isGiven) {
+			return fmt.Errorf("--%s has no effect without --%s", f.Name, strings.Join(others, " or --"))
+		}
 	}
 	if at := slices.IndexFunc(f.Annotations[notBeside], isGiven); at >= 0 {
 		return fmt.Errorf("--%s has no effect beside --%s", f.Name, f.Annotations[notBeside][at])

@@ -70,7 +70,6 @@ var unobservable = map[string]string{
 	"limits.message_deadline":         "needs a clock; verify tests it",
 	"limits.write":                    "needs an MTA that reads nothing and a full buffer; guard tests it",
 	"log.syslog":                      "needs a syslog",
-	"policy.dkim.neutral":             "dkim and verify test which signatures are neutral",
 }
 
 const listID = "List-Id: <dev.lists.example>\n"
@@ -319,6 +318,7 @@ func policyEffects() []effect {
 		heldSigned("policy.dkim.fail", "a@example.com", changedBody, ""),
 		heldSigned("policy.dkim.policy", "a@short.example", nil, "verify.min_rsa_bits = 2048"),
 		held("policy.dkim.none", letter{}),
+		held("policy.dkim.neutral", letter{extra: "DKIM-Signature: v=1; a=rsa-sha256; d\n"}),
 		heldSigned("policy.dkim.permerror", "a@example.com", func(s string) string { return strings.Replace(s, "s=k;", "s=gone;", 1) }, ""),
 		heldSigned("policy.dkim.temperror", "a@example.com", func(s string) string { return strings.Replace(s, "d=example.com;", "d=temp.example;", 1) }, ""),
 		held("policy.dmarc.p_reject", forged),

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/config"
+	"mailseal/milter/action"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
@@ -19,8 +21,7 @@ type DMARC struct {
 	SPF      []string // domains of MAIL FROM that passed SPF
 	DKIM     []string // d= of signatures that passed
 	JSON     bool
-
-	PublicSuffixList bool // find organizational domains by the public suffix list (verify.organizational_domain)
+	Config   *config.Config // find organizational domains as it says; nil: as RFC 9989 does
 }
 
 // Find looks for the policy of a domain, weighs the domains that passed, and prints how the answer came about. It is good
@@ -34,7 +35,10 @@ func (q DMARC) Find(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return answer.NewUsage(err)
 	}
-	checker := &dmarc.Checker{Resolver: q.Resolver, PublicSuffixList: q.PublicSuffixList}
+	checker := &dmarc.Checker{Resolver: q.Resolver}
+	if q.Config != nil {
+		checker.PublicSuffixList = q.Config.Verify.OrganizationalDomain == action.PublicSuffixList
+	}
 	r := checker.Discover(ctx, []dmarc.Author{{Domain: author}}).Weigh(ctx, ids)
 	if q.JSON {
 		err = json.NewEncoder(out).Encode(dmarcResultJSON(r))
