@@ -132,7 +132,7 @@ var sourcesSection = section{
 	settings: []setting{
 		{name: "driver", example: `"postgres"`, values: []string{"postgres", "mysql", "sqlite", "http"}, doc: "What kind it is; mysql is MariaDB, too."},
 		{name: "dsn", example: `"host=/run/postgresql dbname=mail user=mailseal"`,
-			doc: "How to reach the data base, as its driver wants it; mailseal:password@unix(/run/mysqld/mysqld.sock)/mail for mysql, for sqlite the file's name."},
+			doc: "How to reach the data base, as its driver wants it; mailseal:password@unix(/run/mysqld/mysqld.sock)/mail for mysql, for sqlite the file's name, which is opened anew for each question."},
 		{name: "key_query", example: `"SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"`,
 			doc: "Finds a key: $1 is the key's name; three columns, domain, selector and the private key in any form that private_key takes. $1 can be written with every driver."},
 		{name: "signing_query", example: `"SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"`,
@@ -144,7 +144,7 @@ var sourcesSection = section{
 		{name: "token_file", example: `"/etc/mailseal/token"`, form: "path", doc: "For http: a file with the bearer token; it is read anew for each request."},
 		{name: "client_certificate", example: `"/etc/mailseal/client.pem"`, form: "path", doc: "For http and mysql: our certificate (mutual TLS); with client_key. Both are read anew for each connection."},
 		{name: "client_key", example: `"/etc/mailseal/client.key"`, form: "path", doc: "For http and mysql: the certificate's private key."},
-		{name: "ca_file", example: `"/etc/mailseal/ca.pem"`, form: "path", doc: "For http and mysql: certificates of the authorities that the server's must come from, instead of the system's; mysql then speaks TLS. postgres has sslmode, sslrootcert, sslcert and sslkey in its dsn."},
+		{name: "ca_file", example: `"/etc/mailseal/ca.pem"`, form: "path", doc: "For http and mysql: certificates of the authorities that the server's must come from, instead of the system's; mysql then speaks TLS. It is read anew for each connection. postgres has sslmode, sslrootcert, sslcert and sslkey in its dsn."},
 		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long an answer may take."},
 		{name: "ttl", def: `"5m"`, doc: "How long an answer is taken from memory. For as long again it is still given at once, while the source is asked anew: a change in the source is in force after twice this time at the latest."},
 		{name: "negative_ttl", def: `"1m"`, doc: "How long it is remembered that there is none."},
