@@ -151,14 +151,18 @@ func withOptionLine(t *testing.T, text, service, option string) string {
 	end := at + 1
 	name := regexp.MustCompile(`-o\s*\{?\s*(\w+)`).FindStringSubmatch(option)[1]
 	has := regexp.MustCompile(`-o\s*\{?\s*` + name + `\s*=`)
-	for end < len(lines) && strings.HasPrefix(lines[end], " ") {
+	for ; end < len(lines) && continues(lines[end]); end++ {
 		if has.MatchString(lines[end]) && !strings.HasPrefix(strings.TrimSpace(lines[end]), "#") {
 			lines[end] = option
 			return strings.Join(lines, "\n") + "\n"
 		}
-		end++
 	}
 	return strings.Join(slices.Insert(lines, end, option), "\n") + "\n"
+}
+
+// continues reports whether a line of master.cf may belong to the service above: comments and empty lines do not end it.
+func continues(line string) bool {
+	return line == "" || line[0] == ' ' || line[0] == '#'
 }
 
 // m4 makes the filters of sendmail.cf from sendmail.mc, as far as the tests' files need it.

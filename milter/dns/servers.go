@@ -42,6 +42,13 @@ func (s *server) alive() {
 
 func (s *server) dead(now time.Time) { s.deadUntil.Store(now.Add(deadTime).UnixNano()) }
 
+// isDead reports whether the server is to be asked last. More time than there ever is at first means that the clock has
+// been set back.
+func (s *server) isDead(now time.Time) bool {
+	left := time.Duration(s.deadUntil.Load() - now.UnixNano())
+	return 0 < left && left <= deadTime
+}
+
 // servers are those of the options, or those of resolv.conf as it is now.
 type servers struct {
 	path string // of resolv.conf; "" when the options named servers
@@ -109,7 +116,7 @@ func (l *servers) order(now time.Time) []*server {
 	order := make([]*server, 0, len(list))
 	var dead []*server
 	for _, s := range list {
-		if s.deadUntil.Load() > now.UnixNano() {
+		if s.isDead(now) {
 			dead = append(dead, s)
 			continue
 		}
@@ -121,7 +128,9 @@ func (l *servers) order(now time.Time) []*server {
 // refresh reads resolv.conf again if it changed. One that has gone, or names no server, leaves the old list in force:
 // it is being replaced.
 func (l *servers) refresh(now time.Time) {
-	if l.path == "" || now.Sub(l.looked) < statEvery {
+	since := now.Sub(l.looked)
+	isEarly := 0 <= since && since < statEvery // below 0 the clock has been set back
+	if l.path == "" || isEarly {
 		return
 	}
 	l.looked = now

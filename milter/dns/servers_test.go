@@ -144,6 +144,8 @@ func TestServersDead(t *testing.T) {
 	}{
 		{"dead", 30*time.Second - 1, "192.0.2.2:53 192.0.2.3:53 192.0.2.1:53"},
 		{"tried again", 30 * time.Second, "192.0.2.1:53 192.0.2.2:53 192.0.2.3:53"},
+		{"the clock is set back by an hour", -time.Hour, "192.0.2.1:53 192.0.2.2:53 192.0.2.3:53"},
+		{"the clock is set back by a year", -365 * 24 * time.Hour, "192.0.2.1:53 192.0.2.2:53 192.0.2.3:53"},
 	} {
 		if got := addrs(c.servers.order(now.Add(st.after))); got != st.want {
 			t.Errorf("%s: got %s, want %s", st.name, got, st.want)
