@@ -185,6 +185,12 @@ func TestClocksThatMove(t *testing.T) {
 	}
 	run(40)
 	for _, jump := range []time.Duration{-365 * day, 365 * day, -day, day, -30 * day, 30 * day, -time.Hour} {
+		for range 2 { // what the name server alone decides, whatever the time, is done before
+			r.publish()
+			if _, err := r.Rotate(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
 		before, count := r.stages(), len(r.stages())
 		r.now = r.now.Add(jump)
 		run(1)

@@ -96,15 +96,15 @@ type label struct {
 	domain   string
 }
 
-// labels are the keys of which the name says otherwise than the entry, by the records that they need. A KeyTable often calls
+// labels are the keys of which the name has another selector than the entry, by the records that they need. A KeyTable often calls
 // an entry as its record is called.
 func (c *checker) labels() map[string]label {
 	out := map[string]label{}
 	for _, p := range c.placements() {
 		selector, d, isRecord := domain.SplitRecord(p.Key)
-		record := domain.ASCII(c.cfg.Keys[p.Key].Selector) + "._domainkey." + p.Domain
-		if isRecord && selector != "" && d != "" && record != selector+"._domainkey."+d {
-			out[record] = label{p.Key, selector, d}
+		have := domain.ASCII(c.cfg.Keys[p.Key].Selector)
+		if isRecord && selector != "" && d != "" && have != selector {
+			out[have+"._domainkey."+p.Domain] = label{p.Key, selector, d}
 		}
 	}
 	return out

@@ -21,6 +21,7 @@ import (
 	"mailseal/cmd/mailseal/daemon"
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/files"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/miltertest"
 )
@@ -163,12 +164,15 @@ var demoPorts = []struct{ before, port, after string }{
 	{`"127.0.0.1:`, "8853", `"`},
 }
 
+// maxConfig bounds what is read of the configuration, in bytes: the demo's own has 700.
+const maxConfig = 64 << 10
+
 // madeByDemo is how a configuration begins that the demo may change.
 const madeByDemo = `# Made by "mailseal demo".`
 
 // freePorts puts other ports into the demo's own configuration where another program has those that are there.
 func (d *demo) freePorts() error {
-	text, err := os.ReadFile(d.config)
+	text, err := files.Read(d.config, maxConfig)
 	if err != nil || !strings.HasPrefix(string(text), madeByDemo) {
 		return err
 	}
