@@ -106,7 +106,7 @@ func TestNativeMistakes(t *testing.T) {
 		{"no such key", fmt.Sprintf(named, "file"), "K1 example.com:s:/k\n", "example.com k1\n", "signing.table:1: key_table: key \"k1\": not in KeyTable"},
 		{"corrupt key", fmt.Sprintf(named, "file"), "# keys\nk1 example.com:s\n", "example.com k1\n", "key.table:2: key_table: key \"k1\": it needs domain:selector:key"},
 		{"no table", "key_table = \"file:key.table\"\nsigning_table = \"file:none\"\n", "", "", "mailseal.toml: signing_table: "},
-		{"a kind that is not read", "key_table = \"file:key.table\"\nsigning_table = \"lua:/x\"\n", "", "", "mailseal.toml: signing_table: lua:: this kind"},
+		{"a kind that is not read", "key_table = \"file:key.table\"\nsigning_table = \"lua:/x\"\n", "", "", "mailseal.toml: signing_table: lua: this kind"},
 		{"a name alone", "key_table = \"key.table\"\nsigning_table = \"file:signing.table\"\n", "", "", `mailseal.toml: key_table: "key.table" names no file; write "file:key.table" or "refile:key.table"`},
 		{"an expression that does not compile", fmt.Sprintf(named, "refile"), "k1 example.com:s:/k\n", "(a@example.com k1\n", "signing.table:1: "},
 	} {

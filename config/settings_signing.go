@@ -122,7 +122,7 @@ var rotationSection = section{
 		{name: "servers", def: "[]", example: `["192.0.2.53"]`, doc: "Name servers that must all show a record; the domain's own, if there are none here."},
 		{name: "may_be_silent", def: "0", least: "0", most: "12", doc: "How many of these servers may leave a question unanswered. What the others show decides then; one that answers something else always counts. 0 has every step wait for a server that is down."},
 		{name: "watch", def: `"1h"`, doc: "How often the DNS is compared with the keys that sign, with those of sources as far as they are remembered; 0s is never."},
-		{name: "fall_back", def: "false", doc: "Sign with the key before, if it is still published, when the DNS does not show the one that signs."},
+		{name: "fall_back", def: "false", doc: "Sign with the key before, if it is still published, when the DNS does not show the one that signs. It goes on after a restart: fallback.json in the state directory has it."},
 	},
 }
 
@@ -142,9 +142,9 @@ var sourcesSection = section{
 		{name: "url", example: `"https://keys.example.com/v1/dkim"`, form: "web address",
 			doc: "For http: GET url/keys/NAME answers with {\"domain\": \"...\", \"selector\": \"...\", \"private_key\": \"...\"}, and GET url/signing/DOMAIN?login=LOGIN with {\"keys\": [\"NAME\", ...]}, where such an object may stand instead of a name. Either may be inside {\"data\": {\"data\": ...}}, as Vault's KV version 2 has it: url is then like https://vault.example.com:8200/v1/secret/data/dkim. 404 with a JSON object says that there is none."},
 		{name: "token_file", example: `"/etc/mailseal/token"`, form: "path", doc: "For http: a file with the bearer token; it is read anew for each request."},
-		{name: "client_certificate", example: `"/etc/mailseal/client.pem"`, form: "path", doc: "For http and mysql: our certificate (mutual TLS); with client_key. Both are read anew for each connection."},
+		{name: "client_certificate", example: `"/etc/mailseal/client.pem"`, form: "path", doc: "For http and mysql: our certificate (mutual TLS); with client_key."},
 		{name: "client_key", example: `"/etc/mailseal/client.key"`, form: "path", doc: "For http and mysql: the certificate's private key."},
-		{name: "ca_file", example: `"/etc/mailseal/ca.pem"`, form: "path", doc: "For http and mysql: certificates of the authorities that the server's must come from, instead of the system's; mysql then speaks TLS. It is read anew for each connection. postgres has sslmode, sslrootcert, sslcert and sslkey in its dsn."},
+		{name: "ca_file", example: `"/etc/mailseal/ca.pem"`, form: "path", doc: "For http and mysql: certificates of the authorities that the server's must come from, instead of the system's; mysql then speaks TLS. postgres has sslmode, sslrootcert, sslcert and sslkey in its dsn. All of these files are read anew for each connection."},
 		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long an answer may take."},
 		{name: "ttl", def: `"5m"`, doc: "How long an answer is taken from memory. For as long again it is still given at once, while the source is asked anew: a change in the source is in force after twice this time at the latest."},
 		{name: "negative_ttl", def: `"1m"`, doc: "How long it is remembered that there is none."},

@@ -159,3 +159,39 @@ func TestManualIsRoff(t *testing.T) {
 		t.Errorf("groff: %v\n%s", err, out)
 	}
 }
+
+const sourceOfKeys = `authserv_id = "mx.example.com"
+mode = "sign"
+listen = [{ address = "inet:8891@127.0.0.1" }]
+sources = { a = { driver = "sqlite", dsn = "/x", key_query = "SELECT domain, selector, key FROM keys WHERE name = $1" } }
+keys = { k = { source = "a" } }
+sign = [{ from = "example.com", keys = "k" }]
+`
+
+// The default of cache_size leaves room for several sources under the memory limit of the service units.
+func TestCacheSizeFitsUnits(t *testing.T) {
+	const sources = 4
+	path := filepath.Join(t.TempDir(), "mailseal.toml")
+	if err := os.WriteFile(path, []byte(sourceOfKeys), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, unit := range []string{"mailseal.service", "mailseal-shadow.service"} {
+		text, err := os.ReadFile("../contrib/systemd/" + unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "\nMemoryMax=")
+		line, _, _ := strings.Cut(rest, "\n")
+		most, err := parseSize(strings.ToLower(line) + "iB")
+		if err != nil {
+			t.Fatalf("%s: MemoryMax=%s: %v", unit, line, err)
+		}
+		if size := cfg.Sources["a"].CacheSize; size == 0 || 2*sources*size > most/2 {
+			t.Errorf("%s: %d sources of %d bytes, doubled by the garbage collector, leave nothing of %d", unit, sources, size, most)
+		}
+	}
+}

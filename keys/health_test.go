@@ -50,6 +50,13 @@ func (f *frozen) freeze(on bool) {
 	f.isFrozen, f.asked, f.most = on, 0, 0
 }
 
+// counted returns how many questions there were, how many are under way, and the most of them at a time.
+func (f *frozen) counted() (asked, open, most int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked, f.open, f.most
+}
+
 // warm is a cache that remembers a hundred keys of a source.
 func warm(t *testing.T) (*frozen, *Cache) {
 	t.Helper()
@@ -80,13 +87,14 @@ func TestFrozenSourceAndWarmMemory(t *testing.T) {
 				sent++
 			}
 			synctest.Wait()
-			if time.Since(began) > 6*time.Second && f.open > 1 {
-				t.Fatalf("%d questions to a source that is away", f.open)
+			if _, open, _ := f.counted(); time.Since(began) > 6*time.Second && open > 1 {
+				t.Fatalf("%d questions to a source that is away", open)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if f.most > maxBehind || f.asked > maxBehind+11 { // a probe takes five seconds, and one second passes before the next
-			t.Errorf("%d questions, %d at a time, for %d messages", f.asked, f.most, sent)
+		// A probe takes five seconds, and one second passes before the next.
+		if asked, _, most := f.counted(); most > maxBehind || asked > maxBehind+11 {
+			t.Errorf("%d questions, %d at a time, for %d messages", asked, most, sent)
 		}
 		if !c.IsAway() {
 			t.Error("the source is not away")
@@ -102,8 +110,8 @@ func TestFrozenSourceAndWarmMemory(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if c.IsAway() || f.asked < 100 {
-			t.Errorf("the source is back: away %v, %d answers are renewed, want 100", c.IsAway(), f.asked)
+		if asked, _, _ := f.counted(); c.IsAway() || asked < 100 {
+			t.Errorf("the source is back: away %v, %d answers are renewed, want 100", c.IsAway(), asked)
 		}
 	})
 }
@@ -132,8 +140,9 @@ func TestFrozenSourceAndOldMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if _, err := c.Key(t.Context(), "2"); err != nil || c.IsAway() || f.asked != 2 {
-			t.Errorf("back: %v, away %v, asked %d; want the answer of the source", err, c.IsAway(), f.asked)
+		_, err := c.Key(t.Context(), "2")
+		if asked, _, _ := f.counted(); err != nil || c.IsAway() || asked != 2 {
+			t.Errorf("back: %v, away %v, asked %d; want the answer of the source", err, c.IsAway(), asked)
 		}
 	})
 }
@@ -162,8 +171,8 @@ func TestFrozenSourceAndUnknownKeys(t *testing.T) {
 				}
 			}
 		}
-		if slow != 1 || f.most != 1 {
-			t.Errorf("%d of 1,000 waited, with %d questions at a time; want 1, 1", slow, f.most)
+		if _, _, most := f.counted(); slow != 1 || most != 1 {
+			t.Errorf("%d of 1,000 waited, with %d questions at a time; want 1, 1", slow, most)
 		}
 		time.Sleep(10 * time.Second)
 		f.freeze(false)

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
 )
@@ -12,6 +13,7 @@ const (
 	keyBytes     = 112
 	ed25519Bytes = 160
 	rsaBytes     = 2900 // and 8 for each byte of the modulus: what is computed in advance grows with it
+	opensslBytes = 3000 // of OpenSSL beside it, outside of Go's heap
 )
 
 // weigh is about how many bytes an answer takes.
@@ -19,15 +21,23 @@ func weigh(q question, found []Key) int {
 	n := entryBytes + q.size()
 	for _, k := range found {
 		n += keyBytes + len(k.Name) + len(k.Domain) + len(k.Selector)
-		switch s := k.Signer.(type) {
-		case nil:
-		case ed25519.PrivateKey:
-			n += ed25519Bytes
-		case *rsa.PrivateKey:
-			n += rsaBytes + 8*s.Size()
-		default:
-			n += rsaBytes
+		if k.Signer != nil {
+			n += weighSigner(k.Signer)
 		}
 	}
 	return n
+}
+
+func weighSigner(s crypto.Signer) int {
+	switch private := Unwrap(s).(type) {
+	case ed25519.PrivateKey:
+		return ed25519Bytes
+	case *rsa.PrivateKey:
+		n := rsaBytes + 8*private.Size()
+		if _, isGo := s.(*rsa.PrivateKey); !isGo {
+			n += opensslBytes
+		}
+		return n
+	}
+	return rsaBytes
 }

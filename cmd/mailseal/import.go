@@ -16,8 +16,9 @@ import (
 // importFlags is the command line of "mailseal import-opendkim".
 type importFlags struct {
 	migrate.Options
-	report bool
-	json   bool
+	report  bool
+	json    bool
+	verbose bool
 }
 
 func newImportCmd() *cobra.Command {
@@ -27,10 +28,16 @@ func newImportCmd() *cobra.Command {
 		Short: "Move in from OpenDKIM and OpenDMARC",
 		Long: `Import-opendkim reads opendkim.conf and the tables that it names as OpenDKIM reads them, and opendmarc.conf if it is
 named, and writes a configuration that does the same. It prints the configuration, or with --out writes it to
-DIR/mailseal.toml, which it never overwrites, and gives that to the group mailseal. Then it prints a report with a line
-for every setting: what is still to do, what was taken over, what was changed on purpose, what never worked in OpenDKIM
-either, and what was dropped and why; of many lines of a table that are alike it names three, with --json all. With
---report it prints the report alone. Nothing of OpenDKIM's is changed; keys are read where they are, and those that the
+DIR/mailseal.toml, which it never overwrites, and gives that to the group mailseal. Then it prints a report: what is
+still to do, what is particular to these files, and a line for each thing that every import has. With --verbose the
+report has a line for every setting: what is still to do, what was taken over, what was changed on purpose, what never
+worked in OpenDKIM either, and what was dropped and why; of many lines of a table that are alike it names three, with
+--json all. With --report it prints the report alone.
+
+The old daemon's command line counts before its file, as it does for the daemon: ExecStart of the units with what is
+beside them, and DAEMON_OPTS, OPTIONS and SOCKET of /etc/default and /etc/sysconfig where the units use these, or where
+there are no units. Tables in a database are not read; the configuration has a sketch of the source that takes their
+place. Nothing of OpenDKIM's is changed; keys are read where they are, and those that the
 user mailseal cannot read are named. "mailseal check" then looks at the result.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,10 +47,11 @@ user mailseal cannot read are named. "mailseal check" then looks at the result.`
 	flags := cmd.Flags()
 	flags.StringVar(&f.Conf, "conf", "/etc/opendkim.conf", "OpenDKIM's configuration; empty for OpenDMARC's alone")
 	flags.StringVar(&f.DMARC, "dmarc-conf", "", "OpenDMARC's configuration")
-	flags.StringVar(&f.Defaults, "default-file", "", "Debian's /etc/default/opendkim, where its SOCKET is in use")
+	flags.StringVar(&f.Defaults, "default-file", "", "a file such as /etc/default/opendkim that is in use, whatever the units say")
 	flags.StringVar(&f.Root, "root", "", "read all files below this directory, as from another host's backup")
 	flags.StringVarP(&f.Dir, "out", "o", "", "directory to write mailseal.toml to; made if it is not there")
 	flags.BoolVar(&f.report, "report", false, "print the report, not the configuration")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print all of the report: a line for every setting")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON, one object a note")
 	return cmd
 }
@@ -66,8 +74,10 @@ func (f *importFlags) run(out, complaints io.Writer, confNamed bool) error {
 	}
 	if f.json {
 		err = printNotes(out, r.Notes)
-	} else {
+	} else if f.verbose {
 		err = r.Print(out)
+	} else {
+		err = r.Brief(out)
 	}
 	if err != nil {
 		return answer.NewUnknown(err)

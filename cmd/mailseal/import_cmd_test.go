@@ -19,7 +19,7 @@ func TestImport(t *testing.T) {
 	const good = "Mode s\nSocket inet:8891@localhost\nAuthservID mx.example.com\nDomain example.com\nKeyFile /k.pem\nSelector mail\n"
 	write(good)
 	out, code := runCommand(t, "import-opendkim", "--conf", conf, "--out", dir)
-	if code != exitGood || !strings.Contains(out, "Taken over:") {
+	if code != exitGood || !strings.Contains(out, "Taken over as it was: Mode") {
 		t.Fatalf("got code %d and\n%s", code, out)
 	}
 	made := filepath.Join(dir, "mailseal.toml")
@@ -47,7 +47,7 @@ func TestImport(t *testing.T) {
 	if code != exitGood || out == "" {
 		t.Errorf("as JSON: got code %d and %q", code, out)
 	}
-	write(good + "InternalHosts lua:/x\n")
+	write(good + "InternalHosts refile:/no/such/file\n")
 	if _, code := runCommand(t, "import-opendkim", "--conf", conf); code != exitBad {
 		t.Errorf("what cannot be imported: got code %d", code)
 	}

@@ -82,7 +82,8 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 what publishes them: it says the same as keys rotate waits for. A new key is among them from its making on; one that
 retires stays until rotation.overlap is over and its successor is published, and then says p=, that it is revoked; one
 that is revoked is gone, or taken away by nsupdate's commands. The name servers are asked where a key is to be revoked,
-and nowhere else; if they do not answer, its record stays as it is. Whoever publishes what list prints, and nothing else
+and nowhere else; if they do not answer, its record stays as it is. Where there are no keys at all, the exit code is 1: that
+is no order to take all records down. Whoever publishes what list prints, and nothing else
 at these names, and runs keys rotate, has keys that go through their whole lives.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format

@@ -212,6 +212,7 @@ func TestKeysFormats(t *testing.T) {
 	s.run(exitGood, "se._domainkey.example.com. 3600 IN TXT (\n", "list", "--format", "zone")
 	s.run(exitGood, "update add se._domainkey.example.com.", "list", "--format", "nsupdate")
 	s.run(exitGood, "", "list", "example.net")
+	s.run(exitBad, "", "list", "example.net", "--format", "zone") // not an empty zone
 	var record struct{ Name, Value string }
 	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--format", "json")), &record); err != nil || record.Name != "se._domainkey.example.com" {
 		t.Errorf("got %+v, %v", record, err)

@@ -172,31 +172,26 @@ func (p *postfix) separated(ways []*way, back *way) []Fix {
 	case users:
 		return nil // the ways back have to be parted first
 	}
-	section, port := "another [[listen]]", p.freePort()
-	return []Fix{{
-		setting(section, "address", "inet:"+port+"@127.0.0.1"),
-		setting(section, "role", "relay"),
-		p.setOption(back.service, "smtpd_milters", "inet:127.0.0.1:"+port),
-	}}
+	return []Fix{{p.setOption(back.service, "smtpd_milters", "")}}
 }
 
-// freePort is one that neither Mailseal nor another filter that is known has.
-func (p *postfix) freePort() string {
-	for _, port := range []string{"8895", "8896", "8897", "8898"} {
-		if p.onPort(port) == nil {
-			return port
-		}
-	}
-	return "8899"
-}
-
-// unseen finds services with a before-queue filter behind which Mailseal is not.
+// unseen finds services with a before-queue filter whose mail Mailseal neither sees there nor where it comes back, or
+// where it comes back as ours: nothing judges it.
 func (p *postfix) unseen(ways []*way) {
 	for _, w := range ways {
-		if w.ours && !w.passes() {
-			what := say("postfix-proxy-unseen", w.detour.filter, p.d.undone())
-			at := w.raw("smtpd_proxy_filter")
-			p.add(what.finding(at.file, at.line, w.setting("smtpd_proxy_filter")))
+		if w.detour == nil || w.detour.by != "smtpd_proxy_filter" {
+			continue
 		}
+		judged := slices.ContainsFunc(w.detour.back, func(b *way) bool { return b.seesMessages() && !p.takenForOurs(b) })
+		what := say("unsigned")
+		switch {
+		case w.isForUsers() && (w.passes() || !p.d.Signs), !w.isForUsers() && (judged || !p.d.Verifies):
+			continue
+		case !w.isForUsers():
+			what = say("unjudged")
+		}
+		at := w.raw("smtpd_proxy_filter")
+		finding := say("postfix-proxy-unseen", w.detour.filter, what).finding(at.file, at.line, w.setting("smtpd_proxy_filter"))
+		p.add(finding)
 	}
 }

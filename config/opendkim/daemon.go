@@ -65,6 +65,7 @@ func (im *importer) from(e entry, ok bool) string {
 func (im *importer) socket() {
 	e, ok := im.conf.get("Socket")
 	if !ok {
+		im.userDropped()
 		program := map[bool]string{true: "OpenDKIM", false: "OpenDMARC"}[im.dkim != nil]
 		im.unset("socket-unset", "Socket", program)
 		return
@@ -96,6 +97,9 @@ func (im *importer) socket() {
 		im.note("socket-unix", e, address)
 		im.note("socket-directory", e, filepath.Dir(path), path)
 	}
+	if !isUnix {
+		im.userDropped()
+	}
 	if isUnix {
 		im.socketOwner(t)
 	} else if e, ok := im.conf.get("UMask"); ok {
@@ -105,6 +109,13 @@ func (im *importer) socket() {
 
 // daemonName is the old service's, by whether there is an opendkim.conf.
 var daemonName = map[bool]string{true: "opendkim", false: "opendmarc"}
+
+// userDropped says of a user for whom there is no socket that systemd gives one.
+func (im *importer) userDropped() {
+	if e, ok := im.conf.get("UserID"); ok {
+		im.note("user-by-systemd", e)
+	}
+}
 
 func (im *importer) socketOwner(t *table) {
 	if e, mask, ok := im.conf.number("UMask"); ok {

@@ -167,6 +167,8 @@ var notes = map[tables.Code]sentence{
 	"default-header-size":             {Changed, "not set: a header of up to 1 MiB is taken, where OpenDKIM refuses more than 64 KiB (limits.header_size)"},
 	"dmarc-authenticated-judged":      {Taken, "not on: mail of users who have logged in is judged like all other"},
 	"dmarc-not-judged-unset":          {Changed, "not set: mail from 127.0.0.1 is judged without consequence, and its results are written; OpenDMARC leaves it alone"},
+	"headers-unset-omitted":           {Changed, "not set: Mailseal signs more fields than OpenDKIM, but for those that OmitHeaders takes out (signing.headers)"},
+	"user-by-systemd":                 {Dropped, "Mailseal runs as the user that systemd gives it, and must be able to read the keys"},
 	"headers-omit-from":               {Changed, "From must be signed, and is: OpenDKIM signs nothing at all with From in this list"},
 	"oversign-unset":                  {Changed, "not set: From, To, Cc, Subject and Reply-To are listed once more than a message has them, so that nobody can add one; so are Date, Message-ID, the fields of MIME and List-Unsubscribe where it has them (signing.oversign, oversign_if_present, oversign_mime)"},
 	"fields-changed":                  {Taken, "a change to the default list, which is Mailseal's now"},

@@ -16,11 +16,11 @@ type Group = tables.Group
 
 // The groups, in the order of the report.
 const (
-	Todo    Group = "still to do" // before the switch, by hand
-	Taken         = tables.Taken
-	Changed       = tables.Changed
-	Never         = tables.Never
-	Dropped       = tables.Dropped
+	Todo    = tables.Todo // before the switch
+	Taken   = tables.Taken
+	Changed = tables.Changed
+	Never   = tables.Never
+	Dropped = tables.Dropped
 )
 
 var groups = []Group{Todo, Taken, Changed, Never, Dropped}
@@ -81,6 +81,56 @@ func (r *Report) Print(w io.Writer) error {
 		}
 	}
 	return b.Flush()
+}
+
+// width is how long a line of the brief report is, if that is possible.
+const width = 100
+
+// Brief writes what matters of the report: what is to be done first, then what is particular to these files, then a line
+// for each thing that every import has. Print has all of it.
+func (r *Report) Brief(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	isOwn := func(n Note) bool { return n.Group == Todo || n.File != "" }
+	for _, g := range []Group{Todo, Changed, Never, Dropped} {
+		notes := slices.DeleteFunc(r.of(g), func(n Note) bool { return !isOwn(n) })
+		if len(notes) > 0 {
+			fmt.Fprintf(b, "%s:\n", title(g))
+			printGroup(b, notes)
+		}
+	}
+	general := slices.DeleteFunc(slices.Clone(r.Notes), isOwn)
+	if len(general) > 0 {
+		b.WriteString("As with every import:\n")
+	}
+	for _, n := range general {
+		fmt.Fprintf(b, "  %s\n", shortened(n.String()))
+	}
+	fmt.Fprintf(b, "Taken over as it was: %s (--verbose says all)\n", r.taken())
+	return b.Flush()
+}
+
+// taken names the settings that were taken over, each once.
+func (r *Report) taken() string {
+	var names []string
+	for _, n := range r.of(Taken) {
+		if n.File != "" && n.Option != "" && !slices.Contains(names, n.Option) {
+			names = append(names, n.Option)
+		}
+	}
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
+// shortened is the first clause of a text, on one line.
+func shortened(text string) string {
+	text, _, _ = strings.Cut(text, "; ")
+	if len(text) <= width {
+		return text
+	}
+	cut := text[:width-len(" …")]
+	return cut[:max(strings.LastIndexByte(cut, ' '), 0)] + " …"
 }
 
 // of returns the notes of a group.

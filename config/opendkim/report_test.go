@@ -6,6 +6,32 @@ import (
 	"testing"
 )
 
+// TestBrief holds the order of the brief report, and that what every import has takes a line.
+func TestBrief(t *testing.T) {
+	im := &importer{report: &Report{}}
+	im.unset("headers-unset", "SignHeaders")
+	im.unset("expiry-unset", "SignatureTTL")
+	im.noteAt("mode", place{File: "/c", Line: 1}, "Mode", "sign")
+	im.noteAt("user-by-systemd", place{File: "/c", Line: 2}, "UserID")
+	im.report.Add(Note{Group: Todo, Text: "stop it"})
+	var out strings.Builder
+	if err := im.report.Brief(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `Still to do:
+  stop it
+Dropped:
+  /c:2: UserID: Mailseal runs as the user that systemd gives it, and must be able to read the keys
+As with every import:
+  SignatureTTL: not set: signatures are good for ever, as before
+  SignHeaders: not set: Mailseal signs more fields, among them Message-ID, MIME-Version and …
+Taken over as it was: Mode (--verbose says all)
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
 // TestPrint holds that of many lines that are alike a few are named, and that nothing else is left out.
 func TestPrint(t *testing.T) {
 	im := &importer{report: &Report{}}

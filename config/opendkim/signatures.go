@@ -71,7 +71,9 @@ var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authe
 func (im *importer) headers(t *table) {
 	std := config.Default().Signing
 	signed, said := im.fieldList("SignHeaders", std.Headers, true)
-	if !said {
+	if _, omits := im.conf.get("OmitHeaders"); !said && omits {
+		im.unset("headers-unset-omitted", "SignHeaders")
+	} else if !said {
 		im.unset("headers-unset", "SignHeaders")
 	}
 	e, _ := im.conf.get("SignHeaders")

@@ -154,11 +154,15 @@ func (r *Rotator) Keys(names []string) ([]keylife.Key, error) {
 
 // Wanted returns the records that the name servers have to show now of the keys that are named by record or by domain, of
 // all of them for no name, and the names at which there must be nothing any more. It says what Rotate waits for, and looks
-// at the name servers only where a key is about to be revoked: its successor must be there.
+// at the name servers only where a key is about to be revoked: its successor must be there. No keys at all are ErrNoKey:
+// who publishes what is wanted, and asks in the wrong place, must not take all records down for that.
 func (r *Rotator) Wanted(ctx context.Context, names []string) (records []keys.Record, gone []string, err error) {
 	state, err := r.o.Store.Read()
 	if err != nil {
 		return nil, nil, mark(ErrUnknown, err)
+	}
+	if !slices.ContainsFunc(state.Keys, func(k keylife.Key) bool { return isNamed(k, names) }) {
+		return nil, nil, fmt.Errorf("%w in %s", ErrNoKey, r.Dir())
 	}
 	v := keylife.View{Policy: r.o.Policy, Now: r.o.Now()}
 	if ending := endingDomains(state, names, v); len(ending) > 0 {

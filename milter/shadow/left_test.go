@@ -18,12 +18,11 @@ import (
 // counted is a connection that is waited for until it is closed.
 type counted struct {
 	net.Conn
-	once *sync.Once
-	open *sync.WaitGroup
+	closed func()
 }
 
 func (c counted) Close() error {
-	c.once.Do(c.open.Done)
+	c.closed()
 	return c.Conn.Close()
 }
 
@@ -32,14 +31,33 @@ func (c counted) SyscallConn() (syscall.RawConn, error) { return c.Conn.(syscall
 
 // hungHost is a proxy before an upstream that hangs at some point of each connection, and the descriptors that it has open.
 type hungHost struct {
-	net.Listener // of the proxy
-	open         sync.WaitGroup
+	net.Listener               // of the proxy
 	reached      chan struct{} // the upstream hangs in one more connection
+
+	mu     sync.Mutex
+	change *sync.Cond
+	open   int
 }
 
 func (h *hungHost) counted(nc net.Conn) net.Conn {
-	h.open.Add(1)
-	return counted{nc, &sync.Once{}, &h.open}
+	h.count(1)
+	return counted{nc, sync.OnceFunc(func() { h.count(-1) })}
+}
+
+func (h *hungHost) count(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open += n
+	h.change.Broadcast()
+}
+
+// awaitClosed waits until no descriptor is open.
+func (h *hungHost) awaitClosed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.open > 0 {
+		h.change.Wait()
+	}
 }
 
 func (h *hungHost) Accept() (net.Conn, error) {
@@ -67,6 +85,7 @@ func newHungHost(t *testing.T, network string, reads int) *hungHost {
 	}
 	old := listen("old")
 	h := &hungHost{Listener: listen("new"), reached: make(chan struct{})}
+	h.change = sync.NewCond(&h.mu)
 	go h.hang(old, reads)
 	proxy := shadow.New(shadow.Options{
 		Recorder: shadow.NewRecorder(nil, nil),
@@ -148,7 +167,7 @@ func TestClientsLeaveWhileUpstreamHangs(t *testing.T) {
 				for range 30 {
 					leaveHung(t, h, tc.reads, tc.sends)
 				}
-				h.open.Wait()
+				h.awaitClosed()
 			})
 		}
 	}

@@ -62,6 +62,24 @@ func canRead(t *testing.T, uid int, path string) bool {
 	return cmd.Run() == nil
 }
 
+// applySetting puts the first line of a remedy in place of the setting of the configuration with its name.
+func (s *site) applySetting(t *testing.T, text string) {
+	t.Helper()
+	line, _, ok := strings.Cut(text, " (mailseal.toml")
+	name, _, _ := strings.Cut(line, " =")
+	old, err := os.ReadFile(s.path("mailseal.toml"))
+	if !ok || err != nil {
+		t.Fatalf("%q, %v", text, err)
+	}
+	lines := strings.Split(string(old), "\n")
+	for i := range lines {
+		if strings.HasPrefix(lines[i], name+" = ") {
+			lines[i] = line
+		}
+	}
+	s.write(t, "mailseal.toml", strings.Join(lines, "\n"), 0o644)
+}
+
 // testRightsRemedies has a check by root judge with the rights of the daemon's user, and applies what it says. Whoever
 // else could read the key can read it afterwards.
 func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
@@ -132,6 +150,12 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 			s.give(t, "s.pem", neighbourID, neighbourID, 0o600)
 		}, remedyOf{KeyUnreadable, remedy.AccessList}, "s.pem"},
 		{"the directory of a socket", unixSocket + signing, func(s *site, t *testing.T) { s.mkdir(t, "mailseal") }, remedyOf{SocketDirectoryClosed, remedy.MakeOwnDirectory}, ""},
+		{"another daemon's directory", "authserv_id = \"mx.example.com\"\n[[listen]]\naddress = \"unix:DIR/opendkim/m.sock\"\n" + signing, func(s *site, t *testing.T) {
+			s.mkdir(t, "opendkim")
+			s.give(t, "opendkim", neighbourID, neighbourID, 0o750)
+		}, remedyOf{SocketDirectoryClosed, remedy.MoveSocket}, ""},
+		{"everybody is ours", listen + "[ours]\nnetworks = [\"0.0.0.0/0\"]\n" + signing, func(s *site, t *testing.T) {},
+			remedyOf{OursEveryone, remedy.Setting}, ""},
 		{"no directory of a socket", unixSocket + signing, func(*site, *testing.T) {}, remedyOf{SocketNoDirectory, remedy.MakeOwnDirectory}, ""},
 	}
 	for _, tt := range tests {
@@ -179,6 +203,10 @@ func (s *site) applyRights(t *testing.T, f Finding) {
 	t.Helper()
 	if f.Fix.IsCommand() {
 		run(t, f.Fix)
+		return
+	}
+	if f.Fix.Kind == remedy.MoveSocket || f.Fix.Kind == remedy.Setting {
+		s.applySetting(t, f.Fix.String())
 		return
 	}
 	command, line, ok := strings.Cut(f.Fix.String(), "\n")

@@ -87,8 +87,8 @@ func signingRecords(ctx context.Context, p *assembly.Parts) iter.Seq[rotation.Re
 	}
 }
 
-// How long after the start the first pass comes: not in the way of mail that has waited, but at once where a key may be
-// signing that the DNS has not shown for days, since falling back is forgotten when the daemon ends.
+// How long after the start the first pass comes: not in the way of mail that has waited, but at once where keys sign in
+// place of others, as what is remembered of that may be out of date.
 const (
 	firstAfter        = time.Minute
 	firstAfterFalling = time.Second

@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"mailseal/keys"
 	"mailseal/keys/keylife"
 	"mailseal/milter/domain"
+	"mailseal/milter/rotation"
 )
 
 // List prints the keys that sign, will sign or have signed, and are named by record or by domain, all of them for no name: those of
@@ -58,12 +60,15 @@ func (r *Ring) List(ctx context.Context, names []string, all bool) error {
 // listRecords prints records. Commands for nsupdate take away what must not be there any more; in the other formats it is
 // not among the records.
 func (r *Ring) listRecords(ctx context.Context, names []string) error {
-	records, gone, err := r.rotator.Wanted(ctx, names)
+	others, err := r.others(ctx, names)
 	if err != nil {
 		return answer.NewUnknown(err)
 	}
-	others, err := r.others(ctx, names)
-	if err != nil {
+	records, gone, err := r.rotator.Wanted(ctx, names)
+	switch {
+	case errors.Is(err, rotation.ErrNoKey) && (len(others) == 0 || len(names) == 0 && assembly.ManagesKeys(r.cfg)):
+		return answer.NewBad(err)
+	case err != nil && !errors.Is(err, rotation.ErrNoKey):
 		return answer.NewUnknown(err)
 	}
 	for _, k := range others {
