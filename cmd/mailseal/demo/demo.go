@@ -21,6 +21,7 @@ import (
 	"mailseal/cmd/mailseal/daemon"
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/files"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/miltertest"
 )
@@ -168,7 +169,7 @@ const madeByDemo = `# Made by "mailseal demo".`
 
 // freePorts puts other ports into the demo's own configuration where another program has those that are there.
 func (d *demo) freePorts() error {
-	text, err := os.ReadFile(d.config)
+	text, err := files.Read(d.config, 1<<20)
 	if err != nil || !strings.HasPrefix(string(text), madeByDemo) {
 		return err
 	}
