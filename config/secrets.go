@@ -14,7 +14,8 @@ import (
 // SecretFile is the path of a file whose content must not be shown.
 type SecretFile string
 
-// URL is a web address, which may hold a password or a token: every way of printing it hides them. string(u) is the text.
+// URL is a web address, which may hold a password or a token: every way of printing it hides them. string(u) is the
+// text.
 type URL string
 
 // String hides what is secret in the address.
@@ -48,8 +49,8 @@ func (u URL) secretIn() (string, bool) {
 	return "", u != "" && (err != nil || parsed.User != nil || parsed.RawQuery != "")
 }
 
-// Secrets returns the files that hold secrets, each once, by the types of the settings: where it is a private key, a DSN or
-// an address with a password, the configuration's own file; where it is a path, that file.
+// Secrets returns the files that hold secrets, each once, by the types of the settings: where it is a private key, a
+// DSN or an address with a password, the configuration's own file; where it is a path, that file.
 func (c *Config) Secrets() []Exposed {
 	w := secretWalk{seen: map[string]bool{}}
 	if c.origin != nil {

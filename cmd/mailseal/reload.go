@@ -57,7 +57,8 @@ func (f *reloadFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if path == "" {
 		path = config.ControlAddress(orDefault(f.config))
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("no answer within %s; the daemon's log says what came of it", f.timeout))
+	cause := fmt.Errorf("no answer within %s; the daemon's log says what came of it", f.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, cause)
 	defer cancel()
 	a, err := control.Ask(ctx, path, control.Request{Command: control.Reload, Accept: f.accept})
 	if errors.Is(err, control.ErrAway) {

@@ -1,9 +1,9 @@
-// Package files reads the files that an operator names. Whatever is at a path, reading it ends: in the daemon only regular
-// files are read, each up to a limit and within a deadline. A pipe without a writer, a device without an end and a network
-// file system without a server would hold up a reload, or mail, for ever.
+// Package files reads the files that an operator names. Whatever is at a path, reading it ends: in the daemon only
+// regular files are read, each up to a limit and within a deadline. A pipe without a writer, a device without an end
+// and a network file system without a server would hold up a reload, or mail, for ever.
 //
-// It tells one state of a file from another, too, so that what is remembered of a file, or kept open, can be compared with
-// what is at its path now.
+// It tells one state of a file from another, too, so that what is remembered of a file, or kept open, can be compared
+// with what is at its path now.
 package files
 
 import (
@@ -39,8 +39,8 @@ func Read(path string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// ReadStamped is Read that returns the state of the file as well, as it was before it was read: a change meanwhile makes
-// another state.
+// ReadStamped is Read that returns the state of the file as well, as it was before it was read: a change meanwhile
+// makes another state.
 func ReadStamped(path string, limit int64) ([]byte, Stamp, error) {
 	got, err := timely(standard, "read", path, func() (content, error) { return read(path, limit, false) })
 	return got.text, got.stamp, err

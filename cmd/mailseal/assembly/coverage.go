@@ -43,8 +43,8 @@ type coveringRule struct {
 	from message.Patterns
 }
 
-// NewCoverages prepares the rules of p. Shared, when not nil, reports whether a source is that of the configuration before
-// as well, and need not be asked.
+// NewCoverages prepares the rules of p. Shared, when not nil, reports whether a source is that of the configuration
+// before as well, and need not be asked.
 func NewCoverages(p *Parts, shared func(*Source) bool) *Coverages {
 	c := &Coverages{
 		parts: p, shared: shared, exact: map[string][]int{}, below: map[string][]int{}, signer: map[string][]int{},

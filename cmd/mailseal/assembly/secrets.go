@@ -6,8 +6,8 @@ import (
 	"mailseal/keys/keyfile"
 )
 
-// UnsafeSecrets returns, in sentences, who else could read or replace the files of a configuration's secrets. Keys in files
-// are judged where they are loaded.
+// UnsafeSecrets returns, in sentences, who else could read or replace the files of a configuration's secrets. Keys in
+// files are judged where they are loaded.
 func UnsafeSecrets(cfg *config.Config) []string {
 	var out []string
 	for _, s := range cfg.Secrets() {

@@ -21,7 +21,8 @@ func Shrunk(old, now *Parts) []string {
 		out = append(out, "no rule is left for mail from "+some(gone))
 	}
 	for _, name := range now.Config.CutFrom(old.Config) {
-		out = append(out, fmt.Sprintf("%s is the beginning of what it was at the last reload: if it was cut off, write it anew and reload", name))
+		out = append(out, fmt.Sprintf("%s is the beginning of what it was at the last reload: "+
+			"if it was cut off, write it anew and reload", name))
 	}
 	return out
 }
@@ -30,12 +31,14 @@ func lessOurs(old, now config.Ours) []string {
 	var out []string
 	say := func(setting string, gone []string) {
 		if len(gone) > 0 {
-			out = append(out, fmt.Sprintf("ours.%s no longer has %s: such mail is not signed unless it is ours for another reason", setting, some(gone)))
+			out = append(out, fmt.Sprintf("ours.%s no longer has %s: such mail is not signed "+
+				"unless it is ours for another reason", setting, some(gone)))
 		}
 	}
 	var networks []string
 	for _, n := range old.Networks {
-		if !slices.ContainsFunc(now.Networks, func(p netip.Prefix) bool { return p.Bits() <= n.Bits() && p.Contains(n.Addr()) }) {
+		holds := func(p netip.Prefix) bool { return p.Bits() <= n.Bits() && p.Contains(n.Addr()) }
+		if !slices.ContainsFunc(now.Networks, holds) {
 			networks = append(networks, n.String())
 		}
 	}
@@ -44,14 +47,17 @@ func lessOurs(old, now config.Ours) []string {
 	say("daemon_names", without(old.DaemonNames, now.DaemonNames))
 	say("macros", without(slices.Sorted(maps.Keys(old.Macros)), slices.Collect(maps.Keys(now.Macros))))
 	if old.Authenticated && !now.Authenticated {
-		out = append(out, "ours.authenticated is false now: mail of users who log in is not signed unless it is ours for another reason")
+		out = append(out, "ours.authenticated is false now: mail of users who log in is not signed "+
+			"unless it is ours for another reason")
 	}
 	return out
 }
 
 // without returns the members of a that b does not have. Exceptions ("!name") are for less mail anyway.
 func without(a, b []string) []string {
-	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return strings.HasPrefix(s, "!") || slices.Contains(b, s) })
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool {
+		return strings.HasPrefix(s, "!") || slices.Contains(b, s)
+	})
 }
 
 // authorsGone returns the patterns of authors of the rules before that no rule has, or fits, any more.

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Version is that of requests and answers. A daemon refuses a request of another version: the commands and the daemon are
-// one program, and differ only between an upgrade and a restart.
+// Version is that of requests and answers. A daemon refuses a request of another version: the commands and the daemon
+// are one program, and differ only between an upgrade and a restart.
 const Version = 1
 
 // What a line may have, in bytes with its end.

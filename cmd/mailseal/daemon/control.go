@@ -77,7 +77,9 @@ func (d *Daemon) signedPage(ctx context.Context, after string) *control.Page {
 	covers := covering(ctx, assembly.NewCoverages(d.parts.Load(), nil))
 	out := &control.Page{}
 	names := d.signed.Recent()
-	from, _ := slices.BinarySearchFunc(names, after, func(n signed.Name, name string) int { return strings.Compare(n.Name, name) })
+	from, _ := slices.BinarySearchFunc(names, after, func(n signed.Name, name string) int {
+		return strings.Compare(n.Name, name)
+	})
 	for _, n := range names[from:] {
 		switch {
 		case n.Name == after || !covers(n):

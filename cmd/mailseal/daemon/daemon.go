@@ -89,7 +89,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	}
 	d.warnOfName(cfg)
 	d.warn(warnings(cfg))
-	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob(), d.signedJob(), d.metricsEndpoint.job("metrics"), d.controlEndpoint.job("control"))
+	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob(), d.signedJob(),
+		d.metricsEndpoint.job("metrics"), d.controlEndpoint.job("control"))
 	return d, nil
 }
 
@@ -138,7 +139,8 @@ func warnings(cfg *config.Config) []string {
 		out = append(out, w.Error())
 	}
 	if os.Geteuid() == 0 {
-		out = append(out, "the daemon runs as root: set user, or start it as a user of its own, so that a fault in it cannot reach the rest of the host")
+		out = append(out, "the daemon runs as root: set user, or start it as a user of its own, "+
+			"so that a fault in it cannot reach the rest of the host")
 	}
 	return append(out, assembly.UnsafeSecrets(cfg)...)
 }
@@ -157,7 +159,15 @@ func sayBackend(log *slog.Logger) {
 // unstarted returns a daemon that has yet to read its configuration.
 func unstarted(o Options, log *slog.Logger) *Daemon {
 	slog.SetDefault(log) // go-milter writes to the default logger
-	d := &Daemon{load: o.Load, file: absolute(o.File), version: o.Version, started: time.Now(), log: log, metrics: newMetrics(o.Version), health: &health{}}
+	d := &Daemon{
+		load:    o.Load,
+		file:    absolute(o.File),
+		version: o.Version,
+		started: time.Now(),
+		log:     log,
+		metrics: newMetrics(o.Version),
+		health:  &health{},
+	}
 	d.counters = d.metrics
 	d.metricsEndpoint = &endpoint{log: log, what: "metrics are not served"}
 	return d

@@ -24,8 +24,8 @@ var errNothingSigns = fmt.Errorf("%w: no rule is left that has a key, so no mail
 // compareTime bounds the questions that a comparison asks of key sources. What is not known by then counts as signed.
 const compareTime = 30 * time.Second
 
-// judgeLoss compares what a new configuration signs with what the one before did. It returns the loss that takes effect, in
-// sentences, or why the new one must not take effect.
+// judgeLoss compares what a new configuration signs with what the one before did. It returns the loss that takes
+// effect, in sentences, or why the new one must not take effect.
 func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept bool) ([]string, error) {
 	if d.signed == nil {
 		return nil, nil

@@ -39,7 +39,8 @@ func (l Loss) TooMuch(share float64) bool {
 // shown is how many domains a sentence names.
 const shown = 20
 
-// String writes "2 of 12 domains that signed mail in the last 7 days would have no rule or no key: a.example, b.example".
+// String writes "2 of 12 domains that signed mail in the last 7 days would have no rule or no key: a.example,
+// b.example".
 func (l Loss) String() string {
 	names := l.Names
 	rest := ""

@@ -1,5 +1,5 @@
-// Package signed remembers which domains signed mail lately, so that a reload or a start can tell what it would lose. The
-// list is in a file of the state directory.
+// Package signed remembers which domains signed mail lately, so that a reload or a start can tell what it would lose.
+// The list is in a file of the state directory.
 package signed
 
 import (
@@ -102,7 +102,8 @@ func (l *List) makeRoom() {
 	delete(l.names, oldest.Name)
 }
 
-// Recent returns the names that signed within Window, in order. One whose time is to come, since a clock was wrong, counts.
+// Recent returns the names that signed within Window, in order. One whose time is to come, since a clock was wrong,
+// counts.
 func (l *List) Recent() []Name {
 	since := l.now().Add(-Window)
 	l.mu.Lock()
