@@ -102,21 +102,24 @@ func (s Service) inSandbox(ctx context.Context) *exec.Cmd {
 }
 
 // child is the child with the user and groups of the service. It executes an open file, so that it need not be able to get
-// to where the program is installed.
+// to where the program is installed; without /proc, as in a bare root directory, by its path.
 func (s Service) child(ctx context.Context) (*exec.Cmd, func(), error) {
-	self, err := os.Open("/proc/self/exe")
-	if err != nil {
-		return nil, nil, fmt.Errorf("the files cannot be judged as user %s: %w", s.Name, err)
+	cmd, done := exec.CommandContext(ctx, os.Args[0], ProbeCommand), func() {}
+	if self, err := os.Open("/proc/self/exe"); err == nil {
+		cmd = exec.CommandContext(ctx, "/proc/self/fd/3", ProbeCommand)
+		cmd.ExtraFiles = []*os.File{self} // descriptor 3
+		done = func() { _ = self.Close() }
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/fd/3", ProbeCommand)
-	cmd.ExtraFiles = []*os.File{self} // descriptor 3
+	if cmd.Err != nil {
+		return nil, nil, fmt.Errorf("the files cannot be judged as user %s: %w", s.Name, cmd.Err)
+	}
 	cmd.Dir = "/"
 	credential := &syscall.Credential{Uid: uint32(s.UID), Gid: uint32(s.GID)}
 	for _, g := range s.Groups {
 		credential.Groups = append(credential.Groups, uint32(g))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
-	return cmd, func() { _ = self.Close() }, nil
+	return cmd, done, nil
 }
 
 // probeTime is how long a child may take: it opens files, some perhaps on a network.

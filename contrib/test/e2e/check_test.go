@@ -16,7 +16,7 @@ import (
 // check runs "mailseal check" on the site's host, and returns what it says and its exit code.
 func (s *site) check(t testing.TB) (string, int) {
 	t.Helper()
-	said := s.RunIn(t, "check", "--config", "/etc/mailseal/mailseal.toml")
+	said := s.RunIn(t, "check", "--as", "root", "--config", "/etc/mailseal/mailseal.toml") // which the rig runs it as
 	return said.Stdout + said.Stderr, said.Code
 }
 
@@ -46,7 +46,8 @@ func TestCheckGoodMTA(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *site) {
 		out, code := s.check(t)
 		for line := range strings.Lines(out) {
-			if !strings.HasPrefix(line, s.Name+" in /etc/") && !strings.HasPrefix(line, "/etc/mailseal/mailseal.toml: good; ") {
+			if !strings.HasPrefix(line, s.Name+" in /etc/") && !strings.HasPrefix(line, "/etc/mailseal/mailseal.toml: good; ") &&
+				!strings.HasPrefix(line, "/etc/mailseal/mailseal.toml: results are written under ") {
 				t.Errorf("check says %s", line)
 			}
 		}

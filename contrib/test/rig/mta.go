@@ -20,6 +20,8 @@ type Options struct {
 	Unchrooted bool
 	// Sink gets what the MTA delivers; nil for a new one.
 	Sink *Sink
+	// Also is one more IPv4 host:port where strangers come; "" for none.
+	Also string
 	// Append is added to main.cf, or to sendmail.mc before MAILER_DEFINITIONS.
 	Append string
 }
@@ -49,6 +51,19 @@ func (m *MTA) MilterSocket() string {
 func (m *MTA) Dial(t testing.TB, from string) *Client {
 	t.Helper()
 	return Dial(t, m.SMTP, from)
+}
+
+// Restart starts the MTA anew with the files as they are now: sendmail.cf is made from sendmail.mc first.
+func (m *MTA) Restart() {
+	m.t.Helper()
+	m.process.Stop() // a signal ends it, which is an error to the package os/exec
+	if m.Name == "Postfix" {
+		m.process = start(m.t, m.Command("/usr/lib/postfix/sbin/master"), StartOptions{OwnSession: true})
+	} else {
+		m.Write("/etc/mail/sendmail.cf", m.Run(nil, "/usr/bin/m4", "/etc/mail/sendmail.mc"))
+		m.process = m.Start("/usr/sbin/sendmail-mta", "-bD", "-q5s")
+	}
+	m.awaitPort(m.Reinjected)
 }
 
 // await waits until the MTA has logged a line.
