@@ -164,12 +164,12 @@ func TestFaultsOfSQLite(t *testing.T) {
 // lockSQLite keeps everybody else from reading.
 func lockSQLite(t *testing.T, path string) (unlock func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec("PRAGMA busy_timeout = 30000; BEGIN EXCLUSIVE"); err != nil {
+	if _, err := db.Exec("BEGIN EXCLUSIVE"); err != nil {
 		t.Fatal(err)
 	}
 	return func() {

@@ -231,9 +231,10 @@ func sqliteFile(t *testing.T) string {
 	return path
 }
 
+// execSQLite changes a database that a daemon may be reading.
 func execSQLite(t *testing.T, path, statement string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)")
 	if err != nil {
 		t.Fatal(err)
 	}
