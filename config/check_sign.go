@@ -30,8 +30,14 @@ func (c *checker) checkKeys() {
 }
 
 func (c *checker) fromName(k *Key, selector, domain string) {
-	if s, err := parseSelector(selector); err == nil && !k.has("selector") {
+	s, err := parseSelector(selector)
+	switch {
+	case err != nil:
+	case !k.has("selector"):
 		k.Selector = s
+	case k.Selector != s && k.Selector != "":
+		c.warn(k.at.key("selector"), "is %q, but the key is called %s._domainkey.%s: signatures name %s._domainkey.%s, and the record must be there",
+			k.Selector, selector, domain, k.Selector, domain)
 	}
 	if d, err := parseDomainOrAuthor(domain); err == nil && !k.has("domain") {
 		k.Domain = d

@@ -148,8 +148,8 @@ type Exempt struct {
 // DNS says how names are looked up.
 type DNS struct {
 	Servers   []netip.AddrPort `toml:"servers"` // none: /etc/resolv.conf
-	Timeout   time.Duration    `toml:"timeout"` // for one question to one server
-	Tries     int              `toml:"tries"`   // rounds over the servers
+	Timeout   time.Duration    `toml:"timeout"` // for one question to one server; 0: as resolv.conf says, else 5 s
+	Tries     int              `toml:"tries"`   // rounds over the servers; 0: as resolv.conf says, else 2
 	CacheSize int              `toml:"cache_size"`
 }
 

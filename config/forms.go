@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"mailseal/milter/domain"
 )
 
 // form is what the text of a setting must look like. It returns the text as the Config holds it. Its errors quote the
@@ -23,7 +25,7 @@ var forms = map[string]form{
 	"authserv-id":       {"name", pure(parseAuthservID)},
 	"canonicalization":  {"canonicalization", pure(parseCanonicalization)},
 	"client name":       {"name", pure(parseClientName)},
-	"domain":            {"domain", pure(parseDomain)},
+	"domain":            {"domain", pure(parseSigningDomain)},
 	"domain or %":       {"domain", pure(parseDomainOrAuthor)},
 	"domain or address": {"domain or address", pure(parseDomainOrAddress)},
 	"domain tree":       {"domain", pure(parseDomainTree)},
@@ -57,11 +59,19 @@ func parsePath(f *file, s string) (string, error) {
 	return filepath.Join(f.dir, s), nil
 }
 
+// parseSigningDomain takes a domain, and not the name of a record.
+func parseSigningDomain(s string) (string, error) {
+	if err := domain.CheckDomain(s); err != nil {
+		return "", err
+	}
+	return parseDomain(s)
+}
+
 func parseDomainOrAuthor(s string) (string, error) {
 	if s == "%" {
 		return s, nil
 	}
-	name, err := parseDomain(s)
+	name, err := parseSigningDomain(s)
 	if err != nil && strings.Contains(s, "%") {
 		return "", fmt.Errorf("%q: %% stands for the author's domain only where nothing else is beside it", s)
 	}
@@ -107,6 +117,9 @@ func parseDomainOrAddress(s string) (string, error) {
 
 // parseSelector takes one label or several (RFC 6376 section 3.1).
 func parseSelector(s string) (string, error) {
+	if err := domain.CheckSelector(s); err != nil {
+		return "", err
+	}
 	name, err := parseDomain(s)
 	if err != nil {
 		return "", fmt.Errorf("%q is no selector: letters, digits, - and _, in parts separated by dots", s)
@@ -164,8 +177,8 @@ func parseFieldChange(s string) (string, error) {
 }
 
 func parseIdentifier(s string) (string, error) {
-	user, domain, ok := cutLast(s, '@')
-	name, err := parseDomainOfAuthor(domain)
+	user, host, ok := cutLast(s, '@')
+	name, err := parseDomainOfAuthor(host)
 	if !ok || err != nil || strings.ContainsAny(user, " \t\r\n;") {
 		return "", fmt.Errorf("%q is not an identifier such as \"@example.com\", \"news@example.com\", \"@%%\" or \"news@lists.%%\"", s)
 	}

@@ -20,6 +20,9 @@ The command
 .B mailseal check
 names every mistake at once, each with its line. A name that is not in this page is one.
 .PP
+The daemon reads regular files only, of at most 64 MiB for the configuration and within 10 seconds each, so that a pipe or a
+device at the path of a file is a mistake and keeps nothing waiting. Commands read a configuration from a pipe, too.
+.PP
 Values are written as follows.
 .TP
 text

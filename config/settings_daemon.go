@@ -95,8 +95,8 @@ var dnsSection = section{
 	settings: []setting{
 		{name: "servers", def: "[]", example: `["127.0.0.1", "[2001:db8::53]:5353"]`,
 			doc: "Name servers, tried in this order; those of /etc/resolv.conf if there are none here. A validating resolver on this host is best."},
-		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long one server has for one question."},
-		{name: "tries", def: "2", least: "1", most: "10", doc: "How often the list of servers is gone through."},
+		{name: "timeout", example: `"2s"`, least: `"1ms"`, most: `"1m"`, doc: "How long one server has for one question. If it is not set, as long as /etc/resolv.conf says (options timeout:n) where the servers are from there, else 5s. A server that did not answer is asked after all others for 30s."},
+		{name: "tries", example: "2", least: "1", most: "10", doc: "How often the list of servers is gone through; if it is not set, as often as /etc/resolv.conf says (options attempts:n), else twice. \"options rotate\" there has the servers asked in turn; its other options have no effect."},
 		{name: "cache_size", def: "20000", least: "0", most: "10000000", doc: "How many answers are remembered, each for as long as its time to live says."},
 	},
 }

@@ -13,8 +13,9 @@ func newServeCmd() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the daemon in the foreground",
 		Long: `Serve signs and judges mail for the MTAs that call. It stays in the foreground and logs to standard error.
-SIGHUP and SIGUSR1 reload the configuration and the keys without touching a connection; a file with mistakes leaves the
-old one in force. SIGTERM stops: no new connection, and those that are open may end their message; a second one ends
+"mailseal reload", SIGHUP and SIGUSR1 reload the configuration and the keys without touching a connection; a file with
+mistakes, or one that would take signatures from mail, leaves the old one in force. Started by root, it becomes the user that
+the setting user names, once its sockets are open. SIGTERM stops: no new connection, and those that are open may end their message; a second one ends
 them at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -26,6 +26,9 @@ type Daemon struct {
 	Networks    []netip.Prefix // clients whose mail is ours
 	Others      []netip.Prefix // clients whose mail is somebody else's on purpose: relays, and those that are let alone
 	Deadline    time.Duration  // how long a message may be judged
+
+	// HasRule reports whether a rule signs mail of an author. Nil: every author's.
+	HasRule func(author string) bool
 }
 
 // undone is what mail is that passes us by.

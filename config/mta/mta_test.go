@@ -164,6 +164,8 @@ func testDaemon(t testing.TB, text string) Daemon {
 			if err := d.Listeners[len(d.Listeners)-1].Role.UnmarshalText([]byte(f[1])); err != nil {
 				t.Fatalf("daemon: %s: %v", line, err)
 			}
+		case "rule-for":
+			d.HasRule = func(author string) bool { return strings.HasSuffix(author, f[1]) }
 		case "daemon-name":
 			d.DaemonNames = append(d.DaemonNames, f[1])
 		case "deadline":

@@ -122,6 +122,8 @@ func (p *postfix) judge() {
 	p.handedBack(ways)
 	p.daemonNames(ways)
 	p.networks()
+	p.milterMaps(ways)
+	p.afterwards()
 }
 
 // filter judges one filter of one way: whether it is us, and whether it is reached.

@@ -1,8 +1,12 @@
 package mta
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mailseal/milter/action"
@@ -26,7 +30,11 @@ func (p *postfix) role(w *way, f filter, l Listener) {
 // networks notes clients for which Postfix relays, and whose mail is not ours.
 func (p *postfix) networks() {
 	at := p.main.raw("mynetworks")
-	if at.line == 0 || !p.d.Signs {
+	switch {
+	case !p.d.Signs:
+		return
+	case at.line == 0:
+		p.networksStyle()
 		return
 	}
 	p.wider(at)
@@ -37,8 +45,8 @@ func (p *postfix) networks() {
 	}
 	var missing []string
 	var add []netip.Prefix
-	for _, w := range words(p.main.get("mynetworks"), ", \t\r\n") {
-		if n, ok := postfixNetwork(w.text); ok && !covered(n) && !slices.Contains(add, n) {
+	for _, n := range p.relayed(at, p.main.get("mynetworks"), 0) {
+		if !covered(n) && !slices.Contains(add, n) {
 			missing, add = append(missing, n.String()), append(add, n)
 		}
 	}
@@ -81,6 +89,92 @@ func (p *postfix) wider(at parameter) {
 		what := say("postfix-ours-wider", strings.Join(names, ", "))
 		p.add(what.finding(at.file, at.line, "mynetworks", Fix{networksSetting(kept)}))
 	}
+}
+
+// networksStyle notes that Postfix finds the networks by itself, which the files do not show.
+func (p *postfix) networksStyle() {
+	style, at := p.main.get("mynetworks_style"), p.main.raw("mynetworks_style")
+	if style == "subnet" || style == "class" {
+		p.add(say("postfix-networks-style", style).finding(at.file, at.line, "mynetworks_style", nil))
+	}
+}
+
+// maxNested is how many files of networks may name one another.
+const maxNested = 5
+
+// relayed returns the networks of a list like mynetworks: those that it names, those in files that it names, and those in
+// lookup tables, whose keys count. Exceptions ("!") are left out: what they keep out is not ours anyway.
+func (p *postfix) relayed(at parameter, list string, nested int) []netip.Prefix {
+	var out []netip.Prefix
+	for _, w := range words(list, ", \t\r\n") {
+		n, isNetwork := postfixNetwork(w.text)
+		isFile, isTable := path.IsAbs(w.text), strings.Contains(w.text, ":/") || strings.HasPrefix(w.text, "inline:")
+		switch {
+		case strings.HasPrefix(w.text, "!"):
+		case isNetwork:
+			out = append(out, n)
+		case isFile && nested < maxNested:
+			text, err := p.h.ReadFile(w.text)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // as Postfix would say itself
+			}
+			if err != nil {
+				p.add(say("postfix-networks-unread", w.text).finding(at.file, at.line, "mynetworks", nil))
+				continue
+			}
+			for _, l := range logicalLines(string(text)) {
+				out = append(out, p.relayed(at, l.text, nested+1)...)
+			}
+		case isTable:
+			out = append(out, p.tableNetworks(at, w.text)...)
+		}
+	}
+	return out
+}
+
+// tableNetworks returns the networks that are keys of a table.
+func (p *postfix) tableNetworks(at parameter, table string) []netip.Prefix {
+	entries, ok := readTable(p.h, table)
+	if !ok && !p.exists(table) {
+		return nil
+	}
+	if !ok || strings.HasPrefix(table, "regexp:") || strings.HasPrefix(table, "pcre:") {
+		p.add(say("postfix-networks-unread", table).finding(at.file, at.line, "mynetworks", nil))
+		return nil
+	}
+	var out []netip.Prefix
+	for _, e := range entries {
+		if n, ok := tableNetwork(e.key); ok {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// exists reports whether a table is there, compiled or as text; one that is not in a file is.
+func (p *postfix) exists(table string) bool {
+	_, file, _ := strings.Cut(table, ":")
+	if !path.IsAbs(file) {
+		return true
+	}
+	for _, suffix := range []string{"", ".db", ".lmdb", ".cdb", ".dir"} {
+		if _, err := p.h.Lstat(file + suffix); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
+}
+
+// tableNetwork reads a key of a table: an address, a network, or the beginning of an IPv4 address, "192.0.2".
+func tableNetwork(key string) (netip.Prefix, bool) {
+	if n, ok := postfixNetwork(key); ok {
+		return n, true
+	}
+	parts := strings.Count(key, ".") + 1
+	if parts > 3 {
+		return netip.Prefix{}, false
+	}
+	return postfixNetwork(key + strings.Repeat(".0", 4-parts) + "/" + strconv.Itoa(8*parts))
 }
 
 // postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in brackets. Tables, files and

@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"mailseal/milter/domain"
 )
 
 // neighbours judges the filters of a way beside one another.
@@ -207,6 +209,29 @@ func (p *postfix) bounces(ways []*way) {
 		fix := Change{Kind: MainCF, File: p.file, Name: name, Value: strings.TrimPrefix(at.value+", bounce", ", ")}
 		p.add(say("postfix-bounces").finding(p.file, at.line, name, Fix{fix}))
 	}
+	origin := p.origin()
+	if author := "MAILER-DAEMON@" + origin; local && p.d.Signs && p.d.HasRule != nil && domain.IsFull(origin) && !p.d.HasRule(author) {
+		at := p.main.raw("myorigin")
+		p.add(say("postfix-bounces-no-rule", author).finding(p.file, at.line, "myorigin", nil))
+	}
+}
+
+// origin is the domain that Postfix writes into its own messages, "" when it is not known. A value that is a file's name
+// stands for its first line (postconf(5)), which Debian uses.
+func (p *postfix) origin() string {
+	value := p.main.get("myorigin")
+	if value == "" {
+		return p.Name
+	}
+	if !path.IsAbs(value) {
+		return value
+	}
+	text, err := p.h.ReadFile(value)
+	if err != nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(first)
 }
 
 // handedBack finds services of a content filter by which mail passes us a second time.

@@ -3,6 +3,8 @@ package mta
 import (
 	"io/fs"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -71,7 +73,8 @@ func TestRemediesHold(t *testing.T) {
 
 // withoutRemedy are the codes for which there is nothing to print: what is to be done depends on what is wanted.
 var withoutRemedy = []Code{
-	"access-unknown", "changes-after", "postfix-local-returned", "postfix-proxy-unseen", "postfix-role-ours",
+	"access-unknown", "changes-after", "postfix-bounces-no-rule", "postfix-local-returned", "postfix-milter-map", "postfix-milter-map-unread",
+	"postfix-networks-style", "postfix-networks-unread", "postfix-rewrites-after", "postfix-proxy-unseen", "postfix-role-ours",
 	"postfix-role-theirs", "postfix-way-emptied", "sendmail-masquerade", "sendmail-submit-filters", "socket-unit-absent",
 	"unreadable",
 }
@@ -148,14 +151,18 @@ func withOptionLine(t *testing.T, text, service, option string) string {
 	end := at + 1
 	name := regexp.MustCompile(`-o\s*\{?\s*(\w+)`).FindStringSubmatch(option)[1]
 	has := regexp.MustCompile(`-o\s*\{?\s*` + name + `\s*=`)
-	for end < len(lines) && strings.HasPrefix(lines[end], " ") {
+	for ; end < len(lines) && continues(lines[end]); end++ {
 		if has.MatchString(lines[end]) && !strings.HasPrefix(strings.TrimSpace(lines[end]), "#") {
 			lines[end] = option
 			return strings.Join(lines, "\n") + "\n"
 		}
-		end++
 	}
 	return strings.Join(slices.Insert(lines, end, option), "\n") + "\n"
+}
+
+// continues reports whether a line of master.cf may belong to the service above: comments and empty lines do not end it.
+func continues(line string) bool {
+	return line == "" || line[0] == ' ' || line[0] == '#'
 }
 
 // m4 makes the filters of sendmail.cf from sendmail.mc, as far as the tests' files need it.
@@ -268,11 +275,31 @@ func operateCommand(t *testing.T, h *testHost, d Daemon, text string) {
 		delete(h.files, words[1])
 	case words[0] == "mkdir":
 		h.nodes[words[3]] = Node{Mode: fs.ModeDir | 0o755}
+	case words[0] == "sed":
+		h.files[words[len(words)-1]] = edited(t, text, h.files[words[len(words)-1]])
 	case text == "make -C /etc/mail submit.cf":
 		h.files["/etc/mail/submit.cf"] = "Dz\n"
 	default:
 		t.Fatalf("%q is no command that the test knows", text)
 	}
+}
+
+// edited gives a text to a command that edits the file which it names last.
+func edited(t *testing.T, command, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	line := command[:strings.LastIndexByte(command, ' ')+1] + file
+	if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", line, err, out)
+	}
+	after, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(after)
 }
 
 func (h *testHost) chmod(t *testing.T, name, mode string) {

@@ -310,6 +310,13 @@ func (w world) withCommand(c Change) (world, bool) {
 	case "member": // Value is a user, File is a group
 		w.groups += "\n" + c.File + ":x:" + numberOfGroup(w, c.File) + ":" + c.Value + "\n"
 		return w, true
+	case "requote":
+		text, err := w.ReadFile(c.File)
+		if err != nil {
+			return w, false
+		}
+		w.files[c.File] = plainQuotes(string(text))
+		return w, true
 	case "disable":
 		w.gone[c.File] = true
 		return w, true

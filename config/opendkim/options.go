@@ -24,7 +24,7 @@ const (
 	bySystemd  = "systemd starts, restarts and confines the daemon"
 	byMetrics  = "Mailseal counts for Prometheus ([metrics])"
 	noLength   = "a signature of a part of the body (l=) lets anybody add to it; Mailseal makes none"
-	noReports  = "nobody asks for reports of DKIM failures any more"
+	noReports  = "Mailseal sends no reports of single failures (RFC 6651); the results are in its log, and in Authentication-Results"
 	noLua      = "there are no scripts in Mailseal; [policy], [sign.when] and [exempt] do what most of them are for"
 	noLDAP     = "nothing is asked by LDAP"
 	noVBR      = "nobody uses Vouch-By-Reference (RFC 5518) any more"

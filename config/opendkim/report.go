@@ -16,11 +16,11 @@ type Group = tables.Group
 
 // The groups, in the order of the report.
 const (
-	Todo    Group = "still to do" // before the switch, by hand
-	Taken         = tables.Taken
-	Changed       = tables.Changed
-	Never         = tables.Never
-	Dropped       = tables.Dropped
+	Todo    = tables.Todo // before the switch
+	Taken   = tables.Taken
+	Changed = tables.Changed
+	Never   = tables.Never
+	Dropped = tables.Dropped
 )
 
 var groups = []Group{Todo, Taken, Changed, Never, Dropped}

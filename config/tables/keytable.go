@@ -49,7 +49,17 @@ func parseKey(rec Record, dir string, tell Tell) key {
 		k.fault, k.useless = fmt.Sprintf("it signs with s=%s, which nobody can verify: %% stands for nothing there", k.selector), true
 	}
 	k.domain, k.selector = strings.ToLower(k.domain), strings.ToLower(k.selector)
+	k.checkName(tell)
 	return k
+}
+
+// checkName finds a key that is called as one record and signs as another.
+func (k *key) checkName(tell Tell) {
+	selector, domain, isRecord := strings.Cut(strings.ToLower(k.name), "._domainkey.")
+	if k.fault != "" || !isRecord || selector == k.selector && (domain == k.domain || k.domain == "%") {
+		return
+	}
+	tell("key-name-differs", k.Place, k.name, k.selector+"._domainkey."+k.domain)
 }
 
 // trim takes off blanks that OpenDKIM writes into the signature, where they do not count.

@@ -12,6 +12,7 @@ type Group string
 
 // The groups.
 const (
+	Todo    Group = "still to do"                     // by hand
 	Taken   Group = "taken over"                      // it works as it did
 	Changed Group = "changed on purpose"              // Mailseal does it otherwise, and why
 	Never   Group = "never worked in OpenDKIM either" // it looked as if it did something
@@ -68,6 +69,7 @@ var notes = map[Code]Note{
 	"key-file-percent":       {Never, "key %q: %% is replaced only in a name that begins with /: this one is of a file %s"},
 	"key-inline-kind":        {Changed, "key %q: OpenDKIM reads keys in a table only if they begin with MII, and defers the mail of this one; Mailseal also reads Ed25519 keys and PEM there, and signs if it is one"},
 	"key-inline-file":        {Never, "key %q: %q is taken for the key itself, not for a file, whose name begins with /, ./ or ../: OpenDKIM defers what it should sign, and so does Mailseal"},
+	"key-name-differs":       {Todo, "key %q signs as %s, whatever it is called, in OpenDKIM, too: its record must be there. If it is published under the name, the selector is wrong: mailseal check --dns says so"},
 	"key-twice":              {Never, "key %q stands in line %d already, and only the first counts"},
 	"line-without-key-crash": {Never, "%s names no key: OpenDKIM breaks down over mail that fits it; here later lines sign it, or none does"},
 	"line-twice":             {Never, "%s stands in line %d already, and only the first counts"},

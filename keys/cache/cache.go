@@ -117,17 +117,14 @@ func (c *Cache[K, V]) Peek(k K, now time.Time) *Entry[K, V] {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entries[k]
-	if e == nil || !now.Before(e.End) {
-		return nil
-	}
-	return e
+	return s.kept(k, now)
 }
 
 // Put remembers a value that is fresh until one time and kept until another, not before the first. It takes the place
-// of the one before. A value that alone costs more than the bound is not kept.
+// of the one before. A value that alone costs more than the bound is not kept. If the clock is set back, the time of the
+// value begins anew.
 func (c *Cache[K, V]) Put(k K, v V, fresh, end time.Time) {
-	e := &Entry[K, V]{Key: k, Value: v, Fresh: fresh, End: end, cost: 1}
+	e := &Entry[K, V]{Key: k, Value: v, Fresh: fresh, End: end, put: c.o.Now(), cost: 1}
 	if c.o.Weigh != nil {
 		e.cost = c.o.Weigh(k, v)
 	}
@@ -176,10 +173,12 @@ func (c *Cache[K, V]) Kept(now time.Time) []*Entry[K, V] {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		for e := s.newest; e != nil; e = e.older {
-			if now.Before(e.End) {
+		for e := s.newest; e != nil; {
+			older := e.older
+			if e = s.kept(e.Key, now); e != nil {
 				out = append(out, e)
 			}
+			e = older
 		}
 		s.mu.Unlock()
 	}

@@ -97,7 +97,7 @@ func TestShards(t *testing.T) {
 
 func TestGet(t *testing.T) {
 	var n Counters
-	c := New(Options[string, string]{}, &n)
+	c := New(Options[string, string]{Now: func() time.Time { return later.Add(-time.Minute) }}, &n)
 	end := later.Add(time.Minute)
 	c.Put("a", "x", later, end)
 	for _, tc := range []struct {

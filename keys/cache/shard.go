@@ -13,8 +13,22 @@ type Entry[K comparable, V any] struct {
 	Fresh time.Time // until when it is as good as asked for anew
 	End   time.Time // until when it is kept, to serve while a new one cannot be had
 
+	put          time.Time // when it was remembered
 	cost         int
 	newer, older *Entry[K, V] // the entries of a shard by last use
+}
+
+// setBack is how far an entry may seem to have been remembered after now, by callers who read the clock a little apart.
+// Beyond that the clock has been set back.
+const setBack = time.Minute
+
+// anew is an entry whose time begins again. Where the clock has been set back, an entry would be kept for as long as it
+// was set back, as a year.
+func (e *Entry[K, V]) anew(now time.Time) *Entry[K, V] {
+	back := e.put.Sub(now)
+	out := *e
+	out.put, out.Fresh, out.End = now, e.Fresh.Add(-back), e.End.Add(-back)
+	return &out
 }
 
 // request is a value being asked for, and those who wait for it. Value and err may be read when done is closed.
@@ -42,14 +56,41 @@ type shard[K comparable, V any] struct {
 	maxCost    int // 0: no bound
 }
 
-// get returns the entry of k and takes it for used. One whose time is over is dropped.
-func (s *shard[K, V]) get(k K, now time.Time) *Entry[K, V] {
+// kept returns the entry of k. One whose time is over is dropped.
+func (s *shard[K, V]) kept(k K, now time.Time) *Entry[K, V] {
 	e := s.entries[k]
-	if e == nil {
+	switch {
+	case e == nil:
 		return nil
-	}
-	if !now.Before(e.End) {
+	case !now.Before(e.End):
 		s.drop(e)
+		return nil
+	case e.put.Sub(now) > setBack:
+		return s.replace(e, e.anew(now))
+	}
+	return e
+}
+
+// replace enters an entry in the place of an equal one, in the order of use too.
+func (s *shard[K, V]) replace(old, e *Entry[K, V]) *Entry[K, V] {
+	s.entries[e.Key] = e
+	if s.newest == old {
+		s.newest = e
+	} else {
+		e.newer.older = e
+	}
+	if s.oldest == old {
+		s.oldest = e
+	} else {
+		e.older.newer = e
+	}
+	return e
+}
+
+// get returns the entry of k and takes it for used.
+func (s *shard[K, V]) get(k K, now time.Time) *Entry[K, V] {
+	e := s.kept(k, now)
+	if e == nil {
 		return nil
 	}
 	if s.newest != e {

@@ -202,6 +202,7 @@ func TestMariaDBTrouble(t *testing.T) {
 	works(t, "TLS", o)
 	o.TLS.Certificate, o.TLS.Key = file(t, cert), file(t, key)
 	works(t, "TLS with our certificate", o)
+	renewAuthority(t, server, o)
 
 	slow := o
 	slow.Timeout, slow.KeyQuery = 300*time.Millisecond, "SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1 AND SLEEP(30) = 0"
@@ -233,6 +234,40 @@ func TestIsQueryError(t *testing.T) {
 	} {
 		if got := isQueryError(fmt.Errorf("wrapped: %w", tc.err)); got != tc.want {
 			t.Errorf("%s: got %v", tc.name, got)
+		}
+	}
+}
+
+// renewAuthority has a source that is in use follow its server to another authority, whose file is renewed in place, and
+// back to the first.
+func renewAuthority(t *testing.T, server *rig.Database, o Options) {
+	t.Helper()
+	s := source(t, o)
+	before, err := os.ReadFile(o.TLS.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, otherKey := certificate(t)
+	beforeKey, err := os.ReadFile(o.TLS.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range []struct{ cert, key []byte }{{other, otherKey}, {before, beforeKey}} {
+		server.File("server.crt", now.cert)
+		server.File("server.key", now.key)
+		server.File("ca.crt", now.cert)
+		server.Stop()
+		server.Start()
+		if _, err := s.Key(t.Context(), "a"); err == nil {
+			t.Error("the authority before is still trusted")
+		}
+		for name, text := range map[string][]byte{o.TLS.CAFile: now.cert, o.TLS.Certificate: now.cert, o.TLS.Key: now.key} {
+			if err := os.WriteFile(name, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Key(t.Context(), "a"); err != nil {
+			t.Errorf("an authority that was renewed: %v", err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,8 @@ type Options struct {
 	Servers     []string         // "192.0.2.1", "[2001:db8::1]:5353"; none: those of ResolvConf
 	Targets     Resolver         // who is asked for what aliases lead to, where a reply leaves that out; nil: the same servers
 	ResolvConf  string           // "" means /etc/resolv.conf; read again within 5 s of a change
-	Timeout     time.Duration    // for one query to one server, TCP after truncation included; 0 means 5 s
-	Tries       int              // rounds over the servers; 0 means 2
+	Timeout     time.Duration    // for one query to one server, TCP after truncation included; 0: as resolv.conf says, else 5 s
+	Tries       int              // rounds over the servers; 0: as resolv.conf says, else 2
 	Concurrency int              // queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
 	Now         func() time.Time // nil means time.Now
 }
@@ -55,12 +56,6 @@ func New(o Options) (*Client, error) {
 		targets: o.Targets,
 		now:     o.Now,
 	}
-	if c.timeout <= 0 {
-		c.timeout = 5 * time.Second
-	}
-	if c.tries <= 0 {
-		c.tries = 2
-	}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -69,6 +64,21 @@ func New(o Options) (*Client, error) {
 	}
 	c.places = make(chan struct{}, o.Concurrency)
 	return c, c.servers.configure(o)
+}
+
+// The timeout of a query and the rounds over the servers, where neither the options nor resolv.conf say otherwise.
+const (
+	defaultTimeout = 5 * time.Second
+	defaultTries   = 2
+)
+
+// patience is how long a query may take, and how often the servers are asked: as the options say, else as resolv.conf
+// does.
+func (c *Client) patience() (timeout time.Duration, tries int) {
+	said := c.servers.said(c.now())
+	timeout = cmp.Or(max(0, c.timeout), said.timeout, defaultTimeout)
+	tries = cmp.Or(max(0, c.tries), said.attempts, defaultTries)
+	return timeout, tries
 }
 
 // maxQuestions bounds how often a look-up asks anew for what an alias leads to. Servers that leave out the target are
@@ -119,10 +129,11 @@ func (c *Client) part(ctx context.Context, name string, t Type) (a Answer, rest 
 	}
 	failed := &lookupError{name: canonical, typ: t}
 	order := c.servers.order(c.now())
-	for range c.tries {
+	timeout, tries := c.patience()
+	for range tries {
 		var silent []*server
 		for _, s := range order {
-			a, rest, err := c.ask(ctx, s, canonical, t)
+			a, rest, err := c.ask(ctx, s, timeout, canonical, t)
 			if err == nil {
 				return a, rest, nil
 			}
@@ -143,14 +154,14 @@ func (c *Client) part(ctx context.Context, name string, t Type) (a Answer, rest 
 }
 
 // ask puts the question to one server and keeps in mind whether it is alive.
-func (c *Client) ask(ctx context.Context, s *server, name string, t Type) (a Answer, rest string, err error) {
+func (c *Client) ask(ctx context.Context, s *server, timeout time.Duration, name string, t Type) (a Answer, rest string, err error) {
 	select {
 	case c.places <- struct{}{}:
 		defer func() { <-c.places }()
 	default:
 		return Answer{}, "", fmt.Errorf("%w: %d queries are under way", ErrShortage, cap(c.places))
 	}
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	m, err := c.exchange(limited, s.addr, Question(name, t))
 	switch {

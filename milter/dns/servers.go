@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,14 +42,23 @@ func (s *server) alive() {
 
 func (s *server) dead(now time.Time) { s.deadUntil.Store(now.Add(deadTime).UnixNano()) }
 
+// isDead reports whether the server is to be asked last. More time than there ever is at first means that the clock has
+// been set back.
+func (s *server) isDead(now time.Time) bool {
+	left := time.Duration(s.deadUntil.Load() - now.UnixNano())
+	return 0 < left && left <= deadTime
+}
+
 // servers are those of the options, or those of resolv.conf as it is now.
 type servers struct {
 	path string // of resolv.conf; "" when the options named servers
 
-	mu     sync.Mutex
-	list   []*server
-	looked time.Time   // when the file was last looked at
-	stamp  files.Stamp // of the file, when it was read
+	mu      sync.Mutex
+	list    []*server
+	options resolvOptions
+	turn    int         // with rotate: how often the servers have been asked
+	looked  time.Time   // when the file was last looked at
+	stamp   files.Stamp // of the file, when it was read
 }
 
 // configure takes the servers from the options or reads resolv.conf for the first time.
@@ -75,16 +86,37 @@ func (l *servers) configure(o Options) error {
 	return nil
 }
 
-// order returns the servers in the order in which to ask them: as configured, the dead ones last.
+// resolvOptions are those of resolv.conf(5) that matter here; 0 for what the file does not say.
+type resolvOptions struct {
+	timeout  time.Duration
+	attempts int
+	rotate   bool
+}
+
+// said are the options of resolv.conf as it is now; none where the servers are not from there.
+func (l *servers) said(now time.Time) resolvOptions {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refresh(now)
+	return l.options
+}
+
+// order returns the servers in the order in which to ask them: as configured, with "rotate" each in its turn, and the dead
+// ones last.
 func (l *servers) order(now time.Time) []*server {
 	l.mu.Lock()
 	l.refresh(now)
 	list := l.list
+	if l.options.rotate {
+		first := l.turn % len(list)
+		list = append(slices.Clone(list[first:]), list[:first]...)
+		l.turn = first + 1
+	}
 	l.mu.Unlock()
 	order := make([]*server, 0, len(list))
 	var dead []*server
 	for _, s := range list {
-		if s.deadUntil.Load() > now.UnixNano() {
+		if s.isDead(now) {
 			dead = append(dead, s)
 			continue
 		}
@@ -96,7 +128,9 @@ func (l *servers) order(now time.Time) []*server {
 // refresh reads resolv.conf again if it changed. One that has gone, or names no server, leaves the old list in force:
 // it is being replaced.
 func (l *servers) refresh(now time.Time) {
-	if l.path == "" || now.Sub(l.looked) < statEvery {
+	since := now.Sub(l.looked)
+	isEarly := 0 <= since && since < statEvery // below 0 the clock has been set back
+	if l.path == "" || isEarly {
 		return
 	}
 	l.looked = now
@@ -110,7 +144,7 @@ func (l *servers) read() error {
 	if err != nil {
 		return err
 	}
-	l.stamp = stamp
+	l.stamp, l.options = stamp, optionsOf(text)
 	if found := nameservers(text); len(found) > 0 {
 		l.list = found
 	}
@@ -130,6 +164,36 @@ func nameservers(text []byte) []*server {
 		}
 	}
 	return found
+}
+
+// What the C library makes of larger values.
+const (
+	maxTimeout  = 30 * time.Second
+	maxAttempts = 5
+)
+
+// optionsOf reads the "options" lines of resolv.conf(5). Of an option that comes twice, the last counts.
+func optionsOf(text []byte) resolvOptions {
+	var out resolvOptions
+	for line := range bytes.Lines(text) {
+		words := strings.Fields(string(line))
+		if len(words) == 0 || words[0] != "options" {
+			continue
+		}
+		for _, w := range words[1:] {
+			name, value, _ := strings.Cut(w, ":")
+			n, err := strconv.Atoi(value)
+			switch isNumber := err == nil && n > 0; {
+			case name == "rotate":
+				out.rotate = true
+			case name == "timeout" && isNumber:
+				out.timeout = min(time.Duration(min(n, 1000))*time.Second, maxTimeout)
+			case name == "attempts" && isNumber:
+				out.attempts = min(n, maxAttempts)
+			}
+		}
+	}
+	return out
 }
 
 // serverAddr adds the port to an address that has none.

@@ -144,6 +144,8 @@ func TestServersDead(t *testing.T) {
 	}{
 		{"dead", 30*time.Second - 1, "192.0.2.2:53 192.0.2.3:53 192.0.2.1:53"},
 		{"tried again", 30 * time.Second, "192.0.2.1:53 192.0.2.2:53 192.0.2.3:53"},
+		{"the clock is set back by an hour", -time.Hour, "192.0.2.1:53 192.0.2.2:53 192.0.2.3:53"},
+		{"the clock is set back by a year", -365 * 24 * time.Hour, "192.0.2.1:53 192.0.2.2:53 192.0.2.3:53"},
 	} {
 		if got := addrs(c.servers.order(now.Add(st.after))); got != st.want {
 			t.Errorf("%s: got %s, want %s", st.name, got, st.want)
@@ -152,5 +154,46 @@ func TestServersDead(t *testing.T) {
 	first.alive()
 	if got := addrs(c.servers.order(now)); !strings.HasPrefix(got, "192.0.2.1:53") {
 		t.Errorf("answered again: got %s", got)
+	}
+}
+
+// TestResolvOptions holds that timeout, attempts and rotate of resolv.conf are obeyed, unless the options say otherwise or
+// name the servers.
+func TestResolvOptions(t *testing.T) {
+	const two = "nameserver 192.0.2.1\nnameserver 192.0.2.2\n"
+	for _, tt := range []struct {
+		name, text string
+		options    Options
+		timeout    time.Duration
+		tries      int
+		second     string // whom the second question goes to first
+	}{
+		{"nothing", two, Options{}, 5 * time.Second, 2, "192.0.2.1:53"},
+		{"all", two + "options timeout:1 attempts:3 rotate\n", Options{}, time.Second, 3, "192.0.2.2:53"},
+		{"among others", "options ndots:2 rotate\n" + two + "options edns0 timeout:2\n", Options{}, 2 * time.Second, 2, "192.0.2.2:53"},
+		{"the last counts", two + "options timeout:1\noptions timeout:3\n", Options{}, 3 * time.Second, 2, "192.0.2.1:53"},
+		{"too much", two + "options timeout:100 attempts:99\n", Options{}, 30 * time.Second, 5, "192.0.2.1:53"},
+		{"nonsense", two + "options timeout:x attempts:-1 attempts: timeout:0 rotated\n", Options{}, 5 * time.Second, 2, "192.0.2.1:53"},
+		{"the configuration says otherwise", two + "options timeout:1 attempts:3\n", Options{Timeout: 7 * time.Second, Tries: 1}, 7 * time.Second, 1, "192.0.2.1:53"},
+		{"other servers", two + "options timeout:1 attempts:3 rotate\n", Options{Servers: []string{"192.0.2.8", "192.0.2.9"}}, 5 * time.Second, 2, "192.0.2.8:53"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.options.ResolvConf = filepath.Join(t.TempDir(), "resolv.conf")
+			if err := os.WriteFile(tt.options.ResolvConf, []byte(tt.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			c, err := New(tt.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			timeout, tries := c.patience()
+			if timeout != tt.timeout || tries != tt.tries {
+				t.Errorf("got %s and %d tries, want %s and %d", timeout, tries, tt.timeout, tt.tries)
+			}
+			c.servers.order(time.Now())
+			if got := c.servers.order(time.Now())[0].addr; got != tt.second {
+				t.Errorf("the second question goes to %s, want %s", got, tt.second)
+			}
+		})
 	}
 }

@@ -31,7 +31,7 @@ func (c counted) SyscallConn() (syscall.RawConn, error) { return c.Conn.(syscall
 
 // hungHost is a proxy before an upstream that hangs at some point of each connection, and the descriptors that it has open.
 type hungHost struct {
-	net.Listener // of the proxy
+	net.Listener               // of the proxy
 	reached      chan struct{} // the upstream hangs in one more connection
 
 	mu     sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/cmd/mailseal/service"
@@ -83,7 +84,7 @@ func (r *Result) Verdict() Verdict {
 		return Undecided
 	case r.Count(Local, Error)+r.Count(DNS, Error)+r.Count(MTA, Error) > 0:
 		return Bad
-	case r.Count(Local, Unknown)+r.Count(DNS, Unknown) > 0:
+	case r.Count(Local, Unknown)+r.Count(DNS, Unknown) > 0, slices.ContainsFunc(r.MTAs, Server.isPast):
 		return Undecided
 	}
 	return Good

@@ -22,6 +22,20 @@ import (
 //go:embed testdata/rsa4104.pem
 var longKey string
 
+// shortKey makes an RSA key of 1024 bits.
+func shortKey(t *testing.T) string {
+	t.Helper()
+	signer, err := keys.Generate(keys.RSA, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := keys.Marshal(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // TestFindings holds which codes a configuration comes to, and the verdict.
 func TestFindings(t *testing.T) {
 	good := listen + signing
@@ -37,6 +51,7 @@ func TestFindings(t *testing.T) {
 		{"no file of a key", second(`file = "t.pem"`), "", Bad, []Code{KeyMissing}},
 		{"a file without a key", second(`file = "mailseal.toml"`), "", Bad, []Code{KeyUnusable}},
 		{"a key for others to read", "require_safe_keys = true\n" + second(`file = "open.pem"`), "", Bad, []Code{KeyRefused, FileMode}},
+		{"a key shorter than advised", second(`file = "short.pem"`), "", Good, []Code{KeyShort}},
 		{"a key longer than verifiers take", second(`file = "long.pem"`), "", Good, []Code{KeyTooLong}},
 		{"no directory of a socket", strings.Replace(good, "inet:8891@127.0.0.1", "unix:/nowhere/m.sock", 1), "", Bad, []Code{SocketNoDirectory}},
 		{"a directory that systemd makes", strings.Replace(good, "inet:8891@127.0.0.1", "unix:/run/no such/m.sock", 1), "", Good, []Code{SocketDirectoryYet}},
@@ -70,6 +85,7 @@ func TestFindings(t *testing.T) {
 			}
 			s.write(t, "open.pem", string(key), 0o644)
 			s.write(t, "long.pem", longKey, 0o600)
+			s.write(t, "short.pem", shortKey(t), 0o600)
 			s.zone = strings.ReplaceAll(tt.zone, "RECORD", record.Line())
 			found, r := s.check(t)
 			if got := codes(found); !slices.Equal(got, sorted(tt.want)) || r.Verdict() != tt.verdict {

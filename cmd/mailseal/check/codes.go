@@ -41,6 +41,7 @@ const (
 	KeyUnusable   Code = "key-unusable"
 	KeyRefused    Code = "key-refused-as-unsafe"
 	KeyFailsTest  Code = "key-fails-test"
+	KeyShort      Code = "key-shorter-than-advised"
 	KeyTooLong    Code = "key-longer-than-verifiers-take"
 
 	DirectoryOwner Code = "secret-directory-owner"
@@ -89,6 +90,8 @@ const (
 	DNSNoAnswer   Code = "dns-no-answer"
 	DNSNoRecord   Code = "dns-record-cannot-be-written"
 	DNSAnyDomain  Code = "dns-key-of-any-domain"
+	DNSNobody     Code = "dns-domain-without-key"
+	DNSLabel      Code = "dns-record-under-name-of-entry"
 	DMARCUncount  Code = "dmarc-not-aligned"
 	DMARCNoAnswer Code = "dmarc-no-answer"
 )
@@ -116,6 +119,7 @@ var rows = []Row{
 	{KeyUnusable, Error, Local, "%s", nil},
 	{KeyRefused, Error, Local, "%s", nil},
 	{KeyFailsTest, Error, Local, "%s", nil},
+	{KeyShort, Warning, Local, "the RSA key has %d bits, and should have %d (RFC 8301 section 3.2): some receivers do not count its signatures; make a new one under a new selector with mailseal keygen", nil},
 	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC 8301 section 3.2), so that some mail does not verify; " +
 		"use a key of 2048 bits", nil},
 
@@ -165,6 +169,8 @@ var rows = []Row{
 	{DNSNoAnswer, Unknown, DNS, "%s", nil},
 	{DNSNoRecord, Unknown, DNS, "key %q: %v", nil},
 	{DNSAnyDomain, Note, DNS, "key %q signs as whatever domain the author has; each of them must publish it", nil},
+	{DNSNobody, Error, DNS, "no key signs for %s", nil},
+	{DNSLabel, Error, DNS, "this very key is published at %s, as the entry is called; signatures name %s, where it is not", fixes(remedy.CorrectSelector)},
 	{DMARCUncount, Error, DNS, "signs mail from %s as d=%s, which DMARC does not count: %s", nil},
 	{DMARCNoAnswer, Unknown, DNS, "whether d=%s is aligned with %s: %s", nil},
 }

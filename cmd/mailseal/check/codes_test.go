@@ -144,6 +144,11 @@ func TestSentences(t *testing.T) {
 		{ManagedNone, []any{"example.com", "is deferred"}, "no key of example.com is active, so its mail is deferred"},
 		{ManagedWaiting, []any{"example.com", "is deferred", "s._domainkey.example.com", "generated"},
 			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com is generated and waits for its next step"},
+		{KeyShort, []any{1024, 2048}, "the RSA key has 1024 bits, and should have 2048 (RFC 8301 section 3.2): some receivers do not count its signatures; " +
+			"make a new one under a new selector with mailseal keygen"},
+		{DNSNobody, []any{"example.net"}, "no key signs for example.net"},
+		{DNSLabel, []any{"a._domainkey.d.example", "b._domainkey.d.example"},
+			"this very key is published at a._domainkey.d.example, as the entry is called; signatures name b._domainkey.d.example, where it is not"},
 		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not take more than 4096 (RFC 8301 section 3.2), so that " +
 			"some mail does not verify; use a key of 2048 bits"},
 		{SocketNoDirectory, []any{"/nowhere"}, "no directory /nowhere"},

@@ -24,7 +24,14 @@ type View = keydns.View
 func (c *checker) compare(ctx context.Context) {
 	c.result.AskedDNS = true
 	c.result.Records = c.inspect(ctx, c.records(ctx))
+	labels := c.labels()
 	for _, v := range c.result.Records {
+		if l, isLabelled := labels[v.Name]; isLabelled {
+			if f, found := c.mislabelled(ctx, v, l); found {
+				c.report(f)
+				continue
+			}
+		}
 		for _, f := range viewFindings(v) {
 			c.report(f)
 		}
@@ -48,9 +55,72 @@ func (c *checker) records(ctx context.Context) []assembly.Record {
 			c.report(finding(DNSAnyDomain, place{}, p.Key))
 		}
 	}
-	out := assembly.Records(ctx, c.parts.Table, assembly.Placements(c.cfg), odd)
+	out := assembly.Records(ctx, c.parts.Table, c.placements(), odd)
 	out = append(out, assembly.ManagedRecords(c.cfg)...)
-	return slices.DeleteFunc(out, func(r assembly.Record) bool { return !c.inScope(r.Domain) })
+	out = slices.DeleteFunc(out, func(r assembly.Record) bool { return !c.inScope(r.Domain) })
+	c.unsignedDomains(out)
+	return out
+}
+
+// placements are where keys sign. Keys that sign as the domain of any author sign as each of the domains in scope.
+func (c *checker) placements() []assembly.Placement {
+	var out []assembly.Placement
+	for _, p := range assembly.Placements(c.cfg) {
+		if p.Domain != "%" || len(c.Domains) == 0 {
+			out = append(out, p)
+			continue
+		}
+		for _, d := range c.Domains {
+			out = append(out, assembly.Placement{Key: p.Key, Domain: d})
+		}
+	}
+	return out
+}
+
+// unsignedDomains finds domains that were asked for, and for which nothing signs. What sources say comes later.
+func (c *checker) unsignedDomains(records []assembly.Record) {
+	if len(c.cfg.Sources) > 0 {
+		return
+	}
+	for _, d := range c.Domains {
+		if !slices.ContainsFunc(records, func(r assembly.Record) bool { return r.Domain == d }) {
+			c.report(finding(DNSNobody, place{setting: d}, d))
+		}
+	}
+}
+
+// label is a key whose entry is called as the record of another selector or domain.
+type label struct {
+	key      string // the name of the entry
+	selector string // that the name has
+	domain   string
+}
+
+// labels are the keys of which the name says otherwise than the entry, by the records that they need. A KeyTable often calls
+// an entry as its record is called.
+func (c *checker) labels() map[string]label {
+	out := map[string]label{}
+	for _, p := range c.placements() {
+		selector, d, isRecord := domain.SplitRecord(p.Key)
+		record := domain.ASCII(c.cfg.Keys[p.Key].Selector) + "._domainkey." + p.Domain
+		if isRecord && selector != "" && d != "" && record != selector+"._domainkey."+d {
+			out[record] = label{p.Key, selector, d}
+		}
+	}
+	return out
+}
+
+// mislabelled finds that a key is published under the name of its entry, and not where its signatures say.
+func (c *checker) mislabelled(ctx context.Context, v View, l label) (Finding, bool) {
+	want := v.Want
+	want.Name = l.selector + "._domainkey." + l.domain
+	if v.State == keydns.Shown || v.State == keydns.Unreached || keydns.Inspect(ctx, c.Resolver, want, l.domain).State != keydns.Shown {
+		return Finding{}, false
+	}
+	k := c.cfg.Keys[l.key]
+	f := finding(DNSLabel, at(k.Problem("", "")), want.Name, v.Name)
+	f.Fix = remedy.Selector(k.Selector, l.selector)
+	return f, true
 }
 
 // inspect looks at many records side by side.

@@ -55,8 +55,14 @@ func (c *checker) keys(ctx context.Context) error {
 	return nil
 }
 
-// keySize warns of a key that signs, but that verifiers may refuse as too long.
+// advisedRSABits is how long RSA keys should be (RFC 8301 section 3.2).
+const advisedRSABits = 2048
+
+// keySize warns of a key that signs, but that verifiers may refuse as too long, or not believe for long as too short.
 func (c *checker) keySize(k triedKey) {
+	if k.isRSA && k.bits < advisedRSABits {
+		c.report(finding(KeyShort, at(c.cfg.Keys[k.Name].Problem("", "")), k.bits, advisedRSABits))
+	}
 	if k.bits > keys.SafeRSABits {
 		c.report(finding(KeyTooLong, at(c.cfg.Keys[k.Name].Problem("", "")), k.bits, keys.SafeRSABits))
 	}
@@ -72,8 +78,9 @@ func (c *checker) keyFile(f keyfile.Finding, setting place, key remedy.Key) {
 // triedKey is a key that was loaded, and why it cannot sign.
 type triedKey struct {
 	Key
-	bits int
-	err  error
+	bits  int
+	isRSA bool
+	err   error
 }
 
 // tryKeys has every key that could be loaded sign a probe, by name.
@@ -100,7 +107,8 @@ func tryKeys(ctx context.Context, source *keyfile.Source) []triedKey {
 // tryKey has a key sign a probe. A key for the domain of any author signs as a domain that cannot exist.
 func tryKey(k keys.Key) triedKey {
 	out := triedKey{Key: Key{Name: k.Name, Record: k.Selector + "._domainkey." + k.Domain}}
-	_, out.bits = k.Algorithm()
+	algorithm, bits := k.Algorithm()
+	out.bits, out.isRSA = bits, algorithm == keys.RSA
 	if out.Fingerprint, out.err = k.Fingerprint(); out.err != nil {
 		return out
 	}

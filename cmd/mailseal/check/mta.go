@@ -8,6 +8,7 @@ import (
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
 	"mailseal/config/mta"
+	"mailseal/milter/message"
 )
 
 // MTAOptions say which mail servers are looked at.
@@ -35,6 +36,19 @@ type Server struct {
 	Warnings int    `json:"warnings"`
 }
 
+// isPast reports whether none of the server's mail comes to Mailseal, as far as could be found out.
+func (s Server) isPast() bool { return s.Services > 0 && s.Filtered == 0 }
+
+// escalate makes errors of what keeps all mail of a server from Mailseal: package mta cannot know whether another server
+// does the work.
+func escalate(r mta.Report) {
+	for i, f := range r.Findings {
+		if f.Code == "not-named" || f.Code == "postfix-no-milters" {
+			r.Findings[i].Severity = mta.Error
+		}
+	}
+}
+
 // servers judges the mail servers of this host.
 func (c *checker) servers() error {
 	if c.MTA.Skip {
@@ -46,6 +60,9 @@ func (c *checker) servers() error {
 	}
 	for _, r := range withoutIdle(reports) {
 		s := Server{Server: r.Server, Dir: r.Dir, Name: r.Name, Services: r.Services, Filtered: r.Filtered}
+		if s.isPast() {
+			escalate(r)
+		}
 		for _, f := range r.Findings {
 			c.report(mtaFinding(f))
 		}
@@ -119,6 +136,7 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 		Networks:    cfg.Ours.Networks,
 		Others:      slices.Concat(cfg.Relays.Networks, cfg.Exempt.Networks),
 		Deadline:    cfg.Limits.MessageDeadline,
+		HasRule:     hasRule(cfg),
 	}
 	for i, l := range cfg.Listen {
 		d.Listeners = append(d.Listeners, mta.Listener{
@@ -127,4 +145,17 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 		})
 	}
 	return d
+}
+
+// hasRule returns what tells whether any rule signs mail of an author, whatever else the rule wants.
+func hasRule(cfg *config.Config) func(author string) bool {
+	var all message.Patterns
+	for _, r := range cfg.Sign {
+		patterns, err := message.ParsePatterns(r.From)
+		if err != nil {
+			continue // config has checked them
+		}
+		all = append(all, patterns...)
+	}
+	return func(author string) bool { return all.MatchPath(author) }
 }

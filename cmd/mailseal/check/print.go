@@ -75,6 +75,8 @@ func (p Printer) server(s Server) {
 	switch {
 	case s.Errors > 0:
 		fmt.Fprintf(p.Out, "%s in %s: errors: %d, warnings: %d, %s\n", s.Server, s.Dir, s.Errors, s.Warnings, through)
+	case s.isPast():
+		fmt.Fprintf(p.Out, "%s in %s: not good; %s, warnings: %d\n", s.Server, s.Dir, through, s.Warnings)
 	case s.Services > 0:
 		fmt.Fprintf(p.Out, "%s in %s: good; %s, warnings: %d\n", s.Server, s.Dir, through, s.Warnings)
 	}

@@ -45,6 +45,7 @@ func TestRemedies(t *testing.T) {
 	t.Run("managed", func(t *testing.T) { testManagedRemedies(t, executed) })
 	t.Run("identity", func(t *testing.T) { testIdentityRemedies(t, executed) })
 	t.Run("records", func(t *testing.T) { testRecordRemedies(t, executed) })
+	t.Run("labels", func(t *testing.T) { testLabelRemedy(t, executed) })
 	t.Run("import", func(t *testing.T) { testImportRemedies(t, executed) })
 	t.Run("mta", func(t *testing.T) { testMailServerRemedies(t, executed) })
 	if t.Failed() {

@@ -20,7 +20,8 @@ import (
 // site is a configuration in a directory of its own, which everybody can get to, with the key s.pem beside it.
 type site struct {
 	dir  string
-	zone string // "": the DNS is not asked
+	zone string   // "": the DNS is not asked
+	only []string // domains whose keys are compared; none for all
 	mta  MTAOptions
 	host *config.HostNames
 	user *service.Service // with whose rights files are judged; nil: with our own
@@ -73,7 +74,7 @@ func (s *site) write(t *testing.T, name, text string, mode os.FileMode) {
 func (s *site) check(t *testing.T) ([]Finding, *Result) {
 	t.Helper()
 	var found []Finding
-	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta, Names: s.host, Service: s.user}
+	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta, Names: s.host, Service: s.user, Domains: s.only}
 	o.Report = func(f Finding) {
 		if f.Code != DirectoryMode && f.Code != DirectoryOwner || strings.Contains(f.Text, s.dir) {
 			found = append(found, f)

@@ -197,3 +197,40 @@ func TestOtherDomains(t *testing.T) {
 		})
 	}
 }
+
+// TestReplacedDatabase replaces the file of a source between messages: what was remembered signs until a reload, or the end
+// of ttl, and then the new file's keys do. One that is broken leaves what is remembered in force.
+func TestReplacedDatabase(t *testing.T) {
+	db := sqliteFile(t)
+	h := startHosting(t, "sqlite", db, "")
+	h.send("d0.example")
+	if h.signed.Load() != 1 {
+		t.Fatalf("%d signed\n%s", h.signed.Load(), h.log)
+	}
+	asked := func() uint64 { return h.source().Counters.Misses.Load() }
+	before := asked()
+	h.send("d0.example")
+	if asked() != before {
+		t.Error("memory was not used")
+	}
+	if err := os.Rename(sqliteFile(t), db); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.daemon.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.send("d0.example")
+	if asked() == before {
+		t.Error("the new file was not asked after a reload")
+	}
+	if err := os.Truncate(db, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.daemon.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.send("d0.example")
+	if signed, deferred := h.signed.Load(), h.deferred.Load(); signed != 4 || deferred+h.unsigned.Load() != 0 {
+		t.Errorf("signed %d, deferred %d, unsigned %d; want all signed\n%s", signed, deferred, h.unsigned.Load(), h.log)
+	}
+}

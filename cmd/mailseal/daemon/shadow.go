@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +120,7 @@ func (s ShadowOptions) listen() (milter.ListenOptions, error) {
 // observe makes what judges. A configuration that cannot be used is no reason to keep mail waiting: it is logged, and
 // nothing is judged until a reload.
 func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFile, upstream shadow.Dial) *observer {
-	cfg, cfgErr := s.Load()
+	cfg, cfgErr := s.loadAsUser()
 	if cfgErr != nil {
 		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"}}
 	}
@@ -144,6 +145,18 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	o.metrics.registry.MustRegister(shadowMetrics{o.recorder})
 	o.jobs = jobs.New(log, o.summaryJob(), o.metricsEndpoint.job("metrics"))
 	return o
+}
+
+// loadAsUser reads the configuration, and again as its user where root has started us. The sockets are open by then.
+func (s ShadowOptions) loadAsUser() (*config.Config, error) {
+	cfg, err := s.Load()
+	if err != nil || cfg.User == "" || os.Geteuid() != 0 {
+		return cfg, err
+	}
+	if err := become(cfg.User); err != nil {
+		return nil, fmt.Errorf("as user %q: %w", cfg.User, err)
+	}
+	return s.Load()
 }
 
 // fromWarnings leaves out the daemon's line per message: the comparison has one.

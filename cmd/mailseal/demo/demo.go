@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -90,6 +92,9 @@ func (d *demo) prepare(dir string) error {
 		}
 		fmt.Fprintf(d.Out, "Made two keys and a configuration in %s.\n", dir)
 	}
+	if err := d.freePorts(); err != nil {
+		return answer.NewUnknown(err)
+	}
 	cfg, err := d.Load(d.config)
 	if err != nil {
 		return err
@@ -150,6 +155,89 @@ func makeDemo(dir, path string) error {
 		}
 	}
 	return os.WriteFile(path, []byte(fmt.Sprintf(demoConfig, dir)), 0o644)
+}
+
+// The ports in the demo's configuration, unless another program has them.
+var demoPorts = []struct{ before, port, after string }{
+	{`"inet:`, "8891", `@127.0.0.1"`},
+	{`"127.0.0.1:`, "8853", `"`},
+}
+
+// madeByDemo is how a configuration begins that the demo may change.
+const madeByDemo = `# Made by "mailseal demo".`
+
+// freePorts puts other ports into the demo's own configuration where another program has those that are there.
+func (d *demo) freePorts() error {
+	text, err := os.ReadFile(d.config)
+	if err != nil || !strings.HasPrefix(string(text), madeByDemo) {
+		return err
+	}
+	out := string(text)
+	for _, p := range demoPorts {
+		port, ok := between(out, p.before, p.after)
+		if !ok || isFree(port) {
+			continue
+		}
+		free, err := freePort()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.Out, "Port %s is in use: the demo takes %s.\n", port, free)
+		out = strings.Replace(out, p.before+port+p.after, p.before+free+p.after, 1)
+	}
+	if out == string(text) {
+		return nil
+	}
+	return os.WriteFile(d.config, []byte(out), 0o644)
+}
+
+// between returns the digits between two texts.
+func between(text, before, after string) (string, bool) {
+	for rest := text; ; {
+		_, found, ok := strings.Cut(rest, before)
+		if !ok {
+			return "", false
+		}
+		digits := found[:len(found)-len(strings.TrimLeft(found, "0123456789"))]
+		if digits != "" && strings.HasPrefix(found[len(digits):], after) {
+			return digits, true
+		}
+		rest = found
+	}
+}
+
+// isFree reports whether nobody has a port on loopback, by TCP and by UDP.
+func isFree(port string) bool {
+	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return false
+	}
+	_ = l.Close() // it was only to see
+	u, err := net.ListenPacket("udp", "127.0.0.1:"+port)
+	if err != nil {
+		return false
+	}
+	_ = u.Close()
+	return true
+}
+
+// freePort finds a port that nobody has.
+func freePort() (string, error) {
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		_ = l.Close() // the demo opens it again
+		if err != nil {
+			return "", err
+		}
+		if isFree(port) {
+			return port, nil
+		}
+	}
+	return "", errors.New("no port on loopback is free")
 }
 
 // startDNS serves the records of the configuration's keys, and what else example.com would publish.
@@ -225,7 +313,7 @@ func (d *demo) show(ctx context.Context) (bool, error) {
 	}
 	header, _, _ := bytes.Cut(back, []byte("\r\n\r\n"))
 	text := strings.ReplaceAll(string(header), "\r\n\t", " ")
-	verified := strings.Contains(text, "dkim=pass header.d=example.com")
+	verified := passed.MatchString(text)
 	gone := !strings.Contains(text, "bank.example")
 	fmt.Fprintf(d.Out, "\nThe signature %s; the forged field %s.\n", either(verified, "verified", "DID NOT VERIFY"), either(gone, "is gone", "IS STILL THERE"))
 	return verified && gone, nil
@@ -258,6 +346,9 @@ func (d *demo) play(ctx context.Context, title string, client netip.Addr, name s
 	return delivered, nil
 }
 
+// passed finds our DKIM result, with or without a comment.
+var passed = regexp.MustCompile(`dkim=pass( \([^)]*\))? header\.d=example\.com`)
+
 // indent shows a text apart from ours.
 func indent(text []byte) string {
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(text), "\r", ""), "\n"), "\n")
@@ -267,16 +358,20 @@ func indent(text []byte) string {
 // printMTA tells how to make an MTA of this host call.
 func (d *demo) printMTA() {
 	socket := strings.TrimPrefix(d.cfg.Listen[0].Address, "unix:")
+	port := "8891"
+	if len(d.cfg.Listen) > 1 {
+		_, port, _ = strings.Cut(d.cfg.Listen[1].Target, ":")
+	}
 	fmt.Fprintf(d.Out, `
 Mailseal goes on serving until Ctrl-C. To make an MTA of this host call it:
 
   Postfix, /etc/postfix/main.cf             Sendmail, /etc/mail/sendmail.mc
-    smtpd_milters = inet:127.0.0.1:8891       INPUT_MAIL_FILTER(`+"`mailseal', `S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m'"+`)
+    smtpd_milters = inet:127.0.0.1:%-5[2]s      INPUT_MAIL_FILTER(`+"`mailseal', `S=inet:%[2]s@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m'"+`)
     non_smtpd_milters = $smtpd_milters
     milter_default_action = tempfail
 
-The same on a unix socket, where the MTA may open it: %s
-`, socket)
+The same on a unix socket, where the MTA may open it: %[1]s
+`, socket, port)
 }
 
 // lines gathers what the daemon logs between two looks.

@@ -55,6 +55,12 @@ type newKey struct {
 
 // generate makes the keys, and finds out that their records can be written, before any file is.
 func (o FileOptions) generate() ([]newKey, error) {
+	if err := domain.CheckDomain(o.Domain); err != nil {
+		return nil, answer.NewUsage(fmt.Errorf("--domain: %w", err))
+	}
+	if err := domain.CheckSelector(o.Selector); err != nil {
+		return nil, answer.NewUsage(fmt.Errorf("--selector: %w", err))
+	}
 	name, err := domain.Parse(o.Domain)
 	if err != nil {
 		return nil, answer.NewUsage(fmt.Errorf("--domain: %w", err))
@@ -167,7 +173,13 @@ func printKeys(out io.Writer, made []newKey) {
 	for _, k := range made {
 		fmt.Fprintf(out, "%s\n%s\n", k.record.Name, k.record.Text)
 	}
-	fmt.Fprintf(out, "\nConfigure, once the records can be seen:\n\n%s", keysTOML(made))
+	fmt.Fprintf(out, "\nConfigure, once the records can be seen:\n\n%s\n%s", keysTOML(made), shortTOML(made[0]))
+}
+
+// shortTOML is the short way to sign for one domain with one key, as comments below the other: three lines.
+func shortTOML(k newKey) string {
+	return fmt.Sprintf("# Or three lines at the top of the file, to sign with %s alone:\n#\n#     domain = %q\n#     selector = %q\n#     key_file = %q\n",
+		k.key.Name, k.key.Domain, k.key.Selector, k.file)
 }
 
 // keysTOML are the lines for the configuration.

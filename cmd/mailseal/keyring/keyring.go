@@ -77,6 +77,9 @@ type Generation struct {
 // Generate makes a new generation of keys for a domain, and prints the records to publish.
 func (r *Ring) Generate(name string, g Generation) error {
 	d, err := domain.Parse(name)
+	if err == nil {
+		err = errors.Join(domain.CheckDomain(name), domain.CheckSelector(g.Selector))
+	}
 	if err != nil {
 		return answer.NewUsage(err)
 	}

@@ -40,3 +40,6 @@ func Record(f keydns.Finding, want keys.Record) Remedy {
 	}
 	return of(Publish, want.Line())
 }
+
+// Selector puts another selector into the entry of a key, in mailseal.toml or in a key table of OpenDKIM's.
+func Selector(wrong, right string) Remedy { return of(CorrectSelector, right, wrong) }

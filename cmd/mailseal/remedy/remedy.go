@@ -50,6 +50,7 @@ const (
 	EditUnit         Kind = "edit-unit"          // lines of a unit of systemd
 	System           Kind = "change-system"      // a command about users, units and sockets of the host
 	ServerName       Kind = "set-authserv-id"    // a line of mailseal.toml, before the first table
+	CorrectSelector  Kind = "correct-selector"   // in place of another, in the entry of a key
 	Several          Kind = "put-several"        // lines of several files, and commands, which belong together
 )
 
@@ -89,6 +90,7 @@ var forms = map[Kind]form{
 	EditUnit:         {"%s", false},
 	System:           {"%s", false},
 	ServerName:       {"authserv_id = \"%s\" (mailseal.toml, before the first [table])%s", false},
+	CorrectSelector:  {"write the selector %s in place of %s", false},
 	Several:          {"%s", false},
 }
 

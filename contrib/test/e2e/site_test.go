@@ -142,7 +142,11 @@ func (s *site) install(t testing.TB, o rig.Options, settings []string) {
 func (s *site) configure(o rig.Options, settings ...string) {
 	listen := fmt.Sprintf("address = %q", "unix:"+s.MilterSocket())
 	if host, port, err := net.SplitHostPort(o.Milter); err == nil {
-		listen = fmt.Sprintf("address = %q", "inet:"+port+"@"+host)
+		family := "inet"
+		if strings.Contains(host, ":") {
+			family = "inet6"
+		}
+		listen = fmt.Sprintf("address = %q", family+":"+port+"@"+host)
 	} else if s.Name == "Postfix" {
 		listen += "\ngroup = \"postfix\""
 	}

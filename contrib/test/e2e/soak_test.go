@@ -98,7 +98,10 @@ ttl = "2s"
 source = "hosting"
 `
 
-func startSoak(t *testing.T) *soak {
+func startSoak(t *testing.T) *soak { return startSoakOf(t, rig.DaemonOptions{}) }
+
+// startSoakOf is startSoak with a daemon of one's own.
+func startSoakOf(t *testing.T, o rig.DaemonOptions) *soak {
 	s := &soak{t: t, dir: rig.Dir(t), zone: hostedZone(t)}
 	s.address = "unix:" + s.dir + "/s"
 	if err := os.Mkdir(filepath.Join(s.dir, "state"), 0o700); err != nil {
@@ -113,7 +116,7 @@ func startSoak(t *testing.T) *soak {
 	s.dnsAddr = s.dns.Addr()
 	t.Cleanup(s.killDNS)
 	s.config = fmt.Sprintf(soakConfig, s.dir, s.dnsAddr)
-	s.daemon = rig.MailsealIn(t, s.dir, s.config, rig.DaemonOptions{})
+	s.daemon = rig.MailsealIn(t, s.dir, s.config, o)
 	return s
 }
 

@@ -20,6 +20,8 @@ type Options struct {
 	Unchrooted bool
 	// Sink gets what the MTA delivers; nil for a new one.
 	Sink *Sink
+	// Also is one more IPv4 host:port where strangers come; "" for none.
+	Also string
 	// Append is added to main.cf, or to sendmail.mc before MAILER_DEFINITIONS.
 	Append string
 }

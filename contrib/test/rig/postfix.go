@@ -68,6 +68,9 @@ func (m *MTA) masterCF(o Options) string {
 	ours := snippet(m.t, "postfix/master.cf")
 	smtpd := "smtp      inet  n       -       y       -       -       smtpd"
 	services := strings.Replace(smtpd, "smtp ", m.SMTP+" ", 1)
+	if o.Also != "" {
+		services += "\n" + strings.Replace(smtpd, "smtp ", o.Also+" ", 1)
+	}
 	if m.SMTP6 != "" {
 		services += "\n" + strings.Replace(smtpd, "smtp ", m.SMTP6+" ", 1)
 	}

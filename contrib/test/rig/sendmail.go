@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -38,7 +39,7 @@ func (m *MTA) sendmailMC(o Options) string {
 	t := m.t
 	ours := snippet(t, "sendmail/sendmail.mc")
 	if o.Milter != "" {
-		ours = swap(t, ours, "`S=inet:8891@127.0.0.1,", "`S=inet:"+port(o.Milter)+"@"+address(o.Milter)+",")
+		ours = swap(t, ours, "`S=inet:8891@127.0.0.1,", "`S="+milterSocket(o.Milter)+",")
 	} else {
 		ours = secondChoice(t, ours, "INPUT_MAIL_FILTER(`mailseal'", "dnl ")
 	}
@@ -52,9 +53,22 @@ func (m *MTA) sendmailMC(o Options) string {
 	return swap(t, mc, "\nMAILER_DEFINITIONS\n", "\n"+ours+m.sendmailTest(o)+"MAILER_DEFINITIONS\n")
 }
 
+// milterSocket writes host:port as Sendmail does: inet6 for what is in brackets.
+func milterSocket(hostport string) string {
+	host, ok := strings.CutPrefix(address(hostport), "[")
+	if !ok {
+		return "inet:" + port(hostport) + "@" + host
+	}
+	return "inet6:" + port(hostport) + "@" + strings.TrimSuffix(host, "]")
+}
+
 // sendmailTest is what makes it deliver to the sink, without DNS.
 func (m *MTA) sendmailTest(o Options) string {
-	return "define(`confDOMAIN_NAME', `" + Hostname + "')dnl\n" +
+	also := ""
+	if o.Also != "" {
+		also = "DAEMON_OPTIONS(`Family=inet, Name=MTA-also, Addr=" + address(o.Also) + ", Port=" + port(o.Also) + "')dnl\n"
+	}
+	return also + "define(`confDOMAIN_NAME', `" + Hostname + "')dnl\n" +
 		"define(`SMART_HOST', `esmtp:[" + address(m.Sink.Address) + "]')dnl\n" +
 		"define(`ESMTP_MAILER_ARGS', `TCP $h " + port(m.Sink.Address) + "')dnl\n" +
 		"define(`confDONT_PROBE_INTERFACES', `True')dnl\n" +
