@@ -7,7 +7,7 @@ import (
 )
 
 // maxJudgements bounds how often a host is judged to find out which remedies work.
-const maxJudgements = 400
+const maxJudgements = 2000
 
 // maxRevealed is how many findings one after the other a remedy may bring to light, if each of them can be mended.
 const maxRevealed = 6

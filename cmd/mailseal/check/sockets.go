@@ -7,17 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
 	"mailseal/milter"
-)
-
-// The rights that access(2) asks for.
-const (
-	mayPass  = 1
-	mayWrite = 2
 )
 
 // sockets looks for what the sockets need, up to what only a start can find out: whether another process has them.
@@ -60,7 +55,7 @@ func (c *checker) socketDirectory(l config.Listener) {
 		c.report(finding(SocketDirectoryBad, setting, err.Error()))
 	case !info.IsDir():
 		c.report(finding(SocketDirectoryBad, setting, dir+" is no directory"))
-	case c.service == nil && syscall.Access(dir, mayWrite|mayPass) != nil:
+	case c.service == nil && unix.Access(dir, unix.W_OK|unix.X_OK) != nil:
 		f := finding(SocketDirectoryClosed, setting, dir, "this user may not make files there")
 		f.Fix = c.otherSocket(setting)
 		c.report(f)
