@@ -132,24 +132,10 @@ type Event struct {
 // Rotate makes whatever step is due for the keys of a domain, at most one for each, and says what it waits for. Vendors'
 // keys go no further than published. It tells too whether a new generation of keys is due, which the caller makes.
 func (s *State) Rotate(domain string, v View) (events []Event, generate bool) {
-	s.notAhead(domain, v.Now)
 	for _, k := range s.Of(domain, keys.Revoked, keys.Retiring, keys.Published, keys.Generated) {
 		events = append(events, s.advance(k, v)...)
 	}
 	return events, s.due(domain, v)
-}
-
-// ahead is how far the clocks of hosts that share a state may lie apart.
-const ahead = time.Minute
-
-// notAhead has the keys of a domain be at their stages from now on that came to them in the future: the clock was ahead,
-// and has been set back. Else they would stay there for as long as it was ahead.
-func (s *State) notAhead(domain string, now time.Time) {
-	for _, k := range s.Of(domain, keys.Generated, keys.Published, keys.Active, keys.Retiring, keys.Revoked) {
-		if k.Since.Sub(now) > ahead {
-			k.Since = now.UTC()
-		}
-	}
 }
 
 // due tells whether the domain's youngest keys will be too old by the time that their successors have been published.

@@ -76,28 +76,30 @@ func newContainer(t *testing.T) *container {
 	return c
 }
 
-// do runs a function in the container's network. Its sockets stay there.
+// do runs a function in the container's network. Its sockets stay there. The thread comes back: processes that it has
+// started would end with it.
 func (c *container) do(f func()) {
 	c.t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		ns, err := os.Open("/var/run/netns/" + c.ns)
-		if err != nil {
-			done <- err
-			return
-		}
-		defer close(done)
-		defer ns.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- err
-			return
-		}
-		f()
-	}()
-	if err := <-done; err != nil {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	defer home.Close()
+	ns, err := os.Open("/var/run/netns/" + c.ns)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err == nil {
+			runtime.UnlockOSThread() // else the thread is of no use to others
+		}
+	}()
+	f()
 }
 
 // TestContainers has clients in a container send through MTAs on the host, and an MTA in a container use the daemon on the

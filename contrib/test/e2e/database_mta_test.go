@@ -207,7 +207,11 @@ func TestDatabaseFaultsBehindMTA(t *testing.T) {
 				_, from, _ := strings.Cut(first.Address(), ":")
 				_, to, _ := net.SplitHostPort(address.listener.Addr().String())
 				dsn := strings.Replace(first.DSN, from, to, 1)
-				s := newSite(t, start, rig.Options{Milter: rig.FreePort(t, local)}, fmt.Sprintf(faultySource, db.driver, dsn))
+				o := rig.Options{Milter: rig.FreePort(t, local)}
+				if name == "Postfix" {
+					o.Append = "smtpd_soft_error_limit = 100000\nsmtpd_hard_error_limit = 100000\n" // each deferral is one
+				}
+				s := newSite(t, start, o, fmt.Sprintf(faultySource, db.driver, dsn))
 				f := &flow{site: s, t: t, published: hostedZone(t), open: map[string]string{}}
 				f.suffer(first, second, address)
 			})
