@@ -27,9 +27,9 @@ func newSignCmd() *cobra.Command {
 output. Line ends stay as they came. Keys and rules are those of the configuration; or name a domain, and a selector and
 a key file for each signature.
 
-Nothing is written unless the message is signed. The exit code is 1 when no rule matches the author, or there is none, and
-when the configuration has mistakes; 3 when a rule matches and the message could not be signed, and when a file could not
-be read.`,
+Nothing is written unless the message is signed. The exit code is 1 when no rule matches the author, or there is none; 3
+when a rule matches and the message could not be signed, and when the configuration or a file could not be used: do not
+send the message then.`,
 		Example: `  mailseal sign --config /etc/mailseal/mailseal.toml message.eml > signed.eml
   mailseal sign --domain example.com --selector mail --key mail.pem < message > signed`,
 		Args: atMostOne("FILE"),
@@ -53,8 +53,10 @@ func (f *signFlags) run(ctx context.Context, file string, in io.Reader, out io.W
 		return err
 	}
 	if f.Domain == "" {
+		// From sign, 1 says that nothing asks for a signature, and a script then sends the message as it is: a
+		// configuration with mistakes must not look like that.
 		if f.Config, err = loadConfig(f.config); err != nil {
-			return err
+			return answer.NotBad(err)
 		}
 	}
 	raw, err := readInput(file, in)

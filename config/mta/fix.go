@@ -36,7 +36,6 @@ type Change struct {
 
 	line  string // as it is put, or run
 	head  string // where it belongs, in a comment above it; "" where its finding says so
-	macro string // of sendmail.mc: how the filter's line begins
 	order int    // of a port among those of sendmail.cf
 	make  []Listener
 }
