@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -45,25 +46,26 @@ func TestCacheClockSteps(t *testing.T) {
 // While the source is away, a clock that is set back takes no answer from memory, and the source is found again.
 func TestCacheClockSetBackWhileAway(t *testing.T) {
 	for _, back := range []time.Duration{time.Hour, 365 * 24 * time.Hour} {
-		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		var offset atomic.Int64
+		start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		r, o := newRemote(), cacheOptions()
-		o.Now = func() time.Time { return now }
+		o.Now = func() time.Time { return start.Add(time.Duration(offset.Load())) }
 		c := NewCache(r, o)
 		if _, err := c.Key(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
 		r.set(errAway)
-		now = now.Add(3 * o.TTL)
+		offset.Add(int64(3 * o.TTL))
 		if _, err := c.Key(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
-		now = now.Add(-back)
+		offset.Add(-int64(back))
 		if _, err := c.Key(t.Context(), "a"); err != nil {
 			t.Errorf("%v back: %v", back, err)
 		}
 		r.set(nil)
-		now = now.Add(3 * o.TTL)
-		for limit := time.Now().Add(10 * time.Second); c.IsAway(); now = now.Add(time.Second) {
+		offset.Add(int64(3 * o.TTL))
+		for limit := time.Now().Add(10 * time.Second); c.IsAway(); offset.Add(int64(time.Second)) {
 			if _, err := c.Key(t.Context(), "a"); err != nil {
 				t.Errorf("%v back: %v", back, err)
 			}
