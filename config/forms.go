@@ -24,6 +24,7 @@ type form struct {
 var forms = map[string]form{
 	"address pattern":   {"address pattern", pure(parsePattern)},
 	"authserv-id":       {"name", pure(parseAuthservID)},
+	"removed id":        {"name", pure(parseRemovedID)},
 	"canonicalization":  {"canonicalization", pure(parseCanonicalization)},
 	"client name":       {"name", pure(parseClientName)},
 	"domain":            {"domain", pure(parseSigningDomain)},
@@ -144,6 +145,14 @@ func parseSelectorTemplate(s string) (string, error) {
 		return "", fmt.Errorf("%q is no template of a selector, such as \"{year}q{quarter}{alg}\"; it may hold {year}, {quarter}, {month}, {date} and {alg}", s)
 	}
 	return s, nil
+}
+
+// parseRemovedID is parseAuthservID with the way out for those who know OpenDKIM's patterns.
+func parseRemovedID(s string) (string, error) {
+	if strings.HasPrefix(s, ".") || strings.Contains(s, "*") {
+		return "", fmt.Errorf("%q is a pattern, and would match nothing here: write each id in full, such as \"mx1.example.com\"", s)
+	}
+	return parseAuthservID(s)
 }
 
 // parseAuthservID takes what needs no quoting in the field (RFC 8601 section 2.2: an RFC 2045 token).

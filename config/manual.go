@@ -65,6 +65,20 @@ warns of it. A few are errors, where mail would be treated otherwise than the fi
 SIGHUP puts all of a changed file in force, or nothing where it has a mistake: new sockets are opened, and those that are
 no longer in the file closed, while connections go on. Where an entry says that a change needs a restart, the daemon
 warns of it and keeps the old value.
+.SS Stopping
+At SIGTERM the listening sockets are closed, messages under way get their verdicts, and connections without a message are
+closed after a second, or after drain_soft where systemd holds a socket (fd:NAME) and goes on listening. Neither mail
+server calls a filter again within an SMTP session in which its connection ended:
+.TP
+a session that goes on after its connection was closed
+Postfix with default_action=tempfail and Sendmail with F=T answer 451 to the rest of it. With default_action=accept, and
+with Sendmail's filter without F=, its mail passes unsigned and unjudged; default_action=quarantine holds it.
+.TP
+a session that begins while nobody listens
+The same, from MAIL on. With a socket of systemd's it waits for the new daemon instead.
+.TP
+a message that is cut off at drain_hard
+451 with tempfail and F=T: the sender brings it again.
 .SS Whose mail it is
 The first of these that fits decides: exempt clients; the role of a socket in [[listen]]; what [ours] says of
 authenticated clients, daemon_names and macros; [relays]; networks and hosts of [ours]; mail that is submitted on the host

@@ -112,7 +112,7 @@ var limitsSection = section{
 		{name: "packet", def: `"30s"`, least: `"1s"`, doc: "How long a packet may take to arrive once it has begun."},
 		{name: "idle", def: `"2h"`, least: `"1s"`, doc: "How long a connection may be silent between packets."},
 		{name: "write", def: `"10s"`, least: `"1s"`, doc: "How long the MTA may take to accept an answer."},
-		{name: "drain_soft", def: `"10s"`, zero: "none", doc: "On stopping: how long connections may go on with further messages."},
+		{name: "drain_soft", def: `"10s"`, zero: "none", doc: "On stopping: how long connections may go on with further messages. Where no socket is systemd's (fd:NAME), a second at most: nothing listens meanwhile, and new SMTP sessions are deferred."},
 		{name: "drain_hard", def: `"30s"`, zero: "at once", doc: "On stopping: after this every connection is closed. It counts from the same moment as drain_soft."},
 	},
 }

@@ -39,7 +39,7 @@ var authenticationResultsSection = section{
 	header: "[authentication_results]", path: "authentication_results",
 	doc: "The field that says what was found; its name for us is authserv_id.",
 	settings: []setting{
-		{name: "remove_ids", def: "[]", example: `["mx-old.example.com"]`, form: "authserv-id",
+		{name: "remove_ids", def: "[]", example: `["mx-old.example.com"]`, form: "removed id",
 			doc: "Further ids that only we may use: strangers' fields that claim them are removed too."},
 		{name: "auth", def: "false", doc: "Write a field with auth=pass on mail of users who have authenticated."},
 	},

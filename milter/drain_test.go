@@ -54,6 +54,26 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// Where nobody listens while the daemon restarts, each second of draining defers new sessions.
+func TestSoftTime(t *testing.T) {
+	own, systemd := &Listener{address: Address{"unix", "/s"}}, &Listener{address: Address{"fd", "mailseal"}}
+	for _, c := range []struct {
+		name   string
+		set    time.Duration
+		closed []*Listener
+		want   time.Duration
+	}{
+		{"our own socket", 10 * time.Second, []*Listener{own}, time.Second},
+		{"our own socket, less by setting", 300 * time.Millisecond, []*Listener{own}, 300 * time.Millisecond},
+		{"systemd's", 10 * time.Second, []*Listener{systemd}, 10 * time.Second},
+		{"one of each", 10 * time.Second, []*Listener{own, systemd}, 10 * time.Second},
+	} {
+		if got := softTime(c.set, c.closed); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 var errNotYet = errors.New("not yet")
 
 func endedYet(r *rig, wait time.Duration) <-chan error {

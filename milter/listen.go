@@ -38,6 +38,9 @@ type Listener struct {
 	full    bool         // the last connection had to wait for a place; only the accepting goroutine looks at it
 }
 
+// isInherited reports whether systemd holds the socket, and goes on listening on it when we do not.
+func (l *Listener) isInherited() bool { return l.address.Network == "fd" }
+
 // ErrInUse says that somebody else serves the address.
 var ErrInUse = errors.New("milter: in use")
 

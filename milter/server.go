@@ -92,8 +92,8 @@ func (s *Server) Reload(settings Settings) { s.settings.Store(settings.filled())
 var ErrDrain = errors.New("milter: connections did not end")
 
 // Serve serves on the listeners until ctx ends. Then it closes them, which removes their sockets, and drains: open
-// connections are served on; after Options.DrainSoft those without a message are closed, and the others as soon as
-// theirs has its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A Server serves once.
+// connections are served on; after Options.DrainSoft, or after a second where no listener is systemd's, those without a
+// message are closed, and the others as soon as theirs has its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A Server serves once.
 func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	s.mu.Lock()
 	s.ctx = ctx
@@ -109,8 +109,20 @@ func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	for _, l := range open {
 		s.closeListener(l)
 	}
-	return s.drain()
+	return s.drain(softTime(s.options.Load().DrainSoft, open))
 }
+
+// softTime is how long connections may go on with further messages after some listeners were closed.
+func softTime(set time.Duration, closed []*Listener) time.Duration {
+	if slices.ContainsFunc(closed, (*Listener).isInherited) {
+		return set
+	}
+	return min(set, drainAlone)
+}
+
+// drainAlone is how long connections may go on with further messages where nobody listens meanwhile: until we are back,
+// every new SMTP session is deferred. A socket of systemd's goes on listening, so that nothing is lost by waiting longer.
+const drainAlone = time.Second
 
 // Add serves one more listener, which the Server closes when Serve ends. Before Serve, and after its end, it closes the
 // listener at once.
@@ -150,7 +162,7 @@ func (s *Server) closeListener(l *Listener) {
 func (s *Server) Close() { s.enter(closed, (*guard.Conn).Close) }
 
 // drain returns when all connections have ended.
-func (s *Server) drain() error {
+func (s *Server) drain(soft time.Duration) error {
 	idle := make(chan struct{})
 	go func() {
 		s.wg.Wait()
@@ -158,12 +170,12 @@ func (s *Server) drain() error {
 	}()
 	s.log.draining(s.open())
 	o := s.options.Load()
-	if isDone(idle, o.DrainSoft) {
+	if isDone(idle, soft) {
 		return nil
 	}
 	s.log.drained("idle", s.open())
 	s.enter(draining, func(c *guard.Conn) error { c.Drain(); return nil })
-	if isDone(idle, o.DrainHard-o.DrainSoft) {
+	if isDone(idle, o.DrainHard-soft) {
 		return nil
 	}
 	s.log.drained("all", s.open())

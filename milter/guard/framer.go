@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (f *Framer) next() (Code, error) {
 	}
 	size := binary.BigEndian.Uint32(f.buf[f.r:])
 	if size == 0 || int64(size) > int64(f.limits.Packet) {
-		return 0, malformed("a packet of %d octets; 1 to %d are allowed", size, f.limits.Packet)
+		return 0, oversized(f.buf[f.r:f.r+4], f.limits.Packet)
 	}
 	if err := f.need(headSize); err != nil {
 		return 0, err
@@ -119,6 +120,19 @@ func (f *Framer) chunk() ([]byte, error) {
 	f.r += len(data)
 	f.left -= len(data)
 	return data, nil
+}
+
+// oversized says what is wrong with the length of a packet. Other protocols begin with text in its place: "EHLO", "GET ",
+// and 0x16 0x03, the handshake of TLS.
+func oversized(length []byte, most int) error {
+	isText := !bytes.ContainsFunc(length, func(r rune) bool { return r < ' ' && r != '\r' && r != '\n' || r > '~' })
+	switch {
+	case isText:
+		return malformed("the connection begins a packet with the text %q: an SMTP or HTTP client?", length)
+	case length[0] == 0x16 && length[1] == 0x03:
+		return malformed("the connection begins a packet with a handshake of TLS, which milters do not speak")
+	}
+	return malformed("a packet of %d bytes; 1 to %d are allowed", binary.BigEndian.Uint32(length), most)
 }
 
 // need waits until n unused octets are in the buffer.
