@@ -50,31 +50,61 @@ func closedAfter(say []byte, greet bool) probe {
 	}
 }
 
-// stopped reports whether the daemon stops while a connection is idle, or in the middle of a message.
-func stopped(inMessage bool) probe {
-	return func(t *testing.T, w *world) string {
-		c, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if inMessage {
-			if _, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: letter{}.text()}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		done, end := make(chan error, 1), w.end
-		w.end = nil
-		go func() { done <- end() }()
-		select {
-		case <-done:
-			return "stopped"
-		case <-time.After(3 * time.Second):
-			_ = c.Close()
-			<-done
-			return "waits"
-		}
+// stopped reports whether the daemon stops while a connection is in the middle of a message.
+func stopped(t *testing.T, w *world) string {
+	c := dialed(t, w)
+	defer c.Close()
+	if _, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: letter{}.text()}); err != nil {
+		t.Fatal(err)
 	}
+	done := stopping(w)
+	select {
+	case <-done:
+		return "stopped"
+	case <-time.After(3 * time.Second):
+		_ = c.Close()
+		<-done
+		return "waits"
+	}
+}
+
+// servedOn reports whether a connection without a message may begin one when the daemon has begun to stop.
+func servedOn(t *testing.T, w *world) string {
+	c := dialed(t, w)
+	defer c.Close()
+	done := stopping(w)
+	for {
+		other, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
+		if err != nil {
+			break // nobody listens any more
+		}
+		other.Close()
+	}
+	time.Sleep(100 * time.Millisecond) // a tenth of the default, for a connection that is closed at once
+	_, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: letter{}.text()})
+	_ = c.Close()
+	<-done
+	if err != nil {
+		return "closed"
+	}
+	return "served"
+}
+
+func dialed(t *testing.T, w *world) *miltertest.Conn {
+	t.Helper()
+	c, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// stopping has the daemon stop, and says when it has.
+func stopping(w *world) <-chan error {
+	done, end := make(chan error, 1), w.end
+	w.end = nil
+	go func() { done <- end() }()
+	return done
 }
 
 func fetched(address, path string) probe {

@@ -243,14 +243,14 @@ func signingEffects() []effect {
 		signsWith("signing.identifier", `signing.identifier = "all@%"`, "i=all@example.com", letter{}),
 		again("signing.skip_if_signed", "signing.skip_if_signed = true", "unsigned="),
 		again("signing.remove_old_signatures", "signing.remove_old_signatures = true", "delete DKIM-Signature"),
-		{setting: "signing.on_key_error", top: `signing.on_key_error = "tempfail"`, rule: badKey, probe: mine(letter{}), want: "451"},
+		{setting: "signing.on_key_error", top: `signing.on_key_error = "tempfail"`, rule: badKey, probe: mine(letter{}), want: " 451 4."},
 		{setting: "signing.match", top: `signing.match = "all"`, probe: mine(letter{}), want: "d=short.example",
 			rule: baseRule + "[[sign]]\nfrom = \"*\"\nkeys = \"short\"\n"},
-		signsWith("signing.malformed_from", `signing.malformed_from = "reject"`, "550", letter{author: "Company, Inc. <a@example.com>"}),
+		signsWith("signing.malformed_from", `signing.malformed_from = "reject"`, " 550 5.", letter{author: "Company, Inc. <a@example.com>"}),
 		signsWith("signing.unsigned_recipients", `signing.unsigned_recipients = ["b@example.net"]`, "!DKIM-Signature:", letter{}),
-		{setting: "senders.require", top: `senders.require = "envelope_domain"`, probe: mine(letter{from: "a@elsewhere.example"}), want: "550"},
-		{setting: "senders.action", top: "senders.require = \"envelope_domain\"\nsenders.action = \"tempfail\"", probe: mine(letter{from: "a@elsewhere.example"}), want: "451"},
-		{setting: "senders.logins", top: strict, probe: mine(letter{auth: "joe"}), want: "550"},
+		{setting: "senders.require", top: `senders.require = "envelope_domain"`, probe: mine(letter{from: "a@elsewhere.example"}), want: " 550 5."},
+		{setting: "senders.action", top: "senders.require = \"envelope_domain\"\nsenders.action = \"tempfail\"", probe: mine(letter{from: "a@elsewhere.example"}), want: " 451 4."},
+		{setting: "senders.logins", top: strict, probe: mine(letter{auth: "joe"}), want: " 550 5."},
 	}
 }
 
@@ -343,7 +343,7 @@ func policyEffects() []effect {
 		overridden("recipients", `["*@example.net"]`, forged),
 		overridden("author_domains", `["r.example"]`, forged),
 		overridden("list_ids", `[".lists.example"]`, letter{client: "192.0.2.26", author: "a@r.example", extra: listID}),
-		{setting: "policy.override[].action", rest: "[[policy.override]]\nnetworks = \"192.0.2.0/24\"\naction = \"tempfail\"\n", probe: stranger(forged), want: "451"},
+		{setting: "policy.override[].action", rest: "[[policy.override]]\nnetworks = \"192.0.2.0/24\"\naction = \"tempfail\"\n", probe: stranger(forged), want: " 451 4."},
 		{setting: "policy.override[].sealers", before: "policy.dmarc.p_reject = \"hold\"\nseal.key = \"k\"",
 			rest: "[[policy.override]]\naction = \"accept\"\nsealers = [\"example.com\"]\n", probe: sealed(letter{}), want: "override=policy.override[0]"},
 	}
@@ -372,7 +372,7 @@ func serverEffects() []effect {
 		{setting: "limits.handshake", top: `limits.handshake = "1s"`, probe: closedAfter(nil, false), want: "closed"},
 		{setting: "limits.packet", top: `limits.packet = "1s"`, probe: closedAfter([]byte{0, 0}, true), want: "closed"},
 		{setting: "limits.idle", top: `limits.idle = "1s"`, probe: closedAfter(nil, true), want: "closed"},
-		{setting: "limits.drain_soft", top: `limits.drain_soft = "0s"`, probe: stopped(false), want: "stopped"},
-		{setting: "limits.drain_hard", top: "limits.drain_soft = \"0s\"\nlimits.drain_hard = \"0s\"", probe: stopped(true), want: "stopped"},
+		{setting: "limits.drain_soft", top: `limits.drain_soft = "0s"`, probe: servedOn, want: "closed"},
+		{setting: "limits.drain_hard", top: "limits.drain_soft = \"0s\"\nlimits.drain_hard = \"0s\"", probe: stopped, want: "stopped"},
 	}
 }
