@@ -54,7 +54,7 @@ var policySection = section{
 		{name: "no_author", def: `"mark"`, values: verdictActions,
 			doc: "A message without From, or whose From shows no address with a domain (RFC 9989 section 11.5)."},
 		{name: "many_authors", def: `"mark"`, values: verdictActions,
-			doc: "A message whose From fields show more than four domains; the default is what policy.dmarc.p_reject says, so that no forger gets off more lightly with more domains. Where there are two to four, each is judged by its own DMARC record: the failure with the strictest policy decides, a domain without a record neither fails nor excuses another, and one that is only in the display name before the address marks the message at most. If none fails, the message is accepted; DMARC never passes for it."},
+			doc: "A message whose From fields show more than four domains, or are longer than is read (16 KiB); the default is what policy.dmarc.p_reject says, so that no forger gets off more lightly with more domains. Where there are two to four, each is judged by its own DMARC record: the failure with the strictest policy decides, a domain without a record neither fails nor excuses another, and one that is only in the display name before the address marks the message at most. If none fails, the message is accepted; DMARC never passes for it."},
 	},
 }
 

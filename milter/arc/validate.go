@@ -224,7 +224,7 @@ func (c *checker) message(l *link) string {
 	case s.Limit != message.Whole && s.Limit != sum.Length:
 		return fmt.Sprintf("the signature of instance %d does not cover all of the body (l=)", l.Instance)
 	default:
-		_, err = s.VerifiedBy(c.index.Pick(s.Names, l.at), records, c.effort)
+		_, err = s.VerifiedBy(c.index, l.at, records, c.effort)
 	}
 	if err != nil {
 		return c.unverified(err, fmt.Sprintf("the header was changed after instance %d, or its signature is of another key", l.Instance))

@@ -31,12 +31,24 @@ func Claims(value []byte, ids []string) bool {
 		return true
 	}
 	wanted, room := normalized(ids)
+	var seen []sight
 	for _, e := range eyes(s) {
-		if e.look(s, room).claims(wanted) {
+		v := e.look(s, room)
+		if slices.ContainsFunc(seen, v.isLike) {
+			continue
+		}
+		if v.claims(wanted) {
 			return true
 		}
+		seen = append(seen, v)
 	}
 	return false
+}
+
+// isLike reports whether an eye saw what another did. The strict eye is like no other, since it alone judges what it saw
+// as RFC 8601 does.
+func (v sight) isLike(w sight) bool {
+	return v.eye != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) && slices.Equal(v.gap, w.gap)
 }
 
 // normalized returns the ids as sight has them, as they are, as we write them and in A-labels, and how much of a value is to be looked at.

@@ -18,6 +18,11 @@ type Index struct {
 	last   []int32 // the undermost field of each name
 	above  []int32 // for each field the next one above of the same name, or -1
 	slots  []int32 // hash table of names: the place in last and one, or 0; at least half of it is empty
+
+	// The fields in relaxed form with their CRLF, as far as some signature covered them: a header that many cover is
+	// canonicalized once.
+	relaxed [][]byte
+	text    []byte // where the next ones are written
 }
 
 // seed keeps strangers from finding names that fall on the same slot.
@@ -71,19 +76,59 @@ func isNamed(f message.Field, name []byte) bool {
 // undermost field first, and nothing where there is none left (RFC 6376 section 5.4.2). The field at own is the
 // signature itself and never covered; own is -1 for a signature that is not in the header yet.
 func (x *Index) Pick(names []string, own int) []message.Field {
+	at := x.pick(names, own)
+	picked := make([]message.Field, len(at))
+	for i, field := range at {
+		picked[i] = x.header[field]
+	}
+	return picked
+}
+
+// pick is Pick for the places of the fields.
+func (x *Index) pick(names []string, own int) []int32 {
 	next := slices.Clone(x.last)
-	picked := make([]message.Field, 0, min(len(names), len(x.header)))
+	picked := make([]int32, 0, min(len(names), len(x.header)))
 	for _, name := range names {
 		g, known := x.group(name)
 		if known && own >= 0 && int(next[g]) == own {
 			next[g] = x.above[own]
 		}
 		if known && next[g] >= 0 {
-			picked = append(picked, x.header[next[g]])
+			picked = append(picked, next[g])
 			next[g] = x.above[next[g]]
 		}
 	}
 	return picked
+}
+
+// canonical returns the canonical form of the fields at some places. Relaxed forms end with their CRLF; simple ones are the
+// raw fields, without.
+func (x *Index) canonical(c message.Canonicalization, at []int32) [][]byte {
+	forms := make([][]byte, len(at))
+	for i, field := range at {
+		if c == message.Simple {
+			forms[i] = x.header[field].Raw()
+		} else {
+			forms[i] = x.relaxedForm(field)
+		}
+	}
+	return forms
+}
+
+func (x *Index) relaxedForm(field int32) []byte {
+	if x.relaxed == nil {
+		x.relaxed = make([][]byte, len(x.header))
+	}
+	if x.relaxed[field] == nil {
+		f := x.header[field]
+		if room := len(f.Raw()) + len("\r\n"); room > cap(x.text)-len(x.text) {
+			x.text = make([]byte, 0, max(room, gathered))
+		}
+		begin := len(x.text)
+		x.text = message.Relaxed.AppendField(x.text, f)
+		x.relaxed[field] = x.text[begin:len(x.text):len(x.text)]
+	}
+	return x.relaxed[field]
 }
 
 // group returns the place of a name in last.
@@ -119,6 +164,17 @@ func HeaderHash(c message.Canonicalization, fields []message.Field, unsigned mes
 	return sum
 }
 
+// hashOf is HeaderHash for fields in the form that Index.canonical returns.
+func hashOf(c message.Canonicalization, fields [][]byte, unsigned message.Field) [sha256.Size]byte {
+	h := hashers.Get().(*hasher)
+	for _, f := range fields {
+		h.addForm(c, f)
+	}
+	sum := h.sum(c, unsigned)
+	hashers.Put(h)
+	return sum
+}
+
 // hasher hashes fields in their canonical form, many of them at once.
 type hasher struct {
 	hash hash.Hash
@@ -137,9 +193,29 @@ const (
 func (h *hasher) add(c message.Canonicalization, f message.Field) {
 	h.text = c.AppendField(h.text, f)
 	if len(h.text) >= gathered {
-		h.hash.Write(h.text)
-		h.text = h.text[:0]
+		h.flush()
 	}
+}
+
+// addForm adds a field that is canonical already. What is long is not copied first.
+func (h *hasher) addForm(c message.Canonicalization, form []byte) {
+	if len(form) >= gathered {
+		h.flush()
+		h.hash.Write(form)
+		form = nil
+	}
+	h.text = append(h.text, form...)
+	if c == message.Simple {
+		h.text = append(h.text, "\r\n"...)
+	}
+	if len(h.text) >= gathered {
+		h.flush()
+	}
+}
+
+func (h *hasher) flush() {
+	h.hash.Write(h.text)
+	h.text = h.text[:0]
 }
 
 // sum adds the last field without its CRLF, and leaves h as it was before the first.

@@ -6,9 +6,10 @@ import (
 	"sync"
 )
 
-// EffortUnits is what the arithmetic of one message may cost. The unit is one verification with an RSA key of 2048 bits
-// and the exponent 65537, about 30 microseconds; honest mail needs one to four, a chain of 50 ARC sets with ten
-// signatures about 70. Without the bound a message of 29 KB could cost a second and more: its writer chooses the keys.
+// EffortUnits is what the signatures of one message may cost. The unit is one verification with an RSA key of 2048 bits
+// and the exponent 65537, about 30 microseconds; honest mail needs one to four. A chain of 50 ARC sets asks for about
+// 60, ten DKIM signatures for ten. Without the bound a message of 29 KB could cost a second and more: its writer
+// chooses the keys, and how much of a header each signature covers.
 const EffortUnits = 96
 
 // Phase is a step of judging a message's signatures. What matters most comes first and is never too expensive because
@@ -64,7 +65,18 @@ func (e *Effort) Spend(k PublicKey) bool {
 	if e == nil {
 		return true
 	}
-	cost := k.cost()
+	return e.take(k.cost())
+}
+
+// SpendOctets takes the cost of hashing so many octets of a header, as Spend does.
+func (e *Effort) SpendOctets(n int) bool {
+	if e == nil {
+		return true
+	}
+	return e.take(n * unitCost / unitOctets)
+}
+
+func (e *Effort) take(cost int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if cost > e.left {
@@ -74,22 +86,42 @@ func (e *Effort) Spend(k PublicKey) bool {
 	return true
 }
 
-// Costs in thousandths of a unit.
+// Costs in thousandths of a unit, and what a unit is.
 const (
 	unitCost    = 1000
 	ed25519Cost = unitCost // measured: it takes as long as RSA-2048, within a third
+	unitOctets  = 32 << 10 // SHA-256 takes as long for so many
+	nameOctets  = 64       // finding the field that h= names takes as long as hashing so many
 )
 
-// cost of a verification: the square of the modulus for each step of raising to the exponent, of which there are as many
-// as it has bits, and one more for every bit that is set.
+// cost of a verification. It is the square of the modulus for each step of raising to the exponent, of which there are
+// as many as it has bits, and one more for every bit that is set; getting ready takes ten. crypto/rsa multiplies moduli
+// of three sizes by hand-written code, all others take two and a half times as long.
 func (k PublicKey) cost() int {
 	if k.rsa == nil {
 		return ed25519Cost
 	}
-	const standard = 2048 * 2048 * 19 // 65537 has 17 bits, two of them set
+	const standard = 2048 * 2048 * (19 + setup) // 65537 has 17 bits, two of them set
 	size, e := k.rsa.N.BitLen(), uint(k.rsa.E)
-	steps := bits.Len(e) + bits.OnesCount(e)
-	return size * size * steps * unitCost / standard
+	steps := bits.Len(e) + bits.OnesCount(e) + setup
+	cost := size * size * steps * unitCost / standard
+	if !isFastSize(size) {
+		cost = cost * 5 / 2
+	}
+	return cost
+}
+
+// setup is what comes before the first step, in steps.
+const setup = 10
+
+// isFastSize reports whether a modulus has one of the sizes that crypto/rsa has code for, in whole words.
+func isFastSize(size int) bool {
+	const word = 64
+	switch (size + word - 1) / word * word {
+	case 1024, 1536, 2048:
+		return true
+	}
+	return false
 }
 
 // fits reports whether a signature of that length can be one of k's: no arithmetic is spent on others.

@@ -20,6 +20,10 @@ const (
 	maxRSABits = 8192 // the largest that is tried; RFC 8301 section 3.2 asks for 1024 to 4096
 )
 
+// maxRecordText is how long a key record may be. A key of 8192 bits takes 1.4 KB of base64; of what is beside it nothing
+// is needed, and whoever writes a chain names a hundred keys.
+const maxRecordText = 4 << 10
+
 // maxExponent bounds the public exponent: crypto/rsa takes no larger one, and every bit of it costs.
 const maxExponent = 1<<31 - 1
 
@@ -43,6 +47,10 @@ func (e *RecordError) Error() string { return "dkim: " + e.Reason }
 // restrictions (h=, s=) that shut out our only hash and our only service make a record unusable (RFC 6376 section
 // 6.1.2); unknown tags mean nothing, nor do g= (RFC 6376 appendix C.1) and a ";" too many, which hand-made records have.
 func ParseRecord(text string) (Record, error) {
+	if len(text) > maxRecordText {
+		reason := fmt.Sprintf("the key record has %d octets, more than the %d that are read", len(text), maxRecordText)
+		return Record{}, &RecordError{KeyTooLong, reason}
+	}
 	tags, err := taglist.Parse(text)
 	if err != nil {
 		var skipped []string

@@ -117,16 +117,31 @@ var ErrNotVerified = errors.New("dkim: not verified")
 // have cost more than a message may.
 var ErrTooExpensive = errors.New("dkim: too expensive")
 
-// VerifiedBy returns the index of the first of records whose key made s over fields and the signature's own field. The
-// error is ErrNotVerified when none did, and ErrTooExpensive when effort came to its end before; a nil effort has none.
-func (s *Signature) VerifiedBy(fields []message.Field, records []Record, effort *Effort) (int, error) {
-	for _, own := range s.Unsigned {
-		digest := HeaderHash(s.Header, fields, own)
+// VerifiedBy returns the index of the first of records whose key made s over the fields of header that it names and its
+// own field, which is at own. The error is ErrNotVerified when none did, and ErrTooExpensive when effort came to its end
+// before; a nil effort has none.
+func (s *Signature) VerifiedBy(header *Index, own int, records []Record, effort *Effort) (int, error) {
+	if !effort.SpendOctets(len(s.Names) * nameOctets) {
+		return -1, ErrTooExpensive
+	}
+	fields := header.canonical(s.Header, header.pick(s.Names, own))
+	for _, form := range s.Unsigned {
+		if !effort.SpendOctets(sizeOf(fields) + len(form.Raw())) {
+			return -1, ErrTooExpensive
+		}
+		digest := hashOf(s.Header, fields, form)
 		if i, err := Verify(digest, s.Value, records, effort); !errors.Is(err, ErrNotVerified) {
 			return i, err
 		}
 	}
 	return -1, ErrNotVerified
+}
+
+func sizeOf(fields [][]byte) (n int) {
+	for _, f := range fields {
+		n += len(f)
+	}
+	return n
 }
 
 // Verify returns the index of the first of records whose key made a signature of digest, with the errors of VerifiedBy.

@@ -115,7 +115,7 @@ func (e *entry) checkBody(body *message.Digests) bool {
 // checkHeader verifies the signature with the first of records whose key fits, and keeps that record in e.
 func (e *entry) checkHeader(index *Index, records []Record, effort *Effort) {
 	s, proof := &e.signature, &e.result.Evidence
-	used, err := s.VerifiedBy(index.Pick(s.Names, proof.Field), records, effort)
+	used, err := s.VerifiedBy(index, proof.Field, records, effort)
 	proof.HeaderIntact = err == nil
 	r := records[max(used, 0)]
 	proof.Record = r.Text

@@ -22,7 +22,8 @@ type OwnFields struct {
 // them on (RFC 8601 section 5).
 //
 // The MTA's own name counts as one of our authserv-ids whatever is configured, in full and as its first label: readers
-// may take a field under it for the work of this host.
+// may take a field under it for the work of this host. Fields that are too many to be read (authres.Effort) are taken for
+// forged.
 func (o OwnFields) Forged(m milter.Mail) []int {
 	if o.mayHandOn(m) {
 		return nil
@@ -32,9 +33,10 @@ func (o OwnFields) Forged(m milter.Mail) []int {
 		ids = append(slices.Clip(ids), name, domain.FirstLabel(name))
 	}
 	var at []int
+	var effort authres.Effort
 	for i, f := range m.Header {
 		isNamed := slices.ContainsFunc(o.Names, f.Is)
-		if isNamed || f.Is(authres.FieldName) && authres.Claims(f.Value(), ids) {
+		if isNamed || f.Is(authres.FieldName) && (!effort.Spend(f.Value()) || authres.Claims(f.Value(), ids)) {
 			at = append(at, i)
 		}
 	}

@@ -164,7 +164,7 @@ func (f *Filter) judge(ml mail) milter.Judge {
 	rules, q := f.resigning(ml)
 	switch {
 	case f.Verifier != nil:
-		run := f.Verifier.Begin(ml.Envelope, ml.Header, ml.Role == action.RoleRelay)
+		run := f.Verifier.Begin(ml.Envelope, ml.Header, ml.from, ml.Role == action.RoleRelay)
 		return &inbound{mail: ml, run: run, resign: rules, query: q}
 	case len(rules) > 0:
 		return &outbound{mail: ml, rules: rules, query: q}

@@ -20,6 +20,11 @@ var ErrManyAuthors = errors.New("message: more than one author")
 const (
 	// MaxAuthors is how many addresses of a From field are read.
 	MaxAuthors = 100
+	// maxCandidates is after how many addresses no further From field is read. A field is read in up to four ways, each of
+	// which may find all of its addresses.
+	maxCandidates = 4 * MaxAuthors
+	// maxFrom is how many octets of From fields are read. A hundred long addresses have 10,000.
+	maxFrom = 16 << 10
 	// MaxDomains is how many author domains of a message are told apart.
 	MaxDomains = 4
 )
@@ -59,7 +64,7 @@ func (h Header) Author() (Address, error) {
 func (h Header) From() From {
 	fields := h.Fields("From")
 	f := From{Fields: len(fields)}
-	if len(fields) == 1 {
+	if len(fields) == 1 && len(h[fields[0]].Value()) <= maxFrom {
 		all, err := parseFrom(h[fields[0]].Value())
 		if err == nil {
 			f.accept(all)
@@ -68,7 +73,10 @@ func (h Header) From() From {
 	}
 	c := collector{}
 	for i, at := range fields {
-		value := string(h[at].Value())
+		if c.tooMany = c.tooMany || i == MaxAuthors || len(c.found) > maxCandidates; c.tooMany {
+			break
+		}
+		value := c.cut(h[at].Value())
 		if fault := c.read(value); fault != nil && f.Fault == nil {
 			f.Fault = fault
 			f.Fault.Field = i + 1
@@ -125,6 +133,8 @@ func (f From) Author() (Address, error) {
 	}
 	authors := slices.DeleteFunc(slices.Clone(f.Shown), func(s Shown) bool { return s.Route })
 	switch {
+	case f.TooMany && len(f.Shown) < MaxDomains:
+		return Address{}, fmt.Errorf("%w: From has more addresses, fields or octets than are read", ErrManyAuthors)
 	case f.TooMany:
 		return Address{}, fmt.Errorf("%w: %s", ErrManyAuthors, f.list("more than ", MaxDomains, authors))
 	case len(authors) == 0 && f.Fields == 0:
@@ -183,6 +193,17 @@ type collector struct {
 	brackets int
 	sound    int
 	tooMany  bool
+	octets   int // of the fields so far
+}
+
+// cut returns as much of a field as is read. What is behind it may show anybody.
+func (c *collector) cut(value []byte) string {
+	c.octets += len(value)
+	if over := c.octets - maxFrom; over > 0 {
+		c.tooMany = true
+		value = value[:max(len(value)-over, 0)]
+	}
+	return string(value)
 }
 
 // read adds the candidates of one field, and returns what is wrong with it.

@@ -33,6 +33,9 @@ func (h Header) Ordinal(i int) int {
 
 // Ordinals returns what Ordinal does for each of at, in one pass over the header however many they are.
 func (h Header) Ordinals(at []int) []int {
+	if len(at) == 0 {
+		return nil
+	}
 	count, all := map[string]int{}, make([]int, len(h))
 	for i, f := range h {
 		name := strings.ToLower(f.Name())

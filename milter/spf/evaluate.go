@@ -19,6 +19,10 @@ const (
 	maxNames     = 10 // names of the client that are looked at
 )
 
+// maxOctets is how long all records of an evaluation may be together. RFC 7208 section 3.4 asks for 450 octets each; ten
+// includes of 64 KiB would cost as much as seventy ordinary messages.
+const maxOctets = 64 << 10
+
 // What is kept of an evaluation to be shown. Terms beyond maxSteps are counted only, unless they decide something: a
 // stranger's 16,000 terms are worth a line, the one that matched is worth showing wherever it stands.
 const (
@@ -40,6 +44,7 @@ type evaluation struct {
 	now      func() time.Time
 
 	lookups, voids, queries int
+	octets                  int    // of the records so far
 	unanswered              string // the name whose lookup failed last
 	maxVoids                int
 	void                    bool // the term under way has been counted in voids
@@ -121,6 +126,9 @@ func (e *evaluation) fetch(domain string) (string, error) {
 // a mistake behind the term that would match is permerror all the same. A record with "all" never comes to its
 // redirect=, wherever that stands.
 func (e *evaluation) evaluateRecord(o *outcome, text string) error {
+	if e.octets += len(text); e.octets > maxOctets {
+		return permerror("the records have more than %d octets together", maxOctets)
+	}
 	p, err := parseRecord(text)
 	if err != nil {
 		return &abort{Permerror, err.Error()}

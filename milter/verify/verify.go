@@ -68,16 +68,16 @@ type Run struct {
 	policy   *dmarc.Discovery // nil: there is nothing to weigh
 }
 
-// Begin reads what the header alone tells. The client of a relay's mail is not the one that the sender's domain speaks
+// Begin reads what the header alone tells; from is what its From fields show. The client of a relay's mail is not the one that the sender's domain speaks
 // of: SPF, iprev and DMARC are left out.
-func (v *Verifier) Begin(env *message.Envelope, h message.Header, relay bool) *Run {
+func (v *Verifier) Begin(env *message.Envelope, h message.Header, from message.From, relay bool) *Run {
 	most := v.MaxLookups
 	if most == 0 {
 		most = DefaultMaxLookups
 	}
 	r := &Run{v: v, env: env, relay: relay, header: h}
 	r.resolver = r.budget(most)
-	r.from = h.From()
+	r.from = from
 	r.author, r.err = r.from.Author()
 	effort, evidence := v.effort(), dns.NewLimit(dkim.KeysAtOnce)
 	if v.DKIM != nil {

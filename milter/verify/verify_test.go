@@ -83,7 +83,7 @@ func judged(t *testing.T, ctx context.Context, v *Verifier, env *message.Envelop
 	t.Helper()
 	var run *Run
 	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-		run = v.Begin(env, h, relay)
+		run = v.Begin(env, h, h.From(), relay)
 		return run.BodyHashes()
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Messa
 	out := &Message{name: name, raw: raw}
 	var run *verify.Run
 	out.message, err = message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
-		run = v.Begin(env, h, !env.Client.IsValid())
+		run = v.Begin(env, h, h.From(), !env.Client.IsValid())
 		return run.BodyHashes()
 	})
 	if err != nil {

@@ -111,6 +111,9 @@ func (r *Bench) Publish(selector string) {
 	r.records.AddTXT(selector+"._domainkey.example.com.", r.rsa.Text)
 }
 
+// PublishOnly has the name server answer from another zone.
+func (r *Bench) PublishOnly(z *dnstest.Zone) { r.records.Replace(z) }
+
 // Figures are what "mailseal mta --json" found out.
 type Figures struct {
 	Messages int     `json:"messages"`
