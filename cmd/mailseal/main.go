@@ -13,13 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
-	"mailseal/cmd/mailseal/daemon"
 )
 
 func main() {
-	if len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "shadow") {
-		daemon.SlackenTimers()
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := execute(ctx, newRootCmd(), os.Args[1:], os.Stdout, os.Stderr)
 	stop()

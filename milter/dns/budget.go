@@ -12,7 +12,7 @@ var ErrBudget = fmt.Errorf("%w: too many look-ups for one message", ErrFailure)
 
 // Budget is a Resolver for one message: so many questions go on to the next one, every later one fails with an error that
 // wraps ErrBudget. What a cache answers counts as well: what a message costs must not depend on the mail before it. Safe
-// for concurrent use, but for Recall.
+// for concurrent use.
 type Budget struct {
 	next  Resolver
 	limit int
@@ -33,6 +33,9 @@ func (b *Budget) Lookup(ctx context.Context, name string, t Type) (Answer, error
 	if b.used.Add(1) > int64(b.limit) {
 		return Answer{}, fmt.Errorf("%w (%d): %s %s", ErrBudget, b.limit, t, name)
 	}
+	if !isCache(b.next) {
+		announceWait(ctx)
+	}
 	a, err := b.next.Lookup(ctx, name, t)
 	if errors.Is(err, ErrShortage) {
 		b.short.Store(true)
@@ -40,41 +43,33 @@ func (b *Budget) Lookup(ctx context.Context, name string, t Type) (Answer, error
 	return a, err
 }
 
-// Recall calls f and tells whether all that it looked up with the context that it is given, here or in another Budget
-// before the same Cache, was remembered by the Cache. If not, what f found is void and has not been counted, and f has
-// to be called anew with a context that may wait. It never waits itself; without a Cache f is not called. Nothing else
-// may use b meanwhile.
-func (b *Budget) Recall(ctx context.Context, f func(context.Context)) bool {
-	switch b.next.(type) {
+// isCache reports whether a resolver remembers answers, and so announces its waits itself.
+func isCache(r Resolver) bool {
+	switch r.(type) {
 	case *Cache, *Gate:
-	default:
-		return false
+		return true
 	}
-	used := b.used.Load()
-	var r recall
-	f(context.WithValue(ctx, recallKey{}, &r))
-	if r.failed.Load() {
-		b.used.Store(used)
-		return false
-	}
-	return true
+	return false
 }
 
-// recall is what a context carries while only remembered answers are wanted.
-type recall struct{ failed atomic.Bool }
+// BeforeWait returns a context with which a lookup calls f before it waits for an answer that is not remembered. F is
+// called at most once, by the first such lookup through a Budget.
+func BeforeWait(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, waitKey{}, &wait{call: f})
+}
 
-type recallKey struct{}
+type waitKey struct{}
 
-// errForgotten is the ErrFailure of a look-up that would have to ask somebody. It never leaves Recall.
-var errForgotten = fmt.Errorf("%w: not remembered", ErrFailure)
+type wait struct {
+	called atomic.Bool
+	call   func()
+}
 
-// mustRecall tells whether a look-up must not ask anybody, and notes that it had to.
-func mustRecall(ctx context.Context) bool {
-	r, ok := ctx.Value(recallKey{}).(*recall)
-	if ok {
-		r.failed.Store(true)
+// announceWait calls what BeforeWait has put into ctx.
+func announceWait(ctx context.Context) {
+	if w, ok := ctx.Value(waitKey{}).(*wait); ok && !w.called.Swap(true) {
+		w.call()
 	}
-	return ok
 }
 
 // Limit bounds how many lookups of several resolvers are under way at the same time, for one message. Who waits for it

@@ -1,9 +1,7 @@
 package dns_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,69 +22,35 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-func TestRecall(t *testing.T) {
-	fails := errors.New("server failure")
+// TestBeforeWait counts how often a lookup announces that it has to wait for an answer.
+func TestBeforeWait(t *testing.T) {
+	answers := always(dns.Answer{TTL: time.Hour}, nil)
+	cache := dns.NewCache(answers, dns.CacheOptions{})
+	_, _ = cache.Lookup(t.Context(), "known", dns.TXT)
 	for _, c := range []struct {
-		name     string
-		names    []string // asked for while recalling; "known" and "broken" have been asked for before
-		complete bool
-		left     int // of a budget of 3, afterwards
+		name  string
+		next  dns.Resolver
+		names []string
+		want  int
 	}{
-		{"nothing", nil, true, 3},
-		{"remembered", []string{"known", "known"}, true, 1},
-		{"a remembered failure", []string{"broken"}, true, 2},
-		{"no name at all", []string{strings.Repeat("x", 70)}, true, 2},
-		{"forgotten", []string{"new"}, false, 3},
-		{"remembered and forgotten", []string{"known", "new", "known"}, false, 3},
-		{"too many", []string{"known", "known", "known", "known"}, true, 0},
+		{"nothing", cache, nil, 0},
+		{"remembered", cache, []string{"known", "known"}, 0},
+		{"invalid name", cache, []string{strings.Repeat("x", 70)}, 0},
+		{"asked", cache, []string{"known", "new", "newer"}, 1},
+		{"asked through a gate", dns.NewGate(cache, dns.GateOptions{}), []string{"known", "newest"}, 1},
+		{"remembered behind a gate", dns.NewGate(cache, dns.GateOptions{}), []string{"known"}, 0},
+		{"no cache", answers, []string{"known", "known"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			next := always(dns.Answer{TTL: time.Hour}, nil)
-			cache := dns.NewCache(resolverFunc(func(ctx context.Context, name string, typ dns.Type) (dns.Answer, error) {
-				if strings.HasPrefix(name, "broken") {
-					return dns.Answer{}, fmt.Errorf("%w: %w", dns.ErrFailure, fails)
-				}
-				return next.Lookup(ctx, name, typ)
-			}), dns.CacheOptions{})
-			for _, name := range []string{"known", "broken"} {
-				_, _ = cache.Lookup(t.Context(), name, dns.TXT)
+			announced := 0
+			ctx := dns.BeforeWait(t.Context(), func() { announced++ })
+			b := dns.WithBudget(c.next, 10)
+			for _, name := range c.names {
+				_, _ = b.Lookup(ctx, name, dns.TXT)
 			}
-			before := next.questions()
-			b := dns.WithBudget(cache, 3)
-			complete := b.Recall(t.Context(), func(ctx context.Context) {
-				for _, name := range c.names {
-					_, _ = b.Lookup(ctx, name, dns.TXT)
-				}
-			})
-			if complete != c.complete {
-				t.Errorf("complete is %v", complete)
-			}
-			if n := next.questions() - before; n != 0 {
-				t.Errorf("%d questions were asked", n)
-			}
-			left := 0
-			for ; left < 4; left++ {
-				if _, err := b.Lookup(t.Context(), "known", dns.TXT); err != nil {
-					break
-				}
-			}
-			if left != c.left {
-				t.Errorf("%d of the budget are left, want %d", left, c.left)
+			if announced != c.want {
+				t.Errorf("announced %d times, want %d", announced, c.want)
 			}
 		})
 	}
-}
-
-// Where nothing remembers, nothing is tried: the look-ups of all methods would follow each other.
-func TestRecallNeedsACache(t *testing.T) {
-	b := dns.WithBudget(always(dns.Answer{}, nil), 3)
-	if b.Recall(t.Context(), func(context.Context) { t.Error("called") }) {
-		t.Error("recalled from nothing")
-	}
-}
-
-type resolverFunc func(context.Context, string, dns.Type) (dns.Answer, error)
-
-func (f resolverFunc) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
-	return f(ctx, name, t)
 }

@@ -111,9 +111,7 @@ func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error)
 	if a, err, isKnown := c.Remembered(name, t); isKnown {
 		return a, err
 	}
-	if mustRecall(ctx) {
-		return Answer{}, errForgotten
-	}
+	announceWait(ctx)
 	canonical, _ := Canonical(name)
 	found, err := c.memory.Wait(ctx, key{canonical, t})
 	if err != nil {

@@ -124,9 +124,7 @@ func (g *Gate) Lookup(ctx context.Context, name string, t Type) (Answer, error) 
 	if a, err, isKnown := g.next.Remembered(name, t); isKnown {
 		return a, err
 	}
-	if mustRecall(ctx) {
-		return Answer{}, errForgotten
-	}
+	announceWait(ctx)
 	who, _ := ctx.Value(askerKey{}).(Asker)
 	class, _ := ctx.Value(classKey{}).(Class)
 	hasWaited, err := g.enter(ctx, &g.classes[class], who)

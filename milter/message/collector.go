@@ -57,7 +57,7 @@ func (c *Collector) grow(n int) bool {
 
 // The sizes of the chunks in octets. Most headers fit into the first; each is twice as large as the one before.
 const (
-	firstChunk = 8 << 10
+	firstChunk = 2 << 10
 	lastChunk  = 64 << 10
 )
 

@@ -110,8 +110,7 @@ func (r *Run) runDKIM(ctx context.Context, m *message.Message, out *Results) {
 }
 
 func (r *Run) runARC(ctx context.Context, m *message.Message, out *Results) {
-	validation := *r.arc // Run keeps what it found
-	a := validation.Run(ctx, m)
+	a := r.arc.Run(ctx, m)
 	out.ARC = &a
 }
 

@@ -151,24 +151,18 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	}
 	out := &Results{From: r.from, Author: r.author.Domain, AuthorErr: r.err, Client: r.env.Client}
 	ctx = dns.ForAsker(ctx, r.asker())
-	pending := r.recall(ctx, r.methods(), m, out)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	// A fifth of the time is kept for DMARC: an SPF record that never answers must not use all of it up.
 	first, cancelFirst := context.WithTimeout(ctx, deadline-deadline/5)
 	defer cancelFirst()
-	var beside sync.WaitGroup
-	for _, method := range pending {
+	runAll(r.methods(), func(method method, beforeWait func()) {
 		limit := first
 		if method.late {
 			limit = ctx
 		}
-		beside.Go(func() { r.run(limit, method, m, out) })
-	}
-	if r.dkim != nil {
-		r.run(first, method{name: "dkim", run: r.runDKIM, broken: brokenDKIM}, m, out)
-	}
-	beside.Wait()
+		r.run(dns.BeforeWait(limit, beforeWait), method, m, out)
+	})
 	if r.policy != nil {
 		r.run(ctx, method{name: "dmarc", run: r.weighDMARC, broken: brokenDMARC, class: dns.DMARC}, m, out)
 	}
@@ -176,27 +170,8 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	return out
 }
 
-// recall runs the methods one after the other on what the DNS cache remembers, which is all that most mail needs: a
-// goroutine for each costs more than the method. It returns those that have to ask.
-func (r *Run) recall(ctx context.Context, methods []method, m *message.Message, out *Results) (pending []method) {
-	for _, method := range methods {
-		if method.waits {
-			pending = append(pending, method)
-			continue
-		}
-		attempt := *out
-		if r.resolver.Recall(ctx, func(ctx context.Context) { r.run(ctx, method, m, &attempt) }) {
-			*out = attempt
-		} else {
-			pending = append(pending, method)
-		}
-	}
-	return pending
-}
-
 // discoverDMARC finds the policies of the authors, beside the methods that will be weighed against it.
 func (r *Run) discoverDMARC(ctx context.Context, _ *message.Message, _ *Results) {
-	r.policy = nil // whatever an attempt from memory made of it
 	method := *r.v.DMARC
 	method.Resolver = r.budget(dmarcLookups)
 	r.policy = method.Discover(ctx, r.authors())
@@ -210,26 +185,34 @@ func (r *Run) weighDMARC(ctx context.Context, _ *message.Message, out *Results) 
 	out.DMARC = &d
 }
 
-// method is one way to judge: run fills its part of the results in, anew if it is called twice; broken does so when run
-// panicked.
+// method is one way to judge: run fills in its part of the results, broken does so when run panicked.
 type method struct {
 	name   string
 	run    func(context.Context, *message.Message, *Results)
 	broken func(*Results)
 	late   bool // it may take the whole Deadline
-	waits  bool // for another method
+	apart  bool // it waits for the others, and so needs a goroutine of its own
 	class  dns.Class
 }
 
-// methods lists those that need not wait for each other, but for DKIM, which runs beside them in the caller's goroutine:
-// its stack has grown already (a new one grows from 2 KB, copied again and again).
-func (r *Run) methods() (all []method) {
+// methods lists those that run for this message. DKIM, which takes longest, is the last.
+func (r *Run) methods() []method {
+	all := r.clientMethods()
 	if r.arc != nil {
-		// It waits for what comes before it, unless there is nothing to be done.
-		all = append(all, method{name: "arc", run: r.runARC, broken: brokenARC, waits: len(r.arc.BodyHashes()) > 0})
+		// What may be spent on a chain depends on DKIM (dkim.Effort).
+		hasChain := len(r.arc.BodyHashes()) > 0
+		all = append(all, method{name: "arc", run: r.runARC, broken: brokenARC, apart: hasChain})
 	}
+	if r.dkim != nil {
+		all = append(all, method{name: "dkim", run: r.runDKIM, broken: brokenDKIM})
+	}
+	return all
+}
+
+// clientMethods lists those that judge the client, and DMARC's search for policies.
+func (r *Run) clientMethods() (all []method) {
 	if r.relay || !r.env.Client.IsValid() {
-		return all
+		return nil
 	}
 	if r.v.IPRev {
 		all = append(all, method{name: "iprev", run: r.runIPRev, broken: brokenIPRev})
@@ -242,7 +225,9 @@ func (r *Run) methods() (all []method) {
 	}
 	// Without a client SPF is not asked, and half of DMARC's evidence is missing.
 	if r.v.DMARC != nil {
-		all = append(all, method{name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true, class: dns.DMARC})
+		all = append(all, method{
+			name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true, class: dns.DMARC,
+		})
 	}
 	return all
 }

@@ -6,11 +6,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"mailseal/cmd/mailseal/control"
+	"mailseal/cmd/mailseal/jobs"
 	"mailseal/milter/miltertest"
 )
 
@@ -142,11 +145,8 @@ func TestBusy(t *testing.T) {
 	}
 	l.Close()
 	taken.Close()
-	for _, j := range d.Jobs() {
-		if (j.Name == "metrics" || j.Name == "control") && j.Next.IsZero() {
-			t.Errorf("the job %s is not due", j.Name)
-		}
-	}
+	awaitDue(t, d, "metrics")
+	awaitDue(t, d, "control")
 	d.metricsEndpoint.try(t.Context())
 	d.controlEndpoint.try(t.Context())
 	if text := get(t, "http://"+l.Addr().String()+"/healthz"); text != "ok\n" {
@@ -154,6 +154,17 @@ func TestBusy(t *testing.T) {
 	}
 	if _, err := control.Ask(t.Context(), other, control.Request{Command: control.Status}); err != nil {
 		t.Error(err)
+	}
+}
+
+// awaitDue waits until the daemon, which has just started, knows when a job is due.
+func awaitDue(t *testing.T, d *Daemon, name string) {
+	t.Helper()
+	isDue := func(j jobs.Status) bool { return j.Name == name && !j.Next.IsZero() }
+	for limit := time.Now().Add(time.Minute); !slices.ContainsFunc(d.Jobs(), isDue); runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Fatalf("the job %s is not due", name)
+		}
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,11 +215,6 @@ func (d *Daemon) showMetrics(ctx context.Context, cfg *config.Config) {
 	d.metricsEndpoint.try(ctx)
 }
 
-// headroom is memory that is never touched, so that it is not resident, but counts for Go's garbage collector, which
-// otherwise sweeps a heap of 4 MB every twenty messages: a fifth of what verifying a small message costs. So much more
-// garbage may lie about; a larger GOGC would let it grow with the number of connections and keys.
-const headroom = 16 << 20
-
 // Run serves MTAs until ctx ends and the daemon has drained. It reloads at SIGHUP and SIGUSR1, and tells systemd how it
 // stands. Ready, when not nil, is called once MTAs may come.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
@@ -233,6 +227,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	drained := make(chan struct{})
 	var others sync.WaitGroup
+	d.health.set(healthy) // before the first message: whoever sent it may ask
 	d.control(ctx, run, &others)
 	others.Go(func() { run.attend(ctx, drained) })
 	others.Go(func() { d.jobs.Run(ctx) })
@@ -240,9 +235,8 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if ready != nil {
 		ready()
 	}
-	untouched := make([]byte, headroom)
+	collectGarbage(os.Getenv("GOGC"))
 	err := d.server.Serve(ctx, d.listeners...)
-	runtime.KeepAlive(untouched)
 	close(drained)
 	others.Wait()
 	if err := d.writeSigned(context.Background()); err != nil {
