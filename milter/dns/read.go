@@ -19,8 +19,9 @@ const maxAliases = 16
 // compared id and question.
 func Read(m *wire.Msg, name string, t Type) (Answer, error) {
 	a, rest, err := readPart(m, name, t)
-	if rest != "" { // a denial without SOA
-		a.TTL = 0
+	if rest != "" {
+		soa, _ := negativeTTL(m.Ns, escape(rest)) // 0 for a denial without SOA
+		a.TTL = min(a.TTL, seconds(soa))
 	}
 	return a, err
 }
@@ -51,6 +52,9 @@ func readPart(m *wire.Msg, name string, t Type) (a Answer, rest string, err erro
 		a.Status = NXDomain
 	}
 	soa, isDenied := negativeTTL(m.Ns, owner)
+	if isDenied && isOfAlias(m, name, a.Aliases) {
+		isDenied = false // the SOA may be the alias's alone
+	}
 	if !isDenied && len(a.Aliases) == 0 && isLame(m) {
 		return Answer{}, "", fmt.Errorf("%w: the server does not resolve names for us", ErrFailure)
 	}
@@ -206,6 +210,20 @@ func negativeTTL(rrs []wire.RR, owner string) (uint32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// isOfAlias reports whether every SOA of a reply is of a zone that also holds the last alias: it does not say then whether
+// the server looked beyond that. An alias and its target in one zone cost a query more where the target has no data.
+func isOfAlias(m *wire.Msg, name string, targets []string) bool {
+	if len(targets) == 0 {
+		return false
+	}
+	last := name
+	if n := len(targets); n > 1 {
+		last = targets[n-2]
+	}
+	_, isInZone := negativeTTL(m.Ns, wire.CanonicalName(last))
+	return isInZone
 }
 
 // isLame recognises the empty answer or referral of a server that is neither an authority for the name nor willing to

@@ -74,6 +74,7 @@ func TestRead(t *testing.T) {
 		{"denial with the SOA of another zone", 3, "--\nexample.net. 60 SOA a. b. 1 1 1 1 30", `NXDOMAIN [] 0s`, ""},
 		{"SERVFAIL", 2, "", "", "SERVFAIL"},
 		{"REFUSED with records", 5, `example.com. 60 TXT "a"`, "", "REFUSED"},
+		{"BADVERS, which is BADSIG in signed transactions", 16, "", "", "BADVERS"},
 		{"RCODE without a name", 14, "", "", "RCODE 14"},
 	}
 	for _, tt := range tests {

@@ -8,6 +8,7 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/authres"
 	"mailseal/milter/domain"
+	"mailseal/milter/message"
 )
 
 // OwnFields are the header fields that nobody but us may write.
@@ -28,16 +29,41 @@ func (o OwnFields) Forged(m milter.Mail) []int {
 	if o.mayHandOn(m) {
 		return nil
 	}
-	ids := o.IDs
-	if name := m.Envelope.Hostname; name != "" {
-		ids = append(slices.Clip(ids), name, domain.FirstLabel(name))
+	ids := o.allIDs(m.Envelope.Hostname)
+	var effort authres.Effort
+	isForged := func(f message.Field) bool {
+		return !effort.Spend(f.Value()) || authres.Claims(f.Value(), ids)
 	}
 	var at []int
-	var effort authres.Effort
 	for i, f := range m.Header {
 		isNamed := slices.ContainsFunc(o.Names, f.Is)
-		if isNamed || f.Is(authres.FieldName) && (!effort.Spend(f.Value()) || authres.Claims(f.Value(), ids)) {
+		if isNamed || f.Is(authres.FieldName) && isForged(f) {
 			at = append(at, i)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(append(at, o.hidden(m.Header, isForged)...))))
+}
+
+// allIDs returns the authserv-ids that count as ours behind an MTA of that name, which may be "".
+func (o OwnFields) allIDs(mta string) []string {
+	if mta == "" {
+		return o.IDs
+	}
+	return append(slices.Clip(o.IDs), mta, domain.FirstLabel(mta))
+}
+
+// hidden returns the indices of the fields that hold one of ours behind a bare CR. They go whole: there is no other way to
+// take away what readers see inside of them.
+func (o OwnFields) hidden(h message.Header, isForged func(message.Field) bool) []int {
+	var at []int
+	for hidden := range h.Hidden(authres.FieldName) {
+		if isForged(hidden.Field) {
+			at = append(at, hidden.In)
+		}
+	}
+	for _, name := range o.Names {
+		for hidden := range h.Hidden(name) {
+			at = append(at, hidden.In)
 		}
 	}
 	return at

@@ -152,3 +152,33 @@ func TestStrangersKeepNothing(t *testing.T) {
 		}
 	}
 }
+
+// Some readers take a bare CR for a line end, and see our field inside of another.
+func TestForgedBehindCR(t *testing.T) {
+	own := OwnFields{IDs: []string{"mx.example.com"}, Names: []string{"X-Mark"}}
+	for _, tt := range []struct {
+		name, field string
+		isForged    bool
+	}{
+		{"in a field of its own name", "Authentication-Results: a.example; none\rAuthentication-Results: mx.example.com; dmarc=pass", true},
+		{"in the subject", "Subject: hi\rAuthentication-Results: mx.example.com; dmarc=pass", true},
+		{"in small letters, folded", "X-A:\rauthentication-results :\n mx.example.com; dmarc=pass", true},
+		{"behind a fold and another field", "Received: by x\n for y\rA: b\rAuthentication-Results: \"mx.example.com\"; dmarc=pass", true},
+		{"a mark", "X-A: b\rx-mark: no", true},
+		{"of another host", "X-A: b\rAuthentication-Results: other.example; dmarc=pass", false},
+		{"behind a thousand others", "X-A: b" + strings.Repeat("\rAuthentication-Results: other.example; none", 1000) +
+			"\rAuthentication-Results: mx.example.com; dmarc=pass", true},
+		{"behind a fold alone", "X-A: b\n Authentication-Results: mx.example.com; dmarc=pass", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := milter.Mail{Envelope: &message.Envelope{}, Role: action.RoleTheirs, Header: header("To: a@example.com", tt.field, "From: b@example.com")}
+			var want []int
+			if tt.isForged {
+				want = []int{1}
+			}
+			if got := own.Forged(m); !slices.Equal(got, want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}

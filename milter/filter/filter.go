@@ -121,7 +121,7 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	if len(rules) == 0 {
 		return f.unmatched(ml)
 	}
-	if f.Own.saysForged(ml.Header, ml.author.Domain) {
+	if f.Own.saysForged(ml.Header, ml.author.Domain, ml.Envelope.Hostname) {
 		switch f.Redirected {
 		case action.RedirectedUnsigned:
 			q.Forged = ml.author.Domain

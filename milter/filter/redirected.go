@@ -19,13 +19,16 @@ const redirected = "redirected"
 //
 // A stranger cannot have written the field, since fields with our ids are removed from what strangers send; a user of
 // ours who writes one keeps but a message of his own from being signed.
-func (o OwnFields) saysForged(h message.Header, author domain.Name) bool {
+//
+// Without authserv_id our fields have the name that the MTA calls itself, mta.
+func (o OwnFields) saysForged(h message.Header, author domain.Name, mta string) bool {
+	ids := o.allIDs(mta)
 	for _, f := range h { // the newest is on top
 		if !f.Is(authres.FieldName) {
 			continue
 		}
 		field, err := authres.Parse(f.Value())
-		if err != nil || !o.isID(field.ID) {
+		if err != nil || !isID(ids, field.ID) {
 			continue
 		}
 		results := slices.DeleteFunc(field.Results, func(r authres.Result) bool { return r.Method != "dmarc" })
@@ -36,10 +39,10 @@ func (o OwnFields) saysForged(h message.Header, author domain.Name) bool {
 	return false
 }
 
-// isID reports whether an authserv-id is one of ours.
-func (o OwnFields) isID(id string) bool {
+// isID reports whether an authserv-id is one of ids.
+func isID(ids []string, id string) bool {
 	name := domain.ASCII(strings.TrimSuffix(id, "."))
-	return slices.ContainsFunc(o.IDs, func(own string) bool {
+	return slices.ContainsFunc(ids, func(own string) bool {
 		return strings.EqualFold(own, id) || strings.EqualFold(domain.ASCII(strings.TrimSuffix(own, ".")), name)
 	})
 }

@@ -118,3 +118,26 @@ func TestForgedIsNotResigned(t *testing.T) {
 		t.Error("the list's own domain does not sign")
 	}
 }
+
+// TestRedirectedUnderTheMTAsName holds of hosts without authserv_id: our fields have the name of the MTA.
+func TestRedirectedUnderTheMTAsName(t *testing.T) {
+	for _, tt := range []struct {
+		mta, id string
+		signed  bool
+	}{
+		{"mail.example.net", "mail.example.net", false},
+		{"mail.example.net", "MAIL.Example.NET.", false},
+		{"mail.example.net", "mail", false},
+		{"mail.example.net", "other.example.net", true},
+		{"", "mail.example.net", true},
+	} {
+		f, _ := newFilter(t, "good")
+		env := local
+		env.Hostname = tt.mta
+		raw := "Authentication-Results: " + tt.id + "; dmarc=fail header.from=example.com\n" + plainText
+		_, h := decide(t, f, action.RoleOurs, milter.ByNetwork, env, raw)
+		if signed := strings.Contains(names(h), "DKIM-Signature"); signed != tt.signed {
+			t.Errorf("MTA %q, id %s: signed %v", tt.mta, tt.id, signed)
+		}
+	}
+}

@@ -39,7 +39,9 @@ type From struct {
 	// Addresses are all that count as the author's: not those in a display name before the only angle brackets, nor
 	// those of a route. At most MaxAuthors are kept of a field.
 	Addresses []Address
-	Fields    int // how many From fields there are
+	Fields    int // how many From fields there are, those in Hidden with them
+	// Hidden is how many of them are inside of other fields, behind a bare CR.
+	Hidden int
 	// Fault is the first departure from RFC 5322, nil when there is none. Several From fields are one, too,
 	// but not a Fault.
 	Fault *Fault
@@ -62,22 +64,21 @@ func (h Header) Author() (Address, error) {
 
 // From returns what the From fields show. Its cost is linear in the fields.
 func (h Header) From() From {
-	fields := h.Fields("From")
-	f := From{Fields: len(fields)}
-	if len(fields) == 1 && len(h[fields[0]].Value()) <= maxFrom {
-		all, err := parseFrom(h[fields[0]].Value())
+	values, hidden := h.fromValues()
+	f := From{Fields: len(values), Hidden: hidden}
+	if len(values) == 1 && len(values[0]) <= maxFrom {
+		all, err := parseFrom(values[0])
 		if err == nil {
 			f.accept(all)
 			return f
 		}
 	}
 	c := collector{}
-	for i, at := range fields {
+	for i, value := range values {
 		if c.tooMany = c.tooMany || i == MaxAuthors || len(c.found) > maxCandidates; c.tooMany {
 			break
 		}
-		value := c.cut(h[at].Value())
-		if fault := c.read(value); fault != nil && f.Fault == nil {
+		if fault := c.read(c.cut(value)); fault != nil && f.Fault == nil {
 			f.Fault = fault
 			f.Fault.Field = i + 1
 		}
@@ -85,6 +86,22 @@ func (h Header) From() From {
 	f.Shown, f.Addresses = c.shown()
 	f.limit(c.tooMany)
 	return f
+}
+
+// fromValues returns the values of all From fields: a reader that takes a bare CR for a line end sees those inside of other
+// fields, too. Those are the last, and hidden is how many there are.
+func (h Header) fromValues() (all [][]byte, hidden int) {
+	for _, at := range h.Fields("From") {
+		all = append(all, h[at].Value())
+	}
+	for inside := range h.Hidden("From") {
+		if hidden == MaxAuthors {
+			break
+		}
+		all = append(all, inside.Field.Value())
+		hidden++
+	}
+	return all, hidden
 }
 
 // accept takes the addresses of a field that RFC 5322 allows.
@@ -128,7 +145,8 @@ func show(all []Shown, s Shown) []Shown {
 // Where Doubt is not "", this departs from RFC 6376 section 3.8, which wants a signer to refuse what is
 // not RFC 5322.
 func (f From) Author() (Address, error) {
-	if len(f.Shown) == 1 && !f.TooMany && !f.Shown[0].Route && f.Shown[0].Domain != "" {
+	hasField := f.Fields > f.Hidden
+	if hasField && len(f.Shown) == 1 && !f.TooMany && !f.Shown[0].Route && f.Shown[0].Domain != "" {
 		return f.Shown[0].Address, nil
 	}
 	authors := slices.DeleteFunc(slices.Clone(f.Shown), func(s Shown) bool { return s.Route })
@@ -137,7 +155,7 @@ func (f From) Author() (Address, error) {
 		return Address{}, fmt.Errorf("%w: From has more addresses, fields or octets than are read", ErrManyAuthors)
 	case f.TooMany:
 		return Address{}, fmt.Errorf("%w: %s", ErrManyAuthors, f.list("more than ", MaxDomains, authors))
-	case len(authors) == 0 && f.Fields == 0:
+	case !hasField:
 		return Address{}, fmt.Errorf("%w: no From field", ErrNoAuthor)
 	case len(authors) == 0:
 		return Address{}, fmt.Errorf("%w: %s", ErrNoAuthor, f.Doubt())
@@ -169,6 +187,8 @@ func (f From) because() string {
 // as RFC 5322 wants it.
 func (f From) Doubt() string {
 	switch {
+	case f.Hidden > 0:
+		return fmt.Sprintf("%d of %d From fields are inside of other fields, behind a bare CR", f.Hidden, f.Fields)
 	case f.Fields > 1 && f.Fault != nil:
 		return fmt.Sprintf("%d From fields; %s", f.Fields, f.Fault.String())
 	case f.Fields > 1:

@@ -71,8 +71,15 @@ func (p *fromParser) mailbox() (Address, error) {
 }
 
 // bare reads the rest of "local@domain", or of that in place of a display name.
+//
+// "Joe @ Work" in a list of several is a display name with a comma in it, whatever RFC 5322 makes of it.
 func (p *fromParser) bare(local phrase) (Address, error) {
+	sign := p.at - 1
 	a, err := p.domain(local)
+	isApart := sign > 0 && isWSP(p.s[sign-1])
+	if err == nil && isApart && a.Domain.Labels() == 1 {
+		return Address{}, p.failAt(sign, "white space before the @ of an address")
+	}
 	if err != nil || a.Domain == "" || p.at == len(p.s) || p.s[p.at] != '<' {
 		return a, err
 	}
@@ -140,13 +147,17 @@ func (p *fromParser) domain(local phrase) (Address, error) {
 	return a, p.cfws()
 }
 
-// literal skips the rest of an address literal, "192.0.2.1]".
+// literal skips the rest of an address literal, "192.0.2.1]". A name in the brackets is a fault: readers see a domain.
 func (p *fromParser) literal() error {
+	start := p.at
 	for p.at < len(p.s) && (isAtext(p.s[p.at]) || strings.IndexByte(".:", p.s[p.at]) >= 0) {
 		p.at++
 	}
 	if !p.take(']') {
 		return p.unexpected("in an address literal")
+	}
+	if name, _ := domain.Guess(p.s[start : p.at-1]); name != "" {
+		return p.failAt(start, "a domain name in an address literal")
 	}
 	return p.cfws()
 }

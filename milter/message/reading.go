@@ -12,7 +12,7 @@ import (
 // character that no domain has, without such characters, and with white space around its dots.
 func (s *scanner) domain(c *candidate) {
 	at, _ := s.skip(s.at)
-	text, at := s.run(at)
+	text, at := s.run(s.enter(at))
 	c.see(text)
 	dropped, joined := []byte(text), []byte(text)
 	isSpaced := false
@@ -36,6 +36,21 @@ func (s *scanner) domain(c *candidate) {
 	if isSpaced {
 		c.joined, _ = domain.Guess(string(joined))
 	}
+}
+
+// enter returns the offset behind the square bracket at at, if a name is in the brackets: people read
+// "ceo@[bank.example]" as an address at bank.example, and RFC 5321 section 4.1.3 allows only addresses there.
+func (s *scanner) enter(at int) int {
+	if at == len(s.s) || s.s[at] != '[' {
+		return at
+	}
+	inside, _ := s.skip(at + 1)
+	text, end := s.run(inside)
+	end, _ = s.skip(end)
+	if name, _ := domain.Guess(text); name == "" || end < len(s.s) && s.s[end] == ':' {
+		return at
+	}
+	return inside
 }
 
 // skip returns the offset behind all white space, comments and characters that mean nothing from at on,

@@ -43,6 +43,9 @@ func TestShown(t *testing.T) {
 		{"handle in a display name", " Joe (@joe) @joe.doe <joe@a.test>", "joe@a.test"},
 		{"handle first", " @joe.doe <joe@a.test>", "joe@a.test"},
 		{"at and a comma", " Bob @ Work, [Inc.] <joe@a.test>", "joe@a.test"},
+		{"at a place, comma", " Joe @Work, Inc. <joe@a.test>", "joe@a.test"},
+		{"at a place, two commas", " Joe @ Acme, Sales, Ltd <joe@a.test>", "joe@a.test"},
+		{"at a place behind", " Joe <joe@a.test>, Ann @ Work", "joe@a.test"},
 		{"colon", " Re: Joe <joe@a.test>", "joe@a.test"},
 		{"colon and time", " Alarm 12:30: door <joe@a.test>", "joe@a.test"},
 		{"smiley", " Joe :) <joe@a.test>", "joe@a.test"},
@@ -116,6 +119,11 @@ func TestShown(t *testing.T) {
 		{"fold in a domain", " <joe@mail\r\n .a.test>", "joe@mail.a.test"},
 		{"backslash in a domain", ` joe@mai\l.a.test`, "joe@mail.a.test"},
 		{"encoded address", " =?utf-8?q?joe=40a=2Etest?=", "joe@a.test"},
+		{"name as a literal", " joe@[a.test]", "joe@a.test"},
+		{"name as a literal, in brackets", " Joe <joe@[ mail.a.test ]>", "joe@mail.a.test"},
+		{"name as a literal, final dot", " joe@[a.test.]", "joe@a.test"},
+		{"name as a literal that is not closed", " <joe@[a.test>", "joe@a.test"},
+		{"name as a literal with white space before", " joe@ [(x)a.test]", "joe@a.test"},
 		{"encoded address in two words", " =?utf-8?q?joe=40a=2E?=\r\n =?utf-8?q?test?=", "joe@a.test"},
 		{"encoded brackets", " =?utf-8?b?PGpvZUBhLnRlc3Q+?=", "joe@a.test"},
 		{"encoded in an unknown charset", " =?x-new?q?joe=40a=2Etest?=", "joe@a.test"},
@@ -179,6 +187,7 @@ func TestShown(t *testing.T) {
 
 		// Several that RFC 5322 allows.
 		{"list", " x@b.test, CEO <ceo@a.test>", "x@b.test ceo@a.test"},
+		{"list with a name as a literal", " x@b.test, ceo@[a.test]", "x@b.test ceo@a.test"},
 		{"list with a literal", " ceo@a.test, x@[192.0.2.1]", "ceo@a.test x@"},
 		{"ten thousand domains", many(" a@%d.test,", 10000), "a@0.test a@1.test a@2.test a@3.test …"},
 		{"list of five", " a@a.test, b@b.test, c@c.test, d@d.test, e@e.test", "a@a.test b@b.test c@c.test d@d.test …"},
@@ -193,6 +202,7 @@ func TestShown(t *testing.T) {
 		{"local part alone", " <joe>", ""},
 		{"no domain", " joe@", "joe@"},
 		{"literal", " Joe, Doe <joe@[192.0.2.1]>", "joe@"},
+		{"IPv6 literal", " Joe, Doe <joe@[IPv6:2001:db8::1]>", "joe@"},
 		{"IP address", " joe@192.0.2.1", "joe@"},
 	}
 	for _, tt := range tests {

@@ -153,6 +153,22 @@ func TestField(t *testing.T) {
 	}
 }
 
+// TestFieldOfUnreadableSignature holds that no identity is invented where a signature names none.
+func TestFieldOfUnreadableSignature(t *testing.T) {
+	for _, signature := range []string{
+		"garbage", "", "v=1", "v=1; d=; i=@", "v=2; s=x", "=;", "v=1; a=rsa-sha256; d=@; s=x; h=from; bh=AA==; b=AA==",
+		"v=1; a=rsa-sha256; d=example..com; i=@example..com; s=x; h=from; bh=AA==; b=AA==",
+	} {
+		v, _ := newVerifier(t)
+		r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, "DKIM-Signature: "+signature+"\r\n"+text)
+		got := r.Field("mx.example.net", "none").Payload()
+		_, dkim, found := strings.Cut(got, "dkim=")
+		if !found || strings.Contains(dkim, "header.i") || strings.Contains(dkim, "header.d") {
+			t.Errorf("%q: %s", signature, got)
+		}
+	}
+}
+
 // TestBudget holds what a message full of invented signatures may ask of the DNS.
 func TestBudget(t *testing.T) {
 	v, z := newVerifier(t)

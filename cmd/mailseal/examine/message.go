@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
@@ -101,7 +102,7 @@ func (m *Message) Text(w io.Writer) error {
 	for _, r := range m.results.DKIM {
 		fmt.Fprintf(&b, "  dkim   %s", r.Value)
 		if r.Domain != "" {
-			fmt.Fprintf(&b, "  %s (selector %s, %s, %d bits, %s)", r.Domain, r.Selector, r.Algorithm, r.Bits, r.Canonicalization)
+			fmt.Fprintf(&b, "  %s%s", r.Domain, details(r))
 		}
 		if r.Reason != "" {
 			fmt.Fprintf(&b, ": %s", r.Reason)
@@ -118,6 +119,23 @@ func (m *Message) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "  Authentication-Results: %s\n", m.field)
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// details returns what is known of a signature, in brackets: a broken one leaves some of it out, and the key's size is
+// known only where the key was found.
+func details(r dkim.Result) string {
+	var all []string
+	if r.Selector != "" {
+		all = append(all, "selector "+r.Selector)
+	}
+	if r.Algorithm != "" {
+		all = append(all, r.Algorithm)
+	}
+	if r.Bits > 0 {
+		all = append(all, fmt.Sprintf("%d bits", r.Bits))
+	}
+	all = append(all, r.Canonicalization)
+	return " (" + strings.Join(all, ", ") + ")"
 }
 
 // methods writes the results beside DKIM, a line each.
