@@ -31,15 +31,11 @@ type Options struct {
 	RequireSafe bool    // refuse keys that others can read or replace, instead of saying so
 	As          *Reader // the user whom the daemon runs as, for judging permissions; nil: that of this process
 	Previous    *Source // where keys of unchanged files are taken from, and those whose files have gone bad since
-	Foreground  int     // as many keys are loaded before New returns, more of them in the background; 0: 1000
+	Background  bool    // New does not wait until all keys are loaded: who asks for one waits for that one
 	Held        int     // so many keys stay in memory, 5 KB each; others are read anew whenever they sign; 0: 10,000
 }
 
-// The defaults of Options. A thousand RSA keys load in a fifth of a second.
-const (
-	defaultForeground = 1000
-	defaultHeld       = 10000
-)
+const defaultHeld = 10000 // of Options
 
 // Source is a keys.Source over a fixed set of entries. It does not change: for new entries or changed files make
 // another one, with Options.Previous.
@@ -56,11 +52,8 @@ type Source struct {
 var _ keys.Source = (*Source)(nil)
 
 // New loads the keys of the entries, which are by name. A key that cannot be loaded is a finding, not an error: the
-// others can sign. When ctx ends, loading in the background ends.
+// others can sign. A thousand RSA keys take a fifth of a second. When ctx ends, loading in the background ends.
 func New(ctx context.Context, entries map[string]Entry, o Options) *Source {
-	if o.Foreground == 0 {
-		o.Foreground = defaultForeground
-	}
 	if o.Held == 0 {
 		o.Held = defaultHeld
 	}
@@ -70,7 +63,7 @@ func New(ctx context.Context, entries map[string]Entry, o Options) *Source {
 	for name, e := range entries {
 		s.slots[name] = &slot{name: name, entry: e}
 	}
-	if len(entries) > o.Foreground {
+	if o.Background {
 		go s.loadAll(ctx)
 	} else {
 		s.loadAll(ctx)
@@ -82,7 +75,7 @@ func New(ctx context.Context, entries map[string]Entry, o Options) *Source {
 func (s *Source) loadAll(ctx context.Context) {
 	defer close(s.loaded)
 	workers := runtime.GOMAXPROCS(0)
-	if len(s.slots) > s.options.Foreground {
+	if s.options.Background {
 		workers = max(1, workers/2)
 	}
 	names := make(chan string)

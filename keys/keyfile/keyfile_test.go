@@ -201,7 +201,7 @@ func TestBackground(t *testing.T) {
 		entries[fmt.Sprint(i)] = keyfile.Entry{Text: pemOf(t, seed(i))}
 	}
 	entries["broken"] = keyfile.Entry{Text: "x"}
-	s := keyfile.New(t.Context(), entries, keyfile.Options{Foreground: 10})
+	s := keyfile.New(t.Context(), entries, keyfile.Options{Background: true})
 	for i := range 200 { // while they are loaded
 		if !signs(t, s, fmt.Sprint(i), seed(i)) {
 			t.Errorf("%d: got another key", i)
@@ -213,11 +213,32 @@ func TestBackground(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	stopped := keyfile.New(ctx, entries, keyfile.Options{Foreground: 10, Previous: s})
+	stopped := keyfile.New(ctx, entries, keyfile.Options{Background: true, Previous: s})
 	if fs := findings(t, stopped); len(fs) > 0 {
 		t.Errorf("got findings %v of a source that was stopped before it began", fs)
 	}
 	if !signs(t, stopped, "7", seed(7)) {
 		t.Error("7: a source that was stopped loads no more keys")
+	}
+}
+
+// TestReadsAll takes the files away once New has returned: all keys have been read, however many.
+func TestReadsAll(t *testing.T) {
+	const many = 1500
+	dir := t.TempDir()
+	entries := map[string]keyfile.Entry{}
+	for i := range many {
+		file := filepath.Join(dir, fmt.Sprint(i))
+		write(t, file, pemOf(t, seed(i)))
+		entries[fmt.Sprint(i)] = keyfile.Entry{File: file}
+	}
+	s := keyfile.New(t.Context(), entries, keyfile.Options{})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		if !signs(t, s, fmt.Sprint(i), seed(i)) {
+			t.Errorf("%d: got another key", i)
+		}
 	}
 }

@@ -12,14 +12,15 @@ import (
 	"mailseal/milter/domain"
 )
 
-// FileKeys makes the source of all keys that the configuration names.
+// FileKeys makes the source of all keys that the configuration names. A reload has read all of them when it returns; a
+// start, which has no old parts, reads them in the background.
 func FileKeys(ctx context.Context, cfg *config.Config, old *Parts) *keyfile.Source {
 	return FileKeysAs(ctx, cfg, old, nil)
 }
 
 // FileKeysAs is FileKeys for a daemon that runs as another user than this process.
 func FileKeysAs(ctx context.Context, cfg *config.Config, old *Parts, as *keyfile.Reader) *keyfile.Source {
-	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys, As: as}
+	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys, As: as, Background: old == nil}
 	if old != nil {
 		o.Previous = old.Keys
 	}
@@ -49,14 +50,16 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// waitForKeys is how many keys a start waits for. More load in the background.
-const waitForKeys = 1000
-
 // AnyKey is an error when there are keys and none of them can sign: a configuration that can do nothing but defer mail.
-// One bad key among good ones keeps nobody from starting; it is logged.
+// One bad key among good ones keeps nobody from starting; it is logged. It waits for the first key that can sign.
 func (p *Parts) AnyKey(ctx context.Context) error {
-	if p.Keys == nil || len(p.Keys.Names()) == 0 || len(p.Sources) > 0 || len(p.Keys.Names()) > waitForKeys {
+	if p.Keys == nil || len(p.Keys.Names()) == 0 || len(p.Sources) > 0 {
 		return nil
+	}
+	for _, name := range p.Keys.Names() {
+		if _, err := p.Keys.Key(ctx, name); err == nil {
+			return nil
+		}
 	}
 	found, err := p.Keys.Findings(ctx)
 	if err != nil {
@@ -64,15 +67,20 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 	}
 	var broken []error
 	for _, f := range found {
-		if f.Err != nil {
-			broken = append(broken, p.keyProblem(f, found))
+		if f.Err == nil {
+			continue
 		}
-	}
-	if len(broken) < len(p.Keys.Names()) {
-		return nil
+		if len(broken) == keysNamed {
+			broken = append(broken, errors.New("and others"))
+			break
+		}
+		broken = append(broken, p.keyProblem(f, found))
 	}
 	return fmt.Errorf("no key can sign: %w", errors.Join(broken...))
 }
+
+// keysNamed is how many keys an error of AnyKey names.
+const keysNamed = 20
 
 // keyProblem says what keeps a key from signing, where that is written, and what to do. A key that is refused as unsafe
 // is mended as the other findings about it say.
