@@ -48,6 +48,7 @@ var layers = []struct {
 	{"milter/policy", []string{"milter/action", "milter/verify", "milter/message", "milter/domain", "milter/authres"}},
 	{"milter", []string{"milter/action", "milter/guard", "milter/message"}},
 	{"milter/filter", []string{"milter/action", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy"}},
+	{"milter/report/advice", nil},
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard", "keys/files"}},
 	{"config/tables", []string{"keys/files"}},

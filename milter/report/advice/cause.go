@@ -1,0 +1,165 @@
+package advice
+
+// Cause is why mail of a source fails, or why its pass is fragile.
+type Cause struct {
+	Code     string // stable: "spf-only", "not-aligned", …
+	Word     string // for a badge
+	Severity Severity
+	Text     string // two sentences: what happens, and what to do
+	Fix      string // begins with a verb; "" if there is nothing to do
+}
+
+// Severity is how much a cause matters.
+type Severity int
+
+// Severities.
+const (
+	Harmless Severity = iota
+	Warning
+	Fault
+)
+
+// Diagnose returns the cause that explains most of s. Rules are tried in order, from the one that is most certain.
+// No rule ever recommends an SPF include where the envelope domain is not the domain's own: it could not align.
+func Diagnose(s *Source, domain string) Cause {
+	for _, rule := range rules {
+		if rule.holds(s) {
+			c := rule.cause
+			c.Text = rule.text(s, domain)
+			return c
+		}
+	}
+	return Cause{Code: "mixed", Word: "fails", Severity: Warning, Fix: "Look at the identifiers",
+		Text: Count(s.Fail()) + " of " + Plural(s.Messages, "message", "messages") + " fail, for several reasons. " +
+			"The list of identifiers shows each combination of From, envelope and signature."}
+}
+
+type rule struct {
+	cause Cause
+	holds func(*Source) bool
+	text  func(*Source, string) string
+}
+
+// most reports whether n is more than half of what fails.
+func most(n int64, s *Source) bool { return n > 0 && n*2 > s.Fail() }
+
+var rules = []rule{
+	{Cause{Code: "scanner", Word: "scanner", Severity: Harmless},
+		func(s *Source) bool { return s.Class == Scanner },
+		func(s *Source, _ string) string {
+			return "A scanner that tests mail; its failures mean nothing. It raises no alert and leaves the pass rate."
+		}},
+	{Cause{Code: "spoof", Word: "spoof", Severity: Harmless},
+		func(s *Source) bool { return s.Class == NotOurs || s.Class == Spoof },
+		func(s *Source, domain string) string {
+			return "No message of it passes, and nothing ties it to " + domain + ": a forgery. " +
+				"There is nothing to repair; a stricter policy makes receivers hold or refuse it."
+		}},
+	{Cause{Code: "list", Word: "mailing list", Severity: Harmless},
+		func(s *Source) bool { return most(s.Listed, s) },
+		func(s *Source, domain string) string {
+			return "Receivers say that a mailing list passed it on and changed it, which breaks the signature. " +
+				"That is how lists work: people write to lists from " + domain + ", so p=reject would lose their mail."
+		}},
+	{Cause{Code: "forwarding", Word: "forwarded", Severity: Harmless},
+		func(s *Source) bool { return most(s.Forwarded, s) || s.Class == Forwarding && s.DKIM*2 >= s.Messages },
+		func(s *Source, _ string) string {
+			return "Your mail, passed on by somebody else's host: SPF fails there, as it must, and the signature carries it. " +
+				"It needs nothing but a signature that survives."
+		}},
+	{Cause{Code: "key-missing", Word: "key missing", Severity: Fault, Fix: "Publish the key"},
+		func(s *Source) bool { return s.KeyMissing && most(s.BadDKIM, s) },
+		func(s *Source, domain string) string {
+			return "Mail is signed with selector " + s.BadSelector + ", and DNS has no key there. " +
+				"Publish the key at " + s.BadSelector + "._domainkey." + domain + ", or sign with one that is published."
+		}},
+	{Cause{Code: "dns-trouble", Word: "DNS trouble", Severity: Warning, Fix: "Check the DNS"},
+		func(s *Source) bool { return most(s.TempError, s) },
+		func(s *Source, domain string) string {
+			return "Receivers could not look up a record: temperror for " + Plural(s.TempError, "message", "messages") + ". " +
+				"See whether every name server of " + domain + " answers, also by TCP."
+		}},
+	{Cause{Code: "record-broken", Word: "record broken", Severity: Fault, Fix: "Check the DNS"},
+		func(s *Source) bool { return most(s.PermError, s) },
+		func(s *Source, _ string) string {
+			return "Receivers could not use a record: permerror for " + Plural(s.PermError, "message", "messages") + ". " +
+				"The usual causes are more than 10 SPF lookups, two SPF records, or a damaged key."
+		}},
+	{Cause{Code: "strict", Word: "strict alignment", Severity: Fault, Fix: "Relax the alignment"},
+		func(s *Source) bool { return most(s.Strict, s) },
+		func(s *Source, domain string) string {
+			return "Its identifiers are below " + domain + ", and strict alignment wants them equal. " +
+				"Remove adkim=s or aspf=s from the DMARC record, or sign with d= of the From domain."
+		}},
+	{Cause{Code: "not-aligned", Word: "not aligned", Severity: Fault, Fix: "Set a signing domain"},
+		func(s *Source) bool { return most(s.OtherDKIM, s) && most(s.OtherSPF, s) },
+		func(s *Source, domain string) string {
+			return "SPF passes for " + or(s.Envelope, "another domain") + " and DKIM is signed by " +
+				or(s.Signer, "another domain") + ". Neither is " + domain + ". Set up a signing domain at the service; " +
+				"adding their include to your SPF record would not help."
+		}},
+	{Cause{Code: "dkim-not-aligned", Word: "not aligned", Severity: Fault, Fix: "Set a signing domain"},
+		func(s *Source) bool { return most(s.OtherDKIM, s) },
+		func(s *Source, domain string) string {
+			return "DKIM is signed by " + or(s.Signer, "another domain") + ", which does not align with " + domain +
+				", and SPF does not pass. Sign with d=" + domain + "."
+		}},
+	{Cause{Code: "spf-not-aligned", Word: "not aligned", Severity: Fault, Fix: "Sign with DKIM"},
+		func(s *Source) bool { return most(s.OtherSPF, s) },
+		func(s *Source, domain string) string {
+			return "SPF passes for " + or(s.Envelope, "another domain") + ", which does not align with " + domain +
+				", and nothing is signed for it. Sign with d=" + domain + "; adding their include to your SPF record would not help."
+		}},
+	{Cause{Code: "one-receiver", Word: "one receiver", Severity: Warning},
+		func(s *Source) bool { return s.FailReceivers == 1 && s.Receivers >= 3 && s.Pass > 0 },
+		func(s *Source, _ string) string {
+			return "It fails at one of " + Count(int64(s.Receivers)) + " receivers and passes at the others. " +
+				"That receiver changes mail or cannot look up your records; ask its postmaster."
+		}},
+	{Cause{Code: "signature-broken", Word: "signature broken", Severity: Fault, Fix: "Check the key"},
+		func(s *Source) bool { return most(s.BadDKIM, s) },
+		func(s *Source, domain string) string {
+			return "Signatures of " + domain + " with selector " + or(s.BadSelector, "–") + " do not verify. " +
+				"Either the key in DNS is not the one that signs, or something changes mail after it was signed."
+		}},
+	{Cause{Code: "subdomain", Word: "subdomain unsigned", Severity: Fault, Fix: "Sign with DKIM"},
+		func(s *Source) bool {
+			return s.Class.Own() && s.Fail() > 0 && s.From != "" && most(s.NoDKIM, s) && s.DKIM > 0
+		},
+		func(s *Source, _ string) string {
+			return "Mail from " + s.From + " leaves unsigned while other mail of the source is signed. " +
+				"Add " + s.From + " to the signing rule."
+		}},
+	{Cause{Code: "own-host", Word: "not in SPF", Severity: Fault, Fix: "Sign with DKIM"},
+		func(s *Source) bool { return s.Class.Own() && s.Fail()*100 > s.Messages && s.DKIM == 0 && s.SPF == 0 },
+		func(s *Source, domain string) string {
+			return "A host of yours sends as " + domain + ", unsigned, and the SPF record does not name it. " +
+				"Sign its mail; then add its address to the SPF record."
+		}},
+	{Cause{Code: "spf-only", Word: "SPF alone", Severity: Warning, Fix: "Sign with DKIM"},
+		func(s *Source) bool { return s.Class.Own() && s.SPFOnly()*100 > s.Messages },
+		func(s *Source, _ string) string {
+			return Plural(s.SPFOnly(), "message passes", "messages pass") + " by SPF alone. A message that is forwarded " +
+				"loses SPF and then fails. Sign on this host before the policy becomes stricter."
+		}},
+	{Cause{Code: "fine", Word: "fine", Severity: Harmless},
+		func(s *Source) bool { return s.Class.Own() && s.Fail()*100 <= s.Messages },
+		func(s *Source, _ string) string { return "All is as it should be: aligned DKIM carries its mail." }},
+	{Cause{Code: "few", Word: "few", Severity: Harmless},
+		func(s *Source) bool { return s.Messages < fewMessages },
+		func(s *Source, _ string) string {
+			return "Too few messages to say anything: " + Plural(s.Messages, "message", "messages") + " in this period."
+		}},
+	{Cause{Code: "unknown", Word: "unknown", Severity: Warning, Fix: "Judge the source"},
+		func(s *Source) bool { return s.Class == Unknown },
+		func(s *Source, _ string) string {
+			return "It is a forgery, or a host that nobody has told you about. Say whose it is, so that it counts as such."
+		}},
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

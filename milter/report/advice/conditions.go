@@ -1,0 +1,186 @@
+package advice
+
+import (
+	"slices"
+	"strings"
+)
+
+// enough holds what every percentage rests on. Where it is not met, no rate is given.
+func enough(h History) []Condition {
+	days := len(h.Reported)
+	messages := total(h)
+	var names, silent []string
+	big := false
+	for _, r := range h.Receivers {
+		names = append(names, r.Name)
+		big = big || isBig(r.Name)
+		if r.Daily && h.To-r.Last > silentDays {
+			silent = append(silent, r.Name)
+		}
+	}
+	receivers := Plural(int64(len(names)), "receiver", "receivers")
+	if len(names) > 0 {
+		receivers += ", " + List(names, 3)
+	}
+	if len(names) > 0 && !big {
+		receivers += ", none of them Google, Microsoft or Yahoo"
+	}
+	quiet := "none is silent"
+	if len(silent) > 0 {
+		quiet = List(silent, 3) + " silent for more than 3 days"
+	}
+	return []Condition{
+		{"days", "Full days with reports, 30 or more", days >= fullDays,
+			Plural(int64(days), "day", "days") + " with reports"},
+		{"messages", "Messages, 100 or more", messages >= leastMessages, Plural(messages, "message", "messages")},
+		{"receivers", "Receivers, 3 or more, one of them Google, Microsoft or Yahoo",
+			len(names) >= leastReceivers && big, receivers},
+		{"silent", "No receiver that reports daily is silent for more than 3 days", len(silent) == 0, quiet},
+	}
+}
+
+func isBig(receiver string) bool {
+	receiver = strings.ToLower(receiver)
+	for _, big := range []string{"google", "outlook", "microsoft", "yahoo"} {
+		if strings.Contains(receiver, big) {
+			return true
+		}
+	}
+	return false
+}
+
+// elapsed holds how long the domain has been on its rung.
+func elapsed(h History, a Advice) []Condition {
+	need := fullDays
+	if a.Now == QuarantineTest || a.Now == RejectTest {
+		need = testDays
+	}
+	have := int(h.To-h.Policy.Since) + 1
+	found := Plural(int64(max(have, 0)), "day", "days") + " of " + Count(int64(need)) + " at " + a.Now.String()
+	return []Condition{{"time", "Full days at " + a.Now.String() + ", " + Count(int64(need)) + " or more", have >= need, found}}
+}
+
+// sources holds what the domain's own sources must show before the next step.
+func sources(h History, a Advice) []Condition {
+	out := []Condition{rhythm(h), judged(h), failing(h)}
+	if a.Next >= RejectTest {
+		out = append(out, signed(h), spfOnly(h))
+	}
+	if missing := missingKeys(h); len(missing) > 0 {
+		out = append(out, Condition{"keys", "Every key in use is in DNS", false, "no key in DNS at " + List(missing, 2)})
+	}
+	return out
+}
+
+// rhythm asks that each own source was seen twice: a monthly run that is seen once may be all wrong next time.
+func rhythm(h History) Condition {
+	var once []string
+	for _, s := range own(h) {
+		if s.Messages >= fewMessages && bursts(s.Days) < 2 && len(s.Days) < 10 {
+			once = append(once, s.Name)
+		}
+	}
+	found := "each of them was"
+	if len(once) > 0 {
+		found = List(once, 3) + " seen once"
+	}
+	return Condition{"rhythm", "Weekly and monthly senders seen twice", len(once) == 0, found}
+}
+
+// bursts counts runs of days that are five or more days apart.
+func bursts(days []Day) int {
+	days = slices.Clone(days)
+	slices.Sort(days)
+	n := 0
+	for i, d := range days {
+		if i == 0 || d-days[i-1] >= 5 {
+			n++
+		}
+	}
+	return n
+}
+
+func judged(h History) Condition {
+	var open []string
+	for i := range h.Sources {
+		if s := &h.Sources[i]; s.Class == Unknown && !s.Judged && s.Messages >= fewMessages {
+			open = append(open, s.Name)
+		}
+	}
+	found := "no unknown source of 20 messages or more"
+	if len(open) > 0 {
+		found = List(open, 3) + " not judged"
+	}
+	return Condition{"judged", "Every unknown source judged", len(open) == 0, found}
+}
+
+// failing asks that at least 99 % of each own source's mail passes DMARC.
+func failing(h History) Condition {
+	var bad []string
+	for _, s := range own(h) {
+		passedOn := min(s.Fail(), s.Forwarded+s.Listed)
+		if (s.Fail()-passedOn)*100 > s.Messages {
+			bad = append(bad, Count(s.Fail())+" of "+s.Name+" fail")
+		}
+	}
+	found := "all do"
+	if len(own(h)) == 0 {
+		return Condition{"own", "At least one source of your own is known", false, "no source of your own was seen"}
+	}
+	if len(bad) > 0 {
+		found = List(bad, 3)
+	}
+	return Condition{"failing", "99% of each own source's mail passes DMARC", len(bad) == 0, found}
+}
+
+// signed asks for aligned DKIM, not for a DMARC pass: p=reject must not rest on SPF alone (RFC 9989 sections 7.4 and 8).
+func signed(h History) Condition {
+	var bad []string
+	for _, s := range own(h) {
+		if s.DKIM*100 < s.Messages*99 {
+			bad = append(bad, s.Name+" "+Rate(s.DKIM, s.Messages)+"% by aligned DKIM")
+		}
+	}
+	found := "all do"
+	if len(bad) > 0 {
+		found = List(bad, 3)
+	}
+	return Condition{"dkim", "Aligned DKIM for 99% of the mail of each own source", len(bad) == 0, found}
+}
+
+func spfOnly(h History) Condition {
+	var bad []string
+	for _, s := range own(h) {
+		if n := s.SPFOnly(); n > 0 && !s.SPFAccepted {
+			bad = append(bad, Count(n)+" of "+s.Name+" by SPF alone")
+		}
+	}
+	found := "none"
+	if len(bad) > 0 {
+		found = List(bad, 3)
+	}
+	return Condition{"spf-only", "Messages that pass by SPF alone: none, or accepted by you", len(bad) == 0, found}
+}
+
+func missingKeys(h History) []string {
+	var out []string
+	for _, s := range h.Selectors {
+		if s.Missing && s.Messages > 0 {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+// people asks, before a step towards reject, who writes from the domain.
+func people(h History, a Advice) []Condition {
+	if a.Next < RejectTest {
+		return nil
+	}
+	c := Condition{"people", "Nobody writes to mailing lists from it", true, "machines only" + answeredBy(h)}
+	return []Condition{c}
+}
+
+func askUse(h History) Condition {
+	return Condition{"people", "Do people write from " + h.Domain + ", and to mailing lists?", false, "not answered"}
+}

@@ -1,0 +1,60 @@
+package advice
+
+// Builders of histories. Day 1000 is the last day of each period.
+
+const last Day = 1000
+
+func span(from, to Day) []Day {
+	var out []Day
+	for d := from; d <= to; d++ {
+		out = append(out, d)
+	}
+	return out
+}
+
+// host is a source of one's own that signs everything.
+func host(name string, messages int64) Source {
+	return Source{Name: name, Class: Ours, Messages: messages, Pass: messages, DKIM: messages, SPF: messages,
+		Selectors: []string{"s1"}, Days: span(last-59, last), Receivers: 8}
+}
+
+// invoices passes by SPF alone.
+func invoices(messages int64) Source {
+	s := host("invoice machine", messages)
+	s.DKIM, s.NoDKIM, s.Selectors = 0, messages, nil
+	return s
+}
+
+func spoofer(messages int64) Source {
+	return Source{Name: "203.0.113.9", Class: Spoof, Messages: messages, Delivered: messages, NoDKIM: messages,
+		Days: span(last-3, last)}
+}
+
+// good is a domain that nothing is wrong with, at the given step for days days.
+func good(step Step, days Day, more ...func(*History)) History {
+	h := History{
+		Domain: "shop.example", From: last - 59, To: last,
+		Policy: Policy{Step: step, Since: last - days + 1, ADKIM: "r", ASPF: "r",
+			Text: WithStep("v=DMARC1; p=none; rua=mailto:d@shop.example", step)},
+		Reported: span(last-59, last),
+		Receivers: []Receiver{
+			{"google.com", 6000, last, true}, {"outlook.com", 3000, last, true}, {"gmx.net", 900, last, true},
+		},
+		Sources: []Source{host("mail hosts", 9900)},
+		SPFAll:  "~all",
+	}
+	for _, f := range more {
+		f(&h)
+	}
+	return h
+}
+
+func with(s ...Source) func(*History) {
+	return func(h *History) { h.Sources = append(h.Sources, s...) }
+}
+
+func machines(h *History) { h.Use, h.UseBy, h.UseSince = UseMachines, "admin", last-30 }
+
+func persons(h *History) { h.Use, h.UseBy, h.UseSince = UsePeople, "admin", last-30 }
+
+func reported(days ...Day) func(*History) { return func(h *History) { h.Reported = days } }
