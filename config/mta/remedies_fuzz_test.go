@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,6 +69,9 @@ func FuzzRemedies(f *testing.F) {
 			sections["/etc/mail/submit.cf"] = "D{MTAHost}[127.0.0.1]\n"
 		}
 		h, d := newTestHost(t, sections), testDaemon(t, linesOf(daemon, fuzzDaemon))
+		if listensTwice(d) {
+			return // the configuration refuses that
+		}
 		before := look(h, d)
 		errorsBefore := errorsOf(before)
 		var printed []string
@@ -86,6 +90,16 @@ func FuzzRemedies(f *testing.F) {
 				linesOf(main, fuzzMain), linesOf("\x00"+master, fuzzMaster), linesOf(sendmail, fuzzSendmail))
 		}
 	})
+}
+
+func listensTwice(d Daemon) bool {
+	for i, l := range d.Listeners {
+		isLike := func(m Listener) bool { return m.Network == l.Network && m.Target == l.Target }
+		if slices.ContainsFunc(d.Listeners[i+1:], isLike) {
+			return true
+		}
+	}
+	return false
 }
 
 func errorsOf(all []Report) (out []string) {

@@ -153,8 +153,8 @@ func withOptionLine(t *testing.T, text, service, option string) string {
 	has := regexp.MustCompile(`-o\s*\{?\s*` + name + `\s*=`)
 	for ; end < len(lines) && continues(lines[end]); end++ {
 		if has.MatchString(lines[end]) && !strings.HasPrefix(strings.TrimSpace(lines[end]), "#") {
-			lines[end] = option
-			return strings.Join(lines, "\n") + "\n"
+			lines = slices.Delete(lines, end, end+1) // the last of several counts in Postfix: none may stay
+			end--
 		}
 	}
 	return strings.Join(slices.Insert(lines, end, option), "\n") + "\n"

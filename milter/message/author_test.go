@@ -320,7 +320,7 @@ func domains(all []*mail.Address) string {
 		text := a.Address[strings.LastIndexByte(a.Address, '@')+1:]
 		name, err := domain.Parse(text)
 		if err != nil {
-			name = "an address literal"
+			name = domain.Name(Address{}.place())
 		}
 		out = append(out, name.String())
 	}

@@ -302,8 +302,14 @@ func FuzzShown(f *testing.F) {
 				t.Fatalf("%q shows %s, but has %d addresses", from, shownText(shown), len(all))
 			}
 		}
+		isLong := func(d domain.Name) bool { return d.Labels() >= 2 }
+		hasLong := shown.Fault != nil && slices.ContainsFunc(shown.Domains(), isLong)
 		for _, text := range want {
-			if name, _ := domain.Guess(text); name != "" && !slices.Contains(shown.Domains(), name) {
+			name, _ := domain.Guess(text)
+			if hasLong && !isLong(name) {
+				continue // "Joe @ Work, Inc. <joe@a.test>"
+			}
+			if name != "" && !slices.Contains(shown.Domains(), name) {
 				t.Fatalf("%q shows %s, but some reader sees %q", from, shownText(shown), text)
 			}
 		}
