@@ -38,9 +38,11 @@ var layers = []struct {
 	{"keys/openssl", nil},
 	{"keys", []string{"keys/cache", "keys/files", "keys/openssl"}},
 	{"keys/keyfile", []string{"keys", "keys/files"}},
-	{"keys/keysql", []string{"keys", "keys/files"}},
+	{"keys/database", []string{"keys", "keys/files"}},
+	{"keys/keysql", []string{"keys", "keys/files", "keys/database"}},
 	{"keys/keyhttp", []string{"keys", "keys/files"}},
 	{"keys/keylife", []string{"keys", "keys/files"}},
+	{"milter/report/store", []string{"keys/database"}},
 	{"milter/keydns", []string{"keys", "milter/domain", "milter/dns", "milter/dkim", "milter/taglist"}},
 	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc", "milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/sign", []string{"milter/action", "milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
@@ -63,6 +65,7 @@ var onlyIn = map[string]string{
 	"github.com/emersion/go-milter":   "milter",
 	"github.com/emersion/go-msgauth/": "milter/dkim/crosscheck",
 	"github.com/BurntSushi/toml":      "config",
+	"github.com/pressly/goose":        "milter/report/store",
 	"github.com/golang-fips/openssl":  "keys/openssl",
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"mailseal/keys"
+	"mailseal/keys/database"
 )
 
 // Entry is a key for the tables of contrib/sql, with the text of its private half.
@@ -19,21 +20,22 @@ type Entry struct {
 // A name that is there is left as it is. It returns the names that were added. The DSN of the options must be of somebody who
 // may write; their queries do not matter.
 func Import(ctx context.Context, o Options, entries []Entry) ([]string, error) {
-	db, err := open(o.Driver, o.DSN, o.TLS, defaultTimeout, false)
+	o.Timeout = defaultTimeout
+	db, err := database.Open(o.connection(database.Write))
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, explain(o.Driver, o.DSN, redact(err))
+		return nil, database.Explain(o.Driver, o.DSN, database.Redact(err))
 	}
 	defer tx.Rollback() // of no effect after Commit
 	var added []string
 	for _, e := range entries {
 		isNew, err := insert(ctx, tx, o.Driver, e)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Key.Name, explain(o.Driver, o.DSN, redact(err)))
+			return nil, fmt.Errorf("%s: %w", e.Key.Name, database.Explain(o.Driver, o.DSN, database.Redact(err)))
 		}
 		if isNew {
 			added = append(added, e.Key.Name)

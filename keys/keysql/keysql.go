@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"mailseal/keys"
+	"mailseal/keys/database"
 )
 
-// Options say where the data base is and what it is asked. They can be compared.
+// Options say where the database is and what it is asked. They can be compared.
 type Options struct {
 	Name         string // of the source, for errors
 	Driver       Driver
@@ -24,6 +25,24 @@ type Options struct {
 	Timeout      time.Duration // to connect, and for an answer; 0: 5 s
 }
 
+// Driver is a kind of database.
+type Driver = database.Driver
+
+// The drivers.
+const (
+	Postgres = database.Postgres
+	MySQL    = database.MySQL // and MariaDB
+	SQLite   = database.SQLite
+)
+
+// ErrDSN reports that a DSN cannot be read.
+var ErrDSN = database.ErrDSN
+
+// connection is what the options say of reaching the database.
+func (o Options) connection(a database.Access) database.Options {
+	return database.Options{Driver: o.Driver, DSN: o.DSN, TLS: o.TLS, Timeout: o.Timeout, Access: a}
+}
+
 // Bounds of the pool. A cache stands before it; what comes through is short.
 const (
 	defaultTimeout = 5 * time.Second
@@ -33,7 +52,7 @@ const (
 	lifetime       = time.Hour // after which a connection follows a server that has moved
 )
 
-// Source is a keys.Source and keys.Chooser over a data base. It connects when it is asked for something, and anew when a
+// Source is a keys.Source and keys.Chooser over a database. It connects when it is asked for something, and anew when a
 // connection has broken.
 type Source struct {
 	options Options
@@ -45,7 +64,7 @@ type Source struct {
 
 var _ keys.Remote = (*Source)(nil)
 
-// New makes a source. It connects to nothing, so that a data base that is away does not matter yet; Check does. Errors
+// New makes a source. It connects to nothing, so that a database that is away does not matter yet; Check does. Errors
 // wrap ErrDSN or ErrQuery, and never show a password.
 func New(o Options) (*Source, error) {
 	if o.Timeout == 0 {
@@ -65,11 +84,11 @@ func New(o Options) (*Source, error) {
 			return nil, err
 		}
 	}
-	if s.db, err = open(o.Driver, o.DSN, o.TLS, o.Timeout, true); err != nil {
+	if s.db, err = database.Open(o.connection(database.Read)); err != nil {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(maxConnections)
-	if o.Driver != SQLite { // see openSQLite
+	if o.Driver != SQLite { // it keeps no connection: the file may have been replaced since
 		s.db.SetMaxIdleConns(maxIdle)
 	}
 	s.db.SetConnMaxIdleTime(idleTime)
@@ -91,13 +110,13 @@ func (s *Source) Reopen() bool {
 // Close ends all connections, after the questions that are under way.
 func (s *Source) Close() error { return s.db.Close() }
 
-// fail names the source and the setting, never a value that the data base holds.
+// fail names the source and the setting, never a value that the database holds.
 func (s *Source) fail(q query, err error) error {
-	err = explain(s.options.Driver, s.options.DSN, redact(err))
+	err = database.Explain(s.options.Driver, s.options.DSN, database.Redact(err))
 	switch {
-	case isQueryError(err):
+	case database.IsQueryError(err):
 		return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, ErrQuery, err)
-	case isDataError(err):
+	case database.IsDataError(err):
 		return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, keys.ErrAnswer, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("source %q: %s: no answer within %s%s: %w", s.options.Name, q.setting, s.options.Timeout, s.crowded(), err)
@@ -225,7 +244,7 @@ func (s *Source) Narrow(q keys.Query) keys.Query {
 const probe = "mailseal-check.invalid"
 
 // Check connects and tries each query, and says what it found. The error wraps ErrQuery when a query can never work;
-// else the data base is away.
+// else the database is away.
 func (s *Source) Check(ctx context.Context) (string, error) {
 	if _, err := s.Key(ctx, probe); err != nil && !errors.Is(err, keys.ErrNotFound) {
 		return "", err

@@ -9,14 +9,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mailseal/keys"
+	"mailseal/keys/database"
 	"mailseal/keys/files"
 )
 
 // sqliteWith makes a database with a key named k, whose selector says which database it is.
 func sqliteWith(t *testing.T, path, selector string) {
 	t.Helper()
-	db, err := open(SQLite, "file:"+path+"?mode=rwc", keys.TLS{}, defaultTimeout, false)
+	db, err := database.Open(database.Options{Driver: SQLite, DSN: "file:" + path + "?mode=rwc", Timeout: defaultTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,9 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"mailseal/contrib/test/rig"
 	"mailseal/keys"
 )
@@ -114,7 +111,7 @@ func TestPostgresTrouble(t *testing.T) {
 	trouble(t, "TLS is wanted", dsn("user=secure password=hunter2 sslmode=disable"), "pg_hba.conf", "no encryption")
 	trouble(t, "a wrong password", dsn("user=secure password=hunter22 sslmode=require"), "password authentication failed")
 	trouble(t, "no such user", dsn("user=nobody password=hunter2 sslmode=require"), "nobody")
-	trouble(t, "no such data base", Options{Driver: Postgres, DSN: server.DSN + " dbname=elsewhere"}, "elsewhere", "does not exist")
+	trouble(t, "no such database", Options{Driver: Postgres, DSN: server.DSN + " dbname=elsewhere"}, "elsewhere", "does not exist")
 
 	denied := dsn("user=plain password=hunter2 sslmode=disable")
 	denied.KeyQuery = "SELECT domain, '', key_name FROM dkim_signing WHERE domain = $1"
@@ -210,31 +207,11 @@ func TestMariaDBTrouble(t *testing.T) {
 	slow.Timeout, slow.KeyQuery = 10*time.Second, "SET STATEMENT max_statement_time=0.1 FOR SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1 AND SLEEP(30) = 0"
 	trouble(t, "the server's own limit", slow, "max_statement_time")
 	o.DSN = strings.Replace(o.DSN, "/mail", "/elsewhere", 1)
-	trouble(t, "no such data base", o, "elsewhere")
+	trouble(t, "no such database", o, "elsewhere")
 	o.TLS.CAFile = "/nonexistent/ca.pem"
 	o.KeyQuery = keyQuery
 	if _, err := New(o); err == nil || !strings.Contains(err.Error(), "/nonexistent/ca.pem") {
 		t.Errorf("no file of authorities: %v", err)
-	}
-}
-
-// A wrong password is the administrator's to mend: the source is away until then.
-func TestIsQueryError(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		err  error
-		want bool
-	}{
-		{"MySQL: access denied", &mysql.MySQLError{Number: 1045}, false},
-		{"MySQL: too many connections", &mysql.MySQLError{Number: 1040}, false},
-		{"MySQL: no such table", &mysql.MySQLError{Number: 1146}, true},
-		{"PostgreSQL: password", &pgconn.PgError{Code: "28P01"}, false},
-		{"PostgreSQL: no such column", &pgconn.PgError{Code: "42703"}, true},
-		{"PostgreSQL: statement timeout", &pgconn.PgError{Code: "57014"}, false},
-	} {
-		if got := isQueryError(fmt.Errorf("wrapped: %w", tc.err)); got != tc.want {
-			t.Errorf("%s: got %v", tc.name, got)
-		}
 	}
 }
 

@@ -1,4 +1,4 @@
-package keysql
+package database
 
 import (
 	"errors"
@@ -16,12 +16,12 @@ import (
 const (
 	ioError           = 10   // of a directory, among others
 	cantOpen          = 14   // SQLite itself says "out of memory"
-	readOnlyCantInit  = 1288 // the next two: a data base in WAL mode, in a directory that we may not write to
+	readOnlyCantInit  = 1288 // the next two: a database in WAL mode, in a directory that we may not write to
 	readOnlyDirectory = 1544
 )
 
-// explain says what is wrong where a driver does not.
-func explain(d Driver, dsn string, err error) error {
+// Explain returns the error with a text that says what is wrong with the file of SQLite, where the driver does not.
+func Explain(d Driver, dsn string, err error) error {
 	path := sqlitePath(dsn)
 	if special, ok := errors.AsType[*fs.PathError](err); ok && d == SQLite {
 		return &failure{whyNot(path, special), err}
@@ -32,7 +32,7 @@ func explain(d Driver, dsn string, err error) error {
 	}
 	switch lite.Code() {
 	case readOnlyCantInit, readOnlyDirectory:
-		return &failure{path + ": a data base in WAL mode needs a directory that its readers may write to; PRAGMA journal_mode = DELETE ends that mode", err}
+		return &failure{path + ": a database in WAL mode needs a directory that its readers may write to; PRAGMA journal_mode = DELETE ends that mode", err}
 	case ioError, cantOpen:
 		if cause := whyNot(path, nil); cause != "" {
 			return &failure{cause, err}
@@ -51,7 +51,7 @@ func whyNot(path string, known error) string {
 		return err.Error()
 	}
 	if info.IsDir() {
-		return path + " is a directory, not the file of a data base"
+		return path + " is a directory, not the file of a database"
 	}
 	if known != nil {
 		return known.Error()

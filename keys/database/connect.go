@@ -1,4 +1,4 @@
-package keysql
+package database
 
 import (
 	"context"

@@ -1,4 +1,7 @@
-package keysql
+// Package database connects to PostgreSQL, MariaDB or MySQL, and SQLite by what an operator writes in a setting, and turns
+// what the drivers report into texts that can be shown: without keys, on one line, with what to do about it. It knows no
+// table: keys/keysql and milter/report/store bring their own.
+package database
 
 import (
 	"context"
@@ -21,7 +24,7 @@ import (
 	"mailseal/keys/files"
 )
 
-// Driver is a kind of data base.
+// Driver is a kind of database.
 type Driver string
 
 // The drivers.
@@ -31,28 +34,49 @@ const (
 	SQLite   Driver = "sqlite"
 )
 
-// ErrDSN says that a DSN cannot be read. Its text is not repeated: there may be a password in it, and what is malformed
+// ErrDSN reports that a DSN cannot be read. Its text is not repeated: there may be a password in it, and what is malformed
 // cannot be redacted for sure.
-var ErrDSN = errors.New("keysql: the dsn cannot be read")
+var ErrDSN = errors.New("the dsn cannot be read")
 
-// open makes a pool of connections. It connects to nothing yet.
-func open(d Driver, dsn string, t keys.TLS, timeout time.Duration, readOnly bool) (*sql.DB, error) {
-	switch d {
-	case Postgres:
-		return openPostgres(dsn, timeout)
-	case MySQL:
-		return openMySQL(dsn, t, timeout)
-	case SQLite:
-		return openSQLite(dsn, sqliteName(dsn, timeout, readOnly)), nil
-	}
-	return nil, fmt.Errorf("keysql: no driver %q", d)
+// Access is what a caller may do to a database file.
+type Access int
+
+// The kinds of access. A server has rights of its own, so only SQLite looks at them.
+const (
+	Read   Access = iota // nothing is written, a missing file is an error
+	Write                // a missing file is an error
+	Create               // a missing file is made, for the owner alone
+)
+
+// Options say which database to open. Driver and DSN are required.
+type Options struct {
+	Driver  Driver
+	DSN     string        // in the driver's own form; for SQLite a path or a URI "file:…"
+	TLS     keys.TLS      // MySQL only: PostgreSQL has it in the DSN
+	Timeout time.Duration // for a connection; for SQLite, how long to wait for another writer
+	Access  Access
+
+	// Keep leaves connections to a file open. Without it, each query opens the file that is at the path by then, which
+	// may have been replaced since: right for a file that somebody else writes, slow for a store of our own.
+	Keep bool
 }
 
-// openSQLite keeps no connection: one that is open has the file that was there when it was made, which may have been
-// replaced or written over since. A new one takes a tenth of what a signature does, and the cache asks once in ttl.
-func openSQLite(dsn, name string) *sql.DB {
-	db := sql.OpenDB(newSQLite(dsn, name))
-	if !isMemory(dsn) {
+// Open makes a pool of connections. It connects to nothing yet. The error wraps ErrDSN for a DSN that cannot be read.
+func Open(o Options) (*sql.DB, error) {
+	switch o.Driver {
+	case Postgres:
+		return openPostgres(o.DSN, o.Timeout)
+	case MySQL:
+		return openMySQL(o.DSN, o.TLS, o.Timeout)
+	case SQLite:
+		return openSQLite(o), nil
+	}
+	return nil, fmt.Errorf("no database driver %q: use %s, %s or %s", o.Driver, SQLite, Postgres, MySQL)
+}
+
+func openSQLite(o Options) *sql.DB {
+	db := sql.OpenDB(newSQLite(o.DSN, sqliteName(o)))
+	if !o.Keep && !isMemory(o.DSN) {
 		db.SetMaxIdleConns(0)
 	}
 	return db
@@ -140,17 +164,22 @@ func newMySQL(dsn string, t keys.TLS, timeout time.Duration) (driver.Connector, 
 	return out, nil
 }
 
-// sqliteName makes a DSN of a file's name: a file that is missing is not made, and nothing is written to.
-func sqliteName(dsn string, timeout time.Duration, readOnly bool) string {
-	if strings.HasPrefix(dsn, "file:") || dsn == ":memory:" {
-		return dsn
+// sqliteName makes a URI of a file's name. A DSN that is a URI already is left as it is.
+func sqliteName(o Options) string {
+	if strings.HasPrefix(o.DSN, "file:") || o.DSN == ":memory:" {
+		return o.DSN
 	}
-	mode := "rw"
-	if readOnly {
-		mode = "ro"
+	mode := map[Access]string{Read: "ro", Write: "rw", Create: "rwc"}[o.Access]
+	path := (&url.URL{Path: o.DSN}).EscapedPath()
+	name := fmt.Sprintf("file:%s?mode=%s&_pragma=busy_timeout(%d)", path, mode, o.Timeout.Milliseconds())
+	if o.Keep && o.Access != Read {
+		// Readers do not wait for the writer, and a commit is on the disk when it returns.
+		name += "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
 	}
-	path := (&url.URL{Path: dsn}).EscapedPath()
-	return fmt.Sprintf("file:%s?mode=%s&_pragma=busy_timeout(%d)", path, mode, timeout.Milliseconds())
+	if o.Keep {
+		name += "&_pragma=foreign_keys(1)"
+	}
+	return name
 }
 
 // failure is what a driver said, without anything that may be part of a key. Servers quote values that they cannot
@@ -169,7 +198,8 @@ var secrets = regexp.MustCompile(`(?s)-----BEGIN.*|[A-Za-z0-9+/=]{32,}`)
 // lineBreaks are what drivers put between the tries of several hosts.
 var lineBreaks = strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ")
 
-func redact(err error) error {
+// Redact returns the error with its text on one line and without anything that may be a key or a password.
+func Redact(err error) error {
 	text := err.Error()
 	if clean := keys.Mask(lineBreaks.Replace(secrets.ReplaceAllString(text, "…"))); clean != text {
 		return &failure{clean, err}
@@ -177,8 +207,8 @@ func redact(err error) error {
 	return err
 }
 
-// isQueryError tells what the server has against a query, now and next time, from a server that is away.
-func isQueryError(err error) bool {
+// IsQueryError reports whether the server refuses the query itself, now and next time, rather than being away.
+func IsQueryError(err error) bool {
 	var pg *pgconn.PgError
 	var my *mysql.MySQLError
 	var lite *sqlite.Error
@@ -196,8 +226,8 @@ func isQueryError(err error) bool {
 	return false
 }
 
-// isDataError tells what a server has against one value, such as a login name that is no UTF-8.
-func isDataError(err error) bool {
+// IsDataError reports whether the server refuses one value, such as a login name that is not UTF-8.
+func IsDataError(err error) bool {
 	var pg *pgconn.PgError
 	var my *mysql.MySQLError
 	switch {

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"sync"
+)
+
+// dictionaries remember the ids of words that the store has given out, so that a batch of records asks for each once.
+// They are forgotten as a whole when there are too many.
+type dictionaries struct {
+	mu  sync.Mutex
+	ids map[string]map[string]int64 // table, word
+}
+
+// maxRemembered bounds the words of one table: 64 bytes each, so 6 MB.
+const maxRemembered = 100_000
+
+func newDictionaries() *dictionaries { return &dictionaries{ids: map[string]map[string]int64{}} }
+
+func (d *dictionaries) find(table, word string) (int64, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id, ok := d.ids[table][word]
+	return id, ok
+}
+
+// learn adds what a transaction has looked up or added. It must be called after the commit: an id that was undone is
+// given to another word.
+func (d *dictionaries) learn(table string, ids map[string]int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := d.ids[table]
+	if known == nil || len(known)+len(ids) > maxRemembered {
+		known = map[string]int64{}
+		d.ids[table] = known
+	}
+	for word, id := range ids {
+		known[word] = id
+	}
+}
+
+// lookup gives out ids within one transaction.
+type lookup struct {
+	tx    *Tx
+	names *dictionaries
+	fresh map[string]map[string]int64 // what to remember after the commit
+}
+
+func (s *Store) lookup(tx *Tx) *lookup {
+	return &lookup{tx: tx, names: s.names, fresh: map[string]map[string]int64{}}
+}
+
+// id returns the id of a word in a table with the columns id and column, and adds the word if it is new.
+func (l *lookup) id(ctx context.Context, table, column, word string) (int64, error) {
+	if id, ok := l.names.find(table, word); ok {
+		return id, nil
+	}
+	if id, ok := l.fresh[table][word]; ok {
+		return id, nil
+	}
+	// The update changes nothing. It makes both drivers return the row that is there already.
+	query := "INSERT INTO " + table + " (" + column + ") VALUES ($1) ON CONFLICT (" + column + ") DO UPDATE SET " +
+		column + " = excluded." + column + " RETURNING id"
+	var id int64
+	if err := l.tx.QueryRowContext(ctx, query, word).Scan(&id); err != nil {
+		return 0, err
+	}
+	l.keep(table, word, id)
+	return id, nil
+}
+
+func (l *lookup) keep(table, word string, id int64) {
+	if l.fresh[table] == nil {
+		l.fresh[table] = map[string]int64{}
+	}
+	l.fresh[table][word] = id
+}
+
+// commit remembers the ids of a transaction that was committed.
+func (l *lookup) commit() {
+	for table, ids := range l.fresh {
+		l.names.learn(table, ids)
+	}
+}

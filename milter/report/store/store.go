@@ -1,0 +1,135 @@
+// Package store keeps what "mailseal reports serve" knows: the DMARC reports that came in, and those that go out. There is
+// one schema, and two drivers behind it: SQLite for one host, PostgreSQL for several. It is opened by the reports process
+// and its commands, never beside mail.
+//
+// Rollups, the tables in_day_reporter and in_day_source, are changed in the transaction that stores the records they sum.
+// Verify recounts them. Times are Unix seconds in UTC, days are days since 1 January 1970 in UTC.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"mailseal/keys/database"
+)
+
+// ErrDriver reports a driver that the store does not have.
+var ErrDriver = errors.New(`the store needs driver "sqlite" or "postgres"`)
+
+// Options say where the store is.
+type Options struct {
+	Driver database.Driver // SQLite or Postgres
+	DSN    string          // the path of the file, or the DSN of PostgreSQL
+}
+
+// Store is an open store. Its methods may be called at the same time.
+type Store struct {
+	driver database.Driver
+	dsn    string
+	db     *sql.DB
+	writes sync.Mutex // SQLite has one writer: waiting here is fair, waiting in SQLite is polling
+	names  *dictionaries
+}
+
+// Bounds of the pool. The intake writes with one connection, the page reads with the others.
+const (
+	timeout        = 10 * time.Second
+	maxConnections = 8
+)
+
+// Open connects to the store, makes the file of SQLite (mode 0600) where it is missing, and brings the tables to the
+// state that this version needs. Errors name the file or the server.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Driver != database.SQLite && o.Driver != database.Postgres {
+		return nil, fmt.Errorf("%w, not %q", ErrDriver, o.Driver)
+	}
+	if o.Driver == database.SQLite {
+		if err := makeFile(o.DSN); err != nil {
+			return nil, err
+		}
+	}
+	db, err := database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout, Access: database.Write, Keep: true})
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	db.SetMaxOpenConns(maxConnections)
+	db.SetMaxIdleConns(maxConnections)
+	s := &Store{driver: o.Driver, dsn: o.DSN, db: db, names: newDictionaries()}
+	if err := s.migrate(ctx); err != nil {
+		db.Close()
+		return nil, s.wrap("open", err)
+	}
+	return s, nil
+}
+
+// makeFile makes an empty file that only its owner may read: reports name who writes to whom.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: %w; make the directory %s for the user of the reports process", err, filepath.Dir(path))
+	}
+	return f.Close()
+}
+
+// Close closes the connections.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Tx is a transaction. Queries have their parameters as $1, $2, which both drivers know.
+type Tx struct {
+	*sql.Tx
+	driver database.Driver
+}
+
+// Update runs do in a transaction that may write. It is committed, and on the disk, when Update returns nil; any error
+// undoes all of it.
+func (s *Store) Update(ctx context.Context, do func(*Tx) error) error {
+	if s.driver == database.SQLite {
+		s.writes.Lock()
+		defer s.writes.Unlock()
+	}
+	return s.transaction(ctx, nil, do)
+}
+
+// View runs do in a transaction that only reads, and sees one state of the store throughout.
+func (s *Store) View(ctx context.Context, do func(*Tx) error) error {
+	return s.transaction(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.snapshot()}, do)
+}
+
+// snapshot is the level at which a reader sees one state. That of SQLite does so as it is, and has no name.
+func (s *Store) snapshot() sql.IsolationLevel {
+	if s.driver == database.Postgres {
+		return sql.LevelRepeatableRead
+	}
+	return sql.LevelDefault
+}
+
+func (s *Store) transaction(ctx context.Context, o *sql.TxOptions, do func(*Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, o)
+	if err != nil {
+		return s.wrap("begin", err)
+	}
+	defer tx.Rollback() // of no effect after Commit
+	if err := do(&Tx{tx, s.driver}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return s.wrap("commit", err)
+	}
+	return nil
+}
+
+// wrap names the store and what was being done.
+func (s *Store) wrap(doing string, err error) error {
+	where := "PostgreSQL"
+	if s.driver == database.SQLite {
+		where = s.dsn
+	}
+	err = database.Explain(s.driver, s.dsn, database.Redact(err))
+	return fmt.Errorf("store %s: %s: %w", where, doing, err)
+}
