@@ -30,7 +30,7 @@ func (s *Server) serve(l *Listener, nc net.Conn) {
 		s.ended(l, nc, err)
 		return
 	}
-	s.add(c)
+	s.add(c, l)
 	l.agreed(s.log, c.Agreement())
 	handedOver = true
 	s.handOver(l, c)

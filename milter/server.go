@@ -46,7 +46,7 @@ type Server struct {
 	mu    sync.Mutex
 	ctx   context.Context // of Serve; nil before
 	lns   map[*Listener]struct{}
-	conns map[*guard.Conn]struct{}
+	conns map[*guard.Conn]*Listener
 	phase phase
 	grace time.Duration // what goroutines get to end after their connections were closed
 }
@@ -69,7 +69,7 @@ func New(o Options, s Settings) *Server {
 		o.Metrics = noMetrics{}
 	}
 	srv := &Server{log: logger{o.Log}, metrics: o.Metrics, grace: defaultGrace}
-	srv.conns, srv.lns = map[*guard.Conn]struct{}{}, map[*Listener]struct{}{}
+	srv.conns, srv.lns = map[*guard.Conn]*Listener{}, map[*Listener]struct{}{}
 	srv.Adjust(o)
 	srv.Reload(s)
 	return srv
@@ -209,10 +209,10 @@ func (s *Server) enter(p phase, end func(*guard.Conn) error) {
 }
 
 // add keeps book of a connection, which ends at once if it comes too late.
-func (s *Server) add(c *guard.Conn) {
+func (s *Server) add(c *guard.Conn, l *Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[c] = struct{}{}
+	s.conns[c] = l
 	switch s.phase {
 	case draining:
 		c.Drain()
@@ -225,6 +225,56 @@ func (s *Server) remove(c *guard.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+}
+
+// Listening returns the names of the listeners that are served, sorted.
+func (s *Server) Listening() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []string{}
+	for l := range s.lns {
+		out = append(out, l.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Peer is where MTAs connect from.
+type Peer struct {
+	Listener    string // where they connect to
+	Address     string // an IP address, or "local" for a unix socket
+	Connections int
+	Busy        int // of them, those with a message under way
+}
+
+// Peers returns who is connected, those with the most connections first.
+func (s *Server) Peers() []Peer {
+	type place struct{ listener, address string }
+	found := map[place]Peer{}
+	s.mu.Lock()
+	for c, l := range s.conns {
+		at := place{l.String(), hostOf(c)}
+		p := found[at]
+		p.Listener, p.Address = at.listener, at.address
+		p.Connections++
+		if c.Busy() {
+			p.Busy++
+		}
+		found[at] = p
+	}
+	s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(found), func(a, b Peer) int {
+		return cmp.Or(b.Connections-a.Connections, cmp.Compare(a.Listener, b.Listener), cmp.Compare(a.Address, b.Address))
+	})
+}
+
+// hostOf is a peer without its port.
+func hostOf(nc net.Conn) string {
+	name := peerName(nc)
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		return host
+	}
+	return name
 }
 
 func (s *Server) open() int {

@@ -296,6 +296,10 @@ func TestTwoListeners(t *testing.T) {
 		x := letter("Q1")
 		x.Auth = "alice"
 		r.dial(sendmail).deliver(x)
+		isPeer := func(p Peer) bool { return p.Listener == l.String() && p.Address == "local" && p.Connections == 1 }
+		if !slices.ContainsFunc(r.server.Peers(), isPeer) || !slices.Contains(r.server.Listening(), l.String()) {
+			t.Errorf("%s: peers %+v, listening %v", l, r.server.Peers(), r.server.Listening())
+		}
 		if got := f.last(t); got.Role != l.Role || got.Why != ByListener || got.envelope.Listener != l.String() {
 			t.Errorf("%s: got %s by %s at %s", l, got.Role, got.Why, got.envelope.Listener)
 		}

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"mailseal/cmd/mailseal/control"
 )
 
 const jsonHead = `# What --json prints
@@ -41,6 +47,7 @@ func TestJSON(t *testing.T) {
 		{"keys rotate", "keys rotate --config " + life.config + " --zone " + life.zone},
 		{"shadow report", "shadow report @differs.log"},
 		{"spf", "spf --zone @zone --ip 192.0.2.1 --helo h.example --from a@example.com"},
+		{"status", "status --no-check --control " + answering(t)},
 		{"verify", "verify --zone @zone --config @good.toml --ip 192.0.2.1 --helo h.example --from a@example.com @plain.eml"},
 		{"verify of a file that cannot be read", "verify --zone @zone @gone"},
 		{"version", "version"},
@@ -113,4 +120,31 @@ func flatten(path string, v any, to map[string]string) {
 		kind = "true or false"
 	}
 	to[path] = kind
+}
+
+// answering serves the control socket of a daemon that has one of everything to tell, and returns its path.
+func answering(t *testing.T) string {
+	t.Helper()
+	at := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
+	some := []control.Count{{Of: "theirs", Result: "accept", Count: 1}}
+	running := &control.Running{
+		Version: "1", Config: "/etc/mailseal/mailseal.toml", Listeners: []string{"unix:/s"},
+		MTAs:        []control.MTA{{Listener: "unix:/s", Peer: "local"}},
+		Today:       control.Today{Messages: some, Results: some, Signatures: some, Unsigned: some},
+		Keys:        control.Keys{List: []control.Key{{Name: "k", Made: at, DNS: "bad", Reason: "gone", Stage: "active"}}},
+		Sources:     []control.Source{{Name: "sql"}},
+		NameServers: []control.NameServer{{Address: "192.0.2.53:53", Dead: true}},
+		Log:         control.Log{Last: []control.Record{{Time: at, Level: "ERROR", Text: "msg=broken"}}},
+		Jobs:        []control.Job{{Name: "keys", Last: at, Next: at, Error: "disk full"}},
+	}
+	path := filepath.Join(t.TempDir(), "control")
+	l, err := control.Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := control.Server{Log: slog.New(slog.DiscardHandler), Handle: func(context.Context, control.Request) control.Answer {
+		return control.Answer{Running: running}
+	}}
+	go func() { _ = server.Serve(t.Context(), l) }()
+	return path
 }

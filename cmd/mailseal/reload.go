@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"mailseal/cmd/mailseal/answer"
-	"mailseal/cmd/mailseal/control"
+	"mailseal/cmd/mailseal/operate"
 	"mailseal/config"
 )
 
@@ -57,22 +54,11 @@ func (f *reloadFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if path == "" {
 		path = config.ControlAddress(orDefault(f.config))
 	}
-	cause := fmt.Errorf("no answer within %s; the daemon's log says what came of it", f.timeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, cause)
-	defer cancel()
-	a, err := control.Ask(ctx, path, control.Request{Command: control.Reload, Accept: f.accept})
-	if errors.Is(err, control.ErrAway) {
-		return answer.NewUnknown(err)
-	}
-	if err != nil {
-		return answer.NewBad(err)
-	}
-	for _, w := range a.Warnings {
-		fmt.Fprintln(errOut, "mailseal: warning:", w)
-	}
-	if a.Error != "" {
-		return answer.NewBad(errors.New(a.Error))
-	}
-	fmt.Fprintln(out, "reloaded")
-	return nil
+	return operate.Reload(ctx, operate.ReloadOptions{
+		Socket:   path,
+		Accept:   f.accept,
+		Timeout:  f.timeout,
+		Out:      out,
+		Warnings: errOut,
+	})
 }

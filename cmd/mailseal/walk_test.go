@@ -94,6 +94,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"sign":                  {"--config @good.toml @other.eml", "--config @gone @plain.eml"},
 	"spf":                   {"--zone @zone --ip 192.0.2.9 --helo h.example --from a@example.com", "--zone @gone --ip 192.0.2.1 --helo h.example"},
 	"sql-import":            {"--source s --config @broken.toml @made", "--source s --config @gone @made"},
+	"status":                {"--control @gone --no-check", ""},
 	"verify":                {"--zone @zone @plain.eml", "--zone @zone @gone"},
 	"version":               {},
 }
@@ -101,6 +102,7 @@ var failures = map[string]struct{ bad, unread string }{
 // unobserved are the answers that no command line of the test leads to, and why.
 var unobserved = map[string]string{
 	"probe-files":        "is run by check alone",
+	"status, unreadable": "needs a socket of somebody else's: TestNoDaemon of package operate",
 	"reload, bad":        "needs a daemon that refuses: the tests of the control socket",
 	"keys":               "prints its help",
 	"man":                "needs nothing",

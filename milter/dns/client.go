@@ -163,14 +163,18 @@ func (c *Client) ask(ctx context.Context, s *server, timeout time.Duration, name
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	s.queries.Add(1)
+	began := time.Now()
 	m, err := c.exchange(limited, s.addr, Question(name, t))
 	switch {
 	case err == nil:
 		s.alive()
+		s.replied(time.Since(began))
 		return readPart(m, name, t)
 	case isShortage(err):
 		err = fmt.Errorf("%w: %w", ErrShortage, err)
 	case ctx.Err() == nil && isSilence(err):
+		s.silent.Add(1)
 		s.dead(c.now())
 	}
 	return Answer{}, "", err

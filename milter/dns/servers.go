@@ -32,6 +32,48 @@ const (
 type server struct {
 	addr      string       // "192.0.2.1:53"
 	deadUntil atomic.Int64 // nanoseconds since 1970; 0: alive
+
+	queries atomic.Uint64
+	silent  atomic.Uint64 // queries without a reply in time
+	mean    atomic.Int64  // of the latest replies, in nanoseconds; 0 before the first
+}
+
+// ServerStatus is how a name server has answered since it became one of those that are asked.
+type ServerStatus struct {
+	Address string        // "192.0.2.1:53"
+	Queries uint64        // sent to it
+	Silent  uint64        // of them, those without a reply in time
+	Mean    time.Duration // of the latest replies, the last one weighing an eighth; 0 before the first
+	Dead    bool          // it did not reply lately, and is asked last
+}
+
+// Servers returns how the name servers answer, in the order of the configuration or resolv.conf.
+func (c *Client) Servers() []ServerStatus {
+	now := c.now()
+	c.servers.mu.Lock()
+	list := c.servers.list
+	c.servers.mu.Unlock()
+	var out []ServerStatus
+	for _, s := range list {
+		out = append(out, ServerStatus{
+			Address: s.addr,
+			Queries: s.queries.Load(),
+			Silent:  s.silent.Load(),
+			Mean:    time.Duration(s.mean.Load()),
+			Dead:    s.isDead(now),
+		})
+	}
+	return out
+}
+
+// replied notes how long a reply took. Two at the same time may lose one of them, which a mean can bear.
+func (s *server) replied(took time.Duration) {
+	before := s.mean.Load()
+	if before == 0 {
+		s.mean.Store(max(int64(took), 1))
+		return
+	}
+	s.mean.Store(before + (int64(took)-before)/8)
 }
 
 func (s *server) alive() {

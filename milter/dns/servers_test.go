@@ -5,6 +5,7 @@ import (
 	"mailseal/keys/files"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,23 @@ func TestServersDead(t *testing.T) {
 	first.alive()
 	if got := addrs(c.servers.order(now)); !strings.HasPrefix(got, "192.0.2.1:53") {
 		t.Errorf("answered again: got %s", got)
+	}
+}
+
+// TestServerStatus has the mean follow the latest replies.
+func TestServerStatus(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	c, err := New(Options{Servers: []string{"192.0.2.1", "192.0.2.2"}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := c.servers.order(now)
+	list[0].replied(8 * time.Millisecond)
+	list[0].replied(16 * time.Millisecond)
+	list[1].dead(now)
+	want := []ServerStatus{{Address: "192.0.2.1:53", Mean: 9 * time.Millisecond}, {Address: "192.0.2.2:53", Dead: true}}
+	if got := c.Servers(); !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -50,10 +50,11 @@ type Record struct {
 	Domain string
 }
 
-// Watcher makes passes over the keys that sign, and logs what it finds. It is for one goroutine.
+// Watcher makes passes over the keys that sign, and logs what it finds. It is for one goroutine, but for Last.
 type Watcher struct {
 	log     *slog.Logger
 	metrics Metrics
+	last    lastSurvey
 }
 
 // NewWatcher returns a Watcher.
@@ -95,6 +96,7 @@ func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
 		w.log.Error("more keys that the DNS does not show, or that could not be looked up, than are logged one by one", "more", t.unsaid)
 	}
 	w.metrics.Watched(t.count)
+	w.last.Store(t.survey(p.Rotator.o.Now()))
 	return nil
 }
 
@@ -161,6 +163,7 @@ type findings struct {
 	count  map[string]int // good, bad and unknown
 	said   int            // lines logged
 	unsaid int            // lines not logged, since there were enough
+	keys   []Surveyed
 }
 
 // maxSaid bounds the lines that one pass logs: a zone that is gone can make a hundred thousand keys wrong at once.
@@ -172,6 +175,7 @@ func (w *Watcher) compare(t *findings, seen []Seen) {
 		t.count = map[string]int{}
 	}
 	for _, k := range seen {
+		t.note(k)
 		switch k.Sight {
 		case keys.SightKey:
 			t.count["good"]++

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Version is that of requests and answers. A daemon refuses a request of another version: the commands and the daemon
@@ -48,26 +47,6 @@ type Answer struct {
 	Warnings []string `json:"warnings,omitempty"` // Reload: what took effect nevertheless
 	Running  *Running `json:"running,omitempty"`  // Status
 	Page     *Page    `json:"page,omitempty"`     // Signed
-}
-
-// Running is how a daemon is.
-type Running struct {
-	Version     string    `json:"version"` // of the program
-	PID         int       `json:"pid"`
-	Started     time.Time `json:"started"`
-	Config      string    `json:"config"` // the file
-	ConfigSince time.Time `json:"config_since"`
-	Listeners   []string  `json:"listeners"`
-	Jobs        []Job     `json:"jobs"`
-}
-
-// Job is how one of the daemon's jobs is. Times are zero before its first run, and where none is due.
-type Job struct {
-	Name    string    `json:"name"`
-	Running bool      `json:"running,omitempty"`
-	Last    time.Time `json:"last,omitzero"`
-	Next    time.Time `json:"next,omitzero"`
-	Error   string    `json:"error,omitempty"` // of the last run
 }
 
 // Page is a part of the list of domains that signed mail lately and that the daemon has a rule and a key for, by name.

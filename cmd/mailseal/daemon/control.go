@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,23 +49,6 @@ func (d *Daemon) answer(ctx context.Context, run *running, r control.Request) co
 		return control.Answer{Page: d.signedPage(ctx, r.After)}
 	}
 	return control.Answer{Error: "no such command"}
-}
-
-func (d *Daemon) status() *control.Running {
-	out := &control.Running{
-		Version: d.version, PID: os.Getpid(), Started: d.started, Config: d.file, ConfigSince: *d.since.Load(),
-	}
-	for _, l := range d.listeners {
-		out.Listeners = append(out.Listeners, l.String())
-	}
-	for _, j := range d.Jobs() {
-		job := control.Job{Name: j.Name, Running: j.Running, Last: j.Last, Next: j.Next}
-		if j.Err != nil {
-			job.Error = j.Err.Error()
-		}
-		out.Jobs = append(out.Jobs, job)
-	}
-	return out
 }
 
 // pageSize is how many names an answer has: less than half of what fits.

@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/cmd/mailseal/control"
 	"mailseal/cmd/mailseal/jobs"
+	"mailseal/config"
 	"mailseal/milter/miltertest"
 )
 
@@ -174,5 +178,122 @@ func TestNoControl(t *testing.T) {
 	signs(t, dir, "d0.example")
 	if !strings.Contains(log.String(), "commands cannot reach the daemon") {
 		t.Errorf("log:\n%s", log)
+	}
+}
+
+// TestStatus holds what "mailseal status" is told against what has happened, and against the metrics.
+func TestStatus(t *testing.T) {
+	d, dir, _ := runs(t, "[rotation]\nwatch = \"1h\"\n")
+	signs(t, dir, "d0.example")
+	d.log.Error("something broke", "key", "a key")
+	d.log.Warn("something is odd")
+	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Send(miltertest.Message{From: "joe@d1.example", To: []string{"bob@other.example"}, Raw: []byte("From: joe@d1.example\n\nbody\n")}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := control.Ask(t.Context(), filepath.Join(dir, "control"), control.Request{Command: control.Status})
+	if err != nil || a.Running == nil {
+		t.Fatalf("%v, %+v", err, a)
+	}
+	r := a.Running
+	if want := []control.Count{{Of: "ours", Result: "accept", Count: 2}}; !slices.Equal(r.Today.Messages, want) {
+		t.Errorf("messages: %+v", r.Today.Messages)
+	}
+	if len(r.Today.Signatures) != 1 || r.Today.Signatures[0].Count != 2 {
+		t.Errorf("signatures: %+v", r.Today.Signatures)
+	}
+	if want := []control.MTA{{Listener: "unix:" + dir + "/s", Peer: "local", Connections: 1}}; !slices.Equal(r.MTAs, want) {
+		t.Errorf("MTAs: %+v", r.MTAs)
+	}
+	if r.Log.Errors != 1 || r.Log.Last[0].Text != `msg="something broke" key="a key"` || r.Log.Last[0].Level != "ERROR" {
+		t.Errorf("log: %+v", r.Log)
+	}
+	if !r.Keys.Watched || len(r.Keys.List) == 0 || r.Keys.List[0].DNS != "not asked yet" {
+		t.Errorf("keys: %+v", r.Keys)
+	}
+	if len(r.NameServers) == 0 {
+		t.Error("no name servers")
+	}
+	w := httptest.NewRecorder()
+	metricsHandler(d.metrics, d.health, false).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{
+		`mailseal_today_messages{action="accept",role="ours"} 2`,
+		`mailseal_today_log_lines{level="error"} 1`,
+		`mailseal_listener_connections{listener="unix:` + dir + `/s"} 1`,
+		`mailseal_dns_server_dead{server="` + r.NameServers[0].Address + `"} 0`,
+		`mailseal_job_failed{job="keys"} 0`,
+		`mailseal_keys_asked_timestamp_seconds 0`,
+	} {
+		if !strings.Contains(w.Body.String(), "\n"+want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// TestKeyFiles finds out how old keys in files are.
+func TestKeyFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(file, made, made); err != nil {
+		t.Fatal(err)
+	}
+	files := keyFiles(&assembly.Parts{Config: &config.Config{Keys: map[string]config.Key{
+		"a": {Selector: "s", Domain: "example.com", File: file},
+		"b": {Selector: "s", Domain: "%", File: "/everywhere"},
+	}}})
+	if len(files) != 1 || !modified(files["s._domainkey.example.com"]).Equal(made) || !modified(file+".gone").IsZero() {
+		t.Errorf("%v", files)
+	}
+}
+
+// TestTodayEnds begins to count anew at midnight, and not when the clock is set back.
+func TestTodayEnds(t *testing.T) {
+	now := time.Date(2026, 5, 4, 23, 59, 0, 0, time.UTC)
+	d := newToday(func() time.Time { return now })
+	m := &memory{now: func() time.Time { return now }}
+	log := recall(slog.New(slog.DiscardHandler), m)
+	count := func() {
+		d.add(countMessages, "ours", "accept")
+		log.Error("broken")
+	}
+	count()
+	now = now.Add(-time.Minute)
+	count()
+	if c, l := d.counts(), m.log(); c.Messages[0].Count != 2 || l.Errors != 2 {
+		t.Errorf("before midnight: %+v, %+v", c, l)
+	}
+	now = now.Add(time.Hour)
+	if c, l := d.counts(), m.log(); len(c.Messages) != 0 || l.Errors != 0 || len(l.Last) != 2 || !c.Since.Equal(now.Truncate(24*time.Hour)) {
+		t.Errorf("after midnight: %+v, %+v", c, l)
+	}
+	count()
+	if c := d.counts(); c.Messages[0].Count != 1 {
+		t.Errorf("the next day: %+v", c)
+	}
+}
+
+// TestRecallIsBounded keeps errors that a flood of warnings would drive out, and no line of any length.
+func TestRecallIsBounded(t *testing.T) {
+	m := &memory{now: time.Now}
+	log := recall(slog.New(slog.DiscardHandler), m).With("in", "a test")
+	log.Error("the one error")
+	for range 100 {
+		log.Warn(strings.Repeat("long ", 1000), "password", "postgres://joe:secret@db/x")
+	}
+	l := m.log()
+	if l.Errors != 1 || l.Warnings != 100 || len(l.Last) != maxRecalled+1 || l.Last[0].Text != `msg="the one error" in="a test"` {
+		t.Errorf("%+v", l)
+	}
+	for _, r := range l.Last {
+		if len(r.Text) > maxRecalledLine+len("…") || strings.Contains(r.Text, "secret") {
+			t.Errorf("%q", r.Text)
+		}
 	}
 }

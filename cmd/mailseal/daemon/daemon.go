@@ -44,6 +44,7 @@ type Daemon struct {
 	version   string
 	started   time.Time
 	log       *slog.Logger
+	memory    *memory        // of log
 	level     *slog.LevelVar // of log
 	quiet     bool           // log warnings and errors alone
 	metrics   *metrics
@@ -72,7 +73,7 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	}
 	sayBackend(log)
 	d := unstarted(o, log)
-	d.level = level
+	log, d.level = d.log, level
 	d.signed = signed.New(nil)
 	d.counters = noting{d.metrics, d.signed}
 	d.controlEndpoint = &endpoint{log: log, what: "commands cannot reach the daemon"}
@@ -90,6 +91,7 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	d.warn(warnings(cfg))
 	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob(), d.signedJob(),
 		d.metricsEndpoint.job("metrics"), d.controlEndpoint.job("control"))
+	d.metrics.registry.MustRegister(statusMetrics{d.status}) // not before all that it looks at is there
 	return d, nil
 }
 
@@ -157,6 +159,8 @@ func sayBackend(log *slog.Logger) {
 
 // unstarted returns a daemon that has yet to read its configuration.
 func unstarted(o Options, log *slog.Logger) *Daemon {
+	remembered := &memory{now: time.Now}
+	log = recall(log, remembered)
 	slog.SetDefault(log) // go-milter writes to the default logger
 	d := &Daemon{
 		load:    o.Load,
@@ -164,6 +168,7 @@ func unstarted(o Options, log *slog.Logger) *Daemon {
 		version: o.Version,
 		started: time.Now(),
 		log:     log,
+		memory:  remembered,
 		metrics: newMetrics(o.Version),
 		health:  &health{},
 	}

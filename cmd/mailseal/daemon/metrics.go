@@ -40,6 +40,7 @@ type metrics struct {
 	reloaded    prometheus.Gauge
 	watched     *prometheus.GaugeVec
 	sources     sourceMetrics
+	today       *today
 
 	client atomic.Pointer[dns.Client] // in use
 	gate   atomic.Pointer[dns.Gate]
@@ -58,6 +59,7 @@ var latencies = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 
 func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry:    prometheus.NewRegistry(),
+		today:       newToday(time.Now),
 		messages:    counters("messages_total", "Messages that got a verdict, by whose they are and what was done.", "role", "action"),
 		connections: gauge("connections", "Open connections of MTAs."),
 		events:      counters("events_total", "What went wrong or was left alone, by kind.", "event"),
@@ -131,6 +133,7 @@ func buildInfo(version string) prometheus.Collector {
 // Message implements milter.Metrics.
 func (m *metrics) Message(role action.Role, done action.Action, took time.Duration) {
 	m.messages.WithLabelValues(role.String(), done.String()).Inc()
+	m.today.add(countMessages, role.String(), done.String())
 	m.seconds.WithLabelValues(role.String()).Observe(took.Seconds())
 }
 
@@ -148,13 +151,19 @@ func (m *metrics) eventCounter(e milter.Event) prometheus.Counter {
 }
 
 // Signed implements filter.Counters.
-func (m *metrics) Signed(s sign.Signature) { m.signatures.WithLabelValues(s.Algorithm).Inc() }
+func (m *metrics) Signed(s sign.Signature) {
+	m.signatures.WithLabelValues(s.Algorithm).Inc()
+	m.today.add(countSignatures, s.Algorithm, "")
+}
 
 // SignedFor implements filter.Counters. The list of package signed has the domains.
 func (m *metrics) SignedFor(domain.Name) {}
 
 // Unsigned implements filter.Counters.
-func (m *metrics) Unsigned(reason string) { m.unsigned.WithLabelValues(reason).Inc() }
+func (m *metrics) Unsigned(reason string) {
+	m.unsigned.WithLabelValues(reason).Inc()
+	m.today.add(countUnsigned, reason, "")
+}
 
 // LongFields implements filter.Counters.
 func (m *metrics) LongFields(done string, n int) {
@@ -165,7 +174,10 @@ func (m *metrics) LongFields(done string, n int) {
 func (m *metrics) KeyFailed(string, error) { m.keyFailures.Inc() }
 
 // Found implements filter.Counters.
-func (m *metrics) Found(method, value string) { m.results.WithLabelValues(method, value).Inc() }
+func (m *metrics) Found(method, value string) {
+	m.results.WithLabelValues(method, value).Inc()
+	m.today.add(countResults, method, value)
+}
 
 // SelfChecked implements filter.Counters.
 func (m *metrics) SelfChecked(v sign.Verdict) { m.selfChecks.WithLabelValues(string(v)).Inc() }

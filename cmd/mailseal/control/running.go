@@ -1,0 +1,107 @@
+package control
+
+import "time"
+
+// Running is how a daemon is. Every list in it is bounded, so that an answer always fits.
+type Running struct {
+	Version     string       `json:"version"` // of the program
+	PID         int          `json:"pid"`
+	Started     time.Time    `json:"started"`
+	Config      string       `json:"config"` // the file
+	ConfigSince time.Time    `json:"config_since"`
+	Listeners   []string     `json:"listeners"`
+	MTAs        []MTA        `json:"mtas"`
+	Today       Today        `json:"today"`
+	Keys        Keys         `json:"keys"`
+	Sources     []Source     `json:"sources"`
+	NameServers []NameServer `json:"name_servers"`
+	Log         Log          `json:"log"`
+	Jobs        []Job        `json:"jobs"`
+}
+
+// MTA is where connections come from.
+type MTA struct {
+	Listener    string `json:"listener"`
+	Peer        string `json:"peer"` // an IP address, or "local" for a unix socket
+	Connections int    `json:"connections"`
+	Busy        int    `json:"busy"` // of them, those with a message under way
+}
+
+// Today counts what has happened since midnight, UTC, or since the start if that was later.
+type Today struct {
+	Since      time.Time `json:"since"`
+	Messages   []Count   `json:"messages"`   // by role and action
+	Results    []Count   `json:"results"`    // by method and result
+	Signatures []Count   `json:"signatures"` // by algorithm
+	Unsigned   []Count   `json:"unsigned"`   // messages of ours without a signature, by reason
+}
+
+// Count is a number and what it counts.
+type Count struct {
+	Of     string `json:"of"`               // the role, method, algorithm or reason
+	Result string `json:"result,omitempty"` // the action or result
+	Count  uint64 `json:"count"`
+}
+
+// Keys are those that sign, as the DNS showed them when it was last asked.
+type Keys struct {
+	Watched bool      `json:"watched"` // rotation.watch is set, so that the DNS is asked from time to time
+	Asked   time.Time `json:"asked,omitzero"`
+	Good    int       `json:"good"`
+	Bad     int       `json:"bad"`
+	Unknown int       `json:"unknown"`
+	List    []Key     `json:"list"` // the bad ones first; at most 200
+}
+
+// Key is one key that signs.
+type Key struct {
+	Name   string    `json:"name"`             // of the DNS record
+	Made   time.Time `json:"made,omitzero"`    // when it was generated or its file was written, if that is known
+	DNS    string    `json:"dns"`              // "good", "bad", "unknown", or "not asked yet"
+	Reason string    `json:"reason,omitempty"` // why it is not good
+	Stage  string    `json:"stage,omitempty"`  // of a managed key
+}
+
+// Source is a database or web service with keys.
+type Source struct {
+	Name     string `json:"name"`
+	Away     bool   `json:"away"`
+	Entries  int    `json:"entries"` // remembered answers
+	Bytes    int    `json:"bytes"`
+	Hits     uint64 `json:"hits"`
+	Misses   uint64 `json:"misses"`
+	Failures uint64 `json:"failures"`
+	Broken   int    `json:"broken"` // rows that could not be used when they were asked for last
+}
+
+// NameServer is a name server that the daemon asks.
+type NameServer struct {
+	Address string  `json:"address"`
+	Queries uint64  `json:"queries"`
+	Silent  uint64  `json:"silent"`  // of them, those that got no reply in time
+	MeanMS  float64 `json:"mean_ms"` // of the latest replies, in milliseconds, 0 before the first
+	Dead    bool    `json:"dead"`    // it did not reply lately, and is asked last
+}
+
+// Log is what the daemon had to say.
+type Log struct {
+	Errors   uint64   `json:"errors"`   // since the start of the day or of the daemon
+	Warnings uint64   `json:"warnings"` // the same
+	Last     []Record `json:"last"`     // the latest errors, and then the latest warnings, each the latest first
+}
+
+// Record is a line of the log.
+type Record struct {
+	Time  time.Time `json:"time"`
+	Level string    `json:"level"`
+	Text  string    `json:"text"`
+}
+
+// Job is how one of the daemon's jobs is. Times are zero before its first run, and where none is due.
+type Job struct {
+	Name    string    `json:"name"`
+	Running bool      `json:"running,omitempty"`
+	Last    time.Time `json:"last,omitzero"`
+	Next    time.Time `json:"next,omitzero"`
+	Error   string    `json:"error,omitempty"` // of the last run
+}

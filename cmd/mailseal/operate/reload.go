@@ -1,0 +1,46 @@
+// Package operate is what commands do with a daemon that runs: they ask it over its control socket to reload, and how
+// it is.
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/control"
+)
+
+// ReloadOptions say how the daemon is asked to reload.
+type ReloadOptions struct {
+	Socket   string        // of the daemon
+	Accept   bool          // let domains lose their signatures
+	Timeout  time.Duration // how long to wait for the answer
+	Out      io.Writer
+	Warnings io.Writer
+}
+
+// Reload has the daemon read its configuration and keys anew, and writes what came of it. The error is a bad answer
+// where the daemon refused, and an unknown one where no daemon answered.
+func Reload(ctx context.Context, o ReloadOptions) error {
+	cause := fmt.Errorf("no answer within %s; the daemon's log says what came of it", o.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, cause)
+	defer cancel()
+	a, err := control.Ask(ctx, o.Socket, control.Request{Command: control.Reload, Accept: o.Accept})
+	if errors.Is(err, control.ErrAway) {
+		return answer.NewUnknown(err)
+	}
+	if err != nil {
+		return answer.NewBad(err)
+	}
+	for _, w := range a.Warnings {
+		fmt.Fprintln(o.Warnings, "mailseal: warning:", w)
+	}
+	if a.Error != "" {
+		return answer.NewBad(errors.New(a.Error))
+	}
+	fmt.Fprintln(o.Out, "reloaded")
+	return nil
+}

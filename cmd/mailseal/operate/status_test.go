@@ -1,0 +1,206 @@
+package operate_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/control"
+	"mailseal/cmd/mailseal/operate"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// good is a daemon without fault.
+func good() *control.Running {
+	return &control.Running{
+		Version:     "1.2.3",
+		PID:         7,
+		Started:     now.Add(-50 * time.Hour),
+		Config:      "/nowhere/mailseal.toml",
+		ConfigSince: now.Add(-time.Hour),
+		Listeners:   []string{"inet:8891@127.0.0.1", "unix:/run/s"},
+		MTAs:        []control.MTA{{Listener: "inet:8891@127.0.0.1", Peer: "127.0.0.1", Connections: 3, Busy: 1}},
+		Today: control.Today{
+			Since:      now.Truncate(24 * time.Hour),
+			Messages:   []control.Count{{Of: "ours", Result: "accept", Count: 5}, {Of: "theirs", Result: "accept", Count: 8}, {Of: "theirs", Result: "reject", Count: 2}},
+			Results:    []control.Count{{Of: "dmarc", Result: "fail", Count: 2}, {Of: "dmarc", Result: "pass", Count: 8}},
+			Signatures: []control.Count{{Of: "rsa-sha256", Count: 5}},
+			Unsigned:   []control.Count{{Of: "no rule", Count: 1}},
+		},
+		Keys: control.Keys{
+			Watched: true, Asked: now.Add(-3 * time.Minute), Good: 1,
+			List: []control.Key{{Name: "a._domainkey.example.com", DNS: "good", Made: now.Add(-100 * 24 * time.Hour)}},
+		},
+		Sources:     []control.Source{{Name: "sql", Entries: 4, Misses: 9}},
+		NameServers: []control.NameServer{{Address: "192.0.2.53:53", Queries: 10, Silent: 1, MeanMS: 2.5}},
+		Log: control.Log{
+			Errors: 1, Warnings: 2,
+			Last: []control.Record{{Time: now.Add(-time.Hour), Level: "ERROR", Text: "msg=\x1b[2Jgone"}},
+		},
+		Jobs: []control.Job{{Name: "keys", Last: now.Add(-3 * time.Minute), Next: now.Add(57 * time.Minute)}, {Name: "signed"}},
+	}
+}
+
+// serve answers as a daemon does, until the test ends.
+func serve(t *testing.T, a control.Answer) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "control")
+	l, err := control.Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := control.Server{
+		Handle: func(context.Context, control.Request) control.Answer { return a },
+		Log:    slog.New(slog.DiscardHandler),
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return path
+}
+
+func show(t *testing.T, a control.Answer, change func(*operate.StatusOptions)) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	o := operate.StatusOptions{Socket: serve(t, a), Timeout: 10 * time.Second, Out: &out, Now: func() time.Time { return now }}
+	if change != nil {
+		change(&o)
+	}
+	err := operate.Show(t.Context(), o)
+	return out.String(), err
+}
+
+func TestScreen(t *testing.T) {
+	out, err := show(t, control.Answer{Running: good()}, nil)
+	if err != nil {
+		t.Error(err)
+	}
+	file := filepath.Join("testdata", "good.txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || out != string(want) {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, out, want)
+	}
+}
+
+// TestProblems has each thing that monitoring must hear of.
+func TestProblems(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		spoil func(*control.Running)
+		says  string // "": it is good
+	}{
+		{"nothing", func(*control.Running) {}, ""},
+		{"no socket", func(r *control.Running) { r.Listeners = nil }, "no socket is served"},
+		{"a bad key", func(r *control.Running) { r.Keys.Bad = 2 }, "does not show as they are: 2"},
+		{"an unknown key", func(r *control.Running) { r.Keys.Unknown = 2 }, ""},
+		{"a source away", func(r *control.Running) { r.Sources[0].Away = true }, "source sql does not answer"},
+		{"the only name server dead", func(r *control.Running) { r.NameServers[0].Dead = true }, "no name server replies"},
+		{"one of two dead", func(r *control.Running) {
+			r.NameServers = append(r.NameServers, control.NameServer{Address: "192.0.2.54:53", Dead: true})
+		}, ""},
+		{"a job", func(r *control.Running) { r.Jobs[0].Error = "disk full" }, "job keys failed: disk full"},
+		{"a fresh error", func(r *control.Running) { r.Log.Last[0].Time = now.Add(-time.Minute) }, "errors in the log of the last 15 minutes: 1"},
+		{"a fresh warning", func(r *control.Running) {
+			r.Log.Last[0].Time, r.Log.Last[0].Level = now.Add(-time.Minute), "WARN"
+		}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := good()
+			tc.spoil(r)
+			out, err := show(t, control.Answer{Running: r}, func(o *operate.StatusOptions) { o.JSON = true })
+			var s operate.Status
+			if jsonErr := json.Unmarshal([]byte(out), &s); jsonErr != nil {
+				t.Fatalf("%v: %s", jsonErr, out)
+			}
+			isGood := tc.says == ""
+			if s.Good != isGood || (err == nil) != isGood || !strings.Contains(strings.Join(s.Problems, "\n"), tc.says) {
+				t.Errorf("%v, %+v", err, s)
+			}
+			if !isGood && answer.Of(err) != answer.Bad {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestChecked shows what check finds, and takes its errors for problems.
+func TestChecked(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mailseal.toml")
+	if err := os.WriteFile(file, []byte("nonsense = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := show(t, control.Answer{Running: good()}, func(o *operate.StatusOptions) {
+		o.Check = &check.Options{File: file, MTA: check.MTAOptions{Skip: true}}
+	})
+	if answer.Of(err) != answer.Bad || !strings.Contains(out, "! errors of \"mailseal check\": 1") || !strings.Contains(out, "error: "+file+":1: nonsense") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestNoDaemon(t *testing.T) {
+	o := operate.StatusOptions{Socket: filepath.Join(t.TempDir(), "control"), Timeout: time.Second, Out: &bytes.Buffer{}, Now: time.Now}
+	err := operate.Show(t.Context(), o)
+	if answer.Of(err) != answer.Bad || !errors.Is(err, control.ErrAway) {
+		t.Error(err)
+	}
+	if _, err := show(t, control.Answer{Error: "only root"}, nil); answer.Of(err) != answer.Unknown {
+		t.Errorf("refused: %v", err)
+	}
+}
+
+// TestWatch shows the status until the context ends, and goes on while no daemon answers.
+func TestWatch(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	shown := make(chan string)
+	o := operate.StatusOptions{
+		Socket:  serve(t, control.Answer{Running: good()}),
+		Timeout: 10 * time.Second,
+		Every:   time.Millisecond,
+		JSON:    true,
+		Out:     writerFunc(func(p []byte) (int, error) { shown <- string(p); return len(p), nil }),
+		Now:     time.Now,
+	}
+	done := make(chan error, 1)
+	go func() { done <- operate.Show(ctx, o) }()
+	first, second := <-shown, <-shown
+	stop()
+	for {
+		select {
+		case <-shown:
+			continue
+		case err := <-done:
+			if err != nil || !strings.HasPrefix(first, "{") || !strings.HasPrefix(second, "{") {
+				t.Errorf("%v, %q, %q", err, first, second)
+			}
+		}
+		break
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
