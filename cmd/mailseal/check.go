@@ -37,14 +37,15 @@ func newCheckCmd() *cobra.Command {
 		Long: `Check reads the configuration and everything that it names, starts nothing, and says all that is wrong: each
 problem with its file, line and setting, and below it the line to put or the command to run.
 
-Where Postfix or Sendmail is installed, it reads their configuration too, and says which mail will not come to Mailseal:
-a socket that is not where a chrooted smtpd looks for it, or that the user postfix may not connect to, or that Sendmail
-takes for unsafe; services without the filter; mail that passes unsigned while Mailseal is away; other filters that sign
-as well, or that write what Mailseal removes; content filters that hand strangers' mail back as if it were ours. Each
-finding names file and line, what becomes of mail, and the line to put or the command to run. A line is printed only if
-the finding goes with it and no other comes: check applies it to what it has read, and judges again. A setting that
-several findings concern is printed once, as it is to be in the end. It needs no root: what cannot be read is said, and
-is no error.
+Where Postfix or Sendmail is installed, it reads their configuration too, also that of the other Postfixes that
+multi_instance_directories lists, and reports which mail will not come to Mailseal: a socket that is not where a
+chrooted smtpd looks for it, or that the user postfix may not connect to, or that Sendmail takes for unsafe; services
+without the filter; mail that passes unsigned while Mailseal is away; other filters that sign as well, or that write
+what Mailseal removes; content filters that hand strangers' mail back as if it were ours. Each finding names file and
+line, what becomes of mail, and the line to put or the command to run. A line is printed only if it removes the finding
+and causes no other: check applies it to what it has read, and judges again. A setting that several findings concern is
+printed once, in its final form. Check does not need root: a file that it cannot read is reported, and is not an
+error.
 
 With --dns it compares each key with the record that is published, byte by byte: whether it is there, whole, at the
 right name, alone and the right one, and whether the domain that signs is aligned with the authors of its rules. Each

@@ -111,6 +111,11 @@ type Report struct {
 	Services int       `json:"services"`       // ways by which mail comes in
 	Filtered int       `json:"filtered"`       // those of them that lead through Mailseal
 	Findings []Finding `json:"findings"`       // the worst first
+
+	// Public is how many services take mail in from other hosts or from users.
+	Public int `json:"-"`
+	// After is what Mailseal is configured to do once all remedies are applied.
+	After Daemon `json:"-"`
 }
 
 // add puts a finding down, once: services that share a setting share its faults. What mends it is what mends it for all

@@ -39,6 +39,10 @@ func remedied(look judge, h Host, d Daemon) (Report, bool) {
 	steps := p.plan(w, report)
 	steps = p.withoutNeedless(w, steps)
 	assign(report.Findings, steps)
+	for _, s := range steps {
+		w, _ = w.all(s.changes)
+	}
+	report.After = w.daemon
 	return report, true
 }
 
@@ -126,13 +130,15 @@ func (w world) all(changes Fix) (world, bool) {
 	return w, any
 }
 
-// withoutNeedless takes away changes that make no difference once all the others are made: a line of a service, for
-// instance, to which another one then gives no filter at all.
+// withoutNeedless removes changes that make no difference once all the others are made: a line of a service, for
+// instance, to which another one then gives no filter at all. A change whose setting a later step changes, too, stays:
+// assign makes one line of both, which is printed with the first and worst finding.
 func (p *planner) withoutNeedless(w world, steps []step) []step {
 	want := p.outcome(w, steps)
 	for i := range steps {
 		for j := 0; j < len(steps[i].changes) && p.left > 0; {
-			if steps[i].changes[j].Kind == SendmailBuild {
+			c := steps[i].changes[j]
+			if c.Kind == SendmailBuild || isChangedBy(steps[i+1:], c.key()) {
 				j++
 				continue
 			}
@@ -146,6 +152,12 @@ func (p *planner) withoutNeedless(w world, steps []step) []step {
 		}
 	}
 	return steps
+}
+
+// isChangedBy reports whether one of the steps changes the setting of a key.
+func isChangedBy(steps []step, key string) bool {
+	changes := func(c Change) bool { return c.key() == key }
+	return slices.ContainsFunc(steps, func(s step) bool { return slices.ContainsFunc(s.changes, changes) })
 }
 
 // outcome is what is found after all changes.

@@ -108,6 +108,9 @@ func (p *postfix) judge() {
 		if w.passes() {
 			p.Filtered++
 		}
+		if w.takesMailIn() {
+			p.Public++
+		}
 	}
 	if !slices.ContainsFunc(ways, func(w *way) bool { return w.ours || w.meant }) {
 		p.nobody(ways)

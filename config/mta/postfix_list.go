@@ -133,7 +133,7 @@ func raws(value string) []string {
 func (p *postfix) without(w *way, ways []*way) {
 	own, explicit := w.own["smtpd_milters"]
 	switch {
-	case w.ours || w.meant || w.passes() || w.isLoopback() && (w.off || explicit):
+	case w.ours || w.meant || w.passes() || w.isLoopback() && !w.isSubmission() && (w.off || explicit):
 		return // where a content filter hands mail back, this is as it should be
 	case w.param == "non_smtpd_milters":
 		if p.d.Signs && !isReturnOfStrangers(w, ways) {

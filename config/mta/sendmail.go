@@ -2,14 +2,12 @@ package mta
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
 	"path"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is false when there is none.
@@ -62,57 +60,6 @@ func (s *sendmail) readMC() bool {
 	s.mc, s.hasMC = readMC(text), err == nil
 	s.typographic(string(text))
 	return s.hasMC
-}
-
-// quoteMarks are those that stand in for m4's ` and ', with what was meant.
-var quoteMarks = []struct{ typographic, meant string }{
-	{"‘", "`"}, {"‛", "`"}, {"“", "`"}, {"„", "`"}, {"’", "'"}, {"”", "'"}, {"´", "'"}, {"′", "'"},
-}
-
-// plainQuotes puts m4's quotes in place of typographic ones.
-func plainQuotes(text string) string {
-	for _, q := range quoteMarks {
-		text = strings.ReplaceAll(text, q.typographic, q.meant)
-	}
-	return text
-}
-
-// typographic finds lines that were pasted from where quotes are made beautiful. Comments may have them.
-func (s *sendmail) typographic(text string) {
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		code := strings.TrimSpace(line)
-		if plainQuotes(line) == line || strings.HasPrefix(code, "dnl") || strings.HasPrefix(code, "#") {
-			continue
-		}
-		s.add(say("sendmail-typographic", foreignQuotes(line)).finding(s.mcFile, n, "", Fix{s.requote(), s.rebuild()}))
-	}
-}
-
-// requote is the command that puts m4's quotes into sendmail.mc.
-func (s *sendmail) requote() Change {
-	var line strings.Builder
-	line.WriteString("sed -i")
-	for _, q := range quoteMarks {
-		meant := q.meant
-		if meant == "`" {
-			meant = "\\`"
-		}
-		line.WriteString(` -e "s/` + q.typographic + "/" + meant + `/g"`)
-	}
-	return command("requote", s.mcFile, line.String()+" "+s.mcFile)
-}
-
-// foreignQuotes are the typographic quotes of a line, each once.
-func foreignQuotes(line string) string {
-	var out []string
-	for _, r := range line {
-		if q := string(r); plainQuotes(q) != q && !slices.Contains(out, q) {
-			out = append(out, q)
-		}
-	}
-	return strings.Join(out, " ")
 }
 
 // rebuild is how sendmail.cf comes from sendmail.mc: by Debian's sendmailconfig, or the makefile that others have.
@@ -284,37 +231,6 @@ func (s *sendmail) source(f cfFilter) *mcFilter {
 	return nil
 }
 
-// written is a filter as it stands in its file.
-func (s *sendmail) written(f cfFilter, equates string) Fix {
-	if !s.hasMC {
-		return Fix{{Kind: SendmailCF, File: s.cf.file, Name: f.name, Value: equates, line: "X" + f.name + ", " + equates}}
-	}
-	macro := "INPUT_MAIL_FILTER"
-	if m := s.source(f); m != nil {
-		macro = m.macro
-	} else if slices.ContainsFunc(s.cf.filters, func(other cfFilter) bool { return other.name == f.name }) {
-		macro = "MAIL_FILTER" // the list has it by another statement
-	}
-	line := macro + "(`" + f.name + "', `" + equates + "')dnl"
-	return Fix{{Kind: SendmailMC, File: s.mcFile, Name: f.name, Value: equates, line: line}}
-}
-
-// listed is the list of filters of ports that have none of their own.
-func (s *sendmail) listed(names []string) Fix {
-	if !s.hasMC {
-		return Fix{inputOption(s.cf.file, names)}
-	}
-	line := "define(`" + filterList + "', `" + strings.Join(names, ", ") + "')dnl below all filters"
-	return Fix{{Kind: SendmailMC, File: s.mcFile, Name: filterList, Value: strings.Join(names, ", "), line: line}}
-}
-
-func (s *sendmail) readdressed(f cfFilter, address string) Fix {
-	if address == "" {
-		return nil
-	}
-	return s.written(f, strings.Replace(f.equates, f.socket, address, 1))
-}
-
 // consequence says what becomes of mail while the filter cannot be reached.
 func (s *sendmail) consequence(f cfFilter) said {
 	switch f.flag {
@@ -343,43 +259,6 @@ func (s *sendmail) options(f cfFilter) {
 	if t := f.timeout['E']; t < s.d.Deadline {
 		s.put(f, say("sendmail-timeout-message", t, s.d.Deadline, s.consequence(f)), s.written(f, withTimeout(f, 'E', "5m")))
 	}
-}
-
-// withEquate sets one equate.
-func withEquate(equates, key, value string) string {
-	var out []string
-	set := false
-	for _, e := range splitTrim(equates, ",") {
-		if strings.HasPrefix(e, key) {
-			e, set = key+"="+value, true
-		}
-		out = append(out, e)
-	}
-	if !set {
-		out = slices.Insert(out, min(1, len(out)), key+"="+value)
-	}
-	return strings.Join(out, ", ")
-}
-
-// withTimeout sets one of the times of T=.
-func withTimeout(f cfFilter, key byte, value string) string {
-	var out []string
-	for _, k := range []byte("CSRE") {
-		t := short(f.timeout[k])
-		if k == key {
-			t = value
-		}
-		out = append(out, string(k)+":"+t)
-	}
-	return withEquate(f.equates, "T", strings.Join(out, ";"))
-}
-
-// short writes a time as mail servers do.
-func short(d time.Duration) string {
-	if d%time.Minute == 0 {
-		return fmt.Sprintf("%dm", d/time.Minute)
-	}
-	return fmt.Sprintf("%ds", d/time.Second)
 }
 
 // nobody says that no filter is us.

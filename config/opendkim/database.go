@@ -16,13 +16,25 @@ func (im *importer) elsewhere(ke, se entry) {
 		return
 	}
 	im.note("tables-elsewhere", ke, "; mailseal.toml has a sketch of the source, as a comment: complete its queries")
-	im.out.add("", append([]string{
+	comment := []string{
 		"KeyTable and SigningTable are in a database. Mailseal asks one by queries of its own: see [sources] in",
 		"mailseal.toml(5). key_query returns the private key itself, not the name of a file; signing_query is asked",
-		"once, with the author's domain, not for each of OpenDKIM's patterns. Complete this, and take the # away:",
+		"once, with the author's domain, not for each of OpenDKIM's patterns. Complete this, and remove the #:",
 		"",
-	}, sketch(keys, signing)...)...)
+	}
+	if keys.password != "" {
+		im.note("database-password", ke, passwordWord)
+		comment = append(comment,
+			fmt.Sprintf("The password is not copied. Write it in the place of %s; it is in %s.",
+				passwordWord, ke.place),
+			"Keep this file unreadable to others: owner root, group mailseal, mode 0640.",
+			"")
+	}
+	im.out.add("", append(comment, sketch(keys, signing)...)...)
 }
+
+// passwordWord stands for the database's password in the sketch: what is printed ends up in terminals and tickets.
+const passwordWord = "PASSWORD"
 
 // dsn is a data set in an SQL database, as OpenDKIM names it: dsn:pgsql://user:password@port+host/base/table=t?keycol=k.
 type dsn struct {
@@ -74,20 +86,28 @@ func parseDSN(s string) (d dsn, ok bool) {
 	return d, d.table != "" && d.key != "" && d.data != ""
 }
 
-// connection is the dsn of a source of Mailseal.
+// connection is the dsn of a source of Mailseal, without the password.
 func (d dsn) connection() string {
 	switch d.driver {
 	case "mysql":
+		login := d.user
+		if d.password != "" {
+			login += ":" + passwordWord
+		}
 		port := d.port
 		if port == "" {
 			port = "3306"
 		}
-		return fmt.Sprintf("%s:%s@tcp(%s:%s)/%s", d.user, d.password, d.host, port, d.base)
+		return fmt.Sprintf("%s@tcp(%s:%s)/%s", login, d.host, port, d.base)
 	case "sqlite":
 		return "/" + strings.TrimPrefix(d.base, "/")
 	}
 	out := "host=" + d.host
-	for _, part := range [][2]string{{"port", d.port}, {"dbname", d.base}, {"user", d.user}, {"password", d.password}} {
+	parts := [][2]string{{"port", d.port}, {"dbname", d.base}, {"user", d.user}}
+	if d.password != "" {
+		parts = append(parts, [2]string{"password", passwordWord})
+	}
+	for _, part := range parts {
 		if part[1] != "" {
 			out += " " + part[0] + "=" + part[1]
 		}

@@ -2,6 +2,8 @@ package opendkim
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -24,7 +26,7 @@ Dropped:
   /c:2: UserID: Mailseal runs as the user that systemd gives it, and must be able to read the keys
 As with every import:
   SignatureTTL: not set: signatures are good for ever, as before
-  SignHeaders: not set: Mailseal signs more fields, among them Message-ID, MIME-Version and …
+  SignHeaders: not set: more fields are signed than by OpenDKIM
 Taken over as it was: Mode (--verbose says all)
 `
 	if out.String() != want {
@@ -68,5 +70,36 @@ Never worked in OpenDKIM either:
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+// TestBriefLines holds that a line for what every import has is a sentence of its own, and is not cut off.
+func TestBriefLines(t *testing.T) {
+	folders, err := filepath.Glob("testdata/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for _, root := range folders {
+		o := Options{Root: root, Conf: "/opendkim.conf"}
+		if _, err := os.Stat(filepath.Join(root, "opendmarc.conf")); err == nil {
+			o.DMARC = "/opendmarc.conf"
+		}
+		r, err := Import(o)
+		if err != nil {
+			continue // a folder whose import fails
+		}
+		for _, n := range r.Notes {
+			if n.Group == Todo || n.File != "" {
+				continue
+			}
+			lines++
+			if got := shortened(n.String()); strings.HasSuffix(got, " …") {
+				t.Errorf("%s: %s", n.Code, got)
+			}
+		}
+	}
+	if lines == 0 {
+		t.Error("no line of that kind")
 	}
 }

@@ -58,9 +58,12 @@ func (c *checker) servers() error {
 	if err != nil {
 		return err
 	}
-	for _, r := range withoutIdle(reports) {
+	reports = withoutIdle(reports)
+	isInUse := func(r mta.Report) bool { return r.Filtered > 0 }
+	isNew := !slices.ContainsFunc(reports, isInUse)
+	for _, r := range reports {
 		s := Server{Server: r.Server, Dir: r.Dir, Name: r.Name, Services: r.Services, Filtered: r.Filtered}
-		if s.isPast() {
+		if s.isPast() && isNew {
 			escalate(r)
 		}
 		for _, f := range r.Findings {
@@ -78,37 +81,57 @@ func (c *checker) mtaReports() ([]mta.Report, error) {
 	if host == nil {
 		host = mta.HostAt("/")
 	}
+	postfix, err := c.mtaDirectory(c.MTA.Postfix, PostfixDir)
+	if err != nil {
+		return nil, err
+	}
+	sendmail, err := c.mtaDirectory(c.MTA.Sendmail, SendmailDir)
+	if err != nil {
+		return nil, err
+	}
 	var out []mta.Report
-	for _, server := range []struct {
-		named, dir string
-		look       func(mta.Host, string, mta.Daemon) (mta.Report, bool)
-	}{{c.MTA.Postfix, PostfixDir, mta.Postfix}, {c.MTA.Sendmail, SendmailDir, mta.Sendmail}} {
-		dir := server.dir
-		if server.named != "" {
-			var err error
-			if dir, err = filepath.Abs(server.named); err != nil {
-				return nil, err
-			}
-		}
-		report, found := server.look(host, dir, asMTASees(c.cfg))
-		switch {
-		case found:
+	daemon := asMTASees(c.cfg)
+	for _, dir := range append([]string{postfix}, mta.PostfixInstances(host, postfix)...) {
+		report, found := mta.Postfix(host, dir, daemon)
+		if found {
 			out = append(out, report)
-		case server.named != "":
+			daemon = report.After // what is printed for one instance is not printed again for the next
+		} else if c.MTA.Postfix != "" {
 			return nil, fmt.Errorf("no configuration of a mail server in %s", dir)
 		}
+	}
+	report, found := mta.Sendmail(host, sendmail, daemon)
+	if found {
+		out = append(out, report)
+	} else if c.MTA.Sendmail != "" {
+		return nil, fmt.Errorf("no configuration of a mail server in %s", sendmail)
 	}
 	return out, nil
 }
 
-// withoutIdle leaves out a server that has nothing to do with us where another one has: one of the two is only
-// installed.
+// mtaDirectory returns where a mail server's configuration is: the directory that was named, else the usual one.
+func (c *checker) mtaDirectory(named, usual string) (string, error) {
+	if named == "" {
+		return usual, nil
+	}
+	return filepath.Abs(named)
+}
+
+// withoutIdle leaves out a server that does not use Mailseal where another one does: one of the two is only installed. A
+// Postfix beside another that does stays if it takes mail in from other hosts. Where it does not, its mail comes from the
+// other Postfix or goes to it, and has passed Mailseal there.
 func withoutIdle(reports []mta.Report) []mta.Report {
 	isInUse := func(r mta.Report) bool { return r.Filtered > 0 }
 	if !slices.ContainsFunc(reports, isInUse) {
 		return reports
 	}
-	return slices.DeleteFunc(reports, func(r mta.Report) bool { return !isInUse(r) && countMTA(r, mta.Error) == 0 })
+	beside := func(r mta.Report) bool {
+		isSame := func(o mta.Report) bool { return isInUse(o) && o.Server == r.Server }
+		return r.Public > 0 && slices.ContainsFunc(reports, isSame)
+	}
+	return slices.DeleteFunc(reports, func(r mta.Report) bool {
+		return !isInUse(r) && countMTA(r, mta.Error) == 0 && !beside(r)
+	})
 }
 
 func countMTA(r mta.Report, s mta.Severity) (n int) {

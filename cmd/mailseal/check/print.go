@@ -21,7 +21,7 @@ func (p Printer) Report(f Finding) {
 		fmt.Fprintf(p.Out, "  %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	if f.Mended {
-		fmt.Fprintln(p.Out, "  the lines of other findings mend it")
+		fmt.Fprintln(p.Out, "  fixed by the lines that are printed for other findings")
 	}
 }
 

@@ -37,6 +37,8 @@ type site struct {
 	dns    *dnstest.Server
 	txt    map[string]string // the key records, by name
 	keys   string            // the host's directory with the private keys, NAME.pem
+
+	proposed string // the port that stands in for the one that check proposes
 }
 
 // startMTA is rig.Postfix or rig.Sendmail.

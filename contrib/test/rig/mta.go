@@ -24,6 +24,10 @@ type Options struct {
 	Also string
 	// Append is added to main.cf, or to sendmail.mc before MAILER_DEFINITIONS.
 	Append string
+	// Services are added to master.cf.
+	Services string
+	// Edit changes main.cf and master.cf before Postfix starts; nil changes nothing.
+	Edit func(m *MTA, main, master string) (string, string)
 }
 
 // MTA is a running mail server. Mail to any address of home.example (and, from the MTA's own users, to any address at
@@ -37,6 +41,7 @@ type MTA struct {
 	Submission string // host:port for authenticated users (User, Password)
 	Reinjected string // host:port whose mail no milter sees, for content filters
 	process    *Process
+	instances  []*instance
 }
 
 // MilterSocket is where the snippet lets the MTA find its milter, as a path inside the root.
@@ -59,6 +64,9 @@ func (m *MTA) Restart() {
 	m.process.Stop() // a signal ends it, which is an error to the package os/exec
 	if m.Name == "Postfix" {
 		m.process = start(m.t, m.Command("/usr/lib/postfix/sbin/master"), StartOptions{OwnSession: true})
+		for _, i := range m.instances {
+			i.restart(m)
+		}
 	} else {
 		m.Write("/etc/mail/sendmail.cf", m.Run(nil, "/usr/bin/m4", "/etc/mail/sendmail.mc"))
 		m.process = m.Start("/usr/sbin/sendmail-mta", "-bD", "-q5s")

@@ -20,10 +20,14 @@ func Postfix(t testing.TB, o Options) *MTA {
 	}
 	m.SMTP, m.SMTP6 = FreePort(t, "127.0.0.1"), freePort("::1")
 	m.Submission, m.Reinjected = FreePort(t, "127.0.0.1"), FreePort(t, "127.0.0.1")
-	m.Write("/etc/postfix/main.cf", m.mainCF(o))
-	m.Write("/etc/postfix/master.cf", m.masterCF(o))
+	main, master := m.mainCF(o), m.masterCF(o)+o.Services
+	if o.Edit != nil {
+		main, master = o.Edit(m, main, master)
+	}
+	m.Write("/etc/postfix/main.cf", main)
+	m.Write("/etc/postfix/master.cf", master)
 	m.Write("/etc/postfix/dynamicmaps.cf", m.Read("/usr/share/postfix/dynamicmaps.cf"))
-	m.postfixFiles()
+	m.postfixFiles("/var/spool/postfix", "/var/lib/postfix")
 	serveSASL(t, m.Path("/var/spool/postfix/private/auth"))
 	m.process = start(t, m.Command("/usr/lib/postfix/sbin/master"), StartOptions{OwnSession: true})
 	m.await("daemon started") // all its ports are open by then
@@ -84,10 +88,10 @@ func (m *MTA) masterCF(o Options) string {
 
 // postfixFiles does what the package's installation does: directories and permissions as the package's own list has
 // them, and the files that Debian copies into the chroot.
-func (m *MTA) postfixFiles() {
+func (m *MTA) postfixFiles(queue, data string) {
 	t := m.t
 	t.Helper()
-	names := strings.NewReplacer("$queue_directory", "/var/spool/postfix", "$data_directory", "/var/lib/postfix",
+	names := strings.NewReplacer("$queue_directory", queue, "$data_directory", data,
 		"$config_directory", "/etc/postfix", "$command_directory", "/usr/sbin", "$mail_owner", "postfix",
 		"$setgid_group", "postdrop")
 	for line := range strings.Lines(m.Read("/etc/postfix/postfix-files")) {
@@ -111,8 +115,40 @@ func (m *MTA) postfixFiles() {
 		}
 	}
 	for _, name := range []string{"hosts", "nsswitch.conf", "resolv.conf", "services", "host.conf"} {
-		m.Write(path.Join("/var/spool/postfix/etc", name), m.Read("/etc/"+name))
+		m.Write(path.Join(queue, "etc", name), m.Read("/etc/"+name))
 	}
+}
+
+// instance is one more Postfix on the host of an MTA, with a configuration and a queue of its own, as postmulti(1) has
+// it.
+type instance struct {
+	name    string
+	process *Process
+}
+
+// Instance starts one more Postfix, whose files are in /etc/NAME and /var/spool/NAME. The main.cf must name these as
+// queue_directory and data_directory (/var/lib/NAME).
+func (m *MTA) Instance(name, main, master string) {
+	m.t.Helper()
+	m.Write("/etc/"+name+"/main.cf", main)
+	m.Write("/etc/"+name+"/master.cf", master)
+	m.Write("/etc/"+name+"/dynamicmaps.cf", m.Read("/usr/share/postfix/dynamicmaps.cf"))
+	m.postfixFiles("/var/spool/"+name, "/var/lib/"+name)
+	serveSASL(m.t, m.Path("/var/spool", name, "private/auth"))
+	i := &instance{name: name}
+	i.start(m)
+	m.instances = append(m.instances, i)
+}
+
+func (i *instance) start(m *MTA) {
+	command := m.Command("/usr/lib/postfix/sbin/master", "-c", "/etc/"+i.name)
+	i.process = start(m.t, command, StartOptions{OwnSession: true})
+}
+
+// restart starts the instance again with the files as they are now.
+func (i *instance) restart(m *MTA) {
+	i.process.Stop() // a signal ends it, which is an error to the package os/exec
+	i.start(m)
 }
 
 // nexthop writes host:port as Postfix wants a destination without MX look-up.

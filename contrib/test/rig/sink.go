@@ -3,9 +3,11 @@ package rig
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/smtp"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +56,7 @@ type Sink struct {
 	Address string // host:port
 
 	sevenBit bool // 8BITMIME is not offered
+	forward  func(Delivery) error
 
 	mu    sync.Mutex
 	news  chan struct{} // closed and renewed when something came in
@@ -72,14 +75,51 @@ func NewSevenBitSink(t testing.TB) *Sink {
 	return newSink(t, true)
 }
 
+// NewFilter starts an SMTP server that hands each message on, as a content filter or a list manager does. A message that
+// forward returns an error for is deferred.
+func NewFilter(t testing.TB, forward func(Delivery) error) *Sink {
+	t.Helper()
+	return serveSink(t, &Sink{forward: forward})
+}
+
+// Forward sends a message to the server at an address, as a content filter hands it back.
+func Forward(address string, d Delivery) error {
+	c, err := smtp.Dial(address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Mail(d.From); err != nil {
+		return err
+	}
+	for _, to := range d.To {
+		if err := c.Rcpt(to); err != nil {
+			return err
+		}
+	}
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(d.Data); err != nil {
+		return err
+	}
+	return errors.Join(w.Close(), c.Quit())
+}
+
 func newSink(t testing.TB, sevenBit bool) *Sink {
+	t.Helper()
+	return serveSink(t, &Sink{sevenBit: sevenBit})
+}
+
+func serveSink(t testing.TB, s *Sink) *Sink {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s := &Sink{Address: l.Addr().String(), sevenBit: sevenBit, news: make(chan struct{})}
+	s.Address, s.news = l.Addr().String(), make(chan struct{})
 	go s.serve(l)
 	return s
 }
@@ -182,6 +222,12 @@ func (s *Sink) session(conn net.Conn) {
 			reply("354 go on")
 			if d.Data, err = readData(r); err != nil {
 				return
+			}
+			if s.forward != nil {
+				if err := s.forward(d); err != nil {
+					reply("451 4.0.0 not handed on")
+					continue
+				}
 			}
 			s.add(d)
 			reply("250 2.0.0 taken")
