@@ -61,6 +61,8 @@ func (c *checker) checkDaemon() {
 	if c.Control.Address == "" {
 		c.Control.Address = filepath.Join(c.StateDirectory, ControlName)
 	}
+	c.Reports.complete()
+	c.checkReports()
 	c.checkAuthservID()
 	for name, values := range c.Ours.Macros {
 		if slices.Contains(values, "*") {

@@ -107,7 +107,8 @@ func TestEveryChoiceHasDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	walk("sign[0]", reflect.ValueOf(c.Sign[0]))
-	c.Policy.Overrides[0].Action = action.Accept // which may be left out
+	c.Policy.Overrides[0].Action = action.Accept      // which may be left out
+	c.Policy.Overrides[0].Reason = action.ReasonOther // an invalid one means what follows from the conditions
 	walk("policy.override[0]", reflect.ValueOf(c.Policy.Overrides[0]))
 }
 

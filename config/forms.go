@@ -37,6 +37,7 @@ var forms = map[string]form{
 	"identifier":        {"identifier", pure(parseIdentifier)},
 	"key name":          {"key name", pure(parseKeyName)},
 	"line":              {"text", pure(parseLine)},
+	"mail address":      {"mail address", pure(parseMailAddress)},
 	"mode":              {"file mode", nil},
 	"own field":         {"field name", pure(parseOwnField)},
 	"path":              {"path", parsePath},
@@ -238,6 +239,16 @@ func parseHostPort(s string) (string, error) {
 		return "", fmt.Errorf("%q is no address with a port, such as \"127.0.0.1:9891\" or \"[::1]:9891\"", s)
 	}
 	return s, nil
+}
+
+// parseMailAddress reads an address that mail can be sent from.
+func parseMailAddress(s string) (string, error) {
+	local, host, _ := strings.Cut(s, "@")
+	name, err := domain.Parse(host)
+	if local == "" || err != nil || strings.ContainsAny(local, " \t\r\n<>\"(),:;\\") || name.Labels() < 2 {
+		return "", fmt.Errorf("%q is not a mail address, such as \"dmarc@reports.example.com\"", s)
+	}
+	return local + "@" + string(name), nil
 }
 
 func parseURL(s string) (string, error) {

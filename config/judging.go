@@ -72,18 +72,19 @@ type NotJudged struct {
 
 // Override replaces the policy for some mail. Each list that is not empty must have a member that fits.
 type Override struct {
-	Networks      []netip.Prefix `toml:"networks"`
-	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
-	Senders       []string       `toml:"senders"`        // as NotJudged.Senders
-	Recipients    []string       `toml:"recipients"`     // as NotJudged.Recipients
-	AuthorDomains []string       `toml:"author_domains"` // ".example.com": any domain below it
-	ListIDs       []string       `toml:"list_ids"`       // List-Id identifiers; ".example.com": any below it
-	Sealers       []string       `toml:"sealers"`        // domains of the newest ARC seal of a chain that passes
-	Action        action.Action  `toml:"action"`         // instead of whatever else but accept was decided; invalid: nothing
-	SPF           action.SPF     `toml:"spf"`            // complete: what the override leaves out is the policy's
-	IPRev         action.IPRev   `toml:"iprev"`
-	DKIM          action.DKIM    `toml:"dkim"`
-	DMARC         action.DMARC   `toml:"dmarc"`
+	Networks      []netip.Prefix        `toml:"networks"`
+	Hosts         []string              `toml:"hosts"`          // as Ours.Hosts
+	Senders       []string              `toml:"senders"`        // as NotJudged.Senders
+	Recipients    []string              `toml:"recipients"`     // as NotJudged.Recipients
+	AuthorDomains []string              `toml:"author_domains"` // ".example.com": any domain below it
+	ListIDs       []string              `toml:"list_ids"`       // List-Id identifiers; ".example.com": any below it
+	Sealers       []string              `toml:"sealers"`        // domains of the newest ARC seal of a chain that passes
+	Action        action.Action         `toml:"action"`         // instead of whatever else but accept was decided; invalid: nothing
+	Reason        action.OverrideReason `toml:"reason"`         // of a DMARC report; invalid: what follows from the conditions
+	SPF           action.SPF            `toml:"spf"`            // complete: what the override leaves out is the policy's
+	IPRev         action.IPRev          `toml:"iprev"`
+	DKIM          action.DKIM           `toml:"dkim"`
+	DMARC         action.DMARC          `toml:"dmarc"`
 
 	placed
 }

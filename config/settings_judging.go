@@ -143,6 +143,8 @@ var overrideSection = section{
 		{name: "list_ids", example: `["announce.lists.example.org"]`, form: "domain tree", doc: "Condition: the identifier in List-Id; \".example.org\" is any below it. Anybody can write it."},
 		{name: "sealers", example: `["lists.example.org"]`, form: "domain", doc: "Condition: the message has an ARC chain that holds, and this domain sealed last."},
 		{name: "action", example: `"accept"`, values: verdictActions, doc: "What happens instead whenever something else than accept has been decided."},
+		{name: "reason", example: `"trusted_forwarder"`,
+			doc: "What a DMARC report tells the domain where this override made its policy milder or stricter (RFC 9990 section 3.1.6). If it is not set, it is \"mailing_list\" with list_ids, otherwise \"local_policy\"."},
 		{name: "spf", example: `{ fail = "reject" }`, doc: "In place of settings of [policy.spf]."},
 		{name: "iprev", example: `{ fail = "reject" }`, doc: "In place of settings of [policy.iprev]."},
 		{name: "dkim", example: `{ none = "hold" }`, doc: "In place of settings of [policy.dkim]."},

@@ -28,6 +28,7 @@ files() {
 		echo "0644 $unit $UNITDIR/${unit##*/}"
 	done
 	echo "0644 contrib/systemd/sysusers.conf $SYSUSERS/mailseal.conf"
+	echo "0644 contrib/systemd/tmpfiles.conf ${SYSUSERS%/*}/tmpfiles.d/mailseal.conf"
 	for page in contrib/man/*.[1-9]; do
 		echo "0644 $page $MANDIR/man${page##*.}/${page##*/}"
 	done

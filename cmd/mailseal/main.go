@@ -44,7 +44,7 @@ given as "" or 0, and one that has no effect beside the others, are wrong unless
 	root.PersistentFlags().Bool("debug", false, "after a bug of ours, show where it happened")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(), newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
-		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newManCmd(), newProbeCmd(), newVersionCmd())
+		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newReportsCmd(), newManCmd(), newProbeCmd(), newVersionCmd())
 	root.SetHelpCommand(newHelpCmd(root))
 	root.InitDefaultCompletionCmd()
 	each(root, func(cmd *cobra.Command) {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mailseal/keys/openssl"
+	"mailseal/cmd/mailseal/daemon"
 )
 
 func newVersionCmd() *cobra.Command {
@@ -32,7 +32,7 @@ The second line says what makes RSA signatures: the host's OpenSSL, or Go and wh
 
 // signsRSA says what makes RSA signatures here.
 func signsRSA() string {
-	name, err := openssl.Backend()
+	name, err := daemon.SigningBackend()
 	if err != nil {
 		return fmt.Sprintf("%s (%v)", name, err)
 	}

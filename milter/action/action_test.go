@@ -17,7 +17,7 @@ type choice interface {
 }
 
 // choices has a zero value of each type.
-var choices = []choice{Action(0), OnKeyError(0), MalformedFrom(0), SenderRule(0), Unmatched(0), OrganizationalDomain(0), Redirected(0), UncoveredDuplicates(0), Role(0)}
+var choices = []choice{Action(0), OnKeyError(0), MalformedFrom(0), SenderRule(0), Unmatched(0), OrganizationalDomain(0), Redirected(0), UncoveredDuplicates(0), Role(0), OverrideReason(0), Relation(0), PassedDisposition(0)}
 
 // at returns the value n of the type of c.
 func at(c choice, n int) choice {

@@ -43,6 +43,7 @@ type Filter struct {
 	ReceivedSPF        bool
 
 	Counters Counters // nil: nothing is counted
+	Reports  Reports
 }
 
 // SelfCheck says how many signatures a second implementation looks at before the mail goes out.
@@ -106,6 +107,7 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	if reason, ok := f.Senders.Allow(ml.Envelope, ml.author, ml.from.Addresses...); !ok {
 		return immediate{f.Senders.outcome(ml, reason)}
 	}
+	f.Reports.wrote(ml)
 	switch {
 	case f.Signer == nil:
 		return immediate{ml.pass()}

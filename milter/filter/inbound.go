@@ -49,7 +49,11 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) mil
 	if j.decision.Method == policy.Shortage {
 		in.filter.count(Counters.Short)
 	}
-	return in.outcome(ctx, j)
+	out := in.outcome(ctx, j)
+	if out.Action != action.Tempfail { // the message comes again, and is judged again
+		in.filter.Reports.judged(in.mail, j, in.run.PublicSuffixList())
+	}
+	return out
 }
 
 // decide applies the policy. Mail of a relay is judged for the field alone.

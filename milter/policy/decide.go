@@ -36,6 +36,7 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 			Wanted:      action.Accept,
 			Disposition: disposition(r, action.Accept),
 			Override:    "policy.not_judged",
+			Reported:    reported(r, action.Accept, &because{commentNotJudged, action.ReasonLocalPolicy}),
 		}
 	}
 	if r.Short && !passesDMARC(r) {
@@ -47,16 +48,22 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 	}
 	found := append(rs.author(r), actions.findings(r)...)
 	d := Decision{}
+	var why *because
 	if override != nil {
 		d.Override = override.Name
+		why = override.because(r)
 		found = override.replace(found)
 	}
 	capAside(found, r)
 	if sealer := rs.excuse(r); sealer != "" {
 		found = slices.DeleteFunc(found, func(f finding) bool { return f.method == "dmarc" })
 		d.Override = "arc=pass, sealed by " + string(sealer)
+		why = &because{arcComment(r), action.ReasonLocalPolicy}
 	}
-	rs.settle(&d, env, r, found)
+	if rs.DryRun {
+		why = &because{commentDryRun, action.ReasonLocalPolicy}
+	}
+	d.Reported = reported(r, rs.settle(&d, env, r, found), why)
 	return d
 }
 
@@ -82,10 +89,12 @@ func (rs *Rules) shortage(r *verify.Results) Decision {
 
 func passesDMARC(r *verify.Results) bool { return r.DMARC != nil && r.DMARC.Value == "pass" }
 
-// settle takes the harshest finding and fills the decision in.
-func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, found []finding) {
+// settle takes the harshest finding and fills the decision in. It returns what is done for DMARC's own finding.
+func (rs *Rules) settle(
+	d *Decision, env *message.Envelope, r *verify.Results, found []finding,
+) (ofDMARC action.Action) {
 	worst := finding{action: action.Accept}
-	ofDMARC := action.Accept
+	ofDMARC = action.Accept
 	for _, f := range found {
 		f = f.checked()
 		// Of two as harsh, DMARC is the one that a sender can look up and mend.
@@ -102,7 +111,7 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 	}
 	d.Disposition = disposition(r, ofDMARC)
 	if worst.action == action.Accept {
-		return
+		return ofDMARC
 	}
 	d.Method = worst.method
 	d.Reason = worst.method + "=" + worst.value
@@ -116,6 +125,7 @@ func (rs *Rules) settle(d *Decision, env *message.Envelope, r *verify.Results, f
 			d.Text = rs.Texts.several()
 		}
 	}
+	return ofDMARC
 }
 
 // findings asks every method's table. A method that was not run finds nothing.

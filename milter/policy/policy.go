@@ -39,13 +39,14 @@ type Rules struct {
 type Override struct {
 	Name     string // its place in the configuration, for the log
 	Networks []netip.Prefix
-	Hosts    message.Hosts    // the client's verified name
-	Senders  SenderPatterns   // the envelope sender
-	To       message.Patterns // every recipient
-	Authors  message.Patterns // the author's domain
-	ListIDs  message.Patterns // the identifier of List-Id
-	Sealers  message.Patterns // the newest sealer of a chain that passes
-	Replace  action.Action    // instead of whatever else but Accept was decided; invalid leaves it to Actions
+	Hosts    message.Hosts         // the client's verified name
+	Senders  SenderPatterns        // the envelope sender
+	To       message.Patterns      // every recipient
+	Authors  message.Patterns      // the author's domain
+	ListIDs  message.Patterns      // the identifier of List-Id
+	Sealers  message.Patterns      // the newest sealer of a chain that passes
+	Replace  action.Action         // instead of whatever else but Accept was decided; invalid leaves it to Actions
+	Reason   action.OverrideReason // what a DMARC report says; invalid: what follows from the conditions
 	Actions
 }
 
@@ -94,6 +95,8 @@ type Decision struct {
 	// Disposition is what was made of the DMARC policy after all options, for policy.dmarc (RFC 9989 section 9.1):
 	// none, quarantine or reject.
 	Disposition string
+	// Reported is what a DMARC report says of the message.
+	Reported Reported
 }
 
 // Match reports whether the message is exempt. The author is "" where From names none, or several.

@@ -1,8 +1,6 @@
 package verify
 
 import (
-	"cmp"
-
 	"mailseal/milter/dmarc"
 	"mailseal/milter/domain"
 )
@@ -18,7 +16,7 @@ func (r *Results) identifiers() []dmarc.Identifier {
 		}
 		out = append(out, dmarc.Identifier{Method: method, Domain: d, Selector: selector, Temporary: value == "temperror"})
 	}
-	if s := cmp.Or(r.SPF, r.spfForDMARC); s != nil {
+	if s := r.MailFromSPF(); s != nil {
 		add(dmarc.SPF, string(s.Domain), "", string(s.Value))
 	}
 	for _, s := range r.DKIM {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -57,6 +58,10 @@ func (r *Results) BestDKIM() string {
 	}
 	return "none"
 }
+
+// MailFromSPF is the result of SPF for MAIL FROM, for the null sender that for HELO, whether or not it is written into
+// the field; nil where SPF was not asked.
+func (r *Results) MailFromSPF() *spf.Result { return cmp.Or(r.SPF, r.spfForDMARC) }
 
 // NewestSealer is the domain that sealed a chain that passes last, "" when there is none.
 func (r *Results) NewestSealer() domain.Name {
@@ -129,6 +134,9 @@ func (r *Run) runSPF(ctx context.Context, _ *message.Message, out *Results) {
 		out.HELO = &helo
 	}
 }
+
+// PublicSuffixList reports whether organizational domains are taken from the Public Suffix List, and not from the DNS.
+func (r *Run) PublicSuffixList() bool { return r.v.DMARC != nil && r.v.DMARC.PublicSuffixList }
 
 // setSPF keeps a result of SPF for MAIL FROM where those see it who may.
 func (r *Run) setSPF(out *Results, s *spf.Result) {

@@ -76,6 +76,26 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 	return p, err
 }
 
+// RecordReports has what DMARC reports are made of written down by r. It is called before the parts are in force.
+func (p *Parts) RecordReports(r filter.Recorder) error {
+	f, ok := p.Settings.Filter.(*filter.Filter)
+	if !ok || !p.Config.Reports.Collect {
+		return nil
+	}
+	addresses, err := patterns("reports.addresses", p.Config.Reports.Addresses)
+	if err != nil {
+		return err
+	}
+	f.Reports = filter.Reports{
+		Recorder:  r,
+		Domain:    domain.Name(p.Config.Reports.Domain()),
+		Addresses: addresses,
+		Relations: p.Config.Reports.Relation != action.RelationListed,
+		Now:       time.Now,
+	}
+	return nil
+}
+
 // quietFragile returns the causes of broken signatures that are not warned of.
 func quietFragile(warned []string) []milter.Event {
 	return slices.DeleteFunc([]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit}, func(e milter.Event) bool {

@@ -43,7 +43,7 @@ func NewPolicy(cfg *config.Config) (*policy.Rules, error) {
 
 func newOverride(name string, o config.Override) (policy.Override, error) {
 	var errs [5]error
-	out := policy.Override{Name: name, Networks: o.Networks, Hosts: o.Hosts, Replace: o.Action}
+	out := policy.Override{Name: name, Networks: o.Networks, Hosts: o.Hosts, Replace: o.Action, Reason: o.Reason}
 	out.Actions = policy.Actions{SPF: o.SPF, IPRev: o.IPRev, DKIM: o.DKIM, DMARC: o.DMARC}
 	out.Authors, errs[0] = patterns(name+".author_domains", o.AuthorDomains)
 	out.ListIDs, errs[1] = patterns(name+".list_ids", o.ListIDs)

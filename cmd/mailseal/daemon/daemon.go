@@ -25,6 +25,7 @@ import (
 	"mailseal/milter"
 	"mailseal/milter/dns"
 	"mailseal/milter/filter"
+	"mailseal/milter/report/spool"
 	"mailseal/milter/rotation"
 )
 
@@ -56,6 +57,7 @@ type Daemon struct {
 	jobs      *jobs.Runner
 	signed    *signed.List // nil where mail is not really signed
 	counters  filter.Counters
+	spool     *spool.Writer // nil where nothing is collected for reports
 
 	metricsEndpoint, controlEndpoint *endpoint
 
@@ -146,6 +148,9 @@ func warnings(cfg *config.Config) []string {
 	return append(out, assembly.UnsafeSecrets(cfg)...)
 }
 
+// SigningBackend names what makes RSA signatures in this program; with an error, why it is not the host's OpenSSL.
+func SigningBackend() (string, error) { return openssl.Backend() }
+
 // sayBackend logs what makes RSA signatures, where this build leaves a choice.
 func sayBackend(log *slog.Logger) {
 	name, err := openssl.Backend()
@@ -185,7 +190,7 @@ func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 	}
 	p, err := assembly.New(ctx, cfg, gate, nil, d.counters, d.log)
 	if err == nil {
-		err = p.AnyKey(ctx)
+		err = errors.Join(p.AnyKey(ctx), d.collect(cfg, p))
 	}
 	if err != nil {
 		p.CloseSources(&assembly.Parts{}, 0, d.log)
@@ -236,6 +241,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	d.control(ctx, run, &others)
 	others.Go(func() { run.attend(ctx, drained) })
 	others.Go(func() { d.jobs.Run(ctx) })
+	stopSpool := d.runSpool()
 	go d.examine(ctx)
 	if ready != nil {
 		ready()
@@ -243,6 +249,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	collectGarbage(os.Getenv("GOGC"))
 	err := d.server.Serve(ctx, d.listeners...)
 	close(drained)
+	stopSpool()
 	others.Wait()
 	if err := d.writeSigned(context.Background()); err != nil {
 		d.log.Warn("which domains signed mail lately is not written", "error", err)
@@ -280,7 +287,7 @@ func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 	}
 	p, err := assembly.New(ctx, cfg, ahead.resolver, old, d.counters, d.log)
 	if err == nil {
-		err = errors.Join(p.AnyKey(ctx), p.ExamineSources(ctx, old, d.log))
+		err = errors.Join(p.AnyKey(ctx), p.ExamineSources(ctx, old, d.log), d.collect(cfg, p))
 	}
 	var lost []string
 	if err == nil {

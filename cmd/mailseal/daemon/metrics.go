@@ -14,6 +14,7 @@ import (
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/filter"
+	"mailseal/milter/report/spool"
 	"mailseal/milter/sign"
 )
 
@@ -203,6 +204,23 @@ func (m *metrics) Reloaded(err error) {
 func (m *metrics) Watched(count map[string]int) {
 	for _, shown := range []string{"good", "bad", "unknown"} {
 		m.watched.WithLabelValues(shown).Set(float64(count[shown]))
+	}
+}
+
+// watchSpool shows what was written down for DMARC reports.
+func (m *metrics) watchSpool(w *spool.Writer) {
+	for _, c := range []struct {
+		name, help string
+		load       func() int64
+	}{
+		{"report_rows_total", "Messages and domains written to that were taken down for DMARC reports.", func() int64 { return w.Counts().Recorded }},
+		{"report_rows_dropped_total", "Those that were not, since the disk was too slow, full or not writable.", func() int64 { return w.Counts().Dropped }},
+		{"report_spool_bytes_total", "Bytes written to the spool of DMARC reports.", func() int64 { return w.Counts().Bytes }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(
+			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help},
+			func() float64 { return float64(c.load()) },
+		))
 	}
 }
 

@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
+	"mailseal/milter/report/spool"
+)
+
+// collect has parts write down what DMARC reports are made of, where the configuration that the daemon was started with
+// collects it. The spool is opened once, so that it outlives reloads.
+func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
+	isFirst := d.parts.Load() == nil
+	if isFirst && cfg.Reports.Collect {
+		d.spool = spool.NewWriter(cfg.Reports.SpoolDirectory, int64(cfg.Reports.SpoolSize), d.log, time.Now)
+		d.metrics.watchSpool(d.spool)
+	}
+	if d.spool == nil {
+		return nil
+	}
+	return p.RecordReports(d.spool)
+}
+
+// runSpool writes until the function that it returns is called, which is after the last message.
+func (d *Daemon) runSpool() (stop func()) {
+	if d.spool == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { d.spool.Run(ctx) })
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}

@@ -1,0 +1,151 @@
+// Package reporting runs what "mailseal reports serve" does: a process beside the daemon, with a user of its own that
+// reads no key, in which strangers' files are read and databases may fail without mail noticing. It is one or several
+// roles.
+package reporting
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"mailseal/cmd/mailseal/control"
+	"mailseal/cmd/mailseal/jobs"
+	"mailseal/config"
+)
+
+// Process is what roles share.
+type Process struct {
+	Config  *config.Config
+	File    string // that Config was read from
+	Log     *slog.Logger
+	Now     func() time.Time
+	Version string // of the program
+}
+
+// Part is what a role does in a process.
+type Part struct {
+	Jobs  []jobs.Job                      // work on a timer
+	Serve func(ctx context.Context) error // until ctx ends; nil where there are jobs alone
+}
+
+// Role is a kind of work that the process may do.
+type Role struct {
+	Name  string
+	Doc   string // for help: what it does, a clause
+	Build func(ctx context.Context, p *Process) (Part, error)
+}
+
+// Names are the names of roles.
+func Names(roles []Role) []string {
+	var out []string
+	for _, r := range roles {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+// Select returns those of all roles that are named, or all for no names.
+func Select(all []Role, names []string) ([]Role, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var out []Role
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(r Role) bool { return r.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no role %q; the roles are %s", name, strings.Join(Names(all), ", "))
+		}
+		if !slices.ContainsFunc(out, func(r Role) bool { return r.Name == name }) {
+			out = append(out, all[i])
+		}
+	}
+	return out, nil
+}
+
+// Serve runs roles until ctx ends. Ready, when not nil, is called once the process answers at its control socket.
+func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
+	if err := os.MkdirAll(p.Config.Reports.Directory, 0o750); err != nil {
+		return fmt.Errorf("reports.directory: %w", err)
+	}
+	var list []jobs.Job
+	var serving []func(context.Context) error
+	for _, r := range roles {
+		part, err := r.Build(ctx, p)
+		if err != nil {
+			return fmt.Errorf("role %s: %w", r.Name, err)
+		}
+		list = append(list, part.Jobs...)
+		if part.Serve != nil {
+			serving = append(serving, part.Serve)
+		}
+	}
+	socket := ControlPath(p.Config)
+	l, err := control.Listen(ctx, socket)
+	if err != nil {
+		return err
+	}
+	runner := jobs.New(p.Log, list...)
+	status := p.status(runner, Names(roles))
+	server := &control.Server{Log: p.Log, Handle: status}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	run := func(f func(context.Context) error) {
+		all.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				cancel(err)
+			}
+		})
+	}
+	run(func(ctx context.Context) error { return server.Serve(ctx, l) })
+	run(func(ctx context.Context) error { runner.Run(ctx); return nil })
+	for _, f := range serving {
+		run(f)
+	}
+	p.Log.Info("reports are served", "roles", strings.Join(Names(roles), ","), "control", socket)
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
+	if ready != nil {
+		ready()
+	}
+	<-ctx.Done()
+	all.Wait()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// ControlPath is where the process answers commands.
+func ControlPath(cfg *config.Config) string {
+	return filepath.Join(cfg.Reports.Directory, config.ReportsControlName)
+}
+
+// status answers requests: how the process is.
+func (p *Process) status(runner *jobs.Runner, roles []string) func(context.Context, control.Request) control.Answer {
+	started := p.Now()
+	return func(_ context.Context, r control.Request) control.Answer {
+		if r.Command != control.Status {
+			return control.Answer{Error: "the process of reports answers status alone; its configuration is read at a restart"}
+		}
+		out := &control.Running{
+			Version: p.Version, PID: os.Getpid(), Started: started, Config: p.File, ConfigSince: started, Listeners: roles,
+		}
+		for _, s := range runner.Status() {
+			j := control.Job{Name: s.Name, Running: s.Running, Last: s.Last, Next: s.Next}
+			if s.Err != nil {
+				j.Error = s.Err.Error()
+			}
+			out.Jobs = append(out.Jobs, j)
+		}
+		return control.Answer{Running: out}
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/reporting"
+)
+
+func newReportsCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reports",
+		Short: "Make, send and read DMARC reports",
+		Long: `Reports says what receivers tell each other of mail that claims to be from a domain (RFC 9990). "mailseal serve"
+only writes down what it found; all else is done by the process "mailseal reports serve", which reads no key.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newReportsServeCmd())
+	return cmd
+}
+
+func newReportsServeCmd() *cobra.Command {
+	var path string
+	var roles []string
+	all := reporting.Roles()
+	var docs []string
+	for _, r := range all {
+		docs = append(docs, "  "+r.Name+": "+r.Doc)
+	}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the process of reports in the foreground",
+		Long: `Serve runs beside the daemon as a user of its own, by the unit mailseal-reports.service, and logs to standard
+error. It does the work of its roles:
+` + strings.Join(docs, "\n") + `
+
+A changed configuration needs a restart, which loses nothing: the daemon goes on writing. Exit code 1: the
+configuration has mistakes; 3: the spool, the store or a socket cannot be opened.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			chosen, err := reporting.Select(all, roles)
+			if err != nil {
+				return answer.NewUsage(err)
+			}
+			cfg, err := loadDaemonConfig(path)
+			if err != nil {
+				return err
+			}
+			p := &reporting.Process{
+				Config:  cfg,
+				File:    orDefault(path),
+				Log:     slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)),
+				Now:     time.Now,
+				Version: version(),
+			}
+			if err := p.Serve(cmd.Context(), chosen, nil); err != nil {
+				return answer.NewUnknown(err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringSliceVar(&roles, "roles", nil, "what to do: "+strings.Join(reporting.Names(all), ", ")+"; all of it if not given")
+	return cmd
+}

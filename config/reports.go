@@ -1,0 +1,45 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+
+	"mailseal/milter/action"
+)
+
+// Reports says what is kept for DMARC reports and who gets them.
+type Reports struct {
+	Collect        bool                     `toml:"collect"`
+	Send           bool                     `toml:"send"`
+	From           string                   `toml:"from"` // an address; "": nothing can be sent
+	Organization   string                   `toml:"organization"`
+	Contact        string                   `toml:"contact"`
+	Addresses      []string                 `toml:"addresses"` // address patterns
+	Relation       action.Relation          `toml:"relation"`
+	Domains        []string                 `toml:"domains"`         // ".example.com": any domain below it
+	ExcludeDomains []string                 `toml:"exclude_domains"` // likewise
+	Minimum        int                      `toml:"minimum"`
+	PerHour        int                      `toml:"per_hour"`
+	Disposition    action.PassedDisposition `toml:"disposition"`
+	SMTP           string                   `toml:"smtp"` // host:port
+	Directory      string                   `toml:"directory"`
+	SpoolDirectory string                   `toml:"spool_directory"` // never empty once loaded
+	SpoolSize      Size                     `toml:"spool_size"`
+	Store          string                   `toml:"store"` // never empty once loaded
+}
+
+// ReportsControlName is the name of the control socket of "mailseal reports serve" in its directory.
+const ReportsControlName = "control"
+
+// Domain is that of From, "" without one.
+func (r Reports) Domain() string { return r.From[strings.LastIndexByte(r.From, '@')+1:] }
+
+// complete fills in what follows from Directory.
+func (r *Reports) complete() {
+	if r.SpoolDirectory == "" {
+		r.SpoolDirectory = filepath.Join(r.Directory, "spool")
+	}
+	if r.Store == "" {
+		r.Store = "sqlite:" + filepath.Join(r.Directory, "reports.db")
+	}
+}

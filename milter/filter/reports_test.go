@@ -1,0 +1,166 @@
+package filter
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/message"
+	"mailseal/milter/report"
+)
+
+// recorder is a Recorder that remembers.
+type recorder struct {
+	rows  []report.Evaluation
+	wrote []string
+}
+
+func (r *recorder) Record(e report.Evaluation) { r.rows = append(r.rows, e) }
+func (r *recorder) Wrote(domain string)        { r.wrote = append(r.wrote, domain) }
+
+const reportZone = testZone + `
+asks.example.        IN TXT "v=spf1 ip4:198.51.100.7 -all"
+_dmarc.asks.example. IN TXT "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:d@asks.example; ruf=mailto:f@asks.example; fo=1:d"
+`
+
+func reportFilter(t *testing.T) (*Filter, *recorder) {
+	t.Helper()
+	f, _ := newFilter(t, "good")
+	z, err := dnstest.Load(strings.NewReader(reportZone))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Verifier.Resolver = z
+	f.Verifier.DMARC.Resolver = z
+	rec := &recorder{}
+	f.Reports = Reports{
+		Recorder: rec, Domain: "reports.example.net", Addresses: patterns(t, "dmarc@example.net"), Relations: true,
+		Now: func() time.Time { return time.Unix(1_780_000_000, 0).UTC() },
+	}
+	return f, rec
+}
+
+const askingText = "From: x@sub.asks.example\nSubject: x\n\nbody\n"
+
+// TestRecorded holds which messages make a row, and what it says.
+func TestRecorded(t *testing.T) {
+	theirs := message.Envelope{
+		Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@asks.example",
+		Recipients: []string{"a@example.net", "b@example.net", "c@example.net"},
+	}
+	change := func(do func(*message.Envelope)) message.Envelope {
+		e := theirs
+		do(&e)
+		return e
+	}
+	const aligned = "none dkim=false spf=true asks.example/sub.asks.example from asks.example spf pass []"
+	const forged = "none dkim=false spf=false asks.example/sub.asks.example from other.example spf fail [local_policy]"
+	for _, tc := range []struct {
+		name string
+		role action.Role
+		env  message.Envelope
+		raw  string
+		want string
+	}{
+		{"three recipients are one row", action.RoleTheirs, theirs, askingText, aligned},
+		{"a forgery", action.RoleTheirs, change(func(e *message.Envelope) { e.Sender = "x@other.example" }), askingText, forged},
+		{"no rua", action.RoleTheirs, theirs, plainText, ""},
+		{"no policy", action.RoleTheirs, theirs, strings.ReplaceAll(askingText, "asks", "other"), ""},
+		{"a relay", action.RoleRelay, theirs, askingText, ""},
+		{"ours that no rule signs", action.RoleOurs, theirs, askingText, ""},
+		{"a private client", action.RoleTheirs, change(func(e *message.Envelope) { e.Client = netip.MustParseAddr("10.0.0.1") }), askingText, ""},
+		{"no client", action.RoleTheirs, change(func(e *message.Envelope) { e.Client = netip.Addr{} }), askingText, ""},
+		{"the null sender", action.RoleTheirs, change(func(e *message.Envelope) { e.Sender = "" }), askingText, ""},
+		{"to the report address", action.RoleTheirs, change(func(e *message.Envelope) { e.Recipients = []string{"dmarc@example.net"} }), askingText, ""},
+		{"a bounce of a report", action.RoleTheirs, change(func(e *message.Envelope) { e.Recipients = []string{"r+1@reports.example.net"} }), askingText, ""},
+		{"a report", action.RoleTheirs, theirs, "Subject: Report Domain: example.net\nContent-Type: multipart/mixed; boundary=x\n" + askingText, ""},
+		{"a bounce with a sender", action.RoleTheirs, theirs, "Content-Type: multipart/report; boundary=x\n" + askingText, ""},
+		{"a subject alone hides nothing", action.RoleTheirs, theirs, "From: x@sub.asks.example\nSubject: Report Domain: x\n\nbody\n", aligned},
+		{"two authors", action.RoleTheirs, theirs, "From: x@sub.asks.example, y@example.com\n\nbody\n", ""},
+		{"no author", action.RoleTheirs, theirs, "Subject: x\n\nbody\n", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, rec := reportFilter(t)
+			decide(t, f, tc.role, milter.ByNetwork, tc.env, tc.raw)
+			got := ""
+			for _, e := range rec.rows {
+				got += rowText(e)
+			}
+			if got != tc.want {
+				t.Errorf("got  %s\nwant %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func rowText(e report.Evaluation) string {
+	var reasons []string
+	for _, r := range e.Reasons {
+		reasons = append(reasons, r.Type)
+	}
+	return fmt.Sprintf("%s dkim=%v spf=%v %s/%s from %s spf %s %v", e.Disposition, e.DKIM, e.SPF, e.Policy.Domain,
+		e.HeaderFrom, e.EnvelopeFrom, e.SPFAuth.Result, reasons)
+}
+
+// TestRecordedPolicy holds that defaults are filled in.
+func TestRecordedPolicy(t *testing.T) {
+	f, rec := reportFilter(t)
+	env := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@asks.example", Recipients: []string{"a@example.net"}}
+	decide(t, f, action.RoleTheirs, milter.ByDefault, env, askingText)
+	if len(rec.rows) != 1 {
+		t.Fatalf("%d rows", len(rec.rows))
+	}
+	p := rec.rows[0].Policy
+	got := fmt.Sprintf("%s p=%s sp=%s np=%s adkim=%s aspf=%s fo=%s testing=%v %s %v", p.Domain, p.P, p.SP, p.NP, p.ADKIM, p.ASPF, p.FO, p.Testing, p.Discovery, p.URIs)
+	const want = "asks.example p=reject sp=quarantine np=quarantine adkim=s aspf=r fo=1:d testing=false treewalk [mailto:d@asks.example]"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestDeferredIsNotRecorded holds that a message that comes again makes one row.
+func TestDeferredIsNotRecorded(t *testing.T) {
+	f, rec := reportFilter(t)
+	f.Policy.DMARC.Reject, f.Policy.DMARC.Quarantine = action.Tempfail, action.Tempfail
+	env := message.Envelope{Client: netip.MustParseAddr("198.51.100.9"), Helo: "h.example", Sender: "x@other.example", Recipients: []string{"a@example.net"}}
+	out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env, askingText)
+	if out.Action != action.Tempfail || len(rec.rows) != 0 {
+		t.Errorf("%v, %d rows", out.Action, len(rec.rows))
+	}
+}
+
+// TestWrote holds which domains are kept that our users write to: not those that programs answer.
+func TestWrote(t *testing.T) {
+	to := func(sender string, rcpt ...string) message.Envelope {
+		return message.Envelope{Client: local.Client, Sender: sender, Recipients: rcpt}
+	}
+	for _, tc := range []struct {
+		name string
+		role action.Role
+		env  message.Envelope
+		raw  string
+		want string
+	}{
+		{"a user", action.RoleOurs, to("a@example.com", "b@Friend.example", "c@friend.example", "d@other.example"), plainText, "friend.example other.example"},
+		{"a bounce", action.RoleOurs, to("", "b@friend.example"), plainText, ""},
+		{"an answer by a program", action.RoleOurs, to("a@example.com", "b@friend.example"), "Auto-Submitted: auto-replied\n" + plainText, ""},
+		{"no program", action.RoleOurs, to("a@example.com", "b@friend.example"), "Auto-Submitted: no\n" + plainText, "friend.example"},
+		{"a stranger", action.RoleTheirs, to("a@example.com", "b@friend.example"), plainText, ""},
+	} {
+		f, rec := reportFilter(t)
+		decide(t, f, tc.role, milter.ByNetwork, tc.env, tc.raw)
+		if got := strings.Join(rec.wrote, " "); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+		f.Reports.Relations = false
+		rec.wrote = nil
+		if decide(t, f, tc.role, milter.ByNetwork, tc.env, tc.raw); len(rec.wrote) > 0 {
+			t.Errorf("%s: domains are kept though relations are off", tc.name)
+		}
+	}
+}

@@ -1,0 +1,269 @@
+package spool
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"mailseal/milter/report"
+)
+
+// The kinds of records.
+const (
+	kindEvaluation = 1
+	kindWrote      = 2
+)
+
+// Bits of an evaluation's flags.
+const (
+	flagDKIM = 1 << iota
+	flagSPF
+	flagSPFAuth
+)
+
+// encoder writes records of one segment.
+type encoder struct {
+	base     int64 // Unix time, in seconds, against which times are written
+	strings  map[string]uint64
+	policies map[policyKey]string // as they are written
+	buf      []byte               // the payload of the next block
+}
+
+// policyKey tells policies apart: all else follows from the text.
+type policyKey struct{ domain, text, discovery string }
+
+func newEncoder(base time.Time) *encoder {
+	return &encoder{
+		base:     base.Unix(),
+		strings:  map[string]uint64{},
+		policies: map[policyKey]string{},
+	}
+}
+
+func (e *encoder) evaluation(ev *report.Evaluation) {
+	e.buf = append(e.buf, kindEvaluation)
+	e.time(ev.Time)
+	addr := ev.Client.AsSlice()
+	e.buf = append(e.buf, byte(len(addr)))
+	e.buf = append(e.buf, addr...)
+	e.string(e.policy(&ev.Policy))
+	var flags byte
+	if ev.DKIM {
+		flags |= flagDKIM
+	}
+	if ev.SPF {
+		flags |= flagSPF
+	}
+	if ev.SPFAuth != nil {
+		flags |= flagSPFAuth
+	}
+	e.buf = append(e.buf, flags)
+	e.string(ev.Disposition)
+	e.string(ev.HeaderFrom)
+	e.string(ev.EnvelopeFrom)
+	if ev.SPFAuth != nil {
+		e.string(ev.SPFAuth.Domain)
+		e.string(ev.SPFAuth.Result)
+	}
+	e.uint(uint64(len(ev.Reasons)))
+	for _, r := range ev.Reasons {
+		e.string(r.Type)
+		e.string(r.Comment)
+	}
+	signatures := ev.Signatures[:min(len(ev.Signatures), report.MaxSignatures)]
+	e.uint(uint64(len(signatures)))
+	for _, s := range signatures {
+		e.string(s.Domain)
+		e.string(s.Selector)
+		e.string(s.Result)
+		aligned := byte(0)
+		if s.Aligned {
+			aligned = 1
+		}
+		e.buf = append(e.buf, aligned)
+	}
+}
+
+func (e *encoder) wrote(domain string, at time.Time) {
+	e.buf = append(e.buf, kindWrote)
+	e.time(at)
+	e.string(domain)
+}
+
+func (e *encoder) time(t time.Time) { e.buf = binary.AppendVarint(e.buf, t.Unix()-e.base) }
+
+func (e *encoder) uint(n uint64) { e.buf = binary.AppendUvarint(e.buf, n) }
+
+// string writes the number of a string that was written before, or 0, its length and the string.
+func (e *encoder) string(s string) {
+	if len(s) > maxString {
+		s = s[:maxString]
+	}
+	if n := e.strings[s]; n > 0 {
+		e.uint(n)
+		return
+	}
+	e.uint(0)
+	e.uint(uint64(len(s)))
+	e.buf = append(e.buf, s...)
+	if len(e.strings) < maxStrings {
+		e.strings[s] = uint64(len(e.strings) + 1)
+	}
+}
+
+// policy is a policy in one string, which is written once for each segment.
+func (e *encoder) policy(p *report.Policy) string {
+	key := policyKey{p.Domain, p.Text, p.Discovery}
+	if text, ok := e.policies[key]; ok {
+		return text
+	}
+	text, err := json.Marshal(p)
+	if err != nil { // of strings and booleans alone: cannot be
+		return "{}"
+	}
+	if len(e.policies) < maxStrings {
+		e.policies[key] = string(text)
+	}
+	return string(text)
+}
+
+// decoder reads records of one segment.
+type decoder struct {
+	base     int64
+	strings  []string
+	policies map[string]*report.Policy
+	rest     []byte
+	err      error
+}
+
+// Record is one record of a segment.
+type Record struct {
+	Evaluation *report.Evaluation // nil: Wrote is set
+	Wrote      string             // a domain that one of our users wrote to
+	Time       time.Time
+}
+
+func (d *decoder) record() Record {
+	switch d.byte() {
+	case kindEvaluation:
+		e := d.evaluation()
+		return Record{Evaluation: e, Time: e.Time}
+	case kindWrote:
+		return Record{Time: d.time(), Wrote: d.string()}
+	}
+	d.fail()
+	return Record{}
+}
+
+func (d *decoder) evaluation() *report.Evaluation {
+	e := &report.Evaluation{Time: d.time()}
+	n := int(d.byte())
+	e.Client, _ = netip.AddrFromSlice(d.bytes(n))
+	e.Policy = *d.policy()
+	flags := d.byte()
+	e.DKIM, e.SPF = flags&flagDKIM != 0, flags&flagSPF != 0
+	e.Disposition, e.HeaderFrom, e.EnvelopeFrom = d.string(), d.string(), d.string()
+	if flags&flagSPFAuth != 0 {
+		e.SPFAuth = &report.SPFAuth{Domain: d.string(), Result: d.string()}
+	}
+	for range d.count() {
+		e.Reasons = append(e.Reasons, report.Reason{Type: d.string(), Comment: d.string()})
+	}
+	for range d.count() {
+		s := report.DKIMAuth{Domain: d.string(), Selector: d.string(), Result: d.string()}
+		s.Aligned = d.byte() == 1
+		e.Signatures = append(e.Signatures, s)
+	}
+	return e
+}
+
+func (d *decoder) policy() *report.Policy {
+	text := d.string()
+	if p := d.policies[text]; p != nil {
+		return p
+	}
+	p := &report.Policy{}
+	if json.Unmarshal([]byte(text), p) != nil {
+		d.fail()
+		return p
+	}
+	if len(d.policies) < maxStrings {
+		d.policies[text] = p
+	}
+	return p
+}
+
+func (d *decoder) fail() {
+	d.err = ErrCorrupt
+	d.rest = nil
+}
+
+func (d *decoder) byte() byte {
+	b := d.bytes(1)
+	if len(b) == 0 {
+		return 0
+	}
+	return b[0]
+}
+
+func (d *decoder) bytes(n int) []byte {
+	if n < 0 || n > len(d.rest) {
+		d.fail()
+		return nil
+	}
+	out := d.rest[:n]
+	d.rest = d.rest[n:]
+	return out
+}
+
+func (d *decoder) uint() uint64 {
+	n, size := binary.Uvarint(d.rest)
+	if size <= 0 {
+		d.fail()
+		return 0
+	}
+	d.rest = d.rest[size:]
+	return n
+}
+
+// count is a number of things that follow, of at least three bytes each.
+func (d *decoder) count() int {
+	n := d.uint()
+	if n > report.MaxSignatures {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) time() time.Time {
+	n, size := binary.Varint(d.rest)
+	if size <= 0 || n > 1<<31 || n < -1<<31 {
+		d.fail()
+		return time.Time{}
+	}
+	d.rest = d.rest[size:]
+	return time.Unix(d.base+n, 0).UTC()
+}
+
+func (d *decoder) string() string {
+	n := d.uint()
+	if n > 0 {
+		if n > uint64(len(d.strings)) {
+			d.fail()
+			return ""
+		}
+		return d.strings[n-1]
+	}
+	size := d.uint()
+	if size > maxString {
+		d.fail()
+		return ""
+	}
+	s := string(d.bytes(int(size)))
+	if len(d.strings) < maxStrings {
+		d.strings = append(d.strings, s)
+	}
+	return s
+}

@@ -1,0 +1,121 @@
+package spool
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"mailseal/milter/report"
+)
+
+// Segments returns the names of the segments in a directory that can be read to their end, oldest first within each
+// partition: those that are closed, and those whose writer is gone.
+func Segments(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	var out []string
+	for _, e := range entries {
+		if !e.Type().IsRegular() || PartitionOf(e.Name()) < 0 {
+			continue
+		}
+		switch {
+		case strings.HasSuffix(e.Name(), closeExt):
+			out = append(out, e.Name())
+		case strings.HasSuffix(e.Name(), openExt) && isAbandoned(filepath.Join(dir, e.Name())):
+			out = append(out, e.Name())
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return PartitionOf(a) - PartitionOf(b) })
+	return out, nil
+}
+
+// isAbandoned reports whether nobody writes an open segment any more.
+func isAbandoned(path string) bool {
+	f, err := open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
+}
+
+func open(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+}
+
+// Read calls each with the records of a segment. With an ErrCorrupt, those before the damage have been read; a block at
+// the end that is not finished is no damage. An error of each ends reading, and is returned.
+func Read(path string, each func(Record) error) error {
+	f, err := open(path)
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	defer f.Close()
+	return read(f, each)
+}
+
+func read(from io.Reader, each func(Record) error) error {
+	r := bufio.NewReaderSize(from, 64<<10)
+	head := make([]byte, len(magic)+8)
+	if _, err := io.ReadFull(r, head); err != nil {
+		if isCut(err) {
+			return nil // its writer died as it began
+		}
+		return fmt.Errorf("spool: %w", err)
+	}
+	if string(head[:len(magic)]) != magic {
+		return ErrCorrupt
+	}
+	base := int64(binary.BigEndian.Uint64(head[len(magic):]))
+	d := &decoder{base: base, policies: map[string]*report.Policy{}}
+	for {
+		payload, err := block(r)
+		switch {
+		case isCut(err):
+			return nil
+		case err != nil:
+			return err
+		}
+		d.rest = payload
+		for len(d.rest) > 0 {
+			rec := d.record()
+			if d.err != nil {
+				return d.err
+			}
+			if err := each(rec); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func isCut(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+
+func block(r io.Reader) ([]byte, error) {
+	var head [blockHead]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	size := binary.BigEndian.Uint32(head[:4])
+	if size == 0 || size > maxBlock {
+		return nil, ErrCorrupt
+	}
+	payload := make([]byte, size)
+	if _, err := io.ReadFull(r, payload); err != nil {
+		return nil, err
+	}
+	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(head[4:]) {
+		return nil, ErrCorrupt
+	}
+	return payload, nil
+}

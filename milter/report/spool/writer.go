@@ -1,0 +1,273 @@
+package spool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"mailseal/milter/report"
+)
+
+// ring is how many evaluations may wait for the disk. Mail of strangers fills it; when it is full, a row is dropped and
+// counted, and the message goes on.
+const ring = 8192
+
+// Writer keeps evaluations in segments below a directory. Its Record and Wrote never wait.
+type Writer struct {
+	dir     string
+	most    int64 // bytes that the directory may hold
+	log     *slog.Logger
+	now     func() time.Time
+	records chan Record
+
+	recorded, dropped, written atomic.Int64
+
+	// Of the goroutine of Run alone:
+	parts  [Partitions]*segment
+	start  time.Time // of the interval of parts
+	full   bool      // the directory holds too much
+	failed bool      // the last write failed, and that is logged
+}
+
+// segment is a file that is being written.
+type segment struct {
+	file  *os.File
+	enc   *encoder
+	dirty bool
+}
+
+// NewWriter returns a writer for a directory, which need not be there yet, and that may hold so many bytes.
+func NewWriter(dir string, most int64, log *slog.Logger, now func() time.Time) *Writer {
+	return &Writer{dir: dir, most: most, log: log, now: now, records: make(chan Record, ring)}
+}
+
+// Record takes an evaluation. Where the disk does not keep up, it drops and counts it.
+func (w *Writer) Record(e report.Evaluation) { w.put(Record{Evaluation: &e, Time: e.Time}) }
+
+// Wrote takes a domain that one of our users wrote to.
+func (w *Writer) Wrote(domain string) { w.put(Record{Wrote: domain, Time: w.now()}) }
+
+func (w *Writer) put(r Record) {
+	select {
+	case w.records <- r:
+		w.recorded.Add(1)
+	default:
+		w.dropped.Add(1)
+	}
+}
+
+// Counts are those of a Writer since its start.
+type Counts struct {
+	Recorded int64 // records that were taken
+	Dropped  int64 // records that were not, or could not be written
+	Bytes    int64 // that were written
+}
+
+// Counts returns how much was kept.
+func (w *Writer) Counts() Counts {
+	return Counts{Recorded: w.recorded.Load(), Dropped: w.dropped.Load(), Bytes: w.written.Load()}
+}
+
+// Run writes until ctx ends, and then closes the segments.
+func (w *Writer) Run(ctx context.Context) {
+	tick := time.NewTicker(SyncEvery)
+	defer tick.Stop()
+	defer w.close()
+	for {
+		select {
+		case r := <-w.records:
+			w.take(r)
+		case <-tick.C:
+			w.sync()
+			if !w.start.IsZero() && w.isOver() {
+				w.close()
+			}
+		case <-ctx.Done():
+			w.drain()
+			return
+		}
+	}
+}
+
+// drain writes what waits when the daemon ends.
+func (w *Writer) drain() {
+	for {
+		select {
+		case r := <-w.records:
+			w.take(r)
+		default:
+			return
+		}
+	}
+}
+
+func (w *Writer) isOver() bool {
+	age := w.now().Sub(w.start)
+	return age >= Interval || age < 0
+}
+
+// take encodes a record into the segment of its partition.
+func (w *Writer) take(r Record) {
+	if w.start.IsZero() || w.isOver() {
+		w.close()
+		w.start = w.now().Truncate(Interval)
+		w.full = w.isFull()
+	}
+	domain := r.Wrote
+	if r.Evaluation != nil {
+		domain = r.Evaluation.Policy.Domain
+	}
+	s := w.segment(Partition(domain))
+	if s == nil {
+		w.dropped.Add(1)
+		return
+	}
+	if r.Evaluation != nil {
+		s.enc.evaluation(r.Evaluation)
+	} else {
+		s.enc.wrote(r.Wrote, r.Time)
+	}
+	if len(s.enc.buf) >= flushAt {
+		w.flush(Partition(domain))
+	}
+}
+
+// segment returns the one of a partition, nil where none can be written.
+func (w *Writer) segment(partition int) *segment {
+	if s := w.parts[partition]; s != nil {
+		return s
+	}
+	if w.full {
+		return nil
+	}
+	path := filepath.Join(w.dir, name(w.start, partition, rand.Uint64())+openExt)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND|syscall.O_NOFOLLOW, 0o640)
+	if err != nil {
+		w.complain(err)
+		return nil
+	}
+	// Whatever the umask, the reader's group reads it.
+	if err := f.Chmod(0o640); err != nil {
+		w.complain(err)
+	}
+	// The reader takes a segment for abandoned when nobody holds this lock.
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	head := binary.BigEndian.AppendUint64([]byte(magic), uint64(w.start.Unix()))
+	if _, err := f.Write(head); err != nil {
+		w.complain(err)
+		_ = f.Close() // the error of writing counts
+		return nil
+	}
+	w.written.Add(int64(len(head)))
+	w.parts[partition] = &segment{file: f, enc: newEncoder(w.start)}
+	return w.parts[partition]
+}
+
+// flush writes the block of a partition. After an error the segment is given up: what follows a torn block cannot be
+// read.
+func (w *Writer) flush(partition int) {
+	s := w.parts[partition]
+	if s == nil || len(s.enc.buf) == 0 {
+		return
+	}
+	block := appendBlock(nil, s.enc.buf)
+	s.enc.buf = s.enc.buf[:0]
+	if _, err := s.file.Write(block); err != nil {
+		w.complain(err)
+		w.closeOne(partition)
+		return
+	}
+	w.written.Add(int64(len(block)))
+	s.dirty, w.failed = true, false
+}
+
+// sync writes all blocks, and has the kernel write them to the disk.
+func (w *Writer) sync() {
+	for i, s := range w.parts {
+		w.flush(i)
+		if s == nil || !s.dirty || w.parts[i] == nil {
+			continue
+		}
+		s.dirty = false
+		if err := s.file.Sync(); err != nil {
+			w.complain(err)
+			w.closeOne(i)
+		}
+	}
+}
+
+// close closes all segments, so that the reader takes them.
+func (w *Writer) close() {
+	w.sync()
+	for i := range w.parts {
+		w.closeOne(i)
+	}
+	w.start = time.Time{}
+}
+
+func (w *Writer) closeOne(partition int) {
+	s := w.parts[partition]
+	if s == nil {
+		return
+	}
+	w.parts[partition] = nil
+	path := s.file.Name()
+	err := s.file.Close()
+	final := path[:len(path)-len(openExt)] + closeExt
+	if err := errors.Join(err, os.Rename(path, final)); err != nil {
+		w.complain(err)
+	}
+}
+
+// isFull reports whether the directory holds as much as it may. The process that makes reports empties it; where that
+// is away, the disk must be left to mail.
+func (w *Writer) isFull() bool {
+	size, err := Size(w.dir)
+	if err != nil {
+		w.complain(err)
+		return false
+	}
+	if size < w.most {
+		return false
+	}
+	w.log.Error("rows of DMARC reports are dropped: the spool is full; start mailseal-reports.service, which empties it",
+		"directory", w.dir, "bytes", size, "most", w.most)
+	return true
+}
+
+// complain logs the first of several errors in a row.
+func (w *Writer) complain(err error) {
+	if w.failed {
+		return
+	}
+	w.failed = true
+	hint := ""
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+		hint = fmt.Sprintf("; create it with: install -d -o mailseal-reports -g mailseal-reports -m 2770 %s", w.dir)
+	}
+	w.log.Error("rows of DMARC reports are dropped: the spool cannot be written"+hint, "error", err)
+}
+
+// Size is how many bytes the segments in a directory have.
+func Size(dir string) (int64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil { // it may be gone by now
+			sum += info.Size()
+		}
+	}
+	return sum, nil
+}
