@@ -5,6 +5,8 @@
 // a domain that people write to mailing lists from should not publish p=reject, and p=reject must not rest on SPF alone.
 package advice
 
+import "net/netip"
+
 // Step is a rung of the ladder of DMARC policies, from the weakest to the strictest.
 type Step int
 
@@ -85,9 +87,10 @@ type Receiver struct {
 // Term is a term of the domain's SPF record, with what the reports of 90 days say about it.
 type Term struct {
 	Text     string
-	Messages int64 // of addresses that it matches, with an envelope of the domain
-	OwnHost  bool  // it names an address of this host
-	Foreign  bool  // its addresses send with an envelope domain that is not aligned
+	Messages int64          // of addresses that it matches, with an envelope of the domain
+	OwnHost  bool           // it names an address of this host
+	Foreign  bool           // its addresses send with an envelope domain that is not aligned
+	Nets     []netip.Prefix // that it alone matches, if they are known
 }
 
 // Selector is a DKIM key that reports name and DNS was asked for.

@@ -1,0 +1,331 @@
+package web
+
+import (
+	"bufio"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// Role is what an account may do.
+type Role string
+
+// Roles. An account without one may read.
+const (
+	Admin Role = "admin"
+	Read  Role = "read"
+)
+
+// Account is an account of the page.
+type Account struct {
+	Name    string
+	Role    Role
+	Domains []string // that it may see; empty is all
+}
+
+// Access decides who may see what.
+type Access struct {
+	// Token signs in as an administrator; at least 20 characters. Empty is none.
+	Token string
+	// Passwords maps names to bcrypt hashes, as in an htpasswd file.
+	Passwords map[string][]byte
+	// Accounts says what those names may do; a name without an account may read.
+	Accounts map[string]Account
+	// ProxyHeader names the account, if a reverse proxy signs users in. It is believed on a unix socket and from
+	// ProxyFrom, and nowhere else.
+	ProxyHeader string
+	ProxyFrom   []netip.Prefix
+	Secure      bool // cookies go over TLS only
+	Now         func() time.Time
+	Wait        func(time.Duration) // before the answer to a wrong password
+
+	mu       sync.Mutex
+	sessions map[string]session
+	failures map[string][]time.Time
+}
+
+// session is somebody who signed in.
+type session struct {
+	name    string
+	role    Role
+	domains []string
+	proxy   bool
+	secret  []byte
+	until   time.Time
+}
+
+func (s session) admin() bool { return s.role == Admin }
+
+func (s session) all() bool { return len(s.domains) == 0 }
+
+// may reports whether the session may see a domain.
+func (s session) may(domain string) bool { return s.all() || slices.Contains(s.domains, domain) }
+
+// token returns the secret that forms carry, masked anew each time: what is compressed beside input must not repeat.
+func (s session) token() string {
+	if len(s.secret) == 0 {
+		return ""
+	}
+	mask := make([]byte, len(s.secret))
+	_, _ = rand.Read(mask)
+	out := slices.Clone(mask)
+	for i := range mask {
+		mask[i] ^= s.secret[i]
+	}
+	return base64.RawURLEncoding.EncodeToString(append(out, mask...))
+}
+
+func (s session) isToken(t string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(t)
+	if err != nil || len(s.secret) == 0 || len(raw) != 2*len(s.secret) {
+		return false
+	}
+	n := len(s.secret)
+	for i := range n {
+		raw[i] ^= raw[n+i]
+	}
+	return subtle.ConstantTimeCompare(raw[:n], s.secret) == 1
+}
+
+// Bounds of signing in.
+const (
+	cookieName    = "mailseal"
+	sessionFor    = 12 * time.Hour
+	sessionsKept  = 1000 // then the oldest ends
+	failuresKept  = 5    // within failureFor, for an address and for a name
+	failureFor    = 10 * time.Minute
+	addressesKept = 10_000
+	tokenLength   = 20
+)
+
+// errLocked means that too many wrong passwords came.
+var errLocked = errors.New("web: too many tries")
+
+// Check reports what is wrong with the access as it is configured.
+func (a *Access) Check() error {
+	if a.Token != "" && len(a.Token) < tokenLength {
+		return fmt.Errorf("web: the token has %d characters; it needs %d or more", len(a.Token), tokenLength)
+	}
+	if a.Token == "" && len(a.Passwords) == 0 && a.ProxyHeader == "" {
+		return errors.New("web: nobody can sign in: set a token, an htpasswd file or a proxy header")
+	}
+	for n, acc := range a.Accounts {
+		if acc.Role != Admin && acc.Role != Read {
+			return fmt.Errorf("web: account %q has role %q; roles are admin and read", n, acc.Role)
+		}
+	}
+	return nil
+}
+
+// ReadPasswords reads an htpasswd file. Only bcrypt is accepted ("htpasswd -B").
+func ReadPasswords(path string) (map[string][]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	out := map[string][]byte{}
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		user, hash, found := strings.Cut(line, ":")
+		if _, err := bcrypt.Cost([]byte(hash)); !found || user == "" || err != nil {
+			return nil, fmt.Errorf("%s:%d: not a name and a bcrypt hash; make the line with \"htpasswd -nB NAME\"", path, n)
+		}
+		out[user] = []byte(hash)
+	}
+	return out, lines.Err()
+}
+
+func (a *Access) now() time.Time {
+	if a.Now == nil {
+		return time.Now()
+	}
+	return a.Now()
+}
+
+// visitor returns who sent the request.
+func (a *Access) visitor(r *http.Request) (session, bool) {
+	if s, ok := a.proxied(r); ok {
+		return s, true
+	}
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && r.Method == http.MethodGet && a.isSecret(token) {
+		return session{name: "token", role: Admin}, true
+	}
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return session{}, false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, ok := a.sessions[digest(c.Value)]
+	return s, ok && a.now().Before(s.until)
+}
+
+func (a *Access) isSecret(token string) bool {
+	x, y := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(a.Token))
+	return a.Token != "" && subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// proxied believes the header of a proxy that it may come from.
+func (a *Access) proxied(r *http.Request) (session, bool) {
+	n := r.Header.Get(a.ProxyHeader)
+	if a.ProxyHeader == "" || n == "" || !a.trusts(r.RemoteAddr) {
+		return session{}, false
+	}
+	s := a.account(n)
+	s.proxy = true
+	sum := sha256.Sum256([]byte("proxy " + n + " " + a.key()))
+	s.secret = sum[:]
+	return s, true
+}
+
+// trusts reports whether the peer is a unix socket or a listed address.
+func (a *Access) trusts(remote string) bool {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote == "" || remote == "@" || strings.HasPrefix(remote, "/")
+	}
+	return slices.ContainsFunc(a.ProxyFrom, func(p netip.Prefix) bool { return p.Contains(ap.Addr().Unmap()) })
+}
+
+// key is a secret of the process.
+func (a *Access) key() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sessions == nil {
+		a.sessions = map[string]session{}
+	}
+	s, ok := a.sessions[""]
+	if !ok {
+		s.secret = make([]byte, 32)
+		_, _ = rand.Read(s.secret)
+		a.sessions[""] = s
+	}
+	return string(s.secret)
+}
+
+func (a *Access) account(n string) session {
+	acc, ok := a.Accounts[n]
+	if !ok {
+		acc.Role = Read
+	}
+	return session{name: n, role: acc.Role, domains: acc.Domains}
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return string(sum[:])
+}
+
+// enter checks name and password, and returns the value of a new cookie.
+func (a *Access) enter(r *http.Request, user, password string) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = "local"
+	}
+	keys := []string{"a " + host, "n " + user}
+	if a.locked(keys) {
+		return "", errLocked
+	}
+	s, ok := a.check(user, password)
+	if !ok {
+		a.failed(keys)
+		if a.Wait != nil {
+			a.Wait(time.Second)
+		}
+		return "", errRefused
+	}
+	id := make([]byte, 32)
+	s.secret = make([]byte, 32)
+	_, _ = rand.Read(id)
+	_, _ = rand.Read(s.secret)
+	s.until = a.now().Add(sessionFor)
+	value := base64.RawURLEncoding.EncodeToString(id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sessions == nil {
+		a.sessions = map[string]session{}
+	}
+	a.sweep()
+	a.sessions[digest(value)] = s
+	return value, nil
+}
+
+// nobody is the hash that the password of an unknown name is compared with, so that both take as long.
+var nobody = []byte("$2a$10$7EqJtq98hPqEX7fNZaFWoOhi5lT1pYp3r5uUQXwSg1bqTqQ1vH5yG")
+
+func (a *Access) check(user, password string) (session, bool) {
+	if user == "" || user == "token" {
+		return session{name: "token", role: Admin}, a.isSecret(password)
+	}
+	hash, known := a.Passwords[user]
+	if !known {
+		hash = nobody
+	}
+	ok := bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil
+	return a.account(user), ok && known
+}
+
+func (a *Access) locked(keys []string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, k := range keys {
+		recent := slices.DeleteFunc(slices.Clone(a.failures[k]), func(t time.Time) bool { return a.now().Sub(t) > failureFor })
+		if len(recent) >= failuresKept {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *Access) failed(keys []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failures == nil || len(a.failures) > addressesKept {
+		a.failures = map[string][]time.Time{}
+	}
+	for _, k := range keys {
+		list := append(a.failures[k], a.now())
+		a.failures[k] = list[max(0, len(list)-failuresKept):]
+	}
+}
+
+// sweep drops sessions that ended, and the oldest if there are too many.
+func (a *Access) sweep() {
+	oldest := ""
+	for k, s := range a.sessions {
+		switch {
+		case k == "":
+		case a.now().After(s.until):
+			delete(a.sessions, k)
+		case oldest == "" || s.until.Before(a.sessions[oldest].until):
+			oldest = k
+		}
+	}
+	if len(a.sessions) > sessionsKept {
+		delete(a.sessions, oldest)
+	}
+}
+
+func (a *Access) leave(value string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.sessions, digest(value))
+}

@@ -1,0 +1,33 @@
+package web
+
+import (
+	"context"
+	"io"
+)
+
+// fakeCommands accepts everything.
+type fakeCommands struct{ got *[]string }
+
+func (f fakeCommands) note(what string) error {
+	if f.got != nil {
+		*f.got = append(*f.got, what)
+	}
+	return nil
+}
+
+func (f fakeCommands) Judge(_ context.Context, by string, r Rule) error {
+	return f.note("judge " + by + " " + r.Domain + " " + r.Source + " " + string(r.Class))
+}
+func (f fakeCommands) Undo(_ context.Context, by string, id int64) error {
+	return f.note("undo " + by + " " + itoa(id))
+}
+func (f fakeCommands) Trust(_ context.Context, by, org string) error {
+	return f.note("trust " + by + " " + org)
+}
+func (f fakeCommands) Upload(_ context.Context, by, name string, body io.Reader) (string, error) {
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return "", err
+	}
+	return "", f.note("upload " + by + " " + name + " " + string(text))
+}

@@ -1,0 +1,320 @@
+package web
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"mailseal/milter/report/advice"
+)
+
+// tally counts passes and failures under a key.
+type tally struct {
+	key        [2]string
+	pass, fail int64
+	last       advice.Day
+}
+
+func ranked(m map[[2]string]*tally) []*tally {
+	var out []*tally
+	for _, t := range m {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b *tally) int {
+		return cmp.Or(cmp.Compare(b.pass+b.fail, a.pass+a.fail), cmp.Compare(a.key[0], b.key[0]), cmp.Compare(a.key[1], b.key[1]))
+	})
+	return out
+}
+
+func (t *tally) add(n int64, pass bool, last advice.Day) {
+	if pass {
+		t.pass += n
+	} else {
+		t.fail += n
+	}
+	t.last = max(t.last, last)
+}
+
+func entry(m map[[2]string]*tally, key [2]string) *tally {
+	if m[key] == nil {
+		m[key] = &tally{key: key}
+	}
+	return m[key]
+}
+
+// tableRows is the number of rows that a side table of a page shows; the rest is one line.
+const tableRows = 40
+
+func (x *facts) nameSection() section {
+	m := map[[2]string]*tally{}
+	for i := range x.ids {
+		id := &x.ids[i]
+		entry(m, [2]string{id.From}).add(id.Messages, id.Pass(), id.Last)
+	}
+	t := &Table{Name: "names", Caption: "Domains in From.", Empty: "No message, no name.", Fit: true,
+		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true}, {Key: "messages", Title: "Messages", Right: true},
+			{Key: "dmarc_percent", Title: "DMARC, %", Right: true}}}
+	for _, n := range first(ranked(m)) {
+		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(),
+			number(n.pass+n.fail, x.filter.messages("header_from", n.key[0])), rate(n.pass, n.pass+n.fail)})
+	}
+	return section{Cols: "cols mid", ID: "names", Title: "Names used", Table: t}
+}
+
+func first(list []*tally) []*tally { return list[:min(len(list), tableRows)] }
+
+func (x *facts) dkimSection() section {
+	m := map[[2]string]*tally{}
+	for i := range x.ids {
+		seen := map[[2]string]bool{}
+		for _, s := range x.ids[i].DKIM {
+			key := [2]string{s.Domain, s.Selector}
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			entry(m, key).add(x.ids[i].Messages, s.Result == "pass", x.ids[i].Last)
+		}
+	}
+	t := &Table{Name: "dkim", Caption: "Signatures seen. A message may carry several.", Empty: "No message carried a signature.", Fit: true,
+		Columns: []Column{{Key: "signer", Title: "signed by", Wrap: true}, {Key: "selector", Title: "selector", Wrap: true},
+			{Key: "messages", Title: "Messages", Right: true}, {Key: "pass", Title: "verified", Right: true}, {Key: "aligned", Title: "aligned"},
+			{Key: "last", Title: "last seen"}}}
+	for _, n := range first(ranked(m)) {
+		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(), text(n.key[1]),
+			number(n.pass+n.fail, x.filter.messages("signer", n.key[0], "selector", n.key[1])),
+			{Value: n.pass, HTML: plain(advice.Count(n.pass))}, words(yes(within(n.key[0], x.domain.Name))), day(n.last, x.now)})
+	}
+	return section{ID: "dkim", Title: "DKIM", Table: t}
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func (x *facts) spfSection() section {
+	m := map[[2]string]*tally{}
+	for i := range x.ids {
+		id := &x.ids[i]
+		entry(m, [2]string{id.Envelope}).add(id.Messages, id.SPF == "pass", id.Last)
+	}
+	t := &Table{Name: "spf", Caption: "Envelope domains.", Empty: "No message, no envelope.", Fit: true,
+		Columns: []Column{{Key: "envelope", Title: "envelope domain", Wrap: true}, {Key: "messages", Title: "Messages", Right: true},
+			{Key: "pass", Title: "SPF pass", Right: true}, {Key: "aligned", Title: "aligned"}}}
+	for _, n := range first(ranked(m)) {
+		cell := number(n.pass+n.fail, x.filter.messages("envelope", n.key[0]))
+		if n.key[0] == "" {
+			cell = number(n.pass+n.fail, "")
+		}
+		t.Rows = append(t.Rows, []Cell{text(cmp.Or(n.key[0], "not said")).head(), cell,
+			{Value: n.pass, HTML: plain(advice.Count(n.pass))}, words(yes(within(n.key[0], x.domain.Name)))})
+	}
+	return section{ID: "spf", Title: "SPF", Table: t, End: true}
+}
+
+func (x *facts) adviceSection() section {
+	a := x.advice
+	out := section{Cols: "cols c2", ID: "advice", Title: "Advice: " + lower(a.Title), Verdict: prose(a.Sentence)}
+	if a.Opposite != "" {
+		out.Text = append(out.Text, prose(a.Opposite))
+	}
+	if x.domain.Known || x.total.Messages > 0 {
+		out.Ladder = ladder(a, x)
+	}
+	t := &Table{Name: "conditions", Caption: say("What the next step needs, %s.", period(x.advised, x.now)), Fit: true,
+		Columns: []Column{{Key: "condition", Title: "Condition"}, {Key: "met", Title: "Met"}, {Key: "found", Title: "Found", Wrap: true},
+			{Key: "code", Title: "Code"}}}
+	for _, c := range a.Conditions {
+		met := words(yes(c.Met)).as("good")
+		if !c.Met {
+			met.Class = "bad"
+		}
+		t.Rows = append(t.Rows, []Cell{words(c.Text).head(), met, sentenceCell(c.Found), words(c.Code).as("mute")})
+	}
+	if len(t.Rows) > 0 {
+		out.Table = t
+	}
+	at := "_dmarc." + x.domain.Name + " TXT"
+	if a.Record != "" && a.Kind != advice.Stay {
+		out.Records = append(out.Records, record{at + ", the next step", visible(a.Record)}, record{at + ", the way back", visible(a.Back)})
+	}
+	return out
+}
+
+func lower(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+func ladder(a advice.Advice, x *facts) []rung {
+	var out []rung
+	for step := advice.None; step <= advice.Reject; step++ {
+		r := rung{Name: step.String()}
+		switch {
+		case step == a.Now:
+			r.Now, r.Class = true, "now"
+			r.Note = say("now, since %s", dayHTML(x.domain.Policy.Since, x.now))
+		case step < a.Now:
+			r.Class, r.Note = "done", "passed"
+		case step > a.End:
+			r.Class, r.Note = "skipped", "not for a domain that people write from"
+		case step == advice.QuarantineTest:
+			r.Note = "14 days or more; receivers treat it as none"
+		case step == advice.RejectTest:
+			r.Note = "14 days or more; receivers treat it as quarantine"
+		case step == advice.Quarantine && step != a.End:
+			r.Note = "30 days or more"
+		}
+		if step == a.End {
+			r.Class += " end"
+			if !r.Now {
+				r.Note = "the end for this domain"
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func (x *facts) whatIfSection(v visit) section {
+	q := v.q
+	change := advice.Change{P: policyWord(q.Get("p")), SP: policyWord(q.Get("sp")), NP: policyWord(q.Get("np")), NoSPF: q.Get("nospf") == "1"}
+	if q.Get("adkim") == "s" {
+		change.ADKIM = "s"
+	}
+	if q.Get("aspf") == "s" {
+		change.ASPF = "s"
+	}
+	form := &whatIfForm{Action: domainURL(x.domain.Name) + "#whatif", ADKIM: change.ADKIM == "s", ASPF: change.ASPF == "s", NoSPF: change.NoSPF,
+		P: options(change.P, "as published"), SP: options(change.SP, "as published"), NP: options(change.NP, "as published")}
+	for _, t := range x.domain.Terms {
+		if len(t.Nets) == 0 {
+			continue
+		}
+		if form.Term == nil {
+			form.Term = []option{{"", "no SPF term", q.Get("without") == ""}}
+		}
+		o := option{t.Text, t.Text, q.Get("without") == t.Text}
+		if o.Selected {
+			change.Without, change.WithoutNet = t.Text, t.Nets
+		}
+		form.Term = append(form.Term, o)
+	}
+	out := section{End: true, ID: "whatif", Title: "What if", WhatIf: form}
+	if change.IsZero() {
+		change.P = "reject"
+		form.P = options("reject", "as published")
+	}
+	t := &Table{Name: "whatif", Fit: true, Caption: say("The same %s messages, judged again%s. Receivers do not always do as asked.",
+		x.total.Messages, plain(describe(change))),
+		Columns: []Column{{Key: "what", Title: ""}, {Key: "today", Title: "today", Right: true}, {Key: "then", Title: "then", Right: true},
+			{Key: "change", Title: "change", Right: true}, {Key: "because", Title: "because of", Wrap: true}}}
+	for _, l := range advice.WhatIf(x.domain.Name, x.domain.Policy, x.rows(), change) {
+		var because []string
+		for _, s := range l.Because {
+			because = append(because, s.Source+" "+advice.Count(s.Messages))
+		}
+		diff := l.Then - l.Today
+		shown := advice.Count(diff)
+		if diff > 0 {
+			shown = "+" + shown
+		}
+		then := Cell{Value: l.Then, HTML: plain(advice.Count(l.Then))}
+		if l.Code == "own" && l.Then > 0 && diff > 0 {
+			then.Class = "bad"
+		}
+		t.Rows = append(t.Rows, []Cell{words(l.Text).head(), {Value: l.Today, HTML: plain(advice.Count(l.Today))}, then,
+			{Value: diff, HTML: plain(shown)}, sentenceCell(advice.List(because, 3))})
+	}
+	out.Table = t
+	return out
+}
+
+func policyWord(s string) string {
+	switch s {
+	case "none", "quarantine", "reject":
+		return s
+	}
+	return ""
+}
+
+func options(selected, empty string) []option {
+	out := []option{{"", empty, selected == ""}}
+	for _, p := range []string{"none", "quarantine", "reject"} {
+		out = append(out, option{p, p, p == selected})
+	}
+	return out
+}
+
+func describe(c advice.Change) string {
+	var parts []string
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+"="+value)
+		}
+	}
+	add("p", c.P)
+	add("sp", c.SP)
+	add("np", c.NP)
+	add("adkim", c.ADKIM)
+	add("aspf", c.ASPF)
+	if c.NoSPF {
+		parts = append(parts, "without SPF")
+	}
+	if c.Without != "" {
+		parts = append(parts, "without "+c.Without)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " with " + advice.List(parts, 9)
+}
+
+// rows are the messages as what-if judges them.
+func (x *facts) rows() []advice.Row {
+	var out []advice.Row
+	for i := range x.ids {
+		id := &x.ids[i]
+		r := advice.Row{Address: id.Address, From: id.From, Envelope: id.Envelope, SPF: id.SPF, DKIM: id.DKIM, Messages: id.Messages,
+			Pass: id.Pass(), Refused: !id.Pass() && id.Disposition == "reject", Held: !id.Pass() && id.Disposition == "quarantine"}
+		r.PassedOn = id.Reason == "mailing_list" || id.Reason == "forwarded" || id.Reason == "trusted_forwarder"
+		if s := x.byIP[id.Address]; s != nil {
+			r.Source, r.Class = s.Name, s.Class
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func reportSection(reports []Report, n int64, x *facts) section {
+	t := &Table{Name: "reports", Fit: true, Empty: "No report in this period.",
+		Caption: say("%s of %s in this period. %s", len(reports), n, link("/reports?"+x.filter.query(), "All reports")),
+		Columns: reportColumns}
+	for _, r := range reports {
+		t.Rows = append(t.Rows, reportRow(r, x.now))
+	}
+	return section{ID: "reports", Title: "Latest reports", Table: t}
+}
+
+var reportColumns = []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"}, {Key: "day", Title: "Day, UTC"},
+	{Key: "messages", Title: "Messages", Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
+	{Key: "received", Title: "Received"}, {Key: "report", Title: "Report"}}
+
+func reportRow(r Report, now advice.Day) []Cell {
+	at := "/r/" + itoa(r.ID)
+	return []Cell{text(r.Receiver).head(), text(r.Domain), day(advice.DayOf(r.Begin), now), number(r.Messages, at), rate(r.Pass, r.Messages),
+		moment(r.Received), {Value: r.ReportID, HTML: link(at, mono(shorten(r.ReportID)))}}
+}
+
+// shorten cuts an identifier that no one reads to its end.
+func shorten(s string) string {
+	if runes := []rune(s); len(runes) > 20 {
+		return string(runes[:17]) + "…"
+	}
+	return cmp.Or(s, "without ID")
+}

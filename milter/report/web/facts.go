@@ -1,0 +1,435 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mailseal/milter/report/advice"
+)
+
+// forgeries is the name of the source that holds all addresses that never passed and sent little.
+const forgeries = "forgeries"
+
+// aloneAt is the number of messages from which an address that never passed is a source of its own.
+const aloneAt = 50
+
+// facts are what a domain's pages and its row in the overview are made of.
+type facts struct {
+	domain   Domain
+	filter   Filter
+	now      advice.Day
+	late     advice.Day
+	total    Counts
+	judged   Counts // of sources that a person judged not ours or a scanner: they leave the rate
+	sources  []source
+	byIP     map[netip.Addr]*source
+	ids      []Identity
+	days     dayBars
+	receiver []Sum
+	reporter []Reporter
+	events   []Event
+	advice   advice.Advice
+	advised  Filter // the period that advice rests on
+	rules    []Rule
+	base     *facts // of all receivers, if these are of one
+}
+
+// source is a source with what pages show of it beside advice.Source.
+type source struct {
+	advice.Source
+	counts      Counts
+	why         string // of the class
+	cause       advice.Cause
+	rule        *Rule
+	first, last advice.Day
+	ids         []Identity
+}
+
+// gather reads what is known about a domain in the period of f.
+func (s *Server) gather(ctx context.Context, d Domain, f Filter) (*facts, error) {
+	f.Domains = []string{d.Name}
+	now := advice.DayOf(s.now())
+	x := &facts{domain: d, filter: f, now: now, late: now - 1, byIP: map[netip.Addr]*source{}}
+	var err error
+	keep := func(e error) { err = cmp.Or(err, e) }
+	var addresses []Address
+	var days []Sum
+	rules, e := s.read.Rules(ctx)
+	keep(e)
+	x.ids, e = s.read.Identities(ctx, f)
+	keep(e)
+	addresses, e = s.read.Sources(ctx, f)
+	keep(e)
+	days, e = s.read.Sums(ctx, f, ByDay)
+	keep(e)
+	x.receiver, e = s.read.Sums(ctx, f, ByReceiver)
+	keep(e)
+	x.reporter, e = s.read.Receivers(ctx, f)
+	keep(e)
+	x.events, e = s.read.Events(ctx, f)
+	keep(e)
+	if err != nil {
+		return nil, err
+	}
+	x.rules = rules
+	if f.Receiver != "" { // whose a source is does not depend on who reports it
+		all := f
+		all.Receiver = ""
+		if x.base, err = s.facts(ctx, d, all); err != nil {
+			return nil, err
+		}
+	}
+	x.days = dayBars{from: f.From, to: f.To, late: x.late, days: map[advice.Day]Counts{}}
+	for _, sum := range days {
+		x.days.days[sum.Day] = sum.Counts
+		x.total.Add(sum.Counts)
+	}
+	slices.SortFunc(x.receiver, func(a, b Sum) int {
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
+	})
+	x.group(addresses)
+	return x, s.advise(ctx, x)
+}
+
+// adviceDays is the period that advice rests on, whatever period a page shows: SPF terms need 90 days of reports, and
+// monthly senders must be seen twice.
+const adviceDays = 90
+
+// advise judges the last 90 days of all receivers.
+func (s *Server) advise(ctx context.Context, x *facts) error {
+	f := Filter{From: x.now - adviceDays, To: x.now - 1}
+	if x.filter.From == f.From && x.filter.To == f.To && x.filter.Receiver == "" {
+		x.advice, x.advised = advice.Judge(x.history()), x.filter
+		return nil
+	}
+	long, err := s.facts(ctx, x.domain, f)
+	if err != nil {
+		return err
+	}
+	x.advice, x.advised = long.advice, long.filter
+	return nil
+}
+
+// group makes sources of addresses and what they sent.
+func (x *facts) group(addresses []Address) {
+	known := map[netip.Addr]Address{}
+	for _, a := range addresses {
+		known[a.IP] = a
+	}
+	byIP := map[netip.Addr][]Identity{}
+	for _, id := range x.ids {
+		byIP[id.Address] = append(byIP[id.Address], id)
+	}
+	named := map[string]*source{}
+	for ip, ids := range byIP {
+		n := nameOf(known[ip], ids, x.domain.Name)
+		if x.base != nil && x.base.byIP[ip] != nil {
+			n = x.base.byIP[ip].Name
+		}
+		if named[n] == nil {
+			named[n] = &source{Source: advice.Source{Name: n}}
+		}
+		named[n].add(ip, known[ip], ids, x)
+	}
+	var all []advice.Source
+	for _, s := range named {
+		all = append(all, s.Source)
+	}
+	ctx := advice.Context{Domain: x.domain.Name, OwnSelectors: advice.OwnSelectors(all)}
+	rest := &source{Source: advice.Source{Name: forgeries, Class: advice.Spoof}, why: "no message ever passed"}
+	for _, s := range named {
+		s.Class, s.why = advice.Classify(&s.Source, ctx)
+		s.judge(x.rules, x.domain.Name)
+		if x.base != nil {
+			if all := x.base.find(s.Name); all != nil {
+				s.Class, s.why, s.Judged, s.rule = all.Class, all.why, all.Judged, all.rule
+			}
+			x.sources = append(x.sources, *s)
+			continue
+		}
+		if s.Class == advice.Spoof && !s.Judged && s.Messages < aloneAt {
+			rest.merge(s)
+			continue
+		}
+		x.sources = append(x.sources, *s)
+	}
+	if rest.Messages > 0 {
+		x.sources = append(x.sources, *rest)
+	}
+	x.suspect()
+	for i := range x.sources {
+		s := &x.sources[i]
+		s.cause = advice.Diagnose(&s.Source, x.domain.Name)
+		slices.SortFunc(s.Addresses, netip.Addr.Compare)
+		for _, ip := range s.Addresses {
+			x.byIP[ip] = s
+		}
+		if s.Class == advice.NotOurs || s.Class == advice.Scanner {
+			x.judged.Add(s.counts)
+		}
+	}
+	slices.SortFunc(x.sources, func(a, b source) int {
+		return cmp.Or(cmp.Compare(rank(&b), rank(&a)), cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Name, b.Name))
+	})
+	for i := range x.sources {
+		for _, ip := range x.sources[i].Addresses {
+			x.byIP[ip] = &x.sources[i]
+		}
+	}
+}
+
+// suspects is how many sources that never passed a person is asked about at once.
+const suspects = 3
+
+// suspect makes unknown what never passed but sends much from few addresses: a forgery, or a host that nobody told us of.
+func (x *facts) suspect() {
+	if x.base != nil {
+		return
+	}
+	var list []*source
+	for i := range x.sources {
+		if s := &x.sources[i]; s.Class == advice.Spoof && !s.Judged && s.Name != forgeries && len(s.Addresses) <= 4 {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b *source) int {
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Name, b.Name))
+	})
+	for _, s := range list[:min(len(list), suspects)] {
+		s.Class, s.why = advice.Unknown, "never passed, but sends much: a forgery, or a host nobody told us of"
+	}
+}
+
+// rank orders sources: those that need somebody first.
+func rank(s *source) int {
+	if s.Messages < 20 {
+		return 0
+	}
+	return int(s.cause.Severity)
+}
+
+// rated returns the counts that the pass rate is made of.
+func (x *facts) rated() (pass, all int64) {
+	return x.total.Pass - x.judged.Pass, x.total.Messages - x.judged.Messages
+}
+
+// nameOf names a source: the service that its names give away, the domain of its reverse name, of its signature or its
+// bounces if these pass, or its address. Names that are no plain host names are never used, since they stand in links.
+func nameOf(a Address, ids []Identity, domain string) string {
+	names := []string{a.Reverse}
+	for _, id := range ids {
+		for _, s := range id.DKIM {
+			if s.Result == "pass" && !within(s.Domain, domain) {
+				names = append(names, s.Domain)
+			}
+		}
+		if id.SPF == "pass" && !within(id.Envelope, domain) {
+			names = append(names, id.Envelope)
+		}
+	}
+	if k := advice.KnownBy(names...); k.Name != "" {
+		return k.Name
+	}
+	for _, n := range names {
+		if short := organization(n); short != "" {
+			return short
+		}
+	}
+	return a.IP.String()
+}
+
+func within(name, domain string) bool {
+	return name == domain || strings.HasSuffix(name, "."+domain)
+}
+
+// organization returns the last labels of a plain host name, or "".
+func organization(n string) string {
+	n = strings.TrimSuffix(strings.ToLower(n), ".")
+	labels := strings.Split(n, ".")
+	if len(labels) < 2 || len(n) > 253 {
+		return ""
+	}
+	for _, r := range n {
+		if r != '-' && r != '.' && (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			return ""
+		}
+	}
+	keep := 2
+	if last := labels[len(labels)-1]; len(labels) > 2 && len(last) == 2 && len(labels[len(labels)-2]) <= 3 {
+		keep = 3
+	}
+	return strings.Join(labels[len(labels)-keep:], ".")
+}
+
+// add counts what an address sent.
+func (s *source) add(ip netip.Addr, a Address, ids []Identity, x *facts) {
+	s.Addresses = append(s.Addresses, ip)
+	s.Network = s.Network || a.Network
+	if a.Reverse != "" {
+		s.ReverseNames = append(s.ReverseNames, a.Reverse)
+	}
+	if s.first == 0 || a.First < s.first {
+		s.first = a.First
+	}
+	s.last = max(s.last, a.Last)
+	s.ids = append(s.ids, ids...)
+	for i := range ids {
+		s.count(&ids[i], x.domain)
+	}
+	s.TellTale = advice.KnownBy(s.Envelope, s.Signer, a.Reverse)
+}
+
+// count adds one combination of identifiers.
+func (s *source) count(id *Identity, d Domain) {
+	n := id.Messages
+	c := Counts{Messages: n}
+	s.Messages += n
+	if id.AlignedDKIM {
+		s.DKIM += n
+		c.DKIM = n
+	}
+	if id.AlignedSPF {
+		s.SPF += n
+		c.SPF = n
+	}
+	s.From = cmp.Or(s.From, id.From)
+	defer func() { s.counts.Add(c) }()
+	s.signatures(id, d)
+	if id.SPF == "pass" && !id.AlignedSPF {
+		s.OtherSPF += n
+		s.Envelope = cmp.Or(s.Envelope, id.Envelope)
+	}
+	if id.Pass() {
+		s.Pass += n
+		c.Pass = n
+		return
+	}
+	switch id.SPF {
+	case "temperror":
+		s.TempError += n
+	case "permerror":
+		s.PermError += n
+	}
+	switch id.Disposition {
+	case "quarantine":
+		s.Held += n
+		c.Held = n
+	case "reject":
+		s.Refused += n
+		c.Refused = n
+	default:
+		s.Delivered += n
+		c.Delivered = n
+	}
+	switch id.Reason {
+	case "mailing_list":
+		s.Listed += n
+		c.Listed = n
+	case "forwarded", "trusted_forwarder":
+		s.Forwarded += n
+		c.Forwarded = n
+	}
+}
+
+func (s *source) signatures(id *Identity, d Domain) {
+	if len(id.DKIM) == 0 {
+		s.NoDKIM += id.Messages
+	}
+	other, strict := false, false
+	for _, sig := range id.DKIM {
+		ours := within(sig.Domain, d.Name)
+		switch {
+		case sig.Result == "pass" && ours && id.AlignedDKIM:
+			if !slices.Contains(s.Selectors, sig.Selector) {
+				s.Selectors = append(s.Selectors, sig.Selector)
+			}
+		case sig.Result == "pass" && ours:
+			strict = d.Policy.ADKIM == "s"
+		case sig.Result == "pass":
+			other = true
+			s.Signer = cmp.Or(s.Signer, sig.Domain)
+		case ours && sig.Result != "none":
+			s.BadDKIM += id.Messages
+			s.BadSelector = cmp.Or(s.BadSelector, sig.Selector)
+		}
+	}
+	if other && !id.AlignedDKIM {
+		s.OtherDKIM += id.Messages
+	}
+	if strict {
+		s.Strict += id.Messages
+	}
+}
+
+func (s *source) merge(o *source) {
+	s.Addresses = append(s.Addresses, o.Addresses...)
+	s.ids = append(s.ids, o.ids...)
+	s.counts.Add(o.counts)
+	s.Messages += o.Messages
+	s.Delivered += o.Delivered
+	s.Held += o.Held
+	s.Refused += o.Refused
+	if s.first == 0 || o.first < s.first {
+		s.first = o.first
+	}
+	s.last = max(s.last, o.last)
+}
+
+// judge applies the newest verdict of a person that fits.
+func (s *source) judge(rules []Rule, domain string) {
+	for i := range rules {
+		r := &rules[i]
+		if r.Undone || r.Domain != "" && r.Domain != domain {
+			continue
+		}
+		fits := r.Source != "" && r.Source == s.Name
+		if r.Net.IsValid() {
+			fits = slices.ContainsFunc(s.Addresses, r.Net.Contains)
+		}
+		if fits {
+			s.Class, s.Judged, s.rule = r.Class, true, r
+			s.why = "judged by " + r.By
+			return
+		}
+	}
+}
+
+// history is what advice is made of: the last full days of the period.
+func (x *facts) history() advice.History {
+	h := advice.History{Domain: x.domain.Name, From: x.filter.From, To: min(x.filter.To, x.late-1), Policy: x.domain.Policy,
+		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt, ToLists: x.domain.ToList,
+		SPFAll: x.domain.SPFAll, Terms: x.domain.Terms}
+	for d := range x.days.days {
+		if d <= h.To {
+			h.Reported = append(h.Reported, d)
+		}
+	}
+	for _, r := range x.reporter {
+		h.Receivers = append(h.Receivers, advice.Receiver{Name: r.Receiver, Messages: r.Messages, Last: r.Last,
+			Daily: r.Days*10 >= 7*int(x.filter.To-x.filter.From+1)})
+	}
+	for i := range x.sources {
+		s := x.sources[i].Source
+		s.Days = nil
+		h.Sources = append(h.Sources, s)
+	}
+	x.rhythm(h.Sources)
+	return h
+}
+
+// rhythm gives each source the days on which it was last seen with some combination; with first and last day that is
+// enough to tell a daily sender from one that was seen once.
+func (x *facts) rhythm(sources []advice.Source) {
+	for i := range sources {
+		seen := map[advice.Day]bool{x.sources[i].first: true, x.sources[i].last: true}
+		for _, id := range x.sources[i].ids {
+			seen[id.Last] = true
+		}
+		for d := range seen {
+			sources[i].Days = append(sources[i].Days, d)
+		}
+	}
+}

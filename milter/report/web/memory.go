@@ -1,0 +1,353 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"mailseal/milter/report/advice"
+)
+
+// Memory is a Reader of records in memory: for tests, and the reference that a database is compared with.
+type Memory struct {
+	DomainList   []Domain
+	RecordList   []Record
+	ReportList   []Report
+	Reverse      map[netip.Addr]string
+	Networks     []netip.Prefix
+	RuleList     []Rule
+	EventList    []Event
+	IntakeState  Intake
+	OutgoingPage *Outgoing
+	RawXML       map[int64][]byte
+
+	once     sync.Once
+	byDomain map[string][]*Record
+	byReport map[int64][]*Record
+}
+
+// selected yields the records that f selects.
+func (m *Memory) selected(f *Filter) iter.Seq[*Record] {
+	m.once.Do(func() {
+		m.byDomain, m.byReport = map[string][]*Record{}, map[int64][]*Record{}
+		for i := range m.RecordList {
+			r := &m.RecordList[i]
+			m.byDomain[r.Domain] = append(m.byDomain[r.Domain], r)
+			m.byReport[r.Report] = append(m.byReport[r.Report], r)
+		}
+	})
+	return func(yield func(*Record) bool) {
+		lists := [][]*Record{m.byReport[f.Report]}
+		if f.Report == 0 {
+			lists = nil
+			for domain, list := range m.byDomain {
+				if f.Domains == nil || slices.Contains(f.Domains, domain) {
+					lists = append(lists, list)
+				}
+			}
+		}
+		for _, list := range lists {
+			for _, r := range list {
+				if f.Matches(r) && !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+var _ Reader = (*Memory)(nil)
+
+// Domains implements Reader.
+func (m *Memory) Domains(context.Context) ([]Domain, error) { return m.DomainList, nil }
+
+// Matches reports whether a record is one that f selects.
+func (f *Filter) Matches(r *Record) bool {
+	fits := func(want, got string) bool { return want == "" || want == got }
+	switch {
+	case f.From != 0 && r.Day < f.From, f.To != 0 && r.Day > f.To:
+	case f.Domains != nil && !slices.Contains(f.Domains, r.Domain):
+	case f.Addresses != nil && !slices.Contains(f.Addresses, r.Address):
+	case slices.Contains(f.AllBut, r.Address):
+	case !fits(f.Receiver, r.Receiver), !fits(f.HeaderOf, r.From), !fits(f.Envelope, r.Envelope):
+	case !fits(f.DKIM, r.DKIM), !fits(f.SPF, r.SPF):
+	case f.Report != 0 && f.Report != r.Report:
+	case f.Signer != "" && !slices.ContainsFunc(r.Signatures, func(s advice.Signature) bool {
+		return s.Domain == f.Signer && fits(f.Selector, s.Selector)
+	}):
+	default:
+		return f.Result == "" || f.Result == outcome(r) || f.Result == "fail" && !r.Pass()
+	}
+	return false
+}
+
+// outcome says what became of the record's messages: pass, or what the receiver did to those that failed.
+func outcome(r *Record) string {
+	switch {
+	case r.Pass():
+		return "pass"
+	case r.Disposition == "quarantine":
+		return "held"
+	case r.Disposition == "reject":
+		return "refused"
+	}
+	return "delivered"
+}
+
+// counts returns the sums of one record.
+func counts(r *Record) Counts {
+	n := r.Count
+	c := Counts{Messages: n}
+	if r.DKIM == "pass" {
+		c.DKIM = n
+	}
+	if r.SPF == "pass" {
+		c.SPF = n
+	}
+	switch outcome(r) {
+	case "pass":
+		c.Pass = n
+		return c
+	case "held":
+		c.Held = n
+	case "refused":
+		c.Refused = n
+	default:
+		c.Delivered = n
+	}
+	for _, reason := range r.Reasons {
+		switch reason.Type {
+		case "mailing_list":
+			c.Listed = n
+		case "forwarded", "trusted_forwarder":
+			c.Forwarded = n
+		}
+	}
+	if c.Listed > 0 {
+		c.Forwarded = 0
+	}
+	return c
+}
+
+// Sums implements Reader.
+func (m *Memory) Sums(_ context.Context, f Filter, by ...Dim) ([]Sum, error) {
+	groups := map[Sum]*Counts{}
+	for r := range m.selected(&f) {
+		var k Sum
+		for _, d := range by {
+			switch d {
+			case ByDomain:
+				k.Domain = r.Domain
+			case ByReceiver:
+				k.Receiver = r.Receiver
+			case ByDay:
+				k.Day = r.Day
+			case ByAddress:
+				k.Address = r.Address
+			case ByFrom:
+				k.From = r.From
+			case ByReason:
+				if len(r.Reasons) > 0 {
+					k.Reason = r.Reasons[0].Type
+				}
+			}
+		}
+		if groups[k] == nil {
+			groups[k] = &Counts{}
+		}
+		groups[k].Add(counts(r))
+	}
+	var out []Sum
+	for k, c := range groups {
+		k.Counts = *c
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// Identities implements Reader.
+func (m *Memory) Identities(_ context.Context, f Filter) ([]Identity, error) {
+	type key struct {
+		address                           netip.Addr
+		from, envelope, spf, disp, reason string
+		dkim                              string
+		alignedDKIM, alignedSPF           bool
+	}
+	groups := map[key]*Identity{}
+	for r := range m.selected(&f) {
+		k := key{address: r.Address, from: r.From, envelope: r.Envelope, spf: r.SPFResult, disp: r.Disposition,
+			alignedDKIM: r.DKIM == "pass", alignedSPF: r.SPF == "pass"}
+		for _, s := range r.Signatures {
+			k.dkim += s.Domain + "/" + s.Selector + "/" + s.Result + " "
+		}
+		if len(r.Reasons) > 0 {
+			k.reason = r.Reasons[0].Type
+		}
+		id := groups[k]
+		if id == nil {
+			id = &Identity{Address: k.address, From: k.from, Envelope: k.envelope, SPF: k.spf, DKIM: r.Signatures,
+				AlignedDKIM: k.alignedDKIM, AlignedSPF: k.alignedSPF, Disposition: k.disp, Reason: k.reason}
+			groups[k] = id
+		}
+		id.Messages += r.Count
+		id.Last = max(id.Last, r.Day)
+	}
+	var out []Identity
+	for _, id := range groups {
+		out = append(out, *id)
+	}
+	slices.SortFunc(out, func(a, b Identity) int {
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), a.Address.Compare(b.Address), cmp.Compare(a.From, b.From),
+			cmp.Compare(a.Envelope, b.Envelope), cmp.Compare(a.Disposition, b.Disposition))
+	})
+	return out, nil
+}
+
+// Sources implements Reader.
+func (m *Memory) Sources(_ context.Context, f Filter) ([]Address, error) {
+	type key struct {
+		domain string
+		ip     netip.Addr
+	}
+	found := map[key]*Address{}
+	for r := range m.selected(&f) {
+		k := key{r.Domain, r.Address}
+		a := found[k]
+		if a == nil {
+			a = &Address{Domain: r.Domain, IP: r.Address, Reverse: m.Reverse[r.Address], First: r.Day, Last: r.Day}
+			for _, n := range m.Networks {
+				a.Network = a.Network || n.Contains(r.Address)
+			}
+			found[k] = a
+		}
+		a.First, a.Last = min(a.First, r.Day), max(a.Last, r.Day)
+	}
+	var out []Address
+	for _, a := range found {
+		out = append(out, *a)
+	}
+	slices.SortFunc(out, func(a, b Address) int {
+		return cmp.Or(cmp.Compare(a.Domain, b.Domain), a.IP.Compare(b.IP))
+	})
+	return out, nil
+}
+
+// Records implements Reader.
+func (m *Memory) Records(_ context.Context, f Filter, w Window) ([]Record, error) {
+	var out []Record
+	for r := range m.selected(&f) {
+		out = append(out, *r)
+	}
+	slices.SortStableFunc(out, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(b.Day, a.Day), cmp.Compare(b.Report, a.Report), cmp.Compare(a.N, b.N))
+	})
+	return cut(out, w), nil
+}
+
+func cut[T any](list []T, w Window) []T {
+	list = list[min(w.Offset, len(list)):]
+	if w.Rows > 0 && len(list) > w.Rows {
+		list = list[:w.Rows]
+	}
+	return list
+}
+
+// Reports implements Reader.
+func (m *Memory) Reports(_ context.Context, f Filter, w Window) ([]Report, int64, error) {
+	var out []Report
+	for _, r := range m.ReportList {
+		day := advice.DayOf(r.Begin)
+		switch {
+		case f.From != 0 && day < f.From, f.To != 0 && day > f.To:
+		case f.Domains != nil && !slices.Contains(f.Domains, r.Domain):
+		case f.Receiver != "" && f.Receiver != r.Receiver:
+		default:
+			out = append(out, r)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Report) int { return b.Received.Compare(a.Received) })
+	return cut(out, w), int64(len(out)), nil
+}
+
+// Report implements Reader.
+func (m *Memory) Report(ctx context.Context, id int64) (Report, []Record, error) {
+	i := slices.IndexFunc(m.ReportList, func(r Report) bool { return r.ID == id })
+	if i < 0 {
+		return Report{}, nil, ErrNotFound
+	}
+	records, err := m.Records(ctx, Filter{Report: id}, Window{})
+	return m.ReportList[i], records, err
+}
+
+// Raw implements Reader.
+func (m *Memory) Raw(_ context.Context, id int64) ([]byte, error) {
+	if raw, ok := m.RawXML[id]; ok {
+		return raw, nil
+	}
+	return nil, ErrNotFound
+}
+
+// Receivers implements Reader.
+func (m *Memory) Receivers(_ context.Context, f Filter) ([]Reporter, error) {
+	type key struct{ domain, receiver string }
+	found := map[key]*Reporter{}
+	days := map[key]map[advice.Day]bool{}
+	for _, r := range m.ReportList {
+		day := advice.DayOf(r.Begin)
+		if f.Domains != nil && !slices.Contains(f.Domains, r.Domain) || f.Receiver != "" && f.Receiver != r.Receiver ||
+			f.From != 0 && day < f.From || f.To != 0 && day > f.To {
+			continue
+		}
+		k := key{r.Domain, r.Receiver}
+		p := found[k]
+		if p == nil {
+			p = &Reporter{Domain: r.Domain, Receiver: r.Receiver}
+			found[k], days[k] = p, map[advice.Day]bool{}
+		}
+		p.Messages += r.Messages
+		days[k][day] = true
+		if day >= p.Last {
+			p.Last, p.LastReceived, p.Format, p.Trusted = day, r.Received, r.Format, r.Trusted
+			p.Delay = r.Received.Sub(r.End)
+		}
+	}
+	var out []Reporter
+	for k, p := range found {
+		p.Days = len(days[k])
+		out = append(out, *p)
+	}
+	slices.SortFunc(out, func(a, b Reporter) int {
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Domain, b.Domain))
+	})
+	return out, nil
+}
+
+// Rules implements Reader.
+func (m *Memory) Rules(context.Context) ([]Rule, error) { return m.RuleList, nil }
+
+// Events implements Reader.
+func (m *Memory) Events(_ context.Context, f Filter) ([]Event, error) {
+	var out []Event
+	for _, e := range m.EventList {
+		day := advice.DayOf(e.At)
+		if (f.Domains == nil || slices.Contains(f.Domains, e.Domain)) && day >= f.From && day <= f.To {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// Intake implements Reader.
+func (m *Memory) Intake(context.Context, time.Time) (Intake, error) { return m.IntakeState, nil }
+
+// Outgoing implements Reader.
+func (m *Memory) Outgoing(context.Context, time.Time) (Outgoing, error) {
+	if m.OutgoingPage == nil {
+		return Outgoing{}, ErrNotFound
+	}
+	return *m.OutgoingPage, nil
+}

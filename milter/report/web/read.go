@@ -1,0 +1,302 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"mailseal/milter/report/advice"
+)
+
+// ErrNotFound means that a reader has nothing under the name or number asked for.
+var ErrNotFound = errors.New("web: not found")
+
+// Reader is what the pages read. All counts are messages. Every method answers for the filter's domains alone.
+type Reader interface {
+	// Domains returns the configured domains with their policies, sorted by name.
+	Domains(ctx context.Context) ([]Domain, error)
+	// Sums adds up messages for each combination of the dimensions.
+	Sums(ctx context.Context, f Filter, by ...Dim) ([]Sum, error)
+	// Identities adds up messages for each combination of identifiers and results.
+	Identities(ctx context.Context, f Filter) ([]Identity, error)
+	// Sources returns what is known about the addresses that f selects.
+	Sources(ctx context.Context, f Filter) ([]Address, error)
+	// Records returns records, newest first.
+	Records(ctx context.Context, f Filter, p Window) ([]Record, error)
+	// Reports returns reports, newest first, and how many there are.
+	Reports(ctx context.Context, f Filter, p Window) ([]Report, int64, error)
+	// Report returns one report with its records; ErrNotFound.
+	Report(ctx context.Context, id int64) (Report, []Record, error)
+	// Raw returns the XML as it was received; ErrNotFound.
+	Raw(ctx context.Context, id int64) ([]byte, error)
+	// Receivers returns when each receiver last reported on each domain.
+	Receivers(ctx context.Context, f Filter) ([]Reporter, error)
+	// Rules returns the verdicts of persons, newest first, those that were undone included.
+	Rules(ctx context.Context) ([]Rule, error)
+	// Events returns changes of policies, DNS and keys in the period of f.
+	Events(ctx context.Context, f Filter) ([]Event, error)
+	// Intake returns how reports arrive.
+	Intake(ctx context.Context, now time.Time) (Intake, error)
+	// Outgoing returns what is sent to others; ErrNotFound if nothing is.
+	Outgoing(ctx context.Context, now time.Time) (Outgoing, error)
+}
+
+// Dim is a dimension that messages are added up by.
+type Dim int
+
+// Dimensions.
+const (
+	ByDomain Dim = iota
+	ByReceiver
+	ByDay
+	ByAddress
+	ByFrom
+	ByReason
+)
+
+// Filter selects records. The zero value of a field selects all.
+type Filter struct {
+	From, To advice.Day
+	Domains  []string // configured domains
+	Receiver string
+	// Addresses selects records of these sources; AllBut of all others. At most one of them is set.
+	Addresses []netip.Addr
+	AllBut    []netip.Addr
+	HeaderOf  string // the From domain
+	Result    string // "pass", "fail", "delivered", "held", "refused"; the last three are kinds of fail
+	DKIM      string // aligned result: "pass", "fail"
+	SPF       string
+	Signer    string // d= of some signature, with Selector
+	Selector  string
+	Envelope  string
+	Report    int64
+}
+
+// Window is a part of a list.
+type Window struct{ Offset, Rows int }
+
+// Counts are sums of messages. Fail is Messages - Pass = Delivered + Held + Refused.
+type Counts struct {
+	Messages, Pass           int64
+	DKIM, SPF                int64 // aligned passes
+	Delivered, Held, Refused int64 // of those that failed
+	Forwarded, Listed        int64 // failed, and the receiver gave that reason
+}
+
+// Fail returns the messages that failed DMARC.
+func (c Counts) Fail() int64 { return c.Messages - c.Pass }
+
+// Add adds d to c.
+func (c *Counts) Add(d Counts) {
+	c.Messages += d.Messages
+	c.Pass += d.Pass
+	c.DKIM += d.DKIM
+	c.SPF += d.SPF
+	c.Delivered += d.Delivered
+	c.Held += d.Held
+	c.Refused += d.Refused
+	c.Forwarded += d.Forwarded
+	c.Listed += d.Listed
+}
+
+// Sum is a group of messages. Fields of dimensions that were not asked for are zero.
+type Sum struct {
+	Domain, Receiver, From, Reason string
+	Day                            advice.Day
+	Address                        netip.Addr
+	Counts
+}
+
+// Domain is a configured domain.
+type Domain struct {
+	Name   string
+	Parked bool
+	Policy advice.Policy // as reports last saw it, or as DNS has it
+	Known  bool          // some policy was seen
+	First  advice.Day    // of the first report; 0 if there was none
+	Use    advice.Use
+	UseBy  string
+	UseAt  advice.Day
+	ToList int64
+	SPFAll string
+	Terms  []advice.Term
+	// NoReports is why no report comes, as a sentence; "" if it is not known.
+	NoReports string
+}
+
+// Identity is a combination of identifiers and results of one source.
+type Identity struct {
+	Address     netip.Addr
+	From        string
+	Envelope    string
+	SPF         string // the SPF result as reported
+	DKIM        []advice.Signature
+	AlignedDKIM bool // as the receiver judged
+	AlignedSPF  bool
+	Disposition string
+	Reason      string
+	Last        advice.Day
+	Messages    int64
+}
+
+// Pass reports whether DMARC passed.
+func (i *Identity) Pass() bool { return i.AlignedDKIM || i.AlignedSPF }
+
+// Address is what is known about an address that sent mail as a domain.
+type Address struct {
+	Domain      string
+	IP          netip.Addr
+	Reverse     string // its reverse name, confirmed by a forward lookup; "" if there is none
+	First, Last advice.Day
+	Network     bool // in the networks of this host
+}
+
+// Report is an aggregate report.
+type Report struct {
+	ID         int64
+	Receiver   string // organization after aliases
+	Org        string // as the report says
+	Email      string
+	ReportID   string
+	Domain     string
+	Begin, End time.Time
+	Received   time.Time
+	Trusted    bool
+	Trust      string // why, or why not
+	Format     string
+	Policy     string // as published, says the report
+	Generator  string
+	Notes      []Note
+	Duplicates int
+	Messages   int64
+	Pass       int64
+	Records    int
+}
+
+// Note is something that the reader of a report noticed.
+type Note struct{ Code, Title, Text string }
+
+// Record is a row of a report.
+type Record struct {
+	Report      int64
+	N           int // from 1
+	Day         advice.Day
+	Domain      string
+	Receiver    string
+	Address     netip.Addr
+	Count       int64
+	Disposition string
+	DKIM, SPF   string // as evaluated: aligned results
+	From        string
+	To          string
+	Envelope    string
+	SPFDomain   string
+	SPFResult   string
+	Signatures  []advice.Signature
+	Reasons     []Reason
+}
+
+// Pass reports whether DMARC passed.
+func (r *Record) Pass() bool { return r.DKIM == "pass" || r.SPF == "pass" }
+
+// Reason is why a receiver did not do as the policy asked.
+type Reason struct{ Type, Comment string }
+
+// Reporter is a receiver that reports on a domain.
+type Reporter struct {
+	Domain, Receiver string
+	Messages         int64
+	Days             int // on which it reported in the period
+	Last             advice.Day
+	LastReceived     time.Time
+	Delay            time.Duration // between the end of the period and the arrival, of the last report
+	Format           string
+	Trusted          bool
+}
+
+// Rule is a verdict of a person on a source.
+type Rule struct {
+	ID     int64
+	Domain string // "" is all domains
+	Source string // a name or address as pages show it; "" if Net is set
+	Net    netip.Prefix
+	Class  advice.Class
+	By     string
+	At     time.Time
+	Was    advice.Class
+	Undone bool
+}
+
+// Event is a change that a time line marks.
+type Event struct {
+	Domain string
+	At     time.Time
+	Kind   string // "policy", "dns", "key", "source"
+	Text   string
+}
+
+// Intake is how reports arrive.
+type Intake struct {
+	Today, Usual, Duplicates int64
+	Last                     time.Time
+	Days                     []DayCount
+	Errors                   []Failure
+	Unverified               []Stranger
+	Others                   []Stranger
+	Failures                 int64 // failure reports stored
+	TLS                      int64 // TLS reports stored
+}
+
+// DayCount is a count of a day.
+type DayCount struct {
+	Day advice.Day
+	N   int64
+}
+
+// Failure is a mail that could not be read.
+type Failure struct {
+	ID            int64
+	At            time.Time
+	Code, Why     string
+	From, Subject string
+	Length        int64
+}
+
+// Stranger is a reporter that is not verified, or one that reports on a domain that is not configured.
+type Stranger struct {
+	Org, From, Domain string
+	Reports           int64
+	Since             time.Time
+}
+
+// Outgoing is what this host reports to others.
+type Outgoing struct {
+	On      bool
+	Counted advice.Day
+	Next    time.Time
+	Rows    []OutRow
+	Sent    []SentReport
+	Blocked []Suppression
+}
+
+// OutRow is a domain that asks for reports.
+type OutRow struct {
+	Domain, State, Why string
+	Messages           int64
+	At                 time.Time
+}
+
+// SentReport is a report that was handed over.
+type SentReport struct {
+	Domain, To, State string
+	Day               advice.Day
+	At                time.Time
+}
+
+// Suppression is an address that gets nothing until a day.
+type Suppression struct {
+	ID           int64
+	Address, Why string
+	Until        time.Time
+}

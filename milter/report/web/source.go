@@ -1,0 +1,208 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"html/template"
+	"net/netip"
+	"slices"
+
+	"mailseal/milter/report/advice"
+)
+
+// sourcePage says who a source is, whether it is one's own, why it fails, and what to change.
+func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string) (*page, error) {
+	d, err := s.domain(ctx, v, domain)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.facts(ctx, d, v.filter)
+	if err != nil {
+		return nil, err
+	}
+	src := x.find(source)
+	if src == nil {
+		return nil, ErrNotFound
+	}
+	f := x.filter
+	f.Addresses = src.Addresses
+	p := &page{Current: "/", Title: visible(src.Name) + " as " + d.Name, Filter: v.filter, Periods: periods(v),
+		Crumbs: []crumb{{"Domains", "/"}, {name(d.Name), domainURL(d.Name) + "?" + v.filter.query()}, {name(src.Name), ""}}}
+	class := map[advice.Severity]string{advice.Fault: "w-fail", advice.Warning: "w-warn", advice.Harmless: "w-quiet"}[src.cause.Severity]
+	p.Heading = word(class, src.cause.Word) + " " + say("%s, as %s: %s, %s.", src.Name, d.Name,
+		plain(advice.Plural(src.Messages, "message", "messages")), plain(passes(src.Pass, src.Messages)))
+	p.Lead = []template.HTML{prose(src.cause.Text)}
+	c := src.counts
+	to := func(pairs ...string) string {
+		return x.filter.messages(append([]string{"source", src.Name}, pairs...)...)
+	}
+	p.Facts = []fact{
+		{Label: "Messages", Value: number(src.Messages, to()).HTML, Note: say("%s of %s", plain(percent(src.Messages, x.total.Messages)), d.Name)},
+		{Label: "Pass DMARC", Value: plain(percent(src.Pass, src.Messages)), Class: rate(src.Pass, src.Messages).Class},
+		{Label: "Aligned DKIM", Value: plain(percent(src.DKIM, src.Messages))},
+		{Label: "Delivered", Value: number(c.Delivered, to("result", "delivered")).HTML},
+		{Label: "Held", Value: number(c.Held, to("result", "held")).HTML},
+		{Label: "Refused", Value: number(c.Refused, to("result", "refused")).HTML},
+		{Label: "Seen", Value: dayHTML(src.first, x.now), Note: say("to %s", dayHTML(src.last, x.now))},
+	}
+	days, err := s.read.Sums(ctx, f, ByDay)
+	if err != nil {
+		return nil, err
+	}
+	receivers, err := s.read.Sums(ctx, f, ByReceiver)
+	if err != nil {
+		return nil, err
+	}
+	p.Sections = []section{remedy(src, d.Name), s.verdict(v, x, src), sourceDays(x, days), identity(src, x),
+		sourceReceivers(receivers, to), identifiers(src, x)}
+	return p, nil
+}
+
+func passes(pass, all int64) string {
+	switch pass {
+	case 0:
+		return "none passes DMARC"
+	case all:
+		return "all pass DMARC"
+	}
+	return advice.Count(all-pass) + " of them fail DMARC"
+}
+
+// find returns the source with a name, or the one that an address belongs to.
+func (x *facts) find(name string) *source {
+	for i := range x.sources {
+		if x.sources[i].Name == name {
+			return &x.sources[i]
+		}
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return x.byIP[ip]
+	}
+	return nil
+}
+
+func remedy(s *source, domain string) section {
+	out := section{Cols: "cols", ID: "fix", Title: "What to do"}
+	say1 := func(text string) { out.Text = append(out.Text, plain(text)) }
+	switch s.cause.Code {
+	case "not-aligned", "dkim-not-aligned":
+		where := "the domain settings of the service"
+		if s.TellTale.DKIM != "" {
+			where = s.TellTale.Name + ": " + s.TellTale.DKIM
+		}
+		say1("1. Open " + where + ", and add " + domain + " as sending or signing domain. Take a 2048-bit key if there is a choice.")
+		say1("2. Publish the records that it shows. They look like this one:")
+		out.Records = []record{{"Zone file", "s1._domainkey." + domain + ". 3600 IN CNAME s1." + rowID(domain) + ".dkim." +
+			cmp.Or(organization(s.Signer), "service.example") + "."}}
+	case "spf-only", "own-host", "subdomain", "spf-not-aligned":
+		say1("Make a key on the host that signs; the private part never leaves it:")
+		out.Records = []record{{"On the host that signs", "mailseal keygen --domain " + domain + " --selector s1"}}
+	case "key-missing", "signature-broken":
+		say1("See what DNS has, and compare it with the key that signs:")
+		out.Records = []record{{"On this host", "mailseal check --dns"}}
+	default:
+		if s.cause.Fix == "" {
+			say1("Nothing.")
+		} else {
+			say1(s.cause.Fix + ".")
+		}
+	}
+	return out
+}
+
+// verdict is the form by which a person says whose a source is.
+func (s *Server) verdict(v visit, x *facts, src *source) section {
+	out := section{End: true, ID: "verdict", Title: "Whose is it?"}
+	text := say("By rule: %s, because: %s.", plain(string(src.Class)), prose(src.why))
+	form := &judgeForm{Action: sourceURL(x.domain.Name, src.Name), Source: src.Name}
+	if src.rule != nil {
+		text = say("Judged “%s” by %s on %s; %s before.", plain(string(src.rule.Class)), src.rule.By, timeHTML(src.rule.At),
+			plain(cmp.Or(string(src.rule.Was), "judged by rule")))
+		form.Undo = src.rule.ID
+	}
+	form.Text = text
+	for _, c := range []struct {
+		class advice.Class
+		text  string
+	}{{advice.Ours, "Ours"}, {advice.Service, "A service we use"}, {advice.Forwarding, "Forwarding"},
+		{advice.NotOurs, "Not ours"}, {advice.Scanner, "Known scanner"}} {
+		form.Classes = append(form.Classes, classButton{string(c.class), c.text, src.Judged && src.Class == c.class})
+	}
+	if s.commands == nil || !v.admin() || src.Name == forgeries {
+		out.Text = []template.HTML{text}
+		return out
+	}
+	out.Judge = form
+	return out
+}
+
+func sourceDays(x *facts, sums []Sum) section {
+	b := dayBars{from: x.filter.From, to: x.filter.To, late: x.late, days: map[advice.Day]Counts{}}
+	for _, s := range sums {
+		b.days[s.Day] = s.Counts
+	}
+	return section{ID: "days", Title: "Messages by day", Chart: chart(b, x.now, nil, func(d advice.Day) string {
+		return x.filter.messages("from", d.String(), "to", d.String())
+	})}
+}
+
+func identity(s *source, x *facts) section {
+	t := &Table{Name: "addresses", Fit: true, Caption: "Addresses, and their names if a forward lookup confirms them.",
+		Columns: []Column{{Key: "address", Title: "Address"}, {Key: "messages", Title: "Messages", Right: true}}}
+	sums := map[netip.Addr]int64{}
+	for _, id := range s.ids {
+		sums[id.Address] += id.Messages
+	}
+	list := slices.Clone(s.Addresses)
+	slices.SortStableFunc(list, func(a, b netip.Addr) int { return cmp.Compare(sums[b], sums[a]) })
+	for _, ip := range list[:min(len(list), tableRows)] {
+		t.Rows = append(t.Rows, []Cell{{Value: ip, HTML: mono(ip.String()), Head: true},
+			number(sums[ip], x.filter.messages("address", ip.String()))})
+	}
+	out := section{Cols: "cols", ID: "ident", Title: "Identity", Table: t}
+	for _, n := range s.ReverseNames[:min(len(s.ReverseNames), 3)] {
+		out.Text = append(out.Text, say("Reverse name %s, confirmed forward.", mono(n)))
+	}
+	return out
+}
+
+func sourceReceivers(sums []Sum, to func(...string) string) section {
+	slices.SortFunc(sums, func(a, b Sum) int {
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
+	})
+	t := &Table{Name: "receivers", Fit: true, Caption: "Messages of this source by receiver.",
+		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "messages", Title: "Messages", Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
+			{Key: "delivered", Title: "Fail: delivered", Right: true}, {Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true}}}
+	for _, r := range sums {
+		at := func(pairs ...string) string { return to(append([]string{"receiver", r.Receiver}, pairs...)...) }
+		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), number(r.Messages, at()), rate(r.Pass, r.Messages),
+			number(r.Delivered, at("result", "delivered")), number(r.Held, at("result", "held")), number(r.Refused, at("result", "refused"))})
+	}
+	return section{End: true, ID: "rcv", Title: "What receivers did", Table: t}
+}
+
+func identifiers(s *source, x *facts) section {
+	t := &Table{Name: "identifiers", Caption: "Combinations of From, envelope and signature, the most frequent first.",
+		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true}, {Key: "envelope", Title: "Envelope domain", Wrap: true}, {Key: "spf", Title: "SPF"},
+			{Key: "spf_aligned", Title: "aligned"}, {Key: "signed", Title: "Signed by / selector", Wrap: true}, {Key: "dkim_aligned", Title: "aligned"},
+			{Key: "dmarc", Title: "DMARC"}, {Key: "applied", Title: "applied"}, {Key: "messages", Title: "Messages", Right: true}}}
+	ids := slices.Clone(s.ids)
+	slices.SortStableFunc(ids, func(a, b Identity) int { return cmp.Compare(b.Messages, a.Messages) })
+	for _, id := range ids[:min(len(ids), tableRows)] {
+		signed := ""
+		for i, sig := range id.DKIM {
+			if i > 0 {
+				signed += ", "
+			}
+			signed += sig.Domain + " / " + sig.Selector + " " + sig.Result
+		}
+		result := words("pass").as("good")
+		if !id.Pass() {
+			result = words("fail").as("bad")
+		}
+		t.Rows = append(t.Rows, []Cell{text(id.From).head(), text(cmp.Or(id.Envelope, "not said")), text(id.SPF), words(yes(id.AlignedSPF)),
+			text(cmp.Or(signed, "none")), words(yes(id.AlignedDKIM)), result, text(id.Disposition),
+			{Value: id.Messages, HTML: plain(advice.Count(id.Messages))}})
+	}
+	return section{ID: "ids", Title: "Identifiers seen", Table: t}
+}
