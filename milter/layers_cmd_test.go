@@ -23,6 +23,8 @@ var programs = []struct {
 	{"cmd/mailseal/service", nil},
 	{"cmd/mailseal/assembly", []string{"cmd/mailseal/remedy"}},
 	{"cmd/mailseal/check", []string{"cmd/mailseal/assembly", "cmd/mailseal/control", "cmd/mailseal/signed", "cmd/mailseal/remedy", "cmd/mailseal/service"}},
+	{"cmd/mailseal/publish", nil},
+	{"cmd/mailseal/domains", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/publish"}},
 	{"cmd/mailseal/operate", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/control"}},
 	{"cmd/mailseal/daemon", []string{"cmd/mailseal/assembly", "cmd/mailseal/control", "cmd/mailseal/jobs", "cmd/mailseal/signed"}},
 	{"cmd/mailseal/reporting", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/control", "cmd/mailseal/jobs"}},
@@ -31,7 +33,7 @@ var programs = []struct {
 	{"cmd/mailseal/migrate", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/remedy", "cmd/mailseal/service"}},
 	{"cmd/mailseal/demo", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/daemon"}},
 	{"cmd/mailseal", []string{
-		"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/daemon", "cmd/mailseal/demo", "cmd/mailseal/examine",
+		"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/daemon", "cmd/mailseal/demo", "cmd/mailseal/domains", "cmd/mailseal/examine",
 		"cmd/mailseal/keyring", "cmd/mailseal/migrate", "cmd/mailseal/operate", "cmd/mailseal/reporting",
 	}},
 }

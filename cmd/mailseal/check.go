@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/domains"
 	"mailseal/cmd/mailseal/examine"
-	"mailseal/milter/domain"
 )
 
 // checkFlags is the command line of "mailseal check".
@@ -146,12 +145,8 @@ func (f *checkFlags) options() (check.Options, error) {
 		File: orDefault(f.config), ConfigFlag: f.config, As: f.as, Domains: f.domains, Limit: f.limit, MTA: f.mta, AgainstRunning: f.running,
 		DNS: f.dns || f.zone != "" || len(f.domains) > 0 || f.limit > 0,
 	}
-	for i, name := range o.Domains {
-		d, err := domain.Parse(strings.TrimSuffix(name, "."))
-		if err != nil {
-			return o, answer.NewUsage(fmt.Errorf("--domain: %w", err))
-		}
-		o.Domains[i] = d.String()
+	if err := domains.Canonical(o.Domains); err != nil {
+		return o, answer.NewUsage(fmt.Errorf("--domain: %w", err))
 	}
 	if o.Limit < 0 {
 		return o, answer.NewUsage(errors.New("--limit is a number of keys"))

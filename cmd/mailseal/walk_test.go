@@ -36,6 +36,7 @@ func newSite(t *testing.T) site {
 		"plain.eml":   "From: a@example.com\nTo: b@example.net\n\nbody\n",
 		"other.eml":   "From: a@elsewhere.example\nTo: b@example.net\n\nbody\n",
 		"zone":        "$ORIGIN .\n_dmarc.example.com. 60 IN TXT \"v=DMARC1; p=reject\"\nexample.com. 60 IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\n",
+		"before.json": `{"version":1,"domain":"example.com","records":[{"name":"_dmarc.example.com","type":"TXT","status":"found","values":["v=DMARC1; p=none"]}]}` + "\n",
 		"differs.log": "time=2 level=WARN msg=differs author=b.example in=signed\n",
 		"taken.conf":  "Domain example.com\nKeyFile /k\nSelector s\n",
 	} {
@@ -70,6 +71,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"completion powershell": {},
 	"demo":                  {"--dir @demo", "--dir @plain.eml/demo"},
 	"dmarc":                 {"--zone @zone other.example", "--zone @gone example.com"},
+	"domain":                {"--zone @zone example.com", "--zone @gone example.com"},
 	"explain-signing":       {"--from a@elsewhere.example --config @good.toml", "--from a@example.com --config @gone"},
 	"help":                  {},
 	"import-opendkim":       {"--conf @taken.conf --out @taken", "--conf @gone"},

@@ -140,13 +140,16 @@ func isModifierName(s string) bool {
 	return true
 }
 
-// mechanisms are the mechanisms by name, and what may follow each.
-var mechanisms = []struct {
+// mechanism is a mechanism, and what may follow its name.
+type mechanism struct {
 	name    string
 	kind    kind
 	needs   bool // ":" and something
 	lengths bool // CIDR lengths may follow
-}{
+}
+
+// mechanisms are all of them.
+var mechanisms = []mechanism{
 	{"all", kindAll, false, false},
 	{"include", kindInclude, true, false},
 	{"a", kindA, false, true},

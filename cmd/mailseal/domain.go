@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/domains"
+	"mailseal/cmd/mailseal/examine"
+	"mailseal/config"
+)
+
+// domainFlags is the command line of "mailseal domain".
+type domainFlags struct {
+	config, zone, file, diff string
+	addresses                []string
+	json, list               bool
+	domains.Request
+}
+
+func newDomainCmd() *cobra.Command {
+	var f domainFlags
+	cmd := &cobra.Command{
+		Use:   "domain [NAME...]",
+		Short: "Find what is wrong with what the DNS says of a domain's mail, and print the records to publish",
+		Long: `Domain asks the DNS for all that receivers look at: SPF with everything that it includes, DKIM keys, DMARC with the
+consent of domains that reports go to, MX hosts with their addresses and reverse names, MTA-STS, TLS reports, and records
+of methods that are gone. The records are judged by the same code as the daemon's. Only the DNS is asked.
+
+Of each domain it prints the verdict first, then every finding: what is wrong, why it matters, the record with the place
+marked, and the record to publish as a line of a zone file, as a bare value, and in strings. What could not be found out
+is said to be that, never to be missing. Then it says in words what SPF allows, and what that costs of 10 lookups.
+
+The DNS cannot list the selectors of a domain: a short list of common ones is tried, after a selector that does not exist,
+which finds wildcards. Name those in use with --selector; a missing key is a mistake then. With --address the addresses
+that mail leaves from are asked about, with --helo the names that the servers say.
+
+--list prints all codes. They are stable. With --diff, and what an earlier run with --json has printed, it is said what has
+changed since.
+
+The exit code is 0 when there is no mistake, 1 when there is one (with --strict also when there is a warning), 2 for a
+wrong command line, 3 when something could not be found out.`,
+		Example: `  mailseal domain example.com --selector s2026a --address 192.0.2.1
+  mailseal domain --zone example.com.zone example.com
+  mailseal domain --file domains.txt --rate 5 --format prometheus > /var/lib/node_exporter/mailseal.prom`,
+		Args: filled,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.Progress = cmd.ErrOrStderr()
+			return f.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", "", "ask the name servers of this configuration file")
+	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&f.file, "file", "", "check the domains in this file too, one a line; - is standard input")
+	flags.StringSliceVar(&f.Selectors, "selector", nil, "selector of a DKIM key that is in use; may be given several times")
+	flags.StringSliceVar(&f.addresses, "address", nil, "address that the domain's mail leaves from; may be given several times")
+	flags.StringSliceVar(&f.Helo, "helo", nil, "name that a server of the domain says in HELO; may be given several times")
+	flags.StringVar(&f.Format, "format", "", `"text", "json" or "prometheus" (default text)`)
+	flags.BoolVar(&f.json, "json", false, "one JSON object for each domain")
+	flags.BoolVar(&f.Strict, "strict", false, "exit with 1 for warnings, too")
+	flags.BoolVar(&f.list, "list", false, "print all codes with their severities, and check nothing")
+	flags.StringVar(&f.diff, "diff", "", "say what has changed since the --json output in this file")
+	flags.Float64Var(&f.Rate, "rate", 0, "questions to the DNS a second at most (default no limit)")
+	excludes(cmd, []string{"config"}, "zone")
+	excludes(cmd, []string{"format"}, "json")
+	excludes(cmd, []string{"zone", "file", "selector", "address", "helo", "strict", "diff", "rate", "config", "format"}, "list")
+	return cmd
+}
+
+func (f *domainFlags) run(ctx context.Context, stdin io.Reader, out io.Writer, args []string) error {
+	if f.list {
+		return answer.NotBad(domains.List(out, f.json))
+	}
+	if err := f.read(stdin, args); err != nil {
+		return err
+	}
+	var cfg *config.Config
+	var err error
+	if f.config != "" {
+		if cfg, err = loadConfig(f.config); err != nil {
+			return err
+		}
+	}
+	if f.Resolver, err = examine.Resolver(f.zone, cfg); err != nil {
+		return err
+	}
+	return f.Run(ctx, out)
+}
+
+// read takes what the command line and the files on it say.
+func (f *domainFlags) read(stdin io.Reader, args []string) error {
+	f.Names = args
+	if f.file != "" {
+		text, err := readInput(f.file, stdin)
+		if err != nil {
+			return answer.NewUnknown(err)
+		}
+		f.Names = append(f.Names, domains.ReadNames(string(text))...)
+	}
+	if len(f.Names) == 0 {
+		return answer.NewUsage(fmt.Errorf("name a domain, or a file of domains with --file"))
+	}
+	for _, a := range f.addresses {
+		addr, err := netip.ParseAddr(a)
+		if err != nil {
+			return answer.NewUsage(fmt.Errorf("--address: %w", err))
+		}
+		f.Addresses = append(f.Addresses, addr)
+	}
+	if f.json {
+		f.Format = domains.JSON
+	}
+	switch f.Format {
+	case "", domains.Text, domains.JSON, domains.Prometheus:
+	default:
+		return answer.NewUsage(fmt.Errorf(`--format is %q; it is "text", "json" or "prometheus"`, f.Format))
+	}
+	if f.diff == "" {
+		return nil
+	}
+	var err error
+	f.Before, err = readInput(f.diff, stdin)
+	return err
+}

@@ -1,0 +1,218 @@
+package domains
+
+import (
+	"mailseal/cmd/mailseal/check"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/spf"
+)
+
+// Row is what is the same for all findings with one code.
+type Row struct {
+	Code     check.Code
+	Severity check.Severity
+	Why      string // why it matters, in a sentence
+}
+
+// The codes of what this package finds out itself. Those of records' texts are in the packages of the records.
+const (
+	NoDomain     check.Code = "domain-missing"
+	NoAnswer     check.Code = "dns-no-answer"
+	BigAnswer    check.Code = "txt-answer-large"
+	Misplaced    check.Code = "record-name-doubled"
+	Dangling     check.Code = "alias-dangling"
+	ShortTTL     check.Code = "txt-ttl"
+	SPFAtDMARC   check.Code = "spf-at-dmarc"
+	SPFType99    check.Code = "spf-type99"
+	SenderID     check.Code = "sender-id"
+	SPFSoft      check.Code = "spf-softfail"
+	SPFHard      check.Code = "spf-hardfail-beside-dmarc"
+	SPFAddress   check.Code = "spf-own-address"
+	SPFHelo      check.Code = "spf-helo"
+	Wildcard     check.Code = "dkim-wildcard"
+	NoSelector   check.Code = "dkim-no-selector-known"
+	KeyMissing   check.Code = "dkim-missing"
+	KeySeveral   check.Code = "dkim-several"
+	OnlyEd25519  check.Code = "dkim-ed25519-alone"
+	DomainKeys   check.Code = "domainkeys-policy"
+	ADSP         check.Code = "adsp"
+	SSP          check.Code = "ssp"
+	EmptyNode    check.Code = "domainkey-nxdomain"
+	NoDMARC      check.Code = "dmarc-none"
+	DMARCSeveral check.Code = "dmarc-several"
+	DMARCAtRoot  check.Code = "dmarc-at-root"
+	DMARCWild    check.Code = "dmarc-wildcard"
+	NoEffect     check.Code = "dmarc-tag-without-effect"
+	NotAgreed    check.Code = "dmarc-report-unauthorized"
+	ReportHost   check.Code = "dmarc-report-host"
+	Freemail     check.Code = "dmarc-report-freemail"
+	NoMX         check.Code = "mx-none"
+	NullMixed    check.Code = "mx-null-beside-others"
+	MXName       check.Code = "mx-not-a-host"
+	MXAddress    check.Code = "mx-no-address"
+	MXPrivate    check.Code = "mx-private-address"
+	MXTwice      check.Code = "mx-twice"
+	MXReverse    check.Code = "mx-no-reverse-name"
+	MXMismatch   check.Code = "mx-reverse-name-differs"
+	MXLeftover   check.Code = "mx-left-over"
+	ParkedMX     check.Code = "parked-with-mx"
+	ParkedDMARC  check.Code = "parked-without-reject"
+	STSNone      check.Code = "sts-none"
+	STSSeveral   check.Code = "sts-several"
+	STSBroken    check.Code = "sts-record"
+	TLSNone      check.Code = "tlsrpt-none"
+	TLSSeveral   check.Code = "tlsrpt-several"
+	TLSBroken    check.Code = "tlsrpt-record"
+)
+
+// fail, warn and note are short for the severities in the table.
+const (
+	fail = check.Error
+	warn = check.Warning
+	note = check.Note
+)
+
+// why are sentences that several rows share.
+const (
+	whyVoid     = "Receivers treat the domain as if it had no such record."
+	whyBroken   = "Receivers answer permerror, and what SPF would allow counts for nothing."
+	whyObsolete = "No receiver looks at it any more: it is safe to delete."
+	whyForge    = "Whoever is let in can send as you, and passes SPF and DMARC."
+	whyKey      = "Signatures that name this selector do not verify."
+	whyIgnored  = "Receivers pass it over, so that the record does not do what it seems to say."
+	whyReports  = "Reports about the domain go nowhere."
+)
+
+var rows = []Row{
+	{NoDomain, fail, "Nothing can be sent from, or delivered to, a name that does not exist."},
+	{NoAnswer, check.Unknown, "It could not be checked. That is not to say that it is missing."},
+	{BigAnswer, warn, "Answers this large come over TCP, which some receivers' networks do not let through."},
+	{Misplaced, fail, "The record is at a name that nobody asks for: a name without its final dot had the zone's appended."},
+	{Dangling, fail, "Whoever owns the name that it leads to decides what receivers see, and there is nothing."},
+	{ShortTTL, note, "A time to live under five minutes costs lookups; one over a day makes mistakes last."},
+
+	{spf.FlawNone, fail, "Anybody can use the domain as envelope sender, and forwarded mail has one proof less."},
+	{spf.FlawSeveral, fail, whyBroken},
+	{spf.FlawNearMiss, fail, whyVoid},
+	{spf.FlawPasted, fail, whyVoid},
+	{spf.FlawSyntax, fail, whyBroken},
+	{spf.FlawColon, fail, "Receivers take it for a word that they do not know, and let nobody in by it."},
+	{spf.FlawTwice, fail, whyBroken},
+	{spf.FlawAfterAll, warn, "Terms behind all are never looked at."},
+	{spf.FlawRedirect, warn, "The redirect is never followed."},
+	{spf.FlawPlusAll, fail, whyForge},
+	{spf.FlawNeutral, warn, "The record protects nothing."},
+	{spf.FlawNoAll, warn, "The record protects nothing."},
+	{spf.FlawPTR, warn, "Large receivers skip the term, and the others wait for somebody else's name servers."},
+	{spf.FlawMacro, note, "Reports show domains only, so that nobody can tell from them whom the term let in."},
+	{spf.FlawWide, fail, whyForge},
+	{spf.FlawPrivate, warn, "The term has no effect outside of your network."},
+	{spf.FlawDuplicate, note, "The second one costs bytes, and lookups where it asks the DNS."},
+	{spf.FlawContained, note, "The smaller network changes nothing."},
+	{spf.FlawLong, warn, "A long answer may come over TCP, or not at all."},
+	{spf.FlawTooMany, fail, whyBroken},
+	{spf.FlawNear, warn, "One more include on anybody's side breaks the record."},
+	{spf.FlawVoids, fail, whyBroken},
+	{spf.FlawMXMany, fail, whyBroken},
+	{spf.FlawLoop, fail, whyBroken},
+	{spf.FlawIncludeNone, fail, whyBroken},
+	{spf.FlawIncludeGone, fail, "Receivers answer permerror, until somebody registers the name and sends as you."},
+	{spf.FlawIncludeBad, fail, whyBroken},
+	{spf.FlawIncludeAll, fail, whyForge},
+	{spf.FlawEmpty, warn, "The term costs a lookup, and two of them nearly the whole allowance of empty answers."},
+	{spf.FlawTwiceBehind, note, "Lookups are counted each time, and ten are allowed."},
+	{SPFAtDMARC, fail, "Nobody looks for SPF at _dmarc."},
+	{SPFType99, warn, whyObsolete},
+	{SenderID, warn, whyObsolete},
+	{SPFSoft, note, "~all alone asks receivers for nothing. With DMARC at quarantine or reject it is the right choice."},
+	{SPFHard, note, "Some receivers refuse at -all before they see a DKIM signature, such as that of forwarded mail; ~all leaves it to DMARC."},
+	{SPFAddress, fail, "Mail from this address fails SPF."},
+	{SPFHelo, warn, "Bounces have no sender, and are judged by the HELO name alone."},
+
+	{Wildcard, warn, "Any selector seems to exist, so that a missing key looks like a broken one."},
+	{NoSelector, note, "Without a selector no key can be looked at; signatures and DMARC reports name them."},
+	{KeyMissing, fail, whyKey},
+	{KeySeveral, fail, "A verifier may take any of the records, and signatures fail now and then."},
+	{OnlyEd25519, fail, "Most receivers verify RSA only: to them the mail is unsigned."},
+	{dkim.FlawPasted, fail, whyKey},
+	{dkim.FlawVersion, fail, whyKey},
+	{dkim.FlawMalformed, fail, whyKey},
+	{dkim.FlawRevoked, note, "That is right for a key that nobody signs with any more."},
+	{dkim.FlawShort, fail, whyKey},
+	{dkim.FlawModest, warn, "Some receivers do not count signatures with it, and it can be broken by whoever pays for it."},
+	{dkim.FlawLarge, warn, "Some verifiers do not take it, so that some mail is unsigned to them."},
+	{dkim.FlawHash, fail, whyKey},
+	{dkim.FlawKeyType, fail, whyKey},
+	{dkim.FlawService, fail, whyKey},
+	{dkim.FlawTesting, warn, "Verifiers need not treat the mail otherwise than unsigned mail."},
+	{dkim.FlawGranularity, warn, whyObsolete},
+	{dkim.FlawDomainKeys, warn, "Most verifiers take it, and some do not."},
+	{dkim.FlawExponent, warn, "Unusual exponents are refused by some cryptographic libraries."},
+	{DomainKeys, warn, whyObsolete},
+	{ADSP, warn, whyObsolete},
+	{SSP, warn, whyObsolete},
+	{EmptyNode, warn, "Resolvers may conclude that nothing is below _domainkey, and find no key (RFC 8020)."},
+
+	{NoDMARC, fail, "Anybody can write the domain into From, and nobody tells you who does."},
+	{DMARCSeveral, fail, "Receivers use none of several records."},
+	{DMARCAtRoot, fail, "Nobody looks for DMARC at the domain itself: the record belongs at _dmarc."},
+	{DMARCWild, note, "Every name below seems to have a record of its own."},
+	{dmarc.FlawNearMiss, fail, whyVoid},
+	{dmarc.FlawPasted, fail, whyVoid},
+	{dmarc.FlawSyntax, fail, whyIgnored},
+	{dmarc.FlawTwice, fail, whyIgnored},
+	{dmarc.FlawValue, fail, whyIgnored},
+	{dmarc.FlawNoPolicy, warn, "Receivers take it for p=none at best."},
+	{dmarc.FlawOrder, note, "RFC 7489 wanted p= in the second place, and some receivers still do."},
+	{dmarc.FlawSubdomain, warn, "Forgers choose the weakest name."},
+	{dmarc.FlawNonExist, warn, "Forgers choose the weakest name."},
+	{dmarc.FlawNoNP, note, "It is the one step that cannot harm mail of yours."},
+	{dmarc.FlawPercent, warn, whyObsolete},
+	{dmarc.FlawFormat, warn, whyObsolete},
+	{dmarc.FlawInterval, warn, whyObsolete},
+	{dmarc.FlawSized, note, whyObsolete},
+	{dmarc.FlawTesting, warn, "It is for a test, and should not stay."},
+	{dmarc.FlawNoReports, warn, "You will not know of mail that fails, yours or a forger's."},
+	{dmarc.FlawAddress, warn, whyReports},
+	{dmarc.FlawAddresses, warn, "Some reporters stop after the second address."},
+	{dmarc.FlawUnknownTag, note, whyIgnored},
+	{dmarc.FlawFailure, note, whyIgnored},
+	{dmarc.FlawPSD, warn, "Names below are treated as if they belonged to others, and alignment with them fails."},
+	{dmarc.FlawLong, warn, "A long answer may come over TCP, or not at all."},
+	{dmarc.FlawMonitoring, note, "It is the right beginning, for a month at least, and no protection."},
+	{NoEffect, note, "Receivers look at it in the record of the organizational domain only."},
+	{NotAgreed, fail, "Reporters must not send there until that domain agrees, so that these reports go nowhere."},
+	{ReportHost, fail, whyReports},
+	{Freemail, warn, "Mailboxes of people fill up with reports and refuse them."},
+
+	{NoMX, fail, "Replies and bounces cannot be delivered, and some receivers refuse mail from such a domain."},
+	{NullMixed, fail, "The null MX says that the domain takes no mail, the others that it does."},
+	{MXName, fail, "An MX must name a host that has addresses, not an address and not an alias (RFC 5321 section 5.1)."},
+	{MXAddress, fail, "Mail that is sent to this host waits, and comes back."},
+	{MXPrivate, fail, "Nobody outside reaches such an address."},
+	{MXTwice, note, "The second one changes nothing."},
+	{MXReverse, warn, "Receivers that see mail from this address distrust it."},
+	{MXMismatch, warn, "Receivers that see mail from this address distrust it."},
+	{MXLeftover, note, "It was for proving the ownership of the domain: it is safe to delete."},
+	{ParkedMX, warn, "A domain that sends nothing, and takes mail, cannot answer it. A null MX says so."},
+	{ParkedDMARC, warn, "A domain that sends nothing loses nothing by p=reject."},
+	{STSNone, note, "Senders fall back to plain text when somebody on the way wants them to."},
+	{STSSeveral, fail, "Senders use none of several records (RFC 8461 section 3.1)."},
+	{STSBroken, fail, "Senders treat the domain as if it had no MTA-STS."},
+	{TLSNone, note, "Nobody tells you when mail to the domain cannot be encrypted."},
+	{TLSSeveral, fail, "Senders use none of several records (RFC 8460 section 3)."},
+	{TLSBroken, fail, "Senders of TLS reports pass it over."},
+}
+
+var byCode = index()
+
+func index() map[check.Code]Row {
+	out := make(map[check.Code]Row, len(rows))
+	for _, r := range rows {
+		out[r.Code] = r
+	}
+	return out
+}
+
+// Codes returns the table of all codes.
+func Codes() []Row { return rows }

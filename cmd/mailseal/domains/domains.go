@@ -1,0 +1,203 @@
+// Package domains finds what is wrong with what the DNS says of a domain's mail: SPF, DKIM, DMARC, MX, MTA-STS and TLS
+// reports. The packages of the records say what is wrong with a text; this one asks, judges by the very evaluators of the
+// daemon, and says what to publish. Nothing but the DNS is asked.
+package domains
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+	"mailseal/milter/lint"
+	"mailseal/milter/spf"
+)
+
+// Finding is one thing that is wrong with a domain's records, or worth knowing. Setting is the name of the record.
+type Finding struct {
+	check.Finding
+	Why        string           // why it matters, in a sentence
+	Seen       string           // the record as published; "" when it is not about one
+	Start, End int              // the bytes of Seen that it is about; both 0 for all
+	Publish    []publish.Record // what to publish instead
+}
+
+// Options are what a check of domains needs beside their names.
+type Options struct {
+	Resolver  dns.Resolver
+	Selectors []string     // of DKIM keys that are in use: a missing one is a mistake
+	Addresses []netip.Addr // that the domain's mail leaves from: each must pass SPF
+	Helo      []string     // names that the domain's servers say in HELO
+	Random    string       // a selector that does not exist, for finding wildcards; the caller chooses it
+}
+
+// Seen is one answer of the DNS, kept to be compared later.
+type Seen struct {
+	Name   string   `json:"name"`
+	Type   string   `json:"type"`
+	Status string   `json:"status"` // "found", "no data", "NXDOMAIN" or "failed"
+	Values []string `json:"values,omitempty"`
+	Secure bool     `json:"secure"`
+}
+
+// Result is what was found out about one domain.
+type Result struct {
+	Domain   domain.Name
+	Findings []Finding
+	SPF      *spf.Survey // nil when there is no record
+	Policy   string      // that DMARC asks for mail that fails; "" when none applies
+	Records  []Seen
+	Queries  int
+}
+
+// Worst is the severity of the worst finding, Note when there is none.
+func (r Result) Worst() check.Severity {
+	for _, s := range []check.Severity{check.Error, check.Warning, check.Unknown} {
+		if r.Count(s) > 0 {
+			return s
+		}
+	}
+	return check.Note
+}
+
+// Count returns how many findings of a severity there are.
+func (r Result) Count(s check.Severity) int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// checker looks at one domain.
+type checker struct {
+	Options
+	name   string
+	result *Result
+	memory *memory
+
+	parked   bool // the SPF record is "v=spf1 -all"
+	takes    bool // an MX other than the null one
+	hasNull  bool // a null MX
+	enforces bool // DMARC asks for quarantine or reject
+
+	inherited bool // the DMARC policy is that of a domain above
+	hasKey    bool // a key record was found, good or not
+}
+
+// Check looks at what the DNS says of one domain. It never fails: what could not be found out is a finding.
+func Check(ctx context.Context, name domain.Name, o Options) Result {
+	out := Result{Domain: name}
+	c := &checker{Options: o, name: name.String(), result: &out, memory: newMemory(o.Resolver)}
+	c.Resolver = c.memory
+	if c.exists(ctx) {
+		c.exchanges(ctx)
+		c.policy(ctx)
+		c.sender(ctx)
+		c.keys(ctx)
+		c.transport(ctx)
+		c.profile()
+	}
+	for _, f := range c.memory.failures() {
+		c.report(NoAnswer, f.name, f.text)
+	}
+	out.Records, out.Queries = c.memory.seen(), c.memory.queries
+	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return rank(a.Severity) - rank(b.Severity) })
+	return out
+}
+
+func rank(s check.Severity) int {
+	return slices.Index([]check.Severity{check.Error, check.Unknown, check.Warning, check.Note}, s)
+}
+
+// report adds a finding about the record at a name.
+func (c *checker) report(code check.Code, name, text string) *Finding {
+	row, ok := byCode[code]
+	if !ok {
+		panic(fmt.Sprintf("no row for code %q", code))
+	}
+	f := Finding{Why: row.Why}
+	f.Code, f.Severity, f.Setting, f.Text = code, row.Severity, name, text
+	for i := range c.result.Findings {
+		have := &c.result.Findings[i]
+		if have.Code == code && have.Setting == name && have.Text == text {
+			return have
+		}
+	}
+	c.result.Findings = append(c.result.Findings, f)
+	return &c.result.Findings[len(c.result.Findings)-1]
+}
+
+// flaws adds what a record's own package says of its text.
+func (c *checker) flaws(name, text string, flaws []lint.Flaw, mended string) {
+	for _, l := range flaws {
+		f := c.report(check.Code(l.Code), name, l.Text)
+		f.Seen, f.Start, f.End = text, l.Start, l.End
+		if mended != "" && mended != text {
+			f.Publish = []publish.Record{{Name: name, Text: mended}}
+		}
+	}
+}
+
+// texts are the TXT records of a name; ok is false when the DNS did not answer, which is reported once.
+func (c *checker) texts(ctx context.Context, name string) (a dns.Answer, ok bool) {
+	a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
+	if err == nil {
+		c.size(name, a)
+	}
+	return a, err == nil
+}
+
+// The sizes and lives of answers that are worth a word, in bytes and seconds.
+const (
+	packet   = 1232 // of a UDP answer that is never split
+	shortTTL = 300
+	longTTL  = 86400
+)
+
+func (c *checker) size(name string, a dns.Answer) {
+	n := 0
+	for _, t := range a.Texts {
+		n += len(t) + len(t)/255 + 13 // the strings' lengths, the owner by a pointer, type, class, time to live, length
+	}
+	if n > packet {
+		c.report(BigAnswer, name, fmt.Sprintf("the TXT records have %d bytes together, more than a packet's %d", n, packet))
+	}
+	if s := int(a.TTL.Seconds()); len(a.Texts) > 0 && s > 0 && (s < shortTTL || s > longTTL) {
+		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common", s))
+	}
+	if k := len(a.Aliases); k > 0 && len(a.Texts) == 0 {
+		c.report(Dangling, name, fmt.Sprintf("is an alias of %s, where there is no TXT record", a.Aliases[k-1]))
+	}
+}
+
+// exists finds out whether there is anything to look at.
+func (c *checker) exists(ctx context.Context) bool {
+	a, err := c.Resolver.Lookup(ctx, c.name, dns.NS)
+	if err == nil && a.Status == dns.NXDomain {
+		c.report(NoDomain, c.name, "the domain does not exist (NXDOMAIN)")
+		return false
+	}
+	return true
+}
+
+// profile looks at a domain that says it sends nothing.
+func (c *checker) profile() {
+	if !c.parked {
+		return
+	}
+	if c.takes {
+		c.report(ParkedMX, c.name, "SPF says that nothing is sent, and there are MX hosts").Publish =
+			[]publish.Record{{Name: c.name, Type: "MX", Text: "0 ."}}
+	}
+	if c.result.Policy != "" && c.result.Policy != "reject" {
+		c.report(ParkedDMARC, "_dmarc."+c.name, "SPF says that nothing is sent, and DMARC asks for "+c.result.Policy+" only").Publish =
+			[]publish.Record{{Name: "_dmarc." + c.name, Text: "v=DMARC1; p=reject"}}
+	}
+}

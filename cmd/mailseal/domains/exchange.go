@@ -1,0 +1,192 @@
+package domains
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dns"
+	"mailseal/milter/lint"
+	"mailseal/milter/taglist"
+)
+
+// Bounds of what is asked about MX hosts: of a domain, and of a host.
+const (
+	maxHosts     = 5
+	maxAddresses = 2
+)
+
+func exchangeText(x dns.Exchange) string { return fmt.Sprintf("%d %s.", x.Preference, x.Host) }
+
+// exchanges looks at the MX records and the hosts that they name.
+func (c *checker) exchanges(ctx context.Context) {
+	a, err := c.Resolver.Lookup(ctx, c.name, dns.MX)
+	if err != nil {
+		return
+	}
+	if len(a.Exchanges) == 0 {
+		c.withoutMX(ctx)
+		return
+	}
+	seen := map[string]bool{}
+	isNull := false
+	for _, x := range a.Exchanges {
+		switch {
+		case x.Host == "":
+			isNull = true
+		case strings.HasSuffix(x.Host, ".msv1.invalid"):
+			c.report(MXLeftover, c.name, x.Host+" is an MX that proved the ownership of the domain: delete it")
+		case seen[x.Host]:
+			c.report(MXTwice, c.name, x.Host+" is there twice")
+		case len(seen) < maxHosts:
+			c.host(ctx, x.Host)
+		}
+		seen[x.Host] = true
+	}
+	c.hasNull, c.takes = isNull, len(seen) > 1 || !isNull
+	if isNull && len(seen) > 1 {
+		c.report(NullMixed, c.name, "there is a null MX (0 .) beside others")
+	}
+}
+
+// withoutMX looks for the address that mail goes to where there is no MX (RFC 5321 section 5.1).
+func (c *checker) withoutMX(ctx context.Context) {
+	for _, t := range []dns.Type{dns.A, dns.AAAA} {
+		if a, err := c.Resolver.Lookup(ctx, c.name, t); err != nil || len(a.Addrs) > 0 {
+			return
+		}
+	}
+	c.report(NoMX, c.name, "there is neither an MX record nor an address; 0 . says that it is meant").Publish =
+		[]publish.Record{{Name: c.name, Type: "MX", Text: "0 ."}}
+}
+
+// host looks at one MX host.
+func (c *checker) host(ctx context.Context, host string) {
+	if _, err := netip.ParseAddr(host); err == nil {
+		c.report(MXName, c.name, host+" is an address and not a name")
+		return
+	}
+	var addrs []netip.Addr
+	for _, t := range []dns.Type{dns.A, dns.AAAA} {
+		a, err := c.Resolver.Lookup(ctx, host, t)
+		if err != nil {
+			return
+		}
+		if n := len(a.Aliases); n > 0 {
+			c.report(MXName, c.name, fmt.Sprintf("%s is an alias of %s", host, a.Aliases[n-1]))
+			return
+		}
+		addrs = append(addrs, a.Addrs[:min(len(a.Addrs), maxAddresses)]...)
+	}
+	if len(addrs) == 0 {
+		c.report(MXAddress, c.name, host+" has no address")
+	}
+	for _, addr := range addrs {
+		if addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() {
+			c.report(MXPrivate, c.name, fmt.Sprintf("%s has the address %s, which is private", host, addr))
+			continue
+		}
+		c.reverse(ctx, host, addr)
+	}
+}
+
+// reverse looks at the name of an address, and whether that name has the address.
+func (c *checker) reverse(ctx context.Context, host string, addr netip.Addr) {
+	a, err := c.Resolver.Lookup(ctx, dns.Reverse(addr), dns.PTR)
+	if err != nil {
+		return
+	}
+	if len(a.Names) == 0 {
+		c.report(MXReverse, host, fmt.Sprintf("%s has no reverse name (PTR)", addr))
+		return
+	}
+	t := dns.A
+	if addr.Is6() {
+		t = dns.AAAA
+	}
+	for _, name := range a.Names[:min(len(a.Names), maxAddresses)] {
+		forward, err := c.Resolver.Lookup(ctx, name, t)
+		if err != nil {
+			return
+		}
+		for _, have := range forward.Addrs {
+			if have == addr {
+				return
+			}
+		}
+	}
+	c.report(MXMismatch, host, fmt.Sprintf("%s is called %s, which has not that address", addr, a.Names[0]))
+}
+
+// transport looks at the records of MTA-STS and of TLS reports (RFC 8461 section 3.1, RFC 8460 section 3).
+func (c *checker) transport(ctx context.Context) {
+	if !c.takes {
+		return
+	}
+	c.transportRecord(ctx, "_mta-sts."+c.name, "v=STSv1", "MTA-STS", STSNone, STSSeveral, STSBroken, stsMistake)
+	c.transportRecord(ctx, "_smtp._tls."+c.name, "v=TLSRPTv1", "TLS reports", TLSNone, TLSSeveral, TLSBroken, tlsMistake)
+}
+
+// transportRecord looks at one of the two, which are alike.
+func (c *checker) transportRecord(ctx context.Context, name, version, what string, none, several, broken check.Code, mistake func(taglist.List) string) {
+	a, ok := c.texts(ctx, name)
+	if !ok || len(a.Aliases) > 0 && len(a.Texts) == 0 {
+		return
+	}
+	records := 0
+	for _, t := range a.Texts {
+		squeezed := strings.ToLower(strings.ReplaceAll(lint.Clean(t), " ", ""))
+		if !strings.HasPrefix(squeezed, strings.ToLower(version)) {
+			continue
+		}
+		records++
+		tags, skipped := taglist.ParseLenient(t)
+		clause := ""
+		v, _ := tags.Value("v")
+		switch {
+		case "v="+v != version:
+			clause = "it does not begin with " + version + "; in this very form"
+		case len(skipped) > 0:
+			clause = fmt.Sprintf("%q is not a tag with a value", skipped[0])
+		default:
+			clause = mistake(tags)
+		}
+		if clause != "" {
+			c.report(broken, name, clause).Seen = t
+		}
+	}
+	switch {
+	case records == 0:
+		c.report(none, name, "there is no record of "+what)
+	case records > 1:
+		c.report(several, name, fmt.Sprintf("there are %d records of %s", records, what))
+	}
+}
+
+func stsMistake(tags taglist.List) string {
+	id, given := tags.Value("id")
+	switch {
+	case !given:
+		return "it has no id="
+	case id == "" || len(id) > 32 || strings.Trim(strings.ToLower(id), "abcdefghijklmnopqrstuvwxyz0123456789") != "":
+		return "id= must have 1 to 32 letters and digits"
+	}
+	return ""
+}
+
+func tlsMistake(tags taglist.List) string {
+	rua, given := tags.Value("rua")
+	if !given {
+		return "it has no rua="
+	}
+	for uri := range strings.SplitSeq(rua, ",") {
+		uri = strings.ToLower(strings.TrimSpace(uri))
+		if !strings.HasPrefix(uri, "mailto:") && !strings.HasPrefix(uri, "https://") {
+			return fmt.Sprintf("%q is neither mailto: nor https:", uri)
+		}
+	}
+	return ""
+}

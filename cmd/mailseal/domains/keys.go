@@ -1,0 +1,169 @@
+package domains
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dns"
+)
+
+// common are selectors that are worth a guess where no other is known. There is no way to list the selectors of a domain.
+var common = []string{"default", "mail", "dkim", "s1", "selector1", "selector2", "google", "k1"}
+
+// keys looks at DKIM: first at what any name below _domainkey shows, then at the selectors that are known, then at
+// records of methods before DKIM.
+func (c *checker) keys(ctx context.Context) {
+	base := "_domainkey." + c.name
+	wild, ok := c.wild(ctx, base)
+	if !ok {
+		return
+	}
+	var algorithms []string
+	for _, s := range c.Selectors {
+		algorithms = append(algorithms, c.key(ctx, s+"."+base, true)...)
+	}
+	if !wild {
+		for _, s := range common {
+			if !slices.Contains(c.Selectors, s) {
+				algorithms = append(algorithms, c.key(ctx, s+"."+base, false)...)
+			}
+		}
+	}
+	switch {
+	case !c.hasKey && len(c.Selectors) == 0 && !c.parked && !wild:
+		c.report(NoSelector, base, "none of the common selectors has a key; name yours with --selector")
+	case len(algorithms) > 0 && !slices.Contains(algorithms, dkim.RSASHA256):
+		c.report(OnlyEd25519, base, "the keys that were found are Ed25519 keys, and there is no RSA key beside them")
+	}
+	c.obsolete(ctx, base, len(algorithms) > 0)
+}
+
+// wild reports whether a selector that does not exist has a key. A wildcard that revokes is as it should be.
+func (c *checker) wild(ctx context.Context, base string) (isWild, ok bool) {
+	if c.Random == "" {
+		return false, true
+	}
+	a, err := c.Resolver.Lookup(ctx, c.Random+"."+base, dns.TXT)
+	if err != nil {
+		return false, false
+	}
+	if len(a.Texts) == 0 {
+		return false, true
+	}
+	if !slices.ContainsFunc(a.Texts, isRevoked) {
+		c.report(Wildcard, "*."+base, "a selector that does not exist has a record, by a wildcard").Seen = a.Texts[0]
+	}
+	return true, true
+}
+
+func isRevoked(text string) bool {
+	for _, f := range dkim.Lint(text) {
+		if f.Code == dkim.FlawRevoked {
+			return true
+		}
+	}
+	return false
+}
+
+// key looks at one selector's record and returns the algorithms that can be used. Of a selector that was only guessed
+// nothing is said when there is none.
+func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
+	a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
+	if err != nil {
+		return nil
+	}
+	if isKnown || len(a.Texts) > 0 {
+		c.size(name, a)
+	}
+	if len(a.Texts) == 0 {
+		if isKnown && len(a.Aliases) == 0 {
+			c.missing(ctx, name)
+		}
+		return nil
+	}
+	c.hasKey = true
+	if len(a.Texts) > 1 {
+		c.report(KeySeveral, name, fmt.Sprintf("there are %d TXT records", len(a.Texts)))
+	}
+	var out []string
+	for _, t := range a.Texts {
+		c.flaws(name, t, dkim.Lint(t), dkim.Repair(t))
+		if r, err := dkim.ParseRecord(t); err == nil {
+			out = append(out, r.Key.Algorithm())
+		}
+	}
+	return out
+}
+
+// missing says that a key is not there, and where it may have gone.
+func (c *checker) missing(ctx context.Context, name string) {
+	doubled := name + "." + c.name
+	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil && len(a.Texts) > 0 {
+		f := c.report(Misplaced, doubled, "the key's record is at "+doubled)
+		f.Seen, f.Publish = a.Texts[0], []publish.Record{{Name: name, Text: a.Texts[0]}}
+		return
+	}
+	c.report(KeyMissing, name, "there is no key record")
+}
+
+// leftovers are names of records of methods before DKIM, and names as they are misspelled. What is there counts when a
+// tag of the method is in it.
+var leftovers = []struct {
+	label string
+	ssp   bool
+}{
+	{"_adsp._domainkey", false}, {"_adsp._domiankey", false}, {"_adsp._domainkeys", false}, {"_adsp._domankey", false}, {"_adsp", false},
+	{"_policy._domainkey", true}, {"_ssp._domainkey", true}, {"_ssp", true},
+}
+
+func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
+	a, err := c.Resolver.Lookup(ctx, base, dns.TXT)
+	if err == nil {
+		for _, t := range a.Texts {
+			if isDomainKeys(t) {
+				c.report(DomainKeys, base, "there is a policy of DomainKeys, which DKIM has replaced: delete it").Seen = t
+			}
+		}
+		if a.Status == dns.NXDomain && hasKey {
+			c.report(EmptyNode, base, "the name servers say that it does not exist, though there is a key below it")
+		}
+	}
+	for _, l := range leftovers {
+		name := l.label + "." + c.name
+		a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
+		if err != nil {
+			continue
+		}
+		for _, t := range a.Texts {
+			switch {
+			case l.ssp && (isDomainKeys(t) || strings.Contains(t, "dkim=")):
+				c.report(SSP, name, "there is a record of Sender Signing Practices, which never became a standard: delete it").Seen = t
+			case !l.ssp && strings.Contains(strings.ToLower(strings.ReplaceAll(t, " ", "")), "dkim="):
+				c.report(ADSP, name, adspText(l.label)).Seen = t
+			}
+		}
+	}
+}
+
+func adspText(label string) string {
+	text := "there is a record of ADSP, which is Historic since 2013: delete it; DMARC does what it was for"
+	if label != "_adsp._domainkey" {
+		text += " (nobody ever looked at this name: it is misspelled)"
+	}
+	return text
+}
+
+// isDomainKeys reports whether a text is a policy of DomainKeys: o=~ or o=-, and tags that go with it, and no key.
+func isDomainKeys(text string) bool {
+	for tag := range strings.SplitSeq(strings.ReplaceAll(text, " ", ""), ";") {
+		tag = strings.ToLower(tag)
+		if tag == "o=~" || tag == "o=-" || tag == "o=." || tag == "o=!" || tag == "t=y" && !strings.Contains(text, "p=") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,99 @@
+package domains
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"mailseal/milter/dns"
+)
+
+// question is a name in lower case without final dot, and a type.
+type question struct {
+	name string
+	kind dns.Type
+}
+
+// reply is what the DNS said to a question.
+type reply struct {
+	answer dns.Answer
+	err    error
+}
+
+// memory asks each question once, and remembers what was said.
+type memory struct {
+	next    dns.Resolver
+	mu      sync.Mutex
+	known   map[question]reply
+	queries int
+}
+
+func newMemory(next dns.Resolver) *memory { return &memory{next: next, known: map[question]reply{}} }
+
+// Lookup implements dns.Resolver.
+func (m *memory) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	q := question{strings.ToLower(strings.TrimSuffix(name, ".")), t}
+	m.mu.Lock()
+	r, isKnown := m.known[q]
+	m.mu.Unlock()
+	if isKnown {
+		return r.answer, r.err
+	}
+	r.answer, r.err = m.next.Lookup(ctx, name, t)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[q] = r
+	m.queries++
+	return r.answer, r.err
+}
+
+// failure is a question that was not answered.
+type failure struct{ name, text string }
+
+func (m *memory) failures() []failure {
+	var out []failure
+	for _, q := range m.questions() {
+		if r := m.known[q]; r.err != nil {
+			out = append(out, failure{q.name, "could not check " + q.kind.String() + ": " + r.err.Error()})
+		}
+	}
+	return out
+}
+
+func (m *memory) questions() []question {
+	return slices.SortedFunc(maps.Keys(m.known), func(a, b question) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.kind, b.kind))
+	})
+}
+
+// seen lists the answers that hold something, and those that failed, by name and type.
+func (m *memory) seen() []Seen {
+	var out []Seen
+	for _, q := range m.questions() {
+		r := m.known[q]
+		s := Seen{Name: q.name, Type: q.kind.String(), Status: r.answer.Status.String(), Values: values(r.answer), Secure: r.answer.Secure}
+		if r.err != nil {
+			s.Status = "failed"
+		}
+		if r.err != nil || r.answer.Status == dns.Found {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// values are an answer's records in an order that does not change from one answer to the next.
+func values(a dns.Answer) []string {
+	out := slices.Concat(a.Texts, a.Names)
+	for _, addr := range a.Addrs {
+		out = append(out, addr.String())
+	}
+	for _, x := range a.Exchanges {
+		out = append(out, exchangeText(x))
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,191 @@
+package domains
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/check"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+)
+
+// The forms in which results are printed.
+const (
+	Text       = "text"
+	JSON       = "json"
+	Prometheus = "prometheus"
+)
+
+// Request is what "mailseal domain" was asked.
+type Request struct {
+	Options
+	Names    []string
+	Format   string
+	Strict   bool      // a warning is a bad answer, too
+	Before   []byte    // results of an earlier run in the JSON form: say what has changed since; nil for none
+	Rate     float64   // questions a second; 0 for as many as there are
+	Progress io.Writer // told of every hundredth domain; nil for nobody
+	Pace     Clock     // nil is the host's
+}
+
+// Run checks the domains one after the other and prints each result. The error says which answer it is: bad with a mistake
+// in any domain, unknown where something could not be found out.
+func (q Request) Run(ctx context.Context, out io.Writer) error {
+	names, err := parseAll(q.Names)
+	if err != nil {
+		return err
+	}
+	before, err := readBefore(q.Before)
+	if err != nil {
+		return answer.NewUsage(err)
+	}
+	q.Resolver = dns.NewCache(q.paced(), dns.CacheOptions{})
+	if q.Random == "" {
+		q.Random = "x" + strings.ToLower(rand.Text()[:15])
+	}
+	if q.Format == Prometheus {
+		if _, err := io.WriteString(out, prometheusHead); err != nil {
+			return answer.NewUnknown(err)
+		}
+	}
+	kind := answer.Good
+	for i, name := range names {
+		r := Check(ctx, name, q.Options)
+		if err := ctx.Err(); err != nil {
+			return answer.NewUnknown(err)
+		}
+		if err := q.print(out, r, before[name.String()], i); err != nil {
+			return answer.NewUnknown(err)
+		}
+		kind = answer.Worse(kind, q.kind(r))
+		if n := i + 1; q.Progress != nil && (n%100 == 0 || n == len(names) && n > 100) {
+			fmt.Fprintf(q.Progress, "mailseal: %d of %d domains checked\n", n, len(names))
+		}
+	}
+	if kind == answer.Good {
+		return nil
+	}
+	return answer.New(kind, nil)
+}
+
+func parseAll(names []string) ([]domain.Name, error) {
+	var out []domain.Name
+	for _, n := range names {
+		name, err := domain.Parse(strings.TrimSuffix(n, "."))
+		if err != nil {
+			return nil, answer.NewUsage(err)
+		}
+		out = append(out, name)
+	}
+	return out, nil
+}
+
+// Canonical puts names in the form in which they are compared, in place.
+func Canonical(names []string) error {
+	for i, n := range names {
+		name, err := domain.Parse(strings.TrimSuffix(n, "."))
+		if err != nil {
+			return err
+		}
+		names[i] = name.String()
+	}
+	return nil
+}
+
+func (q Request) kind(r Result) answer.Kind {
+	switch {
+	case r.Count(check.Unknown) > 0:
+		return answer.Unknown
+	case r.Count(check.Error) > 0, q.Strict && r.Count(check.Warning) > 0:
+		return answer.Bad
+	}
+	return answer.Good
+}
+
+func (q Request) print(out io.Writer, r Result, before *earlier, i int) error {
+	switch {
+	case q.Before != nil:
+		return r.writeChanges(out, before, q.Format == JSON)
+	case q.Format == JSON:
+		return json.NewEncoder(out).Encode(r)
+	case q.Format == Prometheus:
+		return r.writePrometheus(out)
+	case i > 0:
+		if _, err := fmt.Fprintln(out); err != nil {
+			return err
+		}
+	}
+	return r.Write(out)
+}
+
+// ReadNames reads a list of domains, one a line; blank lines and what follows a # are passed over.
+func ReadNames(text string) []string {
+	var out []string
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		if name := strings.TrimSpace(line); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Clock tells the time and waits.
+type Clock interface {
+	Now() time.Time
+	Wait(ctx context.Context, d time.Duration) error
+}
+
+// hostClock is the host's.
+type hostClock struct{}
+
+func (hostClock) Now() time.Time { return time.Now() }
+
+func (hostClock) Wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// paced is a resolver that asks no more often than a rate allows. Not for concurrent use.
+type paced struct {
+	dns.Resolver
+	clock Clock
+	every time.Duration
+	next  time.Time
+}
+
+func (q Request) paced() dns.Resolver {
+	if q.Rate <= 0 {
+		return q.Resolver
+	}
+	clock := q.Pace
+	if clock == nil {
+		clock = hostClock{}
+	}
+	return &paced{Resolver: q.Resolver, clock: clock, every: time.Duration(float64(time.Second) / q.Rate)}
+}
+
+// Lookup implements dns.Resolver.
+func (p *paced) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	if wait := p.next.Sub(p.clock.Now()); wait > 0 {
+		if err := p.clock.Wait(ctx, wait); err != nil {
+			return dns.Answer{}, err
+		}
+	}
+	p.next = p.clock.Now().Add(p.every)
+	return p.Resolver.Lookup(ctx, name, t)
+}

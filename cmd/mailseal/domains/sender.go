@@ -1,0 +1,151 @@
+package domains
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/spf"
+)
+
+// type99 is the type of SPF records that RFC 7208 section 3.1 has given up.
+const type99 dns.Type = 99
+
+// sender looks at SPF.
+func (c *checker) sender(ctx context.Context) {
+	a, ok := c.texts(ctx, c.name)
+	if !ok {
+		return
+	}
+	c.strays(a.Texts)
+	if old, err := c.Resolver.Lookup(ctx, c.name, type99); err == nil && old.Status == dns.Found {
+		c.report(SPFType99, c.name, "there is a record of type SPF (99), which was given up for TXT")
+	}
+	near, records := false, 0
+	for _, t := range a.Texts {
+		mended, _ := spf.Repair(t)
+		flaws := spf.Lint(t)
+		if spf.IsRecord(t) {
+			records++
+		} else {
+			near = near || len(flaws) > 0
+		}
+		c.flaws(c.name, t, flaws, mended)
+		c.parked = c.parked || strings.EqualFold(strings.TrimSpace(t), "v=spf1 -all")
+	}
+	switch {
+	case records == 0 && !near:
+		c.noSender(ctx)
+	case records > 0:
+		c.survey(ctx)
+	}
+	c.clients(ctx)
+}
+
+// strays finds texts at the domain itself that belong elsewhere, or nowhere.
+func (c *checker) strays(texts []string) {
+	for _, t := range texts {
+		lower := strings.ToLower(strings.TrimSpace(t))
+		switch {
+		case strings.HasPrefix(lower, "spf2.0"):
+			c.report(SenderID, c.name, "there is a record of Sender ID (spf2.0/...): delete it").Seen = t
+		case dmarc.IsRecord(t):
+			f := c.report(DMARCAtRoot, c.name, "there is a DMARC record at the domain itself")
+			f.Seen, f.Publish = t, []publish.Record{{Name: "_dmarc." + c.name, Text: t}}
+		}
+	}
+}
+
+// noSender says that there is no SPF record, and where it may have gone.
+func (c *checker) noSender(ctx context.Context) {
+	doubled := c.name + "." + c.name
+	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil {
+		for _, t := range a.Texts {
+			if spf.IsRecord(t) {
+				f := c.report(Misplaced, doubled, "the SPF record of "+c.name+" is at "+doubled)
+				f.Seen, f.Publish = t, []publish.Record{{Name: c.name, Text: t}}
+				return
+			}
+		}
+	}
+	text := "v=spf1 -all"
+	if c.takes {
+		text = "v=spf1 mx ~all"
+	}
+	c.report(spf.FlawNone, c.name, "there is no SPF record").Publish = []publish.Record{{Name: c.name, Text: text}}
+}
+
+// survey follows the record to all that it leads to.
+func (c *checker) survey(ctx context.Context) {
+	v := spf.Explore(ctx, c.Resolver, c.result.Domain)
+	c.result.SPF = &v
+	for _, found := range v.Flaws {
+		if found.Code == spf.FlawUnanswered {
+			continue // a lookup that failed is reported with the others
+		}
+		f := c.report(check.Code(found.Code), found.Domain, found.Text)
+		if v.Root == nil || found.Domain != v.Root.Domain {
+			continue
+		}
+		f.Seen = v.Root.Text
+		if at := strings.Index(f.Seen, found.Term); at >= 0 && found.Term != "" {
+			f.Start, f.End = at, at+len(found.Term)
+		}
+	}
+	for _, t := range v.Root.Terms {
+		switch {
+		case t.Kind == "all" && t.Value == spf.Softfail && !c.enforces && c.inherited:
+			c.report(SPFSoft, c.name, t.Term+" says that other addresses are doubtful, and the DMARC policy above asks for nothing")
+		case t.Kind == "all" && t.Value == spf.Fail && c.enforces && !c.parked:
+			c.report(SPFHard, c.name, "-all beside a DMARC policy that enforces")
+		}
+	}
+}
+
+// clients asks the daemon's own evaluator about the addresses that the domain's mail leaves from.
+func (c *checker) clients(ctx context.Context) {
+	checker := &spf.Checker{Resolver: c.Resolver}
+	for _, addr := range c.Addresses {
+		r := checker.Check(ctx, spf.Identity{IP: addr, MailFrom: "postmaster@" + c.name})
+		if r.Value == spf.Pass || r.Value == spf.Temperror {
+			continue
+		}
+		f := c.report(SPFAddress, c.name, fmt.Sprintf("mail from %s gets %s (%s); the term %s lets it in", addr, r.Value, r.Reason, termOf(addr)))
+		if v := c.result.SPF; v != nil && v.Root.Text != "" {
+			f.Seen = v.Root.Text
+			f.Publish = []publish.Record{{Name: c.name, Text: withTerm(v.Root.Text, termOf(addr))}}
+		}
+	}
+	for _, host := range c.Helo {
+		a, err := c.Resolver.Lookup(ctx, host, dns.TXT)
+		if err != nil {
+			continue
+		}
+		has := false
+		for _, t := range a.Texts {
+			has = has || spf.IsRecord(t)
+		}
+		if !has {
+			c.report(SPFHelo, host, "the name that the server says in HELO has no SPF record").Publish =
+				[]publish.Record{{Name: host, Text: "v=spf1 a -all"}}
+		}
+	}
+}
+
+func termOf(a netip.Addr) string {
+	if a.Is4() {
+		return "ip4:" + a.String()
+	}
+	return "ip6:" + a.String()
+}
+
+// withTerm puts a term behind the version of a record.
+func withTerm(text, term string) string {
+	const version = "v=spf1"
+	return version + " " + term + text[min(len(version), len(text)):]
+}

@@ -1,0 +1,149 @@
+package dkim
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"mailseal/milter/lint"
+	"mailseal/milter/taglist"
+)
+
+// The codes of Lint.
+const (
+	FlawPasted      = "dkim-pasted"
+	FlawVersion     = "dkim-version"
+	FlawMalformed   = "dkim-malformed"
+	FlawRevoked     = "dkim-revoked"
+	FlawShort       = "dkim-key-too-short"
+	FlawModest      = "dkim-key-1024"
+	FlawLarge       = "dkim-key-too-long"
+	FlawHash        = "dkim-hash"
+	FlawKeyType     = "dkim-key-type"
+	FlawService     = "dkim-service"
+	FlawTesting     = "dkim-testing"
+	FlawGranularity = "dkim-granularity"
+	FlawDomainKeys  = "dkim-domainkeys-record"
+	FlawExponent    = "dkim-exponent"
+)
+
+// Sizes of RSA keys that are advised, in bits (RFC 8301 section 3.2).
+const (
+	advisedBits = 2048
+	largestBits = 4096
+)
+
+// Lint finds what is wrong with the text of a key record of which nothing but the text is known, and what is worth
+// knowing of it. What ParseRecord refuses always has a flaw.
+func Lint(text string) []lint.Flaw {
+	var flaws lint.List
+	if clause, start, end := lint.Pasted(text); clause != "" {
+		flaws.Add(FlawPasted, clause, start, end)
+		return flaws
+	}
+	tags, _ := taglist.ParseLenient(text)
+	record, err := ParseRecord(text)
+	if err != nil {
+		refused(&flaws, text, tags, err)
+	} else {
+		lintKey(&flaws, text, tags, record)
+	}
+	if _, given := tags.Value("g"); given {
+		at(&flaws, FlawGranularity, "g= was for DomainKeys, and means nothing since RFC 6376: delete the tag", text, tags, "g")
+	}
+	if _, given := tags.Value("v"); !given && err == nil {
+		flaws.Add(FlawDomainKeys, "has no v=DKIM1: it is a record of DomainKeys, which most verifiers take and some do not; write v=DKIM1; before it", 0, 0)
+	}
+	return flaws
+}
+
+// refused says why verifiers do not use a record.
+func refused(flaws *lint.List, text string, tags taglist.List, err error) {
+	reason := strings.TrimPrefix(err.Error(), "dkim: ")
+	var fault *RecordError
+	if errors.As(err, &fault) {
+		switch fault.State {
+		case KeyRevoked:
+			at(flaws, FlawRevoked, "the key is revoked (p= is empty): signatures with it fail", text, tags, "p")
+			return
+		case KeyTooShort:
+			at(flaws, FlawShort, reason+": verifiers refuse it (RFC 8301 section 3.2)", text, tags, "p")
+			return
+		case KeyTooLong:
+			at(flaws, FlawLarge, reason+": verifiers do not take it", text, tags, "p")
+			return
+		}
+	}
+	h, hasHash := tags.Value("h")
+	s, hasService := tags.Value("s")
+	k, hasType := tags.Value("k")
+	switch {
+	case checkVersion(tags) != nil:
+		at(flaws, FlawVersion, reason, text, tags, "v")
+	case hasHash && !listed(h, "sha256"):
+		at(flaws, FlawHash, "h= leaves SHA-256 out, so that no signature counts: delete the tag", text, tags, "h")
+	case hasService && !listed(s, "email", "*"):
+		at(flaws, FlawService, "s= leaves mail out, so that no signature counts: delete the tag", text, tags, "s")
+	case hasType && k != "rsa" && k != "ed25519":
+		at(flaws, FlawKeyType, reason, text, tags, "k")
+	case strings.Contains(text, "-----"):
+		flaws.Add(FlawMalformed, reason+": the lines -----BEGIN and -----END of the file do not belong into a record", 0, 0)
+	default:
+		at(flaws, FlawMalformed, reason, text, tags, "p")
+	}
+}
+
+// lintKey says what is worth knowing of a record that verifiers use.
+func lintKey(flaws *lint.List, text string, tags taglist.List, r Record) {
+	if r.Testing {
+		at(flaws, FlawTesting, "t=y says that the domain is only trying DKIM: verifiers may treat its mail as unsigned", text, tags, "t")
+	}
+	if r.Key.rsa == nil {
+		return
+	}
+	switch bits := r.Key.Bits(); {
+	case bits < advisedBits:
+		at(flaws, FlawModest, fmt.Sprintf("the key has %d bits, and should have %d (RFC 8301 section 3.2)", bits, advisedBits), text, tags, "p")
+	case bits > largestBits:
+		at(flaws, FlawLarge, fmt.Sprintf("the key has %d bits, and verifiers need not take more than %d (RFC 8301 section 3.2)", bits, largestBits), text, tags, "p")
+	}
+	if r.Key.rsa.E != 1<<16+1 {
+		at(flaws, FlawExponent, fmt.Sprintf("the public exponent is %d, and not 65537 as in every common key", r.Key.rsa.E), text, tags, "p")
+	}
+}
+
+// at adds a flaw about a tag of a record.
+func at(flaws *lint.List, code, clause, text string, tags taglist.List, name string) {
+	for _, t := range tags {
+		if t.Name == name {
+			start := strings.LastIndex(text[:t.Start], name)
+			flaws.Add(code, clause, max(start, 0), t.End)
+			return
+		}
+	}
+	flaws.Add(code, clause, 0, 0)
+}
+
+// Repair returns the key record that an owner will have meant by a text with mistakes, "" when that is not known. It
+// leaves out tags that keep signatures from counting, and characters that belong to no record; the key stays.
+func Repair(text string) string {
+	tags, _ := taglist.ParseLenient(lint.Clean(text))
+	out := []string{"v=DKIM1"}
+	for _, t := range tags {
+		switch t.Name {
+		case "k":
+			out = append(out, "k="+t.Value)
+		case "p":
+			out = append(out, "p="+taglist.Compact(t.Value))
+		case "t":
+			if listed(t.Value, "s") {
+				out = append(out, "t=s")
+			}
+		}
+	}
+	mended := strings.Join(out, "; ")
+	if _, err := ParseRecord(mended); err != nil {
+		return ""
+	}
+	return mended
+}

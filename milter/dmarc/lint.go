@@ -1,0 +1,250 @@
+package dmarc
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/milter/lint"
+	"mailseal/milter/taglist"
+)
+
+// The codes of Lint.
+const (
+	FlawNearMiss   = "dmarc-near-miss"
+	FlawPasted     = "dmarc-pasted"
+	FlawSyntax     = "dmarc-syntax"
+	FlawTwice      = "dmarc-tag-twice"
+	FlawValue      = "dmarc-value"
+	FlawNoPolicy   = "dmarc-policy-missing"
+	FlawOrder      = "dmarc-policy-not-second"
+	FlawSubdomain  = "dmarc-subdomains-weaker"
+	FlawNonExist   = "dmarc-nonexistent-weaker"
+	FlawNoNP       = "dmarc-np-missing"
+	FlawPercent    = "dmarc-pct"
+	FlawFormat     = "dmarc-rf"
+	FlawInterval   = "dmarc-ri"
+	FlawSized      = "dmarc-report-size"
+	FlawTesting    = "dmarc-testing"
+	FlawNoReports  = "dmarc-no-rua"
+	FlawAddress    = "dmarc-report-address"
+	FlawAddresses  = "dmarc-many-report-addresses"
+	FlawUnknownTag = "dmarc-unknown-tag"
+	FlawFailure    = "dmarc-fo-without-ruf"
+	FlawPSD        = "dmarc-psd"
+	FlawLong       = "dmarc-long"
+	FlawMonitoring = "dmarc-monitoring"
+)
+
+// longRecord is how many bytes of a record fit with all else into an answer of 512 bytes.
+const longRecord = 450
+
+// IsRecord reports whether a TXT record is a DMARC policy record, good or not.
+func IsRecord(text string) bool { return isRecord(text) }
+
+// Resembles reports whether a text that is no policy record was meant to be one, and what keeps it from that.
+func Resembles(text string) (flaw lint.Flaw, ok bool) {
+	clean := strings.ToLower(strings.ReplaceAll(lint.Clean(text), " ", ""))
+	if isRecord(text) || !strings.HasPrefix(clean, "v=dmarc") && !strings.HasPrefix(clean, "dmarc1") && !strings.HasPrefix(clean, "p=") {
+		return lint.Flaw{}, false
+	}
+	if clause, start, end := lint.Pasted(text); clause != "" {
+		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no DMARC record", Start: start, End: end}, true
+	}
+	clause := "a DMARC record begins with v=DMARC1 and a semicolon"
+	first, _, _ := strings.Cut(text, ";")
+	switch {
+	case strings.Contains(strings.TrimSpace(first), " "):
+		at := strings.Index(first, strings.TrimSpace(first)) + strings.Index(strings.TrimSpace(first), " ")
+		return lint.Flaw{
+			Code: FlawNearMiss, Text: "there is no semicolon behind v=DMARC1, so that it is no DMARC record",
+			Start: at, End: at + 1,
+		}, true
+	case strings.HasPrefix(clean, "v=dmarc1"):
+		clause += ", DMARC1 in capitals"
+	}
+	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is none", End: min(len(first), len(text))}, true
+}
+
+// Lint finds what is wrong in the text of a policy record, and what is worth knowing of it. IsOwn says that it speaks for
+// the organizational domain itself; sp and np mean nothing elsewhere. A text that is no policy record has the flaw of
+// Resembles, or none. What Parse notes always has a flaw.
+func Lint(text string) []lint.Flaw {
+	r, err := Parse(text)
+	if err != nil {
+		if f, ok := Resembles(text); ok {
+			return []lint.Flaw{f}
+		}
+		return nil
+	}
+	l := linter{text: text, record: r}
+	if clause, start, end := lint.Pasted(text); clause != "" {
+		l.flaws.Add(FlawPasted, clause, start, end)
+		return l.flaws
+	}
+	l.tags, l.skipped = taglist.ParseLenient(text)
+	l.syntax()
+	l.policies()
+	l.reports()
+	if len(text) > longRecord {
+		l.flaws.Add(FlawLong, fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(text), longRecord), 0, 0)
+	}
+	return l.flaws
+}
+
+// linter goes through the tags of one record.
+type linter struct {
+	text    string
+	record  Record
+	tags    taglist.List
+	skipped []string
+	flaws   lint.List
+}
+
+// at adds a flaw about a tag.
+func (l *linter) at(code, name, clause string) {
+	for _, t := range l.tags {
+		if t.Name == name {
+			l.flaws.Add(code, clause, strings.LastIndex(strings.ToLower(l.text[:t.Start]), name), t.End)
+			return
+		}
+	}
+	l.flaws.Add(code, clause, 0, 0)
+}
+
+func (l *linter) has(name string) bool {
+	_, given := l.tags.Value(name)
+	return given
+}
+
+var known = []string{
+	"v", "p", "sp", "np", "adkim", "aspf", "t", "psd", "fo", "rua", "ruf", "pct", "rf", "ri",
+}
+
+// obsolete are tags that RFC 9989 has removed, and why they can go.
+var obsolete = []struct{ code, name, clause string }{
+	{FlawPercent, "pct", "pct= is gone since RFC 9989, and receivers did not agree on it before: delete it; t=y asks for a test"},
+	{FlawFormat, "rf", "rf= is gone since RFC 9989, which knows one format alone: delete it"},
+	{FlawInterval, "ri", "ri= is gone since RFC 9989, and reports came once a day whatever it said: delete it"},
+}
+
+func (l *linter) syntax() {
+	for _, s := range l.skipped {
+		start := strings.LastIndex(l.text, s)
+		name, _, _ := strings.Cut(s, "=")
+		name = strings.ToLower(strings.Trim(name, wsp))
+		if l.has(name) {
+			l.flaws.Add(FlawTwice, name+"= stands there twice, and the first one counts", start, start+len(s))
+		} else {
+			l.flaws.Add(FlawSyntax, fmt.Sprintf("%q is no tag with a value, and is passed over", clip(strings.Trim(s, wsp))), start, start+len(s))
+		}
+	}
+	for _, o := range obsolete {
+		if l.has(o.name) {
+			l.at(o.code, o.name, o.clause)
+		}
+	}
+	for _, t := range l.tags {
+		if !slices.Contains(known, t.Name) {
+			l.at(FlawUnknownTag, t.Name, clip(t.Name)+"= is no tag that DMARC knows, and is passed over")
+		}
+	}
+	for _, name := range []string{"adkim", "aspf", "t", "psd", "fo", "p", "sp", "np"} {
+		if value, given := l.tags.Value(name); given && !isValue(name, value) {
+			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and is passed over", name, clip(value), name))
+		}
+	}
+}
+
+// isValue reports whether a tag may have a value.
+func isValue(name, value string) bool {
+	ok := true
+	switch name {
+	case "p", "sp", "np":
+		_, ok = policy(value)
+	case "adkim", "aspf":
+		_, ok = either(value, "r", "s")
+	case "t":
+		_, ok = either(value, "n", "y")
+	case "psd":
+		_, ok = psd(value)
+	case "fo":
+		_, ok = failureOptions(value)
+	}
+	return ok
+}
+
+func (l *linter) policies() {
+	r := l.record
+	switch {
+	case !l.has("p"):
+		l.flaws.Add(FlawNoPolicy, "has no p=, and asks for nothing", 0, 0)
+		return
+	case r.Policy == "":
+		return
+	case len(l.tags) > 1 && l.tags[1].Name != "p":
+		l.at(FlawOrder, "p", "p= does not follow v= at once; receivers that know RFC 7489 alone may pass the record over")
+	}
+	rank := func(p Policy) int { return slices.Index(policies, p) }
+	sub := r.Policy
+	if r.Subdomain != "" {
+		sub = r.Subdomain
+		if rank(sub) < rank(r.Policy) {
+			l.at(FlawSubdomain, "sp", fmt.Sprintf("sp=%s is weaker than p=%s: whoever forges takes a subdomain", sub, r.Policy))
+		}
+	}
+	switch {
+	case r.NonExistent != "" && rank(r.NonExistent) < rank(sub):
+		l.at(FlawNonExist, "np", fmt.Sprintf("np=%s asks for less for names that do not exist than for those that do", r.NonExistent))
+	case !l.has("np") && r.Policy != None && rank(sub) < rank(Reject):
+		l.flaws.Add(FlawNoNP, "np=reject would shut out names below the domain that do not exist, which nobody sends from", 0, 0)
+	}
+	switch {
+	case r.Testing && r.Policy != None:
+		l.at(FlawTesting, "t", "t=y asks receivers for one level less than p says")
+	case r.Policy == None:
+		l.at(FlawMonitoring, "p", "p=none asks for reports and for nothing else: forged mail is delivered")
+	}
+	if r.PSD == PublicSuffix {
+		l.at(FlawPSD, "psd", "psd=y says that the domain is a public suffix, such as co.uk: nothing below is yours then")
+	}
+}
+
+func (l *linter) reports() {
+	if !l.has("rua") {
+		l.flaws.Add(FlawNoReports, "has no rua=, so that nobody tells you who sends in your name", 0, 0)
+	}
+	for _, name := range []string{"rua", "ruf"} {
+		value, given := l.tags.Value(name)
+		if given {
+			l.addresses(name, value)
+		}
+	}
+	if l.has("fo") && !l.has("ruf") {
+		l.at(FlawFailure, "fo", "fo= means nothing without ruf=")
+	}
+}
+
+func (l *linter) addresses(name, value string) {
+	seen := map[string]bool{}
+	for item := range strings.SplitSeq(value, ",") {
+		item = strings.Trim(item, wsp)
+		uri, sized := withoutSize(item)
+		switch {
+		case !isURI(uri) && strings.Contains(uri, "@") && !strings.Contains(uri, ":"):
+			l.at(FlawAddress, name, fmt.Sprintf("%s lacks mailto: before it, and is passed over", clip(item)))
+		case !isURI(uri):
+			l.at(FlawAddress, name, fmt.Sprintf("%q is no address that reports could go to, and is passed over", clip(item)))
+		case !strings.HasPrefix(strings.ToLower(uri), "mailto:"):
+			l.at(FlawAddress, name, fmt.Sprintf("%s is not mailto:, and nobody sends reports elsewhere", clip(item)))
+		case seen[strings.ToLower(uri)]:
+			l.at(FlawAddress, name, clip(item)+" stands there twice")
+		case sized:
+			l.at(FlawSized, name, fmt.Sprintf("the size in %q is gone since RFC 9989: delete it", clip(item)))
+		}
+		seen[strings.ToLower(uri)] = true
+	}
+	if len(seen) > 2 {
+		l.at(FlawAddresses, name, fmt.Sprintf("%s= names %d addresses, and receivers need not serve more than two", name, len(seen)))
+	}
+}

@@ -1,0 +1,54 @@
+package dmarc
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"mailseal/milter/lint"
+	"mailseal/milter/taglist"
+)
+
+// unseparated finds a tag that no semicolon separates from what is before it.
+var unseparated = regexp.MustCompile(`(?i)([^;\s])[\s,]+((?:p|sp|np|adkim|aspf|t|psd|fo|rua|ruf|pct|rf|ri)\s*=)`)
+
+// Repair returns the policy record that an owner will have meant by a text with mistakes, and whether there is one: tags
+// that mean nothing left out, the policy behind the version, addresses with their mailto:. It changes no wish.
+func Repair(text string) (string, bool) {
+	clean := unseparated.ReplaceAllString(lint.Clean(text), "$1; $2")
+	tags, _ := taglist.ParseLenient(clean)
+	p, _ := tags.Value("p")
+	if _, ok := policy(p); !ok {
+		return "", false
+	}
+	out := []string{"v=DMARC1", "p=" + strings.ToLower(p)}
+	_, hasFailure := tags.Value("ruf")
+	for _, t := range tags {
+		switch {
+		case slices.Contains([]string{"v", "p", "pct", "rf", "ri"}, t.Name), t.Name == "fo" && !hasFailure:
+		case t.Name == "rua" || t.Name == "ruf":
+			if list := repairURIs(t.Value); list != "" {
+				out = append(out, t.Name+"="+list)
+			}
+		case slices.Contains(known, t.Name) && isValue(t.Name, t.Value):
+			out = append(out, t.Name+"="+t.Value)
+		}
+	}
+	mended := strings.Join(out, "; ")
+	_, err := Parse(mended)
+	return mended, err == nil
+}
+
+func repairURIs(value string) string {
+	var out []string
+	for item := range strings.SplitSeq(value, ",") {
+		uri, _ := withoutSize(strings.Trim(item, wsp))
+		if !strings.Contains(uri, ":") && strings.Contains(uri, "@") {
+			uri = "mailto:" + uri
+		}
+		if isURI(uri) && strings.HasPrefix(strings.ToLower(uri), "mailto:") && !slices.Contains(out, uri) {
+			out = append(out, uri)
+		}
+	}
+	return strings.Join(out, ",")
+}

@@ -1,0 +1,81 @@
+// Package lint is what the packages that know a record say of one that is published: which mistake, and where in the text.
+// What becomes of mail, and what to publish instead, is for the caller to say.
+package lint
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Flaw is one thing in a record that is wrong, or worth knowing.
+type Flaw struct {
+	Code       string // stable; begins with the record's name, such as "spf-plus-all"
+	Text       string // a clause for the record's owner
+	Start, End int    // bytes of the record that it is about; both 0 for all of it
+}
+
+// List collects flaws. The zero List is empty.
+type List []Flaw
+
+// maxFlaws bounds what is said about one record: a record of 64 KB could hold 30,000 mistakes.
+const maxFlaws = 40
+
+// Add appends a flaw about text[start:end].
+func (l *List) Add(code, text string, start, end int) {
+	if len(*l) < maxFlaws {
+		*l = append(*l, Flaw{code, text, start, end})
+	}
+}
+
+// signs are characters that come with a paste from a web page, a zone file or a word processor, and what they are.
+var signs = []struct{ text, is string }{
+	{"\u00a0", "a space that does not break"},
+	{"\u200b", "a space without width"},
+	{"\u200c", "a space without width"},
+	{"\u200d", "a space without width"},
+	{"\ufeff", "a byte order mark"},
+	{"\u201c", "a typographic quote"},
+	{"\u201d", "a typographic quote"},
+	{"\u2018", "a typographic quote"},
+	{"\u2019", "a typographic quote"},
+	{"\u2013", "a dash that is no hyphen"},
+	{"\u2014", "a dash that is no hyphen"},
+	{"\"", "a quote of a zone file"},
+	{"\\", "a backslash of a zone file"},
+}
+
+// Pasted finds the first character in a record that no record may have, says what it is, and where. It returns an empty
+// clause when there is none.
+func Pasted(text string) (clause string, start, end int) {
+	for i := 0; i < len(text); {
+		for _, s := range signs {
+			if strings.HasPrefix(text[i:], s.text) {
+				return "there is " + s.is + " in the value", i, i + len(s.text)
+			}
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size <= 1:
+			return "there is a byte in the value that is no text", i, i + 1
+		case r > '~':
+			return "there is a character in the value that is not ASCII", i, i + size
+		case r < ' ' && r != '\t' && r != '\r' && r != '\n':
+			return "there is a control character in the value", i, i + 1
+		}
+		i += size
+	}
+	return "", 0, 0
+}
+
+// Clean returns a record as its owner will have meant it: without the characters that Pasted finds, spaces in place of
+// those that are no plain ones.
+func Clean(text string) string {
+	text = strings.NewReplacer("\u00a0", " ", "\u2013", "-", "\u2014", "-", `\;`, ";").Replace(text)
+	for {
+		clause, start, end := Pasted(text)
+		if clause == "" {
+			return strings.TrimSpace(text)
+		}
+		text = text[:start] + text[end:]
+	}
+}

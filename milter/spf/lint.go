@@ -1,0 +1,256 @@
+package spf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mailseal/milter/lint"
+)
+
+// The codes of Lint, and of Survey for what is found behind a record.
+const (
+	FlawNearMiss  = "spf-near-miss"
+	FlawPasted    = "spf-pasted"
+	FlawSyntax    = "spf-syntax"
+	FlawColon     = "spf-equals-for-colon"
+	FlawTwice     = "spf-modifier-twice"
+	FlawAfterAll  = "spf-terms-after-all"
+	FlawRedirect  = "spf-redirect-beside-all"
+	FlawPlusAll   = "spf-plus-all"
+	FlawNeutral   = "spf-neutral-all"
+	FlawNoAll     = "spf-no-all"
+	FlawPTR       = "spf-ptr"
+	FlawMacro     = "spf-macro-local"
+	FlawWide      = "spf-wide-network"
+	FlawPrivate   = "spf-private-network"
+	FlawDuplicate = "spf-term-twice"
+	FlawContained = "spf-network-contained"
+	FlawLong      = "spf-long"
+)
+
+// longRecord is how many bytes of a record fit with all else into an answer of 512 bytes (RFC 7208 section 3.4).
+const longRecord = 450
+
+// IsRecord reports whether a TXT record is one of SPF, good or not (RFC 7208 section 4.5).
+func IsRecord(text string) bool { return isRecord(text) }
+
+// Resembles reports whether a text that is no SPF record was meant to be one, and what keeps it from that.
+func Resembles(text string) (flaw lint.Flaw, ok bool) {
+	if isRecord(text) {
+		return lint.Flaw{}, false
+	}
+	clean := strings.ToLower(lint.Clean(text))
+	squeezed := strings.ReplaceAll(clean, " ", "")
+	if !strings.HasPrefix(squeezed, "v=spf") && !strings.HasPrefix(clean, "spf1 ") && !strings.HasPrefix(squeezed, "v:spf1") {
+		return lint.Flaw{}, false
+	}
+	if clause, start, end := lint.Pasted(text); clause != "" {
+		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no SPF record", Start: start, End: end}, true
+	}
+	if text != strings.TrimLeft(text, " \t\r\n") {
+		n := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
+		return lint.Flaw{Code: FlawNearMiss, Text: "there is a blank before v=spf1, so that it is no SPF record", Start: 0, End: n}, true
+	}
+	end := strings.IndexByte(text+" ", ' ')
+	return lint.Flaw{
+		Code: FlawNearMiss, Start: 0, End: min(end, len(text)),
+		Text: "an SPF record begins with v=spf1 and a space; this one does not, so that it is none",
+	}, true
+}
+
+// Lint finds what is wrong in the text of a record, and what is worth knowing of it. It asks nobody: what stands behind
+// includes is Survey's to say. A text that is no SPF record has the flaw of Resembles, or none.
+func Lint(text string) []lint.Flaw {
+	if !isRecord(text) {
+		if f, ok := Resembles(text); ok {
+			return []lint.Flaw{f}
+		}
+		return nil
+	}
+	l := linter{text: text, seen: map[string]bool{}}
+	l.run()
+	return l.flaws
+}
+
+// linter goes through the terms of one record.
+type linter struct {
+	text     string
+	flaws    lint.List
+	all      string // the all term; "" before it
+	redirect bool
+	leads    [2]int // where redirect= stands
+	exp      bool
+	seen     map[string]bool
+	nets     []netip.Prefix
+	broken   bool
+}
+
+func (l *linter) run() {
+	if clause, start, end := lint.Pasted(l.text); clause != "" {
+		l.flaws.Add(FlawPasted, clause, start, end)
+		return
+	}
+	if len(l.text) > longRecord {
+		l.flaws.Add(FlawLong, fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(l.text), longRecord), 0, 0)
+	}
+	for at := len(version); at < len(l.text); {
+		if l.text[at] == ' ' {
+			at++
+			continue
+		}
+		end := at + strings.IndexByte(l.text[at:]+" ", ' ')
+		l.term(l.text[at:end], at, end)
+		at = end
+	}
+	switch {
+	case l.redirect && l.all != "":
+		l.flaws.Add(FlawRedirect, "redirect= has no effect beside all", l.leads[0], l.leads[1])
+	case !l.broken && !l.redirect && l.all == "":
+		l.flaws.Add(FlawNoAll, "has no all and no redirect, so that it says nothing about any other address", 0, 0)
+	}
+}
+
+// term looks at one term.
+func (l *linter) term(word string, start, end int) {
+	t, err := parseTerm(word)
+	if err != nil {
+		l.broken = true
+		l.flaws.Add(FlawSyntax, explainTerm(word, err), start, end)
+		return
+	}
+	if name, _, _ := strings.Cut(word, "="); t.kind == kindOther && isMechanism(name) {
+		l.flaws.Add(FlawColon, fmt.Sprintf("%s is passed over: a colon belongs behind %s, not =", word, name), start, end)
+		return
+	}
+	if l.all != "" && !t.kind.isModifier() {
+		l.flaws.Add(FlawAfterAll, fmt.Sprintf("%s stands behind %s and is never reached", word, l.all), start, end)
+		return
+	}
+	switch t.kind {
+	case kindAll:
+		l.atAll(t, start, end)
+	case kindRedirect:
+		l.modifier(&l.redirect, word, start, end)
+		l.leads = [2]int{start, end}
+	case kindExp:
+		l.modifier(&l.exp, word, start, end)
+	case kindPTR:
+		l.flaws.Add(FlawPTR, "ptr is slow, and asks the name servers of whoever connects (RFC 7208 section 5.5); name the addresses", start, end)
+	case kindIP4, kindIP6:
+		l.network(t, start, end)
+	}
+	if !t.kind.isModifier() && usesLocal(t.spec) {
+		l.flaws.Add(FlawMacro, "the answer depends on the part of the address before the @, so that DMARC reports cannot confirm it", start, end)
+	}
+	key := strings.ToLower(strings.TrimPrefix(word, "+"))
+	if !t.kind.isModifier() && l.seen[key] {
+		l.flaws.Add(FlawDuplicate, word+" stands there twice", start, end)
+	}
+	l.seen[key] = true
+}
+
+func (l *linter) atAll(t term, start, end int) {
+	l.all = t.text
+	switch t.value {
+	case Pass:
+		l.flaws.Add(FlawPlusAll, t.text+" lets everybody on the Internet send as this domain", start, end)
+	case Neutral:
+		l.flaws.Add(FlawNeutral, "?all says nothing about any other address, as if there were no record", start, end)
+	}
+}
+
+func (l *linter) modifier(seen *bool, word string, start, end int) {
+	if *seen {
+		l.broken = true
+		l.flaws.Add(FlawTwice, word+" is a second one, which makes the record void", start, end)
+	}
+	*seen = true
+}
+
+// The shortest prefixes that a domain is likely to own.
+const (
+	wide4 = 16
+	wide6 = 32
+)
+
+func (l *linter) network(t term, start, end int) {
+	n := t.net.Masked()
+	a := n.Addr()
+	switch {
+	case n.Bits() < wide4 && a.Is4() || n.Bits() < wide6 && a.Is6():
+		l.flaws.Add(FlawWide, fmt.Sprintf("%s allows %s", t.text, countAddresses(n)), start, end)
+	case a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified():
+		l.flaws.Add(FlawPrivate, t.text+" is a private address, which no receiver ever sees", start, end)
+	}
+	for _, other := range l.nets {
+		if other != n && other.Overlaps(n) {
+			l.flaws.Add(FlawContained, fmt.Sprintf("%s overlaps %s, of which one is enough", t.text, other), start, end)
+			break
+		}
+	}
+	l.nets = append(l.nets, n)
+}
+
+// countAddresses says how many addresses a network has.
+func countAddresses(n netip.Prefix) string {
+	free := n.Addr().BitLen() - n.Bits()
+	if free > 40 {
+		return fmt.Sprintf("2^%d addresses", free)
+	}
+	return fmt.Sprintf("%d addresses", uint64(1)<<free)
+}
+
+// explainTerm says what is wrong with a term, and what will have been meant.
+func explainTerm(word string, err error) string {
+	bare := strings.TrimLeft(word, "+-~?")
+	name := bare
+	if i := strings.IndexAny(bare, ":=/"); i >= 0 {
+		name = bare[:i]
+	}
+	rest := bare[len(name):]
+	isKnown := isMechanism(name)
+	clause := fmt.Sprintf("%.60q: %s", word, errText(err))
+	switch {
+	case rest == ":" && isKnown:
+		return clause + "; write the value right behind the colon, without a blank, or drop the term"
+	case strings.HasPrefix(strings.ToLower(bare), "ipv4:"), strings.HasPrefix(strings.ToLower(bare), "ip:"):
+		return clause + "; ip4: was meant"
+	case strings.HasPrefix(strings.ToLower(bare), "ipv6:"):
+		return clause + "; ip6: was meant"
+	case strings.EqualFold(name, "ip4") && strings.Count(rest, ":") > 2:
+		return clause + "; it is an IPv6 address, which belongs behind ip6:"
+	case strings.EqualFold(name, "redirect"), strings.EqualFold(name, "exp"):
+		return clause + fmt.Sprintf("; = belongs behind %s", name)
+	case strings.HasSuffix(word, ",") || strings.Contains(word, ";"):
+		return clause + "; terms are separated by spaces alone"
+	}
+	if _, ok := parseAddress(bare); ok {
+		return clause + "; an address needs ip4: or ip6: before it"
+	}
+	return clause
+}
+
+// isMechanism reports whether a word is the name of a mechanism, or what people write for one.
+func isMechanism(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(mechanisms, func(m mechanism) bool { return m.name == name }) ||
+		slices.Contains([]string{"ip", "ipv4", "ipv6"}, name)
+}
+
+func parseAddress(s string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(s)
+	return p, err == nil
+}
+
+func errText(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
+}

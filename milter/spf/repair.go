@@ -1,0 +1,85 @@
+package spf
+
+import (
+	"net/netip"
+	"strings"
+
+	"mailseal/milter/lint"
+)
+
+// Repair returns the record that an owner will have meant by a text with mistakes, and whether that is a record without
+// any that could be mended. It adds nobody who may send: terms that cannot be read are left out, and "+all" becomes "~all".
+func Repair(text string) (string, bool) {
+	clean := lint.Clean(text)
+	if lower := strings.ToLower(clean); strings.HasPrefix(lower, "spf1 ") {
+		clean = "v=" + clean
+	}
+	words := strings.FieldsFunc(clean, func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' || r == '\n' })
+	if len(words) > 1 && strings.EqualFold(words[0], "v=spf") && words[1] == "1" {
+		words = append([]string{version}, words[2:]...)
+	}
+	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=", 1)), version) {
+		return "", false
+	}
+	kept := []string{version}
+	seen := map[string]bool{}
+	all := ""
+	for _, word := range words[1:] {
+		word = repairTerm(word)
+		t, err := parseTerm(word)
+		switch {
+		case err != nil || seen[strings.ToLower(word)]:
+			continue
+		case t.kind == kindAll && all == "":
+			all = word
+			if t.value == Pass {
+				all = "~all"
+			}
+			continue
+		case t.kind == kindAll, all != "" && !t.kind.isModifier(), t.kind == kindRedirect && all != "":
+			continue
+		}
+		seen[strings.ToLower(word)] = true
+		kept = append(kept, word)
+	}
+	if all != "" {
+		kept = append(kept, all)
+	}
+	out := strings.Join(kept, " ")
+	_, err := parseRecord(out)
+	return out, err == nil
+}
+
+// repairTerm mends the slips that can only mean one thing.
+func repairTerm(word string) string {
+	sign, bare := "", word
+	if strings.ContainsRune("+-~?", rune(word[0])) {
+		sign, bare = word[:1], word[1:]
+	}
+	if a, ok := parseAddress(bare); ok {
+		return sign + networkTerm(a, bare)
+	}
+	if name, rest, ok := strings.Cut(bare, "="); ok && isMechanism(name) {
+		bare = name + ":" + rest
+	}
+	for _, m := range []string{"redirect", "exp"} {
+		if len(bare) > len(m) && strings.EqualFold(bare[:len(m)], m) && bare[len(m)] == ':' {
+			bare = m + "=" + bare[len(m)+1:]
+		}
+	}
+	name, rest, ok := strings.Cut(bare, ":")
+	switch strings.ToLower(name) {
+	case "ip", "ipv4", "ipv6", "ip4", "ip6":
+		if a, isAddress := parseAddress(rest); ok && isAddress {
+			return sign + networkTerm(a, rest)
+		}
+	}
+	return sign + bare
+}
+
+func networkTerm(n netip.Prefix, text string) string {
+	if n.Addr().Is4() {
+		return "ip4:" + text
+	}
+	return "ip6:" + text
+}
