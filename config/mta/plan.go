@@ -69,7 +69,8 @@ func (p *planner) plan(w world, report Report) []step {
 	return steps
 }
 
-// mend returns the world without a finding and with no other, and the changes that make it; nil when there are none.
+// mend returns the world without a finding and with no other that matters as much, and the changes that make it; nil when
+// there are none.
 func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix) {
 	for _, fix := range f.fixes {
 		if after, changes := p.try(w, before, f, fix, depth); changes != nil {
@@ -79,7 +80,7 @@ func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix
 	return w, nil
 }
 
-// try applies one remedy. What it brings to light has to be mended, too.
+// try applies one remedy. What it brings to light has to be mended, too, unless it matters less than the finding.
 func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (world, Fix) {
 	if p.left <= 0 || len(fix) == 0 {
 		return w, nil
@@ -106,16 +107,28 @@ func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (wo
 			return w, nil
 		}
 		next, more := p.mend(after, current, current.Findings[i], depth-1)
-		if more == nil {
+		switch {
+		case more != nil:
+			after, changes = next, append(changes, more...)
+		case !lighter(other, f):
 			return w, nil
 		}
-		after, changes = next, append(changes, more...)
 	}
 	last, _ := p.look(after)
 	if slices.ContainsFunc(last.Findings, f.is) {
 		return w, nil
 	}
 	return after, changes
+}
+
+// lighter reports whether one finding matters less than another: a remedy may leave it. What is found where Mailseal is
+// named at all matters less than that it is not, unless it is an error.
+func lighter(other, f Finding) bool {
+	of := slices.Index(severities, f.Severity)
+	if f.Code == "not-named" {
+		of = slices.Index(severities, Error)
+	}
+	return slices.Index(severities, other.Severity) > of
 }
 
 // all applies changes. It is false when none of them changes anything.

@@ -52,7 +52,12 @@ func TestRemediesHold(t *testing.T) {
 					if len(f.Fix) > 0 || f.Mended {
 						t.Errorf("can still be mended: %s\n%s", f.coded(), f.Fix)
 					}
-					if i < len(before) && !slices.ContainsFunc(before[i].Findings, f.is) {
+					if i >= len(before) || slices.ContainsFunc(before[i].Findings, f.is) {
+						continue
+					}
+					// What a remedy leaves matters less than what it mends, and has no remedy.
+					isLeft := func(b Finding) bool { return len(b.Fix) > 0 && lighter(f, b) }
+					if !slices.ContainsFunc(before[i].Findings, isLeft) {
 						t.Errorf("is new: %s", f.coded())
 					}
 				}

@@ -3,6 +3,7 @@ package opendkim
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,13 @@ func (im *importer) elsewhere(ke, se entry) {
 		im.note("tables-elsewhere", ke, "")
 		return
 	}
-	im.note("tables-elsewhere", ke, "; mailseal.toml has a sketch of the source, as a comment: complete its queries")
+	im.report.Notes = slices.DeleteFunc(im.report.Notes, func(n Note) bool {
+		at := place{File: n.File, Line: n.Line}
+		return n.Code == "set-elsewhere" && (at == ke.place || at == se.place)
+	}) // the sketch is what is to be done about them
+	im.note("tables-elsewhere", ke, ": Mailseal asks the database itself. mailseal.toml has a sketch of "+
+		"[sources] as a comment: complete its queries")
+	im.note("signing-elsewhere", se)
 	comment := []string{
 		"KeyTable and SigningTable are in a database. Mailseal asks one by queries of its own: see [sources] in",
 		"mailseal.toml(5). key_query returns the private key itself, not the name of a file; signing_query is asked",

@@ -67,6 +67,7 @@ var notes = map[tables.Code]sentence{
 	"internal-hosts-everybody":        {Todo, "%s is everybody: OpenDKIM signed strangers' mail in your name. It is not taken over; name the networks whose mail is yours in ours.networks"},
 	"set-elsewhere":                   {Todo, "%s"},
 	"tables-elsewhere":                {Todo, "no rule and no key is imported, and no mail is signed until there are some%s"},
+	"signing-elsewhere":               {Taken, "signing_query in the sketch of [sources] takes its place"},
 	"database-password":               {Todo, "the password of the database is not copied: write it in the place of %s in the dsn, in a file that others cannot read: chgrp mailseal and chmod 0640"},
 	"umask":                           {Taken, "the socket has mode %04o"},
 	"umask-unset":                     {Changed, "not set: the socket is open to its owner and group (0660)"},

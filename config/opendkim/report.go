@@ -87,26 +87,50 @@ func (r *Report) Print(w io.Writer) error {
 const width = 100
 
 // Brief writes what matters of the report: what is to be done first, then what is particular to these files, then a line
-// for each thing that every import has. Print has all of it.
+// for each change that every import makes. What is as before, and what a line above says already, is left to Print.
 func (r *Report) Brief(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	isOwn := func(n Note) bool { return n.Group == Todo || n.File != "" }
 	for _, g := range []Group{Todo, Changed, Never, Dropped} {
-		notes := slices.DeleteFunc(r.of(g), func(n Note) bool { return !isOwn(n) })
+		notes := slices.DeleteFunc(r.of(g), func(n Note) bool { return !isOwn(n) || g == Dropped && r.isToDo(n) })
 		if len(notes) > 0 {
 			fmt.Fprintf(b, "%s:\n", title(g))
-			printGroup(b, notes)
+			printGroup(b, merged(notes))
 		}
 	}
-	general := slices.DeleteFunc(slices.Clone(r.Notes), isOwn)
+	general := slices.DeleteFunc(slices.Clone(r.Notes), func(n Note) bool { return isOwn(n) || n.Group == Taken })
 	if len(general) > 0 {
 		b.WriteString("As with every import:\n")
 	}
 	for _, n := range general {
 		fmt.Fprintf(b, "  %s\n", shortened(n.String()))
 	}
-	fmt.Fprintf(b, "Taken over as it was: %s (--verbose says all)\n", r.taken())
+	fmt.Fprintf(b, "Taken over as it was: %s (--verbose prints all)\n", r.taken())
 	return b.Flush()
+}
+
+// isToDo reports whether the setting of a note is among what is still to do.
+func (r *Report) isToDo(n Note) bool {
+	return slices.ContainsFunc(r.of(Todo), func(o Note) bool {
+		return o.Option == n.Option && o.File == n.File && o.Line == n.Line
+	})
+}
+
+// merged makes one note of those whose options are all that differs: of one file, with the same text. The line is the
+// first one's.
+func merged(notes []Note) []Note {
+	var out []Note
+	for _, n := range notes {
+		i := slices.IndexFunc(out, func(o Note) bool { return o.Option != "" && o.File == n.File && o.Text == n.Text })
+		if i < 0 || n.Option == "" {
+			out = append(out, n)
+			continue
+		}
+		if !slices.Contains(strings.Split(out[i].Option, ", "), n.Option) {
+			out[i].Option += ", " + n.Option
+		}
+	}
+	return out
 }
 
 // taken names the settings that were taken over, each once.
@@ -152,7 +176,7 @@ func printGroup(w io.Writer, notes []Note) {
 		case n.kind() == "" || more <= 1 || shown[n.kind()] <= alike:
 			fmt.Fprintf(w, "  %s\n", n)
 		case shown[n.kind()] == alike+1:
-			fmt.Fprintf(w, "  and %d more lines of which the same is to be said (--json names all)\n", more)
+			fmt.Fprintf(w, "  and %d more lines like these (--json lists all)\n", more)
 		}
 	}
 }

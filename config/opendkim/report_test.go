@@ -15,6 +15,10 @@ func TestBrief(t *testing.T) {
 	im.unset("expiry-unset", "SignatureTTL")
 	im.noteAt("mode", place{File: "/c", Line: 1}, "Mode", "sign")
 	im.noteAt("user-by-systemd", place{File: "/c", Line: 2}, "UserID")
+	im.noteAt("option-dropped", place{File: "/c", Line: 3}, "PidFile", "systemd does it")
+	im.noteAt("option-dropped", place{File: "/c", Line: 4}, "AutoRestart", "systemd does it")
+	im.noteAt("dmarc-remove-milter", place{File: "/d", Line: 1}, "Socket")
+	im.noteAt("dmarc-socket-dropped", place{File: "/d", Line: 1}, "Socket")
 	im.report.Add(Note{Group: Todo, Text: "stop it"})
 	var out strings.Builder
 	if err := im.report.Brief(&out); err != nil {
@@ -22,12 +26,13 @@ func TestBrief(t *testing.T) {
 	}
 	want := `Still to do:
   stop it
+  /d:1: Socket: take this milter out of the MTA's list (smtpd_milters, non_smtpd_milters; INPUT_MAIL_FILTER), and systemctl disable --now opendmarc
 Dropped:
   /c:2: UserID: Mailseal runs as the user that systemd gives it, and must be able to read the keys
+  /c:3: PidFile, AutoRestart: systemd does it
 As with every import:
-  SignatureTTL: not set: signatures are good for ever, as before
   SignHeaders: not set: more fields are signed than by OpenDKIM
-Taken over as it was: Mode (--verbose says all)
+Taken over as it was: Mode (--verbose prints all)
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
@@ -62,7 +67,7 @@ Never worked in OpenDKIM either:
   /t:1: SigningTable: 0 matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *
   /t:2: SigningTable: 1 matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *
   /t:3: SigningTable: 2 matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *
-  and 3 more lines of which the same is to be said (--json names all)
+  and 3 more lines like these (--json lists all)
   /t:11: SigningTable: 0 never matched: the recipient's whole address is looked for
   /t:12: SigningTable: 1 never matched: the recipient's whole address is looked for
   /t:13: SigningTable: 2 never matched: the recipient's whole address is looked for

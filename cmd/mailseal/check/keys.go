@@ -32,7 +32,7 @@ func (c *checker) keys(ctx context.Context) error {
 	}
 	for _, f := range findings {
 		k := c.cfg.Keys[f.Name]
-		if _, bad := c.stops[k.File]; bad && k.File != "" {
+		if _, bad := c.stopAt(k.File); bad {
 			continue // first it must be read at all
 		}
 		setting := "file"
@@ -42,7 +42,7 @@ func (c *checker) keys(ctx context.Context) error {
 		c.keyFile(f, c.keySetting(f.Name, setting), c.copyOf(f.Name))
 	}
 	for _, k := range tryKeys(ctx, c.files) {
-		if _, bad := c.stops[c.cfg.Keys[k.Name].File]; bad {
+		if _, bad := c.stopAt(c.cfg.Keys[k.Name].File); bad {
 			continue
 		}
 		if k.err != nil {

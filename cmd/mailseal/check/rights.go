@@ -95,16 +95,14 @@ func (c *checker) wants() map[service.Want]func(service.Stop) {
 	out := map[service.Want]func(service.Stop){}
 	read := func(path string, report func(service.Stop)) {
 		if path != "" {
-			out[service.Want{Path: path}] = report
+			out[service.Want{Path: absolute(path)}] = report
 		}
 	}
 	for _, k := range c.cfg.Keys {
 		read(k.File, nil) // keyFile reports it
 	}
 	for _, path := range append(slices.Clone(c.cfg.Files), tableFiles(c.cfg)...) {
-		if abs, err := filepath.Abs(path); err == nil {
-			read(abs, c.closed(place{file: path}))
-		}
+		read(path, c.closed(place{file: path}))
 	}
 	for _, s := range c.cfg.Sources {
 		for setting, path := range map[string]string{
@@ -140,6 +138,24 @@ func tableFiles(cfg *config.Config) []string {
 		out = append(out, path)
 	}
 	return out
+}
+
+// absolute is a path for the child process, which runs in another directory. Paths of a configuration hang on its
+// directory, which may have been named by a relative path itself.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// stopAt returns where the daemon's user is stopped on its way to a file.
+func (c *checker) stopAt(path string) (service.Stop, bool) {
+	if path == "" {
+		return service.Stop{}, false
+	}
+	s, isStopped := c.stops[absolute(path)]
+	return s, isStopped
 }
 
 // stopped says where a user is stopped, and why.
@@ -224,7 +240,7 @@ func (c *checker) allStops(s service.Stop) []string {
 // unreadable is the finding about a key that the daemon's user cannot read, false when it can.
 func (c *checker) unreadable(name string) (Finding, bool) {
 	k := c.cfg.Keys[name]
-	s, isStopped := c.stops[k.File]
+	s, isStopped := c.stopAt(k.File)
 	if k.File == "" || !isStopped {
 		return Finding{}, false
 	}
@@ -243,7 +259,7 @@ func (c *checker) copyOf(name string) remedy.Key {
 	line := ""
 	switch {
 	case k.File == "" || c.cfg.KeyTable != "":
-		return remedy.Key{File: k.File} // a table names it
+		return remedy.Key{File: absolute(k.File)} // a table names it
 	case strings.HasPrefix(setting, "key_file"):
 		line = "key_file = %q (mailseal.toml)"
 	default:
@@ -258,7 +274,7 @@ func (c *checker) copyOf(name string) remedy.Key {
 	for i := 2; path == k.File || exists(path); i++ {
 		path = filepath.Join(dir, fmt.Sprintf("%s-%d.pem", k.Selector, i))
 	}
-	return remedy.Key{File: k.File, Copy: path, Setting: fmt.Sprintf(line, path)}
+	return remedy.Key{File: absolute(k.File), Copy: path, Setting: fmt.Sprintf(line, path)}
 }
 
 // keySetting is the place of a setting of a key. The key of the short way to sign has one setting alone, key_file.

@@ -247,6 +247,32 @@ func testStateRemedy(t *testing.T, executed map[remedyOf]bool) {
 	}
 }
 
+// TestRightsOfRelativePath judges a key whose configuration is named by a relative path: the child process that opens the
+// files runs in another directory.
+func TestRightsOfRelativePath(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root judges with the rights of others")
+	}
+	s := newSite(t, listen+signing)
+	s.give(t, "mailseal.toml", 0, daemonID, 0o640)
+	s.give(t, "s.pem", daemonID, daemonID, 0o600)
+	s.user = daemonUser()
+	dir := s.dir
+	t.Chdir(dir)
+	s.dir = "."
+	if found, _ := s.check(t); len(found) > 0 {
+		t.Errorf("got %v of a key that the daemon can read", found)
+	}
+	s.give(t, "s.pem", 0, 0, 0o600)
+	found, _ := s.check(t)
+	if got := codes(found); !slices.Equal(got, []Code{KeyUnreadable}) {
+		t.Fatalf("got %v, want %s", found, KeyUnreadable)
+	}
+	if !strings.Contains(found[0].Text, filepath.Join(dir, "s.pem")) {
+		t.Errorf("%q does not name the place", found[0].Text)
+	}
+}
+
 // TestUnitHides holds that what the unit's sandbox hides is found, though the user could read it.
 func TestUnitHides(t *testing.T) {
 	if os.Geteuid() != 0 {
