@@ -159,7 +159,7 @@ type DNS struct {
 type Limits struct {
 	HeaderSize      Size          `toml:"header_size"` // octets of all header fields of a message
 	Connections     int           `toml:"connections"`
-	MessageDeadline time.Duration `toml:"message_deadline"` // for judging a message, all look-ups included
+	MessageDeadline time.Duration `toml:"message_deadline"` // for judging a message, all lookups included
 	Handshake       time.Duration `toml:"handshake"`        // until the first packet is there
 	Packet          time.Duration `toml:"packet"`           // inside a packet
 	Idle            time.Duration `toml:"idle"`             // between packets

@@ -107,7 +107,7 @@ var limitsSection = section{
 	settings: []setting{
 		{name: "header_size", def: `"1MiB"`, least: `"4KiB"`, most: `"1GiB"`, doc: "Octets that all header fields of a message may have together. A larger header is refused with 552. One field has at most 1MiB, whatever this says: of an MTA that sends a longer one, the connection is closed, and it does what it does when a filter fails."},
 		{name: "connections", def: "2000", least: "1", most: "1000000", doc: "Connections at the same time; more of them wait."},
-		{name: "message_deadline", def: `"20s"`, least: `"1s"`, most: `"10m"`, doc: "How long judging a message may take, all look-ups together. It should stay below the time that the MTA waits: 30s in Postfix (milter_command_timeout)."},
+		{name: "message_deadline", def: `"20s"`, least: `"1s"`, most: `"10m"`, doc: "How long judging a message may take, all lookups together. It should stay below the time that the MTA waits: 30s in Postfix (milter_command_timeout)."},
 		{name: "handshake", def: `"5s"`, least: `"1s"`, doc: "How long a new connection has to say its first word."},
 		{name: "packet", def: `"30s"`, least: `"1s"`, doc: "How long a packet may take to arrive once it has begun."},
 		{name: "idle", def: `"2h"`, least: `"1s"`, doc: "How long a connection may be silent between packets."},

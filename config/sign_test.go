@@ -156,9 +156,9 @@ func TestRuleProblems(t *testing.T) {
 func TestSources(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"no driver", "dsn = \"x\"", "sources.s: needs driver"},
-		{"no data base", "driver = \"mysql\"\nkey_query = \"SELECT\"", "needs dsn, as its driver is mysql"},
+		{"no database", "driver = \"mysql\"\nkey_query = \"SELECT\"", "needs dsn, as its driver is mysql"},
 		{"no address", "driver = \"http\"", "needs url"},
-		{"address of a data base", "driver = \"sqlite\"\ndsn = \"/k.db\"\nkey_query = \"SELECT\"\nurl = \"http://x.example\"", "sources.s.url: means nothing to the driver sqlite"},
+		{"address of a database", "driver = \"sqlite\"\ndsn = \"/k.db\"\nkey_query = \"SELECT\"\nurl = \"http://x.example\"", "sources.s.url: means nothing to the driver sqlite"},
 		{"authorities beside a dsn", "driver = \"postgres\"\ndsn = \"x\"\nkey_query = \"SELECT\"\nca_file = \"ca.pem\"", "sources.s.ca_file: means nothing to the driver postgres"},
 		{"half a certificate", "driver = \"http\"\nurl = \"https://x.example\"\nclient_key = \"k.pem\"", "client_certificate and client_key"},
 		{"no web address", "driver = \"http\"\nurl = \"x.example\"", "no web address"},

@@ -19,7 +19,7 @@ type Key struct {
 	placed
 }
 
-// Source is a data base or web service that holds keys, and may answer who signs with which.
+// Source is a database or web service that holds keys, and may answer who signs with which.
 type Source struct {
 	Driver            string        `toml:"driver"` // "postgres", "mysql", "sqlite" or "http"
 	DSN               Secret        `toml:"dsn"`

@@ -14,15 +14,20 @@ import (
 
 // CacheOptions say how long and how much a Cache remembers.
 type CacheOptions struct {
-	TTL         time.Duration    // how long an answer is taken from memory
-	NegativeTTL time.Duration    // how long "no such key" and "nobody signs" are
-	Stale       time.Duration    // how long beyond TTL an answer serves while the source fails; never a negative one
-	Bytes       int              // how much memory the answers may take; 0: 64 MiB
-	Timeout     time.Duration    // for one question to the source, whoever waits for the answer; 0: 5 s
-	Now         func() time.Time // nil for time.Now
-	Turned      func(error)      // when set: called when the source goes away, with the reason, and with nil when it is back
-	Test        func(Key) error  // when set: why a key that is new to memory must not sign; then the answer cannot be used
-	Unusable    func(error)      // when set: called when the answer before serves in place of one that cannot be used
+	TTL         time.Duration // how long an answer is taken from memory
+	NegativeTTL time.Duration // how long "no such key" and "no key signs" are
+	// how long beyond TTL an answer serves while the source fails; never a negative one
+	Stale time.Duration
+	Bytes int // how much memory the answers may take; 0: 64 MiB
+	// for one question to the source, however many callers wait for the answer; 0: 5 s
+	Timeout time.Duration
+	Now     func() time.Time // nil for time.Now
+	// when set: called when the source goes away, with the reason, and with nil when it is back
+	Turned func(error)
+	// when set: why a key that is new to memory must not sign; then the answer cannot be used
+	Test func(Key) error
+	// when set: called when the answer before serves in place of one that cannot be used
+	Unusable func(error)
 }
 
 const (
@@ -36,21 +41,24 @@ const (
 // CacheCounters count what a Cache did.
 type CacheCounters struct {
 	cache.Counters
-	Stale    atomic.Uint64 // answered from memory past the time, while the source was asked anew or was away
+	// answered from memory past the time, while the source was asked anew or was away
+	Stale    atomic.Uint64
 	Failures atomic.Uint64 // questions that the source did not answer, or not usefully
 	Unusable atomic.Uint64 // answers that could not be used, such as a row that holds no key
 }
 
-// Cache remembers what a source answers, as Source and as Chooser. Many who ask the same wait for one answer. A failure
-// is never remembered as an answer.
+// Cache remembers what a source answers, as Source and as Chooser. Many who ask the same wait for
+// one answer. A failure is never remembered as an answer.
 //
-// An answer is taken from memory for a time (TTL). For as long again it is still given at once, while the source is asked
-// anew behind it; after that a caller waits for the source, unless the source is away: then old answers are given at once,
-// and one question at a time finds out whether the source is back (source health, in health.go).
+// An answer is taken from memory for a time (TTL). For as long again it is still given at once,
+// while the source is asked anew behind it; after that a caller waits for the source, unless the
+// source is away: then old answers are given at once, and one question at a time finds out whether
+// the source is back (source health, in health.go).
 //
-// Clients that may send fill it, with the domains, addresses and logins that they send as. Memory is bounded in bytes,
-// whatever the source holds. When it is full, the answers that were not used for the longest time leave; the source is
-// asked for them again, and while it is away their mail is deferred.
+// Clients that may send fill it, with the domains, addresses and logins that they send as. Memory
+// is bounded in bytes, whatever the source holds. When it is full, the answers that were not used
+// for the longest time leave; the source is asked for them again, and while it is away their mail
+// is deferred.
 type Cache struct {
 	Counters CacheCounters
 
@@ -120,8 +128,8 @@ func (c *Cache) Len() int { return c.memory.Len() }
 // Bytes returns about how much memory they take.
 func (c *Cache) Bytes() int { return c.memory.Cost() }
 
-// Broken returns how many questions had an answer that could not be used when they were asked last: the rows that
-// somebody has to mend.
+// Broken returns how many questions had an answer that could not be used when they were asked last:
+// the rows that the operator has to mend.
 func (c *Cache) Broken() int { return c.broken.len() }
 
 // Held is an answer that a Cache remembers: the keys of a name, or those that sign for a query.
@@ -131,8 +139,8 @@ type Held struct {
 	Keys  []Key // not to be changed; those without a Signer are held under their names, if they are
 }
 
-// Held returns the answers with keys that may still be given, while the source is away too. It asks nothing, and keeps
-// nothing in memory.
+// Held returns the answers with keys that may still be given, while the source is away too. It asks
+// nothing, and keeps nothing in memory.
 func (c *Cache) Held() []Held {
 	var out []Held
 	for _, e := range c.memory.Kept(c.options.Now()) {
@@ -146,8 +154,8 @@ func (c *Cache) Held() []Held {
 // entry is an answer that is remembered. No keys: there are none.
 type entry = cache.Entry[question, []Key]
 
-// serves reports whether an answer that is kept may be given while the source fails. That nobody signs may not: a message
-// would go out unsigned on the word of a table that has changed since.
+// serves reports whether an answer that is kept may be given while the source fails. That no key
+// signs may not: a message would go out unsigned on the word of a table that has changed since.
 func serves(e *entry) bool { return e != nil && len(e.Value) > 0 }
 
 // ask answers from memory, or waits for the source. The answer is not to be changed.
@@ -198,8 +206,8 @@ func (c *Cache) query(ctx context.Context, q question) ([]Key, error) {
 	return []Key{k}, nil
 }
 
-// test has keys tested that are not among those of the answer before: each costs a signature, and most answers are the
-// same as an hour ago.
+// test has keys tested that are not among those of the answer before: each costs a signature, and
+// most answers are the same as an hour ago.
 func (c *Cache) test(q question, found []Key) error {
 	if c.options.Test == nil {
 		return nil
@@ -213,13 +221,15 @@ func (c *Cache) test(q question, found []Key) error {
 			continue
 		}
 		if err := c.options.Test(k); err != nil {
-			return fmt.Errorf("%w: key %q, selector %q, domain %q: %w", ErrAnswer, k.Name, k.Selector, k.Domain, err)
+			return fmt.Errorf("%w: key %q, selector %q, domain %q: %w", ErrAnswer, k.Name,
+				k.Selector, k.Domain, err)
 		}
 	}
 	return nil
 }
 
-// settle remembers an answer, or falls back on the one before. A driver that panics has failed to answer.
+// settle remembers an answer, or falls back on the one before. A driver that panics has failed to
+// answer.
 func (c *Cache) settle(ctx context.Context, q question, found []Key, err error) ([]Key, error) {
 	defer c.health.done(ctx)
 	if p, ok := errors.AsType[*cache.PanicError](err); ok {
@@ -253,7 +263,8 @@ func (c *Cache) settle(ctx context.Context, q question, found []Key, err error) 
 	return e.Value, nil
 }
 
-// tell passes on that the source has gone or come back: nobody who waits for an answer will hear it.
+// tell passes on that the source has gone or come back: no caller that waits for an answer learns
+// it.
 func (c *Cache) tell(turned bool, err error) {
 	if !turned || c.options.Turned == nil {
 		return
@@ -264,8 +275,8 @@ func (c *Cache) tell(turned bool, err error) {
 	c.options.Turned(err)
 }
 
-// keep lets the answer before serve for a while: a broken row stays so, and neither it nor the log is to be troubled for
-// every message.
+// keep lets the answer before serve for a while: a broken row stays so, and neither it nor the log
+// is to be troubled for every message.
 func (c *Cache) keep(e *entry, now time.Time) {
 	fresh := now.Add(min(c.options.NegativeTTL, e.End.Sub(now)))
 	c.memory.Put(e.Key, e.Value, fresh, e.End)

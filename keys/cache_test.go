@@ -224,8 +224,8 @@ func TestCacheTurned(t *testing.T) {
 	}
 }
 
-// Memory is bounded by the entries, whatever is asked; what is used stays.
-// A key is tested when it is new to memory, and one that fails is no answer: the one before serves on, said once in a
+// Memory is bounded by the entries, whatever is asked; what is used stays. A key is tested when it
+// is new to memory, and one that fails is no answer: the one before serves on, said once in a
 // while.
 func TestCacheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 // clockSteps are what a clock may do when somebody sets it right, or wrong.
 var clockSteps = []time.Duration{time.Hour, -time.Hour, 365 * 24 * time.Hour, -365 * 24 * time.Hour, -365 * 24 * time.Hour, 365 * 24 * time.Hour}
 
-// A clock that steps while the source is there keeps no key from signing, keeps no answer beyond its time, and has the
-// source asked once for each step at most.
+// A clock that steps while the source is there keeps no key from signing, keeps no answer beyond
+// its time, and has the source asked once for each step at most.
 func TestCacheClockSteps(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	r, o := newRemote(), cacheOptions()
@@ -43,7 +43,8 @@ func TestCacheClockSteps(t *testing.T) {
 	}
 }
 
-// While the source is away, a clock that is set back takes no answer from memory, and the source is found again.
+// While the source is away, a clock that is set back takes no answer from memory, and the source is
+// found again.
 func TestCacheClockSetBackWhileAway(t *testing.T) {
 	for _, back := range []time.Duration{time.Hour, 365 * 24 * time.Hour} {
 		var offset atomic.Int64

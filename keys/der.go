@@ -9,7 +9,8 @@ import (
 	"fmt"
 )
 
-// oidRSAPSS is id-RSASSA-PSS (RFC 4055 section 3.1), which openssl genpkey -algorithm RSA-PSS makes.
+// oidRSAPSS is id-RSASSA-PSS (RFC 4055 section 3.1), which openssl genpkey -algorithm RSA-PSS
+// makes.
 var oidRSAPSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 
 // isPSS reports whether der is a private key of PKCS#8 for RSA-PSS.
@@ -23,7 +24,8 @@ func isPSS(der []byte) bool {
 	return err == nil && info.Algorithm.Algorithm.Equal(oidRSAPSS)
 }
 
-// binaryDER returns the one ASN.1 sequence that a text is, without a line end behind it; nil when it is none.
+// binaryDER returns the one ASN.1 sequence that a text is, without a line end behind it; nil when
+// it is none.
 func binaryDER(text []byte) []byte {
 	if !bytes.ContainsFunc(text, func(r rune) bool { return r < '\t' || r > '~' }) {
 		return nil // a seed in base64 may begin as a sequence does
@@ -36,18 +38,20 @@ func binaryDER(text []byte) []byte {
 	return whole.FullBytes
 }
 
-// describeDER says what a file of binary DER holds, and how it becomes one that can be read. It is not read as it is: a
-// file that a line end was added to, or taken from, would be another key.
+// describeDER says what a file of binary DER holds, and how it becomes one that can be read. It is
+// not read as it is: a file that a line end was added to, or taken from, would be another key.
 func describeDER(der []byte) error {
 	_, err := parseDER(der)
 	switch {
 	case err == nil:
-		return fmt.Errorf("%w: it is in DER, not PEM; openssl pkey -inform DER -in FILE -out NEWFILE makes PEM of it", ErrMalformed)
+		return fmt.Errorf(
+			"%w: it is in DER, not PEM; openssl pkey -inform DER -in FILE -out NEWFILE makes PEM of it", ErrMalformed)
 	case !errors.Is(err, ErrMalformed):
 		return err
 	}
 	if _, err := x509.ParseCertificate(der); err == nil {
 		return fmt.Errorf("%w: in DER; name the file that says PRIVATE KEY", ErrCertificate)
 	}
-	return fmt.Errorf("%w: the file is DER, and holds no private key in PKCS#8 or PKCS#1", ErrMalformed)
+	return fmt.Errorf("%w: the file is DER, and holds no private key in PKCS#8 or PKCS#1",
+		ErrMalformed)
 }

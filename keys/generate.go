@@ -15,10 +15,12 @@ const (
 	DefaultRSABits = 2048 // what every verifier takes; its record needs two strings
 	MinRSABits     = 1024 // shorter keys make no valid signature (RFC 8301 section 3.2)
 	SafeRSABits    = 4096 // verifiers need not take longer ones (RFC 8301 section 3.2)
-	MaxRSABits     = 8192 // longer ones cost a verifier too much: few take them, and Mailseal does not
+	// longer ones cost a verifier too much: few take them, and Mailseal does not
+	MaxRSABits = 8192
 )
 
-// Generate makes a private key. For RSA bits is the size, 0 for DefaultRSABits; for Ed25519 it says nothing.
+// Generate makes a private key. For RSA bits is the size, 0 for DefaultRSABits; for Ed25519 it says
+// nothing.
 func Generate(a Algorithm, bits int) (crypto.Signer, error) {
 	switch a {
 	case Ed25519:

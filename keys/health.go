@@ -9,26 +9,29 @@ import (
 )
 
 const (
-	// patience is how long a caller waits for an answer that memory could give as well, or for the probe of a source that
-	// hangs. A source that is well answers in some milliseconds.
+	// patience is how long a caller waits for an answer that memory could give as well, or for the
+	// probe of a source that hangs. A source that is well answers in some milliseconds.
 	patience = 500 * time.Millisecond
 
 	// retryAfter is the time from the failure of one probe to the next.
 	retryAfter = time.Second
 
-	// maxBehind bounds the questions that are under way for answers that were given from memory. They share a source's
-	// connections with those that somebody waits for, so they are fewer than keysql has connections.
+	// maxBehind bounds the questions that are under way for answers that were given from memory.
+	// They share a source's connections with those that mail waits for, so they are fewer than
+	// keysql has connections.
 	maxBehind = 8
 )
 
-// health is what a Cache knows of its source: whether it is away, whether it hangs, and who may ask it.
+// health is what a Cache knows of its source: whether it is away, whether it hangs, and who may ask
+// it.
 //
-// A source is away when the last question failed, and hangs when questions take longer than patience. An away source
-// gets one question at a time, a probe, and none for a second after one that failed. Everything that memory holds is
-// answered from it meanwhile. What it does not hold is asked for all the same if the source fails at once, as one that
-// refuses connections does; if it hangs, that fails at once, or else each message would wait out the time-out.
+// A source is away when the last question failed, and hangs when questions take longer than
+// patience. An away source gets one question at a time, a probe, and none for a second after one
+// that failed. Everything that memory holds is answered from it meanwhile. What it does not hold is
+// asked for all the same if the source fails at once, as one that refuses connections does; if it
+// hangs, that fails at once, or else each message would wait out the time-out.
 type health struct {
-	behind chan struct{} // one place for each question that nobody waits for
+	behind chan struct{} // one place for each question in the background
 
 	mu       sync.Mutex
 	answered bool      // at least once
@@ -41,10 +44,11 @@ type health struct {
 
 func newHealth() health { return health{behind: make(chan struct{}, maxBehind)} }
 
-// isFailure reports whether an error means that the source is away, rather than that it answered something useless.
+// isFailure reports whether an error means that the source is away, rather than that it answered
+// something useless.
 func isFailure(err error) bool { return err != nil && !errors.Is(err, ErrAnswer) }
 
-// role says, in the context of a question that nobody waits for, what it was begun for.
+// role says, in the context of a background question, what it was begun for.
 type role int
 
 const (
@@ -72,8 +76,8 @@ func (h *health) endProbe() {
 	h.probing = false
 }
 
-// turn notes how a question ended, and reports whether the source has gone or come back with it. One that gave an answer
-// is there, even if the answer cannot be used.
+// turn notes how a question ended, and reports whether the source has gone or come back with it.
+// One that gave an answer is there, even if the answer cannot be used.
 func (h *health) turn(now time.Time, err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -140,8 +144,9 @@ func (c *Cache) HasAnswered() bool {
 	return c.health.answered
 }
 
-// askAgain answers a question whose answer in memory is past its time, and may still be given: there are keys. How long
-// a well source may be behind its answers is bounded by twice the TTL; beyond that, the caller waits for it.
+// askAgain answers a question whose answer in memory is past its time, and may still be given:
+// there are keys. How long a well source may be behind its answers is bounded by twice the TTL;
+// beyond that, the caller waits for it.
 func (c *Cache) askAgain(ctx context.Context, q question, e *entry, now time.Time) ([]Key, error) {
 	switch {
 	case c.health.isSick():
@@ -176,7 +181,8 @@ func (c *Cache) askUnknown(ctx context.Context, q question, now time.Time) ([]Ke
 // errSlow says that an answer did not come within patience.
 var errSlow = errors.New("keys: no answer yet")
 
-// askBriefly waits for an answer as long as patience lasts, and then no longer; the question goes on.
+// askBriefly waits for an answer as long as patience lasts, and then no longer; the question goes
+// on.
 func (c *Cache) askBriefly(ctx context.Context, q question) ([]Key, error) {
 	brief, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
 	defer cancel()
@@ -187,8 +193,8 @@ func (c *Cache) askBriefly(ctx context.Context, q question) ([]Key, error) {
 	return found, err
 }
 
-// refresh asks for an answer anew that has just been given from memory, unless enough such questions are under way: then
-// the next caller does.
+// refresh asks for an answer anew that has just been given from memory, unless enough such
+// questions are under way: then the next caller does.
 func (c *Cache) refresh(ctx context.Context, q question) {
 	select {
 	case c.health.behind <- struct{}{}:
@@ -199,7 +205,8 @@ func (c *Cache) refresh(ctx context.Context, q question) {
 	}
 }
 
-// probe asks a source that is sick whether it is back, if it is time for that, and reports whether it did.
+// probe asks a source that is sick whether it is back, if it is time for that, and reports whether
+// it did.
 func (c *Cache) probe(ctx context.Context, q question, now time.Time) bool {
 	if !c.health.mayProbe(now) {
 		return false

@@ -50,7 +50,8 @@ func (f *frozen) freeze(on bool) {
 	f.isFrozen, f.asked, f.most = on, 0, 0
 }
 
-// counted returns how many questions there were, how many are under way, and the most of them at a time.
+// counted returns how many questions there were, how many are under way, and the most of them at a
+// time.
 func (f *frozen) counted() (asked, open, most int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,7 +71,8 @@ func warm(t *testing.T) (*frozen, *Cache) {
 	return f, c
 }
 
-// Nothing that memory holds waits for a source that does not answer, and that source gets few questions.
+// Nothing that memory holds waits for a source that does not answer, and that source gets few
+// questions.
 func TestFrozenSourceAndWarmMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := warm(t)
@@ -116,8 +118,8 @@ func TestFrozenSourceAndWarmMemory(t *testing.T) {
 	})
 }
 
-// An answer that is older than twice its time is not given unless the source is known not to answer: one message waits
-// for a moment, and the others not at all.
+// An answer that is older than twice its time is not given unless the source is known not to
+// answer: one message waits for a moment, and the others not at all.
 func TestFrozenSourceAndOldMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := warm(t)
@@ -147,8 +149,8 @@ func TestFrozenSourceAndOldMemory(t *testing.T) {
 	})
 }
 
-// What memory does not hold fails at once while the source hangs, with the reason; a message in a second finds out
-// whether it is back.
+// What memory does not hold fails at once while the source hangs, with the reason; a message in a
+// second finds out whether it is back.
 func TestFrozenSourceAndUnknownKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := warm(t)
@@ -206,7 +208,8 @@ func TestSlowSource(t *testing.T) {
 	})
 }
 
-// What another cache remembers signs on with other options, as long as those say, while the source is away too.
+// What another cache remembers signs on with other options, as long as those say, while the source
+// is away too.
 func TestCacheInherit(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

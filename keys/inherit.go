@@ -1,7 +1,7 @@
 package keys
 
-// Inherit takes over what another Cache of the same keys remembers, as if it had been asked with these options, and
-// whether its source is away. It is for a Cache that has not been asked yet.
+// Inherit takes over what another Cache of the same keys remembers, as if it had been asked with
+// these options, and whether its source is away. It is for a Cache that has not been asked yet.
 func (c *Cache) Inherit(old *Cache) {
 	kept := old.memory.Kept(c.options.Now())
 	for i := len(kept) - 1; i >= 0; i-- { // the most recently used last
@@ -11,7 +11,8 @@ func (c *Cache) Inherit(old *Cache) {
 	defer old.health.mu.Unlock()
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()
-	c.health.answered, c.health.away, c.health.cause = old.health.answered, old.health.away, old.health.cause
+	c.health.answered, c.health.away, c.health.cause = old.health.answered, old.health.away,
+		old.health.cause
 	c.health.hangs = old.health.hangs
 }
 

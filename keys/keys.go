@@ -1,5 +1,6 @@
-// Package keys says what a signing key is, where keys come from, and what a source of keys and a signing table answer.
-// It makes keys, reads them in every form that mail administrators keep them in, and writes their DNS records.
+// Package keys says what a signing key is, where keys come from, and what a source of keys and a
+// signing table answer. It makes keys, reads them in every form that mail administrators keep them
+// in, and writes their DNS records.
 package keys
 
 import (
@@ -12,17 +13,19 @@ import (
 	"log/slog"
 )
 
-// ErrNotFound says that a source knows no key of that name. Any other error of a source means that it could not find
-// out.
+// ErrNotFound says that a source knows no key of that name. Any other error of a source means that
+// it could not find out.
 var ErrNotFound = errors.New("keys: no such key")
 
-// Key is one private key and the place where its public half is published: Selector._domainkey.Domain (RFC 6376
-// section 3.6.2.1). However it is printed, logged or encoded, the private half stays out.
+// Key is one private key and the place where its public half is published:
+// Selector._domainkey.Domain (RFC 6376 section 3.6.2.1). However it is printed, logged or encoded,
+// the private half stays out.
 type Key struct {
-	Name     string        // its name in the key table
-	Domain   string        // the d= tag
-	Selector string        // the s= tag
-	Signer   crypto.Signer // *rsa.PrivateKey or ed25519.PrivateKey, or what Unwrap returns one of those from
+	Name     string // its name in the key table
+	Domain   string // the d= tag
+	Selector string // the s= tag
+	// *rsa.PrivateKey or ed25519.PrivateKey, or what Unwrap returns one of those from
+	Signer crypto.Signer
 }
 
 // Source finds keys by their name in the key table. It is safe for concurrent use.
@@ -30,16 +33,19 @@ type Source interface {
 	Key(ctx context.Context, name string) (Key, error)
 }
 
-// Algorithm is a kind of key, by its name in the k= tag (RFC 6376 section 3.6.1, RFC 8463 section 4).
+// Algorithm is a kind of key, by its name in the k= tag (RFC 6376 section 3.6.1, RFC 8463 section
+// 4).
 type Algorithm string
 
-// The algorithms. RSA is what everybody verifies; Ed25519 is a second signature for those who can (RFC 8463 section 5).
+// The algorithms. RSA is what everybody verifies; Ed25519 is a second signature for those who can
+// (RFC 8463 section 5).
 const (
 	RSA     Algorithm = "rsa"
 	Ed25519 Algorithm = "ed25519"
 )
 
-// Algorithm returns what kind of key it is, and its size in bits; "" when it holds none or one that DKIM does not know.
+// Algorithm returns what kind of key it is, and its size in bits; "" when it holds none or one that
+// DKIM does not know.
 func (k Key) Algorithm() (Algorithm, int) { return algorithm(k.Signer) }
 
 func algorithm(s crypto.Signer) (Algorithm, int) {
@@ -52,8 +58,8 @@ func algorithm(s crypto.Signer) (Algorithm, int) {
 	return "", 0
 }
 
-// Unwrap returns the key itself of a signer that stands for one, such as those of package openssl; other signers are
-// returned as they are.
+// Unwrap returns the key itself of a signer that stands for one, such as those of package openssl;
+// other signers are returned as they are.
 func Unwrap(s crypto.Signer) crypto.Signer {
 	if w, ok := s.(interface{ Unwrap() crypto.Signer }); ok {
 		return w.Unwrap()
@@ -61,7 +67,7 @@ func Unwrap(s crypto.Signer) crypto.Signer {
 	return s
 }
 
-// same tells whether two keys have the same private half.
+// same reports whether two keys have the same private half.
 func (k Key) same(other Key) bool {
 	private, ok := Unwrap(k.Signer).(interface{ Equal(crypto.PrivateKey) bool })
 	return ok && private.Equal(Unwrap(other.Signer))
@@ -76,7 +82,8 @@ func (k Key) String() string {
 	return fmt.Sprintf("%s._domainkey.%s (%s %d)", k.Selector, k.Domain, alg, bits)
 }
 
-// Format answers every verb of fmt with String: %+v and %d would otherwise walk into the private half.
+// Format answers every verb of fmt with String: %+v and %d would otherwise walk into the private
+// half.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 
 // LogValue answers slog with String.

@@ -285,7 +285,8 @@ func certificateDER(t *testing.T) []byte {
 	return block.Bytes
 }
 
-// A seed in base64 is no DER, whatever it begins with: "0+" and a line end look like a sequence of 43 octets.
+// A seed in base64 is no DER, whatever it begins with: "0+" and a line end look like a sequence of
+// 43 octets.
 func TestSeedThatLooksLikeDER(t *testing.T) {
 	seed := make([]byte, ed25519.SeedSize)
 	seed[0], seed[1] = 0xd3, 0xe0

@@ -8,8 +8,8 @@ import (
 // webAddress is a scheme and what follows it up to a blank or a quote.
 var webAddress = regexp.MustCompile("[A-Za-z][A-Za-z0-9+.-]*://[^\\s\"'`<>]+")
 
-// Mask hides, in a text for people, the user, the password and the query of every web address: errors of libraries
-// repeat addresses as they were configured, with what is secret in them.
+// Mask hides, in a text for people, the user, the password and the query of every web address:
+// errors of libraries repeat addresses as they were configured, with what is secret in them.
 func Mask(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
@@ -17,8 +17,8 @@ func Mask(text string) string {
 	return webAddress.ReplaceAllStringFunc(text, maskAddress)
 }
 
-// maskAddress takes all before the last "@" for the user, but for one in a query: a password may have been written
-// without escapes. That hides some hosts too many, and no password.
+// maskAddress takes all before the last "@" for the user, but for one in a query: a password may
+// have been written without escapes. That hides some hosts too many, and no password.
 func maskAddress(address string) string {
 	scheme, rest, _ := strings.Cut(address, "://")
 	path := rest

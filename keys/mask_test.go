@@ -29,7 +29,8 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// FuzzMask wants no secret to be left, wherever it stands in an address, and a second masking to change nothing.
+// FuzzMask wants no secret to be left, wherever it stands in an address, and a second masking to
+// change nothing.
 func FuzzMask(f *testing.F) {
 	for _, s := range []string{"", "/", "?", "@", ":", "#", "a:b", "]", "%40", "/p:@"} {
 		f.Add(s)

@@ -1,7 +1,8 @@
 package keys
 
-// Outdate has the source asked for each answer that is remembered before it serves again, as when a reload finds the
-// source another one than it was. Keys still serve while the source does not answer, for as long as they would have.
+// Outdate has the source asked for each answer that is remembered before it serves again, as when a
+// reload finds the source another one than it was. Keys still serve while the source does not
+// answer, for as long as they would have.
 func (c *Cache) Outdate() {
 	now := c.options.Now()
 	kept := c.memory.Kept(now)

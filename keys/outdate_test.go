@@ -22,7 +22,8 @@ func (r *rows) Key(_ context.Context, name string) (Key, error) {
 func (r *rows) Choose(context.Context, Query) ([]Key, error) { r.asked++; return nil, r.err }
 func (r *rows) Narrow(q Query) Query                         { return q }
 
-// TestOutdate wants the source asked before an answer serves again, and the answer to serve where the source fails.
+// TestOutdate wants the source asked before an answer serves again, and the answer to serve where
+// the source fails.
 func TestOutdate(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	r := &rows{selector: "old"}

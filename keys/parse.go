@@ -29,9 +29,10 @@ var (
 // MaxSize bounds the text of a key, in octets. The largest RSA key that we take needs 13 KB.
 const MaxSize = 64 << 10
 
-// Parse reads a private key in any form that administrators keep them in: PEM (PKCS#8, or PKCS#1 as openssl genrsa and
-// opendkim-genkey write it), the same DER in base64 without armour (OpenDKIM's inline keys), or an Ed25519 seed in
-// base64 (32 octets; 64 where the public key follows it, as dkimpy and rspamd keep them).
+// Parse reads a private key in any form that administrators keep them in: PEM (PKCS#8, or PKCS#1 as
+// openssl genrsa and opendkim-genkey write it), the same DER in base64 without armour (OpenDKIM's
+// inline keys), or an Ed25519 seed in base64 (32 octets; 64 where the public key follows it, as
+// dkimpy and rspamd keep them).
 func Parse(text []byte) (crypto.Signer, error) {
 	if len(text) > MaxSize {
 		return nil, fmt.Errorf("%w: %d octets, at most %d", ErrMalformed, len(text), MaxSize)
@@ -49,8 +50,8 @@ func Parse(text []byte) (crypto.Signer, error) {
 	return parseBase64(text)
 }
 
-// parsePEM takes the only private key among the blocks: files that hold parameters, a certificate or the public half
-// beside it are common.
+// parsePEM takes the only private key among the blocks: files that hold parameters, a certificate
+// or the public half beside it are common.
 func parsePEM(text []byte) (crypto.Signer, error) {
 	var found crypto.Signer
 	var other error
@@ -73,19 +74,23 @@ func parsePEM(text []byte) (crypto.Signer, error) {
 	case found != nil:
 		return found, nil
 	case blocks == 0:
-		return nil, fmt.Errorf("%w: the PEM text is cut short, or has lost its line ends", ErrMalformed)
+		return nil, fmt.Errorf("%w: the PEM text is cut short, or has lost its line ends",
+			ErrMalformed)
 	}
 	return nil, fmt.Errorf("%w: the PEM text holds none", ErrNoKey)
 }
 
 // isPrivate tells trouble with a private key from a block that is something else.
 func isPrivate(err error) bool {
-	return !errors.Is(err, ErrPublic) && !errors.Is(err, ErrCertificate) && !errors.Is(err, ErrNoKey)
+	return !errors.Is(err, ErrPublic) && !errors.Is(err, ErrCertificate) &&
+		!errors.Is(err, ErrNoKey)
 }
 
 func parseBlock(b *pem.Block) (crypto.Signer, error) {
 	if strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED") || b.Type == "ENCRYPTED PRIVATE KEY" {
-		return nil, fmt.Errorf("%w: nobody is there to type a password; openssl pkey -in FILE -out NEWFILE removes it", ErrEncrypted)
+		return nil,
+			fmt.Errorf(
+				"%w: the daemon cannot ask for a password; openssl pkey -in FILE -out NEWFILE removes it", ErrEncrypted)
 	}
 	switch b.Type {
 	case "PRIVATE KEY", "RSA PRIVATE KEY":
@@ -95,9 +100,11 @@ func parseBlock(b *pem.Block) (crypto.Signer, error) {
 	case "CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE", "CERTIFICATE REQUEST":
 		return nil, fmt.Errorf("%w: name the file that says PRIVATE KEY", ErrCertificate)
 	case "OPENSSH PRIVATE KEY":
-		return nil, fmt.Errorf("%w: an OpenSSH key; mailseal keygen makes one for DKIM", ErrAlgorithm)
+		return nil, fmt.Errorf("%w: an OpenSSH key; mailseal keygen makes one for DKIM",
+			ErrAlgorithm)
 	case "EC PRIVATE KEY":
-		return nil, fmt.Errorf("%w: an elliptic curve key; DKIM signs with RSA and Ed25519 only", ErrAlgorithm)
+		return nil, fmt.Errorf("%w: an elliptic curve key; DKIM signs with RSA and Ed25519 only",
+			ErrAlgorithm)
 	case "DSA PRIVATE KEY":
 		return nil, fmt.Errorf("%w: a DSA key; DKIM signs with RSA and Ed25519 only", ErrAlgorithm)
 	}
@@ -114,7 +121,9 @@ func parseDER(der []byte) (crypto.Signer, error) {
 		return checked(k)
 	}
 	if isPSS(der) {
-		return nil, fmt.Errorf("%w: an RSA-PSS key; DKIM has plain RSA only, as mailseal keygen makes it", ErrAlgorithm)
+		return nil,
+			fmt.Errorf("%w: an RSA-PSS key; DKIM has plain RSA only, as mailseal keygen makes it",
+				ErrAlgorithm)
 	}
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return nil, fmt.Errorf("%w: this is the text of a DNS record's p= tag", ErrPublic)
@@ -153,7 +162,8 @@ func parseBase64(text []byte) (crypto.Signer, error) {
 func seedAndPublic(raw []byte) (crypto.Signer, error) {
 	k := ed25519.NewKeyFromSeed(raw[:ed25519.SeedSize])
 	if !bytes.Equal(k, raw) {
-		return nil, fmt.Errorf("%w: 64 octets whose second half is not the public key of the first", ErrMalformed)
+		return nil, fmt.Errorf("%w: 64 octets whose second half is not the public key of the first",
+			ErrMalformed)
 	}
 	return k, nil
 }

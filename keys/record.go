@@ -14,14 +14,16 @@ import (
 	"strings"
 )
 
-// ErrName says that a selector or domain cannot stand in a zone file. U-labels are for the caller to convert.
+// ErrName says that a selector or domain cannot stand in a zone file. U-labels are for the caller
+// to convert.
 var ErrName = errors.New("keys: not a domain name")
 
-// MaxString is the length of one string of a TXT record, in octets (RFC 1035 section 3.3). Readers join the strings
-// without a space (RFC 6376 section 3.6.2.2).
+// MaxString is the length of one string of a TXT record, in octets (RFC 1035 section 3.3). Readers
+// join the strings without a space (RFC 6376 section 3.6.2.2).
 const MaxString = 255
 
-// recordTTL is the time to live of records that we print, in seconds: short enough to mend a mistake within the hour.
+// recordTTL is the time to live of records that we print, in seconds: short enough to mend a
+// mistake within the hour.
 const recordTTL = 3600
 
 // RecordOptions are the optional tags of a key record (RFC 6376 section 3.6.1).
@@ -76,8 +78,8 @@ func (o RecordOptions) flags() string {
 	return ""
 }
 
-// public returns the p= tag: for RSA a SubjectPublicKeyInfo (RFC 6376 section 3.6.1, erratum 3758), for Ed25519 the
-// bare 32 octets (RFC 8463 section 4).
+// public returns the p= tag: for RSA a SubjectPublicKeyInfo (RFC 6376 section 3.6.1, erratum 3758),
+// for Ed25519 the bare 32 octets (RFC 8463 section 4).
 func (k Key) public() (Algorithm, string, error) {
 	switch s := Unwrap(k.Signer).(type) {
 	case *rsa.PrivateKey:
@@ -89,8 +91,9 @@ func (k Key) public() (Algorithm, string, error) {
 	return "", "", fmt.Errorf("%w: %T", ErrAlgorithm, k.Signer)
 }
 
-// Fingerprint returns "sha256:" and the hexadecimal SHA-256 of the public key's SubjectPublicKeyInfo, which
-// "openssl pkey -in FILE -pubout -outform DER | openssl dgst -sha256" prints too.
+// Fingerprint returns "sha256:" and the hexadecimal SHA-256 of the public key's
+// SubjectPublicKeyInfo, which "openssl pkey -in FILE -pubout -outform DER | openssl dgst -sha256"
+// prints too.
 func (k Key) Fingerprint() (string, error) {
 	if alg, _ := k.Algorithm(); alg == "" {
 		return "", fmt.Errorf("%w: %T", ErrAlgorithm, k.Signer)
@@ -114,7 +117,8 @@ func validName(name string) bool {
 		return false
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		if label == "" || len(label) > 63 || strings.Trim(strings.ToLower(label),
+			"abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return false
 		}
 	}
@@ -131,8 +135,8 @@ func (r Record) Strings() []string {
 	return append(out, text)
 }
 
-// Zone returns the record for a zone file (RFC 1035 section 5.1), one string a line, with a final line feed. The name is
-// absolute, so that it means the same in every zone file.
+// Zone returns the record for a zone file (RFC 1035 section 5.1), one string a line, with a final
+// line feed. The name is absolute, so that it means the same in every zone file.
 func (r Record) Zone() string {
 	return fmt.Sprintf("%s. %d IN TXT (\n\t%s )\n", r.Name, recordTTL, r.quoted("\n\t"))
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// ErrAnswer says that a source is there, and that what it answered cannot be used: a key that does not parse, a column
-// too many. Any other error but ErrNotFound means that the source is away.
+// ErrAnswer says that a source is there, and that what it answered cannot be used: a key that does
+// not parse, a column too many. Any other error but ErrNotFound means that the source is away.
 var ErrAnswer = errors.New("keys: the source's answer cannot be used")
 
 // Query is what a source is asked when it says itself who signs with which keys.
@@ -21,9 +21,9 @@ const MaxChosen = 16
 
 // Chooser says who signs with which keys. It is safe for concurrent use.
 type Chooser interface {
-	// Choose returns the keys that sign for q, at most MaxChosen of them. A key without a Signer is known by its Name
-	// only, and to be asked for. No key and no error means that the message is not to be signed: whoever could not
-	// find out returns an error.
+	// Choose returns the keys that sign for q, at most MaxChosen of them. A key without a Signer is
+	// known by its Name only, and to be asked for. No key and no error means that the message is
+	// not to be signed: a source that could not find out returns an error.
 	Choose(ctx context.Context, q Query) ([]Key, error)
 
 	// Narrow returns q without what the answer of Choose does not depend on.

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Selector fills a template of selectors: {year}, {quarter}, {month}, {date} (20261231) and {alg} (r for RSA, e for
-// Ed25519), in UTC. A selector that is taken gets "-2", "-3" and so on behind it: the record of another key must never
-// be overwritten.
+// Selector fills a template of selectors: {year}, {quarter}, {month}, {date} (20261231) and {alg}
+// (r for RSA, e for Ed25519), in UTC. A selector that is taken gets "-2", "-3" and so on behind it:
+// the record of another key must never be overwritten.
 func Selector(template string, now time.Time, a Algorithm, taken func(string) bool) string {
 	now = now.UTC()
 	short := "r"

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Stage is where a key is in its life. The daemon signs with active keys only; from published to retiring the record
-// must stay in the DNS.
+// Stage is where a key is in its life. The daemon signs with active keys only; from published to
+// retiring the record must stay in the DNS.
 type Stage string
 
 // The stages, in the order of a life.
@@ -17,8 +17,10 @@ const (
 	Published Stage = "published" // every name server shows the record
 	Active    Stage = "active"    // signs
 	Retiring  Stage = "retiring"  // signs no more; mail that it signed is still on its way
-	Revoked   Stage = "revoked"   // the record says so with an empty p= (RFC 6376 section 3.6.1), or is gone
-	Removed   Stage = "removed"   // record and private key are gone; its selector is never used again
+	// the record says so with an empty p= (RFC 6376 section 3.6.1), or is gone
+	Revoked Stage = "revoked"
+	// record and private key are gone; its selector is never used again
+	Removed Stage = "removed"
 )
 
 // Sight is what the name servers show of a key, all of them together.
@@ -44,23 +46,25 @@ var (
 
 // Situation is what decides whether a key may go on to another stage.
 type Situation struct {
-	Stage     Stage
-	Since     time.Time // when it came to the stage
-	Sight     Sight
-	Servers   string // what each server shows, for the reader; may be ""
-	Successor bool   // another key of the domain, of the same algorithm, is active and the DNS shows it
+	Stage   Stage
+	Since   time.Time // when it came to the stage
+	Sight   Sight
+	Servers string // what each server shows, for the reader; may be ""
+	// another key of the domain, of the same algorithm, is active and the DNS shows it
+	Successor bool
 	Now       time.Time
 	Publish   time.Duration // how long a record must be seen before its key signs
 	Overlap   time.Duration // how long a key that signs no more stays published
 
-	// First is whether no key of the domain and algorithm has ever signed. Nobody can have looked its record up for a
-	// signature, so that it need not be seen for Publish.
+	// First is whether no key of the domain and algorithm has ever signed. No verifier can have
+	// looked its record up for a signature, so that it need not be seen for Publish.
 	First bool
-	Other time.Time // until when resolvers may remember another record that was seen at the name; zero for none
+	// until when resolvers may remember another record that was seen at the name; zero for none
+	Other time.Time
 }
 
-// Allows returns nil when the key may go to a stage, else why not: an error that wraps ErrStep, ErrSight,
-// ErrSilent, ErrEarly or ErrLast.
+// Allows returns nil when the key may go to a stage, else why not: an error that wraps ErrStep,
+// ErrSight, ErrSilent, ErrEarly or ErrLast.
 func (s Situation) Allows(to Stage) error {
 	for _, step := range steps {
 		if step.from == s.Stage && step.to == to {
@@ -84,8 +88,9 @@ func (s Stage) next() string {
 	return "but " + strings.Join(out, " or ")
 }
 
-// steps are all there are. Back from published to generated leads a record that went away again; back from retiring to
-// active, a successor that turns out to be no good. Keys that never signed may be removed at once.
+// steps are all there are. Back from published to generated leads a record that went away again;
+// back from retiring to active, a successor that turns out to be no good. Keys that never signed
+// may be removed at once.
 var steps = []struct {
 	from, to Stage
 	allowed  func(Situation) error
@@ -120,7 +125,8 @@ func (s Situation) shows(advice string) error {
 	return fmt.Errorf("%w: %s%s", ErrSight, text, advice)
 }
 
-// notSeen does not trust a failure: a record that was seen is there until a server says that it is not.
+// notSeen does not trust a failure: a record that was seen is there until a server says that it is
+// not.
 func (s Situation) notSeen() error {
 	if s.Sight == SightKey || s.Sight == SightUnknown {
 		return s.shows("")
@@ -141,7 +147,9 @@ func (s Situation) ripe() error {
 // forgotten waits until no resolver can remember another record that was at the name before.
 func (s Situation) forgotten() error {
 	if s.Now.Before(s.Other) {
-		return fmt.Errorf("%w: another record was there, which resolvers may remember; wait until %s", ErrEarly, minute(s.Other))
+		return fmt.Errorf(
+			"%w: another record was there, which resolvers may remember; wait until %s", ErrEarly,
+			minute(s.Other))
 	}
 	return nil
 }
@@ -172,7 +180,8 @@ func (s Situation) gone() error {
 
 func (s Situation) waited(d time.Duration, what string) error {
 	if at := s.Since.Add(d); s.Now.Before(at) {
-		return fmt.Errorf("%w: %s since %s, wait until %s", ErrEarly, what, minute(s.Since), minute(at))
+		return fmt.Errorf("%w: %s since %s, wait until %s", ErrEarly, what, minute(s.Since),
+			minute(at))
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ type TLS struct {
 // maxCAFile bounds a file of certificates, in bytes: the system's own has 200 KB.
 const maxCAFile = 8 << 20
 
-// Config reads the files, which must be there. It is for one connection: whoever makes another one calls it again, so that
-// files that have been replaced since count. TLS is of version 1.2 or later.
+// Config reads the files, which must be there. It is for one connection: a caller that makes
+// another one calls it again, so that files that have been replaced since count. TLS is of version
+// 1.2 or later.
 func (t TLS) Config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {

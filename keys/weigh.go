@@ -6,13 +6,15 @@ import (
 	"crypto/rsa"
 )
 
-// What an answer takes in memory, in bytes, as measured on a heap of them: the entry with its place in a map and in a
-// list, a Key without its private half, and private halves. TestCacheBytes measures it again.
+// What an answer takes in memory, in bytes, as measured on a heap of them: the entry with its place
+// in a map and in a list, a Key without its private half, and private halves. TestCacheBytes
+// measures it again.
 const (
 	entryBytes   = 400
 	keyBytes     = 112
 	ed25519Bytes = 160
-	rsaBytes     = 2900 // and 8 for each byte of the modulus: what is computed in advance grows with it
+	// and 8 for each byte of the modulus: what is computed in advance grows with it
+	rsaBytes     = 2900
 	opensslBytes = 3000 // of OpenSSL beside it, outside of Go's heap
 )
 

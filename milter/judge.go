@@ -11,7 +11,7 @@ import (
 // place, and a message ends with the one that it began with.
 type Filter interface {
 	// Begin is called at the end of the header, with all that is known of the message but its body. It must not wait:
-	// look-ups that can run while the body comes are started in goroutines of its own, which recover, and end with ctx.
+	// lookups that can run while the body comes are started in goroutines of its own, which recover, and end with ctx.
 	// ctx ends when the message does, however it ends.
 	Begin(ctx context.Context, m Mail) Judge
 }

@@ -19,7 +19,7 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// walkSite is a configuration over a data base and the zone file that is its DNS: d2.example is not published, d3.example
+// walkSite is a configuration over a database and the zone file that is its DNS: d2.example is not published, d3.example
 // does not answer, and k4 is broken.
 func walkSite(t *testing.T, driver, dsn, settings string) (config, zone string) {
 	t.Helper()

@@ -24,7 +24,7 @@ func newExplainSigningCmd() *cobra.Command {
 		Use:   "explain-signing --from ADDRESS [--ip ADDRESS] [--user LOGIN]",
 		Short: "Say which rule signs a message, with which keys, and why not the others",
 		Long: `Explain-signing says whose mail a message would be, which rule of the signing table would sign it and with which keys,
-and why the other rules that name its author would not. It loads the keys, asks data bases and web services as the daemon
+and why the other rules that name its author would not. It loads the keys, asks databases and web services as the daemon
 would, says where each rule stands and each key comes from, and looks nothing up in the DNS. In the end it lists the fields
 that somebody on the way could still add to the message while its signature stays good.
 

@@ -167,7 +167,7 @@ on_key_error = "accept"
 source = "hosting"
 `
 
-// What explain-signing says of keys that are in a data base or behind a web service, told by login, and of what keeps a
+// What explain-signing says of keys that are in a database or behind a web service, told by login, and of what keeps a
 // message from being signed whatever its keys.
 func TestExplainSigningSources(t *testing.T) {
 	db := sqliteFile(t)
@@ -193,14 +193,14 @@ func TestExplainSigningSources(t *testing.T) {
 		code       int
 		says       []string
 	}{
-		{"a data base says", "--from a@d1.example", exitGood, []string{"sign[5]  fits", path + ":", "key k1 (source hosting): signs as s._domainkey.d1.example (ed25519 256)"}},
+		{"a database says", "--from a@d1.example", exitGood, []string{"sign[5]  fits", path + ":", "key k1 (source hosting): signs as s._domainkey.d1.example (ed25519 256)"}},
 		{"more for a login", "--from a@d2.example --user joe", exitGood, []string{"key k2 (source hosting)", "key k7 (source hosting): signs as s._domainkey.d7.example"}},
 		{"less without", "--from a@d2.example --json", exitGood, []string{`"source":"source hosting"`, `"kind":"ed25519 256"`, `"name":"k2"`}},
 		{"nothing", "--from a@d5.example", exitBad, []string{"no keys for the sender", "goes out unsigned"}},
 		{"the key table", "--from a@table.example", exitGood, []string{"key k3 (source hosting): signs as s._domainkey.d3.example"}},
 		{"a web service, in Vault's envelope, by login", "--from a@web.example --user joe", exitGood, []string{"key web (source web): signs as w._domainkey.web.example"}},
 		{"a web service that fails", "--from a@web-away.example", exitBad, []string{"GET " + web.URL + "/signing/web-away.example: 503", "the message is deferred"}},
-		{"a data base that is away", "--from a@away.example", exitBad, []string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist", "is deferred"}},
+		{"a database that is away", "--from a@away.example", exitBad, []string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist", "is deferred"}},
 		{"one key of two, strictly", "--from a@strict.example", exitBad, []string{"key gone (source hosting): CANNOT SIGN", "a key of the rule cannot be used: the message is rejected"}},
 		{"none, and unsigned", "--from a@open.example", exitBad, []string{"the message goes out unsigned (on_key_error)"}},
 		{"a login that may not", "--from a@d3.example --user joe", exitBad, []string{"senders does not let it: login joe may not use a@d3.example (reject)"}},

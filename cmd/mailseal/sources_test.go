@@ -14,7 +14,7 @@ import (
 	"mailseal/keys"
 )
 
-// hosted is how many domains the tests' data bases have, d0.example and up. Domain i has a key of its own, selector s.
+// hosted is how many domains the tests' databases have, d0.example and up. Domain i has a key of its own, selector s.
 const hosted = 40
 
 func hostedKey(i int) keys.Key {
@@ -68,7 +68,7 @@ timeout = "1s"
 source = "hosting"
 `
 
-// sqliteFile makes a data base in a file.
+// sqliteFile makes a database in a file.
 func sqliteFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys.db")

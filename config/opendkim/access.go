@@ -178,7 +178,7 @@ func sizes(nets []netip.Prefix, names []string) string {
 	return count(len(nets), "network") + ", " + count(len(names), "name")
 }
 
-// domains reads ExemptDomains: one look-up of the whole domain, with "*" in a refile only.
+// domains reads ExemptDomains: one lookup of the whole domain, with "*" in a refile only.
 func (im *importer) domains(e entry, d *tables.Dataset) []string {
 	var out []string
 	tell := im.teller(e)

@@ -27,7 +27,7 @@ func compiled(key string) *regexp.Regexp {
 	return re
 }
 
-// find is OpenDKIM's look-up of one text in a data set.
+// find is OpenDKIM's lookup of one text in a data set.
 func find(d *tables.Dataset, query string) (tables.Record, bool) {
 	for _, r := range d.Records {
 		if d.Kind == tables.Refile {
@@ -43,7 +43,7 @@ func find(d *tables.Dataset, query string) (tables.Record, bool) {
 
 func silently(tables.Code, place, ...any) {}
 
-// trusts is OpenDKIM's look-up of an address in a set of hosts.
+// trusts is OpenDKIM's lookup of an address in a set of hosts.
 func trusts(d *tables.Dataset, a netip.Addr) bool {
 	ask := func(s string) bool { _, ok := find(d, s); return ok }
 	for _, form := range []string{a.String(), "[" + a.String() + "]"} {
@@ -68,7 +68,7 @@ func trusts(d *tables.Dataset, a netip.Addr) bool {
 	return false
 }
 
-// trustsName is OpenDKIM's look-up of a client's name in a set of hosts.
+// trustsName is OpenDKIM's lookup of a client's name in a set of hosts.
 func trustsName(d *tables.Dataset, name string) bool {
 	for name != "" {
 		if _, ok := find(d, "!"+name); ok {

@@ -60,7 +60,7 @@ var statements = []struct {
 
 	// The signing table.
 	{"a domain alone matches nobody in a refile", []string{"11-regex: example.com matches nobody"}},
-	{"the order of a file's look-ups: address, domain, then up, user and all in turn, user@*, *", []string{"01-five-steps: from = [\"u@*.com\"]", "TestSigningTableAgainstModel"}},
+	{"the order of a file's lookups: address, domain, then up, user and all in turn, user@*, *", []string{"01-five-steps: from = [\"u@*.com\"]", "TestSigningTableAgainstModel"}},
 	{".example.com is not example.com, and any depth below", []string{`01-five-steps: from = ["*@*.example.com"]`, "TestSigningTableAgainstModel"}},
 	{"*@example.com matches nobody in a file", []string{"01-five-steps: *@example.com matches nobody: only refile: knows *"}},
 	{"of several signatures up to 2.11 the first and the last are made", []string{"04-multiple-file: the first and the last of several signatures only", "05-multiple-refile: the first and the last"}},
@@ -122,7 +122,7 @@ var corpus = []struct {
 	says    string
 	folders []string
 }{
-	{"the order of look-ups in a file", []string{"01-five-steps"}},
+	{"the order of lookups in a file", []string{"01-five-steps"}},
 	{"keys that stand twice, in a file and a refile", []string{"02-duplicates", "03-duplicates-refile"}},
 	{"what is to be said of more than two signatures", []string{"04-multiple-file", "05-multiple-refile", "47-multiple-identifiers"}},
 	{"% in d=, s=, names of files, names of keys and signers", []string{"06-percent", "31-identifier"}},

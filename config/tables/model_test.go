@@ -24,7 +24,7 @@ func compiled(key string) *regexp.Regexp {
 	return re
 }
 
-// find is OpenDKIM's look-up of one text in a data set.
+// find is OpenDKIM's lookup of one text in a data set.
 func find(d *Dataset, query string) (Record, bool) {
 	for _, r := range d.Records {
 		if d.Kind == Refile {

@@ -121,7 +121,7 @@ func parent(name string) string {
 	return up
 }
 
-// fileKey reads a key of a table that is not a refile. It is not ok when no look-up is ever made for it.
+// fileKey reads a key of a table that is not a refile. It is not ok when no lookup is ever made for it.
 func fileKey(key string) (pattern, bool) {
 	key = strings.ToLower(key)
 	p := pattern{local: "*"}

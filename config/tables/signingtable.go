@@ -133,7 +133,7 @@ func Shorten(texts []string) string {
 	return strings.Join(texts, ", ")
 }
 
-// inOrder returns rows in the order in which OpenDKIM's look-up finds them.
+// inOrder returns rows in the order in which OpenDKIM's lookup finds them.
 func inOrder(k Kind, rows []row) []row {
 	rows = slices.Clone(rows)
 	if k != Refile {

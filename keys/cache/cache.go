@@ -1,8 +1,10 @@
-// Package cache remembers values for a time and within bounds, and asks for each missing one once, however many wait.
+// Package cache remembers values for a time and within bounds, and asks for each missing one once,
+// however many wait.
 //
-// What a value costs, how long it lives, and what a failure means is the caller's to say: the answers of the DNS and
-// those of key sources differ in all three. A caller looks into memory with Get and, when that does not do, waits with
-// Wait for one request that all who miss the same key share, or begins it with Refresh and goes on with a stale value.
+// What a value costs, how long it lives, and what a failure means is the caller's to say: the
+// answers of the DNS and those of key sources differ in all three. A caller looks into memory with
+// Get and, when that does not do, waits with Wait for one request that all who miss the same key
+// share, or begins it with Refresh and goes on with a stale value.
 package cache
 
 import (
@@ -15,34 +17,39 @@ import (
 
 // Options say what a Cache asks, and how much it keeps.
 type Options[K comparable, V any] struct {
-	// Load asks for a value. The context has the values of the first caller's, but does not end with it.
+	// Load asks for a value. The context has the values of the first caller's, but does not end
+	// with it.
 	Load func(ctx context.Context, k K) (V, error)
 
-	// Settle takes what Load returned, remembers with Put what is worth it, and returns what the callers that wait get.
-	// The context is Load's. After a panic in Load the error is a *PanicError. Nil hands it on and remembers nothing.
+	// Settle takes what Load returned, remembers with Put what is worth it, and returns what the
+	// callers that wait get. The context is Load's. After a panic in Load the error is a
+	// *PanicError. Nil hands it on and remembers nothing.
 	Settle func(ctx context.Context, k K, v V, err error) (V, error)
 
-	// Left makes the error of a caller whose context ends before its answer is there. Nil for the context's error.
+	// Left makes the error of a caller whose context ends before its answer is there. Nil for the
+	// context's error.
 	Left func(ctx context.Context, k K) error
 
-	// Timeout ends a request, whoever waits for it; 0 never.
+	// Timeout ends a request, even while callers wait for it; 0 never.
 	Timeout time.Duration
 
 	// EndWithLast ends the context of a request when the last caller that waits for it has gone.
 	EndWithLast bool
 
-	// Abandoned is called when EndWithLast ended a request, with when it had begun. Its result is never used. May be nil.
+	// Abandoned is called when EndWithLast ended a request, with when it had begun. Its result is
+	// never used. May be nil.
 	Abandoned func(k K, began time.Time)
 
-	// Also names a second key whose value answers for k when there is none under k itself. It has the same Hash. May be
-	// nil.
+	// Also names a second key whose value answers for k when there is none under k itself. It has
+	// the same Hash. May be nil.
 	Also func(k K) K
 
 	Entries int            // how many values are kept; 0: as many as Cost allows
 	Cost    int            // the sum of Weigh that is kept; 0: as much as Entries allows
 	Weigh   func(K, V) int // what a value costs, such as its bytes; nil: 1 each
 
-	Shards int            // parts with a lock and an equal share of the bounds each; 0: 1, else the next power of two
+	// parts with a lock and an equal share of the bounds each; 0: 1, else the next power of two
+	Shards int
 	Hash   func(K) uint64 // which part a key belongs to; needed with several
 
 	Now func() time.Time // nil for time.Now
@@ -56,8 +63,9 @@ type Counters struct {
 	Evictions atomic.Uint64 // values dropped before their time because the bounds were reached
 }
 
-// Cache is a bounded memory in front of Load. It drops what was least recently used: a client that asks for ever new
-// keys fills it, and then others' values leave that have not been used since. Safe for concurrent use.
+// Cache is a bounded memory in front of Load. It drops what was least recently used: a client that
+// asks for ever new keys fills it, and then others' values leave that have not been used since.
+// Safe for concurrent use.
 type Cache[K comparable, V any] struct {
 	o        Options[K, V]
 	counters *Counters
@@ -90,8 +98,9 @@ func share(bound, shards int) int {
 	return max(1, bound/shards)
 }
 
-// Get returns the entry of k that is kept at the time given, or that of Also, and takes it for used; nil when there is
-// none. An entry that is not fresh any more is returned until its End; only a fresh one counts as a hit.
+// Get returns the entry of k that is kept at the time given, or that of Also, and takes it for
+// used; nil when there is none. An entry that is not fresh any more is returned until its End; only
+// a fresh one counts as a hit.
 func (c *Cache[K, V]) Get(k K, now time.Time) *Entry[K, V] {
 	s := c.shard(k)
 	s.mu.Lock()
@@ -120,9 +129,9 @@ func (c *Cache[K, V]) Peek(k K, now time.Time) *Entry[K, V] {
 	return s.kept(k, now)
 }
 
-// Put remembers a value that is fresh until one time and kept until another, not before the first. It takes the place
-// of the one before. A value that alone costs more than the bound is not kept. If the clock is set back, the time of the
-// value begins anew.
+// Put remembers a value that is fresh until one time and kept until another, not before the first.
+// It takes the place of the one before. A value that alone costs more than the bound is not kept.
+// If the clock is set back, the time of the value begins anew.
 func (c *Cache[K, V]) Put(k K, v V, fresh, end time.Time) {
 	e := &Entry[K, V]{Key: k, Value: v, Fresh: fresh, End: end, put: c.o.Now(), cost: 1}
 	if c.o.Weigh != nil {
@@ -167,7 +176,8 @@ func (c *Cache[K, V]) Cost() int {
 	return n
 }
 
-// Kept returns the entries that are kept at the time given, in each shard the most recently used first.
+// Kept returns the entries that are kept at the time given, in each shard the most recently used
+// first.
 func (c *Cache[K, V]) Kept(now time.Time) []*Entry[K, V] {
 	var out []*Entry[K, V]
 	for i := range c.shards {
@@ -185,9 +195,9 @@ func (c *Cache[K, V]) Kept(now time.Time) []*Entry[K, V] {
 	return out
 }
 
-// Wait returns the value of the request for k, which it begins if none is under way; a fresh value that has arrived
-// since the caller looked is returned at once. A caller whose context ends gets the error of Left, and the request goes
-// on for the others.
+// Wait returns the value of the request for k, which it begins if none is under way; a fresh value
+// that has arrived since the caller looked is returned at once. A caller whose context ends gets
+// the error of Left, and the request goes on for the others.
 func (c *Cache[K, V]) Wait(ctx context.Context, k K) (V, error) {
 	s := c.shard(k)
 	now := c.o.Now()
@@ -220,8 +230,8 @@ func (c *Cache[K, V]) Wait(ctx context.Context, k K) (V, error) {
 	}
 }
 
-// Refresh begins a request for k and does not wait for it. It reports whether it did: there is only one for a key at a
-// time. Callers may join it, and their going does not end it.
+// Refresh begins a request for k and does not wait for it. It reports whether it did: there is only
+// one for a key at a time. Callers may join it, and their going does not end it.
 func (c *Cache[K, V]) Refresh(ctx context.Context, k K) bool {
 	s := c.shard(k)
 	s.mu.Lock()
@@ -237,8 +247,8 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, k K) bool {
 	return true
 }
 
-// open enters a request. It has a context of its own: that of the first caller may end before the others have their
-// answer.
+// open enters a request. It has a context of its own: that of the first caller may end before the
+// others have their answer.
 func (c *Cache[K, V]) open(ctx context.Context, s *shard[K, V], k K, now time.Time) *request[V] {
 	r := &request[V]{began: now, done: make(chan struct{})}
 	ctx = context.WithoutCancel(ctx)
@@ -251,8 +261,8 @@ func (c *Cache[K, V]) open(ctx context.Context, s *shard[K, V], k K, now time.Ti
 	return r
 }
 
-// run makes a request. Its result is remembered before it is closed, so that one who comes meanwhile finds the one or
-// the other.
+// run makes a request. Its result is remembered before it is closed, so that one who comes
+// meanwhile finds the one or the other.
 func (c *Cache[K, V]) run(s *shard[K, V], k K, r *request[V]) {
 	defer r.cancel()
 	v, err := c.load(r.ctx, k)
@@ -263,8 +273,8 @@ func (c *Cache[K, V]) run(s *shard[K, V], k K, r *request[V]) {
 	close(r.done)
 }
 
-// PanicError is what a request fails with whose Load or Settle panicked. It runs in a goroutine of the cache, where no
-// caller could recover: the daemon would end.
+// PanicError is what a request fails with whose Load or Settle panicked. It runs in a goroutine of
+// the cache, where no caller could recover: the daemon would end.
 type PanicError struct {
 	Value any // what recover returned
 }
@@ -320,5 +330,6 @@ func (c *Cache[K, V]) shard(k K) *shard[K, V] {
 	if len(c.shards) == 1 {
 		return &c.shards[0]
 	}
-	return &c.shards[c.o.Hash(k)&uint64(len(c.shards)-1)] // a power of two: this is on every message's way
+	// a power of two: this is on every message's way
+	return &c.shards[c.o.Hash(k)&uint64(len(c.shards)-1)]
 }

@@ -78,7 +78,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// Without Weigh each value costs 1; there are two to the power of something parts, and a part of a bound is never none at all.
+// Without Weigh each value costs 1; there are two to the power of something parts, and a part of a
+// bound is never none at all.
 func TestShards(t *testing.T) {
 	var n Counters
 	c := New(Options[int, int]{Cost: 3, Shards: 3, Hash: func(k int) uint64 { return uint64(k) }}, &n)
@@ -216,8 +217,8 @@ func TestLeaveTooLate(t *testing.T) {
 	c.leave(s, "a", r)
 }
 
-// One who comes after the last has left begins a request anew, though the old one has not noticed yet; the end of the
-// old one is not that of the new one.
+// One who comes after the last has left begins a request anew, though the old one has not noticed
+// yet; the end of the old one is not that of the new one.
 func TestWaitAfterLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates := []chan struct{}{make(chan struct{}), make(chan struct{})}
@@ -299,7 +300,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A stale value serves all callers at once while a single request goes on behind, and the next ones get what it brought.
+// A stale value serves all callers at once while a single request goes on behind, and the next ones
+// get what it brought.
 func TestRefreshBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{gate: make(chan struct{})}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A clock that is set back neither keeps an entry for as long as it was set back, nor makes it leave before its time.
+// A clock that is set back neither keeps an entry for as long as it was set back, nor makes it
+// leave before its time.
 func TestClockSetBack(t *testing.T) {
 	for _, back := range []time.Duration{2 * time.Minute, time.Hour, 365 * 24 * time.Hour} {
 		t.Run(back.String(), func(t *testing.T) {
@@ -17,7 +18,8 @@ func TestClockSetBack(t *testing.T) {
 			}
 			now = now.Add(-back)
 			began := now
-			// Each way of looking begins the time of one entry anew; Get moves it to the front, which the others do not.
+			// Each way of looking begins the time of one entry anew; Get moves it to the front,
+			// which the others do not.
 			if c.Get("a", now) == nil || c.Peek("b", now) == nil || len(c.Kept(now)) != 3 {
 				t.Fatal("an entry has left when the clock was set back")
 			}
@@ -45,7 +47,8 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// Entries keep their order of use when their times begin anew, whichever of them is looked at first.
+// Entries keep their order of use when their times begin anew, whichever of them is looked at
+// first.
 func TestClockSetBackOrder(t *testing.T) {
 	for first := range 3 {
 		now := later

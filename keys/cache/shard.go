@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Entry is a value in memory. What is exported does not change any more, so that it may be read without a lock.
+// Entry is a value in memory. What is exported does not change any more, so that it may be read
+// without a lock.
 type Entry[K comparable, V any] struct {
 	Key   K
 	Value V         // not to be changed
@@ -18,12 +19,12 @@ type Entry[K comparable, V any] struct {
 	newer, older *Entry[K, V] // the entries of a shard by last use
 }
 
-// setBack is how far an entry may seem to have been remembered after now, by callers who read the clock a little apart.
-// Beyond that the clock has been set back.
+// setBack is how far an entry may seem to have been remembered after now, by callers who read the
+// clock a little apart. Beyond that the clock has been set back.
 const setBack = time.Minute
 
-// anew is an entry whose time begins again. Where the clock has been set back, an entry would be kept for as long as it
-// was set back, as a year.
+// anew is an entry whose time begins again. Where the clock has been set back, an entry would be
+// kept for as long as it was set back, as a year.
 func (e *Entry[K, V]) anew(now time.Time) *Entry[K, V] {
 	back := e.put.Sub(now)
 	out := *e
@@ -31,7 +32,8 @@ func (e *Entry[K, V]) anew(now time.Time) *Entry[K, V] {
 	return &out
 }
 
-// request is a value being asked for, and those who wait for it. Value and err may be read when done is closed.
+// request is a value being asked for, and those who wait for it. Value and err may be read when
+// done is closed.
 type request[V any] struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -42,8 +44,8 @@ type request[V any] struct {
 	err     error
 }
 
-// shard is a part of a Cache: entries in the order of their use, bounded, and the requests under way. Its methods are
-// called with mu held.
+// shard is a part of a Cache: entries in the order of their use, bounded, and the requests under
+// way. Its methods are called with mu held.
 type shard[K comparable, V any] struct {
 	mu       sync.Mutex
 	entries  map[K]*Entry[K, V]

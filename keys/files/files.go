@@ -1,9 +1,10 @@
-// Package files reads the files that an operator names. Whatever is at a path, reading it ends: in the daemon only
-// regular files are read, each up to a limit and within a deadline. A pipe without a writer, a device without an end
-// and a network file system without a server would hold up a reload, or mail, for ever.
+// Package files reads the files that an operator names. Whatever is at a path, reading it ends: in
+// the daemon only regular files are read, each up to a limit and within a deadline. A pipe without
+// a writer, a device without an end and a network file system without a server would hold up a
+// reload, or mail, for ever.
 //
-// It tells one state of a file from another, too, so that what is remembered of a file, or kept open, can be compared
-// with what is at its path now.
+// It tells one state of a file from another, too, so that what is remembered of a file, or kept
+// open, can be compared with what is at its path now.
 package files
 
 import (
@@ -25,11 +26,13 @@ var (
 )
 
 const (
-	// deadline is how long looking at a file or reading it may take. A local disk takes milliseconds, even under load.
+	// deadline is how long looking at a file or reading it may take. A local disk takes
+	// milliseconds, even under load.
 	deadline = 10 * time.Second
 
-	// atOnce bounds the calls that are under way. One that hangs keeps a thread of the process until the kernel gives it
-	// back; when all are taken, further calls wait, and fail at their deadline.
+	// atOnce bounds the calls that are under way. One that hangs keeps a thread of the process
+	// until the kernel gives it back; when all are taken, further calls wait, and fail at their
+	// deadline.
 	atOnce = 64
 )
 
@@ -39,20 +42,24 @@ func Read(path string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// ReadStamped is Read that returns the state of the file as well, as it was before it was read: a change meanwhile
-// makes another state.
+// ReadStamped is Read that returns the state of the file as well, as it was before it was read: a
+// change meanwhile makes another state.
 func ReadStamped(path string, limit int64) ([]byte, Stamp, error) {
-	got, err := timely(standard, "read", path, func() (content, error) { return read(path, limit, false) })
+	got, err := timely(standard, "read", path,
+		func() (content, error) { return read(path, limit, false) })
 	return got.text, got.stamp, err
 }
 
-// ReadAny is Read for commands: it reads pipes and devices as well, such as the /dev/fd/63 that a shell makes of <(…).
+// ReadAny is Read for commands: it reads pipes and devices as well, such as the /dev/fd/63 that a
+// shell makes of <(…).
 func ReadAny(path string, limit int64) ([]byte, error) {
-	got, err := timely(standard, "read", path, func() (content, error) { return read(path, limit, true) })
+	got, err := timely(standard, "read", path,
+		func() (content, error) { return read(path, limit, true) })
 	return got.text, err
 }
 
-// ReadAll reads what comes from r, at most limit bytes. It has no deadline: r may be a terminal. Name is for errors.
+// ReadAll reads what comes from r, at most limit bytes. It has no deadline: r may be a terminal.
+// Name is for errors.
 func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(text)) > limit {
@@ -61,13 +68,15 @@ func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// Do runs what may read a file by other means than this package's, within the deadline. Path is for errors.
+// Do runs what may read a file by other means than this package's, within the deadline. Path is for
+// errors.
 func Do(path string, do func() error) error {
 	_, err := timely(standard, "read", path, func() (struct{}, error) { return struct{}{}, do() })
 	return err
 }
 
-// Look returns the state of the file at a path, symbolic links followed. It is an error if that is not a regular file.
+// Look returns the state of the file at a path, symbolic links followed. It is an error if that is
+// not a regular file.
 func Look(path string) (Stamp, error) {
 	return timely(standard, "stat", path, func() (Stamp, error) { return look(path) })
 }
@@ -81,8 +90,8 @@ type content struct {
 func read(path string, limit int64, isAny bool) (content, error) {
 	flags := os.O_RDONLY
 	if !isAny {
-		// Opening some devices has effects, and opening a pipe waits for a writer. O_NONBLOCK is for a pipe that takes
-		// the file's place in between.
+		// Opening some devices has effects, and opening a pipe waits for a writer. O_NONBLOCK is
+		// for a pipe that takes the file's place in between.
 		if _, err := look(path); err != nil {
 			return content{}, err
 		}
@@ -105,7 +114,9 @@ func read(path string, limit int64, isAny bool) (content, error) {
 	return out, nil
 }
 
-func tooLarge(limit int64) error { return fmt.Errorf("%w: at most %d bytes are read", ErrLarge, limit) }
+func tooLarge(limit int64) error {
+	return fmt.Errorf("%w: at most %d bytes are read", ErrLarge, limit)
+}
 
 // reader bounds the calls that are under way.
 type reader struct {
@@ -115,7 +126,8 @@ type reader struct {
 
 var standard = &reader{places: make(chan struct{}, atOnce), deadline: deadline}
 
-// timely returns what do returns, or ErrSlow at the deadline. What do is doing then goes on until the kernel returns.
+// timely returns what do returns, or ErrSlow at the deadline. What do is doing then goes on until
+// the kernel returns.
 func timely[T any](r *reader, op, path string, do func() (T, error)) (T, error) {
 	type result struct {
 		value T

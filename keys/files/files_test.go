@@ -86,8 +86,8 @@ func TestReadAny(t *testing.T) {
 	}
 }
 
-// TestSlow wants a call that hangs to end at the deadline, one beside it to be let in, and calls that find all places
-// taken by such calls to end as well.
+// TestSlow wants a call that hangs to end at the deadline, one beside it to be let in, and calls
+// that find all places taken by such calls to end as well.
 func TestSlow(t *testing.T) {
 	r := &reader{places: make(chan struct{}, 2), deadline: time.Millisecond}
 	hang := make(chan struct{})
@@ -107,7 +107,8 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// settle waits until the state of a file is not taken for one that may just be changing, and returns it.
+// settle waits until the state of a file is not taken for one that may just be changing, and
+// returns it.
 func settle(t *testing.T, path string) Stamp {
 	t.Helper()
 	for {
@@ -160,7 +161,8 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// TestStampUnsettled wants a file that has just changed to be read again: the next change may get the same time.
+// TestStampUnsettled wants a file that has just changed to be read again: the next change may get
+// the same time.
 func TestStampUnsettled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(path, []byte("one"), 0o600); err != nil {
@@ -181,6 +183,7 @@ var readers = map[string]string{
 	"keys/files/write.go":           "opens a directory to write it out",
 	"keys/keylife/store.go":         "opens a directory to write it out, and a lock",
 	"cmd/mailseal/service/probe.go": "opens the program itself, to run it",
+	"milter/report/spool/reader.go": "opens segments of its own, with locks, and never waits",
 	"cmd/mailseal/shadow_report.go": "a command that reads logs of any size line by line, or from a pipe",
 }
 

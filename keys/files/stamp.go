@@ -9,24 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stamp tells one state of a file from another. Two that are equal are of the same file with the same content: the
-// time of the last change of the inode, unlike that of the content, cannot be set back, as "cp -p" does with the
-// latter.
+// Stamp tells one state of a file from another. Two that are equal are of the same file with the
+// same content: the time of the last change of the inode, unlike that of the content, cannot be set
+// back, as "cp -p" does with the latter.
 type Stamp struct {
 	ID
 	Size     int64
 	Modified int64 // of the content, in nanoseconds since 1970
-	Changed  int64 // of content, owner, mode or name; 0 where it is too recent to tell the next change from
+	// of content, owner, mode or name; 0 where it is too recent to tell the next change from
+	Changed int64
 }
 
-// ID tells one file from another, whatever their paths, as long as one of them is open or has a name.
+// ID tells one file from another, whatever their paths, as long as one of them is open or has a
+// name.
 type ID struct{ Device, Inode uint64 }
 
 // errDirectory is the most common mistake among those of ErrSpecial.
 var errDirectory = fmt.Errorf("it is a directory, %w", ErrSpecial)
 
-// settled is how old a change must be for the next one to get another time: file systems count in ticks of the
-// kernel, of up to 10 ms.
+// settled is how old a change must be for the next one to get another time: file systems count in
+// ticks of the kernel, of up to 10 ms.
 const settled = 100 * time.Millisecond
 
 func look(path string) (Stamp, error) {

@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 )
 
-// Replace writes a file that only its owner may read. A crash leaves the file before or the new one, whole.
+// Replace writes a file that only its owner may read. A crash leaves the file before or the new
+// one, whole.
 func Replace(path string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tags of an access control list (acl(5)) as the kernel keeps it: a version, and entries of tag, rights and user or
-// group, all little endian.
+// The tags of an access control list (acl(5)) as the kernel keeps it: a version, and entries of
+// tag, rights and user or group, all little endian.
 const (
 	aclUser     = 0x02
 	aclGroupObj = 0x04
@@ -19,9 +19,9 @@ const (
 	aclEntry  = 8
 )
 
-// groupRights returns the mode of a file with what its group may really do in it. Where there is an access control list
-// the mode shows the mask there, which is as wide as what the list gives to anybody. Those whom it names, and whom this
-// checker does not trust, count as the group.
+// groupRights returns the mode of a file with what its group may really do in it. Where there is an
+// access control list the mode shows the mask there, which is as wide as what the list gives to
+// anybody. Those whom it names, and whom this checker does not trust, count as the group.
 func (c checker) groupRights(path string, mode fs.FileMode) fs.FileMode {
 	list := make([]byte, 4096)
 	n, err := unix.Getxattr(path, "system.posix_acl_access", list)

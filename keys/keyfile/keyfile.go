@@ -1,5 +1,6 @@
-// Package keyfile keeps private keys that live in files, or in the configuration itself. What is wrong with them is
-// found when they are loaded; at run time nothing but the key's presence matters.
+// Package keyfile keeps private keys that live in files, or in the configuration itself. What is
+// wrong with them is found when they are loaded; at run time nothing but the key's presence
+// matters.
 package keyfile
 
 import (
@@ -15,7 +16,8 @@ import (
 	"mailseal/keys"
 )
 
-// ErrUnsafe says that a key was refused because others could read or replace it (Options.RequireSafe).
+// ErrUnsafe says that a key was refused because others could read or replace it
+// (Options.RequireSafe).
 var ErrUnsafe = errors.New("keyfile: others can read or replace the key")
 
 // Entry is a line of the key table.
@@ -28,17 +30,21 @@ type Entry struct {
 
 // Options say how keys are kept. The zero value is a good choice.
 type Options struct {
-	RequireSafe bool    // refuse keys that others can read or replace, instead of saying so
-	As          *Reader // the user whom the daemon runs as, for judging permissions; nil: that of this process
-	Previous    *Source // where keys of unchanged files are taken from, and those whose files have gone bad since
-	Background  bool    // New does not wait until all keys are loaded: who asks for one waits for that one
-	Held        int     // so many keys stay in memory, 5 KB each; others are read anew whenever they sign; 0: 10,000
+	RequireSafe bool // refuse keys that others can read or replace, instead of saying so
+	// the user whom the daemon runs as, for judging permissions; nil: that of this process
+	As *Reader
+	// where keys of unchanged files are taken from, and those whose files have gone bad since
+	Previous *Source
+	// New does not wait until all keys are loaded: who asks for one waits for that one
+	Background bool
+	// so many keys stay in memory, 5 KB each; others are read anew whenever they sign; 0: 10,000
+	Held int
 }
 
 const defaultHeld = 10000 // of Options
 
-// Source is a keys.Source over a fixed set of entries. It does not change: for new entries or changed files make
-// another one, with Options.Previous.
+// Source is a keys.Source over a fixed set of entries. It does not change: for new entries or
+// changed files make another one, with Options.Previous.
 type Source struct {
 	options  Options
 	previous atomic.Pointer[Source]
@@ -51,13 +57,15 @@ type Source struct {
 
 var _ keys.Source = (*Source)(nil)
 
-// New loads the keys of the entries, which are by name. A key that cannot be loaded is a finding, not an error: the
-// others can sign. A thousand RSA keys take a fifth of a second. When ctx ends, loading in the background ends.
+// New loads the keys of the entries, which are by name. A key that cannot be loaded is a finding,
+// not an error: the others can sign. A thousand RSA keys take a fifth of a second. When ctx ends,
+// loading in the background ends.
 func New(ctx context.Context, entries map[string]Entry, o Options) *Source {
 	if o.Held == 0 {
 		o.Held = defaultHeld
 	}
-	s := &Source{options: o, slots: make(map[string]*slot, len(entries)), loaded: make(chan struct{}), checker: newChecker(o.As)}
+	s := &Source{options: o, slots: make(map[string]*slot, len(entries)),
+		loaded: make(chan struct{}), checker: newChecker(o.As)}
 	s.previous.Store(o.Previous)
 	s.options.Previous = nil
 	for name, e := range entries {
@@ -99,7 +107,8 @@ func (s *Source) loadAll(ctx context.Context) {
 	s.previous.Store(nil) // and let go of the keys that it held
 }
 
-// gather collects the findings of all slots by name, each once: a thousand keys may lie in one directory.
+// gather collects the findings of all slots by name, each once: a thousand keys may lie in one
+// directory.
 func (s *Source) gather() []Finding {
 	var out []Finding
 	seen := map[string]bool{}
@@ -118,8 +127,8 @@ func (s *Source) gather() []Finding {
 	return out
 }
 
-// Findings waits until every key has been loaded once, and returns what was found, by the names of the keys. Its error
-// is ctx's.
+// Findings waits until every key has been loaded once, and returns what was found, by the names of
+// the keys. Its error is ctx's.
 func (s *Source) Findings(ctx context.Context) ([]Finding, error) {
 	select {
 	case <-s.loaded:
@@ -129,7 +138,8 @@ func (s *Source) Findings(ctx context.Context) ([]Finding, error) {
 	}
 }
 
-// Key returns the key of that name: keys.ErrNotFound if there is no such entry, another error if its key is not usable.
+// Key returns the key of that name: keys.ErrNotFound if there is no such entry, another error if
+// its key is not usable.
 func (s *Source) Key(_ context.Context, name string) (keys.Key, error) {
 	slot, ok := s.slots[name]
 	if !ok {

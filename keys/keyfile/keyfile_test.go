@@ -38,7 +38,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// touch gives the file a time of its own: writes of one test can be too fast for the clock of the file system.
+// touch gives the file a time of its own: writes of one test can be too fast for the clock of the
+// file system.
 func touch(t *testing.T, path string, hour int) {
 	t.Helper()
 	at := time.Date(2026, 1, 1, hour, 0, 0, 0, time.UTC)
@@ -56,7 +57,7 @@ func findings(t *testing.T, s *keyfile.Source) []keyfile.Finding {
 	return fs
 }
 
-// signs says whether the source's key of that name is want.
+// signs reports whether the source's key of that name is want.
 func signs(t *testing.T, s *keyfile.Source, name string, want ed25519.PrivateKey) bool {
 	t.Helper()
 	k, err := s.Key(t.Context(), name)

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Finding is something that is wrong with a key's file. Where Err is nil the key signs nevertheless.
+// Finding is something that is wrong with a key's file. Where Err is nil the key signs
+// nevertheless.
 type Finding struct {
 	Kind Kind
 	Name string // of the key
@@ -31,23 +32,26 @@ type Finding struct {
 // Kind is what is wrong.
 type Kind string
 
-// The kinds. The first four are about permissions, and no reason not to sign unless Options.RequireSafe is set.
+// The kinds. The first four are about permissions, and no reason not to sign unless
+// Options.RequireSafe is set.
 const (
 	DirectoryOwner Kind = "directory owner" // a user whom we do not trust could replace the key
 	DirectoryMode  Kind = "directory mode"  // others could replace the key
-	FileOwner      Kind = "file owner"      // a user whom we do not trust could read or change the key
-	FileMode       Kind = "file mode"       // others could read or change the key
-	Unsafe         Kind = "unsafe"          // one of these, with Options.RequireSafe: the key is refused
-	Unreadable     Kind = "unreadable"      // the file's permissions keep us from reading it
-	Absent         Kind = "absent"          // there is no file
-	Unusable       Kind = "unusable"        // what the file holds is not a key that can sign
+	// a user whom we do not trust could read or change the key
+	FileOwner Kind = "file owner"
+	FileMode  Kind = "file mode" // others could read or change the key
+	// one of these, with Options.RequireSafe: the key is refused
+	Unsafe     Kind = "unsafe"
+	Unreadable Kind = "unreadable" // the file's permissions keep us from reading it
+	Absent     Kind = "absent"     // there is no file
+	Unusable   Kind = "unusable"   // what the file holds is not a key that can sign
 )
 
 // String returns what is wrong.
 func (f Finding) String() string { return f.Text }
 
-// Check judges who else could read a secret's file, or replace it, by the owners and modes of the file and of every
-// directory on the way to it. A file that cannot be reached is no finding here.
+// Check judges who else could read a secret's file, or replace it, by the owners and modes of the
+// file and of every directory on the way to it. A file that cannot be reached is no finding here.
 // As is the user whom the daemon runs as, nil for that of this process.
 func Check(path string, as *Reader) []Finding { return newChecker(as).check(path) }
 
@@ -119,25 +123,34 @@ func (c checker) judge(nodes []node) []Finding {
 
 func (c checker) trusts(uid uint32) bool { return uid == 0 || uid == c.uid }
 
-// mayWrite says whether members of the group are as good as the owner.
+// mayWrite reports whether members of the group are as good as the owner.
 func (c checker) mayWrite(gid uint32) bool { return gid == 0 || gid == c.gid && c.gid != 0 }
 
 func (c checker) mayRead(gid uint32) bool {
 	return c.mayWrite(gid) || slices.Contains(c.groups, gid) || c.root
 }
 
-// judgeDirectory finds those who could put another file in the key's place. In a sticky directory they could not.
+// judgeDirectory finds those who could put another file in the key's place. In a sticky directory
+// they could not.
 func (c checker) judgeDirectory(n node) (Finding, bool) {
 	perm, sticky := n.mode.Perm(), n.mode&fs.ModeSticky != 0
 	switch {
 	case !c.trusts(n.uid):
-		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s belongs to %s, who could replace the key", n.path, userName(n.uid)),
+		return Finding{Path: n.path,
+			Text: fmt.Sprintf("directory %s belongs to %s, who could replace the key", n.path,
+				userName(n.uid)),
 			Kind: DirectoryOwner, Owner: "root"}, true
 	case perm&0o002 != 0 && n.others && !sticky:
-		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s (mode %04o) can be written by everybody, who could replace the key", n.path, perm),
+		return Finding{Path: n.path,
+			Text: fmt.Sprintf(
+				"directory %s (mode %04o) can be written by everybody, who could replace the key",
+				n.path, perm),
 			Kind: DirectoryMode, Mode: "o-w"}, true
 	case perm&0o020 != 0 && n.group && !sticky && !c.mayWrite(n.gid):
-		return Finding{Path: n.path, Text: fmt.Sprintf("directory %s (mode %04o) can be written by group %s, which could replace the key", n.path, perm, groupName(n.gid)),
+		return Finding{Path: n.path,
+			Text: fmt.Sprintf(
+				"directory %s (mode %04o) can be written by group %s, which could replace the key",
+				n.path, perm, groupName(n.gid)),
 			Kind: DirectoryMode, Mode: "g-w"}, true
 	}
 	return Finding{}, false
@@ -159,9 +172,13 @@ func (c checker) judgeFile(n node) (Finding, bool) {
 		return Finding{Path: n.path, Text: fmt.Sprintf("%s belongs to %s", n.path, userName(n.uid)),
 			Kind: FileOwner}, true
 	case perm&0o006 != 0 && n.others:
-		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by everybody", n.path, perm), Kind: FileMode, Mode: mode}, true
+		return Finding{Path: n.path,
+			Text: fmt.Sprintf("%s (mode %04o) can be read or written by everybody", n.path, perm),
+			Kind: FileMode, Mode: mode}, true
 	case n.group && (perm&0o020 != 0 && !c.mayWrite(n.gid) || perm&0o040 != 0 && !c.mayRead(n.gid)):
-		return Finding{Path: n.path, Text: fmt.Sprintf("%s (mode %04o) can be read or written by group %s", n.path, perm, groupName(n.gid)), Kind: FileMode, Mode: mode}, true
+		return Finding{Path: n.path,
+			Text: fmt.Sprintf("%s (mode %04o) can be read or written by group %s", n.path, perm,
+				groupName(n.gid)), Kind: FileMode, Mode: mode}, true
 	}
 	return Finding{}, false
 }
@@ -183,8 +200,9 @@ func (c checker) unusable(path string, err error) Finding {
 	return f
 }
 
-// StoppedAt returns the first directory on the way to a file that this process may not pass, or the file itself where it
-// may pass all of them. The kernel answers, so that access control lists count.
+// StoppedAt returns the first directory on the way to a file that this process may not pass, or the
+// file itself where it may pass all of them. The kernel answers, so that access control lists
+// count.
 func StoppedAt(path string) string {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -196,7 +214,8 @@ func StoppedAt(path string) string {
 	}
 	for links := 0; len(w.rest) > 0 && links <= maxLinks; {
 		here := w.stack[len(w.stack)-1]
-		if here.mode.IsDir() && unix.Faccessat(unix.AT_FDCWD, here.path, unix.X_OK, unix.AT_EACCESS) != nil {
+		if here.mode.IsDir() && unix.Faccessat(unix.AT_FDCWD, here.path, unix.X_OK,
+			unix.AT_EACCESS) != nil {
 			return here.path
 		}
 		isLink, err := w.step()
@@ -210,7 +229,8 @@ func StoppedAt(path string) string {
 	return w.stack[len(w.stack)-1].path
 }
 
-// Way returns the directories that lead to a file, and the file, which comes last; links are followed.
+// Way returns the directories that lead to a file, and the file, which comes last; links are
+// followed.
 func Way(path string) ([]string, error) {
 	nodes, err := way(path)
 	var out []string
@@ -223,8 +243,8 @@ func Way(path string) ([]string, error) {
 // maxLinks is how many symbolic links may be on the way, as the kernel has it.
 const maxLinks = 40
 
-// way returns the directories that lead to a file, and the file. Secrets in containers hang on several symbolic links:
-// each one's directory is on the way.
+// way returns the directories that lead to a file, and the file. Secrets in containers hang on
+// several symbolic links: each one's directory is on the way.
 func way(path string) ([]node, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

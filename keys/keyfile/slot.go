@@ -41,7 +41,8 @@ func (l *slot) use(s *Source) (keys.Key, error) {
 	return k, l.err
 }
 
-// first loads the key for the first time, judges its permissions, and falls back on what the source before had.
+// first loads the key for the first time, judges its permissions, and falls back on what the source
+// before had.
 func (l *slot) first(s *Source) {
 	before := l.previous(s.previous.Load())
 	var unsafe []Finding
@@ -79,7 +80,8 @@ func (l *slot) note(fs ...Finding) {
 	}
 }
 
-// previous returns the key that the source before held for the same entry, and takes over its stamp.
+// previous returns the key that the source before held for the same entry, and takes over its
+// stamp.
 func (l *slot) previous(s *Source) keys.Key {
 	if s == nil {
 		return keys.Key{}

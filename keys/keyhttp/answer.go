@@ -20,11 +20,13 @@ type answer struct {
 	} `json:"data"`
 }
 
-// read takes an answer out of its envelope. What it does not understand it does not quote: it may be a key.
+// read takes an answer out of its envelope. What it does not understand it does not quote: it may
+// be a key.
 func read(body []byte) (answer, error) {
 	var a answer
 	if !isObject(body) || json.Unmarshal(body, &a) != nil {
-		return answer{}, fmt.Errorf("%w: it is no JSON object of the form that is wanted", keys.ErrAnswer)
+		return answer{}, fmt.Errorf("%w: it is no JSON object of the form that is wanted",
+			keys.ErrAnswer)
 	}
 	if a.Data != nil && a.Data.Data != nil && a.PrivateKey == "" && a.Keys == nil {
 		return *a.Data.Data, nil
@@ -49,7 +51,8 @@ func parseKey(body []byte) (keys.Key, error) {
 func (a answer) key() (keys.Key, error) {
 	signer, err := keys.Parse([]byte(a.PrivateKey))
 	if err != nil {
-		return keys.Key{}, fmt.Errorf("%w: private_key of selector %q, domain %q: %w", keys.ErrAnswer, a.Selector, a.Domain, err)
+		return keys.Key{}, fmt.Errorf("%w: private_key of selector %q, domain %q: %w",
+			keys.ErrAnswer, a.Selector, a.Domain, err)
 	}
 	return keys.Key{Name: a.Name, Domain: a.Domain, Selector: a.Selector, Signer: signer}, nil
 }
@@ -61,7 +64,8 @@ func parseKeys(body []byte) ([]keys.Key, error) {
 	case err != nil:
 		return nil, err
 	case a.Keys == nil:
-		return nil, fmt.Errorf("%w: it has no list keys; an empty one says that nobody signs", keys.ErrAnswer)
+		return nil, fmt.Errorf("%w: it has no list keys; an empty one says that no key signs",
+			keys.ErrAnswer)
 	case len(*a.Keys) > keys.MaxChosen:
 		return nil, fmt.Errorf("%w: more than %d keys", keys.ErrAnswer, keys.MaxChosen)
 	}

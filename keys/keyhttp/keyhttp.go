@@ -1,11 +1,12 @@
-// Package keyhttp finds keys, and who signs with them, at a web service: one of the operator's own, or a Vault with the
-// KV secrets engine, version 2.
+// Package keyhttp finds keys, and who signs with them, at a web service: one of the operator's own,
+// or a Vault with the KV secrets engine, version 2.
 //
 //	GET URL/keys/NAME                  {"domain": "example.com", "selector": "mail", "private_key": "-----BEGIN …"}
 //	GET URL/signing/DOMAIN?login=NAME  {"keys": ["NAME", {"domain": …, "selector": …, "private_key": …}]}
 //
-// Names are percent-encoded into one segment of the path. Either answer may stand in {"data": {"data": …}}. 404 is "no
-// such key", and for signing "nobody signs" when its body is a JSON object; everything else is a failure.
+// Names are percent-encoded into one segment of the path. Either answer may stand in {"data":
+// {"data": …}}. 404 is "no such key", and for signing "no key signs" when its body is a JSON
+// object; everything else is a failure.
 package keyhttp
 
 import (
@@ -24,7 +25,8 @@ import (
 	"mailseal/keys/files"
 )
 
-// Options say where the service is and how it knows us. They can be compared. Files are read anew for each connection.
+// Options say where the service is and how it knows us. They can be compared. Files are read anew
+// for each connection.
 type Options struct {
 	Name      string        // of the source, for errors
 	URL       string        // what the paths above hang on
@@ -69,12 +71,16 @@ func New(o Options) (*Source, error) {
 	transport.DialTLSContext = dialTLS(o)
 	transport.Proxy = nil // keys pass no host that the configuration does not name
 	transport.MaxResponseHeaderBytes = 64 << 10
-	return &Source{options: o, base: strings.TrimRight(o.URL, "/"), shown: keys.Mask(strings.TrimRight(o.URL, "/")), client: &http.Client{
-		Transport: transport,
-		Timeout:   o.Timeout,
-		// A redirection would hand the token to wherever it points.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Source{options: o, base: strings.TrimRight(o.URL, "/"),
+		shown: keys.Mask(strings.TrimRight(o.URL, "/")), client: &http.Client{
+			Transport: transport,
+			Timeout:   o.Timeout,
+			// A redirection would hand the token to wherever it points.
+			CheckRedirect: func(*http.Request,
+				[]*http.Request) error {
+				return http.ErrUseLastResponse
+			},
+		}}, nil
 }
 
 // dialTLS returns what makes a connection. It reads the files of certificates anew each time.
@@ -88,14 +94,15 @@ func dialTLS(o Options) func(context.Context, string, string) (net.Conn, error) 
 			return nil, err
 		}
 		conf.NextProtos = []string{"h2", "http/1.1"}
-		ctx, cancel := context.WithTimeout(ctx, o.Timeout) // the transport's context is not that of one request
+		// the transport's context is not that of one request
+		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 		defer cancel()
 		return (&tls.Dialer{Config: conf}).DialContext(ctx, network, address)
 	}
 }
 
-// Reopen ends idle connections, so that the next one is made with the files of certificates as they are now. It reports that
-// the answers are still those of the same service.
+// Reopen ends idle connections, so that the next one is made with the files of certificates as they
+// are now. It reports that the answers are still those of the same service.
 func (s *Source) Reopen() bool {
 	s.client.CloseIdleConnections()
 	return false
@@ -147,7 +154,8 @@ func (s *Source) get(ctx context.Context, path string) (reply, error) {
 	case err != nil:
 		return reply{}, s.failAt(path, "%w", err)
 	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
-		return reply{}, s.failAt(path, "%s: does it take our token_file, or client_certificate?", answer.Status)
+		return reply{}, s.failAt(path, "%s: does it take our token_file, or client_certificate?",
+			answer.Status)
 	case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNotFound:
 		return reply{}, s.failAt(path, "%s", answer.Status)
 	case len(body) > maxAnswer:
@@ -172,7 +180,8 @@ func (s *Source) authorize(r *http.Request) error {
 	return nil
 }
 
-// Key implements keys.Source: keys.ErrNotFound for 404, keys.ErrAnswer for a body that holds no key.
+// Key implements keys.Source: keys.ErrNotFound for 404, keys.ErrAnswer for a body that holds no
+// key.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	path := "/keys/" + segment(name)
 	got, err := s.get(ctx, path)
@@ -201,7 +210,8 @@ func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 		return nil, err
 	}
 	if !got.isFound {
-		if !isObject(got.body) { // a server's own page for a wrong path must not send mail out unsigned
+		// a server's own page for a wrong path must not send mail out unsigned
+		if !isObject(got.body) {
 			return nil, s.failAt(path, "404 without JSON: is the url right?")
 		}
 		return nil, nil

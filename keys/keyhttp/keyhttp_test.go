@@ -310,7 +310,8 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// TestFilesReplaced wants the files of certificates and the token to count as they are at the next connection.
+// TestFilesReplaced wants the files of certificates and the token to count as they are at the next
+// connection.
 func TestFilesReplaced(t *testing.T) {
 	server, o := serve(t, routes{})
 	good := pemText("CERTIFICATE", server.Certificate().Raw)

@@ -12,12 +12,15 @@ import (
 	"time"
 )
 
-// FallBack is which keys sign in place of active ones that the DNS does not show. It is kept beside the state: a daemon
-// that starts anew would else sign with the missing keys until it has looked at the DNS.
+// FallBack is which keys sign in place of active ones that the DNS does not show. It is kept beside
+// the state: a daemon that starts anew would else sign with the missing keys until it has looked at
+// the DNS.
 type FallBack struct {
-	Version int                  `json:"version"`
-	Signs   map[string]string    `json:"signs"` // names of active keys, and of those that sign in their place
-	Until   map[string]time.Time `json:"until"` // when those signed for the last time, as far as it is known
+	Version int `json:"version"`
+	// names of active keys, and of those that sign in their place
+	Signs map[string]string `json:"signs"`
+	// when those signed for the last time, as far as it is known
+	Until map[string]time.Time `json:"until"`
 }
 
 // fallBackPath is that of the file.
@@ -43,7 +46,8 @@ func (s Store) ReadFallBack() (FallBack, error) {
 		return FallBack{}, fmt.Errorf("keylife: %s: %w", path, err)
 	}
 	if out.Version != version {
-		return FallBack{}, fmt.Errorf("keylife: %s is of version %d, this program knows %d", path, out.Version, version)
+		return FallBack{}, fmt.Errorf("keylife: %s is of version %d, this program knows %d", path,
+			out.Version, version)
 	}
 	return out, nil
 }
@@ -70,8 +74,9 @@ func (s Store) writeFallBack(f FallBack) error {
 	return nil
 }
 
-// FallBack has other keys, retiring or active ones, sign in place of active ones: names by names. What was set before is
-// forgotten. An error means that it is in force, and cannot be remembered beyond the end of the process.
+// FallBack has other keys, retiring or active ones, sign in place of active ones: names by names.
+// What was set before is forgotten. An error means that it is in force, and cannot be remembered
+// beyond the end of the process.
 func (s *Source) FallBack(names map[string]string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,8 +108,8 @@ func (s *Source) FallenBack() map[string]string {
 	return maps.Clone(s.fallBack)
 }
 
-// Restore puts in force what was remembered of an earlier process. A key that is not active or retiring any more does not
-// sign for that.
+// Restore puts in force what was remembered of an earlier process. A key that is not active or
+// retiring any more does not sign for that.
 func (s *Source) Restore() error {
 	f, err := s.store.ReadFallBack()
 	if err != nil {

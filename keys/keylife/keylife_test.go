@@ -107,8 +107,8 @@ func TestRotate(t *testing.T) {
 	}
 }
 
-// TestRotateFirst holds that a domain's first key signs as soon as the DNS shows it, but for what resolvers may remember
-// of another record at its name.
+// TestRotateFirst holds that a domain's first key signs as soon as the DNS shows it, but for what
+// resolvers may remember of another record at its name.
 func TestRotateFirst(t *testing.T) {
 	const a = "a._domainkey.example.com"
 	signed := keylife.Key{Domain: "example.com", Selector: "b", Algorithm: keys.Ed25519, Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
@@ -187,8 +187,8 @@ func TestRotateSays(t *testing.T) {
 	}
 }
 
-// An Ed25519 key does not begin to sign before its RSA companion, which everybody can verify; but it does where there is
-// none, and by hand.
+// An Ed25519 key does not begin to sign before its RSA companion, which everybody can verify; but
+// it does where there is none, and by hand.
 func TestRotateTogether(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -316,7 +316,8 @@ func TestStoreRefuses(t *testing.T) {
 	}
 }
 
-// Somebody's key that stands where a new one would is not touched, and what a killed process has left is swept away.
+// Somebody's key that stands where a new one would is not touched, and what a killed process has
+// left is swept away.
 func TestGenerateBesideFiles(t *testing.T) {
 	s := generated(t, "a")
 	theirs, left := filepath.Join(s.Dir, "keys/example.com/mail.pem"), filepath.Join(s.Dir, "keys/example.com/b.pem.new-17")
@@ -526,8 +527,8 @@ func TestLoadFindsAnotherKey(t *testing.T) {
 	}
 }
 
-// TestSourceGone wants the keys to sign on when the state file has disappeared, and to be told of it once; and no keys
-// when that is meant.
+// TestSourceGone wants the keys to sign on when the state file has disappeared, and to be told of
+// it once; and no keys when that is meant.
 func TestSourceGone(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

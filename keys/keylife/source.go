@@ -10,16 +10,17 @@ import (
 	"mailseal/keys/files"
 )
 
-// Source answers which keys of a domain sign now. It notices by itself when the state file changes. Safe for concurrent
-// use.
+// Source answers which keys of a domain sign now. It notices by itself when the state file changes.
+// Safe for concurrent use.
 type Source struct {
 	store Store
 	tell  func(error)
 
-	mu       sync.Mutex
-	looked   time.Time           // when the file was last looked at
-	stamp    files.Stamp         // of the file when it was last read
-	failed   *files.Stamp        // of a file that could not be read, or of none; nil when the last one could be
+	mu     sync.Mutex
+	looked time.Time   // when the file was last looked at
+	stamp  files.Stamp // of the file when it was last read
+	// of a file that could not be read, or of none; nil when the last one could be
+	failed   *files.Stamp
 	active   map[string][]Key    // by domain
 	began    map[string]bool     // domains of which a key signs or has signed
 	byName   map[string]Key      // those that might sign: active and retiring
@@ -32,16 +33,16 @@ type Source struct {
 // lookEvery is how often at most the file is looked at.
 const lookEvery = time.Second
 
-// NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be read: the one before
-// stays in force.
+// NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be
+// read: the one before stays in force.
 func NewSource(s Store, tell func(error)) (*Source, error) {
 	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}, began: map[string]bool{}}
 	out.looked = time.Now()
 	return out, out.read()
 }
 
-// ErrGone says that there is no state file any more where there was one with keys. The keys that it held stay in force:
-// a file that was lost must not take signatures from mail.
+// ErrGone says that there is no state file any more where there was one with keys. The keys that it
+// held stay in force: a file that was lost must not take signatures from mail.
 var ErrGone = errors.New("keylife: the state file has gone")
 
 func (s *Source) read() error {
@@ -106,8 +107,8 @@ func (s *Source) Look() {
 	s.refresh(time.Now())
 }
 
-// Reload reads the file at once. Its error says why the keys before stay in force; it wraps ErrGone when there is no file
-// any more.
+// Reload reads the file at once. Its error says why the keys before stay in force; it wraps ErrGone
+// when there is no file any more.
 func (s *Source) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +124,8 @@ func (s *Source) AcceptGone() error {
 	return s.read()
 }
 
-// Keys returns the keys that sign for a domain: all that can be had. Without any, the error says why; it wraps
-// keys.ErrNotFound when no key of the domain is active.
+// Keys returns the keys that sign for a domain: all that can be had. Without any, the error says
+// why; it wraps keys.ErrNotFound when no key of the domain is active.
 func (s *Source) Keys(domain string) ([]keys.Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,8 +154,8 @@ func (s *Source) Any() bool {
 	return len(s.active) > 0
 }
 
-// HasSigned reports whether a key of the domain signs or has ever signed. What is known once is not forgotten when the state
-// file is lost.
+// HasSigned reports whether a key of the domain signs or has ever signed. What is known once is not
+// forgotten when the state file is lost.
 func (s *Source) HasSigned(domain string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package keylife keeps the keys that Mailseal makes and rotates: where each is in its life, in one small file of the
-// state directory, and the private halves beside it. What may happen to a key when is decided in package keys.
+// Package keylife keeps the keys that Mailseal makes and rotates: where each is in its life, in one
+// small file of the state directory, and the private halves beside it. What may happen to a key
+// when is decided in package keys.
 package keylife
 
 import (
@@ -13,32 +14,36 @@ import (
 
 // Key is one key and its life so far.
 type Key struct {
-	Domain      string         `json:"domain"`
-	Selector    string         `json:"selector"`
-	Algorithm   keys.Algorithm `json:"algorithm,omitempty"`
-	Bits        int            `json:"bits,omitempty"`
-	Vendor      bool           `json:"vendor,omitempty"` // somebody else signs with it: we publish and watch
-	Text        string         `json:"text,omitempty"`   // the TXT value; "" for a vendor's that we do not know
-	Fingerprint string         `json:"fingerprint,omitempty"`
-	Stage       keys.Stage     `json:"stage"`
-	Since       time.Time      `json:"since"` // when it came to the stage
-	History     []Step         `json:"history,omitempty"`
-	Other       time.Time      `json:"other,omitzero"` // until when resolvers may remember another record that was seen at its name
+	Domain    string         `json:"domain"`
+	Selector  string         `json:"selector"`
+	Algorithm keys.Algorithm `json:"algorithm,omitempty"`
+	Bits      int            `json:"bits,omitempty"`
+	// another system signs with it: we publish and watch
+	Vendor bool `json:"vendor,omitempty"`
+	// the TXT value; "" for a vendor's that we do not know
+	Text        string     `json:"text,omitempty"`
+	Fingerprint string     `json:"fingerprint,omitempty"`
+	Stage       keys.Stage `json:"stage"`
+	Since       time.Time  `json:"since"` // when it came to the stage
+	History     []Step     `json:"history,omitempty"`
+	// until when resolvers may remember another record that was seen at its name
+	Other time.Time `json:"other,omitzero"`
 }
 
 // Step is one change of a stage.
 type Step struct {
-	At     time.Time  `json:"at"`
-	To     keys.Stage `json:"to"`
-	Forced string     `json:"forced,omitempty"` // the reason that somebody gave for a step that was refused
-	Over   string     `json:"over,omitempty"`   // why it had been refused
+	At time.Time  `json:"at"`
+	To keys.Stage `json:"to"`
+	// the operator's reason for a step that was refused
+	Forced string `json:"forced,omitempty"`
+	Over   string `json:"over,omitempty"` // why it had been refused
 }
 
 // Name is where the key is published.
 func (k Key) Name() string { return k.Selector + "._domainkey." + k.Domain }
 
-// Record is what must be published of the key at its stage: the key, or that it is revoked. Nothing is to be published
-// of a removed key.
+// Record is what must be published of the key at its stage: the key, or that it is revoked. Nothing
+// is to be published of a removed key.
 func (k Key) Record() keys.Record {
 	r := keys.Record{Name: k.Name(), Text: k.Text, Fingerprint: k.Fingerprint}
 	if before, _, ok := strings.Cut(k.Text, "p="); ok && k.Stage == keys.Revoked {
@@ -98,7 +103,8 @@ func (s *State) Of(domain string, stages ...keys.Stage) []*Key {
 	return out
 }
 
-// Add puts a new key into the state. A vendor's that was removed may come back: its selector is not ours to use up.
+// Add puts a new key into the state. A vendor's that was removed may come back: its selector is not
+// ours to use up.
 func (s *State) Add(k Key, now time.Time) error {
 	k.Stage, k.Since = keys.Generated, now.UTC()
 	k.History = []Step{{At: k.Since, To: k.Stage}}
@@ -109,29 +115,36 @@ func (s *State) Add(k Key, now time.Time) error {
 		k.History = append(before.History, k.History...)
 		*before = k
 	default:
-		return fmt.Errorf("keylife: there is a key at %s already, and a selector is used once only", k.Name())
+		return fmt.Errorf("keylife: there is a key at %s already, and a selector is used once only",
+			k.Name())
 	}
 	return nil
 }
 
 // hasSigned reports whether the key signs, or ever did.
 func (k Key) hasSigned() bool {
-	return k.Stage == keys.Active || slices.ContainsFunc(k.History, func(s Step) bool { return s.To == keys.Active })
+	return k.Stage == keys.Active || slices.ContainsFunc(k.History,
+		func(s Step) bool { return s.To == keys.Active })
 }
 
 // isFirst reports whether no key of ours like k, of its domain and algorithm, has ever signed.
 func (s *State) isFirst(k *Key) bool {
 	return !k.Vendor && !slices.ContainsFunc(s.Keys, func(other Key) bool {
-		return other.Domain == k.Domain && other.Algorithm == k.Algorithm && !other.Vendor && other.hasSigned()
+		return other.Domain == k.Domain && other.Algorithm == k.Algorithm && !other.Vendor &&
+			other.hasSigned()
 	})
 }
 
 // HasSigned reports whether a key of ours of the domain has ever signed.
 func (s *State) HasSigned(domain string) bool {
-	return slices.ContainsFunc(s.Keys, func(k Key) bool { return k.Domain == domain && !k.Vendor && k.hasSigned() })
+	return slices.ContainsFunc(s.Keys, func(k Key) bool {
+		return k.Domain == domain && !k.Vendor &&
+			k.hasSigned()
+	})
 }
 
-// IsBeginning reports whether keys of ours of the domain are on their way, and none has ever signed.
+// IsBeginning reports whether keys of ours of the domain are on their way, and none has ever
+// signed.
 func (s *State) IsBeginning(domain string) bool {
 	return len(s.own(domain, keys.Generated, keys.Published)) > 0 && !s.HasSigned(domain)
 }
@@ -140,7 +153,8 @@ func (s *State) IsBeginning(domain string) bool {
 func (s *State) Observe(v View) {
 	for i := range s.Keys {
 		k := &s.Keys[i]
-		if until, seen := v.Others[k.Name()]; seen && k.Stage == keys.Generated && until.After(k.Other) {
+		if until, seen := v.Others[k.Name()]; seen && k.Stage == keys.Generated &&
+			until.After(k.Other) {
 			k.Other = until.UTC()
 		}
 	}

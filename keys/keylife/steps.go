@@ -17,25 +17,29 @@ type Policy struct {
 	Overlap time.Duration // how long a key stays published when it signs no more
 }
 
-// View is the moment of a decision: what the DNS shows of each key, by the name of its record, and the time. Keys that
-// it does not hold are unknown.
+// View is the moment of a decision: what the DNS shows of each key, by the name of its record, and
+// the time. Keys that it does not hold are unknown.
 type View struct {
 	Policy
 	Sights map[string]keys.Sight
 	Shown  map[string]string // what each server shows of a key, in words
 	Now    time.Time
 
-	// Until says, by name, when retiring keys signed in place of active ones for the last time: FallBack.Until.
+	// Until says, by name, when retiring keys signed in place of active ones for the last time:
+	// FallBack.Until.
 	Until map[string]time.Time
 
-	// Others are the names at which another record than the key's is seen, and until when resolvers may remember it.
+	// Others are the names at which another record than the key's is seen, and until when resolvers
+	// may remember it.
 	Others map[string]time.Time
 
-	// Usable tells why the private half of a key would make no signature that verifies; nil when it is not to be tried.
+	// Usable tells why the private half of a key would make no signature that verifies; nil when it
+	// is not to be tried.
 	Usable func(Key) error
 }
 
-// ErrUnusable says that a key cannot become active since its private half is no good. It cannot be forced.
+// ErrUnusable says that a key cannot become active since its private half is no good. It cannot be
+// forced.
 var ErrUnusable = errors.New("keylife: the private key does not work")
 
 // usable is asked before a key signs.
@@ -58,8 +62,9 @@ func (v View) sight(k *Key) keys.Sight {
 
 func (s *State) situation(k *Key, v View) keys.Situation {
 	return keys.Situation{
-		Stage: k.Stage, Since: v.since(k), Sight: v.sight(k), Servers: v.Shown[k.Name()], Successor: s.successor(k, v),
-		Now: v.Now, Publish: v.Publish, Overlap: v.Overlap,
+		Stage: k.Stage, Since: v.since(k), Sight: v.sight(k), Servers: v.Shown[k.Name()],
+		Successor: s.successor(k, v),
+		Now:       v.Now, Publish: v.Publish, Overlap: v.Overlap,
 		First: s.isFirst(k), Other: k.Other,
 	}
 }
@@ -72,23 +77,25 @@ func (v View) since(k *Key) time.Time {
 	return k.Since
 }
 
-// successor tells whether another key of the same domain and algorithm signs, and is published. Nobody succeeds a
-// vendor's key: the vendor tells when it signs no more.
+// successor reports whether another key of the same domain and algorithm signs, and is published.
+// A vendor's key has no successor: the vendor reports when it signs no more.
 func (s *State) successor(k *Key, v View) bool {
 	if k.Vendor {
 		return true
 	}
 	for _, other := range s.Of(k.Domain, keys.Active) {
-		if other != k && !other.Vendor && other.Algorithm == k.Algorithm && v.sight(other) == keys.SightKey {
+		if other != k && !other.Vendor && other.Algorithm == k.Algorithm &&
+			v.sight(other) == keys.SightKey {
 			return true
 		}
 	}
 	return false
 }
 
-// Move brings a key to a stage if the situation allows. A force that is not "" is the reason for doing so although it
-// does not; both are recorded. No force makes a step that does not exist (keys.ErrStep), or a key sign that cannot. A key that becomes active sends
-// those before it into retirement.
+// Move brings a key to a stage if the situation allows. A force that is not "" is the reason for
+// doing so although it does not; both are recorded. No force makes a step that does not exist
+// (keys.ErrStep), or a key sign that cannot. A key that becomes active sends those before it into
+// retirement.
 func (s *State) Move(k *Key, to keys.Stage, v View, force string) error {
 	refused := s.situation(k, v).Allows(to)
 	if refused != nil && (force == "" || errors.Is(refused, keys.ErrStep)) {
@@ -118,19 +125,23 @@ func (s *State) retireOthers(k *Key, v View) {
 
 // Event is a step that Rotate made, or what it waits for.
 type Event struct {
-	Name    string       `json:"name"` // of the record, or the domain
-	Step    keys.Stage   `json:"step,omitempty"`
-	Stays   keys.Stage   `json:"stays,omitempty"`   // where a key is that somebody asked to move, in vain
-	Waits   string       `json:"waits,omitempty"`   // a sentence
-	Note    string       `json:"note,omitempty"`    // a sentence about what needs nothing to be done
+	Name string     `json:"name"` // of the record, or the domain
+	Step keys.Stage `json:"step,omitempty"`
+	// where a key is that could not be moved as asked
+	Stays keys.Stage `json:"stays,omitempty"`
+	Waits string     `json:"waits,omitempty"` // a sentence
+	// a sentence about what needs nothing to be done
+	Note    string       `json:"note,omitempty"`
 	Publish *keys.Record `json:"publish,omitempty"` // the record that it waits for
 	Remove  bool         `json:"remove,omitempty"`  // it waits for its record to be removed
 	Unknown bool         `json:"unknown,omitempty"` // not every name server answered
-	Refused bool         `json:"refused,omitempty"` // somebody asked for a step that is not allowed now
+	// a step was asked for that is not allowed now
+	Refused bool `json:"refused,omitempty"`
 }
 
-// Rotate makes whatever step is due for the keys of a domain, at most one for each, and says what it waits for. Vendors'
-// keys go no further than published. It tells too whether a new generation of keys is due, which the caller makes.
+// Rotate makes whatever step is due for the keys of a domain, at most one for each, and says what
+// it waits for. Vendors' keys go no further than published. It tells too whether a new generation
+// of keys is due, which the caller makes.
 func (s *State) Rotate(domain string, v View) (events []Event, generate bool) {
 	for _, k := range s.Of(domain, keys.Revoked, keys.Retiring, keys.Published, keys.Generated) {
 		events = append(events, s.advance(k, v)...)
@@ -138,8 +149,8 @@ func (s *State) Rotate(domain string, v View) (events []Event, generate bool) {
 	return events, s.due(domain, v)
 }
 
-// due tells whether the domain's youngest keys will be too old by the time that their successors have been published.
-// A domain of which only vendors' keys are known gets none.
+// due reports whether the domain's youngest keys will be too old by the time that their successors
+// have been published. A domain of which only vendors' keys are known gets none.
 func (s *State) due(domain string, v View) bool {
 	if v.Every <= 0 || len(s.own(domain, keys.Generated, keys.Published)) > 0 {
 		return false
@@ -151,7 +162,8 @@ func (s *State) due(domain string, v View) bool {
 	return !v.Now.Before(v.next(active))
 }
 
-// next is when the successors of keys are to be made: in time to be published before these come of age.
+// next is when the successors of keys are to be made: in time to be published before these come of
+// age.
 func (v View) next(active []*Key) time.Time {
 	youngest := active[0].Since
 	for _, k := range active[1:] {
@@ -189,16 +201,22 @@ func (s *State) own(domain string, stages ...keys.Stage) []*Key {
 // advance makes the next step of one key, or says what it waits for.
 func (s *State) advance(k *Key, v View) []Event {
 	if k.Stage == keys.Published && s.Move(k, keys.Generated, v, "") == nil {
-		return []Event{{Name: k.Name(), Step: keys.Generated, Waits: "its record, which is no longer published everywhere", Publish: record(k.Record())}}
+		return []Event{{Name: k.Name(), Step: keys.Generated,
+			Waits:   "its record, which is no longer published everywhere",
+			Publish: record(k.Record())}}
 	}
 	to := map[keys.Stage]keys.Stage{
-		keys.Generated: keys.Published, keys.Published: keys.Active, keys.Retiring: keys.Revoked, keys.Revoked: keys.Removed,
+		keys.Generated: keys.Published, keys.Published: keys.Active, keys.Retiring: keys.Revoked,
+		keys.Revoked: keys.Removed,
 	}[k.Stage]
 	if k.Vendor && k.Stage != keys.Generated {
-		return []Event{{Name: k.Name(), Note: fmt.Sprintf("a vendor's key, %s and watched: it goes no further by itself", k.Stage)}}
+		return []Event{{Name: k.Name(),
+			Note: fmt.Sprintf("a vendor's key, %s and watched: it goes no further by itself",
+				k.Stage)}}
 	}
 	if to == keys.Active && s.isAlone(k) {
-		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain + " that signs: few verifiers know Ed25519", Unknown: v.sight(k) == keys.SightUnknown}}
+		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain +
+			" that signs: few verifiers know Ed25519", Unknown: v.sight(k) == keys.SightUnknown}}
 	}
 	isFirst := s.isFirst(k)
 	err := s.Move(k, to, v, "")
@@ -212,10 +230,12 @@ func (s *State) advance(k *Key, v View) []Event {
 	return done
 }
 
-// isAlone tells whether an Ed25519 key would be the only one to sign, although an RSA key is on its way.
+// isAlone reports whether an Ed25519 key would be the only one to sign, although an RSA key is on
+// its way.
 func (s *State) isAlone(k *Key) bool {
 	isRSA := func(other *Key) bool { return other.Algorithm == keys.RSA }
-	return k.Algorithm == keys.Ed25519 && !slices.ContainsFunc(s.own(k.Domain, keys.Active), isRSA) &&
+	return k.Algorithm == keys.Ed25519 && !slices.ContainsFunc(s.own(k.Domain, keys.Active),
+		isRSA) &&
 		slices.ContainsFunc(s.own(k.Domain, keys.Generated, keys.Published), isRSA)
 }
 
@@ -245,9 +265,10 @@ func (s *State) wait(k *Key, v View, err error) Event {
 
 func record(r keys.Record) *keys.Record { return &r }
 
-// Wanted is what the DNS has to show of a key now, so that its life goes on: a publisher that is fed with it needs nothing
-// else. It is false for a key of which nothing must be there. It agrees with what Rotate waits for: a retiring key is to be
-// revoked once its overlap is over and its successor signs and is published, and a revoked key's record is to be removed.
+// Wanted is what the DNS has to show of a key now, so that its life goes on: a publisher that is
+// fed with it needs nothing else. It is false for a key of which nothing must be there. It agrees
+// with what Rotate waits for: a retiring key is to be revoked once its overlap is over and its
+// successor signs and is published, and a revoked key's record is to be removed.
 func (s *State) Wanted(k *Key, v View) (keys.Record, bool) {
 	switch {
 	case k.Stage == keys.Removed || k.Text == "":
@@ -267,8 +288,10 @@ func (v View) IsOver(k *Key) bool { return !v.Now.Before(v.since(k).Add(v.Overla
 
 // Cause is a refusal without the names of the key and of the package, which the reader has seen.
 func Cause(err error) string {
-	for _, known := range []error{keys.ErrStep, keys.ErrEarly, keys.ErrSight, keys.ErrSilent, keys.ErrLast} {
-		if _, text, ok := strings.Cut(err.Error(), known.Error()+": "); ok && errors.Is(err, known) {
+	for _, known := range []error{keys.ErrStep, keys.ErrEarly, keys.ErrSight, keys.ErrSilent,
+		keys.ErrLast} {
+		if _, text, ok := strings.Cut(err.Error(), known.Error()+": "); ok &&
+			errors.Is(err, known) {
 			return text
 		}
 	}

@@ -15,7 +15,8 @@ import (
 	"mailseal/keys/files"
 )
 
-// Store is a state directory. Several processes may use it at once: the daemon, a timer, somebody at a terminal.
+// Store is a state directory. Several processes may use it at once: the daemon, a timer, an
+// operator at a terminal.
 type Store struct{ Dir string }
 
 // path is that of the state file.
@@ -51,18 +52,19 @@ func parse(text []byte, path string) (*State, error) {
 		return nil, fmt.Errorf("keylife: %s: %w", path, err)
 	}
 	if out.Version != version {
-		return nil, fmt.Errorf("keylife: %s is of version %d, this program knows %d", path, out.Version, version)
+		return nil, fmt.Errorf("keylife: %s is of version %d, this program knows %d", path,
+			out.Version, version)
 	}
 	for _, k := range out.Keys {
 		if !filepath.IsLocal(k.file()) || k.Domain == "" || k.Selector == "" {
-			return nil, fmt.Errorf("keylife: %s: %q is no name of a key", path, k.Name())
+			return nil, fmt.Errorf("keylife: %s: %q is not the name of a key", path, k.Name())
 		}
 	}
 	return out, nil
 }
 
-// Update changes the state while nobody else does. The file is replaced in one step after it has reached the disk, or,
-// with an error of change, not touched.
+// Update changes the state while no other process does. The file is replaced in one step after it
+// has reached the disk, or, with an error of change, not touched.
 func (s Store) Update(change func(*State) error) error {
 	if err := s.makeDir(s.Dir); err != nil {
 		return fmt.Errorf("keylife: %w", err)
@@ -90,7 +92,8 @@ func (s Store) Update(change func(*State) error) error {
 	return nil
 }
 
-// lock waits for the directory's lock, which closing the file gives back, as the end of the process does.
+// lock waits for the directory's lock, which closing the file gives back, as the end of the process
+// does.
 func (s Store) lock() (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(s.Dir, "keys.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -128,9 +131,11 @@ func (s Store) write(path string, text []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// sweep removes what writes that were killed have left beside the files of a pattern. Only who holds the lock may do so.
+// sweep removes what writes that were killed have left beside the files of a pattern. Only who
+// holds the lock may do so.
 func sweep(pattern string) {
-	left, _ := filepath.Glob(pattern + ".new-*") // a state directory whose name is a pattern keeps them: they harm nobody
+	// a state directory whose name is a pattern keeps them: they do no harm
+	left, _ := filepath.Glob(pattern + ".new-*")
 	for _, l := range left {
 		_ = os.Remove(l)
 	}
@@ -144,7 +149,7 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// makeDir makes a directory that nobody else can enter, and those above it.
+// makeDir makes a directory that only its owner can enter, and those above it.
 func (s Store) makeDir(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -158,7 +163,8 @@ func (s Store) makeDir(path string) error {
 	return errors.Join(s.give(path), syncDir(filepath.Dir(path)))
 }
 
-// give lets root work for a daemon that runs as another user: whatever is made belongs to the state directory's owner.
+// give lets root work for a daemon that runs as another user: whatever is made belongs to the state
+// directory's owner.
 func (s Store) give(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -174,17 +180,20 @@ func (s Store) give(path string) error {
 	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
-// Taken tells whether a selector cannot be used for a new key: there is, or has been, one, or a file stands where its
-// private half belongs, which somebody else has put there and may be signing with.
+// Taken reports whether a selector cannot be used for a new key: there is, or has been, one, or a
+// file stands where its private half belongs, which another process has put there and may be
+// signing with.
 func (s Store) Taken(state *State, domain, selector string) bool {
 	k := Key{Domain: domain, Selector: selector}
 	_, err := os.Lstat(filepath.Join(s.Dir, k.file()))
 	return err == nil || state.Find(k.Name()) != nil
 }
 
-// Generate makes a key, keeps its private half and puts it into the state, which Update handed out. Text and fingerprint
-// are those of its record. When the state is not written after all, Discard takes the private half back.
-func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm, bits int, now time.Time) (*Key, error) {
+// Generate makes a key, keeps its private half and puts it into the state, which Update handed out.
+// Text and fingerprint are those of its record. When the state is not written after all, Discard
+// takes the private half back.
+func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm, bits int,
+	now time.Time) (*Key, error) {
 	signer, err := keys.Generate(a, bits)
 	if err != nil {
 		return nil, err
@@ -199,10 +208,13 @@ func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm,
 		return nil, err
 	}
 	_, size := private.Algorithm()
-	k := Key{Domain: domain, Selector: selector, Algorithm: a, Bits: size, Text: record.Text, Fingerprint: record.Fingerprint}
+	k := Key{Domain: domain, Selector: selector, Algorithm: a, Bits: size, Text: record.Text,
+		Fingerprint: record.Fingerprint}
 	path := filepath.Join(s.Dir, k.file())
 	if _, err := os.Lstat(path); err == nil && state.Find(k.Name()) == nil {
-		return nil, fmt.Errorf("keylife: %s is there already, and is none of the keys made here: take another selector", path)
+		return nil,
+			fmt.Errorf(
+				"keylife: %s is there already, and is none of the keys made here: take another selector", path)
 	}
 	if err := state.Add(k, now); err != nil {
 		return nil, err
@@ -214,7 +226,8 @@ func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm,
 	return state.Find(k.Name()), nil
 }
 
-// Discard removes the private half of a key that has been made and of which the state knows nothing.
+// Discard removes the private half of a key that has been made and of which the state knows
+// nothing.
 func (s Store) Discard(k Key) error {
 	state, err := s.Read()
 	if err != nil || state.Find(k.Name()) != nil {
@@ -227,12 +240,14 @@ func (s Store) Discard(k Key) error {
 	return s.Destroy(k)
 }
 
-// Destroy removes the private half of a key that is removed, once the state says so. There may be none.
+// Destroy removes the private half of a key that is removed, once the state says so. There may be
+// none.
 func (s Store) Destroy(k Key) error {
 	if k.Vendor || k.Stage != keys.Removed {
 		return nil
 	}
-	if err := os.Remove(filepath.Join(s.Dir, k.file())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(s.Dir, k.file())); err != nil &&
+		!errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keylife: %w", err)
 	}
 	return nil
@@ -252,7 +267,9 @@ func (s Store) Load(k Key) (keys.Key, error) {
 		return out, fmt.Errorf("key %q in %s: %w", k.Name(), k.file(), err)
 	}
 	if shown, err := out.Fingerprint(); err != nil || shown != k.Fingerprint {
-		return out, fmt.Errorf("key %q: the file %s holds %s, not %s: nobody could verify what it signs", k.Name(), k.file(), shown, k.Fingerprint)
+		return out,
+			fmt.Errorf("key %q: the file %s holds %s, not %s: what it signs would not verify",
+				k.Name(), k.file(), shown, k.Fingerprint)
 	}
 	return out, nil
 }

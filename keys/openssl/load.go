@@ -20,8 +20,8 @@ var libraries = []string{"libcrypto.so.3", "libcrypto.so.1.1"}
 // load opens the library, once.
 var load = sync.OnceValues(func() (string, error) { return open(libraries) })
 
-// open initialises the first library that is there. That can be done once in the life of a process, so that one which
-// is there and does not work is not followed by another.
+// open initialises the first library that is there. That can be done once in the life of a process,
+// so that one which is there and does not work is not followed by another.
 func open(names []string) (string, error) {
 	for _, name := range names {
 		if exists, _ := fips.CheckVersion(name); !exists {

@@ -1,7 +1,8 @@
-// Package openssl has RSA keys sign with the OpenSSL of the host, which takes a third to a half of the processor time
-// that Go's own implementation takes. Only a build with cgo and the tag "openssl" can do so; it loads libcrypto when it
-// is first needed, and falls back to Go's implementation where there is none that it can use. RSASSA-PKCS1-v1_5 is
-// deterministic (RFC 8017 section 8.2): both make the same signatures.
+// Package openssl has RSA keys sign with the OpenSSL of the host, which takes a third to a half of
+// the processor time that Go's own implementation takes. Only a build with cgo and the tag
+// "openssl" can do so; it loads libcrypto when it is first needed, and falls back to Go's
+// implementation where there is none that it can use. RSASSA-PKCS1-v1_5 is deterministic (RFC 8017
+// section 8.2): both make the same signatures.
 package openssl
 
 import (
@@ -17,8 +18,8 @@ import (
 // ErrNotBuilt says that this build cannot load OpenSSL.
 var ErrNotBuilt = errors.New("openssl: not part of this build")
 
-// Backend says which implementation signs with RSA keys: "OpenSSL 3.0.17", or "Go" with the reason why OpenSSL does not.
-// It loads OpenSSL if that has not happened yet.
+// Backend says which implementation signs with RSA keys: "OpenSSL 3.0.17", or "Go" with the reason
+// why OpenSSL does not. It loads OpenSSL if that has not happened yet.
 func Backend() (name string, err error) {
 	version, err := load()
 	if err != nil {
@@ -27,7 +28,8 @@ func Backend() (name string, err error) {
 	return version, nil
 }
 
-// Signer returns a signer that makes the same signatures as key, by OpenSSL where that can be had; else key itself.
+// Signer returns a signer that makes the same signatures as key, by OpenSSL where that can be had;
+// else key itself.
 func Signer(key *rsa.PrivateKey) crypto.Signer {
 	if _, err := load(); err != nil {
 		return key
@@ -52,9 +54,11 @@ func (s *signer) Public() crypto.PublicKey { return s.key.Public() }
 // Unwrap returns the key itself.
 func (s *signer) Unwrap() crypto.Signer { return s.key }
 
-// Sign implements crypto.Signer. What is not PKCS #1 v1.5 with SHA-256, and what OpenSSL fails at, is left to Go.
+// Sign implements crypto.Signer. What is not PKCS #1 v1.5 with SHA-256, and what OpenSSL fails at,
+// is left to Go.
 func (s *signer) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
-	if _, isPSS := o.(*rsa.PSSOptions); isPSS || o.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() {
+	if _, isPSS := o.(*rsa.PSSOptions); isPSS || o.HashFunc() != crypto.SHA256 ||
+		len(digest) != crypto.SHA256.Size() {
 		return s.key.Sign(random, digest, o)
 	}
 	signature, err := s.sign(digest)
@@ -70,9 +74,11 @@ func (s *signer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("an RSA key
 
 var once sync.Once
 
-// sayOnce logs that OpenSSL fails. Nobody up the stack learns of it: the signature is made all the same.
+// sayOnce logs that OpenSSL fails. The callers do not learn of it: the signature is made all the
+// same.
 func sayOnce(err error) {
 	once.Do(func() {
-		slog.Warn("OpenSSL does not sign; Go's implementation does, at two to four times the processor time", "error", err)
+		slog.Warn(
+			"OpenSSL does not sign; Go's implementation does, at two to four times the processor time", "error", err)
 	})
 }

@@ -1,32 +1,38 @@
-// Package arc validates the chain of ARC sets that a message carries and seals the next one (RFC 8617). ARC is on its
-// way to Historic: nothing but a setting of the operator gives its result any weight.
+// Package arc validates the chain of ARC sets that a message carries and seals the next one (RFC
+// 8617). ARC is on its way to Historic: nothing but a setting of the operator gives its result any
+// weight.
 package arc
 
 import "mailseal/milter/domain"
 
-// Value is a result of RFC 8617 section 4.4. There is no temperror: a key that cannot be looked up fails the chain
-// (section 5.2.1).
+// Value is a result of RFC 8617 section 4.4. There is no temperror: a key that cannot be looked up
+// fails the chain (section 5.2.1).
 type Value string
 
 // The results, which are also the values of cv=.
 const (
 	None Value = "none" // the message carries no set
-	Pass Value = "pass" // the chain is whole, every seal verifies, and the message is as the last sealer sent it
-	Fail Value = "fail" // anything else; the message is to be treated as one without a chain (section 5.2)
+	// the chain is whole, every seal verifies, and the message is as the last sealer sent it
+	Pass Value = "pass"
+	// anything else; the message is to be treated as one without a chain (section 5.2)
+	Fail Value = "fail"
 )
 
 // Result is what became of a chain.
 type Result struct {
-	Value      Value
-	Reason     string // for a postmaster, one clause; "" for a pass
-	Sets       []Set  // by instance, from 1; for a chain with a broken structure as far as it could be read
-	OldestPass int    // the lowest instance whose AMS still verifies, 0 when all do (RFC 8617 section 5.2)
-	Sealed     bool   // the newest seal says cv=fail already: nothing may be added (RFC 8617 section 5.1)
-	// Added says of a pass that a field may have been added above those that the newest set covers, as DKIM's policy
-	// result does; "" when none was.
+	Value  Value
+	Reason string // for a postmaster, one clause; "" for a pass
+	// by instance, from 1; for a chain with a broken structure as far as it could be read
+	Sets []Set
+	// the lowest instance whose AMS still verifies, 0 when all do (RFC 8617 section 5.2)
+	OldestPass int
+	// the newest seal says cv=fail already: nothing may be added (RFC 8617 section 5.1)
+	Sealed bool
+	// Added says of a pass that a field may have been added above those that the newest set covers,
+	// as DKIM's policy result does; "" when none was.
 	Added string
-	// Unfinished says that a limit or a shortage of ours ended the validation: the chain is not believed, and not sealed
-	// either, since cv=fail would ruin one that may be honest.
+	// Unfinished says that a limit or a shortage of ours ended the validation: the chain is not
+	// believed, and not sealed either, since cv=fail would ruin one that may be honest.
 	Unfinished bool
 }
 

@@ -48,7 +48,8 @@ func sealers() *dnstest.Zone {
 	return dnstest.FromMap(texts)
 }
 
-// seal adds the set of sealer n to raw. What changes do to the message, the sealer does after it has validated it.
+// seal adds the set of sealer n to raw. What changes do to the message, the sealer does after it
+// has validated it.
 func seal(t testing.TB, raw string, n int, changes ...func(string) string) string {
 	t.Helper()
 	sealed, err := trySeal(t, raw, n, changes...)
@@ -103,7 +104,7 @@ func TestLongestChain(t *testing.T) {
 		t.Errorf("got %s (%s), %d sets, oldest pass %d", got.Value, got.Reason, len(got.Sets), got.OldestPass)
 	}
 	if q := zone.Queries(); len(q) != 50 {
-		t.Errorf("%d look-ups", len(q))
+		t.Errorf("%d lookups", len(q))
 	}
 	if _, err := trySeal(t, raw, 51); !errors.Is(err, arc.ErrNoMore) {
 		t.Errorf("set 51: got %v", err)
@@ -184,7 +185,8 @@ func TestCheck55Lookups(t *testing.T) {
 	}
 }
 
-// TestHostileChains: what cannot pass is found before anything is looked up, and one bad set costs the look-ups of one.
+// TestHostileChains: what cannot pass is found before anything is looked up, and one bad set costs
+// the lookups of one.
 func TestHostileChains(t *testing.T) {
 	set := func(i int) string {
 		return fmt.Sprintf("ARC-Seal: a=rsa-sha256; b=AAAA; cv=%s; d=d%d.example; i=%d; s=a\r\n"+

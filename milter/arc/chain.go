@@ -39,7 +39,8 @@ type link struct {
 	fault         string // of the tags of either
 }
 
-// readChain puts the ARC fields of h in order. It costs the same for a chain that is too long as for one that is not.
+// readChain puts the ARC fields of h in order. It costs the same for a chain that is too long as
+// for one that is not.
 func readChain(h message.Header) *chain {
 	c := &chain{}
 	for kind, name := range kinds {
@@ -105,8 +106,8 @@ func instance(s string) int {
 	return n
 }
 
-// splitResults reads the value of an AAR, "i=1; " and a payload that Authentication-Results might have (RFC 8617 section
-// 4.1.1).
+// splitResults reads the value of an AAR, "i=1; " and a payload that Authentication-Results might
+// have (RFC 8617 section 4.1.1).
 func splitResults(value string) (i int, payload string) {
 	const space = " \t\r\n"
 	head, payload, found := strings.Cut(value, ";")
@@ -114,17 +115,22 @@ func splitResults(value string) (i int, payload string) {
 	if !found || strings.Trim(name, space) != "i" {
 		return 0, ""
 	}
-	return instance(strings.Trim(number, space)), strings.ReplaceAll(strings.Trim(payload, space), "\r\n", "")
+	return instance(strings.Trim(number, space)),
+		strings.ReplaceAll(strings.Trim(payload, space), "\r\n", "")
 }
 
-// readSignature reads an AMS: a DKIM-Signature whose i= is an instance, whose h= may be empty but names no seal
-// (RFC 8617 section 4.1.2).
+// readSignature reads an AMS: a DKIM-Signature whose i= is an instance, whose h= may be empty but
+// names no seal (RFC 8617 section 4.1.2).
 func (l *link) readSignature(t *dkim.Tags, at int) {
 	l.at, l.message = at, t.Signature()
-	if !t.Has("c") { // RFC 8617 names no default of its own; the suite that everybody tests with has this one
+	// RFC 8617 names no default of its own; the suite that everybody tests with has this one
+	if !t.Has("c") {
 		l.message.Header, l.message.Body = message.Relaxed, message.Relaxed
 	}
-	if slices.ContainsFunc(l.message.Names, func(n string) bool { return strings.EqualFold(n, SealField) }) {
+	if slices.ContainsFunc(l.message.Names, func(n string) bool {
+		return strings.EqualFold(n,
+			SealField)
+	}) {
 		t.Fail("h= names " + SealField)
 	}
 	l.note(SignatureField, t)
@@ -163,7 +169,8 @@ func (c *chain) check() {
 			c.fail("%s", l.fault)
 		}
 		if want := chainOf(l.Instance); l.Chain != want {
-			c.fail("the seal of instance %d says cv=%s, where it must say %s", l.Instance, l.Chain, want)
+			c.fail("the seal of instance %d says cv=%s, where it must say %s", l.Instance, l.Chain,
+				want)
 		}
 	}
 }
@@ -176,7 +183,7 @@ func chainOf(i int) Value {
 	return Pass
 }
 
-// sealed tells whether the last sealer has given the chain up (RFC 8617 section 5.1.2).
+// sealed reports whether the last sealer has given the chain up (RFC 8617 section 5.1.2).
 func (c *chain) sealed() bool { return len(c.links) > 0 && c.links[len(c.links)-1].Chain == Fail }
 
 // sets returns what there is to tell.

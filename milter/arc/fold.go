@@ -32,8 +32,9 @@ func field(name string, words []string) message.Field {
 	return message.NewField(name, []byte(value.String()))
 }
 
-// split returns a tag as one word: folds behind semicolons alone are what all verifiers have seen. Only a tag that
-// would make a line that no MTA carries is split, an h= behind colons, base64 anywhere.
+// split returns a tag as one word: folds behind semicolons alone are what all verifiers have seen.
+// Only a tag that would make a line that no MTA carries is split, an h= behind colons, base64
+// anywhere.
 func split(tag string) []string {
 	if len(tag) <= longWord {
 		return []string{tag}
@@ -52,7 +53,8 @@ func split(tag string) []string {
 	return append(words, tag)
 }
 
-// sentences splits an AAR behind its semicolons, and a result that is too long for a line at its spaces.
+// sentences splits an AAR behind its semicolons, and a result that is too long for a line at its
+// spaces.
 func sentences(s string) []string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -63,7 +65,8 @@ func sentences(s string) []string {
 	var words []string
 	for part := range strings.SplitAfterSeq(s, "; ") {
 		if part = strings.Trim(part, " "); len(part) > longWord {
-			words = append(words, strings.FieldsFunc(part, func(r rune) bool { return r == ' ' })...)
+			words = append(words, strings.FieldsFunc(part,
+				func(r rune) bool { return r == ' ' })...)
 		} else if part != "" {
 			words = append(words, part)
 		}

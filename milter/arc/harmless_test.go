@@ -8,7 +8,8 @@ import (
 	"mailseal/milter/arc"
 )
 
-// What hosts between two sealers do to a header leaves a chain whole (RFC 8617 section 4.1.3: seals are relaxed).
+// What hosts between two sealers do to a header leaves a chain whole (RFC 8617 section 4.1.3: seals
+// are relaxed).
 func TestHarmlessChanges(t *testing.T) {
 	withResults := "Authentication-Results: mx.relay1.example; spf=pass\r\nReceived: from a by b\r\n" + mail
 	three := seal(t, seal(t, seal(t, withResults, 1), 2), 3)
@@ -54,7 +55,8 @@ func TestHarmlessChanges(t *testing.T) {
 	}
 }
 
-// A chain says so where a field stands above those that its newest set covers: it vouches for the lower one alone.
+// A chain says so where a field stands above those that its newest set covers: it vouches for the
+// lower one alone.
 func TestAddedFields(t *testing.T) {
 	subject := "Subject: hello\r\nTo: a@example.net\r\n" + mail
 	for _, c := range []struct{ name, above, want string }{

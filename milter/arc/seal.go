@@ -16,9 +16,11 @@ import (
 // ErrNoMore says that nothing may be added to a chain: it was sealed as failed, or has 50 sets.
 var ErrNoMore = errors.New("arc: no more sets may be added")
 
-// SealOptions says how a set is made. The zero value is the default: relaxed/relaxed, the fields that DKIM signs.
+// SealOptions says how a set is made. The zero value is the default: relaxed/relaxed, the fields
+// that DKIM signs.
 type SealOptions struct {
-	Fields []string  // covered by the AMS when present, every instance; nil for dkim's default and DKIM-Signature
+	// covered by the AMS when present, every instance; nil for dkim's default and DKIM-Signature
+	Fields []string
 	Omit   []string  // left out though of Fields
 	Time   time.Time // t=; the zero Time for now
 }
@@ -30,27 +32,33 @@ func (o SealOptions) BodyHash() message.BodyHash {
 
 // Covers reports whether the AMS covers the fields of a name that a message has.
 func (o SealOptions) Covers(name string) bool {
-	return slices.ContainsFunc(o.fields(), func(n string) bool { return strings.EqualFold(n, name) })
+	return slices.ContainsFunc(o.fields(), func(n string) bool {
+		return strings.EqualFold(n,
+			name)
+	})
 }
 
-// fields returns the names that the AMS may cover. A sealer covers no Authentication-Results, which the next host may
-// strip, and no ARC field, which the seal covers (RFC 8617 section 4.1.2).
+// fields returns the names that the AMS may cover. A sealer covers no Authentication-Results, which
+// the next host may strip, and no ARC field, which the seal covers (RFC 8617 section 4.1.2).
 func (o SealOptions) fields() []string {
 	names := o.Fields
 	if names == nil {
 		names = append(dkim.DefaultFields(), dkim.FieldName)
 	}
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		isOmitted := slices.ContainsFunc(o.Omit, func(n string) bool { return strings.EqualFold(n, name) })
+		isOmitted := slices.ContainsFunc(o.Omit,
+			func(n string) bool { return strings.EqualFold(n, name) })
 		name = strings.ToLower(name)
 		return isOmitted || name == "authentication-results" || strings.HasPrefix(name, "arc-")
 	})
 }
 
-// Seal returns the next set, ARC-Seal, AMS and AAR from the top, for a message with header h as it will be below them.
-// Chain is what validating the message came to, payload the content of the AAR: an Authentication-Results value in one
-// line. The error is ErrNoMore, dkim.ErrNotHashed or dkim.ErrTooManyFields, or wraps dkim.ErrKey.
-func Seal(h message.Header, body *message.Digests, chain Result, payload string, k dkim.Key, o SealOptions) ([]message.Field, error) {
+// Seal returns the next set, ARC-Seal, AMS and AAR from the top, for a message with header h as it
+// will be below them. Chain is what validating the message came to, payload the content of the AAR:
+// an Authentication-Results value in one line. The error is ErrNoMore, dkim.ErrNotHashed or
+// dkim.ErrTooManyFields, or wraps dkim.ErrKey.
+func Seal(h message.Header, body *message.Digests, chain Result, payload string, k dkim.Key,
+	o SealOptions) ([]message.Field, error) {
 	below := readChain(h)
 	i := len(below.links) + 1
 	if chain.Sealed || below.sealed() || i > maxSets {
@@ -110,8 +118,9 @@ func newSealer(i int, k dkim.Key, o SealOptions) (*sealer, error) {
 		o.Time = time.Now()
 	}
 	return &sealer{
-		instance: strconv.Itoa(i), algorithm: algorithm, domain: d.String(), selector: selector.String(),
-		time: strconv.FormatInt(o.Time.Unix(), 10), key: k, covers: o.fields(),
+		instance: strconv.Itoa(i), algorithm: algorithm, domain: d.String(),
+		selector: selector.String(),
+		time:     strconv.FormatInt(o.Time.Unix(), 10), key: k, covers: o.fields(),
 	}, nil
 }
 
@@ -126,7 +135,8 @@ func (s *sealer) signature(h message.Header, bodyHash [sha256.Size]byte) (messag
 		return message.Field{}, dkim.ErrTooManyFields
 	}
 	tags := []string{
-		"bh=" + base64.StdEncoding.EncodeToString(bodyHash[:]), "c=relaxed/relaxed", "d=" + s.domain,
+		"bh=" + base64.StdEncoding.EncodeToString(bodyHash[:]), "c=relaxed/relaxed", "d=" +
+			s.domain,
 		"h=" + strings.Join(names, ":"), "i=" + s.instance, "s=" + s.selector, "t=" + s.time,
 	}
 	return s.sign(SignatureField, tags, index.Pick(names, -1))
@@ -143,8 +153,9 @@ func (s *sealer) seal(fields []message.Field, chain Value) (message.Field, error
 	return s.sign(SealField, tags, fields)
 }
 
-// sign signs fields and the field that is made of a=, b= and tags, in the order of the alphabet. The field is folded
-// only where it has a space anyway, which makes no difference to the relaxed form that is signed.
+// sign signs fields and the field that is made of a=, b= and tags, in the order of the alphabet.
+// The field is folded only where it has a space anyway, which makes no difference to the relaxed
+// form that is signed.
 func (s *sealer) sign(name string, tags []string, fields []message.Field) (message.Field, error) {
 	list := func(b string) []string {
 		var words []string
@@ -155,7 +166,8 @@ func (s *sealer) sign(name string, tags []string, fields []message.Field) (messa
 		return words
 	}
 	unsigned := message.NewField(name, []byte(" "+strings.Join(list(""), " ")))
-	signature, err := dkim.SignDigest(dkim.HeaderHash(message.Relaxed, fields, unsigned), s.key.Signer)
+	signature, err := dkim.SignDigest(dkim.HeaderHash(message.Relaxed, fields, unsigned),
+		s.key.Signer)
 	if err != nil {
 		return message.Field{}, err
 	}

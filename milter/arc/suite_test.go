@@ -24,8 +24,8 @@ import (
 
 const vectors = "../../../shared/vectors/arc/"
 
-// scenario is one document of the suite: tests in their order, and a zone. The files hold a name twice here and there,
-// which no decoding into a map allows.
+// scenario is one document of the suite: tests in their order, and a zone. The files hold a name
+// twice here and there, which no decoding into a map allows.
 type scenario struct {
 	settings map[string]string
 	tests    []map[string]string

@@ -16,7 +16,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// Validator validates chains. Its zero values mean the defaults; only Resolver has none. It is safe for concurrent use.
+// Validator validates chains. Its zero values mean the defaults; only Resolver has none. It is safe
+// for concurrent use.
 type Validator struct {
 	Resolver   dns.Resolver
 	Now        func() time.Time // default time.Now
@@ -24,10 +25,12 @@ type Validator struct {
 	Effort     *dkim.Effort     // of one message, shared with DKIM; nil for one of its own
 }
 
-// maxOlder is how many message signatures below the newest are verified for OldestPass. The seals of all are.
+// maxOlder is how many message signatures below the newest are verified for OldestPass. The seals
+// of all are.
 const maxOlder = 9
 
-// Validation is the judging of one message's chain between the end of its header and the end of its body.
+// Validation is the judging of one message's chain between the end of its header and the end of its
+// body.
 type Validation struct {
 	validator *Validator
 	header    message.Header
@@ -36,8 +39,8 @@ type Validation struct {
 	result    Result // has a Value as soon as nothing is left to be done
 }
 
-// Select reads the chain of h. When that alone decides (there is none, or it is none that could pass), no body hash is
-// asked for and nothing will be looked up.
+// Select reads the chain of h. When that alone decides (there is none, or it is none that could
+// pass), no body hash is asked for and nothing will be looked up.
 func (v *Validator) Select(h message.Header) *Validation {
 	c := readChain(h)
 	x := &Validation{validator: v, header: h, links: c.links, effort: v.Effort}
@@ -94,9 +97,10 @@ func (x *Validation) BodyHashes() []message.BodyHash {
 	return wanted
 }
 
-// Run validates the chain of m, whose body is complete (RFC 8617 section 5.2). The keys of the newest set are looked up
-// first; only when that set is good are the others, from the newest down, dkim.KeysAtOnce at the same time, until one
-// of them does not verify: whoever writes a long chain must not have us ask for all of it.
+// Run validates the chain of m, whose body is complete (RFC 8617 section 5.2). The keys of the
+// newest set are looked up first; only when that set is good are the others, from the newest down,
+// dkim.KeysAtOnce at the same time, until one of them does not verify: a sender must not have us
+// look up all keys of a long chain.
 func (x *Validation) Run(ctx context.Context, m *message.Message) Result {
 	defer x.effort.End(dkim.OlderSets)
 	defer x.effort.End(dkim.NewestSet)
@@ -106,7 +110,8 @@ func (x *Validation) Run(ctx context.Context, m *message.Message) Result {
 	c := &checker{
 		ctx: ctx, resolver: x.validator.Resolver, effort: x.effort,
 		keys:  map[string]dkim.Lookup{},
-		index: dkim.NewIndex(x.header), body: m.Body, seals: sealDigests(x.links), minBits: x.validator.MinRSABits,
+		index: dkim.NewIndex(x.header), body: m.Body, seals: sealDigests(x.links),
+		minBits: x.validator.MinRSABits,
 	}
 	why := c.newest(x.newest())
 	x.effort.End(dkim.NewestSet)
@@ -123,7 +128,8 @@ func (x *Validation) Run(ctx context.Context, m *message.Message) Result {
 	return x.result
 }
 
-// oldestPass returns the lowest instance since which the message is known to be unchanged, 0 for all of them.
+// oldestPass returns the lowest instance since which the message is known to be unchanged, 0 for
+// all of them.
 func (x *Validation) oldestPass(c *checker) int {
 	older := x.older()
 	for i := len(older) - 1; i >= 0; i-- {
@@ -222,12 +228,16 @@ func (c *checker) message(l *link) string {
 	case !bytes.Equal(sum.SHA256[:], s.BodyHash):
 		return fmt.Sprintf("the body was changed after instance %d", l.Instance)
 	case s.Limit != message.Whole && s.Limit != sum.Length:
-		return fmt.Sprintf("the signature of instance %d does not cover all of the body (l=)", l.Instance)
+		return fmt.Sprintf("the signature of instance %d does not cover all of the body (l=)",
+			l.Instance)
 	default:
 		_, err = s.VerifiedBy(c.index, l.at, records, c.effort)
 	}
 	if err != nil {
-		return c.unverified(err, fmt.Sprintf("the header was changed after instance %d, or its signature is of another key", l.Instance))
+		return c.unverified(err,
+			fmt.Sprintf(
+				"the header was changed after instance %d, or its signature is of another key",
+				l.Instance))
 	}
 	return ""
 }
@@ -256,7 +266,9 @@ func (c *checker) seal(l *link) string {
 			return c.unverified(err, "")
 		}
 	}
-	return fmt.Sprintf("the seal of instance %d does not match the ARC fields below it, or is of another key", l.Instance)
+	return fmt.Sprintf(
+		"the seal of instance %d does not match the ARC fields below it, or is of another key",
+		l.Instance)
 }
 
 func (c *checker) records(l *link, s *dkim.Signature) (records []dkim.Record, why string) {
@@ -266,17 +278,19 @@ func (c *checker) records(l *link, s *dkim.Signature) (records []dkim.Record, wh
 		return nil, fmt.Sprintf("instance %d: %s", l.Instance, found.Reason)
 	}
 	if records = found.For(s.Algorithm); len(records) == 0 {
-		return nil, fmt.Sprintf("instance %d: the key at %s is not for %s", l.Instance, s.KeyName, s.Algorithm)
+		return nil, fmt.Sprintf("instance %d: the key at %s is not for %s", l.Instance, s.KeyName,
+			s.Algorithm)
 	}
 	if bits := records[0].Key.Bits(); s.Algorithm == dkim.RSASHA256 && bits < c.minBits {
-		return nil, fmt.Sprintf("instance %d: the key has %d bits, this host asks for %d", l.Instance, bits, c.minBits)
+		return nil, fmt.Sprintf("instance %d: the key has %d bits, this host asks for %d",
+			l.Instance, bits, c.minBits)
 	}
 	return records, ""
 }
 
-// sealDigests returns for each link the SHA-256 that its seal stands for, one for each form of the seal. A seal covers
-// all sets up to its own, so the hash is carried on from one to the next instead of begun again (RFC 8617 section
-// 5.1.1).
+// sealDigests returns for each link the SHA-256 that its seal stands for, one for each form of the
+// seal. A seal covers all sets up to its own, so the hash is carried on from one to the next
+// instead of begun again (RFC 8617 section 5.1.1).
 func sealDigests(links []link) [][][sha256.Size]byte {
 	digests := make([][][sha256.Size]byte, len(links))
 	running := sha256.New()

@@ -1,5 +1,5 @@
-// Package authres reads and writes Authentication-Results fields so that no sender can make one say what we did not
-// say (RFC 8601).
+// Package authres reads and writes Authentication-Results fields so that no sender can make one say
+// what we did not say (RFC 8601).
 package authres
 
 // Result is what one method found about one identity: one resinfo of RFC 8601 section 2.2.
@@ -11,7 +11,8 @@ type Result struct {
 	Properties []Property // in the order in which they are to be written
 }
 
-// Property is one ptype.property=value (RFC 8601 section 2.2): Property{"header", "d", "example.com"}.
+// Property is one ptype.property=value (RFC 8601 section 2.2): Property{"header", "d",
+// "example.com"}.
 type Property struct {
 	Type, Name, Value string
 }

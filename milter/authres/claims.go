@@ -12,18 +12,21 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Claims tells whether value, that of an Authentication-Results field, says that one of ids wrote it, in the eyes of
-// any reader that may come after us (RFC 8601 section 5). A field that does, and that we did not write, is forged.
+// Claims reports whether value, that of an Authentication-Results field, says that one of ids wrote
+// it, in the eyes of any reader that may come after us (RFC 8601 section 5). A field that does, and
+// that we did not write, is forged.
 //
-// Readers differ: some know comments and some do not, nested or not, some take quotes for part of the name, some stop
-// at the first word, some decode encoded words, some compare U-labels. So value is read with all those eyes, and one
-// is enough. Case, a final dot, a version, "/jobid" and whatever follows the name do not matter; the rest of the field
-// need not be readable. A name that merely begins or ends like one of ids is another's.
+// Readers differ: some know comments and some do not, nested or not, some take quotes for part of
+// the name, some stop at the first word, some decode encoded words, some compare U-labels. So value
+// is read with all those eyes, and one is enough. Case, a final dot, a version, "/jobid" and
+// whatever follows the name do not matter; the rest of the field need not be readable. A name that
+// merely begins or ends like one of ids is another's.
 //
-// Claimed too is a field whose authserv-id belongs to nobody, because it is empty, in a comment or quote that does not
-// end, an encoded word, or not a domain name though it has octets above 126; and one in a version that we do not know,
-// whoever wrote it (section 5 asks for its removal). A field that begins with a result instead ("spf=pass ...", as
-// Exchange writes) names nobody either, but no reader takes it for ours: it is not claimed.
+// Claimed too is a field whose authserv-id names no host, because it is empty, in a comment or
+// quote that does not end, an encoded word, or not a domain name though it has octets above 126;
+// and one in a version that we do not know, whatever its authserv-id (section 5 asks for its
+// removal). A field that begins with a result instead ("spf=pass ...", as Exchange writes) names no
+// host either, but no reader takes it for ours: it is not claimed.
 func Claims(value []byte, ids []string) bool {
 	s := string(value)
 	r := &reader{s: s}
@@ -45,13 +48,15 @@ func Claims(value []byte, ids []string) bool {
 	return false
 }
 
-// isLike reports whether an eye saw what another did. The strict eye is like no other, since it alone judges what it saw
-// as RFC 8601 does.
+// isLike reports whether an eye saw what another did. The strict eye is like no other, since it
+// alone judges what it saw as RFC 8601 does.
 func (v sight) isLike(w sight) bool {
-	return v.eye != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) && slices.Equal(v.gap, w.gap)
+	return v.eye != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) &&
+		slices.Equal(v.gap, w.gap)
 }
 
-// normalized returns the ids as sight has them, as they are, as we write them and in A-labels, and how much of a value is to be looked at.
+// normalized returns the ids as sight has them, as they are, as we write them and in A-labels, and
+// how much of a value is to be looked at.
 func normalized(ids []string) (wanted []string, room int) {
 	room = 1024
 	for _, id := range ids {
@@ -98,8 +103,8 @@ func eyes(s string) []eye {
 
 func isHigh(r rune) bool { return r > '~' }
 
-// sight is what an eye saw: the beginning of the text in lower case, without white space, quotes, backslashes and
-// whatever else an eye passes over.
+// sight is what an eye saw: the beginning of the text in lower case, without white space, quotes,
+// backslashes and whatever else an eye passes over.
 type sight struct {
 	eye    eye
 	text   []byte
@@ -133,7 +138,7 @@ func (e eye) look(s string, room int) sight {
 	return v
 }
 
-// add takes the octet c, and tells whether there is a gap before the next.
+// add takes the octet c, and reports whether there is a gap before the next.
 func (v *sight) add(c byte, gap bool) bool {
 	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!v.eye.high || c == 0x7f) {
 		return true
@@ -188,20 +193,21 @@ func (v sight) claims(wanted []string) bool {
 	return mapsTo(first, wanted) || mapsTo(whole, wanted)
 }
 
-// How readers turn U-labels into A-labels, as IDNA2008 and as IDNA2003 do. Unlike the domains that we judge by, names
-// are mapped: some readers take full-width letters, ideographic full stops or a sharp s for what they look like.
+// How readers turn U-labels into A-labels, as IDNA2008 and as IDNA2003 do. Unlike the domains that
+// we judge by, names are mapped: some readers take full-width letters, ideographic full stops or a
+// sharp s for what they look like.
 var mappings = []*idna.Profile{
 	idna.New(idna.MapForLookup(), idna.BidiRule()),
 	idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(true)),
 }
 
-// isName tells whether word is a domain name to a reader who maps.
+// isName reports whether word is a domain name to a reader who maps.
 func isName(word string) bool {
 	_, err := mappings[0].ToASCII(word)
 	return err == nil && utf8.ValidString(word)
 }
 
-// mapsTo tells whether word has octets above 126 and is one of wanted in A-labels.
+// mapsTo reports whether word has octets above 126 and is one of wanted in A-labels.
 func mapsTo(word string, wanted []string) bool {
 	if !utf8.ValidString(word) || !strings.ContainsFunc(word, isHigh) {
 		return false
@@ -212,7 +218,8 @@ func mapsTo(word string, wanted []string) bool {
 	})
 }
 
-// ends tells whether a name may end before the octet at i. A dot belongs to the name only when another label follows.
+// ends reports whether a name may end before the octet at i. A dot belongs to the name only when
+// another label follows.
 func (v sight) ends(i int) bool {
 	if i >= len(v.text) || v.gap[i] || !isNameOctet(v.text[i]) && v.text[i] != '.' {
 		return true

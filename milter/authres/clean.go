@@ -6,12 +6,14 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Everything that is written may come from a stranger, and is read by programs that are simpler than the grammar: they
-// split at every semicolon, at every space, or look for "dmarc=pass" anywhere. So what only the grammar keeps apart is
-// not written at all: no text of ours has a quote, backslash, semicolon or parenthesis inside, nor a control character
-// or an octet above 126 (a UTF-8 text is legal in internationalised mail only), nor what looks like another result.
+// Everything that is written may come from a stranger, and is read by programs that are simpler
+// than the grammar: they split at every semicolon, at every space, or look for "dmarc=pass"
+// anywhere. So what only the grammar keeps apart is not written at all: no text of ours has a
+// quote, backslash, semicolon or parenthesis inside, nor a control character or an octet above 126
+// (a UTF-8 text is legal in internationalised mail only), nor what looks like another result.
 
-// unknown stands where a name was empty: our own mistake, which must not become a field that nobody can read.
+// unknown stands where a name was empty: our own mistake, which must not become a field that no
+// reader can read.
 const unknown = "unknown"
 
 // masked stands for an octet that is not written.
@@ -20,7 +22,8 @@ const masked = '?'
 // cut marks a value that lost its beginning, or a text that lost its end.
 const cut = "..."
 
-// keyword makes s a Keyword of RFC 5321 section 4.1.2: letters, digits and hyphens, lower case, at most 24 octets.
+// keyword makes s a Keyword of RFC 5321 section 4.1.2: letters, digits and hyphens, lower case, at
+// most 24 octets.
 func keyword(s string) string {
 	k := strings.Map(func(r rune) rune {
 		switch {
@@ -40,7 +43,8 @@ func keyword(s string) string {
 // cleanID is the authserv-id in A-labels, without what could end it early.
 func cleanID(s string) string { return tail(printable(last(aLabels(s), 1024)), 256) }
 
-// aLabels turns the U-labels of a domain, alone or behind an @, into A-labels. Other texts stay as they are.
+// aLabels turns the U-labels of a domain, alone or behind an @, into A-labels. Other texts stay as
+// they are.
 func aLabels(s string) string {
 	at := strings.LastIndexByte(s, '@') + 1
 	if name, err := domain.Parse(s[at:]); err == nil && strings.ContainsFunc(s[at:], isHigh) {
@@ -49,9 +53,9 @@ func aLabels(s string) string {
 	return s
 }
 
-// cleanValue makes s what may stand as a pvalue of at most limit octets (RFC 8601 section 2.2): [local@]domain with
-// its local part quoted if it must be, or any other text, for quoted to quote. The end of a name is what it is known
-// by, so a value that is too long loses its beginning.
+// cleanValue makes s what may stand as a pvalue of at most limit octets (RFC 8601 section 2.2):
+// [local@]domain with its local part quoted if it must be, or any other text, for quoted to quote.
+// The end of a name is what it is known by, so a value that is too long loses its beginning.
 func cleanValue(s string, limit int) string {
 	s = aLabels(s)
 	local, host, ok := splitAddress(s)
@@ -70,7 +74,8 @@ func cleanValue(s string, limit int) string {
 	return local + "@" + host
 }
 
-// cleanText makes s what may stand in a comment or in quotes: printable, single spaces, at most limit octets.
+// cleanText makes s what may stand in a comment or in quotes: printable, single spaces, at most
+// limit octets.
 func cleanText(s string, limit int) string {
 	s = strings.Join(strings.Fields(s[:min(len(s), 4*limit)]), " ")
 	s = strings.Map(func(r rune) rune {
@@ -119,12 +124,13 @@ func tail(s string, limit int) string {
 
 // The words that make an equals sign after them look like a statement of ours.
 var (
-	methods = []string{"auth", "dkim", "domainkeys", "sender-id", "spf", "iprev", "arc", "dmarc", "dkim-adsp", "dkim-atps", "dkim2", "bimi", "dnswl", "rrvs", "smime", "vbr"}
-	ptypes  = []string{"body.", "dns.", "header.", "policy.", "smtp."}
+	methods = []string{"auth", "dkim", "domainkeys", "sender-id", "spf", "iprev", "arc", "dmarc",
+		"dkim-adsp", "dkim-atps", "dkim2", "bimi", "dnswl", "rrvs", "smime", "vbr"}
+	ptypes = []string{"body.", "dns.", "header.", "policy.", "smtp."}
 )
 
-// disarm replaces the equals signs that make s look as if it held a result that passed or a property. Others stay:
-// "bounce+user=example.com@list.example" is a path like any other.
+// disarm replaces the equals signs that make s look as if it held a result that passed or a
+// property. Others stay: "bounce+user=example.com@list.example" is a path like any other.
 func disarm(s string, with byte) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -135,11 +141,14 @@ func disarm(s string, with byte) string {
 	return string(b)
 }
 
-// looksArmed tells whether an equals sign between the two texts would make a simple reader see ptype.property=value or
-// method=pass. Other results are worth nothing to a forger.
+// looksArmed reports whether an equals sign between the two texts would make a simple reader see
+// ptype.property=value or method=pass. Other results are worth nothing to a forger.
 func looksArmed(before, after string) bool {
 	word := strings.ToLower(strings.TrimRight(before, " "))
-	word = word[strings.LastIndexFunc(word, func(r rune) bool { return !isAlnum(r) && !strings.ContainsRune(".-_", r) })+1:]
+	word = word[strings.LastIndexFunc(word, func(r rune) bool {
+		return !isAlnum(r) &&
+			!strings.ContainsRune(".-_", r)
+	})+1:]
 	for _, p := range ptypes {
 		if strings.Contains(word, p) {
 			return true
@@ -171,7 +180,8 @@ func isHost(s string) bool {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || strings.ContainsFunc(label, func(r rune) bool { return !isAlnum(r) && r != '-' && r != '_' }) {
+		if label == "" || strings.ContainsFunc(label,
+			func(r rune) bool { return !isAlnum(r) && r != '-' && r != '_' }) {
 			return false
 		}
 	}
@@ -202,7 +212,8 @@ func quoted(v string) string {
 	return `"` + v + `"`
 }
 
-// quotedText writes what cleanText or cleanID made: a value of RFC 2045 section 5.1, which an address is not.
+// quotedText writes what cleanText or cleanID made: a value of RFC 2045 section 5.1, which an
+// address is not.
 func quotedText(t string) string {
 	if isToken(t) {
 		return t
@@ -214,14 +225,14 @@ func isAlnum(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// isToken tells whether s is a token of RFC 2045 section 5.1.
+// isToken reports whether s is a token of RFC 2045 section 5.1.
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`()<>@,;:\"/[]?=`, r)
 	})
 }
 
-// isDotAtom tells whether s is a dot-atom of RFC 5322 section 3.2.3.
+// isDotAtom reports whether s is a dot-atom of RFC 5322 section 3.2.3.
 func isDotAtom(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {
 		if atom == "" || strings.ContainsFunc(atom, func(r rune) bool {

@@ -2,19 +2,21 @@ package authres
 
 import "bytes"
 
-// Effort is what is left for reading the Authentication-Results of one message with Claims. The zero Effort is all of it.
+// Effort is what is left for reading the Authentication-Results of one message with Claims. The
+// zero Effort is all of it.
 type Effort struct{ fields, octets int }
 
 // The effort of one message. Honest mail has one to ten fields of some hundred octets.
 const (
 	maxFields = 100
 	maxOctets = 64 << 10
-	// highOctets is what an octet above 126 counts for: names that have one are mapped in several ways.
+	// highOctets is what an octet above 126 counts for: names that have one are mapped in several
+	// ways.
 	highOctets = 256
 )
 
-// Spend takes what it costs to read a value, and reports whether there was enough left for it. A sender cannot have a
-// field read by writing many: one that is not read is not to be believed.
+// Spend takes what it costs to read a value, and reports whether there was enough left for it. A
+// sender cannot have a field read by writing many: one that is not read is not to be believed.
 func (e *Effort) Spend(value []byte) bool {
 	e.fields++
 	e.octets += len(value)
@@ -24,8 +26,8 @@ func (e *Effort) Spend(value []byte) bool {
 	return e.fields <= maxFields && e.octets <= maxOctets
 }
 
-// countHigh returns how many octets above 126 may be looked at as part of a name: those of the first word of a result are
-// not, but where that begins depends on the reader.
+// countHigh returns how many octets above 126 may be looked at as part of a name: those of the
+// first word of a result are not, but where that begins depends on the reader.
 func countHigh(value []byte) int {
 	name, _, _ := bytes.Cut(value, []byte(";"))
 	n := 0

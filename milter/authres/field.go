@@ -13,25 +13,29 @@ const FieldName = "Authentication-Results"
 // ErrSyntax is wrapped by every error of Parse but ErrVersion.
 var ErrSyntax = errors.New("authres: not an Authentication-Results value")
 
-// ErrVersion is wrapped by the error for a version other than 1 after the authserv-id (RFC 8601 section 2.6).
+// ErrVersion is wrapped by the error for a version other than 1 after the authserv-id (RFC 8601
+// section 2.6).
 var ErrVersion = errors.New("authres: unsupported version")
 
-// maxField is how long a field may be, name and all, before it is folded: some readers refuse lines over 998 octets
-// and some unfold first.
+// maxField is how long a field may be, name and all, before it is folded: some readers refuse lines
+// over 998 octets and some unfold first.
 const maxField = 900
 
-// Field is what one Authentication-Results field says: who speaks, and what was found. No Results is "none".
+// Field is what one Authentication-Results field says: who speaks, and what was found. No Results
+// is "none".
 type Field struct {
 	ID      string // the authserv-id, without quotes
 	Results []Result
 }
 
-// Fields returns f as header fields with their folds, the first to stand topmost. There is more than one when one
-// would exceed 900 octets; a Result is never divided. Without Results the field says "none".
+// Fields returns f as header fields with their folds, the first to stand topmost. There is more
+// than one when one would exceed 900 octets; a Result is never divided. Without Results the field
+// says "none".
 //
-// The first field holds a verdict of every method that there is a Result of, since many readers look at that field alone.
-// The first Result of each method, and of SPF for each identity, comes before all others therefore, and what makes them
-// long is cut until they fit: names, comments and the number of signatures are a stranger's to choose.
+// The first field holds a verdict of every method that there is a Result of, since many readers
+// look at that field alone. The first Result of each method, and of SPF for each identity, comes
+// before all others therefore, and what makes them long is cut until they fit: names, comments and
+// the number of signatures are a stranger's to choose.
 func (f Field) Fields() []message.Field {
 	id := f.id()
 	room := f.room(id)
@@ -67,8 +71,8 @@ func (f Field) parted() (verdicts, rest []written) {
 	return verdicts, rest
 }
 
-// kind is what a Result is a verdict of: a method, and for those about the envelope its part. SPF may have looked at
-// MAIL FROM and at HELO.
+// kind is what a Result is a verdict of: a method, and for those about the envelope its part. SPF
+// may have looked at MAIL FROM and at HELO.
 type kind struct{ method, part string }
 
 func (r Result) kind() kind {
@@ -82,9 +86,9 @@ func (r Result) kind() kind {
 // room is how much results may take in a field beside an id.
 func (f Field) room(id string) int { return maxField - len(FieldName) - len(": ") - len(id) }
 
-// Payload returns f as one unfolded line without the field's name, as ARC's AAR takes it after its own tag (RFC 8617
-// section 4.1.1): "mx.example.com; spf=pass smtp.mailfrom=example.org". The order is that of Fields. Its length is bounded
-// by that of the Results: at most 900 octets each.
+// Payload returns f as one unfolded line without the field's name, as ARC's AAR takes it after its
+// own tag (RFC 8617 section 4.1.1): "mx.example.com; spf=pass smtp.mailfrom=example.org". The order
+// is that of Fields. Its length is bounded by that of the Results: at most 900 octets each.
 func (f Field) Payload() string {
 	id := f.id()
 	room := f.room(id)

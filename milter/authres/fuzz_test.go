@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzWrite holds that whatever is written reads back as one result with the same names and values, and is the same
-// when it is written again.
+// FuzzWrite holds that whatever is written reads back as one result with the same names and values,
+// and is the same when it is written again.
 func FuzzWrite(f *testing.F) {
 	f.Add("mx.example.com", "spf", "pass", "", "", "smtp", "mailfrom", `"a; dkim=pass"@example.com`)
 	f.Add("mx.example.com", "dkim", "fail; dmarc=pass", "c) dmarc=pass (", `r"; dmarc=pass \`, "header", "i", "a\r\nX-Evil: b@c.example")
@@ -89,7 +89,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Some readers that stand in for those that come after us. Each returns the authserv-id that it takes value to have.
+// Some readers that stand in for those that come after us. Each returns the authserv-id that it
+// takes value to have.
 var readers = []struct {
 	name string
 	id   func(value string) string

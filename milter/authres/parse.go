@@ -5,19 +5,22 @@ import (
 	"strings"
 )
 
-// What is read of one field at most. A field of 1 MiB may hold a hundred thousand results, none of them ours.
+// What is read of one field at most. A field of 1 MiB may hold a hundred thousand results, none of
+// them ours.
 const (
 	maxResults    = 128
 	maxProperties = 64
 )
 
-// Parse reads the value of a field (RFC 8601 section 2.2). It is tolerant: comments, folds and white space may stand
-// between any two words, methods may come without an authserv-id before them (ID is "" then), and a result that cannot
-// be read is left out. The Field holds all that could be read even when there is an error, which tells of the first
-// mistake and wraps ErrSyntax; or ErrVersion, and then nothing but the ID was read.
+// Parse reads the value of a field (RFC 8601 section 2.2). It is tolerant: comments, folds and
+// white space may stand between any two words, methods may come without an authserv-id before them
+// (ID is "" then), and a result that cannot be read is left out. The Field holds all that could be
+// read even when there is an error, which tells of the first mistake and wraps ErrSyntax; or
+// ErrVersion, and then nothing but the ID was read.
 //
-// Results of a method in another version than 1 are left out, as section 2.6 asks. Names are lower case; the Comment is
-// the first after the result's value. An address keeps the quotes of its local part: `"a b"@example.com`.
+// Results of a method in another version than 1 are left out, as section 2.6 asks. Names are lower
+// case; the Comment is the first after the result's value. An address keeps the quotes of its local
+// part: `"a b"@example.com`.
 func Parse(value []byte) (Field, error) {
 	r := &reader{s: string(value)}
 	id, err := r.id()
@@ -71,14 +74,16 @@ func (r *reader) version() error {
 		r.skipRest()
 		return fmt.Errorf("%w: more than a version after the authserv-id", ErrSyntax)
 	}
-	if digits != "" && strings.Trim(digits, "0123456789") == "" && strings.TrimLeft(digits, "0") != "1" {
+	if digits != "" && strings.Trim(digits, "0123456789") == "" &&
+		strings.TrimLeft(digits, "0") != "1" {
 		r.pos = len(r.s)
 		return fmt.Errorf("%w %.10s", ErrVersion, digits)
 	}
 	return nil
 }
 
-// result reads one resinfo. A zero Result without a mistake is "none", or nothing at all, or another version's.
+// result reads one resinfo. A zero Result without a mistake is "none", or nothing at all, or
+// another version's.
 func (r *reader) result() (Result, string) {
 	r.space()
 	method := r.keyword()
@@ -105,7 +110,7 @@ func (r *reader) result() (Result, string) {
 	return result, mistake
 }
 
-// methodVersion passes over "/1", and tells whether another version stands there.
+// methodVersion passes over "/1", and reports whether another version stands there.
 func (r *reader) methodVersion() bool {
 	if !r.take('/') {
 		return false
@@ -116,8 +121,8 @@ func (r *reader) methodVersion() bool {
 	return strings.TrimLeft(v, "0") != "1"
 }
 
-// properties reads what follows method=result: the reason and the properties, in any order. Pairs that are neither
-// ("action=none") mean nothing here.
+// properties reads what follows method=result: the reason and the properties, in any order. Pairs
+// that are neither ("action=none") mean nothing here.
 func (r *reader) properties(result *Result) (mistake string) {
 	for !r.atEnd() {
 		name, property := r.keyword(), ""

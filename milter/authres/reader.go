@@ -25,13 +25,14 @@ func (r *reader) take(c byte) bool {
 	return false
 }
 
-// more passes over the semicolon before a result; where the authserv-id is missing there is none before the first.
+// more passes over the semicolon before a result; where the authserv-id is missing there is none
+// before the first.
 func (r *reader) more() bool {
 	r.take(';')
 	return r.pos < len(r.s)
 }
 
-// atEnd tells whether a result ends here.
+// atEnd reports whether a result ends here.
 func (r *reader) atEnd() bool { return r.pos >= len(r.s) || r.s[r.pos] == ';' }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
@@ -73,7 +74,8 @@ func (r *reader) skipComment() {
 	r.pos, r.broken = len(r.s), true
 }
 
-// quotedString reads a quoted-string without its quotes. A fold inside is the space that it stands for.
+// quotedString reads a quoted-string without its quotes. A fold inside is the space that it stands
+// for.
 func (r *reader) quotedString() string {
 	var b strings.Builder
 	for r.pos++; r.pos < len(r.s); r.pos++ {
@@ -115,8 +117,8 @@ func (r *reader) keyword() string {
 	return strings.ToLower(r.s[start:r.pos])
 }
 
-// pvalue reads a value: a quoted-string; an address, whose quotes are kept; or anything up to white space, a comment,
-// a quote or a semicolon: base64 is seldom quoted by those who write it.
+// pvalue reads a value: a quoted-string; an address, whose quotes are kept; or anything up to white
+// space, a comment, a quote or a semicolon: base64 is seldom quoted by those who write it.
 func (r *reader) pvalue() string {
 	const stop = "\"(); \t\r\n"
 	if r.peek() != '"' {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// judged is what judging one message may come to: every method, with the names and texts that a stranger chose.
+// judged is what judging one message may come to: every method, with the names and texts that a
+// stranger chose.
 func judged(id, name, text string, signatures int, dkimFirst bool) Field {
 	verdicts := []Result{
 		{Method: "dmarc", Value: "permerror", Comment: text, Reason: text, Properties: []Property{{"header", "from", name}, {"policy", "dmarc", "quarantine"}}},

@@ -6,7 +6,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// lineWidth is the column before which lines are folded. A word that is longer stands alone on its line.
+// lineWidth is the column before which lines are folded. A word that is longer stands alone on its
+// line.
 const lineWidth = 78
 
 // A tab begins every continuation line, and counts as the columns that it moves.
@@ -18,9 +19,10 @@ const (
 // measures says how much of a Result's texts is written.
 type measures struct{ comment, reason, value, properties int }
 
-// shrinking are the measures tried in turn until a Result fits into its room. The first cuts nothing that is legal: a
-// path has at most 256 octets (RFC 5321 section 4.5.3.1.3). The last leaves the verdict alone, at most 51 octets of it:
-// what a result says of a message may not get lost because a stranger's names are long.
+// shrinking are the measures tried in turn until a Result fits into its room. The first cuts
+// nothing that is legal: a path has at most 256 octets (RFC 5321 section 4.5.3.1.3). The last
+// leaves the verdict alone, at most 51 octets of it: what a result says of a message may not get
+// lost because a stranger's names are long.
 var shrinking = []measures{
 	{comment: 160, reason: 160, value: 256, properties: 12},
 	{comment: 60, reason: 60, value: 256, properties: 12},
@@ -31,7 +33,8 @@ var shrinking = []measures{
 	{},
 }
 
-// written is a Result as the words of a resinfo (RFC 8601 section 2.2), between which white space and folds may stand.
+// written is a Result as the words of a resinfo (RFC 8601 section 2.2), between which white space
+// and folds may stand.
 type written struct {
 	result Result
 	level  int // index into shrinking
@@ -63,8 +66,8 @@ func (w written) within(room int) written {
 	return w
 }
 
-// squeeze shrinks results until all of them together are no larger than room, always the largest that can still be
-// shrunk: one long name must not cost the others what they say.
+// squeeze shrinks results until all of them together are no larger than room, always the largest
+// that can still be shrunk: one long name must not cost the others what they say.
 func squeeze(all []written, room int) {
 	for total(all) > room {
 		largest := -1
@@ -104,7 +107,8 @@ func (r Result) wordsWithin(m measures) []string {
 	return words
 }
 
-// fold writes one field: every result on a line of its own, further lines where it would grow too wide.
+// fold writes one field: every result on a line of its own, further lines where it would grow too
+// wide.
 func fold(id string, results [][]string) message.Field {
 	if len(results) == 0 {
 		return message.NewField(FieldName, []byte(" "+unfolded(id, nil)))

@@ -172,7 +172,8 @@ func TestManyResultsSplit(t *testing.T) {
 	}
 }
 
-// A single result never fills more than a field, whatever a stranger called himself, and always says its value.
+// A single result never fills more than a field, whatever a stranger called himself, and always
+// says its value.
 func TestLongestResult(t *testing.T) {
 	long := strings.Repeat("x.", 5000) + "example"
 	r := Result{Method: strings.Repeat("m", 99), Value: strings.Repeat("v", 99), Comment: long, Reason: long}

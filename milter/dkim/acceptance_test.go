@@ -28,8 +28,8 @@ func TestCheck32FromMustBeSigned(t *testing.T) {
 	}
 }
 
-// What cannot be read, or asks for what nobody knows, is neutral; what can be read and can never be verified is permerror (RFC
-// 8601 section 2.7.1).
+// What cannot be read, or asks for what nobody knows, is neutral; what can be read and can never be
+// verified is permerror (RFC 8601 section 2.7.1).
 func TestCheck33RequiredTags(t *testing.T) {
 	good := string(forge(t, rsaKey(), goodTags, mailHeader, mailBody))
 	bh := good[strings.Index(good, " bh="):strings.Index(good, " b=")]
@@ -232,7 +232,8 @@ func TestCheck40Canonicalization(t *testing.T) {
 			t.Errorf("%s body: got %q, want %q", c.c, got, c.body)
 		}
 	}
-	// What arrives may differ from what was signed by as much as the canonicalisation allows, and no more.
+	// What arrives may differ from what was signed by as much as the canonicalization allows, and
+	// no more.
 	for _, c := range []struct{ c, header, body, wantHeader string }{
 		{"relaxed/relaxed", "SUBJECT:\thello \r\nfrom: Joe\r\n  <joe@example.com>\r\nTO:ann@example.org\r\n", "Hi. \r\n\r\nBye.\t\r\n\r\n", "pass"},
 		{"relaxed/simple", mailHeader, "Hi.\r\n\r\nBye.\r\n\r\n\r\n", "pass"},

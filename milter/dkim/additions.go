@@ -1,21 +1,25 @@
 package dkim
 
-// Additions are fields that somebody on the way can put on top of a message while its signature stays good.
+// Additions are fields that a host on the way can put on top of a message while its signature
+// stays good.
 type Additions struct {
-	Always       []string // however many of them the message has
-	WhenAbsent   []string // where the message has none
-	WhenNotPlain []string // as WhenAbsent, in a message that has 8-bit text or another field of MIME
+	Always     []string // however many of them the message has
+	WhenAbsent []string // where the message has none
+	// as WhenAbsent, in a message that has 8-bit text or another field of MIME
+	WhenNotPlain []string
 }
 
-// otherFields are fields that are not signed by default, and that mail programs act on or show. Whatever else is not
-// signed can be added as well.
+// otherFields are fields that are not signed by default, and that mail programs act on or show.
+// Whatever else is not signed can be added as well.
 var otherFields = []string{
-	"Bcc", "Comments", "Keywords", "Content-Disposition", "Content-ID", "Content-Description", "Content-Language",
-	"Disposition-Notification-To", "Return-Receipt-To", "Importance", "X-Priority", "Auto-Submitted", "Precedence",
+	"Bcc", "Comments", "Keywords", "Content-Disposition", "Content-ID", "Content-Description",
+	"Content-Language",
+	"Disposition-Notification-To", "Return-Receipt-To", "Importance", "X-Priority",
+	"Auto-Submitted", "Precedence",
 }
 
-// Additions returns what can be added to messages that are signed with these options, among the fields that are signed
-// and those that mail programs know.
+// Additions returns what can be added to messages that are signed with these options, among the
+// fields that are signed and those that mail programs know.
 func (o SignOptions) Additions() Additions {
 	o = o.withDefaults()
 	var out Additions

@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/dkim"
 )
 
-// TestAdditionsAreTrue adds every field that is said to be addable, and those that are not, and holds that the signature
-// does what is said.
+// TestAdditionsAreTrue adds every field that is said to be addable, and those that are not, and
+// holds that the signature does what is said.
 func TestAdditionsAreTrue(t *testing.T) {
 	base := "From: a@example.com\r\nTo: b@example.org\r\nSubject: x\r\n"
 	for name, o := range map[string]dkim.SignOptions{

@@ -12,15 +12,17 @@ import (
 	"mailseal/milter/message"
 )
 
-// Index finds the fields of a header by their names from the bottom up, in time linear in the names asked for.
+// Index finds the fields of a header by their names from the bottom up, in time linear in the names
+// asked for.
 type Index struct {
 	header message.Header
 	last   []int32 // the undermost field of each name
 	above  []int32 // for each field the next one above of the same name, or -1
-	slots  []int32 // hash table of names: the place in last and one, or 0; at least half of it is empty
+	// hash table of names: the place in last and one, or 0; at least half of it is empty
+	slots []int32
 
-	// The fields in relaxed form with their CRLF, as far as some signature covered them: a header that many cover is
-	// canonicalized once.
+	// The fields in relaxed form with their CRLF, as far as some signature covered them: a header
+	// that many cover is canonicalized once.
 	relaxed [][]byte
 	text    []byte // where the next ones are written
 }
@@ -58,7 +60,7 @@ func slotOf[T string | []byte](x *Index, name T) *int32 {
 	}
 }
 
-// isNamed tells whether the name of f in lower case is name.
+// isNamed reports whether the name of f in lower case is name.
 func isNamed(f message.Field, name []byte) bool {
 	own := f.NameOctets()
 	if len(own) != len(name) {
@@ -72,9 +74,10 @@ func isNamed(f message.Field, name []byte) bool {
 	return true
 }
 
-// Pick returns the fields that an h= of names covers in its order: of a name that stands there several times the
-// undermost field first, and nothing where there is none left (RFC 6376 section 5.4.2). The field at own is the
-// signature itself and never covered; own is -1 for a signature that is not in the header yet.
+// Pick returns the fields that an h= of names covers in its order: of a name that stands there
+// several times the undermost field first, and nothing where there is none left (RFC 6376 section
+// 5.4.2). The field at own is the signature itself and never covered; own is -1 for a signature
+// that is not in the header yet.
 func (x *Index) Pick(names []string, own int) []message.Field {
 	at := x.pick(names, own)
 	picked := make([]message.Field, len(at))
@@ -101,8 +104,8 @@ func (x *Index) pick(names []string, own int) []int32 {
 	return picked
 }
 
-// canonical returns the canonical form of the fields at some places. Relaxed forms end with their CRLF; simple ones are the
-// raw fields, without.
+// canonical returns the canonical form of the fields at some places. Relaxed forms end with their
+// CRLF; simple ones are the raw fields, without.
 func (x *Index) canonical(c message.Canonicalization, at []int32) [][]byte {
 	forms := make([][]byte, len(at))
 	for i, field := range at {
@@ -152,9 +155,11 @@ func lower(c byte) byte {
 	return c
 }
 
-// HeaderHash returns the SHA-256 that a signature stands for: fields in their order, then the signature's own field as
-// Signature.Unsigned has it, without its final CRLF, all in their canonical form (RFC 6376 section 3.7).
-func HeaderHash(c message.Canonicalization, fields []message.Field, unsigned message.Field) [sha256.Size]byte {
+// HeaderHash returns the SHA-256 that a signature stands for: fields in their order, then the
+// signature's own field as Signature.Unsigned has it, without its final CRLF, all in their
+// canonical form (RFC 6376 section 3.7).
+func HeaderHash(c message.Canonicalization, fields []message.Field,
+	unsigned message.Field) [sha256.Size]byte {
 	h := hashers.Get().(*hasher)
 	for _, f := range fields {
 		h.add(c, f)
@@ -184,7 +189,8 @@ type hasher struct {
 // hashers are used by one header after the other: none costs an allocation.
 var hashers = sync.Pool{New: func() any { return &hasher{hash: sha256.New()} }}
 
-// Octets that a hasher gathers before it hashes them, and the most that it keeps for the next header.
+// Octets that a hasher gathers before it hashes them, and the most that it keeps for the next
+// header.
 const (
 	gathered = 4 << 10
 	retained = 64 << 10

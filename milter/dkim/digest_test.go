@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// naivePick is RFC 6376 section 5.4.2 word by word: each name takes the undermost field that none before has taken.
+// naivePick is RFC 6376 section 5.4.2 word by word: each name takes the undermost field that none
+// before has taken.
 func naivePick(h message.Header, names []string, own int) []message.Field {
 	taken := make([]bool, len(h))
 	if own >= 0 {
@@ -62,7 +63,8 @@ func TestPickRandom(t *testing.T) {
 	}
 }
 
-// oversigned returns a header of n fields, and an h= that lists each of its names, in turn, and once more.
+// oversigned returns a header of n fields, and an h= that lists each of its names, in turn, and
+// once more.
 func oversigned(n int) (message.Header, []string) {
 	var h message.Header
 	var names []string

@@ -6,26 +6,29 @@ import (
 	"sync"
 )
 
-// EffortUnits is what the signatures of one message may cost. The unit is one verification with an RSA key of 2048 bits
-// and the exponent 65537, about 30 microseconds; honest mail needs one to four. A chain of 50 ARC sets asks for about
-// 60, ten DKIM signatures for ten. Without the bound a message of 29 KB could cost a second and more: its writer
-// chooses the keys, and how much of a header each signature covers.
+// EffortUnits is what the signatures of one message may cost. The unit is one verification with an
+// RSA key of 2048 bits and the exponent 65537, about 30 microseconds; honest mail needs one to
+// four. A chain of 50 ARC sets asks for about 60, ten DKIM signatures for ten. Without the bound a
+// message of 29 KB could cost a second and more: its writer chooses the keys, and how much of a
+// header each signature covers.
 const EffortUnits = 96
 
-// Phase is a step of judging a message's signatures. What matters most comes first and is never too expensive because
-// of what matters less.
+// Phase is a step of judging a message's signatures. What matters most comes first and is never too
+// expensive because of what matters less.
 type Phase int
 
 // The phases, in their order.
 const (
-	AlignedSignatures Phase = iota // DKIM signatures of the author's domain, its parents and its children
-	NewestSet                      // the newest ARC set: its message signature and its seal
-	OtherSignatures                // all other DKIM signatures
-	OlderSets                      // the ARC sets below the newest
+	// DKIM signatures of the author's domain, its parents and its children
+	AlignedSignatures Phase = iota
+	NewestSet               // the newest ARC set: its message signature and its seal
+	OtherSignatures         // all other DKIM signatures
+	OlderSets               // the ARC sets below the newest
 	phaseCount
 )
 
-// Effort is what is left for the arithmetic of one message. DKIM and ARC share one. Safe for concurrent use.
+// Effort is what is left for the arithmetic of one message. DKIM and ARC share one. Safe for
+// concurrent use.
 type Effort struct {
 	ended [phaseCount]chan struct{}
 	once  [phaseCount]sync.Once
@@ -34,8 +37,8 @@ type Effort struct {
 	left int // in thousandths of a unit
 }
 
-// NewEffort returns EffortUnits for a message. Phases that nothing is going to happen in, such as those of ARC where only
-// DKIM is verified, are named: nobody waits for them.
+// NewEffort returns EffortUnits for a message. Phases that nothing is going to happen in, such as
+// those of ARC where only DKIM is verified, are named: nothing waits for them.
 func NewEffort(without ...Phase) *Effort {
 	e := &Effort{left: EffortUnits * 1000}
 	for p := range e.ended {
@@ -47,7 +50,8 @@ func NewEffort(without ...Phase) *Effort {
 	return e
 }
 
-// Begin waits until every phase before p has ended. It does not heed deadlines: who began a phase ends it in time.
+// Begin waits until every phase before p has ended. It does not heed deadlines: who began a phase
+// ends it in time.
 func (e *Effort) Begin(p Phase) {
 	for earlier := range p {
 		<-e.ended[earlier]
@@ -59,8 +63,8 @@ func (e *Effort) End(p Phase) {
 	e.once[p].Do(func() { close(e.ended[p]) })
 }
 
-// Spend takes the cost of one verification with k and reports whether there was enough left for it. A nil Effort has no
-// end.
+// Spend takes the cost of one verification with k and reports whether there was enough left for it.
+// A nil Effort has no end.
 func (e *Effort) Spend(k PublicKey) bool {
 	if e == nil {
 		return true
@@ -94,9 +98,10 @@ const (
 	nameOctets  = 64       // finding the field that h= names takes as long as hashing so many
 )
 
-// cost of a verification. It is the square of the modulus for each step of raising to the exponent, of which there are
-// as many as it has bits, and one more for every bit that is set; getting ready takes ten. crypto/rsa multiplies moduli
-// of three sizes by hand-written code, all others take two and a half times as long.
+// cost of a verification. It is the square of the modulus for each step of raising to the exponent,
+// of which there are as many as it has bits, and one more for every bit that is set; getting ready
+// takes ten. crypto/rsa multiplies moduli of three sizes by hand-written code, all others take two
+// and a half times as long.
 func (k PublicKey) cost() int {
 	if k.rsa == nil {
 		return ed25519Cost
@@ -114,7 +119,8 @@ func (k PublicKey) cost() int {
 // setup is what comes before the first step, in steps.
 const setup = 10
 
-// isFastSize reports whether a modulus has one of the sizes that crypto/rsa has code for, in whole words.
+// isFastSize reports whether a modulus has one of the sizes that crypto/rsa has code for, in whole
+// words.
 func isFastSize(size int) bool {
 	const word = 64
 	switch (size + word - 1) / word * word {
@@ -124,7 +130,8 @@ func isFastSize(size int) bool {
 	return false
 }
 
-// fits reports whether a signature of that length can be one of k's: no arithmetic is spent on others.
+// fits reports whether a signature of that length can be one of k's: no arithmetic is spent on
+// others.
 func (k PublicKey) fits(signature []byte) bool {
 	if k.rsa == nil {
 		return len(signature) == ed25519.SignatureSize

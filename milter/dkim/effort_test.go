@@ -14,7 +14,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestCost holds that a key costs at least what it takes, measured in verifications with RSA-2048 and 65537.
+// TestCost holds that a key costs at least what it takes, measured in verifications with RSA-2048
+// and 65537.
 func TestCost(t *testing.T) {
 	for _, c := range []struct {
 		bits, exponent int
@@ -58,8 +59,8 @@ func countHashed(t *testing.T, n *int) {
 	t.Cleanup(func() { hashers = sync.Pool{New: before} })
 }
 
-// TestHeaderOctets: however much of a header each of many signatures covers, in however many forms, what is hashed stays
-// within the effort of a message.
+// TestHeaderOctets: however much of a header each of many signatures covers, in however many forms,
+// what is hashed stays within the effort of a message.
 func TestHeaderOctets(t *testing.T) {
 	key := record(t)
 	for _, c := range []struct{ fields, size, names int }{
@@ -89,7 +90,8 @@ func record(t *testing.T) string {
 	return "v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"
 }
 
-// judgeMany judges ten signatures, each in two forms, that no key made, over fields of which h= covers so many.
+// judgeMany judges ten signatures, each in two forms, that no key made, over fields of which h=
+// covers so many.
 func judgeMany(t *testing.T, fields, size, names int, form, key string) ([]Result, int) {
 	t.Helper()
 	h := message.Header{message.NewField("From", []byte(" joe@example.com"))}

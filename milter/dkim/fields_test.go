@@ -57,8 +57,8 @@ func TestOmit(t *testing.T) {
 	checkVerifies(t, value, "To: another@example.org\r\n"+header, mailBody)
 }
 
-// additions makes fields that somebody puts on top of a message or below its header: every name of the list in several
-// spellings, with a value that changes what a reader sees.
+// additions makes fields that somebody puts on top of a message or below its header: every name of
+// the list in several spellings, with a value that changes what a reader sees.
 func additions(yield func(name, field string) bool) {
 	values := map[string]string{
 		"From": "B <b@evil.example>", "Sender": "b@evil.example", "Reply-To": "b@evil.example", "Subject": "pay", "To": "v@example.net",
@@ -77,8 +77,9 @@ func additions(yield func(name, field string) bool) {
 	}
 }
 
-// TestAdditions puts fields on top of signed messages and below their headers, and holds which of them break the
-// signature: a message with MIME fields and one without, for each field whether the message has one.
+// TestAdditions puts fields on top of signed messages and below their headers, and holds which of
+// them break the signature: a message with MIME fields and one without, for each field whether the
+// message has one.
 func TestAdditions(t *testing.T) {
 	base := "From: A <a@example.com>\r\nTo: r@example.net\r\nSubject: s\r\n"
 	all := base + "Date: Sun, 29 Nov 2026 10:00:00 +0000\r\nMessage-ID: <a@example.com>\r\nReply-To: a@example.com\r\nCc: c@example.net\r\n" +
@@ -113,7 +114,8 @@ func TestAdditions(t *testing.T) {
 	}
 }
 
-// TestPlainBehindMTAs changes a plain message as mail servers and lists do, and holds that its signature lives.
+// TestPlainBehindMTAs changes a plain message as mail servers and lists do, and holds that its
+// signature lives.
 func TestPlainBehindMTAs(t *testing.T) {
 	header := "From: a@example.com\r\nTo: b@example.org, c@example.org\r\nSubject: hello\r\n"
 	signed := dkim.FieldName + ":" + sign(t, header, mailBody, rsaSigner(), dkim.SignOptions{}) + "\r\n" + header

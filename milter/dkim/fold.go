@@ -1,7 +1,7 @@
 package dkim
 
-// Folding of the fields that we write: lines of at most 78 columns (RFC 5322 section 2.1.1), each but the first begun
-// by a tab, which every MTA leaves alone.
+// Folding of the fields that we write: lines of at most 78 columns (RFC 5322 section 2.1.1), each
+// but the first begun by a tab, which every MTA leaves alone.
 const (
 	foldColumns = 78
 	tabColumns  = 8

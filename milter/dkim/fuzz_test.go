@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// FuzzSignature: whatever a field says, what is read of it is sound, and only the value of its own b= is left out of
-// what it signs.
+// FuzzSignature: whatever a field says, what is read of it is sound, and only the value of its own
+// b= is left out of what it signs.
 func FuzzSignature(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		field := message.NewField(dkim.FieldName, []byte(value))

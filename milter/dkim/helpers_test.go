@@ -67,8 +67,9 @@ var testTime = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func testClock() time.Time { return testTime }
 
-// forge makes a message with a signature of the given tags, whatever they are; bh= and b= come last, and right. It
-// stands apart from Sign, which would not make most of what verifiers have to cope with.
+// forge makes a message with a signature of the given tags, whatever they are; bh= and b= come
+// last, and right. It stands apart from Sign, which would not make most of what verifiers have to
+// cope with.
 func forge(t testing.TB, key crypto.Signer, tags, header, body string) []byte {
 	t.Helper()
 	h := parseHeader(t, header)
@@ -118,7 +119,8 @@ func verify(t testing.TB, v *dkim.Verifier, raw []byte) []dkim.Result {
 	return x.Run(t.Context(), m)
 }
 
-// verifyOne is verify for a message of one signature whose key is published at sel._domainkey.example.com.
+// verifyOne is verify for a message of one signature whose key is published at
+// sel._domainkey.example.com.
 func verifyOne(t testing.TB, v *dkim.Verifier, raw []byte, records ...string) dkim.Result {
 	t.Helper()
 	return only(t, verify(t, with(v, records...), raw))
@@ -163,7 +165,8 @@ func pkcs1(key *rsa.PrivateKey) string {
 	return base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&key.PublicKey))
 }
 
-// hugeKey returns an RSAPublicKey with a modulus of so many bits, which need not be a product of primes.
+// hugeKey returns an RSAPublicKey with a modulus of so many bits, which need not be a product of
+// primes.
 func hugeKey(bits int, exponent int) string {
 	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
 	n.SetBit(n, 0, 1)

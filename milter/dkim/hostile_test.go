@@ -21,7 +21,8 @@ func strangers(n int) string {
 	return b.String()
 }
 
-// judge runs both phases over a header without a body and returns how many body hashes were asked for.
+// judge runs both phases over a header without a body and returns how many body hashes were asked
+// for.
 func judge(t testing.TB, v *dkim.Verifier, h message.Header, author domain.Name) (results []dkim.Result, hashes int) {
 	x := v.Select(h, author)
 	wanted := x.BodyHashes()
@@ -131,7 +132,8 @@ func TestNothingIsLookedUpForBadFields(t *testing.T) {
 	}
 }
 
-// TestManyNames: 10,000 names in h= over a header of 10,000 fields are matched without a search for each.
+// TestManyNames: 10,000 names in h= over a header of 10,000 fields are matched without a search for
+// each.
 func TestManyNames(t *testing.T) {
 	var header, names strings.Builder
 	for i := range 10000 {

@@ -9,7 +9,8 @@ import (
 	"mailseal/milter/dns"
 )
 
-// maxRecords is how many TXT records of one name are read. One is right; two or three happen while keys change.
+// maxRecords is how many TXT records of one name are read. One is right; two or three happen while
+// keys change.
 const maxRecords = 4
 
 // Busy begins the reason of a key that was not looked up because of a shortage of this host.
@@ -17,11 +18,13 @@ const Busy = "this host was too busy"
 
 // Lookup is what asking the DNS for one key came to.
 type Lookup struct {
-	State   KeyState
-	Records []Record // those that can be used; more than one is undefined in RFC 6376 section 3.6.2.2, and we try each
-	Text    string   // of the first usable record or, if there is none, of the first record
-	Reason  string   // for a postmaster, why there is no usable record
-	IsShort bool     // KeyUnreached because of a shortage of this host
+	State KeyState
+	// those that can be used; more than one is undefined in RFC 6376 section 3.6.2.2, and we try
+	// each
+	Records []Record
+	Text    string // of the first usable record or, if there is none, of the first record
+	Reason  string // for a postmaster, why there is no usable record
+	IsShort bool   // KeyUnreached because of a shortage of this host
 }
 
 // For returns the records whose key goes with an algorithm.
@@ -35,8 +38,8 @@ func (l Lookup) For(algorithm string) []Record {
 	return fit
 }
 
-// KeysAtOnce is how many keys of a message are looked up at the same time. Honest mail has one to four; a message that
-// names many takes no more places from others than one that names few.
+// KeysAtOnce is how many keys of a message are looked up at the same time. Honest mail has one to
+// four; a message that names many takes no more places from others than one that names few.
 const KeysAtOnce = 4
 
 // Keys are the answers for the keys of a message, as they come.
@@ -52,7 +55,8 @@ type pendingKey struct {
 	answer Lookup
 }
 
-// LookupKeys begins to ask for the keys at names, each once, in their order, KeysAtOnce at the same time.
+// LookupKeys begins to ask for the keys at names, each once, in their order, KeysAtOnce at the same
+// time.
 func LookupKeys(ctx context.Context, r dns.Resolver, names []string) *Keys {
 	k := &Keys{found: make(map[string]*pendingKey, len(names))}
 	var order []*pendingKey
@@ -86,7 +90,8 @@ func (p *pendingKey) ask(ctx context.Context, r dns.Resolver) {
 	close(p.done)
 }
 
-// At returns the answer for a name, once it is there. The zero Lookup belongs to a name that was not asked for.
+// At returns the answer for a name, once it is there. The zero Lookup belongs to a name that was
+// not asked for.
 func (k *Keys) At(name string) Lookup {
 	p := k.found[name]
 	if p == nil {
@@ -99,16 +104,19 @@ func (k *Keys) At(name string) Lookup {
 // Wait returns when all answers are there.
 func (k *Keys) Wait() { k.all.Wait() }
 
-// lookupKey never panics: it may run in a goroutine of its own, where a fault of a resolver would end the process.
+// lookupKey never panics: it may run in a goroutine of its own, where a fault of a resolver would
+// end the process.
 func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
 	defer func() {
 		if p := recover(); p != nil {
-			l = Lookup{State: KeyUnreached, Reason: fmt.Sprintf("looking up the key at %s broke down: %v", name, p)}
+			l = Lookup{State: KeyUnreached,
+				Reason: fmt.Sprintf("looking up the key at %s broke down: %v", name, p)}
 		}
 	}()
 	answer, err := r.Lookup(ctx, name, dns.TXT)
 	if err != nil {
-		return Lookup{State: KeyUnreached, Reason: unreached(name, err), IsShort: errors.Is(err, dns.ErrShortage)}
+		return Lookup{State: KeyUnreached, Reason: unreached(name, err),
+			IsShort: errors.Is(err, dns.ErrShortage)}
 	}
 	if len(answer.Texts) == 0 {
 		return Lookup{State: KeyMissing, Reason: "there is no key at " + name}
@@ -126,8 +134,9 @@ func unreached(name string, err error) string {
 	return "the DNS failed for the key at " + name
 }
 
-// readRecords keeps the records that can be used. If there is none, the first one's fault is told, but what the owner
-// said of a key record (revoked, too short) before what is wrong with a record that is perhaps no key record.
+// readRecords keeps the records that can be used. If there is none, the first one's fault is told,
+// but what the owner said of a key record (revoked, too short) before what is wrong with a record
+// that is perhaps no key record.
 func readRecords(name string, texts []string) Lookup {
 	l := Lookup{Text: texts[0]}
 	for _, text := range texts[:min(len(texts), maxRecords)] {
@@ -137,7 +146,8 @@ func readRecords(name string, texts []string) Lookup {
 			continue
 		}
 		var fault *RecordError
-		if errors.As(err, &fault) && (l.State == KeyUnknown || l.State == KeyInvalid && fault.State != KeyInvalid) {
+		if errors.As(err, &fault) && (l.State == KeyUnknown || l.State == KeyInvalid &&
+			fault.State != KeyInvalid) {
 			l.State, l.Reason, l.Text = fault.State, fault.Reason+" ("+name+")", text
 		}
 	}

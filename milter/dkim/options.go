@@ -15,17 +15,21 @@ var ErrOptions = errors.New("dkim: options")
 
 // SignOptions says what a signature covers and states. Its zero value is the default.
 type SignOptions struct {
-	SimpleHeader    bool          // c=simple for the header; default relaxed
-	SimpleBody      bool          // c=simple for the body; default relaxed
-	Fields          []string      // signed when present, every instance, and From in any case; nil for DefaultFields
-	Oversign        []string      // of Fields, those listed once more than present, even when absent; nil for DefaultOversign
-	OversignPresent []string      // likewise, but not when absent; nil for DefaultOversignPresent
-	KeepPlain       bool          // a message without MIME fields may get some later; see Prepare
-	Omit            []string      // left out of h= altogether, though of Fields; From is not
-	Time            time.Time     // t=; the zero Time for now
-	Expiry          time.Duration // x= is so much later than t=; 0 for DefaultExpiry, negative for no x=
-	Identifier      string        // i=, "user@sub.example.com" or "@sub.example.com"; "" for none
-	Unicode         bool          // write d=, s= and i= in U-labels: for SMTPUTF8 messages only (RFC 8616 section 3)
+	SimpleHeader bool // c=simple for the header; default relaxed
+	SimpleBody   bool // c=simple for the body; default relaxed
+	// signed when present, every instance, and From in any case; nil for DefaultFields
+	Fields []string
+	// of Fields, those listed once more than present, even when absent; nil for DefaultOversign
+	Oversign        []string
+	OversignPresent []string  // likewise, but not when absent; nil for DefaultOversignPresent
+	KeepPlain       bool      // a message without MIME fields may get some later; see Prepare
+	Omit            []string  // left out of h= altogether, though of Fields; From is not
+	Time            time.Time // t=; the zero Time for now
+	// x= is so much later than t=; 0 for DefaultExpiry, negative for no x=
+	Expiry     time.Duration
+	Identifier string // i=, "user@sub.example.com" or "@sub.example.com"; "" for none
+	// write d=, s= and i= in U-labels: for SMTPUTF8 messages only (RFC 8616 section 3)
+	Unicode bool
 }
 
 // DefaultExpiry is what mail may take: five days in our queue, as many in a forwarder's.
@@ -36,7 +40,8 @@ func (o SignOptions) BodyHash() message.BodyHash {
 	return message.BodyHash{Canonicalization: canonicalization(o.SimpleBody), Limit: message.Whole}
 }
 
-// Check tells what is wrong with o. The error wraps ErrOptions. Whether Identifier suits a key shows with the key.
+// Check tells what is wrong with o. The error wraps ErrOptions. Whether Identifier suits a key
+// shows with the key.
 func (o SignOptions) Check() error {
 	for _, name := range o.Fields {
 		if !isFieldName(name) {
@@ -90,7 +95,8 @@ func canonicalization(simple bool) message.Canonicalization {
 	return message.Relaxed
 }
 
-// identifier writes i= for a signature of d: the local part as dkim-quoted-printable, the domain as d is written.
+// identifier writes i= for a signature of d: the local part as dkim-quoted-printable, the domain as
+// d is written.
 func (o SignOptions) identifier(identifier string, d domain.Name) (string, error) {
 	at := strings.LastIndexByte(identifier, '@')
 	n, err := domain.Parse(identifier[at+1:])

@@ -20,11 +20,12 @@ const (
 	maxRSABits = 8192 // the largest that is tried; RFC 8301 section 3.2 asks for 1024 to 4096
 )
 
-// maxRecordText is how long a key record may be. A key of 8192 bits takes 1.4 KB of base64; of what is beside it nothing
-// is needed, and whoever writes a chain names a hundred keys.
+// maxRecordText is how long a key record may be. A key of 8192 bits takes 1.4 KB of base64; of what
+// is beside it nothing is needed, and the sender of a long ARC chain can name a hundred keys.
 const maxRecordText = 4 << 10
 
-// maxExponent bounds the public exponent: crypto/rsa takes no larger one, and every bit of it costs.
+// maxExponent bounds the public exponent: crypto/rsa takes no larger one, and every bit of it
+// costs.
 const maxExponent = 1<<31 - 1
 
 // Record is a key record that mail may be verified with (RFC 6376 section 3.6.1).
@@ -43,12 +44,14 @@ type RecordError struct {
 
 func (e *RecordError) Error() string { return "dkim: " + e.Reason }
 
-// ParseRecord reads the text of a key record whose strings are joined. The error is a *RecordError. Hash and service
-// restrictions (h=, s=) that shut out our only hash and our only service make a record unusable (RFC 6376 section
-// 6.1.2); unknown tags mean nothing, nor do g= (RFC 6376 appendix C.1) and a ";" too many, which hand-made records have.
+// ParseRecord reads the text of a key record whose strings are joined. The error is a *RecordError.
+// Hash and service restrictions (h=, s=) that shut out our only hash and our only service make a
+// record unusable (RFC 6376 section 6.1.2); unknown tags mean nothing, nor do g= (RFC 6376 appendix
+// C.1) and a ";" too many, which hand-made records have.
 func ParseRecord(text string) (Record, error) {
 	if len(text) > maxRecordText {
-		reason := fmt.Sprintf("the key record has %d octets, more than the %d that are read", len(text), maxRecordText)
+		reason := fmt.Sprintf("the key record has %d octets, more than the %d that are read",
+			len(text), maxRecordText)
 		return Record{}, &RecordError{KeyTooLong, reason}
 	}
 	tags, err := taglist.Parse(text)
@@ -109,8 +112,8 @@ func parseKey(tags taglist.List) (PublicKey, error) {
 	}
 }
 
-// parseRSA takes a SubjectPublicKeyInfo, which everybody publishes, and an RSAPublicKey, which RFC 6376 asks for
-// (erratum 3017). What is too long is not even parsed.
+// parseRSA takes a SubjectPublicKeyInfo, which everybody publishes, and an RSAPublicKey, which RFC
+// 6376 asks for (erratum 3017). What is too long is not even parsed.
 func parseRSA(der []byte) (PublicKey, error) {
 	if len(der) > maxRSABits/8*2 {
 		return PublicKey{}, tooLong()
@@ -144,7 +147,8 @@ func readRSA(der []byte) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
-// oidRSAPSS is id-RSASSA-PSS (RFC 4055 section 3.1), which openssl genpkey -algorithm RSA-PSS makes.
+// oidRSAPSS is id-RSASSA-PSS (RFC 4055 section 3.1), which openssl genpkey -algorithm RSA-PSS
+// makes.
 var oidRSAPSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 
 // unreadKey says what a key is that is no RSA key.
@@ -153,8 +157,10 @@ func unreadKey(der []byte) error {
 		Algorithm pkix.AlgorithmIdentifier
 		Key       asn1.BitString
 	}
-	if _, err := asn1.Unmarshal(der, &info); err == nil && info.Algorithm.Algorithm.Equal(oidRSAPSS) {
-		return invalid("the key in the record is an RSA-PSS key; DKIM has plain RSA only (rsaEncryption)")
+	if _, err := asn1.Unmarshal(der, &info); err == nil &&
+		info.Algorithm.Algorithm.Equal(oidRSAPSS) {
+		return invalid(
+			"the key in the record is an RSA-PSS key; DKIM has plain RSA only (rsaEncryption)")
 	}
 	return invalid("the key in the record cannot be read")
 }
@@ -175,7 +181,7 @@ func tooLong() error {
 	return &RecordError{KeyTooLong, fmt.Sprintf("the key has more than %d bits", maxRSABits)}
 }
 
-// listed tells whether a colon-separated list holds one of words.
+// listed reports whether a colon-separated list holds one of words.
 func listed(list string, words ...string) bool {
 	for item := range strings.SplitSeq(list, ":") {
 		if slices.Contains(words, taglist.Compact(item)) {

@@ -9,17 +9,21 @@ import (
 	"mailseal/milter/message"
 )
 
-// Verifier judges the signatures of messages. Its zero values mean the defaults; only Resolver has none. It is safe
-// for concurrent use.
+// Verifier judges the signatures of messages. Its zero values mean the defaults; only Resolver has
+// none. It is safe for concurrent use.
 type Verifier struct {
-	Resolver           dns.Resolver
-	Now                func() time.Time // default time.Now
-	MaxSignatures      int              // how many signatures of a message are tried; default 10
-	AcceptUnsignedBody bool             // pass a signature whose l= leaves octets of the body unsigned; default policy
-	ClockSkew          time.Duration    // how far t= may lie ahead and x= behind; default 300 s, negative for none
-	NoteUncovered      bool             // a second Subject, To or the like above a signature that covers one is a note, not policy
-	MinRSABits         int              // a shorter key is a policy result; default and least 1024 (RFC 8301 section 3.2)
-	Effort             *Effort          // of one message, shared with ARC; nil for one of its own
+	Resolver      dns.Resolver
+	Now           func() time.Time // default time.Now
+	MaxSignatures int              // how many signatures of a message are tried; default 10
+	// pass a signature whose l= leaves octets of the body unsigned; default policy
+	AcceptUnsignedBody bool
+	// how far t= may lie ahead and x= behind; default 300 s, negative for none
+	ClockSkew time.Duration
+	// a second Subject, To or the like above a signature that covers one is a note, not policy
+	NoteUncovered bool
+	// a shorter key is a policy result; default and least 1024 (RFC 8301 section 3.2)
+	MinRSABits int
+	Effort     *Effort // of one message, shared with ARC; nil for one of its own
 }
 
 // The defaults of a Verifier.
@@ -55,7 +59,8 @@ func (v *Verifier) skew() time.Duration {
 	return max(v.ClockSkew, 0)
 }
 
-// Verification is the judging of one message's signatures between the end of its header and the end of its body.
+// Verification is the judging of one message's signatures between the end of its header and the end
+// of its body.
 type Verification struct {
 	verifier *Verifier
 	header   message.Header
@@ -64,16 +69,17 @@ type Verification struct {
 	effort   *Effort
 }
 
-// entry is one signature field and its result so far. It is still to be tried while the result has no Value.
+// entry is one signature field and its result so far. It is still to be tried while the result has
+// no Value.
 type entry struct {
 	signature Signature
 	result    Result
 	isRelated bool // to the author's domain: it, its parents and its children
 }
 
-// Select reads the signature fields of h and chooses those that will be tried: when there are more than MaxSignatures,
-// those of author's domain, its parents and its children come first. author may be "". Of the others ten at most get a
-// result. Nothing is looked up yet.
+// Select reads the signature fields of h and chooses those that will be tried: when there are more
+// than MaxSignatures, those of author's domain, its parents and its children come first. author may
+// be "". Of the others ten at most get a result. Nothing is looked up yet.
 func (v *Verifier) Select(h message.Header, author domain.Name) *Verification {
 	x := &Verification{verifier: v, header: h, authors: len(h.Fields("From")), effort: v.Effort}
 	if x.effort == nil {
@@ -103,7 +109,8 @@ func (v *Verifier) read(h message.Header, i int) *entry {
 		Algorithm:        s.Algorithm,
 		Canonicalization: s.Canonicalization(),
 		HeaderB:          s.text,
-		Evidence:         Evidence{Field: i, SignedBodyHash: s.BodyHash, Signed: s.Signed, Expires: s.Expires},
+		Evidence: Evidence{Field: i, SignedBodyHash: s.BodyHash, Signed: s.Signed,
+			Expires: s.Expires},
 	}}
 	if fault != "" {
 		value := PermError
@@ -117,15 +124,16 @@ func (v *Verifier) read(h message.Header, i int) *entry {
 	return e
 }
 
-// checkTimes comes before any look-up, since keys of signatures that have expired tend to be gone: what can be said
-// is said of the time.
+// checkTimes comes before any lookup, since keys of signatures that have expired tend to be gone:
+// what can be said is said of the time.
 func (v *Verifier) checkTimes(e *entry) {
 	now, s := v.now(), &e.signature
 	if !s.Expires.IsZero() && now.Add(-v.skew()).After(s.Expires) {
 		e.settle(Policy, "the signature expired at "+stamp(s.Expires))
 	}
 	if s.Signed.After(now.Add(v.skew())) {
-		e.settle(Policy, "the signature was made in the future, at "+stamp(s.Signed)+": a clock is wrong")
+		e.settle(Policy,
+			"the signature was made in the future, at "+stamp(s.Signed)+": a clock is wrong")
 	}
 }
 
@@ -142,8 +150,8 @@ func (e *entry) settle(v Value, reason string, args ...any) {
 	e.result.Value, e.result.Reason = v, reason
 }
 
-// choose drops all but the signatures to try and a few that are named as not tried. count is the number of signature
-// fields of the message.
+// choose drops all but the signatures to try and a few that are named as not tried. count is the
+// number of signature fields of the message.
 func (x *Verification) choose(count int) {
 	most := x.verifier.most()
 	if len(x.entries) <= most {
@@ -159,7 +167,9 @@ func (x *Verification) choose(count int) {
 			}
 			last = e
 			e.result.Value = ""
-			e.settle(Policy, "not tried: only %d signatures of a message are, those nearest to its author first", most)
+			e.settle(Policy,
+				"not tried: only %d signatures of a message are, those nearest to its author first",
+				most)
 		}
 		kept = append(kept, e)
 	}
@@ -169,7 +179,8 @@ func (x *Verification) choose(count int) {
 	x.entries = kept
 }
 
-// related returns the indices of most entries: those related to the author first, then the others, each from the top.
+// related returns the indices of most entries: those related to the author first, then the others,
+// each from the top.
 func (x *Verification) related(most int) map[int]bool {
 	chosen := make(map[int]bool, most)
 	for _, wanted := range []bool{true, false} {

@@ -25,7 +25,8 @@ var ErrKey = errors.New("dkim: key cannot sign")
 // ErrNotHashed says that the digests of the body lack the one that SignOptions.BodyHash names.
 var ErrNotHashed = errors.New("dkim: the body was not hashed as the signature needs it")
 
-// Key is what one signature is made with. Its public half is published at Selector._domainkey.Domain.
+// Key is what one signature is made with. Its public half is published at
+// Selector._domainkey.Domain.
 type Key struct {
 	Domain     string        // d=
 	Selector   string        // s=
@@ -33,18 +34,18 @@ type Key struct {
 	Identifier string        // i= instead of that of SignOptions; "" for that
 }
 
-// Signing is a message ready to be signed: its fields chosen and canonical, whatever the number of keys. It is safe for
-// concurrent use.
+// Signing is a message ready to be signed: its fields chosen and canonical, whatever the number of
+// keys. It is safe for concurrent use.
 type Signing struct {
 	options SignOptions
 	names   []string
 	fields  []byte // those that names covers, in canonical form
 }
 
-// Prepare chooses the fields of h that o asks for and canonicalises them once for all keys. Unless o.KeepPlain is set, the
-// fields of MIME that are among o.Fields are oversigned in a message that has none of them and no byte above 127, for
-// which body must be complete; with a nil body they are not. The error is ErrNoFrom or ErrTooManyFields, or wraps
-// ErrOptions.
+// Prepare chooses the fields of h that o asks for and canonicalizes them once for all keys. Unless
+// o.KeepPlain is set, the fields of MIME that are among o.Fields are oversigned in a message that
+// has none of them and no byte above 127, for which body must be complete; with a nil body they are
+// not. The error is ErrNoFrom or ErrTooManyFields, or wraps ErrOptions.
 func Prepare(h message.Header, body *message.Digests, o SignOptions) (*Signing, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -75,8 +76,9 @@ func Prepare(h message.Header, body *message.Digests, o SignOptions) (*Signing, 
 // Names returns the names in h=, each as often as it is there. Not to be changed.
 func (s *Signing) Names() []string { return s.names }
 
-// Sign returns the DKIM-Signature field that k makes; it belongs on top of the header. body holds the digest that
-// SignOptions.BodyHash names. The error wraps ErrKey or ErrOptions, or is ErrNotHashed.
+// Sign returns the DKIM-Signature field that k makes; it belongs on top of the header. body holds
+// the digest that SignOptions.BodyHash names. The error wraps ErrKey or ErrOptions, or is
+// ErrNotHashed.
 func (s *Signing) Sign(body *message.Digests, k Key) (message.Field, error) {
 	algorithm, err := k.Algorithm()
 	if err != nil {
@@ -107,7 +109,8 @@ func Sign(h message.Header, body *message.Digests, k Key, o SignOptions) (messag
 	return s.Sign(body, k)
 }
 
-// tags writes the field up to "b=", which comes last and on a line of its own: its value is all that is still to come.
+// tags writes the field up to "b=", which comes last and on a line of its own: its value is all
+// that is still to come.
 func (s *Signing) tags(algorithm string, bodyHash [sha256.Size]byte, k Key) (*folder, error) {
 	d, selector, err := k.Place()
 	if err != nil {
@@ -147,7 +150,8 @@ func (s *Signing) sign(own message.Field, key crypto.Signer) ([]byte, error) {
 	return SignDigest([sha256.Size]byte(h.Sum(nil)), key)
 }
 
-// SignDigest signs a SHA-256 as rsa-sha256 or ed25519-sha256 does, by the type of the key. The error wraps ErrKey.
+// SignDigest signs a SHA-256 as rsa-sha256 or ed25519-sha256 does, by the type of the key. The
+// error wraps ErrKey.
 func SignDigest(digest [sha256.Size]byte, key crypto.Signer) ([]byte, error) {
 	hash := crypto.SHA256
 	if _, pure := key.Public().(ed25519.PublicKey); pure {
@@ -170,7 +174,8 @@ func (k Key) Algorithm() (string, error) {
 		return Ed25519SHA256, nil
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return "", fmt.Errorf("%w: a RSA key of %d bits; %d to %d are believed", ErrKey, bits, minRSABits, maxRSABits)
+			return "", fmt.Errorf("%w: a RSA key of %d bits; %d to %d are believed", ErrKey, bits,
+				minRSABits, maxRSABits)
 		}
 		return RSASHA256, nil
 	default:
@@ -178,8 +183,8 @@ func (k Key) Algorithm() (string, error) {
 	}
 }
 
-// Place returns where the key is published, d= and s= in A-labels: nothing in them can add a tag or a line of its own.
-// The error wraps ErrKey.
+// Place returns where the key is published, d= and s= in A-labels: nothing in them can add a tag or
+// a line of its own. The error wraps ErrKey.
 func (k Key) Place() (d, selector domain.Name, err error) {
 	if d, err = domain.Parse(k.Domain); err != nil || d.Labels() < 2 {
 		return "", "", fmt.Errorf("%w: %q is not a domain", ErrKey, k.Domain)

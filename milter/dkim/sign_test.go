@@ -134,8 +134,8 @@ func TestSignedFields(t *testing.T) {
 	}
 }
 
-// TestSignatureHolds changes a signed message in every way that the signature is there to notice, and in some that it
-// must live with.
+// TestSignatureHolds changes a signed message in every way that the signature is there to notice,
+// and in some that it must live with.
 func TestSignatureHolds(t *testing.T) {
 	header := "From: a@example.com\r\nTo: b@example.org\r\nSubject: hello\r\nList-Id: <l>\r\n"
 	value := sign(t, header, mailBody, rsaSigner(), dkim.SignOptions{})
@@ -347,8 +347,8 @@ func (s largeSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) 
 	return make([]byte, s.public.Size()), nil
 }
 
-// TestFolding: lines stay under 78 columns whatever the key, and under the 998 octets that SMTP carries when a name
-// alone is longer.
+// TestFolding: lines stay under 78 columns whatever the key, and under the 998 octets that SMTP
+// carries when a name alone is longer.
 func TestFolding(t *testing.T) {
 	large := largeSigner{rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 4095), E: 65537}}
 	long := strings.Repeat("d23456789.", 20) + "example.com"

@@ -15,8 +15,8 @@ import (
 // FieldName is the name of the field that holds a signature (RFC 6376 section 3.5).
 const FieldName = "DKIM-Signature"
 
-// Signature is what a field of signatures says. ARC-Message-Signature has the same parts but Identifier, ARC-Seal
-// fewer.
+// Signature is what a field of signatures says. ARC-Message-Signature has the same parts but
+// Identifier, ARC-Seal fewer.
 type Signature struct {
 	Algorithm  string                   // a=
 	Domain     domain.Name              // d=
@@ -32,13 +32,16 @@ type Signature struct {
 	Value      []byte                   // b=
 	Signed     time.Time                // t=, zero when absent
 	Expires    time.Time                // x=, zero when absent
-	Unsigned   []message.Field          // the forms of the field itself that b= may cover; see Tags.Unsigned
-	Unreadable bool                     // its fault is one of syntax, or it asks for something unknown
-	text       string                   // b= without white space, "" when it is not base64
+	// the forms of the field itself that b= may cover; see Tags.Unsigned
+	Unsigned []message.Field
+	// its fault is one of syntax, or it asks for something unknown
+	Unreadable bool
+	text       string // b= without white space, "" when it is not base64
 }
 
-// ParseSignature reads a DKIM-Signature field as RFC 6376 section 6.1.1 asks. Fault says what is wrong with it, in a
-// sentence for a postmaster, or is ""; with a fault, s holds what could be read.
+// ParseSignature reads a DKIM-Signature field as RFC 6376 section 6.1.1 asks. Fault says what is
+// wrong with it, in a sentence for a postmaster, or is ""; with a fault, s holds what could be
+// read.
 func ParseSignature(f message.Field) (s Signature, fault string) {
 	t := ReadTags(f)
 	s = t.Signature()
@@ -79,8 +82,8 @@ func (t *Tags) Signature() (s Signature) {
 	return s
 }
 
-// identifier reads i=, by default "@" and d= (RFC 6376 section 3.5). Its domain, compared as a domain name, must be d
-// or below it. The local part stays as it is encoded.
+// identifier reads i=, by default "@" and d= (RFC 6376 section 3.5). Its domain, compared as a
+// domain name, must be d or below it. The local part stays as it is encoded.
 func (t *Tags) identifier(d domain.Name) (identifier string, exact bool) {
 	i, has := t.list.Value("i")
 	switch {
@@ -113,14 +116,15 @@ func (s Signature) Canonicalization() string { return s.Header.String() + "/" + 
 // ErrNotVerified says that no key made a signature.
 var ErrNotVerified = errors.New("dkim: not verified")
 
-// ErrTooExpensive says that a signature was not verified, or not with every key that there is for it, since that would
-// have cost more than a message may.
+// ErrTooExpensive says that a signature was not verified, or not with every key that there is for
+// it, since that would have cost more than a message may.
 var ErrTooExpensive = errors.New("dkim: too expensive")
 
-// VerifiedBy returns the index of the first of records whose key made s over the fields of header that it names and its
-// own field, which is at own. The error is ErrNotVerified when none did, and ErrTooExpensive when effort came to its end
-// before; a nil effort has none.
-func (s *Signature) VerifiedBy(header *Index, own int, records []Record, effort *Effort) (int, error) {
+// VerifiedBy returns the index of the first of records whose key made s over the fields of header
+// that it names and its own field, which is at own. The error is ErrNotVerified when none did, and
+// ErrTooExpensive when effort came to its end before; a nil effort has none.
+func (s *Signature) VerifiedBy(header *Index, own int, records []Record, effort *Effort) (int,
+	error) {
 	if !effort.SpendOctets(len(s.Names) * nameOctets) {
 		return -1, ErrTooExpensive
 	}
@@ -144,8 +148,10 @@ func sizeOf(fields [][]byte) (n int) {
 	return n
 }
 
-// Verify returns the index of the first of records whose key made a signature of digest, with the errors of VerifiedBy.
-func Verify(digest [sha256.Size]byte, signature []byte, records []Record, effort *Effort) (int, error) {
+// Verify returns the index of the first of records whose key made a signature of digest, with the
+// errors of VerifiedBy.
+func Verify(digest [sha256.Size]byte, signature []byte, records []Record, effort *Effort) (int,
+	error) {
 	for i, r := range records {
 		switch {
 		case !r.Key.fits(signature):

@@ -18,14 +18,14 @@ import (
 // maxNames is how many field names an h= may list. The longest honest lists have about sixty.
 const maxNames = 10000
 
-// Tags reads the tags of a field of signatures one after another: DKIM-Signature here, ARC's two in package arc. It
-// remembers the first fault, after which every method still returns what it can.
+// Tags reads the tags of a field of signatures one after another: DKIM-Signature here, ARC's two in
+// package arc. It remembers the first fault, after which every method still returns what it can.
 type Tags struct {
 	field message.Field
 	list  taglist.List
 	fault string
-	// isFinal says of the fault that the field can be read, but that no reader could ever verify it: a tag that must be
-	// there is missing, or tags contradict each other.
+	// isFinal says of the fault that the field can be read, but that no reader could ever verify
+	// it: a tag that must be there is missing, or tags contradict each other.
 	isFinal bool
 }
 
@@ -44,7 +44,8 @@ func ReadTags(f message.Field) *Tags {
 // Fault returns the first thing found wrong, a sentence for a postmaster, or "".
 func (t *Tags) Fault() string { return t.fault }
 
-// Fail notes a fault of syntax, or something unknown that is asked for, unless there is a fault already.
+// Fail notes a fault of syntax, or something unknown that is asked for, unless there is a fault
+// already.
 func (t *Tags) Fail(format string, args ...any) {
 	if t.fault == "" {
 		t.fault = fmt.Sprintf(format, args...)
@@ -65,7 +66,7 @@ func (t *Tags) Text(name string) string {
 	return v
 }
 
-// Has tells whether the tag is there.
+// Has reports whether the tag is there.
 func (t *Tags) Has(name string) bool {
 	_, has := t.list.Value(name)
 	return has
@@ -82,7 +83,8 @@ func (t *Tags) need(name string) string {
 	return v
 }
 
-// Algorithm reads a=, which must be one that is believed (RFC 8301 section 3.1, RFC 8463 section 3).
+// Algorithm reads a=, which must be one that is believed (RFC 8301 section 3.1, RFC 8463 section
+// 3).
 func (t *Tags) Algorithm() string {
 	a := t.need("a")
 	switch a {
@@ -95,7 +97,8 @@ func (t *Tags) Algorithm() string {
 	return a
 }
 
-// Domain reads d=: a domain name of at least two labels without a final dot, in A- or U-labels (RFC 8616).
+// Domain reads d=: a domain name of at least two labels without a final dot, in A- or U-labels (RFC
+// 8616).
 func (t *Tags) Domain() domain.Name {
 	d := t.need("d")
 	n, err := domain.Parse(d)
@@ -106,8 +109,9 @@ func (t *Tags) Domain() domain.Name {
 	return n
 }
 
-// Selector reads s= for a key of d and returns it in A-labels, and the name at which the key is published (RFC 6376
-// section 3.6.2.1). The selector alone need not be a domain name: "20230601" is one.
+// Selector reads s= for a key of d and returns it in A-labels, and the name at which the key is
+// published (RFC 6376 section 3.6.2.1). The selector alone need not be a domain name: "20230601" is
+// one.
 func (t *Tags) Selector(d domain.Name) (selector, keyName string) {
 	s := t.need("s")
 	if s == "" || d == "" {
@@ -138,7 +142,8 @@ func (t *Tags) Canonicalizations() (header, body message.Canonicalization) {
 	return header, body
 }
 
-// Names reads h=, a list of field names which may be empty: whether it must not be is up to the caller.
+// Names reads h=, a list of field names which may be empty: whether it must not be is up to the
+// caller.
 func (t *Tags) Names() []string {
 	h, has := t.list.Value("h")
 	if !has {
@@ -165,8 +170,8 @@ func (t *Tags) Base64(name string) []byte {
 	return raw
 }
 
-// Time reads a tag of seconds since 1970: t=, x=. The zero Time when it is absent. What no clock will reach is for ever
-// (RFC 6376 section 3.5).
+// Time reads a tag of seconds since 1970: t=, x=. The zero Time when it is absent. What no clock
+// will reach is for ever (RFC 6376 section 3.5).
 func (t *Tags) Time(name string) time.Time {
 	n, has := t.number(name)
 	if !has {
@@ -204,10 +209,11 @@ func (t *Tags) number(name string) (n int64, has bool) {
 	return n, true
 }
 
-// Unsigned returns the field as a signature covers it: without the value of its own b= (RFC 6376 section 3.7). It goes
-// by the place of the tag, since other values may well hold "b=". By the letter the white space around the value goes
-// with it. Some signers leave it, so when there is any there is a second form; a signature that fits it was still made
-// by the owner of the key over this very message.
+// Unsigned returns the field as a signature covers it: without the value of its own b= (RFC 6376
+// section 3.7). It goes by the place of the tag, since other values may well hold "b=". By the
+// letter the white space around the value goes with it. Some signers leave it, so when there is any
+// there is a second form; a signature that fits it was still made by the owner of the key over this
+// very message.
 func (t *Tags) Unsigned() []message.Field {
 	for _, tag := range t.list {
 		if tag.Name != "b" {

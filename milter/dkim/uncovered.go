@@ -9,12 +9,16 @@ import (
 	"mailseal/milter/message"
 )
 
-// guarded are the fields of which a reader sees one, and not always the one that is signed: a second Subject on top of a
-// signed message is what most mail programs show (RFC 6376 section 8.15). From has a rule of its own, without exception.
-var guarded = []string{"Subject", "To", "Cc", "Date", "Reply-To", "Content-Type", "Content-Transfer-Encoding"}
+// guarded are the fields of which a reader sees one, and not always the one that is signed: a
+// second Subject on top of a signed message is what most mail programs show (RFC 6376 section
+// 8.15). From has a rule of its own, without exception.
+var guarded = []string{"Subject", "To", "Cc", "Date", "Reply-To", "Content-Type",
+	"Content-Transfer-Encoding"}
 
-// grown are the fields that every host on the way adds another of: that a signature does not cover the newest is no news.
-var grown = []string{"Received", "Return-Path", "DKIM-Signature", "DKIM2-Signature", "Message-Instance", "Authentication-Results", "Delivered-To"}
+// grown are the fields that every host on the way adds another of: that a signature does not cover
+// the newest is no news.
+var grown = []string{"Received", "Return-Path", "DKIM-Signature", "DKIM2-Signature",
+	"Message-Instance", "Authentication-Results", "Delivered-To"}
 
 // uncovered is a field that stands in the header more often than h= covers.
 type uncovered struct {
@@ -28,9 +32,9 @@ func (u uncovered) String() string {
 
 func (u uncovered) isGuarded() bool { return contains(guarded, u.name) }
 
-// uncovered lists the fields that h= names and that are present at least twice, but not all of them covered, unless all
-// are the same after relaxed canonicalization: to a reader these are one. A field that h= does not name is not the
-// signature's business.
+// uncovered lists the fields that h= names and that are present at least twice, but not all of them
+// covered, unless all are the same after relaxed canonicalization: to a reader these are one. A
+// field that h= does not name is not the signature's business.
 func (s *Signature) uncovered(index *Index) []uncovered {
 	if !slices.ContainsFunc(s.Names, index.isRepeated) {
 		return nil // as nearly always
@@ -54,8 +58,9 @@ func (s *Signature) uncovered(index *Index) []uncovered {
 	return out
 }
 
-// Added returns why a field may have been added above those that s covers: "not all of the 2 Subject fields are
-// signed"; "" when none was. It is about the fields for which a DKIM signature gets Policy, but From.
+// Added returns why a field may have been added above those that s covers: "not all of the 2
+// Subject fields are signed"; "" when none was. It is about the fields for which a DKIM signature
+// gets Policy, but From.
 func (s *Signature) Added(index *Index) string {
 	for _, u := range s.uncovered(index) {
 		if u.isGuarded() {
@@ -75,8 +80,8 @@ func shown(name string) string {
 	return clip(name)
 }
 
-// isRepeated reports whether there are several fields called name. It does not count them: h= may repeat a name as often
-// as the header does.
+// isRepeated reports whether there are several fields called name. It does not count them: h= may
+// repeat a name as often as the header does.
 func (x *Index) isRepeated(name string) bool {
 	g, known := x.group(name)
 	return known && x.above[x.last[g]] >= 0

@@ -120,7 +120,8 @@ func TestAddedFieldsOfCases(t *testing.T) {
 	}
 }
 
-// The honest mail of the vectors never has a guarded field above those that are signed; one has another field there.
+// The honest mail of the vectors never has a guarded field above those that are signed; one has
+// another field there.
 func TestHonestMailIsCovered(t *testing.T) {
 	var hits []string
 	for _, c := range readVectors(t) {

@@ -11,9 +11,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// Run judges the chosen signatures of m, whose body is complete, and returns one Result a signature in the order of the
-// header. It looks keys up in parallel, those of signatures related to the author first, and returns when all is known
-// or ctx ends, which is a temperror.
+// Run judges the chosen signatures of m, whose body is complete, and returns one Result a signature
+// in the order of the header. It looks keys up in parallel, those of signatures related to the
+// author first, and returns when all is known or ctx ends, which is a temperror.
 func (x *Verification) Run(ctx context.Context, m *message.Message) []Result {
 	defer x.effort.End(OtherSignatures)
 	defer x.effort.End(AlignedSignatures)
@@ -58,9 +58,11 @@ func keyNames(entries []*entry) []string {
 }
 
 // try judges some entries.
-func (x *Verification) try(entries []*entry, keys *Keys, index func() *Index, body *message.Digests) {
+func (x *Verification) try(entries []*entry, keys *Keys, index func() *Index,
+	body *message.Digests) {
 	for _, e := range entries {
-		if records := e.records(keys.At(e.signature.KeyName)); len(records) > 0 && e.checkBody(body) {
+		if records := e.records(keys.At(e.signature.KeyName)); len(records) > 0 &&
+			e.checkBody(body) {
 			e.checkHeader(index(), records, x.effort)
 			x.conclude(e, index())
 		}
@@ -79,7 +81,8 @@ func (e *entry) records(found Lookup) []Record {
 	for _, r := range found.Records {
 		switch {
 		case r.Key.Algorithm() != e.signature.Algorithm:
-			found.Reason = fmt.Sprintf("the signature is %s, the key is for %s", e.signature.Algorithm, r.Key.Algorithm())
+			found.Reason = fmt.Sprintf("the signature is %s, the key is for %s",
+				e.signature.Algorithm, r.Key.Algorithm())
 		case r.Strict && !e.signature.Exact:
 			found.Reason = "the key is not for subdomains (t=s), which i= names"
 		default:
@@ -112,7 +115,8 @@ func (e *entry) checkBody(body *message.Digests) bool {
 	return true
 }
 
-// checkHeader verifies the signature with the first of records whose key fits, and keeps that record in e.
+// checkHeader verifies the signature with the first of records whose key fits, and keeps that
+// record in e.
 func (e *entry) checkHeader(index *Index, records []Record, effort *Effort) {
 	s, proof := &e.signature, &e.result.Evidence
 	used, err := s.VerifiedBy(index, proof.Field, records, effort)
@@ -122,7 +126,8 @@ func (e *entry) checkHeader(index *Index, records []Record, effort *Effort) {
 	e.result.Bits, e.result.Testing = r.Key.Bits(), r.Testing
 	switch {
 	case errors.Is(err, ErrTooExpensive):
-		e.settle(Policy, "too expensive: the signatures of this message cost more to verify than those of any honest one")
+		e.settle(Policy,
+			"too expensive: the signatures of this message cost more to verify than those of any honest one")
 	case !proof.HeaderIntact && effort.Spend(r.Key):
 		made, known := r.Key.Made(s.Value)
 		proof.OtherKey = known && !made
@@ -134,13 +139,15 @@ func (x *Verification) conclude(e *entry, index *Index) {
 	v, s, proof := x.verifier, &e.signature, &e.result.Evidence
 	switch {
 	case s.Limit > proof.BodyLength:
-		e.settle(Fail, "the body has %d octets, fewer than were signed (l=%d)", proof.BodyLength, s.Limit)
+		e.settle(Fail, "the body has %d octets, fewer than were signed (l=%d)", proof.BodyLength,
+			s.Limit)
 	case !proof.HeaderIntact || !proof.BodyIntact:
 		e.settle(Fail, broken(proof, s.Algorithm))
 	case x.authors > s.count("From"):
 		e.settle(Policy, "not all of the %d From fields are signed", x.authors)
 	case proof.UnsignedOctets > 0 && !v.AcceptUnsignedBody:
-		e.settle(Policy, "the last %d octets of the body are not signed (l=%d)", proof.UnsignedOctets, s.Limit)
+		e.settle(Policy, "the last %d octets of the body are not signed (l=%d)",
+			proof.UnsignedOctets, s.Limit)
 	case s.Algorithm == RSASHA256 && e.result.Bits < v.MinRSABits:
 		e.settle(Policy, "the key has %d bits, this host asks for %d", e.result.Bits, v.MinRSABits)
 	default:
@@ -148,7 +155,7 @@ func (x *Verification) conclude(e *entry, index *Index) {
 	}
 }
 
-// concludeUncovered passes a signature unless somebody added a field above those that it covers.
+// concludeUncovered passes a signature unless a field was added above those that it covers.
 func (x *Verification) concludeUncovered(e *entry, index *Index) {
 	note := ""
 	for _, u := range e.signature.uncovered(index) {
@@ -163,7 +170,8 @@ func (x *Verification) concludeUncovered(e *entry, index *Index) {
 	e.settle(Pass, note)
 }
 
-// broken says which part does not match. For Ed25519 a changed header and a wrong key look the same.
+// broken says which part does not match. For Ed25519 a changed header and a wrong key look the
+// same.
 func broken(proof *Evidence, algorithm string) string {
 	var what []string
 	if !proof.BodyIntact {
@@ -176,7 +184,8 @@ func broken(proof *Evidence, algorithm string) string {
 	case algorithm == RSASHA256:
 		what = append(what, "a signed header field was changed, added or removed after signing")
 	default:
-		what = append(what, "a signed header field was changed, or the published key is not the one that signed")
+		what = append(what,
+			"a signed header field was changed, or the published key is not the one that signed")
 	}
 	return strings.Join(what, "; ")
 }

@@ -139,7 +139,8 @@ func TestInternationalNames(t *testing.T) {
 	}
 }
 
-// TestOwnField: h= may name other signatures, and never the field that it stands in (RFC 6376 section 3.5).
+// TestOwnField: h= may name other signatures, and never the field that it stands in (RFC 6376
+// section 3.5).
 func TestOwnField(t *testing.T) {
 	tags := strings.Replace(goodTags, "h=from:", "h=from:dkim-signature:dkim-signature:", 1)
 	field := signatureField(t, goodTags)

@@ -8,8 +8,8 @@ import (
 
 const deep = "a.b.c.d.e.f.g.h.i.j.mail.example.com"
 
-// TestAcceptance holds the checks of standards.md section 9 by their numbers. What a receiver does with the disposition
-// (2, 11, 18) is the policy's to decide.
+// TestAcceptance holds the checks of standards.md section 9 by their numbers. What a receiver does
+// with the disposition (2, 11, 18) is the policy's to decide.
 func TestAcceptance(t *testing.T) {
 	run(t, []test{
 		{"01 relaxed", "example.com: p=reject", dmarc.Checker{}, "example.com", "spf mail.example.com",

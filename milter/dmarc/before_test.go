@@ -7,7 +7,8 @@ import (
 	"mailseal/milter/dmarc"
 )
 
-// Whoever was aligned by the public suffix list and is not by the walk is told so: it is what changed for them.
+// Whoever was aligned by the public suffix list and is not by the walk is told so: it is what
+// changed for them.
 func TestWouldHaveAligned(t *testing.T) {
 	for _, tt := range []struct {
 		name, zone, author, id string
@@ -34,7 +35,8 @@ func TestWouldHaveAligned(t *testing.T) {
 	}
 }
 
-// Of several authors whose policies could not be found out, one that cannot fail does not hide one that may.
+// Of several authors whose policies could not be found out, one that cannot fail does not hide one
+// that may.
 func TestHarmlessHidesNoOther(t *testing.T) {
 	const zone = "$SERVFAIL _dmarc.example.com\n$SERVFAIL _dmarc.example.net"
 	for _, order := range []string{"example.com example.net", "example.net example.com"} {

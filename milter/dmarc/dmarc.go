@@ -1,5 +1,5 @@
-// Package dmarc finds the policy of a message's author domain and weighs what SPF and DKIM authenticated against it
-// (RFC 9989).
+// Package dmarc finds the policy of a message's author domain and weighs what SPF and DKIM
+// authenticated against it (RFC 9989).
 package dmarc
 
 import (
@@ -18,11 +18,13 @@ type Value string
 
 // The results.
 const (
-	NotApplied Value = "none"      // no policy record speaks for the author domain
-	Pass       Value = "pass"      // an authenticated identifier is aligned with the author domain
-	Fail       Value = "fail"      // none is
-	Temperror  Value = "temperror" // the DNS did not tell what the verdict depends on; no policy may be applied
-	Permerror  Value = "permerror" // there is not exactly one author domain, or its record cannot be used
+	NotApplied Value = "none" // no policy record speaks for the author domain
+	Pass       Value = "pass" // an authenticated identifier is aligned with the author domain
+	Fail       Value = "fail" // none is
+	// the DNS did not tell what the verdict depends on; no policy may be applied
+	Temperror Value = "temperror"
+	// there is not exactly one author domain, or its record cannot be used
+	Permerror Value = "permerror"
 )
 
 // Method is what authenticated an identifier.
@@ -34,9 +36,9 @@ const (
 	DKIM Method = "dkim"
 )
 
-// Identifier is a domain that another method authenticated, or would have if the DNS had answered: the d= of a signature
-// that verified, the domain of MAIL FROM that passed SPF (with a null sender that of HELO; never HELO otherwise).
-// Results other than pass and temperror make no Identifier.
+// Identifier is a domain that another method authenticated, or would have if the DNS had answered:
+// the d= of a signature that verified, the domain of MAIL FROM that passed SPF (with a null sender
+// that of HELO; never HELO otherwise). Results other than pass and temperror make no Identifier.
 type Identifier struct {
 	Method    Method
 	Domain    domain.Name
@@ -48,10 +50,11 @@ type Identifier struct {
 type Author struct {
 	Domain domain.Name // "" for an address without one, such as an address literal
 
-	// Aside says that the domain is only in the display name, which few readers take for an address.
+	// Aside says that the domain is only in the display name, which few readers take for an
+	// address.
 	Aside bool
-	// Route says that the domain is only in a source route, which few readers show. Where its owner has no
-	// record the message may pass.
+	// Route says that the domain is only in a source route, which few readers show. Where its owner
+	// has no record the message may pass.
 	Route bool
 }
 
@@ -62,84 +65,92 @@ type Alignment struct {
 	Err                  error       // the DNS failed before it was known whether it is aligned
 	OrganizationalDomain domain.Name // "" when it was not needed
 	Why                  string      // one clause for people
-	Before               bool        // not aligned, but would have been under RFC 7489, by the public suffix list
+	// not aligned, but would have been under RFC 7489, by the public suffix list
+	Before bool
 
 	unanswered string // the DNS name that Err is about
 }
 
 // Result is what Check found. For a Value of none and permerror, Record may be nil.
 type Result struct {
-	Value        Value
-	Reason       string      // one clause for people
-	Author       domain.Name // whom all this is about; "" when that is not one domain
-	Aside        bool        // Author is only in the display name or a route: no reason to refuse a message
+	Value  Value
+	Reason string      // one clause for people
+	Author domain.Name // whom all this is about; "" when that is not one domain
+	// Author is only in the display name or a route: no reason to refuse a message
+	Aside        bool
 	PolicyDomain domain.Name // where Record was found; "" when nowhere
 	Record       *Record
 
-	Tag         string // the tag that Requested comes from: "p", "sp", "np"; "rua" when p=none is assumed because of it
-	Requested   Policy // what the owner publishes for the author domain; "" when no policy applies
-	Disposition Policy // what the owner wants for this message: none unless it fails; one level down with t=y
-	Existence   string // what the DNS says of the author domain itself; "" when no np made it matter
+	// the tag that Requested comes from: "p", "sp", "np"; "rua" when p=none is assumed because of
+	// it
+	Tag       string
+	Requested Policy // what the owner publishes for the author domain; "" when no policy applies
+	// what the owner wants for this message: none unless it fails; one level down with t=y
+	Disposition Policy
+	// what the DNS says of the author domain itself; "" when no np made it matter
+	Existence string
 
 	// OrganizationalDomain is the author domain's; "" when the verdict did not need it.
 	OrganizationalDomain domain.Name
 	Alignments           []Alignment // in the order of the identifiers given
 
-	// Unanswered is the DNS name, such as "_dmarc.com", whose look-up failed and made this a temperror; "" when it was
-	// that of another method.
+	// Unanswered is the DNS name, such as "_dmarc.com", whose lookup failed and made this a
+	// temperror; "" when it was that of another method.
 	Unanswered string
-	// Harmless says of a temperror that the message does not fail, whatever the DNS would have said: it is a pass if
-	// there is a policy record, and none if not.
+	// Harmless says of a temperror that the message does not fail, whatever the DNS would have
+	// said: it is a pass if there is a policy record, and none if not.
 	Harmless bool
 
 	Walks   []Walk // the author's first
 	Queries int    // DNS questions asked
 }
 
-// Testing reports whether t=y softened what the owner wants for this message: reports then give the reason
-// policy_test_mode (RFC 9990).
+// Testing reports whether t=y softened what the owner wants for this message: reports then give the
+// reason policy_test_mode (RFC 9990).
 func (r Result) Testing() bool { return r.Value == Fail && r.Disposition != r.Requested }
 
 // Checker holds what Check needs. Only Resolver must be set.
 type Checker struct {
 	Resolver dns.Resolver
 
-	// PublicSuffixList takes organizational domains from the Public Suffix List compiled in, as receivers of RFC 7489
-	// do, and knows no psd. Everything else stays as RFC 9989 has it.
+	// PublicSuffixList takes organizational domains from the Public Suffix List compiled in, as
+	// receivers of RFC 7489 do, and knows no psd. Everything else stays as RFC 9989 has it.
 	PublicSuffixList bool
 
-	// BrokenIsNone gives none instead of permerror when a record's policies cannot be used and it has no rua; RFC 9989
-	// section 4.10.1 only says that DMARC is not applied.
+	// BrokenIsNone gives none instead of permerror when a record's policies cannot be used and it
+	// has no rua; RFC 9989 section 4.10.1 only says that DMARC is not applied.
 	BrokenIsNone bool
 }
 
 const (
-	// MaxAuthors is how many author domains of a message are judged, each by its own record (RFC 9989 section
-	// 11.5). A message with more is not judged.
+	// MaxAuthors is how many author domains of a message are judged, each by its own record (RFC
+	// 9989 section 11.5). A message with more is not judged.
 	MaxAuthors = 4
-	// MaxWalks is how many identifiers below the author's organizational domain are walked from. Legitimate mail has
-	// one or two; a message full of signatures for invented subdomains would cost up to 8 queries each.
+	// MaxWalks is how many identifiers below the author's organizational domain are walked from.
+	// Legitimate mail has one or two; a message full of signatures for invented subdomains would
+	// cost up to 8 queries each.
 	MaxWalks = 16
 )
 
-// Check decides about a message with the author domains given, which are those of all addresses in its
-// From fields, and the identifiers that SPF and DKIM found. One domain named several times is one domain
-// (RFC 9989 section 5.3.1). An author costs at most 8 queries, and one more if np matters; an identifier
-// that might be aligned at most 8, less what is known by then.
+// Check decides about a message with the author domains given, which are those of all addresses in
+// its From fields, and the identifiers that SPF and DKIM found. One domain named several times is
+// one domain (RFC 9989 section 5.3.1). An author costs at most 8 queries, and one more if np
+// matters; an identifier that might be aligned at most 8, less what is known by then.
 func (c *Checker) Check(ctx context.Context, authors []Author, ids []Identifier) Result {
 	return c.discover(ctx, authors, false).Weigh(ctx, ids)
 }
 
-// Discovery is what the DNS says of a message's author domains. It serves one message and one goroutine.
+// Discovery is what the DNS says of a message's author domains. It serves one message and one
+// goroutine.
 type Discovery struct {
 	f       *finder
 	authors []Author
 	found   []Result // one for each of authors, none when there are too many
 }
 
-// Discover is the part of Check that needs nothing but the From fields, to run beside the methods: a
-// sender that makes SPF slow must not thereby spend the time that DMARC needs. Since it is not known yet
-// what will be needed, it always walks to the end.
+// Discover is the part of Check that needs nothing but the From fields, to run beside the methods:
+// a sender that makes SPF slow must not thereby spend the time that DMARC needs. Since it is not
+// known yet what will be needed, it always walks to the end.
 func (c *Checker) Discover(ctx context.Context, authors []Author) *Discovery {
 	return c.discover(ctx, authors, true)
 }
@@ -150,7 +161,8 @@ func (c *Checker) discover(ctx context.Context, authors []Author, whole bool) *D
 		return d
 	}
 	for _, author := range d.authors {
-		r := Result{Value: NotApplied, Disposition: None, Reason: "an address without a domain name"}
+		r := Result{Value: NotApplied, Disposition: None,
+			Reason: "an address without a domain name"}
 		if author.Domain != "" {
 			r = d.f.discover(ctx, author.Domain, whole)
 		}
@@ -181,8 +193,9 @@ func (a Author) hidden() int {
 	return 0
 }
 
-// Weigh is the rest of Check. With several authors it gives the result of the one that fails with the
-// strictest policy. If none fails, it is permerror: such a message never passes (RFC 9989 section 11.5).
+// Weigh is the rest of Check. With several authors it gives the result of the one that fails with
+// the strictest policy. If none fails, it is permerror: such a message never passes (RFC 9989
+// section 11.5).
 func (d *Discovery) Weigh(ctx context.Context, ids []Identifier) Result {
 	r := Result{Value: Permerror, Disposition: None, Reason: "the message has no author domain"}
 	if slices.ContainsFunc(d.authors, func(a Author) bool { return a.Domain != "" }) {
@@ -203,8 +216,8 @@ func (d *Discovery) Weigh(ctx context.Context, ids []Identifier) Result {
 	return r
 }
 
-// only returns the index of the only author, -1 when there are several. Domains of a route without a
-// record are not counted.
+// only returns the index of the only author, -1 when there are several. Domains of a route without
+// a record are not counted.
 func (d *Discovery) only() int {
 	only := -1
 	for i, author := range d.authors {
@@ -219,12 +232,12 @@ func (d *Discovery) only() int {
 	return only
 }
 
-// isBad reports whether r counts for a message with several authors: a domain without a record neither
-// fails nor excuses another.
+// isBad reports whether r counts for a message with several authors: a domain without a record
+// neither fails nor excuses another.
 func (r Result) isBad() bool { return r.Value == Fail || r.Value == Temperror }
 
-// worse compares a bad result with another for the same message: what counts is the failure with the
-// strictest policy, else a temperror, one that may hide a failure before others.
+// worse compares a bad result with another for the same message: what counts is the failure with
+// the strictest policy, else a temperror, one that may hide a failure before others.
 func (r Result) worse(than Result) bool {
 	switch {
 	case r.Value != than.Value:
@@ -237,7 +250,8 @@ func (r Result) worse(than Result) bool {
 	return than.Aside && !r.Aside
 }
 
-// weight orders failures. One in a display name, which never refuses a message, comes before none alone.
+// weight orders failures. One in a display name, which never refuses a message, comes before none
+// alone.
 func (r Result) weight() int {
 	switch {
 	case r.Disposition == None:
@@ -266,8 +280,8 @@ func several(authors []Author) string {
 	return fmt.Sprintf("From shows %d domains: %s", len(authors), strings.Join(names, ", "))
 }
 
-// discover finds the policy record of an author domain (RFC 9989 section 4.10.1) and what it asks for. It sets a Value
-// when there will be nothing to weigh.
+// discover finds the policy record of an author domain (RFC 9989 section 4.10.1) and what it asks
+// for. It sets a Value when there will be nothing to weigh.
 func (f *finder) discover(ctx context.Context, author domain.Name, whole bool) Result {
 	r := Result{Author: author, Disposition: None}
 	w := *f.begin(ctx, author)
@@ -295,7 +309,8 @@ func (f *finder) discover(ctx context.Context, author domain.Name, whole bool) R
 	if f.BrokenIsNone {
 		r.Value = NotApplied
 	}
-	r.Reason = fmt.Sprintf("the record of %s cannot be used: %s, and it has no rua", r.PolicyDomain, r.Record.Broken)
+	r.Reason = fmt.Sprintf("the record of %s cannot be used: %s, and it has no rua", r.PolicyDomain,
+		r.Record.Broken)
 	return r
 }
 
@@ -311,8 +326,9 @@ func (f *finder) weigh(ctx context.Context, r Result, ids []Identifier) Result {
 	return r
 }
 
-// conclude turns the alignments into a verdict (RFC 9989 sections 5.3.5 and 5.3.6). An aligned pass in hand is a pass,
-// whatever else could not be found out; without one, an identifier that may have been aligned leaves the verdict open.
+// conclude turns the alignments into a verdict (RFC 9989 sections 5.3.5 and 5.3.6). An aligned pass
+// in hand is a pass, whatever else could not be found out; without one, an identifier that may have
+// been aligned leaves the verdict open.
 func (r *Result) conclude() {
 	open := (*Alignment)(nil)
 	for i := range r.Alignments {
@@ -340,8 +356,8 @@ func (r *Result) conclude() {
 	}
 }
 
-// request says which policy the record has for the author domain: p for the name it stands at, below it sp, or np when
-// the author domain does not exist (RFC 9989 section 4.10.1).
+// request says which policy the record has for the author domain: p for the name it stands at,
+// below it sp, or np when the author domain does not exist (RFC 9989 section 4.10.1).
 func (f *finder) request(ctx context.Context, r *Result) {
 	rec := r.Record
 	switch {
@@ -361,9 +377,9 @@ func (f *finder) request(ctx context.Context, r *Result) {
 	}
 }
 
-// exists asks for the name itself; the answer for its _dmarc says nothing about it. A failure counts as existence: np is
-// never chosen on a guess. So does an alias that leads nowhere, since NXDOMAIN is then about the target (RFC 8020
-// section 2).
+// exists asks for the name itself; the answer for its _dmarc says nothing about it. A failure
+// counts as existence: np is never chosen on a guess. So does an alias that leads nowhere, since
+// NXDOMAIN is then about the target (RFC 8020 section 2).
 func (f *finder) exists(ctx context.Context, r *Result) bool {
 	f.queries++
 	a, err := f.Resolver.Lookup(ctx, r.Author.String(), dns.TXT)

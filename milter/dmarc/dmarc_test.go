@@ -10,8 +10,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// records makes a zone of policy records from lines "example.com: p=none"; a line "=name" makes a name exist, other lines
-// are those of a zone file.
+// records makes a zone of policy records from lines "example.com: p=none"; a line "=name" makes a
+// name exist, other lines are those of a zone file.
 func records(t *testing.T, text string) *dnstest.Zone {
 	t.Helper()
 	z := &dnstest.Zone{}
@@ -32,7 +32,8 @@ func records(t *testing.T, text string) *dnstest.Zone {
 	return z
 }
 
-// ids reads identifiers: "spf example.com, dkim? mail.example.com"; the question mark stands for a temperror.
+// ids reads identifiers: "spf example.com, dkim? mail.example.com"; the question mark stands for a
+// temperror.
 func ids(text string) []dmarc.Identifier {
 	var out []dmarc.Identifier
 	for item := range strings.SplitSeq(text, ", ") {
@@ -64,7 +65,8 @@ func authors(t *testing.T, text string) []dmarc.Author {
 	return out
 }
 
-// show writes what counts of a result: value, the policy asked for and where it stands, what becomes of the message.
+// show writes what counts of a result: value, the policy asked for and where it stands, what
+// becomes of the message.
 func show(r dmarc.Result) string {
 	s := string(r.Value)
 	if r.Record != nil {
@@ -396,10 +398,10 @@ func TestExplain(t *testing.T) {
 		"example.com: v=DMARC1; p=none; np=reject true",
 		"com: no policy record among the texts true",
 		"walk from lost.example.com to ",
-		"lost.example.com: zone: TXT _dmarc.lost.example.com: dns: look-up failed: SERVFAIL false",
+		"lost.example.com: zone: TXT _dmarc.lost.example.com: dns: lookup failed: SERVFAIL false",
 		"dkim example.com true: example.com and a.mail.example.com have the organizational domain example.com",
 		"spf other.com false: other.com is not within example.com, the organizational domain of a.mail.example.com",
-		"dkim lost.example.com false: the organizational domain of lost.example.com is not known: zone: TXT _dmarc.lost.example.com: dns: look-up failed: SERVFAIL",
+		"dkim lost.example.com false: the organizational domain of lost.example.com is not known: zone: TXT _dmarc.lost.example.com: dns: lookup failed: SERVFAIL",
 		"dkim a.mail.example.com true: a.mail.example.com is the author domain, but its check met a temporary error",
 		"author does not exist",
 		"dkim: example.com and a.mail.example.com have the organizational domain example.com",

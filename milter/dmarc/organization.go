@@ -8,23 +8,28 @@ import (
 	"mailseal/milter/domain"
 )
 
-// organization is what is known of a name's organizational domain. Where a step of the walk failed, the names above it
-// are open, and the organizational domain is one of three, by what the failed step holds.
+// organization is what is known of a name's organizational domain. Where a step of the walk failed,
+// the names above it are open, and the organizational domain is one of three, by what the failed
+// step holds.
 type organization struct {
-	none   domain.Name // the step and all above hold no record: the highest name with one, else the start
+	// the step and all above hold no record: the highest name with one, else the start
+	none   domain.Name
 	suffix domain.Name // the step is a public suffix (psd=y): the name one label below
-	above  domain.Name // the step or a name above it is the organizational domain; stands for all of those
-	failed string      // the DNS name that did not answer; "" when all did
-	err    error       // why
+	// the step or a name above it is the organizational domain; stands for all of those
+	above  domain.Name
+	failed string // the DNS name that did not answer; "" when all did
+	err    error  // why
 
-	neverAbove bool // the step is a public suffix of the ICANN part of the list: no organization's own name
+	// the step is a public suffix of the ICANN part of the list: no organization's own name
+	neverAbove bool
 	nowhere    bool // the failed step is the start: nothing is known
 }
 
 // known is the organizational domain where no step failed.
 func (o organization) known() domain.Name { return o.none }
 
-// organization returns what is known of a name's organizational domain. The Public Suffix List knows it without a query.
+// organization returns what is known of a name's organizational domain. The Public Suffix List
+// knows it without a query.
 func (f *finder) organization(ctx context.Context, d domain.Name) organization {
 	if f.PublicSuffixList {
 		return certain(suffixPlusOne(d))
@@ -38,7 +43,8 @@ func (f *finder) organization(ctx context.Context, d domain.Name) organization {
 
 func certain(d domain.Name) organization { return organization{none: d, suffix: d, above: d} }
 
-// open lists the organizational domains that a walk whose last step failed may have (RFC 9989 section 4.10.2).
+// open lists the organizational domains that a walk whose last step failed may have (RFC 9989
+// section 4.10.2).
 func (w Walk) open(err error) organization {
 	failed := w.Steps[len(w.Steps)-1].Domain
 	o := organization{
@@ -64,8 +70,8 @@ func (w Walk) highest() domain.Name {
 	return out
 }
 
-// compare reports whether two names have the same organizational domain, and whether that is certain. Where both walks
-// failed at the same step, the rest of them is the same.
+// compare reports whether two names have the same organizational domain, and whether that is
+// certain. Where both walks failed at the same step, the rest of them is the same.
 func (o organization) compare(p organization) (isSame, isCertain bool) {
 	if o.nowhere || p.nowhere || o.failed != p.failed {
 		return false, false
@@ -78,8 +84,9 @@ func (o organization) compare(p organization) (isSame, isCertain bool) {
 	return isSame, isNeverAbove || isSame == (o.above == p.above)
 }
 
-// isPublicSuffix reports whether a name is one below which organizations register theirs, by the part of the list that
-// registries keep: names of hosting companies, which are organizations themselves, do not count.
+// isPublicSuffix reports whether a name is one below which organizations register theirs, by the
+// part of the list that registries keep: names of hosting companies, which are organizations
+// themselves, do not count.
 func isPublicSuffix(d domain.Name) bool {
 	suffix, isICANN := publicsuffix.PublicSuffix(d.String())
 	return suffix == d.String() && (isICANN || d.Labels() == 1)

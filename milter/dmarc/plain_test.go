@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// plain is RFC 9989 read word for word and as slow as it likes, without caches and shortcuts, against which Check is held.
+// plain is RFC 9989 read word for word and as slow as it likes, without caches and shortcuts,
+// against which Check is held.
 type plain struct {
 	records map[string][]map[string]string // the tags of the records at _dmarc.NAME
 	exist   map[string]bool
@@ -82,7 +83,8 @@ func (p plain) policy(author string) (record map[string]string, wish string) {
 	return record, p.wish(record, at == author, author)
 }
 
-// wish is section 4.7: p, sp and np with their defaults, and what stands for them when one is not valid.
+// wish is section 4.7: p, sp and np with their defaults, and what stands for them when one is not
+// valid.
 func (p plain) wish(record map[string]string, own bool, author string) string {
 	if record == nil {
 		return ""
@@ -179,7 +181,8 @@ func (p plain) occupy(name string) {
 	}
 }
 
-// TestPlain holds Check against the plain reading, over zones in which much comes together that seldom does.
+// TestPlain holds Check against the plain reading, over zones in which much comes together that
+// seldom does.
 func TestPlain(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	seen := map[string]int{}

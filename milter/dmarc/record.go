@@ -9,11 +9,12 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// ErrNoRecord says that a text is no DMARC policy record: its first tag is not v=DMARC1. It is not an error of whoever
-// published it; the name may hold any other text.
+// ErrNoRecord says that a text is no DMARC policy record: its first tag is not v=DMARC1. It is not
+// an error of the domain that published it; the name may hold any other text.
 var ErrNoRecord = errors.New("dmarc: not a DMARC policy record")
 
-// Policy is what a domain owner asks a receiver to do with mail that fails (RFC 9989 section 4.7, p).
+// Policy is what a domain owner asks a receiver to do with mail that fails (RFC 9989 section 4.7,
+// p).
 type Policy string
 
 // The policies, from the mildest up. The zero Policy is one that was not published.
@@ -43,7 +44,8 @@ const (
 	Organizational PSD = "n" // this is the organizational domain of all below
 )
 
-// FailureOptions is the set of failures that a domain owner wants a report about (RFC 9989 section 4.7, fo).
+// FailureOptions is the set of failures that a domain owner wants a report about (RFC 9989 section
+// 4.7, fo).
 type FailureOptions uint8
 
 // The members of FailureOptions.
@@ -56,24 +58,27 @@ const (
 
 // Record is a DMARC policy record (RFC 9989 section 4.7) with its defaults filled in.
 type Record struct {
-	Text           string // as published, strings joined
-	Policy         Policy // p; "" when absent or not valid
-	Subdomain      Policy // sp; "" when absent or not valid
-	NonExistent    Policy // np; "" when absent or not valid
-	StrictDKIM     bool   // adkim=s
-	StrictSPF      bool   // aspf=s
-	PSD            PSD
-	Testing        bool           // t=y
-	Aggregate      []string       // rua: the URIs that are valid, of any scheme, without an obsolete size; at most MaxURIs
+	Text        string // as published, strings joined
+	Policy      Policy // p; "" when absent or not valid
+	Subdomain   Policy // sp; "" when absent or not valid
+	NonExistent Policy // np; "" when absent or not valid
+	StrictDKIM  bool   // adkim=s
+	StrictSPF   bool   // aspf=s
+	PSD         PSD
+	Testing     bool // t=y
+	// rua: the URIs that are valid, of any scheme, without an obsolete size; at most MaxURIs
+	Aggregate      []string
 	Failure        []string       // ruf, likewise
 	FailureOptions FailureOptions // fo; empty without a ruf
-	Broken         string         // why p, sp and np are not to be used (RFC 9989 section 4.10.1); "" when they are
-	Notes          []string       // what was read past, for the owner: a clause each, at most 20
+	// why p, sp and np are not to be used (RFC 9989 section 4.10.1); "" when they are
+	Broken string
+	Notes  []string // what was read past, for the owner: a clause each, at most 20
 }
 
-// Parse reads a policy record with the patience of RFC 9989 section 4.8: whatever is wrong behind v=DMARC1 is passed
-// over, or replaced by its default, and noted. Values are read in any case, as the ABNF has them, and so are names of
-// tags; of a tag that stands twice the first counts. The error is ErrNoRecord.
+// Parse reads a policy record with the patience of RFC 9989 section 4.8: whatever is wrong behind
+// v=DMARC1 is passed over, or replaced by its default, and noted. Values are read in any case, as
+// the ABNF has them, and so are names of tags; of a tag that stands twice the first counts. The
+// error is ErrNoRecord.
 func Parse(text string) (Record, error) {
 	if !isRecord(text) {
 		return Record{}, ErrNoRecord
@@ -90,14 +95,15 @@ func Parse(text string) (Record, error) {
 	return r, nil
 }
 
-// isRecord tells whether the first tag is v=DMARC1, white space aside (RFC 9989 section 4.7, v).
+// isRecord reports whether the first tag is v=DMARC1, white space aside (RFC 9989 section 4.7, v).
 func isRecord(text string) bool {
 	first, _, _ := strings.Cut(text, ";")
 	name, value, _ := strings.Cut(first, "=")
 	return strings.EqualFold(strings.Trim(name, wsp), "v") && strings.Trim(value, wsp) == "DMARC1"
 }
 
-// wsp is what may stand around names and values: white space of the grammar, and line ends that editors leave behind.
+// wsp is what may stand around names and values: white space of the grammar, and line ends that
+// editors leave behind.
 const wsp = " \t\r\n"
 
 // set takes one tag.
@@ -135,7 +141,8 @@ func (r *Record) set(name, value string) {
 	}
 }
 
-// skip notes what the tag list left out. An sp or np that could not even be read is an sp or np that is not valid.
+// skip notes what the tag list left out. An sp or np that could not even be read is an sp or np
+// that is not valid.
 func (r *Record) skip(spec string, tags taglist.List) {
 	name, _, _ := strings.Cut(spec, "=")
 	name = strings.ToLower(strings.Trim(name, wsp))

@@ -124,7 +124,8 @@ func TestParseBoundsNotes(t *testing.T) {
 	}
 }
 
-// FuzzParse reads any text. What can be read gives the same again from its text; a policy is one of three or none.
+// FuzzParse reads any text. What can be read gives the same again from its text; a policy is one of
+// three or none.
 func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := dmarc.Parse(text)

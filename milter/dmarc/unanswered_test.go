@@ -39,7 +39,8 @@ func TestUnanswered(t *testing.T) {
 	})
 }
 
-// Whatever a failed step might have held: where we decide all the same, every answer must have come to the same.
+// Whatever a failed step might have held: where we decide all the same, every answer must have come
+// to the same.
 func TestUnansweredIsDecidedRightly(t *testing.T) {
 	names := []string{"com", "example.com", "a.example.com", "b.a.example.com", "b.example.com", "other.com", "x.other.com"}
 	texts := []string{"", "p=reject", "p=quarantine; psd=n", "p=reject; adkim=s; aspf=s"}

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// MaxURIs is how many addresses of a rua or ruf are kept. RFC 9989 sets no bound; a record of 64 KB could name 4,000.
+// MaxURIs is how many addresses of a rua or ruf are kept. RFC 9989 sets no bound; a record of 64 KB
+// could name 4,000.
 const MaxURIs = 20
 
 // uris reads a list of report URIs and notes those that it cannot use.
@@ -30,7 +31,8 @@ func (r *Record) uris(tag, value string) []string {
 	return found
 }
 
-// withoutSize drops the "!10m" that RFC 7489 allowed behind a URI (RFC 9989 section 4.8, obs-dmarc-report-size).
+// withoutSize drops the "!10m" that RFC 7489 allowed behind a URI (RFC 9989 section 4.8,
+// obs-dmarc-report-size).
 func withoutSize(s string) (string, bool) {
 	uri, size, found := strings.Cut(s, "!")
 	if !found {
@@ -43,8 +45,9 @@ func withoutSize(s string) (string, bool) {
 	return uri, true
 }
 
-// isURI tells whether s is a URI of RFC 3986 that a report could go to: a scheme and something behind it, nothing but
-// printable ASCII, no "!" left (RFC 9989 section 4.8). A mailto: URI needs an address; more is the report's business.
+// isURI reports whether s is a URI of RFC 3986 that a report could go to: a scheme and something
+// behind it, nothing but printable ASCII, no "!" left (RFC 9989 section 4.8). A mailto: URI needs
+// an address; more is the report's business.
 func isURI(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' || strings.IndexByte("!\"<>\\^`{|}", s[i]) >= 0 {

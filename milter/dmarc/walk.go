@@ -10,11 +10,12 @@ import (
 	"mailseal/milter/domain"
 )
 
-// shortcut is the number of labels from which a walk jumps down to one less (RFC 9989 section 4.10), so that no walk has
-// more than 8 queries.
+// shortcut is the number of labels from which a walk jumps down to one less (RFC 9989 section
+// 4.10), so that no walk has more than 8 queries.
 const shortcut = 8
 
-// Walk is one DNS tree walk (RFC 9989 section 4.10), or in PSL mode the one or two names looked at instead of it.
+// Walk is one DNS tree walk (RFC 9989 section 4.10), or in PSL mode the one or two names looked at
+// instead of it.
 type Walk struct {
 	Start                domain.Name
 	Steps                []Step      // in the order of the walk
@@ -26,7 +27,7 @@ type Step struct {
 	Domain  domain.Name
 	Finding string  // what is at _dmarc.Domain, for people
 	Record  *Record // the one policy record there, or nil
-	Err     error   // why nobody knows; the walk ends here
+	Err     error   // why the answer is not known; the walk ends here
 	Again   bool    // known from an earlier walk of the message: cost no query
 }
 
@@ -62,8 +63,8 @@ func (f *finder) at(ctx context.Context, d domain.Name) Step {
 	return s
 }
 
-// choose returns the policy record of an answer. Several are as good as none (RFC 9989 section 4.10, step 2); other
-// texts do not count.
+// choose returns the policy record of an answer. Several are as good as none (RFC 9989 section
+// 4.10, step 2); other texts do not count.
 func choose(a dns.Answer) (*Record, string) {
 	var found *Record
 	n := 0
@@ -126,12 +127,14 @@ func (f *finder) next(start, d domain.Name) domain.Name {
 	return d.Parent()
 }
 
-// isEnd tells whether a record says what its name is, which ends the walk (RFC 9989 section 4.10, steps 2 and 6).
+// isEnd reports whether a record says what its name is, which ends the walk (RFC 9989 section 4.10,
+// steps 2 and 6).
 func isEnd(r *Record) bool { return r != nil && r.PSD != Unknown }
 
-// organizational selects the organizational domain of a walk's start (RFC 9989 section 4.10.2). Only the last step can
-// hold a psd of y or n, since it ends the walk. The name below a public suffix is taken from the start, which is right
-// where the shortcut passed that name over, and where the public suffix is the start itself.
+// organizational selects the organizational domain of a walk's start (RFC 9989 section 4.10.2).
+// Only the last step can hold a psd of y or n, since it ends the walk. The name below a public
+// suffix is taken from the start, which is right where the shortcut passed that name over, and
+// where the public suffix is the start itself.
 func (f *finder) organizational(w Walk) domain.Name {
 	if f.PublicSuffixList {
 		return suffixPlusOne(w.Start)
@@ -143,10 +146,11 @@ func (f *finder) organizational(w Walk) domain.Name {
 	return w.highest()
 }
 
-// policy returns the step whose record speaks for the start, or nil: its own, that of its organizational domain, that
-// of the public suffix (RFC 9989 section 4.10.1). A record in between does not count, and if neither of the first two
-// has one, the last step's can only be the public suffix's. Where the step of a public suffix failed, the name below it
-// is the organizational domain if it has a record: it is that whatever the suffix holds.
+// policy returns the step whose record speaks for the start, or nil: its own, that of its
+// organizational domain, that of the public suffix (RFC 9989 section 4.10.1). A record in between
+// does not count, and if neither of the first two has one, the last step's can only be the public
+// suffix's. Where the step of a public suffix failed, the name below it is the organizational
+// domain if it has a record: it is that whatever the suffix holds.
 func (w Walk) policy() *Step {
 	last := w.Steps[len(w.Steps)-1]
 	org := w.OrganizationalDomain
@@ -163,8 +167,8 @@ func (w Walk) policy() *Step {
 	return nil
 }
 
-// suffixPlusOne returns the organizational domain by the Public Suffix List, private suffixes included, as receivers of
-// RFC 7489 use it. A public suffix is its own.
+// suffixPlusOne returns the organizational domain by the Public Suffix List, private suffixes
+// included, as receivers of RFC 7489 use it. A public suffix is its own.
 func suffixPlusOne(d domain.Name) domain.Name {
 	if s, err := publicsuffix.EffectiveTLDPlusOne(d.String()); err == nil {
 		return domain.Name(s)

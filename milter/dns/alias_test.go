@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/dns"
 )
 
-// stub answers as stub resolvers and the authorities of a single zone do: with the records that stand at the name asked
-// for, and nothing about what an alias leads to. It counts the queries.
+// stub answers as stub resolvers and the authorities of a single zone do: with the records that
+// stand at the name asked for, and nothing about what an alias leads to. It counts the queries.
 type stub struct {
 	t       *testing.T
 	records []string          // zone lines; of a name that has none is said that it does not exist
@@ -150,7 +150,8 @@ func TestHalfAnswers(t *testing.T) {
 	}
 }
 
-// The authority of one zone does not know the zone that its aliases lead to: somebody else has to be asked.
+// The authority of one zone does not know the zone that its aliases lead to: somebody else has to
+// be asked.
 func TestTargetsAreAskedElsewhere(t *testing.T) {
 	authority := &stub{t: t, records: []string{"s._domainkey.a.test. 60 CNAME key.vendor."}, rcodes: map[string]int{"key.vendor.": wire.RcodeRefused}}
 	host := &stub{t: t, records: []string{"key.vendor. 5 TXT k"}}

@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// ErrBudget is the ErrFailure of a look-up beyond what WithBudget allows.
-var ErrBudget = fmt.Errorf("%w: too many look-ups for one message", ErrFailure)
+// ErrBudget is the ErrFailure of a lookup beyond what WithBudget allows.
+var ErrBudget = fmt.Errorf("%w: too many lookups for one message", ErrFailure)
 
-// Budget is a Resolver for one message: so many questions go on to the next one, every later one fails with an error that
-// wraps ErrBudget. What a cache answers counts as well: what a message costs must not depend on the mail before it. Safe
-// for concurrent use.
+// Budget is a Resolver for one message: so many questions go on to the next one, every later one
+// fails with an error that wraps ErrBudget. What a cache answers counts as well: what a message
+// costs must not depend on the mail before it. Safe for concurrent use.
 type Budget struct {
 	next  Resolver
 	limit int
@@ -25,7 +25,8 @@ func WithBudget(r Resolver, n int) *Budget {
 	return &Budget{next: r, limit: n}
 }
 
-// WasShort reports whether a question was not asked because this host had nothing left to ask it with: an ErrShortage.
+// WasShort reports whether a question was not asked because this host had nothing left to ask it
+// with: an ErrShortage.
 func (b *Budget) WasShort() bool { return b.short.Load() }
 
 // Lookup implements Resolver.
@@ -52,8 +53,8 @@ func isCache(r Resolver) bool {
 	return false
 }
 
-// BeforeWait returns a context with which a lookup calls f before it waits for an answer that is not remembered. F is
-// called at most once, by the first such lookup through a Budget.
+// BeforeWait returns a context with which a lookup calls f before it waits for an answer that is
+// not remembered. F is called at most once, by the first such lookup through a Budget.
 func BeforeWait(ctx context.Context, f func()) context.Context {
 	return context.WithValue(ctx, waitKey{}, &wait{call: f})
 }
@@ -72,8 +73,8 @@ func announceWait(ctx context.Context) {
 	}
 }
 
-// Limit bounds how many lookups of several resolvers are under way at the same time, for one message. Who waits for it
-// waits for lookups of the same message.
+// Limit bounds how many lookups of several resolvers are under way at the same time, for one
+// message. Who waits for it waits for lookups of the same message.
 type Limit struct{ places chan struct{} }
 
 // NewLimit returns a Limit of n lookups at the same time.

@@ -14,7 +14,7 @@ func TestBudget(t *testing.T) {
 	r := dns.WithBudget(next, 2)
 	for i, want := range []error{nil, nil, dns.ErrBudget, dns.ErrFailure} {
 		if _, err := r.Lookup(t.Context(), "example.com", dns.A); !errors.Is(err, want) {
-			t.Errorf("look-up %d: got %v, want %v", i+1, err, want)
+			t.Errorf("lookup %d: got %v, want %v", i+1, err, want)
 		}
 	}
 	if n := next.questions(); n != 2 {

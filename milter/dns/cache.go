@@ -13,13 +13,16 @@ import (
 
 // CacheOptions bound what a Cache keeps and for how long. The zero value is good for a busy host.
 type CacheOptions struct {
-	Nothing     bool          // remember nothing; who asks the same at the same time shares an answer all the same
+	// remember nothing; who asks the same at the same time shares an answer all the same
+	Nothing     bool
 	Entries     int           // 0 means 50,000
 	Bytes       int           // an estimate of the memory for answers; 0 means 32 MiB
 	MaxTTL      time.Duration // for records, whatever theirs says; 0 means 1 day
 	MaxNegative time.Duration // for NXDOMAIN and no data; 0 means 1 h (RFC 2308 section 5 allows 3)
-	Failures    time.Duration // how long a failure is an answer; 0 means 30 s, below 0 not at all (RFC 2308 section 7 allows 5 min)
-	Now         func() time.Time
+	// how long a failure is an answer; 0 means 30 s, below 0 not at all (RFC 2308 section 7 allows
+	// 5 min)
+	Failures time.Duration
+	Now      func() time.Time
 }
 
 func (o CacheOptions) withDefaults() CacheOptions {
@@ -44,13 +47,14 @@ func (o CacheOptions) withDefaults() CacheOptions {
 	return o
 }
 
-// Cache is a Resolver that remembers what another one answered, as long as the answer's TTL allows. Who asks for what
-// is already being looked up waits for that answer; a caller that gives up does not end the look-up for the others, and
-// the last one does. Safe for concurrent use.
+// Cache is a Resolver that remembers what another one answered, as long as the answer's TTL allows.
+// Who asks for what is already being looked up waits for that answer; a caller that gives up does
+// not end the lookup for the others, and the last one does. Safe for concurrent use.
 //
-// Anybody who sends mail fills it, with names of his choice. When it is full the answers that were not used for the
-// longest time leave, and are looked up again when they are needed: slower, never wrong. Names fall into its parts by a
-// hash with a random seed, so that nobody can choose names that crowd others out of one part.
+// Anybody who sends mail fills it, with names of his choice. When it is full the answers that were
+// not used for the longest time leave, and are looked up again when they are needed: slower, never
+// wrong. Names fall into its parts by a hash with a random seed, so that a sender cannot choose
+// names that crowd others out of one part.
 type Cache struct {
 	Counters CacheCounters
 
@@ -59,10 +63,10 @@ type Cache struct {
 	memory *cache.Cache[key, *known]
 }
 
-// CacheCounters count look-ups since the Cache was made. Every one is a hit, a miss or shared.
+// CacheCounters count lookups since the Cache was made. Every one is a hit, a miss or shared.
 type CacheCounters struct {
 	cache.Counters
-	Failures atomic.Uint64 // look-ups that failed; remembered ones do not count again
+	Failures atomic.Uint64 // lookups that failed; remembered ones do not count again
 }
 
 // shardCount is how many parts with a lock of their own the cache has.
@@ -120,8 +124,8 @@ func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error)
 	return found.answer, found.err
 }
 
-// Remembered returns what is known of a name without asking anybody; isKnown is false when nothing is. The TTL is what is
-// left of it.
+// Remembered returns what is known of a name without asking anybody; isKnown is false when nothing
+// is. The TTL is what is left of it.
 func (c *Cache) Remembered(name string, t Type) (a Answer, err error, isKnown bool) {
 	canonical, ok := Canonical(name)
 	if !ok {
@@ -142,8 +146,8 @@ func (c *Cache) load(ctx context.Context, k key) (*known, error) {
 	return &known{a, err}, nil
 }
 
-// settle remembers an outcome. The error is that of a panic, which is a failure of this look-up, not the end of the
-// daemon.
+// settle remembers an outcome. The error is that of a panic, which is a failure of this lookup, not
+// the end of the daemon.
 func (c *Cache) settle(ctx context.Context, k key, found *known, err error) (*known, error) {
 	if err != nil {
 		found = &known{err: fmt.Errorf("%w: %s %s: %w", ErrFailure, k.typ, k.name, err)}
@@ -157,8 +161,8 @@ func (c *Cache) settle(ctx context.Context, k key, found *known, err error) (*kn
 	return found, nil
 }
 
-// remember keeps an outcome. NXDOMAIN takes the place of what was known of the type, and an answer that of NXDOMAIN; what
-// is known of other types stays until its time is over.
+// remember keeps an outcome. NXDOMAIN takes the place of what was known of the type, and an answer
+// that of NXDOMAIN; what is known of other types stays until its time is over.
 func (c *Cache) remember(k key, found *known, end time.Time) {
 	switch {
 	case c.o.Nothing:
@@ -178,11 +182,12 @@ func left(ctx context.Context, k key) error {
 	return fmt.Errorf("dns: %s %s: %w", k.typ, k.name, ctx.Err())
 }
 
-// patience is how long a look-up must have gone on for its end by the last caller's deadline to be remembered as a
-// time-out. Else a domain whose servers are silent costs every message its whole deadline.
+// patience is how long a lookup must have gone on for its end by the last caller's deadline to be
+// remembered as a time-out. Else a domain whose servers are silent costs every message its whole
+// deadline.
 const patience = 5 * time.Second
 
-// abandoned is called when the last caller of a look-up has gone.
+// abandoned is called when the last caller of a lookup has gone.
 func (c *Cache) abandoned(k key, began time.Time) {
 	if now := c.o.Now(); now.Sub(began) >= patience && c.o.Failures > 0 {
 		failed := &known{err: fmt.Errorf("%w: %s %s", ErrTimeout, k.typ, k.name)}
@@ -190,11 +195,13 @@ func (c *Cache) abandoned(k key, began time.Time) {
 	}
 }
 
-// ttl says how long an outcome is kept. A failure is kept as a failure: a time-out never turns into an answer. What
-// failed because its callers gave up, or spent their budget, is nobody else's business.
+// ttl says how long an outcome is kept. A failure is kept as a failure: a time-out never turns into
+// an answer. A failure because the callers gave up, or
+// spent their budget, does not concern other callers.
 func (c *Cache) ttl(ctx context.Context, found *known) time.Duration {
 	switch {
-	case found.err != nil && (ctx.Err() != nil || !errors.Is(found.err, ErrFailure) || errors.Is(found.err, ErrBudget)):
+	case found.err != nil && (ctx.Err() != nil || !errors.Is(found.err, ErrFailure) ||
+		errors.Is(found.err, ErrBudget)):
 		return 0
 	case found.err != nil:
 		return c.o.Failures

@@ -182,7 +182,7 @@ func TestCacheNXDomainAndOtherTypes(t *testing.T) {
 	}
 }
 
-// Look-ups that are under way together may end in any order. The last word counts.
+// Lookups that are under way together may end in any order. The last word counts.
 func TestCacheLateAnswers(t *testing.T) {
 	gone := dns.Answer{Status: dns.NXDomain, TTL: time.Hour}
 	found := dns.Answer{Texts: []string{"x"}, TTL: time.Hour}
@@ -341,8 +341,8 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 	tests := []struct {
 		name  string
 		after time.Duration
-		asked int           // questions after a second look-up, which has 1 s
-		err   error         // what the second look-up gets
+		asked int           // questions after a second lookup, which has 1 s
+		err   error         // what the second lookup gets
 		took  time.Duration // and when
 	}{
 		{"early: the next one asks anew", 4 * time.Second, 2, context.DeadlineExceeded, time.Second},
@@ -352,7 +352,7 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				next := &script{answer: func(ctx context.Context, _ string, _ dns.Type) (dns.Answer, error) {
-					<-ctx.Done() // the look-up ends with the last caller, or the bubble never does
+					<-ctx.Done() // the lookup ends with the last caller, or the bubble never does
 					return dns.Answer{}, fmt.Errorf("%w: %w", dns.ErrFailure, ctx.Err())
 				}}
 				c := dns.NewCache(next, dns.CacheOptions{})
@@ -392,7 +392,8 @@ func TestCacheHitAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestCacheConcurrently is for the race detector: everything at once, on few names and a small cache.
+// TestCacheConcurrently is for the race detector: everything at once, on few names and a small
+// cache.
 func TestCacheConcurrently(t *testing.T) {
 	next := &script{answer: func(_ context.Context, name string, typ dns.Type) (dns.Answer, error) {
 		switch name[1] % 4 {
@@ -424,7 +425,7 @@ func TestCacheConcurrently(t *testing.T) {
 	all.Wait()
 	k := &c.Counters
 	if n := k.Hits.Load() + k.Misses.Load() + k.Shared.Load(); n != 4000 {
-		t.Errorf("%d look-ups counted, want 4000", n)
+		t.Errorf("%d lookups counted, want 4000", n)
 	}
 }
 

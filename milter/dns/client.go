@@ -81,7 +81,7 @@ func (c *Client) patience() (timeout time.Duration, tries int) {
 	return timeout, tries
 }
 
-// maxQuestions bounds how often a look-up asks anew for what an alias leads to. Servers that leave out the target are
+// maxQuestions bounds how often a lookup asks anew for what an alias leads to. Servers that leave out the target are
 // few; a chain of several, each of which does so, is a trap.
 const maxQuestions = 8
 
@@ -240,7 +240,7 @@ func (e *lookupError) add(addr string, err error) {
 	}
 }
 
-// Error returns a text such as "dns: look-up failed: TXT example.com: 192.0.2.1:53: SERVFAIL".
+// Error returns a text such as "dns: lookup failed: TXT example.com: 192.0.2.1:53: SERVFAIL".
 func (e *lookupError) Error() string {
 	return fmt.Sprintf("%v: %s %s: %s", ErrFailure, e.typ, e.name, strings.Join(e.causes, "; "))
 }

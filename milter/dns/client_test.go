@@ -47,7 +47,7 @@ $SERVFAIL broken.example.com
 	}
 }
 
-// TestAcceptance60 is the look-up of standards.md, check 60, as far as it is the resolver's.
+// TestAcceptance60 is the lookup of standards.md, check 60, as far as it is the resolver's.
 func TestAcceptance60(t *testing.T) {
 	key := "v=DKIM1; k=rsa; p=" + strings.Repeat("A", 700)
 	z := dnstest.Must(fmt.Sprintf(`
@@ -272,7 +272,7 @@ func TestClientFailureText(t *testing.T) {
 			t.Parallel()
 			c := client(t, dns.Options{Servers: tt.servers, Timeout: 500 * time.Millisecond})
 			_, err := c.Lookup(t.Context(), "Example.com", dns.TXT)
-			want := "dns: look-up failed: TXT example.com: " + tt.want
+			want := "dns: lookup failed: TXT example.com: " + tt.want
 			if err == nil || err.Error() != want || errors.Is(err, dns.ErrTimeout) != tt.timeout || !errors.Is(err, dns.ErrFailure) {
 				t.Errorf("got %v, want %s", err, want)
 			}

@@ -7,7 +7,8 @@ import (
 	"mailseal/milter/dns"
 )
 
-// A clock that steps keeps no answer beyond its time to live, and has the DNS asked once for each step at most.
+// A clock that steps keeps no answer beyond its time to live, and has the DNS asked once for each
+// step at most.
 func TestCacheClockSteps(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	now := time.Unix(1e9, 0)

@@ -1,7 +1,8 @@
-// Package dns looks names up, bounds what a lookup may cost, and remembers answers for as long as they live.
+// Package dns looks names up, bounds what a lookup may cost, and remembers answers for as long as
+// they live.
 //
-// NXDOMAIN, no data and failure are three different answers: DMARC's np= tag and SPF's void lookups need the
-// difference (RFC 9989 section 4.7, RFC 7208 section 4.6.4).
+// NXDOMAIN, no data and failure are three different answers: DMARC's np= tag and SPF's void lookups
+// need the difference (RFC 9989 section 4.7, RFC 7208 section 4.6.4).
 package dns
 
 import (
@@ -26,7 +27,8 @@ const (
 	AAAA Type = 28
 )
 
-// String returns the type as zone files write it: "TXT", or "TYPE99" for one that this package has no name for.
+// String returns the type as zone files write it: "TXT", or "TYPE99" for one that this package has
+// no name for.
 func (t Type) String() string {
 	switch t {
 	case A:
@@ -45,7 +47,7 @@ func (t Type) String() string {
 	return "TYPE" + strconv.Itoa(int(t))
 }
 
-// Status tells what an answer means when the look-up did not fail.
+// Status tells what an answer means when the lookup did not fail.
 type Status uint8
 
 const (
@@ -54,11 +56,11 @@ const (
 	NXDomain               // the name does not exist, nor any below it (RFC 8020)
 )
 
-// ErrFailure is wrapped by every error of a look-up: time-out, SERVFAIL, REFUSED, an answer that cannot be read. It
-// says nothing about the name; whoever asked later may be told more.
-var ErrFailure = errors.New("dns: look-up failed")
+// ErrFailure is wrapped by every error of a lookup: time-out, SERVFAIL, REFUSED, an answer that
+// cannot be read. It says nothing about the name; a later lookup may find out.
+var ErrFailure = errors.New("dns: lookup failed")
 
-// ErrTimeout is the ErrFailure of a look-up that no server answered in time.
+// ErrTimeout is the ErrFailure of a lookup that no server answered in time.
 var ErrTimeout = fmt.Errorf("%w: no answer in time", ErrFailure)
 
 // String returns "found", "no data" or "NXDOMAIN".
@@ -72,30 +74,31 @@ func (s Status) String() string {
 	return "NXDOMAIN"
 }
 
-// Answer is what the DNS says of a name and type. Only the slice that belongs to the type is set, and only when
-// Status is Found. Records stand in the order of the answer; whoever needs another sorts a copy. Shared with the
-// cache: not to be changed.
+// Answer is what the DNS says of a name and type. Only the slice that belongs to the type is set,
+// and only when Status is Found. Records stand in the order of the answer; a caller that needs
+// another sorts a copy. Shared with the cache: not to be changed.
 type Answer struct {
 	Status    Status
-	Addrs     []netip.Addr  // A, AAAA
-	Texts     []string      // TXT: one entry a record, its strings joined with nothing between
-	Names     []string      // NS, PTR: lower case, no final dot
-	Exchanges []Exchange    // MX
-	Aliases   []string      // the CNAMEs and DNAMEs followed, in order; empty when there was none
-	Secure    bool          // the server set AD (RFC 6840 section 5.8); trust it as far as the path to the server
-	TTL       time.Duration // how long the answer may be kept
+	Addrs     []netip.Addr // A, AAAA
+	Texts     []string     // TXT: one entry a record, its strings joined with nothing between
+	Names     []string     // NS, PTR: lower case, no final dot
+	Exchanges []Exchange   // MX
+	Aliases   []string     // the CNAMEs and DNAMEs followed, in order; empty when there was none
+	// the server set AD (RFC 6840 section 5.8); trust it as far as the path to the server
+	Secure bool
+	TTL    time.Duration // how long the answer may be kept
 }
 
-// Exchange is one MX record (RFC 1035 section 3.3.9). Host is lower case without its final dot; "" is the null MX of
-// RFC 7505.
+// Exchange is one MX record (RFC 1035 section 3.3.9). Host is lower case without its final dot; ""
+// is the null MX of RFC 7505.
 type Exchange struct {
 	Preference uint16
 	Host       string
 }
 
-// Resolver looks a name up. The name is ASCII, with or without a final dot; one that cannot be a DNS name (empty,
-// over 253 octets, a label over 63) is answered NXDomain without a query. The error wraps ErrFailure, or is the
-// context's.
+// Resolver looks a name up. The name is ASCII, with or without a final dot; one that cannot be a
+// DNS name (empty, over 253 octets, a label over 63) is answered NXDomain without a query. The
+// error wraps ErrFailure, or is the context's.
 type Resolver interface {
 	Lookup(ctx context.Context, name string, t Type) (Answer, error)
 }

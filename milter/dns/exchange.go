@@ -17,12 +17,13 @@ import (
 // errMalformed is the cause of a reply with our id that cannot be read.
 var errMalformed = fmt.Errorf("%w: the reply cannot be read", ErrFailure)
 
-// packets are buffers for UDP replies; larger than what we ask for, since servers may have their own mind.
+// packets are buffers for UDP replies; larger than what we ask for, since servers may have their
+// own mind.
 var packets = sync.Pool{New: func() any { return new([4096]byte) }}
 
-// overUDP sends the query from a socket of its own, so that the kernel picks a random port and drops what comes from
-// another address, and waits for the reply. Replies to other ids or questions are somebody's guesses: they are passed
-// over in silence, and the wait goes on.
+// overUDP sends the query from a socket of its own, so that the kernel picks a random port and
+// drops what comes from another address, and waits for the reply. Replies to other ids or questions
+// are an attacker's guesses: they are ignored, and the wait goes on.
 func overUDP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 	conn, stop, err := dial(ctx, "udp", addr, q)
 	if err != nil {
@@ -64,7 +65,8 @@ func overTCP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 	return m, err
 }
 
-// dial connects and sends the query. The end of ctx ends all reads and writes; stop closes the connection.
+// dial connects and sends the query. The end of ctx ends all reads and writes; stop closes the
+// connection.
 func dial(ctx context.Context, network, addr string, q *wire.Msg) (net.Conn, func(), error) {
 	packed, err := q.Pack()
 	if err != nil {
@@ -112,5 +114,6 @@ func sameQuestion(m, q *wire.Msg) bool {
 		return m.Rcode != wire.RcodeSuccess && m.Rcode != wire.RcodeNameError
 	}
 	got, want := m.Question[0], q.Question[0]
-	return len(m.Question) == 1 && strings.EqualFold(got.Name, want.Name) && got.Qtype == want.Qtype && got.Qclass == want.Qclass
+	return len(m.Question) == 1 && strings.EqualFold(got.Name, want.Name) &&
+		got.Qtype == want.Qtype && got.Qclass == want.Qclass
 }

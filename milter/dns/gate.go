@@ -9,18 +9,21 @@ import (
 	"sync/atomic"
 )
 
-// ErrShortage says that a lookup could not be made because this host had nothing left to make it with: no place at the
-// Gate before the caller's time was over, no file descriptor, no memory. It says nothing about the name or its servers,
-// wraps no ErrFailure and is never remembered: it must not be taken for a failure of the DNS.
+// ErrShortage says that a lookup could not be made because this host had nothing left to make it
+// with: no place at the Gate before the caller's time was over, no file descriptor, no memory. It
+// says nothing about the name or its servers, wraps no ErrFailure and is never remembered: it must
+// not be taken for a failure of the DNS.
 var ErrShortage = errors.New("dns: this host is too busy to look names up")
 
-// Class parts the lookups of a message, so that one method cannot take the places of another: whoever fills a message
-// with signatures below silent servers must not thereby hold up the lookup of his own DMARC policy.
+// Class parts the lookups of a message, so that one method cannot take the places of another:
+// a sender of many signatures below silent servers must not hold up the lookup
+// of his own DMARC policy.
 type Class uint8
 
 // The classes. Each has places of its own at the Gate.
 const (
-	Evidence Class = iota // keys of DKIM and ARC, reverse names, and whatever else belongs to no other class
+	// keys of DKIM and ARC, reverse names, and whatever else belongs to no other class
+	Evidence Class = iota
 	SPF
 	DMARC
 	classCount
@@ -29,11 +32,12 @@ const (
 // Asker is on whose behalf a lookup is made. Those that are equal share their places.
 type Asker struct {
 	Network netip.Prefix // of the SMTP client: /24 or /48
-	Message any          // for mail of a relay, whose network says nothing about who wrote it: the message; else nil
+	// for mail of a relay, whose network says nothing about who wrote it: the message; else nil
+	Message any
 }
 
-// NetworkOf returns the network that a client is counted under: /24 for IPv4, /48 for IPv6, which is what one customer
-// of a provider gets at most. It is the zero Prefix for the zero Addr.
+// NetworkOf returns the network that a client is counted under: /24 for IPv4, /48 for IPv6, which
+// is what one customer of a provider gets at most. It is the zero Prefix for the zero Addr.
 func NetworkOf(client netip.Addr) netip.Prefix {
 	client = client.Unmap()
 	bits := 48
@@ -51,7 +55,8 @@ type askerKey struct{}
 
 type classKey struct{}
 
-// ForAsker returns a context whose lookups are made on behalf of a. Without one they belong to the host itself.
+// ForAsker returns a context whose lookups are made on behalf of a. Without one they belong to the
+// host itself.
 func ForAsker(ctx context.Context, a Asker) context.Context {
 	return context.WithValue(ctx, askerKey{}, a)
 }
@@ -84,14 +89,15 @@ func (o GateOptions) withDefaults() GateOptions {
 	return o
 }
 
-// Gate is a Resolver that bounds how many lookups are under way and shares the places out. What the Cache behind it
-// remembers needs no place. Safe for concurrent use.
+// Gate is a Resolver that bounds how many lookups are under way and shares the places out. What the
+// Cache behind it remembers needs no place. Safe for concurrent use.
 //
-// Who fills it: whoever sends messages with many names below servers that do not answer, each of which keeps its place
-// for seconds. What happens to the others then: nothing. Every asker has places of its own as long as there are fewer
-// than Most/Own askers at once; who wants more waits, and of those who wait the one with the fewest places goes first.
-// A place is held by the caller, not by the lookup: who asks for a name that somebody else is looking up already gets the
-// answer with him, and does not wait in his queue.
+// Who fills it: senders of messages with many names below servers that do not answer, each of
+// which keeps its place for seconds. What happens to the others then: nothing. Every asker has
+// places of its own as long as there are fewer than Most/Own askers at once; who wants more waits,
+// and of those who wait the one with the fewest places goes first. A place is held by the caller,
+// not by the lookup: a caller that asks for a name that is being looked up already gets the answer
+// with him, and does not wait in his queue.
 type Gate struct {
 	Counters GateCounters
 
@@ -101,10 +107,11 @@ type Gate struct {
 
 // GateCounters count since the Gate was made.
 type GateCounters struct {
-	Granted   atomic.Uint64 // lookups that got a place
-	Waited    atomic.Uint64 // of these, those that had to wait for it
-	Waiting   atomic.Int64  // lookups that wait now
-	Shortages atomic.Uint64 // lookups whose caller's time was over before they had a place, or because they had waited
+	Granted atomic.Uint64 // lookups that got a place
+	Waited  atomic.Uint64 // of these, those that had to wait for it
+	Waiting atomic.Int64  // lookups that wait now
+	// lookups whose caller's time was over before they had a place, or because they had waited
+	Shortages atomic.Uint64
 }
 
 // NewGate returns a Gate before a cache.
@@ -134,7 +141,8 @@ func (g *Gate) Lookup(ctx context.Context, name string, t Type) (Answer, error) 
 	defer g.classes[class].leave(who)
 	a, err := g.next.Lookup(ctx, name, t)
 	if err != nil && hasWaited && ctx.Err() != nil {
-		return Answer{}, g.shortage(name, t, ctx.Err()) // it might have been answered in the time that it waited
+		// it might have been answered in the time that it waited
+		return Answer{}, g.shortage(name, t, ctx.Err())
 	}
 	return a, err
 }
@@ -239,8 +247,9 @@ func (p *places) leave(who Asker) {
 	p.pass()
 }
 
-// pass gives free places to those that wait, the asker with the fewest places first, and of several the one that has
-// waited longest. It looks at every asker that is there, of which there are no more than connections of MTAs.
+// pass gives free places to those that wait, the asker with the fewest places first, and of several
+// the one that has waited longest. It looks at every asker that is there, of which there are no
+// more than connections of MTAs.
 func (p *places) pass() {
 	for {
 		var next *asker

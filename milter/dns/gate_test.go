@@ -16,7 +16,8 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// servers answer names below "good." at once; those below "silent." they leave without an answer for five seconds.
+// servers answer names below "good." at once; those below "silent." they leave without an answer
+// for five seconds.
 type servers struct {
 	mu       sync.Mutex
 	underWay int
@@ -44,8 +45,8 @@ func (s *servers) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answ
 	}
 }
 
-// flood begins so many lookups below silent servers for each of so many askers, and returns when all of them are under
-// way or wait. Those of one asker come together, as those of a message do.
+// flood begins so many lookups below silent servers for each of so many askers, and returns when
+// all of them are under way or wait. Those of one asker come together, as those of a message do.
 func flood(ctx context.Context, g *dns.Gate, class dns.Class, askers []dns.Asker, each int) (wait func()) {
 	var all sync.WaitGroup
 	for i, who := range askers {
@@ -110,7 +111,8 @@ func TestGateIsFair(t *testing.T) {
 	}
 }
 
-// With more askers than there are places the one with the fewest goes first, and of those the one that came first.
+// With more askers than there are places the one with the fewest goes first, and of those the one
+// that came first.
 func TestGateOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &servers{}
@@ -147,7 +149,8 @@ func TestGateOrder(t *testing.T) {
 	})
 }
 
-// A message whose time is over while it waits, or soon after, has met a shortage of ours and no failure of the DNS.
+// A message whose time is over while it waits, or soon after, has met a shortage of ours and no
+// failure of the DNS.
 func TestGateShortage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &servers{}

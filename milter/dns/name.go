@@ -5,15 +5,17 @@ import (
 	"strings"
 )
 
-// The bounds of a name in its text form without the final dot (RFC 1035 section 2.3.4: 255 octets on the wire).
+// The bounds of a name in its text form without the final dot (RFC 1035 section 2.3.4: 255 octets
+// on the wire).
 const (
 	maxName  = 253
 	maxLabel = 63
 )
 
-// Canonical returns the name in the form in which names are compared and remembered: lower case, no final dot. It is
-// false for what cannot be asked for: an empty name, the root, an empty label, one over 63 octets, a name over 253, an
-// octet that is not ASCII. All other octets are taken as they are: a backslash is a backslash, not an escape.
+// Canonical returns the name in the form in which names are compared and remembered: lower case, no
+// final dot. It is false for what cannot be asked for: an empty name, the root, an empty label, one
+// over 63 octets, a name over 253, an octet that is not ASCII. All other octets are taken as they
+// are: a backslash is a backslash, not an escape.
 func Canonical(name string) (string, bool) {
 	name = strings.TrimSuffix(name, ".")
 	if name == "" || len(name) > maxName {
@@ -44,8 +46,8 @@ func Canonical(name string) (string, bool) {
 	return name, true
 }
 
-// escape writes a canonical name as the library wants names: with a final dot, what zone files treat as special behind
-// a backslash.
+// escape writes a canonical name as the library wants names: with a final dot, what zone files
+// treat as special behind a backslash.
 func escape(name string) string {
 	var b strings.Builder
 	b.Grow(len(name) + 1)

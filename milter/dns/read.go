@@ -9,14 +9,16 @@ import (
 	wire "github.com/miekg/dns"
 )
 
-// maxAliases bounds a chain of CNAMEs and DNAMEs. Resolvers stop between 8 and 16; a longer chain is a loop or a trap.
+// maxAliases bounds a chain of CNAMEs and DNAMEs. Resolvers stop between 8 and 16; a longer chain
+// is a loop or a trap.
 const maxAliases = 16
 
-// Read says what the reply of a server that knows everything means for the question (name, t): it follows the aliases
-// inside the reply, keeps NXDOMAIN and no data apart and takes the time to live from the records, or from the SOA for
-// the two negative answers (RFC 2308 section 5; zero without one). The error wraps ErrFailure and names the cause:
-// another RCODE, a chain of more than 16 aliases, nothing from a server that does not resolve for us. The caller has
-// compared id and question.
+// Read says what the reply of a server that knows everything means for the question (name, t): it
+// follows the aliases inside the reply, keeps NXDOMAIN and no data apart and takes the time to live
+// from the records, or from the SOA for the two negative answers (RFC 2308 section 5; zero without
+// one). The error wraps ErrFailure and names the cause: another RCODE, a chain of more than 16
+// aliases, nothing from a server that does not resolve for us. The caller has compared id and
+// question.
 func Read(m *wire.Msg, name string, t Type) (Answer, error) {
 	a, rest, err := readPart(m, name, t)
 	if rest != "" {
@@ -26,9 +28,10 @@ func Read(m *wire.Msg, name string, t Type) (Answer, error) {
 	return a, err
 }
 
-// readPart is Read for a server that may leave the last steps to us, as stub resolvers, forwarders and the authorities
-// of a single zone do: rest is the name that the aliases lead to when the reply says nothing about it, "" when the
-// answer is whole. Half a chain says nothing of what is at its end (RFC 1034 section 5.3.3, step 4c).
+// readPart is Read for a server that may leave the last steps to us, as stub resolvers, forwarders
+// and the authorities of a single zone do: rest is the name that the aliases lead to when the reply
+// says nothing about it, "" when the answer is whole. Half a chain says nothing of what is at its
+// end (RFC 1034 section 5.3.3, step 4c).
 func readPart(m *wire.Msg, name string, t Type) (a Answer, rest string, err error) {
 	if m.Rcode != wire.RcodeSuccess && m.Rcode != wire.RcodeNameError {
 		return Answer{}, "", fmt.Errorf("%w: %s", ErrFailure, rcode(m.Rcode))
@@ -67,7 +70,8 @@ func readPart(m *wire.Msg, name string, t Type) (a Answer, rest string, err erro
 	return a, "", nil
 }
 
-// follow returns the name that the aliases lead to from owner, and lowers ttl to the least of theirs.
+// follow returns the name that the aliases lead to from owner, and lowers ttl to the least of
+// theirs.
 func (a *Answer) follow(rrs []wire.RR, owner string, ttl *uint32) (string, error) {
 	known := aliasesOf(rrs)
 	for {
@@ -88,7 +92,8 @@ func (a *Answer) follow(rrs []wire.RR, owner string, ttl *uint32) (string, error
 func plain(name string) (string, error) {
 	canonical, ok := Canonical(unescape(name))
 	if !ok || escape(canonical) != name { // a label that holds a dot, octets that are not ASCII
-		return "", fmt.Errorf("%w: an alias leads to %s, which cannot be asked for", ErrFailure, name)
+		return "", fmt.Errorf("%w: an alias leads to %s, which cannot be asked for", ErrFailure,
+			name)
 	}
 	return canonical, nil
 }
@@ -124,9 +129,9 @@ func aliasesOf(rrs []wire.RR) aliases {
 	return a
 }
 
-// next returns the name that owner is an alias of, and how long that holds; "" when owner is no alias. Servers send the
-// CNAME that a DNAME stands for along, but some stub resolvers leave it out: then the name below the DNAME's owner moves
-// below its target (RFC 6672 section 2.2).
+// next returns the name that owner is an alias of, and how long that holds; "" when owner is no
+// alias. Servers send the CNAME that a DNAME stands for along, but some stub resolvers leave it
+// out: then the name below the DNAME's owner moves below its target (RFC 6672 section 2.2).
 func (a aliases) next(owner string) (target string, ttl uint32, err error) {
 	if c := a.names[owner]; c != nil {
 		return wire.CanonicalName(c.Target), c.Hdr.Ttl, nil
@@ -141,19 +146,21 @@ func (a aliases) next(owner string) (target string, ttl uint32, err error) {
 		}
 		target = owner[:at] + strings.TrimPrefix(wire.CanonicalName(d.Target), ".")
 		if _, ok := wire.IsDomainName(target); !ok {
-			return "", 0, fmt.Errorf("%w: YXDOMAIN, a DNAME makes a name that is too long", ErrFailure)
+			return "", 0, fmt.Errorf("%w: YXDOMAIN, a DNAME makes a name that is too long",
+				ErrFailure)
 		}
 		return target, d.Hdr.Ttl, nil
 	}
 	return "", 0, nil
 }
 
-// take gathers the records of owner and type and tells whether there was any.
+// take gathers the records of owner and type and reports whether there was any.
 func (a *Answer) take(rrs []wire.RR, owner string, t Type, ttl *uint32) bool {
 	found := false
 	for _, rr := range rrs {
 		h := rr.Header()
-		if h.Rrtype != uint16(t) || h.Class != wire.ClassINET || wire.CanonicalName(h.Name) != owner {
+		if h.Rrtype != uint16(t) || h.Class != wire.ClassINET ||
+			wire.CanonicalName(h.Name) != owner {
 			continue
 		}
 		found = a.add(rr) || found
@@ -189,7 +196,8 @@ func (a *Answer) addAddr(octets []byte) bool {
 	return ok
 }
 
-// joined puts the strings of a TXT record together, nothing between them (RFC 7208 section 3.3, RFC 9989 section 4.5).
+// joined puts the strings of a TXT record together, nothing between them (RFC 7208 section 3.3, RFC
+// 9989 section 4.5).
 func joined(parts []string) string {
 	if len(parts) == 1 {
 		return unescape(parts[0])
@@ -201,8 +209,8 @@ func joined(parts []string) string {
 	return b.String()
 }
 
-// negativeTTL returns how long "there is none" may be kept: the smaller of the SOA's own time to live and its MINIMUM
-// (RFC 2308 section 5). An SOA of a zone that the name is not in says nothing.
+// negativeTTL returns how long "there is none" may be kept: the smaller of the SOA's own time to
+// live and its MINIMUM (RFC 2308 section 5). An SOA of a zone that the name is not in says nothing.
 func negativeTTL(rrs []wire.RR, owner string) (uint32, bool) {
 	for _, rr := range rrs {
 		if soa, ok := rr.(*wire.SOA); ok && wire.IsSubDomain(soa.Hdr.Name, owner) {
@@ -212,8 +220,9 @@ func negativeTTL(rrs []wire.RR, owner string) (uint32, bool) {
 	return 0, false
 }
 
-// isOfAlias reports whether every SOA of a reply is of a zone that also holds the last alias: it does not say then whether
-// the server looked beyond that. An alias and its target in one zone cost a query more where the target has no data.
+// isOfAlias reports whether every SOA of a reply is of a zone that also holds the last alias: it
+// does not say then whether the server looked beyond that. An alias and its target in one zone cost
+// a query more where the target has no data.
 func isOfAlias(m *wire.Msg, name string, targets []string) bool {
 	if len(targets) == 0 {
 		return false
@@ -226,14 +235,15 @@ func isOfAlias(m *wire.Msg, name string, targets []string) bool {
 	return isInZone
 }
 
-// isLame recognises the empty answer or referral of a server that is neither an authority for the name nor willing to
-// recurse: it must not be taken for "no data" (RFC 2308 section 2.2.1).
+// isLame recognises the empty answer or referral of a server that is neither an authority for the
+// name nor willing to recurse: it must not be taken for "no data" (RFC 2308 section 2.2.1).
 func isLame(m *wire.Msg) bool {
 	return m.Rcode == wire.RcodeSuccess && !m.Authoritative && !m.RecursionAvailable
 }
 
 func rcode(n int) string {
-	if n == wire.RcodeBadVers { // 16 is BADSIG as well, which only a signed transaction can meet (RFC 8945)
+	// 16 is BADSIG as well, which only a signed transaction can meet (RFC 8945)
+	if n == wire.RcodeBadVers {
 		return "BADVERS"
 	}
 	if s, ok := wire.RcodeToString[n]; ok {
@@ -242,8 +252,8 @@ func rcode(n int) string {
 	return fmt.Sprintf("RCODE %d", n)
 }
 
-// text returns a name of the library's as this package writes names. One that holds escapes keeps them: they never
-// turn into a dot that the name did not have.
+// text returns a name of the library's as this package writes names. One that holds escapes keeps
+// them: they never turn into a dot that the name did not have.
 func text(name string) string {
 	return strings.TrimSuffix(wire.CanonicalName(name), ".")
 }
@@ -256,8 +266,9 @@ func seconds(ttl uint32) time.Duration {
 	return time.Duration(ttl) * time.Second
 }
 
-// Question returns the query for a canonical name: recursion desired, AD set to ask for the AD bit in the reply
-// (RFC 6840 section 5.7), EDNS0 with 1232 octets (RFC 6891; no reply of that size is fragmented), a random id.
+// Question returns the query for a canonical name: recursion desired, AD set to ask for the AD bit
+// in the reply (RFC 6840 section 5.7), EDNS0 with 1232 octets (RFC 6891; no reply of that size is
+// fragmented), a random id.
 func Question(name string, t Type) *wire.Msg {
 	q := new(wire.Msg).SetQuestion(escape(name), uint16(t))
 	q.AuthenticatedData = true

@@ -127,7 +127,8 @@ func TestReadLame(t *testing.T) {
 }
 
 func TestReadNames(t *testing.T) {
-	// A dot inside a label must not become one between labels: PTR and MX names are compared with others.
+	// A dot inside a label must not become one between labels: PTR and MX names are compared with
+	// others.
 	m := reply(t, 0, `1.2.0.192.in-addr.arpa. 60 PTR mail\.example.com.`+"\n1.2.0.192.in-addr.arpa. 60 PTR Mail.Example.ORG.")
 	a, err := dns.Read(m, "1.2.0.192.in-addr.arpa", dns.PTR)
 	if want := `[mail\.example.com mail.example.org]`; err != nil || fmt.Sprint(a.Names) != want {
@@ -169,8 +170,8 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// FuzzRead reads whatever a server may send. Found means records, and only then; the TTL is never negative; a name asked
-// for in another case gets the same.
+// FuzzRead reads whatever a server may send. Found means records, and only then; the TTL is never
+// negative; a name asked for in another case gets the same.
 func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, packet []byte, name string, typ uint16) {
 		m := new(wire.Msg)

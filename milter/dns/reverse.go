@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Reverse returns the name under which an address has its PTR records: below in-addr.arpa for an IPv4 address and for
-// one mapped into IPv6, below ip6.arpa for the others (RFC 1035 section 3.5, RFC 3596 section 2.5). "" for the zero
-// address.
+// Reverse returns the name under which an address has its PTR records: below in-addr.arpa for an
+// IPv4 address and for one mapped into IPv6, below ip6.arpa for the others (RFC 1035 section 3.5,
+// RFC 3596 section 2.5). "" for the zero address.
 func Reverse(a netip.Addr) string {
 	a = a.Unmap()
 	var b strings.Builder

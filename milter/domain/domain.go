@@ -1,5 +1,5 @@
-// Package domain holds domain names in the one form in which they can be compared: A-labels, lower case, no final dot
-// (RFC 5890, RFC 8616).
+// Package domain holds domain names in the one form in which they can be compared: A-labels, lower
+// case, no final dot (RFC 5890, RFC 8616).
 package domain
 
 import (
@@ -11,7 +11,8 @@ import (
 // ErrInvalid says that a text is not a domain name. Parse wraps it with the reason.
 var ErrInvalid = errors.New("domain: not a domain name")
 
-// The lengths that the DNS can carry, in octets of the text form without its final dot (RFC 1035 section 2.3.4).
+// The lengths that the DNS can carry, in octets of the text form without its final dot (RFC 1035
+// section 2.3.4).
 const (
 	maxName  = 253
 	maxLabel = 63
@@ -22,17 +23,18 @@ var (
 	errLabelTooLong = fmt.Errorf("%w: a label longer than %d octets", ErrInvalid, maxLabel)
 )
 
-// Name is a domain name as Parse returns it: A-labels, lower case, no final dot. Two Names are the same domain exactly
-// when they are equal. The zero Name is no domain at all.
+// Name is a domain name as Parse returns it: A-labels, lower case, no final dot. Two Names are the
+// same domain exactly when they are equal. The zero Name is no domain at all.
 type Name string
 
-// Parse reads a domain name of A-labels or U-labels in any case, with or without a final dot. Labels are letters,
-// digits, hyphens inside, and underscores anywhere (_domainkey, _dmarc: RFC 8552). An IP address is no domain name,
-// with brackets or without. The error wraps ErrInvalid.
+// Parse reads a domain name of A-labels or U-labels in any case, with or without a final dot.
+// Labels are letters, digits, hyphens inside, and underscores anywhere (_domainkey, _dmarc: RFC
+// 8552). An IP address is no domain name, with brackets or without. The error wraps ErrInvalid.
 //
-// U-labels are only lower-cased, never mapped: a full-width letter, a soft hyphen, an ideographic full stop or a
-// combining sequence that has a single code point makes a name invalid. RFC 5890 knows no U-label with them, and a
-// reader would not see what we compare. An A-label is taken as it stands: the DNS asks for no more.
+// U-labels are only lower-cased, never mapped: a full-width letter, a soft hyphen, an ideographic
+// full stop or a combining sequence that has a single code point makes a name invalid. RFC 5890
+// knows no U-label with them, and a reader would not see what we compare. An A-label is taken as it
+// stands: the DNS asks for no more.
 func Parse(s string) (Name, error) {
 	s = strings.TrimSuffix(s, ".")
 	ascii, err := toASCII(s)
@@ -130,7 +132,8 @@ func (n Name) Last(labels int) Name {
 	return n
 }
 
-// Within tells whether n is top or below it. Nothing is within the zero Name, and the zero Name is within nothing.
+// Within reports whether n is top or below it. Nothing is within the zero Name, and the zero Name
+// is within nothing.
 func (n Name) Within(top Name) bool {
 	if n == "" || top == "" {
 		return false
@@ -139,8 +142,8 @@ func (n Name) Within(top Name) bool {
 	return ok && (above == "" || above[len(above)-1] == '.')
 }
 
-// ASCII returns name as the DNS has it, in A-labels and lower case. What Parse refuses, such as "%" or "", is returned
-// as it is.
+// ASCII returns name as the DNS has it, in A-labels and lower case. What Parse refuses, such as "%"
+// or "", is returned as it is.
 func ASCII(name string) string {
 	n, err := Parse(name)
 	if err != nil {

@@ -2,8 +2,8 @@ package domain
 
 import "strings"
 
-// IsFull reports whether a name is a fully qualified domain name, one that no other host has. Names that every
-// host has, such as localhost.localdomain, are not, and neither are addresses.
+// IsFull reports whether a name is a fully qualified domain name, one that no other host has. Names
+// that every host has, such as localhost.localdomain, are not, and neither are addresses.
 func IsFull(name string) bool {
 	d, err := Parse(strings.TrimSuffix(name, "."))
 	if err != nil {

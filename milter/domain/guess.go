@@ -13,14 +13,15 @@ import (
 var lookupLabels = idna.New(
 	idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false))
 
-// Guess returns the domain that s stands for where Parse refuses it but a mail reader shows it and the
-// DNS can hold it: with a hyphen at the edge of a label ("mail-.example.com"), other characters of an
-// atom ("a!b.example.com"), empty labels, or U-labels in a form that RFC 5890 does not allow. It is
-// meant to find the owner whose policy speaks for s, not to name a host.
+// Guess returns the domain that s stands for where Parse refuses it but a mail reader shows it and
+// the DNS can hold it: with a hyphen at the edge of a label ("mail-.example.com"), other characters
+// of an atom ("a!b.example.com"), empty labels, or U-labels in a form that RFC 5890 does not allow.
+// It is meant to find the owner whose policy speaks for s, not to name a host.
 //
 // A label that the DNS cannot hold is left out with all labels before it, if two or more remain: no
-// record can stand at such a name, but one above it can. Then whole is false. "" means that s stands
-// for no domain, which is so for an IP address and for a last label that no top-level domain has.
+// record can stand at such a name, but one above it can. Then whole is false. "" means that s
+// stands for no domain, which is so for an IP address and for a last label that no top-level domain
+// has.
 func Guess(s string) (n Name, whole bool) {
 	if top := s[strings.LastIndexByte(strings.TrimRight(s, "."), '.')+1:]; !isWord(top) {
 		return "", true

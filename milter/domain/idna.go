@@ -9,18 +9,19 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// uLabels validates U-labels as RFC 5891 section 4 asks for and turns them into A-labels. It maps nothing.
+// uLabels validates U-labels as RFC 5891 section 4 asks for and turns them into A-labels. It maps
+// nothing.
 var uLabels = idna.New(idna.ValidateForRegistration())
 
 // aLabelPrefix begins every A-label (RFC 5890 section 2.3.2.1).
 const aLabelPrefix = "xn--"
 
-// maxULabel bounds a U-label in octets before anything is computed from it: an A-label has room for fewer code points
-// than maxLabel, and UTF-8 takes at most four octets for each.
+// maxULabel bounds a U-label in octets before anything is computed from it: an A-label has room for
+// fewer code points than maxLabel, and UTF-8 takes at most four octets for each.
 const maxULabel = 4 * maxLabel
 
-// toASCII returns s in lower case with its U-labels as A-labels. It returns s itself, and allocates nothing, when
-// there is nothing to change.
+// toASCII returns s in lower case with its U-labels as A-labels. It returns s itself, and allocates
+// nothing, when there is nothing to change.
 func toASCII(s string) (string, error) {
 	upper := false
 	for i := range len(s) {
@@ -87,8 +88,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// Unicode returns n in U-labels, for people. A label that is the A-label of no valid U-label stays as it is, so that
-// Parse gives n back whatever n is.
+// Unicode returns n in U-labels, for people. A label that is the A-label of no valid U-label stays
+// as it is, so that Parse gives n back whatever n is.
 func (n Name) Unicode() string {
 	if !strings.Contains(string(n), aLabelPrefix) {
 		return string(n)

@@ -6,11 +6,13 @@ import (
 	"strings"
 )
 
-// keyLabel stands between selector and domain in the name of a key's record (RFC 6376 section 3.6.2.1).
+// keyLabel stands between selector and domain in the name of a key's record (RFC 6376 section
+// 3.6.2.1).
 const keyLabel = "_domainkey"
 
-// SplitRecord takes the name of a key's record apart, "mail._domainkey.example.com" into mail and example.com. With the
-// label _domainkey at an end, what would stand there is "". It is false for a name without the label.
+// SplitRecord takes the name of a key's record apart, "mail._domainkey.example.com" into mail and
+// example.com. With the label _domainkey at an end, what would stand there is "". It is false for a
+// name without the label.
 func SplitRecord(name string) (selector, domain string, ok bool) {
 	labels := strings.Split(strings.TrimSuffix(strings.ToLower(name), "."), ".")
 	i := slices.Index(labels, keyLabel)
@@ -20,17 +22,19 @@ func SplitRecord(name string) (selector, domain string, ok bool) {
 	return strings.Join(labels[:i], "."), strings.Join(labels[i+1:], "."), true
 }
 
-// CheckSelector refuses a selector that is the name of a record, or a part of it with the label _domainkey: the record of
-// such a key would be looked for where nobody publishes it.
+// CheckSelector refuses a selector that is the name of a record, or a part of it with the label
+// _domainkey: the record of such a key would be looked up where it is not published.
 func CheckSelector(s string) error {
 	selector, _, isRecord := SplitRecord(s)
 	switch {
 	case !isRecord:
 		return nil
 	case selector == "":
-		return fmt.Errorf("%q has the label _domainkey, which is added to every selector: the selector is what stands before it", s)
+		return fmt.Errorf(
+			"%q has the label _domainkey, which is added to every selector: the selector is what stands before it", s)
 	}
-	return fmt.Errorf("%q has the label _domainkey, which is added to every selector: write %q", s, selector)
+	return fmt.Errorf("%q has the label _domainkey, which is added to every selector: write %q", s,
+		selector)
 }
 
 // CheckDomain does the same for a domain that signs.
@@ -42,5 +46,6 @@ func CheckDomain(s string) error {
 	case selector == "" || domain == "":
 		return fmt.Errorf("%q has the label _domainkey, which is no part of a domain that signs", s)
 	}
-	return fmt.Errorf("%q is the name of a record: the domain is %q, the selector %q", s, domain, selector)
+	return fmt.Errorf("%q is the name of a record: the domain is %q, the selector %q", s, domain,
+		selector)
 }

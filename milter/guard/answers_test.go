@@ -60,8 +60,8 @@ func TestA10NoReplyStages(t *testing.T) {
 	}
 }
 
-// A refusal that the MTA would read as the answer to something else must not be sent: the message is deferred by the
-// end of the connection.
+// A refusal that the MTA would read as the answer to something else must not be sent: the message
+// is deferred by the end of the connection.
 func TestA10RefusalWithoutReply(t *testing.T) {
 	quiet(t)
 	r := open(t, defaults, func(r *rig) {

@@ -23,16 +23,18 @@ const (
 type Client struct {
 	Host   string // the client's verified name, or its address in brackets
 	Family Family
-	Addr   netip.Addr // valid for FamilyInet and FamilyInet6 only; an IPv4 address is never written as IPv6
-	Port   uint16     // 0 when the MTA does not know
-	Path   string     // the socket's path, for FamilyUnix
+	// valid for FamilyInet and FamilyInet6 only; an IPv4 address is never written as IPv6
+	Addr netip.Addr
+	Port uint16 // 0 when the MTA does not know
+	Path string // the socket's path, for FamilyUnix
 }
 
-// ipv6Prefix is how Sendmail writes an IPv6 address; RFC 5321 section 4.1.3 has it in address literals.
+// ipv6Prefix is how Sendmail writes an IPv6 address; RFC 5321 section 4.1.3 has it in address
+// literals.
 const ipv6Prefix = "IPv6:"
 
-// parseClient reads the data of a CONNECT packet: a name, a family, and for all families but FamilyUnknown a port and
-// an address.
+// parseClient reads the data of a CONNECT packet: a name, a family, and for all families but
+// FamilyUnknown a port and an address.
 func parseClient(data []byte) (Client, error) {
 	host, rest, ok := bytes.Cut(data, []byte{0})
 	if !ok || len(rest) == 0 {
@@ -68,7 +70,8 @@ func (c *Client) address(s string) error {
 	return nil
 }
 
-// appendTo appends the CONNECT data that go-milter understands: it takes "IPv6:" for no address at all.
+// appendTo appends the CONNECT data that go-milter understands: it takes "IPv6:" for no address at
+// all.
 func (c Client) appendTo(dst []byte) []byte {
 	dst = append(dst, c.Host...)
 	dst = append(dst, 0, byte(c.Family))

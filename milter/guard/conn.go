@@ -16,29 +16,31 @@ type Options struct {
 	Limits Limits
 }
 
-// HeaderSink takes one header field. Both slices are valid until it returns. The value is as a message has it: with the
-// white space after the colon, whatever was negotiated, and LF for the ends of its lines.
+// HeaderSink takes one header field. Both slices are valid until it returns. The value is as a
+// message has it: with the white space after the colon, whatever was negotiated, and LF for the
+// ends of its lines.
 type HeaderSink func(name, value []byte) error
 
-// BodySink takes some of the body, valid until it returns. The pieces are not the MTA's: a line, and a line's end, may be
-// split anywhere. ErrSkip says that the rest of the body is not wanted.
+// BodySink takes some of the body, valid until it returns. The pieces are not the MTA's: a line,
+// and a line's end, may be split anywhere. ErrSkip says that the rest of the body is not wanted.
 type BodySink func(p []byte) error
 
-// ErrSkip is what a BodySink returns when it needs no more of this message's body. It is told to the MTA where both
-// sides can; otherwise the rest is read and dropped.
+// ErrSkip is what a BodySink returns when it needs no more of this message's body. It is told to
+// the MTA where both sides can; otherwise the rest is read and dropped.
 var ErrSkip = errors.New("guard: skip the rest of the body")
 
-// ErrNoAnswer is why a connection ends on which the filter wrote what the MTA would not read, or would misread: a
-// refusal at a stage that has no replies, an edit before the end of the message or one that was not agreed on.
+// ErrNoAnswer is why a connection ends on which the filter wrote what the MTA would not read, or
+// would misread: a refusal at a stage that has no replies, an edit before the end of the message or
+// one that was not agreed on.
 var ErrNoAnswer = errors.New("guard: an answer that the MTA would misread")
 
-// errDrained ends a connection that was asked to go; it is nobody's fault.
+// errDrained ends a connection that was asked to go; it is not a fault.
 var errDrained = errors.New("guard: drained")
 
-// Conn is one MTA's connection after the negotiation: a net.Conn for go-milter, which sees whole, valid commands in their
-// order and no others, and at its side what go-milter does not hand on. Its methods are for the goroutine that serves
-// the connection (the callbacks), but for Close, Drain, Busy, Context, Done, Err, StartProgress and
-// StopProgress.
+// Conn is one MTA's connection after the negotiation: a net.Conn for go-milter, which sees whole,
+// valid commands in their order and no others, and at its side what go-milter does not hand on. Its
+// methods are for the goroutine that serves the connection (the callbacks), but for Close, Drain,
+// Busy, Context, Done, Err, StartProgress and StopProgress.
 type Conn struct {
 	framer   *Framer
 	agreed   Agreement
@@ -64,9 +66,9 @@ type Conn struct {
 	cancel   context.CancelFunc
 }
 
-// Handshake reads the MTA's offer, intersects it with the wishes and answers. It takes no longer than Limits.Handshake.
-// The error is io.EOF, as it is, when the peer closed without a word: somebody looked whether the port is open. The
-// caller closes nc after any error.
+// Handshake reads the MTA's offer, intersects it with the wishes and answers. It takes no longer
+// than Limits.Handshake. The error is io.EOF, as it is, when the peer closed without a word:
+// a monitor checked that the port is open. The caller closes nc after any error.
 func Handshake(nc net.Conn, o Options) (*Conn, error) {
 	f := NewFramer(nc, o.Limits)
 	offer, err := readOffer(f)
@@ -100,11 +102,12 @@ func readOffer(f *Framer) (Offer, error) {
 	return ParseOffer(data)
 }
 
-// OnHeader has header fields given to sink, instead of to go-milter. It must be called before the connection is served.
+// OnHeader has header fields given to sink, instead of to go-milter. It must be called before the
+// connection is served.
 func (c *Conn) OnHeader(sink HeaderSink) { c.onHeader = sink }
 
-// OnBody has the body given to sink, instead of to go-milter, which allocates every piece and reads it only when it is
-// whole. It must be called before the connection is served.
+// OnBody has the body given to sink, instead of to go-milter, which allocates every piece and reads
+// it only when it is whole. It must be called before the connection is served.
 func (c *Conn) OnBody(sink BodySink) { c.onBody = sink }
 
 // Agreement returns what was negotiated.
@@ -122,18 +125,18 @@ func (c *Conn) Sender() Path { return c.sender }
 // Recipient returns the path of the last RCPT TO with its arguments.
 func (c *Conn) Recipient() Path { return c.rcpt }
 
-// Macro returns the value of a macro as it was at a stage, "" if the MTA did not send it: "i", "{auth_type}". A message
-// never sees macros of the message before.
+// Macro returns the value of a macro as it was at a stage, "" if the MTA did not send it: "i",
+// "{auth_type}". A message never sees macros of the message before.
 func (c *Conn) Macro(s Stage, name string) string {
 	value, _ := c.macros.get(s, name)
 	return value
 }
 
-// Latest returns the value of a macro at the last stage that had it, "" if none had. Postfix's {daemon_name} is right at
-// CONNECT and MAIL only: ask for that with Macro.
+// Latest returns the value of a macro at the last stage that had it, "" if none had. Postfix's
+// {daemon_name} is right at CONNECT and MAIL only: ask for that with Macro.
 func (c *Conn) Latest(name string) string { return c.macros.latest(name) }
 
-// Busy tells whether a message is being looked at: from MAIL until its verdict has been written.
+// Busy reports whether a message is being looked at: from MAIL until its verdict has been written.
 func (c *Conn) Busy() bool { return c.busy.Load() }
 
 // Drain ends the connection as soon as no message is being looked at, at once if that is now.
@@ -144,15 +147,15 @@ func (c *Conn) Drain() {
 	}
 }
 
-// Context returns a context that ends with the connection, for what a callback waits for: the MTA may leave, or the
-// connection be closed here, while a message is being judged.
+// Context returns a context that ends with the connection, for what a callback waits for: the MTA
+// may leave, or the connection be closed here, while a message is being judged.
 func (c *Conn) Context() context.Context { return c.ctx }
 
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.ctx.Done() }
 
-// Err returns why the connection ended, for the log: nil when the MTA said QUIT or closed between two packets, when it
-// was closed here, and as long as it lasts.
+// Err returns why the connection ended, for the log: nil when the MTA said QUIT or closed between
+// two packets, when it was closed here, and as long as it lasts.
 func (c *Conn) Err() error {
 	select {
 	case <-c.ctx.Done():
@@ -162,8 +165,8 @@ func (c *Conn) Err() error {
 	}
 }
 
-// Close ends the connection. Answers that have not reached the network are lost, as they must be when the filter did
-// not come to a verdict.
+// Close ends the connection. Answers that have not reached the network are lost, as they must be
+// when the filter did not come to a verdict.
 func (c *Conn) Close() error {
 	c.finish(nil)
 	return nil
@@ -172,7 +175,8 @@ func (c *Conn) Close() error {
 // finish ends the connection, the first time for the reason given.
 func (c *Conn) finish(err error) {
 	c.once.Do(func() {
-		_ = c.framer.Close() // there is nobody left to tell; whoever is in the middle of a write is freed
+		// there is no reader left; a goroutine in the middle of a write is freed
+		_ = c.framer.Close()
 		c.StopProgress()
 		c.busy.Store(false)
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errDrained) {
@@ -188,8 +192,8 @@ func (c *Conn) LocalAddr() net.Addr { return c.framer.nc.LocalAddr() }
 // RemoteAddr returns the MTA's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.framer.nc.RemoteAddr() }
 
-// SetDeadline sets both deadlines of the socket. The guard sets its own before each wait for the network, so that
-// this bounds only what is being waited for now.
+// SetDeadline sets both deadlines of the socket. The guard sets its own before each wait for the
+// network, so that this bounds only what is being waited for now.
 func (c *Conn) SetDeadline(t time.Time) error { return c.framer.nc.SetDeadline(t) }
 
 // SetReadDeadline is as SetDeadline, for reading.

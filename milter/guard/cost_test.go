@@ -30,8 +30,8 @@ func conversation(fields, pieces int) []byte {
 	return guard.AppendPacket(b, guard.EndOfBody)
 }
 
-// silent makes a connection after CONNECT whose next packets are what the test puts into the input, with sinks that
-// count.
+// silent makes a connection after CONNECT whose next packets are what the test puts into the input,
+// with sinks that count.
 func silent(t testing.TB, nc *scriptedConn, octets *int) *guard.Conn {
 	t.Helper()
 	nc.input = append([]byte("\x00\x00\x00\x0dO"), offer(6, allActions, allProtocol)...)
@@ -158,8 +158,8 @@ func BenchmarkMessage(b *testing.B) {
 	}
 }
 
-// BenchmarkSocket has go-milter serve messages on a unix socket; what it costs is the guard's, the library's, the
-// kernel's and the sending side's together.
+// BenchmarkSocket has go-milter serve messages on a unix socket; what it costs is the guard's, the
+// library's, the kernel's and the sending side's together.
 func BenchmarkSocket(b *testing.B) {
 	for _, size := range []int{2 << 10, 100 << 10, 5 << 20} {
 		for _, sinks := range []bool{false, true} {

@@ -5,18 +5,20 @@ import (
 	"encoding/binary"
 )
 
-// The edits and the verdict below are what go-milter's Modifier and answers come to. The library allocates a writer of
-// 4 KB for each of their packets, most of what a message allocates, only to hand it to Write, which takes it apart.
+// The edits and the verdict below are what go-milter's Modifier and answers come to. The library
+// allocates a writer of 4 KB for each of their packets, most of what a message allocates, only to
+// hand it to Write, which takes it apart.
 
-// InsertHeader has the MTA insert a field at a place among all fields, 0 for the top. The value is as a message has it,
-// with the white space after the colon; its lines end with CRLF or LF. It is called while the end of a message is being
-// answered. The error is an ErrNoAnswer, or the network's.
+// InsertHeader has the MTA insert a field at a place among all fields, 0 for the top. The value is
+// as a message has it, with the white space after the colon; its lines end with CRLF or LF. It is
+// called while the end of a message is being answered. The error is an ErrNoAnswer, or the
+// network's.
 func (c *Conn) InsertHeader(index int, name, value string) error {
 	return c.editField(InsertHeader, AddHeaders, index, name, value)
 }
 
-// ChangeHeader has the MTA put another value in the place of the index-th field of a name, counted from 1; "" removes the
-// field. It is otherwise as InsertHeader.
+// ChangeHeader has the MTA put another value in the place of the index-th field of a name, counted
+// from 1; "" removes the field. It is otherwise as InsertHeader.
 func (c *Conn) ChangeHeader(index int, name, value string) error {
 	return c.editField(ChangeHeader, ChangeHeaders, index, name, value)
 }
@@ -26,8 +28,8 @@ func (c *Conn) Quarantine(reason string) error {
 	return c.edit(QuarantineMail, Quarantine, append([]byte(reason), 0))
 }
 
-// Answer gives the verdict on the command that is being looked at, which must then get no other answer. An error, as of
-// Write, has ended the connection.
+// Answer gives the verdict on the command that is being looked at, which must then get no other
+// answer. An error, as of Write, has ended the connection.
 func (c *Conn) Answer(verdict Code, data []byte) error {
 	return c.reply(verdict, data)
 }

@@ -64,8 +64,8 @@ func TestEditsAsTheLibraryWritesThem(t *testing.T) {
 	}
 }
 
-// An edit at the wrong time or one that an MTA would misread is refused, and the filter may still defer the message; a
-// second verdict ends the connection.
+// An edit at the wrong time or one that an MTA would misread is refused, and the filter may still
+// defer the message; a second verdict ends the connection.
 func TestEditsRefused(t *testing.T) {
 	r := open(t, defaults, nil)
 	var early, nul, second error

@@ -13,55 +13,61 @@ import (
 )
 
 const (
-	// smallBuffer serves a connection between messages: the envelope's commands fit several times over.
+	// smallBuffer serves a connection between messages: the envelope's commands fit several times
+	// over.
 	smallBuffer = 4 << 10
 	// largeBuffer serves headers and bodies: one read takes what an MTA writes of a body at once.
 	largeBuffer = 64 << 10
 	// keepOut is the output buffer that a connection keeps between messages.
 	keepOut = 4 << 10
-	// flushAt is how much output is collected before it is written without being asked, and writeDirectly how much data
-	// is written without being collected.
+	// flushAt is how much output is collected before it is written without being asked, and
+	// writeDirectly how much data is written without being collected.
 	flushAt       = 64 << 10
 	writeDirectly = 16 << 10
 )
 
-// largeBuffers are shared by the connections: many are open, few of them are in the middle of a message.
+// largeBuffers are shared by the connections: many are open, few of them are in the middle of a
+// message.
 var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 
-// Framer reads and writes whole packets on a connection of either side, with deadlines, and knows nothing of what they
-// mean. Reads are buffered; writes are collected until Flush, or until a read has to wait for the network. One
-// goroutine may read while others write.
+// Framer reads and writes whole packets on a connection of either side, with deadlines, and knows
+// nothing of what they mean. Reads are buffered; writes are collected until Flush, or until a read
+// has to wait for the network. One goroutine may read while others write.
 type Framer struct {
 	nc     net.Conn
 	limits Limits
 	ack    func() // asks the kernel to acknowledge at once; nil where that means nothing
 
-	small   []byte
-	buf     []byte    // small, one of largeBuffers, or larger still while one packet needs it
-	r, w    int       // buf[r:w] has been received and not been used
-	filled  bool      // the last read took all the room that it had: there is more where that came from
+	small []byte
+	buf   []byte // small, one of largeBuffers, or larger still while one packet needs it
+	r, w  int    // buf[r:w] has been received and not been used
+	// the last read took all the room that it had: there is more where that came from
+	filled  bool
 	left    int       // octets of the current packet's data that have not been used
 	code    Code      // the current packet's
 	begun   bool      // some of the current packet has arrived
 	started time.Time // when it began, as far as anybody had to wait for the rest
-	first   time.Time // until when the first packet must be complete, the negotiation; zero afterwards
+	// until when the first packet must be complete, the negotiation; zero afterwards
+	first time.Time
 
 	mu  sync.Mutex // guards what follows and every write
 	out []byte
 }
 
-// NewFramer frames nc. It sets the socket up (keep-alive, immediate acknowledgement) and reads nothing. The clock of the
-// handshake begins.
+// NewFramer frames nc. It sets the socket up (keep-alive, immediate acknowledgement) and reads
+// nothing. The clock of the handshake begins.
 func NewFramer(nc net.Conn, limits Limits) *Framer {
 	keepAlive(nc)
 	limits = limits.filled()
 	buf := make([]byte, smallBuffer)
-	return &Framer{nc: nc, limits: limits, ack: quickAck(nc), small: buf, buf: buf, first: time.Now().Add(limits.Handshake)}
+	return &Framer{nc: nc, limits: limits, ack: quickAck(nc), small: buf, buf: buf,
+		first: time.Now().Add(limits.Handshake)}
 }
 
-// ReadPacket returns the next packet. Its data is valid until the next read. The error is io.EOF when the peer closed
-// between two packets, io.ErrUnexpectedEOF (wrapped) when it closed inside one, ErrMalformed (wrapped) for a length out
-// of bounds, and os.ErrDeadlineExceeded (wrapped) when it was too slow.
+// ReadPacket returns the next packet. Its data is valid until the next read. The error is io.EOF
+// when the peer closed between two packets, io.ErrUnexpectedEOF (wrapped) when it closed inside
+// one, ErrMalformed (wrapped) for a length out of bounds, and os.ErrDeadlineExceeded (wrapped) when
+// it was too slow.
 func (f *Framer) ReadPacket() (Packet, error) {
 	code, err := f.next()
 	if err != nil {
@@ -95,8 +101,8 @@ func (f *Framer) next() (Code, error) {
 	return f.code, nil
 }
 
-// rest returns all of the current packet's data, valid until the next read. The buffer grows by what has arrived, never
-// by what was announced.
+// rest returns all of the current packet's data, valid until the next read. The buffer grows by
+// what has arrived, never by what was announced.
 func (f *Framer) rest() ([]byte, error) {
 	if err := f.need(f.left); err != nil {
 		return nil, err
@@ -122,17 +128,23 @@ func (f *Framer) chunk() ([]byte, error) {
 	return data, nil
 }
 
-// oversized says what is wrong with the length of a packet. Other protocols begin with text in its place: "EHLO", "GET ",
-// and 0x16 0x03, the handshake of TLS.
+// oversized says what is wrong with the length of a packet. Other protocols begin with text in its
+// place: "EHLO", "GET ", and 0x16 0x03, the handshake of TLS.
 func oversized(length []byte, most int) error {
-	isText := !bytes.ContainsFunc(length, func(r rune) bool { return r < ' ' && r != '\r' && r != '\n' || r > '~' })
+	isText := !bytes.ContainsFunc(length, func(r rune) bool {
+		return r < ' ' && r != '\r' &&
+			r != '\n' || r > '~'
+	})
 	switch {
 	case isText:
-		return malformed("the connection begins a packet with the text %q: an SMTP or HTTP client?", length)
+		return malformed("the connection begins a packet with the text %q: an SMTP or HTTP client?",
+			length)
 	case length[0] == 0x16 && length[1] == 0x03:
-		return malformed("the connection begins a packet with a handshake of TLS, which milters do not speak")
+		return malformed(
+			"the connection begins a packet with a handshake of TLS, which milters do not speak")
 	}
-	return malformed("a packet of %d bytes; 1 to %d are allowed", binary.BigEndian.Uint32(length), most)
+	return malformed("a packet of %d bytes; 1 to %d are allowed", binary.BigEndian.Uint32(length),
+		most)
 }
 
 // need waits until n unused octets are in the buffer.
@@ -202,8 +214,9 @@ func (f *Framer) readError(err error) error {
 	return fmt.Errorf("guard: read: %w", err)
 }
 
-// makeRoom sees to it that the buffer has room, and the right size: small while nothing much happens, large when a
-// small one did not hold what was there, larger when a single packet needs it.
+// makeRoom sees to it that the buffer has room, and the right size: small while nothing much
+// happens, large when a small one did not hold what was there, larger when a single packet needs
+// it.
 func (f *Framer) makeRoom() {
 	switch {
 	case f.r == f.w:
@@ -224,7 +237,7 @@ func (f *Framer) makeRoom() {
 	}
 }
 
-// inMessage tells whether more of the same message is to be expected soon.
+// inMessage reports whether more of the same message is to be expected soon.
 func (f *Framer) inMessage() bool {
 	return f.left > 0 || f.code == Header || f.code == EndOfHeader || f.code == Body
 }
@@ -250,8 +263,8 @@ func (f *Framer) giveBack() {
 	}
 }
 
-// WritePacket appends a packet to the output; its data may come in parts. It reaches the network with Flush, with the
-// next read that has to wait, or when much has been collected.
+// WritePacket appends a packet to the output; its data may come in parts. It reaches the network
+// with Flush, with the next read that has to wait, or when much has been collected.
 func (f *Framer) WritePacket(code Code, data ...[]byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

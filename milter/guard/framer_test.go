@@ -147,7 +147,8 @@ func TestCodeNames(t *testing.T) {
 	}
 }
 
-// Of a TCP connection everything works as of another; on Linux it is also set up to acknowledge at once.
+// Of a TCP connection everything works as of another; on Linux it is also set up to acknowledge at
+// once.
 func TestTCP(t *testing.T) {
 	r := &rig{filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1), options: defaults, sinks: true}
 	client, server := tcpPair(t)

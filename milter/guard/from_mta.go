@@ -19,12 +19,14 @@ type fromMTA struct {
 	over bool // this message has its verdict
 }
 
-// Read gives go-milter the next octets of a command. When it has read a whole one and comes back, its answer goes out
-// and the next command is waited for. All errors but io.EOF are kept for Err: go-milter would only print them.
+// Read gives go-milter the next octets of a command. When it has read a whole one and comes back,
+// its answer goes out and the next command is waited for. All errors but io.EOF are kept for Err:
+// go-milter would only print them.
 func (c *Conn) Read(p []byte) (int, error) {
 	for len(c.head) == 0 && len(c.rest) == 0 {
 		if err := c.advance(); err != nil {
-			_ = c.framer.Flush() // the answers to what came before it stand; err says why no more come
+			// the answers to what came before it stand; err says why no more come
+			_ = c.framer.Flush()
 			c.finish(err)
 			return 0, io.EOF
 		}
@@ -72,8 +74,9 @@ func (c *Conn) advance() (err error) {
 	return c.command(code, data)
 }
 
-// settle sees to the answer of the command before: one that go-milter was not given by the filter, and the end of the
-// message that a verdict means. A message is never let through for want of a verdict.
+// settle sees to the answer of the command before: one that go-milter was not given by the filter,
+// and the end of the message that a verdict means. A message is never let through for want of a
+// verdict.
 func (c *Conn) settle() error {
 	if c.owed != 0 {
 		verdict := Continue
@@ -182,8 +185,8 @@ func (c *Conn) newClient() {
 	c.pass(Abort, nil)
 }
 
-// mail begins a message, with an ABORT for go-milter before it: Sendmail sends none between messages, and go-milter would
-// keep every field that it ever saw.
+// mail begins a message, with an ABORT for go-milter before it: Sendmail sends none between
+// messages, and go-milter would keep every field that it ever saw.
 func (c *Conn) mail(data []byte) (err error) {
 	if c.sender, err = parsePath(Mail, data); err != nil {
 		return err
@@ -195,15 +198,16 @@ func (c *Conn) mail(data []byte) (err error) {
 	return nil
 }
 
-// headerField hands a header field on. Where the MTA has taken the space after the colon away, it is put back: most fields
-// have one, and an MTA takes one away at most.
+// headerField hands a header field on. Where the MTA has taken the space after the colon away, it
+// is put back: most fields have one, and an MTA takes one away at most.
 func (c *Conn) headerField(data []byte) error {
 	end, err := splitHeader(data)
 	if err != nil {
 		return err
 	}
 	name, value := data[:end], data[end+1:len(data)-1]
-	lacksSpace := !c.agreed.Has(LeadingSpace) && len(value) > 0 && value[0] != '\t' && value[0] != '\n'
+	lacksSpace := !c.agreed.Has(LeadingSpace) && len(value) > 0 && value[0] != '\t' &&
+		value[0] != '\n'
 	switch {
 	case c.onHeader != nil:
 		if lacksSpace {
@@ -222,8 +226,9 @@ func (c *Conn) headerField(data []byte) error {
 	return nil
 }
 
-// body hands a packet of body on as it arrives, without waiting for the whole of it: what a connection holds of a
-// message is one buffer, and the octets are hashed while the processor has them at hand.
+// body hands a packet of body on as it arrives, without waiting for the whole of it: what a
+// connection holds of a message is one buffer, and the octets are hashed while the processor has
+// them at hand.
 func (c *Conn) body() error {
 	if c.onBody == nil && !c.skip {
 		c.passHead(c.scratch[:0], Body, c.framer.left)
@@ -257,7 +262,8 @@ func (c *Conn) sinkBody(p []byte) error {
 	return err
 }
 
-// endOfBody hands the end of the message on. Neither MTA puts body into that packet, but libmilter would take it.
+// endOfBody hands the end of the message on. Neither MTA puts body into that packet, but libmilter
+// would take it.
 func (c *Conn) endOfBody(data []byte) error {
 	switch {
 	case len(data) == 0 || c.skip:

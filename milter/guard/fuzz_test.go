@@ -15,9 +15,9 @@ import (
 	"mailseal/milter/guard"
 )
 
-// FuzzConn has the guard read any octets after a handshake. Whatever they are: what comes out behind it is whole, valid
-// commands in their order; it does not depend on how the network cuts the octets, nor on whether sinks take a part; and
-// the MTA gets as many answers as it waits for.
+// FuzzConn has the guard read any octets after a handshake. Whatever they are: what comes out
+// behind it is whole, valid commands in their order; it does not depend on how the network cuts the
+// octets, nor on whether sinks take a part; and the MTA gets as many answers as it waits for.
 func FuzzConn(f *testing.F) {
 	f.Fuzz(func(t *testing.T, protocol uint32, octets []byte) {
 		whole := drive(t, protocol, octets, false, false)
@@ -35,7 +35,8 @@ func FuzzConn(f *testing.F) {
 	})
 }
 
-// FuzzParseAgreement reads any octets as a filter's answer to an offer, and what was understood once more.
+// FuzzParseAgreement reads any octets as a filter's answer to an offer, and what was understood
+// once more.
 func FuzzParseAgreement(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := guard.ParseAgreement(data)

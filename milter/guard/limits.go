@@ -2,16 +2,19 @@ package guard
 
 import "time"
 
-// Limits bound what a peer can make us hold and how long it can make us wait. A zero value means the default.
+// Limits bound what a peer can make us hold and how long it can make us wait. A zero value means
+// the default.
 type Limits struct {
-	Packet    int           // octets of one packet without its length; 1 MiB, which is also go-milter's limit
+	// octets of one packet without its length; 1 MiB, which is also go-milter's limit
+	Packet    int
 	Handshake time.Duration // from accepting the connection to the end of its first packet; 5 s
 	InPacket  time.Duration // from a packet's first octet to its last; 30 s
-	// Idle is how long the next packet may take; 2 h. Both MTAs show a message only when they have all of it, so
-	// that this is a slow client's upload, not the MTA's thinking.
-	Idle     time.Duration
-	Write    time.Duration // one write; 10 s
-	Progress time.Duration // between two signs of life while a message is judged; 4 s: Sendmail waits 10 s
+	// Idle is how long the next packet may take; 2 h. Both MTAs show a message only when they have
+	// all of it, so that this is a slow client's upload, not the MTA's thinking.
+	Idle  time.Duration
+	Write time.Duration // one write; 10 s
+	// between two signs of life while a message is judged; 4 s: Sendmail waits 10 s
+	Progress time.Duration
 }
 
 const (

@@ -162,7 +162,8 @@ func TestA03PanicInASink(t *testing.T) {
 	<-done
 }
 
-// There is no disconnect callback: the end of Serve is it, also after a bare end of file in the middle of a message.
+// There is no disconnect callback: the end of Serve is it, also after a bare end of file in the
+// middle of a message.
 func TestA17Disconnect(t *testing.T) {
 	r := open(t, defaults, nil)
 	r.hello()

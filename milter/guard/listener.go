@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// Listener returns a listener that hands this connection over to go-milter. Its first Accept returns the connection,
-// every other one net.ErrClosed at once: Server.Serve starts the goroutine that serves the connection and returns, and
-// none waits for that goroutine. left, unless it is nil, is the last that the goroutine calls, also after a panic in
-// a callback. It is called once, after the connection has ended, and must not panic.
+// Listener returns a listener that hands this connection over to go-milter. Its first Accept
+// returns the connection, every other one net.ErrClosed at once: Server.Serve starts the goroutine
+// that serves the connection and returns, and none waits for that goroutine. left, unless it is
+// nil, is the last that the goroutine calls, also after a panic in a callback. It is called once,
+// after the connection has ended, and must not panic.
 func (c *Conn) Listener(left func()) net.Listener {
 	return &listener{conn: c, left: left}
 }

@@ -2,8 +2,9 @@ package guard
 
 import "bytes"
 
-// macros holds the macros of each stage as they came. They are looked up in the few names that a stage has: most of
-// them are sent with every message, Postfix's before every header field, and never asked for.
+// macros holds the macros of each stage as they came. They are looked up in the few names that a
+// stage has: most of them are sent with every message, Postfix's before every header field, and
+// never asked for.
 type macros struct {
 	raw   [stages][]byte // names and values by turns, each NUL-terminated
 	fresh [stages]bool   // sent since the last command of the stage
@@ -12,8 +13,8 @@ type macros struct {
 // keepMacros is the memory that a stage keeps between messages.
 const keepMacros = 1 << 10
 
-// stageOf returns where the macros of a command are kept: those of the header fields and of the body belong to what ends
-// them. It is false for a command that nobody asks about, such as ABORT.
+// stageOf returns where the macros of a command are kept: those of the header fields and of the
+// body belong to what ends them. It is false for a command without macros, such as ABORT.
 func stageOf(command Code) (Stage, bool) {
 	switch command {
 	case Connect:
@@ -50,8 +51,8 @@ func (m *macros) set(data []byte) error {
 	return nil
 }
 
-// command forgets what a command makes out of date: at MAIL all of the message before, and at every command its own
-// macros if none were sent since the last of its kind.
+// command forgets what a command makes out of date: at MAIL all of the message before, and at every
+// command its own macros if none were sent since the last of its kind.
 func (m *macros) command(code Code) {
 	stage, ok := stageOf(code)
 	if !ok {
@@ -101,7 +102,8 @@ func (m *macros) get(s Stage, name string) (string, bool) {
 }
 
 // newestFirst is the order of time, backwards.
-var newestFirst = [...]Stage{StageEndOfMessage, StageEndOfHeader, StageData, StageRcpt, StageMail, StageHelo, StageConnect}
+var newestFirst = [...]Stage{StageEndOfMessage, StageEndOfHeader, StageData, StageRcpt, StageMail,
+	StageHelo, StageConnect}
 
 // latest returns a macro's value at the last stage that has it.
 func (m *macros) latest(name string) string {

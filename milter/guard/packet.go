@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// ErrMalformed is the cause of every connection that the guard ends because of what the peer sent: a length out of
-// bounds, a command of the wrong shape, a command at the wrong time. The error that wraps it says which, in a sentence
-// for the log.
+// ErrMalformed is the cause of every connection that the guard ends because of what the peer sent:
+// a length out of bounds, a command of the wrong shape, a command at the wrong time. The error that
+// wraps it says which, in a sentence for the log.
 var ErrMalformed = errors.New("malformed packet")
 
 // malformed returns an ErrMalformed with a sentence for the log.
@@ -16,18 +16,20 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-// Code is the letter that a packet begins with: a command of the MTA or an answer of the filter. The two sets overlap.
+// Code is the letter that a packet begins with: a command of the MTA or an answer of the filter.
+// The two sets overlap.
 type Code byte
 
 // The commands of an MTA.
 const (
-	Abort       Code = 'A' // forget the message; never answered
-	Body        Code = 'B' // a piece of the body, at most 65,535 octets from both MTAs
-	Connect     Code = 'C' // the SMTP client
-	Macro       Code = 'D' // macros for the command that follows; never answered
-	EndOfBody   Code = 'E' // the message is complete: edits, then a verdict
-	Helo        Code = 'H' // HELO or EHLO
-	QuitNewConn Code = 'K' // the client has gone, another one follows on this connection; never answered
+	Abort     Code = 'A' // forget the message; never answered
+	Body      Code = 'B' // a piece of the body, at most 65,535 octets from both MTAs
+	Connect   Code = 'C' // the SMTP client
+	Macro     Code = 'D' // macros for the command that follows; never answered
+	EndOfBody Code = 'E' // the message is complete: edits, then a verdict
+	Helo      Code = 'H' // HELO or EHLO
+	// the client has gone, another one follows on this connection; never answered
+	QuitNewConn Code = 'K'
 	Header      Code = 'L' // one header field
 	Mail        Code = 'M' // MAIL FROM
 	EndOfHeader Code = 'N' // the header is complete
@@ -38,7 +40,8 @@ const (
 	Unknown     Code = 'U' // an SMTP command that the MTA does not know
 )
 
-// The answers of a filter: verdicts first, then the edits that may come before the verdict at EndOfBody.
+// The answers of a filter: verdicts first, then the edits that may come before the verdict at
+// EndOfBody.
 const (
 	Accept         Code = 'a' // no more of this message (or, at Connect, of this client) is shown
 	Continue       Code = 'c' // go on; at EndOfBody: accept
@@ -61,8 +64,10 @@ const (
 )
 
 var commandNames = map[Code]string{
-	Abort: "ABORT", Body: "BODY", Connect: "CONNECT", Macro: "MACRO", EndOfBody: "EOB", Helo: "HELO",
-	QuitNewConn: "QUIT_NC", Header: "HEADER", Mail: "MAIL", EndOfHeader: "EOH", Negotiate: "OPTNEG", Quit: "QUIT",
+	Abort: "ABORT", Body: "BODY", Connect: "CONNECT", Macro: "MACRO", EndOfBody: "EOB",
+	Helo:        "HELO",
+	QuitNewConn: "QUIT_NC", Header: "HEADER", Mail: "MAIL", EndOfHeader: "EOH", Negotiate: "OPTNEG",
+	Quit: "QUIT",
 	Rcpt: "RCPT", Data: "DATA", Unknown: "UNKNOWN",
 }
 

@@ -2,8 +2,8 @@ package guard
 
 import "time"
 
-// progress is guarded by the framer's mutex, as is every write: a sign of life is a whole packet, between whole packets,
-// and never comes after the first edit.
+// progress is guarded by the framer's mutex, as is every write: a sign of life is a whole packet,
+// between whole packets, and never comes after the first edit.
 type progress struct {
 	every   time.Duration
 	judging bool // the end of the message has been handed over and nothing was answered
@@ -11,9 +11,9 @@ type progress struct {
 	timer   *time.Timer
 }
 
-// StartProgress has the MTA told every Limits.Progress that the message is still being judged, so that its clock (10 s
-// on Sendmail) begins anew. It is called from the callback for the end of the message and does nothing at any other
-// time. It ends by itself with the first edit or the verdict.
+// StartProgress has the MTA told every Limits.Progress that the message is still being judged, so
+// that its clock (10 s on Sendmail) begins anew. It is called from the callback for the end of the
+// message and does nothing at any other time. It ends by itself with the first edit or the verdict.
 func (c *Conn) StartProgress() {
 	c.framer.mu.Lock()
 	defer c.framer.mu.Unlock()

@@ -5,11 +5,13 @@ import (
 	"syscall"
 )
 
-// quickAck returns a function that asks the kernel to acknowledge at once what the peer has sent, nil if nc is not TCP.
+// quickAck returns a function that asks the kernel to acknowledge at once what the peer has sent,
+// nil if nc is not TCP.
 //
-// Both MTAs write a macro packet and its command as two small segments without TCP_NODELAY, so that the second waits
-// for the acknowledgement of the first, which Linux delays by 40 ms: 45 to 180 ms a message on Sendmail. The kernel
-// falls out of this mode by itself: it is asked anew after each read.
+// Both MTAs write a macro packet and its command as two small segments without TCP_NODELAY, so that
+// the second waits for the acknowledgement of the first, which Linux delays by 40 ms: 45 to 180 ms
+// a message on Sendmail. The kernel falls out of this mode by itself: it is asked anew after each
+// read.
 func quickAck(nc net.Conn) func() {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {

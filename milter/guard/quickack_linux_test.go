@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// Both MTAs write macros and command as two small segments and leave Nagle's algorithm on. Without an acknowledgement
-// at once, the second waits 40 ms for the first.
+// Both MTAs write macros and command as two small segments and leave Nagle's algorithm on. Without
+// an acknowledgement at once, the second waits 40 ms for the first.
 func TestTCPIsAcknowledgedAtOnce(t *testing.T) {
 	client, server := tcpPair(t)
 	if err := client.(*net.TCPConn).SetNoDelay(false); err != nil {

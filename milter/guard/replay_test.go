@@ -19,8 +19,9 @@ import (
 // recordings are conversations of real MTAs, kept beside the repository.
 const recordings = "../../../shared/vectors/wire"
 
-// TestReplay plays what Postfix and Sendmail sent, in every recorded conversation, and wants the filter to see exactly
-// that, in that order, and the MTA to get one answer for each command that has one.
+// TestReplay plays what Postfix and Sendmail sent, in every recorded conversation, and wants the
+// filter to see exactly that, in that order, and the MTA to get one answer for each command that
+// has one.
 func TestReplay(t *testing.T) {
 	all, err := miltertest.ReadRecordings(recordings)
 	if err != nil {

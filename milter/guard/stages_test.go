@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// A5 and A6: with a Response that always continues, one session serves a connection, whatever it answers; the session
-// knows its connection; Serve ends with it.
+// A5 and A6: with a Response that always continues, one session serves a connection, whatever it
+// answers; the session knows its connection; Serve ends with it.
 func TestA05OneSessionForAConnection(t *testing.T) {
 	r := open(t, defaults, func(r *rig) {
 		r.filter.stage = map[string]gomilter.Response{"RCPT": always{gomilter.RespReject}}
@@ -35,7 +35,8 @@ func TestA05OneSessionForAConnection(t *testing.T) {
 	}
 }
 
-// The library is given one connection, and its Serve does not wait for the end of it. When it leaves, that is said once.
+// The library is given one connection, and its Serve does not wait for the end of it. When it
+// leaves, that is said once.
 func TestA06ListenerGivesOneConnection(t *testing.T) {
 	client, server := pair(t)
 	go client.Write(append([]byte("\x00\x00\x00\x0dO"), offer(6, allActions, allProtocol)...))
@@ -74,7 +75,8 @@ func TestA06ListenerGivesOneConnection(t *testing.T) {
 	}
 }
 
-// Sendmail sends no ABORT between messages: go-milter's own collection of header fields would grow for ever.
+// Sendmail sends no ABORT between messages: go-milter's own collection of header fields would grow
+// for ever.
 func TestA07FieldsDoNotLeakIntoTheNextMessage(t *testing.T) {
 	for _, sinks := range []bool{false, true} {
 		var seen []int

@@ -3,8 +3,8 @@ package guard
 import "bytes"
 
 const (
-	// maxEnvelope is what a command of the envelope or a list of macros may be long: several times what either MTA takes
-	// as an SMTP command.
+	// maxEnvelope is what a command of the envelope or a list of macros may be long: several times
+	// what either MTA takes as an SMTP command.
 	maxEnvelope = 64 << 10
 	// maxArgs is how many ESMTP arguments a path may have.
 	maxArgs = 100
@@ -56,7 +56,8 @@ func parsePath(code Code, data []byte) (Path, error) {
 	return p, nil
 }
 
-// splitHeader returns where the name in a HEADER's data ends: the value follows its NUL and ends before the last octet.
+// splitHeader returns where the name in a HEADER's data ends: the value follows its NUL and ends
+// before the last octet.
 func splitHeader(data []byte) (int, error) {
 	end := bytes.IndexByte(data, 0)
 	switch {

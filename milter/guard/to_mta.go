@@ -11,8 +11,9 @@ type toMTA struct {
 	part []byte
 }
 
-// Write takes go-milter's answers. They are checked, and collected until it comes back to read, so that all the edits of
-// a message and its verdict leave in one write. The error is an ErrNoAnswer, or the network's.
+// Write takes go-milter's answers. They are checked, and collected until it comes back to read, so
+// that all the edits of a message and its verdict leave in one write. The error is an ErrNoAnswer,
+// or the network's.
 func (c *Conn) Write(p []byte) (int, error) {
 	n := len(p)
 	if len(c.part) > 0 {
@@ -37,8 +38,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// reply acts on one answer of the filter. A verdict that cannot be given ends the connection, so that the MTA defers
-// the message; an edit that cannot be made is the caller's to decide on.
+// reply acts on one answer of the filter. A verdict that cannot be given ends the connection, so
+// that the MTA defers the message; an edit that cannot be made is the caller's to decide on.
 func (c *Conn) reply(code Code, data []byte) error {
 	if action, ok := actionOf(code); ok {
 		return c.edit(code, action, data)
@@ -84,7 +85,8 @@ func isVerdict(code Code) bool {
 	return false
 }
 
-// ends tells whether a verdict on a command is the last that the MTA wants to know about a message.
+// ends reports whether a verdict on a command is the last that the MTA wants to know about a
+// message.
 func ends(command, verdict Code) bool {
 	switch command {
 	case EndOfBody:
@@ -97,7 +99,8 @@ func ends(command, verdict Code) bool {
 	return false
 }
 
-// edit passes on a change of the message. Without HDR_LEADSPC, the MTA puts a space before the value by itself.
+// edit passes on a change of the message. Without HDR_LEADSPC, the MTA puts a space before the
+// value by itself.
 func (c *Conn) edit(code Code, action Action, data []byte) error {
 	switch {
 	case c.owed != EndOfBody:
@@ -143,8 +146,9 @@ func isField(code Code) bool {
 	return code == AddHeader || code == InsertHeader || code == ChangeHeader
 }
 
-// splitEdit checks an edit's shape and returns its data in two parts, the second of which begins with a field's value.
-// Of a NUL inside a value Postfix says that data is left over; Sendmail drops the edit and accepts the message.
+// splitEdit checks an edit's shape and returns its data in two parts, the second of which begins
+// with a field's value. Of a NUL inside a value Postfix says that data is left over; Sendmail drops
+// the edit and accepts the message.
 func splitEdit(code Code, data []byte) (before, value []byte, err error) {
 	index, want := 0, 1
 	switch code {
@@ -158,7 +162,8 @@ func splitEdit(code Code, data []byte) (before, value []byte, err error) {
 		want = 1 + bytes.Count(data, []byte{0})/2 // with or without arguments
 	}
 	if len(data) < index || bytes.Count(data[index:], []byte{0}) != want || data[len(data)-1] != 0 {
-		return nil, nil, fmt.Errorf("%w: the edit %v is not %d terminated strings", ErrNoAnswer, code, want)
+		return nil, nil, fmt.Errorf("%w: the edit %v is not %d terminated strings", ErrNoAnswer,
+			code, want)
 	}
 	if want == 1 {
 		return nil, data, nil

@@ -1,4 +1,5 @@
-// Package iprev asks whether the client's address has a name that leads back to it (RFC 8601 section 3).
+// Package iprev asks whether the client's address has a name that leads back to it (RFC 8601
+// section 3).
 package iprev
 
 import (
@@ -23,19 +24,20 @@ const (
 
 // Result is what Check found.
 type Result struct {
-	Value  Value
-	Name   string // the name that passed; for a failure the first one tried, which proves nothing; else ""
+	Value Value
+	// the name that passed; for a failure the first one tried, which proves nothing; else ""
+	Name   string
 	Reason string // one clause for people
 	// Unanswered is the DNS name whose lookup failed, of a temperror.
 	Unanswered string
 }
 
-// MaxNames is how many names of an address are tried: the bound that SPF sets for the same look-up (RFC 7208 section
-// 4.6.4), since whoever owns an address may give it any number of them.
+// MaxNames is how many names of an address are tried: the bound that SPF sets for the same lookup
+// (RFC 7208 section 4.6.4), since the owner of an address may give it any number of them.
 const MaxNames = 10
 
-// Check looks up the names of addr and then the addresses of each name, until one is addr. It asks at most 1 + MaxNames
-// questions. An IPv4 address mapped into IPv6 is the IPv4 address.
+// Check looks up the names of addr and then the addresses of each name, until one is addr. It asks
+// at most 1 + MaxNames questions. An IPv4 address mapped into IPv6 is the IPv4 address.
 func Check(ctx context.Context, r dns.Resolver, addr netip.Addr) Result {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() {
@@ -52,8 +54,8 @@ func Check(ctx context.Context, r dns.Resolver, addr netip.Addr) Result {
 	return confirm(ctx, r, addr, a.Names)
 }
 
-// confirm tries the names in the order of the answer. A name that cannot be looked up does not hide a later one that
-// leads back; without one, what the first would have said is unknown.
+// confirm tries the names in the order of the answer. A name that cannot be looked up does not hide
+// a later one that leads back; without one, what the first would have said is unknown.
 func confirm(ctx context.Context, r dns.Resolver, addr netip.Addr, names []string) Result {
 	t := dns.A
 	if addr.Is6() {
@@ -67,7 +69,8 @@ func confirm(ctx context.Context, r dns.Resolver, addr netip.Addr, names []strin
 			failure, unanswered = err, name
 		}
 		if slices.Contains(a.Addrs, addr) {
-			return Result{Value: Pass, Name: name, Reason: fmt.Sprintf("%s is an address of %s", addr, name)}
+			return Result{Value: Pass, Name: name,
+				Reason: fmt.Sprintf("%s is an address of %s", addr, name)}
 		}
 	}
 	if failure != nil {

@@ -18,8 +18,8 @@ type Address struct {
 	Display string      // the display name, decoded (RFC 2047), "" when there is none
 }
 
-// String returns local@domain, with quotes around the local part where it needs them; a local part alone where there is
-// no domain.
+// String returns local@domain, with quotes around the local part where it needs them; a local part
+// alone where there is no domain.
 func (a Address) String() string {
 	switch {
 	case a.Domain != "":
@@ -30,7 +30,8 @@ func (a Address) String() string {
 	return quoteLocal(a.Local)
 }
 
-// quoteLocal returns s as a dot-atom if it can be one, else as a quoted-string (RFC 5322 section 3.4.1).
+// quoteLocal returns s as a dot-atom if it can be one, else as a quoted-string (RFC 5322 section
+// 3.4.1).
 func quoteLocal(s string) string {
 	if isDotAtom(s) {
 		return s
@@ -52,9 +53,10 @@ func isDotAtom(s string) bool {
 	return true
 }
 
-// ParsePath reads an envelope path, with or without its angle brackets: the last "@" outside quotes parts the local
-// part from the domain, a source route is dropped (RFC 5321 section 4.1.1.3). "" is the null sender and gives the zero
-// Address. Domain is "" for a local part alone and for an address literal. The error wraps ErrAddress.
+// ParsePath reads an envelope path, with or without its angle brackets: the last "@" outside quotes
+// parts the local part from the domain, a source route is dropped (RFC 5321 section 4.1.1.3). "" is
+// the null sender and gives the zero Address. Domain is "" for a local part alone and for an
+// address literal. The error wraps ErrAddress.
 func ParsePath(s string) (Address, error) {
 	if strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">") {
 		s = s[1 : len(s)-1]

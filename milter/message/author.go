@@ -9,19 +9,19 @@ import (
 	"mailseal/milter/domain"
 )
 
-// ErrNoAuthor says that a header names no author domain: there is no From field, or none that shows a
-// domain name. It is wrapped with the reason, for a log.
+// ErrNoAuthor says that a header names no author domain: there is no From field, or none that shows
+// a domain name. It is wrapped with the reason, for a log.
 var ErrNoAuthor = errors.New("message: no author")
 
-// ErrManyAuthors says that the From fields of a header show several domains, or that different readers
-// could show different ones. It is wrapped with the reason, for a log.
+// ErrManyAuthors says that the From fields of a header show several domains, or that different
+// readers could show different ones. It is wrapped with the reason, for a log.
 var ErrManyAuthors = errors.New("message: more than one author")
 
 const (
 	// MaxAuthors is how many addresses of a From field are read.
 	MaxAuthors = 100
-	// maxCandidates is after how many addresses no further From field is read. A field is read in up to four ways, each of
-	// which may find all of its addresses.
+	// maxCandidates is after how many addresses no further From field is read. A field is read in
+	// up to four ways, each of which may find all of its addresses.
 	maxCandidates = 4 * MaxAuthors
 	// maxFrom is how many octets of From fields are read. A hundred long addresses have 10,000.
 	maxFrom = 16 << 10
@@ -29,21 +29,23 @@ const (
 	MaxDomains = 4
 )
 
-// From is what the From fields of a header show to the readers of a message. A field that RFC 5322 allows
-// shows the addresses in it. For any other it is every address that some reader could show: those in angle
-// brackets, those in a list element without them, and those in an unquoted display name.
+// From is what the From fields of a header show to the readers of a message. A field that RFC 5322
+// allows shows the addresses in it. For any other it is every address that some reader could show:
+// those in angle brackets, those in a list element without them, and those in an unquoted display
+// name.
 type From struct {
-	// Shown is one address for each domain, in the order of the header. When TooMany, it is some of them.
+	// Shown is one address for each domain, in the order of the header. When TooMany, it is some of
+	// them.
 	Shown   []Shown
 	TooMany bool // more than MaxDomains domains, or more addresses than can be read
-	// Addresses are all that count as the author's: not those in a display name before the only angle brackets, nor
-	// those of a route. At most MaxAuthors are kept of a field.
+	// Addresses are all that count as the author's: not those in a display name before the only
+	// angle brackets, nor those of a route. At most MaxAuthors are kept of a field.
 	Addresses []Address
 	Fields    int // how many From fields there are, those in Hidden with them
 	// Hidden is how many of them are inside of other fields, behind a bare CR.
 	Hidden int
-	// Fault is the first departure from RFC 5322, nil when there is none. Several From fields are one, too,
-	// but not a Fault.
+	// Fault is the first departure from RFC 5322, nil when there is none. Several From fields are
+	// one, too, but not a Fault.
 	Fault *Fault
 }
 
@@ -53,7 +55,8 @@ type Shown struct {
 	Address
 	// Aside says that the domain is only in the display name before the only angle brackets.
 	Aside bool
-	// Route says that the domain is only in a source route, which most readers leave out (RFC 5322 section 4.4).
+	// Route says that the domain is only in a source route, which most readers leave out (RFC 5322
+	// section 4.4).
 	Route bool
 }
 
@@ -88,8 +91,8 @@ func (h Header) From() From {
 	return f
 }
 
-// fromValues returns the values of all From fields: a reader that takes a bare CR for a line end sees those inside of other
-// fields, too. Those are the last, and hidden is how many there are.
+// fromValues returns the values of all From fields: a reader that takes a bare CR for a line end
+// sees those inside of other fields, too. Those are the last, and hidden is how many there are.
 func (h Header) fromValues() (all [][]byte, hidden int) {
 	for _, at := range h.Fields("From") {
 		all = append(all, h[at].Value())
@@ -139,11 +142,12 @@ func show(all []Shown, s Shown) []Shown {
 	return append(all, s)
 }
 
-// Author returns the first address of the author domain (RFC 9989 section 4.4), if there is exactly one.
-// The domain of a source route is not an author. The error wraps ErrNoAuthor or ErrManyAuthors.
+// Author returns the first address of the author domain (RFC 9989 section 4.4), if there is exactly
+// one. The domain of a source route is not an author. The error wraps ErrNoAuthor or
+// ErrManyAuthors.
 //
-// Where Doubt is not "", this departs from RFC 6376 section 3.8, which wants a signer to refuse what is
-// not RFC 5322.
+// Where Doubt is not "", this departs from RFC 6376 section 3.8, which wants a signer to refuse
+// what is not RFC 5322.
 func (f From) Author() (Address, error) {
 	hasField := f.Fields > f.Hidden
 	if hasField && len(f.Shown) == 1 && !f.TooMany && !f.Shown[0].Route && f.Shown[0].Domain != "" {
@@ -152,9 +156,11 @@ func (f From) Author() (Address, error) {
 	authors := slices.DeleteFunc(slices.Clone(f.Shown), func(s Shown) bool { return s.Route })
 	switch {
 	case f.TooMany && len(f.Shown) < MaxDomains:
-		return Address{}, fmt.Errorf("%w: From has more addresses, fields or octets than are read", ErrManyAuthors)
+		return Address{}, fmt.Errorf("%w: From has more addresses, fields or octets than are read",
+			ErrManyAuthors)
 	case f.TooMany:
-		return Address{}, fmt.Errorf("%w: %s", ErrManyAuthors, f.list("more than ", MaxDomains, authors))
+		return Address{}, fmt.Errorf("%w: %s", ErrManyAuthors,
+			f.list("more than ", MaxDomains, authors))
 	case !hasField:
 		return Address{}, fmt.Errorf("%w: no From field", ErrNoAuthor)
 	case len(authors) == 0:
@@ -162,7 +168,8 @@ func (f From) Author() (Address, error) {
 	case len(authors) > 1:
 		return Address{}, fmt.Errorf("%w: %s", ErrManyAuthors, f.list("", len(authors), authors))
 	case authors[0].Domain == "":
-		return Address{}, fmt.Errorf("%w: From has %s%s", ErrNoAuthor, authors[0].place(), f.because())
+		return Address{}, fmt.Errorf("%w: From has %s%s", ErrNoAuthor, authors[0].place(),
+			f.because())
 	}
 	return authors[0].Address, nil
 }
@@ -173,7 +180,8 @@ func (f From) list(before string, n int, all []Shown) string {
 	for _, s := range all {
 		names = append(names, s.place())
 	}
-	return fmt.Sprintf("From shows %s%d domains, %s%s", before, n, strings.Join(names, " and "), f.because())
+	return fmt.Sprintf("From shows %s%d domains, %s%s", before, n, strings.Join(names, " and "),
+		f.because())
 }
 
 func (f From) because() string {
@@ -183,12 +191,13 @@ func (f From) because() string {
 	return ""
 }
 
-// Doubt describes in one line why a reader could show another author than Author returns, "" when From is
-// as RFC 5322 wants it.
+// Doubt describes in one line why a reader could show another author than Author returns, "" when
+// From is as RFC 5322 wants it.
 func (f From) Doubt() string {
 	switch {
 	case f.Hidden > 0:
-		return fmt.Sprintf("%d of %d From fields are inside of other fields, behind a bare CR", f.Hidden, f.Fields)
+		return fmt.Sprintf("%d of %d From fields are inside of other fields, behind a bare CR",
+			f.Hidden, f.Fields)
 	case f.Fields > 1 && f.Fault != nil:
 		return fmt.Sprintf("%d From fields; %s", f.Fields, f.Fault.String())
 	case f.Fields > 1:
@@ -255,8 +264,8 @@ func (c *collector) addresses(all []Address) {
 	c.brackets += len(all)
 }
 
-// scanned adds what was found in value, and what is found when quotes and comments are taken for text:
-// where readers differ on what is quoted, and where there is nothing else.
+// scanned adds what was found in value, and what is found when quotes and comments are taken for
+// text: where readers differ on what is quoted, and where there is nothing else.
 func (c *collector) scanned(value string, s *scanner) {
 	c.add(s)
 	if s.doubtful || len(s.found) == 0 {

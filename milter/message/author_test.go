@@ -230,8 +230,10 @@ func TestAuthorLinear(t *testing.T) {
 	}
 }
 
-// FuzzFrom holds what keeps an author from being another than a reader sees: exactly one @ outside quotes and comments
-// for each address, or one more for the same domain in place of its display name, the domain right behind it; and where net/mail reads the field, too, it reads the same domains.
+// FuzzFrom holds what keeps an author from being another than a reader sees: exactly one @ outside
+// quotes and comments for each address, or one more for the same domain in place of its display
+// name, the domain right behind it; and where net/mail reads the field, too, it reads the same
+// domains.
 func FuzzFrom(f *testing.F) {
 	f.Fuzz(func(t *testing.T, from string) {
 		field := NewField("From", []byte(from))
@@ -255,7 +257,8 @@ func FuzzFrom(f *testing.F) {
 	})
 }
 
-// withoutNames drops each text that a bracket ends, which makes it a display name, if it is the same domain as the next.
+// withoutNames drops each text that a bracket ends, which makes it a display name, if it is the
+// same domain as the next.
 func withoutNames(behind []string) []string {
 	var out []string
 	for i, text := range behind {
@@ -271,8 +274,8 @@ func withoutNames(behind []string) []string {
 	return out
 }
 
-// behindAts returns the text behind each @ that stands in no quotes and no comment, up to white space or a special, and
-// with a bracket that opens next.
+// behindAts returns the text behind each @ that stands in no quotes and no comment, up to white
+// space or a special, and with a bracket that opens next.
 func behindAts(s string) []string {
 	plain, depth, quoted := "", 0, false
 	for i := 0; i < len(s); i++ {

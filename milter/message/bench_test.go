@@ -14,8 +14,9 @@ import (
 	"testing"
 )
 
-// maker writes bodies to measure with. Words and lines differ in length: a processor learns where those of a short
-// piece end that is repeated over and over, and then shows figures that no mail has.
+// maker writes bodies to measure with. Words and lines differ in length: a processor learns where
+// those of a short piece end that is repeated over and over, and then shows figures that no mail
+// has.
 type maker struct {
 	strings.Builder
 	r *rand.Rand

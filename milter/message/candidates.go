@@ -24,14 +24,14 @@ const (
 type candidate struct {
 	local   string
 	apart   bool          // white space is before the @, and none behind it
-	domains []domain.Name // as different readers see it; none when nobody can tell
+	domains []domain.Name // as different readers see it; none when it cannot be known
 	joined  domain.Name   // with white space and comments around its dots (RFC 5322 section 4.4)
 	place   place
 	last    bool // of its angle bracket
 }
 
-// weakness orders candidates: those with the least of it count, such as "Joe @ Work" in a list only where
-// there is nothing else.
+// weakness orders candidates: those with the least of it count, such as "Joe @ Work" in a list only
+// where there is nothing else.
 func (c candidate) weakness() int {
 	switch {
 	case c.place != inList || c.local != "" && c.labels() >= 2:
@@ -65,8 +65,8 @@ func (c candidate) labels() int {
 	return n
 }
 
-// readings returns the domains of c, "" alone when nobody can tell. White space around a dot ends a
-// domain for some readers, but not in a display name, where it ends a sentence.
+// readings returns the domains of c, "" alone when they cannot be known. White space around a dot
+// ends a domain for some readers, but not in a display name, where it ends a sentence.
 func (c candidate) readings() []domain.Name {
 	all := c.domains
 	if c.joined != "" && c.place != inName {
@@ -81,8 +81,8 @@ func (c candidate) readings() []domain.Name {
 	return all
 }
 
-// scanner collects the candidates of one field that parseFrom refuses, in one pass. It looks at a byte
-// at most twice: on its way, and as part of the domain behind the last @.
+// scanner collects the candidates of one field that parseFrom refuses, in one pass. It looks at a
+// byte at most twice: on its way, and as part of the domain behind the last @.
 type scanner struct {
 	s     string
 	utf8  bool // s is UTF-8

@@ -10,7 +10,8 @@ import (
 	"mailseal/milter/message/canon"
 )
 
-// Canonicalization is how much a message may change on its way before a signature breaks (RFC 6376 section 3.4).
+// Canonicalization is how much a message may change on its way before a signature breaks (RFC 6376
+// section 3.4).
 type Canonicalization uint8
 
 const (
@@ -18,7 +19,7 @@ const (
 	Relaxed                         // white space, and the case of field names, may change
 )
 
-// ErrCanonicalization says that a name is not that of a canonicalisation.
+// ErrCanonicalization says that a name is not that of a canonicalization.
 var ErrCanonicalization = errors.New("message: unknown canonicalization")
 
 // String returns the name that c= and configurations use: "simple" or "relaxed".
@@ -29,8 +30,8 @@ func (c Canonicalization) String() string {
 	return "simple"
 }
 
-// ParseCanonicalization reads "header/body" as c= has it, in any case. "relaxed" alone means "relaxed/simple"
-// (RFC 6376 section 3.5). The error wraps ErrCanonicalization.
+// ParseCanonicalization reads "header/body" as c= has it, in any case. "relaxed" alone means
+// "relaxed/simple" (RFC 6376 section 3.5). The error wraps ErrCanonicalization.
 func ParseCanonicalization(s string) (header, body Canonicalization, err error) {
 	h, b, both := strings.Cut(s, "/")
 	if !both {
@@ -57,7 +58,8 @@ func canonicalization(name string) (Canonicalization, error) {
 
 const crlf = "\r\n"
 
-// AppendField appends the canonical form of f with its CRLF to dst (RFC 6376 sections 3.4.1 and 3.4.2).
+// AppendField appends the canonical form of f with its CRLF to dst (RFC 6376 sections 3.4.1 and
+// 3.4.2).
 func (c Canonicalization) AppendField(dst []byte, f Field) []byte {
 	if c == Relaxed {
 		dst = appendRelaxed(dst, f)

@@ -2,8 +2,8 @@ package message
 
 import "slices"
 
-// Collector gathers a header field by field in few pieces of memory, up to a limit: a Field that stays costs no
-// allocation of its own.
+// Collector gathers a header field by field in few pieces of memory, up to a limit: a Field that
+// stays costs no allocation of its own.
 type Collector struct {
 	limit    int
 	size     int
@@ -12,19 +12,20 @@ type Collector struct {
 	chunk    []byte // its spare room is behind its length
 }
 
-// fieldCost is what it takes to remember a field beside its octets. It counts towards the limit: a header of many
-// empty fields would else cost many times its size.
+// fieldCost is what it takes to remember a field beside its octets. It counts towards the limit: a
+// header of many empty fields would else cost many times its size.
 const fieldCost = 40
 
-// NewCollector returns a Collector that keeps up to limit octets: those of each field, CRLF and all, and 40 more.
+// NewCollector returns a Collector that keeps up to limit octets: those of each field, CRLF and
+// all, and 40 more.
 func NewCollector(limit int) *Collector { return &Collector{limit: limit} }
 
-// Add takes the next field as a milter hands it over (see NewField) and tells whether it was kept. After one that was
-// not, none is.
+// Add takes the next field as a milter hands it over (see NewField) and reports whether it was
+// kept. After one that was not, none is.
 func (c *Collector) Add(name, value string) bool { return add(c, name, value) }
 
-// AddBytes is Add for a caller who has octets, of which it keeps none: a header is taken without an allocation for each
-// of its names and values.
+// AddBytes is Add for a caller who has octets, of which it keeps none: a header is taken without an
+// allocation for each of its names and values.
 func (c *Collector) AddBytes(name, value []byte) bool { return add(c, name, value) }
 
 func add[T octets](c *Collector, name, value T) bool {
@@ -55,7 +56,8 @@ func (c *Collector) grow(n int) bool {
 	return !c.overflow
 }
 
-// The sizes of the chunks in octets. Most headers fit into the first; each is twice as large as the one before.
+// The sizes of the chunks in octets. Most headers fit into the first; each is twice as large as the
+// one before.
 const (
 	firstChunk = 2 << 10
 	lastChunk  = 64 << 10
@@ -72,7 +74,7 @@ func (c *Collector) room(n int) []byte {
 	return c.chunk[at : at : at+n]
 }
 
-// Overflow tells whether a field was refused, so that Header lacks some.
+// Overflow reports whether a field was refused, so that Header lacks some.
 func (c *Collector) Overflow() bool { return c.overflow }
 
 // Header returns the fields kept so far. It is the caller's: no later Add changes it.

@@ -51,7 +51,8 @@ func TestCollectorLimit(t *testing.T) {
 	}
 }
 
-// TestCollectorStops holds that nothing is kept after a field that was too large, however small it is.
+// TestCollectorStops holds that nothing is kept after a field that was too large, however small it
+// is.
 func TestCollectorStops(t *testing.T) {
 	c := NewCollector(200)
 	if !c.Add("A", " 1") || c.Add("B", strings.Repeat("x", 200)) || c.Add("C", " 3") {
@@ -62,7 +63,8 @@ func TestCollectorStops(t *testing.T) {
 	}
 }
 
-// TestCollectorKeeps holds that fields do not grow into one another, nor a header into one given away before.
+// TestCollectorKeeps holds that fields do not grow into one another, nor a header into one given
+// away before.
 func TestCollectorKeeps(t *testing.T) {
 	c := NewCollector(1 << 20)
 	var early Header

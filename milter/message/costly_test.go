@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestFromWithoutEnd: of authors without end a bounded number is read, and nobody is taken for the one author.
+// TestFromWithoutEnd: of authors without end a bounded number is read, and nobody is taken for the
+// one author.
 func TestFromWithoutEnd(t *testing.T) {
 	many := func(value string, n int) (h Header) {
 		for range n {

@@ -23,16 +23,17 @@ type BodyHash struct {
 // Sum is what a BodyHash came to.
 type Sum struct {
 	SHA256 [sha256.Size]byte
-	Length int64 // octets of the whole canonical body; less than the Limit when the body ended before it
+	// octets of the whole canonical body; less than the Limit when the body ended before it
+	Length int64
 }
 
-// MaxLimits is how many different limits Digests serves for one canonicalisation. Sum knows nothing of larger ones
-// beyond that many.
+// MaxLimits is how many different limits Digests serves for one canonicalization. Sum knows nothing
+// of larger ones beyond that many.
 const MaxLimits = 64
 
-// Digests takes a body as it streams by and keeps nothing of it but hashes: one canonicaliser and one SHA-256 for each
-// canonicalisation, however many ask, with the sums taken in passing at each limit. It is for one goroutine until it is
-// closed, for any number after that.
+// Digests takes a body as it streams by and keeps nothing of it but hashes: one canonicalizer and
+// one SHA-256 for each canonicalization, however many ask, with the sums taken in passing at each
+// limit. It is for one goroutine until it is closed, for any number after that.
 type Digests struct {
 	digests  [2]digest // by Canonicalization
 	size     int64
@@ -40,7 +41,8 @@ type Digests struct {
 	closed   bool
 }
 
-// hashes are used by one message after the other: one of 4 KB costs little more than what is made for it.
+// hashes are used by one message after the other: one of 4 KB costs little more than what is made
+// for it.
 var hashes = sync.Pool{New: func() any { return sha256.New() }}
 
 // NewDigests returns Digests that compute what is wanted, and next to nothing when nothing is.
@@ -57,7 +59,8 @@ func NewDigests(wanted []BodyHash) *Digests {
 	return d
 }
 
-// Write takes the next octets of the body, in chunks of any size. It keeps none of p. It fails after Close only.
+// Write takes the next octets of the body, in chunks of any size. It keeps none of p. It fails
+// after Close only.
 func (d *Digests) Write(p []byte) (int, error) {
 	if d.closed {
 		return 0, fs.ErrClosed
@@ -109,8 +112,8 @@ func IsEightBit(p []byte) bool {
 	return false
 }
 
-// Sum returns the hash that w names; false when it was not asked for, or the body is not closed yet. The hash of a body
-// that is shorter than the limit is that of all of it.
+// Sum returns the hash that w names; false when it was not asked for, or the body is not closed
+// yet. The hash of a body that is shorter than the limit is that of all of it.
 func (d *Digests) Sum(w BodyHash) (Sum, bool) {
 	if g := &d.digests[w.Canonicalization]; d.closed && g.wanted {
 		return g.sum(w.Limit)

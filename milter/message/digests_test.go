@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// both is every canonicalisation.
+// both is every canonicalization.
 var both = []Canonicalization{Simple, Relaxed}
 
 func TestEmptyBodyHash(t *testing.T) {
@@ -110,7 +110,8 @@ func TestLimitsAreBounded(t *testing.T) {
 	}
 }
 
-// TestChunksAreNotKept overwrites each chunk as the guard does, which reads every packet into the same memory.
+// TestChunksAreNotKept overwrites each chunk as the guard does, which reads every packet into the
+// same memory.
 func TestChunksAreNotKept(t *testing.T) {
 	body := letter(10000)
 	for _, c := range both {
@@ -131,7 +132,8 @@ func TestChunksAreNotKept(t *testing.T) {
 	}
 }
 
-// TestDigestsAllocateNothing holds what keeps a message of any size within the memory of a small one.
+// TestDigestsAllocateNothing holds what keeps a message of any size within the memory of a small
+// one.
 func TestDigestsAllocateNothing(t *testing.T) {
 	d := NewDigests([]BodyHash{{Simple, Whole}, {Relaxed, Whole}, {Relaxed, 1 << 16}, {Relaxed, 1 << 20}})
 	chunk := append(letter(1<<16), "a  b\t\r\n\r\n \r\n\r"...)
@@ -158,8 +160,8 @@ var hostile = map[string]string{
 	"spaces before line ends": "word              \r\n",
 }
 
-// TestBodyLinear digests 8 MB of each hostile body in small chunks. It takes a tenth of a second; a quadratic step took
-// others half a minute.
+// TestBodyLinear digests 8 MB of each hostile body in small chunks. It takes a tenth of a second; a
+// quadratic step took others half a minute.
 func TestBodyLinear(t *testing.T) {
 	const size, chunk = 8 << 20, 4093
 	for name, piece := range hostile {

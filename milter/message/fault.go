@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Fault says where a From field departs from RFC 5322, and how. It is an error that wraps ErrNoAuthor.
+// Fault says where a From field departs from RFC 5322, and how. It is an error that wraps
+// ErrNoAuthor.
 type Fault struct {
 	Field int    // which of the From fields, counted from 1 at the top
 	Byte  int    // offset into the value of the field, counted from 0 behind the colon

@@ -10,16 +10,17 @@ import (
 // ErrField says that some octets are not one header field. ParseField wraps it with the reason.
 var ErrField = errors.New("message: not a header field")
 
-// Field is one header field as it arrived: its raw octets without the final CRLF, every line end a CRLF. Fields share
-// memory with whatever made them; nobody may change the octets.
+// Field is one header field as it arrived: its raw octets without the final CRLF, every line end a
+// CRLF. Fields share memory with their source; the bytes must not be changed.
 type Field struct {
 	raw   []byte
 	name  int // octets of the name, without white space before the colon
 	colon int // where the colon stands in raw
 }
 
-// NewField returns the field called name with a value as a milter hands it over: all that follows the colon, the
-// leading space too, lines parted by LF or CRLF. Neither is checked: the MTA has done that, or is about to.
+// NewField returns the field called name with a value as a milter hands it over: all that follows
+// the colon, the leading space too, lines parted by LF or CRLF. Neither is checked: the MTA has
+// done that, or is about to.
 func NewField(name string, value []byte) Field {
 	room := make([]byte, 0, fieldLen(name, value))
 	return newField(room, name, value)
@@ -68,9 +69,9 @@ func appendLines[T octets](dst []byte, s T) []byte {
 
 func isLoneLF[T octets](s T, i int) bool { return s[i] == '\n' && (i == 0 || s[i-1] != '\r') }
 
-// ParseField reads one field from its octets, with or without its final line end, lines parted by LF or CRLF. It
-// copies them. The error wraps ErrField: there is no name, or a line that does not begin with white space and so would
-// be the next field.
+// ParseField reads one field from its octets, with or without its final line end, lines parted by
+// LF or CRLF. It copies them. The error wraps ErrField: there is no name, or a line that does not
+// begin with white space and so would be the next field.
 func ParseField(raw []byte) (Field, error) {
 	raw = trimLineEnd(raw)
 	name, colon, _ := scanName(raw)
@@ -80,7 +81,8 @@ func ParseField(raw []byte) (Field, error) {
 	if !isFolded(raw) {
 		return Field{}, fmt.Errorf("%w: a line of it does not begin with white space", ErrField)
 	}
-	return Field{raw: appendLines(make([]byte, 0, linesLen(raw)), raw), name: name, colon: colon}, nil
+	return Field{raw: appendLines(make([]byte, 0, linesLen(raw)), raw), name: name, colon: colon},
+		nil
 }
 
 // trimLineEnd returns p without the line end at its end, if there is one.
@@ -91,7 +93,7 @@ func trimLineEnd(p []byte) []byte {
 	return bytes.TrimSuffix(p, []byte("\n"))
 }
 
-// isFolded tells whether white space follows each line end of p.
+// isFolded reports whether white space follows each line end of p.
 func isFolded(p []byte) bool {
 	for {
 		lf := bytes.IndexByte(p, '\n')
@@ -104,8 +106,9 @@ func isFolded(p []byte) bool {
 	}
 }
 
-// scanName reads the field name at the start of p: printable ASCII but the colon (RFC 5322 section 2.2), then perhaps
-// white space (section 4.5.3), then a colon. Name is 0 when there is none; more, that p ends before one could tell.
+// scanName reads the field name at the start of p: printable ASCII but the colon (RFC 5322 section
+// 2.2), then perhaps white space (section 4.5.3), then a colon. Name is 0 when there is none; more,
+// that p ends before one could tell.
 func scanName(p []byte) (name, colon int, more bool) {
 	n := 0
 	for n < len(p) && ' ' < p[n] && p[n] < 0x7f && p[n] != ':' {
@@ -130,7 +133,7 @@ func (f Field) Name() string { return string(f.raw[:f.name]) }
 // NameOctets is Name without a copy: a part of Raw.
 func (f Field) NameOctets() []byte { return f.raw[:f.name] }
 
-// Is tells whether the field is called name, in any case of ASCII.
+// Is reports whether the field is called name, in any case of ASCII.
 func (f Field) Is(name string) bool {
 	if len(name) != f.name {
 		return false
@@ -162,7 +165,8 @@ func (f Field) Value() []byte {
 // Without returns the field without octets start to end of its Value.
 func (f Field) Without(start, end int) Field {
 	value := f.colon + 1
-	return Field{raw: slices.Concat(f.raw[:value+start], f.raw[value+end:]), name: f.name, colon: f.colon}
+	return Field{raw: slices.Concat(f.raw[:value+start], f.raw[value+end:]), name: f.name,
+		colon: f.colon}
 }
 
 // Raw returns the whole field without its final CRLF.
@@ -171,5 +175,6 @@ func (f Field) Raw() []byte { return f.raw }
 // String returns Raw as text.
 func (f Field) String() string { return string(f.raw) }
 
-// isWSP reports whether c is white space inside a line: all that DKIM takes for it (RFC 6376 section 2.8).
+// isWSP reports whether c is white space inside a line: all that DKIM takes for it (RFC 6376
+// section 2.8).
 func isWSP(c byte) bool { return c == ' ' || c == '\t' }

@@ -8,15 +8,16 @@ import (
 	"mailseal/milter/domain"
 )
 
-// parseFrom reads the value of a From field (RFC 5322 section 3.6.2, RFC 6532, RFC 6854). It is strict:
-// where two mail readers could show two addresses, it returns a *Fault. What such a field shows all the
-// same is for candidates to say.
+// parseFrom reads the value of a From field (RFC 5322 section 3.6.2, RFC 6532, RFC 6854). It is
+// strict: where two mail readers could show two addresses, it returns a *Fault. What such a field
+// shows all the same is for candidates to say.
 //
-// Of the obsolete forms it takes those that change no address: dots in a display name, empty places in
-// the list, words of both kinds in a local part. An address in place of a display name should be in
-// quotes; many a script leaves them out ("joe@example.com <joe@example.com>"), which it takes where both
-// have one domain. It takes no route, no white space inside a local part or domain, no control
-// characters, no group. 8-bit text that is not UTF-8 may stand in a display name or comment.
+// Of the obsolete forms it takes those that change no address: dots in a display name, empty places
+// in the list, words of both kinds in a local part. An address in place of a display name should be
+// in quotes; many a script leaves them out ("joe@example.com <joe@example.com>"), which it takes
+// where both have one domain. It takes no route, no white space inside a local part or domain, no
+// control characters, no group. 8-bit text that is not UTF-8 may stand in a display name or
+// comment.
 func parseFrom(value []byte) ([]Address, error) {
 	p := fromParser{s: string(value), utf8: utf8.Valid(value)}
 	var all []Address
@@ -46,7 +47,8 @@ func parseFrom(value []byte) ([]Address, error) {
 	return all, nil
 }
 
-// fromParser reads s from at on. Each method leaves at behind what it took and the white space and comments there.
+// fromParser reads s from at on. Each method leaves at behind what it took and the white space and
+// comments there.
 type fromParser struct {
 	s    string
 	at   int
@@ -72,7 +74,8 @@ func (p *fromParser) mailbox() (Address, error) {
 
 // bare reads the rest of "local@domain", or of that in place of a display name.
 //
-// "Joe @ Work" in a list of several is a display name with a comma in it, whatever RFC 5322 makes of it.
+// "Joe @ Work" in a list of several is a display name with a comma in it, whatever RFC 5322 makes
+// of it.
 func (p *fromParser) bare(local phrase) (Address, error) {
 	sign := p.at - 1
 	a, err := p.domain(local)
@@ -119,7 +122,8 @@ func (p *fromParser) angle(display string) (Address, error) {
 // domain reads what stands behind the @ of an address whose local part is words.
 func (p *fromParser) domain(local phrase) (Address, error) {
 	if !local.isLocal(p.utf8) {
-		return Address{}, p.failAt(local.faultAt(p.at-1), "the text before the @ is not a local part")
+		return Address{}, p.failAt(local.faultAt(p.at-1),
+			"the text before the @ is not a local part")
 	}
 	a := Address{Local: string(local.text)}
 	if err := p.cfws(); err != nil {
@@ -147,7 +151,8 @@ func (p *fromParser) domain(local phrase) (Address, error) {
 	return a, p.cfws()
 }
 
-// literal skips the rest of an address literal, "192.0.2.1]". A name in the brackets is a fault: readers see a domain.
+// literal skips the rest of an address literal, "192.0.2.1]". A name in the brackets is a fault:
+// readers see a domain.
 func (p *fromParser) literal() error {
 	start := p.at
 	for p.at < len(p.s) && (isAtext(p.s[p.at]) || strings.IndexByte(".:", p.s[p.at]) >= 0) {
@@ -180,7 +185,7 @@ func (p *fromParser) cfws() error {
 	return nil
 }
 
-// maxComment is how deep comments may be nested. Nobody needs more than two.
+// maxComment is how deep comments may be nested. Honest mail has one or two.
 const maxComment = 16
 
 // comment skips a comment and those nested in it.
@@ -204,7 +209,8 @@ func (p *fromParser) comment() error {
 	return p.fail("a comment is not closed")
 }
 
-// char reads one byte of a quoted-string or comment, a quoted pair, or the line end of a fold, which is nothing.
+// char reads one byte of a quoted-string or comment, a quoted pair, or the line end of a fold,
+// which is nothing.
 func (p *fromParser) char() (string, error) {
 	if p.fold() {
 		return "", nil

@@ -19,8 +19,9 @@ func (h Header) Fields(name string) []int {
 	return at
 }
 
-// Ordinal returns the place of field i among the fields of its name, counted from 1 at the top: the index by which a
-// milter changes it. It looks at all fields above; whoever needs many takes Ordinals.
+// Ordinal returns the place of field i among the fields of its name, counted from 1 at the top: the
+// index by which a milter changes it. It looks at all fields above; callers that need many use
+// Ordinals.
 func (h Header) Ordinal(i int) int {
 	n, name := 0, h[i].Name()
 	for _, f := range h[:i+1] {
@@ -31,7 +32,8 @@ func (h Header) Ordinal(i int) int {
 	return n
 }
 
-// Ordinals returns what Ordinal does for each of at, in one pass over the header however many they are.
+// Ordinals returns what Ordinal does for each of at, in one pass over the header however many they
+// are.
 func (h Header) Ordinals(at []int) []int {
 	if len(at) == 0 {
 		return nil

@@ -16,8 +16,8 @@ func (h *countedHash) Write(p []byte) (int, error) {
 	return h.Hash.Write(p)
 }
 
-// TestOnePass holds that each octet of a canonical body is hashed once, however many signatures ask for hashes of it, and
-// that a canonicalisation that nobody asked for costs nothing.
+// TestOnePass holds that each octet of a canonical body is hashed once, however many signatures ask
+// for hashes of it, and that a canonicalization that nobody asked for costs nothing.
 func TestOnePass(t *testing.T) {
 	body := letter(100_000)
 	many := func(c Canonicalization) (out []BodyHash) {

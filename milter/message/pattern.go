@@ -12,17 +12,17 @@ import (
 // ErrPattern says that a text is not a pattern of addresses.
 var ErrPattern = errors.New("message: not an address pattern")
 
-// Pattern is a set of addresses, as tables of them are written: one address, everybody in a domain, everybody below
-// one, one user anywhere, users whose names begin, end or go on alike.
+// Pattern is a set of addresses, as tables of them are written: one address, everybody in a domain,
+// everybody below one, one user anywhere, users whose names begin, end or go on alike.
 type Pattern struct {
 	local  string      // lower case; each "*" is any text
 	domain domain.Name // "" for every domain
 	below  bool        // the names below domain, at any depth, not domain itself
 }
 
-// ParsePattern reads user@domain, *@domain or domain, *@*.domain, *.domain or .domain, user@*, user@*.domain and *. In
-// the user each "*" is any text, none too: info*@domain, *-bounces@domain. Domains may be in A- or U-labels. The error
-// wraps ErrPattern.
+// ParsePattern reads user@domain, *@domain or domain, *@*.domain, *.domain or .domain, user@*,
+// user@*.domain and *. In the user each "*" is any text, none too: info*@domain, *-bounces@domain.
+// Domains may be in A- or U-labels. The error wraps ErrPattern.
 func ParsePattern(s string) (Pattern, error) {
 	p := Pattern{local: "*"}
 	name := strings.TrimSpace(s)
@@ -30,7 +30,8 @@ func ParsePattern(s string) (Pattern, error) {
 		p.local, name = oneStar(strings.ToLower(name[:at])), name[at+1:]
 	}
 	if p.local == "" {
-		return Pattern{}, fmt.Errorf("%w: %q (write user@domain, *@domain or *@*.domain)", ErrPattern, s)
+		return Pattern{}, fmt.Errorf("%w: %q (write user@domain, *@domain or *@*.domain)",
+			ErrPattern, s)
 	}
 	if name == "*" {
 		return p, nil
@@ -54,8 +55,8 @@ func oneStar(s string) string {
 	return s
 }
 
-// String returns the pattern in its one normal form: LOCAL@DOMAIN with "*" for any local part and any domain, and
-// "*.DOMAIN" for the names below it.
+// String returns the pattern in its one normal form: LOCAL@DOMAIN with "*" for any local part and
+// any domain, and "*.DOMAIN" for the names below it.
 func (p Pattern) String() string {
 	switch {
 	case p.domain == "":
@@ -66,7 +67,7 @@ func (p Pattern) String() string {
 	return p.local + "@" + string(p.domain)
 }
 
-// Match tells whether the address is in the set. Local parts are compared without regard to case.
+// Match reports whether the address is in the set. Local parts are compared without regard to case.
 func (p Pattern) Match(a Address) bool {
 	switch {
 	case !p.matchLocal(strings.ToLower(a.Local)):
@@ -85,8 +86,9 @@ func (p Pattern) Local() string { return p.local }
 // Place returns the part behind the "@" as String writes it: "example.com", "*.example.com" or "*".
 func (p Pattern) Place() string { return p.String()[len(p.local)+1:] }
 
-// matchLocal compares a local part in lower case. Every piece between two "*" is taken where it comes first, which
-// leaves the most for those behind it: the time is linear in the local part for each piece.
+// matchLocal compares a local part in lower case. Every piece between two "*" is taken where it
+// comes first, which leaves the most for those behind it: the time is linear in the local part for
+// each piece.
 func (p Pattern) matchLocal(local string) bool {
 	head, rest, glob := strings.Cut(p.local, "*")
 	if !glob {
@@ -119,14 +121,17 @@ func ParsePatterns(texts []string) (Patterns, error) {
 	return out, nil
 }
 
-// Match tells whether the address is in one of the sets.
+// Match reports whether the address is in one of the sets.
 func (ps Patterns) Match(a Address) bool {
 	return slices.ContainsFunc(ps, func(p Pattern) bool { return p.Match(a) })
 }
 
-// MatchDomain tells whether the sets hold everybody of a domain.
+// MatchDomain reports whether the sets hold everybody of a domain.
 func (ps Patterns) MatchDomain(d domain.Name) bool {
-	return d != "" && slices.ContainsFunc(ps, func(p Pattern) bool { return p.local == "*" && p.Match(Address{Domain: d}) })
+	return d != "" && slices.ContainsFunc(ps, func(p Pattern) bool {
+		return p.local == "*" &&
+			p.Match(Address{Domain: d})
+	})
 }
 
 // MatchPath is Match for an envelope path (see ParsePath); the null sender is in no set.

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// phrase is a row of words and dots (RFC 5322 section 3.2.5): a display name or a local part. Only what follows tells
-// which.
+// phrase is a row of words and dots (RFC 5322 section 3.2.5): a display name or a local part. Only
+// what follows tells which.
 type phrase struct {
 	text   []byte // without quotes; one space for white space and comments between words
 	dotted bool   // words parted by single dots and nothing else
@@ -18,12 +18,13 @@ type phrase struct {
 	fault  int    // where dotted became false
 }
 
-// isLocal reports whether w can be a local part; known says whether all of the field is UTF-8.
+// isLocal reports whether w can be a local part; known reports whether all of the field is UTF-8.
 func (w phrase) isLocal(known bool) bool {
 	return w.dotted && w.word && (known || utf8.Valid(w.text))
 }
 
-// faultAt returns the offset of what keeps w from being a local part, which is at in case of its end.
+// faultAt returns the offset of what keeps w from being a local part, which is at in case of its
+// end.
 func (w phrase) faultAt(at int) int {
 	if w.dotted {
 		return at
@@ -90,7 +91,8 @@ func (p *fromParser) quoted(text []byte) ([]byte, error) {
 	return nil, p.fail("a quote is not closed")
 }
 
-// display returns w as a display name, its encoded words decoded (RFC 2047), without control characters.
+// display returns w as a display name, its encoded words decoded (RFC 2047), without control
+// characters.
 func (w phrase) display() string {
 	s := string(w.text)
 	if strings.Contains(s, "=?") {
@@ -99,7 +101,8 @@ func (w phrase) display() string {
 	return strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(s, "\uFFFD")))
 }
 
-// decodeWords decodes each encoded word by itself: mime's DecodeHeader is quadratic on rows of broken ones.
+// decodeWords decodes each encoded word by itself: mime's DecodeHeader is quadratic on rows of
+// broken ones.
 func decodeWords(s string) string {
 	var b strings.Builder
 	wasEncoded := false
@@ -127,14 +130,17 @@ func printable(r rune) rune {
 // encodedWord finds encoded words wherever they are, also where RFC 2047 section 5 forbids them.
 var encodedWord = regexp.MustCompile(`=\?[^?\s]+\?[bBqQ]\?[^?]*\?=`)
 
-// decodeAll returns s with all encoded words decoded, as by a reader that decodes before it looks for
-// addresses. Bytes of an unknown charset stay as they are.
+// decodeAll returns s with all encoded words decoded, as by a reader that decodes before it looks
+// for addresses. Bytes of an unknown charset stay as they are.
 func decodeAll(s string) string {
 	found := encodedWord.FindAllStringIndex(s, -1)
 	if found == nil {
 		return s
 	}
-	decoder := mime.WordDecoder{CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil }}
+	decoder := mime.WordDecoder{CharsetReader: func(_ string, r io.Reader) (io.Reader,
+		error) {
+		return r, nil
+	}}
 	var b strings.Builder
 	end := 0
 	for _, at := range found {

@@ -11,10 +11,11 @@ import (
 // ErrHeaderTooLarge says that a header is larger than its limit.
 var ErrHeaderTooLarge = errors.New("message: header too large")
 
-// ReadHeader reads the fields of a message and the empty line after them, lines parted by CRLF or LF, and leaves r at
-// the body. The end of the input ends the header, too. Like Postfix it skips "From " and ">From " lines at the very
-// start (mbox), and ends the header before a line that is no field and continues none; that line is the body's first.
-// A header may have limit octets, counted as NewCollector counts them. The error wraps ErrHeaderTooLarge or is r's.
+// ReadHeader reads the fields of a message and the empty line after them, lines parted by CRLF or
+// LF, and leaves r at the body. The end of the input ends the header, too. Like Postfix it skips
+// "From " and ">From " lines at the very start (mbox), and ends the header before a line that is no
+// field and continues none; that line is the body's first. A header may have limit octets, counted
+// as NewCollector counts them. The error wraps ErrHeaderTooLarge or is r's.
 func ReadHeader(r *bufio.Reader, limit int) (Header, error) {
 	hr := newHeaderReader(r, limit)
 	return hr.read()
@@ -55,7 +56,8 @@ func (hr *headerReader) read() (Header, error) {
 	}
 }
 
-// isMbox tells whether a line comes that mail stores put above a message. "From :" is a field and does not come here.
+// isMbox reports whether a line comes that mail stores put above a message. "From :" is a field and
+// does not come here.
 func (hr *headerReader) isMbox() bool {
 	p, _ := hr.r.Peek(len(">From "))
 	return bytes.HasPrefix(bytes.TrimPrefix(p, []byte(">")), []byte("From "))
@@ -133,9 +135,10 @@ func (hr *headerReader) tooLarge() error {
 	return fmt.Errorf("%w: more than %d octets", ErrHeaderTooLarge, hr.limit)
 }
 
-// Read reads a whole message: its header as ReadHeader does, its body into the digests that wanted asks for; a nil
-// wanted asks for none. Where the first line ends with LF alone, every LF of the body is read as CRLF. Where it ends
-// with CRLF, the body is taken as it is, since a LF alone in it is an octet that was signed.
+// Read reads a whole message: its header as ReadHeader does, its body into the digests that wanted
+// asks for; a nil wanted asks for none. Where the first line ends with LF alone, every LF of the
+// body is read as CRLF. Where it ends with CRLF, the body is taken as it is, since a LF alone in it
+// is an octet that was signed.
 func Read(r io.Reader, limit int, wanted func(Header) []BodyHash) (*Message, error) {
 	hr := newHeaderReader(bufio.NewReader(r), limit)
 	h, err := hr.read()

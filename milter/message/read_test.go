@@ -196,7 +196,8 @@ func TestReadWantsNothing(t *testing.T) {
 // awkward is the shared collection of messages that others got wrong.
 const awkward = "../../../shared/vectors/awkward"
 
-// TestAwkward reads each awkward message with CRLF and with LF, and holds that its parts are the file.
+// TestAwkward reads each awkward message with CRLF and with LF, and holds that its parts are the
+// file.
 func TestAwkward(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(awkward, "*.eml"))
 	if len(files) == 0 {
@@ -255,8 +256,8 @@ func mustRead(t *testing.T, raw []byte) *Message {
 // mboxLines is "From " lines at the start, but no field.
 var mboxLines = regexp.MustCompile(`^((From [ \t]*([^: \t\n][^\n]*)?|>From [ \t]*([^: \t\n][^\n]*)?)(\n|$))*`)
 
-// FuzzReadHeader holds that nothing is lost: the fields and what is left are the input, that reading does not depend
-// on how the octets arrive, and that a header written is the header read.
+// FuzzReadHeader holds that nothing is lost: the fields and what is left are the input, that
+// reading does not depend on how the octets arrive, and that a header written is the header read.
 func FuzzReadHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		br := bufio.NewReader(strings.NewReader(in))

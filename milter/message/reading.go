@@ -8,8 +8,9 @@ import (
 	"mailseal/milter/domain"
 )
 
-// domain reads the domain behind the @ before at in every way in which a reader could: up to the first
-// character that no domain has, without such characters, and with white space around its dots.
+// domain reads the domain behind the @ before at in every way in which a reader could: up to the
+// first character that no domain has, without such characters, and with white space around its
+// dots.
 func (s *scanner) domain(c *candidate) {
 	at, _ := s.skip(s.at)
 	text, at := s.run(s.enter(at))
@@ -38,8 +39,9 @@ func (s *scanner) domain(c *candidate) {
 	}
 }
 
-// enter returns the offset behind the square bracket at at, if a name is in the brackets: people read
-// "ceo@[bank.example]" as an address at bank.example, and RFC 5321 section 4.1.3 allows only addresses there.
+// enter returns the offset behind the square bracket at at, if a name is in the brackets: people
+// read "ceo@[bank.example]" as an address at bank.example, and RFC 5321 section 4.1.3 allows only
+// addresses there.
 func (s *scanner) enter(at int) int {
 	if at == len(s.s) || s.s[at] != '[' {
 		return at
@@ -53,8 +55,8 @@ func (s *scanner) enter(at int) int {
 	return inside
 }
 
-// skip returns the offset behind all white space, comments and characters that mean nothing from at on,
-// and whether there was anything that separates words.
+// skip returns the offset behind all white space, comments and characters that mean nothing from at
+// on, and whether there was anything that separates words.
 func (s *scanner) skip(at int) (end int, white bool) {
 	for at < len(s.s) {
 		r, size := utf8.DecodeRuneInString(s.s[at:])
@@ -89,8 +91,8 @@ func (s *scanner) run(at int) (text string, end int) {
 	return s.s[at:end], end
 }
 
-// inDomain reports whether some reader could take a character for part of a domain. 8-bit text that is
-// not UTF-8 could be.
+// inDomain reports whether some reader could take a character for part of a domain. 8-bit text that
+// is not UTF-8 could be.
 func inDomain(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r == '.' || isAtext(byte(r))
@@ -98,8 +100,8 @@ func inDomain(r rune) bool {
 	return !isAt(r) && !isGap(r)
 }
 
-// see adds the domains that text stands for. A reader who stops at the first character that no domain
-// has sees another one in "bank.example!x.example.com".
+// see adds the domains that text stands for. A reader who stops at the first character that no
+// domain has sees another one in "bank.example!x.example.com".
 func (c *candidate) see(text string) {
 	name, _ := domain.Guess(text)
 	c.add(name)
@@ -113,8 +115,8 @@ func (c *candidate) see(text string) {
 	}
 }
 
-// domainChars returns how many bytes of text are before the first character that some reader takes for
-// the end of a domain, as in "joe@example.com”".
+// domainChars returns how many bytes of text are before the first character that some reader takes
+// for the end of a domain, as in "joe@example.com”".
 func domainChars(text string) int {
 	for i, r := range text {
 		if !isDomainChar(r) {
@@ -127,7 +129,8 @@ func domainChars(text string) int {
 func isDomainChar(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:
-		return 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.'
+		return 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' ||
+			r == '.'
 	case r == utf8.RuneError:
 		return false
 	}

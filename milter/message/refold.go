@@ -2,7 +2,8 @@ package message
 
 import "bytes"
 
-// maxRefold is the largest field that Refold takes, in bytes: Sendmail refuses a milter's longer packet.
+// maxRefold is the largest field that Refold takes, in bytes: Sendmail refuses a milter's longer
+// packet.
 const maxRefold = 65000
 
 // LongestLine returns the length of the field's longest line in bytes, without its line end.
@@ -14,10 +15,11 @@ func (f Field) LongestLine() int {
 	return longest
 }
 
-// Refold returns the field with its lines longer than limit bytes folded at white space that is there already, which
-// changes nothing for a reader, nor for a signature with relaxed header canonicalization (RFC 6376 section 3.4.2). It
-// reports whether that is possible. It is not where a word alone is longer than a line, nor where the field has bytes
-// that no milter can hand back to its MTA: a NUL, a bare CR, or more than 65,000 of them.
+// Refold returns the field with its lines longer than limit bytes folded at white space that is
+// there already, which changes nothing for a reader, nor for a signature with relaxed header
+// canonicalization (RFC 6376 section 3.4.2). It reports whether that is possible. It is not where a
+// word alone is longer than a line, nor where the field has bytes that no milter can hand back to
+// its MTA: a NUL, a bare CR, or more than 65,000 of them.
 func (f Field) Refold(limit int) (Field, bool) {
 	if len(f.raw) > maxRefold || !isTransparent(f.raw) {
 		return Field{}, false
@@ -46,8 +48,9 @@ func isTransparent(raw []byte) bool {
 	return true
 }
 
-// appendFolded appends a line in pieces of at most limit bytes. Each piece but the first begins with white space, and
-// each has something else in it: a line of white space alone would end the header for some readers.
+// appendFolded appends a line in pieces of at most limit bytes. Each piece but the first begins
+// with white space, and each has something else in it: a line of white space alone would end the
+// header for some readers.
 func appendFolded(dst, line []byte, limit int) ([]byte, bool) {
 	for len(line) > limit {
 		at := foldAt(line, limit)
@@ -60,9 +63,9 @@ func appendFolded(dst, line []byte, limit int) ([]byte, bool) {
 	return append(dst, line...), true
 }
 
-// foldAt returns the last place within limit bytes before which a line can be folded, 0 when there is none. Of several
-// blanks it is the first, so that the line does not end in white space, unless the rest of them would make the next word
-// too long.
+// foldAt returns the last place within limit bytes before which a line can be folded, 0 when there
+// is none. Of several blanks it is the first, so that the line does not end in white space, unless
+// the rest of them would make the next word too long.
 func foldAt(line []byte, limit int) int {
 	word := bytes.IndexFunc(line, func(r rune) bool { return r != ' ' && r != '\t' })
 	text := len(bytes.TrimRight(line, " \t"))

@@ -47,8 +47,8 @@ func TestRefold(t *testing.T) {
 	}
 }
 
-// TestRefoldIsRelaxed holds, over fields made at random, that a refolded field has the same relaxed form, no line over
-// the limit and none of white space alone.
+// TestRefoldIsRelaxed holds, over fields made at random, that a refolded field has the same relaxed
+// form, no line over the limit and none of white space alone.
 func TestRefoldIsRelaxed(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	pieces := []string{" ", "\t", "  ", "word", "<id@example.com>", ",", `"a`, `b"`, "\\ ", "\r\n ", "\r\n\t", "=?utf-8?q?a?=", "ü"}

@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// shownText writes what a reader could see: "joe@a.test", "(joe@a.test)" for one in a display name, "[@a.test]"
-// for one in a route.
+// shownText writes what a reader could see: "joe@a.test", "(joe@a.test)" for one in a display name,
+// "[@a.test]" for one in a route.
 func shownText(f From) string {
 	var all []string
 	for _, s := range f.Shown {
@@ -268,8 +268,9 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-// FuzzShown holds that no address escapes: whatever a reader finds who knows nothing of RFC 5322 but what
-// quotes and comments are, or who is as net/mail, is among those shown. What parseFrom takes is shown as it is.
+// FuzzShown holds that no address escapes: whatever a reader finds who knows nothing of RFC 5322
+// but what quotes and comments are, or who is as net/mail, is among those shown. What parseFrom
+// takes is shown as it is.
 func FuzzShown(f *testing.F) {
 	for _, seed := range []string{
 		" Acme, Inc. <joe@a.test>", " ceo@a.test [x] <x@b.test>", ` "a" b" <x@b.test>, "c <ceo@a.test>`,
@@ -321,8 +322,8 @@ var (
 	visible = regexp.MustCompile(`[a-z0-9.+]@((?:[a-z0-9_-]+\.)+[a-z0-9]*[a-z])(?:[\s<>,;:)\]]|$)`)
 )
 
-// naive returns the domains of all addresses outside of quotes and comments. It does not look further
-// where a quote or comment is left open.
+// naive returns the domains of all addresses outside of quotes and comments. It does not look
+// further where a quote or comment is left open.
 func naive(value string) []string {
 	text := hidden.ReplaceAllStringFunc(value, func(s string) string {
 		if s[0] == '(' {

@@ -21,8 +21,8 @@ import (
 
 // What our side of it may cost: no time of the MTA's, and a bounded part of the host's memory.
 
-// TestNotDelayed holds that MTAs have their answers though our filter takes nothing at all, and that no message is
-// forgotten for that.
+// TestNotDelayed holds that MTAs have their answers though our filter takes nothing at all, and
+// that no message is forgotten for that.
 func TestNotDelayed(t *testing.T) {
 	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
 	old.listen(t)
@@ -59,14 +59,16 @@ func deaf(t *testing.T) shadow.Dial {
 	}
 }
 
-// held is what a Proxy holds in memory, with everything silent: no answers, so that a client need not read.
+// held is what a Proxy holds in memory, with everything silent: no answers, so that a client need
+// not read.
 type held struct {
 	t    *testing.T
 	mtas *shadow.Pipe
 	wg   sync.WaitGroup
 }
 
-// hold starts a Proxy before an upstream that reads and never answers, with a filter of ours that does not read.
+// hold starts a Proxy before an upstream that reads and never answers, with a filter of ours that
+// does not read.
 func hold(t *testing.T) *held {
 	t.Helper()
 	h := &held{t: t, mtas: shadow.NewPipe()}
@@ -145,8 +147,9 @@ func heap() int {
 	return int(m.HeapInuse + m.StackInuse)
 }
 
-// TestMemory holds what waits for a filter of ours that takes nothing: 8 MiB for a connection, 64 MiB for all, and beside
-// that, for each connection in the middle of a message, 128 KiB at most: the buffer of one packet, and stacks.
+// TestMemory holds what waits for a filter of ours that takes nothing: 8 MiB for a connection, 64
+// MiB for all, and beside that, for each connection in the middle of a message, 128 KiB at most:
+// the buffer of one packet, and stacks.
 func TestMemory(t *testing.T) {
 	t.Run("a message of 25 MB", func(t *testing.T) {
 		h, before := hold(t), heap()
@@ -209,8 +212,8 @@ func TestLogPanics(t *testing.T) {
 	}
 }
 
-// TestLogStuck holds that a log that takes nothing costs the lines, no mail, no more than 16 MiB, and no more than a time
-// at the end.
+// TestLogStuck holds that a log that takes nothing costs the lines, no mail, no more than 16 MiB,
+// and no more than a time at the end.
 func TestLogStuck(t *testing.T) {
 	big := inserted("X-Big", " "+strings.Repeat("x", 60000))
 	old := &standIn{asks: modern, says: atEnd(big, big, big, big, accept)}

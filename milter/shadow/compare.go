@@ -13,14 +13,15 @@ type Difference struct {
 }
 
 // kinds are those of differences, in the order in which they are told.
-var kinds = []string{"verdict", "recipients", "signed", "identity", "canonicalization", "fields", "length", "expiry", "sealed",
+var kinds = []string{"verdict", "recipients", "signed", "identity", "canonicalization", "fields",
+	"length", "expiry", "sealed",
 	"dkim", "spf", "dmarc", "removed", "changed"}
 
 // Kinds returns the kinds of differences, in the order in which they are told.
 func Kinds() []string { return slices.Clone(kinds) }
 
-// comparer compares. What an old filter never says of any message it does not do, and that is no difference; what it
-// does, and does not say of one message, is "none".
+// comparer compares. What an old filter never says of any message it does not do, and that is no
+// difference; what it does, and does not say of one message, is "none".
 type comparer struct {
 	does   map[string]bool
 	ignore []string // kinds
@@ -31,7 +32,8 @@ func newComparer(ignore []string) *comparer { return &comparer{map[string]bool{}
 // comparison is what was found of a message.
 type comparison struct {
 	differ []Difference // none if the filters agree, of each kind one at most
-	alone  []string     // signatures that could not be compared, since the other filter made none like them
+	// signatures that could not be compared, since the other filter made none like them
+	alone []string
 }
 
 func (c *comparison) add(kind, theirs, ours string) {
@@ -44,7 +46,8 @@ func (c *comparison) add(kind, theirs, ours string) {
 	c.differ[at].Ours += "; " + ours
 }
 
-// compare compares. Of a message that was judged without its body, only who signs it, and how, can be compared.
+// compare compares. Of a message that was judged without its body, only who signs it, and how, can
+// be compared.
 func (c *comparer) compare(theirs, ours Outcome, bodiless bool) comparison {
 	var out comparison
 	add := func(kind, a, b string) {
@@ -81,8 +84,10 @@ func (c *comparer) compare(theirs, ours Outcome, bodiless bool) comparison {
 	for _, m := range []struct {
 		name string
 		a, b []string
-	}{{"dkim", theirs.DKIM, ours.DKIM}, {"spf", theirs.SPF, ours.SPF}, {"dmarc", theirs.DMARC, ours.DMARC}} {
-		if c.does[m.name] = c.does[m.name] || len(m.a) > 0; c.does[m.name] && !sameResults(m.a, m.b) {
+	}{{"dkim", theirs.DKIM, ours.DKIM}, {"spf", theirs.SPF, ours.SPF},
+		{"dmarc", theirs.DMARC, ours.DMARC}} {
+		if c.does[m.name] = c.does[m.name] || len(m.a) > 0; c.does[m.name] &&
+			!sameResults(m.a, m.b) {
 			add(m.name, text(m.a), text(m.b))
 		}
 	}
@@ -102,7 +107,8 @@ func sameVerdict(a, b string) bool {
 
 // sameResults compares with the domains only where both filters name them.
 func sameResults(a, b []string) bool {
-	if slices.ContainsFunc(slices.Concat(a, b), func(s string) bool { return !strings.Contains(s, " ") }) {
+	if slices.ContainsFunc(slices.Concat(a, b),
+		func(s string) bool { return !strings.Contains(s, " ") }) {
 		a, b = values(a), values(b)
 	}
 	return slices.Equal(a, b)

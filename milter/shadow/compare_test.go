@@ -161,9 +161,10 @@ func check(t *testing.T, line map[string]any, want string) {
 	}
 }
 
-// TestIgnoreSigned holds what is said where another selector, or another kind of key, is to be ignored: the rest of the
-// signature is compared all the same, and a message is not called the same of which a signature was not compared. The report
-// of a log that was written without ignoring anything says the same.
+// TestIgnoreSigned holds what is said where another selector, or another kind of key, is to be
+// ignored: the rest of the signature is compared all the same, and a message is not called the same
+// of which a signature was not compared. The report of a log that was written without ignoring
+// anything says the same.
 func TestIgnoreSigned(t *testing.T) {
 	for _, tc := range []struct {
 		name, ours, want string

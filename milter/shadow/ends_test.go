@@ -16,8 +16,8 @@ import (
 
 // How connections end: half, with the daemon, and with an upstream that comes back.
 
-// TestHalfClosed holds that an MTA which has said all that it has to say still gets the answer, and that the upstream
-// learns of it: this one does not answer before.
+// TestHalfClosed holds that an MTA which has said all that it has to say still gets the answer, and
+// that the upstream learns of it: this one does not answer before.
 func TestHalfClosed(t *testing.T) {
 	old := &standIn{path: filepath.Join(t.TempDir(), "old")}
 	l, err := net.Listen("unix", old.path)
@@ -74,8 +74,8 @@ func negotiated(t *testing.T, path string) (*net.UnixConn, *guard.Framer) {
 	return nc.(*net.UnixConn), f
 }
 
-// TestDrain holds that a message under way when the proxy is told to stop gets its verdict, and that connections end
-// without one and after it.
+// TestDrain holds that a message under way when the proxy is told to stop gets its verdict, and
+// that connections end without one and after it.
 func TestDrain(t *testing.T) {
 	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
 	old.listen(t)
@@ -128,8 +128,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestUpstreamRestarted holds that MTAs which come after the upstream has come back find it, and that each absence is
-// told.
+// TestUpstreamRestarted holds that MTAs which come after the upstream has come back find it, and
+// that each absence is told.
 func TestUpstreamRestarted(t *testing.T) {
 	old := &standIn{asks: modern, path: filepath.Join(t.TempDir(), "old")}
 	r := start(t, old, ours(nil))
@@ -149,8 +149,8 @@ func TestUpstreamRestarted(t *testing.T) {
 	}
 }
 
-// TestUpstreamDies holds that a message that dies with the upstream is told as such, and not as one that the client gave
-// up.
+// TestUpstreamDies holds that a message that dies with the upstream is told as such, and not as one
+// that the client gave up.
 func TestUpstreamDies(t *testing.T) {
 	old := &standIn{asks: modern, says: atEnd(hangUp)}
 	old.listen(t)

@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// FuzzNegotiation has any packet go through any negotiation: nothing panics, what is not to be translated stays as
-// it is, and what is translated loses or gains one space, or macros.
+// FuzzNegotiation has any packet go through any negotiation: nothing panics, what is not to be
+// translated stays as it is, and what is translated loses or gains one space, or macros.
 func FuzzNegotiation(f *testing.F) {
 	f.Add(byte('L'), []byte("Subject\x00 hello\x00"))
 	f.Add(byte('L'), []byte("Subject\x00"))

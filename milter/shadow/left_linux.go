@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasLeft reports whether the peer of a connection has closed it, also while there is something left to read.
+// hasLeft reports whether the peer of a connection has closed it, also while there is something
+// left to read.
 func hasLeft(nc net.Conn) bool {
 	conn, ok := nc.(syscall.Conn)
 	if !ok {

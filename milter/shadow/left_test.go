@@ -29,7 +29,8 @@ func (c counted) Close() error {
 // SyscallConn gives what the connection itself has.
 func (c counted) SyscallConn() (syscall.RawConn, error) { return c.Conn.(syscall.Conn).SyscallConn() }
 
-// hungHost is a proxy before an upstream that hangs at some point of each connection, and the descriptors that it has open.
+// hungHost is a proxy before an upstream that hangs at some point of each connection, and the
+// descriptors that it has open.
 type hungHost struct {
 	net.Listener               // of the proxy
 	reached      chan struct{} // the upstream hangs in one more connection
@@ -68,8 +69,8 @@ func (h *hungHost) Accept() (net.Conn, error) {
 	return h.counted(nc), nil
 }
 
-// newHungHost starts a proxy before an upstream that reads so many packets of a connection, and no more; with less than
-// none it cannot even be connected to.
+// newHungHost starts a proxy before an upstream that reads so many packets of a connection, and no
+// more; with less than none it cannot even be connected to.
 func newHungHost(t *testing.T, network string, reads int) *hungHost {
 	t.Helper()
 	listen := func(name string) net.Listener {
@@ -143,8 +144,9 @@ func (h *hungHost) hang(old net.Listener, reads int) {
 	}
 }
 
-// TestClientsLeaveWhileUpstreamHangs holds that no descriptor is kept for clients that have left, wherever the upstream
-// hangs: it cannot be connected to, it does not negotiate, it does not answer in a message, or it takes no more of a body.
+// TestClientsLeaveWhileUpstreamHangs holds that no descriptor is kept for clients that have left,
+// wherever the upstream hangs: it cannot be connected to, it does not negotiate, it does not answer
+// in a message, or it takes no more of a body.
 func TestClientsLeaveWhileUpstreamHangs(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux says of a connection that is not read from that the peer has closed it")

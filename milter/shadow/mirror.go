@@ -32,8 +32,10 @@ type item struct {
 
 // The words, which are no commands of the protocol.
 const (
-	finish guard.Code = 1 // the upstream let the message pass, no more of it comes: judge what there is
-	forget guard.Code = 2 // the upstream refused it: no more of it comes, and there is nothing to judge
+	// the upstream let the message pass, no more of it comes: judge what there is
+	finish guard.Code = 1
+	// the upstream refused it: no more of it comes, and there is nothing to judge
+	forget guard.Code = 2
 )
 
 // itemCost is what an item counts beside its octets.
@@ -59,13 +61,14 @@ func newMirror(o *Options, total *atomic.Int64) *mirror {
 	return &mirror{options: o, total: total, wake: make(chan struct{}, 1)}
 }
 
-// offer takes a packet without ever waiting. One for which there is no room ends the mirror: a stream with a hole in it
-// is not what the MTA said.
+// offer takes a packet without ever waiting. One for which there is no room ends the mirror: a
+// stream with a hole in it is not what the MTA said.
 func (m *mirror) offer(code guard.Code, data []byte, p *pair) {
 	it := item{code, bytes.Clone(data), p}
 	cost := len(data) + itemCost
 	m.mu.Lock()
-	if m.over == "" && (m.size+cost > m.options.Memory || m.total.Load()+int64(cost) > int64(m.options.TotalMemory)) {
+	if m.over == "" && (m.size+cost > m.options.Memory ||
+		m.total.Load()+int64(cost) > int64(m.options.TotalMemory)) {
 		m.over = whyBehind
 	}
 	over := m.over
@@ -131,7 +134,7 @@ func (m *mirror) pay(cost int) {
 	m.total.Add(-int64(cost))
 }
 
-// isEmpty tells whether nothing waits.
+// isEmpty reports whether nothing waits.
 func (m *mirror) isEmpty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -156,8 +159,8 @@ func (m *mirror) stop(why string) {
 	}
 }
 
-// run shows the new filter what is offered, until close or until the filter cannot follow. spaces tells whether values
-// come with their leading space.
+// run shows the new filter what is offered, until close or until the filter cannot follow. spaces
+// reports whether values come with their leading space.
 func (m *mirror) run(ctx context.Context, spaces bool) {
 	v := &replayer{mirror: m, spaces: spaces}
 	why := whyEnded

@@ -18,21 +18,24 @@ type negotiation struct {
 
 // unwanted names the bits by which a filter declines a command.
 var unwanted = [256]guard.Protocol{
-	guard.Connect: guard.NoConnect, guard.Helo: guard.NoHelo, guard.Mail: guard.NoMail, guard.Rcpt: guard.NoRcpt,
+	guard.Connect: guard.NoConnect, guard.Helo: guard.NoHelo, guard.Mail: guard.NoMail,
+	guard.Rcpt:   guard.NoRcpt,
 	guard.Header: guard.NoHeaders, guard.EndOfHeader: guard.NoEOH, guard.Body: guard.NoBody,
 }
 
-// silent names the bits that spare the MTA our own answers to what the upstream declined. The others are answered: with
-// no replies at all the MTAs' small segments wait for one another.
+// silent names the bits that spare the MTA our own answers to what the upstream declined. The
+// others are answered: with no replies at all the MTAs' small segments wait for one another.
 var silent = map[guard.Protocol]guard.Protocol{
-	guard.NoHeaders: guard.NoReplyHeader, guard.NoEOH: guard.NoReplyEOH, guard.NoBody: guard.NoReplyBody,
+	guard.NoHeaders: guard.NoReplyHeader, guard.NoEOH: guard.NoReplyEOH,
+	guard.NoBody: guard.NoReplyBody,
 }
 
 // everything is what the mirror needs to be shown.
-const everything = guard.NoConnect | guard.NoHelo | guard.NoMail | guard.NoRcpt | guard.NoHeaders | guard.NoEOH | guard.NoBody
+const everything = guard.NoConnect | guard.NoHelo | guard.NoMail | guard.NoRcpt |
+	guard.NoHeaders | guard.NoEOH | guard.NoBody
 
-// negotiate makes the answer to an MTA's offer from the upstream's answer to it. Nothing is added that was not offered:
-// Sendmail drops a filter that asks for it.
+// negotiate makes the answer to an MTA's offer from the upstream's answer to it. Nothing is added
+// that was not offered: Sendmail drops a filter that asks for it.
 func negotiate(o guard.Offer, theirs guard.Agreement) negotiation {
 	n := negotiation{theirs: theirs, mta: theirs}
 	n.mta.Protocol = theirs.Protocol&^everything | o.Protocol&guard.LeadingSpace
@@ -49,8 +52,9 @@ func negotiate(o guard.Offer, theirs guard.Agreement) negotiation {
 // maxMacros is how many names Sendmail takes for a stage.
 const maxMacros = 50
 
-// askMacros adds what we would ask for where the upstream sets the list of a stage. Where it does not, the list is the
-// MTA's own, which the upstream may depend on, and which a list of ours would replace.
+// askMacros adds what we would ask for where the upstream sets the list of a stage. Where it does
+// not, the list is the MTA's own, which the upstream may depend on, and which a list of ours would
+// replace.
 func (n *negotiation) askMacros() {
 	for stage, names := range guard.DefaultWishes().Macros {
 		have := n.theirs.Macros[stage]
@@ -70,7 +74,7 @@ func (n *negotiation) askMacros() {
 	}
 }
 
-// shows tells whether the upstream wants to see a command.
+// shows reports whether the upstream wants to see a command.
 func (n *negotiation) shows(code guard.Code) bool {
 	bit := unwanted[code]
 	return bit == 0 || n.theirs.Protocol&bit == 0
@@ -78,13 +82,15 @@ func (n *negotiation) shows(code guard.Code) bool {
 
 // stageOf is whose list of macros goes before a command.
 var stageOf = map[guard.Code]guard.Stage{
-	guard.Connect: guard.StageConnect, guard.Helo: guard.StageHelo, guard.Mail: guard.StageMail, guard.Rcpt: guard.StageRcpt,
-	guard.Data: guard.StageData, guard.Header: guard.StageEndOfHeader, guard.EndOfHeader: guard.StageEndOfHeader,
-	guard.Body: guard.StageEndOfMessage, guard.EndOfBody: guard.StageEndOfMessage,
+	guard.Connect: guard.StageConnect, guard.Helo: guard.StageHelo, guard.Mail: guard.StageMail,
+	guard.Rcpt: guard.StageRcpt,
+	guard.Data: guard.StageData, guard.Header: guard.StageEndOfHeader,
+	guard.EndOfHeader: guard.StageEndOfHeader,
+	guard.Body:        guard.StageEndOfMessage, guard.EndOfBody: guard.StageEndOfMessage,
 }
 
-// showsMacros tells whether the upstream gets a command's macros. Both MTAs send those of the envelope's commands to a
-// filter that has declined the commands, too.
+// showsMacros reports whether the upstream gets a command's macros. Both MTAs send those of the
+// envelope's commands to a filter that has declined the commands, too.
 func (n *negotiation) showsMacros(of guard.Code) bool {
 	switch of {
 	case guard.Header, guard.EndOfHeader, guard.Body:
@@ -93,8 +99,8 @@ func (n *negotiation) showsMacros(of guard.Code) bool {
 	return true
 }
 
-// macros returns the macros that the upstream has asked for: one that it does not expect, such as the sign of a login,
-// could change its mind.
+// macros returns the macros that the upstream has asked for: one that it does not expect, such as
+// the sign of a login, could change its mind.
 func (n *negotiation) macros(data []byte) []byte {
 	if !n.more || len(data) == 0 {
 		return data
@@ -115,8 +121,9 @@ func (n *negotiation) macros(data []byte) []byte {
 	return out
 }
 
-// toUpstream returns a command's data as the upstream expects it, in parts: without the one space that an MTA takes away
-// after the colon where nobody asked for it, and without macros that it has not asked for.
+// toUpstream returns a command's data as the upstream expects it, in parts: without the one space
+// that an MTA takes away after the colon where it was not asked for, and without macros that it has
+// not asked for.
 func (n *negotiation) toUpstream(p guard.Packet) [][]byte {
 	if p.Code == guard.Macro {
 		return [][]byte{n.macros(p.Data)}
@@ -133,10 +140,12 @@ func (n *negotiation) toUpstream(p guard.Packet) [][]byte {
 
 var oneSpace = []byte{' '}
 
-// toMTA returns an answer's data as the MTA expects it, in parts: with the space before a value that the MTA puts
-// there where nobody asked for leading space. A value that is empty in a change deletes the field and stays empty.
+// toMTA returns an answer's data as the MTA expects it, in parts: with the space before a value
+// that the MTA puts there where leading space was not asked for. A value that is empty in a change
+// deletes the field and stays empty.
 func (n *negotiation) toMTA(p guard.Packet) [][]byte {
-	if !n.spaces || p.Code != guard.AddHeader && p.Code != guard.InsertHeader && p.Code != guard.ChangeHeader {
+	if !n.spaces || p.Code != guard.AddHeader && p.Code != guard.InsertHeader &&
+		p.Code != guard.ChangeHeader {
 		return [][]byte{p.Data}
 	}
 	at := 0
@@ -152,7 +161,8 @@ func (n *negotiation) toMTA(p guard.Packet) [][]byte {
 	return [][]byte{p.Data[:value], oneSpace, p.Data[value:]}
 }
 
-// optneg returns the answer to the MTA's offer: the upstream's own octets where nothing is to be changed about them.
+// optneg returns the answer to the MTA's offer: the upstream's own octets where nothing is to be
+// changed about them.
 func (n *negotiation) optneg(raw []byte) []byte {
 	for stage := range n.mta.Macros {
 		if !slices.Equal(n.mta.Macros[stage], n.theirs.Macros[stage]) {

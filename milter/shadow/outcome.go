@@ -14,15 +14,20 @@ import (
 
 // Outcome is what one of the two filters made of a message, for people and for comparison.
 type Outcome struct {
-	Verdict    string   `json:"verdict"`           // "accept", "hold", "reject 550", "tempfail", "discard", "drop"
-	Refused    int      `json:"refused,omitempty"` // recipients
-	Signed     []string `json:"signed,omitempty"`  // "example.com/mail/rsa-sha256": d=, s= and a= of each signature added
-	Sealed     []string `json:"sealed,omitempty"`  // likewise of ARC-Seal
-	DKIM       []string `json:"dkim,omitempty"`    // "pass example.org": each result that is not "none"
-	SPF        []string `json:"spf,omitempty"`     // "pass", of the sender if there are several
-	DMARC      []string `json:"dmarc,omitempty"`
-	Removed    []string `json:"removed,omitempty"`     // "authentication-results[2]": fields, by their number among those of the name
-	Changed    []string `json:"changed,omitempty"`     // fields, likewise; "sender", "recipients", "body"
+	// "accept", "hold", "reject 550", "tempfail", "discard", "drop"
+	Verdict string `json:"verdict"`
+	Refused int    `json:"refused,omitempty"` // recipients
+	// "example.com/mail/rsa-sha256": d=, s= and a= of each signature added
+	Signed []string `json:"signed,omitempty"`
+	Sealed []string `json:"sealed,omitempty"` // likewise of ARC-Seal
+	// "pass example.org": each result that is not "none"
+	DKIM  []string `json:"dkim,omitempty"`
+	SPF   []string `json:"spf,omitempty"` // "pass", of the sender if there are several
+	DMARC []string `json:"dmarc,omitempty"`
+	// "authentication-results[2]": fields, by their number among those of the name
+	Removed []string `json:"removed,omitempty"`
+	// fields, likewise; "sender", "recipients", "body"
+	Changed    []string `json:"changed,omitempty"`
 	OtherAdded []string `json:"other_added,omitempty"` // names of fields; not compared
 
 	signatures []signature
@@ -35,10 +40,12 @@ func (s *side) outcome() Outcome {
 	for _, e := range s.edits {
 		o.take(e)
 	}
-	if o.Verdict == "accept" && slices.ContainsFunc(s.edits, func(e guard.Packet) bool { return e.Code == guard.QuarantineMail }) {
+	if o.Verdict == "accept" && slices.ContainsFunc(s.edits,
+		func(e guard.Packet) bool { return e.Code == guard.QuarantineMail }) {
 		o.Verdict = "hold"
 	}
-	for _, list := range []*[]string{&o.Signed, &o.Sealed, &o.DKIM, &o.SPF, &o.DMARC, &o.Removed, &o.Changed, &o.OtherAdded} {
+	for _, list := range []*[]string{&o.Signed, &o.Sealed, &o.DKIM, &o.SPF, &o.DMARC, &o.Removed,
+		&o.Changed, &o.OtherAdded} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
@@ -115,8 +122,8 @@ func (o *Outcome) added(data []byte) {
 	}
 }
 
-// changed takes a change of a field. Index 0 is the first, as it is to both MTAs. Who removes the first again and again, as
-// OpenDKIM does with signatures, means the second then.
+// changed takes a change of a field. Index 0 is the first, as it is to both MTAs. Who removes the
+// first again and again, as OpenDKIM does with signatures, means the second then.
 func (o *Outcome) changed(data []byte) {
 	if len(data) < 4 {
 		return
@@ -142,10 +149,14 @@ func (o *Outcome) changed(data []byte) {
 	}
 }
 
-// results reads an Authentication-Results field. What it says in vain is as good as what it does not say.
+// results reads an Authentication-Results field. What it says in vain is as good as what it does
+// not say.
 func (o *Outcome) results(value []byte) {
 	f, _ := authres.Parse(value) // all that can be read of it
-	ofSender := func(r authres.Result) bool { return r.Method == "spf" && property(r, "smtp", "mailfrom") != "" }
+	ofSender := func(r authres.Result) bool {
+		return r.Method == "spf" &&
+			property(r, "smtp", "mailfrom") != ""
+	}
 	sender := slices.ContainsFunc(f.Results, ofSender)
 	for _, r := range f.Results {
 		if r.Value == "none" {
@@ -153,7 +164,8 @@ func (o *Outcome) results(value []byte) {
 		}
 		switch r.Method {
 		case "dkim":
-			o.DKIM = append(o.DKIM, strings.TrimSpace(r.Value+" "+strings.ToLower(property(r, "header", "d"))))
+			o.DKIM = append(o.DKIM, strings.TrimSpace(r.Value+" "+strings.ToLower(property(r,
+				"header", "d"))))
 		case "spf":
 			if len(o.SPF) == 0 && !sender || ofSender(r) {
 				o.SPF = []string{r.Value}

@@ -11,10 +11,11 @@ import (
 type fate uint8
 
 const (
-	decided  fate = iota // there is a verdict
-	partly               // there is one, made without the body: the upstream let the message pass before it came
-	aborted              // the client gave it up
-	unjudged             // there is none, for a reason of ours
+	decided fate = iota // there is a verdict
+	// there is one, made without the body: the upstream let the message pass before it came
+	partly
+	aborted  // the client gave it up
+	unjudged // there is none, for a reason of ours
 )
 
 // side is what one of the two filters made of a message, in the packets that it sent.
@@ -51,10 +52,11 @@ func (s *side) decide(stage guard.Code, p guard.Packet) {
 	s.stage, s.verdict = stage, guard.Packet{Code: p.Code, Data: bytes.Clone(p.Data)}
 }
 
-// isEdit tells whether an answer is an edit, and no verdict.
+// isEdit reports whether an answer is an edit, and no verdict.
 func isEdit(c guard.Code) bool {
 	switch c {
-	case guard.AddRcptArgs, guard.AddRcpt, guard.DeleteRcpt, guard.ReplaceBody, guard.ChangeSender, guard.AddHeader,
+	case guard.AddRcptArgs, guard.AddRcpt, guard.DeleteRcpt, guard.ReplaceBody, guard.ChangeSender,
+		guard.AddHeader,
 		guard.InsertHeader, guard.ChangeHeader, guard.QuarantineMail:
 		return true
 	}

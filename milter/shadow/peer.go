@@ -7,7 +7,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// The limits of both connections are far beyond what MTAs and milters have themselves: it is for them to lose patience.
+// The limits of both connections are far beyond what MTAs and milters have themselves: it is for
+// them to lose patience.
 const (
 	idleLimit   = 24 * time.Hour
 	packetLimit = 2 * time.Hour
@@ -22,7 +23,8 @@ type peer struct {
 }
 
 func newPeer(nc net.Conn) *peer {
-	limits := guard.Limits{Handshake: packetLimit, Idle: idleLimit, InPacket: packetLimit, Write: packetLimit}
+	limits := guard.Limits{Handshake: packetLimit, Idle: idleLimit, InPacket: packetLimit,
+		Write: packetLimit}
 	return &peer{guard.NewFramer(nc, limits), nc}
 }
 

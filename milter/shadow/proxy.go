@@ -21,13 +21,19 @@ type Options struct {
 	Recorder *Recorder
 	Log      *slog.Logger // of what goes wrong; nil: nowhere
 
-	Judged      int           // connections that are judged at a time; others are only handed on; 0: 200
+	// connections that are judged at a time; others are only handed on; 0: 200
+	Judged      int
 	Memory      int           // octets that wait to be judged, of one connection; 0: 8 MiB
 	TotalMemory int           // of all connections; 0: 64 MiB
 	Patience    time.Duration // for an answer of the new milter; 0: 1 min
-	Connect     time.Duration // for reaching the upstream; 0: 30 s, Postfix's milter_connect_timeout
-	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s, below 0: none
-	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, below 0: at once; never before DrainSoft
+	// for reaching the upstream; 0: 30 s, Postfix's milter_connect_timeout
+	Connect time.Duration
+	// after being told to stop: connections without a message are served for so long; 0: 30 s,
+	// below 0: none
+	DrainSoft time.Duration
+	// after being told to stop: all connections end; 0: 60 s, below 0: at once; never before
+	// DrainSoft
+	DrainHard time.Duration
 }
 
 func (o Options) filled() Options {
@@ -64,7 +70,8 @@ type Proxy struct {
 // New returns a Proxy.
 func New(o Options) *Proxy {
 	o = o.filled()
-	p := &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*relay]struct{}{}, said: map[string]time.Time{}}
+	p := &Proxy{options: o, slots: make(chan struct{}, o.Judged), conns: map[*relay]struct{}{},
+		said: map[string]time.Time{}}
 	p.hard, p.cut = context.WithCancel(context.Background())
 	return p
 }
@@ -72,9 +79,10 @@ func New(o Options) *Proxy {
 // Close ends all connections at once, for those who cannot wait for Serve to drain.
 func (p *Proxy) Close() { p.cut() }
 
-// Serve serves the MTAs that come to l until ctx ends. Then it closes l and drains: open connections are served on; after
-// Options.DrainSoft those without a message end, and the others as soon as theirs has its verdict; after
-// Options.DrainHard all do. It returns when all of them have, and all that was to be judged is. A Proxy serves once.
+// Serve serves the MTAs that come to l until ctx ends. Then it closes l and drains: open
+// connections are served on; after Options.DrainSoft those without a message end, and the others as
+// soon as theirs has its verdict; after Options.DrainHard all do. It returns when all of them have,
+// and all that was to be judged is. A Proxy serves once.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	defer p.cut()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
@@ -119,8 +127,8 @@ func (p *Proxy) accept(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// serve serves one MTA's connection. Without the upstream it is closed, as if nobody were here: what becomes of the mail
-// is for the MTA's configuration to say.
+// serve serves one MTA's connection. Without the upstream it is closed, as if nothing listened
+// here: what becomes of the mail is for the MTA's configuration to say.
 func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
 	defer mta.Close()
 	defer p.recover()
@@ -211,7 +219,8 @@ func (p *Proxy) leave() {
 	}
 }
 
-// The same trouble is told once in a while, not for every connection, and no more kinds of it are remembered than that.
+// The same trouble is told once in a while, not for every connection, and no more kinds of it are
+// remembered than that.
 const (
 	quietFor  = time.Minute
 	quietMost = 100

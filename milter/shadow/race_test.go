@@ -2,5 +2,6 @@
 
 package shadow_test
 
-// raceDetector reports whether the tests have it: its stacks are larger, and its heap has more room for them.
+// raceDetector reports whether the tests have it: its stacks are larger, and its heap has more room
+// for them.
 const raceDetector = true

@@ -40,8 +40,8 @@ const (
 	waitingSize = 16 << 20
 )
 
-// NewRecorder returns a Recorder that writes to log, and to trouble when that cannot be written. Both may be nil. Kinds of
-// differences to ignore are not told. Close ends it.
+// NewRecorder returns a Recorder that writes to log, and to trouble when that cannot be written.
+// Both may be nil. Kinds of differences to ignore are not told. Close ends it.
 func NewRecorder(log, trouble *slog.Logger, ignore ...string) *Recorder {
 	r := &Recorder{log: orNowhere(log), trouble: orNowhere(trouble), comparer: newComparer(ignore),
 		entries: make(chan entry, waiting), done: make(chan struct{}), sum: newSummary()}
@@ -59,7 +59,8 @@ func orNowhere(log *slog.Logger) *slog.Logger {
 // ErrStuck says that the log took nothing any more.
 var ErrStuck = errors.New("shadow: the log takes nothing")
 
-// Close writes what waits, and gives up after a time. No Proxy may still use the Recorder. The error is nil or ErrStuck.
+// Close writes what waits, and gives up after a time. No Proxy may still use the Recorder. The
+// error is nil or ErrStuck.
 func (r *Recorder) Close(wait time.Duration) error {
 	close(r.entries)
 	select {
@@ -95,13 +96,17 @@ func (r *Recorder) run() {
 	}
 }
 
-// guarded records one entry. One that panics counts once: as what it is, or, if it did not come to that, as not judged.
+// guarded records one entry. One that panics counts once: as what it is, or, if it did not come to
+// that, as not judged.
 func (r *Recorder) guarded(record func()) {
-	before := r.sum.lines() // nobody else changes it
+	before := r.sum.lines() // nothing else changes it
 	defer func() {
 		if v := recover(); v != nil {
 			if r.sum.lines() == before {
-				r.count(func(s *Summary) { s.add(map[string]string{"msg": eventNotJudged, "why": whyPanic}) })
+				r.count(func(s *Summary) {
+					s.add(map[string]string{"msg": eventNotJudged,
+						"why": whyPanic})
+				})
 			}
 			r.trouble.Error("panic", "in", "comparison", "error", fmt.Sprint(v))
 		}
@@ -146,7 +151,8 @@ func (r *Recorder) session(verdict string) {
 func (r *Recorder) record(p *pair) {
 	p.mu.Lock()
 	theirs, ours := p.theirs, p.ours
-	about := []slog.Attr{slog.String("queue", p.queue), slog.String("sender", clip(p.sender)), slog.String("author", clip(p.author))}
+	about := []slog.Attr{slog.String("queue", p.queue), slog.String("sender", clip(p.sender)),
+		slog.String("author", clip(p.author))}
 	p.mu.Unlock()
 	if theirs.fate == aborted {
 		r.event(eventAborted, about...)
@@ -158,14 +164,16 @@ func (r *Recorder) record(p *pair) {
 		return
 	}
 	if ours.fate == unjudged {
-		r.event(eventNotJudged, append(about, slog.String("why", ours.why), slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)))...)
+		r.event(eventNotJudged, append(about, slog.String("why", ours.why),
+			slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)))...)
 		return
 	}
 	r.compared(about, old, ours.outcome(), ours.fate == partly)
 }
 
-// compared writes the line of a message on which both filters have spoken. A message is the same only if all of it was
-// compared: where the signatures are of different domains or algorithms and that is to be ignored, it is not compared.
+// compared writes the line of a message on which both filters have spoken. A message is the same
+// only if all of it was compared: where the signatures are of different domains or algorithms and
+// that is to be ignored, it is not compared.
 func (r *Recorder) compared(about []slog.Attr, old, now Outcome, bodiless bool) {
 	found := r.comparer.compare(old, now, bodiless)
 	if bodiless {
@@ -182,12 +190,13 @@ func (r *Recorder) compared(about []slog.Attr, old, now Outcome, bodiless bool) 
 	if len(found.alone) > 0 {
 		what = eventNotCompared
 	}
-	r.event(what, append(about, slog.String("verdict", old.Verdict), slog.String("signed", text(old.Signed)),
+	r.event(what, append(about, slog.String("verdict", old.Verdict),
+		slog.String("signed", text(old.Signed)),
 		slog.String("results", results(old)))...)
 }
 
-// details are the fields of a line that say what differs: the kinds, and for each what both filters say. Of the fields that
-// are signed it is those that one filter signs and the other one does not.
+// details are the fields of a line that say what differs: the kinds, and for each what both filters
+// say. Of the fields that are signed it is those that one filter signs and the other one does not.
 func details(differ []Difference) []slog.Attr {
 	var in []string
 	var out []slog.Attr
@@ -210,15 +219,16 @@ func (r *Recorder) event(what string, about ...slog.Attr) {
 	}
 	r.count(func(s *Summary) { s.add(fields) })
 	level := slog.LevelInfo
-	if what == eventDiffers || what == eventUnreached || what == eventBroken || what == eventUnlogged {
+	if what == eventDiffers || what == eventUnreached || what == eventBroken ||
+		what == eventUnlogged {
 		level = slog.LevelWarn
 	}
 	r.line(level, what, about)
 }
 
-// line writes a line past slog's Logger, which would not tell that it could not be written: a disk that is full is
-// reported once, and the lines that are missing are counted. The log says how many there are as soon as it can be written
-// again, where they are missing.
+// line writes a line past slog's Logger, which would not tell that it could not be written: a disk
+// that is full is reported once, and the lines that are missing are counted. The log says how many
+// there are as soon as it can be written again, where they are missing.
 func (r *Recorder) line(level slog.Level, what string, about []slog.Attr) {
 	if !r.log.Enabled(context.Background(), level) {
 		return
@@ -268,7 +278,9 @@ func (r *Recorder) tellFull(err error) {
 		r.trouble.Info("the log can be written again")
 		return
 	}
-	r.trouble.Error("the log cannot be written; mail goes on, and lines that are missing are counted", "error", err)
+	r.trouble.Error(
+		"the log cannot be written; mail goes on, and lines that are missing are counted", "error",
+		err)
 }
 
 // results writes what a filter found.

@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// relay is an MTA's connection and that to the upstream. Two goroutines serve it, one for each direction.
+// relay is an MTA's connection and that to the upstream. Two goroutines serve it, one for each
+// direction.
 type relay struct {
 	recorder *Recorder
 	mta      *peer
@@ -23,7 +24,8 @@ type relay struct {
 	log      func(what string, err error)
 	busy     atomic.Bool // a message is being looked at
 	leaving  atomic.Bool // with the message the connection is to end
-	over     atomic.Bool // it is not for the upstream to go on: the MTA has gone or is about to, or we have
+	// it is not for the upstream to go on: the MTA has gone or is about to, or we have
+	over atomic.Bool
 
 	mu      sync.Mutex
 	owed    guard.Code // the command that the upstream is to answer
@@ -57,8 +59,8 @@ func (r *relay) serve() {
 	r.watch(r.abandon)
 }
 
-// run hands on in one direction. Where a side closes properly, the other is told that, and no more: it may have read only
-// some of what came before, and not answered the last of it.
+// run hands on in one direction. Where a side closes properly, the other is told that, and no more:
+// it may have read only some of what came before, and not answered the last of it.
 func (r *relay) run(handOn func() error, to *peer) {
 	err := errPanic
 	defer func() {
@@ -81,8 +83,8 @@ func (r *relay) close() {
 	_ = r.upstream.Close()
 }
 
-// negotiate hands the MTA's offer on and its answer back, with what the mirror needs besides. What cannot be read is
-// handed on as it is, and nothing is judged.
+// negotiate hands the MTA's offer on and its answer back, with what the mirror needs besides. What
+// cannot be read is handed on as it is, and nothing is judged.
 func (r *relay) negotiate() error {
 	first, err := r.mta.ReadPacket()
 	if err != nil {
@@ -126,7 +128,8 @@ func send(f *peer, p guard.Packet) error {
 	return f.Flush()
 }
 
-// toUpstream hands commands on. Those that the upstream declined are answered here. The error is io.EOF at the end.
+// toUpstream hands commands on. Those that the upstream declined are answered here. The error is
+// io.EOF at the end.
 func (r *relay) toUpstream() error {
 	for {
 		p, err := r.mta.ReadPacket()
@@ -227,7 +230,7 @@ func (r *relay) show(p guard.Packet) {
 	}
 }
 
-// command notes a command and tells whether the upstream is to see it.
+// command notes a command and reports whether the upstream is to see it.
 func (r *relay) command(p guard.Packet) (shown bool) {
 	switch p.Code {
 	case guard.Macro:
@@ -284,7 +287,8 @@ func macro(pairs []byte, name string) string {
 // begin begins a message.
 func (r *relay) begin(data []byte) {
 	path, _, _ := bytes.Cut(data, []byte{0})
-	r.pair = &pair{report: r.recorder.report, queue: r.queue, sender: string(bytes.Trim(path, "<>"))}
+	r.pair = &pair{report: r.recorder.report, queue: r.queue,
+		sender: string(bytes.Trim(path, "<>"))}
 	r.theirs, r.skipped, r.queue = &side{}, false, ""
 	r.busy.Store(true)
 	if r.mirror == nil {
@@ -294,8 +298,8 @@ func (r *relay) begin(data []byte) {
 	r.mirror.offer(guard.Mail, data, r.pair)
 }
 
-// abandon ends a message on which the upstream has not decided. If it refused all there was to refuse, that was its
-// decision.
+// abandon ends a message on which the upstream has not decided. If it refused all there was to
+// refuse, that was its decision.
 func (r *relay) abandon() {
 	r.busy.Store(false)
 	if r.pair == nil {
@@ -312,8 +316,8 @@ func (r *relay) abandon() {
 	r.pair = nil
 }
 
-// answer notes an answer of the upstream and returns the one for the MTA: a body that the upstream declines is still
-// wanted by the mirror.
+// answer notes an answer of the upstream and returns the one for the MTA: a body that the upstream
+// declines is still wanted by the mirror.
 func (r *relay) answer(p guard.Packet) guard.Code {
 	owed := r.owed
 	switch {
@@ -360,8 +364,9 @@ func (r *relay) verdict(owed guard.Code, p guard.Packet) {
 	r.pair = nil
 }
 
-// rest is what is left to do for the mirror when the upstream decides before the end. A message that it lets pass when
-// the header is complete can still be signed, though not as it should be: who would sign it can be told.
+// rest is what is left to do for the mirror when the upstream decides before the end. A message
+// that it lets pass when the header is complete can still be signed, though not as it should be:
+// who would sign it can be told.
 func rest(owed, verdict guard.Code) guard.Code {
 	if verdict == guard.Accept && (owed == guard.EndOfHeader || owed == guard.Body) {
 		return finish

@@ -56,10 +56,12 @@ func (r *replayer) watch(ctx context.Context, dial Dial) error {
 	}
 }
 
-// greet negotiates. The filter is offered all that an MTA has, but for leading space where there is none to be had.
+// greet negotiates. The filter is offered all that an MTA has, but for leading space where there is
+// none to be had.
 func (r *replayer) greet(nc net.Conn) error {
 	patience := r.mirror.options.Patience
-	r.framer = guard.NewFramer(nc, guard.Limits{Handshake: patience, Idle: patience, InPacket: patience, Write: patience})
+	r.framer = guard.NewFramer(nc, guard.Limits{Handshake: patience, Idle: patience,
+		InPacket: patience, Write: patience})
 	offer := guard.Agreement{Version: guard.Version, Actions: 0x1ff, Protocol: 0x1fffff}
 	if !r.spaces {
 		offer.Protocol &^= guard.LeadingSpace

@@ -20,8 +20,8 @@ import (
 	"mailseal/milter/shadow"
 )
 
-// standIn is an old milter: what it asks for, and what it says to each command. What it says nothing to it continues,
-// where it has agreed to answer.
+// standIn is an old milter: what it asks for, and what it says to each command. What it says
+// nothing to it continues, where it has agreed to answer.
 type standIn struct {
 	asks guard.Agreement
 	says func(p guard.Packet, count int) []guard.Packet // count: of the commands of this code, from 1

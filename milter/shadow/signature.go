@@ -19,10 +19,12 @@ type signature struct {
 	fields []string // h=, in lower case and sorted: their order means nothing to those who verify
 }
 
-// readSignature reads a signature's tags, with the defaults of RFC 6376 section 3.5 for those that are not there.
+// readSignature reads a signature's tags, with the defaults of RFC 6376 section 3.5 for those that
+// are not there.
 func readSignature(f message.Field) signature {
 	t := dkim.ReadTags(f)
-	s := signature{name: strings.ToLower(fmt.Sprintf("%s/%s/%s", t.Text("d"), t.Text("s"), t.Text("a")))}
+	s := signature{name: strings.ToLower(fmt.Sprintf("%s/%s/%s", t.Text("d"), t.Text("s"),
+		t.Text("a")))}
 	key, _, _ := strings.Cut(t.Text("a"), "-")
 	s.kind = strings.ToLower(t.Text("d") + "/" + key)
 	header, body, _ := strings.Cut(strings.ToLower(t.Text("c")), "/")
@@ -58,8 +60,8 @@ type pairing struct {
 	alone []string       // the names of those that have no counterpart, sorted
 }
 
-// pairSignatures pairs signatures of the same name, then those of the same d= and kind of key: with another selector, as is
-// usual in a migration, the rest of a signature is to be the same.
+// pairSignatures pairs signatures of the same name, then those of the same d= and kind of key: with
+// another selector, as is usual in a migration, the rest of a signature is to be the same.
 func pairSignatures(theirs, ours []signature) pairing {
 	var out pairing
 	left := slices.Clone(ours)
@@ -93,7 +95,8 @@ func (p pairing) compare(add func(kind, a, b string)) {
 				add(kind, a.how[kind], b.how[kind])
 			}
 		}
-		if only, others := missing(a.fields, b.fields), missing(b.fields, a.fields); len(only)+len(others) > 0 {
+		if only, others := missing(a.fields, b.fields),
+			missing(b.fields, a.fields); len(only)+len(others) > 0 {
 			add("fields", text(only), text(others))
 		}
 	}

@@ -15,27 +15,32 @@ import (
 
 // Summary says what was seen: since the start, or by the lines of a log.
 type Summary struct {
-	First     string                    `json:"first,omitempty"` // the time of the first line, where a log was read
-	Last      string                    `json:"last,omitempty"`  // of the last
-	Messages  int                       `json:"messages"`
-	Same      int                       `json:"same"`
-	Differing int                       `json:"differing"`
-	Kinds     map[string]int            `json:"kinds"`      // messages that differ, by what in
-	Domains   map[string]map[string]int `json:"domains"`    // the same by kind and domain: the author's, else the sender's
+	// the time of the first line, where a log was read
+	First     string         `json:"first,omitempty"`
+	Last      string         `json:"last,omitempty"` // of the last
+	Messages  int            `json:"messages"`
+	Same      int            `json:"same"`
+	Differing int            `json:"differing"`
+	Kinds     map[string]int `json:"kinds"` // messages that differ, by what in
+	// the same by kind and domain: the author's, else the sender's
+	Domains   map[string]map[string]int `json:"domains"`
 	NotJudged map[string]int            `json:"not_judged"` // messages, by the reason
 
-	// NotCompared are messages of which nothing differs, but for signatures that could not be compared.
+	// NotCompared are messages of which nothing differs, but for signatures that could not be
+	// compared.
 	NotCompared int `json:"not_compared"`
 
 	Aborted   int `json:"aborted"`   // messages that the client gave up; not among Messages
 	Sessions  int `json:"sessions"`  // that the upstream accepted or refused before any message
 	Unreached int `json:"unreached"` // connections for which the upstream could not be reached
 	Broken    int `json:"broken"`    // connections that the upstream ended, and not the MTA
-	Unlogged  int `json:"unlogged"`  // lines that are missing: the log was too slow, or could not be written
+	// lines that are missing: the log was too slow, or could not be written
+	Unlogged int `json:"unlogged"`
 }
 
 func newSummary() Summary {
-	return Summary{Kinds: map[string]int{}, Domains: map[string]map[string]int{}, NotJudged: map[string]int{}}
+	return Summary{Kinds: map[string]int{}, Domains: map[string]map[string]int{},
+		NotJudged: map[string]int{}}
 }
 
 // maxDomains bounds the domains of a kind of difference: a stranger chooses his own.
@@ -98,11 +103,12 @@ func (s *Summary) differs(kind, domain string) {
 // domainOf returns the domain that a line concerns.
 func domainOf(line map[string]string) string {
 	sender := line["sender"]
-	return strings.ToLower(cmp.Or(line["author"], sender[strings.LastIndexByte(sender, '@')+1:], noDomain))
+	return strings.ToLower(cmp.Or(line["author"], sender[strings.LastIndexByte(sender, '@')+1:],
+		noDomain))
 }
 
-// reason returns what a reason is counted under: errors of the network are one, and those of a log that nobody of us
-// wrote are not many.
+// reason returns what a reason is counted under: errors of the network are one, and those of a log
+// that neither milter wrote are few.
 func reason(why string) string {
 	what, _, _ := strings.Cut(why, ":")
 	return what[:min(len(what), 80)]
@@ -110,7 +116,8 @@ func reason(why string) string {
 
 func (s *Summary) clone() Summary {
 	out := *s
-	out.Kinds, out.NotJudged, out.Domains = maps.Clone(s.Kinds), maps.Clone(s.NotJudged), map[string]map[string]int{}
+	out.Kinds, out.NotJudged, out.Domains = maps.Clone(s.Kinds), maps.Clone(s.NotJudged),
+		map[string]map[string]int{}
 	for kind, of := range s.Domains {
 		out.Domains[kind] = maps.Clone(of)
 	}
@@ -120,8 +127,9 @@ func (s *Summary) clone() Summary {
 // maxLine bounds a line of a log: longer ones are none of ours.
 const maxLine = 1 << 20
 
-// ReadLog adds the lines of a log, in either of the Recorder's formats, with or without something before them, as syslog
-// puts it there. Lines of others are left out. A message that differs in nothing but the kinds to ignore is the same.
+// ReadLog adds the lines of a log, in either of the Recorder's formats, with or without something
+// before them, as syslog puts it there. Lines of others are left out. A message that differs in
+// nothing but the kinds to ignore is the same.
 func (s *Summary) ReadLog(r io.Reader, ignore ...string) error {
 	if s.Kinds == nil {
 		*s = newSummary()
@@ -151,7 +159,8 @@ func forgive(line map[string]string, ignore []string) {
 	if line["msg"] != eventDiffers || len(ignore) == 0 {
 		return
 	}
-	left := slices.DeleteFunc(strings.Split(line["in"], ","), func(kind string) bool { return slices.Contains(ignore, kind) })
+	left := slices.DeleteFunc(strings.Split(line["in"], ","),
+		func(kind string) bool { return slices.Contains(ignore, kind) })
 	switch {
 	case len(left) > 0:
 	case line["not_compared"] != "":
@@ -205,7 +214,8 @@ func texts(fields map[string]any) map[string]string {
 	return out
 }
 
-// parseText reads key=value and key="value". What is before the first of our keys is the business of who put it there.
+// parseText reads key=value and key="value". What is before the first of our keys is the business
+// of who put it there.
 func parseText(line string) map[string]string {
 	out := map[string]string{}
 	if at := strings.Index(line, "time="); at >= 0 {
@@ -233,8 +243,8 @@ func parseText(line string) map[string]string {
 // tableDomains is how many domains the table names of each kind.
 const tableDomains = 10
 
-// WriteTable writes the counts as a table, without rows that say nothing, and under each kind of difference the domains
-// that most of it concerns.
+// WriteTable writes the counts as a table, without rows that say nothing, and under each kind of
+// difference the domains that most of it concerns.
 func (s Summary) WriteTable(w io.Writer) error {
 	if s.First != "" {
 		fmt.Fprintf(w, "%s to %s\n", s.First, s.Last)
@@ -276,7 +286,8 @@ func domainsText(of map[string]int) string {
 			out = append(out, fmt.Sprintf("%d more", len(names)-i))
 			break
 		}
-		out = append(out, fmt.Sprintf("%s %d", strconv.QuoteToASCII(name)[1:len(strconv.QuoteToASCII(name))-1], of[name]))
+		out = append(out, fmt.Sprintf("%s %d",
+			strconv.QuoteToASCII(name)[1:len(strconv.QuoteToASCII(name))-1], of[name]))
 	}
 	if len(out) == 0 {
 		return ""

@@ -18,8 +18,8 @@ import (
 	"mailseal/milter/shadow"
 )
 
-// TestSummary holds what the table says after several messages of several connections, and that one which a client gave
-// up is none.
+// TestSummary holds what the table says after several messages of several connections, and that one
+// which a client gave up is none.
 func TestSummary(t *testing.T) {
 	old := &standIn{asks: modern, says: func(p guard.Packet, count int) []guard.Packet {
 		if p.Code == guard.EndOfBody && count == 2 {
@@ -63,7 +63,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestReadLog holds what is made of lines in each format, of what syslog puts before them, and of what is none of ours.
+// TestReadLog holds what is made of lines in each format, of what syslog puts before them, and of
+// what is none of ours.
 func TestReadLog(t *testing.T) {
 	var text, json bytes.Buffer
 	for _, h := range []slog.Handler{slog.NewTextHandler(&text, nil), slog.NewJSONHandler(&json, nil)} {
@@ -125,8 +126,8 @@ func (f fullDisk) Handle(ctx context.Context, r slog.Record) error {
 	return f.Handler.Handle(ctx, r)
 }
 
-// TestFullDisk holds that the log itself says how many lines are missing in it, in their place, and that the report of it
-// agrees with what the recorder counted.
+// TestFullDisk holds that the log itself says how many lines are missing in it, in their place, and
+// that the report of it agrees with what the recorder counted.
 func TestFullDisk(t *testing.T) {
 	for _, tc := range []struct {
 		name         string

@@ -88,7 +88,8 @@ var upstreams = []struct {
 	{name: "says what nobody asked for", asks: asking(guard.NoReplyHeader | guard.LeadingSpace), says: at(guard.Header, packet(guard.Reject, ""))},
 }
 
-// sessions are messages that both are shown: three with a reset, a HELO in the middle and a client that leaves.
+// sessions are messages that both are shown: three with a reset, a HELO in the middle and a client
+// that leaves.
 func session(t *testing.T, path string, as miltertest.MTA, o miltertest.Options) string {
 	c := dial(t, path, as, o)
 	defer c.Close()
@@ -146,8 +147,8 @@ func signing(domain, selector string) milter.Outcome {
 	return milter.Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{f}, Remove: []int{1}}}
 }
 
-// TestTransparent holds that an MTA gets through the proxy what it gets from the upstream, and the upstream from the MTA
-// what it gets without the proxy.
+// TestTransparent holds that an MTA gets through the proxy what it gets from the upstream, and the
+// upstream from the MTA what it gets without the proxy.
 func TestTransparent(t *testing.T) {
 	offers := map[string]guard.Offer{"": {}, "no leading space, no silence": {Version: 6, Actions: 0x1ff, Protocol: 0x7f}}
 	for _, u := range upstreams {
@@ -180,7 +181,8 @@ func transparent(t *testing.T, old *standIn, as miltertest.MTA, o miltertest.Opt
 			t.Errorf("ours %s: the MTA gets %q, without us %q", mood.name, a, b)
 		}
 		r.stop()
-		// What is in flight when the MTA closes before it has read everything, the kernel drops or not.
+		// What is in flight when the MTA closes before it has read everything, the kernel drops or
+		// not.
 		if got := old.seen(); got != wantSeen && !strings.HasPrefix(t.Name(), "TestTransparent/says_what_nobody") {
 			a, b := parting(got, wantSeen)
 			t.Errorf("ours %s: the upstream sees %q, without us %q", mood.name, a, b)
@@ -198,7 +200,8 @@ func parting(a, b string) (string, string) {
 	return a[i:min(len(a), i+200)], b[i:min(len(b), i+200)]
 }
 
-// TestUpstreamAway holds that without an upstream the MTA sees a connection that closes, and no mail passes.
+// TestUpstreamAway holds that without an upstream the MTA sees a connection that closes, and no
+// mail passes.
 func TestUpstreamAway(t *testing.T) {
 	var trouble bytes.Buffer
 	r := start(t, &standIn{path: "/nonexistent/socket"}, ours(nil), func(o *shadow.Options) { o.Log = slog.New(slog.NewTextHandler(&trouble, nil)) })

@@ -19,15 +19,17 @@ type Verdict string
 const (
 	Agree    Verdict = "agree"
 	Disagree Verdict = "disagree"
-	LeftOut  Verdict = "left out" // the second implementation is known to judge such a message wrongly, or it was too large
+	// the second implementation is known to judge such a message wrongly, or it was too large
+	LeftOut Verdict = "left out"
 )
 
 // ErrDisagree says that the second implementation does not verify a signature that we made.
 var ErrDisagree = errors.New("sign: the second implementation does not verify the signature")
 
-// Check asks the second implementation whether the signatures verify on the message as it will be: header h and body
-// raw, which is nil when it was too large to be kept. It takes the keys' records as they are to be published, not as the
-// DNS shows them. The error of Disagree wraps ErrDisagree, that of LeftOut is the reason.
+// Check asks the second implementation whether the signatures verify on the message as it will be:
+// header h and body raw, which is nil when it was too large to be kept. It takes the keys' records
+// as they are to be published, not as the DNS shows them. The error of Disagree wraps ErrDisagree,
+// that of LeftOut is the reason.
 func (s Signed) Check(ctx context.Context, h message.Header, raw []byte) (Verdict, error) {
 	if raw == nil {
 		return LeftOut, nil
@@ -85,8 +87,9 @@ func assemble(h message.Header, body []byte) []byte {
 	return out.Bytes()
 }
 
-// TestKey has a key sign a probe that the second implementation must verify with the record that the administrator is
-// told to publish: a key that fails would make signatures which nobody can verify.
+// TestKey has a key sign a probe that the second implementation must verify with the record that
+// the administrator is told to publish: a key that fails would make signatures that cannot
+// verify.
 func TestKey(k keys.Key, o dkim.SignOptions) error {
 	record, err := k.Record(keys.RecordOptions{})
 	if err != nil {
@@ -94,7 +97,8 @@ func TestKey(k keys.Key, o dkim.SignOptions) error {
 	}
 	o.Identifier = ""
 	sign := func(h message.Header, body *message.Digests) (message.Field, error) {
-		return dkim.Sign(h, body, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer}, o)
+		return dkim.Sign(h, body, dkim.Key{Domain: k.Domain, Selector: k.Selector,
+			Signer: k.Signer}, o)
 	}
 	return crosscheck.Key(sign, record.Text)
 }

@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// foldedLine is the longest line of a field that is folded anew, in bytes: the shortest of the limits that MTAs have,
-// Sendmail's 990, is not reached by it.
+// foldedLine is the longest line of a field that is folded anew, in bytes: the shortest of the
+// limits that MTAs have, Sendmail's 990, is not reached by it.
 const foldedLine = 989
 
 // Lines says what an MTA does to the lines of a message after it has been signed.
@@ -24,12 +24,13 @@ type Fit struct {
 	Omit   []string         // names that signatures leave out; the MTA may break these fields
 }
 
-// needed are fields without which a signature protects nothing that a reader sees. They stay signed, though it may break.
+// needed are fields without which a signature protects nothing that a reader sees. They stay
+// signed, though it may break.
 var needed = []string{"From", "Subject"}
 
-// fit finds the fields of h, less those to be removed, that covers holds and that have longer lines than l allows. They
-// are folded anew where that harms no signature with simple header canonicalization; isSimple reports whether one of ours
-// covers a name.
+// fit finds the fields of h, less those to be removed, that covers holds and that have longer lines
+// than l allows. They are folded anew where that harms no signature with simple header
+// canonicalization; isSimple reports whether one of ours covers a name.
 func (l Lines) fit(h message.Header, removed []int, covers, isSimple func(name string) bool) Fit {
 	var out Fit
 	var others *simpleSignatures // found when first needed: hardly any message has a long line
@@ -50,7 +51,8 @@ func (l Lines) fit(h message.Header, removed []int, covers, isSimple func(name s
 		}
 	}
 	// Where a name is left out, no field of that name needs to be changed.
-	out.Change = slices.DeleteFunc(out.Change, func(c message.Change) bool { return containsName(out.Omit, c.Field.Name()) })
+	out.Change = slices.DeleteFunc(out.Change,
+		func(c message.Change) bool { return containsName(out.Omit, c.Field.Name()) })
 	return out
 }
 
@@ -59,15 +61,15 @@ func (l Lines) breaks(f message.Field) bool {
 	return l.Limit > 0 && len(f.Raw()) > l.Limit && f.LongestLine() > l.Limit
 }
 
-// simpleSignatures are those that are in a header already and cover fields byte by byte: with simple header
-// canonicalization, which is the default where c= is missing.
+// simpleSignatures are those that are in a header already and cover fields byte by byte: with
+// simple header canonicalization, which is the default where c= is missing.
 type simpleSignatures struct {
 	at    map[int]bool    // where they are: each covers itself
 	names map[string]bool // of the fields that they cover, in lower case
 }
 
-// findSimple looks for such signatures in h, less the fields to be removed. One with a fault counts too: other readers
-// may be more lenient.
+// findSimple looks for such signatures in h, less the fields to be removed. One with a fault counts
+// too: other readers may be more lenient.
 func findSimple(h message.Header, removed []int) *simpleSignatures {
 	out := &simpleSignatures{at: map[int]bool{}, names: map[string]bool{}}
 	for i, f := range h {
@@ -94,7 +96,10 @@ func (s *simpleSignatures) cover(i int, f message.Field) bool {
 // fit settles what becomes of long lines under the rules that have keys for the message.
 func (s *Signer) fit(found []Found, removed []int, q Query, h message.Header) Fit {
 	is := func(yes func(o dkim.SignOptions) bool) bool {
-		return slices.ContainsFunc(found, func(w Found) bool { return len(w.Keys) > 0 && yes(w.Rule.Options) })
+		return slices.ContainsFunc(found, func(w Found) bool {
+			return len(w.Keys) > 0 &&
+				yes(w.Rule.Options)
+		})
 	}
 	covers := func(name string) bool {
 		return is(func(o dkim.SignOptions) bool { return o.Covers(name) })
@@ -105,8 +110,8 @@ func (s *Signer) fit(found []Found, removed []int, q Query, h message.Header) Fi
 	return q.Lines.fit(h, removed, covers, isSimple)
 }
 
-// Fit settles what becomes of long lines in the header h of a message that is to be sealed, less the fields that are
-// removed.
+// Fit settles what becomes of long lines in the header h of a message that is to be sealed, less
+// the fields that are removed.
 func (s *Sealer) Fit(l Lines, removed []int, h message.Header) Fit {
 	covers := func(name string) bool { return s.Options.Covers(name) }
 	return l.fit(h, removed, covers, func(string) bool { return false })

@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestLongFields holds what becomes of fields with lines that an MTA would break: folded anew, left out of h=, or signed
-// as they are; and that the signature verifies on the header as it will be.
+// TestLongFields holds what becomes of fields with lines that an MTA would break: folded anew, left
+// out of h=, or signed as they are; and that the signature verifies on the header as it will be.
 func TestLongFields(t *testing.T) {
 	ids := strings.Repeat(" <0123456789abcdef0123456789abcdef@mail.example.com>", 40)
 	word := " <" + strings.Repeat("x", 1200) + "@example.com>"

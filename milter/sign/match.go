@@ -32,8 +32,8 @@ func (m Match) BodyHashes() []message.BodyHash {
 	return out
 }
 
-// OnKeyError is what becomes of a message that none of the rules could sign: KeyTempfail, KeyReject or KeyAccept. Rules that
-// differ defer it: a message that is deferred can still be signed.
+// OnKeyError is what becomes of a message that none of the rules could sign: KeyTempfail, KeyReject
+// or KeyAccept. Rules that differ defer it: a message that is deferred can still be signed.
 func (m Match) OnKeyError() action.OnKeyError {
 	return strictest(m, func(r *Rule) bool { return r.OnKeyError != action.KeyAccept })
 }
@@ -58,7 +58,9 @@ type Found struct {
 	Rule   *Rule
 	Keys   []keys.Key // as they are to be written into d=
 	Failed []KeyFailure
-	Err    error // that of the rule as a whole; it wraps ErrUnsigned or, where no key is for the sender, ErrNoRule
+	// that of the rule as a whole; it wraps ErrUnsigned or, where no key is for the sender,
+	// ErrNoRule
+	Err error
 }
 
 // hasFailed reports whether a key of the rule could not be used.
@@ -66,10 +68,11 @@ func (w *Found) hasFailed() bool {
 	return len(w.Failed) > 0 || w.Err != nil && !errors.Is(w.Err, ErrNoRule)
 }
 
-// Sign signs m as the rules say, each with its own keys and options. A signature that two rules would make alike is made
-// once, as the first of them says. The error wraps ErrUnsigned or ErrNoRule; Signed then still holds which keys failed
-// and why, and what becomes of the message.
-func (s *Signer) Sign(ctx context.Context, rules Match, q Query, m *message.Message) (Signed, error) {
+// Sign signs m as the rules say, each with its own keys and options. A signature that two rules
+// would make alike is made once, as the first of them says. The error wraps ErrUnsigned or
+// ErrNoRule; Signed then still holds which keys failed and why, and what becomes of the message.
+func (s *Signer) Sign(ctx context.Context, rules Match, q Query, m *message.Message) (Signed,
+	error) {
 	var out Signed
 	found := s.find(ctx, rules, q, m.Header, &out)
 	out.Fit = s.fit(found, out.Remove, q, m.Header)
@@ -84,8 +87,8 @@ func (s *Signer) Sign(ctx context.Context, rules Match, q Query, m *message.Mess
 	return out, out.verdict(found, len(out.Fields)+len(out.Held)+len(out.Withheld) > 0)
 }
 
-// Look fetches the keys with which the rules would sign a message. The error and the Signed are those of Sign, had each
-// key made its signature, but for what only shows in the message.
+// Look fetches the keys with which the rules would sign a message. The error and the Signed are
+// those of Sign, had each key made its signature, but for what only shows in the message.
 func (s *Signer) Look(ctx context.Context, rules Match, q Query) ([]Found, Signed, error) {
 	var out Signed
 	found := s.find(ctx, rules, q, nil, &out)
@@ -93,8 +96,10 @@ func (s *Signer) Look(ctx context.Context, rules Match, q Query) ([]Found, Signe
 	return found, out, out.verdict(found, hasKey)
 }
 
-// find fetches the keys of the rules, and settles which old signatures are removed, and which keys are not needed.
-func (s *Signer) find(ctx context.Context, rules Match, q Query, h message.Header, out *Signed) []Found {
+// find fetches the keys of the rules, and settles which old signatures are removed, and which keys
+// are not needed.
+func (s *Signer) find(ctx context.Context, rules Match, q Query, h message.Header,
+	out *Signed) []Found {
 	found := make([]Found, len(rules))
 	removes := false
 	for i, r := range rules {
@@ -126,11 +131,12 @@ type made struct {
 
 func (a made) equal(b made) bool {
 	public, ok := a.public.(interface{ Equal(crypto.PublicKey) bool })
-	return a.domain == b.domain && a.selector == b.selector && a.identifier == b.identifier && ok && public.Equal(b.public)
+	return a.domain == b.domain && a.selector == b.selector && a.identifier == b.identifier && ok &&
+		public.Equal(b.public)
 }
 
-// sign makes the signatures of one rule, but for those that are made already, all from the same digests and canonical
-// fields. It returns made with those that it added.
+// sign makes the signatures of one rule, but for those that are made already, all from the same
+// digests and canonical fields. It returns made with those that it added.
 func (s *Signer) sign(out *Signed, w *Found, before []made, q Query, m *message.Message) []made {
 	if len(w.Keys) == 0 {
 		return before
@@ -148,7 +154,8 @@ func (s *Signer) sign(out *Signed, w *Found, before []made, q Query, m *message.
 		if slices.ContainsFunc(before, one.equal) {
 			continue
 		}
-		key := dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer, Identifier: one.identifier}
+		key := dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer,
+			Identifier: one.identifier}
 		f, err := prepared.Sign(m.Body, key)
 		if err != nil {
 			w.Failed = append(w.Failed, KeyFailure{k.Name, err})
@@ -172,8 +179,8 @@ func (out *Signed) addCovered(names []string) {
 	}
 }
 
-// verdict gathers what failed. It is nil when what was made is enough for every rule; signed is whether any signature
-// was made, or was there.
+// verdict gathers what failed. It is nil when what was made is enough for every rule; signed is
+// whether any signature was made, or was there.
 func (out *Signed) verdict(found []Found, signed bool) error {
 	var rules Match
 	var first, noRule error
@@ -214,19 +221,22 @@ func orError(first error, w *Found) error {
 	case w.Err != nil:
 		return w.Err
 	}
-	return fmt.Errorf("%w: %s: key %s: %w", ErrUnsigned, w.Rule.Name, w.Failed[0].Key, w.Failed[0].Err)
+	return fmt.Errorf("%w: %s: key %s: %w", ErrUnsigned, w.Rule.Name, w.Failed[0].Key,
+		w.Failed[0].Err)
 }
 
 // addFailed adds keys that failed, each once: several rules may name one.
 func (out *Signed) addFailed(failed []KeyFailure) {
 	for _, f := range failed {
-		if !slices.ContainsFunc(out.Failed, func(have KeyFailure) bool { return have.Key == f.Key }) {
+		if !slices.ContainsFunc(out.Failed,
+			func(have KeyFailure) bool { return have.Key == f.Key }) {
 			out.Failed = append(out.Failed, f)
 		}
 	}
 }
 
-// addBroken adds the rules that failed as a whole, of a message that others have signed: no error reports them.
+// addBroken adds the rules that failed as a whole, of a message that others have signed: no error
+// reports them.
 func (out *Signed) addBroken(found []Found) {
 	for i := range found {
 		if w := &found[i]; w.Err != nil && !errors.Is(w.Err, ErrNoRule) {

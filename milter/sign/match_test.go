@@ -45,7 +45,8 @@ func away(context.Context, Query) ([]keys.Key, error) { return nil, errBroken }
 
 func none(context.Context, Query) ([]keys.Key, error) { return nil, nil }
 
-// TestSignAll holds what becomes of a message that several rules sign, some of whose keys are broken.
+// TestSignAll holds what becomes of a message that several rules sign, some of whose keys are
+// broken.
 func TestSignAll(t *testing.T) {
 	key := func(name string, on action.OnKeyError) Rule { return Rule{Keys: []string{name}, OnKeyError: on} }
 	tagged := func(i string) Rule { return Rule{Keys: []string{"one"}, Options: dkim.SignOptions{Identifier: i}} }
@@ -105,7 +106,8 @@ func TestSignAll(t *testing.T) {
 	}
 }
 
-// TestSignAllVerify holds that each rule signs with options of its own, and that all signatures verify.
+// TestSignAllVerify holds that each rule signs with options of its own, and that all signatures
+// verify.
 func TestSignAllVerify(t *testing.T) {
 	rules := []Rule{
 		{Keys: []string{"one"}, Options: dkim.SignOptions{SimpleBody: true, SimpleHeader: true}},
@@ -122,8 +124,8 @@ func TestSignAllVerify(t *testing.T) {
 	wantVerified(t, out, m, 3)
 }
 
-// TestOldSignaturesOfAll holds that one rule which removes old signatures removes them for all: none of the keys may be
-// held back for a signature that goes.
+// TestOldSignaturesOfAll holds that one rule which removes old signatures removes them for all:
+// none of the keys may be held back for a signature that goes.
 func TestOldSignaturesOfAll(t *testing.T) {
 	one, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, text)
 	if err != nil {
@@ -157,7 +159,8 @@ func TestResigning(t *testing.T) {
 	}
 }
 
-// TestUnsuitableIdentifier holds that an i= tag which is not at or below d= is left out, and nothing is deferred for it.
+// TestUnsuitableIdentifier holds that an i= tag which is not at or below d= is left out, and
+// nothing is deferred for it.
 func TestUnsuitableIdentifier(t *testing.T) {
 	for _, tc := range []struct{ tag, domain, want string }{
 		{"@%", "", "@one.example"},
@@ -179,8 +182,8 @@ func TestUnsuitableIdentifier(t *testing.T) {
 	}
 }
 
-// TestOneLabelByName holds that root@localhost, who can have no key, is not deferred where keys are looked for by the
-// author's domain, and that a key by that name signs all the same.
+// TestOneLabelByName holds that root@localhost, who can have no key, is not deferred where keys are
+// looked for by the author's domain, and that a key by that name signs all the same.
 func TestOneLabelByName(t *testing.T) {
 	const local = "From: root@localhost\r\n\r\n"
 	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"%"}}, local)

@@ -26,14 +26,16 @@ type Sealer struct {
 // BodyHash is the digest of the body that Seal needs.
 func (s *Sealer) BodyHash() message.BodyHash { return s.Options.BodyHash() }
 
-// ErrUnfinished says that a chain was not validated to its end because of a limit or a shortage of this host. It is not
-// sealed: cv=fail would end a chain that may be honest.
+// ErrUnfinished says that a chain was not validated to its end because of a limit or a shortage of
+// this host. It is not sealed: cv=fail would end a chain that may be honest.
 var ErrUnfinished = errors.New("sign: the ARC chain was not validated to its end")
 
-// Seal returns the next set for a message that will have header h below it, the topmost field first. The AAR says what
-// found says, without comments, which some receivers cannot read. The AMS leaves the fields out that omit names.
+// Seal returns the next set for a message that will have header h below it, the topmost field
+// first. The AAR says what found says, without comments, which some receivers cannot read. The AMS
+// leaves the fields out that omit names.
 func (s *Sealer) Seal(
-	ctx context.Context, chain arc.Result, h message.Header, body *message.Digests, found authres.Field, omit []string,
+	ctx context.Context, chain arc.Result, h message.Header, body *message.Digests,
+	found authres.Field, omit []string,
 ) ([]message.Field, error) {
 	if chain.Unfinished {
 		return nil, ErrUnfinished
@@ -53,5 +55,6 @@ func (s *Sealer) Seal(
 	if s.Now != nil {
 		o.Time = s.Now()
 	}
-	return arc.Seal(h, body, chain, found.WithoutComments().Payload(), dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer}, o)
+	return arc.Seal(h, body, chain, found.WithoutComments().Payload(),
+		dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer}, o)
 }

@@ -32,7 +32,8 @@ func (r ring) Key(_ context.Context, name string) (keys.Key, error) {
 	return k, nil
 }
 
-// newRing has a working key for one.example and two.example, a broken one, and one whose domain is the author's.
+// newRing has a working key for one.example and two.example, a broken one, and one whose domain is
+// the author's.
 func newRing(t *testing.T) ring {
 	t.Helper()
 	private := ed25519.NewKeyFromSeed(make([]byte, 32))
@@ -57,8 +58,8 @@ func signed(t *testing.T, rule Rule, raw string) (Signed, *message.Message, erro
 	return signedBy(t, NewTable([]Rule{rule}), raw)
 }
 
-// signedBy reads raw, signs it by a table and returns what became of it. A rule that says nothing of keys that fail skips
-// them, as the configuration's default does.
+// signedBy reads raw, signs it by a table and returns what became of it. A rule that says nothing
+// of keys that fail skips them, as the configuration's default does.
 func signedBy(t *testing.T, table *Table, raw string) (Signed, *message.Message, error) {
 	t.Helper()
 	for i := range table.Rules() {

@@ -9,8 +9,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// ruleSet has one rule for each kind of pattern, from the narrowest to the widest, and one for a narrow pattern behind
-// them all.
+// ruleSet has one rule for each kind of pattern, from the narrowest to the widest, and one for a
+// narrow pattern behind them all.
 var ruleSet = []Rule{
 	{Name: "address", From: patterns("boss@example.com")},
 	{Name: "user", From: patterns("root@*")},
@@ -105,7 +105,7 @@ func TestWhen(t *testing.T) {
 	}
 }
 
-// TestMatchIsIndexed counts what a look-up allocates among many rules: it must not grow with them.
+// TestMatchIsIndexed counts what a lookup allocates among many rules: it must not grow with them.
 func TestMatchIsIndexed(t *testing.T) {
 	count := func(n int) float64 {
 		rules := make([]Rule, n)

@@ -144,7 +144,7 @@ func TestResults(t *testing.T) {
 		{"no implicit mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com A 192.0.2.1", Fail, "-all"},
 		{"null mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 0 .", Fail, "-all"},
 		{"mx with a dead exchange", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 dead.example.com\nexample.com MX 2 b.example.com\nb.example.com A 192.0.2.1", Pass, "mx"},
-		{"five dead exchanges are one void look-up", "example.com TXT \"v=spf1 mx a:gone.example.com -all\"\nexample.com MX 1 a.example.com\nexample.com MX 2 b.example.com\nexample.com MX 3 c.example.com\nexample.com MX 4 d.example.com\nexample.com MX 5 e.example.com", Fail, "-all"},
+		{"five dead exchanges are one void lookup", "example.com TXT \"v=spf1 mx a:gone.example.com -all\"\nexample.com MX 1 a.example.com\nexample.com MX 2 b.example.com\nexample.com MX 3 c.example.com\nexample.com MX 4 d.example.com\nexample.com MX 5 e.example.com", Fail, "-all"},
 		{"mx that fails", "example.com TXT \"v=spf1 mx -all\"\n$SERVFAIL example.com MX", Temperror, ""},
 		{"exchange that fails", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 b.example.com\n$SERVFAIL b.example.com", Temperror, ""},
 		{"exists with an address", "example.com TXT \"v=spf1 exists:%{ir}.b.example.com -all\"\n1.2.0.192.b.example.com A 127.0.0.2", Pass, "exists:%{ir}.b.example.com"},
@@ -175,7 +175,8 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// A local part that is not ASCII matches no term that asks for it, and no name is looked up for it (RFC 8616 section 4).
+// A local part that is not ASCII matches no term that asks for it, and no name is looked up for it
+// (RFC 8616 section 4).
 func TestInternationalLocalPart(t *testing.T) {
 	zone := dnstest.Must("example.com TXT \"v=spf1 exists:%{l}.example.com exists:%{s1}.example.com exists:%{o}.b.example.com -all\"\n*.b.example.com A 127.0.0.2\n")
 	got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "дм@example.com"})
@@ -202,7 +203,7 @@ func TestExplanation(t *testing.T) {
 		{"not ASCII", fails + `why.example.com TXT "\195\188ber"`, ""},
 		{"control characters", fails + `why.example.com TXT "a\013\010250 ok"`, ""},
 		{"control characters of the sender", fails + `why.example.com TXT "%{h}"`, ""},
-		{"p, when two look-ups were void", "example.com TXT \"v=spf1 a:1.example.com a:2.example.com a:other.example.com -all exp=why.example.com\"\nother.example.com A 192.0.2.9\nwhy.example.com TXT \"%{p}\"\n1.2.0.192.in-addr.arpa PTR gone.example.org.\n1.2.0.192.in-addr.arpa PTR real.example.org.\nreal.example.org A 192.0.2.1", "real.example.org"},
+		{"p, when two lookups were void", "example.com TXT \"v=spf1 a:1.example.com a:2.example.com a:other.example.com -all exp=why.example.com\"\nother.example.com A 192.0.2.9\nwhy.example.com TXT \"%{p}\"\n1.2.0.192.in-addr.arpa PTR gone.example.org.\n1.2.0.192.in-addr.arpa PTR real.example.org.\nreal.example.org A 192.0.2.1", "real.example.org"},
 		{"too long", fails + `why.example.com TXT "` + strings.Repeat("%{s}%{s}%{s}", 20) + `"`, strings.Repeat("joe+x@example.com", 24)[:397] + "..."},
 		{"softfail has none", "example.com TXT \"v=spf1 ~all exp=why.example.com\"\nwhy.example.com TXT a", ""},
 		{"impossible name", `example.com TXT "v=spf1 -all exp=a..example.com"`, ""},
@@ -268,7 +269,7 @@ func TestReceivedSPF(t *testing.T) {
 		{"default", `example.com TXT "v=spf1"`, "joe@example.com",
 			`neutral (mx.example.net: example.com does not say whether it permits 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; mechanism=default`},
 		{"temperror", "$TIMEOUT example.com", "joe@example.com",
-			`temperror (mx.example.net: the DNS did not tell) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; problem="zone: TXT example.com: dns: look-up failed: no answer in time"`},
+			`temperror (mx.example.net: the DNS did not tell) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; problem="zone: TXT example.com: dns: lookup failed: no answer in time"`},
 		{"hostile sender", `example.com TXT "v=spf1 -all"`, "a\"b;\r\nX: (y\\z\xff@example.com",
 			`fail (mx.example.net: example.com does not permit 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="a?b???X: ?y?z?@example.com"; receiver=mx.example.net; mechanism=-all`},
 		{"null sender", `mail.example.org TXT "v=spf1 ~all"`, "",
@@ -337,9 +338,9 @@ func ExampleResult_String() {
 	// fail: 192.0.2.1 matches "-all" of example.com
 	// identity:    mailfrom joe@example.com
 	// term:        -all
-	// look-ups:    1 terms of 10, 0 void; 2 questions to the DNS
+	// lookups:    1 terms of 10, 0 void; 2 questions to the DNS
 	//
 	// example.com: "v=spf1 a -all" = fail
-	//   a                                       no match  [1 of 10 look-ups]  192.0.2.9
+	//   a                                       no match  [1 of 10 lookups]  192.0.2.9
 	//   -all                                    match
 }

@@ -16,7 +16,7 @@ type clientNames struct {
 	valid []validity // of the name at the same index
 }
 
-// validity tells whether a name of the client's address has that address.
+// validity reports whether a name of the client's address has that address.
 type validity uint8
 
 const (
@@ -25,8 +25,8 @@ const (
 	invalid
 )
 
-// isNamed tells whether a validated name of the client is target or below it (RFC 7208 section 5.5). What cannot be
-// looked up does not match.
+// isNamed reports whether a validated name of the client is target or below it (RFC 7208 section
+// 5.5). What cannot be looked up does not match.
 func (e *evaluation) isNamed(target string, s *Step) (bool, error) {
 	if err := e.askNames(); err != nil {
 		return false, err
@@ -50,8 +50,9 @@ func (e *evaluation) describeNames() string {
 	return "PTR " + strings.Join(e.names.names, ", ")
 }
 
-// askNames asks for the client's names, unless that is done. Only the first ten are kept: whoever owns an address may
-// give it any number, and here, unlike with mx, more are no mistake of the domain's (section 4.6.4).
+// askNames asks for the client's names, unless that is done. Only the first ten are kept: the
+// owner of an address may give it any number, and here, unlike with mx, more are no mistake of the
+// domain's (section 4.6.4).
 func (e *evaluation) askNames() error {
 	if e.names.asked {
 		return nil
@@ -67,8 +68,8 @@ func (e *evaluation) askNames() error {
 	return nil
 }
 
-// isValid tells whether the client's name at index i has the client's address. Each name is asked for once in a check,
-// and only when it could decide something.
+// isValid reports whether the client's name at index i has the client's address. Each name is asked
+// for once in a check, and only when it could decide something.
 func (e *evaluation) isValid(i int) (bool, error) {
 	v := &e.names.valid[i]
 	if *v == unasked {
@@ -85,8 +86,8 @@ func (e *evaluation) isValid(i int) (bool, error) {
 	return *v == valid, nil
 }
 
-// clientName is the macro p: a validated name, best domain itself, next best one below it, else any, else "unknown"
-// (section 7.3).
+// clientName is the macro p: a validated name, best domain itself, next best one below it, else
+// any, else "unknown" (section 7.3).
 func (e *evaluation) clientName(domain string) (string, error) {
 	if err := e.askNames(); err != nil {
 		return "", err
@@ -114,8 +115,8 @@ func isWithin(name, top string) bool {
 	return name == top || strings.HasSuffix(name, "."+top)
 }
 
-// prepareName asks for what the macro p of a domain-spec needs. The first to ask is counted like a term that asks the
-// DNS (section 4.6.4).
+// prepareName asks for what the macro p of a domain-spec needs. The first to ask is counted like a
+// term that asks the DNS (section 4.6.4).
 func (e *evaluation) prepareName(spec, domain string) error {
 	if !usesMacro(spec, "p") {
 		return nil

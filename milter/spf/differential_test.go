@@ -214,7 +214,7 @@ func (c theirCase) explain(result, text string, ours Result) string {
 	return ""
 }
 
-// leadsToBroken tells whether a record of the type has the name that cannot be looked up.
+// leadsToBroken reports whether a record of the type has the name that cannot be looked up.
 func (c theirCase) leadsToBroken(rtype string) bool {
 	for _, rows := range c.Zone {
 		for _, row := range rows {

@@ -19,20 +19,21 @@ const (
 	maxNames     = 10 // names of the client that are looked at
 )
 
-// maxOctets is how long all records of an evaluation may be together. RFC 7208 section 3.4 asks for 450 octets each; ten
-// includes of 64 KiB would cost as much as seventy ordinary messages.
+// maxOctets is how long all records of an evaluation may be together. RFC 7208 section 3.4 asks for
+// 450 octets each; ten includes of 64 KiB would cost as much as seventy ordinary messages.
 const maxOctets = 64 << 10
 
-// What is kept of an evaluation to be shown. Terms beyond maxSteps are counted only, unless they decide something: a
-// stranger's 16,000 terms are worth a line, the one that matched is worth showing wherever it stands.
+// What is kept of an evaluation to be shown. Terms beyond maxSteps are counted only, unless they
+// decide something: a stranger's 16,000 terms are worth a line, the one that matched is worth
+// showing wherever it stands.
 const (
 	maxSteps  = 300
 	maxText   = 1000
 	maxDetail = 200
 )
 
-// evaluation is one check under way: the arguments of check_host() that do not change and what is counted over all
-// records.
+// evaluation is one check under way: the arguments of check_host() that do not change and what is
+// counted over all records.
 type evaluation struct {
 	ctx      context.Context
 	resolver dns.Resolver
@@ -49,14 +50,16 @@ type evaluation struct {
 	maxVoids                int
 	void                    bool // the term under way has been counted in voids
 	usedLocal               bool // a macro asked for the local part
-	final                   bool // the result is found, only its explanation is missing: nothing counts any more
-	steps                   int  // kept in the tree
-	names                   clientNames
-	parts                   []string // room for split
+	// the result is found, only its explanation is missing: nothing counts any more
+	final bool
+	steps int // kept in the tree
+	names clientNames
+	parts []string // room for split
 }
 
-// abort ends the evaluation of a record with its Value. It is an error so that it passes through everything that does
-// not know better; include and redirect= do (sections 5.2 and 6.1), and turn it into their own.
+// abort ends the evaluation of a record with its Value. It is an error so that it passes through
+// everything that does not know better; include and redirect= do (sections 5.2 and 6.1), and turn
+// it into their own.
 type abort struct {
 	value  Value
 	reason string
@@ -94,8 +97,9 @@ func (e *evaluation) evaluate(domain string) outcome {
 	return o
 }
 
-// fetch returns the one record of a domain (sections 4.3 to 4.5). A name without a record is no void look-up: for the
-// first name it is none, for the others permerror, and so the check is over anyway.
+// fetch returns the one record of a domain (sections 4.3 to 4.5). A name without a record is no
+// void lookup: for the first name it is none, for the others permerror, and so the check is over
+// anyway.
 func (e *evaluation) fetch(domain string) (string, error) {
 	name, ok := dns.Canonical(domain)
 	if !ok || !strings.Contains(name, ".") {
@@ -122,9 +126,9 @@ func (e *evaluation) fetch(domain string) (string, error) {
 	return record, nil
 }
 
-// evaluateRecord reads the whole record, and only then evaluates the terms from left to right (sections 4.6 and 4.7):
-// a mistake behind the term that would match is permerror all the same. A record with "all" never comes to its
-// redirect=, wherever that stands.
+// evaluateRecord reads the whole record, and only then evaluates the terms from left to right
+// (sections 4.6 and 4.7): a mistake behind the term that would match is permerror all the same. A
+// record with "all" never comes to its redirect=, wherever that stands.
 func (e *evaluation) evaluateRecord(o *outcome, text string) error {
 	if e.octets += len(text); e.octets > maxOctets {
 		return permerror("the records have more than %d octets together", maxOctets)
@@ -168,7 +172,8 @@ func (e *evaluation) directive(o *outcome, t term) (bool, error) {
 	return matched, err
 }
 
-// redirect puts another domain's outcome in place of this one, its explanation too (section 6.1 and 6.2).
+// redirect puts another domain's outcome in place of this one, its explanation too (section 6.1 and
+// 6.2).
 func (e *evaluation) redirect(o *outcome, t term) error {
 	s := Step{Term: cut(t.text, maxText)}
 	next, err := e.nested(t, o.domain, &s)
@@ -222,8 +227,8 @@ func (e *evaluation) add(r *Record, s Step, t term, err error) {
 	r.Steps = append(r.Steps, s)
 }
 
-// count counts a term that asks the DNS, before it asks. Terms are counted when they are evaluated, not when they are
-// read: a record may have more of them behind the one that matches.
+// count counts a term that asks the DNS, before it asks. Terms are counted when they are evaluated,
+// not when they are read: a record may have more of them behind the one that matches.
 func (e *evaluation) count() error {
 	e.void = false
 	if e.lookups++; e.lookups > maxLookups {
@@ -242,9 +247,10 @@ func (e *evaluation) ask(name string, t dns.Type) (dns.Answer, error) {
 	return a, err
 }
 
-// lookup asks the DNS for a mechanism, and counts void look-ups. Section 4.6.4 counts terms, as we do; implementations
-// that count questions answer permerror to every IPv6 client of a domain whose mx has three hosts without IPv6. The
-// error is the resolver's, or an abort when there are too many.
+// lookup asks the DNS for a mechanism, and counts void lookups. Section 4.6.4 counts terms, as we
+// do; implementations that count questions answer permerror to every IPv6 client of a domain whose
+// mx has three hosts without IPv6. The error is the resolver's, or an abort when there are too
+// many.
 func (e *evaluation) lookup(name string, t dns.Type) (dns.Answer, error) {
 	answer, err := e.ask(name, t)
 	if err != nil || answer.Status == dns.Found || e.void || e.final {
@@ -252,7 +258,8 @@ func (e *evaluation) lookup(name string, t dns.Type) (dns.Answer, error) {
 	}
 	e.void = true
 	if e.voids++; e.voids > e.maxVoids {
-		return dns.Answer{}, permerror("over %d terms whose look-ups have no answer; %s has none", e.maxVoids, name)
+		return dns.Answer{}, permerror("over %d terms whose lookups have no answer; %s has none",
+			e.maxVoids, name)
 	}
 	return answer, nil
 }

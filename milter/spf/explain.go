@@ -6,11 +6,12 @@ import (
 	"mailseal/milter/dns"
 )
 
-// maxExplanation bounds an explanation: it has to fit into a line of an SMTP reply, 512 octets, with what goes before.
+// maxExplanation bounds an explanation: it has to fit into a line of an SMTP reply, 512 octets,
+// with what goes before.
 const maxExplanation = 400
 
-// explain returns the words of the domain whose record failed the client, "" when they cannot be had (RFC 7208 section
-// 6.2). The look-up counts towards no limit; the result is found already.
+// explain returns the words of the domain whose record failed the client, "" when they cannot be
+// had (RFC 7208 section 6.2). The lookup counts towards no limit; the result is found already.
 func (e *evaluation) explain(spec, domain string) string {
 	e.final = true
 	name, err := e.target(spec, domain, &Step{})
@@ -32,7 +33,7 @@ func (e *evaluation) explain(spec, domain string) string {
 	return cut(out, maxExplanation)
 }
 
-// isPrintable tells whether s is what an explanation may be: visible ASCII and spaces.
+// isPrintable reports whether s is what an explanation may be: visible ASCII and spaces.
 func isPrintable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }

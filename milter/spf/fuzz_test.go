@@ -11,7 +11,8 @@ import (
 
 var values = []Value{None, Neutral, Pass, Fail, Softfail, Temperror, Permerror}
 
-// FuzzRecord evaluates a record that includes itself, is redirected to and explains itself, whatever it is.
+// FuzzRecord evaluates a record that includes itself, is redirected to and explains itself,
+// whatever it is.
 func FuzzRecord(f *testing.F) {
 	f.Add("v=spf1 a mx/24//64 ptr:%{d} ip4:192.0.2.0/24 ip6:2001:db8::/32 exists:%{ir}.%{v}.%{l1r-}.x.example.com -all", "joe@example.com", false)
 	f.Add("v=spf1 include:example.com redirect=_spf.%{d2} exp=why.example.com moo=%{c}", `"a@b"@example.com`, true)
@@ -55,7 +56,8 @@ $TIMEOUT slow.example.com
 	})
 }
 
-// FuzzMacro holds the expansion against one written for clarity, and the check against the expansion.
+// FuzzMacro holds the expansion against one written for clarity, and the check against the
+// expansion.
 func FuzzMacro(f *testing.F) {
 	f.Add("%{ir}.%{v}._spf.%{d2}", "strong-bad", "email.example.com")
 	f.Add("%{L1r-+,/_=.}%%%_%-", "a--b..c", "x")

@@ -115,7 +115,8 @@ func TestCheck49NothingToAsk(t *testing.T) {
 	}
 }
 
-// TestCheck50 is TestSuite: neutral and softfail are results like others here, what is made of them is policy's.
+// TestCheck50 is TestSuite: neutral and softfail are results like others here, what is made of them
+// is policy's.
 
 // Whatever a record says, the questions, the memory and the tree are bounded.
 func TestBombs(t *testing.T) {

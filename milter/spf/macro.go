@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// maxMacros bounds the macros of one domain-spec: a name has at most 127 labels, so nobody needs more, while a record
-// of 64 KiB has room for 16,000.
+// maxMacros bounds the macros of one domain-spec: a name has at most 127 labels, so no record needs
+// more, while a record of 64 KiB has room for 16,000.
 const maxMacros = 128
 
-// The letters that a macro may have: in a term, and in the text of an explanation (RFC 7208 section 7.2).
+// The letters that a macro may have: in a term, and in the text of an explanation (RFC 7208 section
+// 7.2).
 const (
 	termLetters    = "slodiphv"
 	explainLetters = termLetters + "crt"
@@ -57,8 +58,8 @@ func readMacro(s, letters string) (macro, int, error) {
 	return m, end + 1, nil
 }
 
-// checkMacros reads a macro-string, whose octets are known to be printable, and returns where its last macro ends: 0
-// when it has none.
+// checkMacros reads a macro-string, whose octets are known to be printable, and returns where its
+// last macro ends: 0 when it has none.
 func checkMacros(s, letters string) (end int, err error) {
 	for i, n := 0, 0; ; n++ {
 		next := strings.IndexByte(s[i:], '%')
@@ -78,8 +79,8 @@ func checkMacros(s, letters string) (end int, err error) {
 	}
 }
 
-// checkDomainSpec tells what is wrong with a domain-spec: it ends in a macro, or in a dot and a label that can be that
-// of a top-level domain, and perhaps one more dot.
+// checkDomainSpec tells what is wrong with a domain-spec: it ends in a macro, or in a dot and a
+// label that can be that of a top-level domain, and perhaps one more dot.
 func checkDomainSpec(s string) error {
 	end, err := checkMacros(s, termLetters)
 	if err != nil {
@@ -118,8 +119,8 @@ func isTopLabel(s string) bool {
 	return other
 }
 
-// expand appends the macro-string s, known to be sound, with its macros replaced. It stops when dst has limit octets
-// or more.
+// expand appends the macro-string s, known to be sound, with its macros replaced. It stops when dst
+// has limit octets or more.
 func (e *evaluation) expand(dst []byte, s, domain string, limit int) []byte {
 	for s != "" && len(dst) < limit {
 		i := strings.IndexByte(s, '%')
@@ -161,8 +162,9 @@ func (e *evaluation) replace(dst []byte, m macro, domain string) []byte {
 	return dst
 }
 
-// split divides a value into its parts, reversed and cut as m asks, in room that the next call uses again. Nothing is
-// special about delimiters at an end or side by side: there are empty parts between them (section 7.3).
+// split divides a value into its parts, reversed and cut as m asks, in room that the next call uses
+// again. Nothing is special about delimiters at an end or side by side: there are empty parts
+// between them (section 7.3).
 func (e *evaluation) split(value string, m macro) []string {
 	delimiters := m.delimiters
 	if delimiters == "" {

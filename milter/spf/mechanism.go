@@ -52,9 +52,9 @@ func (e *evaluation) include(t term, domain string, s *Step) (bool, error) {
 	return next.value == Pass, nil
 }
 
-// target expands a domain-spec to the name that is asked for, "" when there can be no such name: then nothing matches.
-// Section 4.8 leaves open whether that is permerror; a name is often impossible because of what the client said, and
-// the client shall not choose the domain's result.
+// target expands a domain-spec to the name that is asked for, "" when there can be no such name:
+// then nothing matches. Section 4.8 leaves open whether that is permerror; a name is often
+// impossible because of what the client said, and the client shall not choose the domain's result.
 func (e *evaluation) target(spec, domain string, s *Step) (string, error) {
 	if spec == "" {
 		return domain, nil
@@ -77,7 +77,8 @@ func (e *evaluation) target(spec, domain string, s *Step) (string, error) {
 	return name, nil
 }
 
-// maxExpansion is more than maxMacros macros can expand to: one may be the whole sender, URL-escaped.
+// maxExpansion is more than maxMacros macros can expand to: one may be the whole sender,
+// URL-escaped.
 const maxExpansion = 1 << 20
 
 // cutName takes labels from the left until the name is short enough for the DNS (section 7.3).
@@ -93,10 +94,10 @@ func cutName(s string) string {
 	return s
 }
 
-// usesLocal tells whether a domain-spec asks for the local part.
+// usesLocal reports whether a domain-spec asks for the local part.
 func usesLocal(spec string) bool { return usesMacro(spec, "sl") }
 
-// usesMacro tells whether one of the letters is a macro of spec.
+// usesMacro reports whether one of the letters is a macro of spec.
 func usesMacro(spec, letters string) bool {
 	for {
 		i := strings.IndexByte(spec, '%')
@@ -114,7 +115,7 @@ func usesMacro(spec, letters string) bool {
 	}
 }
 
-// isASCII tells whether s can be part of a name that the DNS is asked for.
+// isASCII reports whether s can be part of a name that the DNS is asked for.
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -132,8 +133,8 @@ func (e *evaluation) addressType() dns.Type {
 	return dns.AAAA
 }
 
-// hasAddress tells whether the client's address is one of name's (section 5.3). Only addresses of the client's own
-// family are asked for, so that a name with others is a void look-up.
+// hasAddress reports whether the client's address is one of name's (section 5.3). Only addresses of
+// the client's own family are asked for, so that a name with others is a void lookup.
 func (e *evaluation) hasAddress(name string, t term, s *Step) (bool, error) {
 	answer, err := e.lookup(name, e.addressType())
 	if err != nil {
@@ -155,8 +156,9 @@ func (e *evaluation) hasAddress(name string, t term, s *Step) (bool, error) {
 	return false, nil
 }
 
-// hasExchange tells whether the client is one of name's mail exchanges (section 5.4). There is no implicit one. They are
-// asked for in the order of the answer, and none behind one that matches: what cannot be looked up there is no error.
+// hasExchange reports whether the client is one of name's mail exchanges (section 5.4). There is no
+// implicit one. They are asked for in the order of the answer, and none behind one that matches:
+// what cannot be looked up there is no error.
 func (e *evaluation) hasExchange(name string, t term, s *Step) (bool, error) {
 	answer, err := e.lookup(name, dns.MX)
 	if err != nil {
@@ -179,7 +181,7 @@ func (e *evaluation) hasExchange(name string, t term, s *Step) (bool, error) {
 	return false, nil
 }
 
-// exists tells whether name has an A record, whatever the client's address is (section 5.7).
+// exists reports whether name has an A record, whatever the client's address is (section 5.7).
 func (e *evaluation) exists(name string, s *Step) (bool, error) {
 	answer, err := e.lookup(name, dns.A)
 	if err != nil {
@@ -194,7 +196,7 @@ func (e *evaluation) exists(name string, s *Step) (bool, error) {
 	return len(answer.Addrs) > 0, nil
 }
 
-// asAbort makes a failed look-up the temperror that it is to the whole check (section 5).
+// asAbort makes a failed lookup the temperror that it is to the whole check (section 5).
 func asAbort(err error) error {
 	var a *abort
 	if errors.As(err, &a) {
@@ -214,8 +216,8 @@ func (s *Step) addDetail(text string) {
 	s.Detail += text
 }
 
-// dotted is the address as the macro i has it: IPv6 as 32 hexadecimal digits with dots between (section 7.3), upper case
-// as the RFC 7208 test suite has them.
+// dotted is the address as the macro i has it: IPv6 as 32 hexadecimal digits with dots between
+// (section 7.3), upper case as the RFC 7208 test suite has them.
 func dotted(ip netip.Addr) string {
 	if ip.Is4() {
 		return ip.String()

@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// Field returns the name and the value of a Received-SPF field (RFC 7208 section 9.1) by the host called receiver. The
-// value begins with a space and is folded with CRLF and a tab. What comes from strangers is printable ASCII in quotes,
-// and cut; the field has less than 900 octets.
+// Field returns the name and the value of a Received-SPF field (RFC 7208 section 9.1) by the host
+// called receiver. The value begins with a space and is folded with CRLF and a tab. What comes from
+// strangers is printable ASCII in quotes, and cut; the field has less than 900 octets.
 func (r Result) Field(receiver string) (name, value string) {
-	text := fmt.Sprintf("%s (%s: %s) %s", r.Value, fieldText(receiver, 80), r.comment(), strings.Join(r.pairs(receiver), "; "))
+	text := fmt.Sprintf("%s (%s: %s) %s", r.Value, fieldText(receiver, 80), r.comment(),
+		strings.Join(r.pairs(receiver), "; "))
 	var b strings.Builder
 	column := len("Received-SPF:")
 	for word := range strings.FieldsSeq(text) {
@@ -24,7 +25,7 @@ func (r Result) Field(receiver string) (name, value string) {
 	return "Received-SPF", b.String()
 }
 
-// pairs are the key-value-pairs that somebody needs who wants to check again.
+// pairs are the key-value pairs that are needed to check again.
 func (r Result) pairs(receiver string) []string {
 	pairs := []string{"identity=" + string(r.Scope)}
 	if r.identity.IP.IsValid() {
@@ -85,8 +86,9 @@ func fieldWord(s string) string {
 
 func fieldQuoted(s string) string { return `"` + fieldText(s, 100) + `"` }
 
-// fieldText masks what only the grammar would keep apart: some readers split at semicolons and know no quotes. A text
-// that is too long loses its beginning, since the end of a name is what it is known by.
+// fieldText masks what only the grammar would keep apart: some readers split at semicolons and know
+// no quotes. A text that is too long loses its beginning, since the end of a name is what it is
+// known by.
 func fieldText(s string, n int) string {
 	if len(s) > n {
 		s = "..." + s[len(s)-n+len("..."):]
@@ -99,9 +101,10 @@ func fieldText(s string, n int) string {
 	}, s)
 }
 
-// Property returns what Authentication-Results may say about the identity (RFC 8601 section 2.7.2): "helo" or
-// "mailfrom", and the domain. The local part comes with it only when a record looked at it. The null sender is its
-// HELO name: there is nothing else to say of it. The value is a stranger's where there is no domain.
+// Property returns what Authentication-Results may say about the identity (RFC 8601 section 2.7.2):
+// "helo" or "mailfrom", and the domain. The local part comes with it only when a record looked at
+// it. The null sender is its HELO name: there is nothing else to say of it. The value is a
+// stranger's where there is no domain.
 func (r Result) Property() (name, value string) {
 	if r.Scope == Helo || r.identity.MailFrom == "" {
 		name, value = string(Helo), r.identity.Helo

@@ -11,7 +11,8 @@ import (
 // version begins every record, in any case (RFC 7208 sections 4.5 and 12).
 const version = "v=spf1"
 
-// isRecord tells whether a TXT record is one of SPF: its version is ended by a space or by the record's end.
+// isRecord reports whether a TXT record is one of SPF: its version is ended by a space or by the
+// record's end.
 func isRecord(text string) bool {
 	return len(text) >= len(version) && strings.EqualFold(text[:len(version)], version) &&
 		(len(text) == len(version) || text[len(version)] == ' ')
@@ -34,7 +35,8 @@ const (
 	kindOther // a modifier that we do not know
 )
 
-// asks tells whether a term is one of those that ask the DNS, of which there may be ten (section 4.6.4).
+// asks reports whether a term is one of those that ask the DNS, of which there may be ten (section
+// 4.6.4).
 func (k kind) asks() bool {
 	switch k {
 	case kindInclude, kindA, kindMX, kindPTR, kindExists, kindRedirect:
@@ -56,15 +58,17 @@ type term struct {
 	bits6 int // of an IPv6 address
 }
 
-// policy is what must be known of a record before its first term is evaluated. The terms themselves are read again
-// then: a record of 64 KiB may have 16,000, and keeping them would cost more than reading them twice.
+// policy is what must be known of a record before its first term is evaluated. The terms themselves
+// are read again then: a record of 64 KiB may have 16,000, and keeping them would cost more than
+// reading them twice.
 type policy struct {
 	terms    string // what follows the version
 	redirect term
 	exp      term
 }
 
-// parseRecord reads a whole record, so that a mistake anywhere is found before anything is evaluated (section 4.6).
+// parseRecord reads a whole record, so that a mistake anywhere is found before anything is
+// evaluated (section 4.6).
 func parseRecord(text string) (policy, error) {
 	p := policy{terms: text[len(version):]}
 	for i := range len(text) {
@@ -181,8 +185,8 @@ func parseMechanism(t term, s string) (term, error) {
 	return t, errors.New("no such mechanism")
 }
 
-// setArgument takes what follows the mechanism's name and stands before its CIDR lengths: nothing, or a colon and a
-// domain-spec or network.
+// setArgument takes what follows the mechanism's name and stands before its CIDR lengths: nothing,
+// or a colon and a domain-spec or network.
 func (t *term) setArgument(s string, needed bool) error {
 	switch {
 	case s == "" && needed:
@@ -214,8 +218,8 @@ func (t *term) setNetwork(s string) error {
 	return nil
 }
 
-// cutLengths takes a dual-cidr-length off the end of s. A slash and digits at the end are never part of a domain-spec,
-// while other slashes may be.
+// cutLengths takes a dual-cidr-length off the end of s. A slash and digits at the end are never
+// part of a domain-spec, while other slashes may be.
 func (t *term) cutLengths(s string) (string, error) {
 	ok4, ok6 := true, true
 	if i := strings.LastIndex(s, "//"); i >= 0 && isDigits(s[i+2:]) {

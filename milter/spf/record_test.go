@@ -21,7 +21,8 @@ func TestIsRecord(t *testing.T) {
 	}
 }
 
-// Every kind of mistake that libraries were seen to let through, and what they were seen to refuse though it is right.
+// Every kind of mistake that libraries were seen to let through, and what they were seen to refuse
+// though it is right.
 func TestParseRecord(t *testing.T) {
 	right := []string{
 		"", "-all", "~ALL", "?all", "+all", "all all", "  -all  ",

@@ -17,8 +17,8 @@ import (
 // Value is a result of RFC 7208 section 2.6.
 type Value string
 
-// The results. Neutral is treated exactly as None (section 8.2); nobody is refused because of Softfail alone (section
-// 8.5).
+// The results. Neutral is treated exactly as None (section 8.2); no mail is refused because of
+// Softfail alone (section 8.5).
 const (
 	None      Value = "none"      // there is no record, or no domain name to ask about
 	Neutral   Value = "neutral"   // the domain does not want to say
@@ -29,8 +29,8 @@ const (
 	Permerror Value = "permerror" // the domain's records cannot be understood
 )
 
-// Scope is which of the client's two names is checked. Its text is the property of Authentication-Results and the
-// identity of Received-SPF.
+// Scope is which of the client's two names is checked. Its text is the property of
+// Authentication-Results and the identity of Received-SPF.
 type Scope string
 
 // The two scopes (RFC 7208 sections 2.3 and 2.4).
@@ -41,43 +41,55 @@ const (
 
 // Identity is what a check is about. All of it comes from a stranger.
 type Identity struct {
-	IP       netip.Addr // the client; an IPv4 address mapped into IPv6 is the IPv4 address
-	Helo     string     // the last HELO or EHLO, as said
-	MailFrom string     // the path without angle brackets; "" is the null sender, which is checked as postmaster@Helo
-	Scope    Scope      // "" is MailFrom
+	IP   netip.Addr // the client; an IPv4 address mapped into IPv6 is the IPv4 address
+	Helo string     // the last HELO or EHLO, as said
+	// the path without angle brackets; "" is the null sender, which is checked as postmaster@Helo
+	MailFrom string
+	Scope    Scope // "" is MailFrom
 }
 
-// Checker checks identities. Only the Resolver is needed; the zero value of all else is a default. Safe for concurrent
-// use when the Resolver is.
+// Checker checks identities. Only the Resolver is needed; the zero value of all else is a default.
+// Safe for concurrent use when the Resolver is.
 type Checker struct {
 	Resolver dns.Resolver
-	Receiver string           // this host's name, for macros in explanations; "" is "unknown"
-	MaxVoids int              // look-ups without an answer before permerror; 0 is 2, as RFC 7208 section 4.6.4 recommends
+	Receiver string // this host's name, for macros in explanations; "" is "unknown"
+	// lookups without an answer before permerror; 0 is 2, as RFC 7208 section 4.6.4 recommends
+	MaxVoids int
 	Now      func() time.Time // nil is time.Now; for macros in explanations
 }
 
 // Result is what a check found.
 type Result struct {
-	Value       Value       `json:"result"`
-	Scope       Scope       `json:"scope"`                 // which name was checked
-	Domain      domain.Name `json:"domain,omitempty"`      // the domain that was asked; "" when it is none
-	Sender      string      `json:"sender,omitempty"`      // the identity as an address: "postmaster@" and the name for HELO and the null sender
-	Mechanism   string      `json:"mechanism,omitempty"`   // the term that matched, as the record has it; "" when none did
-	Explanation string      `json:"explanation,omitempty"` // the domain's own words for a fail: printable ASCII, at most 400 octets, a stranger's
-	Reason      string      `json:"reason"`                // one clause for people
-	Lookups     int         `json:"lookups"`               // terms that ask the DNS, of 10 allowed
-	Voids       int         `json:"void_lookups"`          // of them, those that had no answer, of 2 allowed
-	Queries     int         `json:"queries"`               // questions asked in all
-	Local       bool        `json:"local,omitempty"`       // a record looked at the local part or the whole sender: only then does a pass say anything about it
-	Unanswered  string      `json:"unanswered,omitempty"`  // of a temperror: the DNS name whose lookup failed
-	Tree        *Record     `json:"tree,omitempty"`        // the whole evaluation; nil when there was no domain to ask
+	Value Value `json:"result"`
+	Scope Scope `json:"scope"` // which name was checked
+	// the domain that was asked; "" when it is none
+	Domain domain.Name `json:"domain,omitempty"`
+	// the identity as an address: "postmaster@" and the name for HELO and the null sender
+	Sender string `json:"sender,omitempty"`
+	// the term that matched, as the record has it; "" when none did
+	Mechanism string `json:"mechanism,omitempty"`
+	// the domain's own words for a fail: printable ASCII, at most 400 octets, a stranger's
+	Explanation string `json:"explanation,omitempty"`
+	Reason      string `json:"reason"`  // one clause for people
+	Lookups     int    `json:"lookups"` // terms that ask the DNS, of 10 allowed
+	// of them, those that had no answer, of 2 allowed
+	Voids   int `json:"void_lookups"`
+	Queries int `json:"queries"` // questions asked in all
+	// a record looked at the local part or the whole sender: only then does a pass say anything
+	// about it
+	Local bool `json:"local,omitempty"`
+	// of a temperror: the DNS name whose lookup failed
+	Unanswered string `json:"unanswered,omitempty"`
+	// the whole evaluation; nil when there was no domain to ask
+	Tree *Record `json:"tree,omitempty"`
 
 	identity Identity
 }
 
-// Check evaluates the records of the identity's domain. It never fails: what goes wrong is a Value. The time it may
-// take is ctx's; RFC 7208 section 4.6.4 asks for at least 20 seconds. Questions to the DNS: one for the record, at most
-// 11 for each of 10 terms, 1 for an explanation and 11 for the client's name.
+// Check evaluates the records of the identity's domain. It never fails: what goes wrong is a Value.
+// The time it may take is ctx's; RFC 7208 section 4.6.4 asks for at least 20 seconds. Questions to
+// the DNS: one for the record, at most 11 for each of 10 terms, 1 for an explanation and 11 for the
+// client's name.
 func (c *Checker) Check(ctx context.Context, id Identity) Result {
 	if id.Scope != Helo {
 		id.Scope = MailFrom
@@ -115,8 +127,9 @@ func (id Identity) Domain() domain.Name {
 	return name
 }
 
-// OfHelo turns the result for a MAIL FROM into what a check of HELO would have found, without asking again: they are
-// the same when both name one domain and no record looked at the local part. ok is false when they may differ.
+// OfHelo turns the result for a MAIL FROM into what a check of HELO would have found, without
+// asking again: they are the same when both name one domain and no record looked at the local part.
+// ok is false when they may differ.
 func (r Result) OfHelo() (helo Result, ok bool) {
 	id := r.identity
 	id.Scope = Helo
@@ -128,13 +141,14 @@ func (r Result) OfHelo() (helo Result, ok bool) {
 	return helo, true
 }
 
-// maxLocal bounds the local part that macros see. RFC 5321 allows 64 octets. A longer one is cut and not refused: whoever
-// could get "none" by a long local part would get past any "-all".
+// maxLocal bounds the local part that macros see. RFC 5321 allows 64 octets. A longer one is cut
+// and not refused: a sender that could get "none" by a long local part would get past any "-all".
 const maxLocal = 256
 
-// sender returns the two parts of the identity. The domain stands behind the last @, whatever quotes there are, since a
-// domain has neither. Libraries that take the first are told by "a@b"@example.com to ask b"@example.com, and find no
-// "-all" there. The local part keeps its quotes, as the client said it.
+// sender returns the two parts of the identity. The domain stands behind the last @, whatever
+// quotes there are, since a domain has neither. Libraries that take the first are told by
+// "a@b"@example.com to ask b"@example.com, and find no "-all" there. The local part keeps its
+// quotes, as the client said it.
 func sender(id Identity) (local, host string) {
 	if id.Scope == Helo || id.MailFrom == "" {
 		return "postmaster", id.Helo
@@ -157,8 +171,10 @@ func whyNone(id Identity, host string) string {
 	return fmt.Sprintf("%.80q is not a domain name of several labels", host)
 }
 
-// newEvaluation fills in the defaults. Names become A-labels here, once: everything below is ASCII but the local part.
-func (c *Checker) newEvaluation(ctx context.Context, id Identity, local string, host domain.Name) *evaluation {
+// newEvaluation fills in the defaults. Names become A-labels here, once: everything below is ASCII
+// but the local part.
+func (c *Checker) newEvaluation(ctx context.Context, id Identity, local string,
+	host domain.Name) *evaluation {
 	e := &evaluation{ctx: ctx, resolver: c.Resolver, ip: id.IP, local: local, host: host.String(),
 		helo: cut(id.Helo, 255), receiver: c.Receiver, now: c.Now, maxVoids: c.MaxVoids}
 	if name, err := domain.Parse(id.Helo); err == nil && !isASCII(id.Helo) {

@@ -52,8 +52,9 @@ func scenarios(t *testing.T) []scenario {
 	}
 }
 
-// zone turns the suite's data into a zone. A row SPF stands for TXT too unless the name has TXT rows of its own (NONE
-// is one without a record); a row TIMEOUT makes the types fail that have no row.
+// zone turns the suite's data into a zone. A row SPF stands for TXT too unless the name has TXT
+// rows of its own (NONE is one without a record); a row TIMEOUT makes the types fail that have no
+// row.
 func (s scenario) zone(t *testing.T) *dnstest.Zone {
 	t.Helper()
 	z := &dnstest.Zone{}

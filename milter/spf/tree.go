@@ -7,27 +7,31 @@ import (
 
 // Record is the evaluation of one domain's record, and of those that it leads to.
 type Record struct {
-	Domain  string `json:"domain"`
-	Text    string `json:"record,omitempty"` // the record, cut after 1000 octets
-	Value   Value  `json:"result"`
-	Reason  string `json:"reason,omitempty"`  // why, when no term says it
-	Steps   []Step `json:"terms,omitempty"`   // the terms that were evaluated, in order
-	Omitted int    `json:"omitted,omitempty"` // terms that did not match and are left out, since there are too many
+	Domain string `json:"domain"`
+	Text   string `json:"record,omitempty"` // the record, cut after 1000 octets
+	Value  Value  `json:"result"`
+	Reason string `json:"reason,omitempty"` // why, when no term says it
+	Steps  []Step `json:"terms,omitempty"`  // the terms that were evaluated, in order
+	// terms that did not match and are left out, since there are too many
+	Omitted int `json:"omitted,omitempty"`
 }
 
 // Step is the evaluation of one term.
 type Step struct {
-	Term    string  `json:"term"`                   // as the record has it
-	Target  string  `json:"target,omitempty"`       // the name that was asked for, where the term has one; macros expanded
-	Outcome string  `json:"outcome"`                // "match", "no match", "temperror" or "permerror"; of redirect= the result
-	Detail  string  `json:"detail,omitempty"`       // what the DNS said, or what went wrong
-	Lookups int     `json:"lookups,omitempty"`      // terms that ask the DNS so far, this one and those below it included
+	Term string `json:"term"` // as the record has it
+	// the name that was asked for, where the term has one; macros expanded
+	Target string `json:"target,omitempty"`
+	// "match", "no match", "temperror" or "permerror"; of redirect= the result
+	Outcome string `json:"outcome"`
+	Detail  string `json:"detail,omitempty"` // what the DNS said, or what went wrong
+	// terms that ask the DNS so far, this one and those below it included
+	Lookups int     `json:"lookups,omitempty"`
 	Voids   int     `json:"void_lookups,omitempty"` // those without an answer so far
 	Nested  *Record `json:"nested,omitempty"`       // of include and redirect=
 }
 
-// String returns the result for people: what came out and why, the domain's explanation, the counts, the tree. It ends
-// in a line end.
+// String returns the result for people: what came out and why, the domain's explanation, the
+// counts, the tree. It ends in a line end.
 func (r Result) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", r.Value, visible(r.Reason))
@@ -41,13 +45,15 @@ func (r Result) String() string {
 	if r.Tree == nil {
 		return b.String()
 	}
-	fmt.Fprintf(&b, "look-ups:    %d terms of %d, %d void; %d questions to the DNS\n\n", r.Lookups, maxLookups, r.Voids, r.Queries)
+	fmt.Fprintf(&b, "lookups:    %d terms of %d, %d void; %d questions to the DNS\n\n", r.Lookups,
+		maxLookups, r.Voids, r.Queries)
 	r.Tree.write(&b, "")
 	return b.String()
 }
 
-// String returns the tree for people: a line for each record and each term, in the order of the evaluation, the
-// counts of section 4.6.4 behind the terms that count. What strangers wrote is printable in it.
+// String returns the tree for people: a line for each record and each term, in the order of the
+// evaluation, the counts of section 4.6.4 behind the terms that count. What strangers wrote is
+// printable in it.
 func (r *Record) String() string {
 	var b strings.Builder
 	r.write(&b, "")
@@ -72,16 +78,17 @@ func (r *Record) write(b *strings.Builder, indent string) {
 	}
 }
 
-// stepTells tells whether the reason stands behind the last term already.
+// stepTells reports whether the reason stands behind the last term already.
 func (r *Record) stepTells() bool {
 	n := len(r.Steps)
-	return n > 0 && (r.Steps[n-1].Detail == r.Reason || r.Steps[n-1].Nested != nil && r.Steps[n-1].Outcome == string(r.Value))
+	return n > 0 && (r.Steps[n-1].Detail == r.Reason || r.Steps[n-1].Nested != nil &&
+		r.Steps[n-1].Outcome == string(r.Value))
 }
 
 func (s Step) write(b *strings.Builder, indent string) {
 	fmt.Fprintf(b, "%s%-*s  %s", indent, max(40-len(indent), 0), visible(s.Term), s.Outcome)
 	if s.Lookups > 0 {
-		fmt.Fprintf(b, "  [%d of %d look-ups", s.Lookups, maxLookups)
+		fmt.Fprintf(b, "  [%d of %d lookups", s.Lookups, maxLookups)
 		if s.Voids > 0 {
 			fmt.Fprintf(b, ", %d void", s.Voids)
 		}

@@ -2,10 +2,10 @@ package taglist
 
 import "strings"
 
-// ParseLenient reads what can be read of s, as DMARC does with its many records made by hand (RFC 9989 section 4.8):
-// names in any case, given in lower case; the first of duplicates; at most MaxTags. Skipped holds what was left out,
-// as written. A caller that wants a certain tag to be the first looks at s, since something may have been left out
-// before it.
+// ParseLenient reads what can be read of s, as DMARC does with its many records made by hand (RFC
+// 9989 section 4.8): names in any case, given in lower case; the first of duplicates; at most
+// MaxTags. Skipped holds what was left out, as written. A caller that wants a certain tag to be the
+// first looks at s, since something may have been left out before it.
 func ParseLenient(s string) (list List, skipped []string) {
 	for at := 0; at < len(s); {
 		if len(list)+len(skipped) == MaxTags {

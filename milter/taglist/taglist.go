@@ -1,4 +1,5 @@
-// Package taglist reads "tag=value; tag=value" lists as DKIM, ARC and DMARC write them (RFC 6376 section 3.2).
+// Package taglist reads "tag=value; tag=value" lists as DKIM, ARC and DMARC write them (RFC 6376
+// section 3.2).
 package taglist
 
 import (
@@ -12,14 +13,17 @@ import (
 // ErrSyntax says that a text is no tag list. Parse wraps it with the reason.
 var ErrSyntax = errors.New("taglist: not a tag list")
 
-// ErrDuplicate says that a tag stands twice in a list, which makes all of it invalid (RFC 6376 section 3.2).
+// ErrDuplicate says that a tag stands twice in a list, which makes all of it invalid (RFC 6376
+// section 3.2).
 var ErrDuplicate = errors.New("taglist: a tag stands twice")
 
-// MaxTags is how many tags a list may have. DKIM knows 14, DMARC fewer; the rest is for tags yet to come.
+// MaxTags is how many tags a list may have. DKIM knows 14, DMARC fewer; the rest is for tags yet to
+// come.
 const MaxTags = 100
 
-// Tag is one "name=value". Input[Start:End] is all that stands between "=" and the ";" or the end of the list, white
-// space too: what a DKIM verifier leaves out of its own signature's b= (RFC 6376 section 3.7).
+// Tag is one "name=value". Input[Start:End] is all that stands between "=" and the ";" or the end
+// of the list, white space too: what a DKIM verifier leaves out of its own signature's b= (RFC 6376
+// section 3.7).
 type Tag struct {
 	Name       string // as written; names are case-sensitive
 	Value      string // without the white space around it; folds inside are kept
@@ -41,9 +45,10 @@ func (l List) index(name string) int {
 	return slices.IndexFunc(l, func(t Tag) bool { return t.Name == name })
 }
 
-// Parse reads a list as RFC 6376 section 3.2 defines it, with erratum 5070: folding white space around names and
-// values, a ";" after the last tag or not, no empty tag between, values that may be empty. A fold is a CRLF before a
-// space or tab. Values may hold UTF-8 (RFC 8616). The error wraps ErrSyntax or ErrDuplicate. Its cost is linear in s.
+// Parse reads a list as RFC 6376 section 3.2 defines it, with erratum 5070: folding white space
+// around names and values, a ";" after the last tag or not, no empty tag between, values that may
+// be empty. A fold is a CRLF before a space or tab. Values may hold UTF-8 (RFC 8616). The error
+// wraps ErrSyntax or ErrDuplicate. Its cost is linear in s.
 func Parse(s string) (List, error) {
 	list := make(List, 0, min(strings.Count(s, ";")+1, MaxTags))
 	for at := 0; at == 0 || at < len(s) && !isFWS(s[at:]); {
@@ -76,16 +81,18 @@ func parseTag(s string, at, end int) (Tag, error) {
 	name, _, ok := strings.Cut(s[at:end], "=")
 	t := Tag{Name: strings.Trim(name, fws), Start: at + len(name) + 1, End: end}
 	if !ok || !isName(t.Name) || !isText(name) {
-		return Tag{}, fmt.Errorf("%w: no name and \"=\" at the start of %.40q", ErrSyntax, s[at:end])
+		return Tag{}, fmt.Errorf("%w: no name and \"=\" at the start of %.40q", ErrSyntax,
+			s[at:end])
 	}
 	t.Value = strings.Trim(s[t.Start:t.End], fws)
 	if !isText(s[t.Start:t.End]) {
-		return Tag{}, fmt.Errorf("%w: %.20s= holds what no value may: %.40q", ErrSyntax, t.Name, t.Value)
+		return Tag{}, fmt.Errorf("%w: %.20s= holds what no value may: %.40q", ErrSyntax, t.Name,
+			t.Value)
 	}
 	return t, nil
 }
 
-// isName tells whether s is a tag-name: a letter, then letters, digits and underscores.
+// isName reports whether s is a tag-name: a letter, then letters, digits and underscores.
 func isName(s string) bool {
 	for i := range len(s) {
 		c := s[i] | 0x20
@@ -100,7 +107,7 @@ func isName(s string) bool {
 // fws is what folding white space is made of.
 const fws = " \t\r\n"
 
-// isText tells whether s is nothing but printable ASCII, UTF-8 and folding white space.
+// isText reports whether s is nothing but printable ASCII, UTF-8 and folding white space.
 func isText(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -114,13 +121,14 @@ func isText(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// isFWS tells whether s is nothing but folding white space. It looks no further than the first other octet: Parse asks
-// once for each tag.
+// isFWS reports whether s is nothing but folding white space. It looks no further than the first
+// other octet: Parse asks once for each tag.
 func isFWS(s string) bool { return strings.TrimLeft(s, fws) == "" && isText(s) }
 
 func isWSP(c byte) bool { return c == ' ' || c == '\t' }
 
-// Compact returns s without any white space and folds, as base64 values and lists of names are read.
+// Compact returns s without any white space and folds, as base64 values and lists of names are
+// read.
 func Compact(s string) string {
 	var b strings.Builder
 	start := 0

@@ -170,7 +170,8 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-// TestLinear parses what would take minutes if any step were quadratic. It takes hundredths of a second.
+// TestLinear parses what would take minutes if any step were quadratic. It takes hundredths of a
+// second.
 func TestLinear(t *testing.T) {
 	const size = 4 << 20
 	for name, s := range map[string]string{
@@ -196,7 +197,8 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that spans are what the values were cut from, and that a list written anew is the same list.
+// FuzzParse holds that spans are what the values were cut from, and that a list written anew is the
+// same list.
 func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		lenient, skipped := ParseLenient(s)

@@ -18,9 +18,10 @@ import (
 	"mailseal/milter/message"
 )
 
-// spoof writes a message in the name of alice@example.com, whose domain wants forgeries rejected, that has as much looked
-// up as it can: a chain of sets whose newest is good and whose older keys are below silent servers, and signatures that
-// are there as well. i makes the names of one message differ from those of others.
+// spoof writes a message in the name of alice@example.com, whose domain wants forgeries rejected,
+// that has as much looked up as it can: a chain of sets whose newest is good and whose older keys
+// are below silent servers, and signatures that are there as well. i makes the names of one message
+// differ from those of others.
 func spoof(t testing.TB, i, sets, signatures int) string {
 	t.Helper()
 	raw := text
@@ -52,7 +53,8 @@ func spoof(t testing.TB, i, sets, signatures int) string {
 	return raw
 }
 
-// slowly answers from a zone, and leaves questions about silent.test without an answer for five seconds.
+// slowly answers from a zone, and leaves questions about silent.test without an answer for five
+// seconds.
 type slowly struct {
 	zone  dns.Resolver
 	asked atomic.Int64 // about silent.test
@@ -73,8 +75,8 @@ func (s *slowly) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 	}
 }
 
-// Messages full of names below silent servers cost those who send them, and nobody else: whatever comes from strangers,
-// honest mail is judged at once, and a forgery is found out.
+// Messages full of names below silent servers cost those who send them, and nobody else: whatever
+// comes from strangers, honest mail is judged at once, and a forgery is found out.
 func TestAttackOnLookups(t *testing.T) {
 	raw, honest := spoof(t, 0, 50, 10), signed(t, text, "example.com")
 	for _, sessions := range []int{25, 100, 250} {

@@ -17,8 +17,8 @@ import (
 	"mailseal/milter/spf"
 )
 
-// Field is the Authentication-Results field of the authserv-id id. Disposition is what policy made of the DMARC result
-// (policy.dmarc of RFC 9989 section 9.1), "" when there is none to tell.
+// Field is the Authentication-Results field of the authserv-id id. Disposition is what policy made
+// of the DMARC result (policy.dmarc of RFC 9989 section 9.1), "" when there is none to tell.
 func (r *Results) Field(id, disposition string) authres.Field {
 	results := r.all()
 	for i, f := range results {
@@ -30,8 +30,8 @@ func (r *Results) Field(id, disposition string) authres.Field {
 	return authres.Field{ID: id, Results: results}
 }
 
-// all is every method's results but for the disposition, in the order in which they are written. It is made once: the
-// log, the metrics and the field want it.
+// all is every method's results but for the disposition, in the order in which they are written. It
+// is made once: the log, the metrics and the field want it.
 func (r *Results) all() []authres.Result {
 	if r.listed == nil {
 		r.listed = r.list()
@@ -39,8 +39,8 @@ func (r *Results) all() []authres.Result {
 	return r.listed
 }
 
-// list puts the verdicts of which there is one each first, and the signatures behind them, of which a stranger may write
-// as many as he likes. Field, AAR and log have this one order.
+// list puts the verdicts of which there is one each first, and the signatures behind them, of which
+// a stranger may write as many as he likes. Field, AAR and log have this one order.
 func (r *Results) list() []authres.Result {
 	out := make([]authres.Result, 0, len(r.DKIM)+6)
 	if r.DMARC != nil {
@@ -67,8 +67,8 @@ func (r *Results) list() []authres.Result {
 	return out
 }
 
-// signatures returns the results of DKIM as they are written: those that are aligned and pass first, then others that
-// pass, then others that are aligned, each in the order of the header.
+// signatures returns the results of DKIM as they are written: those that are aligned and pass
+// first, then others that pass, then others that are aligned, each in the order of the header.
 func (r *Results) signatures() []dkim.Result {
 	rank := func(s dkim.Result) int {
 		passes, isAligned := s.Value == dkim.Pass, r.isAligned(s)
@@ -87,8 +87,8 @@ func (r *Results) signatures() []dkim.Result {
 	return out
 }
 
-// isAligned reports whether a signature is of the author's domain: as DMARC found, and where DMARC did not look, by the
-// names alone.
+// isAligned reports whether a signature is of the author's domain: as DMARC found, and where DMARC
+// did not look, by the names alone.
 func (r *Results) isAligned(s dkim.Result) bool {
 	d, err := domain.Parse(s.Domain)
 	if err != nil || r.Author == "" {
@@ -104,14 +104,15 @@ func (r *Results) isAligned(s dkim.Result) bool {
 	return d.Within(r.Author) || r.Author.Within(d)
 }
 
-// TellsHELO reports whether the result for HELO says anything that the one for MAIL FROM does not: it is of another domain,
-// which has a record.
+// TellsHELO reports whether the result for HELO says anything that the one for MAIL FROM does not:
+// it is of another domain, which has a record.
 func (r *Results) TellsHELO() bool {
-	return r.HELO != nil && r.HELO.Value != spf.None && (r.SPF == nil || r.SPF.Domain != r.HELO.Domain)
+	return r.HELO != nil && r.HELO.Value != spf.None &&
+		(r.SPF == nil || r.SPF.Domain != r.HELO.Domain)
 }
 
-// ReceivedSPF is a Received-SPF field (RFC 7208 section 9.1) by the host id for each identity of which there is something
-// to say.
+// ReceivedSPF is a Received-SPF field (RFC 7208 section 9.1) by the host id for each identity of
+// which there is something to say.
 func (r *Results) ReceivedSPF(id string) []message.Field {
 	var out []message.Field
 	add := func(s *spf.Result) {
@@ -127,7 +128,8 @@ func (r *Results) ReceivedSPF(id string) []message.Field {
 	return out
 }
 
-// told is what recipients may read of a reason: which of our name servers did not answer is for the log.
+// told is what recipients may read of a reason: which of our name servers did not answer is for the
+// log.
 func told(value, reason string) string {
 	if value == "temperror" && isOurs(reason) {
 		return dkim.Busy
@@ -164,7 +166,8 @@ func (r *Results) Trouble() string {
 }
 
 func dkimResult(s dkim.Result) authres.Result {
-	out := authres.Result{Method: "dkim", Value: string(s.Value), Comment: told(string(s.Value), s.Reason)}
+	out := authres.Result{Method: "dkim", Value: string(s.Value),
+		Comment: told(string(s.Value), s.Reason)}
 	if s.Value == dkim.Pass {
 		out.Comment = passComment(s)
 	}
@@ -174,7 +177,8 @@ func dkimResult(s dkim.Result) authres.Result {
 	return out
 }
 
-// passComment is what there is to say of a signature that passes: the key's size, as it is known from other verifiers.
+// passComment is what there is to say of a signature that passes: the key's size, as it is known
+// from other verifiers.
 func passComment(s dkim.Result) string {
 	comment := fmt.Sprintf("%d-bit %s key", s.Bits, strings.TrimSuffix(s.Algorithm, "-sha256"))
 	if s.Testing {
@@ -187,7 +191,8 @@ func passComment(s dkim.Result) string {
 }
 
 func spfResult(s spf.Result) authres.Result {
-	out := authres.Result{Method: "spf", Value: string(s.Value), Comment: told(string(s.Value), s.Reason)}
+	out := authres.Result{Method: "spf", Value: string(s.Value),
+		Comment: told(string(s.Value), s.Reason)}
 	if name, value := s.Property(); value != "" {
 		out.Properties = []authres.Property{{Type: "smtp", Name: name, Value: value}}
 	}
@@ -195,10 +200,12 @@ func spfResult(s spf.Result) authres.Result {
 }
 
 func (r *Results) dmarcResult(d dmarc.Result, disposition string) authres.Result {
-	out := authres.Result{Method: "dmarc", Value: string(d.Value), Comment: told(string(d.Value), d.Reason)}
+	out := authres.Result{Method: "dmarc", Value: string(d.Value),
+		Comment: told(string(d.Value), d.Reason)}
 	if rec := d.Record; rec != nil && (d.Value == dmarc.Pass || d.Value == dmarc.Fail) {
 		words := []string{"p=" + string(rec.Policy)}
-		for _, t := range []struct{ tag, value string }{{"sp", string(rec.Subdomain)}, {"np", string(rec.NonExistent)}} {
+		for _, t := range []struct{ tag, value string }{{"sp", string(rec.Subdomain)},
+			{"np", string(rec.NonExistent)}} {
 			if t.value != "" {
 				words = append(words, t.tag+"="+t.value)
 			}
@@ -215,16 +222,18 @@ func (r *Results) dmarcResult(d dmarc.Result, disposition string) authres.Result
 		}
 	}
 	if d.Author != "" {
-		out.Properties = append(out.Properties, authres.Property{Type: "header", Name: "from", Value: string(d.Author)})
+		out.Properties = append(out.Properties,
+			authres.Property{Type: "header", Name: "from", Value: string(d.Author)})
 	}
 	if disposition != "" {
-		out.Properties = append(out.Properties, authres.Property{Type: "policy", Name: "dmarc", Value: disposition})
+		out.Properties = append(out.Properties,
+			authres.Property{Type: "policy", Name: "dmarc", Value: disposition})
 	}
 	return out
 }
 
-// arcResult tells who sealed the chain last; smtp.remote-ip is the client that handed the message to us (RFC 8617
-// section 6).
+// arcResult tells who sealed the chain last; smtp.remote-ip is the client that handed the message
+// to us (RFC 8617 section 6).
 func (r *Results) arcResult(a arc.Result) authres.Result {
 	out := authres.Result{Method: "arc", Value: string(a.Value), Comment: a.Reason}
 	if a.Value == arc.None {
@@ -234,10 +243,13 @@ func (r *Results) arcResult(a arc.Result) authres.Result {
 		out.Comment = fmt.Sprintf("i=%d sealed by %s", n, a.Sets[n-1].Sealer)
 	}
 	if r.Client.IsValid() {
-		out.Properties = append(out.Properties, authres.Property{Type: "smtp", Name: "remote-ip", Value: r.Client.String()})
+		out.Properties = append(out.Properties,
+			authres.Property{Type: "smtp", Name: "remote-ip", Value: r.Client.String()})
 	}
 	if a.Value == arc.Pass {
-		out.Properties = append(out.Properties, authres.Property{Type: "header", Name: "oldest-pass", Value: strconv.Itoa(a.OldestPass)})
+		out.Properties = append(out.Properties,
+			authres.Property{Type: "header", Name: "oldest-pass",
+				Value: strconv.Itoa(a.OldestPass)})
 	}
 	return out
 }

@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestMalformedFrom judges mail with a From field that RFC 5322 does not allow and that shows one domain: the
-// honest message passes, and the policy applies to the forged one.
+// TestMalformedFrom judges mail with a From field that RFC 5322 does not allow and that shows one
+// domain: the honest message passes, and the policy applies to the forged one.
 func TestMalformedFrom(t *testing.T) {
 	for _, tt := range []struct{ name, from, author string }{
 		{"comma and a title", "Dr. Ann Doe, MD <ann@example.com>", "example.com"},
@@ -68,7 +68,8 @@ func TestMalformedFrom(t *testing.T) {
 	}
 }
 
-// TestSeveralDomains judges mail that other.example sends with a pass of its own, and that shows another domain.
+// TestSeveralDomains judges mail that other.example sends with a pass of its own, and that shows
+// another domain.
 func TestSeveralDomains(t *testing.T) {
 	zone := "\n_dmarc.evil.example. IN TXT \"v=DMARC1; p=none\"\nevil.example. IN TXT \"v=spf1 ip4:198.51.100.1 -all\"" +
 		"\nnorecord.example. IN TXT \"v=spf1 ip4:198.51.100.1 -all\"\n"

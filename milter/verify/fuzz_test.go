@@ -12,8 +12,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// FuzzField holds that nothing that a client says or a message holds ends judging in a panic, or changes what our field
-// says: read back it has the results that were found, in their order, and no line of it is one that an MTA breaks.
+// FuzzField holds that nothing that a client says or a message holds ends judging in a panic, or
+// changes what our field says: read back it has the results that were found, in their order, and no
+// line of it is one that an MTA breaks.
 func FuzzField(f *testing.F) {
 	f.Add("mx.example.com", "alice@example.com", "From: alice@example.com\r\n\r\nhello\r\n")
 	f.Add("x; dmarc=pass", `"a\"; dmarc=pass header.from=bank.example; x=\""@example.com`, "From: a@other.example, b@example.com\r\n\r\n")

@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestHELO holds that SPF of HELO is asked once, told where it says something new, and never counts for DMARC.
+// TestHELO holds that SPF of HELO is asked once, told where it says something new, and never counts
+// for DMARC.
 func TestHELO(t *testing.T) {
 	const extra = `
 helo.example.       IN TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -68,7 +69,8 @@ a.local.example.    IN A 127.0.0.2
 	}
 }
 
-// TestHELOBudget holds that a client cannot use up what MAIL FROM needs by the name that it gives itself.
+// TestHELOBudget holds that a client cannot use up what MAIL FROM needs by the name that it gives
+// itself.
 func TestHELOBudget(t *testing.T) {
 	greedy := "v=spf1"
 	for i := range 10 {
@@ -106,7 +108,8 @@ func (a answering) Lookup(ctx context.Context, name string, t dns.Type) (dns.Ans
 	return out, nil
 }
 
-// TestHELOIsRemembered holds that HELO costs no question with the next message of a host, and comes to the same.
+// TestHELOIsRemembered holds that HELO costs no question with the next message of a host, and comes
+// to the same.
 func TestHELOIsRemembered(t *testing.T) {
 	v, z := newVerifier(t)
 	v.Resolver, v.HELO = dns.NewCache(z, dns.CacheOptions{}), true

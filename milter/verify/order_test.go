@@ -19,8 +19,8 @@ func junk(n int) string {
 	return b.String()
 }
 
-// Whatever signatures a stranger writes above and below the one that counts, the first field says what every method found,
-// and of DKIM first what counts.
+// Whatever signatures a stranger writes above and below the one that counts, the first field says
+// what every method found, and of DKIM first what counts.
 func TestJunkSignaturesHideNothing(t *testing.T) {
 	good := signed(t, text, "example.com")
 	for _, above := range []int{0, 1, 6, 30} {
@@ -50,7 +50,8 @@ func TestJunkSignaturesHideNothing(t *testing.T) {
 	}
 }
 
-// Of several signatures the aligned one that passes comes first, then any that passes, then the author's own.
+// Of several signatures the aligned one that passes comes first, then any that passes, then the
+// author's own.
 func TestOrderOfSignatures(t *testing.T) {
 	raw := signed(t, signed(t, signed(t, text, "lost.example"), "example.net"), "news.example.com")
 	broken := strings.Replace(signed(t, text, "example.com"), "b=", "b=AAAA", 1)

@@ -2,9 +2,10 @@ package verify
 
 import "sync"
 
-// queue runs methods one after the other in the caller's goroutine: what most mail asks is remembered, and a goroutine
-// for each method would cost more than the method. As soon as one has to wait for the DNS, those that have not begun go
-// on beside it, so that none waits for the names of another.
+// queue runs methods one after the other in the caller's goroutine: what most mail asks is
+// remembered, and a goroutine for each method would cost more than the method. As soon as one has
+// to wait for the DNS, those that have not begun go on beside it, so that none waits for the names
+// of another.
 type queue struct {
 	run     func(m method, beforeWait func())
 	mu      sync.Mutex
@@ -12,8 +13,8 @@ type queue struct {
 	beside  sync.WaitGroup
 }
 
-// runAll runs the methods and returns when all have ended. Run is given each method, and what the method has to call
-// before it waits.
+// runAll runs the methods and returns when all have ended. Run is given each method, and what the
+// method has to call before it waits.
 func runAll(methods []method, run func(m method, beforeWait func())) {
 	q := &queue{run: run}
 	for _, m := range methods {
@@ -44,8 +45,8 @@ func (q *queue) next() (m method, ok bool) {
 	return m, true
 }
 
-// goOn has another goroutine run the methods that are left. One that is running has not been waited for, since it will
-// ask for the next one: WaitGroup.Go is allowed.
+// goOn has another goroutine run the methods that are left. One that is running has not been waited
+// for, since it will ask for the next one: WaitGroup.Go is allowed.
 func (q *queue) goOn() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

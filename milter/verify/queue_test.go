@@ -28,8 +28,8 @@ func TestQueueNoMethods(t *testing.T) {
 	runAll(nil, func(m method, _ func()) { t.Errorf("ran %v", m) })
 }
 
-// TestQueueGoesOn has every method wait until all have begun, as many as announce it: a queue that held one back would
-// never end.
+// TestQueueGoesOn has every method wait until all have begun, as many as announce it: a queue that
+// held one back would never end.
 func TestQueueGoesOn(t *testing.T) {
 	for n := 1; n <= 5; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -54,7 +54,8 @@ func TestQueueGoesOn(t *testing.T) {
 	}
 }
 
-// TestQueueApart has a method wait for one behind it without announcing that: it has a goroutine of its own.
+// TestQueueApart has a method wait for one behind it without announcing that: it has a goroutine of
+// its own.
 func TestQueueApart(t *testing.T) {
 	all := named("arc", "dkim")
 	all[0].apart = true

@@ -1,5 +1,5 @@
-// Package verify judges a message: it runs the methods side by side, weighs DMARC on what they found, and writes the one
-// Authentication-Results field. It finds things out and decides nothing.
+// Package verify judges a message: it runs the methods side by side, weighs DMARC on what they
+// found, and writes the one Authentication-Results field. It finds things out and decides nothing.
 package verify
 
 import (
@@ -19,35 +19,39 @@ import (
 	"mailseal/milter/spf"
 )
 
-// Verifier judges messages. A method whose pointer is nil is not run, and the methods' own Resolver is not used: every
-// message gets some that count its look-ups. It is safe for concurrent use.
+// Verifier judges messages. A method whose pointer is nil is not run, and the methods' own Resolver
+// is not used: every message gets some that count its lookups. It is safe for concurrent use.
 type Verifier struct {
-	Resolver   dns.Resolver
-	MaxLookups int           // of one message for SPF, ARC and iprev together; 0 for DefaultMaxLookups
+	Resolver dns.Resolver
+	// of one message for SPF, ARC and iprev together; 0 for DefaultMaxLookups
+	MaxLookups int
 	Deadline   time.Duration // for judging one message; 0 for DefaultDeadline
 	IPRev      bool
 	SPF        *spf.Checker
-	OnlyDMARC  bool // SPF is asked since DMARC needs it: nothing else learns of its result, and HELO is not checked
-	HELO       bool // SPF checks HELO beside MAIL FROM (RFC 7208 section 2.3)
-	DKIM       *dkim.Verifier
-	ARC        *arc.Validator
-	DMARC      *dmarc.Checker
-	Bug        func(method string, err error) // told of a panic in a method, whose result is then a temperror
+	// SPF is asked since DMARC needs it: nothing else learns of its result, and HELO is not checked
+	OnlyDMARC bool
+	HELO      bool // SPF checks HELO beside MAIL FROM (RFC 7208 section 2.3)
+	DKIM      *dkim.Verifier
+	ARC       *arc.Validator
+	DMARC     *dmarc.Checker
+	// told of a panic in a method, whose result is then a temperror
+	Bug func(method string, err error)
 }
 
-// What a message may cost at most. 20 s stays below the 30 s that Postfix gives a milter for one command, and lets a
-// slow SPF record come to its end (RFC 7208 section 4.6.4). 200 look-ups are more than any honest message needs: 125
-// that the worst legal SPF record asks for, and the keys of an ARC chain. DKIM is bounded by MaxSignatures alone: if
-// others could use up its look-ups, the signature that somebody forges would come to a temperror, and DMARC with it.
+// What a message may cost at most. 20 s stays below the 30 s that Postfix gives a milter for one
+// command, and lets a slow SPF record come to its end (RFC 7208 section 4.6.4). 200 lookups are
+// more than any honest message needs: 125 that the worst legal SPF record asks for, and the keys of
+// an ARC chain. DKIM is bounded by MaxSignatures alone: if others could use up its lookups, the
+// forged signature would come to a temperror, and DMARC with it.
 const (
 	DefaultDeadline   = 20 * time.Second
 	DefaultMaxLookups = 200
-	// dmarcLookups are DMARC's own: whoever makes the other methods ask until they may ask no more must not thereby keep
-	// his policy from being found. 36 serve the authors, of which there is one but for attacks, the others a
-	// few signatures below them.
+	// dmarcLookups are DMARC's own: a sender that exhausts the other lookup
+	// budgets must not hide its own DMARC record. 36 serve the authors, of which honest mail has
+	// one; the others serve a few signatures below them.
 	dmarcLookups = 60
-	// heloLookups are those of SPF for HELO, which must not use up what MAIL FROM needs: the name is the client's to
-	// choose. A host's own record has a term or two.
+	// heloLookups are those of SPF for HELO, which must not use up what MAIL FROM needs: the name
+	// is the client's to choose. A host's own record has a term or two.
 	heloLookups = 40
 )
 
@@ -68,9 +72,11 @@ type Run struct {
 	policy   *dmarc.Discovery // nil: there is nothing to weigh
 }
 
-// Begin reads what the header alone tells; from is what its From fields show. The client of a relay's mail is not the one that the sender's domain speaks
-// of: SPF, iprev and DMARC are left out.
-func (v *Verifier) Begin(env *message.Envelope, h message.Header, from message.From, relay bool) *Run {
+// Begin reads what the header alone tells; from is what its From fields show. The client of a
+// relay's mail is not the one that the sender's domain speaks of: SPF, iprev and DMARC are left
+// out.
+func (v *Verifier) Begin(env *message.Envelope, h message.Header, from message.From,
+	relay bool) *Run {
 	most := v.MaxLookups
 	if most == 0 {
 		most = DefaultMaxLookups
@@ -121,8 +127,8 @@ func (r *Run) isShort() bool {
 	return slices.ContainsFunc(r.budgets, (*dns.Budget).WasShort)
 }
 
-// asker is on whose behalf names are looked up: the client's network, or the message alone where the client has it from
-// somebody else.
+// asker is on whose behalf names are looked up: the client's network, or the message alone where
+// the client has it from another host.
 func (r *Run) asker() dns.Asker {
 	if r.relay {
 		return dns.Asker{Message: r}
@@ -142,8 +148,9 @@ func (r *Run) BodyHashes() []message.BodyHash {
 	return out
 }
 
-// Results runs the methods on the message, whose body is complete, in at most the Deadline. A method that panics finds
-// a temperror: whoever wrote the message gets no say in whether the daemon lives.
+// Results runs the methods on the message, whose body is complete, in at most the Deadline. A
+// method that panics finds a temperror: the author of a message must not decide whether the daemon
+// lives.
 func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	deadline := r.v.Deadline
 	if deadline == 0 {
@@ -153,7 +160,8 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 	ctx = dns.ForAsker(ctx, r.asker())
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	// A fifth of the time is kept for DMARC: an SPF record that never answers must not use all of it up.
+	// A fifth of the time is kept for DMARC: an SPF record that never answers must not use all of
+	// it up.
 	first, cancelFirst := context.WithTimeout(ctx, deadline-deadline/5)
 	defer cancelFirst()
 	runAll(r.methods(), func(method method, beforeWait func()) {
@@ -164,13 +172,15 @@ func (r *Run) Results(ctx context.Context, m *message.Message) *Results {
 		r.run(dns.BeforeWait(limit, beforeWait), method, m, out)
 	})
 	if r.policy != nil {
-		r.run(ctx, method{name: "dmarc", run: r.weighDMARC, broken: brokenDMARC, class: dns.DMARC}, m, out)
+		r.run(ctx, method{name: "dmarc", run: r.weighDMARC, broken: brokenDMARC, class: dns.DMARC},
+			m, out)
 	}
 	out.Short = r.isShort()
 	return out
 }
 
-// discoverDMARC finds the policies of the authors, beside the methods that will be weighed against it.
+// discoverDMARC finds the policies of the authors, beside the methods that will be weighed against
+// it.
 func (r *Run) discoverDMARC(ctx context.Context, _ *message.Message, _ *Results) {
 	method := *r.v.DMARC
 	method.Resolver = r.budget(dmarcLookups)
@@ -185,7 +195,8 @@ func (r *Run) weighDMARC(ctx context.Context, _ *message.Message, out *Results) 
 	out.DMARC = &d
 }
 
-// method is one way to judge: run fills in its part of the results, broken does so when run panicked.
+// method is one way to judge: run fills in its part of the results, broken does so when run
+// panicked.
 type method struct {
 	name   string
 	run    func(context.Context, *message.Message, *Results)

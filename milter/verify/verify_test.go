@@ -230,7 +230,8 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// stalling answers everything but names below attacker.example, for which it waits until the context ends.
+// stalling answers everything but names below attacker.example, for which it waits until the
+// context ends.
 type stalling struct{ dns.Resolver }
 
 func (s stalling) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
@@ -240,15 +241,16 @@ func (s stalling) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answ
 	return s.Resolver.Lookup(ctx, name, t)
 }
 
-// TestPolicyIsFoundAllTheSame holds that a sender cannot keep the policy of a domain that he forges from being found: not
-// by an SPF record that takes all the time, and not by one that takes all the look-ups.
+// TestPolicyIsFoundAllTheSame holds that a sender cannot keep the policy of a domain that he forges
+// from being found: not by an SPF record that takes all the time, and not by one that takes all the
+// lookups.
 func TestPolicyIsFoundAllTheSame(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(*Verifier)
 	}{
 		{"time", func(v *Verifier) { v.Resolver, v.Deadline = stalling{v.Resolver}, 50*time.Millisecond }},
-		{"look-ups", func(v *Verifier) { v.MaxLookups = -1 }}, // none is left
+		{"lookups", func(v *Verifier) { v.MaxLookups = -1 }}, // none is left
 	} {
 		v, _ := newVerifier(t)
 		tc.change(v)
@@ -275,8 +277,9 @@ func (c *clocked) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answ
 	return c.Resolver.Lookup(ctx, name, t)
 }
 
-// TestShareOfDMARC holds that SPF may use four fifths of the deadline and no more: DMARC has to ask which organizational
-// domain a signature belongs to after SPF has come to its end, and a signature that is aligned must count all the same.
+// TestShareOfDMARC holds that SPF may use four fifths of the deadline and no more: DMARC has to ask
+// which organizational domain a signature belongs to after SPF has come to its end, and a signature
+// that is aligned must count all the same.
 func TestShareOfDMARC(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, _ := newVerifier(t)
@@ -319,7 +322,8 @@ func (l late) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, 
 	}
 }
 
-// TestLatePolicy holds that looking for the policy may take the whole deadline, not only the share of the others.
+// TestLatePolicy holds that looking for the policy may take the whole deadline, not only the share
+// of the others.
 func TestLatePolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, _ := newVerifier(t)
@@ -351,7 +355,8 @@ func TestBestDKIM(t *testing.T) {
 	}
 }
 
-// remembering puts a cache before a zone, whose answers are all good for an hour: it has no SOA for its negative ones.
+// remembering puts a cache before a zone, whose answers are all good for an hour: it has no SOA for
+// its negative ones.
 func remembering(z *dnstest.Zone) *dns.Cache { return dns.NewCache(lasting{z}, dns.CacheOptions{}) }
 
 type lasting struct{ dns.Resolver }

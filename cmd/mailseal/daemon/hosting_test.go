@@ -25,7 +25,7 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// hosted is how many domains the tests' data bases have, d0.example and up. Domain i has a key of its own, selector s.
+// hosted is how many domains the tests' databases have, d0.example and up. Domain i has a key of its own, selector s.
 const hosted = 40
 
 func hostedKey(i int) keys.Key {
@@ -93,7 +93,7 @@ timeout = "1s"
 source = "hosting"
 `
 
-// hosting is a daemon whose keys are in a data base.
+// hosting is a daemon whose keys are in a database.
 type hosting struct {
 	t       *testing.T
 	daemon  *Daemon
@@ -236,7 +236,7 @@ func (h *hosting) judge(domain string, raw []byte) {
 	}
 }
 
-// sqliteFile makes a data base in a file.
+// sqliteFile makes a database in a file.
 func sqliteFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys.db")

@@ -16,7 +16,7 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// TestWatchSources has the daemon watch what it has signed with from a data base, and nothing else of it.
+// TestWatchSources has the daemon watch what it has signed with from a database, and nothing else of it.
 func TestWatchSources(t *testing.T) {
 	h := startHosting(t, "sqlite", sqliteFile(t), "")
 	for _, d := range []string{"d0.example", "d1.example", "d2.example"} {

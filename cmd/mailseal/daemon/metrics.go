@@ -238,18 +238,18 @@ func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 		{"dns_queries_total", "Queries sent to name servers over UDP.", func() uint64 { return m.client.Load().Counters.Queries.Load() }},
 		{"dns_truncated_total", "Replies that were asked for again over TCP.", func() uint64 { return m.client.Load().Counters.Truncated.Load() }},
 		{"dns_timeouts_total", "Queries that no reply came to in time.", func() uint64 { return m.client.Load().Counters.Timeouts.Load() }},
-		{"dns_cache_hits_total", "Look-ups answered from memory.", func() uint64 { return m.gate.Load().Cache().Counters.Hits.Load() }},
-		{"dns_cache_misses_total", "Look-ups that went to a name server.", func() uint64 { return m.gate.Load().Cache().Counters.Misses.Load() }},
-		{"dns_cache_shared_total", "Look-ups that waited for another one's answer.", func() uint64 { return m.gate.Load().Cache().Counters.Shared.Load() }},
-		{"dns_failures_total", "Look-ups that failed.", func() uint64 { return m.gate.Load().Cache().Counters.Failures.Load() }},
-		{"dns_waited_total", "Look-ups that waited for a place at the gate, since too many were under way.", func() uint64 { return m.gate.Load().Counters.Waited.Load() }},
-		{"dns_shortages_total", "Look-ups that were not made since there was no place in time: the message is deferred.", func() uint64 { return m.gate.Load().Counters.Shortages.Load() }},
+		{"dns_cache_hits_total", "Lookups answered from memory.", func() uint64 { return m.gate.Load().Cache().Counters.Hits.Load() }},
+		{"dns_cache_misses_total", "Lookups that went to a name server.", func() uint64 { return m.gate.Load().Cache().Counters.Misses.Load() }},
+		{"dns_cache_shared_total", "Lookups that waited for another one's answer.", func() uint64 { return m.gate.Load().Cache().Counters.Shared.Load() }},
+		{"dns_failures_total", "Lookups that failed.", func() uint64 { return m.gate.Load().Cache().Counters.Failures.Load() }},
+		{"dns_waited_total", "Lookups that waited for a place at the gate, since too many were under way.", func() uint64 { return m.gate.Load().Counters.Waited.Load() }},
+		{"dns_shortages_total", "Lookups that were not made since there was no place in time: the message is deferred.", func() uint64 { return m.gate.Load().Counters.Shortages.Load() }},
 		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", func() uint64 { return m.gate.Load().Cache().Counters.Evictions.Load() }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help}, func() float64 { return float64(c.load()) }))
 	}
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "mailseal", Name: "dns_waiting", Help: "Look-ups that wait for a place at the gate now.",
+		Namespace: "mailseal", Name: "dns_waiting", Help: "Lookups that wait for a place at the gate now.",
 	}, func() float64 { return float64(gate.Counters.Waiting.Load()) }))
 }

@@ -29,7 +29,7 @@ type ImportOptions struct {
 func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOptions, out io.Writer) error {
 	s, ok := cfg.Sources[o.Source]
 	if !ok || s.Driver == "http" {
-		return answer.NewUsage(fmt.Errorf("--source %q is no data base of the configuration", o.Source))
+		return answer.NewUsage(fmt.Errorf("--source %q is no database of the configuration", o.Source))
 	}
 	entries, err := readKeys(dir, o.Domain)
 	if err != nil {

@@ -35,7 +35,7 @@ var holders = []holder{
 	}},
 }
 
-// keys measures start, memory and the cost of a message with many keys, in files and in a data base.
+// keys measures start, memory and the cost of a message with many keys, in files and in a database.
 func (g *growth) keys() ([]*chart, error) {
 	start := &chart{
 		file: "keys-start", title: "Time from start to the first connection by number of keys", what: "RSA-2048 keys; more than 1,000 files are loaded while it serves already, and SQLite is asked for a key when it signs",
@@ -127,7 +127,7 @@ func (g *growth) inFiles(n int) (string, error) {
 	return measure.ManyDomains(dir, n), err
 }
 
-// inSQLite makes a data base with n keys, if it is not there yet, and returns the configuration that uses it.
+// inSQLite makes a database with n keys, if it is not there yet, and returns the configuration that uses it.
 func (g *growth) inSQLite(n int) (config string, err error) {
 	file := filepath.Join(g.Dir, fmt.Sprintf("keys-%d.db", n))
 	if _, err := os.Stat(file); err != nil {

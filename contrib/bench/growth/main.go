@@ -18,7 +18,7 @@ func main() {
 	flag.StringVar(&o.mailseal, "mailseal", "bin/mailseal", "the build that is measured, and drives")
 	flag.StringVar(&o.out, "out", "contrib/bench", "directory for GROWTH.md and its pictures")
 	flag.StringVar(&o.only, "only", "", "only what has this in its name; GROWTH.md is not written then")
-	flag.StringVar(&o.schema, "schema", "contrib/sql/sqlite.sql", "the tables of a data base with keys")
+	flag.StringVar(&o.schema, "schema", "contrib/sql/sqlite.sql", "the tables of a database with keys")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each point is measured; the median counts")
 	flag.Parse()
 	if err := grow(o); err != nil {

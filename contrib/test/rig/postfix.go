@@ -151,7 +151,7 @@ func (i *instance) restart(m *MTA) {
 	i.start(m)
 }
 
-// nexthop writes host:port as Postfix wants a destination without MX look-up.
+// nexthop writes host:port as Postfix wants a destination without MX lookup.
 func nexthop(address string) string {
 	host, port, _ := net.SplitHostPort(address)
 	return "[" + host + "]:" + port

@@ -29,7 +29,7 @@ func (v variant) String() string {
 	return fmt.Sprintf("%s %s/%s %s", v.file, form(v.options.SimpleHeader), form(v.options.SimpleBody), v.key.Selector)
 }
 
-// variants returns the awkward messages in 4 canonicalisations and 2 algorithms.
+// variants returns the awkward messages in 4 canonicalizations and 2 algorithms.
 func variants(t testing.TB) []variant {
 	t.Helper()
 	files, _ := filepath.Glob(vectors + "awkward/*.eml")
@@ -71,7 +71,8 @@ func (v variant) signed(t testing.TB) []byte {
 	return append(append(f.Raw(), "\r\n"...), v.raw...)
 }
 
-// exceptions are the messages that another implementation judges wrongly in at least one variant, with its bug.
+// exceptions are the messages that another implementation judges wrongly in at least one variant,
+// with its bug.
 type exceptions map[string]string
 
 // check reports a failure of the other implementation that is not expected.
@@ -167,7 +168,8 @@ type (
 	pythonAnswer struct{ Result, Error string }
 )
 
-// runPython starts the script with the interpreter that knows dkimpy. MAILSEAL_TEST_ROOT may hold unpacked packages.
+// runPython starts the script with the interpreter that knows dkimpy. MAILSEAL_TEST_ROOT may hold
+// unpacked packages.
 func runPython(t *testing.T, jobs []pythonJob) []pythonAnswer {
 	t.Helper()
 	var in, out bytes.Buffer

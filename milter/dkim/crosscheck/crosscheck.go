@@ -1,5 +1,5 @@
-// Package crosscheck asks go-msgauth, a DKIM implementation by another hand, about what we sign and judge. It is the
-// only importer of go-msgauth, and leaves out what that is known to judge wrongly.
+// Package crosscheck asks go-msgauth, a DKIM implementation by another hand, about what we sign and
+// judge. It is the only importer of go-msgauth, and leaves out what that is known to judge wrongly.
 package crosscheck
 
 import (
@@ -14,18 +14,19 @@ import (
 	"mailseal/milter/message"
 )
 
-// ErrUnfit says that a message is left out: go-msgauth would judge it wrongly, or slowly. Message wraps it with the
-// reason.
+// ErrUnfit says that a message is left out: go-msgauth would judge it wrongly, or slowly. Message
+// wraps it with the reason.
 var ErrUnfit = errors.New("crosscheck: not a message for go-msgauth")
 
-// ErrDisagree says that go-msgauth does not verify what we signed. Key wraps it with what go-msgauth says.
+// ErrDisagree says that go-msgauth does not verify what we signed. Key wraps it with what
+// go-msgauth says.
 var ErrDisagree = errors.New("crosscheck: go-msgauth does not verify the signature")
 
 // Value is go-msgauth's opinion of one signature.
 type Value string
 
-// The values of an Opinion. They are those of package dkim as far as go-msgauth tells them apart; it calls fail or
-// permerror what we call policy.
+// The values of an Opinion. They are those of package dkim as far as go-msgauth tells them apart;
+// it calls fail or permerror what we call policy.
 const (
 	Pass      Value = "pass"
 	Fail      Value = "fail"
@@ -41,20 +42,21 @@ type Opinion struct {
 	Reason string // go-msgauth's own words, or why it was not asked; "" for pass
 }
 
-// Contradicts tells whether go-msgauth can be said to disagree with a result of ours, given as one of the words of
-// RFC 8601 section 2.7.1: one passes what the other does not.
+// Contradicts reports whether go-msgauth can be said to disagree with a result of ours, given as
+// one of the words of RFC 8601 section 2.7.1: one passes what the other does not.
 func (o Opinion) Contradicts(ours string) bool {
 	return o.Value != Unfit && (o.Value == Pass) != (ours == string(Pass))
 }
 
-// Lookup returns the TXT records of a name, none when there are none; the error means that it could not find out.
+// Lookup returns the TXT records of a name, none when there are none; the error means that it could
+// not find out.
 type Lookup func(ctx context.Context, name string) ([]string, error)
 
 // maxSignatures is how many signatures of a message get an opinion, the topmost.
 const maxSignatures = 10
 
-// Message returns go-msgauth's opinion of the signatures of a message, in the order of the header. The error wraps
-// ErrUnfit. Lookup is called for one name at a time and once for each.
+// Message returns go-msgauth's opinion of the signatures of a message, in the order of the header.
+// The error wraps ErrUnfit. Lookup is called for one name at a time and once for each.
 func Message(ctx context.Context, raw []byte, lookup Lookup) ([]Opinion, error) {
 	h, whole, err := prepare(raw)
 	if err != nil {
@@ -101,8 +103,8 @@ func words(err error) string { return strings.TrimPrefix(err.Error(), "dkim: ") 
 // SignFunc signs a header and the body of which these are the digests, as package dkim does.
 type SignFunc func(h message.Header, body *message.Digests) (message.Field, error)
 
-// The probe that Key has signed holds what canonicalisation is about: folds, runs of white space, empty lines at the
-// end.
+// The probe that Key has signed holds what canonicalization is about: folds, runs of white space,
+// empty lines at the end.
 const (
 	probeHeader = "From: \"Probe\"  <probe@example.com>\r\n" +
 		"To: one@example.com,\r\n\ttwo@example.com\r\n" +
@@ -111,8 +113,8 @@ const (
 	probeBody = "This mail was never sent. \r\n\r\n \tIt only shows  that a key signs.\t\r\n \r\n\r\n"
 )
 
-// Key has sign sign a probe and go-msgauth verify it with the key record that is, or is to be, published. The error is
-// sign's, or wraps ErrDisagree or ErrUnfit.
+// Key has sign sign a probe and go-msgauth verify it with the key record that is, or is to be,
+// published. The error is sign's, or wraps ErrDisagree or ErrUnfit.
 func Key(sign SignFunc, record string) error {
 	h, _, err := prepare([]byte(probeHeader + "\r\n"))
 	if err != nil {

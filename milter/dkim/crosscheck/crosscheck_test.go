@@ -309,7 +309,7 @@ func TestLookup(t *testing.T) {
 		})
 	}
 	if calls != 1 {
-		t.Errorf("%d look-ups of one name", calls)
+		t.Errorf("%d lookups of one name", calls)
 	}
 }
 

@@ -25,8 +25,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestExceptionsAreOfThisRelease: after an upgrade of go-msgauth each exception wants a look. TestExceptionsAreNeeded
-// says which of them may go; those that stay get the new version.
+// TestExceptionsAreOfThisRelease: after an upgrade of go-msgauth each exception wants a look.
+// TestExceptionsAreNeeded says which of them may go; those that stay get the new version.
 func TestExceptionsAreOfThisRelease(t *testing.T) {
 	text, err := os.ReadFile("../../../go.mod")
 	if err != nil {
@@ -47,8 +47,8 @@ func TestExceptionsAreOfThisRelease(t *testing.T) {
 	}
 }
 
-// proof is a message to which one exception applies, and that go-msgauth judges otherwise than we do, or in more than
-// linear time.
+// proof is a message to which one exception applies, and that go-msgauth judges otherwise than we
+// do, or in more than linear time.
 type proof struct {
 	name    string
 	message string             // header and body; "": one with a From field
@@ -116,7 +116,8 @@ func proofs(t testing.TB) []proof {
 	}
 }
 
-// TestExceptionsAreNeeded: go-msgauth still does what each exception says, and no other exception covers that.
+// TestExceptionsAreNeeded: go-msgauth still does what each exception says, and no other exception
+// covers that.
 func TestExceptionsAreNeeded(t *testing.T) {
 	_, unproven := crosscheck.ExceptionVersions()
 	for _, p := range proofs(t) {
@@ -206,8 +207,8 @@ func (p proof) ours(raw []byte) string {
 	return string(results[0].Value)
 }
 
-// signed returns the message with a signature that says what no signer of ours would write. It is correct: what is
-// hashed is what RFC 6376 says.
+// signed returns the message with a signature that says what no signer of ours would write. It is
+// correct: what is hashed is what RFC 6376 says.
 func (p proof) signed(t testing.TB) []byte {
 	t.Helper()
 	raw, tags := p.message, p.tags
@@ -238,8 +239,8 @@ func (p proof) signed(t testing.TB) []byte {
 	return []byte(strings.Repeat(field, max(1, p.copies)) + raw)
 }
 
-// smoothKey is an RSA key whose modulus is the product of many small primes: one of two large primes takes minutes to
-// find, and seconds to sign with.
+// smoothKey is an RSA key whose modulus is the product of many small primes: one of two large
+// primes takes minutes to find, and seconds to sign with.
 type smoothKey struct {
 	rsa.PublicKey
 	primes []*big.Int

@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// ExceptionVersions returns the release of go-msgauth that each exception is about, by the exception's name, and the
-// names in their order.
+// ExceptionVersions returns the release of go-msgauth that each exception is about, by the
+// exception's name, and the names in their order.
 func ExceptionVersions() (versions map[string]string, names []string) {
 	versions = map[string]string{}
 	for _, e := range exceptions {
@@ -22,8 +22,9 @@ func ExceptionVersions() (versions map[string]string, names []string) {
 	return versions, names
 }
 
-// Uncensored returns go-msgauth's own verdict on the topmost signature of a message, whatever the exceptions say, and
-// the names of all exceptions that apply to the message or one of its signatures.
+// Uncensored returns go-msgauth's own verdict on the topmost signature of a message, whatever the
+// exceptions say, and the names of all exceptions that apply to the message or one of its
+// signatures.
 func Uncensored(raw []byte, lookup Lookup) (applying []string, theirs error) {
 	header, body, whole := split(raw)
 	known := []facts{lineFacts(header, body)}

@@ -13,7 +13,8 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// fact is something that can be said about a message, a signature or its key without knowing any implementation.
+// fact is something that can be said about a message, a signature or its key without knowing any
+// implementation.
 type fact string
 
 // The facts of a message.
@@ -69,8 +70,8 @@ const maxName = 998
 // maxHeader is how much of a header is read; a smaller limit is among the exceptions.
 const maxHeader = 128 << 10
 
-// prepare reads the header of a message and completes what go-msgauth cannot do without. The error wraps ErrUnfit: it
-// names the first thing in the message that would be judged wrongly.
+// prepare reads the header of a message and completes what go-msgauth cannot do without. The error
+// wraps ErrUnfit: it names the first thing in the message that would be judged wrongly.
 func prepare(raw []byte) (message.Header, []byte, error) {
 	header, body, whole := split(raw)
 	if why := lineFacts(header, body).unfit(); why != "" {
@@ -86,7 +87,8 @@ func prepare(raw []byte) (message.Header, []byte, error) {
 	return h, whole, nil
 }
 
-// split parts header and body. A header without an empty line after it gets one, which go-msgauth insists on.
+// split parts header and body. A header without an empty line after it gets one, which go-msgauth
+// insists on.
 func split(raw []byte) (header, body, whole []byte) {
 	for _, end := range []string{"\r\n\r\n", "\n\n"} {
 		if i := bytes.Index(raw, []byte(end)); i >= 0 {
@@ -106,7 +108,10 @@ func lineFacts(header, body []byte) facts {
 	f.count(headerBytes, len(header))
 	f.count(headerLines, bytes.Count(header, []byte("\n")))
 	f.count(bodyBytes, len(body))
-	inBoth := func(s string) int { return bytes.Count(header, []byte(s)) + bytes.Count(body, []byte(s)) }
+	inBoth := func(s string) int {
+		return bytes.Count(header, []byte(s)) +
+			bytes.Count(body, []byte(s))
+	}
 	crlf := inBoth("\r\n")
 	f.count(bareCRs, inBoth("\r")-crlf)
 	if crlf > 0 {
@@ -126,7 +131,8 @@ func countNotFields(header []byte) (n int) {
 	return n
 }
 
-// isField reports whether a line begins a field: a name of printable ASCII that is not too long, and a colon.
+// isField reports whether a line begins a field: a name of printable ASCII that is not too long,
+// and a colon.
 func isField(line []byte) bool {
 	name, _, found := bytes.Cut(line, []byte(":"))
 	name = bytes.TrimRight(name, " \t")
@@ -216,7 +222,10 @@ func (f facts) recordFacts(records []string) {
 		f[recordError] = err.Error()
 		return
 	}
-	place := slices.IndexFunc(record, func(t taglist.Tag) bool { return t.Name == "v" && t.Value == "DKIM1" })
+	place := slices.IndexFunc(record, func(t taglist.Tag) bool {
+		return t.Name == "v" &&
+			t.Value == "DKIM1"
+	})
 	if place >= 0 {
 		f.count(versionPlace, place)
 	}

@@ -51,7 +51,8 @@ func FuzzTheySign(f *testing.F) {
 	})
 }
 
-// FuzzDisagree: whatever a message and a key record say, we and go-msgauth agree about signatures that it can judge.
+// FuzzDisagree: whatever a message and a key record say, we and go-msgauth agree about signatures
+// that it can judge.
 func FuzzDisagree(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, record string) {
 		z := anyName(func(string) []string { return []string{record} })

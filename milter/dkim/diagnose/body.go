@@ -21,20 +21,33 @@ type repair struct {
 }
 
 var repairs = []repair{
-	{unescapeFrom, `a mailbox or list put ">" before lines that begin with "From "`, "verify mail before it is written into a mbox"},
-	{undot, `lines begin with ".." where they had one dot: a program did not undo SMTP's dot-stuffing`, "mend the program that handed the message on"},
-	{rejoin("\r\n "), "long lines were broken by Postfix (over 998 octets) after signing", "the sender should write shorter lines, or encode the part as quoted-printable"},
-	{rejoin("!\r\n "), "long lines were broken by Sendmail (over 990 octets) after signing", "the sender should write shorter lines, or encode the part as quoted-printable"},
-	{trimLines, "white space was added at the ends of lines, or the signer had removed it", "sign with a relaxed body"},
-	{crToCRLF, "bare CR and LF were turned into line ends on the way", "the sender should write CRLF line ends"},
+	{unescapeFrom, `a mailbox or list put ">" before lines that begin with "From "`,
+		"verify mail before it is written into a mbox"},
+	{undot,
+		`lines begin with ".." where they had one dot: a program did not undo SMTP's dot-stuffing`,
+		"mend the program that handed the message on"},
+	{rejoin("\r\n "), "long lines were broken by Postfix (over 998 octets) after signing",
+		"the sender should write shorter lines, or encode the part as quoted-printable"},
+	{rejoin("!\r\n "), "long lines were broken by Sendmail (over 990 octets) after signing",
+		"the sender should write shorter lines, or encode the part as quoted-printable"},
+	{trimLines, "white space was added at the ends of lines, or the signer had removed it",
+		"sign with a relaxed body"},
+	{crToCRLF, "bare CR and LF were turned into line ends on the way",
+		"the sender should write CRLF line ends"},
 	{withoutFirstLine, "empty lines were added at the top of the body", ""},
 }
 
 // bodyFinding looks for what happened to a body whose hash is not the signed one.
 func bodyFinding(h message.Header, body []byte, s dkim.Signature) Finding {
-	fits := func(c message.Canonicalization, b []byte) bool { return bytes.Equal(sum(c, b, s.Limit), s.BodyHash) }
+	fits := func(c message.Canonicalization, b []byte) bool {
+		return bytes.Equal(sum(c, b, s.Limit),
+			s.BodyHash)
+	}
 	if other := otherOf(s.Body); fits(other, body) {
-		return Finding{"body", fmt.Sprintf("the body passes as %s, the signature says %s: the signer hashed one and wrote the other", other, s.Body), "the signer's software has to be mended", true}
+		return Finding{"body",
+			fmt.Sprintf(
+				"the body passes as %s, the signature says %s: the signer hashed one and wrote "+
+					"the other", other, s.Body), "the signer's software has to be mended", true}
 	}
 	for _, r := range repairs {
 		if b := r.undo(body); b != nil && !bytes.Equal(b, body) && fits(s.Body, b) {
@@ -42,20 +55,30 @@ func bodyFinding(h message.Header, body []byte, s dkim.Signature) Finding {
 		}
 	}
 	if s.Body == message.Simple && fits(message.Relaxed, body) {
-		return Finding{"body", "only white space differs: a relaxed body would have passed", "the signer should use c=relaxed/relaxed", true}
+		return Finding{"body", "only white space differs: a relaxed body would have passed",
+			"the signer should use c=relaxed/relaxed", true}
 	}
 	if b := decoded(h, body); b != nil && fits(s.Body, b) {
-		return Finding{"body", "an 8-bit body was encoded as quoted-printable or base64 on the way, for a host that takes 7 bits only",
-			"the signer should encode before signing; in Postfix disable_mime_output_conversion=yes keeps it from doing so afterwards", true}
+		return Finding{"body",
+			"an 8-bit body was encoded as quoted-printable or base64 on the way, for a host that takes 7 bits only",
+			"the signer should encode before signing; in Postfix " +
+				"disable_mime_output_conversion=yes keeps it from doing so afterwards", true}
 	}
 	if n := footer(s, body); n > 0 {
-		return Finding{"body", fmt.Sprintf("the body passes without its last %s: a footer was added, by a mailing list or a disclaimer", lines(n)),
-			"the list should not change messages, or should rewrite From; if the footer is our own, it must be added before signing", true}
+		return Finding{"body",
+			fmt.Sprintf(
+				"the body passes without its last %s: a footer was added, by a mailing list or a disclaimer", lines(n)),
+			"the list should not change messages, or should rewrite From; if the footer is our " +
+				"own, it must be added before signing", true}
 	}
 	if n := banner(s, body); n > 0 {
-		return Finding{"body", fmt.Sprintf("the body passes without its first %s: a banner was added on the way", lines(n)), "add banners only after verifying, or not at all", true}
+		return Finding{"body",
+			fmt.Sprintf("the body passes without its first %s: a banner was added on the way",
+				lines(n)), "add banners only after verifying, or not at all", true}
 	}
-	return Finding{Part: "body", Cause: "the body was changed on the way, and it is not a change that is known", Cure: "compare with the message as it was sent"}
+	return Finding{Part: "body",
+		Cause: "the body was changed on the way, and it is not a change that is known",
+		Cure:  "compare with the message as it was sent"}
 }
 
 // sum is the body hash of RFC 6376 section 3.7.
@@ -82,8 +105,8 @@ func lines(n int) string {
 	return fmt.Sprintf("%d lines", n)
 }
 
-// footer returns how many lines at the end must go for the body to pass, 0 when that does not help. It reads the body
-// once: the hash of each beginning costs no more than its end.
+// footer returns how many lines at the end must go for the body to pass, 0 when that does not help.
+// It reads the body once: the hash of each beginning costs no more than its end.
 func footer(s dkim.Signature, body []byte) int {
 	canonical := s.Body.AppendBody(nil, body)
 	if s.Limit >= 0 {
@@ -131,11 +154,13 @@ func banner(s dkim.Signature, body []byte) int {
 }
 
 func unescapeFrom(body []byte) []byte {
-	return bytes.TrimPrefix(bytes.ReplaceAll(append([]byte("\n"), body...), []byte("\n>From "), []byte("\nFrom ")), []byte("\n"))
+	return bytes.TrimPrefix(bytes.ReplaceAll(append([]byte("\n"), body...), []byte("\n>From "),
+		[]byte("\nFrom ")), []byte("\n"))
 }
 
 func undot(body []byte) []byte {
-	return bytes.TrimPrefix(bytes.ReplaceAll(append([]byte("\n"), body...), []byte("\n.."), []byte("\n.")), []byte("\n"))
+	return bytes.TrimPrefix(bytes.ReplaceAll(append([]byte("\n"), body...), []byte("\n.."),
+		[]byte("\n.")), []byte("\n"))
 }
 
 func rejoin(fold string) func([]byte) []byte {

@@ -1,5 +1,6 @@
-// Package diagnose finds out what a signature that does not verify has died of. It undoes, one after the other, the
-// changes that mail is known to suffer on its way, and sees which of them makes the signature whole again.
+// Package diagnose finds out what a signature that does not verify has died of. It undoes, one
+// after the other, the changes that mail is known to suffer on its way, and sees which of them
+// makes the signature whole again.
 package diagnose
 
 import (
@@ -14,11 +15,12 @@ type Finding struct {
 	Part  string // "body", "header", "key", "time" or "field"
 	Cause string // a sentence for a postmaster, without final full stop
 	Cure  string // what to do about it, likewise; "" when there is nothing
-	Sure  bool   // undoing it makes this part of the signature whole; else it is what the evidence suggests
+	// undoing it makes this part of the signature whole; else it is what the evidence suggests
+	Sure bool
 }
 
-// Signature says why the signature that r is the result of failed, for a message of header h and body, whose line ends
-// are CRLF. There is nothing to say about one that passed.
+// Signature says why the signature that r is the result of failed, for a message of header h and
+// body, whose line ends are CRLF. There is nothing to say about one that passed.
 func Signature(h message.Header, body []byte, r dkim.Result) []Finding {
 	if r.Value == dkim.Pass {
 		return nil
@@ -42,12 +44,19 @@ func Signature(h message.Header, body []byte, r dkim.Result) []Finding {
 
 // keyCauses are the states of a key for which no signature is looked at.
 var keyCauses = map[dkim.KeyState]Finding{
-	dkim.KeyMissing:   {Cause: "no key is published", Cure: "the signer's domain has to publish the record, or it was removed too early: keys must outlive the mail that they signed"},
-	dkim.KeyRevoked:   {Cause: "the key was revoked (p= is empty)", Cure: "the signer has to sign with a key that is still published"},
-	dkim.KeyInvalid:   {Cause: "the record is no key that can verify this signature", Cure: "the signer's domain has to mend the record; mailseal keygen prints one as it must be"},
-	dkim.KeyTooShort:  {Cause: "the key is too short to be trusted", Cure: "the signer needs an RSA key of 2048 bits"},
-	dkim.KeyTooLong:   {Cause: "the key is too long to be used", Cure: "the signer needs an RSA key of 2048 or 4096 bits"},
-	dkim.KeyUnreached: {Cause: "the DNS did not answer", Cure: "try again later, or look at the name servers of the signer's domain"},
+	dkim.KeyMissing: {Cause: "no key is published",
+		Cure: "the signer's domain has to publish the record, or it was removed too early: keys " +
+			"must outlive the mail that they signed"},
+	dkim.KeyRevoked: {Cause: "the key was revoked (p= is empty)",
+		Cure: "the signer has to sign with a key that is still published"},
+	dkim.KeyInvalid: {Cause: "the record is no key that can verify this signature",
+		Cure: "the signer's domain has to mend the record; mailseal keygen prints one as it must be"},
+	dkim.KeyTooShort: {Cause: "the key is too short to be trusted",
+		Cure: "the signer needs an RSA key of 2048 bits"},
+	dkim.KeyTooLong: {Cause: "the key is too long to be used",
+		Cure: "the signer needs an RSA key of 2048 or 4096 bits"},
+	dkim.KeyUnreached: {Cause: "the DNS did not answer",
+		Cure: "try again later, or look at the name servers of the signer's domain"},
 }
 
 // unchecked is about a signature that did not get as far as its hashes.
@@ -58,7 +67,8 @@ func unchecked(r dkim.Result) Finding {
 	case r.Value == dkim.Policy:
 		return refused(r)
 	default:
-		return Finding{Part: "field", Cause: "the signature itself cannot be used: " + r.Reason, Cure: "the signer's software has to be mended", Sure: true}
+		return Finding{Part: "field", Cause: "the signature itself cannot be used: " + r.Reason,
+			Cure: "the signer's software has to be mended", Sure: true}
 	}
 	f.Part, f.Sure = "key", true
 	f.Cause = fmt.Sprintf("%s at %s._domainkey.%s: %s", f.Cause, r.Selector, r.Domain, r.Reason)
@@ -70,13 +80,21 @@ func refused(r dkim.Result) Finding {
 	proof := r.Evidence
 	switch {
 	case proof.UnsignedOctets > 0:
-		return Finding{"body", fmt.Sprintf("the last %d octets of the body are not covered by the signature (l=): they may have been added by anybody, as a list's footer is", proof.UnsignedOctets),
-			"the signer should not use l=; verify.accept_unsigned_body lets such signatures pass", true}
+		return Finding{"body",
+			fmt.Sprintf(
+				"the last %d octets of the body are not covered by the signature (l=): they may "+
+					"have been added by anybody, as a list's footer is", proof.UnsignedOctets),
+			"the signer should not use l=; verify.accept_unsigned_body lets such signatures pass",
+			true}
 	case len(proof.Uncovered) > 0:
-		return Finding{"header", fmt.Sprintf("%s: somebody may have added one after signing, and readers show that one", r.Reason),
-			"the signer should list the field in h= once more than it is present; verify.uncovered_duplicates = \"note\" lets such signatures pass", true}
+		return Finding{"header",
+			fmt.Sprintf("%s: one may have been added after signing, and readers show that one",
+				r.Reason),
+			"the signer should list the field in h= once more than it is present; " +
+				"verify.uncovered_duplicates = \"note\" lets such signatures pass", true}
 	case !proof.Expires.IsZero() || !proof.Signed.IsZero():
-		return Finding{"time", r.Reason + times(proof), "the mail took too long on its way, or a clock is wrong: compare with the Received fields", true}
+		return Finding{"time", r.Reason + times(proof),
+			"the mail took too long on its way, or a clock is wrong: compare with the Received fields", true}
 	}
 	return Finding{"field", "the signature is not accepted here: " + r.Reason, "", true}
 }

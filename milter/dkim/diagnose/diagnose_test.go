@@ -243,7 +243,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestAbsentIsNotMissing holds that our own signatures, which oversign, do not make anybody look for a Reply-To.
+// TestAbsentIsNotMissing holds that our own signatures, which oversign, do not make anybody look
+// for a Reply-To.
 func TestAbsentIsNotMissing(t *testing.T) {
 	s := newSigner(t, "ed25519")
 	text := s.sign(t, original, dkim.SignOptions{Time: now})

@@ -17,18 +17,25 @@ func headerFinding(h message.Header, s dkim.Signature, r dkim.Result) Finding {
 		return Finding{Part: "key", Cause: "the key record cannot be read: " + err.Error()}
 	}
 	if r.Evidence.OtherKey {
-		return Finding{"key", fmt.Sprintf("the signature was not made with the key that is published at %s._domainkey.%s", r.Selector, r.Domain),
-			"publish the public half of the key that signs, or sign with the other key; mailseal check --dns compares them", true}
+		return Finding{"key",
+			fmt.Sprintf(
+				"the signature was not made with the key that is published at %s._domainkey.%s",
+				r.Selector, r.Domain),
+			"publish the public half of the key that signs, or sign with the other key; mailseal " +
+				"check --dns compares them", true}
 	}
 	t := trial{header: h, own: r.Evidence.Field, signature: s, records: []dkim.Record{record}}
-	for _, try := range []func(trial) (Finding, bool){trial.otherCanonicalization, trial.addedField, trial.changedField} {
+	for _, try := range []func(trial) (Finding, bool){trial.otherCanonicalization, trial.addedField,
+		trial.changedField} {
 		if f, ok := try(t); ok {
 			return f
 		}
 	}
-	f := Finding{Part: "header", Cause: "a signed field was changed, added or removed on the way, and it is not a change that is known"}
+	f := Finding{Part: "header",
+		Cause: "a signed field was changed, added or removed on the way, and it is not a change that is known"}
 	if missing := t.missing(); missing != "" {
-		f.Cure = "the signature names fields that the message does not have; if it had them when it was signed, they were removed: " + missing
+		f.Cure = "the signature names fields that the message does not have; if it had them when " +
+			"it was signed, they were removed: " + missing
 	}
 	return f
 }
@@ -54,9 +61,12 @@ func (t trial) otherCanonicalization() (Finding, bool) {
 		return Finding{}, false
 	}
 	if t.signature.Header == message.Simple {
-		return Finding{"header", "only white space or the case of a name differs: a relaxed header would have passed", "the signer should use c=relaxed/relaxed", true}, true
+		return Finding{"header",
+			"only white space or the case of a name differs: a relaxed header would have passed",
+			"the signer should use c=relaxed/relaxed", true}, true
 	}
-	return Finding{"header", "the header passes as simple, the signature says relaxed", "the signer's software has to be mended", true}, true
+	return Finding{"header", "the header passes as simple, the signature says relaxed",
+		"the signer's software has to be mended", true}, true
 }
 
 // maxFields is how many fields are tried one by one: each costs a verification.
@@ -73,8 +83,12 @@ func (t trial) addedField() (Finding, bool) {
 			own--
 		}
 		if t.fits(t.header.With(message.Edits{Remove: []int{i}}), own) {
-			return Finding{"header", fmt.Sprintf("the signature passes without this field, which was added on the way: %s", shown(f)),
-				"whoever adds it has to do so before signing; or take the field out of what is signed or oversigned, if it is one that your MTA adds", true}, true
+			return Finding{"header",
+				fmt.Sprintf(
+					"the signature passes without this field, which was added on the way: %s",
+					shown(f)),
+				"add it before signing; or take the field out of what is signed or oversigned, " +
+					"if it is one that your MTA adds", true}, true
 		}
 	}
 	return Finding{}, false
@@ -91,7 +105,8 @@ func (t trial) changedField() (Finding, bool) {
 				changed := append(message.Header{}, t.header...)
 				changed[i] = message.NewField(f.Name(), value)
 				if !bytes.Equal(value, f.Value()) && t.fits(changed, t.own) {
-					return Finding{"header", fmt.Sprintf("%s: %s", c.cause, shown(f)), c.cure, true}, true
+					return Finding{"header", fmt.Sprintf("%s: %s", c.cause, shown(f)), c.cure,
+						true}, true
 				}
 			}
 		}
@@ -108,13 +123,14 @@ func (t trial) signs(f message.Field) bool {
 	return false
 }
 
-// manyAbsent is how many absent names a signature has that names whatever might be there, as Exim's do.
+// manyAbsent is how many absent names a signature has that names whatever might be there, as Exim's
+// do.
 const manyAbsent = 3
 
-// missing lists the signed names of which the message lost its fields, as far as the signature tells, in its order.
-// Signers who oversign name each field once more than it stands there: a name that stands twice had a field, and one
-// that stands once had none and keeps one from being added. Where nothing is named too often, a name without a field
-// had one, unless there are many of them.
+// missing lists the signed names of which the message lost its fields, as far as the signature
+// tells, in its order. Signers who oversign name each field once more than it stands there: a name
+// that stands twice had a field, and one that stands once had none and keeps one from being added.
+// Where nothing is named too often, a name without a field had one, unless there are many of them.
 func (t trial) missing() string {
 	named := map[string]int{}
 	for _, name := range t.signature.Names {
@@ -150,17 +166,24 @@ type change struct {
 }
 
 var changes = []change{
-	{withoutTag, "a tag was put before the subject", "the list should not change the subject, or should rewrite From"},
-	{otherEncodings, "the part was converted between 8 bit and an encoding on the way", "the signer should encode before signing"},
-	{originalFrom, "From was rewritten on the way, as lists do", "what counts is the signature of whoever rewrote it"},
-	{stripped, "white space at the ends of the field was changed", "the signer should use c=relaxed/relaxed"},
+	{withoutTag, "a tag was put before the subject",
+		"the list should not change the subject, or should rewrite From"},
+	{otherEncodings, "the part was converted between 8 bit and an encoding on the way",
+		"the signer should encode before signing"},
+	{originalFrom, "From was rewritten on the way, as lists do",
+		"what counts is the signature of the host that rewrote it"},
+	{stripped, "white space at the ends of the field was changed",
+		"the signer should use c=relaxed/relaxed"},
 	{refolded, "the field was folded anew on the way", "the signer should use c=relaxed/relaxed"},
-	{spacedAddresses, "the MTA has rewritten the list of addresses after signing, as Sendmail does", `write addresses as "a@x, b@y" with one space after each comma, or sign at a later hop`},
-	{unquoted, "the MTA has put quotes around a display name after signing, as Sendmail does", "quote display names that hold dots or other special characters"},
+	{spacedAddresses, "the MTA has rewritten the list of addresses after signing, as Sendmail does",
+		`write addresses as "a@x, b@y" with one space after each comma, or sign at a later hop`},
+	{unquoted, "the MTA has put quotes around a display name after signing, as Sendmail does",
+		"quote display names that hold dots or other special characters"},
 }
 
 // tag is what lists and filters put before a subject.
-var tag = regexp.MustCompile(`^\s*(\[[^\]]{1,60}\]|\*{2,}[^*]{1,40}\*{2,}|\([^)]{1,40}\)|(?i:re|fwd?|aw|antw):)\s*`)
+var tag = regexp.MustCompile(
+	`^\s*(\[[^\]]{1,60}\]|\*{2,}[^*]{1,40}\*{2,}|\([^)]{1,40}\)|(?i:re|fwd?|aw|antw):)\s*`)
 
 func withoutTag(_ message.Header, f message.Field) [][]byte {
 	if !f.Is("Subject") {
@@ -193,7 +216,8 @@ func originalFrom(h message.Header, f message.Field) [][]byte {
 	}
 	var out [][]byte
 	for _, other := range h {
-		for _, name := range []string{"X-Original-From", "Reply-To", "X-MailFrom-From", "Original-From", "X-Original-Sender"} {
+		for _, name := range []string{"X-Original-From", "Reply-To", "X-MailFrom-From",
+			"Original-From", "X-Original-Sender"} {
 			if other.Is(name) {
 				out = append(out, other.Value())
 			}
@@ -209,7 +233,9 @@ var (
 
 func refolded(_ message.Header, f message.Field) [][]byte {
 	flat := fold.ReplaceAll(f.Value(), []byte(" "))
-	return [][]byte{flat, fold.ReplaceAll(f.Value(), nil), fold.ReplaceAll(f.Value(), []byte("\r\n\t")), fold.ReplaceAll(f.Value(), []byte("\r\n ")), gaps.ReplaceAll(flat, []byte(" "))}
+	return [][]byte{flat, fold.ReplaceAll(f.Value(), nil),
+		fold.ReplaceAll(f.Value(), []byte("\r\n\t")), fold.ReplaceAll(f.Value(), []byte("\r\n ")),
+		gaps.ReplaceAll(flat, []byte(" "))}
 }
 
 func spacedAddresses(_ message.Header, f message.Field) [][]byte {
@@ -217,7 +243,8 @@ func spacedAddresses(_ message.Header, f message.Field) [][]byte {
 		return nil
 	}
 	flat := string(gaps.ReplaceAll(fold.ReplaceAll(f.Value(), []byte(" ")), []byte(" ")))
-	return values(strings.ReplaceAll(flat, ", ", ","), strings.ReplaceAll(flat, ", ", " , "), flat+",")
+	return values(strings.ReplaceAll(flat, ", ", ","), strings.ReplaceAll(flat, ", ", " , "),
+		flat+",")
 }
 
 func unquoted(_ message.Header, f message.Field) [][]byte {

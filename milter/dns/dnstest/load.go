@@ -14,10 +14,11 @@ import (
 // defaultTTL is the time to live, in seconds, of records that state none.
 const defaultTTL = 300
 
-// Load reads an RFC 1035 master file: $ORIGIN, $TTL and $GENERATE work, $INCLUDE does not. Names without a final dot
-// stand below $ORIGIN, which is the root when there is none, so "example.com A 192.0.2.1" is a whole zone. Two lines
-// are ours: "$SERVFAIL name" and "$TIMEOUT name" make every look-up of the name fail; with types after the name
-// ("$TIMEOUT name TXT MX") only those. The error names the line.
+// Load reads an RFC 1035 master file: $ORIGIN, $TTL and $GENERATE work, $INCLUDE does not. Names
+// without a final dot stand below $ORIGIN, which is the root when there is none, so "example.com A
+// 192.0.2.1" is a whole zone. Two lines are ours: "$SERVFAIL name" and "$TIMEOUT name" make every
+// lookup of the name fail; with types after the name ("$TIMEOUT name TXT MX") only those. The error
+// names the line.
 func Load(r io.Reader) (*Zone, error) {
 	z := &Zone{}
 	if err := z.load(r); err != nil {
@@ -35,9 +36,9 @@ func Must(text string) *Zone {
 	return z
 }
 
-// FromMap makes a zone of TXT records: each value of a name is one record. The value "!SERVFAIL" or "!TIMEOUT" makes
-// every look-up of the name fail. A name without values exists and has no data. Names that the DNS cannot hold are left
-// out, as they are from the DNS.
+// FromMap makes a zone of TXT records: each value of a name is one record. The value "!SERVFAIL" or
+// "!TIMEOUT" makes every lookup of the name fail. A name without values exists and has no data.
+// Names that the DNS cannot hold are left out, as they are from the DNS.
 func FromMap(texts map[string][]string) *Zone {
 	z := &Zone{}
 	for name, values := range texts {
@@ -49,8 +50,8 @@ func FromMap(texts map[string][]string) *Zone {
 	return z
 }
 
-// AddTXT adds a TXT record whose strings of 255 octets make up value, or the failure that "!SERVFAIL" and "!TIMEOUT"
-// mean. The name is taken as it is, without escapes.
+// AddTXT adds a TXT record whose strings of 255 octets make up value, or the failure that
+// "!SERVFAIL" and "!TIMEOUT" mean. The name is taken as it is, without escapes.
 func (z *Zone) AddTXT(name, value string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -62,7 +63,8 @@ func (z *Zone) AddTXT(name, value string) {
 	case value == "!TIMEOUT":
 		n.fail(anyType, timeout)
 	default:
-		hdr := wire.RR_Header{Name: owner(name), Rrtype: wire.TypeTXT, Class: wire.ClassINET, Ttl: defaultTTL}
+		hdr := wire.RR_Header{Name: owner(name), Rrtype: wire.TypeTXT, Class: wire.ClassINET,
+			Ttl: defaultTTL}
 		n.add(&wire.TXT{Hdr: hdr, Txt: split(value)})
 	}
 }
@@ -116,8 +118,8 @@ type directive struct {
 	how  failure
 }
 
-// directives takes our own lines out of a master file. It leaves empty lines in their place, so that the parser's line
-// numbers stay true.
+// directives takes our own lines out of a master file. It leaves empty lines in their place, so
+// that the parser's line numbers stay true.
 func directives(r io.Reader) (string, []directive, error) {
 	var rest strings.Builder
 	var found []directive
@@ -212,7 +214,8 @@ func owner(name string) string {
 	return dns.Question(canonical, dns.TXT).Question[0].Name
 }
 
-// at returns the node of a normal name and makes it and all names above it if they do not exist yet.
+// at returns the node of a normal name and makes it and all names above it if they do not exist
+// yet.
 func (z *Zone) at(name string) *node {
 	if z.names == nil {
 		z.names = map[string]*node{}

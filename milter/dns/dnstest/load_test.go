@@ -89,8 +89,8 @@ func TestFromMap(t *testing.T) {
 		{"com", "no data []"},
 		{"nx.example.com", "NXDOMAIN []"},
 		{"a..b", "NXDOMAIN []"},
-		{"fail.example.com", "zone: TXT fail.example.com: dns: look-up failed: SERVFAIL"},
-		{"slow.example.com", "zone: TXT slow.example.com: dns: look-up failed: no answer in time"},
+		{"fail.example.com", "zone: TXT fail.example.com: dns: lookup failed: SERVFAIL"},
+		{"slow.example.com", "zone: TXT slow.example.com: dns: lookup failed: no answer in time"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

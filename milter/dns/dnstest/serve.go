@@ -14,9 +14,10 @@ type Server struct {
 	udp, tcp *wire.Server
 }
 
-// Serve begins to answer on addr, an IP address and port; port 0 takes a free one and "" stands for 127.0.0.1:0. A
-// reply that does not fit the UDP size the client asked for is truncated, so that the client turns to TCP and Queries
-// holds the question twice. Names under $TIMEOUT get no reply. Close ends it.
+// Serve begins to answer on addr, an IP address and port; port 0 takes a free one and "" stands for
+// 127.0.0.1:0. A reply that does not fit the UDP size the client asked for is truncated, so that
+// the client turns to TCP and Queries holds the question twice. Names under $TIMEOUT get no reply.
+// Close ends it.
 func Serve(z *Zone, addr string) (*Server, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -48,7 +49,8 @@ func (s *Server) Close() error {
 	return errors.Join(s.udp.Shutdown(), s.tcp.Shutdown())
 }
 
-// listen opens the same port for both transports. With port 0 the one that UDP got may be taken for TCP: try others.
+// listen opens the same port for both transports. With port 0 the one that UDP got may be taken for
+// TCP: try others.
 func listen(addr string) (net.PacketConn, net.Listener, error) {
 	var last error
 	for range 10 {

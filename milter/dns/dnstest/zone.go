@@ -1,5 +1,5 @@
-// Package dnstest is a DNS without a network: a Zone answers lookups from a zone file or a map, remembers what it was
-// asked, and can be served on loopback to a program under test.
+// Package dnstest is a DNS without a network: a Zone answers lookups from a zone file or a map,
+// remembers what it was asked, and can be served on loopback to a program under test.
 package dnstest
 
 import (
@@ -14,7 +14,8 @@ import (
 	"mailseal/milter/dns"
 )
 
-// Query is one question that a Zone was asked: the name in lower case without final dot, and the type.
+// Query is one question that a Zone was asked: the name in lower case without final dot, and the
+// type.
 type Query struct {
 	Name string
 	Type dns.Type
@@ -23,9 +24,10 @@ type Query struct {
 // String returns the query as "TXT example.com".
 func (q Query) String() string { return q.Type.String() + " " + q.Name }
 
-// Zone is the whole DNS as a test wants it. It implements dns.Resolver: CNAMEs are followed, wildcards stand for what
-// does not exist (RFC 4592), a name above another exists even without records of its own, and what is not in the zone
-// is NXDOMAIN, from the root down. The zero Zone has no names. Safe for concurrent use; it may change while it serves.
+// Zone is the whole DNS as a test wants it. It implements dns.Resolver: CNAMEs are followed,
+// wildcards stand for what does not exist (RFC 4592), a name above another exists even without
+// records of its own, and what is not in the zone is NXDOMAIN, from the root down. The zero Zone
+// has no names. Safe for concurrent use; it may change while it serves.
 type Zone struct {
 	mu      sync.RWMutex
 	names   map[string]*node // canonical names of the library's, with the final dot
@@ -33,7 +35,8 @@ type Zone struct {
 	queries []Query
 }
 
-// node is one name: its records by type and the types that fail. A node without records is an empty non-terminal.
+// node is one name: its records by type and the types that fail. A node without records is an empty
+// non-terminal.
 type node struct {
 	records map[uint16][]wire.RR
 	fails   map[uint16]failure
@@ -46,10 +49,11 @@ const (
 	timeout
 )
 
-// anyType is the key in node.fails of a name for which every look-up fails.
+// anyType is the key in node.fails of a name for which every lookup fails.
 const anyType uint16 = wire.TypeANY
 
-// Lookup implements dns.Resolver. A name that times out does so at once, with an error that wraps dns.ErrTimeout.
+// Lookup implements dns.Resolver. A name that times out does so at once, with an error that wraps
+// dns.ErrTimeout.
 func (z *Zone) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return dns.Answer{}, err
@@ -69,7 +73,8 @@ func (z *Zone) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer,
 	return a, nil
 }
 
-// Queries returns what was asked since the last Reset, in order, whether by Lookup or through a Server.
+// Queries returns what was asked since the last Reset, in order, whether by Lookup or through a
+// Server.
 func (z *Zone) Queries() []Query {
 	z.mu.RLock()
 	defer z.mu.RUnlock()
@@ -90,8 +95,8 @@ func (z *Zone) SetSecure(secure bool) {
 	z.secure = secure
 }
 
-// Replace gives z the names of other in place of its own, in one step: a key rotation, a record withdrawn. What was
-// asked so far stays remembered. Other must not be used afterwards.
+// Replace gives z the names of other in place of its own, in one step: a key rotation, a record
+// withdrawn. What was asked so far stays remembered. Other must not be used afterwards.
 func (z *Zone) Replace(other *Zone) {
 	other.mu.Lock()
 	names := other.names
@@ -114,7 +119,8 @@ func (z *Zone) reply(q *wire.Msg) (*wire.Msg, bool) {
 	return m, z.fill(m, name, t)
 }
 
-// maxChase bounds the CNAMEs followed inside the zone: one more than dns.Read follows, so that it can be tested.
+// maxChase bounds the CNAMEs followed inside the zone: one more than dns.Read follows, so that it
+// can be tested.
 const maxChase = 17
 
 // fill answers name and type from the zone; false when a name on the way times out.
@@ -147,8 +153,8 @@ func (z *Zone) fill(m *wire.Msg, name string, t uint16) bool {
 	return true
 }
 
-// find returns what name is in the zone: its own node, else the wildcard of the nearest name above that exists
-// (RFC 4592 section 3.3.1), else nil.
+// find returns what name is in the zone: its own node, else the wildcard of the nearest name above
+// that exists (RFC 4592 section 3.3.1), else nil.
 func (z *Zone) find(name string) *node {
 	if n := z.names[name]; n != nil {
 		return n
@@ -178,7 +184,8 @@ func (n *node) failure(t uint16) failure {
 	return n.fails[anyType]
 }
 
-// owned returns the records under the name asked for, which differs from their own for a wildcard's.
+// owned returns the records under the name asked for, which differs from their own for a
+// wildcard's.
 func owned(rrs []wire.RR, name string) []wire.RR {
 	out := make([]wire.RR, len(rrs))
 	for i, rr := range rrs {
@@ -188,8 +195,8 @@ func owned(rrs []wire.RR, name string) []wire.RR {
 	return out
 }
 
-// normal brings a name to the one text form that the library gives to names from the wire: lower case, one way to
-// escape.
+// normal brings a name to the one text form that the library gives to names from the wire: lower
+// case, one way to escape.
 func normal(name string) string {
 	buf := make([]byte, 256)
 	name = wire.CanonicalName(name)

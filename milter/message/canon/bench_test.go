@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// text returns about size bytes of words in lines. Words and lines differ in length: a processor learns where those of a
-// repeated piece end.
+// text returns about size bytes of words in lines. Words and lines differ in length: a processor
+// learns where those of a repeated piece end.
 func text(size int, gap string) []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	var out []byte
@@ -22,8 +22,8 @@ func text(size int, gap string) []byte {
 	return out
 }
 
-// BenchmarkRelaxed compares the relaxed form of a body with the plain loop of the reference, and with the hash that
-// follows it.
+// BenchmarkRelaxed compares the relaxed form of a body with the plain loop of the reference, and
+// with the hash that follows it.
 func BenchmarkRelaxed(b *testing.B) {
 	for _, kind := range []struct{ name, gap string }{{"text", " "}, {"two spaces", "  "}, {"tabs", "\t"}, {"no white space", ""}} {
 		body := text(1<<20, kind.gap)

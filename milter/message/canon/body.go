@@ -7,17 +7,18 @@ import (
 
 const crlf = "\r\n"
 
-// Body turns a body that comes in chunks of any size into its canonical form and writes that to a writer. It passes on
-// large pieces, of the chunks themselves where nothing has to go. What may have to go it keeps as counts and flags: it
-// allocates nothing, and 8 MB of empty lines cost no more than 8 MB of text. The zero Body is not usable.
+// Body turns a body that comes in chunks of any size into its canonical form and writes that to a
+// writer. It passes on large pieces, of the chunks themselves where nothing has to go. What may
+// have to go it keeps as counts and flags: it allocates nothing, and 8 MB of empty lines cost no
+// more than 8 MB of text. The zero Body is not usable.
 type Body struct {
 	relaxed bool
 	white   whiteSpace
 	ends    lineEnds
 }
 
-// SimpleBody returns a Body of the simple form (RFC 6376 section 3.4.3). Errors of out are ignored: it is a hash or a
-// buffer.
+// SimpleBody returns a Body of the simple form (RFC 6376 section 3.4.3). Errors of out are ignored:
+// it is a hash or a buffer.
 func SimpleBody(out io.Writer) Body { return Body{ends: lineEnds{out: out}} }
 
 // RelaxedBody is SimpleBody for the relaxed form (RFC 6376 section 3.4.4).
@@ -33,16 +34,16 @@ func (b *Body) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close ends the body with exactly one line end; an empty relaxed body stays empty. It never fails, and does not close
-// the writer.
+// Close ends the body with exactly one line end; an empty relaxed body stays empty. It never fails,
+// and does not close the writer.
 func (b *Body) Close() error {
 	b.white.close(&b.ends)
 	b.ends.close(!b.relaxed)
 	return nil
 }
 
-// lineEnds drops the empty lines at the end of a body: all there is to the simple form, and the last step to the
-// relaxed one.
+// lineEnds drops the empty lines at the end of a body: all there is to the simple form, and the
+// last step to the relaxed one.
 type lineEnds struct {
 	out  io.Writer
 	some bool // something was handed on

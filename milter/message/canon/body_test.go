@@ -127,7 +127,8 @@ func cutAt(s string, cuts int) []string {
 	return append(chunks, s[start:])
 }
 
-// TestBodyEightAtOnce puts what matters at every place of the words that the canonicalizer looks at.
+// TestBodyEightAtOnce puts what matters at every place of the words that the canonicalizer looks
+// at.
 func TestBodyEightAtOnce(t *testing.T) {
 	parts := []string{" ", "  ", "\t", " \t", "\r", "\r\n", " \r\n", "\r\n ", "\r\n\r\n", " \r", "\xa0", "\x89", "\x8d", "\x20\x0d\x0a\x09", "\n"}
 	for _, part := range parts {
@@ -157,8 +158,9 @@ func TestBodyEveryPair(t *testing.T) {
 	}
 }
 
-// FuzzBody compares with the reference. The body is repeated until it is longer than what the canonicalizer looks at
-// before it hands something on, and cut into chunks of the lengths that cuts says, in turn.
+// FuzzBody compares with the reference. The body is repeated until it is longer than what the
+// canonicalizer looks at before it hands something on, and cut into chunks of the lengths that cuts
+// says, in turn.
 func FuzzBody(fuzz *testing.F) {
 	fuzz.Fuzz(func(t *testing.T, piece string, cuts []byte, times byte) {
 		const longest = 3 * blockSize
@@ -181,8 +183,8 @@ func FuzzBody(fuzz *testing.F) {
 	})
 }
 
-// TestBodyEdges puts what matters before, on and behind the places where the canonicalizer changes how it looks at a
-// body, behind each thing that may have led it there.
+// TestBodyEdges puts what matters before, on and behind the places where the canonicalizer changes
+// how it looks at a body, behind each thing that may have led it there.
 func TestBodyEdges(t *testing.T) {
 	before := []string{"x", "ab ", "a  b", " ", "\r\n", "a\tb\r\n"}
 	parts := []string{" ", "  ", "\t", "\r", "\r\n", " \r\n", "\r\n ", " \r", "\r\n\r\n", " \t\r\n\r\n\t"}

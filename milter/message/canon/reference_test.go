@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-// This file is the oracle: the forms of RFC 6376 section 3.4 by loops over single bytes of a whole text, which a reader
-// can compare with the RFC line by line.
+// This file is the oracle: the forms of RFC 6376 section 3.4 by loops over single bytes of a whole
+// text, which a reader can compare with the RFC line by line.
 
 // referenceSimple is section 3.4.3: no empty lines at the end, and one line end.
 func referenceSimple(body []byte) []byte {
 	return slices.Concat(trimEmptyLines(body), []byte("\r\n"))
 }
 
-// referenceRelaxed is section 3.4.4: no white space at the ends of lines, one space for each other run of it, no empty
-// lines at the end, and one line end unless nothing is left.
+// referenceRelaxed is section 3.4.4: no white space at the ends of lines, one space for each other
+// run of it, no empty lines at the end, and one line end unless nothing is left.
 func referenceRelaxed(body []byte) []byte {
 	out := trimEmptyLines(reduceWhiteSpace(body, true))
 	if len(out) == 0 {
@@ -24,8 +24,8 @@ func referenceRelaxed(body []byte) []byte {
 	return append(out, "\r\n"...)
 }
 
-// referenceValue is section 3.4.2 for the value of a header field: unfolded, one space for each run of white space, none
-// at either end.
+// referenceValue is section 3.4.2 for the value of a header field: unfolded, one space for each run
+// of white space, none at either end.
 func referenceValue(value []byte) []byte {
 	unfolded := []byte{}
 	for i, c := range value {
@@ -38,8 +38,8 @@ func referenceValue(value []byte) []byte {
 	return bytes.Trim(reduceWhiteSpace(unfolded, false), " ")
 }
 
-// reduceWhiteSpace makes one space of each run of white space, or nothing where the run is at the end of a line or of the
-// text and lines are looked at.
+// reduceWhiteSpace makes one space of each run of white space, or nothing where the run is at the
+// end of a line or of the text and lines are looked at.
 func reduceWhiteSpace(text []byte, lines bool) []byte {
 	out := []byte{}
 	space := false

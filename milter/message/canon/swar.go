@@ -2,20 +2,22 @@ package canon
 
 import "encoding/binary"
 
-// A word is eight bytes that one instruction treats at once (SWAR: SIMD within a register). The first byte of the text is
-// in the lowest bits of the word.
+// A word is eight bytes that one instruction treats at once (SWAR: SIMD within a register). The
+// first byte of the text is in the lowest bits of the word.
 const (
 	wordSize = 8
 	ones     = 0x0101010101010101 // times a byte: a word of that byte
 	high     = 0x80 * ones
 	low      = 0x7f * ones
-	gather   = 0x0002040810204081 // times high bits: moves those of all bytes to the top byte, the first one's lowest
+	// times high bits: moves those of all bytes to the top byte, the first one's lowest
+	gather = 0x0002040810204081
 )
 
 // word returns the first eight bytes of p.
 func word(p []byte) uint64 { return binary.LittleEndian.Uint64(p) }
 
-// unlike sets the high bits of those bytes of x that are not c, a byte of ASCII. The other bits mean nothing.
+// unlike sets the high bits of those bytes of x that are not c, a byte of ASCII. The other bits
+// mean nothing.
 func unlike(x uint64, c byte) uint64 { return above(x^uint64(c)*ones, 0) }
 
 // above sets the high bits of those bytes of x that are greater than c, a byte of ASCII.
@@ -48,8 +50,8 @@ func trailingWhite(p []byte) int {
 	return len(p) - end
 }
 
-// moves has, for each set of bytes of a word that stay, how they move down to close the gaps: some of them by one byte,
-// then some by two, then some by four.
+// moves has, for each set of bytes of a word that stay, how they move down to close the gaps: some
+// of them by one byte, then some by two, then some by four.
 var moves = func() (all [1 << wordSize]move) {
 	for set := range all {
 		gaps := 0

@@ -2,8 +2,9 @@ package canon
 
 import "math/bits"
 
-// AppendRelaxedValue appends the relaxed form of a header field's value, which is everything after the colon without the
-// final line end, to dst: unfolded, each run of white space one space, none at either end (RFC 6376 section 3.4.2).
+// AppendRelaxedValue appends the relaxed form of a header field's value, which is everything after
+// the colon without the final line end, to dst: unfolded, each run of white space one space, none
+// at either end (RFC 6376 section 3.4.2).
 func AppendRelaxedValue(dst, value []byte) []byte {
 	empty, space := len(dst), false
 	for len(value) > 0 {
@@ -26,8 +27,8 @@ func AppendRelaxedValue(dst, value []byte) []byte {
 	return dst
 }
 
-// textLen returns how many bytes of p the relaxed form leaves alone: up to the first tab, CR, or space that is not a
-// single one between two words. The first byte is one that stays.
+// textLen returns how many bytes of p the relaxed form leaves alone: up to the first tab, CR, or
+// space that is not a single one between two words. The first byte is one that stays.
 func textLen(p []byte) int {
 	i := 0
 	for ; i < len(p)-wordSize; i += wordSize {

@@ -7,9 +7,10 @@ import (
 	"sync"
 )
 
-// whiteSpace drops the white space at the ends of lines and leaves one space of each other run of it (RFC 6376 section
-// 3.4.4). Of a run it keeps the last byte, not the first: the two bytes after a byte then decide alone whether it stays,
-// so that eight bytes are judged at once without a branch, whatever a sender fills a body with.
+// whiteSpace drops the white space at the ends of lines and leaves one space of each other run of
+// it (RFC 6376 section 3.4.4). Of a run it keeps the last byte, not the first: the two bytes after
+// a byte then decide alone whether it stays, so that eight bytes are judged at once without a
+// branch, whatever a sender fills a body with.
 type whiteSpace struct {
 	// What was read but not handed on, since what follows decides: white space, then a CR.
 	space bool
@@ -18,12 +19,16 @@ type whiteSpace struct {
 
 const (
 	blockSize = 4 << 10 // bytes that are gathered before they are handed on
-	plainRun  = 512     // a run in relaxed form is handed on as it stands when it is as long as this
-	careful   = 512     // bytes that are looked at one word at a time after one that has to go, or a few more at the end
-	ahead     = 2       // bytes after a byte that decide whether it stays
+	// a run in relaxed form is handed on as it stands when it is as long as this
+	plainRun = 512
+	// bytes that are looked at one word at a time after one that has to go, or a few more at the
+	// end
+	careful = 512
+	ahead   = 2 // bytes after a byte that decide whether it stays
 )
 
-// block gathers what stays. The room at its end is for the rest of the word that the last byte is part of.
+// block gathers what stays. The room at its end is for the rest of the word that the last byte is
+// part of.
 type block struct {
 	p [blockSize + wordSize]byte
 	n int
@@ -64,7 +69,8 @@ func (b *block) flush(out *lineEnds) {
 	b.n = 0
 }
 
-// resume decides what the white space at the end of the last chunk was, and returns what is left of p.
+// resume decides what the white space at the end of the last chunk was, and returns what is left of
+// p.
 func (w *whiteSpace) resume(out *lineEnds, p []byte) []byte {
 	if !w.space || len(p) == 0 {
 		return p
@@ -118,26 +124,28 @@ func plain(p []byte) int {
 	return len(p)
 }
 
-// ready returns how many bytes at the start of p are certainly in relaxed form. It looks at two words at once, since a
-// branch for each costs as much as looking.
+// ready returns how many bytes at the start of p are certainly in relaxed form. It looks at two
+// words at once, since a branch for each costs as much as looking.
 func ready(p []byte) int {
 	q := p
-	for len(q) > 2*wordSize && isReady(word(q), word(q[1:]))&isReady(word(q[wordSize:]), word(q[wordSize+1:]))&high == high {
+	for len(q) > 2*wordSize && isReady(word(q), word(q[1:]))&isReady(word(q[wordSize:]),
+		word(q[wordSize+1:]))&high == high {
 		q = q[2*wordSize:]
 	}
 	return len(p) - len(q)
 }
 
-// isReady sets the high bits of those bytes of x that certainly stay as they are: no tabs, and no spaces with a control
-// character or white space in next.
+// isReady sets the high bits of those bytes of x that certainly stay as they are: no tabs, and no
+// spaces with a control character or white space in next.
 func isReady(x, next uint64) uint64 {
 	x7 := x & low
 	notTab, notSpace := x7^'\t'*ones+low, x7^' '*ones+low
 	return notTab&(notSpace|above(next, ' ')) | x
 }
 
-// reduce takes the next bytes of p, careful of them or all that are left, and puts those that stay into b. p does not end
-// with white space, nor with a CR after white space. It returns how many bytes it took.
+// reduce takes the next bytes of p, careful of them or all that are left, and puts those that stay
+// into b. p does not end with white space, nor with a CR after white space. It returns how many
+// bytes it took.
 func (b *block) reduce(p []byte) int {
 	i := b.reduceWords(p[:min(len(p), careful+ahead)])
 	if len(p)-i >= wordSize+ahead {
@@ -160,8 +168,8 @@ func (b *block) reduce(p []byte) int {
 // mostReduced is the most that reduce takes.
 const mostReduced = careful + wordSize + ahead
 
-// reduceWords is reduce for whole words. It has no branch but its end: no processor can predict where white space is, and
-// a wrong guess costs more than all of this.
+// reduceWords is reduce for whole words. It has no branch but its end: no processor can predict
+// where white space is, and a wrong guess costs more than all of this.
 func (b *block) reduceWords(p []byte) int {
 	size, n := len(p), b.n
 	for len(p) >= wordSize+ahead {
@@ -180,7 +188,8 @@ func (b *block) reduceWords(p []byte) int {
 		x = x ^ t | t>>16
 		t = x & m.by4
 		x = x ^ t | t>>32
-		binary.LittleEndian.PutUint64(b.p[n&(blockSize-1):], x) // n is less than blockSize: this spares a check
+		// n is less than blockSize: this spares a check
+		binary.LittleEndian.PutUint64(b.p[n&(blockSize-1):], x)
 		n += bits.OnesCount8(uint8(stay))
 		p = p[wordSize:]
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -11,13 +12,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	keyfiles "mailseal/keys/files"
 )
 
 // Role is what an account may do.
@@ -130,15 +132,17 @@ func (a *Access) Check() error {
 	return nil
 }
 
+// maxPasswords is how long an htpasswd file may be, in bytes: some ten thousand accounts.
+const maxPasswords = 1 << 20
+
 // ReadPasswords reads an htpasswd file. Only bcrypt is accepted ("htpasswd -B").
 func ReadPasswords(path string) (map[string][]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names it
+	text, err := keyfiles.Read(path, maxPasswords)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	out := map[string][]byte{}
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
