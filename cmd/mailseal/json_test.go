@@ -38,6 +38,7 @@ func TestJSON(t *testing.T) {
 	samples := []struct{ name, line string }{
 		{"a command that could not answer", "check --no-mta --limit 0"},
 		{"check", "check --no-mta --zone @zone --config @good.toml"},
+		{"dkim", "dkim --zone @zone s1 example.com"},
 		{"dmarc", "dmarc --zone @zone --spf example.com example.com"},
 		{"domain", "domain --zone @zone example.com"},
 		{"domain --diff", "domain --zone @zone --diff @before.json example.com other.example"},
@@ -51,6 +52,7 @@ func TestJSON(t *testing.T) {
 		{"shadow report", "shadow report @differs.log"},
 		{"spf", "spf --zone @zone --ip 192.0.2.1 --helo h.example --from a@example.com"},
 		{"status", "status --no-check --control " + answering(t)},
+		{"spf NAME", "spf --zone @zone example.com"},
 		{"verify", "verify --zone @zone --config @good.toml --ip 192.0.2.1 --helo h.example --from a@example.com @plain.eml"},
 		{"verify of a file that cannot be read", "verify --zone @zone @gone"},
 		{"version", "version"},

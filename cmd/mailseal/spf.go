@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -23,24 +24,35 @@ type spfFlags struct {
 func newSPFCmd() *cobra.Command {
 	var f spfFlags
 	cmd := &cobra.Command{
-		Use:   "spf --ip ADDRESS [--helo NAME] [--from SENDER]",
+		Use:   "spf {NAME | --ip ADDRESS [--helo NAME] [--from SENDER]}",
 		Short: "Ask SPF whether a client may send for a domain, and show how the answer came about",
 		Long: `Spf checks the envelope sender given with --from; --from "" is the null sender, which is checked as
 postmaster at the name of --helo. Without --from the name of --helo itself is checked. The daemon checks both, and only
 the sender counts for DMARC.
 
-It prints the result, the term that matched, and the evaluation as a tree: every record that was read, every term
+With a NAME and no address it says in words what the domain's record allows: the addresses, the other records that are
+asked, how many of the ten lookups that takes, and what is wrong. With a NAME and --ip the sender is postmaster at NAME.
+
+Otherwise it prints the result, the term that matched, and the evaluation as a tree: every record that was read, every term
 with its outcome, and behind the terms that ask the DNS how many there have been of the ten that are allowed.
 
 With --config the name servers are those of the daemon, and a domain's explanation is for its authserv_id.
 
 The exit code is 0 when the result is pass, 1 when it is anything else, 3 when it is temperror: the DNS did not
+answer. Without an address it is 0 when there is a record that receivers can use, 1 when not, 3 when the DNS did not
 answer.`,
-		Example: `  mailseal spf --ip 192.0.2.1 --helo mail.example.com --from user@example.com
+		Example: `  mailseal spf example.com
+  mailseal spf --ip 192.0.2.1 --helo mail.example.com --from user@example.com
   mailseal spf --ip 2001:db8::1 --helo mail.example.com --zone zone.txt --json`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: atMostOne("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			f.HasFrom = cmd.Flags().Changed("from")
+			if len(args) == 1 {
+				return f.named(cmd, args[0])
+			}
+			if f.ip == "" || f.Helo == "" && !f.HasFrom {
+				return answer.NewUsage(errors.New("name a domain, or a client with --ip and whom it says to be with --helo or --from"))
+			}
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
@@ -53,10 +65,30 @@ answer.`,
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object, the tree in it")
-	_ = cmd.MarkFlagRequired("ip")
-	cmd.MarkFlagsOneRequired("helo", "from")
+	needs(cmd, []string{"helo", "from", "receiver", "now"}, "ip")
 	mayBeEmpty(cmd, "from")
 	return cmd
+}
+
+// named is for a domain instead of a sender.
+func (f *spfFlags) named(cmd *cobra.Command, name string) (err error) {
+	if f.HasFrom {
+		return answer.NewUsage(errors.New("--from has no effect beside the name of a domain"))
+	}
+	if f.ip != "" {
+		f.From, f.HasFrom = "postmaster@"+name, true
+		return f.run(cmd.Context(), cmd.OutOrStdout())
+	}
+	var cfg *config.Config
+	if f.config != "" {
+		if cfg, err = loadConfig(f.config); err != nil {
+			return err
+		}
+	}
+	if f.Resolver, err = examine.Resolver(f.zone, cfg); err != nil {
+		return err
+	}
+	return f.Explore(cmd.Context(), name, cmd.OutOrStdout())
 }
 
 func (f *spfFlags) run(ctx context.Context, out io.Writer) (err error) {

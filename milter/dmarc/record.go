@@ -56,6 +56,17 @@ const (
 	FailSPF                             // "s": SPF failed, aligned or not
 )
 
+// Letters are the members as fo writes them.
+func (o FailureOptions) Letters() []string {
+	var out []string
+	for i, letter := range []string{"0", "1", "d", "s"} {
+		if o&(1<<i) != 0 {
+			out = append(out, letter)
+		}
+	}
+	return out
+}
+
 // Record is a DMARC policy record (RFC 9989 section 4.7) with its defaults filled in.
 type Record struct {
 	Text        string // as published, strings joined

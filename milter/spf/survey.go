@@ -33,21 +33,21 @@ const (
 // Survey is what a domain's SPF record allows, whoever connects: the tree with what the DNS says of every term, and what
 // it costs. A term whose name depends on the client is counted and not followed.
 type Survey struct {
-	Root      *Node
-	Lookups   int // terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
-	Voids     int // those without an answer, of 2 allowed
-	Addresses *big.Int
-	Networks6 int // IPv6 networks allowed
-	Flaws     []Found
+	Root      *Node    `json:"tree"`
+	Lookups   int      `json:"lookups"`      // terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
+	Voids     int      `json:"void_lookups"` // those without an answer, of 2 allowed
+	Addresses *big.Int `json:"addresses"`    // IPv4 addresses allowed, each once
+	Networks6 int      `json:"networks6"`    // IPv6 networks allowed
+	Flaws     []Found  `json:"findings"`
 }
 
 // Found is a flaw of a survey and where it is.
 type Found struct {
-	Code   string
-	Text   string
-	Domain string // whose record
-	Term   string // "" for the whole record
-	Reason error  // of FlawUnanswered
+	Code   string `json:"code"`
+	Text   string `json:"text"`
+	Domain string `json:"domain"`         // whose record
+	Term   string `json:"term,omitempty"` // "" for the whole record
+	Reason error  `json:"-"`              // of FlawUnanswered
 }
 
 // Node is one domain's record in a survey.
@@ -347,7 +347,7 @@ func (n *Node) words(b *strings.Builder, indent string) {
 		return
 	}
 	fmt.Fprintf(b, "%s%s: ", indent, visible(n.Domain))
-	for i, t := range n.Terms {
+	for i, t := range joined(n.Terms) {
 		if i > 0 {
 			b.WriteString(", else ")
 		}
@@ -362,6 +362,21 @@ func (n *Node) words(b *strings.Builder, indent string) {
 			t.Nested.words(b, indent+"  ")
 		}
 	}
+}
+
+// joined puts addresses that stand side by side into one leaf.
+func joined(terms []Leaf) []Leaf {
+	var out []Leaf
+	for _, t := range terms {
+		last := len(out) - 1
+		isNetwork := t.Kind == "ip4" || t.Kind == "ip6"
+		if isNetwork && last >= 0 && (out[last].Kind == "ip4" || out[last].Kind == "ip6") && out[last].Value == t.Value {
+			out[last].Networks = slices.Concat(out[last].Networks, t.Networks)
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 // verbs are what becomes of an address that matches.

@@ -19,20 +19,8 @@ const Version = 1
 func (r Result) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", r.Domain, r.verdict())
-	printed := map[publish.Record]bool{}
-	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "\n%s %s [%s]\n  %s\n  %s\n", f.Severity, f.Setting, f.Code, visible(f.Text), f.Why)
-		f.writeSeen(&b)
-		for _, p := range f.Publish {
-			if printed[p] {
-				fmt.Fprintf(&b, "    the record to publish is above\n")
-				continue
-			}
-			printed[p] = true
-			if err := p.Write(&b, "    "); err != nil {
-				return err
-			}
-		}
+	if err := r.writeFindings(&b); err != nil {
+		return err
 	}
 	if r.SPF != nil && r.SPF.Root != nil {
 		b.WriteString("\nWhat SPF says:\n")
@@ -43,6 +31,26 @@ func (r Result) Write(w io.Writer) error {
 	fmt.Fprintf(&b, "DMARC asks for: %s\nDNS lookups: %d\n", cmp.Or(r.Policy, "nothing"), r.Queries)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeFindings prints every finding with the place and the record to publish, each record once.
+func (r Result) writeFindings(b *strings.Builder) error {
+	printed := map[publish.Record]bool{}
+	for _, f := range r.Findings {
+		fmt.Fprintf(b, "\n%s %s [%s]\n  %s\n  %s\n", f.Severity, f.Setting, f.Code, visible(f.Text), f.Why)
+		f.writeSeen(b)
+		for _, p := range f.Publish {
+			if printed[p] {
+				fmt.Fprintf(b, "    the record to publish is above\n")
+				continue
+			}
+			printed[p] = true
+			if err := p.Write(b, "    "); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // verdict is the first line: how many findings there are, and the worst of them.
@@ -119,6 +127,10 @@ type findingJSON struct {
 	Publish  []publish.Record `json:"publish,omitempty"`
 }
 
+func (f Finding) json() findingJSON {
+	return findingJSON{f.Code, f.Severity, f.Setting, f.Text, f.Why, f.Seen, f.Start, f.End, f.Publish}
+}
+
 // MarshalJSON writes the versioned form.
 func (r Result) MarshalJSON() ([]byte, error) {
 	type spfJSON struct {
@@ -139,7 +151,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		Queries  int           `json:"queries"`
 	}{Version: Version, Domain: r.Domain.String(), Verdict: r.Word(), Findings: []findingJSON{}, Policy: r.Policy, Records: r.Records, Queries: r.Queries}
 	for _, f := range r.Findings {
-		out.Findings = append(out.Findings, findingJSON{f.Code, f.Severity, f.Setting, f.Text, f.Why, f.Seen, f.Start, f.End, f.Publish})
+		out.Findings = append(out.Findings, f.json())
 	}
 	if v := r.SPF; v != nil {
 		out.SPF = &spfJSON{v.Lookups, v.Voids, v.Addresses.String(), v.Networks6, v.Root}

@@ -92,6 +92,14 @@ func dmarcText(author domain.Name, r dmarc.Result, weighed bool) string {
 	}
 	if r.Record != nil {
 		fmt.Fprintf(&b, "Policy record, at _dmarc.%s:\n  %s\n", r.PolicyDomain, r.Record.Text)
+		for _, list := range []struct {
+			what string
+			uris []string
+		}{{"aggregate reports go to", r.Record.Aggregate}, {"failure reports go to", r.Record.Failure}} {
+			if len(list.uris) > 0 {
+				fmt.Fprintf(&b, "  %s: %s\n", list.what, strings.Join(list.uris, ", "))
+			}
+		}
 		for _, note := range r.Record.Notes {
 			fmt.Fprintf(&b, "  note: %s\n", note)
 		}

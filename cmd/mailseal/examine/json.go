@@ -99,6 +99,10 @@ type dmarcJSON struct {
 	Queries              int              `json:"queries"`
 	Identifiers          []identifierJSON `json:"identifiers"`
 	Reason               string           `json:"reason"`
+	Aggregate            []string         `json:"rua,omitempty"`
+	Failure              []string         `json:"ruf,omitempty"`
+	FailureOptions       []string         `json:"fo,omitempty"`
+	Notes                []string         `json:"notes,omitempty"`
 }
 
 type identifierJSON struct {
@@ -180,8 +184,9 @@ func dmarcResultJSON(d dmarc.Result) *dmarcJSON {
 		Identifiers:          []identifierJSON{},
 		Reason:               d.Reason,
 	}
-	if d.Record != nil {
-		out.Record = d.Record.Text
+	if r := d.Record; r != nil {
+		out.Record, out.Aggregate, out.Failure, out.Notes = r.Text, r.Aggregate, r.Failure, r.Notes
+		out.FailureOptions = r.FailureOptions.Letters()
 	}
 	for _, a := range d.Alignments {
 		out.Identifiers = append(out.Identifiers, identifierJSON{string(a.Method), string(a.Domain), a.Aligned, a.Why})

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/spf"
 )
 
@@ -48,6 +50,65 @@ func (q SPF) Check(ctx context.Context, out io.Writer) error {
 		return answer.NewUnknown(nil)
 	}
 	return answer.NewBad(nil)
+}
+
+// Explore says what the record of a domain allows, whoever connects. It is good when there is one that can be used.
+func (q SPF) Explore(ctx context.Context, name string, out io.Writer) error {
+	d, err := domain.Parse(strings.TrimSuffix(name, "."))
+	if err != nil {
+		return answer.NewUsage(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, spfTime)
+	defer cancel()
+	v := spf.Explore(ctx, q.Resolver, d)
+	if v.Root.Text != "" {
+		for _, f := range spf.Lint(v.Root.Text) {
+			v.Flaws = append(v.Flaws, spf.Found{Code: f.Code, Text: f.Text, Domain: d.String()})
+		}
+	}
+	if q.JSON {
+		err = json.NewEncoder(out).Encode(v)
+	} else {
+		_, err = io.WriteString(out, spfWords(d, v))
+	}
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	return surveyAnswer(v)
+}
+
+// spfWords prints the record, what it says in words, and what is wrong with it.
+func spfWords(d domain.Name, v spf.Survey) string {
+	var b strings.Builder
+	if v.Root.Text != "" {
+		fmt.Fprintf(&b, "%s\n\n", v.Root.Text)
+	}
+	b.WriteString(v.Words())
+	for _, f := range v.Flaws {
+		fmt.Fprintf(&b, "%s: %s [%s]\n", f.Domain, f.Text, f.Code)
+	}
+	if len(v.Flaws) > 0 {
+		fmt.Fprintf(&b, "\"mailseal domain %s\" says why it matters, and what to publish.\n", d)
+	}
+	return b.String()
+}
+
+// surveyAnswer is unknown where a lookup failed, and bad where receivers would use no record or a broken one.
+func surveyAnswer(v spf.Survey) error {
+	isBroken := v.Root.Text == "" || v.Root.Broken != ""
+	for _, f := range v.Flaws {
+		switch f.Code {
+		case spf.FlawUnanswered:
+			return answer.NewUnknown(nil)
+		case spf.FlawSeveral, spf.FlawSyntax, spf.FlawTwice, spf.FlawPasted, spf.FlawTooMany, spf.FlawVoids, spf.FlawMXMany, spf.FlawLoop,
+			spf.FlawIncludeNone, spf.FlawIncludeGone, spf.FlawIncludeBad:
+			isBroken = true
+		}
+	}
+	if isBroken {
+		return answer.NewBad(nil)
+	}
+	return nil
 }
 
 func (q SPF) print(out io.Writer, r spf.Result) error {
