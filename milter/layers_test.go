@@ -54,7 +54,7 @@ var layers = []struct {
 	{"milter", []string{"milter/action", "milter/guard", "milter/message"}},
 	{"milter/filter", []string{"milter/action", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy", "milter/dmarc", "milter/spf", "milter/report"}},
 	{"milter/report/advice", nil},
-	{"milter/report/web", []string{"milter/report/advice", "keys/files"}},
+	{"milter/report/web", []string{"milter/report/advice", "milter/report/store", "keys/files"}},
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard", "keys/files"}},
 	{"config/tables", []string{"keys/files"}},

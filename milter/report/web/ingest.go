@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"errors"
 	"html/template"
 	"slices"
 
@@ -92,9 +91,6 @@ func (s *Server) silentSection(ctx context.Context, v visit) section {
 // outPage says what leaves tonight, and to whom nothing goes.
 func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	o, err := s.read.Outgoing(ctx, v.now)
-	if errors.Is(err, ErrNotFound) {
-		return &page{Current: "/out", Title: "No reports go out", Heading: "This host sends no reports to others."}, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -231,7 +231,7 @@ func inWords(r *Record, now advice.Day) template.HTML {
 		result = "passed"
 	}
 	out += say("So DMARC %s. ", plain(result))
-	switch outcome(r) {
+	switch becameOf(r) {
 	case "held":
 		out += say("%s held them.", r.Receiver)
 	case "refused":

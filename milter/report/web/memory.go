@@ -80,13 +80,13 @@ func (f *Filter) Matches(r *Record) bool {
 		return s.Domain == f.Signer && fits(f.Selector, s.Selector)
 	}):
 	default:
-		return f.Result == "" || f.Result == outcome(r) || f.Result == "fail" && !r.Pass()
+		return f.Result == "" || f.Result == becameOf(r) || f.Result == "fail" && !r.Pass()
 	}
 	return false
 }
 
-// outcome says what became of the record's messages: pass, or what the receiver did to those that failed.
-func outcome(r *Record) string {
+// becameOf says what became of the record's messages: pass, or what the receiver did to those that failed.
+func becameOf(r *Record) string {
 	switch {
 	case r.Pass():
 		return "pass"
@@ -108,7 +108,7 @@ func counts(r *Record) Counts {
 	if r.SPF == "pass" {
 		c.SPF = n
 	}
-	switch outcome(r) {
+	switch becameOf(r) {
 	case "pass":
 		c.Pass = n
 		return c

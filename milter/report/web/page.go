@@ -36,7 +36,7 @@ type frame struct {
 	Admin, Proxy              bool
 	Errors                    int
 	Last                      template.HTML
-	HasOut                    bool
+	HasIn, HasOut             bool
 }
 
 type crumb struct {

@@ -304,7 +304,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *
 				p.Frame.Last = timeHTML(in.Last)
 			}
 		}
-		p.Frame.HasOut = true
+		p.Frame.HasIn = true
+		_, err := s.read.Outgoing(r.Context(), s.now())
+		p.Frame.HasOut = err == nil
 	}
 	var out bytes.Buffer
 	if err := s.pages.Execute(&out, p); err != nil {
