@@ -41,6 +41,7 @@ type Server struct {
 	settings atomic.Pointer[Settings]
 	places   places // one for each open connection
 	warned   hourly // what was said of signatures that may break
+	expected expected
 
 	wg    sync.WaitGroup // connections, and what accepts them
 	mu    sync.Mutex

@@ -194,6 +194,10 @@ func (t *transaction) clean(o *Outcome) (forged []int) {
 // made and no verdict can follow them: the connection ends, and the MTA tempfails.
 func (t *transaction) apply(m editor) (*answer, error) {
 	o := t.decided
+	if t.in.server.expected.take(t.env) {
+		t.decided = &Outcome{Action: action.Reject, Reply: t.testReply(o), Author: o.Author, Results: o.Results, Details: o.Details}
+		o = t.decided
+	}
 	if was := o.Action; !o.normalize() {
 		t.in.event(Unworkable)
 		t.in.log.unworkable(t.env, was, errNoAction)

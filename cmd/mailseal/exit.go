@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
-	"mailseal/keys"
 )
 
 // The exit codes of every command.
@@ -36,7 +35,7 @@ func execute(ctx context.Context, root *cobra.Command, args []string, stdout, st
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := run(ctx, root, stderr, slices.Contains(args, "--debug"))
-	code, text := codeOf(err), textOf(err)
+	code, text := codeOf(err), answer.Text(err)
 	if text == "" {
 		return code
 	}
@@ -106,13 +105,4 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 	for _, c := range cmd.Commands() {
 		each(c, do)
 	}
-}
-
-// textOf is what an error says to the user, "" when everything has been said already.
-func textOf(err error) string {
-	var e *answer.Error
-	if err == nil || errors.As(err, &e) && e.Err == nil {
-		return ""
-	}
-	return keys.Mask(err.Error())
 }

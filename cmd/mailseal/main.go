@@ -45,6 +45,7 @@ given as "" or 0, and one that has no effect beside the others, are wrong unless
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(), newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
 		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newReportsCmd(), newManCmd(), newProbeCmd(), newVersionCmd())
+	root.AddCommand(newSetupCmd())
 	root.AddCommand(newDomainCmd(), newDKIMCmd())
 	root.SetHelpCommand(newHelpCmd(root))
 	root.InitDefaultCompletionCmd()

@@ -94,6 +94,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"man":                   {},
 	"mta":                   {"", "--milter unix:@/gone @plain.eml"},
 	"serve":                 {"--config @broken.toml", "--config @gone"},
+	"setup":                 {"--yes --mta none --config @broken.toml --authserv-id m.example.com example.com", "--yes --mta postfix --postfix @gone example.com"},
 	"shadow":                {"--listen unix:@/no/such/directory --upstream unix:@/up --config @good.toml", ""},
 	"shadow report":         {"@differs.log", "@gone"},
 	"sign":                  {"--config @good.toml @other.eml", "--config @gone @plain.eml"},

@@ -38,12 +38,9 @@ type Sighting struct {
 // Look asks every server about a key, side by side. The error wraps dns.ErrFailure, or is the context's: nobody could
 // be asked.
 func (p *Panel) Look(ctx context.Context, want keys.Record, domain string) ([]Sighting, error) {
-	servers := p.Servers
-	if len(servers) == 0 {
-		var err error
-		if servers, err = p.authorities(ctx, want.Name); err != nil {
-			return nil, err
-		}
+	servers, err := p.Of(ctx, want.Name)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]Sighting, len(servers))
 	var wait sync.WaitGroup
@@ -138,6 +135,14 @@ func (p *Panel) Named(ctx context.Context, name string) (Server, error) {
 		return Server{}, lost.err
 	}
 	return servers[0], nil
+}
+
+// Of returns the servers that must show a name: those of the panel, else the authoritative ones of its zone.
+func (p *Panel) Of(ctx context.Context, name string) ([]Server, error) {
+	if len(p.Servers) > 0 {
+		return p.Servers, nil
+	}
+	return p.authorities(ctx, name)
 }
 
 // authorities finds the servers of the zone that a name is in, going up from it.

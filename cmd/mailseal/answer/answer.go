@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+
+	"mailseal/keys"
 )
 
 // Kind is a kind of answer.
@@ -88,4 +90,13 @@ func Worse(a, b Kind) Kind {
 		return b
 	}
 	return a
+}
+
+// Text is what the user is told of an error, "" where everything has been said. Secrets in web addresses are hidden.
+func Text(err error) string {
+	var e *Error
+	if err == nil || errors.As(err, &e) && e.Err == nil {
+		return ""
+	}
+	return keys.Mask(err.Error())
 }

@@ -29,6 +29,7 @@ type Command string
 const (
 	Reload Command = "reload" // read the configuration and the keys anew
 	Status Command = "status" // say how the daemon is
+	Test   Command = "test"   // expect a test message, to a recipient that the answer names
 	Signed Command = "signed" // list the domains that signed mail, a page at a time
 )
 
@@ -47,6 +48,8 @@ type Answer struct {
 	Warnings []string `json:"warnings,omitempty"` // Reload: what took effect nevertheless
 	Running  *Running `json:"running,omitempty"`  // Status
 	Page     *Page    `json:"page,omitempty"`     // Signed
+
+	Recipient string `json:"recipient,omitempty"` // Test
 }
 
 // Page is a part of the list of domains that signed mail lately and that the daemon has a rule and a key for, by name.
@@ -74,7 +77,7 @@ func parseRequest(line []byte) (Request, error) {
 	switch {
 	case out.Version != Version:
 		return Request{}, fmt.Errorf("%w: version %d; this daemon speaks version %d", ErrMalformed, out.Version, Version)
-	case out.Command != Reload && out.Command != Status && out.Command != Signed:
+	case out.Command != Reload && out.Command != Status && out.Command != Test && out.Command != Signed:
 		return Request{}, fmt.Errorf("%w: no command %q", ErrMalformed, out.Command)
 	}
 	return out, nil

@@ -45,6 +45,8 @@ func (d *Daemon) answer(ctx context.Context, run *running, r control.Request) co
 		return a
 	case control.Status:
 		return control.Answer{Running: d.status()}
+	case control.Test:
+		return control.Answer{Recipient: d.server.Expect()}
 	case control.Signed:
 		return control.Answer{Page: d.signedPage(ctx, r.After)}
 	}

@@ -1,0 +1,265 @@
+// Package setup does what "mailseal setup" does: it looks at the host, asks what it cannot know, makes keys and a
+// configuration, prints the records to publish, and, if it is told to, puts Mailseal into the mail server and sends a
+// test message that reaches nobody.
+package setup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/service"
+	"mailseal/config"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+)
+
+// Options are the answers that the command line gives, and how the rest is asked.
+type Options struct {
+	Domains    []string
+	Selector   string   // of new keys; "": the year and month
+	Algorithms []string // of new keys; none: rsa and ed25519
+	AuthservID string   // "": the mail server's name, else the host's
+	Networks   []string // whose mail is ours; none: those of the mail server, else loopback
+	Addresses  []string // that mail leaves from, for SPF; none: this host's public ones
+	Reports    string   // address that DMARC reports are asked for at; "": none
+	MTA        string   // postfix, sendmail or none; "": the one that is there
+
+	Config   string // the file to write
+	Postfix  string // directory of main.cf
+	Sendmail string // directory of sendmail.mc
+	SMTP     string // address that the test message is handed to, host:port
+
+	Yes            bool // ask nothing
+	JSON           bool
+	Apply          bool
+	Undo           bool
+	IgnoreOpenDKIM bool          // set up anew although OpenDKIM is there
+	Wait           time.Duration // for the records to be published; 0: not
+
+	In       io.Reader // a terminal, unless Yes
+	Terminal bool      // In is one
+	Out      io.Writer
+	Resolver dns.Resolver // nil: the host's
+	Now      func() time.Time
+
+	State   string           // state_directory; "": the default
+	Service *service.Service // whom keys belong to, if that is not to be found out
+
+	// Run runs a command of the host and returns what it printed; nil runs it.
+	Run func(ctx context.Context, name string, args ...string) ([]byte, error)
+}
+
+// defaultFile is where the daemon looks for its configuration.
+const defaultFile = "/etc/mailseal/mailseal.toml"
+
+// Result is what was found and done.
+type Result struct {
+	Host    Host     `json:"host"`
+	Domains []string `json:"domains"`
+	Files   []File   `json:"files"`
+	Records []Record `json:"records"`
+	Test    *Test    `json:"test,omitempty"`
+	Done    []string `json:"done"` // in the order in which it was done; empty when nothing was to be done
+	Todo    []string `json:"todo"` // what is left to the operator
+	Faults  []string `json:"faults"`
+}
+
+// File is a file as it should be.
+type File struct {
+	Path  string `json:"path"`
+	State string `json:"state"` // "written", "unchanged", "to be changed" or "left alone"
+	Diff  string `json:"diff,omitempty"`
+}
+
+// run is one run.
+type run struct {
+	Options
+	ctx     context.Context
+	service service.Service
+	result  Result
+	old     string         // mailseal.toml as it was; "" for none
+	isOwn   bool           // it is an administrator's, and left alone
+	cfg     *config.Config // as it is at the end
+	state   string         // state_directory
+}
+
+// Run sets a host up.
+func Run(ctx context.Context, o Options) error {
+	r := &run{Options: o, ctx: ctx, result: Result{
+		Domains: []string{}, Files: []File{}, Records: []Record{}, Done: []string{}, Todo: []string{}, Faults: []string{},
+	}}
+	if r.Now == nil {
+		r.Now = time.Now
+	}
+	if r.Run == nil {
+		r.Run = command
+	}
+	r.state = cmp.Or(r.State, config.Default().StateDirectory)
+	var err error
+	if o.Undo {
+		err = r.undo()
+	} else {
+		err = r.setup()
+	}
+	if printErr := r.finish(err == nil); printErr != nil {
+		return printErr
+	}
+	if err == nil && len(r.result.Faults) > 0 {
+		return answer.NewBad(nil)
+	}
+	return err
+}
+
+func (r *run) setup() error {
+	if err := r.look(); err != nil {
+		return err
+	}
+	r.say("%s", r.result.Host.describe())
+	if offered, err := r.offerImport(); offered || err != nil {
+		return err
+	}
+	if err := r.ask(); err != nil {
+		return err
+	}
+	if err := r.readConfig(); err != nil {
+		return err
+	}
+	if err := r.user(); err != nil {
+		return err
+	}
+	ready, err := r.configure()
+	if err != nil {
+		return err
+	}
+	if err := r.publish(); err != nil {
+		return err
+	}
+	return r.mailServer(ready)
+}
+
+// offerImport says how to go on from OpenDKIM, which would otherwise sign beside us. It reports whether it did.
+func (r *run) offerImport() (bool, error) {
+	if r.result.Host.OpenDKIM == "" || r.IgnoreOpenDKIM || r.isOurs() {
+		return false, nil
+	}
+	r.todo("OpenDKIM is here (%s). Take its keys and rules over, instead of making new ones:\n"+
+		"  mailseal import-opendkim --out %s\n"+
+		"  mailseal check --config %[2]s/mailseal.toml --no-mta\n"+
+		"Let Mailseal watch beside it before the switch:\n"+
+		"  mailseal shadow --help\n"+
+		"Set up anew all the same, with new keys: mailseal setup --ignore-opendkim", r.result.Host.OpenDKIM, "~/moving")
+	r.fault("nothing was set up, since OpenDKIM is here")
+	return true, nil
+}
+
+// isOurs reports whether a configuration that signs is there, so that the import has been done or is not wanted.
+func (r *run) isOurs() bool {
+	c, err := config.LoadAny(r.Config)
+	return err == nil && len(c.Sign) > 0
+}
+
+// user makes sure that the user of the service is there, who the keys belong to.
+func (r *run) user() error {
+	if r.Service != nil {
+		r.service = *r.Service
+		return nil
+	}
+	svc, err := service.Detect("/", "")
+	if errors.Is(err, service.ErrNoUser) && os.Geteuid() == 0 {
+		if err := r.makeUser(svc.Name); err != nil {
+			return answer.NewUnknown(err)
+		}
+		svc, err = service.Detect("/", "")
+	}
+	if err != nil {
+		return answer.NewUnknown(fmt.Errorf("%w; run it as root, or make the user: useradd --system --user-group %s", err, svc.Name))
+	}
+	if os.Geteuid() != 0 && os.Geteuid() != svc.UID {
+		return answer.NewUnknown(fmt.Errorf("run it as root (sudo mailseal setup ...): the keys must belong to user %s", svc.Name))
+	}
+	r.service = svc
+	return nil
+}
+
+func (r *run) makeUser(name string) error {
+	if _, err := r.Run(r.ctx, "systemd-sysusers"); err == nil && service.Find(name).UID >= 0 {
+		r.done("made the user %s", name)
+		return nil
+	}
+	_, err := r.Run(r.ctx, "useradd", "--system", "--user-group", "--no-create-home",
+		"--home-dir", r.state, "--shell", "/usr/sbin/nologin", name)
+	if err != nil {
+		return fmt.Errorf("the user %s cannot be made: %w", name, err)
+	}
+	r.done("made the user %s", name)
+	return nil
+}
+
+// directory makes a directory of the service's user, and those above it up to the state directory.
+func (r *run) directory(path string) error {
+	if path != r.state {
+		if rel, err := filepath.Rel(r.state, path); err == nil && filepath.IsLocal(rel) {
+			if err := r.directory(filepath.Dir(path)); err != nil {
+				return err
+			}
+		}
+	}
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err == nil && os.Geteuid() == 0 {
+		err = os.Chown(path, r.service.UID, r.service.GID)
+	}
+	return err
+}
+
+func (r *run) done(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.result.Done = append(r.result.Done, text)
+	r.say("%s\n", text)
+}
+
+func (r *run) todo(format string, args ...any) {
+	r.result.Todo = append(r.result.Todo, fmt.Sprintf(format, args...))
+}
+
+func (r *run) fault(format string, args ...any) {
+	r.result.Faults = append(r.result.Faults, fmt.Sprintf(format, args...))
+}
+
+// say writes for people.
+func (r *run) say(format string, args ...any) {
+	if !r.JSON {
+		fmt.Fprintf(r.Out, format, args...)
+	}
+}
+
+// parsedDomains are the domains as A-labels.
+func parsedDomains(names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		d, err := domain.Parse(name)
+		if err == nil {
+			err = domain.CheckDomain(name)
+		}
+		if err != nil {
+			return nil, answer.NewUsage(fmt.Errorf("domain %q: %w", name, err))
+		}
+		out = append(out, d.String())
+	}
+	return out, nil
+}
+
+// isPublic reports whether mail can leave for the internet from an address.
+func isPublic(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !a.IsLinkLocalUnicast()
+}
