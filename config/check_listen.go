@@ -107,7 +107,7 @@ func parseListener(s string) (network, target string, err error) {
 	if host, port, err := net.SplitHostPort(s); ok && err == nil && strings.ContainsAny(host, ".:") {
 		return "", "", fmt.Errorf("%q: write inet:%s@%s", s, port, strings.TrimSuffix(s, ":"+port))
 	}
-	return "", "", fmt.Errorf(`%q is no address such as "inet:8891@127.0.0.1" or "unix:/run/mailseal/mailseal.sock"`, s)
+	return "", "", fmt.Errorf(`%q is not an address such as "inet:8891@127.0.0.1" or "unix:/run/mailseal/mailseal.sock"`, s)
 }
 
 func parsePort(kind, s string) (network, target string, err error) {

@@ -45,10 +45,10 @@ func (c *checker) warnAll(path string, patterns []string, effect string) {
 // checkConditions looks whether conditions of a rule leave any mail out.
 func (c *checker) checkConditions(r *Rule) {
 	if isNearlyAll(r.When.Networks) {
-		c.warn(r.at.key("when").key("networks"), "takes in most of the internet, so that it is no condition")
+		c.warn(r.at.key("when").key("networks"), "takes in most of the internet, so that it is not a condition")
 	}
 	if isAll(r.When.Recipients) {
-		c.warn(r.at.key("when").key("recipients"), `"*" is every address, so that it is no condition`)
+		c.warn(r.at.key("when").key("recipients"), `"*" is every address, so that it is not a condition`)
 	}
 }
 

@@ -57,7 +57,7 @@ func parsePath(f *file, s string) (string, error) {
 	case s == "":
 		return "", errors.New("an empty path")
 	case strings.ContainsRune(s, 0):
-		return "", fmt.Errorf("%q is no path", s)
+		return "", fmt.Errorf("%q is not a path", s)
 	case filepath.IsAbs(s):
 		return filepath.Clean(s), nil
 	}
@@ -86,7 +86,7 @@ func parseDomainOrAuthor(s string) (string, error) {
 func parseDomainTree(s string) (string, error) {
 	tree, below := strings.CutPrefix(strings.TrimPrefix(s, "*"), ".")
 	if !below && strings.HasPrefix(s, "*") {
-		return "", fmt.Errorf("%q is no domain name; \".example.com\" is any name below it", s)
+		return "", fmt.Errorf("%q is not a domain name; \".example.com\" is any name below it", s)
 	}
 	name, err := parseDomain(tree)
 	if below {
@@ -101,7 +101,7 @@ func parseClientName(s string) (string, error) {
 	name, err := parseDomainTree(tree)
 	switch {
 	case err == nil && name == "unknown":
-		return "", fmt.Errorf("%q is no name: it is what the MTA calls every client whose name it could not verify", s)
+		return "", fmt.Errorf("%q is not a name: it is what the MTA calls every client whose name it could not verify", s)
 	case not:
 		return "!" + name, err
 	}
@@ -135,7 +135,7 @@ func parseSelector(s string) (string, error) {
 	}
 	name, err := parseDomain(s)
 	if err != nil {
-		return "", fmt.Errorf("%q is no selector: letters, digits, - and _, in parts separated by dots", s)
+		return "", fmt.Errorf("%q is not a selector: letters, digits, - and _, in parts separated by dots", s)
 	}
 	return name, nil
 }
@@ -143,7 +143,7 @@ func parseSelector(s string) (string, error) {
 func parseSelectorTemplate(s string) (string, error) {
 	filled := strings.NewReplacer("{year}", "2026", "{quarter}", "1", "{month}", "01", "{date}", "20260101", "{alg}", "r").Replace(s)
 	if _, err := parseSelector(filled); err != nil || filled == s {
-		return "", fmt.Errorf("%q is no template of a selector, such as \"{year}q{quarter}{alg}\"; it may hold {year}, {quarter}, {month}, {date} and {alg}", s)
+		return "", fmt.Errorf("%q is not a template of a selector, such as \"{year}q{quarter}{alg}\"; it may hold {year}, {quarter}, {month}, {date} and {alg}", s)
 	}
 	return s, nil
 }
@@ -159,10 +159,10 @@ func parseRemovedID(s string) (string, error) {
 // parseAuthservID takes what needs no quoting in the field (RFC 8601 section 2.2: an RFC 2045 token).
 func parseAuthservID(s string) (string, error) {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?=`, r) }) {
-		return "", fmt.Errorf("%q is no name of a host", s)
+		return "", fmt.Errorf("%q is not a name of a host", s)
 	}
 	if slices.Contains(strings.Split(s, "."), "") {
-		return "", fmt.Errorf("%q is no name of a host: nothing stands before, between or behind the dots", s)
+		return "", fmt.Errorf("%q is not a name of a host: nothing stands before, between or behind the dots", s)
 	}
 	return s, nil
 }
@@ -175,7 +175,7 @@ func parseCanonicalization(s string) (string, error) {
 	}
 	for _, half := range []string{header, body} {
 		if half != "simple" && half != "relaxed" {
-			return "", fmt.Errorf("%q is no canonicalization; write relaxed/relaxed, relaxed/simple, simple/relaxed or simple/simple", s)
+			return "", fmt.Errorf("%q is not a canonicalization; write relaxed/relaxed, relaxed/simple, simple/relaxed or simple/simple", s)
 		}
 	}
 	return header + "/" + body, nil
@@ -185,7 +185,7 @@ func parseCanonicalization(s string) (string, error) {
 // tag.
 func parseFieldName(s string) (string, error) {
 	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == ';' }) {
-		return "", fmt.Errorf("%q is no name of a header field", s)
+		return "", fmt.Errorf("%q is not a name of a header field", s)
 	}
 	return s, nil
 }
@@ -236,7 +236,7 @@ func parseLine(s string) (string, error) {
 func parseHostPort(s string) (string, error) {
 	_, port, err := net.SplitHostPort(s)
 	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 {
-		return "", fmt.Errorf("%q is no address with a port, such as \"127.0.0.1:9891\" or \"[::1]:9891\"", s)
+		return "", fmt.Errorf("%q is not an address with a port, such as \"127.0.0.1:9891\" or \"[::1]:9891\"", s)
 	}
 	return s, nil
 }
@@ -254,7 +254,7 @@ func parseMailAddress(s string) (string, error) {
 func parseURL(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return "", fmt.Errorf("%q is no web address", s)
+		return "", fmt.Errorf("%q is not a web address", s)
 	}
 	return s, nil
 }

@@ -30,7 +30,7 @@ func HostNamesAt(root string) HostNames {
 	if root == "" || root == "/" {
 		return ThisHost()
 	}
-	text, _ := files.Read(filepath.Join(root, "etc/hostname"), maxHosts) // without it there is no name
+	text, _ := files.Read(filepath.Join(root, "etc/hostname"), maxHosts) // without it there is not a name
 	return hostNames(root, strings.TrimSpace(string(text)))
 }
 

@@ -140,7 +140,7 @@ func (l *loader) included(path string) []string {
 		found, err := filepath.Glob(pattern)
 		switch {
 		case err != nil:
-			l.problem(at, "%q is no pattern of file names", pattern)
+			l.problem(at, "%q is not a pattern of file names", pattern)
 		case len(found) == 0 && !strings.ContainsAny(pattern, `*?[`):
 			l.problem(at, "no file %s", pattern)
 		}

@@ -40,7 +40,7 @@ func parsePattern(s string) (string, error) {
 	name, err := parseDomain(tree)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%q is no address pattern such as user@example.com, *@example.com, *@*.example.com, user@* or *", s)
+		return "", fmt.Errorf("%q is not an address pattern such as user@example.com, *@example.com, *@*.example.com, user@* or *", s)
 	case below:
 		return user + "@*." + name, nil
 	}
@@ -59,14 +59,14 @@ func cutLast(s string, c byte) (before, after string, found bool) {
 func parseDomain(s string) (string, error) {
 	name := strings.ToLower(strings.TrimSuffix(s, "."))
 	if name == "" || len(name) > 253 {
-		return "", fmt.Errorf("%q is no domain name", s)
+		return "", fmt.Errorf("%q is not a domain name", s)
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
 		return "", fmt.Errorf("%q is an address, not a domain name", s)
 	}
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInLabel) {
-			return "", fmt.Errorf("%q is no domain name", s)
+			return "", fmt.Errorf("%q is not a domain name", s)
 		}
 	}
 	return name, nil

@@ -133,7 +133,7 @@ func TestRuleProblems(t *testing.T) {
 		{"seal without key", "seal.domain = \"example.com\"", "has no effect without seal.key"},
 		{"seal with no key of that name", "seal.key = \"secnod\"", `did you mean "second"?`},
 		{"seal without arc", "seal.key = \"mail._domainkey.example.com\"\nverify.arc = false", "verify.arc"},
-		{"a match that is none", "signing.match = \"any\"", "signing.match: \"any\" is none of"},
+		{"a match that is none", "signing.match = \"any\"", "signing.match: \"any\" is not one of"},
 		{"a match of one rule", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nmatch = \"all\"", "unknown setting"},
 		{"tables of OpenDKIM too", "key_table = \"/k\"\nsigning_table = \"/s\"", "cannot stand beside"},
 		{"short way too", "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"/k\"", "cannot stand beside"},
@@ -157,11 +157,11 @@ func TestSources(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"no driver", "dsn = \"x\"", "sources.s: needs driver"},
 		{"no database", "driver = \"mysql\"\nkey_query = \"SELECT\"", "needs dsn, as its driver is mysql"},
-		{"no address", "driver = \"http\"", "needs url"},
+		{"not an address", "driver = \"http\"", "needs url"},
 		{"address of a database", "driver = \"sqlite\"\ndsn = \"/k.db\"\nkey_query = \"SELECT\"\nurl = \"http://x.example\"", "sources.s.url: means nothing to the driver sqlite"},
 		{"authorities beside a dsn", "driver = \"postgres\"\ndsn = \"x\"\nkey_query = \"SELECT\"\nca_file = \"ca.pem\"", "sources.s.ca_file: means nothing to the driver postgres"},
 		{"half a certificate", "driver = \"http\"\nurl = \"https://x.example\"\nclient_key = \"k.pem\"", "client_certificate and client_key"},
-		{"no web address", "driver = \"http\"\nurl = \"x.example\"", "no web address"},
+		{"not a web address", "driver = \"http\"\nurl = \"x.example\"", "not a web address"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

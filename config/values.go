@@ -51,7 +51,7 @@ var sizeUnits = []unit{{"b", 1}, {"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 <
 func parseDuration(s string) (time.Duration, error) {
 	n, err := parseUnits(s, durationUnits)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no duration; write a number and ms, s, m, h, d or w", s)
+		return 0, fmt.Errorf("%q is not a duration; write a number and ms, s, m, h, d or w", s)
 	}
 	return time.Duration(n), nil
 }
@@ -60,7 +60,7 @@ func parseDuration(s string) (time.Duration, error) {
 func parseSize(s string) (Size, error) {
 	n, err := parseUnits(strings.ToLower(s), sizeUnits)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no size; write a number and B, KiB, MiB or GiB", s)
+		return 0, fmt.Errorf("%q is not a size; write a number and B, KiB, MiB or GiB", s)
 	}
 	return Size(n), nil
 }
@@ -155,7 +155,7 @@ func parseServer(s string) (netip.AddrPort, error) {
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil || ap.Port() == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%q is no server's address; write 192.0.2.53, or with a port 192.0.2.53:5353 or [2001:db8::53]:5353", s)
+		return netip.AddrPort{}, fmt.Errorf("%q is not a server's address; write 192.0.2.53, or with a port 192.0.2.53:5353 or [2001:db8::53]:5353", s)
 	}
 	return ap, nil
 }
@@ -167,7 +167,7 @@ func parseMode(s string) (fs.FileMode, error) {
 		return 0, fmt.Errorf("%q lets no process use the socket; the smallest mode that works is \"0600\"", s)
 	}
 	if err != nil || n > 0o777 {
-		return 0, fmt.Errorf("%q is no file mode; write three octal digits, such as \"0660\"", s)
+		return 0, fmt.Errorf("%q is not a file mode; write three octal digits, such as \"0660\"", s)
 	}
 	return fs.FileMode(n), nil
 }

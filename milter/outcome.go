@@ -94,7 +94,7 @@ func checkField(f message.Field) error {
 		return fmt.Errorf("%w: %.40q has %d octets, %d are possible", errEdit, f.Name(), len(raw), maxField)
 	}
 	if !isFieldName(f.Name()) {
-		return fmt.Errorf("%w: %.40q is no field name", errEdit, f.Name())
+		return fmt.Errorf("%w: %.40q is not a field name", errEdit, f.Name())
 	}
 	for i, c := range raw {
 		isBareCR := c == '\r' && (i+1 == len(raw) || raw[i+1] != '\n')

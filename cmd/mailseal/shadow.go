@@ -84,7 +84,7 @@ func (f *shadowFlags) define(cmd *cobra.Command) {
 func (f *shadowFlags) run(cmd *cobra.Command) error {
 	mode, err := strconv.ParseUint(f.mode, 8, 9)
 	if err != nil {
-		return answer.NewUsage(fmt.Errorf("--mode: %q is no octal number of permissions", f.mode))
+		return answer.NewUsage(fmt.Errorf("--mode: %q is not an octal number of permissions", f.mode))
 	}
 	if err := checkKinds(f.Ignore); err != nil {
 		return answer.NewUsage(err)

@@ -245,7 +245,7 @@ func (w world) socket(l Listener) {
 			break
 		}
 		if !isMade {
-			return // there is no directory, and nothing that makes it
+			return // there is not a directory, and nothing that makes it
 		}
 		w.node(dir, Node{Mode: fs.ModeDir | 0o755})
 	}

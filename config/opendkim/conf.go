@@ -97,7 +97,7 @@ func (c *conf) add(at place, word, value string) error {
 		return fmt.Errorf("%s: %s: %q is neither yes nor no, which OpenDKIM does not start with", at, word, value)
 	case o.kind == integer:
 		if _, err := strconv.ParseInt(value, 0, 64); err != nil {
-			return fmt.Errorf("%s: %s: %q is no number, which OpenDKIM does not start with", at, word, value)
+			return fmt.Errorf("%s: %s: %q is not a number, which OpenDKIM does not start with", at, word, value)
 		}
 	}
 	if before, twice := c.set[key]; twice {

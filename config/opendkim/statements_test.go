@@ -43,7 +43,7 @@ var statements = []struct {
 	// The key table.
 	{"a fourth field is taken for a part of the file's name", []string{"12-four-fields: the fourth field rsa-sha256"}},
 	{"a missing field defers the mail", []string{"12-four-fields: it needs domain:selector:key"}},
-	{"mail.% is no domain, % no selector", []string{"06-percent: it signs as d=mail.%", "06-percent: it signs with s=%"}},
+	{"mail.% is not a domain, % no selector", []string{"06-percent: it signs as d=mail.%", "06-percent: it signs with s=%"}},
 	{"% in an absolute name of a file is the domain of the key, or the author's", []string{"06-percent: is the key's domain, not the author's: /k/example.com.pem", "06-percent: has a file for each author's domain"}},
 	{"% in a relative one is not replaced", []string{"06-percent: this one is of a file /k/%.pem"}},
 	{"keys/x.pem is taken for the key itself", []string{`12-four-fields: "keys/6.pem" is taken for the key itself`}},
@@ -108,7 +108,7 @@ var statements = []struct {
 	{"From in OmitHeaders signs nothing", []string{"24-lists: OpenDKIM signs nothing at all with From in this list"}},
 	{"names of options in any case, # anywhere, the last of several counts", []string{"15-grammar: mode = [\"verify\"]", "15-grammar: is set again later"}},
 	{"Include counts where it stands", []string{`15-grammar: hold`, "34-includes: more than 5 files"}},
-	{"numbers as in C, booleans by their first letter", []string{"15-grammar: min_rsa_bits = 2048", "33-not-a-number: is no number", "15-grammar: max_signatures = 8"}},
+	{"numbers as in C, booleans by their first letter", []string{"15-grammar: min_rsa_bits = 2048", "33-not-a-number: is not a number", "15-grammar: max_signatures = 8"}},
 	{"an unknown option and a missing value are fatal", []string{"18-unknown: OpenDKIM would not start with it", "32-no-value: has no value"}},
 	{"options of old are named as such", []string{"18-unknown: OpenDKIM itself no longer knows it"}},
 	{"Debian's start script hands its own socket over", []string{"23-debian: Debian's start script hands it over"}},

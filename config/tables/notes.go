@@ -87,9 +87,9 @@ var notes = map[Code]Note{
 	"key-unusable":           {Never, "key %q: %s"},
 	"key-file-per-domain":    {Taken, "key %q has a file for each author's domain; there are %d now (%s). A domain whose file comes later needs its own entry; mail of domains without one is deferred, as before"},
 	"local-unsigned":         {Changed, "mail of authors at localhost, and at other names of one label, goes unsigned: a signature of such a domain cannot be verified (RFC 6376 section 3.5)"},
-	"identifier-without-at":  {Changed, "%q is no i= tag, for it has no @: OpenDKIM lets this mail go unsigned, Mailseal signs it without i="},
+	"identifier-without-at":  {Changed, "%q is not an i= tag, for it has no @: OpenDKIM lets this mail go unsigned, Mailseal signs it without i="},
 	"identifier-unwritable":  {Changed, "i=%s cannot be written here: it is left out"},
-	"line-never-looked":      {Never, "%s matches nobody: it is none of user@domain, domain, user@.parent, .parent, user@* and *"},
+	"line-never-looked":      {Never, "%s matches nobody: it is not one of user@domain, domain, user@.parent, .parent, user@* and *"},
 	"line-never-looked-star": {Never, "%s matches nobody: only refile: knows *; %s alone is everybody in the domain, and then signs mail that OpenDKIM left unsigned"},
 	"leading-blank":          {Never, "a line of a refile: that begins with a blank is not seen: %s"},
 }

@@ -32,7 +32,7 @@ func Globs(s string) (out []string, ok bool, err error) {
 	}
 	re, err := syntax.Parse(Expression(s), syntax.FoldCase|syntax.OneLine)
 	if err != nil {
-		return nil, false, fmt.Errorf("%q is no regular expression: %w", s, err)
+		return nil, false, fmt.Errorf("%q is not a regular expression: %w", s, err)
 	}
 	found, ok := expand(re)
 	for _, f := range found {

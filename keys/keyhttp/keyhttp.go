@@ -62,7 +62,7 @@ func New(o Options) (*Source, error) {
 	}
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("keyhttp: the url is no web address") // which may hold a password
+		return nil, errors.New("keyhttp: the url is not a web address") // which may hold a password
 	}
 	if _, err := o.TLS.Config(); err != nil {
 		return nil, err

@@ -214,7 +214,7 @@ func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm,
 	if _, err := os.Lstat(path); err == nil && state.Find(k.Name()) == nil {
 		return nil,
 			fmt.Errorf(
-				"keylife: %s is there already, and is none of the keys made here: take another selector", path)
+				"keylife: %s is there already, and is not one of the keys made here: take another selector", path)
 	}
 	if err := state.Add(k, now); err != nil {
 		return nil, err

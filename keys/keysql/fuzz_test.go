@@ -162,7 +162,7 @@ func wantNames(t *testing.T, s *Source, from *table) {
 	seen := map[string]bool{}
 	for _, k := range found {
 		if k.Name == "" || seen[k.Name] {
-			t.Errorf("%q is no name, or there twice, of %+v", k.Name, from)
+			t.Errorf("%q is not a name, or there twice, of %+v", k.Name, from)
 		}
 		seen[k.Name] = true
 	}

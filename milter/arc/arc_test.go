@@ -143,7 +143,7 @@ func TestCheck55BrokenChains(t *testing.T) {
 		{"cv=pass at first", "cv=none;", "cv=pass;", "the seal of instance 1 says cv=pass, where it must say none"},
 		{"cv=none at second", "cv=pass;", "cv=none;", "the seal of instance 2 says cv=none, where it must say pass"},
 		{"cv=fail", "cv=pass;", "cv=fail;", "the last sealer, instance 2, found the chain broken (cv=fail)"},
-		{"no cv", "cv=pass;", "", "the ARC-Seal of instance 2 is wrong: cv= is none of none, pass and fail"},
+		{"no cv", "cv=pass;", "", "the ARC-Seal of instance 2 is wrong: cv= is not one of none, pass and fail"},
 		{"a seal with h=", "cv=pass;", "cv=pass; h=from;", "the ARC-Seal of instance 2 is wrong: it has an h=, which no seal has"},
 		{"rsa-sha1", "a=ed25519-sha256;", "a=rsa-sha1;", "the ARC-Seal of instance 2 is wrong: the signature is made with rsa-sha1, which proves nothing any more (RFC 8301)"},
 		{"a seal in h=", "h=From:", "h=ARC-Seal:From:", "the ARC-Message-Signature of instance 2 is wrong: h= names ARC-Seal"},

@@ -146,7 +146,7 @@ func (l *link) readSeal(t *dkim.Tags) {
 		t.Fail("it has an h=, which no seal has")
 	}
 	if !slices.Contains([]Value{None, Pass, Fail}, l.Chain) {
-		t.Fail("cv= is none of none, pass and fail")
+		t.Fail("cv= is not one of none, pass and fail")
 	}
 	l.note(SealField, t)
 }

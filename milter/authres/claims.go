@@ -109,7 +109,7 @@ type sight struct {
 	eye    eye
 	text   []byte
 	gap    []bool // something was passed over before the octet
-	broken bool   // a comment or quote did not end: to this eye there is no name
+	broken bool   // a comment or quote did not end: to this eye there is not a name
 }
 
 // look reads at most room octets of text.

@@ -128,7 +128,7 @@ func parseRSA(der []byte) (PublicKey, error) {
 	case bits > maxRSABits:
 		return PublicKey{}, tooLong()
 	case key.E < 3 || key.E > maxExponent || key.E&1 == 0 || key.N.Bit(0) == 0:
-		return PublicKey{}, invalid("the key in the record is no sound RSA key")
+		return PublicKey{}, invalid("the key in the record is not a sound RSA key")
 	}
 	return PublicKey{rsa: key}, nil
 }

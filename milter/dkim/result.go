@@ -27,7 +27,7 @@ const (
 // Canonicalization) is there as far as it could be read, whatever the Value.
 type Result struct {
 	Value    Value
-	Domain   string // d=, in A-labels; as written when it is no domain name
+	Domain   string // d=, in A-labels; as written when it is not a domain name
 	Selector string // s=, likewise
 	// i=, its domain in A-labels; "@" and the domain when the field has none
 	Identifier string

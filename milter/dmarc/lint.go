@@ -234,7 +234,7 @@ func (l *linter) addresses(name, value string) {
 		case !isURI(uri) && strings.Contains(uri, "@") && !strings.Contains(uri, ":"):
 			l.at(FlawAddress, name, fmt.Sprintf("%s lacks mailto: before it, and is passed over", clip(item)))
 		case !isURI(uri):
-			l.at(FlawAddress, name, fmt.Sprintf("%q is no address that reports could go to, and is passed over", clip(item)))
+			l.at(FlawAddress, name, fmt.Sprintf("%q is not an address that reports could go to, and is passed over", clip(item)))
 		case !strings.HasPrefix(strings.ToLower(uri), "mailto:"):
 			l.at(FlawAddress, name, fmt.Sprintf("%s is not mailto:, and nobody sends reports elsewhere", clip(item)))
 		case seen[strings.ToLower(uri)]:

@@ -193,7 +193,7 @@ func (l *servers) read() error {
 	return nil
 }
 
-// nameservers reads the "nameserver" lines of resolv.conf(5); what is no address is passed over, as libc does.
+// nameservers reads the "nameserver" lines of resolv.conf(5); what is not an address is passed over, as libc does.
 func nameservers(text []byte) []*server {
 	var found []*server
 	for line := range bytes.Lines(text) {

@@ -24,12 +24,12 @@ var (
 )
 
 // Name is a domain name as Parse returns it: A-labels, lower case, no final dot. Two Names are the
-// same domain exactly when they are equal. The zero Name is no domain at all.
+// same domain exactly when they are equal. The zero Name is not a domain at all.
 type Name string
 
 // Parse reads a domain name of A-labels or U-labels in any case, with or without a final dot.
 // Labels are letters, digits, hyphens inside, and underscores anywhere (_domainkey, _dmarc: RFC
-// 8552). An IP address is no domain name, with brackets or without. The error wraps ErrInvalid.
+// 8552). An IP address is not a domain name, with brackets or without. The error wraps ErrInvalid.
 //
 // U-labels are only lower-cased, never mapped: a full-width letter, a soft hyphen, an ideographic
 // full stop or a combining sequence that has a single code point makes a name invalid. RFC 5890

@@ -19,7 +19,7 @@ const (
 	Pass      Value = "pass"      // a name of the address has the address
 	Fail      Value = "fail"      // it has names, and none of them has the address
 	Temperror Value = "temperror" // the DNS did not tell; it may later
-	Permerror Value = "permerror" // it has no name, or there is no address (a Unix socket)
+	Permerror Value = "permerror" // it has no name, or there is not an address (a Unix socket)
 )
 
 // Result is what Check found.
@@ -76,7 +76,7 @@ func confirm(ctx context.Context, r dns.Resolver, addr netip.Addr, names []strin
 	if failure != nil {
 		return Result{Value: Temperror, Reason: failure.Error(), Unanswered: unanswered}
 	}
-	reason := fmt.Sprintf("%s is no address of %s", addr, names[0])
+	reason := fmt.Sprintf("%s is not an address of %s", addr, names[0])
 	if more := len(names) - 1; more > 0 {
 		reason += fmt.Sprintf(", nor of the next %d names", min(more, MaxNames-1))
 	}

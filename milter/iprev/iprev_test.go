@@ -54,10 +54,10 @@ func TestCheck(t *testing.T) {
 		{"leads back", "192.0.2.1", "pass", "192.0.2.1 is an address of mail.example.com", 2},
 		{"mapped into IPv6", "::ffff:192.0.2.1", "pass", "192.0.2.1 is an address of mail.example.com", 2},
 		{"IPv6", "2001:db8::1", "pass", "2001:db8::1 is an address of v6.example.com", 2},
-		{"leads elsewhere", "192.0.2.2", "fail", "192.0.2.2 is no address of other.example.com", 2},
+		{"leads elsewhere", "192.0.2.2", "fail", "192.0.2.2 is not an address of other.example.com", 2},
 		{"the second name, its second address", "192.0.2.3", "pass", "192.0.2.3 is an address of mail3.example.com", 3},
-		{"name does not exist", "192.0.2.4", "fail", "192.0.2.4 is no address of nx.example.com", 2},
-		{"name has other addresses", "192.0.2.5", "fail", "192.0.2.5 is no address of v6.example.com", 2},
+		{"name does not exist", "192.0.2.4", "fail", "192.0.2.4 is not an address of nx.example.com", 2},
+		{"name has other addresses", "192.0.2.5", "fail", "192.0.2.5 is not an address of v6.example.com", 2},
 		{"first name unknown, second leads back", "192.0.2.6", "pass", "192.0.2.6 is an address of mail6.example.com", 3},
 		{"first name unknown, second does not", "192.0.2.7", "temperror", "zone: A slow.example.com: dns: lookup failed: no answer in time", 3},
 		{"no PTR", "192.0.2.8", "permerror", "192.0.2.8 has no name (no data)", 1},
@@ -91,7 +91,7 @@ func TestCheckBounds(t *testing.T) {
 	}
 	z := dnstest.Must(zone + "n10.example.com. A 192.0.2.1\n")
 	got := iprev.Check(t.Context(), z, netip.MustParseAddr("192.0.2.1"))
-	if want := "192.0.2.1 is no address of n0.example.com, nor of the next 9 names"; got.Value != iprev.Fail || got.Reason != want {
+	if want := "192.0.2.1 is not an address of n0.example.com, nor of the next 9 names"; got.Value != iprev.Fail || got.Reason != want {
 		t.Errorf("got %+v, want fail: %s", got, want)
 	}
 	if q := z.Queries(); len(q) != 1+iprev.MaxNames {

@@ -19,7 +19,7 @@ type Address struct {
 }
 
 // String returns local@domain, with quotes around the local part where it needs them; a local part
-// alone where there is no domain.
+// alone where there is not a domain.
 func (a Address) String() string {
 	switch {
 	case a.Domain != "":

@@ -76,10 +76,10 @@ func TestAuthor(t *testing.T) {
 // TestFault holds what parseFrom refuses, and where.
 func TestFault(t *testing.T) {
 	tests := []struct{ name, from, want string }{
-		{"empty", "", `0, at the end: there is no address`},
-		{"white space", " \r\n ", `4, at the end: there is no address`},
-		{"commas", " ,,", `3, at the end: there is no address`},
-		{"comment alone", " (joe@example.com)", `18, at the end: there is no address`},
+		{"empty", "", `0, at the end: there is not an address`},
+		{"white space", " \r\n ", `4, at the end: there is not an address`},
+		{"commas", " ,,", `3, at the end: there is not an address`},
+		{"comment alone", " (joe@example.com)", `18, at the end: there is not an address`},
 		{"empty brackets", " <>", `2, ">": unexpected in place of the @ of an address`},
 		{"no domain", " joe", `4, at the end: nothing in place of an address`},
 		{"no domain behind the at", " joe@", `5, at the end: "" is not a domain name`},

@@ -42,7 +42,7 @@ func parseFrom(value []byte) ([]Address, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, p.fail("there is no address")
+		return nil, p.fail("there is not an address")
 	}
 	return all, nil
 }

@@ -67,7 +67,7 @@ func (r Result) comment() string {
 		return fmt.Sprintf("the records of %s cannot be understood", name)
 	}
 	if name == "" {
-		return "there is no domain to ask"
+		return "there is not a domain to ask"
 	}
 	return name + " does not say who may send for it"
 }
@@ -104,7 +104,7 @@ func fieldText(s string, n int) string {
 // Property returns what Authentication-Results may say about the identity (RFC 8601 section 2.7.2):
 // "helo" or "mailfrom", and the domain. The local part comes with it only when a record looked at
 // it. The null sender is its HELO name: there is nothing else to say of it. The value is a
-// stranger's where there is no domain.
+// stranger's where there is not a domain.
 func (r Result) Property() (name, value string) {
 	if r.Scope == Helo || r.identity.MailFrom == "" {
 		name, value = string(Helo), r.identity.Helo

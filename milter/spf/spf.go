@@ -166,7 +166,7 @@ func whyNone(id Identity, host string) string {
 	case !id.IP.IsValid():
 		return "the client has no IP address"
 	case host == "":
-		return "there is no domain to ask"
+		return "there is not a domain to ask"
 	}
 	return fmt.Sprintf("%.80q is not a domain name of several labels", host)
 }

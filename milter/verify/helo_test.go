@@ -35,7 +35,7 @@ a.local.example.    IN A 127.0.0.2
 		{"an address literal", envelope("192.0.2.1", "[192.0.2.1]", "a@other.example"), "dmarc=fail spf=fail", "smtp.mailfrom=other.example", 0},
 		{"the sender's own domain", envelope("192.0.2.1", "Helo.Example.", "a@helo.example"), "dmarc=fail spf=pass", "smtp.mailfrom=helo.example", 1},
 		{"the null sender", envelope("192.0.2.1", "helo.example", ""), "dmarc=fail spf=pass", "smtp.helo=helo.example", 1},
-		{"MAIL FROM is no domain", envelope("192.0.2.1", "helo.example", "a@localhost"), "dmarc=fail spf=none helo=pass", "smtp.mailfrom=localhost smtp.helo=helo.example", 1},
+		{"MAIL FROM is not a domain", envelope("192.0.2.1", "helo.example", "a@localhost"), "dmarc=fail spf=none helo=pass", "smtp.mailfrom=localhost smtp.helo=helo.example", 1},
 		{"DNS away", envelope("192.0.2.1", "gone.example", "a@other.example"), "dmarc=fail spf=fail helo=temperror", "smtp.mailfrom=other.example smtp.helo=gone.example", 1},
 	} {
 		v, _ := newVerifier(t)

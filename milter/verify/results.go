@@ -27,7 +27,7 @@ type Results struct {
 	AuthorErr error        // message.ErrNoAuthor or message.ErrManyAuthors, with its reason
 	IPRev     *iprev.Result
 	SPF       *spf.Result // of MAIL FROM; of HELO for the null sender
-	HELO      *spf.Result // SPF of HELO; nil when the name is no domain, or depends on more than the name. DMARC knows nothing of it
+	HELO      *spf.Result // SPF of HELO; nil when the name is not a domain, or depends on more than the name. DMARC knows nothing of it
 	DKIM      []dkim.Result
 	ARC       *arc.Result
 	DMARC     *dmarc.Result

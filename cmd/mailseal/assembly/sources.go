@@ -154,7 +154,7 @@ func sayTurned(log *slog.Logger, name string, err error) {
 	log.Error("source of keys is away: what is remembered signs, other mail is deferred", "source", name, "error", err)
 }
 
-// Key returns a key as the DNS will be asked for it. A domain or selector that is no name is not signed with: it would
+// Key returns a key as the DNS will be asked for it. A domain or selector that is not a name is not signed with: it would
 // stand in a header.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	k, err := s.Cache.Key(ctx, name)

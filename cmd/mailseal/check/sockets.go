@@ -54,7 +54,7 @@ func (c *checker) socketDirectory(l config.Listener) {
 	case err != nil:
 		c.report(finding(SocketDirectoryBad, setting, err.Error()))
 	case !info.IsDir():
-		c.report(finding(SocketDirectoryBad, setting, dir+" is no directory"))
+		c.report(finding(SocketDirectoryBad, setting, dir+" is not a directory"))
 	case c.service == nil && unix.Access(dir, unix.W_OK|unix.X_OK) != nil:
 		f := finding(SocketDirectoryClosed, setting, dir, "this user may not make files there")
 		f.Fix = c.otherSocket(setting)

@@ -189,7 +189,7 @@ func (r *Ring) formatted(record keys.Record) (string, error) {
 	case "none", "":
 		return "", nil
 	}
-	return "", answer.NewUsage(fmt.Errorf("--format %q is none of zone, line, nsupdate, json and none", r.o.Format))
+	return "", answer.NewUsage(fmt.Errorf("--format %q is not one of zone, line, nsupdate, json and none", r.o.Format))
 }
 
 // printEvents says what was done and what is waited for.

@@ -258,7 +258,7 @@ func parseAge(s string) (time.Duration, error) {
 		d *= 24
 	}
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("--every %q is no duration such as 90d", s)
+		return 0, fmt.Errorf("--every %q is not a duration such as 90d", s)
 	}
 	return d, nil
 }

@@ -29,14 +29,14 @@ type ImportOptions struct {
 func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOptions, out io.Writer) error {
 	s, ok := cfg.Sources[o.Source]
 	if !ok || s.Driver == "http" {
-		return answer.NewUsage(fmt.Errorf("--source %q is no database of the configuration", o.Source))
+		return answer.NewUsage(fmt.Errorf("--source %q is not a database of the configuration", o.Source))
 	}
 	entries, err := readKeys(dir, o.Domain)
 	if err != nil {
 		return answer.NewBad(err)
 	}
 	for _, path := range keyFiles(dir, "*", "*") {
-		fmt.Fprintf(out, "passed over %s, which is no DOMAIN/SELECTOR.pem\n", path)
+		fmt.Fprintf(out, "passed over %s, which is not a DOMAIN/SELECTOR.pem\n", path)
 	}
 	if o.DryRun {
 		for _, e := range entries {
@@ -117,7 +117,7 @@ func readKey(path, dom string) (keysql.Entry, error) {
 	k := keys.Key{Selector: domain.ASCII(strings.TrimSuffix(base, filepath.Ext(base))), Domain: domain.ASCII(dom), Signer: signer}
 	k.Name = k.Selector + "._domainkey." + k.Domain
 	if _, err := domain.Parse(k.Name); err != nil {
-		return keysql.Entry{}, fmt.Errorf("%q is no domain, or its name no selector: %w", dom, err)
+		return keysql.Entry{}, fmt.Errorf("%q is not a domain, or its name is not a selector: %w", dom, err)
 	}
 	return keysql.Entry{Key: k, Text: text}, nil
 }

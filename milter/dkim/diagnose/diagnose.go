@@ -49,7 +49,7 @@ var keyCauses = map[dkim.KeyState]Finding{
 			"must outlive the mail that they signed"},
 	dkim.KeyRevoked: {Cause: "the key was revoked (p= is empty)",
 		Cure: "the signer has to sign with a key that is still published"},
-	dkim.KeyInvalid: {Cause: "the record is no key that can verify this signature",
+	dkim.KeyInvalid: {Cause: "the record is not a key that can verify this signature",
 		Cure: "the signer's domain has to mend the record; mailseal keygen prints one as it must be"},
 	dkim.KeyTooShort: {Cause: "the key is too short to be trusted",
 		Cure: "the signer needs an RSA key of 2048 bits"},

@@ -207,7 +207,7 @@ func TestFullRing(t *testing.T) {
 	}
 }
 
-// TestNoSpool holds that rows are dropped with a hint where there is no directory, or it is full.
+// TestNoSpool holds that rows are dropped with a hint where there is not a directory, or it is full.
 func TestNoSpool(t *testing.T) {
 	gone, log := newTestWriter(filepath.Join(t.TempDir(), "gone"), 1<<30)
 	run(t, gone, evaluations(10))

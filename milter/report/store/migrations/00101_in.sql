@@ -19,7 +19,7 @@ CREATE TABLE in_reporter (
   last_seen {{bigint}} NOT NULL
 );
 
--- Addresses that mail came from. ip is text, since some reports name what is no address.
+-- Addresses that mail came from. ip is text, since some reports name what is not an address.
 CREATE TABLE in_source (
   id {{id}},
   ip TEXT NOT NULL UNIQUE,
