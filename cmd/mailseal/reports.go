@@ -20,7 +20,8 @@ only writes down what it found; all else is done by the process "mailseal report
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newReportsServeCmd())
+	cmd.AddCommand(newReportsServeCmd(), newReportsPreviewCmd(), newReportsListCmd(), newReportsShowCmd(), newReportsSendCmd(),
+		newReportsResendCmd(), newReportsSuppressCmd(), newReportsCheckCmd(), newReportsForgetCmd())
 	return cmd
 }
 

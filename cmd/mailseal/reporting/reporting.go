@@ -20,6 +20,8 @@ import (
 	"mailseal/cmd/mailseal/control"
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/config"
+	"mailseal/keys/database"
+	"mailseal/milter/report/store"
 )
 
 // Process is what roles share.
@@ -29,6 +31,36 @@ type Process struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string // of the program
+
+	opening sync.Mutex
+	store   *store.Store
+}
+
+// Store opens the store, once for all roles.
+func (p *Process) Store(ctx context.Context) (*store.Store, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	if p.store != nil {
+		return p.store, nil
+	}
+	s, err := OpenStore(ctx, p.Config)
+	if err == nil {
+		p.store = s
+	}
+	return s, err
+}
+
+// OpenStore opens the store that reports.store names.
+func OpenStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	o := store.Options{Driver: database.Postgres, DSN: cfg.Reports.Store}
+	if path, ok := strings.CutPrefix(cfg.Reports.Store, "sqlite:"); ok {
+		o = store.Options{Driver: database.SQLite, DSN: path}
+	}
+	s, err := store.Open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("reports.store: %w", err)
+	}
+	return s, nil
 }
 
 // Part is what a role does in a process.

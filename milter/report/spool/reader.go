@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"mailseal/milter/report"
 )
@@ -47,6 +48,29 @@ func isAbandoned(path string) bool {
 	}
 	defer f.Close()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
+}
+
+// Base is the name of a segment whether it is open or closed: what it is remembered by once it was taken.
+func Base(file string) string { return strings.TrimSuffix(strings.TrimSuffix(file, closeExt), openExt) }
+
+// Ready returns a time on the last UTC day that no segment of a directory can add to any more.
+func Ready(dir string, now time.Time) (time.Time, error) {
+	last := now.AddDate(0, 0, -1)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return last, nil // nothing is collected on this host
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("spool: %w", err)
+	}
+	for _, e := range entries {
+		text, _, _ := strings.Cut(e.Name(), "-")
+		start, err := time.Parse("20060102T150405Z", text)
+		if err == nil && PartitionOf(e.Name()) >= 0 && start.AddDate(0, 0, -1).Before(last) {
+			last = start.AddDate(0, 0, -1)
+		}
+	}
+	return last, nil
 }
 
 func open(path string) (*os.File, error) {

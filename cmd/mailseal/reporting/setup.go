@@ -1,0 +1,143 @@
+package reporting
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/message"
+)
+
+// need is one thing that the sender of reports needs.
+type need struct {
+	What  string `json:"what"`
+	State string `json:"state"` // "good", "bad", "unknown"
+	Found string `json:"found,omitempty"`
+	Fix   string `json:"fix,omitempty"`
+}
+
+// Check looks at the set-up of the sender of reports: a domain of its own with MX, SPF, DKIM, and a DMARC record without
+// rua, which would bring reports about our reports.
+func (o *Out) Check(ctx context.Context) error {
+	c := o.Config.Reports
+	if c.From == "" {
+		return errNone("reports.from is not set: write from = \"dmarc@reports.example.com\" in [reports], with a subdomain of yours that sends nothing else")
+	}
+	resolver := o.Resolver
+	if resolver == nil {
+		_, gate, err := assembly.NewResolver(o.Config)
+		if err != nil {
+			return answer.NewUnknown(err)
+		}
+		resolver = gate
+	}
+	d := c.Domain()
+	needs := []need{
+		o.checkMX(ctx, resolver, d), o.checkSPF(ctx, resolver, d), o.checkRule(d), o.checkDMARC(ctx, resolver, d),
+	}
+	err := o.print(needs, func(w io.Writer) {
+		for _, n := range needs {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", n.State, n.What, n.Found)
+			if n.Fix != "" {
+				fmt.Fprintf(w, "\t\t%s\n", n.Fix)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return verdict(needs)
+}
+
+func verdict(needs []need) error {
+	unknown := false
+	for _, n := range needs {
+		if n.State == "bad" {
+			return errNone("reports would do harm: the sender's set-up is not right")
+		}
+		unknown = unknown || n.State == "unknown"
+	}
+	if unknown {
+		return answer.NewUnknown(fmt.Errorf("the DNS did not answer: it is not known whether the sender's set-up is right"))
+	}
+	return nil
+}
+
+// looked starts a need with an answer of the DNS; ok is false where there is none.
+func looked(ctx context.Context, r dns.Resolver, what, name string, t dns.Type) (n need, a dns.Answer, ok bool) {
+	a, err := r.Lookup(ctx, name, t)
+	if err != nil {
+		return need{What: what, State: "unknown", Found: err.Error()}, a, false
+	}
+	return need{What: what, State: "bad"}, a, true
+}
+
+func (o *Out) checkMX(ctx context.Context, r dns.Resolver, d string) need {
+	n, a, ok := looked(ctx, r, "MX of "+d, d, dns.MX)
+	if !ok {
+		return n
+	}
+	n.Found, n.Fix = "no MX record: bounces do not come back, and some receivers refuse mail without one",
+		fmt.Sprintf("publish: %s. IN MX 10 %s.", d, o.Config.ServerName())
+	if len(a.Exchanges) > 0 && a.Exchanges[0].Host != "" {
+		n.State, n.Found, n.Fix = "good", a.Exchanges[0].Host, ""
+	}
+	return n
+}
+
+func (o *Out) checkSPF(ctx context.Context, r dns.Resolver, d string) need {
+	n, a, ok := looked(ctx, r, "SPF of "+d, d, dns.TXT)
+	if !ok {
+		return n
+	}
+	n.Found, n.Fix = "no SPF record", fmt.Sprintf("publish: %s. IN TXT \"v=spf1 mx -all\"", d)
+	for _, t := range a.Texts {
+		if t == "v=spf1" || strings.HasPrefix(t, "v=spf1 ") {
+			n.State, n.Found, n.Fix = "good", t, ""
+		}
+	}
+	return n
+}
+
+func (o *Out) checkRule(d string) need {
+	n := need{
+		What: "DKIM rule for " + d, State: "bad", Found: "no rule in [[sign]] signs for it",
+		Fix: fmt.Sprintf("mailseal keygen --domain %s, and a [[sign]] with from = [%q]", d, o.Config.Reports.From),
+	}
+	if len(o.Config.Sources) > 0 || o.Config.SigningTable != "" {
+		n.State, n.Found = "unknown", "signing rules come from elsewhere, too"
+		n.Fix = "mailseal explain-signing --from " + o.Config.Reports.From
+	}
+	for _, rule := range o.Config.Sign {
+		from, err := message.ParsePatterns(rule.From)
+		if err == nil && from.MatchPath(o.Config.Reports.From) {
+			n.State, n.Found, n.Fix = "good", strings.Join(rule.Keys, ", "), ""
+		}
+	}
+	return n
+}
+
+func (o *Out) checkDMARC(ctx context.Context, r dns.Resolver, d string) need {
+	n, a, ok := looked(ctx, r, "DMARC of "+d, "_dmarc."+d, dns.TXT)
+	if !ok {
+		return n
+	}
+	n.Found, n.Fix = "no record of its own: that of the domain above may ask for reports about our reports",
+		fmt.Sprintf("publish: _dmarc.%s. IN TXT \"v=DMARC1; p=reject\"", d)
+	for _, t := range a.Texts {
+		record, err := dmarc.Parse(t)
+		switch {
+		case err != nil:
+		case len(record.Aggregate) > 0:
+			n.Found = "it has rua: other hosts would report about our reports, and we about theirs"
+		default:
+			n.State, n.Found, n.Fix = "good", t, ""
+		}
+	}
+	return n
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/examine"
+	"mailseal/cmd/mailseal/reporting"
+)
+
+// outFlags are the flags that commands about reports that go out have in common.
+type outFlags struct {
+	config, now, zone string
+	reporting.Out
+}
+
+// newOutCmd makes one of these commands.
+func newOutCmd(use, short, long string, args cobra.PositionalArgs, f *outFlags, run func(context.Context, []string) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Long:  long,
+		Args:  args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.prepare(cmd); err != nil {
+				return err
+			}
+			return run(cmd.Context(), args)
+		},
+	}
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringVar(&f.now, "now", "", "the time to take for now, as 2026-11-30T12:00:00Z")
+	cmd.Flags().BoolVar(&f.JSON, "json", false, "print one JSON value")
+	return cmd
+}
+
+func (f *outFlags) prepare(cmd *cobra.Command) (err error) {
+	f.Now, f.Version, f.Output = time.Now(), version(), cmd.OutOrStdout()
+	if f.now != "" {
+		if f.Now, err = time.Parse(time.RFC3339, f.now); err != nil {
+			return answer.NewUsage(fmt.Errorf("--now: %w", err))
+		}
+	}
+	if f.Config, err = loadConfig(f.config); err != nil {
+		return err
+	}
+	if f.zone != "" {
+		f.Resolver, err = examine.Resolver(f.zone, f.Config)
+	}
+	return err
+}
+
+const outCodes = "\n\nExit code 1: there is nothing of that kind, or the answer is bad; 3: the store cannot be read, or the DNS does not answer."
+
+func newReportsPreviewCmd() *cobra.Command {
+	var f outFlags
+	var day string
+	cmd := newOutCmd("preview DOMAIN", "Show the report that a domain would get",
+		`Preview shows the exact mail that would bring a domain its report, with the report in it, from what was counted so far, and
+says whether it would be sent, and if not, why. It works while reports.send is false, and changes nothing.`+outCodes,
+		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Preview(ctx, args[0], day) })
+	cmd.Flags().StringVar(&day, "day", "", "the UTC day, as 2026-11-30; the last one that has mail if not given")
+	return cmd
+}
+
+func newReportsListCmd() *cobra.Command {
+	var f outFlags
+	var domain string
+	cmd := newOutCmd("list", "List the reports that go out, and what became of them",
+		`List shows what is counted and not reported yet (open), and the reports of the last 30 days: built, or withheld with
+the reason, and for each address queued, handed over to the mail server, deferred, failed or suppressed.`+outCodes,
+		noArgs, &f, func(ctx context.Context, _ []string) error { return f.List(ctx, domain) })
+	cmd.Flags().StringVar(&domain, "domain", "", "only this policy domain")
+	return cmd
+}
+
+func newReportsSendCmd() *cobra.Command {
+	var f outFlags
+	var dry bool
+	cmd := newOutCmd("send", "Build and send now what is due",
+		`Send does at once what "mailseal reports serve" does each minute: it builds the reports whose time of the night has come,
+and hands over what is due, within reports.per_hour. With --dry-run it changes nothing and lists what would be built,
+withheld and sent.`+outCodes,
+		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Send(ctx, dry) })
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show it")
+	return cmd
+}
+
+func newReportsShowCmd() *cobra.Command {
+	var f outFlags
+	return newOutCmd("show ID", "Show one report that goes out",
+		`Show prints a report of the last 30 days as it was built, and what became of its mails.`+outCodes,
+		exactArgs("ID"), &f, func(ctx context.Context, args []string) error { return f.Show(ctx, args[0]) })
+}
+
+func newReportsResendCmd() *cobra.Command {
+	var f outFlags
+	return newOutCmd("resend ID", "Send a report again, byte for byte",
+		`Resend queues all mails of a report once more, as they were: the same Report-ID and file name, so that a reader who has
+it already counts it once.`+outCodes,
+		exactArgs("ID"), &f, func(ctx context.Context, args []string) error { return f.Resend(ctx, args[0]) })
+}
+
+func newReportsSuppressCmd() *cobra.Command {
+	var f outFlags
+	var days int
+	var remove bool
+	cmd := newOutCmd("suppress [ADDRESS]", "Keep reports from an address, or list those that get none",
+		`Suppress keeps reports from an address for some days. Addresses from which a report came back are suppressed by
+themselves, for 7, 30 and then 180 days. Without an address it lists those that are.`+outCodes,
+		cobra.MaximumNArgs(1), &f, func(ctx context.Context, args []string) error {
+			address := ""
+			if len(args) == 1 {
+				address = args[0]
+			}
+			return f.Suppress(ctx, address, days, remove)
+		})
+	cmd.Flags().IntVar(&days, "days", 365, "for how many days")
+	cmd.Flags().BoolVar(&remove, "remove", false, "let reports go there again")
+	excludes(cmd, []string{"days"}, "remove")
+	return cmd
+}
+
+func newReportsCheckCmd() *cobra.Command {
+	var f outFlags
+	cmd := newOutCmd("check", "Check the set-up of the sender of reports",
+		`Check looks at what the domain of reports.from needs before a first report goes out: MX, for bounces; SPF; a rule that signs;
+and a DMARC record of its own without rua. It prints the records that are missing.`+outCodes,
+		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Check(ctx) })
+	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	return cmd
+}
+
+func newReportsForgetCmd() *cobra.Command {
+	var f outFlags
+	return newOutCmd("forget DOMAIN", "Remove all that is kept of a domain",
+		`Forget removes what the store keeps of a domain for reports that go out: whether your users wrote there, on which days its
+mail came, what is counted, and its reports.`+outCodes,
+		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Forget(ctx, args[0]) })
+}

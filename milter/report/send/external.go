@@ -1,0 +1,75 @@
+package send
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+	"mailseal/milter/report"
+)
+
+// Authorizer asks the DNS whether a host takes reports about a domain of another organization (RFC 9990 section 4): a
+// record could otherwise point a flood of reports at anybody.
+type Authorizer struct {
+	Resolver dns.Resolver
+	DMARC    *dmarc.Checker
+}
+
+// Authorize returns the address that takes reports about a policy domain in place of to, which is to itself unless the
+// host says otherwise. With a reason there is none. An error says that the DNS did not answer: it may do so later.
+func (a *Authorizer) Authorize(ctx context.Context, policyDomain string, to report.Address) (report.Address, string, error) {
+	d, host := domain.Name(policyDomain), domain.Name(to.Host)
+	if host.Within(d) {
+		return to, "", nil
+	}
+	ofDomain, err := a.DMARC.Organization(ctx, d)
+	if err != nil {
+		return to, "", err
+	}
+	ofHost, err := a.DMARC.Organization(ctx, host)
+	if err != nil {
+		return to, "", err
+	}
+	if ofDomain == ofHost {
+		return to, "", nil
+	}
+	name := policyDomain + "._report._dmarc." + to.Host
+	if len(name) > 253 {
+		return to, fmt.Sprintf("not authorized: %s is too long for a DNS name", name), nil
+	}
+	answer, err := a.Resolver.Lookup(ctx, name, dns.TXT)
+	if err != nil {
+		return to, "", err
+	}
+	for _, text := range answer.Texts {
+		if !isAuthorization(text) {
+			continue
+		}
+		return overridden(text, to), "", nil
+	}
+	return to, fmt.Sprintf("not authorized: %s has no TXT record \"v=DMARC1;\"", name), nil
+}
+
+// isAuthorization reports whether a TXT record begins with v=DMARC1. The semicolon behind it may be missing.
+func isAuthorization(text string) bool {
+	first, _, _ := strings.Cut(text, ";")
+	name, value, ok := strings.Cut(first, "=")
+	return ok && strings.EqualFold(strings.TrimSpace(name), "v") && strings.TrimSpace(value) == "DMARC1"
+}
+
+// overridden is the address that a record of authorization names instead, if it is at the same host.
+func overridden(text string, to report.Address) report.Address {
+	r, err := dmarc.Parse(text)
+	if err != nil {
+		return to
+	}
+	for _, a := range report.Addresses(r.Aggregate) {
+		if a.Host == to.Host {
+			return a
+		}
+	}
+	return to
+}

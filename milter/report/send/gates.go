@@ -1,0 +1,88 @@
+// Package send makes aggregate reports of what was counted, and hands them to the mail server of this host. Whether a
+// domain gets a report is decided by gates; what becomes of each report and each mail is a state in the store.
+package send
+
+import (
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"mailseal/milter/report"
+	"mailseal/milter/report/store"
+)
+
+// Rules say who gets reports.
+type Rules struct {
+	Send       bool
+	ListedOnly bool                     // only Listed domains
+	Listed     func(domain string) bool // they always get one
+	Excluded   func(domain string) bool // they never do
+	Minimum    int64                    // messages of a day
+	PerHour    int                      // mails
+}
+
+// PerHost is how many mails one destination host gets in a minute at most: thousands of domains are at one of the large
+// mailbox providers.
+const PerHost = 10
+
+// The gate of relation.
+const (
+	passDays, passSpan = 3, 14 // passing mail on so many days, the last so many days after the first
+	failDays, failNets = 3, 2  // failing mail on so many days, from so many networks
+)
+
+// withheld returns why a domain gets no report of a day, "" where it does. Gates that depend on an address come later.
+func (r *Rules) withheld(domain string, messages int64, rel store.Relation) string {
+	switch {
+	case r.Excluded(domain):
+		return "excluded: reports.exclude_domains names it"
+	case messages < r.Minimum:
+		return fmt.Sprintf("too few: %d messages, reports.minimum is %d", messages, r.Minimum)
+	case r.Listed(domain):
+		return ""
+	case r.ListedOnly:
+		return "not listed: reports.relation is \"listed\", and reports.domains does not name it"
+	}
+	return relation(rel)
+}
+
+// relation returns why we have none with a domain, "" where we have one. Spammers authenticate their mail, so that a pass
+// is no relation: reports to their domains are what ruins a host's reputation. Of a domain that is forged here its owner
+// is told after some days, for whom reports are made.
+func relation(r store.Relation) string {
+	switch {
+	case r.WroteTo:
+		return ""
+	case r.PassDays >= passDays && r.PassSpan >= passSpan:
+		return ""
+	case r.FailDays >= failDays && r.FailedNets >= failNets:
+		return ""
+	}
+	return fmt.Sprintf("no relation: no user wrote there in %d days; mail passed on %d days over %d (%d over %d are needed), "+
+		"failed on %d days from %d networks (%d from %d are needed)", store.Remembered,
+		r.PassDays, r.PassSpan, passDays, passSpan, r.FailDays, r.FailedNets, failDays, failNets)
+}
+
+// The hours in which reports are built and sent, after the day that they are about.
+const (
+	windowStart = 20 * time.Minute
+	window      = 5*time.Hour + 40*time.Minute
+)
+
+// slot is when the report of a domain for a day is built: each domain at its own time of the night, the same every day.
+func slot(domain string, day int64) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(domain))
+	seconds := h.Sum64() % uint64(window/time.Second)
+	return store.DayStart(day + 1).Add(windowStart + time.Duration(seconds)*time.Second)
+}
+
+// period is the first and the last second of a day.
+func period(day int64) (begin, end time.Time) {
+	return store.DayStart(day), store.DayStart(day + 1).Add(-time.Second)
+}
+
+// dates says in which report a policy was seen; see report.ID.
+func reportID(p *report.Policy, day int64, reporter string, part int) string {
+	return report.ID(store.DayStart(day), p, reporter, part)
+}

@@ -1,0 +1,86 @@
+package send
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"mailseal/milter/report"
+)
+
+// Sender is who sends reports.
+type Sender struct {
+	Address      string // of From
+	Domain       string // of Address
+	Organization string
+}
+
+// VERP is the envelope sender of one mail: a bounce to it says which mail it is about.
+func (s Sender) VERP(reportID string, n int) string {
+	return fmt.Sprintf("r+%s-%d@%s", reportID, n, s.Domain)
+}
+
+// ParseVERP returns the report and the number of the mail that a bounce is about.
+func ParseVERP(address string) (reportID string, n int, ok bool) {
+	local, _, _ := strings.Cut(strings.ToLower(strings.Trim(address, "<>")), "@")
+	rest, isOurs := strings.CutPrefix(local, "r+")
+	id, num, hasNumber := strings.Cut(rest, "-")
+	if !isOurs || !hasNumber || len(id) != 32 {
+		return "", 0, false
+	}
+	if _, err := fmt.Sscanf(num, "%d", &n); err != nil || fmt.Sprint(n) != num {
+		return "", 0, false
+	}
+	return id, n, true
+}
+
+// Compress returns the gzip file of a report. It has no time and no name, so that the same report makes the same bytes.
+func Compress(xml []byte) ([]byte, error) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(xml); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// Message is the mail that brings a report to one address (RFC 9990 section 3.5.2), with CRLF at the ends of lines. It
+// is the same whenever it is made: date is when the report was made.
+func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n int, date time.Time) []byte {
+	var b bytes.Buffer
+	name := a.FileName(s.Domain)
+	field := func(name, format string, args ...any) { fmt.Fprintf(&b, name+": "+format+"\r\n", args...) }
+	field("From", "<%s>", s.Address)
+	field("To", "<%s>", to)
+	field("Subject", "Report Domain: %s\r\n Submitter: %s\r\n Report-ID: %s", a.Policy.Domain, s.Domain, a.ID)
+	field("Date", "%s", date.UTC().Format(time.RFC1123Z))
+	field("Message-ID", "<%s.%d@%s>", a.ID, n, s.Domain)
+	field("Auto-Submitted", "auto-generated")
+	field("MIME-Version", "1.0")
+	boundary := "report-" + a.ID
+	field("Content-Type", "multipart/mixed;\r\n boundary=\"%s\"", boundary)
+	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n", boundary)
+	fmt.Fprintf(&b, "This is a DMARC aggregate report (RFC 9990) of %s\r\nabout mail from %s, %s to %s.\r\nIt was made by a program; "+
+		"its readers are programs, too.\r\n", s.Domain, a.Policy.Domain,
+		a.Begin.UTC().Format(time.RFC3339), a.End.UTC().Format(time.RFC3339))
+	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: application/gzip;\r\n name=\"%s\"\r\n", boundary, name)
+	fmt.Fprintf(&b, "Content-Disposition: attachment;\r\n filename=\"%s\"\r\nContent-Transfer-Encoding: base64\r\n\r\n", name)
+	text := base64.StdEncoding.EncodeToString(file)
+	for len(text) > 0 {
+		line := text[:min(76, len(text))]
+		text = text[len(line):]
+		b.WriteString(line)
+		b.WriteString("\r\n")
+	}
+	fmt.Fprintf(&b, "\r\n--%s--\r\n", boundary)
+	return b.Bytes()
+}

@@ -1,0 +1,248 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"mailseal/milter/report"
+	"mailseal/milter/report/store"
+)
+
+// Reporter makes reports and sends them.
+type Reporter struct {
+	Store        *store.Store
+	Rules        Rules
+	Sender       Sender
+	Contact      string
+	Generator    string // "mailseal 0.2.0"
+	PassedAsPass bool
+	Authorizer   *Authorizer
+	Transport    Transport
+	Log          *slog.Logger
+}
+
+// retries are the times after which a mail that the mail server did not take is tried again; the last one repeats until
+// giveUp.
+var retries = []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour}
+
+// giveUp is how old a report may be when it is handed over.
+const giveUp = 5 * 24 * time.Hour
+
+// lease is how long one attempt may take before another process may try.
+const lease = 10 * time.Minute
+
+// Build makes the reports of days that are over, each once its time of the night has come. Ready is the last day whose
+// rows are all in the store.
+func (r *Reporter) Build(ctx context.Context, ready int64, now time.Time) error {
+	list, err := r.Store.OutPending(ctx, min(ready, store.Day(now)-1), "")
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if now.Before(slot(p.Domain, p.Day)) {
+			continue
+		}
+		parts, err := r.Make(ctx, p)
+		if err != nil {
+			return err
+		}
+		if err := r.Store.OutBuilt(ctx, p.ID, parts); err != nil {
+			return err
+		}
+		r.logBuilt(parts)
+	}
+	return nil
+}
+
+func (r *Reporter) logBuilt(parts []store.OutReport) {
+	for _, p := range parts {
+		r.Log.Info("report "+p.State, "domain", p.Domain, "day", store.DayStart(p.Day).Format(time.DateOnly), "id", p.ID,
+			"messages", p.Messages, "rows", p.Rows, "folded", p.Folded, "reason", p.Reason)
+	}
+}
+
+// Make makes the reports of a policy and day, in parts if there are many rows, and changes nothing. A report that is
+// withheld has a reason and no mail.
+func (r *Reporter) Make(ctx context.Context, p store.OutPending) ([]store.OutReport, error) {
+	rel, err := r.Store.OutRelation(ctx, p.Domain, p.Day)
+	if err != nil {
+		return nil, err
+	}
+	reason := r.Rules.withheld(p.Domain, p.Messages, rel)
+	if !r.Rules.Send && reason == "" {
+		reason = "off: reports.send is false"
+	}
+	if reason != "" {
+		id, _, err := r.unusedID(ctx, p, 0)
+		if err != nil {
+			return nil, err
+		}
+		return []store.OutReport{{
+			ID: id, Day: p.Day, Domain: p.Domain, State: store.Withheld, Reason: reason,
+			Built: slot(p.Domain, p.Day), Messages: p.Messages, Rows: p.Rows, Folded: p.Folded,
+		}}, nil
+	}
+	return r.Reports(ctx, p)
+}
+
+// unusedID returns the ID of the first part from one on that is not in the store: rows that come late, from a host that
+// was away, make a report of their own.
+func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (string, int, error) {
+	for ; ; part++ {
+		id := reportID(&p.Policy, p.Day, r.Sender.Domain, part)
+		list, err := r.Store.OutReports(ctx, "", id, 1)
+		if err != nil || len(list) == 0 {
+			return id, part, err
+		}
+	}
+}
+
+// Reports makes the reports of a policy and day whatever the gates say.
+func (r *Reporter) Reports(ctx context.Context, p store.OutPending) ([]store.OutReport, error) {
+	rows, err := r.Store.OutRows(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	report.Sort(rows)
+	var out []store.OutReport
+	for part := 0; len(rows) > 0; part++ {
+		n := min(len(rows), report.MaxRows)
+		if _, part, err = r.unusedID(ctx, p, part); err != nil {
+			return nil, err
+		}
+		made, err := r.part(p, rows[:n], part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, made)
+		rows = rows[n:]
+	}
+	return out, nil
+}
+
+func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (store.OutReport, error) {
+	a := r.aggregate(p, rows, part)
+	text, err := a.Write()
+	if err != nil {
+		return store.OutReport{}, fmt.Errorf("the report of %s: %w", p.Domain, err)
+	}
+	file, err := Compress(text)
+	if err != nil {
+		return store.OutReport{}, err
+	}
+	date := slot(p.Domain, p.Day)
+	out := store.OutReport{
+		ID: a.ID, Day: p.Day, Domain: p.Domain, State: store.Built, Built: date,
+		Messages: a.Messages(), Rows: int64(len(rows)), Folded: p.Folded, XML: file,
+	}
+	for n, to := range report.Addresses(p.Policy.URIs) {
+		if to.Host == r.Sender.Domain {
+			continue // our own bounces
+		}
+		out.Deliveries = append(out.Deliveries, store.OutDelivery{
+			Report: a.ID, N: n + 1, Address: to.String(), Host: to.Host, State: store.Queued, Due: date,
+			Message: r.Sender.Message(a, file, to, n+1, date),
+		})
+	}
+	if len(out.Deliveries) == 0 {
+		out.State, out.Reason = store.Withheld, "no address: rua has no mail address that can be used"
+	}
+	return out, nil
+}
+
+func (r *Reporter) aggregate(p store.OutPending, rows []report.Counted, part int) *report.Aggregate {
+	begin, end := period(p.Day)
+	organization := r.Sender.Organization
+	if organization == "" {
+		organization = r.Sender.Domain
+	}
+	return &report.Aggregate{
+		ID: reportID(&p.Policy, p.Day, r.Sender.Domain, part), Organization: organization, Email: r.Sender.Address,
+		Contact: r.Contact, Generator: r.Generator, Begin: begin, End: end, Policy: p.Policy, Rows: rows,
+		PassedAsPass: r.PassedAsPass,
+	}
+}
+
+// Deliver hands over what is due. It ends at the cap of the hour; what is left waits.
+func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
+	due, err := r.Store.OutDue(ctx, now, r.Rules.PerHour)
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		all, _, err := r.Store.OutHanded(ctx, now.Add(-time.Hour), d.Host)
+		if err != nil || all >= r.Rules.PerHour {
+			return err
+		}
+		_, toHost, err := r.Store.OutHanded(ctx, now.Add(-time.Minute), d.Host)
+		if err != nil {
+			return err
+		}
+		if toHost >= PerHost {
+			continue
+		}
+		ours, err := r.Store.OutClaim(ctx, d, now.Add(lease))
+		if err != nil {
+			return err
+		}
+		if !ours {
+			continue
+		}
+		if err := r.one(ctx, d, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one takes one mail through the gates of its address, and hands it over.
+func (r *Reporter) one(ctx context.Context, d store.OutDelivery, now time.Time) error {
+	reports, err := r.Store.OutReports(ctx, "", d.Report, 1)
+	if err != nil || len(reports) == 0 {
+		return err
+	}
+	state, reason := r.attempt(ctx, reports[0], d, now)
+	due := now
+	if state == store.Deferred {
+		due = now.Add(retries[min(d.Tries, len(retries)-1)])
+		if age := now.Sub(reports[0].Built); age > giveUp {
+			state, reason = store.Failed, fmt.Sprintf("given up after %s: %s", age.Round(time.Hour), reason)
+		}
+	}
+	r.Log.Info("report "+state, "domain", reports[0].Domain, "id", d.Report, "host", d.Host, "tries", d.Tries+1, "reason", reason)
+	return r.Store.OutMark(ctx, d, state, reason, due, now)
+}
+
+// attempt returns what became of a mail.
+func (r *Reporter) attempt(ctx context.Context, of store.OutReport, d store.OutDelivery, now time.Time) (state, reason string) {
+	list, err := r.Store.OutSuppressions(ctx, d.Address, now)
+	if err != nil {
+		return store.Deferred, err.Error()
+	}
+	if len(list) > 0 {
+		return store.Suppressed, fmt.Sprintf("suppressed until %s: %s", list[0].Until.Format(time.DateOnly), list[0].Reason)
+	}
+	all := report.Addresses([]string{"mailto:" + d.Address})
+	if len(all) == 0 {
+		return store.Failed, "not an address"
+	}
+	to, refused, err := r.Authorizer.Authorize(ctx, of.Domain, all[0])
+	switch {
+	case err != nil:
+		return store.Deferred, "the DNS does not say whether the address takes reports: " + err.Error()
+	case refused != "":
+		return store.Failed, refused
+	}
+	err = r.Transport.Hand(ctx, r.Sender.VERP(d.Report, d.N), to.String(), d.Message)
+	var no Refused
+	switch {
+	case err == nil:
+		return store.HandedOver, ""
+	case errors.As(err, &no):
+		return store.Failed, no.Error()
+	}
+	return store.Deferred, err.Error()
+}

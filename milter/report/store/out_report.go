@@ -1,0 +1,290 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"mailseal/milter/report"
+)
+
+// OutPending is a policy and day whose report is not built yet.
+type OutPending struct {
+	ID       int64         `json:"-"`
+	Day      int64         `json:"-"`
+	Policy   report.Policy `json:"-"`
+	Domain   string        `json:"domain"`
+	Rows     int64         `json:"rows"`
+	Messages int64         `json:"messages"`
+	Folded   int64         `json:"folded"`
+}
+
+// OutPending lists what is counted of days up to one, oldest first; domain "" for all.
+func (s *Store) OutPending(ctx context.Context, last int64, domain string) (out []OutPending, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT p.id, p.day, p.domain, p.policy, p.kept, p.folded,
+			(SELECT coalesce(sum(n), 0) FROM out_row WHERE policy = p.id)
+			FROM out_policy p WHERE p.day <= $1 AND ($2 = '' OR p.domain = $2) ORDER BY p.day, p.domain, p.hash`, last, domain)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var p OutPending
+			var text string
+			if err := rows.Scan(&p.ID, &p.Day, &p.Domain, &text, &p.Rows, &p.Folded, &p.Messages); err != nil {
+				return err
+			}
+			if err := json.Unmarshal([]byte(text), &p.Policy); err != nil {
+				return err
+			}
+			out = append(out, p)
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
+// OutRows are the rows of a policy and day, the largest first.
+func (s *Store) OutRows(ctx context.Context, id int64) (out []report.Counted, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, "SELECT row_text, n FROM out_row WHERE policy = $1 ORDER BY n DESC, row_text", id)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var text string
+			var n int64
+			if err := rows.Scan(&text, &n); err != nil {
+				return err
+			}
+			row, err := report.ParseKey(text, n)
+			if err != nil {
+				return err
+			}
+			out = append(out, row)
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
+// Relation is what is known of a domain for the gate of relation.
+type Relation struct {
+	WroteTo    bool  // one of our users wrote there in the last 90 days
+	PassDays   int64 // days with mail that passed
+	PassSpan   int64 // days between the first and the last of them
+	FailDays   int64 // days with mail that failed
+	FailedNets int64 // client networks of it
+}
+
+// Remembered is for how many days relations are kept.
+const Remembered = 90
+
+// OutRelation returns what is known of a domain on a day. Organization is the organizational domain, which users write
+// to, too; it may be the same.
+func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Relation, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		err := tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), coalesce(max(day) - min(day), 0) FROM out_seen
+			WHERE domain = $1 AND net = '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).Scan(&r.PassDays, &r.PassSpan)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), count(DISTINCT net) FROM out_seen
+			WHERE domain = $1 AND net <> '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).Scan(&r.FailDays, &r.FailedNets)
+		if err != nil {
+			return err
+		}
+		key, err := tx.outSecret(ctx)
+		if err != nil {
+			return err
+		}
+		var one int
+		err = tx.QueryRowContext(ctx, "SELECT 1 FROM out_friend WHERE hash = $1 AND day > $2",
+			friendHash(key, domain), day-Remembered).Scan(&one)
+		r.WroteTo = err == nil
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return err
+	})
+	return r, err
+}
+
+// OutReport is a report that was built or withheld.
+type OutReport struct {
+	ID       string    `json:"id"`
+	Day      int64     `json:"-"`
+	Date     string    `json:"day"`
+	Domain   string    `json:"domain"`
+	State    string    `json:"state"`
+	Reason   string    `json:"reason,omitempty"`
+	Built    time.Time `json:"built"`
+	Messages int64     `json:"messages"`
+	Rows     int64     `json:"rows"`
+	Folded   int64     `json:"folded,omitempty"`
+	XML      []byte    `json:"-"` // gzip
+
+	Deliveries []OutDelivery `json:"deliveries,omitempty"`
+}
+
+// The states of reports and deliveries.
+const (
+	Built      = "built"
+	Withheld   = "withheld"
+	Queued     = "queued"
+	HandedOver = "handed over"
+	Deferred   = "deferred"
+	Failed     = "failed"
+	Suppressed = "suppressed"
+)
+
+// OutDelivery is one mail with a report to one address.
+type OutDelivery struct {
+	Report  string    `json:"-"`
+	N       int       `json:"n"`
+	Address string    `json:"address"`
+	Host    string    `json:"-"`
+	State   string    `json:"state"`
+	Reason  string    `json:"reason,omitempty"`
+	Tries   int       `json:"tries"`
+	Due     time.Time `json:"due"`
+	Changed time.Time `json:"changed"`
+	Message []byte    `json:"-"`
+}
+
+// OutBuilt stores the reports of a policy and day, in parts, and removes its rows, all at once. What is there already
+// stays as it is: it may have been sent.
+func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		for _, r := range parts {
+			done, err := tx.ExecContext(ctx, `INSERT INTO out_report (id, day, domain, state, reason, built, messages, row_count, folded, xml)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING`,
+				r.ID, r.Day, r.Domain, r.State, r.Reason, r.Built.Unix(), r.Messages, r.Rows, r.Folded, r.XML)
+			if err != nil {
+				return err
+			}
+			if n, err := done.RowsAffected(); err != nil || n == 0 {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			for _, d := range r.Deliveries {
+				_, err := tx.ExecContext(ctx, `INSERT INTO out_delivery (report, n, address, host, state, reason, tries, due, changed, message)
+					VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)`,
+					r.ID, d.N, d.Address, d.Host, d.State, d.Reason, d.Due.Unix(), r.Built.Unix(), d.Message)
+				if err != nil {
+					return err
+				}
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM out_row WHERE policy = $1", pending); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM out_policy WHERE id = $1", pending)
+		return err
+	})
+}
+
+// OutReports lists reports with their deliveries, newest first; domain "" for all, id "" for all.
+func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (out []OutReport, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT id, day, domain, state, reason, built, messages, row_count, folded, xml FROM out_report
+			WHERE ($1 = '' OR domain = $1) AND ($2 = '' OR id = $2) ORDER BY day DESC, domain, id LIMIT $3`, domain, id, most)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var r OutReport
+			var built int64
+			if err := rows.Scan(&r.ID, &r.Day, &r.Domain, &r.State, &r.Reason, &built, &r.Messages, &r.Rows, &r.Folded, &r.XML); err != nil {
+				return err
+			}
+			r.Built, r.Date = time.Unix(built, 0).UTC(), DayStart(r.Day).Format(time.DateOnly)
+			out = append(out, r)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for i := range out {
+			if out[i].Deliveries, err = tx.outDeliveries(ctx, maxDeliveries, "report = $1", out[i].ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// maxDeliveries is more than one report has.
+const maxDeliveries = 100
+
+func (tx *Tx) outDeliveries(ctx context.Context, most int, where string, args ...any) (out []OutDelivery, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT report, n, address, host, state, reason, tries, due, changed, message
+		FROM out_delivery WHERE `+where+" ORDER BY due, report, n LIMIT "+strconv.Itoa(most), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d OutDelivery
+		var due, changed int64
+		err := rows.Scan(&d.Report, &d.N, &d.Address, &d.Host, &d.State, &d.Reason, &d.Tries, &due, &changed, &d.Message)
+		if err != nil {
+			return nil, err
+		}
+		d.Due, d.Changed = time.Unix(due, 0).UTC(), time.Unix(changed, 0).UTC()
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// OutDue lists the deliveries whose time has come, the oldest first.
+func (s *Store) OutDue(ctx context.Context, now time.Time, most int) (out []OutDelivery, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		out, err = tx.outDeliveries(ctx, most, "(state = 'queued' OR state = 'deferred') AND due <= $1", now.Unix())
+		return err
+	})
+	return out, err
+}
+
+// OutHanded counts the deliveries that were handed over since a time: in all, and to one host.
+func (s *Store) OutHanded(ctx context.Context, since time.Time, host string) (all, toHost int, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN host = $2 THEN 1 ELSE 0 END), 0) FROM out_delivery
+			WHERE state = 'handed over' AND changed >= $1`, since.Unix(), host).Scan(&all, &toHost)
+	})
+	return all, toHost, err
+}
+
+// OutClaim takes a delivery that is due for one attempt until a time, and reports whether nobody else has it: several
+// hosts may share a store.
+func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (ours bool, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		done, err := tx.ExecContext(ctx, `UPDATE out_delivery SET due = $3, tries = tries + 1 WHERE report = $1 AND n = $2
+			AND due = $4 AND tries = $5 AND (state = 'queued' OR state = 'deferred')`,
+			d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		ours = n == 1
+		return err
+	})
+	return ours, err
+}
+
+// OutMark says what became of a delivery.
+func (s *Store) OutMark(ctx context.Context, d OutDelivery, state, reason string, due, now time.Time) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE out_delivery SET state = $3, reason = $4, due = $5, changed = $6 WHERE report = $1 AND n = $2",
+			d.Report, d.N, state, reason, due.Unix(), now.Unix())
+		return err
+	})
+}

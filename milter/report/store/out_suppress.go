@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Suppression is an address that gets no reports for a time.
+type Suppression struct {
+	Address string    `json:"address"`
+	Until   time.Time `json:"until"`
+	Strikes int       `json:"strikes"` // bounces; 0 where an operator added it
+	Reason  string    `json:"reason"`
+}
+
+// suppressedFor is how long an address is left alone after its first, second and any further bounce.
+var suppressedFor = []time.Duration{7 * 24 * time.Hour, 30 * 24 * time.Hour, 180 * 24 * time.Hour}
+
+// OutBounced suppresses the address of a delivery whose mail came back: for 7, 30 and then 180 days. It returns the
+// address, "" where there is no such delivery.
+func (s *Store) OutBounced(ctx context.Context, reportID string, n int, reason string, now time.Time) (out Suppression, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		var state string
+		err := tx.QueryRowContext(ctx, "SELECT address, state FROM out_delivery WHERE report = $1 AND n = $2", reportID, n).
+			Scan(&out.Address, &state)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && state == Suppressed {
+			return nil // unknown, or a second bounce of one mail
+		}
+		if err != nil {
+			return err
+		}
+		out.Address = strings.ToLower(out.Address)
+		err = tx.QueryRowContext(ctx, "SELECT strikes FROM out_suppressed WHERE address = $1", out.Address).Scan(&out.Strikes)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		out.Until, out.Reason = now.Add(suppressedFor[min(out.Strikes, len(suppressedFor)-1)]), reason
+		out.Strikes++
+		if err := tx.suppress(ctx, out); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE out_delivery SET state = 'suppressed', reason = $3, changed = $4 WHERE report = $1 AND n = $2",
+			reportID, n, reason, now.Unix())
+		return err
+	})
+	return out, err
+}
+
+func (tx *Tx) suppress(ctx context.Context, s Suppression) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO out_suppressed (address, until, strikes, reason) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (address) DO UPDATE SET until = excluded.until, strikes = excluded.strikes, reason = excluded.reason`,
+		s.Address, s.Until.Unix(), s.Strikes, s.Reason)
+	return err
+}
+
+// OutSuppress has an address get no reports until a time.
+func (s *Store) OutSuppress(ctx context.Context, x Suppression) error {
+	x.Address = strings.ToLower(x.Address)
+	return s.Update(ctx, func(tx *Tx) error { return tx.suppress(ctx, x) })
+}
+
+// OutRelease lets an address get reports again. It reports whether it was suppressed.
+func (s *Store) OutRelease(ctx context.Context, address string) (was bool, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		done, err := tx.ExecContext(ctx, "DELETE FROM out_suppressed WHERE address = $1", strings.ToLower(address))
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		was = n > 0
+		return err
+	})
+	return was, err
+}
+
+// OutSuppressions lists the addresses that get no reports at a time, by name; address "" for all.
+func (s *Store) OutSuppressions(ctx context.Context, address string, now time.Time) (out []Suppression, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT address, until, strikes, reason FROM out_suppressed
+			WHERE until > $1 AND ($2 = '' OR address = $2) ORDER BY address`, now.Unix(), strings.ToLower(address))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var x Suppression
+			var until int64
+			if err := rows.Scan(&x.Address, &until, &x.Strikes, &x.Reason); err != nil {
+				return err
+			}
+			x.Until = time.Unix(until, 0).UTC()
+			out = append(out, x)
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
+// OutForget removes all that is kept of a domain: whether our users write there, its mail of 90 days, rows and reports.
+// It returns how many rows of tables that were.
+func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		key, err := tx.outSecret(ctx)
+		if err != nil {
+			return err
+		}
+		for _, q := range []struct{ query, arg string }{
+			{"DELETE FROM out_friend WHERE hash = $1", friendHash(key, domain)},
+			{"DELETE FROM out_seen WHERE domain = $1", domain},
+			{"DELETE FROM out_row WHERE policy IN (SELECT id FROM out_policy WHERE domain = $1)", domain},
+			{"DELETE FROM out_policy WHERE domain = $1", domain},
+			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE domain = $1)", domain},
+			{"DELETE FROM out_report WHERE domain = $1", domain},
+		} {
+			done, err := tx.ExecContext(ctx, q.query, q.arg)
+			if err != nil {
+				return err
+			}
+			count, err := done.RowsAffected()
+			if err != nil {
+				return err
+			}
+			n += count
+		}
+		return nil
+	})
+	return n, err
+}
+
+// OutPrune removes what is too old: relations after 90 days, reports and their mails after 30, segments after 3.
+func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
+	day := Day(now)
+	return s.Update(ctx, func(tx *Tx) error {
+		for _, q := range []struct {
+			query  string
+			before int64
+		}{
+			{"DELETE FROM out_friend WHERE day <= $1", day - Remembered},
+			{"DELETE FROM out_seen WHERE day <= $1", day - Remembered},
+			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE day < $1)", day - 30},
+			{"DELETE FROM out_report WHERE day < $1", day - 30},
+			{"DELETE FROM out_segment WHERE folded < $1", now.Add(-72 * time.Hour).Unix()},
+			{"DELETE FROM out_suppressed WHERE until < $1", now.AddDate(-1, 0, 0).Unix()},
+		} {
+			if _, err := tx.ExecContext(ctx, q.query, q.before); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
