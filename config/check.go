@@ -74,7 +74,7 @@ func (c *checker) checkDaemon() {
 	}
 	c.checkKeepResults()
 	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
-		c.warn(c.place("metrics.pprof"), "lets whoever reaches %s slow the daemon down and look into it", c.Metrics.Address)
+		c.warn(c.place("metrics.pprof"), "lets every client that reaches %s slow the daemon down and look into it", c.Metrics.Address)
 	}
 }
 

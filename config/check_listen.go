@@ -53,7 +53,7 @@ func (c *checker) checkListener(l *Listener) {
 		}
 	}
 	if strings.HasPrefix(l.Target, ":") {
-		c.warn(l.at.key("address"), "whoever reaches port %s of this host can have mail signed; %s is for this host only", l.Target[1:], loopback(l))
+		c.warn(l.at.key("address"), "every client that reaches port %s of this host can have mail signed; %s is for this host only", l.Target[1:], loopback(l))
 	}
 }
 

@@ -74,7 +74,7 @@ a session that goes on after its connection was closed
 Postfix with default_action=tempfail and Sendmail with F=T answer 451 to the rest of it. With default_action=accept, and
 with Sendmail's filter without F=, its mail passes unsigned and unjudged; default_action=quarantine holds it.
 .TP
-a session that begins while nobody listens
+a session that begins while nothing listens
 The same, from MAIL on. With a socket of systemd's it waits for the new daemon instead.
 .TP
 a message that is cut off at drain_hard

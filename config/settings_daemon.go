@@ -14,7 +14,7 @@ var daemonSection = section{
 		{name: "user", example: `"mailseal"`, restart: "root's rights are given up once",
 			doc: "Where root starts the daemon: the user whom it becomes once its sockets are open, with the user's groups. The configuration, keys and tables are read as that user. Not needed where systemd starts it as a user (User=)."},
 		{name: "require_safe_keys", def: "false",
-			doc: "Refuse a key file that others than its owner, root and our group can read, or that somebody else could replace. Otherwise that is a warning, with the command that mends it."},
+			doc: "Refuse a key file that users other than its owner, root and our group can read or replace. Otherwise that is a warning, with the command that mends it."},
 		{name: "on_internal_error", def: `"tempfail"`, values: words(action.Accept, action.Reject, action.Tempfail),
 			doc: "What becomes of a message when Mailseal itself fails."},
 		{name: "include", example: `["conf.d/*.toml"]`, empty: "no other file",

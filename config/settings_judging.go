@@ -10,7 +10,7 @@ var verifySection = section{
 		{name: "min_rsa_bits", def: "1024", least: "1024", most: "8192", doc: "Signatures of shorter RSA keys are not good. 1024 is the least (RFC 8301); keys above 8192 bits are never used."},
 		{name: "accept_unsigned_body", def: "false", doc: "Let signatures pass that leave a part of the body unsigned (l=), to which anybody may have added. Otherwise the result is policy."},
 		{name: "uncovered_duplicates", def: `"policy"`,
-			doc: "What a signature is worth if the message has another Subject, To, Cc, Date, Reply-To, Content-Type or Content-Transfer-Encoding above those that the signature covers, as mail has that somebody added a field to (RFC 6376 section 8.15): \"policy\", it is not good; \"note\", it is, and the field of results says so. Fields that are all the same do not count, nor do those that the signature does not name at all; of other fields it is a note in any case."},
+			doc: "What a signature is worth if the message has another Subject, To, Cc, Date, Reply-To, Content-Type or Content-Transfer-Encoding above those that the signature covers, as in mail to which a field was added (RFC 6376 section 8.15): \"policy\", it is not good; \"note\", it is, and the field of results says so. Fields that are all the same do not count, nor do those that the signature does not name at all; of other fields it is a note in any case."},
 		{name: "clock_skew", def: `"5m"`, most: `"1d"`, zero: "not at all", doc: "By how much the clock of a signer may differ."},
 		{name: "iprev", def: "true", doc: "Check the client's address against its name."},
 		{name: "spf", def: "true", doc: "Report SPF (RFC 7208) and apply [policy.spf] to it. DMARC needs its result: while dmarc is true SPF is checked in any case, and false only leaves it out of what is reported."},
@@ -87,7 +87,7 @@ var policyDKIMSection = section{
 	settings: []setting{
 		{name: "fail", def: `"accept"`, values: verdictActions, doc: "A signature does not fit."},
 		{name: "policy", def: `"accept"`, values: verdictActions, doc: "A signature may fit, but is not acceptable: expired, a short key, a part of the body left unsigned, a field added above (verify.uncovered_duplicates)."},
-		{name: "neutral", def: `"accept"`, values: verdictActions, doc: "A signature with mistakes in its syntax, or in a version or algorithm that nobody knows (RFC 8601 section 2.7.1)."},
+		{name: "neutral", def: `"accept"`, values: verdictActions, doc: "A signature with mistakes in its syntax, or in an unknown version or algorithm (RFC 8601 section 2.7.1)."},
 		{name: "none", def: `"accept"`, values: verdictActions, doc: "No signature."},
 		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "A signature that can be read, but never verified: no key, a broken record, a tag or From missing."},
 		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},

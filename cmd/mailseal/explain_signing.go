@@ -26,7 +26,7 @@ func newExplainSigningCmd() *cobra.Command {
 		Long: `Explain-signing says whose mail a message would be, which rule of the signing table would sign it and with which keys,
 and why the other rules that name its author would not. It loads the keys, asks databases and web services as the daemon
 would, says where each rule stands and each key comes from, and looks nothing up in the DNS. In the end it lists the fields
-that somebody on the way could still add to the message while its signature stays good.
+that a host on the way could still add to the message while its signature stays good.
 
 The exit code is 0 when the message would be signed, 1 when not.`,
 		Example: `  mailseal explain-signing --from alice@example.com --ip 192.0.2.7 --user alice`,

@@ -15,8 +15,8 @@ func newKeygenCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen --domain D [--selector S] [--dir DIR]",
 		Short: "Make keys for a domain, and the DNS records for them",
-		Long: `Keygen makes an RSA key of 2048 bits and an Ed25519 key, and writes each into a file DIR/SELECTOR.pem that nobody
-else can read. It never overwrites a file. It prints the records to publish, as lines of a zone file and as one line,
+		Long: `Keygen makes an RSA key of 2048 bits and an Ed25519 key, and writes each into a file DIR/SELECTOR.pem that
+only its owner can read. It never overwrites a file. It prints the records to publish, as lines of a zone file and as one line,
 the fingerprint of each public key, and the lines for the configuration.
 RSA is what everybody verifies; the Ed25519 key makes a second signature, under the selector with "-ed" behind it. Gmail
 reports that one as failed in Authentication-Results and in DMARC reports: it does not verify Ed25519, and goes by the RSA

@@ -28,7 +28,7 @@ func newKeysCmd() *cobra.Command {
 state directory and publishes nothing itself: it prints the records, and looks at the name servers, those of --server
 or rotation.servers or else all authoritative ones of the domain. A step that the DNS is not ready for is refused, and
 told which server shows what; --force gives a reason to make it all the same, which is recorded. A server that does not
-answer stops a step like one that disagrees, since nobody knows what it shows, and the exit code is 3 then:
+answer stops a step like one that disagrees, since it is not known what it shows, and the exit code is 3 then:
 rotation.may_be_silent allows for some, --server asks others. Rules sign with the active keys of a domain by the setting
 managed.
 
@@ -87,7 +87,7 @@ what publishes them: it says the same as keys rotate waits for. A new key is amo
 retires stays until rotation.overlap is over and its successor is published, and then says p=, that it is revoked; one
 that is revoked is gone, or taken away by nsupdate's commands. The name servers are asked where a key is to be revoked,
 and nowhere else; if they do not answer, its record stays as it is. Where there are no keys at all, the exit code is 1: that
-is no order to take all records down. Whoever publishes what list prints, and nothing else
+is no order to take all records down. An operator who publishes what list prints, and nothing else
 at these names, and runs keys rotate, has keys that go through their whole lives.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -138,7 +138,7 @@ func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
 		Use:   "generate DOMAIN",
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
 		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template rotation.selector.
-With --vendor it makes none: it takes down a selector that somebody else signs with, which we only publish and watch.`,
+With --vendor it makes none: it takes down a selector that another system signs with, which we only publish and watch.`,
 		Args: exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())

@@ -19,7 +19,7 @@ domain, is an error. --domain says which domain keys directly in DIR are for. A 
 as it is, so that the command can be repeated. Keys further down are passed over, and named.
 
 The database is that of a source of the configuration. The daemon's user can only read it, as it should: --dsn reaches
-it as somebody who may write.`,
+it as a user who may write.`,
 		Example: `  mailseal sql-import /var/lib/mailseal/keys --source hosting --dsn "dbname=mail user=postgres"`,
 		Args:    exactArgs("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -48,7 +48,7 @@ DNS did not answer or a file could not be read.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "judge as the daemon does with this configuration file")
 	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
-	flags.BoolVar(&f.explain, "explain", false, "say at length what broke, for whoever has to mend it")
+	flags.BoolVar(&f.explain, "explain", false, "explain at length what broke and how to mend it")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.examiner.ServerName, "server-name", "", "authserv-id of the field (default: that of --config, or this host's name)")
