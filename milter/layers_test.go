@@ -63,6 +63,7 @@ var layers = []struct {
 	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
 	{"config/mta", []string{"milter/action", "milter/domain", "keys/files"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
+	{"contrib/test/hosted", []string{"contrib/test/rig", "keys", "keys/keysql", "milter/dkim", "milter/dns/dnstest", "milter/message", "milter/miltertest"}},
 }
 
 // onlyIn names the libraries that one package alone may know.

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"mailseal/cmd/mailseal/check"
+	"mailseal/contrib/test/hosted"
 	"mailseal/keys"
 	"mailseal/milter/keydns"
 )
@@ -25,8 +26,8 @@ func walkSite(t *testing.T, driver, dsn, settings string) (config, zone string) 
 	t.Helper()
 	dir := t.TempDir()
 	text := "$SERVFAIL s._domainkey.d3.example\n"
-	for i := range hosted {
-		record, err := hostedKey(i).Record(keys.RecordOptions{})
+	for i := range hosted.Domains {
+		record, err := hosted.Key(i).Record(keys.RecordOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +36,7 @@ func walkSite(t *testing.T, driver, dsn, settings string) (config, zone string) 
 		}
 	}
 	config, zone = filepath.Join(dir, "mailseal.toml"), filepath.Join(dir, "zone")
-	for path, text := range map[string]string{zone: text, config: fmt.Sprintf(sourcesConfig, dir, driver, dsn, settings)} {
+	for path, text := range map[string]string{zone: text, config: hosted.Config(dir, driver, dsn, settings)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +47,7 @@ func walkSite(t *testing.T, driver, dsn, settings string) (config, zone string) 
 const listQuery = `list_query = "SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 7"`
 
 func TestCheckWalk(t *testing.T) {
-	path := sqliteFile(t)
+	path := hosted.SQLite(t)
 	execSQLite(t, path, "UPDATE dkim_keys SET private_key = 'no key' WHERE name = 'k4'")
 	for _, tc := range []struct {
 		name, settings, args string
@@ -100,7 +101,7 @@ func execSQLite(t *testing.T, path, statement string) {
 
 // What is kept of a large table is bounded, and it is said how far the walk has come.
 func TestCheckWalkLarge(t *testing.T) {
-	path := sqliteFile(t)
+	path := hosted.SQLite(t)
 	execSQLite(t, path, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2500)
 		INSERT INTO dkim_keys SELECT 'large'||i, 'large'||i||'.example', 's', (SELECT private_key FROM dkim_keys WHERE name = 'k1') FROM n`)
 	config, zone := walkSite(t, "sqlite", path, strings.Replace(listQuery, "7", "600", 1))
@@ -119,7 +120,7 @@ func TestCheckWalkLarge(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
 		t.Fatal(err)
 	}
-	if w := answer.DNS.Sources[0]; w.Keys != 2500+hosted || w.Bad != 2501 || w.Good != hosted-2 || w.Unknown != 1 || len(answer.DNS.Records) != 1000 {
+	if w := answer.DNS.Sources[0]; w.Keys != 2500+hosted.Domains || w.Bad != 2501 || w.Good != hosted.Domains-2 || w.Unknown != 1 || len(answer.DNS.Records) != 1000 {
 		t.Errorf("got %v and %d records", &w, len(answer.DNS.Records))
 	}
 	if said := progress.String(); strings.Count(said, "\n") != 2 || !strings.Contains(said, "of 2000 keys good") {
@@ -145,7 +146,7 @@ func patient(t *testing.T, config string) {
 
 // A web service cannot be listed; domains that are named are compared.
 func TestCheckWalkWeb(t *testing.T) {
-	seed := base64.StdEncoding.EncodeToString(hostedKey(1).Signer.(ed25519.PrivateKey).Seed())
+	seed := base64.StdEncoding.EncodeToString(hosted.Key(1).Signer.(ed25519.PrivateKey).Seed())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/signing/d1.example":

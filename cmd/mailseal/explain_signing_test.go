@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"mailseal/contrib/test/hosted"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -170,7 +171,7 @@ source = "hosting"
 // What explain-signing says of keys that are in a database or behind a web service, told by login, and of what keeps a
 // message from being signed whatever its keys.
 func TestExplainSigningSources(t *testing.T) {
-	db := sqliteFile(t)
+	db := hosted.SQLite(t)
 	execSQLite(t, db, "INSERT INTO dkim_signing VALUES ('d2.example', 'joe', 'k7')")
 	execSQLite(t, db, "DELETE FROM dkim_signing WHERE domain = 'd5.example'")
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

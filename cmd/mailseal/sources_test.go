@@ -2,83 +2,16 @@ package main
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"database/sql"
-	"encoding/base64"
-	"fmt"
+	"mailseal/contrib/test/hosted"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"mailseal/keys"
 )
-
-// hosted is how many domains the tests' databases have, d0.example and up. Domain i has a key of its own, selector s.
-const hosted = 40
-
-func hostedKey(i int) keys.Key {
-	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, 32))}
-}
-
-// fillDatabase makes the tables of contrib/sql with all domains but the last, whose signing row names a key that is not
-// there, and one that has none.
-func fillDatabase(t *testing.T, driver, dsn, schema string) {
-	t.Helper()
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	text, err := os.ReadFile(filepath.Join("../../contrib/sql", schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	exec := func(statement string) {
-		if _, err := db.Exec(statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-	}
-	for statement := range strings.SplitSeq(string(text), ";\n") {
-		if strings.Contains(statement, "CREATE") {
-			exec(statement)
-		}
-	}
-	for i := range hosted {
-		k := hostedKey(i)
-		seed := base64.StdEncoding.EncodeToString(k.Signer.(ed25519.PrivateKey).Seed())
-		exec(fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k%d', '%s', 's', '%s')", i, k.Domain, seed))
-		exec(fmt.Sprintf("INSERT INTO dkim_signing VALUES ('%s', '', 'k%d')", k.Domain, i))
-	}
-}
-
-const sourcesConfig = `
-authserv_id = "mx.example.com"
-mode = ["sign"]
-[[listen]]
-address = "unix:%s/s"
-[sources.hosting]
-driver = "%s"
-dsn = "%s"
-key_query = "SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"
-signing_query = "SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"
-timeout = "1s"
-%s
-[[sign]]
-source = "hosting"
-`
-
-// sqliteFile makes a database in a file.
-func sqliteFile(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "keys.db")
-	fillDatabase(t, "sqlite", path, "sqlite.sql")
-	return path
-}
 
 // Keys of sources in the key table, in rules with and without keys, and for the command sign.
 func TestSourceKeys(t *testing.T) {
-	path := sqliteFile(t)
+	path := hosted.SQLite(t)
 	for _, tc := range []struct {
 		name, table, want string
 	}{
@@ -91,7 +24,7 @@ func TestSourceKeys(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			text := strings.Replace(fmt.Sprintf(sourcesConfig, t.TempDir(), "sqlite", path, ""), "[[sign]]\nsource = \"hosting\"\n", tc.table, 1)
+			text := strings.Replace(hosted.Config(t.TempDir(), "sqlite", path, ""), "[[sign]]\nsource = \"hosting\"\n", tc.table, 1)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +45,7 @@ func TestSourceKeys(t *testing.T) {
 }
 
 func TestCheckSources(t *testing.T) {
-	path := sqliteFile(t)
+	path := hosted.SQLite(t)
 	for _, tc := range []struct {
 		name, dsn, old, new string
 		code                int
@@ -126,7 +59,7 @@ func TestCheckSources(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			text := strings.Replace(fmt.Sprintf(sourcesConfig, t.TempDir(), "sqlite", tc.dsn, ""), tc.old, tc.new, 1)
+			text := strings.Replace(hosted.Config(t.TempDir(), "sqlite", tc.dsn, ""), tc.old, tc.new, 1)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"mailseal/cmd/mailseal/keyring"
+	"mailseal/contrib/test/hosted"
 )
 
 // keyDirectory has three good keys, one under OpenDKIM's name for it.
@@ -39,9 +39,9 @@ func importSQL(t *testing.T, path, dir string, o keyring.ImportOptions, out io.W
 
 // Nothing is imported by halves.
 func TestSQLImportRefuses(t *testing.T) {
-	path := sqliteFile(t)
+	path := hosted.SQLite(t)
 	file := filepath.Join(t.TempDir(), "mailseal.toml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), "sqlite", path, ""), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), "sqlite", path, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := keyDirectory(t)
@@ -65,9 +65,9 @@ func TestSQLImportRefuses(t *testing.T) {
 
 // Keys that belong to no domain are not passed over in silence.
 func TestSQLImportLooseKeys(t *testing.T) {
-	path := sqliteFile(t)
+	path := hosted.SQLite(t)
 	file := filepath.Join(t.TempDir(), "mailseal.toml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), "sqlite", path, ""), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), "sqlite", path, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := keyDirectory(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"mailseal/config"
+	"mailseal/contrib/test/hosted"
 	"mailseal/keys/keylife"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/keydns"
@@ -18,14 +19,14 @@ import (
 
 // TestWatchSources has the daemon watch what it has signed with from a database, and nothing else of it.
 func TestWatchSources(t *testing.T) {
-	h := startHosting(t, "sqlite", sqliteFile(t), "")
+	h := startHosting(t, "sqlite", hosted.SQLite(t), "")
 	for _, d := range []string{"d0.example", "d1.example", "d2.example"} {
-		h.send(d)
+		h.Send(d)
 	}
-	if h.signed.Load() != 3 {
-		t.Fatalf("%d signed\n%s", h.signed.Load(), h.log)
+	if h.Signed.Load() != 3 {
+		t.Fatalf("%d signed\n%s", h.Signed.Load(), h.log)
 	}
-	zone := hostedZone(t)
+	zone := hosted.Zone(t)
 	var log bytes.Buffer
 	w := rotation.NewWatcher(slog.New(slog.NewTextHandler(&log, nil)), h.daemon.metrics)
 	panel := &keydns.Panel{Servers: []keydns.Server{{Name: "ns.example", Resolver: zone}}}

@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/keys"
 )
 
@@ -47,7 +47,7 @@ func (s *keyService) answer(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []string{name}})
 		return
 	}
-	k := hostedKey(i)
+	k := hosted.Key(i)
 	if d := s.domain.Load(); d != nil && i == 7 {
 		k.Domain = d.(string)
 	}
@@ -72,7 +72,7 @@ source = "hosting"
 func startService(t *testing.T, s *keyService, settings string) *hosting {
 	t.Helper()
 	dir := socketDir(t)
-	h := &hosting{t: t, path: filepath.Join(dir, "mailseal.toml"), address: "unix:" + dir + "/s", log: &syncBuffer{}, zone: hostedZone(t)}
+	h := newHosting(t, dir)
 	h.daemon = startDaemon(t, dir, fmt.Sprintf(serviceConfig, dir, s.URL, settings), h.log)
 	return h
 }
@@ -116,7 +116,7 @@ func TestReloadWithSourceAway(t *testing.T) {
 			s := newKeyService(t)
 			h := startService(t, s, "ttl = \"1ms\"\nstale = \"1d\"")
 			for i := range 10 {
-				h.send(hostedKey(i).Domain)
+				h.Send(hosted.Key(i).Domain)
 			}
 			s.isAway.Store(true)
 			if tc.name == "another name" {
@@ -135,10 +135,10 @@ func TestReloadWithSourceAway(t *testing.T) {
 				t.Errorf("refused, and the log says\n%s", text)
 			}
 			for i := range 10 {
-				h.send(hostedKey(i).Domain)
+				h.Send(hosted.Key(i).Domain)
 			}
-			if h.signed.Load() != 20 || h.deferred.Load() != 0 || h.unsigned.Load() != 0 {
-				t.Errorf("%d signed, %d deferred, %d unsigned; want 20, 0, 0\n%s", h.signed.Load(), h.deferred.Load(), h.unsigned.Load(), h.said(logged))
+			if h.Signed.Load() != 20 || h.Deferred.Load() != 0 || h.Unsigned.Load() != 0 {
+				t.Errorf("%d signed, %d deferred, %d unsigned; want 20, 0, 0\n%s", h.Signed.Load(), h.Deferred.Load(), h.Unsigned.Load(), h.said(logged))
 			}
 		})
 	}
@@ -153,8 +153,8 @@ func TestReloadWithSourceNeverThere(t *testing.T) {
 		t.Errorf("refused:\n%s", h.log.String())
 	}
 	s.isAway.Store(false)
-	h.send("d1.example")
-	if h.signed.Load() != 1 {
+	h.Send("d1.example")
+	if h.Signed.Load() != 1 {
 		t.Errorf("not signed:\n%s", h.log.String())
 	}
 }
@@ -177,19 +177,19 @@ func TestOtherDomains(t *testing.T) {
 			s := newKeyService(t)
 			s.domain.Store(tc.domain)
 			h := startService(t, s, tc.settings+"\nttl = \"1ms\"")
-			record, err := keys.Key{Domain: "d8.example", Selector: "s", Signer: hostedKey(7).Signer}.Record(keys.RecordOptions{})
+			record, err := keys.Key{Domain: "d8.example", Selector: "s", Signer: hosted.Key(7).Signer}.Record(keys.RecordOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.zone.AddTXT(record.Name, record.Text)
-			h.mayBeOther = "d8.example"
+			h.Zone.AddTXT(record.Name, record.Text)
+			h.MayBeOther = "d8.example"
 			for range 3 {
-				h.send("d7.example")
+				h.Send("d7.example")
 			}
 			warnings := strings.Count(h.log.String(), "a row is of another domain")
-			if h.signed.Load() != tc.signed || h.deferred.Load() != tc.unsignedOrDeferred || warnings != tc.warnings || h.unsigned.Load() != 0 {
-				t.Errorf("%d signed as the author, %d deferred, %d unsigned, %d warnings; want %d, %d, 0, %d\n%s", h.signed.Load(), h.deferred.Load(),
-					h.unsigned.Load(), warnings, tc.signed, tc.unsignedOrDeferred, tc.warnings, h.log.String())
+			if h.Signed.Load() != tc.signed || h.Deferred.Load() != tc.unsignedOrDeferred || warnings != tc.warnings || h.Unsigned.Load() != 0 {
+				t.Errorf("%d signed as the author, %d deferred, %d unsigned, %d warnings; want %d, %d, 0, %d\n%s", h.Signed.Load(), h.Deferred.Load(),
+					h.Unsigned.Load(), warnings, tc.signed, tc.unsignedOrDeferred, tc.warnings, h.log.String())
 			}
 			if tc.unsignedOrDeferred > 0 && !strings.Contains(h.log.String(), "other_domains") {
 				t.Errorf("the log does not say why:\n%s", h.log.String())
@@ -201,25 +201,25 @@ func TestOtherDomains(t *testing.T) {
 // TestReplacedDatabase replaces the file of a source between messages: what was remembered signs until a reload, or the end
 // of ttl, and then the new file's keys do. One that is broken leaves what is remembered in force.
 func TestReplacedDatabase(t *testing.T) {
-	db := sqliteFile(t)
+	db := hosted.SQLite(t)
 	h := startHosting(t, "sqlite", db, "")
-	h.send("d0.example")
-	if h.signed.Load() != 1 {
-		t.Fatalf("%d signed\n%s", h.signed.Load(), h.log)
+	h.Send("d0.example")
+	if h.Signed.Load() != 1 {
+		t.Fatalf("%d signed\n%s", h.Signed.Load(), h.log)
 	}
 	asked := func() uint64 { return h.source().Counters.Misses.Load() }
 	before := asked()
-	h.send("d0.example")
+	h.Send("d0.example")
 	if asked() != before {
 		t.Error("memory was not used")
 	}
-	if err := os.Rename(sqliteFile(t), db); err != nil {
+	if err := os.Rename(hosted.SQLite(t), db); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.daemon.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.send("d0.example")
+	h.Send("d0.example")
 	if asked() == before {
 		t.Error("the new file was not asked after a reload")
 	}
@@ -229,8 +229,8 @@ func TestReplacedDatabase(t *testing.T) {
 	if err := h.daemon.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.send("d0.example")
-	if signed, deferred := h.signed.Load(), h.deferred.Load(); signed != 4 || deferred+h.unsigned.Load() != 0 {
-		t.Errorf("signed %d, deferred %d, unsigned %d; want all signed\n%s", signed, deferred, h.unsigned.Load(), h.log)
+	h.Send("d0.example")
+	if signed, deferred := h.Signed.Load(), h.Deferred.Load(); signed != 4 || deferred+h.Unsigned.Load() != 0 {
+		t.Errorf("signed %d, deferred %d, unsigned %d; want all signed\n%s", signed, deferred, h.Unsigned.Load(), h.log)
 	}
 }

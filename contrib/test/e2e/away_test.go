@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/contrib/test/rig"
 )
 
@@ -21,28 +22,28 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			db := tc.start(t)
-			fillDatabase(t, tc.sql, db.DSN, tc.schema)
+			hosted.Fill(t, tc.sql, db.DSN, tc.schema)
 			// Nothing is remembered for long, so that nearly every message needs the database.
 			h := startHosting(t, tc.driver, db.DSN, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"0s\"\ncache_size = \"1MiB\"")
 			stop := h.stream(6)
-			h.await("signed at first", &h.signed, 100)
+			h.await("signed at first", &h.Signed, 100)
 			h.tally("none")
 			for range 2 {
 				db.Stop()
-				h.await("deferred while it is away", &h.deferred, 20)
+				h.await("deferred while it is away", &h.Deferred, 20)
 				h.tally("stopped")
 				db.Start()
-				h.await("signed when it is back", &h.signed, 100)
+				h.await("signed when it is back", &h.Signed, 100)
 				h.tally("starting")
 			}
 			db.Pause()
-			h.await("deferred while it hangs", &h.deferred, 6)
+			h.await("deferred while it hangs", &h.Deferred, 6)
 			h.tally("frozen")
 			db.Resume()
-			h.await("signed when it goes on", &h.signed, 100)
+			h.await("signed when it goes on", &h.Signed, 100)
 			h.tally("thawing")
 			stop()
-			if n := h.unsigned.Load(); n != 0 {
+			if n := h.Unsigned.Load(); n != 0 {
 				t.Errorf("%d messages went out unsigned", n)
 			}
 			if text := h.log(); !strings.Contains(text, "source of keys is away") || !strings.Contains(text, "source of keys is back") {
@@ -60,7 +61,7 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 func TestDatabaseFailover(t *testing.T) {
 	first, second := rig.Postgres(t), rig.Postgres(t)
 	for _, db := range []*rig.Database{first, second} {
-		fillDatabase(t, "pgx", db.DSN, "postgresql.sql")
+		hosted.Fill(t, "pgx", db.DSN, "postgresql.sql")
 	}
 	_, port1, _ := strings.Cut(first.Address(), ":")
 	_, port2, _ := strings.Cut(second.Address(), ":")
@@ -68,30 +69,30 @@ func TestDatabaseFailover(t *testing.T) {
 	for _, memory := range []string{"stale = \"0s\"", "stale = \"1h\""} {
 		t.Run(memory, func(t *testing.T) {
 			h := startHosting(t, "postgres", dsn, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\n"+memory)
-			for i := range hosted {
-				h.send(fmt.Sprintf("d%d.example", i))
+			for i := range hosted.Domains {
+				h.Send(fmt.Sprintf("d%d.example", i))
 			}
 			stop := h.stream(6)
-			h.await("signed at first", &h.signed, 100)
+			h.await("signed at first", &h.Signed, 100)
 			h.tally("none")
 			first.Stop()
-			h.await("signed by the second", &h.signed, 200)
+			h.await("signed by the second", &h.Signed, 200)
 			h.tally("the first host stopped")
 			first.Start()
 			second.Stop()
-			h.await("signed by the first again", &h.signed, 200)
+			h.await("signed by the first again", &h.Signed, 200)
 			h.tally("the second host stopped")
 			second.Start()
 			first.Pause()
-			h.await("signed while the first hangs", &h.signed, 100)
+			h.await("signed while the first hangs", &h.Signed, 100)
 			h.tally("the first host frozen")
 			first.Resume()
-			h.await("signed in the end", &h.signed, 100)
+			h.await("signed in the end", &h.Signed, 100)
 			stop()
-			if n := h.unsigned.Load(); n != 0 {
+			if n := h.Unsigned.Load(); n != 0 {
 				t.Errorf("%d messages went out unsigned", n)
 			}
-			if n := h.deferred.Load(); n > 0 && !strings.Contains(memory, "0s") {
+			if n := h.Deferred.Load(); n > 0 && !strings.Contains(memory, "0s") {
 				t.Errorf("%d messages were deferred that memory could have signed\n%s", n, h.log())
 			}
 		})
@@ -102,41 +103,41 @@ func TestDatabaseFailover(t *testing.T) {
 // a while ago.
 func TestDatabaseAwayStale(t *testing.T) {
 	db := rig.Postgres(t)
-	fillDatabase(t, "pgx", db.DSN, "postgresql.sql")
+	hosted.Fill(t, "pgx", db.DSN, "postgresql.sql")
 	h := startHosting(t, "postgres", db.DSN, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"1h\"")
-	for i := range hosted / 2 {
-		h.send(fmt.Sprintf("d%d.example", i))
+	for i := range hosted.Domains / 2 {
+		h.Send(fmt.Sprintf("d%d.example", i))
 	}
-	h.send("nobody.example")
-	if h.signed.Load() != hosted/2 || h.unsigned.Load() != 1 {
-		t.Fatalf("%d signed, %d unsigned\n%s", h.signed.Load(), h.unsigned.Load(), h.log())
+	h.Send("nobody.example")
+	if h.Signed.Load() != hosted.Domains/2 || h.Unsigned.Load() != 1 {
+		t.Fatalf("%d signed, %d unsigned\n%s", h.Signed.Load(), h.Unsigned.Load(), h.log())
 	}
 	db.Stop()
 	time.Sleep(20 * time.Millisecond) // longer than ttl
-	for i := range hosted {
-		h.send(fmt.Sprintf("d%d.example", i))
+	for i := range hosted.Domains {
+		h.Send(fmt.Sprintf("d%d.example", i))
 	}
-	h.send("nobody.example")
-	if signed, deferred := h.signed.Load(), h.deferred.Load(); signed != hosted || deferred != hosted/2+1 || h.unsigned.Load() != 1 {
-		t.Errorf("away: %d signed, %d deferred, %d unsigned; want %d, %d, 1", signed, deferred, h.unsigned.Load(), hosted, hosted/2+1)
+	h.Send("nobody.example")
+	if signed, deferred := h.Signed.Load(), h.Deferred.Load(); signed != hosted.Domains || deferred != hosted.Domains/2+1 || h.Unsigned.Load() != 1 {
+		t.Errorf("away: %d signed, %d deferred, %d unsigned; want %d, %d, 1", signed, deferred, h.Unsigned.Load(), hosted.Domains, hosted.Domains/2+1)
 	}
 	if h.series("away") != 1 || h.series("stale_total") == 0 {
 		t.Error("the metrics do not say that the source is away")
 	}
 	db.Start()
 	time.Sleep(20 * time.Millisecond)
-	h.send("d39.example")
-	if h.signed.Load() != hosted+1 || h.series("away") != 0 {
-		t.Errorf("back: %d signed, want %d\n%s", h.signed.Load(), hosted+1, h.log())
+	h.Send("d39.example")
+	if h.Signed.Load() != hosted.Domains+1 || h.series("away") != 0 {
+		t.Errorf("back: %d signed, want %d\n%s", h.Signed.Load(), hosted.Domains+1, h.log())
 	}
 }
 
 // A database that is away when the daemon starts keeps nobody from starting.
 func TestDatabaseAwayAtStart(t *testing.T) {
 	h := startHosting(t, "postgres", "host=127.0.0.1 port=1 user=u password=hunter2 dbname=d", "")
-	h.send("d1.example")
-	if h.deferred.Load() != 1 {
-		t.Errorf("%d deferred, want 1", h.deferred.Load())
+	h.Send("d1.example")
+	if h.Deferred.Load() != 1 {
+		t.Errorf("%d deferred, want 1", h.Deferred.Load())
 	}
 	if text := h.log(); !strings.Contains(text, "cannot be used now") || strings.Contains(text, "hunter2") {
 		t.Errorf("the log says\n%s", text)

@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/contrib/test/rig"
 )
 
@@ -122,7 +123,7 @@ func (s *safe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	seed := base64.StdEncoding.EncodeToString(hostedKey(i).Signer.(ed25519.PrivateKey).Seed())
+	seed := base64.StdEncoding.EncodeToString(hosted.Key(i).Signer.(ed25519.PrivateKey).Seed())
 	fmt.Fprintf(w, `{"domain": %q, "selector": "s", "private_key": %q}`, name, seed)
 }
 
@@ -170,12 +171,12 @@ func TestCredentialsOfHTTPSource(t *testing.T) {
 	service.want(first, "first")
 	put(t, dir, map[string][]byte{"ca": servers.pem(), "token": []byte("first\n"), "cert": cert, "key": key})
 
-	h := &hosting{t: t, address: "unix:" + dir + "/s", zone: hostedZone(t)}
+	h := newHosting(t, dir, "")
 	h.config = fmt.Sprintf(safeConfig, dir, server.URL)
 	h.daemon = rig.MailsealIn(t, dir, h.config, rig.DaemonOptions{})
 	stop := h.stream(4)
 	defer stop()
-	h.await("signed at first", &h.signed, 50)
+	h.await("signed at first", &h.Signed, 50)
 	h.toll("no fault")
 	for round := range 3 {
 		token, next, servers := fmt.Sprintf("token%d", round), newAuthority(t), newAuthority(t)
@@ -185,12 +186,12 @@ func TestCredentialsOfHTTPSource(t *testing.T) {
 		}
 		shown.Store(&pair)
 		service.want(next, token)
-		h.await("deferred with the old ones", &h.deferred, 20)
+		h.await("deferred with the old ones", &h.Deferred, 20)
 		put(t, dir, map[string][]byte{"token": []byte(token), "ca": servers.pem()})
 		cert, key := next.issue(t, "mailseal")
 		put(t, dir, map[string][]byte{"cert": cert})
 		put(t, dir, map[string][]byte{"key": key})
-		h.await("signed with the new ones", &h.signed, 50)
+		h.await("signed with the new ones", &h.Signed, 50)
 		h.toll("token and certificates of both sides renewed")
 	}
 	stop()
@@ -203,7 +204,7 @@ func TestCredentialsOfHTTPSource(t *testing.T) {
 // take those of another authority alone.
 func TestCredentialsOfPostgreSQL(t *testing.T) {
 	db := rig.Postgres(t)
-	fillDatabase(t, "pgx", db.DSN, "postgresql.sql")
+	hosted.Fill(t, "pgx", db.DSN, "postgresql.sql")
 	dir, servers, first := rig.Dir(t), newAuthority(t), newAuthority(t)
 	cert, key := servers.issue(t, "server")
 	db.File("server.crt", cert)
@@ -221,7 +222,7 @@ func TestCredentialsOfPostgreSQL(t *testing.T) {
 	h := startHosting(t, "postgres", dsn, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"0s\"")
 	stop := h.stream(4)
 	defer stop()
-	h.await("signed at first", &h.signed, 50)
+	h.await("signed at first", &h.Signed, 50)
 	h.toll("no fault")
 	for range 3 {
 		next, servers := newAuthority(t), newAuthority(t)
@@ -231,12 +232,12 @@ func TestCredentialsOfPostgreSQL(t *testing.T) {
 		db.File("clients.crt", next.pem())
 		db.Stop() // all connections are gone, and the old certificates are no good any more
 		db.Start()
-		h.await("deferred with the old ones", &h.deferred, 20)
+		h.await("deferred with the old ones", &h.Deferred, 20)
 		cert, key = next.issue(t, "secure")
 		put(t, dir, map[string][]byte{"cert": cert})
 		put(t, dir, map[string][]byte{"key": key})
 		put(t, dir, map[string][]byte{"ca": servers.pem()})
-		h.await("signed with the new ones", &h.signed, 50)
+		h.await("signed with the new ones", &h.Signed, 50)
 		h.toll("certificates of both sides renewed")
 	}
 	stop()
@@ -260,8 +261,8 @@ func execPostgres(t *testing.T, db *rig.Database, statements ...string) {
 // the test.
 func (h *hosting) toll(fault string) {
 	h.t.Helper()
-	h.t.Logf("%s: so far %d signed, %d deferred, %d unsigned, 0 wrong, 0 lost", fault, h.signed.Load(), h.deferred.Load(), h.unsigned.Load())
-	if n := h.unsigned.Load(); n != 0 {
+	h.t.Logf("%s: so far %d signed, %d deferred, %d unsigned, 0 wrong, 0 lost", fault, h.Signed.Load(), h.Deferred.Load(), h.Unsigned.Load())
+	if n := h.Unsigned.Load(); n != 0 {
 		h.t.Errorf("%s: %d messages went out unsigned", fault, n)
 	}
 }

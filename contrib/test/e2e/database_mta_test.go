@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/contrib/test/rig"
 	"mailseal/milter/dns/dnstest"
 )
@@ -36,7 +37,7 @@ func (f *flow) begin(clients int) (stop func()) {
 		all.Go(func() {
 			c := rig.Dial(f.t, f.SMTP, local)
 			for i := n; !done.Load(); i += clients {
-				f.submit(c, fmt.Sprintf("d%d.example", i*7%(hosted-1)), fmt.Sprintf("m%d@elsewhere.example", i), &done)
+				f.submit(c, fmt.Sprintf("d%d.example", i*7%(hosted.Domains-1)), fmt.Sprintf("m%d@elsewhere.example", i), &done)
 			}
 			c.Quit()
 		})
@@ -110,11 +111,11 @@ func (f *flow) settle(fault string) {
 
 // judge verifies a delivered message as a receiver would.
 func (f *flow) judge(domain string, data []byte) {
-	h := &hosting{t: f.t, zone: f.published}
-	h.judge(domain, data)
-	f.signed += h.signed.Load()
-	f.unsigned += h.unsigned.Load()
-	f.wrong += 1 - h.signed.Load() - h.unsigned.Load()
+	h := &hosted.Traffic{T: f.t, Zone: f.published}
+	h.Judge(domain, data)
+	f.signed += h.Signed.Load()
+	f.unsigned += h.Unsigned.Load()
+	f.wrong += 1 - h.Signed.Load() - h.Unsigned.Load()
 }
 
 // forwarder is an address that can be moved from one server to another, as a host name or a floating address is: those
@@ -201,8 +202,8 @@ func TestDatabaseFaultsBehindMTA(t *testing.T) {
 		for name, start := range map[string]startMTA{"Postfix": rig.Postfix, "Sendmail": rig.Sendmail} {
 			t.Run(db.name+" "+name, func(t *testing.T) {
 				first, second := db.start(t), db.start(t)
-				fillDatabase(t, db.sql, first.DSN, db.schema)
-				fillDatabase(t, db.sql, second.DSN, db.schema)
+				hosted.Fill(t, db.sql, first.DSN, db.schema)
+				hosted.Fill(t, db.sql, second.DSN, db.schema)
 				address := newForwarder(t, first.Address())
 				_, from, _ := strings.Cut(first.Address(), ":")
 				_, to, _ := net.SplitHostPort(address.listener.Addr().String())
@@ -212,7 +213,7 @@ func TestDatabaseFaultsBehindMTA(t *testing.T) {
 					o.Append = "smtpd_soft_error_limit = 100000\nsmtpd_hard_error_limit = 100000\n" // each deferral is one
 				}
 				s := newSite(t, start, o, fmt.Sprintf(faultySource, db.driver, dsn))
-				f := &flow{site: s, t: t, published: hostedZone(t), open: map[string]string{}}
+				f := &flow{site: s, t: t, published: hosted.Zone(t), open: map[string]string{}}
 				f.suffer(first, second, address)
 			})
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/contrib/test/rig"
 	"mailseal/keys"
 )
@@ -17,7 +18,7 @@ import (
 // Faults of web services and of SQLite under a stream of messages: each message is signed by its own domain's key, or
 // deferred. With memory none is deferred; without, all that the fault concerns.
 
-// faultyService holds the hosted keys, and answers as a fault would have it.
+// faultyService holds the keys of hosted, and answers as a fault would have it.
 type faultyService struct {
 	mu    sync.Mutex
 	fault func(w http.ResponseWriter, r *http.Request) // nil: none
@@ -43,7 +44,7 @@ func (s *faultyService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	kind, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	var i int
-	if n, err := fmt.Sscanf(name, "d%d.example", &i); n != 1 || err != nil || i >= hosted {
+	if n, err := fmt.Sscanf(name, "d%d.example", &i); n != 1 || err != nil || i >= hosted.Domains {
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, "{}")
 		return
@@ -52,7 +53,7 @@ func (s *faultyService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []string{name}})
 		return
 	}
-	text, _ := keys.Marshal(hostedKey(i).Signer)
+	text, _ := keys.Marshal(hosted.Key(i).Signer)
 	_ = json.NewEncoder(w).Encode(map[string]string{"domain": name, "selector": "s", "private_key": string(text)})
 }
 
@@ -95,11 +96,11 @@ func TestFaultsOfWebService(t *testing.T) {
 			server := httptest.NewServer(s)
 			t.Cleanup(server.Close)
 			dir := rig.Dir(t)
-			h := &hosting{t: t, config: fmt.Sprintf(faultyConfig, dir, server.URL, memory), address: "unix:" + dir + "/s", zone: hostedZone(t)}
+			h := newHosting(t, dir, fmt.Sprintf(faultyConfig, dir, server.URL, memory))
 			h.daemon = rig.MailsealIn(t, dir, h.config, rig.DaemonOptions{})
 			h.warm()
 			stop := h.stream(6)
-			h.await("signed at first", &h.signed, 100)
+			h.await("signed at first", &h.Signed, 100)
 			h.tally("none")
 			for _, f := range []struct {
 				name  string
@@ -118,7 +119,7 @@ func TestFaultsOfWebService(t *testing.T) {
 				h.awaitFault(memory)
 				h.tally(f.name)
 				s.set(nil)
-				h.await("signed after "+f.name, &h.signed, 100)
+				h.await("signed after "+f.name, &h.Signed, 100)
 				h.tally("after " + f.name)
 			}
 			s.set(nil)
@@ -131,11 +132,11 @@ func TestFaultsOfWebService(t *testing.T) {
 func TestFaultsOfSQLite(t *testing.T) {
 	for _, memory := range []string{`stale = "0s"`, `stale = "1h"`} {
 		t.Run(memory, func(t *testing.T) {
-			path := sqliteFile(t)
+			path := hosted.SQLite(t)
 			h := startHosting(t, "sqlite", path, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\n"+memory)
 			h.warm()
 			stop := h.stream(6)
-			h.await("signed at first", &h.signed, 100)
+			h.await("signed at first", &h.Signed, 100)
 			h.tally("none")
 			for _, f := range []struct{ name, wrong, right string }{
 				{"no table of keys", "ALTER TABLE dkim_keys RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_keys"},
@@ -146,14 +147,14 @@ func TestFaultsOfSQLite(t *testing.T) {
 				h.awaitFault(memory)
 				h.tally(f.name)
 				execSQLite(t, path, f.right)
-				h.await("signed after "+f.name, &h.signed, 100)
+				h.await("signed after "+f.name, &h.Signed, 100)
 				h.tally("after " + f.name)
 			}
 			unlock := lockSQLite(t, path)
 			h.awaitFault(memory)
 			h.tally("locked by another process")
 			unlock()
-			h.await("signed after the lock", &h.signed, 100)
+			h.await("signed after the lock", &h.Signed, 100)
 			h.tally("after the lock")
 			stop()
 			h.noneUnsigned(memory)
@@ -182,8 +183,8 @@ func lockSQLite(t *testing.T, path string) (unlock func()) {
 
 // warm has every domain send once.
 func (h *hosting) warm() {
-	for i := range hosted {
-		h.send(fmt.Sprintf("d%d.example", i))
+	for i := range hosted.Domains {
+		h.Send(fmt.Sprintf("d%d.example", i))
 	}
 }
 
@@ -191,19 +192,19 @@ func (h *hosting) warm() {
 func (h *hosting) awaitFault(memory string) {
 	h.t.Helper()
 	if strings.Contains(memory, "0s") {
-		h.await("deferred", &h.deferred, 20)
+		h.await("deferred", &h.Deferred, 20)
 		return
 	}
-	h.await("signed from memory", &h.signed, 200)
+	h.await("signed from memory", &h.Signed, 200)
 }
 
 // noneUnsigned wants no message to have gone out unsigned, and none to be deferred that memory could have signed.
 func (h *hosting) noneUnsigned(memory string) {
 	h.t.Helper()
-	if n := h.unsigned.Load(); n != 0 {
+	if n := h.Unsigned.Load(); n != 0 {
 		h.t.Errorf("%d messages went out unsigned", n)
 	}
-	if n := h.deferred.Load(); n != 0 && !strings.Contains(memory, "0s") {
+	if n := h.Deferred.Load(); n != 0 && !strings.Contains(memory, "0s") {
 		h.t.Errorf("%d messages were deferred that memory could have signed", n)
 	}
 }

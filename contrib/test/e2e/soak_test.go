@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/contrib/test/rig"
 	"mailseal/milter/dns/dnstest"
 )
@@ -102,12 +103,12 @@ func startSoak(t *testing.T) *soak { return startSoakOf(t, rig.DaemonOptions{}) 
 
 // startSoakOf is startSoak with a daemon of one's own.
 func startSoakOf(t *testing.T, o rig.DaemonOptions) *soak {
-	s := &soak{t: t, dir: rig.Dir(t), zone: hostedZone(t)}
+	s := &soak{t: t, dir: rig.Dir(t), zone: hosted.Zone(t)}
 	s.address = "unix:" + s.dir + "/s"
 	if err := os.Mkdir(filepath.Join(s.dir, "state"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	fillDatabase(t, "sqlite", "file:"+filepath.Join(s.dir, "keys.db"), "sqlite.sql")
+	hosted.Fill(t, "sqlite", "file:"+filepath.Join(s.dir, "keys.db"), "sqlite.sql")
 	s.publishStrangers()
 	var err error
 	if s.dns, err = dnstest.Serve(s.zone, ""); err != nil {
@@ -207,7 +208,7 @@ func (s *soak) showKeys() { s.rename("away.db", "keys.db") }
 
 // replaceKeys puts another file with the same keys in the place of the database, as mv does.
 func (s *soak) replaceKeys() {
-	fillDatabase(s.t, "sqlite", "file:"+filepath.Join(s.dir, "new.db"), "sqlite.sql")
+	hosted.Fill(s.t, "sqlite", "file:"+filepath.Join(s.dir, "new.db"), "sqlite.sql")
 	s.rename("new.db", "keys.db")
 }
 

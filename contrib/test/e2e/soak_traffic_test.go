@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/keys"
 	"mailseal/milter/dkim"
 	"mailseal/milter/message"
@@ -105,7 +106,7 @@ func (s *soak) isUp() bool {
 
 // ours sends what has to leave with a signature.
 func (s *soak) ours(i int) {
-	domain := fmt.Sprintf("d%d.example", rand.IntN(hosted-1))
+	domain := fmt.Sprintf("d%d.example", rand.IntN(hosted.Domains-1))
 	raw := fmt.Sprintf("From: joe@%s\nTo: bob@other.example\nSubject: %d\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <%d@%s>\n\nbody %s\n", domain, i, i, domain, strings.Repeat("x ", rand.IntN(2000)))
 	out, isDeferred := s.send("127.0.0.1", miltertest.Message{From: "joe@" + domain, To: []string{"bob@other.example"}, Raw: []byte(raw)})
 	switch {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"mailseal/contrib/test/hosted"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,8 @@ import (
 // TestSourcesReload holds that sources survive a reload that leaves them alone, and what a reload refuses. What a source
 // has counted begins anew with another source.
 func TestSourcesReload(t *testing.T) {
-	h := startHosting(t, "sqlite", sqliteFile(t), "")
-	h.send("d3.example")
+	h := startHosting(t, "sqlite", hosted.SQLite(t), "")
+	h.Send("d3.example")
 	asked := h.series("misses_total")
 	if asked == 0 {
 		t.Fatal("the source was not asked")
@@ -30,7 +31,7 @@ func TestSourcesReload(t *testing.T) {
 	if edit("FROM dkim_keys", "FROM dkim_kyes") || !strings.Contains(h.log(), "key_query") || !isSame() {
 		t.Errorf("a query that cannot work:\n%s", h.log())
 	}
-	h.send("d4.example")
+	h.Send("d4.example")
 	if !edit("FROM dkim_kyes", "FROM dkim_keys") {
 		t.Error(h.log())
 	}
@@ -38,9 +39,9 @@ func TestSourcesReload(t *testing.T) {
 	if !edit(`timeout = "1s"`, `timeout = "2s"`) || isSame() {
 		t.Errorf("changed, and the same source:\n%s", h.log())
 	}
-	h.send("d5.example")
-	if h.signed.Load() != 3 {
-		t.Errorf("%d signed, want 3\n%s", h.signed.Load(), h.log())
+	h.Send("d5.example")
+	if h.Signed.Load() != 3 {
+		t.Errorf("%d signed, want 3\n%s", h.Signed.Load(), h.log())
 	}
 	found := 0
 	for name := range h.daemon.Metrics(t) {
@@ -56,7 +57,7 @@ func TestSourcesReload(t *testing.T) {
 // What goes wrong in the tables while the daemon runs is an error for the mail that needs it, and the log says what and
 // where; it is mended without a reload.
 func TestSourcesBreak(t *testing.T) {
-	path := sqliteFile(t)
+	path := hosted.SQLite(t)
 	h := startHosting(t, "sqlite", path, "ttl = \"1ms\"\nnegative_ttl = \"1ms\"\nstale = \"0s\"")
 	for i, tc := range []struct {
 		name, wrong, right string
@@ -76,15 +77,15 @@ func TestSourcesBreak(t *testing.T) {
 		if i == 0 {
 			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, private_key FROM dkim_keys WHERE name = 'k1'")
 		}
-		signed, deferred, said := h.signed.Load(), h.deferred.Load(), len(h.log())
+		signed, deferred, said := h.Signed.Load(), h.Deferred.Load(), len(h.log())
 		execSQLite(t, path, tc.wrong)
 		time.Sleep(2 * time.Millisecond) // longer than ttl
-		h.send("d1.example")
+		h.Send("d1.example")
 		execSQLite(t, path, tc.right)
 		time.Sleep(2 * time.Millisecond)
-		h.send("d1.example")
-		if h.deferred.Load() != deferred+1 || h.signed.Load() != signed+1 || h.unsigned.Load() != 0 {
-			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name, h.deferred.Load()-deferred, h.signed.Load()-signed, h.unsigned.Load())
+		h.Send("d1.example")
+		if h.Deferred.Load() != deferred+1 || h.Signed.Load() != signed+1 || h.Unsigned.Load() != 0 {
+			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name, h.Deferred.Load()-deferred, h.Signed.Load()-signed, h.Unsigned.Load())
 		}
 		text := h.log()[said:]
 		for _, want := range tc.says {

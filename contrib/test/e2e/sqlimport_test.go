@@ -1,12 +1,12 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"mailseal/contrib/test/hosted"
 	"mailseal/contrib/test/rig"
 )
 
@@ -38,9 +38,9 @@ func TestSQLImport(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dsn := tc.dsn(t)
-			fillDatabase(t, tc.sql, dsn, tc.schema)
+			hosted.Fill(t, tc.sql, dsn, tc.schema)
 			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			if err := os.WriteFile(file, fmt.Appendf(nil, sourcesConfig, t.TempDir(), tc.driver, dsn, ""), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), tc.driver, dsn, "")), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			dir := keyDirectory(t)
