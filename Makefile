@@ -54,6 +54,10 @@ packages:
 test-packages:
 	contrib/packages/test.sh
 
+# The container from contrib/packages/Containerfile, with buildah, podman or docker.
+container:
+	contrib/packages/container.sh $(VERSION) var/container
+
 # The sources as one file, which builds without git.
 dist:
 	mkdir -p var/dist
@@ -117,4 +121,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: packages test-packages dist all build release profile run demo install uninstall check test test-all fetch bench bench-growth bench-dearest soak fuzz clean
+.PHONY: packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-growth bench-dearest soak fuzz clean

@@ -48,8 +48,22 @@ common() {
 		echo
 		echo " -- The Mailseal developers <maintainers@mailseal.invalid>  $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")"
 	} | gzip -9n >"$stage/changelog.Debian.gz"
-	cat contrib/mailseal.toml contrib/packages/listen.toml >"$stage/mailseal.toml"
+	configuration >"$stage/mailseal.toml"
 	ARCH=all nfpm contrib/packages/mailseal-common.yaml
+}
+
+# The sample, which listens on the socket that systemd holds (mailseal.socket).
+configuration() {
+	local own='^address = "inet:8891@127.0.0.1"$'
+	grep -q "$own" contrib/mailseal.toml
+	sed -e "/$own/{r contrib/packages/listen.toml" -e 'd}' contrib/mailseal.toml
+}
+
+# What a build is made of: its modules with their versions and licenses, in the form of CycloneDX.
+sbom() { # NAME of the program in the stage
+	go tool -modfile=contrib/tools/go.mod cyclonedx-gomod bin -json -noserial -std -licenses -version "$VERSION" \
+		-output "$stage/$1.cdx.json" "$stage/$1" 2>"$stage/sbom.log" || { cat "$stage/sbom.log"; exit 1; }
+	sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)\"/" "$stage/$1.cdx.json"
 }
 
 compiler() { # ARCHITECTURE: a C compiler for it, if there is one
@@ -64,9 +78,11 @@ common
 for arch; do
 	export ARCH=$arch
 	CGO_ENABLED=0 build "$arch" mailseal
+	sbom mailseal
 	nfpm contrib/packages/mailseal.yaml
 	if cc=$(compiler "$arch"); then
 		CGO_ENABLED=1 CC=$cc build "$arch" mailseal-openssl -buildmode=pie -tags openssl -pgo="$PWD/contrib/bench/default.pgo"
+		sbom mailseal-openssl
 		nfpm contrib/packages/mailseal-openssl.yaml
 	else
 		say "no mailseal-openssl for $arch: there is no C compiler for it here (Debian: gcc-aarch64-linux-gnu)"

@@ -3,8 +3,10 @@
 #
 # Two versions are built, the second twice: the same to the bit. In a fresh Debian without anything else they are
 # installed, sign and judge a message, are upgraded, changed for the OpenSSL build and back, downgraded, removed and
-# purged; what an administrator has written and made stays. The .rpm are unpacked and their scripts read. Prints a line for
-# each check; exit status 1 if one fails.
+# purged; what an administrator has written and made stays. The .rpm go through the same under Debian's rpm in a root of its
+# own, where the dependencies on RHEL's names are left out. The container is unpacked and run as its user. The source tarball
+# builds and is tested without git. Two machines that systemd boots, with Postfix and with Sendmail, upgrade under mail
+# (machine.sh). Prints a line for each check; exit status 1 if one fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -32,10 +34,13 @@ need lintian lintian
 need rpm rpm
 need rpm2cpio rpm2cpio
 need cpio cpio
+need buildah buildah
+need systemd-nspawn systemd-container
 
 work=$(mktemp -d)
 root=.root/debian
-trap 'umount -l "$root/proc" 2>/dev/null || true; rm -rf "$work"' EXIT
+rpmroot=.root/rpm
+trap 'umount -l "$root/proc" "$rpmroot/proc" 2>/dev/null || true; rm -rf "$work"' EXIT
 arch=$(go env GOHOSTARCH)
 
 contrib/packages/build.sh 0.1.9 "$work/old" "$arch" >/dev/null
@@ -53,8 +58,12 @@ if [ ! -e "$root/etc/debian_version" ]; then
 		{ tail -5 "$work/debootstrap.log"; exit 1; }
 fi
 mount -t proc proc "$root/proc"
-inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
-fails() { ! "$@"; }
+within() { # ROOT COMMAND...
+	local dir=$1
+	shift
+	chroot "$dir" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"
+}
+inside() { within "$root" "$@"; }
 for old in mailseal mailseal-openssl mailseal-common; do MAILSEAL_PURGE_KEYS=yes inside dpkg --purge "$old" >/dev/null 2>&1 || true; done
 rm -rf "$root/var/lib/mailseal"
 mkdir -p "$root/packages"
@@ -64,7 +73,10 @@ cp -r "$work/old" "$work/new" "$root/packages/"
 check "install" inside sh -c 'dpkg -i /packages/old/mailseal-common_*.deb /packages/old/mailseal_*.deb'
 check "the link leads to the static build" inside sh -c '[ "$(readlink -f /usr/sbin/mailseal)" = /usr/lib/mailseal/mailseal ]'
 check "the version" inside sh -c 'mailseal version | grep -q "mailseal 0.1.9"'
+check "what it is made of" inside sh -c 'grep -q "pkg:golang/github.com/miekg/dns" /usr/share/doc/mailseal/mailseal.cdx.json'
 check "user and directories" inside sh -c '[ "$(stat -c %U:%a /var/lib/mailseal)" = mailseal:700 ] && [ "$(stat -c %G:%a /etc/mailseal/mailseal.toml)" = mailseal:640 ]'
+check "the user and the spool of reports" inside sh -c '[ "$(stat -c %U:%G:%a /var/lib/mailseal-reports/spool)" = mailseal-reports:mailseal-reports:2770 ]'
+check "the unit of reports is there" inside sh -c 'systemctl cat mailseal-reports.service | grep -q "reports serve"'
 check "the units are enabled" inside sh -c 'ls /etc/systemd/system/*.wants | grep -q mailseal.socket && ls /etc/systemd/system/*.wants | grep -q mailseal.service'
 check "the service's user reads the configuration" inside sh -c 'setpriv --reuid mailseal --regid mailseal --init-groups mailseal check --no-mta'
 check "a message is signed and judged" inside sh -c 'cd /tmp && rm -rf demo && mailseal demo --dir demo'
@@ -82,11 +94,83 @@ check "remove" inside sh -c 'dpkg --remove mailseal mailseal-common && test ! -e
 check "purge" inside sh -c 'dpkg --purge mailseal mailseal-common && test ! -e /etc/mailseal/mailseal.toml'
 check "the keys stay" inside sh -c 'ls /var/lib/mailseal/keys/example.com/*'
 
-# rpm: unpacked, with what it would run. No rpm system is at hand to run its scripts in.
+# The .rpm, under an rpm without RHEL's packages.
+if [ ! -e "$rpmroot/usr/bin/rpm" ]; then
+	say "making a root with rpm under $rpmroot"
+	rm -rf "$rpmroot"
+	cp -ax "$root" "$rpmroot"
+	rm -rf "$rpmroot/packages"
+	cp /etc/resolv.conf "$rpmroot/etc/"
+	cp -r /etc/apt/apt.conf.d /etc/apt/sources.list* "$rpmroot/etc/apt/"
+	within "$rpmroot" sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends rpm' >"$work/rpm.log" 2>&1 ||
+		{ tail -5 "$work/rpm.log"; exit 1; }
+fi
+mount -t proc proc "$rpmroot/proc"
+rpms() { within "$rpmroot" "$@"; }
+rpms rpm -e --nodeps mailseal mailseal-openssl mailseal-common >/dev/null 2>&1 || true
+rm -rf "$rpmroot/packages" "$rpmroot/var/lib/mailseal" "$rpmroot/etc/mailseal"
+mkdir -p "$rpmroot/packages"
+cp -r "$work/old" "$work/new" "$rpmroot/packages/"
 for rpm in "$work"/new/*.rpm; do
-	name=${rpm##*/}
-	check "$name holds its files" sh -c "rpm -qlp '$rpm' | grep -q mailseal"
-	check "$name has scripts that are sound" sh -c "rpm -qp --scripts '$rpm' | grep -v '^[a-z]* scriptlet' | sh -n"
+	check "${rpm##*/} has scripts that are sound" sh -c "rpm -qp --scripts '$rpm' | grep -v '^[a-z]* scriptlet' | sh -n"
 done
+check "rpm: install" rpms sh -c 'rpm -i --nodeps /packages/old/mailseal-common-0*.rpm /packages/old/mailseal-0*.rpm'
+check "rpm: its scripts have run" rpms sh -c 'mailseal version | grep -q "mailseal 0.1.9" && [ "$(stat -c %U:%a /var/lib/mailseal)" = mailseal:700 ] && id mailseal'
+check "rpm: its files are as packed" rpms sh -c 'rpm -V --nodeps --nogroup --nomode mailseal mailseal-common'
+check "rpm: a key of the service" rpms sh -c 'setpriv --reuid mailseal --regid mailseal --init-groups mailseal keygen --domain example.com --selector t --dir /var/lib/mailseal/keys/example.com'
+rpms sh -c 'printf "\n# written by the administrator\n" >>/etc/mailseal/mailseal.toml'
+check "rpm: upgrade" rpms sh -c 'rpm -U --nodeps /packages/new/mailseal-common-0*.rpm /packages/new/mailseal-0*.rpm && mailseal version | grep -q "mailseal 0.2.0"'
+check "rpm: the configuration is the administrator's" rpms grep -q "written by the administrator" /etc/mailseal/mailseal.toml
+check "rpm: the OpenSSL build takes over" rpms sh -c 'rpm -i --nodeps /packages/new/mailseal-openssl-0*.rpm && mailseal version | grep -q "RSA signatures: OpenSSL 3"'
+check "rpm: and gives way again" rpms sh -c 'rpm -e --nodeps mailseal-openssl && mailseal version | grep -q "RSA signatures: Go"'
+check "rpm: downgrade" rpms sh -c 'rpm -U --oldpackage --nodeps /packages/old/mailseal-common-0*.rpm /packages/old/mailseal-0*.rpm && mailseal version | grep -q "mailseal 0.1.9"'
+check "rpm: remove" rpms sh -c 'rpm -e --nodeps mailseal mailseal-common && ! [ -e /usr/sbin/mailseal ]'
+check "rpm: the configuration and the keys stay" rpms sh -c 'ls /etc/mailseal/mailseal.toml.rpmsave /var/lib/mailseal/keys/example.com/t.pem'
+
+# The container, from its layers: no runtime of containers is needed.
+check "the container is built" contrib/packages/container.sh 0.2.0 "$work/container"
+box=$work/box
+mkdir -p "$box" "$work/layers"
+tar -xf "$work/container/mailseal-container.tar" -C "$work/layers"
+for layer in $(tr '"' '\n' <"$work/layers/manifest.json" | grep '\.tar$'); do tar -xpf "$work/layers/$layer" -C "$box"; done
+boxed() { chroot --userspec=65532:65532 "$box" "$@"; }
+check "container: the version" sh -c "chroot --userspec=65532:65532 '$box' /usr/sbin/mailseal version | grep -q 'mailseal 0.2.0 plain static'"
+check "container: it has nothing but itself" sh -c "[ \"\$(cd '$box' && find . -type f | sort | tr '\n' ' ')\" = './etc/mailseal/mailseal.toml ./etc/ssl/certs/ca-certificates.crt ./usr/sbin/mailseal ' ]"
+check "container: a message is signed and judged" boxed /usr/sbin/mailseal demo --dir /tmp/demo
+check "container: a key" boxed /usr/sbin/mailseal keygen --domain example.com --selector t --dir /var/lib/mailseal/keys/example.com
+sed -i -e "s/inet:8891@0.0.0.0/unix:\/run\/mailseal\/mailseal.sock/" -e '1i authserv_id = "mx.example.com"\ndomain = "example.com"\nselector = "t"\nkey_file = "/var/lib/mailseal/keys/example.com/t.pem"' \
+	"$box/etc/mailseal/mailseal.toml"
+served() {
+	boxed /usr/sbin/mailseal serve &
+	local daemon=$! result=1
+	for _ in $(seq 100); do
+		[ -S "$box/run/mailseal/mailseal.sock" ] && break
+		sleep 0.1
+	done
+	printf 'From: a@example.com\nSubject: x\n\ntext\n' >"$box/tmp/letter"
+	boxed /usr/sbin/mailseal mta --milter unix:/run/mailseal/mailseal.sock --deliver /tmp/letter | grep '^DKIM-Signature' &&
+		boxed /usr/sbin/mailseal status --no-check && result=0
+	kill $daemon
+	wait $daemon || true
+	return $result
+}
+check "container: it signs over a socket in a volume, and is healthy" served
+
+# The sources as one file.
+make -s dist
+mkdir "$work/dist"
+tar -xzf var/dist/mailseal-*.tar.gz -C "$work/dist"
+sources=$(echo "$work"/dist/mailseal-*)
+check "the source tarball builds without git" env GIT_DIR=/nonexistent make -s -C "$sources" build
+check "with the right version" sh -c "'$sources/bin/mailseal' version | grep -q 'mailseal $(make -s -f - show <<<$'include Makefile\nshow:\n\t@echo $(VERSION)') '"
+check "and is tested without git" sh -c "cd '$sources' && GIT_DIR=/nonexistent go test -short ./cmd/mailseal ./config ./keys/... ./milter/dkim"
+
+# Upgrades under mail.
+if contrib/packages/machine.sh "$work/old" "$work/new" >"$work/machines.log" 2>&1; then
+	passed=$((passed + $(grep -c '^ok' "$work/machines.log")))
+else
+	failed=$((failed + 1))
+fi
+cat "$work/machines.log"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
