@@ -18,9 +18,34 @@ func (c *checker) checkReports() {
 		c.problem(c.place("reports.smtp"),
 			"%s is not on this host: reports are handed to the mail server here, which queues and retries", r.SMTP)
 	}
+	c.checkReportsWeb()
 	isKnown := strings.HasPrefix(r.Store, "sqlite:") || strings.HasPrefix(r.Store, "postgres://") ||
 		strings.HasPrefix(r.Store, "postgresql://")
 	if !isKnown {
 		c.problem(c.place("reports.store"), "begins with neither \"sqlite:\" nor \"postgres://\"")
+	}
+}
+
+// checkReportsWeb finds settings of the pages that cannot work.
+func (c *checker) checkReportsWeb() {
+	w := c.Reports.Web
+	if w.Address == "" {
+		return
+	}
+	if w.TokenFile == "" && w.Htpasswd == "" && w.ProxyHeader == "" {
+		c.problem(c.place("reports.web.address"), "needs token_file, htpasswd or proxy_header: nobody could sign in")
+	}
+	if (w.Certificate == "") != (w.Key == "") {
+		c.problem(c.place("reports.web.certificate"), "certificate and key go together")
+	}
+	if strings.HasPrefix(w.Address, "unix:") {
+		return
+	}
+	if _, err := parseHostPort(w.Address); err != nil {
+		c.problem(c.place("reports.web.address"), "%q is neither a host and a port, such as \"127.0.0.1:8026\", nor \"unix:\" and a path", w.Address)
+		return
+	}
+	if !isLoopback(w.Address) && w.Certificate == "" {
+		c.problem(c.place("reports.web.address"), "%s is not on loopback: set certificate and key, so that passwords are not sent in the clear", w.Address)
 	}
 }

@@ -34,11 +34,12 @@ var filled = sync.OnceValue(func() Config {
 // prototypes are the defaults of tables that come several times, by their path in the tables of settings.
 var prototypes = sync.OnceValue(func() map[string]reflect.Value {
 	return map[string]reflect.Value{
-		"listen[]":          element[Listener]("listen[]"),
-		"keys.NAME":         element[Key]("keys.NAME"),
-		"sources.NAME":      element[Source]("sources.NAME"),
-		"sign[]":            element[Rule]("sign[]"),
-		"policy.override[]": element[Override]("policy.override[]"),
+		"listen[]":              element[Listener]("listen[]"),
+		"keys.NAME":             element[Key]("keys.NAME"),
+		"sources.NAME":          element[Source]("sources.NAME"),
+		"sign[]":                element[Rule]("sign[]"),
+		"policy.override[]":     element[Override]("policy.override[]"),
+		"reports.web.account[]": element[WebAccount]("reports.web.account[]"),
 	}
 })
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -26,6 +27,26 @@ type Reports struct {
 	SpoolDirectory string                   `toml:"spool_directory"` // never empty once loaded
 	SpoolSize      Size                     `toml:"spool_size"`
 	Store          string                   `toml:"store"` // never empty once loaded
+	Web            ReportsWeb               `toml:"web"`
+}
+
+// ReportsWeb says where the pages of reports are served, and to whom.
+type ReportsWeb struct {
+	Address     string         `toml:"address"` // host:port, or "unix:" and a path; "": nowhere
+	Certificate string         `toml:"certificate"`
+	Key         SecretFile     `toml:"key"`
+	TokenFile   SecretFile     `toml:"token_file"`
+	Htpasswd    SecretFile     `toml:"htpasswd"`
+	ProxyHeader string         `toml:"proxy_header"`
+	ProxyFrom   []netip.Prefix `toml:"proxy_from"`
+	Accounts    []WebAccount   `toml:"account"`
+}
+
+// WebAccount says what an account of the pages may do.
+type WebAccount struct {
+	Name    string   `toml:"name"`
+	Role    string   `toml:"role"`
+	Domains []string `toml:"domains"` // that it may see; empty: all
 }
 
 // ReportsControlName is the name of the control socket of "mailseal reports serve" in its directory.

@@ -40,3 +40,33 @@ var reportsSection = section{
 			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres:\" for several hosts; the file reports.db in directory, if not set."},
 	},
 }
+
+var reportsWebSection = section{
+	header: "[reports.web]", path: "reports.web",
+	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need you, why, and what to publish. They are served where address says, and show nothing to whoever did not sign in: with a token, an account of an htpasswd file, or by a reverse proxy.",
+	settings: []setting{
+		{name: "address", example: `"127.0.0.1:8026"`, form: "line",
+			doc: "Where the pages are served: a host and a port, or \"unix:\" and the path of a socket that the group of the process may use; nowhere, if not set. An address that is not on loopback needs certificate and key."},
+		{name: "certificate", example: `"/etc/mailseal/page.pem"`, form: "path",
+			doc: "The certificate chain of TLS, in PEM. The file and that of key are read again when they change."},
+		{name: "key", example: `"/etc/mailseal/page-key.pem"`, form: "path", doc: "The private key of certificate, in PEM."},
+		{name: "token_file", example: `"/etc/mailseal/page-token"`, form: "path",
+			doc: "A file with a token of 20 characters or more in its first line. Whoever has it is an administrator: in the form of the login without a name, or for programs as \"Authorization: Bearer TOKEN\"."},
+		{name: "htpasswd", example: `"/etc/mailseal/htpasswd"`, form: "path",
+			doc: "Accounts with bcrypt passwords, as \"htpasswd -B\" writes them. [[reports.web.account]] says what each may do."},
+		{name: "proxy_header", example: `"X-Remote-User"`, form: "line",
+			doc: "The header in which a reverse proxy names the account that it has signed in. It is believed on a unix socket and from proxy_from, and nowhere else."},
+		{name: "proxy_from", def: "[]", example: `["127.0.0.5/32"]`, doc: "The addresses of that reverse proxy."},
+	},
+}
+
+var reportsAccountSection = section{
+	header: "[[reports.web.account]]", path: "reports.web.account[]",
+	doc: "What an account of htpasswd or of the reverse proxy may do. One without such a table may read all.",
+	settings: []setting{
+		{name: "name", example: `"anna"`, form: "line", doc: "The name of the account. Required."},
+		{name: "role", example: `"admin"`, values: []string{"admin", "read"},
+			doc: "\"admin\" may change things, \"read\" may not; \"read\", if not set."},
+		{name: "domains", example: `["example.org"]`, form: "domain", doc: "The domains that it may see; all, if not set."},
+	},
+}

@@ -88,6 +88,16 @@ var unobservable = map[string]string{
 	"reports.smtp":                    "the process of reports acts on it",
 	"reports.directory":               "the process of reports acts on it",
 	"reports.store":                   "the process of reports acts on it",
+	"reports.web.address":             "the process of reports acts on it",
+	"reports.web.certificate":         "the process of reports acts on it",
+	"reports.web.key":                 "the process of reports acts on it",
+	"reports.web.token_file":          "the process of reports acts on it",
+	"reports.web.htpasswd":            "the process of reports acts on it",
+	"reports.web.proxy_header":        "the process of reports acts on it",
+	"reports.web.proxy_from":          "the process of reports acts on it",
+	"reports.web.account[].name":      "the process of reports acts on it",
+	"reports.web.account[].role":      "the process of reports acts on it",
+	"reports.web.account[].domains":   "the process of reports acts on it",
 }
 
 const listID = "List-Id: <dev.lists.example>\n"

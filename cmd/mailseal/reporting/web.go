@@ -1,0 +1,189 @@
+package reporting
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mailseal/config"
+	"mailseal/keys/files"
+	"mailseal/milter/report/web"
+)
+
+// webRole serves the pages, where reports.web.address says so. It only reads the store.
+func webRole() Role {
+	return Role{
+		Name: "web",
+		Doc:  "serves the pages of the reports, if reports.web.address is set",
+		Build: func(ctx context.Context, p *Process) (Part, error) {
+			settings := p.Config.Reports.Web
+			if settings.Address == "" {
+				return Part{}, nil
+			}
+			handler, err := p.pages(ctx)
+			if err != nil {
+				return Part{}, err
+			}
+			listener, err := listenWeb(ctx, settings)
+			if err != nil {
+				return Part{}, err
+			}
+			p.Log.Info("pages are served", "address", settings.Address)
+			return Part{Serve: func(ctx context.Context) error { return servePages(ctx, listener, handler) }}, nil
+		},
+	}
+}
+
+// pages makes the handler of the pages.
+func (p *Process) pages(ctx context.Context) (http.Handler, error) {
+	settings := p.Config.Reports.Web
+	access, err := webAccess(settings)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	read := &web.Stored{Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks}
+	return web.New(web.Config{Read: read, Access: access, Host: host, Version: p.Version, Now: p.Now, Log: p.Log})
+}
+
+// signingDomains are the domains that this host has keys for.
+func signingDomains(cfg *config.Config) []string {
+	var out []string
+	for _, k := range cfg.Keys {
+		if k.Domain != "" && !slices.Contains(out, k.Domain) {
+			out = append(out, k.Domain)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// maxToken bounds the file of the token.
+const maxToken = 4 << 10
+
+// webAccess reads who may sign in.
+func webAccess(settings config.ReportsWeb) (*web.Access, error) {
+	a := &web.Access{ProxyHeader: settings.ProxyHeader, ProxyFrom: settings.ProxyFrom, Accounts: map[string]web.Account{},
+		Secure: settings.Certificate != "", Wait: time.Sleep}
+	if settings.TokenFile != "" {
+		text, err := files.Read(string(settings.TokenFile), maxToken)
+		if err != nil {
+			return nil, fmt.Errorf("reports.web.token_file: %w", err)
+		}
+		a.Token, _, _ = strings.Cut(string(text), "\n")
+		a.Token = strings.TrimSpace(a.Token)
+	}
+	if settings.Htpasswd != "" {
+		var err error
+		if a.Passwords, err = web.ReadPasswords(string(settings.Htpasswd)); err != nil {
+			return nil, fmt.Errorf("reports.web.htpasswd: %w", err)
+		}
+	}
+	for _, x := range settings.Accounts {
+		role := web.Role(x.Role)
+		if role == "" {
+			role = web.Read
+		}
+		a.Accounts[x.Name] = web.Account{Name: x.Name, Role: role, Domains: x.Domains}
+	}
+	if err := a.Check(); err != nil {
+		return nil, fmt.Errorf("reports.web: %w", err)
+	}
+	return a, nil
+}
+
+// listenWeb opens the socket of the pages, with TLS where a certificate is set.
+func listenWeb(ctx context.Context, settings config.ReportsWeb) (net.Listener, error) {
+	var lc net.ListenConfig
+	network, address := "tcp", settings.Address
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+			_ = os.Remove(path) // left by a process that was killed; a live one holds the control socket
+		}
+	}
+	l, err := lc.Listen(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("reports.web.address: %w", err)
+	}
+	if network == "unix" {
+		if err := os.Chmod(address, 0o660); err != nil {
+			return nil, fmt.Errorf("reports.web.address: %w", errors.Join(err, l.Close()))
+		}
+	}
+	if settings.Certificate == "" {
+		return l, nil
+	}
+	pair := &keyPair{certificate: settings.Certificate, key: string(settings.Key)}
+	if _, err := pair.get(nil); err != nil {
+		return nil, fmt.Errorf("reports.web.certificate: %w", errors.Join(err, l.Close()))
+	}
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get,
+		NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// keyPair is a certificate with its key, read again when a file changes.
+type keyPair struct {
+	certificate, key string
+
+	mu    sync.Mutex
+	state string
+	pair  *tls.Certificate
+}
+
+// get implements tls.Config.GetCertificate. A pair that cannot be read leaves the one before in force.
+func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	state := ""
+	for _, path := range []string{k.certificate, k.key} {
+		info, err := os.Stat(path)
+		if err != nil {
+			return k.kept(err)
+		}
+		state += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " ")
+	}
+	if k.pair != nil && state == k.state {
+		return k.pair, nil
+	}
+	pair, err := tls.LoadX509KeyPair(k.certificate, k.key)
+	if err != nil {
+		return k.kept(err)
+	}
+	k.pair, k.state = &pair, state
+	return k.pair, nil
+}
+
+func (k *keyPair) kept(err error) (*tls.Certificate, error) {
+	if k.pair != nil {
+		return k.pair, nil
+	}
+	return nil, err
+}
+
+// servePages serves until ctx ends.
+func servePages(ctx context.Context, l net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stopped()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("pages: %w", err)
+	}
+	return nil
+}
