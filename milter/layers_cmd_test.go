@@ -35,7 +35,7 @@ var programs = []struct {
 		"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/check", "cmd/mailseal/control", "cmd/mailseal/keyring",
 		"cmd/mailseal/publish", "cmd/mailseal/service",
 	}},
-	{"cmd/mailseal/demo", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/daemon"}},
+	{"cmd/mailseal/demo", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/daemon", "cmd/mailseal/reporting"}},
 	{"cmd/mailseal", []string{
 		"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/daemon", "cmd/mailseal/demo", "cmd/mailseal/domains", "cmd/mailseal/examine",
 		"cmd/mailseal/keyring", "cmd/mailseal/migrate", "cmd/mailseal/operate", "cmd/mailseal/reporting", "cmd/mailseal/setup",

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -132,6 +133,22 @@ func newReportsCheckCmd() *cobra.Command {
 and a DMARC record of its own without rua. It prints the records that are missing.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Check(ctx) })
 	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	return cmd
+}
+
+func newReportsBouncedCmd() *cobra.Command {
+	var f outFlags
+	var input io.Reader
+	cmd := newOutCmd("bounced RECIPIENT", "Take a report that came back, from standard input",
+		`Bounced reads a mail to the envelope sender of a report, such as r+ID-1@reports.example.com, and suppresses the address
+that the report went to. A mail server runs it for each mail to that domain: in Postfix, with recipient_delimiter = +,
+as a pipe(8) service whose argv ends in: reports bounced ${original_recipient}`+outCodes,
+		exactArgs("RECIPIENT"), &f, func(ctx context.Context, args []string) error { return f.Bounced(ctx, args[0], input) })
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		input = cmd.InOrStdin()
+		return run(cmd, args)
+	}
 	return cmd
 }
 

@@ -90,6 +90,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"probe-files":           {},
 	"reload":                {"", "--control @gone"},
 	"reports":               {},
+	"reports bounced":       {"--config @broken.toml r@example.com", "--config @gone r@example.com"},
 	"reports check":         {"--config @good.toml", "--config @gone"},
 	"reports forget":        {"--config @broken.toml example.com", "--config @gone example.com"},
 	"reports list":          {"--config @broken.toml", "--config @gone"},

@@ -60,7 +60,7 @@ func (c *tally) LongFields(done string, n int) {
 	c.words = append(c.words, fmt.Sprintf("%s: %d", done, n))
 }
 
-func patterns(t *testing.T, texts ...string) message.Patterns {
+func patterns(t testing.TB, texts ...string) message.Patterns {
 	t.Helper()
 	ps, err := message.ParsePatterns(texts)
 	if err != nil {
@@ -70,7 +70,7 @@ func patterns(t *testing.T, texts ...string) message.Patterns {
 }
 
 // newFilter signs for example.com with keys and judges strangers by the factory's policy.
-func newFilter(t *testing.T, keyNames ...string) (*Filter, *tally) {
+func newFilter(t testing.TB, keyNames ...string) (*Filter, *tally) {
 	t.Helper()
 	z, err := dnstest.Load(strings.NewReader(testZone))
 	if err != nil {

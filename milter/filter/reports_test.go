@@ -28,7 +28,7 @@ asks.example.        IN TXT "v=spf1 ip4:198.51.100.7 -all"
 _dmarc.asks.example. IN TXT "v=DMARC1; p=reject; sp=quarantine; adkim=s; rua=mailto:d@asks.example; ruf=mailto:f@asks.example; fo=1:d"
 `
 
-func reportFilter(t *testing.T) (*Filter, *recorder) {
+func reportFilter(t testing.TB) (*Filter, *recorder) {
 	t.Helper()
 	f, _ := newFilter(t, "good")
 	z, err := dnstest.Load(strings.NewReader(reportZone))

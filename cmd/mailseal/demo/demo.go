@@ -79,6 +79,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := <-d.stopped; err != nil {
 		return answer.NewUnknown(err)
 	}
+	if !o.Serve {
+		if err := d.showReport(); err != nil {
+			return err
+		}
+	}
 	if !good {
 		return answer.NewBad(errors.New("the message came back without a signature that verifies, or with the forged field"))
 	}
@@ -136,10 +141,18 @@ file = "%[1]s/keys/ed.pem"
 [[sign]]
 from = ["*@example.com"]
 keys = ["rsa._domainkey.example.com", "ed._domainkey.example.com"]
+
+[reports]
+collect = true
+from = "dmarc@reports.mx.example.com"
+directory = "%[1]s/reports"
 `
 
 func makeDemo(dir, path string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o755); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "reports", "spool"), 0o755); err != nil {
 		return err
 	}
 	for name, algorithm := range map[string]keys.Algorithm{"rsa": keys.RSA, "ed": keys.Ed25519} {
@@ -249,7 +262,7 @@ func (d *demo) startDNS() (*dnstest.Server, error) {
 	source := assembly.FileKeys(context.Background(), d.cfg, nil)
 	zone := dnstest.Must(`
 example.com.           IN TXT "v=spf1 ip4:192.0.2.25 -all"
-_dmarc.example.com.    IN TXT "v=DMARC1; p=reject"
+_dmarc.example.com.    IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@example.com"
 mx.example.com.        IN A 192.0.2.25
 25.2.0.192.in-addr.arpa. IN PTR mx.example.com.
 `)

@@ -145,7 +145,7 @@ func preview(ctx context.Context, r *send.Reporter, p store.OutPending) ([]Previ
 
 func printPreviews(w io.Writer, list []Preview) {
 	for _, p := range list {
-		fmt.Fprintf(w, "Report of %s about %s: %d messages in %d rows\n", p.Day, p.Domain, p.Messages, p.Rows)
+		fmt.Fprintf(w, "Report of %s about %s: %s in %s\n", p.Day, p.Domain, counted(p.Messages, "message"), counted(p.Rows, "row"))
 		if p.Sent {
 			fmt.Fprintf(w, "It will be sent to %s.\n", strings.Join(p.To, ", "))
 		} else {
@@ -153,6 +153,14 @@ func printPreviews(w io.Writer, list []Preview) {
 		}
 		fmt.Fprintf(w, "\nThe mail:\n\n%s\nThe report in it:\n\n%s\n", strings.ReplaceAll(p.Mail, "\r\n", "\n"), p.XML)
 	}
+}
+
+// counted is a number with its noun.
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Unzip returns what a gzip file of ours holds.
@@ -369,6 +377,26 @@ func (o *Out) Suppress(ctx context.Context, address string, days int, remove boo
 			for _, x := range list {
 				fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", x.Address, x.Until.Format(time.DateOnly), x.Strikes, x.Reason)
 			}
+		})
+	})
+}
+
+// Bounced takes a mail to the envelope sender of a report.
+func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) error {
+	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
+		x, known, err := send.Bounced(ctx, s, recipient, mail, o.Now)
+		switch {
+		case err != nil:
+			return answer.NewUnknown(err)
+		case !known:
+			return errNone("%s is not the envelope sender of a report", recipient)
+		}
+		return o.print(x, func(w io.Writer) {
+			if x.Address == "" {
+				fmt.Fprintln(w, "Nothing is to be done: a notice, a second bounce, or a report of long ago.")
+				return
+			}
+			fmt.Fprintf(w, "%s gets no reports until %s: %s\n", x.Address, x.Until.Format(time.DateOnly), x.Reason)
 		})
 	})
 }

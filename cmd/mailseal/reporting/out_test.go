@@ -170,7 +170,7 @@ func TestCommands(t *testing.T) {
 	h.judged(t, "friend.example", 3)
 	h.Config.Reports.Send = false
 	text := h.run(t, func(ctx context.Context) error { return h.Preview(ctx, "friend.example", "") })
-	for _, want := range []string{"3 messages in 1 rows", "will not be sent: off", "To: <d@friend.example>", "<count>3</count>"} {
+	for _, want := range []string{"3 messages in 1 row\n", "will not be sent: off", "To: <d@friend.example>", "<count>3</count>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("preview: no %q in\n%s", want, text)
 		}

@@ -84,6 +84,7 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 	if err != nil {
 		return nil, fmt.Errorf("this host's name: %w", err)
 	}
+	number, _, _ := strings.Cut(version, " ") // how it was built stays here
 	return &send.Reporter{
 		Store: s,
 		Rules: send.Rules{
@@ -96,7 +97,7 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 		},
 		Sender:       send.Sender{Address: c.From, Domain: c.Domain(), Organization: c.Organization},
 		Contact:      c.Contact,
-		Generator:    "mailseal " + version,
+		Generator:    "mailseal " + number,
 		PassedAsPass: c.Disposition == action.PassedPass,
 		Authorizer: &send.Authorizer{
 			Resolver: resolver,
