@@ -144,7 +144,7 @@ func (c *checker) checkRules() {
 			}
 			r.From = []string{"*"}
 		}
-		if r.Resign && !r.When.restricts() && !c.hasProblem(r.at, "when", "when.recipients", "when.networks", "when.daemon_names", "when.logins") {
+		if r.Resign && !r.When.restricts() && !c.hasProblem(r.at, "when", "when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders", "when.list_ids") {
 			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs when, such as when = { recipients = [\"*@lists.example.com\"] }")
 		}
 		c.checkReach(r, covered)
@@ -152,7 +152,7 @@ func (c *checker) checkRules() {
 }
 
 func (w When) any() bool {
-	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins) > 0
+	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins)+len(w.Senders)+len(w.ListIDs) > 0
 }
 
 // inherit copies the options of [signing] that a rule does not have itself.

@@ -50,12 +50,15 @@ func (c *checker) checkConditions(r *Rule) {
 	if isAll(r.When.Recipients) {
 		c.warn(r.at.key("when").key("recipients"), `"*" is every address, so that it is not a condition`)
 	}
+	if isAll(r.When.Senders) {
+		c.warn(r.at.key("when").key("senders"), `"*" is every address; only bounces are left out`)
+	}
 }
 
 // restricts reports whether any condition leaves mail out.
 func (w When) restricts() bool {
 	return len(w.Networks) > 0 && !isNearlyAll(w.Networks) || len(w.Recipients) > 0 && !isAll(w.Recipients) ||
-		len(w.DaemonNames)+len(w.Logins) > 0
+		len(w.Senders) > 0 && !isAll(w.Senders) || len(w.DaemonNames)+len(w.Logins)+len(w.ListIDs) > 0
 }
 
 // restricts reports whether any condition leaves mail out.

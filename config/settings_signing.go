@@ -48,6 +48,8 @@ var whenSection = section{
 		{name: "networks", example: `["192.0.2.0/24"]`, doc: "The client is in one of these."},
 		{name: "daemon_names", example: `["submission"]`, doc: "The macro {daemon_name} is one of these."},
 		{name: "logins", example: `["joe@example.com"]`, doc: "The client has authenticated with one of these names; \"*\" is any, as in [senders]."},
+		{name: "senders", example: `["*@bounces.example.com"]`, form: "sender pattern", doc: "The envelope sender is one of these; \"<>\" is that of bounces."},
+		{name: "list_ids", example: `["announce.lists.example.org"]`, form: "domain tree", doc: "The identifier in List-Id (RFC 2919) is one of these; \".example.org\" is any below it. A message with several such fields is of no list."},
 	},
 }
 
@@ -141,7 +143,7 @@ var sourcesSection = section{
 		{name: "list_query", example: `"SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 500"`,
 			doc: "Lists the names of keys behind $1, a page at a time, so that \"mailseal check --dns\" can compare all of them with the DNS. Nothing else uses it; leave it out where the daemon's user may not list the table."},
 		{name: "url", example: `"https://keys.example.com/v1/dkim"`, form: "web address",
-			doc: "For http: GET url/keys/NAME answers with {\"domain\": \"...\", \"selector\": \"...\", \"private_key\": \"...\"}, and GET url/signing/DOMAIN?login=LOGIN with {\"keys\": [\"NAME\", ...]}, where such an object may stand instead of a name. Either may be inside {\"data\": {\"data\": ...}}, as Vault's KV version 2 has it: url is then like https://vault.example.com:8200/v1/secret/data/dkim. 404 with a JSON object says that there is none."},
+			doc: "For http: GET url/keys/NAME answers with {\"domain\": \"...\", \"selector\": \"...\", \"private_key\": \"...\"}, and GET url/signing/DOMAIN?login=LOGIN with {\"keys\": [\"NAME\", ...]}, where such an object may stand instead of a name. Either may be inside {\"data\": {\"data\": ...}}, as Vault's KV version 2 has it: url is then like https://vault.example.com:8200/v1/secret/data/dkim. 404 with a JSON object says that there is none. A url with $1 or $2, such as https://panel.example.com/dkim.php?user=$1&domain=$2, is asked as it is about each sender, with the login and the author's domain percent-encoded in these places, and answers as url/signing does; rules that name it have no keys."},
 		{name: "token_file", example: `"/etc/mailseal/token"`, form: "path", doc: "For http: a file with the bearer token; it is read anew for each request."},
 		{name: "client_certificate", example: `"/etc/mailseal/client.pem"`, form: "path", doc: "For http and mysql: our certificate (mutual TLS); with client_key."},
 		{name: "client_key", example: `"/etc/mailseal/client.key"`, form: "path", doc: "For http and mysql: the certificate's private key."},

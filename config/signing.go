@@ -116,7 +116,9 @@ type When struct {
 	Recipients  []string       `toml:"recipients"` // address patterns: any recipient
 	Networks    []netip.Prefix `toml:"networks"`   // the client
 	DaemonNames []string       `toml:"daemon_names"`
-	Logins      []string       `toml:"logins"` // names that users authenticated with; "*": any
+	Logins      []string       `toml:"logins"`   // names that users authenticated with; "*": any
+	Senders     []string       `toml:"senders"`  // the envelope sender; "<>": the null sender
+	ListIDs     []string       `toml:"list_ids"` // List-Id identifiers; ".example.com": any below it
 }
 
 // Rotation is how keys that Mailseal makes are replaced.

@@ -325,3 +325,20 @@ func TestRemedyForDER(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestParsePath names a path in place of a key, and shows nothing that may be a part of one.
+func TestParsePath(t *testing.T) {
+	for text, isShown := range map[string]bool{
+		"/etc/dkim/example.com.pem":       true,
+		"file:/etc/dkim/example.com.key":  true,
+		"/etc/dkim/key":                   false, // base64 has all of these letters
+		"/AbC/dEf/GhI=broken":             false,
+		"/etc/dkim/a.pem\nMIIEvQIBADANBg": false,
+		"etc/dkim/example.com.pem":        false,
+	} {
+		_, err := keys.Parse([]byte(text))
+		if err == nil || strings.Contains(err.Error(), "path of a file") != isShown || !isShown && strings.Contains(err.Error(), "dkim") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -148,6 +148,10 @@ func parseBase64(text []byte) (crypto.Signer, error) {
 	compact := strings.TrimRight(strings.Join(strings.Fields(string(text)), ""), "=")
 	raw, err := base64.RawStdEncoding.DecodeString(compact)
 	if err != nil {
+		if path := string(text); isPath(path) {
+			return nil, fmt.Errorf("%w: it is the path of a file, %s, where the key itself must stand",
+				ErrMalformed, path)
+		}
 		return nil, fmt.Errorf("%w: neither PEM nor base64", ErrMalformed)
 	}
 	switch len(raw) {
@@ -166,4 +170,13 @@ func seedAndPublic(raw []byte) (crypto.Signer, error) {
 			ErrMalformed)
 	}
 	return k, nil
+}
+
+// isPath reports whether a text that is not a key looks like the absolute path of a file, as the tables of
+// other programs have it. A text of base64 alone is taken for a broken key, which must not be shown.
+func isPath(text string) bool {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+="
+	path := strings.TrimPrefix(text, "file:")
+	return strings.HasPrefix(path, "/") && len(path) < 256 && strings.Count(path, "/") > 1 &&
+		!strings.ContainsAny(path, " \t\r\n\x00") && strings.Trim(path, plain) != ""
 }

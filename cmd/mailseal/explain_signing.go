@@ -44,6 +44,7 @@ The exit code is 0 when the message would be signed, 1 when not.`,
 	flags.StringVar(&f.Host, "host", "", "verified name of the SMTP client")
 	flags.StringVar(&f.Login, "user", "", "login of the client; empty when it did not log in")
 	flags.StringVar(&f.Daemon, "daemon", "", "daemon name of the MTA's listener")
+	flags.StringVar(&f.List, "list-id", "", "`id` of the List-Id field, as lists.example.com")
 	flags.StringArrayVar(&f.To, "to", nil, "envelope recipient")
 	flags.BoolVar(&f.JSON, "json", false, "print one JSON object")
 	_ = cmd.MarkFlagRequired("from")

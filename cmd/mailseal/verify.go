@@ -27,9 +27,12 @@ func newVerifyCmd() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify [FILE ...]",
-		Short: "Verify messages: DKIM and ARC, and with --ip also SPF, iprev and DMARC",
+		Short: "Verify messages: DKIM, ARC and DMARC, and with --ip or --received also SPF and iprev",
 		Long: `Verify reads messages from files, or one from standard input without any or for "-", and says what the methods find.
-With --ip (and --helo, --from) the message is judged as if it had come from that client. With --config the methods, their
+With --ip (and --helo, --from) the message is judged as if it had come from that client. With --received these three are
+taken from the message: client and HELO of the topmost Received field, which the own mail server wrote, or of the one that
+--received=N counts from the top, and the sender from Return-Path or that field. Without a client DMARC is judged by DKIM
+alone, and what is missing is said where that does not decide. With --config the methods, their
 limits, the name servers and the name in Authentication-Results are those of the daemon, and with --ip beside it there is
 a line with what the daemon would do: its policy needs --to where it has conditions on recipients.
 
@@ -58,8 +61,11 @@ DNS did not answer or a file could not be read.`,
 	flags.StringVar(&f.examiner.From, "from", "", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.examiner.To, "to", nil, "envelope recipient")
 	mayBeEmpty(cmd, "from")
+	flags.IntVar(&f.examiner.Received, "received", 0, "take client, HELO and sender from the message's own `N`th Received field")
+	flags.Lookup("received").NoOptDefVal = "1"
+	excludes(cmd, []string{"received"}, "ip")
 	needs(cmd, []string{"helo", "from"}, "ip")
-	needs(cmd, []string{"to"}, "ip")
+	needs(cmd, []string{"to"}, "ip", "received")
 	needs(cmd, []string{"to"}, "config")
 	excludes(cmd, []string{"explain"}, "json")
 	return cmd

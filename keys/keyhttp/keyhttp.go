@@ -4,6 +4,9 @@
 //	GET URL/keys/NAME                  {"domain": "example.com", "selector": "mail", "private_key": "-----BEGIN …"}
 //	GET URL/signing/DOMAIN?login=NAME  {"keys": ["NAME", {"domain": …, "selector": …, "private_key": …}]}
 //
+// A URL with $1 or $2 is asked as it is, with the login and the author's domain in their places, and
+// answers as signing does.
+//
 // Names are percent-encoded into one segment of the path. Either answer may stand in {"data":
 // {"data": …}}. 404 is "no such key", and for signing "no key signs" when its body is a JSON
 // object; everything else is a failure.
@@ -60,6 +63,9 @@ func New(o Options) (*Source, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
+	if err := checkTemplate(o.URL); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("keyhttp: the url is not a web address") // which may hold a password
@@ -71,8 +77,12 @@ func New(o Options) (*Source, error) {
 	transport.DialTLSContext = dialTLS(o)
 	transport.Proxy = nil // keys pass no host that the configuration does not name
 	transport.MaxResponseHeaderBytes = 64 << 10
-	return &Source{options: o, base: strings.TrimRight(o.URL, "/"),
-		shown: keys.Mask(strings.TrimRight(o.URL, "/")), client: &http.Client{
+	base := strings.TrimRight(o.URL, "/")
+	if isTemplate(o.URL) {
+		base = "" // the whole address is made for each question
+	}
+	return &Source{options: o, base: base,
+		shown: keys.Mask(base), client: &http.Client{
 			Transport: transport,
 			Timeout:   o.Timeout,
 			// A redirection would hand the token to wherever it points.
@@ -183,6 +193,9 @@ func (s *Source) authorize(r *http.Request) error {
 // Key implements keys.Source: keys.ErrNotFound for 404, keys.ErrAnswer for a body that holds no
 // key.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
+	if s.isTemplate() {
+		return keys.Key{}, s.fail("%w", errTemplateKey)
+	}
 	path := "/keys/" + segment(name)
 	got, err := s.get(ctx, path)
 	if err != nil {
@@ -201,10 +214,7 @@ func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 
 // Choose implements keys.Chooser.
 func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
-	path := "/signing/" + segment(q.Domain)
-	if q.Login != "" {
-		path += "?login=" + url.QueryEscape(q.Login)
-	}
+	path := s.signingPath(q)
 	got, err := s.get(ctx, path)
 	if err != nil {
 		return nil, err
@@ -222,6 +232,20 @@ func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 	}
 	return found, nil
 }
+
+// signingPath is what is asked about a sender, behind the base.
+func (s *Source) signingPath(q keys.Query) string {
+	if s.isTemplate() {
+		return expand(s.options.URL, q.Login, q.Domain)
+	}
+	path := "/signing/" + segment(q.Domain)
+	if q.Login != "" {
+		path += "?login=" + url.QueryEscape(q.Login)
+	}
+	return path
+}
+
+func (s *Source) isTemplate() bool { return isTemplate(s.options.URL) }
 
 // Narrow implements keys.Chooser: the author's address is not asked about.
 func (s *Source) Narrow(q keys.Query) keys.Query {
@@ -242,6 +266,12 @@ const probe = "mailseal-check.invalid"
 
 // Check asks for a key that is not there, and for who signs for a domain that is not there.
 func (s *Source) Check(ctx context.Context) (string, error) {
+	if s.isTemplate() {
+		if _, err := s.Choose(ctx, keys.Query{Domain: probe}); err != nil {
+			return "", err
+		}
+		return "http answers for signing", nil
+	}
 	if _, err := s.Key(ctx, probe); err != nil && !errors.Is(err, keys.ErrNotFound) {
 		return "", err
 	}

@@ -33,6 +33,8 @@ func (ml mail) query() sign.Query {
 		Client:     env.Client,
 		DaemonName: env.DaemonName,
 		Recipients: env.Recipients,
+		Sender:     env.Sender,
+		ListID:     ml.Header.ListID(),
 		Lines:      sign.Lines{Limit: milter.LineLimit(env.MTA), MayChange: ml.MayChange},
 	}
 }

@@ -3,6 +3,8 @@ package message
 import (
 	"slices"
 	"strings"
+
+	"mailseal/milter/domain"
 )
 
 // Header is all fields of a message, the topmost first.
@@ -86,4 +88,28 @@ func (h Header) With(e Edits) Header {
 		out = append(out, f)
 	}
 	return out
+}
+
+// ListID returns the identifier of the only List-Id field (RFC 2919 section 2), "" when there is none to be sure of.
+func (h Header) ListID() domain.Name {
+	id := ""
+	for _, f := range h {
+		if !f.Is("List-Id") {
+			continue
+		}
+		if id != "" {
+			return ""
+		}
+		v := string(f.Value())
+		open, end := strings.LastIndexByte(v, '<'), strings.LastIndexByte(v, '>')
+		if open < 0 || end < open {
+			return ""
+		}
+		id = strings.TrimSpace(v[open+1 : end])
+	}
+	name, err := domain.Parse(id)
+	if err != nil {
+		return ""
+	}
+	return name
 }

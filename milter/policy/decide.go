@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"strings"
 
 	"mailseal/milter/action"
 	"mailseal/milter/authres"
@@ -223,7 +222,7 @@ func (o *Override) matches(env *message.Envelope, h message.Header, r *verify.Re
 		(!o.Senders.isSet() || o.Senders.match(env.Sender)) &&
 		(len(o.To) == 0 || allMatch(o.To, env.Recipients)) &&
 		(len(o.Authors) == 0 || o.Authors.MatchDomain(r.Author)) &&
-		(len(o.ListIDs) == 0 || o.ListIDs.MatchDomain(listID(h))) &&
+		(len(o.ListIDs) == 0 || o.ListIDs.MatchDomain(h.ListID())) &&
 		(len(o.Sealers) == 0 || o.Sealers.MatchDomain(r.NewestSealer()))
 }
 
@@ -238,30 +237,6 @@ func (o *Override) replace(found []finding) []finding {
 		}
 	}
 	return found
-}
-
-// listID returns the identifier of the only List-Id field (RFC 2919 section 2), "" when there is none to be sure of.
-func listID(h message.Header) domain.Name {
-	id := ""
-	for _, f := range h {
-		if !f.Is("List-Id") {
-			continue
-		}
-		if id != "" {
-			return ""
-		}
-		v := string(f.Value())
-		open, end := strings.LastIndexByte(v, '<'), strings.LastIndexByte(v, '>')
-		if open < 0 || end < open {
-			return ""
-		}
-		id = strings.TrimSpace(v[open+1 : end])
-	}
-	name, err := domain.Parse(id)
-	if err != nil {
-		return ""
-	}
-	return name
 }
 
 // excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes, its newest sets are

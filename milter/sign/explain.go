@@ -60,6 +60,20 @@ func (w When) lacks(q Query) string {
 		return fmt.Sprintf("the login %q is not in when.logins", q.Login)
 	case len(w.Recipients) > 0 && !slices.ContainsFunc(q.Recipients, w.Recipients.MatchPath):
 		return "no recipient is in when.recipients"
+	case (w.NullSender || len(w.Senders) > 0) && !w.fromSender(q.Sender):
+		return fmt.Sprintf("the envelope sender <%s> is not in when.senders", q.Sender)
+	case len(w.ListIDs) > 0 && q.ListID == "":
+		return "there is no List-Id field, and when.list_ids asks for one"
+	case len(w.ListIDs) > 0 && !w.ListIDs.MatchDomain(q.ListID):
+		return fmt.Sprintf("the list %q is not in when.list_ids", q.ListID)
 	}
 	return ""
+}
+
+// fromSender reports whether an envelope sender fits.
+func (w When) fromSender(sender string) bool {
+	if sender == "" {
+		return w.NullSender
+	}
+	return w.Senders.MatchPath(sender)
 }

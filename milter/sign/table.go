@@ -12,10 +12,12 @@ import (
 // Query is what the signing table is asked about one message.
 type Query struct {
 	Author     message.Address
-	Login      string     // the SASL login, "" when there was none
-	Client     netip.Addr // the SMTP client
-	DaemonName string     // {daemon_name} of the MTA's listener
-	Recipients []string   // envelope recipients without angle brackets
+	Login      string      // the SASL login, "" when there was none
+	Client     netip.Addr  // the SMTP client
+	DaemonName string      // {daemon_name} of the MTA's listener
+	Recipients []string    // envelope recipients without angle brackets
+	Sender     string      // envelope sender without angle brackets; "" for a bounce
+	ListID     domain.Name // of the List-Id field; "" without one
 
 	Lines  Lines       // what the MTA does to lines after us
 	Forged domain.Name // a domain that was forged in From, as a method found: no signature may speak for it; "" for none
@@ -27,6 +29,9 @@ type When struct {
 	Networks    []netip.Prefix   // the client is in one of them
 	DaemonNames []string         // the MTA's listener is one of them
 	Logins      []string         // the client logged in as one of them; "*" is any login
+	Senders     message.Patterns // the envelope sender matches
+	NullSender  bool             // the envelope sender may be the null sender; with Senders, either will do
+	ListIDs     message.Patterns // the identifier of List-Id matches
 }
 
 // Table is a signing table: rules in the order of the file, of which the first that matches signs, however wide or narrow

@@ -72,6 +72,8 @@ func TestWhen(t *testing.T) {
 		Client:     netip.MustParseAddr("::ffff:192.0.2.7"),
 		DaemonName: "MSA",
 		Recipients: []string{"a@one.example", "b@sub.two.example"},
+		Sender:     "x@bounces.example",
+		ListID:     "news.lists.example",
 	}
 	net := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	for _, tc := range []struct {
@@ -87,6 +89,13 @@ func TestWhen(t *testing.T) {
 		{"login", When{Logins: []string{"alice"}}, true},
 		{"other login", When{Logins: []string{"bob"}}, false},
 		{"any login", When{Logins: []string{"*"}}, true},
+		{"sender", When{Senders: patterns("*@bounces.example")}, true},
+		{"another sender", When{Senders: patterns("*@other.example")}, false},
+		{"bounces alone", When{NullSender: true}, false},
+		{"bounces, too", When{NullSender: true, Senders: patterns("*@bounces.example")}, true},
+		{"list", When{ListIDs: patterns("news.lists.example")}, true},
+		{"list below", When{ListIDs: patterns(".lists.example")}, true},
+		{"another list", When{ListIDs: patterns("lists.example", ".news.lists.example")}, false},
 		{"recipient", When{Recipients: patterns("one.example")}, true},
 		{"recipient below", When{Recipients: patterns("*@*.two.example")}, true},
 		{"no recipient", When{Recipients: patterns("two.example")}, false},

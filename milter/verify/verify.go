@@ -34,6 +34,8 @@ type Verifier struct {
 	DKIM      *dkim.Verifier
 	ARC       *arc.Validator
 	DMARC     *dmarc.Checker
+	// judge DMARC by DKIM alone where there is no client: a pass stands whatever SPF would say
+	ByDKIM bool
 	// told of a panic in a method, whose result is then a temperror
 	Bug func(method string, err error)
 }
@@ -223,7 +225,10 @@ func (r *Run) methods() []method {
 // clientMethods lists those that judge the client, and DMARC's search for policies.
 func (r *Run) clientMethods() (all []method) {
 	if r.relay || !r.env.Client.IsValid() {
-		return nil
+		if r.v.ByDKIM && r.v.DMARC != nil {
+			all = append(all, r.dmarcMethod())
+		}
+		return all
 	}
 	if r.v.IPRev {
 		all = append(all, method{name: "iprev", run: r.runIPRev, broken: brokenIPRev})
@@ -236,11 +241,14 @@ func (r *Run) clientMethods() (all []method) {
 	}
 	// Without a client SPF is not asked, and half of DMARC's evidence is missing.
 	if r.v.DMARC != nil {
-		all = append(all, method{
-			name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true, class: dns.DMARC,
-		})
+		all = append(all, r.dmarcMethod())
 	}
 	return all
+}
+
+// dmarcMethod finds the policies.
+func (r *Run) dmarcMethod() method {
+	return method{name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true, class: dns.DMARC}
 }
 
 func (r *Run) run(ctx context.Context, how method, m *message.Message, out *Results) {

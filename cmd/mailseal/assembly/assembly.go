@@ -256,19 +256,24 @@ func identifiers(table map[string]config.Key) map[string]string {
 func newRule(name string, r config.Rule) (sign.Rule, error) {
 	from, err1 := patterns(name+".from", r.From)
 	to, err2 := patterns(name+".when.recipients", r.When.Recipients)
+	senders, err4 := senderPatterns(name+".when.senders", r.When.Senders)
+	lists, err5 := patterns(name+".when.list_ids", r.When.ListIDs)
 	options, err3 := SignOptions(r.SignOptions)
 	return sign.Rule{
-		Name:         name,
-		From:         from,
-		Keys:         r.Keys,
-		Domain:       r.Domain,
-		When:         sign.When{Recipients: to, Networks: r.When.Networks, DaemonNames: r.When.DaemonNames, Logins: r.When.Logins},
+		Name:   name,
+		From:   from,
+		Keys:   r.Keys,
+		Domain: r.Domain,
+		When: sign.When{
+			Recipients: to, Networks: r.When.Networks, DaemonNames: r.When.DaemonNames, Logins: r.When.Logins,
+			Senders: senders.Patterns, NullSender: senders.Null, ListIDs: lists,
+		},
 		Options:      options,
 		SkipIfSigned: r.SkipIfSigned,
 		RemoveOld:    r.RemoveOldSignatures,
 		Resign:       r.Resign,
 		OnKeyError:   r.OnKeyError,
-	}, errors.Join(err1, err2, err3)
+	}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {

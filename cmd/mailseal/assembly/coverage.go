@@ -127,7 +127,7 @@ func (c *Coverages) candidates(name string) []int {
 // isUnconditional reports whether a rule signs whatever the client and the recipients are.
 func (r coveringRule) isUnconditional() bool {
 	w := r.When
-	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins) == 0
+	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins)+len(w.Senders)+len(w.ListIDs) == 0
 }
 
 // Signer reports whether any rule signs as a domain, with a key that can be had.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
 	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/message"
 	"mailseal/milter/verify"
@@ -31,6 +33,7 @@ type Examiner struct {
 	Helo       string
 	From       string // envelope sender without angle brackets; empty for a bounce
 	To         []string
+	Received   int // take Client, Helo and From of this Received field of each message, counted from 1 at the top; 0: do not
 }
 
 // Message is one message, and what was found.
@@ -42,6 +45,8 @@ type Message struct {
 	field   string // Authentication-Results, unfolded
 	daemon  *decided
 	second  []opinion
+	origin  *origin // what Received tells, nil where that was not asked
+	lacking string  // why DMARC is not decided, "" if it is, or was not to be
 }
 
 // Examine judges the text of a message. Name is what it is called in the answer.
@@ -51,16 +56,25 @@ func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Messa
 		return nil, err
 	}
 	env := &message.Envelope{Client: e.Client, Helo: e.Helo, Sender: e.From, Recipients: e.To}
+	v.ByDKIM = true
 	out := &Message{name: name, raw: raw}
 	var run *verify.Run
+	var originErr error
 	out.message, err = message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
+		if e.Received > 0 {
+			var o origin
+			o, originErr = originOf(h, e.Received)
+			out.origin = &o
+			env.Client, env.Helo, env.Sender = o.client, o.helo, o.sender
+		}
 		run = v.Begin(env, h, h.From(), !env.Client.IsValid())
 		return run.BodyHashes()
 	})
-	if err != nil {
+	if err = errors.Join(err, originErr); err != nil {
 		return nil, err
 	}
 	out.results = run.Results(ctx, out.message)
+	out.settle(env.Client.IsValid())
 	if out.daemon, err = e.decide(env, out); err != nil {
 		return nil, err
 	}
@@ -69,6 +83,17 @@ func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Messa
 		out.second = out.secondOpinion(ctx, e.Resolver)
 	}
 	return out, nil
+}
+
+// settle withdraws a DMARC result that SPF might turn. A pass by DKIM stands, and so does that there is no policy.
+func (m *Message) settle(hasClient bool) {
+	d := m.results.DMARC
+	if hasClient || d == nil || d.Value == dmarc.Pass || d.Value == dmarc.NotApplied {
+		return
+	}
+	m.lacking = fmt.Sprintf("not decided  %s: no aligned DKIM signature passes, and SPF was not asked, which needs --ip, --helo and "+
+		"--from, or --received", d.Author)
+	m.results.DMARC = nil
 }
 
 func (e *Examiner) verifier() (*verify.Verifier, error) {
@@ -96,6 +121,9 @@ func (m *Message) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(m.j
 func (m *Message) Text(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n", m.name)
+	if o := m.origin; o != nil {
+		fmt.Fprintf(&b, "  from   client %s, helo %s, sender <%s>, by Received\n", o.client, o.helo, o.sender)
+	}
 	if len(m.results.DKIM) == 0 {
 		fmt.Fprintf(&b, "  dkim   none: the message has no signature\n")
 	}
@@ -155,6 +183,9 @@ func (m *Message) methods(b *bytes.Buffer) {
 	}
 	if r.DMARC != nil {
 		fmt.Fprintf(b, "  dmarc  %s  %s: %s\n", r.DMARC.Value, r.DMARC.Author, r.DMARC.Reason)
+	}
+	if m.lacking != "" {
+		fmt.Fprintf(b, "  dmarc  %s\n", m.lacking)
 	}
 	if r.AuthorErr != nil {
 		fmt.Fprintf(b, "  from   %v\n", r.AuthorErr)

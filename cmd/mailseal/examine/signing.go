@@ -16,6 +16,7 @@ import (
 	"mailseal/config"
 	"mailseal/milter"
 	"mailseal/milter/action"
+	"mailseal/milter/domain"
 	"mailseal/milter/filter"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -31,6 +32,7 @@ type Arrival struct {
 	Login     string // "" when the client did not log in
 	Daemon    string // daemon name of the MTA's listener
 	To        []string
+	List      string // id of the List-Id field; "" for none
 	JSON      bool
 }
 
@@ -59,7 +61,7 @@ func (a Arrival) Explain(ctx context.Context, cfg *config.Config, out io.Writer)
 	if a.HasSender {
 		env.Sender = a.Sender
 	}
-	e := explainSigning(ctx, cfg, p, env, author)
+	e := explainSigning(ctx, cfg, p, env, author, a.List)
 	if a.JSON {
 		err = json.NewEncoder(out).Encode(e)
 	} else {
@@ -111,7 +113,7 @@ type keyExplained struct {
 }
 
 // explainSigning asks the parts of the daemon what they would do.
-func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, env *message.Envelope, author message.Address) signingExplained {
+func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, env *message.Envelope, author message.Address, list string) signingExplained {
 	role, by := assembly.NewRoles(cfg).Of(action.RoleAuto, env, func(string) string { return "" })
 	e := signingExplained{From: author.String(), Role: role.String(), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
 	if !cfg.Signs() {
@@ -123,7 +125,8 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, 
 		e.Reason = err.Error()
 		return e
 	}
-	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients}
+	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients,
+		Sender: env.Sender, ListID: domain.Name(domain.ASCII(list))}
 	var rules sign.Match
 	for _, c := range signer.Table.Explain(q) {
 		e.Rules = append(e.Rules, ruleExplained{c.Rule.Name, placeOf(cfg, c.Rule), c.Signs, c.Why})

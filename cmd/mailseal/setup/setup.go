@@ -11,7 +11,9 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
@@ -186,6 +188,24 @@ func (r *run) user() error {
 		return answer.NewUnknown(fmt.Errorf("run it as root (sudo mailseal setup ...): the keys must belong to user %s", svc.Name))
 	}
 	r.service = svc
+	return r.makeGroups()
+}
+
+// makeGroups makes the groups that the unit puts the service into and that are not there: without one of them systemd
+// does not start it.
+func (r *run) makeGroups() error {
+	if r.service.Unit == nil || os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range strings.Fields(r.service.Unit.Get("SupplementaryGroups")) {
+		if _, err := user.LookupGroup(name); err == nil {
+			continue
+		}
+		if _, err := r.Run(r.ctx, "groupadd", "--system", name); err != nil {
+			return answer.NewUnknown(fmt.Errorf("the group %s of the unit cannot be made: %w", name, err))
+		}
+		r.done("made the group %s", name)
+	}
 	return nil
 }
 

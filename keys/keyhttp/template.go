@@ -1,0 +1,48 @@
+package keyhttp
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// A template is a url with $1 for the login and $2 for the domain of the author, as scripts of
+// hosted mail have it: https://panel.example/dkim.php?user=$1&domain=$2. It answers who signs, and
+// with which keys; it has no place for the name of a key.
+
+// errTemplateKey says that a template was asked for a key by its name.
+var errTemplateKey = errors.New("its url has $1 or $2, so that it says who signs for a sender, and " +
+	"knows no names of keys: leave keys out of the rules that name this source")
+
+// isTemplate reports whether a url has a placeholder.
+func isTemplate(text string) bool {
+	return strings.Contains(text, "$1") || strings.Contains(text, "$2")
+}
+
+// checkTemplate refuses placeholders where a sender could choose the host that is asked.
+func checkTemplate(text string) error {
+	scheme, rest, _ := strings.Cut(text, "://")
+	host := rest
+	if at := strings.IndexAny(rest, "/?#"); at >= 0 {
+		host = rest[:at]
+	}
+	if isTemplate(scheme) || isTemplate(host) {
+		return errors.New("keyhttp: $1 and $2 may stand in the path and the query of the url, not before them")
+	}
+	if _, fragment, found := strings.Cut(rest, "#"); found && isTemplate(fragment) {
+		return errors.New("keyhttp: what stands behind \"#\" of the url is not sent")
+	}
+	return nil
+}
+
+// expand puts login and domain into a template, each percent-encoded for its place: one segment of
+// the path, or a value of the query.
+func expand(template, login, domain string) string {
+	path, query, hasQuery := strings.Cut(template, "?")
+	out := strings.NewReplacer("$1", segment(login), "$2", segment(domain)).Replace(path)
+	if hasQuery {
+		values := strings.NewReplacer("$1", url.QueryEscape(login), "$2", url.QueryEscape(domain))
+		out += "?" + values.Replace(query)
+	}
+	return out
+}
