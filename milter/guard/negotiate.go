@@ -118,9 +118,13 @@ type Wishes struct {
 
 // DefaultWishes are those of a filter that adds, changes and removes header fields and reads the body as it passes.
 //
-// The replies to CONNECT, HELO, MAIL and RCPT are kept: a broken connection is noticed before the end of the message,
-// and with no replies at all Postfix's and Sendmail's small segments wait for one another. The lists of macros are
-// short on purpose: Postfix sends that of the end of the header before every field.
+// The replies to CONNECT, HELO, MAIL and RCPT are kept: a broken connection is noticed before the
+// end of the message, and with no replies at all Postfix's and Sendmail's small segments wait for
+// one another. To leave out those to MAIL and RCPT (NR_MAIL, NR_RCPT) saves 16 % of judging a
+// message of 4 KB and 17 % of verifying it, driven by "mailseal mta" (the medians of 15 and 11
+// rounds: 0.84 and 0.83). An exempt client, too many recipients and a dead filter could then be
+// answered at the end of the message only. The lists of macros are short on purpose: Postfix sends
+// that of the end of the header before every field.
 func DefaultWishes() Wishes {
 	return Wishes{
 		Actions:  AddHeaders | ChangeHeaders | Quarantine | SetMacros,
