@@ -35,8 +35,8 @@ func TestNativeTables(t *testing.T) {
 		want []string // the patterns and keys of each rule
 		warn string
 	}{
-		{"refile", []string{"*@example.com k1", "* k2"}, "signing.table:2: signing_table: example.com matches nobody"},
-		{"file", []string{"*@example.com k2 @%", "* k2"}, "signing.table:1: signing_table: *@example.com matches nobody"},
+		{"refile", []string{"*@example.com k1", "* k2"}, "signing.table:2: signing_table: example.com matches no sender"},
+		{"file", []string{"*@example.com k2 @%", "* k2"}, "signing.table:1: signing_table: *@example.com matches no sender"},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			path := nativeTables(t, fmt.Sprintf(named, tt.kind), keyTable, signingTable)

@@ -20,7 +20,7 @@ type kind struct {
 var kinds = map[Code]kind{
 	// Of both mail servers.
 	"unreadable":         {Unknown, "%s, so what it says is not judged; run the check as a user who may read it"},
-	"not-named":          {Warning, "Mailseal is not named: %s sends, takes in and passes on mail without it"},
+	"not-named":          {Warning, "Mailseal is not in this list: %s sends, receives and relays mail without it"},
 	"socket-unit-absent": {Unknown, "whether %s is Mailseal's: no socket unit on this host has the FileDescriptorName %s of %s"},
 	"access-unknown":     {Unknown, "whether %s may connect to %s: %s"},
 	"blocked":            {Error, "%s: %s"},

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// meant tells whether a filter that is none of our sockets should be one: its name is ours, or it is one of ours but for
+// meant reports whether a filter that is not one of our sockets should be one: its name is ours, or it is one of ours but for
 // the root directory, or the host. Unknown ones may be, where we do not know all of ours.
 func (p *postfix) meant(f filter, at string) bool {
 	if p.handedOver() != nil && identify(p.h, f.at, at).name == "" {
@@ -23,7 +23,7 @@ func (p *postfix) handedOver() *Listener {
 	return p.find(func(l Listener) bool { return l.Network == "fd" })
 }
 
-// isAlmost tells whether a filter is a listener but for the root directory.
+// isAlmost reports whether a filter is a listener but for the root directory.
 func (p *postfix) isAlmost(l Listener, f filter) bool {
 	clean := path.Clean("/" + f.at.path)
 	return l.Network == "unix" && (l.Target == clean || l.Target == path.Join(p.queue(), clean))

@@ -11,10 +11,10 @@ type logical struct {
 	parts []part
 }
 
-// part says from which octet on the text comes from which line.
+// part says from which byte on the text comes from which line.
 type part struct{ offset, line int }
 
-// lineAt returns the line of an octet.
+// lineAt returns the line of a byte.
 func (l logical) lineAt(offset int) int {
 	line := l.line
 	for _, p := range l.parts {
@@ -94,7 +94,7 @@ func (p *parameters) get(name string) string {
 	return (&expander{p, maxReferences}).expand(p.raw(name).value, maxDepth)
 }
 
-// The bounds of what a parameter may refer to, one in the other and in all, and of what may come of it, in octets.
+// The bounds of what a parameter may refer to, one in the other and in all, and of what may come of it, in bytes.
 // Postfix has 100 levels; no value of a sane file needs more than this.
 const (
 	maxDepth      = 20

@@ -40,7 +40,7 @@ func readMaster(file string, text []byte, main *parameters) []service {
 	return out
 }
 
-// oldDefaults tells whether the compatibility level is below 1.
+// oldDefaults reports whether the compatibility level is below 1.
 func oldDefaults(main *parameters) bool {
 	level, _, _ := strings.Cut(main.get("compatibility_level"), ".")
 	n, err := strconv.Atoi(strings.TrimSpace(level))
@@ -75,13 +75,13 @@ func (s service) setting(name string) string {
 	return name
 }
 
-// isLoopback tells whether only this host can reach a service.
+// isLoopback reports whether only this host can reach a service.
 func (s service) isLoopback() bool {
 	host := strings.Trim(s.name[:max(0, strings.LastIndexByte(s.name, ':'))], "[]")
 	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
 }
 
-// isSubmission tells whether a service is for users rather than for other mail hosts.
+// isSubmission reports whether a service is for users rather than for other mail hosts.
 func (s service) isSubmission() bool {
 	switch s.name[strings.LastIndexByte(s.name, ':')+1:] {
 	case "submission", "submissions", "smtps", "465", "587":

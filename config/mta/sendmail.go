@@ -151,7 +151,7 @@ func (s *sendmail) listener(e endpoint) *Listener {
 	return nil
 }
 
-// isMeant tells whether a filter that leads to none of our sockets should: by its name, or our port on this host.
+// isMeant reports whether a filter that leads to none of our sockets should: by its name, or our port on this host.
 func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
 	if strings.Contains(f.name+f.socket, "mailseal") || s.handedOver() != nil && s.whose(f.name, e).name == "" {
 		return true

@@ -147,7 +147,7 @@ func splitTrim(s, separator string) []string {
 	return out
 }
 
-// isLoopback tells whether only this host reaches a daemon.
+// isLoopback reports whether only this host reaches a daemon.
 func (d cfDaemon) isLoopback() bool {
 	a := d.options['A']
 	return isLocalhost(a) || strings.HasPrefix(a, "127.") || a == "::1" || a == "IPv6:::1" || a == "IPv6:0:0:0:0:0:0:0:1"

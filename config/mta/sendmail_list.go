@@ -32,7 +32,7 @@ func (s *sendmail) unused() {
 	s.put(f, say("sendmail-unlisted", s.d.undone()), s.listed(append([]string{f.name}, s.cf.input...)))
 }
 
-// isListed tells whether any list has a filter of ours.
+// isListed reports whether any list has a filter of ours.
 func (s *sendmail) isListed() bool {
 	return slices.ContainsFunc(s.cf.input, s.isOurs) ||
 		slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return slices.ContainsFunc(d.filters, s.isOurs) })

@@ -41,7 +41,7 @@ func (e endpoint) addresses() (all []netip.Addr, known bool) {
 	return slices.DeleteFunc(all, func(a netip.Addr) bool { return a.Is4() && !e.v4 || a.Is6() && !e.v6 }), known
 }
 
-// isThisHost tells whether an endpoint is on loopback.
+// isThisHost reports whether an endpoint is on loopback.
 func (e endpoint) isThisHost() bool {
 	e.v4, e.v6 = true, true
 	at, _ := e.addresses()
@@ -52,7 +52,7 @@ func isLocalhost(name string) bool {
 	return name == "localhost" || name == "localhost.localdomain" || name == "ip6-localhost"
 }
 
-// takes tells whether a TCP listener takes connections to an endpoint.
+// takes reports whether a TCP listener takes connections to an endpoint.
 func (l Listener) takes(e endpoint) bool {
 	host, port, err := net.SplitHostPort(l.Target)
 	if err != nil || e.network != "tcp" || port != e.port || !strings.HasPrefix(l.Network, "tcp") {

@@ -113,7 +113,7 @@ func (c *conf) get(name string) (entry, bool) {
 	return e, ok
 }
 
-// yes tells whether a boolean is set to true.
+// yes reports whether a boolean is set to true.
 func (c *conf) yes(name string) (entry, bool) {
 	e, ok := c.get(name)
 	on, _ := parseBool(e.value)
@@ -130,7 +130,7 @@ func (c *conf) number(name string) (entry, int64, bool) {
 	return e, n, err == nil
 }
 
-// parseBool looks at the first octet only, as OpenDKIM does: "tuesday" is true.
+// parseBool looks at the first byte only, as OpenDKIM does: "tuesday" is true.
 func parseBool(s string) (value, ok bool) {
 	if s == "" {
 		return false, false

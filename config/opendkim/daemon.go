@@ -12,10 +12,10 @@ import (
 	"mailseal/keys"
 )
 
-// signs tells whether OpenDKIM signs.
+// signs reports whether OpenDKIM signs.
 func (im *importer) signs() bool { return strings.Contains(im.modes(), "s") }
 
-// verifies tells whether OpenDKIM verifies.
+// verifies reports whether OpenDKIM verifies.
 func (im *importer) verifies() bool { return strings.Contains(im.modes(), "v") }
 
 func (im *importer) modes() string {

@@ -196,7 +196,7 @@ func (s *hostSet) addHost(rec tables.Record, body string, not bool, tell tables.
 	}
 }
 
-// has tells whether an address, not its name, is in the set.
+// has reports whether an address, not its name, is in the set.
 func (s *hostSet) has(a netip.Addr) bool {
 	first, found := brackets, false
 	for bits := a.BitLen(); bits >= 0; bits-- {
@@ -282,7 +282,7 @@ func halves(p netip.Prefix) [2]netip.Prefix {
 	return [2]netip.Prefix{low, netip.PrefixFrom(high, p.Bits()+1)}
 }
 
-// isNetworkText tells whether a text is meant as an address or network.
+// isNetworkText reports whether a text is meant as an address or network.
 func isNetworkText(s string) bool {
 	_, err := netip.ParsePrefix(strings.Trim(s, "!"))
 	return err == nil

@@ -64,9 +64,9 @@ Taken over:
   /c:1: Mode: sign
 
 Never worked in OpenDKIM either:
-  /t:1: SigningTable: 0 matches nobody: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
-  /t:2: SigningTable: 1 matches nobody: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
-  /t:3: SigningTable: 2 matches nobody: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
+  /t:1: SigningTable: 0 matches no sender: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
+  /t:2: SigningTable: 1 matches no sender: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
+  /t:3: SigningTable: 2 matches no sender: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
   and 3 more lines like these (--json lists all)
   /t:11: SigningTable: 0 never matched: the recipient's whole address is looked for
   /t:12: SigningTable: 1 never matched: the recipient's whole address is looked for

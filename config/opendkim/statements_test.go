@@ -59,10 +59,10 @@ var statements = []struct {
 	{"RejectMultiValueFrom rejects what is not judged", []string{`56-required-headers: many_authors = "reject"  # opendmarc.conf:5`, "56-required-headers: each of up to four is judged by its own record"}},
 
 	// The signing table.
-	{"a domain alone matches nobody in a refile", []string{"11-regex: example.com matches nobody"}},
+	{"a domain alone matches no sender in a refile", []string{"11-regex: example.com matches no sender"}},
 	{"the order of a file's lookups: address, domain, then up, user and all in turn, user@*, *", []string{"01-five-steps: from = [\"u@*.com\"]", "TestSigningTableAgainstModel"}},
 	{".example.com is not example.com, and any depth below", []string{`01-five-steps: from = ["*@*.example.com"]`, "TestSigningTableAgainstModel"}},
-	{"*@example.com matches nobody in a file", []string{"01-five-steps: *@example.com matches nobody: only refile: knows *"}},
+	{"*@example.com matches no sender in a file", []string{"01-five-steps: *@example.com matches no sender: only refile: knows *"}},
 	{"of several signatures up to 2.11 the first and the last are made", []string{"04-multiple-file: the first and the last of several signatures only", "05-multiple-refile: the first and the last"}},
 	{"k.% is a key of that name, % the author's domain", []string{`06-percent: keys = ["k.percent"]`, `06-percent: keys = ["%"]`}},
 	{"a signer without @ lets the mail go unsigned", []string{"06-percent: OpenDKIM lets this mail go unsigned"}},

@@ -17,7 +17,7 @@ type key struct {
 	path     string // of its file; with "%" when perDomain
 	text     string // the key itself, where path is ""
 	fault    string // why no mail can be signed with it; "" for none
-	useless  bool   // OpenDKIM did sign, but so that nobody can verify it
+	useless  bool   // OpenDKIM did sign, but so that no receiver can verify it
 
 	perDomain bool // the file's name holds the author's domain
 }
@@ -42,11 +42,11 @@ func parseKey(rec Record, dir string, tell Tell) key {
 	k.data(data, dir, tell)
 	switch {
 	case k.domain != "%" && IsDomain(strings.ToLower(k.domain)) && !strings.Contains(k.domain, "."):
-		k.fault, k.useless = fmt.Sprintf("it signs as d=%s, which nobody can verify: a domain of one label is none (RFC 6376 section 3.5)", k.domain), true
+		k.fault, k.useless = fmt.Sprintf("it signs as d=%s: no receiver can verify it, because a domain needs two labels (RFC 6376 section 3.5)", k.domain), true
 	case k.domain != "%" && !IsDomain(strings.ToLower(k.domain)):
-		k.fault, k.useless = fmt.Sprintf("it signs as d=%s, which nobody can verify: %% stands for the author's domain only where nothing else is beside it", k.domain), true
+		k.fault, k.useless = fmt.Sprintf("it signs as d=%s: no receiver can verify it, because %% stands for the author's domain only where it is alone", k.domain), true
 	case !IsDomain(strings.ToLower(k.selector) + ".x"):
-		k.fault, k.useless = fmt.Sprintf("it signs with s=%s, which nobody can verify: %% stands for nothing there", k.selector), true
+		k.fault, k.useless = fmt.Sprintf("it signs with s=%s: no receiver can verify it, because %% has no meaning there", k.selector), true
 	}
 	k.domain, k.selector = strings.ToLower(k.domain), strings.ToLower(k.selector)
 	k.checkName(tell)

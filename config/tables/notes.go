@@ -76,7 +76,7 @@ var notes = map[Code]Note{
 	"line-regex":             {Taken, "%s is a regular expression in OpenDKIM, though its manual knows * only; it stands for %s"},
 	"line-glob":              {Dropped, "%s has no equal among Mailseal's patterns: name the domains; until then later lines sign this mail, or none does"},
 	"line-glob-narrowed":     {Changed, "%s also matched names of others that only begin or end alike: Mailseal signs for %s only"},
-	"line-refile-domain":     {Never, "%s matches nobody: a line of a refile: must match the whole of user@domain"},
+	"line-refile-domain":     {Never, "%s matches no sender: a line of a refile: must match the whole of user@domain"},
 	"line-never-reached":     {Never, "%s is never reached: line %d takes it, and the first line that fits signs (MultipleSignatures takes all)"},
 	"recipient-pattern":      {Never, "%s never matched: the recipient's whole address is looked for"},
 	"start-fails":            {Never, "OpenDKIM does not start with this line: it looks for a key of the name %q, which is not in KeyTable"},
@@ -89,7 +89,7 @@ var notes = map[Code]Note{
 	"local-unsigned":         {Changed, "mail of authors at localhost, and at other names of one label, goes unsigned: a signature of such a domain cannot be verified (RFC 6376 section 3.5)"},
 	"identifier-without-at":  {Changed, "%q is not an i= tag, for it has no @: OpenDKIM lets this mail go unsigned, Mailseal signs it without i="},
 	"identifier-unwritable":  {Changed, "i=%s cannot be written here: it is left out"},
-	"line-never-looked":      {Never, "%s matches nobody: it is not one of user@domain, domain, user@.parent, .parent, user@* and *"},
-	"line-never-looked-star": {Never, "%s matches nobody: only refile: knows *; %s alone is everybody in the domain, and then signs mail that OpenDKIM left unsigned"},
+	"line-never-looked":      {Never, "%s matches no sender: it is not one of user@domain, domain, user@.parent, .parent, user@* and *"},
+	"line-never-looked-star": {Never, "%s matches no sender: only refile: knows *; %s alone is everybody in the domain, and then signs mail that OpenDKIM left unsigned"},
 	"leading-blank":          {Never, "a line of a refile: that begins with a blank is not seen: %s"},
 }

@@ -170,7 +170,7 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 	return d
 }
 
-// hasRule returns what tells whether any rule signs mail of an author, whatever else the rule wants.
+// hasRule returns a function that reports whether any rule signs mail of an author, whatever else the rule wants.
 func hasRule(cfg *config.Config) func(author string) bool {
 	var all message.Patterns
 	for _, r := range cfg.Sign {

@@ -64,7 +64,7 @@ var otherwise = map[string][]difference{
 	"05-multiple-refile":      {moreSignatures},
 	"47-multiple-identifiers": {moreSignatures},
 	"06-percent": {localhost, {"nosign", func(_, old, new string) bool { return old == "" && new == "example.com/s" }},
-		{"which nobody can verify", func(_, old, new string) bool {
+		{"no receiver can verify it", func(_, old, new string) bool {
 			return new == "" && (strings.HasPrefix(old, "mail.%") || strings.HasSuffix(old, "/%"))
 		}}},
 	"08-hosts":                 {{"OpenDKIM trusts unknown", func(_, old, new string) bool { return new == "" }}},
