@@ -12,7 +12,7 @@ import (
 // requirements are what reports that go out must hold, by the ids of the project's reference, and the tests that hold it:
 // the directory and the name of the test.
 var requirements = map[string][]string{
-	"RO-1":  {"milter/report TestWriteHostile", "milter/report TestCheckVectors", "milter/report TestWriteGolden"},
+	"RO-1":  {"milter/report TestWriteHostile", "milter/report TestCheckVectors", "milter/report TestWriteGolden", "milter/report TestDmarcCat"},
 	"RO-2":  {"milter/report/store TestFoldOnce", "milter/report/spool TestKilled", "milter/report/spool TestTornSegments"},
 	"RO-3":  {"milter/report/store TestPolicyChange", "milter/filter TestRecorded"},
 	"RO-4":  {"milter/report/send TestOneReport", "milter/report/send TestLateRows"},
