@@ -27,7 +27,18 @@ type Reports struct {
 	SpoolDirectory string                   `toml:"spool_directory"` // never empty once loaded
 	SpoolSize      Size                     `toml:"spool_size"`
 	Store          string                   `toml:"store"` // never empty once loaded
+	Intake         ReportsIntake            `toml:"intake"`
 	Web            ReportsWeb               `toml:"web"`
+}
+
+// ReportsIntake says how reports come in.
+type ReportsIntake struct {
+	Address     string   `toml:"address"` // path of the LMTP socket; never empty once loaded
+	Domains     []string `toml:"domains"` // whose reports count; none: all
+	RefuseOther bool     `toml:"refuse_other"`
+	RawDays     int      `toml:"raw_days"`
+	RecordDays  int      `toml:"record_days"`
+	SumDays     int      `toml:"sum_days"`
 }
 
 // ReportsWeb says where the pages of reports are served, and to whom.
@@ -59,6 +70,9 @@ func (r Reports) Domain() string { return r.From[strings.LastIndexByte(r.From, '
 func (r *Reports) complete() {
 	if r.SpoolDirectory == "" {
 		r.SpoolDirectory = filepath.Join(r.Directory, "spool")
+	}
+	if r.Intake.Address == "" {
+		r.Intake.Address = filepath.Join(r.Directory, "intake.sock")
 	}
 	if r.Store == "" {
 		r.Store = "sqlite:" + filepath.Join(r.Directory, "reports.db")

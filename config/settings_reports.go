@@ -41,6 +41,25 @@ var reportsSection = section{
 	},
 }
 
+var reportsIntakeSection = section{
+	header: "[reports.intake]", path: "reports.intake",
+	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" takes them by LMTP on a unix socket, \"mailseal reports import\" from files; \"mailseal reports domains\" and the page show what they say.",
+	settings: []setting{
+		{name: "address", example: `"/run/mailseal-reports/intake.sock"`, form: "path",
+			doc: "The unix socket on which \"mailseal reports serve\" takes mail by LMTP; the file intake.sock in reports.directory, if not set. The mail server must be in the group of its directory."},
+		{name: "domains", def: "[]", example: `["example.com"]`, form: "domain",
+			doc: "Your domains. A report counts if its policy domain is one of them or below one; a record belongs to the nearest of them. Reports on other domains are kept for 30 days and not counted. Not set: every domain counts."},
+		{name: "refuse_other", def: "false",
+			doc: "Answer 550 to mail that holds no report, instead of taking and keeping it."},
+		{name: "raw_days", def: "90", least: "1", most: "3650",
+			doc: "How long mails are kept as they came, for \"mailseal reports reparse\"."},
+		{name: "record_days", def: "400", least: "1", most: "3650",
+			doc: "How long reports and their records are kept."},
+		{name: "sum_days", def: "1100", least: "1", most: "36500",
+			doc: "How long the sums per day are kept that the figures of domains, receivers and sources come from."},
+	},
+}
+
 var reportsWebSection = section{
 	header: "[reports.web]", path: "reports.web",
 	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need you, why, and what to publish. They are served where address says, and show nothing to whoever did not sign in: with a token, an account of an htpasswd file, or by a reverse proxy.",

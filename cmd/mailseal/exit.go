@@ -21,10 +21,12 @@ const (
 	exitUsage   = 2  // the command line is wrong
 	exitUnknown = 3  // could not find out, or could not read what it needs
 	exitBug     = 70 // a bug of ours
+	exitDefer   = 75 // a mail server is to try again (EX_TEMPFAIL); of "mailseal reports deliver" alone
 )
 
 var codes = map[answer.Kind]int{
 	answer.Good: exitGood, answer.Bad: exitBad, answer.Usage: exitUsage, answer.Unknown: exitUnknown, answer.Bug: exitBug,
+	answer.TryAgain: exitDefer,
 }
 
 // execute runs the command that the arguments name, and returns the code to exit with. This is the only place where an

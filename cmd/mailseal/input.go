@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
-	"mailseal/keys/files"
+	"mailseal/cmd/mailseal/examine"
 )
 
 // maxInput bounds a message that a command reads, in bytes: mail servers refuse larger ones.
@@ -15,10 +15,7 @@ const maxInput = 256 << 20
 
 // readInput reads a file or pipe, standard input for "-".
 func readInput(file string, stdin io.Reader) ([]byte, error) {
-	if file == "-" {
-		return files.ReadAll(stdin, "standard input", maxInput)
-	}
-	return files.ReadAny(file, maxInput)
+	return examine.ReadInput(file, stdin, maxInput)
 }
 
 // errNow reports a --now value that does not parse.

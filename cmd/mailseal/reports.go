@@ -22,6 +22,7 @@ only writes down what it found; all else is done by the process "mailseal report
 	}
 	cmd.AddCommand(newReportsServeCmd(), newReportsPreviewCmd(), newReportsListCmd(), newReportsShowCmd(), newReportsSendCmd(),
 		newReportsResendCmd(), newReportsSuppressCmd(), newReportsCheckCmd(), newReportsBouncedCmd(), newReportsForgetCmd())
+	cmd.AddCommand(newReportsInCmds()...)
 	return cmd
 }
 

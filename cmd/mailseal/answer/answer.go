@@ -82,7 +82,7 @@ func NotBad(err error) error {
 }
 
 // ranks are the kinds of answers by how bad they are, the worst last.
-var ranks = []Kind{Good, Bad, Usage, Unknown, Bug}
+var ranks = []Kind{Good, Bad, Usage, Unknown, TryAgain, Bug}
 
 // Worse returns the worse of two kinds of answers.
 func Worse(a, b Kind) Kind {
@@ -99,4 +99,15 @@ func Text(err error) string {
 		return ""
 	}
 	return keys.Mask(err.Error())
+}
+
+// TryAgain is the answer to a mail server that is to keep a mail and try again.
+const TryAgain Kind = "deferred"
+
+// Deferred makes TryAgain of any error.
+func Deferred(err error) error {
+	if err == nil {
+		return nil
+	}
+	return New(TryAgain, err)
 }

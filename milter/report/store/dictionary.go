@@ -50,12 +50,17 @@ func (s *Store) lookup(tx *Tx) *lookup {
 	return &lookup{tx: tx, names: s.names, fresh: map[string]map[string]int64{}}
 }
 
+func (l *lookup) find(table, word string) (int64, bool) {
+	if id, ok := l.names.find(table, word); ok {
+		return id, true
+	}
+	id, ok := l.fresh[table][word]
+	return id, ok
+}
+
 // id returns the id of a word in a table with the columns id and column, and adds the word if it is new.
 func (l *lookup) id(ctx context.Context, table, column, word string) (int64, error) {
-	if id, ok := l.names.find(table, word); ok {
-		return id, nil
-	}
-	if id, ok := l.fresh[table][word]; ok {
+	if id, ok := l.find(table, word); ok {
 		return id, nil
 	}
 	// The update changes nothing. It makes both drivers return the row that is there already.

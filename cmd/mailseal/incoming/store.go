@@ -1,0 +1,198 @@
+package incoming
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/milter/report/intake"
+	"mailseal/milter/report/store"
+)
+
+// Box is the store of reports, for the commands that read it or write to it.
+type Box struct {
+	Setting string   // reports.store
+	Domains []string // reports.intake.domains
+	JSON    bool
+	CSV     bool
+	Now     func() time.Time
+}
+
+// with opens the store, does what is asked, and closes it. What is wrong with the store leaves the answer unknown.
+func (b *Box) with(ctx context.Context, do func(*intake.Intake) error) error {
+	o, err := store.ParseSetting(b.Setting)
+	if err != nil {
+		return answer.NewUsage(fmt.Errorf("reports.store: %w", err))
+	}
+	s, err := store.Open(ctx, o)
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	defer s.Close()
+	return do(&intake.Intake{Store: s, Domains: b.Domains})
+}
+
+// Import is "mailseal reports import".
+func (b *Box) Import(ctx context.Context, names []string, stdin io.Reader, out, progress io.Writer) error {
+	sum := &imported{}
+	err := b.with(ctx, func(i *intake.Intake) error {
+		steps := newProgress(progress, time.Now)
+		defer steps.end()
+		return intake.Each(names, stdin, func(f intake.File) error {
+			steps.step(sum.Reports)
+			if f.Err != nil {
+				sum.unread = append(sum.unread, fileError(f))
+				return nil
+			}
+			got, err := i.Take(ctx, &store.Arrival{
+				Received: b.Now(), Via: "import", Name: f.Name, Trust: store.ByHand, Data: f.Data,
+			})
+			if err != nil {
+				return answer.NewUnknown(err)
+			}
+			sum.add(f.Name, got)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if b.JSON {
+		if err := json.NewEncoder(out).Encode(sum); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintln(out, sum)
+	}
+	return sum.verdict()
+}
+
+// imported is what became of many files.
+type imported struct {
+	Files      int      `json:"files"`
+	Reports    int      `json:"reports"`
+	Messages   int64    `json:"messages"`
+	NotCounted int      `json:"not_counted"`
+	Duplicates int      `json:"duplicates"`
+	Variants   int      `json:"variants"`
+	TLS        int      `json:"tls"`
+	Failures   int      `json:"failures"`
+	Others     int      `json:"others"`
+	Problems   []string `json:"problems"`
+	unread     []string
+}
+
+func (s *imported) add(name string, t *intake.Taken) {
+	s.Files++
+	s.Reports += t.Reports
+	s.Messages += t.Messages
+	s.NotCounted += t.NotCounted
+	s.Duplicates += t.Duplicates
+	s.Variants += t.Variants
+	s.TLS += t.TLS
+	s.Failures += t.Failures
+	switch {
+	case t.Known:
+		s.Duplicates++
+	case t.Kind == intake.Other || t.Kind == intake.Bounce:
+		s.Others++
+	}
+	for _, p := range t.Problems {
+		s.Problems = append(s.Problems, name+": "+p)
+	}
+}
+
+// String says it in a line or two.
+func (s *imported) String() string {
+	out := fmt.Sprintf("%d files or mails: %d new reports on %d messages", s.Files, s.Reports, s.Messages)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{s.TLS, "TLS reports"}, {s.Failures, "failure reports"}, {s.Duplicates, "that were there already"},
+		{s.NotCounted, "of the new ones not counted (other domains, or from the future)"},
+		{s.Variants, "with the id of another report and other content, not counted"}, {s.Others, "that are no reports"},
+	} {
+		if part.n > 0 {
+			out += fmt.Sprintf("; %d %s", part.n, part.what)
+		}
+	}
+	return out
+}
+
+func (s *imported) verdict() error {
+	switch {
+	case len(s.unread) > 0:
+		return answer.NewUnknown(errors.New(listed(append(s.unread, s.Problems...))))
+	case len(s.Problems) > 0:
+		return answer.NewBad(errors.New(listed(s.Problems)))
+	}
+	return nil
+}
+
+// Reparse is "mailseal reports reparse".
+func (b *Box) Reparse(ctx context.Context, out io.Writer) error {
+	sum := &imported{}
+	err := b.with(ctx, func(i *intake.Intake) error {
+		return answered(i.Again(ctx, func(t *intake.Taken) { sum.add("", t) }))
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d files or mails read again: %d reports on %d messages\n", sum.Files, sum.Reports, sum.Messages)
+	return nil
+}
+
+// answered makes errors of the store an answer that could not be found out.
+func answered(err error) error {
+	if err == nil || errors.Is(err, store.ErrNone) || errors.Is(err, store.ErrNoReporter) {
+		return err
+	}
+	return answer.NewUnknown(err)
+}
+
+// Verify is "mailseal reports verify".
+func (b *Box) Verify(ctx context.Context, out io.Writer) error {
+	return b.with(ctx, func(i *intake.Intake) error {
+		wrong, err := i.Store.Verify(ctx)
+		if err != nil {
+			return answered(err)
+		}
+		if b.JSON {
+			if err := json.NewEncoder(out).Encode(map[string]any{"equal": len(wrong) == 0, "differences": append([]string{}, wrong...)}); err != nil {
+				return err
+			}
+		}
+		if len(wrong) > 0 {
+			return answer.NewBad(fmt.Errorf("the sums are not those of the records: %s; mailseal reports reparse makes them anew", strings.Join(wrong, ", ")))
+		}
+		if !b.JSON {
+			fmt.Fprintln(out, "every sum is that of its records")
+		}
+		return nil
+	})
+}
+
+// Accept is "mailseal reports accept" and "--not".
+func (b *Box) Accept(ctx context.Context, reporter string, accept bool, out io.Writer) error {
+	return b.with(ctx, func(i *intake.Intake) error {
+		n, err := i.Store.Accept(ctx, reporter, accept)
+		if err != nil {
+			return answered(err)
+		}
+		if accept {
+			fmt.Fprintf(out, "reports of %s count from now on, without proof of where they come from; %d that are there count now\n", reporter, n)
+		} else {
+			fmt.Fprintf(out, "reports of %s count only with proof of where they come from; %d that are there do not count any more\n", reporter, n)
+		}
+		return nil
+	})
+}
+
+// Filter chooses what lists show.
+type Filter = store.Filter

@@ -1,0 +1,96 @@
+package reporting
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/jobs"
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/report/intake"
+	"mailseal/milter/report/lmtp"
+	"mailseal/milter/report/store"
+)
+
+// day is how long retention is counted in.
+const day = 24 * time.Hour
+
+// foreign is how long reports on domains are kept that are not ours.
+const foreign = 30 * day
+
+// intakeRole takes reports from the mail server.
+func intakeRole() Role {
+	return Role{
+		Name: "intake",
+		Doc:  "takes reports about your domains from the mail server, by LMTP, and removes old ones",
+		Build: func(ctx context.Context, p *Process) (Part, error) {
+			s, err := p.Store(ctx)
+			if err != nil {
+				return Part{}, err
+			}
+			server, err := NewIntake(p, s)
+			if err != nil {
+				return Part{}, err
+			}
+			at := p.Config.Reports.Intake.Address
+			l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + at, Mode: 0o666, Role: action.RoleAuto})
+			if err != nil {
+				return Part{}, fmt.Errorf("reports.intake.address: %w", err)
+			}
+			if len(server.Trust.IDs) == 0 {
+				p.Log.Warn("authserv_id is not set: only DKIM signatures that verify here prove where a report comes from")
+			}
+			return Part{
+				Serve: func(ctx context.Context) error { return server.Serve(ctx, l) },
+				Jobs:  []jobs.Job{purgeJob(p, s)},
+			}, nil
+		},
+	}
+}
+
+// NewIntake makes what takes mails with reports into a store.
+func NewIntake(p *Process, s *store.Store) (*lmtp.Server, error) {
+	_, resolver, err := assembly.NewResolver(p.Config)
+	if err != nil {
+		return nil, err
+	}
+	trust := &lmtp.Trust{Resolver: resolver, Now: p.Now}
+	if id := p.Config.AuthservID; id != "" {
+		trust.IDs = append([]string{id}, p.Config.AuthenticationResults.RemoveIDs...)
+	}
+	return &lmtp.Server{
+		Intake: &intake.Intake{Store: s, Domains: p.Config.Reports.Intake.Domains}, Trust: trust,
+		RefuseOther: p.Config.Reports.Intake.RefuseOther, Name: p.Config.Host.Full, Log: p.Log, Now: p.Now,
+	}, nil
+}
+
+// purgeJob removes what is older than its retention.
+func purgeJob(p *Process, s *store.Store) jobs.Job {
+	in := p.Config.Reports.Intake
+	keep := store.Retention{
+		Raw: time.Duration(in.RawDays) * day, Records: time.Duration(in.RecordDays) * day,
+		Rollups: time.Duration(in.SumDays) * day, Foreign: foreign,
+	}
+	return jobs.Job{
+		Name:     "purge",
+		Interval: func() time.Duration { return day },
+		First:    func() time.Duration { return time.Minute },
+		Do:       func(ctx context.Context) error { return s.Purge(ctx, p.Now(), keep) },
+	}
+}
+
+// Deliver stores one mail with reports, as the intake does.
+func (p *Process) Deliver(ctx context.Context, mail []byte) error {
+	s, err := OpenStore(ctx, p.Config)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	server, err := NewIntake(p, s)
+	if err != nil {
+		return err
+	}
+	return server.Deliver(ctx, "pipe", mail)
+}

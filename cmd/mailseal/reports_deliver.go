@@ -1,0 +1,46 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/reporting"
+)
+
+func newReportsDeliverCmd() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "deliver",
+		Short: "Take one mail with reports from a pipe of the mail server",
+		Long: `Deliver reads a mail from standard input and puts its reports into the store: for an alias such as
+  dmarc: "|/usr/sbin/mailseal reports deliver"
+or a pipe of master.cf, where LMTP to "mailseal reports serve" is not wanted. It runs as the user of the pipe, which must be
+able to write to the store. A report counts only if the mail was authenticated for the reporter's domain.
+
+The exit codes are those of a mail server's pipes: 0 when all of the mail is in the store, 75 to keep it in the queue and try
+again, when the configuration or the store cannot be opened.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return answer.Deferred(deliver(cmd, path))
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	return cmd
+}
+
+func deliver(cmd *cobra.Command, path string) error {
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxInput))
+	if err != nil {
+		return err
+	}
+	p := &reporting.Process{Config: cfg, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now, Version: version()}
+	return p.Deliver(cmd.Context(), data)
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestReportsStore brings reports in and looks at them in each way.
+func TestReportsStore(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	at := "--store=sqlite:" + dir + "/r.db"
+	whole := strings.Replace(reportXML, `<record><row><source_ip>203.0.113.9</source_ip><count>-3</count></row></record>`, "", 1)
+	report := put("r.xml", whole)
+	other := put("v.xml", strings.Replace(whole, "<count>40<", "<count>41<", 1))
+	for _, tc := range []struct {
+		name, args string
+		code       int
+		want       []string
+	}{
+		{"an empty store", "domains", exitGood, []string{"nothing is in the store"}},
+		{"import", "import " + report, exitGood, []string{"1 files or mails: 1 new reports on 1243 messages"}},
+		{"again", "import " + report, exitGood, []string{"0 new reports", "1 that were there already"}},
+		{"a variant", "import " + other, exitGood, []string{"1 with the id of another report and other content"}},
+		{"not a report", "import " + put("x", "hello"), exitBad, []string{"x: this is not a report"}},
+		{"no file", "import " + dir + "/gone", exitUnknown, []string{"gone: no such file"}},
+		{"domains", "domains", exitGood, []string{"example.com      1243  1200  1200  1200          3           40         0  2023-11-15  2023-11-15"}},
+		{"one domain", "domains --domain none.example", exitGood, []string{"nothing is in the store"}},
+		{"sources", "sources --domain example.com", exitGood, []string{"192.0.2.1", "198.51.100.7        40     0"}},
+		{"sources as CSV", "sources --csv", exitGood, []string{"192.0.2.1,1200,1200,1200,1200,0,0,0,2023-11-15,2023-11-15"}},
+		{"received", "received", exitGood, []string{"1       2023-11-15  org.example  example.com      1243        3  whole  yes      file"}},
+		{"received, one", "received 1", exitGood, []string{"1,243 messages in 3 records.", "it counts: it was brought by hand", "the reporter says: late"}},
+		{"the variant", "received 2", exitGood, []string{"it does not count, since report 1 has the same id"}},
+		{"no such number", "received 77", exitBad, []string{"there is no report with this number"}},
+		{"no number", "received x", exitUsage, []string{`"x" is not the number of a report`}},
+		{"accept nobody", "accept none.example", exitBad, []string{"no report of this reporter"}},
+		{"accept", "accept org.example", exitGood, []string{"reports of org.example count from now on"}},
+		{"verify", "verify", exitGood, []string{"every sum is that of its records"}},
+		{"reparse", "reparse", exitGood, []string{"3 files or mails read again: 2 reports"}},
+		{"verify after that", "verify --json", exitGood, []string{`"equal":true`}},
+		{"a store that is none", "verify --store=mysql:x", exitUsage, []string{`write "sqlite:/path/reports.db"`}},
+		{"a store that cannot be opened", "verify --store=sqlite:" + dir + "/none/r.db", exitUnknown, []string{"make the directory"}},
+	} {
+		words := strings.Fields(tc.args)
+		args := append([]string{"reports", words[0], at}, words[1:]...)
+		out, errs, code := mailseal(t, "", args...)
+		if code != tc.code {
+			t.Errorf("%s: exit code %d, want %d: %s%s", tc.name, code, tc.code, out, errs)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(out+errs, want) {
+				t.Errorf("%s: %q is missing in\n%s%s", tc.name, want, out, errs)
+			}
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/incoming"
+)
+
+func newReportsReadCmd() *cobra.Command {
+	var r incoming.Read
+	cmd := &cobra.Command{
+		Use:   "read FILE...",
+		Short: "Show DMARC, TLS and failure reports as one readable screen",
+		Long: `Read shows what reports say: for each domain a sentence, then the hosts that sent as the domain, how much of their
+mail passed DMARC, and why the rest did not. It needs no configuration and no daemon, and asks no DNS.
+
+A FILE is a report (XML or JSON; gzip or zip around it, whatever its name), a mail that holds reports, a mailbox in one
+file (mbox), a directory with any of these below it, such as a Maildir, or "-" for standard input. DMARC aggregate
+reports (RFC 9990), TLS reports (RFC 8460) and failure reports (RFC 9991, ARF) are known by their content. A report
+that is found twice is counted once.
+
+Numbers are messages. "pass" is DMARC: DKIM or SPF passes for an aligned domain. Reports are read as reporters write
+them; what is unusual about one is listed at the end. A row that cannot be counted is an error that names the line, and
+the other rows are read.
+
+The exit code is 0 when everything was read; 1 when a file holds no report, or one that is damaged or hostile; 3 when a
+file cannot be opened.`,
+		Example: `  mailseal reports read 'google.com!example.com!1700000000!1700086399.zip'
+  mailseal reports read ~/Maildir/.dmarc
+  mailseal reports read --csv reports.mbox > reports.csv`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return answer.NewUsage(errors.New(`name a file, a directory, or "-" for standard input`))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.Width = terminalWidth()
+			return r.Run(args, cmd.InOrStdin(), cmd.OutOrStdout(), terminal(cmd.ErrOrStderr()))
+		},
+	}
+	cmd.Flags().BoolVar(&r.JSON, "json", false, "print one JSON object for each report, on a line each")
+	cmd.Flags().BoolVar(&r.CSV, "csv", false, "print the rows of aggregate reports as CSV")
+	cmd.Flags().BoolVar(&r.Raw, "raw", false, "print the reports as they are, unpacked")
+	cmd.MarkFlagsMutuallyExclusive("json", "csv", "raw")
+	return cmd
+}
+
+// terminal returns w if it is a terminal, else nil.
+func terminal(w io.Writer) io.Writer {
+	f, ok := w.(*os.File)
+	if !ok {
+		return nil
+	}
+	if _, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err != nil {
+		return nil
+	}
+	return w
+}
+
+// terminalWidth is the width of the terminal that standard output is, between 60 and 120 columns; 100 for a file or pipe.
+func terminalWidth() int {
+	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col == 0 {
+		return 100
+	}
+	return min(max(int(size.Col), 60), 120)
+}

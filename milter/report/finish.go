@@ -1,0 +1,168 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mailseal/milter/domain"
+)
+
+func isHostile(err error) bool { return errors.Is(err, ErrHostile) }
+
+// endRow checks a row that is complete, and hands it over.
+func (r *reader) endRow() error {
+	row := r.row
+	count := strings.TrimSpace(r.count)
+	if count == "" {
+		r.refuse(row, "it has no count")
+		return nil
+	}
+	n, err := parseCount(count)
+	if err != nil {
+		r.refuse(row, err.Error())
+		return nil
+	}
+	if count != fmt.Sprint(n) {
+		r.add("count-form", "a count is written in an unusual form", row.Line)
+	}
+	row.Count = n
+	if n == 0 {
+		r.add("null", "a row with count 0: the reporter says that it saw nothing", row.Line)
+	}
+	if row.HeaderFrom == "" {
+		row.HeaderFrom = r.out.Policy.Domain
+		if n > 0 {
+			r.add("header-from", "a row without header_from; the policy's domain is taken", row.Line)
+		}
+	}
+	r.derive(&row)
+	r.out.Rows++
+	r.out.Messages += n
+	return r.each(&row)
+}
+
+func (r *reader) refuse(row Row, why string) {
+	r.add("refused", "rows that cannot be counted", row.Line)
+	if len(r.out.Refused) < MaxRefused {
+		r.out.Refused = append(r.out.Refused, RefusedRow{N: row.N, Line: row.Line, Why: why})
+	}
+}
+
+// derive finds aligned results that a reporter left out from the results and the identifiers. What cannot be derived
+// stays empty, which is not a pass.
+func (r *reader) derive(row *Row) {
+	p := r.out.Policy
+	if row.DKIM == "" && len(row.Signatures) > 0 {
+		row.Derived, row.DKIM = true, "fail"
+		for _, s := range row.Signatures {
+			if s.Result == "pass" && Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ADKIM) {
+				row.DKIM = "pass"
+			}
+		}
+	}
+	if row.SPF == "" && len(row.SPFResults) > 0 {
+		row.Derived, row.SPF = true, "fail"
+		for _, s := range row.SPFResults {
+			if s.Result == "pass" && s.Scope != "helo" && Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ASPF) {
+				row.SPF = "pass"
+			}
+		}
+	}
+	if row.Derived {
+		r.add("derived", "an aligned result is missing; it follows from the other results", row.Line)
+	}
+}
+
+// Aligned reports whether an authenticated domain is in alignment with the domain of From, under the policy of
+// organization (RFC 9989 section 4.8). It asks no DNS: names below the policy's domain are its own.
+func Aligned(authenticated, from, organization, mode string) bool {
+	if authenticated == "" || from == "" {
+		return false
+	}
+	if authenticated == from {
+		return true
+	}
+	if mode == "s" || organization == "" {
+		return false
+	}
+	return Below(authenticated, organization) && Below(from, organization)
+}
+
+// Below reports whether name is the domain or below it.
+func Below(name, parent string) bool {
+	return name == parent || parent != "" && strings.HasSuffix(name, "."+parent)
+}
+
+// finish brings the metadata into the form that is stored.
+func (r *reader) finish() {
+	m := &r.out.Metadata
+	r.dates()
+	if strings.EqualFold(r.out.Policy.Domain, "null") {
+		r.add("domain", "the policy's domain is NULL", 0)
+		r.out.Policy.Domain = ""
+	}
+	if m.Org == "" {
+		_, m.Org, _ = strings.Cut(m.Email, "@")
+		m.Org = parseName(m.Org)
+		if m.Org != "" {
+			r.add("org", "org_name is empty; the domain of the address is taken", 0)
+		}
+	}
+	switch r.out.Namespace {
+	case "", "urn:ietf:params:xml:ns:dmarc-2.0", "http://dmarc.org/dmarc-xml/0.1":
+	default:
+		r.add("namespace", "the namespace is unknown", 0)
+	}
+	r.out.Notes = r.notes
+}
+
+// dates reads the period. Some reporters end it at the first second of the next one.
+func (r *reader) dates() {
+	m := &r.out.Metadata
+	var okBegin, okEnd bool
+	m.Begin, okBegin = parseTime(strings.TrimSpace(r.begin))
+	m.End, okEnd = parseTime(strings.TrimSpace(r.end))
+	switch {
+	case !okBegin && !okEnd:
+		r.add("dates", "the period cannot be read", 0)
+		m.Begin, m.End = time.Time{}, time.Time{}
+		return
+	case !okBegin:
+		r.add("dates", "the beginning of the period cannot be read", 0)
+		m.Begin = m.End
+	case !okEnd:
+		r.add("dates", "the end of the period cannot be read", 0)
+		m.End = m.Begin
+	}
+	if m.End.Before(m.Begin) {
+		r.add("dates-swapped", "the period ends before it begins; the two were swapped", 0)
+		m.Begin, m.End = m.End, m.Begin
+	}
+	if m.End.After(m.Begin) && m.End.Unix()%86400 == 0 {
+		m.End = m.End.Add(-time.Second)
+	}
+}
+
+// ReporterKey returns what reports of one reporter have in common: the domain of its address, without the labels below
+// the registered one where that is known by the name of the mail; else its name.
+func (m *Metadata) ReporterKey(mailDomain string) string {
+	if _, d, ok := strings.Cut(strings.Trim(m.Email, "<> "), "@"); ok {
+		if n, err := domain.Parse(d); err == nil {
+			return n.String()
+		}
+	}
+	if mailDomain != "" {
+		return mailDomain
+	}
+	return strings.ToLower(m.Org)
+}
+
+// Key is what makes a report the same one when it comes again: reporter, report id, policy domain, period.
+func (f *Feedback) Key(mailDomain string) string {
+	return strings.Join([]string{
+		f.Metadata.ReporterKey(mailDomain), strings.Trim(f.Metadata.ReportID, "<> "), f.Policy.Domain,
+		fmt.Sprint(f.Metadata.Begin.Unix()), fmt.Sprint(f.Metadata.End.Unix()),
+	}, "\n")
+}

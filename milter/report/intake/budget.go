@@ -1,0 +1,120 @@
+package intake
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+
+	"mailseal/milter/report"
+)
+
+// Bounds of one message or file, whatever it is made of. A report of a large domain at a large receiver has 1 MB of XML,
+// the largest that was seen 26 MB. Compression alone proves nothing: honest reports reach 100:1.
+const (
+	MaxMessage  = 25 << 20  // bytes of a mail, or of a file that is none
+	maxReport   = 64 << 20  // bytes of one report, inflated
+	maxInflated = 128 << 20 // bytes of all that a message holds
+	maxParts    = 100       // MIME parts and entries of archives, all layers together
+	maxLayers   = 3         // archives within each other
+	maxNesting  = 20        // MIME parts and messages within each other
+)
+
+// budget is what is left of the bounds for one message.
+type budget struct {
+	inflated int64
+	parts    int
+}
+
+func newBudget() *budget { return &budget{inflated: maxInflated, parts: maxParts} }
+
+// part counts one more part.
+func (b *budget) part() error {
+	if b.parts--; b.parts < 0 {
+		return hostile("more than %d parts", maxParts)
+	}
+	return nil
+}
+
+func hostile(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", report.ErrHostile, fmt.Sprintf(format, args...))
+}
+
+// limited reads a report that is inflated on the way, within the bound of one report and of the message.
+type limited struct {
+	in     io.Reader
+	budget *budget // nil: this report was counted before
+	left   int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.in.Read(p)
+	l.left -= int64(n)
+	if l.budget != nil {
+		l.budget.inflated -= int64(n)
+	}
+	if l.left < 0 || l.budget != nil && l.budget.inflated < 0 {
+		return 0, hostile("it inflates to more than %d MiB, or all parts to more than %d MiB", maxReport>>20, maxInflated>>20)
+	}
+	return n, err
+}
+
+// inflater reads gzip as reporters send it: several members, junk or zeros behind the last one, a checksum that is wrong
+// or cut off. Whether the report is complete is seen in the report.
+type inflater struct {
+	in   *bytes.Reader
+	zip  *gzip.Reader
+	note func(string)
+	done bool
+}
+
+func newInflater(data []byte, note func(string)) (*inflater, error) {
+	in := bytes.NewReader(data)
+	zip, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, fmt.Errorf("not readable as gzip: %w", err)
+	}
+	zip.Multistream(false)
+	return &inflater{in: in, zip: zip, note: note}, nil
+}
+
+func (z *inflater) Read(p []byte) (int, error) {
+	if z.done {
+		return 0, io.EOF
+	}
+	n, err := z.zip.Read(p)
+	var corrupt flate.CorruptInputError
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF):
+		return n, z.member()
+	case errors.Is(err, gzip.ErrChecksum):
+		z.note("the checksum of the gzip file is wrong")
+		z.done = true
+		return n, io.EOF
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &corrupt):
+		z.note("the gzip file is damaged or cut off")
+		z.done = true
+		return n, io.EOF
+	}
+	return n, err
+}
+
+// member begins the next member, if there is one.
+func (z *inflater) member() error {
+	rest := z.in.Len()
+	if rest == 0 {
+		z.done = true
+		return io.EOF
+	}
+	if err := z.zip.Reset(z.in); err != nil {
+		z.note(fmt.Sprintf("%d bytes follow the gzip data, and were ignored", rest))
+		z.done = true
+		return io.EOF
+	}
+	z.zip.Multistream(false)
+	return nil
+}

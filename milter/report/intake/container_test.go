@@ -1,0 +1,271 @@
+package intake
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime/quotedprintable"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"mailseal/milter/report"
+)
+
+// xml is a report of one record and 7 messages.
+func xml(id string) []byte {
+	return []byte(`<?xml version="1.0"?><feedback><report_metadata><org_name>Org</org_name><email>a@org.example</email><report_id>` + id +
+		`</report_id><date_range><begin>1700006400</begin><end>1700092799</end></date_range></report_metadata>` +
+		`<policy_published><domain>example.com</domain><p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip>` +
+		`<count>7</count><policy_evaluated><disposition>none</disposition><dkim>pass</dkim><spf>fail</spf></policy_evaluated></row>` +
+		`<identifiers><header_from>example.com</header_from></identifiers><auth_results></auth_results></record></feedback>`)
+}
+
+func gz(data []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write(data)
+	w.Close()
+	return b.Bytes()
+}
+
+func zipped(entries ...string) []byte {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i := 0; i < len(entries); i += 2 {
+		f, _ := w.Create(entries[i])
+		io.WriteString(f, entries[i+1])
+	}
+	w.Close()
+	return b.Bytes()
+}
+
+func b64(data []byte) string {
+	text := base64.StdEncoding.EncodeToString(data)
+	var b strings.Builder
+	for ; len(text) > 76; text = text[76:] {
+		b.WriteString(text[:76] + "\r\n")
+	}
+	return b.String() + text + "\r\n"
+}
+
+const top = "From: reports@org.example\r\nTo: dmarc@example.com\r\nSubject: Report Domain: example.com\r\nMIME-Version: 1.0\r\n"
+
+// multi makes a multipart entity of parts with their headers.
+func multi(kind string, parts ...string) string {
+	b := fmt.Sprintf("b%d", len(strings.Join(parts, "")))
+	out := "Content-Type: multipart/" + kind + "; boundary=" + b + "\r\n\r\n"
+	for _, p := range parts {
+		out += "--" + b + "\r\n" + p + "\r\n"
+	}
+	return out + "--" + b + "--\r\n"
+}
+
+func attached(kind string, data []byte) string {
+	return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b64(data)
+}
+
+func qp(data []byte) string {
+	var b bytes.Buffer
+	w := quotedprintable.NewWriter(&b)
+	w.Write(data)
+	w.Close()
+	return b.String()
+}
+
+// found lists kinds, with the messages of aggregate reports.
+func found(t *testing.T, data []byte) string {
+	t.Helper()
+	var out []string
+	for _, p := range Look("x", data) {
+		s := string(p.Kind)
+		if p.Kind == Aggregate {
+			f, err := p.ReadAggregate(nil, nil)
+			switch {
+			case errors.Is(err, report.ErrHostile):
+				s = string(Hostile)
+			case err != nil:
+				t.Errorf("%s: %v", p.Name(), err)
+			default:
+				s += fmt.Sprint(" ", f.Messages)
+			}
+		}
+		if p.Err != nil {
+			s += "!"
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, ", ")
+}
+
+const human = "Content-Type: text/plain\r\n\r\nThis is a report.\r\nHello: world\r\n"
+
+// TestContainers has a case for each quirk of mail and archives that reporters were seen to send.
+func TestContainers(t *testing.T) {
+	x := xml("1")
+	tls := []byte(`{"organization-name":"Org","policies":[{"policy":{"policy-type":"sts"}}]}`)
+	arf := multi("report; report-type=feedback-report", human,
+		"Content-Type: message/feedback-report\r\n\r\nFeedback-Type: auth-failure\r\nSource-IP: 192.0.2.1\r\n",
+		"Content-Type: message/rfc822\r\n\r\nFrom: a@example.com\r\nSubject: x\r\n\r\nbody")
+	for _, tc := range []struct {
+		id   string
+		data string
+		want string
+	}{
+		{"C1 the body is the zip", top + attached("application/zip; name=x.zip", zipped("r.xml", string(x))), "aggregate 7"},
+		{"C1 the body is the gzip", top + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"C2 nested parts", top + multi("mixed", multi("alternative", human, human), attached("application/gzip", gz(x))), "aggregate 7"},
+		{"C3 forwarded as a message", top + multi("mixed", human, "Content-Type: message/rfc822\r\n\r\n"+top+attached("application/gzip", gz(x))), "aggregate 7"},
+		{"C3 attached twice", top + multi("mixed", attached("application/gzip", gz(x)), attached("application/zip", zipped("r.xml", string(x)))), "aggregate 7, aggregate 7"},
+		{"C4 Outlook .msg", top + multi("mixed", human, attached("application/vnd.ms-outlook", []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1..."))), "other!"},
+		{"C5 gzip called zip", top + attached("application/zip", gz(x)), "aggregate 7"},
+		{"C5 zip called octet-stream", top + attached("application/octet-stream", zipped("a", string(x))), "aggregate 7"},
+		{"C5 gzip called text", top + multi("mixed", human, attached("text/plain", gz(x))), "aggregate 7"},
+		{"C6 ContentType without a hyphen", top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))), "Content-Type", "ContentType", 1), "aggregate 7"},
+		{"C7 split names", top + multi("mixed", "Content-Type: application/gzip;\r\n name*0=\"org.example!exam\";\r\n name*1=\"ple.com.xml.gz\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"+b64(gz(x))), "aggregate 7"},
+		{"C8 gzip and a line break", string(gz(x)) + "\r\n", "aggregate 7"},
+		{"C8 gzip and zeros", string(gz(x)) + strings.Repeat("\x00", 100), "aggregate 7"},
+		{"C8 two members", string(gz(x[:200])) + string(gz(x[200:])), "aggregate 7"},
+		{"C9 wrong checksum", string(append(gz(x)[:len(gz(x))-8], "\x00\x00\x00\x00\x00\x00\x00\x00"...)), "aggregate 7"},
+		{"C9 trailer cut off", string(gz(x)[:len(gz(x))-5]), "aggregate 7"},
+		{"C10 gzip in gzip", string(gz(gz(x))), "aggregate 7"},
+		{"C10 zip in gzip", string(gz(zipped("r.xml", string(x)))), "aggregate 7"},
+		{"C10 gzip in zip", string(zipped("r.xml.gz", string(gz(x)))), "aggregate 7"},
+		{"C11 several entries", string(zipped("dir/", "", "dir/a.xml", string(x), "__MACOSX/._a.xml", "junk", "b.xml", string(xml("2")))), "aggregate 7, aggregate 7"},
+		{"C11 something before the zip", "junk\r\n" + string(zipped("r.xml", string(x))), "aggregate 7"},
+		{"C11 a name that leads out", string(zipped("../../etc/passwd", string(x))), "aggregate 7"},
+		{"C12 base64 on one line", top + "Content-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(gz(x)), "aggregate 7"},
+		{"C12 base64 with stray characters", top + "Content-Transfer-Encoding: Base64 \r\n\r\n" + strings.ReplaceAll(b64(gz(x)), "\r\n", " \xa0\r\n!\r\n"), "aggregate 7"},
+		{"C12 quoted-printable", top + "Content-Type: text/xml\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + qp(x), "aggregate 7"},
+		{"C13 plain XML", top + multi("mixed", human, "Content-Type: text/xml\r\n\r\n"+string(x)), "aggregate 7"},
+		{"C13 XML in the body", top + "\r\n" + string(x), "aggregate 7"},
+		{"C14 unused", string(gz([]byte("unused\n"))), "null"},
+		{"C14 empty", string(gz(nil)), "null"},
+		{"C15 TLS report", top + multi("report; report-type=tlsrpt", human, attached("application/tlsrpt+gzip", gz(tls))), "tls"},
+		{"C15 failure report", top + arf, "failure"},
+		{"C15 bounce", top + multi("report; report-type=delivery-status", human, "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n"), "bounce"},
+		{"C15 a person", top + "\r\nHello\r\n", "other"},
+		{"C15 a person who writes HTML", top + multi("alternative", human, "Content-Type: text/html\r\n\r\n<html><p>x</html>"), "other"},
+		{"C17 no subject that says anything", "Subject: x\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"C18 encoded words", "Subject: =?utf-8?B?UmVwb3J0?=\r\n =?utf-8?Q?_x?=\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"an mbox line", "From reports@org.example Mon Nov 20\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"an encrypted or other archive", "7z\xbc\xaf\x27\x1c123", "other!"},
+		{"nothing", "", "null"},
+		{"a picture", "\x89PNG\r\n\x1a\n", "other!"},
+	} {
+		t.Run(tc.id, func(t *testing.T) {
+			if got := found(t, []byte(tc.data)); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// C16 and its kin: what costs much more than it weighs is hostile, and costs little.
+func TestBombs(t *testing.T) {
+	zeros := bytes.Repeat([]byte(" "), 1<<20)
+	var bomb bytes.Buffer
+	w := gzip.NewWriter(&bomb)
+	io.WriteString(w, "<feedback>")
+	for range 70 {
+		w.Write(zeros)
+	}
+	w.Close()
+	var many []string
+	for i := range 150 {
+		many = append(many, fmt.Sprint(i, ".xml"), string(xml(fmt.Sprint(i))))
+	}
+	deep := human
+	for i := range 5000 {
+		deep = fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%[1]d\r\n%s", i, deep)
+	}
+	layers := xml("1")
+	for range 6 {
+		layers = gz(layers)
+	}
+	attribute := gz([]byte(`<feedback x="` + strings.Repeat("y", 20<<20)))
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, tc := range []struct {
+		name string
+		data string
+	}{
+		{"70 MiB in a gzip", bomb.String()},
+		{"the same in a zip", string(zipped("a", "<feedback>"+strings.Repeat(" ", 70<<20)))},
+		{"5,000 multiparts within each other", top + deep},
+		{"100,000 parts", top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)},
+		{"six archives within each other", string(layers)},
+		{"a long attribute", string(attribute)},
+		{"an archive of zeros in a gzip", string(gz(append([]byte("PK\x03\x04"), bytes.Repeat([]byte{0}, 30<<20)...)))},
+	} {
+		if got := found(t, []byte(tc.data)); !strings.Contains(got, "hostile") {
+			t.Errorf("%s: got %q", tc.name, got)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 16<<20 {
+		t.Errorf("%d bytes are still held", grown)
+	}
+	if got := found(t, zipped(many...)); strings.Count(got, "aggregate") != maxParts || !strings.Contains(got, "hostile") {
+		t.Errorf("150 entries: got %q", got)
+	}
+}
+
+func TestEach(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		put("Maildir/"+sub+"/1", sub)
+	}
+	put("sub/deep/r.xml", "x")
+	put("mbox", "From a\nSubject: 1\n\nFrom the text\n\nFrom b\nSubject: 2\n\n")
+	var got []string
+	visit := func(f File) error {
+		got = append(got, strings.TrimPrefix(f.Name, dir+"/")+"="+strings.TrimSpace(strings.ReplaceAll(string(f.Data), "\n", "|")))
+		if f.Err != nil {
+			got[len(got)-1] += "!"
+		}
+		return nil
+	}
+	if err := Each([]string{dir, "-", dir + "/none"}, strings.NewReader("in"), visit); err != nil {
+		t.Fatal(err)
+	}
+	want := "Maildir/cur/1=cur, Maildir/new/1=new, mbox, mail 1=From a|Subject: 1||From the text||, mbox, mail 2=From b|Subject: 2||, " +
+		"sub/deep/r.xml=x, standard input=in, none=!"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("got\n%s, want\n%s", strings.Join(got, ", "), want)
+	}
+}
+
+func FuzzLook(f *testing.F) {
+	f.Add([]byte(top + multi("mixed", human, attached("application/gzip", gz(xml("1"))))))
+	f.Add(zipped("r.xml", string(xml("1"))))
+	f.Add(gz(gz(xml("1"))))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		parts := Look("x", data)
+		if len(parts) == 0 {
+			t.Fatal("nothing at all was found")
+		}
+		for _, p := range parts {
+			if p.Kind == Aggregate && p.Err == nil {
+				p.ReadAggregate(nil, func(*report.Row) error { return nil })
+			}
+		}
+	})
+}

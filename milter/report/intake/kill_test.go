@@ -1,0 +1,86 @@
+package intake
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"mailseal/keys/database"
+	"mailseal/milter/report/store"
+)
+
+// TestMain lets the test program stand for a process that takes mails and is killed.
+func TestMain(m *testing.M) {
+	if path := os.Getenv("MAILSEAL_TEST_TAKE"); path != "" {
+		takeForever(path)
+	}
+	os.Exit(m.Run())
+}
+
+// takeForever takes a report after the other, and prints the number of each once it is acknowledged.
+func takeForever(path string) {
+	s, err := store.Open(context.Background(), store.Options{Driver: database.SQLite, DSN: path})
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	i := &Intake{Store: s}
+	var first int
+	fmt.Sscan(os.Getenv("MAILSEAL_TEST_FIRST"), &first)
+	for n := first; ; n++ {
+		a := &store.Arrival{Received: now, Via: "lmtp", Name: "x", Trust: store.ByHand, Data: gz(xml(fmt.Sprint(n)))}
+		if _, err := i.Take(context.Background(), a); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+		fmt.Println("taken", n)
+	}
+}
+
+// RI-5: kill -9 at any point loses nothing that was acknowledged, and the mail server's second try doubles nothing.
+func TestKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.db")
+	rounds, acknowledged := 25, 0
+	for round := range rounds {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), "MAILSEAL_TEST_TAKE="+path, fmt.Sprint("MAILSEAL_TEST_FIRST=", acknowledged))
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			if _, err := fmt.Sscanf(lines.Text(), "taken %d", &acknowledged); err != nil {
+				t.Fatal(lines.Text())
+			}
+			acknowledged++ // is the next one: it is tried again by the next process
+			if n == round%4 {
+				cmd.Process.Kill()
+			}
+		}
+		cmd.Wait()
+	}
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	list, err := s.Reports(t.Context(), store.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last one may have been committed and not acknowledged.
+	if len(list) != acknowledged && len(list) != acknowledged+1 || acknowledged < rounds {
+		t.Errorf("%d reports are stored, %d were acknowledged", len(list), acknowledged)
+	}
+	if got := total(t, s); got != int64(len(list))*7 {
+		t.Errorf("%d messages in %d reports of 7", got, len(list))
+	}
+}

@@ -1,0 +1,205 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"mailseal/milter/report"
+	"mailseal/milter/report/store"
+)
+
+// Intake puts what arrives into the store.
+type Intake struct {
+	Store *store.Store
+
+	// Domains are ours: only reports on them and on what is below them are counted. Empty: all domains are.
+	Domains []string
+}
+
+// Taken is what became of a mail or file.
+type Taken struct {
+	Known      bool // the same bytes are in the store already
+	Kind       Kind // of the first report, or of what was found instead
+	Reports    int  // aggregate reports that are new
+	Rows       int
+	Messages   int64
+	NotCounted int // of the new ones: untrusted, not ours, or from the future
+	Duplicates int // reports that the store had, in other mail
+	Variants   int // reports like one that the store had, with other content
+	TLS        int
+	Failures   int
+	Problems   []string // what could not be read
+}
+
+// Take stores a mail or file with the reports in it, in one transaction. An error means that nothing of it was stored, and
+// that it should be brought again; what cannot be read is no error, but in Problems, and kept as it came.
+func (i *Intake) Take(ctx context.Context, a *store.Arrival) (*Taken, error) {
+	out := &Taken{}
+	isNew, err := i.Store.Ingest(ctx, a, func(in *store.Ingest) error {
+		return i.parts(a, in, out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Known = !isNew
+	return out, nil
+}
+
+// Again reads everything anew that the store still has as it came, as a better parser makes sense of it. each is told of
+// each mail or file.
+func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
+	ids, err := i.Store.Raws(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		out := &Taken{}
+		err := i.Store.Again(ctx, id, func(a *store.Arrival, in *store.Ingest) error { return i.parts(a, in, out) })
+		if err != nil {
+			return err
+		}
+		each(out)
+	}
+	return nil
+}
+
+func (i *Intake) parts(a *store.Arrival, in *store.Ingest, out *Taken) error {
+	for _, p := range Look(a.Name, a.Data) {
+		if out.Kind == "" || out.Kind == Other {
+			out.Kind = p.Kind
+		}
+		if err := i.part(a, in, p, out); err != nil {
+			return err
+		}
+	}
+	return in.Finish(string(out.Kind), strings.Join(out.Problems, "\n"))
+}
+
+// part stores one part. Its error is the store's.
+func (i *Intake) part(a *store.Arrival, in *store.Ingest, p *Part, out *Taken) error {
+	switch {
+	case p.Err != nil:
+		out.problem(p, p.Err)
+	case p.Kind == Aggregate:
+		return i.aggregate(a, in, p, out)
+	case p.Kind == Failure:
+		out.Failures++
+	case p.Kind == TLS:
+		if err := checkTLS(p); err != nil {
+			out.problem(p, err)
+			return nil
+		}
+		out.TLS++
+	}
+	return nil
+}
+
+func checkTLS(p *Part) error {
+	in, err := p.Open()
+	if err != nil {
+		return err
+	}
+	_, err = report.ReadTLS(in)
+	return err
+}
+
+func (t *Taken) problem(p *Part, err error) {
+	if errors.Is(err, report.ErrHostile) {
+		t.Kind = Hostile
+	}
+	t.Problems = append(t.Problems, strings.TrimPrefix(err.Error(), p.Name()+": "))
+}
+
+// aggregate stores a report and its rows.
+func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Taken) error {
+	var failed error // of the store
+	var policy string
+	status := store.Duplicate
+	f, err := p.ReadAggregate(func(f *Report) (bool, error) {
+		policy = f.Policy.Domain
+		head := store.Head{Feedback: f.Feedback, Digest: f.Digest, Configured: i.owner(policy) != "", Trust: trust(a, f)}
+		status, failed = in.Report(head)
+		return status != store.Duplicate, failed
+	}, func(row *report.Row) error {
+		failed = in.Row(i.ownerOf(row.HeaderFrom, policy), row)
+		return failed
+	})
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil:
+		out.problem(p, err)
+		return nil
+	}
+	out.count(status, f)
+	if status == store.Duplicate {
+		return nil
+	}
+	return in.End()
+}
+
+func (t *Taken) count(status store.Status, f *Report) {
+	switch status {
+	case store.Duplicate:
+		t.Duplicates++
+		return
+	case store.Variant:
+		t.Variants++
+	case store.NotCounted:
+		t.NotCounted++
+	}
+	t.Reports++
+	t.Rows += f.Rows
+	t.Messages += f.Messages
+	if f.Cut != "" {
+		t.Problems = append(t.Problems, f.Cut)
+	}
+	for _, r := range f.Refused {
+		t.Problems = append(t.Problems, fmt.Sprintf("row %d in line %d: %s", r.N, r.Line, r.Why))
+	}
+}
+
+// trust compares the domains that the mail was authenticated for with the one that the report says it is from. Reporters
+// write from hosts and subdomains of their own, so that either may be below the other; a name without a dot is no domain.
+func trust(a *store.Arrival, f *Report) string {
+	if a.Trust == store.ByHand {
+		return store.ByHand
+	}
+	reporter := f.Metadata.ReporterKey("")
+	for domain := range strings.FieldsSeq(a.TrustDomain) {
+		isDomain := strings.Contains(reporter, ".") && strings.Contains(domain, ".")
+		if isDomain && (report.Below(reporter, domain) || report.Below(domain, reporter)) {
+			return store.Aligned
+		}
+	}
+	return store.Unaligned
+}
+
+// owner returns the nearest domain of ours that a name is, or is below; "" for none.
+func (i *Intake) owner(name string) string {
+	if len(i.Domains) == 0 {
+		return name
+	}
+	best := ""
+	for _, d := range i.Domains {
+		if report.Below(name, d) && len(d) > len(best) {
+			best = d
+		}
+	}
+	return best
+}
+
+// ownerOf returns whose row it is: the nearest domain of ours of its From, else that of the policy, else the policy's.
+func (i *Intake) ownerOf(from, policy string) string {
+	if len(i.Domains) == 0 {
+		return policy
+	}
+	for _, name := range []string{i.owner(from), i.owner(policy)} {
+		if name != "" {
+			return name
+		}
+	}
+	return policy
+}

@@ -1,0 +1,151 @@
+// Package lmtp takes mail with reports by LMTP (RFC 2033) from the mail server on this host.
+package lmtp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"mailseal/milter/report/intake"
+	"mailseal/milter/report/store"
+)
+
+// Taker stores a mail. The error means that nothing of it was stored.
+type Taker interface {
+	Take(ctx context.Context, a *store.Arrival) (*intake.Taken, error)
+}
+
+// Server answers the mail server.
+type Server struct {
+	Intake      Taker
+	Trust       *Trust
+	RefuseOther bool // 550 to mail that holds no report
+	Name        string
+	Log         *slog.Logger
+	Now         func() time.Time
+
+	one sync.Mutex // reports are read one at a time, so that memory is bounded whatever arrives at once
+}
+
+// Bounds of a connection. Mail servers use a few.
+const (
+	maxRecipients = 100
+	maxSessions   = 16 // connections at once; each may hold a mail of 25 MiB only while it reads, and waits for the others
+	idle          = 5 * time.Minute
+)
+
+// What the mail server is told. 4xx keeps the mail in its queue, 5xx returns it to the sender.
+var (
+	errTooLarge = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}, Message: "no report is larger than 25 MiB"}
+	errStore    = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "the store of reports cannot take it now"}
+	errOther    = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "not a DMARC, TLS or failure report"}
+	errBusy     = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "too many connections"}
+)
+
+// Serve answers on l until ctx ends. It answers 250 for a mail once all of it is on the disk.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	slots := make(chan struct{}, maxSessions)
+	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
+		select {
+		case slots <- struct{}{}:
+			return &session{server: s, ctx: ctx, slots: slots}, nil
+		default:
+			return nil, errBusy
+		}
+	}))
+	server.LMTP, server.Domain = true, s.Name
+	server.MaxMessageBytes, server.MaxRecipients = intake.MaxMessage, maxRecipients
+	server.ReadTimeout, server.WriteTimeout = idle, idle
+	server.EnableSMTPUTF8 = true
+	server.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(l); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// session is a connection. Sender and recipients do not matter: the mail server decides what comes here.
+type session struct {
+	server *Server
+	ctx    context.Context
+	slots  chan struct{}
+}
+
+func (s *session) Reset()                               {}
+func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
+func (s *session) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (s *session) Logout() error                        { <-s.slots; return nil }
+func (s *session) Data(r io.Reader) error {
+	s.server.one.Lock()
+	defer s.server.one.Unlock()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		if errors.Is(err, smtp.ErrDataTooLarge) {
+			return errTooLarge
+		}
+		return err
+	}
+	return s.server.Deliver(s.ctx, "lmtp", data)
+}
+
+// Deliver stores a mail, and says what the mail server is to do with it: nil to forget it, an *smtp.SMTPError otherwise.
+func (s *Server) Deliver(ctx context.Context, via string, data []byte) error {
+	if len(data) > intake.MaxMessage {
+		return errTooLarge
+	}
+	if s.RefuseOther && isOther(data) {
+		return errOther
+	}
+	a := &store.Arrival{Received: s.Now(), Via: via, Name: "mail", TrustDomain: strings.Join(s.Trust.Domains(ctx, data), " "), Data: data}
+	a.Name = messageID(data)
+	got, err := s.Intake.Take(ctx, a)
+	if err != nil {
+		s.Log.Error("a mail could not be stored; the mail server keeps it", "mail", a.Name, "err", err)
+		return errStore
+	}
+	s.log(a, got)
+	return nil
+}
+
+// isOther reports whether a mail holds no report at all.
+func isOther(data []byte) bool {
+	for _, p := range intake.Look("mail", data) {
+		if p.Kind != intake.Other || p.Err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Server) log(a *store.Arrival, t *intake.Taken) {
+	level := slog.LevelInfo
+	if len(t.Problems) > 0 {
+		level = slog.LevelWarn
+	}
+	s.Log.Log(context.Background(), level, "mail taken", "mail", a.Name, "kind", t.Kind, "known", t.Known, "reports", t.Reports,
+		"messages", t.Messages, "not_counted", t.NotCounted, "duplicates", t.Duplicates, "authenticated", a.TrustDomain,
+		"problems", strings.Join(t.Problems, "; "))
+}
+
+// messageID names a mail in the log and in lists.
+func messageID(data []byte) string {
+	for line := range strings.Lines(string(data[:min(len(data), 64<<10)])) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, "Message-ID") {
+			value = strings.TrimSpace(value)
+			return value[:min(len(value), 200)]
+		}
+		if strings.TrimSpace(line) == "" {
+			break
+		}
+	}
+	return "mail"
+}

@@ -1,0 +1,116 @@
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+)
+
+// declared finds the encoding that an XML declaration names.
+var declared = regexp.MustCompile(`^\s*<\?xml[^>]*\bencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']`)
+
+// utf8Text returns what r holds as UTF-8: by its byte order mark, else by the encoding that its declaration names. Text
+// that claims UTF-8, or an encoding that nobody knows, is passed on as it is; the tokenizer repairs its bytes.
+func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
+	in := bufio.NewReaderSize(r, 64<<10)
+	head, _ := in.Peek(512) // an error comes back with the first read
+	switch {
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		in.Discard(3)
+		return in
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		notes.add("utf-16", "the file is in UTF-16", 0)
+		return bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder()), 64<<10)
+	}
+	m := declared.FindSubmatch(head)
+	if m == nil {
+		return in
+	}
+	label := strings.ToLower(string(m[1]))
+	e, err := htmlindex.Get(label)
+	if err != nil {
+		if label != "utf8" {
+			notes.add("encoding-unknown", "the declared encoding "+label+" is unknown; read as UTF-8", 1)
+		}
+		return in
+	}
+	name, _ := htmlindex.Name(e)
+	switch name {
+	case "utf-8":
+		return in
+	case "utf-16le", "utf-16be": // without a byte order mark, and the declaration was legible: it is not true
+		notes.add("encoding-wrong", "the declared encoding "+label+" is not that of the file; read as UTF-8", 1)
+		return in
+	}
+	if utf8.Valid(trimRune(head)) && !isASCII(head) {
+		notes.add("encoding-wrong", "the declared encoding "+label+" is not that of the file; read as UTF-8", 1)
+		return in
+	}
+	notes.add("encoding", "the file is in "+name, 1)
+	return bufio.NewReaderSize(transform.NewReader(in, e.NewDecoder()), 64<<10)
+}
+
+// trimRune removes a rune that the end of head cuts.
+func trimRune(head []byte) []byte {
+	for i := 1; i <= utf8.UTFMax && i <= len(head); i++ {
+		if tail := head[len(head)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				return head[:len(head)-i]
+			}
+			break
+		}
+	}
+	return head
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// cleanValue returns a value of a report as valid UTF-8 without control characters. Bytes that are not UTF-8 mean what
+// they mean in Windows-1252, which is where they come from.
+func cleanValue(b []byte, line int, notes *notebook) string {
+	if plain(b) {
+		return string(b)
+	}
+	var out strings.Builder
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			notes.add("bad-utf8", "bytes that are not UTF-8 were read as Windows-1252", line)
+			r, n = charmap.Windows1252.DecodeByte(b[0]), 1
+			if r >= 0x20 && r != 0x7f && (r < 0x80 || r > 0x9f) {
+				out.WriteRune(r)
+			}
+		case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
+			notes.add("control", "control characters were removed", line)
+		default:
+			out.WriteRune(r)
+		}
+		b = b[n:]
+	}
+	return out.String()
+}
+
+func plain(b []byte) bool {
+	for _, c := range b {
+		if c < 0x20 || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}

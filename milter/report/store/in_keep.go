@@ -1,0 +1,232 @@
+package store
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// since is the name under which the store keeps the first day whose rows it still has.
+const since = "records_since"
+
+// Verify recounts the rollups from the rows, and returns what differs, a line each; none if they agree. Days whose rows
+// were removed by age are left out.
+func (s *Store) Verify(ctx context.Context) (out []string, err error) {
+	return out, s.View(ctx, func(tx *Tx) error {
+		first := int64(-1 << 40)
+		err := tx.QueryRowContext(ctx, "SELECT at FROM in_told WHERE what = $1", since).Scan(&first)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		for _, t := range []struct{ table, key, column string }{
+			{"in_day_reporter", "reporter", "p.reporter"}, {"in_day_source", "source", "r.source"},
+		} {
+			recount := fmt.Sprintf(`SELECT r.domain, r.day, %s, r.outcome, CAST(SUM(r.messages) AS BIGINT) FROM in_record r
+				JOIN in_report p ON p.id = r.report WHERE p.counted = 1 AND r.day >= $1 AND r.messages > 0 GROUP BY r.domain, r.day, %[1]s, r.outcome`, t.column)
+			rolled := fmt.Sprintf("SELECT domain, day, %s, outcome, messages FROM %s WHERE day >= $1", t.key, t.table)
+			for _, q := range []struct{ a, b, what string }{
+				{recount, rolled, "missing or too small in"}, {rolled, recount, "too much in"},
+			} {
+				var n int64
+				if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+q.a+" EXCEPT "+q.b+") x", first).Scan(&n); err != nil {
+					return err
+				}
+				if n > 0 {
+					out = append(out, fmt.Sprintf("%d sums are %s %s", n, q.what, t.table))
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// ErrNoReporter reports a reporter that the store does not know.
+var ErrNoReporter = errors.New("no report of this reporter is in the store; mailseal reports received shows the names")
+
+// Accept has the reports of a reporter count although nothing proves where they come from, or not any more. It returns how
+// many reports changed.
+func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		var id int64
+		err := tx.QueryRowContext(ctx, "UPDATE in_reporter SET accepted = $1 WHERE key = $2 RETURNING id", number(accept), key).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("%q: %w", key, ErrNoReporter)
+		}
+		if err != nil {
+			return err
+		}
+		ids, err := tx.ids(ctx, `SELECT id FROM in_report WHERE reporter = $1 AND counted = $2 AND trust = 'unaligned' AND configured = 1
+			AND variant_of IS NULL AND state <> 'future'`, id, number(!accept))
+		if err != nil {
+			return err
+		}
+		sign := 1
+		if !accept {
+			sign = -1
+		}
+		for _, report := range ids {
+			if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2", number(accept), report); err != nil {
+				return err
+			}
+			if err := tx.roll(ctx, report, sign); err != nil {
+				return err
+			}
+		}
+		changed = len(ids)
+		return nil
+	})
+	return changed, err
+}
+
+func (tx *Tx) ids(ctx context.Context, query string, args ...any) (out []int64, err error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
+
+// Retention says how long what is kept.
+type Retention struct {
+	Raw     time.Duration // mails and files as they came
+	Records time.Duration // reports and their rows
+	Rollups time.Duration // sums per day
+	Foreign time.Duration // reports on domains that are not ours
+}
+
+// Purge removes what is older than its retention. Rollups outlive the rows that they sum.
+func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		records := now.Add(-r.Records)
+		old := "SELECT id FROM in_report WHERE ends < $1 OR configured = 0 AND received < $2"
+		args := []any{records.Unix(), now.Add(-r.Foreign).Unix()}
+		for _, q := range []struct {
+			text string
+			args []any
+		}{
+			{"UPDATE in_raw SET data = NULL WHERE received < $1 AND data IS NOT NULL", []any{now.Add(-r.Raw).Unix()}},
+			{"DELETE FROM in_record WHERE report IN (" + old + ")", args},
+			{"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (" + old + ")", args},
+			{"DELETE FROM in_report WHERE id IN (" + old + ")", args},
+			{"DELETE FROM in_raw WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM in_report WHERE in_report.raw = in_raw.id)", nil},
+			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
+			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
+			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at = excluded.at", []any{since, day(records) + 1}},
+		} {
+			if _, err := tx.ExecContext(ctx, q.text, q.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Raws returns the numbers of the mails and files that the store still has as they came.
+func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
+	return out, s.View(ctx, func(tx *Tx) error {
+		out, err = tx.ids(ctx, "SELECT id FROM in_raw WHERE data IS NOT NULL ORDER BY id")
+		return err
+	})
+}
+
+// Again reads a mail or file anew: its reports are removed, and do stores what it finds now, in one transaction.
+func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest) error) error {
+	in := &Ingest{ctx: ctx, arrival: &Arrival{}, raw: raw}
+	err := s.Update(ctx, func(tx *Tx) error {
+		in.tx, in.lookup = tx, s.lookup(tx)
+		if err := in.load(); err != nil {
+			return err
+		}
+		if err := in.forget(); err != nil {
+			return err
+		}
+		return do(in.arrival, in)
+	})
+	if err != nil {
+		return s.wrap("read a report again", err)
+	}
+	in.lookup.commit()
+	return nil
+}
+
+func (in *Ingest) load() error {
+	a, packed, received := in.arrival, []byte{}, int64(0)
+	err := in.tx.QueryRowContext(in.ctx, "SELECT received, via, name, trust, trust_domain, data FROM in_raw WHERE id = $1", in.raw).
+		Scan(&received, &a.Via, &a.Name, &a.Trust, &a.TrustDomain, &packed)
+	if err != nil {
+		return err
+	}
+	a.Received = time.Unix(received, 0).UTC()
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return err
+	}
+	a.Data, err = io.ReadAll(z)
+	return err
+}
+
+// forget removes the reports that were read from the raw bytes.
+func (in *Ingest) forget() error {
+	counted, err := in.tx.ids(in.ctx, "SELECT id FROM in_report WHERE raw = $1 AND counted = 1", in.raw)
+	if err != nil {
+		return err
+	}
+	for _, id := range counted {
+		if err := in.tx.roll(in.ctx, id, -1); err != nil {
+			return err
+		}
+	}
+	for _, q := range []string{
+		"DELETE FROM in_record WHERE report IN (SELECT id FROM in_report WHERE raw = $1)",
+		"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (SELECT id FROM in_report WHERE raw = $1)",
+		"DELETE FROM in_report WHERE raw = $1",
+	} {
+		if _, err := in.tx.ExecContext(in.ctx, q, in.raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Trouble is a mail or file in which something could not be read.
+type Trouble struct {
+	ID       int64     `json:"id"`
+	Received time.Time `json:"received"`
+	Name     string    `json:"name"`
+	Kind     string    `json:"kind"`
+	Error    string    `json:"error"`
+}
+
+// Troubles returns what could not be read, the latest first.
+func (s *Store) Troubles(ctx context.Context, limit int) (out []Trouble, err error) {
+	return out, s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, fmt.Sprint("SELECT id, received, name, kind, error FROM in_raw WHERE error <> '' ORDER BY received DESC, id DESC LIMIT ", limit))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var t Trouble
+			var received int64
+			if err := rows.Scan(&t.ID, &received, &t.Name, &t.Kind, &t.Error); err != nil {
+				return err
+			}
+			t.Received = time.Unix(received, 0).UTC()
+			out = append(out, t)
+		}
+		return rows.Err()
+	})
+}

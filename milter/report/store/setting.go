@@ -1,0 +1,22 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	"mailseal/keys/database"
+)
+
+// ParseSetting reads the setting reports.store: "sqlite:" and a path, or the DSN of PostgreSQL.
+func ParseSetting(s string) (Options, error) {
+	if path, ok := strings.CutPrefix(s, "sqlite:"); ok && path != "" {
+		return Options{Driver: database.SQLite, DSN: path}, nil
+	}
+	if strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://") || strings.Contains(s, "dbname=") {
+		return Options{Driver: database.Postgres, DSN: s}, nil
+	}
+	if s, ok := strings.CutPrefix(s, "postgres:"); ok {
+		return Options{Driver: database.Postgres, DSN: s}, nil
+	}
+	return Options{}, fmt.Errorf(`%w: write "sqlite:/path/reports.db" or "postgres://user@host/database"`, ErrDriver)
+}
