@@ -50,6 +50,7 @@ func (c *checker) check() {
 	c.checkSeal()
 	c.checkOverrides()
 	c.checkAuthors()
+	c.checkExpressions()
 	c.checkMode()
 	c.checkRequirements()
 	c.checkReachOfLists()

@@ -144,8 +144,8 @@ func (c *checker) checkRules() {
 			}
 			r.From = []string{"*"}
 		}
-		if r.Resign && !r.When.restricts() && !c.hasProblem(r.at, "when", "when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders", "when.list_ids") {
-			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs when, such as when = { recipients = [\"*@lists.example.com\"] }")
+		if r.Resign && !r.When.restricts() && r.If == "" && !c.hasProblem(r.at, "when", "when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders", "when.list_ids") {
+			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs if, or when, such as when = { recipients = [\"*@lists.example.com\"] }")
 		}
 		c.checkReach(r, covered)
 	}
@@ -265,7 +265,7 @@ func (c *checker) checkReach(r *Rule, covered map[string]place) {
 			}
 		}
 	}
-	if r.When.any() || r.Source != "" && len(r.Keys) == 0 {
+	if r.When.any() || r.If != "" || r.Source != "" && len(r.Keys) == 0 {
 		return
 	}
 	for _, from := range r.From {

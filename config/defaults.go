@@ -39,6 +39,7 @@ var prototypes = sync.OnceValue(func() map[string]reflect.Value {
 		"sources.NAME":          element[Source]("sources.NAME"),
 		"sign[]":                element[Rule]("sign[]"),
 		"policy.override[]":     element[Override]("policy.override[]"),
+		"policy.rules[]":        element[PolicyRule]("policy.rules[]"),
 		"reports.web.account[]": element[WebAccount]("reports.web.account[]"),
 	}
 })

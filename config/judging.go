@@ -50,6 +50,19 @@ type Policy struct {
 	NoAuthor    action.Action `toml:"no_author"`    // From shows no author
 	ManyAuthors action.Action `toml:"many_authors"` // more author domains than are judged; if not set, DMARC.Reject
 	Overrides   []Override    `toml:"override"`     // in file order; the first that matches holds
+	Rules       []PolicyRule  `toml:"rules"`        // in file order; the first whose expression holds decides
+}
+
+// PolicyRule is what becomes of the mail for which an expression holds.
+type PolicyRule struct {
+	Name   string                `toml:"name"` // in the log and the mark
+	When   string                `toml:"when"` // an expression over what is known once the methods have run
+	Action action.Action         `toml:"action"`
+	Text   string                `toml:"text"`   // of the reply; "": our own
+	Reason action.OverrideReason `toml:"reason"` // of a DMARC report; invalid: local_policy
+	DryRun bool                  `toml:"dry_run"`
+
+	placed
 }
 
 // Texts are the sentences that refused peers read instead of our own, "" for those; {domain} is the domain that was judged, {client} the peer's address.

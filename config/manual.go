@@ -160,7 +160,7 @@ is malformed (malformed_from), or since no key of its domain has ever been activ
 and was not. A signature may break on the way behind us.
 .TP
 error
-A key could not be used, whether or not others signed. Mail of ours was deferred, refused or let go (on_key_error) since it
+A rule of policy.rules could not be evaluated. A key could not be used, whether or not others signed. Mail of ours was deferred, refused or let go (on_key_error) since it
 could not be signed. The self-check failed: another implementation does not verify the signature. A bug of ours.
 .PP
 Lines about the daemon itself follow the same rule: error is what an operator has to mend now, such as a key that the DNS
@@ -209,6 +209,7 @@ func Manual() string {
 			manualSetting(&b, sec, s)
 		}
 	}
+	b.WriteString(manualExpressions())
 	b.WriteString(manualTail)
 	return b.String()
 }

@@ -32,6 +32,19 @@ func (f *file) line(path string) int {
 	return 0
 }
 
+// leadingLines is 1 for a setting at a line whose text begins on the next one, behind three quotes, else 0.
+func (f *file) leadingLines(line int) int {
+	all := strings.Split(string(f.data), "\n")
+	if line > len(all) {
+		return 0
+	}
+	text := strings.TrimSpace(all[line-1])
+	if strings.HasSuffix(text, `'''`) && strings.Count(text, `'''`) == 1 || strings.HasSuffix(text, `"""`) && strings.Count(text, `"""`) == 1 {
+		return 1
+	}
+	return 0
+}
+
 // parentPath cuts the last key or index off. A quoted key has no more than its opening quote to be found by.
 func parentPath(path string) string {
 	switch {

@@ -55,7 +55,7 @@ var sections = []section{
 	daemonSection, listenSection, oursSection, relaysSection, exemptSection,
 	keysSection, signSection, whenSection, signingSection, sendersSection, rotationSection, sourcesSection,
 	verifySection, sealSection, authenticationResultsSection,
-	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection,
+	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection, rulesSection,
 	dnsSection, limitsSection, logSection, metricsSection, controlSection, reloadSection,
 	reportsSection, reportsIntakeSection, reportsWebSection, reportsAccountSection,
 }

@@ -131,6 +131,21 @@ var notJudgedSection = section{
 	},
 }
 
+var rulesSection = section{
+	header: "[[policy.rules]]", path: "policy.rules[]",
+	doc: "Rules that you write yourself. They are asked in the order of the file, once all methods have run: the first whose expression holds decides, in place of the actions and overrides above; if none holds, those decide. Mail that policy.not_judged names never comes here. EXPRESSIONS in this page lists what an expression can ask. A rule that cannot be evaluated, which only a message with a huge header brings about, leads to on_internal_error, an ERROR in the log and the metric mailseal_rule_failures_total. \"mailseal policy try\" shows what each rule makes of a message, and \"mailseal policy replay\" what it would have made of the mail in a log.",
+	settings: []setting{
+		{name: "name", example: `"partner"`, form: "line", doc: "How the log calls the rule, and the mark. Each rule has its own name."},
+		{name: "when", example: `'dmarc.result == "fail" and in_network(client.address, "192.0.2.0/24")'`, doc: "The expression. Single quotes around it spare the escapes of the double quotes in it."},
+		{name: "action", example: `"accept"`, values: verdictActions, doc: "What happens."},
+		{name: "text", example: `"{dmarc.domain} asks to refuse {message_id}"`, form: "line",
+			doc: "What the refused peer reads behind the reply code of reject and tempfail. Names in braces stand for facts of the message, made harmless: {author.domain}, {client.address}, {client.name}, {dmarc.domain}, {dmarc.policy}, {dmarc.record_domain}, {dmarc.result}, {envelope.sender}, {message_id}, {spf.domain}, {spf.result}."},
+		{name: "reason", example: `"trusted_forwarder"`,
+			doc: "What a DMARC report says where the rule did otherwise than the domain asks: \"local_policy\", as without it; \"mailing_list\", \"trusted_forwarder\" or \"other\" (RFC 9990)."},
+		{name: "dry_run", def: "false", doc: "Log what the rule would do (rules_dry_run), and go on with the next one."},
+	},
+}
+
 var overrideSection = section{
 	header: "[[policy.override]]", path: "policy.override[]",
 	doc: "Another policy for some mail. The first override all of whose conditions fit takes the policy's place; what it leaves out stays as the policy has it.",

@@ -36,7 +36,9 @@ var signSection = section{
 		{name: "domain", example: `"example.com"`, form: "domain or %",
 			doc: "The d= tag instead of the key's domain: for a parent domain, or for signing as a third party. \"%\" is the author's domain."},
 		{name: "resign", def: "false",
-			doc: "Sign mail of strangers too, as mailing lists and forwarders do. It needs a when that says which."},
+			doc: "Sign mail of strangers too, as mailing lists and forwarders do. It needs a when or an if that says which."},
+		{name: "if", example: `'login != "" or client.address == "192.0.2.7"'`,
+			doc: "A further condition: an expression over what is known at the end of the header, such as the login, the envelope and the header (EXPRESSIONS in this page lists all of it). A rule whose expression does not hold does not fit the message. One that cannot be evaluated, which only a message with a huge header brings about, defers it."},
 	},
 }
 

@@ -107,6 +107,7 @@ type Rule struct {
 	Domain      string   `toml:"domain"`  // the d= tag instead of the key's; "%": the author's domain; "": the key's
 	Resign      bool     `toml:"resign"`  // signs mail of strangers too (mailing lists)
 	When        When     `toml:"when"`
+	If          string   `toml:"if"` // an expression over what is known at the end of the header
 
 	placed
 }

@@ -50,6 +50,8 @@ func around(sec section, s setting, value string) string {
 		return key + "[[sign]]\n" + without("from = \"example.com\"\nkeys = \"k\"\n") + line
 	case "sign[].when":
 		return key + rule + "keys = \"k\"\n[sign.when]\n" + line
+	case "policy.rules[]":
+		return header + without("name = \"r\"\nwhen = \"size > 5\"\naction = \"reject\"\n") + line
 	case "policy.override[]":
 		return header + without("networks = \"192.0.2.1\"\naction = \"accept\"\n") + line
 	}

@@ -24,6 +24,8 @@ func gatherEnvelope(c *guard.Conn, listener string) *message.Envelope {
 		MTA:        c.Macro(guard.StageConnect, "v"),
 		Hostname:   c.Macro(guard.StageConnect, "j"),
 		QueueID:    c.Macro(guard.StageMail, "i"),
+		TLSVersion: c.Macro(guard.StageMail, "{tls_version}"),
+		TLSCipher:  c.Macro(guard.StageMail, "{cipher}"),
 		Listener:   listener,
 	}
 	if env.DaemonName == "" {

@@ -33,6 +33,7 @@ func TestJSON(t *testing.T) {
 	life := newLifeSite(t)
 	life.run(exitGood, "", "generate", "example.com")
 	made := s.path("new")
+	ruled(t, s)
 	var b strings.Builder
 	b.WriteString(jsonHead)
 	samples := []struct{ name, line string }{
@@ -49,6 +50,8 @@ func TestJSON(t *testing.T) {
 		{"keys list", "keys list --config " + life.config},
 		{"keys publish-check", "keys publish-check --config " + life.config + " --zone " + life.zone},
 		{"keys rotate", "keys rotate --config " + life.config + " --zone " + life.zone},
+		{"policy replay", "policy replay --config @rules.toml --log @judged.log"},
+		{"policy try", "policy try --zone @zone --config @rules.toml --ip 192.0.2.1 @plain.eml"},
 		{"reports read", "reports read @report.xml @tls.json"},
 		{"reports import", "reports import --store sqlite:" + s.path("r.db") + " @report.xml"},
 		{"reports domains and sources", "reports domains --store sqlite:" + s.path("r.db")},
@@ -100,6 +103,19 @@ func TestJSON(t *testing.T) {
 	want, err := os.ReadFile(file)
 	if err != nil || string(want) != b.String() {
 		t.Errorf("%s is stale (%v): go test ./cmd/mailseal -run JSON -update; got\n%s", file, err, b.String())
+	}
+}
+
+// ruled writes a configuration with a rule, and the line of a message that it would have held.
+func ruled(t *testing.T, s site) {
+	t.Helper()
+	for name, text := range map[string]string{
+		"rules.toml": "authserv_id = \"mx.example.net\"\n[[policy.rules]]\nname = \"small\"\nwhen = 'size < 1000'\naction = \"hold\"\n",
+		"judged.log": `{"msg":"message","queue":"1","role":"theirs","author":"example.com","action":"accept","facts":{"size":900}}` + "\n",
+	} {
+		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

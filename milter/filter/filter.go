@@ -61,7 +61,8 @@ type Counters interface {
 	KeyFailed(key string, err error)
 	Found(method, value string)
 	SelfChecked(sign.Verdict)
-	Short() // mail of theirs that was deferred, since this host was too busy to judge it
+	RuleFailed() // a rule of the policy could not be evaluated
+	Short()      // mail of theirs that was deferred, since this host was too busy to judge it
 }
 
 // Begin implements milter.Filter.

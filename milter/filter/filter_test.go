@@ -54,6 +54,7 @@ func (c *tally) Unsigned(reason string)        { c.words = append(c.words, "unsi
 func (c *tally) KeyFailed(key string, _ error) { c.words = append(c.words, "key failed: "+key) }
 func (c *tally) Found(method, value string)    { c.words = append(c.words, method+"="+value) }
 func (c *tally) SignedFor(domain.Name)         {}
+func (c *tally) RuleFailed()                   { c.words = append(c.words, "rule failed") }
 func (c *tally) Short()                        { c.words = append(c.words, "short") }
 func (c *tally) SelfChecked(v sign.Verdict)    { c.words = append(c.words, "self-check: "+string(v)) }
 func (c *tally) LongFields(done string, n int) {

@@ -2,11 +2,14 @@ package filter
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
+	"mailseal/milter/expression"
 	"mailseal/milter/message"
 	"mailseal/milter/policy"
 	"mailseal/milter/sign"
@@ -38,6 +41,7 @@ type judgment struct {
 	message  *message.Message
 	results  *verify.Results
 	decision policy.Decision
+	facts    *expression.Judged // what rules may ask; nil where no policy is applied
 }
 
 // Decide implements milter.Judge. Its end is the one place where all is known of a message that was judged: what the
@@ -45,7 +49,7 @@ type judgment struct {
 func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) milter.Outcome {
 	j := judgment{message: m, results: in.run.Results(ctx, m)}
 	in.countResults(j.results)
-	j.decision = in.decide(m.Header, j.results)
+	j.decision, j.facts = in.decide(m, j.results)
 	if j.decision.Method == policy.Shortage {
 		in.filter.count(Counters.Short)
 	}
@@ -57,11 +61,17 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) mil
 }
 
 // decide applies the policy. Mail of a relay is judged for the field alone.
-func (in *inbound) decide(h message.Header, results *verify.Results) policy.Decision {
-	if in.filter.Policy == nil || in.Role == action.RoleRelay {
-		return policy.Decision{Action: action.Accept, Wanted: action.Accept}
+func (in *inbound) decide(m *message.Message, results *verify.Results) (policy.Decision, *expression.Judged) {
+	p := in.filter.Policy
+	if p == nil || in.Role == action.RoleRelay {
+		return policy.Decision{Action: action.Accept, Wanted: action.Accept}, nil
 	}
-	return in.filter.Policy.Decide(in.Envelope, h, results)
+	facts := policy.Facts(in.known(), size(m), results)
+	d := p.ApplyRules(p.Decide(in.Envelope, m.Header, results), facts, results)
+	if d.Ruled.Failed != nil {
+		in.filter.count(Counters.RuleFailed)
+	}
+	return d, facts
 }
 
 // outcome turns a decision into what the server is to do.
@@ -70,6 +80,9 @@ func (in *inbound) outcome(ctx context.Context, j judgment) milter.Outcome {
 	out := in.pass()
 	out.Results = j.results.String()
 	out.Details = in.details(j)
+	if d.Ruled.Failed != nil {
+		out.Level = levelRuleFailed
+	}
 	switch d.Action {
 	case action.Accept, action.Mark: // insert adds the mark
 	case action.Hold:
@@ -164,9 +177,25 @@ func (in *inbound) details(j judgment) []slog.Attr {
 		add("policy", d.Reason)
 	}
 	add("override", d.Override)
+	add("rules_dry_run", strings.Join(d.Ruled.Would, " "))
+	if d.Ruled.Failed != nil {
+		add("error", fmt.Sprintf("policy.rules %q: %v", d.Ruled.Name, d.Ruled.Failed))
+	}
 	if d.Wanted != d.Action {
 		add("dry_run", d.Wanted.String())
 	}
 	add("dns", j.results.Trouble())
+	if j.facts != nil {
+		out = append(out, slog.Any("facts", j.facts))
+	}
 	return append(out, in.fromDetails()...)
+}
+
+// size is how many bytes a message has, with the empty line below the header.
+func size(m *message.Message) int64 {
+	n := m.Body.Size() + 2
+	for _, f := range m.Header {
+		n += int64(len(f.Raw())) + 2
+	}
+	return n
 }

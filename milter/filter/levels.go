@@ -36,10 +36,11 @@ func unsignedLevel(reason string) slog.Level {
 
 // The levels of what else may happen to a message.
 const (
-	levelKeyFailed = slog.LevelError // a key could not be used, whether or not others signed
-	levelNotSigned = slog.LevelError // the message is refused since it could not be signed
-	levelDisagree  = slog.LevelError // another implementation could not verify the signature
-	levelUnchecked = slog.LevelInfo  // another implementation was not asked: it would judge such a message wrongly
-	levelInvalid   = slog.LevelError // a setting has no valid value, which is a bug of ours
-	levelUnsealed  = slog.LevelWarn  // the message was to be sealed, and was not
+	levelKeyFailed  = slog.LevelError // a key could not be used, whether or not others signed
+	levelNotSigned  = slog.LevelError // the message is refused since it could not be signed
+	levelDisagree   = slog.LevelError // another implementation could not verify the signature
+	levelUnchecked  = slog.LevelInfo  // another implementation was not asked: it would judge such a message wrongly
+	levelInvalid    = slog.LevelError // a setting has no valid value, which is a bug of ours
+	levelUnsealed   = slog.LevelWarn  // the message was to be sealed, and was not
+	levelRuleFailed = slog.LevelError // a rule of the policy could not be evaluated
 )

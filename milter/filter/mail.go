@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/authres"
+	"mailseal/milter/expression"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
 )
@@ -33,10 +36,24 @@ func (ml mail) query() sign.Query {
 		Client:     env.Client,
 		DaemonName: env.DaemonName,
 		Recipients: env.Recipients,
+		Facts:      ml.facts(),
 		Sender:     env.Sender,
 		ListID:     ml.Header.ListID(),
 		Lines:      sign.Lines{Limit: milter.LineLimit(env.MTA), MayChange: ml.MayChange},
 	}
+}
+
+// known is what expressions may ask of the message at the end of its header.
+func (ml mail) known() expression.Known {
+	return expression.NewKnown(ml.Envelope, ml.Header, ml.author, ml.Role, time.Now())
+}
+
+// facts returns known as a function that computes it at most once: most messages are signed without a rule that asks.
+func (ml mail) facts() func() *expression.Known {
+	return sync.OnceValue(func() *expression.Known {
+		k := ml.known()
+		return &k
+	})
 }
 
 // pass lets the message go on, without the fields that only we may have written.

@@ -131,7 +131,7 @@ func DefaultWishes() Wishes {
 		Protocol: LeadingSpace | NoReplyHeader | NoReplyEOH | NoReplyBody | NoData | NoUnknown | Skip,
 		Macros: map[Stage][]string{
 			StageConnect:      {"j", "_", "v", "{daemon_name}", "{daemon_addr}", "{client_addr}", "{client_name}", "{client_ptr}"},
-			StageMail:         {"i", "{auth_type}", "{auth_authen}", "{auth_author}", "{mail_addr}", "{mail_host}", "{mail_mailer}"},
+			StageMail:         {"i", "{auth_type}", "{auth_authen}", "{auth_author}", "{mail_addr}", "{mail_host}", "{mail_mailer}", "{tls_version}", "{cipher}"},
 			StageEndOfHeader:  {"i"},
 			StageEndOfMessage: {"i"},
 		},

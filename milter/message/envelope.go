@@ -18,5 +18,7 @@ type Envelope struct {
 	MTA        string     // macro v: "Postfix 3.7.11", "8.17.1.9/..."
 	Hostname   string     // macro j: the MTA's own name
 	QueueID    string     // macro i
+	TLSVersion string     // {tls_version}, "" without TLS
+	TLSCipher  string     // {cipher}
 	Listener   string     // the address of ours at which the MTA called
 }

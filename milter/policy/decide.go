@@ -35,6 +35,7 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 			Wanted:      action.Accept,
 			Disposition: disposition(r, action.Accept),
 			Override:    "policy.not_judged",
+			Exempt:      true,
 			Reported:    reported(r, action.Accept, &because{commentNotJudged, action.ReasonLocalPolicy}),
 		}
 	}

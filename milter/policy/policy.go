@@ -29,6 +29,8 @@ type Rules struct {
 	ManyAuthors action.Action // From shows more domains than DMARC judges
 	NotJudged   Exempt
 	Overrides   []Override
+	Rules       []Rule        // what the operator wrote; ApplyRules asks them
+	OnError     action.Action // where a rule cannot be evaluated: Accept, Reject or Tempfail
 	// TrustedSealers are the domains whose ARC sets may excuse a DMARC failure (RFC 8617 section 7.2.1).
 	TrustedSealers []domain.Name
 	Texts          Texts
@@ -86,7 +88,7 @@ const Shortage = "shortage"
 type Decision struct {
 	Action   action.Action // what is done; Accept in a dry run
 	Wanted   action.Action // what the rules say
-	Method   string        // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from", Shortage; "" when nothing asked for anything
+	Method   string        // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from", Shortage, RulesMethod; "" when nothing asked for anything
 	Code     int           // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
 	Enhanced string        // RFC 3463, RFC 7372: "5.7.23"
 	Text     string        // of the SMTP reply: one line of ASCII
@@ -95,6 +97,8 @@ type Decision struct {
 	// Disposition is what was made of the DMARC policy after all options, for policy.dmarc (RFC 9989 section 9.1):
 	// none, quarantine or reject.
 	Disposition string
+	Exempt      bool  // NotJudged names the message
+	Ruled       Ruled // what the rules made of it
 	// Reported is what a DMARC report says of the message.
 	Reported Reported
 }

@@ -21,7 +21,7 @@ func (t *Table) Explain(q Query) []Consideration {
 	taken := ""
 	for _, i := range t.candidates(q.Author) {
 		c := Consideration{Rule: &t.rules[i]}
-		switch lacking := c.Rule.When.lacks(q); {
+		switch lacking := c.Rule.lacks(q); {
 		case lacking != "":
 			c.Why = lacking
 		case taken != "":
@@ -43,6 +43,20 @@ func (r *Rule) by(q Query) string {
 		if p.Match(q.Author) {
 			return ", by " + p.String()
 		}
+	}
+	return ""
+}
+
+// lacks returns the first condition of the rule that does not hold, "" when all do.
+func (r *Rule) lacks(q Query) string {
+	if lacking := r.When.lacks(q); lacking != "" {
+		return lacking
+	}
+	switch holds, err := r.holds(q); {
+	case err != nil:
+		return "its if cannot be evaluated, so that the message is deferred: " + err.Error()
+	case !holds:
+		return "its if does not hold: " + r.If.String()
 	}
 	return ""
 }

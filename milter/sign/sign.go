@@ -15,6 +15,7 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/dkim"
 	"mailseal/milter/domain"
+	"mailseal/milter/expression"
 	"mailseal/milter/message"
 )
 
@@ -36,6 +37,7 @@ type Rule struct {
 	Keys         []string // names of keys; "%" stands for the author's domain
 	Domain       string   // d= instead of the key's; "%" stands for the author's domain; "" for the key's
 	When         When
+	If           *expression.Condition // of what is known at the end of the header; nil: nothing is asked
 	Options      dkim.SignOptions
 	SkipIfSigned bool // a signature with the same d= and s= is there already: do not add another
 	RemoveOld    bool // remove the signatures that the message came with

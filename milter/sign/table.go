@@ -1,23 +1,29 @@
 package sign
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"mailseal/keys"
+	"mailseal/milter/action"
 	"mailseal/milter/domain"
+	"mailseal/milter/expression"
 	"mailseal/milter/message"
 )
 
 // Query is what the signing table is asked about one message.
 type Query struct {
 	Author     message.Address
-	Login      string      // the SASL login, "" when there was none
-	Client     netip.Addr  // the SMTP client
-	DaemonName string      // {daemon_name} of the MTA's listener
-	Recipients []string    // envelope recipients without angle brackets
-	Sender     string      // envelope sender without angle brackets; "" for a bounce
-	ListID     domain.Name // of the List-Id field; "" without one
+	Login      string                   // the SASL login, "" when there was none
+	Client     netip.Addr               // the SMTP client
+	DaemonName string                   // {daemon_name} of the MTA's listener
+	Recipients []string                 // envelope recipients without angle brackets
+	Facts      func() *expression.Known // what a rule's If may ask; nil: no such rule fits
+	Sender     string                   // envelope sender without angle brackets; "" for a bounce
+	ListID     domain.Name              // of the List-Id field; "" without one
 
 	Lines  Lines       // what the MTA does to lines after us
 	Forged domain.Name // a domain that was forged in From, as a method found: no signature may speak for it; "" for none
@@ -80,6 +86,12 @@ func (t *Table) Match(q Query) Match {
 		if !r.When.holds(q) {
 			continue
 		}
+		holds, err := r.holds(q)
+		if err != nil {
+			r = r.broken(err)
+		} else if !holds {
+			continue
+		}
 		if out = append(out, r); !t.all {
 			break
 		}
@@ -113,3 +125,23 @@ func (t *Table) candidates(author message.Address) []int32 {
 }
 
 func (w When) holds(q Query) bool { return w.lacks(q) == "" }
+
+// holds reports whether the rule's expression holds for a message.
+func (r *Rule) holds(q Query) (bool, error) {
+	switch {
+	case r.If == nil:
+		return true, nil
+	case q.Facts == nil:
+		return false, nil
+	}
+	return r.If.Holds(q.Facts())
+}
+
+// broken returns the rule as one that fits and cannot sign, and so defers the message: whether it should have been signed
+// is not known.
+func (r *Rule) broken(err error) *Rule {
+	out := *r
+	out.OnKeyError = action.KeyTempfail
+	out.Choose = func(context.Context, Query) ([]keys.Key, error) { return nil, fmt.Errorf("if: %w", err) }
+	return &out
+}

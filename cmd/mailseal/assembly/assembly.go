@@ -22,6 +22,7 @@ import (
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
+	"mailseal/milter/expression"
 	"mailseal/milter/filter"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -259,6 +260,7 @@ func newRule(name string, r config.Rule) (sign.Rule, error) {
 	senders, err4 := senderPatterns(name+".when.senders", r.When.Senders)
 	lists, err5 := patterns(name+".when.list_ids", r.When.ListIDs)
 	options, err3 := SignOptions(r.SignOptions)
+	condition, err6 := newCondition(name+".if", r.If, expression.Signing)
 	return sign.Rule{
 		Name:   name,
 		From:   from,
@@ -273,7 +275,8 @@ func newRule(name string, r config.Rule) (sign.Rule, error) {
 		RemoveOld:    r.RemoveOldSignatures,
 		Resign:       r.Resign,
 		OnKeyError:   r.OnKeyError,
-	}, errors.Join(err1, err2, err3, err4, err5)
+		If:           condition,
+	}, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {

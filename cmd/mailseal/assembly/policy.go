@@ -7,6 +7,7 @@ import (
 
 	"mailseal/config"
 	"mailseal/milter/domain"
+	"mailseal/milter/expression"
 	"mailseal/milter/policy"
 )
 
@@ -38,7 +39,30 @@ func NewPolicy(cfg *config.Config) (*policy.Rules, error) {
 		override, err := newOverride(fmt.Sprintf("policy.override[%d]", i), o)
 		rules.Overrides, errs = append(rules.Overrides, override), append(errs, err)
 	}
+	rules.OnError = cfg.OnInternalError
+	for i, r := range p.Rules {
+		rule, err := newPolicyRule(fmt.Sprintf("policy.rules[%d]", i), r)
+		rules.Rules, errs = append(rules.Rules, rule), append(errs, err)
+	}
 	return rules, errors.Join(errs...)
+}
+
+func newPolicyRule(path string, r config.PolicyRule) (policy.Rule, error) {
+	when, err1 := newCondition(path+".when", r.When, expression.Judging)
+	text, err2 := expression.NewTemplate(r.Text)
+	return policy.Rule{Name: r.Name, When: when, Action: r.Action, Text: text, Reason: r.Reason, DryRun: r.DryRun}, errors.Join(err1, err2)
+}
+
+// newCondition compiles an expression of the configuration, nil for "".
+func newCondition(path, text string, scope expression.Scope) (*expression.Condition, error) {
+	if text == "" {
+		return nil, nil
+	}
+	c, err := expression.Compile(text, scope)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
 }
 
 func newOverride(name string, o config.Override) (policy.Override, error) {

@@ -71,6 +71,7 @@ var unobservable = map[string]string{
 	"limits.write":                    "needs an MTA that reads nothing and a full buffer; guard tests it",
 	"log.syslog":                      "needs a syslog",
 	"policy.override[].reason":        "policy tests it",
+	"policy.rules[].reason":           "policy tests it",
 	"reports.collect":                 "reports_test.go",
 	"reports.spool_directory":         "reports_test.go",
 	"reports.spool_size":              "spool tests it",
@@ -88,6 +89,12 @@ var unobservable = map[string]string{
 	"reports.smtp":                    "the process of reports acts on it",
 	"reports.directory":               "the process of reports acts on it",
 	"reports.store":                   "the process of reports acts on it",
+	"reports.intake.address":          "the process of reports acts on it",
+	"reports.intake.domains":          "the process of reports acts on it",
+	"reports.intake.refuse_other":     "the process of reports acts on it",
+	"reports.intake.raw_days":         "the process of reports acts on it",
+	"reports.intake.record_days":      "the process of reports acts on it",
+	"reports.intake.sum_days":         "the process of reports acts on it",
 	"reports.web.address":             "the process of reports acts on it",
 	"reports.web.certificate":         "the process of reports acts on it",
 	"reports.web.key":                 "the process of reports acts on it",
@@ -127,6 +134,14 @@ func overridden(condition, value string, l letter) effect {
 	return effect{
 		setting: "policy.override[]." + condition, rest: "[[policy.override]]\naction = \"accept\"\n" + condition + " = " + value,
 		before: `policy.dmarc.p_reject = "hold"`, probe: stranger(l), want: "override=policy.override[0]",
+	}
+}
+
+// ruled is an effect of a rule of the policy, which refuses a forged letter.
+func ruled(setting, line, want string) effect {
+	return effect{
+		setting: "policy.rules[]." + setting, probe: stranger(forged), want: want,
+		rest: "[[policy.rules]]\nname = \"r\"\nwhen = 'dmarc.result == \"fail\"'\naction = \"reject\"\n" + line + "\n",
 	}
 }
 
@@ -257,10 +272,13 @@ func signingEffects() []effect {
 		signRule("sign[].domain", "domain = \"parent.example\"", "d=parent.example", letter{}),
 		{setting: "sign[].resign", rest: "[[sign]]\nfrom = \"*\"\nkeys = \"k\"\nresign = true\nwhen = { recipients = [\"b@example.net\"] }\n",
 			rig: []string{"rule"}, probe: stranger(letter{}), want: "DKIM-Signature:"},
+		signRule("sign[].if", "if = 'login == \"joe\" and header(\"From\") != \"\"'", "DKIM-Signature:", letter{auth: "joe"}),
 		when("recipients", `["b@example.net"]`, letter{}),
 		when("networks", `["127.0.0.0/8"]`, letter{}),
 		when("daemon_names", `["SUBMIT"]`, letter{daemon: "SUBMIT"}),
 		when("logins", `["*"]`, letter{auth: "joe"}),
+		when("senders", `["*@good.example"]`, letter{from: "a@good.example"}),
+		when("list_ids", `["dev.lists.example"]`, letter{extra: listID}),
 		signsWith("signing.canonicalization", `signing.canonicalization = "simple/simple"`, "c=simple/simple", letter{}),
 		signsWith("signing.headers", `signing.headers = ["+X-Ticket"]`, "X-Ticket", letter{extra: "X-Ticket: 7\n"}),
 		signsWith("signing.oversign", `signing.oversign = ["+X-Other"]`, "X-Other", letter{}),
@@ -365,6 +383,11 @@ func policyEffects() []effect {
 		lets("policy.not_judged.senders", `["<>"]`, letter{client: "192.0.2.26", from: "<>", helo: "x.example", author: "a@r.example"}),
 		lets("policy.not_judged.recipients", `["b@example.net"]`, forged),
 		lets("policy.not_judged.author_domains", `["r.example"]`, forged),
+		ruled("name", "", `override="rule r"`),
+		ruled("when", "", "action=reject"),
+		ruled("action", "", "action=reject"),
+		ruled("text", "text = \"no, {dmarc.domain}\"", "no, r.example"),
+		ruled("dry_run", "dry_run = true", `rules_dry_run="r=reject"`),
 		overridden("networks", `["192.0.2.0/24"]`, forged),
 		overridden("hosts", `["mx.liar.example"]`, letter{client: "192.0.2.26", name: "mx.liar.example", author: "a@r.example"}),
 		overridden("senders", `["good.example"]`, forged),

@@ -37,6 +37,7 @@ type metrics struct {
 	keyFailures prometheus.Counter
 	selfChecks  *prometheus.CounterVec
 	shortages   prometheus.Counter
+	ruleErrors  prometheus.Counter
 	reloads     *prometheus.CounterVec
 	reloaded    prometheus.Gauge
 	watched     *prometheus.GaugeVec
@@ -72,6 +73,7 @@ func newMetrics(version string) *metrics {
 		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
 		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
 		shortages:   counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
+		ruleErrors:  counter("rule_failures_total", "Messages for which a rule of policy.rules could not be evaluated."),
 		reloads:     counters("reloads_total", "Reloads of the configuration, by result: good, bad (it has mistakes), refused (domains would lose their signatures).", "result"),
 		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
@@ -82,7 +84,7 @@ func newMetrics(version string) *metrics {
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
 	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned, m.longFields,
-		m.keyFailures, m.selfChecks, m.shortages, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
+		m.keyFailures, m.selfChecks, m.shortages, m.ruleErrors, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
@@ -185,6 +187,9 @@ func (m *metrics) SelfChecked(v sign.Verdict) { m.selfChecks.WithLabelValues(str
 
 // Short implements filter.Counters.
 func (m *metrics) Short() { m.shortages.Inc() }
+
+// RuleFailed implements filter.Counters.
+func (m *metrics) RuleFailed() { m.ruleErrors.Inc() }
 
 // Reloaded counts a reload; err is why the old configuration stays in force.
 func (m *metrics) Reloaded(err error) {

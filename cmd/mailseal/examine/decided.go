@@ -6,20 +6,24 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/milter/action"
 	"mailseal/milter/message"
+	"mailseal/milter/policy"
 )
 
 // decided is what the daemon would do with a message that comes from a client.
 type decided struct {
-	Role     string `json:"role"`               // ours, theirs or relay
-	By       string `json:"by"`                 // what decided the role
-	Action   string `json:"action,omitempty"`   // what is done; "" where the daemon does not judge
-	Wanted   string `json:"wanted,omitempty"`   // what the policy says, where that is something else (policy.dry_run)
-	Reason   string `json:"reason,omitempty"`   // which result decided
-	Override string `json:"override,omitempty"` // what took the policy's place
-	Code     int    `json:"code,omitempty"`     // of the SMTP reply
-	Text     string `json:"text,omitempty"`     // of the SMTP reply
+	Role       string   `json:"role"`                    // ours, theirs or relay
+	By         string   `json:"by"`                      // what decided the role
+	Action     string   `json:"action,omitempty"`        // what is done; "" where the daemon does not judge
+	Wanted     string   `json:"wanted,omitempty"`        // what the policy says, where that is something else (policy.dry_run)
+	Reason     string   `json:"reason,omitempty"`        // which result decided
+	Override   string   `json:"override,omitempty"`      // what took the policy's place
+	Rule       string   `json:"rule,omitempty"`          // of policy.rules, which decided
+	WouldRules []string `json:"rules_dry_run,omitempty"` // what rules with dry_run would have decided
+	Code       int      `json:"code,omitempty"`          // of the SMTP reply
+	Text       string   `json:"text,omitempty"`          // of the SMTP reply
 
-	policy string // for policy.dmarc
+	policy string      // for policy.dmarc
+	rules  []triedRule // all of policy.rules, explained
 }
 
 // decide asks the policy of the configuration, nil without one or without a client.
@@ -36,13 +40,21 @@ func (e *Examiner) decide(env *message.Envelope, m *Message) (*decided, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := rules.Decide(env, m.message.Header, m.results)
-	out.Action, out.Reason, out.Override, out.policy = d.Action.String(), d.Reason, d.Override, d.Disposition
-	out.Code, out.Text = d.Code, d.Text
+	d, facts := e.byPolicy(rules, env, m)
+	out = newDecided(role, string(by), d)
+	out.rules = explainRules(rules, facts, d)
+	return out, nil
+}
+
+// newDecided writes a decision of the policy in words.
+func newDecided(role action.Role, by string, d policy.Decision) *decided {
+	out := &decided{Role: role.String(), By: by, Action: d.Action.String(), Reason: d.Reason, Override: d.Override}
+	out.policy, out.Code, out.Text = d.Disposition, d.Code, d.Text
+	out.Rule, out.WouldRules = d.Ruled.Name, d.Ruled.Would
 	if d.Wanted != d.Action {
 		out.Wanted = d.Wanted.String()
 	}
-	return out, nil
+	return out
 }
 
 // disposition is what was made of the DMARC policy, "" where the daemon was not asked.

@@ -22,6 +22,10 @@ func (m *Message) Explain(w io.Writer) error {
 	m.explainOthers(&b)
 	if m.daemon != nil {
 		fmt.Fprintf(&b, "\nThe daemon: %s.\n", m.daemon)
+		if len(m.daemon.rules) > 0 {
+			fmt.Fprintf(&b, "\nThe rules of the policy:\n")
+			writeRules(&b, m.daemon.rules, "  ")
+		}
 	}
 	fmt.Fprintf(&b, "\nAuthentication-Results: %s\n", m.field)
 	_, err := w.Write(b.Bytes())

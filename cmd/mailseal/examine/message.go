@@ -85,6 +85,14 @@ func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Messa
 	return out, nil
 }
 
+// now is the time at which messages are judged.
+func (e *Examiner) now() time.Time {
+	if e.Now == nil {
+		return time.Now()
+	}
+	return e.Now()
+}
+
 // settle withdraws a DMARC result that SPF might turn. A pass by DKIM stands, and so does that there is no policy.
 func (m *Message) settle(hasClient bool) {
 	d := m.results.DMARC

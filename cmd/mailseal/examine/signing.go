@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
@@ -17,6 +18,7 @@ import (
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/domain"
+	"mailseal/milter/expression"
 	"mailseal/milter/filter"
 	"mailseal/milter/message"
 	"mailseal/milter/sign"
@@ -127,6 +129,10 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, 
 	}
 	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients,
 		Sender: env.Sender, ListID: domain.Name(domain.ASCII(list))}
+	q.Facts = func() *expression.Known {
+		k := expression.NewKnown(env, message.Header{message.NewField("From", []byte(" "+author.String()))}, author, role, time.Now())
+		return &k
+	}
 	var rules sign.Match
 	for _, c := range signer.Table.Explain(q) {
 		e.Rules = append(e.Rules, ruleExplained{c.Rule.Name, placeOf(cfg, c.Rule), c.Signs, c.Why})

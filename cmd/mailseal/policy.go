@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/examine"
+)
+
+func newPolicyCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Try the rules of [[policy.rules]] on messages, or on the mail in a log",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPolicyTryCmd(), newPolicyReplayCmd())
+	return cmd
+}
+
+func newPolicyTryCmd() *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "try [FILE ...]",
+		Short: "Show for each message which rule holds, and why",
+		Long: `Try judges messages as the daemon judges those of strangers, and shows what each rule of [[policy.rules]] makes of them: each
+part of its expression with its value, and which rule decides. It reads files, or one message from standard input without
+any or for "-". Without --ip the message comes from no client: SPF and iprev are not asked, and client.address is "".
+
+The exit code is 0 when every message could be judged, 1 when the configuration has no rules, 3 when a file could not be
+read.`,
+		Example: `  mailseal policy try --ip 192.0.2.1 --helo mx.example.org --from ann@example.org message.eml`,
+		Args:    filled,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if len(files) == 0 {
+				files = []string{"-"}
+			}
+			f.config = orDefault(f.config)
+			if err := f.setUp(); err != nil {
+				return err
+			}
+			if len(f.examiner.Config.Policy.Rules) == 0 {
+				return answer.NewBad(examine.ErrNoRules)
+			}
+			return f.try(cmd, files)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
+	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
+	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
+	flags.StringVar(&f.examiner.Helo, "helo", "", "what the client said in HELO")
+	flags.StringVar(&f.examiner.From, "from", "", "envelope sender; empty for a bounce")
+	flags.StringArrayVar(&f.examiner.To, "to", nil, "envelope recipient")
+	mayBeEmpty(cmd, "from")
+	needs(cmd, []string{"helo", "from"}, "ip")
+	return cmd
+}
+
+func (f *verifyFlags) try(cmd *cobra.Command, files []string) error {
+	worst := answer.Good
+	for _, file := range files {
+		raw, err := readInput(file, cmd.InOrStdin())
+		var t *examine.Tried
+		if err == nil {
+			t, err = f.examiner.Try(cmd.Context(), file, raw)
+		}
+		out := cmd.OutOrStdout()
+		switch {
+		case err != nil && f.json:
+			worst, err = answer.Unknown, examine.UnreadJSON(out, file, err)
+		case err != nil:
+			fmt.Fprintf(cmd.ErrOrStderr(), "mailseal: %s: %v\n", file, err)
+			worst, err = answer.Unknown, nil
+		case f.json:
+			err = t.JSON(out)
+		default:
+			err = t.Text(out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if worst != answer.Good {
+		return answer.New(worst, nil)
+	}
+	return nil
+}
+
+func newPolicyReplayCmd() *cobra.Command {
+	var config string
+	var logs []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "replay --log FILE",
+		Short: "Show what the rules would have made of the mail in a log",
+		Long: `Replay reads the lines of messages in JSON logs of the daemon (log.format = "json") and asks the rules of the configuration
+about each: how often each would have decided, and which messages would have been treated otherwise than they were, by the
+author's domain. The log holds neither the header nor the recipients: of a rule that asks for them it is not known whether
+it holds, unless the rest of its expression decides it. "-" is standard input.
+
+The exit code is 0 when nothing would have changed, 1 when something would, or the configuration has no rules, 3 when a log could not be read or holds no
+message that can be replayed.`,
+		Example: `  journalctl -u mailseal -o cat --since -7d | mailseal policy replay --config new.toml --log -`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(config)
+			if err != nil {
+				return err
+			}
+			r, err := examine.NewReplay(cfg)
+			if err != nil {
+				return answer.NewBad(err)
+			}
+			r.Progress = func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "%d lines\n", n) }
+			return replay(r, logs, asJSON, cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringArrayVar(&logs, "log", nil, "a log of the daemon's, in JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object, with all changes")
+	_ = cmd.MarkFlagRequired("log")
+	return cmd
+}
+
+func replay(r *examine.Replay, logs []string, asJSON bool, stdin io.Reader, out io.Writer) error {
+	for _, name := range logs {
+		if err := readLog(r, name, stdin); err != nil {
+			return answer.NewUnknown(err)
+		}
+	}
+	r.Finish()
+	write := r.Text
+	if asJSON {
+		write = r.JSON
+	}
+	if err := write(out); err != nil {
+		return err
+	}
+	switch {
+	case r.Messages == 0:
+		return answer.New(answer.Unknown, nil)
+	case r.Changed():
+		return answer.New(answer.Bad, nil)
+	}
+	return nil
+}
+
+func readLog(r *examine.Replay, name string, stdin io.Reader) error {
+	if name == "-" {
+		return r.ReadLog(stdin)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return r.ReadLog(file)
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"mailseal/milter/expression"
+)
+
+// RuleExample is a rule that the manual shows.
+type RuleExample struct {
+	Title string
+	TOML  string
+}
+
+// RuleExamples are the rules that the manual shows. Tests run each of them.
+var RuleExamples = []RuleExample{
+	{"Refuse what the domain's owner asks to refuse, and say which message it was", `[[policy.rules]]
+name = "published policy"
+when = 'dmarc.result == "fail" and dmarc.policy == "reject"'
+action = "reject"
+text = "{dmarc.domain} asks to refuse this message, {message_id}"
+`},
+	{"Take what a partner's forwarder has broken; this one stands above the first", `[[policy.rules]]
+name = "partner"
+when = 'dmarc.result == "fail" and in_network(client.address, "192.0.2.25")'
+action = "accept"
+`},
+	{"Hold mail from outside whose From shows our domain, unless DMARC passes", `[[policy.rules]]
+name = "our name"
+when = 'below(author.domain, "example.com") and dmarc.result != "pass"'
+action = "hold"
+`},
+	{"A key for each login; others sign with the key of the domain", `[[sign]]
+from = "*@example.com"
+keys = "shop._domainkey.example.com"
+if = 'login == "shop"'
+
+[[sign]]
+from = "*@example.com"
+keys = "mail._domainkey.example.com"
+`},
+	{"Do not sign what the web server sends without a login", `[[sign]]
+from = "*@example.com"
+keys = "mail._domainkey.example.com"
+if = 'login != "" or not in_network(client.address, "192.0.2.80")'
+`},
+}
+
+// manualExpressions is the section of the manual on expressions.
+func manualExpressions() string {
+	var b strings.Builder
+	b.WriteString(`.SH EXPRESSIONS
+policy.rules[].when and sign[].if hold expressions, such as
+.PP
+.EX
+    dmarc.result == "fail" and not in_network(client.address, "192.0.2.0/24")
+.EE
+.PP
+They are made of facts of the message, texts in double quotes, numbers, true and false, lists such as ["a", "b"], and
+.BR == ,
+.BR != ,
+.BR < ,
+.BR <= ,
+.BR > ,
+.BR >= ,
+.BR and ,
+.BR or ,
+.BR not ,
+.B in
+(a list),
+.BR contains ,
+.BR startsWith ,
+.BR endsWith
+and
+.B matches
+(a regular expression of RE2; (?i) at its start ignores case). Parentheses group;
+.I condition ? this : that
+chooses. Texts are compared byte for byte; lower() helps where case does not count. A fact that is not known is "" or 0.
+An expression has at most 8 KiB and 500 names, constants and operators, and all rules of one message read at most 8 MiB of
+its header; one list function may not stand inside another. What goes beyond is a mistake that names line and column.
+.PP
+These facts are known once the methods have run (when). Those that are also known at the end of the header, and so to a
+rule that signs (if), are marked with an asterisk.
+`)
+	early := map[string]bool{}
+	for _, f := range expression.Facts(expression.Signing) {
+		early[f.Name] = true
+	}
+	for _, f := range expression.Facts(expression.Judging) {
+		mark := ""
+		if early[f.Name] {
+			mark = " *"
+		}
+		fmt.Fprintf(&b, ".TP\n\\fB%s\\fR (%s)%s\n%s\n", roff(f.Name), f.Type, mark, roff(f.Doc))
+	}
+	b.WriteString(".PP\nNames with [] are parts of the elements of a list: any(dkim, .aligned). The functions are:\n")
+	for _, name := range expression.Functions() {
+		use, meaning, _ := strings.Cut(expression.FunctionDocs[name], ": ")
+		fmt.Fprintf(&b, ".TP\n%s\n%s\n", roff(use), roff(meaning))
+	}
+	b.WriteString(".SS Examples\n")
+	for _, e := range RuleExamples {
+		fmt.Fprintf(&b, ".PP\n%s:\n.PP\n.EX\n%s.EE\n", roff(e.Title), roff(e.TOML))
+	}
+	return b.String()
+}

@@ -1,0 +1,161 @@
+package expression
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+)
+
+// NeverHolds returns why a condition cannot hold for any message, "" where that is not seen: it is false, or two
+// comparisons of one fact exclude each other. Strange finds comparisons with words that a fact never is.
+func (c *Condition) NeverHolds() string {
+	is := map[string]string{}
+	for _, part := range conjuncts(c.root) {
+		if b, ok := part.(*ast.BoolNode); ok && !b.Value {
+			return "it is false"
+		}
+		fact, value, ok := equality(part)
+		if !ok {
+			continue
+		}
+		if before, again := is[fact]; again && before != value {
+			return fmt.Sprintf("%s cannot be both %q and %q", fact, before, value)
+		}
+		is[fact] = value
+	}
+	return ""
+}
+
+// Covers reports whether a condition is seen to hold wherever another does: each of its parts is one of the other's.
+func (c *Condition) Covers(other *Condition) bool {
+	var have []string
+	for _, part := range conjuncts(other.root) {
+		have = append(have, part.String())
+	}
+	for _, part := range conjuncts(c.root) {
+		if b, ok := part.(*ast.BoolNode); ok && b.Value {
+			continue
+		}
+		if !slices.Contains(have, part.String()) {
+			return false
+		}
+	}
+	return true
+}
+
+// proofs are the facts that a sender of forged mail cannot choose.
+var proofs = []string{
+	"client.address", "client.name", "login", "role", "daemon", "iprev.result", "iprev.name", "spf.result", "spf.aligned",
+	"dkim", "arc.result", "arc.sealer", "arc.sealers",
+}
+
+// ExcusesForgery reports whether a condition may hold for a message that DMARC says to refuse, though it asks for nothing
+// that a forger cannot choose.
+func (c *Condition) ExcusesForgery() bool {
+	for _, name := range c.Asks() {
+		if slices.Contains(proofs, name) {
+			return false
+		}
+	}
+	forgery := &Judged{DMARC: DMARC{Result: "fail", Policy: "reject", Disposition: "reject"}}
+	known := func(name string) bool {
+		return name == "dmarc.result" || name == "dmarc.policy" || name == "dmarc.disposition"
+	}
+	return c.Weigh(forgery, known) != False
+}
+
+// conjuncts are the parts of a condition that must all hold.
+func conjuncts(n ast.Node) []ast.Node {
+	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "and" || b.Operator == "&&") {
+		return append(conjuncts(b.Left), conjuncts(b.Right)...)
+	}
+	return []ast.Node{n}
+}
+
+// equality returns the fact and the text of a comparison such as dmarc.result == "fail".
+func equality(n ast.Node) (fact, value string, ok bool) {
+	b, isBinary := n.(*ast.BinaryNode)
+	if !isBinary || b.Operator != "==" {
+		return "", "", false
+	}
+	left, right := b.Left, b.Right
+	if _, isText := left.(*ast.StringNode); isText {
+		left, right = right, left
+	}
+	text, isText := right.(*ast.StringNode)
+	fact = dottedName(left)
+	if !isText || fact == "" {
+		return "", "", false
+	}
+	return fact, text.Value, true
+}
+
+// Strange returns the first comparison in a condition, wherever it is, of a fact with a word that it never is, "" for
+// none: a slip of the pen that would not show otherwise.
+func (c *Condition) Strange() string {
+	for _, n := range comparisons(c.root, nil) {
+		fact, values := compared(n)
+		known, few := words[fact]
+		if !few {
+			continue
+		}
+		for _, v := range values {
+			if !slices.Contains(known, v) {
+				return fmt.Sprintf("%s is never %q; it is one of %s", fact, v, quoted(known))
+			}
+		}
+	}
+	return ""
+}
+
+// comparisons appends all comparisons below n.
+func comparisons(n ast.Node, to []*ast.BinaryNode) []*ast.BinaryNode {
+	switch n := n.(type) {
+	case *ast.UnaryNode:
+		return comparisons(n.Node, to)
+	case *ast.BinaryNode:
+		return append(comparisons(n.Right, comparisons(n.Left, to)), n)
+	case *ast.ConditionalNode:
+		return comparisons(n.Exp2, comparisons(n.Exp1, comparisons(n.Cond, to)))
+	case *ast.PredicateNode:
+		return comparisons(n.Node, to)
+	case *ast.BuiltinNode:
+		for _, arg := range n.Arguments {
+			to = comparisons(arg, to)
+		}
+	}
+	return to
+}
+
+// compared returns the fact of a comparison and the texts that it is compared with.
+func compared(b *ast.BinaryNode) (fact string, values []string) {
+	left, right := b.Left, b.Right
+	if _, isText := left.(*ast.StringNode); isText && b.Operator != "in" {
+		left, right = right, left
+	}
+	fact = dottedName(left)
+	if m, ok := left.(*ast.MemberNode); ok && fact == "" {
+		if _, isElement := m.Node.(*ast.PointerNode); isElement {
+			fact = "dkim[]." + strings.Trim(m.Property.String(), `"`)
+		}
+	}
+	switch b.Operator {
+	case "==", "!=":
+		if text, ok := right.(*ast.StringNode); ok {
+			values = append(values, text.Value)
+		}
+	case "in":
+		if list, ok := right.(*ast.ArrayNode); ok {
+			for _, e := range list.Nodes {
+				if text, ok := e.(*ast.StringNode); ok {
+					values = append(values, text.Value)
+				}
+			}
+		}
+	}
+	return fact, values
+}
+
+func quoted(list []string) string { return fmt.Sprintf("%q", list) }

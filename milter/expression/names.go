@@ -1,0 +1,151 @@
+package expression
+
+import (
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Fact is a name that an expression may use.
+type Fact struct {
+	Name string // "dmarc.result"; of an element of a list "dkim[].result"
+	Type string // "text", "number", "true or false", "list of texts"
+	Doc  string // for the manual
+}
+
+// Facts returns all facts of a scope in the order of the types, but for functions.
+func Facts(scope Scope) []Fact { return factsOf(reflect.TypeOf(scope.facts()), "") }
+
+// docs says for the manual what each fact is. A test holds them against the types.
+var docs = map[string]string{
+	"client.address":         "the address of the SMTP client; \"\" for mail of a process of this host",
+	"client.name":            "its name, which the MTA has verified, in lower case; \"\" without one",
+	"client.helo":            "what it said in HELO",
+	"envelope.sender":        "the envelope sender; \"\" for a bounce",
+	"envelope.sender_domain": "its domain, in lower case and A-labels",
+	"envelope.recipients":    "the envelope recipients",
+	"login":                  "the name that the client logged in with; \"\" if it did not",
+	"role":                   "whose mail it is: ours, theirs or relay",
+	"daemon":                 "the name of the MTA's listener, {daemon_name}",
+	"tls.version":            "such as TLSv1.3; \"\" without TLS",
+	"tls.cipher":             "such as TLS_AES_256_GCM_SHA384",
+	"author.address":         "the only address that From shows; \"\" for none or several",
+	"author.domain":          "its domain, in lower case and A-labels",
+	"time.date":              "when the message is judged, by the clock of this host: 2026-01-31",
+	"time.hour":              "0 to 23",
+	"time.weekday":           "such as monday",
+	"size":                   "bytes of the message, header and body",
+	"spf.result":             "pass, fail, softfail, neutral, none, temperror or permerror",
+	"spf.domain":             "the domain of the envelope sender, or of HELO for a bounce",
+	"spf.aligned":            "it passes for the author's domain, as DMARC counts it",
+	"helo.result":            "SPF of the name in HELO",
+	"helo.domain":            "that name",
+	"helo.aligned":           "always false: DMARC does not count it",
+	"iprev.result":           "pass, fail, temperror or permerror: the reverse name of the client",
+	"iprev.name":             "that name",
+	"dkim[].result":          "of each signature: pass, fail, policy, neutral, temperror or permerror",
+	"dkim[].domain":          "who signed (d=)",
+	"dkim[].selector":        "with which selector (s=)",
+	"dkim[].algorithm":       "such as rsa-sha256",
+	"dkim[].bits":            "of the key; 0 if it was not found",
+	"dkim[].aligned":         "it passes for the author's domain, as DMARC counts it",
+	"dmarc.result":           "pass, fail, none, temperror or permerror",
+	"dmarc.domain":           "the author's domain that decided",
+	"dmarc.record_domain":    "where its policy is published",
+	"dmarc.policy":           "what is published for it: none, quarantine or reject; \"\" without a policy",
+	"dmarc.disposition":      "what its owner wants for this message: none unless it fails",
+	"dmarc.testing":          "the policy says t=y",
+	"arc.result":             "pass, fail or none",
+	"arc.sealer":             "who sealed a chain that passes last; \"\" otherwise",
+	"arc.sealers":            "all of them, the newest first",
+}
+
+// words are the values that facts with few values have.
+var words = map[string][]string{
+	"role":              {"ours", "theirs", "relay"},
+	"spf.result":        {"", "pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"},
+	"helo.result":       {"", "pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"},
+	"iprev.result":      {"", "pass", "fail", "temperror", "permerror"},
+	"dkim[].result":     {"pass", "fail", "policy", "neutral", "temperror", "permerror"},
+	"dmarc.result":      {"", "pass", "fail", "none", "temperror", "permerror"},
+	"dmarc.policy":      {"", "none", "quarantine", "reject"},
+	"dmarc.disposition": {"", "none", "quarantine", "reject"},
+	"arc.result":        {"", "pass", "fail", "none"},
+	"time.weekday":      {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"},
+}
+
+// FunctionDocs says for the manual what each function is.
+var FunctionDocs = map[string]string{
+	"all":          "all(LIST, CONDITION): the condition holds for every element, # or .part",
+	"any":          "any(LIST, CONDITION): it holds for one at least",
+	"none":         "none(LIST, CONDITION): it holds for no element",
+	"one":          "one(LIST, CONDITION): it holds for exactly one",
+	"count":        "count(LIST, CONDITION): for how many it holds",
+	"len":          "len(LIST or TEXT): elements, or characters",
+	"lower":        "lower(TEXT): in lower case",
+	"trim":         "trim(TEXT): without white space around it",
+	"in_network":   "in_network(client.address, \"192.0.2.0/24\", ...): the address is in one of the networks",
+	"below":        "below(author.domain, \"example.com\", ...): the domain is one of these, or below one",
+	"header":       "header(\"Subject\"): the first field of the name, unfolded; \"\" without one",
+	"headers":      "headers(\"Received\"): all fields of the name, from the top",
+	"header_count": "header_count(\"Received\"): how many there are",
+}
+
+func factsOf(t reflect.Type, prefix string) []Fact {
+	var out []Fact
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := prefix + f.Tag.Get("expr")
+		switch {
+		case f.Anonymous:
+			out = append(out, factsOf(f.Type, prefix)...)
+		case f.Type.Kind() == reflect.Func:
+		case f.Type.Kind() == reflect.Struct:
+			out = append(out, factsOf(f.Type, name+".")...)
+		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+			out = append(out, factsOf(f.Type.Elem(), name+"[].")...)
+		default:
+			out = append(out, Fact{name, typeName(f.Type), docs[name]})
+		}
+	}
+	return out
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int:
+		return "number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "list of texts"
+	}
+	return "text"
+}
+
+// What the library says of a name that it does not know.
+var (
+	unknownName  = regexp.MustCompile(`^unknown name ([A-Za-z0-9_]+)`)
+	unknownField = regexp.MustCompile(`^type .* has no field ([A-Za-z0-9_]+)`)
+)
+
+// unknown returns the unknown name that an error of the library is about, "" where it is about something else.
+func unknown(text string) string {
+	for _, pattern := range []*regexp.Regexp{unknownName, unknownField} {
+		if m := pattern.FindStringSubmatch(text); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// Names returns the names that an expression of a scope may be made of, sorted: functions, facts, and parts of facts.
+func Names(scope Scope) []string {
+	names := Functions()
+	for _, f := range Facts(scope) {
+		names = append(names, strings.FieldsFunc(f.Name, func(r rune) bool { return strings.ContainsRune(".[]", r) })...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
