@@ -1,6 +1,8 @@
 package reporting
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/lmtp"
+	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
 )
 
@@ -62,7 +65,11 @@ func NewIntake(p *Process, s *store.Store) (*lmtp.Server, error) {
 	}
 	return &lmtp.Server{
 		Intake: &intake.Intake{Store: s, Domains: p.Config.Reports.Intake.Domains}, Trust: trust,
-		RefuseOther: p.Config.Reports.Intake.RefuseOther, Name: p.Config.Host.Full, Log: p.Log, Now: p.Now,
+		RefuseOther: p.Config.Reports.Intake.RefuseOther, Name: cmp.Or(p.Config.Host.Full, p.Config.Host.Name, "localhost"), Log: p.Log, Now: p.Now,
+		Bounced: func(ctx context.Context, recipient string, mail []byte) (bool, error) {
+			_, known, err := send.Bounced(ctx, s, recipient, bytes.NewReader(mail), p.Now())
+			return known, err
+		},
 	}, nil
 }
 

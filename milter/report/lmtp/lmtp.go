@@ -31,6 +31,10 @@ type Server struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 
+	// Bounced takes mail to the envelope sender of a report of ours, which came back. It reports whether the recipient is
+	// one. nil: there are none.
+	Bounced func(ctx context.Context, recipient string, mail []byte) (bool, error)
+
 	one sync.Mutex // reports are read one at a time, so that memory is bounded whatever arrives at once
 }
 
@@ -73,17 +77,26 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// session is a connection. Sender and recipients do not matter: the mail server decides what comes here.
+// session is a connection. Who else a mail is from or to does not matter: the mail server decides what comes here.
 type session struct {
-	server *Server
-	ctx    context.Context
-	slots  chan struct{}
+	server     *Server
+	ctx        context.Context
+	slots      chan struct{}
+	recipients []string
 }
 
-func (s *session) Reset()                               {}
+// Reset, Mail, Rcpt, Logout and Data implement smtp.Session.
+
+func (s *session) Reset() { s.recipients = nil }
+
 func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
-func (s *session) Rcpt(string, *smtp.RcptOptions) error { return nil }
-func (s *session) Logout() error                        { <-s.slots; return nil }
+
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.recipients = append(s.recipients, to)
+	return nil
+}
+
+func (s *session) Logout() error { <-s.slots; return nil }
 func (s *session) Data(r io.Reader) error {
 	s.server.one.Lock()
 	defer s.server.one.Unlock()
@@ -94,7 +107,28 @@ func (s *session) Data(r io.Reader) error {
 		}
 		return err
 	}
+	isReport, err := s.server.bounces(s.ctx, s.recipients, data)
+	if err != nil || !isReport {
+		return err
+	}
 	return s.server.Deliver(s.ctx, "lmtp", data)
+}
+
+// bounces hands a mail over that came back to the sender of a report. It reports whether there is a recipient left.
+func (s *Server) bounces(ctx context.Context, recipients []string, data []byte) (bool, error) {
+	left := len(recipients) == 0
+	for _, to := range recipients {
+		if s.Bounced == nil {
+			return true, nil
+		}
+		known, err := s.Bounced(ctx, to, data)
+		if err != nil {
+			s.Log.Error("a bounce could not be stored; the mail server keeps it", "recipient", to, "err", err)
+			return false, errStore
+		}
+		left = left || !known
+	}
+	return left, nil
 }
 
 // Deliver stores a mail, and says what the mail server is to do with it: nil to forget it, an *smtp.SMTPError otherwise.

@@ -153,3 +153,30 @@ func TestStoreAway(t *testing.T) {
 		t.Errorf("got %v, want 451", err)
 	}
 }
+
+// A mail to the sender of a report of ours is a bounce, and is not stored as a report.
+func TestBounce(t *testing.T) {
+	var got []string
+	away := false
+	s := &Server{
+		Intake: broken{}, Trust: &Trust{}, Name: "x.example", Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Bounced: func(_ context.Context, recipient string, mail []byte) (bool, error) {
+			if away {
+				return false, errors.New("disk full")
+			}
+			got = append(got, recipient)
+			return bytes.Contains(mail, []byte("Status: 5.1.1")), nil
+		},
+	}
+	c := serve(t, s)
+	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err != nil || len(got) != 1 || got[0] != "dmarc@example.com" {
+		t.Errorf("a bounce: %v, %q", err, got)
+	}
+	if err := send(t, c, mail("", "1")); err == nil {
+		t.Error("a report was taken for a bounce: the store that is away was not asked")
+	}
+	away = true
+	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err == nil || !strings.Contains(err.Error(), "cannot take it now") {
+		t.Errorf("a store that is away: %v, want 451", err)
+	}
+}
