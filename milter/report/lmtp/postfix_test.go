@@ -25,15 +25,10 @@ func (t told) Take(ctx context.Context, a *store.Arrival) (*intake.Taken, error)
 	return out, err
 }
 
-// IN-1: a real Postfix delivers by LMTP on a unix socket, as transport_maps says.
-func TestPostfix(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a real server")
-	}
+// delivers serves the socket at path, has send send a report, and waits for it to be stored.
+func delivers(t *testing.T, path string, send func()) {
+	t.Helper()
 	taken := make(chan *intake.Taken, 1)
-	mta := rig.Postfix(t, rig.Options{Append: "smtpd_milters =\nnon_smtpd_milters =\n" +
-		"transport_maps = inline:{ { dmarc@home.example = lmtp:unix:reports.sock } }\n"})
-	path := mta.Path("/var/spool/postfix/reports.sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -48,14 +43,26 @@ func TestPostfix(t *testing.T) {
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now,
 	}
 	go s.Serve(ctx, l)
-	c := mta.Dial(t, "127.0.0.1")
-	c.Deliver(rig.Mail{From: "a@org.example", To: []string{"dmarc@home.example"}, Message: mail("", "1")})
+	send()
 	select {
 	case got := <-taken:
 		if got == nil || got.Reports != 1 || got.Messages != 7 {
 			t.Errorf("got %+v", got)
 		}
 	case <-time.After(time.Minute):
-		t.Fatal("Postfix delivered nothing within a minute")
+		t.Fatal("nothing was delivered within a minute")
 	}
+}
+
+// IN-1: a real Postfix delivers by LMTP on a unix socket, as transport_maps says.
+func TestPostfix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real server")
+	}
+	mta := rig.Postfix(t, rig.Options{Append: "smtpd_milters =\nnon_smtpd_milters =\n" +
+		"transport_maps = inline:{ { dmarc@home.example = lmtp:unix:reports.sock } }\n"})
+	c := mta.Dial(t, "127.0.0.1")
+	delivers(t, mta.Path("/var/spool/postfix/reports.sock"), func() {
+		c.Deliver(rig.Mail{From: "a@org.example", To: []string{"dmarc@home.example"}, Message: mail("", "1")})
+	})
 }
