@@ -64,6 +64,7 @@ func (c *checker) checkDaemon() {
 	}
 	c.Reports.complete()
 	c.checkReports()
+	c.checkTest()
 	c.checkAuthservID()
 	for name, values := range c.Ours.Macros {
 		if slices.Contains(values, "*") {

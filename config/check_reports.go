@@ -26,6 +26,13 @@ func (c *checker) checkReports() {
 	}
 }
 
+// checkTest finds a [test] that would answer nothing.
+func (c *checker) checkTest() {
+	if c.Test.Address != "" && !c.Verifies() {
+		c.problem(c.place("test.address"), "needs \"verify\" in mode: only mail that is judged can be answered")
+	}
+}
+
 // checkReportsWeb finds settings of the pages that cannot work.
 func (c *checker) checkReportsWeb() {
 	w := c.Reports.Web

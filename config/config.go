@@ -49,6 +49,7 @@ type Config struct {
 	Metrics               Metrics               `toml:"metrics"`
 	Control               Control               `toml:"control"`
 	Reload                Reload                `toml:"reload"`
+	Test                  Test                  `toml:"test"`
 	Reports               Reports               `toml:"reports"`
 
 	// Files are those that were read: the file that was named, and those that it includes.

@@ -54,7 +54,7 @@ var layers = []struct {
 	{"milter/report/send", []string{"milter/dmarc", "milter/dns", "milter/domain", "milter/report", "milter/report/store"}},
 	{"milter", []string{"milter/action", "milter/guard", "milter/message"}},
 	{"milter/policy", []string{"milter/action", "milter/expression", "milter/dmarc", "milter/verify", "milter/message", "milter/domain", "milter/authres"}},
-	{"milter/filter", []string{"milter/action", "milter/expression", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy", "milter/dmarc", "milter/spf", "milter/report"}},
+	{"milter/filter", []string{"milter/action", "milter/dkim", "milter/expression", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy", "milter/dmarc", "milter/spf", "milter/report"}},
 	{"milter/report/advice", nil},
 	{"milter/report/tally", []string{"milter/report", "milter/report/advice"}},
 	{"milter/report/intake", []string{"milter/report", "milter/report/store"}},

@@ -44,6 +44,7 @@ type Filter struct {
 
 	Counters Counters // nil: nothing is counted
 	Reports  Reports
+	Test     Test
 }
 
 // SelfCheck says how many signatures a second implementation looks at before the mail goes out.

@@ -63,6 +63,7 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
 		SelfCheck:   filter.SelfCheck{Share: cfg.Signing.SelfCheck, Action: cfg.Signing.SelfCheckAction},
 		Counters:    counters,
+		Test:        filter.Test{Local: cfg.Test.Local(), Domain: cfg.Test.Domain()},
 	}
 	err := errors.Join(sourcesErr, p.AddManaged(old, log), p.addLists(daemon), p.addSigning(daemon), p.addJudging(daemon, log))
 	p.Settings = milter.Settings{

@@ -367,6 +367,7 @@ func policyEffects() []effect {
 		held("policy.dkim.neutral", letter{extra: "DKIM-Signature: v=1; a=rsa-sha256; d\n"}),
 		heldSigned("policy.dkim.permerror", "a@example.com", func(s string) string { return strings.Replace(s, "s=k;", "s=gone;", 1) }, ""),
 		heldSigned("policy.dkim.temperror", "a@example.com", func(s string) string { return strings.Replace(s, "d=example.com;", "d=temp.example;", 1) }, ""),
+		{setting: "test.address", top: `test.address = "probe@example.net"`, probe: stranger(letter{to: []string{"probe@example.net"}}), want: "550 5.7.0"},
 		held("policy.dmarc.p_reject", forged),
 		held("policy.dmarc.p_quarantine", letter{author: "a@q.example"}),
 		held("policy.dmarc.p_none", letter{author: "a@n.example"}),

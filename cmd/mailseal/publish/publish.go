@@ -23,7 +23,8 @@ type Record struct {
 	Who  string // who must publish it when it is somebody else's zone; "" for the owner of the domain
 }
 
-func (r Record) kind() string {
+// Kind is the type of the record, TXT when none is set.
+func (r Record) Kind() string {
 	if r.Type == "" {
 		return "TXT"
 	}
@@ -32,7 +33,7 @@ func (r Record) kind() string {
 
 // Strings returns a TXT value in strings of at most 255 bytes, and any other value as it is.
 func (r Record) Strings() []string {
-	if r.kind() != "TXT" {
+	if r.Kind() != "TXT" {
 		return []string{r.Text}
 	}
 	var out []string
@@ -64,7 +65,7 @@ func quote(s string) string {
 
 // Quoted returns the value as provider forms that ask for strings take it.
 func (r Record) Quoted() string {
-	if r.kind() != "TXT" {
+	if r.Kind() != "TXT" {
 		return r.Text
 	}
 	parts := r.Strings()
@@ -76,7 +77,7 @@ func (r Record) Quoted() string {
 
 // Zone returns the record as a line of a zone file, without a line end. The name is absolute.
 func (r Record) Zone() string {
-	return fmt.Sprintf("%s. %d IN %s %s", r.Name, ttl, r.kind(), r.Quoted())
+	return fmt.Sprintf("%s. %d IN %s %s", r.Name, ttl, r.Kind(), r.Quoted())
 }
 
 // Write prints the record in the three forms, each behind an indent.
@@ -100,5 +101,5 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		Strings []string `json:"strings"`
 		Zone    string   `json:"zone"`
 		Who     string   `json:"publisher,omitempty"`
-	}{r.Name, r.kind(), ttl, r.Text, r.Strings(), r.Zone(), r.Who})
+	}{r.Name, r.Kind(), ttl, r.Text, r.Strings(), r.Zone(), r.Who})
 }

@@ -1,0 +1,245 @@
+package domains
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+	"mailseal/milter/spf"
+)
+
+// Proposal is a set of records to publish, with what to know of them.
+type Proposal struct {
+	Version int              `json:"version"`
+	Domain  string           `json:"domain"`
+	Records []publish.Record `json:"records"`
+	Notes   []string         `json:"notes"`
+}
+
+// Write prints the records in three forms, and the notes.
+func (p Proposal) Write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		p.Notes = append([]string{}, p.Notes...)
+		return json.NewEncoder(w).Encode(p)
+	}
+	for _, r := range p.Records {
+		if _, err := fmt.Fprintf(w, "%s %s\n", r.Name, r.Kind()); err != nil {
+			return err
+		}
+		if err := r.Write(w, "  "); err != nil {
+			return err
+		}
+	}
+	for _, n := range p.Notes {
+		if _, err := fmt.Fprintf(w, "\n%s\n", n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SPFWishes are who may send for a domain.
+type SPFWishes struct {
+	Resolver  dns.Resolver
+	Addresses []netip.Addr
+	Includes  []string // names of other records
+}
+
+// ownEnvelope are records of services that put a domain of their own into MAIL FROM: SPF is asked of that one.
+var ownEnvelope = []string{"amazonses.com", "servers.mcsv.net", "spf.mandrillapp.com", "sendgrid.net", "spf.mtasv.net"}
+
+// proposed answers for one name what it would answer with a proposal, and all else as the DNS does.
+type proposed struct {
+	dns.Resolver
+	name, text string
+}
+
+func (p proposed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	if t == dns.TXT && strings.EqualFold(strings.TrimSuffix(name, "."), p.name) {
+		return dns.Answer{Status: dns.Found, Texts: []string{p.text}}, nil
+	}
+	return p.Resolver.Lookup(ctx, name, t)
+}
+
+// ProposeSPF starts from the record that is published, lets in who is asked for, and judges the result by the daemon's own
+// evaluator. The answer is bad when no record would do, such as for more than ten lookups.
+func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error) {
+	names, err := parseAll([]string{name})
+	if err != nil {
+		return Proposal{}, err
+	}
+	out := Proposal{Version: Version, Domain: names[0].String()}
+	text, err := published(ctx, q.Resolver, out.Domain)
+	if err != nil {
+		return out, err
+	}
+	for _, host := range q.Includes {
+		if slices.Contains(ownEnvelope, strings.ToLower(host)) {
+			out.Notes = append(out.Notes, host+" was left out: an include will not help, since this service sends with an envelope domain of its own; have it sign with DKIM as your domain.")
+			continue
+		}
+		if !strings.Contains(" "+strings.ToLower(text)+" ", " include:"+strings.ToLower(host)+" ") {
+			text = withTerm(text, "include:"+host)
+		}
+	}
+	for _, addr := range q.Addresses {
+		if !passes(ctx, proposed{q.Resolver, out.Domain, text}, names[0], addr) {
+			text = withTerm(text, termOf(addr))
+		}
+	}
+	overlay := proposed{q.Resolver, out.Domain, text}
+	v := spf.Explore(ctx, overlay, names[0])
+	if err := judgeSPF(v, text); err != nil {
+		return out, err
+	}
+	for _, addr := range q.Addresses {
+		if !passes(ctx, overlay, names[0], addr) {
+			return out, answer.NewBad(fmt.Errorf("%s would not pass with %q", addr, text))
+		}
+	}
+	out.Records = []publish.Record{{Name: out.Domain, Text: text}}
+	out.Notes = append(out.Notes, strings.TrimSpace(v.Words()))
+	return out, nil
+}
+
+func passes(ctx context.Context, r dns.Resolver, name domain.Name, addr netip.Addr) bool {
+	got := (&spf.Checker{Resolver: r}).Check(ctx, spf.Identity{IP: addr, MailFrom: "postmaster@" + name.String()})
+	return got.Value == spf.Pass
+}
+
+// published is the record to start from: what is there, mended, or one that lets nobody in.
+func published(ctx context.Context, r dns.Resolver, name string) (string, error) {
+	a, err := r.Lookup(ctx, name, dns.TXT)
+	if err != nil {
+		return "", answer.NewUnknown(fmt.Errorf("what is published could not be found out: %w", err))
+	}
+	for _, t := range a.Texts {
+		if _, isNear := spf.Resembles(t); spf.IsRecord(t) || isNear {
+			if mended, ok := spf.Repair(t); ok {
+				return strings.Replace(mended, " -all", " ~all", 1), nil
+			}
+		}
+	}
+	return "v=spf1 ~all", nil
+}
+
+// judgeSPF refuses a record that receivers would not use.
+func judgeSPF(v spf.Survey, text string) error {
+	var errs []error
+	for _, f := range v.Flaws {
+		if f.Code == spf.FlawUnanswered {
+			return answer.NewUnknown(errors.New(f.Text))
+		}
+		if byCode[check.Code(f.Code)].Severity == fail {
+			errs = append(errs, fmt.Errorf("%q: %s", text, f.Text))
+		}
+	}
+	for _, f := range spf.Lint(text) {
+		if byCode[check.Code(f.Code)].Severity == fail {
+			errs = append(errs, fmt.Errorf("%q: %s", text, f.Text))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return answer.NewBad(err)
+	}
+	return nil
+}
+
+// DMARCWishes are the answers to three questions: does the domain send, who writes with it, who reads reports.
+type DMARCWishes struct {
+	Resolver dns.Resolver
+	Silent   bool   // it sends nothing
+	People   bool   // people write with it, who may post to mailing lists
+	Reports  string // mail address that reads reports
+	Policy   string // "none", "quarantine" or "reject"; "" is where to begin
+}
+
+// The steps of RFC 9989 section 7.4.
+const (
+	ladderPeople   = "Next steps: after a month of p=none at least, and when the reports show no mail of yours that fails, p=quarantine. p=reject is not for domains whose users post to mailing lists (RFC 9989 section 7.4)."
+	ladderMachines = "Next steps: a month of p=none at least, then p=quarantine for as long, comparing what the reports say was done with the mail; then p=reject, which must not rest on SPF alone (RFC 9989 sections 7.4 and 8): every source must sign."
+)
+
+// ProposeDMARC writes the records for what was answered, and judges them by the daemon's own parser.
+func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (Proposal, error) {
+	names, err := parseAll([]string{name})
+	if err != nil {
+		return Proposal{}, err
+	}
+	out := Proposal{Version: Version, Domain: names[0].String()}
+	text, err := q.text()
+	if err != nil {
+		return out, err
+	}
+	if _, err := dmarc.Parse(text); err != nil {
+		return out, err
+	}
+	for _, f := range dmarc.Lint(text) {
+		if byCode[check.Code(f.Code)].Severity == fail || f.Code == dmarc.FlawAddress {
+			return out, answer.NewUsage(fmt.Errorf("%q: %s", text, f.Text))
+		}
+	}
+	out.Records = []publish.Record{{Name: "_dmarc." + out.Domain, Text: text}}
+	if q.Silent {
+		out.Records = append(out.Records,
+			publish.Record{Name: out.Domain, Text: "v=spf1 -all"},
+			publish.Record{Name: "*._domainkey." + out.Domain, Text: "v=DKIM1; p="},
+			publish.Record{Name: out.Domain, Type: "MX", Text: "0 ."})
+		return out, q.consent(ctx, names[0], &out)
+	}
+	out.Notes = append(out.Notes, ladderMachines)
+	if q.People {
+		out.Notes[0] = ladderPeople
+	}
+	return out, q.consent(ctx, names[0], &out)
+}
+
+// text is the record itself.
+func (q DMARCWishes) text() (string, error) {
+	p := q.Policy
+	switch {
+	case q.Silent && p == "":
+		p = "reject"
+	case p == "":
+		p = "none"
+	case p == "reject" && q.People:
+		return "", answer.NewBad(errors.New("p=reject is not for a domain whose users post to mailing lists (RFC 9989 section 7.4): lists change mail, and it is refused; use quarantine"))
+	case !slices.Contains([]string{"none", "quarantine", "reject"}, p):
+		return "", answer.NewUsage(fmt.Errorf("--policy is %q; it is none, quarantine or reject", p))
+	}
+	text := "v=DMARC1; p=" + p
+	if p == "quarantine" {
+		text += "; np=reject"
+	}
+	if q.Reports != "" {
+		text += "; rua=mailto:" + q.Reports
+	}
+	return text, nil
+}
+
+// consent adds the record that the domain of the report address must publish, unless it is there.
+func (q DMARCWishes) consent(ctx context.Context, name domain.Name, out *Proposal) error {
+	if q.Reports == "" {
+		out.Notes = append(out.Notes, "Nobody reads reports: name an address with --reports to learn who sends in your name.")
+		return nil
+	}
+	c := (&dmarc.Checker{Resolver: q.Resolver}).Consent(ctx, name, "mailto:"+q.Reports)
+	if c.Err != nil {
+		return answer.NewUnknown(fmt.Errorf("whether %s takes reports: %w", c.Host, c.Err))
+	}
+	if !c.Given && c.Name != "" {
+		out.Records = append(out.Records, publish.Record{Name: c.Name, Text: "v=DMARC1", Who: c.Host.String()})
+	}
+	return nil
+}

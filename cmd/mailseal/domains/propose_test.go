@@ -1,0 +1,133 @@
+package domains
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	wire "github.com/miekg/dns"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns/dnstest"
+	"mailseal/milter/spf"
+)
+
+// TestProposeSPF makes records for random wishes: each address passes by the daemon's evaluator, what is published stays
+// let in, the zone form is a record with the same text, and Check finds no mistake in it.
+func TestProposeSPF(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	starts := []string{"", "v=spf1 ip4:198.51.100.1 -all", "v=spf1,mx,~all", "v=spf1 ip4=198.51.100.1 +all", "v=spf1 include:_a.example ~all"}
+	for n := range 300 {
+		z := dnstest.Must("$ORIGIN .\nexample.com. 60 IN MX 10 mx.example.com.\nmx.example.com. 60 IN A 198.51.100.9\n" +
+			"_a.example. 60 IN TXT \"v=spf1 ip4:203.0.113.1 -all\"\n_b.example. 60 IN TXT \"v=spf1 ip4:203.0.113.2 -all\"\n")
+		if start := starts[n%len(starts)]; start != "" {
+			z.AddTXT("example.com", start)
+		}
+		q := SPFWishes{Resolver: z}
+		for range r.IntN(4) {
+			q.Addresses = append(q.Addresses, netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(250))}))
+		}
+		q.Includes = [][]string{nil, {"_a.example"}, {"_b.example", "_a.example"}, {"servers.mcsv.net"}}[r.IntN(4)]
+		p, err := ProposeSPF(t.Context(), "example.com", q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := dnstest.Must("$ORIGIN .\n" + p.Records[0].Zone() + "\n_a.example. 60 IN TXT \"v=spf1 ip4:203.0.113.1 -all\"\n" +
+			"_b.example. 60 IN TXT \"v=spf1 ip4:203.0.113.2 -all\"\nexample.com. 60 IN MX 10 mx.example.com.\nmx.example.com. 60 IN A 198.51.100.9\n")
+		for _, addr := range q.Addresses {
+			if !passes(t.Context(), made, "example.com", addr) {
+				t.Errorf("%s does not pass with %q", addr, p.Records[0].Text)
+			}
+		}
+		for _, f := range Check(t.Context(), "example.com", Options{Resolver: made}).Findings {
+			if strings.HasPrefix(string(f.Code), "spf-") && f.Severity != note {
+				t.Errorf("%q has %s", p.Records[0].Text, f.Code)
+			}
+		}
+		if isESP := len(q.Includes) == 1 && q.Includes[0] == "servers.mcsv.net"; isESP != strings.Contains(strings.Join(p.Notes, " "), "will not help") {
+			t.Errorf("includes %q: notes %q", q.Includes, p.Notes)
+		}
+	}
+}
+
+// TestProposeSPFRefuses holds which records are not proposed.
+func TestProposeSPFRefuses(t *testing.T) {
+	z := dnstest.Must("$ORIGIN .\n" + many(10) + "_more.example. 60 IN TXT \"v=spf1 -all\"\n$SERVFAIL slow.example.\n")
+	_, err := ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: z, Includes: []string{"_more.example"}})
+	if answer.Of(err) != answer.Bad || !strings.Contains(err.Error(), "11 terms") {
+		t.Errorf("eleven lookups: %v", err)
+	}
+	_, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: z, Includes: []string{"gone.example"}})
+	if answer.Of(err) != answer.Bad {
+		t.Errorf("an include of nothing: %v", err)
+	}
+	if _, err = ProposeSPF(t.Context(), "slow.example", SPFWishes{Resolver: z}); answer.Of(err) != answer.Unknown {
+		t.Errorf("no answer: %v", err)
+	}
+}
+
+// TestProposeDMARC writes what the answers ask for.
+func TestProposeDMARC(t *testing.T) {
+	z := dnstest.Must("$ORIGIN .\nexample.com._report._dmarc.agreed.example. 60 IN TXT \"v=DMARC1\"\n$SERVFAIL example.com._report._dmarc.slow.example.\n")
+	for _, tc := range []struct {
+		name string
+		with DMARCWishes
+		kind answer.Kind
+		want string // the records, name and text
+	}{
+		{"to begin with", DMARCWishes{People: true, Reports: "a@example.com"}, answer.Good, "_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@example.com"},
+		{"quarantine", DMARCWishes{Policy: "quarantine", Reports: "a@example.com"}, answer.Good,
+			"_dmarc.example.com v=DMARC1; p=quarantine; np=reject; rua=mailto:a@example.com"},
+		{"machines", DMARCWishes{Policy: "reject"}, answer.Good, "_dmarc.example.com v=DMARC1; p=reject"},
+		{"people", DMARCWishes{Policy: "reject", People: true}, answer.Bad, ""},
+		{"no policy", DMARCWishes{Policy: "block"}, answer.Usage, ""},
+		{"no address", DMARCWishes{Reports: "a b"}, answer.Usage, ""},
+		{"parked", DMARCWishes{Silent: true}, answer.Good,
+			"_dmarc.example.com v=DMARC1; p=reject|example.com v=spf1 -all|*._domainkey.example.com v=DKIM1; p=|example.com 0 ."},
+		{"agreed", DMARCWishes{Reports: "a@agreed.example"}, answer.Good, "_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@agreed.example"},
+		{"not agreed", DMARCWishes{Reports: "a@other.example"}, answer.Good,
+			"_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@other.example|example.com._report._dmarc.other.example v=DMARC1"},
+		{"no answer", DMARCWishes{Reports: "a@slow.example"}, answer.Unknown, ""},
+	} {
+		tc.with.Resolver = z
+		p, err := ProposeDMARC(t.Context(), "example.com", tc.with)
+		var got []string
+		for _, r := range p.Records {
+			got = append(got, r.Name+" "+r.Text)
+			if _, err := wire.NewRR(r.Zone()); err != nil {
+				t.Errorf("%s: %q: %v", tc.name, r.Zone(), err)
+			}
+		}
+		if answer.Of(err) != tc.kind || err == nil && strings.Join(got, "|") != tc.want {
+			t.Errorf("%s: %v %q, want %s %q", tc.name, err, got, tc.kind, tc.want)
+		}
+		if err == nil {
+			if parsed, err := dmarc.Parse(p.Records[0].Text); err != nil || len(parsed.Notes) > 0 || strings.Contains(p.Records[0].Text, "pct") {
+				t.Errorf("%s: %v %v", tc.name, err, parsed.Notes)
+			}
+		}
+	}
+}
+
+// TestParkedSet holds that a domain with the whole set has no finding.
+func TestParkedSet(t *testing.T) {
+	p, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Silent: true, Resolver: dnstest.Must("")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var zone strings.Builder
+	zone.WriteString("$ORIGIN .\n")
+	for _, r := range p.Records {
+		fmt.Fprintln(&zone, r.Zone())
+	}
+	r := Check(t.Context(), "example.com", Options{Resolver: dnstest.Must(zone.String()), Random: "nosuchselector"})
+	if got := codesOf(r); len(got) != 1 || got[0] != dmarc.FlawNoReports {
+		t.Errorf("findings %q", got)
+	}
+	if r.SPF == nil || r.SPF.Root.Terms[0].Value != spf.Fail {
+		t.Error("the SPF record is not what it should be")
+	}
+}

@@ -1,0 +1,106 @@
+package filter
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"mailseal/milter"
+	"mailseal/milter/action"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/domain"
+	"mailseal/milter/message"
+	"mailseal/milter/verify"
+)
+
+// Test is an address whose mail is answered in the SMTP reply with what was found of it. The sender's own mail server
+// tells its user, so that no mail is sent from here. The zero Test is no address.
+type Test struct {
+	Local  string      // of the address; local+anything is the same
+	Domain domain.Name // "" when there is no such address
+}
+
+// isFor reports whether the message is a test: from a stranger who gets the reply, to the address alone. Mail to others
+// besides is theirs to get, and a bounce has no sender that could be told.
+func (t Test) isFor(m milter.Mail) bool {
+	env := m.Envelope
+	return t.Domain != "" && m.Role == action.RoleTheirs && env.Sender != "" && len(env.Recipients) == 1 &&
+		t.matches(env.Recipients[0])
+}
+
+// matches reports whether a path is the address, or one with a detail behind a plus sign.
+func (t Test) matches(path string) bool {
+	at := strings.LastIndexByte(path, '@')
+	if at < 0 {
+		return false
+	}
+	name, err := domain.Parse(path[at+1:])
+	if err != nil || name != t.Domain {
+		return false
+	}
+	local, _, _ := strings.Cut(path[:at], "+")
+	return strings.EqualFold(local, t.Local)
+}
+
+// tested refuses a test with what was found of it, whatever the policy would do: the mail has done what it was sent for.
+func (in *inbound) tested(j judgment) milter.Outcome {
+	out := in.pass()
+	out.Action, out.Edits = action.Reject, message.Edits{}
+	out.Results = j.results.String()
+	out.Details = append(in.details(j), slog.Bool("test", true))
+	out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.0", Text: testText(j.results)}
+	return out
+}
+
+// testText is the answer, in three lines: the verdict, what SPF and DKIM found, and that no mail was lost.
+func testText(r *verify.Results) string {
+	verdict := "dmarc=none"
+	if d := r.DMARC; d != nil {
+		verdict = fmt.Sprintf("dmarc=%s (%s)", d.Value, d.Reason)
+		if d.Requested != "" {
+			verdict = fmt.Sprintf("dmarc=%s p=%s (%s)", d.Value, d.Requested, d.Reason)
+		}
+	} else if r.AuthorErr != nil {
+		verdict = fmt.Sprintf("dmarc=%s (%s)", dmarc.Permerror, r.AuthorErr)
+	}
+	spf := "spf was not checked"
+	if s := r.MailFromSPF(); s != nil {
+		spf = fmt.Sprintf("spf=%s (%s)", s.Value, s.Reason)
+	}
+	return fitLine("Test of your mail: "+verdict) + "\n" +
+		fitLine(spf+"; "+dkimText(r.DKIM)) + "\n" +
+		"This address only tests: the message was checked and not kept."
+}
+
+// dkimText says what became of the best signature, and how many there were.
+func dkimText(all []dkim.Result) string {
+	if len(all) == 0 {
+		return "dkim=none (the message has no signature)"
+	}
+	best := all[0]
+	for _, s := range all {
+		if s.Value == dkim.Pass {
+			best = s
+			break
+		}
+	}
+	out := fmt.Sprintf("dkim=%s d=%s s=%s", best.Value, best.Domain, best.Selector)
+	if best.Reason != "" {
+		out += " (" + best.Reason + ")"
+	}
+	if len(all) > 1 {
+		out += fmt.Sprintf(", the best of %d signatures", len(all))
+	}
+	return out
+}
+
+// maxTestLine keeps each part of the answer on a line of its own, in bytes: a reply has three.
+const maxTestLine = 400
+
+func fitLine(s string) string {
+	if len(s) <= maxTestLine {
+		return s
+	}
+	return s[:maxTestLine-3] + "..."
+}
