@@ -185,6 +185,9 @@ var readers = map[string]string{
 	"cmd/mailseal/service/probe.go": "opens the program itself, to run it",
 	"milter/report/spool/reader.go": "opens segments of its own, with locks, and never waits",
 	"cmd/mailseal/shadow_report.go": "a command that reads logs of any size line by line, or from a pipe",
+	"cmd/mailseal/policy.go":        "a command that reads logs of any size line by line, or from a pipe",
+
+	"milter/report/intake/sources.go": "a command that reads mailboxes of any size mail by mail",
 }
 
 // TestOnlyReader wants no other source to open or read a file by its name.

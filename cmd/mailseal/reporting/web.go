@@ -18,6 +18,9 @@ import (
 	"mailseal/milter/report/web"
 )
 
+// maxPEM bounds a file with a certificate chain or a key, in bytes.
+const maxPEM = 1 << 20
+
 // webRole serves the pages, where reports.web.address says so. It only reads the store.
 func webRole() Role {
 	return Role{
@@ -161,7 +164,15 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if k.pair != nil && state == k.state {
 		return k.pair, nil
 	}
-	pair, err := tls.LoadX509KeyPair(k.certificate, k.key)
+	certificate, err := files.Read(k.certificate, maxPEM)
+	if err != nil {
+		return k.kept(err)
+	}
+	key, err := files.Read(k.key, maxPEM)
+	if err != nil {
+		return k.kept(err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
 		return k.kept(err)
 	}

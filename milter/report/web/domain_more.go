@@ -137,11 +137,32 @@ func (x *facts) adviceSection() section {
 	if len(t.Rows) > 0 {
 		out.Table = t
 	}
-	at := "_dmarc." + x.domain.Name + " TXT"
 	if a.Record != "" && a.Kind != advice.Stay {
-		out.Records = append(out.Records, record{at + ", the next step", visible(a.Record)}, record{at + ", the way back", visible(a.Back)})
+		out.Records = append(out.Records, x.change("the next step", a.Record), x.change("the way back", a.Back))
 	}
 	return out
+}
+
+// change shows what to publish. Reports do not tell the addresses that they go to, so that a record made of what they do
+// tell would end the reports of whoever copies it: where the addresses are not known, only the tags to set are shown.
+func (x *facts) change(step, text string) record {
+	at := "_dmarc." + x.domain.Name + " TXT, " + step
+	if strings.Contains(text, "rua=") {
+		return record{at, visible(text)}
+	}
+	tags := []string{}
+	for part := range strings.SplitSeq(text, ";") {
+		part = strings.TrimSpace(part)
+		if strings.HasPrefix(part, "p=") || strings.HasPrefix(part, "t=") {
+			tags = append(tags, part)
+		}
+	}
+	if len(tags) == 1 {
+		at += ": set this tag, remove t, and leave all others as they are, rua above all"
+	} else {
+		at += ": set these tags, and leave all others as they are, rua above all"
+	}
+	return record{at, visible(strings.Join(tags, "; "))}
 }
 
 func lower(s string) string {

@@ -104,6 +104,11 @@ func shows(show string, d Domain) bool {
 	return true
 }
 
+// upper begins a sentence that is made of words of our own.
+func upper(s template.HTML) template.HTML {
+	return template.HTML(strings.ToUpper(string(s[:1]))) + s[1:]
+}
+
 // sentence is the finding of the day.
 func sentence(all []scored) (title string, heading template.HTML, lead []template.HTML) {
 	count := map[int]int64{}
@@ -124,9 +129,9 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	if len(need) == 0 {
 		title = "No domain needs you"
 		if n == 1 {
-			return title, say("%s needs nothing today.", all[0].x.domain.Name), []template.HTML{rest}
+			return title, say("%s needs nothing today.", all[0].x.domain.Name), nil
 		}
-		return title, say("None of %s domains needs you today.", n), []template.HTML{rest}
+		return title, say("None of %s domains needs you today.", n), []template.HTML{upper(rest)}
 	}
 	title = advice.Count(int64(len(need))) + " of " + advice.Plural(n, "domain needs", "domains need") + " you"
 	var parts []string
