@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// checker resolves what one setting says about another, and finds where they contradict each other. What is wrong in
-// itself has been said by the decoder; nothing is said twice.
+// checker resolves what one setting says about another, and finds where they contradict each other.
+// What is wrong in itself has been said by the decoder; nothing is said twice.
 type checker struct {
 	*decoder
 	*Config
@@ -80,8 +80,8 @@ func (c *checker) checkDaemon() {
 	}
 }
 
-// checkAuthservID finds names that say too little. What a stranger writes under a name that other hosts have as well may
-// be believed by those who read the mail.
+// checkAuthservID finds names that say too little. What a stranger writes under a name that other
+// hosts have as well may be believed by those who read the mail.
 func (c *checker) checkAuthservID() {
 	c.Host = ThisHost()
 	at := c.place("authserv_id")
@@ -101,7 +101,8 @@ func (c *checker) checkAuthservID() {
 	}
 }
 
-// checkKeepResults finds networks that have no effect, since no client in them is ours by its address.
+// checkKeepResults finds networks that have no effect, since no client in them is ours by its
+// address.
 func (c *checker) checkKeepResults() {
 	if !c.isSet("ours.keep_results") || len(c.Ours.Hosts) > 0 {
 		return
@@ -213,8 +214,8 @@ func (c *checker) checkRotation() {
 	}
 }
 
-// queueTime is how long mail without an expiry is on its way: what RFC 5321 section 4.5.4.1 asks of queues, and the
-// default of Postfix and Sendmail.
+// queueTime is how long mail without an expiry is on its way: what RFC 5321 section 4.5.4.1 asks of
+// queues, and the default of Postfix and Sendmail.
 const queueTime = 5 * 24 * time.Hour
 
 // checkOverlap finds keys that are revoked while mail that they signed may still arrive.
@@ -292,8 +293,8 @@ func (c *checker) hasProblem(table place, names ...string) bool {
 	})
 }
 
-// checkAuthors has mail with many domains in From treated as mail that fails where the domain asks for rejection, and
-// warns where a forger gets off in another way with many domains.
+// checkAuthors has mail with many domains in From treated as mail that fails where the domain asks
+// for rejection, and warns where a forger gets off in another way with many domains.
 func (c *checker) checkAuthors() {
 	one := c.Policy.DMARC.Reject
 	if !c.isSet("policy.many_authors") {

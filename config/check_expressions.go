@@ -9,7 +9,8 @@ import (
 	"mailseal/milter/expression"
 )
 
-// checkExpressions compiles every expression, and warns of rules that do nothing, or more than was meant.
+// checkExpressions compiles every expression, and warns of rules that do nothing, or more than was
+// meant.
 func (c *checker) checkExpressions() {
 	for i := range c.Sign {
 		r := &c.Sign[i]
@@ -70,7 +71,8 @@ func (c *checker) compile(p placed, setting, text string, scope expression.Scope
 	return when
 }
 
-// checkReplyText wants a text only where there is a reply, and no names that stand for nothing in it.
+// checkReplyText wants a text only where there is a reply, and no names that stand for nothing in
+// it.
 func (c *checker) checkReplyText(r *PolicyRule) {
 	if !r.has("text") {
 		return
@@ -83,7 +85,8 @@ func (c *checker) checkReplyText(r *PolicyRule) {
 	var unknown expression.UnknownPlaceholder
 	switch {
 	case errors.As(err, &unknown):
-		c.problem(at, "{%s} stands for nothing%s", string(unknown), c.guess.nearest(string(unknown), slices.Values(expression.Placeholders())))
+		near := c.guess.nearest(string(unknown), slices.Values(expression.Placeholders()))
+		c.problem(at, "{%s} stands for nothing%s", string(unknown), near)
 	case err != nil:
 		c.problem(at, "%s", strings.TrimPrefix(err.Error(), "expression: "))
 	}
@@ -98,11 +101,13 @@ func (c *checker) checkRuleReach(r *PolicyRule, when *expression.Condition, befo
 	}
 	for _, b := range before {
 		if !b.DryRun && b.when.Covers(when) {
-			c.warn(at, "is never reached: whenever it holds, so does the rule %q before it, line %d", b.Name, b.at.file.line(b.at.path))
+			c.warn(at, "is never reached: whenever it holds, so does the rule %q before it, line %d",
+				b.Name, b.at.file.line(b.at.path))
 			return
 		}
 	}
 	if r.Action.IsValid() && r.Action.String() == "accept" && when.ExcusesForgery() {
-		c.warn(at, "accepts mail that DMARC says to reject, and a sender can write all that it asks; add a condition that no sender can choose, such as in_network or arc.sealer")
+		c.warn(at, "accepts mail that DMARC says to reject, and a sender can write all that it asks; "+
+			"add a condition that no sender can choose, such as in_network or arc.sealer")
 	}
 }

@@ -80,8 +80,8 @@ func loopback(l *Listener) string {
 	return strings.TrimSuffix(l.Address, "@") + "@" + host
 }
 
-// parseListener reads an address as libmilter and OpenDKIM write it, for net.Listen. A listener that systemd hands over
-// has the network "fd".
+// parseListener reads an address as libmilter and OpenDKIM write it, for net.Listen. A listener
+// that systemd hands over has the network "fd".
 func parseListener(s string) (network, target string, err error) {
 	kind, rest, ok := strings.Cut(s, ":")
 	switch kind {

@@ -105,7 +105,8 @@ func (c *checker) checkSources() {
 	}
 }
 
-// absoluteFile hangs the file of a SQLite database, a name or a URI, on a directory, as other paths are.
+// absoluteFile hangs the file of a SQLite database, a name or a URI, on a directory, as other paths
+// are.
 func absoluteFile(dir, dsn string) string {
 	path, isURI := strings.CutPrefix(dsn, "file:")
 	if path == "" || filepath.IsAbs(path) || strings.HasPrefix(path, ":") || isURI && strings.HasPrefix(path, "//") {
@@ -170,7 +171,8 @@ func (c *checker) inherit(r *Rule) {
 	}
 }
 
-// mergeActions copies the actions that an override does not have itself: those that are still invalid.
+// mergeActions copies the actions that an override does not have itself: those that are still
+// invalid.
 func mergeActions[T any](to *T, from T) {
 	v, f := reflect.ValueOf(to).Elem(), reflect.ValueOf(from)
 	for i := range v.NumField() {
@@ -212,7 +214,8 @@ func (c *checker) checkRuleKeys(r *Rule) {
 	c.checkIdentifier(r.placed, r.Identifier, domain)
 }
 
-// checkManaged wants no keys from elsewhere beside those that Mailseal keeps: one place says who signs.
+// checkManaged wants no keys from elsewhere beside those that Mailseal keeps: one place says who
+// signs.
 func (c *checker) checkManaged(r *Rule) {
 	for _, other := range []string{"keys", "source"} {
 		if r.has(other) {
@@ -227,7 +230,8 @@ func (c *checker) checkManaged(r *Rule) {
 	c.checkIdentifier(r.placed, r.Identifier, domain)
 }
 
-// warnCatchAll finds the accident of signing everybody's mail as one domain, which receivers refuse as misaligned.
+// warnCatchAll finds the accident of signing everybody's mail as one domain, which receivers refuse
+// as misaligned.
 func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 	if k.Domain == "%" || k.Domain == "" {
 		return
@@ -239,8 +243,8 @@ func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 	}
 }
 
-// checkIdentifier holds the i= tag to its domain (RFC 6376 section 3.5: equal to d=, or below it). The d= domain may not
-// be known yet.
+// checkIdentifier holds the i= tag to its domain (RFC 6376 section 3.5: equal to d=, or below it).
+// The d= domain may not be known yet.
 func (c *checker) checkIdentifier(p placed, identifier, domain string) {
 	_, of, ok := cutLast(identifier, '@')
 	if !ok || strings.Contains(of, "%") || domain == "%" || domain == "" || !p.has("identifier", "domain", "keys", "managed") {
@@ -251,8 +255,8 @@ func (c *checker) checkIdentifier(p placed, identifier, domain string) {
 	}
 }
 
-// checkReach finds rules that no message reaches, which is how the order of generated tables goes wrong. Covered are the
-// patterns of unconditional rules so far.
+// checkReach finds rules that no message reaches, which is how the order of generated tables goes
+// wrong. Covered are the patterns of unconditional rules so far.
 func (c *checker) checkReach(r *Rule, covered map[string]place) {
 	if c.Signing.Match == MatchAll {
 		return

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// choice is a type of which every value has a word. The package that acts on it defines it, so that a word which that
-// package does not know cannot be decoded.
+// choice is a type of which every value has a word. The package that acts on it defines it, so that
+// a word which that package does not know cannot be decoded.
 type choice interface {
 	encoding.TextUnmarshaler
 	Words() []string

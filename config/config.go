@@ -1,6 +1,7 @@
-// Package config reads, checks and explains Mailseal's configuration: one TOML file, or several. What a setting is
-// called, what it means and what it is by default stands in one table (settings.go), from which come the check for
-// unknown settings, the sample file and the manual page.
+// Package config reads, checks and explains Mailseal's configuration: one TOML file, or several.
+// What a setting is called, what it means and what it is by default stands in one table
+// (settings.go), from which come the check for unknown settings, the sample file and the manual
+// page.
 package config
 
 import (
@@ -13,8 +14,9 @@ import (
 	"mailseal/milter/action"
 )
 
-// Config is a whole configuration: checked, every default filled in, every name resolved. Nothing in it is read from
-// outside the configuration's own files: whether a key file can be read is found out by those who build the daemon.
+// Config is a whole configuration: checked, every default filled in, every name resolved. Nothing
+// in it is read from outside the configuration's own files: whether a key file can be read is found
+// out by those who build the daemon.
 type Config struct {
 	AuthservID            string                `toml:"authserv_id"` // "HOSTNAME" replaced; "": the MTA's name ({j}), else Host.Full, else Host.Name
 	Mode                  []Mode                `toml:"mode"`
@@ -58,21 +60,23 @@ type Config struct {
 	// Host are the names of this host.
 	Host HostNames `toml:"-"`
 
-	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to sign with.
+	// Warnings are findings that forbid nothing: a catch-all rule with one domain's key, nothing to
+	// sign with.
 	Warnings []Problem `toml:"-"`
 
 	origin *origin // nil for one that was not read from files
 }
 
-// origin is what a configuration was read from. It may hold secrets, so that it is behind a pointer, which is printed as
-// such.
+// origin is what a configuration was read from. It may hold secrets, so that it is behind a
+// pointer, which is printed as such.
 type origin struct {
 	texts  map[string]string // of the files, unless they are large, by name
 	places map[string]place  // of settings that stand in a file
 	main   *file             // the one that was named to Load
 }
 
-// CutFrom returns the names of files whose text is the beginning of what it was in a configuration before, and no more.
+// CutFrom returns the names of files whose text is the beginning of what it was in a configuration
+// before, and no more.
 func (c *Config) CutFrom(before *Config) []string {
 	if c.origin == nil || before.origin == nil {
 		return nil
@@ -181,7 +185,8 @@ type Control struct {
 	Address string `toml:"address"` // path of a unix socket; never empty once loaded
 }
 
-// ControlName is the name of the control socket in the state directory, where it is unless control.address says otherwise.
+// ControlName is the name of the control socket in the state directory, where it is unless
+// control.address says otherwise.
 const ControlName = "control"
 
 // Reload says which reloads are refused.

@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// checkReachOfLists finds lists of clients and addresses that take in everything, so that they are no condition, and
-// lists that take one another's mail away.
+// checkReachOfLists finds lists of clients and addresses that take in everything, so that they are
+// no condition, and lists that take one another's mail away.
 func (c *checker) checkReachOfLists() {
 	c.warnWide("ours.networks", c.Ours.Networks, "every client is ours: mail that strangers send with an author of yours is signed, and nothing is judged; "+
 		`a socket that only submission uses is better marked with role = "ours" in [[listen]]`)
@@ -68,8 +68,8 @@ func (o *Override) restricts() bool {
 		len(o.Hosts)+len(o.AuthorDomains)+len(o.ListIDs)+len(o.Sealers) > 0
 }
 
-// isNearlyAll reports whether networks take in at least half of the addresses of IPv4, or of those of IPv6 that are in
-// use (2000::/3): a list such as 0.0.0.0/1 and 128.0.0.0/1 is 0.0.0.0/0.
+// isNearlyAll reports whether networks take in at least half of the addresses of IPv4, or of those
+// of IPv6 that are in use (2000::/3): a list such as 0.0.0.0/1 and 128.0.0.0/1 is 0.0.0.0/0.
 func isNearlyAll(networks []netip.Prefix) bool {
 	inUse := netip.MustParsePrefix("2000::/3")
 	var share4, share6 float64
@@ -102,7 +102,8 @@ func covers(outer, inner netip.Prefix) bool {
 	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
-// warnCovered names the networks of one list that another list, which is looked at first, takes away.
+// warnCovered names the networks of one list that another list, which is looked at first, takes
+// away.
 func (c *checker) warnCovered(outerPath string, outer []netip.Prefix, innerPath string, inner []netip.Prefix, effect string) {
 	if isNearlyAll(outer) {
 		return // which is said

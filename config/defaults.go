@@ -31,7 +31,8 @@ var filled = sync.OnceValue(func() Config {
 	return c
 })
 
-// prototypes are the defaults of tables that come several times, by their path in the tables of settings.
+// prototypes are the defaults of tables that come several times, by their path in the tables of
+// settings.
 var prototypes = sync.OnceValue(func() map[string]reflect.Value {
 	return map[string]reflect.Value{
 		"listen[]":              element[Listener]("listen[]"),

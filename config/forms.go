@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// form is what the text of a setting must look like. It returns the text as the Config holds it. Its errors quote the
-// text and say what was wanted.
+// form is what the text of a setting must look like. It returns the text as the Config holds it.
+// Its errors quote the text and say what was wanted.
 type form struct {
 	name  string // for people: "a list of domains"
 	parse func(f *file, s string) (string, error)
@@ -51,7 +51,8 @@ func pure(parse func(string) (string, error)) func(*file, string) (string, error
 	return func(_ *file, s string) (string, error) { return parse(s) }
 }
 
-// parsePath hangs relative paths on the file's directory: the daemon's working directory is nobody's business.
+// parsePath hangs relative paths on the file's directory: the daemon's working directory is
+// nobody's business.
 func parsePath(f *file, s string) (string, error) {
 	switch {
 	case s == "":
@@ -95,7 +96,8 @@ func parseDomainTree(s string) (string, error) {
 	return name, err
 }
 
-// parseClientName takes a domain tree, or "!" and one. "unknown" is what an MTA calls every client without a name.
+// parseClientName takes a domain tree, or "!" and one. "unknown" is what an MTA calls every client
+// without a name.
 func parseClientName(s string) (string, error) {
 	tree, not := strings.CutPrefix(s, "!")
 	name, err := parseDomainTree(tree)
@@ -156,7 +158,8 @@ func parseRemovedID(s string) (string, error) {
 	return parseAuthservID(s)
 }
 
-// parseAuthservID takes what needs no quoting in the field (RFC 8601 section 2.2: an RFC 2045 token).
+// parseAuthservID takes what needs no quoting in the field (RFC 8601 section 2.2: an RFC 2045
+// token).
 func parseAuthservID(s string) (string, error) {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?=`, r) }) {
 		return "", fmt.Errorf("%q is not a name of a host", s)
@@ -167,7 +170,8 @@ func parseAuthservID(s string) (string, error) {
 	return s, nil
 }
 
-// parseCanonicalization returns both halves (RFC 6376 section 3.5: the body is simple if it is not named).
+// parseCanonicalization returns both halves (RFC 6376 section 3.5: the body is simple if it is not
+// named).
 func parseCanonicalization(s string) (string, error) {
 	header, body, both := strings.Cut(strings.ToLower(s), "/")
 	if !both {
@@ -181,8 +185,8 @@ func parseCanonicalization(s string) (string, error) {
 	return header + "/" + body, nil
 }
 
-// parseFieldName takes what RFC 5322 section 3.6.8 lets a field be called, but for the semicolon, which would end the h=
-// tag.
+// parseFieldName takes what RFC 5322 section 3.6.8 lets a field be called, but for the semicolon,
+// which would end the h= tag.
 func parseFieldName(s string) (string, error) {
 	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == ';' }) {
 		return "", fmt.Errorf("%q is not a name of a header field", s)
@@ -209,7 +213,8 @@ func parseIdentifier(s string) (string, error) {
 	return user + "@" + name, nil
 }
 
-// parseDomainOfAuthor takes a domain in which "%", alone or with labels around it, stands for the author's.
+// parseDomainOfAuthor takes a domain in which "%", alone or with labels around it, stands for the
+// author's.
 func parseDomainOfAuthor(s string) (string, error) {
 	if s == "%" || !strings.Contains(s, "%") {
 		return parseDomainOrAuthor(s)
@@ -225,7 +230,8 @@ func parseKeyName(s string) (string, error) {
 	return s, nil
 }
 
-// parseLine takes what fits into one line of an SMTP reply, code and all (RFC 5321 section 4.5.3.1.5).
+// parseLine takes what fits into one line of an SMTP reply, code and all (RFC 5321 section
+// 4.5.3.1.5).
 func parseLine(s string) (string, error) {
 	if s == "" || len(s) > 400 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
 		return "", fmt.Errorf("%q is not one line of at most 400 ASCII letters", s)

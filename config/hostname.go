@@ -24,8 +24,8 @@ func ThisHost() HostNames {
 // maxHosts bounds what is read of hosts(5), in bytes.
 const maxHosts = 8 << 20
 
-// HostNamesAt returns the names of the host whose root directory is root: another host's files, in a directory. With ""
-// it is this host.
+// HostNamesAt returns the names of the host whose root directory is root: another host's files, in
+// a directory. With "" it is this host.
 func HostNamesAt(root string) HostNames {
 	if root == "" || root == "/" {
 		return ThisHost()
@@ -34,8 +34,8 @@ func HostNamesAt(root string) HostNames {
 	return hostNames(root, strings.TrimSpace(string(text)))
 }
 
-// hostNames finds the full name that belongs to a host's name, as hostname -f does, but asks no name server: a start must
-// not wait for one.
+// hostNames finds the full name that belongs to a host's name, as hostname -f does, but asks no
+// name server: a start must not wait for one.
 func hostNames(root, name string) HostNames {
 	if _, err := parseAuthservID(name); err != nil {
 		return HostNames{}
@@ -47,7 +47,8 @@ func hostNames(root, name string) HostNames {
 	return HostNames{Name: name, Full: nameInHosts(string(text), name)}
 }
 
-// nameInHosts returns the full name of the line in hosts(5) on which a name stands, "" if there is none.
+// nameInHosts returns the full name of the line in hosts(5) on which a name stands, "" if there is
+// none.
 func nameInHosts(text, name string) string {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
@@ -64,8 +65,8 @@ func nameInHosts(text, name string) string {
 	return ""
 }
 
-// ServerName returns the name that stands for us where no connection is known: authserv_id, else the host's full name,
-// else what the host calls itself, else localhost.
+// ServerName returns the name that stands for us where no connection is known: authserv_id, else
+// the host's full name, else what the host calls itself, else localhost.
 func (c *Config) ServerName() string {
 	for _, name := range []string{c.AuthservID, c.Host.Full, c.Host.Name} {
 		if name != "" {

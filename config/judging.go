@@ -65,7 +65,8 @@ type PolicyRule struct {
 	placed
 }
 
-// Texts are the sentences that refused peers read instead of our own, "" for those; {domain} is the domain that was judged, {client} the peer's address.
+// Texts are the sentences that refused peers read instead of our own, "" for those; {domain} is the
+// domain that was judged, {client} the peer's address.
 type Texts struct {
 	SPF   string `toml:"spf"`
 	DKIM  string `toml:"dkim"`
@@ -74,7 +75,8 @@ type Texts struct {
 	Other string `toml:"other"` // several methods, no author, many authors
 }
 
-// NotJudged is mail of theirs that no policy is applied to; its results are still found and written.
+// NotJudged is mail of theirs that no policy is applied to; its results are still found and
+// written.
 type NotJudged struct {
 	Networks      []netip.Prefix `toml:"networks"`
 	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
@@ -83,7 +85,8 @@ type NotJudged struct {
 	AuthorDomains []string       `toml:"author_domains"` // ".example.com": any domain below it
 }
 
-// Override replaces the policy for some mail. Each list that is not empty must have a member that fits.
+// Override replaces the policy for some mail. Each list that is not empty must have a member that
+// fits.
 type Override struct {
 	Networks      []netip.Prefix        `toml:"networks"`
 	Hosts         []string              `toml:"hosts"`          // as Ours.Hosts

@@ -13,10 +13,12 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Load reads the configuration at path, the files that it includes and the tables of OpenDKIM's that it names. A mistake
-// is an error of type Problems, which lists all of them; a file that cannot be read is one as well.
+// Load reads the configuration at path, the files that it includes and the tables of OpenDKIM's
+// that it names. A mistake is an error of type Problems, which lists all of them; a file that
+// cannot be read is one as well.
 //
-// It reads regular files only. For LoadAny the file at path may be a pipe, such as the /dev/fd/63 that a shell makes.
+// It reads regular files only. For LoadAny the file at path may be a pipe, such as the /dev/fd/63
+// that a shell makes.
 func Load(path string) (*Config, error) { return load(path, files.Read) }
 
 // LoadAny is Load for commands.
@@ -43,8 +45,8 @@ func load(path string, read func(string, int64) ([]byte, error)) (*Config, error
 	return c, nil
 }
 
-// Parse reads one file's text; name is what its problems call it, and its directory is what relative paths hang on. It
-// reads no other file.
+// Parse reads one file's text; name is what its problems call it, and its directory is what
+// relative paths hang on. It reads no other file.
 func Parse(name string, data []byte) (*Config, error) {
 	l := newLoader()
 	l.decode(name, data)

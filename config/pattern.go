@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// parsePattern checks an address pattern and returns its normal form, which is all that a Config holds:
+// parsePattern checks an address pattern and returns its normal form, which is all that a Config
+// holds:
 //
 //	user@example.com   that address
 //	*@example.com      any user of the domain; also written example.com, @example.com
@@ -55,7 +56,8 @@ func cutLast(s string, c byte) (before, after string, found bool) {
 	return s[:i], s[i+1:], true
 }
 
-// parseDomain checks a domain name, with labels of any script, and returns it in lower case without a final dot.
+// parseDomain checks a domain name, with labels of any script, and returns it in lower case without
+// a final dot.
 func parseDomain(s string) (string, error) {
 	name := strings.ToLower(strings.TrimSuffix(s, "."))
 	if name == "" || len(name) > 253 {
@@ -72,8 +74,8 @@ func parseDomain(s string) (string, error) {
 	return name, nil
 }
 
-// notInLabel keeps out what domain names never hold; whether an international label is a good one is found out by those
-// who look it up.
+// notInLabel keeps out what domain names never hold; whether an international label is a good one
+// is found out by those who look it up.
 func notInLabel(r rune) bool {
 	if r >= 0x80 {
 		return r == '\uFFFD'

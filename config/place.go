@@ -21,7 +21,8 @@ func newFile(name, dir string, data []byte, order int) *file {
 	return f
 }
 
-// line returns the line of a setting or, where it has none of its own, of the nearest table or list around it.
+// line returns the line of a setting or, where it has none of its own, of the nearest table or list
+// around it.
 func (f *file) line(path string) int {
 	for path != "" {
 		if n, ok := f.lines()[path]; ok {
@@ -32,7 +33,8 @@ func (f *file) line(path string) int {
 	return 0
 }
 
-// leadingLines is 1 for a setting at a line whose text begins on the next one, behind three quotes, else 0.
+// leadingLines is 1 for a setting at a line whose text begins on the next one, behind three quotes,
+// else 0.
 func (f *file) leadingLines(line int) int {
 	all := strings.Split(string(f.data), "\n")
 	if line > len(all) {
@@ -45,7 +47,8 @@ func (f *file) leadingLines(line int) int {
 	return 0
 }
 
-// parentPath cuts the last key or index off. A quoted key has no more than its opening quote to be found by.
+// parentPath cuts the last key or index off. A quoted key has no more than its opening quote to be
+// found by.
 func parentPath(path string) string {
 	switch {
 	case strings.HasSuffix(path, "]"):
@@ -82,8 +85,9 @@ type placed struct {
 
 func (p *placed) put(at place, given map[string]bool) { p.at, p.given = at, given }
 
-// Problem returns a mistake at a setting of this table, for those who find it only when they build the daemon: a key
-// file that cannot be read, a socket that cannot be opened. Setting is its name, "" for the table as a whole.
+// Problem returns a mistake at a setting of this table, for those who find it only when they build
+// the daemon: a key file that cannot be read, a socket that cannot be opened. Setting is its name,
+// "" for the table as a whole.
 func (p placed) Problem(setting, text string) Problem {
 	at := p.at
 	if setting != "" && !p.whole {
@@ -92,14 +96,15 @@ func (p placed) Problem(setting, text string) Problem {
 	return at.problem(text)
 }
 
-// setPlace records where a table stands that was read from elsewhere than TOML: path is the setting that names the file.
+// setPlace records where a table stands that was read from elsewhere than TOML: path is the setting
+// that names the file.
 func (p *placed) setPlace(name string, line int, path string) {
 	p.whole = true
 	p.at = place{&file{name: name, lines: func() map[string]int { return map[string]int{path: line} }}, path}
 }
 
-// Problem returns a mistake at a setting that comes once, such as "metrics.address", for those who find it only when they
-// build the daemon.
+// Problem returns a mistake at a setting that comes once, such as "metrics.address", for those who
+// find it only when they build the daemon.
 func (c *Config) Problem(setting, text string) Problem {
 	if c.origin == nil {
 		return place{path: setting}.problem(text)

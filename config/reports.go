@@ -60,7 +60,8 @@ type WebAccount struct {
 	Domains []string `toml:"domains"` // that it may see; empty: all
 }
 
-// ReportsControlName is the name of the control socket of "mailseal reports serve" in its directory.
+// ReportsControlName is the name of the control socket of "mailseal reports serve" in its
+// directory.
 const ReportsControlName = "control"
 
 // Domain is that of From, "" without one.

@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// A new setting touches four places, whatever its type; the compiler and the tests of this package ask for those that
-// are forgotten:
+// A new setting touches four places, whatever its type; the compiler and the tests of this package
+// ask for those that are forgotten:
 //
 //  1. its field in the struct of its table, with its name in the file as the tag: config.go, signing.go, judging.go;
 //  2. its row in the table of settings: settings_daemon.go, settings_signing.go, settings_judging.go. Default, bounds,
@@ -17,15 +17,16 @@ import (
 //  3. the package that acts on it;
 //  4. the line that hands it to that package where the daemon is built.
 //
-// The action for one more result of a method needs two: its field and case in milter/action (the tables there are what
-// the policy works with, and are handed over whole), and its row here. So does one more word of a choice: its constant
-// and word in milter/action, and the case where it acts. A row lists words only where a setting does not take all.
+// The action for one more result of a method needs two: its field and case in milter/action (the
+// tables there are what the policy works with, and are handed over whole), and its row here. So
+// does one more word of a choice: its constant and word in milter/action, and the case where it
+// acts. A row lists words only where a setting does not take all.
 //
-// Then "go test ./config -run Documents -update" writes the sample and the manual page. A setting that contradicts
-// others is looked at in check*.go.
+// Then "go test ./config -run Documents -update" writes the sample and the manual page. A setting
+// that contradicts others is looked at in check*.go.
 
-// setting is what there is to know of a setting. From the tables of settings come the defaults, the check for unknown
-// names, the sample and the manual page; a test holds them against the structs.
+// setting is what there is to know of a setting. From the tables of settings come the defaults, the
+// check for unknown names, the sample and the manual page; a test holds them against the structs.
 type setting struct {
 	name    string   // in its section; below an inline table: "spf.fail"
 	def     string   // the default, as TOML; "" when there is none
@@ -96,7 +97,8 @@ func dotted(path, name string) string {
 	return path + "." + name
 }
 
-// settingAt returns what is documented for a path without indexes and names: "sign[].from", "keys.NAME.file".
+// settingAt returns what is documented for a path without indexes and names: "sign[].from",
+// "keys.NAME.file".
 func settingAt(path string) *setting {
 	if s := settingsByPath()[path]; s != nil {
 		return s
@@ -123,11 +125,13 @@ func words[T fmt.Stringer](list ...T) []string {
 // actions that a result may lead to.
 var (
 	verdictActions = words(action.Accept, action.Mark, action.Hold, action.Reject, action.Tempfail)
-	// Not to have been able to find out is no reason to refuse for good (RFC 7208 section 8.6, RFC 9989 section 5.3.6).
+	// Not to have been able to find out is no reason to refuse for good (RFC 7208 section 8.6, RFC
+	// 9989 section 5.3.6).
 	temperrorActions = words(action.Accept, action.Mark, action.Hold, action.Tempfail)
 )
 
-// Paths returns the paths of all settings in the order of the manual: "dns.timeout", "sign[].keys", "keys.NAME.file".
+// Paths returns the paths of all settings in the order of the manual: "dns.timeout", "sign[].keys",
+// "keys.NAME.file".
 func Paths() []string {
 	var out []string
 	for _, sec := range sections {

@@ -7,7 +7,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// Key is an entry of the key table: one private key and the place where its public half is published.
+// Key is an entry of the key table: one private key and the place where its public half is
+// published.
 type Key struct {
 	Domain     string `toml:"domain"`      // the d= tag; "%": the author's domain
 	Selector   string `toml:"selector"`    // the s= tag
@@ -41,7 +42,8 @@ type Source struct {
 	placed
 }
 
-// OtherDomains is what becomes of mail when a source answers with a key of another domain than it was asked for.
+// OtherDomains is what becomes of mail when a source answers with a key of another domain than it
+// was asked for.
 type OtherDomains string
 
 // The values of OtherDomains.
@@ -66,7 +68,8 @@ type SignOptions struct {
 	FirstKey            FirstKey          `toml:"first_key"`
 }
 
-// FirstKey is what becomes of mail that a managed rule signs before any of its keys has ever signed.
+// FirstKey is what becomes of mail that a managed rule signs before any of its keys has ever
+// signed.
 type FirstKey string
 
 // The choices.

@@ -98,8 +98,8 @@ func unitValue(word string, units []unit) int64 {
 	return 0
 }
 
-// parseNetwork reads an address or a network. OpenDKIM lets "192.168.0.1/24" and "172.16/12" stand and never matches
-// them; both are mistakes here, with the text that was meant.
+// parseNetwork reads an address or a network. OpenDKIM lets "192.168.0.1/24" and "172.16/12" stand
+// and never matches them; both are mistakes here, with the text that was meant.
 func parseNetwork(s string) (netip.Prefix, error) {
 	bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
 	if a, err := netip.ParseAddr(bare); err == nil && a.Zone() == "" {
@@ -121,7 +121,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// networkHint mends the two spellings that other programs took: 172.16/12 and 192.0.2.0/255.255.255.0.
+// networkHint mends the two spellings that other programs took: 172.16/12 and
+// 192.0.2.0/255.255.255.0.
 func networkHint(s string) string {
 	addr, length, ok := strings.Cut(s, "/")
 	if !ok && strings.ContainsAny(s, "ghijklmnopqrstuvwxyz") {

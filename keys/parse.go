@@ -172,8 +172,9 @@ func seedAndPublic(raw []byte) (crypto.Signer, error) {
 	return k, nil
 }
 
-// isPath reports whether a text that is not a key looks like the absolute path of a file, as the tables of
-// other programs have it. A text of base64 alone is taken for a broken key, which must not be shown.
+// isPath reports whether a text that is not a key looks like the absolute path of a file, as the
+// tables of other programs have it. A text of base64 alone is taken for a broken key, which must
+// not be shown.
 func isPath(text string) bool {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+="
 	path := strings.TrimPrefix(text, "file:")

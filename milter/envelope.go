@@ -7,9 +7,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// gatherEnvelope fills an envelope at MAIL. Each macro is read at its own stage: {daemon_name} is right at CONNECT and
-// MAIL only (Postfix sends that of main.cf later on), a login is that of this message, and v and j are asked for at
-// CONNECT.
+// gatherEnvelope fills an envelope at MAIL. Each macro is read at its own stage: {daemon_name} is
+// right at CONNECT and MAIL only (Postfix sends that of main.cf later on), a login is that of this
+// message, and v and j are asked for at CONNECT.
 func gatherEnvelope(c *guard.Conn, listener string) *message.Envelope {
 	client, sender := c.Client(), c.Sender()
 	env := &message.Envelope{
@@ -43,10 +43,11 @@ func verifiedName(host string) string {
 	return host
 }
 
-// isLocal reports whether a process of the MTA's host handed a message over without SMTP over a network. Sendmail shows
-// sendmail -bs as "localhost" without an address, and no daemon. Postfix shows sendmail(1) as a connection from
-// loopback that has no port, and writes paths without angle brackets. Neither can be had over a network, and a client
-// whose address is merely unknown is neither.
+// isLocal reports whether a process of the MTA's host handed a message over without SMTP over a
+// network. Sendmail shows sendmail -bs as "localhost" without an address, and no daemon. Postfix
+// shows sendmail(1) as a connection from loopback that has no port, and writes paths without angle
+// brackets. Neither can be had over a network, and a client whose address is merely unknown is
+// neither.
 func isLocal(client guard.Client, sender guard.Path, daemon string) bool {
 	if client.Family == guard.FamilyUnknown {
 		return client.Host == "localhost" && daemon == ""

@@ -16,11 +16,12 @@ const (
 	// expectTime is how long a test message may take until it is here.
 	expectTime = 5 * time.Minute
 
-	// maxExpected is how many test messages are waited for at once. Root and the daemon's user fill it; the oldest
-	// leaves then, and its message is treated as any other.
+	// maxExpected is how many test messages are waited for at once. Root and the daemon's user fill
+	// it; the oldest leaves then, and its message is treated as any other.
 	maxExpected = 16
 
-	// testDomain is below .invalid (RFC 6761 section 6.4), so that no message to it can reach a mailbox.
+	// testDomain is below .invalid (RFC 6761 section 6.4), so that no message to it can reach a
+	// mailbox.
 	testDomain = "@mailseal-test.invalid"
 )
 
@@ -35,9 +36,10 @@ type expectation struct {
 	until     time.Time
 }
 
-// Expect returns a recipient of one time below .invalid. The next message to it, and to nobody else, that this host
-// itself hands to the MTA within five minutes is judged and signed like any other, and then refused with 550 and a line
-// that says what would have been done: it is neither delivered nor does it leave the host.
+// Expect returns a recipient of one time below .invalid. The next message to it, and to nobody
+// else, that this host itself hands to the MTA within five minutes is judged and signed like any
+// other, and then refused with 550 and a line that says what would have been done: it is neither
+// delivered nor does it leave the host.
 func (s *Server) Expect() string {
 	var secret [16]byte
 	_, _ = rand.Read(secret[:]) // never fails

@@ -7,17 +7,17 @@ import (
 	"mailseal/milter/message"
 )
 
-// Filter judges messages. One value serves all connections at once and never changes: a reload puts another one in its
-// place, and a message ends with the one that it began with.
+// Filter judges messages. One value serves all connections at once and never changes: a reload puts
+// another one in its place, and a message ends with the one that it began with.
 type Filter interface {
-	// Begin is called at the end of the header, with all that is known of the message but its body. It must not wait:
-	// lookups that can run while the body comes are started in goroutines of its own, which recover, and end with ctx.
-	// ctx ends when the message does, however it ends.
+	// Begin is called at the end of the header, with all that is known of the message but its body.
+	// It must not wait: lookups that can run while the body comes are started in goroutines of its
+	// own, which recover, and end with ctx. ctx ends when the message does, however it ends.
 	Begin(ctx context.Context, m Mail) Judge
 }
 
-// Cleaner is a Filter that says which fields of a message no sender but us may have written. They are removed even where
-// the Filter itself fails and Settings.OnInternalError accepts the message.
+// Cleaner is a Filter that says which fields of a message no sender but us may have written. They
+// are removed even where the Filter itself fails and Settings.OnInternalError accepts the message.
 type Cleaner interface {
 	Clean(m Mail) []int // indices into the header
 }
@@ -26,20 +26,21 @@ type Cleaner interface {
 type Judge interface {
 	// Wants says what is needed of the body. It is asked once, before the body comes.
 	Wants() Wants
-	// Decide is called when the body is complete. ctx has the deadline for all judging; a result that cannot be had in
-	// time is a temperror, not an error. raw is the body as it came, if Wants asked
-	// for it and it is neither empty nor longer than that; else nil.
+	// Decide is called when the body is complete. ctx has the deadline for all judging; a result
+	// that cannot be had in time is a temperror, not an error. raw is the body as it came, if Wants
+	// asked for it and it is neither empty nor longer than that; else nil.
 	Decide(ctx context.Context, m *message.Message, raw []byte) Outcome
 }
 
-// Mail is what a Filter is told at the end of a header. It may keep all of it; nobody changes it afterwards, but for
-// Envelope.QueueID, which Postfix knows later, and which is complete when Decide is called.
+// Mail is what a Filter is told at the end of a header. It may keep all of it; nobody changes it
+// afterwards, but for Envelope.QueueID, which Postfix knows later, and which is complete when
+// Decide is called.
 type Mail struct {
 	Envelope *message.Envelope
 	Role     action.Role
 	Why      Reason // what decided the Role
-	// MayChange reports whether the MTA lets fields be changed and removed. An outcome that needs it and does not have it
-	// is deferred.
+	// MayChange reports whether the MTA lets fields be changed and removed. An outcome that needs
+	// it and does not have it is deferred.
 	MayChange bool
 	Header    message.Header
 }
@@ -47,7 +48,7 @@ type Mail struct {
 // Wants is what a Judge needs of a body.
 type Wants struct {
 	Hashes []message.BodyHash // none: the MTA may keep the body to itself
-	// Raw asks for the body itself, up to so many octets; a longer one is given up. 0: only hashes are needed. It is
-	// meant for the few messages that a second implementation checks.
+	// Raw asks for the body itself, up to so many octets; a longer one is given up. 0: only hashes
+	// are needed. It is meant for the few messages that a second implementation checks.
 	Raw int
 }

@@ -12,15 +12,16 @@ import (
 	"mailseal/milter/message"
 )
 
-// Outcome is what a Judge makes of a message. The zero Outcome tempfails: whoever has nothing to say must not let mail
-// pass unsigned.
+// Outcome is what a Judge makes of a message. The zero Outcome tempfails: whoever has nothing to
+// say must not let mail pass unsigned.
 type Outcome struct {
 	Action action.Action
 	Reply  Reply         // for Reject and Tempfail; the zero Reply is a general one
 	Reason string        // for Hold: what the MTA notes beside the message
 	Edits  message.Edits // for Accept and Hold
 
-	// Covers are the names of the fields that signatures of ours cover; none when the outcome adds no signature.
+	// Covers are the names of the fields that signatures of ours cover; none when the outcome adds
+	// no signature.
 	Covers []string
 
 	// For the log line of the message.
@@ -30,7 +31,8 @@ type Outcome struct {
 	Details []slog.Attr // what else is worth saying, after all other keys
 }
 
-// level is that of the log line. A message that is deferred comes again and again until somebody does something.
+// level is that of the log line. A message that is deferred comes again and again until somebody
+// does something.
 func (o *Outcome) level() slog.Level {
 	if o.Action == action.Tempfail {
 		return max(o.Level, slog.LevelWarn)
@@ -41,8 +43,8 @@ func (o *Outcome) level() slog.Level {
 // errNoAction says that an outcome has no valid action. The message is tempfailed.
 var errNoAction = errors.New("milter: the filter returned no valid action")
 
-// errEdit says that an outcome cannot be carried out. The message is tempfailed: neither may it go out unsigned, nor
-// may a forged field reach a reader.
+// errEdit says that an outcome cannot be carried out. The message is tempfailed: neither may it go
+// out unsigned, nor may a forged field reach a reader.
 var errEdit = errors.New("milter: edit")
 
 // maxField is what a field that we insert may measure: Sendmail refuses a longer packet.
@@ -55,7 +57,8 @@ type editor interface {
 	Quarantine(reason string) error
 }
 
-// check tells why an outcome cannot be carried out, before the first edit is made. The error wraps errEdit.
+// check tells why an outcome cannot be carried out, before the first edit is made. The error wraps
+// errEdit.
 func (o *Outcome) check(h message.Header, a guard.Agreement) error {
 	switch {
 	case len(o.Edits.Insert) > 0 && !a.May(guard.AddHeaders):
@@ -86,8 +89,8 @@ func (o *Outcome) check(h message.Header, a guard.Agreement) error {
 	return nil
 }
 
-// checkField refuses what an MTA would change, drop, or take for two fields: of a NUL, Sendmail drops the whole edit
-// and says nothing; a bare CR is removed by both.
+// checkField refuses what an MTA would change, drop, or take for two fields: of a NUL, Sendmail
+// drops the whole edit and says nothing; a bare CR is removed by both.
 func checkField(f message.Field) error {
 	raw := f.Raw()
 	if len(raw) > maxField {
@@ -122,10 +125,11 @@ func isFold(raw []byte, i int) bool {
 
 // edit makes the edits of an outcome that check has passed.
 //
-// Changes come first, while the fields are still counted as they came. All removals come before any insertion: a field that is inserted above others of its name shifts their count on both
-// MTAs. Removals go from the last instance up: Postfix counts anew after each, Sendmail does not, and only this order
-// suits both. Insertions are at 0, above the MTA's own Received, where each pushes the one before down: the last one
-// ends on top.
+// Changes come first, while the fields are still counted as they came. All removals come before any
+// insertion: a field that is inserted above others of its name shifts their count on both MTAs.
+// Removals go from the last instance up: Postfix counts anew after each, Sendmail does not, and
+// only this order suits both. Insertions are at 0, above the MTA's own Received, where each pushes
+// the one before down: the last one ends on top.
 func (o *Outcome) edit(m editor, h message.Header) error {
 	at := slices.Sorted(slices.Values(o.Edits.Remove))
 	at = slices.Compact(at)
@@ -166,7 +170,8 @@ func holdReason(s string) string {
 	return s[:min(len(s), maxReplyLine)]
 }
 
-// answer returns the verdict of an outcome whose edits have been made. What is not listed is deferred.
+// answer returns the verdict of an outcome whose edits have been made. What is not listed is
+// deferred.
 func (o *Outcome) answer() *answer {
 	switch o.Action {
 	case action.Accept, action.Mark, action.Hold:
@@ -179,8 +184,8 @@ func (o *Outcome) answer() *answer {
 	return o.Reply.tempfail()
 }
 
-// normalize maps an action that answer does not know to Tempfail, so that log and metrics agree with the answer. It
-// reports whether the action was known.
+// normalize maps an action that answer does not know to Tempfail, so that log and metrics agree
+// with the answer. It reports whether the action was known.
 func (o *Outcome) normalize() bool {
 	switch o.Action {
 	case action.Accept, action.Mark, action.Hold, action.Tempfail, action.Reject, action.Discard:
@@ -201,8 +206,8 @@ func internal(a action.Action) Outcome {
 	return Outcome{Action: action.Tempfail, Reply: replyInternal}
 }
 
-// ordinals returns, for each index in at, its place among the fields of its name, counted from 1 at the top. It walks
-// the header once, however many fields a stranger forged.
+// ordinals returns, for each index in at, its place among the fields of its name, counted from 1 at
+// the top. It walks the header once, however many fields a stranger forged.
 func ordinals(h message.Header, at []int) map[int]int {
 	if len(at) == 0 {
 		return nil

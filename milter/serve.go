@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// serve negotiates with an MTA and hands the connection over to go-milter, whose goroutine serves it from then on. None
-// of ours waits for that one: left is the last that it calls.
+// serve negotiates with an MTA and hands the connection over to go-milter, whose goroutine serves
+// it from then on. None of ours waits for that one: left is the last that it calls.
 func (s *Server) serve(l *Listener, nc net.Conn) {
 	var c *guard.Conn
 	handedOver := false
@@ -36,8 +36,9 @@ func (s *Server) serve(l *Listener, nc net.Conn) {
 	s.handOver(l, c)
 }
 
-// handOver has go-milter serve a connection, and returns at once. Each has a Server of its own, since that is where the
-// library keeps what was negotiated, and since its NewMilter does not say for which connection it is called.
+// handOver has go-milter serve a connection, and returns at once. Each has a Server of its own,
+// since that is where the library keeps what was negotiated, and since its NewMilter does not say
+// for which connection it is called.
 func (s *Server) handOver(l *Listener, c *guard.Conn) {
 	session := &session{server: s, listener: l, conn: c, ctx: c.Context(), log: s.log}
 	c.OnHeader(session.field)
@@ -54,7 +55,8 @@ func (s *Server) left(session *session) {
 	s.ended(session.listener, session.conn, session.conn.Err())
 }
 
-// release gives a connection's place to another one. c is nil if there was no agreement with the MTA.
+// release gives a connection's place to another one. c is nil if there was no agreement with the
+// MTA.
 func (s *Server) release(c *guard.Conn) {
 	if c != nil {
 		s.remove(c)

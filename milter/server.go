@@ -16,7 +16,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// Options are what a Server begins with. The zero value is a good one. Adjust changes all but Log and Metrics.
+// Options are what a Server begins with. The zero value is a good one. Adjust changes all but Log
+// and Metrics.
 type Options struct {
 	Connections int           // open at once; more wait for others to end; 0: 1000
 	Limits      guard.Limits  // of each connection
@@ -76,8 +77,8 @@ func New(o Options, s Settings) *Server {
 	return srv
 }
 
-// Adjust puts new limits in force: Connections and the times to drain at once, Limits for connections to come. Log and
-// Metrics stay.
+// Adjust puts new limits in force: Connections and the times to drain at once, Limits for
+// connections to come. Log and Metrics stay.
 func (s *Server) Adjust(o Options) {
 	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
 	o.DrainSoft = cmp.Or(o.DrainSoft, defaultDrainSoft)
@@ -86,15 +87,18 @@ func (s *Server) Adjust(o Options) {
 	s.places.resize(o.Connections)
 }
 
-// Reload puts new settings in force for every message that begins from now on. No connection notices.
+// Reload puts new settings in force for every message that begins from now on. No connection
+// notices.
 func (s *Server) Reload(settings Settings) { s.settings.Store(settings.filled()) }
 
 // ErrDrain says that some connections did not end in time when the Server was stopped.
 var ErrDrain = errors.New("milter: connections did not end")
 
-// Serve serves on the listeners until ctx ends. Then it closes them, which removes their sockets, and drains: open
-// connections are served on; after Options.DrainSoft, or after a second where no listener is systemd's, those without a
-// message are closed, and the others as soon as theirs has its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A Server serves once.
+// Serve serves on the listeners until ctx ends. Then it closes them, which removes their sockets,
+// and drains: open connections are served on; after Options.DrainSoft, or after a second where no
+// listener is systemd's, those without a message are closed, and the others as soon as theirs has
+// its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A Server serves
+// once.
 func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	s.mu.Lock()
 	s.ctx = ctx
@@ -113,7 +117,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	return s.drain(softTime(s.options.Load().DrainSoft, open))
 }
 
-// softTime is how long connections may go on with further messages after some listeners were closed.
+// softTime is how long connections may go on with further messages after some listeners were
+// closed.
 func softTime(set time.Duration, closed []*Listener) time.Duration {
 	if slices.ContainsFunc(closed, (*Listener).isInherited) {
 		return set
@@ -121,12 +126,13 @@ func softTime(set time.Duration, closed []*Listener) time.Duration {
 	return min(set, drainAlone)
 }
 
-// drainAlone is how long connections may go on with further messages where nobody listens meanwhile: until we are back,
-// every new SMTP session is deferred. A socket of systemd's goes on listening, so that nothing is lost by waiting longer.
+// drainAlone is how long connections may go on with further messages where nobody listens
+// meanwhile: until we are back, every new SMTP session is deferred. A socket of systemd's goes on
+// listening, so that nothing is lost by waiting longer.
 const drainAlone = time.Second
 
-// Add serves one more listener, which the Server closes when Serve ends. Before Serve, and after its end, it closes the
-// listener at once.
+// Add serves one more listener, which the Server closes when Serve ends. Before Serve, and after
+// its end, it closes the listener at once.
 func (s *Server) Add(l *Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,8 +164,8 @@ func (s *Server) closeListener(l *Listener) {
 	}
 }
 
-// Close ends all connections at once, for those who cannot wait for Serve to drain. Their messages are tempfailed by
-// the MTA, if it is configured so.
+// Close ends all connections at once, for those who cannot wait for Serve to drain. Their messages
+// are tempfailed by the MTA, if it is configured so.
 func (s *Server) Close() { s.enter(closed, (*guard.Conn).Close) }
 
 // drain returns when all connections have ended.
@@ -290,8 +296,8 @@ const (
 	lastPause  = time.Second
 )
 
-// accept serves one listener until that is closed. Any other error, such as too many open files, passes: it pauses and
-// goes on.
+// accept serves one listener until that is closed. Any other error, such as too many open files,
+// passes: it pauses and goes on.
 func (s *Server) accept(ctx context.Context, l *Listener) {
 	pause := firstPause
 	for {
@@ -311,8 +317,8 @@ func (s *Server) accept(ctx context.Context, l *Listener) {
 	}
 }
 
-// start serves a connection, once there is a place for it. Until then its MTA waits for the answer to its offer, and
-// those behind it in the kernel's backlog.
+// start serves a connection, once there is a place for it. Until then its MTA waits for the answer
+// to its offer, and those behind it in the kernel's backlog.
 func (s *Server) start(ctx context.Context, l *Listener, nc net.Conn) {
 	if s.places.tryTake() {
 		l.full = false

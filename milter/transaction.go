@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// transaction is one message between MAIL and its verdict. What it holds is bounded by the header limit and a little
-// for the envelope, whatever the size of the message.
+// transaction is one message between MAIL and its verdict. What it holds is bounded by the header
+// limit and a little for the envelope, whatever the size of the message.
 type transaction struct {
 	in       *session
 	settings *Settings
@@ -52,8 +52,9 @@ func (t *transaction) end() {
 	}
 }
 
-// recipient takes a recipient. When there are too many it is refused for now (RFC 5321 section 4.5.3.1.10), but not to
-// Postfix's own submission, which would keep the whole message in its queue: there the filter sees the first ones.
+// recipient takes a recipient. When there are too many it is refused for now (RFC 5321 section
+// 4.5.3.1.10), but not to Postfix's own submission, which would keep the whole message in its
+// queue: there the filter sees the first ones.
 func (t *transaction) recipient(path string) gomilter.Response {
 	cost := len(path) + 32
 	if t.paths+cost <= maxPaths {
@@ -71,8 +72,8 @@ func (t *transaction) recipient(path string) gomilter.Response {
 	return replyTooMany.tempfail()
 }
 
-// field takes a header field. From the first one that does not fit on nothing is kept of the header. The log has the
-// message's own line, which comes when the MTA has told the queue id.
+// field takes a header field. From the first one that does not fit on nothing is kept of the
+// header. The log has the message's own line, which comes when the MTA has told the queue id.
 func (t *transaction) field(name, value []byte) {
 	if t.fields == nil || t.fields.AddBytes(name, value) {
 		return
@@ -173,8 +174,8 @@ func (t *transaction) recover(what string) {
 	t.decided = &o
 }
 
-// clean returns the fields that must be removed from a message that is accepted unjudged. When that fails too, o becomes
-// a tempfail: a forged result must not reach a reader.
+// clean returns the fields that must be removed from a message that is accepted unjudged. When that
+// fails too, o becomes a tempfail: a forged result must not reach a reader.
 func (t *transaction) clean(o *Outcome) (forged []int) {
 	cleaner, ok := t.settings.Filter.(Cleaner)
 	if !ok || t.message == nil {
@@ -190,8 +191,9 @@ func (t *transaction) clean(o *Outcome) (forged []int) {
 	return cleaner.Clean(t.mail())
 }
 
-// apply carries the outcome out, or tempfails the message where that is impossible. After an error some edits have been
-// made and no verdict can follow them: the connection ends, and the MTA tempfails.
+// apply carries the outcome out, or tempfails the message where that is impossible. After an error
+// some edits have been made and no verdict can follow them: the connection ends, and the MTA
+// tempfails.
 func (t *transaction) apply(m editor) (*answer, error) {
 	o := t.decided
 	if t.in.server.expected.take(t.env) {

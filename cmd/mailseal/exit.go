@@ -29,9 +29,9 @@ var codes = map[answer.Kind]int{
 	answer.TryAgain: exitDefer,
 }
 
-// execute runs the command that the arguments name, and returns the code to exit with. This is the only place where an
-// answer becomes a number, and where it is said what kept a command from its answer: a line on standard error and, with
-// --json, an object on standard output.
+// execute runs the command that the arguments name, and returns the code to exit with. This is the
+// only place where an answer becomes a number, and where it is said what kept a command from its
+// answer: a line on standard error and, with --json, an object on standard output.
 func execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -74,7 +74,8 @@ func printFailure(w io.Writer, kind answer.Kind, text string) {
 	_ = json.NewEncoder(w).Encode(failure{failureError{kind, text, codes[kind]}}) // the exit code says it, too
 }
 
-// run executes a command. Whatever is wrong before the command itself begins is a wrong command line.
+// run executes a command. Whatever is wrong before the command itself begins is a wrong command
+// line.
 func run(ctx context.Context, root *cobra.Command, stderr io.Writer, showStack bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

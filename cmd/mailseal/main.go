@@ -1,5 +1,6 @@
-// Mailseal signs what leaves a mail host and judges what arrives: a milter for Postfix and Sendmail, and around it all
-// that a postmaster needs for DKIM, SPF, DMARC and ARC. Where to find what is in contrib/ARCHITECTURE.md.
+// Mailseal signs what leaves a mail host and judges what arrives: a milter for Postfix and
+// Sendmail, and around it all that a postmaster needs for DKIM, SPF, DMARC and ARC. Where to find
+// what is in contrib/ARCHITECTURE.md.
 package main
 
 import (

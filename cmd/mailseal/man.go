@@ -50,7 +50,8 @@ that is
 of the unit.
 `
 
-// manual writes mailseal(1): one page of what cobra's generator makes of each command. It changes the commands.
+// manual writes mailseal(1): one page of what cobra's generator makes of each command. It changes
+// the commands.
 func manual(w io.Writer, root *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString(".nh\n.TH MAILSEAL 1 \"\" Mailseal \"User Commands\"\n")
@@ -81,8 +82,9 @@ func commands(parent *cobra.Command) []*cobra.Command {
 	return out
 }
 
-// manualPage returns what cobra generates for one command, without what only a page of its own needs: title, references
-// to the pages of the other commands, --help. The sections of all commands but the root become subsections.
+// manualPage returns what cobra generates for one command, without what only a page of its own
+// needs: title, references to the pages of the other commands, --help. The sections of all commands
+// but the root become subsections.
 func manualPage(c *cobra.Command) (string, error) {
 	plain(c)
 	var b bytes.Buffer

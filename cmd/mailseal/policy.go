@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,7 @@ import (
 func newPolicyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Try the rules of [[policy.rules]] on messages, or on the mail in a log",
+		Short: "Try the rules of the policy on messages, or on the mail in a log",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -29,7 +30,7 @@ func newPolicyTryCmd() *cobra.Command {
 		Short: "Show for each message which rule holds, and why",
 		Long: `Try judges messages as the daemon judges those of strangers, and shows what each rule of [[policy.rules]] makes of them: each
 part of its expression with its value, and which rule decides. It reads files, or one message from standard input without
-any or for "-". Without --ip the message comes from no client: SPF and iprev are not asked, and client.address is "".
+any or for "-". Without --ip the message comes from no client: SPF and iprev are not asked, DMARC is decided by DKIM alone, and client.address is "".
 
 The exit code is 0 when every message could be judged, 1 when the configuration has no rules, 3 when a file could not be
 read.`,
@@ -45,6 +46,11 @@ read.`,
 			}
 			if len(f.examiner.Config.Policy.Rules) == 0 {
 				return answer.NewBad(examine.ErrNoRules)
+			}
+			for _, w := range f.examiner.Config.Warnings {
+				if strings.Contains(w.Path, "policy.rules") {
+					fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+				}
 			}
 			return f.try(cmd, files)
 		},

@@ -64,7 +64,8 @@ func terminal(w io.Writer) io.Writer {
 	return w
 }
 
-// terminalWidth is the width of the terminal that standard output is, between 60 and 120 columns; 100 for a file or pipe.
+// terminalWidth is the width of the terminal that standard output is, between 60 and 120 columns;
+// 100 for a file or pipe.
 func terminalWidth() int {
 	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
 	if err != nil || size.Col == 0 {

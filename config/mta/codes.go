@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// Code names a kind of finding. Codes are stable: programs and tests may compare them, while the wording of texts and
-// the order of what they name may change.
+// Code names a kind of finding. Codes are stable: programs and tests may compare them, while the
+// wording of texts and the order of what they name may change.
 type Code string
 
-// kind is what all findings of one code have in common. A text without a severity is a part of others.
+// kind is what all findings of one code have in common. A text without a severity is a part of
+// others.
 type kind struct {
 	severity Severity
 	text     string // for fmt, with what the finding names
@@ -157,8 +158,8 @@ func (s said) text() string {
 	return fmt.Sprintf(kinds[s.code].text, args...)
 }
 
-// key is the code with what it names, "socket-absent(/run/s, listen[0], mail-passes(unsigned))": all that the finding
-// says, whatever the wording.
+// key is the code with what it names, "socket-absent(/run/s, listen[0], mail-passes(unsigned))":
+// all that the finding says, whatever the wording.
 func (s said) key() string {
 	if len(s.args) == 0 {
 		return string(s.code)

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// PostfixInstances returns the configuration directories of the other Postfixes on the host, as multi_instance_directories
-// of the main.cf in dir lists them (postmulti(1)), those alone that have a main.cf.
+// PostfixInstances returns the configuration directories of the other Postfixes on the host, as
+// multi_instance_directories of the main.cf in dir lists them (postmulti(1)), those alone that have
+// a main.cf.
 func PostfixInstances(h Host, dir string) []string {
 	text, err := h.ReadFile(path.Join(dir, "main.cf"))
 	if err != nil {

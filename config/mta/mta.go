@@ -1,9 +1,9 @@
-// Package mta looks at the mail servers of a host, Postfix and Sendmail, as far as their files show them, and says what
-// keeps their mail from Mailseal: sockets that they cannot reach, filters that let mail pass when they should wait,
-// services that have no filter, and others that sign as well.
+// Package mta looks at the mail servers of a host, Postfix and Sendmail, as far as their files show
+// them, and says what keeps their mail from Mailseal: sockets that they cannot reach, filters that
+// let mail pass when they should wait, services that have no filter, and others that sign as well.
 //
-// It judges what the servers would do, by their own rules for reading their files; it starts nothing, connects nowhere
-// and needs no root. What it cannot read is a finding of its own.
+// It judges what the servers would do, by their own rules for reading their files; it starts
+// nothing, connects nowhere and needs no root. What it cannot read is a finding of its own.
 package mta
 
 import (
@@ -118,8 +118,8 @@ type Report struct {
 	After Daemon `json:"-"`
 }
 
-// add puts a finding down, once: services that share a setting share its faults. What mends it is what mends it for all
-// of them.
+// add puts a finding down, once: services that share a setting share its faults. What mends it is
+// what mends it for all of them.
 func (r *Report) add(f Finding) {
 	at := slices.IndexFunc(r.Findings, f.is)
 	if at < 0 {

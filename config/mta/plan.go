@@ -9,13 +9,15 @@ import (
 // maxJudgements bounds how often a host is judged to find out which remedies work.
 const maxJudgements = 2000
 
-// maxRevealed is how many findings one after the other a remedy may bring to light, if each of them can be mended.
+// maxRevealed is how many findings one after the other a remedy may bring to light, if each of them
+// can be mended.
 const maxRevealed = 6
 
 // judge looks at a mail server of a host. It is false when there is none.
 type judge func(Host, Daemon) (Report, bool)
 
-// planner finds out which remedies work: each is applied to the host in memory, which is then judged again.
+// planner finds out which remedies work: each is applied to the host in memory, which is then
+// judged again.
 type planner struct {
 	judge judge
 	left  int // judgements
@@ -27,8 +29,8 @@ type step struct {
 	changes Fix
 }
 
-// remedied judges a host, and gives each finding the remedy that takes it away and brings no other finding. Remedies
-// that change the same setting become one line.
+// remedied judges a host, and gives each finding the remedy that takes it away and brings no other
+// finding. Remedies that change the same setting become one line.
 func remedied(look judge, h Host, d Daemon) (Report, bool) {
 	p := &planner{look, maxJudgements}
 	w := newWorld(h, d)
@@ -51,7 +53,8 @@ func (p *planner) look(w world) (Report, bool) {
 	return p.judge(w, w.daemon)
 }
 
-// plan mends one finding after the other, the worst first, each in the world that those before have left.
+// plan mends one finding after the other, the worst first, each in the world that those before have
+// left.
 func (p *planner) plan(w world, report Report) []step {
 	var steps []step
 	for _, f := range report.Findings {
@@ -69,8 +72,8 @@ func (p *planner) plan(w world, report Report) []step {
 	return steps
 }
 
-// mend returns the world without a finding and with no other that matters as much, and the changes that make it; nil when
-// there are none.
+// mend returns the world without a finding and with no other that matters as much, and the changes
+// that make it; nil when there are none.
 func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix) {
 	for _, fix := range f.fixes {
 		if after, changes := p.try(w, before, f, fix, depth); changes != nil {
@@ -80,7 +83,8 @@ func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix
 	return w, nil
 }
 
-// try applies one remedy. What it brings to light has to be mended, too, unless it matters less than the finding.
+// try applies one remedy. What it brings to light has to be mended, too, unless it matters less
+// than the finding.
 func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (world, Fix) {
 	if p.left <= 0 || len(fix) == 0 {
 		return w, nil
@@ -121,8 +125,8 @@ func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (wo
 	return after, changes
 }
 
-// lighter reports whether one finding matters less than another: a remedy may leave it. What is found where Mailseal is
-// named at all matters less than that it is not, unless it is an error.
+// lighter reports whether one finding matters less than another: a remedy may leave it. What is
+// found where Mailseal is named at all matters less than that it is not, unless it is an error.
 func lighter(other, f Finding) bool {
 	of := slices.Index(severities, f.Severity)
 	if f.Code == "not-named" {
@@ -143,9 +147,10 @@ func (w world) all(changes Fix) (world, bool) {
 	return w, any
 }
 
-// withoutNeedless removes changes that make no difference once all the others are made: a line of a service, for
-// instance, to which another one then gives no filter at all. A change whose setting a later step changes, too, stays:
-// assign makes one line of both, which is printed with the first and worst finding.
+// withoutNeedless removes changes that make no difference once all the others are made: a line of a
+// service, for instance, to which another one then gives no filter at all. A change whose setting a
+// later step changes, too, stays: assign makes one line of both, which is printed with the first
+// and worst finding.
 func (p *planner) withoutNeedless(w world, steps []step) []step {
 	want := p.outcome(w, steps)
 	for i := range steps {
@@ -186,8 +191,8 @@ func (p *planner) outcome(w world, steps []step) string {
 	return out
 }
 
-// assign gives each finding its changes. A setting that several findings concern is printed once, in its final form,
-// with the first of them; what has to be done after all others, with the last.
+// assign gives each finding its changes. A setting that several findings concern is printed once,
+// in its final form, with the first of them; what has to be done after all others, with the last.
 func assign(findings []Finding, steps []step) {
 	final, first := map[string]Change{}, map[string]int{}
 	for i, s := range steps {

@@ -10,7 +10,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// Postfix looks at the Postfix whose main.cf and master.cf are in dir. It is false when there is none.
+// Postfix looks at the Postfix whose main.cf and master.cf are in dir. It is false when there is
+// none.
 func Postfix(h Host, dir string, d Daemon) (Report, bool) {
 	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtPostfix(h, dir, d) }, h, d)
 }
@@ -157,7 +158,8 @@ func (p *postfix) filter(w *way, f filter) {
 	p.role(w, f, *l)
 }
 
-// process is what connects for a way. Where it goes is right even when who it is cannot be found out.
+// process is what connects for a way. Where it goes is right even when who it is cannot be found
+// out.
 func (p *postfix) process(w *way) (process, error) {
 	queue := p.queue()
 	out := process{identity: root, dir: queue, server: "postfix"}
@@ -172,7 +174,8 @@ func (p *postfix) process(w *way) (process, error) {
 	return out, err
 }
 
-// listener returns the socket of ours that a filter leads to, nil if it is none, and where it leads to.
+// listener returns the socket of ours that a filter leads to, nil if it is none, and where it leads
+// to.
 func (p *postfix) listener(w *way, f filter) (*Listener, string) {
 	at := f.at.path
 	if f.at.network == "unix" {
@@ -245,7 +248,8 @@ func (p *postfix) readdressed(w *way, f filter, address string) Fix {
 	return Fix{p.set(w.service, name, value)}
 }
 
-// place finds the setting in which a text stands that a list has: the list itself, or what it refers to.
+// place finds the setting in which a text stands that a list has: the list itself, or what it
+// refers to.
 func (p *postfix) place(w *way, raw string) (string, parameter) {
 	param, list := p.list(w)
 	if strings.Contains(list.value, raw) {
@@ -264,7 +268,8 @@ func (p *postfix) place(w *way, raw string) (string, parameter) {
 	return param, list
 }
 
-// list is the setting that has the filters of a way: where one list is nothing but another, the other.
+// list is the setting that has the filters of a way: where one list is nothing but another, the
+// other.
 func (p *postfix) list(w *way) (string, parameter) {
 	name, at := w.param, w.raw(w.param)
 	for range maxDepth {

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// meant reports whether a filter that is not one of our sockets should be one: its name is ours, or it is one of ours but for
-// the root directory, or the host. Unknown ones may be, where we do not know all of ours.
+// meant reports whether a filter that is not one of our sockets should be one: its name is ours, or
+// it is one of ours but for the root directory, or the host. Unknown ones may be, where we do not
+// know all of ours.
 func (p *postfix) meant(f filter, at string) bool {
 	if p.handedOver() != nil && identify(p.h, f.at, at).name == "" {
 		return true
@@ -93,8 +94,9 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 	p.put(w, f, outside, append(p.readdressed(w, f, right), more...))
 }
 
-// forAll is an address that all services reach, and what makes Mailseal listen there: the socket unit in the
-// queue directory where it is installed, else TCP. Mailseal itself may not write below the queue directory.
+// forAll is an address that all services reach, and what makes Mailseal listen there: the socket
+// unit in the queue directory where it is installed, else TCP. Mailseal itself may not write below
+// the queue directory.
 func (p *postfix) forAll() (address string, ours Fix) {
 	const section = "another [[listen]]" // others may use those that there are
 	for _, l := range fromUnits(p.h, Listener{Network: "fd", Target: queueUnit}) {
@@ -118,7 +120,8 @@ func (p *postfix) anyAddress(w *way) string {
 	return ""
 }
 
-// postfixAddress writes a listener as Postfix wants it, "" where it cannot be reached from the root directory.
+// postfixAddress writes a listener as Postfix wants it, "" where it cannot be reached from the root
+// directory.
 func postfixAddress(l Listener, queue string, chroot bool) string {
 	switch l.Network {
 	case "unix":

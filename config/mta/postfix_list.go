@@ -26,7 +26,8 @@ func (p *postfix) neighbours(w *way) {
 	}
 }
 
-// other judges a filter of somebody else beside us. First is where we are in the list, -1 while we have not come.
+// other judges a filter of somebody else beside us. First is where we are in the list, -1 while we
+// have not come.
 func (p *postfix) other(w *way, f filter, at string, first int) {
 	c := identify(p.h, f.at, at).beside(p.d, first < 0)
 	if !w.ours || c.code == "" {
@@ -216,8 +217,8 @@ func (p *postfix) bounces(ways []*way) {
 	}
 }
 
-// origin is the domain that Postfix writes into its own messages, "" when it is not known. A value that is a file's name
-// stands for its first line (postconf(5)), which Debian uses.
+// origin is the domain that Postfix writes into its own messages, "" when it is not known. A value
+// that is a file's name stands for its first line (postconf(5)), which Debian uses.
 func (p *postfix) origin() string {
 	value := p.main.get("myorigin")
 	if value == "" {
@@ -257,7 +258,8 @@ func (p *postfix) noMilters(w *way) Change {
 
 const daemonName = "milter_macro_daemon_name"
 
-// named gives a daemon name to the first service for users that has none; nil where there is no such service.
+// named gives a daemon name to the first service for users that has none; nil where there is no
+// such service.
 func (p *postfix) named(ways []*way, name string) Fix {
 	for _, w := range ways {
 		if _, own := w.own[daemonName]; w.isSubmission() && w.ours && !own {

@@ -25,8 +25,8 @@ func (l logical) lineAt(offset int) int {
 	return line
 }
 
-// logicalLines reads a file as Postfix does (postconf(5)): a line that begins with white space continues the one before,
-// also over comments and empty lines between them.
+// logicalLines reads a file as Postfix does (postconf(5)): a line that begins with white space
+// continues the one before, also over comments and empty lines between them.
 func logicalLines(text string) []logical {
 	var out []logical
 	n := 0
@@ -94,8 +94,8 @@ func (p *parameters) get(name string) string {
 	return (&expander{p, maxReferences}).expand(p.raw(name).value, maxDepth)
 }
 
-// The bounds of what a parameter may refer to, one in the other and in all, and of what may come of it, in bytes.
-// Postfix has 100 levels; no value of a sane file needs more than this.
+// The bounds of what a parameter may refer to, one in the other and in all, and of what may come of
+// it, in bytes. Postfix has 100 levels; no value of a sane file needs more than this.
 const (
 	maxDepth      = 20
 	maxReferences = 1000
@@ -139,7 +139,8 @@ func (p *expander) expand(value string, depth int) string {
 	}
 }
 
-// evaluate gives the value of what stands between ${ and }. Comparisons are beyond it: they are taken as untrue.
+// evaluate gives the value of what stands between ${ and }. Comparisons are beyond it: they are
+// taken as untrue.
 func (p *expander) evaluate(expression string, depth int) string {
 	n := nameLength(expression)
 	value := p.expand(p.raw(expression[:n]).value, depth)
@@ -182,7 +183,8 @@ func nameLength(s string) int {
 	return n
 }
 
-// balanced returns the length of the parenthesis that a text begins with, 0 if it begins with none or it has no end.
+// balanced returns the length of the parenthesis that a text begins with, 0 if it begins with none
+// or it has no end.
 func balanced(s string) int {
 	if s == "" || s[0] != '{' && s[0] != '(' {
 		return 0

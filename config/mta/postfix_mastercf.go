@@ -20,8 +20,8 @@ type service struct {
 
 const blanks = " \t\r\n"
 
-// readMaster reads master.cf (master(5)). What "-" in the column chroot means depends on the compatibility level: below
-// 1, which is what a main.cf without one has, it is yes.
+// readMaster reads master.cf (master(5)). What "-" in the column chroot means depends on the
+// compatibility level: below 1, which is what a main.cf without one has, it is yes.
 func readMaster(file string, text []byte, main *parameters) []service {
 	var out []service
 	for _, l := range logicalLines(string(text)) {

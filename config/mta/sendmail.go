@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is false when there is none.
+// Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is
+// false when there is none.
 func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
 	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtSendmail(h, dir, d) }, h, d)
 }
@@ -62,7 +63,8 @@ func (s *sendmail) readMC() bool {
 	return s.hasMC
 }
 
-// rebuild is how sendmail.cf comes from sendmail.mc: by Debian's sendmailconfig, or the makefile that others have.
+// rebuild is how sendmail.cf comes from sendmail.mc: by Debian's sendmailconfig, or the makefile
+// that others have.
 const rebuild = "make -C /etc/mail (Debian: sendmailconfig), and restart Sendmail"
 
 // stale finds a sendmail.cf that was not made from sendmail.mc as it is now.
@@ -151,7 +153,8 @@ func (s *sendmail) listener(e endpoint) *Listener {
 	return nil
 }
 
-// isMeant reports whether a filter that leads to none of our sockets should: by its name, or our port on this host.
+// isMeant reports whether a filter that leads to none of our sockets should: by its name, or our
+// port on this host.
 func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
 	if strings.Contains(f.name+f.socket, "mailseal") || s.handedOver() != nil && s.whose(f.name, e).name == "" {
 		return true
@@ -176,7 +179,8 @@ func (s *sendmail) whose(name string, e endpoint) other {
 	return identify(s.h, endpoint{network: "unix", path: name}, "")
 }
 
-// address is how Sendmail reaches us, by a socket of the kind of network if we have one; "" when that is not known.
+// address is how Sendmail reaches us, by a socket of the kind of network if we have one; "" when
+// that is not known.
 func (s *sendmail) address(network string) string {
 	address := ""
 	for _, l := range s.d.Listeners {

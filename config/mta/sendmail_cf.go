@@ -99,7 +99,8 @@ func (cf *sendmailCF) filter(l logical) {
 	cf.filters = append(cf.filters, f)
 }
 
-// timeouts reads "C:10s;S:10s;R:30s;E:5m"; Sendmail's letter for minutes is m, and seconds need none.
+// timeouts reads "C:10s;S:10s;R:30s;E:5m"; Sendmail's letter for minutes is m, and seconds need
+// none.
 func (f *cfFilter) timeouts(s string) {
 	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
 	for _, t := range splitTrim(s, ";") {

@@ -91,7 +91,8 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 	}
 }
 
-// dropped is the list of a port without a filter. Its definition stays: a filter that no list names does nothing.
+// dropped is the list of a port without a filter. Its definition stays: a filter that no list names
+// does nothing.
 func (s *sendmail) dropped(d cfDaemon, f cfFilter) Fix { return s.withoutName(d, f.name) }
 
 func (s *sendmail) withoutName(d cfDaemon, name string) Fix {
@@ -107,7 +108,8 @@ func (s *sendmail) portList(d cfDaemon, names []string) Fix {
 	return Fix{s.portChange(i, "InputMailFilters", strings.Join(names, ";"))}
 }
 
-// masquerade finds that Sendmail itself changes addresses of the header after the milters: on delivery.
+// masquerade finds that Sendmail itself changes addresses of the header after the milters: on
+// delivery.
 func (s *sendmail) masquerade() {
 	for _, m := range s.cf.masquerades {
 		if s.d.Signs && s.isListed() {

@@ -18,7 +18,8 @@ func plainQuotes(text string) string {
 	return text
 }
 
-// typographic finds lines that were pasted from where quotes are made beautiful. Comments may have them.
+// typographic finds lines that were pasted from where quotes are made beautiful. Comments may have
+// them.
 func (s *sendmail) typographic(text string) {
 	n := 0
 	for line := range strings.Lines(text) {

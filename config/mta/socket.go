@@ -29,8 +29,8 @@ func (e endpoint) String() string {
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// addresses are those that the host of an endpoint stands for. Which those of a name other than localhost are, is not
-// known without asking somebody.
+// addresses are those that the host of an endpoint stands for. Which those of a name other than
+// localhost are, is not known without asking somebody.
 func (e endpoint) addresses() (all []netip.Addr, known bool) {
 	if a, err := netip.ParseAddr(e.host); err == nil {
 		all = append(all, a)
@@ -73,7 +73,8 @@ func (l Listener) takes(e endpoint) bool {
 // unitDirs are where systemd looks for units, the strongest first (systemd.unit(5)).
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// resolve replaces listeners that systemd hands over by what their units make. A name for which there is no unit stays.
+// resolve replaces listeners that systemd hands over by what their units make. A name for which
+// there is no unit stays.
 func resolve(h Host, listeners []Listener) []Listener {
 	var out []Listener
 	for _, l := range listeners {
@@ -149,7 +150,8 @@ func (u unit) last(name, otherwise string) string {
 	return otherwise
 }
 
-// listeners are what ListenStream= makes (systemd.socket(5)): a path, a port on all addresses, or address and port.
+// listeners are what ListenStream= makes (systemd.socket(5)): a path, a port on all addresses, or
+// address and port.
 func (u unit) listeners(l Listener) []Listener {
 	var out []Listener
 	for _, s := range u["ListenStream"] {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// world is a host and what Mailseal is configured to do there, with changes that were only thought of.
+// world is a host and what Mailseal is configured to do there, with changes that were only thought
+// of.
 type world struct {
 	host   Host
 	daemon Daemon

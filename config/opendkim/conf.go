@@ -29,8 +29,8 @@ type conf struct {
 	again   []entry // settings that a later one of the same name replaced
 }
 
-// readConf reads a configuration as OpenDKIM does: names in any case, "#" anywhere ends a line, Include in place, the
-// last of several settings holds.
+// readConf reads a configuration as OpenDKIM does: names in any case, "#" anywhere ends a line,
+// Include in place, the last of several settings holds.
 func readConf(r *tables.Reader, name string, options []option) (*conf, error) {
 	c := &conf{options: map[string]option{}, set: map[string]entry{}}
 	for _, o := range options {
@@ -70,7 +70,8 @@ func (c *conf) read(r *tables.Reader, name string, depth int) error {
 	return nil
 }
 
-// include reads a file in place. OpenDKIM finds a relative name from where it was started: / for a service.
+// include reads a file in place. OpenDKIM finds a relative name from where it was started: / for a
+// service.
 func (c *conf) include(r *tables.Reader, at place, value string, depth int) error {
 	name := filepath.Join("/", value)
 	err := c.read(r, name, depth+1)

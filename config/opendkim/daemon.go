@@ -234,8 +234,8 @@ func (im *importer) verifyLimits() {
 	}
 }
 
-// requiredHeaders translates what both programs call RequiredHeaders: mail is refused without a From, and when a field
-// that may be there once is there again. Here it is about the author alone.
+// requiredHeaders translates what both programs call RequiredHeaders: mail is refused without a
+// From, and when a field that may be there once is there again. Here it is about the author alone.
 func (im *importer) requiredHeaders() {
 	e, on := im.conf.yes("RequiredHeaders")
 	if !on {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// elsewhere says what becomes of tables that are kept where Mailseal does not read them. Of those in an SQL database it
-// sketches the source that takes their place.
+// elsewhere says what becomes of tables that are kept where Mailseal does not read them. Of those
+// in an SQL database it sketches the source that takes their place.
 func (im *importer) elsewhere(ke, se entry) {
 	keys, ok := parseDSN(ke.value)
 	signing, both := parseDSN(se.value)
@@ -40,10 +40,12 @@ func (im *importer) elsewhere(ke, se entry) {
 	im.out.add("", append(comment, sketch(keys, signing)...)...)
 }
 
-// passwordWord stands for the database's password in the sketch: what is printed ends up in terminals and tickets.
+// passwordWord stands for the database's password in the sketch: what is printed ends up in
+// terminals and tickets.
 const passwordWord = "PASSWORD"
 
-// dsn is a data set in an SQL database, as OpenDKIM names it: dsn:pgsql://user:password@port+host/base/table=t?keycol=k.
+// dsn is a data set in an SQL database, as OpenDKIM names it:
+// dsn:pgsql://user:password@port+host/base/table=t?keycol=k.
 type dsn struct {
 	driver, user, password, host, port, base string
 	table, key, data, filter                 string
@@ -52,7 +54,8 @@ type dsn struct {
 // drivers are the databases of OpenDBX that Mailseal knows, too.
 var drivers = map[string]string{"pgsql": "postgres", "mysql": "mysql", "sqlite3": "sqlite"}
 
-// parseDSN reads the name of a data set. It is false for one that is in no database that Mailseal knows.
+// parseDSN reads the name of a data set. It is false for one that is in no database that Mailseal
+// knows.
 func parseDSN(s string) (d dsn, ok bool) {
 	kind, rest, _ := strings.Cut(strings.TrimSpace(s), ":")
 	backend, rest, found := strings.Cut(rest, "://")

@@ -11,8 +11,8 @@ import (
 	"mailseal/config/tables"
 )
 
-// hostSet is a set of hosts and networks as OpenDKIM looks into it: it builds the texts by which a host may be listed, and
-// compares. "!" in front of any of them says no.
+// hostSet is a set of hosts and networks as OpenDKIM looks into it: it builds the texts by which a
+// host may be listed, and compares. "!" in front of any of them says no.
 type hostSet struct {
 	bare            map[netip.Prefix]turn // addresses on their own; a refile's pattern stands for many
 	nets            map[netip.Prefix]turn
@@ -24,7 +24,8 @@ type hostSet struct {
 
 var errNoNetwork = errors.New("no network")
 
-// turn is when OpenDKIM asks for a way of writing an address or network: the first one that is listed decides.
+// turn is when OpenDKIM asks for a way of writing an address or network: the first one that is
+// listed decides.
 type turn uint8
 
 const (
@@ -54,7 +55,8 @@ func put(m map[netip.Prefix]turn, p netip.Prefix, t turn) {
 	}
 }
 
-// readHosts reads a set of hosts, and tells which of its entries never matched, and which have no equal.
+// readHosts reads a set of hosts, and tells which of its entries never matched, and which have no
+// equal.
 func readHosts(d *tables.Dataset, tell tables.Tell) *hostSet {
 	s := &hostSet{bare: map[netip.Prefix]turn{}, nets: map[netip.Prefix]turn{}}
 	for _, rec := range d.Records {
@@ -130,8 +132,9 @@ func (s *hostSet) addWild(rec tables.Record, body string, not bool, tell tables.
 	put(s.bare, p, turnOf(not, false))
 }
 
-// except reads a pattern that matches questions with "!": one that has it, or, in a refile, one that begins with "*" and
-// so matches it as well. What it keeps out, nothing else in the set lets in.
+// except reads a pattern that matches questions with "!": one that has it, or, in a refile, one
+// that begins with "*" and so matches it as well. What it keeps out, nothing else in the set lets
+// in.
 func (s *hostSet) except(rec tables.Record, body string, not bool, tell tables.Tell) {
 	end := body[strings.LastIndexByte(body, '*')+1:]
 	effect := ""
@@ -217,7 +220,8 @@ func (s *hostSet) has(a netip.Addr) bool {
 	return false
 }
 
-// clientNames returns the names of the set as a setting has them, exceptions with "!". "unknown" is none.
+// clientNames returns the names of the set as a setting has them, exceptions with "!". "unknown" is
+// none.
 func (s *hostSet) clientNames() []string {
 	names := slices.DeleteFunc(slices.Clone(s.names), func(n string) bool {
 		return n == "unknown" || slices.ContainsFunc(s.none, func(no string) bool { return strings.HasSuffix(n, no) })
@@ -255,8 +259,8 @@ func (s *hostSet) networks() []netip.Prefix {
 	return out
 }
 
-// cover returns the parts of p that are in the set, or that all of it is. Edges are the networks that begin a
-// difference; those that hold p make none inside it.
+// cover returns the parts of p that are in the set, or that all of it is. Edges are the networks
+// that begin a difference; those that hold p make none inside it.
 func (s *hostSet) cover(p netip.Prefix, edges []netip.Prefix) (parts []netip.Prefix, whole bool) {
 	inner := slices.DeleteFunc(slices.Clone(edges), func(e netip.Prefix) bool { return !e.Overlaps(p) || e.Bits() <= p.Bits() })
 	if len(inner) == 0 {

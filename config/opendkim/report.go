@@ -63,8 +63,8 @@ type Report struct {
 	Notes []Note `json:"notes"` // by group, and in it by file and line
 }
 
-// Print writes the report for people: how much there is, and then group by group. Of many lines that have the same to be
-// said of them it names a few.
+// Print writes the report for people: how much there is, and then group by group. Of many lines
+// that have the same to be said of them it names a few.
 func (r *Report) Print(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	var counts []string
@@ -86,8 +86,9 @@ func (r *Report) Print(w io.Writer) error {
 // width is how long a line of the brief report is, if that is possible.
 const width = 100
 
-// Brief writes what matters of the report: what is to be done first, then what is particular to these files, then a line
-// for each change that every import makes. What is as before, and what a line above says already, is left to Print.
+// Brief writes what matters of the report: what is to be done first, then what is particular to
+// these files, then a line for each change that every import makes. What is as before, and what a
+// line above says already, is left to Print.
 func (r *Report) Brief(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	isOwn := func(n Note) bool { return n.Group == Todo || n.File != "" }
@@ -116,8 +117,8 @@ func (r *Report) isToDo(n Note) bool {
 	})
 }
 
-// merged makes one note of those whose options are all that differs: of one file, with the same text. The line is the
-// first one's.
+// merged makes one note of those whose options are all that differs: of one file, with the same
+// text. The line is the first one's.
 func merged(notes []Note) []Note {
 	var out []Note
 	for _, n := range notes {

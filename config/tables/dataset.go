@@ -44,8 +44,9 @@ type Spec struct {
 	Rest string // the list itself, or the file's name
 }
 
-// ParseSpec reads the text that names a data set. A comma before the first colon makes a list of anything; a name that
-// does not begin with "/" is a list of one, however much it looks like a file.
+// ParseSpec reads the text that names a data set. A comma before the first colon makes a list of
+// anything; a name that does not begin with "/" is a list of one, however much it looks like a
+// file.
 func ParseSpec(s string) (Spec, error) {
 	s = strings.TrimSpace(s)
 	colon, comma := strings.IndexByte(s, ':'), strings.IndexByte(s, ',')

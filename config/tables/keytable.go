@@ -71,7 +71,8 @@ func (k *key) trim(s string, tell Tell) string {
 	return out
 }
 
-// data settles where the key is. Only "/", "./" and "../" begin a file's name, and only behind "/" "%" is replaced.
+// data settles where the key is. Only "/", "./" and "../" begin a file's name, and only behind "/"
+// "%" is replaced.
 func (k *key) data(data, dir string, tell Tell) {
 	switch {
 	case strings.HasPrefix(data, "/") && strings.Contains(data, "%"):
@@ -142,7 +143,8 @@ func (t *keyTable) find(name string) (key, bool) {
 	return key{}, false
 }
 
-// domainsOf returns the domains for which there is a file of the name in path, where "%" is the domain.
+// domainsOf returns the domains for which there is a file of the name in path, where "%" is the
+// domain.
 func domainsOf(path string, glob func(string) []string) []string {
 	parts := strings.Split(path, "%")
 	for i, p := range parts {

@@ -19,8 +19,8 @@ const (
 	Dropped Group = "dropped"                         // and why
 )
 
-// Code names what is reported about a line. Codes are stable: programs and tests may compare them, while the wording may
-// change.
+// Code names what is reported about a line. Codes are stable: programs and tests may compare them,
+// while the wording may change.
 type Code string
 
 // Note is what all notes of one code have in common.
@@ -46,7 +46,8 @@ func NoteOf(c Code) (Note, bool) {
 // Codes returns all codes, in their order.
 func Codes() []Code { return slices.Sorted(maps.Keys(notes)) }
 
-// NoteKey writes a code with what a note names, "line-twice(example.com, 3)": all that it says, whatever the wording.
+// NoteKey writes a code with what a note names, "line-twice(example.com, 3)": all that it says,
+// whatever the wording.
 func NoteKey(c Code, args ...any) string {
 	var names []string
 	for _, a := range args {

@@ -28,9 +28,10 @@ func (p pattern) String() string {
 // isGlob reports whether there is a "*" among the letters of the user.
 func (p pattern) isGlob() bool { return p.local != "*" && strings.Contains(p.local, "*") }
 
-// rank orders patterns as OpenDKIM looks them up in every table but a refile: the address, its domain, then up through
-// the parents, at each first for the user, then for all; the user anywhere; everybody. A pattern within another always
-// has a lower one, and no sender is in two patterns of one rank, as long as no user is a glob.
+// rank orders patterns as OpenDKIM looks them up in every table but a refile: the address, its
+// domain, then up through the parents, at each first for the user, then for all; the user anywhere;
+// everybody. A pattern within another always has a lower one, and no sender is in two patterns of
+// one rank, as long as no user is a glob.
 func (p pattern) rank() int {
 	const labels = 128 // more than a name can have
 	rank := 0
@@ -49,8 +50,8 @@ func (p pattern) rank() int {
 	return rank
 }
 
-// holdsText reports whether a glob matches all that another one does. A "*" of the other is a letter that nothing but a "*"
-// of the first can stand for.
+// holdsText reports whether a glob matches all that another one does. A "*" of the other is a
+// letter that nothing but a "*" of the first can stand for.
 func holdsText(glob, other string) bool {
 	head, rest, star := strings.Cut(glob, "*")
 	if !star {
@@ -121,7 +122,8 @@ func parent(name string) string {
 	return up
 }
 
-// fileKey reads a key of a table that is not a refile. It is not ok when no lookup is ever made for it.
+// fileKey reads a key of a table that is not a refile. It is not ok when no lookup is ever made for
+// it.
 func fileKey(key string) (pattern, bool) {
 	key = strings.ToLower(key)
 	p := pattern{local: "*"}
@@ -140,8 +142,9 @@ func fileKey(key string) (pattern, bool) {
 	return p, IsDomain(name) && isUser(p.local)
 }
 
-// globKey reads a pattern of a refile that has no special sign but "*". Narrowed says that it matched more than the
-// patterns do; none at all and narrowed, that there are no such patterns; none, that it never matched.
+// globKey reads a pattern of a refile that has no special sign but "*". Narrowed says that it
+// matched more than the patterns do; none at all and narrowed, that there are no such patterns;
+// none, that it never matched.
 func globKey(glob string) (ps []pattern, narrowed bool) {
 	for strings.Contains(glob, "**") {
 		glob = strings.ReplaceAll(glob, "**", "*")

@@ -15,8 +15,8 @@ const (
 	end   = "\x02"
 )
 
-// hasRegex reports whether a pattern of a refile holds signs that are live in its regular expression, though OpenDKIM's
-// manual knows none but "*".
+// hasRegex reports whether a pattern of a refile holds signs that are live in its regular
+// expression, though OpenDKIM's manual knows none but "*".
 func hasRegex(s string) bool { return strings.ContainsAny(s, `?()[]{}|^$\`) }
 
 // Expression is the regular expression that OpenDKIM makes of a pattern of a refile.
@@ -24,8 +24,9 @@ func Expression(s string) string {
 	return "^" + strings.NewReplacer("*", ".*", ".", `\.`, "+", `\+`).Replace(s) + "$"
 }
 
-// Globs returns the patterns with no special sign but "*" that together match what a pattern of a refile does, all in
-// lower case. It is not ok when there are none, or too many. The error is for an expression that does not compile.
+// Globs returns the patterns with no special sign but "*" that together match what a pattern of a
+// refile does, all in lower case. It is not ok when there are none, or too many. The error is for
+// an expression that does not compile.
 func Globs(s string) (out []string, ok bool, err error) {
 	if !hasRegex(s) {
 		return []string{strings.ToLower(s)}, true, nil
@@ -54,7 +55,8 @@ func Globs(s string) (out []string, ok bool, err error) {
 	return out, ok, nil
 }
 
-// expand writes out all that an expression matches, as long as nothing but "anything" repeats without bound.
+// expand writes out all that an expression matches, as long as nothing but "anything" repeats
+// without bound.
 func expand(re *syntax.Regexp) ([]string, bool) {
 	switch re.Op {
 	case syntax.OpEmptyMatch:

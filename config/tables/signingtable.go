@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// row is a line of a signing table, or a part of one: a regular expression may stand for several patterns.
+// row is a line of a signing table, or a part of one: a regular expression may stand for several
+// patterns.
 type row struct {
 	Place
 	pattern
@@ -19,7 +20,8 @@ type row struct {
 // signs is what a row makes: two rows that make the same can stand in one rule.
 func (r row) signs() string { return r.key + "\x00" + r.signer }
 
-// rule is a line of Mailseal's table: whose mail, and the row whose key signs it, which stands for others like it.
+// rule is a line of Mailseal's table: whose mail, and the row whose key signs it, which stands for
+// others like it.
 type rule struct {
 	row
 	from   []pattern
@@ -142,8 +144,8 @@ func inOrder(k Kind, rows []row) []row {
 	return rows
 }
 
-// merge makes rules of rows, those that make the same signature in one: neighbours, or, where rows are ordered by rank,
-// all of one rank, since no sender is in two of them.
+// merge makes rules of rows, those that make the same signature in one: neighbours, or, where rows
+// are ordered by rank, all of one rank, since no sender is in two of them.
 func merge(rows []row, ranked bool) []rule {
 	var out []rule
 	at := map[string]int{} // what a rule signs → its place in out, from 1
@@ -180,8 +182,8 @@ func distinct(rows []row) []row {
 	return out
 }
 
-// Addresses returns the address patterns of the records of a set of addresses, and reports those that match none. In a
-// file each is a whole address; in a refile "*" stands for any text.
+// Addresses returns the address patterns of the records of a set of addresses, and reports those
+// that match none. In a file each is a whole address; in a refile "*" stands for any text.
 func (d *Dataset) Addresses(tell Tell) ([]string, error) {
 	var out []string
 	for _, r := range d.Records {

@@ -11,8 +11,8 @@ import (
 	"mailseal/keys/files"
 )
 
-// connector makes the connections of a pool. It reads what the settings name, such as certificates, passwords in a file
-// and the file of SQLite itself, anew for each one.
+// connector makes the connections of a pool. It reads what the settings name, such as certificates,
+// passwords in a file and the file of SQLite itself, anew for each one.
 type connector struct {
 	driver  driver.Driver
 	connect func(context.Context) (driver.Conn, error)
@@ -24,8 +24,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) { return c.
 // Driver implements driver.Connector.
 func (c connector) Driver() driver.Driver { return c.driver }
 
-// newSQLite returns what opens the file that is at the path of a DSN now. A pipe or a device is not opened: that could
-// hang, and SQLite knows no deadline.
+// newSQLite returns what opens the file that is at the path of a DSN now. A pipe or a device is not
+// opened: that could hang, and SQLite knows no deadline.
 func newSQLite(dsn, name string) connector {
 	d := &sqlite.Driver{}
 	return connector{d, func(context.Context) (driver.Conn, error) {

@@ -1,6 +1,7 @@
-// Package database connects to PostgreSQL, MariaDB or MySQL, and SQLite by what an operator writes in a setting, and turns
-// what the drivers report into texts that can be shown: without keys, on one line, with what to do about it. It knows no
-// table: keys/keysql and milter/report/store bring their own.
+// Package database connects to PostgreSQL, MariaDB or MySQL, and SQLite by what an operator writes
+// in a setting, and turns what the drivers report into texts that can be shown: without keys, on
+// one line, with what to do about it. It knows no table: keys/keysql and milter/report/store bring
+// their own.
 package database
 
 import (
@@ -34,8 +35,8 @@ const (
 	SQLite   Driver = "sqlite"
 )
 
-// ErrDSN reports that a DSN cannot be read. Its text is not repeated: there may be a password in it, and what is malformed
-// cannot be redacted for sure.
+// ErrDSN reports that a DSN cannot be read. Its text is not repeated: there may be a password in
+// it, and what is malformed cannot be redacted for sure.
 var ErrDSN = errors.New("the dsn cannot be read")
 
 // Access is what a caller may do to a database file.
@@ -56,12 +57,14 @@ type Options struct {
 	Timeout time.Duration // for a connection; for SQLite, how long to wait for another writer
 	Access  Access
 
-	// Keep leaves connections to a file open. Without it, each query opens the file that is at the path by then, which
-	// may have been replaced since: right for a file that somebody else writes, slow for a store of our own.
+	// Keep leaves connections to a file open. Without it, each query opens the file that is at the
+	// path by then, which may have been replaced since: right for a file that somebody else writes,
+	// slow for a store of our own.
 	Keep bool
 }
 
-// Open makes a pool of connections. It connects to nothing yet. The error wraps ErrDSN for a DSN that cannot be read.
+// Open makes a pool of connections. It connects to nothing yet. The error wraps ErrDSN for a DSN
+// that cannot be read.
 func Open(o Options) (*sql.DB, error) {
 	switch o.Driver {
 	case Postgres:
@@ -182,8 +185,8 @@ func sqliteName(o Options) string {
 	return name
 }
 
-// failure is what a driver said, without anything that may be part of a key. Servers quote values that they cannot
-// convert.
+// failure is what a driver said, without anything that may be part of a key. Servers quote values
+// that they cannot convert.
 type failure struct {
 	text  string
 	cause error
@@ -198,7 +201,8 @@ var secrets = regexp.MustCompile(`(?s)-----BEGIN.*|[A-Za-z0-9+/=]{32,}`)
 // lineBreaks are what drivers put between the tries of several hosts.
 var lineBreaks = strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ")
 
-// Redact returns the error with its text on one line and without anything that may be a key or a password.
+// Redact returns the error with its text on one line and without anything that may be a key or a
+// password.
 func Redact(err error) error {
 	text := err.Error()
 	if clean := keys.Mask(lineBreaks.Replace(secrets.ReplaceAllString(text, "…"))); clean != text {
@@ -207,7 +211,8 @@ func Redact(err error) error {
 	return err
 }
 
-// IsQueryError reports whether the server refuses the query itself, now and next time, rather than being away.
+// IsQueryError reports whether the server refuses the query itself, now and next time, rather than
+// being away.
 func IsQueryError(err error) bool {
 	var pg *pgconn.PgError
 	var my *mysql.MySQLError

@@ -20,7 +20,8 @@ const (
 	readOnlyDirectory = 1544
 )
 
-// Explain returns the error with a text that says what is wrong with the file of SQLite, where the driver does not.
+// Explain returns the error with a text that says what is wrong with the file of SQLite, where the
+// driver does not.
 func Explain(d Driver, dsn string, err error) error {
 	path := sqlitePath(dsn)
 	if special, ok := errors.AsType[*fs.PathError](err); ok && d == SQLite {
@@ -41,7 +42,8 @@ func Explain(d Driver, dsn string, err error) error {
 	return err
 }
 
-// whyNot says why a file cannot be read: what is known of it already, or what looking at it shows; "" when it can be.
+// whyNot says why a file cannot be read: what is known of it already, or what looking at it shows;
+// "" when it can be.
 func whyNot(path string, known error) string {
 	info, err := os.Stat(path)
 	switch {

@@ -4,8 +4,8 @@
 //	GET URL/keys/NAME                  {"domain": "example.com", "selector": "mail", "private_key": "-----BEGIN …"}
 //	GET URL/signing/DOMAIN?login=NAME  {"keys": ["NAME", {"domain": …, "selector": …, "private_key": …}]}
 //
-// A URL with $1 or $2 is asked as it is, with the login and the author's domain in their places, and
-// answers as signing does.
+// A URL with $1 or $2 is asked as it is, with the login and the author's domain in their places,
+// and answers as signing does.
 //
 // Names are percent-encoded into one segment of the path. Either answer may stand in {"data":
 // {"data": …}}. 404 is "no such key", and for signing "no key signs" when its body is a JSON

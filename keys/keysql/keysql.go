@@ -1,5 +1,5 @@
-// Package keysql finds keys, and who signs with which, in a database: PostgreSQL, MariaDB or MySQL, SQLite. The queries
-// are the administrator's own.
+// Package keysql finds keys, and who signs with which, in a database: PostgreSQL, MariaDB or MySQL,
+// SQLite. The queries are the administrator's own.
 package keysql
 
 import (
@@ -52,8 +52,8 @@ const (
 	lifetime       = time.Hour // after which a connection follows a server that has moved
 )
 
-// Source is a keys.Source and keys.Chooser over a database. It connects when it is asked for something, and anew when a
-// connection has broken.
+// Source is a keys.Source and keys.Chooser over a database. It connects when it is asked for
+// something, and anew when a connection has broken.
 type Source struct {
 	options Options
 	db      *sql.DB
@@ -64,8 +64,8 @@ type Source struct {
 
 var _ keys.Remote = (*Source)(nil)
 
-// New makes a source. It connects to nothing, so that a database that is away does not matter yet; Check does. Errors
-// wrap ErrDSN or ErrQuery, and never show a password.
+// New makes a source. It connects to nothing, so that a database that is away does not matter yet;
+// Check does. Errors wrap ErrDSN or ErrQuery, and never show a password.
 func New(o Options) (*Source, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
@@ -96,8 +96,9 @@ func New(o Options) (*Source, error) {
 	return s, nil
 }
 
-// Reopen ends connections that are idle: the next ones find the server, the certificates and passwords as they are now. It
-// reports whether the database may be another one, with other answers: a file may have been replaced.
+// Reopen ends connections that are idle: the next ones find the server, the certificates and
+// passwords as they are now. It reports whether the database may be another one, with other
+// answers: a file may have been replaced.
 func (s *Source) Reopen() bool {
 	if s.options.Driver == SQLite {
 		return true // no connection is kept
@@ -137,8 +138,8 @@ func (s *Source) unusable(q query, format string, args ...any) error {
 	return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, keys.ErrAnswer, fmt.Errorf(format, args...))
 }
 
-// each runs a query and calls row for each row. It returns an error unless all rows have been seen: half an answer could
-// leave out the key that signs.
+// each runs a query and calls row for each row. It returns an error unless all rows have been seen:
+// half an answer could leave out the key that signs.
 func (s *Source) each(ctx context.Context, q query, columns int, args []any, row func(*sql.Rows) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
@@ -165,7 +166,8 @@ func (s *Source) each(ctx context.Context, q query, columns int, args []any, row
 	return nil
 }
 
-// Key implements keys.Source: keys.ErrNotFound when there is no row, keys.ErrAnswer when the row holds no key.
+// Key implements keys.Source: keys.ErrNotFound when there is no row, keys.ErrAnswer when the row
+// holds no key.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	var found []keys.Key
 	err := s.each(ctx, s.key, 3, s.key.args(name), func(rows *sql.Rows) error {
@@ -243,8 +245,8 @@ func (s *Source) Narrow(q keys.Query) keys.Query {
 // probe is a name that no table has: RFC 2606 section 2.
 const probe = "mailseal-check.invalid"
 
-// Check connects and tries each query, and says what it found. The error wraps ErrQuery when a query can never work;
-// else the database is away.
+// Check connects and tries each query, and says what it found. The error wraps ErrQuery when a
+// query can never work; else the database is away.
 func (s *Source) Check(ctx context.Context) (string, error) {
 	if _, err := s.Key(ctx, probe); err != nil && !errors.Is(err, keys.ErrNotFound) {
 		return "", err

@@ -23,7 +23,8 @@ func (r Relation) String() string { return relations.word(uint8(r)) }
 // MarshalText implements encoding.TextMarshaler. An invalid relation is an error.
 func (r Relation) MarshalText() ([]byte, error) { return relations.marshal(uint8(r)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as
+// it is.
 func (r *Relation) UnmarshalText(text []byte) error { return unmarshal(relations, text, r) }
 
 // PassedDisposition is what a DMARC report says was done with mail that passes.
@@ -49,7 +50,8 @@ func (p PassedDisposition) String() string { return passedDispositions.word(uint
 // MarshalText implements encoding.TextMarshaler. An invalid disposition is an error.
 func (p PassedDisposition) MarshalText() ([]byte, error) { return passedDispositions.marshal(uint8(p)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves p as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves p as
+// it is.
 func (p *PassedDisposition) UnmarshalText(text []byte) error {
 	return unmarshal(passedDispositions, text, p)
 }

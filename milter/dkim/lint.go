@@ -33,8 +33,8 @@ const (
 	largestBits = 4096
 )
 
-// Lint finds what is wrong with the text of a key record of which nothing but the text is known, and what is worth
-// knowing of it. What ParseRecord refuses always has a flaw.
+// Lint finds what is wrong with the text of a key record of which nothing but the text is known,
+// and what is worth knowing of it. What ParseRecord refuses always has a flaw.
 func Lint(text string) []lint.Flaw {
 	var flaws lint.List
 	if clause, start, end := lint.Pasted(text); clause != "" {
@@ -124,8 +124,9 @@ func at(flaws *lint.List, code, clause, text string, tags taglist.List, name str
 	flaws.Add(code, clause, 0, 0)
 }
 
-// Repair returns the key record that an owner will have meant by a text with mistakes, "" when that is not known. It
-// leaves out tags that keep signatures from counting, and characters that belong to no record; the key stays.
+// Repair returns the key record that an owner will have meant by a text with mistakes, "" when that
+// is not known. It leaves out tags that keep signatures from counting, and characters that belong
+// to no record; the key stays.
 func Repair(text string) string {
 	tags, _ := taglist.ParseLenient(lint.Clean(text))
 	out := []string{"v=DKIM1"}

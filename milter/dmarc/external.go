@@ -9,7 +9,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Consent is whether the domain of a report address takes reports about another domain (RFC 9990 section 4).
+// Consent is whether the domain of a report address takes reports about another domain (RFC 9990
+// section 4).
 type Consent struct {
 	URI   string      // as published
 	Host  domain.Name // of the address; "" when there is none
@@ -38,8 +39,8 @@ func Host(uri string) domain.Name {
 	return name
 }
 
-// Consent asks whether the host of a report address takes reports about the policy domain. Two organizational domains are
-// compared as the tree walk finds them.
+// Consent asks whether the host of a report address takes reports about the policy domain. Two
+// organizational domains are compared as the tree walk finds them.
 func (c *Checker) Consent(ctx context.Context, policyDomain domain.Name, uri string) Consent {
 	out := Consent{URI: uri, Host: Host(uri)}
 	if out.Host == "" {
@@ -81,5 +82,6 @@ func same(w Walk, name domain.Name) domain.Name {
 	return w.OrganizationalDomain
 }
 
-// isConsent reports whether a text says that reports are taken: v=DMARC1, with a semicolon or not (RFC 9990 section 4).
+// isConsent reports whether a text says that reports are taken: v=DMARC1, with a semicolon or not
+// (RFC 9990 section 4).
 func isConsent(text string) bool { return isRecord(text) }

@@ -42,7 +42,8 @@ const longRecord = 450
 // IsRecord reports whether a TXT record is a DMARC policy record, good or not.
 func IsRecord(text string) bool { return isRecord(text) }
 
-// Resembles reports whether a text that is no policy record was meant to be one, and what keeps it from that.
+// Resembles reports whether a text that is no policy record was meant to be one, and what keeps it
+// from that.
 func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	clean := strings.ToLower(strings.ReplaceAll(lint.Clean(text), " ", ""))
 	if isRecord(text) || !strings.HasPrefix(clean, "v=dmarc") && !strings.HasPrefix(clean, "dmarc1") && !strings.HasPrefix(clean, "p=") {
@@ -66,9 +67,10 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is none", End: min(len(first), len(text))}, true
 }
 
-// Lint finds what is wrong in the text of a policy record, and what is worth knowing of it. IsOwn says that it speaks for
-// the organizational domain itself; sp and np mean nothing elsewhere. A text that is no policy record has the flaw of
-// Resembles, or none. What Parse notes always has a flaw.
+// Lint finds what is wrong in the text of a policy record, and what is worth knowing of it. IsOwn
+// says that it speaks for the organizational domain itself; sp and np mean nothing elsewhere. A
+// text that is no policy record has the flaw of Resembles, or none. What Parse notes always has a
+// flaw.
 func Lint(text string) []lint.Flaw {
 	r, err := Parse(text)
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Organization finds the organizational domain of a name (RFC 9989 section 4.10.2). The error is that of a lookup.
+// Organization finds the organizational domain of a name (RFC 9989 section 4.10.2). The error is
+// that of a lookup.
 func (c *Checker) Organization(ctx context.Context, d domain.Name) (domain.Name, error) {
 	f := c.finder()
 	if c.PublicSuffixList {

@@ -12,8 +12,9 @@ import (
 // unseparated finds a tag that no semicolon separates from what is before it.
 var unseparated = regexp.MustCompile(`(?i)([^;\s])[\s,]+((?:p|sp|np|adkim|aspf|t|psd|fo|rua|ruf|pct|rf|ri)\s*=)`)
 
-// Repair returns the policy record that an owner will have meant by a text with mistakes, and whether there is one: tags
-// that mean nothing left out, the policy behind the version, addresses with their mailto:. It changes no wish.
+// Repair returns the policy record that an owner will have meant by a text with mistakes, and
+// whether there is one: tags that mean nothing left out, the policy behind the version, addresses
+// with their mailto:. It changes no wish.
 func Repair(text string) (string, bool) {
 	clean := unseparated.ReplaceAllString(lint.Clean(text), "$1; $2")
 	tags, _ := taglist.ParseLenient(clean)

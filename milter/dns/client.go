@@ -27,8 +27,8 @@ type Options struct {
 	Now         func() time.Time // nil means time.Now
 }
 
-// Client asks DNS servers, in the order given, over UDP and, when a reply is truncated, TCP. It implements Resolver and
-// remembers nothing but which servers are dead. Safe for concurrent use.
+// Client asks DNS servers, in the order given, over UDP and, when a reply is truncated, TCP. It
+// implements Resolver and remembers nothing but which servers are dead. Safe for concurrent use.
 type Client struct {
 	Counters ClientCounters
 
@@ -47,8 +47,9 @@ type ClientCounters struct {
 	Timeouts  atomic.Uint64 // queries that no reply came to in time
 }
 
-// New returns a Client. The error names the server that is no IP address, or says why resolv.conf cannot be read; if
-// there is no resolv.conf, or no server in it, 127.0.0.1 is asked, as the C library does.
+// New returns a Client. The error names the server that is no IP address, or says why resolv.conf
+// cannot be read; if there is no resolv.conf, or no server in it, 127.0.0.1 is asked, as the C
+// library does.
 func New(o Options) (*Client, error) {
 	c := &Client{
 		timeout: o.Timeout,
@@ -66,14 +67,15 @@ func New(o Options) (*Client, error) {
 	return c, c.servers.configure(o)
 }
 
-// The timeout of a query and the rounds over the servers, where neither the options nor resolv.conf say otherwise.
+// The timeout of a query and the rounds over the servers, where neither the options nor resolv.conf
+// say otherwise.
 const (
 	defaultTimeout = 5 * time.Second
 	defaultTries   = 2
 )
 
-// patience is how long a query may take, and how often the servers are asked: as the options say, else as resolv.conf
-// does.
+// patience is how long a query may take, and how often the servers are asked: as the options say,
+// else as resolv.conf does.
 func (c *Client) patience() (timeout time.Duration, tries int) {
 	said := c.servers.said(c.now())
 	timeout = cmp.Or(max(0, c.timeout), said.timeout, defaultTimeout)
@@ -81,13 +83,14 @@ func (c *Client) patience() (timeout time.Duration, tries int) {
 	return timeout, tries
 }
 
-// maxQuestions bounds how often a lookup asks anew for what an alias leads to. Servers that leave out the target are
-// few; a chain of several, each of which does so, is a trap.
+// maxQuestions bounds how often a lookup asks anew for what an alias leads to. Servers that leave
+// out the target are few; a chain of several, each of which does so, is a trap.
 const maxQuestions = 8
 
-// Lookup implements Resolver. A server that does not answer, or answers with a failure, is followed by the next one;
-// NXDOMAIN and no data are answers. In the second round only those are asked again that gave no answer at all. Where a
-// reply holds an alias and nothing about its target, that is asked for.
+// Lookup implements Resolver. A server that does not answer, or answers with a failure, is followed
+// by the next one; NXDOMAIN and no data are answers. In the second round only those are asked again
+// that gave no answer at all. Where a reply holds an alias and nothing about its target, that is
+// asked for.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	a, rest, err := c.part(ctx, name, t)
 	for asked := 1; err == nil && rest != ""; asked++ {
@@ -102,7 +105,8 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 	return a, nil
 }
 
-// chase puts what a name at the end of some aliases holds in place of an answer that does not say so.
+// chase puts what a name at the end of some aliases holds in place of an answer that does not say
+// so.
 func (c *Client) chase(ctx context.Context, before Answer, name string, t Type) (a Answer, rest string, err error) {
 	if c.targets != nil {
 		a, err = c.targets.Lookup(ctx, name, t)
@@ -121,7 +125,8 @@ func (c *Client) chase(ctx context.Context, before Answer, name string, t Type) 
 	return a, rest, nil
 }
 
-// part asks the servers about one name. Rest is a name that is still to be asked for, "" when the answer is whole.
+// part asks the servers about one name. Rest is a name that is still to be asked for, "" when the
+// answer is whole.
 func (c *Client) part(ctx context.Context, name string, t Type) (a Answer, rest string, err error) {
 	canonical, ok := Canonical(name)
 	if !ok {
@@ -180,8 +185,8 @@ func (c *Client) ask(ctx context.Context, s *server, timeout time.Duration, name
 	return Answer{}, "", err
 }
 
-// exchange asks over UDP, over TCP when the reply is truncated, and without EDNS when the server does not know that
-// (RFC 6891 section 7).
+// exchange asks over UDP, over TCP when the reply is truncated, and without EDNS when the server
+// does not know that (RFC 6891 section 7).
 func (c *Client) exchange(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 	c.Counters.Queries.Add(1)
 	m, err := overUDP(ctx, addr, q)
@@ -204,8 +209,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isShortage recognises the errors of sockets that tell of this host and not of the server: no descriptor or memory
-// is left.
+// isShortage recognises the errors of sockets that tell of this host and not of the server: no
+// descriptor or memory is left.
 func isShortage(err error) bool {
 	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, own) {

@@ -66,7 +66,8 @@ func (c *Client) Servers() []ServerStatus {
 	return out
 }
 
-// replied notes how long a reply took. Two at the same time may lose one of them, which a mean can bear.
+// replied notes how long a reply took. Two at the same time may lose one of them, which a mean can
+// bear.
 func (s *server) replied(took time.Duration) {
 	before := s.mean.Load()
 	if before == 0 {
@@ -84,8 +85,8 @@ func (s *server) alive() {
 
 func (s *server) dead(now time.Time) { s.deadUntil.Store(now.Add(deadTime).UnixNano()) }
 
-// isDead reports whether the server is to be asked last. More time than there ever is at first means that the clock has
-// been set back.
+// isDead reports whether the server is to be asked last. More time than there ever is at first
+// means that the clock has been set back.
 func (s *server) isDead(now time.Time) bool {
 	left := time.Duration(s.deadUntil.Load() - now.UnixNano())
 	return 0 < left && left <= deadTime
@@ -143,8 +144,8 @@ func (l *servers) said(now time.Time) resolvOptions {
 	return l.options
 }
 
-// order returns the servers in the order in which to ask them: as configured, with "rotate" each in its turn, and the dead
-// ones last.
+// order returns the servers in the order in which to ask them: as configured, with "rotate" each in
+// its turn, and the dead ones last.
 func (l *servers) order(now time.Time) []*server {
 	l.mu.Lock()
 	l.refresh(now)
@@ -167,8 +168,8 @@ func (l *servers) order(now time.Time) []*server {
 	return append(order, dead...)
 }
 
-// refresh reads resolv.conf again if it changed. One that has gone, or names no server, leaves the old list in force:
-// it is being replaced.
+// refresh reads resolv.conf again if it changed. One that has gone, or names no server, leaves the
+// old list in force: it is being replaced.
 func (l *servers) refresh(now time.Time) {
 	since := now.Sub(l.looked)
 	isEarly := 0 <= since && since < statEvery // below 0 the clock has been set back
@@ -193,7 +194,8 @@ func (l *servers) read() error {
 	return nil
 }
 
-// nameservers reads the "nameserver" lines of resolv.conf(5); what is not an address is passed over, as libc does.
+// nameservers reads the "nameserver" lines of resolv.conf(5); what is not an address is passed
+// over, as libc does.
 func nameservers(text []byte) []*server {
 	var found []*server
 	for line := range bytes.Lines(text) {
@@ -214,7 +216,8 @@ const (
 	maxAttempts = 5
 )
 
-// optionsOf reads the "options" lines of resolv.conf(5). Of an option that comes twice, the last counts.
+// optionsOf reads the "options" lines of resolv.conf(5). Of an option that comes twice, the last
+// counts.
 func optionsOf(text []byte) resolvOptions {
 	var out resolvOptions
 	for line := range bytes.Lines(text) {

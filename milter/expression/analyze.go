@@ -8,8 +8,9 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// NeverHolds returns why a condition cannot hold for any message, "" where that is not seen: it is false, or two
-// comparisons of one fact exclude each other. Strange finds comparisons with words that a fact never is.
+// NeverHolds returns why a condition cannot hold for any message, "" where that is not seen: it is
+// false, or two comparisons of one fact exclude each other. Strange finds comparisons with words
+// that a fact never is.
 func (c *Condition) NeverHolds() string {
 	is := map[string]string{}
 	for _, part := range conjuncts(c.root) {
@@ -28,7 +29,8 @@ func (c *Condition) NeverHolds() string {
 	return ""
 }
 
-// Covers reports whether a condition is seen to hold wherever another does: each of its parts is one of the other's.
+// Covers reports whether a condition is seen to hold wherever another does: each of its parts is
+// one of the other's.
 func (c *Condition) Covers(other *Condition) bool {
 	var have []string
 	for _, part := range conjuncts(other.root) {
@@ -51,8 +53,8 @@ var proofs = []string{
 	"dkim", "arc.result", "arc.sealer", "arc.sealers",
 }
 
-// ExcusesForgery reports whether a condition may hold for a message that DMARC says to refuse, though it asks for nothing
-// that a forger cannot choose.
+// ExcusesForgery reports whether a condition may hold for a message that DMARC says to refuse,
+// though it asks for nothing that a forger cannot choose.
 func (c *Condition) ExcusesForgery() bool {
 	for _, name := range c.Asks() {
 		if slices.Contains(proofs, name) {
@@ -92,8 +94,8 @@ func equality(n ast.Node) (fact, value string, ok bool) {
 	return fact, text.Value, true
 }
 
-// Strange returns the first comparison in a condition, wherever it is, of a fact with a word that it never is, "" for
-// none: a slip of the pen that would not show otherwise.
+// Strange returns the first comparison in a condition, wherever it is, of a fact with a word that
+// it never is, "" for none: a slip of the pen that would not show otherwise.
 func (c *Condition) Strange() string {
 	for _, n := range comparisons(c.root, nil) {
 		fact, values := compared(n)

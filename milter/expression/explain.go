@@ -37,15 +37,17 @@ type Step struct {
 	Value string `json:"value"` // "true", "false", or what a name stands for
 }
 
-// Explain evaluates a condition and each of its parts: the operands of and, or and not, and the names in each of those.
+// Explain evaluates a condition and each of its parts: the operands of and, or and not, and the
+// names in each of those.
 func (c *Condition) Explain(facts any) []Step {
 	w := walk{condition: c, facts: facts, explains: true}
 	w.truth(c.root, 0)
 	return w.steps
 }
 
-// Weigh evaluates a condition of which only some facts are known. A part that asks for another is Unknown, and so is the
-// whole, unless the other parts decide it. Known is asked for names such as "dmarc.result" and "header".
+// Weigh evaluates a condition of which only some facts are known. A part that asks for another is
+// Unknown, and so is the whole, unless the other parts decide it. Known is asked for names such as
+// "dmarc.result" and "header".
 func (c *Condition) Weigh(facts any, known func(name string) bool) Truth {
 	w := walk{condition: c, facts: facts, known: known}
 	return w.truth(c.root, 0)
@@ -74,8 +76,8 @@ func (w *walk) truth(n ast.Node, depth int) Truth {
 	return t
 }
 
-// combine computes the value of and, or and not from their operands, in the logic of three values; of anything else, as a
-// whole.
+// combine computes the value of and, or and not from their operands, in the logic of three values;
+// of anything else, as a whole.
 func (w *walk) combine(n ast.Node, depth int) Truth {
 	switch n := n.(type) {
 	case *ast.UnaryNode:
@@ -130,7 +132,8 @@ func (w *walk) operands(n ast.Node, depth int) {
 	}
 }
 
-// value evaluates a part alone. What was compiled for it is kept: a log has the same rules for each of its lines.
+// value evaluates a part alone. What was compiled for it is kept: a log has the same rules for each
+// of its lines.
 func (w *walk) value(n ast.Node) (any, error) {
 	if program, ok := w.condition.parts.Load(n); ok {
 		return run(program.(*vm.Program), w.facts)
@@ -164,7 +167,8 @@ func show(v any) string {
 // visitor collects what asks and operands look for.
 type visitor struct{ names []ast.Node }
 
-// walk collects the largest parts of a tree that are a name, a name with its parts, or a call about a field.
+// walk collects the largest parts of a tree that are a name, a name with its parts, or a call about
+// a field.
 func (v *visitor) walk(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.IdentifierNode:

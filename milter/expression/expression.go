@@ -1,12 +1,13 @@
-// Package expression compiles and evaluates the conditions that operators write: short expressions over what is known of
-// a message, such as
+// Package expression compiles and evaluates the conditions that operators write: short expressions
+// over what is known of a message, such as
 //
 //	dmarc.result == "fail" and dmarc.policy == "reject" and not in_network(client.address, "192.0.2.0/24")
 //
-// The language is that of github.com/expr-lang/expr, cut down to what is bounded: comparisons, and, or, not, lists, a few
-// functions, and any, all, none, one and count over a list, one inside no other. There are no variables, loops, ranges or
-// slices. An expression is checked against the types of its facts when it is compiled, so that at run time it can fail
-// only by reading too much of a header.
+// The language is that of github.com/expr-lang/expr, cut down to what is bounded: comparisons, and,
+// or, not, lists, a few functions, and any, all, none, one and count over a list, one inside no
+// other. There are no variables, loops, ranges or slices. An expression is checked against the
+// types of its facts when it is compiled, so that at run time it can fail only by reading too much
+// of a header.
 package expression
 
 import (
@@ -130,8 +131,9 @@ func texts(args []any) (first string, others []string) {
 
 var machines = sync.Pool{New: func() any { return &vm.VM{MemoryBudget: maxMemory} }}
 
-// Holds reports whether a condition holds for facts: a *Known for Signing, a *Judged for Judging. An error means that it
-// is not known whether it does, and that the message must not be let through because of it.
+// Holds reports whether a condition holds for facts: a *Known for Signing, a *Judged for Judging.
+// An error means that it is not known whether it does, and that the message must not be let through
+// because of it.
 func (c *Condition) Holds(facts any) (bool, error) {
 	v, err := run(c.program, facts)
 	if err != nil {
@@ -167,7 +169,37 @@ func mistake(err error) error {
 	if strings.HasSuffix(text, "exceeds maximum allowed nodes") {
 		text = fmt.Sprintf("more than %d names, constants and operators", maxNodes)
 	}
-	return &Error{max(at.Line, 1), at.Column + 1, text, unknown(text)}
+	return &Error{max(at.Line, 1), at.Column + 1, inOurWords(text), unknown(text)}
+}
+
+// ourWords are what is said for errors of the library that speak of its insides.
+var ourWords = []struct{ begins, text string }{
+	{`unexpected token Operator("=")`, `write == to compare`},
+	{`unexpected token Identifier("AND")`, `write and in lower case`},
+	{`unexpected token Identifier("OR")`, `write or in lower case`},
+	{`unexpected token Identifier("NOT")`, `write not in lower case`},
+	{"array elements can only be selected", `this is a list; ask of its elements, such as any(dkim, .result == "pass")`},
+	{"type func(string)", `write the name of a field in quotes: header("Subject")`},
+}
+
+// inOurWords replaces an error that only those understand who know the library.
+func inOurWords(text string) string {
+	for _, w := range ourWords {
+		if strings.HasPrefix(text, w.begins) {
+			return w.text
+		}
+	}
+	if strings.Contains(text, "mismatched types") {
+		return "the two sides cannot be compared; a fact with parts needs one of them, such as dmarc.result"
+	}
+	if name := unknown(text); name != "" && strings.HasPrefix(text, "unknown name") {
+		for _, f := range Facts(Judging) {
+			if _, part, ok := strings.Cut(f.Name, "[]."); ok && part == name {
+				return fmt.Sprintf("unknown name %s; of an element of a list it is .%s", name, name)
+			}
+		}
+	}
+	return text
 }
 
 func firstLine(s string) string {

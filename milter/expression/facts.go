@@ -11,8 +11,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// Known is what is known of a message at the end of its header: the facts of a Signing expression. Text is as the MTA or
-// the message has it, domains are in lower case and A-labels, and what is not known is "".
+// Known is what is known of a message at the end of its header: the facts of a Signing expression.
+// Text is as the MTA or the message has it, domains are in lower case and A-labels, and what is not
+// known is "".
 type Known struct {
 	Client   Client   `expr:"client" json:"client,omitzero"`
 	Envelope Envelope `expr:"envelope" json:"envelope,omitzero"`
@@ -23,8 +24,9 @@ type Known struct {
 	Author   Author   `expr:"author" json:"author,omitzero"`
 	Time     Clock    `expr:"time" json:"-"`
 
-	// Header returns the first field of a name, Headers all of them from the top, and HeaderCount how many there are.
-	// Each spends some of the text that the expressions of one message may read.
+	// Header returns the first field of a name, Headers all of them from the top, and HeaderCount
+	// how many there are. Each spends some of the text that the expressions of one message may
+	// read.
 	Header      func(name string) string   `expr:"header" json:"-"`
 	Headers     func(name string) []string `expr:"headers" json:"-"`
 	HeaderCount func(name string) int      `expr:"header_count" json:"-"`
@@ -63,8 +65,8 @@ type Clock struct {
 	Weekday string `expr:"weekday" json:"-"` // "monday"
 }
 
-// Judged is what is known once the methods have run: the facts of a Judging expression. The result of a method that did
-// not run is "".
+// Judged is what is known once the methods have run: the facts of a Judging expression. The result
+// of a method that did not run is "".
 type Judged struct {
 	Known
 	Size  int    `expr:"size" json:"size,omitempty"` // bytes, header and body
@@ -78,7 +80,8 @@ type Judged struct {
 
 // SPF is a result of SPF: for the envelope sender, or for the name in HELO.
 type SPF struct {
-	Result  string `expr:"result" json:"result,omitempty"` // "pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"
+	// Result is "pass", "fail", "softfail", "neutral", "none", "temperror" or "permerror".
+	Result  string `expr:"result" json:"result,omitempty"`
 	Domain  string `expr:"domain" json:"domain,omitempty"`
 	Aligned bool   `expr:"aligned" json:"aligned,omitempty"` // it passes for the author's domain in DMARC's sense
 }
@@ -104,9 +107,10 @@ type DMARC struct {
 	Result       string `expr:"result" json:"result,omitempty"`
 	Domain       string `expr:"domain" json:"domain,omitempty"`               // the author domain that was judged
 	RecordDomain string `expr:"record_domain" json:"record_domain,omitempty"` // where its policy is published
-	Policy       string `expr:"policy" json:"policy,omitempty"`               // what is published for the domain: "none", "quarantine", "reject"
-	Disposition  string `expr:"disposition" json:"disposition,omitempty"`     // what the owner wants for this message
-	Testing      bool   `expr:"testing" json:"testing,omitempty"`             // the record says t=y
+	// Policy is what is published for the domain: "none", "quarantine", "reject".
+	Policy      string `expr:"policy" json:"policy,omitempty"`
+	Disposition string `expr:"disposition" json:"disposition,omitempty"` // what the owner wants for this message
+	Testing     bool   `expr:"testing" json:"testing,omitempty"`         // the record says t=y
 }
 
 // ARC is the result for the chain.
@@ -116,15 +120,15 @@ type ARC struct {
 	Sealers []string `expr:"sealers" json:"sealers,omitempty"` // of a chain that passes, the newest first
 }
 
-// maxText is how many bytes of the header the expressions of one message may read, all together: a stranger writes the
-// header, and an expression may read it for every recipient.
+// maxText is how many bytes of the header the expressions of one message may read, all together: a
+// stranger writes the header, and an expression may read it for every recipient.
 const maxText = 8 << 20
 
 // errText is the error of an expression that reads more than maxText.
 var errText = errors.New("the rules of one message may read 8 MiB of its header")
 
-// NewKnown returns the facts of a message at the end of its header. From the header are made what From shows, and what
-// expressions ask for later.
+// NewKnown returns the facts of a message at the end of its header. From the header are made what
+// From shows, and what expressions ask for later.
 func NewKnown(env *message.Envelope, h message.Header, author message.Address, role action.Role, now time.Time) Known {
 	k := Known{
 		Envelope: Envelope{Sender: env.Sender, SenderDomain: senderDomain(env.Sender), Recipients: env.Recipients},
@@ -169,7 +173,8 @@ type reader struct {
 	spent  int
 }
 
-// spend counts bytes that are read. It panics with errText beyond maxText, which ends the expression with that error.
+// spend counts bytes that are read. It panics with errText beyond maxText, which ends the
+// expression with that error.
 func (r *reader) spend(n int) {
 	if r.spent += n; r.spent > maxText {
 		panic(errText)
@@ -217,7 +222,8 @@ func (r *reader) text(f message.Field) string {
 
 var unfold = strings.NewReplacer("\r\n", "")
 
-// inNetwork reports whether an address is in one of some networks. It is false for an address that is not known.
+// inNetwork reports whether an address is in one of some networks. It is false for an address that
+// is not known.
 func inNetwork(address string, networks []string) bool {
 	a, err := netip.ParseAddr(address)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// LogValue implements slog.LogValuer: the facts from which "mailseal policy replay" evaluates a rule anew, beside those
-// that the line of a message has anyway (client, user, role, author, time). Recipients and the header are left out: a log
-// has no need to keep them.
+// LogValue implements slog.LogValuer: the facts from which "mailseal policy replay" evaluates a
+// rule anew, beside those that the line of a message has anyway (client, user, role, author, time).
+// Recipients and the header are left out: a log has no need to keep them.
 func (j *Judged) LogValue() slog.Value {
 	text, err := json.Marshal(j)
 	if err != nil {
@@ -33,8 +33,8 @@ type Line struct {
 	Facts   *Judged   `json:"facts"` // nil where the message was not judged
 }
 
-// Judged returns the facts of a line of a message that was judged, nil for any other. What the line does not say of the
-// message is reported by Logged.
+// Judged returns the facts of a line of a message that was judged, nil for any other. What the line
+// does not say of the message is reported by Logged.
 func (l *Line) Judged() *Judged {
 	if l.Facts == nil {
 		return nil

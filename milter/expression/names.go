@@ -130,7 +130,8 @@ var (
 	unknownField = regexp.MustCompile(`^type .* has no field ([A-Za-z0-9_]+)`)
 )
 
-// unknown returns the unknown name that an error of the library is about, "" where it is about something else.
+// unknown returns the unknown name that an error of the library is about, "" where it is about
+// something else.
 func unknown(text string) string {
 	for _, pattern := range []*regexp.Regexp{unknownName, unknownField} {
 		if m := pattern.FindStringSubmatch(text); m != nil {
@@ -140,7 +141,8 @@ func unknown(text string) string {
 	return ""
 }
 
-// Names returns the names that an expression of a scope may be made of, sorted: functions, facts, and parts of facts.
+// Names returns the names that an expression of a scope may be made of, sorted: functions, facts,
+// and parts of facts.
 func Names(scope Scope) []string {
 	names := Functions()
 	for _, f := range Facts(scope) {

@@ -8,11 +8,13 @@ import (
 	"strings"
 )
 
-// Template is the text of a reply, in which names in braces stand for facts: "{dmarc.domain} asks to refuse {message_id}".
+// Template is the text of a reply, in which names in braces stand for facts: "{dmarc.domain} asks
+// to refuse {message_id}".
 type Template struct{ text string }
 
-// placeholders are the names that a Template may have, and what they stand for. All of it is written by strangers, and
-// is made one line of harmless characters. Nothing else of a header or body can get into a reply.
+// placeholders are the names that a Template may have, and what they stand for. All of it is
+// written by strangers, and is made one line of harmless characters. Nothing else of a header or
+// body can get into a reply.
 var placeholders = map[string]func(*Judged) string{
 	"author.domain":       func(f *Judged) string { return inReply(f.Author.Domain) },
 	"client.address":      func(f *Judged) string { return f.Client.Address },
@@ -97,8 +99,8 @@ func orNobody(s string) string {
 	return s
 }
 
-// path makes an address or message identifier of a stranger fit for a reply: in quotes, cut, and without characters that
-// could end them.
+// path makes an address or message identifier of a stranger fit for a reply: in quotes, cut, and
+// without characters that could end them.
 func path(s string) string {
 	const most = 100
 	if s == "" {

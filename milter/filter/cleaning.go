@@ -19,12 +19,12 @@ type OwnFields struct {
 	KeepResults []netip.Prefix // hosts of ours that may hand on such fields: content filters, list managers
 }
 
-// Forged returns the indices of the fields of a message that only we may have written, from a sender who may not hand
-// them on (RFC 8601 section 5).
+// Forged returns the indices of the fields of a message that only we may have written, from a
+// sender who may not hand them on (RFC 8601 section 5).
 //
-// The MTA's own name counts as one of our authserv-ids whatever is configured, in full and as its first label: readers
-// may take a field under it for the work of this host. Fields that are too many to be read (authres.Effort) are taken for
-// forged.
+// The MTA's own name counts as one of our authserv-ids whatever is configured, in full and as its
+// first label: readers may take a field under it for the work of this host. Fields that are too
+// many to be read (authres.Effort) are taken for forged.
 func (o OwnFields) Forged(m milter.Mail) []int {
 	if o.mayHandOn(m) {
 		return nil
@@ -52,8 +52,8 @@ func (o OwnFields) allIDs(mta string) []string {
 	return append(slices.Clip(o.IDs), mta, domain.FirstLabel(mta))
 }
 
-// hidden returns the indices of the fields that hold one of ours behind a bare CR. They go whole: there is no other way to
-// take away what readers see inside of them.
+// hidden returns the indices of the fields that hold one of ours behind a bare CR. They go whole:
+// there is no other way to take away what readers see inside of them.
 func (o OwnFields) hidden(h message.Header, isForged func(message.Field) bool) []int {
 	var at []int
 	for hidden := range h.Hidden(authres.FieldName) {
@@ -69,9 +69,10 @@ func (o OwnFields) hidden(h message.Header, isForged func(message.Field) bool) [
 	return at
 }
 
-// mayHandOn reports whether the sender may hand our fields on. A relay may, and so may local processes and the hosts of
-// ours in KeepResults: a content filter or a list manager hands back what went through us before, and with it the only
-// copy of the verdict. A stranger may not, nor whoever is ours as a user, nor the PCs of a network of ours.
+// mayHandOn reports whether the sender may hand our fields on. A relay may, and so may local
+// processes and the hosts of ours in KeepResults: a content filter or a list manager hands back
+// what went through us before, and with it the only copy of the verdict. A stranger may not, nor
+// whoever is ours as a user, nor the PCs of a network of ours.
 func (o OwnFields) mayHandOn(m milter.Mail) bool {
 	switch {
 	case m.Role == action.RoleRelay:

@@ -1,8 +1,9 @@
-// Package filter is what Mailseal does to a message: it signs mail of ours, judges mail of theirs, and removes the
-// fields that only we may have written. It implements milter.Filter and never sees the milter protocol.
+// Package filter is what Mailseal does to a message: it signs mail of ours, judges mail of theirs,
+// and removes the fields that only we may have written. It implements milter.Filter and never sees
+// the milter protocol.
 //
-// A message takes one of three ways, each a milter.Judge: outbound signs, inbound judges, and immediate has its outcome
-// at the end of the header.
+// A message takes one of three ways, each a milter.Judge: outbound signs, inbound judges, and
+// immediate has its outcome at the end of the header.
 package filter
 
 import (
@@ -92,8 +93,9 @@ func (f *Filter) Begin(_ context.Context, m milter.Mail) milter.Judge {
 	return immediate{ml.invalid("role", m.Role)}
 }
 
-// idFor returns the authserv-id of the fields that we add to a message. Without one in the configuration it is the name
-// by which the MTA of this connection calls itself, since that is what its users know their host by.
+// idFor returns the authserv-id of the fields that we add to a message. Without one in the
+// configuration it is the name by which the MTA of this connection calls itself, since that is what
+// its users know their host by.
 func (f *Filter) idFor(env *message.Envelope) string {
 	switch {
 	case f.ID != "":
@@ -163,7 +165,8 @@ func (f *Filter) unmatched(ml mail) milter.Judge {
 	return immediate{ml.invalid("ours.unmatched", f.Unmatched)}
 }
 
-// judge is for mail of strangers and of relays. Where nothing judges, a mailing list's host signs all the same.
+// judge is for mail of strangers and of relays. Where nothing judges, a mailing list's host signs
+// all the same.
 func (f *Filter) judge(ml mail) milter.Judge {
 	rules, q := f.resigning(ml)
 	switch {

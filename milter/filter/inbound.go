@@ -44,8 +44,8 @@ type judgment struct {
 	facts    *expression.Judged // what rules may ask; nil where no policy is applied
 }
 
-// Decide implements milter.Judge. Its end is the one place where all is known of a message that was judged: what the
-// methods found, what the policy made of it, and what is done in the end.
+// Decide implements milter.Judge. Its end is the one place where all is known of a message that was
+// judged: what the methods found, what the policy made of it, and what is done in the end.
 func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) milter.Outcome {
 	j := judgment{message: m, results: in.run.Results(ctx, m)}
 	in.countResults(j.results)
@@ -101,7 +101,8 @@ func (in *inbound) outcome(ctx context.Context, j judgment) milter.Outcome {
 	return out
 }
 
-// insert puts our fields on top: Authentication-Results, the ARC set, Received-SPF, new signatures, the mark.
+// insert puts our fields on top: Authentication-Results, the ARC set, Received-SPF, new signatures,
+// the mark.
 func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) {
 	d, results, m := j.decision, j.results, j.message
 	var below []message.Field
@@ -123,7 +124,8 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	if in.filter.Sealer == nil || results.ARC == nil {
 		return
 	}
-	// What is sealed is the header as it will be, so that the set goes between our field and all else.
+	// What is sealed is the header as it will be, so that the set goes between our field and all
+	// else.
 	edits := out.Edits
 	fit := in.fitSeal(edits, m.Header)
 	edits.Change = slices.Concat(edits.Change, fit.Change)
@@ -138,8 +140,8 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	in.refold(out, fit)
 }
 
-// fitSeal settles what becomes of fields with long lines that the seal's signature covers, beyond what has been settled
-// for other signatures. A field that those leave out is left out here too.
+// fitSeal settles what becomes of fields with long lines that the seal's signature covers, beyond
+// what has been settled for other signatures. A field that those leave out is left out here too.
 func (in *inbound) fitSeal(done message.Edits, h message.Header) sign.Fit {
 	fit := in.filter.Sealer.Fit(in.mail.query().Lines, done.Remove, h)
 	fit.Change = slices.DeleteFunc(fit.Change, func(c message.Change) bool {
@@ -148,7 +150,8 @@ func (in *inbound) fitSeal(done message.Edits, h message.Header) sign.Fit {
 	return fit
 }
 
-// resignQuery asks for the signatures of a mailing list's host. None of them may speak for a domain that was forged.
+// resignQuery asks for the signatures of a mailing list's host. None of them may speak for a domain
+// that was forged.
 func (in *inbound) resignQuery(r *verify.Results) sign.Query {
 	q := in.query
 	if r.DMARC != nil && r.DMARC.Value == "fail" && in.filter.Redirected != action.RedirectedSign {

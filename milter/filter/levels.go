@@ -12,8 +12,9 @@ const (
 	notTheSender      = "sender"
 )
 
-// unsignedLevels says how much it matters that mail of ours leaves without a signature, by reason. What the configuration
-// asks for is no more than information; LEVELS in mailseal.toml(5) has the same table.
+// unsignedLevels says how much it matters that mail of ours leaves without a signature, by reason.
+// What the configuration asks for is no more than information; LEVELS in mailseal.toml(5) has the
+// same table.
 var unsignedLevels = map[string]slog.Level{
 	noRule:            slog.LevelInfo,
 	signedAlready:     slog.LevelInfo,
@@ -26,7 +27,8 @@ var unsignedLevels = map[string]slog.Level{
 	keyError:          slog.LevelError,
 }
 
-// unsignedLevel is the level of a reason; one that is not in the table is a bug of ours, and worth an error.
+// unsignedLevel is the level of a reason; one that is not in the table is a bug of ours, and worth
+// an error.
 func unsignedLevel(reason string) slog.Level {
 	if level, known := unsignedLevels[reason]; known {
 		return level

@@ -48,7 +48,8 @@ func (ml mail) known() expression.Known {
 	return expression.NewKnown(ml.Envelope, ml.Header, ml.author, ml.Role, time.Now())
 }
 
-// facts returns known as a function that computes it at most once: most messages are signed without a rule that asks.
+// facts returns known as a function that computes it at most once: most messages are signed without
+// a rule that asks.
 func (ml mail) facts() func() *expression.Known {
 	return sync.OnceValue(func() *expression.Known {
 		k := ml.known()
@@ -66,7 +67,8 @@ func (ml mail) pass() milter.Outcome {
 	}
 }
 
-// fromDetails is what the log line says of the From fields: why there is no author, or what is wrong with them.
+// fromDetails is what the log line says of the From fields: why there is no author, or what is
+// wrong with them.
 func (ml mail) fromDetails() []slog.Attr {
 	switch {
 	case ml.authorErr != nil:
@@ -87,16 +89,17 @@ func (ml mail) refuseFrom() milter.Outcome {
 	}
 }
 
-// leave lets the message go on, neither signed nor judged. What keeps us from it is written by the sender, a stranger too,
-// who must not get forged results through by it: they are removed all the same.
+// leave lets the message go on, neither signed nor judged. What keeps us from it is written by the
+// sender, a stranger too, who must not get forged results through by it: they are removed all the
+// same.
 func (ml mail) leave(why string) milter.Outcome {
 	out := ml.pass()
 	out.Details = append(out.Details, slog.String("left_alone", why))
 	return out
 }
 
-// invalid defers the message, since a setting has no valid value. The configuration does not let one through: this is a
-// bug of ours.
+// invalid defers the message, since a setting has no valid value. The configuration does not let
+// one through: this is a bug of ours.
 func (ml mail) invalid(setting string, value fmt.Stringer) milter.Outcome {
 	return milter.Outcome{
 		Action:  action.Tempfail,
@@ -116,7 +119,8 @@ func (ml mail) unsigned(reason string) milter.Judge {
 	return immediate{out}
 }
 
-// authResult is the Authentication-Results field for mail of a user who logged in, if it is asked for.
+// authResult is the Authentication-Results field for mail of a user who logged in, if it is asked
+// for.
 func (ml mail) authResult() []message.Field {
 	env := ml.Envelope
 	if !ml.filter.AuthResult || env.AuthUser == "" {

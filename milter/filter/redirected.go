@@ -9,16 +9,16 @@ import (
 	"mailseal/milter/message"
 )
 
-// redirected is the reason for which a message is not signed as its author's domain: we found that it does not come from
-// there.
+// redirected is the reason for which a message is not signed as its author's domain: we found that
+// it does not come from there.
 const redirected = "redirected"
 
-// saysForged reports whether the newest of our own fields with a DMARC result says that the message failed DMARC for the
-// author's domain. Such a message came from a stranger, and a user's rule or a list sends it on by way of a host of ours:
-// signed, the forgery would pass everywhere.
+// saysForged reports whether the newest of our own fields with a DMARC result says that the message
+// failed DMARC for the author's domain. Such a message came from a stranger, and a user's rule or a
+// list sends it on by way of a host of ours: signed, the forgery would pass everywhere.
 //
-// A stranger cannot have written the field, since fields with our ids are removed from what strangers send; a user of
-// ours who writes one keeps but a message of his own from being signed.
+// A stranger cannot have written the field, since fields with our ids are removed from what
+// strangers send; a user of ours who writes one keeps but a message of his own from being signed.
 //
 // Without authserv_id our fields have the name that the MTA calls itself, mta.
 func (o OwnFields) saysForged(h message.Header, author domain.Name, mta string) bool {
@@ -47,8 +47,8 @@ func isID(ids []string, id string) bool {
 	})
 }
 
-// isOf reports whether a DMARC result is about the author's domain. One without header.from is about the only From that
-// there is.
+// isOf reports whether a DMARC result is about the author's domain. One without header.from is
+// about the only From that there is.
 func isOf(r authres.Result, author domain.Name) bool {
 	for _, p := range r.Properties {
 		if p.Type == "header" && p.Name == "from" {

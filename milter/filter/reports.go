@@ -16,8 +16,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Recorder keeps what DMARC reports are made of. Its methods are called concurrently, while mail waits for the verdict:
-// they must neither wait nor fail.
+// Recorder keeps what DMARC reports are made of. Its methods are called concurrently, while mail
+// waits for the verdict: they must neither wait nor fail.
 type Recorder interface {
 	// Record takes what was found of one message.
 	Record(e report.Evaluation)
@@ -34,7 +34,8 @@ type Reports struct {
 	Now       func() time.Time
 }
 
-// judged keeps what was found of a message of a stranger, once for each message, whatever the number of recipients.
+// judged keeps what was found of a message of a stranger, once for each message, whatever the
+// number of recipients.
 func (rs Reports) judged(ml mail, j judgment, psl bool) {
 	if rs.Recorder == nil || ml.Role != action.RoleTheirs || !rs.isReported(ml, j.results) {
 		return
@@ -67,8 +68,8 @@ func (rs Reports) judged(ml mail, j judgment, psl bool) {
 	rs.Recorder.Record(e)
 }
 
-// isReported reports whether a message counts in reports at all. Reports, bounces and answers of programs do not: two
-// hosts would otherwise report to each other what they report.
+// isReported reports whether a message counts in reports at all. Reports, bounces and answers of
+// programs do not: two hosts would otherwise report to each other what they report.
 func (rs Reports) isReported(ml mail, r *verify.Results) bool {
 	env := ml.Envelope
 	switch {
@@ -86,8 +87,9 @@ func (rs Reports) isOurReportAddress(path string) bool {
 	return rs.Domain != "" && pathDomain(path) == rs.Domain || rs.Addresses.MatchPath(path)
 }
 
-// isReportMail reports whether a header is that of a bounce or of a report by a program: what has the form of a delivery
-// or failure report, and aggregate reports (RFC 9990 section 3.5.2), which have a file.
+// isReportMail reports whether a header is that of a bounce or of a report by a program: what has
+// the form of a delivery or failure report, and aggregate reports (RFC 9990 section 3.5.2), which
+// have a file.
 func isReportMail(h message.Header) bool {
 	subject, file := false, false
 	for _, f := range h {
@@ -119,7 +121,8 @@ func isAutomatic(f message.Field) bool {
 
 func clip(b []byte, most int) []byte { return b[:min(len(b), most)] }
 
-// isPublic reports whether an address is one of the Internet, which means something to the owner of a domain.
+// isPublic reports whether an address is one of the Internet, which means something to the owner of
+// a domain.
 func isPublic(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsValid() && a.IsGlobalUnicast() && !a.IsPrivate()
@@ -147,8 +150,8 @@ func spfAuth(s *spf.Result) *report.SPFAuth {
 	return &report.SPFAuth{Domain: string(s.Domain), Result: string(s.Value)}
 }
 
-// signatures are those that are reported: all that pass, the nearest to From first, and a few of the others, whose
-// domains and selectors anybody can make up.
+// signatures are those that are reported: all that pass, the nearest to From first, and a few of
+// the others, whose domains and selectors anybody can make up.
 func signatures(r *verify.Results, d *dmarc.Result) []report.DKIMAuth {
 	var out, failed []report.DKIMAuth
 	for _, s := range r.DKIM {
@@ -173,7 +176,8 @@ func signatures(r *verify.Results, d *dmarc.Result) []report.DKIMAuth {
 	return append(out, failed...)
 }
 
-// rank orders passing signatures: of the author's very domain, in alignment, all else (RFC 9990 section 3.1.1.12).
+// rank orders passing signatures: of the author's very domain, in alignment, all else (RFC 9990
+// section 3.1.1.12).
 func rank(a report.DKIMAuth, author domain.Name) int {
 	switch {
 	case a.Domain == string(author):
@@ -235,7 +239,8 @@ func failureOptions(o dmarc.FailureOptions) string {
 	return strings.Join(out, ":")
 }
 
-// wrote keeps the domains that a user of ours writes to. Programs and bounces write to anybody who wrote to us.
+// wrote keeps the domains that a user of ours writes to. Programs and bounces write to anybody who
+// wrote to us.
 func (rs Reports) wrote(ml mail) {
 	if rs.Recorder == nil || !rs.Relations || ml.Envelope.Sender == "" {
 		return

@@ -14,15 +14,16 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Test is an address whose mail is answered in the SMTP reply with what was found of it. The sender's own mail server
-// tells its user, so that no mail is sent from here. The zero Test is no address.
+// Test is an address whose mail is answered in the SMTP reply with what was found of it. The
+// sender's own mail server tells its user, so that no mail is sent from here. The zero Test is no
+// address.
 type Test struct {
 	Local  string      // of the address; local+anything is the same
 	Domain domain.Name // "" when there is no such address
 }
 
-// isFor reports whether the message is a test: from a stranger who gets the reply, to the address alone. Mail to others
-// besides is theirs to get, and a bounce has no sender that could be told.
+// isFor reports whether the message is a test: from a stranger who gets the reply, to the address
+// alone. Mail to others besides is theirs to get, and a bounce has no sender that could be told.
 func (t Test) isFor(m milter.Mail) bool {
 	env := m.Envelope
 	return t.Domain != "" && m.Role == action.RoleTheirs && env.Sender != "" && len(env.Recipients) == 1 &&
@@ -43,7 +44,8 @@ func (t Test) matches(path string) bool {
 	return strings.EqualFold(local, t.Local)
 }
 
-// tested refuses a test with what was found of it, whatever the policy would do: the mail has done what it was sent for.
+// tested refuses a test with what was found of it, whatever the policy would do: the mail has done
+// what it was sent for.
 func (in *inbound) tested(j judgment) milter.Outcome {
 	out := in.pass()
 	out.Action, out.Edits = action.Reject, message.Edits{}
@@ -53,7 +55,8 @@ func (in *inbound) tested(j judgment) milter.Outcome {
 	return out
 }
 
-// testText is the answer, in three lines: the verdict, what SPF and DKIM found, and that no mail was lost.
+// testText is the answer, in three lines: the verdict, what SPF and DKIM found, and that no mail
+// was lost.
 func testText(r *verify.Results) string {
 	verdict := "dmarc=none"
 	if d := r.DMARC; d != nil {

@@ -60,8 +60,8 @@ var noReply = [256]Protocol{
 // Stage is the place of a list of macros (SMFIM_…).
 type Stage uint32
 
-// The stages, in the protocol's numbers, which are not the order of time: the end of the header comes before the end of
-// the message.
+// The stages, in the protocol's numbers, which are not the order of time: the end of the header
+// comes before the end of the message.
 const (
 	StageConnect Stage = iota
 	StageHelo
@@ -76,10 +76,12 @@ const (
 // Version is the protocol version that the guard speaks at most.
 const Version = 6
 
-// minVersion is the oldest that has all that the guard's validation expects: Sendmail 8.11 spoke it.
+// minVersion is the oldest that has all that the guard's validation expects: Sendmail 8.11 spoke
+// it.
 const minVersion = 2
 
-// maxMacros is how many names Sendmail takes for one stage: with one more, it refuses mail with 554.
+// maxMacros is how many names Sendmail takes for one stage: with one more, it refuses mail with
+// 554.
 const maxMacros = 50
 
 // Offer is what an MTA can do: the first packet of a connection.
@@ -92,8 +94,8 @@ type Offer struct {
 // offerSize is an offer's three numbers.
 const offerSize = 12
 
-// ParseOffer reads the data of an MTA's OPTNEG packet. What follows the three numbers is left alone: a later version
-// may say more. The error is an ErrMalformed.
+// ParseOffer reads the data of an MTA's OPTNEG packet. What follows the three numbers is left
+// alone: a later version may say more. The error is an ErrMalformed.
 func ParseOffer(data []byte) (Offer, error) {
 	if len(data) < offerSize {
 		return Offer{}, malformed("an OPTNEG of %d octets, less than three numbers", len(data))
@@ -116,7 +118,8 @@ type Wishes struct {
 	Macros   map[Stage][]string // names as on the wire: "i", "{auth_type}"; needs SetMacros
 }
 
-// DefaultWishes are those of a filter that adds, changes and removes header fields and reads the body as it passes.
+// DefaultWishes are those of a filter that adds, changes and removes header fields and reads the
+// body as it passes.
 //
 // The replies to CONNECT, HELO, MAIL and RCPT are kept: a broken connection is noticed before the
 // end of the message, and with no replies at all Postfix's and Sendmail's small segments wait for
@@ -147,8 +150,8 @@ type Agreement struct {
 	Missing  []string         // for each wish that was not granted, a sentence that says what it costs
 }
 
-// Agree intersects the wishes with an offer: Sendmail drops a filter that asks for what was not offered, and both MTAs
-// do when it is an action.
+// Agree intersects the wishes with an offer: Sendmail drops a filter that asks for what was not
+// offered, and both MTAs do when it is an action.
 func Agree(o Offer, w Wishes) Agreement {
 	a := Agreement{
 		Version:  min(Version, o.Version),
@@ -166,9 +169,9 @@ func Agree(o Offer, w Wishes) Agreement {
 	return a
 }
 
-// askMacros takes over the lists of macros, each within what Sendmail bears, and those of the last two stages both or
-// not at all: Sendmail looks at the end of the header's list when it wants to know whether there is one for the end of
-// the message.
+// askMacros takes over the lists of macros, each within what Sendmail bears, and those of the last
+// two stages both or not at all: Sendmail looks at the end of the header's list when it wants to
+// know whether there is one for the end of the message.
 func (a *Agreement) askMacros(lists map[Stage][]string) {
 	for stage := range stages {
 		names := lists[stage]
@@ -219,8 +222,8 @@ func (a Agreement) Data() []byte {
 	return data
 }
 
-// ParseAgreement reads the data of a filter's OPTNEG packet, what Data writes. Lists of macros for stages that nobody
-// knows are left out. The error is an ErrMalformed.
+// ParseAgreement reads the data of a filter's OPTNEG packet, what Data writes. Lists of macros for
+// stages that nobody knows are left out. The error is an ErrMalformed.
 func ParseAgreement(data []byte) (Agreement, error) {
 	o, err := ParseOffer(data)
 	if err != nil {

@@ -17,12 +17,14 @@ type Server struct {
 	Resolver dns.Resolver // asks it and no other
 }
 
-// Panel asks several name servers the same: records must be at all of them before mail relies on them.
+// Panel asks several name servers the same: records must be at all of them before mail relies on
+// them.
 type Panel struct {
 	Servers  []Server     // none: the authoritative servers of each domain
 	Resolver dns.Resolver // the host's, by which these are found
 
-	// Open makes a resolver that asks one server at the addresses given, which are the same server's.
+	// Open makes a resolver that asks one server at the addresses given, which are the same
+	// server's.
 	Open func(addresses []string) (dns.Resolver, error)
 }
 
@@ -35,8 +37,8 @@ type Sighting struct {
 	View   View
 }
 
-// Look asks every server about a key, side by side. The error wraps dns.ErrFailure, or is the context's: nobody could
-// be asked.
+// Look asks every server about a key, side by side. The error wraps dns.ErrFailure, or is the
+// context's: nobody could be asked.
 func (p *Panel) Look(ctx context.Context, want keys.Record, domain string) ([]Sighting, error) {
 	servers, err := p.Of(ctx, want.Name)
 	if err != nil {
@@ -53,8 +55,8 @@ func (p *Panel) Look(ctx context.Context, want keys.Record, domain string) ([]Si
 	return out, nil
 }
 
-// Sum is what all servers show together. So many as silent may leave the question unanswered, as long as one answers;
-// what they show then does not matter.
+// Sum is what all servers show together. So many as silent may leave the question unanswered, as
+// long as one answers; what they show then does not matter.
 func Sum(seen []Sighting, silent int) keys.Sight {
 	count := map[State]int{}
 	for _, s := range seen {
@@ -81,8 +83,8 @@ func (s Sighting) state() State {
 	return s.View.State
 }
 
-// Tell says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer: i/o timeout". Servers that
-// show the same stand together.
+// Tell says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer: i/o
+// timeout". Servers that show the same stand together.
 func Tell(seen []Sighting) string {
 	var out []string
 	names := map[string][]string{}
@@ -113,7 +115,8 @@ func (s Sighting) words() string {
 	return "something else" + s.first("")
 }
 
-// first is the text of the first finding that has a cause, or, for "", that harms, without what the reader knows.
+// first is the text of the first finding that has a cause, or, for "", that harms, without what the
+// reader knows.
 func (s Sighting) first(c Cause) string {
 	for _, f := range s.View.Findings {
 		if f.Cause == c || c == "" && f.Harms {
@@ -125,7 +128,8 @@ func (s Sighting) first(c Cause) string {
 	return ""
 }
 
-// Named makes a server of a name that somebody gave, at the addresses that the host's resolver knows.
+// Named makes a server of a name that somebody gave, at the addresses that the host's resolver
+// knows.
 func (p *Panel) Named(ctx context.Context, name string) (Server, error) {
 	servers, err := p.open(ctx, []string{name})
 	if err != nil {
@@ -137,7 +141,8 @@ func (p *Panel) Named(ctx context.Context, name string) (Server, error) {
 	return servers[0], nil
 }
 
-// Of returns the servers that must show a name: those of the panel, else the authoritative ones of its zone.
+// Of returns the servers that must show a name: those of the panel, else the authoritative ones of
+// its zone.
 func (p *Panel) Of(ctx context.Context, name string) ([]Server, error) {
 	if len(p.Servers) > 0 {
 		return p.Servers, nil
@@ -159,8 +164,8 @@ func (p *Panel) authorities(ctx context.Context, name string) ([]Server, error) 
 	return nil, fmt.Errorf("keydns: %w: no zone above %s has name servers", dns.ErrFailure, name)
 }
 
-// open makes a resolver for each server. Its IPv4 and IPv6 addresses are one server: a host that can reach one of them
-// only still gets its answer.
+// open makes a resolver for each server. Its IPv4 and IPv6 addresses are one server: a host that
+// can reach one of them only still gets its answer.
 func (p *Panel) open(ctx context.Context, names []string) ([]Server, error) {
 	var out []Server
 	for _, name := range names {

@@ -1,5 +1,6 @@
-// Package lint is what the packages that know a record say of one that is published: which mistake, and where in the text.
-// What becomes of mail, and what to publish instead, is for the caller to say.
+// Package lint is what the packages that know a record say of one that is published: which mistake,
+// and where in the text. What becomes of mail, and what to publish instead, is for the caller to
+// say.
 package lint
 
 import (
@@ -27,7 +28,8 @@ func (l *List) Add(code, text string, start, end int) {
 	}
 }
 
-// signs are characters that come with a paste from a web page, a zone file or a word processor, and what they are.
+// signs are characters that come with a paste from a web page, a zone file or a word processor, and
+// what they are.
 var signs = []struct{ text, is string }{
 	{"\u00a0", "a space that does not break"},
 	{"\u200b", "a space without width"},
@@ -44,8 +46,8 @@ var signs = []struct{ text, is string }{
 	{"\\", "a backslash of a zone file"},
 }
 
-// Pasted finds the first character in a record that no record may have, says what it is, and where. It returns an empty
-// clause when there is none.
+// Pasted finds the first character in a record that no record may have, says what it is, and where.
+// It returns an empty clause when there is none.
 func Pasted(text string) (clause string, start, end int) {
 	for i := 0; i < len(text); {
 		for _, s := range signs {
@@ -67,8 +69,8 @@ func Pasted(text string) (clause string, start, end int) {
 	return "", 0, 0
 }
 
-// Clean returns a record as its owner will have meant it: without the characters that Pasted finds, spaces in place of
-// those that are no plain ones.
+// Clean returns a record as its owner will have meant it: without the characters that Pasted finds,
+// spaces in place of those that are no plain ones.
 func Clean(text string) string {
 	text = strings.NewReplacer("\u00a0", " ", "\u2013", "-", "\u2014", "-", `\;`, ";").Replace(text)
 	for {

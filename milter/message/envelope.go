@@ -2,8 +2,8 @@ package message
 
 import "net/netip"
 
-// Envelope is what the SMTP session said about a message, before any octet of it: the client, who it says it is, the
-// path and the recipients (RFC 5321). The MTA's word is taken for all of it.
+// Envelope is what the SMTP session said about a message, before any octet of it: the client, who
+// it says it is, the path and the recipients (RFC 5321). The MTA's word is taken for all of it.
 type Envelope struct {
 	Client     netip.Addr // the SMTP client; the zero Addr when there is none (Local) or the MTA did not say
 	ClientName string     // the client's verified name, "" when the MTA knows none

@@ -70,8 +70,8 @@ func appendLines[T octets](dst []byte, s T) []byte {
 func isLoneLF[T octets](s T, i int) bool { return s[i] == '\n' && (i == 0 || s[i-1] != '\r') }
 
 // ParseField reads one field from its octets, with or without its final line end, lines parted by
-// LF or CRLF. It copies them. The error wraps ErrField: there is not a name, or a line that does not
-// begin with white space and so would be the next field.
+// LF or CRLF. It copies them. The error wraps ErrField: there is not a name, or a line that does
+// not begin with white space and so would be the next field.
 func ParseField(raw []byte) (Field, error) {
 	raw = trimLineEnd(raw)
 	name, colon, _ := scanName(raw)

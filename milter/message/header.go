@@ -90,7 +90,8 @@ func (h Header) With(e Edits) Header {
 	return out
 }
 
-// ListID returns the identifier of the only List-Id field (RFC 2919 section 2), "" when there is none to be sure of.
+// ListID returns the identifier of the only List-Id field (RFC 2919 section 2), "" when there is
+// none to be sure of.
 func (h Header) ListID() domain.Name {
 	id := ""
 	for _, f := range h {

@@ -18,7 +18,8 @@ type finding struct {
 	action action.Action
 }
 
-// checked returns f, with Tempfail where the rules hold no valid action for it, and a reason that says so.
+// checked returns f, with Tempfail where the rules hold no valid action for it, and a reason that
+// says so.
 func (f finding) checked() finding {
 	if !f.action.IsValid() {
 		f.action = action.Tempfail
@@ -67,9 +68,9 @@ func (rs *Rules) Decide(env *message.Envelope, h message.Header, r *verify.Resul
 	return d
 }
 
-// shortage defers a message that this host had not enough to judge, whatever the actions say: a result that was not
-// found must not be taken for one that lets the message pass, or the host could be kept busy until it does. Only a pass
-// of DMARC needs nothing more.
+// shortage defers a message that this host had not enough to judge, whatever the actions say: a
+// result that was not found must not be taken for one that lets the message pass, or the host could
+// be kept busy until it does. Only a pass of DMARC needs nothing more.
 func (rs *Rules) shortage(r *verify.Results) Decision {
 	d := Decision{
 		Action:   action.Tempfail,
@@ -89,7 +90,8 @@ func (rs *Rules) shortage(r *verify.Results) Decision {
 
 func passesDMARC(r *verify.Results) bool { return r.DMARC != nil && r.DMARC.Value == "pass" }
 
-// settle takes the harshest finding and fills the decision in. It returns what is done for DMARC's own finding.
+// settle takes the harshest finding and fills the decision in. It returns what is done for DMARC's
+// own finding.
 func (rs *Rules) settle(
 	d *Decision, env *message.Envelope, r *verify.Results, found []finding,
 ) (ofDMARC action.Action) {
@@ -154,15 +156,15 @@ func (a Actions) findings(r *verify.Results) []finding {
 	return out
 }
 
-// asksDMARC reports whether the rules have an action for DMARC's result. A pass has none, and neither has the permerror
-// of a From with several domains, of which none fails.
+// asksDMARC reports whether the rules have an action for DMARC's result. A pass has none, and
+// neither has the permerror of a From with several domains, of which none fails.
 func asksDMARC(r *verify.Results) bool {
 	d := r.DMARC
 	return d != nil && d.Value != "pass" && !(d.Value == "permerror" && r.ManyAuthors())
 }
 
-// capAside marks at most what DMARC found of a domain that is only in the display name: no reader need have seen it as
-// the author's, so that it is no reason to refuse a message.
+// capAside marks at most what DMARC found of a domain that is only in the display name: no reader
+// need have seen it as the author's, so that it is no reason to refuse a message.
 func capAside(found []finding, r *verify.Results) {
 	for i := range found {
 		if found[i].method == "dmarc" && r.DMARC.Aside && found[i].action.IsValid() {
@@ -193,7 +195,8 @@ func (rs *Rules) author(r *verify.Results) []finding {
 	return nil
 }
 
-// disposition is what policy.dmarc says once DMARC's own finding led to action a. It is "" when no policy was found.
+// disposition is what policy.dmarc says once DMARC's own finding led to action a. It is "" when no
+// policy was found.
 func disposition(r *verify.Results, a action.Action) string {
 	switch {
 	case r.DMARC == nil || r.DMARC.Value == "none" || r.DMARC.Value == "temperror" || r.DMARC.Value == "permerror":
@@ -240,10 +243,11 @@ func (o *Override) replace(found []finding) []finding {
 	return found
 }
 
-// excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes, its newest sets are
-// all of trusted sealers, no field was added above what they signed, and one of them saw DMARC pass (RFC 8617 section
-// 7.2.1). A sealer that is not trusted ends the search: what lies below it could have been made up by it. Where From
-// shows several domains, a sealer's word for one of them says nothing of the others.
+// excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes,
+// its newest sets are all of trusted sealers, no field was added above what they signed, and one of
+// them saw DMARC pass (RFC 8617 section 7.2.1). A sealer that is not trusted ends the search: what
+// lies below it could have been made up by it. Where From shows several domains, a sealer's word
+// for one of them says nothing of the others.
 func (rs *Rules) excuse(r *verify.Results) domain.Name {
 	if r.DMARC == nil || r.DMARC.Value != "fail" || r.ManyAuthors() {
 		return ""
@@ -272,7 +276,8 @@ func sawPass(payload []byte, author domain.Name) bool {
 		if r.Method != "dmarc" || r.Value != "pass" {
 			return false
 		}
-		// A result without header.from is taken as said of the message's own From, of which there is one.
+		// A result without header.from is taken as said of the message's own From, of which there
+		// is one.
 		for _, p := range r.Properties {
 			if p.Type == "header" && p.Name == "from" {
 				from, err := domain.Parse(p.Value)
@@ -286,7 +291,8 @@ func sawPass(payload []byte, author domain.Name) bool {
 // severalFailed says that more than one method did (RFC 7372 section 3.4).
 const severalFailed = "5.7.26"
 
-// reply returns the codes of RFC 7372 section 3 (for iprev Postfix defers with 4.7.25 as well), RFC 6376 section 6.3 and RFC 9989 section 7.2.
+// reply returns the codes of RFC 7372 section 3 (for iprev Postfix defers with 4.7.25 as well), RFC
+// 6376 section 6.3 and RFC 9989 section 7.2.
 func reply(f finding, all []finding) (int, string) {
 	if f.action == action.Tempfail {
 		switch f.method {

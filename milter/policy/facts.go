@@ -6,7 +6,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Facts adds what the methods found to what was known of a message before. Size is that of the whole message in bytes.
+// Facts adds what the methods found to what was known of a message before. Size is that of the
+// whole message in bytes.
 func Facts(known expression.Known, size int64, r *verify.Results) *expression.Judged {
 	f := &expression.Judged{Known: known, Size: int(size)}
 	if s := r.SPF; s != nil {
@@ -51,8 +52,9 @@ func Facts(known expression.Known, size int64, r *verify.Results) *expression.Ju
 	return f
 }
 
-// aligned reports whether DMARC counted a domain that a method authenticated. Where DMARC did not look, since there is no
-// policy or since another identifier decided, the author's own domain is aligned, and no other.
+// aligned reports whether DMARC counted a domain that a method authenticated. Where DMARC did not
+// look, since there is no policy or since another identifier decided, the author's own domain is
+// aligned, and no other.
 func aligned(r *verify.Results, m dmarc.Method, name, selector string) bool {
 	if r.DMARC == nil {
 		return false

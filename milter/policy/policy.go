@@ -1,6 +1,7 @@
-// Package policy decides what becomes of a message from what the methods found: accept, mark, hold, tempfail or reject.
-// It alone decides what a temperror means. A result for which the Rules hold no valid action defers the message; the zero Rules, which
-// hold none, accept what passes and defer all else.
+// Package policy decides what becomes of a message from what the methods found: accept, mark, hold,
+// tempfail or reject. It alone decides what a temperror means. A result for which the Rules hold no
+// valid action defers the message; the zero Rules, which hold none, accept what passes and defer
+// all else.
 package policy
 
 import (
@@ -31,13 +32,14 @@ type Rules struct {
 	Overrides   []Override
 	Rules       []Rule        // what the operator wrote; ApplyRules asks them
 	OnError     action.Action // where a rule cannot be evaluated: Accept, Reject or Tempfail
-	// TrustedSealers are the domains whose ARC sets may excuse a DMARC failure (RFC 8617 section 7.2.1).
+	// TrustedSealers are the domains whose ARC sets may excuse a DMARC failure (RFC 8617 section
+	// 7.2.1).
 	TrustedSealers []domain.Name
 	Texts          Texts
 }
 
-// Override replaces the policy for the messages that it matches: those for which every list that is not empty has a
-// member that fits.
+// Override replaces the policy for the messages that it matches: those for which every list that is
+// not empty has a member that fits.
 type Override struct {
 	Name     string // its place in the configuration, for the log
 	Networks []netip.Prefix
@@ -75,13 +77,15 @@ func (s SenderPatterns) match(sender string) bool {
 	return sender == "" && s.Null || s.MatchPath(sender)
 }
 
-// Texts are the sentences that a refused peer reads after a method, instead of one for each of its results; "" for those.
-// A temperror always has its own. {domain} is the domain that was judged, {client} the peer's address.
+// Texts are the sentences that a refused peer reads after a method, instead of one for each of its
+// results; "" for those. A temperror always has its own. {domain} is the domain that was judged,
+// {client} the peer's address.
 type Texts struct {
 	SPF, DKIM, DMARC, IPRev, Other string
 }
 
-// Shortage is the Method of a Decision that this host made because it was too busy to look up what it needs.
+// Shortage is the Method of a Decision that this host made because it was too busy to look up what
+// it needs.
 const Shortage = "shortage"
 
 // Decision is what becomes of a message, and why.
@@ -94,8 +98,8 @@ type Decision struct {
 	Text     string        // of the SMTP reply: one line of ASCII
 	Reason   string        // for the log, the mark and the quarantine
 	Override string        // what replaced the decision, "" when nothing did
-	// Disposition is what was made of the DMARC policy after all options, for policy.dmarc (RFC 9989 section 9.1):
-	// none, quarantine or reject.
+	// Disposition is what was made of the DMARC policy after all options, for policy.dmarc (RFC
+	// 9989 section 9.1): none, quarantine or reject.
 	Disposition string
 	Exempt      bool  // NotJudged names the message
 	Ruled       Ruled // what the rules made of it

@@ -10,10 +10,12 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Reported is what a DMARC report says of a message: what was done, and why that is not what the domain asks for.
+// Reported is what a DMARC report says of a message: what was done, and why that is not what the
+// domain asks for.
 type Reported struct {
-	// Disposition is "none", "quarantine" or "reject"; "" where no policy was found, or where it is not known which.
-	// A message that is only marked reaches the recipient's mailbox as usual: that is none.
+	// Disposition is "none", "quarantine" or "reject"; "" where no policy was found, or where it is
+	// not known which. A message that is only marked reaches the recipient's mailbox as usual: that
+	// is none.
 	Disposition string
 	Reasons     []Reason
 }
@@ -55,7 +57,8 @@ func (o *Override) because(r *verify.Results) *because {
 	return &because{commentOverride, action.ReasonLocalPolicy}
 }
 
-// arcComment names the sets of a chain that was believed (RFC 8617 section 7.2.2), the newest first, at most three.
+// arcComment names the sets of a chain that was believed (RFC 8617 section 7.2.2), the newest
+// first, at most three.
 func arcComment(r *verify.Results) string {
 	var b strings.Builder
 	b.WriteString("arc=pass")
@@ -70,8 +73,8 @@ func arcComment(r *verify.Results) string {
 	return b.String()
 }
 
-// reported returns what a report says where a was done for DMARC's own finding. Why is nil where the rules give no
-// reason of their own.
+// reported returns what a report says where a was done for DMARC's own finding. Why is nil where
+// the rules give no reason of their own.
 func reported(r *verify.Results, a action.Action, why *because) Reported {
 	if disposition(r, a) == "" {
 		return Reported{}

@@ -9,8 +9,9 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Rule is a rule that the operator wrote: what becomes of the messages for which an expression holds. The first rule that
-// holds decides, in place of all that the methods' results would have led to.
+// Rule is a rule that the operator wrote: what becomes of the messages for which an expression
+// holds. The first rule that holds decides, in place of all that the methods' results would have
+// led to.
 type Rule struct {
 	Name   string
 	When   *expression.Condition
@@ -20,7 +21,8 @@ type Rule struct {
 	DryRun bool                  // say what the rule would do, and go on with the next one
 }
 
-// RulesMethod is the Method of a Decision that a rule made, or that is made since a rule could not be evaluated.
+// RulesMethod is the Method of a Decision that a rule made, or that is made since a rule could not
+// be evaluated.
 const RulesMethod = "rule"
 
 // The replies of a rule that refuses without a text of its own.
@@ -37,11 +39,11 @@ type Ruled struct {
 	Failed error    // why a rule could not be evaluated; nil
 }
 
-// ApplyRules returns what becomes of a message by the rules, d where none of them holds. A message that policy.not_judged
-// names stays as it is, and so does one that this host could not judge.
+// ApplyRules returns what becomes of a message by the rules, d where none of them holds. A message
+// that policy.not_judged names stays as it is, and so does one that this host could not judge.
 //
-// A rule that cannot be evaluated ends the search with OnError: what the rules below it would let through must not depend
-// on a stranger who makes this one fail.
+// A rule that cannot be evaluated ends the search with OnError: what the rules below it would let
+// through must not depend on a stranger who makes this one fail.
 func (rs *Rules) ApplyRules(d Decision, f *expression.Judged, r *verify.Results) Decision {
 	if len(rs.Rules) == 0 || d.Method == Shortage || d.Exempt {
 		return d
@@ -51,9 +53,11 @@ func (rs *Rules) ApplyRules(d Decision, f *expression.Judged, r *verify.Results)
 		rule := &rs.Rules[i]
 		holds, err := rule.When.Holds(f)
 		switch {
+		case err != nil && rule.DryRun:
+			ruled.Would = append(ruled.Would, rule.Name+"=error")
 		case err != nil:
 			ruled.Name, ruled.Failed = rule.Name, err
-			return rs.failedRule(ruled, r)
+			return rs.failedRule(d, ruled, r)
 		case holds && rule.DryRun:
 			ruled.Would = append(ruled.Would, rule.Name+"="+rule.Action.String())
 		case holds:
@@ -102,8 +106,10 @@ func (rs *Rules) because(rule *Rule) *because {
 	return &because{commentOverride, action.ReasonLocalPolicy}
 }
 
-// failedRule is the decision where a rule could not be evaluated. A dry run of the policy is one of this, too.
-func (rs *Rules) failedRule(ruled Ruled, r *verify.Results) Decision {
+// failedRule is the decision where a rule could not be evaluated: OnError, unless what was decided
+// before is harsher. A sender who makes a rule fail gains nothing. A dry run of the policy is one of
+// this, too.
+func (rs *Rules) failedRule(before Decision, ruled Ruled, r *verify.Results) Decision {
 	d := Decision{Wanted: rs.OnError, Method: RulesMethod, Ruled: ruled}
 	d.Reason = fmt.Sprintf("rule=%q cannot be evaluated", ruled.Name)
 	switch rs.OnError {
@@ -112,6 +118,10 @@ func (rs *Rules) failedRule(ruled Ruled, r *verify.Results) Decision {
 		d.Code, d.Enhanced, d.Text = 550, "5.3.0", "This host cannot judge the message"
 	default:
 		d.Wanted, d.Code, d.Enhanced, d.Text = action.Tempfail, 451, "4.3.0", textRuleError
+	}
+	if before.Wanted > d.Wanted {
+		before.Ruled = ruled
+		return before
 	}
 	if d.Action = d.Wanted; rs.DryRun {
 		d.Action = action.Accept

@@ -142,7 +142,7 @@ func TestRuleFails(t *testing.T) {
 		onError, want action.Action
 		code          int
 	}{
-		{action.Tempfail, action.Tempfail, 451}, {action.Reject, action.Reject, 550}, {action.Accept, action.Accept, 0}, {0, action.Tempfail, 451},
+		{action.Tempfail, action.Tempfail, 451}, {action.Reject, action.Reject, 550}, {action.Accept, action.Mark, 0}, {0, action.Tempfail, 451},
 	} {
 		rs := factory()
 		rs.OnError = tc.onError

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Counted is a row of an aggregate report: evaluations that say the same, and how many of them there are. Its Time and
-// Policy are not set.
+// Counted is a row of an aggregate report: evaluations that say the same, and how many of them
+// there are. Its Time and Policy are not set.
 type Counted struct {
 	Evaluation
 	Count int64
@@ -45,12 +45,12 @@ func (a *Aggregate) Messages() int64 {
 // MaxRows is how many rows a report has; more are split into several reports.
 const MaxRows = 10_000
 
-// idAlphabet is base32hex in lower case: RFC 9990 section 3.5.2 allows letters and digits alone in the unique-id, which
-// must be the Report-ID.
+// idAlphabet is base32hex in lower case: RFC 9990 section 3.5.2 allows letters and digits alone in
+// the unique-id, which must be the Report-ID.
 var idAlphabet = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// ID is the Report-ID of a part of a report: the day and 24 characters of a digest of all that tells it from others. It
-// is the same however often the report is made anew.
+// ID is the Report-ID of a part of a report: the day and 24 characters of a digest of all that
+// tells it from others. It is the same however often the report is made anew.
 func ID(day time.Time, p *Policy, reporter string, part int) string {
 	h := sha256.New()
 	for _, s := range []string{p.Domain, p.Text, p.Discovery, day.UTC().Format(time.DateOnly), reporter, strconv.Itoa(part)} {
@@ -89,8 +89,8 @@ func (e *Evaluation) Key() string {
 	return string(text)
 }
 
-// Folded is an evaluation without all that a sender can make up: its client, its results and the policy domain as that
-// of From stay. Rows are folded where a report would have too many.
+// Folded is an evaluation without all that a sender can make up: its client, its results and the
+// policy domain as that of From stay. Rows are folded where a report would have too many.
 func (e *Evaluation) Folded() Evaluation {
 	return Evaluation{
 		Client: e.Client, Disposition: e.Disposition, DKIM: e.DKIM, SPF: e.SPF, Reasons: e.Reasons, HeaderFrom: e.Policy.Domain,

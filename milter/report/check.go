@@ -35,9 +35,10 @@ type checked struct {
 	} `xml:"record"`
 }
 
-// Check finds what RFC 9990 forbids and its schema lets pass: another version, a row that failed, was treated otherwise
-// than published and has no reason, a count below 1, an address with a zone, a Report-ID that is no dot-atom with an
-// optional domain, and a period that ends before it begins. The schema finds the rest.
+// Check finds what RFC 9990 forbids and its schema lets pass: another version, a row that failed,
+// was treated otherwise than published and has no reason, a count below 1, an address with a zone,
+// a Report-ID that is no dot-atom with an optional domain, and a period that ends before it begins.
+// The schema finds the rest.
 func Check(text []byte) error {
 	var f checked
 	d := xml.NewDecoder(bytes.NewReader(text))
@@ -72,8 +73,8 @@ func Check(text []byte) error {
 	return nil
 }
 
-// isPublished reports whether a disposition is one that the policy asks for, for mail from a domain. Below the policy's
-// own domain it is sp or np, and a report does not say which.
+// isPublished reports whether a disposition is one that the policy asks for, for mail from a
+// domain. Below the policy's own domain it is sp or np, and a report does not say which.
 func (f *checked) isPublished(disposition, from string) bool {
 	if strings.EqualFold(from, f.Domain) {
 		return disposition == f.P
@@ -89,8 +90,8 @@ func (f *checked) isPublished(disposition, from string) bool {
 	return disposition == sp || disposition == np
 }
 
-// isReportID reports whether a text is a Report-ID (RFC 9990 section 3.5.2): a dot-atom, optionally with an at sign and a
-// domain.
+// isReportID reports whether a text is a Report-ID (RFC 9990 section 3.5.2): a dot-atom, optionally
+// with an at sign and a domain.
 func isReportID(s string) bool {
 	left, right, hasDomain := strings.Cut(s, "@")
 	return isDotAtom(left) && (!hasDomain || isDotAtom(right))

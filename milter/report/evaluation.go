@@ -1,5 +1,6 @@
-// Package report is what DMARC reports are made of: the evaluation of a message, from which rows of an aggregate report
-// are counted (RFC 9990), and the reports themselves. It is pure: it knows no file, no database and no mail server.
+// Package report is what DMARC reports are made of: the evaluation of a message, from which rows of
+// an aggregate report are counted (RFC 9990), and the reports themselves. It is pure: it knows no
+// file, no database and no mail server.
 package report
 
 import (
@@ -7,8 +8,9 @@ import (
 	"time"
 )
 
-// Evaluation is what a receiver reports of one message that it judged (RFC 9990 section 3.1.1). It holds what was
-// found, never the message. All names are domain names in A-labels, at most 255 bytes long.
+// Evaluation is what a receiver reports of one message that it judged (RFC 9990 section 3.1.1). It
+// holds what was found, never the message. All names are domain names in A-labels, at most 255
+// bytes long.
 type Evaluation struct {
 	Time         time.Time // of the verdict
 	Client       netip.Addr
@@ -43,7 +45,8 @@ type Reason struct {
 	Comment string // one clause for people; "" for none
 }
 
-// SPFAuth is the result of SPF for MAIL FROM; for the null sender, of HELO as its domain (RFC 9990 section 3.1.1.13).
+// SPFAuth is the result of SPF for MAIL FROM; for the null sender, of HELO as its domain (RFC 9990
+// section 3.1.1.13).
 type SPFAuth struct {
 	Domain string
 	Result string // as RFC 7208 names it
@@ -61,13 +64,14 @@ func (e *Evaluation) Passes() bool { return e.DKIM || e.SPF }
 
 // Bounds of what is reported of a message.
 const (
-	// MaxFailedSignatures is how many signatures that do not pass are reported. A sender can write any number of them
-	// with any domain, and each would make a row of its own.
+	// MaxFailedSignatures is how many signatures that do not pass are reported. A sender can write
+	// any number of them with any domain, and each would make a row of its own.
 	MaxFailedSignatures = 2
 
 	// MaxSignatures is how many signatures a row may have (RFC 9990 section 3.1.1.12).
 	MaxSignatures = 100
 
-	// MaxNotes and MaxNote bound what a report tells a domain about its record; MaxNote is in bytes.
+	// MaxNotes and MaxNote bound what a report tells a domain about its record; MaxNote is in
+	// bytes.
 	MaxNotes, MaxNote = 3, 200
 )

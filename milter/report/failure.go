@@ -10,7 +10,8 @@ import (
 	"github.com/emersion/go-message/textproto"
 )
 
-// Failure is a report about one message that failed (RFC 6591, RFC 9991), or about abuse (RFC 5965).
+// Failure is a report about one message that failed (RFC 6591, RFC 9991), or about abuse (RFC
+// 5965).
 type Failure struct {
 	Type      string `json:"type"` // "auth-failure", "abuse", …
 	Agent     string `json:"agent,omitempty"`
@@ -31,7 +32,8 @@ type Failure struct {
 // ErrNoFailure reports a part that is not a failure report.
 var ErrNoFailure = errors.New("this message/feedback-report has no Feedback-Type")
 
-// ReadFailure reads the machine-readable part of a failure report, and what is known of the message: its header, or "".
+// ReadFailure reads the machine-readable part of a failure report, and what is known of the
+// message: its header, or "".
 func ReadFailure(part, original []byte) (*Failure, error) {
 	h := header(part)
 	out := &Failure{

@@ -30,7 +30,8 @@ type Metadata struct {
 	Errors    []string  // what the reporter could not do
 }
 
-// PolicyPublished is the policy that the reporter saw. Words are as written, in lower case; "" for what is not there.
+// PolicyPublished is the policy that the reporter saw. Words are as written, in lower case; "" for
+// what is not there.
 type PolicyPublished struct {
 	Domain    string `json:"domain,omitempty"` // A-labels, lower case
 	P         string `json:"p,omitempty"`
@@ -44,7 +45,8 @@ type PolicyPublished struct {
 	Discovery string `json:"discovery_method,omitempty"`
 }
 
-// Row is a record of an aggregate report: messages of one source with the same identifiers and results.
+// Row is a record of an aggregate report: messages of one source with the same identifiers and
+// results.
 type Row struct {
 	N            int        // place in the report, from 1
 	Line         int        // of the file, from 1
@@ -113,7 +115,8 @@ const (
 	Rejected
 )
 
-// Action returns what the disposition means: RFC 9990 writes "pass" for a message that needed no action.
+// Action returns what the disposition means: RFC 9990 writes "pass" for a message that needed no
+// action.
 func (r *Row) Action() Action {
 	switch r.Disposition {
 	case "none", "pass":

@@ -50,8 +50,8 @@ func (r *reader) refuse(row Row, why string) {
 	}
 }
 
-// derive finds aligned results that a reporter left out from the results and the identifiers. What cannot be derived
-// stays empty, which is not a pass.
+// derive finds aligned results that a reporter left out from the results and the identifiers. What
+// cannot be derived stays empty, which is not a pass.
 func (r *reader) derive(row *Row) {
 	p := r.out.Policy
 	if row.DKIM == "" && len(row.Signatures) > 0 {
@@ -75,8 +75,9 @@ func (r *reader) derive(row *Row) {
 	}
 }
 
-// Aligned reports whether an authenticated domain is in alignment with the domain of From, under the policy of
-// organization (RFC 9989 section 4.8). It asks no DNS: names below the policy's domain are its own.
+// Aligned reports whether an authenticated domain is in alignment with the domain of From, under
+// the policy of organization (RFC 9989 section 4.8). It asks no DNS: names below the policy's
+// domain are its own.
 func Aligned(authenticated, from, organization, mode string) bool {
 	if authenticated == "" || from == "" {
 		return false
@@ -145,8 +146,9 @@ func (r *reader) dates() {
 	}
 }
 
-// ReporterKey returns what reports of one reporter have in common: the domain of its address, without the labels below
-// the registered one where that is known by the name of the mail; else its name.
+// ReporterKey returns what reports of one reporter have in common: the domain of its address,
+// without the labels below the registered one where that is known by the name of the mail; else its
+// name.
 func (m *Metadata) ReporterKey(mailDomain string) string {
 	if _, d, ok := strings.Cut(strings.Trim(m.Email, "<> "), "@"); ok {
 		if n, err := domain.Parse(d); err == nil {
@@ -159,7 +161,8 @@ func (m *Metadata) ReporterKey(mailDomain string) string {
 	return strings.ToLower(m.Org)
 }
 
-// Key is what makes a report the same one when it comes again: reporter, report id, policy domain, period.
+// Key is what makes a report the same one when it comes again: reporter, report id, policy domain,
+// period.
 func (f *Feedback) Key(mailDomain string) string {
 	return strings.Join([]string{
 		f.Metadata.ReporterKey(mailDomain), strings.Trim(f.Metadata.ReportID, "<> "), f.Policy.Domain,

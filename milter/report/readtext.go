@@ -17,8 +17,9 @@ import (
 // declared finds the encoding that an XML declaration names.
 var declared = regexp.MustCompile(`^\s*<\?xml[^>]*\bencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']`)
 
-// utf8Text returns what r holds as UTF-8: by its byte order mark, else by the encoding that its declaration names. Text
-// that claims UTF-8, or an encoding that nobody knows, is passed on as it is; the tokenizer repairs its bytes.
+// utf8Text returns what r holds as UTF-8: by its byte order mark, else by the encoding that its
+// declaration names. Text that claims UTF-8, or an encoding that nobody knows, is passed on as it
+// is; the tokenizer repairs its bytes.
 func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	in := bufio.NewReaderSize(r, 64<<10)
 	head, _ := in.Peek(512) // an error comes back with the first read
@@ -80,8 +81,8 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// cleanValue returns a value of a report as valid UTF-8 without control characters. Bytes that are not UTF-8 mean what
-// they mean in Windows-1252, which is where they come from.
+// cleanValue returns a value of a report as valid UTF-8 without control characters. Bytes that are
+// not UTF-8 mean what they mean in Windows-1252, which is where they come from.
 func cleanValue(b []byte, line int, notes *notebook) string {
 	if plain(b) {
 		return string(b)

@@ -93,12 +93,13 @@ type reader struct {
 	line      int
 }
 
-// ReadXML reads an aggregate report. It calls each for every row that can be counted, in the order of the file; the row is
-// each's to keep. An error of each ends the reading, and is returned.
+// ReadXML reads an aggregate report. It calls each for every row that can be counted, in the order
+// of the file; the row is each's to keep. An error of each ends the reading, and is returned.
 //
-// Reports are read as they are written, not as they should be: what is unusual is in Notes, a row that says nothing that
-// can be counted in Refused, and a report that ends early has Cut. Words that are unknown are kept as they are. The error
-// wraps ErrNoReport for text that holds no report at all, and ErrHostile for input that no reporter writes.
+// Reports are read as they are written, not as they should be: what is unusual is in Notes, a row
+// that says nothing that can be counted in Refused, and a report that ends early has Cut. Words
+// that are unknown are kept as they are. The error wraps ErrNoReport for text that holds no report
+// at all, and ErrHostile for input that no reporter writes.
 func ReadXML(in io.Reader, each func(*Row) error) (*Feedback, error) {
 	r := &reader{each: each}
 	r.tokens = newTokenizer(utf8Text(in, &r.notebook), func(name string) bool { return names[name] }, &r.notebook)
@@ -209,7 +210,8 @@ func (r *reader) open(t token) error {
 	return nil
 }
 
-// close ends the nearest element of that name, and what is open in it. It reports whether that was the report.
+// close ends the nearest element of that name, and what is open in it. It reports whether that was
+// the report.
 func (r *reader) close(name string) (bool, error) {
 	if name == "identities" {
 		name = "identifiers"

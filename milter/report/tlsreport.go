@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TLSReport is a report about TLS of connections to a domain's mail hosts (RFC 8460 section 4.4). Fields that a reporter
-// left out are empty.
+// TLSReport is a report about TLS of connections to a domain's mail hosts (RFC 8460 section 4.4).
+// Fields that a reporter left out are empty.
 type TLSReport struct {
 	Org      string      `json:"organization-name"`
 	Contact  string      `json:"contact-info"`

@@ -30,12 +30,13 @@ type token struct {
 // ErrHostile reports input that no reporter writes, and that would cost too much to read.
 var ErrHostile = errors.New("hostile")
 
-// tokenizer reads the XML that reporters write, which is often not XML: tags in upper case, "&" and "<" that stand for
-// themselves, prefixes without a namespace, elements that are never closed. encoding/xml stops at the first of these, and
-// keeps a whole attribute in memory, whatever its length.
+// tokenizer reads the XML that reporters write, which is often not XML: tags in upper case, "&" and
+// "<" that stand for themselves, prefixes without a namespace, elements that are never closed.
+// encoding/xml stops at the first of these, and keeps a whole attribute in memory, whatever its
+// length.
 //
-// known says which names begin a tag where text may stand as well. Everything has a bound: a value is cut, a tag that is
-// too long is hostile.
+// known says which names begin a tag where text may stand as well. Everything has a bound: a value
+// is cut, a tag that is too long is hostile.
 type tokenizer struct {
 	in     *bufio.Reader
 	line   int
@@ -128,8 +129,9 @@ func (t *tokenizer) keep(part []byte) {
 	t.buf = append(t.buf, part...)
 }
 
-// markup looks at what begins with "<". Comments, declarations and processing instructions are skipped, CDATA is taken as
-// text. It reports whether a tag follows; a "<" that begins none is taken as text.
+// markup looks at what begins with "<". Comments, declarations and processing instructions are
+// skipped, CDATA is taken as text. It reports whether a tag follows; a "<" that begins none is
+// taken as text.
 func (t *tokenizer) markup() (bool, error) {
 	ahead, _ := t.in.Peek(9)
 	switch {

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Bounds of what is taken of rua: 20 URIs are looked at, as a policy record has at most, and 5 get a report.
+// Bounds of what is taken of rua: 20 URIs are looked at, as a policy record has at most, and 5 get
+// a report.
 const (
 	maxLooked = 20
 	MaxURIs   = 5
@@ -20,8 +21,8 @@ type Address struct {
 
 func (a Address) String() string { return a.Local + "@" + a.Host }
 
-// Addresses are the mail addresses of rua URIs that can be used, each once, at most MaxURIs. A size behind the address is
-// passed over (RFC 9990 section 3.5 has none); other schemes are not used.
+// Addresses are the mail addresses of rua URIs that can be used, each once, at most MaxURIs. A size
+// behind the address is passed over (RFC 9990 section 3.5 has none); other schemes are not used.
 func Addresses(uris []string) []Address {
 	var out []Address
 	seen := map[string]bool{}

@@ -34,7 +34,8 @@ func parseCount(s string) (int64, error) {
 	return int64(f), nil
 }
 
-// parseTime reads a date of a period: seconds since 1970 with or without decimals, milliseconds, microseconds, or ISO 8601.
+// parseTime reads a date of a period: seconds since 1970 with or without decimals, milliseconds,
+// microseconds, or ISO 8601.
 func parseTime(s string) (time.Time, bool) {
 	if s == "" {
 		return time.Time{}, false
@@ -72,8 +73,8 @@ func parseSource(s string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// parseName reads a domain name that may be written as an address, in capitals, or in Unicode. What is no name is
-// returned as text, so that it can be shown.
+// parseName reads a domain name that may be written as an address, in capitals, or in Unicode. What
+// is no name is returned as text, so that it can be shown.
 func parseName(s string) string {
 	s = strings.Trim(s, "<> \t\"'")
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {

@@ -11,8 +11,8 @@ import (
 // Namespace is that of RFC 9990 section 3.1.
 const Namespace = "urn:ietf:params:xml:ns:dmarc-2.0"
 
-// The elements of a report, in the order of the schema. They are kept apart from those that read reports: a writer must
-// not be able to write what a reader has to bear.
+// The elements of a report, in the order of the schema. They are kept apart from those that read
+// reports: a writer must not be able to write what a reader has to bear.
 type xmlFeedback struct {
 	XMLName  xml.Name    `xml:"feedback"`
 	XMLNS    string      `xml:"xmlns,attr"`
@@ -79,8 +79,8 @@ type xmlSPF struct {
 	Result string `xml:"result"`
 }
 
-// Write returns the XML of a report (RFC 9990 appendix A). What is not right by the RFC is an error: a report that a
-// reader refuses is worse than none.
+// Write returns the XML of a report (RFC 9990 appendix A). What is not right by the RFC is an
+// error: a report that a reader refuses is worse than none.
 func (a *Aggregate) Write() ([]byte, error) {
 	f := xmlFeedback{
 		XMLNS:   Namespace,
@@ -172,7 +172,8 @@ func clean(s string) string {
 	}, s)
 }
 
-// dkimWord maps a result onto the words of the schema. A word that it does not have is never a pass.
+// dkimWord maps a result onto the words of the schema. A word that it does not have is never a
+// pass.
 func dkimWord(result string) string {
 	switch result {
 	case "none", "pass", "fail", "policy", "neutral", "temperror", "permerror":

@@ -17,7 +17,8 @@ import (
 
 // Metrics counts what a pass of the watch found.
 type Metrics interface {
-	// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and "unknown".
+	// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and
+	// "unknown".
 	Watched(count map[string]int)
 }
 
@@ -25,8 +26,8 @@ type Metrics interface {
 type Signers interface {
 	// Look has the store read anew.
 	Look()
-	// FallBack has other keys sign in place of active ones: names by names. What was set before is forgotten. An error
-	// means that it will be forgotten at a restart.
+	// FallBack has other keys sign in place of active ones: names by names. What was set before is
+	// forgotten. An error means that it will be forgotten at a restart.
 	FallBack(names map[string]string, now time.Time) error
 	// FallenBack returns what is in force of it.
 	FallenBack() map[string]string
@@ -50,7 +51,8 @@ type Record struct {
 	Domain string
 }
 
-// Watcher makes passes over the keys that sign, and logs what it finds. It is for one goroutine, but for Last.
+// Watcher makes passes over the keys that sign, and logs what it finds. It is for one goroutine,
+// but for Last.
 type Watcher struct {
 	log     *slog.Logger
 	metrics Metrics
@@ -60,10 +62,12 @@ type Watcher struct {
 // NewWatcher returns a Watcher.
 func NewWatcher(log *slog.Logger, m Metrics) *Watcher { return &Watcher{log: log, metrics: m} }
 
-// atOnce is how many keys beside the store are looked at before their answers are let go of: a source may hold a million.
+// atOnce is how many keys beside the store are looked at before their answers are let go of: a
+// source may hold a million.
 const atOnce = 256
 
-// Pass rotates, compares and falls back, as far as it is asked to. The error is why part of it could not be done.
+// Pass rotates, compares and falls back, as far as it is asked to. The error is why part of it
+// could not be done.
 func (w *Watcher) Pass(ctx context.Context, p Watch) error {
 	var rotateErr error
 	if p.Rotates {
@@ -100,7 +104,8 @@ func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
 	return nil
 }
 
-// Begin has first keys sign as soon as the DNS shows them. Signers, if not nil, hears of it at once.
+// Begin has first keys sign as soon as the DNS shows them. Signers, if not nil, hears of it at
+// once.
 func (w *Watcher) Begin(ctx context.Context, r *Rotator, signers Signers) error {
 	done, err := r.Begin(ctx)
 	steps := slices.DeleteFunc(done.Events, func(e keylife.Event) bool { return e.Step == "" })
@@ -166,7 +171,8 @@ type findings struct {
 	keys   []Surveyed
 }
 
-// maxSaid bounds the lines that one pass logs: a zone that is gone can make a hundred thousand keys wrong at once.
+// maxSaid bounds the lines that one pass logs: a zone that is gone can make a hundred thousand keys
+// wrong at once.
 const maxSaid = 100
 
 // compare logs and counts.
@@ -213,8 +219,8 @@ func (s Seen) shown() string {
 	return string(s.Sight)
 }
 
-// fallBack has the youngest retiring key that is published sign for an active one that is not. When nothing is to fall
-// back any more, every key signs for itself.
+// fallBack has the youngest retiring key that is published sign for an active one that is not. When
+// nothing is to fall back any more, every key signs for itself.
 func (w *Watcher) fallBack(p Watch, seen []Seen) {
 	fallen := p.Signers.FallenBack()
 	names := map[string]string{}
@@ -236,8 +242,8 @@ func (w *Watcher) fallBack(p Watch, seen []Seen) {
 	}
 }
 
-// replacements are the keys that are to sign in place of active ones: names by names. A server that does not answer is no
-// reason, and no reason to end it.
+// replacements are the keys that are to sign in place of active ones: names by names. A server that
+// does not answer is no reason, and no reason to end it.
 func replacements(seen []Seen, fallen map[string]string) map[string]string {
 	names := map[string]string{}
 	for _, k := range signing(seen) {
@@ -256,7 +262,8 @@ func replacements(seen []Seen, fallen map[string]string) map[string]string {
 	return names
 }
 
-// predecessor is the name of the youngest retiring key like k that every server shows, "" when there is none.
+// predecessor is the name of the youngest retiring key like k that every server shows, "" when
+// there is none.
 func predecessor(k Seen, seen []Seen) string {
 	out, youngest := "", time.Time{}
 	for _, p := range seen {

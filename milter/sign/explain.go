@@ -14,8 +14,8 @@ type Consideration struct {
 	Why   string
 }
 
-// Explain returns the rules that have a pattern for the author, in their order, and for each why it signs or does not.
-// Those that sign are those that Match returns.
+// Explain returns the rules that have a pattern for the author, in their order, and for each why it
+// signs or does not. Those that sign are those that Match returns.
 func (t *Table) Explain(q Query) []Consideration {
 	var out []Consideration
 	taken := ""

@@ -1,4 +1,5 @@
-// Package sign puts signatures on mail: it asks the signing table whose mail it is, fetches the keys, signs, and seals.
+// Package sign puts signatures on mail: it asks the signing table whose mail it is, fetches the
+// keys, signs, and seals.
 package sign
 
 import (
@@ -19,15 +20,15 @@ import (
 	"mailseal/milter/message"
 )
 
-// ErrUnsigned says that a rule wants the message signed and that no signature could be made. Such a message must not
-// go out as if nothing had happened.
+// ErrUnsigned says that a rule wants the message signed and that no signature could be made. Such a
+// message must not go out as if nothing had happened.
 var ErrUnsigned = errors.New("sign: no signature could be made")
 
 // ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
 var ErrNoRule = errors.New("sign: no keys for the sender")
 
-// ErrFirstKey is in the error of a rule whose keys have never signed yet: mail goes unsigned until they do. It comes with
-// ErrNoRule.
+// ErrFirstKey is in the error of a rule whose keys have never signed yet: mail goes unsigned until
+// they do. It comes with ErrNoRule.
 var ErrFirstKey = errors.New("sign: no key has ever signed")
 
 // Rule is one line of the signing table: whose mail, which keys, how.
@@ -44,13 +45,15 @@ type Rule struct {
 	Resign       bool // sign mail of strangers too: a mailing list's host
 	OnKeyError   action.OnKeyError
 
-	// Choose, when set, answers the keys for a message instead of Keys: a table in a database. A key without a Signer is
-	// looked up by its name. No key and no error means that the message is not to be signed.
+	// Choose, when set, answers the keys for a message instead of Keys: a table in a database. A
+	// key without a Signer is looked up by its name. No key and no error means that the message is
+	// not to be signed.
 	Choose func(context.Context, Query) ([]keys.Key, error)
 
 	Source keys.Source // where keys are looked up; nil for the signer's Keys
 
-	// Suits, when set, reports why a key must not sign for a sender, once its d= is settled. Such a key has failed.
+	// Suits, when set, reports why a key must not sign for a sender, once its d= is settled. Such a
+	// key has failed.
 	Suits func(keys.Key, Query) error
 }
 
@@ -69,8 +72,8 @@ type Signer struct {
 	Keys  keys.Source
 	Now   func() time.Time // nil for time.Now
 
-	// Identifiers are the i= tags of single keys by their names, instead of those of the rules; "%" stands for the
-	// author's domain.
+	// Identifiers are the i= tags of single keys by their names, instead of those of the rules; "%"
+	// stands for the author's domain.
 	Identifiers map[string]string
 }
 
@@ -86,7 +89,8 @@ type Signed struct {
 
 	Withheld []string // the keys not used because they would speak for Query.Forged
 
-	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned: KeyAccept, KeyTempfail or KeyReject.
+	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned:
+	// KeyAccept, KeyTempfail or KeyReject.
 	OnKeyError action.OnKeyError
 }
 
@@ -107,8 +111,8 @@ type KeyFailure struct {
 // Match returns the rules that sign, none when there is none.
 func (s *Signer) Match(q Query) Match { return s.Table.Match(q) }
 
-// Find returns the keys of a rule, as they are to be written into d=, and in out those that cannot be had. The error
-// wraps ErrUnsigned or ErrNoRule.
+// Find returns the keys of a rule, as they are to be written into d=, and in out those that cannot
+// be had. The error wraps ErrUnsigned or ErrNoRule.
 func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]keys.Key, error) {
 	wanted, err := r.wanted(ctx, q)
 	if err != nil {
@@ -158,13 +162,15 @@ func (r *Rule) suiting(have []keys.Key, q Query, out *Signed) []keys.Key {
 	})
 }
 
-// isOfLocal reports whether a rule asks for the key of the author's domain, and this is one that cannot publish a key.
+// isOfLocal reports whether a rule asks for the key of the author's domain, and this is one that
+// cannot publish a key.
 func (r *Rule) isOfLocal(name string, q Query) bool {
 	return r.Choose == nil && !slices.Contains(r.Keys, name) && !canPublish(keys.Key{Domain: string(q.Author.Domain)})
 }
 
-// canPublish reports whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of root@localhost under a
-// rule for everybody's own domain can be signed by nobody, now or later: it is not deferred for that.
+// canPublish reports whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of
+// root@localhost under a rule for everybody's own domain can be signed by nobody, now or later: it
+// is not deferred for that.
 func canPublish(k keys.Key) bool { return strings.Contains(strings.TrimSuffix(k.Domain, "."), ".") }
 
 // wanted returns the keys that the rule names, or chooses.
@@ -210,9 +216,10 @@ func (s *Signer) options(r *Rule) dkim.SignOptions {
 	return o
 }
 
-// identifier returns the i= tag of a key under a rule, the key's own before the rule's, with the author's domain put in.
-// It is "" where the tag is not at or below d=, as it must be (RFC 6376 section 3.5): OpenDKIM leaves it out, too, and
-// only some authors' mail may have it where "%" is in d= or in i=.
+// identifier returns the i= tag of a key under a rule, the key's own before the rule's, with the
+// author's domain put in. It is "" where the tag is not at or below d=, as it must be (RFC 6376
+// section 3.5): OpenDKIM leaves it out, too, and only some authors' mail may have it where "%" is
+// in d= or in i=.
 func (s *Signer) identifier(k keys.Key, r *Rule, q Query) string {
 	tag := cmp.Or(s.Identifiers[k.Name], r.Options.Identifier)
 	tag = strings.ReplaceAll(tag, "%", string(q.Author.Domain))
@@ -224,8 +231,8 @@ func (s *Signer) identifier(k keys.Key, r *Rule, q Query) string {
 	return tag
 }
 
-// hold sets aside the keys whose signature the message carries already, as it does after a content filter has handed
-// it back to the same MTA.
+// hold sets aside the keys whose signature the message carries already, as it does after a content
+// filter has handed it back to the same MTA.
 func (out *Signed) hold(have []keys.Key, h message.Header) []keys.Key {
 	there := map[string]bool{}
 	for _, i := range signatures(h) {

@@ -40,9 +40,10 @@ type When struct {
 	ListIDs     message.Patterns // the identifier of List-Id matches
 }
 
-// Table is a signing table: rules in the order of the file, of which the first that matches signs, however wide or narrow
-// its pattern is, or all that match. A lookup costs a few map reads for each label of the author's domain, whatever the number of rules,
-// and a comparison with each pattern of that domain that has "*" among the letters of the user.
+// Table is a signing table: rules in the order of the file, of which the first that matches signs,
+// however wide or narrow its pattern is, or all that match. A lookup costs a few map reads for each
+// label of the author's domain, whatever the number of rules, and a comparison with each pattern of
+// that domain that has "*" among the letters of the user.
 type Table struct {
 	all   bool // all rules that match sign, not only the first
 	rules []Rule
@@ -78,7 +79,8 @@ func newTable(rules []Rule, all bool) *Table {
 	return t
 }
 
-// Match returns the rules that sign the message, in the order of the file; none when no rule wants it.
+// Match returns the rules that sign the message, in the order of the file; none when no rule wants
+// it.
 func (t *Table) Match(q Query) Match {
 	var out Match
 	for _, i := range t.candidates(q.Author) {
@@ -137,8 +139,8 @@ func (r *Rule) holds(q Query) (bool, error) {
 	return r.If.Holds(q.Facts())
 }
 
-// broken returns the rule as one that fits and cannot sign, and so defers the message: whether it should have been signed
-// is not known.
+// broken returns the rule as one that fits and cannot sign, and so defers the message: whether it
+// should have been signed is not known.
 func (r *Rule) broken(err error) *Rule {
 	out := *r
 	out.OnKeyError = action.KeyTempfail

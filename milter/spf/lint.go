@@ -31,13 +31,15 @@ const (
 	FlawLong      = "spf-long"
 )
 
-// longRecord is how many bytes of a record fit with all else into an answer of 512 bytes (RFC 7208 section 3.4).
+// longRecord is how many bytes of a record fit with all else into an answer of 512 bytes (RFC 7208
+// section 3.4).
 const longRecord = 450
 
 // IsRecord reports whether a TXT record is one of SPF, good or not (RFC 7208 section 4.5).
 func IsRecord(text string) bool { return isRecord(text) }
 
-// Resembles reports whether a text that is no SPF record was meant to be one, and what keeps it from that.
+// Resembles reports whether a text that is no SPF record was meant to be one, and what keeps it
+// from that.
 func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	if isRecord(text) {
 		return lint.Flaw{}, false
@@ -61,8 +63,9 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	}, true
 }
 
-// Lint finds what is wrong in the text of a record, and what is worth knowing of it. It asks nobody: what stands behind
-// includes is Survey's to say. A text that is no SPF record has the flaw of Resembles, or none.
+// Lint finds what is wrong in the text of a record, and what is worth knowing of it. It asks
+// nobody: what stands behind includes is Survey's to say. A text that is no SPF record has the flaw
+// of Resembles, or none.
 func Lint(text string) []lint.Flaw {
 	if !isRecord(text) {
 		if f, ok := Resembles(text); ok {

@@ -7,8 +7,9 @@ import (
 	"mailseal/milter/lint"
 )
 
-// Repair returns the record that an owner will have meant by a text with mistakes, and whether that is a record without
-// any that could be mended. It adds nobody who may send: terms that cannot be read are left out, and "+all" becomes "~all".
+// Repair returns the record that an owner will have meant by a text with mistakes, and whether that
+// is a record without any that could be mended. It adds nobody who may send: terms that cannot be
+// read are left out, and "+all" becomes "~all".
 func Repair(text string) (string, bool) {
 	clean := lint.Clean(text)
 	if lower := strings.ToLower(clean); strings.HasPrefix(lower, "spf1 ") {

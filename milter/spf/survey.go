@@ -30,8 +30,9 @@ const (
 	FlawUnanswered  = "spf-no-answer"
 )
 
-// Survey is what a domain's SPF record allows, whoever connects: the tree with what the DNS says of every term, and what
-// it costs. A term whose name depends on the client is counted and not followed.
+// Survey is what a domain's SPF record allows, whoever connects: the tree with what the DNS says of
+// every term, and what it costs. A term whose name depends on the client is counted and not
+// followed.
 type Survey struct {
 	Root      *Node    `json:"tree"`
 	Lookups   int      `json:"lookups"`      // terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
@@ -69,7 +70,8 @@ type Leaf struct {
 	Note     string         `json:"note,omitempty"`     // why nothing is known behind it
 }
 
-// surveyBound is how many terms that ask the DNS are followed: enough to say by how many a record is over.
+// surveyBound is how many terms that ask the DNS are followed: enough to say by how many a record
+// is over.
 const surveyBound = 40
 
 // surveyor walks a tree of records.
@@ -120,7 +122,8 @@ func (s *surveyor) lookup(ctx context.Context, name string, t dns.Type, of, term
 	return a, true
 }
 
-// record surveys the record at a name. Term is the include or redirect= that led there, "" for the root.
+// record surveys the record at a name. Term is the include or redirect= that led there, "" for the
+// root.
 func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 	n := &Node{Domain: name}
 	above := name
@@ -322,7 +325,8 @@ func (s *surveyor) sum() {
 	}
 }
 
-// Words returns the tree as a sentence for each record: "allow these 4 addresses, else ask …, else softfail".
+// Words returns the tree as a sentence for each record: "allow these 4 addresses, else ask …, else
+// softfail".
 func (v Survey) Words() string {
 	var b strings.Builder
 	v.Root.words(&b, "")

@@ -5,8 +5,9 @@ import (
 	"mailseal/milter/domain"
 )
 
-// identifiers are the domains that SPF and DKIM authenticated, or might have if the DNS had answered (RFC 9989 sections
-// 4.4.1 and 4.4.2). SPF counts for MAIL FROM alone; for the null sender that is postmaster at the HELO name.
+// identifiers are the domains that SPF and DKIM authenticated, or might have if the DNS had
+// answered (RFC 9989 sections 4.4.1 and 4.4.2). SPF counts for MAIL FROM alone; for the null sender
+// that is postmaster at the HELO name.
 func (r *Results) identifiers() []dmarc.Identifier {
 	var out []dmarc.Identifier
 	add := func(method dmarc.Method, name, selector, value string) {

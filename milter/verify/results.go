@@ -18,8 +18,8 @@ import (
 	"mailseal/milter/spf"
 )
 
-// Results are what the methods found of one message. A method that was not run is nil; a message without signatures
-// has an empty DKIM, not a nil one.
+// Results are what the methods found of one message. A method that was not run is nil; a message
+// without signatures has an empty DKIM, not a nil one.
 type Results struct {
 	Client    netip.Addr
 	From      message.From // what readers see; its Doubt is a note beside any result
@@ -31,7 +31,8 @@ type Results struct {
 	DKIM      []dkim.Result
 	ARC       *arc.Result
 	DMARC     *dmarc.Result
-	// Short says that this host had not enough to look everything up: what is missing says nothing about the message.
+	// Short says that this host had not enough to look everything up: what is missing says nothing
+	// about the message.
 	Short bool
 
 	spfForDMARC *spf.Result      // of MAIL FROM, where it is not to be reported
@@ -59,8 +60,8 @@ func (r *Results) BestDKIM() string {
 	return "none"
 }
 
-// MailFromSPF is the result of SPF for MAIL FROM, for the null sender that for HELO, whether or not it is written into
-// the field; nil where SPF was not asked.
+// MailFromSPF is the result of SPF for MAIL FROM, for the null sender that for HELO, whether or not
+// it is written into the field; nil where SPF was not asked.
 func (r *Results) MailFromSPF() *spf.Result { return cmp.Or(r.SPF, r.spfForDMARC) }
 
 // NewestSealer is the domain that sealed a chain that passes last, "" when there is none.
@@ -71,7 +72,8 @@ func (r *Results) NewestSealer() domain.Name {
 	return r.ARC.Sets[len(r.ARC.Sets)-1].Sealer
 }
 
-// Finding is one method's result in a word. SPF's result for HELO beside MAIL FROM has a name of its own, "helo".
+// Finding is one method's result in a word. SPF's result for HELO beside MAIL FROM has a name of
+// its own, "helo".
 type Finding struct {
 	Method, Value string
 	Signer        string // of a DKIM signature: its domain
@@ -135,7 +137,8 @@ func (r *Run) runSPF(ctx context.Context, _ *message.Message, out *Results) {
 	}
 }
 
-// PublicSuffixList reports whether organizational domains are taken from the Public Suffix List, and not from the DNS.
+// PublicSuffixList reports whether organizational domains are taken from the Public Suffix List,
+// and not from the DNS.
 func (r *Run) PublicSuffixList() bool { return r.v.DMARC != nil && r.v.DMARC.PublicSuffixList }
 
 // setSPF keeps a result of SPF for MAIL FROM where those see it who may.
@@ -147,7 +150,8 @@ func (r *Run) setSPF(out *Results, s *spf.Result) {
 	out.SPF = s
 }
 
-// asksHELO reports whether SPF is to be asked for HELO: not where it is a question that MAIL FROM asks anyway.
+// asksHELO reports whether SPF is to be asked for HELO: not where it is a question that MAIL FROM
+// asks anyway.
 func (r *Run) asksHELO() bool {
 	if r.v.SPF == nil || r.v.OnlyDMARC || !r.v.HELO {
 		return false

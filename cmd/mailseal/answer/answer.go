@@ -1,5 +1,5 @@
-// Package answer classifies what a command has found out. The packages behind the commands say with their errors which kind
-// of answer it is; only the program itself makes an exit code of it.
+// Package answer classifies what a command has found out. The packages behind the commands say with
+// their errors which kind of answer it is; only the program itself makes an exit code of it.
 package answer
 
 import (
@@ -37,7 +37,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// New returns an error of some kind. A nil err says nothing more to the user: the answer itself has been printed.
+// New returns an error of some kind. A nil err says nothing more to the user: the answer itself has
+// been printed.
 func New(k Kind, err error) error { return &Error{k, err} }
 
 // NewBad says that the answer is bad.
@@ -49,8 +50,8 @@ func NewUsage(err error) error { return New(Usage, err) }
 // NewUnknown says that the answer could not be found out.
 func NewUnknown(err error) error { return New(Unknown, err) }
 
-// Of returns the kind of answer that an error stands for: the kind of the first Error in it, Good for nil, Unknown where
-// a file could not be read or written, and Bad for any other error.
+// Of returns the kind of answer that an error stands for: the kind of the first Error in it, Good
+// for nil, Unknown where a file could not be read or written, and Bad for any other error.
 func Of(err error) Kind {
 	var e *Error
 	switch {
@@ -70,10 +71,12 @@ func isUnread(err error) bool {
 	return errors.As(err, &path) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
 
-// NewFailed returns an error for what a command could not do: Unknown where a file could not be read, else Bad.
+// NewFailed returns an error for what a command could not do: Unknown where a file could not be
+// read, else Bad.
 func NewFailed(err error) error { return New(Of(err), err) }
 
-// NotBad makes Unknown of Bad, for a command from which a bad answer means something else than that it failed.
+// NotBad makes Unknown of Bad, for a command from which a bad answer means something else than that
+// it failed.
 func NotBad(err error) error {
 	if Of(err) == Bad {
 		return NewUnknown(err)
@@ -92,7 +95,8 @@ func Worse(a, b Kind) Kind {
 	return a
 }
 
-// Text is what the user is told of an error, "" where everything has been said. Secrets in web addresses are hidden.
+// Text is what the user is told of an error, "" where everything has been said. Secrets in web
+// addresses are hidden.
 func Text(err error) string {
 	var e *Error
 	if err == nil || errors.As(err, &e) && e.Err == nil {

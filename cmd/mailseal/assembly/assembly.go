@@ -1,6 +1,6 @@
-// Package assembly makes the working parts of Mailseal from a configuration: the resolver, the sources of keys, the
-// signing table, the verifier, the policy and the filter. The daemon runs them, the checks and the other commands ask
-// them; none of them makes its own.
+// Package assembly makes the working parts of Mailseal from a configuration: the resolver, the
+// sources of keys, the signing table, the verifier, the policy and the filter. The daemon runs
+// them, the checks and the other commands ask them; none of them makes its own.
 package assembly
 
 import (
@@ -30,7 +30,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Parts are what one configuration asks for. A reload makes new ones and takes over from the old what has not changed.
+// Parts are what one configuration asks for. A reload makes new ones and takes over from the old
+// what has not changed.
 type Parts struct {
 	Config   *config.Config
 	Resolver dns.Resolver
@@ -42,8 +43,9 @@ type Parts struct {
 	Settings milter.Settings
 }
 
-// New makes the parts that a configuration asks for; keys of unchanged files are taken over from old, which may be
-// nil. All mistakes of the configuration are in the error. A key that cannot be used is none of them: the others sign.
+// New makes the parts that a configuration asks for; keys of unchanged files are taken over from
+// old, which may be nil. All mistakes of the configuration are in the error. A key that cannot be
+// used is none of them: the others sign.
 func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Parts, counters filter.Counters, log *slog.Logger) (*Parts, error) {
 	p := &Parts{Config: cfg, Resolver: resolver}
 	if cfg.Signs() || cfg.Seal.Key != "" {
@@ -78,7 +80,8 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 	return p, err
 }
 
-// RecordReports has what DMARC reports are made of written down by r. It is called before the parts are in force.
+// RecordReports has what DMARC reports are made of written down by r. It is called before the parts
+// are in force.
 func (p *Parts) RecordReports(r filter.Recorder) error {
 	f, ok := p.Settings.Filter.(*filter.Filter)
 	if !ok || !p.Config.Reports.Collect {
@@ -113,8 +116,8 @@ func newOwnFields(cfg *config.Config) filter.OwnFields {
 	return own
 }
 
-// ownIDs are the authserv-ids that no stranger may use: those that are configured, and the names of this host, which
-// readers may take for ours even where another is configured.
+// ownIDs are the authserv-ids that no stranger may use: those that are configured, and the names of
+// this host, which readers may take for ours even where another is configured.
 func ownIDs(cfg *config.Config) []string {
 	var ids []string
 	add := func(names ...string) {
@@ -156,8 +159,8 @@ type lists struct {
 	senders  filter.Senders
 }
 
-// newLists reads the lists of addresses. config has checked each pattern; one that this package cannot read all the
-// same must not pass in silence.
+// newLists reads the lists of addresses. config has checked each pattern; one that this package
+// cannot read all the same must not pass in silence.
 func newLists(cfg *config.Config) (l lists, err error) {
 	var errs [3]error
 	l.exempt, errs[0] = patterns("exempt.author_domains", cfg.Exempt.AuthorDomains)
@@ -199,7 +202,8 @@ func (p *Parts) addSigning(f *filter.Filter) error {
 	return err
 }
 
-// NewSigner makes the signer of a configuration alone, without what judging needs. Nothing is logged.
+// NewSigner makes the signer of a configuration alone, without what judging needs. Nothing is
+// logged.
 func NewSigner(ctx context.Context, cfg *config.Config) (*sign.Signer, error) {
 	p := &Parts{Config: cfg, Keys: FileKeys(ctx, cfg, nil)}
 	quiet := slog.New(slog.DiscardHandler)
@@ -296,7 +300,8 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 	return out, err
 }
 
-// OrNever returns a time below zero for zero, which to the packages that act means their own default.
+// OrNever returns a time below zero for zero, which to the packages that act means their own
+// default.
 func OrNever(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -304,8 +309,8 @@ func OrNever(d time.Duration) time.Duration {
 	return d
 }
 
-// orNone returns a list that is empty and not nil where config, which has put its defaults in, has none: to dkim nil means
-// defaults of its own.
+// orNone returns a list that is empty and not nil where config, which has put its defaults in, has
+// none: to dkim nil means defaults of its own.
 func orNone(names []string) []string { return append([]string{}, names...) }
 
 // addJudging builds what verifies, and the policy.
@@ -377,8 +382,8 @@ func NewVerifier(r dns.Resolver, now func() time.Time) *verify.Verifier {
 	}
 }
 
-// NewResolver makes the resolver: the client, and the gate that everything goes through, which shares its places out and
-// has the cache behind it. They outlive every reload.
+// NewResolver makes the resolver: the client, and the gate that everything goes through, which
+// shares its places out and has the cache behind it. They outlive every reload.
 func NewResolver(cfg *config.Config) (*dns.Client, *dns.Gate, error) {
 	var servers []string
 	for _, a := range cfg.DNS.Servers {
@@ -392,8 +397,8 @@ func NewResolver(cfg *config.Config) (*dns.Client, *dns.Gate, error) {
 	return client, dns.NewGate(cache, dns.GateOptions{}), nil
 }
 
-// cacheOptions bound the cache of the DNS. Without entries it remembers nothing, and those who ask the same at a time
-// still wait for one answer.
+// cacheOptions bound the cache of the DNS. Without entries it remembers nothing, and those who ask
+// the same at a time still wait for one answer.
 func cacheOptions(entries int) dns.CacheOptions {
 	if entries == 0 {
 		return dns.CacheOptions{Nothing: true}

@@ -22,8 +22,9 @@ const (
 	Wholly
 )
 
-// Coverages finds out how much of domains' mail the rules of a configuration sign. It asks key sources that it does not
-// share with another configuration; what they do not answer counts as signed, since they may when mail comes.
+// Coverages finds out how much of domains' mail the rules of a configuration sign. It asks key
+// sources that it does not share with another configuration; what they do not answer counts as
+// signed, since they may when mail comes.
 type Coverages struct {
 	parts  *Parts
 	shared func(*Source) bool
@@ -43,8 +44,8 @@ type coveringRule struct {
 	from message.Patterns
 }
 
-// NewCoverages prepares the rules of p. Shared, when not nil, reports whether a source is that of the configuration
-// before as well, and need not be asked.
+// NewCoverages prepares the rules of p. Shared, when not nil, reports whether a source is that of
+// the configuration before as well, and need not be asked.
 func NewCoverages(p *Parts, shared func(*Source) bool) *Coverages {
 	c := &Coverages{
 		parts: p, shared: shared, exact: map[string][]int{}, below: map[string][]int{}, signer: map[string][]int{},

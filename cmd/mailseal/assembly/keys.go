@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// FileKeys makes the source of all keys that the configuration names. A reload has read all of them when it returns; a
-// start, which has no old parts, reads them in the background.
+// FileKeys makes the source of all keys that the configuration names. A reload has read all of them
+// when it returns; a start, which has no old parts, reads them in the background.
 func FileKeys(ctx context.Context, cfg *config.Config, old *Parts) *keyfile.Source {
 	return FileKeysAs(ctx, cfg, old, nil)
 }
@@ -50,8 +50,9 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// AnyKey is an error when there are keys and none of them can sign: a configuration that can do nothing but defer mail.
-// One bad key among good ones keeps nobody from starting; it is logged. It waits for the first key that can sign.
+// AnyKey is an error when there are keys and none of them can sign: a configuration that can do
+// nothing but defer mail. One bad key among good ones keeps nobody from starting; it is logged. It
+// waits for the first key that can sign.
 func (p *Parts) AnyKey(ctx context.Context) error {
 	if p.Keys == nil || len(p.Keys.Names()) == 0 || len(p.Sources) > 0 {
 		return nil
@@ -82,8 +83,8 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 // keysNamed is how many keys an error of AnyKey names.
 const keysNamed = 20
 
-// keyProblem says what keeps a key from signing, where that is written, and what to do. A key that is refused as unsafe
-// is mended as the other findings about it say.
+// keyProblem says what keeps a key from signing, where that is written, and what to do. A key that
+// is refused as unsafe is mended as the other findings about it say.
 func (p *Parts) keyProblem(f keyfile.Finding, all []keyfile.Finding) error {
 	text := remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text)
 	for _, other := range all {

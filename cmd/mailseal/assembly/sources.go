@@ -19,9 +19,9 @@ import (
 	"mailseal/milter/sign"
 )
 
-// Source is a source of keys at work: what asks, and the memory before it. It survives reloads that leave its settings
-// alone, and with it its connections and what it remembers; its memory survives those that leave its driver and its
-// queries alone.
+// Source is a source of keys at work: what asks, and the memory before it. It survives reloads that
+// leave its settings alone, and with it its connections and what it remembers; its memory survives
+// those that leave its driver and its queries alone.
 type Source struct {
 	*keys.Cache
 	Name   string
@@ -91,7 +91,8 @@ func clientTLS(c config.Source) keys.TLS {
 	return keys.TLS{CAFile: c.CAFile, Certificate: c.ClientCertificate, Key: string(c.ClientKey)}
 }
 
-// OpenSources makes the sources of a configuration, or takes them over from old, which may be nil. Nothing is asked yet.
+// OpenSources makes the sources of a configuration, or takes them over from old, which may be nil.
+// Nothing is asked yet.
 func OpenSources(cfg *config.Config, old *Parts, log *slog.Logger) (map[string]*Source, error) {
 	out := map[string]*Source{}
 	var errs []error
@@ -154,8 +155,8 @@ func sayTurned(log *slog.Logger, name string, err error) {
 	log.Error("source of keys is away: what is remembered signs, other mail is deferred", "source", name, "error", err)
 }
 
-// Key returns a key as the DNS will be asked for it. A domain or selector that is not a name is not signed with: it would
-// stand in a header.
+// Key returns a key as the DNS will be asked for it. A domain or selector that is not a name is not
+// signed with: it would stand in a header.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	k, err := s.Cache.Key(ctx, name)
 	if err != nil {
@@ -182,7 +183,8 @@ func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 	return found, nil
 }
 
-// Usable puts domain and selector of the key table, where they are set, in place of the source's, in A-labels.
+// Usable puts domain and selector of the key table, where they are set, in place of the source's,
+// in A-labels.
 func (s *Source) Usable(k keys.Key, dom, selector string) (keys.Key, error) {
 	if dom != "" {
 		k.Domain = dom
@@ -248,7 +250,8 @@ func (t KeyTable) Key(ctx context.Context, name string) (keys.Key, error) {
 	return r.source.Usable(k, r.domain, r.selector)
 }
 
-// NewKeyTable puts the keys of files and of sources into one table. Sources that could not be made are an error elsewhere.
+// NewKeyTable puts the keys of files and of sources into one table. Sources that could not be made
+// are an error elsewhere.
 func NewKeyTable(cfg *config.Config, files keys.Source, sources map[string]*Source) KeyTable {
 	t := KeyTable{files: files, remote: map[string]remoteKey{}}
 	for name, k := range cfg.Keys {
@@ -259,8 +262,9 @@ func NewKeyTable(cfg *config.Config, files keys.Source, sources map[string]*Sour
 	return t
 }
 
-// ReopenSources has the sources that p took over from old make new connections, with the files of certificates and passwords
-// as they are now. What they remember stays, but a file that may have been replaced is asked again.
+// ReopenSources has the sources that p took over from old make new connections, with the files of
+// certificates and passwords as they are now. What they remember stays, but a file that may have
+// been replaced is asked again.
 func (p *Parts) ReopenSources(old *Parts) {
 	for name, s := range p.Sources {
 		r, ok := s.Remote.(interface{ Reopen() bool })
@@ -270,7 +274,8 @@ func (p *Parts) ReopenSources(old *Parts) {
 	}
 }
 
-// CloseSources closes those of p that other does not use, after a time in which messages under way may still ask.
+// CloseSources closes those of p that other does not use, after a time in which messages under way
+// may still ask.
 func (p *Parts) CloseSources(other *Parts, after time.Duration, log *slog.Logger) {
 	for name, s := range p.Sources {
 		if other.Sources[name] == s {

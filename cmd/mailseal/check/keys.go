@@ -58,7 +58,8 @@ func (c *checker) keys(ctx context.Context) error {
 // advisedRSABits is how long RSA keys should be (RFC 8301 section 3.2).
 const advisedRSABits = 2048
 
-// keySize warns of a key that signs, but that verifiers may refuse as too long, or not believe for long as too short.
+// keySize warns of a key that signs, but that verifiers may refuse as too long, or not believe for
+// long as too short.
 func (c *checker) keySize(k triedKey) {
 	if k.isRSA && k.bits < advisedRSABits {
 		c.report(finding(KeyShort, at(c.cfg.Keys[k.Name].Problem("", "")), k.bits, advisedRSABits))
@@ -104,7 +105,8 @@ func tryKeys(ctx context.Context, source *keyfile.Source) []triedKey {
 	return tried
 }
 
-// tryKey has a key sign a probe. A key for the domain of any author signs as a domain that cannot exist.
+// tryKey has a key sign a probe. A key for the domain of any author signs as a domain that cannot
+// exist.
 func tryKey(k keys.Key) triedKey {
 	out := triedKey{Key: Key{Name: k.Name, Record: k.Selector + "._domainkey." + k.Domain}}
 	algorithm, bits := k.Algorithm()
@@ -121,8 +123,8 @@ func tryKey(k keys.Key) triedKey {
 	return out
 }
 
-// secrets judges the files of secrets other than keys: the configuration itself where it holds some, and those that
-// settings name.
+// secrets judges the files of secrets other than keys: the configuration itself where it holds
+// some, and those that settings name.
 func (c *checker) secrets() {
 	for _, s := range c.cfg.Secrets() {
 		if _, err := os.Stat(s.File); err == nil {

@@ -39,8 +39,8 @@ type Server struct {
 // isPast reports whether none of the server's mail comes to Mailseal, as far as could be found out.
 func (s Server) isPast() bool { return s.Services > 0 && s.Filtered == 0 }
 
-// escalate makes errors of what keeps all mail of a server from Mailseal: package mta cannot know whether another server
-// does the work.
+// escalate makes errors of what keeps all mail of a server from Mailseal: package mta cannot know
+// whether another server does the work.
 func escalate(r mta.Report) {
 	for i, f := range r.Findings {
 		if f.Code == "not-named" || f.Code == "postfix-no-milters" {
@@ -109,7 +109,8 @@ func (c *checker) mtaReports() ([]mta.Report, error) {
 	return out, nil
 }
 
-// mtaDirectory returns where a mail server's configuration is: the directory that was named, else the usual one.
+// mtaDirectory returns where a mail server's configuration is: the directory that was named, else
+// the usual one.
 func (c *checker) mtaDirectory(named, usual string) (string, error) {
 	if named == "" {
 		return usual, nil
@@ -117,9 +118,10 @@ func (c *checker) mtaDirectory(named, usual string) (string, error) {
 	return filepath.Abs(named)
 }
 
-// withoutIdle leaves out a server that does not use Mailseal where another one does: one of the two is only installed. A
-// Postfix beside another that does stays if it takes mail in from other hosts. Where it does not, its mail comes from the
-// other Postfix or goes to it, and has passed Mailseal there.
+// withoutIdle leaves out a server that does not use Mailseal where another one does: one of the two
+// is only installed. A Postfix beside another that does stays if it takes mail in from other hosts.
+// Where it does not, its mail comes from the other Postfix or goes to it, and has passed Mailseal
+// there.
 func withoutIdle(reports []mta.Report) []mta.Report {
 	isInUse := func(r mta.Report) bool { return r.Filtered > 0 }
 	if !slices.ContainsFunc(reports, isInUse) {
@@ -170,7 +172,8 @@ func asMTASees(cfg *config.Config) mta.Daemon {
 	return d
 }
 
-// hasRule returns a function that reports whether any rule signs mail of an author, whatever else the rule wants.
+// hasRule returns a function that reports whether any rule signs mail of an author, whatever else
+// the rule wants.
 func hasRule(cfg *config.Config) func(author string) bool {
 	var all message.Patterns
 	for _, r := range cfg.Sign {

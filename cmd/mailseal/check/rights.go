@@ -21,8 +21,8 @@ import (
 // ErrAs is in the error of Run about a user Options.As with whose rights files cannot be judged.
 var ErrAs = errors.New("check: cannot judge files as another user")
 
-// findService finds out with whose rights files are to be judged: with those of the daemon's user if we are root, who may
-// read everything, else with our own.
+// findService finds out with whose rights files are to be judged: with those of the daemon's user
+// if we are root, who may read everything, else with our own.
 func (c *checker) findService() error {
 	if c.Service != nil {
 		c.service = c.Service
@@ -61,8 +61,8 @@ func (c *checker) asReader() *keyfile.Reader {
 	return c.service.Reader()
 }
 
-// probe has the daemon's user try all that the configuration names, and reports what it cannot do but for the keys, which
-// come with the others that cannot be used.
+// probe has the daemon's user try all that the configuration names, and reports what it cannot do
+// but for the keys, which come with the others that cannot be used.
 func (c *checker) probe(ctx context.Context) error {
 	if c.service == nil {
 		return nil
@@ -90,7 +90,8 @@ func (c *checker) probe(ctx context.Context) error {
 	return nil
 }
 
-// wants are the files and directories that the daemon needs, each with what reports that it is not to be had.
+// wants are the files and directories that the daemon needs, each with what reports that it is not
+// to be had.
 func (c *checker) wants() map[service.Want]func(service.Stop) {
 	out := map[service.Want]func(service.Stop){}
 	read := func(path string, report func(service.Stop)) {
@@ -140,8 +141,8 @@ func tableFiles(cfg *config.Config) []string {
 	return out
 }
 
-// absolute is a path for the child process, which runs in another directory. Paths of a configuration hang on its
-// directory, which may have been named by a relative path itself.
+// absolute is a path for the child process, which runs in another directory. Paths of a
+// configuration hang on its directory, which may have been named by a relative path itself.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
@@ -189,7 +190,8 @@ func (c *checker) closedDirectory(setting place) func(service.Stop) {
 	}
 }
 
-// otherSocket has systemd make a socket that the daemon itself may not make, or has the daemon listen at a port.
+// otherSocket has systemd make a socket that the daemon itself may not make, or has the daemon
+// listen at a port.
 func (c *checker) otherSocket(setting place) remedy.Remedy {
 	for i, l := range c.cfg.Listen {
 		if l.Network != "unix" || at(l.Problem("address", "")) != setting {
@@ -226,7 +228,8 @@ func (c *checker) closedState(setting place) func(service.Stop) {
 	}
 }
 
-// allStops are the one place at which the user is really stopped, and those behind it at which it would be.
+// allStops are the one place at which the user is really stopped, and those behind it at which it
+// would be.
 func (c *checker) allStops(s service.Stop) []string {
 	out := []string{s.At}
 	for _, path := range c.service.Stops(s.Path) {
@@ -277,7 +280,8 @@ func (c *checker) copyOf(name string) remedy.Key {
 	return remedy.Key{File: absolute(k.File), Copy: path, Setting: fmt.Sprintf(line, path)}
 }
 
-// keySetting is the place of a setting of a key. The key of the short way to sign has one setting alone, key_file.
+// keySetting is the place of a setting of a key. The key of the short way to sign has one setting
+// alone, key_file.
 func (c *checker) keySetting(name, setting string) place {
 	k := c.cfg.Keys[name]
 	if whole := at(k.Problem("", "")); whole.setting == "key_file" {
@@ -293,7 +297,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// ProbeCommand is the name of the command that Probe is, which a check by root starts as another user.
+// ProbeCommand is the name of the command that Probe is, which a check by root starts as another
+// user.
 const ProbeCommand = service.ProbeCommand
 
 // Probe tries to open the files that in names, and writes to out which of them it could not.

@@ -15,7 +15,8 @@ import (
 	"mailseal/milter"
 )
 
-// sockets looks for what the sockets need, up to what only a start can find out: whether another process has them.
+// sockets looks for what the sockets need, up to what only a start can find out: whether another
+// process has them.
 func (c *checker) sockets(ctx context.Context) {
 	for _, l := range c.cfg.Listen {
 		switch l.Network {

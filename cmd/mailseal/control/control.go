@@ -1,8 +1,10 @@
-// Package control is how commands speak with the daemon: over a unix socket, one request and one answer for each
-// connection, each a JSON object on a line. Only root and the daemon's own user get an answer.
+// Package control is how commands speak with the daemon: over a unix socket, one request and one
+// answer for each connection, each a JSON object on a line. Only root and the daemon's own user get
+// an answer.
 //
-// The socket's mode keeps others out, and the kernel says who has connected all the same: a directory may have been
-// opened to more users than was meant. Everything is bounded, so that a client can hold up no more than other clients.
+// The socket's mode keeps others out, and the kernel says who has connected all the same: a
+// directory may have been opened to more users than was meant. Everything is bounded, so that a
+// client can hold up no more than other clients.
 package control
 
 import (
@@ -12,8 +14,8 @@ import (
 	"fmt"
 )
 
-// Version is that of requests and answers. A daemon refuses a request of another version: the commands and the daemon
-// are one program, and differ only between an upgrade and a restart.
+// Version is that of requests and answers. A daemon refuses a request of another version: the
+// commands and the daemon are one program, and differ only between an upgrade and a restart.
 const Version = 1
 
 // What a line may have, in bytes with its end.
@@ -52,7 +54,8 @@ type Answer struct {
 	Recipient string `json:"recipient,omitempty"` // Test
 }
 
-// Page is a part of the list of domains that signed mail lately and that the daemon has a rule and a key for, by name.
+// Page is a part of the list of domains that signed mail lately and that the daemon has a rule and
+// a key for, by name.
 type Page struct {
 	Names []Name `json:"names"`
 	More  bool   `json:"more,omitempty"` // there are others behind the last
@@ -92,7 +95,8 @@ func parseAnswer(line []byte) (Answer, error) {
 	return out, nil
 }
 
-// parse reads one JSON object, and nothing else: what is not understood may have been meant to change the rest.
+// parse reads one JSON object, and nothing else: what is not understood may have been meant to
+// change the rest.
 func parse(line []byte, to any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()

@@ -97,7 +97,8 @@ type Record struct {
 	Text  string    `json:"text"`
 }
 
-// Job is how one of the daemon's jobs is. Times are zero before its first run, and where none is due.
+// Job is how one of the daemon's jobs is. Times are zero before its first run, and where none is
+// due.
 type Job struct {
 	Name    string    `json:"name"`
 	Running bool      `json:"running,omitempty"`

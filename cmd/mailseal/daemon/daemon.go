@@ -1,6 +1,6 @@
-// Package daemon runs what "mailseal serve" and "mailseal shadow" do. It builds the parts of a configuration, opens the
-// sockets, counts, runs the jobs that come round on a timer, and puts a changed configuration in force. It returns errors
-// and knows no exit code.
+// Package daemon runs what "mailseal serve" and "mailseal shadow" do. It builds the parts of a
+// configuration, opens the sockets, counts, runs the jobs that come round on a timer, and puts a
+// changed configuration in force. It returns errors and knows no exit code.
 package daemon
 
 import (
@@ -97,7 +97,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	return d, nil
 }
 
-// open opens the sockets, and becomes the configuration's user, as which it reads the configuration again.
+// open opens the sockets, and becomes the configuration's user, as which it reads the configuration
+// again.
 func (d *Daemon) open(ctx context.Context, cfg *config.Config) (*config.Config, error) {
 	var err error
 	if d.listeners, err = listen(ctx, cfg); err != nil {
@@ -148,7 +149,8 @@ func warnings(cfg *config.Config) []string {
 	return append(out, assembly.UnsafeSecrets(cfg)...)
 }
 
-// SigningBackend names what makes RSA signatures in this program; with an error, why it is not the host's OpenSSL.
+// SigningBackend names what makes RSA signatures in this program; with an error, why it is not the
+// host's OpenSSL.
 func SigningBackend() (string, error) { return openssl.Backend() }
 
 // sayBackend logs what makes RSA signatures, where this build leaves a choice.
@@ -182,7 +184,8 @@ func unstarted(o Options, log *slog.Logger) *Daemon {
 	return d
 }
 
-// start makes the parts that a configuration asks for. With an error nothing has happened, and it may be tried again.
+// start makes the parts that a configuration asks for. With an error nothing has happened, and it
+// may be tried again.
 func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 	client, gate, err := assembly.NewResolver(cfg)
 	if err != nil {
@@ -225,8 +228,8 @@ func (d *Daemon) showMetrics(ctx context.Context, cfg *config.Config) {
 	d.metricsEndpoint.try(ctx)
 }
 
-// Run serves MTAs until ctx ends and the daemon has drained. It reloads at SIGHUP and SIGUSR1, and tells systemd how it
-// stands. Ready, when not nil, is called once MTAs may come.
+// Run serves MTAs until ctx ends and the daemon has drained. It reloads at SIGHUP and SIGUSR1, and
+// tells systemd how it stands. Ready, when not nil, is called once MTAs may come.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	run := &running{
 		log:     d.log,
@@ -264,15 +267,15 @@ func (d *Daemon) examine(ctx context.Context) {
 	p.ExamineKeys(ctx, d.log)
 }
 
-// Reload puts the configuration and the keys in force as they are now, as far as that needs no restart. With an error all
-// stays as it is.
+// Reload puts the configuration and the keys in force as they are now, as far as that needs no
+// restart. With an error all stays as it is.
 func (d *Daemon) Reload(ctx context.Context) error {
 	_, err := d.reload(ctx, false)
 	return err
 }
 
-// reload is Reload that returns its warnings, which it logs, too. With accept it takes signatures from mail, if that is
-// what the configuration comes to.
+// reload is Reload that returns its warnings, which it logs, too. With accept it takes signatures
+// from mail, if that is what the configuration comes to.
 func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()

@@ -18,10 +18,12 @@ import (
 	"mailseal/milter/sign"
 )
 
-// metrics counts what the daemon does, for Prometheus. It is the milter.Metrics and the filter.Counters of the daemon,
-// outlives every reload, and has a registry of its own, so that two of them can be in one process.
+// metrics counts what the daemon does, for Prometheus. It is the milter.Metrics and the
+// filter.Counters of the daemon, outlives every reload, and has a registry of its own, so that two
+// of them can be in one process.
 //
-// No label has a value that a stranger chooses: a counter for each sender's domain would grow for ever.
+// No label has a value that a stranger chooses: a counter for each sender's domain would grow for
+// ever.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -53,8 +55,8 @@ var (
 	_ filter.Counters = (*metrics)(nil)
 )
 
-// latencies are the buckets of mailseal_message_seconds: a cached verdict takes a millisecond, a signature two, a name
-// server that does not answer five seconds, and the deadline is at twenty.
+// latencies are the buckets of mailseal_message_seconds: a cached verdict takes a millisecond, a
+// signature two, a name server that does not answer five seconds, and the deadline is at twenty.
 var latencies = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40}
 
 // newMetrics makes the counters of the program that version names.
@@ -90,7 +92,8 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// begin makes the counters that alerts are written for exist before they count: "no such series" is not zero.
+// begin makes the counters that alerts are written for exist before they count: "no such series" is
+// not zero.
 func (m *metrics) begin() {
 	for _, e := range milter.Events() {
 		m.eventCounter(e)
@@ -205,7 +208,8 @@ func (m *metrics) Reloaded(err error) {
 	m.reloaded.SetToCurrentTime()
 }
 
-// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and "unknown".
+// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and
+// "unknown".
 func (m *metrics) Watched(count map[string]int) {
 	for _, shown := range []string{"good", "bad", "unknown"} {
 		m.watched.WithLabelValues(shown).Set(float64(count[shown]))
@@ -229,7 +233,8 @@ func (m *metrics) watchSpool(w *spool.Writer) {
 	}
 }
 
-// watchDNS shows the counters of the resolver, from then on those of this one. They begin anew with each.
+// watchDNS shows the counters of the resolver, from then on those of this one. They begin anew with
+// each.
 func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 	isFirst := m.client.Swap(client) == nil
 	m.gate.Store(gate)

@@ -8,8 +8,9 @@ import (
 	"mailseal/cmd/mailseal/control"
 )
 
-// statusMetrics shows the numbers of "mailseal status", made from the same value. Its labels are names of the
-// configuration, of our keys and of name servers, each list bounded, and words of ours.
+// statusMetrics shows the numbers of "mailseal status", made from the same value. Its labels are
+// names of the configuration, of our keys and of name servers, each list bounded, and words of
+// ours.
 type statusMetrics struct {
 	status func() *control.Running
 }

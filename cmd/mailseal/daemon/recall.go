@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// maxRecalled is how many errors and how many warnings are remembered for "mailseal status". Warnings do not drive
-	// out errors. Strangers may fill it by mail that is logged as a warning; older lines are in the log.
+	// maxRecalled is how many errors and how many warnings are remembered for "mailseal status".
+	// Warnings do not drive out errors. Strangers may fill it by mail that is logged as a warning;
+	// older lines are in the log.
 	maxRecalled = 10
 
 	// maxRecalledLine bounds each of them, in bytes.
@@ -65,7 +66,8 @@ func (r recalling) WithAttrs(a []slog.Attr) slog.Handler {
 	return recalling{r.Handler.WithAttrs(a), r.to, slices.Concat(r.attrs, a)}
 }
 
-// WithGroup implements slog.Handler. The daemon's log has no groups: their attributes are remembered without their name.
+// WithGroup implements slog.Handler. The daemon's log has no groups: their attributes are
+// remembered without their name.
 func (r recalling) WithGroup(name string) slog.Handler {
 	return recalling{r.Handler.WithGroup(name), r.to, r.attrs}
 }

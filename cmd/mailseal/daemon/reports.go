@@ -10,8 +10,8 @@ import (
 	"mailseal/milter/report/spool"
 )
 
-// collect has parts write down what DMARC reports are made of, where the configuration that the daemon was started with
-// collects it. The spool is opened once, so that it outlives reloads.
+// collect has parts write down what DMARC reports are made of, where the configuration that the
+// daemon was started with collects it. The spool is opened once, so that it outlives reloads.
 func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 	isFirst := d.parts.Load() == nil
 	if isFirst && cfg.Reports.Collect {

@@ -11,7 +11,8 @@ import (
 	"mailseal/cmd/mailseal/control"
 )
 
-// maxListed bounds each list of an answer that another party may fill: MTAs' addresses, and sources.
+// maxListed bounds each list of an answer that another party may fill: MTAs' addresses, and
+// sources.
 const maxListed = 200
 
 // status is how the daemon is. Metrics show the same numbers, made from this very value.
@@ -47,7 +48,8 @@ func (d *Daemon) mtas() []control.MTA {
 	return out
 }
 
-// keysStatus is what the last pass of the watch found, and before the first what the configuration names.
+// keysStatus is what the last pass of the watch found, and before the first what the configuration
+// names.
 func (d *Daemon) keysStatus(p *assembly.Parts) control.Keys {
 	last := d.watcher.Last()
 	out := control.Keys{

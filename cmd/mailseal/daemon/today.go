@@ -13,8 +13,8 @@ import (
 // tally is what a count of today is about: a role and an action, a method and a result.
 type tally struct{ of, result string }
 
-// today counts what has happened since midnight, UTC. Its keys are words of ours alone, so that it cannot grow by what a
-// stranger sends. The zero value is not usable; newToday makes one.
+// today counts what has happened since midnight, UTC. Its keys are words of ours alone, so that it
+// cannot grow by what a stranger sends. The zero value is not usable; newToday makes one.
 type today struct {
 	now func() time.Time
 

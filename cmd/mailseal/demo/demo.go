@@ -1,5 +1,5 @@
-// Package demo shows the daemon at work on one host without an MTA: a key, a DNS server on loopback, one message out and
-// back.
+// Package demo shows the daemon at work on one host without an MTA: a key, a DNS server on
+// loopback, one message out and back.
 package demo
 
 import (
@@ -46,8 +46,8 @@ type demo struct {
 	stopped chan error
 }
 
-// Run shows the daemon at work. It is bad when the message comes back without a signature that verifies, or with the forged
-// field.
+// Run shows the daemon at work. It is bad when the message comes back without a signature that
+// verifies, or with the forged field.
 func Run(ctx context.Context, o Options) error {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -112,9 +112,11 @@ func (d *demo) prepare(dir string) error {
 	return nil
 }
 
-// demoConfig is the configuration of a host that signs for example.com and judges what strangers bring.
+// demoConfig is the configuration of a host that signs for example.com and judges what strangers
+// bring.
 const demoConfig = `# Made by "mailseal demo". A configuration for real use: contrib/mailseal.toml.
 authserv_id = "mx.example.com"
+state_directory = "%[1]s/state"
 
 [[listen]]
 address = "unix:%[1]s/mailseal.sock"
@@ -155,6 +157,9 @@ func makeDemo(dir, path string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "reports", "spool"), 0o755); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "state"), 0o700); err != nil {
+		return err
+	}
 	for name, algorithm := range map[string]keys.Algorithm{"rsa": keys.RSA, "ed": keys.Ed25519} {
 		private, err := keys.Generate(algorithm, 0)
 		if err != nil {
@@ -183,7 +188,8 @@ const maxConfig = 64 << 10
 // madeByDemo is how a configuration begins that the demo may change.
 const madeByDemo = `# Made by "mailseal demo".`
 
-// freePorts puts other ports into the demo's own configuration where another program has those that are there.
+// freePorts puts other ports into the demo's own configuration where another program has those that
+// are there.
 func (d *demo) freePorts() error {
 	text, err := files.Read(d.config, maxConfig)
 	if err != nil || !strings.HasPrefix(string(text), madeByDemo) {

@@ -11,8 +11,9 @@ import (
 	"mailseal/cmd/mailseal/reporting"
 )
 
-// showReport shows the DMARC report that example.com would get of the message that came from outside. The daemon has
-// stopped, so that all it wrote down is there. It uses a context of its own: that of the demo has ended.
+// showReport shows the DMARC report that example.com would get of the message that came from
+// outside. The daemon has stopped, so that all it wrote down is there. It uses a context of its
+// own: that of the demo has ended.
 func (d *demo) showReport() error {
 	if !d.cfg.Reports.Collect {
 		return nil // a configuration of somebody's own

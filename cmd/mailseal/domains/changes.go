@@ -48,7 +48,8 @@ type Change struct {
 	Tags   []string `json:"tags,omitempty"` // of a list of tags, those that changed: "p: none -> reject"
 }
 
-// Changes compares two sets of answers. A lookup that failed at either time is no change: nobody knows what was there.
+// Changes compares two sets of answers. A lookup that failed at either time is no change: nobody
+// knows what was there.
 func Changes(before, now []Seen) []Change {
 	type key struct{ name, kind string }
 	olds, news := map[key]Seen{}, map[key]Seen{}
@@ -99,8 +100,9 @@ func tagChanges(before, now []string) []string {
 	return out
 }
 
-// writeChanges prints what has changed since an earlier result; nil for a domain that was not checked then. Selectors that
-// do not exist are asked for at random, and a name that was asked for once only says nothing.
+// writeChanges prints what has changed since an earlier result; nil for a domain that was not
+// checked then. Selectors that do not exist are asked for at random, and a name that was asked for
+// once only says nothing.
 func (r Result) writeChanges(w io.Writer, before *earlier, asJSON bool) error {
 	var changes []Change
 	if before != nil {

@@ -14,7 +14,8 @@ type Row struct {
 	Why      string // why it matters, in a sentence
 }
 
-// The codes of what this package finds out itself. Those of records' texts are in the packages of the records.
+// The codes of what this package finds out itself. Those of records' texts are in the packages of
+// the records.
 const (
 	NoDomain     check.Code = "domain-missing"
 	NoAnswer     check.Code = "dns-no-answer"

@@ -1,6 +1,7 @@
-// Package domains finds what is wrong with what the DNS says of a domain's mail: SPF, DKIM, DMARC, MX, MTA-STS and TLS
-// reports. The packages of the records say what is wrong with a text; this one asks, judges by the very evaluators of the
-// daemon, and says what to publish. Nothing but the DNS is asked.
+// Package domains finds what is wrong with what the DNS says of a domain's mail: SPF, DKIM, DMARC,
+// MX, MTA-STS and TLS reports. The packages of the records say what is wrong with a text; this one
+// asks, judges by the very evaluators of the daemon, and says what to publish. Nothing but the DNS
+// is asked.
 package domains
 
 import (
@@ -17,7 +18,8 @@ import (
 	"mailseal/milter/spf"
 )
 
-// Finding is one thing that is wrong with a domain's records, or worth knowing. Setting is the name of the record.
+// Finding is one thing that is wrong with a domain's records, or worth knowing. Setting is the name
+// of the record.
 type Finding struct {
 	check.Finding
 	Why        string           // why it matters, in a sentence
@@ -91,7 +93,8 @@ type checker struct {
 	hasKey    bool // a key record was found, good or not
 }
 
-// Check looks at what the DNS says of one domain. It never fails: what could not be found out is a finding.
+// Check looks at what the DNS says of one domain. It never fails: what could not be found out is a
+// finding.
 func Check(ctx context.Context, name domain.Name, o Options) Result {
 	out := Result{Domain: name}
 	c := &checker{Options: o, name: name.String(), result: &out, memory: newMemory(o.Resolver)}
@@ -145,7 +148,8 @@ func (c *checker) flaws(name, text string, flaws []lint.Flaw, mended string) {
 	}
 }
 
-// texts are the TXT records of a name; ok is false when the DNS did not answer, which is reported once.
+// texts are the TXT records of a name; ok is false when the DNS did not answer, which is reported
+// once.
 func (c *checker) texts(ctx context.Context, name string) (a dns.Answer, ok bool) {
 	a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
 	if err == nil {

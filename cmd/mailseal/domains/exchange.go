@@ -121,7 +121,8 @@ func (c *checker) reverse(ctx context.Context, host string, addr netip.Addr) {
 	c.report(MXMismatch, host, fmt.Sprintf("%s is called %s, which has not that address", addr, a.Names[0]))
 }
 
-// transport looks at the records of MTA-STS and of TLS reports (RFC 8461 section 3.1, RFC 8460 section 3).
+// transport looks at the records of MTA-STS and of TLS reports (RFC 8461 section 3.1, RFC 8460
+// section 3).
 func (c *checker) transport(ctx context.Context) {
 	if !c.takes {
 		return

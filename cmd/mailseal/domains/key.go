@@ -31,8 +31,8 @@ type keyJSON struct {
 	Findings  []findingJSON `json:"findings"`
 }
 
-// Find looks at the key and prints what it is. It is good when signatures that name it can count, and unknown when the DNS
-// did not answer.
+// Find looks at the key and prints what it is. It is good when signatures that name it can count,
+// and unknown when the DNS did not answer.
 func (q Key) Find(ctx context.Context, out io.Writer) error {
 	names, err := parseAll([]string{q.Domain})
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 	"mailseal/milter/dns"
 )
 
-// common are selectors that are worth a guess where no other is known. There is no way to list the selectors of a domain.
+// common are selectors that are worth a guess where no other is known. There is no way to list the
+// selectors of a domain.
 var common = []string{"default", "mail", "dkim", "s1", "selector1", "selector2", "google", "k1"}
 
-// keys looks at DKIM: first at what any name below _domainkey shows, then at the selectors that are known, then at
-// records of methods before DKIM.
+// keys looks at DKIM: first at what any name below _domainkey shows, then at the selectors that are
+// known, then at records of methods before DKIM.
 func (c *checker) keys(ctx context.Context) {
 	base := "_domainkey." + c.name
 	wild, ok := c.wild(ctx, base)
@@ -42,7 +43,8 @@ func (c *checker) keys(ctx context.Context) {
 	c.obsolete(ctx, base, len(algorithms) > 0)
 }
 
-// wild reports whether a selector that does not exist has a key. A wildcard that revokes is as it should be.
+// wild reports whether a selector that does not exist has a key. A wildcard that revokes is as it
+// should be.
 func (c *checker) wild(ctx context.Context, base string) (isWild, ok bool) {
 	if c.Random == "" {
 		return false, true
@@ -69,8 +71,8 @@ func isRevoked(text string) bool {
 	return false
 }
 
-// key looks at one selector's record and returns the algorithms that can be used. Of a selector that was only guessed
-// nothing is said when there is none.
+// key looks at one selector's record and returns the algorithms that can be used. Of a selector
+// that was only guessed nothing is said when there is none.
 func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 	a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
 	if err != nil {
@@ -110,8 +112,8 @@ func (c *checker) missing(ctx context.Context, name string) {
 	c.report(KeyMissing, name, "there is no key record")
 }
 
-// leftovers are names of records of methods before DKIM, and names as they are misspelled. What is there counts when a
-// tag of the method is in it.
+// leftovers are names of records of methods before DKIM, and names as they are misspelled. What is
+// there counts when a tag of the method is in it.
 var leftovers = []struct {
 	label string
 	ssp   bool
@@ -157,7 +159,8 @@ func adspText(label string) string {
 	return text
 }
 
-// isDomainKeys reports whether a text is a policy of DomainKeys: o=~ or o=-, and tags that go with it, and no key.
+// isDomainKeys reports whether a text is a policy of DomainKeys: o=~ or o=-, and tags that go with
+// it, and no key.
 func isDomainKeys(text string) bool {
 	for tag := range strings.SplitSeq(strings.ReplaceAll(text, " ", ""), ";") {
 		tag = strings.ToLower(tag)

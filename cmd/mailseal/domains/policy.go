@@ -93,7 +93,8 @@ var freemail = []string{
 	"gmx.de", "gmx.net", "gmx.com", "web.de", "mail.ru", "yandex.ru", "qq.com", "163.com", "126.com", "proton.me", "protonmail.com",
 }
 
-// address looks at one report address: whether its domain takes reports, and whether they could arrive.
+// address looks at one report address: whether its domain takes reports, and whether they could
+// arrive.
 func (c *checker) address(ctx context.Context, at, text, uri string) {
 	checker := &dmarc.Checker{Resolver: c.Resolver}
 	consent := checker.Consent(ctx, c.result.Domain, uri)

@@ -11,11 +11,12 @@ import (
 	"mailseal/cmd/mailseal/publish"
 )
 
-// Version is that of the JSON form. It grows when the meaning of a field changes, not when one is added.
+// Version is that of the JSON form. It grows when the meaning of a field changes, not when one is
+// added.
 const Version = 1
 
-// Write prints a result for people: the verdict first, then every finding with the place in the record and the record to
-// publish, then what SPF allows.
+// Write prints a result for people: the verdict first, then every finding with the place in the
+// record and the record to publish, then what SPF allows.
 func (r Result) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", r.Domain, r.verdict())
@@ -181,7 +182,8 @@ const prometheusHead = `# HELP mailseal_domain_findings Findings of the last che
 # TYPE mailseal_domain_spf_lookups gauge
 `
 
-// writePrometheus prints a result as metrics in the text format of Prometheus, for the textfile collector.
+// writePrometheus prints a result as metrics in the text format of Prometheus, for the textfile
+// collector.
 func (r Result) writePrometheus(w io.Writer) error {
 	var b strings.Builder
 	for _, s := range []check.Severity{check.Error, check.Warning, check.Unknown, check.Note} {

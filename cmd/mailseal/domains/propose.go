@@ -56,7 +56,8 @@ type SPFWishes struct {
 	Includes  []string // names of other records
 }
 
-// ownEnvelope are records of services that put a domain of their own into MAIL FROM: SPF is asked of that one.
+// ownEnvelope are records of services that put a domain of their own into MAIL FROM: SPF is asked
+// of that one.
 var ownEnvelope = []string{"amazonses.com", "servers.mcsv.net", "spf.mandrillapp.com", "sendgrid.net", "spf.mtasv.net"}
 
 // proposed answers for one name what it would answer with a proposal, and all else as the DNS does.
@@ -72,8 +73,9 @@ func (p proposed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answ
 	return p.Resolver.Lookup(ctx, name, t)
 }
 
-// ProposeSPF starts from the record that is published, lets in who is asked for, and judges the result by the daemon's own
-// evaluator. The answer is bad when no record would do, such as for more than ten lookups.
+// ProposeSPF starts from the record that is published, lets in who is asked for, and judges the
+// result by the daemon's own evaluator. The answer is bad when no record would do, such as for more
+// than ten lookups.
 func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error) {
 	names, err := parseAll([]string{name})
 	if err != nil {
@@ -156,7 +158,8 @@ func judgeSPF(v spf.Survey, text string) error {
 	return nil
 }
 
-// DMARCWishes are the answers to three questions: does the domain send, who writes with it, who reads reports.
+// DMARCWishes are the answers to three questions: does the domain send, who writes with it, who
+// reads reports.
 type DMARCWishes struct {
 	Resolver dns.Resolver
 	Silent   bool   // it sends nothing
@@ -171,13 +174,17 @@ const (
 	ladderMachines = "Next steps: a month of p=none at least, then p=quarantine for as long, comparing what the reports say was done with the mail; then p=reject, which must not rest on SPF alone (RFC 9989 sections 7.4 and 8): every source must sign."
 )
 
-// ProposeDMARC writes the records for what was answered, and judges them by the daemon's own parser.
+// ProposeDMARC writes the records for what was answered, and judges them by the daemon's own
+// parser.
 func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (Proposal, error) {
 	names, err := parseAll([]string{name})
 	if err != nil {
 		return Proposal{}, err
 	}
 	out := Proposal{Version: Version, Domain: names[0].String()}
+	if err := q.begin(ctx, &out); err != nil {
+		return out, err
+	}
 	text, err := q.text()
 	if err != nil {
 		return out, err
@@ -194,15 +201,56 @@ func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (Proposal, er
 	if q.Silent {
 		out.Records = append(out.Records,
 			publish.Record{Name: out.Domain, Text: "v=spf1 -all"},
-			publish.Record{Name: "*._domainkey." + out.Domain, Text: "v=DKIM1; p="},
-			publish.Record{Name: out.Domain, Type: "MX", Text: "0 ."})
-		return out, q.consent(ctx, names[0], &out)
+			publish.Record{Name: "*._domainkey." + out.Domain, Text: "v=DKIM1; p="})
+		return out, errors.Join(q.parkMX(ctx, &out), q.consent(ctx, names[0], &out))
 	}
-	out.Notes = append(out.Notes, ladderMachines)
+	ladder := ladderMachines
 	if q.People {
-		out.Notes[0] = ladderPeople
+		ladder = ladderPeople
 	}
+	out.Notes = append(out.Notes, ladder)
 	return out, q.consent(ctx, names[0], &out)
+}
+
+// begin takes from the record that is published what the answers leave open: the policy, and who
+// reads reports. A policy is not weakened because nothing was said of it, but for reject where
+// people write with the domain.
+func (q *DMARCWishes) begin(ctx context.Context, out *Proposal) error {
+	a, err := q.Resolver.Lookup(ctx, "_dmarc."+out.Domain, dns.TXT)
+	if err != nil {
+		return answer.NewUnknown(fmt.Errorf("what _dmarc.%s publishes: %w", out.Domain, err))
+	}
+	for _, text := range a.Texts {
+		r, err := dmarc.Parse(text)
+		if err != nil {
+			continue
+		}
+		out.Notes = append(out.Notes, fmt.Sprintf("Published now: %q. The proposal replaces it; carry over what else you need of it.", text))
+		if q.Policy == "" && !q.Silent {
+			if q.Policy = string(r.Policy); q.Policy == "reject" && q.People {
+				q.Policy = "quarantine"
+			}
+		}
+		if q.Reports == "" && len(r.Aggregate) == 1 {
+			q.Reports = strings.TrimPrefix(r.Aggregate[0], "mailto:")
+		}
+		return nil
+	}
+	return nil
+}
+
+// parkMX says that the domain takes no mail, unless it does.
+func (q DMARCWishes) parkMX(ctx context.Context, out *Proposal) error {
+	a, err := q.Resolver.Lookup(ctx, out.Domain, dns.MX)
+	switch {
+	case err != nil:
+		return answer.NewUnknown(fmt.Errorf("the MX records of %s: %w", out.Domain, err))
+	case len(a.Exchanges) == 0:
+		out.Records = append(out.Records, publish.Record{Name: out.Domain, Type: "MX", Text: "0 ."})
+	default:
+		out.Notes = append(out.Notes, "The domain has MX records, so that it takes mail. If it shall not, replace them by \"MX 0 .\" (RFC 7505).")
+	}
+	return nil
 }
 
 // text is the record itself.

@@ -35,8 +35,8 @@ type Request struct {
 	Pace     Clock     // nil is the host's
 }
 
-// Run checks the domains one after the other and prints each result. The error says which answer it is: bad with a mistake
-// in any domain, unknown where something could not be found out.
+// Run checks the domains one after the other and prints each result. The error says which answer it
+// is: bad with a mistake in any domain, unknown where something could not be found out.
 func (q Request) Run(ctx context.Context, out io.Writer) error {
 	names, err := parseAll(q.Names)
 	if err != nil {

@@ -76,7 +76,7 @@ func (d *decided) String() string {
 	if d.Reason != "" {
 		s += ": " + d.Reason
 	}
-	if d.Override != "" {
+	if d.Override != "" && d.Reason == "" {
 		s += " (" + d.Override + ")"
 	}
 	if d.Code != 0 {

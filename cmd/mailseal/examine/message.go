@@ -21,8 +21,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Examiner judges messages as the daemon would. Without a client SPF is not asked, and DMARC would judge half of the
-// evidence.
+// Examiner judges messages as the daemon would. Without a client SPF is not asked, and DMARC would
+// judge half of the evidence.
 type Examiner struct {
 	Config     *config.Config // judge as it says; nil: every method, with its defaults
 	Resolver   dns.Resolver
@@ -93,7 +93,8 @@ func (e *Examiner) now() time.Time {
 	return e.Now()
 }
 
-// settle withdraws a DMARC result that SPF might turn. A pass by DKIM stands, and so does that there is no policy.
+// settle withdraws a DMARC result that SPF might turn. A pass by DKIM stands, and so does that
+// there is no policy.
 func (m *Message) settle(hasClient bool) {
 	d := m.results.DMARC
 	if hasClient || d == nil || d.Value == dmarc.Pass || d.Value == dmarc.NotApplied {
@@ -157,8 +158,8 @@ func (m *Message) Text(w io.Writer) error {
 	return err
 }
 
-// details returns what is known of a signature, in brackets: a broken one leaves some of it out, and the key's size is
-// known only where the key was found.
+// details returns what is known of a signature, in brackets: a broken one leaves some of it out,
+// and the key's size is known only where the key was found.
 func details(r dkim.Result) string {
 	var all []string
 	if r.Selector != "" {

@@ -13,7 +13,8 @@ import (
 // errReceived says that a Received field does not tell who the client was.
 var errReceived = errors.New("the Received field names no client address")
 
-// The forms in which mail servers write the client into Received (RFC 5321 section 4.4 leaves the comments to them):
+// The forms in which mail servers write the client into Received (RFC 5321 section 4.4 leaves the
+// comments to them):
 //
 //	from HELO (NAME [192.0.2.1])           Postfix, Sendmail, Gmail, Microsoft
 //	from NAME ([192.0.2.1] helo=HELO)      Exim
@@ -35,8 +36,9 @@ type origin struct {
 	sender string
 }
 
-// originOf reads the Received field at a place, counted from 1 at the top, and the envelope sender of the first Return-Path
-// or of that field. What a stranger wrote below the field of the own mail server may be forged.
+// originOf reads the Received field at a place, counted from 1 at the top, and the envelope sender
+// of the first Return-Path or of that field. What a stranger wrote below the field of the own mail
+// server may be forged.
 func originOf(h message.Header, n int) (origin, error) {
 	var fields []string
 	var out origin

@@ -135,8 +135,8 @@ func (r *Replay) line(text []byte) {
 	r.message(&l, facts)
 }
 
-// message asks the rules in their order, as the daemon would: the first that holds decides. One of which the log does not
-// say enough is passed over and counted.
+// message asks the rules in their order, as the daemon would: the first that holds decides. One of
+// which the log does not say enough is passed over and counted.
 func (r *Replay) message(l *expression.Line, facts *expression.Judged) {
 	for i := range r.rules.Rules {
 		rule, count := &r.rules.Rules[i], r.Rules[i]
@@ -188,7 +188,8 @@ func (r *Replay) change(rule *policy.Rule, l *expression.Line, facts *expression
 // Finish sorts the changes, the most frequent first.
 func (r *Replay) Finish() {
 	r.Changes = slices.SortedFunc(maps.Values(r.groups), func(a, b *replayGroup) int {
-		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Was, b.Was))
+		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Was, b.Was))
 	})
 	if r.Changes == nil {
 		r.Changes = []*replayGroup{}
@@ -206,7 +207,8 @@ func (r *Replay) Text(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d messages of strangers in %d lines.\n", r.Messages, r.Lines)
 	if r.NoFacts > 0 {
-		fmt.Fprintf(&b, "%d more have no facts in their lines, which a version before 0.2.0 wrote: they cannot be replayed.\n", r.NoFacts)
+		fmt.Fprintf(&b, "%d more have no facts in their lines, which a version before 0.2.0 wrote: "+
+			"they cannot be replayed.\n", r.NoFacts)
 	}
 	if r.Unread > 0 {
 		fmt.Fprintf(&b, "%d lines are not JSON; set log.format = \"json\".\n", r.Unread)
@@ -218,13 +220,18 @@ func (r *Replay) Text(w io.Writer) error {
 			fmt.Fprintf(&b, "%-9s %8d  not known: the log does not hold %v\n", "", rule.Unknown, rule.Missing)
 		}
 	}
-	if len(r.Changes) == 0 {
+	switch {
+	case r.Messages == 0:
+		fmt.Fprintf(&b, "\nThere is nothing to replay.\n")
+	case len(r.Changes) == 0:
 		fmt.Fprintf(&b, "\nNothing would have changed.\n")
-	} else {
-		fmt.Fprintf(&b, "\n%8s  %-9s %-9s %-30s %s\n", "messages", "was", "would be", "author's domain", "rule; some queue identifiers")
+	default:
+		fmt.Fprintf(&b, "\n%8s  %-9s %-9s %-30s %s\n",
+			"messages", "was", "would be", "author's domain", "rule; some queue identifiers")
 	}
 	for _, g := range r.Changes[:min(len(r.Changes), shownChanges)] {
-		fmt.Fprintf(&b, "%8d  %-9s %-9s %-30s %s; %v\n", g.Count, g.Was, g.Would, cmp.Or(g.Domain, "(none, or several)"), g.Rule, g.Examples)
+		domain := cmp.Or(g.Domain, "(none, or several)")
+		fmt.Fprintf(&b, "%8d  %-9s %-9s %-30s %s; %v\n", g.Count, g.Was, g.Would, domain, g.Rule, g.Examples)
 	}
 	if n := len(r.Changes) - shownChanges; n > 0 || r.Others > 0 {
 		fmt.Fprintf(&b, "and %d more lines; --json has them\n", max(n, 0)+r.Others)

@@ -38,7 +38,8 @@ type Arrival struct {
 	JSON      bool
 }
 
-// Explain prints which rule signs such a message, with which keys, and why not the others. It is bad when none does.
+// Explain prints which rule signs such a message, with which keys, and why not the others. It is
+// bad when none does.
 func (a Arrival) Explain(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	author, err := message.ParsePath(a.From)
 	if err != nil || author.Domain == "" {
@@ -92,7 +93,8 @@ type signingExplained struct {
 	Addable *addable `json:"addable,omitempty"` // nil when it is not signed
 }
 
-// addable are the fields that can be added to the message behind us while one of its signatures stays good.
+// addable are the fields that can be added to the message behind us while one of its signatures
+// stays good.
 type addable struct {
 	Always       []string `json:"always"`
 	WhenAbsent   []string `json:"when_absent"`    // where the message has none

@@ -52,7 +52,8 @@ func (q SPF) Check(ctx context.Context, out io.Writer) error {
 	return answer.NewBad(nil)
 }
 
-// Explore says what the record of a domain allows, whoever connects. It is good when there is one that can be used.
+// Explore says what the record of a domain allows, whoever connects. It is good when there is one
+// that can be used.
 func (q SPF) Explore(ctx context.Context, name string, out io.Writer) error {
 	d, err := domain.Parse(strings.TrimSuffix(name, "."))
 	if err != nil {
@@ -93,7 +94,8 @@ func spfWords(d domain.Name, v spf.Survey) string {
 	return b.String()
 }
 
-// surveyAnswer is unknown where a lookup failed, and bad where receivers would use no record or a broken one.
+// surveyAnswer is unknown where a lookup failed, and bad where receivers would use no record or a
+// broken one.
 func surveyAnswer(v spf.Survey) error {
 	isBroken := v.Root.Text == "" || v.Root.Broken != ""
 	for _, f := range v.Flaws {

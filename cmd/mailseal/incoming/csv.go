@@ -49,8 +49,8 @@ func yes(is bool) string {
 	return "fail"
 }
 
-// writeCSV writes one line. A cell that a spreadsheet would take for a formula gets an apostrophe before it: what is in a
-// report was written by strangers.
+// writeCSV writes one line. A cell that a spreadsheet would take for a formula gets an apostrophe
+// before it: what is in a report was written by strangers.
 func writeCSV(w *csv.Writer, cells []string) error {
 	safe := make([]string, len(cells))
 	for i, c := range cells {

@@ -1,5 +1,5 @@
-// Package incoming is what the commands about reports that come in do: "mailseal reports read", "import", "list" and
-// their like.
+// Package incoming is what the commands about reports that come in do: "mailseal reports read",
+// "import", "list" and their like.
 package incoming
 
 import (
@@ -16,8 +16,8 @@ import (
 	"mailseal/milter/report/tally"
 )
 
-// Read is "mailseal reports read": files go in, a screen comes out. It needs no configuration and no store, and asks no
-// DNS.
+// Read is "mailseal reports read": files go in, a screen comes out. It needs no configuration and
+// no store, and asks no DNS.
 type Read struct {
 	JSON, CSV, Raw bool
 	Width          int // of the screen, in columns
@@ -43,7 +43,8 @@ type fileNotes struct {
 	notes []string
 }
 
-// Run reads the files, and prints what they say. The error says that some of them could not be read, or hold no report.
+// Run reads the files, and prints what they say. The error says that some of them could not be
+// read, or hold no report.
 func (r *Read) Run(names []string, stdin io.Reader, stdout, progress io.Writer) error {
 	r.out, r.tally, r.seen = bufio.NewWriterSize(stdout, 64<<10), tally.New(), map[string]bool{}
 	if r.CSV {
@@ -198,7 +199,8 @@ func (r *Read) aggregate(p *intake.Part) error {
 	return nil
 }
 
-// isNew reports whether a report is to be counted: neither it nor another one with its id, domain and period was before.
+// isNew reports whether a report is to be counted: neither it nor another one with its id, domain
+// and period was before.
 func (r *Read) isNew(f *intake.Report) bool {
 	key := f.Key("")
 	switch {

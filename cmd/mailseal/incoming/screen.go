@@ -20,7 +20,8 @@ const (
 	maxNotes   = 30 // files with notes
 )
 
-// screen prints the sum of all reports: for each domain a sentence and its sources, then what was unusual.
+// screen prints the sum of all reports: for each domain a sentence and its sources, then what was
+// unusual.
 func (r *Read) screen() {
 	if r.tally.Reports > 0 {
 		r.say(0, heading(r.tally))
@@ -102,7 +103,8 @@ func some(n int64) string {
 	return advice.Count(n)
 }
 
-// causes explains the words of the last column, each sentence once with the sources that it is about.
+// causes explains the words of the last column, each sentence once with the sources that it is
+// about.
 func (r *Read) causes(d *tally.Domain, sources []tally.Source) {
 	at := map[string][]string{}
 	var order []tally.Source
@@ -258,7 +260,8 @@ func writeTable(w io.Writer, rows [][]string, prefix string, from, to int) {
 	}
 }
 
-// clean makes the text of a stranger fit for a terminal: no control characters, no change of direction, one line.
+// clean makes the text of a stranger fit for a terminal: no control characters, no change of
+// direction, one line.
 func clean(s string) string {
 	return strings.Map(func(c rune) rune {
 		switch {

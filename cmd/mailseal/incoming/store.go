@@ -23,7 +23,8 @@ type Box struct {
 	Now     func() time.Time
 }
 
-// with opens the store, does what is asked, and closes it. What is wrong with the store leaves the answer unknown.
+// with opens the store, does what is asked, and closes it. What is wrong with the store leaves the
+// answer unknown.
 func (b *Box) with(ctx context.Context, do func(*intake.Intake) error) error {
 	o, err := store.ParseSetting(b.Setting)
 	if err != nil {

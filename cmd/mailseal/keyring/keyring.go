@@ -1,5 +1,6 @@
-// Package keyring does what "mailseal keys", "mailseal keygen" and "mailseal sql-import" do: it makes keys, lists them,
-// brings them through their lives, puts them into a database, and prints what there is to publish and to wait for.
+// Package keyring does what "mailseal keys", "mailseal keygen" and "mailseal sql-import" do: it
+// makes keys, lists them, brings them through their lives, puts them into a database, and prints
+// what there is to publish and to wait for.
 package keyring
 
 import (
@@ -126,8 +127,9 @@ func (r *Ring) isManaged(d string) bool {
 	return slices.ContainsFunc(r.cfg.Sign, func(rule config.Rule) bool { return rule.Managed == "%" || domain.ASCII(rule.Managed) == d })
 }
 
-// PublishCheck compares keys, all of them for no name, with what each name server shows; those that all of them show become
-// published. Force is a reason to take keys for published although the DNS does not show them.
+// PublishCheck compares keys, all of them for no name, with what each name server shows; those that
+// all of them show become published. Force is a reason to take keys for published although the DNS
+// does not show them.
 func (r *Ring) PublishCheck(ctx context.Context, names []string, force string) error {
 	seen, done, err := r.rotator.PublishCheck(ctx, names, force)
 	for _, k := range seen {
@@ -138,14 +140,15 @@ func (r *Ring) PublishCheck(ctx context.Context, names []string, force string) e
 	return r.finish(done, err)
 }
 
-// Rotate makes the steps that are due, and says what is waited for. A step that a silent server stops is an unknown answer.
+// Rotate makes the steps that are due, and says what is waited for. A step that a silent server
+// stops is an unknown answer.
 func (r *Ring) Rotate(ctx context.Context, domains []string) error {
 	done, err := r.rotator.Rotate(ctx, domains)
 	return r.finish(done, err)
 }
 
-// Move makes a step, one of rotation.Steps, with the keys that are named by record or by domain. Force is a reason to do it
-// although the DNS or the time speaks against it.
+// Move makes a step, one of rotation.Steps, with the keys that are named by record or by domain.
+// Force is a reason to do it although the DNS or the time speaks against it.
 func (r *Ring) Move(ctx context.Context, verb string, names []string, force string) error {
 	done, err := r.rotator.Move(ctx, verb, names, force)
 	return r.finish(done, err)

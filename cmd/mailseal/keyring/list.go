@@ -19,9 +19,10 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// List prints the keys that sign, will sign or have signed, and are named by record or by domain, all of them for no name: those of
-// the state directory with their stages, and those of rules with their files; or, with a
-// format, the records that must be published now, as Rotate waits for them. Removed keys are listed too if all are wanted.
+// List prints the keys that sign, will sign or have signed, and are named by record or by domain,
+// all of them for no name: those of the state directory with their stages, and those of rules with
+// their files; or, with a format, the records that must be published now, as Rotate waits for them.
+// Removed keys are listed too if all are wanted.
 func (r *Ring) List(ctx context.Context, names []string, all bool) error {
 	if r.o.Format != "none" && !r.o.JSON {
 		return r.listRecords(ctx, names)
@@ -57,8 +58,8 @@ func (r *Ring) List(ctx context.Context, names []string, all bool) error {
 	return nil
 }
 
-// listRecords prints records. Commands for nsupdate take away what must not be there any more; in the other formats it is
-// not among the records.
+// listRecords prints records. Commands for nsupdate take away what must not be there any more; in
+// the other formats it is not among the records.
 func (r *Ring) listRecords(ctx context.Context, names []string) error {
 	others, err := r.others(ctx, names)
 	if err != nil {
@@ -92,7 +93,8 @@ func (r *Ring) listRecords(ctx context.Context, names []string) error {
 	return nil
 }
 
-// Other is a key that signs, and that somebody else than Mailseal looks after: of a file, or of the configuration.
+// Other is a key that signs, and that somebody else than Mailseal looks after: of a file, or of the
+// configuration.
 type Other struct {
 	Name        string         `json:"name"` // of the key in the configuration
 	Domain      string         `json:"domain"`
@@ -113,8 +115,8 @@ const (
 	unusable = "unusable"
 )
 
-// others are the keys of rules beside those of the state directory and of sources, that are named by record or by domain;
-// all of them for no name.
+// others are the keys of rules beside those of the state directory and of sources, that are named
+// by record or by domain; all of them for no name.
 func (r *Ring) others(ctx context.Context, names []string) ([]Other, error) {
 	files := assembly.FileKeys(ctx, r.cfg, nil)
 	var out []Other
@@ -176,7 +178,8 @@ func (r *Ring) listOther(k Other) error {
 	return err
 }
 
-// listSources names the sources whose keys sign as well, and are not listed: there may be a million of them.
+// listSources names the sources whose keys sign as well, and are not listed: there may be a million
+// of them.
 func (r *Ring) listSources() {
 	if r.o.JSON {
 		return
@@ -186,8 +189,8 @@ func (r *Ring) listSources() {
 	}
 }
 
-// Record prints the record of each key that is named by record, by domain or by its name in the configuration: those of the
-// state directory, and those of rules.
+// Record prints the record of each key that is named by record, by domain or by its name in the
+// configuration: those of the state directory, and those of rules.
 func (r *Ring) Record(ctx context.Context, names []string) error {
 	for _, name := range names {
 		records, err := r.recordsOf(ctx, name)

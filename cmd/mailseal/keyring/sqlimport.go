@@ -25,7 +25,8 @@ type ImportOptions struct {
 	DryRun bool   // read the keys, and leave the database alone
 }
 
-// ImportSQL puts the keys of a directory into a database, all of them or none, and says which it added.
+// ImportSQL puts the keys of a directory into a database, all of them or none, and says which it
+// added.
 func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOptions, out io.Writer) error {
 	s, ok := cfg.Sources[o.Source]
 	if !ok || s.Driver == "http" {
@@ -59,8 +60,8 @@ func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOpti
 	return nil
 }
 
-// readKeys reads DIR/DOMAIN/SELECTOR.pem and .private, and DIR/SELECTOR.pem for a domain that is not "". One that cannot
-// be read is an error: nothing is imported by halves.
+// readKeys reads DIR/DOMAIN/SELECTOR.pem and .private, and DIR/SELECTOR.pem for a domain that is
+// not "". One that cannot be read is an error: nothing is imported by halves.
 func readKeys(dir, dom string) ([]keysql.Entry, error) {
 	var out []keysql.Entry
 	var errs []error

@@ -1,5 +1,5 @@
-// Package operate is what commands do with a daemon that runs: they ask it over its control socket to reload, and how
-// it is.
+// Package operate is what commands do with a daemon that runs: they ask it over its control socket
+// to reload, and how it is.
 package operate
 
 import (
@@ -22,8 +22,8 @@ type ReloadOptions struct {
 	Warnings io.Writer
 }
 
-// Reload has the daemon read its configuration and keys anew, and writes what came of it. The error is a bad answer
-// where the daemon refused, and an unknown one where no daemon answered.
+// Reload has the daemon read its configuration and keys anew, and writes what came of it. The error
+// is a bad answer where the daemon refused, and an unknown one where no daemon answered.
 func Reload(ctx context.Context, o ReloadOptions) error {
 	cause := fmt.Errorf("no answer within %s; the daemon's log says what came of it", o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, cause)

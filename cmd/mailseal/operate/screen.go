@@ -11,7 +11,8 @@ import (
 	"mailseal/cmd/mailseal/control"
 )
 
-// screen writes a status for people. What a terminal may not show, such as control characters of an error, is replaced.
+// screen writes a status for people. What a terminal may not show, such as control characters of an
+// error, is replaced.
 type screen struct{ now time.Time }
 
 // What fits on a screen. All of it is in --json.

@@ -45,15 +45,16 @@ type Checked struct {
 	Findings []string `json:"findings"` // errors and warnings, at most 200
 }
 
-// checkEvery is how often files and mail servers are looked at while the status is shown again and again.
+// checkEvery is how often files and mail servers are looked at while the status is shown again and
+// again.
 const checkEvery = time.Minute
 
-// recent is how long an error in the log is a problem: long enough that monitoring which asks every five minutes
-// does not miss it.
+// recent is how long an error in the log is a problem: long enough that monitoring which asks every
+// five minutes does not miss it.
 const recent = 15 * time.Minute
 
-// Show writes the status, once or again and again until ctx ends. The error is a bad answer where something is not
-// good, or no daemon answers, and an unknown one where the socket may not be used.
+// Show writes the status, once or again and again until ctx ends. The error is a bad answer where
+// something is not good, or no daemon answers, and an unknown one where the socket may not be used.
 func Show(ctx context.Context, o StatusOptions) error {
 	var checked *Checked
 	var checkedAt time.Time

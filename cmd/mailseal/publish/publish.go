@@ -1,5 +1,5 @@
-// Package publish prints DNS records in the three forms that name servers and providers ask for: a line of a zone file, the
-// bare value, and the value in strings of at most 255 bytes.
+// Package publish prints DNS records in the three forms that name servers and providers ask for: a
+// line of a zone file, the bare value, and the value in strings of at most 255 bytes.
 package publish
 
 import (
@@ -12,7 +12,8 @@ import (
 // maxString is the length of one string of a TXT record, in bytes (RFC 1035 section 3.3).
 const maxString = 255
 
-// ttl is the time to live of records that are printed, in seconds: a mistake is mended within the hour.
+// ttl is the time to live of records that are printed, in seconds: a mistake is mended within the
+// hour.
 const ttl = 3600
 
 // Record is a record to publish.

@@ -28,7 +28,8 @@ func foldRole() Role {
 	}
 }
 
-// Fold takes the segments that are closed into the store, one at a time, and deletes each once it is there.
+// Fold takes the segments that are closed into the store, one at a time, and deletes each once it
+// is there.
 func (p *Process) Fold(ctx context.Context) error {
 	s, err := p.Store(ctx)
 	if err != nil {
@@ -47,8 +48,8 @@ func (p *Process) Fold(ctx context.Context) error {
 	return nil
 }
 
-// foldOne takes one segment into the store. What lies behind damage is lost, and said: to try again would not bring it
-// back.
+// foldOne takes one segment into the store. What lies behind damage is lost, and said: to try again
+// would not bring it back.
 func (p *Process) foldOne(ctx context.Context, s *store.Store, dir, name string) error {
 	path := filepath.Join(dir, name)
 	batch := store.NewOutBatch()

@@ -80,8 +80,8 @@ type Preview struct {
 // placeholder is the sender of a preview while reports.from is not set.
 const placeholder = "dmarc@reports.invalid"
 
-// Preview shows the mail that would bring the report of a domain, from what is counted so far, whatever the gates say.
-// Day is "" for the last day that has any.
+// Preview shows the mail that would bring the report of a domain, from what is counted so far,
+// whatever the gates say. Day is "" for the last day that has any.
 func (o *Out) Preview(ctx context.Context, domain, day string) error {
 	return o.with(ctx, func(s *store.Store, r *send.Reporter) error {
 		if r.Sender.Address == "" {
@@ -186,7 +186,8 @@ type pendingLine struct {
 // maxListed is how many reports a list has.
 const maxListed = 1000
 
-// List shows what is counted and not reported yet, and the reports of the last 30 days with what became of them.
+// List shows what is counted and not reported yet, and the reports of the last 30 days with what
+// became of them.
 func (o *Out) List(ctx context.Context, domain string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		pending, err := s.OutPending(ctx, store.Day(o.Now), domain)
@@ -280,8 +281,8 @@ func (o *Out) Send(ctx context.Context, dry bool) error {
 	})
 }
 
-// wouldSend lists the reports that were sent since a time, or in a dry run those that would be built and the mails that
-// are due.
+// wouldSend lists the reports that were sent since a time, or in a dry run those that would be
+// built and the mails that are due.
 func (o *Out) wouldSend(ctx context.Context, s *store.Store, r *send.Reporter, dry bool, since time.Time) (listed, error) {
 	out := listed{Pending: []pendingLine{}, Reports: []store.OutReport{}}
 	all, err := s.OutReports(ctx, "", "", maxListed)
@@ -339,8 +340,8 @@ func (o *Out) Resend(ctx context.Context, id string) error {
 	})
 }
 
-// Suppress keeps reports from an address for some days, or with remove lets them go there again; without an address it
-// lists those that get none.
+// Suppress keeps reports from an address for some days, or with remove lets them go there again;
+// without an address it lists those that get none.
 func (o *Out) Suppress(ctx context.Context, address string, days int, remove bool) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		switch {

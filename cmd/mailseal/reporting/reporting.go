@@ -1,6 +1,6 @@
-// Package reporting runs what "mailseal reports serve" does: a process beside the daemon, with a user of its own that
-// reads no key, in which strangers' files are read and databases may fail without mail noticing. It is one or several
-// roles.
+// Package reporting runs what "mailseal reports serve" does: a process beside the daemon, with a
+// user of its own that reads no key, in which strangers' files are read and databases may fail
+// without mail noticing. It is one or several roles.
 package reporting
 
 import (
@@ -103,7 +103,8 @@ func Select(all []Role, names []string) ([]Role, error) {
 	return out, nil
 }
 
-// Serve runs roles until ctx ends. Ready, when not nil, is called once the process answers at its control socket.
+// Serve runs roles until ctx ends. Ready, when not nil, is called once the process answers at its
+// control socket.
 func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
 	if err := os.MkdirAll(p.Config.Reports.Directory, 0o750); err != nil {
 		return fmt.Errorf("reports.directory: %w", err)

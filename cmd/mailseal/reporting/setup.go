@@ -21,8 +21,8 @@ type need struct {
 	Fix   string `json:"fix,omitempty"`
 }
 
-// Check looks at the set-up of the sender of reports: a domain of its own with MX, SPF, DKIM, and a DMARC record without
-// rua, which would bring reports about our reports.
+// Check looks at the set-up of the sender of reports: a domain of its own with MX, SPF, DKIM, and a
+// DMARC record without rua, which would bring reports about our reports.
 func (o *Out) Check(ctx context.Context) error {
 	c := o.Config.Reports
 	if c.From == "" {

@@ -149,7 +149,8 @@ type keyPair struct {
 	pair  *tls.Certificate
 }
 
-// get implements tls.Config.GetCertificate. A pair that cannot be read leaves the one before in force.
+// get implements tls.Config.GetCertificate. A pair that cannot be read leaves the one before in
+// force.
 func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -20,7 +20,8 @@ func chownLike(path string, like os.FileInfo) error {
 	return os.Chown(path, int(sys.Uid), int(sys.Gid))
 }
 
-// hangUp sends SIGHUP to the process that the first of some pid files names: Sendmail then starts itself anew.
+// hangUp sends SIGHUP to the process that the first of some pid files names: Sendmail then starts
+// itself anew.
 func hangUp(paths ...string) error {
 	path := first(paths...)
 	if path == "" {

@@ -11,7 +11,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// ask completes the answers of the command line: from what was found, and where that is not enough from the terminal.
+// ask completes the answers of the command line: from what was found, and where that is not enough
+// from the terminal.
 func (r *run) ask() error {
 	if !r.Yes && !r.Terminal {
 		return answer.NewUsage(errors.New("standard input is not a terminal; give --yes to take what was found for the answers"))

@@ -21,7 +21,8 @@ import (
 // maxConfig bounds a configuration that is read, in bytes.
 const maxConfig = 4 << 20
 
-// readConfig reads the configuration that is there. One with mistakes is an error, before anything is made.
+// readConfig reads the configuration that is there. One with mistakes is an error, before anything
+// is made.
 func (r *run) readConfig() error {
 	old, err := files.Read(r.Config, maxConfig)
 	if errors.Is(err, os.ErrNotExist) {
@@ -42,8 +43,8 @@ func (r *run) readConfig() error {
 	return nil
 }
 
-// configure makes keys and writes the configuration. It reports whether the configuration that is there now signs for all
-// domains and has no errors, so that mail may come.
+// configure makes keys and writes the configuration. It reports whether the configuration that is
+// there now signs for all domains and has no errors, so that mail may come.
 func (r *run) configure() (bool, error) {
 	missing := slices.Clone(r.Domains)
 	if r.isOwn {
@@ -69,8 +70,8 @@ func (r *run) configure() (bool, error) {
 	return r.checked()
 }
 
-// isPristine reports whether a configuration says nothing but where to listen, as the sample that is installed: beside
-// comments it has the heads of tables, and addresses.
+// isPristine reports whether a configuration says nothing but where to listen, as the sample that
+// is installed: beside comments it has the heads of tables, and addresses.
 func isPristine(text string) bool {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -94,7 +95,8 @@ func signsFor(cfg *config.Config, d string) bool {
 	return false
 }
 
-// keys makes keys for domains, unless there are some already, and returns what the configuration says of them.
+// keys makes keys for domains, unless there are some already, and returns what the configuration
+// says of them.
 func (r *run) keys(domains []string) (string, error) {
 	var b strings.Builder
 	for _, d := range domains {
@@ -161,7 +163,8 @@ func quoted(list []string) string {
 	return strings.Join(out, ", ")
 }
 
-// write writes the configuration for root, and for the service's group to read. The old one is the sample.
+// write writes the configuration for root, and for the service's group to read. The old one is the
+// sample.
 func (r *run) write(text string) error {
 	if err := os.MkdirAll(filepath.Dir(r.Config), 0o755); err != nil {
 		return err

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// maxDiff bounds the lines of a file that are compared one with another; the table has as many squares.
+// maxDiff bounds the lines of a file that are compared one with another; the table has as many
+// squares.
 const maxDiff = 4000
 
 // diff shows what changes in a file, in the unified format without context: what patch(1) takes.

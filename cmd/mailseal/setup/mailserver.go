@@ -23,8 +23,9 @@ type plan struct {
 
 type setting struct{ name, value string }
 
-// mailServer shows what is to be put into the mail server and, if told to, puts it there and sends the test message. Ready
-// says that the configuration is there: else mail that comes to Mailseal would wait.
+// mailServer shows what is to be put into the mail server and, if told to, puts it there and sends
+// the test message. Ready says that the configuration is there: else mail that comes to Mailseal
+// would wait.
 func (r *run) mailServer(ready bool) error {
 	h := r.result.Host
 	if h.MTA == "" {
@@ -81,8 +82,8 @@ func (r *run) again() string {
 	return b.String()
 }
 
-// milterAddress is where the mail server finds the daemon: the first listener on a port, and with systemd's socket of ours
-// the one that its unit names.
+// milterAddress is where the mail server finds the daemon: the first listener on a port, and with
+// systemd's socket of ours the one that its unit names.
 func (r *run) milterAddress() (host, port string, err error) {
 	for _, l := range r.cfg.Listen {
 		switch {
@@ -225,7 +226,8 @@ func (r *run) planSendmail(host, port string) (plan, error) {
 	return p, nil
 }
 
-// apply puts the lines into the mail server, keeping the old file, and has the mail server read them.
+// apply puts the lines into the mail server, keeping the old file, and has the mail server read
+// them.
 func (r *run) apply(p plan) error {
 	u := applied{Path: p.path, Backup: p.path + ".before-mailseal-" + r.Now().UTC().Format("20060102T150405Z"), Before: p.before, MTA: r.result.Host.MTA}
 	info, err := os.Stat(p.path)
@@ -287,7 +289,8 @@ func (r *run) reloadMTA(name, dir string) error {
 	return nil
 }
 
-// rebuildSendmail makes sendmail.cf anew and restarts Sendmail, which knows no other way to read it.
+// rebuildSendmail makes sendmail.cf anew and restarts Sendmail, which knows no other way to read
+// it.
 func (r *run) rebuildSendmail(dir string) error {
 	if exists(filepath.Join(dir, "Makefile")) {
 		if _, err := r.Run(r.ctx, "make", "-C", dir, "sendmail.cf"); err != nil {

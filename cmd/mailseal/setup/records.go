@@ -187,7 +187,8 @@ func mechanisms(addresses []string) string {
 // extend puts mechanisms behind the version, where no term before them can match first.
 func extend(old, more string) string { return old[:len("v=spf1")] + more + old[len("v=spf1"):] }
 
-// dmarc is the domain's own record, or the one that holds for it, or one that asks for nothing but reports.
+// dmarc is the domain's own record, or the one that holds for it, or one that asks for nothing but
+// reports.
 func (r *run) dmarc(d string) Record {
 	ctx, cancel := context.WithTimeout(r.ctx, 20*time.Second)
 	defer cancel()

@@ -8,7 +8,8 @@ import (
 	"mailseal/cmd/mailseal/control"
 )
 
-// startService enables and starts the unit, and sees that the daemon answers. Without it mail would wait.
+// startService enables and starts the unit, and sees that the daemon answers. Without it mail would
+// wait.
 func (r *run) startService(ready bool) error {
 	if !ready || !r.Apply {
 		return nil

@@ -1,6 +1,6 @@
-// Package setup does what "mailseal setup" does: it looks at the host, asks what it cannot know, makes keys and a
-// configuration, prints the records to publish, and, if it is told to, puts Mailseal into the mail server and sends a
-// test message that reaches nobody.
+// Package setup does what "mailseal setup" does: it looks at the host, asks what it cannot know,
+// makes keys and a configuration, prints the records to publish, and, if it is told to, puts
+// Mailseal into the mail server and sends a test message that reaches nobody.
 package setup
 
 import (
@@ -147,7 +147,8 @@ func (r *run) setup() error {
 	return r.mailServer(ready)
 }
 
-// offerImport says how to go on from OpenDKIM, which would otherwise sign beside us. It reports whether it did.
+// offerImport says how to go on from OpenDKIM, which would otherwise sign beside us. It reports
+// whether it did.
 func (r *run) offerImport() (bool, error) {
 	if r.result.Host.OpenDKIM == "" || r.IgnoreOpenDKIM || r.isOurs() {
 		return false, nil
@@ -162,7 +163,8 @@ func (r *run) offerImport() (bool, error) {
 	return true, nil
 }
 
-// isOurs reports whether a configuration that signs is there, so that the import has been done or is not wanted.
+// isOurs reports whether a configuration that signs is there, so that the import has been done or
+// is not wanted.
 func (r *run) isOurs() bool {
 	c, err := config.LoadAny(r.Config)
 	return err == nil && len(c.Sign) > 0
@@ -191,8 +193,8 @@ func (r *run) user() error {
 	return r.makeGroups()
 }
 
-// makeGroups makes the groups that the unit puts the service into and that are not there: without one of them systemd
-// does not start it.
+// makeGroups makes the groups that the unit puts the service into and that are not there: without
+// one of them systemd does not start it.
 func (r *run) makeGroups() error {
 	if r.service.Unit == nil || os.Geteuid() != 0 {
 		return nil
@@ -237,7 +239,7 @@ func (r *run) directory(path string) error {
 		return nil
 	}
 	if err == nil && os.Geteuid() == 0 {
-		err = os.Chown(path, r.service.UID, r.service.GID)
+		err = os.Lchown(path, r.service.UID, r.service.GID) // never what the user put in its place
 	}
 	return err
 }

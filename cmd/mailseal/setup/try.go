@@ -27,8 +27,8 @@ type Test struct {
 // testTime bounds the whole conversation with the mail server.
 const testTime = 90 * time.Second
 
-// tryOut hands the mail server a message to a recipient of one time below .invalid, which the daemon refuses with what it
-// would have done. Nothing is delivered, and nothing leaves the host.
+// tryOut hands the mail server a message to a recipient of one time below .invalid, which the
+// daemon refuses with what it would have done. Nothing is delivered, and nothing leaves the host.
 func (r *run) tryOut() error {
 	a, err := control.Ask(r.ctx, r.cfg.Control.Address, control.Request{Command: control.Test})
 	if err == nil && a.Error != "" {
@@ -118,7 +118,8 @@ func writeTest(w io.WriteCloser, d, recipient string, now time.Time) error {
 	return errors.Join(b.Flush(), w.Close())
 }
 
-// queuedAs finds the id in what Postfix ("queued as 4XQ1") and Sendmail ("4AB0 Message accepted for delivery") reply.
+// queuedAs finds the id in what Postfix ("queued as 4XQ1") and Sendmail ("4AB0 Message accepted for
+// delivery") reply.
 var queuedAs = regexp.MustCompile(`queued as ([0-9A-Za-z]+)|([0-9A-Za-z]+) Message accepted`)
 
 func queueID(text string) string {
@@ -144,7 +145,8 @@ func (r *run) unqueue(id string) error {
 	return removeQueued("/var/spool/mqueue", id)
 }
 
-// removeQueued removes the files of a message from Sendmail's queue: qf, df and others, with the id behind two letters.
+// removeQueued removes the files of a message from Sendmail's queue: qf, df and others, with the id
+// behind two letters.
 func removeQueued(dir, id string) error {
 	n := 0
 	for _, sub := range []string{dir, filepath.Join(dir, "*")} {

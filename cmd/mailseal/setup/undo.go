@@ -22,7 +22,8 @@ type applied struct {
 	Unit   string `json:"unit,omitempty"` // that was enabled
 }
 
-// journal is the file that --undo reads, beside the configuration. Root alone can read it: main.cf may hold secrets.
+// journal is the file that --undo reads, beside the configuration. Root alone can read it: main.cf
+// may hold secrets.
 func (r *run) journal() string { return filepath.Join(filepath.Dir(r.Config), "setup-applied.json") }
 
 func (r *run) history() ([]applied, error) {
@@ -124,8 +125,8 @@ func (r *run) takeBack(a applied) error {
 	return r.reloadMTA(a.MTA, filepath.Dir(a.Path))
 }
 
-// withdraw takes our lines out of a file that others have changed since: each setting as it was before, and what others
-// wrote stays.
+// withdraw takes our lines out of a file that others have changed since: each setting as it was
+// before, and what others wrote stays.
 func withdraw(now string, a applied) (string, error) {
 	if a.MTA != "postfix" {
 		return withoutFilter(now, a), nil

@@ -1,8 +1,10 @@
-// Package advice says what a domain's DMARC reports mean: whose a source is, why its mail fails, which policy comes next
-// and what must be true before, and what another policy would have done to the same messages.
+// Package advice says what a domain's DMARC reports mean: whose a source is, why its mail fails,
+// which policy comes next and what must be true before, and what another policy would have done to
+// the same messages.
 //
-// Everything here is pure: a History goes in, sentences and records come out. RFC 9989 sections 7.4 and 8 set the limits:
-// a domain that people write to mailing lists from should not publish p=reject, and p=reject must not rest on SPF alone.
+// Everything here is pure: a History goes in, sentences and records come out. RFC 9989 sections 7.4
+// and 8 set the limits: a domain that people write to mailing lists from should not publish
+// p=reject, and p=reject must not rest on SPF alone.
 package advice
 
 import "net/netip"
@@ -10,8 +12,8 @@ import "net/netip"
 // Step is a rung of the ladder of DMARC policies, from the weakest to the strictest.
 type Step int
 
-// The ladder. A policy with t=y asks receivers for the rung below it (RFC 9989 section 4.7), so RejectTest protects as
-// Quarantine does and QuarantineTest as None does.
+// The ladder. A policy with t=y asks receivers for the rung below it (RFC 9989 section 4.7), so
+// RejectTest protects as Quarantine does and QuarantineTest as None does.
 const (
 	None Step = iota
 	QuarantineTest
@@ -40,8 +42,9 @@ func (s Step) policy() (p string, testing bool) {
 	return "none", false
 }
 
-// Days that a domain stays on a rung before the next one (RFC 9989 section 7.4 asks for a month at none and as long at
-// quarantine; the test rungs are for noticing that a receiver does more than it is asked).
+// Days that a domain stays on a rung before the next one (RFC 9989 section 7.4 asks for a month at
+// none and as long at quarantine; the test rungs are for noticing that a receiver does more than it
+// is asked).
 const (
 	fullDays = 30
 	testDays = 14
@@ -160,7 +163,8 @@ type Advice struct {
 	Notes      []Note
 }
 
-// Note is a finding beside the ladder: the end of the SPF record, terms that can go, keys that are missing.
+// Note is a finding beside the ladder: the end of the SPF record, terms that can go, keys that are
+// missing.
 type Note struct {
 	Code  string
 	Alarm bool

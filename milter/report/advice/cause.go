@@ -19,8 +19,9 @@ const (
 	Fault
 )
 
-// Diagnose returns the cause that explains most of s. Rules are tried in order, from the one that is most certain.
-// No rule ever recommends an SPF include where the envelope domain is not the domain's own: it could not align.
+// Diagnose returns the cause that explains most of s. Rules are tried in order, from the one that
+// is most certain. No rule ever recommends an SPF include where the envelope domain is not the
+// domain's own: it could not align.
 func Diagnose(s *Source, domain string) Cause {
 	for _, rule := range rules {
 		if rule.holds(s) {

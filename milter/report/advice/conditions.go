@@ -72,7 +72,8 @@ func sources(h History, a Advice) []Condition {
 	return out
 }
 
-// rhythm asks that each own source was seen twice: a monthly run that is seen once may be all wrong next time.
+// rhythm asks that each own source was seen twice: a monthly run that is seen once may be all wrong
+// next time.
 func rhythm(h History) Condition {
 	var once []string
 	for _, s := range own(h) {
@@ -133,7 +134,8 @@ func failing(h History) Condition {
 	return Condition{"failing", "99% of each own source's mail passes DMARC", len(bad) == 0, found}
 }
 
-// signed asks for aligned DKIM, not for a DMARC pass: p=reject must not rest on SPF alone (RFC 9989 sections 7.4 and 8).
+// signed asks for aligned DKIM, not for a DMARC pass: p=reject must not rest on SPF alone (RFC 9989
+// sections 7.4 and 8).
 func signed(h History) Condition {
 	var bad []string
 	for _, s := range own(h) {

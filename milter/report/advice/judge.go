@@ -37,8 +37,9 @@ func Judge(h History) Advice {
 	return ready(h, a)
 }
 
-// end returns the last step for the domain: quarantine where people write from it, or may do so, and reject where a
-// person said that only machines do and nothing contradicts it (RFC 9989 section 7.4).
+// end returns the last step for the domain: quarantine where people write from it, or may do so,
+// and reject where a person said that only machines do and nothing contradicts it (RFC 9989 section
+// 7.4).
 func end(h History) Step {
 	if h.Parked {
 		return Reject
@@ -54,7 +55,8 @@ func writesToLists(h History) bool {
 	return h.ToLists > 0 || listed(h) > 0
 }
 
-// listed counts messages of the domain's own that lists passed on: they carried a signature of it, or failed at a list.
+// listed counts messages of the domain's own that lists passed on: they carried a signature of it,
+// or failed at a list.
 func listed(h History) int64 {
 	var n int64
 	for i := range h.Sources {
@@ -65,7 +67,8 @@ func listed(h History) int64 {
 	return n
 }
 
-// lost counts the messages that a policy obeyed by everyone would cost: one's own, and those passed on.
+// lost counts the messages that a policy obeyed by everyone would cost: one's own, and those passed
+// on.
 func lost(h History) (own, forwarded int64) {
 	for i := range h.Sources {
 		switch s := &h.Sources[i]; s.Class {
@@ -272,7 +275,8 @@ func cost(h History, a Advice) string {
 	return text
 }
 
-// WithStep returns a DMARC record with the policy of step: p and t are set, everything else stays as it is.
+// WithStep returns a DMARC record with the policy of step: p and t are set, everything else stays
+// as it is.
 func WithStep(record string, step Step) string {
 	p, testing := step.policy()
 	var out []string

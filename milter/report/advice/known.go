@@ -2,14 +2,16 @@ package advice
 
 import "strings"
 
-// Known is a service that sends mail for others, recognised by a name that it signs, bounces or connects with.
+// Known is a service that sends mail for others, recognised by a name that it signs, bounces or
+// connects with.
 type Known struct {
 	Name   string
 	Suffix string // the domain that gave it away
 	DKIM   string // where its own pages set a signing domain
 }
 
-// services lists senders that many domains use, by the domains of their reverse names, bounces and signatures.
+// services lists senders that many domains use, by the domains of their reverse names, bounces and
+// signatures.
 var services = []Known{
 	{"Amazon SES", "amazonses.com", "verified identities, “Easy DKIM”"},
 	{"Brevo", "sendinblue.com", "senders and domains"},

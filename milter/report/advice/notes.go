@@ -1,6 +1,7 @@
 package advice
 
-// notes are findings beside the ladder: how the SPF record ends, which of its terms can go, keys that are missing.
+// notes are findings beside the ladder: how the SPF record ends, which of its terms can go, keys
+// that are missing.
 func notes(h History) []Note {
 	var out []Note
 	for _, s := range h.Selectors {

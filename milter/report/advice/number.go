@@ -23,8 +23,8 @@ func Count(n int64) string {
 	return sign + out.String()
 }
 
-// Rate returns part of whole in percent with one decimal, cut and not rounded: 100 means all, and 0 means none.
-// Of nothing there is no rate: "–".
+// Rate returns part of whole in percent with one decimal, cut and not rounded: 100 means all, and 0
+// means none. Of nothing there is no rate: "–".
 func Rate(part, whole int64) string {
 	switch {
 	case whole <= 0:
@@ -57,7 +57,8 @@ func Plural(n int64, one, many string) string {
 	return Count(n) + " " + many
 }
 
-// List joins names as English does: a, b and c. Of more than most it names most and counts the rest.
+// List joins names as English does: a, b and c. Of more than most it names most and counts the
+// rest.
 func List(names []string, most int) string {
 	if len(names) > most {
 		rest := int64(len(names) - most)

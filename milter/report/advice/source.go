@@ -8,7 +8,8 @@ import (
 // Class is whose a source is.
 type Class string
 
-// Classes of sources. The last two are given by a person alone: their mail raises no alert and leaves the pass rate.
+// Classes of sources. The last two are given by a person alone: their mail raises no alert and
+// leaves the pass rate.
 const (
 	Ours       Class = "ours"
 	Service    Class = "service"    // a service that sends for the domain
@@ -100,12 +101,13 @@ func OwnSelectors(sources []Source) map[string]bool {
 	return out
 }
 
-// Classify returns whose s is, and the reason as a phrase. A person's verdict is the caller's to apply first.
+// Classify returns whose s is, and the reason as a phrase. A person's verdict is the caller's to
+// apply first.
 //
-// Own is what this host's networks or the domain's SPF record vouch for, or a host below the domain that signs. A known
-// service comes next. Mail that carries our signature from a host that we did not name was passed on, if the selector is
-// one of our hosts'; with a selector of its own it is a service that somebody set up. What never passed is a forgery, or
-// looks like one.
+// Own is what this host's networks or the domain's SPF record vouch for, or a host below the domain
+// that signs. A known service comes next. Mail that carries our signature from a host that we did
+// not name was passed on, if the selector is one of our hosts'; with a selector of its own it is a
+// service that somebody set up. What never passed is a forgery, or looks like one.
 func Classify(s *Source, c Context) (Class, string) {
 	switch {
 	case s.Network:

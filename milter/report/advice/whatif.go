@@ -59,8 +59,8 @@ type Share struct {
 	Messages int64
 }
 
-// WhatIf judges the rows again under change. Receivers do not always do as they are asked: "then" is what the record
-// would ask for.
+// WhatIf judges the rows again under change. Receivers do not always do as they are asked: "then"
+// is what the record would ask for.
 func WhatIf(domain string, p Policy, rows []Row, change Change) []Line {
 	policy := effective(p, change)
 	verb := map[string]string{"reject": "would be refused", "quarantine": "would be held"}[policy.p]
@@ -183,7 +183,8 @@ func pass(domain string, e effect, c Change, r *Row) bool {
 	return true
 }
 
-// aligned reports whether an identifier aligns with the From domain, whose organizational domain is domain.
+// aligned reports whether an identifier aligns with the From domain, whose organizational domain is
+// domain.
 func aligned(from, identifier, domain, mode string) bool {
 	identifier = strings.TrimSuffix(strings.ToLower(identifier), ".")
 	if identifier == from {

@@ -15,11 +15,13 @@ type Report struct {
 	Digest string // SHA-256 of its bytes as they were inflated, in hex
 }
 
-// keptRows is how many rows of a report are kept while its head is read: 2 MB. A longer report is read twice.
+// keptRows is how many rows of a report are kept while its head is read: 2 MB. A longer report is
+// read twice.
 const keptRows = 5000
 
-// ReadAggregate reads an aggregate report. Head is called once, when all of it but its rows is known; if it returns false
-// the rows are left out. Each is then called for every row. Both may be nil.
+// ReadAggregate reads an aggregate report. Head is called once, when all of it but its rows is
+// known; if it returns false the rows are left out. Each is then called for every row. Both may be
+// nil.
 //
 // What is wrong with the report beyond repair is the error, and nothing is called then.
 func (p *Part) ReadAggregate(head func(*Report) (bool, error), each func(*report.Row) error) (*Report, error) {

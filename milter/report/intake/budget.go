@@ -11,8 +11,9 @@ import (
 	"mailseal/milter/report"
 )
 
-// Bounds of one message or file, whatever it is made of. A report of a large domain at a large receiver has 1 MB of XML,
-// the largest that was seen 26 MB. Compression alone proves nothing: honest reports reach 100:1.
+// Bounds of one message or file, whatever it is made of. A report of a large domain at a large
+// receiver has 1 MB of XML, the largest that was seen 26 MB. Compression alone proves nothing:
+// honest reports reach 100:1.
 const (
 	MaxMessage  = 25 << 20  // bytes of a mail, or of a file that is none
 	maxReport   = 64 << 20  // bytes of one report, inflated
@@ -42,7 +43,8 @@ func hostile(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", report.ErrHostile, fmt.Sprintf(format, args...))
 }
 
-// limited reads a report that is inflated on the way, within the bound of one report and of the message.
+// limited reads a report that is inflated on the way, within the bound of one report and of the
+// message.
 type limited struct {
 	in     io.Reader
 	budget *budget // nil: this report was counted before
@@ -61,8 +63,8 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// inflater reads gzip as reporters send it: several members, junk or zeros behind the last one, a checksum that is wrong
-// or cut off. Whether the report is complete is seen in the report.
+// inflater reads gzip as reporters send it: several members, junk or zeros behind the last one, a
+// checksum that is wrong or cut off. Whether the report is complete is seen in the report.
 type inflater struct {
 	in   *bytes.Reader
 	zip  *gzip.Reader

@@ -1,8 +1,9 @@
-// Package intake finds DMARC, TLS and failure reports in what people and reporters send: mail, archives, mailboxes, files.
+// Package intake finds DMARC, TLS and failure reports in what people and reporters send: mail,
+// archives, mailboxes, files.
 //
-// Everything is known by its first bytes; names and types are wrong too often. All layers of one message share one
-// budget, so that a bomb costs no more than a large report. Nothing is kept in memory inflated: a report is read as it is
-// unpacked.
+// Everything is known by its first bytes; names and types are wrong too often. All layers of one
+// message share one budget, so that a bomb costs no more than a large report. Nothing is kept in
+// memory inflated: a report is read as it is unpacked.
 package intake
 
 import (
@@ -51,7 +52,8 @@ type walker struct {
 	found  []*Part
 }
 
-// Look finds the reports in data: a report, an archive, or a mail. name is shown to people. There is at least one part.
+// Look finds the reports in data: a report, an archive, or a mail. name is shown to people. There
+// is at least one part.
 func Look(name string, data []byte) []*Part {
 	w := &walker{budget: newBudget()}
 	if err := w.look([]string{name}, data, 0, 0, true); err != nil {
@@ -61,7 +63,8 @@ func Look(name string, data []byte) []*Part {
 	return w.found
 }
 
-// settle makes sure that something was found, and keeps what is of no interest out where reports were found.
+// settle makes sure that something was found, and keeps what is of no interest out where reports
+// were found.
 func (w *walker) settle(name string) {
 	isReport := func(p *Part) bool { return p.Kind != Other }
 	if slices.ContainsFunc(w.found, isReport) {
@@ -81,7 +84,8 @@ func (w *walker) fail(at []string, err error) {
 	w.found = append(w.found, p)
 }
 
-// look sorts data by its first bytes. isTop is false for a part of a mail: text there is for people.
+// look sorts data by its first bytes. isTop is false for a part of a mail: text there is for
+// people.
 func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool) error {
 	if layers > maxLayers {
 		return hostile("more than %d archives within each other", maxLayers)

@@ -21,8 +21,8 @@ import (
 // fieldLine is how a header field begins.
 var fieldLine = regexp.MustCompile(`^(?:From |>From |[!-9;-~]+[ \t]*:)`)
 
-// looksLikeMail reports whether text begins with header fields: two of the first lines do, or the first one is a field that
-// a mail begins with.
+// looksLikeMail reports whether text begins with header fields: two of the first lines do, or the
+// first one is a field that a mail begins with.
 func looksLikeMail(start []byte) bool {
 	fields := 0
 	for i, line := range bytes.SplitN(start, []byte("\n"), 6) {
@@ -159,8 +159,8 @@ func decoded(encoding string, in io.Reader) io.Reader {
 	return in
 }
 
-// alphabet passes on the letters of base64 alone: line breaks, padding and stray bytes are dropped. Blocks that were
-// encoded one by one and joined are rare, and cannot be told from a stray "=".
+// alphabet passes on the letters of base64 alone: line breaks, padding and stray bytes are dropped.
+// Blocks that were encoded one by one and joined are rare, and cannot be told from a stray "=".
 type alphabet struct{ in io.Reader }
 
 func (a *alphabet) Read(p []byte) (int, error) {

@@ -22,9 +22,9 @@ type File struct {
 // ErrTooLarge reports a mail or file above MaxMessage.
 var ErrTooLarge = fmt.Errorf("it is larger than %d MiB: no report is", MaxMessage>>20)
 
-// Each reads what the arguments of a command name: files, directories and all below them, Maildirs, mailboxes in one file
-// (mbox), and "-" for standard input. It calls visit for each mail and each file, one at a time, until visit returns an
-// error, which is returned.
+// Each reads what the arguments of a command name: files, directories and all below them, Maildirs,
+// mailboxes in one file (mbox), and "-" for standard input. It calls visit for each mail and each
+// file, one at a time, until visit returns an error, which is returned.
 func Each(names []string, stdin io.Reader, visit func(File) error) error {
 	for _, name := range names {
 		var err error
@@ -93,8 +93,8 @@ func eachIn(name string, in io.Reader, visit func(File) error) error {
 	return visit(File{Name: name, Data: data, Err: err})
 }
 
-// startsMail reports whether a line begins a mail of an mbox: it begins with "From ", and a header field or an empty line
-// follows. Some programs leave such lines in the text of a mail as they are.
+// startsMail reports whether a line begins a mail of an mbox: it begins with "From ", and a header
+// field or an empty line follows. Some programs leave such lines in the text of a mail as they are.
 func startsMail(line []byte, r *bufio.Reader) bool {
 	if !bytes.HasPrefix(line, []byte("From ")) || line[len(line)-1] != '\n' {
 		return false

@@ -14,7 +14,8 @@ import (
 type Intake struct {
 	Store *store.Store
 
-	// Domains are ours: only reports on them and on what is below them are counted. Empty: all domains are.
+	// Domains are ours: only reports on them and on what is below them are counted. Empty: all
+	// domains are.
 	Domains []string
 }
 
@@ -33,8 +34,9 @@ type Taken struct {
 	Problems   []string // what could not be read
 }
 
-// Take stores a mail or file with the reports in it, in one transaction. An error means that nothing of it was stored, and
-// that it should be brought again; what cannot be read is no error, but in Problems, and kept as it came.
+// Take stores a mail or file with the reports in it, in one transaction. An error means that
+// nothing of it was stored, and that it should be brought again; what cannot be read is no error,
+// but in Problems, and kept as it came.
 func (i *Intake) Take(ctx context.Context, a *store.Arrival) (*Taken, error) {
 	out := &Taken{}
 	isNew, err := i.Store.Ingest(ctx, a, func(in *store.Ingest) error {
@@ -47,8 +49,8 @@ func (i *Intake) Take(ctx context.Context, a *store.Arrival) (*Taken, error) {
 	return out, nil
 }
 
-// Again reads everything anew that the store still has as it came, as a better parser makes sense of it. each is told of
-// each mail or file.
+// Again reads everything anew that the store still has as it came, as a better parser makes sense
+// of it. each is told of each mail or file.
 func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 	ids, err := i.Store.Raws(ctx)
 	if err != nil {
@@ -161,8 +163,9 @@ func (t *Taken) count(status store.Status, f *Report) {
 	}
 }
 
-// trust compares the domains that the mail was authenticated for with the one that the report says it is from. Reporters
-// write from hosts and subdomains of their own, so that either may be below the other; a name without a dot is no domain.
+// trust compares the domains that the mail was authenticated for with the one that the report says
+// it is from. Reporters write from hosts and subdomains of their own, so that either may be below
+// the other; a name without a dot is no domain.
 func trust(a *store.Arrival, f *Report) string {
 	if a.Trust == store.ByHand {
 		return store.ByHand
@@ -191,7 +194,8 @@ func (i *Intake) owner(name string) string {
 	return best
 }
 
-// ownerOf returns whose row it is: the nearest domain of ours of its From, else that of the policy, else the policy's.
+// ownerOf returns whose row it is: the nearest domain of ours of its From, else that of the policy,
+// else the policy's.
 func (i *Intake) ownerOf(from, policy string) string {
 	if len(i.Domains) == 0 {
 		return policy

@@ -31,8 +31,8 @@ type Server struct {
 	Log         *slog.Logger
 	Now         func() time.Time
 
-	// Bounced takes mail to the envelope sender of a report of ours, which came back. It reports whether the recipient is
-	// one. nil: there are none.
+	// Bounced takes mail to the envelope sender of a report of ours, which came back. It reports
+	// whether the recipient is one. nil: there are none.
 	Bounced func(ctx context.Context, recipient string, mail []byte) (bool, error)
 
 	one sync.Mutex // reports are read one at a time, so that memory is bounded whatever arrives at once
@@ -77,7 +77,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// session is a connection. Who else a mail is from or to does not matter: the mail server decides what comes here.
+// session is a connection. Who else a mail is from or to does not matter: the mail server decides
+// what comes here.
 type session struct {
 	server     *Server
 	ctx        context.Context
@@ -114,7 +115,8 @@ func (s *session) Data(r io.Reader) error {
 	return s.server.Deliver(s.ctx, "lmtp", data)
 }
 
-// bounces hands a mail over that came back to the sender of a report. It reports whether there is a recipient left.
+// bounces hands a mail over that came back to the sender of a report. It reports whether there is a
+// recipient left.
 func (s *Server) bounces(ctx context.Context, recipients []string, data []byte) (bool, error) {
 	left := len(recipients) == 0
 	for _, to := range recipients {
@@ -131,7 +133,8 @@ func (s *Server) bounces(ctx context.Context, recipients []string, data []byte) 
 	return left, nil
 }
 
-// Deliver stores a mail, and says what the mail server is to do with it: nil to forget it, an *smtp.SMTPError otherwise.
+// Deliver stores a mail, and says what the mail server is to do with it: nil to forget it, an
+// *smtp.SMTPError otherwise.
 func (s *Server) Deliver(ctx context.Context, via string, data []byte) error {
 	if len(data) > intake.MaxMessage {
 		return errTooLarge

@@ -13,11 +13,12 @@ import (
 	"mailseal/milter/message"
 )
 
-// Trust finds out for which domains a mail was authenticated. Reports are mailed by anyone who likes: only a mail that is
-// authenticated for the reporter's domain proves who reports (RFC 9990 section 3.5.2).
+// Trust finds out for which domains a mail was authenticated. Reports are mailed by anyone who
+// likes: only a mail that is authenticated for the reporter's domain proves who reports (RFC 9990
+// section 3.5.2).
 type Trust struct {
-	// IDs are the authserv-ids of our own daemon, which removes fields that claim them from strangers' mail. Without any,
-	// Authentication-Results are not believed.
+	// IDs are the authserv-ids of our own daemon, which removes fields that claim them from
+	// strangers' mail. Without any, Authentication-Results are not believed.
 	IDs []string
 
 	Resolver dns.Resolver // for keys of DKIM; nil: signatures are not looked at
@@ -30,7 +31,8 @@ const (
 	dkimTimeout = 15 * time.Second
 )
 
-// Domains returns the domains that a mail was authenticated for: by the verdict of our own daemon, else by its signatures.
+// Domains returns the domains that a mail was authenticated for: by the verdict of our own daemon,
+// else by its signatures.
 func (t *Trust) Domains(ctx context.Context, mail []byte) []string {
 	header, err := message.Read(bytes.NewReader(mail), maxHeader, func(message.Header) []message.BodyHash { return nil })
 	if err != nil {
@@ -42,8 +44,8 @@ func (t *Trust) Domains(ctx context.Context, mail []byte) []string {
 	return t.signatures(ctx, mail)
 }
 
-// verdicts reads what our daemon wrote: a pass of DMARC or DKIM. SPF alone names the host that forwarded a report, and is
-// not asked.
+// verdicts reads what our daemon wrote: a pass of DMARC or DKIM. SPF alone names the host that
+// forwarded a report, and is not asked.
 func (t *Trust) verdicts(h message.Header) (out []string) {
 	for _, i := range h.Fields(authres.FieldName) {
 		f, err := authres.Parse(h[i].Value())
@@ -62,8 +64,9 @@ func (t *Trust) verdicts(h message.Header) (out []string) {
 				}
 			}
 		}
+		return out // a field below ours is of a host before this one, or forged
 	}
-	return out
+	return nil
 }
 
 // signatures verifies the signatures of a mail as it came here.

@@ -10,12 +10,14 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// maxBounce is how much of a bounce is read, in bytes: what says why stands before the mail that came back.
+// maxBounce is how much of a bounce is read, in bytes: what says why stands before the mail that
+// came back.
 const maxBounce = 64 << 10
 
-// Bounced takes a mail to the envelope sender of one of our reports. One that says that the report was not delivered, be
-// it by a mail server or by a person, suppresses the address; a notice of a delay does not. Known is false where the
-// recipient belongs to no report, Suppression is empty where nothing is to be done.
+// Bounced takes a mail to the envelope sender of one of our reports. One that says that the report
+// was not delivered, be it by a mail server or by a person, suppresses the address; a notice of a
+// delay does not. Known is false where the recipient belongs to no report, Suppression is empty
+// where nothing is to be done.
 func Bounced(
 	ctx context.Context, s *store.Store, recipient string, mail io.Reader, now time.Time,
 ) (x store.Suppression, known bool, err error) {
@@ -31,7 +33,8 @@ func Bounced(
 	return x, true, err
 }
 
-// diagnose returns why a mail came back, in the words of who sent it back, and whether that is for good.
+// diagnose returns why a mail came back, in the words of who sent it back, and whether that is for
+// good.
 func diagnose(mail io.Reader) (reason string, isFinal bool) {
 	lines := bufio.NewScanner(io.LimitReader(mail, maxBounce))
 	lines.Buffer(make([]byte, 4096), maxBounce)

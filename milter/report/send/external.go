@@ -11,15 +11,16 @@ import (
 	"mailseal/milter/report"
 )
 
-// Authorizer asks the DNS whether a host takes reports about a domain of another organization (RFC 9990 section 4): a
-// record could otherwise point a flood of reports at anybody.
+// Authorizer asks the DNS whether a host takes reports about a domain of another organization (RFC
+// 9990 section 4): a record could otherwise point a flood of reports at anybody.
 type Authorizer struct {
 	Resolver dns.Resolver
 	DMARC    *dmarc.Checker
 }
 
-// Authorize returns the address that takes reports about a policy domain in place of to, which is to itself unless the
-// host says otherwise. With a reason there is none. An error says that the DNS did not answer: it may do so later.
+// Authorize returns the address that takes reports about a policy domain in place of to, which is
+// to itself unless the host says otherwise. With a reason there is none. An error says that the DNS
+// did not answer: it may do so later.
 func (a *Authorizer) Authorize(ctx context.Context, policyDomain string, to report.Address) (report.Address, string, error) {
 	d, host := domain.Name(policyDomain), domain.Name(to.Host)
 	if host.Within(d) {
@@ -53,14 +54,16 @@ func (a *Authorizer) Authorize(ctx context.Context, policyDomain string, to repo
 	return to, fmt.Sprintf("not authorized: %s has no TXT record \"v=DMARC1;\"", name), nil
 }
 
-// isAuthorization reports whether a TXT record begins with v=DMARC1. The semicolon behind it may be missing.
+// isAuthorization reports whether a TXT record begins with v=DMARC1. The semicolon behind it may be
+// missing.
 func isAuthorization(text string) bool {
 	first, _, _ := strings.Cut(text, ";")
 	name, value, ok := strings.Cut(first, "=")
 	return ok && strings.EqualFold(strings.TrimSpace(name), "v") && strings.TrimSpace(value) == "DMARC1"
 }
 
-// overridden is the address that a record of authorization names instead, if it is at the same host.
+// overridden is the address that a record of authorization names instead, if it is at the same
+// host.
 func overridden(text string, to report.Address) report.Address {
 	r, err := dmarc.Parse(text)
 	if err != nil {

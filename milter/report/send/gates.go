@@ -1,5 +1,6 @@
-// Package send makes aggregate reports of what was counted, and hands them to the mail server of this host. Whether a
-// domain gets a report is decided by gates; what becomes of each report and each mail is a state in the store.
+// Package send makes aggregate reports of what was counted, and hands them to the mail server of
+// this host. Whether a domain gets a report is decided by gates; what becomes of each report and
+// each mail is a state in the store.
 package send
 
 import (
@@ -21,8 +22,8 @@ type Rules struct {
 	PerHour    int                      // mails
 }
 
-// PerHost is how many mails one destination host gets in a minute at most: thousands of domains are at one of the large
-// mailbox providers.
+// PerHost is how many mails one destination host gets in a minute at most: thousands of domains are
+// at one of the large mailbox providers.
 const PerHost = 10
 
 // The gate of relation.
@@ -31,7 +32,8 @@ const (
 	failDays, failNets = 3, 2  // failing mail on so many days, from so many networks
 )
 
-// withheld returns why a domain gets no report of a day, "" where it does. Gates that depend on an address come later.
+// withheld returns why a domain gets no report of a day, "" where it does. Gates that depend on an
+// address come later.
 func (r *Rules) withheld(domain string, messages int64, rel store.Relation) string {
 	switch {
 	case r.Excluded(domain):
@@ -46,9 +48,10 @@ func (r *Rules) withheld(domain string, messages int64, rel store.Relation) stri
 	return relation(rel)
 }
 
-// relation returns why we have none with a domain, "" where we have one. Spammers authenticate their mail, so that a pass
-// is no relation: reports to their domains are what ruins a host's reputation. Of a domain that is forged here its owner
-// is told after some days, for whom reports are made.
+// relation returns why we have none with a domain, "" where we have one. Spammers authenticate
+// their mail, so that a pass is no relation: reports to their domains are what ruins a host's
+// reputation. Of a domain that is forged here its owner is told after some days, for whom reports
+// are made.
 func relation(r store.Relation) string {
 	switch {
 	case r.WroteTo:
@@ -69,7 +72,8 @@ const (
 	window      = 5*time.Hour + 40*time.Minute
 )
 
-// slot is when the report of a domain for a day is built: each domain at its own time of the night, the same every day.
+// slot is when the report of a domain for a day is built: each domain at its own time of the night,
+// the same every day.
 func slot(domain string, day int64) time.Time {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(domain))

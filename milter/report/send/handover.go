@@ -21,7 +21,8 @@ type Refused struct{ Text string }
 
 func (r Refused) Error() string { return "refused: " + r.Text }
 
-// SMTP hands mail to the mail server on this host, which queues it, looks up where it goes, and retries.
+// SMTP hands mail to the mail server on this host, which queues it, looks up where it goes, and
+// retries.
 type SMTP struct {
 	Address string // host:port
 	Helo    string // this host's name

@@ -37,7 +37,8 @@ func ParseVERP(address string) (reportID string, n int, ok bool) {
 	return id, n, true
 }
 
-// Compress returns the gzip file of a report. It has no time and no name, so that the same report makes the same bytes.
+// Compress returns the gzip file of a report. It has no time and no name, so that the same report
+// makes the same bytes.
 func Compress(xml []byte) ([]byte, error) {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -53,8 +54,8 @@ func Compress(xml []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Message is the mail that brings a report to one address (RFC 9990 section 3.5.2), with CRLF at the ends of lines. It
-// is the same whenever it is made: date is when the report was made.
+// Message is the mail that brings a report to one address (RFC 9990 section 3.5.2), with CRLF at
+// the ends of lines. It is the same whenever it is made: date is when the report was made.
 func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n int, date time.Time) []byte {
 	var b bytes.Buffer
 	name := a.FileName(s.Domain)

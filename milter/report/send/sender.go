@@ -24,8 +24,8 @@ type Reporter struct {
 	Log          *slog.Logger
 }
 
-// retries are the times after which a mail that the mail server did not take is tried again; the last one repeats until
-// giveUp.
+// retries are the times after which a mail that the mail server did not take is tried again; the
+// last one repeats until giveUp.
 var retries = []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour}
 
 // giveUp is how old a report may be when it is handed over.
@@ -34,8 +34,8 @@ const giveUp = 5 * 24 * time.Hour
 // lease is how long one attempt may take before another process may try.
 const lease = 10 * time.Minute
 
-// Build makes the reports of days that are over, each once its time of the night has come. Ready is the last day whose
-// rows are all in the store.
+// Build makes the reports of days that are over, each once its time of the night has come. Ready is
+// the last day whose rows are all in the store.
 func (r *Reporter) Build(ctx context.Context, ready int64, now time.Time) error {
 	list, err := r.Store.OutPending(ctx, min(ready, store.Day(now)-1), "")
 	if err != nil {
@@ -64,8 +64,8 @@ func (r *Reporter) logBuilt(parts []store.OutReport) {
 	}
 }
 
-// Make makes the reports of a policy and day, in parts if there are many rows, and changes nothing. A report that is
-// withheld has a reason and no mail.
+// Make makes the reports of a policy and day, in parts if there are many rows, and changes nothing.
+// A report that is withheld has a reason and no mail.
 func (r *Reporter) Make(ctx context.Context, p store.OutPending) ([]store.OutReport, error) {
 	rel, err := r.Store.OutRelation(ctx, p.Domain, p.Day)
 	if err != nil {
@@ -88,8 +88,8 @@ func (r *Reporter) Make(ctx context.Context, p store.OutPending) ([]store.OutRep
 	return r.Reports(ctx, p)
 }
 
-// unusedID returns the ID of the first part from one on that is not in the store: rows that come late, from a host that
-// was away, make a report of their own.
+// unusedID returns the ID of the first part from one on that is not in the store: rows that come
+// late, from a host that was away, make a report of their own.
 func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (string, int, error) {
 	for ; ; part++ {
 		id := reportID(&p.Policy, p.Day, r.Sender.Domain, part)

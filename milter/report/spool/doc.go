@@ -1,15 +1,18 @@
-// Package spool keeps evaluations on disk between the daemon, which judges mail, and the process that makes reports of
-// them. The daemon only appends: it never waits for a database, and mail goes on whatever becomes of the reports.
+// Package spool keeps evaluations on disk between the daemon, which judges mail, and the process
+// that makes reports of them. The daemon only appends: it never waits for a database, and mail goes
+// on whatever becomes of the reports.
 //
-// A segment is a file with what was judged in some minutes and falls into one of 16 partitions, by policy domain. It is
-// written as NAME.open and closed as NAME.seg; the reader deletes it. The two processes are different users: the
-// directory belongs to a group that both are in, and is setgid. The reader parses files of strangers and may be taken
-// over, so the writer opens nothing that is there already, and follows no link.
+// A segment is a file with what was judged in some minutes and falls into one of 16 partitions, by
+// policy domain. It is written as NAME.open and closed as NAME.seg; the reader deletes it. The two
+// processes are different users: the directory belongs to a group that both are in, and is setgid.
+// The reader parses files of strangers and may be taken over, so the writer opens nothing that is
+// there already, and follows no link.
 //
-// A segment begins with a line that names its form, and goes on with blocks: length and CRC-32C of the payload, four bytes
-// each, big endian, and the payload. A writer that dies leaves at most one block unfinished, at the end. Records are
-// written against a table of strings that both sides build as they go; the table has a bound, so that a sender who makes
-// names up cannot fill the daemon's memory.
+// A segment begins with a line that names its form, and goes on with blocks: length and CRC-32C of
+// the payload, four bytes each, big endian, and the payload. A writer that dies leaves at most one
+// block unfinished, at the end. Records are written against a table of strings that both sides
+// build as they go; the table has a bound, so that a sender who makes names up cannot fill the
+// daemon's memory.
 package spool
 
 import (
@@ -24,8 +27,8 @@ import (
 )
 
 const (
-	// Partitions is the number of parts that policy domains are divided into. One is counted at a time, so that a
-	// sixteenth of a day must fit into memory.
+	// Partitions is the number of parts that policy domains are divided into. One is counted at a
+	// time, so that a sixteenth of a day must fit into memory.
 	Partitions = 16
 
 	// Interval is how long a segment is written.
@@ -44,7 +47,8 @@ const (
 	maxString  = 64 << 10 // bytes; a DNS record is no longer
 )
 
-// ErrCorrupt says that a segment is not one, or is damaged. What lies before the damage has been read.
+// ErrCorrupt says that a segment is not one, or is damaged. What lies before the damage has been
+// read.
 var ErrCorrupt = errors.New("spool: damaged segment")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -56,8 +60,8 @@ func Partition(domain string) int {
 	return int(h.Sum32() % Partitions)
 }
 
-// name is that of a segment, without its extension. The random part keeps hosts that share a directory apart, and a
-// daemon from one that was killed a moment ago.
+// name is that of a segment, without its extension. The random part keeps hosts that share a
+// directory apart, and a daemon from one that was killed a moment ago.
 func name(start time.Time, partition int, random uint64) string {
 	return fmt.Sprintf("%s-%02d-%016x", start.UTC().Format("20060102T150405Z"), partition, random)
 }

@@ -17,8 +17,8 @@ import (
 	"mailseal/milter/report"
 )
 
-// Segments returns the names of the segments in a directory that can be read to their end, oldest first within each
-// partition: those that are closed, and those whose writer is gone.
+// Segments returns the names of the segments in a directory that can be read to their end, oldest
+// first within each partition: those that are closed, and those whose writer is gone.
 func Segments(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -50,7 +50,8 @@ func isAbandoned(path string) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
 }
 
-// Base is the name of a segment whether it is open or closed: what it is remembered by once it was taken.
+// Base is the name of a segment whether it is open or closed: what it is remembered by once it was
+// taken.
 func Base(file string) string { return strings.TrimSuffix(strings.TrimSuffix(file, closeExt), openExt) }
 
 // Ready returns a time on the last UTC day that no segment of a directory can add to any more.
@@ -77,8 +78,9 @@ func open(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 }
 
-// Read calls each with the records of a segment. With an ErrCorrupt, those before the damage have been read; a block at
-// the end that is not finished is no damage. An error of each ends reading, and is returned.
+// Read calls each with the records of a segment. With an ErrCorrupt, those before the damage have
+// been read; a block at the end that is not finished is no damage. An error of each ends reading,
+// and is returned.
 func Read(path string, each func(Record) error) error {
 	f, err := open(path)
 	if err != nil {

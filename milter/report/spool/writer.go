@@ -17,8 +17,8 @@ import (
 	"mailseal/milter/report"
 )
 
-// ring is how many evaluations may wait for the disk. Mail of strangers fills it; when it is full, a row is dropped and
-// counted, and the message goes on.
+// ring is how many evaluations may wait for the disk. Mail of strangers fills it; when it is full,
+// a row is dropped and counted, and the message goes on.
 const ring = 8192
 
 // Writer keeps evaluations in segments below a directory. Its Record and Wrote never wait.
@@ -45,7 +45,8 @@ type segment struct {
 	dirty bool
 }
 
-// NewWriter returns a writer for a directory, which need not be there yet, and that may hold so many bytes.
+// NewWriter returns a writer for a directory, which need not be there yet, and that may hold so
+// many bytes.
 func NewWriter(dir string, most int64, log *slog.Logger, now func() time.Time) *Writer {
 	return &Writer{dir: dir, most: most, log: log, now: now, records: make(chan Record, ring)}
 }
@@ -172,8 +173,8 @@ func (w *Writer) segment(partition int) *segment {
 	return w.parts[partition]
 }
 
-// flush writes the block of a partition. After an error the segment is given up: what follows a torn block cannot be
-// read.
+// flush writes the block of a partition. After an error the segment is given up: what follows a
+// torn block cannot be read.
 func (w *Writer) flush(partition int) {
 	s := w.parts[partition]
 	if s == nil || len(s.enc.buf) == 0 {
@@ -228,8 +229,8 @@ func (w *Writer) closeOne(partition int) {
 	}
 }
 
-// isFull reports whether the directory holds as much as it may. The process that makes reports empties it; where that
-// is away, the disk must be left to mail.
+// isFull reports whether the directory holds as much as it may. The process that makes reports
+// empties it; where that is away, the disk must be left to mail.
 func (w *Writer) isFull() bool {
 	size, err := Size(w.dir)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// dictionaries remember the ids of words that the store has given out, so that a batch of records asks for each once.
-// They are forgotten as a whole when there are too many.
+// dictionaries remember the ids of words that the store has given out, so that a batch of records
+// asks for each once. They are forgotten as a whole when there are too many.
 type dictionaries struct {
 	mu  sync.Mutex
 	ids map[string]map[string]int64 // table, word
@@ -24,8 +24,8 @@ func (d *dictionaries) find(table, word string) (int64, bool) {
 	return id, ok
 }
 
-// learn adds what a transaction has looked up or added. It must be called after the commit: an id that was undone is
-// given to another word.
+// learn adds what a transaction has looked up or added. It must be called after the commit: an id
+// that was undone is given to another word.
 func (d *dictionaries) learn(table string, ids map[string]int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,7 +58,8 @@ func (l *lookup) find(table, word string) (int64, bool) {
 	return id, ok
 }
 
-// id returns the id of a word in a table with the columns id and column, and adds the word if it is new.
+// id returns the id of a word in a table with the columns id and column, and adds the word if it is
+// new.
 func (l *lookup) id(ctx context.Context, table, column, word string) (int64, error) {
 	if id, ok := l.find(table, word); ok {
 		return id, nil

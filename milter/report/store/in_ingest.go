@@ -44,12 +44,14 @@ type Ingest struct {
 	begin   time.Time
 	end     time.Time
 	rows    []any
+	spread  int // rows of the report in hand that were spread over its days
 	counts  bool
 	key     int64 // of the reporter
 }
 
-// Ingest stores a mail or file, and the reports that do finds in it, in one transaction: all of it is on the disk when
-// Ingest returns nil, or none of it. isNew is false, and do is not called, for bytes that are in the store already.
+// Ingest stores a mail or file, and the reports that do finds in it, in one transaction: all of it
+// is on the disk when Ingest returns nil, or none of it. isNew is false, and do is not called, for
+// bytes that are in the store already.
 func (s *Store) Ingest(ctx context.Context, a *Arrival, do func(*Ingest) error) (isNew bool, err error) {
 	in := &Ingest{ctx: ctx, arrival: a}
 	err = s.Update(ctx, func(tx *Tx) error {
@@ -117,14 +119,15 @@ type Head struct {
 // future is how far ahead of our clock a period may end.
 const future = 48 * time.Hour
 
-// Report stores the head of a report. If the status is Counted, NotCounted or Variant its rows follow with Row, and End.
+// Report stores the head of a report. If the status is Counted, NotCounted or Variant its rows
+// follow with Row, and End.
 func (in *Ingest) Report(h Head) (Status, error) {
 	reporter, accepted, err := in.reporter(h)
 	if err != nil {
 		return "", err
 	}
 	key := dedup(h, in.arrival.TrustDomain)
-	first, sameContent, err := in.known(key, h.Digest)
+	first, sameContent, err := in.known(key, h.Digest, h.Trust != Unaligned || accepted)
 	if err != nil {
 		return "", err
 	}
@@ -138,7 +141,7 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	case state != "future" && h.Configured && (h.Trust != Unaligned || accepted):
 		status = Counted
 	}
-	in.counts, in.key, in.rows = status == Counted, reporter, in.rows[:0]
+	in.counts, in.key, in.rows, in.spread = status == Counted, reporter, in.rows[:0], 0
 	in.begin, in.end = h.Metadata.Begin, h.Metadata.End
 	if in.begin.IsZero() {
 		in.begin, in.end = in.arrival.Received, in.arrival.Received
@@ -193,15 +196,26 @@ func dedup(h Head, mailDomain string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// known finds a report with the same key: the first one, and whether one has the same content.
-func (in *Ingest) known(key, content string) (first sql.NullInt64, same bool, err error) {
+// maxSpread bounds the rows that one report is spread over its days with: a small file can have many
+// records of a long period. What is beyond, and every report that does not count, stands on the
+// first day.
+const maxSpread = 100_000
+
+// known finds a report with the same key: the first one, and whether one has the same content. A
+// report with proof is compared with those alone that count: one without proof, which any sender can
+// bring first, must not keep it from counting.
+func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, same bool, err error) {
 	var equal int
-	err = in.tx.QueryRowContext(in.ctx,
-		"SELECT MIN(id), COALESCE(SUM(CASE WHEN content = $1 THEN 1 ELSE 0 END), 0) FROM in_report WHERE dedup = $2", content, key).Scan(&first, &equal)
+	q := "SELECT MIN(id), COALESCE(SUM(CASE WHEN content = $1 THEN 1 ELSE 0 END), 0) FROM in_report WHERE dedup = $2"
+	if proven {
+		q += " AND counted = 1"
+	}
+	err = in.tx.QueryRowContext(in.ctx, q, content, key).Scan(&first, &equal)
 	return first, equal > 0, err
 }
 
-// reporter returns the id of a reporter, and whether the administrator accepts its reports without proof.
+// reporter returns the id of a reporter, and whether the administrator accepts its reports without
+// proof.
 func (in *Ingest) reporter(h Head) (id int64, accepted bool, err error) {
 	now := in.arrival.Received.Unix()
 	var flag int
@@ -248,7 +262,8 @@ func factsOf(r *report.Row) string {
 	return text(string(out))
 }
 
-// Row stores a row of the report that was begun, as mail of domain. A report over several days is spread over them.
+// Row stores a row of the report that was begun, as mail of domain. A report over several days is
+// spread over them.
 func (in *Ingest) Row(domain string, r *report.Row) error {
 	var ids [5]int64
 	for i, word := range []struct{ table, column, word string }{
@@ -265,7 +280,12 @@ func (in *Ingest) Row(domain string, r *report.Row) error {
 		return err
 	}
 	rare := factsOf(r)
-	for day, n := range spread(r.Count, in.begin, in.end) {
+	days := map[int64]int64{day(in.begin): r.Count}
+	if in.counts && in.spread < maxSpread {
+		days = spread(r.Count, in.begin, in.end)
+		in.spread += len(days)
+	}
+	for day, n := range days {
 		in.rows = append(in.rows, in.report, r.N, day, ids[0], ids[1], n, int64(NewOutcome(r)), ids[2], ids[3], ids[4], rare)
 	}
 	if len(in.rows) >= batch*columns {

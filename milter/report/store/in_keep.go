@@ -14,8 +14,8 @@ import (
 // since is the name under which the store keeps the first day whose rows it still has.
 const since = "records_since"
 
-// Verify recounts the rollups from the rows, and returns what differs, a line each; none if they agree. Days whose rows
-// were removed by age are left out.
+// Verify recounts the rollups from the rows, and returns what differs, a line each; none if they
+// agree. Days whose rows were removed by age are left out.
 func (s *Store) Verify(ctx context.Context) (out []string, err error) {
 	return out, s.View(ctx, func(tx *Tx) error {
 		first := int64(-1 << 40)
@@ -48,8 +48,8 @@ func (s *Store) Verify(ctx context.Context) (out []string, err error) {
 // ErrNoReporter reports a reporter that the store does not know.
 var ErrNoReporter = errors.New("no report of this reporter is in the store; mailseal reports received shows the names")
 
-// Accept has the reports of a reporter count although nothing proves where they come from, or not any more. It returns how
-// many reports changed.
+// Accept has the reports of a reporter count although nothing proves where they come from, or not
+// any more. It returns how many reports changed.
 func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		var id int64
@@ -142,7 +142,8 @@ func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
 	})
 }
 
-// Again reads a mail or file anew: its reports are removed, and do stores what it finds now, in one transaction.
+// Again reads a mail or file anew: its reports are removed, and do stores what it finds now, in one
+// transaction.
 func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest) error) error {
 	in := &Ingest{ctx: ctx, arrival: &Arrival{}, raw: raw}
 	err := s.Update(ctx, func(tx *Tx) error {

@@ -252,7 +252,8 @@ func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Li
 	})
 }
 
-// scanLine adds a row of the sums to the line that it belongs to, which is the last one or a new one.
+// scanLine adds a row of the sums to the line that it belongs to, which is the last one or a new
+// one.
 func scanLine(rows *sql.Rows, out *[]Line) error {
 	var name string
 	var o Outcome

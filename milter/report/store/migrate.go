@@ -14,8 +14,8 @@ import (
 	"mailseal/keys/database"
 )
 
-// migrations are the steps from an empty store to the present schema. A step that was released is never edited: a change
-// is a new file with the next number.
+// migrations are the steps from an empty store to the present schema. A step that was released is
+// never edited: a change is a new file with the next number.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -36,8 +36,8 @@ var words = map[database.Driver]*strings.Replacer{
 	),
 }
 
-// migrate brings the tables to the present schema, each step in a transaction. Several processes may start at once: on
-// PostgreSQL a lock lets one of them migrate, SQLite has one writer anyway.
+// migrate brings the tables to the present schema, each step in a transaction. Several processes
+// may start at once: on PostgreSQL a lock lets one of them migrate, SQLite has one writer anyway.
 func (s *Store) migrate(ctx context.Context) error {
 	steps, err := translate(s.driver)
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 
 // Bounds of the rows of one policy and day.
 const (
-	// outDetailed is how many rows keep what senders can make up; rows beyond are folded by client. It leaves room for
-	// the folded ones in a report of report.MaxRows.
+	// outDetailed is how many rows keep what senders can make up; rows beyond are folded by client.
+	// It leaves room for the folded ones in a report of report.MaxRows.
 	outDetailed = 5_000
 
 	// outRows is how many rows there may be in all: clients are folded to their networks beyond.
@@ -73,8 +73,8 @@ func (b *OutBatch) Add(e *report.Evaluation) {
 	b.see(e, day)
 }
 
-// add counts a row. With many rows there already it folds a new one: what senders can make up goes first, then the
-// client's address within its network.
+// add counts a row. With many rows there already it folds a new one: what senders can make up goes
+// first, then the client's address within its network.
 func (c *outCount) add(key string, e *report.Evaluation, n int64, have int) {
 	if _, known := c.rows[key]; known || have < outDetailed {
 		c.rows[key] += n
@@ -104,7 +104,8 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// see keeps that a domain's mail passed or failed on a day. Of failing mail few networks are kept: two are enough.
+// see keeps that a domain's mail passed or failed on a day. Of failing mail few networks are kept:
+// two are enough.
 func (b *OutBatch) see(e *report.Evaluation, day int64) {
 	domain := e.Policy.Domain
 	of := b.seen[domain]
@@ -132,8 +133,8 @@ func policyHash(p *report.Policy) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Fold adds a batch to the rows of its days, once: a segment that was folded before changes nothing. It reports whether
-// it was new.
+// Fold adds a batch to the rows of its days, once: a segment that was folded before changes
+// nothing. It reports whether it was new.
 func (s *Store) Fold(ctx context.Context, segment string, b *OutBatch, now time.Time) (isNew bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		isNew = false

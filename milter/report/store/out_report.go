@@ -85,8 +85,8 @@ type Relation struct {
 // Remembered is for how many days relations are kept.
 const Remembered = 90
 
-// OutRelation returns what is known of a domain on a day. Organization is the organizational domain, which users write
-// to, too; it may be the same.
+// OutRelation returns what is known of a domain on a day. Organization is the organizational
+// domain, which users write to, too; it may be the same.
 func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Relation, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), coalesce(max(day) - min(day), 0) FROM out_seen
@@ -157,8 +157,8 @@ type OutDelivery struct {
 	Message []byte    `json:"-"`
 }
 
-// OutBuilt stores the reports of a policy and day, in parts, and removes its rows, all at once. What is there already
-// stays as it is: it may have been sent.
+// OutBuilt stores the reports of a policy and day, in parts, and removes its rows, all at once.
+// What is there already stays as it is: it may have been sent.
 func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		for _, r := range parts {
@@ -263,8 +263,8 @@ func (s *Store) OutHanded(ctx context.Context, since time.Time, host string) (al
 	return all, toHost, err
 }
 
-// OutClaim takes a delivery that is due for one attempt until a time, and reports whether nobody else has it: several
-// hosts may share a store.
+// OutClaim takes a delivery that is due for one attempt until a time, and reports whether nobody
+// else has it: several hosts may share a store.
 func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (ours bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		done, err := tx.ExecContext(ctx, `UPDATE out_delivery SET due = $3, tries = tries + 1 WHERE report = $1 AND n = $2

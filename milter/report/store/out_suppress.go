@@ -16,11 +16,12 @@ type Suppression struct {
 	Reason  string    `json:"reason"`
 }
 
-// suppressedFor is how long an address is left alone after its first, second and any further bounce.
+// suppressedFor is how long an address is left alone after its first, second and any further
+// bounce.
 var suppressedFor = []time.Duration{7 * 24 * time.Hour, 30 * 24 * time.Hour, 180 * 24 * time.Hour}
 
-// OutBounced suppresses the address of a delivery whose mail came back: for 7, 30 and then 180 days. It returns the
-// address, "" where there is no such delivery.
+// OutBounced suppresses the address of a delivery whose mail came back: for 7, 30 and then 180
+// days. It returns the address, "" where there is no such delivery.
 func (s *Store) OutBounced(ctx context.Context, reportID string, n int, reason string, now time.Time) (out Suppression, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		var state string
@@ -99,8 +100,8 @@ func (s *Store) OutSuppressions(ctx context.Context, address string, now time.Ti
 	return out, err
 }
 
-// OutForget removes all that is kept of a domain: whether our users write there, its mail of 90 days, rows and reports.
-// It returns how many rows of tables that were.
+// OutForget removes all that is kept of a domain: whether our users write there, its mail of 90
+// days, rows and reports. It returns how many rows of tables that were.
 func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		key, err := tx.outSecret(ctx)
@@ -130,7 +131,8 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 	return n, err
 }
 
-// OutPrune removes what is too old: relations after 90 days, reports and their mails after 30, segments after 3.
+// OutPrune removes what is too old: relations after 90 days, reports and their mails after 30,
+// segments after 3.
 func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
 	day := Day(now)
 	return s.Update(ctx, func(tx *Tx) error {

@@ -7,8 +7,9 @@ import (
 	"mailseal/milter/report"
 )
 
-// Outcome is what the rollups keep of a row, in one number: bit 0 an aligned DKIM pass, bit 1 an aligned SPF pass, bits 2
-// and 3 what the receiver did, bits 4 and 5 why it did not do what the policy asks for.
+// Outcome is what the rollups keep of a row, in one number: bit 0 an aligned DKIM pass, bit 1 an
+// aligned SPF pass, bits 2 and 3 what the receiver did, bits 4 and 5 why it did not do what the
+// policy asks for.
 type Outcome int64
 
 // The parts of an Outcome.
@@ -70,16 +71,18 @@ func (o Outcome) Pass() bool { return o&(dkimPass|spfPass) != 0 }
 // Action is what the receiver did.
 func (o Outcome) Action() report.Action { return actions[o>>actionBit&3] }
 
-// Reason is why the receiver did not do what the policy asks for: NoReason, MailingList, Forwarded or OtherReason.
+// Reason is why the receiver did not do what the policy asks for: NoReason, MailingList, Forwarded
+// or OtherReason.
 func (o Outcome) Reason() int { return int(o >> reasonBit & reasonMask) }
 
 // day returns the UTC day of a time, counted from 1 January 1970.
 func day(t time.Time) int64 { return t.Unix() / 86400 }
 
 // maxDays bounds the days that a report is spread over. The longest that was seen has six weeks.
-const maxDays = 100
+const maxDays = 45
 
-// spread divides count over the days of a period, each by the share of the period that it has. The sum is exactly count.
+// spread divides count over the days of a period, each by the share of the period that it has. The
+// sum is exactly count.
 func spread(count int64, begin, end time.Time) map[int64]int64 {
 	first, last := day(begin), day(end)
 	if first >= last || last-first >= maxDays {

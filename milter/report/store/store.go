@@ -1,9 +1,10 @@
-// Package store keeps what "mailseal reports serve" knows: the DMARC reports that came in, and those that go out. There is
-// one schema, and two drivers behind it: SQLite for one host, PostgreSQL for several. It is opened by the reports process
-// and its commands, never beside mail.
+// Package store keeps what "mailseal reports serve" knows: the DMARC reports that came in, and
+// those that go out. There is one schema, and two drivers behind it: SQLite for one host,
+// PostgreSQL for several. It is opened by the reports process and its commands, never beside mail.
 //
-// Rollups, the tables in_day_reporter and in_day_source, are changed in the transaction that stores the records they sum.
-// Verify recounts them. Times are Unix seconds in UTC, days are days since 1 January 1970 in UTC.
+// Rollups, the tables in_day_reporter and in_day_source, are changed in the transaction that stores
+// the records they sum. Verify recounts them. Times are Unix seconds in UTC, days are days since 1
+// January 1970 in UTC.
 package store
 
 import (
@@ -43,8 +44,8 @@ const (
 	maxConnections = 8
 )
 
-// Open connects to the store, makes the file of SQLite (mode 0600) where it is missing, and brings the tables to the
-// state that this version needs. Errors name the file or the server.
+// Open connects to the store, makes the file of SQLite (mode 0600) where it is missing, and brings
+// the tables to the state that this version needs. Errors name the file or the server.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Driver != database.SQLite && o.Driver != database.Postgres {
 		return nil, fmt.Errorf("%w, not %q", ErrDriver, o.Driver)
@@ -86,8 +87,8 @@ type Tx struct {
 	driver database.Driver
 }
 
-// Update runs do in a transaction that may write. It is committed, and on the disk, when Update returns nil; any error
-// undoes all of it.
+// Update runs do in a transaction that may write. It is committed, and on the disk, when Update
+// returns nil; any error undoes all of it.
 func (s *Store) Update(ctx context.Context, do func(*Tx) error) error {
 	if s.driver == database.SQLite {
 		s.writes.Lock()
@@ -101,7 +102,8 @@ func (s *Store) View(ctx context.Context, do func(*Tx) error) error {
 	return s.transaction(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.snapshot()}, do)
 }
 
-// snapshot is the level at which a reader sees one state. That of SQLite does so as it is, and has no name.
+// snapshot is the level at which a reader sees one state. That of SQLite does so as it is, and has
+// no name.
 func (s *Store) snapshot() sql.IsolationLevel {
 	if s.driver == database.Postgres {
 		return sql.LevelRepeatableRead

@@ -75,7 +75,8 @@ func (s *source) fail(row *report.Row) {
 	}
 }
 
-// signatures looks at the DKIM results. A reporter may give an aligned pass and not say by which signature.
+// signatures looks at the DKIM results. A reporter may give an aligned pass and not say by which
+// signature.
 func (s *source) signatures(f *report.Feedback, row *report.Row) {
 	n := row.Count
 	if len(row.Signatures) == 0 && row.DKIM != "pass" {

@@ -1,5 +1,5 @@
-// Package tally sums the rows of aggregate reports: per domain, and per source of mail in it, as milter/report/advice
-// wants them. Numbers are messages, never reports or rows.
+// Package tally sums the rows of aggregate reports: per domain, and per source of mail in it, as
+// milter/report/advice wants them. Numbers are messages, never reports or rows.
 package tally
 
 import (

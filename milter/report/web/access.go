@@ -46,8 +46,8 @@ type Access struct {
 	Passwords map[string][]byte
 	// Accounts says what those names may do; a name without an account may read.
 	Accounts map[string]Account
-	// ProxyHeader names the account, if a reverse proxy signs users in. It is believed on a unix socket and from
-	// ProxyFrom, and nowhere else.
+	// ProxyHeader names the account, if a reverse proxy signs users in. It is believed on a unix
+	// socket and from ProxyFrom, and nowhere else.
 	ProxyHeader string
 	ProxyFrom   []netip.Prefix
 	Secure      bool // cookies go over TLS only
@@ -76,7 +76,8 @@ func (s session) all() bool { return len(s.domains) == 0 }
 // may reports whether the session may see a domain.
 func (s session) may(domain string) bool { return s.all() || slices.Contains(s.domains, domain) }
 
-// token returns the secret that forms carry, masked anew each time: what is compressed beside input must not repeat.
+// token returns the secret that forms carry, masked anew each time: what is compressed beside input
+// must not repeat.
 func (s session) token() string {
 	if len(s.secret) == 0 {
 		return ""
@@ -272,7 +273,8 @@ func (a *Access) enter(r *http.Request, user, password string) (string, error) {
 	return value, nil
 }
 
-// nobody is the hash that the password of an unknown name is compared with, so that both take as long.
+// nobody is the hash that the password of an unknown name is compared with, so that both take as
+// long.
 var nobody = []byte("$2a$10$7EqJtq98hPqEX7fNZaFWoOhi5lT1pYp3r5uUQXwSg1bqTqQ1vH5yG")
 
 func (a *Access) check(user, password string) (session, bool) {

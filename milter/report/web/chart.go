@@ -15,8 +15,8 @@ type dayBars struct {
 	days     map[advice.Day]Counts
 }
 
-// sparkline draws a bar of three pixels a day, at its own scale: all, over it what failed, over it what was held or
-// refused. A failure is at least one pixel high.
+// sparkline draws a bar of three pixels a day, at its own scale: all, over it what failed, over it
+// what was held or refused. A failure is at least one pixel high.
 func sparkline(title string, b dayBars, marks []advice.Day) template.HTML {
 	n := int(b.to-b.from) + 1
 	step := 120.0 / float64(max(n, 1))
@@ -59,7 +59,8 @@ func sparkline(title string, b dayBars, marks []advice.Day) template.HTML {
 	return template.HTML(out.String()) //nolint:gosec // numbers, and a title that was escaped
 }
 
-// chart draws the stacked bars of each day: from the base held or refused, fail delivered, forwarded, pass.
+// chart draws the stacked bars of each day: from the base held or refused, fail delivered,
+// forwarded, pass.
 func chart(b dayBars, now advice.Day, marks map[advice.Day]string, href func(advice.Day) string) template.HTML {
 	const base, height = 184, 160
 	n := int(b.to-b.from) + 1

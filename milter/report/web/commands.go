@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Commands are the changes that an administrator can make. The process that receives reports checks and writes them;
-// nil Commands make pages without forms.
+// Commands are the changes that an administrator can make. The process that receives reports checks
+// and writes them; nil Commands make pages without forms.
 type Commands interface {
 	// Judge stores a verdict on a source.
 	Judge(ctx context.Context, by string, r Rule) error

@@ -10,7 +10,8 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// domainPage shows what is wrong with a domain, since when, who causes it, and which policy comes next.
+// domainPage shows what is wrong with a domain, since when, who causes it, and which policy comes
+// next.
 func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page, error) {
 	d, err := s.domain(ctx, v, domain)
 	if err != nil {
@@ -139,8 +140,8 @@ func (x *facts) daySection() section {
 	return out
 }
 
-// moved says what moved, if the share of failures of the last three full days is more than three standard deviations
-// from that of the 28 days before.
+// moved says what moved, if the share of failures of the last three full days is more than three
+// standard deviations from that of the 28 days before.
 func (x *facts) moved() template.HTML {
 	end := min(x.filter.To, x.late-1)
 	var recent Counts

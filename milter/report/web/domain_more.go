@@ -143,8 +143,9 @@ func (x *facts) adviceSection() section {
 	return out
 }
 
-// change shows what to publish. Reports do not tell the addresses that they go to, so that a record made of what they do
-// tell would end the reports of whoever copies it: where the addresses are not known, only the tags to set are shown.
+// change shows what to publish. Reports do not tell the addresses that they go to, so that a record
+// made of what they do tell would end the reports of whoever copies it: where the addresses are not
+// known, only the tags to set are shown.
 func (x *facts) change(step, text string) record {
 	at := "_dmarc." + x.domain.Name + " TXT, " + step
 	if strings.Contains(text, "rua=") {

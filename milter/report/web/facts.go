@@ -94,8 +94,8 @@ func (s *Server) gather(ctx context.Context, d Domain, f Filter) (*facts, error)
 	return x, s.advise(ctx, x)
 }
 
-// adviceDays is the period that advice rests on, whatever period a page shows: SPF terms need 90 days of reports, and
-// monthly senders must be seen twice.
+// adviceDays is the period that advice rests on, whatever period a page shows: SPF terms need 90
+// days of reports, and monthly senders must be seen twice.
 const adviceDays = 90
 
 // advise judges the last 90 days of all receivers.
@@ -184,7 +184,8 @@ func (x *facts) group(addresses []Address) {
 // suspects is how many sources that never passed a person is asked about at once.
 const suspects = 3
 
-// suspect makes unknown what never passed but sends much from few addresses: a forgery, or a host that nobody told us of.
+// suspect makes unknown what never passed but sends much from few addresses: a forgery, or a host
+// that nobody told us of.
 func (x *facts) suspect() {
 	if x.base != nil {
 		return
@@ -216,8 +217,9 @@ func (x *facts) rated() (pass, all int64) {
 	return x.total.Pass - x.judged.Pass, x.total.Messages - x.judged.Messages
 }
 
-// nameOf names a source: the service that its names give away, the domain of its reverse name, of its signature or its
-// bounces if these pass, or its address. Names that are no plain host names are never used, since they stand in links.
+// nameOf names a source: the service that its names give away, the domain of its reverse name, of
+// its signature or its bounces if these pass, or its address. Names that are no plain host names
+// are never used, since they stand in links.
 func nameOf(a Address, ids []Identity, domain string) string {
 	names := []string{a.Reverse}
 	for _, id := range ids {
@@ -420,8 +422,8 @@ func (x *facts) history() advice.History {
 	return h
 }
 
-// rhythm gives each source the days on which it was last seen with some combination; with first and last day that is
-// enough to tell a daily sender from one that was seen once.
+// rhythm gives each source the days on which it was last seen with some combination; with first and
+// last day that is enough to tell a daily sender from one that was seen once.
 func (x *facts) rhythm(sources []advice.Source) {
 	for i := range sources {
 		seen := map[advice.Day]bool{x.sources[i].first: true, x.sources[i].last: true}

@@ -13,7 +13,8 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// errRefused means that a form was not accepted: its sender may not send it, or it did not come from our page.
+// errRefused means that a form was not accepted: its sender may not send it, or it did not come
+// from our page.
 var errRefused = errors.New("web: the form was not accepted")
 
 // uploadBytes bounds one upload. It is the bound of a mail with a report, too.

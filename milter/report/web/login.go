@@ -15,7 +15,8 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request) {
 	s.loginPage(w, r, "", "", http.StatusOK)
 }
 
-// loginPage shows the form. Its token is masked with the secret of a cookie, as those of other forms with the session's.
+// loginPage shows the form. Its token is masked with the secret of a cookie, as those of other
+// forms with the session's.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, problem, user string, status int) {
 	before := session{secret: make([]byte, 32)}
 	if c, err := r.Cookie(loginCookie); err == nil && len(c.Value) == 32 {
@@ -68,6 +69,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	who, ok := s.access.visitor(r)
 	if ok && who.isToken(r.FormValue("csrf")) {
 		if c, err := r.Cookie(cookieName); err == nil {

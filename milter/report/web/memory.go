@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// Memory is a Reader of records in memory: for tests, and the reference that a database is compared with.
+// Memory is a Reader of records in memory: for tests, and the reference that a database is compared
+// with.
 type Memory struct {
 	DomainList   []Domain
 	RecordList   []Record
@@ -85,7 +86,8 @@ func (f *Filter) Matches(r *Record) bool {
 	return false
 }
 
-// becameOf says what became of the record's messages: pass, or what the receiver did to those that failed.
+// becameOf says what became of the record's messages: pass, or what the receiver did to those that
+// failed.
 func becameOf(r *Record) string {
 	switch {
 	case r.Pass():

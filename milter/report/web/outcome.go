@@ -1,8 +1,9 @@
 package web
 
-// outcome is what DMARC found and what the receiver did, as the store packs it: bit 0 is the aligned DKIM pass, bit 1 the
-// aligned SPF pass, bits 2 and 3 the action (none, quarantine, reject, another word), bits 4 and 5 the reason that the
-// receiver gave (none, mailing_list, forwarded, another one).
+// outcome is what DMARC found and what the receiver did, as the store packs it: bit 0 is the
+// aligned DKIM pass, bit 1 the aligned SPF pass, bits 2 and 3 the action (none, quarantine, reject,
+// another word), bits 4 and 5 the reason that the receiver gave (none, mailing_list, forwarded,
+// another one).
 type outcome int64
 
 func (o outcome) dkim() bool  { return o&1 != 0 }

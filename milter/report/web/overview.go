@@ -11,7 +11,8 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// rowsOfMatrix is how many domains the overview shows at once; what needs somebody is on the first page.
+// rowsOfMatrix is how many domains the overview shows at once; what needs somebody is on the first
+// page.
 const rowsOfMatrix = 25
 
 // matrix is the table domain × receiver.

@@ -135,7 +135,8 @@ type loginForm struct {
 	Error, Next, Name, Command string
 }
 
-// Addresses of pages. What came in a report stands percent-encoded in them, in the query or as one path segment.
+// Addresses of pages. What came in a report stands percent-encoded in them, in the query or as one
+// path segment.
 
 func domainURL(d string) string { return "/d/" + url.PathEscape(d) }
 

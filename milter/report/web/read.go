@@ -12,7 +12,8 @@ import (
 // ErrNotFound means that a reader has nothing under the name or number asked for.
 var ErrNotFound = errors.New("web: not found")
 
-// Reader is what the pages read. All counts are messages. Every method answers for the filter's domains alone.
+// Reader is what the pages read. All counts are messages. Every method answers for the filter's
+// domains alone.
 type Reader interface {
 	// Domains returns the configured domains with their policies, sorted by name.
 	Domains(ctx context.Context) ([]Domain, error)
@@ -263,7 +264,8 @@ type Failure struct {
 	Length        int64
 }
 
-// Stranger is a reporter that is not verified, or one that reports on a domain that is not configured.
+// Stranger is a reporter that is not verified, or one that reports on a domain that is not
+// configured.
 type Stranger struct {
 	Org, From, Domain string
 	Reports           int64

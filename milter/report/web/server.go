@@ -58,7 +58,8 @@ type remembered struct {
 	at    time.Time
 }
 
-// How long gathered facts are used again, and how many are kept: then all are dropped and gathered anew.
+// How long gathered facts are used again, and how many are kept: then all are dropped and gathered
+// anew.
 const (
 	factsFor  = time.Minute
 	factsKept = 400
@@ -152,7 +153,8 @@ func (s *Server) whole(build func(context.Context, visit) (*page, error)) func(c
 	}
 }
 
-// ServeHTTP implements http.Handler. Every answer has the headers that keep it from fetching or being framed.
+// ServeHTTP implements http.Handler. Every answer has the headers that keep it from fetching or
+// being framed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
@@ -161,6 +163,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("X-Robots-Tag", "noindex")
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		r.Body = http.NoBody // no page asks for one, and reading a form would keep it in files
+	}
 	s.mux.ServeHTTP(w, r)
 }
 

@@ -36,7 +36,8 @@ func (w *where) add(condition string, value any) {
 	w.parts = append(w.parts, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(w.values))))
 }
 
-// in adds a list of numbers of ours. They stand in the text, since a list may be longer than drivers take parameters.
+// in adds a list of numbers of ours. They stand in the text, since a list may be longer than
+// drivers take parameters.
 func (w *where) in(column, not string, ids []int64) {
 	list := make([]string, len(ids))
 	for i, id := range ids {
@@ -131,8 +132,8 @@ func (v *view) ip(ctx context.Context, id int64) (netip.Addr, error) {
 	return a, nil
 }
 
-// conditions are those of f that columns of a table answer. The columns of records are d (domain), day, r (reporter)
-// and s (source).
+// conditions are those of f that columns of a table answer. The columns of records are d (domain),
+// day, r (reporter) and s (source).
 func (v *view) conditions(ctx context.Context, f Filter, day, domain, reporter, source string) (where, error) {
 	var w where
 	if f.From != 0 {

@@ -14,7 +14,8 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// Table is a table of a page. HTML, CSV and JSON are made of the same cells, so that they cannot differ.
+// Table is a table of a page. HTML, CSV and JSON are made of the same cells, so that they cannot
+// differ.
 type Table struct {
 	Name    string // in the address of its CSV and JSON
 	Caption template.HTML

@@ -19,8 +19,8 @@ const (
 	labelLength = 30
 )
 
-// isOrder reports whether r must be shown by its number: control characters, formats, direction marks, and what is no
-// character at all.
+// isOrder reports whether r must be shown by its number: control characters, formats, direction
+// marks, and what is no character at all.
 func isOrder(r rune) bool {
 	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) ||
 		unicode.Is(unicode.Co, r) || unicode.Is(unicode.Cs, r) || r == utf8.RuneError || unicode.Is(unicode.Variation_Selector, r)
@@ -39,7 +39,8 @@ func visible(s string) string {
 	return out.String()
 }
 
-// esc returns a stranger's text as HTML: escaped, cut at 120 characters, control and direction characters visible.
+// esc returns a stranger's text as HTML: escaped, cut at 120 characters, control and direction
+// characters visible.
 func esc(s string) template.HTML {
 	var out strings.Builder
 	n := 0
@@ -57,7 +58,8 @@ func esc(s string) template.HTML {
 	return template.HTML(out.String()) //nolint:gosec // every character was escaped
 }
 
-// prose returns a text of ours that holds names of strangers: as esc, but never cut, since its author bounds it.
+// prose returns a text of ours that holds names of strangers: as esc, but never cut, since its
+// author bounds it.
 func prose(s string) template.HTML {
 	var out strings.Builder
 	for _, r := range s {
@@ -70,8 +72,9 @@ func prose(s string) template.HTML {
 	return template.HTML(out.String()) //nolint:gosec // every character was escaped
 }
 
-// name returns a stranger's domain name, address or word, isolated from the direction of its surroundings. Long labels
-// are cut in the middle, so that the organizational domain stays in sight; the U-label follows where it is of one script.
+// name returns a stranger's domain name, address or word, isolated from the direction of its
+// surroundings. Long labels are cut in the middle, so that the organizational domain stays in
+// sight; the U-label follows where it is of one script.
 func name(s string) template.HTML {
 	shown := cutLabels(s)
 	out := `<span class="name">` + esc(shown) + `</span>`
@@ -95,7 +98,8 @@ func cutLabels(s string) string {
 	return strings.Join(labels, ".")
 }
 
-// unicodeOf returns the U-label form of an A-label name, or "" if it has none, is not valid, or mixes scripts.
+// unicodeOf returns the U-label form of an A-label name, or "" if it has none, is not valid, or
+// mixes scripts.
 func unicodeOf(s string) string {
 	if !strings.Contains(strings.ToLower(s), "xn--") {
 		return ""
@@ -112,7 +116,8 @@ func unicodeOf(s string) string {
 	return u
 }
 
-// oneScript reports whether the letters of s are of one script; Han goes with the Japanese scripts and Hangul.
+// oneScript reports whether the letters of s are of one script; Han goes with the Japanese scripts
+// and Hangul.
 func oneScript(s string) bool {
 	script := ""
 	for _, r := range s {
@@ -140,7 +145,8 @@ func scriptOf(r rune) string {
 	return "?"
 }
 
-// say fills a sentence of ours with values: HTML as it is, numbers with commas, strings as strangers' text.
+// say fills a sentence of ours with values: HTML as it is, numbers with commas, strings as
+// strangers' text.
 func say(format string, values ...any) template.HTML {
 	for i, v := range values {
 		switch v := v.(type) {
