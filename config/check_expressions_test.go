@@ -20,7 +20,7 @@ func TestPolicyRules(t *testing.T) {
 		{"an action that is none", strings.ReplaceAll(good, `"reject"`, `"refuse"`), "mailseal.toml:5: policy.rules[0].action: ", ""},
 		{"discard is no action of a rule", strings.ReplaceAll(good, `"reject"`, `"discard"`), "mailseal.toml:5: policy.rules[0].action: ", ""},
 		{"two of a name", good + good, `mailseal.toml:7: policy.rules[1].name: "a" is the name of another rule, too`, ""},
-		{"an unknown fact", strings.ReplaceAll(good, "dmarc.result", "dmarc.resutl"), `mailseal.toml:4: policy.rules[0].when: column 7: type expression.DMARC has no field resutl; did you mean "result"?`, ""},
+		{"an unknown fact", strings.ReplaceAll(good, "dmarc.result", "dmarc.resutl"), `mailseal.toml:4: policy.rules[0].when: column 7: unknown name resutl; did you mean "result"?`, ""},
 		{"on the third line", strings.ReplaceAll(good, `when = 'dmarc.result == "fail" and in_network(client.address, "192.0.2.1")'`, "when = '''\ndmarc.result == \"fail\"\n and\n  dmrac.policy == \"none\"'''"),
 			`mailseal.toml:7: policy.rules[0].when: column 3: unknown name dmrac; did you mean "dmarc"?`, ""},
 		{"on the second line, text beside the quotes", strings.ReplaceAll(good, `when = 'dmarc.result == "fail" and in_network(client.address, "192.0.2.1")'`, "when = '''size > 1 and\n  sise > 5'''"),

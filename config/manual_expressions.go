@@ -74,11 +74,9 @@ They are made of facts of the message, texts in double quotes, numbers, true and
 .BR endsWith
 and
 .B matches
-(a regular expression of RE2; (?i) at its start ignores case). Parentheses group;
-.I condition ? this : that
-chooses. Texts are compared byte for byte; lower() helps where case does not count. A fact that is not known is "" or 0.
+(a regular expression of RE2; (?i) at its start ignores case). Parentheses group. Texts are compared byte for byte; lower() helps where case does not count. A fact that is not known is "" or 0.
 An expression has at most 8 KiB and 500 names, constants and operators, and all rules of one message read at most 8 MiB of
-its header; one list function may not stand inside another. What goes beyond is a mistake that names line and column.
+its header; at most ten list functions, none inside another. What goes beyond is a mistake that names line and column.
 .PP
 These facts are known once the methods have run (when). Those that are also known at the end of the header, and so to a
 rule that signs (if), are marked with an asterisk.

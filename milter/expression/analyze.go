@@ -2,10 +2,13 @@ package expression
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+
+	"mailseal/milter/domain"
 )
 
 // NeverHolds returns why a condition cannot hold for any message, "" where that is not seen: it is
@@ -99,15 +102,39 @@ func equality(n ast.Node) (fact, value string, ok bool) {
 func (c *Condition) Strange() string {
 	for _, n := range comparisons(c.root, nil) {
 		fact, values := compared(n)
-		known, few := words[fact]
-		if !few {
-			continue
-		}
 		for _, v := range values {
-			if !slices.Contains(known, v) {
-				return fmt.Sprintf("%s is never %q; it is one of %s", fact, v, quoted(known))
+			if why := strange(fact, v); why != "" {
+				return why
 			}
 		}
+	}
+	return ""
+}
+
+// normal are facts that hold a domain in the form of package domain.
+var normal = []string{
+	"author.domain", "envelope.sender_domain", "dmarc.domain", "dmarc.record_domain", "spf.domain", "arc.sealer",
+}
+
+// strange returns why a fact is never a text, "" where it may be.
+func strange(fact, v string) string {
+	if known, few := words[fact]; few && !slices.Contains(known, v) {
+		return fmt.Sprintf("%s is never %q; it is one of %s", fact, v, quoted(known))
+	}
+	if v == "" {
+		return ""
+	}
+	switch {
+	case fact == "client.address":
+		if a, err := netip.ParseAddr(v); err != nil || a.String() != v {
+			return fmt.Sprintf("client.address is never %q: it is one address in its shortest form; in_network compares it with a network", v)
+		}
+	case slices.Contains(normal, fact):
+		if d, err := domain.Parse(v); err != nil || string(d) != v {
+			return fmt.Sprintf("%s is never %q: it is a domain in lower case and A-labels; below compares it with all below one", fact, v)
+		}
+	case fact == "client.name" && v != strings.ToLower(v):
+		return fmt.Sprintf("client.name is never %q: it is in lower case", v)
 	}
 	return ""
 }
@@ -119,8 +146,6 @@ func comparisons(n ast.Node, to []*ast.BinaryNode) []*ast.BinaryNode {
 		return comparisons(n.Node, to)
 	case *ast.BinaryNode:
 		return append(comparisons(n.Right, comparisons(n.Left, to)), n)
-	case *ast.ConditionalNode:
-		return comparisons(n.Exp2, comparisons(n.Exp1, comparisons(n.Cond, to)))
 	case *ast.PredicateNode:
 		return comparisons(n.Node, to)
 	case *ast.BuiltinNode:

@@ -33,12 +33,16 @@ func TestNeverHolds(t *testing.T) {
 
 func TestStrange(t *testing.T) {
 	for text, want := range map[string]string{
-		`dmarc.policy == "rejct" or true`:                `dmarc.policy is never "rejct"; it is one of ["" "none" "quarantine" "reject"]`,
-		`not (role in ["ours", "mine"])`:                 `role is never "mine"; it is one of ["ours" "theirs" "relay"]`,
-		`any(dkim, .result == "passed")`:                 `dkim[].result is never "passed"; it is one of ["pass" "fail" "policy" "neutral" "temperror" "permerror"]`,
-		`time.weekday != "Monday"`:                       `time.weekday is never "Monday"; it is one of ["monday" "tuesday" "wednesday" "thursday" "friday" "saturday" "sunday"]`,
-		`spf.result == "softfail" ? true : size > 5`:     "",
-		`client.helo == "anything" and login != "alice"`: "",
+		`dmarc.policy == "rejct" or true`:                 `dmarc.policy is never "rejct"; it is one of ["" "none" "quarantine" "reject"]`,
+		`not (role in ["ours", "mine"])`:                  `role is never "mine"; it is one of ["ours" "theirs" "relay"]`,
+		`any(dkim, .result == "passed")`:                  `dkim[].result is never "passed"; it is one of ["pass" "fail" "policy" "neutral" "temperror" "permerror"]`,
+		`time.weekday != "Monday"`:                        `time.weekday is never "Monday"; it is one of ["monday" "tuesday" "wednesday" "thursday" "friday" "saturday" "sunday"]`,
+		`client.address in ["192.0.2.1", "192.0.2.0/24"]`: `client.address is never "192.0.2.0/24": it is one address in its shortest form; in_network compares it with a network`,
+		`client.address == "2001:DB8::1"`:                 `client.address is never "2001:DB8::1": it is one address in its shortest form; in_network compares it with a network`,
+		`author.domain == "Example.com"`:                  `author.domain is never "Example.com": it is a domain in lower case and A-labels; below compares it with all below one`,
+		`author.domain in ["example.com", ""]`:            "",
+		`client.name == "MX.example.com"`:                 `client.name is never "MX.example.com": it is in lower case`,
+		`client.helo == "anything" and login != "alice"`:  "",
 	} {
 		if got := compiled(t, text).Strange(); got != want {
 			t.Errorf("%s: got %q, want %q", text, got, want)

@@ -14,6 +14,12 @@ import (
 // builtins are the functions of the language that expressions may use.
 var builtins = []string{"all", "any", "count", "len", "lower", "none", "one", "trim"}
 
+// ofLists are the functions that ask a condition of each element of a list. A stranger chooses how
+// long some lists are, so that an expression has at most maxLists of them.
+var ofLists = []string{"all", "any", "count", "none", "one"}
+
+const maxLists = 10
+
 // functions are ours. The first argument of the second kind is the name of a field.
 var (
 	ofNames  = []string{"in_network", "below"}
@@ -31,6 +37,7 @@ type checker struct {
 	source file.Source
 	err    error
 	inside bool // a predicate
+	lists  int  // functions over a list so far
 }
 
 // check reports the first node of an expression that may not be used, as an *Error.
@@ -56,7 +63,11 @@ func (c *checker) nodes(list []ast.Node) {
 
 func (c *checker) node(n ast.Node) {
 	switch n := n.(type) {
-	case *ast.IdentifierNode, *ast.IntegerNode, *ast.BoolNode, *ast.StringNode, *ast.PointerNode:
+	case *ast.IdentifierNode:
+		if strings.HasPrefix(n.Value, "$") {
+			c.refuse(n, "%s cannot be used here", n.Value)
+		}
+	case *ast.IntegerNode, *ast.BoolNode, *ast.StringNode, *ast.PointerNode:
 	case *ast.UnaryNode:
 		if n.Operator != "not" && n.Operator != "!" {
 			c.refuse(n, "the operator %s cannot be used here", n.Operator)
@@ -65,7 +76,7 @@ func (c *checker) node(n ast.Node) {
 	case *ast.BinaryNode:
 		c.binary(n)
 	case *ast.ConditionalNode:
-		c.nodes([]ast.Node{n.Cond, n.Exp1, n.Exp2})
+		c.refuse(n, "there is no ? : and no if; write (CONDITION and this) or (not CONDITION and that)")
 	case *ast.ArrayNode:
 		c.nodes(n.Nodes)
 	case *ast.MemberNode:
@@ -82,6 +93,8 @@ func (c *checker) node(n ast.Node) {
 		c.builtin(n)
 	case *ast.PredicateNode:
 		c.node(n.Node)
+	case *ast.NilNode:
+		c.refuse(n, `compare with "": every name has a value`)
 	case *ast.ChainNode:
 		c.refuse(n, "?. is not needed: every name has a value")
 	default:
@@ -104,6 +117,9 @@ func (c *checker) binary(n *ast.BinaryNode) {
 			c.refuse(n, "%s is only for numbers that are written out", n.Operator)
 		}
 	case "in":
+		if _, isList := n.Right.(*ast.ArrayNode); c.inside && !isList {
+			c.refuse(n.Right, "inside a list function, what follows in must be written out, such as [\"a\", \"b\"]")
+		}
 		if isText {
 			c.refuse(n.Right, "%q is not a list; write [%q], or use ==", right.Value, right.Value)
 		}
@@ -188,6 +204,15 @@ func (c *checker) builtin(n *ast.BuiltinNode) {
 	if !slices.Contains(builtins, n.Name) {
 		c.refuse(n, "the function %s cannot be used here; there are %s", n.Name, strings.Join(Functions(), ", "))
 		return
+	}
+	if slices.Contains(ofLists, n.Name) {
+		if c.lists++; c.lists > maxLists {
+			c.refuse(n, "more than %d of any, all, none, one and count", maxLists)
+		}
+		if len(n.Arguments) != 2 {
+			c.refuse(n, "%s needs a list and a condition, such as %s(dkim, .aligned); len is how many there are", n.Name, n.Name)
+			return
+		}
 	}
 	within := c.inside
 	for _, arg := range n.Arguments {

@@ -184,8 +184,6 @@ func (v *visitor) walk(n ast.Node) {
 	case *ast.BinaryNode:
 		v.walk(n.Left)
 		v.walk(n.Right)
-	case *ast.ConditionalNode:
-		v.all(n.Cond, n.Exp1, n.Exp2)
 	case *ast.ArrayNode:
 		v.all(n.Nodes...)
 	case *ast.BuiltinNode:

@@ -163,43 +163,13 @@ func run(program *vm.Program, facts any) (any, error) {
 func mistake(err error) error {
 	var at *file.Error
 	if !errors.As(err, &at) {
-		return &Error{1, 1, firstLine(err.Error()), ""}
+		return &Error{1, 1, inOurWords(firstLine(err.Error())), ""}
 	}
 	text := firstLine(at.Message)
 	if strings.HasSuffix(text, "exceeds maximum allowed nodes") {
 		text = fmt.Sprintf("more than %d names, constants and operators", maxNodes)
 	}
 	return &Error{max(at.Line, 1), at.Column + 1, inOurWords(text), unknown(text)}
-}
-
-// ourWords are what is said for errors of the library that speak of its insides.
-var ourWords = []struct{ begins, text string }{
-	{`unexpected token Operator("=")`, `write == to compare`},
-	{`unexpected token Identifier("AND")`, `write and in lower case`},
-	{`unexpected token Identifier("OR")`, `write or in lower case`},
-	{`unexpected token Identifier("NOT")`, `write not in lower case`},
-	{"array elements can only be selected", `this is a list; ask of its elements, such as any(dkim, .result == "pass")`},
-	{"type func(string)", `write the name of a field in quotes: header("Subject")`},
-}
-
-// inOurWords replaces an error that only those understand who know the library.
-func inOurWords(text string) string {
-	for _, w := range ourWords {
-		if strings.HasPrefix(text, w.begins) {
-			return w.text
-		}
-	}
-	if strings.Contains(text, "mismatched types") {
-		return "the two sides cannot be compared; a fact with parts needs one of them, such as dmarc.result"
-	}
-	if name := unknown(text); name != "" && strings.HasPrefix(text, "unknown name") {
-		for _, f := range Facts(Judging) {
-			if _, part, ok := strings.Cut(f.Name, "[]."); ok && part == name {
-				return fmt.Sprintf("unknown name %s; of an element of a list it is .%s", name, name)
-			}
-		}
-	}
-	return text
 }
 
 func firstLine(s string) string {

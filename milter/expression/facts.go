@@ -110,7 +110,9 @@ type DMARC struct {
 	// Policy is what is published for the domain: "none", "quarantine", "reject".
 	Policy      string `expr:"policy" json:"policy,omitempty"`
 	Disposition string `expr:"disposition" json:"disposition,omitempty"` // what the owner wants for this message
-	Testing     bool   `expr:"testing" json:"testing,omitempty"`         // the record says t=y
+	// Record is the policy record as it is published.
+	Record  string `expr:"record" json:"-"`
+	Testing bool   `expr:"testing" json:"testing,omitempty"` // the record says t=y
 }
 
 // ARC is the result for the chain.

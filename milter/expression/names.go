@@ -55,6 +55,7 @@ var docs = map[string]string{
 	"dmarc.record_domain":    "where its policy is published",
 	"dmarc.policy":           "what is published for it: none, quarantine or reject; \"\" without a policy",
 	"dmarc.disposition":      "what its owner wants for this message: none unless it fails",
+	"dmarc.record":           "the policy record as it is published; \"\" without one",
 	"dmarc.testing":          "the policy says t=y",
 	"arc.result":             "pass, fail or none",
 	"arc.sealer":             "who sealed a chain that passes last; \"\" otherwise",

@@ -37,7 +37,9 @@ func Facts(known expression.Known, size int64, r *verify.Results) *expression.Ju
 			RecordDomain: string(d.PolicyDomain),
 			Policy:       string(d.Requested),
 			Disposition:  string(d.Disposition),
-			Testing:      d.Record != nil && d.Record.Testing,
+		}
+		if d.Record != nil {
+			f.DMARC.Record, f.DMARC.Testing = d.Record.Text, d.Record.Testing
 		}
 	}
 	if a := r.ARC; a != nil {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,41 @@ func TestRuleFails(t *testing.T) {
 		d := apply(t, rs, found("dmarc=fail/reject"), many...)
 		if d.Action != tc.want || d.Code != tc.code || d.Ruled.Failed == nil || d.Ruled.Name != "big" {
 			t.Errorf("on_internal_error %v: got %v %d, rule %q, error %v; want %v %d", tc.onError, d.Action, d.Code, d.Ruled.Name, d.Ruled.Failed, tc.want, tc.code)
+		}
+	}
+}
+
+// TestRuleFailsSoftens has a rule fail for mail that was to be refused: whatever on_internal_error
+// says, it is refused. A dry run that fails decides nothing.
+func TestRuleFailsSoftens(t *testing.T) {
+	huge := "X-Big: " + strings.Repeat("a", 1<<20)
+	many := slices.Repeat([]string{huge}, 12)
+	big := rule(t, "big", `any(headers("X-Big"), # == "b")`, action.Hold)
+	for _, tc := range []struct {
+		name    string
+		dry     bool
+		onError action.Action
+		reject  action.Action // what p_reject leads to
+		want    action.Action
+		code    int
+	}{
+		{"refused, though errors accept", false, action.Accept, action.Reject, action.Reject, 550},
+		{"refused, though errors defer", false, action.Tempfail, action.Reject, action.Reject, 550},
+		{"deferred, where it was only marked", false, action.Tempfail, action.Mark, action.Tempfail, 451},
+		{"a dry run", true, action.Tempfail, action.Mark, action.Mark, 0},
+		{"a dry run of what is refused", true, action.Accept, action.Reject, action.Reject, 550},
+	} {
+		rs := factory()
+		rs.OnError, rs.DMARC.Reject = tc.onError, tc.reject
+		r := big
+		r.DryRun = tc.dry
+		rs.Rules = []Rule{r}
+		d := apply(t, rs, found("dmarc=fail/reject"), many...)
+		if d.Action != tc.want || d.Code != tc.code || (d.Ruled.Failed == nil) != tc.dry {
+			t.Errorf("%s: got %v %d, error %v; want %v %d", tc.name, d.Action, d.Code, d.Ruled.Failed, tc.want, tc.code)
+		}
+		if tc.dry && strings.Join(d.Ruled.Would, " ") != "big=error" {
+			t.Errorf("%s: the log says %q", tc.name, d.Ruled.Would)
 		}
 	}
 }

@@ -165,7 +165,10 @@ type DMARCWishes struct {
 	Silent   bool   // it sends nothing
 	People   bool   // people write with it, who may post to mailing lists
 	Reports  string // mail address that reads reports
-	Policy   string // "none", "quarantine" or "reject"; "" is where to begin
+	Policy   string // "none", "quarantine" or "reject"; "" is what is published, or where to begin
+
+	published    string // the record of today, mended; "" without one
+	keepsReports bool   // Reports is the published one
 }
 
 // The steps of RFC 9989 section 7.4.
@@ -212,31 +215,52 @@ func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (Proposal, er
 	return out, q.consent(ctx, names[0], &out)
 }
 
-// begin takes from the record that is published what the answers leave open: the policy, and who
-// reads reports. A policy is not weakened because nothing was said of it, but for reject where
-// people write with the domain.
+// begin takes the record that is published, mended, for what the answers leave open: the policy,
+// who reads reports, and every other tag. A policy is not weakened because nothing was said of it,
+// but for reject where people write with the domain.
 func (q *DMARCWishes) begin(ctx context.Context, out *Proposal) error {
 	a, err := q.Resolver.Lookup(ctx, "_dmarc."+out.Domain, dns.TXT)
 	if err != nil {
 		return answer.NewUnknown(fmt.Errorf("what _dmarc.%s publishes: %w", out.Domain, err))
 	}
 	for _, text := range a.Texts {
-		r, err := dmarc.Parse(text)
-		if err != nil {
+		mended, ok := dmarc.Repair(text)
+		r, err := dmarc.Parse(mended)
+		if !ok || err != nil {
 			continue
 		}
-		out.Notes = append(out.Notes, fmt.Sprintf("Published now: %q. The proposal replaces it; carry over what else you need of it.", text))
-		if q.Policy == "" && !q.Silent {
+		out.Notes = append(out.Notes, fmt.Sprintf("Published now: %q. The proposal replaces it.", text))
+		if q.Silent {
+			return nil // a domain that sends nothing has its own set
+		}
+		q.published = mended
+		if q.Policy == "" {
 			if q.Policy = string(r.Policy); q.Policy == "reject" && q.People {
 				q.Policy = "quarantine"
+				out.Notes = append(out.Notes, "p=reject is published, but lists that your users post to change mail, and it is then refused.")
 			}
 		}
-		if q.Reports == "" && len(r.Aggregate) == 1 {
+		if q.Reports == "" && len(r.Aggregate) > 0 {
 			q.Reports = strings.TrimPrefix(r.Aggregate[0], "mailto:")
+			q.keepsReports = true
 		}
 		return nil
 	}
 	return nil
+}
+
+// withTag sets a tag of a record, behind the version where it is not there yet.
+func withTag(record, name, value string) string {
+	tags := strings.Split(record, ";")
+	for i, tag := range tags {
+		have, _, _ := strings.Cut(tag, "=")
+		if strings.EqualFold(strings.TrimSpace(have), name) {
+			tags[i] = " " + name + "=" + value
+			return strings.Join(tags, ";")
+		}
+	}
+	tags = slices.Insert(tags, 1, " "+name+"="+value)
+	return strings.Join(tags, ";")
 }
 
 // parkMX says that the domain takes no mail, unless it does.
@@ -265,6 +289,13 @@ func (q DMARCWishes) text() (string, error) {
 		return "", answer.NewBad(errors.New("p=reject is not for a domain whose users post to mailing lists (RFC 9989 section 7.4): lists change mail, and it is refused; use quarantine"))
 	case !slices.Contains([]string{"none", "quarantine", "reject"}, p):
 		return "", answer.NewUsage(fmt.Errorf("--policy is %q; it is none, quarantine or reject", p))
+	}
+	if q.published != "" {
+		text := withTag(q.published, "p", p)
+		if q.Reports != "" && !q.keepsReports {
+			text = withTag(text, "rua", "mailto:"+q.Reports)
+		}
+		return text, nil
 	}
 	text := "v=DMARC1; p=" + p
 	if p == "quarantine" {

@@ -112,6 +112,61 @@ func TestProposeDMARC(t *testing.T) {
 	}
 }
 
+// TestProposeDMARCOverPublished begins with the record that is there: nothing of it goes lost.
+func TestProposeDMARCOverPublished(t *testing.T) {
+	for _, tc := range []struct {
+		name, published string
+		with            DMARCWishes
+		want            string
+	}{
+		{"nothing said", "v=DMARC1; p=quarantine; adkim=s; rua=mailto:d@example.com", DMARCWishes{},
+			"v=DMARC1; p=quarantine; adkim=s; rua=mailto:d@example.com"},
+		{"reject and people", "v=DMARC1; p=reject; adkim=s; rua=mailto:d@example.com", DMARCWishes{People: true},
+			"v=DMARC1; p=quarantine; adkim=s; rua=mailto:d@example.com"},
+		{"reject and machines", "v=DMARC1; p=reject; sp=none", DMARCWishes{}, "v=DMARC1; p=reject; sp=none"},
+		{"another policy", "v=DMARC1; p=none; ruf=mailto:f@example.com", DMARCWishes{Policy: "quarantine"},
+			"v=DMARC1; p=quarantine; ruf=mailto:f@example.com"},
+		{"other reports", "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com", DMARCWishes{Reports: "c@example.com"},
+			"v=DMARC1; p=none; rua=mailto:c@example.com"},
+		{"two readers stay", "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com", DMARCWishes{},
+			"v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com"},
+		{"mended", "v=DMARC1 p=quarantine; pct=50", DMARCWishes{}, "v=DMARC1; p=quarantine"},
+		{"no record of DMARC", "google-site-verification=x", DMARCWishes{}, "v=DMARC1; p=none"},
+	} {
+		z := dnstest.Must("")
+		z.AddTXT("_dmarc.example.com", tc.published)
+		tc.with.Resolver = z
+		p, err := ProposeDMARC(t.Context(), "example.com", tc.with)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if got := p.Records[0].Text; got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+		if said := strings.Contains(strings.Join(p.Notes, " "), "Published now"); said != strings.HasPrefix(tc.published, "v=DMARC1") {
+			t.Errorf("%s: notes %q", tc.name, p.Notes)
+		}
+	}
+}
+
+// TestParkedWithMail does not cut off the mail of a domain that takes some.
+func TestParkedWithMail(t *testing.T) {
+	z := dnstest.Must("$ORIGIN .\nexample.com. 60 IN MX 10 mx.example.com.\n")
+	p, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Silent: true, Resolver: z})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range p.Records {
+		if r.Type == "MX" {
+			t.Errorf("proposes %s for a domain that has MX records", r.Zone())
+		}
+	}
+	if notes := strings.Join(p.Notes, " "); !strings.Contains(notes, "takes mail") {
+		t.Errorf("notes %q", p.Notes)
+	}
+}
+
 // TestParkedSet holds that a domain with the whole set has no finding.
 func TestParkedSet(t *testing.T) {
 	p, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Silent: true, Resolver: dnstest.Must("")})

@@ -217,4 +217,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("demo: %+v", said)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(dir, "state", "signed.json")); err != nil {
+		t.Errorf("the demo keeps its state elsewhere than in its directory: %v", err)
+	}
 }
