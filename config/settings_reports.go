@@ -72,10 +72,10 @@ var reportsWebSection = section{
 		{name: "token_file", example: `"/etc/mailseal/page-token"`, form: "path",
 			doc: "A file with a token of 20 characters or more in its first line. Whoever has it is an administrator: in the form of the login without a name, or for programs as \"Authorization: Bearer TOKEN\"."},
 		{name: "htpasswd", example: `"/etc/mailseal/htpasswd"`, form: "path",
-			doc: "Accounts with bcrypt passwords, as \"htpasswd -B\" writes them. [[reports.web.account]] says what each may do."},
+			doc: "Accounts with bcrypt passwords, as \"htpasswd -B\" writes them. [[reports.web.account]] says what each may do. Five wrong passwords for a name lock that name for the client's address, 20 for any names lock the address, both for ten minutes; a name alone is never locked, and the token works all the time."},
 		{name: "proxy_header", example: `"X-Remote-User"`, form: "line",
 			doc: "The header in which a reverse proxy names the account that it has signed in. It is believed on a unix socket and from proxy_from, and nowhere else."},
-		{name: "proxy_from", def: "[]", example: `["127.0.0.5/32"]`, doc: "The addresses of that reverse proxy."},
+		{name: "proxy_from", def: "[]", example: `["127.0.0.5/32"]`, doc: "The addresses of that reverse proxy, also if it only passes requests on. It must set X-Forwarded-For, else wrong passwords slow logins down without locking the address that they come from. Cookies are for TLS only, unless it sends X-Forwarded-Proto: http."},
 	},
 }
 

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -50,13 +49,15 @@ type Access struct {
 	// socket and from ProxyFrom, and nowhere else.
 	ProxyHeader string
 	ProxyFrom   []netip.Prefix
-	Secure      bool // cookies go over TLS only
+	Secure      bool // cookies always go over TLS only, not just behind a proxy with TLS
 	Now         func() time.Time
-	Wait        func(time.Duration) // before the answer to a wrong password
+	Wait        func(time.Duration) // before an attempt that is slowed down, and after a wrong password
 
 	mu       sync.Mutex
 	sessions map[string]session
-	failures map[string][]time.Time
+	tries    tries
+	hashing  hashing
+	compare  func(hash []byte, password string) bool // nil is bcrypt
 }
 
 // session is somebody who signed in.
@@ -105,17 +106,11 @@ func (s session) isToken(t string) bool {
 
 // Bounds of signing in.
 const (
-	cookieName    = "mailseal"
-	sessionFor    = 12 * time.Hour
-	sessionsKept  = 1000 // then the oldest ends
-	failuresKept  = 5    // within failureFor, for an address and for a name
-	failureFor    = 10 * time.Minute
-	addressesKept = 10_000
-	tokenLength   = 20
+	cookieName   = "mailseal"
+	sessionFor   = 12 * time.Hour
+	sessionsKept = 1000 // then the oldest ends
+	tokenLength  = 20
 )
-
-// errLocked means that too many wrong passwords came.
-var errLocked = errors.New("web: too many tries")
 
 // Check reports what is wrong with the access as it is configured.
 func (a *Access) Check() error {
@@ -239,23 +234,12 @@ func digest(s string) string {
 	return string(sum[:])
 }
 
-// enter checks name and password, and returns the value of a new cookie.
+// enter checks name and password, and returns the value of a new cookie. The error is errRefused,
+// errLocked or errBusy.
 func (a *Access) enter(r *http.Request, user, password string) (string, error) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	s, err := a.check(r, user, password)
 	if err != nil {
-		host = "local"
-	}
-	keys := []string{"a " + host, "n " + user}
-	if a.locked(keys) {
-		return "", errLocked
-	}
-	s, ok := a.check(user, password)
-	if !ok {
-		a.failed(keys)
-		if a.Wait != nil {
-			a.Wait(time.Second)
-		}
-		return "", errRefused
+		return "", err
 	}
 	id := make([]byte, 32)
 	s.secret = make([]byte, 32)
@@ -273,44 +257,80 @@ func (a *Access) enter(r *http.Request, user, password string) (string, error) {
 	return value, nil
 }
 
-// nobody is the hash that the password of an unknown name is compared with, so that both take as
-// long.
-var nobody = []byte("$2a$10$7EqJtq98hPqEX7fNZaFWoOhi5lT1pYp3r5uUQXwSg1bqTqQ1vH5yG")
-
-func (a *Access) check(user, password string) (session, bool) {
+// check compares a token or a password. A token is never locked: with 20 characters or more it
+// cannot be guessed, and its owner gets in while others try.
+func (a *Access) check(r *http.Request, user, password string) (session, error) {
 	if user == "" || user == "token" {
-		return session{name: "token", role: Admin}, a.isSecret(password)
+		if a.isSecret(password) {
+			return session{name: "token", role: Admin}, nil
+		}
+		a.wait(time.Second)
+		return session{}, errRefused
+	}
+	try := newAttempt(a.client(r), user, a.now())
+	slow, err := a.tries.count(try)
+	if err != nil {
+		return session{}, err
+	}
+	a.wait(slow)
+	var right bool
+	if err := a.hashing.do(r.Context(), func() { right = a.isPassword(user, password) }); err != nil {
+		a.tries.takeBack(try)
+		return session{}, err
+	}
+	if !right {
+		a.wait(time.Second)
+		return session{}, errRefused
+	}
+	a.tries.takeBack(try)
+	return a.account(user), nil
+}
+
+func (a *Access) wait(d time.Duration) {
+	if a.Wait != nil && d > 0 {
+		a.Wait(d)
+	}
+}
+
+// isPassword reports whether the password is the name's. It takes as long for a name without an
+// account as for any other, whatever the costs of the hashes: each step of the cost doubles the
+// time, so a hash below the highest cost is followed by one of each cost in between.
+func (a *Access) isPassword(user, password string) bool {
+	highest := bcrypt.MinCost
+	for _, hash := range a.Passwords {
+		highest = max(highest, costOf(hash))
 	}
 	hash, known := a.Passwords[user]
 	if !known {
-		hash = nobody
+		hash = decoy(highest)
 	}
-	ok := bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil
-	return a.account(user), ok && known
-}
-
-func (a *Access) locked(keys []string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, k := range keys {
-		recent := slices.DeleteFunc(slices.Clone(a.failures[k]), func(t time.Time) bool { return a.now().Sub(t) > failureFor })
-		if len(recent) >= failuresKept {
-			return true
-		}
+	if a.compares(hash, password) && known {
+		return true
+	}
+	for cost := costOf(hash); cost < highest; cost++ {
+		a.compares(decoy(cost), password)
 	}
 	return false
 }
 
-func (a *Access) failed(keys []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.failures == nil || len(a.failures) > addressesKept {
-		a.failures = map[string][]time.Time{}
+func (a *Access) compares(hash []byte, password string) bool {
+	if a.compare != nil {
+		return a.compare(hash, password)
 	}
-	for _, k := range keys {
-		list := append(a.failures[k], a.now())
-		a.failures[k] = list[max(0, len(list)-failuresKept):]
+	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil
+}
+
+func costOf(hash []byte) int {
+	cost, err := bcrypt.Cost(hash)
+	if err != nil {
+		return bcrypt.MinCost
 	}
+	return cost
+}
+
+// decoy is a hash of a cost that nothing is compared with but for the time that it takes.
+func decoy(cost int) []byte {
+	return fmt.Appendf(nil, "$2a$%02d$7EqJtq98hPqEX7fNZaFWoOhi5lT1pYp3r5uUQXwSg1bqTqQ1vH5yG", cost)
 }
 
 // sweep drops sessions that ended, and the oldest if there are too many.

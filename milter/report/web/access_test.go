@@ -162,28 +162,6 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-func TestLoginIsLimited(t *testing.T) {
-	a, now, _ := accounts(t)
-	b := &browser{t: t, s: serverWith(t, a, nil), cookies: map[string]string{}, remote: "127.0.0.9:1"}
-	for range failuresKept {
-		b.login("anna", "wrong")
-	}
-	if w := b.login("anna", "secret of anna"); w.Code != http.StatusTooManyRequests {
-		t.Errorf("after %d wrong passwords: status %d", failuresKept, w.Code)
-	}
-	b.remote = "127.0.0.10:1"
-	if w := b.login("anna", "secret of anna"); w.Code != http.StatusTooManyRequests {
-		t.Errorf("the name from another address: status %d", w.Code)
-	}
-	if w := b.login("ben", "secret of ben"); w.Code != http.StatusSeeOther {
-		t.Errorf("another name from another address: status %d", w.Code)
-	}
-	*now = now.Add(failureFor + time.Second)
-	if w := b.login("anna", "secret of anna"); w.Code != http.StatusSeeOther {
-		t.Errorf("after ten minutes: status %d", w.Code)
-	}
-}
-
 func TestLoginStaysHome(t *testing.T) {
 	for next, want := range map[string]string{"/d/x?y=z": "/d/x?y=z", "//evil.test/": "/", "https://evil.test": "/", `/\evil.test`: "/", "evil": "/", "": "/",
 		"/\t/evil.test": "/"} {

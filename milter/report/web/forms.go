@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -17,8 +18,23 @@ import (
 // from our page.
 var errRefused = errors.New("web: the form was not accepted")
 
-// uploadBytes bounds one upload. It is the bound of a mail with a report, too.
-const uploadBytes = 25 << 20
+// Bounds of what a browser sends, in bytes. That of an upload is the one of a mail with a report.
+const (
+	uploadBytes  = 25 << 20
+	maxFormBytes = 64 << 10
+)
+
+// bounded gives the request a body that a handler may read. GET and HEAD have none: no page asks
+// for one, and reading a form would keep its files on the disk.
+func bounded(w http.ResponseWriter, r *http.Request) io.ReadCloser {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return http.NoBody
+	case r.Method == http.MethodPost && r.URL.Path == "/ingest":
+		return http.MaxBytesReader(w, r.Body, uploadBytes)
+	}
+	return http.MaxBytesReader(w, r.Body, maxFormBytes)
+}
 
 // address selects one address.
 func (f *Filter) address(s string) error {
@@ -57,7 +73,6 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, uploadBytes)
 	if err := s.accept(r, who); err != nil {
 		s.fail(w, r, who, err)
 		return
@@ -70,20 +85,22 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
 }
 
-// accept checks that the form came from our page, by somebody who may change things.
+// accept checks that the form came from our page, by somebody who may change things. The role comes
+// first: the form of an account that only reads is not parsed.
 func (s *Server) accept(r *http.Request, who session) error {
+	switch {
+	case !who.admin():
+		return fmt.Errorf("%w: your account may read only", errRefused)
+	case s.commands == nil:
+		return fmt.Errorf("%w: the process that receives reports is not connected", errRefused)
+	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
 		if err := r.ParseMultipartForm(uploadBytes); err != nil { //nolint:gosec // the body is bounded
 			return fmt.Errorf("%w: more than 25 MB, or cut short", errRefused)
 		}
 	}
-	switch {
-	case !who.isToken(r.FormValue("csrf")):
+	if !who.isToken(r.FormValue("csrf")) {
 		return fmt.Errorf("%w: it is not from a page of this session; open the page again", errRefused)
-	case !who.admin():
-		return fmt.Errorf("%w: your account may read only", errRefused)
-	case s.commands == nil:
-		return fmt.Errorf("%w: the process that receives reports is not connected", errRefused)
 	}
 	return nil
 }

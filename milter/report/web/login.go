@@ -24,14 +24,14 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, problem, user
 	} else {
 		before.secret = []byte(rand.Text() + rand.Text())[:32]
 	}
-	s.cookie(w, loginCookie, string(before.secret), 3600)
+	s.cookie(w, r, loginCookie, string(before.secret), 3600)
 	p := &page{Title: "Sign in", Login: &loginForm{Error: problem, Next: local(r.FormValue("next")), Name: user}}
 	s.render(w, r, before, p, status)
 }
 
-func (s *Server) cookie(w http.ResponseWriter, name, value string, seconds int) {
+func (s *Server) cookie(w http.ResponseWriter, r *http.Request, name, value string, seconds int) {
 	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true,
-		Secure: s.access.Secure, SameSite: http.SameSiteLaxMode})
+		Secure: s.access.overTLS(r), SameSite: http.SameSiteLaxMode})
 }
 
 // local returns next if it leads to a page of ours, else the start.
@@ -45,7 +45,6 @@ func local(next string) string {
 }
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	c, err := r.Cookie(loginCookie)
 	user := r.FormValue("user")
 	if err != nil || !(session{secret: []byte(c.Value)}).isToken(r.FormValue("csrf")) {
@@ -53,29 +52,36 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	value, err := s.access.enter(r, user, r.FormValue("password"))
+	who := []any{"user", clip(user), "client", r.RemoteAddr}
+	if from := s.access.client(r); from.IsValid() {
+		who = append(who, "from", from.String())
+	}
 	switch {
 	case errors.Is(err, errLocked):
 		w.Header().Set("Retry-After", "600")
-		s.log.Warn("login locked after wrong passwords", "user", user, "client", r.RemoteAddr)
-		s.loginPage(w, r, "Too many wrong tries. Wait ten minutes.", user, http.StatusTooManyRequests)
+		s.log.Warn("login locked after wrong passwords", who...)
+		s.loginPage(w, r, "Too many wrong tries from your address. Wait ten minutes.", user, http.StatusTooManyRequests)
+	case errors.Is(err, errBusy):
+		w.Header().Set("Retry-After", "60")
+		s.log.Warn("login not checked: too many at once", who...)
+		s.loginPage(w, r, "Too many logins at once. Try again in a minute.", user, http.StatusServiceUnavailable)
 	case err != nil:
-		s.log.Warn("login refused", "user", user, "client", r.RemoteAddr)
+		s.log.Warn("login refused", who...)
 		s.loginPage(w, r, "Name or password is wrong.", user, http.StatusForbidden)
 	default:
-		s.log.Info("login", "user", user, "client", r.RemoteAddr)
-		s.cookie(w, cookieName, value, int(sessionFor.Seconds()))
+		s.log.Info("login", who...)
+		s.cookie(w, r, cookieName, value, int(sessionFor.Seconds()))
 		http.Redirect(w, r, local(r.FormValue("next")), http.StatusSeeOther)
 	}
 }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	who, ok := s.access.visitor(r)
 	if ok && who.isToken(r.FormValue("csrf")) {
 		if c, err := r.Cookie(cookieName); err == nil {
 			s.access.leave(c.Value)
 		}
-		s.cookie(w, cookieName, "", -1)
+		s.cookie(w, r, cookieName, "", -1)
 	}
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

@@ -163,9 +163,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("X-Robots-Tag", "noindex")
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		r.Body = http.NoBody // no page asks for one, and reading a form would keep it in files
-	}
+	r.Body = bounded(w, r)
 	s.mux.ServeHTTP(w, r)
 }
 
