@@ -3,7 +3,7 @@
 #
 #	contrib/test/fetch.sh [-u] [GROUP...]
 #
-#	postfix  sendmail  opendkim  opendmarc  python  postgresql  mariadb  reports        (default: all of them)
+#	postfix  sendmail  opendkim  opendmarc  python  postgresql  mariadb  reports  acl   (default: all of them)
 #	rspamd                                                          (for "make bench RSPAMD=yes" alone)
 #
 # Nothing is installed: packages are downloaded with "apt-get download" and unpacked with "dpkg -x" under .root/, so a
@@ -29,6 +29,7 @@ seeds() {
 	postgresql) echo "postgresql-15 dash coreutils" ;;
 	mariadb) echo "mariadb-server-core" ;;
 	reports) echo "libxml2-utils dmarc-cat" ;;
+	acl) echo "acl" ;;
 	rspamd) echo "rspamd" ;;
 	*) echo "fetch: no group called $1" >&2; return 2 ;;
 	esac
@@ -130,21 +131,28 @@ $packages" = "$(cat "$stamp" 2>/dev/null)" ]; then
 	say "$1: $(sed -n "s/^$(seeds "$1" | cut -d' ' -f1)=/version /p" "$stamp"), $(du -sh "$root/$1" | cut -f1)"
 }
 
+# tool GROUP PROGRAM makes .root/tools/PROGRAM, which runs with the loader and libraries that it was unpacked with.
+tool() {
+	cat >"$root/tools/$2" <<END
+#!/bin/sh
+root=\$(cd "\$(dirname "\$0")/../$1" && pwd)
+for library in "\$root"/usr/lib/*-linux-gnu; do triplet=\${library##*/}; done
+for loader in "\$root"/lib*/ld-linux*.so.*; do :; done
+exec "\$loader" --library-path "\$root/usr/lib/\$triplet:\$root/lib/\$triplet" "\$root/usr/bin/$2" "\$@"
+END
+	chmod +x "$root/tools/$2"
+}
+
 # wrap makes .root/tools/python3, the Python of the group of that name, which has dkimpy and pyspf: it runs where it was
 # unpacked, with its own loader and libraries. Tests look for it in PATH.
-# For the group reports it makes .root/tools/xmllint, which is asked whether reports have the form of RFC 9990's schema.
+# For the group reports it makes .root/tools/xmllint, which is asked whether reports have the form of RFC 9990's schema; for
+# acl .root/tools/setfacl, which remedies of "mailseal check" are made of.
 wrap() {
 	mkdir -p "$root/tools"
-	if [ "$1" = reports ]; then
-		cat >"$root/tools/xmllint" <<'END'
-#!/bin/sh
-root=$(cd "$(dirname "$0")/../reports" && pwd)
-for library in "$root"/usr/lib/*-linux-gnu; do triplet=${library##*/}; done
-for loader in "$root"/lib*/ld-linux*.so.*; do :; done
-exec "$loader" --library-path "$root/usr/lib/$triplet:$root/lib/$triplet" "$root/usr/bin/xmllint" "$@"
-END
-		chmod +x "$root/tools/xmllint"
-	fi
+	case $1 in
+	reports) tool reports xmllint ;;
+	acl) tool acl setfacl ;;
+	esac
 	[ "$1" = python ] || return 0
 	cat >"$root/tools/python3" <<'END'
 #!/bin/sh
@@ -168,7 +176,7 @@ if [ "${1:-}" = -u ]; then
 	update=yes
 	shift
 fi
-[ $# -gt 0 ] || set -- postfix sendmail opendkim opendmarc python postgresql mariadb reports
+[ $# -gt 0 ] || set -- postfix sendmail opendkim opendmarc python postgresql mariadb reports acl
 for tool in apt-get dpkg tar; do
 	if ! command -v "$tool" >/dev/null; then
 		say "no $tool here: the end-to-end tests need a Debian"
