@@ -15,7 +15,7 @@ var reportsSection = section{
 		{name: "contact", example: `"https://example.com/postmaster"`, form: "line",
 			doc: "How to reach you beside the address: extra_contact_info of a report."},
 		{name: "addresses", def: "[]", example: `["dmarc-reports@example.com"]`, form: "address pattern",
-			doc: "Your own addresses that receive reports and bounces. Mail to them is judged, but is in no report: otherwise two hosts report to each other what they report."},
+			doc: "Your own addresses that receive reports and bounces. Mail to them is judged, but is in no report, and no report goes to them: otherwise two hosts report to each other what they report."},
 		{name: "relation", def: `"seen"`,
 			doc: "Who gets reports: \"seen\", domains that your users have written to in the last 90 days, whose mail passed on 3 days over 14, whose mail failed on 3 days from 2 networks, or that domains lists; \"listed\", only domains lists, and no domain is kept that your users write to. Reports to domains that only send spam ruin the reputation of the host that sends them."},
 		{name: "domains", def: "[]", example: `["partner.example"]`, form: "domain tree",

@@ -16,6 +16,7 @@ import (
 // outFlags are the flags that commands about reports that go out have in common.
 type outFlags struct {
 	config, now, zone string
+	input             io.Reader
 	reporting.Out
 }
 
@@ -40,7 +41,7 @@ func newOutCmd(use, short, long string, args cobra.PositionalArgs, f *outFlags, 
 }
 
 func (f *outFlags) prepare(cmd *cobra.Command) (err error) {
-	f.Now, f.Version, f.Output = time.Now(), version(), cmd.OutOrStdout()
+	f.Now, f.Version, f.Output, f.input = time.Now(), version(), cmd.OutOrStdout(), cmd.InOrStdin()
 	if f.now != "" {
 		if f.Now, err = time.Parse(time.RFC3339, f.now); err != nil {
 			return answer.NewUsage(fmt.Errorf("--now: %w", err))
@@ -73,7 +74,8 @@ func newReportsListCmd() *cobra.Command {
 	var domain string
 	cmd := newOutCmd("list", "List the reports that go out, and what became of them",
 		`List shows what is counted and not reported yet (open), and the reports of the last 30 days: built, or withheld with
-the reason, and for each address queued, handed over to the mail server, deferred, failed or suppressed.`+outCodes,
+the reason, and for each address queued, handed over to the mail server, deferred, failed or suppressed; and how many
+bounces came to senders of reports that were made up.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.List(ctx, domain) })
 	cmd.Flags().StringVar(&domain, "domain", "", "only this policy domain")
 	return cmd
@@ -84,8 +86,8 @@ func newReportsSendCmd() *cobra.Command {
 	var dry bool
 	cmd := newOutCmd("send", "Build and send now what is due",
 		`Send does at once what "mailseal reports serve" does each minute: it builds the reports whose time of the night has come,
-and hands over what is due, within reports.per_hour. With --dry-run it changes nothing and lists what would be built,
-withheld and sent.`+outCodes,
+and hands over what is due, within reports.per_hour. While "mailseal reports check" finds the sender's set-up wrong, nothing is
+handed over, and the exit code is 1. With --dry-run it changes nothing and lists what would be built, withheld and sent.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Send(ctx, dry) })
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show it")
 	return cmd
@@ -130,7 +132,8 @@ func newReportsCheckCmd() *cobra.Command {
 	var f outFlags
 	cmd := newOutCmd("check", "Check the set-up of the sender of reports",
 		`Check looks at what the domain of reports.from needs before a first report goes out: MX, for bounces; SPF; a rule that signs;
-and a DMARC record of its own without rua. It prints the records that are missing.`+outCodes,
+and a DMARC record of its own without rua. It prints the records that are missing. As long as one of these is bad, or the DNS
+does not answer, reports are built and wait: the list and the log say "set-up" and why.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Check(ctx) })
 	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	return cmd
@@ -138,18 +141,12 @@ and a DMARC record of its own without rua. It prints the records that are missin
 
 func newReportsBouncedCmd() *cobra.Command {
 	var f outFlags
-	var input io.Reader
-	cmd := newOutCmd("bounced RECIPIENT", "Take a report that came back, from standard input",
-		`Bounced reads a mail to the envelope sender of a report, such as r+ID-1@reports.example.com, and suppresses the address
-that the report went to. A mail server runs it for each mail to that domain: in Postfix, with recipient_delimiter = +,
+	return newOutCmd("bounced RECIPIENT", "Take a report that came back, from standard input",
+		`Bounced reads a mail to the envelope sender of a report, such as r+ID-1-CODE@reports.example.com, and suppresses the address
+that the report went to. The code is made with a key of the store; a mail whose code is wrong is ignored, and counted. Several
+bounces of an address on one UTC day count once. A mail server runs it for each mail to that domain: in Postfix, with recipient_delimiter = +,
 as a pipe(8) service whose argv ends in: reports bounced ${original_recipient}`+outCodes,
-		exactArgs("RECIPIENT"), &f, func(ctx context.Context, args []string) error { return f.Bounced(ctx, args[0], input) })
-	run := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		input = cmd.InOrStdin()
-		return run(cmd, args)
-	}
-	return cmd
+		exactArgs("RECIPIENT"), &f, func(ctx context.Context, args []string) error { return f.Bounced(ctx, args[0], f.input) })
 }
 
 func newReportsForgetCmd() *cobra.Command {

@@ -13,6 +13,7 @@ import (
 	"mailseal/config"
 	"mailseal/milter/action"
 	"mailseal/milter/dmarc"
+	"mailseal/milter/message"
 	"mailseal/milter/report/send"
 	"mailseal/milter/report/spool"
 	"mailseal/milter/report/store"
@@ -84,6 +85,10 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 	if err != nil {
 		return nil, fmt.Errorf("this host's name: %w", err)
 	}
+	ours, err := message.ParsePatterns(c.Addresses)
+	if err != nil {
+		return nil, fmt.Errorf("reports.addresses: %w", err)
+	}
 	number, _, _ := strings.Cut(version, " ") // how it was built stays here
 	return &send.Reporter{
 		Store: s,
@@ -94,6 +99,7 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 			Excluded:   inTrees(c.ExcludeDomains),
 			Minimum:    int64(c.Minimum),
 			PerHour:    c.PerHour,
+			Ours:       ours.MatchPath,
 		},
 		Sender:       send.Sender{Address: c.From, Domain: c.Domain(), Organization: c.Organization},
 		Contact:      c.Contact,
@@ -105,6 +111,7 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 				Resolver: resolver, PublicSuffixList: cfg.Verify.OrganizationalDomain == action.PublicSuffixList,
 			},
 		},
+		SetUp:     sender{cfg, resolver}.wrong,
 		Transport: &send.SMTP{Address: c.SMTP, Helo: host},
 		Log:       log,
 	}, nil

@@ -8,6 +8,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/message"
@@ -19,14 +20,52 @@ type need struct {
 	State string `json:"state"` // "good", "bad", "unknown"
 	Found string `json:"found,omitempty"`
 	Fix   string `json:"fix,omitempty"`
+
+	isUnanswered bool // the DNS did not say
+}
+
+// sender is the set-up of the sender of reports.
+type sender struct {
+	config   *config.Config
+	resolver dns.Resolver
+}
+
+// needs looks at all that the sender needs.
+func (s sender) needs(ctx context.Context) []need {
+	d := s.config.Reports.Domain()
+	return []need{s.checkMX(ctx, d), s.checkSPF(ctx, d), s.checkRule(d), s.checkDMARC(ctx, d)}
+}
+
+// wrong returns why nothing may be sent yet, "" where all is right, as far as it can be seen: the
+// rules of a database are the daemon's to read.
+func (s sender) wrong(ctx context.Context) string {
+	if s.config.Reports.From == "" {
+		return "set-up: reports.from is not set"
+	}
+	var bad, silent []string
+	for _, n := range s.needs(ctx) {
+		switch {
+		case n.State == "bad":
+			bad = append(bad, n.What+": "+n.Found)
+		case n.isUnanswered:
+			silent = append(silent, n.What+": "+n.Found)
+		}
+	}
+	switch {
+	case len(bad) > 0:
+		return "set-up: " + strings.Join(bad, "; ") + " (mailseal reports check says what to publish)"
+	case len(silent) > 0:
+		return "set-up: the DNS does not answer: " + strings.Join(silent, "; ")
+	}
+	return ""
 }
 
 // Check looks at the set-up of the sender of reports: a domain of its own with MX, SPF, DKIM, and a
 // DMARC record without rua, which would bring reports about our reports.
 func (o *Out) Check(ctx context.Context) error {
-	c := o.Config.Reports
-	if c.From == "" {
-		return errNone("reports.from is not set: write from = \"dmarc@reports.example.com\" in [reports], with a subdomain of yours that sends nothing else")
+	if o.Config.Reports.From == "" {
+		return errNone("reports.from is not set: write from = \"dmarc@reports.example.com\" in [reports], " +
+			"with a subdomain of yours that sends nothing else")
 	}
 	resolver := o.Resolver
 	if resolver == nil {
@@ -36,10 +75,7 @@ func (o *Out) Check(ctx context.Context) error {
 		}
 		resolver = gate
 	}
-	d := c.Domain()
-	needs := []need{
-		o.checkMX(ctx, resolver, d), o.checkSPF(ctx, resolver, d), o.checkRule(d), o.checkDMARC(ctx, resolver, d),
-	}
+	needs := sender{o.Config, resolver}.needs(ctx)
 	err := o.print(needs, func(w io.Writer) {
 		for _, n := range needs {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", n.State, n.What, n.Found)
@@ -72,26 +108,26 @@ func verdict(needs []need) error {
 func looked(ctx context.Context, r dns.Resolver, what, name string, t dns.Type) (n need, a dns.Answer, ok bool) {
 	a, err := r.Lookup(ctx, name, t)
 	if err != nil {
-		return need{What: what, State: "unknown", Found: err.Error()}, a, false
+		return need{What: what, State: "unknown", Found: err.Error(), isUnanswered: true}, a, false
 	}
 	return need{What: what, State: "bad"}, a, true
 }
 
-func (o *Out) checkMX(ctx context.Context, r dns.Resolver, d string) need {
-	n, a, ok := looked(ctx, r, "MX of "+d, d, dns.MX)
+func (s sender) checkMX(ctx context.Context, d string) need {
+	n, a, ok := looked(ctx, s.resolver, "MX of "+d, d, dns.MX)
 	if !ok {
 		return n
 	}
 	n.Found, n.Fix = "no MX record: bounces do not come back, and some receivers refuse mail without one",
-		fmt.Sprintf("publish: %s. IN MX 10 %s.", d, o.Config.ServerName())
+		fmt.Sprintf("publish: %s. IN MX 10 %s.", d, s.config.ServerName())
 	if len(a.Exchanges) > 0 && a.Exchanges[0].Host != "" {
 		n.State, n.Found, n.Fix = "good", a.Exchanges[0].Host, ""
 	}
 	return n
 }
 
-func (o *Out) checkSPF(ctx context.Context, r dns.Resolver, d string) need {
-	n, a, ok := looked(ctx, r, "SPF of "+d, d, dns.TXT)
+func (s sender) checkSPF(ctx context.Context, d string) need {
+	n, a, ok := looked(ctx, s.resolver, "SPF of "+d, d, dns.TXT)
 	if !ok {
 		return n
 	}
@@ -104,26 +140,26 @@ func (o *Out) checkSPF(ctx context.Context, r dns.Resolver, d string) need {
 	return n
 }
 
-func (o *Out) checkRule(d string) need {
+func (s sender) checkRule(d string) need {
 	n := need{
 		What: "DKIM rule for " + d, State: "bad", Found: "no rule in [[sign]] signs for it",
-		Fix: fmt.Sprintf("mailseal keygen --domain %s, and a [[sign]] with from = [%q]", d, o.Config.Reports.From),
+		Fix: fmt.Sprintf("mailseal keygen --domain %s, and a [[sign]] with from = [%q]", d, s.config.Reports.From),
 	}
-	if len(o.Config.Sources) > 0 || o.Config.SigningTable != "" {
+	if len(s.config.Sources) > 0 || s.config.SigningTable != "" {
 		n.State, n.Found = "unknown", "signing rules come from elsewhere, too"
-		n.Fix = "mailseal explain-signing --from " + o.Config.Reports.From
+		n.Fix = "mailseal explain-signing --from " + s.config.Reports.From
 	}
-	for _, rule := range o.Config.Sign {
+	for _, rule := range s.config.Sign {
 		from, err := message.ParsePatterns(rule.From)
-		if err == nil && from.MatchPath(o.Config.Reports.From) {
+		if err == nil && from.MatchPath(s.config.Reports.From) {
 			n.State, n.Found, n.Fix = "good", strings.Join(rule.Keys, ", "), ""
 		}
 	}
 	return n
 }
 
-func (o *Out) checkDMARC(ctx context.Context, r dns.Resolver, d string) need {
-	n, a, ok := looked(ctx, r, "DMARC of "+d, "_dmarc."+d, dns.TXT)
+func (s sender) checkDMARC(ctx context.Context, d string) need {
+	n, a, ok := looked(ctx, s.resolver, "DMARC of "+d, "_dmarc."+d, dns.TXT)
 	if !ok {
 		return n
 	}

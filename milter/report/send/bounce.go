@@ -3,6 +3,7 @@ package send
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -16,14 +17,22 @@ const maxBounce = 64 << 10
 
 // Bounced takes a mail to the envelope sender of one of our reports. One that says that the report
 // was not delivered, be it by a mail server or by a person, suppresses the address; a notice of a
-// delay does not. Known is false where the recipient belongs to no report, Suppression is empty
+// delay does not, nor does a mail to an address that the store did not give out, which is counted.
+// Known is false where the recipient does not look like such a sender at all, Suppression is empty
 // where nothing is to be done.
 func Bounced(
 	ctx context.Context, s *store.Store, recipient string, mail io.Reader, now time.Time,
 ) (x store.Suppression, known bool, err error) {
-	id, n, ok := ParseVERP(recipient)
-	if !ok {
+	key, err := s.OutKey(ctx)
+	if err != nil {
+		return x, true, err
+	}
+	id, n, err := ParseVERP(key, recipient)
+	switch {
+	case errors.Is(err, errNotVERP):
 		return x, false, nil
+	case err != nil:
+		return x, true, s.OutForged(ctx, now)
 	}
 	reason, isFinal := diagnose(mail)
 	if !isFinal {

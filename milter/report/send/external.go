@@ -21,7 +21,9 @@ type Authorizer struct {
 // Authorize returns the address that takes reports about a policy domain in place of to, which is
 // to itself unless the host says otherwise. With a reason there is none. An error says that the DNS
 // did not answer: it may do so later.
-func (a *Authorizer) Authorize(ctx context.Context, policyDomain string, to report.Address) (report.Address, string, error) {
+func (a *Authorizer) Authorize(
+	ctx context.Context, policyDomain string, to report.Address,
+) (report.Address, string, error) {
 	d, host := domain.Name(policyDomain), domain.Name(to.Host)
 	if host.Within(d) {
 		return to, "", nil

@@ -6,6 +6,7 @@ package send
 import (
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"time"
 
 	"mailseal/milter/report"
@@ -20,6 +21,10 @@ type Rules struct {
 	Excluded   func(domain string) bool // they never do
 	Minimum    int64                    // messages of a day
 	PerHour    int                      // mails
+
+	// Ours reports whether an address takes reports or bounces for us: a report to it would be
+	// about our reports in the end. Nil: none does but the domain of the sender.
+	Ours func(address string) bool
 }
 
 // PerHost is how many mails one destination host gets in a minute at most: thousands of domains are
@@ -61,7 +66,8 @@ func relation(r store.Relation) string {
 	case r.FailDays >= failDays && r.FailedNets >= failNets:
 		return ""
 	}
-	return fmt.Sprintf("no relation: no user wrote there in %d days; mail passed on %d days over %d (%d over %d are needed), "+
+	return fmt.Sprintf("no relation: no user wrote there in %d days; "+
+		"mail passed on %d days over %d (%d over %d are needed), "+
 		"failed on %d days from %d networks (%d from %d are needed)", store.Remembered,
 		r.PassDays, r.PassSpan, passDays, passSpan, r.FailDays, r.FailedNets, failDays, failNets)
 }
@@ -71,6 +77,17 @@ const (
 	windowStart = 20 * time.Minute
 	window      = 5*time.Hour + 40*time.Minute
 )
+
+// isOurs reports whether an address is one of ours, which gets no reports.
+func (r *Reporter) isOurs(to report.Address) bool {
+	if strings.EqualFold(to.Host, r.Sender.Domain) {
+		return true // our own bounces
+	}
+	return r.Rules.Ours != nil && r.Rules.Ours(to.String())
+}
+
+// reasonOurs is why an address of ours gets no report.
+const reasonOurs = "our own address: reports.addresses or the domain of reports.from has it"
 
 // slot is when the report of a domain for a day is built: each domain at its own time of the night,
 // the same every day.

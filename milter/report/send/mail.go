@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"fmt"
-	"strings"
 	"time"
 
 	"mailseal/milter/report"
@@ -16,25 +15,6 @@ type Sender struct {
 	Address      string // of From
 	Domain       string // of Address
 	Organization string
-}
-
-// VERP is the envelope sender of one mail: a bounce to it says which mail it is about.
-func (s Sender) VERP(reportID string, n int) string {
-	return fmt.Sprintf("r+%s-%d@%s", reportID, n, s.Domain)
-}
-
-// ParseVERP returns the report and the number of the mail that a bounce is about.
-func ParseVERP(address string) (reportID string, n int, ok bool) {
-	local, _, _ := strings.Cut(strings.ToLower(strings.Trim(address, "<>")), "@")
-	rest, isOurs := strings.CutPrefix(local, "r+")
-	id, num, hasNumber := strings.Cut(rest, "-")
-	if !isOurs || !hasNumber || len(id) != 32 {
-		return "", 0, false
-	}
-	if _, err := fmt.Sscanf(num, "%d", &n); err != nil || fmt.Sprint(n) != num {
-		return "", 0, false
-	}
-	return id, n, true
 }
 
 // Compress returns the gzip file of a report. It has no time and no name, so that the same report
@@ -70,11 +50,13 @@ func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n i
 	boundary := "report-" + a.ID
 	field("Content-Type", "multipart/mixed;\r\n boundary=\"%s\"", boundary)
 	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n", boundary)
-	fmt.Fprintf(&b, "This is a DMARC aggregate report (RFC 9990) of %s\r\nabout mail from %s, %s to %s.\r\nIt was made by a program; "+
-		"its readers are programs, too.\r\n", s.Domain, a.Policy.Domain,
+	fmt.Fprintf(&b, "This is a DMARC aggregate report (RFC 9990) of %s\r\n", s.Domain)
+	fmt.Fprintf(&b, "about mail from %s, %s to %s.\r\n", a.Policy.Domain,
 		a.Begin.UTC().Format(time.RFC3339), a.End.UTC().Format(time.RFC3339))
+	b.WriteString("It was made by a program; its readers are programs, too.\r\n")
 	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: application/gzip;\r\n name=\"%s\"\r\n", boundary, name)
-	fmt.Fprintf(&b, "Content-Disposition: attachment;\r\n filename=\"%s\"\r\nContent-Transfer-Encoding: base64\r\n\r\n", name)
+	fmt.Fprintf(&b, "Content-Disposition: attachment;\r\n filename=\"%s\"\r\n", name)
+	b.WriteString("Content-Transfer-Encoding: base64\r\n\r\n")
 	text := base64.StdEncoding.EncodeToString(file)
 	for len(text) > 0 {
 		line := text[:min(76, len(text))]

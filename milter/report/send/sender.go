@@ -21,7 +21,12 @@ type Reporter struct {
 	PassedAsPass bool
 	Authorizer   *Authorizer
 	Transport    Transport
-	Log          *slog.Logger
+
+	// SetUp returns why nothing may be sent yet, "" where the sender's set-up is right; nil is
+	// never asked. Mail of a sender that is not set up makes the host look like one of spam.
+	SetUp func(ctx context.Context) string
+
+	Log *slog.Logger
 }
 
 // retries are the times after which a mail that the mail server did not take is tried again; the
@@ -61,6 +66,11 @@ func (r *Reporter) logBuilt(parts []store.OutReport) {
 	for _, p := range parts {
 		r.Log.Info("report "+p.State, "domain", p.Domain, "day", store.DayStart(p.Day).Format(time.DateOnly), "id", p.ID,
 			"messages", p.Messages, "rows", p.Rows, "folded", p.Folded, "reason", p.Reason)
+		for _, d := range p.Deliveries {
+			if d.State == store.Failed {
+				r.Log.Info("report "+d.State, "domain", p.Domain, "id", p.ID, "host", d.Host, "reason", d.Reason)
+			}
+		}
 	}
 }
 
@@ -138,16 +148,20 @@ func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (st
 		ID: a.ID, Day: p.Day, Domain: p.Domain, State: store.Built, Built: date,
 		Messages: a.Messages(), Rows: int64(len(rows)), Folded: p.Folded, XML: file,
 	}
+	queued := 0
 	for n, to := range report.Addresses(p.Policy.URIs) {
-		if to.Host == r.Sender.Domain {
-			continue // our own bounces
-		}
-		out.Deliveries = append(out.Deliveries, store.OutDelivery{
+		d := store.OutDelivery{
 			Report: a.ID, N: n + 1, Address: to.String(), Host: to.Host, State: store.Queued, Due: date,
 			Message: r.Sender.Message(a, file, to, n+1, date),
-		})
+		}
+		if r.isOurs(to) {
+			d.State, d.Reason = store.Failed, reasonOurs
+		} else {
+			queued++
+		}
+		out.Deliveries = append(out.Deliveries, d)
 	}
-	if len(out.Deliveries) == 0 {
+	if queued == 0 {
 		out.State, out.Reason = store.Withheld, "no address: rua has no mail address that can be used"
 	}
 	return out, nil
@@ -172,6 +186,10 @@ func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	wrong := ""
+	if len(due) > 0 {
+		wrong = r.WrongSetUp(ctx)
+	}
 	for _, d := range due {
 		all, _, err := r.Store.OutHanded(ctx, now.Add(-time.Hour), d.Host)
 		if err != nil || all >= r.Rules.PerHour {
@@ -191,20 +209,32 @@ func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
 		if !ours {
 			continue
 		}
-		if err := r.one(ctx, d, now); err != nil {
+		if err := r.one(ctx, d, wrong, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one takes one mail through the gates of its address, and hands it over.
-func (r *Reporter) one(ctx context.Context, d store.OutDelivery, now time.Time) error {
+// WrongSetUp returns why nothing may be sent yet, "" where the sender's set-up is right.
+func (r *Reporter) WrongSetUp(ctx context.Context) string {
+	if r.SetUp == nil {
+		return ""
+	}
+	return r.SetUp(ctx)
+}
+
+// one takes one mail through the gates of its address, and hands it over. With wrong, which is why
+// the sender's set-up does not do, it waits.
+func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string, now time.Time) error {
 	reports, err := r.Store.OutReports(ctx, "", d.Report, 1)
 	if err != nil || len(reports) == 0 {
 		return err
 	}
-	state, reason := r.attempt(ctx, reports[0], d, now)
+	state, reason := store.Deferred, wrong
+	if wrong == "" {
+		state, reason = r.attempt(ctx, reports[0], d, now)
+	}
 	due := now
 	if state == store.Deferred {
 		due = now.Add(retries[min(d.Tries, len(retries)-1)])
@@ -212,18 +242,22 @@ func (r *Reporter) one(ctx context.Context, d store.OutDelivery, now time.Time) 
 			state, reason = store.Failed, fmt.Sprintf("given up after %s: %s", age.Round(time.Hour), reason)
 		}
 	}
-	r.Log.Info("report "+state, "domain", reports[0].Domain, "id", d.Report, "host", d.Host, "tries", d.Tries+1, "reason", reason)
+	r.Log.Info("report "+state, "domain", reports[0].Domain, "id", d.Report, "host", d.Host,
+		"tries", d.Tries+1, "reason", reason)
 	return r.Store.OutMark(ctx, d, state, reason, due, now)
 }
 
 // attempt returns what became of a mail.
-func (r *Reporter) attempt(ctx context.Context, of store.OutReport, d store.OutDelivery, now time.Time) (state, reason string) {
+func (r *Reporter) attempt(
+	ctx context.Context, of store.OutReport, d store.OutDelivery, now time.Time,
+) (state, reason string) {
 	list, err := r.Store.OutSuppressions(ctx, d.Address, now)
 	if err != nil {
 		return store.Deferred, err.Error()
 	}
 	if len(list) > 0 {
-		return store.Suppressed, fmt.Sprintf("suppressed until %s: %s", list[0].Until.Format(time.DateOnly), list[0].Reason)
+		until := list[0].Until.Format(time.DateOnly)
+		return store.Suppressed, fmt.Sprintf("suppressed until %s: %s", until, list[0].Reason)
 	}
 	all := report.Addresses([]string{"mailto:" + d.Address})
 	if len(all) == 0 {
@@ -235,8 +269,14 @@ func (r *Reporter) attempt(ctx context.Context, of store.OutReport, d store.OutD
 		return store.Deferred, "the DNS does not say whether the address takes reports: " + err.Error()
 	case refused != "":
 		return store.Failed, refused
+	case r.isOurs(to):
+		return store.Failed, reasonOurs
 	}
-	err = r.Transport.Hand(ctx, r.Sender.VERP(d.Report, d.N), to.String(), d.Message)
+	key, err := r.Store.OutKey(ctx)
+	if err != nil {
+		return store.Deferred, err.Error()
+	}
+	err = r.Transport.Hand(ctx, r.Sender.VERP(key, d.Report, d.N), to.String(), d.Message)
 	var no Refused
 	switch {
 	case err == nil:

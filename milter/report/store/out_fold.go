@@ -242,13 +242,14 @@ func (tx *Tx) foldRelations(ctx context.Context, b *OutBatch) error {
 	if len(b.friends) == 0 {
 		return nil
 	}
-	key, err := tx.outSecret(ctx)
+	key, err := tx.outSecret(ctx, "friends")
 	if err != nil {
 		return err
 	}
 	for domain, day := range b.friends {
 		_, err := tx.ExecContext(ctx, `INSERT INTO out_friend (hash, day) VALUES ($1, $2)
-			ON CONFLICT (hash) DO UPDATE SET day = CASE WHEN excluded.day > out_friend.day THEN excluded.day ELSE out_friend.day END`,
+			ON CONFLICT (hash) DO UPDATE SET
+			day = CASE WHEN excluded.day > out_friend.day THEN excluded.day ELSE out_friend.day END`,
 			friendHash(key, domain), day)
 		if err != nil {
 			return err
@@ -257,19 +258,21 @@ func (tx *Tx) foldRelations(ctx context.Context, b *OutBatch) error {
 	return nil
 }
 
-// outSecret is the key under which domains are kept that our users write to.
-func (tx *Tx) outSecret(ctx context.Context) (string, error) {
+// outSecret is a key of the store, which it makes when it is asked for first: "friends", under
+// which domains are kept that our users write to, or "verp", of the senders of reports.
+func (tx *Tx) outSecret(ctx context.Context, name string) (string, error) {
 	var fresh [32]byte
 	if _, err := rand.Read(fresh[:]); err != nil {
 		return "", err
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO out_secret (name, value) VALUES ('friends', $1) ON CONFLICT (name) DO NOTHING",
-		hex.EncodeToString(fresh[:]))
+	_, err := tx.ExecContext(ctx,
+		"INSERT INTO out_secret (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+		name, hex.EncodeToString(fresh[:]))
 	if err != nil {
 		return "", err
 	}
 	var key string
-	err = tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = 'friends'").Scan(&key)
+	err = tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = $1", name).Scan(&key)
 	return key, err
 }
 

@@ -99,7 +99,7 @@ func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Re
 		if err != nil {
 			return err
 		}
-		key, err := tx.outSecret(ctx)
+		key, err := tx.outSecret(ctx, "friends")
 		if err != nil {
 			return err
 		}

@@ -20,39 +20,103 @@ type Suppression struct {
 // bounce.
 var suppressedFor = []time.Duration{7 * 24 * time.Hour, 30 * 24 * time.Hour, 180 * 24 * time.Hour}
 
+// OutKey returns the key of the store with which the envelope senders of reports are made.
+func (s *Store) OutKey(ctx context.Context) ([]byte, error) {
+	var key string
+	read := func(tx *Tx) error {
+		return tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = 'verp'").Scan(&key)
+	}
+	err := s.View(ctx, read)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = s.Update(ctx, func(tx *Tx) (err error) {
+			key, err = tx.outSecret(ctx, "verp")
+			return err
+		})
+	}
+	return []byte(key), err
+}
+
+// OutForged counts a mail to an envelope sender that was made up.
+func (s *Store) OutForged(ctx context.Context, now time.Time) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO out_forged (day, n) VALUES ($1, 1)
+			ON CONFLICT (day) DO UPDATE SET n = out_forged.n + 1`, Day(now))
+		return err
+	})
+}
+
+// OutForgedCount is how many mails came to envelope senders that were made up, in the last 30 days.
+func (s *Store) OutForgedCount(ctx context.Context, now time.Time) (n int64, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		return tx.QueryRowContext(ctx, "SELECT coalesce(sum(n), 0) FROM out_forged WHERE day > $1",
+			Day(now)-30).Scan(&n)
+	})
+	return n, err
+}
+
 // OutBounced suppresses the address of a delivery whose mail came back: for 7, 30 and then 180
-// days. It returns the address, "" where there is no such delivery.
-func (s *Store) OutBounced(ctx context.Context, reportID string, n int, reason string, now time.Time) (out Suppression, err error) {
+// days. Several mails that come back on one UTC day count once. It returns the address, "" where
+// there is no such delivery.
+func (s *Store) OutBounced(
+	ctx context.Context, reportID string, n int, reason string, now time.Time,
+) (out Suppression, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
+		out = Suppression{}
 		var state string
-		err := tx.QueryRowContext(ctx, "SELECT address, state FROM out_delivery WHERE report = $1 AND n = $2", reportID, n).
+		err := tx.QueryRowContext(ctx,
+			"SELECT address, state FROM out_delivery WHERE report = $1 AND n = $2", reportID, n).
 			Scan(&out.Address, &state)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && state == Suppressed {
+			out = Suppression{}
 			return nil // unknown, or a second bounce of one mail
 		}
 		if err != nil {
 			return err
 		}
 		out.Address = strings.ToLower(out.Address)
-		err = tx.QueryRowContext(ctx, "SELECT strikes FROM out_suppressed WHERE address = $1", out.Address).Scan(&out.Strikes)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err := tx.strike(ctx, &out, reason, now); err != nil {
 			return err
 		}
-		out.Until, out.Reason = now.Add(suppressedFor[min(out.Strikes, len(suppressedFor)-1)]), reason
-		out.Strikes++
-		if err := tx.suppress(ctx, out); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "UPDATE out_delivery SET state = 'suppressed', reason = $3, changed = $4 WHERE report = $1 AND n = $2",
-			reportID, n, reason, now.Unix())
+		_, err = tx.ExecContext(ctx, `UPDATE out_delivery SET state = 'suppressed', reason = $3, changed = $4
+			WHERE report = $1 AND n = $2`, reportID, n, reason, now.Unix())
 		return err
 	})
 	return out, err
 }
 
+// strike counts a bounce of an address, and suppresses it for longer each time. A second one of a
+// day leaves all as it is.
+func (tx *Tx) strike(ctx context.Context, x *Suppression, reason string, now time.Time) error {
+	var until, struck int64
+	err := tx.QueryRowContext(ctx,
+		"SELECT until, strikes, reason, struck FROM out_suppressed WHERE address = $1", x.Address).
+		Scan(&until, &x.Strikes, &x.Reason, &struck)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
+		return err
+	case struck == Day(now):
+		x.Until = time.Unix(until, 0).UTC()
+		return nil
+	}
+	x.Until = now.Add(suppressedFor[min(x.Strikes, len(suppressedFor)-1)])
+	if by := time.Unix(until, 0).UTC(); by.After(x.Until) {
+		x.Until = by // an operator wanted it for longer
+	}
+	x.Reason = reason
+	x.Strikes++
+	if err := tx.suppress(ctx, *x); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE out_suppressed SET struck = $2 WHERE address = $1",
+		x.Address, Day(now))
+	return err
+}
+
 func (tx *Tx) suppress(ctx context.Context, s Suppression) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO out_suppressed (address, until, strikes, reason) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (address) DO UPDATE SET until = excluded.until, strikes = excluded.strikes, reason = excluded.reason`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO out_suppressed (address, until, strikes, reason)
+		VALUES ($1, $2, $3, $4) ON CONFLICT (address) DO UPDATE SET
+		until = excluded.until, strikes = excluded.strikes, reason = excluded.reason`,
 		s.Address, s.Until.Unix(), s.Strikes, s.Reason)
 	return err
 }
@@ -104,7 +168,7 @@ func (s *Store) OutSuppressions(ctx context.Context, address string, now time.Ti
 // days, rows and reports. It returns how many rows of tables that were.
 func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
-		key, err := tx.outSecret(ctx)
+		key, err := tx.outSecret(ctx, "friends")
 		if err != nil {
 			return err
 		}
@@ -145,6 +209,7 @@ func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE day < $1)", day - 30},
 			{"DELETE FROM out_report WHERE day < $1", day - 30},
 			{"DELETE FROM out_segment WHERE folded < $1", now.Add(-72 * time.Hour).Unix()},
+			{"DELETE FROM out_forged WHERE day <= $1", day - 30},
 			{"DELETE FROM out_suppressed WHERE until < $1", now.AddDate(-1, 0, 0).Unix()},
 		} {
 			if _, err := tx.ExecContext(ctx, q.query, q.before); err != nil {

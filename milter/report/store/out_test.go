@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -25,10 +26,11 @@ func openOut(t *testing.T, o Options) *Store {
 // outMail is a message of a stranger.
 func outMail(domain string, at time.Time, client string, passes bool) *report.Evaluation {
 	return &report.Evaluation{
-		Time: at, Client: netip.MustParseAddr(client), SPF: passes, Disposition: "none", HeaderFrom: domain, EnvelopeFrom: domain,
+		Time: at, Client: netip.MustParseAddr(client), SPF: passes, Disposition: "none",
+		HeaderFrom: domain, EnvelopeFrom: domain,
 		Policy: report.Policy{
-			Domain: domain, Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r", Discovery: "treewalk",
-			URIs: []string{"mailto:d@" + domain},
+			Domain: domain, Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r",
+			Discovery: "treewalk", URIs: []string{"mailto:d@" + domain},
 		},
 	}
 }
@@ -186,25 +188,40 @@ func TestRelations(t *testing.T) {
 	})
 }
 
-// TestSuppression holds that bounces keep reports away for 7, 30 and 180 days, and that one mail bounces once.
+// outSent stores a report whose mail to an address was handed over.
+func outSent(t *testing.T, s *Store, id, address string) {
+	t.Helper()
+	err := s.OutBuilt(t.Context(), 0, []OutReport{{
+		ID: id, Domain: "a.example", State: Built, Built: outNoon,
+		Deliveries: []OutDelivery{{
+			N: 1, Address: address, Host: "a.example", State: HandedOver, Due: outNoon, Message: []byte("x"),
+		}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSuppression holds that bounces keep reports away for 7, 30 and 180 days, and that the bounces
+// of a day are one.
 func TestSuppression(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s := openOut(t, o)
 		for i, days := range []int{7, 30, 180, 180} {
-			id := fmt.Sprintf("report%d", i)
-			err := s.OutBuilt(t.Context(), 0, []OutReport{{ID: id, Domain: "a.example", State: Built, Built: outNoon,
-				Deliveries: []OutDelivery{{N: 1, Address: "D@a.example", Host: "a.example", State: HandedOver, Due: outNoon, Message: []byte("x")}}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 2 {
-				if _, err := s.OutBounced(t.Context(), id, 1, "550 no such user", outNoon); err != nil {
-					t.Fatal(err)
+			now := outNoon.AddDate(0, 0, i)
+			for _, part := range []string{"", "second"} {
+				id := fmt.Sprintf("report%d%s", i, part)
+				outSent(t, s, id, "D@a.example")
+				for range 2 {
+					got, err := s.OutBounced(t.Context(), id, 1, "550 no such user", now)
+					if err != nil || got.Address != "" && got.Strikes != i+1 {
+						t.Fatalf("%+v, %v", got, err)
+					}
 				}
 			}
-			list, err := s.OutSuppressions(t.Context(), "d@A.example", outNoon)
-			if err != nil || len(list) != 1 || !list[0].Until.Equal(outNoon.AddDate(0, 0, days)) || list[0].Strikes != i+1 {
-				t.Errorf("bounce %d: %+v, %v", i+1, list, err)
+			list, err := s.OutSuppressions(t.Context(), "d@A.example", now)
+			if err != nil || len(list) != 1 || !list[0].Until.Equal(now.AddDate(0, 0, days)) || list[0].Strikes != i+1 {
+				t.Errorf("day %d: %+v, %v", i+1, list, err)
 			}
 		}
 		if was, err := s.OutRelease(t.Context(), "d@a.example"); err != nil || !was {
@@ -212,6 +229,30 @@ func TestSuppression(t *testing.T) {
 		}
 		if got, err := s.OutBounced(t.Context(), "unknown", 1, "x", outNoon); err != nil || got.Address != "" {
 			t.Errorf("%+v, %v", got, err)
+		}
+		outSent(t, s, "last", "d@a.example")
+		long := Suppression{Address: "d@a.example", Until: outNoon.AddDate(1, 0, 0), Reason: "by hand"}
+		if err := s.OutSuppress(t.Context(), long); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.OutBounced(t.Context(), "last", 1, "x", outNoon); err != nil || !got.Until.Equal(long.Until) {
+			t.Errorf("a bounce shortened what an operator wanted: %+v, %v", got, err)
+		}
+	})
+}
+
+// TestOutKey holds that a store keeps its key, and that another store has another.
+func TestOutKey(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s, other := openOut(t, o), openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/other.db"})
+		first, err := s.OutKey(t.Context())
+		again, err2 := s.OutKey(t.Context())
+		others, err3 := other.OutKey(t.Context())
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		if len(first) < 32 || string(first) != string(again) || string(first) == string(others) {
+			t.Errorf("keys %q, %q; of another store %q", first, again, others)
 		}
 	})
 }

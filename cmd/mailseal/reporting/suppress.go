@@ -1,0 +1,93 @@
+package reporting
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/milter/report"
+	"mailseal/milter/report/send"
+	"mailseal/milter/report/store"
+)
+
+// Suppress keeps reports from an address for some days, or with remove lets them go there again;
+// without an address it lists those that get none.
+func (o *Out) Suppress(ctx context.Context, address string, days int, remove bool) error {
+	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
+		switch {
+		case address == "":
+		case len(report.Addresses([]string{"mailto:" + address})) == 0:
+			return answer.NewUsage(fmt.Errorf("%q is not a mail address", address))
+		case remove:
+			was, err := s.OutRelease(ctx, address)
+			if err != nil {
+				return answer.NewUnknown(err)
+			}
+			if !was {
+				return errNone("%s is not suppressed", address)
+			}
+		default:
+			x := store.Suppression{Address: address, Until: o.Now.AddDate(0, 0, days), Reason: "by hand"}
+			if err := s.OutSuppress(ctx, x); err != nil {
+				return answer.NewUnknown(err)
+			}
+		}
+		list, err := s.OutSuppressions(ctx, "", o.Now)
+		if err != nil {
+			return answer.NewUnknown(err)
+		}
+		if list == nil {
+			list = []store.Suppression{}
+		}
+		return o.print(list, func(w io.Writer) {
+			if len(list) == 0 {
+				fmt.Fprintln(w, "No address is suppressed.")
+				return
+			}
+			fmt.Fprintln(w, "ADDRESS\tUNTIL\tBOUNCES\tREASON")
+			for _, x := range list {
+				fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", x.Address, x.Until.Format(time.DateOnly), x.Strikes, x.Reason)
+			}
+		})
+	})
+}
+
+// Bounced takes a mail to the envelope sender of a report.
+func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) error {
+	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
+		x, known, err := send.Bounced(ctx, s, recipient, mail, o.Now)
+		switch {
+		case err != nil:
+			return answer.NewUnknown(err)
+		case !known:
+			return errNone("%s is not the envelope sender of a report", recipient)
+		}
+		return o.print(x, func(w io.Writer) {
+			if x.Address == "" {
+				fmt.Fprintln(w, "Nothing is to be done: a notice, a second bounce, a report of long ago, or a sender made up.")
+				return
+			}
+			fmt.Fprintf(w, "%s gets no reports until %s: %s\n", x.Address, x.Until.Format(time.DateOnly), x.Reason)
+		})
+	})
+}
+
+// Forget removes what is kept of a domain.
+func (o *Out) Forget(ctx context.Context, domain string) error {
+	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
+		n, err := s.OutForget(ctx, strings.ToLower(domain))
+		if err != nil {
+			return answer.NewUnknown(err)
+		}
+		out := struct {
+			Domain  string `json:"domain"`
+			Removed int64  `json:"removed"`
+		}{domain, n}
+		return o.print(out, func(w io.Writer) {
+			fmt.Fprintf(w, "%d entries about %s are removed. Segments of the last minutes may still have some.\n", n, domain)
+		})
+	})
+}
