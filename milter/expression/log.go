@@ -9,7 +9,7 @@ import (
 )
 
 // LogValue implements slog.LogValuer: the facts from which "mailseal policy replay" evaluates a
-// rule anew, beside those that the line of a message has anyway (client, user, role, author, time).
+// rule anew, beside those that the line of a message has anyway (client, user, role, time).
 // Recipients and the header are left out: a log has no need to keep them.
 func (j *Judged) LogValue() slog.Value {
 	text, err := json.Marshal(j)
@@ -21,16 +21,14 @@ func (j *Judged) LogValue() slog.Value {
 
 // Line is the line of a message in a JSON log, as far as rules can ask for what it says.
 type Line struct {
-	Time    time.Time `json:"time"`
-	Text    string    `json:"msg"`
-	Queue   string    `json:"queue"`
-	Role    string    `json:"role"`
-	Author  string    `json:"author"`
-	Client  string    `json:"client"`
-	User    string    `json:"user"`
-	Results string    `json:"results"`
-	Action  string    `json:"action"`
-	Facts   *Judged   `json:"facts"` // nil where the message was not judged
+	Time   time.Time `json:"time"`
+	Text   string    `json:"msg"`
+	Queue  string    `json:"queue"`
+	Role   string    `json:"role"`
+	Client string    `json:"client"`
+	User   string    `json:"user"`
+	Action string    `json:"action"`
+	Facts  *Judged   `json:"facts"` // nil where the message was not judged
 }
 
 // Judged returns the facts of a line of a message that was judged, nil for any other. What the line

@@ -99,6 +99,16 @@ func (s *site) strangerBehindTLS(t *testing.T) {
 	c.Deliver(bounce)
 	c.Quit()
 	s.judged(t, s.Sink.To(t, "tls-judged@home.example"), "dkim=none", "spf=pass", "smtp.helo=good.example", "dmarc=pass", "policy.iprev=127.0.0.2")
+	s.sawTLS(t)
+}
+
+// sawTLS wants the line of the last message to say how it was encrypted, which rules can ask.
+func (s *site) sawTLS(t *testing.T) {
+	t.Helper()
+	facts := s.logged(t).Text("facts")
+	if !strings.Contains(facts, "TLSv1") || !strings.Contains(facts, "cipher") {
+		t.Errorf("tls.version and tls.cipher are not known: %s", facts)
+	}
 }
 
 // xclientAs says XCLIENT and greets anew, if that is taken.
