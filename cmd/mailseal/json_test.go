@@ -34,6 +34,8 @@ func TestJSON(t *testing.T) {
 	life.run(exitGood, "", "generate", "example.com")
 	made := s.path("new")
 	ruled(t, s)
+	id := reported(t, s)
+	const noon = " --now 2026-05-06T12:00:00Z"
 	var b strings.Builder
 	b.WriteString(jsonHead)
 	samples := []struct{ name, line string }{
@@ -59,6 +61,12 @@ func TestJSON(t *testing.T) {
 		{"reports domains and sources", "reports domains --store sqlite:" + s.path("r.db")},
 		{"reports received", "reports received --store sqlite:" + s.path("r.db")},
 		{"reports received NUMBER", "reports received --store sqlite:" + s.path("r.db") + " 1"},
+		{"reports preview", "reports preview --config @out.toml" + noon + " friend.example"},
+		{"reports list and send", "reports list --config @out.toml" + noon},
+		{"reports show and resend", "reports show --config @out.toml" + noon + " " + id},
+		{"reports check", "reports check --config @out.toml --zone @out.zone"},
+		{"reports suppress", "reports suppress --config @out.toml" + noon + " d@friend.example"},
+		{"reports forget", "reports forget --config @out.toml" + noon + " other.example"},
 		{"reports verify", "reports verify --store sqlite:" + s.path("r.db")},
 		{"shadow report", "shadow report @differs.log"},
 		{"spf", "spf --zone @zone --ip 192.0.2.1 --helo h.example --from a@example.com"},

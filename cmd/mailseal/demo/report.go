@@ -19,7 +19,9 @@ func (d *demo) showReport() error {
 		return nil // a configuration of somebody's own
 	}
 	ctx := context.Background()
-	p := &reporting.Process{Config: d.cfg, Log: slog.New(slog.NewTextHandler(d.log, nil)), Now: time.Now, Version: d.Version}
+	p := &reporting.Process{
+		Config: d.cfg, Log: slog.New(slog.NewTextHandler(d.log, nil)), Now: time.Now, Version: d.Version,
+	}
 	if err := p.Fold(ctx); err != nil {
 		return answer.NewUnknown(err)
 	}

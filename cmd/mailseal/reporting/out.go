@@ -48,6 +48,14 @@ func (o *Out) with(ctx context.Context, do func(*store.Store, *send.Reporter) er
 	return do(s, r)
 }
 
+// after returns the error of an answer that was printed. JSON says it all already, and is one value.
+func (o *Out) after(err error) error {
+	if err == nil || !o.JSON {
+		return err
+	}
+	return answer.New(answer.Of(err), nil)
+}
+
 func (o *Out) print(v any, text func(io.Writer)) error {
 	if !o.JSON {
 		w := tabwriter.NewWriter(o.Output, 0, 8, 2, ' ', 0)
@@ -79,7 +87,7 @@ func (o *Out) Send(ctx context.Context, dry bool) error {
 			return err
 		}
 		if wrong := r.WrongSetUp(ctx); wrong != "" {
-			return errNone("nothing is sent: %s", wrong)
+			return o.after(errNone("nothing is sent: %s", wrong))
 		}
 		return nil
 	})

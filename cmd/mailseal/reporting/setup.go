@@ -87,7 +87,7 @@ func (o *Out) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return verdict(needs)
+	return o.after(verdict(needs))
 }
 
 func verdict(needs []need) error {

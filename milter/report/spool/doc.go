@@ -34,7 +34,11 @@ const (
 	// Interval is how long a segment is written.
 	Interval = 5 * time.Minute
 
-	// SyncEvery is how long what was judged may be lost at most if the host or the daemon dies.
+	// WriteEvery is how often what was judged is given to the kernel: a daemon that dies loses what
+	// came since.
+	WriteEvery = 50 * time.Millisecond
+
+	// SyncEvery is how often the kernel is asked to write it to the disk, for a host that dies.
 	SyncEvery = 200 * time.Millisecond
 
 	magic    = "mailseal-segment 1\n"

@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,7 +42,9 @@ func evaluations(n int) []report.Evaluation {
 			e.Client = netip.MustParseAddr("2001:db8::1")
 			e.SPFAuth = &report.SPFAuth{Domain: "mail.example", Result: "pass"}
 			e.Reasons = []report.Reason{{Type: "local_policy", Comment: "a < b"}}
-			e.Signatures = []report.DKIMAuth{{Domain: "a.example", Selector: fmt.Sprint(r.IntN(5000)), Result: "pass", Aligned: true}}
+			e.Signatures = []report.DKIMAuth{{
+				Domain: "a.example", Selector: fmt.Sprint(r.IntN(5000)), Result: "pass", Aligned: true,
+			}}
 		}
 		out[i] = e
 	}
@@ -151,7 +154,8 @@ func TestOneRecord(t *testing.T) {
 	}
 }
 
-// TestTornSegments cuts a segment at every length: what was written before the cut is read, once, and nothing is made up.
+// TestTornSegments cuts a segment at every length: what was written before the cut is read, once,
+// and nothing is made up.
 func TestTornSegments(t *testing.T) {
 	dir := t.TempDir()
 	w, _ := newTestWriter(dir, 1<<30)
@@ -330,4 +334,51 @@ func BenchmarkRecord(b *testing.B) {
 	done.Wait()
 	c := w.Counts()
 	b.ReportMetric(float64(c.Bytes)/float64(c.Recorded), "bytes/message")
+}
+
+// TestSyncDoesNotHold holds that what was judged is with the kernel before the disk is waited for,
+// and that a segment that cannot be written to the disk is given up, and logged.
+func TestSyncDoesNotHold(t *testing.T) {
+	w, log := newTestWriter(t.TempDir(), 1<<30)
+	w.start = noon
+	list := evaluations(2)
+	for i := range list {
+		list[i].Policy.Domain = "one.example"
+	}
+	part := Partition("one.example")
+	w.take(Record{Evaluation: &list[0]})
+	before := w.Counts().Bytes
+	w.flushAll()
+	if w.Counts().Bytes == before || !w.parts[part].dirty {
+		t.Errorf("%d bytes written, %d before; dirty: %v", w.Counts().Bytes, before, w.parts[part].dirty)
+	}
+	w.isSyncing = true // a disk that is busy
+	w.take(Record{Evaluation: &list[1]})
+	before = w.Counts().Bytes
+	w.flushAll()
+	if w.Counts().Bytes == before {
+		t.Error("nothing is written while the disk is busy")
+	}
+	w.endSync(nil)
+	w.startSync()
+	w.endSync(<-w.syncs)
+	if w.parts[part] == nil || w.parts[part].dirty || w.isSyncing {
+		t.Errorf("after a sync: %+v, syncing: %v", w.parts[part], w.isSyncing)
+	}
+	_, pipe, err := os.Pipe() // it cannot be synced
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Dup(int(pipe.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := w.parts[part].file.Name()
+	w.parts[part].file.Close()
+	w.parts[part].file, w.parts[part].dirty = os.NewFile(uintptr(fd), path), true
+	w.startSync()
+	w.endSync(<-w.syncs)
+	if w.parts[part] != nil || !strings.Contains(log.String(), "cannot be written") {
+		t.Errorf("not given up; log: %s", log)
+	}
 }

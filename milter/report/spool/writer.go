@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,19 +37,24 @@ type Writer struct {
 	start  time.Time // of the interval of parts
 	full   bool      // the directory holds too much
 	failed bool      // the last write failed, and that is logged
+
+	syncs     chan failures // those that could not be written to the disk
+	isSyncing bool          // syncs will have an answer
 }
 
 // segment is a file that is being written.
 type segment struct {
 	file  *os.File
 	enc   *encoder
-	dirty bool
+	dirty bool  // not on the disk yet
+	err   error // of writing it there
 }
 
 // NewWriter returns a writer for a directory, which need not be there yet, and that may hold so
 // many bytes.
 func NewWriter(dir string, most int64, log *slog.Logger, now func() time.Time) *Writer {
-	return &Writer{dir: dir, most: most, log: log, now: now, records: make(chan Record, ring)}
+	return &Writer{dir: dir, most: most, log: log, now: now, records: make(chan Record, ring),
+		syncs: make(chan failures, 1)}
 }
 
 // Record takes an evaluation. Where the disk does not keep up, it drops and counts it.
@@ -80,18 +86,25 @@ func (w *Writer) Counts() Counts {
 
 // Run writes until ctx ends, and then closes the segments.
 func (w *Writer) Run(ctx context.Context) {
-	tick := time.NewTicker(SyncEvery)
+	tick := time.NewTicker(WriteEvery)
 	defer tick.Stop()
+	synced := time.Now()
 	defer w.close()
 	for {
 		select {
 		case r := <-w.records:
 			w.take(r)
-		case <-tick.C:
-			w.sync()
+		case at := <-tick.C:
+			w.flushAll()
+			if !w.isSyncing && at.Sub(synced) > SyncEvery-WriteEvery/2 {
+				w.startSync()
+				synced = at
+			}
 			if !w.start.IsZero() && w.isOver() {
 				w.close()
 			}
+		case failed := <-w.syncs:
+			w.endSync(failed)
 		case <-ctx.Done():
 			w.drain()
 			return
@@ -191,11 +204,59 @@ func (w *Writer) flush(partition int) {
 	s.dirty, w.failed = true, false
 }
 
-// sync writes all blocks, and has the kernel write them to the disk.
-func (w *Writer) sync() {
-	for i, s := range w.parts {
+// flushAll writes the blocks of all partitions.
+func (w *Writer) flushAll() {
+	for i := range w.parts {
 		w.flush(i)
-		if s == nil || !s.dirty || w.parts[i] == nil {
+	}
+}
+
+// startSync has the kernel write to the disk what it was given, and does not wait for it: on a busy
+// disk that takes longer than a daemon that dies may lose.
+func (w *Writer) startSync() {
+	var list []*segment
+	for _, s := range w.parts {
+		if s != nil && s.dirty {
+			s.dirty = false
+			list = append(list, s)
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	w.isSyncing = true
+	go func() {
+		var failed failures
+		for _, s := range list {
+			err := s.file.Sync()
+			if err != nil && !errors.Is(err, os.ErrClosed) { // close has written it itself
+				s.err = err
+				failed = append(failed, s)
+			}
+		}
+		w.syncs <- failed
+	}()
+}
+
+// failures are segments that could not be written to the disk.
+type failures []*segment
+
+// endSync gives up the segments that could not be written to the disk.
+func (w *Writer) endSync(failed failures) {
+	w.isSyncing = false
+	for i, s := range w.parts {
+		if s != nil && slices.Contains(failed, s) {
+			w.complain(s.err)
+			w.closeOne(i)
+		}
+	}
+}
+
+// sync writes all blocks, and has the kernel write them to the disk at once.
+func (w *Writer) sync() {
+	w.flushAll()
+	for i, s := range w.parts {
+		if s == nil || w.parts[i] == nil || !s.dirty && !w.isSyncing {
 			continue
 		}
 		s.dirty = false
