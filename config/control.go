@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -8,14 +9,19 @@ import (
 	"mailseal/keys/files"
 )
 
-// ControlAddress returns where the daemon with the configuration at a path has its control socket. A configuration with
-// mistakes, which the daemon is about to refuse, says so as far as it can be understood.
-func ControlAddress(path string) string {
-	if c, err := LoadAny(path); err == nil {
-		return c.Control.Address
+// ControlAddress returns where the daemon with the configuration at a path has its control socket.
+// A configuration with mistakes, which the daemon is about to refuse, gives the address as far as
+// it can be understood. The error is ErrUnread for one that cannot be read.
+func ControlAddress(path string) (string, error) {
+	c, err := LoadAny(path)
+	switch {
+	case err == nil:
+		return c.Control.Address, nil
+	case errors.Is(err, ErrUnread):
+		return "", err
 	}
 	text, _ := files.Read(path, maxFile) // without a text, the defaults
-	return controlIn(string(text), filepath.Dir(path))
+	return controlIn(string(text), filepath.Dir(path)), nil
 }
 
 var (

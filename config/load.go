@@ -71,6 +71,10 @@ func newLoader() *loader {
 	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{}, guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{}}
 }
 
+// adviceMissing says what to do where the configuration that a command was started with does not
+// exist.
+const adviceMissing = `; "mailseal setup" makes one, and -c names another file`
+
 func (l *loader) read(path string) {
 	data, err := l.reader(path, maxFile)
 	if err != nil {
@@ -78,7 +82,16 @@ func (l *loader) read(path string) {
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		l.problems = append(l.problems, Problem{File: path, Text: err.Error(), order: l.count, unread: l.main == nil})
+		text := err.Error()
+		if l.main == nil && errors.Is(err, fs.ErrNotExist) {
+			text += adviceMissing
+		}
+		l.problems = append(l.problems, Problem{
+			File:   path,
+			Text:   text,
+			order:  l.count,
+			unread: l.main == nil,
+		})
 		l.broken = true
 		return
 	}

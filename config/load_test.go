@@ -112,7 +112,7 @@ func TestIncludeOrder(t *testing.T) {
 func TestLoadNothing(t *testing.T) {
 	_, err := config.Load(filepath.Join(t.TempDir(), "mailseal.toml"))
 	var problems config.Problems
-	if !errors.As(err, &problems) || len(problems) != 1 || !strings.HasSuffix(err.Error(), "mailseal.toml: no such file or directory") {
+	if !errors.As(err, &problems) || len(problems) != 1 || !strings.HasSuffix(err.Error(), `mailseal.toml: no such file or directory; "mailseal setup" makes one, and -c names another file`) {
 		t.Errorf("got %v", err)
 	}
 }

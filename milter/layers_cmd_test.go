@@ -32,6 +32,7 @@ var programs = []struct {
 	{"cmd/mailseal/keyring", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly"}},
 	{"cmd/mailseal/migrate", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/remedy", "cmd/mailseal/service"}},
 	{"cmd/mailseal/incoming", []string{"cmd/mailseal/answer"}},
+	{"cmd/mailseal/play", []string{"cmd/mailseal/answer"}},
 	{"cmd/mailseal/setup", []string{
 		"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/check", "cmd/mailseal/control", "cmd/mailseal/keyring",
 		"cmd/mailseal/publish", "cmd/mailseal/service",
@@ -39,7 +40,8 @@ var programs = []struct {
 	{"cmd/mailseal/demo", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/daemon", "cmd/mailseal/reporting"}},
 	{"cmd/mailseal", []string{
 		"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/daemon", "cmd/mailseal/demo", "cmd/mailseal/domains", "cmd/mailseal/examine",
-		"cmd/mailseal/incoming", "cmd/mailseal/keyring", "cmd/mailseal/migrate", "cmd/mailseal/operate", "cmd/mailseal/reporting", "cmd/mailseal/setup",
+		"cmd/mailseal/incoming", "cmd/mailseal/keyring", "cmd/mailseal/migrate", "cmd/mailseal/operate", "cmd/mailseal/play", "cmd/mailseal/reporting",
+		"cmd/mailseal/setup",
 	}},
 }
 

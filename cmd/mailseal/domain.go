@@ -33,7 +33,8 @@ of methods that are gone. The records are judged by the same code as the daemon'
 
 Of each domain it prints the verdict first, then every finding: what is wrong, why it matters, the record with the place
 marked, and the record to publish as a line of a zone file, as a bare value, and in strings. What could not be found out
-is said to be that, never to be missing. Then it says in words what SPF allows, and what that costs of 10 lookups.
+is reported as that, never as missing; so are, with --zone, names outside of the zones in the file, which do not change
+the exit code. Then it says in words what SPF allows, and what that costs of 10 lookups.
 
 The DNS cannot list the selectors of a domain: a short list of common ones is tried, after a selector that does not exist,
 which finds wildcards. Name those in use with --selector; a missing key is a mistake then. With --address the addresses
@@ -89,6 +90,7 @@ func (f *domainFlags) run(ctx context.Context, stdin io.Reader, out io.Writer, a
 	if f.Resolver, err = examine.Resolver(f.zone, cfg); err != nil {
 		return err
 	}
+	f.Resolver = domains.InZone(f.Resolver)
 	return f.Run(ctx, out)
 }
 

@@ -33,6 +33,17 @@ func excludes(cmd *cobra.Command, names []string, others ...string) {
 	annotate(cmd, names, notBeside, others...)
 }
 
+// together says that some flags have an effect only with all of them.
+func together(cmd *cobra.Command, names ...string) {
+	for _, n := range names {
+		for _, other := range names {
+			if n != other {
+				needs(cmd, []string{n}, other)
+			}
+		}
+	}
+}
+
 func annotate(cmd *cobra.Command, names []string, what string, values ...string) {
 	for _, n := range names {
 		f := cmd.Flags().Lookup(n)
@@ -121,6 +132,16 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != len(names) {
 			return answer.NewUsage(fmt.Errorf("%s takes %s, got %d arguments", cmd.CommandPath(), strings.Join(names, " and "), len(args)))
+		}
+		return filled(cmd, args)
+	}
+}
+
+// oneOrMore is for commands that take at least one argument.
+func oneOrMore(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return answer.NewUsage(fmt.Errorf("%s takes one %s or more, got none", cmd.CommandPath(), name))
 		}
 		return filled(cmd, args)
 	}

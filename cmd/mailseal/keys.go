@@ -118,7 +118,7 @@ func newKeysRecordCmd(f *keysFlags) *cobra.Command {
 		Long: `Record prints the record of each key that is named by its record, its domain or its name in the configuration: of keys that
 Mailseal manages, and of those that rules sign with from files.`,
 		Example: "  mailseal keys record mail._domainkey.example.com --format line",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    oneOrMore("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
@@ -203,7 +203,7 @@ func newKeysStepCmd(f *keysFlags, verb, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   verb + " DOMAIN|NAME...",
 		Short: short,
-		Args:  cobra.MinimumNArgs(1),
+		Args:  oneOrMore("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {

@@ -32,4 +32,18 @@ func answered(cfg *config.Config, err error) (*config.Config, error) {
 	return cfg, nil
 }
 
+// controlSocket returns where to reach the daemon: the socket named on the command line, or the one
+// of the configuration at path. An unreadable configuration is an error of its own: the socket of
+// the defaults would be that of another daemon, or of none.
+func controlSocket(named, path string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	address, err := config.ControlAddress(orDefault(path))
+	if err != nil {
+		return "", answer.NewUnknown(err)
+	}
+	return address, nil
+}
+
 func orDefault(path string) string { return cmp.Or(path, defaultConfig) }

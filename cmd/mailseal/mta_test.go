@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/cmd/mailseal/play"
 	"mailseal/milter/guard"
 	"mailseal/milter/miltertest"
 )
@@ -101,7 +102,7 @@ func TestMTAAsJSON(t *testing.T) {
 	if code != exitGood || len(lines) != 2 {
 		t.Fatalf("exit code %d, %q", code, out)
 	}
-	var r mtaReport
+	var r play.Report
 	if err := json.Unmarshal([]byte(lines[1]), &r); err != nil {
 		t.Fatal(err)
 	}

@@ -51,11 +51,11 @@ The exit code is 0 with a record, 1 when none would do, such as for more than te
 		Args:    exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			for _, a := range addresses {
-				addr, err := netip.ParseAddr(a)
+				network, err := parseNetwork(a)
 				if err != nil {
-					return answer.NewUsage(fmt.Errorf("--address: %w", err))
+					return answer.NewUsage(err)
 				}
-				q.Addresses = append(q.Addresses, addr)
+				q.Addresses = append(q.Addresses, network)
 			}
 			if q.Resolver, err = examine.OpenResolver(p.zone); err != nil {
 				return err
@@ -68,9 +68,26 @@ The exit code is 0 with a record, 1 when none would do, such as for more than te
 		},
 	}
 	p.flags(cmd)
-	cmd.Flags().StringSliceVar(&addresses, "address", nil, "address that the domain's mail leaves from; may be given several times")
+	cmd.Flags().StringSliceVar(&addresses, "address", nil,
+		"address or network that the domain's mail leaves from; may be given several times")
 	cmd.Flags().StringSliceVar(&q.Includes, "include", nil, "name of another SPF record to let in; may be given several times")
 	return cmd
+}
+
+// parseNetwork reads an address, or a network such as 192.0.2.0/24.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		if p != p.Masked() {
+			return p, fmt.Errorf("--address %s is an address inside of the network %s; write one or the other", text, p.Masked())
+		}
+		return p, nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil || a.Zone() != "" {
+		return netip.Prefix{}, fmt.Errorf("--address %q is neither an IP address nor a network, such as 192.0.2.0/24", text)
+	}
+	a = a.Unmap()
+	return netip.PrefixFrom(a, a.BitLen()), nil
 }
 
 func newProposeDMARCCmd() *cobra.Command {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/operate"
-	"mailseal/config"
 )
 
 // reloadFlags is the command line of "mailseal reload".
@@ -32,7 +31,8 @@ would have no rule or no key any more ([reload] in mailseal.toml). With --accept
 The socket is where control.address of the configuration says, else the file control in state_directory. Only root and
 the daemon's own user get an answer. SIGHUP reloads too, but reports to the log alone, and accepts no loss.
 
-The exit code is 0 when the configuration is in force, 1 when it was refused, and 3 when no daemon answered.`,
+The exit code is 0 when the configuration is in force, 1 when it was refused, and 3 when no daemon answered or
+the configuration cannot be read.`,
 		Example: `  mailseal reload
   mailseal check --against-running && mailseal reload`,
 		Args: noArgs,
@@ -50,9 +50,9 @@ The exit code is 0 when the configuration is in force, 1 when it was refused, an
 }
 
 func (f *reloadFlags) run(ctx context.Context, out, errOut io.Writer) error {
-	path := f.control
-	if path == "" {
-		path = config.ControlAddress(orDefault(f.config))
+	path, err := controlSocket(f.control, f.config)
+	if err != nil {
+		return err
 	}
 	return operate.Reload(ctx, operate.ReloadOptions{
 		Socket:   path,

@@ -68,7 +68,7 @@ func withJSON(cmd *cobra.Command, f *boxFlags) {
 func withList(cmd *cobra.Command, f *boxFlags) {
 	withJSON(cmd, f)
 	cmd.Flags().BoolVar(&f.box.CSV, "csv", false, "print CSV")
-	cmd.MarkFlagsMutuallyExclusive("json", "csv")
+	excludes(cmd, []string{"json"}, "csv")
 	cmd.Flags().StringVar(&f.domain, "domain", "", "this domain only")
 	cmd.Flags().IntVar(&f.days, "days", 0, "the last so many days only; all, if not given")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/domains"
 	"mailseal/cmd/mailseal/examine"
 	"mailseal/cmd/mailseal/reporting"
 )
@@ -56,6 +57,24 @@ func (f *outFlags) prepare(cmd *cobra.Command) (err error) {
 	return err
 }
 
+// canonical replaces names on the command line by the form in which they are stored.
+func canonical(names []string) error {
+	if err := domains.Canonical(names); err != nil {
+		return answer.NewUsage(err)
+	}
+	return nil
+}
+
+// collected adds to the error of a command that found nothing that nothing is collected.
+func (f *outFlags) collected(err error) error {
+	if err == nil || f.Config.Reports.Collect {
+		return err
+	}
+	return answer.New(answer.Of(err), fmt.Errorf(
+		"%s\nreports.collect is false, so that no mail is counted: collect = true in [reports] of %s switches it on",
+		answer.Text(err), orDefault(f.config)))
+}
+
 const outCodes = "\n\nExit code 1: there is nothing of that kind, or the answer is bad; 3: the store cannot be read, or the DNS does not answer."
 
 func newReportsPreviewCmd() *cobra.Command {
@@ -64,7 +83,10 @@ func newReportsPreviewCmd() *cobra.Command {
 	cmd := newOutCmd("preview DOMAIN", "Show the report that a domain would get",
 		`Preview shows the exact mail that would bring a domain its report, with the report in it, from what was counted so far, and
 says whether it would be sent, and if not, why. It works while reports.send is false, and changes nothing.`+outCodes,
-		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Preview(ctx, args[0], day) })
+		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error {
+			return f.collected(f.Preview(ctx, args[0], day))
+		})
+	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
 	cmd.Flags().StringVar(&day, "day", "", "the UTC day, as 2026-11-30; the last one that has mail if not given")
 	return cmd
 }
@@ -76,7 +98,16 @@ func newReportsListCmd() *cobra.Command {
 		`List shows what is counted and not reported yet (open), and the reports of the last 30 days: built, or withheld with
 the reason, and for each address queued, handed over to the mail server, deferred, failed or suppressed; and how many
 bounces came to senders of reports that were made up.`+outCodes,
-		noArgs, &f, func(ctx context.Context, _ []string) error { return f.List(ctx, domain) })
+		noArgs, &f, func(ctx context.Context, _ []string) error { return f.collected(f.List(ctx, domain)) })
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if domain == "" {
+			return nil
+		}
+		names := []string{domain}
+		err := canonical(names)
+		domain = names[0]
+		return err
+	}
 	cmd.Flags().StringVar(&domain, "domain", "", "only this policy domain")
 	return cmd
 }
@@ -115,7 +146,7 @@ func newReportsSuppressCmd() *cobra.Command {
 	cmd := newOutCmd("suppress [ADDRESS]", "Keep reports from an address, or list those that get none",
 		`Suppress keeps reports from an address for some days. Addresses from which a report came back are suppressed by
 themselves, for 7, 30 and then 180 days. Without an address it lists those that are.`+outCodes,
-		cobra.MaximumNArgs(1), &f, func(ctx context.Context, args []string) error {
+		atMostOne("ADDRESS"), &f, func(ctx context.Context, args []string) error {
 			address := ""
 			if len(args) == 1 {
 				address = args[0]
@@ -151,8 +182,10 @@ as a pipe(8) service whose argv ends in: reports bounced ${original_recipient}`+
 
 func newReportsForgetCmd() *cobra.Command {
 	var f outFlags
-	return newOutCmd("forget DOMAIN", "Remove all that is kept of a domain",
+	cmd := newOutCmd("forget DOMAIN", "Remove all that is kept of a domain",
 		`Forget removes what the store keeps of a domain for reports that go out: whether your users wrote there, on which days its
 mail came, what is counted, and its reports.`+outCodes,
 		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Forget(ctx, args[0]) })
+	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
+	return cmd
 }

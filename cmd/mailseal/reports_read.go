@@ -48,7 +48,8 @@ file cannot be opened.`,
 	cmd.Flags().BoolVar(&r.JSON, "json", false, "print one JSON object for each report, on a line each")
 	cmd.Flags().BoolVar(&r.CSV, "csv", false, "print the rows of aggregate reports as CSV")
 	cmd.Flags().BoolVar(&r.Raw, "raw", false, "print the reports as they are, unpacked")
-	cmd.MarkFlagsMutuallyExclusive("json", "csv", "raw")
+	excludes(cmd, []string{"json"}, "csv", "raw")
+	excludes(cmd, []string{"csv"}, "raw")
 	return cmd
 }
 

@@ -85,7 +85,7 @@ func TestReportsRead(t *testing.T) {
 		{"no report", "@note.txt", exitBad, []string{"note.txt: this is not a report: neither XML, JSON, gzip, zip nor a mail"}},
 		{"no file", "@gone", exitUnknown, []string{"gone: no such file"}},
 		{"no argument", "", exitUsage, []string{"name a file"}},
-		{"two forms", "--json --csv @r.xml", exitUsage, []string{"json csv raw"}},
+		{"two forms", "--json --csv @r.xml", exitUsage, []string{"--json has no effect beside --csv"}},
 	} {
 		words := strings.Fields(strings.ReplaceAll(tc.args, "@", dir+"/"))
 		out, errs, code := mailseal(t, "", append([]string{"reports", "read"}, words...)...)

@@ -43,8 +43,8 @@ send the message then.`,
 	cmd.Flags().StringArrayVar(&f.KeyFiles, "key", nil, "file of a private key; one signature for each")
 	cmd.Flags().StringVar(&f.Canonicalization, "canonicalization", "", `of header and body, such as "relaxed/simple"`)
 	cmd.Flags().StringVar(&f.now, "now", "", "time of the signature, as 2026-01-31T12:00:00Z")
-	cmd.MarkFlagsRequiredTogether("domain", "selector", "key")
-	cmd.MarkFlagsMutuallyExclusive("config", "domain")
+	together(cmd, "domain", "selector", "key")
+	excludes(cmd, []string{"config"}, "domain")
 	return cmd
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/operate"
-	"mailseal/config"
 )
 
 // statusFlags is the command line of "mailseal status".
@@ -44,7 +43,8 @@ With --watch the screen is shown anew every 2 seconds (--every); "mailseal check
 The socket is where control.address of the configuration says, else the file control in state_directory. Only root and
 the daemon's own user get an answer.
 
-The exit code is 0 when all is good, 1 when something is not, and 3 when the socket may not be used.`,
+The exit code is 0 when all is good, 1 when something is not, and 3 when the configuration cannot be read or the socket
+may not be used.`,
 		Example: `  mailseal status
   mailseal status --watch
   mailseal status --json --no-check`,
@@ -64,23 +64,23 @@ The exit code is 0 when all is good, 1 when something is not, and 3 when the soc
 }
 
 func (f *statusFlags) run(ctx context.Context, out io.Writer) error {
-	file := orDefault(f.config)
+	socket, err := controlSocket(f.control, f.config)
+	if err != nil {
+		return err
+	}
 	o := operate.StatusOptions{
-		Socket:  f.control,
+		Socket:  socket,
 		JSON:    f.json,
 		Timeout: f.timeout,
 		Out:     out,
 		Now:     time.Now,
-	}
-	if o.Socket == "" {
-		o.Socket = config.ControlAddress(file)
 	}
 	if f.watch {
 		o.Every = f.every
 		o.Clear = !f.json && isTerminal(out)
 	}
 	if !f.noCheck {
-		o.Check = &check.Options{File: file, ConfigFlag: f.config}
+		o.Check = &check.Options{File: orDefault(f.config), ConfigFlag: f.config}
 	}
 	return operate.Show(ctx, o)
 }

@@ -96,7 +96,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"policy replay":         {"--config @good.toml --log @plain.eml", "--config @gone --log @plain.eml"},
 	"policy try":            {"--config @good.toml @plain.eml", "--config @gone @plain.eml"},
 	"probe-files":           {},
-	"reload":                {"", "--control @gone"},
+	"reload":                {"", "--config @gone"},
 	"reports":               {},
 	"reports bounced":       {"--config @broken.toml r@example.com", "--config @gone r@example.com"},
 	"reports check":         {"--config @good.toml", "--config @gone"},
@@ -126,7 +126,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"sign":                  {"--config @good.toml @other.eml", "--config @gone @plain.eml"},
 	"spf":                   {"--zone @zone --ip 192.0.2.9 --helo h.example --from a@example.com", "--zone @gone --ip 192.0.2.1 --helo h.example"},
 	"sql-import":            {"--source s --config @broken.toml @made", "--source s --config @gone @made"},
-	"status":                {"--control @gone --no-check", ""},
+	"status":                {"--control @gone --no-check", "--config @gone"},
 	"verify":                {"--zone @zone @plain.eml", "--zone @zone @gone"},
 	"version":               {},
 }
@@ -134,7 +134,6 @@ var failures = map[string]struct{ bad, unread string }{
 // unobserved are the answers that no command line of the test leads to, and why.
 var unobserved = map[string]string{
 	"probe-files":         "is run by check alone",
-	"status, unreadable":  "needs a socket of somebody else's: TestNoDaemon of package operate",
 	"reload, bad":         "needs a daemon that refuses: the tests of the control socket",
 	"keys":                "prints its help",
 	"propose, bad":        "prints its help",

@@ -11,6 +11,17 @@ import (
 // is a record without any that could be mended. It adds nobody who may send: terms that cannot be
 // read are left out, and "+all" becomes "~all".
 func Repair(text string) (string, bool) {
+	mended, _, ok := repair(text)
+	return mended, ok
+}
+
+// Omitted returns the terms of a text that Repair leaves out, as they are written, in order.
+func Omitted(text string) []string {
+	_, omitted, _ := repair(text)
+	return omitted
+}
+
+func repair(text string) (mended string, omitted []string, ok bool) {
 	clean := lint.Clean(text)
 	if lower := strings.ToLower(clean); strings.HasPrefix(lower, "spf1 ") {
 		clean = "v=" + clean
@@ -20,24 +31,30 @@ func Repair(text string) (string, bool) {
 		words = append([]string{version}, words[2:]...)
 	}
 	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=", 1)), version) {
-		return "", false
+		return "", nil, false
 	}
 	kept := []string{version}
 	seen := map[string]bool{}
 	all := ""
 	for _, word := range words[1:] {
+		written := word
 		word = repairTerm(word)
 		t, err := parseTerm(word)
 		switch {
-		case err != nil || seen[strings.ToLower(word)]:
+		case err != nil:
+			omitted = append(omitted, written)
+			continue
+		case seen[strings.ToLower(word)]:
 			continue
 		case t.kind == kindAll && all == "":
 			all = word
 			if t.value == Pass {
+				omitted = append(omitted, written)
 				all = "~all"
 			}
 			continue
 		case t.kind == kindAll, all != "" && !t.kind.isModifier(), t.kind == kindRedirect && all != "":
+			omitted = append(omitted, written)
 			continue
 		}
 		seen[strings.ToLower(word)] = true
@@ -48,7 +65,7 @@ func Repair(text string) (string, bool) {
 	}
 	out := strings.Join(kept, " ")
 	_, err := parseRecord(out)
-	return out, err == nil
+	return out, omitted, err == nil
 }
 
 // repairTerm mends the slips that can only mean one thing.

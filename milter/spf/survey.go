@@ -30,7 +30,7 @@ const (
 	FlawUnanswered  = "spf-no-answer"
 )
 
-// Survey is what a domain's SPF record allows, whoever connects: the tree with what the DNS says of
+// Survey is what a domain's SPF record allows: the tree with what the DNS says of
 // every term, and what it costs. A term whose name depends on the client is counted and not
 // followed.
 type Survey struct {
@@ -57,13 +57,16 @@ type Node struct {
 	Text   string `json:"record,omitempty"`
 	Broken string `json:"broken,omitempty"` // why the record cannot be used
 	Terms  []Leaf `json:"terms,omitempty"`
+
+	// Unanswered is true where the lookup of the record failed.
+	Unanswered bool `json:"unanswered,omitempty"`
 }
 
 // Leaf is one term in a survey.
 type Leaf struct {
 	Term     string         `json:"term"`
 	Kind     string         `json:"kind"`
-	Value    Value          `json:"result"`             // for whoever matches
+	Value    Value          `json:"result"`             // for an address that matches
 	Target   string         `json:"target,omitempty"`   // the name asked for
 	Networks []netip.Prefix `json:"networks,omitempty"` // that it stands for
 	Nested   *Node          `json:"nested,omitempty"`   // of include and redirect=
@@ -132,6 +135,7 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 	}
 	a, ok := s.lookup(ctx, name, dns.TXT, above, term)
 	if !ok {
+		n.Unanswered = true
 		return n
 	}
 	var texts []string
@@ -152,7 +156,7 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 		return n
 	case len(texts) == 0 && a.Status == dns.NXDomain:
 		s.out.Voids++
-		s.flaw(FlawIncludeGone, above, term, fmt.Sprintf("%s does not exist: the record is broken, and whoever registers the name sends as you", name))
+		s.flaw(FlawIncludeGone, above, term, fmt.Sprintf("%s does not exist: the record is broken, and a stranger who registers the name can send as you", name))
 		return n
 	case len(texts) == 0:
 		s.flaw(FlawIncludeNone, above, term, fmt.Sprintf("%s has no SPF record, which makes this one broken", name))
@@ -323,112 +327,4 @@ func (s *surveyor) sum() {
 		}
 		s.out.Addresses.Add(s.out.Addresses, new(big.Int).Lsh(big.NewInt(1), uint(32-n.Bits())))
 	}
-}
-
-// Words returns the tree as a sentence for each record: "allow these 4 addresses, else ask …, else
-// softfail".
-func (v Survey) Words() string {
-	var b strings.Builder
-	v.Root.words(&b, "")
-	fmt.Fprintf(&b, "lookups %d/%d, voids %d/2, %s IPv4 addresses", v.Lookups, maxLookups, v.Voids, v.Addresses)
-	if v.Networks6 > 0 {
-		fmt.Fprintf(&b, " and %d IPv6 networks", v.Networks6)
-	}
-	if v.Root.Text != "" {
-		fmt.Fprintf(&b, " allowed, %d bytes", len(v.Root.Text))
-	}
-	b.WriteString("\n")
-	return b.String()
-}
-
-func (n *Node) words(b *strings.Builder, indent string) {
-	switch {
-	case n.Text == "":
-		fmt.Fprintf(b, "%s%s: no SPF record that can be used\n", indent, visible(n.Domain))
-		return
-	case n.Broken != "":
-		fmt.Fprintf(b, "%s%s: the record is broken (%s), and allows nobody\n", indent, visible(n.Domain), visible(n.Broken))
-		return
-	}
-	fmt.Fprintf(b, "%s%s: ", indent, visible(n.Domain))
-	for i, t := range joined(n.Terms) {
-		if i > 0 {
-			b.WriteString(", else ")
-		}
-		b.WriteString(visible(t.words()))
-	}
-	if len(n.Terms) == 0 {
-		b.WriteString("nothing is said about any address")
-	}
-	b.WriteString("\n")
-	for _, t := range n.Terms {
-		if t.Nested != nil {
-			t.Nested.words(b, indent+"  ")
-		}
-	}
-}
-
-// joined puts addresses that stand side by side into one leaf.
-func joined(terms []Leaf) []Leaf {
-	var out []Leaf
-	for _, t := range terms {
-		last := len(out) - 1
-		isNetwork := t.Kind == "ip4" || t.Kind == "ip6"
-		if isNetwork && last >= 0 && (out[last].Kind == "ip4" || out[last].Kind == "ip6") && out[last].Value == t.Value {
-			out[last].Networks = slices.Concat(out[last].Networks, t.Networks)
-			continue
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-// verbs are what becomes of an address that matches.
-var verbs = map[Value]string{Pass: "allow", Fail: "refuse", Softfail: "doubt", Neutral: "say nothing of"}
-
-func (l Leaf) words() string {
-	switch l.Kind {
-	case "all":
-		return map[Value]string{Pass: "allow everybody", Fail: "fail", Softfail: "softfail", Neutral: "neutral"}[l.Value]
-	case "redirect":
-		return "do as " + l.Target + " says"
-	case "include":
-		if l.Value == Pass {
-			return "ask " + l.Target
-		}
-		return verbs[l.Value] + " what " + l.Target + " allows"
-	}
-	what := fmt.Sprintf("%s %s", verbs[l.Value], networkWords(l.Networks))
-	switch {
-	case l.Note != "":
-		return fmt.Sprintf("%s %s (%s)", verbs[l.Value], l.Term, l.Note)
-	case l.Kind == "a":
-		return what + " of " + l.Target
-	case l.Kind == "mx":
-		return what + " of the MX hosts of " + l.Target
-	case l.Kind == "ptr":
-		return verbs[l.Value] + " whoever calls itself something below " + l.Target
-	case l.Kind == "exists":
-		return verbs[l.Value] + " whoever connects, if " + l.Target + " exists"
-	}
-	return what
-}
-
-// networkWords names a few networks, and counts many.
-func networkWords(nets []netip.Prefix) string {
-	var names []string
-	for _, n := range nets {
-		if n.IsSingleIP() {
-			names = append(names, n.Addr().String())
-		} else {
-			names = append(names, n.String())
-		}
-	}
-	switch {
-	case len(nets) == 0:
-		return "no address"
-	case len(nets) > 4:
-		return fmt.Sprintf("these %d addresses and networks (%s, …)", len(nets), strings.Join(names[:3], ", "))
-	}
-	return strings.Join(names, ", ")
 }

@@ -19,6 +19,7 @@ type Row struct {
 const (
 	NoDomain     check.Code = "domain-missing"
 	NoAnswer     check.Code = "dns-no-answer"
+	OutsideZone  check.Code = "zone-file-outside"
 	BigAnswer    check.Code = "txt-answer-large"
 	Misplaced    check.Code = "record-name-doubled"
 	Dangling     check.Code = "alias-dangling"
@@ -87,6 +88,7 @@ const (
 var rows = []Row{
 	{NoDomain, fail, "Nothing can be sent from, or delivered to, a name that does not exist."},
 	{NoAnswer, check.Unknown, "It could not be checked. That is not to say that it is missing."},
+	{OutsideZone, note, "A zone file cannot answer for other domains. That is not to say that the name is missing."},
 	{BigAnswer, warn, "Answers this large come over TCP, which some receivers' networks do not let through."},
 	{Misplaced, fail, "The record is at a name that nobody asks for: a name without its final dot had the zone's appended."},
 	{Dangling, fail, "Whoever owns the name that it leads to decides what receivers see, and there is nothing."},

@@ -363,6 +363,10 @@ func TestCodes(t *testing.T) {
 	for _, c := range cases(t) {
 		run(c)
 	}
+	outside := Check(t.Context(), "example.com", Options{
+		Resolver: InZone(dnstest.Must("example.com. SOA ns h 1 2 3 4 5\nexample.com. MX 10 mx.example.net.\n")),
+	})
+	seen[OutsideZone] = slices.Contains(codesOf(outside), string(OutsideZone))
 	for _, row := range Codes() {
 		if !seen[row.Code] {
 			t.Errorf("no zone triggers %s", row.Code)

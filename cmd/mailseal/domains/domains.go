@@ -6,6 +6,7 @@ package domains
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -107,12 +108,21 @@ func Check(ctx context.Context, name domain.Name, o Options) Result {
 		c.transport(ctx)
 		c.profile()
 	}
-	for _, f := range c.memory.failures() {
-		c.report(NoAnswer, f.name, f.text)
-	}
+	c.unanswered()
 	out.Records, out.Queries = c.memory.seen(), c.memory.queries
 	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return rank(a.Severity) - rank(b.Severity) })
 	return out
+}
+
+// unanswered reports each question that got no answer.
+func (c *checker) unanswered() {
+	for _, f := range c.memory.failures() {
+		if errors.Is(f.err, errOutside) && f.name != c.name {
+			c.report(OutsideZone, f.name, "not checked: "+f.err.Error())
+			continue
+		}
+		c.report(NoAnswer, f.name, fmt.Sprintf("could not check %s: %v", f.kind, f.err))
+	}
 }
 
 func rank(s check.Severity) int {
@@ -188,7 +198,7 @@ func (c *checker) exists(ctx context.Context) bool {
 		c.report(NoDomain, c.name, "the domain does not exist (NXDOMAIN)")
 		return false
 	}
-	return true
+	return !errors.Is(err, errOutside)
 }
 
 // profile looks at a domain that says it sends nothing.

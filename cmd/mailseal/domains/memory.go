@@ -51,13 +51,16 @@ func (m *memory) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 }
 
 // failure is a question that was not answered.
-type failure struct{ name, text string }
+type failure struct {
+	question
+	err error
+}
 
 func (m *memory) failures() []failure {
 	var out []failure
 	for _, q := range m.questions() {
 		if r := m.known[q]; r.err != nil {
-			out = append(out, failure{q.name, "could not check " + q.kind.String() + ": " + r.err.Error()})
+			out = append(out, failure{q, r.err})
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package domains
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,8 +53,8 @@ func (p Proposal) Write(w io.Writer, asJSON bool) error {
 // SPFWishes are who may send for a domain.
 type SPFWishes struct {
 	Resolver  dns.Resolver
-	Addresses []netip.Addr
-	Includes  []string // names of other records
+	Addresses []netip.Prefix // single addresses, and networks
+	Includes  []string       // names of other records
 }
 
 // ownEnvelope are records of services that put a domain of their own into MAIL FROM: SPF is asked
@@ -82,10 +83,11 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error)
 		return Proposal{}, err
 	}
 	out := Proposal{Version: Version, Domain: names[0].String()}
-	text, err := published(ctx, q.Resolver, out.Domain)
+	text, notes, err := published(ctx, q.Resolver, out.Domain)
 	if err != nil {
 		return out, err
 	}
+	out.Notes = append(out.Notes, notes...)
 	for _, host := range q.Includes {
 		if slices.Contains(ownEnvelope, strings.ToLower(host)) {
 			out.Notes = append(out.Notes, host+" was left out: an include will not help, since this service sends with an envelope domain of its own; have it sign with DKIM as your domain.")
@@ -95,9 +97,14 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error)
 			text = withTerm(text, "include:"+host)
 		}
 	}
-	for _, addr := range q.Addresses {
-		if !passes(ctx, proposed{q.Resolver, out.Domain, text}, names[0], addr) {
-			text = withTerm(text, termOf(addr))
+	for _, network := range q.Addresses {
+		if n := network.Addr(); n.IsPrivate() || n.IsLoopback() || n.IsLinkLocalUnicast() {
+			out.Notes = append(out.Notes, fmt.Sprintf(
+				"%s is private: receivers never see mail from it. Name the public address that it leaves your network from.",
+				strings.TrimPrefix(strings.TrimPrefix(termOfNetwork(network), "ip4:"), "ip6:")))
+		}
+		if !allPass(ctx, proposed{q.Resolver, out.Domain, text}, names[0], network) {
+			text = withTerm(text, termOfNetwork(network))
 		}
 	}
 	overlay := proposed{q.Resolver, out.Domain, text}
@@ -105,9 +112,9 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error)
 	if err := judgeSPF(v, text); err != nil {
 		return out, err
 	}
-	for _, addr := range q.Addresses {
-		if !passes(ctx, overlay, names[0], addr) {
-			return out, answer.NewBad(fmt.Errorf("%s would not pass with %q", addr, text))
+	for _, network := range q.Addresses {
+		if !passes(ctx, overlay, names[0], network.Addr()) {
+			return out, answer.NewBad(fmt.Errorf("%s would not pass with %q", network.Addr(), text))
 		}
 	}
 	out.Records = []publish.Record{{Name: out.Domain, Text: text}}
@@ -115,25 +122,56 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error)
 	return out, nil
 }
 
+// allPass reports whether a network is let in already: a single address by the evaluator, of others
+// the term itself must be there.
+func allPass(ctx context.Context, r proposed, name domain.Name, network netip.Prefix) bool {
+	if network.IsSingleIP() {
+		return passes(ctx, r, name, network.Addr())
+	}
+	return slices.Contains(strings.Fields(strings.ToLower(r.text)), termOfNetwork(network))
+}
+
+func termOfNetwork(n netip.Prefix) string {
+	if n.IsSingleIP() {
+		return termOf(n.Addr())
+	}
+	if n.Addr().Is4() {
+		return "ip4:" + n.String()
+	}
+	return "ip6:" + n.String()
+}
+
 func passes(ctx context.Context, r dns.Resolver, name domain.Name, addr netip.Addr) bool {
 	got := (&spf.Checker{Resolver: r}).Check(ctx, spf.Identity{IP: addr, MailFrom: "postmaster@" + name.String()})
 	return got.Value == spf.Pass
 }
 
-// published is the record to start from: what is there, mended, or one that lets nobody in.
-func published(ctx context.Context, r dns.Resolver, name string) (string, error) {
+// published is the record to start from: what is there, mended, or one that allows no host. The
+// notes say what of the published records is not in it.
+func published(ctx context.Context, r dns.Resolver, name string) (text string, notes []string, err error) {
 	a, err := r.Lookup(ctx, name, dns.TXT)
 	if err != nil {
-		return "", answer.NewUnknown(fmt.Errorf("what is published could not be found out: %w", err))
+		return "", nil, answer.NewUnknown(fmt.Errorf("what is published could not be found out: %w", err))
 	}
 	for _, t := range a.Texts {
-		if _, isNear := spf.Resembles(t); spf.IsRecord(t) || isNear {
-			if mended, ok := spf.Repair(t); ok {
-				return strings.Replace(mended, " -all", " ~all", 1), nil
-			}
+		if _, isNear := spf.Resembles(t); !spf.IsRecord(t) && !isNear {
+			continue
+		}
+		mended, ok := spf.Repair(t)
+		if !ok || text != "" {
+			notes = append(notes, fmt.Sprintf("The published record %q is not used: carry over by hand what you need of it, and delete it.", t))
+			continue
+		}
+		text = mended
+		for _, term := range spf.Omitted(t) {
+			notes = append(notes, fmt.Sprintf("The term %q of the published record is left out.", term))
+		}
+		if soft := strings.Replace(mended, " -all", " ~all", 1); soft != mended {
+			text = soft
+			notes = append(notes, "The published record ends in -all, the proposal in ~all: some receivers refuse mail at -all before they look at DKIM, such as that of forwarded mail. With a DMARC policy of quarantine or reject ~all loses nothing; publish -all again if you want it.")
 		}
 	}
-	return "v=spf1 ~all", nil
+	return cmp.Or(text, "v=spf1 ~all"), notes, nil
 }
 
 // judgeSPF refuses a record that receivers would not use.
@@ -184,6 +222,7 @@ func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (Proposal, er
 	if err != nil {
 		return Proposal{}, err
 	}
+	q.Reports = bareAddress(q.Reports)
 	out := Proposal{Version: Version, Domain: names[0].String()}
 	if err := q.begin(ctx, &out); err != nil {
 		return out, err
@@ -215,6 +254,15 @@ func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (Proposal, er
 	return out, q.consent(ctx, names[0], &out)
 }
 
+// bareAddress is a mail address without the "mailto:" that the record writes before it.
+func bareAddress(text string) string {
+	const scheme = "mailto:"
+	if len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
+		return text[len(scheme):]
+	}
+	return text
+}
+
 // begin takes the record that is published, mended, for what the answers leave open: the policy,
 // who reads reports, and every other tag. A policy is not weakened because nothing was said of it,
 // but for reject where people write with the domain.
@@ -241,7 +289,7 @@ func (q *DMARCWishes) begin(ctx context.Context, out *Proposal) error {
 			}
 		}
 		if q.Reports == "" && len(r.Aggregate) > 0 {
-			q.Reports = strings.TrimPrefix(r.Aggregate[0], "mailto:")
+			q.Reports = bareAddress(r.Aggregate[0])
 			q.keepsReports = true
 		}
 		return nil

@@ -28,7 +28,8 @@ func TestProposeSPF(t *testing.T) {
 		}
 		q := SPFWishes{Resolver: z}
 		for range r.IntN(4) {
-			q.Addresses = append(q.Addresses, netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(250))}))
+			addr := netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(250))})
+			q.Addresses = append(q.Addresses, netip.PrefixFrom(addr, 32))
 		}
 		q.Includes = [][]string{nil, {"_a.example"}, {"_b.example", "_a.example"}, {"servers.mcsv.net"}}[r.IntN(4)]
 		p, err := ProposeSPF(t.Context(), "example.com", q)
@@ -37,9 +38,9 @@ func TestProposeSPF(t *testing.T) {
 		}
 		made := dnstest.Must("$ORIGIN .\n" + p.Records[0].Zone() + "\n_a.example. 60 IN TXT \"v=spf1 ip4:203.0.113.1 -all\"\n" +
 			"_b.example. 60 IN TXT \"v=spf1 ip4:203.0.113.2 -all\"\nexample.com. 60 IN MX 10 mx.example.com.\nmx.example.com. 60 IN A 198.51.100.9\n")
-		for _, addr := range q.Addresses {
-			if !passes(t.Context(), made, "example.com", addr) {
-				t.Errorf("%s does not pass with %q", addr, p.Records[0].Text)
+		for _, network := range q.Addresses {
+			if !passes(t.Context(), made, "example.com", network.Addr()) {
+				t.Errorf("%s does not pass with %q", network, p.Records[0].Text)
 			}
 		}
 		for _, f := range Check(t.Context(), "example.com", Options{Resolver: made}).Findings {
