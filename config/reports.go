@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -33,12 +34,14 @@ type Reports struct {
 
 // ReportsIntake says how reports come in.
 type ReportsIntake struct {
-	Address     string   `toml:"address"` // path of the LMTP socket; never empty once loaded
-	Domains     []string `toml:"domains"` // whose reports count; none: all
-	RefuseOther bool     `toml:"refuse_other"`
-	RawDays     int      `toml:"raw_days"`
-	RecordDays  int      `toml:"record_days"`
-	SumDays     int      `toml:"sum_days"`
+	Address     string      `toml:"address"` // path of the LMTP socket; never empty once loaded
+	Mode        fs.FileMode `toml:"mode"`    // permission bits of the socket
+	Group       string      `toml:"group"`   // group of the socket; "": ours
+	Domains     []string    `toml:"domains"` // whose reports count; none: all
+	RefuseOther bool        `toml:"refuse_other"`
+	RawDays     int         `toml:"raw_days"`
+	RecordDays  int         `toml:"record_days"`
+	SumDays     int         `toml:"sum_days"`
 }
 
 // ReportsWeb says where the pages of reports are served, and to whom.

@@ -46,7 +46,11 @@ var reportsIntakeSection = section{
 	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" takes them by LMTP on a unix socket, \"mailseal reports import\" from files; \"mailseal reports domains\" and the page show what they say.",
 	settings: []setting{
 		{name: "address", example: `"/run/mailseal-reports/intake.sock"`, form: "path",
-			doc: "The unix socket on which \"mailseal reports serve\" takes mail by LMTP; the file intake.sock in reports.directory, if not set. The mail server must be able to reach its directory. Postfix: transport_maps = inline:{ { dmarc@example.com = lmtp:unix:/run/mailseal-reports/intake.sock } }, where a chroot needs the socket below the queue directory. Sendmail: contrib/sendmail/reports.mc."},
+			doc: "The unix socket on which \"mailseal reports serve\" takes mail by LMTP; the file intake.sock in reports.directory, if not set. The mail server must be able to reach its directory. Postfix: transport_maps = inline:{ { dmarc@example.com = lmtp:unix:/run/mailseal-reports/intake.sock } }, where a chroot needs the socket below the queue directory. Sendmail: contrib/sendmail/reports.mc. mode and group say who may write to it."},
+		{name: "mode", def: `"0660"`, form: "mode",
+			doc: "The permissions of the socket. Whoever can write to it can bring mail with an Authentication-Results field of their own making, which is believed."},
+		{name: "group", example: `"postfix"`,
+			doc: "The group of the socket, that of the mail server; ours, if not set. \"mailseal reports serve\" must be a member of it."},
 		{name: "domains", def: "[]", example: `["example.com"]`, form: "domain",
 			doc: "Your domains. A report counts if its policy domain is one of them or below one; a record belongs to the nearest of them. Reports on other domains are kept for 30 days and not counted. Not set: every domain counts."},
 		{name: "refuse_other", def: "false",

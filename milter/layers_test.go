@@ -58,7 +58,7 @@ var layers = []struct {
 	{"milter/report/advice", nil},
 	{"milter/report/tally", []string{"milter/report", "milter/report/advice"}},
 	{"milter/report/intake", []string{"milter/report", "milter/report/store"}},
-	{"milter/report/lmtp", []string{"milter/report/intake", "milter/report/store", "milter/authres", "milter/dkim", "milter/dns", "milter/message"}},
+	{"milter/report/lmtp", []string{"milter/report", "milter/report/intake", "milter/report/store", "milter/authres", "milter/dkim", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/report/web", []string{"milter/report/advice", "milter/report/store", "keys/files"}},
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard", "keys/files"}},

@@ -37,8 +37,10 @@ func intakeRole() Role {
 			if err != nil {
 				return Part{}, err
 			}
-			at := p.Config.Reports.Intake.Address
-			l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + at, Mode: 0o666, Role: action.RoleAuto})
+			in := p.Config.Reports.Intake
+			l, err := milter.Listen(ctx, milter.ListenOptions{
+				Address: "unix:" + in.Address, Mode: in.Mode, Group: in.Group, Role: action.RoleAuto,
+			})
 			if err != nil {
 				return Part{}, fmt.Errorf("reports.intake.address: %w", err)
 			}

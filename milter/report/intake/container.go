@@ -100,8 +100,10 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 		w.aggregate(at, data)
 	case bytes.HasPrefix(start, []byte("{")):
 		w.add(TLS, at, data)
-	case isUnused(start), len(start) == 0 && isTop:
+	case isUnused(start):
 		w.add(Null, at, data)
+	case len(start) == 0 && isTop:
+		return errors.New("it is empty: there is no report in it")
 	case bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")):
 		return errors.New("this is a message saved by Outlook (.msg): save it as .eml, or forward it as an attachment")
 	case isOtherArchive(data):

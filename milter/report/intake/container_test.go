@@ -156,7 +156,7 @@ func TestContainers(t *testing.T) {
 		{"C18 encoded words", "Subject: =?utf-8?B?UmVwb3J0?=\r\n =?utf-8?Q?_x?=\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"an mbox line", "From reports@org.example Mon Nov 20\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"an encrypted or other archive", "7z\xbc\xaf\x27\x1c123", "other!"},
-		{"nothing", "", "null"},
+		{"nothing", "", "other!"},
 		{"a picture", "\x89PNG\r\n\x1a\n", "other!"},
 	} {
 		t.Run(tc.id, func(t *testing.T) {

@@ -163,19 +163,14 @@ func (t *Taken) count(status store.Status, f *Report) {
 	}
 }
 
-// trust compares the domains that the mail was authenticated for with the one that the report says
-// it is from. Reporters write from hosts and subdomains of their own, so that either may be below
-// the other; a name without a dot is no domain.
+// trust compares the domain that the mail was authenticated for with the one that the report says
+// it is from.
 func trust(a *store.Arrival, f *Report) string {
 	if a.Trust == store.ByHand {
 		return store.ByHand
 	}
-	reporter := f.Metadata.ReporterKey("")
-	for domain := range strings.FieldsSeq(a.TrustDomain) {
-		isDomain := strings.Contains(reporter, ".") && strings.Contains(domain, ".")
-		if isDomain && (report.Below(reporter, domain) || report.Below(domain, reporter)) {
-			return store.Aligned
-		}
+	if report.Vouches(a.TrustDomain, f.Metadata.ReporterKey("")) {
+		return store.Aligned
 	}
 	return store.Unaligned
 }

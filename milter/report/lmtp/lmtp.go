@@ -2,6 +2,8 @@
 package lmtp
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -35,14 +37,18 @@ type Server struct {
 	// whether the recipient is one. nil: there are none.
 	Bounced func(ctx context.Context, recipient string, mail []byte) (bool, error)
 
-	one sync.Mutex // reports are read one at a time, so that memory is bounded whatever arrives at once
+	one      sync.Mutex    // reports are unpacked and stored one at a time, so that memory is bounded
+	patience time.Duration // 0: maxDataTime; tests have little of it
 }
 
-// Bounds of a connection. Mail servers use a few.
+// Bounds of what mail servers bring at once. They use a few connections; what all of them together
+// may hold in memory is 41 MiB.
 const (
 	maxRecipients = 100
-	maxSessions   = 16 // connections at once; each may hold a mail of 25 MiB only while it reads, and waits for the others
+	maxSessions   = 16
+	maxSmall      = 1 << 20 // bytes of a mail that waits for no other; larger ones are read in turn
 	idle          = 5 * time.Minute
+	maxDataTime   = time.Minute // for all bytes of a mail; the same for the turn of a large one
 )
 
 // What the mail server is told. 4xx keeps the mail in its queue, 5xx returns it to the sender.
@@ -50,16 +56,18 @@ var (
 	errTooLarge = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}, Message: "no report is larger than 25 MiB"}
 	errStore    = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "the store of reports cannot take it now"}
 	errOther    = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "not a DMARC, TLS or failure report"}
+	errTurn     = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "other large mails are being read"}
+	errSlow     = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 4, 2}, Message: "the mail took too long to arrive"}
 	errBusy     = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "too many connections"}
 )
 
 // Serve answers on l until ctx ends. It answers 250 for a mail once all of it is on the disk.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	slots := make(chan struct{}, maxSessions)
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
+	slots, large := make(chan struct{}, maxSessions), make(chan struct{}, 1)
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		select {
 		case slots <- struct{}{}:
-			return &session{server: s, ctx: ctx, slots: slots}, nil
+			return &session{server: s, ctx: ctx, conn: c.Conn(), slots: slots, large: large}, nil
 		default:
 			return nil, errBusy
 		}
@@ -82,7 +90,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 type session struct {
 	server     *Server
 	ctx        context.Context
+	conn       net.Conn
 	slots      chan struct{}
+	large      chan struct{} // who reads a large mail
 	recipients []string
 }
 
@@ -98,10 +108,12 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 func (s *session) Logout() error { <-s.slots; return nil }
+
+// Data holds no lock while it waits for the mail server or for DNS, so that one slow mail does not
+// keep the others out.
 func (s *session) Data(r io.Reader) error {
-	s.server.one.Lock()
-	defer s.server.one.Unlock()
-	data, err := io.ReadAll(r)
+	data, done, err := s.read(r)
+	defer done()
 	if err != nil {
 		if errors.Is(err, smtp.ErrDataTooLarge) {
 			return errTooLarge
@@ -114,6 +126,37 @@ func (s *session) Data(r io.Reader) error {
 	}
 	return s.server.Deliver(s.ctx, "lmtp", data)
 }
+
+// read reads a mail. What it returns beside it is to be called when the mail is not needed any
+// more.
+func (s *session) read(r io.Reader) (data []byte, done func(), err error) {
+	data, err = s.inTime(io.LimitReader(r, maxSmall))
+	if err != nil || len(data) < maxSmall {
+		return data, func() {}, err
+	}
+	select {
+	case s.large <- struct{}{}:
+	case <-time.After(s.server.wait()):
+		return nil, func() {}, errTurn
+	}
+	data, err = s.inTime(io.MultiReader(bytes.NewReader(data), r))
+	return data, func() { <-s.large }, err
+}
+
+// inTime reads all of r within the time that a mail has. After that the connection is closed:
+// further bytes of the mail would be taken for commands.
+func (s *session) inTime(r io.Reader) ([]byte, error) {
+	late := time.AfterFunc(s.server.wait(), func() { s.conn.Close() })
+	data, err := io.ReadAll(r)
+	if !late.Stop() {
+		s.server.Log.Warn("a mail did not arrive in time; the mail server keeps it",
+			"seconds", s.server.wait().Seconds(), "bytes", len(data))
+		return nil, errSlow
+	}
+	return data, err
+}
+
+func (s *Server) wait() time.Duration { return cmp.Or(s.patience, maxDataTime) }
 
 // bounces hands a mail over that came back to the sender of a report. It reports whether there is a
 // recipient left.
@@ -139,11 +182,14 @@ func (s *Server) Deliver(ctx context.Context, via string, data []byte) error {
 	if len(data) > intake.MaxMessage {
 		return errTooLarge
 	}
+	a := &store.Arrival{
+		Received: s.Now(), Via: via, Name: messageID(data), TrustDomain: s.Trust.Domain(ctx, data), Data: data,
+	}
+	s.one.Lock()
+	defer s.one.Unlock()
 	if s.RefuseOther && isOther(data) {
 		return errOther
 	}
-	a := &store.Arrival{Received: s.Now(), Via: via, Name: "mail", TrustDomain: strings.Join(s.Trust.Domains(ctx, data), " "), Data: data}
-	a.Name = messageID(data)
 	got, err := s.Intake.Take(ctx, a)
 	if err != nil {
 		s.Log.Error("a mail could not be stored; the mail server keeps it", "mail", a.Name, "err", err)

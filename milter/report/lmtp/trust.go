@@ -10,10 +10,12 @@ import (
 	"mailseal/milter/authres"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns"
+	"mailseal/milter/domain"
 	"mailseal/milter/message"
+	"mailseal/milter/report"
 )
 
-// Trust finds out for which domains a mail was authenticated. Reports are mailed by anyone who
+// Trust finds out for which domain a mail was authenticated. Reports are mailed by anyone who
 // likes: only a mail that is authenticated for the reporter's domain proves who reports (RFC 9990
 // section 3.5.2).
 type Trust struct {
@@ -31,48 +33,67 @@ const (
 	dkimTimeout = 15 * time.Second
 )
 
-// Domains returns the domains that a mail was authenticated for: by the verdict of our own daemon,
-// else by its signatures.
-func (t *Trust) Domains(ctx context.Context, mail []byte) []string {
-	header, err := message.Read(bytes.NewReader(mail), maxHeader, func(message.Header) []message.BodyHash { return nil })
+// Domain returns the domain of the author of a mail if the mail was authenticated for it, by the
+// verdict of our own daemon, else by its signatures; else "". A pass for any other domain, such as
+// that of a mailing service, says nothing about who the author is.
+func (t *Trust) Domain(ctx context.Context, mail []byte) string {
+	header, err := message.Read(bytes.NewReader(mail), maxHeader, noBody)
 	if err != nil {
-		return nil
+		return ""
 	}
-	if found := t.verdicts(header.Header); len(found) > 0 {
-		return found
+	author, err := header.Header.Author()
+	if err != nil {
+		return "" // no author, or several
 	}
-	return t.signatures(ctx, mail)
+	from := author.Domain.String()
+	passed, failed := t.verdict(header.Header, from)
+	if passed || !failed && t.isSigned(ctx, mail, from) {
+		return from
+	}
+	return ""
 }
 
-// verdicts reads what our daemon wrote: a pass of DMARC or DKIM. SPF alone names the host that
-// forwarded a report, and is not asked.
-func (t *Trust) verdicts(h message.Header) (out []string) {
+func noBody(message.Header) []message.BodyHash { return nil }
+
+// verdict reads what our daemon wrote: a pass of DMARC, or of DKIM where DMARC says nothing. SPF
+// alone names the host that forwarded a report, and is not asked. Only the topmost field with our
+// id is read: one below it is of a host before this one, or forged.
+func (t *Trust) verdict(h message.Header, from string) (passed, failed bool) {
 	for _, i := range h.Fields(authres.FieldName) {
 		f, err := authres.Parse(h[i].Value())
-		if err != nil || !slices.ContainsFunc(t.IDs, func(id string) bool { return strings.EqualFold(id, f.ID) }) {
+		if err != nil || !t.isOurs(f.ID) {
 			continue
 		}
 		for _, r := range f.Results {
-			if r.Value != "pass" {
-				continue
-			}
+			isPass := r.Value == "pass"
+			failed = failed || r.Method == "dmarc" && r.Value == "fail"
 			for _, p := range r.Properties {
-				isDomain := r.Method == "dmarc" && p.Type == "header" && p.Name == "from" ||
-					r.Method == "dkim" && p.Type == "header" && p.Name == "d"
-				if isDomain && !slices.Contains(out, p.Value) {
-					out = append(out, strings.ToLower(p.Value))
+				value, err := domain.Parse(p.Value)
+				if err != nil || p.Type != "header" || !isPass {
+					continue
 				}
+				passed = passed || r.Method == "dmarc" && p.Name == "from" && value.String() == from ||
+					r.Method == "dkim" && p.Name == "d" && isSigner(value.String(), from)
 			}
 		}
-		return out // a field below ours is of a host before this one, or forged
+		return passed && !failed, failed
 	}
-	return nil
+	return false, false
 }
 
-// signatures verifies the signatures of a mail as it came here.
-func (t *Trust) signatures(ctx context.Context, mail []byte) (out []string) {
+func (t *Trust) isOurs(id string) bool {
+	return slices.ContainsFunc(t.IDs, func(ours string) bool { return strings.EqualFold(ours, id) })
+}
+
+// isSigner reports whether a signature of the domain d speaks for an author at from: d is that
+// domain or its organizational domain, as RFC 9989 section 4.8 has it, without what it allows
+// beyond: the name of a customer below a provider's does not speak for the provider.
+func isSigner(d, from string) bool { return d == from || d == report.Organization(from) }
+
+// isSigned verifies the signatures of a mail as it came here, until one speaks for its author.
+func (t *Trust) isSigned(ctx context.Context, mail []byte, from string) bool {
 	if t.Resolver == nil {
-		return nil
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, dkimTimeout)
 	defer cancel()
@@ -83,12 +104,9 @@ func (t *Trust) signatures(ctx context.Context, mail []byte) (out []string) {
 		return run.BodyHashes()
 	})
 	if err != nil {
-		return nil
+		return false
 	}
-	for _, r := range run.Run(ctx, m) {
-		if r.Value == dkim.Pass && !r.Testing && !slices.Contains(out, r.Domain) {
-			out = append(out, r.Domain)
-		}
-	}
-	return out
+	return slices.ContainsFunc(run.Run(ctx, m), func(r dkim.Result) bool {
+		return r.Value == dkim.Pass && !r.Testing && isSigner(string(r.Domain), from)
+	})
 }

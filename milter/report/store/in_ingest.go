@@ -127,18 +127,24 @@ func (in *Ingest) Report(h Head) (Status, error) {
 		return "", err
 	}
 	key := dedup(h, in.arrival.TrustDomain)
-	first, sameContent, err := in.known(key, h.Digest, h.Trust != Unaligned || accepted)
+	proven := h.Trust != Unaligned || accepted
+	first, sameContent, err := in.known(key, h.Digest, proven)
 	if err != nil {
 		return "", err
 	}
 	if sameContent {
 		return Duplicate, nil
 	}
+	if proven {
+		if err := in.replace(key, h.Digest); err != nil {
+			return "", err
+		}
+	}
 	status, state := NotCounted, stateOf(h, in.arrival.Received)
 	switch {
 	case first.Valid:
 		status = Variant
-	case state != "future" && h.Configured && (h.Trust != Unaligned || accepted):
+	case state != "future" && h.Configured && proven:
 		status = Counted
 	}
 	in.counts, in.key, in.rows, in.spread = status == Counted, reporter, in.rows[:0], 0
@@ -202,27 +208,34 @@ func dedup(h Head, mailDomain string) string {
 const maxSpread = 100_000
 
 // known finds a report with the same key: the first one, and whether one has the same content. A
-// report with proof is compared with those alone that count: one without proof, which any sender can
-// bring first, must not keep it from counting.
+// report with proof is compared with those alone that have it or count: one without proof, which any
+// sender can bring first, must not keep it from counting.
 func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, same bool, err error) {
 	var equal int
 	q := "SELECT MIN(id), COALESCE(SUM(CASE WHEN content = $1 THEN 1 ELSE 0 END), 0) FROM in_report WHERE dedup = $2"
 	if proven {
-		q += " AND counted = 1"
+		q += " AND (counted = 1 OR trust <> 'unaligned')"
 	}
 	err = in.tx.QueryRowContext(in.ctx, q, content, key).Scan(&first, &equal)
 	return first, equal > 0, err
 }
 
 // reporter returns the id of a reporter, and whether the administrator accepts its reports without
-// proof.
+// proof. What it calls itself is taken from reports with proof alone.
 func (in *Ingest) reporter(h Head) (id int64, accepted bool, err error) {
 	now := in.arrival.Received.Unix()
+	var org, email string
+	if h.Trust != Unaligned {
+		org, email = text(h.Metadata.Org), text(h.Metadata.Email)
+	}
 	var flag int
 	err = in.tx.QueryRowContext(in.ctx, `INSERT INTO in_reporter (key, org, email, first_seen, last_seen) VALUES ($1, $2, $3, $4, $4)
 		ON CONFLICT (key) DO UPDATE SET last_seen = CASE WHEN excluded.last_seen > in_reporter.last_seen THEN excluded.last_seen
-		ELSE in_reporter.last_seen END RETURNING id, accepted`,
-		text(h.Metadata.ReporterKey(in.arrival.TrustDomain)), text(h.Metadata.Org), text(h.Metadata.Email), now).Scan(&id, &flag)
+		ELSE in_reporter.last_seen END,
+		org = CASE WHEN excluded.org <> '' THEN excluded.org ELSE in_reporter.org END,
+		email = CASE WHEN excluded.email <> '' THEN excluded.email ELSE in_reporter.email END
+		RETURNING id, accepted`,
+		text(h.Metadata.ReporterKey(in.arrival.TrustDomain)), org, email, now).Scan(&id, &flag)
 	return id, flag == 1, err
 }
 

@@ -61,7 +61,8 @@ func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed in
 			return err
 		}
 		ids, err := tx.ids(ctx, `SELECT id FROM in_report WHERE reporter = $1 AND counted = $2 AND trust = 'unaligned' AND configured = 1
-			AND variant_of IS NULL AND state <> 'future'`, id, number(!accept))
+			AND variant_of IS NULL AND state <> 'future' AND ($2 = 1 OR NOT EXISTS
+			(SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1))`, id, number(!accept))
 		if err != nil {
 			return err
 		}
@@ -196,6 +197,22 @@ func (in *Ingest) forget() error {
 		"DELETE FROM in_report WHERE raw = $1",
 	} {
 		if _, err := in.tx.ExecContext(in.ctx, q, in.raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace removes a report of the same content that came without proof, which does not count: one
+// with proof takes its place.
+func (in *Ingest) replace(key, content string) error {
+	same := "(SELECT id FROM in_report WHERE dedup = $1 AND content = $2)"
+	for _, q := range []string{
+		"DELETE FROM in_record WHERE report IN " + same,
+		"UPDATE in_report SET variant_of = NULL WHERE variant_of IN " + same,
+		"DELETE FROM in_report WHERE dedup = $1 AND content = $2",
+	} {
+		if _, err := in.tx.ExecContext(in.ctx, q, key, content); err != nil {
 			return err
 		}
 	}

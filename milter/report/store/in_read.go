@@ -78,7 +78,7 @@ func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []R
 }
 
 func (tx *Tx) reports(ctx context.Context, w where, limit int) (out []ReportLine, err error) {
-	q := `SELECT p.id, o.key, o.org, p.report_id, d.name, p.begins, p.ends, p.received, p.trust, p.counted, p.configured, p.state,
+	q := `SELECT p.id, o.key, COALESCE(NULLIF(o.org, ''), o.key), p.report_id, d.name, p.begins, p.ends, p.received, p.trust, p.counted, p.configured, p.state,
 		COALESCE(p.variant_of, 0), p.records, p.messages, p.policy, p.notes, COALESCE(r.name, '')
 		FROM in_report p JOIN in_reporter o ON o.id = p.reporter JOIN in_name d ON d.id = p.domain LEFT JOIN in_raw r ON r.id = p.raw` +
 		w.String() + " ORDER BY p.begins DESC, p.id DESC"

@@ -283,7 +283,8 @@ func (w *where) outcomes(f Filter) {
 	}
 }
 
-const reportFields = `p.id, r.key, r.org, r.email, p.report_id, d.name, p.begins, p.ends, p.received, p.counted, p.trust, p.version, p.namespace,
+const reportFields = `p.id, r.key, COALESCE(NULLIF(r.org, ''), r.key), r.email, p.report_id, d.name,
+	p.begins, p.ends, p.received, p.counted, p.trust, p.version, p.namespace,
 	p.generator, p.policy, p.notes, p.records, p.messages`
 
 const reportTables = ` FROM in_report p JOIN in_reporter r ON r.id = p.reporter JOIN in_name d ON d.id = p.domain `
