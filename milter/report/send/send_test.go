@@ -182,7 +182,8 @@ func TestOneReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := io.ReadAll(z)
-	if err != nil || !bytes.Contains(text, []byte("<report_id>"+r.ID+"<")) || !bytes.Contains(text, []byte("<count>5</count>")) {
+	if err != nil || !bytes.Contains(text, []byte("<report_id>"+r.ID+"<")) ||
+		!bytes.Contains(text, []byte("<count>5</count>")) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	s.night(t, day0.AddDate(0, 0, 1))

@@ -108,7 +108,10 @@ func TestOwnAddresses(t *testing.T) {
 	}{
 		{"the sender's domain", "mailto:x@reports.example.net", 0, "withheld, failed"},
 		{"a listed address", "mailto:DMARC-in@example.net", 0, "withheld, failed"},
-		{"a listed address behind another", "mailto:d@friend.example,mailto:dmarc-in@example.net", 1, "built, handed over, failed"},
+		{
+			"a listed address behind another", "mailto:d@friend.example,mailto:dmarc-in@example.net",
+			1, "built, handed over, failed",
+		},
 		{"another address of that domain", "mailto:postmaster@example.net", 1, "built, handed over"},
 		{"one that a record names instead", "mailto:x@example.org", 0, "built, failed"},
 	} {

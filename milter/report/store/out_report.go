@@ -90,12 +90,14 @@ const Remembered = 90
 func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Relation, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), coalesce(max(day) - min(day), 0) FROM out_seen
-			WHERE domain = $1 AND net = '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).Scan(&r.PassDays, &r.PassSpan)
+			WHERE domain = $1 AND net = '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
+			Scan(&r.PassDays, &r.PassSpan)
 		if err != nil {
 			return err
 		}
 		err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), count(DISTINCT net) FROM out_seen
-			WHERE domain = $1 AND net <> '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).Scan(&r.FailDays, &r.FailedNets)
+			WHERE domain = $1 AND net <> '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
+			Scan(&r.FailDays, &r.FailedNets)
 		if err != nil {
 			return err
 		}
@@ -162,7 +164,8 @@ type OutDelivery struct {
 func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		for _, r := range parts {
-			done, err := tx.ExecContext(ctx, `INSERT INTO out_report (id, day, domain, state, reason, built, messages, row_count, folded, xml)
+			done, err := tx.ExecContext(ctx, `INSERT INTO out_report
+				(id, day, domain, state, reason, built, messages, row_count, folded, xml)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING`,
 				r.ID, r.Day, r.Domain, r.State, r.Reason, r.Built.Unix(), r.Messages, r.Rows, r.Folded, r.XML)
 			if err != nil {
@@ -175,7 +178,8 @@ func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) 
 				continue
 			}
 			for _, d := range r.Deliveries {
-				_, err := tx.ExecContext(ctx, `INSERT INTO out_delivery (report, n, address, host, state, reason, tries, due, changed, message)
+				_, err := tx.ExecContext(ctx, `INSERT INTO out_delivery
+					(report, n, address, host, state, reason, tries, due, changed, message)
 					VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)`,
 					r.ID, d.N, d.Address, d.Host, d.State, d.Reason, d.Due.Unix(), r.Built.Unix(), d.Message)
 				if err != nil {
@@ -194,7 +198,8 @@ func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) 
 // OutReports lists reports with their deliveries, newest first; domain "" for all, id "" for all.
 func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (out []OutReport, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT id, day, domain, state, reason, built, messages, row_count, folded, xml FROM out_report
+		rows, err := tx.QueryContext(ctx, `SELECT
+			id, day, domain, state, reason, built, messages, row_count, folded, xml FROM out_report
 			WHERE ($1 = '' OR domain = $1) AND ($2 = '' OR id = $2) ORDER BY day DESC, domain, id LIMIT $3`, domain, id, most)
 		if err != nil {
 			return err
@@ -203,7 +208,9 @@ func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (ou
 		for rows.Next() {
 			var r OutReport
 			var built int64
-			if err := rows.Scan(&r.ID, &r.Day, &r.Domain, &r.State, &r.Reason, &built, &r.Messages, &r.Rows, &r.Folded, &r.XML); err != nil {
+			err := rows.Scan(&r.ID, &r.Day, &r.Domain, &r.State, &r.Reason, &built,
+				&r.Messages, &r.Rows, &r.Folded, &r.XML)
+			if err != nil {
 				return err
 			}
 			r.Built, r.Date = time.Unix(built, 0).UTC(), DayStart(r.Day).Format(time.DateOnly)
@@ -257,7 +264,8 @@ func (s *Store) OutDue(ctx context.Context, now time.Time, most int) (out []OutD
 // OutHanded counts the deliveries that were handed over since a time: in all, and to one host.
 func (s *Store) OutHanded(ctx context.Context, since time.Time, host string) (all, toHost int, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN host = $2 THEN 1 ELSE 0 END), 0) FROM out_delivery
+		return tx.QueryRowContext(ctx, `SELECT count(*),
+			coalesce(sum(CASE WHEN host = $2 THEN 1 ELSE 0 END), 0) FROM out_delivery
 			WHERE state = 'handed over' AND changed >= $1`, since.Unix(), host).Scan(&all, &toHost)
 	})
 	return all, toHost, err
@@ -283,7 +291,8 @@ func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (o
 // OutMark says what became of a delivery.
 func (s *Store) OutMark(ctx context.Context, d OutDelivery, state, reason string, due, now time.Time) error {
 	return s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE out_delivery SET state = $3, reason = $4, due = $5, changed = $6 WHERE report = $1 AND n = $2",
+		_, err := tx.ExecContext(ctx, `UPDATE out_delivery SET state = $3, reason = $4, due = $5, changed = $6
+			WHERE report = $1 AND n = $2`,
 			d.Report, d.N, state, reason, due.Unix(), now.Unix())
 		return err
 	})
