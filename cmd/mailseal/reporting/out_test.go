@@ -111,8 +111,10 @@ func newHost(t *testing.T, smtp string) *host {
 	if err := os.Mkdir(filepath.Join(dir, "spool"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("[reports]\ncollect = true\nsend = true\nfrom = \"dmarc@reports.example.net\"\nsmtp = %q\ndirectory = %q\n", smtp, dir) +
-		"[keys.k]\ndomain = \"reports.example.net\"\nselector = \"s\"\nfile = \"/gone\"\n[[sign]]\nfrom = [\"reports.example.net\"]\nkeys = [\"k\"]\n"
+	text := fmt.Sprintf("[reports]\ncollect = true\nsend = true\nfrom = \"dmarc@reports.example.net\"\n"+
+		"smtp = %q\ndirectory = %q\n", smtp, dir) +
+		"[keys.k]\ndomain = \"reports.example.net\"\nselector = \"s\"\nfile = \"/gone\"\n" +
+		"[[sign]]\nfrom = [\"reports.example.net\"]\nkeys = [\"k\"]\n"
 	cfg, err := config.Parse("mailseal.toml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -129,14 +131,16 @@ func newHost(t *testing.T, smtp string) *host {
 // judged writes n messages of a domain and a user's mail to it into the spool, and folds them.
 func (h *host) judged(t *testing.T, domain string, n int) {
 	t.Helper()
-	w := spool.NewWriter(h.Config.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler), func() time.Time { return h.Now })
+	now := func() time.Time { return h.Now }
+	w := spool.NewWriter(h.Config.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler), now)
 	for range n {
 		w.Record(report.Evaluation{
-			Time: h.Now, Client: netip.MustParseAddr("192.0.2.1"), SPF: true, Disposition: "none", HeaderFrom: domain, EnvelopeFrom: domain,
+			Time: h.Now, Client: netip.MustParseAddr("192.0.2.1"), SPF: true, Disposition: "none",
+			HeaderFrom: domain, EnvelopeFrom: domain,
 			SPFAuth: &report.SPFAuth{Domain: domain, Result: "pass"},
 			Policy: report.Policy{
-				Domain: domain, Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r", Discovery: "treewalk",
-				URIs: []string{"mailto:d@" + domain},
+				Domain: domain, Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r",
+				Discovery: "treewalk", URIs: []string{"mailto:d@" + domain},
 			},
 		})
 	}
@@ -144,7 +148,7 @@ func (h *host) judged(t *testing.T, domain string, n int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	w.Run(ctx)
-	p := &Process{Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.Now }}
+	p := &Process{Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: now}
 	if err := p.Fold(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +174,9 @@ func TestCommands(t *testing.T) {
 	h.judged(t, "friend.example", 3)
 	h.Config.Reports.Send = false
 	text := h.run(t, func(ctx context.Context) error { return h.Preview(ctx, "friend.example", "") })
-	for _, want := range []string{"3 messages in 1 row\n", "will not be sent: off", "To: <d@friend.example>", "<count>3</count>"} {
+	for _, want := range []string{
+		"3 messages in 1 row\n", "will not be sent: off", "To: <d@friend.example>", "<count>3</count>",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("preview: no %q in\n%s", want, text)
 		}
@@ -193,12 +199,14 @@ func TestCommands(t *testing.T) {
 	var l struct {
 		Reports []struct{ ID, State string }
 	}
-	if err := json.Unmarshal([]byte(h.run(t, func(ctx context.Context) error { return h.List(ctx, "friend.example") })), &l); err != nil || len(l.Reports) != 1 {
+	text = h.run(t, func(ctx context.Context) error { return h.List(ctx, "friend.example") })
+	if err := json.Unmarshal([]byte(text), &l); err != nil || len(l.Reports) != 1 {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	h.JSON = false
 	id := l.Reports[0].ID
-	if text := h.run(t, func(ctx context.Context) error { return h.Show(ctx, id) }); !strings.Contains(text, "<report_id>"+id) {
+	text = h.run(t, func(ctx context.Context) error { return h.Show(ctx, id) })
+	if !strings.Contains(text, "<report_id>"+id) {
 		t.Errorf("show:\n%s", text)
 	}
 	h.run(t, func(ctx context.Context) error { return h.Resend(ctx, id) })
@@ -207,17 +215,20 @@ func TestCommands(t *testing.T) {
 	if all := s.all(); len(all) != 2 || all[0] != all[1] {
 		t.Errorf("resent: %d mails, not the same bytes", len(all))
 	}
-	if text := h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "d@friend.example", 10, false) }); !strings.Contains(text, "2026-12-10") {
+	text = h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "d@friend.example", 10, false) })
+	if !strings.Contains(text, "2026-12-10") {
 		t.Errorf("suppress:\n%s", text)
 	}
 	h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "d@friend.example", 0, true) })
-	if text := h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "", 0, false) }); !strings.Contains(text, "No address") {
+	text = h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "", 0, false) })
+	if !strings.Contains(text, "No address") {
 		t.Errorf("suppress:\n%s", text)
 	}
 	if text := h.run(t, h.Check); strings.Count(text, "good") != 4 {
 		t.Errorf("check:\n%s", text)
 	}
-	if text := h.run(t, func(ctx context.Context) error { return h.Forget(ctx, "friend.example") }); !strings.Contains(text, "4 entries") {
+	text = h.run(t, func(ctx context.Context) error { return h.Forget(ctx, "friend.example") })
+	if !strings.Contains(text, "4 entries") {
 		t.Errorf("forget:\n%s", text)
 	}
 }
@@ -264,7 +275,8 @@ func TestCheckFindings(t *testing.T) {
 		}
 	}
 	h := newHost(t, "127.0.0.1:9")
-	z, err := dnstest.Load(strings.NewReader(strings.ReplaceAll(outZone, "p=reject", "p=reject; rua=mailto:x@example.net")))
+	zone := strings.ReplaceAll(outZone, "p=reject", "p=reject; rua=mailto:x@example.net")
+	z, err := dnstest.Load(strings.NewReader(zone))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +289,9 @@ func TestCheckFindings(t *testing.T) {
 // TestServe runs the process with all roles that need no other socket: it answers at its own, and its jobs run.
 func TestServe(t *testing.T) {
 	h := newHost(t, "127.0.0.1:9")
-	p := &Process{Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Version: "test"}
+	p := &Process{
+		Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Version: "test",
+	}
 	roles, err := Select(Roles(), []string{"fold", "send"})
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +301,8 @@ func TestServe(t *testing.T) {
 	go func() { done <- p.Serve(ctx, roles, func() { close(ready) }) }()
 	<-ready
 	a, err := control.Ask(ctx, ControlPath(h.Config), control.Request{Command: control.Status})
-	if err != nil || a.Running == nil || len(a.Running.Jobs) != 3 || strings.Join(a.Running.Listeners, " ") != "fold send" {
+	if err != nil || a.Running == nil || len(a.Running.Jobs) != 3 ||
+		strings.Join(a.Running.Listeners, " ") != "fold send" {
 		t.Errorf("%+v, %v", a, err)
 	}
 	cancel()

@@ -93,7 +93,10 @@ func newPeer(t *testing.T, name, client string, z dns.Resolver, now *time.Time) 
 	pc := cfg.Policy
 	p.filter = &filter.Filter{
 		ID: "mx." + name, Unmatched: action.UnmatchedAccept, Senders: filter.Senders{Require: action.SenderAny},
-		Verifier: &verify.Verifier{Resolver: z, SPF: &spf.Checker{Now: clock}, DKIM: &dkim.Verifier{Now: clock}, DMARC: &dmarc.Checker{Resolver: z}},
+		Verifier: &verify.Verifier{
+			Resolver: z, SPF: &spf.Checker{Now: clock}, DKIM: &dkim.Verifier{Now: clock},
+			DMARC: &dmarc.Checker{Resolver: z},
+		},
 		Policy: &policy.Rules{
 			Actions:    policy.Actions{SPF: pc.SPF, IPRev: pc.IPRev, DKIM: pc.DKIM, DMARC: pc.DMARC},
 			MarkHeader: "X-Mark", NoAuthor: action.Mark, ManyAuthors: action.Mark,
@@ -113,8 +116,9 @@ func (p *peer) fold(t *testing.T) {
 	p.batch = store.NewOutBatch()
 }
 
-// TestTwoHostsReportToEachOther has two hosts with the default rules exchange one letter a day for seven days: each gets
-// one report a day about that letter, and no report is caused by a report, by a bounce of one, or by an answer.
+// TestTwoHostsReportToEachOther has two hosts with the default rules exchange one letter a day for
+// seven days: each gets one report a day about that letter, and no report is caused by a report, by
+// a bounce of one, or by an answer.
 func TestTwoHostsReportToEachOther(t *testing.T) {
 	const zone = `
 a.example.                IN TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -124,7 +128,8 @@ reports.b.example.        IN TXT "v=spf1 ip4:198.51.100.1 -all"
 _dmarc.a.example.         IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@a.example"
 _dmarc.b.example.         IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@b.example"
 `
-	// The senders of reports have no record of their own, so that those of the domains above, with rua, apply: the worst case.
+	// The senders of reports have no record of their own, so that those of the domains above, with
+	// rua, apply: the worst case.
 	z, err := dnstest.Load(strings.NewReader(zone))
 	if err != nil {
 		t.Fatal(err)
@@ -152,9 +157,11 @@ _dmarc.b.example.         IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@b.example
 		}
 		// A report comes back as a bounce, and somebody's program answers another one.
 		if len(a.got) > 0 {
-			bounce := "From: MAILER-DAEMON@b.example\r\nContent-Type: multipart/report; boundary=x\r\nSubject: failed\r\n\r\nbody\r\n"
+			bounce := "From: MAILER-DAEMON@b.example\r\nContent-Type: multipart/report; boundary=x\r\n" +
+				"Subject: failed\r\n\r\nbody\r\n"
 			a.pass("", "r+x-1@reports.a.example", bounce, action.RoleTheirs, b.client)
-			a.pass("dmarc@b.example", "dmarc@reports.a.example", "From: dmarc@b.example\r\n\r\nthanks\r\n", action.RoleTheirs, b.client)
+			thanks := "From: dmarc@b.example\r\n\r\nthanks\r\n"
+			a.pass("dmarc@b.example", "dmarc@reports.a.example", thanks, action.RoleTheirs, b.client)
 		}
 	}
 	for _, p := range []*peer{a, b} {

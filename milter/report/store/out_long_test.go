@@ -50,7 +50,8 @@ func TestHostileMillionLong(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	t.Logf("%d messages, %d rows, %d MB at most, %s", list[0].Messages, list[0].Rows, peakMB(t), time.Since(start).Round(time.Second))
+	t.Logf("%d messages, %d rows, %d MB at most, %s",
+		list[0].Messages, list[0].Rows, peakMB(t), time.Since(start).Round(time.Second))
 	if total != 1_000_000 || list[0].Messages != total || list[0].Rows > report.MaxRows || peakMB(t) > 100 {
 		t.Errorf("got %+v, %d MB", list[0], peakMB(t))
 	}
@@ -85,7 +86,8 @@ func TestFoldLong(t *testing.T) {
 	for _, p := range list {
 		sum, rows = sum+p.Messages, rows+p.Rows
 	}
-	t.Logf("%d messages of %d domains, %d rows, %d MB at most, %s", sum, len(list), rows, peakMB(t), time.Since(start).Round(time.Second))
+	t.Logf("%d messages of %d domains, %d rows, %d MB at most, %s",
+		sum, len(list), rows, peakMB(t), time.Since(start).Round(time.Second))
 	if sum != messages {
 		t.Errorf("%d messages, want %d", sum, messages)
 	}
