@@ -29,8 +29,8 @@ Numbers are messages. "pass" is DMARC: DKIM or SPF passes for an aligned domain.
 them; what is unusual about one is listed at the end. A row that cannot be counted is an error that names the line, and
 the other rows are read.
 
-The exit code is 0 when everything was read; 1 when a file holds no report, or one that is damaged or hostile; 3 when a
-file cannot be opened.`,
+The exit code is 0 when everything was read; 1 when there is no report at all, when a file is empty or no report, or
+when a report is damaged or hostile; 3 when a file cannot be opened. Other mail beside reports is named, and no error.`,
 		Example: `  mailseal reports read 'google.com!example.com!1700000000!1700086399.zip'
   mailseal reports read ~/Maildir/.dmarc
   mailseal reports read --csv reports.mbox > reports.csv`,

@@ -56,7 +56,8 @@ Subject: hello
 
 func TestReportsRead(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"r.xml": reportXML, "tls.json": reportTLS, "arf.eml": reportARF, "again.xml": reportXML, "note.txt": "hello"} {
+	for name, text := range map[string]string{"r.xml": reportXML, "tls.json": reportTLS, "arf.eml": reportARF, "again.xml": reportXML, "note.txt": "hello",
+		"empty.xml": "", "joe.eml": "From: joe@example.org\nSubject: hello\n\nhello\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -83,6 +84,9 @@ func TestReportsRead(t *testing.T) {
 		{"a spreadsheet", "--csv @r.xml", exitBad, []string{"'=cmd() ??[31m,7,example.com,2023-11-15T00:00:00Z", ",198.51.100.7,40,fail,"}},
 		{"as it is", "--raw @tls.json", exitGood, []string{`"organization-name":"Org"`}},
 		{"no report", "@note.txt", exitBad, []string{"note.txt: this is not a report: neither XML, JSON, gzip, zip nor a mail"}},
+		{"an empty file", "@empty.xml", exitBad, []string{"empty.xml: it is empty: there is no report in it"}},
+		{"a mail without a report", "@joe.eml", exitBad, []string{"joe.eml: there is no report in it"}},
+		{"a mail without a report beside one", "@tls.json @joe.eml", exitGood, []string{"1 other mail holds no report:", "joe.eml."}},
 		{"no file", "@gone", exitUnknown, []string{"gone: no such file"}},
 		{"no argument", "", exitUsage, []string{"name a file"}},
 		{"two forms", "--json --csv @r.xml", exitUsage, []string{"--json has no effect beside --csv"}},

@@ -38,6 +38,7 @@ func (r *reader) endRow() error {
 		}
 	}
 	r.derive(&row)
+	r.compare(&row)
 	r.out.Rows++
 	r.out.Messages += n
 	return r.each(&row)
@@ -73,6 +74,35 @@ func (r *reader) derive(row *Row) {
 	if row.Derived {
 		r.add("derived", "an aligned result is missing; it follows from the other results", row.Line)
 	}
+}
+
+// compare notes a row whose evaluation its own results contradict: a pass that none of them gives,
+// or a failure although one passes for an aligned domain. Results that are not there say nothing. A
+// pass needs no more than a name in common with From: the organizational domain may be above the
+// policy's.
+func (r *reader) compare(row *Row) {
+	p := r.out.Policy
+	canPass, passes := false, false
+	for _, s := range row.Signatures {
+		canPass = canPass || s.Result == "pass" && isRelated(s.Domain, row.HeaderFrom)
+		passes = passes || s.Result == "pass" && Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ADKIM)
+	}
+	differs := len(row.Signatures) > 0 && (row.DKIM == "pass" && !canPass || row.DKIM == "fail" && passes)
+	canPass, passes = false, false
+	for _, s := range row.SPFResults {
+		canPass = canPass || s.Result == "pass" && isRelated(s.Domain, row.HeaderFrom)
+		passes = passes || s.Result == "pass" && s.Scope != "helo" &&
+			Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ASPF)
+	}
+	if differs || len(row.SPFResults) > 0 && (row.SPF == "pass" && !canPass || row.SPF == "fail" && passes) {
+		r.add("contradiction", "policy_evaluated contradicts auth_results; policy_evaluated is counted", row.Line)
+	}
+}
+
+// isRelated reports whether two names can be in alignment under some policy. A result without a
+// domain can be of any.
+func isRelated(a, b string) bool {
+	return a == "" || a == b || Organization(a) != "" && Organization(a) == Organization(b)
 }
 
 // Aligned reports whether an authenticated domain is in alignment with the domain of From, under

@@ -33,7 +33,7 @@ type Read struct {
 	notes    []fileNotes
 	wrong    []string // files that could not be read, or not whole
 	unread   bool     // a file could not be opened
-	others   int      // mails that hold no report
+	others   []string // mails and files that hold no report
 	csv      csvRows
 }
 
@@ -76,8 +76,12 @@ func (r *Read) verdict() error {
 		return answer.NewUnknown(errors.New(listed(r.wrong)))
 	case len(r.wrong) > 0:
 		return answer.NewBad(errors.New(listed(r.wrong)))
-	case found == 0 && r.others > 0:
-		return answer.NewBad(errors.New("there is no report in it"))
+	case found == 0 && len(r.others) > 0:
+		none := make([]string, len(r.others))
+		for i, name := range r.others {
+			none[i] = name + ": there is no report in it"
+		}
+		return answer.NewBad(errors.New(listed(none)))
 	case found == 0:
 		return answer.NewBad(errors.New("there is nothing in it"))
 	}
@@ -138,7 +142,7 @@ func (r *Read) part(p *intake.Part) error {
 		}
 		r.notes = append(r.notes, fileNotes{p.Name(), []string{"empty on purpose: the reporter saw no mail"}})
 	default:
-		r.others++
+		r.others = append(r.others, p.Name())
 		if r.JSON {
 			return r.print(wrongJSON{Kind: string(p.Kind), File: p.Name()})
 		}

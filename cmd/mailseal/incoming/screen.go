@@ -38,9 +38,10 @@ func (r *Read) screen() {
 		fmt.Fprintln(r.out)
 		r.failureScreen(f)
 	}
-	if r.others > 0 && r.tally.Reports+len(r.tls)+len(r.fails) > 0 {
+	if len(r.others) > 0 && r.tally.Reports+len(r.tls)+len(r.fails) > 0 {
 		fmt.Fprintln(r.out)
-		r.say(0, advice.Plural(int64(r.others), "other mail holds", "other mails hold")+" no report.")
+		r.say(0, advice.Plural(int64(len(r.others)), "other mail holds", "other mails hold")+" no report: "+
+			clean(advice.List(r.others, 4))+".")
 	}
 	r.noteScreen()
 }
