@@ -9,6 +9,7 @@ import (
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/cmd/mailseal/jobs"
+	"mailseal/config"
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/report/intake"
@@ -37,10 +38,7 @@ func intakeRole() Role {
 			if err != nil {
 				return Part{}, err
 			}
-			in := p.Config.Reports.Intake
-			l, err := milter.Listen(ctx, milter.ListenOptions{
-				Address: "unix:" + in.Address, Mode: in.Mode, Group: in.Group, Role: action.RoleAuto,
-			})
+			l, err := listenIntake(ctx, p.Config.Reports.Intake)
 			if err != nil {
 				return Part{}, fmt.Errorf("reports.intake.address: %w", err)
 			}
@@ -53,6 +51,13 @@ func intakeRole() Role {
 			}, nil
 		},
 	}
+}
+
+// listenIntake opens the LMTP socket for the group of the mail server.
+func listenIntake(ctx context.Context, in config.ReportsIntake) (*milter.Listener, error) {
+	return milter.Listen(ctx, milter.ListenOptions{
+		Address: "unix:" + in.Address, Mode: in.Mode, Group: in.Group, Role: action.RoleAuto,
+	})
 }
 
 // NewIntake makes what takes mails with reports into a store.
