@@ -50,7 +50,7 @@ var reportsIntakeSection = section{
 		{name: "mode", def: `"0660"`, form: "mode",
 			doc: "The permissions of the socket. Whoever can write to it can bring mail with an Authentication-Results field of their own making, which is believed."},
 		{name: "group", example: `"postfix"`,
-			doc: "The group of the socket, that of the mail server; ours, if not set. \"mailseal reports serve\" must be a member of it."},
+			doc: "The group of the socket, that of the mail server; ours, if not set. \"mailseal reports serve\" must be a member of it. With the shipped unit the other way is simpler, since the socket is in a directory of the group mailseal-reports: \"usermod -aG mailseal-reports postfix\", and restart Postfix. Sendmail, which runs its mailers as root, needs nothing."},
 		{name: "domains", def: "[]", example: `["example.com"]`, form: "domain",
 			doc: "Your domains. A report counts if its policy domain is one of them or below one; a record belongs to the nearest of them. Reports on other domains are kept for 30 days and not counted. Not set: every domain counts."},
 		{name: "refuse_other", def: "false",
