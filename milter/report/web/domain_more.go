@@ -77,7 +77,7 @@ func (x *facts) dkimSection() section {
 		}
 	}
 	t := &Table{Name: "dkim", Caption: "Signatures seen. A message may carry several.", Empty: "No message carried a signature.", Fit: true,
-		Columns: []Column{{Key: "signer", Title: "signed by", Wrap: true}, {Key: "selector", Title: "selector", Wrap: true},
+		Columns: []Column{{Key: "signer", Title: "Signed by", Wrap: true}, {Key: "selector", Title: "selector", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true}, {Key: "pass", Title: "verified", Right: true}, {Key: "aligned", Title: "aligned"},
 			{Key: "last", Title: "last seen"}}}
 	for _, n := range first(ranked(m)) {
@@ -102,7 +102,7 @@ func (x *facts) spfSection() section {
 		entry(m, [2]string{id.Envelope}).add(id.Messages, id.SPF == "pass", id.Last)
 	}
 	t := &Table{Name: "spf", Caption: "Envelope domains.", Empty: "No message, no envelope.", Fit: true,
-		Columns: []Column{{Key: "envelope", Title: "envelope domain", Wrap: true}, {Key: "messages", Title: "Messages", Right: true},
+		Columns: []Column{{Key: "envelope", Title: "Envelope domain", Wrap: true}, {Key: "messages", Title: "Messages", Right: true},
 			{Key: "pass", Title: "SPF pass", Right: true}, {Key: "aligned", Title: "aligned"}}}
 	for _, n := range first(ranked(m)) {
 		cell := number(n.pass+n.fail, x.filter.messages("envelope", n.key[0]))

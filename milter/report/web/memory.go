@@ -100,39 +100,18 @@ func becameOf(r *Record) string {
 	return "delivered"
 }
 
-// counts returns the sums of one record.
+// counts returns the sums of one record. A mailing list counts before other reasons.
 func counts(r *Record) Counts {
-	n := r.Count
-	c := Counts{Messages: n}
-	if r.DKIM == "pass" {
-		c.DKIM = n
-	}
-	if r.SPF == "pass" {
-		c.SPF = n
-	}
-	switch becameOf(r) {
-	case "pass":
-		c.Pass = n
-		return c
-	case "held":
-		c.Held = n
-	case "refused":
-		c.Refused = n
-	default:
-		c.Delivered = n
-	}
-	for _, reason := range r.Reasons {
-		switch reason.Type {
+	reason := ""
+	for _, x := range r.Reasons {
+		switch x.Type {
 		case "mailing_list":
-			c.Listed = n
+			reason = "mailing_list"
 		case "forwarded", "trusted_forwarder":
-			c.Forwarded = n
+			reason = cmp.Or(reason, "forwarded")
 		}
 	}
-	if c.Listed > 0 {
-		c.Forwarded = 0
-	}
-	return c
+	return sumsOf(r.Count, r.DKIM == "pass", r.SPF == "pass", becameOf(r), reason)
 }
 
 // Sums implements Reader.

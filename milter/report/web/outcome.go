@@ -30,3 +30,38 @@ func (o outcome) result() string {
 	}
 	return "delivered"
 }
+
+// countsOf returns the sums of n messages with an outcome.
+func countsOf(o outcome, n int64) Counts {
+	return sumsOf(n, o.dkim(), o.spf(), o.result(), reasons[o.reason()])
+}
+
+// sumsOf returns the sums of n messages that share what DMARC found, what became of them, and the
+// reason that the receiver gave.
+func sumsOf(n int64, dkim, spf bool, became, reason string) Counts {
+	c := Counts{Messages: n}
+	if dkim {
+		c.DKIM = n
+	}
+	if spf {
+		c.SPF = n
+	}
+	switch became {
+	case "pass":
+		c.Pass = n
+		return c
+	case "held":
+		c.Held = n
+	case "refused":
+		c.Refused = n
+	default:
+		c.Delivered = n
+	}
+	switch reason {
+	case "mailing_list":
+		c.Listed = n
+	case "forwarded":
+		c.Forwarded = n
+	}
+	return c
+}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,75 +82,6 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) routes() {
-	s.mux = http.NewServeMux()
-	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	s.mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=3600")
-		http.ServeFileFS(w, r, files, "style.css")
-	})
-	s.mux.HandleFunc("GET /login", s.showLogin)
-	s.mux.HandleFunc("POST /login", s.login)
-	s.mux.HandleFunc("POST /logout", s.logout)
-	serve := func(pattern string, build func(context.Context, visit) (*page, error)) {
-		s.mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { s.show(w, r, build) })
-	}
-	tables := func(path string, build func(context.Context, visit) (*page, error)) {
-		serve(path, build)
-		serve(strings.TrimSuffix(path, "/{$}")+"/{table}", func(ctx context.Context, v visit) (*page, error) {
-			if v.table == "" {
-				return nil, ErrNotFound
-			}
-			return build(ctx, v)
-		})
-	}
-	tables("/{$}", s.start)
-	tables("/messages", s.messagesPage)
-	tables("/reports", s.reportsPage)
-	tables("/receiver", s.receiverPage)
-	tables("/ingest", s.whole(s.ingestPage))
-	tables("/out", s.whole(s.outPage))
-	tables("/d/{domain}", func(ctx context.Context, v visit) (*page, error) { return s.domainPage(ctx, v, v.path("domain")) })
-	tables("/d/{domain}/s/{source}", func(ctx context.Context, v visit) (*page, error) {
-		return s.sourcePage(ctx, v, v.path("domain"), v.path("source"))
-	})
-	serve("/r/{id}", func(ctx context.Context, v visit) (*page, error) { return s.reportPage(ctx, v, v.id(), 0) })
-	s.mux.HandleFunc("GET /r/{id}/{table}", func(w http.ResponseWriter, r *http.Request) {
-		if r.PathValue("table") == "raw.xml" {
-			s.raw(w, r)
-			return
-		}
-		s.show(w, r, func(ctx context.Context, v visit) (*page, error) {
-			n, _ := strconv.Atoi(v.path("table"))
-			return s.reportPage(ctx, v, v.id(), n)
-		})
-	})
-	s.mux.HandleFunc("POST /d/{domain}/s/{source}", s.command)
-	s.mux.HandleFunc("POST /ingest", s.command)
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.show(w, r, func(context.Context, visit) (*page, error) { return nil, ErrNotFound })
-	})
-}
-
-// start is the overview, or where a search leads.
-func (s *Server) start(ctx context.Context, v visit) (*page, error) {
-	q := strings.ToLower(strings.TrimSpace(v.q.Get("q")))
-	if q == "" {
-		return s.overview(ctx, v)
-	}
-	return s.search(ctx, v, q)
-}
-
-// whole keeps pages that concern all domains from those who may see some.
-func (s *Server) whole(build func(context.Context, visit) (*page, error)) func(context.Context, visit) (*page, error) {
-	return func(ctx context.Context, v visit) (*page, error) {
-		if !v.all() {
-			return nil, ErrNotFound
-		}
-		return build(ctx, v)
-	}
-}
-
 // ServeHTTP implements http.Handler. Every answer has the headers that keep it from fetching or
 // being framed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -165,94 +94,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Robots-Tag", "noindex")
 	r.Body = bounded(w, r)
 	s.mux.ServeHTTP(w, r)
-}
-
-// visit is one request by somebody who signed in.
-type visit struct {
-	session
-	q      url.Values
-	now    time.Time
-	filter Filter
-	format string // "csv", "json", or "" for the page
-	table  string
-	r      *http.Request
-}
-
-func (v visit) path(name string) string { return v.r.PathValue(name) }
-
-func (v visit) id() int64 {
-	n, err := strconv.ParseInt(v.path("id"), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return n
-}
-
-// offset is the first row of the page that is asked for.
-func (v visit) offset(rows int) int {
-	n, err := strconv.Atoi(v.q.Get("page"))
-	if err != nil || n < 1 || n > 100_000 {
-		return 0
-	}
-	return (n - 1) * rows
-}
-
-func (v visit) pageURL(n int) string {
-	q := url.Values{}
-	for key, values := range v.q {
-		q[key] = values
-	}
-	q.Set("page", strconv.Itoa(n))
-	return "?" + q.Encode()
-}
-
-// pager has an entry for the page before and the one after.
-func (v visit) pager(rows int64, per int) []choice {
-	n := v.offset(per)/per + 1
-	var out []choice
-	if n > 1 {
-		out = append(out, choice{Text: "Before", URL: v.pageURL(n - 1)})
-	}
-	if int64(n*per) < rows {
-		out = append(out, choice{Text: "More", URL: v.pageURL(n + 1)})
-	}
-	return out
-}
-
-func (v visit) morePager(shown, per int) []choice {
-	more := int64(v.offset(per))
-	if shown == per {
-		more += int64(per) + 1
-	}
-	return v.pager(more, per)
-}
-
-// visitOf reads the request; a bad date or period falls back on the last 30 days.
-func (s *Server) visitOf(r *http.Request, who session) visit {
-	v := visit{session: who, q: r.URL.Query(), now: s.now(), r: r}
-	today := advice.DayOf(v.now)
-	v.filter = Filter{From: today - 30, To: today - 1}
-	if n, err := strconv.Atoi(v.q.Get("days")); err == nil && n >= 1 && n <= 3660 {
-		v.filter.From = today - advice.Day(n)
-	}
-	if d, err := advice.ParseDay(v.q.Get("from")); err == nil {
-		v.filter.From = d
-	}
-	if d, err := advice.ParseDay(v.q.Get("to")); err == nil {
-		v.filter.To = d
-	}
-	if v.filter.To-v.filter.From > 3660 {
-		v.filter.From = v.filter.To - 3660
-	}
-	v.filter.From = min(v.filter.From, v.filter.To)
-	v.filter.Receiver = v.q.Get("receiver")
-	v.format = v.q.Get("format")
-	for _, suffix := range []string{"csv", "json"} {
-		if t, ok := strings.CutSuffix(r.PathValue("table"), "."+suffix); ok {
-			v.table, v.format = t, suffix
-		}
-	}
-	return v
 }
 
 // show answers with a page, or with one of its tables.
@@ -365,36 +206,6 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(raw)
 }
 
-// domains returns the domains that the visitor may see.
-func (s *Server) domains(ctx context.Context, v visit) ([]Domain, error) {
-	all, err := s.read.Domains(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(slices.Clone(all), func(d Domain) bool { return !v.may(d.Name) }), nil
-}
-
-func (s *Server) domain(ctx context.Context, v visit, name string) (Domain, error) {
-	all, err := s.domains(ctx, v)
-	if err != nil {
-		return Domain{}, err
-	}
-	for _, d := range all {
-		if d.Name == strings.ToLower(name) {
-			return d, nil
-		}
-	}
-	return Domain{}, ErrNotFound
-}
-
-func names(domains []Domain) []string {
-	out := []string{}
-	for _, d := range domains {
-		out = append(out, d.Name)
-	}
-	return out
-}
-
 // facts gathers what is known about a domain, or uses what was gathered less than a minute ago.
 func (s *Server) facts(ctx context.Context, d Domain, f Filter) (*facts, error) {
 	key := d.Name + "?" + f.query()
@@ -424,65 +235,4 @@ func (s *Server) forget() {
 	clear(s.known)
 }
 
-// selection is the filter of a list, from the query. A source is resolved to its addresses.
-func (s *Server) selection(ctx context.Context, v visit) (Filter, error) {
-	f := v.filter
-	q := v.q
-	f.HeaderOf, f.Result, f.DKIM, f.SPF = q.Get("header_from"), q.Get("result"), q.Get("dkim"), q.Get("spf")
-	f.Signer, f.Selector, f.Envelope = q.Get("signer"), q.Get("selector"), q.Get("envelope")
-	domains, err := s.domains(ctx, v)
-	if err != nil {
-		return f, err
-	}
-	f.Domains = []string{}
-	for _, d := range domains {
-		if wanted := q.Get("domain"); wanted == "" && shows(q.Get("show"), d) || wanted == d.Name {
-			f.Domains = append(f.Domains, d.Name)
-		}
-	}
-	if a := q.Get("address"); a != "" {
-		return f, f.address(a)
-	}
-	if src := q.Get("source"); src != "" && len(f.Domains) == 1 {
-		return f, s.sourceFilter(ctx, v, domains, &f, src)
-	}
-	return f, nil
-}
-
-// search leads to a domain, an address or a report.
-func (s *Server) search(ctx context.Context, v visit, q string) (*page, error) {
-	domains, err := s.domains(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	t := &Table{Name: "found", Fit: true, Caption: "What was found.", Empty: "Nothing. A domain, an address, or the number of a report can be searched for.",
-		Columns: []Column{{Key: "what", Title: "What"}, {Key: "where", Title: "Where"}}}
-	add := func(what, text, at string) {
-		t.Rows = append(t.Rows, []Cell{words(what).head(), {Value: at, HTML: link(at, name(text))}})
-	}
-	for _, d := range domains {
-		if strings.Contains(d.Name, q) && len(t.Rows) < rowsOfPage {
-			add("domain", d.Name, domainURL(d.Name))
-		}
-	}
-	f := v.filter
-	if f.address(q) == nil {
-		add("messages of the address", q, v.filter.messages("address", q))
-	}
-	if id, err := strconv.ParseInt(q, 10, 64); err == nil {
-		if r, _, err := s.read.Report(ctx, id); err == nil && v.may(r.Domain) {
-			add("report", r.Receiver+", "+r.Domain, "/r/"+itoa(id))
-		}
-	}
-	return &page{Current: "/", Title: "Search", Heading: say("%s for %s.", plain(advice.Plural(int64(len(t.Rows)), "place", "places")), q),
-		Crumbs: []crumb{{"Domains", "/"}, {"Search", ""}}, Sections: []section{{ID: "found", Title: "Found", Table: t}}}, nil
-}
-
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
-
-func sortedSums(sums []Sum) []Sum {
-	slices.SortFunc(sums, func(a, b Sum) int {
-		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Domain, b.Domain))
-	})
-	return sums
-}

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"net/netip"
+	"slices"
+
+	"mailseal/milter/report/advice"
+)
+
+// published is a policy as reports name it.
+type published struct{ Domain, P, SP, NP, ADKIM, ASPF, Testing string }
+
+// step returns the rung of the ladder. An unknown word is none: it protects nothing.
+func (p published) step() advice.Step {
+	testing := p.Testing == "y"
+	switch p.P {
+	case "quarantine":
+		if testing {
+			return advice.QuarantineTest
+		}
+		return advice.Quarantine
+	case "reject":
+		if testing {
+			return advice.RejectTest
+		}
+		return advice.Reject
+	}
+	return advice.None
+}
+
+// text is the record as far as reports tell it; they do not tell rua.
+func (p published) text() string {
+	out := "v=DMARC1; p=" + cmp.Or(p.P, "none")
+	for _, tag := range []struct{ name, value, usual string }{{"sp", p.SP, p.P}, {"np", p.NP, cmp.Or(p.SP, p.P)}, {"adkim", p.ADKIM, "r"},
+		{"aspf", p.ASPF, "r"}, {"t", p.Testing, "n"}} {
+		if tag.value != "" && tag.value != tag.usual {
+			out += "; " + tag.name + "=" + tag.value
+		}
+	}
+	return out
+}
+
+// span is a time in which reports named a policy.
+type span struct {
+	policy      published
+	begin, last int64
+}
+
+// policies returns the policies of each domain in the order in which reports first named them.
+func (v *view) policies(ctx context.Context) (map[string][]span, error) {
+	out := map[string][]span{}
+	type row struct {
+		domain, begin, last int64
+		text                string
+	}
+	var list []row
+	err := v.each(ctx, `SELECT domain, policy, MIN(begins), MAX(begins) FROM in_report WHERE configured = 1 AND counted = 1
+		GROUP BY domain, policy ORDER BY MIN(begins)`, nil, func(rows *sql.Rows) error {
+		var r row
+		err := rows.Scan(&r.domain, &r.text, &r.begin, &r.last)
+		list = append(list, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range list {
+		n, err := v.name(ctx, r.domain)
+		if err != nil {
+			return nil, err
+		}
+		var p published
+		if json.Unmarshal([]byte(r.text), &p) != nil {
+			continue
+		}
+		spans := out[n]
+		if k := len(spans) - 1; k >= 0 && spans[k].policy.text() == p.text() {
+			spans[k].last = max(spans[k].last, r.last)
+			continue
+		}
+		out[n] = append(spans, span{p, r.begin, r.last})
+	}
+	return out, nil
+}
+
+// Domains implements Reader.
+func (s *Stored) Domains(ctx context.Context) ([]Domain, error) {
+	var out []Domain
+	err := s.view(ctx, func(v *view) error {
+		spans, err := v.policies(ctx)
+		if err != nil {
+			return err
+		}
+		names := slices.Clone(s.Names)
+		for n := range spans {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		for _, n := range slices.Compact(names) {
+			out = append(out, domainOf(n, spans[n]))
+		}
+		return nil
+	})
+	return out, err
+}
+
+func domainOf(n string, spans []span) Domain {
+	d := Domain{Name: n}
+	if len(spans) == 0 {
+		return d
+	}
+	now := spans[0]
+	for _, x := range spans {
+		if x.last >= now.last {
+			now = x
+		}
+	}
+	d.Known, d.First = true, advice.DayOf(unix(spans[0].begin))
+	d.Policy = advice.Policy{Step: now.policy.step(), Since: advice.DayOf(unix(now.begin)), Text: now.policy.text(),
+		ADKIM: cmp.Or(now.policy.ADKIM, "r"), ASPF: cmp.Or(now.policy.ASPF, "r"), SP: now.policy.SP, NP: now.policy.NP}
+	return d
+}
+
+// Events implements Reader: the changes of policies that reports show.
+func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
+	var out []Event
+	err := s.view(ctx, func(v *view) error {
+		spans, err := v.policies(ctx)
+		if err != nil {
+			return err
+		}
+		for n, list := range spans {
+			if f.Domains != nil && !slices.Contains(f.Domains, n) {
+				continue
+			}
+			for i := 1; i < len(list); i++ {
+				at := unix(list[i].begin)
+				if day := advice.DayOf(at); day < f.From || day > f.To {
+					continue
+				}
+				out = append(out, Event{Domain: n, At: at, Kind: "policy",
+					Text: "policy changed from " + list[i-1].policy.step().String() + " to " + list[i].policy.step().String()})
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Domain, b.Domain)) })
+	return out, err
+}
+
+// Sources implements Reader.
+func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
+	var out []Address
+	err := s.view(ctx, func(v *view) error {
+		w, err := v.conditions(ctx, Filter{From: f.From, To: f.To, Domains: f.Domains, Addresses: f.Addresses, AllBut: f.AllBut},
+			"x.day", "x.domain", "", "x.source")
+		if err != nil {
+			return err
+		}
+		type row struct {
+			domain, first, last int64
+			ip, ptr             string
+		}
+		var list []row
+		err = v.each(ctx, `SELECT x.domain, s.ip, s.ptr, MIN(x.day), MAX(x.day) FROM in_day_source x JOIN in_source s ON s.id = x.source
+			WHERE `+w.String()+` GROUP BY x.domain, s.ip, s.ptr ORDER BY x.domain, s.ip`, w.values, func(rows *sql.Rows) error {
+			var r row
+			err := rows.Scan(&r.domain, &r.ip, &r.ptr, &r.first, &r.last)
+			list = append(list, r)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range list {
+			a := Address{Reverse: r.ptr, First: advice.Day(r.first), Last: advice.Day(r.last)}
+			a.IP, _ = netip.ParseAddr(r.ip)
+			if a.Domain, err = v.name(ctx, r.domain); err != nil {
+				return err
+			}
+			a.Network = slices.ContainsFunc(s.Networks, func(p netip.Prefix) bool { return p.Contains(a.IP) })
+			out = append(out, a)
+		}
+		return nil
+	})
+	return out, err
+}

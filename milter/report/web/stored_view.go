@@ -1,0 +1,271 @@
+package web
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"mailseal/milter/report/advice"
+	"mailseal/milter/report/store"
+)
+
+// where collects the conditions of a query with their parameters.
+type where struct {
+	parts  []string
+	values []any
+}
+
+func (w *where) add(condition string, value any) {
+	w.values = append(w.values, value)
+	w.parts = append(w.parts, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(w.values))))
+}
+
+// in adds a list of numbers of ours. They stand in the text, since a list may be longer than
+// drivers take parameters.
+func (w *where) in(column, not string, ids []int64) {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = strconv.FormatInt(id, 10)
+	}
+	if len(list) == 0 {
+		list = []string{"-1"}
+	}
+	w.parts = append(w.parts, column+not+" IN ("+strings.Join(list, ",")+")")
+}
+
+func (w *where) String() string {
+	if len(w.parts) == 0 {
+		return "1=1"
+	}
+	return strings.Join(w.parts, " AND ")
+}
+
+// view is one read of the store, with the words that it met.
+type view struct {
+	tx    *store.Tx
+	names map[int64]string
+	ips   map[int64]netip.Addr
+	sets  map[int64]results
+}
+
+func (s *Stored) view(ctx context.Context, do func(*view) error) error {
+	return s.Store.View(ctx, func(tx *store.Tx) error {
+		return do(&view{tx: tx, names: map[int64]string{}, ips: map[int64]netip.Addr{}, sets: map[int64]results{}})
+	})
+}
+
+// each runs a query and calls scan for each row.
+func (v *view) each(ctx context.Context, query string, values []any, scan func(*sql.Rows) error) error {
+	rows, err := v.tx.QueryContext(ctx, query, values...)
+	if err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("web: %w", err)
+		}
+	}
+	return rows.Err()
+}
+
+// ids returns the numbers of words in a table.
+func (v *view) ids(ctx context.Context, table, column string, words []string) ([]int64, error) {
+	var out []int64
+	for _, word := range words {
+		err := v.each(ctx, "SELECT id FROM "+table+" WHERE "+column+" = $1", []any{word}, func(r *sql.Rows) error {
+			var id int64
+			out = append(out, 0)
+			err := r.Scan(&id)
+			out[len(out)-1] = id
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// name returns the word with a number; words are looked up once.
+func (v *view) name(ctx context.Context, id int64) (string, error) {
+	if n, ok := v.names[id]; ok {
+		return n, nil
+	}
+	var n string
+	err := v.tx.QueryRowContext(ctx, "SELECT name FROM in_name WHERE id = $1", id).Scan(&n)
+	if err != nil && err != sql.ErrNoRows {
+		return "", fmt.Errorf("web: %w", err)
+	}
+	v.names[id] = n
+	return n, nil
+}
+
+// ip returns the address with a number. What is no address is the zero one.
+func (v *view) ip(ctx context.Context, id int64) (netip.Addr, error) {
+	if a, ok := v.ips[id]; ok {
+		return a, nil
+	}
+	var text string
+	err := v.tx.QueryRowContext(ctx, "SELECT ip FROM in_source WHERE id = $1", id).Scan(&text)
+	if err != nil && err != sql.ErrNoRows {
+		return netip.Addr{}, fmt.Errorf("web: %w", err)
+	}
+	a, _ := netip.ParseAddr(text)
+	v.ips[id] = a
+	return a, nil
+}
+
+// conditions are those of f that columns of a table answer. The columns of records are d (domain),
+// day, r (reporter) and s (source).
+func (v *view) conditions(ctx context.Context, f Filter, day, domain, reporter, source string) (where, error) {
+	var w where
+	if f.From != 0 {
+		w.add(day+" >= ?", int64(f.From))
+	}
+	if f.To != 0 {
+		w.add(day+" <= ?", int64(f.To))
+	}
+	if f.Domains != nil {
+		ids, err := v.ids(ctx, "in_name", "name", f.Domains)
+		if err != nil {
+			return w, err
+		}
+		w.in(domain, "", ids)
+	}
+	if f.Receiver != "" {
+		ids, err := v.ids(ctx, "in_reporter", "key", []string{f.Receiver})
+		if err != nil {
+			return w, err
+		}
+		w.in(reporter, "", ids)
+	}
+	for _, list := range []struct {
+		addresses []netip.Addr
+		not       string
+	}{{f.Addresses, ""}, {f.AllBut, " NOT"}} {
+		if list.addresses == nil {
+			continue
+		}
+		var words []string
+		for _, a := range list.addresses {
+			words = append(words, a.String())
+		}
+		ids, err := v.ids(ctx, "in_source", "ip", words)
+		if err != nil {
+			return w, err
+		}
+		w.in(source, list.not, ids)
+	}
+	return w, nil
+}
+
+// recordConditions are all of f, for in_record as x joined with in_report as p.
+func (v *view) recordConditions(ctx context.Context, f Filter) (where, error) {
+	w, err := v.conditions(ctx, f, "x.day", "x.domain", "p.reporter", "x.source")
+	if err != nil {
+		return w, err
+	}
+	w.parts = append(w.parts, "p.counted = 1")
+	for _, word := range []struct{ column, value string }{{"x.header_from", f.HeaderOf}, {"x.envelope_from", f.Envelope}} {
+		if word.value == "" {
+			continue
+		}
+		ids, err := v.ids(ctx, "in_name", "name", []string{word.value})
+		if err != nil {
+			return w, err
+		}
+		w.in(word.column, "", ids)
+	}
+	if f.Report != 0 {
+		w.add("x.report = ?", f.Report)
+	}
+	if f.Signer != "" {
+		ids, err := v.authsets(ctx, f.Signer, f.Selector)
+		if err != nil {
+			return w, err
+		}
+		w.in("x.authset", "", ids)
+	}
+	return w, nil
+}
+
+// results are the DKIM and SPF results of a record, as the store keeps them.
+type results struct {
+	DKIM []struct{ Domain, Selector, Result string } `json:"dkim"`
+	SPF  []struct{ Domain, Scope, Result string }    `json:"spf"`
+}
+
+func (r results) signatures() []advice.Signature {
+	var out []advice.Signature
+	for _, d := range r.DKIM {
+		out = append(out, advice.Signature{Domain: d.Domain, Selector: d.Selector, Result: d.Result})
+	}
+	return out
+}
+
+// spf returns the result of MAIL FROM.
+func (r results) spf() (domain, result string) {
+	for _, s := range r.SPF {
+		if s.Scope != "helo" {
+			return s.Domain, s.Result
+		}
+	}
+	return "", ""
+}
+
+// authsets returns the sets of results in which a signature of signer stands.
+func (v *view) authsets(ctx context.Context, signer, selector string) ([]int64, error) {
+	quoted, err := json.Marshal(signer)
+	if err != nil {
+		return nil, err
+	}
+	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(string(quoted)) + "%"
+	var out []int64
+	err = v.each(ctx, `SELECT id, results FROM in_authset WHERE results LIKE $1 ESCAPE '\'`, []any{pattern}, func(rows *sql.Rows) error {
+		var id int64
+		var text string
+		if err := rows.Scan(&id, &text); err != nil {
+			return err
+		}
+		var r results
+		if json.Unmarshal([]byte(text), &r) != nil {
+			return nil
+		}
+		for _, d := range r.DKIM {
+			if d.Domain == signer && (selector == "" || d.Selector == selector) {
+				out = append(out, id)
+				break
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (v *view) results(ctx context.Context, authset int64) (results, error) {
+	if r, ok := v.sets[authset]; ok {
+		return r, nil
+	}
+	var text string
+	err := v.tx.QueryRowContext(ctx, "SELECT results FROM in_authset WHERE id = $1", authset).Scan(&text)
+	if err == sql.ErrNoRows {
+		return results{}, nil
+	}
+	var r results
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("web: results %d: %w", authset, err)
+	}
+	v.sets[authset] = r
+	return r, nil
+}
+
+func unix(n int64) time.Time { return time.Unix(n, 0).UTC() }
