@@ -145,5 +145,6 @@ func inherited(name string) (net.Listener, error) {
 	for _, f := range files {
 		have = append(have, f.Name())
 	}
-	return nil, fmt.Errorf("no such socket among the %d that systemd handed over %q; is the socket unit started?", len(files), have)
+	return nil, fmt.Errorf("no such socket among the %d that systemd handed over %q; is the socket unit started?",
+		len(files), have)
 }

@@ -271,7 +271,8 @@ func (s *Server) Peers() []Peer {
 	}
 	s.mu.Unlock()
 	return slices.SortedFunc(maps.Values(found), func(a, b Peer) int {
-		return cmp.Or(b.Connections-a.Connections, cmp.Compare(a.Listener, b.Listener), cmp.Compare(a.Address, b.Address))
+		return cmp.Or(b.Connections-a.Connections, cmp.Compare(a.Listener, b.Listener),
+			cmp.Compare(a.Address, b.Address))
 	})
 }
 

@@ -197,7 +197,13 @@ func (t *transaction) clean(o *Outcome) (forged []int) {
 func (t *transaction) apply(m editor) (*answer, error) {
 	o := t.decided
 	if t.in.server.expected.take(t.env) {
-		t.decided = &Outcome{Action: action.Reject, Reply: t.testReply(o), Author: o.Author, Results: o.Results, Details: o.Details}
+		t.decided = &Outcome{
+			Action:  action.Reject,
+			Reply:   t.testReply(o),
+			Author:  o.Author,
+			Results: o.Results,
+			Details: o.Details,
+		}
 		o = t.decided
 	}
 	if was := o.Action; !o.normalize() {

@@ -15,7 +15,8 @@ import (
 // CONTRIBUTING.md, with all below them.
 var plainPackages = []string{
 	"milter/arc", "milter/authres", "milter/dkim", "milter/dmarc", "milter/dns", "milter/domain", "milter/guard",
-	"milter/iprev", "milter/message", "milter/shadow", "milter/spf", "milter/taglist", "keys",
+	"milter/iprev", "milter/lint", "milter/message", "milter/shadow", "milter/spf", "milter/taglist", "keys",
+	"cmd/mailseal/answer", "cmd/mailseal/operate", "cmd/mailseal/signed",
 }
 
 // notYetPlain are folders and files in them that are still to be edited. None is added.

@@ -12,7 +12,7 @@ func newDKIMCmd() *cobra.Command {
 	var q domains.Key
 	cmd := &cobra.Command{
 		Use:   "dkim SELECTOR DOMAIN",
-		Short: "Look at a published DKIM key, whoever holds the private half",
+		Short: "Look at a published DKIM key, of this host or of another",
 		Long: `Dkim looks at the key that signatures with s=SELECTOR and d=DOMAIN name: which algorithm and size it has, what is wrong
 with its record, and what to publish instead.
 

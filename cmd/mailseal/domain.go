@@ -40,7 +40,7 @@ The DNS cannot list the selectors of a domain: a short list of common ones is tr
 which finds wildcards. Name those in use with --selector; a missing key is a mistake then. With --address the addresses
 that mail leaves from are asked about, with --helo the names that the servers say.
 
---list prints all codes. They are stable. With --diff, and what an earlier run with --json has printed, it is said what has
+--list prints all codes. They are stable. With --diff, and what an earlier run with --json has printed, it prints what has
 changed since.
 
 The exit code is 0 when there is no mistake, 1 when there is one (with --strict also when there is a warning), 2 for a

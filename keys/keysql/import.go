@@ -62,7 +62,8 @@ func insert(ctx context.Context, tx *sql.Tx, d Driver, e Entry) (bool, error) {
 	if !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
-	err = run("INSERT INTO dkim_keys (name, domain, selector, private_key) VALUES ($1, $2, $3, $4)", e.Key.Name, e.Key.Domain, e.Key.Selector, string(e.Text))
+	err = run("INSERT INTO dkim_keys (name, domain, selector, private_key) VALUES ($1, $2, $3, $4)",
+		e.Key.Name, e.Key.Domain, e.Key.Selector, string(e.Text))
 	if err == nil {
 		err = run("INSERT INTO dkim_signing (domain, key_name) VALUES ($1, $2)", e.Key.Domain, e.Key.Name)
 	}

@@ -120,7 +120,8 @@ func (s *Source) fail(q query, err error) error {
 	case database.IsDataError(err):
 		return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, keys.ErrAnswer, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("source %q: %s: no answer within %s%s: %w", s.options.Name, q.setting, s.options.Timeout, s.crowded(), err)
+		return fmt.Errorf("source %q: %s: no answer within %s%s: %w", s.options.Name, q.setting,
+			s.options.Timeout, s.crowded(), err)
 	}
 	return fmt.Errorf("source %q: %s: %w", s.options.Name, q.setting, err)
 }
@@ -196,7 +197,8 @@ func (s *Source) read(rows *sql.Rows, name string) (keys.Key, error) {
 	signer, err := keys.Parse(private)
 	clear(private)
 	if err != nil {
-		return keys.Key{}, s.unusable(s.key, "the row of %q (selector %q, domain %q): %w", name, selector.String, domain.String, err)
+		return keys.Key{}, s.unusable(s.key, "the row of %q (selector %q, domain %q): %w", name,
+			selector.String, domain.String, err)
 	}
 	return keys.Key{Name: name, Domain: domain.String, Selector: selector.String, Signer: signer}, nil
 }

@@ -95,7 +95,8 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 	a, rest, err := c.part(ctx, name, t)
 	for asked := 1; err == nil && rest != ""; asked++ {
 		if asked == maxQuestions {
-			return Answer{}, fmt.Errorf("%w: %s %s: more than %d aliases without their targets", ErrFailure, t, name, maxQuestions-1)
+			return Answer{}, fmt.Errorf("%w: %s %s: more than %d aliases without their targets",
+				ErrFailure, t, name, maxQuestions-1)
 		}
 		a, rest, err = c.chase(ctx, a, rest, t)
 	}
@@ -159,7 +160,13 @@ func (c *Client) part(ctx context.Context, name string, t Type) (a Answer, rest 
 }
 
 // ask puts the question to one server and keeps in mind whether it is alive.
-func (c *Client) ask(ctx context.Context, s *server, timeout time.Duration, name string, t Type) (a Answer, rest string, err error) {
+func (c *Client) ask(
+	ctx context.Context,
+	s *server,
+	timeout time.Duration,
+	name string,
+	t Type,
+) (a Answer, rest string, err error) {
 	select {
 	case c.places <- struct{}{}:
 		defer func() { <-c.places }()

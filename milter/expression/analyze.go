@@ -127,11 +127,18 @@ func strange(fact, v string) string {
 	switch {
 	case fact == "client.address":
 		if a, err := netip.ParseAddr(v); err != nil || a.String() != v {
-			return fmt.Sprintf("client.address is never %q: it is one address in its shortest form; in_network compares it with a network", v)
+			return fmt.Sprintf(
+				"client.address is never %q: it is one address in its shortest form; in_network compares it with a network",
+				v,
+			)
 		}
 	case slices.Contains(normal, fact):
 		if d, err := domain.Parse(v); err != nil || string(d) != v {
-			return fmt.Sprintf("%s is never %q: it is a domain in lower case and A-labels; below compares it with all below one", fact, v)
+			return fmt.Sprintf(
+				"%s is never %q: it is a domain in lower case and A-labels; below compares it with all below one",
+				fact,
+				v,
+			)
 		}
 	case fact == "client.name" && v != strings.ToLower(v):
 		return fmt.Sprintf("client.name is never %q: it is in lower case", v)

@@ -210,7 +210,9 @@ func (c *checker) builtin(n *ast.BuiltinNode) {
 			c.refuse(n, "more than %d of any, all, none, one and count", maxLists)
 		}
 		if len(n.Arguments) != 2 {
-			c.refuse(n, "%s needs a list and a condition, such as %s(dkim, .aligned); len is how many there are", n.Name, n.Name)
+			c.refuse(n,
+				"%s needs a list and a condition, such as %s(dkim, .aligned); len is how many there are",
+				n.Name, n.Name)
 			return
 		}
 	}

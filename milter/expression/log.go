@@ -50,7 +50,13 @@ func (l *Line) Judged() *Judged {
 }
 
 // notLogged are the facts that the line of a message does not hold.
-var notLogged = map[string]bool{"envelope.recipients": true, "dmarc.record": true, "header": true, "headers": true, "header_count": true}
+var notLogged = map[string]bool{
+	"envelope.recipients": true,
+	"dmarc.record":        true,
+	"header":              true,
+	"headers":             true,
+	"header_count":        true,
+}
 
 // Logged reports whether a fact is in the line of a message.
 func Logged(name string) bool { return !notLogged[name] }

@@ -147,7 +147,9 @@ func unknown(text string) string {
 func Names(scope Scope) []string {
 	names := Functions()
 	for _, f := range Facts(scope) {
-		names = append(names, strings.FieldsFunc(f.Name, func(r rune) bool { return strings.ContainsRune(".[]", r) })...)
+		names = append(
+			names,
+			strings.FieldsFunc(f.Name, func(r rune) bool { return strings.ContainsRune(".[]", r) })...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

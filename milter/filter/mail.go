@@ -82,8 +82,12 @@ func (ml mail) fromDetails() []slog.Attr {
 // refuseFrom refuses a message because of its From field, and says what is wrong with it.
 func (ml mail) refuseFrom() milter.Outcome {
 	return milter.Outcome{
-		Action:  action.Reject,
-		Reply:   milter.Reply{Code: 550, Enhanced: "5.6.0", Text: "The From field is not valid (RFC 5322): " + ml.doubt},
+		Action: action.Reject,
+		Reply: milter.Reply{
+			Code:     550,
+			Enhanced: "5.6.0",
+			Text:     "The From field is not valid (RFC 5322): " + ml.doubt,
+		},
 		Author:  string(ml.author.Domain),
 		Details: ml.fromDetails(),
 	}

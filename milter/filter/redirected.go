@@ -33,7 +33,8 @@ func (o OwnFields) saysForged(h message.Header, author domain.Name, mta string) 
 		}
 		results := slices.DeleteFunc(field.Results, func(r authres.Result) bool { return r.Method != "dmarc" })
 		if len(results) > 0 {
-			return slices.ContainsFunc(results, func(r authres.Result) bool { return r.Value == "fail" && isOf(r, author) })
+			return slices.ContainsFunc(results,
+				func(r authres.Result) bool { return r.Value == "fail" && isOf(r, author) })
 		}
 	}
 	return false

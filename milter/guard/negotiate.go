@@ -133,8 +133,27 @@ func DefaultWishes() Wishes {
 		Actions:  AddHeaders | ChangeHeaders | Quarantine | SetMacros,
 		Protocol: LeadingSpace | NoReplyHeader | NoReplyEOH | NoReplyBody | NoData | NoUnknown | Skip,
 		Macros: map[Stage][]string{
-			StageConnect:      {"j", "_", "v", "{daemon_name}", "{daemon_addr}", "{client_addr}", "{client_name}", "{client_ptr}"},
-			StageMail:         {"i", "{auth_type}", "{auth_authen}", "{auth_author}", "{mail_addr}", "{mail_host}", "{mail_mailer}", "{tls_version}", "{cipher}"},
+			StageConnect: {
+				"j",
+				"_",
+				"v",
+				"{daemon_name}",
+				"{daemon_addr}",
+				"{client_addr}",
+				"{client_name}",
+				"{client_ptr}",
+			},
+			StageMail: {
+				"i",
+				"{auth_type}",
+				"{auth_authen}",
+				"{auth_author}",
+				"{mail_addr}",
+				"{mail_host}",
+				"{mail_mailer}",
+				"{tls_version}",
+				"{cipher}",
+			},
 			StageEndOfHeader:  {"i"},
 			StageEndOfMessage: {"i"},
 		},
@@ -177,7 +196,11 @@ func (a *Agreement) askMacros(lists map[Stage][]string) {
 		names := lists[stage]
 		if len(names) > maxMacros {
 			a.Missing = append(a.Missing, fmt.Sprintf(
-				"%d macros for stage %d: only the first %d are asked for, since Sendmail refuses mail with more", len(names), stage, maxMacros))
+				"%d macros for stage %d: only the first %d are asked for, since Sendmail refuses mail with more",
+				len(names),
+				stage,
+				maxMacros,
+			))
 			names = names[:maxMacros]
 		}
 		a.Macros[stage] = names
@@ -257,8 +280,11 @@ var costs = []struct {
 	{action: ChangeHeaders, sentence: "no CHGHDRS: forged fields cannot be removed"},
 	{action: Quarantine, sentence: "no QUARANTINE: a message cannot be held"},
 	{action: SetMacros, sentence: "no SETSYMLIST: the macros are those of the MTA's configuration"},
-	{protocol: LeadingSpace, sentence: "no HDR_LEADSPC: one space is put back before each value that is not empty and does not begin with a tab or a line end; " +
-		"a field written without that space breaks a signature under simple canonicalization"},
+	{
+		protocol: LeadingSpace,
+		sentence: "no HDR_LEADSPC: one space is put back before each value that is not empty and does not begin with a tab or a line end; " +
+			"a field written without that space breaks a signature under simple canonicalization",
+	},
 	{protocol: NoReplyHeader, sentence: "no NR_HDR: each header field is answered, and a message takes longer"},
 	{protocol: NoReplyEOH, sentence: "no NR_EOH: the end of the header is answered, and a message takes longer"},
 	{protocol: NoReplyBody, sentence: "no NR_BODY: each piece of body is answered, and a large message takes longer"},

@@ -30,7 +30,10 @@ func address(s string) (network, target string, err error) {
 }
 
 func badAddress(s string) error {
-	return fmt.Errorf("%q is not a milter's address: want unix:/path, local:/path, inet:port@host, inet6:port@host or inet:host:port", s)
+	return fmt.Errorf(
+		"%q is not a milter's address: want unix:/path, local:/path, inet:port@host, inet6:port@host or inet:host:port",
+		s,
+	)
 }
 
 // CheckAddress tells what is wrong with a milter's address, without calling there.

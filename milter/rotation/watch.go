@@ -97,7 +97,11 @@ func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
 		return ctx.Err() // half a pass says nothing
 	}
 	if t.unsaid > 0 {
-		w.log.Error("more keys that the DNS does not show, or that could not be looked up, than are logged one by one", "more", t.unsaid)
+		w.log.Error(
+			"more keys that the DNS does not show, or that could not be looked up, than are logged one by one",
+			"more",
+			t.unsaid,
+		)
 	}
 	w.metrics.Watched(t.count)
 	w.last.Store(t.survey(p.Rotator.o.Now()))
@@ -197,7 +201,8 @@ func (w *Watcher) compare(t *findings, seen []Seen) {
 		}
 		t.said++
 		if k.Sight == keys.SightUnknown {
-			w.log.Warn("it could not be found out whether the key that signs is published", "key", k.Name(), "shown", k.shown())
+			w.log.Warn("it could not be found out whether the key that signs is published", "key",
+				k.Name(), "shown", k.shown())
 		} else {
 			w.log.Error("the DNS does not show the key that signs: receivers cannot verify our mail", "key", k.Name(), "shown", k.shown())
 		}
@@ -229,7 +234,8 @@ func (w *Watcher) fallBack(p Watch, seen []Seen) {
 	}
 	for name, before := range names {
 		if fallen[name] != before {
-			w.log.Warn("the key before signs again, until the DNS shows the one that should", "key", name, "signs", before)
+			w.log.Warn("the key before signs again, until the DNS shows the one that should", "key",
+				name, "signs", before)
 		}
 	}
 	for name := range fallen {

@@ -140,7 +140,8 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 		}
 	}
 	if local && len(have) == 0 && len(out.Failed) == 0 {
-		return nil, fmt.Errorf("%w: %s: no key for %s, a domain that could not publish one", ErrNoRule, r.Name, q.Author.Domain)
+		return nil, fmt.Errorf("%w: %s: no key for %s, a domain that could not publish one",
+			ErrNoRule, r.Name, q.Author.Domain)
 	}
 	if have = r.place(have, q); len(have) > 0 && len(out.Failed) == 0 && !slices.ContainsFunc(have, canPublish) {
 		return nil, fmt.Errorf("%w: %s: %s is not a domain that could publish a key", ErrNoRule, r.Name, have[0].Domain)

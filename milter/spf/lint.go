@@ -46,7 +46,8 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	}
 	clean := strings.ToLower(lint.Clean(text))
 	squeezed := strings.ReplaceAll(clean, " ", "")
-	if !strings.HasPrefix(squeezed, "v=spf") && !strings.HasPrefix(clean, "spf1 ") && !strings.HasPrefix(squeezed, "v:spf1") {
+	if !strings.HasPrefix(squeezed, "v=spf") && !strings.HasPrefix(clean, "spf1 ") &&
+		!strings.HasPrefix(squeezed, "v:spf1") {
 		return lint.Flaw{}, false
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
@@ -54,7 +55,12 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	}
 	if text != strings.TrimLeft(text, " \t\r\n") {
 		n := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
-		return lint.Flaw{Code: FlawNearMiss, Text: "there is a blank before v=spf1, so that it is no SPF record", Start: 0, End: n}, true
+		return lint.Flaw{
+			Code:  FlawNearMiss,
+			Text:  "there is a blank before v=spf1, so that it is no SPF record",
+			Start: 0,
+			End:   n,
+		}, true
 	}
 	end := strings.IndexByte(text+" ", ' ')
 	return lint.Flaw{
@@ -97,7 +103,9 @@ func (l *linter) run() {
 		return
 	}
 	if len(l.text) > longRecord {
-		l.flaws.Add(FlawLong, fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(l.text), longRecord), 0, 0)
+		l.flaws.Add(FlawLong,
+			fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(l.text), longRecord),
+			0, 0)
 	}
 	for at := len(version); at < len(l.text); {
 		if l.text[at] == ' ' {
@@ -125,7 +133,9 @@ func (l *linter) term(word string, start, end int) {
 		return
 	}
 	if name, _, _ := strings.Cut(word, "="); t.kind == kindOther && isMechanism(name) {
-		l.flaws.Add(FlawColon, fmt.Sprintf("%s is passed over: a colon belongs behind %s, not =", word, name), start, end)
+		l.flaws.Add(FlawColon,
+			fmt.Sprintf("%s is passed over: a colon belongs behind %s, not =", word, name), start,
+			end)
 		return
 	}
 	if l.all != "" && !t.kind.isModifier() {
@@ -141,12 +151,16 @@ func (l *linter) term(word string, start, end int) {
 	case kindExp:
 		l.modifier(&l.exp, word, start, end)
 	case kindPTR:
-		l.flaws.Add(FlawPTR, "ptr is slow, and asks the name servers of whoever connects (RFC 7208 section 5.5); name the addresses", start, end)
+		l.flaws.Add(FlawPTR,
+			"ptr is slow, and asks the name servers of whoever connects (RFC 7208 section 5.5); name the addresses",
+			start, end)
 	case kindIP4, kindIP6:
 		l.network(t, start, end)
 	}
 	if !t.kind.isModifier() && usesLocal(t.spec) {
-		l.flaws.Add(FlawMacro, "the answer depends on the part of the address before the @, so that DMARC reports cannot confirm it", start, end)
+		l.flaws.Add(FlawMacro,
+			"the answer depends on the part of the address before the @, so that DMARC reports cannot confirm it",
+			start, end)
 	}
 	key := strings.ToLower(strings.TrimPrefix(word, "+"))
 	if !t.kind.isModifier() && l.seen[key] {

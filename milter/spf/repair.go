@@ -26,7 +26,8 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	if lower := strings.ToLower(clean); strings.HasPrefix(lower, "spf1 ") {
 		clean = "v=" + clean
 	}
-	words := strings.FieldsFunc(clean, func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' || r == '\n' })
+	words := strings.FieldsFunc(clean,
+		func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' || r == '\n' })
 	if len(words) > 1 && strings.EqualFold(words[0], "v=spf") && words[1] == "1" {
 		words = append([]string{version}, words[2:]...)
 	}

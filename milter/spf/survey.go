@@ -96,12 +96,24 @@ func Explore(ctx context.Context, r dns.Resolver, name domain.Name) Survey {
 	out.Lookups = s.asked
 	switch {
 	case s.asked > maxLookups:
-		s.flaw(FlawTooMany, name.String(), "", fmt.Sprintf("takes %d terms that ask the DNS, and 10 are allowed: receivers take the record for broken", s.asked))
+		s.flaw(
+			FlawTooMany,
+			name.String(),
+			"",
+			fmt.Sprintf("takes %d terms that ask the DNS, and 10 are allowed: receivers take the record for broken",
+				s.asked),
+		)
 	case s.asked >= maxLookups-1:
 		s.flaw(FlawNear, name.String(), "", fmt.Sprintf("takes %d of the 10 terms that may ask the DNS", s.asked))
 	}
 	if out.Voids > 2 {
-		s.flaw(FlawVoids, name.String(), "", fmt.Sprintf("%d of its lookups have no answer, and 2 are allowed: receivers take the record for broken", out.Voids))
+		s.flaw(
+			FlawVoids,
+			name.String(),
+			"",
+			fmt.Sprintf("%d of its lookups have no answer, and 2 are allowed: receivers take the record for broken",
+				out.Voids),
+		)
 	}
 	return out
 }
@@ -150,13 +162,22 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 		if term != "" {
 			code = FlawIncludeBad
 		}
-		s.flaw(code, name, term, fmt.Sprintf("there are %d SPF records at %s, and receivers use none of several", len(texts), name))
+		s.flaw(code, name, term,
+			fmt.Sprintf("there are %d SPF records at %s, and receivers use none of several", len(texts), name))
 		return n
 	case len(texts) == 0 && term == "":
 		return n
 	case len(texts) == 0 && a.Status == dns.NXDomain:
 		s.out.Voids++
-		s.flaw(FlawIncludeGone, above, term, fmt.Sprintf("%s does not exist: the record is broken, and a stranger who registers the name can send as you", name))
+		s.flaw(
+			FlawIncludeGone,
+			above,
+			term,
+			fmt.Sprintf(
+				"%s does not exist: the record is broken, and a stranger who registers the name can send as you",
+				name,
+			),
+		)
 		return n
 	case len(texts) == 0:
 		s.flaw(FlawIncludeNone, above, term, fmt.Sprintf("%s has no SPF record, which makes this one broken", name))
@@ -228,7 +249,8 @@ func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 	case kindAll:
 		leaf.Target = ""
 		if len(s.path) > 1 && t.value == Pass {
-			s.flaw(FlawIncludeAll, of, t.text, "the record of "+of+" lets everybody send, and so does yours, which leads to it")
+			s.flaw(FlawIncludeAll, of, t.text,
+				"the record of "+of+" lets everybody send, and so does yours, which leads to it")
 		}
 	case kindA:
 		leaf.Networks = s.addresses(ctx, target, t, of)
@@ -282,7 +304,8 @@ func (s *surveyor) exchanges(ctx context.Context, name string, t term, of string
 		return
 	}
 	if len(a.Exchanges) > maxLookups {
-		s.flaw(FlawMXMany, of, t.text, fmt.Sprintf("%s has %d MX hosts, and receivers ask for 10: the record is broken", name, len(a.Exchanges)))
+		s.flaw(FlawMXMany, of, t.text,
+			fmt.Sprintf("%s has %d MX hosts, and receivers ask for 10: the record is broken", name, len(a.Exchanges)))
 		return
 	}
 	for _, x := range a.Exchanges {

@@ -15,7 +15,8 @@ func (r *Results) identifiers() []dmarc.Identifier {
 		if err != nil || value != "pass" && value != "temperror" {
 			return
 		}
-		out = append(out, dmarc.Identifier{Method: method, Domain: d, Selector: selector, Temporary: value == "temperror"})
+		out = append(out,
+			dmarc.Identifier{Method: method, Domain: d, Selector: selector, Temporary: value == "temperror"})
 	}
 	if s := r.MailFromSPF(); s != nil {
 		add(dmarc.SPF, string(s.Domain), "", string(s.Value))

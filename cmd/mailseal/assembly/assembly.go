@@ -44,7 +44,14 @@ type Parts struct {
 // New makes the parts that a configuration asks for; keys of unchanged files are taken over from
 // old, which may be nil. All mistakes of the configuration are in the error. A key that cannot be
 // used is none of them: the others sign.
-func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Parts, counters filter.Counters, log *slog.Logger) (*Parts, error) {
+func New(
+	ctx context.Context,
+	cfg *config.Config,
+	resolver dns.Resolver,
+	old *Parts,
+	counters filter.Counters,
+	log *slog.Logger,
+) (*Parts, error) {
 	p := &Parts{Config: cfg, Resolver: resolver}
 	if cfg.Signs() || cfg.Seal.Key != "" {
 		p.Keys = FileKeys(ctx, cfg, old)
@@ -65,7 +72,8 @@ func New(ctx context.Context, cfg *config.Config, resolver dns.Resolver, old *Pa
 		Counters:    counters,
 		Test:        filter.Test{Local: cfg.Test.Local(), Domain: cfg.Test.Domain()},
 	}
-	err := errors.Join(sourcesErr, p.AddManaged(old, log), p.addLists(daemon), p.addSigning(daemon), p.addJudging(daemon, log))
+	err := errors.Join(sourcesErr, p.AddManaged(old, log), p.addLists(daemon), p.addSigning(daemon),
+		p.addJudging(daemon, log))
 	p.Settings = milter.Settings{
 		Filter:          daemon,
 		Roles:           NewRoles(cfg),
@@ -101,9 +109,12 @@ func (p *Parts) RecordReports(r filter.Recorder) error {
 
 // quietFragile returns the causes of broken signatures that are not warned of.
 func quietFragile(warned []string) []milter.Event {
-	return slices.DeleteFunc([]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit}, func(e milter.Event) bool {
-		return slices.Contains(warned, string(e))
-	})
+	return slices.DeleteFunc(
+		[]milter.Event{milter.LongLine, milter.Rewritten, milter.EightBit},
+		func(e milter.Event) bool {
+			return slices.Contains(warned, string(e))
+		},
+	)
 }
 
 func newOwnFields(cfg *config.Config) filter.OwnFields {

@@ -144,7 +144,8 @@ func (c *Coverages) Signer(ctx context.Context, name string) bool {
 		}
 	}
 	return slices.ContainsFunc(c.rules, func(r coveringRule) bool {
-		return r.Source != "" && (r.Domain == "" || r.Domain == "%" || domain.ASCII(r.Domain) == name) // whose d= only it knows
+		return r.Source != "" &&
+			(r.Domain == "" || r.Domain == "%" || domain.ASCII(r.Domain) == name) // whose d= only it knows
 	})
 }
 
@@ -178,7 +179,8 @@ func (c *Coverages) Signs(ctx context.Context) bool {
 				return true
 			}
 		}
-		return slices.ContainsFunc(r.Keys, func(name string) bool { return strings.Contains(name, "%") && c.anyKey(ctx, name) })
+		return slices.ContainsFunc(r.Keys,
+			func(name string) bool { return strings.Contains(name, "%") && c.anyKey(ctx, name) })
 	})
 }
 

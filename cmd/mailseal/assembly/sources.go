@@ -141,7 +141,8 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 		Turned:      func(err error) { sayTurned(log, name, err) },
 		Test:        func(k keys.Key) error { return s.tested.test(k) },
 		Unusable: func(err error) {
-			log.Error("source of keys: an answer cannot be used, the one before signs until stale ends", "source", name, "error", err)
+			log.Error("source of keys: an answer cannot be used, the one before signs until stale ends",
+				"source", name, "error", err)
 		},
 	})
 	return s
@@ -197,15 +198,25 @@ func (s *Source) Usable(k keys.Key, dom, selector string) (keys.Key, error) {
 		at = "example.com"
 	}
 	k.Domain, k.Selector = domain.ASCII(k.Domain), domain.ASCII(k.Selector)
-	if _, err := domain.Parse(k.Selector + "._domainkey." + domain.ASCII(at)); err != nil || !strings.Contains(at, ".") || k.Selector == "" {
-		return keys.Key{}, fmt.Errorf("source %q: key %q: %w: selector %q and domain %q make no DNS name", s.Name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
+	if _, err := domain.Parse(k.Selector + "._domainkey." + domain.ASCII(at)); err != nil ||
+		!strings.Contains(at, ".") ||
+		k.Selector == "" {
+		return keys.Key{}, fmt.Errorf("source %q: key %q: %w: selector %q and domain %q make no DNS name",
+			s.Name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
 	}
 	return k, nil
 }
 
 // choose answers for a rule without keys.
 func (s *Source) choose(ctx context.Context, q sign.Query) ([]keys.Key, error) {
-	return s.Choose(ctx, keys.Query{Domain: string(q.Author.Domain), Address: q.Author.Local + "@" + string(q.Author.Domain), Login: q.Login})
+	return s.Choose(
+		ctx,
+		keys.Query{
+			Domain:  string(q.Author.Domain),
+			Address: q.Author.Local + "@" + string(q.Author.Domain),
+			Login:   q.Login,
+		},
+	)
 }
 
 // KeyTable is the key table: keys in files, and keys that sources hold under the same name.

@@ -114,7 +114,9 @@ func (c *checker) wants() map[service.Want]func(service.Stop) {
 	}
 	for _, l := range c.cfg.Listen {
 		if l.Network == "unix" {
-			out[service.Want{Path: filepath.Dir(l.Target), Write: true}] = c.closedDirectory(at(l.Problem("address", "")))
+			out[service.Want{Path: filepath.Dir(l.Target), Write: true}] = c.closedDirectory(
+				at(l.Problem("address", "")),
+			)
 		}
 	}
 	if assembly.ManagesKeys(c.cfg) {

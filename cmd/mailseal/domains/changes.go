@@ -72,7 +72,8 @@ func Changes(before, now []Seen) []Change {
 		if a.Status == "failed" || b.Status == "failed" || slices.Equal(a.Values, b.Values) {
 			continue
 		}
-		out = append(out, Change{Name: k.name, Type: k.kind, Before: a.Values, Now: b.Values, Tags: tagChanges(a.Values, b.Values)})
+		out = append(out,
+			Change{Name: k.name, Type: k.kind, Before: a.Values, Now: b.Values, Tags: tagChanges(a.Values, b.Values)})
 	}
 	return out
 }
@@ -124,7 +125,8 @@ func (r Result) writeChanges(w io.Writer, before *earlier, asJSON bool) error {
 		fmt.Fprintf(&b, "%s: nothing has changed\n", r.Domain)
 	}
 	for _, c := range changes {
-		fmt.Fprintf(&b, "%s: %s %s\n  was: %s\n  is:  %s\n", r.Domain, c.Type, c.Name, joinTexts(c.Before), joinTexts(c.Now))
+		fmt.Fprintf(&b, "%s: %s %s\n  was: %s\n  is:  %s\n", r.Domain, c.Type, c.Name,
+			joinTexts(c.Before), joinTexts(c.Now))
 		for _, t := range c.Tags {
 			fmt.Fprintf(&b, "  %s\n", visible(t))
 		}

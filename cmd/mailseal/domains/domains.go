@@ -181,7 +181,8 @@ func (c *checker) size(name string, a dns.Answer) {
 		n += len(t) + len(t)/255 + 13 // the strings' lengths, the owner by a pointer, type, class, time to live, length
 	}
 	if n > packet {
-		c.report(BigAnswer, name, fmt.Sprintf("the TXT records have %d bytes together, more than a packet's %d", n, packet))
+		c.report(BigAnswer, name,
+			fmt.Sprintf("the TXT records have %d bytes together, more than a packet's %d", n, packet))
 	}
 	if s := int(a.TTL.Seconds()); len(a.Texts) > 0 && s > 0 && (s < shortTTL || s > longTTL) {
 		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common", s))
@@ -212,6 +213,8 @@ func (c *checker) profile() {
 	}
 	if c.result.Policy != "" && c.result.Policy != "reject" {
 		c.report(ParkedDMARC, "_dmarc."+c.name, "SPF says that nothing is sent, and DMARC asks for "+c.result.Policy+" only").Publish =
-			[]publish.Record{{Name: "_dmarc." + c.name, Text: "v=DMARC1; p=reject"}}
+			[]publish.Record{
+				{Name: "_dmarc." + c.name, Text: "v=DMARC1; p=reject"},
+			}
 	}
 }

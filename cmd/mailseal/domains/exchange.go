@@ -128,11 +128,17 @@ func (c *checker) transport(ctx context.Context) {
 		return
 	}
 	c.transportRecord(ctx, "_mta-sts."+c.name, "v=STSv1", "MTA-STS", STSNone, STSSeveral, STSBroken, stsMistake)
-	c.transportRecord(ctx, "_smtp._tls."+c.name, "v=TLSRPTv1", "TLS reports", TLSNone, TLSSeveral, TLSBroken, tlsMistake)
+	c.transportRecord(ctx, "_smtp._tls."+c.name, "v=TLSRPTv1", "TLS reports", TLSNone, TLSSeveral,
+		TLSBroken, tlsMistake)
 }
 
 // transportRecord looks at one of the two, which are alike.
-func (c *checker) transportRecord(ctx context.Context, name, version, what string, none, several, broken check.Code, mistake func(taglist.List) string) {
+func (c *checker) transportRecord(
+	ctx context.Context,
+	name, version, what string,
+	none, several, broken check.Code,
+	mistake func(taglist.List) string,
+) {
 	a, ok := c.texts(ctx, name)
 	if !ok || len(a.Aliases) > 0 && len(a.Texts) == 0 {
 		return

@@ -118,7 +118,10 @@ var leftovers = []struct {
 	label string
 	ssp   bool
 }{
-	{"_adsp._domainkey", false}, {"_adsp._domiankey", false}, {"_adsp._domainkeys", false}, {"_adsp._domankey", false}, {"_adsp", false},
+	{
+		"_adsp._domainkey",
+		false,
+	}, {"_adsp._domiankey", false}, {"_adsp._domainkeys", false}, {"_adsp._domankey", false}, {"_adsp", false},
 	{"_policy._domainkey", true}, {"_ssp._domainkey", true}, {"_ssp", true},
 }
 
@@ -154,7 +157,7 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 func adspText(label string) string {
 	text := "there is a record of ADSP, which is Historic since 2013: delete it; DMARC does what it was for"
 	if label != "_adsp._domainkey" {
-		text += " (nobody ever looked at this name: it is misspelled)"
+		text += " (no receiver ever looked at this name: it is misspelled)"
 	}
 	return text
 }
@@ -164,7 +167,8 @@ func adspText(label string) string {
 func isDomainKeys(text string) bool {
 	for tag := range strings.SplitSeq(strings.ReplaceAll(text, " ", ""), ";") {
 		tag = strings.ToLower(tag)
-		if tag == "o=~" || tag == "o=-" || tag == "o=." || tag == "o=!" || tag == "t=y" && !strings.Contains(text, "p=") {
+		if tag == "o=~" || tag == "o=-" || tag == "o=." || tag == "o=!" ||
+			tag == "t=y" && !strings.Contains(text, "p=") {
 			return true
 		}
 	}

@@ -77,7 +77,13 @@ func (m *memory) seen() []Seen {
 	var out []Seen
 	for _, q := range m.questions() {
 		r := m.known[q]
-		s := Seen{Name: q.name, Type: q.kind.String(), Status: r.answer.Status.String(), Values: values(r.answer), Secure: r.answer.Secure}
+		s := Seen{
+			Name:   q.name,
+			Type:   q.kind.String(),
+			Status: r.answer.Status.String(),
+			Values: values(r.answer),
+			Secure: r.answer.Secure,
+		}
 		if r.err != nil {
 			s.Status = "failed"
 		}

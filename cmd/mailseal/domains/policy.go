@@ -107,7 +107,10 @@ func (c *checker) address(ctx context.Context, at, text, uri string) {
 		return f
 	}
 	if !consent.Given {
-		f := mark(c.report(NotAgreed, at, fmt.Sprintf("%s is of another domain, which has no record at %s", uri, consent.Name)))
+		f := mark(
+			c.report(NotAgreed, at,
+				fmt.Sprintf("%s is of another domain, which has no record at %s", uri, consent.Name)),
+		)
 		f.Publish = []publish.Record{{Name: consent.Name, Text: "v=DMARC1", Who: consent.Host.String()}}
 	}
 	if slices.Contains(freemail, consent.Host.String()) {

@@ -90,7 +90,8 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error)
 	out.Notes = append(out.Notes, notes...)
 	for _, host := range q.Includes {
 		if slices.Contains(ownEnvelope, strings.ToLower(host)) {
-			out.Notes = append(out.Notes, host+" was left out: an include will not help, since this service sends with an envelope domain of its own; have it sign with DKIM as your domain.")
+			out.Notes = append(out.Notes,
+				host+" was left out: an include will not help, since this service sends with an envelope domain of its own; have it sign with DKIM as your domain.")
 			continue
 		}
 		if !strings.Contains(" "+strings.ToLower(text)+" ", " include:"+strings.ToLower(host)+" ") {
@@ -101,7 +102,8 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (Proposal, error)
 		if n := network.Addr(); n.IsPrivate() || n.IsLoopback() || n.IsLinkLocalUnicast() {
 			out.Notes = append(out.Notes, fmt.Sprintf(
 				"%s is private: receivers never see mail from it. Name the public address that it leaves your network from.",
-				strings.TrimPrefix(strings.TrimPrefix(termOfNetwork(network), "ip4:"), "ip6:")))
+				strings.TrimPrefix(strings.TrimPrefix(termOfNetwork(network), "ip4:"), "ip6:"),
+			))
 		}
 		if !allPass(ctx, proposed{q.Resolver, out.Domain, text}, names[0], network) {
 			text = withTerm(text, termOfNetwork(network))
@@ -159,7 +161,13 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 		}
 		mended, ok := spf.Repair(t)
 		if !ok || text != "" {
-			notes = append(notes, fmt.Sprintf("The published record %q is not used: carry over by hand what you need of it, and delete it.", t))
+			notes = append(
+				notes,
+				fmt.Sprintf(
+					"The published record %q is not used: carry over by hand what you need of it, and delete it.",
+					t,
+				),
+			)
 			continue
 		}
 		text = mended
@@ -168,7 +176,8 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 		}
 		if soft := strings.Replace(mended, " -all", " ~all", 1); soft != mended {
 			text = soft
-			notes = append(notes, "The published record ends in -all, the proposal in ~all: some receivers refuse mail at -all before they look at DKIM, such as that of forwarded mail. With a DMARC policy of quarantine or reject ~all loses nothing; publish -all again if you want it.")
+			notes = append(notes,
+				"The published record ends in -all, the proposal in ~all: some receivers refuse mail at -all before they look at DKIM, such as that of forwarded mail. With a DMARC policy of quarantine or reject ~all loses nothing; publish -all again if you want it.")
 		}
 	}
 	return cmp.Or(text, "v=spf1 ~all"), notes, nil
@@ -285,7 +294,8 @@ func (q *DMARCWishes) begin(ctx context.Context, out *Proposal) error {
 		if q.Policy == "" {
 			if q.Policy = string(r.Policy); q.Policy == "reject" && q.People {
 				q.Policy = "quarantine"
-				out.Notes = append(out.Notes, "p=reject is published, but lists that your users post to change mail, and it is then refused.")
+				out.Notes = append(out.Notes,
+					"p=reject is published, but lists that your users post to change mail, and it is then refused.")
 			}
 		}
 		if q.Reports == "" && len(r.Aggregate) > 0 {
@@ -320,7 +330,8 @@ func (q DMARCWishes) parkMX(ctx context.Context, out *Proposal) error {
 	case len(a.Exchanges) == 0:
 		out.Records = append(out.Records, publish.Record{Name: out.Domain, Type: "MX", Text: "0 ."})
 	default:
-		out.Notes = append(out.Notes, "The domain has MX records, so that it takes mail. If it shall not, replace them by \"MX 0 .\" (RFC 7505).")
+		out.Notes = append(out.Notes,
+			"The domain has MX records, so that it takes mail. If it shall not, replace them by \"MX 0 .\" (RFC 7505).")
 	}
 	return nil
 }
@@ -334,7 +345,11 @@ func (q DMARCWishes) text() (string, error) {
 	case p == "":
 		p = "none"
 	case p == "reject" && q.People:
-		return "", answer.NewBad(errors.New("p=reject is not for a domain whose users post to mailing lists (RFC 9989 section 7.4): lists change mail, and it is refused; use quarantine"))
+		return "", answer.NewBad(
+			errors.New(
+				"p=reject is not for a domain whose users post to mailing lists (RFC 9989 section 7.4): lists change mail, and it is refused; use quarantine",
+			),
+		)
 	case !slices.Contains([]string{"none", "quarantine", "reject"}, p):
 		return "", answer.NewUsage(fmt.Errorf("--policy is %q; it is none, quarantine or reject", p))
 	}
@@ -358,7 +373,8 @@ func (q DMARCWishes) text() (string, error) {
 // consent adds the record that the domain of the report address must publish, unless it is there.
 func (q DMARCWishes) consent(ctx context.Context, name domain.Name, out *Proposal) error {
 	if q.Reports == "" {
-		out.Notes = append(out.Notes, "Nobody reads reports: name an address with --reports to learn who sends in your name.")
+		out.Notes = append(out.Notes,
+			"No address gets reports: name an address with --reports to learn who sends in your name.")
 		return nil
 	}
 	c := (&dmarc.Checker{Resolver: q.Resolver}).Consent(ctx, name, "mailto:"+q.Reports)

@@ -100,7 +100,8 @@ func (c *checker) survey(ctx context.Context) {
 	for _, t := range v.Root.Terms {
 		switch {
 		case t.Kind == "all" && t.Value == spf.Softfail && !c.enforces && c.inherited:
-			c.report(SPFSoft, c.name, t.Term+" says that other addresses are doubtful, and the DMARC policy above asks for nothing")
+			c.report(SPFSoft, c.name,
+				t.Term+" says that other addresses are doubtful, and the DMARC policy above asks for nothing")
 		case t.Kind == "all" && t.Value == spf.Fail && c.enforces && !c.parked:
 			c.report(SPFHard, c.name, "-all beside a DMARC policy that enforces")
 		}
@@ -115,7 +116,8 @@ func (c *checker) clients(ctx context.Context) {
 		if r.Value == spf.Pass || r.Value == spf.Temperror {
 			continue
 		}
-		f := c.report(SPFAddress, c.name, fmt.Sprintf("mail from %s gets %s (%s); the term %s lets it in", addr, r.Value, r.Reason, termOf(addr)))
+		f := c.report(SPFAddress, c.name,
+			fmt.Sprintf("mail from %s gets %s (%s); the term %s lets it in", addr, r.Value, r.Reason, termOf(addr)))
 		if v := c.result.SPF; v != nil && v.Root.Text != "" {
 			f.Seen = v.Root.Text
 			f.Publish = []publish.Record{{Name: c.name, Text: withTerm(v.Root.Text, termOf(addr))}}

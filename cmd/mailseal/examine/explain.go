@@ -36,14 +36,19 @@ func (m *Message) explainFrom(b *bytes.Buffer) {
 	r := m.results
 	switch {
 	case r.ManyAuthors():
-		fmt.Fprintf(b, "\nFrom: several authors: %v.\n  DMARC cannot pass such a message: each domain is judged by its own record, up to %d. No rule signs it.\n",
+		fmt.Fprintf(b,
+			"\nFrom: several authors: %v.\n  DMARC cannot pass such a message: each domain is judged by its own record, up to %d. No rule signs it.\n",
 			r.AuthorErr, message.MaxDomains)
 	case r.AuthorErr != nil:
-		fmt.Fprintf(b, "\nFrom: no author: %v.\n  DMARC cannot pass such a message, and no rule signs it.\n", r.AuthorErr)
+		fmt.Fprintf(b,
+			"\nFrom: no author: %v.\n  DMARC cannot pass such a message, and no rule signs it.\n",
+			r.AuthorErr)
 	default:
 		fmt.Fprintf(b, "\nFrom: the author's domain is %s.\n", r.Author)
 		if doubt := r.From.Doubt(); doubt != "" {
-			fmt.Fprintf(b, "  The field is not as RFC 5322 wants it: %s.\n  It shows no other domain, so that DMARC judges this one, and signing.malformed_from decides whether it is signed.\n", doubt)
+			fmt.Fprintf(b,
+				"  The field is not as RFC 5322 wants it: %s.\n  It shows no other domain, so that DMARC judges this one, and signing.malformed_from decides whether it is signed.\n",
+				doubt)
 		}
 	}
 }
@@ -78,7 +83,8 @@ func (m *Message) explainDKIM(b *bytes.Buffer) {
 func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 	proof := r.Evidence
 	if r.Domain != "" {
-		fmt.Fprintf(b, "  Made in the name of %s with the key %s._domainkey.%s, %s, %s.\n", r.Domain, r.Selector, r.Domain, r.Algorithm, r.Canonicalization)
+		fmt.Fprintf(b, "  Made in the name of %s with the key %s._domainkey.%s, %s, %s.\n",
+			r.Domain, r.Selector, r.Domain, r.Algorithm, r.Canonicalization)
 	}
 	if r.Reason != "" {
 		fmt.Fprintf(b, "  In short: %s.\n", r.Reason)
@@ -91,7 +97,8 @@ func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 	}
 	if proof.Checked {
 		fmt.Fprintf(b, "  The body %s; the header and the signature itself %s.\n",
-			either(proof.BodyIntact, "is as it was signed", "is NOT as it was signed"), either(proof.HeaderIntact, "fit together", "do NOT fit together"))
+			either(proof.BodyIntact, "is as it was signed", "is NOT as it was signed"),
+			either(proof.HeaderIntact, "fit together", "do NOT fit together"))
 		fmt.Fprintf(b, "  Body hash: %x, signed: %x.\n", proof.BodyHash, proof.SignedBodyHash)
 	}
 	if r.Testing {
@@ -105,7 +112,8 @@ func (m *Message) explainOthers(b *bytes.Buffer) {
 		fmt.Fprintf(b, "\nSPF: %s. %s.\n%s", r.SPF.Value, upperFirst(r.SPF.Reason), indent(r.SPF.String()))
 	}
 	if r.TellsHELO() {
-		fmt.Fprintf(b, "\nSPF of HELO: %s. %s. DMARC does not count it.\n%s", r.HELO.Value, upperFirst(r.HELO.Reason), indent(r.HELO.String()))
+		fmt.Fprintf(b, "\nSPF of HELO: %s. %s. DMARC does not count it.\n%s", r.HELO.Value,
+			upperFirst(r.HELO.Reason), indent(r.HELO.String()))
 	}
 	if r.IPRev != nil {
 		fmt.Fprintf(b, "\nReverse DNS: %s. %s\n", r.IPRev.Value, strings.TrimSpace(r.IPRev.Name+" "+r.IPRev.Reason))
@@ -113,11 +121,13 @@ func (m *Message) explainOthers(b *bytes.Buffer) {
 	if r.ARC != nil && r.ARC.Value != "none" {
 		fmt.Fprintf(b, "\nARC: %s. %s\n", r.ARC.Value, r.ARC.Reason)
 		for _, s := range r.ARC.Sets {
-			fmt.Fprintf(b, "  %d sealed by %s (%s), which saw: %s\n", s.Instance, s.Sealer, s.Selector, shorten(s.Payload, 200))
+			fmt.Fprintf(b, "  %d sealed by %s (%s), which saw: %s\n", s.Instance, s.Sealer,
+				s.Selector, shorten(s.Payload, 200))
 		}
 	}
 	if r.DMARC != nil {
-		fmt.Fprintf(b, "\nDMARC: %s. %s.\n%s", r.DMARC.Value, upperFirst(r.DMARC.Reason), indent(dmarcText(r.Author, *r.DMARC, false)))
+		fmt.Fprintf(b, "\nDMARC: %s. %s.\n%s", r.DMARC.Value, upperFirst(r.DMARC.Reason),
+			indent(dmarcText(r.Author, *r.DMARC, false)))
 	}
 	if r.SPF == nil && m.daemon == nil {
 		fmt.Fprint(b, "\nSPF and DMARC were not asked: they need the client's address (--ip, --helo, --from).\n")

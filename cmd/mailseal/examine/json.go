@@ -114,7 +114,14 @@ type identifierJSON struct {
 
 func (m *Message) json() verifiedJSON {
 	r := m.results
-	out := verifiedJSON{File: m.name, From: fromResultJSON(r), DKIM: []dkimJSON{}, SecondOpinion: m.second, Daemon: m.daemon, AuthenticationResults: m.field}
+	out := verifiedJSON{
+		File:                  m.name,
+		From:                  fromResultJSON(r),
+		DKIM:                  []dkimJSON{},
+		SecondOpinion:         m.second,
+		Daemon:                m.daemon,
+		AuthenticationResults: m.field,
+	}
 	for _, s := range r.DKIM {
 		out.DKIM = append(out.DKIM, dkimResultJSON(s))
 	}
@@ -162,7 +169,17 @@ func spfResultJSON(s spf.Result) *spfJSON {
 }
 
 func dkimResultJSON(s dkim.Result) dkimJSON {
-	return dkimJSON{string(s.Value), s.Domain, s.Selector, s.Identifier, s.Algorithm, s.Bits, s.HeaderB, s.Testing, s.Reason}
+	return dkimJSON{
+		string(s.Value),
+		s.Domain,
+		s.Selector,
+		s.Identifier,
+		s.Algorithm,
+		s.Bits,
+		s.HeaderB,
+		s.Testing,
+		s.Reason,
+	}
 }
 
 func arcResultJSON(a arc.Result) *arcJSON {

@@ -100,8 +100,11 @@ func (m *Message) settle(hasClient bool) {
 	if hasClient || d == nil || d.Value == dmarc.Pass || d.Value == dmarc.NotApplied {
 		return
 	}
-	m.lacking = fmt.Sprintf("not decided  %s: no aligned DKIM signature passes, and SPF was not asked, which needs --ip, --helo and "+
-		"--from, or --received", d.Author)
+	m.lacking = fmt.Sprintf(
+		"not decided  %s: no aligned DKIM signature passes, and SPF was not asked, which needs --ip, --helo and "+
+			"--from, or --received",
+		d.Author,
+	)
 	m.results.DMARC = nil
 }
 

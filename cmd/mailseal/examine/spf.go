@@ -102,8 +102,17 @@ func surveyAnswer(v spf.Survey) error {
 		switch f.Code {
 		case spf.FlawUnanswered:
 			return answer.NewUnknown(nil)
-		case spf.FlawSeveral, spf.FlawSyntax, spf.FlawTwice, spf.FlawPasted, spf.FlawTooMany, spf.FlawVoids, spf.FlawMXMany, spf.FlawLoop,
-			spf.FlawIncludeNone, spf.FlawIncludeGone, spf.FlawIncludeBad:
+		case spf.FlawSeveral,
+			spf.FlawSyntax,
+			spf.FlawTwice,
+			spf.FlawPasted,
+			spf.FlawTooMany,
+			spf.FlawVoids,
+			spf.FlawMXMany,
+			spf.FlawLoop,
+			spf.FlawIncludeNone,
+			spf.FlawIncludeGone,
+			spf.FlawIncludeBad:
 			isBroken = true
 		}
 	}

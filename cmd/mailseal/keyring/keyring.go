@@ -119,12 +119,15 @@ func (r *Ring) printNext(d string) {
 	if r.isManaged(d) {
 		return // what is printed may go into a zone as it is
 	}
-	fmt.Fprintf(r.out, "\nConfigure, so that mail is signed with these keys once the DNS shows them:\n\n[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q\n", d, d)
+	fmt.Fprintf(r.out,
+		"\nConfigure, so that mail is signed with these keys once the DNS shows them:\n\n[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q\n",
+		d, d)
 }
 
 // isManaged reports whether a rule signs with the managed keys of a domain.
 func (r *Ring) isManaged(d string) bool {
-	return slices.ContainsFunc(r.cfg.Sign, func(rule config.Rule) bool { return rule.Managed == "%" || domain.ASCII(rule.Managed) == d })
+	return slices.ContainsFunc(r.cfg.Sign,
+		func(rule config.Rule) bool { return rule.Managed == "%" || domain.ASCII(rule.Managed) == d })
 }
 
 // PublishCheck compares keys, all of them for no name, with what each name server shows; those that
@@ -166,7 +169,8 @@ func (r *Ring) finish(done rotation.Done, err error) error {
 		return err
 	}
 	if done.Silent && !r.o.JSON {
-		fmt.Fprintln(r.out, "A name server does not answer. If that lasts: --server asks only those that you name, rotation.may_be_silent lets so many be away.")
+		fmt.Fprintln(r.out,
+			"A name server does not answer. If that lasts: --server asks only those that you name, rotation.may_be_silent lets so many be away.")
 	}
 	switch {
 	case done.Refused:

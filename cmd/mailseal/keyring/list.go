@@ -134,7 +134,13 @@ func (r *Ring) others(ctx context.Context, names []string) ([]Other, error) {
 }
 
 func (r *Ring) other(ctx context.Context, files keys.Source, p assembly.Placement, entry config.Key) Other {
-	out := Other{Name: p.Key, Domain: domain.ASCII(entry.Domain), Selector: domain.ASCII(entry.Selector), Stage: signs, From: entry.File}
+	out := Other{
+		Name:     p.Key,
+		Domain:   domain.ASCII(entry.Domain),
+		Selector: domain.ASCII(entry.Selector),
+		Stage:    signs,
+		From:     entry.File,
+	}
 	if p.Domain != "" {
 		out.Domain = p.Domain
 	}
@@ -174,7 +180,8 @@ func (r *Ring) listOther(k Other) error {
 	if k.Error != "" {
 		kind = "?"
 	}
-	_, err := fmt.Fprintf(r.out, "%-44s %-9s %-22s  %-11s %.19s  %s\n", k.recordName(), k.Stage, "", kind, k.Fingerprint, k.From)
+	_, err := fmt.Fprintf(r.out, "%-44s %-9s %-22s  %-11s %.19s  %s\n", k.recordName(), k.Stage, "",
+		kind, k.Fingerprint, k.From)
 	return err
 }
 

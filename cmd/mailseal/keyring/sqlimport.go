@@ -75,7 +75,11 @@ func readKeys(dir, dom string) ([]keysql.Entry, error) {
 	}
 	for _, path := range keyFiles(dir) {
 		if dom == "" {
-			errs = append(errs, fmt.Errorf("%s: of which domain is it? --domain says so, or move it to DOMAIN/%s", path, filepath.Base(path)))
+			errs = append(
+				errs,
+				fmt.Errorf("%s: of which domain is it? --domain says so, or move it to DOMAIN/%s",
+					path, filepath.Base(path)),
+			)
 			continue
 		}
 		add(path, dom)
@@ -115,7 +119,11 @@ func readKey(path, dom string) (keysql.Entry, error) {
 		return keysql.Entry{}, err
 	}
 	base := filepath.Base(path)
-	k := keys.Key{Selector: domain.ASCII(strings.TrimSuffix(base, filepath.Ext(base))), Domain: domain.ASCII(dom), Signer: signer}
+	k := keys.Key{
+		Selector: domain.ASCII(strings.TrimSuffix(base, filepath.Ext(base))),
+		Domain:   domain.ASCII(dom),
+		Signer:   signer,
+	}
 	k.Name = k.Selector + "._domainkey." + k.Domain
 	if _, err := domain.Parse(k.Name); err != nil {
 		return keysql.Entry{}, fmt.Errorf("%q is not a domain, or its name is not a selector: %w", dom, err)

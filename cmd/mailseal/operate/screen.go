@@ -52,7 +52,8 @@ func (c screen) head(w io.Writer, s *Status) {
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "\t- %s\n", n)
 	}
-	fmt.Fprintf(w, "daemon\tversion %s, pid %d, up %s, since %s\n", r.Version, r.PID, span(c.now.Sub(r.Started)), stamp(r.Started))
+	fmt.Fprintf(w, "daemon\tversion %s, pid %d, up %s, since %s\n", r.Version, r.PID,
+		span(c.now.Sub(r.Started)), stamp(r.Started))
 	fmt.Fprintf(w, "configuration\t%s, in force since %s\n", r.Config, stamp(r.ConfigSince))
 	for i, l := range r.Listeners {
 		fmt.Fprintf(w, "%s\t%s: %s\n", first(i, "sockets"), l, peers(r, l))
@@ -132,7 +133,8 @@ func (c screen) keys(w io.Writer, k control.Keys) {
 	case k.Asked.IsZero():
 		fmt.Fprintf(w, "keys\tthe DNS has not been asked yet\n")
 	default:
-		fmt.Fprintf(w, "keys\tin the DNS: good %d, bad %d, unknown %d; asked %s ago\n", k.Good, k.Bad, k.Unknown, span(c.now.Sub(k.Asked)))
+		fmt.Fprintf(w, "keys\tin the DNS: good %d, bad %d, unknown %d; asked %s ago\n", k.Good,
+			k.Bad, k.Unknown, span(c.now.Sub(k.Asked)))
 	}
 	for i, one := range k.List {
 		if i == shownKeys {

@@ -101,7 +101,9 @@ func ask(ctx context.Context, o StatusOptions) (*Status, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, answer.NewUnknown(fmt.Errorf("%w; run it as root or as the daemon's user", err))
 	case errors.Is(err, control.ErrAway):
-		return nil, answer.NewBad(fmt.Errorf("%w; is it running? (systemctl status mailseal, journalctl -u mailseal)", err))
+		return nil, answer.NewBad(
+			fmt.Errorf("%w; is it running? (systemctl status mailseal, journalctl -u mailseal)", err),
+		)
 	case err != nil:
 		return nil, answer.NewUnknown(err)
 	case a.Error != "":
@@ -151,7 +153,8 @@ func (s *Status) judge(checked *Checked, now time.Time) {
 		problem("no socket is served: mail servers get no answer")
 	}
 	if r.Keys.Bad > 0 {
-		problem("keys that the DNS does not show as they are: %d; \"mailseal check --dns\" prints the records", r.Keys.Bad)
+		problem("keys that the DNS does not show as they are: %d; \"mailseal check --dns\" prints the records",
+			r.Keys.Bad)
 	}
 	if r.Keys.Unknown > 0 {
 		note("keys that could not be looked up in the DNS: %d", r.Keys.Unknown)

@@ -15,7 +15,9 @@ import (
 // from the terminal.
 func (r *run) ask() error {
 	if !r.Yes && !r.Terminal {
-		return answer.NewUsage(errors.New("standard input is not a terminal; give --yes to take what was found for the answers"))
+		return answer.NewUsage(
+			errors.New("standard input is not a terminal; give --yes to take what was found for the answers"),
+		)
 	}
 	h := r.result.Host
 	in := bufio.NewScanner(r.In)

@@ -148,7 +148,8 @@ func (r *run) head(old string) string {
 	}
 	fmt.Fprintf(&b, "\n[ours]\nnetworks = [%s]\n", quoted(r.Networks))
 	address := "inet:8891@127.0.0.1"
-	if strings.Contains(old, `address = "fd:mailseal"`) && !strings.Contains(old, `#address = "fd:mailseal"`) && r.result.Host.Systemd {
+	if strings.Contains(old, `address = "fd:mailseal"`) && !strings.Contains(old, `#address = "fd:mailseal"`) &&
+		r.result.Host.Systemd {
 		address = "fd:mailseal"
 	}
 	fmt.Fprintf(&b, "\n[[listen]]\naddress = %q\n", address)

@@ -29,7 +29,9 @@ type setting struct{ name, value string }
 func (r *run) mailServer(ready bool) error {
 	h := r.result.Host
 	if h.MTA == "" {
-		r.todo("no Postfix and no Sendmail was found; point the mail server's milter setting to inet:127.0.0.1:8891 (contrib/README.md)")
+		r.todo(
+			"no Postfix and no Sendmail was found; point the mail server's milter setting to inet:127.0.0.1:8891 (contrib/README.md)",
+		)
 		return r.startService(ready)
 	}
 	p, err := r.plan()
@@ -48,8 +50,11 @@ func (r *run) mailServer(ready bool) error {
 	r.result.Files = append(r.result.Files, file)
 	if !r.Apply {
 		if state != "unchanged" {
-			r.todo("have setup put these lines there, and try it out: mailseal setup --apply%s; or put them yourself, start the service, "+
-				"and reload the mail server", r.again())
+			r.todo(
+				"have setup put these lines there, and try it out: mailseal setup --apply%s; or put them yourself, start the service, "+
+					"and reload the mail server",
+				r.again(),
+			)
 		}
 		return nil
 	}
@@ -97,8 +102,10 @@ func (r *run) milterAddress() (host, port string, err error) {
 			return "127.0.0.1", "8891", nil
 		}
 	}
-	return "", "", errors.New("no listen.address of the configuration is a port (inet:); put the mail server's lines by hand, " +
-		"as contrib/README.md has them, and see mailseal check")
+	return "", "", errors.New(
+		"no listen.address of the configuration is a port (inet:); put the mail server's lines by hand, " +
+			"as contrib/README.md has them, and see mailseal check",
+	)
 }
 
 func (r *run) plan() (plan, error) {
@@ -121,7 +128,11 @@ func (r *run) planPostfix(host, port string) (plan, error) {
 	}
 	p := plan{path: path, before: string(text), after: string(text)}
 	old := mainCF(p.before)
-	name := fmt.Sprintf("{ inet:%s:%s, default_action=tempfail, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=300s }", host, port)
+	name := fmt.Sprintf(
+		"{ inet:%s:%s, default_action=tempfail, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=300s }",
+		host,
+		port,
+	)
 	list := func(setting string) string {
 		others := strings.TrimSpace(old[setting])
 		switch {
@@ -132,8 +143,13 @@ func (r *run) planPostfix(host, port string) (plan, error) {
 		}
 		return "$mailseal, " + others
 	}
-	p.settings = []setting{{"mailseal", name}, {"smtpd_milters", list("smtpd_milters")}, {"non_smtpd_milters", list("non_smtpd_milters")}}
-	if old["mailseal"] == "" && slices.Contains([]string{p.settings[1].value}, old["smtpd_milters"]) && old["smtpd_milters"] != "" {
+	p.settings = []setting{
+		{"mailseal", name},
+		{"smtpd_milters", list("smtpd_milters")},
+		{"non_smtpd_milters", list("non_smtpd_milters")},
+	}
+	if old["mailseal"] == "" && slices.Contains([]string{p.settings[1].value}, old["smtpd_milters"]) &&
+		old["smtpd_milters"] != "" {
 		p.settings = p.settings[1:] // named in full by an administrator
 	}
 	if !strings.Contains(old["internal_mail_filter_classes"], "bounce") {
@@ -229,7 +245,12 @@ func (r *run) planSendmail(host, port string) (plan, error) {
 // apply puts the lines into the mail server, keeping the old file, and has the mail server read
 // them.
 func (r *run) apply(p plan) error {
-	u := applied{Path: p.path, Backup: p.path + ".before-mailseal-" + r.Now().UTC().Format("20060102T150405Z"), Before: p.before, MTA: r.result.Host.MTA}
+	u := applied{
+		Path:   p.path,
+		Backup: p.path + ".before-mailseal-" + r.Now().UTC().Format("20060102T150405Z"),
+		Before: p.before,
+		MTA:    r.result.Host.MTA,
+	}
 	info, err := os.Stat(p.path)
 	if err == nil {
 		err = writeLike(u.Backup, []byte(p.before), info)

@@ -115,7 +115,8 @@ func texts(ctx context.Context, resolver dns.Resolver, name, prefix string) ([]s
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(a.Texts), func(s string) bool {
-		return !strings.HasPrefix(strings.ToLower(s), prefix) || len(s) > len(prefix) && s[len(prefix)] != ' ' && s[len(prefix)] != ';'
+		return !strings.HasPrefix(strings.ToLower(s), prefix) ||
+			len(s) > len(prefix) && s[len(prefix)] != ' ' && s[len(prefix)] != ';'
 	}), nil
 }
 

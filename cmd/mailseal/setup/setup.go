@@ -184,10 +184,14 @@ func (r *run) user() error {
 		svc, err = service.Detect("/", "")
 	}
 	if err != nil {
-		return answer.NewUnknown(fmt.Errorf("%w; run it as root, or make the user: useradd --system --user-group %s", err, svc.Name))
+		return answer.NewUnknown(
+			fmt.Errorf("%w; run it as root, or make the user: useradd --system --user-group %s", err, svc.Name),
+		)
 	}
 	if os.Geteuid() != 0 && os.Geteuid() != svc.UID {
-		return answer.NewUnknown(fmt.Errorf("run it as root (sudo mailseal setup ...): the keys must belong to user %s", svc.Name))
+		return answer.NewUnknown(
+			fmt.Errorf("run it as root (sudo mailseal setup ...): the keys must belong to user %s", svc.Name),
+		)
 	}
 	r.service = svc
 	return r.makeGroups()

@@ -113,8 +113,15 @@ func (r *run) sendTest(t *Test) (id string, err error) {
 
 func writeTest(w io.WriteCloser, d, recipient string, now time.Time) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "From: postmaster@%s\r\nTo: %s\r\nDate: %s\r\nMessage-ID: <setup.%s>\r\nSubject: Mailseal setup test\r\n\r\n"+
-		"Mailseal refuses this message at its end, so that nobody gets it.\r\n", d, recipient, now.Format(time.RFC1123Z), recipient)
+	fmt.Fprintf(
+		b,
+		"From: postmaster@%s\r\nTo: %s\r\nDate: %s\r\nMessage-ID: <setup.%s>\r\nSubject: Mailseal setup test\r\n\r\n"+
+			"Mailseal refuses this message at its end, so that nobody gets it.\r\n",
+		d,
+		recipient,
+		now.Format(time.RFC1123Z),
+		recipient,
+	)
 	return errors.Join(b.Flush(), w.Close())
 }
 

@@ -137,8 +137,14 @@ func withdraw(now string, a applied) (string, error) {
 			continue
 		}
 		if present[name] != ours {
-			return "", fmt.Errorf("%s was changed after setup: %s is now %q, and was put to %q; take Mailseal out by hand, then remove "+
-				"the file setup-applied.json beside mailseal.toml", a.Path, name, present[name], ours)
+			return "", fmt.Errorf(
+				"%s was changed after setup: %s is now %q, and was put to %q; take Mailseal out by hand, then remove "+
+					"the file setup-applied.json beside mailseal.toml",
+				a.Path,
+				name,
+				present[name],
+				ours,
+			)
 		}
 		if old, was := before[name]; was {
 			now = setMainCF(now, setting{name, old})
