@@ -18,7 +18,7 @@ import (
 type domainFlags struct {
 	config, zone, file, diff string
 	addresses                []string
-	json, list               bool
+	json, list, everyServer  bool
 	domains.Request
 }
 
@@ -38,7 +38,12 @@ the exit code. Then it says in words what SPF allows, and what that costs of 10 
 
 The DNS cannot list the selectors of a domain: a short list of common ones is tried, after a selector that does not exist,
 which finds wildcards. Name those in use with --selector; a missing key is a mistake then. With --address the addresses
-that mail leaves from are asked about, with --helo the names that the servers say.
+that mail leaves from are asked about, with --helo the names that the servers say. With --config the keys of that
+configuration are compared with what is published for the domains. --name-servers asks each authoritative name server of
+a domain for its TXT, MX and DMARC records, and says where they differ.
+
+What answers say of DNSSEC is shown when all name servers that are asked are on this host, and one validates: anybody on
+the way to another host could have written it.
 
 --list prints all codes. They are stable. With --diff, and what an earlier run with --json has printed, it prints what has
 changed since.
@@ -55,21 +60,22 @@ wrong command line, 3 when something could not be found out.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.config, "config", "c", "", "ask the name servers of this configuration file")
+	flags.StringVarP(&f.config, "config", "c", "", "ask the name servers of this configuration file, and compare its keys")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.file, "file", "", "check the domains in this file too, one a line; - is standard input")
 	flags.StringSliceVar(&f.Selectors, "selector", nil, "selector of a DKIM key that is in use; may be given several times")
 	flags.StringSliceVar(&f.addresses, "address", nil, "address that the domain's mail leaves from; may be given several times")
 	flags.StringSliceVar(&f.Helo, "helo", nil, "name that a server of the domain says in HELO; may be given several times")
+	flags.BoolVar(&f.everyServer, "name-servers", false, "ask every authoritative name server, and compare what they say")
 	flags.StringVar(&f.Format, "format", "", `"text", "json" or "prometheus" (default text)`)
 	flags.BoolVar(&f.json, "json", false, "one JSON object for each domain")
 	flags.BoolVar(&f.Strict, "strict", false, "exit with 1 for warnings, too")
 	flags.BoolVar(&f.list, "list", false, "print all codes with their severities, and check nothing")
 	flags.StringVar(&f.diff, "diff", "", "say what has changed since the --json output in this file")
 	flags.Float64Var(&f.Rate, "rate", 0, "questions to the DNS a second at most (default no limit)")
-	excludes(cmd, []string{"config"}, "zone")
+	excludes(cmd, []string{"config", "name-servers"}, "zone")
 	excludes(cmd, []string{"format"}, "json")
-	excludes(cmd, []string{"zone", "file", "selector", "address", "helo", "strict", "diff", "rate", "config", "format"}, "list")
+	excludes(cmd, []string{"zone", "file", "selector", "address", "helo", "strict", "diff", "rate", "config", "format", "name-servers"}, "list")
 	return cmd
 }
 
@@ -86,11 +92,18 @@ func (f *domainFlags) run(ctx context.Context, stdin io.Reader, out io.Writer, a
 		if cfg, err = loadConfig(f.config); err != nil {
 			return err
 		}
+		for _, r := range examine.KeyRecords(ctx, cfg) {
+			f.Own = append(f.Own, domains.OwnKey{Name: r.Name, Text: r.Text})
+		}
 	}
-	if f.Resolver, err = examine.Resolver(f.zone, cfg); err != nil {
+	names, err := examine.OpenNames(f.zone, cfg)
+	if err != nil {
 		return err
 	}
-	f.Resolver = domains.InZone(f.Resolver)
+	f.Resolver, f.Trusted = domains.InZone(names.Resolver), domains.Trusts(names.Servers)
+	if f.everyServer {
+		f.Panel = names.Panel()
+	}
 	return f.Run(ctx, out)
 }
 

@@ -17,54 +17,66 @@ type Row struct {
 // The codes of what this package finds out itself. Those of records' texts are in the packages of
 // the records.
 const (
-	NoDomain     check.Code = "domain-missing"
-	NoAnswer     check.Code = "dns-no-answer"
-	OutsideZone  check.Code = "zone-file-outside"
-	BigAnswer    check.Code = "txt-answer-large"
-	Misplaced    check.Code = "record-name-doubled"
-	Dangling     check.Code = "alias-dangling"
-	ShortTTL     check.Code = "txt-ttl"
-	SPFAtDMARC   check.Code = "spf-at-dmarc"
-	SPFType99    check.Code = "spf-type99"
-	SenderID     check.Code = "sender-id"
-	SPFSoft      check.Code = "spf-softfail"
-	SPFHard      check.Code = "spf-hardfail-beside-dmarc"
-	SPFAddress   check.Code = "spf-own-address"
-	SPFHelo      check.Code = "spf-helo"
-	Wildcard     check.Code = "dkim-wildcard"
-	NoSelector   check.Code = "dkim-no-selector-known"
-	KeyMissing   check.Code = "dkim-missing"
-	KeySeveral   check.Code = "dkim-several"
-	OnlyEd25519  check.Code = "dkim-ed25519-alone"
-	DomainKeys   check.Code = "domainkeys-policy"
-	ADSP         check.Code = "adsp"
-	SSP          check.Code = "ssp"
-	EmptyNode    check.Code = "domainkey-nxdomain"
-	NoDMARC      check.Code = "dmarc-none"
-	DMARCSeveral check.Code = "dmarc-several"
-	DMARCAtRoot  check.Code = "dmarc-at-root"
-	DMARCWild    check.Code = "dmarc-wildcard"
-	NoEffect     check.Code = "dmarc-tag-without-effect"
-	NotAgreed    check.Code = "dmarc-report-unauthorized"
-	ReportHost   check.Code = "dmarc-report-host"
-	Freemail     check.Code = "dmarc-report-freemail"
-	NoMX         check.Code = "mx-none"
-	NullMixed    check.Code = "mx-null-beside-others"
-	MXName       check.Code = "mx-not-a-host"
-	MXAddress    check.Code = "mx-no-address"
-	MXPrivate    check.Code = "mx-private-address"
-	MXTwice      check.Code = "mx-twice"
-	MXReverse    check.Code = "mx-no-reverse-name"
-	MXMismatch   check.Code = "mx-reverse-name-differs"
-	MXLeftover   check.Code = "mx-left-over"
-	ParkedMX     check.Code = "parked-with-mx"
-	ParkedDMARC  check.Code = "parked-without-reject"
-	STSNone      check.Code = "sts-none"
-	STSSeveral   check.Code = "sts-several"
-	STSBroken    check.Code = "sts-record"
-	TLSNone      check.Code = "tlsrpt-none"
-	TLSSeveral   check.Code = "tlsrpt-several"
-	TLSBroken    check.Code = "tlsrpt-record"
+	NoDomain      check.Code = "domain-missing"
+	NoAnswer      check.Code = "dns-no-answer"
+	ServersDiffer check.Code = "name-servers-differ"
+	ServerSilent  check.Code = "name-server-silent"
+	NotSigned     check.Code = "dnssec-none"
+	OutsideZone   check.Code = "zone-file-outside"
+	BigAnswer     check.Code = "txt-answer-large"
+	Misplaced     check.Code = "record-name-doubled"
+	Dangling      check.Code = "alias-dangling"
+	ShortTTL      check.Code = "txt-ttl"
+	SPFAtDMARC    check.Code = "spf-at-dmarc"
+	SPFType99     check.Code = "spf-type99"
+	SenderID      check.Code = "sender-id"
+	SPFSoft       check.Code = "spf-softfail"
+	SPFHard       check.Code = "spf-hardfail-beside-dmarc"
+	SPFAddress    check.Code = "spf-own-address"
+	SPFHelo       check.Code = "spf-helo"
+	SharedService check.Code = "spf-shared-service"
+	HeloAddress   check.Code = "helo-no-address"
+	HeloReverse   check.Code = "helo-reverse-name-differs"
+	Wildcard      check.Code = "dkim-wildcard"
+	NoSelector    check.Code = "dkim-no-selector-known"
+	KeyMissing    check.Code = "dkim-missing"
+	KeySeveral    check.Code = "dkim-several"
+	KeyMismatch   check.Code = "dkim-key-mismatch"
+	KeyShared     check.Code = "dkim-key-shared"
+	OnlyEd25519   check.Code = "dkim-ed25519-alone"
+	DomainKeys    check.Code = "domainkeys-policy"
+	ADSP          check.Code = "adsp"
+	SSP           check.Code = "ssp"
+	EmptyNode     check.Code = "domainkey-nxdomain"
+	NoDMARC       check.Code = "dmarc-none"
+	DMARCSeveral  check.Code = "dmarc-several"
+	DMARCAtRoot   check.Code = "dmarc-at-root"
+	DMARCWild     check.Code = "dmarc-wildcard"
+	NoEffect      check.Code = "dmarc-tag-without-effect"
+	NotAgreed     check.Code = "dmarc-report-unauthorized"
+	ReportHost    check.Code = "dmarc-report-host"
+	Freemail      check.Code = "dmarc-report-freemail"
+	TakesAll      check.Code = "dmarc-report-wildcard"
+	OlderPolicy   check.Code = "dmarc-older-receivers"
+	OwnTree       check.Code = "dmarc-psd-n"
+	NoMX          check.Code = "mx-none"
+	NullMixed     check.Code = "mx-null-beside-others"
+	MXName        check.Code = "mx-not-a-host"
+	MXAddress     check.Code = "mx-no-address"
+	MXPrivate     check.Code = "mx-private-address"
+	MXTwice       check.Code = "mx-twice"
+	MXReverse     check.Code = "mx-no-reverse-name"
+	MXMismatch    check.Code = "mx-reverse-name-differs"
+	MXGeneric     check.Code = "mx-reverse-name-generic"
+	MXLeftover    check.Code = "mx-left-over"
+	ParkedMX      check.Code = "parked-with-mx"
+	ParkedDMARC   check.Code = "parked-without-reject"
+	STSNone       check.Code = "sts-none"
+	STSSeveral    check.Code = "sts-several"
+	STSBroken     check.Code = "sts-record"
+	TLSNone       check.Code = "tlsrpt-none"
+	TLSSeveral    check.Code = "tlsrpt-several"
+	TLSBroken     check.Code = "tlsrpt-record"
 )
 
 // fail, warn and note are short for the severities in the table.
@@ -88,6 +100,9 @@ const (
 var rows = []Row{
 	{NoDomain, fail, "Nothing can be sent from, or delivered to, a name that does not exist."},
 	{NoAnswer, check.Unknown, "It could not be checked. That is not to say that it is missing."},
+	{ServersDiffer, warn, "What a receiver sees depends on which server its resolver asks. A change takes as long as the zone's transfer."},
+	{ServerSilent, warn, "Lookups take longer, and fail when the other servers are away too."},
+	{NotSigned, note, "Records can be forged on the way to a resolver, and TLSA records count for nothing."},
 	{OutsideZone, note, "A zone file cannot answer for other domains. That is not to say that the name is missing."},
 	{BigAnswer, warn, "Answers this large come over TCP, which some receivers' networks do not let through."},
 	{Misplaced, fail, "The record is at a name that no receiver asks for: a name without its final dot had the zone's appended."},
@@ -131,11 +146,16 @@ var rows = []Row{
 	{SPFHard, note, "Some receivers refuse at -all before they see a DKIM signature, such as that of forwarded mail; ~all leaves it to DMARC."},
 	{SPFAddress, fail, "Mail from this address fails SPF."},
 	{SPFHelo, warn, "Bounces have no sender, and are judged by the HELO name alone."},
+	{SharedService, note, "Other customers of a service send from the same addresses: SPF alone does not tell their mail from yours."},
+	{HeloAddress, warn, "Some receivers refuse a HELO name that has no address."},
+	{HeloReverse, warn, "Some receivers distrust a server that is called otherwise than it says."},
 
 	{Wildcard, warn, "Any selector seems to exist, so that a missing key looks like a broken one."},
 	{NoSelector, note, "Without a selector no key can be looked at; signatures and DMARC reports name them."},
 	{KeyMissing, fail, whyKey},
 	{KeySeveral, fail, "A verifier may take any of the records, and signatures fail now and then."},
+	{KeyMismatch, fail, whyKey},
+	{KeyShared, warn, "Whoever holds the private key of one of the domains can sign as the other."},
 	{OnlyEd25519, fail, "Most receivers verify RSA only: to them the mail is unsigned."},
 	{dkim.FlawPasted, fail, whyKey},
 	{dkim.FlawVersion, fail, whyKey},
@@ -174,7 +194,7 @@ var rows = []Row{
 	{dmarc.FlawFormat, warn, whyObsolete},
 	{dmarc.FlawInterval, warn, whyObsolete},
 	{dmarc.FlawSized, note, whyObsolete},
-	{dmarc.FlawTesting, warn, "It is for a test, and should not stay."},
+	{dmarc.FlawTesting, warn, "It is for a test, and should not stay. Receivers that follow RFC 7489 pass it over and apply the policy in full."},
 	{dmarc.FlawNoReports, warn, "You will not know of mail that fails, yours or a forger's."},
 	{dmarc.FlawAddress, warn, whyReports},
 	{dmarc.FlawAddresses, warn, "Some reporters stop after the second address."},
@@ -187,6 +207,9 @@ var rows = []Row{
 	{NotAgreed, fail, "Reporters must not send there until that domain agrees, so that these reports go nowhere."},
 	{ReportHost, fail, whyReports},
 	{Freemail, warn, "Mailboxes of people fill up with reports and refuse them."},
+	{TakesAll, note, "Any domain can have its reports sent here."},
+	{OlderPolicy, note, "Receivers change over slowly: until then mail is treated in both ways."},
+	{OwnTree, note, "The policy of the domain above does not apply here, and signatures of that domain do not count."},
 
 	{NoMX, fail, "Replies and bounces cannot be delivered, and some receivers refuse mail from such a domain."},
 	{NullMixed, fail, "The null MX says that the domain takes no mail, the others that it does."},
@@ -196,6 +219,7 @@ var rows = []Row{
 	{MXTwice, note, "The second one changes nothing."},
 	{MXReverse, warn, "Receivers that see mail from this address distrust it."},
 	{MXMismatch, warn, "Receivers that see mail from this address distrust it."},
+	{MXGeneric, warn, "Receivers take such a name for that of a customer's line, and distrust the server."},
 	{MXLeftover, note, "It was for proving the ownership of the domain: it is safe to delete."},
 	{ParkedMX, warn, "A domain that sends nothing, and takes mail, cannot answer it. A null MX says so."},
 	{ParkedDMARC, warn, "A domain that sends nothing loses nothing by p=reject."},

@@ -1,7 +1,6 @@
 package domains
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"mailseal/cmd/mailseal/check"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
-	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/domain"
 	"mailseal/milter/spf"
@@ -35,7 +33,9 @@ type zoneCase struct {
 	add   string // lines that come
 	with  Options
 	other string // another domain to look at
-	lie   string // a name of which the name servers say that it does not exist
+	// a name whose name servers are signed, as a resolver says that validates
+	signed string
+	lie    string // a name of which the name servers say that it does not exist
 }
 
 func txt(name, text string) string {
@@ -117,6 +117,7 @@ func cases(t *testing.T) []zoneCase {
 		txt("s1._domainkey.sub.example.com.", good) + txt("_mta-sts.sub.example.com.", "v=STSv1; id=1") +
 		txt("_smtp._tls.sub.example.com.", "v=TLSRPTv1; rua=mailto:a@example.com")
 	selector := Options{Selectors: []string{"s1"}}
+	out9 := "out.example.com. A 198.51.100.9\n9.100.51.198.in-addr.arpa. PTR out.example.com.\n"
 	return []zoneCase{
 		{code: NoDomain, other: "nowhere.example"},
 		{code: NoAnswer, drop: at, add: "$SERVFAIL " + at + "\n"},
@@ -180,13 +181,27 @@ func cases(t *testing.T) []zoneCase {
 		{code: SenderID, add: txt(root, "spf2.0/pra mx -all")},
 		{code: SenderID, add: txt(root, "spf2.0/mfrom,pra -all")},
 		withSPF(SPFHard, "v=spf1 mx -all"),
-		{code: SPFAddress, with: Options{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.77")}}},
-		{code: SPFHelo, add: "out.example.com. A 198.51.100.9\n", with: Options{Helo: []string{"out.example.com"}}},
+		{code: SPFAddress, add: "77.2.0.192.in-addr.arpa. PTR w.example.com.\nw.example.com. A 192.0.2.77\n", with: Options{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.77")}}},
+		{code: SPFHelo, add: out9, with: Options{Helo: []string{"out.example.com"}}},
+		{code: HeloAddress, add: txt("out.example.com.", "v=spf1 mx -all"), with: Options{Helo: []string{"out.example.com"}}},
+		{code: HeloReverse, add: txt("www.example.com.", "v=spf1 a -all") + "www.example.com. A 198.51.100.25\n",
+			with: Options{Helo: []string{"www.example.com"}}},
+		{code: MXReverse, add: txt("www.example.com.", "v=spf1 a -all") + "www.example.com. A 198.51.100.26\n",
+			with: Options{Helo: []string{"www.example.com"}}},
+		{code: MXReverse, drop: root + " TXT", add: txt(root, "v=spf1 ip4:192.0.2.77 ~all"),
+			with: Options{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.77")}}},
+		{code: SharedService, drop: root + " TXT",
+			add: txt(root, "v=spf1 mx include:SendGrid.net ~all") + txt("sendgrid.net.", "v=spf1 ip4:203.0.113.9 ~all")},
+		withSPF(spf.FlawSyntax, "v=spf1 exists:%{y}.example.net ~all"),
+		withSPF(spf.FlawSyntax, "v=spf1 a:%{d ~all"),
 
 		{code: Wildcard, drop: key, add: txt("*._domainkey.example.com.", good)},
 		{code: NoSelector, drop: key, add: "x.y._domainkey.example.com. A 192.0.2.1\n"},
 		{code: KeyMissing, drop: key, add: txt("mail._domainkey.example.com.", good), with: selector},
 		{code: KeySeveral, add: txt(key, good+" ")},
+		{code: KeyMismatch, with: Options{Own: []OwnKey{{Name: "s1._domainkey.example.com", Text: keys["1024-65537"]}}}},
+		{code: KeyMissing, with: Options{Own: []OwnKey{{Name: "s7._domainkey.example.com", Text: good}}}},
+		{code: KeyShared, with: Options{known: keyring{"rsa-sha256" + publicPart(good): "other.example"}}},
 		withKey(OnlyEd25519, ed),
 		withKey(dkim.FlawPasted, `"`+good+`"`),
 		withKey(dkim.FlawPasted, strings.ReplaceAll(good, ";", `\;`)),
@@ -256,6 +271,22 @@ func cases(t *testing.T) []zoneCase {
 		{code: ReportHost, drop: at, add: txt(at, "v=DMARC1; p=reject; rua=mailto:r@nomail.example.com")},
 		{code: Freemail, drop: at, add: txt(at, "v=DMARC1; p=reject; rua=mailto:r@gmail.com") + "gmail.com. MX 10 mx.example.com.\n" +
 			txt("*._report._dmarc.gmail.com.", "v=DMARC1")},
+		{code: TakesAll, add: txt("*._report._dmarc.example.com.", "v=DMARC1;")},
+		{code: OlderPolicy, drop: at, add: txt(at, "v=DMARC1; p=quarantine; np=reject"+rua)},
+		{code: OlderPolicy, other: "a.sub.example.com", add: strings.ReplaceAll(sub, "sub.example", "a.sub.example") +
+			txt("_dmarc.sub.example.com.", "v=DMARC1; p=quarantine; psd=n"+rua)},
+		withDMARC(OwnTree, "v=DMARC1; p=reject; psd=n"+rua),
+
+		{code: NotSigned, with: Options{Trusted: true}, signed: "com"},
+		{code: ServersDiffer, with: Options{Panel: panel{
+			"ns1.example.net": dnstest.Must("example.com. TXT \"one\"\n"), "ns2.example.net": dnstest.Must("example.com. TXT \"two\"\n"),
+		}}},
+		{code: ServersDiffer, with: Options{Panel: panel{
+			"ns1.example.net": dnstest.Must("example.com. MX 10 mx.example.com.\n"), "ns2.example.net": dnstest.Must("example.com. TXT \"two\"\n"),
+		}}},
+		{code: ServerSilent, with: Options{Panel: panel{
+			"ns1.example.net": dnstest.Must("$SERVFAIL example.com.\n"), "ns2.example.net": dnstest.Must("example.com. TXT \"two\"\n"),
+		}}},
 
 		{code: NoMX, drop: root + " MX", add: "@spf ip4:192.0.2.1 ~all"},
 		{code: NullMixed, add: root + " MX 0 .\n"},
@@ -265,6 +296,9 @@ func cases(t *testing.T) []zoneCase {
 		{code: MXTwice, add: root + " MX 20 mx.example.com.\n"},
 		{code: MXReverse, drop: "25.100", add: "24.100.51.198.in-addr.arpa. PTR mx.example.com.\n"},
 		{code: MXMismatch, drop: "25.100", add: "25.100.51.198.in-addr.arpa. PTR other.example.com.\n"},
+		{code: MXGeneric, drop: "25.100", add: "25.100.51.198.in-addr.arpa. PTR h198-051-100-025.example.com.\n" +
+			"h198-051-100-025.example.com. A 198.51.100.25\n"},
+		{code: MXGeneric, drop: "25.100", add: "25.100.51.198.in-addr.arpa. PTR c7.dyn3.example.com.\nc7.dyn3.example.com. A 198.51.100.25\n"},
 		{code: MXLeftover, add: root + " MX 32767 ms12345.msv1.invalid.\n"},
 		{code: ParkedMX, drop: root + " TXT", add: txt(root, "v=spf1 -all")},
 		{code: ParkedDMARC, drop: "example.com. MX", add: root + " MX 0 .\n@spf -all\n" + "@dmarc v=DMARC1; p=quarantine; np=reject; rua=mailto:a@mx.example.com"},
@@ -311,19 +345,6 @@ func zoneOf(t *testing.T, c zoneCase) *dnstest.Zone {
 	return z
 }
 
-// liar says of one name that it does not exist.
-type liar struct {
-	dns.Resolver
-	name string
-}
-
-func (l liar) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
-	if name == l.name {
-		return dns.Answer{Status: dns.NXDomain}, nil
-	}
-	return l.Resolver.Lookup(ctx, name, t)
-}
-
 func codesOf(r Result) []string {
 	var out []string
 	for _, f := range r.Findings {
@@ -339,7 +360,7 @@ func TestCodes(t *testing.T) {
 	seen := map[check.Code]bool{}
 	run := func(c zoneCase) {
 		o := c.with
-		o.Resolver, o.Random = liar{zoneOf(t, c), c.lie}, "nosuchselector"
+		o.Resolver, o.Random = liar{zoneOf(t, c), c.lie, c.signed}, "nosuchselector"
 		name := domain.Name("example.com")
 		if c.other != "" {
 			name = domain.Name(c.other)

@@ -15,6 +15,7 @@ import (
 	"mailseal/cmd/mailseal/publish"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
+	"mailseal/milter/keydns"
 	"mailseal/milter/lint"
 	"mailseal/milter/spf"
 )
@@ -35,7 +36,19 @@ type Options struct {
 	Selectors []string     // of DKIM keys that are in use: a missing one is a mistake
 	Addresses []netip.Addr // that the domain's mail leaves from: each must pass SPF
 	Helo      []string     // names that the domain's servers say in HELO
+	Own       []OwnKey     // records of the keys whose private half the caller holds
+	Panel     Panel        // finds the authoritative name servers, each to be asked; nil asks none
+	Trusted   bool         // the resolver's word on DNSSEC is believed
+	known     keyring      // keys seen in the run so far; nil compares none
 	Random    string       // a selector that does not exist, for finding wildcards; the caller chooses it
+}
+
+// OwnKey is the record that a private key needs: the name of the record, and its text.
+type OwnKey struct{ Name, Text string }
+
+// Panel finds the name servers that are authoritative for a name. keydns.Panel is one.
+type Panel interface {
+	Of(ctx context.Context, name string) ([]keydns.Server, error)
 }
 
 // Seen is one answer of the DNS, kept to be compared later.
@@ -107,9 +120,11 @@ func Check(ctx context.Context, name domain.Name, o Options) Result {
 		c.keys(ctx)
 		c.transport(ctx)
 		c.profile()
+		c.signed(ctx)
+		c.servers(ctx)
 	}
 	c.unanswered()
-	out.Records, out.Queries = c.memory.seen(), c.memory.queries
+	out.Records, out.Queries = c.memory.seen(o.Trusted), c.memory.queries
 	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return rank(a.Severity) - rank(b.Severity) })
 	return out
 }

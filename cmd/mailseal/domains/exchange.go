@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"mailseal/cmd/mailseal/check"
@@ -85,12 +86,17 @@ func (c *checker) host(ctx context.Context, host string) {
 		c.report(MXAddress, c.name, host+" has no address")
 	}
 	for _, addr := range addrs {
-		if addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() {
+		if !isPublic(addr) {
 			c.report(MXPrivate, c.name, fmt.Sprintf("%s has the address %s, which is private", host, addr))
 			continue
 		}
 		c.reverse(ctx, host, addr)
 	}
+}
+
+// isPublic reports whether hosts outside can reach an address.
+func isPublic(addr netip.Addr) bool {
+	return !addr.IsPrivate() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast() && !addr.IsUnspecified()
 }
 
 // reverse looks at the name of an address, and whether that name has the address.
@@ -112,10 +118,11 @@ func (c *checker) reverse(ctx context.Context, host string, addr netip.Addr) {
 		if err != nil {
 			return
 		}
-		for _, have := range forward.Addrs {
-			if have == addr {
-				return
+		if slices.Contains(forward.Addrs, addr) {
+			if isGeneric(name, addr) {
+				c.report(MXGeneric, host, fmt.Sprintf("%s is called %s, a name made from the address", addr, name))
 			}
+			return
 		}
 	}
 	c.report(MXMismatch, host, fmt.Sprintf("%s is called %s, which has not that address", addr, a.Names[0]))

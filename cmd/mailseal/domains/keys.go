@@ -24,6 +24,7 @@ func (c *checker) keys(ctx context.Context) {
 		return
 	}
 	var algorithms []string
+	c.Selectors = slices.Concat(c.Selectors, c.ownSelectors(base))
 	for _, s := range c.Selectors {
 		algorithms = append(algorithms, c.key(ctx, s+"."+base, true)...)
 	}
@@ -96,6 +97,7 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 		c.flaws(name, t, dkim.Lint(t), dkim.Repair(t))
 		if r, err := dkim.ParseRecord(t); err == nil {
 			out = append(out, r.Key.Algorithm())
+			c.sameKey(name, t, r)
 		}
 	}
 	return out

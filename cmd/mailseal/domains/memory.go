@@ -72,8 +72,9 @@ func (m *memory) questions() []question {
 	})
 }
 
-// seen lists the answers that hold something, and those that failed, by name and type.
-func (m *memory) seen() []Seen {
+// seen lists the answers that hold something, and those that failed, by name and type. What they say
+// of DNSSEC is repeated where it is trusted only.
+func (m *memory) seen(trusted bool) []Seen {
 	var out []Seen
 	for _, q := range m.questions() {
 		r := m.known[q]
@@ -82,7 +83,7 @@ func (m *memory) seen() []Seen {
 			Type:   q.kind.String(),
 			Status: r.answer.Status.String(),
 			Values: values(r.answer),
-			Secure: r.answer.Secure,
+			Secure: trusted && r.answer.Secure,
 		}
 		if r.err != nil {
 			s.Status = "failed"

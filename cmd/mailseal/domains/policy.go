@@ -52,6 +52,19 @@ func (c *checker) policy(ctx context.Context) {
 	if !c.inherited {
 		c.own(ctx, at, r)
 	}
+	c.older(ctx, r)
+	c.takesAll(ctx)
+}
+
+// takesAll finds a wildcard by which the domain agrees to the reports of every other one.
+func (c *checker) takesAll(ctx context.Context) {
+	if c.Random == "" {
+		return
+	}
+	name := c.Random + "._report._dmarc." + c.name
+	if a, err := c.Resolver.Lookup(ctx, name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
+		c.report(TakesAll, "*._report._dmarc."+c.name, "the domain agrees to take reports about any other")
+	}
 }
 
 // own looks at the record of the domain itself.

@@ -55,6 +55,7 @@ func (q Request) Run(ctx context.Context, out io.Writer) error {
 			return answer.NewUnknown(err)
 		}
 	}
+	q.known = keyring{}
 	kind := answer.Good
 	for i, name := range names {
 		r := Check(ctx, name, q.Options)

@@ -97,6 +97,7 @@ func (c *checker) survey(ctx context.Context) {
 			f.Start, f.End = at, at+len(found.Term)
 		}
 	}
+	c.sharedTerms(v.Root)
 	for _, t := range v.Root.Terms {
 		switch {
 		case t.Kind == "all" && t.Value == spf.Softfail && !c.enforces && c.inherited:
@@ -123,20 +124,12 @@ func (c *checker) clients(ctx context.Context) {
 			f.Publish = []publish.Record{{Name: c.name, Text: withTerm(v.Root.Text, termOf(addr))}}
 		}
 	}
-	for _, host := range c.Helo {
-		a, err := c.Resolver.Lookup(ctx, host, dns.TXT)
-		if err != nil {
-			continue
-		}
-		has := false
-		for _, t := range a.Texts {
-			has = has || spf.IsRecord(t)
-		}
-		if !has {
-			c.report(SPFHelo, host, "the name that the server says in HELO has no SPF record").Publish =
-				[]publish.Record{{Name: host, Text: "v=spf1 a -all"}}
+	for _, addr := range c.Addresses {
+		if isPublic(addr) {
+			c.reverse(ctx, addr.String(), addr)
 		}
 	}
+	c.helo(ctx)
 }
 
 func termOf(a netip.Addr) string {

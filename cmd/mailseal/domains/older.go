@@ -1,0 +1,60 @@
+package domains
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"mailseal/milter/dmarc"
+)
+
+// older says where receivers that follow RFC 7489 see another policy, or another organizational
+// domain, than those that follow RFC 9989. The evaluator is the daemon's, in its mode for the
+// Public Suffix List.
+func (c *checker) older(ctx context.Context, now dmarc.Result) {
+	list := &dmarc.Checker{Resolver: c.Resolver, PublicSuffixList: true}
+	then := list.Discover(ctx, []dmarc.Author{{Domain: c.result.Domain}}).Weigh(ctx, nil)
+	if now.Value == dmarc.Temperror || then.Value == dmarc.Temperror {
+		return
+	}
+	at := "_dmarc." + c.name
+	if now.Requested != then.Requested {
+		c.report(OlderPolicy, at, fmt.Sprintf(
+			"receivers that follow RFC 7489 see %s, those that follow RFC 9989 %s",
+			seenPolicy(then), seenPolicy(now),
+		))
+		return
+	}
+	if now.Record == nil {
+		return
+	}
+	below := cmp.Or(now.Record.Subdomain, now.Record.Policy)
+	if np := now.Record.NonExistent; np != "" && !c.inherited && weight(np) > weight(below) &&
+		weight(below) >= weight(now.Record.Policy) && !c.hasNull {
+		c.report(OlderPolicy, at, fmt.Sprintf(
+			"of names that do not exist, receivers that follow RFC 7489 see p=%s, those that follow RFC 9989 np=%s",
+			below, np,
+		))
+	}
+	if now.Record.PSD == dmarc.Organizational && !c.inherited {
+		c.report(OwnTree, at, "psd=n makes "+c.name+" an organizational domain of its own to receivers that follow RFC 9989")
+	}
+}
+
+func seenPolicy(r dmarc.Result) string {
+	if r.Record == nil {
+		return "no policy"
+	}
+	return fmt.Sprintf("%s=%s of _dmarc.%s", r.Tag, r.Requested, r.PolicyDomain)
+}
+
+// weight orders policies from the weakest.
+func weight(p dmarc.Policy) int {
+	switch p {
+	case dmarc.Quarantine:
+		return 1
+	case dmarc.Reject:
+		return 2
+	}
+	return 0
+}

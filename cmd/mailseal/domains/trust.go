@@ -1,0 +1,82 @@
+package domains
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mailseal/milter/dns"
+)
+
+// Trusts reports whether what these name servers say of DNSSEC may be repeated: all of them are on
+// this host, so that nobody on the way could have set the AD bit (RFC 6840 section 5.8).
+func Trusts(servers []dns.ServerStatus) bool {
+	return len(servers) > 0 && !slices.ContainsFunc(servers, func(s dns.ServerStatus) bool {
+		at, err := netip.ParseAddrPort(s.Address)
+		return err != nil || !at.Addr().IsLoopback()
+	})
+}
+
+// signedName is a name that has been signed for long: a resolver that does not call it secure does
+// not validate, and says nothing about other names either.
+const signedName = "com"
+
+// signed notes that the domain is not signed, where the resolver can be believed.
+func (c *checker) signed(ctx context.Context) {
+	if !c.Trusted {
+		return
+	}
+	known, err := c.memory.Lookup(ctx, signedName, dns.NS)
+	if err != nil || !known.Secure {
+		return
+	}
+	if a, err := c.memory.Lookup(ctx, c.name, dns.NS); err == nil && !a.Secure {
+		c.report(NotSigned, c.name, "the zone is not signed by DNSSEC")
+	}
+}
+
+// servers asks every authoritative name server for the records that matter most, and compares what
+// they say. Each server is asked about itself alone: one that is silent is reported once.
+func (c *checker) servers(ctx context.Context) {
+	if c.Panel == nil {
+		return
+	}
+	servers, err := c.Panel.Of(ctx, c.name)
+	if err != nil {
+		c.report(NoAnswer, c.name, fmt.Sprintf("could not ask the authoritative name servers: %v", err))
+		return
+	}
+	silent := map[string]bool{}
+	for _, q := range []question{{c.name, dns.TXT}, {c.name, dns.MX}, {"_dmarc." + c.name, dns.TXT}} {
+		said := map[string][]string{}
+		for _, s := range servers {
+			if silent[s.Name] {
+				continue
+			}
+			a, err := s.Resolver.Lookup(ctx, q.name, q.kind)
+			if err != nil {
+				silent[s.Name] = true
+				c.report(ServerSilent, s.Name, fmt.Sprintf("a name server of %s does not answer: %v", c.name, err))
+				continue
+			}
+			text := strings.Join(values(a), " | ")
+			said[text] = append(said[text], s.Name)
+		}
+		if len(said) < 2 {
+			continue
+		}
+		var parts []string
+		for _, text := range slices.Sorted(maps.Keys(said)) {
+			shown := text
+			if shown == "" {
+				shown = "no record"
+			}
+			parts = append(parts, strings.Join(said[text], " and ")+": "+visible(shown))
+		}
+		c.report(ServersDiffer, q.name, fmt.Sprintf("the name servers differ about %s: %s",
+			q.kind, strings.Join(parts, "; ")))
+	}
+}
