@@ -39,6 +39,7 @@ type ReportsIntake struct {
 	Group       string      `toml:"group"`   // group of the socket; "": ours
 	Domains     []string    `toml:"domains"` // whose reports count; none: all
 	RefuseOther bool        `toml:"refuse_other"`
+	Changes     string      `toml:"changes"` // path of the socket for changes from the page; never empty once loaded
 	RawDays     int         `toml:"raw_days"`
 	RecordDays  int         `toml:"record_days"`
 	SumDays     int         `toml:"sum_days"`
@@ -77,6 +78,9 @@ func (r *Reports) complete() {
 	}
 	if r.Intake.Address == "" {
 		r.Intake.Address = filepath.Join(r.Directory, "intake.sock")
+	}
+	if r.Intake.Changes == "" {
+		r.Intake.Changes = filepath.Join(r.Directory, "changes.sock")
 	}
 	if r.Store == "" {
 		r.Store = "sqlite:" + filepath.Join(r.Directory, "reports.db")

@@ -13,7 +13,8 @@ import (
 // notSecret are the settings that are paths of files without a secret, or of keys, which are judged where they are loaded.
 var notSecret = []string{
 	"state_directory", "key_file", "keys.NAME.file", "sources.NAME.client_certificate", "sources.NAME.ca_file", "control.address",
-	"reports.directory", "reports.spool_directory", "reports.intake.address", "reports.web.certificate",
+	"reports.directory", "reports.spool_directory", "reports.intake.address",
+	"reports.intake.changes", "reports.web.certificate",
 }
 
 // TestPathsAreJudged wants each setting that is a path to be of a type that says whether its file holds a secret.

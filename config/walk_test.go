@@ -214,7 +214,7 @@ func TestDefaults(t *testing.T) {
 		}
 		tried++
 		a, b := settingValue(got, path), settingValue(want, path)
-		if slices.Contains([]string{"authserv_id", "control.address", "reports.spool_directory", "reports.store", "reports.intake.address"}, path) {
+		if slices.Contains([]string{"authserv_id", "control.address", "reports.spool_directory", "reports.store", "reports.intake.address", "reports.intake.changes"}, path) {
 			return // they follow from other settings
 		}
 		isUnset := s.def == "" && path != "include" && !reflect.ValueOf(b).IsZero()

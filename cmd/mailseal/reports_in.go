@@ -145,7 +145,8 @@ fail.`, noArgs,
 
 func newReportsSourcesCmd() *cobra.Command {
 	cmd, f := newBoxCmd("sources", "Show which hosts sent as your domains",
-		`Sources sums the reports that count by the address that mail came from, for all domains or one.`, noArgs,
+		`Sources sums the reports that count by the address that mail came from, for all domains or one. Its
+last column is what an administrator judged a source to be on the page; with --domain, verdicts for that domain alone count, too.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Sources(cmd.Context(), f.filter(), cmd.OutOrStdout())
 		})

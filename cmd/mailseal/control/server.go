@@ -76,7 +76,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // serve answers one client.
 func (s *Server) serve(ctx context.Context, nc net.Conn) {
 	defer nc.Close()
-	if err := allowed(nc); err != nil {
+	if err := Allowed(nc); err != nil {
 		s.Log.Warn("a command is refused on the control socket", "error", err)
 		s.answer(nc, Answer{Error: "only root and the daemon's own user get an answer"})
 		return
@@ -148,8 +148,9 @@ func readLine(r io.Reader, limit int) ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
-// allowed reports as an error that the process at the other end is neither root's nor our own user's.
-func allowed(nc net.Conn) error {
+// Allowed reports as an error that the process at the other end of a unix socket is neither root's
+// nor our own user's.
+func Allowed(nc net.Conn) error {
 	c, ok := nc.(*net.UnixConn)
 	if !ok {
 		return errNotUnix

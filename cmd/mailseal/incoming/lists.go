@@ -148,12 +148,19 @@ func (b *Box) Sources(ctx context.Context, f store.Filter, out io.Writer) error 
 func sums(name string, lines []store.Line) table {
 	slices.SortStableFunc(lines, func(a, b store.Line) int { return int(min(max(b.Messages-a.Messages, -1), 1)) })
 	t := table{head: []string{name, "messages", "pass", "dkim", "spf", "delivered", "quarantined", "rejected", "first", "last"}, from: 1, to: 7}
+	if name == "source" {
+		t.head = append(t.head, "class")
+	}
 	for _, l := range lines {
 		row := []string{l.Name}
 		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held, l.Refused} {
 			row = append(row, strconv.FormatInt(n, 10))
 		}
-		t.rows = append(t.rows, append(row, l.First.Format("2006-01-02"), l.Last.Format("2006-01-02")))
+		row = append(row, l.First.Format("2006-01-02"), l.Last.Format("2006-01-02"))
+		if name == "source" {
+			row = append(row, l.Class)
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/changes"
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/config"
 	"mailseal/milter"
@@ -28,7 +31,7 @@ const foreign = 30 * day
 func intakeRole() Role {
 	return Role{
 		Name: "intake",
-		Doc:  "takes reports about your domains from the mail server, by LMTP, and removes old ones",
+		Doc:  "takes reports about your domains from the mail server, by LMTP, makes what is changed on the page, and removes old ones",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			s, err := p.Store(ctx)
 			if err != nil {
@@ -42,12 +45,21 @@ func intakeRole() Role {
 			if err != nil {
 				return Part{}, fmt.Errorf("reports.intake.address: %w", err)
 			}
+			taker := &intake.Intake{Store: s, Domains: p.Config.Reports.Intake.Domains}
+			pages := &changes.Server{Intake: taker, Log: p.Log, Now: p.Now}
+			socket, err := listenChanges(ctx, p.Config.Reports.Intake)
+			if err != nil {
+				return Part{}, errors.Join(fmt.Errorf("reports.intake.changes: %w", err), l.Close())
+			}
 			if len(server.Trust.IDs) == 0 {
 				p.Log.Warn("authserv_id is not set: only DKIM signatures that verify here prove where a report comes from")
 			}
 			return Part{
-				Serve: func(ctx context.Context) error { return server.Serve(ctx, l) },
-				Jobs:  []jobs.Job{purgeJob(p, s)},
+				Serve: func(ctx context.Context) error {
+					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
+						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
+				},
+				Jobs: []jobs.Job{purgeJob(p, s)},
 			}, nil
 		},
 	}
@@ -58,6 +70,27 @@ func listenIntake(ctx context.Context, in config.ReportsIntake) (*milter.Listene
 	return milter.Listen(ctx, milter.ListenOptions{
 		Address: "unix:" + in.Address, Mode: in.Mode, Group: in.Group, Role: action.RoleAuto,
 	})
+}
+
+// listenChanges opens the socket of the pages, for the user of this process.
+func listenChanges(ctx context.Context, in config.ReportsIntake) (*milter.Listener, error) {
+	return milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + in.Changes, Mode: 0o600, Role: action.RoleAuto})
+}
+
+// both runs two servers until ctx ends, or one of them fails, which ends the other.
+func both(ctx context.Context, one, other func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var second error
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		defer cancel()
+		second = other(ctx)
+	})
+	first := one(ctx)
+	cancel()
+	wait.Wait()
+	return errors.Join(first, second)
 }
 
 // NewIntake makes what takes mails with reports into a store.

@@ -300,7 +300,7 @@ func TestServe(t *testing.T) {
 	done, ready := make(chan error, 1), make(chan struct{})
 	go func() { done <- p.Serve(ctx, roles, func() { close(ready) }) }()
 	<-ready
-	a, err := control.Ask(ctx, ControlPath(h.Config), control.Request{Command: control.Status})
+	a, err := control.Ask(ctx, ControlPath(h.Config, roles), control.Request{Command: control.Status})
 	if err != nil || a.Running == nil || len(a.Running.Jobs) != 3 ||
 		strings.Join(a.Running.Listeners, " ") != "fold send" {
 		t.Errorf("%+v, %v", a, err)

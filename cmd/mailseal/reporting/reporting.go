@@ -121,7 +121,7 @@ func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
 			serving = append(serving, part.Serve)
 		}
 	}
-	socket := ControlPath(p.Config)
+	socket := ControlPath(p.Config, roles)
 	l, err := control.Listen(ctx, socket)
 	if err != nil {
 		return err
@@ -157,9 +157,14 @@ func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
 	return nil
 }
 
-// ControlPath is where the process answers commands.
-func ControlPath(cfg *config.Config) string {
-	return filepath.Join(cfg.Reports.Directory, config.ReportsControlName)
+// ControlPath is where a process of these roles answers commands. Processes that share the roles
+// among them share the directory, too.
+func ControlPath(cfg *config.Config, roles []Role) string {
+	name := config.ReportsControlName
+	if len(roles) < len(Roles()) {
+		name += "-" + strings.Join(Names(roles), "-")
+	}
+	return filepath.Join(cfg.Reports.Directory, name)
 }
 
 // status answers requests: how the process is.

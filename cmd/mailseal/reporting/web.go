@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"mailseal/cmd/mailseal/changes"
 	"mailseal/config"
 	"mailseal/keys/files"
 	"mailseal/milter/report/web"
@@ -61,7 +62,10 @@ func (p *Process) pages(ctx context.Context) (http.Handler, error) {
 		host = ""
 	}
 	read := &web.Stored{Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks}
-	return web.New(web.Config{Read: read, Access: access, Host: host, Version: p.Version, Now: p.Now, Log: p.Log})
+	return web.New(web.Config{
+		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes), Access: access,
+		Host: host, Version: p.Version, Now: p.Now, Log: p.Log,
+	})
 }
 
 // signingDomains are the domains that this host has keys for.

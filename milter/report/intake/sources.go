@@ -40,6 +40,11 @@ func Each(names []string, stdin io.Reader, visit func(File) error) error {
 	return nil
 }
 
+// Split calls visit for a file that is in memory already, or for each mail of a mailbox.
+func Split(name string, data []byte, visit func(File) error) error {
+	return eachIn(name, bytes.NewReader(data), visit)
+}
+
 // eachBelow walks a directory. In a Maildir only cur and new hold mail that was delivered whole.
 func eachBelow(name string, visit func(File) error) error {
 	info, err := os.Stat(name)

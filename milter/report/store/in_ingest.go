@@ -19,7 +19,7 @@ import (
 // Arrival is a mail or a file that came in.
 type Arrival struct {
 	Received    time.Time
-	Via         string // "lmtp", "pipe", "import"
+	Via         string // "lmtp", "pipe", "import", "upload"
 	Name        string // of the file, or the Message-ID
 	Trust       string // Aligned, Unaligned, ByHand
 	TrustDomain string // that the mail was authenticated for; "" for none

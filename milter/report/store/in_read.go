@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -208,6 +209,7 @@ type Line struct {
 	Name  string    `json:"name"`
 	First time.Time `json:"first"` // day
 	Last  time.Time `json:"last"`
+	Class string    `json:"class,omitempty"` // of a source: what an administrator judged it to be
 	Sum
 }
 
@@ -221,9 +223,32 @@ func (s *Store) Reporters(ctx context.Context, f Filter) ([]Line, error) {
 	return s.sums(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter JOIN in_name d ON d.id = t.domain", "k.key", f)
 }
 
-// Sources sums the rollups of a domain, or of all, by source.
+// Sources sums the rollups of a domain, or of all, by source. Where it is of all domains, the verdicts
+// that are for all of them alone give a source its class.
 func (s *Store) Sources(ctx context.Context, f Filter) ([]Line, error) {
-	return s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON d.id = t.domain", "k.ip", f)
+	out, err := s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON d.id = t.domain", "k.ip", f)
+	if err != nil {
+		return nil, err
+	}
+	verdicts, err := s.Verdicts(ctx)
+	for i := range out {
+		out[i].Class = judged(verdicts, f.Domain, out[i].Name)
+	}
+	return out, err
+}
+
+// judged returns the class of the newest verdict on an address.
+func judged(verdicts []Verdict, domain, address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	for i := range verdicts {
+		if verdicts[i].Matches(domain, ip) {
+			return verdicts[i].Class
+		}
+	}
+	return ""
 }
 
 func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Line, err error) {

@@ -2,12 +2,24 @@ package web
 
 import (
 	"context"
+	"errors"
+	"html/template"
 	"io"
+)
+
+// Errors of commands. Others mean that no answer came, and that the change may have been made.
+var (
+	// ErrAway reports that the process that receives reports does not answer: nothing was changed.
+	ErrAway = errors.New("the process that receives reports (role intake) does not answer")
+	// ErrRefused reports a change that the process refused, with its reason: nothing was changed.
+	ErrRefused = errors.New("the change was refused")
 )
 
 // Commands are the changes that an administrator can make. The process that receives reports checks
 // and writes them; nil Commands make pages without forms.
 type Commands interface {
+	// Ready reports as an error why no change can be made now. It answers within a second.
+	Ready(ctx context.Context) error
 	// Judge stores a verdict on a source.
 	Judge(ctx context.Context, by string, r Rule) error
 	// Undo takes a verdict back.
@@ -16,4 +28,43 @@ type Commands interface {
 	Trust(ctx context.Context, by, org string) error
 	// Upload reads files of reports; the answer is a sentence.
 	Upload(ctx context.Context, by, name string, body io.Reader) (string, error)
+}
+
+// changes returns the Commands if the visitor may use them now, and else what the page says instead
+// of its forms.
+func (s *Server) changes(ctx context.Context, v visit) (Commands, []template.HTML) {
+	if s.commands == nil || !v.admin() {
+		return nil, nil
+	}
+	if err := s.commands.Ready(ctx); err != nil {
+		s.log.Warn("no change can be made on the page", "error", err)
+		return nil, []template.HTML{"Nothing can be changed here now: the process that receives reports does not answer. " +
+			"Start “mailseal reports serve” with the role intake. What is shown stays right, and reports that arrive wait in the mail server."}
+	}
+	return s.commands, nil
+}
+
+// maxNotices bounds what is to be told to those who changed something, a sentence each.
+const maxNotices = 100
+
+// notice keeps a sentence for the next page that a session opens.
+func (s *Server) notice(who session, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.notices == nil || len(s.notices) >= maxNotices {
+		s.notices = map[string]string{}
+	}
+	s.notices[string(who.secret)] = text
+}
+
+// noticed returns the sentence for a session, once.
+func (s *Server) noticed(who session) []template.HTML {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, ok := s.notices[string(who.secret)]
+	if !ok || len(who.secret) == 0 {
+		return nil
+	}
+	delete(s.notices, string(who.secret))
+	return []template.HTML{plain(visible(text))}
 }

@@ -15,6 +15,8 @@ func (f fakeCommands) note(what string) error {
 	return nil
 }
 
+func (f fakeCommands) Ready(context.Context) error { return nil }
+
 func (f fakeCommands) Judge(_ context.Context, by string, r Rule) error {
 	return f.note("judge " + by + " " + r.Domain + " " + r.Source + " " + string(r.Class))
 }

@@ -190,7 +190,7 @@ func (s *source) judge(rules []Rule, domain string) {
 		if r.Undone || r.Domain != "" && r.Domain != domain {
 			continue
 		}
-		fits := r.Source != "" && r.Source == s.Name
+		fits := r.Source != "" && (r.Source == s.Name || s.isOf(r.Addresses))
 		if r.Net.IsValid() {
 			fits = slices.ContainsFunc(s.Addresses, r.Net.Contains)
 		}
@@ -200,4 +200,14 @@ func (s *source) judge(rules []Rule, domain string) {
 			return
 		}
 	}
+}
+
+// isOf reports whether all addresses of the source are in a list.
+func (s *source) isOf(list []netip.Addr) bool {
+	for _, ip := range s.Addresses {
+		if !slices.Contains(list, ip) {
+			return false
+		}
+	}
+	return len(s.Addresses) > 0
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -18,10 +19,14 @@ import (
 // from our page.
 var errRefused = errors.New("web: the form was not accepted")
 
+// errUnanswered means that a change was sent, and that no answer came.
+var errUnanswered = errors.New("web: no answer")
+
 // Bounds of what a browser sends, in bytes. That of an upload is the one of a mail with a report.
 const (
 	uploadBytes  = 25 << 20
 	maxFormBytes = 64 << 10
+	maxUploads   = 100 // files of one form
 )
 
 // bounded gives the request a body that a handler may read. GET and HEAD have none: no page asks
@@ -77,11 +82,15 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, who, err)
 		return
 	}
-	if err := s.act(r, who); err != nil {
-		s.fail(w, r, who, err)
+	text, err := s.act(r, who)
+	s.forget()
+	if err != nil {
+		s.fail(w, r, who, unanswered(err))
 		return
 	}
-	s.forget()
+	if text != "" {
+		s.notice(who, text)
+	}
 	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
 }
 
@@ -105,47 +114,102 @@ func (s *Server) accept(r *http.Request, who session) error {
 	return nil
 }
 
-func (s *Server) act(r *http.Request, who session) error {
+// unanswered marks what is neither a refusal nor known to have changed nothing.
+func unanswered(err error) error {
+	for _, known := range []error{ErrAway, ErrRefused, errRefused, ErrNotFound} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", errUnanswered, err)
+}
+
+// act does what a form asks for, and returns a sentence about it.
+func (s *Server) act(r *http.Request, who session) (string, error) {
 	ctx := r.Context()
 	if r.URL.Path == "/ingest" {
+		if !who.all() {
+			return "", ErrNotFound
+		}
 		if org, err := url.QueryUnescape(r.FormValue("trust")); err == nil && org != "" {
-			return s.commands.Trust(ctx, who.name, org)
+			return "Reports of " + org + " count from now on.", s.commands.Trust(ctx, who.name, org)
 		}
 		return s.upload(ctx, r, who)
 	}
+	v := s.visitOf(r, who)
+	domain, src, err := s.judged(ctx, v, r.PathValue("domain"), r.PathValue("source"))
+	if err != nil {
+		return "", err
+	}
 	if undo := r.FormValue("undo"); undo != "" {
 		id, err := strconv.ParseInt(undo, 10, 64)
-		if err != nil {
-			return fmt.Errorf("%w: no such verdict", errRefused)
+		if err != nil || src.rule == nil || src.rule.ID != id {
+			return "", fmt.Errorf("%w: no such verdict; open the page again", errRefused)
 		}
-		return s.commands.Undo(ctx, who.name, id)
+		if src.rule.Domain == "" && !who.all() {
+			return "", fmt.Errorf("%w: the verdict is for all domains, and you may not see all", errRefused)
+		}
+		return "The verdict is undone.", s.commands.Undo(ctx, who.name, id)
 	}
 	class, ok := advice.ParseClass(r.FormValue("class"))
 	if !ok {
-		return fmt.Errorf("%w: no such class", errRefused)
+		return "", fmt.Errorf("%w: no such class", errRefused)
 	}
-	rule := Rule{Domain: r.PathValue("domain"), Source: r.PathValue("source"), Class: class, By: who.name, At: s.now()}
+	rule := Rule{Domain: domain, Source: src.Name, Addresses: src.Addresses, Class: class, By: who.name, At: s.now()}
 	if r.FormValue("all") == "1" {
+		if !who.all() {
+			return "", fmt.Errorf("%w: you may not see all domains", errRefused)
+		}
 		rule.Domain = ""
 	}
-	return s.commands.Judge(ctx, who.name, rule)
+	return "The verdict is stored. Figures and advice follow it from now on.", s.commands.Judge(ctx, who.name, rule)
 }
 
-func (s *Server) upload(ctx context.Context, r *http.Request, who session) error {
+// judged finds the source that a verdict is on, among the domains that the visitor may see.
+func (s *Server) judged(ctx context.Context, v visit, domain, name string) (string, *source, error) {
+	d, err := s.domain(ctx, v, domain)
+	if err != nil {
+		return "", nil, err
+	}
+	x, err := s.facts(ctx, d, v.filter)
+	if err != nil {
+		return "", nil, err
+	}
+	src := x.find(name)
+	if src == nil || src.Name == forgeries {
+		return "", nil, ErrNotFound
+	}
+	return d.Name, src, nil
+}
+
+// upload passes files on, one after the other. Those before one that fails are stored.
+func (s *Server) upload(ctx context.Context, r *http.Request, who session) (string, error) {
 	if r.MultipartForm == nil || len(r.MultipartForm.File["files"]) == 0 {
-		return fmt.Errorf("%w: choose a file first", errRefused)
+		return "", fmt.Errorf("%w: choose a file first", errRefused)
 	}
 	defer func() { _ = r.MultipartForm.RemoveAll() }()
-	for _, h := range r.MultipartForm.File["files"] {
-		f, err := h.Open()
+	var said []string
+	for _, h := range r.MultipartForm.File["files"][:min(len(r.MultipartForm.File["files"]), maxUploads)] {
+		text, err := s.uploadOne(ctx, who, h)
 		if err != nil {
-			return err
+			if len(said) > 0 {
+				s.notice(who, strings.Join(said, " "))
+			}
+			return "", fmt.Errorf("%s: %w", visible(h.Filename), err)
 		}
-		_, err = s.commands.Upload(ctx, who.name, visible(h.Filename), f)
-		_ = f.Close()
-		if err != nil {
-			return fmt.Errorf("upload of %q: %w", h.Filename, err)
-		}
+		said = append(said, visible(h.Filename)+": "+text)
 	}
-	return nil
+	if n := len(r.MultipartForm.File["files"]) - maxUploads; n > 0 {
+		said = append(said, fmt.Sprintf("Only %d files are read at a time: %d were left out.", maxUploads, n))
+	}
+	return strings.Join(said, " "), nil
+}
+
+func (s *Server) uploadOne(ctx context.Context, who session, h *multipart.FileHeader) (string, error) {
+	f, err := h.Open()
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return s.commands.Upload(ctx, who.name, h.Filename, f)
 }

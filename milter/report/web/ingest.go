@@ -42,7 +42,9 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	}
 	unverified := section{ID: "unverified", Title: "Senders not verified", Table: strangers("unverified", in.Unverified, now,
 		"Kept and shown, not counted: no aligned DKIM or SPF for the reporter’s domain.", "None: every report came from whom it names.")}
-	if s.commands != nil && v.admin() {
+	commands, why := s.changes(ctx, v)
+	p.Lead = append(p.Lead, why...)
+	if commands != nil {
 		for _, u := range in.Unverified {
 			if !slices.Contains(unverified.Trust, u.Org) {
 				unverified.Trust = append(unverified.Trust, u.Org)
@@ -50,7 +52,7 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 		}
 	}
 	p.Sections = []section{{ID: "errors", Title: "Not read", Table: errorsTable}}
-	if s.commands != nil && v.admin() {
+	if commands != nil {
 		p.Sections = append(p.Sections, section{ID: "upload", Title: "Upload", Upload: true})
 	}
 	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified, section{ID: "others", Title: "Domains not yours",

@@ -222,11 +222,13 @@ type Rule struct {
 	Domain string // "" is all domains
 	Source string // a name or address as pages show it; "" if Net is set
 	Net    netip.Prefix
-	Class  advice.Class
-	By     string
-	At     time.Time
-	Was    advice.Class
-	Undone bool
+	// Addresses are those that a named source had when it was judged.
+	Addresses []netip.Addr
+	Class     advice.Class
+	By        string
+	At        time.Time
+	Was       advice.Class
+	Undone    bool
 }
 
 // Event is a change that a time line marks.

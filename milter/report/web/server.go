@@ -48,6 +48,8 @@ type Server struct {
 
 	mu    sync.Mutex
 	known map[string]remembered // facts of a domain and period, for factsFor
+
+	notices map[string]string // by session: what became of its last change, shown once
 }
 
 // remembered are facts with the time at which they were gathered.
@@ -115,6 +117,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, build func(context
 	}
 	p.finish(strings.TrimSuffix(path, "/"), v.q.Encode())
 	if v.table == "" {
+		p.Lead = append(s.noticed(who), p.Lead...)
 		s.render(w, r, who, p, http.StatusOK)
 		return
 	}
@@ -173,6 +176,21 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 		status = http.StatusNotFound
 		p = &page{Title: "Not found", Heading: "There is nothing under this address.", Lead: []template.HTML{
 			say("Asked for: %s. It may have been deleted, or you may not see it. Search for a domain above.", mono(r.URL.Path))}}
+	case errors.Is(err, ErrAway):
+		status = http.StatusServiceUnavailable
+		p = &page{Title: "Not changed", Heading: "The change could not be made: the process that receives reports does not answer.",
+			Lead: []template.HTML{"Nothing was changed. Start “mailseal reports serve” with the role intake, go back, and send the form again. " +
+				"Reports that arrive wait in the mail server."}}
+		s.log.Error("a change of the page was not made", "path", r.URL.Path, "error", err)
+	case errors.Is(err, errUnanswered):
+		status = http.StatusServiceUnavailable
+		p = &page{Title: "No answer", Heading: "The process that receives reports did not answer in time.",
+			Lead: []template.HTML{"The change may have been made: open the page again to see. Sending it again does no harm, " +
+				"since a report that is stored already is not counted twice."}}
+		s.log.Error("a change of the page was not answered", "path", r.URL.Path, "error", err)
+	case errors.Is(err, ErrRefused):
+		status = http.StatusUnprocessableEntity
+		p = &page{Title: "Not changed", Heading: "The change was refused.", Lead: []template.HTML{plain(visible(err.Error()) + ". Nothing was changed.")}}
 	case errors.Is(err, errRefused):
 		status = http.StatusForbidden
 		p = &page{Title: "Refused", Heading: "The form was not accepted.", Lead: []template.HTML{plain(err.Error() + ". Nothing was changed.")}}

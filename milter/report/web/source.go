@@ -53,7 +53,7 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	if err != nil {
 		return nil, err
 	}
-	p.Sections = []section{remedy(src, d.Name), s.verdict(v, x, src), sourceDays(x, days), identity(src, x),
+	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src), sourceDays(x, days), identity(src, x),
 		sourceReceivers(receivers, to), identifiers(src, x)}
 	return p, nil
 }
@@ -111,7 +111,7 @@ func remedy(s *source, domain string) section {
 }
 
 // verdict is the form by which a person says whose a source is.
-func (s *Server) verdict(v visit, x *facts, src *source) section {
+func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) section {
 	out := section{End: true, ID: "verdict", Title: "Whose is it?"}
 	text := say("By rule: %s, because: %s.", plain(string(src.Class)), prose(src.why))
 	form := &judgeForm{Action: sourceURL(x.domain.Name, src.Name), Source: src.Name}
@@ -128,8 +128,13 @@ func (s *Server) verdict(v visit, x *facts, src *source) section {
 		{advice.NotOurs, "Not ours"}, {advice.Scanner, "Known scanner"}} {
 		form.Classes = append(form.Classes, classButton{string(c.class), c.text, src.Judged && src.Class == c.class})
 	}
-	if s.commands == nil || !v.admin() || src.Name == forgeries {
+	if src.Name == forgeries {
 		out.Text = []template.HTML{text}
+		return out
+	}
+	commands, why := s.changes(ctx, v)
+	if commands == nil {
+		out.Text = append([]template.HTML{text}, why...)
 		return out
 	}
 	out.Judge = form

@@ -1,11 +1,8 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
-	"net/netip"
-	"strings"
 	"time"
 
 	"mailseal/milter/report/advice"
@@ -13,25 +10,16 @@ import (
 
 // Rules implements Reader.
 func (s *Stored) Rules(ctx context.Context) ([]Rule, error) {
+	list, err := s.Store.Verdicts(ctx)
 	var out []Rule
-	err := s.view(ctx, func(v *view) error {
-		return v.each(ctx, "SELECT id, domain, subject, class, name, made, made_by FROM in_rule ORDER BY made DESC, id DESC", nil, func(rows *sql.Rows) error {
-			var r Rule
-			var subject, class, label string
-			var made int64
-			if err := rows.Scan(&r.ID, &r.Domain, &subject, &class, &label, &made, &r.By); err != nil {
-				return err
-			}
-			r.Class, r.At, r.Source = advice.Class(class), unix(made), cmp.Or(label, strings.TrimPrefix(subject, "."))
-			if p, err := netip.ParsePrefix(subject); err == nil {
-				r.Net, r.Source = p, ""
-			} else if a, err := netip.ParseAddr(subject); err == nil {
-				r.Net, r.Source = netip.PrefixFrom(a, a.BitLen()), ""
-			}
-			out = append(out, r)
-			return nil
-		})
-	})
+	for _, v := range list {
+		r := Rule{ID: v.ID, Domain: v.Domain, Source: v.Subject, Addresses: v.Addresses, Class: advice.Class(v.Class),
+			By: v.By, At: v.At, Was: advice.Class(v.Was), Undone: v.Undone}
+		if p, ok := v.Prefix(); ok {
+			r.Net, r.Source = p, ""
+		}
+		out = append(out, r)
+	}
 	return out, err
 }
 
