@@ -94,6 +94,10 @@ bench: build
 	var/compare -mailseal $(BIN) -release $(RELEASE) -release-crypto var/compare-release -benchmarks var/benchmarks.txt \
 		-out contrib/bench/RESULTS.md $(if $(RSPAMD),-rspamd .root/rspamd) $(BENCHFLAGS)
 
+# How long honest mail takes while strangers attack the lookups, beside the quiet figures; "make bench" does it as well.
+bench-attack: build
+	$(GO) run ./contrib/bench/compare -mailseal $(BIN) -only attack $(if $(filter quick,$(BENCH)),-quick) $(BENCHFLAGS)
+
 # What a message costs as bodies, headers, signatures, connections and keys grow; contrib/bench/GROWTH.md and its
 # pictures are made anew. It takes about five minutes.
 bench-growth: build
@@ -121,4 +125,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-growth bench-dearest soak fuzz clean
+.PHONY: packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-attack bench-growth bench-dearest soak fuzz clean

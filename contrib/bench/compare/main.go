@@ -19,12 +19,13 @@ func main() {
 	flag.StringVar(&o.rspamd, "rspamd", "", "where Debian's rspamd is unpacked (contrib/test/fetch.sh rspamd), to be measured beside them")
 	flag.StringVar(&o.benchmarks, "benchmarks", "", "output of the Go benchmarks, for the results")
 	flag.StringVar(&o.out, "out", "", "file for the results (default standard output)")
-	flag.StringVar(&o.only, "only", "", "only jobs and steps (cores, memory, starts, profiles) whose names contain this")
+	flag.StringVar(&o.only, "only", "", "only jobs and steps (cores, memory, attack, starts, profiles) whose names contain this")
 	flag.StringVar(&o.profile, "profile", "", "write a profile of all jobs for the compiler to this file, and nothing else")
 	flag.StringVar(&o.releaseCrypto, "release-crypto", "", "this program, built with the release build's libraries, to tell what its cryptography costs")
 	flag.StringVar(&o.crypto, "crypto", "", "print what the cryptography of the job of this name costs, in nanoseconds, and nothing else")
 	flag.StringVar(&o.key, "key", "", "the RSA key for -crypto")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each job is measured")
+	flag.BoolVar(&o.quick, "quick", false, "fewer rounds and shorter ones: rougher figures in two minutes")
 	flag.Parse()
 	if err := compare(o); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
@@ -39,6 +40,7 @@ type options struct {
 	benchmarks, out, only, profile string
 	releaseCrypto, crypto, key     string
 	rounds                         int
+	quick                          bool
 }
 
 func compare(o options) error {
@@ -94,6 +96,7 @@ var steps = []struct {
 }{
 	{"cores", (*bench).cores},
 	{"memory", (*bench).memory},
+	{"attack", (*bench).attack},
 	{"starts", (*bench).starts},
 	{"profiles", (*bench).profilesOf},
 }

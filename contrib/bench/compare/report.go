@@ -24,6 +24,7 @@ type report struct {
 	beside   []server // without targets: rspamd
 	outcomes []outcome
 	extra    []finding
+	sieges   []siege
 	profiles []jobProfile
 }
 
@@ -68,6 +69,7 @@ func (r *report) write() error {
 	b.WriteString(reading)
 	r.others(&b)
 	r.times(&b)
+	r.siegeTable(&b)
 	r.details(&b)
 	if err := r.appendix(&b); err != nil {
 		return err

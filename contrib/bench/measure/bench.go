@@ -111,6 +111,9 @@ func (r *Bench) Publish(selector string) {
 	r.records.AddTXT(selector+"._domainkey.example.com.", r.rsa.Text)
 }
 
+// PublishAlso adds the lines of a zone file to what the name server answers.
+func (r *Bench) PublishAlso(lines string) error { return r.records.Add(lines) }
+
 // PublishOnly has the name server answer from another zone.
 func (r *Bench) PublishOnly(z *dnstest.Zone) { r.records.Replace(z) }
 

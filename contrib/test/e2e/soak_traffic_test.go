@@ -30,7 +30,7 @@ _dmarc.honest.example TXT "v=DMARC1; p=reject"
 bank.example TXT "v=spf1 -all"
 _dmarc.bank.example TXT "v=DMARC1; p=reject"
 evil.example TXT "v=spf1 ip4:127.0.0.0/8 -all"
-$TIMEOUT silent.example
+$TIMEOUT *.silent.example
 `
 
 func (s *soak) publishStrangers() {
