@@ -18,6 +18,9 @@ func (c *checker) checkReports() {
 		c.problem(c.place("reports.smtp"),
 			"%s is not on this host: reports are handed to the mail server here, which queues and retries", r.SMTP)
 	}
+	if len(r.Alerts.To) > 0 && r.From == "" {
+		c.problem(c.place("reports.alerts.to"), "needs reports.from, the sender of the mail, such as \"dmarc@reports.example.com\"")
+	}
 	c.checkReportsWeb()
 	isKnown := strings.HasPrefix(r.Store, "sqlite:") || strings.HasPrefix(r.Store, "postgres://") ||
 		strings.HasPrefix(r.Store, "postgresql://")

@@ -30,6 +30,16 @@ type Reports struct {
 	Store          string                   `toml:"store"` // never empty once loaded
 	Intake         ReportsIntake            `toml:"intake"`
 	Web            ReportsWeb               `toml:"web"`
+	Alerts         ReportsAlerts            `toml:"alerts"`
+}
+
+// ReportsAlerts says who is told of what reports that came in show, and when.
+type ReportsAlerts struct {
+	To         []string `toml:"to"` // addresses; none: nothing is mailed
+	Digest     bool     `toml:"digest"`
+	NewSource  int      `toml:"new_source"`  // messages
+	SilentDays int      `toml:"silent_days"` // of a receiver
+	QuietDays  int      `toml:"quiet_days"`  // after which an alert may come again
 }
 
 // ReportsIntake says how reports come in.

@@ -66,6 +66,23 @@ var reportsIntakeSection = section{
 	},
 }
 
+var reportsAlertsSection = section{
+	header: "[reports.alerts]", path: "reports.alerts",
+	doc: "Mail to you about what reports that came in show. \"mailseal reports serve\" (role intake) looks every hour for new sources of mail, sources of yours whose mail fails, receivers that do not report any more, changed policies, and an intake that is broken. Each is mailed once. The mail goes to the mail server of reports.smtp, from reports.from, without an envelope sender, so that there are no bounces of it.",
+	settings: []setting{
+		{name: "to", def: "[]", example: `["postmaster@example.com"]`, form: "mail address",
+			doc: "Who gets alerts and the digest. Not set: nothing is mailed, and nothing is looked for. It needs reports.from. \"mailseal reports alerts --test\" sends a mail there."},
+		{name: "digest", def: "true",
+			doc: "Mail what happened in a week, every Monday after 6:00 UTC: for each domain the messages, how many pass, what changed, and its largest sources with what to do."},
+		{name: "new_source", def: "10", least: "1", most: "1000000000",
+			doc: "Messages that a new source must have sent as one of your domains before it is an alert. A source is new for 7 days, of a domain with reports for longer than that."},
+		{name: "silent_days", def: "4", least: "2", most: "60",
+			doc: "Days without a report after which a receiver is silent that reported on 9 of the 14 days before."},
+		{name: "quiet_days", def: "7", least: "1", most: "365",
+			doc: "Days for which an alert must not have held before it is mailed again. One that goes on is mailed once."},
+	},
+}
+
 var reportsWebSection = section{
 	header: "[reports.web]", path: "reports.web",
 	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need you, why, and what to publish. They are served where address says, and show nothing to whoever did not sign in: with a token, an account of an htpasswd file, or by a reverse proxy.",

@@ -57,6 +57,7 @@ var layers = []struct {
 	{"milter/filter", []string{"milter/action", "milter/dkim", "milter/expression", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy", "milter/dmarc", "milter/spf", "milter/report"}},
 	{"milter/report/advice", nil},
 	{"milter/report/tally", []string{"milter/report", "milter/report/advice"}},
+	{"milter/report/alert", []string{"milter/report", "milter/report/advice", "milter/report/send", "milter/report/store", "milter/report/tally"}},
 	{"milter/report/intake", []string{"milter/report", "milter/report/store"}},
 	{"milter/report/lmtp", []string{"milter/report", "milter/report/intake", "milter/report/store", "milter/authres", "milter/dkim", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/report/web", []string{"milter/report/advice", "milter/report/store", "keys/files"}},

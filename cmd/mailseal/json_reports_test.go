@@ -47,6 +47,13 @@ func reported(t *testing.T, s site) string {
 	if _, err := out.Fold(t.Context(), "segment", b, at); err != nil {
 		t.Fatal(err)
 	}
+	told := store.Alert{Code: "new-source", Domain: "friend.example", Subject: "192.0.2.1", Text: "new"}
+	if _, err := out.Raise(t.Context(), at, time.Hour, told); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.AlertsSent(t.Context(), 1, at); err != nil {
+		t.Fatal(err)
+	}
 	// The DNS does not answer, so that the report is built, and waits.
 	sent, errs, _ := mailseal(t, "", s.words("reports send --config @out.toml --json --now 2026-05-05T12:00:00Z")...)
 	var list struct{ Reports []struct{ ID string } }

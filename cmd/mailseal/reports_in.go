@@ -77,7 +77,7 @@ func withList(cmd *cobra.Command, f *boxFlags) {
 func newReportsInCmds() []*cobra.Command {
 	return []*cobra.Command{
 		newReportsReadCmd(), newReportsImportCmd(), newReportsDeliverCmd(), newReportsReceivedCmd(), newReportsDomainsCmd(),
-		newReportsSourcesCmd(), newReportsAcceptCmd(), newReportsVerifyCmd(), newReportsReparseCmd(),
+		newReportsSourcesCmd(), newReportsAcceptCmd(), newReportsVerifyCmd(), newReportsReparseCmd(), newReportsAlertsCmd(),
 	}
 }
 

@@ -98,6 +98,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"probe-files":           {},
 	"reload":                {"", "--config @gone"},
 	"reports":               {},
+	"reports alerts":        {"--test --config @good.toml", "--config @gone"},
 	"reports bounced":       {"--config @broken.toml r@example.com", "--config @gone r@example.com"},
 	"reports check":         {"--config @good.toml", "--config @gone"},
 	"reports forget":        {"--config @broken.toml example.com", "--config @gone example.com"},

@@ -59,7 +59,7 @@ func intakeRole() Role {
 					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
 						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
-				Jobs: []jobs.Job{purgeJob(p, s)},
+				Jobs: append([]jobs.Job{purgeJob(p, s)}, alertJobs(p, s)...),
 			}, nil
 		},
 	}

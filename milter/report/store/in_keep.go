@@ -125,6 +125,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			{"DELETE FROM in_raw WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM in_report WHERE in_report.raw = in_raw.id)", nil},
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
+			{"DELETE FROM in_alert WHERE seen < $1", []any{records.Unix()}},
 			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at = excluded.at", []any{since, day(records) + 1}},
 		} {
 			if _, err := tx.ExecContext(ctx, q.text, q.args...); err != nil {

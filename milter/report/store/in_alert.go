@@ -1,0 +1,116 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Alert is something that the operator should know.
+type Alert struct {
+	ID      int64     `json:"id"`
+	Code    string    `json:"code"`    // stable: "new-source"
+	Domain  string    `json:"domain"`  // "": not about one
+	Subject string    `json:"subject"` // what it is about beside the domain; tells alerts apart
+	Text    string    `json:"text"`    // sentences: what was found, and what to do
+	Raised  time.Time `json:"raised"`
+	Seen    time.Time `json:"seen"`          // when it was last found to hold
+	Sent    time.Time `json:"sent,omitzero"` // when it was mailed; zero: not yet
+}
+
+// Raise stores alerts that hold now, and returns how many are new. An alert that goes on holding
+// stays one alert; it is a new one again when it was not found to hold for quiet.
+func (s *Store) Raise(
+	ctx context.Context, now time.Time, quiet time.Duration, alerts ...Alert,
+) (raised int, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		raised = 0
+		for _, a := range alerts {
+			isNew, err := tx.raise(ctx, now, quiet, a)
+			if err != nil {
+				return err
+			}
+			raised += number(isNew)
+		}
+		return nil
+	})
+	return raised, err
+}
+
+func (tx *Tx) raise(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool, error) {
+	var id int64
+	err := tx.QueryRowContext(ctx, `SELECT id FROM in_alert WHERE code = $1 AND domain = $2 AND subject = $3
+		AND seen > $4 ORDER BY seen DESC LIMIT 1`, a.Code, text(a.Domain), text(a.Subject), now.Add(-quiet).Unix()).
+		Scan(&id)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE in_alert SET seen = $1 WHERE id = $2", now.Unix(), id)
+		return false, err
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO in_alert (code, domain, subject, message, raised, seen, sent)
+		VALUES ($1, $2, $3, $4, $5, $5, 0)`, a.Code, text(a.Domain), text(a.Subject), text(a.Text), now.Unix())
+	return err == nil, err
+}
+
+// Alerts returns alerts, the latest first, at most limit of them. With unsent it returns those
+// alone that were not mailed yet.
+func (s *Store) Alerts(ctx context.Context, unsent bool, limit int) (out []Alert, err error) {
+	q := "SELECT id, code, domain, subject, message, raised, seen, sent FROM in_alert"
+	if unsent {
+		q += " WHERE sent = 0"
+	}
+	q += fmt.Sprint(" ORDER BY raised DESC, id DESC LIMIT ", limit)
+	return out, s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, q)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var a Alert
+			var raised, seen, sent int64
+			if err := rows.Scan(&a.ID, &a.Code, &a.Domain, &a.Subject, &a.Text, &raised, &seen, &sent); err != nil {
+				return err
+			}
+			a.Raised, a.Seen = time.Unix(raised, 0).UTC(), time.Unix(seen, 0).UTC()
+			if sent > 0 {
+				a.Sent = time.Unix(sent, 0).UTC()
+			}
+			out = append(out, a)
+		}
+		return rows.Err()
+	})
+}
+
+// AlertsSent notes that all alerts up to a number were mailed.
+func (s *Store) AlertsSent(ctx context.Context, last int64, now time.Time) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE in_alert SET sent = $1 WHERE sent = 0 AND id <= $2", now.Unix(), last)
+		return err
+	})
+}
+
+// Mark returns the number that was kept under a name, 0 for none.
+func (s *Store) Mark(ctx context.Context, name string) (n int64, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		err := tx.QueryRowContext(ctx, "SELECT at FROM in_told WHERE what = $1", name).Scan(&n)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return n, err
+}
+
+// SetMark keeps a number under a name: how far something was told.
+func (s *Store) SetMark(ctx context.Context, name string, n int64) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO in_told (what, at) VALUES ($1, $2)
+			ON CONFLICT (what) DO UPDATE SET at = excluded.at`, name, n)
+		return err
+	})
+}
