@@ -45,6 +45,7 @@ func TestJSON(t *testing.T) {
 		{"dmarc", "dmarc --zone @zone --spf example.com example.com"},
 		{"domain", "domain --zone @zone example.com"},
 		{"domain --diff", "domain --zone @zone --diff @before.json example.com other.example"},
+		{"domain whose DNS does not answer", "domain --zone @silent.zone example.com"},
 		{"domain --list", "domain --list"},
 		{"explain-signing", "explain-signing --config @good.toml --from a@example.com --ip 127.0.0.1"},
 		{"import-opendkim", "import-opendkim --conf @taken.conf"},

@@ -3,6 +3,7 @@ package dkim
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"mailseal/milter/lint"
@@ -78,12 +79,18 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 	s, hasService := tags.Value("s")
 	k, hasType := tags.Value("k")
 	switch {
+	case strings.HasPrefix(strings.ToLower(text), "v=spf1"):
+		flaws.Add(FlawVersion, "it is an SPF record, which belongs at the domain itself", 0, 0)
+	case checkVersion(tags) != nil && strings.Contains(text, "p=") && !strings.Contains(text, ";"):
+		flaws.Add(FlawVersion, "the semicolons between the tags are missing", 0, 0)
 	case checkVersion(tags) != nil:
 		at(flaws, FlawVersion, reason, text, tags, "v")
 	case hasHash && !listed(h, "sha256"):
 		at(flaws, FlawHash, "h= leaves SHA-256 out, so that no signature counts: delete the tag", text, tags, "h")
 	case hasService && !listed(s, "email", "*"):
 		at(flaws, FlawService, "s= leaves mail out, so that no signature counts: delete the tag", text, tags, "s")
+	case hasType && k != strings.ToLower(k) && (strings.EqualFold(k, "rsa") || strings.EqualFold(k, "ed25519")):
+		at(flaws, FlawKeyType, reason+": write k="+strings.ToLower(k), text, tags, "k")
 	case hasType && k != "rsa" && k != "ed25519":
 		at(flaws, FlawKeyType, reason, text, tags, "k")
 	case strings.Contains(text, "-----"):
@@ -124,16 +131,23 @@ func at(flaws *lint.List, code, clause, text string, tags taglist.List, name str
 	flaws.Add(code, clause, 0, 0)
 }
 
+// gap finds what separates two tags where the semicolons are missing.
+var gap = regexp.MustCompile(`[\s,]+([a-z]=)`)
+
 // Repair returns the key record that an owner will have meant by a text with mistakes, "" when that
 // is not known. It leaves out tags that keep signatures from counting, and characters that belong
 // to no record; the key stays.
 func Repair(text string) string {
-	tags, _ := taglist.ParseLenient(lint.Clean(text))
+	text = lint.Clean(text)
+	if !strings.Contains(text, ";") {
+		text = gap.ReplaceAllString(text, "; $1")
+	}
+	tags, _ := taglist.ParseLenient(text)
 	out := []string{"v=DKIM1"}
 	for _, t := range tags {
 		switch t.Name {
 		case "k":
-			out = append(out, "k="+t.Value)
+			out = append(out, "k="+strings.ToLower(t.Value))
 		case "p":
 			out = append(out, "p="+taglist.Compact(t.Value))
 		case "t":

@@ -46,8 +46,11 @@ func IsRecord(text string) bool { return isRecord(text) }
 // from that.
 func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	clean := strings.ToLower(strings.ReplaceAll(lint.Clean(text), " ", ""))
-	if isRecord(text) || !strings.HasPrefix(clean, "v=dmarc") && !strings.HasPrefix(clean, "dmarc1") && !strings.HasPrefix(clean, "p=") {
+	if isRecord(text) {
 		return lint.Flaw{}, false
+	}
+	if !strings.HasPrefix(clean, "v=dmarc") && !strings.HasPrefix(clean, "dmarc1") && !strings.HasPrefix(clean, "p=") {
+		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
 		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no DMARC record", Start: start, End: end}, true
@@ -65,6 +68,26 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 		clause += ", DMARC1 in capitals"
 	}
 	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is none", End: min(len(first), len(text))}, true
+}
+
+// misspelled finds a record with other text before it, such as its name, and one that begins with
+// nearly v=DMARC1.
+func misspelled(text string) (flaw lint.Flaw, ok bool) {
+	const begin = "v=dmarc1"
+	if at := strings.Index(lint.Lower(text), begin); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
+		return lint.Flaw{
+			Code: FlawNearMiss, End: at,
+			Text: "there is text before v=DMARC1, so that it is no DMARC record: the value begins with v=DMARC1",
+		}, true
+	}
+	first, _, _ := strings.Cut(text, ";")
+	if lint.Nearest(strings.TrimSpace(first), begin) == "" {
+		return lint.Flaw{}, false
+	}
+	return lint.Flaw{
+		Code: FlawNearMiss, End: len(first),
+		Text: "a DMARC record begins with v=DMARC1 and a semicolon; this one does not, and is none",
+	}, true
 }
 
 // Lint finds what is wrong in the text of a policy record, and what is worth knowing of it. IsOwn
@@ -107,7 +130,7 @@ type linter struct {
 func (l *linter) at(code, name, clause string) {
 	for _, t := range l.tags {
 		if t.Name == name {
-			l.flaws.Add(code, clause, strings.LastIndex(strings.ToLower(l.text[:t.Start]), name), t.End)
+			l.flaws.Add(code, clause, strings.LastIndex(lint.Lower(l.text[:t.Start]), name), t.End)
 			return
 		}
 	}
@@ -138,7 +161,11 @@ func (l *linter) syntax() {
 		if l.has(name) {
 			l.flaws.Add(FlawTwice, name+"= stands there twice, and the first one counts", start, start+len(s))
 		} else {
-			l.flaws.Add(FlawSyntax, fmt.Sprintf("%q is no tag with a value, and is passed over", clip(strings.Trim(s, wsp))), start, start+len(s))
+			clause := fmt.Sprintf("%q is no tag with a value, and is passed over", clip(strings.Trim(s, wsp)))
+			if tag, _, ok := strings.Cut(name, ":"); ok && slices.Contains(known, strings.Trim(tag, wsp)) {
+				clause += "; = belongs behind " + strings.Trim(tag, wsp)
+			}
+			l.flaws.Add(FlawSyntax, clause, start, start+len(s))
 		}
 	}
 	for _, o := range obsolete {
@@ -153,9 +180,44 @@ func (l *linter) syntax() {
 	}
 	for _, name := range []string{"adkim", "aspf", "t", "psd", "fo", "p", "sp", "np"} {
 		if value, given := l.tags.Value(name); given && !isValue(name, value) {
-			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and is passed over", name, clip(value), name))
+			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and is passed over%s", name, clip(value), name, meant(name, value)))
 		}
 	}
+}
+
+// meant guesses what a value that a tag cannot have should have been.
+func meant(name, value string) string {
+	if unseparated.MatchString(value) {
+		return "; a semicolon is missing in it"
+	}
+	if v := repairValue(name, value); v != value {
+		return fmt.Sprintf("; %s=%s was meant", name, v)
+	}
+	return ""
+}
+
+// repairValue mends the slips in a value that can only mean one thing, and returns others as they
+// are.
+func repairValue(name, value string) string {
+	bare := strings.ToLower(strings.Trim(value, "'`<>. "))
+	switch name {
+	case "p", "sp", "np":
+		if near := lint.Nearest(bare, "none", "quarantine", "reject"); near != "" {
+			return near
+		}
+	case "adkim", "aspf":
+		if bare == "strict" || bare == "relaxed" {
+			return bare[:1]
+		}
+	case "fo":
+		if options := strings.ReplaceAll(bare, ",", ":"); isValue(name, options) {
+			return options
+		}
+	}
+	if isValue(name, bare) {
+		return bare
+	}
+	return value
 }
 
 // isValue reports whether a tag may have a value.

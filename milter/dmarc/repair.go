@@ -12,13 +12,22 @@ import (
 // unseparated finds a tag that no semicolon separates from what is before it.
 var unseparated = regexp.MustCompile(`(?i)([^;\s])[\s,]+((?:p|sp|np|adkim|aspf|t|psd|fo|rua|ruf|pct|rf|ri)\s*=)`)
 
+// colon finds a tag with a colon in place of the equals sign.
+var colon = regexp.MustCompile(`(?i)(^|;)(\s*(?:p|sp|np|adkim|aspf|t|psd|fo|rua|ruf))\s*:`)
+
 // Repair returns the policy record that an owner will have meant by a text with mistakes, and
 // whether there is one: tags that mean nothing left out, the policy behind the version, addresses
 // with their mailto:. It changes no wish.
 func Repair(text string) (string, bool) {
-	clean := unseparated.ReplaceAllString(lint.Clean(text), "$1; $2")
+	clean := lint.Clean(text)
+	if at := strings.Index(strings.ToLower(clean), "v=dmarc1"); at > 0 {
+		clean = clean[at:] // a name or the like before the record
+	}
+	clean = unseparated.ReplaceAllString(clean, "$1; $2")
+	clean = colon.ReplaceAllString(clean, "$1$2=")
 	tags, _ := taglist.ParseLenient(clean)
 	p, _ := tags.Value("p")
+	p = repairValue("p", p)
 	if _, ok := policy(p); !ok {
 		return "", false
 	}
@@ -31,8 +40,12 @@ func Repair(text string) (string, bool) {
 			if list := repairURIs(t.Value); list != "" {
 				out = append(out, t.Name+"="+list)
 			}
-		case slices.Contains(known, t.Name) && isValue(t.Name, t.Value):
-			out = append(out, t.Name+"="+t.Value)
+		case slices.Contains(known, t.Name) && isValue(t.Name, repairValue(t.Name, t.Value)):
+			value := t.Value
+			if !isValue(t.Name, value) {
+				value = repairValue(t.Name, value)
+			}
+			out = append(out, t.Name+"="+value)
 		}
 	}
 	mended := strings.Join(out, "; ")
@@ -44,6 +57,7 @@ func repairURIs(value string) string {
 	var out []string
 	for item := range strings.SplitSeq(value, ",") {
 		uri, _ := withoutSize(strings.Trim(item, wsp))
+		uri = strings.NewReplacer("<", "", ">", "", " ", "", "mailto://", "mailto:").Replace(uri)
 		if !strings.Contains(uri, ":") && strings.Contains(uri, "@") {
 			uri = "mailto:" + uri
 		}

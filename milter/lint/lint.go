@@ -50,34 +50,58 @@ var signs = []struct{ text, is string }{
 // It returns an empty clause when there is none.
 func Pasted(text string) (clause string, start, end int) {
 	for i := 0; i < len(text); {
-		for _, s := range signs {
-			if strings.HasPrefix(text[i:], s.text) {
-				return "there is " + s.is + " in the value", i, i + len(s.text)
-			}
-		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == utf8.RuneError && size <= 1:
-			return "there is a byte in the value that is no text", i, i + 1
-		case r > '~':
-			return "there is a character in the value that is not ASCII", i, i + size
-		case r < ' ' && r != '\t' && r != '\r' && r != '\n':
-			return "there is a control character in the value", i, i + 1
+		clause, size := oddAt(text, i)
+		if clause != "" {
+			return clause, i, i + size
 		}
 		i += size
 	}
 	return "", 0, 0
 }
 
+// oddAt says what is wrong with the character at a place of a text, "" for nothing, and returns its
+// size in bytes.
+func oddAt(text string, at int) (clause string, size int) {
+	for _, s := range signs {
+		if strings.HasPrefix(text[at:], s.text) {
+			return "there is " + s.is + " in the value", len(s.text)
+		}
+	}
+	r, size := utf8.DecodeRuneInString(text[at:])
+	switch {
+	case r == utf8.RuneError && size <= 1:
+		return "there is a byte in the value that is no text", 1
+	case r > '~':
+		return "there is a character in the value that is not ASCII", size
+	case r < ' ' && r != '\t' && r != '\r' && r != '\n':
+		return "there is a control character in the value", 1
+	}
+	return "", size
+}
+
 // Clean returns a record as its owner will have meant it: without the characters that Pasted finds,
 // spaces in place of those that are no plain ones.
 func Clean(text string) string {
 	text = strings.NewReplacer("\u00a0", " ", "\u2013", "-", "\u2014", "-", `\;`, ";").Replace(text)
-	for {
-		clause, start, end := Pasted(text)
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		clause, size := oddAt(text, i)
 		if clause == "" {
-			return strings.TrimSpace(text)
+			b.WriteString(text[i : i+size])
 		}
-		text = text[:start] + text[end:]
+		i += size
 	}
+	return strings.TrimSpace(b.String())
+}
+
+// Lower returns a text with its ASCII letters in lower case. Unlike strings.ToLower it keeps every
+// byte in its place.
+func Lower(text string) string {
+	out := []byte(text)
+	for i, c := range out {
+		if 'A' <= c && c <= 'Z' {
+			out[i] = c + 'a' - 'A'
+		}
+	}
+	return string(out)
 }

@@ -12,6 +12,7 @@ import (
 
 // The codes of Lint, and of Survey for what is found behind a record.
 const (
+	FlawJoined    = "spf-two-in-one"
 	FlawNearMiss  = "spf-near-miss"
 	FlawPasted    = "spf-pasted"
 	FlawSyntax    = "spf-syntax"
@@ -48,7 +49,7 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	squeezed := strings.ReplaceAll(clean, " ", "")
 	if !strings.HasPrefix(squeezed, "v=spf") && !strings.HasPrefix(clean, "spf1 ") &&
 		!strings.HasPrefix(squeezed, "v:spf1") {
-		return lint.Flaw{}, false
+		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
 		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no SPF record", Start: start, End: end}, true
@@ -65,6 +66,25 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	end := strings.IndexByte(text+" ", ' ')
 	return lint.Flaw{
 		Code: FlawNearMiss, Start: 0, End: min(end, len(text)),
+		Text: "an SPF record begins with v=spf1 and a space; this one does not, so that it is none",
+	}, true
+}
+
+// misspelled finds a record with other text before it, such as the name and type of a line of a zone
+// file, and one that begins with nearly v=spf1.
+func misspelled(text string) (flaw lint.Flaw, ok bool) {
+	if at := strings.Index(lint.Lower(text), version+" "); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
+		return lint.Flaw{
+			Code: FlawNearMiss, End: at,
+			Text: "there is text before v=spf1, so that it is no SPF record: the value begins with v=spf1",
+		}, true
+	}
+	first, _, _ := strings.Cut(text, " ")
+	if lint.Nearest(first, version) == "" && !strings.EqualFold(first, "spf=v1") {
+		return lint.Flaw{}, false
+	}
+	return lint.Flaw{
+		Code: FlawNearMiss, End: len(first),
 		Text: "an SPF record begins with v=spf1 and a space; this one does not, so that it is none",
 	}, true
 }
@@ -102,6 +122,10 @@ func (l *linter) run() {
 		l.flaws.Add(FlawPasted, clause, start, end)
 		return
 	}
+	if at := strings.IndexAny(l.text, "\t\r\n"); at >= 0 {
+		l.flaws.Add(FlawPasted, "there is a tab or line end in the value, and terms are separated by spaces alone", at, at+1)
+		return
+	}
 	if len(l.text) > longRecord {
 		l.flaws.Add(FlawLong,
 			fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(l.text), longRecord),
@@ -126,6 +150,10 @@ func (l *linter) run() {
 
 // term looks at one term.
 func (l *linter) term(word string, start, end int) {
+	if strings.EqualFold(word, version) {
+		l.flaws.Add(FlawJoined, "a second record begins here: join what the two allow into one", start, end)
+		return
+	}
 	t, err := parseTerm(word)
 	if err != nil {
 		l.broken = true
@@ -247,7 +275,34 @@ func explainTerm(word string, err error) string {
 	if _, ok := parseAddress(bare); ok {
 		return clause + "; an address needs ip4: or ip6: before it"
 	}
-	return clause
+	return clause + meant(name, rest)
+}
+
+// meant guesses what a term that cannot be read should have been.
+func meant(name, rest string) string {
+	_, isAddress := parseAddress(strings.TrimLeft(rest, ":="))
+	switch near := nearestTerm(name); {
+	case isAddress && isMechanism(name):
+		return "; an address belongs behind ip4: or ip6:"
+	case strings.EqualFold(name, "ip4") && strings.ContainsAny(rest, "-*"):
+		return "; a network is written with the length of its prefix, such as ip4:192.0.2.0/24"
+	case isMechanism(name) && strings.ContainsAny(rest, "+-~?"):
+		return "; is the space before the next term missing?"
+	case name == "" && rest == "":
+		return "; there must be no blank behind the sign"
+	case near != "":
+		return fmt.Sprintf("; %s was meant", near)
+	}
+	return ""
+}
+
+// nearestTerm is the mechanism or modifier that a misspelled word was meant to be, "" for others and
+// for words without a slip.
+func nearestTerm(name string) string {
+	if isMechanism(name) {
+		return ""
+	}
+	return lint.Nearest(name, "include", "redirect", "exists", "all", "ip4", "ip6", "ptr", "exp")
 }
 
 // isMechanism reports whether a word is the name of a mechanism, or what people write for one.

@@ -26,10 +26,22 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	if lower := strings.ToLower(clean); strings.HasPrefix(lower, "spf1 ") {
 		clean = "v=" + clean
 	}
+	if at := strings.Index(strings.ToLower(clean), version+" "); at > 0 {
+		clean = clean[at:] // a name, a type or the like before the record
+	}
+	if gap := strings.Fields(clean); len(gap) > 3 && gap[0]+gap[1]+gap[2] == version {
+		clean = version + " " + strings.Join(gap[3:], " ") // v = spf1
+	}
 	words := strings.FieldsFunc(clean,
 		func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' || r == '\n' })
 	if len(words) > 1 && strings.EqualFold(words[0], "v=spf") && words[1] == "1" {
 		words = append([]string{version}, words[2:]...)
+	}
+	if len(words) > 0 && len(words[0]) > len(version) && strings.EqualFold(words[0][:len(version)], version) {
+		words = append([]string{version, words[0][len(version):]}, words[1:]...) // v=spf1mx
+	}
+	if first := strings.ToLower(strings.Join(words[:min(1, len(words))], "")); lint.Nearest(first, version) != "" || first == "spf=v1" {
+		words[0] = version
 	}
 	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=", 1)), version) {
 		return "", nil, false
@@ -39,6 +51,9 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	all := ""
 	for _, word := range words[1:] {
 		written := word
+		if strings.EqualFold(word, version) {
+			continue // a second record in the same text
+		}
 		word = repairTerm(word)
 		t, err := parseTerm(word)
 		switch {
@@ -87,6 +102,14 @@ func repairTerm(word string) string {
 		}
 	}
 	name, rest, ok := strings.Cut(bare, ":")
+	if a, isAddress := parseAddress(rest); ok && isAddress && strings.EqualFold(name, "a") {
+		return sign + networkTerm(a, rest)
+	}
+	if near := nearestTerm(name); near != "" && near != "redirect" && near != "exp" {
+		if bare = near + bare[len(name):]; !ok {
+			return sign + bare
+		}
+	}
 	switch strings.ToLower(name) {
 	case "ip", "ipv4", "ipv6", "ip4", "ip6":
 		if a, isAddress := parseAddress(rest); ok && isAddress {

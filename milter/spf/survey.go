@@ -173,10 +173,7 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 			FlawIncludeGone,
 			above,
 			term,
-			fmt.Sprintf(
-				"%s does not exist: the record is broken, and a stranger who registers the name can send as you",
-				name,
-			),
+			goneText(name),
 		)
 		return n
 	case len(texts) == 0:
@@ -350,4 +347,12 @@ func (s *surveyor) sum() {
 		}
 		s.out.Addresses.Add(s.out.Addresses, new(big.Int).Lsh(big.NewInt(1), uint(32-n.Bits())))
 	}
+}
+
+// goneText says what is wrong with a name that does not exist, and with one that could not.
+func goneText(name string) string {
+	if strings.ContainsAny(name, ":/@") {
+		return name + " is not a domain name: write the name alone, without https:, slashes and @"
+	}
+	return name + " does not exist: the record is broken, and a stranger who registers the name can send as you"
 }

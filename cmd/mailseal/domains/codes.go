@@ -1,6 +1,8 @@
 package domains
 
 import (
+	"slices"
+
 	"mailseal/cmd/mailseal/check"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
@@ -97,7 +99,32 @@ const (
 	whyReports  = "Reports about the domain go nowhere."
 )
 
-var rows = []Row{
+// broken are the codes of mistakes for which receivers answer permerror, and unusable those of keys
+// under which no signature counts.
+var (
+	broken = []check.Code{
+		spf.FlawSeveral, spf.FlawSyntax, spf.FlawTwice, spf.FlawTooMany, spf.FlawVoids, spf.FlawMXMany,
+		spf.FlawLoop, spf.FlawIncludeNone, spf.FlawIncludeBad,
+	}
+	unusable = []check.Code{
+		KeyMissing, KeyMismatch, dkim.FlawPasted, dkim.FlawVersion, dkim.FlawMalformed, dkim.FlawShort,
+		dkim.FlawHash, dkim.FlawKeyType, dkim.FlawService,
+	}
+)
+
+// rowsOf are the rows of mistakes that matter for one reason.
+func rowsOf(why string, codes []check.Code) []Row {
+	var out []Row
+	for _, c := range codes {
+		out = append(out, Row{c, fail, why})
+	}
+	return out
+}
+
+var rows = slices.Concat(various, rowsOf(whyBroken, broken), rowsOf(whyKey, unusable))
+
+// various are the rows of the other codes.
+var various = []Row{
 	{NoDomain, fail, "Nothing can be sent from, or delivered to, a name that does not exist."},
 	{NoAnswer, check.Unknown, "It could not be checked. That is not to say that it is missing."},
 	{ServersDiffer, warn, "What a receiver sees depends on which server its resolver asks. A change takes as long as the zone's transfer."},
@@ -110,12 +137,10 @@ var rows = []Row{
 	{ShortTTL, note, "A time to live under five minutes costs lookups; one over a day makes mistakes last."},
 
 	{spf.FlawNone, fail, "Any sender can use the domain as envelope sender, and forwarded mail has one proof less."},
-	{spf.FlawSeveral, fail, whyBroken},
 	{spf.FlawNearMiss, fail, whyVoid},
+	{spf.FlawJoined, fail, "What the second record allows is never reached, or counts otherwise than meant."},
 	{spf.FlawPasted, fail, whyVoid},
-	{spf.FlawSyntax, fail, whyBroken},
 	{spf.FlawColon, fail, "Receivers take it for a word that they do not know, and let no host in by it."},
-	{spf.FlawTwice, fail, whyBroken},
 	{spf.FlawAfterAll, warn, "Terms behind all are never looked at."},
 	{spf.FlawRedirect, warn, "The redirect is never followed."},
 	{spf.FlawPlusAll, fail, whyForge},
@@ -128,14 +153,8 @@ var rows = []Row{
 	{spf.FlawDuplicate, note, "The second one costs bytes, and lookups where it asks the DNS."},
 	{spf.FlawContained, note, "The smaller network changes nothing."},
 	{spf.FlawLong, warn, "A long answer may come over TCP, or not at all."},
-	{spf.FlawTooMany, fail, whyBroken},
 	{spf.FlawNear, warn, "One more include in any of these records breaks the record."},
-	{spf.FlawVoids, fail, whyBroken},
-	{spf.FlawMXMany, fail, whyBroken},
-	{spf.FlawLoop, fail, whyBroken},
-	{spf.FlawIncludeNone, fail, whyBroken},
 	{spf.FlawIncludeGone, fail, "Receivers answer permerror, until a stranger registers the name and sends as you."},
-	{spf.FlawIncludeBad, fail, whyBroken},
 	{spf.FlawIncludeAll, fail, whyForge},
 	{spf.FlawEmpty, warn, "The term costs a lookup, and two of them nearly the whole allowance of empty answers."},
 	{spf.FlawTwiceBehind, note, "Lookups are counted each time, and ten are allowed."},
@@ -152,21 +171,12 @@ var rows = []Row{
 
 	{Wildcard, warn, "Any selector seems to exist, so that a missing key looks like a broken one."},
 	{NoSelector, note, "Without a selector no key can be looked at; signatures and DMARC reports name them."},
-	{KeyMissing, fail, whyKey},
 	{KeySeveral, fail, "A verifier may take any of the records, and signatures fail now and then."},
-	{KeyMismatch, fail, whyKey},
 	{KeyShared, warn, "Whoever holds the private key of one of the domains can sign as the other."},
 	{OnlyEd25519, fail, "Most receivers verify RSA only: to them the mail is unsigned."},
-	{dkim.FlawPasted, fail, whyKey},
-	{dkim.FlawVersion, fail, whyKey},
-	{dkim.FlawMalformed, fail, whyKey},
 	{dkim.FlawRevoked, note, "That is right for a key that is not in use any more."},
-	{dkim.FlawShort, fail, whyKey},
 	{dkim.FlawModest, warn, "Some receivers do not count signatures with it, and it can be broken by an attacker who pays for it."},
 	{dkim.FlawLarge, warn, "Some verifiers do not take it, so that some mail is unsigned to them."},
-	{dkim.FlawHash, fail, whyKey},
-	{dkim.FlawKeyType, fail, whyKey},
-	{dkim.FlawService, fail, whyKey},
 	{dkim.FlawTesting, warn, "Verifiers need not treat the mail otherwise than unsigned mail."},
 	{dkim.FlawGranularity, warn, whyObsolete},
 	{dkim.FlawDomainKeys, warn, "Most verifiers take it, and some do not."},

@@ -135,6 +135,7 @@ func cases(t *testing.T) []zoneCase {
 		withSPF(spf.FlawNearMiss, " v=spf1 mx ~all"),
 		withSPF(spf.FlawNearMiss, "v=spf2 mx ~all"),
 		withSPF(spf.FlawNearMiss, "spf1 mx ~all"),
+		withSPF(spf.FlawJoined, "v=spf1 mx v=spf1 ~all"),
 		withSPF(spf.FlawPasted, "\"v=spf1 mx ~all\""),
 		withSPF(spf.FlawPasted, "v=spf1\u00a0mx ~all"),
 		withSPF(spf.FlawPasted, "v=spf1 mx\u00a0~all"),

@@ -1,0 +1,107 @@
+package domains
+
+import (
+	"strings"
+	"testing"
+
+	"mailseal/cmd/mailseal/check"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/spf"
+)
+
+// slip is a record with a slip of the pen, and what is to be said of it.
+type slip struct {
+	text string
+	code check.Code
+	says string
+	want string // to publish; "" for none
+}
+
+// mistaken says what is wrong with the findings about the record, "" for nothing.
+func (s slip) mistaken(r Result) string {
+	for _, f := range r.Findings {
+		if f.Code != s.code || f.Seen != s.text || !strings.Contains(f.Text, s.says) {
+			continue
+		}
+		published := ""
+		if len(f.Publish) > 0 {
+			published = f.Publish[0].Text
+		}
+		if published != s.want {
+			return "the record to publish is " + published
+		}
+		return ""
+	}
+	return "no " + string(s.code) + " says " + s.says
+}
+
+// TestNearMisses holds that records with slips are each named with what is wrong and what was meant, and
+// that the record to publish has not the slip.
+func TestNearMisses(t *testing.T) {
+	const ed = "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+	for name, slips := range map[string][]slip{
+		root: {
+			{"v = spf1 mx ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"v:spf1 mx ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"v=spf 1 mx ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"v=spf1; mx; ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"v=spf1mx ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"spf=v1 mx ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"v=sfp1 mx ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"TXT v=spf1 mx ~all", spf.FlawNearMiss, "there is text before v=spf1", "v=spf1 mx ~all"},
+			{"example.com. IN TXT \"v=spf1 mx ~all\"", spf.FlawNearMiss, "there is text before v=spf1", "v=spf1 mx ~all"},
+			{"\u201cv=spf1 mx ~all\u201d", spf.FlawPasted, "a typographic quote", "v=spf1 mx ~all"},
+			{"\ufeffv=spf1 mx ~all", spf.FlawPasted, "a byte order mark", "v=spf1 mx ~all"},
+			{"v=spf1 mx \u2013all", spf.FlawPasted, "a dash that is no hyphen", "v=spf1 mx -all"},
+			{"v=spf1 mx ~all\n", spf.FlawPasted, "a tab or line end", "v=spf1 mx ~all"},
+			{"v=spf1\tmx ~all", spf.FlawNearMiss, "begins with v=spf1 and a space", "v=spf1 mx ~all"},
+			{"v=spf1 mx ~all;", spf.FlawSyntax, "separated by spaces alone", "v=spf1 mx ~all"},
+			{"v=spf1 mx - all", spf.FlawSyntax, "no blank behind the sign", "v=spf1 mx ~all"},
+			{"v=spf1 mx -al", spf.FlawSyntax, "all was meant", "v=spf1 mx -all"},
+			{"v=spf1 mx inlcude:_spf.example.net ~all", spf.FlawSyntax, "include was meant", "v=spf1 mx include:_spf.example.net ~all"},
+			{"v=spf1 mx ip:192.0.2.1 ~all", spf.FlawSyntax, "ip4: was meant", "v=spf1 mx ip4:192.0.2.1 ~all"},
+			{"v=spf1 mx ip4:2001:db8::1 ~all", spf.FlawSyntax, "belongs behind ip6:", "v=spf1 mx ip6:2001:db8::1 ~all"},
+			{"v=spf1 mx ip6:192.0.2.1 ~all", spf.FlawSyntax, "not an address", "v=spf1 mx ip4:192.0.2.1 ~all"},
+			{"v=spf1 mx a:198.51.100.1 ~all", spf.FlawSyntax, "belongs behind ip4: or ip6:", "v=spf1 mx ip4:198.51.100.1 ~all"},
+			{"v=spf1 mx ip4:192.0.2.1-192.0.2.9 ~all", spf.FlawSyntax, "the length of its prefix", "v=spf1 mx ~all"},
+			{"v=spf1 mx ip4:192.0.2.* ~all", spf.FlawSyntax, "the length of its prefix", "v=spf1 mx ~all"},
+			{"v=spf1 mx include:_spf.example.net~all", spf.FlawSyntax, "is the space before the next term missing?", "v=spf1 mx"},
+			{"v=spf1 mx include:https://example.net ~all", spf.FlawIncludeGone, "is not a domain name", ""},
+			{"v=spf1 mx ~all v=spf1 a -all", spf.FlawJoined, "a second record begins here", "v=spf1 mx ~all"},
+		},
+		at: {
+			{"v=DMARC1, p=reject" + rua, dmarc.FlawNearMiss, "no semicolon behind v=DMARC1", "v=DMARC1; p=reject" + rua},
+			{"v=DMARC1: p=reject" + rua, dmarc.FlawNearMiss, "no semicolon behind v=DMARC1", "v=DMARC1; p=reject" + rua},
+			{"v=DMRAC1; p=reject" + rua, dmarc.FlawNearMiss, "begins with v=DMARC1 and a semicolon", "v=DMARC1; p=reject" + rua},
+			{"_dmarc v=DMARC1; p=reject" + rua, dmarc.FlawNearMiss, "there is text before v=DMARC1", "v=DMARC1; p=reject" + rua},
+			{"v=DMARC1;p=reject rua=mailto:a@example.com", dmarc.FlawValue, "a semicolon is missing", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
+			{"v=DMARC1; p:reject" + rua, dmarc.FlawSyntax, "= belongs behind p", "v=DMARC1; p=reject" + rua},
+			{"v=DMARC1; p='reject'" + rua, dmarc.FlawValue, "p=reject was meant", "v=DMARC1; p=reject" + rua},
+			{"v=DMARC1; p=rejct" + rua, dmarc.FlawValue, "p=reject was meant", "v=DMARC1; p=reject" + rua},
+			{"v=DMARC1; p=reject; aspf=strict" + rua, dmarc.FlawValue, "aspf=s was meant", "v=DMARC1; p=reject; aspf=s" + rua},
+			{"v=DMARC1; p=reject; rua=mailto:<a@example.com>", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
+			{"v=DMARC1; p=reject; rua=mailto://a@example.com", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
+			{"v=DMARC1; p=reject; rua=mailto: a@example.com", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
+		},
+		key: {
+			{"v=DKIM1 " + strings.ReplaceAll(ed, ";", ""), dkim.FlawVersion, "the semicolons between the tags are missing", "v=DKIM1; " + ed},
+			{"v=DKIM1, " + strings.ReplaceAll(ed, ";", ","), dkim.FlawVersion, "the semicolons between the tags are missing", "v=DKIM1; " + ed},
+			{"v=DKIM1; " + strings.ToUpper(ed[:9]) + ed[9:], dkim.FlawKeyType, "write k=ed25519", "v=DKIM1; " + ed},
+			{"DKIM1; " + ed, dkim.FlawMalformed, "not a list of tags", "v=DKIM1; " + ed},
+			{"v=spf1 mx ~all", dkim.FlawVersion, "it is an SPF record", ""},
+		},
+	} {
+		drop := name
+		if name == root {
+			drop += " TXT"
+		}
+		for _, s := range slips {
+			z := zoneOf(t, zoneCase{drop: drop, add: txt(name, s.text)})
+			r := Check(t.Context(), "example.com", Options{Resolver: z, Selectors: []string{"s1"}})
+			if why := s.mistaken(r); why != "" {
+				t.Errorf("%q: %s; the findings are %q", s.text, why, r.Findings)
+			}
+		}
+	}
+}

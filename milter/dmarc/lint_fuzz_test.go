@@ -1,0 +1,28 @@
+package dmarc
+
+import "testing"
+
+// FuzzLint holds that flaws are marked within the text, and that a mended record is one.
+func FuzzLint(f *testing.F) {
+	for _, s := range []string{"v=DMARC1 p=rejct, rua:<a@example.com>", "_dmarc v=DMARC1; fo=1,d; aspf=strict", "v=DMRAC1;p=none"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 4096 {
+			return
+		}
+		for _, flaw := range Lint(text) {
+			if flaw.Start < 0 || flaw.End < flaw.Start || flaw.End > len(text) || flaw.Text == "" {
+				t.Errorf("%q: %s at %d-%d: %q", text, flaw.Code, flaw.Start, flaw.End, flaw.Text)
+			}
+		}
+		if mended, ok := Repair(text); ok {
+			if !isRecord(mended) {
+				t.Errorf("%q: the mended record %q is none", text, mended)
+			}
+			if again, ok := Repair(mended); !ok || again != mended {
+				t.Errorf("%q: mended twice: %q, then %q", text, mended, again)
+			}
+		}
+	})
+}

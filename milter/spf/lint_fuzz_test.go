@@ -1,0 +1,28 @@
+package spf
+
+import "testing"
+
+// FuzzLint holds that flaws are marked within the text, and that a mended record is one.
+func FuzzLint(f *testing.F) {
+	for _, s := range []string{"v=spf1 mx ip4: ?all", "TXT v=spf1 a:192.0.2.1 inlcude:x.example - all", "v = spf1 mx v=spf1 -al"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 4096 {
+			return
+		}
+		for _, flaw := range Lint(text) {
+			if flaw.Start < 0 || flaw.End < flaw.Start || flaw.End > len(text) || flaw.Text == "" {
+				t.Errorf("%q: %s at %d-%d: %q", text, flaw.Code, flaw.Start, flaw.End, flaw.Text)
+			}
+		}
+		if mended, ok := Repair(text); ok {
+			if !isRecord(mended) {
+				t.Errorf("%q: the mended record %q is none", text, mended)
+			}
+			if again, ok := Repair(mended); !ok || again != mended {
+				t.Errorf("%q: mended twice: %q, then %q", text, mended, again)
+			}
+		}
+	})
+}
