@@ -11,7 +11,10 @@ import (
 // bench is what the measurements share.
 type bench struct {
 	*measure.Bench
-	log func(format string, args ...any)
+	log       func(format string, args ...any)
+	openDKIM  string // where it is unpacked
+	quick     bool   // fewer messages and rounds
+	noLatency bool   // processor time alone
 }
 
 // signed returns a file with a message of the given size that the RSA key has signed.

@@ -17,6 +17,7 @@ func main() {
 	flag.StringVar(&o.release, "release", "bin/mailseal-release", "the release build; left out if it is not there")
 	flag.StringVar(&o.opendkim, "opendkim", ".root/opendkim", "where Debian's opendkim is unpacked")
 	flag.StringVar(&o.rspamd, "rspamd", "", "where Debian's rspamd is unpacked (contrib/test/fetch.sh rspamd), to be measured beside them")
+	flag.StringVar(&o.opendmarc, "opendmarc", ".root/opendmarc", "where Debian's opendmarc is unpacked, to judge behind OpenDKIM")
 	flag.StringVar(&o.benchmarks, "benchmarks", "", "output of the Go benchmarks, for the results")
 	flag.StringVar(&o.out, "out", "", "file for the results (default standard output)")
 	flag.StringVar(&o.only, "only", "", "only jobs and steps (cores, memory, attack, starts, profiles) whose names contain this")
@@ -36,7 +37,7 @@ func main() {
 // options is the command line.
 type options struct {
 	plain, release, opendkim       string
-	rspamd                         string
+	rspamd, opendmarc              string
 	benchmarks, out, only, profile string
 	releaseCrypto, crypto, key     string
 	rounds                         int
@@ -52,7 +53,7 @@ func compare(o options) error {
 		return err
 	}
 	defer r.Close()
-	b := &bench{Bench: r, log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
+	b := &bench{Bench: r, openDKIM: o.opendkim, quick: o.quick, log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
 	if o.profile != "" {
 		return b.writeProfile(o)
 	}
@@ -80,6 +81,9 @@ func newReport(o options) (*report, error) {
 	r := &report{options: o, servers: []server{peer, plain}}
 	if _, err := os.Stat(o.release); err == nil {
 		r.servers = append(r.servers, release)
+	}
+	if r.dmarc, err = openDMARC(o.opendmarc); err != nil {
+		r.noDMARC = err.Error()
 	}
 	if o.rspamd == "" {
 		return r, nil
@@ -115,7 +119,7 @@ func (b *bench) measureAll(r *report) error {
 		r.outcomes = append(r.outcomes, got)
 	}
 	for _, s := range steps {
-		if !strings.Contains(s.name, r.options.only) {
+		if !strings.Contains(s.name, r.options.only) || r.options.quick && r.options.only == "" && s.name != "attack" {
 			continue
 		}
 		if err := s.measure(b, r); err != nil {

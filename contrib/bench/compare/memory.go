@@ -81,8 +81,9 @@ func (b *bench) cores(r *report) error {
 		for i, s := range r.servers[1:] {
 			one, two := variant(s, "GOMAXPROCS=1"), variant(s, "GOMAXPROCS=2")
 			j := jobNamed(name)
-			j.latency = false
+			b.noLatency = true
 			got, err := b.run(j, []server{one, two}, r.options.rounds)
+			b.noLatency = false
 			if err != nil {
 				return err
 			}

@@ -44,6 +44,7 @@ type Bench struct {
 	records *dnstest.Zone
 	rsa     keys.Record
 	server  *dnstest.Server
+	second  *dnstest.Server // of ServeAlso; nil without
 }
 
 // New makes the keys and starts the name server. The program driver drives.
@@ -75,7 +76,13 @@ func (r *Bench) cleanUp() {
 }
 
 // Close stops the name server and removes all files.
-func (r *Bench) Close() error { return errors.Join(r.server.Close(), os.RemoveAll(r.Dir)) }
+func (r *Bench) Close() error {
+	err := errors.Join(r.server.Close(), os.RemoveAll(r.Dir))
+	if r.second != nil {
+		err = errors.Join(err, r.second.Close())
+	}
+	return err
+}
 
 func (r *Bench) makeKeys() (err error) {
 	var ed keys.Record
@@ -109,6 +116,16 @@ func (r *Bench) makeKey(selector string, a keys.Algorithm) (file string, record 
 // Publish has one more selector of example.com show the RSA key.
 func (r *Bench) Publish(selector string) {
 	r.records.AddTXT(selector+"._domainkey.example.com.", r.rsa.Text)
+}
+
+// ServeAlso has the name server answer at one more address, until Close. A second call changes nothing.
+func (r *Bench) ServeAlso(address string) error {
+	if r.second != nil {
+		return nil
+	}
+	s, err := dnstest.Serve(r.records, address)
+	r.second = s
+	return err
 }
 
 // PublishAlso adds the lines of a zone file to what the name server answers.
