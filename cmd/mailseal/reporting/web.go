@@ -61,7 +61,14 @@ func (p *Process) pages(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		host = ""
 	}
-	read := &web.Stored{Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks}
+	sender, err := NewReporter(p.Config, s, p.Log, p.Version)
+	if err != nil {
+		return nil, err
+	}
+	read := &web.Stored{
+		Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks,
+		Sending: &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook},
+	}
 	return web.New(web.Config{
 		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes), Access: access,
 		Host: host, Version: p.Version, Now: p.Now, Log: p.Log,

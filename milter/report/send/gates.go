@@ -4,6 +4,7 @@
 package send
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -52,6 +53,28 @@ func (r *Rules) withheld(domain string, messages int64, rel store.Relation) stri
 	}
 	return relation(rel)
 }
+
+// Outlook returns why a domain will get no report of what is counted so far, "" if it will get one,
+// and when. It asks no DNS: the sender's set-up, whether a destination allows reports, and
+// suppressed addresses are looked at when the report is sent. reports.send is left to the caller.
+func (r *Reporter) Outlook(ctx context.Context, p store.OutPending) (why string, at time.Time, err error) {
+	rel, err := r.Store.OutRelation(ctx, p.Domain, p.Day)
+	if err != nil {
+		return "", at, err
+	}
+	if why := r.Rules.withheld(p.Domain, p.Messages, rel); why != "" {
+		return why, at, nil
+	}
+	for _, to := range report.Addresses(p.Policy.URIs) {
+		if !r.isOurs(to) {
+			return "", slot(p.Domain, p.Day), nil
+		}
+	}
+	return reasonNoAddress, at, nil
+}
+
+// reasonNoAddress is why a domain gets no report that every gate lets pass.
+const reasonNoAddress = "no address: rua has no mail address that can be used"
 
 // relation returns why we have none with a domain, "" where we have one. Spammers authenticate
 // their mail, so that a pass is no relation: reports to their domains are what ruins a host's

@@ -162,7 +162,7 @@ func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (st
 		out.Deliveries = append(out.Deliveries, d)
 	}
 	if queued == 0 {
-		out.State, out.Reason = store.Withheld, "no address: rua has no mail address that can be used"
+		out.State, out.Reason = store.Withheld, reasonNoAddress
 	}
 	return out, nil
 }

@@ -85,36 +85,46 @@ type Relation struct {
 // Remembered is for how many days relations are kept.
 const Remembered = 90
 
-// OutRelation returns what is known of a domain on a day. Organization is the organizational
-// domain, which users write to, too; it may be the same.
+// OutRelation returns what is known of a domain on a day, and changes nothing.
 func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Relation, err error) {
-	err = s.Update(ctx, func(tx *Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), coalesce(max(day) - min(day), 0) FROM out_seen
-			WHERE domain = $1 AND net = '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
-			Scan(&r.PassDays, &r.PassSpan)
-		if err != nil {
-			return err
-		}
-		err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), count(DISTINCT net) FROM out_seen
-			WHERE domain = $1 AND net <> '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
-			Scan(&r.FailDays, &r.FailedNets)
-		if err != nil {
-			return err
-		}
-		key, err := tx.outSecret(ctx, "friends")
-		if err != nil {
-			return err
-		}
-		var one int
-		err = tx.QueryRowContext(ctx, "SELECT 1 FROM out_friend WHERE hash = $1 AND day > $2",
-			friendHash(key, domain), day-Remembered).Scan(&one)
-		r.WroteTo = err == nil
-		if errors.Is(err, sql.ErrNoRows) {
-			err = nil
-		}
+	return r, s.View(ctx, func(tx *Tx) error {
+		r, err = tx.relation(ctx, domain, day)
 		return err
 	})
-	return r, err
+}
+
+func (tx *Tx) relation(ctx context.Context, domain string, day int64) (r Relation, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), coalesce(max(day) - min(day), 0) FROM out_seen
+		WHERE domain = $1 AND net = '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
+		Scan(&r.PassDays, &r.PassSpan)
+	if err != nil {
+		return r, err
+	}
+	err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), count(DISTINCT net) FROM out_seen
+		WHERE domain = $1 AND net <> '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
+		Scan(&r.FailDays, &r.FailedNets)
+	if err != nil {
+		return r, err
+	}
+	// The key is made when the first domain is kept: without one there is none.
+	var key string
+	err = tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = 'friends'").Scan(&key)
+	if err != nil {
+		return r, orNone(err)
+	}
+	var one int
+	err = tx.QueryRowContext(ctx, "SELECT 1 FROM out_friend WHERE hash = $1 AND day > $2",
+		friendHash(key, domain), day-Remembered).Scan(&one)
+	r.WroteTo = err == nil
+	return r, orNone(err)
+}
+
+// orNone takes it for no error that a query found nothing.
+func orNone(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // OutReport is a report that was built or withheld.

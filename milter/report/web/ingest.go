@@ -98,31 +98,40 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	}
 	sends := int64(0)
 	now := advice.DayOf(v.now)
-	t := &Table{Name: "tonight", Caption: "A report goes out when every gate is open.", Empty: "No domain asked for a report today.",
+	t := &Table{Name: "tonight", Caption: "A report goes out when every gate is open. Whether its destination allows reports is asked when it is sent.", Empty: "No domain that sent mail here asked for a report, or reports.collect is not set.",
 		Columns: []Column{{Key: "domain", Title: "Policy domain", Wrap: true}, {Key: "state", Title: "Tonight"}, {Key: "why", Title: "Why", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true}, {Key: "at", Title: "At, UTC"}}}
 	for _, r := range o.Rows {
 		if r.State == "sends" {
 			sends++
 		}
-		t.Rows = append(t.Rows, []Cell{text(r.Domain).head(), text(r.State), text(r.Why), {Value: r.Messages, HTML: plain(advice.Count(r.Messages))}, moment(r.At)})
+		t.Rows = append(t.Rows, []Cell{text(r.Domain).head(), text(r.State), reasonCell(r.Why), {Value: r.Messages, HTML: plain(advice.Count(r.Messages))}, moment(r.At)})
 	}
 	sent := &Table{Name: "sent", Caption: "The newest first.", Empty: "None yet.", Columns: []Column{{Key: "domain", Title: "Domain", Wrap: true}, {Key: "day", Title: "Day"},
 		{Key: "to", Title: "To", Wrap: true}, {Key: "sent", Title: "Sent, UTC"}, {Key: "state", Title: "State"}}}
 	for _, r := range o.Sent {
-		sent.Rows = append(sent.Rows, []Cell{text(r.Domain).head(), day(r.Day, now), text(r.To), moment(r.At), text(r.State)})
+		sent.Rows = append(sent.Rows, []Cell{text(r.Domain).head(), day(r.Day, now), text(r.To), moment(r.At), reasonCell(r.State)})
 	}
 	blocked := &Table{Name: "suppressed", Caption: "After a bounce for 7, then 30, then 180 days.", Empty: "None: no address refused a report.",
 		Columns: []Column{{Key: "address", Title: "Address", Wrap: true}, {Key: "why", Title: "Why", Wrap: true}, {Key: "until", Title: "Until"}}}
 	for _, b := range o.Blocked {
-		blocked.Rows = append(blocked.Rows, []Cell{text(b.Address).head(), text(b.Why), moment(b.Until)})
+		blocked.Rows = append(blocked.Rows, []Cell{text(b.Address).head(), reasonCell(b.Why), moment(b.Until)})
 	}
 	p := &page{Current: "/out", Title: advice.Plural(sends, "report goes", "reports go") + " out tonight", Filter: v.filter,
 		Heading: say("%s out tonight.", plain(advice.Plural(sends, "report goes", "reports go")))}
+	if o.More > 0 {
+		p.Lead = append(p.Lead, say("Those of the %s with the most messages; %s more asked for reports.",
+			plain(advice.Plural(int64(len(o.Rows)), "domain", "domains")), plain(advice.Count(int64(o.More)))))
+	}
 	if !o.On {
 		p.Title, p.Heading = "Sending is off", "Sending is off. This is what would go out."
 	}
 	p.Sections = []section{{ID: "tonight", Title: "Tonight, and the gates", Table: t}, {ID: "sent", Title: "Sent", Table: sent},
 		{ID: "supp", Title: "Suppressed addresses", Table: blocked}}
 	return p, nil
+}
+
+// reasonCell is a cell with a reason in full, which may quote another host.
+func reasonCell(s string) Cell {
+	return Cell{Value: s, HTML: plain(visible(s))}
 }

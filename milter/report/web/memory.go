@@ -325,6 +325,9 @@ func (m *Memory) Events(_ context.Context, f Filter) ([]Event, error) {
 // Intake implements Reader.
 func (m *Memory) Intake(context.Context, time.Time) (Intake, error) { return m.IntakeState, nil }
 
+// HasOutgoing implements Reader.
+func (m *Memory) HasOutgoing() bool { return m.OutgoingPage != nil }
+
 // Outgoing implements Reader.
 func (m *Memory) Outgoing(context.Context, time.Time) (Outgoing, error) {
 	if m.OutgoingPage == nil {

@@ -41,6 +41,8 @@ type Reader interface {
 	Intake(ctx context.Context, now time.Time) (Intake, error)
 	// Outgoing returns what is sent to others; ErrNotFound if nothing is.
 	Outgoing(ctx context.Context, now time.Time) (Outgoing, error)
+	// HasOutgoing reports whether there is such a page, at no cost.
+	HasOutgoing() bool
 }
 
 // Dim is a dimension that messages are added up by.
@@ -280,6 +282,7 @@ type Outgoing struct {
 	Counted advice.Day
 	Next    time.Time
 	Rows    []OutRow
+	More    int // domains that ask for reports, too, and are not in Rows
 	Sent    []SentReport
 	Blocked []Suppression
 }

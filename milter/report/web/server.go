@@ -152,8 +152,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *
 			}
 		}
 		p.Frame.HasIn = true
-		_, err := s.read.Outgoing(r.Context(), s.now())
-		p.Frame.HasOut = err == nil
+		p.Frame.HasOut = s.read.HasOutgoing()
 	}
 	var out bytes.Buffer
 	if err := s.pages.Execute(&out, p); err != nil {

@@ -18,6 +18,7 @@ type Stored struct {
 	Store    *store.Store
 	Names    []string       // configured domains, beside those that reports on them were stored for
 	Networks []netip.Prefix // of this host
+	Sending  *Sending       // nil: the page of reports that go out is not shown
 }
 
 var _ Reader = (*Stored)(nil)

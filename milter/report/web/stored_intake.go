@@ -112,8 +112,3 @@ func (v *view) strangers(ctx context.Context, in *Intake) error {
 			return nil
 		})
 }
-
-// Outgoing implements Reader: what is sent is not shown.
-func (s *Stored) Outgoing(context.Context, time.Time) (Outgoing, error) {
-	return Outgoing{}, ErrNotFound
-}

@@ -1,0 +1,91 @@
+package reporting
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/config"
+	"mailseal/contrib/test/rig"
+	"mailseal/milter/report"
+	"mailseal/milter/report/store"
+)
+
+// TestOutPage shows what goes out tonight, what went out, and who gets nothing, over both databases.
+func TestOutPage(t *testing.T) {
+	for _, driver := range []string{"sqlite", "postgres"} {
+		t.Run(driver, func(t *testing.T) {
+			dir := t.TempDir()
+			cfg, err := config.Parse("mailseal.toml", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.Reports.Store = "sqlite:" + filepath.Join(dir, "reports.db")
+			if driver == "postgres" {
+				if testing.Short() {
+					t.Skip("starts a real server")
+				}
+				cfg.Reports.Store = rig.Postgres(t).DSN
+			}
+			cfg.Reports.From, cfg.Reports.Send = "dmarc@reports.example.com", true
+			cfg.Reports.Web.TokenFile = config.SecretFile(writeFile(t, dir, "token", pageToken))
+			p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Version: "test"}
+			inStore(t, cfg, fillOut)
+			h, err := p.pages(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.store.Close()
+			get := func(path string) string {
+				r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
+				r.Header.Set("Authorization", "Bearer "+pageToken)
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				if w.Code != 200 {
+					t.Errorf("%s: status %d", path, w.Code)
+				}
+				return w.Body.String()
+			}
+			page := get("/out")
+			for _, want := range []string{"1 report goes out tonight.", "friend.example", "no relation: no user wrote there",
+				"no address: rua has no mail address", "bad@gone.example", "5.1.1 no such user", "withheld: excluded"} {
+				if !strings.Contains(page, want) {
+					t.Errorf("/out: without %q\n%s", want, page[strings.Index(page, "<main"):])
+				}
+			}
+			var table struct{ Rows []map[string]any }
+			if err := json.Unmarshal([]byte(get("/out/tonight.json")), &table); err != nil || len(table.Rows) != 3 {
+				t.Errorf("/out/tonight.json: %v, %v; want 3 rows", table.Rows, err)
+			}
+		})
+	}
+}
+
+// fillOut counts mail of three domains, of which our users wrote to two, and suppresses an address.
+func fillOut(s *store.Store) error {
+	ctx := context.Background()
+	b := store.NewOutBatch()
+	for domain, uri := range map[string]string{
+		"friend.example": "mailto:d@friend.example", "stranger.example": "mailto:d@stranger.example", "web.example": "https://web.example",
+	} {
+		if domain != "stranger.example" {
+			b.Wrote(domain, noon)
+		}
+		b.Add(&report.Evaluation{Time: noon, SPF: true, Disposition: "none", HeaderFrom: domain, Policy: report.Policy{
+			Domain: domain, Text: "v=DMARC1; p=none", P: "none", Discovery: "treewalk", URIs: []string{uri}}})
+	}
+	if _, err := s.Fold(ctx, "segment", b, noon); err != nil {
+		return err
+	}
+	until := store.Suppression{Address: "bad@gone.example", Until: noon.AddDate(0, 0, 7), Strikes: 1, Reason: "5.1.1 no such user"}
+	if err := s.OutSuppress(ctx, until); err != nil {
+		return err
+	}
+	return s.OutBuilt(ctx, -1, []store.OutReport{{ID: "x", Day: store.Day(noon) - 1, Domain: "spam.example",
+		State: store.Withheld, Reason: "excluded: reports.exclude_domains names it", Built: noon}})
+}

@@ -1,0 +1,70 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"mailseal/milter/report/advice"
+	"mailseal/milter/report/store"
+)
+
+// Sending is what the page of outgoing reports knows beside the store.
+type Sending struct {
+	On bool // reports.send
+
+	// Outlook returns why a domain will get no report, "" if it will, and when. It must not take
+	// long: it is asked for each domain.
+	Outlook func(ctx context.Context, p store.OutPending) (why string, at time.Time, err error)
+}
+
+// maxPending is how many domains that ask for reports the page judges, those with the most messages.
+const maxPending = 2_000
+
+// HasOutgoing implements Reader.
+func (s *Stored) HasOutgoing() bool { return s.Sending != nil }
+
+// Outgoing implements Reader.
+func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) {
+	if s.Sending == nil {
+		return Outgoing{}, ErrNotFound
+	}
+	o := Outgoing{On: s.Sending.On}
+	list, err := s.Store.OutPending(ctx, store.Day(now), "")
+	if err != nil {
+		return o, err
+	}
+	slices.SortStableFunc(list, func(a, b store.OutPending) int { return cmp.Compare(b.Messages, a.Messages) })
+	o.More = max(0, len(list)-maxPending)
+	for _, p := range list[:len(list)-o.More] {
+		why, at, err := s.Sending.Outlook(ctx, p)
+		if err != nil {
+			return o, err
+		}
+		row := OutRow{Domain: p.Domain, State: "sends", Why: "every gate is open", Messages: p.Messages, At: at}
+		if why != "" {
+			row.State, row.Why = "does not send", why
+		}
+		o.Rows = append(o.Rows, row)
+	}
+	mails, err := s.Store.OutLatest(ctx, listedRows)
+	if err != nil {
+		return o, err
+	}
+	for _, m := range mails {
+		state := m.State
+		if m.Reason != "" {
+			state += ": " + m.Reason
+		}
+		o.Sent = append(o.Sent, SentReport{Domain: m.Domain, To: m.Address, State: state, Day: advice.Day(m.Day), At: m.Changed})
+	}
+	blocked, err := s.Store.OutSuppressions(ctx, "", now)
+	if err != nil {
+		return o, err
+	}
+	for _, b := range blocked[:min(len(blocked), listedRows)] {
+		o.Blocked = append(o.Blocked, Suppression{Address: b.Address, Why: b.Reason, Until: b.Until})
+	}
+	return o, nil
+}
