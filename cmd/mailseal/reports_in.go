@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type boxFlags struct {
 	config, store string
 	domain, by    string
+	kind          string
 	days, top     int
 	not           bool
 	box           incoming.Box
@@ -107,10 +109,22 @@ func newReportsReceivedCmd() *cobra.Command {
 		`Received shows the reports in the store, the latest first. A report does not count when nothing proves that it is from
 its reporter, when its domain is not one of yours, when its period is in the future, or when another one with the same id,
 domain and period came before. With a NUMBER of the list it prints that report: why it counts or not, what was unusual
-about it, and its records.`,
-		func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
+about it, and its records.
+
+With --kind tls it lists TLS reports (RFC 8460), a line for each policy, and with --kind failure failure reports (RFC 9991):
+the day, who reports, for which domain the mail was authenticated that brought it ("no": anyone can have written it), and
+what failed. These are shown, and no sum has them.`,
+		func(cmd *cobra.Command, args []string) error {
+			kind, err := cmd.Flags().GetString("kind")
+			switch {
+			case err != nil:
+				return err
+			case !slices.Contains([]string{"aggregate", "tls", "failure"}, kind):
+				return answer.NewUsage(fmt.Errorf("--kind %q is not aggregate, tls or failure", kind))
+			case len(args) > 1:
 				return answer.NewUsage(errors.New("name one report, or none"))
+			case len(args) == 1 && kind != "aggregate":
+				return answer.NewUsage(errors.New("a NUMBER is that of an aggregate report; --kind is for lists"))
 			}
 			return nil
 		},
@@ -118,6 +132,9 @@ about it, and its records.`,
 			if len(args) == 0 {
 				filter := f.filter()
 				filter.Reporter, filter.Top = f.by, f.top
+				if f.kind != "aggregate" {
+					return f.box.Others(cmd.Context(), f.kind, filter, cmd.OutOrStdout())
+				}
 				return f.box.List(cmd.Context(), filter, cmd.OutOrStdout())
 			}
 			id, err := strconv.ParseInt(args[0], 10, 64)
@@ -127,7 +144,8 @@ about it, and its records.`,
 			return f.box.Show(cmd.Context(), id, cmd.OutOrStdout())
 		})
 	withList(cmd, f)
-	cmd.Flags().StringVar(&f.by, "reporter", "", "reports of this reporter only")
+	cmd.Flags().StringVar(&f.kind, "kind", "aggregate", "the kind of reports to list: aggregate, tls or failure")
+	cmd.Flags().StringVar(&f.by, "reporter", "", "aggregate reports of this reporter only")
 	cmd.Flags().IntVar(&f.top, "limit", 0, "so many at most; all, if not given")
 	return cmd
 }

@@ -87,23 +87,37 @@ func (i *Intake) part(a *store.Arrival, in *store.Ingest, p *Part, out *Taken) e
 	case p.Kind == Aggregate:
 		return i.aggregate(a, in, p, out)
 	case p.Kind == Failure:
-		out.Failures++
-	case p.Kind == TLS:
-		if err := checkTLS(p); err != nil {
-			out.problem(p, err)
-			return nil
+		isNew, err := in.Failure(p.Failure)
+		if isNew {
+			out.Failures++
+		} else {
+			out.Duplicates++
 		}
-		out.TLS++
+		return err
+	case p.Kind == TLS:
+		return tls(in, p, out)
 	}
 	return nil
 }
 
-func checkTLS(p *Part) error {
-	in, err := p.Open()
+// tls stores a TLS report. Its error is the store's.
+func tls(in *store.Ingest, p *Part, out *Taken) error {
+	text, err := p.Open()
 	if err != nil {
-		return err
+		out.problem(p, err)
+		return nil
 	}
-	_, err = report.ReadTLS(in)
+	r, err := report.ReadTLS(text)
+	if err != nil {
+		out.problem(p, err)
+		return nil
+	}
+	stored, err := in.TLS(r)
+	if stored > 0 {
+		out.TLS++
+	} else {
+		out.Duplicates++
+	}
 	return err
 }
 

@@ -122,7 +122,9 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			{"DELETE FROM in_record WHERE report IN (" + old + ")", args},
 			{"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (" + old + ")", args},
 			{"DELETE FROM in_report WHERE id IN (" + old + ")", args},
-			{"DELETE FROM in_raw WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM in_report WHERE in_report.raw = in_raw.id)", nil},
+			{"DELETE FROM in_other WHERE ends < $1", []any{records.Unix()}},
+			{`DELETE FROM in_raw WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM in_report WHERE in_report.raw = in_raw.id)
+				AND NOT EXISTS (SELECT 1 FROM in_other WHERE in_other.raw = in_raw.id)`, nil},
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_alert WHERE seen < $1", []any{records.Unix()}},
@@ -196,6 +198,7 @@ func (in *Ingest) forget() error {
 		"DELETE FROM in_record WHERE report IN (SELECT id FROM in_report WHERE raw = $1)",
 		"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (SELECT id FROM in_report WHERE raw = $1)",
 		"DELETE FROM in_report WHERE raw = $1",
+		"DELETE FROM in_other WHERE raw = $1",
 	} {
 		if _, err := in.tx.ExecContext(in.ctx, q, in.raw); err != nil {
 			return err

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"mailseal/milter/report"
+)
+
+// Other is what one policy of a TLS report or a failure report says. These are shown and sum to
+// nothing.
+type Other struct {
+	ID          int64           `json:"id"`
+	Kind        string          `json:"kind"` // "tls", "failure"
+	Domain      string          `json:"domain"`
+	Reporter    string          `json:"reporter"` // as it calls itself
+	Begin       time.Time       `json:"begin"`
+	End         time.Time       `json:"end"`
+	Received    time.Time       `json:"received"`
+	TrustDomain string          `json:"authenticated"` // domain of its mail; "": none
+	Good        int64           `json:"successful"`    // sessions
+	Bad         int64           `json:"failed"`        // sessions or incidents
+	Content     json.RawMessage `json:"content"`
+}
+
+// TLS stores a TLS report. It returns how many of its policies are new.
+func (in *Ingest) TLS(r *report.TLSReport) (stored int, err error) {
+	for i, p := range r.Policies {
+		content, err := json.Marshal(p)
+		if err != nil {
+			return stored, err
+		}
+		isNew, err := in.other(Other{
+			Kind: "tls", Domain: p.Domain, Reporter: r.Org, Begin: r.Begin, End: r.End, Good: p.Good, Bad: p.Bad,
+			Content: content,
+		}, r.Org, r.ID, fmt.Sprint(i))
+		if err != nil {
+			return stored, err
+		}
+		stored += number(isNew)
+	}
+	return stored, nil
+}
+
+// Failure stores a failure report, and reports whether it is new.
+func (in *Ingest) Failure(f *report.Failure) (isNew bool, err error) {
+	content, err := json.Marshal(f)
+	if err != nil {
+		return false, err
+	}
+	at := in.arrival.Received
+	return in.other(Other{
+		Kind: "failure", Domain: f.Domain, Reporter: f.Agent, Begin: at, End: at, Bad: f.Incidents, Content: content,
+	}, string(content))
+}
+
+// other stores o unless one is there with the same kind, domain, period, author and key: an author
+// who is not authenticated can only repeat what others like it said.
+func (in *Ingest) other(o Other, key ...string) (bool, error) {
+	key = append(key, o.Kind, o.Domain, in.arrival.TrustDomain)
+	if o.Kind == "tls" {
+		key = append(key, o.Begin.String(), o.End.String())
+	}
+	sum := sha256.Sum256([]byte(strings.Join(key, "\x00")))
+	result, err := in.tx.ExecContext(in.ctx, `INSERT INTO in_other (dedup, raw, kind, domain, reporter, begins, ends, received,
+		trust_domain, good, bad, content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (dedup) DO NOTHING`,
+		hex.EncodeToString(sum[:]), in.raw, o.Kind, text(o.Domain), text(o.Reporter), o.Begin.Unix(), o.End.Unix(),
+		in.arrival.Received.Unix(), text(in.arrival.TrustDomain), o.Good, o.Bad, text(string(o.Content)))
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+// Others returns the TLS or failure reports that a filter chooses, the latest first. Domain and the
+// times count alone.
+func (s *Store) Others(ctx context.Context, kind string, f Filter) (out []Other, err error) {
+	w := where{}
+	w.add("kind = ", kind)
+	w.add("domain = ", f.Domain)
+	w.period("ends >= ", f.Since)
+	w.period("begins < ", f.Until)
+	q := `SELECT id, kind, domain, reporter, begins, ends, received, trust_domain, good, bad, content FROM in_other` +
+		w.String() + " ORDER BY begins DESC, id DESC"
+	if f.Top > 0 {
+		q += fmt.Sprint(" LIMIT ", f.Top)
+	}
+	return out, s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, q, w.args...)
+		if err != nil {
+			return err
+		}
+		return eachRow(rows, func() error {
+			var o Other
+			var begins, ends, received int64
+			var content string
+			err := rows.Scan(&o.ID, &o.Kind, &o.Domain, &o.Reporter, &begins, &ends, &received, &o.TrustDomain,
+				&o.Good, &o.Bad, &content)
+			o.Begin, o.End = time.Unix(begins, 0).UTC(), time.Unix(ends, 0).UTC()
+			o.Received, o.Content = time.Unix(received, 0).UTC(), json.RawMessage(content)
+			out = append(out, o)
+			return err
+		})
+	})
+}
