@@ -11,6 +11,9 @@ func (c *checker) checkReports() {
 	if r.Send && r.From == "" {
 		c.problem(c.place("reports.send"), "needs from, the sender of reports, such as \"dmarc@reports.example.com\"")
 	}
+	if len(r.Failure.Domains) > 0 && !r.Send {
+		c.problem(c.place("reports.failure.domains"), "needs send = true in [reports]: failure reports go out the same way")
+	}
 	if r.Collect && !c.Verifies() {
 		c.problem(c.place("reports.collect"), "needs \"verify\" in mode: only mail that is judged is reported")
 	}

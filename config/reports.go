@@ -28,6 +28,7 @@ type Reports struct {
 	SpoolDirectory string                   `toml:"spool_directory"` // never empty once loaded
 	SpoolSize      Size                     `toml:"spool_size"`
 	Store          string                   `toml:"store"` // never empty once loaded
+	Failure        ReportsFailure           `toml:"failure"`
 	Intake         ReportsIntake            `toml:"intake"`
 	Web            ReportsWeb               `toml:"web"`
 	Alerts         ReportsAlerts            `toml:"alerts"`
@@ -40,6 +41,12 @@ type ReportsAlerts struct {
 	NewSource  int      `toml:"new_source"`  // messages
 	SilentDays int      `toml:"silent_days"` // of a receiver
 	QuietDays  int      `toml:"quiet_days"`  // after which an alert may come again
+}
+
+// ReportsFailure says who gets reports about single messages that failed.
+type ReportsFailure struct {
+	Domains []string `toml:"domains"` // of addresses; ".example.com": any domain below it; none: nobody
+	Subject bool     `toml:"subject"`
 }
 
 // ReportsIntake says how reports come in.
@@ -80,6 +87,27 @@ const ReportsControlName = "control"
 
 // Domain is that of From, "" without one.
 func (r Reports) Domain() string { return r.From[strings.LastIndexByte(r.From, '@')+1:] }
+
+// Takes returns a function that reports whether a domain that takes mail gets failure reports, nil
+// where none does.
+func (f ReportsFailure) Takes() func(host string) bool {
+	if len(f.Domains) == 0 {
+		return nil
+	}
+	return InTrees(f.Domains)
+}
+
+// InTrees reports of a domain whether a list has it; ".example.com" is any domain below it.
+func InTrees(list []string) func(string) bool {
+	return func(domain string) bool {
+		for _, d := range list {
+			if d == domain || strings.HasPrefix(d, ".") && strings.HasSuffix(domain, d) {
+				return true
+			}
+		}
+		return false
+	}
+}
 
 // complete fills in what follows from Directory.
 func (r *Reports) complete() {

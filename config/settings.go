@@ -58,7 +58,7 @@ var sections = []section{
 	verifySection, sealSection, authenticationResultsSection,
 	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection, rulesSection,
 	dnsSection, limitsSection, logSection, metricsSection, controlSection, reloadSection,
-	testSection, reportsSection, reportsIntakeSection, reportsAlertsSection, reportsWebSection, reportsAccountSection,
+	testSection, reportsSection, reportsFailureSection, reportsIntakeSection, reportsAlertsSection, reportsWebSection, reportsAccountSection,
 }
 
 // sameAs are tables whose settings are documented elsewhere, where they mean the same.

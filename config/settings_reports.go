@@ -41,6 +41,17 @@ var reportsSection = section{
 	},
 }
 
+var reportsFailureSection = section{
+	header: "[reports.failure]", path: "reports.failure",
+	doc: "Reports about single messages that failed (RFC 9991, and for signatures with r=y RFC 6651), to domains that you list. They are off without a list: even redacted they tell strangers of your users' mail, and in some countries you may not send them. A report has some fields of the header (From, Sender, Reply-To, To, Cc, Date, Message-ID, DKIM-Signature), the part of each address before \"@\" replaced by a code that is the same for the same name (RFC 6590), and never anything of the body. Like incidents of an hour, of one domain, network and kind, are one report with their number. A destination gets 10 in an hour and 50 in a day at most. They need collect and send, and go out from the address of from.",
+	settings: []setting{
+		{name: "domains", def: "[]", example: `["partner.example"]`, form: "domain tree",
+			doc: "The domains of the addresses that get failure reports, where ruf of a DMARC record, or the record at _report._domainkey of a signer, names them; \".example.com\" is any domain below it. An address of another organization must have agreed in the DNS, as with aggregate reports."},
+		{name: "subject", def: "false",
+			doc: "Send the Subject, too."},
+	},
+}
+
 var reportsIntakeSection = section{
 	header: "[reports.intake]", path: "reports.intake",
 	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" takes them by LMTP on a unix socket, \"mailseal reports import\" from files; \"mailseal reports domains\" and the page show what they say.",

@@ -20,8 +20,8 @@ only writes down what it found; all else is done by the process "mailseal report
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newReportsServeCmd(), newReportsPreviewCmd(), newReportsListCmd(), newReportsShowCmd(), newReportsSendCmd(),
-		newReportsResendCmd(), newReportsSuppressCmd(), newReportsCheckCmd(), newReportsBouncedCmd(), newReportsForgetCmd())
+	cmd.AddCommand(newReportsServeCmd(), newReportsPreviewCmd(), newReportsListCmd(), newReportsFailuresCmd(), newReportsShowCmd(),
+		newReportsSendCmd(), newReportsResendCmd(), newReportsSuppressCmd(), newReportsCheckCmd(), newReportsBouncedCmd(), newReportsForgetCmd())
 	cmd.AddCommand(newReportsInCmds()...)
 	return cmd
 }

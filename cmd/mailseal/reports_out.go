@@ -112,6 +112,27 @@ bounces came to senders of reports that were made up.`+outCodes,
 	return cmd
 }
 
+func newReportsFailuresCmd() *cobra.Command {
+	var f outFlags
+	var domain string
+	cmd := newOutCmd("failures", "List the failure reports that go out, and what became of them",
+		`Failures shows the reports about single messages that failed (RFC 9991, RFC 6651), of the last 7 days: those whose hour is
+not over (open), and those that were handed over to the mail server, deferred, failed, suppressed, or withheld with the
+reason and the number of incidents. domains in [reports.failure] lists who gets them; without a list they are off.`+outCodes,
+		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Failures(ctx, domain) })
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if domain == "" {
+			return nil
+		}
+		names := []string{domain}
+		err := canonical(names)
+		domain = names[0]
+		return err
+	}
+	cmd.Flags().StringVar(&domain, "domain", "", "only this policy domain or signer")
+	return cmd
+}
+
 func newReportsSendCmd() *cobra.Command {
 	var f outFlags
 	var dry bool

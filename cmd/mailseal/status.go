@@ -10,6 +10,8 @@ import (
 
 	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/operate"
+	"mailseal/cmd/mailseal/reporting"
+	"mailseal/config"
 )
 
 // statusFlags is the command line of "mailseal status".
@@ -34,9 +36,12 @@ and what was done, the signatures, and the results of judging; the keys that sig
 their age; key sources; name servers with the mean time of their replies; jobs with their last and next run; the last
 errors and warnings of the log; and what "mailseal check" says, without the DNS. The same numbers are in /metrics.
 
+Where the configuration collects or sends reports, or serves their page, it asks "mailseal reports serve" as well, and shows its
+roles and jobs. Root gets an answer of both processes; the daemon's own user sees a note in place of the second one's part.
+
 It is not good, and the exit code is 1, when no daemon answers, when no socket is served, when the DNS does not show a
-key that signs, when a key source or every name server does not answer, when the last run of a job failed, when the log
-has an error of the last 15 minutes, or when "mailseal check" finds an error. Each is named at the top.
+key that signs, when a key source or every name server does not answer, when the last run of a job failed, when the
+process of reports does not answer or lacks a role that a setting needs, when the log has an error of the last 15 minutes, or when "mailseal check" finds an error. Each is named at the top.
 
 With --watch the screen is shown anew every 2 seconds (--every); "mailseal check" is run again every minute.
 
@@ -75,6 +80,11 @@ func (f *statusFlags) run(ctx context.Context, out io.Writer) error {
 		Out:     out,
 		Now:     time.Now,
 	}
+	if f.control == "" || f.config != "" {
+		if cfg, err := loadConfig(f.config); err == nil { // check says what is wrong with it
+			o.Reports = reportsWanted(cfg)
+		}
+	}
 	if f.watch {
 		o.Every = f.every
 		o.Clear = !f.json && isTerminal(out)
@@ -83,6 +93,25 @@ func (f *statusFlags) run(ctx context.Context, out io.Writer) error {
 		o.Check = &check.Options{File: orDefault(f.config), ConfigFlag: f.config}
 	}
 	return operate.Show(ctx, o)
+}
+
+// reportsWanted is what the configuration asks of the process of reports.
+func reportsWanted(cfg *config.Config) operate.Reports {
+	var out operate.Reports
+	for _, need := range []struct {
+		is   bool
+		role operate.Role
+	}{
+		{cfg.Reports.Collect, operate.Role{Name: "fold", Setting: "reports.collect"}},
+		{cfg.Reports.Send, operate.Role{Name: "send", Setting: "reports.send"}},
+		{cfg.Reports.Web.Address != "", operate.Role{Name: "web", Setting: "reports.web.address"}},
+	} {
+		if need.is {
+			out.Socket = reporting.ControlPath(cfg, reporting.Roles())
+			out.Roles = append(out.Roles, need.role)
+		}
+	}
+	return out
 }
 
 // isTerminal reports whether out is a terminal.

@@ -104,6 +104,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"reports check":         {"--config @good.toml", "--config @gone"},
 	"reports forget":        {"--config @broken.toml example.com", "--config @gone example.com"},
 	"reports list":          {"--config @broken.toml", "--config @gone"},
+	"reports failures":      {"--config @broken.toml", "--config @gone"},
 	"reports preview":       {"--config @broken.toml example.com", "--config @gone example.com"},
 	"reports resend":        {"--config @broken.toml x", "--config @gone x"},
 	"reports send":          {"--config @broken.toml", "--config @gone"},

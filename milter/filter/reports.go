@@ -23,6 +23,8 @@ type Recorder interface {
 	Record(e report.Evaluation)
 	// Wrote takes a domain that one of our users wrote to.
 	Wrote(domain string)
+	// Failed takes a message that failed, for a failure report.
+	Failed(f report.Failing)
 }
 
 // Reports says what is kept for DMARC reports.
@@ -32,6 +34,10 @@ type Reports struct {
 	Addresses message.Patterns
 	Relations bool // the domains are kept that our users write to
 	Now       func() time.Time
+
+	// Failures reports whether a domain that takes mail gets failure reports; nil: none does.
+	Failures func(host string) bool
+	Subject  bool // a failure report has the Subject
 }
 
 // judged keeps what was found of a message of a stranger, once for each message, whatever the
@@ -42,9 +48,20 @@ func (rs Reports) judged(ml mail, j judgment, psl bool) {
 	}
 	d := j.results.DMARC
 	said := j.decision.Reported
-	if said.Disposition == "" || d.Aside || d.Author == "" || d.Record == nil || !hasMailto(d.Record.Aggregate) {
-		return
+	isJudged := said.Disposition != "" && !d.Aside && d.Author != "" && d.Record != nil
+	if isJudged && (hasMailto(d.Record.Aggregate) || rs.Failures != nil) {
+		e := rs.evaluation(ml, j, psl)
+		if hasMailto(d.Record.Aggregate) {
+			rs.Recorder.Record(e)
+		}
+		rs.failedDMARC(ml, j, e)
 	}
+	rs.failedSignatures(ml, j)
+}
+
+// evaluation is what is reported of a message with a policy.
+func (rs Reports) evaluation(ml mail, j judgment, psl bool) report.Evaluation {
+	d, said := j.results.DMARC, j.decision.Reported
 	e := report.Evaluation{
 		Time:         rs.Now(),
 		Client:       j.results.Client.Unmap().WithZone(""),
@@ -65,7 +82,7 @@ func (rs Reports) judged(ml mail, j judgment, psl bool) {
 		e.DKIM = e.DKIM || a.Method == dmarc.DKIM
 		e.SPF = e.SPF || a.Method == dmarc.SPF
 	}
-	rs.Recorder.Record(e)
+	return e
 }
 
 // isReported reports whether a message counts in reports at all. Reports, bounces and answers of

@@ -16,12 +16,14 @@ import (
 
 // recorder is a Recorder that remembers.
 type recorder struct {
-	rows  []report.Evaluation
-	wrote []string
+	rows   []report.Evaluation
+	wrote  []string
+	failed []report.Failing
 }
 
 func (r *recorder) Record(e report.Evaluation) { r.rows = append(r.rows, e) }
 func (r *recorder) Wrote(domain string)        { r.wrote = append(r.wrote, domain) }
+func (r *recorder) Failed(f report.Failing)    { r.failed = append(r.failed, f) }
 
 const reportZone = testZone + `
 asks.example.        IN TXT "v=spf1 ip4:198.51.100.7 -all"
@@ -163,4 +165,67 @@ func TestWrote(t *testing.T) {
 			t.Errorf("%s: domains are kept though relations are off", tc.name)
 		}
 	}
+}
+
+// TestFailures holds of which messages a failure report is kept: those that fo asks for, to
+// addresses that are listed, and none of programs, bounces and reports.
+func TestFailures(t *testing.T) {
+	theirs := message.Envelope{
+		Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@other.example",
+		Recipients: []string{"a@example.net"},
+	}
+	for _, tc := range []struct {
+		name, listed string
+		change       func(*message.Envelope)
+		raw          string
+		want         int
+	}{
+		{"off", "", nil, askingText, 0},
+		{"listed", "asks.example", nil, askingText, 1},
+		{"another is listed", "other.example", nil, askingText, 0},
+		{"the null sender", "asks.example", func(e *message.Envelope) { e.Sender = "" }, askingText, 0},
+		{"a report", "asks.example", nil, "Content-Type: multipart/report; x=y\n" + askingText, 0},
+		{"a program", "asks.example", nil, "Auto-Submitted: auto-replied\n" + askingText, 0},
+		{"to our report sender", "asks.example", func(e *message.Envelope) {
+			e.Recipients = []string{"r+1@reports.example.net"}
+		}, askingText, 0},
+		{"no policy", "asks.example", nil, strings.ReplaceAll(askingText, "asks", "none"), 0},
+		{"a public suffix", "psd.example", nil, "From: x@psd.example\n\nbody\n", 0},
+		{"two failing signatures of one signer with r=y", "victim.example", nil, requestText("r=y; ", "victim.example"), 1},
+		{"one without", "victim.example", nil, requestText("", "victim.example"), 0},
+		{"r=y of a domain that is not listed", "asks.example", nil, requestText("r=y; ", "victim.example"), 0},
+	} {
+		f, rec := reportFilter(t)
+		z, err := dnstest.Load(strings.NewReader(reportZone + `
+_dmarc.psd.example.  IN TXT "v=DMARC1; p=reject; psd=y; rua=mailto:d@psd.example; ruf=mailto:f@psd.example"
+s._domainkey.victim.example. IN TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Verifier.Resolver, f.Verifier.DMARC.Resolver = z, z
+		if tc.listed != "" {
+			f.Reports.Failures = func(host string) bool { return host == tc.listed }
+		}
+		env := theirs
+		if tc.change != nil {
+			tc.change(&env)
+		}
+		decide(t, f, action.RoleTheirs, milter.ByDefault, env, tc.raw)
+		if len(rec.failed) != tc.want {
+			t.Errorf("%s: %+v", tc.name, rec.failed)
+		}
+		for _, x := range rec.failed {
+			if strings.Contains(string(x.Header), "Subject") || !strings.Contains(string(x.Header), "From: ") {
+				t.Errorf("%s: header %q", tc.name, x.Header)
+			}
+		}
+	}
+}
+
+// requestText is a message with two signatures of a domain that fail.
+func requestText(request, domain string) string {
+	field := "DKIM-Signature: v=1; a=ed25519-sha256; " + request + "d=" + domain + "; s=s; h=From;\n" +
+		" bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA%s\n"
+	return fmt.Sprintf(field, "AAAA") + fmt.Sprintf(field, "BBBB") + "From: x@none.example\nSubject: s\n\nbody\n"
 }

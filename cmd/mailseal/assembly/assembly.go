@@ -103,6 +103,8 @@ func (p *Parts) RecordReports(r filter.Recorder) error {
 		Addresses: addresses,
 		Relations: p.Config.Reports.Relation != action.RelationListed,
 		Now:       time.Now,
+		Failures:  p.Config.Reports.Failure.Takes(),
+		Subject:   p.Config.Reports.Failure.Subject,
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ func (c screen) write(out io.Writer, s *Status) error {
 	c.keys(w, s.Daemon.Keys)
 	c.servers(w, s.Daemon)
 	c.jobs(w, s.Daemon.Jobs)
+	c.reports(w, s)
 	c.log(w, s.Daemon.Log)
 	c.check(w, s.Check)
 	if err := w.Flush(); err != nil {

@@ -18,6 +18,7 @@ import (
 // StatusOptions say what is shown of a daemon.
 type StatusOptions struct {
 	Socket  string         // of the daemon
+	Reports Reports        // what the process of reports should do; the zero value: nothing
 	Config  string         // the file that Check is about, "" for the one that the daemon names
 	Check   *check.Options // what is checked beside; nil: nothing
 	JSON    bool
@@ -30,11 +31,15 @@ type StatusOptions struct {
 
 // Status is all that "mailseal status" shows.
 type Status struct {
-	Good     bool             `json:"good"`
-	Problems []string         `json:"problems"` // why it is not good
-	Notes    []string         `json:"notes"`    // what is worth knowing, and no problem
-	Daemon   *control.Running `json:"daemon"`
-	Check    *Checked         `json:"check,omitempty"`
+	Good     bool               `json:"good"`
+	Problems []string           `json:"problems"` // why it is not good
+	Notes    []string           `json:"notes"`    // what is worth knowing, and no problem
+	Daemon   *control.Running   `json:"daemon"`
+	Reports  []*control.Running `json:"reports,omitempty"` // the processes of reports that answer
+	Check    *Checked           `json:"check,omitempty"`
+
+	reports Reports
+	silent  error // why Reports is empty
 }
 
 // Checked is what "mailseal check" says.
@@ -111,7 +116,9 @@ func ask(ctx context.Context, o StatusOptions) (*Status, error) {
 	case a.Running == nil:
 		return nil, answer.NewUnknown(control.ErrMalformed)
 	}
-	return &Status{Daemon: a.Running}, nil
+	s := &Status{Daemon: a.Running, reports: o.Reports}
+	s.askReports(ctx)
+	return s, nil
 }
 
 // maxFindings bounds what is kept of a check.
@@ -179,6 +186,7 @@ func (s *Status) judge(checked *Checked, now time.Time) {
 			problem("job %s failed: %s", j.Name, j.Error)
 		}
 	}
+	s.judgeReports(problem, note)
 	late := 0
 	for _, line := range r.Log.Last {
 		if line.Level == "ERROR" && now.Sub(line.Time) < recent {

@@ -204,3 +204,44 @@ func TestWatch(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestReportsProcess holds what is said of the process of reports.
+func TestReportsProcess(t *testing.T) {
+	roles := []operate.Role{{Name: "fold", Setting: "reports.collect"}, {Name: "send", Setting: "reports.send"}}
+	running := func(roles ...string) *control.Running {
+		return &control.Running{
+			Version: "1.2.3", PID: 9, Started: now.Add(-time.Hour), Listeners: roles,
+			Jobs: []control.Job{{Name: "fold", Last: now.Add(-time.Minute)}},
+		}
+	}
+	failed := running("fold", "send")
+	failed.Jobs[0].Error = "disk full"
+	for _, tc := range []struct {
+		name   string
+		answer *control.Answer // nil: it does not run
+		says   string          // "": it is good
+		shows  string
+	}{
+		{"good", &control.Answer{Running: running("fold", "send")}, "", "roles fold, send"},
+		{"away", nil, "does not answer at", "no answer at"},
+		{"a role is missing", &control.Answer{Running: running("fold")}, "has the role send, which reports.send needs", "roles fold"},
+		{"a job failed", &control.Answer{Running: failed}, "job fold of the process of reports failed: disk full", "FAILED: disk full"},
+		{"refused", &control.Answer{Error: "only root"}, "", "run it as root"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			socket := filepath.Join(t.TempDir(), "control")
+			if tc.answer != nil {
+				socket = serve(t, *tc.answer)
+			}
+			out, err := show(t, control.Answer{Running: good()}, func(o *operate.StatusOptions) {
+				o.Reports = operate.Reports{Socket: socket, Roles: roles}
+			})
+			if (err == nil) != (tc.says == "") || !strings.Contains(out, tc.says) || !strings.Contains(out, tc.shows) {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if tc.answer == nil && !strings.Contains(out, "reports.collect, reports.send") {
+				t.Errorf("no setting is named:\n%s", out)
+			}
+		})
+	}
+}

@@ -54,9 +54,12 @@ func (p *Process) foldOne(ctx context.Context, s *store.Store, dir, name string)
 	path := filepath.Join(dir, name)
 	batch := store.NewOutBatch()
 	err := spool.Read(path, func(r spool.Record) error {
-		if r.Evaluation != nil {
+		switch {
+		case r.Evaluation != nil:
 			batch.Add(r.Evaluation)
-		} else {
+		case r.Failing != nil:
+			batch.AddFailing(r.Failing)
+		default:
 			batch.Wrote(r.Wrote, r.Time)
 		}
 		return ctx.Err()

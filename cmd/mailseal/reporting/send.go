@@ -2,6 +2,7 @@ package reporting
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -63,7 +64,7 @@ func (p *Process) Send(ctx context.Context) error {
 	if !p.Config.Reports.Send {
 		return nil
 	}
-	return r.Deliver(ctx, p.Now())
+	return errors.Join(r.Deliver(ctx, p.Now()), r.DeliverFailures(ctx, p.Now()))
 }
 
 func (p *Process) prune(ctx context.Context) error {
@@ -91,12 +92,13 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 	}
 	number, _, _ := strings.Cut(version, " ") // how it was built stays here
 	return &send.Reporter{
-		Store: s,
+		Failures: c.Failure.Takes(),
+		Store:    s,
 		Rules: send.Rules{
 			Send:       c.Send,
 			ListedOnly: c.Relation == action.RelationListed,
-			Listed:     inTrees(c.Domains),
-			Excluded:   inTrees(c.ExcludeDomains),
+			Listed:     config.InTrees(c.Domains),
+			Excluded:   config.InTrees(c.ExcludeDomains),
 			Minimum:    int64(c.Minimum),
 			PerHour:    c.PerHour,
 			Ours:       ours.MatchPath,
@@ -115,16 +117,4 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 		Transport: &send.SMTP{Address: c.SMTP, Helo: host},
 		Log:       log,
 	}, nil
-}
-
-// inTrees reports of a domain whether a list has it; ".example.com" is any domain below it.
-func inTrees(list []string) func(string) bool {
-	return func(domain string) bool {
-		for _, d := range list {
-			if d == domain || strings.HasPrefix(d, ".") && strings.HasSuffix(domain, d) {
-				return true
-			}
-		}
-		return false
-	}
 }

@@ -24,6 +24,20 @@ type Authorizer struct {
 func (a *Authorizer) Authorize(
 	ctx context.Context, policyDomain string, to report.Address,
 ) (report.Address, string, error) {
+	return a.authorize(ctx, policyDomain, to, func(r dmarc.Record) []string { return r.Aggregate })
+}
+
+// AuthorizeFailure is Authorize of failure reports, for which a host names another address in ruf
+// (RFC 9991 section 5).
+func (a *Authorizer) AuthorizeFailure(
+	ctx context.Context, policyDomain string, to report.Address,
+) (report.Address, string, error) {
+	return a.authorize(ctx, policyDomain, to, func(r dmarc.Record) []string { return r.Failure })
+}
+
+func (a *Authorizer) authorize(
+	ctx context.Context, policyDomain string, to report.Address, instead func(dmarc.Record) []string,
+) (report.Address, string, error) {
 	d, host := domain.Name(policyDomain), domain.Name(to.Host)
 	if host.Within(d) {
 		return to, "", nil
@@ -51,7 +65,7 @@ func (a *Authorizer) Authorize(
 		if !isAuthorization(text) {
 			continue
 		}
-		return overridden(text, to), "", nil
+		return overridden(text, to, instead), "", nil
 	}
 	return to, fmt.Sprintf("not authorized: %s has no TXT record \"v=DMARC1;\"", name), nil
 }
@@ -66,12 +80,12 @@ func isAuthorization(text string) bool {
 
 // overridden is the address that a record of authorization names instead, if it is at the same
 // host.
-func overridden(text string, to report.Address) report.Address {
+func overridden(text string, to report.Address, instead func(dmarc.Record) []string) report.Address {
 	r, err := dmarc.Parse(text)
 	if err != nil {
 		return to
 	}
-	for _, a := range report.Addresses(r.Aggregate) {
+	for _, a := range report.Addresses(instead(r)) {
 		if a.Host == to.Host {
 			return a
 		}

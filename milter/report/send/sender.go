@@ -26,6 +26,9 @@ type Reporter struct {
 	// never asked. Mail of a sender that is not set up makes the host look like one of spam.
 	SetUp func(ctx context.Context) string
 
+	// Failures reports whether a domain that takes mail gets failure reports; nil: none does.
+	Failures func(host string) bool
+
 	Log *slog.Logger
 }
 

@@ -13,6 +13,7 @@ import (
 const (
 	kindEvaluation = 1
 	kindWrote      = 2
+	kindFailing    = 3
 )
 
 // Bits of an evaluation's flags.
@@ -27,6 +28,7 @@ type encoder struct {
 	base     int64 // Unix time, in seconds, against which times are written
 	strings  map[string]uint64
 	policies map[policyKey]string // as they are written
+	failing  map[string]int       // policy domain or signer: failures of it that came with a header
 	buf      []byte               // the payload of the next block
 }
 
@@ -38,7 +40,34 @@ func newEncoder(base time.Time) *encoder {
 		base:     base.Unix(),
 		strings:  map[string]uint64{},
 		policies: map[policyKey]string{},
+		failing:  map[string]int{},
 	}
+}
+
+// Bounds of the headers of failing messages in one segment: a flood of forgeries would otherwise
+// fill the spool, in which rows of aggregate reports are waiting.
+const (
+	maxHeaders = 20   // of one domain
+	maxFailing = 1024 // domains
+)
+
+// failed writes a message that failed. Beyond the bounds it has no header, and is only counted.
+func (e *encoder) failed(f report.Failing) {
+	domain := f.Evaluation.Policy.Domain + " " + f.Signer
+	n, isKnown := e.failing[domain]
+	if n >= maxHeaders || !isKnown && len(e.failing) >= maxFailing {
+		f.Header = nil
+	} else {
+		e.failing[domain]++
+	}
+	text, err := json.Marshal(f)
+	if err != nil { // of strings alone: cannot be
+		return
+	}
+	e.buf = append(e.buf, kindFailing)
+	e.uint(uint64(len(text)))
+	e.buf = append(e.buf, text...)
+	e.evaluation(&f.Evaluation)
 }
 
 func (e *encoder) evaluation(ev *report.Evaluation) {
@@ -139,8 +168,9 @@ type decoder struct {
 
 // Record is one record of a segment.
 type Record struct {
-	Evaluation *report.Evaluation // nil: Wrote is set
-	Wrote      string             // a domain that one of our users wrote to
+	Evaluation *report.Evaluation // nil: Failing or Wrote is set
+	Failing    *report.Failing
+	Wrote      string // a domain that one of our users wrote to
 	Time       time.Time
 }
 
@@ -151,9 +181,22 @@ func (d *decoder) record() Record {
 		return Record{Evaluation: e, Time: e.Time}
 	case kindWrote:
 		return Record{Time: d.time(), Wrote: d.string()}
+	case kindFailing:
+		return d.failed()
 	}
 	d.fail()
 	return Record{}
+}
+
+func (d *decoder) failed() Record {
+	f := &report.Failing{}
+	size := d.uint()
+	if size > maxString || json.Unmarshal(d.bytes(int(size)), f) != nil || d.byte() != kindEvaluation {
+		d.fail()
+		return Record{}
+	}
+	f.Evaluation = *d.evaluation()
+	return Record{Failing: f, Time: f.Evaluation.Time}
 }
 
 func (d *decoder) evaluation() *report.Evaluation {

@@ -382,3 +382,35 @@ func TestSyncDoesNotHold(t *testing.T) {
 		t.Errorf("not given up; log: %s", log)
 	}
 }
+
+// TestFailing holds that a message that failed comes back as it went in, and that those beyond some
+// of a domain have no header.
+func TestFailing(t *testing.T) {
+	dir := t.TempDir()
+	w := NewWriter(dir, 1<<30, slog.New(slog.DiscardHandler), time.Now)
+	f := report.Failing{
+		Failed: report.FailedDMARC, URIs: []string{"mailto:f@a.example"}, MailFrom: "x@b.example",
+		Signature: &report.FailedSignature{Domain: "a.example", Selector: "s"},
+		Header:    []byte("From: x@a.example\r\n"), Evaluation: evaluations(1)[0],
+	}
+	const all = maxHeaders + 5
+	for range all {
+		w.Failed(f)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Run(ctx)
+	got := readAll(t, dir)
+	if len(got) != all {
+		t.Fatalf("%d records", len(got))
+	}
+	for i, r := range got {
+		want := f
+		if i >= maxHeaders {
+			want.Header = nil
+		}
+		if !reflect.DeepEqual(*r.Failing, want) {
+			t.Errorf("%d: got %+v\nwant %+v", i, *r.Failing, want)
+		}
+	}
+}

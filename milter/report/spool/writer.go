@@ -63,6 +63,9 @@ func (w *Writer) Record(e report.Evaluation) { w.put(Record{Evaluation: &e, Time
 // Wrote takes a domain that one of our users wrote to.
 func (w *Writer) Wrote(domain string) { w.put(Record{Wrote: domain, Time: w.now()}) }
 
+// Failed takes a message that failed, for a failure report.
+func (w *Writer) Failed(f report.Failing) { w.put(Record{Failing: &f, Time: f.Evaluation.Time}) }
+
 func (w *Writer) put(r Record) {
 	select {
 	case w.records <- r:
@@ -136,23 +139,34 @@ func (w *Writer) take(r Record) {
 		w.start = w.now().Truncate(Interval)
 		w.full = w.isFull()
 	}
-	domain := r.Wrote
-	if r.Evaluation != nil {
-		domain = r.Evaluation.Policy.Domain
-	}
+	domain := r.domain()
 	s := w.segment(Partition(domain))
 	if s == nil {
 		w.dropped.Add(1)
 		return
 	}
-	if r.Evaluation != nil {
+	switch {
+	case r.Evaluation != nil:
 		s.enc.evaluation(r.Evaluation)
-	} else {
+	case r.Failing != nil:
+		s.enc.failed(*r.Failing)
+	default:
 		s.enc.wrote(r.Wrote, r.Time)
 	}
 	if len(s.enc.buf) >= flushAt {
 		w.flush(Partition(domain))
 	}
+}
+
+// domain is whose partition a record belongs to.
+func (r Record) domain() string {
+	switch {
+	case r.Evaluation != nil:
+		return r.Evaluation.Policy.Domain
+	case r.Failing != nil:
+		return r.Failing.Evaluation.Policy.Domain
+	}
+	return r.Wrote
 }
 
 // segment returns the one of a partition, nil where none can be written.

@@ -33,6 +33,9 @@ type OutBatch struct {
 	policies map[string]*outCount
 	friends  map[string]int64           // domain, day
 	seen     map[string]map[outSeen]int // domain
+	failures map[string]*outFailing
+	near     int // of failures: kinds whose host is related to the domain by name
+	strange  int // and others
 }
 
 type outSeen struct {
@@ -50,7 +53,12 @@ type outCount struct {
 
 // NewOutBatch returns an empty batch.
 func NewOutBatch() *OutBatch {
-	return &OutBatch{policies: map[string]*outCount{}, friends: map[string]int64{}, seen: map[string]map[outSeen]int{}}
+	return &OutBatch{
+		policies: map[string]*outCount{},
+		friends:  map[string]int64{},
+		seen:     map[string]map[outSeen]int{},
+		failures: map[string]*outFailing{},
+	}
 }
 
 // Day is the number of a UTC day since 1 January 1970.
@@ -152,7 +160,7 @@ func (s *Store) Fold(ctx context.Context, segment string, b *OutBatch, now time.
 				return err
 			}
 		}
-		return tx.foldRelations(ctx, b)
+		return errors.Join(tx.foldRelations(ctx, b), tx.foldFailures(ctx, b, now))
 	})
 	return isNew, err
 }

@@ -66,15 +66,19 @@ func (s *Store) OutBounced(
 		err := tx.QueryRowContext(ctx,
 			"SELECT address, state FROM out_delivery WHERE report = $1 AND n = $2", reportID, n).
 			Scan(&out.Address, &state)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && state == Suppressed {
-			out = Suppression{}
-			return nil // unknown, or a second bounce of one mail
+		isFailure := errors.Is(err, sql.ErrNoRows)
+		if isFailure {
+			out.Address, err = tx.failureBounced(ctx, reportID, reason, now)
 		}
 		if err != nil {
 			return err
 		}
+		if out.Address == "" || state == Suppressed {
+			out = Suppression{}
+			return nil // unknown, or a second bounce of one mail
+		}
 		out.Address = strings.ToLower(out.Address)
-		if err := tx.strike(ctx, &out, reason, now); err != nil {
+		if err := tx.strike(ctx, &out, reason, now); err != nil || isFailure {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE out_delivery SET state = 'suppressed', reason = $3, changed = $4
@@ -179,6 +183,7 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 			{"DELETE FROM out_policy WHERE domain = $1", domain},
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE domain = $1)", domain},
 			{"DELETE FROM out_report WHERE domain = $1", domain},
+			{"DELETE FROM out_failure WHERE domain = $1", domain},
 		} {
 			done, err := tx.ExecContext(ctx, q.query, q.arg)
 			if err != nil {
@@ -196,7 +201,7 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 }
 
 // OutPrune removes what is too old: relations after 90 days, reports and their mails after 30,
-// segments after 3.
+// failure reports after 7, segments after 3.
 func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
 	day := Day(now)
 	return s.Update(ctx, func(tx *Tx) error {
@@ -209,6 +214,7 @@ func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE day < $1)", day - 30},
 			{"DELETE FROM out_report WHERE day < $1", day - 30},
 			{"DELETE FROM out_segment WHERE folded < $1", now.Add(-72 * time.Hour).Unix()},
+			{"DELETE FROM out_failure WHERE changed < $1", now.AddDate(0, 0, -7).Unix()},
 			{"DELETE FROM out_forged WHERE day <= $1", day - 30},
 			{"DELETE FROM out_suppressed WHERE until < $1", now.AddDate(-1, 0, 0).Unix()},
 		} {

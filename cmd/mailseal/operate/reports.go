@@ -1,0 +1,102 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mailseal/cmd/mailseal/control"
+)
+
+// Reports is what the configuration asks of the process of reports, "mailseal reports serve".
+type Reports struct {
+	Socket string // where it answers; "": it is not wanted
+	Roles  []Role // that it must have
+}
+
+// Role is a role of the process of reports that a setting needs.
+type Role struct{ Name, Setting string }
+
+// askReports gets the part of the process of reports, or of several that share its roles, each with
+// a socket of its own beside. That none answers is no error: the daemon's part is shown in any case.
+func (s *Status) askReports(ctx context.Context) {
+	if s.reports.Socket == "" {
+		return
+	}
+	sockets, _ := filepath.Glob(s.reports.Socket + "-*") // the pattern is well formed
+	for _, socket := range append([]string{s.reports.Socket}, sockets...) {
+		a, err := control.Ask(ctx, socket, control.Request{Command: control.Status})
+		switch {
+		case err == nil && a.Error != "":
+			err = fmt.Errorf("%w: %s", fs.ErrPermission, a.Error)
+		case err == nil && a.Running == nil:
+			err = control.ErrMalformed
+		case err == nil:
+			s.Reports = append(s.Reports, a.Running)
+			continue
+		}
+		if s.silent == nil || errors.Is(err, fs.ErrPermission) {
+			s.silent = err
+		}
+	}
+}
+
+// judgeReports finds what is not good of the process of reports.
+func (s *Status) judgeReports(problem, note func(format string, args ...any)) {
+	switch {
+	case s.reports.Socket == "":
+		return
+	case len(s.Reports) == 0 && errors.Is(s.silent, fs.ErrPermission):
+		note("the process of reports was not asked: its socket %s answers root and its own user; run it as root",
+			s.reports.Socket)
+		return
+	case len(s.Reports) == 0:
+		problem("the process of reports does not answer at %s (systemctl status mailseal-reports); "+
+			"what needs it and does not happen: %s", s.reports.Socket, strings.Join(s.reports.settings(), ", "))
+		return
+	}
+	var roles []string
+	for _, r := range s.Reports {
+		roles = append(roles, r.Listeners...)
+		for _, j := range r.Jobs {
+			if j.Error != "" {
+				problem("job %s of the process of reports failed: %s", j.Name, j.Error)
+			}
+		}
+	}
+	for _, r := range s.reports.Roles {
+		if !slices.Contains(roles, r.Name) {
+			problem("no process of reports has the role %s, which %s needs; the roles that run are %s",
+				r.Name, r.Setting, strings.Join(roles, ", "))
+		}
+	}
+}
+
+func (r Reports) settings() []string {
+	var out []string
+	for _, role := range r.Roles {
+		out = append(out, role.Setting)
+	}
+	return out
+}
+
+// reports writes the part of the process of reports.
+func (c screen) reports(w io.Writer, s *Status) {
+	switch {
+	case s.reports.Socket == "":
+		return
+	case len(s.Reports) == 0:
+		fmt.Fprintf(w, "reports\tno answer at %s\n", s.reports.Socket)
+		return
+	}
+	for _, r := range s.Reports {
+		fmt.Fprintf(w, "reports\tversion %s, pid %d, up %s; roles %s\n", r.Version, r.PID,
+			span(c.now.Sub(r.Started)), strings.Join(r.Listeners, ", "))
+		c.jobs(w, r.Jobs)
+	}
+}
