@@ -120,6 +120,11 @@ soak:
 	mkdir -p var
 	MAILSEAL_SOAK=$(SOAK) MAILSEAL_SOAK_OUT=$(CURDIR)/var/soak.txt $(GO) test -v -timeout 2h -run TestLongSoak ./contrib/test/e2e
 
+# The pictures of the README, by a real browser; what changed is a matter for the eye.
+pictures:
+	contrib/test/fetch.sh browser
+	MAILSEAL_PICTURES=$(CURDIR)/contrib/pictures $(GO) test -count=1 -run TestPictures ./milter/report/web
+
 # Every fuzz target in turn, for FUZZTIME each.
 fuzz:
 	contrib/test/fuzz.sh $(FUZZTIME) $(PACKAGES)
@@ -127,4 +132,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-attack bench-growth bench-dearest soak fuzz clean
+.PHONY: pictures packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-attack bench-growth bench-dearest soak fuzz clean

@@ -79,6 +79,7 @@ var onlyIn = map[string]string{
 	"github.com/pressly/goose":        "milter/report/store",
 	"github.com/golang-fips/openssl":  "keys/openssl",
 	"github.com/expr-lang/expr":       "milter/expression",
+	"github.com/chromedp/":            "milter/report/web",
 }
 
 func TestLayers(t *testing.T) {

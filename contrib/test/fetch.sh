@@ -3,7 +3,7 @@
 #
 #	contrib/test/fetch.sh [-u] [GROUP...]
 #
-#	postfix  sendmail  opendkim  opendmarc  python  postgresql  mariadb  reports  acl   (default: all of them)
+#	postfix  sendmail  opendkim  opendmarc  python  postgresql  mariadb  reports  acl  browser   (default: all of them)
 #	rspamd                                                          (for "make bench RSPAMD=yes" alone)
 #
 # Nothing is installed: packages are downloaded with "apt-get download" and unpacked with "dpkg -x" under .root/, so a
@@ -30,6 +30,7 @@ seeds() {
 	mariadb) echo "mariadb-server-core" ;;
 	reports) echo "libxml2-utils dmarc-cat" ;;
 	acl) echo "acl" ;;
+	browser) echo "chromium-headless-shell fonts-dejavu-core lynx" ;;
 	rspamd) echo "rspamd" ;;
 	*) echo "fetch: no group called $1" >&2; return 2 ;;
 	esac
@@ -143,15 +144,34 @@ END
 	chmod +x "$root/tools/$2"
 }
 
+# beside GROUP PROGRAM PATH makes .root/tools/PROGRAM for a program that looks for its files beside itself: it runs with the
+# libraries, fonts and settings that it was unpacked with, but with the loader of the host.
+beside() {
+	cat >"$root/tools/$2" <<END
+#!/bin/sh
+root=\$(cd "\$(dirname "\$0")/../$1" && pwd)
+for library in "\$root"/usr/lib/*-linux-gnu; do triplet=\${library##*/}; done
+export LD_LIBRARY_PATH="\$root/usr/lib/\$triplet:\$root/lib/\$triplet"
+export FONTCONFIG_SYSROOT="\$root" LYNX_CFG="\$root/etc/lynx/lynx.cfg"
+exec "\$root/$3" "\$@"
+END
+	chmod +x "$root/tools/$2"
+}
+
 # wrap makes .root/tools/python3, the Python of the group of that name, which has dkimpy and pyspf: it runs where it was
 # unpacked, with its own loader and libraries. Tests look for it in PATH.
 # For the group reports it makes .root/tools/xmllint, which is asked whether reports have the form of RFC 9990's schema; for
-# acl .root/tools/setfacl, which remedies of "mailseal check" are made of.
+# acl .root/tools/setfacl, which remedies of "mailseal check" are made of; for browser Chromium and lynx, which look at the
+# pages of the reports.
 wrap() {
 	mkdir -p "$root/tools"
 	case $1 in
 	reports) tool reports xmllint ;;
 	acl) tool acl setfacl ;;
+	browser)
+		beside browser chromium usr/lib/chromium/chromium-headless-shell
+		beside browser lynx usr/bin/lynx
+		;;
 	esac
 	[ "$1" = python ] || return 0
 	cat >"$root/tools/python3" <<'END'
@@ -176,7 +196,7 @@ if [ "${1:-}" = -u ]; then
 	update=yes
 	shift
 fi
-[ $# -gt 0 ] || set -- postfix sendmail opendkim opendmarc python postgresql mariadb reports acl
+[ $# -gt 0 ] || set -- postfix sendmail opendkim opendmarc python postgresql mariadb reports acl browser
 for tool in apt-get dpkg tar; do
 	if ! command -v "$tool" >/dev/null; then
 		say "no $tool here: the end-to-end tests need a Debian"

@@ -55,8 +55,11 @@ func elapsed(h History, a Advice) []Condition {
 	if a.Now == QuarantineTest || a.Now == RejectTest {
 		need = testDays
 	}
-	have := int(h.To-h.Policy.Since) + 1
-	found := Plural(int64(max(have, 0)), "day", "days") + " of " + Count(int64(need)) + " at " + a.Now.String()
+	have := max(int(h.To-h.Policy.Since)+1, 0)
+	if h.Policy.Since == 0 { // no report has named the policy
+		have = 0
+	}
+	found := Plural(int64(have), "day", "days") + " of " + Count(int64(need)) + " at " + a.Now.String()
 	return []Condition{{"time", "Full days at " + a.Now.String() + ", " + Count(int64(need)) + " or more", have >= need, found}}
 }
 

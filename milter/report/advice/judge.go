@@ -151,7 +151,8 @@ func done(h History, a Advice) Advice {
 			"answer: do people write from it, and to mailing lists? Until somebody says no, quarantine is the last step."
 	}
 	if a.OwnLost > 0 {
-		a.Sentence += " " + Plural(a.OwnLost, "message", "messages") + " of your own sources failed in this period: see the problems."
+		a.Sentence += " " + Plural(a.OwnLost, "message", "messages") + " of your own sources failed in " +
+			lookedAt(h) + ": see the problems."
 	}
 	return a
 }
@@ -192,7 +193,7 @@ func retreat(h History, a Advice) Advice {
 			"and lets receivers spare mail that came through lists."
 	}
 	a.Opposite = Plural(a.Forwarded, "message that was passed on", "messages that were passed on") + " and " +
-		Plural(a.OwnLost, "of your own", "of your own") + " failed in this period and could have been refused."
+		Plural(a.OwnLost, "of your own", "of your own") + " failed in " + lookedAt(h) + " and could have been refused."
 	return a
 }
 
@@ -308,4 +309,9 @@ func WithStep(record string, step Step) string {
 		out = slices.Insert(out, 1, tags...)
 	}
 	return strings.Join(out, "; ")
+}
+
+// lookedAt names the period of h: pages show it beside numbers of shorter ones.
+func lookedAt(h History) string {
+	return Plural(int64(h.To-h.From)+1, "day", "days")
 }

@@ -25,7 +25,7 @@ func sparkline(title string, b dayBars, marks []advice.Day) template.HTML {
 		top = max(top, c.Messages)
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg class="spark" viewBox="0 0 120 24" role="img"><title>%s</title>`, template.HTMLEscapeString(visible(title)))
+	fmt.Fprintf(&out, `<svg class="spark" width="120" height="24" viewBox="0 0 120 24" role="img"><title>%s</title>`, template.HTMLEscapeString(visible(title)))
 	if top == 0 {
 		out.WriteString(`<path class="axis" d="M0 23.5h120"/>`)
 	}
@@ -124,7 +124,7 @@ func bar(out *strings.Builder, x, width float64, base int64, day, now advice.Day
 	part(`class="f"`, delivered)
 	part(`fill="url(#fwd)"`, c.Delivered-delivered)
 	part(`class="p"`, c.Pass)
-	fmt.Fprintf(out, `<rect class="hit" width="100%%" height="%d"/></svg></a>`, base)
+	fmt.Fprintf(out, `<rect class="hit" fill-opacity="0" width="100%%" height="%d"/></svg></a>`, base)
 }
 
 // gridLines returns at most four round numbers below top.

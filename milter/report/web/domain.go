@@ -184,7 +184,7 @@ func (x *facts) moved() template.HTML {
 func (x *facts) sourceSection() section {
 	t := &Table{Name: "sources", Caption: say("Where mail that claims %s comes from, %s. DKIM and SPF count aligned passes.",
 		x.domain.Name, period(x.filter, x.now)), Empty: "No source: no message claimed the domain in this period.",
-		Columns: []Column{{Key: "source", Title: "Source"}, {Key: "class", Title: "Whose"}, {Key: "messages", Title: "Messages", Right: true, Gap: true},
+		Columns: []Column{{Key: "source", Title: "Source"}, {Key: "class", Title: "Whose", Wrap: true}, {Key: "messages", Title: "Messages", Right: true, Gap: true},
 			{Key: "dmarc_percent", Title: "DMARC, %", Right: true, Gap: true}, {Key: "dkim_percent", Title: "DKIM, %", Right: true},
 			{Key: "spf_percent", Title: "SPF, %", Right: true}, {Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
 			{Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true},
