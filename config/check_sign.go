@@ -15,6 +15,9 @@ func (c *checker) checkKeys() {
 		if selector, domain, ok := strings.Cut(name, "._domainkey."); ok && !k.has("source") { // whose answer says more
 			c.fromName(&k, selector, domain)
 		}
+		if strings.Contains(k.File, "%") {
+			c.perDomain(name, &k)
+		}
 		if k.has("source") {
 			c.checkSource(k.placed, k.Source)
 		} else {
@@ -29,6 +32,25 @@ func (c *checker) checkKeys() {
 		c.Keys[name] = k
 	}
 }
+
+// perDomain settles a key whose file has "%" in its path. It stands for the author's domain, or for
+// the key's own where it has one, as in the key tables of OpenDKIM.
+func (c *checker) perDomain(name string, k *Key) {
+	if k.Domain == "" && !k.has("domain") {
+		k.Domain = "%"
+	}
+	if k.Domain != "%" && k.Domain != "" {
+		k.File = strings.ReplaceAll(k.File, "%", k.Domain)
+		return
+	}
+	if c.Seal.Key == name {
+		c.problem(k.at.key("file"), "has %% for the author's domain, but seal.key names this key: seals need one of one domain")
+	}
+}
+
+// IsPerDomain reports whether the file of a key has "%" in its path: each author's domain has its
+// own, or none.
+func (k Key) IsPerDomain() bool { return strings.Contains(k.File, "%") }
 
 func (c *checker) fromName(k *Key, selector, domain string) {
 	s, err := parseSelector(selector)
@@ -205,6 +227,9 @@ func (c *checker) checkRuleKeys(r *Rule) {
 		k, ok := c.Keys[name]
 		if !ok && name != "" && !strings.Contains(name, "%") {
 			c.problem(r.at.key("keys").index(i), "no key %q%s", name, c.guess.nearest(name, maps.Keys(c.Keys)))
+		}
+		if ok && k.IsPerDomain() && r.Domain != "" && r.Domain != "%" {
+			c.problem(r.at.key("domain"), "is %s for all authors, but key %q is another for each: its file has %% in its path", r.Domain, name)
 		}
 		if ok && r.Domain == "" {
 			domain = k.Domain

@@ -27,6 +27,7 @@ type Source struct {
 	KeyQuery          string        `toml:"key_query"`
 	SigningQuery      string        `toml:"signing_query"`
 	ListQuery         string        `toml:"list_query"`
+	KeyDir            string        `toml:"key_dir"` // below which a key may be named as a file; "": nowhere
 	URL               URL           `toml:"url"`
 	TokenFile         SecretFile    `toml:"token_file"`
 	ClientCertificate string        `toml:"client_certificate"`

@@ -17,6 +17,10 @@ import (
 // it could not find out.
 var ErrNotFound = errors.New("keys: no such key")
 
+// ErrNone says that a domain has no key where each domain may have one, so that its mail is not to be
+// signed. It is not an error of the source.
+var ErrNone = errors.New("keys: the domain has no key")
+
 // Key is one private key and the place where its public half is published:
 // Selector._domainkey.Domain (RFC 6376 section 3.6.2.1). However it is printed, logged or encoded,
 // the private half stays out.
@@ -31,6 +35,21 @@ type Key struct {
 // Source finds keys by their name in the key table. It is safe for concurrent use.
 type Source interface {
 	Key(ctx context.Context, name string) (Key, error)
+}
+
+// ByDomain is a Source some of whose names stand for a key of each author's domain. KeyFor returns
+// that of a domain, in A-labels, ErrNone when it has none, and for other names what Key returns.
+type ByDomain interface {
+	Source
+	KeyFor(ctx context.Context, name, domain string) (Key, error)
+}
+
+// For returns the key of a name for mail of an author's domain.
+func For(ctx context.Context, s Source, name, domain string) (Key, error) {
+	if by, ok := s.(ByDomain); ok {
+		return by.KeyFor(ctx, name, domain)
+	}
+	return s.Key(ctx, name)
 }
 
 // Algorithm is a kind of key, by its name in the k= tag (RFC 6376 section 3.6.1, RFC 8463 section

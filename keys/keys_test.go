@@ -334,7 +334,8 @@ func TestParsePath(t *testing.T) {
 		"/etc/dkim/key":                   false, // base64 has all of these letters
 		"/AbC/dEf/GhI=broken":             false,
 		"/etc/dkim/a.pem\nMIIEvQIBADANBg": false,
-		"etc/dkim/example.com.pem":        false,
+		"etc/dkim/example.com.pem":        true,
+		"etc/dkim/example.com":            false,
 	} {
 		_, err := keys.Parse([]byte(text))
 		if err == nil || strings.Contains(err.Error(), "path of a file") != isShown || !isShown && strings.Contains(err.Error(), "dkim") {

@@ -10,8 +10,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"mailseal/keys/files"
 	"mailseal/keys/openssl"
 )
 
@@ -24,6 +27,7 @@ var (
 	ErrCertificate = errors.New("keys: certificate where a private key belongs")
 	ErrAlgorithm   = errors.New("keys: not a kind of key that DKIM knows")
 	ErrBits        = errors.New("keys: bad size of an RSA key")
+	ErrPath        = fmt.Errorf("%w: a path", ErrMalformed)
 )
 
 // MaxSize bounds the text of a key, in octets. The largest RSA key that we take needs 13 KB.
@@ -150,7 +154,7 @@ func parseBase64(text []byte) (crypto.Signer, error) {
 	if err != nil {
 		if path := string(text); isPath(path) {
 			return nil, fmt.Errorf("%w: it is the path of a file, %s, where the key itself must stand",
-				ErrMalformed, path)
+				ErrPath, path)
 		}
 		return nil, fmt.Errorf("%w: neither PEM nor base64", ErrMalformed)
 	}
@@ -172,12 +176,53 @@ func seedAndPublic(raw []byte) (crypto.Signer, error) {
 	return k, nil
 }
 
-// isPath reports whether a text that is not a key looks like the absolute path of a file, as the
-// tables of other programs have it. A text of base64 alone is taken for a broken key, which must
-// not be shown.
+// isPath reports whether a text that is not a key looks like the path of a file, as the tables of
+// other programs have it: an absolute one, or one that ends as files of keys do. A text of base64
+// alone is taken for a broken key, which must not be shown.
 func isPath(text string) bool {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+="
 	path := strings.TrimPrefix(text, "file:")
-	return strings.HasPrefix(path, "/") && len(path) < 256 && strings.Count(path, "/") > 1 &&
-		!strings.ContainsAny(path, " \t\r\n\x00") && strings.Trim(path, plain) != ""
+	if len(path) >= maxPath || strings.ContainsAny(path, " \t\r\n\x00") || strings.Trim(path, plain) == "" {
+		return false
+	}
+	isAbsolute := strings.HasPrefix(path, "/") && strings.Count(path, "/") > 1
+	return isAbsolute || slices.Contains(extensions, filepath.Ext(path))
+}
+
+// maxPath bounds a path in place of a key, in bytes.
+const maxPath = 256
+
+// extensions are those of the files that keys are kept in.
+var extensions = []string{".pem", ".key", ".private", ".rsa", ".ed25519", ".der", ".txt"}
+
+// ParseBelow is Parse for an answer that may be the path of a file below dir instead of the key:
+// relative to dir, or absolute and below it. No link and no ".." leads out of dir. Without dir no
+// file is read.
+func ParseBelow(text []byte, dir string) (crypto.Signer, error) {
+	path := strings.TrimPrefix(string(bytes.TrimSpace(text)), "file:")
+	isBelow := dir != "" && len(path) < maxPath && strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+	if !isBelow {
+		signer, err := Parse(text)
+		switch {
+		case !errors.Is(err, ErrPath):
+			return signer, err
+		case dir == "":
+			return nil, fmt.Errorf("%w; key_dir of the source lets files below a directory be read", err)
+		case strings.HasPrefix(path, "/"):
+			return nil, fmt.Errorf("%w: %s is not below %s (key_dir)", ErrPath, path, dir)
+		}
+	}
+	relative := path
+	if isBelow {
+		relative = strings.TrimPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+	}
+	found, err := files.ReadBelow(dir, relative, MaxSize)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPath, err)
+	}
+	signer, err := Parse(found)
+	if err != nil {
+		return nil, fmt.Errorf("%s below %s (key_dir): %w", relative, dir, err)
+	}
+	return signer, nil
 }

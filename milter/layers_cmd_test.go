@@ -21,7 +21,7 @@ var programs = []struct {
 	{"cmd/mailseal/control", nil},
 	{"cmd/mailseal/signed", nil},
 	{"cmd/mailseal/service", nil},
-	{"cmd/mailseal/assembly", []string{"cmd/mailseal/remedy"}},
+	{"cmd/mailseal/assembly", []string{"cmd/mailseal/remedy", "cmd/mailseal/signed"}},
 	{"cmd/mailseal/check", []string{"cmd/mailseal/assembly", "cmd/mailseal/control", "cmd/mailseal/signed", "cmd/mailseal/remedy", "cmd/mailseal/service"}},
 	{"cmd/mailseal/publish", nil},
 	{"cmd/mailseal/domains", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/publish"}},

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,34 @@ func ReadStamped(path string, limit int64) ([]byte, Stamp, error) {
 	got, err := timely(standard, "read", path,
 		func() (content, error) { return read(path, limit, false) })
 	return got.text, got.stamp, err
+}
+
+// ReadBelow is Read for a path that others name: it is relative to dir, and neither ".." nor a
+// symbolic link leads out of that.
+func ReadBelow(dir, path string, limit int64) ([]byte, error) {
+	whole := filepath.Join(dir, path)
+	return timely(standard, "read", whole, func() ([]byte, error) {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
+		info, err := root.Stat(path)
+		switch {
+		case err != nil:
+			return nil, err
+		case info.IsDir():
+			return nil, &fs.PathError{Op: "read", Path: whole, Err: errDirectory}
+		case !info.Mode().IsRegular():
+			return nil, &fs.PathError{Op: "read", Path: whole, Err: ErrSpecial}
+		}
+		f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return ReadAll(f, whole, limit)
+	})
 }
 
 // ReadAny is Read for commands: it reads pipes and devices as well, such as the /dev/fd/63 that a

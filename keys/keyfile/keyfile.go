@@ -148,5 +148,8 @@ func (s *Source) Key(_ context.Context, name string) (keys.Key, error) {
 	return slot.use(s)
 }
 
+// Has reports whether there is an entry of that name. A nil Source has none.
+func (s *Source) Has(name string) bool { return s != nil && s.slots[name] != nil }
+
 // Names returns the names of all entries, sorted.
 func (s *Source) Names() []string { return slices.Sorted(maps.Keys(s.slots)) }

@@ -39,17 +39,17 @@ func isObject(body []byte) bool {
 	return len(body) > 0 && body[0] == '{' && json.Valid(body)
 }
 
-// parseKey reads the answer about one key.
-func parseKey(body []byte) (keys.Key, error) {
+// parseKey reads the answer about one key, which may name a file below dir.
+func parseKey(body []byte, dir string) (keys.Key, error) {
 	a, err := read(body)
 	if err != nil {
 		return keys.Key{}, err
 	}
-	return a.key()
+	return a.key(dir)
 }
 
-func (a answer) key() (keys.Key, error) {
-	signer, err := keys.Parse([]byte(a.PrivateKey))
+func (a answer) key(dir string) (keys.Key, error) {
+	signer, err := keys.ParseBelow([]byte(a.PrivateKey), dir)
 	if err != nil {
 		return keys.Key{}, fmt.Errorf("%w: private_key of selector %q, domain %q: %w",
 			keys.ErrAnswer, a.Selector, a.Domain, err)
@@ -58,7 +58,7 @@ func (a answer) key() (keys.Key, error) {
 }
 
 // parseKeys reads the answer about a sender: names of keys, or keys.
-func parseKeys(body []byte) ([]keys.Key, error) {
+func parseKeys(body []byte, dir string) ([]keys.Key, error) {
 	a, err := read(body)
 	switch {
 	case err != nil:
@@ -71,7 +71,7 @@ func parseKeys(body []byte) ([]keys.Key, error) {
 	}
 	var out []keys.Key
 	for i, raw := range *a.Keys {
-		k, err := parseMember(raw)
+		k, err := parseMember(raw, dir)
 		if err != nil {
 			return nil, fmt.Errorf("keys[%d]: %w", i, err)
 		}
@@ -80,12 +80,12 @@ func parseKeys(body []byte) ([]keys.Key, error) {
 	return out, nil
 }
 
-func parseMember(raw json.RawMessage) (keys.Key, error) {
+func parseMember(raw json.RawMessage, dir string) (keys.Key, error) {
 	var name string
 	if json.Unmarshal(raw, &name) == nil && name != "" {
 		return keys.Key{Name: name}, nil
 	}
-	k, err := parseKey(raw)
+	k, err := parseKey(raw, dir)
 	if err == nil && k.Name == "" {
 		k.Name = k.Selector + "._domainkey." + k.Domain
 	}

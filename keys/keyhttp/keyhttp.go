@@ -35,6 +35,7 @@ type Options struct {
 	URL       string        // what the paths above hang on
 	TokenFile string        // holds the bearer token; read anew for each request
 	TLS       keys.TLS      // for https
+	KeyDir    string        // below which private_key may name a file instead; "": nowhere
 	Timeout   time.Duration // for an answer; 0: 5 s
 }
 
@@ -204,7 +205,7 @@ func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	if !got.isFound {
 		return keys.Key{}, fmt.Errorf("%w: %q in source %q", keys.ErrNotFound, name, s.options.Name)
 	}
-	k, err := parseKey(got.body)
+	k, err := parseKey(got.body, s.options.KeyDir)
 	if err != nil {
 		return keys.Key{}, s.failAt(path, "%w", err)
 	}
@@ -226,7 +227,7 @@ func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 		}
 		return nil, nil
 	}
-	found, err := parseKeys(got.body)
+	found, err := parseKeys(got.body, s.options.KeyDir)
 	if err != nil {
 		return nil, s.failAt(path, "%w", err)
 	}

@@ -295,7 +295,7 @@ func TestNewRefuses(t *testing.T) {
 // Whatever a service answers, no key and no error is said of an empty list alone.
 func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
-		found, err := parseKeys(body)
+		found, err := parseKeys(body, "")
 		if err == nil && len(found) == 0 && !strings.Contains(strings.ToLower(string(body)), `keys"`) && !strings.Contains(string(body), `\u`) {
 			t.Errorf("nobody signs, says %q", body)
 		}
@@ -304,7 +304,7 @@ func FuzzAnswer(f *testing.F) {
 				t.Errorf("%v from %q", found, body)
 			}
 		}
-		if k, err := parseKey(body); err == nil && k.Signer == nil {
+		if k, err := parseKey(body, ""); err == nil && k.Signer == nil {
 			t.Errorf("no key and no error from %q", body)
 		}
 	})

@@ -21,6 +21,7 @@ type Options struct {
 	TLS          keys.TLS      // for MySQL, and only if it says something: the DSN of others has words for it
 	KeyQuery     string        // $1: the key's name; columns: domain, selector, private key
 	SigningQuery string        // $1: the author's domain, $2: the login, $3: the author's address; column: a key's name; may be ""
+	KeyDir       string        // below which a key column may name a file instead; "": nowhere
 	ListQuery    string        // $1: a key's name; column: the names of keys that follow it, some hundreds at once; may be ""
 	Timeout      time.Duration // to connect, and for an answer; 0: 5 s
 }
@@ -194,7 +195,7 @@ func (s *Source) read(rows *sql.Rows, name string) (keys.Key, error) {
 	if err := rows.Scan(&domain, &selector, &private); err != nil {
 		return keys.Key{}, s.fail(s.key, err)
 	}
-	signer, err := keys.Parse(private)
+	signer, err := keys.ParseBelow(private, s.options.KeyDir)
 	clear(private)
 	if err != nil {
 		return keys.Key{}, s.unusable(s.key, "the row of %q (selector %q, domain %q): %w", name,

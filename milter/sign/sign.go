@@ -123,16 +123,18 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 		source = r.Source
 	}
 	var have []keys.Key
-	local := false
+	local, none := false, false
 	for _, k := range wanted {
 		if k.Signer != nil {
 			have = append(have, k)
 			continue
 		}
-		found, err := source.Key(ctx, k.Name)
+		found, err := keys.For(ctx, source, k.Name, string(q.Author.Domain))
 		switch {
 		case err == nil:
 			have = append(have, found)
+		case errors.Is(err, keys.ErrNone):
+			none = true
 		case r.isOfLocal(k.Name, q) && errors.Is(err, keys.ErrNotFound):
 			local = true
 		default:
@@ -142,6 +144,9 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 	if local && len(have) == 0 && len(out.Failed) == 0 {
 		return nil, fmt.Errorf("%w: %s: no key for %s, a domain that could not publish one",
 			ErrNoRule, r.Name, q.Author.Domain)
+	}
+	if none && len(have) == 0 && len(out.Failed) == 0 {
+		return nil, fmt.Errorf("%w: %s: no file of a key for %s", ErrNoRule, r.Name, q.Author.Domain)
 	}
 	if have = r.place(have, q); len(have) > 0 && len(out.Failed) == 0 && !slices.ContainsFunc(have, canPublish) {
 		return nil, fmt.Errorf("%w: %s: %s is not a domain that could publish a key", ErrNoRule, r.Name, have[0].Domain)

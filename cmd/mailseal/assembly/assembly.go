@@ -35,9 +35,10 @@ type Parts struct {
 	Resolver dns.Resolver
 	Keys     *keyfile.Source // nil when nothing is signed or sealed
 	Sources  map[string]*Source
-	Table    keys.Source     // Keys, and those that Sources hold
-	Managed  *keylife.Source // nil when no rule signs with keys of the state directory
-	Gone     error           // wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
+	Domains  *keyfile.Domains // keys of files that each domain has of its own; nil when there are none
+	Table    keys.Source      // Keys, Domains, and those that Sources hold
+	Managed  *keylife.Source  // nil when no rule signs with keys of the state directory
+	Gone     error            // wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
 	Settings milter.Settings
 }
 
@@ -58,7 +59,8 @@ func New(
 	}
 	var sourcesErr error
 	p.Sources, sourcesErr = OpenSources(cfg, old, log)
-	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
+	p.Domains = DomainKeys(cfg, nil, log)
+	p.Table = NewKeyTable(cfg, p.Keys, p.Sources).With(p.Domains)
 	daemon := &filter.Filter{
 		ID:          cfg.AuthservID,
 		Host:        cfg.ServerName(),

@@ -156,8 +156,8 @@ func (c *Coverages) signsAs(ctx context.Context, r config.Rule, name string) boo
 	}
 	for _, key := range r.Keys {
 		for _, author := range AuthorDomains(r) {
-			of := strings.ReplaceAll(key, "%", author)
-			if k, ok := c.parts.Config.Keys[of]; ok && signsAs(r, k, author) == name && c.hasKey(ctx, r, of) {
+			of, k, ok := entryOf(c.parts.Config, key, author)
+			if ok && signsAs(r, k, author) == name && c.hasKey(ctx, r, of, author) {
 				return true
 			}
 		}
@@ -179,15 +179,16 @@ func (c *Coverages) Signs(ctx context.Context) bool {
 				return true
 			}
 		}
-		return slices.ContainsFunc(r.Keys,
-			func(name string) bool { return strings.Contains(name, "%") && c.anyKey(ctx, name) })
+		return slices.ContainsFunc(r.Keys, func(name string) bool {
+			return strings.Contains(name, "%") && c.anyKey(ctx, name) || c.parts.anyDomain(name)
+		})
 	})
 }
 
 // anyKey reports whether a key can be had whose name is like that of a rule, with a domain for "%".
 func (c *Coverages) anyKey(ctx context.Context, pattern string) bool {
 	for name := range c.parts.Config.Keys {
-		if _, ok := authorIn(pattern, name); ok && c.hasKey(ctx, config.Rule{}, name) {
+		if _, ok := authorIn(pattern, name); ok && c.hasKey(ctx, config.Rule{}, name, "") {
 			return true
 		}
 	}
@@ -201,7 +202,7 @@ func (c *Coverages) usable(ctx context.Context, r config.Rule, author string) bo
 		return c.hasManaged(r, author)
 	case len(r.Keys) > 0:
 		return slices.ContainsFunc(r.Keys, func(name string) bool {
-			return c.hasKey(ctx, r, strings.ReplaceAll(name, "%", author))
+			return c.hasKey(ctx, r, strings.ReplaceAll(name, "%", author), author)
 		})
 	}
 	s := c.parts.Sources[r.Source]
@@ -223,14 +224,14 @@ func (c *Coverages) hasManaged(r config.Rule, author string) bool {
 	return err == nil && len(found) > 0
 }
 
-// hasKey reports whether a key can be had that a rule names.
-func (c *Coverages) hasKey(ctx context.Context, r config.Rule, name string) bool {
+// hasKey reports whether a key can be had that a rule names for an author's domain.
+func (c *Coverages) hasKey(ctx context.Context, r config.Rule, name, author string) bool {
 	held := c.parts.Sources[r.Source]
 	if held == nil {
 		held = c.parts.Sources[c.parts.Config.Keys[name].Source]
 	}
 	if held == nil {
-		_, err := c.parts.Table.Key(ctx, name)
+		_, err := look(ctx, c.parts.Table, name, author)
 		return err == nil
 	}
 	return c.ask(held, func() (bool, error) {

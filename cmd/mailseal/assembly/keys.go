@@ -26,7 +26,7 @@ func FileKeysAs(ctx context.Context, cfg *config.Config, old *Parts, as *keyfile
 	}
 	entries := make(map[string]keyfile.Entry, len(cfg.Keys))
 	for name, k := range cfg.Keys {
-		if k.Source == "" {
+		if k.Source == "" && !k.IsPerDomain() {
 			entries[name] = keyfile.Entry{Domain: domain.ASCII(k.Domain), Selector: domain.ASCII(k.Selector), File: k.File, Text: string(k.PrivateKey)}
 		}
 	}

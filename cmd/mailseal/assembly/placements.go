@@ -23,8 +23,8 @@ func Placements(cfg *config.Config) []Placement {
 	for _, r := range cfg.Sign {
 		for _, author := range AuthorDomains(r) {
 			for _, name := range r.Keys {
-				name = strings.ReplaceAll(name, "%", author)
-				if k, ok := cfg.Keys[name]; ok {
+				name, k, ok := entryOf(cfg, name, author)
+				if ok {
 					used[name] = true
 					found[Placement{name, signsAs(r, k, author)}] = true
 				}
@@ -39,6 +39,17 @@ func Placements(cfg *config.Config) []Placement {
 	return slices.SortedFunc(maps.Keys(found), func(a, b Placement) int {
 		return strings.Compare(a.Key+"\x00"+a.Domain, b.Key+"\x00"+b.Domain)
 	})
+}
+
+// entryOf returns the entry of the key table that a name in a rule stands for, where mail is from an
+// author's domain, and what the entry is called: by that domain, or with "%" for every domain.
+func entryOf(cfg *config.Config, name, author string) (string, config.Key, bool) {
+	of := strings.ReplaceAll(name, "%", author)
+	if k, ok := cfg.Keys[of]; ok {
+		return of, k, true
+	}
+	k, ok := cfg.Keys[name]
+	return name, k, ok && k.IsPerDomain()
 }
 
 // authorDomains are the domains that a rule's patterns name, "%" where they name none.
@@ -71,7 +82,7 @@ func SigningDomains(cfg *config.Config, r config.Rule, author string) []string {
 		out = append(out, signsAs(r, config.Key{Domain: r.Managed}, author))
 	}
 	for _, name := range r.Keys {
-		if k, ok := cfg.Keys[strings.ReplaceAll(name, "%", author)]; ok {
+		if _, k, ok := entryOf(cfg, name, author); ok {
 			out = append(out, signsAs(r, k, author))
 		}
 	}

@@ -24,7 +24,7 @@ func Records(ctx context.Context, source keys.Source, places []Placement, odd fu
 	}
 	var out []Record
 	for _, p := range places {
-		k, err := source.Key(ctx, p.Key)
+		k, err := look(ctx, source, p.Key, p.Domain)
 		if err != nil {
 			continue
 		}
@@ -67,7 +67,7 @@ func (p *Parts) SigningRecords(ctx context.Context) iter.Seq[Record] {
 	return func(yield func(Record) bool) {
 		var table []Record
 		if p.Keys != nil {
-			table = Records(ctx, p.Table, UsedPlacements(p.Config), nil)
+			table = Records(ctx, p.Table, p.Expand(UsedPlacements(p.Config)), nil)
 		}
 		for _, r := range table {
 			if !yield(r) {

@@ -39,7 +39,11 @@ func NewSigner(ctx context.Context, cfg *config.Config) (*sign.Signer, error) {
 	if err = errors.Join(err, p.AddManaged(nil, quiet)); err != nil {
 		return nil, err
 	}
-	p.Table = NewKeyTable(cfg, p.Keys, p.Sources)
+	p.Domains = DomainKeys(cfg, nil, quiet)
+	if known := KnownKeys(cfg); known != nil {
+		p.RememberKeys(known)
+	}
+	p.Table = NewKeyTable(cfg, p.Keys, p.Sources).With(p.Domains)
 	return p.Signer()
 }
 

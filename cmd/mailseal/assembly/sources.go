@@ -13,6 +13,7 @@ import (
 
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/keyfile"
 	"mailseal/keys/keyhttp"
 	"mailseal/keys/keysql"
 	"mailseal/milter/domain"
@@ -62,6 +63,7 @@ func newSourceOptions(name string, c config.Source) sourceOptions {
 	if c.Driver == "http" {
 		o.http = keyhttp.Options{
 			Name:      name,
+			KeyDir:    c.KeyDir,
 			URL:       string(c.URL),
 			TokenFile: string(c.TokenFile),
 			TLS:       clientTLS(c),
@@ -83,6 +85,7 @@ func SQLOptions(name string, c config.Source) keysql.Options {
 		KeyQuery:     c.KeyQuery,
 		SigningQuery: c.SigningQuery,
 		ListQuery:    c.ListQuery,
+		KeyDir:       c.KeyDir,
 		Timeout:      c.Timeout,
 	}
 }
@@ -221,8 +224,50 @@ func (s *Source) choose(ctx context.Context, q sign.Query) ([]keys.Key, error) {
 
 // KeyTable is the key table: keys in files, and keys that sources hold under the same name.
 type KeyTable struct {
-	files  keys.Source
-	remote map[string]remoteKey
+	files   keys.Source
+	domains *keyfile.Domains // nil for none
+	remote  map[string]remoteKey
+}
+
+// With returns the table with keys of files that each domain has of its own.
+func (t KeyTable) With(d *keyfile.Domains) KeyTable {
+	t.domains = d
+	return t
+}
+
+// KeyFor implements keys.ByDomain.
+func (t KeyTable) KeyFor(ctx context.Context, name, domain string) (keys.Key, error) {
+	if !t.isOfDomain(name, domain) {
+		return t.Key(ctx, name)
+	}
+	return t.domains.KeyFor(ctx, name, domain)
+}
+
+// Look is KeyFor for those who only want to know: that the domain has a key is not remembered.
+func (t KeyTable) Look(ctx context.Context, name, domain string) (keys.Key, error) {
+	if !t.isOfDomain(name, domain) {
+		return t.Key(ctx, name)
+	}
+	return t.domains.Look(ctx, name, domain)
+}
+
+// isOfDomain reports whether a name stands for a file of the domain's own. An entry that is called
+// exactly so comes first.
+func (t KeyTable) isOfDomain(name, domain string) bool {
+	if t.domains == nil || t.has(name) {
+		return false
+	}
+	_, _, ok := t.domains.Entry(name, domain)
+	return ok
+}
+
+// has reports whether the table itself has a key of that name.
+func (t KeyTable) has(name string) bool {
+	if _, ok := t.remote[name]; ok {
+		return true
+	}
+	held, ok := t.files.(interface{ Has(name string) bool })
+	return ok && held.Has(name)
 }
 
 // HeldBy returns the names of the keys that a source holds, sorted.

@@ -105,6 +105,7 @@ type checker struct {
 	files   *keyfile.Source
 	service *service.Service        // with whose rights files are judged, nil: with our own
 	stops   map[string]service.Stop // files that it cannot read or write, by path
+	domains *keyfile.Domains        // keys of files that each domain has of its own; nil: none
 	parts   *assembly.Parts         // sources, managed keys, and the table of all keys
 }
 
@@ -127,7 +128,11 @@ func (c *checker) run(ctx context.Context) error {
 			c.problem(ConfigWarning, p)
 		}
 	}
-	if err := errors.Join(c.findService(), c.probe(ctx)); err != nil {
+	if err := c.findService(); err != nil {
+		return err
+	}
+	c.domains = assembly.DomainKeys(cfg, c.asReader(), slog.New(slog.DiscardHandler))
+	if err := c.probe(ctx); err != nil {
 		return err
 	}
 	c.assemble(ctx)
@@ -135,6 +140,7 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.keys(ctx); err != nil {
 		return err
 	}
+	c.domainKeys(ctx)
 	c.sockets(ctx)
 	c.ours()
 	c.secrets()
@@ -177,7 +183,8 @@ func (c *checker) assemble(ctx context.Context) {
 	c.parts.Sources, err = assembly.OpenSources(c.cfg, nil, quiet)
 	c.joined(SourceRefused, err)
 	c.joined(StateUnread, c.parts.AddManaged(nil, quiet))
-	c.parts.Table = assembly.NewKeyTable(c.cfg, c.files, c.parts.Sources)
+	c.parts.Domains = c.domains
+	c.parts.Table = assembly.NewKeyTable(c.cfg, c.files, c.parts.Sources).With(c.domains)
 }
 
 // close ends the connections to sources.

@@ -65,7 +65,11 @@ func (c *checker) records(ctx context.Context) []assembly.Record {
 // placements are where keys sign. Keys that sign as the domain of any author sign as each of the domains in scope.
 func (c *checker) placements() []assembly.Placement {
 	var out []assembly.Placement
-	for _, p := range assembly.Placements(c.cfg) {
+	all := assembly.Placements(c.cfg)
+	if len(c.Domains) == 0 {
+		all = c.parts.Expand(all)
+	}
+	for _, p := range all {
 		if p.Domain != "%" || len(c.Domains) == 0 {
 			out = append(out, p)
 			continue

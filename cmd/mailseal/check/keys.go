@@ -61,12 +61,21 @@ const advisedRSABits = 2048
 // keySize warns of a key that signs, but that verifiers may refuse as too long, or not believe for
 // long as too short.
 func (c *checker) keySize(k triedKey) {
+	for _, f := range sizeFindings(k, at(c.cfg.Keys[k.Name].Problem("", ""))) {
+		c.report(f)
+	}
+}
+
+// sizeFindings are those about the size of a key that a setting names.
+func sizeFindings(k triedKey, setting place) []Finding {
+	var out []Finding
 	if k.isRSA && k.bits < advisedRSABits {
-		c.report(finding(KeyShort, at(c.cfg.Keys[k.Name].Problem("", "")), k.bits, advisedRSABits))
+		out = append(out, finding(KeyShort, setting, k.bits, advisedRSABits))
 	}
 	if k.bits > keys.SafeRSABits {
-		c.report(finding(KeyTooLong, at(c.cfg.Keys[k.Name].Problem("", "")), k.bits, keys.SafeRSABits))
+		out = append(out, finding(KeyTooLong, setting, k.bits, keys.SafeRSABits))
 	}
+	return out
 }
 
 // keyFile reports what is wrong with the file of a key, or of another secret, that a setting names.

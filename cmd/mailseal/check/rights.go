@@ -99,8 +99,14 @@ func (c *checker) wants() map[service.Want]func(service.Stop) {
 			out[service.Want{Path: absolute(path)}] = report
 		}
 	}
-	for _, k := range c.cfg.Keys {
-		read(k.File, nil) // keyFile reports it
+	for name, k := range c.cfg.Keys {
+		if !k.IsPerDomain() {
+			read(k.File, nil) // keyFile reports it
+			continue
+		}
+		for _, of := range c.ownKeys(name) {
+			read(of.path, c.closed(c.keySetting(name, "file")))
+		}
 	}
 	for _, path := range append(slices.Clone(c.cfg.Files), tableFiles(c.cfg)...) {
 		read(path, c.closed(place{file: path}))

@@ -192,6 +192,7 @@ func (d *Daemon) start(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	p, err := assembly.New(ctx, cfg, gate, nil, d.counters, d.log)
+	d.remember(p)
 	if err == nil {
 		err = errors.Join(p.AnyKey(ctx), d.collect(cfg, p))
 	}
@@ -289,6 +290,7 @@ func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 		return nil, err
 	}
 	p, err := assembly.New(ctx, cfg, ahead.resolver, old, d.counters, d.log)
+	d.remember(p)
 	if err == nil {
 		err = errors.Join(p.AnyKey(ctx), p.ExamineSources(ctx, old, d.log), d.collect(cfg, p))
 	}

@@ -53,6 +53,7 @@ var unobservable = map[string]string{
 	"sources.NAME.key_query":          "hosting_test.go",
 	"sources.NAME.signing_query":      "hosting_test.go",
 	"sources.NAME.list_query":         "check_walk_test.go of the command check",
+	"sources.NAME.key_dir":            "keydir_test.go of keysql",
 	"sources.NAME.url":                "sources_test.go of assembly",
 	"sources.NAME.token_file":         "keyhttp tests it",
 	"sources.NAME.client_certificate": "keyhttp and keysql test it",

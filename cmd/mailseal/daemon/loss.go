@@ -95,6 +95,23 @@ func (d *Daemon) compareStart(ctx context.Context, p *assembly.Parts) {
 func (d *Daemon) forgetUncovered(ctx context.Context, p *assembly.Parts) {
 	covers := covering(ctx, assembly.NewCoverages(p, func(*assembly.Source) bool { return true }))
 	d.signed.Forget(signed.Compare(d.signed.Recent(), func(n signed.Name) bool { return !covers(n) }).Names)
+	if p.Domains == nil {
+		return
+	}
+	var lost []string
+	for _, name := range d.signed.WithKeys() {
+		if ctx.Err() == nil && p.Domains.Lost(ctx, name) {
+			lost = append(lost, name)
+		}
+	}
+	d.signed.Forget(lost)
+}
+
+// remember has the list of domains that signed decide which of them have lost a key of their own.
+func (d *Daemon) remember(p *assembly.Parts) {
+	if d.signed != nil {
+		p.RememberKeys(d.signed)
+	}
 }
 
 // noting counts, and notes which domains sign.

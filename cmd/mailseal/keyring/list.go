@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -119,13 +120,15 @@ const (
 // by record or by domain; all of them for no name.
 func (r *Ring) others(ctx context.Context, names []string) ([]Other, error) {
 	files := assembly.FileKeys(ctx, r.cfg, nil)
+	parts := &assembly.Parts{Config: r.cfg, Domains: assembly.DomainKeys(r.cfg, nil, slog.New(slog.DiscardHandler))}
+	table := assembly.NewKeyTable(r.cfg, files, nil).With(parts.Domains)
 	var out []Other
-	for _, p := range assembly.UsedPlacements(r.cfg) {
+	for _, p := range parts.Expand(assembly.UsedPlacements(r.cfg)) {
 		entry, ok := r.cfg.Keys[p.Key]
 		if !ok || entry.Source != "" {
 			continue
 		}
-		k := r.other(ctx, files, p, entry)
+		k := r.other(ctx, table, p, entry)
 		if isNamed(k, names) {
 			out = append(out, k)
 		}
@@ -133,7 +136,7 @@ func (r *Ring) others(ctx context.Context, names []string) ([]Other, error) {
 	return out, ctx.Err()
 }
 
-func (r *Ring) other(ctx context.Context, files keys.Source, p assembly.Placement, entry config.Key) Other {
+func (r *Ring) other(ctx context.Context, table assembly.KeyTable, p assembly.Placement, entry config.Key) Other {
 	out := Other{
 		Name:     p.Key,
 		Domain:   domain.ASCII(entry.Domain),
@@ -147,7 +150,10 @@ func (r *Ring) other(ctx context.Context, files keys.Source, p assembly.Placemen
 	if out.From == "" {
 		out.From = "mailseal.toml"
 	}
-	k, err := files.Key(ctx, p.Key)
+	if entry.IsPerDomain() {
+		out.From = strings.ReplaceAll(out.From, "%", p.Domain)
+	}
+	k, err := table.Look(ctx, p.Key, p.Domain)
 	if err == nil {
 		out.Algorithm, out.Bits = k.Algorithm()
 		k.Domain = out.Domain

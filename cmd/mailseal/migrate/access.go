@@ -33,7 +33,7 @@ func keysToDo(s service.Service, toml string) []opendkim.Note {
 	}
 	var files []string
 	for _, k := range cfg.Keys {
-		if k.File != "" {
+		if k.File != "" && !k.IsPerDomain() {
 			files = append(files, k.File)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -17,8 +18,13 @@ import (
 	"mailseal/keys/files"
 )
 
-// Window is how long a domain counts after its last signature.
-const Window = 7 * 24 * time.Hour
+const (
+	// Window is how long a domain counts after its last signature.
+	Window = 7 * 24 * time.Hour
+
+	// KeyWindow is how long it is remembered that a domain signed with a key of its own file.
+	KeyWindow = 30 * 24 * time.Hour
+)
 
 const (
 	// maxNames bounds the list: 100,000 names take about 20 MB. Users of ours fill it, with the domains that they write
@@ -27,6 +33,9 @@ const (
 
 	maxFile = 64 << 20 // bytes
 	maxName = 255      // bytes of a domain
+
+	// maxKeys bounds the keys of a domain. The configuration fills it, which names them.
+	maxKeys = 16
 
 	// precision is how exactly times are remembered: the list is written when it has changed.
 	precision = time.Hour
@@ -41,6 +50,10 @@ type Name struct {
 	Author bool      `json:"author,omitempty"` // of From, of mail of ours
 	Signer bool      `json:"signer,omitempty"` // the d= tag
 	Last   time.Time `json:"last"`             // signature, to the hour
+
+	// Keys are the keys of files of its own that it signed with, by their names in the key table,
+	// and when last.
+	Keys map[string]time.Time `json:"keys,omitempty"`
 }
 
 // List is the list. Safe for concurrent use.
@@ -66,6 +79,80 @@ func (l *List) Author(name string) { l.note(name, func(n *Name) *bool { return &
 // Signer notes that a domain signed, as the d= tag says.
 func (l *List) Signer(name string) { l.note(name, func(n *Name) *bool { return &n.Signer }) }
 
+// HasKey notes that a domain signed with a key that is a file of the domain's own.
+func (l *List) HasKey(name, key string) {
+	if name == "" || len(name) > maxName {
+		return
+	}
+	now := l.now().UTC().Truncate(precision)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.entry(name)
+	if at, isKnown := n.Keys[key]; at.Equal(now) || !isKnown && len(n.Keys) >= maxKeys {
+		return
+	}
+	if n.Keys == nil {
+		n.Keys = map[string]time.Time{}
+	}
+	n.Keys[key], l.changed = now, true
+}
+
+// HadKeys returns the names of the keys that HasKey noted of a domain within KeyWindow, in order.
+func (l *List) HadKeys(name string) []string {
+	since := l.now().Add(-KeyWindow)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.names[name]
+	if n == nil {
+		return nil
+	}
+	var out []string
+	for key, at := range n.Keys {
+		if at.After(since) {
+			out = append(out, key)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// WithKeys returns the domains of which HadKeys has keys, in order.
+func (l *List) WithKeys() []string {
+	var out []string
+	since := l.now().Add(-KeyWindow)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, n := range l.names {
+		if n.newestKey().After(since) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// newestKey returns when a domain last signed with a key of its own file.
+func (n *Name) newestKey() time.Time {
+	var newest time.Time
+	for _, at := range n.Keys {
+		if at.After(newest) {
+			newest = at
+		}
+	}
+	return newest
+}
+
+// entry returns the entry of a name, which is made if there is none. The list is locked.
+func (l *List) entry(name string) *Name {
+	n := l.names[name]
+	if n == nil {
+		l.makeRoom()
+		n = &Name{Name: name}
+		l.names[name] = n
+	}
+	return n
+}
+
 func (l *List) note(name string, as func(*Name) *bool) {
 	if name == "" || len(name) > maxName {
 		return
@@ -73,12 +160,7 @@ func (l *List) note(name string, as func(*Name) *bool) {
 	now := l.now().UTC().Truncate(precision)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := l.names[name]
-	if n == nil {
-		l.makeRoom()
-		n = &Name{Name: name}
-		l.names[name] = n
-	}
+	n := l.entry(name)
 	if role := as(n); !*role || !n.Last.Equal(now) {
 		*role, n.Last, l.changed = true, now, true
 	}
@@ -92,7 +174,7 @@ func (l *List) makeRoom() {
 	var oldest *Name
 	seen := 0
 	for _, n := range l.names { // in an order of chance
-		if oldest == nil || n.Last.Before(oldest.Last) {
+		if oldest == nil || n.newest().Before(oldest.newest()) {
 			oldest = n
 		}
 		if seen++; seen == sample {
@@ -100,6 +182,14 @@ func (l *List) makeRoom() {
 		}
 	}
 	delete(l.names, oldest.Name)
+}
+
+// newest returns when a domain last signed.
+func (n *Name) newest() time.Time {
+	if at := n.newestKey(); at.After(n.Last) {
+		return at
+	}
+	return n.Last
 }
 
 // Recent returns the names that signed within Window, in order. One whose time is to come, since a clock was wrong,
@@ -111,11 +201,36 @@ func (l *List) Recent() []Name {
 	var out []Name
 	for _, n := range l.names {
 		if n.Last.After(since) {
-			out = append(out, *n)
+			one := *n
+			one.Keys = nil
+			out = append(out, one)
 		}
 	}
 	slices.SortFunc(out, func(a, b Name) int { return cmp.Compare(a.Name, b.Name) })
 	return out
+}
+
+// kept returns the names that are written to the file, in order: those whose time is not over.
+func (l *List) kept() []Name {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Name
+	for _, n := range l.names {
+		if !l.isKept(n) {
+			continue
+		}
+		one := *n
+		one.Keys = maps.Clone(n.Keys)
+		out = append(out, one)
+	}
+	slices.SortFunc(out, func(a, b Name) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// isKept reports whether anything of a name still counts.
+func (l *List) isKept(n *Name) bool {
+	now := l.now()
+	return n.Last.After(now.Add(-Window)) || n.newestKey().After(now.Add(-KeyWindow))
 }
 
 // Forget drops names that are lost on purpose.
@@ -174,6 +289,9 @@ func parse(text []byte) ([]Name, error) {
 		if n.Name == "" || len(n.Name) > maxName {
 			return nil, fmt.Errorf("%q is not a domain", n.Name)
 		}
+		if len(n.Keys) > maxKeys {
+			return nil, fmt.Errorf("%q has %d keys, at most %d are read", n.Name, len(n.Keys), maxKeys)
+		}
 	}
 	return d.Names, nil
 }
@@ -187,7 +305,7 @@ func (l *List) Write(dir string) error {
 	if !changed {
 		return nil
 	}
-	text, err := json.MarshalIndent(document{version, l.Recent()}, "", " ")
+	text, err := json.MarshalIndent(document{version, l.kept()}, "", " ")
 	if err == nil {
 		err = files.Replace(path(dir), append(text, '\n'))
 	}
@@ -203,11 +321,10 @@ func (l *List) Write(dir string) error {
 
 // drop lets go of the names whose time is over.
 func (l *List) drop() {
-	since := l.now().Add(-Window)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, n := range l.names {
-		if !n.Last.After(since) {
+		if !l.isKept(n) {
 			delete(l.names, name)
 		}
 	}

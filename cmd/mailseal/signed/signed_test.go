@@ -214,3 +214,42 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Keys of a domain's own are remembered for 30 days, over a restart, while the rest of it is
+// forgotten after seven.
+func TestHadKeys(t *testing.T) {
+	c, dir := newClock(), t.TempDir()
+	l := New(c.now)
+	l.Author("a.example")
+	l.HasKey("a.example", "mail")
+	for i := range 2 * maxKeys {
+		l.HasKey("many.example", fmt.Sprintf("key%d", i))
+	}
+	if got := len(l.HadKeys("many.example")); got != maxKeys {
+		t.Errorf("%d keys of a domain are remembered, want %d", got, maxKeys)
+	}
+	for _, tt := range []struct {
+		days int
+		want string
+	}{{0, "mail"}, {29, "mail"}, {31, ""}} {
+		c.Time = newClock().Add(time.Duration(tt.days) * 24 * time.Hour)
+		if err := l.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		l = New(c.now)
+		if err := l.Read(dir); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(l.HadKeys("a.example"), " "); got != tt.want {
+			t.Errorf("after %d days: got %q, want %q", tt.days, got, tt.want)
+		}
+		if got := names(l.Recent()); tt.days > 7 && got != "" {
+			t.Errorf("after %d days %s still counts as signing", tt.days, got)
+		}
+		l.HasKey("other.example", "mail") // so that it is written
+	}
+	l.Forget([]string{"other.example"})
+	if got := l.WithKeys(); len(got) != 0 {
+		t.Errorf("after all is forgotten: %v", got)
+	}
+}

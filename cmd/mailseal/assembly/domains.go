@@ -1,0 +1,95 @@
+package assembly
+
+import (
+	"context"
+	"log/slog"
+
+	"mailseal/cmd/mailseal/remedy"
+	"mailseal/cmd/mailseal/signed"
+	"mailseal/config"
+	"mailseal/keys"
+	"mailseal/keys/keyfile"
+	"mailseal/milter/domain"
+)
+
+// DomainKeys makes the source of keys whose files each domain has of its own, nil when the
+// configuration has none. As is the user that the daemon runs as, nil for that of this process.
+func DomainKeys(cfg *config.Config, as *keyfile.Reader, log *slog.Logger) *keyfile.Domains {
+	entries := map[string]keyfile.DomainEntry{}
+	for name, k := range cfg.Keys {
+		if k.IsPerDomain() {
+			entries[name] = keyfile.DomainEntry{
+				Domain: k.Domain, Selector: domain.ASCII(k.Selector), File: k.File,
+			}
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	tested := &testedKeys{}
+	return keyfile.NewDomains(entries, keyfile.DomainOptions{
+		RequireSafe: cfg.RequireSafeKeys,
+		As:          as,
+		Test:        tested.test,
+		Note: func(f keyfile.Finding) {
+			fix := remedy.KeyFile(f, remedy.Self(), remedy.Key{})
+			log.Warn(fix.Sentence(f.Text), "key", f.Name)
+		},
+	})
+}
+
+// RememberKeys has m know which domains had keys of their own lately.
+func (p *Parts) RememberKeys(m keyfile.Memory) {
+	if p.Domains != nil {
+		p.Domains.Remember(m)
+	}
+}
+
+// KnownKeys is what the daemon has written of the domains that had keys of their own, nil when that
+// cannot be read. What is added to it is not written.
+func KnownKeys(cfg *config.Config) *signed.List {
+	list := signed.New(nil)
+	if err := list.Read(cfg.StateDirectory); err != nil {
+		return nil
+	}
+	return list
+}
+
+// Expand puts all domains that have a key of their own in place of "%".
+func (p *Parts) Expand(places []Placement) []Placement {
+	if p.Domains == nil {
+		return places
+	}
+	var out []Placement
+	for _, place := range places {
+		if place.Domain != "%" || !p.Config.Keys[place.Key].IsPerDomain() {
+			out = append(out, place)
+			continue
+		}
+		found, err := p.Domains.List(place.Key)
+		if err != nil {
+			continue // whoever signs reports it
+		}
+		for _, d := range found {
+			out = append(out, Placement{Key: place.Key, Domain: d})
+		}
+	}
+	return out
+}
+
+// anyDomain reports whether any domain has a key of its own under a name of the key table.
+func (p *Parts) anyDomain(name string) bool {
+	if p.Domains == nil {
+		return false
+	}
+	found, err := p.Domains.List(name)
+	return err != nil || len(found) > 0
+}
+
+// look asks for a key without the source's remembering that the domain has one.
+func look(ctx context.Context, s keys.Source, name, domain string) (keys.Key, error) {
+	if t, ok := s.(KeyTable); ok {
+		return t.Look(ctx, name, domain)
+	}
+	return s.Key(ctx, name)
+}

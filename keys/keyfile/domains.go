@@ -1,0 +1,358 @@
+package keyfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"mailseal/keys"
+	"mailseal/keys/files"
+)
+
+// Why a key of a domain is not taken for missing, although there is no file. Mail of the domain is
+// deferred.
+var (
+	ErrLost = errors.New("keyfile: a domain that signed in the last 30 days has lost its key")
+	ErrTree = errors.New("keyfile: the directory of the domains' keys is not there")
+)
+
+// maxDomains bounds the keys of domains that stay in memory, 5 KB each. Users of ours fill it, by
+// the domains that they write as; beyond, some key is read anew when it signs next.
+const maxDomains = 10_000
+
+// DomainEntry is a line of the key table whose file has "%" in its path, which stands for the
+// author's domain: the domain signs if the file exists.
+type DomainEntry struct {
+	Domain   string // the d= tag; "%" for the author's
+	Selector string
+	File     string // the path, with "%"
+}
+
+// Directory returns the directory that holds what has the domain in its name. It must exist: where
+// it does not, a disk is not mounted, and no domain is known to have no key.
+func (e DomainEntry) Directory() string { return filepath.Dir(e.File[:strings.Index(e.File, "%")+1]) }
+
+// Path returns the file of a domain.
+func (e DomainEntry) Path(domain string) string { return strings.ReplaceAll(e.File, "%", domain) }
+
+// Memory remembers which domains had keys lately.
+type Memory interface {
+	// HasKey notes that a domain has signed with a key of that name.
+	HasKey(domain, name string)
+	// HadKeys returns the names of the keys with which a domain signed in the last 30 days.
+	HadKeys(domain string) []string
+}
+
+// DomainOptions say how keys of domains are kept.
+type DomainOptions struct {
+	RequireSafe bool                 // refuse keys that others can read or replace
+	As          *Reader              // as in Options
+	Test        func(keys.Key) error // tries a key before it signs; nil: none is tried
+	Note        func(Finding)        // is told once, for each state of a file, what is wrong with it; or nil
+}
+
+// Domains finds the keys of domains below "%". It is safe for concurrent use.
+type Domains struct {
+	options DomainOptions
+	entries map[string]DomainEntry
+	checker checker
+
+	mu     sync.Mutex
+	memory Memory
+	held   map[string]heldKey // by path
+}
+
+// heldKey is a key in memory, or why it cannot sign, and the state of its file.
+type heldKey struct {
+	stamp files.Stamp
+	key   keys.Key
+	err   error
+}
+
+// NewDomains makes the source of entries, which are by name. Nothing is read yet.
+func NewDomains(entries map[string]DomainEntry, o DomainOptions) *Domains {
+	return &Domains{
+		options: o, entries: entries, checker: newChecker(o.As), held: map[string]heldKey{},
+	}
+}
+
+// Remember has m decide which domains have lost a key, and be told of those that sign.
+func (d *Domains) Remember(m Memory) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.memory = m
+}
+
+// Entry returns the entry of a name in the key table. A name in which the domain stands for "%" is
+// that of the entry, too: rules write mail._domainkey.% and ask for mail._domainkey.example.com.
+func (d *Domains) Entry(name, domain string) (DomainEntry, string, bool) {
+	if e, ok := d.entries[name]; ok {
+		return e, name, true
+	}
+	if domain == "" {
+		return DomainEntry{}, "", false
+	}
+	general := strings.ReplaceAll(name, domain, "%")
+	e, ok := d.entries[general]
+	return e, general, ok
+}
+
+// KeyFor returns the key of a domain, which signs with it. The error wraps keys.ErrNone where the
+// domain has none, and keys.ErrNotFound where there is no such entry.
+func (d *Domains) KeyFor(ctx context.Context, name, domain string) (keys.Key, error) {
+	k, err := d.Look(ctx, name, domain)
+	if err == nil {
+		d.mu.Lock()
+		memory := d.memory
+		d.mu.Unlock()
+		if memory != nil {
+			memory.HasKey(domain, k.Name)
+		}
+	}
+	return k, err
+}
+
+// Look is KeyFor that remembers nothing of the domain: for those who only want to know.
+func (d *Domains) Look(_ context.Context, name, domain string) (keys.Key, error) {
+	e, general, ok := d.Entry(name, domain)
+	if !ok {
+		return keys.Key{}, fmt.Errorf("%w: %q", keys.ErrNotFound, name)
+	}
+	if !isHostName(domain) {
+		return keys.Key{}, fmt.Errorf("%w: %q is not a name that a directory is searched for",
+			keys.ErrNone, domain)
+	}
+	path := e.Path(domain)
+	stamp, err := files.Look(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = d.missing(e, general, domain, path)
+	}
+	if err != nil {
+		return keys.Key{}, fmt.Errorf("key %q of %s: %w", general, domain, err)
+	}
+	have := d.load(e, general, domain, path, stamp)
+	return have.key, have.err
+}
+
+// missing says what it means that a domain has no file.
+func (d *Domains) missing(e DomainEntry, name, domain, path string) error {
+	dir := e.Directory()
+	isThere, err := isDirectory(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrTree, err)
+	case !isThere:
+		return fmt.Errorf("%w: %s; is a disk not mounted?", ErrTree, dir)
+	}
+	if link, err := brokenLink(dir, path); err != nil || link != "" {
+		if err == nil {
+			err = fmt.Errorf("the symbolic link %s leads to nothing", link)
+		}
+		return err
+	}
+	if d.isLost(name, domain) {
+		return fmt.Errorf("%w: %s is not there; put it back, or, where it is meant, "+
+			"\"mailseal reload --accept\" lets its mail go unsigned", ErrLost, path)
+	}
+	return fmt.Errorf("%w: there is no %s", keys.ErrNone, path)
+}
+
+// Lost reports whether a domain signed lately with keys that it has no more.
+func (d *Domains) Lost(ctx context.Context, domain string) bool {
+	for name := range d.entries {
+		if _, err := d.Look(ctx, name, domain); errors.Is(err, ErrLost) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLost reports whether a domain had a key of this name, or one whose entry is there no more and
+// may have been called otherwise.
+func (d *Domains) isLost(name, domain string) bool {
+	d.mu.Lock()
+	memory := d.memory
+	d.mu.Unlock()
+	if memory == nil {
+		return false
+	}
+	for _, had := range memory.HadKeys(domain) {
+		if _, isThere := d.entries[had]; had == name || !isThere {
+			return true
+		}
+	}
+	return false
+}
+
+// load returns the key in a file, from memory if the file is as it was.
+func (d *Domains) load(e DomainEntry, name, domain, path string, now files.Stamp) heldKey {
+	d.mu.Lock()
+	have, ok := d.held[path]
+	d.mu.Unlock()
+	if ok && have.stamp == now && now.Changed != 0 {
+		return have
+	}
+	have = heldKey{stamp: now}
+	have.key, have.err = d.read(e, name, domain, path)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.held) >= maxDomains {
+		for other := range d.held { // whichever comes first
+			delete(d.held, other)
+			break
+		}
+	}
+	d.held[path] = have
+	return have
+}
+
+// read reads, judges and tries a key.
+func (d *Domains) read(e DomainEntry, name, domain, path string) (keys.Key, error) {
+	for _, f := range d.checker.check(path) {
+		if d.options.RequireSafe {
+			return keys.Key{}, fmt.Errorf("key %q of %s: %w: %s", name, domain, ErrUnsafe, f.Text)
+		}
+		if f.Name = name; d.options.Note != nil {
+			d.options.Note(f)
+		}
+	}
+	text, err := files.Read(path, keys.MaxSize)
+	if err != nil {
+		return keys.Key{}, fmt.Errorf("key %q of %s: %w", name, domain, err)
+	}
+	k := keys.Key{Name: name, Domain: e.Domain, Selector: e.Selector}
+	if k.Signer, err = keys.Parse(text); err != nil {
+		return keys.Key{}, fmt.Errorf("key %q in %s: %w", name, path, err)
+	}
+	if d.options.Test == nil {
+		return k, nil
+	}
+	probe := k
+	if probe.Domain == "%" {
+		probe.Domain = domain
+	}
+	if err := d.options.Test(probe); err != nil {
+		return keys.Key{}, fmt.Errorf("key %q in %s does not sign: %w", name, path, err)
+	}
+	return k, nil
+}
+
+// List returns the domains for which an entry has a file, sorted. Names that are not domains are
+// left out.
+func (d *Domains) List(name string) ([]string, error) {
+	e, ok := d.entries[name]
+	if !ok {
+		return nil, nil
+	}
+	var out []string
+	err := files.Do(e.Directory(), func() error {
+		found, err := os.ReadDir(e.Directory())
+		for _, f := range found {
+			if domain, ok := e.domainIn(f.Name()); ok {
+				out = append(out, domain)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", name, err)
+	}
+	out = slices.DeleteFunc(out, func(domain string) bool {
+		_, err := files.Look(e.Path(domain))
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	slices.Sort(out)
+	return out, nil
+}
+
+// domainIn returns the domain in a name below Directory.
+func (e DomainEntry) domainIn(name string) (string, bool) {
+	segment, _, _ := strings.Cut(strings.TrimPrefix(e.File[len(e.Directory()):], "/"), "/")
+	before, after, _ := strings.Cut(segment, "%")
+	if len(name) < len(before)+len(after) || !strings.HasPrefix(name, before) {
+		return "", false
+	}
+	domain := name[len(before):max(len(before), len(name)-len(after))]
+	return domain, isHostName(domain) && strings.ReplaceAll(segment, "%", domain) == name
+}
+
+// Names returns the names of the entries, sorted.
+func (d *Domains) Names() []string {
+	var out []string
+	for name := range d.entries {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// isHostName reports whether a domain is one of A-labels, and so one name of a directory that leads
+// nowhere else.
+func isHostName(domain string) bool {
+	if len(domain) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			c := label[i]
+			if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isDirectory reports whether there is a directory of that name.
+func isDirectory(path string) (bool, error) {
+	found := false
+	err := files.Do(path, func() error {
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		}
+		found = info.IsDir()
+		return nil
+	})
+	return found, err
+}
+
+// brokenLink returns the symbolic link between a directory and a file below it that leads to
+// nothing, "" where there is none.
+func brokenLink(dir, path string) (string, error) {
+	found := ""
+	err := files.Do(path, func() error {
+		rest := strings.TrimPrefix(strings.TrimPrefix(path, dir), "/")
+		at := dir
+		for part := range strings.SplitSeq(rest, "/") {
+			at = filepath.Join(at, part)
+			info, err := os.Lstat(at)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return nil
+			case err != nil:
+				return err
+			case info.Mode()&fs.ModeSymlink == 0:
+				continue
+			}
+			if _, err := os.Stat(at); err != nil {
+				found = at
+				return nil
+			}
+		}
+		return nil
+	})
+	return found, err
+}
