@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // checkReports finds settings of [reports] that cannot work.
 func (c *checker) checkReports() {
@@ -34,10 +37,48 @@ func (c *checker) checkReports() {
 
 // checkTest finds a [test] that would answer nothing.
 func (c *checker) checkTest() {
-	if c.Test.Address != "" && !c.Verifies() {
+	t := c.Test
+	if t.Address != "" && !c.Verifies() {
 		c.problem(c.place("test.address"), "needs \"verify\" in mode: only mail that is judged can be answered")
 	}
+	if t.Reply == TestAccept && t.PageURL == "" {
+		c.problem(c.place("test.reply"), "\"accept\" needs page_url: a test would not be answered at all")
+	}
+	if t.PageURL != "" {
+		c.checkTestPages()
+	}
 }
+
+// checkTestPages finds pages that nobody would reach.
+func (c *checker) checkTestPages() {
+	t := c.Test
+	u, err := url.Parse(t.PageURL)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		c.problem(c.place("test.page_url"), "%q is not the beginning of an address, such as \"https://mx.example.com\"", t.PageURL)
+	case len(t.PageURL) > maxPageURL:
+		c.problem(c.place("test.page_url"), "is longer than %d characters: it must fit into a line of a reply", maxPageURL)
+	}
+	if t.Address == "" {
+		c.problem(c.place("test.page_url"), "needs address: there are no tests otherwise")
+	}
+	if t.PageAddress == "" {
+		c.problem(c.place("test.page_url"), "needs page_address, where \"mailseal reports serve\" serves the pages")
+		return
+	}
+	if (t.Certificate == "") != (t.Key == "") {
+		c.problem(c.place("test.certificate"), "certificate and key go together")
+	}
+	if !strings.HasPrefix(t.PageAddress, "unix:") {
+		if _, err := parseHostPort(t.PageAddress); err != nil {
+			c.problem(c.place("test.page_address"),
+				"%q is neither a host and a port, such as \"127.0.0.1:8027\", nor \"unix:\" and a path", t.PageAddress)
+		}
+	}
+}
+
+// maxPageURL keeps the address of a page on one line of a reply, in bytes.
+const maxPageURL = 300
 
 // checkReportsWeb finds settings of the pages that cannot work.
 func (c *checker) checkReportsWeb() {

@@ -12,6 +12,7 @@ import (
 
 // notSecret are the settings that are paths of files without a secret, or of keys, which are judged where they are loaded.
 var notSecret = []string{
+	"test.certificate",
 	"state_directory", "key_file", "keys.NAME.file", "sources.NAME.client_certificate", "sources.NAME.ca_file", "sources.NAME.key_dir",
 	"control.address", "reports.directory", "reports.spool_directory", "reports.intake.address",
 	"reports.intake.changes", "reports.web.certificate",

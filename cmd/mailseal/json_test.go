@@ -75,6 +75,7 @@ func TestJSON(t *testing.T) {
 		{"spf", "spf --zone @zone --ip 192.0.2.1 --helo h.example --from a@example.com"},
 		{"status", "status --no-check --control " + answering(t)},
 		{"spf NAME", "spf --zone @zone example.com"},
+		{"test address", "test address --config @tested.toml"},
 		{"verify", "verify --zone @zone --config @good.toml --ip 192.0.2.1 --helo h.example --from a@example.com @plain.eml"},
 		{"verify of a file that cannot be read", "verify --zone @zone @gone"},
 		{"version", "version"},

@@ -47,7 +47,7 @@ given as "" or 0, and one that has no effect beside the others, are wrong unless
 	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(), newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
 		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newReportsCmd(), newManCmd(), newProbeCmd(), newVersionCmd())
 	root.AddCommand(newSetupCmd())
-	root.AddCommand(newDomainCmd(), newDKIMCmd(), newPolicyCmd(), newProposeCmd())
+	root.AddCommand(newDomainCmd(), newDKIMCmd(), newPolicyCmd(), newProposeCmd(), newTestCmd())
 	root.SetHelpCommand(newHelpCmd(root))
 	root.InitDefaultCompletionCmd()
 	each(root, func(cmd *cobra.Command) {

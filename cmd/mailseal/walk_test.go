@@ -33,6 +33,8 @@ func newSite(t *testing.T) site {
 	for name, text := range map[string]string{
 		"good.toml":   strings.ReplaceAll(goodConfig, "inet:8891@127.0.0.1", "unix:"+s.dir+"/s"),
 		"broken.toml": "nonsense = 1\n",
+		"tested.toml": "authserv_id = \"mx.example.com\"\nmode = [\"verify\"]\nlisten = [{ address = \"unix:" + s.dir + "/s\" }]\n" +
+			"[test]\naddress = \"test@example.com\"\npage_url = \"https://mx.example.com\"\npage_address = \"127.0.0.1:8027\"\n",
 		"plain.eml":   "From: a@example.com\nTo: b@example.net\n\nbody\n",
 		"other.eml":   "From: a@elsewhere.example\nTo: b@example.net\n\nbody\n",
 		"zone":        "$ORIGIN .\n_dmarc.example.com. 60 IN TXT \"v=DMARC1; p=reject\"\nexample.com. 60 IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\n",
@@ -98,6 +100,8 @@ var failures = map[string]struct{ bad, unread string }{
 	"policy try":            {"--config @good.toml @plain.eml", "--config @gone @plain.eml"},
 	"probe-files":           {},
 	"reload":                {"", "--config @gone"},
+	"test":                  {},
+	"test address":          {"--config @good.toml", "--config @gone"},
 	"reports":               {},
 	"reports alerts":        {"--test --config @good.toml", "--config @gone"},
 	"reports bounced":       {"--config @broken.toml r@example.com", "--config @gone r@example.com"},
@@ -142,6 +146,7 @@ var unobserved = map[string]string{
 	"propose, bad":        "prints its help",
 	"propose, unreadable": "prints its help",
 	"reports":             "prints its help",
+	"test":                "prints its help",
 	"man":                 "needs nothing",
 	"help":                "needs nothing",
 	"version":             "needs nothing",

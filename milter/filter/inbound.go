@@ -54,11 +54,12 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) mil
 		in.filter.count(Counters.Short)
 	}
 	if in.filter.Test.isFor(in.Mail) && j.decision.Method != policy.Shortage {
-		return in.tested(j)
+		return in.tested(ctx, j)
 	}
 	out := in.outcome(ctx, j)
 	if out.Action != action.Tempfail { // the message comes again, and is judged again
 		in.filter.Reports.judged(in.mail, j, in.run.PublicSuffixList())
+		in.keepTest(j, out)
 	}
 	return out
 }

@@ -1,9 +1,11 @@
 package filter
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
@@ -11,6 +13,7 @@ import (
 	"mailseal/milter/dmarc"
 	"mailseal/milter/domain"
 	"mailseal/milter/message"
+	"mailseal/milter/report/evidence"
 	"mailseal/milter/verify"
 )
 
@@ -20,6 +23,17 @@ import (
 type Test struct {
 	Local  string      // of the address; local+anything is the same
 	Domain domain.Name // "" when there is no such address
+	Accept bool        // tests are taken as any other mail; the page is the answer
+
+	Keeper  Keeper // nil: nothing is kept, and there is no page
+	PageURL string // of the pages, without "/t/" and the token
+	Now     func() time.Time
+}
+
+// Keeper keeps what was found of tests. Keep is called while mail waits: it neither waits nor
+// fails, and reports whether there will be a page.
+type Keeper interface {
+	Keep(m evidence.Mail) bool
 }
 
 // isFor reports whether the message is a test: from a stranger who gets the reply, to the address
@@ -46,12 +60,29 @@ func (t Test) matches(path string) bool {
 
 // tested refuses a test with what was found of it, whatever the policy would do: the mail has done
 // what it was sent for.
-func (in *inbound) tested(j judgment) milter.Outcome {
+func (in *inbound) tested(ctx context.Context, j judgment) milter.Outcome {
+	if in.filter.Test.Accept {
+		out := in.outcome(ctx, j)
+		in.keepTest(j, out)
+		return out
+	}
 	out := in.pass()
 	out.Action, out.Edits = action.Reject, message.Edits{}
 	out.Results = j.results.String()
 	out.Details = append(in.details(j), slog.Bool("test", true))
 	out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.0", Text: testText(j.results)}
+	if in.filter.Test.Keeper == nil {
+		return out
+	}
+	token := evidence.TokenOf(in.Envelope.Recipients[0])
+	if token == "" {
+		token = evidence.NewToken()
+	}
+	linked := out.Reply
+	linked.Text += "\n" + in.filter.Test.PageURL + "/t/" + token
+	if in.keep(j, token, in.Envelope.Recipients[0], linked) {
+		out.Reply = linked
+	}
 	return out
 }
 

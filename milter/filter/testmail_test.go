@@ -4,10 +4,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/message"
+	"mailseal/milter/report/evidence"
 )
 
 // TestTestMail holds whose mail is answered in the reply, and with what: a stranger's with a sender, to the address alone.
@@ -67,5 +69,89 @@ func TestTestMail(t *testing.T) {
 	f, _ := reportFilter(t)
 	if out, _ := decide(t, f, action.RoleTheirs, milter.ByNetwork, base, askingText); out.Action == action.Reject {
 		t.Error("a test is answered where there is no address for tests")
+	}
+}
+
+// keeper is a Keeper that remembers.
+type keeper struct {
+	full bool
+	list []evidence.Mail
+}
+
+func (k *keeper) Keep(m evidence.Mail) bool {
+	if !k.full {
+		k.list = append(k.list, m)
+	}
+	return !k.full
+}
+
+// TestKept holds which tests have a page, whether the reply names it, and who may be answered by mail.
+func TestKept(t *testing.T) {
+	const token = "00112233445566778899aabbccddeeff"
+	env := func(do func(*message.Envelope)) message.Envelope {
+		e := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@asks.example",
+			Recipients: []string{"test+" + token + "@example.net"}}
+		do(&e)
+		return e
+	}
+	same := func(*message.Envelope) {}
+	const answered = "From: x@asks.example\nMessage-ID: <1@asks.example>\n\nbody\n"
+	for _, tc := range []struct {
+		name   string
+		role   action.Role
+		env    message.Envelope
+		raw    string
+		accept bool
+		full   bool
+		kept   bool
+		code   int    // in the evidence
+		link   bool   // in the reply
+		answer string // why there is no mail; "" if there may be one
+	}{
+		{"a test", action.RoleTheirs, env(same), answered, false, false, true, 550, true, ""},
+		{"no room", action.RoleTheirs, env(same), answered, false, true, false, 0, false, ""},
+		{"taken", action.RoleTheirs, env(same), answered, true, false, true, 250, false, ""},
+		{"a bounce", action.RoleTheirs, env(func(e *message.Envelope) { e.Sender = "" }), answered, false, false, true, 250, false, "alone"},
+		{"a relay", action.RoleRelay, env(same), answered, false, false, true, 250, false, "alone"},
+		{"others besides", action.RoleTheirs, env(func(e *message.Envelope) { e.Recipients = append(e.Recipients, "b@example.net") }),
+			answered, false, false, true, 250, false, "alone"},
+		{"a bounce without a token", action.RoleTheirs,
+			env(func(e *message.Envelope) { e.Sender, e.Recipients = "", []string{"test@example.net"} }), answered, false, false, false, 0, false, ""},
+		{"a forged sender", action.RoleTheirs, env(func(e *message.Envelope) { e.Sender = "x@other.example" }), answered, false, false, true,
+			550, true, "DMARC did not pass"},
+		{"a list", action.RoleTheirs, env(same), "List-Id: <l.asks.example>\n" + answered, false, false, true, 550, true, "List-Id"},
+		{"a program", action.RoleTheirs, env(same), "Auto-Submitted: auto-replied\n" + answered, false, false, true, 550, true, "Auto-Submitted"},
+		{"not a program", action.RoleTheirs, env(same), "Auto-Submitted: no\n" + answered, false, false, true, 550, true, ""},
+		{"bulk", action.RoleTheirs, env(same), "Precedence: bulk\n" + answered, false, false, true, 550, true, "Precedence"},
+		{"our answer", action.RoleTheirs, env(same), "Mailseal-Test: 1\n" + answered, false, false, true, 550, true, "Mailseal-Test"},
+		{"a mailer", action.RoleTheirs, env(func(e *message.Envelope) { e.Sender = "MAILER-DAEMON@asks.example" }), answered, false, false,
+			true, 550, true, "program"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, _ := reportFilter(t)
+			k := &keeper{full: tc.full}
+			f.Test = Test{Local: "test", Domain: "example.net", Accept: tc.accept, Keeper: k, PageURL: "https://mx.example.net",
+				Now: func() time.Time { return time.Unix(1_780_000_000, 0) }}
+			out, _ := decide(t, f, tc.role, milter.ByNetwork, tc.env, tc.raw)
+			if link := strings.Contains(out.Reply.Text, "\nhttps://mx.example.net/t/"+token); link != tc.link {
+				t.Errorf("link %v: %q", link, out.Reply.Text)
+			}
+			if len(k.list) > 0 != tc.kept {
+				t.Fatalf("kept %+v", k.list)
+			}
+			if !tc.kept {
+				return
+			}
+			m := k.list[0]
+			if m.Token != token || m.Code != tc.code || m.SPF == nil && tc.role == action.RoleTheirs || len(m.Fields) == 0 || m.Answer.MessageID != "<1@asks.example>" {
+				t.Errorf("%+v", m)
+			}
+			if (m.Answer.Refused == "") != (tc.answer == "") || !strings.Contains(m.Answer.Refused, tc.answer) {
+				t.Errorf("answer: %q, want %q", m.Answer.Refused, tc.answer)
+			}
+			if tc.code == 250 && m.Reply != nil {
+				t.Errorf("a reply of mail that was taken: %q", m.Reply)
+			}
+		})
 	}
 }

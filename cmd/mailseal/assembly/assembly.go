@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"mailseal/config"
@@ -72,7 +73,10 @@ func New(
 		ReceivedSPF: cfg.Verify.ReceivedSPF,
 		SelfCheck:   filter.SelfCheck{Share: cfg.Signing.SelfCheck, Action: cfg.Signing.SelfCheckAction},
 		Counters:    counters,
-		Test:        filter.Test{Local: cfg.Test.Local(), Domain: cfg.Test.Domain()},
+		Test: filter.Test{
+			Local: cfg.Test.Local(), Domain: cfg.Test.Domain(), Accept: cfg.Test.Reply == config.TestAccept,
+			PageURL: strings.TrimRight(cfg.Test.PageURL, "/"), Now: time.Now,
+		},
 	}
 	err := errors.Join(sourcesErr, p.AddManaged(old, log), p.addLists(daemon), p.addSigning(daemon),
 		p.addJudging(daemon, log))
@@ -109,6 +113,14 @@ func (p *Parts) RecordReports(r filter.Recorder) error {
 		Subject:   p.Config.Reports.Failure.Subject,
 	}
 	return nil
+}
+
+// KeepTests has what is found of mail to the address for tests kept by k, for pages. It is called
+// before the parts are in force.
+func (p *Parts) KeepTests(k filter.Keeper) {
+	if f, ok := p.Settings.Filter.(*filter.Filter); ok && p.Config.Test.HasPages() {
+		f.Test.Keeper = k
+	}
 }
 
 // quietFragile returns the causes of broken signatures that are not warned of.

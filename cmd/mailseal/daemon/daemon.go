@@ -25,6 +25,7 @@ import (
 	"mailseal/milter"
 	"mailseal/milter/dns"
 	"mailseal/milter/filter"
+	"mailseal/milter/report/evidence"
 	"mailseal/milter/report/spool"
 	"mailseal/milter/rotation"
 )
@@ -57,7 +58,8 @@ type Daemon struct {
 	jobs      *jobs.Runner
 	signed    *signed.List // nil where mail is not really signed
 	counters  filter.Counters
-	spool     *spool.Writer // nil where nothing is collected for reports
+	spool     *spool.Writer    // nil where nothing is collected for reports
+	tests     *evidence.Writer // nil where tests have no pages
 
 	metricsEndpoint, controlEndpoint *endpoint
 

@@ -25,6 +25,12 @@ func keyRecord(t *testing.T, private string) string {
 
 // unobservable are the settings of which no effect is observed here, and why.
 var unobservable = map[string]string{
+	"test.reply":                      "filter tests it",
+	"test.page_url":                   "reporting tests it, and filter",
+	"test.page_address":               "reporting tests it",
+	"test.certificate":                "reporting tests it, as that of reports.web",
+	"test.key":                        "reporting tests it, as that of reports.web",
+	"test.days":                       "testmail tests it with a clock",
 	"user":                            "needs root and another user; control tests it",
 	"signing.first_key":               "needs keys with a life; rotation_test.go",
 	"signing.fragile_warnings":        "warns once an hour; milter tests it with a clock",

@@ -7,6 +7,7 @@ import (
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
+	"mailseal/milter/report/evidence"
 	"mailseal/milter/report/spool"
 )
 
@@ -18,6 +19,12 @@ func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 		d.spool = spool.NewWriter(cfg.Reports.SpoolDirectory, int64(cfg.Reports.SpoolSize), d.log, time.Now)
 		d.metrics.watchSpool(d.spool)
 	}
+	if isFirst && cfg.Test.HasPages() {
+		d.tests = evidence.NewWriter(cfg.Reports.SpoolDirectory, d.log, time.Now)
+	}
+	if d.tests != nil {
+		p.KeepTests(d.tests)
+	}
 	if d.spool == nil {
 		return nil
 	}
@@ -26,12 +33,14 @@ func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 
 // runSpool writes until the function that it returns is called, which is after the last message.
 func (d *Daemon) runSpool() (stop func()) {
-	if d.spool == nil {
-		return func() {}
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
-	done.Go(func() { d.spool.Run(ctx) })
+	if d.spool != nil {
+		done.Go(func() { d.spool.Run(ctx) })
+	}
+	if d.tests != nil {
+		done.Go(func() { d.tests.Run(ctx) })
+	}
 	return func() {
 		cancel()
 		done.Wait()

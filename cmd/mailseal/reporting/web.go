@@ -123,6 +123,15 @@ func webAccess(settings config.ReportsWeb) (*web.Access, error) {
 
 // listenWeb opens the socket of the pages, with TLS where a certificate is set.
 func listenWeb(ctx context.Context, settings config.ReportsWeb) (net.Listener, error) {
+	return listenPages(ctx, "reports.web", settings)
+}
+
+// listenPages is listenWeb for a section of the configuration, which errors name.
+func listenPages(ctx context.Context, section string, settings config.ReportsWeb) (net.Listener, error) {
+	name := section + ".address"
+	if section == "test" {
+		name = "test.page_address"
+	}
 	var lc net.ListenConfig
 	network, address := "tcp", settings.Address
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
@@ -133,11 +142,11 @@ func listenWeb(ctx context.Context, settings config.ReportsWeb) (net.Listener, e
 	}
 	l, err := lc.Listen(ctx, network, address)
 	if err != nil {
-		return nil, fmt.Errorf("reports.web.address: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if network == "unix" {
 		if err := os.Chmod(address, 0o660); err != nil {
-			return nil, fmt.Errorf("reports.web.address: %w", errors.Join(err, l.Close()))
+			return nil, fmt.Errorf("%s: %w", name, errors.Join(err, l.Close()))
 		}
 	}
 	if settings.Certificate == "" {
@@ -145,7 +154,7 @@ func listenWeb(ctx context.Context, settings config.ReportsWeb) (net.Listener, e
 	}
 	pair := &keyPair{certificate: settings.Certificate, key: string(settings.Key)}
 	if _, err := pair.get(nil); err != nil {
-		return nil, fmt.Errorf("reports.web.certificate: %w", errors.Join(err, l.Close()))
+		return nil, fmt.Errorf("%s.certificate: %w", section, errors.Join(err, l.Close()))
 	}
 	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get,
 		NextProtos: []string{"h2", "http/1.1"}}), nil

@@ -87,13 +87,7 @@ func New(c Config) (*Server, error) {
 // ServeHTTP implements http.Handler. Every answer has the headers that keep it from fetching or
 // being framed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("X-Robots-Tag", "noindex")
+	SetHeaders(w.Header())
 	r.Body = bounded(w, r)
 	s.mux.ServeHTTP(w, r)
 }

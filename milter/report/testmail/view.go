@@ -1,0 +1,175 @@
+package testmail
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"mailseal/milter/report/evidence"
+	"mailseal/milter/spf"
+)
+
+// view is a mail as its page shows it.
+type view struct {
+	evidence.Mail
+	Class   string // of the verdict's word
+	Heading string // a sentence
+	Advice  string
+	Publish *record
+
+	From, Address, Decision string
+}
+
+// record is a text to publish.
+type record struct{ Caption, Text string }
+
+// class is the weight of a result's word.
+func class(value string) string {
+	switch value {
+	case "pass":
+		return "w-ok"
+	case "fail", "permerror":
+		return "w-fail"
+	case "softfail", "temperror", "policy":
+		return "w-warn"
+	}
+	return "w-quiet"
+}
+
+// Number counts from 1.
+func (view) Number(i int) int { return i + 1 }
+
+// ClassOf is that of a result.
+func (view) ClassOf(value string) string { return class(value) }
+
+// Base64 is a hash as DKIM writes it.
+func (view) Base64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// Tree is how SPF came to its result, nil where nothing was asked.
+func (v view) Tree() *spf.Record {
+	if v.SPF == nil {
+		return nil
+	}
+	return v.SPF.Tree
+}
+
+// SPFSentence says what SPF found.
+func (v view) SPFSentence() string {
+	s := v.SPF
+	if s == nil {
+		return "It was not checked."
+	}
+	return fmt.Sprintf("%s: %s. %d of 10 lookups, %d of 2 void ones.", cmp.Or(s.Domain.String(), "no domain"), s.Reason,
+		s.Lookups, s.Voids)
+}
+
+// Hashes says of a signature what is intact.
+func (view) Hashes(s evidence.Signature) string {
+	switch {
+	case !s.Checked:
+		return ""
+	case s.HeaderIntact && s.BodyIntact:
+		return "The signature matches the header, and the body hash the body."
+	case s.HeaderIntact:
+		return "The header is as it was signed. The body was changed after signing."
+	case s.BodyIntact:
+		return "The body is as it was signed. A signed field of the header was changed after signing, or another key signed."
+	}
+	return "Both the header and the body differ from what was signed."
+}
+
+func newView(m evidence.Mail) *view {
+	v := &view{Mail: m, Class: class(m.DMARC.Value), From: cmp.Or(m.DMARC.Author, "nobody")}
+	v.Address = "an unknown address"
+	if m.Client.IsValid() {
+		v.Address = m.Client.Unmap().String()
+	}
+	v.Decision = m.Action
+	when := m.Time.UTC().Format("2 Jan, 15:04 UTC")
+	switch m.DMARC.Value {
+	case "pass":
+		v.Heading = fmt.Sprintf("Your mail of %s passes for %s.", when, v.From)
+	case "fail":
+		v.Heading = fmt.Sprintf("Your mail of %s fails for %s: nothing that passed is aligned with it.", when, v.From)
+	case "none":
+		v.Heading = fmt.Sprintf("Your mail of %s has no DMARC policy to pass: %s publishes none.", when, v.From)
+	case "temperror":
+		v.Heading = fmt.Sprintf("Your mail of %s could not be judged for now: the DNS did not answer for %s.", when, v.From)
+	default:
+		v.Heading = fmt.Sprintf("Your mail of %s cannot be judged: %s.", when, cmp.Or(m.DMARC.Reason, m.DMARC.Value))
+	}
+	v.advise()
+	return v
+}
+
+// advise says what to change first.
+func (v *view) advise() {
+	author, spfPass := v.DMARC.Author, v.SPF != nil && v.SPF.Value == spf.Pass
+	switch {
+	case v.DMARC.Value == "temperror":
+		v.Advice = "Send the mail again later, and look at the name servers if that does not help."
+		return
+	case v.DMARC.Value == "permerror" || author == "":
+		v.Advice = "Send mail with one From address that has a domain."
+		return
+	case v.DMARC.Value == "none":
+		v.Advice = "Publish a record that asks for reports and for nothing else, and tighten it once they are clean."
+		v.Publish = &record{"Publish: the first DMARC record", "_dmarc." + author + `. 3600 IN TXT "v=DMARC1; p=none"`}
+		return
+	case v.DMARC.Value == "pass" && v.dkimAligned():
+		v.Advice = "Nothing has to be changed."
+		return
+	case v.DMARC.Value == "pass":
+		v.Advice = "Only SPF is aligned, and forwarding breaks it: have the mail signed by DKIM for " + author + ", too."
+		return
+	}
+	for _, s := range v.Signatures {
+		if s.Domain != author && !strings.HasSuffix(author, "."+s.Domain) || s.Value == "pass" {
+			continue
+		}
+		v.Advice = fmt.Sprintf("Mend the signature of %s (selector %s): %s.", s.Domain, s.Selector,
+			cmp.Or(s.Reason, s.Value))
+		return
+	}
+	switch {
+	case spfPass:
+		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. SPF passed, but for %s, the domain of the envelope sender.",
+			author, v.SPF.Domain)
+	case v.sendsAs(author):
+		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. If %s sends for the domain, add it to its SPF record.",
+			author, v.Address)
+		v.addAddress(author)
+	default:
+		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s: nothing in it proves that the domain sent it.", author)
+	}
+}
+
+func (v *view) dkimAligned() bool {
+	for _, s := range v.Signatures {
+		if s.Value == "pass" && s.Aligned {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *view) sendsAs(author string) bool {
+	return v.SPF != nil && v.SPF.Domain.String() == author && v.Client.IsValid()
+}
+
+// addAddress proposes the SPF record with the client in it.
+func (v *view) addAddress(author string) {
+	term := "ip4:" + v.Address
+	if v.Client.Unmap().Is6() {
+		term = "ip6:" + v.Address
+	}
+	text := "v=spf1 " + term + " -all"
+	if t := v.SPF.Tree; t != nil && t.Text != "" {
+		if len(t.Text) > 200 || v.SPF.Value == spf.Permerror || v.SPF.Value == spf.Temperror {
+			return // it is mended first, or not all of it is known
+		}
+		text = strings.Replace(t.Text, "v=spf1", "v=spf1 "+term, 1)
+	}
+	v.Publish = &record{"Publish, only if the address is yours: the SPF record with it", author + `. 3600 IN TXT "` + text + `"`}
+}
