@@ -24,7 +24,11 @@ say() { echo "packages: $*"; }
 
 nfpm() { # CONFIGURATION
 	for packager in deb rpm; do
-		go tool -modfile=contrib/tools/go.mod nfpm package --packager "$packager" --config "$1" --target "$out/" >/dev/null
+		go tool -modfile=contrib/tools/go.mod nfpm package --packager "$packager" --config "$1" --target "$out/" >"$stage/nfpm.log" || {
+			cat "$stage/nfpm.log"
+			say "$1 does not make a .$packager"
+			exit 1
+		} >&2
 	done
 }
 

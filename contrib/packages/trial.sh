@@ -1,35 +1,15 @@
 #!/bin/bash
 # Inside a Debian that systemd has booted (machine.sh): trial.sh postfix|sendmail. Mailseal's packages are in /packages/old
-# and /packages/new. They are installed, set up by "mailseal setup", upgraded, exchanged, downgraded, removed and purged while local programs send
-# mail all the time. Prints a line for each check; the last one has the counts.
+# and /packages/new. They are installed, set up by "mailseal setup", upgraded, exchanged, downgraded, removed and purged
+# while local programs send mail all the time, and at last installed by the lines of README.md as they stand there. Prints
+# a line for each check; the last one has the counts.
 set -uo pipefail
 mta=$1
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 box=/var/mail/rcpt
 stranger=203.0.113.25 # an address of this machine that is not one of ours
-failed=0
-passed=0
-
-check() { # WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@" >/root/check.log 2>&1; then
-		passed=$((passed + 1))
-		echo "ok: $mta: $what"
-	else
-		failed=$((failed + 1))
-		echo "FAILED: $mta: $what"
-		tail -n 20 /root/check.log | sed 's/^/    /'
-	fi
-}
-
-await() { # COMMAND...: until it succeeds, at most 40 seconds
-	for _ in $(seq 200); do
-		"$@" >/dev/null 2>&1 && return 0
-		sleep 0.2
-	done
-	return 1
-}
+trial=$mta
+. /root/inside.sh
 
 install() { dpkg -i --force-confold --force-downgrade "$@"; }
 common() { echo /packages/"$1"/mailseal-common_*.deb; }
@@ -168,4 +148,17 @@ check "what waited is signed" await has signed waits 1
 check "purge" dpkg --purge mailseal mailseal-common
 check "the configuration is gone, the keys are not" sh -c '! [ -e /etc/mailseal/mailseal.toml ] && ls /var/lib/mailseal/keys/example.com/t.pem'
 check "no unit has failed" sh -c '[ -z "$(systemctl list-units --failed --no-legend | grep mailseal)" ]'
+
+# README.md's lines for Debian but the first one, which made the packages.
+readme() {
+	mkdir -p /root/sources/var
+	ln -s /packages/new /root/sources/var/packages
+	sed -n '/^make packages .*# Debian/,/^```/p' /root/README.md | grep '^sudo' | sed 's/^sudo //' >/root/lines-of-readme
+	[ "$(wc -l </root/lines-of-readme)" = 2 ] || { cat /root/lines-of-readme; return 1; }
+	cd /root/sources || return 1
+	sh -ex /root/lines-of-readme </dev/null || [ $? = 1 ] # nobody publishes the records here
+}
+rm -rf /var/lib/mailseal
+check "the lines of README.md" readme
+check "after them the daemon is ready" sh -c 'mailseal check --no-mta && ls /var/lib/mailseal/keys/example.com/*.pem'
 echo "$passed passed, $failed failed"

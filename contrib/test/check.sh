@@ -36,10 +36,24 @@ formatted() {
 
 scripts() {
 	local script
-	for script in contrib/*.sh contrib/test/*.sh .ci/run; do
+	for script in contrib/*.sh contrib/test/*.sh contrib/packages/*.sh .ci/run; do
 		bash -n "$script" || return 1
 	done
-	! command -v shellcheck >/dev/null || shellcheck -S warning contrib/*.sh contrib/test/*.sh contrib/qmail/* .ci/run
+	! command -v shellcheck >/dev/null || shellcheck -S warning contrib/*.sh contrib/test/*.sh contrib/packages/*.sh contrib/qmail/* .ci/run
+}
+
+# What the packages are made of is there, and nothing is packed twice. Making them takes minutes (make test-packages).
+contents() {
+	local list source bad=
+	for list in contrib/packages/*.yaml; do
+		for source in $(grep -o '{src: [^",]*' "$list" | cut -d' ' -f2); do
+			[ -e "$source" ] || bad="$bad $list: there is no $source;"
+		done
+		for source in $(grep -o 'dst: [^,]*' "$list" | sort | uniq -d | cut -d' ' -f2); do
+			bad="$bad $list: $source is there twice;"
+		done
+	done
+	[ -z "$bad" ] || { echo "$bad"; return 1; }
 }
 
 # Packages are compiled, not linked.
@@ -49,6 +63,7 @@ system() { # GOOS/GOARCH
 
 step gofmt formatted
 step scripts scripts
+step "contents of the packages" contents
 step vet go vet "$@"
 step staticcheck go tool -modfile=contrib/tools/go.mod staticcheck "$@"
 for name in $SYSTEMS; do

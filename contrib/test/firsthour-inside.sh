@@ -6,25 +6,12 @@ mta=$1
 way=$2
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 steps=0
-passed=0
-failed=0
-say() { echo "first hour, $mta, $way: $*"; }
+trial="first hour, $mta, $way"
+. /root/inside.sh
 step() { # COMMAND...: one step of the user's
 	steps=$((steps + 1))
 	say "step $steps: $*"
 	"$@" >>/root/steps.log 2>&1 || { failed=$((failed + 1)); say "FAILED: $*"; cat /root/steps.log >&2; }
-}
-check() { # WHAT COMMAND...
-	local what=$1
-	shift
-	if "$@" >/root/check.log 2>&1; then
-		passed=$((passed + 1))
-		say "ok: $what"
-	else
-		failed=$((failed + 1))
-		say "FAILED: $what"
-		{ echo "--- $what"; cat /root/check.log; } >&2
-	fi
 }
 fails() { ! "$@"; }
 
