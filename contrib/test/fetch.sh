@@ -3,7 +3,7 @@
 #
 #	contrib/test/fetch.sh [-u] [GROUP...]
 #
-#	postfix  sendmail  opendkim  opendmarc  python  postgresql  mariadb  reports  acl  browser   (default: all of them)
+#	postfix  sendmail  opendkim  opendmarc  python  postgresql  mariadb  reports  acl  browser  dns   (default: all of them)
 #	rspamd                                                          (for "make bench RSPAMD=yes" alone)
 #
 # Nothing is installed: packages are downloaded with "apt-get download" and unpacked with "dpkg -x" under .root/, so a
@@ -31,6 +31,7 @@ seeds() {
 	reports) echo "libxml2-utils dmarc-cat" ;;
 	acl) echo "acl" ;;
 	browser) echo "chromium-headless-shell fonts-dejavu-core lynx" ;;
+	dns) echo "unbound bind9-utils" ;;
 	rspamd) echo "rspamd" ;;
 	*) echo "fetch: no group called $1" >&2; return 2 ;;
 	esac
@@ -196,7 +197,7 @@ if [ "${1:-}" = -u ]; then
 	update=yes
 	shift
 fi
-[ $# -gt 0 ] || set -- postfix sendmail opendkim opendmarc python postgresql mariadb reports acl browser
+[ $# -gt 0 ] || set -- postfix sendmail opendkim opendmarc python postgresql mariadb reports acl browser dns
 for tool in apt-get dpkg tar; do
 	if ! command -v "$tool" >/dev/null; then
 		say "no $tool here: the end-to-end tests need a Debian"

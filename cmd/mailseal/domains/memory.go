@@ -66,6 +66,16 @@ func (m *memory) failures() []failure {
 	return out
 }
 
+// failedBelow reports whether a name below another one got no answer.
+func (m *memory) failedBelow(above string) bool {
+	for q, r := range m.known {
+		if r.err != nil && within(q.name, above) {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *memory) questions() []question {
 	return slices.SortedFunc(maps.Keys(m.known), func(a, b question) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.kind, b.kind))

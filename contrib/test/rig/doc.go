@@ -1,5 +1,5 @@
 // Package rig runs real servers for tests and benchmarks: Debian's Postfix and Sendmail, each in a private root of its
-// own, on loopback, with the very configuration snippets that contrib ships; OpenDKIM, PostgreSQL, MariaDB and dkimpy;
+// own, on loopback, with the very configuration snippets that contrib ships; OpenDKIM, PostgreSQL, MariaDB, unbound and dkimpy;
 // and mailseal itself, built once for a run. Beside them stand an SMTP client that can misbehave and an SMTP sink that
 // keeps what was delivered, byte for byte.
 //
