@@ -30,7 +30,7 @@ var programs = []struct {
 	{"cmd/mailseal/changes", []string{"cmd/mailseal/control"}},
 	{"cmd/mailseal/reporting", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/changes", "cmd/mailseal/control", "cmd/mailseal/jobs"}},
 	{"cmd/mailseal/examine", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly"}},
-	{"cmd/mailseal/keyring", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly"}},
+	{"cmd/mailseal/keyring", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/publish"}},
 	{"cmd/mailseal/migrate", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/remedy", "cmd/mailseal/service"}},
 	{"cmd/mailseal/incoming", []string{"cmd/mailseal/answer"}},
 	{"cmd/mailseal/play", []string{"cmd/mailseal/answer"}},

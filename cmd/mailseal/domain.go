@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +15,6 @@ import (
 // domainFlags is the command line of "mailseal domain".
 type domainFlags struct {
 	config, zone, file, diff string
-	addresses                []string
 	json, list, everyServer  bool
 	domains.Request
 }
@@ -64,7 +61,7 @@ wrong command line, 3 when something could not be found out.`,
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.file, "file", "", "check the domains in this file too, one a line; - is standard input")
 	flags.StringSliceVar(&f.Selectors, "selector", nil, "selector of a DKIM key that is in use; may be given several times")
-	flags.StringSliceVar(&f.addresses, "address", nil, "address that the domain's mail leaves from; may be given several times")
+	flags.StringSliceVar(&f.Clients, "address", nil, "address that the domain's mail leaves from; may be given several times")
 	flags.StringSliceVar(&f.Helo, "helo", nil, "name that a server of the domain says in HELO; may be given several times")
 	flags.BoolVar(&f.everyServer, "name-servers", false, "ask every authoritative name server, and compare what they say")
 	flags.StringVar(&f.Format, "format", "", `"text", "json" or "prometheus" (default text)`)
@@ -82,6 +79,9 @@ wrong command line, 3 when something could not be found out.`,
 func (f *domainFlags) run(ctx context.Context, stdin io.Reader, out io.Writer, args []string) error {
 	if f.list {
 		return answer.NotBad(domains.List(out, f.json))
+	}
+	if f.json {
+		f.Format = domains.JSON
 	}
 	if err := f.read(stdin, args); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (f *domainFlags) run(ctx context.Context, stdin io.Reader, out io.Writer, a
 }
 
 // read takes what the command line and the files on it say.
-func (f *domainFlags) read(stdin io.Reader, args []string) error {
+func (f *domainFlags) read(stdin io.Reader, args []string) (err error) {
 	f.Names = args
 	if f.file != "" {
 		text, err := readInput(f.file, stdin)
@@ -117,28 +117,8 @@ func (f *domainFlags) read(stdin io.Reader, args []string) error {
 		}
 		f.Names = append(f.Names, domains.ReadNames(string(text))...)
 	}
-	if len(f.Names) == 0 {
-		return answer.NewUsage(fmt.Errorf("name a domain, or a file of domains with --file"))
+	if f.diff != "" {
+		f.Before, err = readInput(f.diff, stdin)
 	}
-	for _, a := range f.addresses {
-		addr, err := netip.ParseAddr(a)
-		if err != nil {
-			return answer.NewUsage(fmt.Errorf("--address: %w", err))
-		}
-		f.Addresses = append(f.Addresses, addr)
-	}
-	if f.json {
-		f.Format = domains.JSON
-	}
-	switch f.Format {
-	case "", domains.Text, domains.JSON, domains.Prometheus:
-	default:
-		return answer.NewUsage(fmt.Errorf(`--format is %q; it is "text", "json" or "prometheus"`, f.Format))
-	}
-	if f.diff == "" {
-		return nil
-	}
-	var err error
-	f.Before, err = readInput(f.diff, stdin)
 	return err
 }

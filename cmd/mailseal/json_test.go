@@ -55,6 +55,7 @@ func TestJSON(t *testing.T) {
 		{"keys rotate", "keys rotate --config " + life.config + " --zone " + life.zone},
 		{"policy replay", "policy replay --config @rules.toml --log @judged.log"},
 		{"policy try", "policy try --zone @zone --config @rules.toml --ip 192.0.2.1 @plain.eml"},
+		{"propose dkim", "propose dkim --config " + life.config + " --zone " + life.zone + " other.example"},
 		{"propose dmarc", "propose dmarc --zone @zone --reports a@example.net example.com"},
 		{"propose spf", "propose spf --zone @zone example.com"},
 		{"reports read", "reports read @report.xml @tls.json"},

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/examine"
@@ -38,11 +39,7 @@ minute; until then mail goes unsigned, with a warning (first_key in mailseal.tom
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	flags := cmd.PersistentFlags()
-	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.ZoneName, "zone", "", "answer all DNS questions from this zone file")
-	flags.StringSliceVar(&f.Servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
-	flags.BoolVar(&f.JSON, "json", false, "print one JSON object a line")
+	f.bind(cmd.PersistentFlags())
 	excludes(cmd, []string{"server"}, "zone")
 	cmd.AddCommand(newKeysListCmd(&f), newKeysRecordCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
 	for _, step := range []struct{ verb, short string }{
@@ -54,6 +51,13 @@ minute; until then mail goes unsigned, with a warning (first_key in mailseal.tom
 		cmd.AddCommand(newKeysStepCmd(&f, step.verb, step.short))
 	}
 	return cmd
+}
+
+func (f *keysFlags) bind(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	flags.StringVar(&f.ZoneName, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringSliceVar(&f.Servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
+	flags.BoolVar(&f.JSON, "json", false, "print one JSON object a line")
 }
 
 // open makes the keyring that a command works with.

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"fmt"
-	"net/netip"
-
 	"github.com/spf13/cobra"
 
-	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/domains"
 	"mailseal/cmd/mailseal/examine"
 )
@@ -14,17 +10,18 @@ import (
 func newProposeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "propose",
-		Short: "Write SPF and DMARC records for a domain",
+		Short: "Write SPF, DKIM and DMARC records for a domain",
 		Long: `Propose writes the records that a domain needs, as a line of a zone file, as a bare value, and in strings. What it proposes
-has been judged by the same code as the daemon's before it is printed. It changes nothing.`,
+has been judged by the same code as the daemon's before it is printed. spf and dmarc change nothing; dkim makes the keys
+that the domain lacks.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newProposeSPFCmd(), newProposeDMARCCmd())
+	cmd.AddCommand(newProposeSPFCmd(), newProposeDKIMCmd(), newProposeDMARCCmd())
 	return cmd
 }
 
-// proposal is the part of the command line that both share.
+// proposal is the part of the command line that spf and dmarc share.
 type proposal struct {
 	zone string
 	json bool
@@ -50,12 +47,8 @@ The exit code is 0 with a record, 1 when none would do, such as for more than te
 		Example: `  mailseal propose spf example.com --address 192.0.2.1 --include _spf.example.net`,
 		Args:    exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			for _, a := range addresses {
-				network, err := parseNetwork(a)
-				if err != nil {
-					return answer.NewUsage(err)
-				}
-				q.Addresses = append(q.Addresses, network)
+			if q.Addresses, err = domains.ParseNetworks(addresses); err != nil {
+				return err
 			}
 			if q.Resolver, err = examine.OpenResolver(p.zone); err != nil {
 				return err
@@ -74,29 +67,14 @@ The exit code is 0 with a record, 1 when none would do, such as for more than te
 	return cmd
 }
 
-// parseNetwork reads an address, or a network such as 192.0.2.0/24.
-func parseNetwork(text string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(text); err == nil {
-		if p != p.Masked() {
-			return p, fmt.Errorf("--address %s is an address inside of the network %s; write one or the other", text, p.Masked())
-		}
-		return p, nil
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("--address %q is neither an IP address nor a network, such as 192.0.2.0/24", text)
-	}
-	a = a.Unmap()
-	return netip.PrefixFrom(a, a.BitLen()), nil
-}
-
 func newProposeDMARCCmd() *cobra.Command {
 	var p proposal
 	var q domains.DMARCWishes
 	cmd := &cobra.Command{
 		Use:   "dmarc DOMAIN",
 		Short: "Write a DMARC record from three answers: does it send, do people write, who reads reports",
-		Long: `Dmarc begins with p=none and says which steps follow when (RFC 9989 section 7.4). For a domain that sends nothing it writes
+		Long: `Dmarc begins with p=none, or what is published, and prints the record of each step that follows, and after how many days
+(RFC 9989 section 7.4). For a domain that sends nothing it writes
 all records that say so: SPF, DMARC, a wildcard that revokes keys, and the null MX. When the address for reports is of
 another domain that has not agreed, the record that it must publish is written, too.
 
@@ -119,7 +97,34 @@ The exit code is 0 with a record, 1 when what was asked for must not be, 3 when 
 	cmd.Flags().BoolVar(&q.Silent, "silent", false, "the domain sends no mail")
 	cmd.Flags().BoolVar(&q.People, "people", false, "people write with it, who may post to mailing lists")
 	cmd.Flags().StringVar(&q.Reports, "reports", "", "mail address that reads reports")
+	cmd.Flags().BoolVar(&q.Testing, "testing", false, "ask receivers for the step below, and for reports (t=y)")
 	cmd.Flags().StringVar(&q.Policy, "policy", "", `"none", "quarantine" or "reject" (default none; reject with --silent)`)
-	excludes(cmd, []string{"people"}, "silent")
+	excludes(cmd, []string{"people", "testing"}, "silent")
+	return cmd
+}
+
+func newProposeDKIMCmd() *cobra.Command {
+	var f keysFlags
+	cmd := &cobra.Command{
+		Use:   "dkim DOMAIN",
+		Short: "Make the keys that a domain lacks, print their records, and have them sign once the DNS shows them",
+		Long: `Dkim makes a key of each of rotation.algorithms for a domain that has none, in the state directory, where only the daemon's
+user can read them. It prints their records and what each name server shows of them. No key signs before all of them
+show it; then it does. Run it as often as you like: keys that wait are not made twice, and keys that sign stay. What
+follows in the life of a key is in the help of "mailseal keys".
+
+The exit code is 0 when all keys sign, 1 when one waits for its record, 3 when a name server did not answer.`,
+		Example: `  mailseal propose dkim example.com`,
+		Args:    exactArgs("DOMAIN"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return r.Propose(cmd.Context(), args[0])
+		},
+	}
+	f.bind(cmd.Flags())
+	excludes(cmd, []string{"server"}, "zone")
 	return cmd
 }

@@ -79,6 +79,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"dkim":                  {"--zone @zone s1 example.com", "--zone @gone s1 example.com"},
 	"propose":               {},
 	"propose spf":           {"--zone @zone --include gone.example example.com", "--zone @gone example.com"},
+	"propose dkim":          {"--config @broken.toml example.com", "--config @gone example.com"},
 	"propose dmarc":         {"--zone @zone --people --policy reject example.com", "--zone @gone example.com"},
 	"domain":                {"--zone @zone example.com", "--zone @gone example.com"},
 	"explain-signing":       {"--from a@elsewhere.example --config @good.toml", "--from a@example.com --config @gone"},

@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +30,8 @@ const (
 type Request struct {
 	Options
 	Names    []string
-	Format   string
+	Clients  []string  // Addresses as they were written, to be added to these
+	Format   string    // Text, JSON or Prometheus; "" is Text
 	Strict   bool      // a warning is a bad answer, too
 	Before   []byte    // results of an earlier run in the JSON form: say what has changed since; nil for none
 	Rate     float64   // questions a second; 0 for as many as there are
@@ -38,7 +42,7 @@ type Request struct {
 // Run checks the domains one after the other and prints each result. The error says which answer it
 // is: bad with a mistake in any domain, unknown where something could not be found out.
 func (q Request) Run(ctx context.Context, out io.Writer) error {
-	names, err := parseAll(q.Names)
+	names, err := q.read()
 	if err != nil {
 		return err
 	}
@@ -74,6 +78,24 @@ func (q Request) Run(ctx context.Context, out io.Writer) error {
 		return nil
 	}
 	return answer.New(kind, nil)
+}
+
+// read understands what the user wrote.
+func (q *Request) read() ([]domain.Name, error) {
+	if len(q.Names) == 0 {
+		return nil, answer.NewUsage(errors.New("name a domain, or a file of domains with --file"))
+	}
+	for _, a := range q.Clients {
+		addr, err := netip.ParseAddr(a)
+		if err != nil {
+			return nil, answer.NewUsage(fmt.Errorf("--address: %q is not an IP address, such as 192.0.2.1", a))
+		}
+		q.Addresses = append(q.Addresses, addr.Unmap())
+	}
+	if !slices.Contains([]string{"", Text, JSON, Prometheus}, q.Format) {
+		return nil, answer.NewUsage(fmt.Errorf(`--format is %q; it is "text", "json" or "prometheus"`, q.Format))
+	}
+	return parseAll(q.Names)
 }
 
 func parseAll(names []string) ([]domain.Name, error) {

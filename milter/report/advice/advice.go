@@ -50,6 +50,14 @@ const (
 	testDays = 14
 )
 
+// Days returns how many days a domain stays on a step before the next one.
+func (s Step) Days() int {
+	if _, testing := s.policy(); testing {
+		return testDays
+	}
+	return fullDays
+}
+
 // Bounds below which reports say too little (see enough).
 const (
 	leastMessages  = 100

@@ -1,0 +1,188 @@
+package domains
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dmarc"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+	"mailseal/milter/report/advice"
+)
+
+// DMARCWishes are the answers to three questions: does the domain send, who writes with it, who
+// reads reports.
+type DMARCWishes struct {
+	Resolver dns.Resolver
+	Silent   bool   // it sends nothing
+	People   bool   // people write with it, who may post to mailing lists
+	Reports  string // mail address that reads reports
+	Policy   string // "none", "quarantine" or "reject"; "" is what is published, or where to begin
+	Testing  bool   // t=y: receivers are asked for the step below
+
+	published    string // the record of today, mended; "" without one
+	keepsReports bool   // Reports is the published one
+}
+
+// ProposeDMARC writes the records for what was answered, and judges them by the daemon's own
+// parser.
+func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (publish.Proposal, error) {
+	names, err := parseAll([]string{name})
+	if err != nil {
+		return publish.Proposal{}, err
+	}
+	q.Reports = bareAddress(q.Reports)
+	out := publish.Proposal{Version: publish.ProposalVersion, Domain: names[0].String()}
+	if err := q.begin(ctx, &out); err != nil {
+		return out, err
+	}
+	text, err := q.text()
+	if err != nil {
+		return out, err
+	}
+	if _, err := dmarc.Parse(text); err != nil {
+		return out, err
+	}
+	for _, f := range dmarc.Lint(text) {
+		if byCode[check.Code(f.Code)].Severity == fail || f.Code == dmarc.FlawAddress {
+			return out, answer.NewUsage(fmt.Errorf("%q: %s", text, f.Text))
+		}
+	}
+	out.Records = []publish.Record{{Name: "_dmarc." + out.Domain, Text: text}}
+	if q.Silent {
+		out.Records = append(out.Records,
+			publish.Record{Name: out.Domain, Text: "v=spf1 -all"},
+			publish.Record{Name: "*._domainkey." + out.Domain, Text: "v=DKIM1; p="})
+		return out, errors.Join(q.parkMX(ctx, &out), q.consent(ctx, names[0], &out))
+	}
+	out.Notes = append(out.Notes, ladder(text, q.People))
+	return out, q.consent(ctx, names[0], &out)
+}
+
+// bareAddress is a mail address without the "mailto:" that the record writes before it.
+func bareAddress(text string) string {
+	const scheme = "mailto:"
+	if len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
+		return text[len(scheme):]
+	}
+	return text
+}
+
+// begin takes the record that is published, mended, for what the answers leave open: the policy,
+// who reads reports, and every other tag. A policy is not weakened because nothing was said of it,
+// but for reject where people write with the domain.
+func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
+	a, err := q.Resolver.Lookup(ctx, "_dmarc."+out.Domain, dns.TXT)
+	if err != nil {
+		return answer.NewUnknown(fmt.Errorf("what _dmarc.%s publishes: %w", out.Domain, err))
+	}
+	for _, text := range a.Texts {
+		mended, ok := dmarc.Repair(text)
+		r, err := dmarc.Parse(mended)
+		if !ok || err != nil {
+			continue
+		}
+		out.Notes = append(out.Notes, fmt.Sprintf("Published now: %q. The proposal replaces it.", text))
+		if q.Silent {
+			return nil // a domain that sends nothing has its own set
+		}
+		q.published = mended
+		if q.Policy == "" {
+			if q.Policy = string(r.Policy); q.Policy == "reject" && q.People {
+				q.Policy = "quarantine"
+				out.Notes = append(out.Notes,
+					"p=reject is published, but lists that your users post to change mail, and it is then refused.")
+			} else {
+				q.Testing = q.Testing || r.Testing
+			}
+		}
+		if q.Reports == "" && len(r.Aggregate) > 0 {
+			q.Reports = bareAddress(r.Aggregate[0])
+			q.keepsReports = true
+		}
+		return nil
+	}
+	return nil
+}
+
+// parkMX says that the domain takes no mail, unless it does.
+func (q DMARCWishes) parkMX(ctx context.Context, out *publish.Proposal) error {
+	a, err := q.Resolver.Lookup(ctx, out.Domain, dns.MX)
+	switch {
+	case err != nil:
+		return answer.NewUnknown(fmt.Errorf("the MX records of %s: %w", out.Domain, err))
+	case len(a.Exchanges) == 0:
+		out.Records = append(out.Records, publish.Record{Name: out.Domain, Type: "MX", Text: "0 ."})
+	default:
+		out.Notes = append(out.Notes,
+			"The domain has MX records, so that it takes mail. If it shall not, replace them by \"MX 0 .\" (RFC 7505).")
+	}
+	return nil
+}
+
+// text is the record itself.
+func (q DMARCWishes) text() (string, error) {
+	p := q.Policy
+	switch {
+	case q.Silent && p == "":
+		p = "reject"
+	case p == "":
+		p = "none"
+	case p == "reject" && q.People:
+		return "", answer.NewBad(
+			errors.New(
+				"p=reject is not for a domain whose users post to mailing lists (RFC 9989 section 7.4): lists change mail, and it is refused; use quarantine",
+			),
+		)
+	case !slices.Contains([]string{"none", "quarantine", "reject"}, p):
+		return "", answer.NewUsage(fmt.Errorf("--policy is %q; it is none, quarantine or reject", p))
+	}
+	step, err := stepOf(p, q.Testing)
+	if err != nil {
+		return "", err
+	}
+	if q.published != "" {
+		text := advice.WithStep(q.published, step)
+		if q.Reports != "" && !q.keepsReports {
+			text = withTag(text, "rua", "mailto:"+q.Reports)
+		}
+		return text, nil
+	}
+	text := advice.WithStep("v=DMARC1", step)
+	if p == "quarantine" {
+		text += "; np=reject"
+	}
+	if q.Reports != "" {
+		text += "; rua=mailto:" + q.Reports
+	}
+	return text, nil
+}
+
+// consent adds the records that the domains of report addresses must publish, unless they are there.
+func (q DMARCWishes) consent(ctx context.Context, name domain.Name, out *publish.Proposal) error {
+	record, err := dmarc.Parse(out.Records[0].Text)
+	if err != nil {
+		return err
+	}
+	if len(record.Aggregate) == 0 {
+		out.Notes = append(out.Notes,
+			"No address gets reports: name an address with --reports to learn who sends in your name.")
+	}
+	for _, uri := range slices.Concat(record.Aggregate, record.Failure) {
+		c := (&dmarc.Checker{Resolver: q.Resolver}).Consent(ctx, name, uri)
+		if c.Err != nil {
+			return answer.NewUnknown(fmt.Errorf("whether %s takes reports: %w", c.Host, c.Err))
+		}
+		wanted := publish.Record{Name: c.Name, Text: "v=DMARC1", Who: c.Host.String()}
+		if !c.Given && c.Name != "" && !slices.Contains(out.Records, wanted) {
+			out.Records = append(out.Records, wanted)
+		}
+	}
+	return nil
+}
