@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,38 +111,20 @@ about it, and its records.
 
 With --kind tls it lists TLS reports (RFC 8460), a line for each policy, and with --kind failure failure reports (RFC 9991):
 the day, who reports, for which domain the mail was authenticated that brought it ("no": anyone can have written it), and
-what failed. These are shown, and no sum has them.`,
-		func(cmd *cobra.Command, args []string) error {
-			kind, err := cmd.Flags().GetString("kind")
-			switch {
-			case err != nil:
-				return err
-			case !slices.Contains([]string{"aggregate", "tls", "failure"}, kind):
-				return answer.NewUsage(fmt.Errorf("--kind %q is not aggregate, tls or failure", kind))
-			case len(args) > 1:
+what failed; with a NUMBER of that list, all of one. These are shown, and no sum has them.`,
+		func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
 				return answer.NewUsage(errors.New("name one report, or none"))
-			case len(args) == 1 && kind != "aggregate":
-				return answer.NewUsage(errors.New("a NUMBER is that of an aggregate report; --kind is for lists"))
 			}
 			return nil
 		},
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				filter := f.filter()
-				filter.Reporter, filter.Top = f.by, f.top
-				if f.kind != "aggregate" {
-					return f.box.Others(cmd.Context(), f.kind, filter, cmd.OutOrStdout())
-				}
-				return f.box.List(cmd.Context(), filter, cmd.OutOrStdout())
-			}
-			id, err := strconv.ParseInt(args[0], 10, 64)
-			if err != nil {
-				return answer.NewUsage(fmt.Errorf("%q is not the number of a report; mailseal reports received shows them", args[0]))
-			}
-			return f.box.Show(cmd.Context(), id, cmd.OutOrStdout())
+			filter := f.filter()
+			filter.Reporter, filter.Top = f.by, f.top
+			return f.box.Received(cmd.Context(), f.kind, filter, strings.Join(args, ""), cmd.OutOrStdout())
 		})
 	withList(cmd, f)
-	cmd.Flags().StringVar(&f.kind, "kind", "aggregate", "the kind of reports to list: aggregate, tls or failure")
+	cmd.Flags().StringVar(&f.kind, "kind", "aggregate", "the kind of reports: aggregate, tls or failure")
 	cmd.Flags().StringVar(&f.by, "reporter", "", "aggregate reports of this reporter only")
 	cmd.Flags().IntVar(&f.top, "limit", 0, "so many at most; all, if not given")
 	return cmd

@@ -40,6 +40,7 @@ func newSite(t *testing.T) site {
 		"zone":        "$ORIGIN .\n_dmarc.example.com. 60 IN TXT \"v=DMARC1; p=reject\"\nexample.com. 60 IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\n",
 		"report.xml":  reportXML,
 		"tls.json":    reportTLS,
+		"arf.eml":     reportARF,
 		"silent.zone": "$ORIGIN .\nexample.com. 3600 IN TXT \"v=spf1 include:slow.example ~all\"\n$SERVFAIL slow.example.\n",
 		"before.json": `{"version":1,"domain":"example.com","records":[{"name":"_dmarc.example.com","type":"TXT","status":"found","values":["v=DMARC1; p=none"]}]}` + "\n",
 		"differs.log": "time=2 level=WARN msg=differs author=b.example in=signed\n",

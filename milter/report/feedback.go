@@ -16,6 +16,8 @@ type Feedback struct {
 	Refused   []RefusedRow // rows that say nothing that can be counted
 	Cut       string       // why the report ends early, with its line; "" if it is whole
 	Notes     []Note       // what was unusual about it
+
+	from string // the first header_from
 }
 
 // Metadata says who reports, and on which time.

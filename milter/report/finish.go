@@ -37,6 +37,9 @@ func (r *reader) endRow() error {
 			r.add("header-from", "a row without header_from; the policy's domain is taken", row.Line)
 		}
 	}
+	if r.out.from == "" {
+		r.out.from = row.HeaderFrom
+	}
 	r.derive(&row)
 	r.compare(&row)
 	r.out.Rows++
@@ -130,10 +133,6 @@ func Below(name, parent string) bool {
 func (r *reader) finish() {
 	m := &r.out.Metadata
 	r.dates()
-	if strings.EqualFold(r.out.Policy.Domain, "null") {
-		r.add("domain", "the policy's domain is NULL", 0)
-		r.out.Policy.Domain = ""
-	}
 	if m.Org == "" {
 		_, m.Org, _ = strings.Cut(m.Email, "@")
 		m.Org = parseName(m.Org)
@@ -171,9 +170,15 @@ func (r *reader) dates() {
 		r.add("dates-swapped", "the period ends before it begins; the two were swapped", 0)
 		m.Begin, m.End = m.End, m.Begin
 	}
-	if m.End.After(m.Begin) && m.End.Unix()%86400 == 0 {
-		m.End = m.End.Add(-time.Second)
+	m.End = inclusive(m.Begin, m.End)
+}
+
+// inclusive returns the last second of a period that may end with the first one of the next day.
+func inclusive(begin, end time.Time) time.Time {
+	if end.After(begin) && end.Unix()%86400 == 0 {
+		return end.Add(-time.Second)
 	}
+	return end
 }
 
 // ReporterKey returns what reports of one reporter have in common: the domain of its address,

@@ -72,6 +72,23 @@ func utf16le(s string) string {
 	return out
 }
 
+// swapped exchanges the two bytes of each letter of UTF-16.
+func swapped(s string) string {
+	out := []byte(s)
+	for i := 0; i+1 < len(out); i += 2 {
+		out[i], out[i+1] = out[i+1], out[i]
+	}
+	return string(out)
+}
+
+func utf32le(s string) string {
+	out := "\xff\xfe\x00\x00"
+	for _, r := range s {
+		out += string([]byte{byte(r), byte(r >> 8), byte(r >> 16), 0})
+	}
+	return out
+}
+
 // TestXML has a case for each quirk of XML that reporters were seen to write. Each still has its record of 2 messages.
 func TestXML(t *testing.T) {
 	meta := func(org string) string {
@@ -83,6 +100,10 @@ func TestXML(t *testing.T) {
 		{"plain", parts{}.String(), "Org", ""},
 		{"X1 byte order mark", "\xef\xbb\xbf" + parts{}.String(), "Org", ""},
 		{"X2 UTF-16", utf16le(parts{meta: meta("Ünï")}.String()), "Ünï", "utf-16"},
+		{"X2 UTF-16 without a byte order mark", utf16le(parts{meta: meta("Ünï")}.String())[2:], "Ünï", "utf-16"},
+		{"X2 UTF-16, the high byte first", swapped(utf16le(parts{meta: meta("Ünï")}.String())), "Ünï", "utf-16"},
+		{"X2 the same without a byte order mark", swapped(utf16le(parts{}.String())[2:]), "Org", "utf-16"},
+		{"X2 UTF-32", utf32le(parts{meta: meta("Ünï")}.String()), "Ünï", "utf-32"},
 		{"X3 windows-1252", parts{head: `<?xml version="1.0" encoding="windows-1252"?>`, meta: meta("Caf\xe9 \x93")}.String(), "Café “", "encoding"},
 		{"X3 ISO 8859-1", parts{head: `<?xml version='1.0' encoding='ISO-8859-1'?>`, meta: meta("Caf\xe9")}.String(), "Café", "encoding"},
 		{"X3 UTF8 without a hyphen", parts{head: `<?xml version="1.0" encoding="UTF8"?>`, meta: meta("Café")}.String(), "Café", ""},
@@ -220,6 +241,7 @@ func TestFields(t *testing.T) {
 		{"F5 microseconds", parts{dates: "<begin>1700006400000000</begin><end>1700092799000000</end>"}, nil, day, ""},
 		{"F5 blanks", parts{dates: "<begin> 1700006400\n</begin><end>1700092799 </end>"}, nil, day, ""},
 		{"F5 ISO 8601", parts{dates: "<begin>2023-11-15T00:00:00Z</begin><end>2023-11-15T23:59:59Z</end>"}, nil, day, ""},
+		{"F5 a date of mail", parts{dates: "<begin>Wed, 15 Nov 2023 00:00:00 +0000</begin><end>Wed, 15 Nov 2023 23:59:59 +0000</end>"}, nil, day, ""},
 		{"F5 no dates", parts{dates: "<begin>x</begin><end></end>"}, nil, "0001-01-01 00:00:00 0001-01-01 00:00:00", "dates"},
 		{"F6 begin is end", parts{dates: "<begin>1700006400</begin><end>1700006400</end>"}, nil, "2023-11-15 00:00:00 2023-11-15 00:00:00", ""},
 		{"F6 end before begin", parts{dates: "<begin>1700092799</begin><end>1700006400</end>"}, nil, day, "dates-swapped"},
@@ -232,6 +254,7 @@ func TestFields(t *testing.T) {
 		{"F11 zone", parts{record: ip("fe80::1%eth0")}, row, "fe80::1 2 none/pass/fail example.com", "source-form"},
 		{"F11 mapped", parts{record: ip("::ffff:192.0.2.1")}, row, usual, "source-form"},
 		{"F11 network of one", parts{record: ip("192.0.2.1/32")}, row, usual, "source-form"},
+		{"F11 a port", parts{record: ip("192.0.2.1:25")}, row, usual, "source-form"},
 		{"F11 no address", parts{record: ip("108r.166.27.220")}, row, "108r.166.27.220 2 none/pass/fail example.com", "source"},
 		{"F11 empty", parts{record: ip("")}, row, " 2 none/pass/fail example.com", ""},
 		{"F12 derived", parts{record: record("", "<disposition>none</disposition>", "", "<dkim><domain>mail.example.com</domain><result>pass</result></dkim><spf><domain>other.example</domain><result>pass</result></spf>")}, row, usual, "derived"},
@@ -241,7 +264,7 @@ func TestFields(t *testing.T) {
 		{"F15 disposition pass", parts{record: words("pass", "pass", "fail")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Action() == Delivered) }, "true", ""},
 		{"F15 disposition unknown", parts{record: words("unknown", "fail", "fail")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Action() == Unclear) }, "true", "contradiction"},
 		{"F16 reasons", parts{record: record("", "<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf><reason><type>$text</type></reason><reason><type/></reason><reason><comment>c</comment></reason>", "", "")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Reasons) }, "[{$text } { c}]", ""},
-		{"F17 NULL", parts{policy: "<domain>NULL</domain><p>none</p><pct>100%</pct><sp></sp>", record: from("example.org")}, func(f *Feedback, _ *Row) string { return f.Policy.Domain + f.Policy.Pct }, "100", "contradiction domain"},
+		{"F17 NULL", parts{policy: "<domain>NULL</domain><p>none</p><pct>100%</pct><sp></sp>", record: from("example.org")}, func(f *Feedback, _ *Row) string { return f.Policy.Domain + f.Policy.Pct }, "100", "domain contradiction"},
 		{"F18 empty results", parts{record: record("", "", "", " ")}, row, usual, ""},
 		{"F18 a signature with a result alone", parts{record: record("", "", "", "<dkim><result>none</result></dkim>")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Signatures) }, "[{  none}]", "contradiction"},
 		{"F19 several results", parts{record: record("", "", "", "<dkim><domain>a.example</domain><selector>S1</selector><result>pass</result></dkim><dkim><domain>b.example</domain><result>fail</result></dkim><spf><domain>c.example</domain><scope>helo</scope><result>pass</result></spf>")},

@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
 	"golang.org/x/text/transform"
 )
 
@@ -23,13 +26,13 @@ var declared = regexp.MustCompile(`^\s*<\?xml[^>]*\bencoding\s*=\s*["']([A-Za-z0
 func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	in := bufio.NewReaderSize(r, 64<<10)
 	head, _ := in.Peek(512) // an error comes back with the first read
-	switch {
-	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
 		in.Discard(3)
 		return in
-	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
-		notes.add("utf-16", "the file is in UTF-16", 0)
-		return bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder()), 64<<10)
+	}
+	if name, e := wide(head); e != nil {
+		notes.add(strings.ToLower(name), "the file is in "+name, 0)
+		return bufio.NewReaderSize(transform.NewReader(in, e.NewDecoder()), 64<<10)
 	}
 	m := declared.FindSubmatch(head)
 	if m == nil {
@@ -57,6 +60,25 @@ func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	}
 	notes.add("encoding", "the file is in "+name, 1)
 	return bufio.NewReaderSize(transform.NewReader(in, e.NewDecoder()), 64<<10)
+}
+
+// wide recognizes encodings that have more than one byte for each letter: by their byte order mark,
+// else by the zeros beside the first letter, which is "<" or "{". e is nil for all others.
+func wide(head []byte) (name string, e encoding.Encoding) {
+	begins := func(marks ...string) bool {
+		return slices.ContainsFunc(marks, func(m string) bool { return bytes.HasPrefix(head, []byte(m)) })
+	}
+	switch {
+	case begins("\xff\xfe\x00\x00", "<\x00\x00\x00", "{\x00\x00\x00"):
+		return "UTF-32", utf32.UTF32(utf32.LittleEndian, utf32.UseBOM)
+	case begins("\x00\x00\xfe\xff", "\x00\x00\x00<", "\x00\x00\x00{"):
+		return "UTF-32", utf32.UTF32(utf32.BigEndian, utf32.UseBOM)
+	case begins("\xff\xfe", "<\x00", "{\x00"):
+		return "UTF-16", unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
+	case begins("\xfe\xff", "\x00<", "\x00{"):
+		return "UTF-16", unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
+	}
+	return "", nil
 }
 
 // trimRune removes a rune that the end of head cuts.

@@ -22,7 +22,7 @@ var fields = map[string]func(*reader, string){
 	"report_metadata/error":                (*reader).metadataError,
 	"date_range/begin":                     func(r *reader, s string) { r.begin = s },
 	"date_range/end":                       func(r *reader, s string) { r.end = s },
-	"policy_published/domain":              func(r *reader, s string) { r.policy.Domain = parseName(s) },
+	"policy_published/domain":              (*reader).policyDomain,
 	"policy_published/p":                   func(r *reader, s string) { r.policy.P = word(s) },
 	"policy_published/sp":                  func(r *reader, s string) { r.policy.SP = word(s) },
 	"policy_published/np":                  func(r *reader, s string) { r.policy.NP = word(s) },
@@ -316,6 +316,15 @@ func (r *reader) metadataError(s string) {
 	}
 }
 
+// policyDomain reads the domain of the policy. NULL is what a program writes that has none.
+func (r *reader) policyDomain(s string) {
+	if strings.EqualFold(s, "null") {
+		r.add("domain", "the policy's domain is NULL", r.line)
+		s = ""
+	}
+	r.policy.Domain = parseName(s)
+}
+
 func (r *reader) sourceIP(s string) {
 	r.row.Source = s[:min(len(s), 100)]
 	a, ok := parseSource(s)
@@ -340,6 +349,10 @@ func (r *reader) trailing() {
 		}
 		if t.kind != text || len(strings.TrimSpace(string(t.text))) > 0 {
 			r.add("trailing", "something follows </feedback>, and was ignored", t.line)
+		}
+		if t.kind == openTag && t.name == "feedback" {
+			r.out.Cut = fmt.Sprintf("line %d: another report follows in the same file, and was not read; "+
+				"give each a file of its own", t.line)
 			return
 		}
 	}

@@ -1,10 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -45,74 +47,105 @@ var ErrNoTLSReport = errors.New("this JSON is not a TLS report (RFC 8460): it ha
 
 // tlsJSON is the report as it is written.
 type tlsJSON struct {
-	Org     string `json:"organization-name"`
-	Range   struct{ Start, End string }
-	Contact json.RawMessage `json:"contact-info"`
-	ID      string          `json:"report-id"`
-	Rows    []struct {
-		Policy struct {
-			Type   string          `json:"policy-type"`
-			Domain string          `json:"policy-domain"`
-			Hosts  json.RawMessage `json:"mx-host"`
-		} `json:"policy"`
-		Summary struct {
-			Good json.Number `json:"total-successful-session-count"`
-			Bad  json.Number `json:"total-failure-session-count"`
-		} `json:"summary"`
-		Failures []struct {
-			Result   string      `json:"result-type"`
-			Sender   string      `json:"sending-mta-ip"`
-			Host     string      `json:"receiving-mx-hostname"`
-			HostIP   string      `json:"receiving-ip"`
-			Sessions json.Number `json:"failed-session-count"`
-			Reason   string      `json:"failure-reason-code"`
-			More     string      `json:"additional-information"`
-		} `json:"failure-details"`
-	} `json:"policies"`
+	Org   loose `json:"organization-name"`
+	Range struct {
+		Start loose `json:"start-datetime"`
+		End   loose `json:"end-datetime"`
+	} `json:"date-range"`
+	Contact loose        `json:"contact-info"`
+	ID      loose        `json:"report-id"`
+	Rows    many[tlsRow] `json:"policies"`
 }
 
-// UnmarshalJSON of the range: its names have hyphens.
-func (t *tlsJSON) UnmarshalJSON(text []byte) error {
-	type plain tlsJSON
-	var dates struct {
-		Range struct {
-			Start string `json:"start-datetime"`
-			End   string `json:"end-datetime"`
-		} `json:"date-range"`
+// tlsRow is one policy as it is written.
+type tlsRow struct {
+	Policy struct {
+		Type   loose           `json:"policy-type"`
+		Domain loose           `json:"policy-domain"`
+		Hosts  json.RawMessage `json:"mx-host"`
+	} `json:"policy"`
+	Summary struct {
+		Good loose `json:"total-successful-session-count"`
+		Bad  loose `json:"total-failure-session-count"`
+	} `json:"summary"`
+	Failures many[tlsFailure] `json:"failure-details"`
+}
+
+// tlsFailure is a kind of failure as it is written.
+type tlsFailure struct {
+	Result   loose `json:"result-type"`
+	Sender   loose `json:"sending-mta-ip"`
+	Host     loose `json:"receiving-mx-hostname"`
+	HostIP   loose `json:"receiving-ip"`
+	Sessions loose `json:"failed-session-count"`
+	Reason   loose `json:"failure-reason-code"`
+	More     loose `json:"additional-information"`
+}
+
+// loose is a text, or a number or a list in its place: reporters write these, too.
+type loose string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *loose) UnmarshalJSON(text []byte) error {
+	var s string
+	var list []string
+	switch {
+	case json.Unmarshal(text, &s) == nil: // null, too
+	case json.Unmarshal(text, &list) == nil:
+		s = strings.Join(list, " ")
+	case len(text) > 0 && text[0] != '{':
+		s = string(text)
 	}
-	if err := json.Unmarshal(text, (*plain)(t)); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &dates); err != nil {
-		return err
-	}
-	t.Range.Start, t.Range.End = dates.Range.Start, dates.Range.End
+	*l = loose(s[:min(len(s), maxValue)])
 	return nil
 }
 
+func (l loose) String() string { return strings.TrimSpace(string(l)) }
+
+// many is a list, or its one element in its place.
+type many[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *many[T]) UnmarshalJSON(text []byte) error {
+	var one T
+	switch text = bytes.TrimSpace(text); {
+	case bytes.HasPrefix(text, []byte("[")):
+		return json.Unmarshal(text, (*[]T)(m))
+	case bytes.HasPrefix(text, []byte("{")):
+		if err := json.Unmarshal(text, &one); err != nil {
+			return err
+		}
+		*m = []T{one}
+	}
+	return nil // null, or an empty text
+}
+
 // maxTLSReport bounds the JSON of a report, in bytes. Real ones have some kilobytes.
-const maxTLSReport = 8 << 20
+const maxTLSReport = 4 << 20
 
 // ReadTLS reads a TLS report. The error wraps ErrNoTLSReport for other JSON.
 func ReadTLS(in io.Reader) (*TLSReport, error) {
 	var t tlsJSON
-	if err := json.NewDecoder(io.LimitReader(in, maxTLSReport)).Decode(&t); err != nil {
+	text := utf8Text(io.LimitReader(in, maxTLSReport), &notebook{})
+	if err := json.NewDecoder(text).Decode(&t); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoTLSReport, err)
 	}
 	if len(t.Rows) == 0 {
 		return nil, ErrNoTLSReport
 	}
-	out := &TLSReport{Org: t.Org, ID: t.ID}
-	json.Unmarshal(t.Contact, &out.Contact) // null, or an object, in some
-	out.Begin, _ = parseTime(t.Range.Start)
-	out.End, _ = parseTime(t.Range.End)
+	out := &TLSReport{Org: t.Org.String(), ID: t.ID.String(), Contact: t.Contact.String()}
+	out.Begin, _ = parseTime(t.Range.Start.String())
+	out.End, _ = parseTime(t.Range.End.String())
 	for _, row := range t.Rows {
-		p := TLSPolicy{Type: word(row.Policy.Type), Domain: parseName(row.Policy.Domain), Hosts: list(row.Policy.Hosts)}
-		p.Good, p.Bad = sessions(row.Summary.Good), sessions(row.Summary.Bad)
+		p := TLSPolicy{
+			Type: word(row.Policy.Type.String()), Domain: parseName(row.Policy.Domain.String()),
+			Hosts: list(row.Policy.Hosts), Good: sessions(row.Summary.Good), Bad: sessions(row.Summary.Bad),
+		}
 		for _, f := range row.Failures {
 			p.Failures = append(p.Failures, TLSFailure{
-				Result: word(f.Result), Sender: f.Sender, Host: f.Host, HostIP: f.HostIP,
-				Sessions: sessions(f.Sessions), Reason: f.Reason, MoreAbout: f.More,
+				Result: word(f.Result.String()), Sender: f.Sender.String(), Host: f.Host.String(),
+				HostIP: f.HostIP.String(), Sessions: sessions(f.Sessions), Reason: f.Reason.String(),
+				MoreAbout: f.More.String(),
 			})
 		}
 		out.Policies = append(out.Policies, p)
@@ -120,7 +153,7 @@ func ReadTLS(in io.Reader) (*TLSReport, error) {
 	return out, nil
 }
 
-func sessions(n json.Number) int64 {
+func sessions(n loose) int64 {
 	out, err := parseCount(n.String())
 	if err != nil {
 		return 0

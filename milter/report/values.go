@@ -34,8 +34,17 @@ func parseCount(s string) (int64, error) {
 	return int64(f), nil
 }
 
+// layouts are the dates that are read beside numbers. One that is ambiguous, with the month as a
+// number in the first or second place, is not among them.
+var layouts = []string{
+	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05-0700", "2006-01-02T15:04", "2006-01-02 15:04:05",
+	"2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05-07:00", "2006-01-02 15:04", "2006-01-02",
+	"2006/01/02 15:04:05", "2006/01/02 15:04", "2006/01/02", time.RFC1123Z, time.RFC1123,
+	"Mon, _2 Jan 2006 15:04:05 -0700", "_2 Jan 2006 15:04:05 -0700", "_2 Jan 2006", time.ANSIC, time.UnixDate,
+}
+
 // parseTime reads a date of a period: seconds since 1970 with or without decimals, milliseconds,
-// microseconds, or ISO 8601.
+// microseconds, ISO 8601, or a date as mail has it.
 func parseTime(s string) (time.Time, bool) {
 	if s == "" {
 		return time.Time{}, false
@@ -51,7 +60,7 @@ func parseTime(s string) (time.Time, bool) {
 		}
 		return time.Unix(int64(f), 0).UTC(), true
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05 MST", "2006-01-02"} {
+	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), true
 		}
@@ -69,6 +78,9 @@ func parseSource(s string) (netip.Addr, bool) {
 	}
 	if p, err := netip.ParsePrefix(s); err == nil && p.Bits() == p.Addr().BitLen() {
 		return p.Addr().Unmap(), true
+	}
+	if a, err := netip.ParseAddrPort(s); err == nil {
+		return a.Addr().WithZone("").Unmap(), true
 	}
 	return netip.Addr{}, false
 }

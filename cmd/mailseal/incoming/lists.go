@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"mailseal/cmd/mailseal/answer"
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/store"
@@ -52,8 +53,28 @@ func (b *Box) print(out io.Writer, values any, t table) error {
 	return nil
 }
 
-// List is "mailseal reports received".
-func (b *Box) List(ctx context.Context, f store.Filter, out io.Writer) error {
+// Received is "mailseal reports received": a list of the reports of a kind, or the one with a number.
+func (b *Box) Received(ctx context.Context, kind string, f store.Filter, number string, out io.Writer) error {
+	if !slices.Contains([]string{"aggregate", "tls", "failure"}, kind) {
+		return answer.NewUsage(fmt.Errorf("--kind %q is not aggregate, tls or failure", kind))
+	}
+	if number == "" {
+		if kind == "aggregate" {
+			return b.list(ctx, f, out)
+		}
+		return b.others(ctx, kind, f, out)
+	}
+	id, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return answer.NewUsage(fmt.Errorf("%q is not the number of a report; mailseal reports received shows them", number))
+	}
+	if kind == "aggregate" {
+		return b.show(ctx, id, out)
+	}
+	return b.other(ctx, kind, id, out)
+}
+
+func (b *Box) list(ctx context.Context, f store.Filter, out io.Writer) error {
 	return b.with(ctx, func(i *intake.Intake) error {
 		lines, err := i.Store.Reports(ctx, f)
 		if err != nil {
@@ -74,8 +95,8 @@ func (b *Box) List(ctx context.Context, f store.Filter, out io.Writer) error {
 	})
 }
 
-// Show is "mailseal reports received NUMBER".
-func (b *Box) Show(ctx context.Context, id int64, out io.Writer) error {
+// show is "mailseal reports received NUMBER".
+func (b *Box) show(ctx context.Context, id int64, out io.Writer) error {
 	return b.with(ctx, func(i *intake.Intake) error {
 		line, rows, err := i.Store.Report(ctx, id)
 		if err != nil {

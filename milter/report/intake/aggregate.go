@@ -69,5 +69,6 @@ func (p *Part) read(each func(*report.Row) error) (*Report, error) {
 	if _, err := io.Copy(io.Discard, all); err != nil { // what follows the report belongs to its digest, and to the budget
 		return nil, fmt.Errorf("%s: %w", p.Name(), err)
 	}
+	f.Supplement(report.ReadHints(p.Path[len(p.Path)-1], p.Subject))
 	return &Report{f, hex.EncodeToString(sum.Sum(nil))}, nil
 }

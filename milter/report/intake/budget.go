@@ -70,6 +70,8 @@ type inflater struct {
 	zip  *gzip.Reader
 	note func(string)
 	done bool
+
+	alone bool // the first member alone is read
 }
 
 func newInflater(data []byte, note func(string)) (*inflater, error) {
@@ -108,7 +110,7 @@ func (z *inflater) Read(p []byte) (int, error) {
 // member begins the next member, if there is one.
 func (z *inflater) member() error {
 	rest := z.in.Len()
-	if rest == 0 {
+	if rest == 0 || z.alone {
 		z.done = true
 		return io.EOF
 	}

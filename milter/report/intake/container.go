@@ -37,6 +37,7 @@ const (
 type Part struct {
 	Kind     Kind
 	Path     []string // of names, from the outermost
+	Subject  string   // of the mail that it is in, as it was written
 	Open     func() (io.Reader, error)
 	Failure  *report.Failure
 	Warnings []string // of the containers; more may come while it is read
@@ -48,8 +49,9 @@ func (p *Part) Name() string { return strings.Join(p.Path, " > ") }
 
 // walker looks into one message or file.
 type walker struct {
-	budget *budget
-	found  []*Part
+	budget  *budget
+	found   []*Part
+	subject string // of the mail that is looked at
 }
 
 // Look finds the reports in data: a report, an archive, or a mail. name is shown to people. There
@@ -64,11 +66,13 @@ func Look(name string, data []byte) []*Part {
 }
 
 // settle makes sure that something was found, and keeps what is of no interest out where reports
-// were found.
+// were found: texts for people, and what programs add to archives.
 func (w *walker) settle(name string) {
 	isReport := func(p *Part) bool { return p.Kind != Other }
 	if slices.ContainsFunc(w.found, isReport) {
-		w.found = slices.DeleteFunc(w.found, func(p *Part) bool { return p.Kind == Other && p.Err == nil })
+		w.found = slices.DeleteFunc(w.found, func(p *Part) bool {
+			return p.Kind == Other && (p.Err == nil || len(p.Path) > 1 && errors.Is(p.Err, errNoReport))
+		})
 		return
 	}
 	if len(w.found) == 0 {
@@ -90,61 +94,62 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 	if layers > maxLayers {
 		return hostile("more than %d archives within each other", maxLayers)
 	}
-	start := bytes.TrimLeft(data[:min(len(data), 4096)], " \t\r\n\x00")
+	start := beginning(data)
 	switch {
 	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
 		return w.gzip(at, data, layers, nesting)
-	case bytes.HasPrefix(start, []byte("PK\x03\x04")), bytes.HasPrefix(start, []byte("PK\x05\x06")), bytes.Contains(data[:min(len(data), 4096)], []byte("PK\x03\x04")):
+	case isZip(data, start):
 		return w.archive(at, data, layers, nesting)
-	case isXML(start):
-		w.aggregate(at, data)
-	case bytes.HasPrefix(start, []byte("{")):
+	case isXML(start, isTop):
+		return w.documents(at, data)
+	case isJSON(start, isTop):
 		w.add(TLS, at, data)
 	case isUnused(start):
 		w.add(Null, at, data)
+	case isBase64(start):
+		return w.plain(at, data, layers, nesting, isTop)
 	case len(start) == 0 && isTop:
 		return errors.New("it is empty: there is no report in it")
-	case bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")):
-		return errors.New("this is a message saved by Outlook (.msg): save it as .eml, or forward it as an attachment")
-	case isOtherArchive(data):
-		return errors.New("this archive is neither gzip nor zip: unpack it first")
-	case isTop && looksLikeMail(start):
+	case unreadable(data) != nil:
+		return unreadable(data)
+	case isTop && looksLikeMail(start), !isTop && isAttachedMail(start):
 		return w.mail(at, data, layers, nesting)
+	case holdsXML(data):
+		w.add(Aggregate, at, data)
 	case isTop:
-		return errors.New("this is not a report: neither XML, JSON, gzip, zip nor a mail")
+		return errNoReport
 	}
 	return nil
 }
 
-func isXML(start []byte) bool {
-	for _, mark := range []string{"\xff\xfe<", "\xfe\xff\x00<", "\xef\xbb\xbf", "<"} {
-		if rest, ok := bytes.CutPrefix(start, []byte(mark)); ok {
-			lower := bytes.ToLower(rest[:min(len(rest), 200)])
-			return !bytes.HasPrefix(lower, []byte("html")) && !bytes.HasPrefix(lower, []byte("!doctype html"))
-		}
+// plain looks into base64 that no field announces.
+func (w *walker) plain(at []string, data []byte, layers, nesting int, isTop bool) error {
+	inner, err := io.ReadAll(newBase64(bytes.NewReader(data)))
+	if err != nil {
+		return err
 	}
-	return false
+	return w.look(at, inner, layers+1, nesting, isTop)
 }
 
-// isUnused recognizes what Yahoo sent for days without mail.
-func isUnused(start []byte) bool { return bytes.EqualFold(bytes.TrimSpace(start), []byte("unused")) }
-
-func isOtherArchive(data []byte) bool {
-	for _, magic := range []string{"BZh", "\xfd7zXZ\x00", "7z\xbc\xaf\x27\x1c", "Rar!", "\x28\xb5\x2f\xfd"} {
-		if bytes.HasPrefix(data, []byte(magic)) {
-			return true
+// documents looks at XML in memory. Files that were joined hold several reports.
+func (w *walker) documents(at []string, data []byte) error {
+	for len(data) > 0 {
+		end := endOfReport(data)
+		if err := w.budget.part(); err != nil {
+			return err
 		}
+		w.add(Aggregate, at, data[:end])
+		data = data[end:]
 	}
-	return false
+	return nil
 }
 
 func (w *walker) add(k Kind, at []string, data []byte) *Part {
-	p := &Part{Kind: k, Path: at, Open: w.opener(func() (io.Reader, error) { return bytes.NewReader(data), nil })}
+	open := w.opener(func() (io.Reader, error) { return bytes.NewReader(data), nil })
+	p := &Part{Kind: k, Path: at, Subject: w.subject, Open: open}
 	w.found = append(w.found, p)
 	return p
 }
-
-func (w *walker) aggregate(at []string, data []byte) { w.add(Aggregate, at, data) }
 
 // opener bounds a report. The first reading is charged to the budget of the message.
 func (w *walker) opener(open func() (io.Reader, error)) func() (io.Reader, error) {
@@ -162,14 +167,23 @@ func (w *walker) opener(open func() (io.Reader, error)) func() (io.Reader, error
 
 // gzip looks into a gzip file. What is in it is sorted by its first bytes again.
 func (w *walker) gzip(at []string, data []byte, layers, nesting int) error {
+	if first, rest := w.firstMember(data); rest != nil {
+		if err := w.budget.part(); err != nil {
+			return err
+		}
+		if err := w.gzip(at, first, layers, nesting); err != nil {
+			return err
+		}
+		return w.gzip(at, rest, layers, nesting)
+	}
 	head, err := peek(data)
 	if err != nil {
 		return err
 	}
-	start := bytes.TrimLeft(head, " \t\r\n\x00")
-	if isXML(start) || bytes.HasPrefix(start, []byte("{")) {
-		p := &Part{Kind: Aggregate, Path: at}
-		if start[0] == '{' {
+	start := beginning(head)
+	if isXML(start, true) || isJSON(start, true) {
+		p := &Part{Kind: Aggregate, Path: at, Subject: w.subject}
+		if isJSON(start, true) {
 			p.Kind = TLS
 		}
 		p.Open = w.opener(func() (io.Reader, error) { return newInflater(data, p.warn) })
@@ -201,6 +215,29 @@ func (p *Part) warn(text string) {
 	}
 }
 
+// firstMember splits a gzip file that was joined of several with a report each. rest is nil for all
+// others, those in which several members hold one report too.
+func (w *walker) firstMember(data []byte) (first, rest []byte) {
+	if !bytes.Contains(data[1:], []byte("\x1f\x8b\x08")) {
+		return data, nil
+	}
+	z, err := newInflater(data, func(string) {})
+	if err != nil {
+		return data, nil
+	}
+	z.alone = true
+	all := &limited{in: z, budget: w.budget, left: maxReport}
+	if _, err := io.Copy(io.Discard, all); err != nil || z.in.Len() == 0 {
+		return data, nil
+	}
+	rest = data[len(data)-z.in.Len():]
+	head, err := peek(rest)
+	if err != nil || !isXML(beginning(head), false) && !isJSON(beginning(head), false) {
+		return data, nil
+	}
+	return data[:len(data)-len(rest)], rest
+}
+
 // peek returns the first bytes of what a gzip file holds.
 func peek(data []byte) ([]byte, error) {
 	z, err := newInflater(data, func(string) {})
@@ -222,8 +259,8 @@ func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
 		return fmt.Errorf("not readable as zip: %w", err)
 	}
 	for _, f := range z.File {
-		if f.FileInfo().IsDir() || strings.Contains(f.Name, "__MACOSX/") || strings.HasPrefix(path.Base(f.Name), "._") {
-			continue
+		if f.FileInfo().IsDir() || strings.Contains(f.Name, "__MACOSX/") || strings.HasPrefix(path.Base(f.Name), ".") {
+			continue // what file managers add
 		}
 		if err := w.budget.part(); err != nil {
 			return err
@@ -254,10 +291,10 @@ func (w *walker) entry(at []string, f *zip.File, layers, nesting int) error {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("not readable as zip: %w", err)
 	}
-	start := bytes.TrimLeft(head[:n], " \t\r\n\x00")
-	if isXML(start) || bytes.HasPrefix(start, []byte("{")) {
-		p := &Part{Kind: Aggregate, Path: at}
-		if start[0] == '{' {
+	start := beginning(head[:n])
+	if isXML(start, true) || isJSON(start, true) {
+		p := &Part{Kind: Aggregate, Path: at, Subject: w.subject}
+		if isJSON(start, true) {
 			p.Kind = TLS
 		}
 		p.Open = w.opener(func() (io.Reader, error) {

@@ -3,7 +3,6 @@ package intake
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -21,35 +20,76 @@ import (
 // fieldLine is how a header field begins.
 var fieldLine = regexp.MustCompile(`^(?:From |>From |[!-9;-~]+[ \t]*:)`)
 
-// looksLikeMail reports whether text begins with header fields: two of the first lines do, or the
-// first one is a field that a mail begins with.
+// looksLikeMail reports whether text begins with header fields. Lines that are none, which some
+// programs leave in a header, may stand among them.
 func looksLikeMail(start []byte) bool {
-	fields := 0
-	for i, line := range bytes.SplitN(start, []byte("\n"), 6) {
+	fields, others := 0, 0
+	for i, line := range bytes.SplitN(start, []byte("\n"), 10) {
 		switch {
-		case i == 5 || len(bytes.TrimSpace(line)) == 0:
-			return fields > 0
+		case i == 9 || len(bytes.TrimSpace(line)) == 0:
+			return fields > others
 		case line[0] == ' ' || line[0] == '\t':
 		case fieldLine.Match(line):
 			fields++
 		default:
-			return false
+			others++
 		}
 	}
-	return fields > 0
+	return fields > others
+}
+
+// mimeField is a field that a mail has which was attached as a file.
+var mimeField = regexp.MustCompile(`(?im)^(?:mime-version|content-type|received|message-id)[ \t]*:`)
+
+// isAttachedMail reports whether a part of a mail is a mail, although its type does not say so.
+func isAttachedMail(start []byte) bool { return looksLikeMail(start) && mimeField.Match(start) }
+
+// maxHeader bounds the header of a mail that is looked at, in bytes.
+const maxHeader = 1 << 20
+
+// splitHeader returns the header and the body of a mail. Lines of the header that are no field are
+// left out.
+func splitHeader(mail []byte) (textproto.Header, []byte) {
+	var kept []byte
+	for len(mail) > 0 {
+		line, rest, _ := bytes.Cut(mail, []byte("\n"))
+		mail = rest
+		if len(bytes.TrimRight(line, "\r")) == 0 {
+			break
+		}
+		isMore := line[0] == ' ' || line[0] == '\t'
+		if isMore && kept == nil || !isMore && !fieldLine.Match(line) || len(kept)+len(line) > maxHeader {
+			continue
+		}
+		kept = append(append(kept, line...), '\n')
+	}
+	h, _ := textproto.ReadHeader(bufio.NewReader(bytes.NewReader(append(kept, "\n"...))))
+	return h, mail
 }
 
 // mail looks into a message.
 func (w *walker) mail(at []string, data []byte, layers, nesting int) error {
+	data = bytes.TrimLeft(data, "\r\n")
 	if line, rest, ok := bytes.Cut(data, []byte("\n")); ok && (bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))) {
 		data = rest
 	}
-	in := bufio.NewReader(bytes.NewReader(data))
-	h, err := textproto.ReadHeader(in)
-	if err != nil && h.Len() == 0 {
-		return fmt.Errorf("the header of the mail cannot be read: %w", err)
+	h, body := splitHeader(data)
+	if h.Len() == 0 {
+		return errors.New("the header of the mail cannot be read")
 	}
-	return w.entity(at, h, in, layers, nesting+1)
+	outer := w.subject
+	defer func() { w.subject = outer }()
+	w.subject = decodedSubject(h.Get("Subject"))
+	return w.entity(at, h, bytes.NewReader(body), layers, nesting+1)
+}
+
+// decodedSubject returns a subject without encoded words.
+func decodedSubject(s string) string {
+	s = s[:min(len(s), 2000)]
+	if plain, err := new(mime.WordDecoder).DecodeHeader(s); err == nil {
+		return plain
+	}
+	return s
 }
 
 // entity looks at a message or a part of one.
@@ -72,7 +112,7 @@ func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers,
 		at = append(slices.Clone(at), shown(name))
 	}
 	if kind == "message/rfc822" || kind == "message/global" {
-		return w.mail(at, bytes.TrimLeft(data, "\r\n"), layers, nesting)
+		return w.mail(at, data, layers, nesting)
 	}
 	return w.look(at, data, layers, nesting, false)
 }
@@ -102,17 +142,29 @@ func fileName(h textproto.Header, params map[string]string) string {
 	return params["name"]
 }
 
+// maxBadLines bounds the lines between the parts of a mail that belong to none.
+const maxBadLines = 1000
+
 // multipart looks at each part. A failure report is made of several.
 func (w *walker) multipart(at []string, kind string, params map[string]string, body io.Reader, layers, nesting int) error {
 	parts := textproto.NewMultipartReader(body, params["boundary"])
 	isReport := kind == "multipart/report"
 	var feedback, original []byte
-	for {
+	for bad := 0; bad < maxBadLines; {
 		part, err := parts.NextPart()
-		if err != nil { // the end, or a mail that is cut off
+		if err != nil && strings.HasSuffix(err.Error(), "EOF") { // the end, or a mail that is cut off
 			break
 		}
+		if err != nil { // the next part can be found behind lines that are wrong
+			if bad++; strings.HasPrefix(err.Error(), "message:") {
+				w.fail(at, fmt.Errorf("a part of the mail cannot be read: %w", err))
+			}
+			continue
+		}
 		partKind, _ := contentType(part.Header)
+		if partKind == "" && kind == "multipart/digest" { // RFC 2046 section 5.1.5
+			part.Header.Set("Content-Type", "message/rfc822")
+		}
 		switch {
 		case partKind == "message/feedback-report":
 			feedback = readSome(part)
@@ -148,33 +200,87 @@ func readSome(part *textproto.Part) []byte {
 	return data
 }
 
-// decoded undoes a transfer encoding. What is not of the alphabet of base64 is skipped.
+// decoded undoes a transfer encoding.
 func decoded(encoding string, in io.Reader) io.Reader {
-	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	switch strings.ToLower(strings.Trim(encoding, "\"'; \t\r\n")) {
 	case "base64":
-		return base64.NewDecoder(base64.RawStdEncoding, &alphabet{in: in})
+		return newBase64(in)
 	case "quoted-printable":
 		return quotedprintable.NewReader(in)
 	}
 	return in
 }
 
-// alphabet passes on the letters of base64 alone: line breaks, padding and stray bytes are dropped.
-// Blocks that were encoded one by one and joined are rare, and cannot be told from a stray "=".
-type alphabet struct{ in io.Reader }
+// base64Reader decodes base64 as it is found in mail: what is not of the alphabet is skipped, an end
+// may be cut off, and blocks that were encoded one by one, each with its padding, may be joined.
+type base64Reader struct {
+	in      *bufio.Reader
+	bits    uint32
+	n       int // letters in bits
+	pending []byte
+	buf     [3]byte
+}
 
-func (a *alphabet) Read(p []byte) (int, error) {
-	for {
-		n, err := a.in.Read(p)
-		kept := 0
-		for _, c := range p[:n] {
-			if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
-				p[kept] = c
-				kept++
+func newBase64(in io.Reader) *base64Reader { return &base64Reader{in: bufio.NewReader(in)} }
+
+func (b *base64Reader) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if len(b.pending) == 0 {
+			if err := b.fill(); err != nil && len(b.pending) == 0 {
+				return n, err
 			}
 		}
-		if kept > 0 || err != nil {
-			return kept, err
+		k := copy(p[n:], b.pending)
+		b.pending = b.pending[k:]
+		n += k
+	}
+	return n, nil
+}
+
+// fill decodes letters until there is a byte.
+func (b *base64Reader) fill() error {
+	for len(b.pending) == 0 {
+		c, err := b.in.ReadByte()
+		if err != nil {
+			b.end()
+			return err
+		}
+		v, ok := letter(c)
+		switch {
+		case ok:
+			b.bits = b.bits<<6 | v
+			if b.n++; b.n == 4 {
+				b.end()
+			}
+		case c == '=' && b.n > 1: // a single letter is no byte: the "=" is a stray one
+			b.end()
 		}
 	}
+	return nil
+}
+
+// end makes bytes of the letters that there are.
+func (b *base64Reader) end() {
+	full := b.bits << (6 * (4 - b.n))
+	b.buf = [3]byte{byte(full >> 16), byte(full >> 8), byte(full)}
+	b.pending = b.buf[:max(b.n-1, 0)]
+	b.bits, b.n = 0, 0
+}
+
+// letter returns the value of a letter of the alphabet of base64.
+func letter(c byte) (v uint32, ok bool) {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return uint32(c - 'A'), true
+	case c >= 'a' && c <= 'z':
+		return uint32(c-'a') + 26, true
+	case c >= '0' && c <= '9':
+		return uint32(c-'0') + 52, true
+	case c == '+':
+		return 62, true
+	case c == '/':
+		return 63, true
+	}
+	return 0, false
 }

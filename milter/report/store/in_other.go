@@ -87,10 +87,29 @@ func (s *Store) Others(ctx context.Context, kind string, f Filter) (out []Other,
 	w.add("domain = ", f.Domain)
 	w.period("ends >= ", f.Since)
 	w.period("begins < ", f.Until)
+	return s.others(ctx, w, f.Top)
+}
+
+// Other returns the TLS or failure report with a number. The error is ErrNone if there is none.
+func (s *Store) Other(ctx context.Context, kind string, id int64) (Other, error) {
+	w := where{}
+	w.add("kind = ", kind)
+	w.number("id = ", id)
+	list, err := s.others(ctx, w, 1)
+	if err != nil {
+		return Other{}, err
+	}
+	if len(list) == 0 {
+		return Other{}, ErrNone
+	}
+	return list[0], nil
+}
+
+func (s *Store) others(ctx context.Context, w where, limit int) (out []Other, err error) {
 	q := `SELECT id, kind, domain, reporter, begins, ends, received, trust_domain, good, bad, content FROM in_other` +
 		w.String() + " ORDER BY begins DESC, id DESC"
-	if f.Top > 0 {
-		q += fmt.Sprint(" LIMIT ", f.Top)
+	if limit > 0 {
+		q += fmt.Sprint(" LIMIT ", limit)
 	}
 	return out, s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, q, w.args...)

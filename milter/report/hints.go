@@ -1,0 +1,89 @@
+package report
+
+import (
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Hints are what the name of the file and the subject of the mail say of a report. They can be
+// wrong: they fill in what the report itself leaves out.
+type Hints struct {
+	Domain     string
+	Reporter   string // domain of the reporter
+	ReportID   string
+	Begin, End time.Time
+}
+
+// subject is the subject of a mail with a report (RFC 9990 section 3.5.2).
+var subject = regexp.MustCompile(`(?i)\breport[ \t_-]*domain:\s*(\S+)(?:.*?\bsubmitter:\s*(\S+))?(?:.*?\breport-id:\s*(\S+))?`)
+
+// ReadHints reads the name of a file as RFC 9990 section 3.5.2 has it, "receiver!domain!begin!end"
+// with an optional id, and a subject. What is not there is empty.
+func ReadHints(file, title string) (h Hints) {
+	base := path.Base(strings.ReplaceAll(file, "\\", "/"))
+	for _, end := range []string{".gz", ".zip", ".xml", ".json"} {
+		base = strings.TrimSuffix(base, end)
+	}
+	if parts := strings.Split(base, "!"); len(parts) >= 4 {
+		h.Reporter, h.Domain = parseName(parts[0]), parseName(parts[1])
+		h.Begin, h.End = seconds(parts[2]), seconds(parts[3])
+		if len(parts) > 4 {
+			h.ReportID = parts[4]
+		}
+	}
+	m := subject.FindStringSubmatch(title[:min(len(title), 1000)])
+	if m == nil {
+		return h
+	}
+	for i, to := range []*string{&h.Domain, &h.Reporter} {
+		if name := parseName(strings.TrimRight(m[i+1], ",;")); *to == "" && strings.Contains(name, ".") {
+			*to = name
+		}
+	}
+	if h.ReportID == "" {
+		h.ReportID = strings.Trim(m[3], "<>")
+	}
+	return h
+}
+
+func seconds(s string) time.Time {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 || n > 1e11 {
+		return time.Time{}
+	}
+	return time.Unix(n, 0).UTC()
+}
+
+// Supplement fills in what a report leaves out: its domain, its period, its id, its reporter. What
+// was filled in, and where the hints contradict the report, is noted; the report's own words are
+// never changed.
+func (f *Feedback) Supplement(h Hints) {
+	b := notebook{f.Notes}
+	defer func() { f.Notes = b.notes }()
+	own := f.Policy.Domain
+	switch {
+	case own != "" && h.Domain != "" && own != h.Domain:
+		b.add("name-differs", "the name of the file or the subject is of another domain; the report's own is taken", 0)
+	case own == "" && h.Domain != "":
+		f.Policy.Domain = h.Domain
+		b.add("domain-from-name", "the report names no domain; that of the name of the file or of the subject is taken", 0)
+	case own == "" && f.from != "":
+		f.Policy.Domain = f.from
+		b.add("domain-from-row", "the report names no domain; the first header_from is taken", 0)
+	}
+	if f.Metadata.Begin.IsZero() && !h.Begin.IsZero() && !h.End.Before(h.Begin) {
+		f.Metadata.Begin, f.Metadata.End = h.Begin, inclusive(h.Begin, h.End)
+		b.add("dates-from-name", "the period is that of the name of the file", 0)
+	}
+	if f.Metadata.ReportID == "" && h.ReportID != "" {
+		f.Metadata.ReportID = h.ReportID
+		b.add("id-from-name", "the id is that of the name of the file or of the subject", 0)
+	}
+	if f.Metadata.Org == "" && f.Metadata.Email == "" && h.Reporter != "" {
+		f.Metadata.Org = h.Reporter
+		b.add("org-from-name", "the reporter is that of the name of the file or of the subject", 0)
+	}
+}

@@ -1,0 +1,88 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// C17, F5, F17: the name of the file and the subject fill in what a report leaves out, and change
+// nothing that it says.
+func TestHints(t *testing.T) {
+	const file = "org.example!Example.COM!1700006400!1700092800!77.xml.gz"
+	bare := parts{meta: " ", dates: " ", policy: "<p>none</p>"}
+	noRow := bare
+	noRow.record = " "
+	for _, tc := range []struct {
+		name, file, subject string
+		p                   parts
+		want, notes         string
+	}{
+		{"all of the file name", file, "", bare, "org.example example.com 77 2023-11-15 00:00:00 2023-11-15 23:59:59",
+			"dates domain-from-name dates-from-name id-from-name org-from-name"},
+		{"all of the subject", "x.xml", "FW: Report Domain: example.com Submitter: org.example Report-ID: <77>", noRow,
+			"org.example example.com 77 0001-01-01 00:00:00 0001-01-01 00:00:00", "dates domain-from-name id-from-name org-from-name"},
+		{"a row", "x.xml", "Report Domain: nonsense", bare, " example.com  0001-01-01 00:00:00 0001-01-01 00:00:00", "dates domain-from-row"},
+		{"NULL", file, "", parts{policy: "<domain>NULL</domain>"}, "Org example.com 1 2023-11-15 00:00:00 2023-11-15 23:59:59",
+			"domain domain-from-name"},
+		{"nothing is missing", file, "", parts{}, "Org example.com 1 2023-11-15 00:00:00 2023-11-15 23:59:59", ""},
+		{"a file name that lies", "evil.example!other.example!1!2.xml", "Report Domain: third.example", parts{},
+			"Org example.com 1 2023-11-15 00:00:00 2023-11-15 23:59:59", "name-differs"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, _ := read(t, tc.p.String())
+			f.Supplement(ReadHints(tc.file, tc.subject))
+			m := f.Metadata
+			got := fmt.Sprintf("%s %s %s %s %s", m.Org, f.Policy.Domain, m.ReportID, m.Begin.Format(time.DateTime), m.End.Format(time.DateTime))
+			if got != tc.want || codes(f) != tc.notes {
+				t.Errorf("got %q, notes %q; want %q, notes %q", got, codes(f), tc.want, tc.notes)
+			}
+		})
+	}
+}
+
+// TestTLSForms holds that TLS reports are read with what reporters were seen to write in the place
+// of the form that RFC 8460 has.
+func TestTLSForms(t *testing.T) {
+	const whole = `{"organization-name":"Org","date-range":{"start-datetime":"2024-01-08T00:00:00Z","end-datetime":"2024-01-08T23:59:59Z"},` +
+		`"contact-info":"a@org.example","report-id":"1","policies":[{"policy":{"policy-type":"sts","policy-string":["version: STSv1"],` +
+		`"policy-domain":"example.com","mx-host":["mx.example.com"]},"summary":{"total-successful-session-count":7,` +
+		`"total-failure-session-count":2},"failure-details":[{"result-type":"certificate-expired","failed-session-count":2}]}]}`
+	for _, tc := range []struct{ name, old, new string }{
+		{"as it should be", "", ""},
+		{"no contact", `"a@org.example"`, "null"},
+		{"counts as text", `"total-successful-session-count":7`, `"total-successful-session-count":"7"`},
+		{"no list of hosts", `["mx.example.com"]`, `"mx.example.com"`},
+		{"one failure without a list", `[{"result-type":"certificate-expired","failed-session-count":2}]`, `{"result-type":"certificate-expired","failed-session-count":2}`},
+		{"the id is a number", `"report-id":"1"`, `"report-id":1`},
+		{"a list for a text", `"certificate-expired"`, `["certificate-expired"]`},
+		{"one policy without a list", `"policies":[{`, `"policies":{`},
+		{"a byte order mark", `{"organization-name"`, "\xef\xbb\xbf" + `{"organization-name"`},
+		{"upper case", `"certificate-expired"`, `"Certificate-Expired"`},
+	} {
+		text := strings.Replace(whole, tc.old, tc.new, 1)
+		if tc.name == "one policy without a list" {
+			text = strings.Replace(text, "}]}]}", "}]}}", 1)
+		}
+		r, err := ReadTLS(strings.NewReader(text))
+		if err != nil || len(r.Policies) != 1 || r.Org != "Org" || r.ID != "1" {
+			t.Errorf("%s: got %+v, %v", tc.name, r, err)
+			continue
+		}
+		p := r.Policies[0]
+		if p.Good != 7 || p.Bad != 2 || p.Domain != "example.com" || len(p.Hosts) != 1 || len(p.Failures) != 1 ||
+			p.Failures[0].Result != "certificate-expired" || p.Failures[0].Sessions != 2 || r.Begin.IsZero() {
+			t.Errorf("%s: got %+v", tc.name, r)
+		}
+	}
+	if r, err := ReadTLS(strings.NewReader(utf16le(whole))); err != nil || r.Policies[0].Good != 7 {
+		t.Errorf("UTF-16: got %+v, %v", r, err)
+	}
+	for _, text := range []string{"{}", "[]", "{", `{"policies":null}`, `{"policies":"x"}`, `{"policies":[]}`} {
+		if r, err := ReadTLS(strings.NewReader(text)); !errors.Is(err, ErrNoTLSReport) {
+			t.Errorf("%s: got %+v, %v", text, r, err)
+		}
+	}
+}
