@@ -44,6 +44,9 @@ func (c *checker) checkTest() {
 	if t.Reply == TestAccept && t.PageURL == "" {
 		c.problem(c.place("test.reply"), "\"accept\" needs page_url: a test would not be answered at all")
 	}
+	if t.AnswerByMail && t.PageURL == "" {
+		c.problem(c.place("test.answer_by_mail"), "needs page_url: what the daemon keeps for the page is what is answered")
+	}
 	if t.PageURL != "" {
 		c.checkTestPages()
 	}

@@ -16,6 +16,7 @@ import (
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/config"
 	"mailseal/milter/report/evidence"
+	"mailseal/milter/report/send"
 	"mailseal/milter/report/testmail"
 )
 
@@ -49,6 +50,7 @@ type tests struct {
 	*Process
 	store *testmail.Store
 	spool string
+	each  func(evidence.Mail) error // of what is new; nil where no test is answered by mail
 
 	collecting sync.Mutex
 }
@@ -77,7 +79,7 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 	}
 	handler, err := testmail.New(testmail.Config{
 		Store: t.store, Refresh: t.collect, Address: settings.Address, URL: strings.TrimRight(settings.PageURL, "/"),
-		Host: host, Version: t.Version, Keep: time.Duration(settings.Days) * 24 * time.Hour, Now: t.Now, Log: t.Log,
+		Answers: settings.AnswerByMail, Host: host, Version: t.Version, Keep: time.Duration(settings.Days) * 24 * time.Hour, Now: t.Now, Log: t.Log,
 	})
 	if err != nil {
 		return Part{}, err
@@ -89,6 +91,13 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 		return Part{}, err
 	}
 	t.Log.Info("pages of test mails are served", "address", settings.PageAddress, "url", settings.PageURL)
+	// Replies have a link from now on, since a page that is asked for looks into the spool itself.
+	if err := evidence.Sign(t.spool, t.Now()); err != nil {
+		return Part{}, fmt.Errorf("reports.spool_directory: %w", errors.Join(err, listener.Close()))
+	}
+	if settings.AnswerByMail {
+		t.answers(ctx)
+	}
 	serve := func(ctx context.Context) error {
 		defer t.store.Close()
 		defer evidence.Unsign(t.spool)
@@ -96,7 +105,7 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 	}
 	return Part{Serve: serve, Jobs: []jobs.Job{
 		{
-			Name: "test_sign", Interval: every(evidence.SignEvery), First: every(time.Nanosecond),
+			Name: "test_sign", Interval: every(evidence.SignEvery),
 			Do: func(context.Context) error { return evidence.Sign(t.spool, t.Now()) },
 		},
 		{Name: "test_collect", Interval: every(collectEvery), Do: t.collect},
@@ -107,11 +116,20 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 	}}, nil
 }
 
+// answers has tests answered by mail.
+func (t *tests) answers(ctx context.Context) {
+	a := &testmail.Answerer{
+		Store: t.store, Address: t.Config.Test.Address, URL: strings.TrimRight(t.Config.Test.PageURL, "/"), Now: t.Now,
+		Transport: &send.SMTP{Address: t.Config.Reports.SMTP, Helo: t.Config.ServerName()},
+	}
+	t.each = func(m evidence.Mail) error { return a.Answer(ctx, m) }
+}
+
 // collect takes what is in the spool. Runs at the same time wait for each other.
 func (t *tests) collect(ctx context.Context) error {
 	t.collecting.Lock()
 	defer t.collecting.Unlock()
-	return t.store.Collect(ctx, t.spool, t.Log, nil)
+	return t.store.Collect(ctx, t.spool, t.Log, t.each)
 }
 
 // every is an interval that does not change.

@@ -50,13 +50,9 @@ func TestTestRole(t *testing.T) {
 	mail := evidence.Mail{Token: token, Time: time.Now(), Client: netip.MustParseAddr("198.51.100.7"), Sender: "a@good.example",
 		Recipient: made.Address, DMARC: evidence.DMARC{Value: "pass", Author: "good.example"}, Code: 550}
 	daemon, stop := context.WithCancel(ctx)
-	var w *evidence.Writer
-	for kept := false; !kept; { // the sign is given by a job
-		w = evidence.NewWriter(cfg.Reports.SpoolDirectory, p.Log, time.Now)
-		kept = w.Keep(mail)
-		if ctx.Err() != nil || t.Context().Err() != nil {
-			t.Fatal("no page is served")
-		}
+	w := evidence.NewWriter(cfg.Reports.SpoolDirectory, p.Log, time.Now)
+	if !w.Keep(mail) {
+		t.Fatal("no page is served")
 	}
 	stop()
 	w.Run(daemon) // writes what waits

@@ -1,8 +1,15 @@
 package e2e
 
 import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
 	"strings"
 	"testing"
+
+	"mailseal/contrib/test/rig"
 )
 
 // Mail to the address for tests: the client is told what was found of its message, and the message goes nowhere.
@@ -26,4 +33,103 @@ func TestTestByMail(t *testing.T) {
 			t.Error("the message to others besides was not judged")
 		}
 	})
+}
+
+// testPages is a site whose tests have pages, and are answered by mail.
+func testPages(t *testing.T, start startMTA, o rig.Options) (s *site, page func(path string) (int, string)) {
+	t.Helper()
+	const dir = "/var/lib/mailseal-reports"
+	s = prepare(t, start, o)
+	if err := s.zone.Add(world); err != nil {
+		t.Fatal(err)
+	}
+	s.Directory(dir, 0o750, "root", "root")
+	s.Directory(dir+"/spool", 0o750, "root", "root")
+	s.configure(o, `
+[test]
+address = "check@home.example"
+page_url = "https://mx.home.example/"
+page_address = "unix:`+dir+`/t.sock"
+answer_by_mail = true
+
+[reports]
+smtp = "`+s.SMTP+`"
+directory = "`+dir+`"
+`)
+	rig.Serve(t, rig.DaemonOptions{Root: s.Root}, "reports", "serve", "--roles", "test", "--config", "/etc/mailseal/mailseal.toml")
+	s.serve(t)
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", s.Path(dir, "t.sock"))
+	}}}
+	t.Cleanup(client.CloseIdleConnections)
+	return s, func(path string) (int, string) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://test"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		body, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.StatusCode, string(body)
+	}
+}
+
+var pageLink = regexp.MustCompile(`https://mx\.home\.example(/t/[0-9a-f]{32})`)
+
+// The reply to a test ends in the address of its page, which shows the conversation of a real mail server; one mail
+// answers an authenticated sender, signed, from the null sender; a forged one gets none.
+func TestTestPages(t *testing.T) {
+	for _, k := range kinds[2:4] {
+		t.Run(k.name, func(t *testing.T) {
+			s, page := testPages(t, k.start, k.o)
+			for _, from := range []string{"ceo@bank.example", "friend@good.example"} {
+				r := s.sent(t, mail(from, "check@home.example"))
+				link := pageLink.FindStringSubmatch(r.String())
+				if r.Code != 550 || link == nil {
+					t.Fatalf("from %s: %s", from, r)
+				}
+				// The daemon writes beside the mail, so that the page may need another look.
+				code, body := page(link[1])
+				for code == http.StatusNotFound && t.Context().Err() == nil {
+					code, body = page(link[1])
+				}
+				verdict := "dmarc=pass"
+				if from == "ceo@bank.example" {
+					verdict = "dmarc=fail"
+				}
+				for _, want := range []string{verdict, "127.0.0.2", from, "550", "check@home.example", "Tree walk"} {
+					if code != http.StatusOK || !strings.Contains(body, want) {
+						t.Errorf("%s: status %d without %q: %s", from, code, want, body)
+					}
+				}
+			}
+			d := s.Sink.To(t, "friend@good.example")
+			if got := d.Header("Auto-Submitted"); d.From != "" || len(got) != 1 || strings.TrimSpace(got[0]) != "auto-replied" {
+				t.Errorf("the answer is from %q, Auto-Submitted %q", d.From, got)
+			}
+			if got := d.Header("DKIM-Signature"); len(got) == 0 {
+				t.Error("the answer is not signed")
+			}
+			if s.Sink.Has("ceo@bank.example") {
+				t.Error("a forged sender got an answer")
+			}
+			token := strings.Repeat("0a", 16)
+			if r := s.sent(t, mail("", "check+"+token+"@home.example")); r.Code != 250 {
+				t.Errorf("a bounce: %s", r)
+			}
+			code, body := page("/t/" + token)
+			for code == http.StatusNotFound && t.Context().Err() == nil {
+				code, body = page("/t/" + token)
+			}
+			if !strings.Contains(body, "The mail was taken") {
+				t.Errorf("the page of a bounce: %d %s", code, body)
+			}
+		})
+	}
 }

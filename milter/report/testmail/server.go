@@ -32,6 +32,7 @@ type Config struct {
 	Refresh func(ctx context.Context) error // takes what has come since; nil: nothing does
 	Address string                          // for tests, shown on the pages
 	URL     string                          // of the pages, without "/t/" and the token
+	Answers bool                            // tests are answered by mail, too
 	Host    string
 	Version string
 	Keep    time.Duration
@@ -125,6 +126,7 @@ type page struct {
 	Again                string   // an address to write to: its mails are on this page
 	URL                  string   // of the page, where it is to be told
 	Until                time.Time
+	Answered             string // whether a mail was sent, in a sentence
 	Host, Version        string
 }
 
@@ -176,11 +178,23 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	}
 	m := list[0]
 	p := &page{Again: With(s.Address, token), Mail: newView(m), Until: m.Time.Add(s.Keep).UTC()}
+	p.Answered = s.answered(m)
 	p.Title, p.Heading, p.Lead = "Test: dmarc="+m.DMARC.Value, p.Mail.Heading, p.Mail.Advice
 	for _, o := range list[1:] {
 		p.Others = append(p.Others, o.Time.UTC().Format("2 Jan, 15:04:05")+" UTC: dmarc="+o.DMARC.Value)
 	}
 	s.render(w, http.StatusOK, p)
+}
+
+// answered says whether a mail with the result was sent.
+func (s *Server) answered(m evidence.Mail) string {
+	switch {
+	case !s.Answers:
+		return "No mail was sent from here for it."
+	case m.Answer.Refused != "":
+		return "No mail was sent from here for it: " + m.Answer.Refused + "."
+	}
+	return "A mail with the result goes to its envelope sender, within the bounds of such answers."
 }
 
 func (s *Server) unknown(w http.ResponseWriter, _ *http.Request) {
