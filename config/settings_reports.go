@@ -96,7 +96,7 @@ var reportsAlertsSection = section{
 
 var reportsWebSection = section{
 	header: "[reports.web]", path: "reports.web",
-	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need you, why, and what to publish. They are served where address says, and show nothing to whoever did not sign in: with a token, an account of an htpasswd file, or by a reverse proxy.",
+	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need you, why, and what to publish. They are served where address says, and show nothing to whoever did not sign in: with a token, an account of an htpasswd file, or by a reverse proxy. The page /check asks the DNS what \"mailseal domain\" and \"mailseal propose\" ask, by the name servers of [dns]: 10 checks a minute for an account, 30 for all, 400 questions and 20 seconds each. An account that may see some domains may ask about those and names below them, and no others: what it asks is asked from this host.",
 	settings: []setting{
 		{name: "address", example: `"127.0.0.1:8026"`, form: "line",
 			doc: "Where the pages are served: a host and a port, or \"unix:\" and the path of a socket that the group of the process may use; nowhere, if not set. An address that is not on loopback needs certificate and key."},

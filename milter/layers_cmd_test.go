@@ -28,7 +28,11 @@ var programs = []struct {
 	{"cmd/mailseal/operate", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/control"}},
 	{"cmd/mailseal/daemon", []string{"cmd/mailseal/assembly", "cmd/mailseal/control", "cmd/mailseal/jobs", "cmd/mailseal/signed"}},
 	{"cmd/mailseal/changes", []string{"cmd/mailseal/control"}},
-	{"cmd/mailseal/reporting", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/changes", "cmd/mailseal/control", "cmd/mailseal/jobs"}},
+	{"cmd/mailseal/inspect", []string{"cmd/mailseal/domains", "cmd/mailseal/publish"}},
+	{"cmd/mailseal/reporting", []string{
+		"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/changes", "cmd/mailseal/control", "cmd/mailseal/domains",
+		"cmd/mailseal/inspect", "cmd/mailseal/jobs",
+	}},
 	{"cmd/mailseal/examine", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly"}},
 	{"cmd/mailseal/keyring", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/publish"}},
 	{"cmd/mailseal/migrate", []string{"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/remedy", "cmd/mailseal/service"}},

@@ -64,6 +64,9 @@ The exit code is 0 with a record, 1 when none would do, such as for more than te
 	cmd.Flags().StringSliceVar(&addresses, "address", nil,
 		"address or network that the domain's mail leaves from; may be given several times")
 	cmd.Flags().StringSliceVar(&q.Includes, "include", nil, "name of another SPF record to let in; may be given several times")
+	cmd.Flags().StringSliceVar(&q.Without, "without", nil,
+		"term of the published record to take out; may be given several times")
+	cmd.Flags().StringVar(&q.All, "all", "", `how the record ends, "-all" or "~all" (default what is published, -all softened)`)
 	return cmd
 }
 

@@ -22,6 +22,8 @@ type SPFWishes struct {
 	Resolver  dns.Resolver
 	Addresses []netip.Prefix // single addresses, and networks
 	Includes  []string       // names of other records
+	Without   []string       // terms of the published record that are taken out, as it writes them
+	All       string         // how the record ends: "-all", "~all", or "" for what is published, softened
 }
 
 // ParseNetworks reads addresses, and networks such as 192.0.2.0/24, as --address has them.
@@ -77,7 +79,11 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 	if err != nil {
 		return out, err
 	}
-	out.Notes = append(out.Notes, notes...)
+	text, more, err := q.edit(text)
+	if err != nil {
+		return out, err
+	}
+	out.Notes = slices.Concat(notes, more)
 	for _, host := range q.Includes {
 		if slices.Contains(ownEnvelope, strings.ToLower(host)) {
 			out.Notes = append(out.Notes,
@@ -163,11 +169,6 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 		text = mended
 		for _, term := range spf.Omitted(t) {
 			notes = append(notes, fmt.Sprintf("The term %q of the published record is left out.", term))
-		}
-		if soft := strings.Replace(mended, " -all", " ~all", 1); soft != mended {
-			text = soft
-			notes = append(notes,
-				"The published record ends in -all, the proposal in ~all: some receivers refuse mail at -all before they look at DKIM, such as that of forwarded mail. With a DMARC policy of quarantine or reject ~all loses nothing; publish -all again if you want it.")
 		}
 	}
 	return cmp.Or(text, "v=spf1 ~all"), notes, nil

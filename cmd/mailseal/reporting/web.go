@@ -13,7 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"mailseal/cmd/mailseal/assembly"
 	"mailseal/cmd/mailseal/changes"
+	"mailseal/cmd/mailseal/domains"
+	"mailseal/cmd/mailseal/inspect"
 	"mailseal/config"
 	"mailseal/keys/files"
 	"mailseal/milter/report/web"
@@ -69,10 +72,29 @@ func (p *Process) pages(ctx context.Context) (http.Handler, error) {
 		Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks,
 		Sending: &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook},
 	}
+	checker, err := p.inspector()
+	if err != nil {
+		return nil, err
+	}
 	return web.New(web.Config{
-		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes), Access: access,
+		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes), Checker: checker, Access: access,
 		Host: host, Version: p.Version, Now: p.Now, Log: p.Log,
 	})
+}
+
+// inspector asks the DNS for the page of checks, by the name servers of the configuration.
+func (p *Process) inspector() (*inspect.Inspector, error) {
+	client, _, err := assembly.NewResolver(p.Config)
+	if err != nil {
+		return nil, err
+	}
+	selectors := map[string][]string{}
+	for _, k := range p.Config.Keys {
+		if k.Selector != "" && !slices.Contains(selectors[k.Domain], k.Selector) {
+			selectors[k.Domain] = append(selectors[k.Domain], k.Selector)
+		}
+	}
+	return &inspect.Inspector{Resolver: client, Trusted: domains.Trusts(client.Servers()), Keys: selectors, Now: p.Now}, nil
 }
 
 // signingDomains are the domains that this host has keys for.

@@ -59,7 +59,8 @@ func TestWebRole(t *testing.T) {
 		text        string
 	}{{"/healthz", "", 200, "ok"}, {"/", "", 303, ""}, {"/", "wrong" + pageToken, 303, ""}, {"/", pageToken, 200, "shop.example"},
 		{"/d/shop.example", pageToken, 200, "NO DATA"}, {"/ingest", pageToken, 200, "Reports in"},
-		{"/out", pageToken, 200, "Sending is off"}} {
+		{"/out", pageToken, 200, "Sending is off"}, {"/check", pageToken, 200, "shop.example"},
+		{"/check?domain=a..b", pageToken, 200, "was not checked"}} {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://page"+c.path, nil)
 		if err != nil {
 			t.Fatal(err)

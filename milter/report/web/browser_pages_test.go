@@ -33,6 +33,8 @@ var seen = []struct{ name, path string }{
 	{"record", "/r/1/1"},
 	{"ingest", "/ingest"},
 	{"out", "/out"},
+	{"check", "/check"},
+	{"check-domain", "/check?domain=shop.example"},
 	{"search", "/?q=192.0.2.10"},
 	{"empty", "/messages?domain=new.example"},
 	{"notfound", "/r/999999"},

@@ -27,6 +27,7 @@ type page struct {
 	Filter   Filter
 	Frame    frame
 	Login    *loginForm
+	Check    *checkForm
 	Events   []template.HTML
 }
 
@@ -36,7 +37,7 @@ type frame struct {
 	Admin, Proxy              bool
 	Errors                    int
 	Last                      template.HTML
-	HasIn, HasOut             bool
+	HasIn, HasOut, HasCheck   bool
 }
 
 type crumb struct {
@@ -72,8 +73,13 @@ type section struct {
 	More      *Table // in details below
 	Records   []record
 	Raw       template.HTML
+	RawLabel  string // of Raw
 	Judge     *judgeForm
 	WhatIf    *whatIfForm
+	SPF       *spfForm
+	DMARC     *dmarcForm
+	Problem   string          // why there are no Records
+	Notes     []template.HTML // below Records
 	Upload    bool
 	Pager     []choice
 	Trust     []string

@@ -35,6 +35,7 @@ func (s *Server) routes() {
 	tables("/receiver", s.receiverPage)
 	tables("/ingest", s.whole(s.ingestPage))
 	tables("/out", s.whole(s.outPage))
+	tables("/check", s.checkPage)
 	tables("/d/{domain}", func(ctx context.Context, v visit) (*page, error) { return s.domainPage(ctx, v, v.path("domain")) })
 	tables("/d/{domain}/s/{source}", func(ctx context.Context, v visit) (*page, error) {
 		return s.sourcePage(ctx, v, v.path("domain"), v.path("source"))

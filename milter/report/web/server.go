@@ -27,6 +27,7 @@ const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-actio
 type Config struct {
 	Read     Reader
 	Commands Commands // nil: pages have no forms
+	Checker  Checker  // nil: there is no page that asks the DNS
 	Access   *Access
 	Host     string // shown at the foot
 	Version  string
@@ -38,6 +39,7 @@ type Config struct {
 type Server struct {
 	read     Reader
 	commands Commands
+	checker  Checker
 	access   *Access
 	host     string
 	version  string
@@ -67,7 +69,7 @@ const (
 
 // New makes a server.
 func New(c Config) (*Server, error) {
-	s := &Server{read: c.Read, commands: c.Commands, access: c.Access, host: c.Host, version: c.Version, now: c.Now,
+	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access, host: c.Host, version: c.Version, now: c.Now,
 		log: c.Log, known: map[string]remembered{}}
 	if s.now == nil {
 		s.now = time.Now
@@ -148,6 +150,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *
 		p.Frame.HasIn = true
 		p.Frame.HasOut = s.read.HasOutgoing()
 	}
+	p.Frame.HasCheck = s.checker != nil && who.name != ""
 	var out bytes.Buffer
 	if err := s.pages.Execute(&out, p); err != nil {
 		s.log.Error("page not rendered", "path", r.URL.Path, "error", err)
