@@ -23,9 +23,9 @@ func newSetupCmd() *cobra.Command {
 DNS) and says what it found. It asks what it cannot know; every answer is a flag as well, and with --yes what was found
 is taken for the answers. Then it
 
-  makes keys for each domain, which belong to the user of the service, in keys/DOMAIN of state_directory;
+  makes keys for each domain, as the user of the service, in keys/DOMAIN of state_directory;
   writes mailseal.toml, unless there is one already that says more than where to listen: of that it shows what is
-  lacking, and leaves it alone;
+  lacking, and leaves it alone; how OpenDMARC judges mail, where it is on the host, is taken over;
   prints all records for each domain: DKIM; SPF, from what is published and this host's addresses; DMARC, beginning
   at p=none. Each is printed as a line of a zone file, as the bare value, and split into strings;
   waits for them with --wait, and shows what each name server answers;
@@ -69,7 +69,7 @@ answer is wrong or missing, and 3 when something could not be read or written.`,
 	flags.StringVar(&zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.BoolVar(&o.Apply, "apply", false, "change the mail server, start the service, and send a test message")
 	flags.BoolVar(&o.Undo, "undo", false, "take back what --apply did")
-	flags.BoolVar(&o.IgnoreOpenDKIM, "ignore-opendkim", false, "set up anew although OpenDKIM is there")
+	flags.BoolVar(&o.IgnoreOpenDKIM, "ignore-opendkim", false, "set up anew although OpenDKIM or OpenDMARC is there")
 	flags.BoolVarP(&o.Yes, "yes", "y", false, "ask nothing: what was found are the answers")
 	flags.BoolVar(&o.JSON, "json", false, "print one JSON object; implies --yes")
 	excludes(cmd, []string{"apply", "wait", "selector", "algorithm", "authserv-id", "network", "address", "reports", "mta", "smtp", "zone",

@@ -34,6 +34,9 @@ type Change struct {
 	Value   string
 	Values  []string // of a list in mailseal.toml, else nil
 
+	// whole: the change is one half of another, without which it would do harm, though no finding
+	// shows that: it is never left out
+	whole bool
 	line  string // as it is put, or run
 	head  string // where it belongs, in a comment above it; "" where its finding says so
 	order int    // of a port among those of sendmail.cf
@@ -97,7 +100,10 @@ type Fix []Change
 // String writes the changes, each on a line of its own or on several.
 func (f Fix) String() string {
 	var lines []string
-	for _, c := range f {
+	for i, c := range f {
+		if i > 0 && c.head == f[i-1].head {
+			c.head = "" // it is below the one before
+		}
 		lines = append(lines, c.String())
 	}
 	return strings.Join(lines, "\n")

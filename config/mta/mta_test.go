@@ -279,7 +279,7 @@ func TestSnippets(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			files := maps.Clone(sockets)
-			files["/etc/postfix/main.cf"], files["/etc/postfix/master.cf"] = tt.mainCF, fmt.Sprintf(master, tt.chroot)
+			files["/etc/postfix/main.cf"], files["/etc/postfix/master.cf"] = "compatibility_level = 3.6\n"+tt.mainCF, fmt.Sprintf(master, tt.chroot)
 			files["/etc/mail/sendmail.mc"], files["/etc/mail/sendmail.cf"], files["/etc/mail/submit.cf"] = tt.mc, xLine(tt.mc), "Dz\n"
 			h := newTestHost(t, files)
 			got := told(look(h, testDaemon(t, tt.listen+"\ndaemon-name ORIGINATING\n")))

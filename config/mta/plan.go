@@ -45,6 +45,12 @@ func remedied(look judge, h Host, d Daemon) (Report, bool) {
 		w, _ = w.all(s.changes)
 	}
 	report.After = w.daemon
+	last, _ := p.look(w)
+	for i, f := range report.Findings {
+		if len(f.Fix) == 0 && !slices.ContainsFunc(last.Findings, f.is) {
+			report.Findings[i].Mended = true // by what is printed for others
+		}
+	}
 	return report, true
 }
 
@@ -156,7 +162,7 @@ func (p *planner) withoutNeedless(w world, steps []step) []step {
 	for i := range steps {
 		for j := 0; j < len(steps[i].changes) && p.left > 0; {
 			c := steps[i].changes[j]
-			if c.Kind == SendmailBuild || isChangedBy(steps[i+1:], c.key()) {
+			if c.Kind == SendmailBuild || c.whole || isChangedBy(steps[i+1:], c.key()) {
 				j++
 				continue
 			}

@@ -68,7 +68,7 @@ type way struct {
 // ways are all smtpd services, and mail that does not come by SMTP.
 func (p *postfix) ways() []*way {
 	var out []*way
-	local := service{name: "cleanup", parameters: &parameters{up: p.main}, chroot: oldDefaults(p.main)}
+	local := service{name: "cleanup", parameters: &parameters{up: p.main}, chroot: levelBelow(p.main, 1)}
 	pickup := local
 	for _, s := range p.services {
 		switch s.command {

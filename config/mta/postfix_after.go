@@ -2,6 +2,7 @@ package mta
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -45,9 +46,13 @@ func (p *postfix) clients() []service {
 
 // eightBit finds a client that hides from itself that the next hop takes 8-bit mail: Postfix then encodes it anew.
 func (p *postfix) eightBit(s service, protocol string) {
+	if s.get("disable_mime_output_conversion") == "yes" {
+		return
+	}
+	p.eightBitByServer(s, protocol+"_discard_ehlo_keyword_address_maps")
 	name := protocol + "_discard_ehlo_keywords"
 	at := s.raw(name)
-	if at.line == 0 || s.get("disable_mime_output_conversion") == "yes" {
+	if at.line == 0 {
 		return
 	}
 	var kept []string
@@ -62,6 +67,23 @@ func (p *postfix) eightBit(s service, protocol string) {
 	if found {
 		fix := p.set(s, name, strings.Join(kept, ", "))
 		p.add(say("postfix-no-8bitmime").finding(at.file, at.line, s.setting(name), Fix{fix}))
+	}
+}
+
+// eightBitByServer finds the same where a table names the servers.
+func (p *postfix) eightBitByServer(s service, name string) {
+	at := s.raw(name)
+	if at.line == 0 {
+		return
+	}
+	for _, table := range words(s.get(name), ", \t\r\n") {
+		entries, _ := readTable(p.h, table.text) // a table of another kind says nothing here
+		for _, e := range entries {
+			hides := func(w word) bool { return strings.EqualFold(w.text, "8bitmime") }
+			if slices.ContainsFunc(words(e.value, ", \t\r\n"), hides) {
+				p.add(say("postfix-no-8bitmime-at", e.key).finding(e.file(at.file), e.lineOr(at.line), s.setting(name)))
+			}
+		}
 	}
 }
 
@@ -138,6 +160,14 @@ func readTable(h Host, table string) ([]tableEntry, bool) {
 	if !ok {
 		return nil, false
 	}
+	if textTables[kind] && strings.HasPrefix(rest, "{") { // the lines are in main.cf (Postfix 3.7)
+		var out []tableEntry
+		for _, w := range words(unbraced(rest), ", \t\r\n") {
+			key, value := keyAndValue(unbraced(w.text))
+			out = append(out, tableEntry{key: key, value: value})
+		}
+		return out, true
+	}
 	if kind == "inline" {
 		var out []tableEntry
 		for _, w := range words(unbraced(rest), ", \t\r\n") {
@@ -156,12 +186,18 @@ func readTable(h Host, table string) ([]tableEntry, bool) {
 	}
 	var out []tableEntry
 	for _, l := range logicalLines(string(text)) {
-		f := words(l.text, blanks)
-		if len(f) == 0 {
-			continue
+		if key, value := keyAndValue(l.text); key != "" {
+			out = append(out, tableEntry{key: key, value: value, path: rest, line: l.line})
 		}
-		value := strings.TrimSpace(l.text[f[0].offset+len(f[0].text):])
-		out = append(out, tableEntry{key: f[0].text, value: value, path: rest, line: l.line})
 	}
 	return out, true
+}
+
+// keyAndValue are the first word of a line and what follows.
+func keyAndValue(line string) (string, string) {
+	f := words(line, blanks)
+	if len(f) == 0 {
+		return "", ""
+	}
+	return f[0].text, strings.TrimSpace(line[f[0].offset+len(f[0].text):])
 }

@@ -94,6 +94,9 @@ func (p *postfix) wider(at parameter) {
 // networksStyle notes that Postfix finds the networks by itself, which the files do not show.
 func (p *postfix) networksStyle() {
 	style, at := p.main.get("mynetworks_style"), p.main.raw("mynetworks_style")
+	if style == "" && levelBelow(p.main, 2) {
+		style, at.file = "subnet", p.file // Postfix's default of old
+	}
 	if style == "subnet" || style == "class" {
 		p.add(say("postfix-networks-style", style).finding(at.file, at.line, "mynetworks_style", nil))
 	}

@@ -175,6 +175,34 @@ func (p *postfix) separated(ways []*way, back *way) []Fix {
 	return []Fix{{p.setOption(back.service, "smtpd_milters", "")}}
 }
 
+// behindQueue puts a before-queue filter behind the queue: Mailseal sees the mail where it comes in,
+// and not once more where it comes back. There is no such change where the filter is at a unix
+// socket, by which content_filter cannot reach it with SMTP, or where no service is known that mail
+// comes back by.
+func (p *postfix) behindQueue(w *way) Fix {
+	address := strings.TrimPrefix(w.detour.filter, "inet:")
+	if strings.HasPrefix(address, "unix:") || len(w.detour.back) == 0 {
+		return nil
+	}
+	if host, port, ok := strings.Cut(address, ":"); ok && !strings.HasPrefix(host, "[") && port != "" {
+		address = "[" + host + "]:" + port // else the next hop is looked up as a domain
+	}
+	fix := Fix{
+		p.setOption(w.service, "smtpd_proxy_filter", ""),
+		p.setOption(w.service, "content_filter", "smtp:"+address),
+	}
+	fix[0].whole, fix[1].whole = true, true // the filter goes on being asked
+	for _, back := range w.detour.back {
+		if back.ours {
+			fix = append(fix, p.noMilters(back))
+		}
+		if back.get("content_filter") != "" {
+			fix = append(fix, p.setOption(back.service, "content_filter", ""))
+		}
+	}
+	return fix
+}
+
 // unseen finds services with a before-queue filter whose mail Mailseal neither sees there nor where it comes back, or
 // where it comes back as ours: nothing judges it.
 func (p *postfix) unseen(ways []*way) {
@@ -191,7 +219,7 @@ func (p *postfix) unseen(ways []*way) {
 			what = say("unjudged")
 		}
 		at := w.raw("smtpd_proxy_filter")
-		finding := say("postfix-proxy-unseen", w.detour.filter, what).finding(at.file, at.line, w.setting("smtpd_proxy_filter"))
-		p.add(finding)
+		how := say("postfix-proxy-unseen", w.detour.filter, what)
+		p.add(how.finding(at.file, at.line, w.setting("smtpd_proxy_filter"), p.behindQueue(w)))
 	}
 }

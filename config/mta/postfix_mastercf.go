@@ -31,7 +31,7 @@ func readMaster(file string, text []byte, main *parameters) []service {
 		}
 		s := service{
 			name: f[0].text, kind: f[1].text, command: path.Base(f[7].text), line: l.line, args: l.text[f[7].offset:],
-			asRoot: f[3].text == "n", chroot: f[4].text == "y" || f[4].text == "-" && oldDefaults(main),
+			asRoot: f[3].text == "n", chroot: f[4].text == "y" || f[4].text == "-" && levelBelow(main, 1),
 			parameters: &parameters{own: map[string]parameter{}, up: main},
 		}
 		s.override(file, l, f[8:])
@@ -40,11 +40,12 @@ func readMaster(file string, text []byte, main *parameters) []service {
 	return out
 }
 
-// oldDefaults reports whether the compatibility level is below 1.
-func oldDefaults(main *parameters) bool {
+// levelBelow reports whether the compatibility level is below another: Postfix then has defaults of
+// old, of the chroot below 1, of mynetworks_style below 2.
+func levelBelow(main *parameters, bound int) bool {
 	level, _, _ := strings.Cut(main.get("compatibility_level"), ".")
 	n, err := strconv.Atoi(strings.TrimSpace(level))
-	return err == nil && n < 1
+	return err == nil && n < bound
 }
 
 // override takes up the parameters after -o.

@@ -21,13 +21,20 @@ func (im *importer) elsewhere(ke, se entry) {
 		return n.Code == "set-elsewhere" && (at == ke.place || at == se.place)
 	}) // the sketch is what is to be done about them
 	im.note("tables-elsewhere", ke, ": Mailseal asks the database itself. mailseal.toml has a sketch of "+
-		"[sources] as a comment: complete its queries")
+		"[sources] as a comment: remove the #, and run mailseal check, which asks the database")
 	im.note("signing-elsewhere", se)
 	comment := []string{
 		"KeyTable and SigningTable are in a database. Mailseal asks one by queries of its own: see [sources] in",
-		"mailseal.toml(5). key_query returns the private key itself, not the name of a file; signing_query is asked",
-		"once, with the author's domain, not for each of OpenDKIM's patterns. Complete this, and remove the #:",
+		"mailseal.toml(5). Where the last column of key_query has paths of files, key_dir is the directory that they",
+		"are below. signing_query is asked once: for the author's address, the domain, and *; OpenDKIM's patterns of",
+		"domains below another (.example.com) need a query of yours. Remove the #, and run mailseal check:",
 		"",
+	}
+	if signing.connection() != keys.connection() {
+		comment = append(comment,
+			"SigningTable is in another database than KeyTable: a source asks one. Move it beside the keys, or have the",
+			"database of this source reach both.",
+			"")
 	}
 	if keys.password != "" {
 		im.note("database-password", ke, passwordWord)
@@ -125,6 +132,16 @@ func (d dsn) connection() string {
 	return out
 }
 
+// signingQuery asks for the keys of an author: by the address, the domain, or "*", whichever is
+// first in this order, as OpenDKIM does.
+func (d dsn) signingQuery() string {
+	q := fmt.Sprintf("SELECT %s FROM %s WHERE %s IN ($3, $1, '*')", strings.ReplaceAll(d.data, ",", ", "), d.table, d.key)
+	if d.filter != "" {
+		q += " AND " + d.filter
+	}
+	return q + fmt.Sprintf(" ORDER BY CASE %s WHEN $3 THEN 1 WHEN $1 THEN 2 ELSE 3 END LIMIT 1", d.key)
+}
+
 // query asks for the data of a key.
 func (d dsn) query() string {
 	columns := strings.ReplaceAll(d.data, ",", ", ")
@@ -141,7 +158,8 @@ func sketch(keys, signing dsn) []string {
 		"driver = " + quote(keys.driver),
 		"dsn = " + quote(keys.connection()),
 		"key_query = " + quote(keys.query()),
-		"signing_query = " + quote(signing.query()),
+		"key_dir = " + quote("/etc/opendkim/keys"),
+		"signing_query = " + quote(signing.signingQuery()),
 		"",
 		"[[sign]]",
 		`source = "opendkim"`,

@@ -83,31 +83,79 @@ func (r *Report) Print(w io.Writer) error {
 	return b.Flush()
 }
 
-// width is how long a line of the brief report is, if that is possible.
-const width = 100
+// The brief report fits a screen, as far as what is to be done does.
+const (
+	width  = 100 // of a line other than one of what is to be done
+	height = 24  // lines
+)
 
 // Brief writes what matters of the report: what is to be done first, then what is particular to
-// these files, then a line for each change that every import makes. What is as before, and what a
-// line above says already, is left to Print.
+// these files, then a line for each change that every import makes, as many as fit a screen. What is
+// as before, and what a line above says already, is left to Print.
 func (r *Report) Brief(w io.Writer) error {
-	b := bufio.NewWriter(w)
 	isOwn := func(n Note) bool { return n.Group == Todo || n.File != "" }
+	s := screen{last: "Taken over as it was: " + r.taken() + " (--verbose prints all)"}
 	for _, g := range []Group{Todo, Changed, Never, Dropped} {
 		notes := slices.DeleteFunc(r.of(g), func(n Note) bool { return !isOwn(n) || g == Dropped && r.isToDo(n) })
-		if len(notes) > 0 {
-			fmt.Fprintf(b, "%s:\n", title(g))
-			printGroup(b, merged(notes))
+		s.section(title(g), grouped(merged(notes)), g == Todo)
+	}
+	var general []string
+	for _, n := range r.Notes {
+		if !isOwn(n) && n.Group != Taken {
+			general = append(general, n.String())
 		}
 	}
-	general := slices.DeleteFunc(slices.Clone(r.Notes), func(n Note) bool { return isOwn(n) || n.Group == Taken })
-	if len(general) > 0 {
-		b.WriteString("As with every import:\n")
+	s.section("As with every import", general, false)
+	return s.write(w)
+}
+
+// screen is a brief report.
+type screen struct {
+	sections []section
+	last     string // line
+}
+
+// section is lines under a head. Unless all of them are needed, each is cut to its first clause, and
+// those that the screen has no room for are counted.
+type section struct {
+	head     string
+	lines    []string
+	isNeeded bool
+}
+
+func (s *screen) section(head string, lines []string, isNeeded bool) {
+	if len(lines) > 0 {
+		s.sections = append(s.sections, section{head, lines, isNeeded})
 	}
-	for _, n := range general {
-		fmt.Fprintf(b, "  %s\n", shortened(n.String()))
+}
+
+// write writes the sections, and leaves at least one line for each of those to come.
+func (s *screen) write(w io.Writer) error {
+	var out []string
+	for i, x := range s.sections {
+		later := len(s.sections) - i - 1
+		out = append(out, x.fit(height-1-len(out)-later)...)
 	}
-	fmt.Fprintf(b, "Taken over as it was: %s (--verbose prints all)\n", r.taken())
-	return b.Flush()
+	_, err := fmt.Fprintf(w, "%s\n", strings.Join(append(out, s.last), "\n"))
+	return err
+}
+
+// fit returns the section in so many lines, if that is possible.
+func (x section) fit(room int) []string {
+	if !x.isNeeded && room < 3 {
+		return []string{fmt.Sprintf("%s: %s, which --verbose prints", x.head, count(len(x.lines), "line"))}
+	}
+	out := []string{x.head + ":"}
+	for i, line := range x.lines {
+		if rest := len(x.lines) - i; !x.isNeeded && rest > 1 && len(out)+1 >= room {
+			return append(out, fmt.Sprintf("  and %d more, which --verbose prints", rest))
+		}
+		if !x.isNeeded {
+			line = shortened(line)
+		}
+		out = append(out, "  "+line)
+	}
+	return out
 }
 
 // isToDo reports whether the setting of a note is among what is still to do.
@@ -134,7 +182,7 @@ func merged(notes []Note) []Note {
 	return out
 }
 
-// taken names the settings that were taken over, each once.
+// taken names the settings that were taken over, each once, as many as fit a line.
 func (r *Report) taken() string {
 	var names []string
 	for _, n := range r.of(Taken) {
@@ -145,7 +193,15 @@ func (r *Report) taken() string {
 	if len(names) == 0 {
 		return "nothing"
 	}
-	return strings.Join(names, ", ")
+	for some := len(names); ; some-- {
+		text := strings.Join(names[:some], ", ")
+		if some < len(names) {
+			text += fmt.Sprintf(" and %d more", len(names)-some)
+		}
+		if len(text) <= width/2 || some == 1 {
+			return text
+		}
+	}
 }
 
 // shortened is the first clause of a text, on one line.
@@ -167,6 +223,14 @@ func (r *Report) of(g Group) []Note {
 const alike = 3
 
 func printGroup(w io.Writer, notes []Note) {
+	for _, line := range grouped(notes) {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+}
+
+// grouped are notes as lines. Of many that say the same of other lines a few are named.
+func grouped(notes []Note) []string {
+	var out []string
 	all, shown := map[string]int{}, map[string]int{}
 	for _, n := range notes {
 		all[n.kind()]++
@@ -175,11 +239,12 @@ func printGroup(w io.Writer, notes []Note) {
 		shown[n.kind()]++
 		switch more := all[n.kind()] - alike; {
 		case n.kind() == "" || more <= 1 || shown[n.kind()] <= alike:
-			fmt.Fprintf(w, "  %s\n", n)
+			out = append(out, n.String())
 		case shown[n.kind()] == alike+1:
-			fmt.Fprintf(w, "  and %d more lines like these (--json lists all)\n", more)
+			out = append(out, fmt.Sprintf("and %d more lines like these (--json lists all)", more))
 		}
 	}
+	return out
 }
 
 // Add puts notes of the caller's into the report.

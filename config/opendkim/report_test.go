@@ -108,3 +108,58 @@ func TestBriefLines(t *testing.T) {
 		t.Error("no line of that kind")
 	}
 }
+
+// TestBriefFits holds that the brief report fits a screen, as far as what is to be done does, for
+// every import and for one with far too many lines; what is left out is counted.
+func TestBriefFits(t *testing.T) {
+	folders, err := filepath.Glob("testdata/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := map[string]*Report{}
+	for _, root := range folders {
+		o := Options{Root: root, Conf: "/opendkim.conf"}
+		if _, err := os.Stat(filepath.Join(root, "opendmarc.conf")); err == nil {
+			o.DMARC = "/opendmarc.conf"
+		}
+		if r, err := Import(o); err == nil { // a folder whose import fails has no report
+			reports[root] = r
+		}
+	}
+	long := &importer{report: &Report{}}
+	for i := range 50 {
+		at := place{File: "/c", Line: i + 1}
+		long.noteAt("option-dropped", at, fmt.Sprintf("Option%d", i), fmt.Sprintf("for reason %d, %s; and so on", i, strings.Repeat("which is long ", 20)))
+		long.noteAt("mode", at, fmt.Sprintf("Taken%d", i), "sign")
+		long.report.Add(Note{Group: Changed, File: "/c", Line: i + 1, Text: fmt.Sprintf("changed %d", i)})
+		long.report.Add(Note{Group: Never, File: "/c", Line: i + 1, Text: fmt.Sprintf("never %d", i)})
+	}
+	long.unset("headers-unset", "SignHeaders")
+	long.report.Add(Note{Group: Todo, Text: "stop it"})
+	reports["far too many"] = long.report
+	for name, r := range reports {
+		var out strings.Builder
+		if err := r.Brief(&out); err != nil {
+			t.Fatal(err)
+		}
+		todo := len(merged(r.of(Todo)))
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(lines) > max(height, todo+7) {
+			t.Errorf("%s: %d lines\n%s", name, len(lines), out.String())
+		}
+		for i, line := range lines {
+			if i > todo && len(line) > width+2 {
+				t.Errorf("%s: %d bytes: %s", name, len(line), line)
+			}
+		}
+	}
+	var out strings.Builder
+	if err := long.report.Brief(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  stop it\n", " more, which --verbose prints\n", "As with every import: 1 line, which --verbose prints\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mailseal/keys"
 )
 
 // TestKeyDir has a column with paths: files below key_dir are read, and nothing else is.
@@ -38,5 +40,20 @@ func TestKeyDir(t *testing.T) {
 		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s below %q: got %v, want %q", tt.column, tt.dir, err, tt.want)
 		}
+	}
+}
+
+// TestSkippedParameter asks with $3 before $1 and without $2, as the sketch of an import does.
+func TestSkippedParameter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.db")
+	sqliteWith(t, path, "mail")
+	query := "SELECT CASE WHEN $3 = 'a@b.example' AND $1 = 'b.example' THEN 'right' ELSE 'wrong' END"
+	s := source(t, Options{Driver: SQLite, DSN: path, SigningQuery: query})
+	found, err := s.Choose(t.Context(), keys.Query{Domain: "b.example", Login: "joe", Address: "a@b.example"})
+	if err != nil || len(found) != 1 || found[0].Name != "right" {
+		t.Errorf("got %v, %v", found, err)
+	}
+	if n := s.Narrow(keys.Query{Login: "joe", Address: "a@b.example"}); n.Login != "" || n.Address == "" {
+		t.Errorf("narrowed to %+v", n)
 	}
 }

@@ -321,9 +321,10 @@ func TestParameters(t *testing.T) {
 	}{
 		{"numbers", "a = $1 AND b = $2", Postgres, "a = $1 AND b = $2", []int{1, 2}},
 		{"twice, for MySQL", "b = $2 OR a = $1 OR b = $2", MySQL, "b = ? OR a = ? OR b = ?", []int{2, 1, 2}},
-		{"the second only", "b = $2", SQLite, "b = $2", []int{1, 2}},
+		{"the second only", "b = $2", SQLite, "b = $1", []int{2}},
+		{"one is skipped", "a IN ($3, $1) OR b = $3", Postgres, "a IN ($1, $2) OR b = $1", []int{3, 1}},
 		{"marks", "a = ? AND b = ?", MySQL, "a = ? AND b = ?", []int{1, 2}},
-		{"marks in SQLite", "a = ? AND b = ?", SQLite, "a = ? AND b = ?", []int{1, 2}},
+		{"marks in SQLite", "a = ? AND b = ?", SQLite, "a = $1 AND b = $2", []int{1, 2}},
 		{"quoted", "a = '$3 it''s ?' AND \"?\" = $1 AND `?` /* ? */ -- $2", MySQL, "a = '$3 it''s ?' AND \"?\" = ? AND `?` /* ? */ -- $2", []int{1}},
 		{"an operator", "a ? 'b' AND c = $1", Postgres, "a ? 'b' AND c = $1", []int{1}},
 	} {

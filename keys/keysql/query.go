@@ -3,6 +3,8 @@ package keysql
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,8 +21,18 @@ type query struct {
 // newQuery finds the parameters of a query: $1, $2 and so on for all drivers, or "?" for those that know it.
 func newQuery(setting, text string, d Driver, most int) (query, error) {
 	q := query{setting: setting, text: text}
-	var found []int
-	rewritten := eachParameter(text, d != Postgres, func(n int) { found = append(found, n) })
+	var found, used []int // used: each once, in the order of their first places
+	rewritten := eachParameter(text, d != Postgres, func(n int) string {
+		found = append(found, n)
+		if d == MySQL {
+			return "?"
+		}
+		at := slices.Index(used, n)
+		if at < 0 {
+			at, used = len(used), append(used, n)
+		}
+		return "$" + strconv.Itoa(at+1)
+	})
 	top := 0
 	for _, n := range found {
 		top = max(top, n)
@@ -31,13 +43,11 @@ func newQuery(setting, text string, d Driver, most int) (query, error) {
 	case top > most:
 		return q, fmt.Errorf("%w: %s has a parameter $%d; there are %d", ErrQuery, setting, top, most)
 	}
-	if d == MySQL { // which knows nothing but "?"
-		q.text, q.params = rewritten, found
+	if q.text = rewritten; d == MySQL { // which knows nothing but "?"
+		q.params = found
 		return q, nil
 	}
-	for n := range top {
-		q.params = append(q.params, n+1)
-	}
+	q.params = used // PostgreSQL refuses a query that skips a number
 	return q, nil
 }
 
@@ -60,9 +70,9 @@ func (q query) args(all ...string) []any {
 	return out
 }
 
-// eachParameter calls f with the number of each parameter outside of quotes and comments, and returns the text with a
-// "?" in place of each.
-func eachParameter(text string, isMarked bool, f func(int)) string {
+// eachParameter calls f with the number of each parameter outside of quotes and comments, and returns the text with
+// what f returns in place of each.
+func eachParameter(text string, isMarked bool, f func(int) string) string {
 	var out strings.Builder
 	next := 1
 	for i := 0; i < len(text); {
@@ -82,8 +92,7 @@ func eachParameter(text string, isMarked bool, f func(int)) string {
 			n = next
 		}
 		next = n + 1
-		f(n)
-		out.WriteByte('?')
+		out.WriteString(f(n))
 		i += size
 	}
 	return out.String()

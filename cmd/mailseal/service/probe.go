@@ -53,9 +53,9 @@ func (s Service) Probe(ctx context.Context, wants []Want) (Judgment, error) {
 			return Judgment{stops, fmt.Sprintf("by a process of user %s in the sandbox of %s, started by systemd-run", s.Name, s.Unit.File)}, nil
 		}
 	}
-	child, closeChild, err := s.child(ctx)
+	child, closeChild, err := s.Command(ctx, ProbeCommand)
 	if err != nil {
-		return Judgment{}, err
+		return Judgment{}, fmt.Errorf("the files cannot be judged: %w", err)
 	}
 	defer closeChild()
 	stops, err := s.run(child, wants)
@@ -101,19 +101,22 @@ func (s Service) inSandbox(ctx context.Context) *exec.Cmd {
 	return exec.CommandContext(ctx, "systemd-run", args...)
 }
 
-// child is the child with the user and groups of the service. It executes an open file, so that it need not be able to get
-// to where the program is installed; without /proc, as in a bare root directory, by its path.
-func (s Service) child(ctx context.Context) (*exec.Cmd, func(), error) {
-	cmd, done := exec.CommandContext(ctx, os.Args[0], ProbeCommand), func() {}
+// Command is this program with other arguments, with the user and groups of the service, which only
+// root can start. It executes an open file, so that it need not be able to get to where the program
+// is installed; without /proc, as in a bare root directory, by its path. The function that it
+// returns is called when the command has ended.
+func (s Service) Command(ctx context.Context, args ...string) (*exec.Cmd, func(), error) {
+	cmd, done := exec.CommandContext(ctx, os.Args[0], args...), func() {}
 	if self, err := os.Open("/proc/self/exe"); err == nil {
-		cmd = exec.CommandContext(ctx, "/proc/self/fd/3", ProbeCommand)
+		cmd = exec.CommandContext(ctx, "/proc/self/fd/3", args...)
 		cmd.ExtraFiles = []*os.File{self} // descriptor 3
 		done = func() { _ = self.Close() }
 	}
 	if cmd.Err != nil {
-		return nil, nil, fmt.Errorf("the files cannot be judged as user %s: %w", s.Name, cmd.Err)
+		return nil, nil, fmt.Errorf("no process of user %s can be started: %w", s.Name, cmd.Err)
 	}
 	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	credential := &syscall.Credential{Uid: uint32(s.UID), Gid: uint32(s.GID)}
 	for _, g := range s.Groups {
 		credential.Groups = append(credential.Groups, uint32(g))
@@ -133,7 +136,6 @@ func (s Service) run(child *exec.Cmd, wants []Want) ([]Stop, error) {
 	}
 	var answer, complaints bytes.Buffer
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(question), &answer, &complaints
-	child.Env = []string{"PATH=" + os.Getenv("PATH")}
 	if err := child.Run(); err != nil {
 		return nil, fmt.Errorf("the files cannot be judged as user %s: %w %s", s.Name, err, bytes.TrimSpace(complaints.Bytes()))
 	}

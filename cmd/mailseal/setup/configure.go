@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -61,7 +62,11 @@ func (r *run) configure() (bool, error) {
 	if r.isOwn {
 		return false, r.propose(r.old, blocks)
 	}
-	if err := r.write(r.head(r.old) + blocks); err != nil {
+	policy, err := r.policy()
+	if err != nil {
+		return false, err
+	}
+	if err := r.write(r.head(r.old) + policy + blocks); err != nil {
 		return false, answer.NewUnknown(err)
 	}
 	if r.cfg, err = config.LoadAny(r.Config); err != nil {
@@ -101,7 +106,7 @@ func (r *run) keys(domains []string) (string, error) {
 	var b strings.Builder
 	for _, d := range domains {
 		dir := filepath.Join(r.state, "keys", d)
-		if err := r.directory(dir); err != nil {
+		if err := r.stateDirectory(); err != nil {
 			return "", answer.NewUnknown(fmt.Errorf("the directory of the keys: %w", err))
 		}
 		var names []string
@@ -123,7 +128,8 @@ func (r *run) keys(domains []string) (string, error) {
 	return b.String(), nil
 }
 
-// generate makes the keys of a domain. Keys of an earlier run stay.
+// generate makes the keys of a domain, as the user of the service: at no time do they belong to
+// root, or to another user. Keys of an earlier run stay.
 func (r *run) generate(d, dir string) error {
 	if exists(filepath.Join(dir, strings.ToLower(r.Selector)+".pem")) {
 		return nil
@@ -131,10 +137,35 @@ func (r *run) generate(d, dir string) error {
 	o := keyring.FileOptions{
 		Domain: d, Selector: r.Selector, Dir: dir, Algorithms: r.Algorithms, RSABits: keyring.DefaultRSABits,
 	}
-	if err := keyring.GenerateFiles(o, io.Discard); err != nil {
+	make := func() error { return keyring.GenerateFiles(o, io.Discard) }
+	if os.Geteuid() == 0 && r.service.UID != 0 {
+		make = func() error { return r.generateAsUser(o) }
+	}
+	if err := make(); err != nil {
 		return err
 	}
 	r.done("made keys for %s in %s, which belong to user %s", d, dir, r.service.Name)
+	return nil
+}
+
+// generateAsUser has a process of the service's user make keys: "mailseal keygen".
+func (r *run) generateAsUser(o keyring.FileOptions) error {
+	ctx, cancel := context.WithTimeout(r.ctx, commandTime)
+	defer cancel()
+	child, done, err := r.service.Command(ctx, "keygen",
+		"--domain", o.Domain, "--selector", o.Selector, "--dir", o.Dir,
+		"--algorithm", strings.Join(o.Algorithms, ","))
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	defer done()
+	var complaints bytes.Buffer
+	child.Stderr = &complaints
+	if err := child.Run(); err != nil {
+		said := strings.TrimPrefix(strings.TrimSpace(complaints.String()), "mailseal: ")
+		return answer.NewUnknown(fmt.Errorf("user %s cannot make keys: %w: %s; %s must belong to that user: chown -R %[1]s: %[4]s",
+			r.service.Name, err, said, r.state))
+	}
 	return nil
 }
 

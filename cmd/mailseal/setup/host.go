@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -29,6 +30,9 @@ type Host struct {
 	Systemd   bool     `json:"systemd"`
 }
 
+// defaultOpenDKIM is where OpenDKIM looks for its configuration.
+const defaultOpenDKIM = "/etc/opendkim.conf"
+
 // look finds out about the host.
 func (r *run) look() error {
 	h := &r.result.Host
@@ -55,8 +59,8 @@ func (r *run) look() error {
 	}
 	h.Networks = r.mailNetworks()
 	h.Addresses = publicAddresses()
-	h.OpenDKIM = first("/etc/opendkim.conf", "/etc/opendkim/opendkim.conf")
-	h.OpenDMARC = first("/etc/opendmarc.conf")
+	h.OpenDKIM = cmp.Or(r.OpenDKIM, first(defaultOpenDKIM, "/etc/opendkim/opendkim.conf"))
+	h.OpenDMARC = cmp.Or(r.OpenDMARC, first("/etc/opendmarc.conf", "/etc/opendmarc/opendmarc.conf"))
 	h.Systemd = exists("/run/systemd/system")
 	return nil
 }

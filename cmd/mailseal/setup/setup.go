@@ -12,13 +12,14 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
-	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
+	"mailseal/config/opendkim"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 )
@@ -43,7 +44,7 @@ type Options struct {
 	JSON           bool
 	Apply          bool
 	Undo           bool
-	IgnoreOpenDKIM bool          // set up anew although OpenDKIM is there
+	IgnoreOpenDKIM bool          // set up anew although OpenDKIM or OpenDMARC is there
 	Wait           time.Duration // for the records to be published; 0: not
 
 	In       io.Reader // a terminal, unless Yes
@@ -51,6 +52,8 @@ type Options struct {
 	Out      io.Writer
 	Resolver dns.Resolver // nil: the host's
 	Now      func() time.Time
+
+	OpenDKIM, OpenDMARC string // their configurations; "": where the programs have them
 
 	State   string           // state_directory; "": the default
 	Service *service.Service // whom keys belong to, if that is not to be found out
@@ -153,14 +156,43 @@ func (r *run) offerImport() (bool, error) {
 	if r.result.Host.OpenDKIM == "" || r.IgnoreOpenDKIM || r.isOurs() {
 		return false, nil
 	}
+	const out = "~/moving"
 	r.todo("OpenDKIM is here (%s). Take its keys and rules over, instead of making new ones:\n"+
-		"  mailseal import-opendkim --out %s\n"+
+		"  mailseal import-opendkim --out %s%s\n"+
 		"  mailseal check --config %[2]s/mailseal.toml --no-mta\n"+
-		"Let Mailseal watch beside it before the switch:\n"+
-		"  mailseal shadow --help\n"+
-		"Set up anew all the same, with new keys: mailseal setup --ignore-opendkim", r.result.Host.OpenDKIM, "~/moving")
+		"Let Mailseal watch beside it before the switch, where the mail server then calls:\n"+
+		"  mailseal shadow --config %[2]s/mailseal.toml --listen inet:8892@127.0.0.1 --upstream %[4]s\n"+
+		"Set up anew all the same, with new keys: mailseal setup --ignore-opendkim",
+		r.result.Host.OpenDKIM, out, r.importFlags(), r.oldSocket())
 	r.fault("nothing was set up, since OpenDKIM is here")
 	return true, nil
+}
+
+// importFlags name the files of the old programs, as far as "mailseal import-opendkim" does not find
+// them by itself.
+func (r *run) importFlags() string {
+	flags, h := "", r.result.Host
+	if h.OpenDKIM != defaultOpenDKIM {
+		flags += " --conf " + h.OpenDKIM
+	}
+	if h.OpenDMARC != "" {
+		flags += " --dmarc-conf " + h.OpenDMARC
+	}
+	return flags
+}
+
+// oldSocket is where OpenDKIM listens, a word for it when that cannot be found out.
+func (r *run) oldSocket() string {
+	const unknown = "SOCKET"
+	found, err := opendkim.Import(opendkim.Options{Conf: r.result.Host.OpenDKIM, ID: r.result.Host.Name})
+	if err != nil {
+		return unknown
+	}
+	address := regexp.MustCompile(`(?m)^address = "([^"]+)"`).FindStringSubmatch(found.TOML)
+	if address == nil {
+		return unknown
+	}
+	return address[1]
 }
 
 // isOurs reports whether a configuration that signs is there, so that the import has been done or
@@ -229,21 +261,15 @@ func (r *run) makeUser(name string) error {
 	return nil
 }
 
-// directory makes a directory of the service's user, and those above it up to the state directory.
-func (r *run) directory(path string) error {
-	if path != r.state {
-		if rel, err := filepath.Rel(r.state, path); err == nil && filepath.IsLocal(rel) {
-			if err := r.directory(filepath.Dir(path)); err != nil {
-				return err
-			}
-		}
-	}
-	err := os.Mkdir(path, 0o700)
+// stateDirectory makes the state directory, which belongs to the service's user. Where that is not
+// root, a process of the user makes what is below it.
+func (r *run) stateDirectory() error {
+	err := os.Mkdir(r.state, 0o700)
 	if errors.Is(err, os.ErrExist) {
 		return nil
 	}
 	if err == nil && os.Geteuid() == 0 {
-		err = os.Lchown(path, r.service.UID, r.service.GID) // never what the user put in its place
+		err = os.Lchown(r.state, r.service.UID, r.service.GID) // never what the user put in its place
 	}
 	return err
 }

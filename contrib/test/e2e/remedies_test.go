@@ -65,7 +65,7 @@ func TestRemediesOnMTA(t *testing.T) {
 					t.Errorf("after all was done: %+v", f)
 				}
 			}
-			s.passes(t, false)
+			s.passes(t)
 		})
 	}
 }
