@@ -27,7 +27,8 @@ PROFILE = contrib/bench/default.pgo
 release:
 	CGO_ENABLED=1 $(GO) build -trimpath -tags openssl -pgo=$(PROFILE) -ldflags '-s -w -X main.release=$(VERSION)' -o $(RELEASE) ./cmd/mailseal
 
-# A key, a configuration, a DNS server and the daemon under var/; one message out and one in; then it serves until Ctrl-C.
+# A key, a configuration, a DNS server and the daemon under var/; one message out and one in; then it serves until
+# Ctrl-C, and prints where the pages of reports are.
 run: build
 	$(BIN) demo --dir var --serve
 
@@ -110,6 +111,11 @@ bench-growth: build
 bench-dearest: build
 	$(GO) run ./contrib/bench/dearest -mailseal $(BIN) -out contrib/bench/DEAREST.md $(BENCHFLAGS)
 
+# How long the pages of reports take over five million records; contrib/bench/PAGES.md is written anew. It takes about
+# three minutes; BENCHFLAGS="-store FILE -fill" only makes a store of that size, and keeps it.
+bench-pages:
+	CGO_ENABLED=0 $(GO) run ./contrib/bench/pages -out contrib/bench/PAGES.md $(BENCHFLAGS)
+
 # The profile by which the compiler optimises (go help build, -pgo), from the jobs of "make bench".
 profile: build
 	$(GO) run ./contrib/bench/compare -mailseal $(BIN) -profile $(PROFILE)
@@ -132,4 +138,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: pictures packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-attack bench-growth bench-dearest soak fuzz clean
+.PHONY: pictures packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-attack bench-growth bench-dearest bench-pages soak fuzz clean

@@ -15,6 +15,9 @@ func newDemoCmd() *cobra.Command {
 key, starts the daemon, and plays an MTA that hands it one message of ours and then the same message as a stranger
 would bring it, with a forged Authentication-Results on top. It needs no MTA and touches nothing outside the directory.
 
+With --serve it also fills a store with DMARC reports on two months of mail that it makes up, and the report of today about
+the message from outside, and serves the pages of reports: it prints their address and the token to sign in with.
+
 The exit code is 0 when the signature verified and the forged field is gone.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -59,20 +59,43 @@ func Run(ctx context.Context, o Options) error {
 		return answer.NewUnknown(err)
 	}
 	defer zone.Close()
-	if err := d.startDaemon(ctx); err != nil {
+	first, stopFirst := context.WithCancel(ctx)
+	defer stopFirst()
+	if err := d.startDaemon(first); err != nil {
 		return err
 	}
 	good, err := d.show(ctx)
 	if err != nil {
 		return answer.NewUnknown(err)
 	}
+	var pages *page
 	if o.Serve {
+		// What a daemon has counted is read when it closes a file of it, after five minutes, or at its
+		// end: so that the page has it at once, this one ends and another takes its place.
+		stopFirst()
+		if err := <-d.stopped; err != nil {
+			return answer.NewUnknown(err)
+		}
+		if pages, err = d.startPage(ctx); err != nil {
+			return answer.NewUnknown(err)
+		}
+		if err := d.startDaemon(ctx); err != nil {
+			return err
+		}
+		if pages != nil {
+			d.printPage()
+		}
 		d.printMTA()
 		<-ctx.Done()
 	}
 	stop()
 	if err := <-d.stopped; err != nil {
 		return answer.NewUnknown(err)
+	}
+	if pages != nil {
+		if err := <-pages.stopped; err != nil {
+			return answer.NewUnknown(err)
+		}
 	}
 	if !o.Serve {
 		if err := d.showReport(); err != nil {
@@ -144,6 +167,13 @@ keys = ["rsa._domainkey.example.com", "ed._domainkey.example.com"]
 collect = true
 from = "dmarc@reports.mx.example.com"
 directory = "%[1]s/reports"
+
+[reports.intake]
+domains = ["example.com", "shop.example"]
+
+[reports.web]
+address = "127.0.0.1:8026"
+token_file = "%[1]s/token"
 `
 
 func makeDemo(dir, path string) error {
@@ -169,6 +199,9 @@ func makeDemo(dir, path string) error {
 			return err
 		}
 	}
+	if err := newToken(dir); err != nil {
+		return err
+	}
 	return os.WriteFile(path, []byte(fmt.Sprintf(demoConfig, dir)), 0o644)
 }
 
@@ -176,9 +209,10 @@ func makeDemo(dir, path string) error {
 var demoPorts = []struct{ before, port, after string }{
 	{`"inet:`, "8891", `@127.0.0.1"`},
 	{`"127.0.0.1:`, "8853", `"`},
+	{`address = "127.0.0.1:`, "8026", `"`},
 }
 
-// maxConfig bounds what is read of the configuration, in bytes: the demo's own has 700.
+// maxConfig bounds what is read of the configuration, in bytes: the demo's own has 900.
 const maxConfig = 64 << 10
 
 // madeByDemo is how a configuration begins that the demo may change.

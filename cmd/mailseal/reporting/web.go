@@ -25,6 +25,9 @@ import (
 // maxPEM bounds a file with a certificate chain or a key, in bytes.
 const maxPEM = 1 << 20
 
+// refreshEvery is how often the pages look for reports that have come, and gather what they show.
+const refreshEvery = 15 * time.Second
+
 // webRole serves the pages, where reports.web.address says so. It only reads the store.
 func webRole() Role {
 	return Role{
@@ -44,13 +47,24 @@ func webRole() Role {
 				return Part{}, err
 			}
 			p.Log.Info("pages are served", "address", settings.Address)
-			return Part{Serve: func(ctx context.Context) error { return servePages(ctx, listener, handler) }}, nil
+			return Part{Serve: func(ctx context.Context) error {
+				tick := time.NewTicker(refreshEvery)
+				defer tick.Stop()
+				ctx, stop := context.WithCancel(ctx)
+				defer stop()
+				var ahead sync.WaitGroup
+				ahead.Go(func() { handler.Refresh(ctx, tick.C) })
+				err := servePages(ctx, listener, handler)
+				stop()
+				ahead.Wait()
+				return err
+			}}, nil
 		},
 	}
 }
 
 // pages makes the handler of the pages.
-func (p *Process) pages(ctx context.Context) (http.Handler, error) {
+func (p *Process) pages(ctx context.Context) (*web.Server, error) {
 	settings := p.Config.Reports.Web
 	access, err := webAccess(settings)
 	if err != nil {

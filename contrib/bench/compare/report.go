@@ -113,7 +113,7 @@ func (r *report) head(b *bytes.Buffer) {
 	if speed := openSSL(); speed != "" {
 		fmt.Fprintf(b, "* OpenSSL, on which OpenDKIM stands, takes %s\n", speed)
 	}
-	b.WriteString("* more things, larger things: [GROWTH.md](GROWTH.md), by `make bench-growth`\n\n")
+	b.WriteString("* more things, larger things: [GROWTH.md](GROWTH.md), by `make bench-growth`; the pages of reports: [PAGES.md](PAGES.md)\n\n")
 }
 
 // peerTimes is the processor time of the peers in each round, in milliseconds.

@@ -14,6 +14,10 @@ import (
 // since is the name under which the store keeps the first day whose rows it still has.
 const since = "records_since"
 
+// readAgain is the name under which the store counts mails and files that were read again: pages
+// look whether anything has changed.
+const readAgain = "read_again"
+
 // Verify recounts the rollups from the rows, and returns what differs, a line each; none if they
 // agree. Days whose rows were removed by age are left out.
 func (s *Store) Verify(ctx context.Context) (out []string, err error) {
@@ -156,6 +160,10 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 			return err
 		}
 		if err := in.forget(); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT (what) DO UPDATE SET at = in_told.at + 1", readAgain)
+		if err != nil {
 			return err
 		}
 		return do(in.arrival, in)

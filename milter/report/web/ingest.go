@@ -11,7 +11,7 @@ import (
 
 // ingestPage says whether reports arrive, and which did not get in.
 func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
-	in, err := s.read.Intake(ctx, v.now)
+	in, err := s.intake(ctx)
 	if err != nil {
 		return nil, err
 	}

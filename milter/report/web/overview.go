@@ -143,7 +143,7 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 		parts = append(parts, advice.Count(int64(more))+" more")
 	}
 	heading = plain(title) + ": " + template.HTML(advice.List(parts, 4)) + "." //nolint:gosec // parts were escaped
-	return title, heading, []template.HTML{rest}
+	return title, heading, []template.HTML{upper(rest)}
 }
 
 func deserve(n int64, one, many string) string {
@@ -178,7 +178,7 @@ func (s *Server) overviewFacts(ctx context.Context, v visit, all []scored) []fac
 			Note: say("of %s", total.Fail())},
 		{Label: "Receivers reporting", Value: plain(advice.Count(int64(len(receivers))))},
 	}
-	if in, err := s.read.Intake(ctx, v.now); err == nil && v.all() {
+	if in, err := s.intake(ctx); err == nil && v.all() {
 		out = append(out, fact{Label: "Reports today", Value: link("/ingest", plain(advice.Count(in.Today))),
 			Note: say("%s by this hour as a rule", in.Usual)},
 			fact{Label: "Reports not read", Value: link("/ingest#errors", plain(advice.Count(int64(len(in.Errors)))))})

@@ -15,6 +15,8 @@ var ErrNotFound = errors.New("web: not found")
 // Reader is what the pages read. All counts are messages. Every method answers for the filter's
 // domains alone.
 type Reader interface {
+	// Changed reports what has changed since a mark; the zero mark is before everything.
+	Changed(ctx context.Context, since Mark) (Change, error)
 	// Domains returns the configured domains with their policies, sorted by name.
 	Domains(ctx context.Context) ([]Domain, error)
 	// Sums adds up messages for each combination of the dimensions.

@@ -12,7 +12,7 @@ import (
 
 // domains returns the domains that the visitor may see.
 func (s *Server) domains(ctx context.Context, v visit) ([]Domain, error) {
-	all, err := s.read.Domains(ctx)
+	all, err := s.listed(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -48,29 +48,16 @@ type Server struct {
 	pages    *template.Template
 	mux      *http.ServeMux
 
-	mu    sync.Mutex
-	known map[string]remembered // facts of a domain and period, for factsFor
+	mu     sync.Mutex
+	recall recall
 
 	notices map[string]string // by session: what became of its last change, shown once
 }
 
-// remembered are facts with the time at which they were gathered.
-type remembered struct {
-	facts *facts
-	at    time.Time
-}
-
-// How long gathered facts are used again, and how many are kept: then all are dropped and gathered
-// anew.
-const (
-	factsFor  = time.Minute
-	factsKept = 400
-)
-
 // New makes a server.
 func New(c Config) (*Server, error) {
 	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access, host: c.Host, version: c.Version, now: c.Now,
-		log: c.Log, known: map[string]remembered{}}
+		log: c.Log, recall: recall{facts: map[string]remembered{}}}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -102,6 +89,10 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, build func(context
 		return
 	}
 	v := s.visitOf(r, who)
+	if err := s.recall.look(r.Context(), s.read); err != nil {
+		s.fail(w, r, who, err)
+		return
+	}
 	p, err := build(r.Context(), v)
 	if err != nil {
 		s.fail(w, r, who, err)
@@ -141,7 +132,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, build func(context
 func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *page, status int) {
 	p.Frame = frame{Host: s.host, Version: s.version, User: who.name, CSRF: who.token(), Admin: who.admin(), Proxy: who.proxy}
 	if who.all() && who.name != "" {
-		if in, err := s.read.Intake(r.Context(), s.now()); err == nil {
+		if in, err := s.intake(r.Context()); err == nil {
 			p.Frame.Errors = len(in.Errors)
 			if !in.Last.IsZero() {
 				p.Frame.Last = timeHTML(in.Last)
@@ -218,35 +209,6 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", `attachment; filename="report-`+itoa(v.id())+`.xml"`)
 	_, _ = w.Write(raw)
-}
-
-// facts gathers what is known about a domain, or uses what was gathered less than a minute ago.
-func (s *Server) facts(ctx context.Context, d Domain, f Filter) (*facts, error) {
-	key := d.Name + "?" + f.query()
-	s.mu.Lock()
-	r, has := s.known[key]
-	s.mu.Unlock()
-	if has && s.now().Sub(r.at) < factsFor {
-		return r.facts, nil
-	}
-	x, err := s.gather(ctx, d, f)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.known) >= factsKept {
-		clear(s.known)
-	}
-	s.known[key] = remembered{x, s.now()}
-	return x, nil
-}
-
-// forget drops what was gathered, after a verdict changed it.
-func (s *Server) forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.known)
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

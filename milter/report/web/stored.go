@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/store"
@@ -19,6 +20,10 @@ type Stored struct {
 	Names    []string       // configured domains, beside those that reports on them were stored for
 	Networks []netip.Prefix // of this host
 	Sending  *Sending       // nil: the page of reports that go out is not shown
+
+	mu       sync.Mutex
+	mark     Mark // of policies
+	policies map[string][]span
 }
 
 var _ Reader = (*Stored)(nil)

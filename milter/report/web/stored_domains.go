@@ -50,16 +50,21 @@ type span struct {
 	begin, last int64
 }
 
-// policies returns the policies of each domain in the order in which reports first named them.
-func (v *view) policies(ctx context.Context) (map[string][]span, error) {
+// policies returns the policies of domains, nil for all, in the order in which reports first named
+// them.
+func (v *view) policies(ctx context.Context, domains []string) (map[string][]span, error) {
 	out := map[string][]span{}
 	type row struct {
 		domain, begin, last int64
 		text                string
 	}
 	var list []row
-	err := v.each(ctx, `SELECT domain, policy, MIN(begins), MAX(begins) FROM in_report WHERE configured = 1 AND counted = 1
-		GROUP BY domain, policy ORDER BY MIN(begins)`, nil, func(rows *sql.Rows) error {
+	w, err := v.conditions(ctx, Filter{Domains: domains}, "", "domain", "", "")
+	if err != nil {
+		return nil, err
+	}
+	err = v.each(ctx, "SELECT domain, policy, MIN(begins), MAX(begins) FROM in_report WHERE configured = 1 AND counted = 1 AND "+w.String()+
+		" GROUP BY domain, policy ORDER BY MIN(begins)", w.values, func(rows *sql.Rows) error {
 		var r row
 		err := rows.Scan(&r.domain, &r.text, &r.begin, &r.last)
 		list = append(list, r)
@@ -91,7 +96,7 @@ func (v *view) policies(ctx context.Context) (map[string][]span, error) {
 func (s *Stored) Domains(ctx context.Context) ([]Domain, error) {
 	var out []Domain
 	err := s.view(ctx, func(v *view) error {
-		spans, err := v.policies(ctx)
+		spans, err := s.spans(ctx, v)
 		if err != nil {
 			return err
 		}
@@ -129,7 +134,7 @@ func domainOf(n string, spans []span) Domain {
 func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 	var out []Event
 	err := s.view(ctx, func(v *view) error {
-		spans, err := v.policies(ctx)
+		spans, err := s.spans(ctx, v)
 		if err != nil {
 			return err
 		}

@@ -70,11 +70,14 @@ func (v visit) morePager(shown, per int) []choice {
 	return v.pager(more, per)
 }
 
+// usual is the period of a page that names none.
+func usual(today advice.Day) Filter { return Filter{From: today - 30, To: today - 1} }
+
 // visitOf reads the request; a bad date or period falls back on the last 30 days.
 func (s *Server) visitOf(r *http.Request, who session) visit {
 	v := visit{session: who, q: r.URL.Query(), now: s.now(), r: r}
 	today := advice.DayOf(v.now)
-	v.filter = Filter{From: today - 30, To: today - 1}
+	v.filter = usual(today)
 	if n, err := strconv.Atoi(v.q.Get("days")); err == nil && n >= 1 && n <= 3660 {
 		v.filter.From = today - advice.Day(n)
 	}

@@ -1,0 +1,171 @@
+// Pages measures how long the pages of reports take over a store of millions of records, which it
+// fills itself. "make bench-pages" runs it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"mailseal/keys/database"
+	"mailseal/milter/report/store"
+	"mailseal/milter/report/web"
+)
+
+func main() {
+	var o options
+	flag.StringVar(&o.store, "store", "", "the file of SQLite: filled if it is not there, and kept; empty is one that is removed")
+	flag.StringVar(&o.out, "out", "", "the file with the figures; empty is standard output")
+	flag.BoolVar(&o.fillOnly, "fill", false, "only fill the store")
+	flag.IntVar(&o.records, "records", 5_000_000, "rows of reports")
+	flag.IntVar(&o.domains, "domains", 25, "domains")
+	flag.IntVar(&o.days, "days", 365, "days of history")
+	flag.IntVar(&o.receivers, "receivers", 12, "receivers that report on each domain each day")
+	flag.IntVar(&o.rounds, "rounds", 7, "how often each page is asked for; the median counts")
+	flag.Parse()
+	if err := run(context.Background(), o); err != nil {
+		fmt.Fprintln(os.Stderr, "pages:", err)
+		os.Exit(1)
+	}
+}
+
+// options is the command line.
+type options struct {
+	shape
+	store, out string
+	fillOnly   bool
+	rounds     int
+}
+
+func run(ctx context.Context, o options) error {
+	path := o.store
+	if path == "" {
+		dir, err := os.MkdirTemp("", "mailseal-pages-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		path = filepath.Join(dir, "reports.db")
+	}
+	_, missing := os.Stat(path)
+	st, err := store.Open(ctx, store.Options{Driver: database.SQLite, DSN: path})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	if missing != nil {
+		began := time.Now()
+		if err := o.fill(ctx, st, dayOf(time.Now())); err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "pages: filled %s in %v\n", path, time.Since(began).Round(time.Second))
+	}
+	if o.fillOnly {
+		return nil
+	}
+	rows, err := measure(&web.Stored{Store: st}, o)
+	if err != nil {
+		return err
+	}
+	return write(o, path, rows)
+}
+
+// pages are those whose time is measured.
+var pages = []struct{ name, path string }{
+	{"overview, 30 days", "/"},
+	{"overview, 90 days", "/?days=90"},
+	{"domain", "/d/domain-01.example"},
+	{"source", "/d/domain-01.example/s/domain-01.example"},
+	{"receiver", "/receiver?name=google.com"},
+	{"messages that were held", "/messages?result=held"},
+	{"reports", "/reports"},
+	{"report", "/r/1000"},
+	{"reports in", "/ingest"},
+}
+
+// row is what a page took.
+type row struct {
+	name         string
+	first, again time.Duration
+	size         int
+}
+
+const token = "a-token-of-the-measurement"
+
+// measure asks for each page of a server that has just started, so that nothing is remembered from
+// page to page, and then of one that has shown it before.
+func measure(read *web.Stored, o options) ([]row, error) {
+	var out []row
+	for _, p := range pages {
+		var first, again []time.Duration
+		size := 0
+		for range o.rounds {
+			s, err := web.New(web.Config{Read: read, Access: &web.Access{Token: token}, Host: "mx.example.com"})
+			if err != nil {
+				return nil, err
+			}
+			for _, list := range []*[]time.Duration{&first, &again} {
+				took, n, err := ask(s, p.path)
+				if err != nil {
+					return nil, err
+				}
+				*list = append(*list, took)
+				size = n
+			}
+		}
+		slices.Sort(first)
+		slices.Sort(again)
+		r := row{p.name, first[len(first)/2], again[len(again)/2], size}
+		fmt.Fprintf(os.Stderr, "pages: %-26s %8v %8v\n", r.name, r.first.Round(time.Millisecond), r.again.Round(time.Millisecond))
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// ask asks for a page and returns how long it took and how large it is.
+func ask(s http.Handler, path string) (time.Duration, int, error) {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	began := time.Now()
+	s.ServeHTTP(w, r)
+	took := time.Since(began)
+	if w.Code != http.StatusOK {
+		return 0, 0, fmt.Errorf("%s: status %d", path, w.Code)
+	}
+	return took, w.Body.Len(), nil
+}
+
+// goal is what the overview may take.
+const goal = 200 * time.Millisecond
+
+func write(o options, path string, rows []row) error {
+	var b strings.Builder
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "# How long the pages of reports take\n\nMade by `make bench-pages`; do not edit. %s UTC\n\n", time.Now().UTC().Format("2006-01-02 15:04"))
+	fmt.Fprintf(&b, "* a store of SQLite with %d records of %d reports: %d domains, %d days, %d receivers; %d MB\n", o.perReport()*o.domains*o.days*o.receivers,
+		o.domains*o.days*o.receivers, o.domains, o.days, o.receivers, info.Size()>>20)
+	fmt.Fprintf(&b, "* medians of %d; \"first\" is a process that has just started, \"again\" the same page a moment later\n", o.rounds)
+	fmt.Fprintf(&b, "* the goal is %v for the overview\n\n", goal)
+	b.WriteString("| page | first, ms | again, ms | KB |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %d |\n", r.name, ms(r.first), ms(r.again), r.size>>10)
+	}
+	if o.out == "" {
+		fmt.Print(b.String())
+		return nil
+	}
+	return os.WriteFile(o.out, []byte(b.String()), 0o644)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

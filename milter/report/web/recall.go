@@ -1,0 +1,207 @@
+package web
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"mailseal/milter/report/advice"
+)
+
+// Bounds of what is remembered of domains.
+const (
+	// Reverse names are looked up later than reports are stored, so facts grow old even if nothing
+	// else changes: Refresh gathers them anew before pages have to.
+	factsFor   = 15 * time.Minute
+	factsFresh = 10 * time.Minute
+
+	maxFacts     = 400_000 // identities in all, of about 250 bytes: 100 MB; beyond it all are dropped
+	maxRefreshed = 200     // domains that are gathered before somebody asks
+)
+
+// remembered are facts with the time at which they were gathered.
+type remembered struct {
+	facts *facts
+	at    time.Time
+}
+
+// recall is what a server has gathered. It is used until something changes.
+type recall struct {
+	mu      sync.Mutex
+	mark    Mark
+	changes int // how often something changed: what was gathered across a change is not kept
+	facts   map[string]remembered
+	weight  int
+	domains []Domain // nil: not asked for yet
+
+	intake   Intake
+	intakeAt time.Time
+}
+
+// weight is about how much memory facts take, in identities.
+func (x *facts) weight() int { return 10 + len(x.ids) }
+
+// look drops what a change has made wrong. It is cheap enough to be called for every page.
+func (r *recall) look(ctx context.Context, read Reader) error {
+	r.mu.Lock()
+	mark := r.mark
+	r.mu.Unlock()
+	c, err := read.Changed(ctx, mark)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err != nil, c.All:
+		r.drop()
+	case len(c.Domains) > 0:
+		r.changes++
+		r.domains, r.intakeAt = nil, time.Time{}
+		for key, x := range r.facts {
+			if slices.Contains(c.Domains, x.facts.domain.Name) {
+				r.weight -= x.facts.weight()
+				delete(r.facts, key)
+			}
+		}
+	}
+	if err == nil {
+		if c.Mark != r.mark {
+			r.intakeAt = time.Time{} // arrivals that no domain has a part in show there
+		}
+		r.mark = c.Mark
+	}
+	return err
+}
+
+// drop forgets everything. The caller holds the lock.
+func (r *recall) drop() {
+	r.changes++
+	r.facts, r.weight, r.domains, r.intakeAt = map[string]remembered{}, 0, nil, time.Time{}
+}
+
+// get returns remembered facts of today that are younger than age.
+func (r *recall) get(key string, now time.Time, age time.Duration) (x *facts, changes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept, has := r.facts[key]
+	if !has || now.Sub(kept.at) >= age || kept.facts.now != advice.DayOf(now) {
+		return nil, r.changes
+	}
+	return kept.facts, r.changes
+}
+
+// keep remembers facts, unless something has changed since they began to be gathered.
+func (r *recall) keep(key string, x *facts, now time.Time, changes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if changes != r.changes {
+		return
+	}
+	if old, has := r.facts[key]; has {
+		r.weight -= old.facts.weight()
+	}
+	if r.weight+x.weight() > maxFacts {
+		r.facts, r.weight = map[string]remembered{}, 0
+	}
+	r.facts[key] = remembered{x, now}
+	r.weight += x.weight()
+}
+
+// facts gathers what is known about a domain, or uses what was gathered before.
+func (s *Server) facts(ctx context.Context, d Domain, f Filter) (*facts, error) {
+	return s.factsWithin(ctx, d, f, factsFor)
+}
+
+func (s *Server) factsWithin(ctx context.Context, d Domain, f Filter, age time.Duration) (*facts, error) {
+	key := d.Name + "?" + f.query()
+	x, changes := s.recall.get(key, s.now(), age)
+	if x != nil {
+		return x, nil
+	}
+	x, err := s.gather(ctx, d, f)
+	if err != nil {
+		return nil, err
+	}
+	s.recall.keep(key, x, s.now(), changes)
+	return x, nil
+}
+
+// listed returns all domains.
+func (s *Server) listed(ctx context.Context) ([]Domain, error) {
+	s.recall.mu.Lock()
+	list, changes := s.recall.domains, s.recall.changes
+	s.recall.mu.Unlock()
+	if list != nil {
+		return list, nil
+	}
+	list, err := s.read.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.recall.mu.Lock()
+	defer s.recall.mu.Unlock()
+	if changes == s.recall.changes {
+		s.recall.domains = list
+	}
+	return list, nil
+}
+
+// intakeFor is how long the state of the intake is used again: it compares with the same hour of other
+// days, so it changes by itself.
+const intakeFor = 30 * time.Second
+
+// intake returns how reports arrive.
+func (s *Server) intake(ctx context.Context) (Intake, error) {
+	now := s.now()
+	s.recall.mu.Lock()
+	in, at, changes := s.recall.intake, s.recall.intakeAt, s.recall.changes
+	s.recall.mu.Unlock()
+	if !at.IsZero() && now.Sub(at) < intakeFor {
+		return in, nil
+	}
+	in, err := s.read.Intake(ctx, now)
+	s.recall.mu.Lock()
+	defer s.recall.mu.Unlock()
+	if err == nil && changes == s.recall.changes {
+		s.recall.intake, s.recall.intakeAt = in, now
+	}
+	return in, err
+}
+
+// forget drops what was gathered, after a verdict changed it.
+func (s *Server) forget() {
+	s.recall.mu.Lock()
+	defer s.recall.mu.Unlock()
+	s.recall.drop()
+}
+
+// Refresh gathers what the overview needs before somebody asks, at once and then whenever tick
+// says so, until ctx ends. A host with more than 200 domains gathers when asked.
+func (s *Server) Refresh(ctx context.Context, tick <-chan time.Time) {
+	for {
+		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("pages not gathered ahead", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+	}
+}
+
+func (s *Server) refresh(ctx context.Context) error {
+	if err := s.recall.look(ctx, s.read); err != nil {
+		return err
+	}
+	domains, err := s.listed(ctx)
+	if err != nil || len(domains) > maxRefreshed {
+		return err
+	}
+	f := usual(advice.DayOf(s.now()))
+	for _, d := range domains {
+		if _, err := s.factsWithin(ctx, d, f, factsFresh); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package web
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"mailseal/milter/report/store"
+)
+
+// counted is a Reader that counts how often domains are gathered.
+type counted struct {
+	Reader
+	gathered map[string]int
+}
+
+func (c counted) Identities(ctx context.Context, f Filter) ([]Identity, error) {
+	c.gathered[f.Domains[0]]++
+	return c.Reader.Identities(ctx, f)
+}
+
+// TestRecall holds that pages use what was gathered, and gather anew what a change concerns: a
+// report, a verdict, a reporter that is accepted, a report that is read again, and the next day.
+func TestRecall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fills a database with 90 days of reports")
+	}
+	read := stored(t, smallWorld())
+	c := counted{read, map[string]int{}}
+	now := clock
+	s, err := New(Config{Read: c, Access: &Access{Token: tokenOfTests, Now: func() time.Time { return now }}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(query string, values ...any) func() {
+		return func() {
+			err := read.Store.Update(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.ExecContext(t.Context(), query, values...)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const all = "example.net example.org new.example old.example shop.example"
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string // the domains that are gathered
+	}{
+		{"first", func() {}, all},
+		{"again", func() {}, ""},
+		{"a report", func() {
+			change(`INSERT INTO in_raw (digest, received, via, name, kind, trust, trust_domain, size) VALUES ('new', 1, '', '', 'aggregate', '', '', 1)`)()
+			change(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
+				namespace, generator, policy, notes, records, messages) SELECT 'new', 'new', 1, reporter, 'new', domain, 1, begins, ends, received, trust, 1,
+				state, version, namespace, generator, policy, notes, 0, 0 FROM in_report WHERE domain = (SELECT id FROM in_name WHERE name = 'example.org') LIMIT 1`)()
+		}, "example.org old.example"}, // the report that was the last before is on the latter, and looked at again
+		{"again", func() {}, ""},
+		{"a verdict", change(`INSERT INTO in_verdict (domain, subject, addresses, class, was, made, made_by) VALUES ('', '192.0.2.44', '', 'ours', '', 1, '')`), all},
+		{"a verdict undone", change(`UPDATE in_verdict SET undone = 5`), all},
+		{"an accepted reporter", change(`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`), all},
+		{"read again", change(`INSERT INTO in_told (what, at) VALUES ('read_again', 1)`), all},
+		{"removed by age", change(`INSERT INTO in_told (what, at) VALUES ('records_since', 20000)`), all},
+		{"again", func() {}, ""},
+		{"the next day", func() { now = now.Add(24 * time.Hour) }, all},
+		{"an hour later", func() { now = now.Add(time.Hour) }, all},
+		{"again", func() {}, ""},
+	} {
+		step.do()
+		clear(c.gathered)
+		if w := get(s, "/"); w.Code != 200 {
+			t.Fatalf("%s: status %d", step.name, w.Code)
+		}
+		var got []string
+		for _, d := range strings.Fields(all) {
+			if c.gathered[d] > 0 {
+				got = append(got, d)
+			}
+		}
+		if strings.Join(got, " ") != step.want {
+			t.Errorf("%s: gathered %q, want %q", step.name, strings.Join(got, " "), step.want)
+		}
+	}
+}
+
+// TestRefresh holds that pages are gathered before somebody asks.
+func TestRefresh(t *testing.T) {
+	c := counted{world(), map[string]int{}}
+	s := newServer(t, c, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	s.Refresh(ctx, nil)
+	if len(c.gathered) != 25 {
+		t.Errorf("%d domains were gathered ahead, want 25", len(c.gathered))
+	}
+	clear(c.gathered)
+	if get(s, "/"); len(c.gathered) != 0 {
+		t.Errorf("the overview gathered %v", c.gathered)
+	}
+}
+
+// TestRecallBound holds that what is remembered has an end.
+func TestRecallBound(t *testing.T) {
+	r := recall{facts: map[string]remembered{}}
+	for i := range 10 {
+		x := &facts{ids: make([]Identity, maxFacts/4), now: today}
+		r.keep(itoa(int64(i)), x, clock, 0)
+		if r.weight > maxFacts {
+			t.Fatalf("weight %d after %d", r.weight, i+1)
+		}
+	}
+	if x, _ := r.get("9", clock, factsFor); x == nil {
+		t.Error("the last is not remembered")
+	}
+	r.keep("late", &facts{now: today}, clock, r.changes-1)
+	if x, _ := r.get("late", clock, factsFor); x != nil {
+		t.Error("what was gathered across a change is remembered")
+	}
+}
