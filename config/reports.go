@@ -60,6 +60,9 @@ type ReportsIntake struct {
 	RawDays     int         `toml:"raw_days"`
 	RecordDays  int         `toml:"record_days"`
 	SumDays     int         `toml:"sum_days"`
+
+	ReverseNames     bool     `toml:"reverse_names"`     // of the addresses in reports are looked up
+	AddressDatabases []string `toml:"address_databases"` // paths of .mmdb files
 }
 
 // ReportsWeb says where the pages of reports are served, and to whom.

@@ -15,7 +15,7 @@ var notSecret = []string{
 	"test.certificate",
 	"state_directory", "key_file", "keys.NAME.file", "sources.NAME.client_certificate", "sources.NAME.ca_file", "sources.NAME.key_dir",
 	"control.address", "reports.directory", "reports.spool_directory", "reports.intake.address",
-	"reports.intake.changes", "reports.web.certificate",
+	"reports.intake.changes", "reports.web.certificate", "reports.intake.address_databases",
 }
 
 // TestPathsAreJudged wants each setting that is a path to be of a type that says whether its file holds a secret.

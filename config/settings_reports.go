@@ -74,6 +74,10 @@ var reportsIntakeSection = section{
 			doc: "How long reports and their records are kept."},
 		{name: "sum_days", def: "1100", least: "1", most: "36500",
 			doc: "How long the sums per day are kept that the figures of domains, receivers and sources come from."},
+		{name: "reverse_names", def: "true",
+			doc: "Look up the reverse names of addresses that reports name, so that sources have names: at most 1000 addresses in ten minutes, 8 at a time, each again after 30 days. A name counts only if it leads back to the address. The questions go to the servers of [dns]; they tell whoever runs these and the address which addresses reports name."},
+		{name: "address_databases", def: "[]", example: `["/var/lib/GeoIP/GeoLite2-ASN.mmdb", "/var/lib/GeoIP/GeoLite2-Country.mmdb"]`, form: "path",
+			doc: "Files in MaxMind's format that say in which network and country an address is: GeoLite2, DB-IP, IPinfo Lite and others, which you download and keep up to date yourself; mind their terms, some of which ask for attribution. They are opened for each lookup, so that a file may be replaced at any time (rename a new one over it). Addresses that were looked up before are looked up again after 30 days. The user mailseal-reports must be able to read them."},
 	},
 }
 

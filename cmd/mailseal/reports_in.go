@@ -32,7 +32,7 @@ func (f *boxFlags) open() error {
 	if err != nil {
 		return err
 	}
-	f.box.Domains = cfg.Reports.Intake.Domains
+	f.box.Domains, f.box.Networks = cfg.Reports.Intake.Domains, cfg.Ours.Networks
 	if f.store == "" {
 		f.box.Setting = cfg.Reports.Store
 	}
@@ -143,8 +143,12 @@ fail.`, noArgs,
 
 func newReportsSourcesCmd() *cobra.Command {
 	cmd, f := newBoxCmd("sources", "Show which hosts sent as your domains",
-		`Sources sums the reports that count by the address that mail came from, for all domains or one. Its
-last column is what an administrator judged a source to be on the page; with --domain, verdicts for that domain alone count, too.`, noArgs,
+		`Sources shows, for all domains or one, the addresses that mail came from, whose each of them is, and why its mail passes or
+fails. What an administrator said on the page comes first; then the networks of ours.networks and of your SPF record, names
+below your domain that sign, services that are known by their names, and hosts that pass mail on. A source of which no message
+ever passed is "spoof", one of which some passed "unknown". Reverse names, networks and countries are known if "mailseal reports
+serve" looked them up (reports.intake.reverse_names and address_databases). The class needs the records, which are kept for
+record_days.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Sources(cmd.Context(), f.filter(), cmd.OutOrStdout())
 		})

@@ -118,7 +118,19 @@ func (b *Box) show(ctx context.Context, id int64, out io.Writer) error {
 				r.Disposition, r.HeaderFrom, r.EnvelopeFrom,
 			})
 		}
-		return b.print(out, map[string]any{"report": line, "rows": append([]store.RecordLine{}, rows...)}, t)
+		sources, err := b.rowSources(ctx, i.Store, line, rows)
+		if err != nil {
+			return answered(err)
+		}
+		all := map[string]any{"report": line, "rows": append([]store.RecordLine{}, rows...), "sources": append([]sourceLine{}, sources...)}
+		if b.JSON || b.CSV || len(rows) == 0 {
+			return b.print(out, all, t)
+		}
+		if err := b.print(out, all, t); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+		return sourceLines(out, sources)
 	})
 }
 
@@ -155,33 +167,15 @@ func (b *Box) DomainList(ctx context.Context, f store.Filter, out io.Writer) err
 	})
 }
 
-// Sources is "mailseal reports sources".
-func (b *Box) Sources(ctx context.Context, f store.Filter, out io.Writer) error {
-	return b.with(ctx, func(i *intake.Intake) error {
-		lines, err := i.Store.Sources(ctx, f)
-		if err != nil {
-			return answered(err)
-		}
-		return b.print(out, map[string]any{"sources": append([]store.Line{}, lines...)}, sums("source", lines))
-	})
-}
-
 func sums(name string, lines []store.Line) table {
 	slices.SortStableFunc(lines, func(a, b store.Line) int { return int(min(max(b.Messages-a.Messages, -1), 1)) })
 	t := table{head: []string{name, "messages", "pass", "dkim", "spf", "delivered", "quarantined", "rejected", "first", "last"}, from: 1, to: 7}
-	if name == "source" {
-		t.head = append(t.head, "class")
-	}
 	for _, l := range lines {
 		row := []string{l.Name}
 		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held, l.Refused} {
 			row = append(row, strconv.FormatInt(n, 10))
 		}
-		row = append(row, l.First.Format("2006-01-02"), l.Last.Format("2006-01-02"))
-		if name == "source" {
-			row = append(row, l.Class)
-		}
-		t.rows = append(t.rows, row)
+		t.rows = append(t.rows, append(row, l.First.Format("2006-01-02"), l.Last.Format("2006-01-02")))
 	}
 	return t
 }

@@ -78,7 +78,7 @@ func period(begin, end time.Time) string {
 
 func (r *Read) domain(d *tally.Domain) {
 	r.say(0, sentence(d))
-	sources := d.Sources()
+	sources := d.Sources(nil)
 	if len(sources) == 0 {
 		return
 	}

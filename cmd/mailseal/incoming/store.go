@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -18,9 +19,11 @@ import (
 type Box struct {
 	Setting string   // reports.store
 	Domains []string // reports.intake.domains
-	JSON    bool
-	CSV     bool
-	Now     func() time.Time
+
+	Networks []netip.Prefix // of this host
+	JSON     bool
+	CSV      bool
+	Now      func() time.Time
 }
 
 // with opens the store, does what is asked, and closes it. What is wrong with the store leaves the

@@ -58,6 +58,7 @@ func newMailer(cfg *config.Config, s *store.Store, log *slog.Logger) *alert.Mail
 	host := cmp.Or(cfg.Host.Full, cfg.Host.Name, "localhost")
 	return &alert.Mailer{
 		Store: s, From: cfg.Reports.From, To: cfg.Reports.Alerts.To, Host: host, Log: log,
+		Networks:  cfg.Ours.Networks,
 		Transport: &send.SMTP{Address: cfg.Reports.SMTP, Helo: host},
 	}
 }

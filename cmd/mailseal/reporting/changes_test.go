@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -275,14 +276,14 @@ func inStore(t *testing.T, cfg *config.Config, do func(*store.Store) error) {
 	}
 }
 
-// classOf is what "mailseal reports sources --domain shop.example" says of the source.
+// classOf is what the newest verdict that holds says of the source; "mailseal reports sources" shows it.
 func classOf(t *testing.T, cfg *config.Config) (class string) {
 	t.Helper()
 	inStore(t, cfg, func(s *store.Store) error {
-		lines, err := s.Sources(t.Context(), store.Filter{Domain: "shop.example"})
-		for _, l := range lines {
-			if l.Name == "192.0.2.77" {
-				class = l.Class
+		verdicts, err := s.Verdicts(t.Context())
+		for i := range verdicts {
+			if class == "" && verdicts[i].Matches("shop.example", netip.MustParseAddr("192.0.2.77")) {
+				class = verdicts[i].Class
 			}
 		}
 		return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 	"mailseal/config"
 	"mailseal/milter"
 	"mailseal/milter/action"
+	"mailseal/milter/dns"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/lmtp"
+	"mailseal/milter/report/origin"
 	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
 )
@@ -59,7 +62,7 @@ func intakeRole() Role {
 					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
 						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
-				Jobs: append([]jobs.Job{purgeJob(p, s)}, alertJobs(p, s)...),
+				Jobs: slices.Concat([]jobs.Job{purgeJob(p, s)}, originJobs(p, s, server.Trust.Resolver), alertJobs(p, s)),
 			}, nil
 		},
 	}
@@ -126,6 +129,33 @@ func purgeJob(p *Process, s *store.Store) jobs.Job {
 		First:    func() time.Duration { return time.Minute },
 		Do:       func(ctx context.Context) error { return s.Purge(ctx, p.Now(), keep) },
 	}
+}
+
+// originJobs looks up where addresses are; none where nothing is to be asked.
+func originJobs(p *Process, s *store.Store, resolver dns.Resolver) []jobs.Job {
+	in := p.Config.Reports.Intake
+	if !in.ReverseNames && len(in.AddressDatabases) == 0 {
+		return nil
+	}
+	find := &origin.Finder{Store: s, Databases: in.AddressDatabases, Now: p.Now}
+	if in.ReverseNames {
+		find.Resolver = resolver
+	}
+	if err := origin.Check(in.AddressDatabases); err != nil {
+		p.Log.Warn("reports.intake.address_databases: networks and countries stay unknown", "err", err)
+	}
+	return []jobs.Job{{
+		Name:     "origins",
+		Interval: func() time.Duration { return 10 * time.Minute },
+		First:    func() time.Duration { return time.Minute },
+		Do: func(ctx context.Context) error {
+			n, err := find.Run(ctx)
+			if n > 0 {
+				p.Log.Info("addresses of reports looked up", "addresses", n)
+			}
+			return err
+		},
+	}}
 }
 
 // Deliver stores one mail with reports, as the intake does.

@@ -41,8 +41,17 @@ type rule struct {
 	text  func(*Source, string) string
 }
 
-// most reports whether n is more than half of what fails.
-func most(n int64, s *Source) bool { return n > 0 && n*2 > s.Fail() }
+// most reports whether n is more than half of what fails. Nothing is where all passes: a service that
+// signs for the domain has an envelope of its own, and that is as it should be.
+func most(n int64, s *Source) bool { return n > 0 && !negligible(s) && n*2 > s.Fail() }
+
+// negligible reports whether so little fails that nothing needs to be done: one message of own hosts
+// in a hundred is lost on the way to somebody.
+func negligible(s *Source) bool { return s.Fail() == 0 || s.Class.Own() && s.Fail()*100 <= s.Messages }
+
+// badDKIM reports whether broken signatures are the trouble: of most of what fails, or of most
+// messages, which pass by SPF alone then.
+func badDKIM(s *Source) bool { return most(s.BadDKIM, s) || s.BadDKIM*2 > s.Messages }
 
 var rules = []rule{
 	{Cause{Code: "scanner", Word: "scanner", Severity: Harmless},
@@ -69,7 +78,7 @@ var rules = []rule{
 				"It needs nothing but a signature that survives."
 		}},
 	{Cause{Code: "key-missing", Word: "key missing", Severity: Fault, Fix: "Publish the key"},
-		func(s *Source) bool { return s.KeyMissing && most(s.BadDKIM, s) },
+		func(s *Source) bool { return s.KeyMissing && badDKIM(s) },
 		func(s *Source, domain string) string {
 			return "Mail is signed with selector " + s.BadSelector + ", and DNS has no key there. " +
 				"Publish the key at " + s.BadSelector + "._domainkey." + domain + ", or sign with one that is published."
@@ -118,7 +127,7 @@ var rules = []rule{
 				"That receiver changes mail or cannot look up your records; ask its postmaster."
 		}},
 	{Cause{Code: "signature-broken", Word: "signature broken", Severity: Fault, Fix: "Check the key"},
-		func(s *Source) bool { return most(s.BadDKIM, s) },
+		badDKIM,
 		func(s *Source, domain string) string {
 			return "Signatures of " + domain + " with selector " + or(s.BadSelector, "–") + " do not verify. " +
 				"Either the key in DNS is not the one that signs, or something changes mail after it was signed."
@@ -144,7 +153,7 @@ var rules = []rule{
 				"loses SPF and then fails. Sign on this host before the policy becomes stricter."
 		}},
 	{Cause{Code: "fine", Word: "fine", Severity: Harmless},
-		func(s *Source) bool { return s.Class.Own() && s.Fail()*100 <= s.Messages },
+		func(s *Source) bool { return s.Class.Own() && negligible(s) },
 		func(s *Source, _ string) string { return "All is as it should be: aligned DKIM carries its mail." }},
 	{Cause{Code: "few", Word: "few", Severity: Harmless},
 		func(s *Source) bool { return s.Messages < fewMessages },

@@ -44,8 +44,8 @@ type Source struct {
 	DKIM     int64 // aligned DKIM pass
 	SPF      int64 // aligned SPF pass
 
-	OtherDKIM int64 // DKIM passes, for a domain that does not align
-	OtherSPF  int64 // SPF passes, for a domain that does not align
+	OtherDKIM int64 // that fail, and DKIM passes for a domain that does not align
+	OtherSPF  int64 // that fail, and SPF passes for a domain that does not align
 	NoDKIM    int64 // without any signature
 	BadDKIM   int64 // an aligned signature that does not verify
 	TempError int64

@@ -7,12 +7,14 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"mailseal/milter/report"
 	"mailseal/milter/report/advice"
+	"mailseal/milter/report/origin"
 	"mailseal/milter/report/store"
 	"mailseal/milter/report/tally"
 )
@@ -71,7 +73,7 @@ func (m *Mailer) Digest(ctx context.Context, now time.Time) error {
 	if !isDue {
 		return nil
 	}
-	d, err := NewDigest(ctx, m.Store, end)
+	d, err := NewDigest(ctx, m.Store, m.Networks, end)
 	if err != nil {
 		return err
 	}
@@ -85,8 +87,8 @@ func (m *Mailer) Digest(ctx context.Context, now time.Time) error {
 	})
 }
 
-// NewDigest reads the week before end from the store.
-func NewDigest(ctx context.Context, s *store.Store, end time.Time) (*Digest, error) {
+// NewDigest reads the week before end from the store. networks are those of this host.
+func NewDigest(ctx context.Context, s *store.Store, networks []netip.Prefix, end time.Time) (*Digest, error) {
 	d := &Digest{Begin: end.AddDate(0, 0, -7), End: end}
 	this, err := s.Domains(ctx, store.Filter{Since: d.Begin, Until: d.End})
 	if err != nil {
@@ -111,7 +113,7 @@ func NewDigest(ctx context.Context, s *store.Store, end time.Time) (*Digest, err
 		} else {
 			w.Sentence = sentence(line.Sum, before[i].Sum)
 		}
-		if w.Sources, err = sourcesOf(ctx, s, line.Name, d); err != nil {
+		if w.Sources, err = sourcesOf(ctx, s, networks, line.Name, d); err != nil {
 			return nil, err
 		}
 		d.Domains = append(d.Domains, w)
@@ -149,15 +151,21 @@ func share(s store.Sum) string {
 	return fmt.Sprintf("%d %%", s.Pass*100/s.Messages)
 }
 
-func sourcesOf(ctx context.Context, s *store.Store, domain string, d *Digest) (out []SourceWeek, err error) {
+func sourcesOf(ctx context.Context, s *store.Store, networks []netip.Prefix, domain string, d *Digest) (out []SourceWeek,
+	err error,
+) {
 	sum := tally.New()
 	f := store.Filter{Domain: domain, Since: d.Begin, Until: d.End}
 	err = s.EachRow(ctx, f, func(fb *report.Feedback, row *report.Row) { sum.Add(fb, row) })
 	if err != nil {
 		return nil, err
 	}
+	known, err := origin.Read(ctx, s, f, networks)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range sum.Domains() {
-		list := t.Sources()
+		list := t.Sources(known.About)
 		for _, src := range list[:min(topSources, len(list))] {
 			out = append(out, SourceWeek{
 				Name: Plain(src.Name), Class: string(src.Class), Messages: src.Messages, Pass: src.Pass,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"mime/multipart"
 	"mime/quotedprintable"
+	"net/netip"
 	"net/textproto"
 	"strings"
 	"time"
@@ -22,7 +23,8 @@ type Mailer struct {
 	Store     *store.Store
 	From      string // reports.from
 	To        []string
-	Host      string // that the mail speaks of
+	Host      string         // that the mail speaks of
+	Networks  []netip.Prefix // of this host
 	Transport send.Transport
 	Log       *slog.Logger
 }

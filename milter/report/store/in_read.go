@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -141,6 +140,15 @@ type RecordLine struct {
 	EnvelopeFrom string          `json:"envelope_from,omitempty"`
 	Results      json.RawMessage `json:"results"`
 	Facts        json.RawMessage `json:"facts,omitempty"`
+	outcome      Outcome
+}
+
+// Row returns the row as it was in the report.
+func (l *RecordLine) Row() (*report.Row, error) {
+	row := &report.Row{
+		N: int(l.N), Source: l.Source, Count: l.Messages, HeaderFrom: l.HeaderFrom, EnvelopeFrom: l.EnvelopeFrom,
+	}
+	return row, restore(row, l.outcome, string(l.Results), string(l.Facts))
 }
 
 func (tx *Tx) records(ctx context.Context, id int64) (out []RecordLine, err error) {
@@ -159,6 +167,7 @@ func (tx *Tx) records(ctx context.Context, id int64) (out []RecordLine, err erro
 		if err := rows.Scan(&l.N, &l.Domain, &l.Source, &l.Messages, &o, &l.HeaderFrom, &l.EnvelopeFrom, &results, &facts); err != nil {
 			return nil, err
 		}
+		l.outcome = o
 		l.Pass, l.DKIM, l.SPF, l.Disposition = o.Pass(), o.DKIM(), o.SPF(), actionWord(o.Action())
 		l.Results = json.RawMessage(results)
 		if facts != "" {
@@ -206,10 +215,10 @@ func (s *Sum) add(o Outcome, n int64) {
 
 // Line is a line of the rollups: sums of a domain, a reporter, or a source.
 type Line struct {
-	Name  string    `json:"name"`
-	First time.Time `json:"first"` // day
-	Last  time.Time `json:"last"`
-	Class string    `json:"class,omitempty"` // of a source: what an administrator judged it to be
+	Domain string    `json:"domain,omitempty"` // of a source
+	Name   string    `json:"name"`
+	First  time.Time `json:"first"` // day
+	Last   time.Time `json:"last"`
 	Sum
 }
 
@@ -223,32 +232,9 @@ func (s *Store) Reporters(ctx context.Context, f Filter) ([]Line, error) {
 	return s.sums(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter JOIN in_name d ON d.id = t.domain", "k.key", f)
 }
 
-// Sources sums the rollups of a domain, or of all, by source. Where it is of all domains, the verdicts
-// that are for all of them alone give a source its class.
+// Sources sums the rollups of a domain, or of all, by domain and source.
 func (s *Store) Sources(ctx context.Context, f Filter) ([]Line, error) {
-	out, err := s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON d.id = t.domain", "k.ip", f)
-	if err != nil {
-		return nil, err
-	}
-	verdicts, err := s.Verdicts(ctx)
-	for i := range out {
-		out[i].Class = judged(verdicts, f.Domain, out[i].Name)
-	}
-	return out, err
-}
-
-// judged returns the class of the newest verdict on an address.
-func judged(verdicts []Verdict, domain, address string) string {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return ""
-	}
-	for i := range verdicts {
-		if verdicts[i].Matches(domain, ip) {
-			return verdicts[i].Class
-		}
-	}
-	return ""
+	return s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON d.id = t.domain", "d.name, k.ip", f)
 }
 
 func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Line, err error) {
@@ -260,7 +246,11 @@ func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Li
 	}
 	w.day("t.day >= ", f.Since)
 	w.day("t.day < ", f.Until)
-	q := "SELECT " + name + ", t.outcome, SUM(t.messages), MIN(t.day), MAX(t.day) FROM " + from + w.String() +
+	columns := name
+	if !strings.Contains(name, ",") {
+		columns = "'', " + name
+	}
+	q := "SELECT " + columns + ", t.outcome, SUM(t.messages), MIN(t.day), MAX(t.day) FROM " + from + w.String() +
 		" GROUP BY " + name + ", t.outcome ORDER BY " + name
 	return out, s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, q, w.args...)
@@ -280,14 +270,14 @@ func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Li
 // scanLine adds a row of the sums to the line that it belongs to, which is the last one or a new
 // one.
 func scanLine(rows *sql.Rows, out *[]Line) error {
-	var name string
+	var domain, name string
 	var o Outcome
 	var n, first, last int64
-	if err := rows.Scan(&name, &o, &n, &first, &last); err != nil {
+	if err := rows.Scan(&domain, &name, &o, &n, &first, &last); err != nil {
 		return err
 	}
-	if len(*out) == 0 || (*out)[len(*out)-1].Name != name {
-		*out = append(*out, Line{Name: name, First: dayTime(first), Last: dayTime(last)})
+	if k := len(*out); k == 0 || (*out)[k-1].Name != name || (*out)[k-1].Domain != domain {
+		*out = append(*out, Line{Domain: domain, Name: name, First: dayTime(first), Last: dayTime(last)})
 	}
 	l := &(*out)[len(*out)-1]
 	if d := dayTime(first); d.Before(l.First) {

@@ -1,11 +1,8 @@
 package tally
 
 import (
-	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"mailseal/milter/report"
 	"mailseal/milter/report/advice"
@@ -16,29 +13,33 @@ func (d *Domain) source(row *report.Row) *source {
 	if name == "" {
 		name = "unknown address"
 	}
-	s := d.sources[name]
-	if s == nil {
-		s = &source{
-			receivers: map[string]int64{}, failing: map[string]int64{}, signers: map[string]int64{},
-			envelopes: map[string]int64{}, good: map[string]int64{}, bad: map[string]int64{},
-			froms: map[string]int64{}, days: map[advice.Day]bool{},
-		}
-		s.Name = name
+	if s := d.sources[name]; s != nil {
+		return s
+	}
+	s := &source{}
+	switch {
+	case d.all.sources < maxSources:
+		d.all.sources++
 		if row.Address.IsValid() {
 			s.Addresses = []netip.Addr{row.Address}
 		}
-		d.sources[name] = s
+	case d.sources[further] != nil:
+		return d.sources[further]
+	default:
+		name = further
 	}
+	s.Name = name
+	d.sources[name] = s
 	return s
 }
 
 func (s *source) add(f *report.Feedback, row *report.Row) {
 	n := row.Count
 	s.Messages += n
-	s.receivers[f.Metadata.Org] += n
-	s.froms[row.HeaderFrom] += n
-	if !f.Metadata.Begin.IsZero() {
-		s.days[advice.DayOf(f.Metadata.Begin)] = true
+	s.receivers.add(f.Metadata.Org, n)
+	s.froms.add(row.HeaderFrom, n)
+	if day := advice.DayOf(f.Metadata.Begin); !f.Metadata.Begin.IsZero() && !slices.Contains(s.days, day) && len(s.days) < maxDays {
+		s.days = append(s.days, day)
 	}
 	if row.DKIM == "pass" {
 		s.DKIM += n
@@ -49,7 +50,7 @@ func (s *source) add(f *report.Feedback, row *report.Row) {
 	if row.Pass() {
 		s.Pass += n
 	} else {
-		s.failing[f.Metadata.Org] += n
+		s.failing.add(f.Metadata.Org, n)
 		s.fail(row)
 	}
 	s.signatures(f, row)
@@ -88,21 +89,21 @@ func (s *source) signatures(f *report.Feedback, row *report.Row) {
 		relaxed := report.Aligned(sig.Domain, row.HeaderFrom, f.Policy.Domain, "r")
 		switch class := report.ResultClass(sig.Result); {
 		case class == "pass" && aligned:
-			s.good[sig.Selector] += n
+			s.good.add(sig.Selector, n)
 		case class == "pass":
 			other = true
 			strict = strict || relaxed
-			s.signers[sig.Domain] += n
+			s.signers.add(sig.Domain, n)
 		case class == "temperror":
 			temporary = true
 		case class == "permerror" && aligned:
 			permanent = true
 		case aligned && class != "none":
 			broken = true
-			s.bad[sig.Selector] += n
+			s.bad.add(sig.Selector, n)
 		}
 	}
-	s.count(row, other && row.DKIM != "pass", &s.OtherDKIM)
+	s.count(row, other && !row.Pass(), &s.OtherDKIM)
 	s.count(row, broken && row.DKIM != "pass", &s.BadDKIM)
 	s.count(row, temporary, &s.TempError)
 	s.count(row, permanent, &s.PermError)
@@ -123,35 +124,33 @@ func (s *source) envelope(f *report.Feedback, row *report.Row) {
 			name = r.Domain
 		}
 		class := report.ResultClass(r.Result)
-		s.count(row, class == "pass" && row.SPF != "pass", &s.OtherSPF)
+		s.count(row, class == "pass" && !row.Pass(), &s.OtherSPF)
 		s.count(row, class == "temperror" && !row.Pass(), &s.TempError)
 		s.count(row, class == "permerror" && !row.Pass(), &s.PermError)
 		s.count(row, class == "pass" && !row.Pass() && f.Policy.ASPF == "s" &&
 			report.Aligned(r.Domain, row.HeaderFrom, f.Policy.Domain, "r"), &s.Strict)
 	}
 	if name != "" {
-		s.envelopes[name] += row.Count
+		s.envelopes.add(name, row.Count)
 	}
 }
+
+// maxDays bounds the days of a source that are told apart: a quarter, which is what advice looks at.
+const maxDays = 92
 
 // finish fills what follows from the counts.
 func (s *source) finish() advice.Source {
 	out := s.Source
 	out.Receivers, out.FailReceivers = len(s.receivers), len(s.failing)
-	out.Signer, out.Envelope = most(s.signers), most(s.envelopes)
-	out.BadSelector, out.From = most(s.bad), most(s.froms)
-	out.Selectors = slices.DeleteFunc(slices.Sorted(maps.Keys(s.good)), func(sel string) bool { return sel == "" })
-	out.Days = slices.Sorted(maps.Keys(s.days))
+	out.Signer, out.Envelope = s.signers.most(), s.envelopes.most()
+	out.BadSelector, out.From = s.bad.most(), s.froms.most()
+	for _, sel := range s.good {
+		if sel.name != "" {
+			out.Selectors = append(out.Selectors, sel.name)
+		}
+	}
+	slices.Sort(out.Selectors)
+	out.Days = slices.Sorted(slices.Values(s.days))
 	out.TellTale = advice.KnownBy(append(slices.Clone(out.ReverseNames), out.Signer, out.Envelope)...)
 	return out
-}
-
-// most returns the key with the highest count, the first by name of equal ones.
-func most(counts map[string]int64) string {
-	if len(counts) == 0 {
-		return ""
-	}
-	return slices.MinFunc(slices.Collect(maps.Keys(counts)), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
-	})
 }

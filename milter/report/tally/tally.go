@@ -5,6 +5,7 @@ package tally
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type Tally struct {
 	End       time.Time
 	Receivers map[string]int64 // messages by name of the reporter
 	domains   map[string]*Domain
+	sources   int
 }
 
 // Domain is the sum of one policy domain.
@@ -36,6 +38,7 @@ type Domain struct {
 	Receivers map[string]int64
 	latest    time.Time
 	sources   map[string]*source
+	all       *Tally
 }
 
 // Source is one origin of mail.
@@ -45,12 +48,63 @@ type Source struct {
 	Cause advice.Cause
 }
 
+// Known is what is known about an address beside the reports.
+type Known struct {
+	Reverse string       // its confirmed name
+	Network bool         // it is of the networks of this host
+	Class   advice.Class // that a person gave it; "" for none
+}
+
+// Bounds of a tally: who sends forged mail has any number of addresses, names and selectors.
+const (
+	maxSources = 20_000 // addresses of a tally; further ones are one source
+	maxNames   = 50     // names of each kind of a source; further ones are not told apart
+)
+
+// further is the name of the source of all addresses above maxSources.
+const further = "further addresses"
+
 // source collects what a Source is made of.
 type source struct {
 	advice.Source
-	receivers, failing                   map[string]int64
-	signers, envelopes, good, bad, froms map[string]int64
-	days                                 map[advice.Day]bool
+	receivers, failing                   counts
+	signers, envelopes, good, bad, froms counts
+	days                                 []advice.Day
+}
+
+// counts are messages by name. Most sources have one or two names of each kind.
+type counts []struct {
+	name string
+	n    int64
+}
+
+func (c *counts) add(name string, n int64) {
+	for i := range *c {
+		if (*c)[i].name == name {
+			(*c)[i].n += n
+			return
+		}
+	}
+	if len(*c) < maxNames {
+		*c = append(*c, struct {
+			name string
+			n    int64
+		}{name, n})
+	}
+}
+
+// most returns the name with the highest count, the first by name of equal ones.
+func (c counts) most() string {
+	best := -1
+	for i := range c {
+		if best < 0 || c[i].n > c[best].n || c[i].n == c[best].n && c[i].name < c[best].name {
+			best = i
+		}
+	}
+	if best < 0 {
+		return ""
+	}
+	return c[best].name
 }
 
 // New returns an empty tally.
@@ -80,7 +134,7 @@ func (t *Tally) Report(f *report.Feedback) {
 func (t *Tally) domain(name string) *Domain {
 	d := t.domains[name]
 	if d == nil {
-		d = &Domain{Name: name, Receivers: map[string]int64{}, sources: map[string]*source{}}
+		d = &Domain{Name: name, Receivers: map[string]int64{}, sources: map[string]*source{}, all: t}
 		t.domains[name] = d
 	}
 	return d
@@ -115,16 +169,24 @@ func (t *Tally) Domains() []*Domain {
 // Fail is how many messages failed DMARC.
 func (d *Domain) Fail() int64 { return d.Messages - d.Pass }
 
-// Sources returns the sources with class and cause, those with the most messages first.
-func (d *Domain) Sources() []Source {
+// Sources returns the sources with class and cause, those with the most messages first. know says
+// what is known about an address; it may be nil.
+func (d *Domain) Sources(know func(domain string, address netip.Addr) Known) []Source {
 	all := make([]advice.Source, 0, len(d.sources))
 	for _, s := range d.sources {
+		if know != nil && len(s.Addresses) == 1 {
+			k := know(d.Name, s.Addresses[0])
+			s.Network, s.Class, s.Judged = k.Network, k.Class, k.Class != ""
+			if s.ReverseNames = nil; k.Reverse != "" {
+				s.ReverseNames = []string{k.Reverse}
+			}
+		}
 		all = append(all, s.finish())
 	}
 	context := advice.Context{Domain: d.Name, OwnSelectors: advice.OwnSelectors(all)}
 	out := make([]Source, 0, len(all))
 	for i := range all {
-		s := Source{Source: all[i]}
+		s := Source{Source: all[i], Why: "a person says so"}
 		if s.Class == "" {
 			s.Class, s.Why = advice.Classify(&s.Source, context)
 		}

@@ -104,7 +104,9 @@ func (s *source) count(id *Identity, d Domain) {
 	defer func() { s.counts.Add(c) }()
 	s.signatures(id, d)
 	if id.SPF == "pass" && !id.AlignedSPF {
-		s.OtherSPF += n
+		if !id.Pass() {
+			s.OtherSPF += n
+		}
 		s.Envelope = cmp.Or(s.Envelope, id.Envelope)
 	}
 	if id.Pass() {
@@ -161,7 +163,7 @@ func (s *source) signatures(id *Identity, d Domain) {
 			s.BadSelector = cmp.Or(s.BadSelector, sig.Selector)
 		}
 	}
-	if other && !id.AlignedDKIM {
+	if other && !id.Pass() {
 		s.OtherDKIM += id.Messages
 	}
 	if strict {
