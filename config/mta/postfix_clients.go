@@ -17,15 +17,18 @@ func (p *postfix) role(w *way, f filter, l Listener) {
 	forUsers := w.param == "non_smtpd_milters" || w.isSubmission()
 	switch {
 	case l.Role == action.RoleOurs && p.d.Signs && !forUsers && !w.isLoopback():
-		p.put(w, f, say("postfix-role-ours", l.name(), w.name))
+		p.put(w, f, say("postfix-role-ours", l.name(), w.name), byClient(l))
 	case (l.Role == action.RoleTheirs || l.Role == action.RoleRelay) && p.d.Signs && forUsers:
 		what := say("users-mail", w.name)
 		if w.param == "non_smtpd_milters" {
 			what = say("local-mail")
 		}
-		p.put(w, f, say("postfix-role-theirs", l.name(), what))
+		p.put(w, f, say("postfix-role-theirs", l.name(), what), byClient(l))
 	}
 }
+
+// byClient has a socket decide by client and login whose mail it is.
+func byClient(l Listener) Fix { return Fix{setting(l.Setting, "role", "auto")} }
 
 // networks notes clients for which Postfix relays, and whose mail is not ours.
 func (p *postfix) networks() {

@@ -79,8 +79,8 @@ func TestRemediesHold(t *testing.T) {
 // withoutRemedy are the codes for which there is nothing to print: what is to be done depends on what is wanted.
 var withoutRemedy = []Code{
 	"access-unknown", "changes-after", "postfix-bounces-no-rule", "postfix-local-returned", "postfix-milter-map", "postfix-milter-map-unread",
-	"postfix-networks-style", "postfix-networks-unread", "postfix-rewrites-after", "postfix-no-8bitmime-at", "postfix-role-ours",
-	"postfix-role-theirs", "postfix-way-emptied", "sendmail-masquerade", "sendmail-submit-filters", "socket-unit-absent",
+	"postfix-networks-style", "postfix-networks-unread", "postfix-rewrites-after", "postfix-no-8bitmime-at",
+	"postfix-way-emptied", "sendmail-masquerade", "sendmail-submit-filters", "socket-unit-absent",
 	"unreadable",
 }
 

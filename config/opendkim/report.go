@@ -97,7 +97,7 @@ func (r *Report) Brief(w io.Writer) error {
 	s := screen{last: "Taken over as it was: " + r.taken() + " (--verbose prints all)"}
 	for _, g := range []Group{Todo, Changed, Never, Dropped} {
 		notes := slices.DeleteFunc(r.of(g), func(n Note) bool { return !isOwn(n) || g == Dropped && r.isToDo(n) })
-		s.section(title(g), grouped(merged(notes)), g == Todo)
+		s.section(section{head: title(g), lines: grouped(merged(notes)), isNeeded: g == Todo, isOwn: true})
 	}
 	var general []string
 	for _, n := range r.Notes {
@@ -105,7 +105,7 @@ func (r *Report) Brief(w io.Writer) error {
 			general = append(general, n.String())
 		}
 	}
-	s.section("As with every import", general, false)
+	s.section(section{head: "As with every import", lines: general})
 	return s.write(w)
 }
 
@@ -115,33 +115,52 @@ type screen struct {
 	last     string // line
 }
 
-// section is lines under a head. Unless all of them are needed, each is cut to its first clause, and
-// those that the screen has no room for are counted.
+// section is lines under a head. Unless all of them are needed, those that the screen has no room for
+// are counted.
 type section struct {
 	head     string
 	lines    []string
 	isNeeded bool
+	isOwn    bool // they are particular to these files
 }
 
-func (s *screen) section(head string, lines []string, isNeeded bool) {
-	if len(lines) > 0 {
-		s.sections = append(s.sections, section{head, lines, isNeeded})
+func (s *screen) section(x section) {
+	if len(x.lines) > 0 {
+		s.sections = append(s.sections, x)
 	}
 }
 
-// write writes the sections, and leaves at least one line for each of those to come.
+// write writes the sections. What is particular to these files is cut to its first clause only where
+// the screen would not hold all of it.
 func (s *screen) write(w io.Writer) error {
-	var out []string
-	for i, x := range s.sections {
-		later := len(s.sections) - i - 1
-		out = append(out, x.fit(height-1-len(out)-later)...)
+	out := s.layout(false)
+	rows := 0
+	for _, line := range out {
+		rows += rowsOf(line)
 	}
-	_, err := fmt.Fprintf(w, "%s\n", strings.Join(append(out, s.last), "\n"))
+	if rows > height {
+		out = s.layout(true)
+	}
+	_, err := fmt.Fprintf(w, "%s\n", strings.Join(out, "\n"))
 	return err
 }
 
+// rowsOf is how many rows of a screen a line takes.
+func rowsOf(line string) int { return 1 + (len(line)-1)/(width+len("  ")) }
+
+// layout puts the sections one below the other, and leaves at least one line for each of those to
+// come.
+func (s *screen) layout(isShort bool) []string {
+	var out []string
+	for i, x := range s.sections {
+		later := len(s.sections) - i - 1
+		out = append(out, x.fit(height-1-len(out)-later, isShort)...)
+	}
+	return append(out, s.last)
+}
+
 // fit returns the section in so many lines, if that is possible.
-func (x section) fit(room int) []string {
+func (x section) fit(room int, isShort bool) []string {
 	if !x.isNeeded && room < 3 {
 		return []string{fmt.Sprintf("%s: %s, which --verbose prints", x.head, count(len(x.lines), "line"))}
 	}
@@ -150,7 +169,7 @@ func (x section) fit(room int) []string {
 		if rest := len(x.lines) - i; !x.isNeeded && rest > 1 && len(out)+1 >= room {
 			return append(out, fmt.Sprintf("  and %d more, which --verbose prints", rest))
 		}
-		if !x.isNeeded {
+		if !x.isOwn || isShort && !x.isNeeded {
 			line = shortened(line)
 		}
 		out = append(out, "  "+line)

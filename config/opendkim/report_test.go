@@ -147,10 +147,16 @@ func TestBriefFits(t *testing.T) {
 		if len(lines) > max(height, todo+7) {
 			t.Errorf("%s: %d lines\n%s", name, len(lines), out.String())
 		}
+		rows, todoRows := 0, 0
 		for i, line := range lines {
-			if i > todo && len(line) > width+2 {
-				t.Errorf("%s: %d bytes: %s", name, len(line), line)
+			if i <= todo && todo > 0 {
+				todoRows += rowsOf(line)
+			} else {
+				rows += rowsOf(line)
 			}
+		}
+		if rows > max(height-1-todo, 7) {
+			t.Errorf("%s: %d rows, and %d of what is to be done\n%s", name, rows, todoRows, out.String())
 		}
 	}
 	var out strings.Builder

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,12 @@ func NewDomains(entries map[string]DomainEntry, o DomainOptions) *Domains {
 	return &Domains{
 		options: o, entries: entries, checker: newChecker(o.As), held: map[string]heldKey{},
 	}
+}
+
+// Is reports whether the source is that of these entries, and as strict, so that it can go on with
+// what it has in memory.
+func (d *Domains) Is(entries map[string]DomainEntry, requireSafe bool) bool {
+	return d != nil && maps.Equal(d.entries, entries) && d.options.RequireSafe == requireSafe
 }
 
 // Remember has m decide which domains have lost a key, and be told of those that sign.

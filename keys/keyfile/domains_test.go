@@ -155,6 +155,9 @@ func TestDomainsFollowFiles(t *testing.T) {
 		return print
 	}
 	first := look()
+	if !d.Is(d.entries, false) || d.Is(d.entries, true) || d.Is(nil, false) || (*Domains)(nil).Is(nil, false) {
+		t.Error("which entries a source is of is not told apart")
+	}
 	must(t, os.Remove(file))
 	write(t, file)
 	second := look()

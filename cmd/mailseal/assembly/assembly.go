@@ -60,7 +60,7 @@ func New(
 	}
 	var sourcesErr error
 	p.Sources, sourcesErr = OpenSources(cfg, old, log)
-	p.Domains = DomainKeys(cfg, nil, log)
+	p.addDomains(old, log)
 	p.Table = NewKeyTable(cfg, p.Keys, p.Sources).With(p.Domains)
 	daemon := &filter.Filter{
 		ID:          cfg.AuthservID,

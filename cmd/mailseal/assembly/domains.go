@@ -15,14 +15,7 @@ import (
 // DomainKeys makes the source of keys whose files each domain has of its own, nil when the
 // configuration has none. As is the user that the daemon runs as, nil for that of this process.
 func DomainKeys(cfg *config.Config, as *keyfile.Reader, log *slog.Logger) *keyfile.Domains {
-	entries := map[string]keyfile.DomainEntry{}
-	for name, k := range cfg.Keys {
-		if k.IsPerDomain() {
-			entries[name] = keyfile.DomainEntry{
-				Domain: k.Domain, Selector: domain.ASCII(k.Selector), File: k.File,
-			}
-		}
-	}
+	entries := domainEntries(cfg)
 	if len(entries) == 0 {
 		return nil
 	}
@@ -36,6 +29,29 @@ func DomainKeys(cfg *config.Config, as *keyfile.Reader, log *slog.Logger) *keyfi
 			log.Warn(fix.Sentence(f.Text), "key", f.Name)
 		},
 	})
+}
+
+// addDomains makes the source of keys of domains, or takes over that of old, which may be nil, with
+// all that it has read and tried.
+func (p *Parts) addDomains(old *Parts, log *slog.Logger) {
+	if old != nil && old.Domains.Is(domainEntries(p.Config), p.Config.RequireSafeKeys) {
+		p.Domains = old.Domains
+		return
+	}
+	p.Domains = DomainKeys(p.Config, nil, log)
+}
+
+// domainEntries are the entries of the key table whose files each domain has of its own.
+func domainEntries(cfg *config.Config) map[string]keyfile.DomainEntry {
+	entries := map[string]keyfile.DomainEntry{}
+	for name, k := range cfg.Keys {
+		if k.IsPerDomain() {
+			entries[name] = keyfile.DomainEntry{
+				Domain: k.Domain, Selector: domain.ASCII(k.Selector), File: k.File,
+			}
+		}
+	}
+	return entries
 }
 
 // RememberKeys has m know which domains had keys of their own lately.
