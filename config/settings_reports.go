@@ -5,7 +5,7 @@ var reportsSection = section{
 	doc: "DMARC aggregate reports to the domains whose mail arrives here (RFC 9990). The daemon only writes down what it found (collect); \"mailseal reports serve\", a process of its own with a user of its own, makes the reports and sends them (send). \"mailseal reports preview\" shows what would be sent before anything is.",
 	settings: []setting{
 		{name: "collect", def: "false", restart: "the spool is opened once",
-			doc: "Write down what reports are made of: results, domains and the client's address of strangers' mail whose domain asks for reports. Nothing of a message itself, no recipient and no user. The rows are in spool_directory until \"mailseal reports serve\" takes them."},
+			doc: "Write down what reports are made of: results, domains and the client's address of strangers' mail whose domain asks for reports. Nothing of a message itself, no recipient and no user. Of your own mail that is signed it counts, by signing domain and day, messages, those that answer other mail (In-Reply-To, not automatic), and those to mailing lists, and keeps when each selector signed first and last, for 400 days: the pages tell by it whether people write from a domain, and mark new keys. A list is known by a List-Post field that its own domain signed; its address is kept as a keyed digest in memory, 10,000 at most. The rows are in spool_directory until \"mailseal reports serve\" takes them."},
 		{name: "send", def: "false",
 			doc: "Send the reports of a day on the next one. It needs collect, from, and what \"mailseal reports check\" asks for."},
 		{name: "from", example: `"dmarc@reports.example.com"`, form: "mail address",

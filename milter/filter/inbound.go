@@ -58,6 +58,7 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) mil
 	}
 	out := in.outcome(ctx, j)
 	if out.Action != action.Tempfail { // the message comes again, and is judged again
+		in.filter.Reports.learned(in.Header, j.results)
 		in.filter.Reports.judged(in.mail, j, in.run.PublicSuffixList())
 		in.keepTest(j, out)
 	}

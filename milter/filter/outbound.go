@@ -42,6 +42,7 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) m
 		return out
 	}
 	out.Edits.Insert = append(o.authResult(), done.Fields...)
+	o.filter.Reports.sent(o.mail, done)
 	if o.check && len(done.Fields) > 0 {
 		return o.selfCheck(ctx, out, done, m, raw)
 	}

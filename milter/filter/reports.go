@@ -23,6 +23,8 @@ type Recorder interface {
 	Record(e report.Evaluation)
 	// Wrote takes a domain that one of our users wrote to.
 	Wrote(domain string)
+	// Sent takes a message of ours.
+	Sent(s report.Sent)
 	// Failed takes a message that failed, for a failure report.
 	Failed(f report.Failing)
 }
@@ -32,7 +34,8 @@ type Reports struct {
 	Recorder  Recorder    // nil: nothing is kept
 	Domain    domain.Name // of our own reports' sender: mail from it and to it makes no rows
 	Addresses message.Patterns
-	Relations bool // the domains are kept that our users write to
+	Lists     *Lists // addresses of mailing lists, learned from their mail; nil: none are known
+	Relations bool   // the domains are kept that our users write to
 	Now       func() time.Time
 
 	// Failures reports whether a domain that takes mail gets failure reports; nil: none does.

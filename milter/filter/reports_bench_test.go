@@ -16,6 +16,7 @@ type nothing struct{ n int }
 
 func (r *nothing) Record(report.Evaluation) { r.n++ }
 func (r *nothing) Wrote(string)             {}
+func (r *nothing) Sent(report.Sent)         {}
 func (r *nothing) Failed(report.Failing)    {}
 
 // BenchmarkJudging is a message of a stranger with all lookups in memory, without and with what is taken down for reports.

@@ -19,10 +19,12 @@ type recorder struct {
 	rows   []report.Evaluation
 	wrote  []string
 	failed []report.Failing
+	sent   []report.Sent
 }
 
 func (r *recorder) Record(e report.Evaluation) { r.rows = append(r.rows, e) }
 func (r *recorder) Wrote(domain string)        { r.wrote = append(r.wrote, domain) }
+func (r *recorder) Sent(s report.Sent)         { r.sent = append(r.sent, s) }
 func (r *recorder) Failed(f report.Failing)    { r.failed = append(r.failed, f) }
 
 const reportZone = testZone + `

@@ -94,7 +94,7 @@ func New(
 
 // RecordReports has what DMARC reports are made of written down by r. It is called before the parts
 // are in force.
-func (p *Parts) RecordReports(r filter.Recorder) error {
+func (p *Parts) RecordReports(r filter.Recorder, lists *filter.Lists) error {
 	f, ok := p.Settings.Filter.(*filter.Filter)
 	if !ok || !p.Config.Reports.Collect {
 		return nil
@@ -105,6 +105,7 @@ func (p *Parts) RecordReports(r filter.Recorder) error {
 	}
 	f.Reports = filter.Reports{
 		Recorder:  r,
+		Lists:     lists,
 		Domain:    domain.Name(p.Config.Reports.Domain()),
 		Addresses: addresses,
 		Relations: p.Config.Reports.Relation != action.RelationListed,

@@ -19,6 +19,7 @@ const (
 	pathReady  = "/ready"
 	pathJudge  = "/judge"
 	pathUndo   = "/undo"
+	pathUse    = "/use"
 	pathAccept = "/accept"
 	pathUpload = "/upload"
 )

@@ -72,6 +72,10 @@ func TestServerChecks(t *testing.T) {
 		"a line too many":  {c.Judge(t.Context(), "anna\nben", rule), "invalid name"},
 		"large":            {c.Judge(t.Context(), strings.Repeat("a", maxChange), rule), "larger than"},
 		"unknown rule":     {c.Undo(t.Context(), "anna", 99), "does not exist"},
+		"who writes":       {c.Use(t.Context(), "anna", "a.example", "machines"), ""},
+		"taken back":       {c.Use(t.Context(), "anna", "a.example", ""), ""},
+		"no such answer":   {c.Use(t.Context(), "anna", "a.example", "dogs"), "no answer"},
+		"of no domain":     {c.Use(t.Context(), "anna", "", "people"), "no domain"},
 		"unknown reporter": {c.Trust(t.Context(), "anna", "nobody.test"), "nobody.test"},
 	} {
 		switch {

@@ -65,6 +65,11 @@ func (c *Client) Undo(ctx context.Context, by string, rule int64) error {
 	return c.send(ctx, pathUndo, change{By: by, Rule: rule})
 }
 
+// Use implements web.Commands.
+func (c *Client) Use(ctx context.Context, by, domain, word string) error {
+	return c.send(ctx, pathUse, change{By: by, Domain: domain, Class: word})
+}
+
 // Trust implements web.Commands.
 func (c *Client) Trust(ctx context.Context, by, org string) error {
 	return c.send(ctx, pathAccept, change{By: by, Reporter: org})

@@ -85,7 +85,7 @@ func (s *Server) handler() http.Handler {
 	handle(pathReady, 0, places, func(*http.Request) (string, error) { return "", nil })
 	handle(pathUpload, maxUpload, files, s.upload)
 	for path, do := range map[string]func(context.Context, change) (string, error){
-		pathJudge: s.judge, pathUndo: s.undo, pathAccept: s.accept,
+		pathJudge: s.judge, pathUndo: s.undo, pathUse: s.use, pathAccept: s.accept,
 	} {
 		handle(path, maxChange, places, func(r *http.Request) (string, error) {
 			var c change
@@ -162,6 +162,18 @@ func (s *Server) undo(ctx context.Context, c change) (string, error) {
 	}
 	s.Log.Info("a verdict was undone", "by", c.By, "verdict", c.Rule)
 	return "The verdict is undone.", nil
+}
+
+// use stores who writes from a domain.
+func (s *Server) use(ctx context.Context, c change) (string, error) {
+	if c.Domain == "" || c.Class != "" && c.Class != "people" && c.Class != "machines" {
+		return "", fmt.Errorf("%w: no domain, or no answer %q", errBad, c.Class)
+	}
+	if err := s.Intake.Store.SetUse(ctx, store.Use{Domain: c.Domain, Word: c.Class, By: c.By, At: s.Now()}); err != nil {
+		return "", err
+	}
+	s.Log.Info("who writes from a domain was answered", "by", c.By, "domain", c.Domain, "answer", c.Class)
+	return "The answer is stored.", nil
 }
 
 func (s *Server) accept(ctx context.Context, c change) (string, error) {

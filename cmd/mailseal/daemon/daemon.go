@@ -58,6 +58,7 @@ type Daemon struct {
 	jobs      *jobs.Runner
 	signed    *signed.List // nil where mail is not really signed
 	counters  filter.Counters
+	lists     *filter.Lists    // addresses of mailing lists, for the same
 	spool     *spool.Writer    // nil where nothing is collected for reports
 	tests     *evidence.Writer // nil where tests have no pages
 

@@ -7,6 +7,7 @@ import (
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
+	"mailseal/milter/filter"
 	"mailseal/milter/report/evidence"
 	"mailseal/milter/report/spool"
 )
@@ -16,6 +17,7 @@ import (
 func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 	isFirst := d.parts.Load() == nil
 	if isFirst && cfg.Reports.Collect {
+		d.lists = filter.NewLists()
 		d.spool = spool.NewWriter(cfg.Reports.SpoolDirectory, int64(cfg.Reports.SpoolSize), d.log, time.Now)
 		d.metrics.watchSpool(d.spool)
 	}
@@ -28,7 +30,7 @@ func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 	if d.spool == nil {
 		return nil
 	}
-	return p.RecordReports(d.spool)
+	return p.RecordReports(d.spool, d.lists)
 }
 
 // runSpool writes until the function that it returns is called, which is after the last message.

@@ -59,6 +59,8 @@ func (p *Process) foldOne(ctx context.Context, s *store.Store, dir, name string)
 			batch.Add(r.Evaluation)
 		case r.Failing != nil:
 			batch.AddFailing(r.Failing)
+		case r.Sent != nil:
+			batch.Sent(r.Sent)
 		default:
 			batch.Wrote(r.Wrote, r.Time)
 		}

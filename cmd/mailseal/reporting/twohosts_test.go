@@ -46,6 +46,7 @@ type peer struct {
 // Record and Wrote make a peer the Recorder of its filter.
 func (p *peer) Record(e report.Evaluation) { p.batch.Add(&e) }
 func (p *peer) Wrote(domain string)        { p.batch.Wrote(domain, *p.now) }
+func (p *peer) Sent(s report.Sent)         { p.batch.Sent(&s) }
 func (p *peer) Failed(f report.Failing)    { p.batch.AddFailing(&f) }
 
 // Hand makes a peer the Transport of its Reporter: the mail goes to the other one, as from the Internet, after it went

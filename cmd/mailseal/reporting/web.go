@@ -83,7 +83,7 @@ func (p *Process) pages(ctx context.Context) (*web.Server, error) {
 		return nil, err
 	}
 	read := &web.Stored{
-		Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks,
+		Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks, Now: p.Now,
 		Sending: &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook},
 	}
 	checker, err := p.inspector()

@@ -121,6 +121,7 @@ type History struct {
 	UseBy     string
 	UseSince  Day
 	ToLists   int64 // our own outbound messages from the domain to mailing lists
+	Replies   int64 // our own outbound messages that answer others, as people do
 	Reported  []Day // days on which at least one receiver reported
 	Receivers []Receiver
 	Sources   []Source

@@ -7,6 +7,9 @@ import (
 
 // Judge says which step of the ladder comes next for a domain, and what it needs.
 func Judge(h History) Advice {
+	if h.Use == UseUnknown && h.Replies > 0 {
+		h.Use = UsePeople // until a person says otherwise
+	}
 	a := Advice{Now: h.Policy.Step, End: end(h)}
 	a.OwnLost, a.Forwarded = lost(h)
 	a.Notes = notes(h)
@@ -161,6 +164,8 @@ func lists(h History) string {
 	switch n := listed(h); {
 	case h.ToLists > 0:
 		return Plural(h.ToLists, "message", "messages") + " went from this host to mailing lists."
+	case h.Replies > 0 && h.UseBy == "":
+		return "This host sent " + Plural(h.Replies, "answer", "answers") + " to other mail as it, which people write."
 	case n > 0:
 		return "Receivers named a mailing list for " + Plural(n, "message", "messages") + "."
 	}

@@ -54,6 +54,10 @@ var histories = []struct {
 		s.Days = []Day{last - 50, last - 49, last - 20, last - 19}
 		return s
 	}())), Ready, QuarantineTest, nil, "2 own sources"},
+	{"reject, and this host sends answers of people", good(Reject, 90, func(h *History) { h.Replies = 7 }), Retreat, Quarantine, nil,
+		"This host sent 7 answers to other mail as it, which people write"},
+	{"quarantine, answers, but a person said machines", good(Quarantine, 30, machines, func(h *History) { h.Replies = 7 }),
+		Ready, RejectTest, nil, "Ready for reject; t=y"},
 	{"list users, said by receivers, machines claimed", good(Quarantine, 60, machines, with(Source{Name: "lists.test",
 		Class: Forwarding, Messages: 41, Listed: 41, Delivered: 41})), Done, Quarantine, nil, "mailing list for 41 messages"},
 	{"list users, seen in our own outbound mail", good(Quarantine, 60, machines, func(h *History) { h.ToLists = 12 }),

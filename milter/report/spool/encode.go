@@ -14,6 +14,7 @@ const (
 	kindEvaluation = 1
 	kindWrote      = 2
 	kindFailing    = 3
+	kindSent       = 4
 )
 
 // Bits of an evaluation's flags.
@@ -120,6 +121,38 @@ func (e *encoder) wrote(domain string, at time.Time) {
 	e.string(domain)
 }
 
+// Bits of the flags of a message that was sent.
+const (
+	flagCounted = 1 << iota
+	flagReply
+	flagToList
+)
+
+func (e *encoder) sent(s *report.Sent) {
+	e.buf = append(e.buf, kindSent)
+	e.time(s.Time)
+	var flags byte
+	for _, f := range []struct {
+		is  bool
+		bit byte
+	}{{s.Counted, flagCounted}, {s.Reply, flagReply}, {s.ToList, flagToList}} {
+		if f.is {
+			flags |= f.bit
+		}
+	}
+	e.buf = append(e.buf, flags)
+	e.string(s.Domain)
+	e.string(s.Selector)
+}
+
+func (d *decoder) sent() *report.Sent {
+	s := &report.Sent{Time: d.time()}
+	flags := d.byte()
+	s.Counted, s.Reply, s.ToList = flags&flagCounted != 0, flags&flagReply != 0, flags&flagToList != 0
+	s.Domain, s.Selector = d.string(), d.string()
+	return s
+}
+
 func (e *encoder) time(t time.Time) { e.buf = binary.AppendVarint(e.buf, t.Unix()-e.base) }
 
 func (e *encoder) uint(n uint64) { e.buf = binary.AppendUvarint(e.buf, n) }
@@ -168,8 +201,9 @@ type decoder struct {
 
 // Record is one record of a segment.
 type Record struct {
-	Evaluation *report.Evaluation // nil: Failing or Wrote is set
+	Evaluation *report.Evaluation // nil: Failing, Sent or Wrote is set
 	Failing    *report.Failing
+	Sent       *report.Sent
 	Wrote      string // a domain that one of our users wrote to
 	Time       time.Time
 }
@@ -183,6 +217,9 @@ func (d *decoder) record() Record {
 		return Record{Time: d.time(), Wrote: d.string()}
 	case kindFailing:
 		return d.failed()
+	case kindSent:
+		s := d.sent()
+		return Record{Sent: s, Time: s.Time}
 	}
 	d.fail()
 	return Record{}

@@ -97,6 +97,11 @@ func TestWriteAndRead(t *testing.T) {
 	w, _ := newTestWriter(dir, 1<<30)
 	list := evaluations(5000)
 	w.Wrote("friend.example")
+	own := []report.Sent{{Time: noon, Domain: "own.example", Selector: "s1", Counted: true, Reply: true, ToList: true},
+		{Time: noon, Domain: "own.example", Selector: "s2"}}
+	for _, s := range own {
+		w.Sent(s)
+	}
 	run(t, w, list)
 	want := map[string]int{}
 	for i := range list {
@@ -104,6 +109,13 @@ func TestWriteAndRead(t *testing.T) {
 	}
 	wrote := 0
 	for _, r := range readAll(t, dir) {
+		if r.Sent != nil {
+			if len(own) == 0 || *r.Sent != own[0] {
+				t.Fatalf("own mail: %+v, want the first of %+v", *r.Sent, own)
+			}
+			own = own[1:]
+			continue
+		}
 		if r.Evaluation == nil {
 			wrote++
 			continue
@@ -115,7 +127,7 @@ func TestWriteAndRead(t *testing.T) {
 			t.Fatalf("%d too few or too many of %s", n, k)
 		}
 	}
-	if c := w.Counts(); wrote != 1 || c.Recorded != 5001 || c.Dropped != 0 {
+	if c := w.Counts(); wrote != 1 || len(own) != 0 || c.Recorded != 5003 || c.Dropped != 0 {
 		t.Errorf("domains written to: %d; %+v", wrote, c)
 	}
 	info, err := os.Stat(filepath.Join(dir, mustSegments(t, dir)[0]))

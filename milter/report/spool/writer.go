@@ -63,6 +63,9 @@ func (w *Writer) Record(e report.Evaluation) { w.put(Record{Evaluation: &e, Time
 // Wrote takes a domain that one of our users wrote to.
 func (w *Writer) Wrote(domain string) { w.put(Record{Wrote: domain, Time: w.now()}) }
 
+// Sent takes a message of ours.
+func (w *Writer) Sent(s report.Sent) { w.put(Record{Sent: &s, Time: s.Time}) }
+
 // Failed takes a message that failed, for a failure report.
 func (w *Writer) Failed(f report.Failing) { w.put(Record{Failing: &f, Time: f.Evaluation.Time}) }
 
@@ -150,6 +153,8 @@ func (w *Writer) take(r Record) {
 		s.enc.evaluation(r.Evaluation)
 	case r.Failing != nil:
 		s.enc.failed(*r.Failing)
+	case r.Sent != nil:
+		s.enc.sent(r.Sent)
 	default:
 		s.enc.wrote(r.Wrote, r.Time)
 	}
@@ -165,6 +170,8 @@ func (r Record) domain() string {
 		return r.Evaluation.Policy.Domain
 	case r.Failing != nil:
 		return r.Failing.Evaluation.Policy.Domain
+	case r.Sent != nil:
+		return r.Sent.Domain
 	}
 	return r.Wrote
 }

@@ -34,6 +34,7 @@ type OutBatch struct {
 	friends  map[string]int64           // domain, day
 	seen     map[string]map[outSeen]int // domain
 	failures map[string]*outFailing
+	own      own
 	near     int // of failures: kinds whose host is related to the domain by name
 	strange  int // and others
 }
@@ -58,6 +59,7 @@ func NewOutBatch() *OutBatch {
 		friends:  map[string]int64{},
 		seen:     map[string]map[outSeen]int{},
 		failures: map[string]*outFailing{},
+		own:      newOwn(),
 	}
 }
 
@@ -160,7 +162,7 @@ func (s *Store) Fold(ctx context.Context, segment string, b *OutBatch, now time.
 				return err
 			}
 		}
-		return errors.Join(tx.foldRelations(ctx, b), tx.foldFailures(ctx, b, now))
+		return errors.Join(tx.foldRelations(ctx, b), tx.foldFailures(ctx, b, now), tx.foldOwn(ctx, &b.own, now))
 	})
 	return isNew, err
 }

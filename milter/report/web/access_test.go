@@ -197,7 +197,11 @@ func TestRoles(t *testing.T) {
 	anna.post(source, url.Values{"csrf": {token}, "undo": {"1"}})
 	anna.post("/ingest", url.Values{"csrf": {token}, "trust": {url.QueryEscape("receiver.test")}})
 	upload(t, anna, token)
-	want := []string{"judge anna shop.example 203.0.113.5 scanner", "undo anna 1", "trust anna receiver.test", "upload anna r.xml <feedback/>"}
+	for _, word := range []string{"machines", "unknown", "dogs"} {
+		anna.post("/d/shop.example", url.Values{"csrf": {token}, "use": {word}})
+	}
+	want := []string{"judge anna shop.example 203.0.113.5 scanner", "undo anna 1", "trust anna receiver.test", "upload anna r.xml <feedback/>",
+		"use anna shop.example machines", "use anna shop.example "}
 	if !slices.Equal(got, want) {
 		t.Errorf("commands %q, want %q", got, want)
 	}
@@ -207,6 +211,14 @@ func TestRoles(t *testing.T) {
 	page := ben.get(source)
 	if w := judge(ben, csrfOf(t, page)); w.Code != http.StatusForbidden || strings.Contains(page.Body.String(), `name="class"`) {
 		t.Errorf("a reader judges: status %d", w.Code)
+	}
+
+	use := ben.post("/d/shop.example", url.Values{"csrf": {csrfOf(t, page)}, "use": {"people"}})
+	if body := ben.get("/d/shop.example").Body.String(); use.Code != http.StatusForbidden || strings.Contains(body, `name="use"`) {
+		t.Errorf("a reader says who writes: status %d", use.Code)
+	}
+	if body := anna.get("/d/shop.example").Body.String(); !strings.Contains(body, `name="use" value="machines"`) {
+		t.Error("an administrator is not asked who writes from the domain")
 	}
 
 	carla := &browser{t: t, s: s, cookies: map[string]string{}}

@@ -24,6 +24,8 @@ type Commands interface {
 	Judge(ctx context.Context, by string, r Rule) error
 	// Undo takes a verdict back.
 	Undo(ctx context.Context, by string, rule int64) error
+	// Use stores who writes from a domain: "people", "machines", or "" for not said.
+	Use(ctx context.Context, by, domain, word string) error
 	// Trust counts the reports of an organization that is not verified, from now on.
 	Trust(ctx context.Context, by, org string) error
 	// Upload reads files of reports; the answer is a sentence.

@@ -23,6 +23,9 @@ func (f fakeCommands) Judge(_ context.Context, by string, r Rule) error {
 func (f fakeCommands) Undo(_ context.Context, by string, id int64) error {
 	return f.note("undo " + by + " " + itoa(id))
 }
+func (f fakeCommands) Use(_ context.Context, by, domain, word string) error {
+	return f.note("use " + by + " " + domain + " " + word)
+}
 func (f fakeCommands) Trust(_ context.Context, by, org string) error {
 	return f.note("trust " + by + " " + org)
 }

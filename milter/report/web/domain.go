@@ -45,6 +45,7 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 		p.Missing = "The list of reports could not be read."
 	}
 	p.Sections = append(p.Sections, reportSection(reports, n, x))
+	p.askUse(ctx, s, v, d)
 	if s.checker != nil {
 		p.linkChecks(d.Name)
 	}

@@ -208,7 +208,7 @@ func (x *facts) rated() (pass, all int64) {
 // history is what advice is made of: the last full days of the period.
 func (x *facts) history() advice.History {
 	h := advice.History{Domain: x.domain.Name, From: x.filter.From, To: min(x.filter.To, x.late-1), Policy: x.domain.Policy,
-		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt, ToLists: x.domain.ToList,
+		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt, ToLists: x.domain.ToList, Replies: x.domain.Reply,
 		SPFAll: x.domain.SPFAll, Terms: x.domain.Terms}
 	for d := range x.days.days {
 		if d <= h.To {

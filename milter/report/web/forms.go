@@ -137,6 +137,9 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 		return s.upload(ctx, r, who)
 	}
 	v := s.visitOf(r, who)
+	if r.PathValue("source") == "" {
+		return s.setUse(ctx, v, r.PathValue("domain"), r.FormValue("use"))
+	}
 	domain, src, err := s.judged(ctx, v, r.PathValue("domain"), r.PathValue("source"))
 	if err != nil {
 		return "", err
@@ -163,6 +166,21 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 		rule.Domain = ""
 	}
 	return "The verdict is stored. Figures and advice follow it from now on.", s.commands.Judge(ctx, who.name, rule)
+}
+
+// setUse stores who writes from a domain.
+func (s *Server) setUse(ctx context.Context, v visit, domain, word string) (string, error) {
+	d, err := s.domain(ctx, v, domain)
+	if err != nil {
+		return "", err
+	}
+	if word == "unknown" {
+		return "The answer is taken back.", s.commands.Use(ctx, v.name, d.Name, "")
+	}
+	if useOf(word) == advice.UseUnknown {
+		return "", fmt.Errorf("%w: no such answer", errRefused)
+	}
+	return "The answer is stored. The advice follows it from now on.", s.commands.Use(ctx, v.name, d.Name, word)
 }
 
 // judged finds the source that a verdict is on, among the domains that the visitor may see.

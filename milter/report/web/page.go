@@ -76,6 +76,7 @@ type section struct {
 	RawLabel  string // of Raw
 	Judge     *judgeForm
 	WhatIf    *whatIfForm
+	Use       *useForm
 	SPF       *spfForm
 	DMARC     *dmarcForm
 	Problem   string          // why there are no Records

@@ -123,7 +123,9 @@ type Domain struct {
 	Use    advice.Use
 	UseBy  string
 	UseAt  advice.Day
-	ToList int64
+	ToList int64 // messages of 90 days that this host sent to mailing lists
+	Reply  int64 // and that answered other mail
+	Sent   int64 // and all
 	SPFAll string
 	Terms  []advice.Term
 	// NoReports is why no report comes, as a sentence; "" if it is not known.

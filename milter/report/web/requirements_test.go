@@ -18,7 +18,7 @@ var (
 func TestRequirementsAreHeld(t *testing.T) {
 	const root = "../../.."
 	exists := map[string]bool{}
-	for _, folder := range []string{"milter/report/web", "milter/report/advice", "milter/report/store", "cmd/mailseal", "cmd/mailseal/*",
+	for _, folder := range []string{"milter/filter", "milter/report/web", "milter/report/advice", "milter/report/store", "cmd/mailseal", "cmd/mailseal/*",
 		"contrib/test/*"} {
 		files, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
 		if err != nil {

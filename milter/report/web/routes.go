@@ -51,6 +51,7 @@ func (s *Server) routes() {
 			return s.reportPage(ctx, v, v.id(), n)
 		})
 	})
+	s.mux.HandleFunc("POST /d/{domain}", s.command)
 	s.mux.HandleFunc("POST /d/{domain}/s/{source}", s.command)
 	s.mux.HandleFunc("POST /ingest", s.command)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

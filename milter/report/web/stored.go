@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/store"
@@ -17,9 +18,10 @@ import (
 // Stored is a Reader over the store. It only reads.
 type Stored struct {
 	Store    *store.Store
-	Names    []string       // configured domains, beside those that reports on them were stored for
-	Networks []netip.Prefix // of this host
-	Sending  *Sending       // nil: the page of reports that go out is not shown
+	Names    []string         // configured domains, beside those that reports on them were stored for
+	Networks []netip.Prefix   // of this host
+	Now      func() time.Time // nil: the host's clock
+	Sending  *Sending         // nil: the page of reports that go out is not shown
 
 	mu       sync.Mutex
 	mark     Mark // of policies

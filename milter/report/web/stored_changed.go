@@ -9,7 +9,7 @@ import (
 // Mark says how far a reader had read. Two marks are equal if nothing has changed between them.
 type Mark struct {
 	raw, report int64 // the last that arrived, and the last that was read
-	rest        [5]int64
+	rest        [8]int64
 }
 
 // Change is what differs between a mark and now.
@@ -44,6 +44,10 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		{"SELECT COALESCE(MAX(undone), 0) FROM in_verdict", &m.rest[2]},
 		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'records_since'", &m.rest[3]},
 		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'read_again'", &m.rest[4]},
+		// What is counted of own mail moves these once a day, and with a new key.
+		{"SELECT COALESCE(MAX(day), 0) FROM own_day", &m.rest[5]},
+		{"SELECT COUNT(*) FROM own_selector", &m.rest[6]},
+		{"SELECT CAST(COALESCE(SUM(made), 0) AS BIGINT) FROM own_use", &m.rest[7]},
 	} {
 		if err := v.tx.QueryRowContext(ctx, q.query).Scan(q.into); err != nil {
 			return Change{}, fmt.Errorf("web: %w", err)

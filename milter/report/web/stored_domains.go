@@ -108,7 +108,7 @@ func (s *Stored) Domains(ctx context.Context) ([]Domain, error) {
 		for _, n := range slices.Compact(names) {
 			out = append(out, domainOf(n, spans[n]))
 		}
-		return nil
+		return v.ownMail(ctx, s.today(), out)
 	})
 	return out, err
 }
@@ -151,7 +151,9 @@ func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 					Text: "policy changed from " + list[i-1].policy.step().String() + " to " + list[i].policy.step().String()})
 			}
 		}
-		return nil
+		keys, err := v.keyEvents(ctx, f)
+		out = append(out, keys...)
+		return err
 	})
 	slices.SortFunc(out, func(a, b Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Domain, b.Domain)) })
 	return out, err

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"mailseal/milter/report/advice"
+	"mailseal/milter/report/store"
+)
+
+// today is the day of the clock.
+func (s *Stored) today() int64 {
+	if s.Now == nil {
+		return store.Day(time.Now())
+	}
+	return store.Day(s.Now())
+}
+
+// ownMail adds to domains what this host sent as them and names below them in the last 90 days, and
+// what an administrator said of who writes from them.
+func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error {
+	sent, err := v.tx.OwnMail(ctx, today-adviceDays)
+	if err != nil {
+		return err
+	}
+	uses, err := v.tx.Uses(ctx)
+	if err != nil {
+		return err
+	}
+	index := make(map[string]int, len(domains))
+	for i := range domains {
+		d := &domains[i]
+		index[d.Name] = i
+		if u, has := uses[d.Name]; has {
+			d.Use, d.UseBy, d.UseAt = useOf(u.Word), u.By, advice.DayOf(u.At)
+		}
+	}
+	for name, m := range sent {
+		for n := name; n != ""; n = parent(n) {
+			if i, has := index[n]; has {
+				domains[i].Sent += m.Messages
+				domains[i].Reply += m.Replies
+				domains[i].ToList += m.Lists
+			}
+		}
+	}
+	return nil
+}
+
+// parent is a name without its first label.
+func parent(name string) string {
+	for i := range len(name) {
+		if name[i] == '.' {
+			return name[i+1:]
+		}
+	}
+	return ""
+}
+
+// The words for who writes from a domain, as the store and the form have them.
+const (
+	usePeople   = "people"
+	useMachines = "machines"
+)
+
+func useOf(word string) advice.Use {
+	switch word {
+	case usePeople:
+		return advice.UsePeople
+	case useMachines:
+		return advice.UseMachines
+	}
+	return advice.UseUnknown
+}
+
+// keyEvents are the first uses of keys by this host. That of the keys with which counting began is
+// none.
+func (v *view) keyEvents(ctx context.Context, f Filter) ([]Event, error) {
+	keys, err := v.tx.OwnKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Event
+	began := map[string]time.Time{}
+	for _, k := range keys {
+		if began[k.Domain].IsZero() {
+			began[k.Domain] = k.First
+		}
+		day := advice.DayOf(k.First)
+		if day < f.From || day > f.To || k.First.Sub(began[k.Domain]) < 24*time.Hour ||
+			f.Domains != nil && !slices.Contains(f.Domains, k.Domain) {
+			continue
+		}
+		out = append(out, Event{Domain: k.Domain, At: k.First, Kind: "key",
+			Text: "this host signs with a new key: " + k.Selector + "._domainkey." + k.Domain})
+	}
+	return out, nil
+}
