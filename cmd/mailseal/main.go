@@ -49,6 +49,7 @@ given as "" or 0, and one that has no effect beside the others, are wrong unless
 	root.AddCommand(newSetupCmd())
 	root.AddCommand(newDomainCmd(), newDKIMCmd(), newPolicyCmd(), newProposeCmd(), newTestCmd())
 	root.SetHelpCommand(newHelpCmd(root))
+	answer.FitHelp(root)
 	root.InitDefaultCompletionCmd()
 	each(root, func(cmd *cobra.Command) {
 		if cmd.Name() == "completion" {

@@ -96,7 +96,7 @@ store could not be opened: import the same files again, then.`,
 			return nil
 		},
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
-			return f.box.Import(cmd.Context(), args, cmd.InOrStdin(), cmd.OutOrStdout(), terminal(cmd.ErrOrStderr()))
+			return f.box.Import(cmd.Context(), args, cmd.InOrStdin(), cmd.OutOrStdout(), answer.Terminal(cmd.ErrOrStderr()))
 		})
 	withJSON(cmd, f)
 	return cmd

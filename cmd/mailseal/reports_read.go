@@ -2,11 +2,8 @@ package main
 
 import (
 	"errors"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/incoming"
@@ -41,8 +38,8 @@ when a report is damaged or hostile; 3 when a file cannot be opened. Other mail 
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r.Width = terminalWidth()
-			return r.Run(args, cmd.InOrStdin(), cmd.OutOrStdout(), terminal(cmd.ErrOrStderr()))
+			r.Width = answer.Width()
+			return r.Run(args, cmd.InOrStdin(), cmd.OutOrStdout(), answer.Terminal(cmd.ErrOrStderr()))
 		},
 	}
 	cmd.Flags().BoolVar(&r.JSON, "json", false, "print one JSON object for each report, on a line each")
@@ -51,26 +48,4 @@ when a report is damaged or hostile; 3 when a file cannot be opened. Other mail 
 	excludes(cmd, []string{"json"}, "csv", "raw")
 	excludes(cmd, []string{"csv"}, "raw")
 	return cmd
-}
-
-// terminal returns w if it is a terminal, else nil.
-func terminal(w io.Writer) io.Writer {
-	f, ok := w.(*os.File)
-	if !ok {
-		return nil
-	}
-	if _, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err != nil {
-		return nil
-	}
-	return w
-}
-
-// terminalWidth is the width of the terminal that standard output is, between 60 and 120 columns;
-// 100 for a file or pipe.
-func terminalWidth() int {
-	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
-	if err != nil || size.Col == 0 {
-		return 100
-	}
-	return min(max(int(size.Col), 60), 120)
 }
