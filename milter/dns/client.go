@@ -23,6 +23,7 @@ type Options struct {
 	ResolvConf  string           // "" means /etc/resolv.conf; read again within 5 s of a change
 	Timeout     time.Duration    // for one query to one server, TCP after truncation included; 0: as resolv.conf says, else 5 s
 	Tries       int              // rounds over the servers; 0: as resolv.conf says, else 2
+	Resend      time.Duration    // how long a query over UDP waits before it is sent again; 0: 0.3 s
 	Concurrency int              // queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
 	Now         func() time.Time // nil means time.Now
 }
@@ -35,6 +36,7 @@ type Client struct {
 	servers servers
 	timeout time.Duration
 	tries   int
+	resend  time.Duration
 	targets Resolver
 	places  chan struct{}
 	now     func() time.Time
@@ -43,6 +45,7 @@ type Client struct {
 // ClientCounters count since the start of the program.
 type ClientCounters struct {
 	Queries   atomic.Uint64 // sent over UDP
+	Resent    atomic.Uint64 // queries sent once more, since no reply had come
 	Truncated atomic.Uint64 // replies that sent us to TCP
 	Timeouts  atomic.Uint64 // queries that no reply came to in time
 }
@@ -54,6 +57,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		timeout: o.Timeout,
 		tries:   o.Tries,
+		resend:  cmp.Or(max(0, o.Resend), defaultResend),
 		targets: o.Targets,
 		now:     o.Now,
 	}
@@ -196,7 +200,7 @@ func (c *Client) ask(
 // does not know that (RFC 6891 section 7).
 func (c *Client) exchange(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 	c.Counters.Queries.Add(1)
-	m, err := overUDP(ctx, addr, q)
+	m, err := c.overUDP(ctx, addr, q)
 	if err == nil && len(q.Extra) > 0 && (m.Rcode == wire.RcodeFormatError || m.Rcode == wire.RcodeNotImplemented) {
 		q.Extra = nil
 		return c.exchange(ctx, addr, q)

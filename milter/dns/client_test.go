@@ -240,7 +240,11 @@ func TestClientForgives(t *testing.T) {
 		refusals.Add(1)
 		return [][]byte{pack(new(wire.Msg).SetRcode(q, wire.RcodeRefused))}
 	})
-	c := client(t, dns.Options{Servers: []string{late, refuser}, Timeout: time.Second})
+	c := client(t, dns.Options{
+		Servers: []string{late, refuser},
+		Timeout: time.Second,
+		Resend:  time.Hour,
+	})
 	for range 2 {
 		if a, err := c.Lookup(t.Context(), "example.com", dns.A); err != nil || a.Status != dns.NoData {
 			t.Fatalf("got %+v, %v", a, err)

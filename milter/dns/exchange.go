@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -24,12 +25,17 @@ var packets = sync.Pool{New: func() any { return new([4096]byte) }}
 // overUDP sends the query from a socket of its own, so that the kernel picks a random port and
 // drops what comes from another address, and waits for the reply. Replies to other ids or questions
 // are an attacker's guesses: they are ignored, and the wait goes on.
-func overUDP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
-	conn, stop, err := dial(ctx, "udp", addr, q)
+func (c *Client) overUDP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
+	packed, err := q.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFailure, err)
+	}
+	conn, stop, err := dial(ctx, "udp", addr, packed)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
+	defer c.sendAgain(conn, packed)()
 	buf := packets.Get().(*[4096]byte)
 	defer packets.Put(buf)
 	for {
@@ -43,9 +49,43 @@ func overUDP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 	}
 }
 
+// defaultResend is where the options say nothing. A server on this host or beside it answers what it
+// knows in milliseconds; one that has to ask others first recognises a query that it has already.
+const defaultResend = 300 * time.Millisecond
+
+// sendAgain sends the same packet from the same socket again and again while no reply comes, each
+// time after twice the wait of before, until stop is called. A datagram is lost without a word when
+// the buffer of a server's socket is full, as it is when many messages begin at the same moment;
+// without this, mail would wait for the whole timeout of a query. Chance makes each wait longer, up
+// to twice as long, so that the queries that were lost together do not come back together.
+func (c *Client) sendAgain(conn net.Conn, packed []byte) (stop func()) {
+	var mu sync.Mutex // guards timer, which may be due before AfterFunc has returned it
+	var timer *time.Timer
+	wait := c.resend
+	withChance := func() time.Duration { return wait + rand.N(wait) }
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(withChance(), func() {
+		if _, err := conn.Write(packed); err != nil {
+			return // the reader finds out why
+		}
+		c.Counters.Resent.Add(1)
+		wait *= 2
+		mu.Lock()
+		defer mu.Unlock()
+		timer.Reset(withChance())
+	})
+	return func() { timer.Stop() }
+}
+
 // overTCP asks on a new connection (RFC 7766).
 func overTCP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
-	conn, stop, err := dial(ctx, "tcp", addr, q)
+	packed, err := q.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFailure, err)
+	}
+	packed = append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)
+	conn, stop, err := dial(ctx, "tcp", addr, packed)
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +107,7 @@ func overTCP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 
 // dial connects and sends the query. The end of ctx ends all reads and writes; stop closes the
 // connection.
-func dial(ctx context.Context, network, addr string, q *wire.Msg) (net.Conn, func(), error) {
-	packed, err := q.Pack()
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrFailure, err)
-	}
-	if network == "tcp" {
-		packed = append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)
-	}
+func dial(ctx context.Context, network, addr string, packed []byte) (net.Conn, func(), error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, nil, err

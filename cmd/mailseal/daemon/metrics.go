@@ -246,6 +246,7 @@ func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 		load       func() uint64
 	}{
 		{"dns_queries_total", "Queries sent to name servers over UDP.", func() uint64 { return m.client.Load().Counters.Queries.Load() }},
+		{"dns_resent_total", "Queries sent once more, since no reply had come.", func() uint64 { return m.client.Load().Counters.Resent.Load() }},
 		{"dns_truncated_total", "Replies that were asked for again over TCP.", func() uint64 { return m.client.Load().Counters.Truncated.Load() }},
 		{"dns_timeouts_total", "Queries that no reply came to in time.", func() uint64 { return m.client.Load().Counters.Timeouts.Load() }},
 		{"dns_cache_hits_total", "Lookups answered from memory.", func() uint64 { return m.gate.Load().Cache().Counters.Hits.Load() }},

@@ -125,8 +125,25 @@ func (p *Process) Settle() error {
 }
 
 // Profile returns what a mailseal answers to a query for a profile, such as "profile?seconds=2" or "heap?gc=1".
-func (p *Process) Profile(query string) ([]byte, error) {
-	url := fmt.Sprintf("http://%s/debug/pprof/%s", p.profiles, query)
+func (p *Process) Profile(query string) ([]byte, error) { return p.get("debug/pprof/" + query) }
+
+// Metric returns a mailseal's metric, which has no labels.
+func (p *Process) Metric(name string) (float64, error) {
+	all, err := p.get("metrics")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(all)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("no metric %s", name)
+}
+
+// get returns what a mailseal answers at the address of its metrics.
+func (p *Process) get(path string) ([]byte, error) {
+	url := fmt.Sprintf("http://%s/%s", p.profiles, path)
 	r, err := http.Get(url)
 	if err != nil {
 		return nil, err
