@@ -153,15 +153,25 @@ func (d dsn) query() string {
 }
 
 func sketch(keys, signing dsn) []string {
-	return []string{
+	out := []string{
 		"[sources.opendkim]",
 		"driver = " + quote(keys.driver),
 		"dsn = " + quote(keys.connection()),
 		"key_query = " + quote(keys.query()),
-		"key_dir = " + quote("/etc/opendkim/keys"),
-		"signing_query = " + quote(signing.signingQuery()),
+	}
+	if keys.hasPaths() {
+		out = append(out, "key_dir = "+quote("/etc/opendkim/keys"))
+	}
+	return append(out,
+		"signing_query = "+quote(signing.signingQuery()),
 		"",
 		"[[sign]]",
 		`source = "opendkim"`,
-	}
+	)
+}
+
+// hasPaths reports whether the column of the keys is called as if it held paths of files.
+func (d dsn) hasPaths() bool {
+	last := strings.ToLower(d.data[strings.LastIndexByte(d.data, ',')+1:])
+	return strings.Contains(last, "path") || strings.Contains(last, "file")
 }

@@ -64,6 +64,8 @@ func TestFindings(t *testing.T) {
 		{"metrics on an address that is not this host's", good + "[metrics]\naddress = \"192.0.2.1:9\"\n", "", Bad, []Code{MetricsAddress}},
 		{"a socket's owner by number", strings.Replace(good, "inet:8891@127.0.0.1\"", "unix:DIR/m.sock\", user = \"0\", group = \"0\"", 1), "", Good, []Code{}},
 		{"a token that is not there", good + "[sources.web]\ndriver = \"http\"\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"token\"\n[keys.k]\nsource = \"web\"\n", "", Bad, []Code{SecretMissing}},
+		{"a directory of keys that is not there", good + "[sources.web]\ndriver = \"http\"\nurl = \"http://127.0.0.1:1\"\nkey_dir = \"nowhere\"\ntimeout = \"1s\"\n[[sign]]\nsource = \"web\"\nfrom = \"example.net\"\n", "",
+			Bad, []Code{SecretMissing, SourceAway}},
 		{"a source that is away", good + "[sources.web]\ndriver = \"http\"\nurl = \"http://127.0.0.1:1\"\ntimeout = \"1s\"\n[[sign]]\nsource = \"web\"\nfrom = \"example.net\"\n", "", Bad, []Code{SourceAway}},
 		{"no state directory", "state_directory = \"DIR/s.pem\"\n" + listen + "[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n", "", Bad, []Code{StateUnread}},
 		{"the DNS shows the key", good, "RECORD\n", Good, []Code{}},

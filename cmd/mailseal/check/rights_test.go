@@ -112,6 +112,15 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 			s.give(t, "lib/k d", 0, 0, 0o700)
 			s.give(t, "lib", daemonID, daemonID, 0o700)
 		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
+		{"a domain's own key", listen + "[keys.\"s._domainkey.%\"]\nfile = \"lib/%/s.pem\"\n[[sign]]\nfrom = \"*\"\nkeys = \"s._domainkey.%\"\n",
+			func(s *site, t *testing.T) {
+				s.mkdir(t, "lib/example.com")
+				if err := os.Rename(s.path("s.pem"), s.path("lib/example.com/s.pem")); err != nil {
+					t.Fatal(err)
+				}
+				s.give(t, "lib/example.com/s.pem", 0, 0, 0o600)
+				s.give(t, "lib/example.com", 0, 0, 0o700)
+			}, remedyOf{FileClosed, remedy.LetIn}, ""},
 		{"the daemon's own, closed to itself", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
 			inDir(s, t)
 			s.give(t, "lib/k d/s.pem", daemonID, daemonID, 0o200)

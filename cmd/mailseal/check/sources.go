@@ -27,6 +27,7 @@ type lister interface {
 func (c *checker) sources(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(c.parts.Sources)) {
 		s := c.parts.Sources[name]
+		c.keyDirectory(c.cfg.Sources[name])
 		if c.lacksSecret(c.cfg.Sources[name]) { // which secrets() reports
 			continue
 		}
@@ -44,6 +45,14 @@ func (c *checker) sources(ctx context.Context) {
 		}
 		c.result.Sources = append(c.result.Sources, Source{name, said})
 		c.held(ctx, s)
+	}
+}
+
+// keyDirectory reports a directory of keys that is not there: each path that the source answers with
+// is an error then.
+func (c *checker) keyDirectory(s config.Source) {
+	if s.KeyDir != "" && !isDirectory(s.KeyDir) {
+		c.report(finding(SecretMissing, at(s.Problem("key_dir", "")), "no directory "+s.KeyDir))
 	}
 }
 

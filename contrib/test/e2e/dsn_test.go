@@ -47,7 +47,7 @@ func TestImportedDSN(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, statement := range []string{
-				"CREATE TABLE dkim_keys (id VARCHAR(99), domain VARCHAR(99), selector VARCHAR(99), keydata TEXT, active INT)",
+				"CREATE TABLE dkim_keys (id VARCHAR(99), domain VARCHAR(99), selector VARCHAR(99), keypath TEXT, active INT)",
 				"CREATE TABLE dkim_signing (author VARCHAR(99), keyname VARCHAR(99))",
 				fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k1', 'a.example', 'column', '%s', 1), ('k2', 'b.example', 'file', '%s', 1), "+
 					"('k3', 'x.example', 'everybody', '%s', 1), ('k1', 'a.example', 'old', 'gone', 0)", text, file, file),
@@ -61,7 +61,7 @@ func TestImportedDSN(t *testing.T) {
 			at := fmt.Sprintf("dsn:%s://%s@%s+%s/%s/table=", tt.backend, tt.login, port, host, tt.base)
 			conf := filepath.Join(dir, "opendkim.conf")
 			lines := "Socket inet:8891@localhost\nMode s\nAuthservID mx.example.com\n" +
-				"KeyTable " + at + "dkim_keys?keycol=id?datacol=domain,selector,keydata?filter=active=1\n" +
+				"KeyTable " + at + "dkim_keys?keycol=id?datacol=domain,selector,keypath?filter=active=1\n" +
 				"SigningTable " + at + "dkim_signing?keycol=author?datacol=keyname\n"
 			if err := os.WriteFile(conf, []byte(lines), 0o600); err != nil {
 				t.Fatal(err)
