@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailseal/cmd/mailseal/reporting"
+	"mailseal/keys/files"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/store"
 )
@@ -98,7 +99,7 @@ func (p *page) fill(ctx context.Context) error {
 // printPage tells where the pages are, and how to sign in.
 func (d *demo) printPage() {
 	web := d.cfg.Reports.Web
-	token, err := os.ReadFile(string(web.TokenFile))
+	token, err := files.Read(string(web.TokenFile), maxConfig)
 	if err != nil {
 		return // the process would not have started
 	}

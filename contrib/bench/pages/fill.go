@@ -38,10 +38,12 @@ const (
 func (s shape) fill(ctx context.Context, st *store.Store, today int64) error {
 	return st.Update(ctx, func(tx *store.Tx) error {
 		f := &filler{ctx: ctx, tx: tx}
+		f.exec("PRAGMA cache_size = -400000") // for sorting
 		f.words(s)
 		f.reports(s, today)
 		f.records(s)
 		f.sums()
+		f.exec("PRAGMA cache_size = -2000") // SQLite's own
 		return f.err
 	})
 }
@@ -147,6 +149,7 @@ func packed() []byte {
 // are there, which is faster and ends the same.
 func (f *filler) records(s shape) {
 	f.exec("DROP INDEX in_record_source")
+	f.exec("DROP INDEX in_record_day")
 	f.exec(`CREATE TEMP TABLE k AS WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < $1) SELECT n FROM k`, s.perReport())
 	f.exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome, header_from, envelope_from, authset, facts)
 		SELECT id, n, begins / 86400, domain,
@@ -159,6 +162,7 @@ func (f *filler) records(s shape) {
 		ownHosts, firstForwarder, forwarders, firstStranger, strangers, firstForwarderName)
 	f.exec("DROP TABLE k")
 	f.exec("CREATE INDEX in_record_source ON in_record (domain, source, day)")
+	f.exec("CREATE INDEX in_record_day ON in_record (domain, day, outcome)")
 }
 
 // sums makes the rollups as the intake does, and the sums of reports.

@@ -70,7 +70,7 @@ func run(ctx context.Context, o options) error {
 	if o.fillOnly {
 		return nil
 	}
-	rows, err := measure(&web.Stored{Store: st}, o)
+	rows, err := measure(ctx, &web.Stored{Store: st}, o)
 	if err != nil {
 		return err
 	}
@@ -92,26 +92,31 @@ var pages = []struct{ name, path string }{
 
 // row is what a page took.
 type row struct {
-	name         string
-	first, again time.Duration
-	size         int
+	name                string
+	first, again, after time.Duration
+	size                int
 }
 
 const token = "a-token-of-the-measurement"
 
 // measure asks for each page of a server that has just started, so that nothing is remembered from
-// page to page, and then of one that has shown it before.
-func measure(read *web.Stored, o options) ([]row, error) {
+// page to page, then of one that has shown it before, and then when a report on a domain has come.
+func measure(ctx context.Context, read *web.Stored, o options) ([]row, error) {
 	var out []row
 	for _, p := range pages {
-		var first, again []time.Duration
+		var first, again, after []time.Duration
 		size := 0
 		for range o.rounds {
 			s, err := web.New(web.Config{Read: read, Access: &web.Access{Token: token}, Host: "mx.example.com"})
 			if err != nil {
 				return nil, err
 			}
-			for _, list := range []*[]time.Duration{&first, &again} {
+			for _, list := range []*[]time.Duration{&first, &again, &after} {
+				if list == &after {
+					if err := arrive(ctx, read.Store); err != nil {
+						return nil, err
+					}
+				}
 				took, n, err := ask(s, p.path)
 				if err != nil {
 					return nil, err
@@ -122,11 +127,26 @@ func measure(read *web.Stored, o options) ([]row, error) {
 		}
 		slices.Sort(first)
 		slices.Sort(again)
-		r := row{p.name, first[len(first)/2], again[len(again)/2], size}
-		fmt.Fprintf(os.Stderr, "pages: %-26s %8v %8v\n", r.name, r.first.Round(time.Millisecond), r.again.Round(time.Millisecond))
+		slices.Sort(after)
+		r := row{p.name, first[len(first)/2], again[len(again)/2], after[len(after)/2], size}
+		fmt.Fprintf(os.Stderr, "pages: %-26s %8v %8v %8v\n", r.name, r.first.Round(time.Millisecond), r.again.Round(time.Millisecond),
+			r.after.Round(time.Millisecond))
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// arrive stores a report without records on the first domain.
+func arrive(ctx context.Context, st *store.Store) error {
+	return st.Update(ctx, func(tx *store.Tx) error {
+		f := &filler{ctx: ctx, tx: tx}
+		f.exec(`INSERT INTO in_raw (digest, received, via, name, kind, trust, trust_domain, size)
+			SELECT 'n' || MAX(id), MAX(received), 'lmtp', '', 'aggregate', 'aligned', '', 1 FROM in_raw`)
+		f.exec(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
+			namespace, generator, policy, notes, records, messages) SELECT 'n' || (SELECT MAX(id) FROM in_report), 'n', (SELECT MAX(id) FROM in_raw), reporter,
+			'new', domain, 1, begins, ends, received, trust, 1, state, version, namespace, generator, policy, notes, 0, 0 FROM in_report WHERE id = 1`)
+		return f.err
+	})
 }
 
 // ask asks for a page and returns how long it took and how large it is.
@@ -155,11 +175,13 @@ func write(o options, path string, rows []row) error {
 	fmt.Fprintf(&b, "# How long the pages of reports take\n\nMade by `make bench-pages`; do not edit. %s UTC\n\n", time.Now().UTC().Format("2006-01-02 15:04"))
 	fmt.Fprintf(&b, "* a store of SQLite with %d records of %d reports: %d domains, %d days, %d receivers; %d MB\n", o.perReport()*o.domains*o.days*o.receivers,
 		o.domains*o.days*o.receivers, o.domains, o.days, o.receivers, info.Size()>>20)
-	fmt.Fprintf(&b, "* medians of %d; \"first\" is a process that has just started, \"again\" the same page a moment later\n", o.rounds)
+	fmt.Fprintf(&b, "* medians of %d; \"first\" is asked of a process that has just started, \"again\" a moment later, \"after\" when a report on a domain has come\n",
+		o.rounds)
+	b.WriteString("* `mailseal reports serve` gathers pages ahead, at its start and every 15 seconds: what a person sees is \"again\", unless faster than that\n")
 	fmt.Fprintf(&b, "* the goal is %v for the overview\n\n", goal)
-	b.WriteString("| page | first, ms | again, ms | KB |\n|---|---|---|---|\n")
+	b.WriteString("| page | first, ms | again, ms | after, ms | KB |\n|---|---|---|---|---|\n")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %d |\n", r.name, ms(r.first), ms(r.again), r.size>>10)
+		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f | %d |\n", r.name, ms(r.first), ms(r.again), ms(r.after), r.size>>10)
 	}
 	if o.out == "" {
 		fmt.Print(b.String())

@@ -35,27 +35,81 @@ func (v *view) records(ctx context.Context, f Filter, win Window) ([]Record, err
 		w.parts = slices.DeleteFunc(w.parts, func(p string) bool { return p == "p.counted = 1" })
 	}
 	w.outcomes(f)
-	type row struct {
-		r                                               Record
-		domain, source, from, envelope, authset, result int64
-		facts                                           string
+	if win.Rows == 0 || f.Report != 0 || f.Addresses != nil {
+		list, err := v.recordRows(ctx, w, win)
+		if err != nil {
+			return nil, err
+		}
+		return v.recordsOf(ctx, list)
 	}
-	var list []row
+	// A page of a long list: day by day, so that the newest are found without sorting all of them.
+	days, err := v.daysWith(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	var list []recordRow
+	for _, day := range days {
+		missing := win.Offset + win.Rows - len(list)
+		if missing <= 0 {
+			break
+		}
+		one := where{parts: slices.Clone(w.parts), values: slices.Clone(w.values)}
+		one.add("x.day = ?", day)
+		rows, err := v.recordRows(ctx, one, Window{Rows: missing})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, rows...)
+	}
+	return v.recordsOf(ctx, list[min(win.Offset, len(list)):])
+}
+
+// daysWith returns the days on which f selects something as far as the sums tell, newest first.
+func (v *view) daysWith(ctx context.Context, f Filter) ([]int64, error) {
+	w, err := v.conditions(ctx, Filter{From: f.From, To: f.To, Domains: f.Domains, Receiver: f.Receiver},
+		"x.day", "x.domain", "x.reporter", "")
+	if err != nil {
+		return nil, err
+	}
+	w.outcomes(f)
+	var out []int64
+	err = v.each(ctx, "SELECT DISTINCT x.day FROM in_day_reporter x WHERE "+w.String()+" ORDER BY x.day DESC", w.values, func(rows *sql.Rows) error {
+		var day int64
+		err := rows.Scan(&day)
+		out = append(out, day)
+		return err
+	})
+	return out, err
+}
+
+// recordRow is a row of in_record with the numbers of words.
+type recordRow struct {
+	r                                               Record
+	domain, source, from, envelope, authset, result int64
+	facts                                           string
+}
+
+// recordRows returns rows, newest first.
+func (v *view) recordRows(ctx context.Context, w where, win Window) ([]recordRow, error) {
 	query := `SELECT x.report, x.n, x.day, x.domain, r.key, x.source, x.messages, x.outcome, x.header_from, x.envelope_from, x.authset, x.facts
 		FROM in_record x JOIN in_report p ON p.id = x.report JOIN in_reporter r ON r.id = p.reporter
 		WHERE ` + w.String() + ` ORDER BY x.day DESC, x.report DESC, x.n`
 	if win.Rows > 0 {
 		query += fmt.Sprintf(" LIMIT %d OFFSET %d", win.Rows, win.Offset)
 	}
-	err = v.each(ctx, query, w.values, func(rows *sql.Rows) error {
-		var r row
+	var list []recordRow
+	err := v.each(ctx, query, w.values, func(rows *sql.Rows) error {
+		var r recordRow
 		err := rows.Scan(&r.r.Report, &r.r.N, &r.r.Day, &r.domain, &r.r.Receiver, &r.source, &r.r.Count, &r.result, &r.from, &r.envelope, &r.authset, &r.facts)
 		list = append(list, r)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
+	return list, err
+}
+
+// recordsOf turns the numbers of rows into words.
+func (v *view) recordsOf(ctx context.Context, list []recordRow) ([]Record, error) {
+	var err error
 	var out []Record
 	for _, r := range list {
 		if r.r.Domain, err = v.name(ctx, r.domain); err != nil {

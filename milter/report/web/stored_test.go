@@ -181,6 +181,10 @@ func TestStoredEqualsMemory(t *testing.T) {
 			if err != nil || len(page) != len(want) {
 				t.Errorf("a page of records: %d, want %d: %v", len(page), len(want), err)
 			}
+			all, err := s.Records(ctx, f, Window{})
+			if part := all[min(3, len(all)):min(8, len(all))]; err != nil || len(part) > 0 && !reflect.DeepEqual(page, part) {
+				t.Errorf("a page of records is not that part of all: %v", err)
+			}
 		})
 	}
 }
