@@ -46,6 +46,9 @@ and causes no other: check applies it to what it has read, and judges again. A s
 printed once, in its final form. Check does not need root: a file that it cannot read is reported, and is not an
 error.
 
+Where test.address is set, it looks whether the mail servers take mail for its domain, and asks the one at reports.smtp at RCPT
+whether it takes the address; nothing is sent.
+
 With --dns it compares each key with the record that is published, byte by byte: whether it is there, whole, at the
 right name, alone and the right one, and whether the domain that signs is aligned with the authors of its rules. Each
 finding comes with the record to publish.

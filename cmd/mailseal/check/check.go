@@ -151,6 +151,7 @@ func (c *checker) run(ctx context.Context) error {
 	if err := c.servers(); err != nil {
 		return err
 	}
+	c.testAddress(ctx)
 	c.identity()
 	if c.DNS && c.Resolver != nil {
 		c.compare(ctx)

@@ -96,6 +96,10 @@ const (
 	DNSLabel      Code = "dns-record-under-name-of-entry"
 	DMARCUncount  Code = "dmarc-not-aligned"
 	DMARCNoAnswer Code = "dmarc-no-answer"
+
+	TestDomain  Code = "test-domain-not-taken"
+	TestRefused Code = "test-address-refused"
+	TestUnasked Code = "test-address-not-asked"
 )
 
 // rows is the table from code to severity, sentence and remedies.
@@ -124,6 +128,12 @@ var rows = []Row{
 	{KeyShort, Warning, Local, "the RSA key has %d bits, and should have %d (RFC 8301 section 3.2): some receivers do not count its signatures; make a new one under a new selector with mailseal keygen", nil},
 	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC 8301 section 3.2), so that some mail does not verify; " +
 		"use a key of 2048 bits", nil},
+
+	{TestDomain, Warning, MTA, "%s does not take mail for %s, by its files: nobody can write to the address for tests; " +
+		"add the domain to mydestination or virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain", nil},
+	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %s), so that no test comes to Mailseal; add an alias of that name, " +
+		"and let the server cut what follows a plus sign (recipient_delimiter = + in Postfix; Sendmail does so)", nil},
+	{TestUnasked, Unknown, MTA, "whether the mail server takes the address at RCPT is not known: %s does not answer (%v)", nil},
 
 	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner, remedy.Copy)},
 	{DirectoryMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
@@ -243,7 +253,7 @@ func finding(code Code, at place, details ...any) Finding {
 	}
 }
 
-// area returns what a code is about. Codes that are not in the table are those of mail servers.
+// area returns what a code is about. Codes that are not in the table are those of package mta.
 func (c Code) area() Area {
 	if row, ok := byCode[c]; ok {
 		return row.Area

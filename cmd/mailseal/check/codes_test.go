@@ -28,7 +28,7 @@ func TestRows(t *testing.T) {
 		if !slices.Contains([]Severity{Error, Warning, Unknown, Note}, r.Severity) {
 			t.Errorf("%s: severity %q", r.Code, r.Severity)
 		}
-		if r.Area != Local && r.Area != DNS || r.Code.area() != r.Area {
+		if !slices.Contains([]Area{Local, DNS, MTA}, r.Area) || r.Code.area() != r.Area {
 			t.Errorf("%s: area %q", r.Code, r.Area)
 		}
 		if r.Text == "" {
@@ -149,6 +149,14 @@ func TestSentences(t *testing.T) {
 		{DNSNobody, []any{"example.net"}, "no key signs for example.net"},
 		{DNSLabel, []any{"a._domainkey.d.example", "b._domainkey.d.example"},
 			"this very key is published at a._domainkey.d.example, as the entry is called; signatures name b._domainkey.d.example, where it is not"},
+		{TestDomain, []any{"Postfix", "example.com"},
+			"Postfix does not take mail for example.com, by its files: nobody can write to the address for tests; add the domain to " +
+				"mydestination or virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain"},
+		{TestRefused, []any{"127.0.0.1:25", "t@example.com", 550, "no"},
+			"the mail server at 127.0.0.1:25 refuses t@example.com at RCPT (550 no), so that no test comes to Mailseal; add an alias of " +
+				"that name, and let the server cut what follows a plus sign (recipient_delimiter = + in Postfix; Sendmail does so)"},
+		{TestUnasked, []any{"127.0.0.1:25", "why"},
+			"whether the mail server takes the address at RCPT is not known: 127.0.0.1:25 does not answer (why)"},
 		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not take more than 4096 (RFC 8301 section 3.2), so that " +
 			"some mail does not verify; use a key of 2048 bits"},
 		{SocketNoDirectory, []any{"/nowhere"}, "no directory /nowhere"},

@@ -58,7 +58,7 @@ var requirements = map[string][][2]string{
 	},
 	"WIZ-4": {{"cmd/mailseal", "TestDomainCommands"}},
 
-	"TST-1": {{"milter/filter", "TestTestMail"}, {"contrib/test/e2e", "TestTestByMail"}},
+	"TST-1": {{"cmd/mailseal/check", "TestAddressForTests"}, {"milter/filter", "TestTestMail"}, {"contrib/test/e2e", "TestTestByMail"}},
 	"TST-2": {{"milter/filter", "TestTestMail"}, {"contrib/test/e2e", "TestTestByMail"}},
 	"TST-3": {{"milter/filter", "TestKept"}, {"milter/report/testmail", "TestAnswer"}, {"contrib/test/e2e", "TestTestPages"}},
 	"TST-4": {{"milter/filter", "TestKept"}, {"milter/report/testmail", "TestNoAnswer"}},

@@ -88,6 +88,7 @@ func TestTestPages(t *testing.T) {
 	for _, k := range kinds[2:4] {
 		t.Run(k.name, func(t *testing.T) {
 			s, page := testPages(t, k.start, k.o)
+			checksTestAddress(t, s)
 			for _, from := range []string{"ceo@bank.example", "friend@good.example"} {
 				r := s.sent(t, mail(from, "check@home.example"))
 				link := pageLink.FindStringSubmatch(r.String())
@@ -131,5 +132,23 @@ func TestTestPages(t *testing.T) {
 				t.Errorf("the page of a bounce: %d %s", code, body)
 			}
 		})
+	}
+}
+
+// checksTestAddress runs the check beside a real mail server, which takes the address; it does not take another domain.
+func checksTestAddress(t *testing.T, s *site) {
+	t.Helper()
+	const file = "/etc/mailseal/other.toml"
+	if s.Name == "Sendmail" { // whose table the rig makes without its text
+		s.Write("/etc/mail/access", "Connect:127.0.0.1 RELAY\n")
+	}
+	config := s.Read("/etc/mailseal/mailseal.toml")
+	for address, want := range map[string]string{"check@home.example": "", "check@elsewhere.example": "test-domain-not-taken"} {
+		s.File(file, []byte(strings.Replace(config, "check@home.example", address, 1)), 0o600, "root", "root")
+		out := s.RunIn(t, "check", "--json", "--config", file).Stdout
+		if got := strings.Contains(out, "test-domain-not-taken") || strings.Contains(out, "test-address"); got != (want != "") ||
+			!strings.Contains(out, want) {
+			t.Errorf("%s: want %q in %s", address, want, out)
+		}
 	}
 }

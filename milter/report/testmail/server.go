@@ -55,7 +55,7 @@ type Server struct {
 // New makes a server.
 func New(c Config) (*Server, error) {
 	s := &Server{Config: c, mux: http.NewServeMux(), visits: map[netip.Prefix]int{}}
-	funcs := template.FuncMap{"name": web.Name, "text": web.Text, "visible": web.Visible}
+	funcs := template.FuncMap{"name": web.Name, "text": web.Text, "visible": web.Visible, "sentence": sentence}
 	var err error
 	if s.pages, err = template.New("test.html").Funcs(funcs).ParseFS(files, "test.html"); err != nil {
 		return nil, err

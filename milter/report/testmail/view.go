@@ -4,9 +4,13 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
+	"html/template"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"mailseal/milter/report/evidence"
+	"mailseal/milter/report/web"
 	"mailseal/milter/spf"
 )
 
@@ -18,7 +22,7 @@ type view struct {
 	Advice  string
 	Publish *record
 
-	From, Address, Decision string
+	From, Address string
 }
 
 // record is a text to publish.
@@ -42,6 +46,40 @@ func (view) Number(i int) int { return i + 1 }
 
 // ClassOf is that of a result.
 func (view) ClassOf(value string) string { return class(value) }
+
+// Upper is the name of a method for people.
+func (view) Upper(method string) string { return strings.ToUpper(method) }
+
+// Does says what this host's policy does with such mail.
+func (v view) Does() string {
+	switch v.Action {
+	case "accept":
+		return "takes such mail"
+	case "mark":
+		return "takes such mail and marks it"
+	case "hold":
+		return "holds such mail for an operator"
+	case "reject":
+		return "refuses such mail"
+	case "tempfail":
+		return "defers such mail"
+	case "discard":
+		return "discards such mail"
+	}
+	return "has no action for such mail"
+}
+
+// sentence is a clause of ours or a stranger's as a sentence.
+func sentence(s string) template.HTML {
+	first, size := utf8.DecodeRuneInString(s)
+	s = strings.TrimSuffix(s, ".")
+	// An address or a record that a clause begins with is left as it is.
+	word, _, _ := strings.Cut(s, " ")
+	if size > 0 && unicode.IsLower(first) && !strings.ContainsAny(word, ".:=@_") {
+		s = string(unicode.ToUpper(first)) + s[size:]
+	}
+	return web.Text(s + ".")
+}
 
 // Base64 is a hash as DKIM writes it.
 func (view) Base64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -85,7 +123,6 @@ func newView(m evidence.Mail) *view {
 	if m.Client.IsValid() {
 		v.Address = m.Client.Unmap().String()
 	}
-	v.Decision = m.Action
 	when := m.Time.UTC().Format("2 Jan, 15:04 UTC")
 	switch m.DMARC.Value {
 	case "pass":
