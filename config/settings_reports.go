@@ -54,7 +54,7 @@ var reportsFailureSection = section{
 
 var reportsIntakeSection = section{
 	header: "[reports.intake]", path: "reports.intake",
-	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" takes them by LMTP on a unix socket, \"mailseal reports import\" from files; \"mailseal reports domains\" and the page show what they say.",
+	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" takes them by LMTP on a unix socket, \"mailseal reports import\" from files; \"mailseal reports domains\" and the page show what they say. Once a day it asks the DNS, by the name servers of [dns], for the SPF and DMARC records of your domains and for the keys that signed lately: changes are marks on the pages, missing keys and SPF terms that let no mail in are said there. A domain whose SPF record is \"v=spf1 -all\" counts as parked.",
 	settings: []setting{
 		{name: "address", example: `"/run/mailseal-reports/intake.sock"`, form: "path",
 			doc: "The unix socket on which \"mailseal reports serve\" takes mail by LMTP; the file intake.sock in reports.directory, if not set. The mail server must be able to reach its directory. Postfix: transport_maps = inline:{ { dmarc@example.com = lmtp:unix:/run/mailseal-reports/intake.sock } }, where a chroot needs the socket below the queue directory. Sendmail: contrib/sendmail/reports.mc. mode and group say who may write to it."},

@@ -175,12 +175,9 @@ func pass(domain string, e effect, c Change, r *Row) bool {
 	if c.NoSPF || r.SPF != "pass" || !aligned(from, r.Envelope, domain, e.aspf) {
 		return false
 	}
-	for _, net := range c.WithoutNet {
-		if net.Contains(r.Address) {
-			return false
-		}
-	}
-	return true
+	// The record of the domain itself is asked for envelopes of that very domain alone.
+	return !strings.EqualFold(strings.TrimSuffix(r.Envelope, "."), domain) ||
+		!slices.ContainsFunc(c.WithoutNet, func(n netip.Prefix) bool { return n.Contains(r.Address) })
 }
 
 // aligned reports whether an identifier aligns with the From domain, whose organizational domain is

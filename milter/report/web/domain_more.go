@@ -221,13 +221,22 @@ func (x *facts) whatIfSection(v visit) section {
 		if form.Term == nil {
 			form.Term = []option{{"", "no SPF term", q.Get("without") == ""}}
 		}
-		o := option{t.Text, t.Text, q.Get("without") == t.Text}
+		term := visible(t.Text)
+		o := option{term, term, q.Get("without") == term}
 		if o.Selected {
-			change.Without, change.WithoutNet = t.Text, t.Nets
+			change.Without, change.WithoutNet = term, t.Nets
 		}
 		form.Term = append(form.Term, o)
 	}
 	out := section{End: true, ID: "whatif", Title: "What if", WhatIf: form}
+	switch {
+	case form.Term != nil:
+		out.Text = append(out.Text, "SPF terms are offered where addresses pass by one alone: once a day the record is evaluated as receivers "+
+			"do, with and without each term, for the 200 addresses with most mail.")
+	case x.domain.SPFAll == "":
+		out.Text = append(out.Text, "What the mail would be without an SPF term is not known: the record was not looked at yet, or there is none. "+
+			"The role intake looks once a day.")
+	}
 	if change.IsZero() {
 		change.P = "reject"
 		form.P = options("reject", "as published")

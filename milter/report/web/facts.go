@@ -209,7 +209,7 @@ func (x *facts) rated() (pass, all int64) {
 func (x *facts) history() advice.History {
 	h := advice.History{Domain: x.domain.Name, From: x.filter.From, To: min(x.filter.To, x.late-1), Policy: x.domain.Policy,
 		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt, ToLists: x.domain.ToList, Replies: x.domain.Reply,
-		SPFAll: x.domain.SPFAll, Terms: x.domain.Terms}
+		SPFAll: x.domain.SPFAll, Terms: x.domain.Terms, Selectors: x.domain.Selectors}
 	for d := range x.days.days {
 		if d <= h.To {
 			h.Reported = append(h.Reported, d)

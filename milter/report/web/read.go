@@ -128,6 +128,8 @@ type Domain struct {
 	Sent   int64 // and all
 	SPFAll string
 	Terms  []advice.Term
+	// Selectors are the keys that signed lately, as the DNS shows them.
+	Selectors []advice.Selector
 	// NoReports is why no report comes, as a sentence; "" if it is not known.
 	NoReports string
 }

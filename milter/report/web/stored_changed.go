@@ -9,7 +9,7 @@ import (
 // Mark says how far a reader had read. Two marks are equal if nothing has changed between them.
 type Mark struct {
 	raw, report int64 // the last that arrived, and the last that was read
-	rest        [8]int64
+	rest        [10]int64
 }
 
 // Change is what differs between a mark and now.
@@ -48,6 +48,8 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		{"SELECT COALESCE(MAX(day), 0) FROM own_day", &m.rest[5]},
 		{"SELECT COUNT(*) FROM own_selector", &m.rest[6]},
 		{"SELECT CAST(COALESCE(SUM(made), 0) AS BIGINT) FROM own_use", &m.rest[7]},
+		{"SELECT COALESCE(MAX(id), 0) FROM own_record", &m.rest[8]},
+		{"SELECT COALESCE(MAX(at), 0) / 86400 FROM own_state", &m.rest[9]},
 	} {
 		if err := v.tx.QueryRowContext(ctx, q.query).Scan(q.into); err != nil {
 			return Change{}, fmt.Errorf("web: %w", err)

@@ -152,7 +152,11 @@ func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 			}
 		}
 		keys, err := v.keyEvents(ctx, f)
-		out = append(out, keys...)
+		if err != nil {
+			return err
+		}
+		records, err := v.recordEvents(ctx, f)
+		out = slices.Concat(out, keys, records)
 		return err
 	})
 	slices.SortFunc(out, func(a, b Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Domain, b.Domain)) })

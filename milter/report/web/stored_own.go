@@ -2,7 +2,9 @@ package web
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"mailseal/milter/report/advice"
@@ -28,10 +30,15 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 	if err != nil {
 		return err
 	}
+	states, err := v.tx.OwnStates(ctx)
+	if err != nil {
+		return err
+	}
 	index := make(map[string]int, len(domains))
 	for i := range domains {
 		d := &domains[i]
 		index[d.Name] = i
+		d.know(states[d.Name])
 		if u, has := uses[d.Name]; has {
 			d.Use, d.UseBy, d.UseAt = useOf(u.Word), u.By, advice.DayOf(u.At)
 		}
@@ -46,6 +53,45 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 		}
 	}
 	return nil
+}
+
+// know adds what the DNS said of a domain.
+func (d *Domain) know(s store.OwnState) {
+	d.SPFAll = s.All
+	d.Parked = s.All == "-all" && len(s.Terms) == 0 && strings.EqualFold(strings.Join(strings.Fields(s.SPF), " "), "v=spf1 -all")
+	for _, t := range s.Terms {
+		term := advice.Term{Text: t.Text, Messages: t.Messages, OwnHost: t.OwnHost, Foreign: t.Foreign}
+		for _, ip := range t.Alone {
+			term.Nets = append(term.Nets, netip.PrefixFrom(ip, ip.BitLen()))
+		}
+		d.Terms = append(d.Terms, term)
+	}
+	for _, k := range s.Selected {
+		d.Selectors = append(d.Selectors, advice.Selector(k))
+	}
+}
+
+// recordEvents are the changes of what the domains publish.
+func (v *view) recordEvents(ctx context.Context, f Filter) ([]Event, error) {
+	changes, err := v.tx.OwnChanges(ctx, f.From.Time())
+	if err != nil {
+		return nil, err
+	}
+	var out []Event
+	for _, c := range changes {
+		if day := advice.DayOf(c.At); day > f.To || f.Domains != nil && !slices.Contains(f.Domains, c.Domain) {
+			continue
+		}
+		e := Event{Domain: c.Domain, At: c.At, Kind: "dns", Text: c.Name + " changed to " + c.Is}
+		switch {
+		case c.Is == "":
+			e.Text = c.Name + " is gone from the DNS"
+		case c.Was == "":
+			e.Text = c.Name + " was published"
+		}
+		out = append(out, e)
+	}
+	return out, nil
 }
 
 // parent is a name without its first label.

@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -65,5 +67,60 @@ func TestStoredOwnMail(t *testing.T) {
 	body = get(newServer(t, s, fakeCommands{}), "/d/shop.example").Body.String()
 	if !strings.Contains(body, "that only machines write from it") || !strings.Contains(body, `value="machines" aria-pressed="true"`) {
 		t.Error("the page does not show the answer")
+	}
+}
+
+// TestStoredRecords holds that what the DNS said of a domain shows: a key that is gone, how the SPF
+// record ends, and what the mail would be without a term of it; and that strangers' records do not act.
+func TestStoredRecords(t *testing.T) {
+	m := smallWorld()
+	s := stored(t, m)
+	s.Now = func() time.Time { return clock }
+	ctx := context.Background()
+	var own netip.Addr
+	var sent int64
+	for i := range m.RecordList {
+		r := &m.RecordList[i]
+		if r.Domain == "shop.example" && r.SPF == "pass" && r.DKIM == "fail" && r.Envelope == r.Domain && r.Day >= today-30 && r.Day < today {
+			own = r.Address
+			sent += r.Count
+		}
+	}
+	if sent == 0 {
+		t.Fatal("the world has no mail that passes by SPF alone")
+	}
+	alone := []netip.Addr{own}
+	state := &store.OwnState{SPF: "v=spf1 a:one.example -all", All: "-all",
+		Terms:    []store.OwnTerm{{Text: "a:one.example", Messages: 5, Alone: alone}, {Text: hostile, Messages: 1, Alone: alone}},
+		Selected: []store.OwnSelector{{Name: "s9._domainkey.shop.example", Messages: 77, Missing: true}}}
+	for _, text := range []string{"v=DMARC1; p=none", "v=DMARC1; p=none; " + hostile} {
+		records := map[string]string{"_dmarc.shop.example": text}
+		if err := s.Store.SetOwnState(ctx, "shop.example", state, records, clock.AddDate(0, 0, -9)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := newServer(t, s, nil)
+	body := get(server, "/d/shop.example?without=a%3Aone.example&p=reject").Body.String()
+	noOrders(t, "/d/shop.example", body)
+	for _, want := range []string{"77 messages are signed with a key that DNS does not have: s9._domainkey.shop.example",
+		`<option value="a:one.example" selected>`, "SPF terms are offered where addresses pass by one alone", "_dmarc.shop.example changed to"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	lost := func(query string) (n float64) {
+		var list struct{ Rows []map[string]any }
+		if err := json.Unmarshal(get(server, "/d/shop.example/whatif.json?"+query).Body.Bytes(), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list.Rows {
+			if strings.Contains(r["what"].(string), "refused") {
+				n += r["then"].(float64)
+			}
+		}
+		return n
+	}
+	if a, b := lost("p=reject"), lost("p=reject&without=a%3Aone.example"); b-a != float64(sent) {
+		t.Errorf("%v would be refused without the term, %v with it; %d messages pass by SPF alone", b, a, sent)
 	}
 }
