@@ -6,7 +6,7 @@ var verifySection = section{
 	header: "[verify]", path: "verify",
 	doc: "Which methods judge mail of theirs, and how. DKIM is always verified.",
 	settings: []setting{
-		{name: "max_signatures", def: "10", least: "1", most: "100", doc: "How many DKIM signatures of a message are tried; those of the author's domain go first."},
+		{name: "max_signatures", def: "10", least: "1", most: "100", doc: "How many DKIM signatures of a message are tried; those of the author's domain go first. Together with those of ARC they may cost as much as 96 verifications with RSA-2048. RSA-3072 counts as 5.6 of these, RSA-4096 as 10 and RSA-8192 as 40, since that is what they take; Ed25519 counts as one, RSA-1024 as a quarter. What is beyond that is policy (too expensive)."},
 		{name: "min_rsa_bits", def: "1024", least: "1024", most: "8192", doc: "Signatures of shorter RSA keys are not good. 1024 is the least (RFC 8301); keys above 8192 bits are never used."},
 		{name: "accept_unsigned_body", def: "false", doc: "Let signatures pass that leave a part of the body unsigned (l=), to which anybody may have added. Otherwise the result is policy."},
 		{name: "uncovered_duplicates", def: `"policy"`,

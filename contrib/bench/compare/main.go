@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -61,10 +62,8 @@ func compare(o options) error {
 	if err != nil {
 		return err
 	}
-	if err := b.measureAll(results); err != nil {
-		return err
-	}
-	return results.write()
+	err = b.measureAll(results)
+	return errors.Join(err, results.write())
 }
 
 // newReport returns a report with OpenDKIM and our builds, as far as they are there, and rspamd if it is wanted.
@@ -105,15 +104,25 @@ var steps = []struct {
 	{"profiles", (*bench).profilesOf},
 }
 
-// measureAll fills the report.
-func (b *bench) measureAll(r *report) error {
+// measureAll fills the report. A job or a step that fails is named there, and does not take from it
+// what the others have found in some minutes.
+func (b *bench) measureAll(r *report) (failed error) {
+	fails := func(what string, err error) {
+		if err == nil {
+			return
+		}
+		b.log("%s: %v", what, err)
+		r.failed = append(r.failed, fmt.Sprintf("%s: %v", what, err))
+		failed = errors.Join(failed, fmt.Errorf("%s: %w", what, err))
+	}
 	for _, j := range jobs {
 		if !strings.Contains(j.name, r.options.only) {
 			continue
 		}
 		got, err := b.run(j, r.doing(j), r.options.rounds)
 		if err != nil {
-			return err
+			fails(j.name, err)
+			continue
 		}
 		b.log("%s", r.line(got))
 		r.outcomes = append(r.outcomes, got)
@@ -122,9 +131,7 @@ func (b *bench) measureAll(r *report) error {
 		if !strings.Contains(s.name, r.options.only) || r.options.quick && r.options.only == "" && s.name != "attack" {
 			continue
 		}
-		if err := s.measure(b, r); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
+		fails(s.name, s.measure(b, r))
 	}
-	return nil
+	return failed
 }

@@ -87,9 +87,12 @@ func takeProfile(p *measure.Process, query, file string) error {
 	return os.WriteFile(file, profile, 0o600)
 }
 
-// profilesOf takes the top ten of each job's profiles of the plain build.
+// profilesOf takes the top ten of the profiles of the plain build, for each job with a target.
 func (b *bench) profilesOf(r *report) error {
 	for _, j := range jobs {
+		if !j.hasTarget() {
+			continue
+		}
 		processor, err := b.processorProfile(r.options.plain, j)
 		if err != nil {
 			return err

@@ -25,8 +25,9 @@ type report struct {
 	outcomes []outcome
 	extra    []finding
 	sieges   []siege
-	dmarc    server // OpenDMARC
-	noDMARC  string // why it is not measured
+	dmarc    server   // OpenDMARC
+	noDMARC  string   // why it is not measured
+	failed   []string // jobs and steps that are not measured, and why
 	profiles []jobProfile
 }
 
@@ -109,6 +110,9 @@ func (r *report) head(b *bytes.Buffer) {
 		b.WriteString("* OpenDMARC, Debian's, with SPF, behind OpenDKIM: all methods are compared with both, one after the other behind the same driver; its DNS is on loopback\n")
 	} else {
 		fmt.Fprintf(b, "* OpenDMARC is not measured: %s\n", r.noDMARC)
+	}
+	for _, why := range r.failed {
+		fmt.Fprintf(b, "* **not measured**: %s\n", strings.ReplaceAll(why, "\n", " "))
 	}
 	if speed := openSSL(); speed != "" {
 		fmt.Fprintf(b, "* OpenSSL, on which OpenDKIM stands, takes %s\n", speed)
@@ -224,21 +228,24 @@ func (o outcome) p99(name string) string {
 
 // details writes times, rates and memory of each job as they are.
 func (r *report) details(b *bytes.Buffer) {
-	b.WriteString("\n## All figures\n\n| job | server | ms CPU per message, median (least–most) | messages/s | resident MB |\n|---|---|---|---|---|\n")
+	b.WriteString("\n## All figures\n\nResident memory that is not a process's own is that of files: the program and its libraries. The kernel\n" +
+		"shares it between processes, reads it in large pieces ahead, and takes it back when memory is short.\n\n| job | server | ms CPU per message, median (least–most) | messages/s | resident MB | of it its own |\n|---|---|---|---|---|---|\n")
 	for _, o := range r.outcomes {
 		for _, s := range r.doing(o.job) {
 			cpu := measure.Spread(o.samples[s.name], microseconds)
 			rate := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return s.Rate })
 			resident := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return float64(s.Resident) / mB })
-			fmt.Fprintf(b, "| %s | %s | %.3f (%.3f–%.3f) | %.0f (%.0f–%.0f) | %.0f |\n", o.name, s.name,
-				cpu.Median/1000, cpu.Min/1000, cpu.Max/1000, rate.Median, rate.Min, rate.Max, resident.Median)
+			own := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return float64(s.Own) / mB })
+			fmt.Fprintf(b, "| %s | %s | %.3f (%.3f–%.3f) | %.0f (%.0f–%.0f) | %.0f | %.0f |\n", o.name, s.name,
+				cpu.Median/1000, cpu.Min/1000, cpu.Max/1000, rate.Median, rate.Min, rate.Max,
+				resident.Median, own.Median)
 		}
 	}
 }
 
 // appendix writes the profiles and the Go benchmarks.
 func (r *report) appendix(b *bytes.Buffer) error {
-	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of each job's profiles: processor time in two seconds, and octets allocated.\n")
+	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of the profiles of each job with a target: processor time in two seconds, and octets allocated.\n")
 	for _, p := range r.profiles {
 		fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n%d messages allocate:\n\n```\n%s\n```\n", p.name, p.processor, p.messages, p.octets)
 	}

@@ -180,6 +180,7 @@ type Sample struct {
 	CPU      time.Duration // of the server, for each message
 	Rate     float64       // messages a second
 	Resident int64         // octets, afterwards
+	Own      int64         // of these, those that are not of files
 }
 
 // Measure drives a server and takes its processor time.
@@ -196,7 +197,10 @@ func (r *Bench) Measure(p *Process, args ...string) (s Sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.Resident, err = p.Resident()
+	if s.Resident, err = p.Resident(); err != nil {
+		return s, err
+	}
+	s.Own, err = p.Own()
 	s.CPU, s.Rate = (after-before)/time.Duration(f.Messages), f.Rate
 	return s, err
 }

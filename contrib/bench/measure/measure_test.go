@@ -69,7 +69,7 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if own, err := resident(p.PID()); err != nil || all <= own || own <= 0 {
+	if own, err := status(p.PID(), "VmRSS:"); err != nil || all <= own || own <= 0 {
 		t.Errorf("all hold %d octets, the first of them %d, %v", all, own, err)
 	}
 	if used, err := p.CPU(); err != nil || used <= 0 {

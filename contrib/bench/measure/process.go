@@ -63,9 +63,16 @@ func (p *Process) CPU() (sum time.Duration, err error) {
 }
 
 // Resident is the processes' resident memory in octets. What they share counts for each.
-func (p *Process) Resident() (sum int64, err error) {
+func (p *Process) Resident() (int64, error) { return p.sum("VmRSS:") }
+
+// Own is the part of Resident that is not of files: heap, stacks, and what was written of the
+// program's data.
+func (p *Process) Own() (int64, error) { return p.sum("RssAnon:") }
+
+// sum adds a line of /proc/PID/status up for all processes, in octets.
+func (p *Process) sum(line string) (sum int64, err error) {
 	for _, pid := range p.family() {
-		one, err := resident(pid)
+		one, err := status(pid, line)
 		if err != nil {
 			return 0, err
 		}
@@ -74,18 +81,18 @@ func (p *Process) Resident() (sum int64, err error) {
 	return sum, nil
 }
 
-func resident(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+func status(pid int, name string) (int64, error) {
+	all, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	for line := range bytes.Lines(status) {
-		if f := strings.Fields(string(line)); len(f) == 3 && f[0] == "VmRSS:" {
+	for line := range bytes.Lines(all) {
+		if f := strings.Fields(string(line)); len(f) == 3 && f[0] == name {
 			kb, err := strconv.ParseInt(f[1], 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS in /proc")
+	return 0, fmt.Errorf("no %s in /proc/%d/status", name, pid)
 }
 
 // family is the numbers of the process and of all that it has started, and they.
