@@ -38,6 +38,8 @@ var reportsSection = section{
 			doc: "What the spool may hold. Where it is full, rows are dropped and counted; mail is not touched."},
 		{name: "store", example: `"sqlite:/var/lib/mailseal-reports/reports.db"`, form: "line",
 			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres:\" for several hosts; the file reports.db in directory, if not set."},
+		{name: "dns_every", def: `"6h"`, zero: "never", most: `"7d"`,
+			doc: "How often the role dns of \"mailseal reports serve\" checks the DNS records of your domains, those that rules sign for and those of intake.domains, as \"mailseal domain\" does. The checks are spread over that time, at 5 questions a second at most. What changes of the domains' own records is kept for 400 days, and \"mailseal reports history\" lists it; where alerts.to is set, each change and each mistake is mailed once. The keys that sign are looked at by the daemon itself, each rotation.watch."},
 	},
 }
 

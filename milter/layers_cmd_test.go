@@ -30,7 +30,7 @@ var programs = []struct {
 	{"cmd/mailseal/changes", []string{"cmd/mailseal/control"}},
 	{"cmd/mailseal/inspect", []string{"cmd/mailseal/domains", "cmd/mailseal/publish"}},
 	{"cmd/mailseal/reporting", []string{
-		"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/changes", "cmd/mailseal/control", "cmd/mailseal/domains",
+		"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/changes", "cmd/mailseal/check", "cmd/mailseal/control", "cmd/mailseal/domains",
 		"cmd/mailseal/inspect", "cmd/mailseal/jobs",
 	}},
 	{"cmd/mailseal/examine", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly"}},

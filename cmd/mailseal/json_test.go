@@ -70,6 +70,7 @@ func TestJSON(t *testing.T) {
 		{"reports list and send", "reports list --config @out.toml" + noon},
 		{"reports show and resend", "reports show --config @out.toml" + noon + " " + id},
 		{"reports alerts", "reports alerts --config @out.toml" + noon},
+		{"reports history", "reports history --config @out.toml" + noon},
 		{"reports check", "reports check --config @out.toml --zone @out.zone"},
 		{"reports suppress", "reports suppress --config @out.toml" + noon + " d@friend.example"},
 		{"reports forget", "reports forget --config @out.toml" + noon + " other.example"},

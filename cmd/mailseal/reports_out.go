@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -207,6 +208,20 @@ func newReportsForgetCmd() *cobra.Command {
 		`Forget removes what the store keeps of a domain for reports that go out: whether your users wrote there, on which days its
 mail came, what is counted, and its reports.`+outCodes,
 		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Forget(ctx, args[0]) })
+	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
+	return cmd
+}
+
+func newReportsHistoryCmd() *cobra.Command {
+	var f outFlags
+	cmd := newOutCmd("history [DOMAIN]", "List what changed in the DNS records of your domains",
+		`History lists the records of your domains that changed in the last 400 days, the latest first: when that was seen, what
+was published before and what is now. The role dns of "mailseal reports serve" asks every reports.dns_every; a change is
+seen within that time, and what was there between two checks is not known. Times when the DNS did not answer are no
+change. "mailseal domain --diff" compares with a file instead.
+
+Exit code 3: the store cannot be read.`,
+		atMostOne("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.History(ctx, strings.Join(args, "")) })
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
 	return cmd
 }

@@ -109,6 +109,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"reports bounced":       {"--config @broken.toml r@example.com", "--config @gone r@example.com"},
 	"reports check":         {"--config @good.toml", "--config @gone"},
 	"reports forget":        {"--config @broken.toml example.com", "--config @gone example.com"},
+	"reports history":       {"--config @broken.toml", "--config @gone"},
 	"reports list":          {"--config @broken.toml", "--config @gone"},
 	"reports failures":      {"--config @broken.toml", "--config @gone"},
 	"reports preview":       {"--config @broken.toml example.com", "--config @gone example.com"},

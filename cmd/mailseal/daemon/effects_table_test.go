@@ -31,6 +31,7 @@ var unobservable = map[string]string{
 	"test.certificate":                "reporting tests it, as that of reports.web",
 	"test.key":                        "reporting tests it, as that of reports.web",
 	"test.answer_by_mail":             "reporting tests it, and testmail",
+	"reports.dns_every":               "reporting tests it",
 	"test.days":                       "testmail tests it with a clock",
 	"user":                            "needs root and another user; control tests it",
 	"signing.first_key":               "needs keys with a life; rotation_test.go",

@@ -105,7 +105,10 @@ func (f Finding) writeSeen(b *strings.Builder) {
 }
 
 // visible replaces each byte that would move a terminal's cursor, or that is not ASCII.
-func visible(s string) string {
+func visible(s string) string { return Visible(s) }
+
+// Visible replaces what would move a terminal's cursor.
+func Visible(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		if c < ' ' || c > '~' {

@@ -32,7 +32,7 @@ var requirements = map[string][][2]string{
 		{"cmd/mailseal/domains", "TestZoneFormLoads"},
 	},
 	"DC-13": {{"cmd/mailseal", "TestProposeDKIM"}, {"cmd/mailseal", "TestKeysServers"}, {"cmd/mailseal/keyring", "TestOwner"}},
-	"DC-14": {{"cmd/mailseal/domains", "TestChanges"}, {"cmd/mailseal/domains", "TestDiff"}},
+	"DC-14": {{"cmd/mailseal/reporting", "TestDNSHistory"}, {"cmd/mailseal/domains", "TestChanges"}, {"cmd/mailseal/domains", "TestDiff"}},
 	"DC-15": {{"cmd/mailseal/domains", "TestPace"}, {"cmd/mailseal/domains", "TestPaceLong"}},
 
 	"CHK-2":  {{"cmd/mailseal/domains", "TestCodes"}},

@@ -195,11 +195,16 @@ func (q Request) paced() dns.Resolver {
 	if q.Rate <= 0 {
 		return q.Resolver
 	}
-	clock := q.Pace
+	return Paced(q.Resolver, q.Rate, q.Pace)
+}
+
+// Paced returns a resolver that asks no more often than rate times a second, which is above 0. A
+// nil clock is the host's. Not for concurrent use.
+func Paced(r dns.Resolver, rate float64, clock Clock) dns.Resolver {
 	if clock == nil {
 		clock = hostClock{}
 	}
-	return &paced{Resolver: q.Resolver, clock: clock, every: time.Duration(float64(time.Second) / q.Rate)}
+	return &paced{Resolver: r, clock: clock, every: time.Duration(float64(time.Second) / rate)}
 }
 
 // Lookup implements dns.Resolver.

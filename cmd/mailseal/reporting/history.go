@@ -1,0 +1,229 @@
+package reporting
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/domains"
+	"mailseal/cmd/mailseal/jobs"
+	"mailseal/milter/dns"
+	"mailseal/milter/domain"
+	"mailseal/milter/report/store"
+)
+
+// Bounds of the checks of the DNS, so that they are spread and name servers do not notice them.
+const (
+	questionRate = 5.0 // to the DNS, a second
+	maxRound     = 50 * time.Second
+	roundEvery   = time.Minute
+)
+
+// historyKept is how long changes are kept.
+const historyKept = 400 * day
+
+// dnsRole checks the DNS records of our domains again and again.
+func dnsRole() Role {
+	return Role{
+		Name: "dns",
+		Doc:  "checks the DNS records of your domains every reports.dns_every, keeps what changes, and raises alerts",
+		Build: func(ctx context.Context, p *Process) (Part, error) {
+			if p.Config.Reports.DNSEvery <= 0 || len(p.ownDomains()) == 0 {
+				return Part{}, nil
+			}
+			s, err := p.Store(ctx)
+			if err != nil {
+				return Part{}, err
+			}
+			_, resolver, err := assembly.NewResolver(p.Config)
+			if err != nil {
+				return Part{}, err
+			}
+			h := &history{Process: p, store: s, resolver: resolver}
+			return Part{Jobs: []jobs.Job{
+				{Name: "dns", Interval: every(roundEvery), Do: h.round},
+				{Name: "dns_expire", Interval: every(day), First: every(time.Hour), Do: func(ctx context.Context) error {
+					return s.ExpireDNS(ctx, p.Now().Add(-historyKept))
+				}},
+			}}, nil
+		},
+	}
+}
+
+// ownDomains are those that mail is signed for, and those whose reports count.
+func (p *Process) ownDomains() []string {
+	out := signingDomains(p.Config)
+	for _, d := range p.Config.Reports.Intake.Domains {
+		if !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// history is the role at work.
+type history struct {
+	*Process
+	store    *store.Store
+	resolver dns.Resolver
+	clock    domains.Clock // of the pace; nil is the host's
+}
+
+// round checks the domains whose turn it is. Each has one turn in the period, and a round ends
+// before the next one begins, so that many domains are spread over the period.
+func (h *history) round(ctx context.Context) error {
+	names, period := h.ownDomains(), h.Config.Reports.DNSEvery
+	share := 1 + int(int64(len(names))*int64(roundEvery)/int64(period))
+	began := h.Now()
+	for range share {
+		now := h.Now()
+		if now.Sub(began) > maxRound {
+			return nil
+		}
+		name, err := h.store.ClaimDomain(ctx, names, now.Add(-period), now)
+		if err != nil || name == "" {
+			return err
+		}
+		if err := h.check(ctx, name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// check asks the DNS about a domain, and keeps what changed.
+func (h *history) check(ctx context.Context, name string) error {
+	parsed, err := domain.Parse(name)
+	if err != nil {
+		return err
+	}
+	o := domains.Options{
+		Resolver:  dns.NewCache(domains.Paced(h.resolver, questionRate, h.clock), dns.CacheOptions{}),
+		Selectors: h.selectors(name), Random: "x" + strings.ToLower(rand.Text()[:15]),
+	}
+	r := domains.Check(ctx, parsed, o)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	now := h.Now()
+	changes, err := h.store.CompareDNS(ctx, name, ownRecords(r), now)
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		h.Log.Info("dns record changed", "domain", name, "name", c.Name, "type", c.Kind,
+			"before", strings.Join(c.Before, " | "), "now", strings.Join(c.Now, " | "))
+	}
+	if len(h.Config.Reports.Alerts.To) == 0 {
+		return nil
+	}
+	quiet := time.Duration(h.Config.Reports.Alerts.QuietDays) * day
+	_, err = h.store.Raise(ctx, now, quiet, alertsOf(r, changes)...)
+	return err
+}
+
+func (h *history) selectors(name string) (out []string) {
+	for _, k := range h.Config.Keys {
+		if k.Domain == name && k.Selector != "" && !slices.Contains(out, k.Selector) {
+			out = append(out, k.Selector)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// ownRecords are the answers about names of the domain itself: what others publish, such as the
+// addresses of a mail service, changes without anybody here having to know. Where the DNS did not
+// answer, nothing is known to have changed.
+func ownRecords(r domains.Result) (out []store.DNSRecord) {
+	for _, s := range r.Records {
+		name := strings.ToLower(s.Name)
+		isOwn := name == r.Domain.String() || strings.HasSuffix(name, "."+r.Domain.String())
+		if isOwn && s.Status != "failed" {
+			out = append(out, store.DNSRecord{Name: name, Kind: s.Type, Values: s.Values})
+		}
+	}
+	return out
+}
+
+// maxChangeAlerts bounds the alerts of one check, of each kind.
+const maxChangeAlerts = 10
+
+// alertsOf are the alerts of a check: each change, and each mistake as long as it is there, which
+// is mailed once.
+func alertsOf(r domains.Result, changes []store.DNSChange) (out []store.Alert) {
+	name := r.Domain.String()
+	for _, c := range changes[:min(len(changes), maxChangeAlerts)] {
+		out = append(out, store.Alert{
+			Code: "dns-changed", Domain: name, Subject: c.Kind + " " + c.Name + " = " + strings.Join(c.Now, " | "),
+			Text: fmt.Sprintf("The %s record of %s changed. Before: %s. Now: %s. If you did not change it, find out who did.",
+				c.Kind, c.Name, shownValues(c.Before), shownValues(c.Now)),
+		})
+	}
+	n := 0
+	for _, f := range r.Findings {
+		if n++; f.Severity != check.Error || n > maxChangeAlerts {
+			n--
+			continue
+		}
+		out = append(out, store.Alert{
+			Code: "dns-mistake", Domain: name, Subject: string(f.Code) + " " + f.Setting,
+			Text: fmt.Sprintf("%s: %s. \"mailseal domain %s\" shows the record to publish.", f.Setting, f.Text, name),
+		})
+	}
+	return out
+}
+
+func shownValues(list []string) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	out := strings.Join(list, " | ")
+	if len(out) > maxShown {
+		out = strings.ToValidUTF8(out[:maxShown], "") + "…"
+	}
+	return out
+}
+
+// maxShown bounds what an alert repeats of a record, in bytes.
+const maxShown = 600
+
+// maxHistory is how many changes a list has.
+const maxHistory = 1000
+
+// History lists what changed in the DNS of our domains, the latest first; of one domain, or of all
+// for "".
+func (o *Out) History(ctx context.Context, domain string) error {
+	s, err := OpenStore(ctx, o.Config)
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	defer s.Close()
+	list, err := s.DNSChanges(ctx, domain, o.Now.Add(-historyKept), maxHistory)
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	if o.JSON {
+		return json.NewEncoder(o.Output).Encode(struct {
+			Changes []store.DNSChange `json:"changes"`
+		}{append([]store.DNSChange{}, list...)})
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(o.Output, "No record has changed since the checks of the DNS began (role dns of \"mailseal reports serve\").")
+		return err
+	}
+	for _, c := range list {
+		if _, err := fmt.Fprintf(o.Output, "%s  %s  %s %s\n  was: %s\n  is:  %s\n", c.At.Format("2006-01-02 15:04"), c.Domain,
+			c.Kind, c.Name, domains.Visible(shownValues(c.Before)), domains.Visible(shownValues(c.Now))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

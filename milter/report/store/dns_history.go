@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// DNSRecord is what the DNS said of one name and type.
+type DNSRecord struct {
+	Name, Kind string
+	Values     []string
+}
+
+// DNSChange is one record that is not what it was.
+type DNSChange struct {
+	Domain string    `json:"domain"`
+	Name   string    `json:"name"`
+	Kind   string    `json:"type"`
+	Before []string  `json:"before,omitempty"`
+	Now    []string  `json:"now,omitempty"`
+	At     time.Time `json:"seen"` // when it was seen; it may have changed since the check before
+}
+
+// Bounds of what is kept of a domain: its owner chooses the records.
+const (
+	maxDNSRecords = 500 // names and types
+	maxDNSChanges = 500 // changes, the newest
+	maxDNSContent = 16 << 10
+)
+
+// ClaimDomain returns the domain of a list that was not checked for longest, if that was before a
+// time, and notes that it is checked now, so that no other process does; "" where none is due.
+func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now time.Time) (claimed string, err error) {
+	return claimed, s.Update(ctx, func(tx *Tx) error {
+		claimed = ""
+		checked := map[string]int64{}
+		rows, err := tx.QueryContext(ctx, "SELECT domain, checked FROM dns_domain")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			var at int64
+			if err := rows.Scan(&name, &at); err != nil {
+				return err
+			}
+			checked[name] = at
+		}
+		if err := rows.Err(); err != nil || len(names) == 0 {
+			return err
+		}
+		oldest := slices.MinFunc(names, func(a, b string) int { return int(checked[a] - checked[b]) })
+		was, has := checked[oldest]
+		if has && was > before.Unix() {
+			return nil
+		}
+		if !has {
+			const add = "INSERT INTO dns_domain (domain, checked, known) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
+			if _, err := tx.ExecContext(ctx, add, oldest, now.Unix()); err != nil {
+				return err
+			}
+			claimed = oldest
+			return nil
+		}
+		done, err := tx.ExecContext(ctx, "UPDATE dns_domain SET checked = $1 WHERE domain = $2 AND checked = $3",
+			now.Unix(), oldest, was)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return err // another process was faster
+		}
+		claimed = oldest
+		return nil
+	})
+}
+
+// CompareDNS keeps what the DNS says of a domain, and returns what is not what it was. The first
+// answers are kept without being changes. Names that were not asked this time stay as they are.
+func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSRecord, now time.Time) (out []DNSChange, err error) {
+	return out, s.Update(ctx, func(tx *Tx) error {
+		out = nil
+		was, err := tx.dnsRecords(ctx, domain)
+		if err != nil {
+			return err
+		}
+		var known int64
+		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(known), 0) FROM dns_domain WHERE domain = $1", domain).Scan(&known); err != nil {
+			return err
+		}
+		for _, r := range records {
+			key, content := [2]string{r.Name, r.Kind}, contentOf(r.Values)
+			old, has := was[key]
+			if !has {
+				old = contentOf(nil)
+			}
+			if old == content && has || !has && len(r.Values) == 0 || !has && len(was) >= maxDNSRecords || len(content) > maxDNSContent {
+				continue
+			}
+			was[key] = content
+			const put = `INSERT INTO dns_record (domain, name, kind, content, since) VALUES ($1, $2, $3, $4, $5)
+				ON CONFLICT (domain, name, kind) DO UPDATE SET content = excluded.content, since = excluded.since`
+			if _, err := tx.ExecContext(ctx, put, domain, text(r.Name), r.Kind, content, now.Unix()); err != nil {
+				return err
+			}
+			if known == 0 {
+				continue
+			}
+			const add = "INSERT INTO dns_change (domain, name, kind, was, content, changed) VALUES ($1, $2, $3, $4, $5, $6)"
+			if _, err := tx.ExecContext(ctx, add, domain, text(r.Name), r.Kind, old, content, now.Unix()); err != nil {
+				return err
+			}
+			out = append(out, DNSChange{domain, r.Name, r.Kind, valuesOf(old), valuesOf(content), now.UTC()})
+		}
+		return tx.dnsBound(ctx, domain)
+	})
+}
+
+// dnsBound notes that there is something to compare with, and drops the oldest changes.
+func (tx *Tx) dnsBound(ctx context.Context, domain string) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE dns_domain SET known = 1 WHERE domain = $1", domain); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM dns_change WHERE domain = $1 AND id NOT IN
+		(SELECT id FROM dns_change WHERE domain = $1 ORDER BY changed DESC, id DESC LIMIT $2)`, domain, maxDNSChanges)
+	return err
+}
+
+func (tx *Tx) dnsRecords(ctx context.Context, domain string) (map[[2]string]string, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT name, kind, content FROM dns_record WHERE domain = $1", domain)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[[2]string]string{}
+	for rows.Next() {
+		var name, kind, content string
+		if err := rows.Scan(&name, &kind, &content); err != nil {
+			return nil, err
+		}
+		out[[2]string{name, kind}] = content
+	}
+	return out, rows.Err()
+}
+
+// DNSChanges returns what changed since a time, the latest first, at most limit; of one domain, or
+// of all for "".
+func (s *Store) DNSChanges(ctx context.Context, domain string, since time.Time, limit int) (out []DNSChange, err error) {
+	return out, s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, fmt.Sprintf(`SELECT domain, name, kind, was, content, changed FROM dns_change
+			WHERE changed >= $1 AND ($2 = '' OR domain = $2) ORDER BY changed DESC, id DESC LIMIT %d`, limit),
+			since.Unix(), domain)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c DNSChange
+			var was, is string
+			var at int64
+			if err := rows.Scan(&c.Domain, &c.Name, &c.Kind, &was, &is, &at); err != nil {
+				return err
+			}
+			c.Before, c.Now, c.At = valuesOf(was), valuesOf(is), time.Unix(at, 0).UTC()
+			out = append(out, c)
+		}
+		return rows.Err()
+	})
+}
+
+// ExpireDNS drops changes before a time, and domains that nobody checked since.
+func (s *Store) ExpireDNS(ctx context.Context, before time.Time) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		for _, q := range []string{
+			"DELETE FROM dns_change WHERE changed < $1",
+			"DELETE FROM dns_record WHERE domain IN (SELECT domain FROM dns_domain WHERE checked < $1)",
+			"DELETE FROM dns_domain WHERE checked < $1",
+		} {
+			if _, err := tx.ExecContext(ctx, q, before.Unix()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// contentOf is a set of values in a form that can be compared: name servers change their order.
+func contentOf(values []string) string {
+	sorted := []string{}
+	for _, v := range values {
+		sorted = append(sorted, text(v))
+	}
+	slices.Sort(sorted)
+	out, _ := json.Marshal(sorted) // strings always marshal
+	return string(out)
+}
+
+func valuesOf(content string) (out []string) {
+	_ = json.Unmarshal([]byte(content), &out) // contentOf wrote it
+	return out
+}
