@@ -159,7 +159,9 @@ record_days.`, noArgs,
 func newReportsAcceptCmd() *cobra.Command {
 	cmd, f := newBoxCmd("accept REPORTER", "Have the reports of a reporter count without proof of where they come from",
 		`Anyone can send a report in somebody else's name. Reports that came by mail count only when the mail was authenticated for
-the reporter's domain. Accept has the reports of a reporter count that cannot be authenticated, those that are in the store,
+the reporter's domain. Mail from a domain at which anyone can have an address, such as gmail.com, proves nothing but that address:
+there the reporter is the whole address. Who can send mail in the name of a whole domain can also report in its name, and a
+report says what its reporter likes: look at what one alone says that the others do not. Accept has the reports of a reporter count that cannot be authenticated, those that are in the store,
 too; --not takes it back. "mailseal reports received" shows the names of reporters.`, exactArgs("REPORTER"),
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
 			return f.box.Accept(cmd.Context(), args[0], !f.not, cmd.OutOrStdout())

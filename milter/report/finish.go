@@ -181,14 +181,19 @@ func inclusive(begin, end time.Time) time.Time {
 	return end
 }
 
-// ReporterKey returns what reports of one reporter have in common: the domain of its address,
-// without the labels below the registered one where that is known by the name of the mail; else its
-// name.
+// ReporterKey returns what reports of one reporter have in common: the domain of its address, or the
+// address where anyone can have one at the domain; else that of the mail, else its name.
 func (m *Metadata) ReporterKey(mailDomain string) string {
-	if _, d, ok := strings.Cut(strings.Trim(m.Email, "<> "), "@"); ok {
-		if n, err := domain.Parse(d); err == nil {
-			return n.String()
+	address := m.Email
+	if _, inside, ok := strings.Cut(address, "<"); ok {
+		address = inside
+	}
+	local, d, ok := strings.Cut(strings.Trim(address, "<> "), "@")
+	if n, err := domain.Parse(d); ok && err == nil {
+		if isMailboxes(n.String()) {
+			return strings.ToLower(local[:min(len(local), 64)]) + "@" + n.String()
 		}
+		return n.String()
 	}
 	if mailDomain != "" {
 		return mailDomain

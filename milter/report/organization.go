@@ -23,10 +23,13 @@ var senders = map[string]string{"yahooinc.com": "dmarc.yahoo.com"}
 // Vouches reports whether mail whose author is at the domain from, and which was authenticated for
 // it, proves a reporter: from is the reporter's domain, or lies in its organizational domain (RFC
 // 9990 section 3.5.2). Neither a name without a dot nor one that is related by a public suffix
-// alone proves anything.
+// alone proves anything, nor does a domain at which anyone can have an address.
 func Vouches(from, reporter string) bool {
+	if _, domain, ok := strings.Cut(reporter, "@"); ok { // see ReporterKey
+		reporter = domain
+	}
 	suffix, isICANN := publicsuffix.PublicSuffix(from)
-	if !strings.Contains(from, ".") || isICANN && suffix == from {
+	if !strings.Contains(from, ".") || isICANN && suffix == from || isMailboxes(from) {
 		return false
 	}
 	if from == reporter || Below(from, senders[reporter]) {

@@ -1,6 +1,9 @@
 package report
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // RI-7: whose mail proves a report.
 func TestVouches(t *testing.T) {
@@ -15,7 +18,13 @@ func TestVouches(t *testing.T) {
 		{"receiver.co.uk", "dmarc.receiver.co.uk", true},
 		{"dmarc.yahoo.com", "yahooinc.com", true}, // as Yahoo mails today
 		{"yahoo.com", "yahooinc.com", false},      // its customers
-		{"github.io", "github.io", true},          // the owner of a suffix itself
+		{"gmail.com", "google.com", false},
+		{"gmail.com", "gmail.com", false}, // its customers
+		{"mail.ru", "corp.mail.ru", false},
+		{"alerts.comcast.net", "dmarc@comcast.net", true},
+		{"comcast.net", "dmarc@comcast.net", false},
+		{"dmarc.gmx.net", "gmx.net", true}, // a host of the provider itself
+		{"github.io", "github.io", true},   // the owner of a suffix itself
 		{"customer.github.io", "github.io", false},
 		{"github.io", "customer.github.io", false},
 		{"one.github.io", "two.github.io", false},
@@ -33,5 +42,24 @@ func TestVouches(t *testing.T) {
 		if got := Vouches(tc.from, tc.reporter); got != tc.want {
 			t.Errorf("mail from %q proves %q: %v, want %v", tc.from, tc.reporter, got, tc.want)
 		}
+	}
+}
+
+// Two customers of one provider are two reporters, of whom the administrator may accept one.
+func TestReporterKey(t *testing.T) {
+	for _, tc := range []struct{ email, mail, want string }{
+		{"noreply@google.com", "google.com", "google.com"},
+		{"Joe <Joe@Gmail.com>", "gmail.com", "joe@gmail.com"},
+		{"joe@gmail.com", "", "joe@gmail.com"},
+		{"", "gmail.com", "gmail.com"},
+		{"", "", "org"},
+	} {
+		m := Metadata{Org: "Org", Email: tc.email}
+		if got := m.ReporterKey(tc.mail); got != tc.want {
+			t.Errorf("address %q, mail of %q: got %q, want %q", tc.email, tc.mail, got, tc.want)
+		}
+	}
+	if !slices.IsSorted(mailboxes) {
+		t.Error("the domains of mailboxes are not sorted")
 	}
 }

@@ -19,6 +19,7 @@ type TLSReport struct {
 	Begin    time.Time   `json:"begin"`
 	End      time.Time   `json:"end"`
 	Policies []TLSPolicy `json:"policies"`
+	Cut      string      `json:"cut,omitempty"` // what was left out, as a sentence
 }
 
 // TLSPolicy is what happened under one policy.
@@ -110,7 +111,7 @@ func (m *many[T]) UnmarshalJSON(text []byte) error {
 	var one T
 	switch text = bytes.TrimSpace(text); {
 	case bytes.HasPrefix(text, []byte("[")):
-		return json.Unmarshal(text, (*[]T)(m))
+		return m.list(text)
 	case bytes.HasPrefix(text, []byte("{")):
 		if err := json.Unmarshal(text, &one); err != nil {
 			return err
@@ -118,6 +119,35 @@ func (m *many[T]) UnmarshalJSON(text []byte) error {
 		*m = []T{one}
 	}
 	return nil // null, or an empty text
+}
+
+// list reads the first elements of a list.
+func (m *many[T]) list(text []byte) error {
+	in := json.NewDecoder(bytes.NewReader(text))
+	if _, err := in.Token(); err != nil {
+		return err
+	}
+	for in.More() && len(*m) <= maxMany {
+		var one T
+		if err := in.Decode(&one); err != nil {
+			return err
+		}
+		*m = append(*m, one)
+	}
+	return nil
+}
+
+// maxMany bounds the policies of a report, and the kinds of failures of a policy. Real reports have
+// some of each.
+const maxMany = 1000
+
+// cut drops what is above the bound, and reports whether there was something.
+func (m *many[T]) cut() bool {
+	if len(*m) <= maxMany {
+		return false
+	}
+	*m = (*m)[:maxMany]
+	return true
 }
 
 // maxTLSReport bounds the JSON of a report, in bytes. Real ones have some kilobytes.
@@ -136,7 +166,9 @@ func ReadTLS(in io.Reader) (*TLSReport, error) {
 	out := &TLSReport{Org: t.Org.String(), ID: t.ID.String(), Contact: t.Contact.String()}
 	out.Begin, _ = parseTime(t.Range.Start.String())
 	out.End, _ = parseTime(t.Range.End.String())
+	isCut := t.Rows.cut()
 	for _, row := range t.Rows {
+		isCut = row.Failures.cut() || isCut
 		p := TLSPolicy{
 			Type: word(row.Policy.Type.String()), Domain: parseName(row.Policy.Domain.String()),
 			Hosts: list(row.Policy.Hosts), Good: sessions(row.Summary.Good), Bad: sessions(row.Summary.Bad),
@@ -149,6 +181,9 @@ func ReadTLS(in io.Reader) (*TLSReport, error) {
 			})
 		}
 		out.Policies = append(out.Policies, p)
+	}
+	if isCut {
+		out.Cut = fmt.Sprintf("policies, or failures of a policy, above %d were left out", maxMany)
 	}
 	return out, nil
 }

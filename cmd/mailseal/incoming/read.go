@@ -261,6 +261,9 @@ func (r *Read) tlsReport(p *intake.Part) error {
 		return r.fault(p, err)
 	}
 	r.tls = append(r.tls, t)
+	if t.Cut != "" {
+		r.wrong = append(r.wrong, p.Name()+": "+t.Cut)
+	}
 	if r.JSON {
 		return r.print(tlsJSON{"tls", p.Name(), t})
 	}

@@ -71,3 +71,50 @@ func TestOthers(t *testing.T) {
 		count("failure", 0)
 	})
 }
+
+// Reports on domains that are not ours have a bound of their own, in number and in rows; those on ours are taken all
+// the same.
+func TestBin(t *testing.T) {
+	stores(t, testBin)
+}
+
+func testBin(t *testing.T, s *store.Store) {
+	i := &Intake{Store: s, Domains: []string{"example.com"}}
+	other := func(id, domain string, rows int) []byte {
+		return []byte(strings.ReplaceAll(string(large(id, rows)), "example.com", domain))
+	}
+	if got := take(t, i, store.ByHand, "", other("long", "long.example", 1200)); got.NotCounted != 1 {
+		t.Fatalf("got %+v, want a report that does not count", got)
+	}
+	_, rows, err := s.Report(t.Context(), 1)
+	if err != nil || len(rows) != 1000 {
+		t.Errorf("%d rows of another domain are kept: %v; want 1000", len(rows), err)
+	}
+	fill(t, s, 9_999)
+	full := take(t, i, store.ByHand, "", other("one more", "new.example", 1))
+	if full.Dropped != 1 || full.Reports != 0 || len(full.Problems) != 1 || !strings.Contains(full.Problems[0], "new.example was not kept") {
+		t.Errorf("into the full bin: got %+v", full)
+	}
+	if raws, err := s.Raws(t.Context()); err != nil || len(raws) != 1 {
+		t.Errorf("%d mails are kept: %v; want the first alone", len(raws), err)
+	}
+	if got := take(t, i, store.ByHand, "", xml("ours")); got.Reports != 1 || got.NotCounted != 0 {
+		t.Errorf("a report on our domain: got %+v", got)
+	}
+}
+
+// fill puts n reports on other domains into the store.
+func fill(t *testing.T, s *store.Store, n int) {
+	t.Helper()
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < $1)
+			INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust,
+			counted, state, version, namespace, generator, policy, notes, records, messages)
+			SELECT 'x' || n, 'x' || n, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state,
+			version, namespace, generator, policy, notes, records, messages FROM in_report, c`, n)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

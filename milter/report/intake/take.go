@@ -29,6 +29,7 @@ type Taken struct {
 	NotCounted int // of the new ones: untrusted, not ours, or from the future
 	Duplicates int // reports that the store had, in other mail
 	Variants   int // reports like one that the store had, with other content
+	Dropped    int // reports on other domains, of which the store has too many
 	TLS        int
 	Failures   int
 	Problems   []string // what could not be read
@@ -112,6 +113,9 @@ func tls(in *store.Ingest, p *Part, out *Taken) error {
 		out.problem(p, err)
 		return nil
 	}
+	if r.Cut != "" {
+		out.Problems = append(out.Problems, r.Cut)
+	}
 	stored, err := in.TLS(r)
 	if stored > 0 {
 		out.TLS++
@@ -137,7 +141,7 @@ func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Tak
 		policy = f.Policy.Domain
 		head := store.Head{Feedback: f.Feedback, Digest: f.Digest, Configured: i.owner(policy) != "", Trust: trust(a, f)}
 		status, failed = in.Report(head)
-		return status != store.Duplicate, failed
+		return status != store.Duplicate && status != store.Dropped, failed
 	}, func(row *report.Row) error {
 		failed = in.Row(i.ownerOf(row.HeaderFrom, policy), row)
 		return failed
@@ -150,7 +154,7 @@ func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Tak
 		return nil
 	}
 	out.count(status, f)
-	if status == store.Duplicate {
+	if status == store.Duplicate || status == store.Dropped {
 		return nil
 	}
 	return in.End()
@@ -160,6 +164,11 @@ func (t *Taken) count(status store.Status, f *Report) {
 	switch status {
 	case store.Duplicate:
 		t.Duplicates++
+		return
+	case store.Dropped:
+		t.Dropped++
+		t.Problems = append(t.Problems, "the report on "+f.Policy.Domain+" was not kept: it is not one of your domains, and the store has as "+
+			"many reports on such as it may; they are removed after 30 days")
 		return
 	case store.Variant:
 		t.Variants++

@@ -186,6 +186,18 @@ func TestSpread(t *testing.T) {
 		if err != nil || len(lines) != 1 || lines[0].Messages != 333+24 {
 			t.Errorf("16 Nov 2023: %+v, %v", lines, err)
 		}
+		first := store.Filter{Since: time.Unix(1700006400, 0), Until: time.Unix(1700092800, 0)}
+		before, err := s.Domains(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const days = 46 // one more than a report is spread over
+		long := strings.NewReplacer("1700092799", fmt.Sprint(1700006400+days*86400-1)).Replace(string(xml("long")))
+		i.Take(t.Context(), &store.Arrival{Received: time.Unix(1800000000, 0), Trust: store.ByHand, Data: []byte(long)})
+		after, err := s.Domains(t.Context(), first)
+		if err != nil || after[0].Messages-before[0].Messages != 7 {
+			t.Errorf("of a report on %d days %d messages are on the first, want all 7", days, after[0].Messages-before[0].Messages)
+		}
 		future := strings.NewReplacer("1700006400", "1800006400", "1700092799", "1800092799").Replace(string(xml("f")))
 		if got := take(t, i, store.ByHand, "", []byte(future)); got.NotCounted != 1 {
 			t.Errorf("a report from the future counts: %+v", got)

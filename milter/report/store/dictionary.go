@@ -12,8 +12,12 @@ type dictionaries struct {
 	ids map[string]map[string]int64 // table, word
 }
 
-// maxRemembered bounds the words of one table: 64 bytes each, so 6 MB.
-const maxRemembered = 100_000
+// Bounds of the words of one table, of some 150 bytes each: those that are remembered, and those of
+// one transaction. A report can have as many as it has rows, and asks for the rest each time.
+const (
+	maxRemembered = 50_000
+	maxFresh      = 20_000
+)
 
 func newDictionaries() *dictionaries { return &dictionaries{ids: map[string]map[string]int64{}} }
 
@@ -76,7 +80,7 @@ func (l *lookup) id(ctx context.Context, table, column, word string) (int64, err
 }
 
 func (l *lookup) keep(table, word string, id int64) {
-	if l.fresh[table] == nil {
+	if l.fresh[table] == nil || len(l.fresh[table]) >= maxFresh {
 		l.fresh[table] = map[string]int64{}
 	}
 	l.fresh[table][word] = id

@@ -47,6 +47,10 @@ type Ingest struct {
 	spread  int // rows of the report in hand that were spread over its days
 	counts  bool
 	key     int64 // of the reporter
+
+	foreign bool // the report in hand is of a domain that is not ours
+	kept    int  // reports of this mail
+	dropped int
 }
 
 // Ingest stores a mail or file, and the reports that do finds in it, in one transaction: all of it
@@ -91,8 +95,22 @@ func text(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?")
 }
 
-// Finish says what the mail was, and why it could not be read, if so.
+// binIsFull reports whether the store has as many reports on other domains as it may.
+func (in *Ingest) binIsFull() (bool, error) {
+	var n int
+	err := in.tx.QueryRowContext(in.ctx,
+		"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign).Scan(&n)
+	return n >= maxForeign, err
+}
+
+// Finish says what the mail was, and why it could not be read, if so. A mail of which all reports
+// were dropped is not kept.
 func (in *Ingest) Finish(kind, problem string) error {
+	if in.dropped > 0 && in.kept == 0 {
+		if _, err := in.tx.ExecContext(in.ctx, "UPDATE in_raw SET data = NULL WHERE id = $1", in.raw); err != nil {
+			return err
+		}
+	}
 	_, err := in.tx.ExecContext(in.ctx, "UPDATE in_raw SET kind = $1, error = $2 WHERE id = $3", kind, text(problem), in.raw)
 	return err
 }
@@ -106,6 +124,13 @@ const (
 	NotCounted Status = "not counted" // kept and shown: untrusted, of a domain that is not ours, or from the future
 	Duplicate  Status = "duplicate"
 	Variant    Status = "variant" // like one that is there, with other content: kept, not counted
+	Dropped    Status = "dropped" // of a domain that is not ours, of which the store has too many: not kept
+)
+
+// Bounds of what is kept of domains that are not ours. Anyone can send reports on any number of them.
+const (
+	maxForeign     = 10_000 // reports; they are removed after Retention.Foreign
+	maxForeignRows = 1_000  // rows of one; "mailseal reports reparse" reads all if the domain becomes ours
 )
 
 // Head is what is stored of a report beside its rows.
@@ -135,6 +160,14 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	if sameContent {
 		return Duplicate, nil
 	}
+	if in.foreign = !h.Configured; in.foreign {
+		isFull, err := in.binIsFull()
+		if isFull || err != nil {
+			in.dropped++
+			return Dropped, err
+		}
+	}
+	in.kept++
 	if proven {
 		if err := in.replace(key, h.Digest); err != nil {
 			return "", err
@@ -278,6 +311,9 @@ func factsOf(r *report.Row) string {
 // Row stores a row of the report that was begun, as mail of domain. A report over several days is
 // spread over them.
 func (in *Ingest) Row(domain string, r *report.Row) error {
+	if in.foreign && r.N > maxForeignRows {
+		return nil
+	}
 	var ids [5]int64
 	for i, word := range []struct{ table, column, word string }{
 		{"in_name", "name", domain}, {"in_source", "ip", r.Source}, {"in_name", "name", r.HeaderFrom}, {"in_name", "name", r.EnvelopeFrom},
