@@ -74,6 +74,8 @@ var signingSection = section{
 			doc: "How long a signature is good (x=). It must outlast the queues of all hosts on the way."},
 		{name: "identifier", example: `"@%"`, form: "identifier",
 			doc: "The i= tag, such as @example.com or news@example.com, at or below the d= domain; \"%\" stands for the author's domain, alone or as in news@lists.%. For an author whom it does not suit, it is left out. Hardly any receiver reads it."},
+		{name: "request_reports", def: "false",
+			doc: "Write r=y, which asks receivers to report signatures that fail (RFC 6651). Where to is in a TXT record at _report._domainkey and the d= domain, such as \"ra=dkim-errors\" for dkim-errors@ that domain; \"mailseal check --dns\" looks at it. Few receivers report."},
 		{name: "skip_if_signed", def: "false",
 			doc: "Leave a message alone that has a signature of the same domain and selector already, as after a content filter that hands it back."},
 		{name: "remove_old_signatures", def: "false",

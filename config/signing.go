@@ -63,6 +63,7 @@ type SignOptions struct {
 	OversignMIME        bool              `toml:"oversign_mime"`       // the fields of MIME, in a plain message without any
 	Expiry              time.Duration     `toml:"expiry"`              // x= is t= plus this; 0: no x=
 	Identifier          string            `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
+	RequestReports      bool              `toml:"request_reports"`
 	SkipIfSigned        bool              `toml:"skip_if_signed"`
 	RemoveOldSignatures bool              `toml:"remove_old_signatures"`
 	OnKeyError          action.OnKeyError `toml:"on_key_error"`

@@ -51,7 +51,7 @@ var layers = []struct {
 	{"milter/report", []string{"milter/domain"}},
 	{"milter/report/spool", []string{"milter/report"}},
 	{"milter/report/store", []string{"keys/database", "milter/report"}},
-	{"milter/report/send", []string{"milter/dmarc", "milter/dns", "milter/domain", "milter/report", "milter/report/store", "milter/taglist"}},
+	{"milter/report/send", []string{"milter/dkim", "milter/dmarc", "milter/dns", "milter/domain", "milter/report", "milter/report/store"}},
 	{"milter/report/evidence", []string{"milter/spf"}},
 	{"milter", []string{"milter/action", "milter/guard", "milter/message"}},
 	{"milter/policy", []string{"milter/action", "milter/expression", "milter/dmarc", "milter/verify", "milter/message", "milter/domain", "milter/authres"}},

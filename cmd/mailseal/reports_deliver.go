@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,25 +15,28 @@ import (
 func newReportsDeliverCmd() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use:   "deliver",
+		Use:   "deliver [RECIPIENT...]",
 		Short: "Take one mail with reports from a pipe of the mail server",
 		Long: `Deliver reads a mail from standard input and puts its reports into the store: for an alias such as
   dmarc: "|/usr/sbin/mailseal reports deliver"
 or a pipe of master.cf, where LMTP to "mailseal reports serve" is not wanted. It runs as the user of the pipe, which must be
 able to write to the store. A report counts only if the mail was authenticated for the reporter's domain.
 
+RECIPIENT is whom the mail is for, as ${original_recipient} of a pipe of master.cf; without one, what Postfix gives an alias in
+the environment as ORIGINAL_RECIPIENT. A mail to the sender of a report of yours, r+ID-1-CODE at the domain of reports.from, is
+one that came back: its address gets no reports for 7, 30 and then 180 days, as with "mailseal reports bounced".
+
 The exit codes are those of a mail server's pipes: 0 when all of the mail is in the store, 75 to keep it in the queue and try
 again, when the configuration or the store cannot be opened.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return answer.Deferred(deliver(cmd, path))
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return answer.Deferred(deliver(cmd, path, args))
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	return cmd
 }
 
-func deliver(cmd *cobra.Command, path string) error {
+func deliver(cmd *cobra.Command, path string, recipients []string) error {
 	cfg, err := loadConfig(path)
 	if err != nil {
 		return err
@@ -42,5 +46,8 @@ func deliver(cmd *cobra.Command, path string) error {
 		return err
 	}
 	p := &reporting.Process{Config: cfg, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now, Version: version()}
-	return p.Deliver(cmd.Context(), data)
+	if to := os.Getenv("ORIGINAL_RECIPIENT"); len(recipients) == 0 && to != "" {
+		recipients = []string{to}
+	}
+	return p.Deliver(cmd.Context(), data, recipients...)
 }

@@ -30,3 +30,30 @@ func TestReportsDeliver(t *testing.T) {
 		t.Errorf("a store that is away: exit code %d, want %d: %s%s", code, exitDefer, out, errs)
 	}
 }
+
+// TestBouncesByPipe holds that a mail to the sender of a report is taken for one that came back,
+// whether the recipient is given or in the environment of an alias, and is no mail with reports.
+func TestBouncesByPipe(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "m.toml")
+	text := goodConfig + "\n[reports]\ndirectory = \"" + dir + "\"\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const forged = "r+20261129abcdefghijklmnopqrstuv00-1-aaaaaaaaaaaaaaaaaaaaaaaaaa@reports.example.net"
+	mail := "From: MAILER-DAEMON@org.example\r\nContent-Type: text/xml\r\n\r\n" + reportXML
+	if _, errs, code := mailseal(t, mail, "reports", "deliver", "--config", config, forged); code != exitGood {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	t.Setenv("ORIGINAL_RECIPIENT", forged)
+	if _, errs, code := mailseal(t, mail, "reports", "deliver", "--config", config); code != exitGood {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	out, _, _ := mailseal(t, "", "reports", "received", "--config", config, "--json")
+	if strings.Contains(out, "org.example") {
+		t.Errorf("it was taken for a report: %s", out)
+	}
+	if out, _, _ = mailseal(t, "", "reports", "list", "--config", config, "--json"); !strings.Contains(out, "\"forged_bounces\": 2") {
+		t.Errorf("the senders that were made up are not counted: %s", out)
+	}
+}

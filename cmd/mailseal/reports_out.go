@@ -140,9 +140,15 @@ func newReportsSendCmd() *cobra.Command {
 	cmd := newOutCmd("send", "Build and send now what is due",
 		`Send does at once what "mailseal reports serve" does each minute: it builds the reports whose time of the night has come,
 and hands over what is due, within reports.per_hour. While "mailseal reports check" finds the sender's set-up wrong, nothing is
-handed over, and the exit code is 1. With --dry-run it changes nothing and lists what would be built, withheld and sent.`+outCodes,
+handed over, and the exit code is 1. With --dry-run it changes nothing and lists what would be built, withheld and sent.
+
+With --sendmail the mails go to a program in place of reports.smtp, which must queue them and bring them through this daemon
+(non_smtpd_milters in Postfix, the submission milters of Sendmail). It runs as the user of the command, who must be allowed to set
+the envelope sender.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Send(ctx, dry) })
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show it")
+	cmd.Flags().StringVar(&f.Sendmail, "sendmail", "", "hand mail to this program, such as /usr/sbin/sendmail")
+	excludes(cmd, []string{"sendmail"}, "dry-run")
 	return cmd
 }
 

@@ -143,6 +143,7 @@ var notes = map[tables.Code]sentence{
 	"option-without-effect":           {Never, "has no effect beside the other settings"},
 	"expiry":                          {Taken, "signatures are good for %s"},
 	"expiry-unset":                    {Taken, "not set: signatures are good for ever, as before; Mailseal's own default is 10 days"},
+	"reports-requested":               {Taken, "signatures ask for reports of those that fail (r=y), where the DNS says where to: mailseal check --dns looks at _report._domainkey"},
 	"old-signatures-removed":          {Taken, "signatures that a message of ours came with are removed"},
 	"algorithm-dropped":               {Dropped, "a key itself says how it signs, with rsa-sha256 or ed25519-sha256: OpenDKIM defers all mail of keys that are not of this kind"},
 	"sender-headers-dropped":          {Dropped, "the author is in From, as DMARC wants it: mail whose From is of no domain in the table goes unsigned"},

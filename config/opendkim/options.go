@@ -25,7 +25,6 @@ const (
 	byMetrics  = "Mailseal counts for Prometheus ([metrics])"
 	noLength   = "a signature of a part of the body (l=) lets anybody add to it; Mailseal makes none"
 	noReports  = "reports of single failures are off; domains in [reports.failure] lists the domains that get them, for signatures with r=y as for DMARC"
-	noRequests = "Mailseal does not write r=y into signatures; the results of receivers come as DMARC reports"
 	noLua      = "there are no scripts in Mailseal; [policy], [sign.when] and [exempt] do what most of them are for"
 	noLDAP     = "nothing is asked by LDAP"
 	noVBR      = "nobody uses Vouch-By-Reference (RFC 5518) any more"
@@ -81,7 +80,7 @@ var dkimOptions = []option{
 	{"RateLimits", text, noRepute}, {"RedirectFailuresTo", text, "no recipient is changed; policy.dkim can hold a message"},
 	{"RemoveARAll", boolean, always}, {"RemoveARFrom", text, ""}, {"RemoveOldSignatures", boolean, ""},
 	{"ReplaceHeaders", text, "no header is rewritten; sign behind the MTA's own rewriting"}, {"ReplaceRules", text, "no header is rewritten; sign behind the MTA's own rewriting"},
-	{"ReportAddress", text, noReports}, {"ReportBccAddress", text, noReports}, {"RequestReports", boolean, noRequests},
+	{"ReportAddress", text, noReports}, {"ReportBccAddress", text, noReports}, {"RequestReports", boolean, ""},
 	{"ReputationCache", text, noRepute}, {"ReputationCacheTTL", text, noRepute}, {"ReputationLimits", text, noRepute}, {"ReputationRoot", text, noRepute},
 	{"RequiredHeaders", boolean, ""},
 	{"RequireSafeKeys", boolean, ""}, {"ResignAll", boolean, ""}, {"ResignMailTo", text, ""},

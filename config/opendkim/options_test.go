@@ -27,7 +27,7 @@ var told = map[string]Group{
 	"MaximumSignaturesToVerify": Taken, "MinimumKeyBits": Taken, "Mode": Taken, "MultipleSignatures": Taken, "Nameservers": Taken, "OmitHeaders": Taken,
 	"On-BadSignature": Taken, "On-DNSError": Taken, "On-Default": Taken, "On-InternalError": Taken, "On-KeyNotFound": Taken, "On-NoSignature": Taken,
 	"On-SignatureError": Taken, "OversignHeaders": Taken, "PeerList": Taken, "Quarantine": Taken, "RemoveARFrom": Taken, "RemoveOldSignatures": Taken,
-	"RequireSafeKeys": Taken, "RequiredHeaders": Changed, "Selector": Taken, "SignHeaders": Taken, "SignatureTTL": Taken, "SigningTable": Taken, "Socket": Taken, "SubDomains": Taken,
+	"RequestReports": Taken, "RequireSafeKeys": Taken, "RequiredHeaders": Changed, "Selector": Taken, "SignHeaders": Taken, "SignatureTTL": Taken, "SigningTable": Taken, "Socket": Taken, "SubDomains": Taken,
 	"Syslog": Taken, "SyslogFacility": Taken, "UMask": Taken, "UserID": Changed,
 }
 

@@ -27,6 +27,10 @@ func (im *importer) signatures() {
 		t.set("remove_old_signatures", true, base(e.place))
 		im.note("old-signatures-removed", e)
 	}
+	if e, on := im.conf.yes("RequestReports"); on {
+		t.set("request_reports", true, base(e.place))
+		im.note("reports-requested", e)
+	}
 	im.headers(t)
 	if e, ok := im.conf.get("SignatureAlgorithm"); ok {
 		im.note("algorithm-dropped", e)

@@ -28,6 +28,8 @@ type SignOptions struct {
 	// x= is so much later than t=; 0 for DefaultExpiry, negative for no x=
 	Expiry     time.Duration
 	Identifier string // i=, "user@sub.example.com" or "@sub.example.com"; "" for none
+	// write r=y: receivers may report signatures that fail (RFC 6651 section 3.1)
+	RequestReports bool
 	// write d=, s= and i= in U-labels: for SMTPUTF8 messages only (RFC 8616 section 3)
 	Unicode bool
 }

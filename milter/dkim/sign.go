@@ -127,6 +127,9 @@ func (s *Signing) tags(algorithm string, bodyHash [sha256.Size]byte, k Key) (*fo
 	if o.Expiry > 0 {
 		f.tag("x", strconv.FormatInt(t+int64(o.Expiry.Seconds()), 10))
 	}
+	if o.RequestReports {
+		f.tag("r", "y")
+	}
 	if identifier := cmp.Or(k.Identifier, o.Identifier); identifier != "" {
 		i, err := o.identifier(identifier, d)
 		if err != nil {

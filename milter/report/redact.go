@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Redactor replaces the names of people in what a failure report tells (RFC 6590): the same local
@@ -75,6 +76,9 @@ func (r Redactor) Redact(f *Failing) {
 		name, value, _ := strings.Cut(field, ":")
 		lower := strings.ToLower(strings.TrimSpace(name))
 		value = strings.TrimSpace(value)
+		if !slices.Contains(FailingFields(true), lower) {
+			continue
+		}
 		if !slices.Contains(addressFields, lower) {
 			later = append(later, name+": "+value)
 			continue
@@ -107,8 +111,8 @@ func unfold(header []byte) []string {
 	return out
 }
 
-// lastPart finds the domains in a list of addresses that does not follow the syntax.
-var lastPart = regexp.MustCompile(`@([A-Za-z0-9.-]+)`)
+// lastPart finds the domain at the end of a list of addresses that does not follow the syntax.
+var lastPart = regexp.MustCompile(`@([A-Za-z0-9.-]+)[^@]*$`)
 
 // maxRedacted is how many addresses of a field are kept.
 const maxRedacted = 50
@@ -123,10 +127,8 @@ func (r Redactor) addresses(value string, note func(string)) string {
 			note(a.Address[:max(at, 0)])
 			out = append(out, "<"+r.Address(a.Address)+">")
 		}
-	} else {
-		for _, m := range lastPart.FindAllStringSubmatch(value, maxRedacted) {
-			out = append(out, "<redacted@"+hostOf(m[1])+">")
-		}
+	} else if m := lastPart.FindStringSubmatch(value); m != nil {
+		out = append(out, "<redacted@"+hostOf(m[1])+">")
 	}
 	if len(out) == 0 {
 		return "<redacted@invalid>"
@@ -134,25 +136,47 @@ func (r Redactor) addresses(value string, note func(string)) string {
 	return strings.Join(out[:min(len(out), maxRedacted)], ",\r\n ")
 }
 
-// identifier is the local part in i= of a signature.
-var identifier = regexp.MustCompile(`(;\s*i\s*=\s*)([^;@]+)@`)
+// signatureTags are the tags of a DKIM-Signature that say nothing of people. Of i= the domain stays.
+var signatureTags = []string{"v", "a", "b", "bh", "c", "d", "h", "l", "q", "r", "s", "t", "x"}
+
+// signature redacts a DKIM-Signature field.
+func (r Redactor) signature(value string) string {
+	var out []string
+	for tag := range strings.SplitSeq(value, ";") {
+		name, v, _ := strings.Cut(tag, "=")
+		name = strings.TrimSpace(name)
+		switch {
+		case slices.Contains(signatureTags, name):
+			out = append(out, name+"="+strings.TrimSpace(v))
+		case name == "i" && strings.HasPrefix(strings.TrimSpace(v), "@"):
+			out = append(out, "i="+"@"+hostOf(strings.TrimSpace(v)[1:]))
+		case name == "i":
+			out = append(out, "i="+r.Address(strings.Join(strings.Fields(v), "")))
+		}
+	}
+	return strings.Join(out, "; ")
+}
 
 // other redacts a field that is not a list of addresses; one that might hold names is left out.
 func (r Redactor) other(field string, locals map[string]bool) (string, bool) {
 	name, value, _ := strings.Cut(field, ": ")
 	switch strings.ToLower(name) {
-	case "dkim-signature":
-		if strings.Contains(strings.ReplaceAll(value, " ", ""), ";z=") { // a copy of the header
+	case "date":
+		date, err := mail.ParseDate(value)
+		if err != nil {
 			return "", false
 		}
-		value = identifier.ReplaceAllStringFunc(value, func(m string) string {
-			parts := identifier.FindStringSubmatch(m)
-			return parts[1] + r.Local(parts[2]) + "@"
-		})
+		value = date.Format(time.RFC1123Z)
+	case "dkim-signature":
+		value = r.signature(value)
 	case "message-id":
 		at := strings.LastIndexByte(value, '@')
-		if at > 0 && hasAny(value[:at], locals) {
-			value = "<" + r.Local(strings.Trim(value[:at], "<")) + "@" + hostOf(strings.TrimSuffix(value[at+1:], ">")) + ">"
+		switch {
+		case at < 0 && hasAny(value, locals):
+			return "", false
+		case at >= 0 && hasAny(value[:at], locals):
+			host := hostOf(strings.TrimSuffix(value[at+1:], ">"))
+			value = "<" + r.Local(strings.Trim(value[:at], "<")) + "@" + host + ">"
 		}
 	case "subject":
 		if hasAny(value, locals) {

@@ -21,7 +21,7 @@ var requirements = map[string][]string{
 	"RO-7":  {"milter/report TestAddresses"},
 	"RO-8":  {"cmd/mailseal/reporting TestTwoHostsReportToEachOther"},
 	"RO-9":  {"milter/report/send TestSpam"},
-	"RO-10": {"cmd/mailseal/reporting TestKilledAtTransitions", "milter/report/send TestStates", "milter/report/send TestAwayForADay"},
+	"RO-10": {"cmd/mailseal/reporting TestKilledAtTransitions", "cmd/mailseal/reporting TestDeferredForADay", "milter/report/send TestStates", "milter/report/send TestAwayForADay"},
 	"RO-11": {
 		"milter/report/send TestSuppressed", "milter/report/store TestSuppression", "contrib/test/e2e TestReportsByPostfix",
 	},
@@ -53,24 +53,29 @@ var requirements = map[string][]string{
 	},
 	"OUT-13": {
 		"milter/report/send TestBounced", "milter/report/send TestParseVERP", "milter/report/send TestForgedBounces",
-		"milter/report/send TestSuppressed", "milter/report/store TestSuppression",
+		"milter/report/send TestSuppressed", "milter/report/store TestSuppression", "cmd/mailseal TestBouncesByPipe",
+		"milter/report/send TestFailureBounced",
 	},
-	"OUT-14": {"milter/report/send TestAwayForADay", "milter/report/send TestStates"},
+	"OUT-14": {"milter/report/send TestProgram", "contrib/test/e2e TestReportsBySendmailProgram", "milter/report/send TestAwayForADay", "milter/report/send TestStates"},
 	"OUT-15": {"cmd/mailseal/reporting TestCommands"},
 	"OUT-16": {"milter/report/send TestSlots", "milter/report/send TestPerHost"},
 
-	"HST-1": {"milter/report/spool TestKilled", "milter/report/spool TestFullRing", "milter/report/spool TestPlantedLinks"},
+	"HST-1": {
+		"milter/report/spool TestKilled", "milter/report/spool TestFullRing", "milter/report/spool TestPlantedLinks",
+		"contrib/test/e2e TestLongReportsUnits",
+	},
 	"HST-2": {"milter/report/store TestFoldOnce", "cmd/mailseal/reporting TestCommands"},
 	"HST-3": {"milter/report/store TestFoldLong"},
 	"HST-6": {"milter/report/spool TestNoSpool"},
-	"HST-8": {"cmd/mailseal/reporting TestServe"},
+	"HST-8": {"cmd/mailseal/reporting TestServe", "contrib/test/e2e TestLongReportsUnits"},
 
 	"RUF-1": {"milter/filter TestFailures", "milter/report/send TestFailureGates"},
 	"RUF-2": {"milter/report/send TestFailureReport", "milter/report FuzzRedact"},
 	"RUF-3": {"milter/report TestNotAligned"},
 	"RUF-4": {"milter/report/send TestFailureFlood", "milter/report/send TestFailureStrangers"},
 	"RUF-5": {"milter/filter TestFailures", "milter/report/send TestFailureGates"},
-	"RUF-6": {"milter/filter TestFailures", "milter/report/send TestSignerReports", "milter/report/send TestSignerRecord"},
+	"RUF-7": {"milter/dkim TestRequestReports", "cmd/mailseal/check TestReportingRecords"},
+	"RUF-6": {"milter/filter TestFailures", "milter/report/send TestSignerReports", "milter/dkim TestReporting"},
 }
 
 // unmet are the requirements that are not built, and why.
@@ -78,7 +83,6 @@ var unmet = map[string]string{
 	"HST-4": "PostgreSQL takes rows by upsert, as SQLite does, and has no partitions by day",
 	"HST-5": "hosts that share a store claim each mail; there is no leader and no lease",
 	"HST-7": "tenants are not wanted",
-	"RUF-7": "Mailseal does not write r=y, and check does not look at _report._domainkey",
 }
 
 // TestRequirements holds that each requirement has a test that is there, or a reason.

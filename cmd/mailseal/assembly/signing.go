@@ -126,6 +126,7 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		KeepPlain:       !o.OversignMIME,
 		Expiry:          o.Expiry,
 		Identifier:      o.Identifier,
+		RequestReports:  o.RequestReports,
 	}
 	out.Expiry = OrNever(o.Expiry)
 	return out, err

@@ -97,6 +97,10 @@ const (
 	DMARCUncount  Code = "dmarc-not-aligned"
 	DMARCNoAnswer Code = "dmarc-no-answer"
 
+	ReportsMissing  Code = "dns-reporting-record-missing"
+	ReportsUnusable Code = "dns-reporting-record-unusable"
+	ReportsNoAnswer Code = "dns-reporting-no-answer"
+
 	TestDomain  Code = "test-domain-not-taken"
 	TestRefused Code = "test-address-refused"
 	TestUnasked Code = "test-address-not-asked"
@@ -187,6 +191,10 @@ var rows = []Row{
 	{DNSLabel, Error, DNS, "this very key is published at %s, as the entry is called; signatures name %s, where it is not", fixes(remedy.CorrectSelector)},
 	{DMARCUncount, Error, DNS, "signs mail from %s as d=%s, which DMARC does not count: %s", nil},
 	{DMARCNoAnswer, Unknown, DNS, "whether d=%s is aligned with %s: %s", nil},
+	{ReportsMissing, Warning, DNS, "signatures of %s ask for reports of those that fail (request_reports), and %s has no TXT record that says where to: " +
+		"publish \"ra=dkim-errors\" there for dkim-errors@%s, or leave request_reports out", nil},
+	{ReportsUnusable, Warning, DNS, "signatures of %s ask for reports of those that fail (request_reports), and no receiver can send any: %s: %s", nil},
+	{ReportsNoAnswer, Unknown, DNS, "where reports of failing signatures go, %s: %v", nil},
 }
 
 func fixes(kinds ...remedy.Kind) []remedy.Kind { return kinds }

@@ -146,6 +146,10 @@ func TestSentences(t *testing.T) {
 			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com is generated and waits for its next step"},
 		{KeyShort, []any{1024, 2048}, "the RSA key has 1024 bits, and should have 2048 (RFC 8301 section 3.2): some receivers do not count its signatures; " +
 			"make a new one under a new selector with mailseal keygen"},
+		{ReportsMissing, []any{"d.example", "_report._domainkey.d.example", "d.example"}, "signatures of d.example ask for reports of those that fail (request_reports), " +
+			"and _report._domainkey.d.example has no TXT record that says where to: publish \"ra=dkim-errors\" there for dkim-errors@d.example, or leave request_reports out"},
+		{ReportsUnusable, []any{"d.example", "n", "why"}, "signatures of d.example ask for reports of those that fail (request_reports), and no receiver can send any: n: why"},
+		{ReportsNoAnswer, []any{"n", "why"}, "where reports of failing signatures go, n: why"},
 		{DNSNobody, []any{"example.net"}, "no key signs for example.net"},
 		{DNSLabel, []any{"a._domainkey.d.example", "b._domainkey.d.example"},
 			"this very key is published at a._domainkey.d.example, as the entry is called; signatures name b._domainkey.d.example, where it is not"},

@@ -37,6 +37,7 @@ func (c *checker) compare(ctx context.Context) {
 		}
 	}
 	c.align(ctx)
+	c.reporting(ctx)
 	c.walkSources(ctx)
 }
 

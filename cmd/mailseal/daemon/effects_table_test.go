@@ -267,6 +267,7 @@ func signingEffects() []effect {
 		signsWith("signing.oversign_mime", "signing.oversign_mime = false", "!MIME-Version", letter{}),
 		{setting: "signing.redirected", top: `signing.redirected = "sign"`, probe: mine(letter{extra: "Authentication-Results: mx.test; dmarc=fail header.from=example.com\n"}), want: "DKIM-Signature:"},
 		signsWith("signing.expiry", `signing.expiry = "0s"`, "!x=", letter{}),
+		signsWith("signing.request_reports", "signing.request_reports = true", "r=y;", letter{}),
 		signsWith("signing.identifier", `signing.identifier = "all@%"`, "i=all@example.com", letter{}),
 		again("signing.skip_if_signed", "signing.skip_if_signed = true", "unsigned="),
 		again("signing.remove_old_signatures", "signing.remove_old_signatures = true", "delete DKIM-Signature"),

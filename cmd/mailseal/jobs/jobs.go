@@ -18,7 +18,8 @@ type Job struct {
 	// and after each Reloaded.
 	Interval func() time.Duration
 
-	// First is how long after the start the first run begins, where that is not Interval.
+	// First is how long after the start the first run begins, where that is not Interval; 0 stands
+	// for never here, too.
 	First func() time.Duration
 
 	// Do is one run. Its error is logged and remembered.

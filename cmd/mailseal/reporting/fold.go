@@ -21,7 +21,7 @@ func foldRole() Role {
 			return Part{Jobs: []jobs.Job{{
 				Name:     "fold",
 				Interval: func() time.Duration { return time.Minute },
-				First:    func() time.Duration { return 0 },
+				First:    func() time.Duration { return time.Millisecond }, // 0 is never
 				Do:       p.Fold,
 			}}}, nil
 		},

@@ -159,7 +159,7 @@ func originJobs(p *Process, s *store.Store, resolver dns.Resolver) []jobs.Job {
 }
 
 // Deliver stores one mail with reports, as the intake does.
-func (p *Process) Deliver(ctx context.Context, mail []byte) error {
+func (p *Process) Deliver(ctx context.Context, mail []byte, recipients ...string) error {
 	s, err := OpenStore(ctx, p.Config)
 	if err != nil {
 		return err
@@ -169,5 +169,5 @@ func (p *Process) Deliver(ctx context.Context, mail []byte) error {
 	if err != nil {
 		return err
 	}
-	return server.Deliver(ctx, "pipe", mail)
+	return server.Take(ctx, "pipe", recipients, mail)
 }

@@ -220,7 +220,7 @@ func TestKilledAtTransitions(t *testing.T) {
 // spoolThree writes a closed segment with three messages and a user's mail to their domain.
 func spoolThree(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	if err := os.Mkdir(cfg.Reports.SpoolDirectory, 0o700); err != nil {
+	if err := os.MkdirAll(cfg.Reports.SpoolDirectory, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	w := spool.NewWriter(cfg.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler), func() time.Time { return noon })

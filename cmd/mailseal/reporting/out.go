@@ -24,6 +24,7 @@ type Out struct {
 	JSON     bool
 	Version  string
 	Resolver dns.Resolver // nil: the configuration's
+	Sendmail string       // a program that takes mail; "": reports.smtp does
 	Output   io.Writer
 }
 
@@ -44,6 +45,9 @@ func (o *Out) with(ctx context.Context, do func(*store.Store, *send.Reporter) er
 	if o.Resolver != nil {
 		r.Authorizer.Resolver, r.Authorizer.DMARC.Resolver = o.Resolver, o.Resolver
 		r.SetUp = sender{o.Config, o.Resolver}.wrong
+	}
+	if o.Sendmail != "" {
+		r.Transport = &send.Program{Path: o.Sendmail}
 	}
 	return do(s, r)
 }
@@ -75,7 +79,7 @@ func (o *Out) Send(ctx context.Context, dry bool) error {
 		}
 		before := o.Now.Add(-time.Second)
 		if !dry {
-			if err := errors.Join(r.Build(ctx, store.Day(o.Now)-1, o.Now), r.Deliver(ctx, o.Now)); err != nil {
+			if err := errors.Join(r.Build(ctx, store.Day(o.Now)-1, o.Now), r.Deliver(ctx, o.Now), r.DeliverFailures(ctx, o.Now)); err != nil {
 				return answer.NewUnknown(err)
 			}
 		}

@@ -31,6 +31,8 @@ type sink struct {
 	address string
 	mu      sync.Mutex
 	mails   []string
+	away    bool // it answers 451 to every mail
+	asked   int  // how often it did
 }
 
 func newSink(t *testing.T) *sink {
@@ -74,6 +76,8 @@ func (s *sink) serve(nc net.Conn) {
 			mail.Reset()
 			fmt.Fprint(nc, "250 taken\r\n")
 		case inData:
+		case strings.EqualFold(word, "MAIL") && s.defers():
+			fmt.Fprint(nc, "451 4.3.0 try again\r\n")
 		case strings.EqualFold(word, "DATA"):
 			inData = true
 			fmt.Fprint(nc, "354 go on\r\n")
@@ -84,6 +88,22 @@ func (s *sink) serve(nc net.Conn) {
 			fmt.Fprint(nc, "250 sink\r\n")
 		}
 	}
+}
+
+// defers reports whether mail is put off at present, and counts it.
+func (s *sink) defers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		s.asked++
+	}
+	return s.away
+}
+
+func (s *sink) setAway(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
 }
 
 func (s *sink) all() []string {
@@ -292,18 +312,34 @@ func TestServe(t *testing.T) {
 	p := &Process{
 		Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Version: "test",
 	}
+	spoolThree(t, h.Config)
 	roles, err := Select(Roles(), []string{"fold", "send"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	done, ready := make(chan error, 1), make(chan struct{})
 	go func() { done <- p.Serve(ctx, roles, func() { close(ready) }) }()
 	<-ready
+	// A segment that was closed is taken without anybody asking for it.
+	for left := []string{"?"}; len(left) > 0; {
+		var err error
+		if left, err = spool.Segments(h.Config.Reports.SpoolDirectory); err != nil {
+			t.Fatal(err)
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%d segments are not taken", len(left))
+		}
+	}
 	a, err := control.Ask(ctx, ControlPath(h.Config, roles), control.Request{Command: control.Status})
 	if err != nil || a.Running == nil || len(a.Running.Jobs) != 3 ||
 		strings.Join(a.Running.Listeners, " ") != "fold send" {
 		t.Errorf("%+v, %v", a, err)
+	}
+	for _, j := range a.Running.Jobs {
+		if j.Next.IsZero() && j.Last.IsZero() && !j.Running {
+			t.Errorf("job %s is never due", j.Name)
+		}
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -311,5 +347,31 @@ func TestServe(t *testing.T) {
 	}
 	if _, err := Select(Roles(), []string{"folding"}); err == nil || !strings.Contains(err.Error(), "fold") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestDeferredForADay has a mail server answer 451 for a day: the report is tried less and less often,
+// and goes once, as it was built, when it is taken.
+func TestDeferredForADay(t *testing.T) {
+	s := newSink(t)
+	h := newHost(t, s.address)
+	h.judged(t, "friend.example", 3)
+	s.setAway(true)
+	start := noon.AddDate(0, 0, 1)
+	for now := start; now.Before(start.AddDate(0, 0, 1)); now = now.Add(time.Minute * 5) {
+		h.Now = now
+		h.run(t, func(ctx context.Context) error { return h.Send(ctx, false) })
+	}
+	text := h.run(t, func(ctx context.Context) error { return h.List(ctx, "") })
+	if len(s.all()) > 0 || !strings.Contains(text, "deferred") || !strings.Contains(text, "451") || s.asked < 20 || s.asked > 40 {
+		t.Fatalf("%d mails, %d tries\n%s", len(s.all()), s.asked, text)
+	}
+	s.setAway(false)
+	for range 3 {
+		h.Now = h.Now.Add(61 * time.Minute)
+		h.run(t, func(ctx context.Context) error { return h.Send(ctx, false) })
+	}
+	if all := s.all(); len(all) != 1 || !strings.Contains(all[0], "Date: Mon, 30 Nov 2026 0") {
+		t.Errorf("%d mails\n%v", len(all), all)
 	}
 }

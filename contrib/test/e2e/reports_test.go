@@ -44,12 +44,12 @@ type reporting struct {
 	out *store.Store
 }
 
-// newReporting starts a Postfix, which takes the reports of this host, and the daemon, which signs
-// them.
-func newReporting(t *testing.T) *reporting {
+// newReporting starts a mail server, which takes the reports of this host, and the daemon, which
+// signs them.
+func newReporting(t *testing.T, start startMTA) *reporting {
 	t.Helper()
 	const dir = "/var/lib/mailseal-reports"
-	s := prepare(t, rig.Postfix, rig.Options{})
+	s := prepare(t, start, rig.Options{})
 	s.publish(t, "rep", "reports.home.example", keys.RSA)
 	if err := s.zone.Add(reportsZone); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func (s outgoing) to(t *testing.T, domain string) (store.OutReport, store.OutDel
 // arrives is signed by the signing table's key and is what RFC 9990 asks for; a destination that
 // refuses its report gets no further one.
 func TestReportsByPostfix(t *testing.T) {
-	r := newReporting(t)
+	r := newReporting(t, rig.Postfix)
 	day := store.DayStart(store.Day(time.Now()) - 3).Add(12 * time.Hour)
 	r.received(t, friendly, "dmarc@"+friendly, day)
 	r.received(t, gone, rig.Unknown, day)
@@ -181,6 +181,27 @@ func TestReportsByPostfix(t *testing.T) {
 	r.Sink.To(t, "dmarc@"+friendly)
 	if _, d := list.to(t, gone); d.State != store.Suppressed || !strings.Contains(d.Reason, "no such user") {
 		t.Errorf("the next day:\n%s", text)
+	}
+}
+
+// TestReportsBySendmailProgram hands reports to the sendmail program of each mail server, which
+// brings them through the daemon as mail of this host.
+func TestReportsBySendmailProgram(t *testing.T) {
+	for _, mta := range []struct {
+		name  string
+		start startMTA
+	}{{"Postfix", rig.Postfix}, {"Sendmail", rig.Sendmail}} {
+		t.Run(mta.name, func(t *testing.T) {
+			r := newReporting(t, mta.start)
+			r.received(t, friendly, "dmarc@"+friendly, store.DayStart(store.Day(time.Now())-3).Add(12*time.Hour))
+			var list outgoing
+			text := r.reports(t, nil, &list, "send", "--sendmail", "/usr/sbin/sendmail")
+			made, delivery := list.to(t, friendly)
+			if delivery.State != store.HandedOver {
+				t.Fatalf("not handed over:\n%s", text)
+			}
+			r.asRFC9990(t, made, r.Sink.To(t, "dmarc@"+friendly))
+		})
 	}
 }
 

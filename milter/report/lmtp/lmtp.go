@@ -120,11 +120,7 @@ func (s *session) Data(r io.Reader) error {
 		}
 		return err
 	}
-	isReport, err := s.server.bounces(s.ctx, s.recipients, data)
-	if err != nil || !isReport {
-		return err
-	}
-	return s.server.Deliver(s.ctx, "lmtp", data)
+	return s.server.Take(s.ctx, "lmtp", s.recipients, data)
 }
 
 // read reads a mail. What it returns beside it is to be called when the mail is not needed any
@@ -174,6 +170,16 @@ func (s *Server) bounces(ctx context.Context, recipients []string, data []byte) 
 		left = left || !known
 	}
 	return left, nil
+}
+
+// Take is Deliver for a mail to recipients: what came back to senders of reports of ours is no mail
+// with a report. Without recipients it is Deliver.
+func (s *Server) Take(ctx context.Context, via string, recipients []string, data []byte) error {
+	isReport, err := s.bounces(ctx, recipients, data)
+	if err != nil || !isReport {
+		return err
+	}
+	return s.Deliver(ctx, via, data)
 }
 
 // Deliver stores a mail, and says what the mail server is to do with it: nil to forget it, an

@@ -226,22 +226,6 @@ func TestSignerReports(t *testing.T) {
 	}
 }
 
-// TestSignerRecord holds how the record of a signer is read.
-func TestSignerRecord(t *testing.T) {
-	for text, want := range map[string]string{
-		"ra=dkim-errors":                   "dkim-errors 100 [all] <nil>",
-		"ra=dkim=2Derrors; rp=5; rr=v : x": "dkim-errors 5 [v x] <nil>",
-		"rs=call us":                       " 100 [all] <nil>",
-		"ra=a b@c":                         " 100 [all] ra=a b@c is not the local part of an address",
-		"ra=a; rp=101":                     "a 101 [all] rp=101 is not a number from 0 to 100",
-	} {
-		r, err := ParseSigner(text)
-		if got := fmt.Sprint(r.Local, " ", r.Percent, " ", r.Reasons, " ", err); got != want {
-			t.Errorf("%s: got %s, want %s", text, got, want)
-		}
-	}
-}
-
 // TestFailureBounced holds that a failure report that comes back suppresses its address.
 func TestFailureBounced(t *testing.T) {
 	s := newFailureSite(t, "shop.example")

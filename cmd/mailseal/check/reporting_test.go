@@ -1,0 +1,41 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"mailseal/keys"
+)
+
+// TestReportingRecords holds what is said of the record that signatures with r=y lead to.
+func TestReportingRecords(t *testing.T) {
+	record, err := testKey().Record(keys.RecordOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "_report._domainkey.example.com. IN TXT "
+	for _, tt := range []struct {
+		name, zone, setting string
+		want                []Code
+		says                string
+	}{
+		{"not asked for", "", "false", []Code{}, ""},
+		{"good", name + `"ra=dkim-errors"`, "true", []Code{}, ""},
+		{"missing", "", "true", []Code{ReportsMissing}, "_report._domainkey.example.com has no TXT record"},
+		{"without an address", name + `"rp=5"`, "true", []Code{ReportsUnusable}, "no ra"},
+		{"invalid", name + `"ra=a@b"`, "true", []Code{ReportsUnusable}, "not the local part"},
+		{"for none", name + `"ra=a; rp=0"`, "true", []Code{ReportsUnusable}, "rp=0"},
+		{"two", name + "\"ra=a\"\n" + name + `"ra=b"`, "true", []Code{ReportsUnusable}, "more than one"},
+		{"the DNS is silent", "$SERVFAIL _report._domainkey.example.com.", "true", []Code{ReportsNoAnswer}, "where reports"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t, listen+"[signing]\nrequest_reports = "+tt.setting+"\n"+signing)
+			s.zone = record.Line() + "\n" + tt.zone + "\n"
+			found, _ := s.check(t)
+			if got := codes(found); !slices.Equal(got, tt.want) || len(found) > 0 && !strings.Contains(found[0].Text, tt.says) {
+				t.Errorf("got %v, want %v: %v", got, tt.want, found)
+			}
+		})
+	}
+}

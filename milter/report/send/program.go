@@ -1,0 +1,47 @@
+package send
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// Program hands mail to a program that takes it as sendmail(1) does. It is for the command line: the
+// program needs rights that the unit of the reports process does not have.
+type Program struct {
+	Path string
+}
+
+// The exit codes of sendmail(1) that are for good, of sysexits.h.
+const (
+	exitData        = 65 // the mail is wrong
+	exitNoUser      = 67 // the address is wrong
+	exitNoHost      = 68
+	exitUnavailable = 69
+	exitNoRight     = 77
+)
+
+// Hand implements Transport. Lines end as they do on this host, which every such program takes.
+func (p *Program) Hand(ctx context.Context, from, to string, message []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, handTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.Path, "-i", "-f", from, "--", to)
+	cmd.Stdin = bytes.NewReader(bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n")))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	said := printable(strings.TrimSpace(string(out)))
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return fmt.Errorf("%s: %w", p.Path, err)
+	}
+	switch exit.ExitCode() {
+	case exitData, exitNoUser, exitNoHost, exitUnavailable, exitNoRight:
+		return Refused{fmt.Sprintf("%s: exit code %d: %s", p.Path, exit.ExitCode(), said)}
+	}
+	return fmt.Errorf("%s: %w: %s", p.Path, err, said)
+}
