@@ -131,6 +131,7 @@ func (b *bench) measureAll(r *report) (failed error) {
 		if !strings.Contains(s.name, r.options.only) || r.options.quick && r.options.only == "" && s.name != "attack" {
 			continue
 		}
+		fails("results", r.writeSoFar())
 		fails(s.name, s.measure(b, r))
 	}
 	return failed

@@ -67,6 +67,15 @@ func (r *report) line(o outcome) string {
 
 func microseconds(s measure.Sample) float64 { return float64(s.CPU) / float64(time.Microsecond) }
 
+// writeSoFar writes the report into its file while measuring goes on, so that a run that is stopped
+// has what was found before. It does not write to standard output.
+func (r *report) writeSoFar() error {
+	if r.options.out == "" {
+		return nil
+	}
+	return r.write()
+}
+
 // write writes the report where it is wanted.
 func (r *report) write() error {
 	var b bytes.Buffer
