@@ -56,6 +56,7 @@ func (w whole) Intake(ctx context.Context, now time.Time) (Intake, error) {
 func (w whole) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) {
 	return w.world.Outgoing(ctx, now)
 }
+func (w whole) HasOutgoing() bool { return w.world.HasOutgoing() }
 
 var (
 	desktop   = look{name: "desktop", width: 1366, height: 768}
