@@ -29,6 +29,7 @@ type Reports struct {
 	SpoolDirectory string                   `toml:"spool_directory"` // never empty once loaded
 	SpoolSize      Size                     `toml:"spool_size"`
 	Store          string                   `toml:"store"` // never empty once loaded
+	Metrics        string                   `toml:"metrics"`
 	DNSEvery       time.Duration            `toml:"dns_every"`
 	Failure        ReportsFailure           `toml:"failure"`
 	Intake         ReportsIntake            `toml:"intake"`

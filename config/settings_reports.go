@@ -24,6 +24,8 @@ var reportsSection = section{
 			doc: "Policy domains that never get one."},
 		{name: "minimum", def: "1", least: "1", most: "1000000",
 			doc: "Messages that a domain must have had on a day for a report of it."},
+		{name: "metrics", example: `"127.0.0.1:9892"`, form: "host and port",
+			doc: "Where the process of reports (role intake) serves metrics in Prometheus' format at /metrics; nowhere, if not set. mailseal_reports_messages has the messages of the last 7 full days by domain, receiver and result (pass, delivered, held, refused), for the 100 domains and 10 receivers with most mail and \"other\"; mailseal_reports_last_received_timestamp_seconds when a receiver's last report came. They are gathered every 10 minutes. An address in use is a warning, and is tried again each minute."},
 		{name: "per_hour", def: "200", least: "1", most: "100000",
 			doc: "Reports that are sent in an hour at most."},
 		{name: "disposition", def: `"none"`,

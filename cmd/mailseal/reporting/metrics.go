@@ -1,0 +1,179 @@
+package reporting
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"mailseal/cmd/mailseal/jobs"
+	"mailseal/milter/report/advice"
+	"mailseal/milter/report/store"
+	"mailseal/milter/report/web"
+)
+
+// Bounds of the metrics of reports: 100 domains by 10 receivers, and the rest of each as "other", in
+// four results make 4,444 series.
+const (
+	maxMetricDomains   = 100
+	maxMetricReceivers = 10
+	metricDays         = 7 // that are summed; full days, ending with yesterday
+	metricsEvery       = 10 * time.Minute
+	metricsRetry       = time.Minute // after an address that could not be opened
+)
+
+// metricOther is the label of what the bounds leave out.
+const metricOther = "other"
+
+// reportMetrics serves what reports say as metrics, from figures that are gathered on a timer: a
+// scrape never asks the database.
+type reportMetrics struct {
+	read     *web.Stored
+	log      *slog.Logger
+	now      func() time.Time
+	registry *prometheus.Registry
+	messages *prometheus.GaugeVec
+	last     *prometheus.GaugeVec
+	gathered prometheus.Gauge
+
+	mu     sync.Mutex
+	isOpen bool
+	failed bool
+}
+
+func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) *reportMetrics {
+	m := &reportMetrics{read: read, log: log, now: now, registry: prometheus.NewRegistry(),
+		messages: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_messages",
+			Help: "Messages that reports on the last 7 full days tell of, by domain, receiver and result."},
+			[]string{"domain", "receiver", "result"}),
+		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_last_received_timestamp_seconds",
+			Help: "When a receiver's last report on one of the domains came in."}, []string{"receiver"}),
+		gathered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailseal_reports_gathered_timestamp_seconds",
+			Help: "When these figures were taken from the store."}),
+	}
+	m.registry.MustRegister(m.messages, m.last, m.gathered)
+	return m
+}
+
+// metricsJobs are for role intake, of which a host has one: others with the same configuration must
+// not compete for the address.
+func metricsJobs(p *Process, s *store.Store) []jobs.Job {
+	address := p.Config.Reports.Metrics
+	if address == "" {
+		return nil
+	}
+	m := newReportMetrics(&web.Stored{Store: s, Names: signingDomains(p.Config), Now: p.Now}, p.Log, p.Now)
+	soon := func() time.Duration { return time.Second }
+	return []jobs.Job{
+		{Name: "metrics-figures", Interval: func() time.Duration { return metricsEvery }, First: soon, Do: m.gather},
+		{Name: "metrics", Interval: func() time.Duration { return metricsRetry }, First: soon,
+			Do: func(ctx context.Context) error { m.open(ctx, address); return nil }},
+	}
+}
+
+// open serves the metrics until ctx ends, unless they are served already. An address that cannot be
+// opened is logged once, and never stops the process.
+func (m *reportMetrics) open(ctx context.Context, address string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.isOpen {
+		return
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		if !m.failed {
+			m.log.Warn("metrics of reports are not served; the next try is in a minute", "error", fmt.Errorf("reports.metrics: %w", err))
+		}
+		m.failed = true
+		return
+	}
+	m.isOpen, m.failed = true, false
+	m.log.Info("metrics of reports are served", "address", l.Addr().String())
+	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			m.log.Error("metrics of reports are served no more", "error", err)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.isOpen = false
+	}()
+}
+
+func (m *reportMetrics) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	return mux
+}
+
+// gather takes the figures from the store.
+func (m *reportMetrics) gather(ctx context.Context) error {
+	today := advice.DayOf(m.now())
+	f := web.Filter{From: today - metricDays, To: today - 1}
+	sums, err := m.read.Sums(ctx, f, web.ByDomain, web.ByReceiver)
+	if err != nil {
+		return err
+	}
+	reporters, err := m.read.Receivers(ctx, f)
+	if err != nil {
+		return err
+	}
+	domains := most(sums, func(s *web.Sum) string { return s.Domain }, maxMetricDomains)
+	receivers := most(sums, func(s *web.Sum) string { return s.Receiver }, maxMetricReceivers)
+	m.messages.Reset()
+	for i := range sums {
+		s := &sums[i]
+		domain, receiver := kept(domains, s.Domain), kept(receivers, s.Receiver)
+		for result, n := range map[string]int64{"pass": s.Pass, "delivered": s.Delivered, "held": s.Held, "refused": s.Refused} {
+			m.messages.WithLabelValues(domain, receiver, result).Add(float64(n))
+		}
+	}
+	last := map[string]time.Time{}
+	for _, r := range reporters {
+		if n := kept(receivers, r.Receiver); r.LastReceived.After(last[n]) {
+			last[n] = r.LastReceived
+		}
+	}
+	m.last.Reset()
+	for n, at := range last {
+		m.last.WithLabelValues(n).Set(float64(at.Unix()))
+	}
+	m.gathered.Set(float64(m.now().Unix()))
+	return nil
+}
+
+// most are the names with most messages, at most so many.
+func most(sums []web.Sum, name func(*web.Sum) string, limit int) map[string]bool {
+	count := map[string]int64{}
+	for i := range sums {
+		count[name(&sums[i])] += sums[i].Messages
+	}
+	var names []string
+	for n := range count {
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
+	out := map[string]bool{}
+	for _, n := range names[:min(len(names), limit)] {
+		out[n] = true
+	}
+	return out
+}
+
+func kept(names map[string]bool, name string) string {
+	if names[name] {
+		return name
+	}
+	return metricOther
+}
