@@ -86,7 +86,7 @@ fetch:
 # takes part if there is a C compiler, OpenDMARC for root alone, and Debian's rspamd where it has been fetched or with
 # RSPAMD=yes, which fetches it.
 QUICK = $(filter quick,$(BENCH))
-HOT = ./milter/message ./milter/dkim ./milter/sign ./milter/verify ./milter/authres ./milter/guard ./milter
+HOT = ./milter/message ./milter/dkim ./milter/sign ./milter/verify ./milter/authres ./milter/guard ./milter ./milter/report/intake
 bench: build
 	contrib/test/fetch.sh opendkim opendmarc $(if $(RSPAMD),rspamd)
 	if command -v "$$($(GO) env CC)" >/dev/null; then $(MAKE) -s release; fi

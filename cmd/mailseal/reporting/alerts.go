@@ -64,7 +64,7 @@ func newMailer(cfg *config.Config, s *store.Store, log *slog.Logger) *alert.Mail
 }
 
 // maxAlerts is how many alerts a list has.
-const maxAlerts = 200
+const maxAlerts = 5000
 
 // Alerts lists the alerts of the store.
 func (o *Out) Alerts(ctx context.Context) error {

@@ -77,6 +77,9 @@ send = true
 from = "dmarc@reports.home.example"
 smtp = "`+s.SMTP+`"
 directory = "`+dir+`"
+
+[reports.alerts]
+to = ["postmaster@`+friendly+`"]
 `)
 	s.serve(t)
 	out, err := store.Open(t.Context(), store.Options{
@@ -181,6 +184,22 @@ func TestReportsByPostfix(t *testing.T) {
 	r.Sink.To(t, "dmarc@"+friendly)
 	if _, d := list.to(t, gone); d.State != store.Suppressed || !strings.Contains(d.Reason, "no such user") {
 		t.Errorf("the next day:\n%s", text)
+	}
+}
+
+// TestAlertsByPostfix mails an alert through a real Postfix and the daemon, which signs it: it arrives with a
+// signature of its author's domain, and without an envelope sender.
+func TestAlertsByPostfix(t *testing.T) {
+	r := newReporting(t, rig.Postfix)
+	var mailed struct{ To []string }
+	r.reports(t, nil, &mailed, "alerts", "--test")
+	d := r.Sink.To(t, "postmaster@"+friendly)
+	verdicts := rig.Dkimpy(t, r.txt, d.Data)[0]
+	if len(verdicts) != 1 || !verdicts[0].Pass || verdicts[0].Domain != "reports.home.example" {
+		t.Errorf("dkimpy: %+v", verdicts)
+	}
+	if d.From != "" || !strings.Contains(string(d.Data), "This is a test.") {
+		t.Errorf("from %q:\n%s", d.From, d.Data)
 	}
 }
 

@@ -275,6 +275,40 @@ func TestMailedOnce(t *testing.T) {
 }
 
 // body is a part of a mail.
+// A mail has the latest hundred alerts, and says how many others there are: none is lost without a word.
+func TestManyAlerts(t *testing.T) {
+	s := openSQLite(t)
+	m, out := mailer(s, "a@example.com")
+	var list []store.Alert
+	for i := range 130 {
+		list = append(list, store.Alert{Code: NewSource, Domain: "example.com", Subject: fmt.Sprint(i), Text: fmt.Sprintf("number-%d-", i)})
+	}
+	list = append(list, store.Alert{Code: PolicyChanged, Domain: "example.com", Text: "the last one"})
+	for i := range list {
+		at := now.Add(-time.Duration(i) * time.Minute)
+		if _, err := s.Raise(t.Context(), at, time.Hour, list[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := m.Send(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(out.got) != 1 {
+		t.Fatalf("%d mails, want one", len(out.got))
+	}
+	header, text := body(t, out.got[0], 0)
+	const rest = "And 31 older ones that this mail does not have: 30 new-source, 1 policy-changed."
+	if strings.Count(text, "number-") != maxMailed || !strings.Contains(text, "number-0-") || !strings.Contains(text, rest) ||
+		!strings.Contains(header.Get("Subject"), "131 alerts") {
+		t.Errorf("%s\n%s", header.Get("Subject"), text)
+	}
+	if left, err := s.Alerts(t.Context(), true, 10); err != nil || len(left) > 0 {
+		t.Errorf("%d are not marked as mailed, %v", len(left), err)
+	}
+}
+
 func body(t *testing.T, raw string, n int) (mail.Header, string) {
 	t.Helper()
 	_, raw, _ = strings.Cut(raw, "\n")

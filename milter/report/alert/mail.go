@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/netip"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -32,13 +34,16 @@ type Mailer struct {
 // stale is how old an alert is that is not mailed any more, as after mail was switched on.
 const stale = 7 * 24 * time.Hour
 
-// maxMailed is how many alerts one mail has.
-const maxMailed = 100
+// Bounds of one mail: the alerts that it has, and those that it counts beside them.
+const (
+	maxMailed = 100
+	maxUnsent = 5000
+)
 
 // Send mails the alerts that were not mailed yet, as one mail. An address to which the mail server
 // takes nothing now gets them with the next run, and the others do not get them twice.
 func (m *Mailer) Send(ctx context.Context, now time.Time) error {
-	list, err := m.Store.Alerts(ctx, true, maxMailed)
+	list, err := m.Store.Alerts(ctx, true, maxUnsent)
 	if err != nil {
 		return err
 	}
@@ -112,9 +117,10 @@ func (m *Mailer) Test(ctx context.Context, now time.Time) error {
 
 func (m *Mailer) alerts(to string, list []store.Alert, now time.Time) []byte {
 	var b strings.Builder
-	for _, a := range list {
+	for _, a := range list[:min(len(list), maxMailed)] {
 		fmt.Fprintf(&b, "%s: %s\n\n", a.Code, Plain(a.Text))
 	}
+	b.WriteString(others(list))
 	b.WriteString("Each of these is mailed once. \"mailseal reports alerts\" lists them; [reports.alerts] in\n" +
 		"mailseal.toml says who gets them.\n")
 	subject := Plain(list[0].Code + " " + list[0].Domain)
@@ -122,6 +128,22 @@ func (m *Mailer) alerts(to string, list []store.Alert, now time.Time) []byte {
 		subject = fmt.Sprintf("%d alerts", len(list))
 	}
 	return m.message(to, "mailseal on "+m.Host+": "+strings.TrimSpace(subject), "alerts", now, b.String(), "")
+}
+
+// others sums the alerts that a mail does not have, "" if there are none.
+func others(list []store.Alert) string {
+	if len(list) <= maxMailed {
+		return ""
+	}
+	sums := map[string]int{}
+	for _, a := range list[maxMailed:] {
+		sums[a.Code]++
+	}
+	var words []string
+	for _, code := range slices.Sorted(maps.Keys(sums)) {
+		words = append(words, fmt.Sprintf("%d %s", sums[code], code))
+	}
+	return fmt.Sprintf("And %d older ones that this mail does not have: %s.\n\n", len(list)-maxMailed, strings.Join(words, ", "))
 }
 
 // message writes a mail with CRLF at the ends of lines: text, and html unless it is empty.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"sync"
 )
 
@@ -48,10 +49,11 @@ type lookup struct {
 	tx    *Tx
 	names *dictionaries
 	fresh map[string]map[string]int64 // what to remember after the commit
+	ready map[string]*sql.Stmt        // by query; the transaction closes them
 }
 
 func (s *Store) lookup(tx *Tx) *lookup {
-	return &lookup{tx: tx, names: s.names, fresh: map[string]map[string]int64{}}
+	return &lookup{tx: tx, names: s.names, fresh: map[string]map[string]int64{}, ready: map[string]*sql.Stmt{}}
 }
 
 func (l *lookup) find(table, word string) (int64, bool) {
@@ -72,11 +74,24 @@ func (l *lookup) id(ctx context.Context, table, column, word string) (int64, err
 	query := "INSERT INTO " + table + " (" + column + ") VALUES ($1) ON CONFLICT (" + column + ") DO UPDATE SET " +
 		column + " = excluded." + column + " RETURNING id"
 	var id int64
-	if err := l.tx.QueryRowContext(ctx, query, word).Scan(&id); err != nil {
+	if err := l.ask(ctx, &id, query, word); err != nil {
 		return 0, err
 	}
 	l.keep(table, word, id)
 	return id, nil
+}
+
+// ask runs a query that is prepared once in the transaction: a report asks it for each new word.
+func (l *lookup) ask(ctx context.Context, id *int64, query string, args ...any) error {
+	q := l.ready[query]
+	if q == nil {
+		var err error
+		if q, err = l.tx.PrepareContext(ctx, query); err != nil {
+			return err
+		}
+		l.ready[query] = q
+	}
+	return q.QueryRowContext(ctx, args...).Scan(id)
 }
 
 func (l *lookup) keep(table, word string, id int64) {

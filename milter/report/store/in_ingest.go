@@ -358,8 +358,8 @@ func (in *Ingest) authset(r *report.Row) (int64, error) {
 		return id, nil
 	}
 	var id int64
-	err = in.tx.QueryRowContext(in.ctx, `INSERT INTO in_authset (hash, results) VALUES ($1, $2)
-		ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id`, hash, text(string(results))).Scan(&id)
+	err = in.lookup.ask(in.ctx, &id, `INSERT INTO in_authset (hash, results) VALUES ($1, $2)
+		ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id`, hash, text(string(results)))
 	if err != nil {
 		return 0, err
 	}

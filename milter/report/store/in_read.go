@@ -148,7 +148,7 @@ func (l *RecordLine) Row() (*report.Row, error) {
 	row := &report.Row{
 		N: int(l.N), Source: l.Source, Count: l.Messages, HeaderFrom: l.HeaderFrom, EnvelopeFrom: l.EnvelopeFrom,
 	}
-	return row, restore(row, l.outcome, string(l.Results), string(l.Facts))
+	return row, restore(row, l.outcome, resultSets{}, string(l.Results), string(l.Facts))
 }
 
 func (tx *Tx) records(ctx context.Context, id int64) (out []RecordLine, err error) {

@@ -28,6 +28,9 @@ func (s *Store) EachRow(ctx context.Context, f Filter, each func(*report.Feedbac
 		if err != nil {
 			return err
 		}
+		var last string // policy: most rows of a report come one after the other
+		var published report.PolicyPublished
+		sets := resultSets{}
 		return eachRow(rows, func() error {
 			var fb report.Feedback
 			var row report.Row
@@ -40,11 +43,15 @@ func (s *Store) EachRow(ctx context.Context, f Filter, each func(*report.Feedbac
 				return err
 			}
 			domain := fb.Policy.Domain
-			if err := json.Unmarshal([]byte(policy), &fb.Policy); err != nil {
-				return err
+			if policy != last {
+				last, published = policy, report.PolicyPublished{}
+				if err := json.Unmarshal([]byte(policy), &published); err != nil {
+					return err
+				}
 			}
+			fb.Policy = published
 			fb.Policy.Domain, fb.Metadata.Begin = domain, dayTime(at)
-			if err := restore(&row, o, results, rare); err != nil {
+			if err := restore(&row, o, sets, results, rare); err != nil {
 				return err
 			}
 			each(&fb, &row)
@@ -53,13 +60,37 @@ func (s *Store) EachRow(ctx context.Context, f Filter, each func(*report.Feedbac
 	})
 }
 
-// restore fills a row with what an outcome, an authset and rare facts say.
-func restore(row *report.Row, o Outcome, results, rare string) error {
-	var set struct {
-		DKIM []report.SignatureResult `json:"dkim"`
-		SPF  []report.SPFResult       `json:"spf"`
+// resultSet are the DKIM and SPF results of a row.
+type resultSet struct {
+	DKIM []report.SignatureResult `json:"dkim"`
+	SPF  []report.SPFResult       `json:"spf"`
+}
+
+// resultSets remembers what was read of the column results: few sets stand in many rows. Rows share
+// them, and nobody changes them.
+type resultSets map[string]resultSet
+
+// maxSets bounds the sets that are remembered.
+const maxSets = 5000
+
+func (r resultSets) read(text string) (resultSet, error) {
+	set, ok := r[text]
+	if ok {
+		return set, nil
 	}
-	if err := json.Unmarshal([]byte(results), &set); err != nil {
+	if err := json.Unmarshal([]byte(text), &set); err != nil {
+		return set, err
+	}
+	if len(r) < maxSets {
+		r[text] = set
+	}
+	return set, nil
+}
+
+// restore fills a row with what an outcome, an authset and rare facts say.
+func restore(row *report.Row, o Outcome, sets resultSets, results, rare string) error {
+	set, err := sets.read(results)
+	if err != nil {
 		return err
 	}
 	var f facts
