@@ -19,7 +19,7 @@ var layers = []struct {
 }{
 	{"milter/domain", nil},
 	{"milter/taglist", nil},
-	{"milter/lint", nil},
+	{"milter/lint", []string{"milter/domain"}},
 	{"milter/guard", nil},
 	{"milter/action", nil},
 	{"milter/message/canon", nil},

@@ -8,14 +8,13 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/domains"
-	"mailseal/cmd/mailseal/examine"
-	"mailseal/config"
 )
 
 // domainFlags is the command line of "mailseal domain".
 type domainFlags struct {
-	config, zone, file, diff string
-	json, list, everyServer  bool
+	from, file, diff string
+	json, list       bool
+	domains.Sources
 	domains.Request
 }
 
@@ -26,7 +25,9 @@ func newDomainCmd() *cobra.Command {
 		Short: "Find what is wrong with what the DNS says of a domain's mail, and print the records to publish",
 		Long: `Domain asks the DNS for all that receivers look at: SPF with everything that it includes, DKIM keys, DMARC with the
 consent of domains that reports go to, MX hosts with their addresses and reverse names, MTA-STS, TLS reports, and records
-of methods that are gone. The records are judged by the same code as the daemon's. Only the DNS is asked.
+of methods that are gone. The records are judged by the same code as the daemon's. Only the DNS is asked, unless --deep
+is given: then the MX hosts are connected to on port 25 for STARTTLS, their certificates and DANE, and the MTA-STS policy
+is got by HTTPS. No mail is sent, no redirect followed, and no address connected to that is not public.
 
 Of each domain it prints the verdict first, then every finding: what is wrong, why it matters, the record with the place
 marked, and the record to publish as a line of a zone file, as a bare value, and in strings. What could not be found out
@@ -38,6 +39,10 @@ which finds wildcards. Name those in use with --selector; a missing key is a mis
 that mail leaves from are asked about, with --helo the names that the servers say. With --config the keys of that
 configuration are compared with what is published for the domains. --name-servers asks each authoritative name server of
 a domain for its TXT, MX and DMARC records, and says where they differ.
+
+--reports reads the DMARC reports of 90 days that came in, in the store that reports.store of the configuration names.
+Selectors that they show are looked at; p=reject that rests on SPF alone, mail that strict alignment loses, sources that
+SPF lacks and terms that nothing uses are named, and the next step of the policy when the reports allow for it.
 
 What answers say of DNSSEC is shown when all name servers that are asked are on this host, and one validates: anybody on
 the way to another host could have written it.
@@ -57,13 +62,15 @@ wrong command line, 3 when something could not be found out.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.config, "config", "c", "", "ask the name servers of this configuration file, and compare its keys")
-	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVarP(&f.from, "config", "c", "", "ask the name servers of this configuration file, and compare its keys")
+	flags.StringVar(&f.Zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.file, "file", "", "check the domains in this file too, one a line; - is standard input")
 	flags.StringSliceVar(&f.Selectors, "selector", nil, "selector of a DKIM key that is in use; may be given several times")
 	flags.StringSliceVar(&f.Clients, "address", nil, "address that the domain's mail leaves from; may be given several times")
 	flags.StringSliceVar(&f.Helo, "helo", nil, "name that a server of the domain says in HELO; may be given several times")
-	flags.BoolVar(&f.everyServer, "name-servers", false, "ask every authoritative name server, and compare what they say")
+	flags.BoolVar(&f.Sources.Reports, "reports", false, "compare with the DMARC reports in the store of the configuration")
+	flags.BoolVar(&f.Sources.Deep, "deep", false, "connect to the MX hosts for STARTTLS, certificates and DANE, and get the MTA-STS policy")
+	flags.BoolVar(&f.Servers, "name-servers", false, "ask every authoritative name server, and compare what they say")
 	flags.StringVar(&f.Format, "format", "", `"text", "json" or "prometheus" (default text)`)
 	flags.BoolVar(&f.json, "json", false, "one JSON object for each domain")
 	flags.BoolVar(&f.Strict, "strict", false, "exit with 1 for warnings, too")
@@ -72,7 +79,7 @@ wrong command line, 3 when something could not be found out.`,
 	flags.Float64Var(&f.Rate, "rate", 0, "questions to the DNS a second at most (default no limit)")
 	excludes(cmd, []string{"config", "name-servers"}, "zone")
 	excludes(cmd, []string{"format"}, "json")
-	excludes(cmd, []string{"zone", "file", "selector", "address", "helo", "strict", "diff", "rate", "config", "format", "name-servers"}, "list")
+	excludes(cmd, []string{"zone", "file", "selector", "address", "helo", "strict", "diff", "rate", "config", "format", "name-servers", "reports", "deep"}, "list")
 	return cmd
 }
 
@@ -86,25 +93,14 @@ func (f *domainFlags) run(ctx context.Context, stdin io.Reader, out io.Writer, a
 	if err := f.read(stdin, args); err != nil {
 		return err
 	}
-	var cfg *config.Config
-	var err error
-	if f.config != "" {
-		if cfg, err = loadConfig(f.config); err != nil {
+	if f.from != "" || f.Sources.Reports {
+		cfg, err := loadConfig(f.from)
+		if err != nil {
 			return err
 		}
-		for _, r := range examine.KeyRecords(ctx, cfg) {
-			f.Own = append(f.Own, domains.OwnKey{Name: r.Name, Text: r.Text})
-		}
+		f.Config = cfg
 	}
-	names, err := examine.OpenNames(f.zone, cfg)
-	if err != nil {
-		return err
-	}
-	f.Resolver, f.Trusted = domains.InZone(names.Resolver), domains.Trusts(names.Servers)
-	if f.everyServer {
-		f.Panel = names.Panel()
-	}
-	return f.Run(ctx, out)
+	return f.RunWith(ctx, f.Sources, out)
 }
 
 // read takes what the command line and the files on it say.

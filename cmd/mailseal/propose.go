@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/domains"
@@ -32,37 +34,48 @@ func (p *proposal) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.json, "json", false, "print one JSON object")
 }
 
+func (p *proposal) print(cmd *cobra.Command, made interface{ Write(io.Writer, bool) error }, err error) error {
+	if err != nil {
+		return err
+	}
+	return made.Write(cmd.OutOrStdout(), p.json)
+}
+
 func newProposeSPFCmd() *cobra.Command {
 	var p proposal
 	var q domains.SPFWishes
-	var addresses []string
+	var reports bool
+	var configFile string
 	cmd := &cobra.Command{
 		Use:   "spf DOMAIN",
 		Short: "Write an SPF record from what is published and who else may send",
 		Long: `Spf starts from the record that is published, with mistakes mended, and lets in the addresses and the other records that
-are named. It says in words what the record allows and what it costs. An include of a service that sends with an envelope
-domain of its own is left out, since it would not help.
+are named, with --reports also the addresses that DMARC reports of 90 days show to be the domain's own. It says in words
+what the record allows and what it costs. An include of a service that sends with an envelope domain of its own is left
+out, since it would not help.
 
 The exit code is 0 with a record, 1 when none would do, such as for more than ten lookups, 3 when the DNS did not answer.`,
 		Example: `  mailseal propose spf example.com --address 192.0.2.1 --include _spf.example.net`,
 		Args:    exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if q.Addresses, err = domains.ParseNetworks(addresses); err != nil {
-				return err
+			if reports {
+				if q.Config, err = loadConfig(configFile); err != nil {
+					return err
+				}
 			}
-			if q.Resolver, err = examine.OpenResolver(p.zone); err != nil {
+			if q.Resolver, err = examine.Resolver(p.zone, q.Config); err != nil {
 				return err
 			}
 			made, err := domains.ProposeSPF(cmd.Context(), args[0], q)
-			if err != nil {
-				return err
-			}
-			return made.Write(cmd.OutOrStdout(), p.json)
+			return p.print(cmd, made, err)
 		},
 	}
 	p.flags(cmd)
-	cmd.Flags().StringSliceVar(&addresses, "address", nil,
+	cmd.Flags().StringSliceVar(&q.Clients, "address", nil,
 		"address or network that the domain's mail leaves from; may be given several times")
+	cmd.Flags().BoolVar(&reports, "reports", false, "let in what DMARC reports show to be sources of the domain's own mail")
+	cmd.Flags().StringVarP(&configFile, "config", "c", "", "whose reports.store has the reports (default "+defaultConfig+")")
+	needs(cmd, []string{"config"}, "reports")
 	cmd.Flags().StringSliceVar(&q.Includes, "include", nil, "name of another SPF record to let in; may be given several times")
 	cmd.Flags().StringSliceVar(&q.Without, "without", nil,
 		"term of the published record to take out; may be given several times")
@@ -90,10 +103,7 @@ The exit code is 0 with a record, 1 when what was asked for must not be, 3 when 
 				return err
 			}
 			made, err := domains.ProposeDMARC(cmd.Context(), args[0], q)
-			if err != nil {
-				return err
-			}
-			return made.Write(cmd.OutOrStdout(), p.json)
+			return p.print(cmd, made, err)
 		},
 	}
 	p.flags(cmd)

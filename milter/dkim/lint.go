@@ -138,6 +138,9 @@ var gap = regexp.MustCompile(`[\s,]+([a-z]=)`)
 // is not known. It leaves out tags that keep signatures from counting, and characters that belong
 // to no record; the key stays.
 func Repair(text string) string {
+	if lint.Loses(text) {
+		return ""
+	}
 	text = lint.Clean(text)
 	if !strings.Contains(text, ";") {
 		text = gap.ReplaceAllString(text, "; $1")

@@ -19,6 +19,9 @@ var colon = regexp.MustCompile(`(?i)(^|;)(\s*(?:p|sp|np|adkim|aspf|t|psd|fo|rua|
 // whether there is one: tags that mean nothing left out, the policy behind the version, addresses
 // with their mailto:. It changes no wish.
 func Repair(text string) (string, bool) {
+	if lint.Loses(text) {
+		return "", false
+	}
 	clean := lint.Clean(text)
 	if at := strings.Index(strings.ToLower(clean), "v=dmarc1"); at > 0 {
 		clean = clean[at:] // a name or the like before the record

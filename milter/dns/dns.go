@@ -17,7 +17,7 @@ import (
 // Type is the type of the records asked for.
 type Type uint16
 
-// The types that mail authentication asks for, with their numbers of RFC 1035 and RFC 3596.
+// The types that mail authentication asks for, with their numbers of RFC 1035, RFC 3596 and RFC 6698.
 const (
 	A    Type = 1
 	NS   Type = 2
@@ -25,6 +25,7 @@ const (
 	MX   Type = 15
 	TXT  Type = 16
 	AAAA Type = 28
+	TLSA Type = 52
 )
 
 // String returns the type as zone files write it: "TXT", or "TYPE99" for one that this package has
@@ -43,6 +44,8 @@ func (t Type) String() string {
 		return "TXT"
 	case AAAA:
 		return "AAAA"
+	case TLSA:
+		return "TLSA"
 	}
 	return "TYPE" + strconv.Itoa(int(t))
 }
@@ -78,12 +81,14 @@ func (s Status) String() string {
 // and only when Status is Found. Records stand in the order of the answer; a caller that needs
 // another sorts a copy. Shared with the cache: not to be changed.
 type Answer struct {
-	Status    Status
-	Addrs     []netip.Addr // A, AAAA
-	Texts     []string     // TXT: one entry a record, its strings joined with nothing between
-	Names     []string     // NS, PTR: lower case, no final dot
-	Exchanges []Exchange   // MX
-	Aliases   []string     // the CNAMEs and DNAMEs followed, in order; empty when there was none
+	Status Status
+	Addrs  []netip.Addr // A, AAAA
+	// TXT: one entry a record, its strings joined with nothing between; TLSA: as zone files write
+	// it, such as "3 1 1 a0b1…" (RFC 6698 section 2.2)
+	Texts     []string
+	Names     []string   // NS, PTR: lower case, no final dot
+	Exchanges []Exchange // MX
+	Aliases   []string   // the CNAMEs and DNAMEs followed, in order; empty when there was none
 	// the server set AD (RFC 6840 section 5.8); trust it as far as the path to the server
 	Secure bool
 	TTL    time.Duration // how long the answer may be kept

@@ -71,6 +71,8 @@ func oddAt(text string, at int) (clause string, size int) {
 	switch {
 	case r == utf8.RuneError && size <= 1:
 		return "there is a byte in the value that is no text", 1
+	case isForeign(r):
+		return "there is a letter in the value that is not ASCII: domains are written in A-labels (xn--...)", size
 	case r > '~':
 		return "there is a character in the value that is not ASCII", size
 	case r < ' ' && r != '\t' && r != '\r' && r != '\n':
@@ -80,8 +82,10 @@ func oddAt(text string, at int) (clause string, size int) {
 }
 
 // Clean returns a record as its owner will have meant it: without the characters that Pasted finds,
-// spaces in place of those that are no plain ones.
+// spaces in place of those that are no plain ones, domains in A-labels. Letters that are not ASCII are
+// lost elsewhere, which Loses tells.
 func Clean(text string) string {
+	text = hostsInASCII(text)
 	text = strings.NewReplacer("\u00a0", " ", "\u2013", "-", "\u2014", "-", `\;`, ";").Replace(text)
 	var b strings.Builder
 	for i := 0; i < len(text); {

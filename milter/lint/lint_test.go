@@ -41,3 +41,24 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+// TestForeignLetters holds that domains are written in A-labels, and that letters elsewhere are not
+// guessed away.
+func TestForeignLetters(t *testing.T) {
+	for _, tc := range []struct {
+		text, want string
+		loses      bool
+	}{
+		{"rua=mailto:a@b\u00fccher.example", "rua=mailto:a@xn--bcher-kva.example", false},
+		{"include:B\u00dcCHER.example ~all", "include:xn--bcher-kva.example ~all", false},
+		{"include:_spf.b\u00fccher.example", "include:_spf.xn--bcher-kva.example", false},
+		{"rua=mailto:j\u00f6rg@example.com", "rua=mailto:jrg@example.com", true},
+		{"rua=mailto:j\u00f6rg.m@example.com", "rua=mailto:jrg.m@example.com", true},
+		{"v=spf1 \u201ca:example.com\u201d", "v=spf1 a:example.com", false},
+		{"plain", "plain", false},
+	} {
+		if got := Clean(tc.text); got != tc.want || Loses(tc.text) != tc.loses {
+			t.Errorf("%q: got %q, loses %v", tc.text, got, Loses(tc.text))
+		}
+	}
+}

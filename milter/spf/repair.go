@@ -22,6 +22,9 @@ func Omitted(text string) []string {
 }
 
 func repair(text string) (mended string, omitted []string, ok bool) {
+	if lint.Loses(text) {
+		return "", nil, false
+	}
 	clean := lint.Clean(text)
 	if lower := strings.ToLower(clean); strings.HasPrefix(lower, "spf1 ") {
 		clean = "v=" + clean

@@ -16,69 +16,127 @@ type Row struct {
 	Why      string // why it matters, in a sentence
 }
 
+// deep are the rows of what is found by connecting to hosts alone.
+var deep = []Row{
+	{MXUnreached, check.Unknown, "It could not be checked. Many networks let no connection to port 25 out."},
+	{MXPlain, warn, "Mail to the domain crosses the Internet in plain text, and senders with MTA-STS or DANE do not deliver it."},
+	{MXBroken, warn, "Senders that encrypt mail whenever it is offered wait, or send it in plain text."},
+	{MXOtherName, warn, "Senders that follow MTA-STS refuse a certificate that is not for the name of the MX host."},
+	{MXUntrusted, warn, "Senders that follow MTA-STS refuse a certificate that no authority they know vouches for. DANE needs none."},
+	{MXEnds, warn, "Senders that follow MTA-STS stop delivering on the day on which it ends."},
+	{PinMismatch, fail, "Senders that follow DANE do not deliver: to them an attacker has taken the host's place."},
+	{PinUnsigned, warn, "TLSA records count in zones alone that DNSSEC signs (RFC 7672 section 2.1)."},
+	{PinUnusable, warn, "Senders pass the record over: for mail only the usages 2 and 3 count (RFC 7672 section 3.1)."},
+	{PolicyUnread, check.Unknown, "It could not be checked. That is not to say that there is no policy."},
+	{PolicyRefused, fail, "Senders treat the domain as if it had no MTA-STS, or go on with a policy that they remember."},
+	{PolicyType, warn, "Some senders take a policy as text/plain alone (RFC 8461 section 3.2)."},
+	{PolicyBroken, fail, "Senders treat the domain as if it had no MTA-STS."},
+	{PolicyIdle, note, "Senders deliver all the same when the policy is not met."},
+	{PolicyShort, warn, "Senders forget the policy soon, and an attacker who keeps them from asking anew is rid of it."},
+	{PolicyMX, fail, "Senders that follow the policy do not deliver to this host."},
+	{PolicyUnused, note, "It does no harm, and may be a host that is gone."},
+}
+
+// DeepCodes are the codes of what is found by connecting to hosts alone.
+func DeepCodes() []check.Code {
+	var out []check.Code
+	for _, r := range deep {
+		out = append(out, r.Code)
+	}
+	return out
+}
+
 // The codes of what this package finds out itself. Those of records' texts are in the packages of
 // the records.
 const (
-	NoDomain      check.Code = "domain-missing"
-	NoAnswer      check.Code = "dns-no-answer"
-	ServersDiffer check.Code = "name-servers-differ"
-	ServerSilent  check.Code = "name-server-silent"
-	NotSigned     check.Code = "dnssec-none"
-	OutsideZone   check.Code = "zone-file-outside"
-	BigAnswer     check.Code = "txt-answer-large"
-	Misplaced     check.Code = "record-name-doubled"
-	Dangling      check.Code = "alias-dangling"
-	ShortTTL      check.Code = "txt-ttl"
-	SPFAtDMARC    check.Code = "spf-at-dmarc"
-	SPFType99     check.Code = "spf-type99"
-	SenderID      check.Code = "sender-id"
-	SPFSoft       check.Code = "spf-softfail"
-	SPFHard       check.Code = "spf-hardfail-beside-dmarc"
-	SPFAddress    check.Code = "spf-own-address"
-	SPFHelo       check.Code = "spf-helo"
-	SharedService check.Code = "spf-shared-service"
-	HeloAddress   check.Code = "helo-no-address"
-	HeloReverse   check.Code = "helo-reverse-name-differs"
-	Wildcard      check.Code = "dkim-wildcard"
-	NoSelector    check.Code = "dkim-no-selector-known"
-	KeyMissing    check.Code = "dkim-missing"
-	KeySeveral    check.Code = "dkim-several"
-	KeyMismatch   check.Code = "dkim-key-mismatch"
-	KeyShared     check.Code = "dkim-key-shared"
-	OnlyEd25519   check.Code = "dkim-ed25519-alone"
-	DomainKeys    check.Code = "domainkeys-policy"
-	ADSP          check.Code = "adsp"
-	SSP           check.Code = "ssp"
-	EmptyNode     check.Code = "domainkey-nxdomain"
-	NoDMARC       check.Code = "dmarc-none"
-	DMARCSeveral  check.Code = "dmarc-several"
-	DMARCAtRoot   check.Code = "dmarc-at-root"
-	DMARCWild     check.Code = "dmarc-wildcard"
-	NoEffect      check.Code = "dmarc-tag-without-effect"
-	NotAgreed     check.Code = "dmarc-report-unauthorized"
-	ReportHost    check.Code = "dmarc-report-host"
-	Freemail      check.Code = "dmarc-report-freemail"
-	TakesAll      check.Code = "dmarc-report-wildcard"
-	OlderPolicy   check.Code = "dmarc-older-receivers"
-	OwnTree       check.Code = "dmarc-psd-n"
-	NoMX          check.Code = "mx-none"
-	NullMixed     check.Code = "mx-null-beside-others"
-	MXName        check.Code = "mx-not-a-host"
-	MXAddress     check.Code = "mx-no-address"
-	MXPrivate     check.Code = "mx-private-address"
-	MXTwice       check.Code = "mx-twice"
-	MXReverse     check.Code = "mx-no-reverse-name"
-	MXMismatch    check.Code = "mx-reverse-name-differs"
-	MXGeneric     check.Code = "mx-reverse-name-generic"
-	MXLeftover    check.Code = "mx-left-over"
-	ParkedMX      check.Code = "parked-with-mx"
-	ParkedDMARC   check.Code = "parked-without-reject"
-	STSNone       check.Code = "sts-none"
-	STSSeveral    check.Code = "sts-several"
-	STSBroken     check.Code = "sts-record"
-	TLSNone       check.Code = "tlsrpt-none"
-	TLSSeveral    check.Code = "tlsrpt-several"
-	TLSBroken     check.Code = "tlsrpt-record"
+	NoDomain         check.Code = "domain-missing"
+	NoAnswer         check.Code = "dns-no-answer"
+	ServersDiffer    check.Code = "name-servers-differ"
+	ServerSilent     check.Code = "name-server-silent"
+	NotSigned        check.Code = "dnssec-none"
+	OutsideZone      check.Code = "zone-file-outside"
+	BigAnswer        check.Code = "txt-answer-large"
+	Misplaced        check.Code = "record-name-doubled"
+	Dangling         check.Code = "alias-dangling"
+	ShortTTL         check.Code = "txt-ttl"
+	SPFAtDMARC       check.Code = "spf-at-dmarc"
+	SPFType99        check.Code = "spf-type99"
+	SenderID         check.Code = "sender-id"
+	SPFSoft          check.Code = "spf-softfail"
+	SPFHard          check.Code = "spf-hardfail-beside-dmarc"
+	SPFAddress       check.Code = "spf-own-address"
+	SPFHelo          check.Code = "spf-helo"
+	SharedService    check.Code = "spf-shared-service"
+	HeloAddress      check.Code = "helo-no-address"
+	HeloReverse      check.Code = "helo-reverse-name-differs"
+	Wildcard         check.Code = "dkim-wildcard"
+	NoSelector       check.Code = "dkim-no-selector-known"
+	KeyMissing       check.Code = "dkim-missing"
+	KeySeveral       check.Code = "dkim-several"
+	KeyMismatch      check.Code = "dkim-key-mismatch"
+	SignedMissing    check.Code = "dkim-reported-missing"
+	StrictIdentity   check.Code = "dkim-strict-identity"
+	KeyShared        check.Code = "dkim-key-shared"
+	OnlyEd25519      check.Code = "dkim-ed25519-alone"
+	DomainKeys       check.Code = "domainkeys-policy"
+	ADSP             check.Code = "adsp"
+	SSP              check.Code = "ssp"
+	EmptyNode        check.Code = "domainkey-nxdomain"
+	NoDMARC          check.Code = "dmarc-none"
+	DMARCSeveral     check.Code = "dmarc-several"
+	DMARCAtRoot      check.Code = "dmarc-at-root"
+	DMARCWild        check.Code = "dmarc-wildcard"
+	NoEffect         check.Code = "dmarc-tag-without-effect"
+	NotAgreed        check.Code = "dmarc-report-unauthorized"
+	ReportHost       check.Code = "dmarc-report-host"
+	Freemail         check.Code = "dmarc-report-freemail"
+	TakesAll         check.Code = "dmarc-report-wildcard"
+	OlderPolicy      check.Code = "dmarc-older-receivers"
+	OwnTree          check.Code = "dmarc-psd-n"
+	ReportsUnread    check.Code = "reports-unreadable"
+	ReportsElsewhere check.Code = "dmarc-reports-elsewhere"
+	RejectBySPF      check.Code = "dmarc-reject-by-spf-alone"
+	RejectUnsigned   check.Code = "dmarc-reject-unsigned"
+	StrictLoss       check.Code = "dmarc-strict-alignment"
+	NoneLong         check.Code = "dmarc-none-for-long"
+	CanTighten       check.Code = "dmarc-can-be-stricter"
+	SPFReported      check.Code = "spf-reported-source"
+	SPFUnused        check.Code = "spf-term-unused"
+	NoMX             check.Code = "mx-none"
+	NullMixed        check.Code = "mx-null-beside-others"
+	MXName           check.Code = "mx-not-a-host"
+	MXAddress        check.Code = "mx-no-address"
+	MXPrivate        check.Code = "mx-private-address"
+	MXTwice          check.Code = "mx-twice"
+	MXReverse        check.Code = "mx-no-reverse-name"
+	MXMismatch       check.Code = "mx-reverse-name-differs"
+	MXGeneric        check.Code = "mx-reverse-name-generic"
+	MXLeftover       check.Code = "mx-left-over"
+	MXUnreached      check.Code = "mx-not-reached"
+	MXPlain          check.Code = "mx-without-starttls"
+	MXBroken         check.Code = "mx-starttls-fails"
+	MXOtherName      check.Code = "mx-certificate-name"
+	MXUntrusted      check.Code = "mx-certificate-untrusted"
+	MXEnds           check.Code = "mx-certificate-ends"
+	PinMismatch      check.Code = "dane-mismatch"
+	PinUnsigned      check.Code = "dane-unsigned"
+	PinUnusable      check.Code = "dane-unusable"
+	PolicyUnread     check.Code = "sts-policy-not-reached"
+	PolicyRefused    check.Code = "sts-policy-refused"
+	PolicyType       check.Code = "sts-policy-type"
+	PolicyBroken     check.Code = "sts-policy-mistake"
+	PolicyIdle       check.Code = "sts-policy-not-enforced"
+	PolicyShort      check.Code = "sts-policy-short"
+	PolicyMX         check.Code = "sts-policy-lacks-mx"
+	PolicyUnused     check.Code = "sts-policy-unused-mx"
+	ParkedMX         check.Code = "parked-with-mx"
+	ParkedDMARC      check.Code = "parked-without-reject"
+	STSNone          check.Code = "sts-none"
+	STSSeveral       check.Code = "sts-several"
+	STSBroken        check.Code = "sts-record"
+	TLSNone          check.Code = "tlsrpt-none"
+	TLSSeveral       check.Code = "tlsrpt-several"
+	TLSBroken        check.Code = "tlsrpt-record"
 )
 
 // fail, warn and note are short for the severities in the table.
@@ -107,7 +165,7 @@ var (
 		spf.FlawLoop, spf.FlawIncludeNone, spf.FlawIncludeBad,
 	}
 	unusable = []check.Code{
-		KeyMissing, KeyMismatch, dkim.FlawPasted, dkim.FlawVersion, dkim.FlawMalformed, dkim.FlawShort,
+		KeyMissing, SignedMissing, KeyMismatch, dkim.FlawPasted, dkim.FlawVersion, dkim.FlawMalformed, dkim.FlawShort,
 		dkim.FlawHash, dkim.FlawKeyType, dkim.FlawService,
 	}
 )
@@ -121,7 +179,7 @@ func rowsOf(why string, codes []check.Code) []Row {
 	return out
 }
 
-var rows = slices.Concat(various, rowsOf(whyBroken, broken), rowsOf(whyKey, unusable))
+var rows = slices.Concat(various, deep, rowsOf(whyBroken, broken), rowsOf(whyKey, unusable))
 
 // various are the rows of the other codes.
 var various = []Row{
@@ -169,6 +227,10 @@ var various = []Row{
 	{HeloAddress, warn, "Some receivers refuse a HELO name that has no address."},
 	{HeloReverse, warn, "Some receivers distrust a server that is called otherwise than it says."},
 
+	{SPFReported, warn, "Mail from there has one proof less: when its signature breaks on the way, it fails DMARC."},
+	{SPFUnused, note, "A host that is let in can send as you. A term that nothing uses can go."},
+	{StrictIdentity, warn, "Verifiers refuse a signature whose i= is below the domain when the key says t=s. Take t=s away, or sign without i=."},
+
 	{Wildcard, warn, "Any selector seems to exist, so that a missing key looks like a broken one."},
 	{NoSelector, note, "Without a selector no key can be looked at; signatures and DMARC reports name them."},
 	{KeySeveral, fail, "A verifier may take any of the records, and signatures fail now and then."},
@@ -187,11 +249,18 @@ var various = []Row{
 	{EmptyNode, warn, "Resolvers may conclude that nothing is below _domainkey, and find no key (RFC 8020)."},
 
 	{NoDMARC, fail, "Any sender can write the domain into From, and you do not learn of it."},
+	{ReportsUnread, check.Unknown, "What receivers say of the domain's mail could not be looked at."},
+	{ReportsElsewhere, note, "Nothing on this host learns of mail that fails. That is as it should be if the reports go to somebody else."},
+	{RejectBySPF, fail, "p=reject must not rest on SPF alone (RFC 9989 section 8): sign with DKIM at every source first."},
+	{RejectUnsigned, fail, "Mail of this host is refused wherever it is forwarded, since SPF alone does not survive that (RFC 9989 section 8)."},
+	{StrictLoss, warn, "Strict alignment wants the very domain of From: subdomains in signatures or envelopes do not count."},
+	{NoneLong, warn, "Reports tell you of forgeries, and nothing stops them."},
+	{CanTighten, note, "The reports show that the next step costs none of your mail."},
 	{DMARCSeveral, fail, "Receivers use none of several records."},
 	{DMARCAtRoot, fail, "No receiver looks for DMARC at the domain itself: the record belongs at _dmarc."},
 	{DMARCWild, note, "Every name below seems to have a record of its own."},
 	{dmarc.FlawNearMiss, fail, whyVoid},
-	{dmarc.FlawPasted, fail, whyVoid},
+	{dmarc.FlawPasted, fail, "Receivers treat the domain as if it had no such record, or pass over the part that it is in."},
 	{dmarc.FlawSyntax, fail, whyIgnored},
 	{dmarc.FlawTwice, fail, whyIgnored},
 	{dmarc.FlawValue, fail, whyIgnored},

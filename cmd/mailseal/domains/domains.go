@@ -1,7 +1,7 @@
 // Package domains finds what is wrong with what the DNS says of a domain's mail: SPF, DKIM, DMARC,
 // MX, MTA-STS and TLS reports. The packages of the records say what is wrong with a text; this one
 // asks, judges by the very evaluators of the daemon, and says what to publish. Nothing but the DNS
-// is asked.
+// is asked, unless it is told to connect to the hosts that the records name.
 package domains
 
 import (
@@ -13,6 +13,8 @@ import (
 
 	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/publish"
+	"mailseal/cmd/mailseal/reach"
+	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/keydns"
@@ -38,6 +40,8 @@ type Options struct {
 	Helo      []string     // names that the domain's servers say in HELO
 	Own       []OwnKey     // records of the keys whose private half the caller holds
 	Panel     Panel        // finds the authoritative name servers, each to be asked; nil asks none
+	Reports   *Reports     // DMARC reports that came in; nil for none
+	Deep      *reach.Guard // connects to MX hosts and gets the MTA-STS policy; nil connects to nothing
 	Trusted   bool         // the resolver's word on DNSSEC is believed
 	known     keyring      // keys seen in the run so far; nil compares none
 	Random    string       // a selector that does not exist, for finding wildcards; the caller chooses it
@@ -105,21 +109,31 @@ type checker struct {
 
 	inherited bool // the DMARC policy is that of a domain above
 	hasKey    bool // a key record was found, good or not
+
+	policyText *dmarc.Record    // of the domain itself; nil when it has none
+	reported   *Reported        // nil when no report was looked at
+	signedWith map[string]int64 // messages that reports show signed, by the name of the key
+	strictKeys []string         // names of keys with t=s
 }
 
 // Check looks at what the DNS says of one domain. It never fails: what could not be found out is a
 // finding.
 func Check(ctx context.Context, name domain.Name, o Options) Result {
 	out := Result{Domain: name}
-	c := &checker{Options: o, name: name.String(), result: &out, memory: newMemory(o.Resolver)}
+	c := &checker{
+		Options: o, name: name.String(), result: &out, memory: newMemory(o.Resolver), signedWith: map[string]int64{},
+	}
 	c.Resolver = c.memory
 	if c.exists(ctx) {
+		c.readReports(ctx)
 		c.exchanges(ctx)
 		c.policy(ctx)
 		c.sender(ctx)
 		c.keys(ctx)
 		c.transport(ctx)
 		c.profile()
+		c.evidence(ctx)
+		c.deep(ctx)
 		c.signed(ctx)
 		c.servers(ctx)
 	}
@@ -227,9 +241,7 @@ func (c *checker) profile() {
 			[]publish.Record{{Name: c.name, Type: "MX", Text: "0 ."}}
 	}
 	if c.result.Policy != "" && c.result.Policy != "reject" {
-		c.report(ParkedDMARC, "_dmarc."+c.name, "SPF says that nothing is sent, and DMARC asks for "+c.result.Policy+" only").Publish =
-			[]publish.Record{
-				{Name: "_dmarc." + c.name, Text: "v=DMARC1; p=reject"},
-			}
+		text := "SPF says that nothing is sent, and DMARC asks for " + c.result.Policy + " only"
+		c.report(ParkedDMARC, c.at(), text).Publish = []publish.Record{{Name: c.at(), Text: "v=DMARC1; p=reject"}}
 	}
 }

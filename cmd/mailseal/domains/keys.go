@@ -96,8 +96,16 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 	var out []string
 	for _, t := range a.Texts {
 		c.flaws(name, t, dkim.Lint(t), dkim.Repair(t))
+		if n := c.signedWith[name]; n > 0 && isRevoked(t) {
+			c.forget(dkim.FlawRevoked)
+			c.report(SignedMissing, name, fmt.Sprintf(
+				"the key is revoked, and reports of the last %d days show %s signed with it", signedDays, messages(n))).Seen = t
+		}
 		if r, err := dkim.ParseRecord(t); err == nil {
 			out = append(out, r.Key.Algorithm())
+			if r.Strict {
+				c.strictKeys = append(c.strictKeys, name)
+			}
 			c.sameKey(name, t, r)
 		}
 	}
@@ -110,6 +118,11 @@ func (c *checker) missing(ctx context.Context, name string) {
 	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil && len(a.Texts) > 0 {
 		f := c.report(Misplaced, doubled, "the key's record is at "+doubled)
 		f.Seen, f.Publish = a.Texts[0], []publish.Record{{Name: name, Text: a.Texts[0]}}
+		return
+	}
+	if n := c.signedWith[name]; n > 0 {
+		c.report(SignedMissing, name, fmt.Sprintf(
+			"there is no key record, and reports of the last %d days show %s signed with it", signedDays, messages(n)))
 		return
 	}
 	c.report(KeyMissing, name, "there is no key record")
@@ -149,7 +162,8 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 		for _, t := range a.Texts {
 			switch {
 			case l.ssp && (isDomainKeys(t) || strings.Contains(t, "dkim=")):
-				c.report(SSP, name, "there is a record of Sender Signing Practices, which never became a standard: delete it").Seen = t
+				c.report(SSP, name,
+					"there is a record of Sender Signing Practices, which never became a standard: delete it").Seen = t
 			case !l.ssp && strings.Contains(strings.ToLower(strings.ReplaceAll(t, " ", "")), "dkim="):
 				c.report(ADSP, name, adspText(l.label)).Seen = t
 			}

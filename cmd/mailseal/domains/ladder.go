@@ -50,7 +50,8 @@ func ladder(record string, people bool) string {
 		fmt.Fprintf(&b, "  after %d days: %s\n", step.Days(), advice.WithStep(record, step+1))
 	}
 	if now < end {
-		fmt.Fprintf(&b, "With t=y receivers do what the step below asks: %s is %s in effect.\n", testStep(end), testStep(end)-1)
+		test := end - 1
+		fmt.Fprintf(&b, "With t=y receivers do what the step below asks: %s is %s in effect.\n", test, test-1)
 	}
 	if people {
 		b.WriteString("p=quarantine is the last step for a domain whose users post to mailing lists (RFC 9989 section 7.4).")
@@ -59,9 +60,6 @@ func ladder(record string, people bool) string {
 	}
 	return b.String()
 }
-
-// testStep is the step with t=y before the last one.
-func testStep(end advice.Step) advice.Step { return end - 1 }
 
 // withTag sets a tag of a record, behind the version where it is not there yet.
 func withTag(record, name, value string) string {

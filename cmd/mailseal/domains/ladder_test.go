@@ -145,7 +145,7 @@ func TestZoneFormLoads(t *testing.T) {
 		all = append(all, publish.Record{Name: record.Name, Text: record.Text})
 	}
 	for _, c := range cases(t) {
-		o := c.with
+		o := c.options(t)
 		o.Resolver = zoneOf(t, c)
 		for _, f := range Check(t.Context(), "example.com", o).Findings {
 			if f.Severity == check.Error {

@@ -80,6 +80,8 @@ func TestNearMisses(t *testing.T) {
 			{"v=DMARC1; p='reject'" + rua, dmarc.FlawValue, "p=reject was meant", "v=DMARC1; p=reject" + rua},
 			{"v=DMARC1; p=rejct" + rua, dmarc.FlawValue, "p=reject was meant", "v=DMARC1; p=reject" + rua},
 			{"v=DMARC1; p=reject; aspf=strict" + rua, dmarc.FlawValue, "aspf=s was meant", "v=DMARC1; p=reject; aspf=s" + rua},
+			{"v=DMARC1; p=reject; rua=mailto:a@b\u00fccher.example", dmarc.FlawPasted, "A-labels", "v=DMARC1; p=reject; rua=mailto:a@xn--bcher-kva.example"},
+			{"v=DMARC1; p=reject; rua=mailto:j\u00f6rg@example.com", dmarc.FlawPasted, "A-labels", ""},
 			{"v=DMARC1; p=reject; rua=mailto:<a@example.com>", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
 			{"v=DMARC1; p=reject; rua=mailto://a@example.com", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
 			{"v=DMARC1; p=reject; rua=mailto: a@example.com", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},

@@ -70,13 +70,15 @@ func (c *checker) takesAll(ctx context.Context) {
 // own looks at the record of the domain itself.
 func (c *checker) own(ctx context.Context, at string, r dmarc.Result) {
 	text := r.Record.Text
+	c.policyText = r.Record
 	flaws := dmarc.Lint(text)
 	if r.OrganizationalDomain != "" && r.OrganizationalDomain != c.result.Domain {
 		flaws = slices.DeleteFunc(flaws, func(f lint.Flaw) bool {
 			return slices.Contains([]string{dmarc.FlawSubdomain, dmarc.FlawNonExist, dmarc.FlawNoNP}, f.Code)
 		})
 		if r.Record.Subdomain != "" || r.Record.NonExistent != "" {
-			c.report(NoEffect, at, "sp= and np= mean nothing below the organizational domain, "+r.OrganizationalDomain.String()).Seen = text
+			c.report(NoEffect, at, "sp= and np= mean nothing below the organizational domain, "+
+				r.OrganizationalDomain.String()).Seen = text
 		}
 	}
 	mended, _ := dmarc.Repair(text)

@@ -9,6 +9,7 @@ import (
 
 	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/domain"
 )
 
 // Version is that of the JSON form. It grows when the meaning of a field changes, not when one is
@@ -19,7 +20,7 @@ const Version = 1
 // record and the record to publish, then what SPF allows.
 func (r Result) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", r.Domain, r.verdict())
+	fmt.Fprintf(&b, "%s: %s\n", shownName(r.Domain), r.verdict())
 	if err := r.writeFindings(&b); err != nil {
 		return err
 	}
@@ -34,11 +35,20 @@ func (r Result) Write(w io.Writer) error {
 	return err
 }
 
+// shownName is a domain as the DNS has it, and as people write it where that differs.
+func shownName(d domain.Name) string {
+	if text := d.Unicode(); text != d.String() {
+		return d.String() + " (" + text + ")"
+	}
+	return d.String()
+}
+
 // writeFindings prints every finding with the place and the record to publish, each record once.
 func (r Result) writeFindings(b *strings.Builder) error {
 	printed := map[publish.Record]bool{}
 	for _, f := range r.Findings {
-		fmt.Fprintf(b, "\n%s %s [%s]\n  %s\n  %s\n", f.Severity, f.Setting, f.Code, visible(f.Text), f.Why)
+		fmt.Fprintf(b, "\n%s %s [%s]\n%s%s", f.Severity, f.Setting, f.Code,
+			wrapped(visible(f.Text), "  "), wrapped(f.Why, "  "))
 		f.writeSeen(b)
 		for _, p := range f.Publish {
 			if printed[p] {
@@ -82,26 +92,54 @@ func (r Result) verdict() string {
 	return out + "; first: " + visible(r.Findings[0].Text)
 }
 
-// window is how many columns of a record are shown.
-const window = 90
+// Columns of a terminal that are written to, and of them for a part of a record.
+const (
+	columns = 78
+	window  = 66
+)
 
-// writeSeen prints the record with a line below that marks the place.
+// writeSeen prints the record, or the part of it around the place, with a line below that marks the
+// place. Neither is broken by a terminal of 80 columns.
 func (f Finding) writeSeen(b *strings.Builder) {
 	if f.Seen == "" {
 		return
 	}
 	start, end := f.Start, f.End
-	text, from := f.Seen, 0
+	text, from, before, behind := f.Seen, 0, "", ""
 	if len(text) > window {
 		from = max(min(start-window/3, len(text)-window), 0)
 		text = text[from:min(from+window, len(text))]
+		if from > 0 {
+			before = "..."
+		}
+		if from+window < len(f.Seen) {
+			behind = "..."
+		}
 	}
-	fmt.Fprintf(b, "    %s\n", visible(text))
+	fmt.Fprintf(b, "    %s%s%s\n", before, visible(text), behind)
 	if end > start {
 		start, end = start-from, min(end-from, len(text))
-		before := len([]rune(visible(text[:start])))
-		fmt.Fprintf(b, "    %s%s\n", strings.Repeat(" ", before), strings.Repeat("^", max(end-start, 1)))
+		indent := len(before) + len(visible(text[:start]))
+		fmt.Fprintf(b, "    %s%s\n", strings.Repeat(" ", indent), strings.Repeat("^", max(end-start, 1)))
 	}
+}
+
+// wrapped breaks a text between words into lines that a terminal of 80 columns holds, each behind an
+// indent.
+func wrapped(text, indent string) string {
+	var b strings.Builder
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if len(line) > len(indent) && len(line)+1+len(word) > columns {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		if len(line) > len(indent) {
+			line += " "
+		}
+		line += word
+	}
+	return b.String() + line + "\n"
 }
 
 // visible replaces each byte that would move a terminal's cursor, or that is not ASCII.
@@ -153,7 +191,10 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		Policy   string        `json:"policy,omitempty"`
 		Records  []Seen        `json:"records"`
 		Queries  int           `json:"queries"`
-	}{Version: Version, Domain: r.Domain.String(), Verdict: r.Word(), Findings: []findingJSON{}, Policy: r.Policy, Records: r.Records, Queries: r.Queries}
+	}{
+		Version: Version, Domain: r.Domain.String(), Verdict: r.Word(), Findings: []findingJSON{}, Policy: r.Policy,
+		Records: r.Records, Queries: r.Queries,
+	}
 	for _, f := range r.Findings {
 		out.Findings = append(out.Findings, f.json())
 	}

@@ -12,6 +12,7 @@ import (
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/publish"
+	"mailseal/config"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/spf"
@@ -21,9 +22,28 @@ import (
 type SPFWishes struct {
 	Resolver  dns.Resolver
 	Addresses []netip.Prefix // single addresses, and networks
+	Clients   []string       // Addresses as they were written, to be added to these
 	Includes  []string       // names of other records
 	Without   []string       // terms of the published record that are taken out, as it writes them
 	All       string         // how the record ends: "-all", "~all", or "" for what is published, softened
+	Reports   *Reports       // whose sources of the domain's own mail are let in; nil for none
+	Config    *config.Config // whose reports.store is opened for Reports; nil for none
+}
+
+// open understands what was written, and opens the reports.
+func (q *SPFWishes) open(ctx context.Context) (done func(), err error) {
+	more, err := ParseNetworks(q.Clients)
+	if err != nil {
+		return nil, err
+	}
+	q.Addresses = slices.Concat(q.Addresses, more)
+	if q.Config == nil {
+		return func() {}, nil
+	}
+	if q.Reports, err = OpenReports(ctx, q.Config); err != nil {
+		return nil, err
+	}
+	return func() { q.Reports.Close() }, nil
 }
 
 // ParseNetworks reads addresses, and networks such as 192.0.2.0/24, as --address has them.
@@ -75,6 +95,11 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 		return publish.Proposal{}, err
 	}
 	out := publish.Proposal{Version: publish.ProposalVersion, Domain: names[0].String()}
+	done, err := q.open(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer done()
 	text, notes, err := published(ctx, q.Resolver, out.Domain)
 	if err != nil {
 		return out, err
@@ -84,6 +109,9 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 		return out, err
 	}
 	out.Notes = slices.Concat(notes, more)
+	if err := q.fromReports(ctx, names[0], text, &out); err != nil {
+		return out, err
+	}
 	for _, host := range q.Includes {
 		if slices.Contains(ownEnvelope, strings.ToLower(host)) {
 			out.Notes = append(out.Notes,

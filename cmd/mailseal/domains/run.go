@@ -11,11 +11,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/check"
-	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 )
 
@@ -50,7 +48,7 @@ func (q Request) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return answer.NewUsage(err)
 	}
-	q.Resolver = dns.NewCache(q.paced(), dns.CacheOptions{})
+	q.pace()
 	if q.Random == "" {
 		q.Random = "x" + strings.ToLower(rand.Text()[:15])
 	}
@@ -159,61 +157,4 @@ func ReadNames(text string) []string {
 		}
 	}
 	return out
-}
-
-// Clock tells the time and waits.
-type Clock interface {
-	Now() time.Time
-	Wait(ctx context.Context, d time.Duration) error
-}
-
-// hostClock is the host's.
-type hostClock struct{}
-
-func (hostClock) Now() time.Time { return time.Now() }
-
-func (hostClock) Wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// paced is a resolver that asks no more often than a rate allows. Not for concurrent use.
-type paced struct {
-	dns.Resolver
-	clock Clock
-	every time.Duration
-	next  time.Time
-}
-
-func (q Request) paced() dns.Resolver {
-	if q.Rate <= 0 {
-		return q.Resolver
-	}
-	return Paced(q.Resolver, q.Rate, q.Pace)
-}
-
-// Paced returns a resolver that asks no more often than rate times a second, which is above 0. A
-// nil clock is the host's. Not for concurrent use.
-func Paced(r dns.Resolver, rate float64, clock Clock) dns.Resolver {
-	if clock == nil {
-		clock = hostClock{}
-	}
-	return &paced{Resolver: r, clock: clock, every: time.Duration(float64(time.Second) / rate)}
-}
-
-// Lookup implements dns.Resolver.
-func (p *paced) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
-	if wait := p.next.Sub(p.clock.Now()); wait > 0 {
-		if err := p.clock.Wait(ctx, wait); err != nil {
-			return dns.Answer{}, err
-		}
-	}
-	p.next = p.clock.Now().Add(p.every)
-	return p.Resolver.Lookup(ctx, name, t)
 }

@@ -26,16 +26,18 @@ const signedName = "com"
 
 // signed notes that the domain is not signed, where the resolver can be believed.
 func (c *checker) signed(ctx context.Context) {
-	if !c.Trusted {
-		return
-	}
-	known, err := c.memory.Lookup(ctx, signedName, dns.NS)
-	if err != nil || !known.Secure {
+	if !c.Trusted || !c.validates(ctx) {
 		return
 	}
 	if a, err := c.memory.Lookup(ctx, c.name, dns.NS); err == nil && !a.Secure {
 		c.report(NotSigned, c.name, "the zone is not signed by DNSSEC")
 	}
+}
+
+// validates reports whether the resolver validates.
+func (c *checker) validates(ctx context.Context) bool {
+	known, err := c.memory.Lookup(ctx, signedName, dns.NS)
+	return err == nil && known.Secure
 }
 
 // servers asks every authoritative name server for the records that matter most, and compares what

@@ -24,10 +24,11 @@ import (
 // front is a name server on loopback that answers from a zone, but for the names that it answers
 // otherwise.
 type front struct {
-	addr    string
-	oddly   map[string]oddity // by name without final dot
-	asked   atomic.Int32      // over TCP
-	refuses bool              // TCP connections are closed at once
+	addr     string
+	oddly    map[string]oddity // by name without final dot
+	asked    atomic.Int32      // over TCP
+	refuses  bool              // TCP connections are closed at once
+	patience time.Duration     // of who asks; 0 is long enough for any machine
 }
 
 // oddity changes the reply to a question; nil sends none. isTCP is how the question came.
@@ -51,7 +52,7 @@ func serveOddly(t *testing.T, z *dnstest.Zone, f *front) dns.Resolver {
 		if isTCP {
 			f.asked.Add(1)
 		}
-		reply, _, err := (&wire.Client{Net: "tcp", Timeout: time.Second}).Exchange(q.Copy(), behind.Addr())
+		reply, _, err := (&wire.Client{Net: "tcp", Timeout: time.Minute}).Exchange(q.Copy(), behind.Addr())
 		if err != nil {
 			return // a name that times out
 		}
@@ -72,7 +73,7 @@ func serveOddly(t *testing.T, z *dnstest.Zone, f *front) dns.Resolver {
 		<-started
 		t.Cleanup(func() { _ = s.Shutdown() })
 	}
-	client, err := dns.New(dns.Options{Servers: []string{f.addr}, Timeout: 250 * time.Millisecond, Tries: 1})
+	client, err := dns.New(dns.Options{Servers: []string{f.addr}, Timeout: cmp.Or(f.patience, time.Minute), Tries: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +138,9 @@ func TestFailuresOnTheWire(t *testing.T) {
 				"25.100.51.198.in-addr.arpa",
 			} {
 				f := &front{oddly: map[string]oddity{at: odd}, refuses: true}
+				if name == "silence" {
+					f.patience = 250 * time.Millisecond
+				}
 				o := Options{Resolver: serveOddly(t, zoneOf(t, zoneCase{}), f), Selectors: []string{"s1"}}
 				r := Check(t.Context(), "example.com", o)
 				if got := codesOf(r); !slices.Equal(got, []string{string(NoAnswer)}) {
@@ -218,7 +222,7 @@ func TestServersOnTheWire(t *testing.T) {
 	serveOddly(t, z, lame)
 	at := map[string]string{"127.0.0.1": good.addr, "127.0.0.2": lame.addr}
 	p := &keydns.Panel{Resolver: resolver, Open: func(addresses []string) (dns.Resolver, error) {
-		return dns.New(dns.Options{Servers: []string{at[addresses[0]]}, Timeout: time.Second, Tries: 1})
+		return dns.New(dns.Options{Servers: []string{at[addresses[0]]}, Timeout: time.Minute, Tries: 1})
 	}}
 	r := Check(t.Context(), "example.com", Options{Resolver: resolver, Selectors: []string{"s1"}, Panel: p})
 	if got := codesOf(r); !slices.Equal(got, []string{string(ServerSilent)}) || r.Findings[0].Setting != "ns2.example.net" {
@@ -323,7 +327,7 @@ var lessKnown = map[check.Code][]check.Code{
 // found that was not found before, but that it could not be checked.
 func TestNoFailureAddsAFinding(t *testing.T) {
 	for _, c := range append(cases(t), zoneCase{}) {
-		o := c.with
+		o := c.options(t)
 		o.Resolver, o.Random = liar{zoneOf(t, c), c.lie, c.signed}, "nosuchselector"
 		name := domain.Name(cmp.Or(c.other, "example.com"))
 		whole := Check(t.Context(), name, o)

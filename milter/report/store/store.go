@@ -27,6 +27,7 @@ var ErrDriver = errors.New(`the store needs driver "sqlite" or "postgres"`)
 type Options struct {
 	Driver database.Driver // SQLite or Postgres
 	DSN    string          // the path of the file, or the DSN of PostgreSQL
+	Read   bool            // nothing is written: the file and its tables must be there
 }
 
 // Store is an open store. Its methods may be called at the same time.
@@ -45,23 +46,39 @@ const (
 )
 
 // Open connects to the store, makes the file of SQLite (mode 0600) where it is missing, and brings
-// the tables to the state that this version needs. Errors name the file or the server.
+// the tables to the state that this version needs; not so where it is only read. Errors name the
+// file or the server.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Driver != database.SQLite && o.Driver != database.Postgres {
 		return nil, fmt.Errorf("%w, not %q", ErrDriver, o.Driver)
 	}
-	if o.Driver == database.SQLite {
+	access := database.Write
+	switch {
+	case o.Read:
+		access = database.Read
+		if _, err := os.Stat(o.DSN); o.Driver == database.SQLite && err != nil {
+			return nil, fmt.Errorf("store: %w; the first report that comes in makes it, or mailseal reports import", err)
+		}
+	case o.Driver == database.SQLite:
 		if err := makeFile(o.DSN); err != nil {
 			return nil, err
 		}
 	}
-	db, err := database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout, Access: database.Write, Keep: true})
+	db, err := database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout, Access: access, Keep: true})
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	db.SetMaxOpenConns(maxConnections)
 	db.SetMaxIdleConns(maxConnections)
 	s := &Store{driver: o.Driver, dsn: o.DSN, db: db, names: newDictionaries()}
+	if o.Read {
+		// The first query finds out whether the tables are there.
+		if _, err := s.Verdicts(ctx); err != nil {
+			db.Close()
+			return nil, err
+		}
+		return s, nil
+	}
 	if err := s.migrate(ctx); err != nil {
 		db.Close()
 		return nil, s.wrap("open", err)
