@@ -29,7 +29,7 @@ func (c *checker) place(path string) place {
 	return place{c.main, path}
 }
 
-// isSet says whether a setting stands in a file, rightly or wrongly.
+// isSet reports whether a setting stands in a file, rightly or wrongly.
 func (c *checker) isSet(path string) bool { _, ok := c.seen[path]; return ok }
 
 func (c *checker) warn(at place, format string, args ...any) {
@@ -76,7 +76,8 @@ func (c *checker) checkDaemon() {
 	}
 	c.checkKeepResults()
 	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
-		c.warn(c.place("metrics.pprof"), "lets every client that reaches %s slow the daemon down and look into it", c.Metrics.Address)
+		c.warn(c.place("metrics.pprof"), "lets every client that reaches %s slow the daemon down "+
+			"and look into it", c.Metrics.Address)
 	}
 }
 
@@ -110,7 +111,9 @@ func (c *checker) checkKeepResults() {
 	for i, p := range c.Ours.KeepResults {
 		isOurs := slices.ContainsFunc(c.Ours.Networks, p.Overlaps)
 		if !isOurs && !p.Addr().IsLoopback() {
-			c.warn(c.place("ours.keep_results").index(i), "has no effect: %s is not in ours.networks; a host that is not ours hands results on by way of relays.networks", p)
+			c.warn(c.place("ours.keep_results").index(i),
+				"has no effect: %s is not in ours.networks; a host that is not ours hands "+
+					"results on by way of relays.networks", p)
 		}
 	}
 }
@@ -151,7 +154,8 @@ func (c *checker) checkSimple() {
 		c.problem(c.place(have[0]), "needs %s beside it", strings.Join(missing, " and "))
 		return
 	case len(c.Keys) > 0 || len(c.Sign) > 0 || c.isSet("signing_table") || c.isSet("key_table"):
-		c.problem(c.place("domain"), "is the short way to sign; it cannot stand beside [keys], [[sign]] or OpenDKIM's tables")
+		c.problem(c.place("domain"), "is the short way to sign; it cannot stand beside [keys], "+
+			"[[sign]] or OpenDKIM's tables")
 		return
 	}
 	c.Keys = map[string]Key{}
@@ -161,7 +165,8 @@ func (c *checker) checkSimple() {
 		if _, twice := c.Keys[name]; twice {
 			c.problem(at.at.index(i), "%q is there twice", domain)
 		}
-		c.Keys[name] = Key{Domain: domain, Selector: c.Selector, File: c.KeyFile, placed: placed{at: c.place("key_file"), whole: true}}
+		c.Keys[name] = Key{Domain: domain, Selector: c.Selector, File: c.KeyFile,
+			placed: placed{at: c.place("key_file"), whole: true}}
 		c.Sign = append(c.Sign, Rule{From: []string{"*@" + domain}, Keys: []string{name}, placed: at})
 	}
 }
@@ -175,7 +180,8 @@ func (c *checker) checkTables() {
 	case signing && !key:
 		c.problem(c.place("signing_table"), "needs key_table beside it")
 	case key && (len(c.Keys) > 0 || len(c.Sign) > 0) && !c.isSet("domain"):
-		c.problem(c.place("key_table"), "cannot stand beside [keys] and [[sign]]; mailseal import-opendkim turns the tables into those")
+		c.problem(c.place("key_table"), "cannot stand beside [keys] and [[sign]]; mailseal "+
+			"import-opendkim turns the tables into those")
 	}
 	if c.MultipleSignatures {
 		c.checkMultiple(signing)
@@ -187,7 +193,8 @@ func (c *checker) checkMultiple(hasTable bool) {
 	switch {
 	case !hasTable: // see requirements
 	case c.isSet("signing.match") && c.Signing.Match == MatchFirst:
-		c.problem(c.place("signing.match"), `is "first", but multiple_signatures has all lines sign; leave one of them out`)
+		c.problem(c.place("signing.match"),
+			`is "first", but multiple_signatures has all lines sign; leave one of them out`)
 	default:
 		c.Signing.Match = MatchAll
 	}
@@ -210,7 +217,8 @@ func (c *checker) checkRotation() {
 	}
 	c.checkOverlap()
 	if len(kinds) > 1 && c.Rotation.Selector != "" && !strings.Contains(c.Rotation.Selector, "{alg}") {
-		c.problem(c.place("rotation.selector"), "needs {alg}: there is a key of each of %s", quotedList(c.Rotation.Algorithms))
+		c.problem(c.place("rotation.selector"), "needs {alg}: there is a key of each of %s",
+			quotedList(c.Rotation.Algorithms))
 	}
 }
 
@@ -226,7 +234,8 @@ func (c *checker) checkOverlap() {
 			need, why = queueTime, "mail stays in queues for up to"
 		}
 		if r.Managed != "" && c.Rotation.Overlap < need {
-			c.warn(c.place("rotation.overlap"), "sign[%d]: %s %s, but a key that signs no more is revoked after %s: mail still on its way then does not verify; write overlap = \"%s\"",
+			c.warn(c.place("rotation.overlap"), "sign[%d]: %s %s, but a key that signs no more "+
+				"is revoked after %s: mail still on its way then does not verify; write overlap = \"%s\"",
 				i, why, days(need), days(c.Rotation.Overlap), days(need))
 			return
 		}
@@ -274,7 +283,8 @@ func (c *checker) checkOverrides() {
 		mergeActions(&o.DKIM, c.Policy.DKIM)
 		mergeActions(&o.DMARC, c.Policy.DMARC)
 		if !o.restricts() && !c.hasProblem(o.at, overrideConditions...) {
-			c.problem(o.at, "fits all mail; it needs a condition that some mail does not meet: %s", quotedList(overrideConditions))
+			c.problem(o.at, "fits all mail; it needs a condition that some mail does not meet: %s",
+				quotedList(overrideConditions))
 		}
 		if !o.has("action", "spf", "iprev", "dkim", "dmarc") {
 			c.problem(o.at, "changes nothing; it needs one of action, spf, iprev, dkim and dmarc")
@@ -301,11 +311,13 @@ func (c *checker) checkAuthors() {
 		c.Policy.ManyAuthors = one
 	}
 	if many := c.Policy.ManyAuthors; many != one && many.IsValid() && one.IsValid() {
-		c.warn(c.place("policy.many_authors"), "is %q, but policy.dmarc.p_reject is %q: a forger can choose between them by the number of domains in From; without many_authors both are %q", many, one, one)
+		c.warn(c.place("policy.many_authors"), "is %q, but policy.dmarc.p_reject is %q: a forger "+
+			"can choose between them by the number of domains in From; without many_authors both are %q",
+			many, one, one)
 	}
 }
 
-// has says whether the table has one of the settings itself.
+// has reports whether the table has one of the settings itself.
 func (p placed) has(names ...string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return p.given[n] })
 }

@@ -7,7 +7,8 @@ import (
 
 // unsignable are fields that change on every way, or that a signature must not cover (RFC 6376 section 5.4, RFC 8601
 // section 5, RFC 8617 section 4.1.2).
-var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results", "DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
+var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results",
+	"DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
 
 // resolveFields makes plain lists of names of the three lists of fields in o. Base is what + and - refer to, and what
 // stands where p has none itself.
@@ -39,7 +40,7 @@ func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 	}
 }
 
-// signedOf returns the names of base, a list of fields that nobody may add, that are signed. The others it warns of.
+// signedOf returns the names of base, a list of fields that may not be added, that are signed. The others it warns of.
 func (c *checker) signedOf(p placed, signed []string, list string, base []string) []string {
 	var kept, lost []string
 	for _, name := range base {
@@ -50,7 +51,8 @@ func (c *checker) signedOf(p placed, signed []string, list string, base []string
 		}
 	}
 	if len(lost) > 0 {
-		c.warn(p.at.key("headers"), "leaves out %s of %s: others may add such a field to signed mail; write %s to say what is meant", quotedList(lost), list, list)
+		c.warn(p.at.key("headers"), "leaves out %s of %s: others may add such a field to signed "+
+			"mail; write %s to say what is meant", quotedList(lost), list, list)
 	}
 	return kept
 }
@@ -71,7 +73,8 @@ func (c *checker) changed(at place, list, base []string) []string {
 		return union(nil, list)
 	}
 	if signs < len(list) {
-		c.problem(at, "some names have + or -, some have not; with them the list changes the default, without it takes its place")
+		c.problem(at, "some names have + or -, some have not; with them the list changes the "+
+			"default, without it takes its place")
 		return base
 	}
 	out := slices.Clone(base)

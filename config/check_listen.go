@@ -33,11 +33,13 @@ func (c *checker) checkListeners() {
 			continue
 		}
 		if other, ok := before[l.Target]; ok {
-			c.problem(l.at.key("address"), "%s is %s, line %d, already", l.Target, other.path, other.file.line(other.path))
+			c.problem(l.at.key("address"), "%s is %s, line %d, already", l.Target, other.path,
+				other.file.line(other.path))
 		}
 		before[l.Target] = l.at
 		if c.Metrics.Address != "" && meets(l.Network, l.Target, c.Metrics.Address) {
-			c.problem(c.place("metrics.address"), "the socket %s of [[listen]] has that port; choose another one", l.Address)
+			c.problem(c.place("metrics.address"),
+				"the socket %s of [[listen]] has that port; choose another one", l.Address)
 		}
 		c.checkListener(l)
 	}
@@ -53,7 +55,8 @@ func (c *checker) checkListener(l *Listener) {
 		}
 	}
 	if strings.HasPrefix(l.Target, ":") {
-		c.warn(l.at.key("address"), "every client that reaches port %s of this host can have mail signed; %s is for this host only", l.Target[1:], loopback(l))
+		c.warn(l.at.key("address"), "every client that reaches port %s of this host can have "+
+			"mail signed; %s is for this host only", l.Target[1:], loopback(l))
 	}
 }
 
@@ -116,7 +119,7 @@ func parsePort(kind, s string) (network, target string, err error) {
 		if h, p, err := net.SplitHostPort(s); err == nil { // as Postfix writes it
 			return "", "", fmt.Errorf(`"%s:%s": the port comes first here; write %s:%s@%s`, kind, s, kind, p, h)
 		}
-		return "", "", fmt.Errorf(`"%s:%s": %q is no port`, kind, s, port)
+		return "", "", fmt.Errorf(`"%s:%s": %q is not a port`, kind, s, port)
 	}
 	network = map[string]string{"inet": "tcp4", "inet6": "tcp6"}[kind]
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
@@ -125,7 +128,7 @@ func parsePort(kind, s string) (network, target string, err error) {
 			return "", "", fmt.Errorf(`"%s:%s": inet is for IPv4, inet6 for IPv6`, kind, s)
 		}
 	} else if _, err := parseDomain(host); err != nil && host != "" {
-		return "", "", fmt.Errorf(`"%s:%s": %q is no host`, kind, s, host)
+		return "", "", fmt.Errorf(`"%s:%s": %q is not a host`, kind, s, host)
 	}
 	return network, net.JoinHostPort(host, port), nil
 }

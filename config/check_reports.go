@@ -15,7 +15,8 @@ func (c *checker) checkReports() {
 		c.problem(c.place("reports.send"), "needs from, the sender of reports, such as \"dmarc@reports.example.com\"")
 	}
 	if len(r.Failure.Domains) > 0 && !r.Send {
-		c.problem(c.place("reports.failure.domains"), "needs send = true in [reports]: failure reports go out the same way")
+		c.problem(c.place("reports.failure.domains"),
+			"needs send = true in [reports]: failure reports go out the same way")
 	}
 	if r.Collect && !c.Verifies() {
 		c.problem(c.place("reports.collect"), "needs \"verify\" in mode: only mail that is judged is reported")
@@ -25,7 +26,8 @@ func (c *checker) checkReports() {
 			"%s is not on this host: reports are handed to the mail server here, which queues and retries", r.SMTP)
 	}
 	if len(r.Alerts.To) > 0 && r.From == "" {
-		c.problem(c.place("reports.alerts.to"), "needs reports.from, the sender of the mail, such as \"dmarc@reports.example.com\"")
+		c.problem(c.place("reports.alerts.to"),
+			"needs reports.from, the sender of the mail, such as \"dmarc@reports.example.com\"")
 	}
 	c.checkReportsWeb()
 	isKnown := strings.HasPrefix(r.Store, "sqlite:") || strings.HasPrefix(r.Store, "postgres://") ||
@@ -45,22 +47,26 @@ func (c *checker) checkTest() {
 		c.problem(c.place("test.reply"), "\"accept\" needs page_url: a test would not be answered at all")
 	}
 	if t.AnswerByMail && t.PageURL == "" {
-		c.problem(c.place("test.answer_by_mail"), "needs page_url: what the daemon keeps for the page is what is answered")
+		c.problem(c.place("test.answer_by_mail"),
+			"needs page_url: what the daemon keeps for the page is what is answered")
 	}
 	if t.PageURL != "" {
 		c.checkTestPages()
 	}
 }
 
-// checkTestPages finds pages that nobody would reach.
+// checkTestPages finds pages that no visitor would reach.
 func (c *checker) checkTestPages() {
 	t := c.Test
 	u, err := url.Parse(t.PageURL)
 	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		c.problem(c.place("test.page_url"), "%q is not the beginning of an address, such as \"https://mx.example.com\"", t.PageURL)
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" ||
+		u.RawQuery != "" || u.Fragment != "":
+		c.problem(c.place("test.page_url"),
+			"%q is not the beginning of an address, such as \"https://mx.example.com\"", t.PageURL)
 	case len(t.PageURL) > maxPageURL:
-		c.problem(c.place("test.page_url"), "is longer than %d characters: it must fit into a line of a reply", maxPageURL)
+		c.problem(c.place("test.page_url"),
+			"is longer than %d characters: it must fit into a line of a reply", maxPageURL)
 	}
 	if t.Address == "" {
 		c.problem(c.place("test.page_url"), "needs address: there are no tests otherwise")
@@ -90,7 +96,7 @@ func (c *checker) checkReportsWeb() {
 		return
 	}
 	if w.TokenFile == "" && w.Htpasswd == "" && w.ProxyHeader == "" {
-		c.problem(c.place("reports.web.address"), "needs token_file, htpasswd or proxy_header: nobody could sign in")
+		c.problem(c.place("reports.web.address"), "needs token_file, htpasswd or proxy_header: no user could sign in")
 	}
 	if (w.Certificate == "") != (w.Key == "") {
 		c.problem(c.place("reports.web.certificate"), "certificate and key go together")
@@ -99,10 +105,12 @@ func (c *checker) checkReportsWeb() {
 		return
 	}
 	if _, err := parseHostPort(w.Address); err != nil {
-		c.problem(c.place("reports.web.address"), "%q is neither a host and a port, such as \"127.0.0.1:8026\", nor \"unix:\" and a path", w.Address)
+		c.problem(c.place("reports.web.address"), "%q is neither a host and a port, such as "+
+			"\"127.0.0.1:8026\", nor \"unix:\" and a path", w.Address)
 		return
 	}
 	if !isLoopback(w.Address) && w.Certificate == "" {
-		c.problem(c.place("reports.web.address"), "%s is not on loopback: set certificate and key, so that passwords are not sent in the clear", w.Address)
+		c.problem(c.place("reports.web.address"), "%s is not on loopback: set certificate and "+
+			"key, so that passwords are not sent in the clear", w.Address)
 	}
 }

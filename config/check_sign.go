@@ -44,7 +44,8 @@ func (c *checker) perDomain(name string, k *Key) {
 		return
 	}
 	if c.Seal.Key == name {
-		c.problem(k.at.key("file"), "has %% for the author's domain, but seal.key names this key: seals need one of one domain")
+		c.problem(k.at.key("file"), "has %% for the author's domain, but seal.key names this "+
+			"key: seals need one of one domain")
 	}
 }
 
@@ -59,7 +60,8 @@ func (c *checker) fromName(k *Key, selector, domain string) {
 	case !k.has("selector"):
 		k.Selector = s
 	case k.Selector != s && k.Selector != "":
-		c.warn(k.at.key("selector"), "is %q, but the key is called %s._domainkey.%s: signatures name %s._domainkey.%s, and the record must be there",
+		c.warn(k.at.key("selector"), "is %q, but the key is called %s._domainkey.%s: signatures "+
+			"name %s._domainkey.%s, and the record must be there",
 			k.Selector, selector, domain, k.Selector, domain)
 	}
 	if d, err := parseDomainOrAuthor(domain); err == nil && !k.has("domain") {
@@ -167,8 +169,10 @@ func (c *checker) checkRules() {
 			}
 			r.From = []string{"*"}
 		}
-		if r.Resign && !r.When.restricts() && r.If == "" && !c.hasProblem(r.at, "when", "when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders", "when.list_ids") {
-			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs if, or when, such as when = { recipients = [\"*@lists.example.com\"] }")
+		if r.Resign && !r.When.restricts() && r.If == "" && !c.hasProblem(r.at, "when",
+			"when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders", "when.list_ids") {
+			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs if, or "+
+				"when, such as when = { recipients = [\"*@lists.example.com\"] }")
 		}
 		c.checkReach(r, covered)
 	}
@@ -212,7 +216,8 @@ func (c *checker) checkRuleKeys(r *Rule) {
 	}
 	if r.has("source") {
 		c.checkSource(r.placed, r.Source)
-		if s, ok := c.Sources[r.Source]; ok && !r.has("keys") && s.Driver != "http" && s.SigningQuery == "" && !s.has("signing_query") {
+		if s, ok := c.Sources[r.Source]; ok && !r.has("keys") && s.Driver != "http" &&
+			s.SigningQuery == "" && !s.has("signing_query") {
 			c.problem(r.at, "needs keys: the source %q has no signing_query", r.Source)
 		}
 		c.checkIdentifier(r.placed, r.Identifier, r.Domain)
@@ -229,7 +234,8 @@ func (c *checker) checkRuleKeys(r *Rule) {
 			c.problem(r.at.key("keys").index(i), "no key %q%s", name, c.guess.nearest(name, maps.Keys(c.Keys)))
 		}
 		if ok && k.IsPerDomain() && r.Domain != "" && r.Domain != "%" {
-			c.problem(r.at.key("domain"), "is %s for all authors, but key %q is another for each: its file has %% in its path", r.Domain, name)
+			c.problem(r.at.key("domain"), "is %s for all authors, but key %q is another for "+
+				"each: its file has %% in its path", r.Domain, name)
 		}
 		if ok && r.Domain == "" {
 			domain = k.Domain
@@ -263,7 +269,8 @@ func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 	}
 	for _, from := range r.From {
 		if from == "*" || strings.HasSuffix(from, "@*") {
-			c.warn(at, "%q signs for authors of all domains as %s; that helps only %s with DMARC (domain = \"%%\" signs as the author's)", from, k.Domain, k.Domain)
+			c.warn(at, "%q signs for authors of all domains as %s; that helps only %s with DMARC "+
+				"(domain = \"%%\" signs as the author's)", from, k.Domain, k.Domain)
 		}
 	}
 }
@@ -272,11 +279,13 @@ func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 // The d= domain may not be known yet.
 func (c *checker) checkIdentifier(p placed, identifier, domain string) {
 	_, of, ok := cutLast(identifier, '@')
-	if !ok || strings.Contains(of, "%") || domain == "%" || domain == "" || !p.has("identifier", "domain", "keys", "managed") {
+	if !ok || strings.Contains(of, "%") || domain == "%" || domain == "" ||
+		!p.has("identifier", "domain", "keys", "managed") {
 		return
 	}
 	if of != domain && !strings.HasSuffix(of, "."+domain) {
-		c.problem(p.at.key("identifier"), "%q is not at or below %s, which signs (RFC 6376 section 3.5)", identifier, domain)
+		c.problem(p.at.key("identifier"),
+			"%q is not at or below %s, which signs (RFC 6376 section 3.5)", identifier, domain)
 	}
 }
 
@@ -289,7 +298,8 @@ func (c *checker) checkReach(r *Rule, covered map[string]place) {
 	for i, from := range r.From {
 		for _, wider := range []string{"*", from} {
 			if before, ok := covered[wider]; ok && from != "" && !r.Resign {
-				c.warn(r.at.key("from").index(i), "%q is never reached: %s, line %d, takes it", from, before.path, before.file.line(before.path))
+				c.warn(r.at.key("from").index(i), "%q is never reached: %s, line %d, takes it",
+					from, before.path, before.file.line(before.path))
 				break
 			}
 		}

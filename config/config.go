@@ -18,29 +18,33 @@ import (
 // in it is read from outside the configuration's own files: whether a key file can be read is found
 // out by those who build the daemon.
 type Config struct {
-	AuthservID            string                `toml:"authserv_id"` // "HOSTNAME" replaced; "": the MTA's name ({j}), else Host.Full, else Host.Name
-	Mode                  []Mode                `toml:"mode"`
-	StateDirectory        string                `toml:"state_directory"`
-	User                  string                `toml:"user"`              // whom a daemon that root starts becomes; "": it stays root
-	OnInternalError       action.Action         `toml:"on_internal_error"` // Accept, Reject or Tempfail
-	RequireSafeKeys       bool                  `toml:"require_safe_keys"`
-	Include               []string              `toml:"include"` // as written; Load has followed it
-	Domain                []string              `toml:"domain"`  // simple mode: already turned into Keys and Sign
-	Selector              string                `toml:"selector"`
-	KeyFile               string                `toml:"key_file"`
-	KeyTable              string                `toml:"key_table"`     // OpenDKIM's, by name: "file:/etc/opendkim/key.table"
-	SigningTable          string                `toml:"signing_table"` // OpenDKIM's, by name
-	MultipleSignatures    bool                  `toml:"multiple_signatures"`
-	Listen                []Listener            `toml:"listen"` // at least one
-	Ours                  Ours                  `toml:"ours"`
-	Relays                Relays                `toml:"relays"`
-	Exempt                Exempt                `toml:"exempt"`
-	DNS                   DNS                   `toml:"dns"`
-	Limits                Limits                `toml:"limits"`
-	Keys                  map[string]Key        `toml:"keys"`
-	Sources               map[string]Source     `toml:"sources"`
-	Signing               Signing               `toml:"signing"`
-	Sign                  []Rule                `toml:"sign"` // in file order; Signing.Match says which of those that fit sign
+	// "HOSTNAME" replaced; "": the MTA's name ({j}), else Host.Full, else Host.Name
+	AuthservID     string `toml:"authserv_id"`
+	Mode           []Mode `toml:"mode"`
+	StateDirectory string `toml:"state_directory"`
+	// whom a daemon that root starts becomes; "": it stays root
+	User            string        `toml:"user"`
+	OnInternalError action.Action `toml:"on_internal_error"` // Accept, Reject or Tempfail
+	RequireSafeKeys bool          `toml:"require_safe_keys"`
+	Include         []string      `toml:"include"` // as written; Load has followed it
+	Domain          []string      `toml:"domain"`  // simple mode: already turned into Keys and Sign
+	Selector        string        `toml:"selector"`
+	KeyFile         string        `toml:"key_file"`
+	// OpenDKIM's, by name: "file:/etc/opendkim/key.table"
+	KeyTable           string            `toml:"key_table"`
+	SigningTable       string            `toml:"signing_table"` // OpenDKIM's, by name
+	MultipleSignatures bool              `toml:"multiple_signatures"`
+	Listen             []Listener        `toml:"listen"` // at least one
+	Ours               Ours              `toml:"ours"`
+	Relays             Relays            `toml:"relays"`
+	Exempt             Exempt            `toml:"exempt"`
+	DNS                DNS               `toml:"dns"`
+	Limits             Limits            `toml:"limits"`
+	Keys               map[string]Key    `toml:"keys"`
+	Sources            map[string]Source `toml:"sources"`
+	Signing            Signing           `toml:"signing"`
+	// in file order; Signing.Match says which of those that fit sign
+	Sign                  []Rule                `toml:"sign"`
 	Rotation              Rotation              `toml:"rotation"`
 	Senders               Senders               `toml:"senders"`
 	Verify                Verify                `toml:"verify"`
@@ -100,10 +104,10 @@ const (
 	ModeVerify Mode = "verify"
 )
 
-// Signs says whether mail of ours is signed.
+// Signs reports whether mail of ours is signed.
 func (c *Config) Signs() bool { return c.has(ModeSign) }
 
-// Verifies says whether mail of theirs is judged.
+// Verifies reports whether mail of theirs is judged.
 func (c *Config) Verifies() bool { return c.has(ModeVerify) }
 
 func (c *Config) has(m Mode) bool {
@@ -131,13 +135,15 @@ type Listener struct {
 
 // Ours says which mail is ours, to be signed.
 type Ours struct {
-	Networks      []netip.Prefix      `toml:"networks"`
-	Hosts         []string            `toml:"hosts"` // client names, lower case; ".example.com": any name below it; "!" in front: none of them
-	Authenticated bool                `toml:"authenticated"`
-	DaemonNames   []string            `toml:"daemon_names"`
-	Macros        map[string][]string `toml:"macros"` // macro name without braces → values that mean ours; none: any value
-	Unmatched     action.Unmatched    `toml:"unmatched"`
-	KeepResults   []netip.Prefix      `toml:"keep_results"` // of ours, those that may hand on fields that only we write
+	Networks []netip.Prefix `toml:"networks"`
+	// client names, lower case; ".example.com": any name below it; "!" in front: none of them
+	Hosts         []string `toml:"hosts"`
+	Authenticated bool     `toml:"authenticated"`
+	DaemonNames   []string `toml:"daemon_names"`
+	// macro name without braces → values that mean ours; none: any value
+	Macros      map[string][]string `toml:"macros"`
+	Unmatched   action.Unmatched    `toml:"unmatched"`
+	KeepResults []netip.Prefix      `toml:"keep_results"` // of ours, those that may hand on fields that only we write
 }
 
 // Relays are hosts that hand us mail of strangers: backup MX, content filters, trusted gateways.

@@ -11,9 +11,11 @@ import (
 // checkReachOfLists finds lists of clients and addresses that take in everything, so that they are
 // no condition, and lists that take one another's mail away.
 func (c *checker) checkReachOfLists() {
-	c.warnWide("ours.networks", c.Ours.Networks, "every client is ours: mail that strangers send with an author of yours is signed, and nothing is judged; "+
+	c.warnWide("ours.networks", c.Ours.Networks, "every client is ours: mail that strangers send "+
+		"with an author of yours is signed, and nothing is judged; "+
 		`a socket that only submission uses is better marked with role = "ours" in [[listen]]`)
-	c.warnWide("relays.networks", c.Relays.Networks, "every client is a relay: SPF and DMARC are judged for no mail, and strangers' Authentication-Results are believed")
+	c.warnWide("relays.networks", c.Relays.Networks, "every client is a relay: SPF and DMARC are "+
+		"judged for no mail, and strangers' Authentication-Results are believed")
 	c.warnWide("exempt.networks", c.Exempt.Networks, "every client is exempt: no mail is signed or judged")
 	c.warnWide("policy.not_judged.networks", c.Policy.NotJudged.Networks, "no policy is applied to any mail")
 	c.warnAll("policy.not_judged.senders", c.Policy.NotJudged.Senders, "no policy is applied to mail that has a sender")
@@ -22,9 +24,12 @@ func (c *checker) checkReachOfLists() {
 	for i := range c.Sign {
 		c.checkConditions(&c.Sign[i])
 	}
-	c.warnCovered("exempt.networks", c.Exempt.Networks, "relays.networks", c.Relays.Networks, "exempt comes before relays: its mail is left alone")
-	c.warnCovered("exempt.networks", c.Exempt.Networks, "ours.networks", c.Ours.Networks, "exempt comes before ours: its mail is not signed")
-	c.warnCovered("relays.networks", c.Relays.Networks, "ours.networks", c.Ours.Networks, "relays come before ours.networks: its mail is not signed")
+	c.warnCovered("exempt.networks", c.Exempt.Networks, "relays.networks", c.Relays.Networks,
+		"exempt comes before relays: its mail is left alone")
+	c.warnCovered("exempt.networks", c.Exempt.Networks, "ours.networks", c.Ours.Networks,
+		"exempt comes before ours: its mail is not signed")
+	c.warnCovered("relays.networks", c.Relays.Networks, "ours.networks", c.Ours.Networks,
+		"relays come before ours.networks: its mail is not signed")
 }
 
 func (c *checker) warnWide(path string, networks []netip.Prefix, effect string) {
@@ -104,7 +109,8 @@ func covers(outer, inner netip.Prefix) bool {
 
 // warnCovered names the networks of one list that another list, which is looked at first, takes
 // away.
-func (c *checker) warnCovered(outerPath string, outer []netip.Prefix, innerPath string, inner []netip.Prefix, effect string) {
+func (c *checker) warnCovered(outerPath string, outer []netip.Prefix, innerPath string,
+	inner []netip.Prefix, effect string) {
 	if isNearlyAll(outer) {
 		return // which is said
 	}
@@ -142,18 +148,23 @@ type deadline struct {
 func (c *checker) checkDeadlines() {
 	l := c.Limits
 	all := []deadline{
-		{"limits.message_deadline", "an answer of the DNS that comes late is never waited for", l.MessageDeadline, c.DNS.Timeout, "dns.timeout"},
-		{"limits.drain_hard", "messages that are being judged when the daemon stops are cut off, and deferred", l.DrainHard, l.MessageDeadline, "limits.message_deadline"},
-		{"limits.idle", "connections end while the MTA receives the body of a message", l.Idle, l.Packet, "limits.packet"},
+		{"limits.message_deadline", "an answer of the DNS that comes late is never waited for",
+			l.MessageDeadline, c.DNS.Timeout, "dns.timeout"},
+		{"limits.drain_hard", "messages that are being judged when the daemon stops are cut off, and deferred",
+			l.DrainHard, l.MessageDeadline, "limits.message_deadline"},
+		{"limits.idle", "connections end while the MTA receives the body of a message", l.Idle,
+			l.Packet, "limits.packet"},
 	}
 	for _, d := range all {
 		if d.time >= d.holds {
 			continue
 		}
 		if c.isSet(d.path) {
-			c.warn(c.place(d.path), "\"%s\" is shorter than %s, \"%s\": %s", days(d.time), d.what, days(d.holds), d.effect)
+			c.warn(c.place(d.path), "\"%s\" is shorter than %s, \"%s\": %s", days(d.time), d.what,
+				days(d.holds), d.effect)
 		} else {
-			c.warn(c.place(d.what), "\"%s\" is longer than %s, \"%s\": %s", days(d.holds), d.path, days(d.time), d.effect)
+			c.warn(c.place(d.what), "\"%s\" is longer than %s, \"%s\": %s", days(d.holds), d.path,
+				days(d.time), d.effect)
 		}
 	}
 	c.checkSourceTimes()
@@ -172,7 +183,8 @@ func (c *checker) set(a, b string) place {
 func (c *checker) checkSourceTimes() {
 	for _, s := range c.Sources {
 		if s.Timeout > c.Limits.MessageDeadline {
-			c.warn(s.at, "timeout is longer than limits.message_deadline = \"%s\", after which a message is deferred all the same", days(c.Limits.MessageDeadline))
+			c.warn(s.at, "timeout is longer than limits.message_deadline = \"%s\", after which a "+
+				"message is deferred all the same", days(c.Limits.MessageDeadline))
 		}
 	}
 }
@@ -180,17 +192,21 @@ func (c *checker) checkSourceTimes() {
 func (c *checker) checkRotationTimes() {
 	r := c.Rotation
 	if r.Every > 0 && r.Every <= r.Publish {
-		c.warn(c.set("rotation.every", "rotation.publish"), "rotation.every = \"%s\" is no longer than rotation.publish = \"%s\": a key is old before the next one may sign", days(r.Every), days(r.Publish))
+		c.warn(c.set("rotation.every", "rotation.publish"),
+			"rotation.every = \"%s\" is no longer than rotation.publish = \"%s\": a key is old "+
+				"before the next one may sign", days(r.Every), days(r.Publish))
 	}
 	if n := len(r.Servers); n > 0 && r.MayBeSilent >= n {
-		c.warn(c.place("rotation.may_be_silent"), "is %d of %d servers: one at least is always waited for", r.MayBeSilent, n)
+		c.warn(c.place("rotation.may_be_silent"),
+			"is %d of %d servers: one at least is always waited for", r.MayBeSilent, n)
 	}
 }
 
 // checkExpiry finds signatures that end before mail does that waits in a queue.
 func (c *checker) checkExpiry() {
 	short := func(d time.Duration) bool { return d > 0 && d < queueTime }
-	text := "\"%s\" is shorter than mail may wait in queues (\"%s\"): a signature that has expired on the way does not verify"
+	text := "\"%s\" is shorter than mail may wait in queues (\"%s\"): a signature that has " +
+		"expired on the way does not verify"
 	if short(c.Signing.Expiry) {
 		c.warn(c.place("signing.expiry"), text, days(c.Signing.Expiry), days(queueTime))
 	}

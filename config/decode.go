@@ -68,7 +68,8 @@ var fieldsOf = func() func(reflect.Type) map[string]field {
 
 // isTable reports whether a struct is a table of the file, and not a single value such as a network.
 func isTable(t reflect.Type) bool {
-	return t.PkgPath() == reflect.TypeFor[Config]().PkgPath() || t.PkgPath() == reflect.TypeFor[action.Action]().PkgPath()
+	return t.PkgPath() == reflect.TypeFor[Config]().PkgPath() ||
+		t.PkgPath() == reflect.TypeFor[action.Action]().PkgPath()
 }
 
 // table fills a struct. Doc is the path in the tables of settings: at without indexes and names.
@@ -150,7 +151,7 @@ func (d *decoder) decode(at place, doc string, v any, to reflect.Value) {
 	}
 }
 
-// first says whether no other file has the setting.
+// first reports whether no other file has the setting.
 func (d *decoder) first(at place, doc string) bool {
 	if strings.Contains(doc, "[]") || strings.Contains(doc, ".NAME") { // those have been told apart already
 		return true
@@ -254,7 +255,7 @@ func (d *decoder) list(at place, doc string, v any, to reflect.Value) {
 	to.Set(out)
 }
 
-// isScalar says whether a type is a single value of the file.
+// isScalar reports whether a type is a single value of the file.
 func isScalar(t reflect.Type) bool {
 	switch t {
 	case reflect.TypeFor[netip.Prefix](), reflect.TypeFor[netip.AddrPort]():
@@ -281,7 +282,8 @@ func (d *decoder) scalar(at place, doc string, v any, to reflect.Value) {
 	case err != nil:
 		d.problem(at, "%s", err)
 	case !ok:
-		d.problem(at, "expected %s such as %s, got %s", withArticle(typeName(to.Type(), s)), exampleOf(s, to.Type()), describe(v))
+		d.problem(at, "expected %s such as %s, got %s", withArticle(typeName(to.Type(), s)),
+			exampleOf(s, to.Type()), describe(v))
 	}
 }
 
@@ -338,7 +340,8 @@ func setText(f *file, s *setting, isText bool, text string, to reflect.Value) er
 		return nil
 	}
 	if text == "" {
-		return fmt.Errorf("is empty; write %s such as %s, or leave the setting out", withArticle(typeName(to.Type(), s)), exampleOf(s, to.Type()))
+		return fmt.Errorf("is empty; write %s such as %s, or leave the setting out",
+			withArticle(typeName(to.Type(), s)), exampleOf(s, to.Type()))
 	}
 	if s.values != nil {
 		if err := oneOf(text, s.values); err != nil {

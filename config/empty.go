@@ -4,7 +4,8 @@ package config
 // settings says what that means: a template that has nothing to fill in must neither turn a condition into one that
 // every message meets, nor switch something off without a word.
 
-// refusedEmpty notes a list, a table or a list of tables of n entries that must not be empty, and reports whether it did.
+// refusedEmpty notes a list, a table or a list of tables of n entries that must not be empty, and
+// reports whether it did.
 func (d *decoder) refusedEmpty(at place, doc string, n int) bool {
 	return !mayBeEmpty(doc) && d.refused(at, doc, n)
 }

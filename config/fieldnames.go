@@ -41,7 +41,8 @@ var registered = strings.Fields(`
 	X400-Recipients X400-Trace Xref`)
 
 // prefixes begin names of further registered fields, which are many or new.
-var registeredPrefixes = []string{"Content-", "Resent-", "List-", "ARC-", "DKIM", "Downgraded-", "MMHS-", "BIMI-", "Authentication-Results"}
+var registeredPrefixes = []string{"Content-", "Resent-", "List-", "ARC-", "DKIM", "Downgraded-",
+	"MMHS-", "BIMI-", "Authentication-Results"}
 
 // parseOwnField takes the name of a field that only we may write.
 func parseOwnField(s string) (string, error) {
@@ -55,7 +56,8 @@ func parseOwnField(s string) (string, error) {
 		taken = taken || isPrefix(p)
 	}
 	if taken {
-		return "", fmt.Errorf("%q is a field that mail has anyway: strangers' mail would lose it; write one of your own, such as \"X-Mailseal-Verdict\"", s)
+		return "", fmt.Errorf("%q is a field that mail has anyway: strangers' mail would lose "+
+			"it; write one of your own, such as \"X-Mailseal-Verdict\"", s)
 	}
 	return name, nil
 }

@@ -52,7 +52,7 @@ func pure(parse func(string) (string, error)) func(*file, string) (string, error
 }
 
 // parsePath hangs relative paths on the file's directory: the daemon's working directory is
-// nobody's business.
+// private.
 func parsePath(f *file, s string) (string, error) {
 	switch {
 	case s == "":
@@ -103,7 +103,8 @@ func parseClientName(s string) (string, error) {
 	name, err := parseDomainTree(tree)
 	switch {
 	case err == nil && name == "unknown":
-		return "", fmt.Errorf("%q is not a name: it is what the MTA calls every client whose name it could not verify", s)
+		return "", fmt.Errorf("%q is not a name: it is what the MTA calls every client whose name it could not verify",
+			s)
 	case not:
 		return "!" + name, err
 	}
@@ -143,9 +144,11 @@ func parseSelector(s string) (string, error) {
 }
 
 func parseSelectorTemplate(s string) (string, error) {
-	filled := strings.NewReplacer("{year}", "2026", "{quarter}", "1", "{month}", "01", "{date}", "20260101", "{alg}", "r").Replace(s)
+	filled := strings.NewReplacer("{year}", "2026", "{quarter}", "1", "{month}", "01", "{date}",
+		"20260101", "{alg}", "r").Replace(s)
 	if _, err := parseSelector(filled); err != nil || filled == s {
-		return "", fmt.Errorf("%q is not a template of a selector, such as \"{year}q{quarter}{alg}\"; it may hold {year}, {quarter}, {month}, {date} and {alg}", s)
+		return "", fmt.Errorf("%q is not a template of a selector, such as "+
+			"\"{year}q{quarter}{alg}\"; it may hold {year}, {quarter}, {month}, {date} and {alg}", s)
 	}
 	return s, nil
 }
@@ -153,7 +156,8 @@ func parseSelectorTemplate(s string) (string, error) {
 // parseRemovedID is parseAuthservID with the way out for those who know OpenDKIM's patterns.
 func parseRemovedID(s string) (string, error) {
 	if strings.HasPrefix(s, ".") || strings.Contains(s, "*") {
-		return "", fmt.Errorf("%q is a pattern, and would match nothing here: write each id in full, such as \"mx1.example.com\"", s)
+		return "", fmt.Errorf("%q is a pattern, and would match nothing here: write each id in "+
+			"full, such as \"mx1.example.com\"", s)
 	}
 	return parseAuthservID(s)
 }
@@ -161,7 +165,10 @@ func parseRemovedID(s string) (string, error) {
 // parseAuthservID takes what needs no quoting in the field (RFC 8601 section 2.2: an RFC 2045
 // token).
 func parseAuthservID(s string) (string, error) {
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?=`, r) }) {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f ||
+			strings.ContainsRune(`()<>@,;:\"/[]?=`, r)
+	}) {
 		return "", fmt.Errorf("%q is not a name of a host", s)
 	}
 	if slices.Contains(strings.Split(s, "."), "") {
@@ -179,7 +186,8 @@ func parseCanonicalization(s string) (string, error) {
 	}
 	for _, half := range []string{header, body} {
 		if half != "simple" && half != "relaxed" {
-			return "", fmt.Errorf("%q is not a canonicalization; write relaxed/relaxed, relaxed/simple, simple/relaxed or simple/simple", s)
+			return "", fmt.Errorf("%q is not a canonicalization; write relaxed/relaxed, "+
+				"relaxed/simple, simple/relaxed or simple/simple", s)
 		}
 	}
 	return header + "/" + body, nil
@@ -188,7 +196,10 @@ func parseCanonicalization(s string) (string, error) {
 // parseFieldName takes what RFC 5322 section 3.6.8 lets a field be called, but for the semicolon,
 // which would end the h= tag.
 func parseFieldName(s string) (string, error) {
-	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == ';' }) {
+	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' ||
+			r >= 0x7f || r == ':' || r == ';'
+	}) {
 		return "", fmt.Errorf("%q is not a name of a header field", s)
 	}
 	return s, nil
@@ -208,7 +219,8 @@ func parseIdentifier(s string) (string, error) {
 	user, host, ok := cutLast(s, '@')
 	name, err := parseDomainOfAuthor(host)
 	if !ok || err != nil || strings.ContainsAny(user, " \t\r\n;") {
-		return "", fmt.Errorf("%q is not an identifier such as \"@example.com\", \"news@example.com\", \"@%%\" or \"news@lists.%%\"", s)
+		return "", fmt.Errorf("%q is not an identifier such as \"@example.com\", "+
+			"\"news@example.com\", \"@%%\" or \"news@lists.%%\"", s)
 	}
 	return user + "@" + name, nil
 }

@@ -9,9 +9,10 @@ import (
 
 // Verify says which methods judge mail of theirs, and how.
 type Verify struct {
-	MaxSignatures        int                         `toml:"max_signatures"`
-	MinRSABits           int                         `toml:"min_rsa_bits"`
-	AcceptUnsignedBody   bool                        `toml:"accept_unsigned_body"` // l= that leaves octets unsigned passes
+	MaxSignatures int `toml:"max_signatures"`
+	MinRSABits    int `toml:"min_rsa_bits"`
+	// l= that leaves octets unsigned passes
+	AcceptUnsignedBody   bool                        `toml:"accept_unsigned_body"`
 	UncoveredDuplicates  action.UncoveredDuplicates  `toml:"uncovered_duplicates"`
 	ClockSkew            time.Duration               `toml:"clock_skew"`
 	Iprev                bool                        `toml:"iprev"`
@@ -21,7 +22,8 @@ type Verify struct {
 	DMARC                bool                        `toml:"dmarc"`
 	OrganizationalDomain action.OrganizationalDomain `toml:"organizational_domain"`
 	ARC                  bool                        `toml:"arc"`
-	TrustedSealers       []string                    `toml:"trusted_sealers"` // domains whose ARC seal may override a DMARC failure
+	// domains whose ARC seal may override a DMARC failure
+	TrustedSealers []string `toml:"trusted_sealers"`
 }
 
 // Seal is the identity under which ARC sets are added. It is off while Key is empty.
@@ -88,19 +90,22 @@ type NotJudged struct {
 // Override replaces the policy for some mail. Each list that is not empty must have a member that
 // fits.
 type Override struct {
-	Networks      []netip.Prefix        `toml:"networks"`
-	Hosts         []string              `toml:"hosts"`          // as Ours.Hosts
-	Senders       []string              `toml:"senders"`        // as NotJudged.Senders
-	Recipients    []string              `toml:"recipients"`     // as NotJudged.Recipients
-	AuthorDomains []string              `toml:"author_domains"` // ".example.com": any domain below it
-	ListIDs       []string              `toml:"list_ids"`       // List-Id identifiers; ".example.com": any below it
-	Sealers       []string              `toml:"sealers"`        // domains of the newest ARC seal of a chain that passes
-	Action        action.Action         `toml:"action"`         // instead of whatever else but accept was decided; invalid: nothing
-	Reason        action.OverrideReason `toml:"reason"`         // of a DMARC report; invalid: what follows from the conditions
-	SPF           action.SPF            `toml:"spf"`            // complete: what the override leaves out is the policy's
-	IPRev         action.IPRev          `toml:"iprev"`
-	DKIM          action.DKIM           `toml:"dkim"`
-	DMARC         action.DMARC          `toml:"dmarc"`
+	Networks      []netip.Prefix `toml:"networks"`
+	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
+	Senders       []string       `toml:"senders"`        // as NotJudged.Senders
+	Recipients    []string       `toml:"recipients"`     // as NotJudged.Recipients
+	AuthorDomains []string       `toml:"author_domains"` // ".example.com": any domain below it
+	ListIDs       []string       `toml:"list_ids"`       // List-Id identifiers; ".example.com": any below it
+	Sealers       []string       `toml:"sealers"`        // domains of the newest ARC seal of a chain that passes
+	// instead of whatever else but accept was decided; invalid: nothing
+	Action action.Action `toml:"action"`
+	// of a DMARC report; invalid: what follows from the conditions
+	Reason action.OverrideReason `toml:"reason"`
+	// complete: what the override leaves out is the policy's
+	SPF   action.SPF   `toml:"spf"`
+	IPRev action.IPRev `toml:"iprev"`
+	DKIM  action.DKIM  `toml:"dkim"`
+	DMARC action.DMARC `toml:"dmarc"`
 
 	placed
 }

@@ -68,7 +68,8 @@ type loader struct {
 }
 
 func newLoader() *loader {
-	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{}, guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{}}
+	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{},
+		guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{}}
 }
 
 // adviceMissing says what to do where the configuration that a command was started with does not

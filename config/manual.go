@@ -255,7 +255,8 @@ func typeAt(path string) reflect.Type {
 	for name := range strings.SplitSeq(strings.ReplaceAll(path, ".NAME", ""), ".") {
 		f := fieldsOf(t)[strings.TrimSuffix(name, "[]")]
 		t = f.kind
-		for t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct || t.Kind() == reflect.Slice && strings.HasSuffix(name, "[]") {
+		for t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct ||
+			t.Kind() == reflect.Slice && strings.HasSuffix(name, "[]") {
 			t = t.Elem()
 			name = strings.TrimSuffix(name, "[]")
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// guesser finds the name that somebody meant. A configuration of 10,000 rules can hold 10,000 mistakes among 10,000
+// guesser finds the name that was meant. A configuration of 10,000 rules can hold 10,000 mistakes among 10,000
 // names; beyond a number of guesses the operator needs no more hints, and the time stays in proportion to the file.
 type guesser struct{ left int }
 

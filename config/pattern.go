@@ -41,7 +41,8 @@ func parsePattern(s string) (string, error) {
 	name, err := parseDomain(tree)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%q is not an address pattern such as user@example.com, *@example.com, *@*.example.com, user@* or *", s)
+		return "", fmt.Errorf("%q is not an address pattern such as user@example.com, "+
+			"*@example.com, *@*.example.com, user@* or *", s)
 	case below:
 		return user + "@*." + name, nil
 	}
@@ -67,7 +68,8 @@ func parseDomain(s string) (string, error) {
 		return "", fmt.Errorf("%q is an address, not a domain name", s)
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notInLabel) {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label ||
+			strings.ContainsFunc(label, notInLabel) {
 			return "", fmt.Errorf("%q is not a domain name", s)
 		}
 	}

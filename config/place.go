@@ -41,7 +41,8 @@ func (f *file) leadingLines(line int) int {
 		return 0
 	}
 	text := strings.TrimSpace(all[line-1])
-	if strings.HasSuffix(text, `'''`) && strings.Count(text, `'''`) == 1 || strings.HasSuffix(text, `"""`) && strings.Count(text, `"""`) == 1 {
+	if strings.HasSuffix(text, `'''`) && strings.Count(text, `'''`) == 1 ||
+		strings.HasSuffix(text, `"""`) && strings.Count(text, `"""`) == 1 {
 		return 1
 	}
 	return 0

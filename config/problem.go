@@ -57,6 +57,7 @@ func (ps Problems) Is(target error) bool {
 
 func (ps Problems) sort() {
 	slices.SortFunc(ps, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Text, b.Text))
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Text, b.Text))
 	})
 }

@@ -48,7 +48,7 @@ type ReportsAlerts struct {
 
 // ReportsFailure says who gets reports about single messages that failed.
 type ReportsFailure struct {
-	Domains []string `toml:"domains"` // of addresses; ".example.com": any domain below it; none: nobody
+	Domains []string `toml:"domains"` // of addresses; ".example.com": any domain below it; none: no domain
 	Subject bool     `toml:"subject"`
 }
 

@@ -26,10 +26,11 @@ var requirements = []requirement{
 		met:      (*Config).Verifies,
 		unmet:    `mode = "sign"`,
 	}, {
-		settings: []string{"sign[].", "signing.", "senders.", "rotation.", "multiple_signatures", "domain", "signing_table"},
-		needs:    `mode "sign"`,
-		met:      (*Config).Signs,
-		unmet:    `mode = "verify"`,
+		settings: []string{"sign[].", "signing.", "senders.", "rotation.", "multiple_signatures",
+			"domain", "signing_table"},
+		needs: `mode "sign"`,
+		met:   (*Config).Signs,
+		unmet: `mode = "verify"`,
 	}, {
 		settings: []string{"ours.unmatched"},
 		needs:    `mode ["sign", "verify"]`,
@@ -49,7 +50,8 @@ var requirements = []requirement{
 	}, {
 		settings: []string{
 			"policy.spf.fail", "policy.spf.softfail", "policy.spf.none", "policy.spf.permerror", "policy.spf.temperror",
-			"policy.spf.helo_fail", "policy.override[].spf", "policy.texts.spf", "verify.spf_helo", "verify.received_spf",
+			"policy.spf.helo_fail", "policy.override[].spf", "policy.texts.spf", "verify.spf_helo",
+			"verify.received_spf",
 		},
 		needs: "verify.spf = true",
 		met:   func(c *Config) bool { return c.Verify.SPF },
@@ -90,7 +92,10 @@ var requirements = []requirement{
 	}, {
 		settings: []string{"rotation."},
 		needs:    "a rule with managed in [[sign]]",
-		met:      func(c *Config) bool { return slices.ContainsFunc(c.Sign, func(r Rule) bool { return r.Managed != "" }) },
+		met: func(c *Config) bool {
+			return slices.ContainsFunc(c.Sign,
+				func(r Rule) bool { return r.Managed != "" })
+		},
 	}, {
 		settings: []string{"rotation.fall_back"},
 		needs:    "rotation.watch above 0s",
@@ -147,7 +152,8 @@ var requirementsOf = func() func(doc string) []*requirement {
 func needsOf(doc string) []string {
 	var out []string
 	for _, r := range requirementsOf(doc) {
-		if !slices.ContainsFunc(sections, func(s section) bool { return strings.HasPrefix(doc, s.path+".") && r.isOf(s) }) {
+		if !slices.ContainsFunc(sections,
+			func(s section) bool { return strings.HasPrefix(doc, s.path+".") && r.isOf(s) }) {
 			out = append(out, r.needs)
 		}
 	}

@@ -48,7 +48,8 @@ func restartListeners(old, now *Config, s setting) []Restart {
 			continue
 		}
 		f := fieldsOf(reflect.TypeFor[Listener]())[s.name]
-		before, after := reflect.ValueOf(old.Listen[at]).FieldByIndex(f.index), reflect.ValueOf(now.Listen[i]).FieldByIndex(f.index)
+		before, after := reflect.ValueOf(old.Listen[at]).FieldByIndex(f.index),
+			reflect.ValueOf(now.Listen[i]).FieldByIndex(f.index)
 		if !reflect.DeepEqual(before.Interface(), after.Interface()) {
 			out = append(out, Restart{dotted(indexPath("listen", i), s.name), s.restart})
 		}

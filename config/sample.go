@@ -86,7 +86,8 @@ func sampleSetting(b *strings.Builder, sec section, s setting) {
 func choices(sec section, s setting) string {
 	values := s.choices(typeAt(dotted(sec.path, s.name)))
 	for _, v := range values {
-		if quoted := strconv.Quote(v); !strings.Contains(s.doc, quoted) && !strings.Contains(sec.doc+policySection.doc, quoted) {
+		if quoted := strconv.Quote(v); !strings.Contains(s.doc, quoted) &&
+			!strings.Contains(sec.doc+policySection.doc, quoted) {
 			return "One of " + strings.Replace(quotedList(values), " and ", " or ", 1) + "."
 		}
 	}

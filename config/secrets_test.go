@@ -18,7 +18,7 @@ var notSecret = []string{
 	"reports.intake.changes", "reports.web.certificate", "reports.intake.address_databases",
 }
 
-// TestPathsAreJudged wants each setting that is a path to be of a type that says whether its file holds a secret.
+// TestPathsAreJudged wants each setting that is a path to be of a type that reports whether its file holds a secret.
 func TestPathsAreJudged(t *testing.T) {
 	for path, s := range settingsByPath() {
 		isSecret := typeAt(path) == reflect.TypeFor[SecretFile]()

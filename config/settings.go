@@ -56,9 +56,11 @@ var sections = []section{
 	daemonSection, listenSection, oursSection, relaysSection, exemptSection,
 	keysSection, signSection, whenSection, signingSection, sendersSection, rotationSection, sourcesSection,
 	verifySection, sealSection, authenticationResultsSection,
-	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection, policyTextsSection, notJudgedSection, overrideSection, rulesSection,
+	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection,
+	policyTextsSection, notJudgedSection, overrideSection, rulesSection,
 	dnsSection, limitsSection, logSection, metricsSection, controlSection, reloadSection,
-	testSection, reportsSection, reportsFailureSection, reportsIntakeSection, reportsAlertsSection, reportsWebSection, reportsAccountSection,
+	testSection, reportsSection, reportsFailureSection, reportsIntakeSection, reportsAlertsSection,
+	reportsWebSection, reportsAccountSection,
 }
 
 // sameAs are tables whose settings are documented elsewhere, where they mean the same.

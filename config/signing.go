@@ -56,13 +56,15 @@ const (
 
 // SignOptions say how a signature is made. [signing] sets them for all, a rule for itself.
 type SignOptions struct {
-	Canonicalization    string            `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
-	Headers             []string          `toml:"headers"`             // field names, signed when present
-	Oversign            []string          `toml:"oversign"`            // listed once more than present, always
-	OversignPresent     []string          `toml:"oversign_if_present"` // listed once more than present, when present
-	OversignMIME        bool              `toml:"oversign_mime"`       // the fields of MIME, in a plain message without any
-	Expiry              time.Duration     `toml:"expiry"`              // x= is t= plus this; 0: no x=
-	Identifier          string            `toml:"identifier"`          // the i= tag, "%" for the author's domain; "": none
+	Canonicalization string   `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
+	Headers          []string `toml:"headers"`             // field names, signed when present
+	Oversign         []string `toml:"oversign"`            // listed once more than present, always
+	OversignPresent  []string `toml:"oversign_if_present"` // listed once more than present, when present
+	// the fields of MIME, in a plain message without any
+	OversignMIME bool          `toml:"oversign_mime"`
+	Expiry       time.Duration `toml:"expiry"` // x= is t= plus this; 0: no x=
+	// the i= tag, "%" for the author's domain; "": none
+	Identifier          string            `toml:"identifier"`
 	RequestReports      bool              `toml:"request_reports"`
 	SkipIfSigned        bool              `toml:"skip_if_signed"`
 	RemoveOldSignatures bool              `toml:"remove_old_signatures"`
@@ -83,14 +85,18 @@ const (
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
 type Signing struct {
 	SignOptions
-	MalformedFrom      action.MalformedFrom `toml:"malformed_from"` // mail of ours whose From field RFC 5322 does not allow
-	Match              Match                `toml:"match"`          // which of the rules that fit a message sign it
-	SelfCheck          float64              `toml:"self_check"`     // share of signatures that are verified before the mail leaves, 0 … 1
-	SelfCheckAction    action.Action        `toml:"self_check_action"`
-	UnsignedRecipients []string             `toml:"unsigned_recipients"` // address patterns: mail to any of them goes unsigned
+	// mail of ours whose From field RFC 5322 does not allow
+	MalformedFrom action.MalformedFrom `toml:"malformed_from"`
+	Match         Match                `toml:"match"` // which of the rules that fit a message sign it
+	// share of signatures that are verified before the mail leaves, 0 … 1
+	SelfCheck       float64       `toml:"self_check"`
+	SelfCheckAction action.Action `toml:"self_check_action"`
+	// address patterns: mail to any of them goes unsigned
+	UnsignedRecipients []string `toml:"unsigned_recipients"`
 
-	Redirected      action.Redirected `toml:"redirected"`
-	FragileWarnings []string          `toml:"fragile_warnings"` // the causes that are warned of: "long_line", "rewritten", "eight_bit"
+	Redirected action.Redirected `toml:"redirected"`
+	// the causes that are warned of: "long_line", "rewritten", "eight_bit"
+	FragileWarnings []string `toml:"fragile_warnings"`
 }
 
 // Match is which of the rules that fit a message sign it.
@@ -105,14 +111,15 @@ const (
 // Rule is a line of the signing table.
 type Rule struct {
 	SignOptions          // complete: what the rule leaves out is [signing]'s
-	From        []string `toml:"from"`    // address patterns in normal form, see NormalPattern
-	Keys        []string `toml:"keys"`    // names of the key table, or of Source if set; "%" stands for the author's domain
-	Managed     string   `toml:"managed"` // the domain whose active keys sign; "%": the author's; "": Keys or Source
-	Source      string   `toml:"source"`  // the source that holds Keys, or, without Keys, says which keys sign
-	Domain      string   `toml:"domain"`  // the d= tag instead of the key's; "%": the author's domain; "": the key's
-	Resign      bool     `toml:"resign"`  // signs mail of strangers too (mailing lists)
-	When        When     `toml:"when"`
-	If          string   `toml:"if"` // an expression over what is known at the end of the header
+	From        []string `toml:"from"` // address patterns in normal form, see NormalPattern
+	// names of the key table, or of Source if set; "%" stands for the author's domain
+	Keys    []string `toml:"keys"`
+	Managed string   `toml:"managed"` // the domain whose active keys sign; "%": the author's; "": Keys or Source
+	Source  string   `toml:"source"`  // the source that holds Keys, or, without Keys, says which keys sign
+	Domain  string   `toml:"domain"`  // the d= tag instead of the key's; "%": the author's domain; "": the key's
+	Resign  bool     `toml:"resign"`  // signs mail of strangers too (mailing lists)
+	When    When     `toml:"when"`
+	If      string   `toml:"if"` // an expression over what is known at the end of the header
 
 	placed
 }
@@ -129,15 +136,17 @@ type When struct {
 
 // Rotation is how keys that Mailseal makes are replaced.
 type Rotation struct {
-	Every       time.Duration    `toml:"every"`         // 0: only by hand
-	Selector    string           `toml:"selector"`      // template: {year} {quarter} {month} {date} {alg}
-	Algorithms  []string         `toml:"algorithms"`    // "rsa2048", "rsa3072", "rsa4096", "ed25519"
-	Publish     time.Duration    `toml:"publish"`       // how long a key is seen in the DNS before it signs
-	Overlap     time.Duration    `toml:"overlap"`       // how long a retired key stays published
-	Servers     []netip.AddrPort `toml:"servers"`       // where a record must be seen; none: the authoritative servers
-	MayBeSilent int              `toml:"may_be_silent"` // how many servers may leave a question unanswered, as long as one does not
-	Watch       time.Duration    `toml:"watch"`         // how often the DNS is compared with what signs; 0: never
-	FallBack    bool             `toml:"fall_back"`     // to the previous selector when the DNS no longer shows the active one
+	Every      time.Duration    `toml:"every"`      // 0: only by hand
+	Selector   string           `toml:"selector"`   // template: {year} {quarter} {month} {date} {alg}
+	Algorithms []string         `toml:"algorithms"` // "rsa2048", "rsa3072", "rsa4096", "ed25519"
+	Publish    time.Duration    `toml:"publish"`    // how long a key is seen in the DNS before it signs
+	Overlap    time.Duration    `toml:"overlap"`    // how long a retired key stays published
+	Servers    []netip.AddrPort `toml:"servers"`    // where a record must be seen; none: the authoritative servers
+	// how many servers may leave a question unanswered, as long as one does not
+	MayBeSilent int           `toml:"may_be_silent"`
+	Watch       time.Duration `toml:"watch"` // how often the DNS is compared with what signs; 0: never
+	// to the previous selector when the DNS no longer shows the active one
+	FallBack bool `toml:"fall_back"`
 }
 
 // Senders says who of our users may write which From.

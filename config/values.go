@@ -116,7 +116,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
 	}
 	if m := p.Masked(); m != p {
-		return netip.Prefix{}, fmt.Errorf("%q has bits set behind its %d-bit network%s", s, p.Bits(), didYouMean(m.String()))
+		return netip.Prefix{}, fmt.Errorf("%q has bits set behind its %d-bit network%s", s,
+			p.Bits(), didYouMean(m.String()))
 	}
 	return p, nil
 }
@@ -156,7 +157,8 @@ func parseServer(s string) (netip.AddrPort, error) {
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil || ap.Port() == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%q is not a server's address; write 192.0.2.53, or with a port 192.0.2.53:5353 or [2001:db8::53]:5353", s)
+		return netip.AddrPort{}, fmt.Errorf("%q is not a server's address; write 192.0.2.53, or "+
+			"with a port 192.0.2.53:5353 or [2001:db8::53]:5353", s)
 	}
 	return ap, nil
 }

@@ -46,7 +46,8 @@ func ParseAddress(s string) (Address, error) {
 func inetAddress(network, s, rest string) (Address, error) {
 	port, host, _ := strings.Cut(rest, "@")
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 && port != "0" {
-		return Address{}, fmt.Errorf("%w: %q has no port from 1 to 65535 before the %q%s", ErrAddress, s, "@", turned(rest))
+		return Address{}, fmt.Errorf("%w: %q has no port from 1 to 65535 before the %q%s",
+			ErrAddress, s, "@", turned(rest))
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	ip := net.ParseIP(host)
@@ -79,7 +80,8 @@ func unixAddress(s, path string) (Address, error) {
 		return Address{}, fmt.Errorf("%w: %q: the path of a socket begins with a slash", ErrAddress, s)
 	}
 	if len(path) > maxSocketPath {
-		return Address{}, fmt.Errorf("%w: %q is longer than the %d octets of a socket's path", ErrAddress, s, maxSocketPath)
+		return Address{}, fmt.Errorf("%w: %q is longer than the %d octets of a socket's path",
+			ErrAddress, s, maxSocketPath)
 	}
 	return Address{"unix", filepath.Clean(path)}, nil
 }

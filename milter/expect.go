@@ -36,7 +36,7 @@ type expectation struct {
 	until     time.Time
 }
 
-// Expect returns a recipient of one time below .invalid. The next message to it, and to nobody
+// Expect returns a recipient of one time below .invalid. The next message to it, and to no other
 // else, that this host itself hands to the MTA within five minutes is judged and signed like any
 // other, and then refused with 550 and a line that says what would have been done: it is neither
 // delivered nor does it leave the host.

@@ -72,7 +72,8 @@ func (t *transaction) explain(cause Event, o *Outcome) string {
 	case cause == LongLine && t.lines.long:
 		return fmt.Sprintf("long_line: the body has a line of more than %d bytes, which the mail server breaks", limit)
 	case cause == LongLine:
-		return fmt.Sprintf("long_line: %s has a line of more than %d bytes that cannot be folded, which the mail server breaks",
+		return fmt.Sprintf("long_line: %s has a line of more than %d bytes that cannot be "+
+			"folded, which the mail server breaks",
 			longField(t.signed(o), limit), limit)
 	case cause == Rewritten:
 		return fmt.Sprintf("rewritten: Sendmail writes the addresses in %s in its own form", rewritten(t.signed(o)))
@@ -102,8 +103,8 @@ type hourly struct {
 	full   time.Time // when it was last said that there are more
 }
 
-// first reports whether a text comes for the first time within an hour; or, once an hour, that there are more of them than
-// are kept.
+// first reports whether a text comes for the first time within an hour; or, once an hour, that
+// there are more of them than are kept.
 func (h *hourly) first(text string) (isFirst, isFull bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

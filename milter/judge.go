@@ -32,7 +32,7 @@ type Judge interface {
 	Decide(ctx context.Context, m *message.Message, raw []byte) Outcome
 }
 
-// Mail is what a Filter is told at the end of a header. It may keep all of it; nobody changes it
+// Mail is what a Filter is told at the end of a header. It may keep all of it; it does not change
 // afterwards, but for Envelope.QueueID, which Postfix knows later, and which is complete when
 // Decide is called.
 type Mail struct {

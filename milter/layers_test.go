@@ -52,7 +52,7 @@ var layers = []struct {
 	{"milter/report/spool", []string{"milter/report"}},
 	{"milter/report/store", []string{"keys/database", "milter/report"}},
 	{"milter/report/send", []string{"milter/dkim", "milter/dmarc", "milter/dns", "milter/domain", "milter/report", "milter/report/store"}},
-	{"milter/report/evidence", []string{"milter/spf"}},
+	{"milter/report/evidence", []string{"keys/files", "milter/spf"}},
 	{"milter", []string{"milter/action", "milter/guard", "milter/message"}},
 	{"milter/policy", []string{"milter/action", "milter/expression", "milter/dmarc", "milter/verify", "milter/message", "milter/domain", "milter/authres"}},
 	{"milter/filter", []string{"milter/action", "milter/dkim", "milter/expression", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy", "milter/dmarc", "milter/spf", "milter/report", "milter/report/evidence"}},

@@ -41,12 +41,12 @@ type Listener struct {
 // isInherited reports whether systemd holds the socket, and goes on listening on it when we do not.
 func (l *Listener) isInherited() bool { return l.address.Network == "fd" }
 
-// ErrInUse says that somebody else serves the address.
+// ErrInUse says that another process serves the address.
 var ErrInUse = errors.New("milter: in use")
 
-// Listen opens a socket. A unix socket that nobody serves any more is replaced; one that somebody serves is an error
-// that wraps ErrInUse; any other file is left alone. The socket has its mode, user and group before anybody can connect.
-// Errors name the address and, where there is one, the way out.
+// Listen opens a socket. A unix socket that no process serves any more is replaced; one that is served is an error
+// that wraps ErrInUse; any other file is left alone. The socket has its mode, user and group before
+// anybody can connect. Errors name the address and, where there is one, the way out.
 func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 	a, err := ParseAddress(o.Address)
 	if err != nil {
@@ -82,8 +82,9 @@ func (l *Listener) listenTCP(ctx context.Context) (err error) {
 	return err
 }
 
-// CheckHost reports why nothing can listen on the host of a target, host and port: it has no address, or one that is not
-// this host's. It listens on a free port of that host for a moment; whether the target's own port is free it does not say.
+// CheckHost reports why nothing can listen on the host of a target, host and port: it has no
+// address, or one that is not this host's. It listens on a free port of that host for a moment;
+// whether the target's own port is free it does not say.
 func CheckHost(ctx context.Context, network, target string) error {
 	host, _, err := net.SplitHostPort(target)
 	if err != nil {
@@ -121,7 +122,7 @@ func (l *Listener) IsAt(address string) bool {
 	return err == nil && a == l.address
 }
 
-// Close stops listening and removes a unix socket, unless somebody else has put theirs in its place.
+// Close stops listening and removes a unix socket, unless another process has put its own in its place.
 func (l *Listener) Close() error {
 	if l.release == nil {
 		return l.Listener.Close()
@@ -132,7 +133,8 @@ func (l *Listener) Close() error {
 // handedOver are the sockets of systemd, by name and number. They can be taken from the environment only once.
 var handedOver = sync.OnceValue(func() []*os.File { return activation.Files(true) })
 
-// inherited returns the socket that systemd handed over under a name (FileDescriptorName=) or number, 3 being the first.
+// inherited returns the socket that systemd handed over under a name (FileDescriptorName=) or
+// number, 3 being the first.
 func inherited(name string) (net.Listener, error) {
 	files := handedOver()
 	for i, f := range files {

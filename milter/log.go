@@ -30,7 +30,7 @@ func (l logger) message(env *message.Envelope, role action.Role, o *Outcome, too
 	l.line(o.level(), "message", attrs)
 }
 
-// line is LogAttrs without looking for the place in the source that logs, which nobody is shown.
+// line is LogAttrs without looking for the place in the source that logs, which is not shown.
 func (l logger) line(level slog.Level, text string, attrs []slog.Attr) {
 	ctx, h := context.Background(), l.Handler()
 	if !h.Enabled(ctx, level) {
@@ -48,7 +48,8 @@ func (l logger) panicked(what string, env *message.Envelope, v any) {
 
 // unworkable reports an outcome that cannot be carried out.
 func (l logger) unworkable(env *message.Envelope, was action.Action, err error) {
-	l.Error("outcome cannot be carried out, message tempfailed", "queue", env.QueueID, "action", was.String(), "error", err)
+	l.Error("outcome cannot be carried out, message tempfailed", "queue", env.QueueID, "action",
+		was.String(), "error", err)
 }
 
 // lost reports a message whose connection ended before it could get its verdict.
@@ -66,7 +67,8 @@ func (l logger) tooManyRecipients(env *message.Envelope) {
 }
 
 func (l logger) exempt(env *message.Envelope) {
-	l.Info("exempt client, message not looked at", "queue", env.QueueID, "client", env.Client, "name", env.ClientName, "sender", env.Sender)
+	l.Info("exempt client, message not looked at", "queue", env.QueueID, "client", env.Client,
+		"name", env.ClientName, "sender", env.Sender)
 }
 
 func (l logger) aborted(env *message.Envelope) {
@@ -119,5 +121,6 @@ func (l logger) fragile(env *message.Envelope, author string, why []string) {
 
 // manyFragile says that the warnings about signatures that may break are not complete.
 func (l logger) manyFragile() {
-	l.Warn("signatures of more domains may not survive the way than are named within an hour; the metric mailseal_fragile_total counts all")
+	l.Warn("signatures of more domains may not survive the way than are named within an hour; " +
+		"the metric mailseal_fragile_total counts all")
 }

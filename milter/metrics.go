@@ -21,15 +21,16 @@ type Event string
 
 // The events.
 const (
-	Malformed   Event = "malformed"    // an MTA sent what no MTA sends; its connection was closed
-	Broken      Event = "broken"       // a connection ended inside a packet or was too slow
-	Overflow    Event = "overflow"     // a header was larger than the limit; the message was refused
-	Panicked    Event = "panic"        // a judge panicked; the message got the outcome for internal errors
-	Unworkable  Event = "unworkable"   // the MTA or the protocol does not allow an outcome; the message was tempfailed
-	Lost        Event = "lost"         // a message was judged, but its connection had ended
-	LongLine    Event = "long_line"    // a signed message has a line that the MTA will break
-	Rewritten   Event = "rewritten"    // a signed message has addresses that the MTA will rewrite
-	EightBit    Event = "eight_bit"    // a signed message has a body that is converted where the next host lacks 8BITMIME
+	Malformed  Event = "malformed"  // an MTA sent what no MTA sends; its connection was closed
+	Broken     Event = "broken"     // a connection ended inside a packet or was too slow
+	Overflow   Event = "overflow"   // a header was larger than the limit; the message was refused
+	Panicked   Event = "panic"      // a judge panicked; the message got the outcome for internal errors
+	Unworkable Event = "unworkable" // the MTA or the protocol does not allow an outcome; the message was tempfailed
+	Lost       Event = "lost"       // a message was judged, but its connection had ended
+	LongLine   Event = "long_line"  // a signed message has a line that the MTA will break
+	Rewritten  Event = "rewritten"  // a signed message has addresses that the MTA will rewrite
+	// a signed message has a body that is converted where the next host lacks 8BITMIME
+	EightBit    Event = "eight_bit"
 	Exempted    Event = "exempt"       // a message of an exempt peer passed by
 	AcceptError Event = "accept_error" // a connection could not be accepted
 	AtLimit     Event = "at_limit"     // a connection had to wait for another to end
@@ -44,5 +45,6 @@ func (noMetrics) Event(Event)                                       {}
 
 // Events returns all events, for those who want to count from zero.
 func Events() []Event {
-	return []Event{Malformed, Broken, Overflow, Panicked, Unworkable, Lost, LongLine, Rewritten, EightBit, Exempted, AcceptError, AtLimit}
+	return []Event{Malformed, Broken, Overflow, Panicked, Unworkable, Lost, LongLine, Rewritten,
+		EightBit, Exempted, AcceptError, AtLimit}
 }

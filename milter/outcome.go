@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// Outcome is what a Judge makes of a message. The zero Outcome tempfails: whoever has nothing to
+// Outcome is what a Judge makes of a message. The zero Outcome tempfails: a Judge that has nothing to
 // say must not let mail pass unsigned.
 type Outcome struct {
 	Action action.Action
@@ -31,7 +31,7 @@ type Outcome struct {
 	Details []slog.Attr // what else is worth saying, after all other keys
 }
 
-// level is that of the log line. A message that is deferred comes again and again until somebody
+// level is that of the log line. A message that is deferred comes again and again until an operator
 // does something.
 func (o *Outcome) level() slog.Level {
 	if o.Action == action.Tempfail {

@@ -13,7 +13,7 @@ type places struct {
 	waiting []chan struct{} // closed when its owner has a place
 }
 
-// tryTake takes a place if there is one and nobody waits for it.
+// tryTake takes a place if there is one and no other waits for it.
 func (p *places) tryTake() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

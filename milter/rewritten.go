@@ -10,7 +10,8 @@ import (
 
 // addressFields are those in which Sendmail brings addresses into its own form after we have seen them.
 var addressFields = []string{
-	"From", "Sender", "Reply-To", "To", "Cc", "Resent-From", "Resent-Sender", "Resent-Reply-To", "Resent-To", "Resent-Cc",
+	"From", "Sender", "Reply-To", "To", "Cc", "Resent-From", "Resent-Sender", "Resent-Reply-To",
+	"Resent-To", "Resent-Cc",
 }
 
 // rewritten returns the name of the first field in which Sendmail will change more than white space that was there, ""
@@ -30,9 +31,10 @@ const masked = 1
 // blank is what may stand around an address without meaning.
 const blank = " \x01"
 
-// isRewritten reports whether Sendmail writes a list of addresses differently. It knows what was measured on 8.17: lists
-// without a space after the comma or with one before it, empty places, names without a domain or with "localhost", a
-// name with specials that is not quoted, white space in an address, semicolons outside groups, source routes.
+// isRewritten reports whether Sendmail writes a list of addresses differently. It knows what was
+// measured on 8.17: lists without a space after the comma or with one before it, empty places,
+// names without a domain or with "localhost", a name with specials that is not quoted, white space
+// in an address, semicolons outside groups, source routes.
 func isRewritten(value []byte) bool {
 	list, ok := mask(value)
 	if !ok {
@@ -84,7 +86,8 @@ func isMailboxRewritten(e []byte) bool {
 
 func isAddressRewritten(addr []byte) bool {
 	at := bytes.LastIndexByte(addr, '@')
-	return at <= 0 || addr[0] == '@' || bytes.ContainsAny(addr, blank+";") || strings.EqualFold(string(addr[at+1:]), "localhost")
+	return at <= 0 || addr[0] == '@' || bytes.ContainsAny(addr, blank+";") ||
+		strings.EqualFold(string(addr[at+1:]), "localhost")
 }
 
 // mask returns a list with its structure laid bare: quoted strings become letters, comments become masked octets, all

@@ -35,8 +35,9 @@ type Roles struct {
 }
 
 // Of returns the role of a message and what decided it: the listener's own role, else the first of authentication,
-// the MTA's daemon name, other macros, the relays, our networks, our hosts, a submission by a local process. An address that the
-// MTA did not tell is in no network, and nothing but env.Local makes a submission local.
+// the MTA's daemon name, other macros, the relays, our networks, our hosts, a submission by a local
+// process. An address that the MTA did not tell is in no network, and nothing but env.Local makes a
+// submission local.
 func (r Roles) Of(listener action.Role, env *message.Envelope, macro func(name string) string) (action.Role, Reason) {
 	switch {
 	case listener != action.RoleAuto:

@@ -26,7 +26,7 @@ func (s *Server) serve(l *Listener, nc net.Conn) {
 	s.metrics.Connections(1)
 	c, err := guard.Handshake(nc, guard.Options{Wishes: s.settings.Load().wishes(), Limits: s.options.Load().Limits})
 	if err != nil {
-		_ = nc.Close() // nobody hears
+		_ = nc.Close() // the client may have gone
 		s.ended(l, nc, err)
 		return
 	}

@@ -19,12 +19,16 @@ import (
 // Options are what a Server begins with. The zero value is a good one. Adjust changes all but Log
 // and Metrics.
 type Options struct {
-	Connections int           // open at once; more wait for others to end; 0: 1000
-	Limits      guard.Limits  // of each connection
-	DrainSoft   time.Duration // after being told to stop: connections without a message are served for so long; 0: 30 s, below 0: none
-	DrainHard   time.Duration // after being told to stop: all connections end; 0: 60 s, below 0: at once; never before DrainSoft
-	Log         *slog.Logger  // nil: nowhere
-	Metrics     Metrics       // nil: nowhere
+	Connections int          // open at once; more wait for others to end; 0: 1000
+	Limits      guard.Limits // of each connection
+	// after being told to stop: connections without a message are served for so long; 0: 30 s,
+	// below 0: none
+	DrainSoft time.Duration
+	// after being told to stop: all connections end; 0: 60 s, below 0: at once; never before
+	// DrainSoft
+	DrainHard time.Duration
+	Log       *slog.Logger // nil: nowhere
+	Metrics   Metrics      // nil: nowhere
 }
 
 const (
@@ -126,7 +130,7 @@ func softTime(set time.Duration, closed []*Listener) time.Duration {
 	return min(set, drainAlone)
 }
 
-// drainAlone is how long connections may go on with further messages where nobody listens
+// drainAlone is how long connections may go on with further messages where no listener is left
 // meanwhile: until we are back, every new SMTP session is deferred. A socket of systemd's goes on
 // listening, so that nothing is lost by waiting longer.
 const drainAlone = time.Second
@@ -211,7 +215,7 @@ func (s *Server) enter(p phase, end func(*guard.Conn) error) {
 	defer s.mu.Unlock()
 	s.phase = max(s.phase, p)
 	for c := range s.conns {
-		_ = end(c) // there is nobody left to tell
+		_ = end(c) // there is no client left to tell
 	}
 }
 

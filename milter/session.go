@@ -12,8 +12,8 @@ import (
 )
 
 // session is one MTA's connection: what go-milter calls for each command, and the guard for header fields and body.
-// It gathers and has no opinions. All calls come from one goroutine. Where it has no answer the guard continues, and the
-// library does not make a packet of it.
+// It gathers and has no opinions. All calls come from one goroutine. Where it has no answer the
+// guard continues, and the library does not make a packet of it.
 //
 // Nothing of the connection is kept here: the guard knows the client and its HELO, which an ABORT must not clear, since
 // Postfix sends one after a HELO in the middle of a message.
@@ -99,7 +99,7 @@ func (s *session) body(p []byte) error {
 // Body ends the message: it is judged, while the MTA is told that we are at it, and the outcome applied.
 func (s *session) Body(*gomilter.Modifier) (gomilter.Response, error) {
 	if s.mail == nil {
-		return replyTempfail.tempfail(), nil // nobody has looked at it: it must not pass
+		return replyTempfail.tempfail(), nil // it has not been judged: it must not pass
 	}
 	s.conn.StartProgress()
 	s.mail.env.QueueID = queueID(s.conn, s.mail.env.QueueID)
@@ -107,8 +107,9 @@ func (s *session) Body(*gomilter.Modifier) (gomilter.Response, error) {
 	return nil, s.finish()
 }
 
-// finish applies the outcome of the message, answers the MTA and forgets the message. If the connection has ended meanwhile there is
-// nobody to tell, and what was made of the message must not be said: the MTA goes by its own rules.
+// finish applies the outcome of the message, answers the MTA and forgets the message. If the
+// connection has ended meanwhile there is no one to tell, and what was made of the message must not
+// be said: the MTA goes by its own rules.
 func (s *session) finish() error {
 	defer s.forget()
 	select {

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenUnix makes the socket. It gets its owner and mode before anybody can connect: until a socket listens, the kernel
-// refuses whoever tries.
+// listenUnix makes the socket. It gets its owner and mode before anybody can connect: until a
+// socket listens, the kernel refuses clients that try.
 func (l *Listener) listenUnix(ctx context.Context, o ListenOptions) error {
 	path := l.address.Target
 	owner, err := lookUpOwner(o)
@@ -75,8 +75,8 @@ func settle(path string, owner owner, mode fs.FileMode) (fs.FileInfo, error) {
 	return os.Lstat(path)
 }
 
-// clearPlace removes a socket from path that nobody serves any more. The error tells why no socket can be put there:
-// somebody serves the one that is there, or it is something else.
+// clearPlace removes a socket from path that no process serves any more. The error tells why no
+// socket can be put there: another process serves the one that is there, or it is something else.
 func clearPlace(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,7 +86,8 @@ func clearPlace(ctx context.Context, path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is not a socket (%v) and is left alone; move it away or choose another path", path, info.Mode())
+		return fmt.Errorf("%s is not a socket (%v) and is left alone; move it away or choose another path",
+			path, info.Mode())
 	}
 	dialer := net.Dialer{Timeout: 2 * time.Second}
 	nc, err := dialer.DialContext(ctx, "unix", path)
@@ -110,7 +111,8 @@ func removeIf(path string, id fs.FileInfo) error {
 	return os.Remove(path)
 }
 
-// checkDirectory returns an error if a socket cannot be made in dir, and warnings of what an MTA will not like about it.
+// checkDirectory returns an error if a socket cannot be made in dir, and warnings of what an MTA
+// will not like about it.
 func checkDirectory(dir string) ([]string, error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,7 +127,8 @@ func checkDirectory(dir string) ([]string, error) {
 	if info.Mode().Perm()&0o022 == 0 {
 		return nil, nil
 	}
-	return []string{fmt.Sprintf("Sendmail refuses a socket in %s, where its group or others may write (mode %04o, sticky or not); Postfix takes it. To mend it: chmod go-w %s",
+	return []string{fmt.Sprintf("Sendmail refuses a socket in %s, where its group or others may "+
+		"write (mode %04o, sticky or not); Postfix takes it. To mend it: chmod go-w %s",
 		dir, info.Mode().Perm(), dir)}, nil
 }
 
@@ -153,7 +156,8 @@ func lookUp(name, kind string, find func(name string) (string, error)) (int, err
 	id := name
 	if _, err := strconv.ParseUint(name, 10, 31); err != nil {
 		if id, err = find(name); err != nil {
-			return -1, fmt.Errorf("there is no %s %q for the socket; create it (is the MTA installed?) or leave the setting out: %w", kind, name, err)
+			return -1, fmt.Errorf("there is no %s %q for the socket; create it (is the MTA "+
+				"installed?) or leave the setting out: %w", kind, name, err)
 		}
 	}
 	return strconv.Atoi(id)
@@ -181,7 +185,8 @@ func (w owner) give(path string) error {
 	}
 	err := os.Chown(path, w.uid, w.gid)
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("the socket cannot be given to %s: only root can change its user, and its group only to one of our own: %w", w.names, err)
+		return fmt.Errorf("the socket cannot be given to %s: only root can change its user, and "+
+			"its group only to one of our own: %w", w.names, err)
 	}
 	return err
 }

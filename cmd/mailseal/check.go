@@ -88,15 +88,20 @@ may change from one version to the next, the codes do not.`,
 func (f *checkFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.as, "as", "", "as root: judge files with the rights of this `user` (default: the one of mailseal.service, else mailseal)")
+	flags.StringVar(&f.as, "as", "", "as root: judge files with the rights of this `user` "+
+		"(default: the one of mailseal.service, else mailseal)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	flags.BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file; implies --dns")
-	flags.StringSliceVar(&f.domains, "domain", nil, "compare the keys of these domains only, those of sources too; implies --dns")
+	flags.StringSliceVar(&f.domains, "domain", nil,
+		"compare the keys of these domains only, those of sources too; implies --dns")
 	flags.IntVar(&f.limit, "limit", 0, "compare so many keys of each source that can be listed; implies --dns")
-	flags.BoolVar(&f.running, "against-running", false, "say which domains that signed mail in the last 7 days would lose their rule or key")
-	flags.StringVar(&f.mta.Postfix, "postfix", "", "`directory` of Postfix's main.cf and master.cf (default "+check.PostfixDir+", if it is there)")
-	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and sendmail.mc (default "+check.SendmailDir+", if it is there)")
+	flags.BoolVar(&f.running, "against-running", false,
+		"say which domains that signed mail in the last 7 days would lose their rule or key")
+	flags.StringVar(&f.mta.Postfix, "postfix", "",
+		"`directory` of Postfix's main.cf and master.cf (default "+check.PostfixDir+", if it is there)")
+	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and "+
+		"sendmail.mc (default "+check.SendmailDir+", if it is there)")
 	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not look at mail servers")
 	excludes(cmd, []string{"postfix", "sendmail"}, "no-mta")
 }
@@ -145,7 +150,8 @@ func (f *checkFlags) output(out io.Writer, o *check.Options) func(*check.Result)
 // options is what the command line asks for.
 func (f *checkFlags) options() (check.Options, error) {
 	o := check.Options{
-		File: orDefault(f.config), ConfigFlag: f.config, As: f.as, Domains: f.domains, Limit: f.limit, MTA: f.mta, AgainstRunning: f.running,
+		File: orDefault(f.config), ConfigFlag: f.config, As: f.as, Domains: f.domains,
+		Limit: f.limit, MTA: f.mta, AgainstRunning: f.running,
 		DNS: f.dns || f.zone != "" || len(f.domains) > 0 || f.limit > 0,
 	}
 	if err := domains.Canonical(o.Domains); err != nil {

@@ -62,14 +62,20 @@ wrong command line, 3 when something could not be found out.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.from, "config", "c", "", "ask the name servers of this configuration file, and compare its keys")
+	flags.StringVarP(&f.from, "config", "c", "",
+		"ask the name servers of this configuration file, and compare its keys")
 	flags.StringVar(&f.Zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.file, "file", "", "check the domains in this file too, one a line; - is standard input")
-	flags.StringSliceVar(&f.Selectors, "selector", nil, "selector of a DKIM key that is in use; may be given several times")
-	flags.StringSliceVar(&f.Clients, "address", nil, "address that the domain's mail leaves from; may be given several times")
-	flags.StringSliceVar(&f.Helo, "helo", nil, "name that a server of the domain says in HELO; may be given several times")
-	flags.BoolVar(&f.Sources.Reports, "reports", false, "compare with the DMARC reports in the store of the configuration")
-	flags.BoolVar(&f.Sources.Deep, "deep", false, "connect to the MX hosts for STARTTLS, certificates and DANE, and get the MTA-STS policy")
+	flags.StringSliceVar(&f.Selectors, "selector", nil,
+		"selector of a DKIM key that is in use; may be given several times")
+	flags.StringSliceVar(&f.Clients, "address", nil,
+		"address that the domain's mail leaves from; may be given several times")
+	flags.StringSliceVar(&f.Helo, "helo", nil,
+		"name that a server of the domain says in HELO; may be given several times")
+	flags.BoolVar(&f.Sources.Reports, "reports", false,
+		"compare with the DMARC reports in the store of the configuration")
+	flags.BoolVar(&f.Sources.Deep, "deep", false,
+		"connect to the MX hosts for STARTTLS, certificates and DANE, and get the MTA-STS policy")
 	flags.BoolVar(&f.Servers, "name-servers", false, "ask every authoritative name server, and compare what they say")
 	flags.StringVar(&f.Format, "format", "", `"text", "json" or "prometheus" (default text)`)
 	flags.BoolVar(&f.json, "json", false, "one JSON object for each domain")
@@ -79,7 +85,8 @@ wrong command line, 3 when something could not be found out.`,
 	flags.Float64Var(&f.Rate, "rate", 0, "questions to the DNS a second at most (default no limit)")
 	excludes(cmd, []string{"config", "name-servers"}, "zone")
 	excludes(cmd, []string{"format"}, "json")
-	excludes(cmd, []string{"zone", "file", "selector", "address", "helo", "strict", "diff", "rate", "config", "format", "name-servers", "reports", "deep"}, "list")
+	excludes(cmd, []string{"zone", "file", "selector", "address", "helo", "strict", "diff", "rate",
+		"config", "format", "name-servers", "reports", "deep"}, "list")
 	return cmd
 }
 

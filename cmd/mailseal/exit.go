@@ -25,7 +25,8 @@ const (
 )
 
 var codes = map[answer.Kind]int{
-	answer.Good: exitGood, answer.Bad: exitBad, answer.Usage: exitUsage, answer.Unknown: exitUnknown, answer.Bug: exitBug,
+	answer.Good: exitGood, answer.Bad: exitBad, answer.Usage: exitUsage,
+	answer.Unknown: exitUnknown, answer.Bug: exitBug,
 	answer.TryAgain: exitDefer,
 }
 

@@ -56,7 +56,7 @@ func TestExplainSigning(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "nobody logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 3.", "by *@example.com"}},
+		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "no user logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 3.", "by *@example.com"}},
 		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  fits", "by info*@*.example.net"}},
 		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)", "sign[0]  fits", "sign[0] stands before it"}},
 		{"--from boss@example.com --ip 198.51.100.1 --host app.example.com --user boss", exitGood, []string{"is ours (authenticated)"}},
@@ -66,7 +66,7 @@ func TestExplainSigning(t *testing.T) {
 		{"--from a@example.org --ip 192.0.2.1", exitBad, []string{"CANNOT SIGN", "deferred"}},
 		{"--from a@example.com --ip 192.0.2.1 --to b@internal.example", exitBad, []string{"unsigned_recipients"}},
 		{"--from a@example.com --ip 192.0.2.1 --json", exitGood, []string{`"signed":true`, `"record":"good._domainkey.example.com"`}},
-		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"What somebody on the way can add", "where the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
+		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"What a host on the way can add", "where the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
 			"8-bit text or another field of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding\n", "always: Sender, In-Reply-To"}},
 		{"--from a@example.com --ip 192.0.2.1 --json", exitGood, []string{`"addable":{"always":["Sender","In-Reply-To"`, `"when_absent":["Date",`, `"when_not_plain":["MIME-Version",`}},
 		{"--from x@bare.example --ip 192.0.2.1", exitGood, []string{"always: Sender, Message-ID, Cc, MIME-Version", "where the message has none: Date, X-Ticket\n"}},
@@ -227,7 +227,7 @@ func TestExplainSigningConditions(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, code := runCommand(t, "explain-signing", "--config", path, "--from", "boss@example.com")
-	if code != exitBad || !strings.Contains(out, "nobody logged in") || !strings.Contains(out, "not signed: no rule fits.") {
+	if code != exitBad || !strings.Contains(out, "no user logged in") || !strings.Contains(out, "not signed: no rule fits.") {
 		t.Errorf("got %d, %s", code, out)
 	}
 }

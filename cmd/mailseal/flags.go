@@ -65,8 +65,8 @@ func ignores(cmd *cobra.Command, names ...string) {
 	cmd.Annotations = map[string]string{ignored: strings.Join(names, " ")}
 }
 
-// validateFlags refuses flags that would be passed over in silence: those without a value, and those that have no effect
-// beside the others.
+// validateFlags refuses flags that would be passed over in silence: those without a value, and
+// those that have no effect beside the others.
 func validateFlags(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -131,7 +131,8 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func exactArgs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != len(names) {
-			return answer.NewUsage(fmt.Errorf("%s takes %s, got %d arguments", cmd.CommandPath(), strings.Join(names, " and "), len(args)))
+			return answer.NewUsage(fmt.Errorf("%s takes %s, got %d arguments", cmd.CommandPath(),
+				strings.Join(names, " and "), len(args)))
 		}
 		return filled(cmd, args)
 	}

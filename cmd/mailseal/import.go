@@ -47,7 +47,8 @@ user mailseal cannot read are named. "mailseal check" then looks at the result.`
 	flags := cmd.Flags()
 	flags.StringVar(&f.Conf, "conf", "/etc/opendkim.conf", "OpenDKIM's configuration; empty for OpenDMARC's alone")
 	flags.StringVar(&f.DMARC, "dmarc-conf", "", "OpenDMARC's configuration")
-	flags.StringVar(&f.Defaults, "default-file", "", "a file such as /etc/default/opendkim that is in use, whatever the units say")
+	flags.StringVar(&f.Defaults, "default-file", "",
+		"a file such as /etc/default/opendkim that is in use, whatever the units say")
 	flags.StringVar(&f.Root, "root", "", "read all files below this directory, as from another host's backup")
 	flags.StringVarP(&f.Dir, "out", "o", "", "directory to write mailseal.toml to; made if it is not there")
 	flags.BoolVar(&f.report, "report", false, "print the report, not the configuration")

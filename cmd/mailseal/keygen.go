@@ -26,7 +26,8 @@ Run by root, the files, and directories that it makes, belong to the owner of th
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("bits") && !slices.Contains(o.Algorithms, "rsa") {
-				return answer.NewUsage(errors.New("--bits has no effect without --algorithm rsa: Ed25519 keys have one size"))
+				return answer.NewUsage(errors.New("--bits has no effect without --algorithm rsa: " +
+					"Ed25519 keys have one size"))
 			}
 			return keyring.GenerateFiles(o, cmd.OutOrStdout())
 		},

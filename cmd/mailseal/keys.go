@@ -41,7 +41,8 @@ minute; until then mail goes unsigned, with a warning (first_key in mailseal.tom
 	}
 	f.bind(cmd.PersistentFlags())
 	excludes(cmd, []string{"server"}, "zone")
-	cmd.AddCommand(newKeysListCmd(&f), newKeysRecordCmd(&f), newKeysGenerateCmd(&f), newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
+	cmd.AddCommand(newKeysListCmd(&f), newKeysRecordCmd(&f), newKeysGenerateCmd(&f),
+		newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
 	for _, step := range []struct{ verb, short string }{
 		{"activate", "Sign with published keys; those before them of the same algorithm retire"},
 		{"retire", "Sign no more with keys that have a successor; their records stay"},
@@ -56,7 +57,8 @@ minute; until then mail goes unsigned, with a warning (first_key in mailseal.tom
 func (f *keysFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.StringVar(&f.ZoneName, "zone", "", "answer all DNS questions from this zone file")
-	flags.StringSliceVar(&f.Servers, "server", nil, "ask these name servers, by address or name, instead of rotation.servers")
+	flags.StringSliceVar(&f.Servers, "server", nil,
+		"ask these name servers, by address or name, instead of rotation.servers")
 	flags.BoolVar(&f.JSON, "json", false, "print one JSON object a line")
 }
 
@@ -98,7 +100,8 @@ at these names, and runs keys rotate, has keys that go through their whole lives
 			f.Format = format
 			for _, name := range []string{"zone", "server"} {
 				if format == "none" && cmd.Flags().Changed(name) {
-					return answer.NewUsage(fmt.Errorf("--%s has no effect without --format: no name server is asked", name))
+					return answer.NewUsage(fmt.Errorf("--%s has no effect without --format: no "+
+						"name server is asked", name))
 				}
 			}
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -154,7 +157,8 @@ With --vendor it makes none: it takes down a selector that another system signs 
 	}
 	f.formatFlag(cmd)
 	cmd.Flags().StringVar(&g.Selector, "selector", "", "template of the selectors instead of rotation.selector")
-	cmd.Flags().StringSliceVar(&g.Algorithms, "algorithm", nil, "rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
+	cmd.Flags().StringSliceVar(&g.Algorithms, "algorithm", nil,
+		"rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
 	cmd.Flags().BoolVar(&g.Vendor, "vendor", false, "the key is a vendor's, at --selector")
 	cmd.Flags().StringVar(&g.Record, "record", "", "text of the vendor's record, if it is known")
 	needs(cmd, []string{"record"}, "vendor")
@@ -177,7 +181,8 @@ func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 		},
 	}
 	f.formatFlag(cmd)
-	cmd.Flags().StringVar(&f.force, "force", "", "take keys for published although the DNS does not show them, for this reason, which is recorded")
+	cmd.Flags().StringVar(&f.force, "force", "", "take keys for published although the DNS does "+
+		"not show them, for this reason, which is recorded")
 	return cmd
 }
 
@@ -199,7 +204,8 @@ RSA companion does, since few verifiers know it. Run it as often as you like.`,
 		},
 	}
 	f.formatFlag(cmd)
-	cmd.Flags().StringVar(&f.Every, "every", "", "age of a key at which the next takes over, such as 90d; the default is rotation.every")
+	cmd.Flags().StringVar(&f.Every, "every", "",
+		"age of a key at which the next takes over, such as 90d; the default is rotation.every")
 	return cmd
 }
 
@@ -217,6 +223,7 @@ func newKeysStepCmd(f *keysFlags, verb, short string) *cobra.Command {
 		},
 	}
 	f.formatFlag(cmd)
-	cmd.Flags().StringVar(&f.force, "force", "", "do it although the DNS or the time speaks against it, for this reason, which is recorded")
+	cmd.Flags().StringVar(&f.force, "force", "",
+		"do it although the DNS or the time speaks against it, for this reason, which is recorded")
 	return cmd
 }

@@ -44,8 +44,10 @@ given as "" or 0, and one that has no effect beside the others, are wrong unless
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return validateFlags(cmd) }
 	root.PersistentFlags().Bool("debug", false, "after a bug of ours, show where it happened")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
-	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(), newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
-		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(), newSQLImportCmd(), newMTACmd(), newReportsCmd(), newManCmd(), newProbeCmd(), newVersionCmd())
+	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(),
+		newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
+		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(),
+		newSQLImportCmd(), newMTACmd(), newReportsCmd(), newManCmd(), newProbeCmd(), newVersionCmd())
 	root.AddCommand(newSetupCmd())
 	root.AddCommand(newDomainCmd(), newDKIMCmd(), newPolicyCmd(), newProposeCmd(), newTestCmd())
 	root.SetHelpCommand(newHelpCmd(root))

@@ -45,7 +45,8 @@ does what the MTA would not put up with.`,
 
 func defineMTA(cmd *cobra.Command, f *play.MTA) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.Milter, "milter", "", "the milter: unix:/path, local:/path, inet:port@host, inet6:port@host, inet:host:port")
+	flags.StringVar(&f.Milter, "milter", "",
+		"the milter: unix:/path, local:/path, inet:port@host, inet6:port@host, inet:host:port")
 	flags.StringVar(&f.As, "as", "postfix", "the MTA to play: postfix or sendmail")
 	flags.StringVar(&f.Client, "client", "127.0.0.1", "address of the SMTP client")
 	flags.StringVar(&f.Name, "client-name", "", "its verified name (default: what the MTA says when there is none)")
@@ -56,7 +57,8 @@ func defineMTA(cmd *cobra.Command, f *play.MTA) {
 	flags.StringArrayVar(&f.Macros, "macro", nil, "a macro's value, as daemon_name=ORIGINATING; may be given again")
 	flags.BoolVar(&f.Local, "local", false, "the message comes from this host, not by SMTP (sendmail -t)")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message and line")
-	flags.BoolVar(&f.Deliver, "deliver", false, "print the message as it would be delivered; all else goes to standard error")
+	flags.BoolVar(&f.Deliver, "deliver", false,
+		"print the message as it would be delivered; all else goes to standard error")
 	flags.DurationVar(&f.Timeout, "timeout", 5*time.Minute, "how long the milter may take for an answer")
 	flags.IntVar(&f.Load.Count, "count", 0, "measure: so many messages")
 	flags.DurationVar(&f.Load.Duration, "duration", 0, "measure: for so long")

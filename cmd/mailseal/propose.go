@@ -73,13 +73,17 @@ The exit code is 0 with a record, 1 when none would do, such as for more than te
 	p.flags(cmd)
 	cmd.Flags().StringSliceVar(&q.Clients, "address", nil,
 		"address or network that the domain's mail leaves from; may be given several times")
-	cmd.Flags().BoolVar(&reports, "reports", false, "let in what DMARC reports show to be sources of the domain's own mail")
-	cmd.Flags().StringVarP(&configFile, "config", "c", "", "whose reports.store has the reports (default "+defaultConfig+")")
+	cmd.Flags().BoolVar(&reports, "reports", false,
+		"let in what DMARC reports show to be sources of the domain's own mail")
+	cmd.Flags().StringVarP(&configFile, "config", "c", "",
+		"whose reports.store has the reports (default "+defaultConfig+")")
 	needs(cmd, []string{"config"}, "reports")
-	cmd.Flags().StringSliceVar(&q.Includes, "include", nil, "name of another SPF record to let in; may be given several times")
+	cmd.Flags().StringSliceVar(&q.Includes, "include", nil,
+		"name of another SPF record to let in; may be given several times")
 	cmd.Flags().StringSliceVar(&q.Without, "without", nil,
 		"term of the published record to take out; may be given several times")
-	cmd.Flags().StringVar(&q.All, "all", "", `how the record ends, "-all" or "~all" (default what is published, -all softened)`)
+	cmd.Flags().StringVar(&q.All, "all", "",
+		`how the record ends, "-all" or "~all" (default what is published, -all softened)`)
 	return cmd
 }
 
@@ -111,7 +115,8 @@ The exit code is 0 with a record, 1 when what was asked for must not be, 3 when 
 	cmd.Flags().BoolVar(&q.People, "people", false, "people write with it, who may post to mailing lists")
 	cmd.Flags().StringVar(&q.Reports, "reports", "", "mail address that reads reports")
 	cmd.Flags().BoolVar(&q.Testing, "testing", false, "ask receivers for the step below, and for reports (t=y)")
-	cmd.Flags().StringVar(&q.Policy, "policy", "", `"none", "quarantine" or "reject" (default none; reject with --silent)`)
+	cmd.Flags().StringVar(&q.Policy, "policy", "",
+		`"none", "quarantine" or "reject" (default none; reject with --silent)`)
 	excludes(cmd, []string{"people", "testing"}, "silent")
 	return cmd
 }

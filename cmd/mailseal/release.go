@@ -47,8 +47,8 @@ func (b build) String() string {
 	return strings.Join(parts, " ")
 }
 
-// describe names a build. It is plain, or optimised by a profile (pgo), or can have the host's OpenSSL sign (openssl); and
-// it is static when it needs no library of the host.
+// describe names a build. It is plain, or optimised by a profile (pgo), or can have the host's
+// OpenSSL sign (openssl); and it is static when it needs no library of the host.
 func describe(release string, settings []debug.BuildSetting) build {
 	b := build{Release: release, Compiler: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 	static := false

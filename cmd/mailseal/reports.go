@@ -20,8 +20,10 @@ only writes down what it found; all else is done by the process "mailseal report
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newReportsServeCmd(), newReportsPreviewCmd(), newReportsListCmd(), newReportsFailuresCmd(), newReportsShowCmd(),
-		newReportsSendCmd(), newReportsResendCmd(), newReportsSuppressCmd(), newReportsCheckCmd(), newReportsBouncedCmd(), newReportsForgetCmd(), newReportsHistoryCmd())
+	cmd.AddCommand(newReportsServeCmd(), newReportsPreviewCmd(), newReportsListCmd(),
+		newReportsFailuresCmd(), newReportsShowCmd(),
+		newReportsSendCmd(), newReportsResendCmd(), newReportsSuppressCmd(), newReportsCheckCmd(),
+		newReportsBouncedCmd(), newReportsForgetCmd(), newReportsHistoryCmd())
 	cmd.AddCommand(newReportsInCmds()...)
 	return cmd
 }
@@ -67,6 +69,7 @@ configuration has mistakes; 3: the spool, the store or a socket cannot be opened
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	cmd.Flags().StringSliceVar(&roles, "roles", nil, "what to do: "+strings.Join(reporting.Names(all), ", ")+"; all of it if not given")
+	cmd.Flags().StringSliceVar(&roles, "roles", nil, "what to do: "+
+		strings.Join(reporting.Names(all), ", ")+"; all of it if not given")
 	return cmd
 }

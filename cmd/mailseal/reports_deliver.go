@@ -45,7 +45,8 @@ func deliver(cmd *cobra.Command, path string, recipients []string) error {
 	if err != nil {
 		return err
 	}
-	p := &reporting.Process{Config: cfg, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now, Version: version()}
+	p := &reporting.Process{Config: cfg, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Now: time.Now, Version: version()}
 	if to := os.Getenv("ORIGINAL_RECIPIENT"); len(recipients) == 0 && to != "" {
 		recipients = []string{to}
 	}

@@ -40,7 +40,8 @@ func (f *boxFlags) open() error {
 }
 
 // newBoxCmd makes a command over the store.
-func newBoxCmd(use, short, long string, args cobra.PositionalArgs, run func(*boxFlags, *cobra.Command, []string) error) (*cobra.Command, *boxFlags) {
+func newBoxCmd(use, short, long string, args cobra.PositionalArgs,
+	run func(*boxFlags, *cobra.Command, []string) error) (*cobra.Command, *boxFlags) {
 	f := &boxFlags{}
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: args,
@@ -76,8 +77,10 @@ func withList(cmd *cobra.Command, f *boxFlags) {
 // newReportsInCmds are the commands about reports that come in.
 func newReportsInCmds() []*cobra.Command {
 	return []*cobra.Command{
-		newReportsReadCmd(), newReportsImportCmd(), newReportsDeliverCmd(), newReportsReceivedCmd(), newReportsDomainsCmd(),
-		newReportsSourcesCmd(), newReportsAcceptCmd(), newReportsVerifyCmd(), newReportsReparseCmd(), newReportsAlertsCmd(),
+		newReportsReadCmd(), newReportsImportCmd(), newReportsDeliverCmd(), newReportsReceivedCmd(),
+		newReportsDomainsCmd(),
+		newReportsSourcesCmd(), newReportsAcceptCmd(), newReportsVerifyCmd(),
+		newReportsReparseCmd(), newReportsAlertsCmd(),
 	}
 }
 
@@ -96,7 +99,8 @@ store could not be opened: import the same files again, then.`,
 			return nil
 		},
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
-			return f.box.Import(cmd.Context(), args, cmd.InOrStdin(), cmd.OutOrStdout(), answer.Terminal(cmd.ErrOrStderr()))
+			return f.box.Import(cmd.Context(), args, cmd.InOrStdin(), cmd.OutOrStdout(),
+				answer.Terminal(cmd.ErrOrStderr()))
 		})
 	withJSON(cmd, f)
 	return cmd
@@ -158,7 +162,7 @@ record_days.`, noArgs,
 
 func newReportsAcceptCmd() *cobra.Command {
 	cmd, f := newBoxCmd("accept REPORTER", "Have the reports of a reporter count without proof of where they come from",
-		`Anyone can send a report in somebody else's name. Reports that came by mail count only when the mail was authenticated for
+		`Anyone can send a report in another's name. Reports that came by mail count only when the mail was authenticated for
 the reporter's domain. Mail from a domain at which anyone can have an address, such as gmail.com, proves nothing but that address:
 there the reporter is the whole address. Who can send mail in the name of a whole domain can also report in its name, and a
 report says what its reporter likes: look at what one alone says that the others do not. Accept has the reports of a reporter count that cannot be authenticated, those that are in the store,

@@ -23,7 +23,8 @@ type outFlags struct {
 }
 
 // newOutCmd makes one of these commands.
-func newOutCmd(use, short, long string, args cobra.PositionalArgs, f *outFlags, run func(context.Context, []string) error) *cobra.Command {
+func newOutCmd(use, short, long string, args cobra.PositionalArgs, f *outFlags,
+	run func(context.Context, []string) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
@@ -76,14 +77,15 @@ func (f *outFlags) collected(err error) error {
 		answer.Text(err), orDefault(f.config)))
 }
 
-const outCodes = "\n\nExit code 1: there is nothing of that kind, or the answer is bad; 3: the store cannot be read, or the DNS does not answer."
+const outCodes = "\n\nExit code 1: there is nothing of that kind, or the answer is bad; 3: the " +
+	"store cannot be read, or the DNS does not answer."
 
 func newReportsPreviewCmd() *cobra.Command {
 	var f outFlags
 	var day string
 	cmd := newOutCmd("preview DOMAIN", "Show the report that a domain would get",
 		`Preview shows the exact mail that would bring a domain its report, with the report in it, from what was counted so far, and
-says whether it would be sent, and if not, why. It works while reports.send is false, and changes nothing.`+outCodes,
+reports whether it would be sent, and if not, why. It works while reports.send is false, and changes nothing.`+outCodes,
 		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error {
 			return f.collected(f.Preview(ctx, args[0], day))
 		})
@@ -205,7 +207,10 @@ func newReportsBouncedCmd() *cobra.Command {
 that the report went to. The code is made with a key of the store; a mail whose code is wrong is ignored, and counted. Several
 bounces of an address on one UTC day count once. A mail server runs it for each mail to that domain: in Postfix, with recipient_delimiter = +,
 as a pipe(8) service whose argv ends in: reports bounced ${original_recipient}`+outCodes,
-		exactArgs("RECIPIENT"), &f, func(ctx context.Context, args []string) error { return f.Bounced(ctx, args[0], f.input) })
+		exactArgs("RECIPIENT"), &f, func(ctx context.Context,
+			args []string) error {
+			return f.Bounced(ctx, args[0], f.input)
+		})
 }
 
 func newReportsForgetCmd() *cobra.Command {
@@ -227,7 +232,10 @@ seen within that time, and what was there between two checks is not known. Times
 change. "mailseal domain --diff" compares with a file instead.
 
 Exit code 3: the store cannot be read.`,
-		atMostOne("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.History(ctx, strings.Join(args, "")) })
+		atMostOne("DOMAIN"), &f, func(ctx context.Context,
+			args []string) error {
+			return f.History(ctx, strings.Join(args, ""))
+		})
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
 	return cmd
 }

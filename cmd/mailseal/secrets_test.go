@@ -26,7 +26,7 @@ func TestSecretsAreHidden(t *testing.T) {
 		"a service that fails":     fmt.Sprintf("driver = \"http\"\nurl = %q\n", address(web.URL)),
 		"a service that is away":   fmt.Sprintf("driver = \"http\"\nurl = %q\n", address(gone.URL)),
 		"no such scheme":           fmt.Sprintf("driver = \"http\"\nurl = %q\n", strings.Replace(address(web.URL), "http:", "ftp:", 1)),
-		"no port":                  fmt.Sprintf("driver = \"http\"\nurl = \"http://joe:%s@host:port/?%[1]s\"\n", secret),
+		"is not a port":            fmt.Sprintf("driver = \"http\"\nurl = \"http://joe:%s@host:port/?%[1]s\"\n", secret),
 		"an address for a driver":  fmt.Sprintf("driver = %q\n", address(web.URL)),
 		"a server that is away":    "driver = \"postgres\"\ndsn = \"postgres://joe:" + secret + "@127.0.0.1:1/mail?sslmode=disable&x=" + secret + "\"\nkey_query = \"SELECT $1\"\nsigning_query = \"SELECT $1\"\n",
 		"a DSN that is none":       "driver = \"mysql\"\ndsn = \"joe:" + secret + "@127.0.0.1\"\nkey_query = \"SELECT $1\"\nsigning_query = \"SELECT $1\"\n",

@@ -24,7 +24,8 @@ them at once.`,
 				return err
 			}
 			load := func() (*config.Config, error) { return loadDaemonConfig(path) }
-			d, err := daemon.Build(cmd.Context(), cfg, daemon.Options{Load: load, File: orDefault(path), Stderr: cmd.ErrOrStderr(), Version: version()})
+			d, err := daemon.Build(cmd.Context(), cfg, daemon.Options{Load: load,
+				File: orDefault(path), Stderr: cmd.ErrOrStderr(), Version: version()})
 			if err != nil {
 				return err
 			}

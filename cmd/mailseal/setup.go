@@ -58,8 +58,10 @@ answer is wrong or missing, and 3 when something could not be read or written.`,
 	flags.StringVar(&o.Selector, "selector", "", "selector of new keys (default: year and month)")
 	flags.StringSliceVar(&o.Algorithms, "algorithm", nil, "kinds of new keys (default rsa,ed25519)")
 	flags.StringVar(&o.AuthservID, "authserv-id", "", "`name` in Authentication-Results (default: the mail server's)")
-	flags.StringSliceVar(&o.Networks, "network", nil, "`networks` whose mail is ours (default: those of the mail server)")
-	flags.StringSliceVar(&o.Addresses, "address", nil, "`addresses` that mail leaves from, for SPF (default: the public ones of this host)")
+	flags.StringSliceVar(&o.Networks, "network", nil,
+		"`networks` whose mail is ours (default: those of the mail server)")
+	flags.StringSliceVar(&o.Addresses, "address", nil,
+		"`addresses` that mail leaves from, for SPF (default: the public ones of this host)")
 	flags.StringVar(&o.Reports, "reports", "", "mail `address` that DMARC reports are asked for at")
 	flags.StringVar(&o.MTA, "mta", "", "postfix, sendmail or none (default: the one that is there)")
 	flags.StringVar(&o.Postfix, "postfix", check.PostfixDir, "`directory` of main.cf")
@@ -72,7 +74,8 @@ answer is wrong or missing, and 3 when something could not be read or written.`,
 	flags.BoolVar(&o.IgnoreOpenDKIM, "ignore-opendkim", false, "set up anew although OpenDKIM or OpenDMARC is there")
 	flags.BoolVarP(&o.Yes, "yes", "y", false, "ask nothing: what was found are the answers")
 	flags.BoolVar(&o.JSON, "json", false, "print one JSON object; implies --yes")
-	excludes(cmd, []string{"apply", "wait", "selector", "algorithm", "authserv-id", "network", "address", "reports", "mta", "smtp", "zone",
+	excludes(cmd, []string{"apply", "wait", "selector", "algorithm", "authserv-id", "network",
+		"address", "reports", "mta", "smtp", "zone",
 		"ignore-opendkim", "yes"}, "undo")
 	excludes(cmd, []string{"wait"}, "zone")
 	return cmd

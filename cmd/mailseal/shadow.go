@@ -67,7 +67,8 @@ the table of all that was seen since the start.`,
 func (f *shadowFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.Listen, "listen", "", "where the MTA calls: inet:port@host, inet6:port@host, unix:/path, fd:name")
+	flags.StringVar(&f.Listen, "listen", "",
+		"where the MTA calls: inet:port@host, inet6:port@host, unix:/path, fd:name")
 	flags.StringVar(&f.mode, "mode", "0660", "permissions of a unix socket")
 	flags.StringVar(&f.Group, "group", "", "group of a unix socket")
 	flags.StringVar(&f.Upstream, "upstream", "", "the old milter: inet:port@host, inet6:port@host, unix:/path")
@@ -90,7 +91,8 @@ func (f *shadowFlags) run(cmd *cobra.Command) error {
 		return answer.NewUsage(err)
 	}
 	for _, name := range []string{"mode", "group"} {
-		if cmd.Flags().Changed(name) && !strings.HasPrefix(f.Listen, "unix:") && !strings.HasPrefix(f.Listen, "local:") {
+		if cmd.Flags().Changed(name) && !strings.HasPrefix(f.Listen, "unix:") &&
+			!strings.HasPrefix(f.Listen, "local:") {
 			return answer.NewUsage(fmt.Errorf("--%s has no effect: only a unix socket has one", name))
 		}
 	}

@@ -24,7 +24,7 @@ func TestShadowUsage(t *testing.T) {
 	}
 }
 
-// TestShadowReport holds the table of a log, and the exit code that says whether something differs.
+// TestShadowReport holds the table of a log, and the exit code that reports whether something differs.
 func TestShadowReport(t *testing.T) {
 	const same, differs = "time=1 level=INFO msg=same author=a.example\n", "time=2 level=WARN msg=differs author=b.example in=signed,fields\n"
 	for _, tc := range []struct {

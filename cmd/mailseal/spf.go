@@ -51,17 +51,20 @@ answer.`,
 				return f.named(cmd, args[0])
 			}
 			if f.ip == "" || f.Helo == "" && !f.HasFrom {
-				return answer.NewUsage(errors.New("name a domain, or a client with --ip and whom it says to be with --helo or --from"))
+				return answer.NewUsage(errors.New("name a domain, or a client with --ip and whom " +
+					"it says to be with --helo or --from"))
 			}
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.config, "config", "c", "", "ask the name servers of this configuration file, under its authserv_id")
+	flags.StringVarP(&f.config, "config", "c", "",
+		"ask the name servers of this configuration file, under its authserv_id")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
 	flags.StringVar(&f.Helo, "helo", "", "what the client said in HELO")
 	flags.StringVar(&f.From, "from", "", "envelope sender; empty for a bounce")
-	flags.StringVar(&f.Receiver, "receiver", "", "this host's name, for a domain's explanation (default: that of --config, or unknown)")
+	flags.StringVar(&f.Receiver, "receiver", "",
+		"this host's name, for a domain's explanation (default: that of --config, or unknown)")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object, the tree in it")

@@ -104,6 +104,7 @@ func reportsWanted(cfg *config.Config) operate.Reports {
 	}{
 		{cfg.Reports.Collect, operate.Role{Name: "fold", Setting: "reports.collect"}},
 		{cfg.Reports.Send, operate.Role{Name: "send", Setting: "reports.send"}},
+		{cfg.Test.HasPages(), operate.Role{Name: "test", Setting: "test.page_url"}},
 		{cfg.Reports.Web.Address != "", operate.Role{Name: "web", Setting: "reports.web.address"}},
 	} {
 		if need.is {

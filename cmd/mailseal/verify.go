@@ -54,14 +54,16 @@ DNS did not answer or a file could not be read.`,
 	flags.BoolVar(&f.explain, "explain", false, "explain at length what broke and how to mend it")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
-	flags.StringVar(&f.examiner.ServerName, "server-name", "", "authserv-id of the field (default: that of --config, or this host's name)")
+	flags.StringVar(&f.examiner.ServerName, "server-name", "",
+		"authserv-id of the field (default: that of --config, or this host's name)")
 	flags.BoolVar(&f.examiner.Second, "second-opinion", false, "ask an independent implementation of DKIM as well")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
 	flags.StringVar(&f.examiner.Helo, "helo", "", "what the client said in HELO")
 	flags.StringVar(&f.examiner.From, "from", "", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.examiner.To, "to", nil, "envelope recipient")
 	mayBeEmpty(cmd, "from")
-	flags.IntVar(&f.examiner.Received, "received", 0, "take client, HELO and sender from the message's own `N`th Received field")
+	flags.IntVar(&f.examiner.Received, "received", 0,
+		"take client, HELO and sender from the message's own `N`th Received field")
 	flags.Lookup("received").NoOptDefVal = "1"
 	excludes(cmd, []string{"received"}, "ip")
 	needs(cmd, []string{"helo", "from"}, "ip")

@@ -104,6 +104,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"reload":                {"", "--config @gone"},
 	"test":                  {},
 	"test address":          {"--config @good.toml", "--config @gone"},
+	"test send":             {"--config @broken.toml --from a@example.com --server 127.0.0.1:1 b@example.net", "--config @gone --from a@example.com --server 127.0.0.1:1 b@example.net"},
 	"reports":               {},
 	"reports alerts":        {"--test --config @good.toml", "--config @gone"},
 	"reports bounced":       {"--config @broken.toml r@example.com", "--config @gone r@example.com"},

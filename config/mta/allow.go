@@ -14,7 +14,8 @@ func allow(h Host, l Listener, p process) []Fix {
 	group := p.name
 	if _, ok := groupID(h, group); !ok {
 		service := cmp.Or(l.Group, "mailseal")
-		join := command("member", service, fmt.Sprintf("usermod -aG %s %s && systemctl restart %s", service, p.name, p.server))
+		join := command("member", service, fmt.Sprintf("usermod -aG %s %s && systemctl restart %s",
+			service, p.name, p.server))
 		join.Value = p.name
 		return []Fix{{join}}
 	}

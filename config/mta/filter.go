@@ -107,7 +107,8 @@ func parseSendmail(s string) (e endpoint, right string, ok bool) {
 
 // postfixTime reads a time of Postfix: a number and s, m, h, d or w; seconds without.
 func postfixTime(s string) (time.Duration, bool) {
-	return unitTime(s, "s", map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour})
+	return unitTime(s, "s", map[string]time.Duration{"s": time.Second, "m": time.Minute,
+		"h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour})
 }
 
 func unitTime(s, unit string, units map[string]time.Duration) (time.Duration, bool) {

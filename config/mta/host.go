@@ -68,8 +68,8 @@ func (d directory) Lstat(path string) (Node, error) {
 	return n, err
 }
 
-// hidden is the owner that the kernel shows in place of those that a user namespace does not have: systemd's PrivateUsers
-// hides all others from a service.
+// hidden is the owner that the kernel shows in place of those that a user namespace does not have:
+// systemd's PrivateUsers hides all others from a service.
 const hidden = 65534
 
 // reason is an error without the path, which findings name themselves.

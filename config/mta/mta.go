@@ -24,7 +24,7 @@ type Daemon struct {
 	Verifies    bool           // mail of theirs
 	DaemonNames []string       // values of {daemon_name} that make mail ours
 	Networks    []netip.Prefix // clients whose mail is ours
-	Others      []netip.Prefix // clients whose mail is somebody else's on purpose: relays, and those that are let alone
+	Others      []netip.Prefix // clients whose mail is another host's on purpose: relays, and those that are let alone
 	Deadline    time.Duration  // how long a message may be judged
 
 	// HasRule reports whether a rule signs mail of an author. Nil: every author's.
@@ -76,8 +76,9 @@ type Finding struct {
 	Line     int      `json:"line,omitempty"`    // 1-based; 0 for the file as a whole
 	Setting  string   `json:"setting,omitempty"` // smtpd_milters, or a service and its setting
 	Text     string   `json:"text"`              // what is wrong, and what becomes of mail
-	Fix      Fix      `json:"fix,omitempty"`     // what mends it: applied in memory, the finding goes and no other comes
-	Mended   bool     `json:"mended,omitempty"`  // the remedies of other findings mend it, too
+	// what mends it: applied in memory, the finding goes and no other comes
+	Fix    Fix  `json:"fix,omitempty"`
+	Mended bool `json:"mended,omitempty"` // the remedies of other findings mend it, too
 
 	key   string // the code with what the text names
 	fixes []Fix  // what may mend it, the best first

@@ -17,11 +17,12 @@ type other struct {
 	guessed bool   // it is told by its port alone
 }
 
-// others are the filters that do what Mailseal does, or undo it. They are told by their name in a path, by the port that
-// they have by custom, and by the Socket of their configuration.
+// others are the filters that do what Mailseal does, or undo it. They are told by their name in a
+// path, by the port that they have by custom, and by the Socket of their configuration.
 var others = []other{
 	{name: "opendkim", ports: "8891 12301", conf: "/etc/opendkim.conf", signs: true, judges: true, instead: true},
-	{name: "dkimpy", ports: "8892", conf: "/etc/dkimpy-milter/dkimpy-milter.conf", signs: true, judges: true, instead: true},
+	{name: "dkimpy", ports: "8892", conf: "/etc/dkimpy-milter/dkimpy-milter.conf", signs: true,
+		judges: true, instead: true},
 	{name: "opendmarc", ports: "8893 54321", conf: "/etc/opendmarc.conf", judges: true, instead: true},
 	{name: "openarc", conf: "/etc/openarc.conf", judges: true, instead: true},
 	{name: "rspamd", ports: "11332", judges: true},
@@ -70,7 +71,9 @@ func identify(h Host, e endpoint, at string) other {
 		if o.conf == "" {
 			continue
 		}
-		if s, ok := socketOf(h, o.conf); ok && s.network == e.network && (s.network == "unix" || e.isThisHost()) && (s.network == "unix" && at == s.path || s.network == "tcp" && s.port == e.port) {
+		if s, ok := socketOf(h, o.conf); ok && s.network == e.network &&
+			(s.network == "unix" || e.isThisHost()) && (s.network == "unix" && at == s.path ||
+			s.network == "tcp" && s.port == e.port) {
 			return o
 		}
 	}
@@ -81,7 +84,8 @@ func identify(h Host, e endpoint, at string) other {
 		if e.network == "tcp" && strings.Contains(e.host, o.name) { // a container's name
 			return o
 		}
-		if e.network == "tcp" && (e.isThisHost() || e.port != ourPort) && slices.Contains(strings.Fields(o.ports), e.port) {
+		if e.network == "tcp" && (e.isThisHost() || e.port != ourPort) &&
+			slices.Contains(strings.Fields(o.ports), e.port) {
 			o.guessed = true
 			return o
 		}

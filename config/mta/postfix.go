@@ -17,7 +17,8 @@ func Postfix(h Host, dir string, d Daemon) (Report, bool) {
 }
 
 func lookAtPostfix(h Host, dir string, d Daemon) (Report, bool) {
-	p := &postfix{Report: &Report{Server: "Postfix", Dir: dir, Findings: []Finding{}}, h: h, d: d, file: path.Join(dir, "main.cf")}
+	p := &postfix{Report: &Report{Server: "Postfix", Dir: dir, Findings: []Finding{}}, h: h, d: d,
+		file: path.Join(dir, "main.cf")}
 	text, err := h.ReadFile(p.file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Report{}, false
@@ -92,7 +93,8 @@ func (p *postfix) ways() []*way {
 }
 
 func hasNoMilters(s service) bool {
-	return slices.ContainsFunc(words(s.get("receive_override_options"), ", \t\r\n"), func(w word) bool { return w.text == "no_milters" })
+	return slices.ContainsFunc(words(s.get("receive_override_options"), ", \t\r\n"),
+		func(w word) bool { return w.text == "no_milters" })
 }
 
 func (p *postfix) judge() {
@@ -114,7 +116,7 @@ func (p *postfix) judge() {
 		}
 	}
 	if !slices.ContainsFunc(ways, func(w *way) bool { return w.ours || w.meant }) {
-		p.nobody(ways)
+		p.unreached(ways)
 		return
 	}
 	for _, w := range ways {

@@ -14,7 +14,8 @@ func (p *postfix) meant(f filter, at string) bool {
 		return true
 	}
 	if f.at.network == "unix" {
-		return strings.Contains(f.at.path, "mailseal") || slices.ContainsFunc(p.d.Listeners, func(l Listener) bool { return p.isAlmost(l, f) })
+		return strings.Contains(f.at.path, "mailseal") || slices.ContainsFunc(p.d.Listeners,
+			func(l Listener) bool { return p.isAlmost(l, f) })
 	}
 	return f.at.isThisHost() && p.onPort(f.at.port) != nil
 }
@@ -82,7 +83,8 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 		return
 	}
 	if right := postfixAddress(*l, p.queue(), w.chroot); right != "" {
-		p.put(w, f, say("postfix-path-differs", who, at, l.name(), l.Target, p.consequence(w, f)), p.readdressed(w, f, right))
+		p.put(w, f, say("postfix-path-differs", who, at, l.name(), l.Target, p.consequence(w, f)),
+			p.readdressed(w, f, right))
 		return
 	}
 	outside := say("postfix-path-outside", who, at, l.name(), l.Target, p.consequence(w, f), p.queue())

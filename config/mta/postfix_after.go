@@ -118,7 +118,8 @@ func (p *postfix) milterMap(w *way, at parameter, table string) {
 		if isOurs && !strings.EqualFold(e.value, "DISABLE") {
 			continue
 		}
-		p.add(say("postfix-milter-map", e.key, p.d.undone()).finding(e.file(at.file), e.lineOr(at.line), w.setting(name), nil))
+		p.add(say("postfix-milter-map", e.key, p.d.undone()).finding(e.file(at.file),
+			e.lineOr(at.line), w.setting(name), nil))
 	}
 }
 
@@ -148,10 +149,11 @@ func (e tableEntry) lineOr(otherwise int) int {
 	return e.line
 }
 
-// textTables are the types of tables whose source is a file with a key and a value in each line. Those that are compiled
-// have the source beside them.
+// textTables are the types of tables whose source is a file with a key and a value in each line.
+// Those that are compiled have the source beside them.
 var textTables = map[string]bool{
-	"texthash": true, "cidr": true, "regexp": true, "pcre": true, "hash": true, "btree": true, "lmdb": true, "cdb": true, "dbm": true, "sdbm": true,
+	"texthash": true, "cidr": true, "regexp": true, "pcre": true, "hash": true, "btree": true,
+	"lmdb": true, "cdb": true, "dbm": true, "sdbm": true,
 }
 
 // readTable reads a lookup table of Postfix, as far as it is text.

@@ -42,9 +42,10 @@ func (p *postfix) networks() {
 	}
 	p.wider(at)
 	covered := func(n netip.Prefix) bool {
-		return n.Addr().IsLoopback() || slices.ContainsFunc(slices.Concat(p.d.Networks, p.d.Others), func(o netip.Prefix) bool {
-			return o.Bits() <= n.Bits() && o.Contains(n.Addr())
-		})
+		return n.Addr().IsLoopback() || slices.ContainsFunc(slices.Concat(p.d.Networks, p.d.Others),
+			func(o netip.Prefix) bool {
+				return o.Bits() <= n.Bits() && o.Contains(n.Addr())
+			})
 	}
 	var missing []string
 	var add []netip.Prefix
@@ -60,7 +61,8 @@ func (p *postfix) networks() {
 	p.add(say("postfix-networks", strings.Join(missing, ", ")).finding(at.file, at.line, "mynetworks", Fix{fix}))
 }
 
-// wider finds networks that are ours, and for which Postfix does not relay. It needs all of mynetworks to be in main.cf.
+// wider finds networks that are ours, and for which Postfix does not relay. It needs all of
+// mynetworks to be in main.cf.
 func (p *postfix) wider(at parameter) {
 	var relayed []netip.Prefix
 	for _, w := range words(p.main.get("mynetworks"), ", \t\r\n") {
@@ -108,8 +110,9 @@ func (p *postfix) networksStyle() {
 // maxNested is how many files of networks may name one another.
 const maxNested = 5
 
-// relayed returns the networks of a list like mynetworks: those that it names, those in files that it names, and those in
-// lookup tables, whose keys count. Exceptions ("!") are left out: what they keep out is not ours anyway.
+// relayed returns the networks of a list like mynetworks: those that it names, those in files that
+// it names, and those in lookup tables, whose keys count. Exceptions ("!") are left out: what they
+// keep out is not ours anyway.
 func (p *postfix) relayed(at parameter, list string, nested int) []netip.Prefix {
 	var out []netip.Prefix
 	for _, w := range words(list, ", \t\r\n") {

@@ -210,7 +210,10 @@ func (p *postfix) unseen(ways []*way) {
 		if w.detour == nil || w.detour.by != "smtpd_proxy_filter" {
 			continue
 		}
-		judged := slices.ContainsFunc(w.detour.back, func(b *way) bool { return b.seesMessages() && !p.takenForOurs(b) })
+		judged := slices.ContainsFunc(w.detour.back, func(b *way) bool {
+			return b.seesMessages() &&
+				!p.takenForOurs(b)
+		})
 		what := say("unsigned")
 		switch {
 		case w.isForUsers() && (w.passes() || !p.d.Signs), !w.isForUsers() && (judged || !p.d.Verifies):

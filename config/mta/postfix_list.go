@@ -26,7 +26,7 @@ func (p *postfix) neighbours(w *way) {
 	}
 }
 
-// other judges a filter of somebody else beside us. First is where we are in the list, -1 while we
+// other judges another filter beside us. First is where we are in the list, -1 while we
 // have not come.
 func (p *postfix) other(w *way, f filter, at string, first int) {
 	c := identify(p.h, f.at, at).beside(p.d, first < 0)
@@ -88,8 +88,8 @@ func (p *postfix) firstIn(w *way) Fix {
 	return Fix{p.set(w.service, name, strings.Join(append(slices.Compact(ours), rest...), ", "))}
 }
 
-// nobody says that nothing leads to us.
-func (p *postfix) nobody(ways []*way) {
+// unreached says that nothing leads to us.
+func (p *postfix) unreached(ways []*way) {
 	const options = "receive_override_options"
 	if at := p.main.raw(options); hasNoMilters(service{parameters: p.main}) {
 		fix := Change{Kind: MainCF, File: p.file, Name: options, Value: withoutNoMilters(p.main)}
@@ -211,7 +211,8 @@ func (p *postfix) bounces(ways []*way) {
 		p.add(say("postfix-bounces").finding(p.file, at.line, name, Fix{fix}))
 	}
 	origin := p.origin()
-	if author := "MAILER-DAEMON@" + origin; local && p.d.Signs && p.d.HasRule != nil && domain.IsFull(origin) && !p.d.HasRule(author) {
+	if author := "MAILER-DAEMON@" + origin; local && p.d.Signs && p.d.HasRule != nil &&
+		domain.IsFull(origin) && !p.d.HasRule(author) {
 		at := p.main.raw("myorigin")
 		p.add(say("postfix-bounces-no-rule", author).finding(p.file, at.line, "myorigin", nil))
 	}

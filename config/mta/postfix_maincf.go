@@ -63,8 +63,10 @@ type parameters struct {
 
 // defaults are those of Postfix's own values that matter here.
 var defaults = map[string]string{
-	"queue_directory": "/var/spool/postfix", "mail_owner": "postfix", "compatibility_level": "0", "inet_protocols": "all",
-	"milter_default_action": "tempfail", "milter_protocol": "6", "milter_content_timeout": "300s", "milter_command_timeout": "30s",
+	"queue_directory": "/var/spool/postfix", "mail_owner": "postfix", "compatibility_level": "0",
+	"inet_protocols":        "all",
+	"milter_default_action": "tempfail", "milter_protocol": "6", "milter_content_timeout": "300s",
+	"milter_command_timeout": "30s",
 	"milter_connect_timeout": "30s", "milter_macro_daemon_name": "$myhostname",
 }
 

@@ -32,14 +32,16 @@ func (p *postfix) socket(w *way, f filter, l Listener, at string) {
 func (p *postfix) absent(w *way, f filter, l Listener, o obstacle, proc process) {
 	if group, refuses := willRefuse(p.h, l, proc); refuses {
 		mode := fmt.Sprintf("%04o", l.Mode.Perm())
-		p.put(w, f, say("postfix-will-be-refused", proc.name, l.Target, mode, group, p.consequence(w, f)), allow(p.h, l, proc)...)
+		p.put(w, f, say("postfix-will-be-refused", proc.name, l.Target, mode, group,
+			p.consequence(w, f)), allow(p.h, l, proc)...)
 		return
 	}
 	p.put(w, f, say("socket-absent", l.Target, l.name(), p.consequence(w, f)), Fix{start(l)})
 }
 
-// willRefuse reports whether a socket that is not there will not let a process connect, by what its listener says of it,
-// and the group that it will have. It is silent about owners that it does not know.
+// willRefuse reports whether a socket that is not there will not let a process connect, by what its
+// listener says of it, and the group that it will have. It is silent about owners that it does not
+// know.
 func willRefuse(h Host, l Listener, p process) (group string, refuses bool) {
 	if l.Mode == 0 || p.uid == 0 || l.Mode&0o002 != 0 {
 		return "", false

@@ -103,7 +103,7 @@ func (s *sendmail) judge() {
 	}
 	s.undefined()
 	if len(s.ours) == 0 && !s.meant {
-		s.nobody()
+		s.unreached()
 		return
 	}
 	s.unused()
@@ -159,7 +159,8 @@ func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
 	if strings.Contains(f.name+f.socket, "mailseal") || s.handedOver() != nil && s.whose(f.name, e).name == "" {
 		return true
 	}
-	return e.network == "tcp" && e.isThisHost() && slices.ContainsFunc(s.d.Listeners, func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+e.port) })
+	return e.network == "tcp" && e.isThisHost() && slices.ContainsFunc(s.d.Listeners,
+		func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+e.port) })
 }
 
 // handedOver is a socket of systemd of which no unit is known, nil if there is none.
@@ -261,12 +262,13 @@ func (s *sendmail) options(f cfFilter) {
 		s.put(f, say("sendmail-timeout-answer", t, s.consequence(f)), s.written(f, withTimeout(f, 'R', "30s")))
 	}
 	if t := f.timeout['E']; t < s.d.Deadline {
-		s.put(f, say("sendmail-timeout-message", t, s.d.Deadline, s.consequence(f)), s.written(f, withTimeout(f, 'E', "5m")))
+		s.put(f, say("sendmail-timeout-message", t, s.d.Deadline, s.consequence(f)),
+			s.written(f, withTimeout(f, 'E', "5m")))
 	}
 }
 
-// nobody says that no filter is us.
-func (s *sendmail) nobody() {
+// unreached says that no filter is us.
+func (s *sendmail) unreached() {
 	f := say("not-named", s.Server).finding(s.cf.file, s.cf.inputAt, "InputMailFilters")
 	address := s.address("tcp")
 	equates := "S=" + address + ", F=T, T=C:10s;S:10s;R:30s;E:5m"

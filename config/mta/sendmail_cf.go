@@ -83,7 +83,8 @@ func readCF(file string, text []byte) sendmailCF {
 func (cf *sendmailCF) filter(l logical) {
 	name, equates, _ := strings.Cut(l.text[1:], ",")
 	f := cfFilter{name: strings.TrimSpace(name), line: l.line, equates: strings.TrimSpace(equates)}
-	f.timeout = map[byte]time.Duration{'C': 5 * time.Minute, 'S': 10 * time.Second, 'R': 10 * time.Second, 'E': 5 * time.Minute}
+	f.timeout = map[byte]time.Duration{'C': 5 * time.Minute, 'S': 10 * time.Second,
+		'R': 10 * time.Second, 'E': 5 * time.Minute}
 	for _, e := range splitTrim(equates, ",") {
 		key, value, _ := strings.Cut(e, "=")
 		switch value = strings.TrimSpace(value); {
@@ -102,7 +103,8 @@ func (cf *sendmailCF) filter(l logical) {
 // timeouts reads "C:10s;S:10s;R:30s;E:5m"; Sendmail's letter for minutes is m, and seconds need
 // none.
 func (f *cfFilter) timeouts(s string) {
-	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
+	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour,
+		"d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
 	for _, t := range splitTrim(s, ";") {
 		key, value, ok := strings.Cut(t, ":")
 		if d, good := unitTime(value, "s", units); ok && good && key != "" {
@@ -151,7 +153,8 @@ func splitTrim(s, separator string) []string {
 // isLoopback reports whether only this host reaches a daemon.
 func (d cfDaemon) isLoopback() bool {
 	a := d.options['A']
-	return isLocalhost(a) || strings.HasPrefix(a, "127.") || a == "::1" || a == "IPv6:::1" || a == "IPv6:0:0:0:0:0:0:0:1"
+	return isLocalhost(a) || strings.HasPrefix(a, "127.") || a == "::1" || a == "IPv6:::1" ||
+		a == "IPv6:0:0:0:0:0:0:0:1"
 }
 
 // name is how a daemon is called.
@@ -178,7 +181,8 @@ func readMC(text []byte) []mcFilter {
 	for _, m := range mcFilterLine.FindAllSubmatchIndex(text, -1) {
 		part := func(i int) string { return string(text[m[2*i]:m[2*i+1]]) }
 		out = append(out, mcFilter{
-			line: 1 + strings.Count(string(text[:m[2]]), "\n"), macro: part(1), name: part(2), equates: strings.TrimSpace(part(3)),
+			line: 1 + strings.Count(string(text[:m[2]]), "\n"), macro: part(1), name: part(2),
+			equates: strings.TrimSpace(part(3)),
 		})
 	}
 	return out

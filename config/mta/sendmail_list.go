@@ -17,7 +17,8 @@ func (s *sendmail) undefined() {
 		}
 		for _, name := range d.filters {
 			if !defined(name) {
-				s.add(say("sendmail-undefined", name).finding(s.cf.file, d.line, "InputMailFilters", s.build(s.withoutName(d, name))))
+				s.add(say("sendmail-undefined", name).finding(s.cf.file, d.line, "InputMailFilters",
+					s.build(s.withoutName(d, name))))
 			}
 		}
 	}

@@ -30,8 +30,8 @@ func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
 	s.safe(f, at, l)
 }
 
-// safe finds a directory on the way that its group or others may write to: Sendmail then takes the socket for unsafe and
-// does not use it, even where the directory is sticky.
+// safe finds a directory on the way that its group or others may write to: Sendmail then takes the
+// socket for unsafe and does not use it, even where the directory is sticky.
 func (s *sendmail) safe(f cfFilter, at string, l Listener) {
 	may := fs.FileMode(0o022)
 	blame := strings.ToLower(s.cf.options["dontblamesendmail"])

@@ -10,7 +10,8 @@ import (
 // written is a filter as it stands in its file.
 func (s *sendmail) written(f cfFilter, equates string) Fix {
 	if !s.hasMC {
-		return Fix{{Kind: SendmailCF, File: s.cf.file, Name: f.name, Value: equates, line: "X" + f.name + ", " + equates}}
+		return Fix{{Kind: SendmailCF, File: s.cf.file, Name: f.name, Value: equates, line: "X" +
+			f.name + ", " + equates}}
 	}
 	macro := "INPUT_MAIL_FILTER"
 	if m := s.source(f); m != nil {

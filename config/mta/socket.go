@@ -30,7 +30,7 @@ func (e endpoint) String() string {
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // addresses are those that the host of an endpoint stands for. Which those of a name other than
-// localhost are, is not known without asking somebody.
+// localhost are, is not known without a lookup.
 func (e endpoint) addresses() (all []netip.Addr, known bool) {
 	if a, err := netip.ParseAddr(e.host); err == nil {
 		all = append(all, a)
@@ -71,7 +71,8 @@ func (l Listener) takes(e endpoint) bool {
 }
 
 // unitDirs are where systemd looks for units, the strongest first (systemd.unit(5)).
-var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system",
+	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
 // resolve replaces listeners that systemd hands over by what their units make. A name for which
 // there is no unit stays.

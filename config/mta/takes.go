@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Taken says whether a mail server takes mail for a domain from strangers.
+// Taken reports whether a mail server takes mail for a domain from strangers.
 type Taken int
 
 // The answers.
@@ -15,7 +15,7 @@ const (
 	TakesNot
 )
 
-// PostfixTakes says whether the Postfix of a directory takes mail for a domain: whether it is in
+// PostfixTakes reports whether the Postfix of a directory takes mail for a domain: whether it is in
 // mydestination, relay_domains, virtual_alias_domains or virtual_mailbox_domains. A local part is
 // another question, which only the running server answers.
 func PostfixTakes(h Host, dir, domain string) Taken {
@@ -30,7 +30,8 @@ func PostfixTakes(h Host, dir, domain string) Taken {
 		main.own["myhostname"] = parameter{value: postfixName(h, main)}
 	}
 	out := TakesNot
-	for _, name := range []string{"mydestination", "relay_domains", "virtual_alias_domains", "virtual_mailbox_domains"} {
+	for _, name := range []string{"mydestination", "relay_domains", "virtual_alias_domains",
+		"virtual_mailbox_domains"} {
 		if main.raw(name).line == 0 {
 			main.own[name] = parameter{value: own[name]}
 		}
@@ -70,7 +71,8 @@ func listed(h Host, list, domain string, alsoBelow bool) Taken {
 }
 
 // fromText are the tables that are made of a text file beside them.
-var fromText = map[string]bool{"hash": true, "btree": true, "lmdb": true, "cdb": true, "dbm": true, "sdbm": true, "texthash": true}
+var fromText = map[string]bool{"hash": true, "btree": true, "lmdb": true, "cdb": true, "dbm": true,
+	"sdbm": true, "texthash": true}
 
 func is(word, domain string, alsoBelow bool) bool {
 	return strings.EqualFold(word, domain) || alsoBelow && len(domain) > len(word) &&
@@ -92,7 +94,7 @@ func inFile(h Host, file, domain string, alsoBelow bool) Taken {
 	return TakesNot
 }
 
-// SendmailTakes says whether the Sendmail of a directory takes mail for a domain: whether it is in
+// SendmailTakes reports whether the Sendmail of a directory takes mail for a domain: whether it is in
 // class w or {VirtHost}, or it or a domain above in class R or
 // in the access table.
 func SendmailTakes(h Host, dir, domain string) Taken {

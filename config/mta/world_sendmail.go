@@ -73,7 +73,8 @@ func (w world) rebuilt(mcFile string) world {
 
 // inputOption is the list of filters of sendmail.cf.
 func inputOption(file string, list []string) Change {
-	return Change{Kind: SendmailCF, File: file, Name: filterList, line: "O InputMailFilters=" + strings.Join(list, ", ")}
+	return Change{Kind: SendmailCF, File: file, Name: filterList, line: "O InputMailFilters=" +
+		strings.Join(list, ", ")}
 }
 
 // withCFLine puts a line into sendmail.cf: in place of the filter with its name, or of the list; else at the end.
@@ -142,7 +143,10 @@ func (s *sendmail) portChange(i int, name, value string) Change {
 
 // build appends what makes sendmail.cf from sendmail.mc, where a change is one of sendmail.mc.
 func (s *sendmail) build(f Fix) Fix {
-	if !s.hasMC || !slices.ContainsFunc(f, func(c Change) bool { return c.Kind == SendmailMC || c.Kind == SendmailPort }) {
+	if !s.hasMC || !slices.ContainsFunc(f, func(c Change) bool {
+		return c.Kind == SendmailMC ||
+			c.Kind == SendmailPort
+	}) {
 		return f
 	}
 	return append(f, s.rebuild())

@@ -116,7 +116,8 @@ func (im *importer) macroList(t *table) {
 		parts[i] = quote(n) + " = " + quoteList(values[n])
 	}
 	if len(parts) > 0 {
-		t.lines = append(t.lines, "macros = { "+strings.ReplaceAll(strings.Join(parts, ", "), "\n", " ")+" }  # "+base(e.place))
+		t.lines = append(t.lines, "macros = { "+strings.ReplaceAll(strings.Join(parts, ", "), "\n",
+			" ")+" }  # "+base(e.place))
 		im.note("macros", e, strings.Join(names, ", "))
 		if _, mta := im.conf.get("MTA"); mta || slices.Contains(names, "daemon_name") {
 			im.note("macro-daemon-name", e)

@@ -79,7 +79,8 @@ func (c *conf) include(r *tables.Reader, at place, value string, depth int) erro
 	case depth > 0 || err == nil:
 		return err
 	case errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(value):
-		return fmt.Errorf("%s: Include %s: %w; OpenDKIM looks for it where it is started, which is / for a service: write the whole name", at, value, err)
+		return fmt.Errorf("%s: Include %s: %w; OpenDKIM looks for it where it is started, which "+
+			"is / for a service: write the whole name", at, value, err)
 	}
 	return fmt.Errorf("%s: Include %s: %w", at, value, err)
 }

@@ -277,7 +277,8 @@ func (im *importer) dns() {
 	im.note("nameservers", e, strings.Join(servers, ", "))
 }
 
-var facilities = []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
+var facilities = []string{"mail", "daemon", "user", "local0", "local1", "local2", "local3",
+	"local4", "local5", "local6", "local7"}
 
 func (im *importer) log() {
 	if _, on := im.conf.yes("Syslog"); !on {

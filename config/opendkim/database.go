@@ -32,7 +32,8 @@ func (im *importer) elsewhere(ke, se entry) {
 	}
 	if signing.connection() != keys.connection() {
 		comment = append(comment,
-			"SigningTable is in another database than KeyTable: a source asks one. Move it beside the keys, or have the",
+			"SigningTable is in another database than KeyTable: a source asks one. Move it "+
+				"beside the keys, or have the",
 			"database of this source reach both.",
 			"")
 	}
@@ -135,7 +136,8 @@ func (d dsn) connection() string {
 // signingQuery asks for the keys of an author: by the address, the domain, or "*", whichever is
 // first in this order, as OpenDKIM does.
 func (d dsn) signingQuery() string {
-	q := fmt.Sprintf("SELECT %s FROM %s WHERE %s IN ($3, $1, '*')", strings.ReplaceAll(d.data, ",", ", "), d.table, d.key)
+	q := fmt.Sprintf("SELECT %s FROM %s WHERE %s IN ($3, $1, '*')", strings.ReplaceAll(d.data, ",",
+		", "), d.table, d.key)
 	if d.filter != "" {
 		q += " AND " + d.filter
 	}

@@ -10,22 +10,37 @@ import (
 
 // dmarcOptions are all of opendmarc.conf.
 var dmarcOptions = []option{
-	{"AuthservID", text, ""}, {"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
+	{"AuthservID", text, ""},
+	{"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
 	{"AutoRestart", boolean, bySystemd}, {"AutoRestartCount", integer, bySystemd}, {"AutoRestartRate", text, bySystemd},
 	{"Background", boolean, bySystemd}, {"BaseDirectory", text, bySystemd}, {"ChangeRootDirectory", text, bySystemd},
 	{"CopyFailuresTo", text, "no recipient is added; policy.dmarc can hold the message"}, {"DNSTimeout", integer, ""},
 	{"DomainWhitelist", text, ""}, {"DomainWhitelistFile", text, ""}, {"DomainWhitelistSize", integer, noKnob},
 	{"EnableCoredumps", boolean, bySystemd}, {"FailureReports", boolean, noSpool}, {"FailureReportsBcc", text, noSpool},
-	{"FailureReportsOnNone", boolean, noSpool}, {"FailureReportsSentBy", text, noSpool}, {"ForensicReports", boolean, noSpool},
-	{"ForensicReportsBcc", text, noSpool}, {"ForensicReportsOnNone", boolean, noSpool}, {"ForensicReportsSentBy", text, noSpool},
-	{"HistoryFile", text, "no records for aggregate reports are kept"}, {"RecordAllMessages", boolean, "no records for aggregate reports are kept"},
-	{"HoldQuarantinedMessages", boolean, ""}, {"IgnoreAuthenticatedClients", boolean, ""}, {"IgnoreHosts", text, ""}, {"IgnoreMailFrom", text, ""},
+	{"FailureReportsOnNone", boolean, noSpool},
+	{"FailureReportsSentBy", text, noSpool},
+	{"ForensicReports", boolean, noSpool},
+	{"ForensicReportsBcc", text, noSpool},
+	{"ForensicReportsOnNone", boolean, noSpool},
+	{"ForensicReportsSentBy", text, noSpool},
+	{"HistoryFile", text, "no records for aggregate reports are kept"},
+	{"RecordAllMessages", boolean, "no records for aggregate reports are kept"},
+	{"HoldQuarantinedMessages", boolean, ""},
+	{"IgnoreAuthenticatedClients", boolean, ""},
+	{"IgnoreHosts", text, ""},
+	{"IgnoreMailFrom", text, ""},
 	{"MilterDebug", integer, "log.level = \"debug\" and mailseal mta show what is said"}, {"PidFile", text, bySystemd},
 	{"PublicSuffixList", text, ""}, {"RejectFailures", boolean, ""}, {"RejectMultiValueFrom", boolean, ""},
 	{"ReportCommand", text, noSpool}, {"RequiredHeaders", boolean, ""},
-	{"Socket", text, ""}, {"SoftwareHeader", boolean, "a field that nobody reads"},
-	{"SPFIgnoreResults", boolean, ""}, {"SPFSelfValidate", boolean, ""}, {"Syslog", boolean, ""}, {"SyslogFacility", text, ""},
-	{"TestDNSData", text, "mailseal verify --zone does that"}, {"TrustedAuthservIDs", text, ""}, {"UMask", integer, ""}, {"UserID", text, ""},
+	{"Socket", text, ""}, {"SoftwareHeader", boolean, "a field that no program reads"},
+	{"SPFIgnoreResults", boolean, ""},
+	{"SPFSelfValidate", boolean, ""},
+	{"Syslog", boolean, ""},
+	{"SyslogFacility", text, ""},
+	{"TestDNSData", text, "mailseal verify --zone does that"},
+	{"TrustedAuthservIDs", text, ""},
+	{"UMask", integer, ""},
+	{"UserID", text, ""},
 }
 
 const noSpool = "failure reports carry other people's mail to strangers; Mailseal sends none"
@@ -105,7 +120,7 @@ func (im *importer) dmarcID() {
 	}
 }
 
-// otherID settles a conflict: OpenDKIM's id counts, and OpenDMARC's belongs to nobody else.
+// otherID settles a conflict: OpenDKIM's id counts, and OpenDMARC's belongs to no other.
 func (im *importer) otherID(e entry) {
 	if strings.EqualFold(e.value, "HOSTNAME") {
 		im.note("dmarc-one-id", e, im.id)

@@ -19,7 +19,7 @@ type hostSet struct {
 	names, notNames []string // of hosts; ".example.com" is any below it
 
 	none             []string // ".example.com": no name below it, whatever else is listed
-	closed, nameless bool     // nobody is in the set, or nobody by name
+	closed, nameless bool     // no host is in the set, or none by name
 }
 
 var errNoNetwork = errors.New("no network")
@@ -95,7 +95,7 @@ func (s *hostSet) add(rec tables.Record, text string, wild bool, tell tables.Tel
 
 func sample(pattern string) string { return strings.ReplaceAll(pattern, "*", "mail") }
 
-// meant is what somebody who wrote a pattern with "*" wanted.
+// meant is what the author of a pattern with "*" wanted.
 func meant(pattern string) string {
 	if rest := strings.TrimPrefix(pattern, "*"); rest != "" && !strings.Contains(rest, "*") {
 		return rest
@@ -230,7 +230,10 @@ func (s *hostSet) clientNames() []string {
 		return nil // exceptions alone say nothing
 	}
 	for _, no := range append(slices.Clone(s.notNames), s.none...) {
-		if slices.ContainsFunc(names, func(n string) bool { return n == no || strings.HasPrefix(n, ".") && strings.HasSuffix(no, n) }) {
+		if slices.ContainsFunc(names, func(n string) bool {
+			return n == no ||
+				strings.HasPrefix(n, ".") && strings.HasSuffix(no, n)
+		}) {
 			names = append(names, "!"+no)
 		}
 	}
@@ -245,8 +248,10 @@ func (s *hostSet) networks() []netip.Prefix {
 	edges := slices.Collect(maps.Keys(s.nets))
 	edges = slices.AppendSeq(edges, maps.Keys(s.bare))
 	var out []netip.Prefix
-	for _, all := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
-		mine := slices.DeleteFunc(slices.Clone(edges), func(p netip.Prefix) bool { return p.Addr().Is4() != all.Addr().Is4() })
+	for _, all := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0),
+		netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
+		mine := slices.DeleteFunc(slices.Clone(edges),
+			func(p netip.Prefix) bool { return p.Addr().Is4() != all.Addr().Is4() })
 		if len(mine) == 0 {
 			continue
 		}
@@ -262,7 +267,8 @@ func (s *hostSet) networks() []netip.Prefix {
 // cover returns the parts of p that are in the set, or that all of it is. Edges are the networks
 // that begin a difference; those that hold p make none inside it.
 func (s *hostSet) cover(p netip.Prefix, edges []netip.Prefix) (parts []netip.Prefix, whole bool) {
-	inner := slices.DeleteFunc(slices.Clone(edges), func(e netip.Prefix) bool { return !e.Overlaps(p) || e.Bits() <= p.Bits() })
+	inner := slices.DeleteFunc(slices.Clone(edges),
+		func(e netip.Prefix) bool { return !e.Overlaps(p) || e.Bits() <= p.Bits() })
 	if len(inner) == 0 {
 		return nil, s.has(p.Addr())
 	}

@@ -1,5 +1,6 @@
-// Package opendkim reads OpenDKIM's configuration and tables as OpenDKIM itself reads them, and says in Mailseal's words
-// what they do. What it cannot say it names: nothing is widened, and nothing is lost, in silence.
+// Package opendkim reads OpenDKIM's configuration and tables as OpenDKIM itself reads them, and
+// says in Mailseal's words what they do. What it cannot say it names: nothing is widened, and
+// nothing is lost, in silence.
 package opendkim
 
 import (
@@ -13,9 +14,11 @@ import (
 
 // Options say what is imported.
 type Options struct {
-	Conf     string // opendkim.conf; "" for none
-	DMARC    string // opendmarc.conf; "" for none
-	Defaults string // /etc/default/opendkim where it is in use; "": it and /etc/sysconfig/opendkim, if the unit uses them
+	Conf  string // opendkim.conf; "" for none
+	DMARC string // opendmarc.conf; "" for none
+	// /etc/default/opendkim where it is in use; "": it and /etc/sysconfig/opendkim, if the unit
+	// uses them
+	Defaults string
 	ID       string // the MTA's full name, which both take where no AuthservID is set; "" when it is not known
 	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
 }

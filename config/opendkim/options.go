@@ -11,8 +11,8 @@ const (
 	integer
 )
 
-// option is one that OpenDKIM or OpenDMARC knows. What is read elsewhere in the package has no why; for the others it says
-// why they are dropped.
+// option is one that OpenDKIM or OpenDMARC knows. What is read elsewhere in the package has no why;
+// for the others it says why they are dropped.
 type option struct {
 	name string
 	kind valueKind
@@ -21,14 +21,16 @@ type option struct {
 
 // Reasons that several options share.
 const (
-	bySystemd  = "systemd starts, restarts and confines the daemon"
-	byMetrics  = "Mailseal counts for Prometheus ([metrics])"
-	noLength   = "a signature of a part of the body (l=) lets anybody add to it; Mailseal makes none"
-	noReports  = "reports of single failures are off; domains in [reports.failure] lists the domains that get them, for signatures with r=y as for DMARC"
-	noLua      = "there are no scripts in Mailseal; [policy], [sign.when] and [exempt] do what most of them are for"
-	noLDAP     = "nothing is asked by LDAP"
-	noVBR      = "nobody uses Vouch-By-Reference (RFC 5518) any more"
-	noATPS     = "nobody uses authorized third-party signatures (ATPS, RFC 6541); a third party signs with a key of its own at the author's domain"
+	bySystemd = "systemd starts, restarts and confines the daemon"
+	byMetrics = "Mailseal counts for Prometheus ([metrics])"
+	noLength  = "a signature of a part of the body (l=) lets anybody add to it; Mailseal makes none"
+	noReports = "reports of single failures are off; domains in [reports.failure] lists the " +
+		"domains that get them, for signatures with r=y as for DMARC"
+	noLua  = "there are no scripts in Mailseal; [policy], [sign.when] and [exempt] do what most of them are for"
+	noLDAP = "nothing is asked by LDAP"
+	noVBR  = "Vouch-By-Reference (RFC 5518) is not in use any more"
+	noATPS = "authorized third-party signatures (ATPS, RFC 6541) are not in use; a third " +
+		"party signs with a key of its own at the author's domain"
 	noKnob     = "there is one way to do this in Mailseal, and nothing to set"
 	noRepute   = "there is no reputation in Mailseal"
 	byDNS      = "the resolver does this; name it in dns.servers"
@@ -39,67 +41,154 @@ const (
 
 // dkimOptions are all of opendkim.conf.
 var dkimOptions = []option{
-	{"AddAllSignatureResults", text, deprecated}, {"AddCanonicalizedData", text, "mailseal verify --explain shows what was hashed"}, {"ADSPAction", text, deprecated}, {"ADSPNoSuchDomain", text, deprecated},
+	{"AddAllSignatureResults", text, deprecated},
+	{"AddCanonicalizedData", text, "mailseal verify --explain shows what was hashed"},
+	{"ADSPAction", text, deprecated},
+	{"ADSPNoSuchDomain", text, deprecated},
 	{"AllowSHA1Only", boolean, "SHA-1 signatures are worth nothing (RFC 8301)"},
 	{"AlwaysAddARHeader", boolean, always},
 	{"ATPSDomains", text, noATPS}, {"ATPSHashAlgorithm", text, noATPS},
-	{"AuthservID", text, ""}, {"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
+	{"AuthservID", text, ""},
+	{"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
 	{"AutoRestart", boolean, bySystemd}, {"AutoRestartCount", integer, bySystemd}, {"AutoRestartRate", text, bySystemd},
 	{"Background", boolean, bySystemd}, {"BaseDirectory", text, ""},
-	{"BodyLengthDB", text, noLength}, {"BodyLengths", boolean, noLength}, {"BogusKey", text, byDNS}, {"BogusPolicy", text, deprecated},
+	{"BodyLengthDB", text, noLength},
+	{"BodyLengths", boolean, noLength},
+	{"BogusKey", text, byDNS},
+	{"BogusPolicy", text, deprecated},
 	{"Canonicalization", text, ""}, {"CaptureUnknownErrors", boolean, "on_internal_error says what happens then"},
 	{"ChangeRootDirectory", text, bySystemd}, {"CheckSigningTable", boolean, "mailseal check looks at every key"},
 	{"ClockDrift", integer, ""}, {"ConditionalSignatures", text, "no receiver knows conditional signatures"},
-	{"DefaultSender", text, "the author is in From, or there is none"}, {"Diagnostics", boolean, "z= copies the header into the signature"},
-	{"DiagnosticDirectory", text, "mailseal verify explains a failure"}, {"DisableADSP", boolean, deprecated}, {"DisableCryptoInit", boolean, noKnob},
-	{"DNSConnect", boolean, byDNS}, {"DNSTimeout", integer, ""}, {"Domain", text, ""}, {"DomainKeysCompat", boolean, "DomainKeys is dead (RFC 4870)"},
-	{"DontSignMailTo", text, ""}, {"EnableCoredumps", boolean, bySystemd}, {"ExemptDomains", text, ""}, {"ExternalIgnoreList", text, ""},
+	{"DefaultSender", text, "the author is in From, or there is none"},
+	{"Diagnostics", boolean, "z= copies the header into the signature"},
+	{"DiagnosticDirectory", text, "mailseal verify explains a failure"},
+	{"DisableADSP", boolean, deprecated},
+	{"DisableCryptoInit", boolean, noKnob},
+	{"DNSConnect", boolean, byDNS},
+	{"DNSTimeout", integer, ""},
+	{"Domain", text, ""},
+	{"DomainKeysCompat", boolean, "DomainKeys is dead (RFC 4870)"},
+	{"DontSignMailTo", text, ""},
+	{"EnableCoredumps", boolean, bySystemd},
+	{"ExemptDomains", text, ""},
+	{"ExternalIgnoreList", text, ""},
 	{"FinalPolicyScript", text, noLua}, {"FixCRLF", boolean, "line ends are always put right"},
 	{"FlowData", text, noRepute}, {"FlowDataFactor", text, noRepute}, {"FlowDataTTL", text, noRepute},
-	{"HttpAuthHeader", text, ofPhoenix}, {"HttpAuthToken", text, ofPhoenix}, {"HttpTimeout", text, ofPhoenix}, {"DNSSECProbe", text, ofPhoenix},
-	{"IdentityHeader", text, "i= is set by rule (identifier)"}, {"IdentityHeaderRemove", boolean, "i= is set by rule (identifier)"},
-	{"IgnoreMalformedMail", boolean, "a From that RFC 5322 does not allow is judged by the domains that it shows; policy.no_author is for one that shows none"},
-	{"InternalHosts", text, ""}, {"KeepAuthResults", boolean, "strangers' fields that claim to be ours are always removed, all others kept"},
+	{"HttpAuthHeader", text, ofPhoenix},
+	{"HttpAuthToken", text, ofPhoenix},
+	{"HttpTimeout", text, ofPhoenix},
+	{"DNSSECProbe", text, ofPhoenix},
+	{"IdentityHeader", text, "i= is set by rule (identifier)"},
+	{"IdentityHeaderRemove", boolean, "i= is set by rule (identifier)"},
+	{"IgnoreMalformedMail", boolean, "a From that RFC 5322 does not allow is judged by the " +
+		"domains that it shows; policy.no_author is for one that shows none"},
+	{"InternalHosts", text, ""},
+	{"KeepAuthResults", boolean, "strangers' fields that claim to be ours are always removed, all others kept"},
 	{"KeepTemporaryFiles", boolean, "there are no temporary files"}, {"KeyFile", text, ""}, {"KeyTable", text, ""},
-	{"LDAPAuthMechanism", text, noLDAP}, {"LDAPAuthName", text, noLDAP}, {"LDAPAuthRealm", text, noLDAP}, {"LDAPAuthUser", text, noLDAP},
-	{"LDAPBindPassword", text, noLDAP}, {"LDAPBindUser", text, noLDAP}, {"LDAPDisableCache", text, noLDAP}, {"LDAPKeepaliveIdle", text, noLDAP},
-	{"LDAPKeepaliveInterval", text, noLDAP}, {"LDAPKeepaliveProbes", text, noLDAP}, {"LDAPTimeout", text, noLDAP}, {"LDAPUseTLS", text, noLDAP},
-	{"LocalADSP", text, deprecated}, {"LogResults", boolean, always}, {"LogWhy", boolean, always}, {"LuaOnlySigning", boolean, noLua},
-	{"MacroList", text, ""}, {"MaximumHeaders", integer, ""}, {"MaximumSignaturesToVerify", integer, ""}, {"MaximumSignedBytes", integer, noLength},
+	{"LDAPAuthMechanism", text, noLDAP},
+	{"LDAPAuthName", text, noLDAP},
+	{"LDAPAuthRealm", text, noLDAP},
+	{"LDAPAuthUser", text, noLDAP},
+	{"LDAPBindPassword", text, noLDAP},
+	{"LDAPBindUser", text, noLDAP},
+	{"LDAPDisableCache", text, noLDAP},
+	{"LDAPKeepaliveIdle", text, noLDAP},
+	{"LDAPKeepaliveInterval", text, noLDAP},
+	{"LDAPKeepaliveProbes", text, noLDAP},
+	{"LDAPTimeout", text, noLDAP},
+	{"LDAPUseTLS", text, noLDAP},
+	{"LocalADSP", text, deprecated},
+	{"LogResults", boolean, always},
+	{"LogWhy", boolean, always},
+	{"LuaOnlySigning", boolean, noLua},
+	{"MacroList", text, ""},
+	{"MaximumHeaders", integer, ""},
+	{"MaximumSignaturesToVerify", integer, ""},
+	{"MaximumSignedBytes", integer, noLength},
 	{"MetricsAddr", text, byMetrics}, {"MetricsFile", text, byMetrics}, {"MetricsInterval", text, byMetrics},
 	{"MilterDebug", integer, "log.level = \"debug\" and mailseal mta show what is said"},
-	{"Minimum", text, "signatures that leave a part of the body open do not pass in Mailseal (verify.accept_unsigned_body)"}, {"MinimumKeyBits", integer, ""},
+	{"Minimum", text, "signatures that leave a part of the body open do not pass in Mailseal " +
+		"(verify.accept_unsigned_body)"},
+	{"MinimumKeyBits", integer, ""},
 	{"Mode", text, ""}, {"MTA", text, ""}, {"MTACommand", text, noReports}, {"MultipleSignatures", boolean, ""},
 	{"MustBeSigned", text, "From must be signed, as the RFC wants; more is not asked"}, {"Nameservers", text, ""},
 	{"NoHeaderB", boolean, "header.b tells several signatures apart"}, {"OmitHeaders", text, ""},
-	{"On-BadSignature", text, ""}, {"On-Default", text, ""}, {"On-DNSError", text, ""}, {"On-InternalError", text, ""}, {"On-KeyNotFound", text, ""},
-	{"On-NoSignature", text, ""}, {"On-PolicyError", text, deprecated}, {"On-ReputationError", text, noRepute}, {"On-Security", text, ""},
+	{"On-BadSignature", text, ""},
+	{"On-Default", text, ""},
+	{"On-DNSError", text, ""},
+	{"On-InternalError", text, ""},
+	{"On-KeyNotFound", text, ""},
+	{"On-NoSignature", text, ""},
+	{"On-PolicyError", text, deprecated},
+	{"On-ReputationError", text, noRepute},
+	{"On-Security", text, ""},
 	{"On-SignatureError", text, ""}, {"On-WeakAlgorithm", text, ofPhoenix},
-	{"OversignHeaders", text, ""}, {"PeerList", text, ""}, {"PidFile", text, bySystemd}, {"POPDBFile", text, "POP before SMTP is dead; [ours] knows who has logged in"},
+	{"OversignHeaders", text, ""},
+	{"PeerList", text, ""},
+	{"PidFile", text, bySystemd},
+	{"POPDBFile", text, "POP before SMTP is dead; [ours] knows who has logged in"},
 	{"Quarantine", boolean, ""}, {"QueryCache", text, "answers of the DNS are always remembered"},
-	{"RateLimits", text, noRepute}, {"RedirectFailuresTo", text, "no recipient is changed; policy.dkim can hold a message"},
+	{"RateLimits", text, noRepute},
+	{"RedirectFailuresTo", text, "no recipient is changed; policy.dkim can hold a message"},
 	{"RemoveARAll", boolean, always}, {"RemoveARFrom", text, ""}, {"RemoveOldSignatures", boolean, ""},
-	{"ReplaceHeaders", text, "no header is rewritten; sign behind the MTA's own rewriting"}, {"ReplaceRules", text, "no header is rewritten; sign behind the MTA's own rewriting"},
+	{"ReplaceHeaders", text, "no header is rewritten; sign behind the MTA's own rewriting"},
+	{"ReplaceRules", text, "no header is rewritten; sign behind the MTA's own rewriting"},
 	{"ReportAddress", text, noReports}, {"ReportBccAddress", text, noReports}, {"RequestReports", boolean, ""},
-	{"ReputationCache", text, noRepute}, {"ReputationCacheTTL", text, noRepute}, {"ReputationLimits", text, noRepute}, {"ReputationRoot", text, noRepute},
+	{"ReputationCache", text, noRepute},
+	{"ReputationCacheTTL", text, noRepute},
+	{"ReputationLimits", text, noRepute},
+	{"ReputationRoot", text, noRepute},
 	{"RequiredHeaders", boolean, ""},
 	{"RequireSafeKeys", boolean, ""}, {"ResignAll", boolean, ""}, {"ResignMailTo", text, ""},
 	{"ResolverConfiguration", text, byDNS}, {"ResolverTracing", boolean, byDNS}, {"ScreenPolicyScript", text, noLua},
 	{"SelectCanonicalizationHeader", text, "a sender must not choose how we sign"}, {"Selector", text, ""},
-	{"SenderHeaders", text, ""}, {"SenderMacro", text, "the author is in From"}, {"SendADSPReports", boolean, deprecated}, {"SendReports", boolean, noReports},
-	{"SetupPolicyScript", text, noLua}, {"SignatureAlgorithm", text, ""}, {"SignatureTTL", integer, ""}, {"SignHeaders", text, ""}, {"SigningTable", text, ""},
-	{"SingleAuthResult", boolean, "one field says everything about a message"}, {"SMTPURI", text, noReports}, {"Socket", text, ""},
-	{"SoftStart", boolean, "a source of keys that is away is no reason not to start"}, {"SoftwareHeader", boolean, "a field that nobody reads"},
-	{"Statistics", text, byMetrics}, {"StatisticsName", text, byMetrics}, {"StatisticsPolicyScript", text, byMetrics}, {"StatisticsPrefix", text, byMetrics},
-	{"StatsDHost", text, byMetrics}, {"StatsDPrefix", text, byMetrics}, {"StdoutLog", boolean, "the log goes to standard error"},
-	{"StrictHeaders", boolean, noKnob}, {"StrictSignAlgorithm", text, ofPhoenix}, {"StrictTestMode", boolean, noKnob}, {"SubDomains", boolean, ""},
-	{"Syslog", boolean, ""}, {"SyslogFacility", text, ""}, {"SyslogName", text, noKnob}, {"SyslogSuccess", boolean, always},
-	{"TemporaryDirectory", text, "there are no temporary files"}, {"TestDNSData", text, "mailseal verify --zone does that"}, {"TestPublicKeys", text, "mailseal verify --zone does that"},
-	{"TrustAnchorFile", text, byDNS}, {"TrustSignaturesFrom", text, "DMARC tells which signatures speak for the author"}, {"UMask", integer, ""},
-	{"UnprotectedKey", text, byDNS}, {"UnprotectedPolicy", text, byDNS}, {"UserID", text, ""}, {"UseASPDiscard", text, deprecated}, {"UseSSPDeny", text, deprecated},
+	{"SenderHeaders", text, ""},
+	{"SenderMacro", text, "the author is in From"},
+	{"SendADSPReports", boolean, deprecated},
+	{"SendReports", boolean, noReports},
+	{"SetupPolicyScript", text, noLua},
+	{"SignatureAlgorithm", text, ""},
+	{"SignatureTTL", integer, ""},
+	{"SignHeaders", text, ""},
+	{"SigningTable", text, ""},
+	{"SingleAuthResult", boolean, "one field says everything about a message"},
+	{"SMTPURI", text, noReports},
+	{"Socket", text, ""},
+	{"SoftStart", boolean, "a source of keys that is away is no reason not to start"},
+	{"SoftwareHeader", boolean, "a field that no program reads"},
+	{"Statistics", text, byMetrics},
+	{"StatisticsName", text, byMetrics},
+	{"StatisticsPolicyScript", text, byMetrics},
+	{"StatisticsPrefix", text, byMetrics},
+	{"StatsDHost", text, byMetrics},
+	{"StatsDPrefix", text, byMetrics},
+	{"StdoutLog", boolean, "the log goes to standard error"},
+	{"StrictHeaders", boolean, noKnob},
+	{"StrictSignAlgorithm", text, ofPhoenix},
+	{"StrictTestMode", boolean, noKnob},
+	{"SubDomains", boolean, ""},
+	{"Syslog", boolean, ""},
+	{"SyslogFacility", text, ""},
+	{"SyslogName", text, noKnob},
+	{"SyslogSuccess", boolean, always},
+	{"TemporaryDirectory", text, "there are no temporary files"},
+	{"TestDNSData", text, "mailseal verify --zone does that"},
+	{"TestPublicKeys", text, "mailseal verify --zone does that"},
+	{"TrustAnchorFile", text, byDNS},
+	{"TrustSignaturesFrom", text, "DMARC tells which signatures speak for the author"},
+	{"UMask", integer, ""},
+	{"UnprotectedKey", text, byDNS},
+	{"UnprotectedPolicy", text, byDNS},
+	{"UserID", text, ""},
+	{"UseASPDiscard", text, deprecated},
+	{"UseSSPDeny", text, deprecated},
 	{"VaultField", text, ofPhoenix}, {"VaultSelectorsField", text, ofPhoenix}, {"VaultToken", text, ofPhoenix},
-	{"VBR-Certifiers", text, noVBR}, {"VBR-PurgeFields", text, noVBR}, {"VBR-TrustedCertifiers", text, noVBR}, {"VBR-TrustedCertifiersOnly", text, noVBR}, {"VBR-Type", text, noVBR},
-	{"WeakSyntaxChecks", boolean, noKnob}, {"X-Header", boolean, "a field that nobody reads"},
+	{"VBR-Certifiers", text, noVBR},
+	{"VBR-PurgeFields", text, noVBR},
+	{"VBR-TrustedCertifiers", text, noVBR},
+	{"VBR-TrustedCertifiersOnly", text, noVBR},
+	{"VBR-Type", text, noVBR},
+	{"WeakSyntaxChecks", boolean, noKnob}, {"X-Header", boolean, "a field that no program reads"},
 }
 
 // unknownOptions names what the program of the configuration would not start with, and what is written twice.

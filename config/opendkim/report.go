@@ -284,7 +284,8 @@ func title(g Group) string { return string(g[0]-'a'+'A') + string(g[1:]) }
 
 func (r *Report) sort() {
 	slices.SortStableFunc(r.Notes, func(a, b Note) int {
-		return cmp.Or(cmp.Compare(slices.Index(groups, a.Group), slices.Index(groups, b.Group)), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+		return cmp.Or(cmp.Compare(slices.Index(groups, a.Group), slices.Index(groups, b.Group)),
+			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	r.Notes = slices.Compact(r.Notes)
 }

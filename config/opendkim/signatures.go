@@ -69,7 +69,8 @@ func (im *importer) canonicalization(t *table) {
 }
 
 // unsignable are fields that Mailseal does not sign.
-var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results", "DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
+var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results",
+	"DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
 
 // headers translates which fields are signed. What is not set follows Mailseal's list, which covers more.
 func (im *importer) headers(t *table) {
@@ -90,7 +91,8 @@ func (im *importer) headers(t *table) {
 			from, _ := im.conf.get("OmitHeaders")
 			im.note("headers-omit-from", from)
 		}
-		signed = slices.DeleteFunc(slices.Clone(signed), func(n string) bool { return hasFold(omit, n) && !strings.EqualFold(n, "From") })
+		signed = slices.DeleteFunc(slices.Clone(signed),
+			func(n string) bool { return hasFold(omit, n) && !strings.EqualFold(n, "From") })
 		said = true
 	}
 	if said {
@@ -148,5 +150,6 @@ func hasFold(list []string, name string) bool {
 }
 
 func isFieldName(s string) bool {
-	return s != "" && len(s) <= 77 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == ';' })
+	return s != "" && len(s) <= 77 && !strings.ContainsFunc(s,
+		func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == ';' })
 }

@@ -91,7 +91,8 @@ func asTheyAre(ke, se entry, kt *tables.Dataset, keys int) string {
 	if keys < long || kt.Kind == tables.List {
 		return ""
 	}
-	return fmt.Sprintf("; in place of [keys] and [[sign]], key_table = %s and signing_table = %s read the tables as they are, at every reload", quote(ke.value), quote(se.value))
+	return fmt.Sprintf("; in place of [keys] and [[sign]], key_table = %s and signing_table = %s "+
+		"read the tables as they are, at every reload", quote(ke.value), quote(se.value))
 }
 
 func (im *importer) writeKey(k tables.Key) {
@@ -168,7 +169,8 @@ func (im *importer) simple(e entry) {
 	im.note("simple-selector", selector, selector.value)
 	for _, n := range names {
 		im.simpleKey(e, n, selector.value, im.resolve(file.value))
-		im.writeRule(tables.Rule{From: []string{"*@" + n}, Key: selector.value + "._domainkey." + n, Places: []place{e.place}})
+		im.writeRule(tables.Rule{From: []string{"*@" + n}, Key: selector.value + "._domainkey." + n,
+			Places: []place{e.place}})
 	}
 	if all {
 		im.simpleKey(e, "%", selector.value, im.resolve(file.value))

@@ -29,8 +29,9 @@ var openDKIM = program{
 }
 
 var openDMARC = program{
-	name:  "opendmarc",
-	flags: map[string]string{"p": "Socket", "l": "Syslog", "u": "UserID", "f": "-", "A": "-", "P": "-", "v": "-", "c": "-"},
+	name: "opendmarc",
+	flags: map[string]string{"p": "Socket", "l": "Syslog", "u": "UserID", "f": "-", "A": "-",
+		"P": "-", "v": "-", "c": "-"},
 	value: "cpPtu",
 	fixed: map[string]string{"l": "yes"},
 }
@@ -109,7 +110,8 @@ var variable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?`)
 
 // expanded fills in variables. Those that are not known are empty.
 func expanded(e entry, vars map[string]entry) entry {
-	e.value = variable.ReplaceAllStringFunc(e.value, func(s string) string { return vars[strings.Trim(s, "${}")].value })
+	e.value = variable.ReplaceAllStringFunc(e.value,
+		func(s string) string { return vars[strings.Trim(s, "${}")].value })
 	return e
 }
 

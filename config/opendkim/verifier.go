@@ -2,8 +2,8 @@ package opendkim
 
 import "net/netip"
 
-// verifier says what an OpenDKIM that does not sign makes of the settings for whose mail is signed: nothing. It verifies
-// everybody's mail, also that of 127.0.0.1 and of users who log in.
+// verifier says what an OpenDKIM that does not sign makes of the settings for whose mail is signed:
+// nothing. It verifies everybody's mail, also that of 127.0.0.1 and of users who log in.
 func (im *importer) verifier() {
 	for _, name := range []string{"InternalHosts", "MTA", "MacroList"} {
 		if e, ok := im.conf.get(name); ok {
@@ -15,9 +15,9 @@ func (im *importer) verifier() {
 	}
 }
 
-// verifierRole writes the role of the listener of an OpenDKIM that does not sign: mail of ours is not judged, and so there
-// is none. Where an OpenDMARC beside it leaves the mail of users who log in alone, that stays so: their mail is ours, and
-// no other client's.
+// verifierRole writes the role of the listener of an OpenDKIM that does not sign: mail of ours is
+// not judged, and so there is none. Where an OpenDMARC beside it leaves the mail of users who log
+// in alone, that stays so: their mail is ours, and no other client's.
 func (im *importer) verifierRole() {
 	if !im.verifiesOnly {
 		return

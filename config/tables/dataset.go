@@ -19,10 +19,11 @@ const (
 
 // advice is what to do about data sets that are kept where we do not look.
 var advice = map[string]string{
-	"bdb":      "dump it into text with db_dump -p, and name it with file:",
-	"db":       "dump it into text with db_dump -p, and name it with file:",
-	"mdb":      "dump it into text with mdb_dump -p, and name it with file:",
-	"dsn":      "export the table into text and name it with file:, or let Mailseal ask the database itself ([sources] in mailseal.toml(5))",
+	"bdb": "dump it into text with db_dump -p, and name it with file:",
+	"db":  "dump it into text with db_dump -p, and name it with file:",
+	"mdb": "dump it into text with mdb_dump -p, and name it with file:",
+	"dsn": "export the table into text and name it with file:, or let Mailseal ask the " +
+		"database itself ([sources] in mailseal.toml(5))",
 	"ldap":     "export the entries into text with ldapsearch, and name it with file:",
 	"ldapi":    "export the entries into text with ldapsearch, and name it with file:",
 	"ldaps":    "export the entries into text with ldapsearch, and name it with file:",

@@ -45,7 +45,8 @@ func (t *translation) signsAs(r row) string {
 	}
 	for _, k := range t.table.list {
 		name := strings.ToLower(k.name)
-		if IsDomain(name) && strings.Contains(name, ".") && k.fault == "" && k.domain != "%" && !within(name, k.domain) {
+		if IsDomain(name) && strings.Contains(name, ".") && k.fault == "" && k.domain != "%" &&
+			!within(name, k.domain) {
 			return ""
 		}
 	}

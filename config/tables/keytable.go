@@ -42,11 +42,14 @@ func parseKey(rec Record, dir string, tell Tell) key {
 	k.data(data, dir, tell)
 	switch {
 	case k.domain != "%" && IsDomain(strings.ToLower(k.domain)) && !strings.Contains(k.domain, "."):
-		k.fault, k.useless = fmt.Sprintf("it signs as d=%s: no receiver can verify it, because a domain needs two labels (RFC 6376 section 3.5)", k.domain), true
+		k.fault, k.useless = fmt.Sprintf("it signs as d=%s: no receiver can verify it, because a "+
+			"domain needs two labels (RFC 6376 section 3.5)", k.domain), true
 	case k.domain != "%" && !IsDomain(strings.ToLower(k.domain)):
-		k.fault, k.useless = fmt.Sprintf("it signs as d=%s: no receiver can verify it, because %% stands for the author's domain only where it is alone", k.domain), true
+		k.fault, k.useless = fmt.Sprintf("it signs as d=%s: no receiver can verify it, because "+
+			"%% stands for the author's domain only where it is alone", k.domain), true
 	case !IsDomain(strings.ToLower(k.selector) + ".x"):
-		k.fault, k.useless = fmt.Sprintf("it signs with s=%s: no receiver can verify it, because %% has no meaning there", k.selector), true
+		k.fault, k.useless = fmt.Sprintf("it signs with s=%s: no receiver can verify it, because "+
+			"%% has no meaning there", k.selector), true
 	}
 	k.domain, k.selector = strings.ToLower(k.domain), strings.ToLower(k.selector)
 	k.checkName(tell)
@@ -93,7 +96,8 @@ func (k *key) data(data, dir string, tell Tell) {
 		if !strings.HasPrefix(data, "MII") && !strings.Contains(data, "/") {
 			tell("key-inline-kind", k.Place, k.name)
 		}
-		if strings.Contains(data, "/") && strings.Contains(data, ".") || strings.HasPrefix(strings.TrimSpace(data), "/") {
+		if strings.Contains(data, "/") && strings.Contains(data, ".") ||
+			strings.HasPrefix(strings.TrimSpace(data), "/") {
 			tell("key-inline-file", k.Place, k.name, data)
 		}
 	}

@@ -202,7 +202,8 @@ func IsDomain(s string) bool {
 	last := ""
 	for l := range strings.SplitSeq(s, ".") {
 		last = l
-		if l == "" || len(l) > 63 || strings.Trim(l, "-") != l || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		if l == "" || len(l) > 63 || strings.Trim(l, "-") != l ||
+			strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return false
 		}
 	}

@@ -54,7 +54,9 @@ type Result struct {
 	Keys      []Key
 	Rules     []Rule
 	Additions []Addition // with Source.Compare, by patterns of the table
-	Crossing  bool       // with Source.Compare: more than two lines may fit the senders that some patterns have in common
+	// with Source.Compare: more than two lines may fit the senders that some patterns have in
+	// common
+	Crossing bool
 }
 
 // Translate reads both tables. An error means that OpenDKIM, too, would not have started with them.
@@ -100,8 +102,8 @@ type translation struct {
 	taken map[string]bool   // names of ours
 }
 
-// tellStart reports which line OpenDKIM does not start with. It looks for the keys of lines that name an i= tag, as they
-// stand, up to the first line that names none.
+// tellStart reports which line OpenDKIM does not start with. It looks for the keys of lines that
+// name an i= tag, as they stand, up to the first line that names none.
 func tellStart(st *Dataset, keys *keyTable, tell Tell) {
 	for _, rec := range st.Records {
 		name, _, signer := strings.Cut(rec.Value, ":")
@@ -157,7 +159,8 @@ func (t *translation) missing(r row) {
 }
 
 func (t *translation) addMissing(r row, name, file, fault string) {
-	t.Keys = append(t.Keys, Key{Place: r.Place, Name: name, Domain: "%", Selector: "missing", File: nowhere(file), Fault: fault})
+	t.Keys = append(t.Keys, Key{Place: r.Place, Name: name, Domain: "%", Selector: "missing",
+		File: nowhere(file), Fault: fault})
 }
 
 func (t *translation) otherCase(name string) string {
@@ -184,7 +187,8 @@ func (t *translation) name(of, want string) string {
 }
 
 func (t *translation) addKey(k key, byDomain bool) {
-	out := Key{Place: k.Place, Domain: k.domain, Selector: k.selector, File: k.path, Text: k.text, Fault: k.fault, Useless: k.useless}
+	out := Key{Place: k.Place, Domain: k.domain, Selector: k.selector, File: k.path, Text: k.text,
+		Fault: k.fault, Useless: k.useless}
 	if k.fault != "" {
 		out.Domain, out.Selector, out.File, out.Text = "%", "unusable", nowhere(k.name), ""
 		t.table.tell("key-unusable", k.Place, k.name, Prose(k.fault))
@@ -194,7 +198,8 @@ func (t *translation) addKey(k key, byDomain bool) {
 		t.Keys = append(t.Keys, out)
 		return
 	}
-	if byDomain && IsDomain(k.name) && strings.Contains(k.name, ".") { // looked for under the author's domain, which is then its name
+	// looked for under the author's domain, which is then its name
+	if byDomain && IsDomain(k.name) && strings.Contains(k.name, ".") {
 		one := out
 		one.Name, one.Domain, one.File = t.name(k.name, k.name), k.name, strings.ReplaceAll(k.path, "%", k.name)
 		t.Keys = append(t.Keys, one)

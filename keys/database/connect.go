@@ -40,5 +40,6 @@ func newSQLite(dsn, name string) connector {
 
 // isMemory reports whether a DSN is of a database without a file.
 func isMemory(dsn string) bool {
-	return dsn == ":memory:" || strings.HasPrefix(dsn, "file:") && (strings.Contains(dsn, "mode=memory") || strings.HasPrefix(dsn, "file::memory:"))
+	return dsn == ":memory:" || strings.HasPrefix(dsn, "file:") &&
+		(strings.Contains(dsn, "mode=memory") || strings.HasPrefix(dsn, "file::memory:"))
 }

@@ -58,7 +58,7 @@ type Options struct {
 	Access  Access
 
 	// Keep leaves connections to a file open. Without it, each query opens the file that is at the
-	// path by then, which may have been replaced since: right for a file that somebody else writes,
+	// path by then, which may have been replaced since: right for a file that another program writes,
 	// slow for a store of our own.
 	Keep bool
 }
@@ -222,7 +222,8 @@ func IsQueryError(err error) bool {
 		return strings.HasPrefix(pg.Code, "42") || pg.Code == "08P01"
 	case errors.As(err, &my):
 		switch my.Number {
-		case 1054, 1064, 1142, 1143, 1146, 1210: // no such column, syntax, may not (twice), no such table, wrong parameters
+		// no such column, syntax, may not (twice), no such table, wrong parameters
+		case 1054, 1064, 1142, 1143, 1146, 1210:
 			return true
 		}
 	case errors.As(err, &lite):

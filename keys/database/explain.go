@@ -33,7 +33,8 @@ func Explain(d Driver, dsn string, err error) error {
 	}
 	switch lite.Code() {
 	case readOnlyCantInit, readOnlyDirectory:
-		return &failure{path + ": a database in WAL mode needs a directory that its readers may write to; PRAGMA journal_mode = DELETE ends that mode", err}
+		return &failure{path + ": a database in WAL mode needs a directory that its readers may " +
+			"write to; PRAGMA journal_mode = DELETE ends that mode", err}
 	case ioError, cantOpen:
 		if cause := whyNot(path, nil); cause != "" {
 			return &failure{cause, err}
@@ -48,7 +49,8 @@ func whyNot(path string, known error) string {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("the file %s does not exist; make it with: sqlite3 %[1]s < sqlite.sql, which is in share/mailseal/sql", path)
+		return fmt.Sprintf("the file %s does not exist; make it with: sqlite3 %[1]s < "+
+			"sqlite.sql, which is in share/mailseal/sql", path)
 	case err != nil:
 		return err.Error()
 	}

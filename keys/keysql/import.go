@@ -18,7 +18,7 @@ type Entry struct {
 
 // Import puts keys into the tables of contrib/sql, all of them or none, each with a row that has it
 // sign for its domain. A name that is there is left as it is. It returns the names that were added.
-// The DSN of the options must be of somebody who may write; their queries do not matter.
+// The DSN of the options must be of a user who may write; their queries do not matter.
 func Import(ctx context.Context, o Options, entries []Entry) ([]string, error) {
 	o.Timeout = defaultTimeout
 	db, err := database.Open(o.connection(database.Write))
@@ -44,7 +44,7 @@ func Import(ctx context.Context, o Options, entries []Entry) ([]string, error) {
 	return added, tx.Commit()
 }
 
-// insert adds one key, and tells whether it was missing.
+// insert adds one key, and reports whether it was missing.
 func insert(ctx context.Context, tx *sql.Tx, d Driver, e Entry) (bool, error) {
 	run := func(text string, args ...any) error {
 		q, err := newQuery("import", text, d, len(args))

@@ -15,15 +15,18 @@ import (
 
 // Options say where the database is and what it is asked. They can be compared.
 type Options struct {
-	Name         string // of the source, for errors
-	Driver       Driver
-	DSN          string
-	TLS          keys.TLS      // for MySQL, and only if it says something: the DSN of others has words for it
-	KeyQuery     string        // $1: the key's name; columns: domain, selector, private key
-	SigningQuery string        // $1: the author's domain, $2: the login, $3: the author's address; column: a key's name; may be ""
-	KeyDir       string        // below which a key column may name a file instead; "": nowhere
-	ListQuery    string        // $1: a key's name; column: the names of keys that follow it, some hundreds at once; may be ""
-	Timeout      time.Duration // to connect, and for an answer; 0: 5 s
+	Name     string // of the source, for errors
+	Driver   Driver
+	DSN      string
+	TLS      keys.TLS // for MySQL, and only if it says something: the DSN of others has words for it
+	KeyQuery string   // $1: the key's name; columns: domain, selector, private key
+	// $1: the author's domain, $2: the login, $3: the author's address; column: a key's name; may
+	// be ""
+	SigningQuery string
+	KeyDir       string // below which a key column may name a file instead; "": nowhere
+	// $1: a key's name; column: the names of keys that follow it, some hundreds at once; may be ""
+	ListQuery string
+	Timeout   time.Duration // to connect, and for an answer; 0: 5 s
 }
 
 // Driver is a kind of database.
@@ -77,7 +80,8 @@ func New(o Options) (*Source, error) {
 		to            *query
 		setting, text string
 		most          int // parameters
-	}{{&s.key, "key_query", o.KeyQuery, 1}, {&s.signing, "signing_query", o.SigningQuery, 3}, {&s.list, "list_query", o.ListQuery, 1}} {
+	}{{&s.key, "key_query", o.KeyQuery, 1}, {&s.signing, "signing_query", o.SigningQuery, 3},
+		{&s.list, "list_query", o.ListQuery, 1}} {
 		if q.text == "" && q.to != &s.key {
 			continue
 		}

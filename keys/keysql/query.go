@@ -51,7 +51,7 @@ func newQuery(setting, text string, d Driver, most int) (query, error) {
 	return q, nil
 }
 
-// uses tells whether the query has parameter n.
+// uses reports whether the query has parameter n.
 func (q query) uses(n int) bool {
 	for _, p := range q.params {
 		if p == n {
@@ -100,7 +100,8 @@ func eachParameter(text string, isMarked bool, f func(int) string) string {
 
 // quoted returns the length of the quotation or comment that s begins with, 0 when it begins with none.
 func quoted(s string) int {
-	for _, q := range []struct{ open, end string }{{"'", "'"}, {`"`, `"`}, {"`", "`"}, {"--", "\n"}, {"/*", "*/"}, {"$$", "$$"}} {
+	for _, q := range []struct{ open, end string }{{"'", "'"}, {`"`, `"`}, {"`", "`"}, {"--", "\n"},
+		{"/*", "*/"}, {"$$", "$$"}} {
 		if rest, ok := strings.CutPrefix(s, q.open); ok {
 			if at := strings.Index(rest, q.end); at >= 0 {
 				return len(q.open) + at + len(q.end)

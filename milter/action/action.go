@@ -2,8 +2,8 @@
 // that decide it. The configuration decodes into these types, and the packages that act switch on them: there is no
 // table that translates one set of words into another.
 //
-// The zero value of every type is invalid, and so is any value without a word. Whoever acts refuses it: a message for
-// which no valid action is known is deferred, never let through.
+// The zero value of every type is invalid, and so is any value without a word. The code that acts
+// refuses it: a message for which no valid action is known is deferred, never let through.
 package action
 
 // Action is what is done with a message. A larger Action is a harsher one; of several the harshest is taken.

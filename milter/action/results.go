@@ -32,8 +32,8 @@ func (s SPF) For(result string) Action {
 	return 0
 }
 
-// ForHelo returns the action for a result of HELO. Only a fail has a setting: no other result says that the client has no
-// right to the name.
+// ForHelo returns the action for a result of HELO. Only a fail has a setting: no other result says
+// that the client has no right to the name.
 func (s SPF) ForHelo(result string) Action {
 	switch result {
 	case "fail":

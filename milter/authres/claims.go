@@ -13,12 +13,12 @@ import (
 )
 
 // Claims reports whether value, that of an Authentication-Results field, says that one of ids wrote
-// it, in the eyes of any reader that may come after us (RFC 8601 section 5). A field that does, and
+// it, as any reader may take it that may come after us (RFC 8601 section 5). A field that does, and
 // that we did not write, is forged.
 //
 // Readers differ: some know comments and some do not, nested or not, some take quotes for part of
 // the name, some stop at the first word, some decode encoded words, some compare U-labels. So value
-// is read with all those eyes, and one is enough. Case, a final dot, a version, "/jobid" and
+// is read in all those manners, and one is enough. Case, a final dot, a version, "/jobid" and
 // whatever follows the name do not matter; the rest of the field need not be readable. A name that
 // merely begins or ends like one of ids is another's.
 //
@@ -34,8 +34,8 @@ func Claims(value []byte, ids []string) bool {
 		return true
 	}
 	wanted, room := normalized(ids)
-	var seen []sight
-	for _, e := range eyes(s) {
+	var seen []reading
+	for _, e := range manners(s) {
 		v := e.look(s, room)
 		if slices.ContainsFunc(seen, v.isLike) {
 			continue
@@ -48,20 +48,20 @@ func Claims(value []byte, ids []string) bool {
 	return false
 }
 
-// isLike reports whether an eye saw what another did. The strict eye is like no other, since it
+// isLike reports whether a manner saw what another did. The strict manner is like no other, since it
 // alone judges what it saw as RFC 8601 does.
-func (v sight) isLike(w sight) bool {
-	return v.eye != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) &&
+func (v reading) isLike(w reading) bool {
+	return v.manner != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) &&
 		slices.Equal(v.gap, w.gap)
 }
 
-// normalized returns the ids as sight has them, as they are, as we write them and in A-labels, and
+// normalized returns the ids as reading has them, as they are, as we write them and in A-labels, and
 // how much of a value is to be looked at.
 func normalized(ids []string) (wanted []string, room int) {
 	room = 1024
 	for _, id := range ids {
 		for _, form := range []string{id, cleanID(id)} {
-			seen := eye{quotes: true, high: true}.look(`"`+form+`"`, len(form))
+			seen := manner{quotes: true, high: true}.look(`"`+form+`"`, len(form))
 			if name := strings.TrimRight(string(seen.text), "."); name != "" {
 				wanted = append(wanted, name)
 			}
@@ -74,8 +74,8 @@ func normalized(ids []string) (wanted []string, room int) {
 	return wanted, room
 }
 
-// eye is a way to read what stands before the first semicolon.
-type eye struct {
+// manner is a way to read what stands before the first semicolon.
+type manner struct {
 	comments bool // comments are passed over; else their text is text
 	nested   bool // there are comments in comments
 	escapes  bool // a backslash in a comment or quote takes the next octet's meaning away
@@ -84,13 +84,13 @@ type eye struct {
 }
 
 // strict is how RFC 8601 reads.
-var strict = eye{comments: true, nested: true, escapes: true, quotes: true, high: true}
+var strict = manner{comments: true, nested: true, escapes: true, quotes: true, high: true}
 
-// eyes returns every way to read s, the strict one among them.
-func eyes(s string) []eye {
-	var all []eye
+// manners returns every way to read s, the strict one among them.
+func manners(s string) []manner {
+	var all []manner
 	for i := range 16 {
-		all = append(all, eye{i&1 != 0, i&2 != 0, i&4 != 0, i&8 != 0, true})
+		all = append(all, manner{i&1 != 0, i&2 != 0, i&4 != 0, i&8 != 0, true})
 	}
 	if strings.ContainsFunc(s, isHigh) {
 		for _, e := range all {
@@ -103,18 +103,18 @@ func eyes(s string) []eye {
 
 func isHigh(r rune) bool { return r > '~' }
 
-// sight is what an eye saw: the beginning of the text in lower case, without white space, quotes,
-// backslashes and whatever else an eye passes over.
-type sight struct {
-	eye    eye
+// reading is what a manner saw: the beginning of the text in lower case, without white space, quotes,
+// backslashes and whatever else a manner passes over.
+type reading struct {
+	manner manner
 	text   []byte
 	gap    []bool // something was passed over before the octet
-	broken bool   // a comment or quote did not end: to this eye there is not a name
+	broken bool   // a comment or quote did not end: to this manner there is not a name
 }
 
 // look reads at most room octets of text.
-func (e eye) look(s string, room int) sight {
-	v := sight{eye: e}
+func (e manner) look(s string, room int) reading {
+	v := reading{manner: e}
 	gap, inQuotes := false, false
 	for i := 0; i < len(s) && len(v.text) < room; i++ {
 		c := s[i]
@@ -139,8 +139,8 @@ func (e eye) look(s string, room int) sight {
 }
 
 // add takes the octet c, and reports whether there is a gap before the next.
-func (v *sight) add(c byte, gap bool) bool {
-	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!v.eye.high || c == 0x7f) {
+func (v *reading) add(c byte, gap bool) bool {
+	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!v.manner.high || c == 0x7f) {
 		return true
 	}
 	// Punctuation before the name is not part of any; an equals sign may begin an encoded word.
@@ -155,7 +155,7 @@ func (v *sight) add(c byte, gap bool) bool {
 }
 
 // endOfComment returns where the comment that begins at i ends, len(s) when it does not.
-func (e eye) endOfComment(s string, i int) int {
+func (e manner) endOfComment(s string, i int) int {
 	depth := 0
 	for ; i < len(s); i++ {
 		switch s[i] {
@@ -177,7 +177,7 @@ func (e eye) endOfComment(s string, i int) int {
 	return len(s)
 }
 
-func (v sight) claims(wanted []string) bool {
+func (v reading) claims(wanted []string) bool {
 	if v.broken || len(v.text) == 0 || bytes.Contains(v.text, []byte("=?")) {
 		return true
 	}
@@ -187,7 +187,7 @@ func (v sight) claims(wanted []string) bool {
 		}
 	}
 	first, whole := v.words()
-	if strings.ContainsFunc(first, isHigh) && v.eye == strict && !isName(first) {
+	if strings.ContainsFunc(first, isHigh) && v.manner == strict && !isName(first) {
 		return true
 	}
 	return mapsTo(first, wanted) || mapsTo(whole, wanted)
@@ -220,7 +220,7 @@ func mapsTo(word string, wanted []string) bool {
 
 // ends reports whether a name may end before the octet at i. A dot belongs to the name only when
 // another label follows.
-func (v sight) ends(i int) bool {
+func (v reading) ends(i int) bool {
 	if i >= len(v.text) || v.gap[i] || !isNameOctet(v.text[i]) && v.text[i] != '.' {
 		return true
 	}
@@ -228,7 +228,7 @@ func (v sight) ends(i int) bool {
 }
 
 // words returns the first word, once as gaps end it, once as if there were none.
-func (v sight) words() (first, whole string) {
+func (v reading) words() (first, whole string) {
 	gap, end := len(v.text), len(v.text)
 	for i, c := range v.text {
 		if !isNameOctet(c) && c != '.' {

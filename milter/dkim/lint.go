@@ -50,10 +50,12 @@ func Lint(text string) []lint.Flaw {
 		lintKey(&flaws, text, tags, record)
 	}
 	if _, given := tags.Value("g"); given {
-		at(&flaws, FlawGranularity, "g= was for DomainKeys, and means nothing since RFC 6376: delete the tag", text, tags, "g")
+		at(&flaws, FlawGranularity, "g= was for DomainKeys, and means nothing since RFC 6376: delete the tag",
+			text, tags, "g")
 	}
 	if _, given := tags.Value("v"); !given && err == nil {
-		flaws.Add(FlawDomainKeys, "has no v=DKIM1: it is a record of DomainKeys, which most verifiers take and some do not; write v=DKIM1; before it", 0, 0)
+		flaws.Add(FlawDomainKeys, "has no v=DKIM1: it is a record of DomainKeys, which most "+
+			"verifiers take and some do not; write v=DKIM1; before it", 0, 0)
 	}
 	return flaws
 }
@@ -94,7 +96,8 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 	case hasType && k != "rsa" && k != "ed25519":
 		at(flaws, FlawKeyType, reason, text, tags, "k")
 	case strings.Contains(text, "-----"):
-		flaws.Add(FlawMalformed, reason+": the lines -----BEGIN and -----END of the file do not belong into a record", 0, 0)
+		flaws.Add(FlawMalformed, reason+": the lines -----BEGIN and -----END of the file do not "+
+			"belong into a record", 0, 0)
 	default:
 		at(flaws, FlawMalformed, reason, text, tags, "p")
 	}
@@ -103,19 +106,23 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 // lintKey says what is worth knowing of a record that verifiers use.
 func lintKey(flaws *lint.List, text string, tags taglist.List, r Record) {
 	if r.Testing {
-		at(flaws, FlawTesting, "t=y says that the domain is only trying DKIM: verifiers may treat its mail as unsigned", text, tags, "t")
+		at(flaws, FlawTesting, "t=y says that the domain is only trying DKIM: verifiers may treat its mail as unsigned",
+			text, tags, "t")
 	}
 	if r.Key.rsa == nil {
 		return
 	}
 	switch bits := r.Key.Bits(); {
 	case bits < advisedBits:
-		at(flaws, FlawModest, fmt.Sprintf("the key has %d bits, and should have %d (RFC 8301 section 3.2)", bits, advisedBits), text, tags, "p")
+		at(flaws, FlawModest, fmt.Sprintf("the key has %d bits, and should have %d (RFC 8301 "+
+			"section 3.2)", bits, advisedBits), text, tags, "p")
 	case bits > largestBits:
-		at(flaws, FlawLarge, fmt.Sprintf("the key has %d bits, and verifiers need not take more than %d (RFC 8301 section 3.2)", bits, largestBits), text, tags, "p")
+		at(flaws, FlawLarge, fmt.Sprintf("the key has %d bits, and verifiers need not take more "+
+			"than %d (RFC 8301 section 3.2)", bits, largestBits), text, tags, "p")
 	}
 	if r.Key.rsa.E != 1<<16+1 {
-		at(flaws, FlawExponent, fmt.Sprintf("the public exponent is %d, and not 65537 as in every common key", r.Key.rsa.E), text, tags, "p")
+		at(flaws, FlawExponent, fmt.Sprintf("the public exponent is %d, and not 65537 as in "+
+			"every common key", r.Key.rsa.E), text, tags, "p")
 	}
 }
 

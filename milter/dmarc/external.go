@@ -14,7 +14,7 @@ import (
 type Consent struct {
 	URI   string      // as published
 	Host  domain.Name // of the address; "" when there is none
-	Own   bool        // the same organizational domain: nobody has to consent
+	Own   bool        // the same organizational domain: no consent is needed
 	Given bool        // the record is there, or need not be
 	Name  string      // where the record belongs
 	Texts []string    // what stands there

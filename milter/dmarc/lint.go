@@ -53,7 +53,8 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
-		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no DMARC record", Start: start, End: end}, true
+		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no DMARC record",
+			Start: start, End: end}, true
 	}
 	clause := "a DMARC record begins with v=DMARC1 and a semicolon"
 	first, _, _ := strings.Cut(text, ";")
@@ -67,7 +68,8 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	case strings.HasPrefix(clean, "v=dmarc1"):
 		clause += ", DMARC1 in capitals"
 	}
-	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is none", End: min(len(first), len(text))}, true
+	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is none",
+		End: min(len(first), len(text))}, true
 }
 
 // misspelled finds a record with other text before it, such as its name, and one that begins with
@@ -112,7 +114,8 @@ func Lint(text string) []lint.Flaw {
 	l.policies()
 	l.reports()
 	if len(text) > longRecord {
-		l.flaws.Add(FlawLong, fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(text), longRecord), 0, 0)
+		l.flaws.Add(FlawLong, fmt.Sprintf("has %d bytes; above %d some answers do not fit "+
+			"into a packet", len(text), longRecord), 0, 0)
 	}
 	return l.flaws
 }
@@ -148,7 +151,8 @@ var known = []string{
 
 // obsolete are tags that RFC 9989 has removed, and why they can go.
 var obsolete = []struct{ code, name, clause string }{
-	{FlawPercent, "pct", "pct= is gone since RFC 9989, and receivers did not agree on it before: delete it; t=y asks for a test"},
+	{FlawPercent, "pct", "pct= is gone since RFC 9989, and receivers did not agree on it before: " +
+		"delete it; t=y asks for a test"},
 	{FlawFormat, "rf", "rf= is gone since RFC 9989, which knows one format alone: delete it"},
 	{FlawInterval, "ri", "ri= is gone since RFC 9989, and reports came once a day whatever it said: delete it"},
 }
@@ -161,7 +165,7 @@ func (l *linter) syntax() {
 		if l.has(name) {
 			l.flaws.Add(FlawTwice, name+"= stands there twice, and the first one counts", start, start+len(s))
 		} else {
-			clause := fmt.Sprintf("%q is no tag with a value, and is passed over", clip(strings.Trim(s, wsp)))
+			clause := fmt.Sprintf("%q is not a tag with a value, and is passed over", clip(strings.Trim(s, wsp)))
 			if tag, _, ok := strings.Cut(name, ":"); ok && slices.Contains(known, strings.Trim(tag, wsp)) {
 				clause += "; = belongs behind " + strings.Trim(tag, wsp)
 			}
@@ -180,7 +184,8 @@ func (l *linter) syntax() {
 	}
 	for _, name := range []string{"adkim", "aspf", "t", "psd", "fo", "p", "sp", "np"} {
 		if value, given := l.tags.Value(name); given && !isValue(name, value) {
-			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and is passed over%s", name, clip(value), name, meant(name, value)))
+			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and is passed over%s",
+				name, clip(value), name, meant(name, value)))
 		}
 	}
 }
@@ -247,21 +252,24 @@ func (l *linter) policies() {
 	case r.Policy == "":
 		return
 	case len(l.tags) > 1 && l.tags[1].Name != "p":
-		l.at(FlawOrder, "p", "p= does not follow v= at once; receivers that know RFC 7489 alone may pass the record over")
+		l.at(FlawOrder, "p", "p= does not follow v= at once; receivers that know RFC 7489 alone "+
+			"may pass the record over")
 	}
 	rank := func(p Policy) int { return slices.Index(policies, p) }
 	sub := r.Policy
 	if r.Subdomain != "" {
 		sub = r.Subdomain
 		if rank(sub) < rank(r.Policy) {
-			l.at(FlawSubdomain, "sp", fmt.Sprintf("sp=%s is weaker than p=%s: whoever forges takes a subdomain", sub, r.Policy))
+			l.at(FlawSubdomain, "sp", fmt.Sprintf("sp=%s is weaker than p=%s: forgers take a subdomain", sub, r.Policy))
 		}
 	}
 	switch {
 	case r.NonExistent != "" && rank(r.NonExistent) < rank(sub):
-		l.at(FlawNonExist, "np", fmt.Sprintf("np=%s asks for less for names that do not exist than for those that do", r.NonExistent))
+		l.at(FlawNonExist, "np", fmt.Sprintf("np=%s asks for less for names that do not exist "+
+			"than for those that do", r.NonExistent))
 	case !l.has("np") && r.Policy != None && rank(sub) < rank(Reject):
-		l.flaws.Add(FlawNoNP, "np=reject would shut out names below the domain that do not exist, which nobody sends from", 0, 0)
+		l.flaws.Add(FlawNoNP, "np=reject would shut out names below the domain that do not "+
+			"exist, from which no mail is sent", 0, 0)
 	}
 	switch {
 	case r.Testing && r.Policy != None:
@@ -270,13 +278,14 @@ func (l *linter) policies() {
 		l.at(FlawMonitoring, "p", "p=none asks for reports and for nothing else: forged mail is delivered")
 	}
 	if r.PSD == PublicSuffix {
-		l.at(FlawPSD, "psd", "psd=y says that the domain is a public suffix, such as co.uk: nothing below is yours then")
+		l.at(FlawPSD, "psd", "psd=y says that the domain is a public suffix, such as co.uk: "+
+			"nothing below is yours then")
 	}
 }
 
 func (l *linter) reports() {
 	if !l.has("rua") {
-		l.flaws.Add(FlawNoReports, "has no rua=, so that nobody tells you who sends in your name", 0, 0)
+		l.flaws.Add(FlawNoReports, "has no rua=, so that no receiver tells you who sends in your name", 0, 0)
 	}
 	for _, name := range []string{"rua", "ruf"} {
 		value, given := l.tags.Value(name)
@@ -298,9 +307,11 @@ func (l *linter) addresses(name, value string) {
 		case !isURI(uri) && strings.Contains(uri, "@") && !strings.Contains(uri, ":"):
 			l.at(FlawAddress, name, fmt.Sprintf("%s lacks mailto: before it, and is passed over", clip(item)))
 		case !isURI(uri):
-			l.at(FlawAddress, name, fmt.Sprintf("%q is not an address that reports could go to, and is passed over", clip(item)))
+			l.at(FlawAddress, name, fmt.Sprintf("%q is not an address that reports could go to, "+
+				"and is passed over", clip(item)))
 		case !strings.HasPrefix(strings.ToLower(uri), "mailto:"):
-			l.at(FlawAddress, name, fmt.Sprintf("%s is not mailto:, and nobody sends reports elsewhere", clip(item)))
+			l.at(FlawAddress, name, fmt.Sprintf("%s is not mailto:, and no receiver sends "+
+				"reports elsewhere", clip(item)))
 		case seen[strings.ToLower(uri)]:
 			l.at(FlawAddress, name, clip(item)+" stands there twice")
 		case sized:
@@ -309,6 +320,7 @@ func (l *linter) addresses(name, value string) {
 		seen[strings.ToLower(uri)] = true
 	}
 	if len(seen) > 2 {
-		l.at(FlawAddresses, name, fmt.Sprintf("%s= names %d addresses, and receivers need not serve more than two", name, len(seen)))
+		l.at(FlawAddresses, name, fmt.Sprintf("%s= names %d addresses, and receivers need not "+
+			"serve more than two", name, len(seen)))
 	}
 }

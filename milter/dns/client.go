@@ -18,10 +18,12 @@ import (
 
 // Options say how a Client asks. The zero value asks the servers of /etc/resolv.conf.
 type Options struct {
-	Servers     []string         // "192.0.2.1", "[2001:db8::1]:5353"; none: those of ResolvConf
-	Targets     Resolver         // who is asked for what aliases lead to, where a reply leaves that out; nil: the same servers
-	ResolvConf  string           // "" means /etc/resolv.conf; read again within 5 s of a change
-	Timeout     time.Duration    // for one query to one server, TCP after truncation included; 0: as resolv.conf says, else 5 s
+	Servers []string // "192.0.2.1", "[2001:db8::1]:5353"; none: those of ResolvConf
+	// who is asked for what aliases lead to, where a reply leaves that out; nil: the same servers
+	Targets    Resolver
+	ResolvConf string // "" means /etc/resolv.conf; read again within 5 s of a change
+	// for one query to one server, TCP after truncation included; 0: as resolv.conf says, else 5 s
+	Timeout     time.Duration
 	Tries       int              // rounds over the servers; 0: as resolv.conf says, else 2
 	Resend      time.Duration    // how long a query over UDP waits before it is sent again; 0: 0.3 s
 	Concurrency int              // queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096

@@ -52,7 +52,8 @@ func (c *Condition) Covers(other *Condition) bool {
 
 // proofs are the facts that a sender of forged mail cannot choose.
 var proofs = []string{
-	"client.address", "client.name", "login", "role", "daemon", "iprev.result", "iprev.name", "spf.result", "spf.aligned",
+	"client.address", "client.name", "login", "role", "daemon", "iprev.result", "iprev.name",
+	"spf.result", "spf.aligned",
 	"dkim", "arc.result", "arc.sealer", "arc.sealers",
 }
 
@@ -128,7 +129,8 @@ func strange(fact, v string) string {
 	case fact == "client.address":
 		if a, err := netip.ParseAddr(v); err != nil || a.String() != v {
 			return fmt.Sprintf(
-				"client.address is never %q: it is one address in its shortest form; in_network compares it with a network",
+				"client.address is never %q: it is one address in its shortest form; in_network "+
+					"compares it with a network",
 				v,
 			)
 		}

@@ -84,7 +84,8 @@ func (c *checker) node(n ast.Node) {
 			c.refuse(n, "only functions can be called: %s", strings.Join(Functions(), ", "))
 		}
 		if _, isName := n.Property.(*ast.StringNode); !isName {
-			c.refuse(n, "an element of a list cannot be taken by its number, which may not be there; use any, all or none")
+			c.refuse(n, "an element of a list cannot be taken by its number, which may not be "+
+				"there; use any, all or none")
 		}
 		c.node(n.Node)
 	case *ast.CallNode:

@@ -34,7 +34,8 @@ type Known struct {
 
 // Client is the SMTP client.
 type Client struct {
-	Address string `expr:"address" json:"-"`           // "192.0.2.1"; "" for mail that a process of this host handed over
+	// "192.0.2.1"; "" for mail that a process of this host handed over
+	Address string `expr:"address" json:"-"`
 	Name    string `expr:"name" json:"name,omitempty"` // the verified name
 	Helo    string `expr:"helo" json:"helo,omitempty"` // what it said in HELO
 }

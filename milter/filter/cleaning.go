@@ -11,7 +11,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// OwnFields are the header fields that nobody but us may write.
+// OwnFields are the header fields that only we may write.
 type OwnFields struct {
 	IDs   []string // our authserv-ids, also former ones and those of hosts that work as one with this
 	Names []string // fields that are removed whatever they say: a mark of policy, Received-SPF if we write it
@@ -72,7 +72,7 @@ func (o OwnFields) hidden(h message.Header, isForged func(message.Field) bool) [
 // mayHandOn reports whether the sender may hand our fields on. A relay may, and so may local
 // processes and the hosts of ours in KeepResults: a content filter or a list manager hands back
 // what went through us before, and with it the only copy of the verdict. A stranger may not, nor
-// whoever is ours as a user, nor the PCs of a network of ours.
+// users of ours, nor the PCs of a network of ours.
 func (o OwnFields) mayHandOn(m milter.Mail) bool {
 	switch {
 	case m.Role == action.RoleRelay:

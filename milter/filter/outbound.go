@@ -107,7 +107,8 @@ func (ml mail) refold(out *milter.Outcome, fit sign.Fit) {
 // refuse defers, or by setting rejects, a message that should have been signed and is not.
 func refuse(out *milter.Outcome, what action.OnKeyError, err error) {
 	out.Action, out.Edits = action.Tempfail, message.Edits{}
-	out.Reply = milter.Reply{Code: 451, Enhanced: "4.7.5", Text: "Signing is not possible at the moment, try again later"}
+	out.Reply = milter.Reply{Code: 451, Enhanced: "4.7.5",
+		Text: "Signing is not possible at the moment, try again later"}
 	if what == action.KeyReject {
 		out.Action = action.Reject
 		out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}

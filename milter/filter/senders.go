@@ -26,8 +26,9 @@ func (s Senders) isKnown() bool {
 	return false
 }
 
-// Allow reports whether the author may be who From says, and if not, why. others are more addresses of From: a login must be
-// allowed to use each, since readers of a malformed field show any of them. Under an unknown rule no author may.
+// Allow reports whether the author may be who From says, and if not, why. others are more addresses
+// of From: a login must be allowed to use each, since readers of a malformed field show any of
+// them. Under an unknown rule no author may.
 func (s Senders) Allow(env *message.Envelope, author message.Address, others ...message.Address) (string, bool) {
 	switch s.Require {
 	case action.SenderAny:

@@ -16,7 +16,7 @@ import (
 
 // keepTest keeps what was found of mail to the address for tests that is not answered in the reply:
 // a bounce, mail of a relay, and mail to others besides. Its sender knows the page where the
-// recipient has a token; without one nobody would, unless every test is taken and answered by mail.
+// recipient has a token; without one no visitor would, unless every test is taken and answered by mail.
 func (in *inbound) keepTest(j judgment, out milter.Outcome) {
 	t := in.filter.Test
 	if t.Keeper == nil || out.Action == action.Tempfail {
@@ -167,7 +167,8 @@ func (in *inbound) senderAuthenticated(r *verify.Results) bool {
 func isProgram(path string) bool {
 	local := strings.ToLower(path[:max(strings.LastIndexByte(path, '@'), 0)])
 	return local == "" || local == "mailer-daemon" || local == "postmaster" || strings.HasPrefix(local, "owner-") ||
-		strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-owner") || strings.Contains(local, "bounce") ||
+		strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-owner") ||
+		strings.Contains(local, "bounce") ||
 		strings.HasPrefix(local, "noreply") || strings.HasPrefix(local, "no-reply")
 }
 

@@ -223,13 +223,13 @@ func (a *Agreement) askMacros(lists map[Stage][]string) {
 	}
 }
 
-// Has tells whether all the given parts of the protocol were agreed on.
+// Has reports whether all the given parts of the protocol were agreed on.
 func (a Agreement) Has(p Protocol) bool { return a.Protocol&p == p }
 
-// May tells whether all the given actions were agreed on.
+// May reports whether all the given actions were agreed on.
 func (a Agreement) May(x Action) bool { return a.Actions&x == x }
 
-// Answers tells whether an answer to a command is read by the MTA.
+// Answers reports whether an answer to a command is read by the MTA.
 func (a Agreement) Answers(command Code) bool {
 	switch command {
 	case Macro, Abort, Quit, QuitNewConn:
@@ -255,7 +255,7 @@ func (a Agreement) Data() []byte {
 }
 
 // ParseAgreement reads the data of a filter's OPTNEG packet, what Data writes. Lists of macros for
-// stages that nobody knows are left out. The error is an ErrMalformed.
+// unknown stages are left out. The error is an ErrMalformed.
 func ParseAgreement(data []byte) (Agreement, error) {
 	o, err := ParseOffer(data)
 	if err != nil {
@@ -291,7 +291,8 @@ var costs = []struct {
 	{action: SetMacros, sentence: "no SETSYMLIST: the macros are those of the MTA's configuration"},
 	{
 		protocol: LeadingSpace,
-		sentence: "no HDR_LEADSPC: one space is put back before each value that is not empty and does not begin with a tab or a line end; " +
+		sentence: "no HDR_LEADSPC: one space is put back before each value that is not empty and " +
+			"does not begin with a tab or a line end; " +
 			"a field written without that space breaks a signature under simple canonicalization",
 	},
 	{protocol: NoReplyHeader, sentence: "no NR_HDR: each header field is answered, and a message takes longer"},
@@ -299,5 +300,5 @@ var costs = []struct {
 	{protocol: NoReplyBody, sentence: "no NR_BODY: each piece of body is answered, and a large message takes longer"},
 	{protocol: NoData, sentence: "no NODATA: DATA is shown and answered"},
 	{protocol: NoUnknown, sentence: "no NOUNKNOWN: unknown SMTP commands are shown and answered"},
-	{protocol: Skip, sentence: "no SKIP: a body is sent whole even where nobody reads it"},
+	{protocol: Skip, sentence: "no SKIP: a body is sent whole even where it is not read"},
 }

@@ -34,11 +34,11 @@ const (
 	Doubled   Cause = "doubled"   // the record stands at a name with the zone's name twice, or without _domainkey
 	Truncated Cause = "truncated" // a provider's form took the first string only
 	WrongKey  Cause = "wrong key" // the public half of another key
-	Testing   Cause = "testing"   // t=y: verifiers may treat a failure as if nobody had signed
+	Testing   Cause = "testing"   // t=y: verifiers may treat a failure as if there were no signature
 	Empty     Cause = "revoked"   // p= is empty
 	TooShort  Cause = "too short" // an RSA key under 1024 bits
 	Several   Cause = "several"   // more TXT records than one: verifiers may take any (RFC 6376 section 3.6.2.2)
-	Alias     Cause = "alias"     // a CNAME: somebody else publishes the key
+	Alias     Cause = "alias"     // a CNAME: another name publishes the key
 	Dangling  Cause = "dangling"  // a CNAME that leads to no TXT record
 	Pasted    Cause = "pasted"    // quotes or backslashes that came with the paste
 	Spaced    Cause = "spaced"    // white space that verifiers are to skip
@@ -71,7 +71,7 @@ type View struct {
 	public string // the p= tag of Want
 }
 
-// Harm tells whether some verifier cannot verify what the key signs, as far as the DNS could be asked.
+// Harm reports whether some verifier cannot verify what the key signs, as far as the DNS could be asked.
 func (v View) Harm() bool {
 	for _, f := range v.Findings {
 		if f.Harms {
@@ -83,7 +83,7 @@ func (v View) Harm() bool {
 
 // Inspect looks at what is published where want belongs. Domain is that of the key, d=. For a record without a text,
 // which is a vendor's, any key that verifiers take is good. A record is compared by its octets where these matter: the
-// key itself. Its other tags may differ from want's if that harms nobody.
+// key itself. Its other tags may differ from want's if that does no harm.
 func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain string) View {
 	v := View{Name: want.Name, Want: want, public: publicKey(want.Text)}
 	a, err := r.Lookup(ctx, want.Name, dns.TXT)
@@ -99,7 +99,7 @@ func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain strin
 	}
 	v.judge()
 	if n := len(a.Aliases); n > 0 {
-		v.add(Alias, false, "is a CNAME: the key is published at %s, by whoever owns that name", a.Aliases[n-1])
+		v.add(Alias, false, "is a CNAME: the key is published at %s, by the owner of that name", a.Aliases[n-1])
 	}
 	return v
 }
@@ -113,7 +113,8 @@ func (v *View) missing(ctx context.Context, r dns.Resolver, a dns.Answer, domain
 	v.State = Absent
 	for _, wrong := range misplaced(v.Name, domain) {
 		if there, err := r.Lookup(ctx, wrong, dns.TXT); err == nil && v.isAmong(there.Texts) {
-			v.add(Doubled, true, "the record stands at %s: a name without final dot gets the zone's name appended", wrong)
+			v.add(Doubled, true, "the record stands at %s: a name without final dot gets the zone's name appended",
+				wrong)
 			v.Findings[len(v.Findings)-1].At = wrong
 			return
 		}
@@ -138,7 +139,7 @@ func misplaced(name, domain string) []string {
 	return append(out, strings.Replace(name, "._domainkey.", ".", 1))
 }
 
-// isAmong tells whether one of the texts holds our key.
+// isAmong reports whether one of the texts holds our key.
 func (v *View) isAmong(texts []string) bool {
 	for _, t := range texts {
 		if p := publicKey(t); p != "" && (p == v.public || v.Want.Text == "") {
@@ -202,7 +203,8 @@ func (v *View) judgeText(text string) State {
 // atString tells the reader why a record ends where it does.
 func atString(n int) string {
 	if n%keys.MaxString == 0 {
-		return ", where the first string ends: the provider's form takes one string only; enter the value in strings of at most 255 octets"
+		return ", where the first string ends: the provider's form takes one string only; enter " +
+			"the value in strings of at most 255 octets"
 	}
 	return ""
 }
@@ -246,7 +248,10 @@ func pasted(text string) string {
 		return "there are quotes in the value; they belong to zone files"
 	case strings.Contains(text, `\`):
 		return "there are backslashes in the value; they belong to zone files"
-	case strings.ContainsFunc(text, func(r rune) bool { return r > '~' || r < ' ' && r != '\t' && r != '\r' && r != '\n' }):
+	case strings.ContainsFunc(text, func(r rune) bool {
+		return r > '~' || r < ' ' && r != '\t' &&
+			r != '\r' && r != '\n'
+	}):
 		return "there are octets in the value that are not ASCII, such as a space that does not break"
 	}
 	return ""
@@ -271,10 +276,11 @@ func spaced(tags taglist.List) bool {
 	return taglist.Compact(p) != p
 }
 
-// isExcluded tells whether h= or s= is there at all; dkim has refused the record then.
+// isExcluded reports whether h= or s= is there at all; dkim has refused the record then.
 func isExcluded(tags taglist.List) bool {
 	for _, name := range []string{"h", "s"} {
-		if value, given := tags.Value(name); given && !strings.Contains(value, "sha256") && !strings.Contains(value, "email") && !strings.Contains(value, "*") {
+		if value, given := tags.Value(name); given && !strings.Contains(value, "sha256") &&
+			!strings.Contains(value, "email") && !strings.Contains(value, "*") {
 			return true
 		}
 	}

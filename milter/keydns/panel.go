@@ -38,7 +38,7 @@ type Sighting struct {
 }
 
 // Look asks every server about a key, side by side. The error wraps dns.ErrFailure, or is the
-// context's: nobody could be asked.
+// context's: no server could be asked.
 func (p *Panel) Look(ctx context.Context, want keys.Record, domain string) ([]Sighting, error) {
 	servers, err := p.Of(ctx, want.Name)
 	if err != nil {
@@ -128,7 +128,7 @@ func (s Sighting) first(c Cause) string {
 	return ""
 }
 
-// Named makes a server of a name that somebody gave, at the addresses that the host's resolver
+// Named makes a server of a name that was given, at the addresses that the host's resolver
 // knows.
 func (p *Panel) Named(ctx context.Context, name string) (Server, error) {
 	servers, err := p.open(ctx, []string{name})

@@ -54,8 +54,8 @@ func (t *transaction) newID() string {
 	return fmt.Sprintf("<%s.%s@%s>", t.now.UTC().Format("200601021504"), t.Queue, t.hostname)
 }
 
-// messageID is what Sendmail takes for the message's id: the last one, the resent one if there is any sign of resending,
-// or its own.
+// messageID is what Sendmail takes for the message's id: the last one, the resent one if there is
+// any sign of resending, or its own.
 func (t *transaction) messageID() string {
 	name := "Message-Id"
 	if isResent(t.fields) {

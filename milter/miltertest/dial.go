@@ -13,13 +13,15 @@ import (
 
 // Options say what is played. The zero value is a Postfix to which a client connects from 127.0.0.1.
 type Options struct {
-	As         MTA
-	Client     netip.Addr // the SMTP client; 127.0.0.1
-	ClientName string     // its verified name; "localhost" for loopback, else "unknown", with Sendmail the address in brackets
-	Port       uint16     // its port; 54321
-	Helo       string     // what it says in EHLO; "client.example.com"
-	Local      bool       // the message does not come by SMTP: sendmail(1)
-	Hostname   string     // the MTA's own name; "mx.example.com"
+	As     MTA
+	Client netip.Addr // the SMTP client; 127.0.0.1
+	// its verified name; "localhost" for loopback, else "unknown", with Sendmail the address in
+	// brackets
+	ClientName string
+	Port       uint16 // its port; 54321
+	Helo       string // what it says in EHLO; "client.example.com"
+	Local      bool   // the message does not come by SMTP: sendmail(1)
+	Hostname   string // the MTA's own name; "mx.example.com"
 	// Macros have these values instead of the MTA's: "j", "{auth_type}". Others than the MTA knows are sent at CONNECT
 	// and MAIL, as when its configuration lists them there, unless the milter sets those lists.
 	Macros  map[string]string
@@ -152,7 +154,7 @@ func (c *Conn) negotiate() error {
 	return c.bear()
 }
 
-// bear tells whether the MTA bears with what the milter wants.
+// bear reports whether the MTA bears with what the milter wants.
 func (c *Conn) bear() error {
 	if more := c.agreed.Actions &^ c.options.Offer.Actions; more != 0 {
 		return fmt.Errorf("%w: it wants the actions %#x, which were not offered", ErrFilter, uint32(more))
@@ -165,7 +167,8 @@ func (c *Conn) bear() error {
 	}
 	for stage, names := range c.agreed.Macros {
 		if len(names) > maxMacros {
-			return fmt.Errorf("%w: it wants %d macros at stage %d; %d are allowed", ErrFilter, len(names), stage, maxMacros)
+			return fmt.Errorf("%w: it wants %d macros at stage %d; %d are allowed", ErrFilter,
+				len(names), stage, maxMacros)
 		}
 	}
 	return nil
@@ -262,7 +265,7 @@ func (c *Conn) command(code guard.Code, data ...[]byte) (Reply, error) {
 }
 
 // Quit ends the session and waits until the milter has closed the connection. The error is an ErrFilter when something
-// came that nobody had asked for.
+// came unasked.
 func (c *Conn) Quit() error {
 	defer c.framer.Close()
 	if c.options.As == Postfix {
@@ -280,7 +283,7 @@ func (c *Conn) Quit() error {
 func (c *Conn) silence() error {
 	p, err := c.framer.ReadPacket()
 	if err == nil {
-		return fmt.Errorf("%w: at the end it sent %v, which nobody had asked for", ErrFilter, p.Code)
+		return fmt.Errorf("%w: at the end it sent %v, which was not asked for", ErrFilter, p.Code)
 	}
 	return nil
 }

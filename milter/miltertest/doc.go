@@ -8,7 +8,7 @@
 //	if o.Refused() { t.Fatal(o.Stage, o.Reply) }
 //	for _, e := range o.Edits { t.Log(e) }
 //	delivered := o.Delivered()
-//	err = c.Quit() // complains of answers that nobody asked for
+//	err = c.Quit() // complains of answers that were not asked for
 //
 // Several messages go over one connection; Reset, Hello, Abandon and Close are what else happens in SMTP sessions.
 //

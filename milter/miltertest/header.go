@@ -107,8 +107,8 @@ func (h *header) insert(at int, f field) {
 	h.lines = append(h.lines[:at:at], append([]line{{field: f}}, h.lines[at:]...)...)
 }
 
-// add puts a field where the MTA likes: Postfix at the end, Sendmail in the place that it kept for the field or before the
-// first of its name.
+// add puts a field where the MTA likes: Postfix at the end, Sendmail in the place that it kept for
+// the field or before the first of its name.
 func (h *header) add(f field) {
 	if h.mta == Sendmail {
 		for i, l := range h.lines {

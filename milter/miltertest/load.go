@@ -52,7 +52,7 @@ func MadeUp(envelope Message, size int) []byte {
 		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nMIME-Version: 1.0\r\n"+
 		"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
 		cmp.Or(envelope.From, "user@example.com"), strings.Join(envelope.To, ">, <"))
-	const line = "Nobody has to read  what stands here, but it has to be hashed in full. \r\n"
+	const line = "No one has to read  what stands here, but it has to be hashed in full. \r\n"
 	body := strings.Repeat(line, size/len(line)+1)[:max(size, 2)-2]
 	return []byte(header + body + "\r\n")
 }
@@ -73,9 +73,11 @@ type measurement struct {
 	failures []error
 }
 
-// Measure sends messages over several connections at a time to a milter that dial reaches, and tells how fast that was. The
-// error is why connections failed; the figures are good all the same. A context that ends is no failure.
-func (l Load) Measure(ctx context.Context, dial func(context.Context) (*Conn, error), messages []Message) (Figures, error) {
+// Measure sends messages over several connections at a time to a milter that dial reaches, and
+// tells how fast that was. The error is why connections failed; the figures are good all the same.
+// A context that ends is no failure.
+func (l Load) Measure(ctx context.Context, dial func(context.Context) (*Conn, error),
+	messages []Message) (Figures, error) {
 	if l.Duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.Duration)

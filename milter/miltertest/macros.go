@@ -12,18 +12,20 @@ import (
 // defaultMacros are what each MTA sends when neither its configuration nor the milter says otherwise.
 var defaultMacros = map[MTA]map[guard.Stage][]string{
 	Postfix: {
-		guard.StageConnect:      {"j", "{daemon_name}", "{daemon_addr}", "v", "_"},
-		guard.StageHelo:         tlsMacros,
-		guard.StageMail:         {"i", "{auth_type}", "{auth_authen}", "{auth_author}", "{mail_addr}", "{mail_host}", "{mail_mailer}"},
+		guard.StageConnect: {"j", "{daemon_name}", "{daemon_addr}", "v", "_"},
+		guard.StageHelo:    tlsMacros,
+		guard.StageMail: {"i", "{auth_type}", "{auth_authen}", "{auth_author}",
+			"{mail_addr}", "{mail_host}", "{mail_mailer}"},
 		guard.StageRcpt:         {"i", "{rcpt_addr}", "{rcpt_host}", "{rcpt_mailer}"},
 		guard.StageData:         {"i"},
 		guard.StageEndOfHeader:  {"i"},
 		guard.StageEndOfMessage: {"i"},
 	},
 	Sendmail: {
-		guard.StageConnect:      {"j", "_", "{daemon_name}", "{if_name}", "{if_addr}"},
-		guard.StageHelo:         tlsMacros,
-		guard.StageMail:         {"i", "{auth_type}", "{auth_authen}", "{auth_ssf}", "{auth_author}", "{mail_mailer}", "{mail_host}", "{mail_addr}"},
+		guard.StageConnect: {"j", "_", "{daemon_name}", "{if_name}", "{if_addr}"},
+		guard.StageHelo:    tlsMacros,
+		guard.StageMail: {"i", "{auth_type}", "{auth_authen}", "{auth_ssf}",
+			"{auth_author}", "{mail_mailer}", "{mail_host}", "{mail_addr}"},
 		guard.StageRcpt:         {"{rcpt_mailer}", "{rcpt_host}", "{rcpt_addr}"},
 		guard.StageEndOfMessage: {"{msg_id}"},
 	},
@@ -68,8 +70,8 @@ func (c *Conn) sendMacros(command guard.Code) error {
 	return c.framer.WritePacket(guard.Macro, c.scratch)
 }
 
-// configured returns the names of the options that no list of the MTA's has, for the stages where an administrator would
-// have added them: unless the milter has set a list of its own.
+// configured returns the names of the options that no list of the MTA's has, for the stages where
+// an administrator would have added them: unless the milter has set a list of its own.
 func (c *Conn) configured(stage guard.Stage) (names []string) {
 	if len(c.agreed.Macros[stage]) > 0 || stage != guard.StageConnect && stage != guard.StageMail {
 		return nil
@@ -117,7 +119,8 @@ func (c *Conn) stageOf(command guard.Code) (guard.Stage, bool) {
 // macro returns a macro's value at a stage, "" if it has none there.
 func (c *Conn) macro(stage guard.Stage, name string) string {
 	// Postfix's cleanup does not know what master.cf sets for one listener.
-	if value, ok := c.options.Macros[name]; ok && !(c.options.As == Postfix && isLate(stage) && name == "{daemon_name}") {
+	if value, ok := c.options.Macros[name]; ok && !(c.options.As == Postfix && isLate(stage) &&
+		name == "{daemon_name}") {
 		return value
 	}
 	value := c.connectionMacro(name)
@@ -203,13 +206,13 @@ func (t *transaction) macro(stage guard.Stage, name string) string {
 	return ""
 }
 
-// hasQueueID tells whether the MTA has a queue id yet: Postfix gives a message one at its first accepted recipient, but
-// local mail has one from the beginning.
+// hasQueueID reports whether the MTA has a queue id yet: Postfix gives a message one at its first
+// accepted recipient, but local mail has one from the beginning.
 func (t *transaction) hasQueueID(stage guard.Stage) bool {
 	return t.mta == Sendmail || t.local || len(t.accepted) > 0 || isLate(stage)
 }
 
-// isLate tells whether a stage is after the envelope, when Postfix's cleanup has the message, no longer its smtpd.
+// isLate reports whether a stage is after the envelope, when Postfix's cleanup has the message, no longer its smtpd.
 func isLate(stage guard.Stage) bool {
 	return stage == guard.StageEndOfHeader || stage == guard.StageEndOfMessage
 }

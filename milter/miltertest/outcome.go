@@ -32,7 +32,7 @@ type Reply struct {
 	Text    string     // "550 5.7.1 Command rejected"; "" for Continue before the end
 }
 
-// Refused tells whether the client is refused.
+// Refused reports whether the client is refused.
 func (r Reply) Refused() bool {
 	return strings.HasPrefix(r.Text, "4") || strings.HasPrefix(r.Text, "5")
 }
@@ -46,12 +46,14 @@ func (r Reply) String() string {
 
 // Edit is a change that the milter asked for.
 type Edit struct {
-	Kind  guard.Code `json:"-"`
-	Do    string     `json:"do"`              // "insert", "add", "change", "delete", "quarantine", …
-	Index int        `json:"index,omitempty"` // for insert: the place; for change and delete: which one of the name, from 1
-	Name  string     `json:"name,omitempty"`  // the field's
-	Value string     `json:"value,omitempty"` // the field's, with LF line ends; or an address, a reason, a piece of body
-	Args  []string   `json:"args,omitempty"`  // ESMTP arguments of an address
+	Kind guard.Code `json:"-"`
+	Do   string     `json:"do"` // "insert", "add", "change", "delete", "quarantine", …
+	// for insert: the place; for change and delete: which one of the name, from 1
+	Index int    `json:"index,omitempty"`
+	Name  string `json:"name,omitempty"` // the field's
+	// the field's, with LF line ends; or an address, a reason, a piece of body
+	Value string   `json:"value,omitempty"`
+	Args  []string `json:"args,omitempty"` // ESMTP arguments of an address
 }
 
 // String shows the edit in one line or, for a folded value, in several.
@@ -144,7 +146,7 @@ type Outcome struct {
 	mail *transaction
 }
 
-// Refused tells whether the message was refused, as a whole or for every recipient.
+// Refused reports whether the message was refused, as a whole or for every recipient.
 func (o Outcome) Refused() bool { return o.Reply.Refused() }
 
 // Sender returns the envelope's sender after the edits.

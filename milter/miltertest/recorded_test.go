@@ -47,7 +47,7 @@ func TestPlaysAsRecorded(t *testing.T) {
 	}
 }
 
-// isPlain tells whether a session is one message and nothing else, recorded whole: packets over 30 KB were left out, but
+// isPlain reports whether a session is one message and nothing else, recorded whole: packets over 30 KB were left out, but
 // not their macros. Recipients that the MTA refused were shown in a few.
 func isPlain(said []Recorded) bool {
 	var codes []byte
@@ -172,7 +172,7 @@ func answerRecorded(nc net.Conn, said []Recorded) error {
 	return nil
 }
 
-// sameMacros tells whether two macro packets differ in nothing but the order, and the queue id that Sendmail has at
+// sameMacros reports whether two macro packets differ in nothing but the order, and the queue id that Sendmail has at
 // CONNECT for no message at all.
 func sameMacros(a, b string) bool {
 	return len(a) > 0 && slices.Equal(sortedMacros(a), sortedMacros(b))

@@ -39,9 +39,9 @@ func ReadRecordings(dir string) (all []Recording, err error) {
 	return all, err
 }
 
-// readRecording reads a file of recorded conversations, one JSON object a line: "conn", "dir" ("mta" or "filter"), "cmd"
-// (the packet's letter), "data" (base64). Lines without "cmd" are left out. The conversations come in the order in
-// which they began.
+// readRecording reads a file of recorded conversations, one JSON object a line: "conn", "dir"
+// ("mta" or "filter"), "cmd" (the packet's letter), "data" (base64). Lines without "cmd" are left
+// out. The conversations come in the order in which they began.
 func readRecording(file string) (conversations [][]Recorded, err error) {
 	text, err := files.Read(file, maxRecording)
 	if err != nil {

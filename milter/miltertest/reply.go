@@ -52,7 +52,7 @@ func (c *Conn) replyText(data []byte) string {
 	return strings.ReplaceAll(text, mark, "%")
 }
 
-// isReply tells whether every line has the same code of the 400s or 500s, and all but the last a hyphen behind it.
+// isReply reports whether every line has the same code of the 400s or 500s, and all but the last a hyphen behind it.
 func isReply(text string) bool {
 	lines := strings.Split(text, "\r\n")
 	for i, l := range lines {

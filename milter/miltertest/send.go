@@ -88,8 +88,8 @@ func (c *Conn) Send(m Message) (Outcome, error) {
 	return c.Finish(o)
 }
 
-// Begin sends MAIL and RCPT only. The outcome has a Stage when the milter has already decided; otherwise it is for Finish,
-// or Reset, Hello, Drop or Close comes next.
+// Begin sends MAIL and RCPT only. The outcome has a Stage when the milter has already decided;
+// otherwise it is for Finish, or Reset, Hello, Drop or Close comes next.
 func (c *Conn) Begin(m Message) (Outcome, error) {
 	c.mail = c.newTransaction(m)
 	return c.play(Outcome{mail: c.mail}, c.sayMail, c.sayRcpt)
@@ -121,8 +121,8 @@ func (c *Conn) play(o Outcome, steps ...func(*Outcome) (*decision, error)) (Outc
 	return o, err
 }
 
-// after does what the MTA does when a message has been decided on: Postfix sends ABORT after every one, Sendmail when its
-// client gives up.
+// after does what the MTA does when a message has been decided on: Postfix sends ABORT after every
+// one, Sendmail when its client gives up.
 func (c *Conn) after(stage Stage) error {
 	if c.options.As == Postfix || stage == AtRcpt {
 		return c.Reset()

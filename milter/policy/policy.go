@@ -90,14 +90,16 @@ const Shortage = "shortage"
 
 // Decision is what becomes of a message, and why.
 type Decision struct {
-	Action   action.Action // what is done; Accept in a dry run
-	Wanted   action.Action // what the rules say
-	Method   string        // whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from", Shortage, RulesMethod; "" when nothing asked for anything
-	Code     int           // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
-	Enhanced string        // RFC 3463, RFC 7372: "5.7.23"
-	Text     string        // of the SMTP reply: one line of ASCII
-	Reason   string        // for the log, the mark and the quarantine
-	Override string        // what replaced the decision, "" when nothing did
+	Action action.Action // what is done; Accept in a dry run
+	Wanted action.Action // what the rules say
+	// whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from", Shortage, RulesMethod;
+	// "" when nothing asked for anything
+	Method   string
+	Code     int    // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
+	Enhanced string // RFC 3463, RFC 7372: "5.7.23"
+	Text     string // of the SMTP reply: one line of ASCII
+	Reason   string // for the log, the mark and the quarantine
+	Override string // what replaced the decision, "" when nothing did
 	// Disposition is what was made of the DMARC policy after all options, for policy.dmarc (RFC
 	// 9989 section 9.1): none, quarantine or reject.
 	Disposition string

@@ -8,7 +8,7 @@ import (
 	"mailseal/milter/verify"
 )
 
-// sentences are what refused peers read, for each method and result: what was found, and nothing else. Somebody who has
+// sentences are what refused peers read, for each method and result: what was found, and nothing else. A person who has
 // to mend it needs the truth. {domain} is the domain that was judged, {client} the peer's address, {name} the DNS name
 // that did not answer.
 var sentences = map[string]map[string]string{
@@ -57,8 +57,8 @@ const (
 	textShortage = "This host is too busy to judge the message now, please try again later"
 )
 
-// nobody stands for {domain} where there is none: a null sender, a From that cannot be read.
-const nobody = "the sender"
+// unnamed stands for {domain} where there is none: a null sender, a From that cannot be read.
+const unnamed = "the sender"
 
 // text is the sentence for the sender.
 func (ts Texts) text(f finding, env *message.Envelope, r *verify.Results) string {
@@ -74,7 +74,7 @@ func (ts Texts) text(f finding, env *message.Envelope, r *verify.Results) string
 	}
 	name := f.domain
 	if name == "" {
-		name = nobody
+		name = unnamed
 	}
 	s = strings.NewReplacer("{domain}", name, "{client}", env.Client.String(), "{name}", unanswered(f, r)).Replace(s)
 	if why := explanation(f, r); why != "" {
@@ -134,8 +134,8 @@ func unanswered(f finding, r *verify.Results) string {
 	return hostname(name)
 }
 
-// unansweredByDMARC is the name that DMARC asked for itself, or the one that SPF or DKIM asked for and would have told it
-// that the message passes.
+// unansweredByDMARC is the name that DMARC asked for itself, or the one that SPF or DKIM asked for
+// and would have told it that the message passes.
 func unansweredByDMARC(r *verify.Results) string {
 	if r.DMARC.Unanswered != "" {
 		return r.DMARC.Unanswered

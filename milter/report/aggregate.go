@@ -53,7 +53,8 @@ var idAlphabet = base32.HexEncoding.WithPadding(base32.NoPadding)
 // tells it from others. It is the same however often the report is made anew.
 func ID(day time.Time, p *Policy, reporter string, part int) string {
 	h := sha256.New()
-	for _, s := range []string{p.Domain, p.Text, p.Discovery, day.UTC().Format(time.DateOnly), reporter, strconv.Itoa(part)} {
+	for _, s := range []string{p.Domain, p.Text, p.Discovery, day.UTC().Format(time.DateOnly),
+		reporter, strconv.Itoa(part)} {
 		fmt.Fprintf(h, "%d:%s", len(s), s)
 	}
 	sum := idAlphabet.EncodeToString(h.Sum(nil))
@@ -93,7 +94,8 @@ func (e *Evaluation) Key() string {
 // policy domain as that of From stay. Rows are folded where a report would have too many.
 func (e *Evaluation) Folded() Evaluation {
 	return Evaluation{
-		Client: e.Client, Disposition: e.Disposition, DKIM: e.DKIM, SPF: e.SPF, Reasons: e.Reasons, HeaderFrom: e.Policy.Domain,
+		Client: e.Client, Disposition: e.Disposition, DKIM: e.DKIM, SPF: e.SPF, Reasons: e.Reasons,
+		HeaderFrom: e.Policy.Domain,
 	}
 }
 

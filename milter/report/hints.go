@@ -18,7 +18,8 @@ type Hints struct {
 }
 
 // subject is the subject of a mail with a report (RFC 9990 section 3.5.2).
-var subject = regexp.MustCompile(`(?i)\breport[ \t_-]*domain:\s*(\S+)(?:.*?\bsubmitter:\s*(\S+))?(?:.*?\breport-id:\s*(\S+))?`)
+var subject = regexp.MustCompile(
+	`(?i)\breport[ \t_-]*domain:\s*(\S+)(?:.*?\bsubmitter:\s*(\S+))?(?:.*?\breport-id:\s*(\S+))?`)
 
 // ReadHints reads the name of a file as RFC 9990 section 3.5.2 has it, "receiver!domain!begin!end"
 // with an optional id, and a subject. What is not there is empty.
@@ -69,7 +70,8 @@ func (f *Feedback) Supplement(h Hints) {
 		b.add("name-differs", "the name of the file or the subject is of another domain; the report's own is taken", 0)
 	case own == "" && h.Domain != "":
 		f.Policy.Domain = h.Domain
-		b.add("domain-from-name", "the report names no domain; that of the name of the file or of the subject is taken", 0)
+		b.add("domain-from-name", "the report names no domain; that of the name of the file or of the subject is taken",
+			0)
 	case own == "" && f.from != "":
 		f.Policy.Domain = f.from
 		b.add("domain-from-row", "the report names no domain; the first header_from is taken", 0)

@@ -21,7 +21,7 @@ import (
 var declared = regexp.MustCompile(`^\s*<\?xml[^>]*\bencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']`)
 
 // utf8Text returns what r holds as UTF-8: by its byte order mark, else by the encoding that its
-// declaration names. Text that claims UTF-8, or an encoding that nobody knows, is passed on as it
+// declaration names. Text that claims UTF-8, or an encoding that is not known, is passed on as it
 // is; the tokenizer repairs its bytes.
 func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	in := bufio.NewReaderSize(r, 64<<10)

@@ -13,23 +13,26 @@ var ErrNoReport = fmt.Errorf("no <feedback> element: this is not a DMARC aggrega
 
 // fields are the elements that hold a value, by parent and name.
 var fields = map[string]func(*reader, string){
-	"feedback/version":                     func(r *reader, s string) { r.out.Version = s },
-	"report_metadata/org_name":             func(r *reader, s string) { r.out.Metadata.Org = s },
-	"report_metadata/email":                func(r *reader, s string) { r.out.Metadata.Email = s },
-	"report_metadata/extra_contact_info":   func(r *reader, s string) { r.out.Metadata.Contact = s },
-	"report_metadata/report_id":            func(r *reader, s string) { r.out.Metadata.ReportID = s },
-	"report_metadata/generator":            func(r *reader, s string) { r.out.Metadata.Generator = s },
-	"report_metadata/error":                (*reader).metadataError,
-	"date_range/begin":                     func(r *reader, s string) { r.begin = s },
-	"date_range/end":                       func(r *reader, s string) { r.end = s },
-	"policy_published/domain":              (*reader).policyDomain,
-	"policy_published/p":                   func(r *reader, s string) { r.policy.P = word(s) },
-	"policy_published/sp":                  func(r *reader, s string) { r.policy.SP = word(s) },
-	"policy_published/np":                  func(r *reader, s string) { r.policy.NP = word(s) },
-	"policy_published/adkim":               func(r *reader, s string) { r.policy.ADKIM = word(s) },
-	"policy_published/aspf":                func(r *reader, s string) { r.policy.ASPF = word(s) },
-	"policy_published/fo":                  func(r *reader, s string) { r.policy.FO = word(s) },
-	"policy_published/pct":                 func(r *reader, s string) { r.policy.Pct = strings.TrimSuffix(word(s), "%") },
+	"feedback/version":                   func(r *reader, s string) { r.out.Version = s },
+	"report_metadata/org_name":           func(r *reader, s string) { r.out.Metadata.Org = s },
+	"report_metadata/email":              func(r *reader, s string) { r.out.Metadata.Email = s },
+	"report_metadata/extra_contact_info": func(r *reader, s string) { r.out.Metadata.Contact = s },
+	"report_metadata/report_id":          func(r *reader, s string) { r.out.Metadata.ReportID = s },
+	"report_metadata/generator":          func(r *reader, s string) { r.out.Metadata.Generator = s },
+	"report_metadata/error":              (*reader).metadataError,
+	"date_range/begin":                   func(r *reader, s string) { r.begin = s },
+	"date_range/end":                     func(r *reader, s string) { r.end = s },
+	"policy_published/domain":            (*reader).policyDomain,
+	"policy_published/p":                 func(r *reader, s string) { r.policy.P = word(s) },
+	"policy_published/sp":                func(r *reader, s string) { r.policy.SP = word(s) },
+	"policy_published/np":                func(r *reader, s string) { r.policy.NP = word(s) },
+	"policy_published/adkim":             func(r *reader, s string) { r.policy.ADKIM = word(s) },
+	"policy_published/aspf":              func(r *reader, s string) { r.policy.ASPF = word(s) },
+	"policy_published/fo":                func(r *reader, s string) { r.policy.FO = word(s) },
+	"policy_published/pct": func(r *reader,
+		s string) {
+		r.policy.Pct = strings.TrimSuffix(word(s), "%")
+	},
 	"policy_published/testing":             func(r *reader, s string) { r.policy.Testing = word(s) },
 	"policy_published/discovery_method":    func(r *reader, s string) { r.policy.Discovery = word(s) },
 	"policy_published/version_published":   func(*reader, string) {},
@@ -202,7 +205,8 @@ func (r *reader) open(t token) error {
 		r.spf = SPFResult{}
 	}
 	if !names[name] && r.started() {
-		r.add("unknown-element", fmt.Sprintf("element <%s> is unknown and was ignored", name[:min(len(name), 40)]), t.line)
+		r.add("unknown-element", fmt.Sprintf("element <%s> is unknown and was ignored",
+			name[:min(len(name), 40)]), t.line)
 	}
 	r.stack = append(r.stack, name)
 	r.value = r.value[:0]

@@ -57,7 +57,8 @@ func parseAddress(uri string) (Address, bool) {
 	}
 	local, host := text[:at], text[at+1:]
 	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
-	if err != nil || !strings.Contains(ascii, ".") || len(ascii) > 253 || len(local) > 64 || !isDotAtom(local) || !isHost(ascii) {
+	if err != nil || !strings.Contains(ascii, ".") || len(ascii) > 253 || len(local) > 64 ||
+		!isDotAtom(local) || !isHost(ascii) {
 		return Address{}, false
 	}
 	return Address{local, strings.ToLower(ascii)}, true

@@ -118,7 +118,8 @@ func (a *Aggregate) Write() ([]byte, error) {
 func (a *Aggregate) record(r *Counted) xmlRecord {
 	out := xmlRecord{
 		IP: r.Client.Unmap().WithZone("").String(), Count: r.Count, Disposition: r.Disposition,
-		DKIM: passOrFail(r.DKIM), SPF: passOrFail(r.SPF), HeaderFrom: clean(r.HeaderFrom), Envelope: optional(r.EnvelopeFrom),
+		DKIM: passOrFail(r.DKIM), SPF: passOrFail(r.SPF), HeaderFrom: clean(r.HeaderFrom),
+		Envelope: optional(r.EnvelopeFrom),
 	}
 	if r.Passes() && a.PassedAsPass && r.Disposition == "none" {
 		out.Disposition = "pass"
@@ -127,7 +128,8 @@ func (a *Aggregate) record(r *Counted) xmlRecord {
 		out.Reasons = append(out.Reasons, xmlReason{reason.Type, optional(reason.Comment)})
 	}
 	for _, s := range r.Signatures {
-		out.Auth.Signatures = append(out.Auth.Signatures, xmlDKIM{clean(s.Domain), clean(s.Selector), dkimWord(s.Result)})
+		out.Auth.Signatures = append(out.Auth.Signatures,
+			xmlDKIM{clean(s.Domain), clean(s.Selector), dkimWord(s.Result)})
 	}
 	if r.SPFAuth != nil {
 		out.Auth.SPFResult = &xmlSPF{clean(r.SPFAuth.Domain), "mfrom", spfWord(r.SPFAuth.Result)}

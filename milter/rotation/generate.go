@@ -22,9 +22,9 @@ var kinds = map[string]struct {
 	"ed25519": {keys.Ed25519, 0},
 }
 
-// Generate makes a key of each algorithm for a domain, with selectors by a template; without algorithms or template, those
-// of the options hold. Keys of the domain that are made and do not sign yet are named in the last events, since the
-// command may have been given twice.
+// Generate makes a key of each algorithm for a domain, with selectors by a template; without
+// algorithms or template, those of the options hold. Keys of the domain that are made and do not
+// sign yet are named in the last events, since the command may have been given twice.
 func (r *Rotator) Generate(domain string, algorithms []string, template string) ([]keylife.Event, error) {
 	if len(algorithms) == 0 {
 		algorithms = r.o.Algorithms
@@ -40,12 +40,14 @@ func (r *Rotator) Generate(domain string, algorithms []string, template string) 
 }
 
 // generation makes a key of each algorithm for a domain.
-func (r *Rotator) generation(state *keylife.State, domain string, algorithms []string, template string) ([]keylife.Event, error) {
+func (r *Rotator) generation(state *keylife.State, domain string, algorithms []string,
+	template string) ([]keylife.Event, error) {
 	var events []keylife.Event
 	for _, name := range algorithms {
 		kind, ok := kinds[name]
 		if !ok {
-			return nil, fmt.Errorf("%q is not an algorithm of rotation.algorithms: rsa2048, rsa3072, rsa4096 or ed25519", name)
+			return nil, fmt.Errorf("%q is not an algorithm of rotation.algorithms: rsa2048, "+
+				"rsa3072, rsa4096 or ed25519", name)
 		}
 		selector := keys.Selector(template, r.o.Now(), kind.algorithm, func(s string) bool {
 			return r.o.Taken(s+"._domainkey."+domain) || r.o.Store.Taken(state, domain, s)
@@ -55,7 +57,8 @@ func (r *Rotator) generation(state *keylife.State, domain string, algorithms []s
 			return nil, err
 		}
 		record := k.Record()
-		events = append(events, keylife.Event{Name: k.Name(), Step: keys.Generated, Waits: waitsForRecord, Publish: &record})
+		events = append(events, keylife.Event{Name: k.Name(), Step: keys.Generated,
+			Waits: waitsForRecord, Publish: &record})
 	}
 	return events, nil
 }
@@ -70,7 +73,8 @@ func onTheirWay(state *keylife.State, domain string) []keylife.Event {
 		if k.Vendor {
 			continue
 		}
-		note := fmt.Sprintf("is %s since %s; if it is not needed: mailseal keys remove %s", k.Stage, k.Since.Format("2006-01-02"), k.Name())
+		note := fmt.Sprintf("is %s since %s; if it is not needed: mailseal keys remove %s", k.Stage,
+			k.Since.Format("2006-01-02"), k.Name())
 		out = append(out, keylife.Event{Name: k.Name(), Note: note})
 	}
 	return out

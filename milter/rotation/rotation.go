@@ -1,5 +1,6 @@
-// Package rotation brings DKIM keys through their lives, each step when the DNS is ready for it, and watches whether the
-// name servers show the keys that sign. The daemon and the command line drive it; it knows no configuration.
+// Package rotation brings DKIM keys through their lives, each step when the DNS is ready for it,
+// and watches whether the name servers show the keys that sign. The daemon and the command line
+// drive it; it knows no configuration.
 package rotation
 
 import (
@@ -152,10 +153,11 @@ func (r *Rotator) Keys(names []string) ([]keylife.Key, error) {
 	return out, nil
 }
 
-// Wanted returns the records that the name servers have to show now of the keys that are named by record or by domain, of
-// all of them for no name, and the names at which there must be nothing any more. It says what Rotate waits for, and looks
-// at the name servers only where a key is about to be revoked: its successor must be there. No keys at all are ErrNoKey:
-// who publishes what is wanted, and asks in the wrong place, must not take all records down for that.
+// Wanted returns the records that the name servers have to show now of the keys that are named by
+// record or by domain, of all of them for no name, and the names at which there must be nothing any
+// more. It says what Rotate waits for, and looks at the name servers only where a key is about to
+// be revoked: its successor must be there. No keys at all are ErrNoKey: who publishes what is
+// wanted, and asks in the wrong place, must not take all records down for that.
 func (r *Rotator) Wanted(ctx context.Context, names []string) (records []keys.Record, gone []string, err error) {
 	state, err := r.o.Store.Read()
 	if err != nil {
@@ -261,8 +263,9 @@ func (r *Rotator) usable(k keylife.Key) error {
 	return sign.TestKey(private, dkim.SignOptions{})
 }
 
-// Rotate makes the steps that are due for some domains, for all of them if none is named. A step that needs more than one
-// look, such as a key that is made and published at once, comes with the next call. A domain without keys is ErrNoKey.
+// Rotate makes the steps that are due for some domains, for all of them if none is named. A step
+// that needs more than one look, such as a key that is made and published at once, comes with the
+// next call. A domain without keys is ErrNoKey.
 func (r *Rotator) Rotate(ctx context.Context, names []string) (Done, error) {
 	domains := domainsOf(names)
 	if err := r.haveKeys(domains); err != nil {
@@ -292,8 +295,8 @@ func (r *Rotator) Rotate(ctx context.Context, names []string) (Done, error) {
 	return Done{Events: events, Silent: silent}, mark(ErrUnknown, err)
 }
 
-// Begin brings the first keys of domains on their way to signing, as Rotate does, where none has ever signed. Without such
-// domains nobody is asked.
+// Begin brings the first keys of domains on their way to signing, as Rotate does, where none has
+// ever signed. Without such domains no server is asked.
 func (r *Rotator) Begin(ctx context.Context) (Done, error) {
 	state, err := r.o.Store.Read()
 	if err != nil {
@@ -359,8 +362,8 @@ func (r *Rotator) update(change func(*keylife.State) error) error {
 	return errors.Join(errs...)
 }
 
-// isLeft reports whether the private half of a removed key is still there, since the command that removed the key did not
-// live to destroy it.
+// isLeft reports whether the private half of a removed key is still there, since the command that
+// removed the key did not live to destroy it.
 func (r *Rotator) isLeft(k keylife.Key) bool {
 	if k.Vendor {
 		return false

@@ -30,8 +30,9 @@ var steps = map[string]step{
 // Steps are the words for the steps that can be ordered by hand, sorted.
 func Steps() []string { return slices.Sorted(maps.Keys(steps)) }
 
-// Move makes one of Steps with the keys that are named by record or by domain. A key that the DNS or the time speaks against
-// stays, with an event that says why, unless force is a reason to do it all the same.
+// Move makes one of Steps with the keys that are named by record or by domain. A key that the DNS
+// or the time speaks against stays, with an event that says why, unless force is a reason to do it
+// all the same.
 func (r *Rotator) Move(ctx context.Context, verb string, names []string, force string) (Done, error) {
 	step, ok := steps[verb]
 	if !ok {
@@ -64,7 +65,8 @@ func (r *Rotator) Move(ctx context.Context, verb string, names []string, force s
 }
 
 // PublishCheck looks at the keys that are named by record or by domain, all of them for no name, and moves those that
-// were only generated and that every server shows to Published; with a reason in force, those that it does not show, too.
+// were only generated and that every server shows to Published; with a reason in force, those that
+// it does not show, too.
 func (r *Rotator) PublishCheck(ctx context.Context, names []string, force string) ([]Seen, Done, error) {
 	v, seen, err := r.view(ctx, names)
 	switch {
@@ -129,7 +131,8 @@ func errNoKeys(names []string) error {
 	return fmt.Errorf("%s: %w; see mailseal keys list", strings.Join(names, ", "), ErrNoKey)
 }
 
-// isNamed reports whether a key is one of those named, by its domain or by the name of its record; for no name, all are.
+// isNamed reports whether a key is one of those named, by its domain or by the name of its record;
+// for no name, all are.
 func isNamed(k keylife.Key, names []string) bool {
 	for _, name := range names {
 		name = strings.TrimSuffix(strings.ToLower(name), ".")

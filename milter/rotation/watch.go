@@ -204,7 +204,8 @@ func (w *Watcher) compare(t *findings, seen []Seen) {
 			w.log.Warn("it could not be found out whether the key that signs is published", "key",
 				k.Name(), "shown", k.shown())
 		} else {
-			w.log.Error("the DNS does not show the key that signs: receivers cannot verify our mail", "key", k.Name(), "shown", k.shown())
+			w.log.Error("the DNS does not show the key that signs: receivers cannot verify our mail",
+				"key", k.Name(), "shown", k.shown())
 		}
 	}
 }

@@ -64,13 +64,14 @@ func (r *Rule) lacks(q Query) string {
 // lacks returns the first condition that does not hold, "" when all do.
 func (w When) lacks(q Query) string {
 	switch {
-	case len(w.Networks) > 0 && !slices.ContainsFunc(w.Networks, func(p netip.Prefix) bool { return p.Contains(q.Client.Unmap()) }):
+	case len(w.Networks) > 0 && !slices.ContainsFunc(w.Networks,
+		func(p netip.Prefix) bool { return p.Contains(q.Client.Unmap()) }):
 		return fmt.Sprintf("the client %s is not in when.networks", q.Client)
 	case len(w.DaemonNames) > 0 && !slices.Contains(w.DaemonNames, q.DaemonName):
 		return fmt.Sprintf("the daemon name %q is not in when.daemon_names (%s)", q.DaemonName,
 			strings.Join(w.DaemonNames, ", "))
 	case len(w.Logins) > 0 && q.Login == "":
-		return "nobody logged in, and when.logins asks for that"
+		return "no user logged in, and when.logins asks for that"
 	case len(w.Logins) > 0 && !slices.Contains(w.Logins, q.Login) && !slices.Contains(w.Logins, "*"):
 		return fmt.Sprintf("the login %q is not in when.logins", q.Login)
 	case len(w.Recipients) > 0 && !slices.ContainsFunc(q.Recipients, w.Recipients.MatchPath):

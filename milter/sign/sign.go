@@ -175,7 +175,7 @@ func (r *Rule) isOfLocal(name string, q Query) bool {
 }
 
 // canPublish reports whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of
-// root@localhost under a rule for everybody's own domain can be signed by nobody, now or later: it
+// root@localhost under a rule for everybody's own domain can never be signed: it
 // is not deferred for that.
 func canPublish(k keys.Key) bool { return strings.Contains(strings.TrimSuffix(k.Domain, "."), ".") }
 

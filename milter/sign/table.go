@@ -25,8 +25,10 @@ type Query struct {
 	Sender     string                   // envelope sender without angle brackets; "" for a bounce
 	ListID     domain.Name              // of the List-Id field; "" without one
 
-	Lines  Lines       // what the MTA does to lines after us
-	Forged domain.Name // a domain that was forged in From, as a method found: no signature may speak for it; "" for none
+	Lines Lines // what the MTA does to lines after us
+	// a domain that was forged in From, as a method found: no signature may speak for it; "" for
+	// none
+	Forged domain.Name
 }
 
 // When narrows a rule. An empty list asks nothing; the lists that are set must all be satisfied.

@@ -90,7 +90,7 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 }
 
 // Lint finds what is wrong in the text of a record, and what is worth knowing of it. It asks
-// nobody: what stands behind includes is Survey's to say. A text that is no SPF record has the flaw
+// no address: what stands behind includes is Survey's to say. A text that is no SPF record has the flaw
 // of Resembles, or none.
 func Lint(text string) []lint.Flaw {
 	if !isRecord(text) {
@@ -123,7 +123,8 @@ func (l *linter) run() {
 		return
 	}
 	if at := strings.IndexAny(l.text, "\t\r\n"); at >= 0 {
-		l.flaws.Add(FlawPasted, "there is a tab or line end in the value, and terms are separated by spaces alone", at, at+1)
+		l.flaws.Add(FlawPasted, "there is a tab or line end in the value, and terms are separated by spaces alone",
+			at, at+1)
 		return
 	}
 	if len(l.text) > longRecord {
@@ -180,7 +181,7 @@ func (l *linter) term(word string, start, end int) {
 		l.modifier(&l.exp, word, start, end)
 	case kindPTR:
 		l.flaws.Add(FlawPTR,
-			"ptr is slow, and asks the name servers of whoever connects (RFC 7208 section 5.5); name the addresses",
+			"ptr is slow, and asks the name servers of the client (RFC 7208 section 5.5); name the addresses",
 			start, end)
 	case kindIP4, kindIP6:
 		l.network(t, start, end)

@@ -8,7 +8,7 @@ import (
 )
 
 // Repair returns the record that an owner will have meant by a text with mistakes, and whether that
-// is a record without any that could be mended. It adds nobody who may send: terms that cannot be
+// is a record without any that could be mended. It allows no further sender: terms that cannot be
 // read are left out, and "+all" becomes "~all".
 func Repair(text string) (string, bool) {
 	mended, _, ok := repair(text)
@@ -43,7 +43,8 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	if len(words) > 0 && len(words[0]) > len(version) && strings.EqualFold(words[0][:len(version)], version) {
 		words = append([]string{version, words[0][len(version):]}, words[1:]...) // v=spf1mx
 	}
-	if first := strings.ToLower(strings.Join(words[:min(1, len(words))], "")); lint.Nearest(first, version) != "" || first == "spf=v1" {
+	if first := strings.ToLower(strings.Join(words[:min(1, len(words))], "")); lint.Nearest(first,
+		version) != "" || first == "spf=v1" {
 		words[0] = version
 	}
 	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=", 1)), version) {

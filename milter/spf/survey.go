@@ -34,8 +34,9 @@ const (
 // every term, and what it costs. A term whose name depends on the client is counted and not
 // followed.
 type Survey struct {
-	Root      *Node    `json:"tree"`
-	Lookups   int      `json:"lookups"`      // terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
+	Root *Node `json:"tree"`
+	// terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
+	Lookups   int      `json:"lookups"`
 	Voids     int      `json:"void_lookups"` // those without an answer, of 2 allowed
 	Addresses *big.Int `json:"addresses"`    // IPv4 addresses allowed, each once
 	Networks6 int      `json:"networks6"`    // IPv6 networks allowed

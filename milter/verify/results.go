@@ -27,16 +27,18 @@ type Results struct {
 	AuthorErr error        // message.ErrNoAuthor or message.ErrManyAuthors, with its reason
 	IPRev     *iprev.Result
 	SPF       *spf.Result // of MAIL FROM; of HELO for the null sender
-	HELO      *spf.Result // SPF of HELO; nil when the name is not a domain, or depends on more than the name. DMARC knows nothing of it
-	DKIM      []dkim.Result
-	ARC       *arc.Result
-	DMARC     *dmarc.Result
+	// SPF of HELO; nil when the name is not a domain, or depends on more than the name. DMARC knows
+	// nothing of it
+	HELO  *spf.Result
+	DKIM  []dkim.Result
+	ARC   *arc.Result
+	DMARC *dmarc.Result
 	// Short says that this host had not enough to look everything up: what is missing says nothing
 	// about the message.
 	Short bool
 
 	spfForDMARC *spf.Result      // of MAIL FROM, where it is not to be reported
-	listed      []authres.Result // all of the above, once somebody has asked
+	listed      []authres.Result // all of the above, once they were asked for
 }
 
 // NoAuthor reports whether From shows no author at all.

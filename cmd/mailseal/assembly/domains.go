@@ -84,7 +84,7 @@ func (p *Parts) Expand(places []Placement) []Placement {
 		}
 		found, err := p.Domains.List(place.Key)
 		if err != nil {
-			continue // whoever signs reports it
+			continue // the signer reports it
 		}
 		for _, d := range found {
 			out = append(out, Placement{Key: place.Key, Domain: d})

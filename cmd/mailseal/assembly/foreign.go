@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/sign"
 )
 
-// errOtherDomain says that a source's key is of another domain than it was asked for, and that other_domains forbids that.
+// errOtherDomain says that a source's key is of another domain than it was asked for, and that
+// other_domains forbids that.
 var errOtherDomain = errors.New("the row is of another domain than the one that was asked for")
 
 // maxForeign bounds the rows that are remembered as reported; beyond, all of them may be reported once more.
@@ -38,8 +39,9 @@ func (f *foreignRows) isNew(row string) bool {
 	return true
 }
 
-// suitsAuthor is the sign.Rule.Suits of a source: its answer about a sender is to be a key of the sender's domain, or of
-// one above it, which DMARC counts for it by default. Keys that a rule names itself were not asked for by domain.
+// suitsAuthor is the sign.Rule.Suits of a source: its answer about a sender is to be a key of the
+// sender's domain, or of one above it, which DMARC counts for it by default. Keys that a rule names
+// itself were not asked for by domain.
 func (s *Source) suitsAuthor(r config.Rule) func(keys.Key, sign.Query) error {
 	if r.Domain != "" {
 		return nil // d= is not the row's
@@ -73,10 +75,12 @@ func (s *Source) otherDomain(k keys.Key, asked string) error {
 		return nil
 	case config.OtherDomainsWarn:
 	default:
-		return fmt.Errorf("source %q: key %q of domain %q for %q: %w (other_domains)", s.Name, k.Name, k.Domain, asked, errOtherDomain)
+		return fmt.Errorf("source %q: key %q of domain %q for %q: %w (other_domains)", s.Name,
+			k.Name, k.Domain, asked, errOtherDomain)
 	}
 	if s.foreign.isNew(k.Name + "\x00" + k.Domain) {
-		s.log.Warn("a row is of another domain than the one that was asked for: it signs, and DMARC does not count its signature",
+		s.log.Warn("a row is of another domain than the one that was asked for: it signs, and "+
+			"DMARC does not count its signature",
 			"source", s.Name, "key", k.Name, "domain", k.Domain, "asked", asked)
 	}
 	return nil

@@ -27,7 +27,8 @@ func FileKeysAs(ctx context.Context, cfg *config.Config, old *Parts, as *keyfile
 	entries := make(map[string]keyfile.Entry, len(cfg.Keys))
 	for name, k := range cfg.Keys {
 		if k.Source == "" && !k.IsPerDomain() {
-			entries[name] = keyfile.Entry{Domain: domain.ASCII(k.Domain), Selector: domain.ASCII(k.Selector), File: k.File, Text: string(k.PrivateKey)}
+			entries[name] = keyfile.Entry{Domain: domain.ASCII(k.Domain),
+				Selector: domain.ASCII(k.Selector), File: k.File, Text: string(k.PrivateKey)}
 		}
 	}
 	return keyfile.New(ctx, entries, o)
@@ -41,7 +42,7 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 	err := Survive(func() error {
 		p.sayFindings(ctx, log)
 		SelfTest(ctx, p.Config, p.Keys, func(key string, err error) {
-			log.Error("key fails its self-test: nobody will be able to verify what it signs", "key", key, "error", err)
+			log.Error("key fails its self-test: no verifier would accept what it signs", "key", key, "error", err)
 		})
 		return nil
 	})
@@ -51,7 +52,7 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 }
 
 // AnyKey is an error when there are keys and none of them can sign: a configuration that can do
-// nothing but defer mail. One bad key among good ones keeps nobody from starting; it is logged. It
+// nothing but defer mail. One bad key among good ones does not keep the daemon from starting; it is logged. It
 // waits for the first key that can sign.
 func (p *Parts) AnyKey(ctx context.Context) error {
 	if p.Keys == nil || len(p.Keys.Names()) == 0 || len(p.Sources) > 0 {
@@ -88,7 +89,8 @@ const keysNamed = 20
 func (p *Parts) keyProblem(f keyfile.Finding, all []keyfile.Finding) error {
 	text := remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text)
 	for _, other := range all {
-		if fix := remedy.KeyFile(other, remedy.Self(), remedy.Key{}); f.Kind == keyfile.Unsafe && other.Name == f.Name && !fix.IsZero() {
+		if fix := remedy.KeyFile(other, remedy.Self(), remedy.Key{}); f.Kind == keyfile.Unsafe &&
+			other.Name == f.Name && !fix.IsZero() {
 			text = fix.Sentence(text)
 			break
 		}

@@ -13,7 +13,7 @@ import (
 	"mailseal/milter/sign"
 )
 
-// ManagesKeys tells whether a rule signs with keys of the state directory.
+// ManagesKeys reports whether a rule signs with keys of the state directory.
 func ManagesKeys(cfg *config.Config) bool {
 	for _, r := range cfg.Sign {
 		if r.Managed != "" {
@@ -47,7 +47,8 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 		return nil
 	}
 	if err := p.Managed.Restore(); err != nil {
-		log.Error("which keys signed in place of others before the restart cannot be read; the first look at the DNS decides anew", "error", err)
+		log.Error("which keys signed in place of others before the restart cannot be read; the "+
+			"first look at the DNS decides anew", "error", err)
 	}
 	return nil
 }
@@ -68,7 +69,8 @@ func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context, 
 		}
 		have, err := source.Keys(of)
 		if errors.Is(err, keys.ErrNotFound) && r.FirstKey == config.FirstKeyUnsigned && !source.HasSigned(of) {
-			return nil, fmt.Errorf("%w for %s: publish the records of mailseal keys list --format line, then mailseal keys rotate", sign.ErrFirstKey, of)
+			return nil, fmt.Errorf("%w for %s: publish the records of mailseal keys list "+
+				"--format line, then mailseal keys rotate", sign.ErrFirstKey, of)
 		}
 		return have, err
 	}

@@ -90,7 +90,7 @@ func SigningDomains(cfg *config.Config, r config.Rule, author string) []string {
 	return slices.Compact(out)
 }
 
-// usedBy are the placements of keys that rules name: a key that nobody signs with need not be published.
+// usedBy are the placements of keys that rules name: a key that no rule signs with need not be published.
 func UsedPlacements(cfg *config.Config) []Placement {
 	var out []Placement
 	used := map[string]bool{}

@@ -50,7 +50,8 @@ func NewPolicy(cfg *config.Config) (*policy.Rules, error) {
 func newPolicyRule(path string, r config.PolicyRule) (policy.Rule, error) {
 	when, err1 := newCondition(path+".when", r.When, expression.Judging)
 	text, err2 := expression.NewTemplate(r.Text)
-	return policy.Rule{Name: r.Name, When: when, Action: r.Action, Text: text, Reason: r.Reason, DryRun: r.DryRun}, errors.Join(err1, err2)
+	return policy.Rule{Name: r.Name, When: when, Action: r.Action, Text: text, Reason: r.Reason,
+		DryRun: r.DryRun}, errors.Join(err1, err2)
 }
 
 // newCondition compiles an expression of the configuration, nil for "".

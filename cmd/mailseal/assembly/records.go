@@ -61,8 +61,8 @@ func ManagedRecords(cfg *config.Config) []Record {
 	return out
 }
 
-// SigningRecords yields the records of the keys beside those of the state directory that sign now: of the key table's, those
-// that rules name, and what sources have answered with and is remembered.
+// SigningRecords yields the records of the keys beside those of the state directory that sign now:
+// of the key table's, those that rules name, and what sources have answered with and is remembered.
 func (p *Parts) SigningRecords(ctx context.Context) iter.Seq[Record] {
 	return func(yield func(Record) bool) {
 		var table []Record

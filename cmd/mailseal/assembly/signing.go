@@ -19,7 +19,8 @@ import (
 // addSigning builds what signs and seals.
 func (p *Parts) addSigning(f *filter.Filter) error {
 	if p.Config.Seal.Key != "" {
-		f.Sealer = &sign.Sealer{Keys: p.Table, Key: p.Config.Seal.Key, Domain: p.Config.Seal.Domain, Selector: domain.ASCII(p.Config.Seal.Selector)}
+		f.Sealer = &sign.Sealer{Keys: p.Table, Key: p.Config.Seal.Key, Domain: p.Config.Seal.Domain,
+			Selector: domain.ASCII(p.Config.Seal.Selector)}
 	}
 	if !p.Config.Signs() {
 		return nil
@@ -65,7 +66,8 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 		rules, errs = append(rules, rule), append(errs, err)
 	}
 	table, err := newSigningTable(p.Config.Signing.Match, rules)
-	return &sign.Signer{Table: table, Keys: p.Table, Identifiers: identifiers(p.Config.Keys)}, errors.Join(append(errs, err)...)
+	return &sign.Signer{Table: table, Keys: p.Table, Identifiers: identifiers(p.Config.Keys)},
+		errors.Join(append(errs, err)...)
 }
 
 // newSigningTable makes the signing table in which the first rule that fits signs, or all that fit.

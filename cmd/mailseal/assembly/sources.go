@@ -141,7 +141,7 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 		Stale:       o.stale,
 		Bytes:       o.bytes,
 		Timeout:     o.timeout,
-		Turned:      func(err error) { sayTurned(log, name, err) },
+		Turned:      func(err error) { logTurned(log, name, err) },
 		Test:        func(k keys.Key) error { return s.tested.test(k) },
 		Unusable: func(err error) {
 			log.Error("source of keys: an answer cannot be used, the one before signs until stale ends",
@@ -151,7 +151,7 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 	return s
 }
 
-func sayTurned(log *slog.Logger, name string, err error) {
+func logTurned(log *slog.Logger, name string, err error) {
 	if err == nil {
 		log.Info("source of keys is back", "source", name)
 		return

@@ -20,7 +20,8 @@ func (o sourceOptions) reach() sourceOptions {
 	return out
 }
 
-// asks is what the answers of a source depend on: the same questions to a database that has moved have the same answers.
+// asks is what the answers of a source depend on: the same questions to a database that has moved
+// have the same answers.
 func (o sourceOptions) asks() sourceOptions {
 	return sourceOptions{
 		sql:  keysql.Options{Driver: o.sql.Driver, KeyQuery: o.sql.KeyQuery, SigningQuery: o.sql.SigningQuery},
@@ -28,8 +29,8 @@ func (o sourceOptions) asks() sourceOptions {
 	}
 }
 
-// predecessor is the source that one takes the place of at a reload: that of the same name, or one that is reached in the
-// same way and has been renamed; nil when there is none.
+// predecessor is the source that one takes the place of at a reload: that of the same name, or one
+// that is reached in the same way and has been renamed; nil when there is none.
 func predecessor(cfg *config.Config, old *Parts, name string, wanted sourceOptions) *Source {
 	if old == nil {
 		return nil
@@ -59,9 +60,10 @@ func (s *Source) inherit(before *Source) {
 // HasAnswered reports whether the source has answered since it was made, or the one before that it took over from.
 func (s *Source) HasAnswered() bool { return s.answers.Load() || s.Cache.HasAnswered() }
 
-// ExamineSources tries each source that old does not have, or reaches otherwise, and logs what it finds. A database that is
-// away keeps nobody from starting. On a reload it is an error when a query can never work, and when a source does not
-// answer that has answered with the settings in force: those are the better ones.
+// ExamineSources tries each source that old does not have, or reaches otherwise, and logs what it
+// finds. A database that is away does not keep the daemon from starting. On a reload it is an error
+// when a query can never work, and when a source does not answer that has answered with the
+// settings in force: those are the better ones.
 func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(p.Sources)) {
@@ -78,7 +80,9 @@ func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger
 		case old != nil && errors.Is(err, keysql.ErrQuery):
 			errs = append(errs, err)
 		case before != nil && before.HasAnswered():
-			errs = append(errs, fmt.Errorf("sources.%s: the reload is refused, since the source does not answer with the new settings and has answered with those in force (a restart puts them in force all the same): %w", name, err))
+			errs = append(errs, fmt.Errorf("sources.%s: the reload is refused, since the source "+
+				"does not answer with the new settings and has answered with those in force (a "+
+				"restart puts them in force all the same): %w", name, err))
 		default:
 			s.Counters.Failures.Add(1)
 			log.Error("source of keys cannot be used now; its mail is deferred", "source", name, "error", err)

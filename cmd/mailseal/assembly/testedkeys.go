@@ -31,7 +31,7 @@ func (t *testedKeys) test(k keys.Key) error {
 	}
 	k.Domain, k.Selector = "probe.invalid", "probe"
 	if err := sign.TestKey(k, dkim.SignOptions{}); err != nil {
-		return fmt.Errorf("the key fails its self-test, nobody could verify what it signs: %w", err)
+		return fmt.Errorf("the key fails its self-test, no verifier would accept what it signs: %w", err)
 	}
 	t.add(id)
 	return nil

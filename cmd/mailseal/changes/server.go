@@ -117,7 +117,8 @@ func (s *Server) answer(w http.ResponseWriter, path, text string, err error) {
 		write(w, http.StatusUnprocessableEntity, reply{Error: err.Error()})
 	default:
 		s.Log.Error("a change of the page was not made", "change", path, "error", err)
-		write(w, http.StatusInternalServerError, reply{Error: "the store of reports cannot take it now; the log says why"})
+		write(w, http.StatusInternalServerError,
+			reply{Error: "the store of reports cannot take it now; the log says why"})
 	}
 }
 
@@ -148,7 +149,8 @@ func (s *Server) judge(ctx context.Context, c change) (string, error) {
 	if !ok || c.Subject == "" {
 		return "", fmt.Errorf("%w: no source, or no class %q", errBad, c.Class)
 	}
-	v := store.Verdict{Domain: c.Domain, Subject: c.Subject, Addresses: c.Addresses, Class: string(class), By: c.By, At: s.Now()}
+	v := store.Verdict{Domain: c.Domain, Subject: c.Subject, Addresses: c.Addresses,
+		Class: string(class), By: c.By, At: s.Now()}
 	if err := s.Intake.Store.Judge(ctx, v); err != nil {
 		return "", err
 	}
@@ -169,7 +171,8 @@ func (s *Server) use(ctx context.Context, c change) (string, error) {
 	if c.Domain == "" || c.Class != "" && c.Class != "people" && c.Class != "machines" {
 		return "", fmt.Errorf("%w: no domain, or no answer %q", errBad, c.Class)
 	}
-	if err := s.Intake.Store.SetUse(ctx, store.Use{Domain: c.Domain, Word: c.Class, By: c.By, At: s.Now()}); err != nil {
+	if err := s.Intake.Store.SetUse(ctx, store.Use{Domain: c.Domain, Word: c.Class, By: c.By,
+		At: s.Now()}); err != nil {
 		return "", err
 	}
 	s.Log.Info("who writes from a domain was answered", "by", c.By, "domain", c.Domain, "answer", c.Class)

@@ -48,7 +48,9 @@ type Result struct {
 	Records  []View  // what the DNS shows of the keys; with Options.Bounded those of sources that have findings, too
 	Walks    []*Walk // of sources, with Options.DNS
 	MTAs     []Server
-	IDs      []string // the authserv-ids of our Authentication-Results fields, as far as they are known; nil if nothing is judged
+	// the authserv-ids of our Authentication-Results fields, as far as they are known; nil if
+	// nothing is judged
+	IDs []string
 
 	Judged string // how files were judged, where it was not with our own rights
 
@@ -144,6 +146,7 @@ func (c *checker) run(ctx context.Context) error {
 	c.sockets(ctx)
 	c.ours()
 	c.secrets()
+	c.spool()
 	c.managed()
 	if c.AgainstRunning {
 		c.againstRunning(ctx)

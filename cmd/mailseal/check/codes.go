@@ -33,6 +33,7 @@ const (
 
 	FileClosed            Code = "file-closed-to-daemon"
 	StateClosed           Code = "state-directory-closed-to-daemon"
+	SpoolClosed           Code = "reports-spool-closed"
 	OursEveryone          Code = "ours-is-everyone"
 	SocketDirectoryClosed Code = "socket-directory-closed-to-daemon"
 
@@ -116,28 +117,43 @@ var rows = []Row{
 	{SourceRefused, Error, Local, "%s", nil},
 	{StateUnread, Error, Local, "%s", nil},
 
-	{IDShort, Warning, Local, "not set, and no full name of this host is known: where the MTA's own name is not a full one, results are written under %q, which can be forged", fixes(remedy.ServerName)},
-	{IDSeveral, Warning, Local, "not set, and more than one MTA may connect (%s): each one's mail has results under another name, and a name that only one of them removes can be forged at the others", fixes(remedy.ServerName)},
+	{IDShort, Warning, Local, "not set, and no full name of this host is known: where the MTA's " +
+		"own name is not a full one, results are written under %q, which can be forged", fixes(remedy.ServerName)},
+	{IDSeveral, Warning, Local, "not set, and more than one MTA may connect (%s): each one's " +
+		"mail has results under another name, and a name that only one of them removes can be forged at the others",
+		fixes(remedy.ServerName)},
 
 	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
 	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
-	{OursEveryone, Error, Local, "%s is everybody: mail of strangers is signed in your name, and nothing is judged", fixes(remedy.Setting)},
-	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s", fixes(remedy.MakeOwnDirectory, remedy.MoveSocket)},
+	{SpoolClosed, Error, Local, "the daemon cannot write rows of DMARC reports into %s: %s; " +
+		"\"systemd-sysusers && systemd-tmpfiles --create\" makes the user mailseal-reports, " +
+		"lets the daemon's user into its group, and makes the default directory; then restart mailseal", nil},
+	{OursEveryone, Error, Local, "%s is everybody: mail of strangers is signed in your name, and nothing is judged",
+		fixes(remedy.Setting)},
+	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s",
+		fixes(remedy.MakeOwnDirectory, remedy.MoveSocket)},
 
 	{KeyMissing, Error, Local, "%s", nil},
 	{KeyUnreadable, Error, Local, "%s", fixes(remedy.LetIn, remedy.Copy, remedy.AccessList)},
 	{KeyUnusable, Error, Local, "%s", nil},
 	{KeyRefused, Error, Local, "%s", nil},
 	{KeyFailsTest, Error, Local, "%s", nil},
-	{KeyShort, Warning, Local, "the RSA key has %d bits, and should have %d (RFC 8301 section 3.2): some receivers do not count its signatures; make a new one under a new selector with mailseal keygen", nil},
-	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC 8301 section 3.2), so that some mail does not verify; " +
+	{KeyShort, Warning, Local, "the RSA key has %d bits, and should have %d (RFC 8301 section " +
+		"3.2): some receivers do not count its signatures; make a new one under a new selector with mailseal keygen",
+		nil},
+	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC " +
+		"8301 section 3.2), so that some mail does not verify; " +
 		"use a key of 2048 bits", nil},
 
-	{TestDomain, Warning, MTA, "%s does not take mail for %s, by its files: nobody can write to the address for tests; " +
-		"add the domain to mydestination or virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain", nil},
-	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %s), so that no test comes to Mailseal; add an alias of that name, " +
+	{TestDomain, Warning, MTA, "%s does not take mail for %s, by its files: no sender can write to " +
+		"the address for tests; " +
+		"add the domain to mydestination or virtual_alias_domains (Postfix), or to class w " +
+		"(Sendmail), or use another domain", nil},
+	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %s), so that no " +
+		"test comes to Mailseal; add an alias of that name, " +
 		"and let the server cut what follows a plus sign (recipient_delimiter = + in Postfix; Sendmail does so)", nil},
-	{TestUnasked, Unknown, MTA, "whether the mail server takes the address at RCPT is not known: %s does not answer (%v)", nil},
+	{TestUnasked, Unknown, MTA, "whether the mail server takes the address at RCPT is not known: " +
+		"%s does not answer (%v)", nil},
 
 	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner, remedy.Copy)},
 	{DirectoryMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
@@ -146,11 +162,13 @@ var rows = []Row{
 	{SecretMissing, Error, Local, "%s", nil},
 
 	{ManagedNone, Error, Local, "no key of %s is active, so its mail %s", fixes(remedy.GenerateKey)},
-	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail %s; %s is %s and waits for its next step", fixes(remedy.RotateKey)},
+	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail %s; %s is %s and waits " +
+		"for its next step", fixes(remedy.RotateKey)},
 	{ManagedUnusable, Error, Local, "%s", nil},
 
 	{SocketNoDirectory, Error, Local, "no directory %s", fixes(remedy.MakeDirectory, remedy.MakeOwnDirectory)},
-	{SocketDirectoryYet, Warning, Local, "no directory %s yet; RuntimeDirectory= makes it when systemd starts the daemon", nil},
+	{SocketDirectoryYet, Warning, Local,
+		"no directory %s yet; RuntimeDirectory= makes it when systemd starts the daemon", nil},
 	{SocketDirectoryBad, Error, Local, "%s", nil},
 	{SocketOccupied, Error, Local, "%s is there, and is no socket", nil},
 	{SocketNoUser, Error, Local, "no user %q on this host", nil},
@@ -165,7 +183,8 @@ var rows = []Row{
 	{SourceAway, Error, Local, "%s", nil},
 	{SourceNoList, Error, Local, "%s; let the daemon's user read that table, or leave list_query out", nil},
 	{SourceNoKey, Error, Local, "%s", nil},
-	{SourceUnlisted, Note, DNS, "source %q %s: its keys were not compared; --domain does so for the domains that it names", nil},
+	{SourceUnlisted, Note, DNS, "source %q %s: its keys were not compared; --domain does so for " +
+		"the domains that it names", nil},
 	{SourceNobody, Note, DNS, "source %q: no key signs for %s (%s)", nil},
 
 	{DNSMissing, Error, DNS, "%s", fixes(remedy.Publish)},
@@ -188,12 +207,15 @@ var rows = []Row{
 	{DNSNoRecord, Unknown, DNS, "key %q: %v", nil},
 	{DNSAnyDomain, Note, DNS, "key %q signs as whatever domain the author has; each of them must publish it", nil},
 	{DNSNobody, Error, DNS, "no key signs for %s", nil},
-	{DNSLabel, Error, DNS, "this very key is published at %s, as the entry is called; signatures name %s, where it is not", fixes(remedy.CorrectSelector)},
+	{DNSLabel, Error, DNS, "this very key is published at %s, as the entry is called; signatures " +
+		"name %s, where it is not", fixes(remedy.CorrectSelector)},
 	{DMARCUncount, Error, DNS, "signs mail from %s as d=%s, which DMARC does not count: %s", nil},
 	{DMARCNoAnswer, Unknown, DNS, "whether d=%s is aligned with %s: %s", nil},
-	{ReportsMissing, Warning, DNS, "signatures of %s ask for reports of those that fail (request_reports), and %s has no TXT record that says where to: " +
+	{ReportsMissing, Warning, DNS, "signatures of %s ask for reports of those that fail " +
+		"(request_reports), and %s has no TXT record that says where to: " +
 		"publish \"ra=dkim-errors\" there for dkim-errors@%s, or leave request_reports out", nil},
-	{ReportsUnusable, Warning, DNS, "signatures of %s ask for reports of those that fail (request_reports), and no receiver can send any: %s: %s", nil},
+	{ReportsUnusable, Warning, DNS, "signatures of %s ask for reports of those that fail " +
+		"(request_reports), and no receiver can send any: %s: %s", nil},
 	{ReportsNoAnswer, Unknown, DNS, "where reports of failing signatures go, %s: %v", nil},
 }
 

@@ -139,6 +139,8 @@ func TestSentences(t *testing.T) {
 			"and a name that only one of them removes can be forged at the others"},
 		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
 		{StateClosed, []any{"/s", "why"}, "the daemon cannot use /s: why"},
+		{SpoolClosed, []any{"/s", "why"}, "the daemon cannot write rows of DMARC reports into /s: why; \"systemd-sysusers && systemd-tmpfiles --create\" makes the user mailseal-reports, " +
+			"lets the daemon's user into its group, and makes the default directory; then restart mailseal"},
 		{OursEveryone, []any{"0.0.0.0/0"}, "0.0.0.0/0 is everybody: mail of strangers is signed in your name, and nothing is judged"},
 		{SocketDirectoryClosed, []any{"/d", "why"}, "the daemon cannot make a socket in /d: why"},
 		{ManagedNone, []any{"example.com", "is deferred"}, "no key of example.com is active, so its mail is deferred"},
@@ -154,7 +156,7 @@ func TestSentences(t *testing.T) {
 		{DNSLabel, []any{"a._domainkey.d.example", "b._domainkey.d.example"},
 			"this very key is published at a._domainkey.d.example, as the entry is called; signatures name b._domainkey.d.example, where it is not"},
 		{TestDomain, []any{"Postfix", "example.com"},
-			"Postfix does not take mail for example.com, by its files: nobody can write to the address for tests; add the domain to " +
+			"Postfix does not take mail for example.com, by its files: no sender can write to the address for tests; add the domain to " +
 				"mydestination or virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain"},
 		{TestRefused, []any{"127.0.0.1:25", "t@example.com", 550, "no"},
 			"the mail server at 127.0.0.1:25 refuses t@example.com at RCPT (550 no), so that no test comes to Mailseal; add an alias of " +

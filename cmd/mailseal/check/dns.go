@@ -101,8 +101,8 @@ type label struct {
 	domain   string
 }
 
-// labels are the keys of which the name has another selector than the entry, by the records that they need. A KeyTable often calls
-// an entry as its record is called.
+// labels are the keys of which the name has another selector than the entry, by the records that
+// they need. A KeyTable often calls an entry as its record is called.
 func (c *checker) labels() map[string]label {
 	out := map[string]label{}
 	for _, p := range c.placements() {
@@ -119,7 +119,8 @@ func (c *checker) labels() map[string]label {
 func (c *checker) mislabelled(ctx context.Context, v View, l label) (Finding, bool) {
 	want := v.Want
 	want.Name = l.selector + "._domainkey." + l.domain
-	if v.State == keydns.Shown || v.State == keydns.Unreached || keydns.Inspect(ctx, c.Resolver, want, l.domain).State != keydns.Shown {
+	if v.State == keydns.Shown || v.State == keydns.Unreached || keydns.Inspect(ctx, c.Resolver,
+		want, l.domain).State != keydns.Shown {
 		return Finding{}, false
 	}
 	k := c.cfg.Keys[l.key]

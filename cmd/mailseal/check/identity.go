@@ -11,7 +11,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// identity finds out under which names the results of judging go, and whether a stranger could write results under them.
+// identity finds out under which names the results of judging go, and whether a stranger could
+// write results under them.
 func (c *checker) identity() {
 	if !c.cfg.Verifies() {
 		return
@@ -65,8 +66,8 @@ func (r *Result) addID(id string) {
 	}
 }
 
-// manyMTAs says why MTAs of several names may connect, "" if only one does: several on this host, or a socket that other
-// hosts can reach.
+// manyMTAs says why MTAs of several names may connect, "" if only one does: several on this host,
+// or a socket that other hosts can reach.
 func manyMTAs(cfg *config.Config, names []string) string {
 	if len(names) > 1 {
 		return strings.Join(names, ", ")

@@ -144,7 +144,8 @@ func (j *JSON) Report(f Finding) {
 func (j *JSON) Finish(r *Result) error {
 	out := resultJSON{
 		File: r.File, Findings: orEmpty(j.findings), Errors: j.problems(Error), Warnings: j.problems(Warning),
-		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, IDs: r.IDs, Judged: r.Judged, MTAs: r.MTAs,
+		Keys: orEmpty(r.Keys), Sources: r.Sources, Rules: r.Rules, Sockets: r.Sockets, IDs: r.IDs,
+		Judged: r.Judged, MTAs: r.MTAs,
 	}
 	if r.AskedDNS {
 		out.DNS = &dnsJSON{orEmpty(r.Records), r.Walks}

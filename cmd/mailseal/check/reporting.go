@@ -10,7 +10,7 @@ import (
 )
 
 // reporting looks at the records that say where reports go of signatures that ask for them with r=y
-// (RFC 6651). Without a good one nobody reports.
+// (RFC 6651). Without a good one no receiver reports.
 func (c *checker) reporting(ctx context.Context) {
 	var done []string
 	for _, rule := range c.cfg.Sign {

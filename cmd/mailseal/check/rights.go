@@ -113,7 +113,8 @@ func (c *checker) wants() map[service.Want]func(service.Stop) {
 	}
 	for _, s := range c.cfg.Sources {
 		for setting, path := range map[string]string{
-			"token_file": string(s.TokenFile), "client_key": string(s.ClientKey), "client_certificate": s.ClientCertificate, "ca_file": s.CAFile,
+			"token_file": string(s.TokenFile), "client_key": string(s.ClientKey),
+			"client_certificate": s.ClientCertificate, "ca_file": s.CAFile,
 		} {
 			read(path, c.closed(at(s.Problem(setting, ""))))
 		}
@@ -124,6 +125,9 @@ func (c *checker) wants() map[service.Want]func(service.Stop) {
 				at(l.Problem("address", "")),
 			)
 		}
+	}
+	if c.cfg.Reports.Collect {
+		out[service.Want{Path: c.cfg.Reports.SpoolDirectory, Write: true}] = c.closedSpool
 	}
 	if assembly.ManagesKeys(c.cfg) {
 		setting := place{file: c.File, setting: "state_directory"}

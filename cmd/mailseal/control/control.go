@@ -79,7 +79,8 @@ func parseRequest(line []byte) (Request, error) {
 	}
 	switch {
 	case out.Version != Version:
-		return Request{}, fmt.Errorf("%w: version %d; this daemon speaks version %d", ErrMalformed, out.Version, Version)
+		return Request{}, fmt.Errorf("%w: version %d; this daemon speaks version %d", ErrMalformed,
+			out.Version, Version)
 	case out.Command != Reload && out.Command != Status && out.Command != Test && out.Command != Signed:
 		return Request{}, fmt.Errorf("%w: no command %q", ErrMalformed, out.Command)
 	}

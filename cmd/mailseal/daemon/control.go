@@ -77,7 +77,7 @@ func (d *Daemon) signedPage(ctx context.Context, after string) *control.Page {
 	return out
 }
 
-// absolute makes a path mean the same to whoever reads it elsewhere.
+// absolute makes a path mean the same to a reader elsewhere.
 func absolute(path string) string {
 	if out, err := filepath.Abs(path); err == nil && path != "" {
 		return out

@@ -90,7 +90,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 		return nil, err
 	}
 	if err := d.signed.Read(cfg.StateDirectory); err != nil {
-		log.Error("which domains signed mail lately is not known, so a reload cannot tell what it would lose", "error", err)
+		log.Error("which domains signed mail lately is not known, so a reload cannot tell what it would lose",
+			"error", err)
 	}
 	d.warnOfName(cfg)
 	d.warn(warnings(cfg))
@@ -139,7 +140,8 @@ func (d *Daemon) warn(list []string) {
 func warnings(cfg *config.Config) []string {
 	var out []string
 	for _, name := range unserved(cfg, os.Getenv) {
-		out = append(out, fmt.Sprintf("systemd passed the socket %q, but no listen.address uses it: MTAs that connect to it get no answer; "+
+		out = append(out, fmt.Sprintf("systemd passed the socket %q, but no listen.address uses "+
+			"it: MTAs that connect to it get no answer; "+
 			"add address = \"fd:%s\", or disable the socket unit", name, name))
 	}
 	for _, w := range cfg.Warnings {
@@ -163,7 +165,8 @@ func sayBackend(log *slog.Logger) {
 	case err == nil:
 		log.Info("RSA signatures are made by " + name)
 	case !errors.Is(err, openssl.ErrNotBuilt):
-		log.Warn("RSA signatures are made by Go, at two to four times the processor time: OpenSSL cannot be loaded", "error", err)
+		log.Warn("RSA signatures are made by Go, at two to four times the processor time: OpenSSL cannot be loaded",
+			"error", err)
 	}
 }
 
@@ -244,7 +247,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	drained := make(chan struct{})
 	var others sync.WaitGroup
-	d.health.set(healthy) // before the first message: whoever sent it may ask
+	d.health.set(healthy) // before the first message: its sender may ask
 	d.control(ctx, run, &others)
 	others.Go(func() { run.attend(ctx, drained) })
 	others.Go(func() { d.jobs.Run(ctx) })
@@ -327,7 +330,8 @@ func (d *Daemon) warnOfName(cfg *config.Config) {
 	if cfg.AuthservID != "" || cfg.Host.Full != "" {
 		return
 	}
-	d.log.Error("the full name of this host is not known: where the MTA's own name is not a full one, results are written under a name that can be forged; "+
+	d.log.Error("the full name of this host is not known: where the MTA's own name is not a full "+
+		"one, results are written under a name that can be forged; "+
 		"write authserv_id = \"mx.example.com\" with this host's name", "name", cfg.ServerName())
 }
 

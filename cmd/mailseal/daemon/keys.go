@@ -12,8 +12,9 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// keysJob compares what the daemon signs with and what the name servers show, every rotation.watch; it rotates the keys of
-// the state directory when rotation.every is set, and has the key before sign where rotation.fall_back is.
+// keysJob compares what the daemon signs with and what the name servers show, every rotation.watch;
+// it rotates the keys of the state directory when rotation.every is set, and has the key before
+// sign where rotation.fall_back is.
 func (d *Daemon) keysJob() jobs.Job {
 	return jobs.Job{
 		Name:     "keys",

@@ -28,7 +28,7 @@ func newLog(c config.Log, level *slog.LevelVar, stderr io.Writer) (*slog.Logger,
 	return slog.New(h), nil
 }
 
-// masked hides what is secret in web addresses, whoever has put them into a message or an error.
+// masked hides what is secret in web addresses, wherever a message or an error got them from.
 func masked(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value.Resolve(); v.Kind() {
 	case slog.KindString:
@@ -55,16 +55,39 @@ func setLevel(level *slog.LevelVar, c config.Log) error {
 
 func newHandler(format string, w io.Writer, o *slog.HandlerOptions) slog.Handler {
 	if format != "json" {
-		return slog.NewTextHandler(w, o)
+		return slog.NewTextHandler(w, withoutFacts(o))
 	}
 	inMilliseconds := slog.HandlerOptions{ReplaceAttr: milliseconds}
 	if o != nil {
 		inMilliseconds.Level = o.Level
 		if replace := o.ReplaceAttr; replace != nil {
-			inMilliseconds.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr { return milliseconds(groups, replace(groups, a)) }
+			inMilliseconds.ReplaceAttr = func(groups []string,
+				a slog.Attr) slog.Attr {
+				return milliseconds(groups, replace(groups, a))
+			}
 		}
 	}
 	return slog.NewJSONHandler(w, &inMilliseconds)
+}
+
+// withoutFacts leaves out what "mailseal policy replay" reads of a message: in JSON alone it is
+// more than a long line.
+func withoutFacts(o *slog.HandlerOptions) *slog.HandlerOptions {
+	var out slog.HandlerOptions
+	if o != nil {
+		out = *o
+	}
+	replace := out.ReplaceAttr
+	out.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == "facts" && len(groups) == 0 {
+			return slog.Attr{}
+		}
+		if replace == nil {
+			return a
+		}
+		return replace(groups, a)
+	}
+	return &out
 }
 
 // milliseconds writes times such as took as a number of milliseconds under a name that says so, took_ms: JSON has no

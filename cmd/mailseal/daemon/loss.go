@@ -19,7 +19,8 @@ var ErrRefused = errors.New("the reload is refused")
 // wayOut ends the sentence that says why.
 const wayOut = `"mailseal check --against-running" compares, "mailseal reload --accept" lets it through`
 
-var errNothingSigns = fmt.Errorf("%w: no rule is left that has a key, so no mail would be signed; %s", ErrRefused, wayOut)
+var errNothingSigns = fmt.Errorf("%w: no rule is left that has a key, so no mail would "+
+	"be signed; %s", ErrRefused, wayOut)
 
 // compareTime bounds the questions that a comparison asks of key sources. What is not known by then counts as signed.
 const compareTime = 30 * time.Second
@@ -91,7 +92,8 @@ func (d *Daemon) compareStart(ctx context.Context, p *assembly.Parts) {
 	}
 }
 
-// forgetUncovered has the list forget the domains that a configuration does not cover, which somebody has accepted.
+// forgetUncovered has the list forget the domains that a configuration does not cover, which an
+// administrator has accepted.
 func (d *Daemon) forgetUncovered(ctx context.Context, p *assembly.Parts) {
 	covers := covering(ctx, assembly.NewCoverages(p, func(*assembly.Source) bool { return true }))
 	d.signed.Forget(signed.Compare(d.signed.Recent(), func(n signed.Name) bool { return !covers(n) }).Names)

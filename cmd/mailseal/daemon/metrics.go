@@ -62,31 +62,41 @@ var latencies = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 
 // newMetrics makes the counters of the program that version names.
 func newMetrics(version string) *metrics {
 	m := &metrics{
-		registry:    prometheus.NewRegistry(),
-		today:       newToday(time.Now),
-		messages:    counters("messages_total", "Messages that got a verdict, by whose they are and what was done.", "role", "action"),
+		registry: prometheus.NewRegistry(),
+		today:    newToday(time.Now),
+		messages: counters("messages_total",
+			"Messages that got a verdict, by whose they are and what was done.", "role", "action"),
 		connections: gauge("connections", "Open connections of MTAs."),
 		events:      counters("events_total", "What went wrong or was left alone, by kind.", "event"),
-		fragile:     counters("fragile_total", "Signed messages whose signatures mail servers break, or may break, behind us, by cause.", "cause"),
-		results:     counters("results_total", "What judging found, by method and result.", "method", "result"),
-		signatures:  counters("signatures_total", "DKIM signatures made, by algorithm.", "algorithm"),
-		unsigned:    counters("unsigned_total", "Messages of ours that left without a signature, by reason.", "reason"),
-		longFields:  counters("long_fields_total", "Fields with lines that the MTA would break: folded anew (refolded), or not signed (left_out).", "done"),
-		keyFailures: counter("key_failures_total", "Signatures that could not be made since a key could not be had or used."),
-		selfChecks:  counters("self_checks_total", "Signatures that the second implementation looked at, by its answer.", "outcome"),
-		shortages:   counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
-		ruleErrors:  counter("rule_failures_total", "Messages for which a rule of policy.rules could not be evaluated."),
-		reloads:     counters("reloads_total", "Reloads of the configuration, by result: good, bad (it has mistakes), refused (domains would lose their signatures).", "result"),
-		reloaded:    gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
+		fragile: counters("fragile_total", "Signed messages whose signatures mail servers "+
+			"break, or may break, behind us, by cause.", "cause"),
+		results:    counters("results_total", "What judging found, by method and result.", "method", "result"),
+		signatures: counters("signatures_total", "DKIM signatures made, by algorithm.", "algorithm"),
+		unsigned:   counters("unsigned_total", "Messages of ours that left without a signature, by reason.", "reason"),
+		longFields: counters("long_fields_total", "Fields with lines that the MTA would break: "+
+			"folded anew (refolded), or not signed (left_out).", "done"),
+		keyFailures: counter("key_failures_total",
+			"Signatures that could not be made since a key could not be had or used."),
+		selfChecks: counters("self_checks_total",
+			"Signatures that the second implementation looked at, by its answer.", "outcome"),
+		shortages: counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
+		ruleErrors: counter("rule_failures_total",
+			"Messages for which a rule of policy.rules could not be evaluated."),
+		reloads: counters("reloads_total", "Reloads of the configuration, by result: good, "+
+			"bad (it has mistakes), refused (domains would lose their signatures).", "result"),
+		reloaded: gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
-			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."}, []string{"shown"}),
+			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."},
+			[]string{"shown"}),
 	}
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "mailseal", Name: "message_seconds", Buckets: latencies,
 		Help: "Time from the end of a header to the verdict, by whose message it is.",
 	}, []string{"role"})
-	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results, m.signatures, m.unsigned, m.longFields,
-		m.keyFailures, m.selfChecks, m.shortages, m.ruleErrors, m.reloads, m.reloaded, m.watched, &m.sources, buildInfo(version),
+	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results,
+		m.signatures, m.unsigned, m.longFields,
+		m.keyFailures, m.selfChecks, m.shortages, m.ruleErrors, m.reloads, m.reloaded, m.watched,
+		&m.sources, buildInfo(version),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
@@ -130,7 +140,8 @@ func gauge(name, help string) prometheus.Gauge {
 
 // buildInfo is 1, and says which program this is.
 func buildInfo(version string) prometheus.Collector {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "build_info", Help: "Which program this is; always 1."},
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "build_info",
+		Help: "Which program this is; always 1."},
 		[]string{"version", "goversion"})
 	g.WithLabelValues(version, runtime.Version()).Set(1)
 	return g
@@ -222,9 +233,12 @@ func (m *metrics) watchSpool(w *spool.Writer) {
 		name, help string
 		load       func() int64
 	}{
-		{"report_rows_total", "Messages and domains written to that were taken down for DMARC reports.", func() int64 { return w.Counts().Recorded }},
-		{"report_rows_dropped_total", "Those that were not, since the disk was too slow, full or not writable.", func() int64 { return w.Counts().Dropped }},
-		{"report_spool_bytes_total", "Bytes written to the spool of DMARC reports.", func() int64 { return w.Counts().Bytes }},
+		{"report_rows_total", "Messages and domains written to that were taken down for DMARC reports.",
+			func() int64 { return w.Counts().Recorded }},
+		{"report_rows_dropped_total", "Those that were not, since the disk was too slow, full or not writable.",
+			func() int64 { return w.Counts().Dropped }},
+		{"report_spool_bytes_total", "Bytes written to the spool of DMARC reports.",
+			func() int64 { return w.Counts().Bytes }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help},
@@ -245,20 +259,32 @@ func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 		name, help string
 		load       func() uint64
 	}{
-		{"dns_queries_total", "Queries sent to name servers over UDP.", func() uint64 { return m.client.Load().Counters.Queries.Load() }},
-		{"dns_resent_total", "Queries sent once more, since no reply had come.", func() uint64 { return m.client.Load().Counters.Resent.Load() }},
-		{"dns_truncated_total", "Replies that were asked for again over TCP.", func() uint64 { return m.client.Load().Counters.Truncated.Load() }},
-		{"dns_timeouts_total", "Queries that no reply came to in time.", func() uint64 { return m.client.Load().Counters.Timeouts.Load() }},
-		{"dns_cache_hits_total", "Lookups answered from memory.", func() uint64 { return m.gate.Load().Cache().Counters.Hits.Load() }},
-		{"dns_cache_misses_total", "Lookups that went to a name server.", func() uint64 { return m.gate.Load().Cache().Counters.Misses.Load() }},
-		{"dns_cache_shared_total", "Lookups that waited for another one's answer.", func() uint64 { return m.gate.Load().Cache().Counters.Shared.Load() }},
-		{"dns_failures_total", "Lookups that failed.", func() uint64 { return m.gate.Load().Cache().Counters.Failures.Load() }},
-		{"dns_waited_total", "Lookups that waited for a place at the gate, since too many were under way.", func() uint64 { return m.gate.Load().Counters.Waited.Load() }},
-		{"dns_shortages_total", "Lookups that were not made since there was no place in time: the message is deferred.", func() uint64 { return m.gate.Load().Counters.Shortages.Load() }},
-		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.", func() uint64 { return m.gate.Load().Cache().Counters.Evictions.Load() }},
+		{"dns_queries_total", "Queries sent to name servers over UDP.",
+			func() uint64 { return m.client.Load().Counters.Queries.Load() }},
+		{"dns_resent_total", "Queries sent once more, since no reply had come.",
+			func() uint64 { return m.client.Load().Counters.Resent.Load() }},
+		{"dns_truncated_total", "Replies that were asked for again over TCP.",
+			func() uint64 { return m.client.Load().Counters.Truncated.Load() }},
+		{"dns_timeouts_total", "Queries that no reply came to in time.",
+			func() uint64 { return m.client.Load().Counters.Timeouts.Load() }},
+		{"dns_cache_hits_total", "Lookups answered from memory.",
+			func() uint64 { return m.gate.Load().Cache().Counters.Hits.Load() }},
+		{"dns_cache_misses_total", "Lookups that went to a name server.",
+			func() uint64 { return m.gate.Load().Cache().Counters.Misses.Load() }},
+		{"dns_cache_shared_total", "Lookups that waited for another one's answer.",
+			func() uint64 { return m.gate.Load().Cache().Counters.Shared.Load() }},
+		{"dns_failures_total", "Lookups that failed.",
+			func() uint64 { return m.gate.Load().Cache().Counters.Failures.Load() }},
+		{"dns_waited_total", "Lookups that waited for a place at the gate, since too many were under way.",
+			func() uint64 { return m.gate.Load().Counters.Waited.Load() }},
+		{"dns_shortages_total", "Lookups that were not made since there was no place in time: the message is deferred.",
+			func() uint64 { return m.gate.Load().Counters.Shortages.Load() }},
+		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.",
+			func() uint64 { return m.gate.Load().Cache().Counters.Evictions.Load() }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
-			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help}, func() float64 { return float64(c.load()) }))
+			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help},
+			func() float64 { return float64(c.load()) }))
 	}
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "mailseal", Name: "dns_waiting", Help: "Lookups that wait for a place at the gate now.",

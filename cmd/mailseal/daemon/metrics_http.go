@@ -34,7 +34,7 @@ func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if state != healthy {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_, _ = io.WriteString(w, texts[state]) // whoever asked has gone
+	_, _ = io.WriteString(w, texts[state]) // the client has gone
 }
 
 // metricsHandler serves /metrics and /healthz, and Go's profiles if asked to.
@@ -59,7 +59,8 @@ func serveMetrics(ctx context.Context, address string, handler http.Handler, log
 	if err != nil {
 		return nil, fmt.Errorf("metrics.address: %w", err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

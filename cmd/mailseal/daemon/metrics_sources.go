@@ -22,16 +22,26 @@ type sourceOne struct {
 }
 
 var sourceSeries = []sourceOne{
-	sourceCounter("hits_total", "Questions about keys answered from memory.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Hits }),
-	sourceCounter("misses_total", "Questions that a source was asked.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Misses }),
-	sourceCounter("shared_total", "Questions that waited for another one's answer.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Shared }),
-	sourceCounter("stale_total", "Questions answered from memory past the time, while the source was asked anew or was away.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Stale }),
-	sourceCounter("failures_total", "Questions that a source did not answer, or not usefully.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Failures }),
-	sourceCounter("evictions_total", "Answers forgotten before their time for want of room.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Evictions }),
-	sourceCounter("unusable_total", "Answers that could not be used, such as a row without a key.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Unusable }),
-	{sourceDesc("broken", "Rows that could not be used when they were asked for last."), prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Broken()) }},
-	{sourceDesc("bytes", "About how much memory the remembered answers take."), prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Bytes()) }},
-	{sourceDesc("entries", "Answers remembered now."), prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Len()) }},
+	sourceCounter("hits_total", "Questions about keys answered from memory.",
+		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Hits }),
+	sourceCounter("misses_total", "Questions that a source was asked.",
+		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Misses }),
+	sourceCounter("shared_total", "Questions that waited for another one's answer.",
+		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Shared }),
+	sourceCounter("stale_total", "Questions answered from memory past the time, while the source "+
+		"was asked anew or was away.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Stale }),
+	sourceCounter("failures_total", "Questions that a source did not answer, or not usefully.",
+		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Failures }),
+	sourceCounter("evictions_total", "Answers forgotten before their time for want of room.",
+		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Evictions }),
+	sourceCounter("unusable_total", "Answers that could not be used, such as a row without a key.",
+		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Unusable }),
+	{sourceDesc("broken", "Rows that could not be used when they were asked for last."),
+		prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Broken()) }},
+	{sourceDesc("bytes", "About how much memory the remembered answers take."),
+		prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Bytes()) }},
+	{sourceDesc("entries", "Answers remembered now."), prometheus.GaugeValue,
+		func(s *assembly.Source) float64 { return float64(s.Len()) }},
 	{sourceDesc("away", "1 while a source does not answer."), prometheus.GaugeValue, func(s *assembly.Source) float64 {
 		if s.IsAway() {
 			return 1
@@ -45,7 +55,8 @@ func sourceDesc(name, help string) *prometheus.Desc {
 }
 
 func sourceCounter(name, help string, of func(*assembly.Source) *atomic.Uint64) sourceOne {
-	return sourceOne{sourceDesc(name, help), prometheus.CounterValue, func(s *assembly.Source) float64 { return float64(of(s).Load()) }}
+	return sourceOne{sourceDesc(name, help), prometheus.CounterValue,
+		func(s *assembly.Source) float64 { return float64(of(s).Load()) }}
 }
 
 // Describe implements prometheus.Collector.

@@ -111,7 +111,8 @@ func (s ShadowOptions) dialer() (shadow.Dial, error) {
 	}, nil
 }
 
-var errLoop = errors.New("is the address of --listen: each connection would come back as another one; name the socket of the old milter")
+var errLoop = errors.New("is the address of --listen: each connection would come back as another " +
+	"one; name the socket of the old milter")
 
 // checkLoop reports an upstream that is the proxy itself, under whatever name.
 func (s ShadowOptions) checkLoop() error {
@@ -150,12 +151,14 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	}
 	o := &observer{Daemon: unstarted(s.Options, log), options: s, role: role, pipe: shadow.NewPipe(), out: out}
 	o.level, o.quiet = level, true
-	o.ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // what has come is still judged after the word to stop
+	// what has come is still judged after the word to stop
+	o.ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if cfgErr == nil {
 		cfgErr = assembly.Survive(func() error { return o.begin(cfg) })
 	}
 	if cfgErr != nil {
-		log.Error("nothing is judged until a reload finds a configuration that can be used; mail goes on", "error", cfgErr)
+		log.Error("nothing is judged until a reload finds a configuration that can be used; mail goes on",
+			"error", cfgErr)
 	}
 	o.recorder = shadow.NewRecorder(slog.New(newHandler(s.format(), out, nil)), log, s.Ignore...)
 	o.proxy = shadow.New(shadow.Options{

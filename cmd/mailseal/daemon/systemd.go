@@ -24,8 +24,8 @@ type running struct {
 	metrics *metrics
 	abandon func() // ends all connections at once
 
-	// reload puts the configuration in force as it is now, and returns its warnings, or leaves the old one. With accept,
-	// domains may lose their signatures.
+	// reload puts the configuration in force as it is now, and returns its warnings, or leaves the
+	// old one. With accept, domains may lose their signatures.
 	reload func(accept bool) ([]string, error)
 
 	reloading sync.Mutex // so that systemd hears of one after another
@@ -68,8 +68,8 @@ func (r *running) attend(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-// reloads reloads at each signal until ctx ends. It has a goroutine to itself, since systemd would take a daemon for hung
-// that reads ten thousand keys. Signals that come meanwhile are one.
+// reloads reloads at each signal until ctx ends. It has a goroutine to itself, since systemd would
+// take a daemon for hung that reads ten thousand keys. Signals that come meanwhile are one.
 func (r *running) reloads(ctx context.Context, signals <-chan os.Signal) {
 	for {
 		select {
@@ -94,7 +94,8 @@ func (r *running) reloadNow(accept bool) (warnings []string, err error) {
 	switch {
 	case errors.Is(err, ErrRefused):
 		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
-		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: domains would lose their signatures by the new one.")
+		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: domains would " +
+			"lose their signatures by the new one.")
 	case err != nil:
 		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
 		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: the new one has mistakes.")

@@ -21,8 +21,8 @@ type ahead struct {
 	unopened []string // why sockets are not open, such as a port for which root's rights were needed
 }
 
-// prepare opens the sockets that a configuration has beyond those that are open, and makes a resolver where [dns] differs.
-// With an error nothing has happened.
+// prepare opens the sockets that a configuration has beyond those that are open, and makes a
+// resolver where [dns] differs. With an error nothing has happened.
 func (d *Daemon) prepare(ctx context.Context, now *config.Config) (*ahead, error) {
 	a := &ahead{resolver: d.resolver}
 	client, gate, err := assembly.NewResolver(now)
@@ -41,7 +41,8 @@ func (d *Daemon) prepare(ctx context.Context, now *config.Config) (*ahead, error
 		}
 		opened, err := milter.Listen(ctx, listenOptions(l))
 		if err != nil {
-			a.unopened = append(a.unopened, l.Problem("address", "takes effect only after a restart: "+err.Error()).Error())
+			a.unopened = append(a.unopened,
+				l.Problem("address", "takes effect only after a restart: "+err.Error()).Error())
 			continue
 		}
 		a.opened = append(a.opened, opened)
@@ -79,7 +80,8 @@ func (d *Daemon) moveListeners(cfg *config.Config, a *ahead) {
 	if d.listeners == nil {
 		return
 	}
-	kept := slices.DeleteFunc(slices.Clone(d.listeners), func(l *milter.Listener) bool { return slices.Contains(a.closed, l) })
+	kept := slices.DeleteFunc(slices.Clone(d.listeners),
+		func(l *milter.Listener) bool { return slices.Contains(a.closed, l) })
 	all := append(kept, a.opened...)
 	d.listeners = d.listeners[:0:0]
 	for _, c := range cfg.Listen {

@@ -103,7 +103,8 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	if !good {
-		return answer.NewBad(errors.New("the message came back without a signature that verifies, or with the forged field"))
+		return answer.NewBad(errors.New("the message came back without a signature that " +
+			"verifies, or with the forged field"))
 	}
 	return nil
 }
@@ -259,7 +260,7 @@ func between(text, before, after string) (string, bool) {
 	}
 }
 
-// isFree reports whether nobody has a port on loopback, by TCP and by UDP.
+// isFree reports whether a port on loopback is free, by TCP and by UDP.
 func isFree(port string) bool {
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
 	if err != nil {
@@ -274,7 +275,7 @@ func isFree(port string) bool {
 	return true
 }
 
-// freePort finds a port that nobody has.
+// freePort finds a free port.
 func freePort() (string, error) {
 	for range 20 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -56,7 +56,8 @@ func history(now time.Time, version string, take func(name string, received time
 // made is the report of a receiver on a domain and day: mostly good mail; on Thursdays a newsletter
 // of shop.example by a service that does not sign for it.
 func made(domain, receiver string, share int64, day time.Time) *report.Aggregate {
-	policy := report.Policy{Domain: domain, Text: "v=DMARC1; p=quarantine; rua=mailto:dmarc@" + domain, P: "quarantine", SP: "quarantine",
+	policy := report.Policy{Domain: domain, Text: "v=DMARC1; p=quarantine; rua=mailto:dmarc@" +
+		domain, P: "quarantine", SP: "quarantine",
 		NP: "quarantine", ADKIM: "r", ASPF: "r", Discovery: "treewalk"}
 	a := &report.Aggregate{
 		ID: report.ID(day, &policy, receiver, 1), Organization: receiver, Email: "dmarc@" + receiver,
@@ -79,13 +80,16 @@ func made(domain, receiver string, share int64, day time.Time) *report.Aggregate
 		}
 		a.Rows = append(a.Rows, report.Counted{Evaluation: e, Count: n})
 	}
-	add(share*busy+int64(day.YearDay())%7, report.Evaluation{Client: ownHost, DKIM: true, SPF: true, EnvelopeFrom: domain,
-		SPFAuth: &report.SPFAuth{Domain: domain, Result: "pass"}, Signatures: signed(domain, "pass")})
+	add(share*busy+int64(day.YearDay())%7, report.Evaluation{Client: ownHost, DKIM: true, SPF: true,
+		EnvelopeFrom: domain,
+		SPFAuth:      &report.SPFAuth{Domain: domain, Result: "pass"}, Signatures: signed(domain, "pass")})
 	add(share/10, report.Evaluation{Client: forwarder, DKIM: true, EnvelopeFrom: "forward.example",
 		SPFAuth: &report.SPFAuth{Domain: "forward.example", Result: "pass"}, Signatures: signed(domain, "pass")})
 	if domain == "shop.example" && day.Weekday() == time.Thursday {
-		add(share*8, report.Evaluation{Client: service, Disposition: "quarantine", EnvelopeFrom: "bounce.newsletter.example",
-			SPFAuth: &report.SPFAuth{Domain: "bounce.newsletter.example", Result: "pass"}, Signatures: signed("newsletter.example", "pass")})
+		add(share*8, report.Evaluation{Client: service, Disposition: "quarantine",
+			EnvelopeFrom: "bounce.newsletter.example",
+			SPFAuth:      &report.SPFAuth{Domain: "bounce.newsletter.example", Result: "pass"},
+			Signatures:   signed("newsletter.example", "pass")})
 	}
 	if (day.YearDay()+len(receiver))%5 == 0 {
 		add(1+share/20, report.Evaluation{Client: forger, Disposition: "quarantine", EnvelopeFrom: "junk.example",

@@ -38,7 +38,8 @@ func (d *demo) startPage(ctx context.Context) (*page, error) {
 	}
 	p := &page{stopped: make(chan error, 1)}
 	p.process = &reporting.Process{
-		Config: d.cfg, File: d.config, Log: slog.New(slog.NewTextHandler(d.log, nil)), Now: time.Now, Version: d.Version,
+		Config: d.cfg, File: d.config, Log: slog.New(slog.NewTextHandler(d.log, nil)),
+		Now: time.Now, Version: d.Version,
 	}
 	if err := p.fill(ctx); err != nil {
 		return nil, err
@@ -65,7 +66,8 @@ func (p *page) fill(ctx context.Context) error {
 	}
 	taker := &intake.Intake{Store: s, Domains: p.process.Config.Reports.Intake.Domains}
 	take := func(name string, received time.Time, text []byte) error {
-		_, err := taker.Take(ctx, &store.Arrival{Received: received, Via: "demo", Name: name, Trust: store.ByHand, Data: text})
+		_, err := taker.Take(ctx, &store.Arrival{Received: received, Via: "demo", Name: name,
+			Trust: store.ByHand, Data: text})
 		return err
 	}
 	if err := history(p.process.Now(), p.process.Version, take); err != nil {

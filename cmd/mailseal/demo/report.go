@@ -16,7 +16,7 @@ import (
 // own: that of the demo has ended.
 func (d *demo) showReport() error {
 	if !d.cfg.Reports.Collect {
-		return nil // a configuration of somebody's own
+		return nil // a configuration of the user's own
 	}
 	ctx := context.Background()
 	p := &reporting.Process{

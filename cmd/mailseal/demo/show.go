@@ -21,7 +21,7 @@ Message-ID: <1@example.com>
 A short message.
 `
 
-// show plays the two messages and tells whether all is well.
+// show plays the two messages and reports whether all is well.
 func (d *demo) show(ctx context.Context) (bool, error) {
 	sent, err := d.play(ctx, "1. A message of ours: Alice, on this host, writes to Bob",
 		netip.MustParseAddr("127.0.0.1"), "localhost", []byte(demoMessage))
@@ -68,7 +68,8 @@ func (d *demo) play(ctx context.Context, title string, client netip.Addr, name s
 	}
 	delivered := o.Delivered()
 	fmt.Fprintf(d.Out, "\n%s\n%s\n\n", title, strings.Repeat("-", len(title)))
-	fmt.Fprintf(d.Out, "The client at %s hands over:\n\n%s\nMailseal answers %s; delivered is:\n\n%s\nThe log says:\n\n%s",
+	fmt.Fprintf(d.Out, "The client at %s hands over:\n\n%s\nMailseal answers %s; delivered "+
+		"is:\n\n%s\nThe log says:\n\n%s",
 		client, indent(raw), o.Reply, indent(delivered), indent([]byte(d.log.take())))
 	return delivered, nil
 }

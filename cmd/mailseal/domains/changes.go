@@ -48,7 +48,7 @@ type Change struct {
 	Tags   []string `json:"tags,omitempty"` // of a list of tags, those that changed: "p: none -> reject"
 }
 
-// Changes compares two sets of answers. A lookup that failed at either time is no change: nobody
+// Changes compares two sets of answers. A lookup that failed at either time is no change: nothing
 // knows what was there.
 func Changes(before, now []Seen) []Change {
 	type key struct{ name, kind string }

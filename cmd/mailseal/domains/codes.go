@@ -19,20 +19,24 @@ type Row struct {
 // deep are the rows of what is found by connecting to hosts alone.
 var deep = []Row{
 	{MXUnreached, check.Unknown, "It could not be checked. Many networks let no connection to port 25 out."},
-	{MXPlain, warn, "Mail to the domain crosses the Internet in plain text, and senders with MTA-STS or DANE do not deliver it."},
+	{MXPlain, warn, "Mail to the domain crosses the Internet in plain text, and senders with " +
+		"MTA-STS or DANE do not deliver it."},
 	{MXBroken, warn, "Senders that encrypt mail whenever it is offered wait, or send it in plain text."},
 	{MXOtherName, warn, "Senders that follow MTA-STS refuse a certificate that is not for the name of the MX host."},
-	{MXUntrusted, warn, "Senders that follow MTA-STS refuse a certificate that no authority they know vouches for. DANE needs none."},
+	{MXUntrusted, warn, "Senders that follow MTA-STS refuse a certificate that no authority they " +
+		"know vouches for. DANE needs none."},
 	{MXEnds, warn, "Senders that follow MTA-STS stop delivering on the day on which it ends."},
 	{PinMismatch, fail, "Senders that follow DANE do not deliver: to them an attacker has taken the host's place."},
 	{PinUnsigned, warn, "TLSA records count in zones alone that DNSSEC signs (RFC 7672 section 2.1)."},
 	{PinUnusable, warn, "Senders pass the record over: for mail only the usages 2 and 3 count (RFC 7672 section 3.1)."},
 	{PolicyUnread, check.Unknown, "It could not be checked. That is not to say that there is no policy."},
-	{PolicyRefused, fail, "Senders treat the domain as if it had no MTA-STS, or go on with a policy that they remember."},
+	{PolicyRefused, fail, "Senders treat the domain as if it had no MTA-STS, or go on with a " +
+		"policy that they remember."},
 	{PolicyType, warn, "Some senders take a policy as text/plain alone (RFC 8461 section 3.2)."},
 	{PolicyBroken, fail, "Senders treat the domain as if it had no MTA-STS."},
 	{PolicyIdle, note, "Senders deliver all the same when the policy is not met."},
-	{PolicyShort, warn, "Senders forget the policy soon, and an attacker who keeps them from asking anew is rid of it."},
+	{PolicyShort, warn, "Senders forget the policy soon, and an attacker who keeps them from " +
+		"asking anew is rid of it."},
 	{PolicyMX, fail, "Senders that follow the policy do not deliver to this host."},
 	{PolicyUnused, note, "It does no harm, and may be a host that is gone."},
 }
@@ -185,12 +189,14 @@ var rows = slices.Concat(various, deep, rowsOf(whyBroken, broken), rowsOf(whyKey
 var various = []Row{
 	{NoDomain, fail, "Nothing can be sent from, or delivered to, a name that does not exist."},
 	{NoAnswer, check.Unknown, "It could not be checked. That is not to say that it is missing."},
-	{ServersDiffer, warn, "What a receiver sees depends on which server its resolver asks. A change takes as long as the zone's transfer."},
+	{ServersDiffer, warn, "What a receiver sees depends on which server its resolver asks. A " +
+		"change takes as long as the zone's transfer."},
 	{ServerSilent, warn, "Lookups take longer, and fail when the other servers are away too."},
 	{NotSigned, note, "Records can be forged on the way to a resolver, and TLSA records count for nothing."},
 	{OutsideZone, note, "A zone file cannot answer for other domains. That is not to say that the name is missing."},
 	{BigAnswer, warn, "Answers this large come over TCP, which some receivers' networks do not let through."},
-	{Misplaced, fail, "The record is at a name that no receiver asks for: a name without its final dot had the zone's appended."},
+	{Misplaced, fail, "The record is at a name that no receiver asks for: a name without its " +
+		"final dot had the zone's appended."},
 	{Dangling, fail, "The owner of the name that it leads to decides what receivers see, and there is nothing."},
 	{ShortTTL, note, "A time to live under five minutes costs lookups; one over a day makes mistakes last."},
 
@@ -219,25 +225,30 @@ var various = []Row{
 	{SPFAtDMARC, fail, "No receiver looks for SPF at _dmarc."},
 	{SPFType99, warn, whyObsolete},
 	{SenderID, warn, whyObsolete},
-	{SPFSoft, note, "~all alone asks receivers for nothing. With DMARC at quarantine or reject it is the right choice."},
-	{SPFHard, note, "Some receivers refuse at -all before they see a DKIM signature, such as that of forwarded mail; ~all leaves it to DMARC."},
+	{SPFSoft, note, "~all alone asks receivers for nothing. With DMARC at quarantine or reject " +
+		"it is the right choice."},
+	{SPFHard, note, "Some receivers refuse at -all before they see a DKIM signature, such as " +
+		"that of forwarded mail; ~all leaves it to DMARC."},
 	{SPFAddress, fail, "Mail from this address fails SPF."},
 	{SPFHelo, warn, "Bounces have no sender, and are judged by the HELO name alone."},
-	{SharedService, note, "Other customers of a service send from the same addresses: SPF alone does not tell their mail from yours."},
+	{SharedService, note, "Other customers of a service send from the same addresses: SPF alone " +
+		"does not tell their mail from yours."},
 	{HeloAddress, warn, "Some receivers refuse a HELO name that has no address."},
 	{HeloReverse, warn, "Some receivers distrust a server that is called otherwise than it says."},
 
 	{SPFReported, warn, "Mail from there has one proof less: when its signature breaks on the way, it fails DMARC."},
 	{SPFUnused, note, "A host that is let in can send as you. A term that nothing uses can go."},
-	{StrictIdentity, warn, "Verifiers refuse a signature whose i= is below the domain when the key says t=s. Take t=s away, or sign without i=."},
+	{StrictIdentity, warn, "Verifiers refuse a signature whose i= is below the domain when the " +
+		"key says t=s. Take t=s away, or sign without i=."},
 
 	{Wildcard, warn, "Any selector seems to exist, so that a missing key looks like a broken one."},
 	{NoSelector, note, "Without a selector no key can be looked at; signatures and DMARC reports name them."},
 	{KeySeveral, fail, "A verifier may take any of the records, and signatures fail now and then."},
-	{KeyShared, warn, "Whoever holds the private key of one of the domains can sign as the other."},
+	{KeyShared, warn, "The holder of one domain's private key can sign as the other."},
 	{OnlyEd25519, fail, "Most receivers verify RSA only: to them the mail is unsigned."},
 	{dkim.FlawRevoked, note, "That is right for a key that is not in use any more."},
-	{dkim.FlawModest, warn, "Some receivers do not count signatures with it, and it can be broken by an attacker who pays for it."},
+	{dkim.FlawModest, warn, "Some receivers do not count signatures with it, and it can be " +
+		"broken by an attacker who pays for it."},
 	{dkim.FlawLarge, warn, "Some verifiers do not take it, so that some mail is unsigned to them."},
 	{dkim.FlawTesting, warn, "Verifiers need not treat the mail otherwise than unsigned mail."},
 	{dkim.FlawGranularity, warn, whyObsolete},
@@ -250,17 +261,22 @@ var various = []Row{
 
 	{NoDMARC, fail, "Any sender can write the domain into From, and you do not learn of it."},
 	{ReportsUnread, check.Unknown, "What receivers say of the domain's mail could not be looked at."},
-	{ReportsElsewhere, note, "Nothing on this host learns of mail that fails. That is as it should be if the reports go to somebody else."},
-	{RejectBySPF, fail, "p=reject must not rest on SPF alone (RFC 9989 section 8): sign with DKIM at every source first."},
-	{RejectUnsigned, fail, "Mail of this host is refused wherever it is forwarded, since SPF alone does not survive that (RFC 9989 section 8)."},
-	{StrictLoss, warn, "Strict alignment wants the very domain of From: subdomains in signatures or envelopes do not count."},
+	{ReportsElsewhere, note, "Nothing on this host learns of mail that fails. That is as it " +
+		"should be if the reports go to another domain."},
+	{RejectBySPF, fail, "p=reject must not rest on SPF alone (RFC 9989 section 8): sign with " +
+		"DKIM at every source first."},
+	{RejectUnsigned, fail, "Mail of this host is refused wherever it is forwarded, since SPF " +
+		"alone does not survive that (RFC 9989 section 8)."},
+	{StrictLoss, warn, "Strict alignment wants the very domain of From: subdomains in signatures " +
+		"or envelopes do not count."},
 	{NoneLong, warn, "Reports tell you of forgeries, and nothing stops them."},
 	{CanTighten, note, "The reports show that the next step costs none of your mail."},
 	{DMARCSeveral, fail, "Receivers use none of several records."},
 	{DMARCAtRoot, fail, "No receiver looks for DMARC at the domain itself: the record belongs at _dmarc."},
 	{DMARCWild, note, "Every name below seems to have a record of its own."},
 	{dmarc.FlawNearMiss, fail, whyVoid},
-	{dmarc.FlawPasted, fail, "Receivers treat the domain as if it had no such record, or pass over the part that it is in."},
+	{dmarc.FlawPasted, fail, "Receivers treat the domain as if it had no such record, or pass " +
+		"over the part that it is in."},
 	{dmarc.FlawSyntax, fail, whyIgnored},
 	{dmarc.FlawTwice, fail, whyIgnored},
 	{dmarc.FlawValue, fail, whyIgnored},
@@ -273,7 +289,8 @@ var various = []Row{
 	{dmarc.FlawFormat, warn, whyObsolete},
 	{dmarc.FlawInterval, warn, whyObsolete},
 	{dmarc.FlawSized, note, whyObsolete},
-	{dmarc.FlawTesting, warn, "It is for a test, and should not stay. Receivers that follow RFC 7489 pass it over and apply the policy in full."},
+	{dmarc.FlawTesting, warn, "It is for a test, and should not stay. Receivers that follow RFC " +
+		"7489 pass it over and apply the policy in full."},
 	{dmarc.FlawNoReports, warn, "You will not know of mail that fails, yours or a forger's."},
 	{dmarc.FlawAddress, warn, whyReports},
 	{dmarc.FlawAddresses, warn, "Some reporters stop after the second address."},
@@ -292,7 +309,8 @@ var various = []Row{
 
 	{NoMX, fail, "Replies and bounces cannot be delivered, and some receivers refuse mail from such a domain."},
 	{NullMixed, fail, "The null MX says that the domain takes no mail, the others that it does."},
-	{MXName, fail, "An MX must name a host that has addresses, not an address and not an alias (RFC 5321 section 5.1)."},
+	{MXName, fail, "An MX must name a host that has addresses, not an address and not an alias " +
+		"(RFC 5321 section 5.1)."},
 	{MXAddress, fail, "Mail that is sent to this host waits, and comes back."},
 	{MXPrivate, fail, "No host outside reaches such an address."},
 	{MXTwice, note, "The second one changes nothing."},

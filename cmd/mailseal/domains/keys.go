@@ -99,7 +99,8 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 		if n := c.signedWith[name]; n > 0 && isRevoked(t) {
 			c.forget(dkim.FlawRevoked)
 			c.report(SignedMissing, name, fmt.Sprintf(
-				"the key is revoked, and reports of the last %d days show %s signed with it", signedDays, messages(n))).Seen = t
+				"the key is revoked, and reports of the last %d days show %s signed with it",
+				signedDays, messages(n))).Seen = t
 		}
 		if r, err := dkim.ParseRecord(t); err == nil {
 			out = append(out, r.Key.Algorithm())
@@ -146,7 +147,8 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 	if err == nil {
 		for _, t := range a.Texts {
 			if isDomainKeys(t) {
-				c.report(DomainKeys, base, "there is a policy of DomainKeys, which DKIM has replaced: delete it").Seen = t
+				c.report(DomainKeys, base, "there is a policy of DomainKeys, which DKIM has "+
+					"replaced: delete it").Seen = t
 			}
 		}
 		if a.Status == dns.NXDomain && hasKey {

@@ -45,7 +45,8 @@ func ladder(record string, people bool) string {
 	var b strings.Builder
 	for step := now; step < end; step++ {
 		if step == now {
-			b.WriteString("Next steps, each only when the reports of the step before show no mail of yours that fails:\n")
+			b.WriteString("Next steps, each only when the reports of the step before show no " +
+				"mail of yours that fails:\n")
 		}
 		fmt.Fprintf(&b, "  after %d days: %s\n", step.Days(), advice.WithStep(record, step+1))
 	}
@@ -54,7 +55,8 @@ func ladder(record string, people bool) string {
 		fmt.Fprintf(&b, "With t=y receivers do what the step below asks: %s is %s in effect.\n", test, test-1)
 	}
 	if people {
-		b.WriteString("p=quarantine is the last step for a domain whose users post to mailing lists (RFC 9989 section 7.4).")
+		b.WriteString("p=quarantine is the last step for a domain whose users post to mailing " +
+			"lists (RFC 9989 section 7.4).")
 	} else {
 		b.WriteString("p=reject must not rest on SPF alone (RFC 9989 section 8): every source must sign.")
 	}

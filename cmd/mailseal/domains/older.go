@@ -37,7 +37,8 @@ func (c *checker) older(ctx context.Context, now dmarc.Result) {
 		))
 	}
 	if now.Record.PSD == dmarc.Organizational && !c.inherited {
-		c.report(OwnTree, at, "psd=n makes "+c.name+" an organizational domain of its own to receivers that follow RFC 9989")
+		c.report(OwnTree, at, "psd=n makes "+c.name+" an organizational domain of its own to "+
+			"receivers that follow RFC 9989")
 	}
 }
 

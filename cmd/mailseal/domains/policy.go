@@ -104,8 +104,10 @@ func (c *checker) wildcard(ctx context.Context) {
 
 // freemail are hosts of mailboxes for people.
 var freemail = []string{
-	"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "aol.com", "icloud.com", "me.com",
-	"gmx.de", "gmx.net", "gmx.com", "web.de", "mail.ru", "yandex.ru", "qq.com", "163.com", "126.com", "proton.me", "protonmail.com",
+	"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com",
+	"aol.com", "icloud.com", "me.com",
+	"gmx.de", "gmx.net", "gmx.com", "web.de", "mail.ru", "yandex.ru", "qq.com", "163.com",
+	"126.com", "proton.me", "protonmail.com",
 }
 
 // address looks at one report address: whether its domain takes reports, and whether they could

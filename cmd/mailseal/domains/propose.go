@@ -115,7 +115,8 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 	for _, host := range q.Includes {
 		if slices.Contains(ownEnvelope, strings.ToLower(host)) {
 			out.Notes = append(out.Notes,
-				host+" was left out: an include will not help, since this service sends with an envelope domain of its own; have it sign with DKIM as your domain.")
+				host+" was left out: an include will not help, since this service sends with an "+
+					"envelope domain of its own; have it sign with DKIM as your domain.")
 			continue
 		}
 		if !strings.Contains(" "+strings.ToLower(text)+" ", " include:"+strings.ToLower(host)+" ") {
@@ -125,7 +126,8 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 	for _, network := range q.Addresses {
 		if n := network.Addr(); n.IsPrivate() || n.IsLoopback() || n.IsLinkLocalUnicast() {
 			out.Notes = append(out.Notes, fmt.Sprintf(
-				"%s is private: receivers never see mail from it. Name the public address that it leaves your network from.",
+				"%s is private: receivers never see mail from it. Name the public address that "+
+					"it leaves your network from.",
 				strings.TrimPrefix(strings.TrimPrefix(termOfNetwork(network), "ip4:"), "ip6:"),
 			))
 		}

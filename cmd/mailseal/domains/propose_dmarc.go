@@ -137,7 +137,8 @@ func (q DMARCWishes) text() (string, error) {
 	case p == "reject" && q.People:
 		return "", answer.NewBad(
 			errors.New(
-				"p=reject is not for a domain whose users post to mailing lists (RFC 9989 section 7.4): lists change mail, and it is refused; use quarantine",
+				"p=reject is not for a domain whose users post to mailing lists (RFC 9989 " +
+					"section 7.4): lists change mail, and it is refused; use quarantine",
 			),
 		)
 	case !slices.Contains([]string{"none", "quarantine", "reject"}, p):

@@ -12,7 +12,8 @@ import (
 
 // noteSoft says why a record that ended in -all ends in ~all now.
 const noteSoft = "The published record ends in -all, the proposal in ~all: some receivers refuse mail at -all before " +
-	"they look at DKIM, such as that of forwarded mail. With a DMARC policy of quarantine or reject ~all loses nothing; " +
+	"they look at DKIM, such as that of forwarded mail. With a DMARC policy of quarantine or " +
+	"reject ~all loses nothing; " +
 	"publish -all again if you want it."
 
 // edit takes terms out of a record, and sets how it ends.

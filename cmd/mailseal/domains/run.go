@@ -33,7 +33,7 @@ type Request struct {
 	Strict   bool      // a warning is a bad answer, too
 	Before   []byte    // results of an earlier run in the JSON form: say what has changed since; nil for none
 	Rate     float64   // questions a second; 0 for as many as there are
-	Progress io.Writer // told of every hundredth domain; nil for nobody
+	Progress io.Writer // told of every hundredth domain; nil for none
 	Pace     Clock     // nil is the host's
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // Trusts reports whether what these name servers say of DNSSEC may be repeated: all of them are on
-// this host, so that nobody on the way could have set the AD bit (RFC 6840 section 5.8).
+// this host, so that no host on the way could have set the AD bit (RFC 6840 section 5.8).
 func Trusts(servers []dns.ServerStatus) bool {
 	return len(servers) > 0 && !slices.ContainsFunc(servers, func(s dns.ServerStatus) bool {
 		at, err := netip.ParseAddrPort(s.Address)

@@ -11,10 +11,11 @@ import (
 
 // decided is what the daemon would do with a message that comes from a client.
 type decided struct {
-	Role       string   `json:"role"`                    // ours, theirs or relay
-	By         string   `json:"by"`                      // what decided the role
-	Action     string   `json:"action,omitempty"`        // what is done; "" where the daemon does not judge
-	Wanted     string   `json:"wanted,omitempty"`        // what the policy says, where that is something else (policy.dry_run)
+	Role   string `json:"role"`             // ours, theirs or relay
+	By     string `json:"by"`               // what decided the role
+	Action string `json:"action,omitempty"` // what is done; "" where the daemon does not judge
+	// what the policy says, where that is something else (policy.dry_run)
+	Wanted     string   `json:"wanted,omitempty"`
 	Reason     string   `json:"reason,omitempty"`        // which result decided
 	Override   string   `json:"override,omitempty"`      // what took the policy's place
 	Rule       string   `json:"rule,omitempty"`          // of policy.rules, which decided

@@ -37,7 +37,8 @@ func (m *Message) explainFrom(b *bytes.Buffer) {
 	switch {
 	case r.ManyAuthors():
 		fmt.Fprintf(b,
-			"\nFrom: several authors: %v.\n  DMARC cannot pass such a message: each domain is judged by its own record, up to %d. No rule signs it.\n",
+			"\nFrom: several authors: %v.\n  DMARC cannot pass such a message: each domain is "+
+				"judged by its own record, up to %d. No rule signs it.\n",
 			r.AuthorErr, message.MaxDomains)
 	case r.AuthorErr != nil:
 		fmt.Fprintf(b,
@@ -47,7 +48,8 @@ func (m *Message) explainFrom(b *bytes.Buffer) {
 		fmt.Fprintf(b, "\nFrom: the author's domain is %s.\n", r.Author)
 		if doubt := r.From.Doubt(); doubt != "" {
 			fmt.Fprintf(b,
-				"  The field is not as RFC 5322 wants it: %s.\n  It shows no other domain, so that DMARC judges this one, and signing.malformed_from decides whether it is signed.\n",
+				"  The field is not as RFC 5322 wants it: %s.\n  It shows no other domain, so "+
+					"that DMARC judges this one, and signing.malformed_from decides whether it is signed.\n",
 				doubt)
 		}
 	}
@@ -143,7 +145,7 @@ func (m *Message) body() ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// shorten cuts what somebody else wrote and makes it one line.
+// shorten cuts a stranger's text and makes it one line.
 func shorten(s string, most int) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
 	if len(s) > most {

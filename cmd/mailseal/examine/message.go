@@ -33,7 +33,9 @@ type Examiner struct {
 	Helo       string
 	From       string // envelope sender without angle brackets; empty for a bounce
 	To         []string
-	Received   int // take Client, Helo and From of this Received field of each message, counted from 1 at the top; 0: do not
+	// take Client, Helo and From of this Received field of each message, counted from 1 at the top;
+	// 0: do not
+	Received int
 }
 
 // Message is one message, and what was found.

@@ -38,7 +38,8 @@ func (m *Message) secondOpinion(ctx context.Context, r dns.Resolver) []opinion {
 	}
 	var out []opinion
 	for _, theirs := range all {
-		one := opinion{Signature: m.message.Header.Ordinal(theirs.Field), Result: string(theirs.Value), Agrees: true, Reason: theirs.Reason}
+		one := opinion{Signature: m.message.Header.Ordinal(theirs.Field),
+			Result: string(theirs.Value), Agrees: true, Reason: theirs.Reason}
 		for _, ours := range m.results.DKIM {
 			if ours.Evidence.Field == theirs.Field {
 				one.Agrees = !theirs.Contradicts(string(ours.Value))

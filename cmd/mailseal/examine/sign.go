@@ -34,9 +34,10 @@ type Signing struct {
 	Now              func() time.Time
 }
 
-// Sign returns the text of a message with its signatures on top, in the line ends that it has itself. The answer is bad when
-// no rule wants it signed: a script then sends the message as it is. Whatever else keeps it from being signed, such as a
-// key that cannot be read, leaves the answer unknown, so that it does not look like that.
+// Sign returns the text of a message with its signatures on top, in the line ends that it has
+// itself. The answer is bad when no rule wants it signed: a script then sends the message as it is.
+// Whatever else keeps it from being signed, such as a key that cannot be read, leaves the answer
+// unknown, so that it does not look like that.
 func (o Signing) Sign(ctx context.Context, raw []byte) ([]byte, error) {
 	s, err := o.signer(ctx)
 	if err != nil {
@@ -71,7 +72,8 @@ func (o Signing) table(ctx context.Context) (*sign.Signer, error) {
 		return assembly.NewSigner(ctx, o.Config)
 	}
 	if len(o.Selectors) != len(o.KeyFiles) {
-		return nil, answer.NewUsage(fmt.Errorf("%d --selector for %d --key: give one for each", len(o.Selectors), len(o.KeyFiles)))
+		return nil, answer.NewUsage(fmt.Errorf("%d --selector for %d --key: give one for each",
+			len(o.Selectors), len(o.KeyFiles)))
 	}
 	ring := keyRing{}
 	everybody, err := message.ParsePattern("*")
@@ -115,7 +117,8 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 		if authorErr != nil {
 			return nil
 		}
-		q.Lines = sign.Lines{Limit: milter.LineLimit(""), MayChange: true} // of the MTA that is next, which we do not know
+		// of the MTA that is next, which we do not know
+		q.Lines = sign.Lines{Limit: milter.LineLimit(""), MayChange: true}
 		rules = s.Match(q)
 		return rules.BodyHashes()
 	})
@@ -134,7 +137,8 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 	case err != nil:
 		return nil, answer.NewUnknown(err)
 	}
-	return withFields(raw, m.Header, message.Edits{Change: done.Fit.Change, Remove: done.Remove, Insert: done.Fields}), nil
+	return withFields(raw, m.Header, message.Edits{Change: done.Fit.Change, Remove: done.Remove,
+		Insert: done.Fields}), nil
 }
 
 // withFields applies edits to the text of a message whose header is h.

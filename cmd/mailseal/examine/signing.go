@@ -117,9 +117,11 @@ type keyExplained struct {
 }
 
 // explainSigning asks the parts of the daemon what they would do.
-func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, env *message.Envelope, author message.Address, list string) signingExplained {
+func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts,
+	env *message.Envelope, author message.Address, list string) signingExplained {
 	role, by := assembly.NewRoles(cfg).Of(action.RoleAuto, env, func(string) string { return "" })
-	e := signingExplained{From: author.String(), Role: role.String(), By: string(by), Rules: []ruleExplained{}, Keys: []keyExplained{}}
+	e := signingExplained{From: author.String(), Role: role.String(), By: string(by),
+		Rules: []ruleExplained{}, Keys: []keyExplained{}}
 	if !cfg.Signs() {
 		e.Reason = `mode has no "sign"`
 		return e
@@ -129,10 +131,12 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts, 
 		e.Reason = err.Error()
 		return e
 	}
-	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client, DaemonName: env.DaemonName, Recipients: env.Recipients,
+	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client,
+		DaemonName: env.DaemonName, Recipients: env.Recipients,
 		Sender: env.Sender, ListID: domain.Name(domain.ASCII(list))}
 	q.Facts = func() *expression.Known {
-		k := expression.NewKnown(env, message.Header{message.NewField("From", []byte(" "+author.String()))}, author, role, time.Now())
+		k := expression.NewKnown(env, message.Header{message.NewField("From",
+			[]byte(" "+author.String()))}, author, role, time.Now())
 		return &k
 	}
 	var rules sign.Match
@@ -175,7 +179,8 @@ func placeOf(cfg *config.Config, r *sign.Rule) string {
 }
 
 // unsignedBecause tells why a message is not signed whatever its keys, "" when it is.
-func unsignedBecause(s milter.Settings, role action.Role, rules sign.Match, env *message.Envelope, author message.Address) string {
+func unsignedBecause(s milter.Settings, role action.Role, rules sign.Match, env *message.Envelope,
+	author message.Address) string {
 	daemon, _ := s.Filter.(*filter.Filter)
 	if daemon == nil {
 		return "nothing is signed"
@@ -199,7 +204,8 @@ func unsignedBecause(s milter.Settings, role action.Role, rules sign.Match, env 
 }
 
 // addKeys fetches the keys of the rules that sign.
-func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, signer *sign.Signer, rules sign.Match, q sign.Query) {
+func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, signer *sign.Signer,
+	rules sign.Match, q sign.Query) {
 	found, out, err := signer.Look(ctx, rules, q)
 	hasKey := false
 	for _, f := range found {
@@ -308,13 +314,15 @@ func (e signingExplained) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Mail from %s is %s (%s).\n", e.From, e.Role, e.By)
 	for _, r := range e.Rules {
-		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "fits", "does not sign"), r.Why, bracketed(r.Place))
+		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "fits", "does not sign"),
+			r.Why, bracketed(r.Place))
 	}
 	if e.Others > 0 {
 		fmt.Fprintf(&b, "  Other rules, which have no pattern for the author: %d.\n", e.Others)
 	}
 	for _, k := range e.Keys {
-		fmt.Fprintf(&b, "  key %s%s: %s\n", k.Name, bracketed(k.Source), either(k.Error == "", "signs as "+k.Record+" ("+k.Kind+")", "CANNOT SIGN: "+k.Error))
+		fmt.Fprintf(&b, "  key %s%s: %s\n", k.Name, bracketed(k.Source),
+			either(k.Error == "", "signs as "+k.Record+" ("+k.Kind+")", "CANNOT SIGN: "+k.Error))
 	}
 	if e.Signed {
 		fmt.Fprintln(&b, "The message is signed.")
@@ -330,7 +338,7 @@ func (a *addable) write(b *strings.Builder) {
 	if a == nil {
 		return
 	}
-	fmt.Fprintln(b, "What somebody on the way can add on top while the signature stays good:")
+	fmt.Fprintln(b, "What a host on the way can add on top while the signature stays good:")
 	for _, l := range []struct {
 		when   string
 		fields []string

@@ -13,7 +13,8 @@ import (
 type csvRows struct{ out *csv.Writer }
 
 var csvHead = []string{
-	"file", "reporter", "report_id", "domain", "begin", "end", "source", "messages", "pass", "dkim", "spf", "disposition",
+	"file", "reporter", "report_id", "domain", "begin", "end", "source", "messages", "pass", "dkim",
+	"spf", "disposition",
 	"reasons", "header_from", "envelope_from", "dkim_results", "spf_results",
 }
 
@@ -35,8 +36,10 @@ func (c *csvRows) row(w io.Writer, file string, f *report.Feedback, row *report.
 		spf = append(spf, s.Domain+"="+s.Result)
 	}
 	cells := []string{
-		file, f.Metadata.Org, f.Metadata.ReportID, f.Policy.Domain, stamp(f.Metadata.Begin), stamp(f.Metadata.End), row.Source,
-		strconv.FormatInt(row.Count, 10), yes(row.Pass()), row.DKIM, row.SPF, row.Disposition, strings.Join(reasons, "; "),
+		file, f.Metadata.Org, f.Metadata.ReportID, f.Policy.Domain, stamp(f.Metadata.Begin),
+		stamp(f.Metadata.End), row.Source,
+		strconv.FormatInt(row.Count, 10), yes(row.Pass()), row.DKIM, row.SPF, row.Disposition,
+		strings.Join(reasons, "; "),
 		row.HeaderFrom, row.EnvelopeFrom, strings.Join(signatures, " "), strings.Join(spf, " "),
 	}
 	return writeCSV(c.out, cells)

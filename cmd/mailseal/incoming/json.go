@@ -106,7 +106,8 @@ func newAggregateJSON(p *intake.Part, f *intake.Report, rows []*report.Row, isDu
 		out.Rows = append(out.Rows, rowJSON{
 			Line: row.Line, Source: row.Source, Messages: row.Count, Pass: row.Pass(), DKIM: row.DKIM, SPF: row.SPF,
 			Derived: row.Derived, Disposition: row.Disposition, Reasons: row.Reasons, HeaderFrom: row.HeaderFrom,
-			EnvelopeFrom: row.EnvelopeFrom, EnvelopeTo: row.EnvelopeTo, Signatures: row.Signatures, SPFResults: row.SPFResults,
+			EnvelopeFrom: row.EnvelopeFrom, EnvelopeTo: row.EnvelopeTo, Signatures: row.Signatures,
+			SPFResults: row.SPFResults,
 		})
 	}
 	return out

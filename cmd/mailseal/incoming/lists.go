@@ -66,7 +66,8 @@ func (b *Box) Received(ctx context.Context, kind string, f store.Filter, number 
 	}
 	id, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		return answer.NewUsage(fmt.Errorf("%q is not the number of a report; mailseal reports received shows them", number))
+		return answer.NewUsage(fmt.Errorf("%q is not the number of a report; mailseal reports "+
+			"received shows them", number))
 	}
 	if kind == "aggregate" {
 		return b.show(ctx, id, out)
@@ -80,14 +81,16 @@ func (b *Box) list(ctx context.Context, f store.Filter, out io.Writer) error {
 		if err != nil {
 			return answered(err)
 		}
-		t := table{head: []string{"number", "day", "reporter", "domain", "messages", "records", "state", "counted", "trust"}, from: 4, to: 5}
+		t := table{head: []string{"number", "day", "reporter", "domain", "messages", "records",
+			"state", "counted", "trust"}, from: 4, to: 5}
 		for _, l := range lines {
 			counted := "yes"
 			if !l.Counted {
 				counted = "no"
 			}
 			t.rows = append(t.rows, []string{
-				strconv.FormatInt(l.ID, 10), l.Begin.Format("2006-01-02"), l.Reporter, l.Domain, strconv.FormatInt(l.Messages, 10),
+				strconv.FormatInt(l.ID, 10), l.Begin.Format("2006-01-02"), l.Reporter, l.Domain,
+				strconv.FormatInt(l.Messages, 10),
 				strconv.FormatInt(l.Records, 10), l.State, counted, l.Trust,
 			})
 		}
@@ -103,18 +106,22 @@ func (b *Box) show(ctx context.Context, id int64, out io.Writer) error {
 			return answered(err)
 		}
 		if !b.JSON && !b.CSV {
-			fmt.Fprintf(out, "%s reports on %s, %s: %s in %s.\n", clean(line.Org), clean(line.Domain), period(line.Begin, line.End),
+			fmt.Fprintf(out, "%s reports on %s, %s: %s in %s.\n", clean(line.Org),
+				clean(line.Domain), period(line.Begin, line.End),
 				advice.Plural(line.Messages, "message", "messages"), advice.Plural(line.Records, "record", "records"))
-			fmt.Fprintf(out, "Report id %s, received %s from %s; %s.\n", clean(line.ReportID), stamp(line.Received), clean(line.File), trustText(line))
+			fmt.Fprintf(out, "Report id %s, received %s from %s; %s.\n", clean(line.ReportID),
+				stamp(line.Received), clean(line.File), trustText(line))
 			for _, n := range line.Notes {
 				fmt.Fprintln(out, " ", clean(n))
 			}
 			fmt.Fprintln(out)
 		}
-		t := table{head: []string{"row", "source", "messages", "dmarc", "dkim", "spf", "disposition", "header_from", "envelope_from"}, from: 2, to: 2}
+		t := table{head: []string{"row", "source", "messages", "dmarc", "dkim", "spf",
+			"disposition", "header_from", "envelope_from"}, from: 2, to: 2}
 		for _, r := range rows {
 			t.rows = append(t.rows, []string{
-				strconv.FormatInt(r.N, 10), r.Source, strconv.FormatInt(r.Messages, 10), yes(r.Pass), yes(r.DKIM), yes(r.SPF),
+				strconv.FormatInt(r.N, 10), r.Source, strconv.FormatInt(r.Messages, 10),
+				yes(r.Pass), yes(r.DKIM), yes(r.SPF),
 				r.Disposition, r.HeaderFrom, r.EnvelopeFrom,
 			})
 		}
@@ -122,7 +129,8 @@ func (b *Box) show(ctx context.Context, id int64, out io.Writer) error {
 		if err != nil {
 			return answered(err)
 		}
-		all := map[string]any{"report": line, "rows": append([]store.RecordLine{}, rows...), "sources": append([]sourceLine{}, sources...)}
+		all := map[string]any{"report": line, "rows": append([]store.RecordLine{}, rows...),
+			"sources": append([]sourceLine{}, sources...)}
 		if b.JSON || b.CSV || len(rows) == 0 {
 			return b.print(out, all, t)
 		}
@@ -153,7 +161,8 @@ func trustText(l store.ReportLine) string {
 	case l.Counted:
 		return counted + ": you accepted reports of " + clean(l.Reporter)
 	}
-	return counted + ", since nothing proves that it is from " + clean(l.Reporter) + "; mailseal reports accept " + clean(l.Reporter) + " has its reports count"
+	return counted + ", since nothing proves that it is from " + clean(l.Reporter) +
+		"; mailseal reports accept " + clean(l.Reporter) + " has its reports count"
 }
 
 // DomainList is "mailseal reports domains".
@@ -169,7 +178,8 @@ func (b *Box) DomainList(ctx context.Context, f store.Filter, out io.Writer) err
 
 func sums(name string, lines []store.Line) table {
 	slices.SortStableFunc(lines, func(a, b store.Line) int { return int(min(max(b.Messages-a.Messages, -1), 1)) })
-	t := table{head: []string{name, "messages", "pass", "dkim", "spf", "delivered", "quarantined", "rejected", "first", "last"}, from: 1, to: 7}
+	t := table{head: []string{name, "messages", "pass", "dkim", "spf", "delivered", "quarantined",
+		"rejected", "first", "last"}, from: 1, to: 7}
 	for _, l := range lines {
 		row := []string{l.Name}
 		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held, l.Refused} {

@@ -24,10 +24,12 @@ func (b *Box) others(ctx context.Context, kind string, f store.Filter, out io.Wr
 		if err != nil {
 			return answered(err)
 		}
-		t := table{head: []string{"number", "day", "reporter", "domain", "successful", "failed", "authenticated", "what"}, from: 4, to: 5}
+		t := table{head: []string{"number", "day", "reporter", "domain", "successful", "failed",
+			"authenticated", "what"}, from: 4, to: 5}
 		for _, o := range list {
 			t.rows = append(t.rows, []string{
-				strconv.FormatInt(o.ID, 10), o.Begin.Format("2006-01-02"), o.Reporter, o.Domain, strconv.FormatInt(o.Good, 10),
+				strconv.FormatInt(o.ID, 10), o.Begin.Format("2006-01-02"), o.Reporter, o.Domain,
+				strconv.FormatInt(o.Good, 10),
 				strconv.FormatInt(o.Bad, 10), cmp.Or(o.TrustDomain, "no"), what(o),
 			})
 		}
@@ -72,7 +74,8 @@ func showOther(o store.Other, out io.Writer) error {
 	if o.TrustDomain != "" {
 		proof = "its mail was authenticated for " + clean(o.TrustDomain)
 	}
-	screen.say(0, "Received "+stamp(o.Received)+" from "+cmp.Or(clean(o.Reporter), "a reporter without a name")+"; "+proof+".")
+	screen.say(0, "Received "+stamp(o.Received)+" from "+cmp.Or(clean(o.Reporter),
+		"a reporter without a name")+"; "+proof+".")
 	return w.Flush()
 }
 

@@ -8,7 +8,7 @@ import (
 
 // progress says on a terminal how far long work is.
 type progress struct {
-	out   io.Writer // nil: nobody looks
+	out   io.Writer // nil: there is no terminal
 	now   func() time.Time
 	last  time.Time
 	files int

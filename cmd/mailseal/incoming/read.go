@@ -232,7 +232,8 @@ func (r *Read) noted(p *intake.Part, f *intake.Report) {
 		r.wrong = append(r.wrong, fmt.Sprintf("%s: %s; the %d rows before were read", p.Name(), f.Cut, f.Rows))
 	}
 	for _, row := range f.Refused {
-		r.wrong = append(r.wrong, fmt.Sprintf("%s: row %d in line %d: %s; the other rows were read", p.Name(), row.N, row.Line, row.Why))
+		r.wrong = append(r.wrong, fmt.Sprintf("%s: row %d in line %d: %s; the other rows were read",
+			p.Name(), row.N, row.Line, row.Why))
 	}
 }
 

@@ -87,7 +87,8 @@ func (r *Read) domain(d *tally.Domain) {
 	for _, s := range sources[:min(len(sources), maxSources)] {
 		table = append(table, []string{
 			clean(s.Name), string(s.Class), advice.Count(s.Messages), advice.Rate(s.Pass, s.Messages) + "%",
-			advice.Rate(s.DKIM, s.Messages) + "%", advice.Rate(s.SPF, s.Messages) + "%", some(s.Held), some(s.Refused), s.Cause.Word,
+			advice.Rate(s.DKIM, s.Messages) + "%", advice.Rate(s.SPF, s.Messages) + "%",
+			some(s.Held), some(s.Refused), s.Cause.Word,
 		})
 	}
 	writeTable(r.out, table, "  ", 2, 7)
@@ -128,7 +129,8 @@ func sentence(d *tally.Domain) string {
 	if d.Messages == 0 {
 		return name + ": the reporter saw no mail."
 	}
-	out := fmt.Sprintf("%s: %s, %s%% pass DMARC", name, advice.Plural(d.Messages, "message", "messages"), advice.Rate(d.Pass, d.Messages))
+	out := fmt.Sprintf("%s: %s, %s%% pass DMARC", name, advice.Plural(d.Messages, "message",
+		"messages"), advice.Rate(d.Pass, d.Messages))
 	if fail := d.Fail(); fail > 0 {
 		var parts []string
 		for _, p := range []struct {
@@ -167,7 +169,8 @@ func policyText(p report.PolicyPublished) string {
 func (r *Read) tlsScreen(t *report.TLSReport) {
 	r.say(0, "TLS report of "+cmp.Or(clean(t.Org), "a reporter without a name")+", "+period(t.Begin, t.End)+".")
 	for _, p := range t.Policies {
-		r.say(2, fmt.Sprintf("%s, policy %s: %s over TLS, %s failed.", cmp.Or(clean(p.Domain), "(no domain)"), clean(p.Type),
+		r.say(2, fmt.Sprintf("%s, policy %s: %s over TLS, %s failed.",
+			cmp.Or(clean(p.Domain), "(no domain)"), clean(p.Type),
 			advice.Plural(p.Good, "session", "sessions"), advice.Count(p.Bad)))
 		for _, f := range p.Failures {
 			text := clean(f.Result) + ": " + advice.Plural(f.Sessions, "session", "sessions")
@@ -186,7 +189,8 @@ func (r *Read) tlsScreen(t *report.TLSReport) {
 }
 
 func (r *Read) failureScreen(f *report.Failure) {
-	r.say(0, fmt.Sprintf("Failure report (%s) on %s: %s from %s.", clean(f.Type), cmp.Or(clean(f.Domain), "(no domain)"),
+	r.say(0, fmt.Sprintf("Failure report (%s) on %s: %s from %s.", clean(f.Type),
+		cmp.Or(clean(f.Domain), "(no domain)"),
 		advice.Plural(f.Incidents, "message", "messages"), cmp.Or(clean(f.Source), "an unknown address")))
 	for _, line := range [][2]string{
 		{"failed", f.Failed}, {"not aligned", f.Alignment}, {"delivery", f.Delivery}, {"arrived", f.Arrived},
@@ -201,11 +205,13 @@ func (r *Read) failureScreen(f *report.Failure) {
 func (r *Read) noteScreen() {
 	if r.again > 0 {
 		fmt.Fprintln(r.out)
-		r.say(0, advice.Plural(int64(r.again), "report was found more than once and counted once.", "reports were found again and not counted again."))
+		r.say(0, advice.Plural(int64(r.again), "report was found more than once and counted once.",
+			"reports were found again and not counted again."))
 	}
 	if r.variants > 0 {
 		fmt.Fprintln(r.out)
-		r.say(0, advice.Plural(int64(r.variants), "report has", "reports have")+" the id, domain and period of another one, and other "+
+		r.say(0, advice.Plural(int64(r.variants), "report has", "reports have")+
+			" the id, domain and period of another one, and other "+
 			"content. Only the first of them is counted.")
 	}
 	if len(r.notes) == 0 {
@@ -268,7 +274,8 @@ func clean(s string) string {
 		switch {
 		case c == '\n' || c == '\r' || c == '\t':
 			return ' '
-		case c < 0x20 || c >= 0x7f && c < 0xa0 || c >= 0x200e && c <= 0x200f || c >= 0x2028 && c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == 0xfeff:
+		case c < 0x20 || c >= 0x7f && c < 0xa0 || c >= 0x200e && c <= 0x200f || c >= 0x2028 &&
+			c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == 0xfeff:
 			return '?'
 		}
 		return c

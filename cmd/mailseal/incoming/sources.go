@@ -67,7 +67,8 @@ func number(prefix string, n int64) string {
 }
 
 // judged returns what the records say of each source, by domain and name.
-func (b *Box) judged(ctx context.Context, s *store.Store, f store.Filter) (map[[2]string]*tally.Source, *origin.Known, error) {
+func (b *Box) judged(ctx context.Context, s *store.Store,
+	f store.Filter) (map[[2]string]*tally.Source, *origin.Known, error) {
 	known, err := origin.Read(ctx, s, f, b.Networks)
 	if err != nil {
 		return nil, nil, err
@@ -124,7 +125,8 @@ func (b *Box) Sources(ctx context.Context, f store.Filter, out io.Writer) error 
 
 func sourceTable(lines []sourceLine) table {
 	t := table{head: []string{
-		"domain", "source", "messages", "pass", "dkim", "spf", "delivered", "quarantined", "rejected", "first", "last", "class",
+		"domain", "source", "messages", "pass", "dkim", "spf", "delivered", "quarantined",
+		"rejected", "first", "last", "class",
 		"why", "cause", "reverse_name", "asn", "network", "country", "sentence",
 	}}
 	for _, l := range lines {
@@ -132,7 +134,8 @@ func sourceTable(lines []sourceLine) table {
 		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held, l.Refused} {
 			row = append(row, strconv.FormatInt(n, 10))
 		}
-		t.rows = append(t.rows, append(row, l.First.Format(time.DateOnly), l.Last.Format(time.DateOnly), l.Class, l.Why, l.Cause,
+		t.rows = append(t.rows, append(row, l.First.Format(time.DateOnly),
+			l.Last.Format(time.DateOnly), l.Class, l.Why, l.Cause,
 			l.Reverse, number("", l.ASN), l.Network, l.Country, l.Sentence))
 	}
 	return t
@@ -151,7 +154,8 @@ func (b *Box) sourceScreen(w *bufio.Writer, lines []sourceLine) {
 		advice.Plural(sum.Messages, "message", "messages"), advice.Plural(int64(len(lines)), "source", "sources"),
 		advice.Rate(sum.Pass, sum.Messages)))
 	fmt.Fprintln(w)
-	rows := [][]string{{"source", "class", "messages", "pass", "DKIM", "SPF", "held", "refused", "last", "why", "where"}}
+	rows := [][]string{{"source", "class", "messages", "pass", "DKIM", "SPF", "held", "refused",
+		"last", "why", "where"}}
 	shown := lines[:min(len(lines), maxSources)]
 	for _, l := range shown {
 		rows = append(rows, []string{
@@ -162,7 +166,8 @@ func (b *Box) sourceScreen(w *bufio.Writer, lines []sourceLine) {
 	}
 	writeTable(w, rows, "  ", 2, 7)
 	if hidden := len(lines) - len(shown); hidden > 0 {
-		screen.say(2, "and "+advice.Plural(int64(hidden), "source", "sources")+" with fewer messages; --csv has all of them.")
+		screen.say(2, "and "+advice.Plural(int64(hidden), "source", "sources")+
+			" with fewer messages; --csv has all of them.")
 	}
 	fmt.Fprintln(w)
 	for _, s := range sentences(shown) {
@@ -195,7 +200,8 @@ func sentences(lines []sourceLine) (out []string) {
 
 // rowSources judges the sources of one report: whose they are by all reports on the domain of the
 // quarter before, why their mail fails by this one.
-func (b *Box) rowSources(ctx context.Context, s *store.Store, line store.ReportLine, rows []store.RecordLine) ([]sourceLine, error) {
+func (b *Box) rowSources(ctx context.Context, s *store.Store, line store.ReportLine,
+	rows []store.RecordLine) ([]sourceLine, error) {
 	sum := tally.New()
 	for i := range rows {
 		row, err := rows[i].Row()
@@ -241,7 +247,8 @@ func sourceLines(out io.Writer, lines []sourceLine) error {
 		screen.say(0, fmt.Sprintf("%s: %s, %s. %s", name, l.Class, clean(l.Why), clean(l.Sentence)))
 	}
 	if hidden := len(lines) - maxSources; hidden > 0 {
-		screen.say(0, "and "+advice.Plural(int64(hidden), "source", "sources")+" with fewer messages; --json has all of them.")
+		screen.say(0, "and "+advice.Plural(int64(hidden), "source", "sources")+
+			" with fewer messages; --json has all of them.")
 	}
 	return w.Flush()
 }

@@ -168,12 +168,14 @@ func (b *Box) Verify(ctx context.Context, out io.Writer) error {
 			return answered(err)
 		}
 		if b.JSON {
-			if err := json.NewEncoder(out).Encode(map[string]any{"equal": len(wrong) == 0, "differences": append([]string{}, wrong...)}); err != nil {
+			if err := json.NewEncoder(out).Encode(map[string]any{"equal": len(wrong) == 0,
+				"differences": append([]string{}, wrong...)}); err != nil {
 				return err
 			}
 		}
 		if len(wrong) > 0 {
-			return answer.NewBad(fmt.Errorf("the sums are not those of the records: %s; mailseal reports reparse makes them anew", strings.Join(wrong, ", ")))
+			return answer.NewBad(fmt.Errorf("the sums are not those of the records: %s; mailseal "+
+				"reports reparse makes them anew", strings.Join(wrong, ", ")))
 		}
 		if !b.JSON {
 			fmt.Fprintln(out, "every sum is that of its records")
@@ -190,9 +192,11 @@ func (b *Box) Accept(ctx context.Context, reporter string, accept bool, out io.W
 			return answered(err)
 		}
 		if accept {
-			fmt.Fprintf(out, "reports of %s count from now on, without proof of where they come from; %d that are there count now\n", reporter, n)
+			fmt.Fprintf(out, "reports of %s count from now on, without proof of where they come "+
+				"from; %d that are there count now\n", reporter, n)
 		} else {
-			fmt.Fprintf(out, "reports of %s count only with proof of where they come from; %d that are there do not count any more\n", reporter, n)
+			fmt.Fprintf(out, "reports of %s count only with proof of where they come from; %d "+
+				"that are there do not count any more\n", reporter, n)
 		}
 		return nil
 	})

@@ -1,5 +1,5 @@
 // Package inspect answers what visitors of the pages ask about a domain's DNS records. It says what
-// "mailseal domain" and "mailseal propose" say, within bounds: whoever may sign in chooses the names
+// "mailseal domain" and "mailseal propose" say, within bounds: a user who may sign in chooses the names
 // that are asked for.
 package inspect
 
@@ -225,7 +225,8 @@ func proposeSPF(ctx context.Context, r dns.Resolver, q web.Question) web.Proposa
 
 func proposeDMARC(ctx context.Context, r dns.Resolver, q web.Question) web.Proposal {
 	return proposal(domains.ProposeDMARC(ctx, q.Domain, domains.DMARCWishes{
-		Resolver: r, Silent: q.DMARC.Silent, People: q.DMARC.People, Reports: q.DMARC.Reports, Policy: q.DMARC.Policy, Testing: q.DMARC.Testing,
+		Resolver: r, Silent: q.DMARC.Silent, People: q.DMARC.People, Reports: q.DMARC.Reports,
+		Policy: q.DMARC.Policy, Testing: q.DMARC.Testing,
 	}))
 }
 

@@ -31,7 +31,8 @@ const (
 // Look asks the DNS for the SPF and DMARC records and the named keys of a domain, and holds the SPF
 // record against the senders. It is an error if the DNS does not answer: nothing is known then.
 func Look(
-	ctx context.Context, r dns.Resolver, name domain.Name, senders []Sender, own []netip.Prefix, keys []store.OwnSelector,
+	ctx context.Context, r dns.Resolver, name domain.Name, senders []Sender, own []netip.Prefix,
+	keys []store.OwnSelector,
 ) (*store.OwnState, map[string]string, error) {
 	r = dns.NewCache(&bounded{next: r, left: maxOwnQuestions}, dns.CacheOptions{})
 	out := &store.OwnState{}
@@ -120,7 +121,8 @@ func (s *sifter) terms(ctx context.Context, senders []Sender) (all string, out [
 			continue
 		}
 		out[i].Messages += sender.Messages
-		if s.check(ctx, s.without(out[i].Text), sender.Address).Value != spf.Pass && !slices.Contains(out[i].Alone, sender.Address) {
+		if s.check(ctx, s.without(out[i].Text), sender.Address).Value != spf.Pass &&
+			!slices.Contains(out[i].Alone, sender.Address) {
 			out[i].Alone = append(out[i].Alone, sender.Address)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package jobs runs work on a timer, and remembers how it went. A job that fails or panics does not end the program, and
-// does not keep the others from running.
+// Package jobs runs work on a timer, and remembers how it went. A job that fails or panics does not
+// end the program, and does not keep the others from running.
 package jobs
 
 import (

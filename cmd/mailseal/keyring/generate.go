@@ -30,8 +30,8 @@ type FileOptions struct {
 	JSON       bool
 }
 
-// GenerateFiles makes keys for a domain, writes each into a file that only its owner can read, and prints the records to
-// publish and the lines for the configuration.
+// GenerateFiles makes keys for a domain, writes each into a file that only its owner can read, and
+// prints the records to publish and the lines for the configuration.
 func GenerateFiles(o FileOptions, out io.Writer) error {
 	made, err := o.generate()
 	if err != nil {
@@ -135,7 +135,8 @@ func writeSecret(path string, text []byte) error {
 	return nil
 }
 
-// makeDirectories makes a directory and those above it that are not there. Each belongs to the owner of the one above it.
+// makeDirectories makes a directory and those above it that are not there. Each belongs to the
+// owner of the one above it.
 func makeDirectories(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -149,8 +150,8 @@ func makeDirectories(dir string) error {
 	return giveToOwner(dir)
 }
 
-// giveToOwner lets root make keys for a daemon that runs as another user, whose directory it is. It follows no link, which
-// that user could have put there.
+// giveToOwner lets root make keys for a daemon that runs as another user, whose directory it is. It
+// follows no link, which that user could have put there.
 func giveToOwner(path string) error {
 	info, err := os.Stat(filepath.Dir(path))
 	if err != nil || os.Geteuid() != 0 {
@@ -185,7 +186,8 @@ func printKeys(out io.Writer, made []newKey) {
 
 // shortTOML is the short way to sign for one domain with one key, as comments below the other: three lines.
 func shortTOML(k newKey) string {
-	return fmt.Sprintf("# Or three lines at the top of the file, to sign with %s alone:\n#\n#     domain = %q\n#     selector = %q\n#     key_file = %q\n",
+	return fmt.Sprintf("# Or three lines at the top of the file, to sign with %s alone:\n#\n#    "+
+		" domain = %q\n#     selector = %q\n#     key_file = %q\n",
 		k.key.Name, k.key.Domain, k.key.Selector, k.file)
 }
 
@@ -219,7 +221,8 @@ func printKeysJSON(out io.Writer, made []newKey) error {
 	}
 	for _, k := range made {
 		alg, bits := k.key.Algorithm()
-		answer.Keys = append(answer.Keys, keyJSON{k.key.Name, k.key.Domain, k.key.Selector, alg, bits, k.file, k.record})
+		answer.Keys = append(answer.Keys, keyJSON{k.key.Name, k.key.Domain, k.key.Selector, alg,
+			bits, k.file, k.record})
 	}
 	answer.Configuration = keysTOML(made)
 	return json.NewEncoder(out).Encode(answer)

@@ -120,7 +120,8 @@ func (r *Ring) printNext(d string) {
 		return // what is printed may go into a zone as it is
 	}
 	fmt.Fprintf(r.out,
-		"\nConfigure, so that mail is signed with these keys once the DNS shows them:\n\n[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q\n",
+		"\nConfigure, so that mail is signed with these keys once the DNS shows "+
+			"them:\n\n[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q\n",
 		d, d)
 }
 
@@ -170,7 +171,8 @@ func (r *Ring) finish(done rotation.Done, err error) error {
 	}
 	if done.Silent && !r.o.JSON {
 		fmt.Fprintln(r.out,
-			"A name server does not answer. If that lasts: --server asks only those that you name, rotation.may_be_silent lets so many be away.")
+			"A name server does not answer. If that lasts: --server asks only those that you "+
+				"name, rotation.may_be_silent lets so many be away.")
 	}
 	switch {
 	case done.Refused:

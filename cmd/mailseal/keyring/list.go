@@ -94,7 +94,7 @@ func (r *Ring) listRecords(ctx context.Context, names []string) error {
 	return nil
 }
 
-// Other is a key that signs, and that somebody else than Mailseal looks after: of a file, or of the
+// Other is a key that signs, and that Mailseal does not look after: of a file, or of the
 // configuration.
 type Other struct {
 	Name        string         `json:"name"` // of the key in the configuration

@@ -125,7 +125,8 @@ func (r *Ring) notesOf(p proposedKeys, kind answer.Kind) []string {
 	if kind == answer.Good {
 		notes = append(notes, "All keys sign. For new ones: mailseal keys generate "+p.Domain+", or rotation.every.")
 	} else {
-		notes = append(notes, "Publish the records. No key signs before every name server shows it: the daemon looks every"+
+		notes = append(notes, "Publish the records. No key signs before every name server shows "+
+			"it: the daemon looks every"+
 			" minute, and so does this command when it is run again.")
 	}
 	if !r.isManaged(p.Domain) {

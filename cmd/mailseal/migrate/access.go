@@ -24,8 +24,9 @@ func give(s service.Service, path string) []opendkim.Note {
 	return []opendkim.Note{{Group: opendkim.Todo, Text: text}}
 }
 
-// keysToDo names the keys of a configuration that the service's user cannot read. OpenDKIM defers all mail when it finds
-// that a group can read its keys, so that nothing is changed before it has stopped.
+// keysToDo names the keys of a configuration that the service's user cannot read. OpenDKIM defers
+// all mail when it finds that a group can read its keys, so that nothing is changed before it has
+// stopped.
 func keysToDo(s service.Service, toml string) []opendkim.Note {
 	cfg, err := config.Parse("mailseal.toml", []byte(toml))
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package migrate does what "mailseal import-opendkim" does: it writes a configuration that does the same as OpenDKIM's, and
-// says what is still to do, such as files that the daemon's user cannot read.
+// Package migrate does what "mailseal import-opendkim" does: it writes a configuration that does
+// the same as OpenDKIM's, and says what is still to do, such as files that the daemon's user cannot
+// read.
 package migrate
 
 import (
@@ -46,8 +47,8 @@ func Import(o Options) (*opendkim.Report, error) {
 	return r, nil
 }
 
-// serverName is the full name of the host whose files are below root: its mail server's, else its own, "" when neither is
-// known.
+// serverName is the full name of the host whose files are below root: its mail server's, else its
+// own, "" when neither is known.
 func serverName(root string) string {
 	host := mta.HostAt("/")
 	if root != "" {
@@ -82,7 +83,8 @@ func writeNew(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("%s is there already, and is not overwritten; move it away, or name another directory", path)
+			return fmt.Errorf("%s is there already, and is not overwritten; move it away, or name another directory",
+				path)
 		}
 		return err
 	}

@@ -103,6 +103,7 @@ func (p *MTA) printFigures(w io.Writer, r miltertest.Figures, connections int) e
 	_, err := fmt.Fprintf(w, "%d messages in %.2f s over %d connections at a time: %.1f/s, %.2f MB/s\n"+
 		"%d edited, %d refused, %d connections failed\n"+
 		"from MAIL to the reply: p50 %.2f ms, p95 %.2f ms, p99 %.2f ms, at most %.2f ms\n",
-		r.Messages, r.Seconds, connections, r.Rate, r.MBRate, r.Edited, r.Refused, r.Failures, r.P50, r.P95, r.P99, r.Max)
+		r.Messages, r.Seconds, connections, r.Rate, r.MBRate, r.Edited, r.Refused, r.Failures,
+		r.P50, r.P95, r.P99, r.Max)
 	return err
 }

@@ -21,7 +21,7 @@ type Record struct {
 	Name string // without final dot
 	Type string // "TXT", "MX"; "" is TXT
 	Text string // the value: of a TXT record its strings joined, of others as a zone file has it
-	Who  string // who must publish it when it is somebody else's zone; "" for the owner of the domain
+	Who  string // who must publish it when it is another owner's zone; "" for the owner of the domain
 }
 
 // Kind is the type of the record, TXT when none is set.

@@ -173,7 +173,8 @@ func (g *Guard) Fetch(ctx context.Context, domain string) (Fetched, error) {
 	}
 	defer a.Body.Close()
 	if a.StatusCode >= 300 && a.StatusCode < 400 {
-		return Fetched{}, refuse("%s redirects to %q, which senders do not follow", host, shorten(a.Header.Get("Location")))
+		return Fetched{}, refuse("%s redirects to %q, which senders do not follow", host,
+			shorten(a.Header.Get("Location")))
 	}
 	if a.StatusCode != http.StatusOK {
 		return Fetched{}, refuse("%s answers with status %d", host, a.StatusCode)

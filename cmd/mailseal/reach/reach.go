@@ -1,5 +1,5 @@
 // Package reach connects to hosts that the records of a domain name: to MX hosts, for STARTTLS and
-// its certificates, and to the web server of an MTA-STS policy. Whoever writes the records chooses
+// its certificates, and to the web server of an MTA-STS policy. The author of the records chooses
 // the hosts, so that nothing but public addresses is connected to, no redirect is followed, and time
 // and size are bounded.
 package reach

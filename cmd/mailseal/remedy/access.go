@@ -39,8 +39,8 @@ type Key struct {
 	Setting string // the lines of mailseal.toml that name the copy
 }
 
-// LetRead lets a user read a key's file where stops, directories on the way and perhaps the file, keep it from that. What
-// others read as well is left as it is: then the user gets a copy.
+// LetRead lets a user read a key's file where stops, directories on the way and perhaps the file,
+// keep it from that. What others read as well is left as it is: then the user gets a copy.
 func LetRead(r Reader, stops []string, key Key) Remedy {
 	if commands := r.open(stops); commands != "" {
 		return of(LetIn, commands)
@@ -67,7 +67,8 @@ func LetReadACL(r Reader, stops []string) Remedy {
 	return of(AccessList, strings.Join(commands, " && "))
 }
 
-// CopyKey gives a user a copy of a key, and has the configuration name it: the key that is there stays as it is for others.
+// CopyKey gives a user a copy of a key, and has the configuration name it: the key that is there
+// stays as it is for others.
 func CopyKey(r Reader, key Key) Remedy {
 	to := "-o " + r.User + " -g " + r.Group
 	command := "install -d " + to + " -m 0700 " + quote(filepath.Dir(key.Copy)) +
@@ -75,8 +76,8 @@ func CopyKey(r Reader, key Key) Remedy {
 	return of(Copy, command, key.Setting)
 }
 
-// open returns the commands that let the user pass or read each of paths, "" where that would take something from others
-// or let the user in where it has no business.
+// open returns the commands that let the user pass or read each of paths, "" where that would take
+// something from others or let the user in where it has no business.
 func (r Reader) open(paths []string) string {
 	var commands []string
 	given := "" // a directory that the user has got with all that is in it

@@ -40,7 +40,8 @@ const SocketUnit = "mailseal-postfix.socket"
 // UnitSocket has systemd make the unix socket of a [[listen]], as root and at each boot. Mail servers need no change.
 func UnitSocket(section, path string) Remedy {
 	return of(MoveSocket, fmt.Sprintf("address = \"fd:mailseal-postfix\" (mailseal.toml, %s)\n"+
-		"systemctl edit %s\n[Socket]\nListenStream=\nListenStream=%s\nsystemctl enable --now %[2]s", section, SocketUnit, path))
+		"systemctl edit %s\n[Socket]\nListenStream=\nListenStream=%s\nsystemctl enable --now %[2]s",
+		section, SocketUnit, path))
 }
 
 // Port has a [[listen]] be a port in place of a unix socket, with what mail servers have to name then.

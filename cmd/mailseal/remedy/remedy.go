@@ -21,10 +21,11 @@ type Kind string
 
 // The kinds. Those that are commands can be given to a shell as they are printed.
 const (
-	ChangeMode       Kind = "change-mode"
-	ChangeOwner      Kind = "change-owner"
-	GiveToGroup      Kind = "give-to-group"      // a file that the service's group may read already
-	LetIn            Kind = "let-in"             // a file and the directories on the way to it, for the daemon's user to read
+	ChangeMode  Kind = "change-mode"
+	ChangeOwner Kind = "change-owner"
+	GiveToGroup Kind = "give-to-group" // a file that the service's group may read already
+	// a file and the directories on the way to it, for the daemon's user to read
+	LetIn            Kind = "let-in"
 	AccessList       Kind = "access-list"        // the same, where others would lose something otherwise
 	Copy             Kind = "copy-key"           // for the daemon alone, and a line of mailseal.toml that names it
 	GiveToUser       Kind = "give-to-user"       // a directory with all that is in it

@@ -38,7 +38,8 @@ func (o *Out) Failures(ctx context.Context, domain string) error {
 				if to == "" {
 					to = f.Host
 				}
-				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", f.First.Format(time.RFC3339), f.Domain, f.Incidents, to, f.State, f.Reason)
+				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", f.First.Format(time.RFC3339), f.Domain,
+					f.Incidents, to, f.State, f.Reason)
 			}
 		})
 	})

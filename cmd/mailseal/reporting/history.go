@@ -49,9 +49,10 @@ func dnsRole() Role {
 			h := &history{Process: p, store: s, resolver: resolver}
 			return Part{Jobs: []jobs.Job{
 				{Name: "dns", Interval: every(roundEvery), Do: h.round},
-				{Name: "dns_expire", Interval: every(day), First: every(time.Hour), Do: func(ctx context.Context) error {
-					return s.ExpireDNS(ctx, p.Now().Add(-historyKept))
-				}},
+				{Name: "dns_expire", Interval: every(day), First: every(time.Hour),
+					Do: func(ctx context.Context) error {
+						return s.ExpireDNS(ctx, p.Now().Add(-historyKept))
+					}},
 			}}, nil
 		},
 	}
@@ -163,7 +164,8 @@ func alertsOf(r domains.Result, changes []store.DNSChange) (out []store.Alert) {
 	for _, c := range changes[:min(len(changes), maxChangeAlerts)] {
 		out = append(out, store.Alert{
 			Code: "dns-changed", Domain: name, Subject: c.Kind + " " + c.Name + " = " + strings.Join(c.Now, " | "),
-			Text: fmt.Sprintf("The %s record of %s changed. Before: %s. Now: %s. If you did not change it, find out who did.",
+			Text: fmt.Sprintf("The %s record of %s changed. Before: %s. Now: %s. If you did not "+
+				"change it, find out who did.",
 				c.Kind, c.Name, shownValues(c.Before), shownValues(c.Now)),
 		})
 	}
@@ -216,11 +218,13 @@ func (o *Out) History(ctx context.Context, domain string) error {
 		}{append([]store.DNSChange{}, list...)})
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(o.Output, "No record has changed since the checks of the DNS began (role dns of \"mailseal reports serve\").")
+		_, err := fmt.Fprintln(o.Output, "No record has changed since the checks of the DNS "+
+			"began (role dns of \"mailseal reports serve\").")
 		return err
 	}
 	for _, c := range list {
-		if _, err := fmt.Fprintf(o.Output, "%s  %s  %s %s\n  was: %s\n  is:  %s\n", c.At.Format("2006-01-02 15:04"), c.Domain,
+		if _, err := fmt.Fprintf(o.Output, "%s  %s  %s %s\n  was: %s\n  is:  %s\n",
+			c.At.Format("2006-01-02 15:04"), c.Domain,
 			c.Kind, c.Name, domains.Visible(shownValues(c.Before)), domains.Visible(shownValues(c.Now))); err != nil {
 			return err
 		}

@@ -34,7 +34,8 @@ const foreign = 30 * day
 func intakeRole() Role {
 	return Role{
 		Name: "intake",
-		Doc:  "takes reports about your domains from the mail server, by LMTP, makes what is changed on the page, and removes old ones",
+		Doc: "takes reports about your domains from the mail server, by LMTP, makes what is " +
+			"changed on the page, and removes old ones",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			s, err := p.Store(ctx)
 			if err != nil {
@@ -55,14 +56,17 @@ func intakeRole() Role {
 				return Part{}, errors.Join(fmt.Errorf("reports.intake.changes: %w", err), l.Close())
 			}
 			if len(server.Trust.IDs) == 0 {
-				p.Log.Warn("authserv_id is not set: only DKIM signatures that verify here prove where a report comes from")
+				p.Log.Warn("authserv_id is not set: only DKIM signatures that verify here prove " +
+					"where a report comes from")
 			}
 			return Part{
 				Serve: func(ctx context.Context) error {
 					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
 						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
-				Jobs: slices.Concat([]jobs.Job{purgeJob(p, s), recordsJob(p, s, server.Trust.Resolver)}, originJobs(p, s, server.Trust.Resolver), alertJobs(p, s), metricsJobs(p, s)),
+				Jobs: slices.Concat([]jobs.Job{purgeJob(p, s),
+					recordsJob(p, s, server.Trust.Resolver)}, originJobs(p, s,
+					server.Trust.Resolver), alertJobs(p, s), metricsJobs(p, s)),
 			}, nil
 		},
 	}
@@ -108,7 +112,8 @@ func NewIntake(p *Process, s *store.Store) (*lmtp.Server, error) {
 	}
 	return &lmtp.Server{
 		Intake: &intake.Intake{Store: s, Domains: p.Config.Reports.Intake.Domains}, Trust: trust,
-		RefuseOther: p.Config.Reports.Intake.RefuseOther, Name: cmp.Or(p.Config.Host.Full, p.Config.Host.Name, "localhost"), Log: p.Log, Now: p.Now,
+		RefuseOther: p.Config.Reports.Intake.RefuseOther, Name: cmp.Or(p.Config.Host.Full,
+			p.Config.Host.Name, "localhost"), Log: p.Log, Now: p.Now,
 		Bounced: func(ctx context.Context, recipient string, mail []byte) (bool, error) {
 			_, known, err := send.Bounced(ctx, s, recipient, bytes.NewReader(mail), p.Now())
 			return known, err

@@ -91,7 +91,8 @@ func (m *reportMetrics) open(ctx context.Context, address string) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		if !m.failed {
-			m.log.Warn("metrics of reports are not served; the next try is in a minute", "error", fmt.Errorf("reports.metrics: %w", err))
+			m.log.Warn("metrics of reports are not served; the next try is in a minute", "error",
+				fmt.Errorf("reports.metrics: %w", err))
 		}
 		m.failed = true
 		return
@@ -135,7 +136,8 @@ func (m *reportMetrics) gather(ctx context.Context) error {
 	for i := range sums {
 		s := &sums[i]
 		domain, receiver := kept(domains, s.Domain), kept(receivers, s.Receiver)
-		for result, n := range map[string]int64{"pass": s.Pass, "delivered": s.Delivered, "held": s.Held, "refused": s.Refused} {
+		for result, n := range map[string]int64{"pass": s.Pass, "delivered": s.Delivered,
+			"held": s.Held, "refused": s.Refused} {
 			m.messages.WithLabelValues(domain, receiver, result).Add(float64(n))
 		}
 	}

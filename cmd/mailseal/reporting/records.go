@@ -36,7 +36,8 @@ type records struct {
 // recordsJob keeps the history of the records that our domains publish, and holds their SPF records
 // against the mail that reports tell of.
 func recordsJob(p *Process, s *store.Store, resolver dns.Resolver) jobs.Job {
-	r := records{store: s, resolver: resolver, process: p, read: &web.Stored{Store: s, Names: signingDomains(p.Config), Now: p.Now}}
+	r := records{store: s, resolver: resolver, process: p, read: &web.Stored{Store: s,
+		Names: signingDomains(p.Config), Now: p.Now}}
 	return jobs.Job{
 		Name:     "records",
 		Interval: func() time.Duration { return recordsEvery },
@@ -84,7 +85,8 @@ func (r records) one(ctx context.Context, text string, now time.Time) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, longestLook)
 	defer cancel()
-	state, found, err := inspect.Look(asking, r.resolver, name, senders(text, ids), r.process.Config.Ours.Networks, keys)
+	state, found, err := inspect.Look(asking, r.resolver, name, senders(text, ids),
+		r.process.Config.Ours.Networks, keys)
 	if err != nil {
 		r.process.Log.Info("the records of a domain could not be looked at", "domain", text, "error", err)
 		state = nil
@@ -120,7 +122,8 @@ func senders(name string, ids []web.Identity) []inspect.Sender {
 
 // keys are those that signed as a domain, passed, and were seen in the last 7 days: by reports, or on
 // this host.
-func (r records) keys(ctx context.Context, name string, ids []web.Identity, now time.Time) ([]store.OwnSelector, error) {
+func (r records) keys(ctx context.Context, name string, ids []web.Identity,
+	now time.Time) ([]store.OwnSelector, error) {
 	type use struct {
 		messages int64
 		passed   bool

@@ -146,7 +146,7 @@ func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
 		run(f)
 	}
 	p.Log.Info("reports are served", "roles", strings.Join(Names(roles), ","), "control", socket)
-	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd nothing is told
 	if ready != nil {
 		ready()
 	}
@@ -173,10 +173,12 @@ func (p *Process) status(runner *jobs.Runner, roles []string) func(context.Conte
 	started := p.Now()
 	return func(_ context.Context, r control.Request) control.Answer {
 		if r.Command != control.Status {
-			return control.Answer{Error: "the process of reports answers status alone; its configuration is read at a restart"}
+			return control.Answer{Error: "the process of reports answers status alone; its " +
+				"configuration is read at a restart"}
 		}
 		out := &control.Running{
-			Version: p.Version, PID: os.Getpid(), Started: started, Config: p.File, ConfigSince: started, Listeners: roles,
+			Version: p.Version, PID: os.Getpid(), Started: started, Config: p.File,
+			ConfigSince: started, Listeners: roles,
 		}
 		for _, s := range runner.Status() {
 			j := control.Job{Name: s.Name, Running: s.Running, Last: s.Last, Next: s.Next}

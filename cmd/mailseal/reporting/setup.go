@@ -99,7 +99,8 @@ func verdict(needs []need) error {
 		unknown = unknown || n.State == "unknown"
 	}
 	if unknown {
-		return answer.NewUnknown(fmt.Errorf("the DNS did not answer: it is not known whether the sender's set-up is right"))
+		return answer.NewUnknown(fmt.Errorf("the DNS did not answer: it is not known whether the " +
+			"sender's set-up is right"))
 	}
 	return nil
 }

@@ -67,7 +67,8 @@ func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) err
 		}
 		return o.print(x, func(w io.Writer) {
 			if x.Address == "" {
-				fmt.Fprintln(w, "Nothing is to be done: a notice, a second bounce, a report of long ago, or a sender made up.")
+				fmt.Fprintln(w, "Nothing is to be done: a notice, a second bounce, a report of "+
+					"long ago, or a sender made up.")
 				return
 			}
 			fmt.Fprintf(w, "%s gets no reports until %s: %s\n", x.Address, x.Until.Format(time.DateOnly), x.Reason)
@@ -87,7 +88,8 @@ func (o *Out) Forget(ctx context.Context, domain string) error {
 			Removed int64  `json:"removed"`
 		}{domain, n}
 		return o.print(out, func(w io.Writer) {
-			fmt.Fprintf(w, "%d entries about %s are removed. Segments of the last minutes may still have some.\n", n, domain)
+			fmt.Fprintf(w, "%d entries about %s are removed. Segments of the last minutes may still have some.\n",
+				n, domain)
 		})
 	})
 }

@@ -79,7 +79,8 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 	}
 	handler, err := testmail.New(testmail.Config{
 		Store: t.store, Refresh: t.collect, Address: settings.Address, URL: strings.TrimRight(settings.PageURL, "/"),
-		Answers: settings.AnswerByMail, Host: host, Version: t.Version, Keep: time.Duration(settings.Days) * 24 * time.Hour, Now: t.Now, Log: t.Log,
+		Answers: settings.AnswerByMail, Host: host, Version: t.Version,
+		Keep: time.Duration(settings.Days) * 24 * time.Hour, Now: t.Now, Log: t.Log,
 	})
 	if err != nil {
 		return Part{}, err

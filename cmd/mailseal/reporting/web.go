@@ -108,7 +108,8 @@ func (p *Process) inspector() (*inspect.Inspector, error) {
 			selectors[k.Domain] = append(selectors[k.Domain], k.Selector)
 		}
 	}
-	return &inspect.Inspector{Resolver: client, Trusted: domains.Trusts(client.Servers()), Keys: selectors, Now: p.Now}, nil
+	return &inspect.Inspector{Resolver: client, Trusted: domains.Trusts(client.Servers()),
+		Keys: selectors, Now: p.Now}, nil
 }
 
 // signingDomains are the domains that this host has keys for.
@@ -128,8 +129,9 @@ const maxToken = 4 << 10
 
 // webAccess reads who may sign in.
 func webAccess(settings config.ReportsWeb) (*web.Access, error) {
-	a := &web.Access{ProxyHeader: settings.ProxyHeader, ProxyFrom: settings.ProxyFrom, Accounts: map[string]web.Account{},
-		Secure: settings.Certificate != "", Wait: time.Sleep}
+	a := &web.Access{ProxyHeader: settings.ProxyHeader, ProxyFrom: settings.ProxyFrom,
+		Accounts: map[string]web.Account{},
+		Secure:   settings.Certificate != "", Wait: time.Sleep}
 	if settings.TokenFile != "" {
 		text, err := files.Read(string(settings.TokenFile), maxToken)
 		if err != nil {

@@ -99,10 +99,10 @@ func TestWebRoleIsOff(t *testing.T) {
 		t.Error("the store was opened although nothing is served")
 	}
 	for want, settings := range map[string]config.ReportsWeb{
-		"token_file":      {TokenFile: config.SecretFile(filepath.Join(dir, "none"))},
-		"it needs 20":     {TokenFile: config.SecretFile(writeFile(t, dir, "short", "abc\n"))},
-		"htpasswd -nB":    {Htpasswd: config.SecretFile(writeFile(t, dir, "htpasswd", "anna:plain\n"))},
-		"nobody can sign": {},
+		"token_file":       {TokenFile: config.SecretFile(filepath.Join(dir, "none"))},
+		"it needs 20":      {TokenFile: config.SecretFile(writeFile(t, dir, "short", "abc\n"))},
+		"htpasswd -nB":     {Htpasswd: config.SecretFile(writeFile(t, dir, "htpasswd", "anna:plain\n"))},
+		"no user can sign": {},
 		"certificate": {TokenFile: config.SecretFile(writeFile(t, dir, "t", pageToken)), Certificate: filepath.Join(dir, "none"),
 			Key: config.SecretFile(filepath.Join(dir, "none"))},
 	} {

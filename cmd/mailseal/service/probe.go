@@ -50,7 +50,8 @@ func (s Service) Probe(ctx context.Context, wants []Want) (Judgment, error) {
 	defer cancel()
 	if s.Unit != nil && isDirectory("/run/systemd/system") {
 		if stops, err := s.run(s.inSandbox(ctx), wants); err == nil {
-			return Judgment{stops, fmt.Sprintf("by a process of user %s in the sandbox of %s, started by systemd-run", s.Name, s.Unit.File)}, nil
+			return Judgment{stops, fmt.Sprintf("by a process of user %s in the sandbox of %s, "+
+				"started by systemd-run", s.Name, s.Unit.File)}, nil
 		}
 	}
 	child, closeChild, err := s.Command(ctx, ProbeCommand)
@@ -96,7 +97,8 @@ func (s Service) inSandbox(ctx context.Context) *exec.Cmd {
 	if err != nil {
 		program = os.Args[0]
 	}
-	args := []string{"--quiet", "--pipe", "--wait", "--collect", "--uid=" + strconv.Itoa(s.UID), "--gid=" + strconv.Itoa(s.GID)}
+	args := []string{"--quiet", "--pipe", "--wait", "--collect", "--uid=" + strconv.Itoa(s.UID),
+		"--gid=" + strconv.Itoa(s.GID)}
 	args = append(append(args, s.Unit.Properties()...), program, ProbeCommand)
 	return exec.CommandContext(ctx, "systemd-run", args...)
 }
@@ -137,7 +139,8 @@ func (s Service) run(child *exec.Cmd, wants []Want) ([]Stop, error) {
 	var answer, complaints bytes.Buffer
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(question), &answer, &complaints
 	if err := child.Run(); err != nil {
-		return nil, fmt.Errorf("the files cannot be judged as user %s: %w %s", s.Name, err, bytes.TrimSpace(complaints.Bytes()))
+		return nil, fmt.Errorf("the files cannot be judged as user %s: %w %s", s.Name, err,
+			bytes.TrimSpace(complaints.Bytes()))
 	}
 	var stops []Stop
 	if err := json.Unmarshal(answer.Bytes(), &stops); err != nil {

@@ -17,7 +17,8 @@ type setting struct{ name, value string }
 
 // unitDirs are where systemd looks for units, the first first (systemd.unit(5)).
 var unitDirs = []string{
-	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
+	"/usr/lib/systemd/system", "/lib/systemd/system",
 }
 
 // maxUnit bounds what is read of a unit, in bytes.
@@ -147,7 +148,8 @@ func (u *Unit) Hides(path string) string {
 func (u *Unit) ReadOnly(dir string) string {
 	writable := []string{"/dev", "/proc", "/sys"}
 	for list, top := range map[string]string{
-		"StateDirectory": "/var/lib", "RuntimeDirectory": "/run", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log",
+		"StateDirectory": "/var/lib", "RuntimeDirectory": "/run", "CacheDirectory": "/var/cache",
+		"LogsDirectory": "/var/log",
 	} {
 		for _, name := range u.List(list) {
 			name, _, _ = strings.Cut(name, ":")
@@ -187,10 +189,14 @@ func isBelow(path, dir string) bool {
 
 // sandboxed are the settings that decide what a process of the unit can reach; systemd-run takes them as properties.
 var sandboxed = []string{
-	"SupplementaryGroups", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateUsers", "ProtectProc", "ProcSubset",
-	"ProtectKernelTunables", "ProtectControlGroups", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "TemporaryFileSystem", "BindPaths",
-	"BindReadOnlyPaths", "RootDirectory", "RootImage", "StateDirectory", "StateDirectoryMode", "RuntimeDirectory", "RuntimeDirectoryMode",
-	"ConfigurationDirectory", "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities", "AppArmorProfile", "SELinuxContext",
+	"SupplementaryGroups", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices",
+	"PrivateUsers", "ProtectProc", "ProcSubset",
+	"ProtectKernelTunables", "ProtectControlGroups", "ReadWritePaths", "ReadOnlyPaths",
+	"InaccessiblePaths", "TemporaryFileSystem", "BindPaths",
+	"BindReadOnlyPaths", "RootDirectory", "RootImage", "StateDirectory", "StateDirectoryMode",
+	"RuntimeDirectory", "RuntimeDirectoryMode",
+	"ConfigurationDirectory", "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities",
+	"AppArmorProfile", "SELinuxContext",
 }
 
 // Properties are the settings of the unit that decide what its processes can reach, as systemd-run(1) takes them. The

@@ -163,7 +163,8 @@ func (r *run) generateAsUser(o keyring.FileOptions) error {
 	child.Stderr = &complaints
 	if err := child.Run(); err != nil {
 		said := strings.TrimPrefix(strings.TrimSpace(complaints.String()), "mailseal: ")
-		return answer.NewUnknown(fmt.Errorf("user %s cannot make keys: %w: %s; %s must belong to that user: chown -R %[1]s: %[4]s",
+		return answer.NewUnknown(fmt.Errorf("user %s cannot make keys: %w: %s; %s must belong to "+
+			"that user: chown -R %[1]s: %[4]s",
 			r.service.Name, err, said, r.state))
 	}
 	return nil

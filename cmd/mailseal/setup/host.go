@@ -42,11 +42,13 @@ func (r *run) look() error {
 	default:
 		return answer.NewUsage(fmt.Errorf("--mta %s: it is postfix, sendmail or none", r.MTA))
 	}
-	isPostfix, isSendmail := exists(filepath.Join(r.Postfix, "main.cf")), exists(filepath.Join(r.Sendmail, "sendmail.cf")) ||
-		exists(filepath.Join(r.Sendmail, "sendmail.mc"))
+	isPostfix, isSendmail := exists(filepath.Join(r.Postfix, "main.cf")),
+		exists(filepath.Join(r.Sendmail, "sendmail.cf")) ||
+			exists(filepath.Join(r.Sendmail, "sendmail.mc"))
 	switch {
 	case r.MTA == "postfix" && !isPostfix, r.MTA == "sendmail" && !isSendmail:
-		return answer.NewUnknown(fmt.Errorf("--mta %s: its configuration is not in %s", r.MTA, map[string]string{"postfix": r.Postfix, "sendmail": r.Sendmail}[r.MTA]))
+		return answer.NewUnknown(fmt.Errorf("--mta %s: its configuration is not in %s", r.MTA,
+			map[string]string{"postfix": r.Postfix, "sendmail": r.Sendmail}[r.MTA]))
 	case r.MTA != "sendmail" && r.MTA != "none" && isPostfix:
 		h.MTA, h.MTADir = "postfix", r.Postfix
 	case r.MTA != "postfix" && r.MTA != "none" && isSendmail:
@@ -90,7 +92,10 @@ func (r *run) mailNetworks() []string {
 		return loopback
 	}
 	var out []string
-	for _, word := range strings.FieldsFunc(string(text), func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\t' }) {
+	for _, word := range strings.FieldsFunc(string(text), func(c rune) bool {
+		return c == ',' ||
+			c == ' ' || c == '\n' || c == '\t'
+	}) {
 		word = strings.NewReplacer("[", "", "]", "").Replace(word)
 		p, err := netip.ParsePrefix(word)
 		a, addrErr := netip.ParseAddr(word)
@@ -137,7 +142,8 @@ func (h Host) describe() string {
 	line("mail server", or(name+h.MTADir, "none found"))
 	line("its name", or(h.Name, "not a full host name; give --authserv-id"))
 	line("its networks", strings.Join(h.Networks, ", "))
-	line("public addresses", or(strings.Join(h.Addresses, ", "), "none on this host; give --address if mail leaves from others"))
+	line("public addresses", or(strings.Join(h.Addresses, ", "),
+		"none on this host; give --address if mail leaves from others"))
 	line("OpenDKIM", or(h.OpenDKIM, "not found"))
 	line("OpenDMARC", or(h.OpenDMARC, "not found"))
 	service := "does not run: the service is not started by setup"

@@ -30,7 +30,8 @@ func (r *run) mailServer(ready bool) error {
 	h := r.result.Host
 	if h.MTA == "" {
 		r.todo(
-			"no Postfix and no Sendmail was found; point the mail server's milter setting to inet:127.0.0.1:8891 (contrib/README.md)",
+			"no Postfix and no Sendmail was found; point the mail server's milter setting to " +
+				"inet:127.0.0.1:8891 (contrib/README.md)",
 		)
 		return r.startService(ready)
 	}
@@ -51,7 +52,8 @@ func (r *run) mailServer(ready bool) error {
 	if !r.Apply {
 		if state != "unchanged" {
 			r.todo(
-				"have setup put these lines there, and try it out: mailseal setup --apply%s; or put them yourself, start the service, "+
+				"have setup put these lines there, and try it out: mailseal setup --apply%s; or "+
+					"put them yourself, start the service, "+
 					"and reload the mail server",
 				r.again(),
 			)
@@ -129,7 +131,8 @@ func (r *run) planPostfix(host, port string) (plan, error) {
 	p := plan{path: path, before: string(text), after: string(text)}
 	old := mainCF(p.before)
 	name := fmt.Sprintf(
-		"{ inet:%s:%s, default_action=tempfail, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=300s }",
+		"{ inet:%s:%s, default_action=tempfail, protocol=6, connect_timeout=10s, "+
+			"command_timeout=30s, content_timeout=300s }",
 		host,
 		port,
 	)
@@ -224,7 +227,10 @@ func (r *run) planSendmail(host, port string) (plan, error) {
 		line = strings.TrimSpace(line)
 		return strings.HasPrefix(line, "INPUT_MAIL_FILTER(") || strings.HasPrefix(line, "MAIL_FILTER(")
 	}
-	if at := slices.IndexFunc(all, func(l string) bool { return isFilter(l) && strings.Contains(l, ":"+port+"@") }); at >= 0 {
+	if at := slices.IndexFunc(all, func(l string) bool {
+		return isFilter(l) &&
+			strings.Contains(l, ":"+port+"@")
+	}); at >= 0 {
 		return p, nil
 	}
 	at := slices.IndexFunc(all, isFilter)

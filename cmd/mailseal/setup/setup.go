@@ -1,6 +1,6 @@
 // Package setup does what "mailseal setup" does: it looks at the host, asks what it cannot know,
 // makes keys and a configuration, prints the records to publish, and, if it is told to, puts
-// Mailseal into the mail server and sends a test message that reaches nobody.
+// Mailseal into the mail server and sends a test message that is not delivered.
 package setup
 
 import (
@@ -99,7 +99,8 @@ type run struct {
 // Run sets a host up.
 func Run(ctx context.Context, o Options) error {
 	r := &run{Options: o, ctx: ctx, result: Result{
-		Domains: []string{}, Files: []File{}, Records: []Record{}, Done: []string{}, Todo: []string{}, Faults: []string{},
+		Domains: []string{}, Files: []File{}, Records: []Record{}, Done: []string{},
+		Todo: []string{}, Faults: []string{},
 	}}
 	if r.Now == nil {
 		r.Now = time.Now

@@ -116,7 +116,7 @@ func writeTest(w io.WriteCloser, d, recipient string, now time.Time) error {
 	fmt.Fprintf(
 		b,
 		"From: postmaster@%s\r\nTo: %s\r\nDate: %s\r\nMessage-ID: <setup.%s>\r\nSubject: Mailseal setup test\r\n\r\n"+
-			"Mailseal refuses this message at its end, so that nobody gets it.\r\n",
+			"Mailseal refuses this message at its end, so that it is not delivered.\r\n",
 		d,
 		recipient,
 		now.Format(time.RFC1123Z),

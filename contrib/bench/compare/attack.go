@@ -173,7 +173,8 @@ func sendSteadily(ctx context.Context, socket string, raw []byte) (took []time.D
 	began := time.Now()
 	due := time.NewTicker(honestEvery)
 	defer due.Stop()
-	o := miltertest.Options{Client: netip.MustParseAddr(measure.Client), ClientName: "mx.example.com", Helo: "mx.example.com"}
+	o := miltertest.Options{Client: netip.MustParseAddr(measure.Client),
+		ClientName: "mx.example.com", Helo: "mx.example.com"}
 	m := miltertest.Message{From: "user@" + honestDomain, To: []string{"rcpt@example.net"}, Raw: raw}
 	for {
 		select {
@@ -201,7 +202,8 @@ func sendSteadily(ctx context.Context, socket string, raw []byte) (took []time.D
 }
 
 // deliver sends one message in a session of its own.
-func deliver(ctx context.Context, socket string, o miltertest.Options, m miltertest.Message) (miltertest.Outcome, error) {
+func deliver(ctx context.Context, socket string, o miltertest.Options,
+	m miltertest.Message) (miltertest.Outcome, error) {
 	c, err := miltertest.Dial(ctx, "unix:"+socket, o)
 	if err != nil {
 		return miltertest.Outcome{}, err

@@ -19,9 +19,9 @@ import (
 	"mailseal/keys"
 )
 
-// printCrypto prints the processor time, in nanoseconds, of what no program with this build's libraries can leave out of
-// a job: the signature or its verification, and the hash of the body. It runs in a process of its own, since which
-// library that is, is decided when it is built.
+// printCrypto prints the processor time, in nanoseconds, of what no program with this build's
+// libraries can leave out of a job: the signature or its verification, and the hash of the body. It
+// runs in a process of its own, since which library that is, is decided when it is built.
 func printCrypto(name, keyFile string) error {
 	pem, err := os.ReadFile(keyFile)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Compare measures Mailseal beside Debian's OpenDKIM: the same key and options, both on unix sockets, driven in alternation
-// by "mailseal mta", several rounds. It prints the table of RESULTS.md. "make bench" runs it.
+// Compare measures Mailseal beside Debian's OpenDKIM: the same key and options, both on unix
+// sockets, driven in alternation by "mailseal mta", several rounds. It prints the table of
+// RESULTS.md. "make bench" runs it.
 package main
 
 import (
@@ -17,14 +18,20 @@ func main() {
 	flag.StringVar(&o.plain, "mailseal", "bin/mailseal", "the plain build, which drives as well")
 	flag.StringVar(&o.release, "release", "bin/mailseal-release", "the release build; left out if it is not there")
 	flag.StringVar(&o.opendkim, "opendkim", ".root/opendkim", "where Debian's opendkim is unpacked")
-	flag.StringVar(&o.rspamd, "rspamd", "", "where Debian's rspamd is unpacked (contrib/test/fetch.sh rspamd), to be measured beside them")
-	flag.StringVar(&o.opendmarc, "opendmarc", ".root/opendmarc", "where Debian's opendmarc is unpacked, to judge behind OpenDKIM")
+	flag.StringVar(&o.rspamd, "rspamd", "",
+		"where Debian's rspamd is unpacked (contrib/test/fetch.sh rspamd), to be measured beside them")
+	flag.StringVar(&o.opendmarc, "opendmarc", ".root/opendmarc",
+		"where Debian's opendmarc is unpacked, to judge behind OpenDKIM")
 	flag.StringVar(&o.benchmarks, "benchmarks", "", "output of the Go benchmarks, for the results")
 	flag.StringVar(&o.out, "out", "", "file for the results (default standard output)")
-	flag.StringVar(&o.only, "only", "", "only jobs and steps (cores, memory, attack, starts, profiles) whose names contain this")
-	flag.StringVar(&o.profile, "profile", "", "write a profile of all jobs for the compiler to this file, and nothing else")
-	flag.StringVar(&o.releaseCrypto, "release-crypto", "", "this program, built with the release build's libraries, to tell what its cryptography costs")
-	flag.StringVar(&o.crypto, "crypto", "", "print what the cryptography of the job of this name costs, in nanoseconds, and nothing else")
+	flag.StringVar(&o.only, "only", "",
+		"only jobs and steps (cores, memory, attack, starts, profiles) whose names contain this")
+	flag.StringVar(&o.profile, "profile", "",
+		"write a profile of all jobs for the compiler to this file, and nothing else")
+	flag.StringVar(&o.releaseCrypto, "release-crypto", "",
+		"this program, built with the release build's libraries, to tell what its cryptography costs")
+	flag.StringVar(&o.crypto, "crypto", "", "print what the cryptography of the job of this name "+
+		"costs, in nanoseconds, and nothing else")
 	flag.StringVar(&o.key, "key", "", "the RSA key for -crypto")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each job is measured")
 	flag.BoolVar(&o.quick, "quick", false, "fewer rounds and shorter ones: rougher figures in two minutes")
@@ -54,7 +61,8 @@ func compare(o options) error {
 		return err
 	}
 	defer r.Close()
-	b := &bench{Bench: r, openDKIM: o.opendkim, quick: o.quick, log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
+	b := &bench{Bench: r, openDKIM: o.opendkim, quick: o.quick,
+		log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
 	if o.profile != "" {
 		return b.writeProfile(o)
 	}

@@ -20,7 +20,8 @@ const conns = 1000
 // memory measures what 1,000 connections hold: idle after CONNECT and HELO, and each in the middle of a large message.
 func (b *bench) memory(r *report) error {
 	idle := finding{what: "memory for an idle connection (of 1,000)", target: "30 KB", met: true}
-	busy := finding{what: "resident with 1,000 connections, each 1 MB into a message of 25 MB", target: "150 MB", met: true}
+	busy := finding{what: "resident with 1,000 connections, each 1 MB into a message of 25 MB",
+		target: "150 MB", met: true}
 	for i, s := range r.servers {
 		each, all, err := b.holdOpen(s)
 		if err != nil && i == 0 { // the peer's limits are no reason to give up
@@ -77,7 +78,8 @@ func (b *bench) holdOpen(s server) (each, busy int64, err error) {
 // cores compares what a message costs a server that may use two cores with one that may use one.
 func (b *bench) cores(r *report) error {
 	for _, name := range []string{"sign 4 KB, RSA-2048", "verify 4 KB, DKIM alone"} {
-		f := finding{what: "CPU per message with GOMAXPROCS=2 against 1, " + name, values: []string{""}, target: "1.10", met: true}
+		f := finding{what: "CPU per message with GOMAXPROCS=2 against 1, " + name,
+			values: []string{""}, target: "1.10", met: true}
 		for i, s := range r.servers[1:] {
 			one, two := variant(s, "GOMAXPROCS=1"), variant(s, "GOMAXPROCS=2")
 			j := jobNamed(name)
@@ -99,7 +101,8 @@ func (b *bench) cores(r *report) error {
 
 // variant is a server with something more in its environment.
 func variant(s server, env string) server {
-	return server{name: s.name + " " + env, start: func(b *bench, r role, more ...string) (*measure.Process, time.Duration, error) {
+	return server{name: s.name + " " + env, start: func(b *bench, r role,
+		more ...string) (*measure.Process, time.Duration, error) {
 		return s.start(b, r, append(more, env)...)
 	}}
 }

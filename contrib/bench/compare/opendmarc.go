@@ -24,7 +24,8 @@ func openDMARC(root string) (server, error) {
 		return server{}, errors.New("it has to be given a resolv.conf of its own, which takes root")
 	}
 	run, err := unpacked(root, "opendmarc", "usr/sbin/opendmarc", "usr/lib")
-	return server{name: "OpenDMARC", start: func(b *bench, _ role, _ ...string) (*measure.Process, time.Duration, error) {
+	return server{name: "OpenDMARC", start: func(b *bench, _ role, _ ...string) (*measure.Process,
+		time.Duration, error) {
 		if err := b.ServeAlso(dmarcResolver + ":53"); err != nil {
 			return nil, 0, err
 		}
@@ -34,7 +35,8 @@ func openDMARC(root string) (server, error) {
 		}
 		socket, file := filepath.Join(dir, "socket"), filepath.Join(dir, "opendmarc.conf")
 		resolv := filepath.Join(dir, "resolv.conf")
-		config := "Socket local:" + socket + "\nSyslog false\nAuthservID mx.example.com\nTrustedAuthservIDs mx.example.com\n" +
+		config := "Socket local:" + socket +
+			"\nSyslog false\nAuthservID mx.example.com\nTrustedAuthservIDs mx.example.com\n" +
 			"SPFSelfValidate true\nSPFIgnoreResults true\nIgnoreHosts /dev/null\n"
 		if err := errors.Join(os.WriteFile(file, []byte(config), 0o600),
 			os.WriteFile(resolv, []byte("nameserver "+dmarcResolver+"\n"), 0o644)); err != nil {

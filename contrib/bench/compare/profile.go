@@ -48,7 +48,8 @@ func (b *bench) processorProfile(binary string, j job) (file string, err error) 
 	return file, b.atWork(binary, j, "", func(p *measure.Process, args []string) error {
 		driven := make(chan error, 1)
 		go func() {
-			_, err := b.Drive(p, append([]string{"--duration", strconv.Itoa(profileSeconds*1000+500) + "ms"}, args...)...)
+			_, err := b.Drive(p, append([]string{"--duration",
+				strconv.Itoa(profileSeconds*1000+500) + "ms"}, args...)...)
 			driven <- err
 		}()
 		return errors.Join(takeProfile(p, fmt.Sprint("profile?seconds=", profileSeconds), file), <-driven)
@@ -106,7 +107,8 @@ func (b *bench) profilesOf(r *report) error {
 			return err
 		}
 		// What taking a profile allocates is none of the job's.
-		if p.octets, err = topTen("-sample_index=alloc_space", "-ignore=pprof|net/http", "-base", before, r.options.plain, after); err != nil {
+		if p.octets, err = topTen("-sample_index=alloc_space", "-ignore=pprof|net/http", "-base",
+			before, r.options.plain, after); err != nil {
 			return err
 		}
 		r.profiles = append(r.profiles, p)

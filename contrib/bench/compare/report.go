@@ -97,7 +97,8 @@ func (r *report) write() error {
 }
 
 func (r *report) head(b *bytes.Buffer) {
-	fmt.Fprintf(b, "# What a message costs\n\nMade by `make bench`; do not edit. %s\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	fmt.Fprintf(b, "# What a message costs\n\nMade by `make bench`; do not edit. %s\n\n",
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	fmt.Fprintf(b, "* machine: %s\n", measure.Machine())
 	for _, s := range r.servers {
 		switch s.name {
@@ -110,13 +111,17 @@ func (r *report) head(b *bytes.Buffer) {
 		}
 	}
 	if len(r.beside) > 0 {
-		fmt.Fprintf(b, "* %s: dkim_signing and no other module, two processes; their resident memory is counted in full for each\n", rspamdVersion(r.options.rspamd))
+		fmt.Fprintf(b, "* %s: dkim_signing and no other module, two processes; their resident "+
+			"memory is counted in full for each\n", rspamdVersion(r.options.rspamd))
 	}
-	fmt.Fprintf(b, "* %d rounds, servers in turn, 2 connections, 20 messages each, unix sockets, all pinned to two cores; the key is in a file, and for verifying "+
-		"Mailseal has it in its cache, OpenDKIM in a file (TestPublicKeys: its resolver would cost it more). OpenDKIM has no Ed25519, SPF, DMARC or iprev: it makes one signature, or verifies it, "+
+	fmt.Fprintf(b, "* %d rounds, servers in turn, 2 connections, 20 messages each, unix sockets, "+
+		"all pinned to two cores; the key is in a file, and for verifying "+
+		"Mailseal has it in its cache, OpenDKIM in a file (TestPublicKeys: its resolver would "+
+		"cost it more). OpenDKIM has no Ed25519, SPF, DMARC or iprev: it makes one signature, or verifies it, "+
 		"where Mailseal does all that. Mailseal logs a line for each message, OpenDKIM nothing.\n", r.options.rounds)
 	if r.noDMARC == "" {
-		b.WriteString("* OpenDMARC, Debian's, with SPF, behind OpenDKIM: all methods are compared with both, one after the other behind the same driver; its DNS is on loopback\n")
+		b.WriteString("* OpenDMARC, Debian's, with SPF, behind OpenDKIM: all methods are " +
+			"compared with both, one after the other behind the same driver; its DNS is on loopback\n")
 	} else {
 		fmt.Fprintf(b, "* OpenDMARC is not measured: %s\n", r.noDMARC)
 	}
@@ -126,7 +131,8 @@ func (r *report) head(b *bytes.Buffer) {
 	if speed := openSSL(); speed != "" {
 		fmt.Fprintf(b, "* OpenSSL, on which OpenDKIM stands, takes %s\n", speed)
 	}
-	b.WriteString("* more things, larger things: [GROWTH.md](GROWTH.md), by `make bench-growth`; the pages of reports: [PAGES.md](PAGES.md)\n\n")
+	b.WriteString("* more things, larger things: [GROWTH.md](GROWTH.md), by `make bench-growth`; " +
+		"the pages of reports: [PAGES.md](PAGES.md)\n\n")
 }
 
 // peerTimes is the processor time of the peers in each round, in milliseconds.
@@ -140,15 +146,19 @@ func (r *report) peerTimes(o outcome) (all []float64) {
 
 // ratios writes the table of shares of OpenDKIM's processor time.
 func (r *report) ratios(b *bytes.Buffer) {
-	b.WriteString("## Processor time per message, as a share of the peers' in the same round\n\nMedian (least–most). Crypto: what the signature, or its verification, and the hash of the body take alone\n" +
-		"with the libraries of that build, in the same rounds. A server cannot be below that.\n\n| job | OpenDKIM, or both peers |")
+	b.WriteString("## Processor time per message, as a share of the peers' in the same " +
+		"round\n\nMedian (least–most). Crypto: what the signature, or its verification, and the " +
+		"hash of the body take alone\n" +
+		"with the libraries of that build, in the same rounds. A server cannot be below " +
+		"that.\n\n| job | OpenDKIM, or both peers |")
 	for _, s := range r.servers[1:] {
 		fmt.Fprintf(b, " %s | crypto | at most | |", s.name)
 	}
 	for _, s := range r.beside {
 		fmt.Fprintf(b, " %s |", s.name)
 	}
-	b.WriteString("\n|---|---|" + strings.Repeat("---|---|---|---|", len(r.servers)-1) + strings.Repeat("---|", len(r.beside)) + "\n")
+	b.WriteString("\n|---|---|" + strings.Repeat("---|---|---|---|", len(r.servers)-1) +
+		strings.Repeat("---|", len(r.beside)) + "\n")
 	for _, o := range r.outcomes {
 		fmt.Fprintf(b, "| %s | %.2f ms |", o.name, measure.Spread(r.peerTimes(o), measure.Same).Median)
 		for _, s := range r.servers[1:] {
@@ -158,7 +168,8 @@ func (r *report) ratios(b *bytes.Buffer) {
 			if target := o.target(s.name, alone.Median); target > 0 {
 				most, verdict = fmt.Sprintf("%.2f", target), met(d.Median <= target)
 			}
-			fmt.Fprintf(b, " **%.2f** (%.2f–%.2f) | %.2f | %s | %s |", d.Median, d.Min, d.Max, alone.Median, most, verdict)
+			fmt.Fprintf(b, " **%.2f** (%.2f–%.2f) | %.2f | %s | %s |", d.Median, d.Min, d.Max,
+				alone.Median, most, verdict)
 		}
 		for _, s := range r.beside {
 			if d := measure.Spread(o.ratios(s.name, r.servers[0].name), measure.Same); d.Median > 0 {
@@ -210,12 +221,15 @@ func (r *report) others(b *bytes.Buffer) {
 
 // times writes the latency at half of the saturating rate.
 func (r *report) times(b *bytes.Buffer) {
-	b.WriteString("\n## Latency at half of the saturating rate, from MAIL to the reply\n\nThe driver runs on the same cores where there are only two.\n\n" +
-		"Our p99 is to be below that of each peer.\n\n| job | server | messages/s | p50 | p95 | p99 | |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n## Latency at half of the saturating rate, from MAIL to the reply\n\nThe " +
+		"driver runs on the same cores where there are only two.\n\n" +
+		"Our p99 is to be below that of each peer.\n\n| job | server | messages/s | p50 | p95 | " +
+		"p99 | |\n|---|---|---|---|---|---|---|\n")
 	for _, o := range r.outcomes {
 		for _, s := range r.doing(o.job) {
 			if f, ok := o.latency[s.name]; ok {
-				fmt.Fprintf(b, "| %s | %s | %.0f | %.2f ms | %.2f ms | %.2f ms | %s |\n", o.name, s.name, f.Rate, f.P50, f.P95, f.P99, o.p99(s.name))
+				fmt.Fprintf(b, "| %s | %s | %.0f | %.2f ms | %.2f ms | %.2f ms | %s |\n", o.name,
+					s.name, f.Rate, f.P50, f.P95, f.P99, o.p99(s.name))
 			}
 		}
 	}
@@ -237,13 +251,17 @@ func (o outcome) p99(name string) string {
 
 // details writes times, rates and memory of each job as they are.
 func (r *report) details(b *bytes.Buffer) {
-	b.WriteString("\n## All figures\n\nResident memory that is not a process's own is that of files: the program and its libraries. The kernel\n" +
-		"shares it between processes, reads it in large pieces ahead, and takes it back when memory is short.\n\n| job | server | ms CPU per message, median (least–most) | messages/s | resident MB | of it its own |\n|---|---|---|---|---|---|\n")
+	b.WriteString("\n## All figures\n\nResident memory that is not a process's own is that of " +
+		"files: the program and its libraries. The kernel\n" +
+		"shares it between processes, reads it in large pieces ahead, and takes it back when " +
+		"memory is short.\n\n| job | server | ms CPU per message, median (least–most) | " +
+		"messages/s | resident MB | of it its own |\n|---|---|---|---|---|---|\n")
 	for _, o := range r.outcomes {
 		for _, s := range r.doing(o.job) {
 			cpu := measure.Spread(o.samples[s.name], microseconds)
 			rate := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return s.Rate })
-			resident := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return float64(s.Resident) / mB })
+			resident := measure.Spread(o.samples[s.name],
+				func(s measure.Sample) float64 { return float64(s.Resident) / mB })
 			own := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return float64(s.Own) / mB })
 			fmt.Fprintf(b, "| %s | %s | %.3f (%.3f–%.3f) | %.0f (%.0f–%.0f) | %.0f | %.0f |\n", o.name, s.name,
 				cpu.Median/1000, cpu.Min/1000, cpu.Max/1000, rate.Median, rate.Min, rate.Max,
@@ -254,9 +272,11 @@ func (r *report) details(b *bytes.Buffer) {
 
 // appendix writes the profiles and the Go benchmarks.
 func (r *report) appendix(b *bytes.Buffer) error {
-	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of the profiles of each job with a target: processor time in two seconds, and octets allocated.\n")
+	b.WriteString("\n## Where the plain build's time goes\n\nThe top ten of the profiles of each " +
+		"job with a target: processor time in two seconds, and octets allocated.\n")
 	for _, p := range r.profiles {
-		fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n%d messages allocate:\n\n```\n%s\n```\n", p.name, p.processor, p.messages, p.octets)
+		fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n%d messages allocate:\n\n```\n%s\n```\n",
+			p.name, p.processor, p.messages, p.octets)
 	}
 	if r.options.benchmarks == "" {
 		return nil

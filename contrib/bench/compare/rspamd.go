@@ -37,7 +37,8 @@ func rspamd(root string) (server, error) {
 		}
 		cmd := run("-f", "-i", "-c", file)
 		cmd.Env = append(os.Environ(), "SHAREDIR="+share, "LUALIBDIR="+share+"/lualib", "PLUGINSDIR="+share+"/plugins",
-			"RULESDIR="+share+"/rules", "CONFDIR="+dir, "LOCAL_CONFDIR="+dir, "DBDIR="+dir, "RUNDIR="+dir, "LOGDIR="+dir)
+			"RULESDIR="+share+"/rules", "CONFDIR="+dir, "LOCAL_CONFDIR="+dir, "DBDIR="+dir,
+			"RUNDIR="+dir, "LOGDIR="+dir)
 		return measure.Start(cmd, filepath.Join(dir, "socket"), filepath.Join(dir, "log"))
 	}}, err
 }

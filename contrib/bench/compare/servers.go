@@ -60,7 +60,8 @@ func openDKIM(root string) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	return server{name: "OpenDKIM", start: func(b *bench, r role, _ ...string) (*measure.Process, time.Duration, error) {
+	return server{name: "OpenDKIM", start: func(b *bench, r role, _ ...string) (*measure.Process,
+		time.Duration, error) {
 		return b.startOpenDKIM(run, b.openDKIMConfig(r))
 	}}, nil
 }
@@ -89,7 +90,8 @@ func (b *bench) openDKIMConfig(r role) string {
 	if r == signsPlain {
 		form = "simple/simple"
 	}
-	return "Mode s\nOversignHeaders From\nDomain example.com\nSelector rsa\nKeyFile " + b.RSA + "\nCanonicalization " + form + "\n"
+	return "Mode s\nOversignHeaders From\nDomain example.com\nSelector rsa\nKeyFile " + b.RSA +
+		"\nCanonicalization " + form + "\n"
 }
 
 // openDKIMCommand returns how to run OpenDKIM: from root, or as installed.
@@ -117,6 +119,7 @@ func unpacked(root, name, program string, libraries ...string) (func(...string) 
 		path = append(path, filepath.Join(root, l))
 	}
 	return func(args ...string) *exec.Cmd {
-		return exec.Command(loaders[0], append([]string{"--library-path", strings.Join(path, ":"), program}, args...)...)
+		return exec.Command(loaders[0],
+			append([]string{"--library-path", strings.Join(path, ":"), program}, args...)...)
 	}, nil
 }

@@ -72,5 +72,6 @@ func openDKIMManyKeys(dir string, n int) (string, error) {
 	if err := measure.WriteOnce(kt, []byte(keyTable.String())); err != nil {
 		return "", err
 	}
-	return "Mode s\nKeyTable " + kt + "\nSigningTable " + st + "\n", measure.WriteOnce(st, []byte(signingTable.String()))
+	return "Mode s\nKeyTable " + kt + "\nSigningTable " + st + "\n",
+		measure.WriteOnce(st, []byte(signingTable.String()))
 }

@@ -63,7 +63,8 @@ func newLab() (*lab, error) {
 func (l *lab) ordinary(size int, ours bool) (letter, error) {
 	w := &writer{recipe: plain, keys: l.keys, zone: &zone{}, named: map[string]bool{}}
 	w.policies()
-	raw := bytes.ReplaceAll(measure.Letter(max(size-1200, 10)), []byte("<user@example.com>"), []byte("<user@"+author+">"))
+	raw := bytes.ReplaceAll(measure.Letter(max(size-1200, 10)), []byte("<user@example.com>"),
+		[]byte("<user@"+author+">"))
 	if ours {
 		return letter{raw, w.zone}, nil
 	}

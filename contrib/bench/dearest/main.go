@@ -14,7 +14,8 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.out, "out", "contrib/bench/DEAREST.md", "the file with the table")
-	flag.StringVar(&o.mailseal, "mailseal", "bin/mailseal", "the build that the dearest messages are sent to; \"\" for none")
+	flag.StringVar(&o.mailseal, "mailseal", "bin/mailseal",
+		"the build that the dearest messages are sent to; \"\" for none")
 	flag.StringVar(&o.only, "only", "", "only the methods with this in their name; the file is not written then")
 	flag.StringVar(&o.keep, "keep", "", "directory for the dearest messages")
 	flag.IntVar(&o.count, "count", 120, "messages to try for each method")

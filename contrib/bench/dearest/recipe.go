@@ -69,7 +69,8 @@ var grammar = [choiceCount]struct {
 		"text", "spaces", "letters with double spaces", "letters with tabs", "folds", "CRs", "high octets"}},
 	authors: {"author items", []int{1, 10, 99, 1000, 10_000, 100_000}, nil},
 	authorKind: {"authors as", []int{0, 1, 2, 3, 4, 5, 6, 7, 8}, []string{
-		"addresses", "comments", "nested comments", "open brackets", "At signs", "From fields", "encoded words", "quotes", "high octets"}},
+		"addresses", "comments", "nested comments", "open brackets", "At signs", "From fields",
+		"encoded words", "quotes", "high octets"}},
 	results:    {"result fields", []int{0, 1, 10, 100, 1000, 10_000, 16_000}, nil},
 	resultSize: {"octets a result field", []int{1, 10, 30, 100, 1000, 10_000, 100_000, 900_000}, nil},
 	resultKind: {"results as", []int{0, 1, 2, 3, 4, 5, 6, 7}, []string{
@@ -151,7 +152,8 @@ var (
 
 // methods are searched one after the other; the last may choose everything.
 var methods = []method{
-	{"DKIM", false, append([]choice{signatures, valid, folded, headerForm, names, lengths}, append(keyChoices, fill...)...), plain.with(signatures, 10)},
+	{"DKIM", false, append([]choice{signatures, valid, folded, headerForm, names, lengths},
+		append(keyChoices, fill...)...), plain.with(signatures, 10)},
 	{"ARC", false, append([]choice{sets, payload, sealedFields}, append(keyChoices, fill...)...), plain.with(sets, 10)},
 	{"SPF", false, []choice{senderPolicy, body}, plain},
 	{"DMARC and From", false, []choice{authorPolicy, authors, authorKind, signatures}, plain},

@@ -29,7 +29,8 @@ func ratio(a, b time.Duration) float64 {
 }
 
 func (f finding) String() string {
-	return fmt.Sprintf("%s: %d octets, %v, %.1f times an ordinary one: %s", f.method.name, len(f.text.raw), f.cost, f.ratio(), f.recipe.describe(f.method.among))
+	return fmt.Sprintf("%s: %d octets, %v, %.1f times an ordinary one: %s", f.method.name,
+		len(f.text.raw), f.cost, f.ratio(), f.recipe.describe(f.method.among))
 }
 
 // goal is how many times the cost of an ordinary message of its size a message may cost.
@@ -93,7 +94,8 @@ func (f finding) row() string {
 	case served > goal:
 		verdict = "**not met**"
 	}
-	return fmt.Sprintf("| %s | %d | %s | %s | **%.1f** | %s | %s | %.1f | %s |\n", f.method.name, len(f.text.raw), milliseconds(f.served),
+	return fmt.Sprintf("| %s | %d | %s | %s | **%.1f** | %s | %s | %.1f | %s |\n", f.method.name,
+		len(f.text.raw), milliseconds(f.served),
 		milliseconds(f.servedBase), served, verdict, milliseconds(f.cost), f.ratio(), f.recipe.describe(f.method.among))
 }
 

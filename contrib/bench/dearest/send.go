@@ -37,7 +37,8 @@ func (l *lab) sendAll(mailseal string, all []finding) error {
 		if f.served, err = served(mailseal, f.text, f.method.ours); err != nil {
 			return fmt.Errorf("%s: %w", f.method.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "%s: the daemon takes %v, %v for an ordinary one\n", f.method.name, f.served, f.servedBase)
+		fmt.Fprintf(os.Stderr, "%s: the daemon takes %v, %v for an ordinary one\n", f.method.name,
+			f.served, f.servedBase)
 	}
 	return nil
 }

@@ -98,13 +98,16 @@ func repeat(unit string, size int) string {
 
 func (w *writer) header() string {
 	var b strings.Builder
-	b.WriteString("Received: from client.example.com (client.example.com [192.0.2.25])\r\n\tby mx.example.net; Sun, 22 Nov 2026 10:00:00 +0000\r\n")
+	b.WriteString("Received: from client.example.com (client.example.com [192.0.2.25])\r\n\tby " +
+		"mx.example.net; Sun, 22 Nov 2026 10:00:00 +0000\r\n")
 	for range w.value(results) {
 		fmt.Fprintf(&b, "Authentication-Results: %s\r\n", w.resultText())
 	}
 	b.WriteString(w.from())
-	b.WriteString("To: r@example.net\r\nSubject: hi\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n")
-	unit := []string{"some words", "          ", "a  b  c  d", "a\tb\tc\td\t", "aaa\r\n bbb\r\n ", "a\rb\rc\rd\re\r", "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"}[w.value(fieldText)]
+	b.WriteString("To: r@example.net\r\nSubject: hi\r\nDate: Sun, 22 Nov 2026 10:00:00 " +
+		"+0000\r\nMessage-ID: <1@example.com>\r\n")
+	unit := []string{"some words", "          ", "a  b  c  d", "a\tb\tc\td\t", "aaa\r\n bbb\r\n ",
+		"a\rb\rc\rd\re\r", "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"}[w.value(fieldText)]
 	text := repeat(unit, w.value(fieldSize))
 	text = strings.TrimRight(text, "\r\n ") + "."
 	for range w.value(fields) {
@@ -160,7 +163,8 @@ func (w *writer) from() string {
 }
 
 func (w *writer) bodyOctets() []byte {
-	unit := []string{"Nobody reads  this line. \r\n", "        ", "\r\n", "\r", "\n", "x", "a\tb \tc", "    \r\n"}[w.value(bodyText)]
+	unit := []string{"No one reads  this line. \r\n", "        ", "\r\n", "\r", "\n", "x",
+		"a\tb \tc", "    \r\n"}[w.value(bodyText)]
 	return []byte(repeat(unit, w.value(body)-2) + "\r\n")
 }
 
@@ -210,7 +214,8 @@ func (w *writer) seal(raw []byte) ([]byte, error) {
 }
 
 func read(raw []byte, wanted message.BodyHash) (*message.Message, error) {
-	return message.Read(bytes.NewReader(raw), 8<<20, func(message.Header) []message.BodyHash { return []message.BodyHash{wanted} })
+	return message.Read(bytes.NewReader(raw), 8<<20,
+		func(message.Header) []message.BodyHash { return []message.BodyHash{wanted} })
 }
 
 func onTop(raw []byte, fields ...message.Field) []byte {
@@ -239,7 +244,8 @@ func (w *writer) sign(raw []byte) ([]byte, error) {
 func (w *writer) signature(raw []byte, i int) (message.Field, error) {
 	k := w.key(fmt.Sprint("k", i))
 	if w.value(valid) == 1 && w.value(fields) <= 900 && (w.value(authorKind) != 5 || w.value(authors) <= 90) {
-		o := dkim.SignOptions{SimpleHeader: w.value(headerForm) == 1, SimpleBody: w.isSimpleBody(i), Fields: []string{"From", fillName}}
+		o := dkim.SignOptions{SimpleHeader: w.value(headerForm) == 1, SimpleBody: w.isSimpleBody(i),
+			Fields: []string{"From", fillName}}
 		m, err := read(raw, o.BodyHash())
 		if err != nil {
 			return message.Field{}, err
@@ -279,8 +285,10 @@ func (w *writer) broken(k dkim.Key, raw []byte, i int) message.Field {
 		space = " "
 	}
 	list := "from" + strings.Repeat(":"+fillName, w.value(names))
-	text := fmt.Sprintf(" v=1; a=rsa-sha256; c=%s/%s; d=%s; s=%s;%s h=%s; bh=%s; b=%s%s", forms[w.value(headerForm)], bodyForm, k.Domain,
-		k.Selector, limit, list, base64.StdEncoding.EncodeToString(sum[:]), space, base64.StdEncoding.EncodeToString(value))
+	text := fmt.Sprintf(" v=1; a=rsa-sha256; c=%s/%s; d=%s; s=%s;%s h=%s; bh=%s; b=%s%s",
+		forms[w.value(headerForm)], bodyForm, k.Domain,
+		k.Selector, limit, list, base64.StdEncoding.EncodeToString(sum[:]), space,
+		base64.StdEncoding.EncodeToString(value))
 	return message.NewField(dkim.FieldName, []byte(text))
 }
 
@@ -292,7 +300,8 @@ func (w *writer) policies() {
 		record = "v=spf1"
 		for i := range 10 {
 			record += fmt.Sprintf(" include:i%d.example.com", i)
-			w.zone.text(fmt.Sprintf("i%d.example.com", i), "v=spf1"+strings.Repeat(" ip4:198.51.100.7/31", 3000)+" ?all")
+			w.zone.text(fmt.Sprintf("i%d.example.com", i),
+				"v=spf1"+strings.Repeat(" ip4:198.51.100.7/31", 3000)+" ?all")
 		}
 	case 2:
 		record = "v=spf1"

@@ -37,9 +37,10 @@ type unit struct {
 // The axes.
 var (
 	octets    = plot.Axis{Label: "octets of body", Write: sizeText}
-	processor = plot.Axis{Label: "processor time for each message", Write: func(v float64) string { return plain(v) + " ms" }}
-	took      = plot.Axis{Label: "time", Write: func(v float64) string { return plain(v) + " ms" }}
-	resident  = plot.Axis{Label: "resident memory", Write: func(v float64) string { return plain(v) + " MB" }}
+	processor = plot.Axis{Label: "processor time for each message",
+		Write: func(v float64) string { return plain(v) + " ms" }}
+	took     = plot.Axis{Label: "time", Write: func(v float64) string { return plain(v) + " ms" }}
+	resident = plot.Axis{Label: "resident memory", Write: func(v float64) string { return plain(v) + " MB" }}
 )
 
 func count(label string) plot.Axis { return plot.Axis{Label: label, Write: plain} }
@@ -81,7 +82,8 @@ func (c *chart) draw(dir string) error {
 		}
 		p.Series = append(p.Series, series)
 	}
-	p.Notes = append(p.Notes, c.what, "Dashed: the straight line of slope 1, on which twice as much costs twice as much.",
+	p.Notes = append(p.Notes, c.what,
+		"Dashed: the straight line of slope 1, on which twice as much costs twice as much.",
 		"Dotted: the knee, where there is one: from there on, what grows costs more than all that does not.")
 	if without := c.curves[0].without; without > 0 {
 		p.Notes[0] += "; without any it is " + c.y.Write(round(without, 3))
@@ -95,7 +97,7 @@ func (c *chart) draw(dir string) error {
 
 func (c *chart) picture() string { return "growth-" + c.file + ".svg" }
 
-// inside tells whether the knee is among the points.
+// inside reports whether the knee is among the points.
 func inside(cv curve, knee float64) bool {
 	return knee >= cv.points[0].X && knee <= cv.points[len(cv.points)-1].X
 }
@@ -167,11 +169,15 @@ func longest(curves []curve) (points []plot.Point) {
 // report is GROWTH.md.
 func report(o options, charts []*chart) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# What it costs as things grow\n\nMade by `make bench-growth`; do not edit. %s\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	fmt.Fprintf(&b, "# What it costs as things grow\n\nMade by `make bench-growth`; do not edit. %s\n\n",
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	fmt.Fprintf(&b, "* machine: %s\n* %s\n", measure.Machine(), measure.FirstLine(o.mailseal, "version"))
-	fmt.Fprintf(&b, "* each point is the median of %d rounds; unix sockets, two connections unless it says otherwise, all pinned to two cores; a line is logged for each message\n", o.rounds)
-	b.WriteString("* a straight line is fitted to each curve: a cost that does not grow, and one for each thing more. " +
-		"The knee is where both are equal. A curve is worse than linear if anywhere, over a factor of four or more, it is steeper than x^1.1.\n")
+	fmt.Fprintf(&b, "* each point is the median of %d rounds; unix sockets, two connections "+
+		"unless it says otherwise, all pinned to two cores; a line is logged for each message\n", o.rounds)
+	b.WriteString("* a straight line is fitted to each curve: a cost that does not grow, and one " +
+		"for each thing more. " +
+		"The knee is where both are equal. A curve is worse than linear if anywhere, over a " +
+		"factor of four or more, it is steeper than x^1.1.\n")
 	for _, c := range charts {
 		b.WriteString(c.text())
 	}

@@ -23,12 +23,16 @@ func (g *growth) connections() ([]*chart, error) {
 	sending, err := g.sending()
 	return []*chart{
 		{
-			file: "connections-memory", title: "Resident memory by open connections", what: "Connections that are open and wait",
-			x: count("connections"), y: resident, each: unit{1e3, "KB for each connection"}, curves: []curve{mid, idle},
+			file: "connections-memory", title: "Resident memory by open connections",
+			what: "Connections that are open and wait",
+			x:    count("connections"), y: resident, each: unit{1e3, "KB for each connection"},
+			curves: []curve{mid, idle},
 		},
 		{
-			file: "connections", title: "Processor time by connections that send", what: "Connections at a time, 5 messages on each; verifying 4 KB",
-			x: count("connections"), y: processor, each: unit{1e3, "µs for each connection"}, curves: []curve{sending},
+			file: "connections", title: "Processor time by connections that send",
+			what: "Connections at a time, 5 messages on each; verifying 4 KB",
+			x:    count("connections"), y: processor, each: unit{1e3, "µs for each connection"},
+			curves: []curve{sending},
 		},
 	}, err
 }
@@ -68,7 +72,8 @@ func (g *growth) sending() (c curve, err error) {
 		return c, err
 	}
 	for _, n := range numbersOfConnections {
-		args := append(measure.AsClient(), "--count", fmt.Sprint(max(mostest, each*n)), "--concurrency", fmt.Sprint(n), "--per-connection", fmt.Sprint(each), file)
+		args := append(measure.AsClient(), "--count", fmt.Sprint(max(mostest, each*n)),
+			"--concurrency", fmt.Sprint(n), "--per-connection", fmt.Sprint(each), file)
 		cost, err := g.median(p, args...)
 		if err != nil {
 			return c, err

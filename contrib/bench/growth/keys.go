@@ -38,15 +38,20 @@ var holders = []holder{
 // keys measures start, memory and the cost of a message with many keys, in files and in a database.
 func (g *growth) keys() ([]*chart, error) {
 	start := &chart{
-		file: "keys-start", title: "Time from start to the first connection by number of keys", what: "RSA-2048 keys; more than 1,000 files are loaded while it serves already, and SQLite is asked for a key when it signs",
+		file: "keys-start", title: "Time from start to the first connection by number of keys",
+		what: "RSA-2048 keys; more than 1,000 files are loaded while it serves already, and " +
+			"SQLite is asked for a key when it signs",
 		x: count("keys"), y: took, each: unit{1e3, "µs for each key"},
 	}
 	memory := &chart{
-		file: "keys-memory", title: "Resident memory by number of keys", what: fmt.Sprintf("RSA-2048 keys, after mail of %d domains; of keys in files 10,000 stay in memory", senders),
-		x: count("keys"), y: resident, each: unit{1e3, "KB for each key"},
+		file: "keys-memory", title: "Resident memory by number of keys",
+		what: fmt.Sprintf("RSA-2048 keys, after mail of %d domains; of keys in files 10,000 stay in memory", senders),
+		x:    count("keys"), y: resident, each: unit{1e3, "KB for each key"},
 	}
 	cost := &chart{
-		file: "keys", title: "Processor time by number of keys", what: fmt.Sprintf("RSA-2048 keys; signing 4 KB of %d domains in turn; of keys in files all but 10,000 are read anew", senders),
+		file: "keys", title: "Processor time by number of keys",
+		what: fmt.Sprintf("RSA-2048 keys; signing 4 KB of %d domains in turn; of keys in files "+
+			"all but 10,000 are read anew", senders),
 		x: count("keys"), y: processor, each: unit{1e3, "µs for each key"},
 	}
 	for _, h := range holders {
@@ -165,9 +170,11 @@ func (g *growth) fill(file string, n int) (err error) {
 		return err
 	}
 	const number = "WITH RECURSIVE d(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM d WHERE i + 1 < $1) "
-	if _, err := db.Exec(number+"INSERT INTO dkim_keys SELECT 'mail._domainkey.d' || i || '.example', 'd' || i || '.example', 'mail', $2 FROM d", n, string(key)); err != nil {
+	if _, err := db.Exec(number+"INSERT INTO dkim_keys SELECT 'mail._domainkey.d' || i || "+
+		"'.example', 'd' || i || '.example', 'mail', $2 FROM d", n, string(key)); err != nil {
 		return err
 	}
-	_, err = db.Exec(number+"INSERT INTO dkim_signing SELECT 'd' || i || '.example', '', 'mail._domainkey.d' || i || '.example' FROM d", n)
+	_, err = db.Exec(number+"INSERT INTO dkim_signing SELECT 'd' || i || '.example', '', "+
+		"'mail._domainkey.d' || i || '.example' FROM d", n)
 	return err
 }

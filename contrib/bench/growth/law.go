@@ -55,7 +55,7 @@ func steepest(points []plot.Point) float64 {
 	return most
 }
 
-// isLinear tells whether twice as much costs at most twice as much.
+// isLinear reports whether twice as much costs at most twice as much.
 func (l law) isLinear() bool { return l.steepest <= 1+tolerance }
 
 // knee is from where on what grows costs more than the rest; 0 when it never does.

@@ -53,7 +53,8 @@ func medianOf(all []time.Duration) time.Duration {
 
 // curve measures the processor time of a message at each x, with what at says is told to the driver, and the resident
 // memory afterwards.
-func (g *growth) curve(name string, p *measure.Process, xs []int, at func(x int) ([]string, error)) (processor, memory curve, err error) {
+func (g *growth) curve(name string, p *measure.Process, xs []int,
+	at func(x int) ([]string, error)) (processor, memory curve, err error) {
 	processor.name, memory.name = name, name
 	for _, x := range xs {
 		args, err := at(x)

@@ -30,8 +30,14 @@ func (g *growth) both(name string, xs []int, message func(x int) []byte) (proces
 		name, config string
 		mail         func(x int) ([]string, error)
 	}{
-		{"sign, RSA-2048", signing, func(x int) ([]string, error) { return g.unsigned(fmt.Sprint(name, x), message(x)) }},
-		{"verify", measure.VerifiesAlone, func(x int) ([]string, error) { return g.signed(fmt.Sprint(name, x), signing, message(x)) }},
+		{"sign, RSA-2048", signing, func(x int) ([]string,
+			error) {
+			return g.unsigned(fmt.Sprint(name, x), message(x))
+		}},
+		{"verify", measure.VerifiesAlone, func(x int) ([]string,
+			error) {
+			return g.signed(fmt.Sprint(name, x), signing, message(x))
+		}},
 	} {
 		p, err := g.serve(way.config)
 		if err != nil {
@@ -48,16 +54,19 @@ func (g *growth) both(name string, xs []int, message func(x int) []byte) (proces
 }
 
 func (g *growth) bodies() ([]*chart, error) {
-	sizes := []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 25_000_000, 50_000_000}
+	sizes := []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000,
+		25_000_000, 50_000_000}
 	processorTime, memory, err := g.both("body", sizes, func(x int) []byte { return measure.Letter(x) })
 	return []*chart{
 		{
-			file: "body", title: "Processor time by size of the body", what: "One message after the other of the same size; relaxed canonicalization",
-			x: octets, y: processor, each: unit{1e6, "ms for each MB"}, curves: processorTime,
+			file: "body", title: "Processor time by size of the body",
+			what: "One message after the other of the same size; relaxed canonicalization",
+			x:    octets, y: processor, each: unit{1e6, "ms for each MB"}, curves: processorTime,
 		},
 		{
-			file: "body-memory", title: "Resident memory by size of the body", what: "After messages of that size, two at a time; bodies are not stored",
-			x: octets, y: resident, each: unit{1e6, "MB for each MB"}, curves: memory,
+			file: "body-memory", title: "Resident memory by size of the body",
+			what: "After messages of that size, two at a time; bodies are not stored",
+			x:    octets, y: resident, each: unit{1e6, "MB for each MB"}, curves: memory,
 		},
 	}, err
 }
@@ -76,11 +85,13 @@ func (g *growth) fields() ([]*chart, error) {
 	signed, _, err := g.both("signed-fields", numbers, func(x int) []byte { return long(x, mostSigned) })
 	return []*chart{
 		{
-			file: "fields", title: "Processor time by number of header fields, few of them signed", what: "Header fields, each of another name; 4 KB of body",
-			x: count("header fields"), y: processor, each: unit{1e3, "µs for each field"}, curves: others,
+			file: "fields", title: "Processor time by number of header fields, few of them signed",
+			what: "Header fields, each of another name; 4 KB of body",
+			x:    count("header fields"), y: processor, each: unit{1e3, "µs for each field"}, curves: others,
 		},
 		{
-			file: "fields-signed", title: fmt.Sprintf("Processor time by number of header fields, up to %d of them signed", mostSigned),
+			file: "fields-signed", title: fmt.Sprintf("Processor time by number of header "+
+				"fields, up to %d of them signed", mostSigned),
 			what: "Header fields, all but the first of one name and signed, as many as h= may hold; 4 KB of body",
 			x:    count("header fields"), y: processor, each: unit{1e3, "µs for each field"}, curves: signed,
 		},
@@ -114,16 +125,19 @@ func (g *growth) signatures() ([]*chart, error) {
 		return nil, err
 	}
 	defer p.Stop()
-	c, _, err := g.curve("verify, RSA-2048", p, []int{0, 1, 2, 3, 5, 8, 12, 16, mostSignatures}, func(x int) ([]string, error) {
-		name := fmt.Sprint("signatures", x)
-		if x > 0 {
-			return g.signed(name, g.Signs("relaxed/relaxed", selectors[:x]...), measure.Letter(small))
-		}
-		args, err := g.unsigned(name, measure.Letter(small))
-		return append(measure.AsClient(), args...), err
-	})
+	c, _, err := g.curve("verify, RSA-2048", p, []int{0, 1, 2, 3, 5, 8, 12, 16, mostSignatures},
+		func(x int) ([]string, error) {
+			name := fmt.Sprint("signatures", x)
+			if x > 0 {
+				return g.signed(name, g.Signs("relaxed/relaxed", selectors[:x]...), measure.Letter(small))
+			}
+			args, err := g.unsigned(name, measure.Letter(small))
+			return append(measure.AsClient(), args...), err
+		})
 	return []*chart{{
-		file: "signatures", title: "Processor time by number of signatures", what: "Good signatures by as many keys, all in the cache; 4 KB of body",
-		x: count("signatures of the message"), y: processor, each: unit{1e3, "µs for each signature"}, curves: []curve{c},
+		file: "signatures", title: "Processor time by number of signatures",
+		what: "Good signatures by as many keys, all in the cache; 4 KB of body",
+		x:    count("signatures of the message"), y: processor,
+		each: unit{1e3, "µs for each signature"}, curves: []curve{c},
 	}}, err
 }

@@ -1,5 +1,5 @@
-// Package measure is what the benchmarks share: milters as processes with their figures, "mailseal mta" that drives them,
-// keys, a name server on loopback, and connections that are held open.
+// Package measure is what the benchmarks share: milters as processes with their figures, "mailseal
+// mta" that drives them, keys, a name server on loopback, and connections that are held open.
 package measure
 
 import (
@@ -93,7 +93,8 @@ func (r *Bench) makeKeys() (err error) {
 		return err
 	}
 	r.PublicKeys = filepath.Join(r.Dir, "public.keys")
-	return os.WriteFile(r.PublicKeys, fmt.Appendf(nil, "%s %s\n%s %s\n", r.rsa.Name, r.rsa.Text, ed.Name, ed.Text), 0o600)
+	return os.WriteFile(r.PublicKeys, fmt.Appendf(nil, "%s %s\n%s %s\n", r.rsa.Name, r.rsa.Text,
+		ed.Name, ed.Text), 0o600)
 }
 
 func (r *Bench) makeKey(selector string, a keys.Algorithm) (file string, record keys.Record, err error) {
@@ -105,7 +106,8 @@ func (r *Bench) makeKey(selector string, a keys.Algorithm) (file string, record 
 	if err != nil {
 		return "", record, err
 	}
-	if record, err = (keys.Key{Domain: "example.com", Selector: selector, Signer: private}).Record(keys.RecordOptions{}); err != nil {
+	if record, err = (keys.Key{Domain: "example.com", Selector: selector, Signer: private}).Record(
+		keys.RecordOptions{}); err != nil {
 		return "", record, err
 	}
 	r.records.AddTXT(record.Name, record.Text)
@@ -236,7 +238,7 @@ func WriteOnce(file string, content []byte) error {
 	return os.WriteFile(file, content, 0o600)
 }
 
-// FreePort returns an address on loopback that nobody listens on.
+// FreePort returns an free address on loopback.
 func FreePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 
 // Machine describes this machine in a line, with its load of the moment.
 func Machine() string {
-	return fmt.Sprintf("%s, %d cores, %s; load %s when this was written", model(), runtime.NumCPU(), FirstLine("uname", "-sr"), load())
+	return fmt.Sprintf("%s, %d cores, %s; load %s when this was written", model(), runtime.NumCPU(),
+		FirstLine("uname", "-sr"), load())
 }
 
 // FirstLine is the first line that a program prints; "unknown" if it does not.

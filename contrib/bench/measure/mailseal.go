@@ -21,7 +21,8 @@ func (r *Bench) Mailseal(name, binary, config string, env ...string) (*Process, 
 		return nil, 0, err
 	}
 	socket, file := filepath.Join(dir, "socket"), filepath.Join(dir, "mailseal.toml")
-	config = fmt.Sprintf("[[listen]]\naddress = \"unix:%s\"\n[dns]\nservers = [%q]\n[metrics]\naddress = %q\npprof = true\n", socket, r.DNS, profiles) + config
+	config = fmt.Sprintf("[[listen]]\naddress = \"unix:%s\"\n[dns]\nservers = "+
+		"[%q]\n[metrics]\naddress = %q\npprof = true\n", socket, r.DNS, profiles) + config
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, 0, err
 	}
@@ -40,8 +41,8 @@ func (r *Bench) Subdir(name string) (string, error) {
 	return os.MkdirTemp(r.Dir, strings.ReplaceAll(name, " ", "-")+"-")
 }
 
-// VerifiesAlone is a configuration, as far as Mailseal's method does not say it: DKIM and nothing else. What is not said is as it comes: a
-// line is logged for each message.
+// VerifiesAlone is a configuration, as far as Mailseal's method does not say it: DKIM and nothing
+// else. What is not said is as it comes: a line is logged for each message.
 const VerifiesAlone = "[verify]\nspf = false\ndmarc = false\niprev = false\narc = false\n"
 
 // Signs is the configuration that signs for example.com with the RSA key under each of the selectors; the selector "ed"
@@ -57,7 +58,8 @@ func (r *Bench) Signs(canonicalization string, selectors ...string) string {
 		names = append(names, fmt.Sprintf("%q", s+"._domainkey.example.com"))
 		fmt.Fprintf(&t, "[keys.%s]\nfile = %q\n", names[len(names)-1], file)
 	}
-	fmt.Fprintf(&t, "[[sign]]\nfrom = [\"*@example.com\"]\nkeys = [%s]\ncanonicalization = %q\n", strings.Join(names, ", "), canonicalization)
+	fmt.Fprintf(&t, "[[sign]]\nfrom = [\"*@example.com\"]\nkeys = [%s]\ncanonicalization = %q\n",
+		strings.Join(names, ", "), canonicalization)
 	return t.String()
 }
 
@@ -83,7 +85,8 @@ func (r *Bench) KeyFiles(n int) (dir string, err error) {
 func ManyDomains(dir string, n int) string {
 	var t strings.Builder
 	for i := range n {
-		fmt.Fprintf(&t, "[keys.\"mail._domainkey.d%d.example\"]\nfile = %q\n", i, filepath.Join(dir, fmt.Sprintf("%d.pem", i)))
+		fmt.Fprintf(&t, "[keys.\"mail._domainkey.d%d.example\"]\nfile = %q\n", i,
+			filepath.Join(dir, fmt.Sprintf("%d.pem", i)))
 	}
 	t.WriteString("[[sign]]\nfrom = [\"*\"]\nkeys = [\"mail._domainkey.%\"]\n")
 	return t.String()

@@ -52,7 +52,8 @@ func (p *Process) Stop() { _ = p.Process.Stop() }
 // CPU is all the processor time that the processes have used, threads that have ended included.
 func (p *Process) CPU() (sum time.Duration, err error) {
 	for _, pid := range p.family() {
-		// The clock of another process by its number, as clock_getcpuclockid(3) makes it; /proc counts in steps of 10 ms.
+		// The clock of another process by its number, as clock_getcpuclockid(3) makes it; /proc
+		// counts in steps of 10 ms.
 		var now unix.Timespec
 		if err := unix.ClockGettime(int32(^pid<<3|2), &now); err != nil {
 			return 0, fmt.Errorf("processor time of %s: %w", p.Path(), err)

@@ -102,7 +102,8 @@ func (f *filler) words(s shape) {
 		if r < len(big) {
 			name = big[r]
 		}
-		f.exec("INSERT INTO in_reporter (id, key, org, email, first_seen, last_seen) VALUES ($1, $2, $2, $3, 0, 0)", r+1, name, "noreply@"+name)
+		f.exec("INSERT INTO in_reporter (id, key, org, email, first_seen, last_seen) VALUES ($1, $2, $2, $3, 0, 0)",
+			r+1, name, "noreply@"+name)
 	}
 	for d := 1; d <= s.domains; d++ {
 		for i, result := range []string{"pass", "fail"} {
@@ -112,7 +113,8 @@ func (f *filler) words(s shape) {
 			if err != nil {
 				f.err = err
 			}
-			f.exec("INSERT INTO in_authset (id, hash, results) VALUES ($1, $2, $3)", 2*d+i, fmt.Sprint(d, i), string(text))
+			f.exec("INSERT INTO in_authset (id, hash, results) VALUES ($1, $2, $3)", 2*d+i,
+				fmt.Sprint(d, i), string(text))
 		}
 	}
 	f.exec(`INSERT INTO in_authset (id, hash, results) VALUES (1, 'none', '{"spf":[{"domain":"","scope":"mfrom","result":"softfail"}]}')`)

@@ -21,7 +21,8 @@ import (
 
 func main() {
 	var o options
-	flag.StringVar(&o.store, "store", "", "the file of SQLite: filled if it is not there, and kept; empty is one that is removed")
+	flag.StringVar(&o.store, "store", "",
+		"the file of SQLite: filled if it is not there, and kept; empty is one that is removed")
 	flag.StringVar(&o.out, "out", "", "the file with the figures; empty is standard output")
 	flag.BoolVar(&o.fillOnly, "fill", false, "only fill the store")
 	flag.IntVar(&o.records, "records", 5_000_000, "rows of reports")
@@ -129,7 +130,8 @@ func measure(ctx context.Context, read *web.Stored, o options) ([]row, error) {
 		slices.Sort(again)
 		slices.Sort(after)
 		r := row{p.name, first[len(first)/2], again[len(again)/2], after[len(after)/2], size}
-		fmt.Fprintf(os.Stderr, "pages: %-26s %8v %8v %8v\n", r.name, r.first.Round(time.Millisecond), r.again.Round(time.Millisecond),
+		fmt.Fprintf(os.Stderr, "pages: %-26s %8v %8v %8v\n", r.name,
+			r.first.Round(time.Millisecond), r.again.Round(time.Millisecond),
 			r.after.Round(time.Millisecond))
 		out = append(out, r)
 	}
@@ -172,12 +174,16 @@ func write(o options, path string, rows []row) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "# How long the pages of reports take\n\nMade by `make bench-pages`; do not edit. %s UTC\n\n", time.Now().UTC().Format("2006-01-02 15:04"))
-	fmt.Fprintf(&b, "* a store of SQLite with %d records of %d reports: %d domains, %d days, %d receivers; %d MB\n", o.perReport()*o.domains*o.days*o.receivers,
+	fmt.Fprintf(&b, "# How long the pages of reports take\n\nMade by `make bench-pages`; do not edit. %s UTC\n\n",
+		time.Now().UTC().Format("2006-01-02 15:04"))
+	fmt.Fprintf(&b, "* a store of SQLite with %d records of %d reports: %d domains, %d days, %d receivers; %d MB\n",
+		o.perReport()*o.domains*o.days*o.receivers,
 		o.domains*o.days*o.receivers, o.domains, o.days, o.receivers, info.Size()>>20)
-	fmt.Fprintf(&b, "* medians of %d; \"first\" is asked of a process that has just started, \"again\" a moment later, \"after\" when a report on a domain has come\n",
+	fmt.Fprintf(&b, "* medians of %d; \"first\" is asked of a process that has just started, "+
+		"\"again\" a moment later, \"after\" when a report on a domain has come\n",
 		o.rounds)
-	b.WriteString("* `mailseal reports serve` gathers pages ahead, at its start and every 15 seconds: what a person sees is \"again\", unless faster than that\n")
+	b.WriteString("* `mailseal reports serve` gathers pages ahead, at its start and every 15 " +
+		"seconds: what a person sees is \"again\", unless faster than that\n")
 	fmt.Fprintf(&b, "* the goal is %v for the overview\n\n", goal)
 	b.WriteString("| page | first, ms | again, ms | after, ms | KB |\n|---|---|---|---|---|\n")
 	for _, r := range rows {

@@ -82,7 +82,8 @@ type drawing struct {
 func (d *drawing) add(format string, args ...any) { fmt.Fprintf(&d.b, format, args...) }
 
 func (d *drawing) text(class string, x, y float64, anchor, text string) {
-	d.add(`<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`+"\n", class, x, y, anchor, html.EscapeString(text))
+	d.add(`<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`+"\n", class, x, y, anchor,
+		html.EscapeString(text))
 }
 
 func (d *drawing) line(class string, x1, y1, x2, y2 float64) {
@@ -107,7 +108,8 @@ func (d *drawing) grid(c *Chart) {
 	}
 	d.add(`<rect class="frame" x="%d" y="%d" width="%d" height="%d"/>`+"\n", left, top, plotWidth, plotHeight)
 	d.text("", left+plotWidth/2, top+plotHeight+37, "middle", c.X.Label)
-	d.add(`<text x="18" y="%d" text-anchor="middle" transform="rotate(-90 18 %d)">%s</text>`+"\n", top+plotHeight/2, top+plotHeight/2, html.EscapeString(c.Y.Label))
+	d.add(`<text x="18" y="%d" text-anchor="middle" transform="rotate(-90 18 %d)">%s</text>`+"\n",
+		top+plotHeight/2, top+plotHeight/2, html.EscapeString(c.Y.Label))
 }
 
 // slope draws the straight line of slope 1 that ends where the uppermost curve does: on it, twice as much costs twice

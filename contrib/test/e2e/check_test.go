@@ -20,7 +20,7 @@ func (s *site) check(t testing.TB) (string, int) {
 	return said.Stdout + said.Stderr, said.Code
 }
 
-// defers tells whether the mail server answers a stranger's message with 451, as it does when it does not reach us.
+// defers reports whether the mail server answers a stranger's message with 451, as it does when it does not reach us.
 func (s *site) defers(t testing.TB) bool {
 	t.Helper()
 	c := s.Dial(t, stranger)

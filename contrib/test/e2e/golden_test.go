@@ -296,7 +296,7 @@ func (g *golden) compare(t *testing.T) {
 	}
 }
 
-// onPurpose tells whether Mailseal may say otherwise, and the report says so.
+// onPurpose reports whether Mailseal may say otherwise, and the report says so.
 func (g *golden) onPurpose(author, old, new string) bool {
 	return slices.ContainsFunc(otherwise[g.name], func(d difference) bool {
 		return strings.Contains(g.report, d.says) && d.allowed(author, old, new)

@@ -1,5 +1,5 @@
-// Package hosted makes databases with the keys of a hoster for tests, and sends mail of its domains through a daemon that
-// signs with them.
+// Package hosted makes databases with the keys of a hoster for tests, and sends mail of its domains
+// through a daemon that signs with them.
 package hosted
 
 import (

@@ -61,7 +61,7 @@ func (c *Client) Authenticate(user, password string) {
 	c.want(c.Do("AUTH PLAIN "+secret), 235)
 }
 
-// StartTLS goes on in TLS, whoever the server says it is, and greets it again as helo.
+// StartTLS goes on in TLS, whatever name the server's certificate has, and greets it again as helo.
 func (c *Client) StartTLS(helo string) {
 	c.t.Helper()
 	c.want(c.Do("STARTTLS"), 220)

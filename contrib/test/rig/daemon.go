@@ -36,7 +36,8 @@ type Daemon struct {
 	states []string
 }
 
-// DaemonOptions say how a daemon is started, beyond its configuration. The zero value is the test's own user on the host.
+// DaemonOptions say how a daemon is started, beyond its configuration. The zero value is the test's
+// own user on the host.
 type DaemonOptions struct {
 	Root        *Root    // runs chrooted in it, with the configuration at /etc/mailseal/mailseal.toml
 	User, Group string   // of the users of every Root, by name, on the host too; "" for the test's own

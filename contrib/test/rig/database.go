@@ -33,11 +33,13 @@ const unprivileged = 65534
 // Postgres starts a PostgreSQL: the host's, or that of contrib/test/fetch.sh. It skips the test where there is none.
 func Postgres(t testing.TB) *Database {
 	t.Helper()
-	d := newDatabase(t, "postgresql", "postgres", "/usr/lib/postgresql/15/bin/initdb", "/usr/lib/postgresql/15/bin/postgres")
+	d := newDatabase(t, "postgresql", "postgres", "/usr/lib/postgresql/15/bin/initdb",
+		"/usr/lib/postgresql/15/bin/postgres")
 	initdb, postgres := d.server[0], d.server[1]
 	dir := d.directory()
 	d.run(initdb, "-D", dir, "-U", "mailseal", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	d.server = []string{postgres, "-D", dir, "-p", port(d.address), "-k", dir, "-h", "127.0.0.1", "-F", "-c", "shared_buffers=16MB", "-c", "jit=off"}
+	d.server = []string{postgres, "-D", dir, "-p", port(d.address), "-k", dir, "-h", "127.0.0.1",
+		"-F", "-c", "shared_buffers=16MB", "-c", "jit=off"}
 	d.quit, d.ready = syscall.SIGINT, "database system is ready to accept connections"
 	d.DSN = "host=127.0.0.1 port=" + port(d.address) + " user=mailseal dbname=postgres sslmode=disable"
 	d.Start()
@@ -53,8 +55,10 @@ func MariaDB(t testing.TB) *Database {
 		t.Fatal(err)
 	}
 	d.own(filepath.Join(dir, "mail"))
-	d.server = []string{d.server[0], "--no-defaults", "--datadir=" + dir, "--socket=" + filepath.Join(dir, "s"), "--bind-address=127.0.0.1",
-		"--port=" + port(d.address), "--skip-grant-tables", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--pid-file=" + filepath.Join(dir, "pid")}
+	d.server = []string{d.server[0], "--no-defaults", "--datadir=" + dir, "--socket=" +
+		filepath.Join(dir, "s"), "--bind-address=127.0.0.1",
+		"--port=" + port(d.address), "--skip-grant-tables", "--innodb-buffer-pool-size=8M",
+		"--innodb-log-file-size=4M", "--pid-file=" + filepath.Join(dir, "pid")}
 	d.quit, d.ready = syscall.SIGTERM, "ready for connections"
 	d.DSN = "mailseal@tcp(" + d.address + ")/mail"
 	d.Start()
@@ -175,8 +179,9 @@ func (d *Database) Pause() {
 	}
 }
 
-// stopped tells whether all threads of the server's first process are stopped. (Those of PostgreSQL's children are its
-// own; each has one thread, which answers nothing any more once it has the signal.)
+// stopped reports whether all threads of the server's first process are stopped. (Those of
+// PostgreSQL's children are its own; each has one thread, which answers nothing any more once it
+// has the signal.)
 func (d *Database) stopped() bool {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", d.process.PID()))
 	if err != nil || len(tasks) == 0 {
@@ -198,8 +203,8 @@ func (d *Database) stopped() bool {
 // Resume lets the server answer again.
 func (d *Database) Resume() { d.signalAll(syscall.SIGCONT) }
 
-// signalAll reaches the children too: each of PostgreSQL's is a process group of its own. The parent is first, so that it
-// makes no more of them.
+// signalAll reaches the children too: each of PostgreSQL's is a process group of its own. The
+// parent is first, so that it makes no more of them.
 func (d *Database) signalAll(s syscall.Signal) {
 	d.process.Signal(s)
 	list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", d.process.PID()))

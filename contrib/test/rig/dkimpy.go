@@ -20,8 +20,9 @@ type Verdict struct {
 	Reason    string `json:"reason"` // when it does not pass
 }
 
-// Dkimpy verifies messages (with CRLF line ends) with Debian's python3-dkim: for each a verdict on each of its signatures
-// from the top, and at the end one on the ARC chain if there is one. txt has the key records by name. The test is skipped, with the reason, where the package has not been
+// Dkimpy verifies messages (with CRLF line ends) with Debian's python3-dkim: for each a verdict on
+// each of its signatures from the top, and at the end one on the ARC chain if there is one. txt has
+// the key records by name. The test is skipped, with the reason, where the package has not been
 // fetched.
 func Dkimpy(t testing.TB, txt map[string]string, messages ...[]byte) [][]Verdict {
 	t.Helper()

@@ -1,7 +1,7 @@
 // Package rig runs real servers for tests and benchmarks: Debian's Postfix and Sendmail, each in a private root of its
-// own, on loopback, with the very configuration snippets that contrib ships; OpenDKIM, PostgreSQL, MariaDB, unbound and dkimpy;
-// and mailseal itself, built once for a run. Beside them stand an SMTP client that can misbehave and an SMTP sink that
-// keeps what was delivered, byte for byte.
+// own, on loopback, with the very configuration snippets that contrib ships; OpenDKIM, PostgreSQL,
+// MariaDB, unbound and dkimpy; and mailseal itself, built once for a run. Beside them stand an SMTP
+// client that can misbehave and an SMTP sink that keeps what was delivered, byte for byte.
 //
 // All of them are started by Start, in process.go: that is where their output is kept, where they are signalled, and
 // what ends them together with the process that started them.

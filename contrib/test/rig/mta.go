@@ -13,8 +13,9 @@ import (
 
 // Options say how a MTA is set up beyond what contrib's snippets and Debian's own files say.
 type Options struct {
-	// Milter is the host:port that stands in for the snippet's 127.0.0.1:8891, so that nothing of the host is in the way.
-	// Without it the MTA uses the unix socket that the snippet proposes (MilterSocket).
+	// Milter is the host:port that stands in for the snippet's 127.0.0.1:8891, so that nothing of
+	// the host is in the way. Without it the MTA uses the unix socket that the snippet proposes
+	// (MilterSocket).
 	Milter string
 	// Unchrooted runs Postfix's smtpd and cleanup without Debian's chroot.
 	Unchrooted bool

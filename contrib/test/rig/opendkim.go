@@ -15,7 +15,8 @@ func OpenDKIM(t testing.TB, domain, selector, keyFile string, lines ...string) s
 	t.Helper()
 	listen := FreePort(t, "127.0.0.1")
 	StartOpenDKIM(t, "inet:"+port(listen)+"@127.0.0.1",
-		append([]string{"Mode s", "OversignHeaders From", "Domain " + domain, "Selector " + selector, "KeyFile " + keyFile}, lines...)...)
+		append([]string{"Mode s", "OversignHeaders From", "Domain " + domain,
+			"Selector " + selector, "KeyFile " + keyFile}, lines...)...)
 	return listen
 }
 

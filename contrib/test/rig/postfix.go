@@ -79,9 +79,11 @@ func (m *MTA) masterCF(o Options) string {
 		services += "\n" + strings.Replace(smtpd, "smtp ", m.SMTP6+" ", 1)
 	}
 	all := swap(m.t, debian, smtpd, services) +
-		swap(m.t, swap(m.t, ours, "\nsubmission inet", "\n"+m.Submission+" inet"), "\n127.0.0.1:10026 inet", "\n"+m.Reinjected+" inet")
+		swap(m.t, swap(m.t, ours, "\nsubmission inet", "\n"+m.Submission+" inet"),
+			"\n127.0.0.1:10026 inet", "\n"+m.Reinjected+" inet")
 	if o.Unchrooted {
-		all = regexp.MustCompile(`(?m)^(\S+\s+(?:inet|unix)\s+\S+\s+\S+\s+)y(\s.*(?:smtpd|cleanup))$`).ReplaceAllString(all, "${1}n${2}")
+		all = regexp.MustCompile(`(?m)^(\S+\s+(?:inet|unix)\s+\S+\s+\S+\s+)y(\s.*(?:smtpd|cleanup))$`).ReplaceAllString(
+			all, "${1}n${2}")
 	}
 	return all
 }

@@ -41,8 +41,8 @@ type StartOptions struct {
 	MemoryLimit int64
 }
 
-// Start starts a process that stays in the foreground, alone in its process group. It gets SIGTERM when the process that
-// started it dies; Stop ends it before.
+// Start starts a process that stays in the foreground, alone in its process group. It gets SIGTERM
+// when the process that started it dies; Stop ends it before.
 func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 	log, err := createLog(o.Log)
 	if err != nil {
@@ -138,8 +138,8 @@ func (p *Process) Wait(limit time.Duration) (err error, ended bool) {
 	}
 }
 
-// await waits until a condition holds that news tell of. It reports false when the process ends before, or the time runs
-// out.
+// await waits until a condition holds that news tell of. It reports false when the process ends
+// before, or the time runs out.
 func (p *Process) await(news *news, holds func() bool) bool {
 	limit := time.After(patience)
 	for {
@@ -157,7 +157,7 @@ func (p *Process) await(news *news, holds func() bool) bool {
 	}
 }
 
-// awaitOutput is await for what the process writes, of which nobody tells.
+// awaitOutput is await for what the process writes, of which there is no signal.
 func (p *Process) awaitOutput(holds func(output string) bool) bool {
 	limit := time.After(patience)
 	look := time.NewTicker(time.Millisecond)
@@ -187,8 +187,8 @@ func (p *Process) written() int64 {
 	return info.Size()
 }
 
-// AwaitOutput waits until the process has written a text to standard output or error. The test ends when it does not, or
-// the process ends before.
+// AwaitOutput waits until the process has written a text to standard output or error. The test ends
+// when it does not, or the process ends before.
 func (p *Process) AwaitOutput(t testing.TB, text string) {
 	t.Helper()
 	p.AwaitOutputs(t, text, 1)
@@ -205,7 +205,8 @@ func (p *Process) AwaitOutputs(t testing.TB, text string, times int) {
 
 // AwaitSocket waits until the process accepts connections at an address, "tcp" or "unix".
 func (p *Process) AwaitSocket(network, address string) error {
-	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // nobody tells when another process listens
+	// there is no signal when another process listens
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		conn, err := net.DialTimeout(network, address, time.Second)
 		if err == nil {
 			return conn.Close()

@@ -91,8 +91,8 @@ func repository(t testing.TB) string {
 	return dir
 }
 
-// Dir makes a directory with a short path, for sockets, whose paths have at most 107 bytes. Every user may pass it. It is
-// removed with the test.
+// Dir makes a directory with a short path, for sockets, whose paths have at most 107 bytes. Every
+// user may pass it. It is removed with the test.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mailseal-")

@@ -41,10 +41,12 @@ func serveSASL(t testing.TB, path string) {
 	}()
 }
 
-// answerSASL speaks Dovecot's authentication protocol 1.1: tab-separated lines, AUTH with the initial response in resp=.
+// answerSASL speaks Dovecot's authentication protocol 1.1: tab-separated lines, AUTH with the
+// initial response in resp=.
 func answerSASL(conn net.Conn) {
 	defer conn.Close()
-	io.WriteString(conn, "VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t00000000000000000000000000000000\nDONE\n")
+	io.WriteString(conn, "VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\n"+
+		"COOKIE\t00000000000000000000000000000000\nDONE\n")
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
 		words := strings.Split(lines.Text(), "\t")

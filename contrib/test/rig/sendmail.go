@@ -18,7 +18,8 @@ func Sendmail(t testing.TB, o Options) *MTA {
 	m.sendmailFiles()
 	m.Write("/etc/mail/sendmail.mc", m.sendmailMC(o))
 	submit := m.Read("/usr/share/sendmail/cf/debian/submit.mc")
-	m.Write("/etc/mail/submit.mc", swap(t, submit, "\nFEATURE(`msp',", "\ndefine(`RELAY_MAILER_ARGS', `TCP $h "+port(m.SMTP)+"')dnl\nFEATURE(`msp',"))
+	m.Write("/etc/mail/submit.mc", swap(t, submit, "\nFEATURE(`msp',",
+		"\ndefine(`RELAY_MAILER_ARGS', `TCP $h "+port(m.SMTP)+"')dnl\nFEATURE(`msp',"))
 	for _, name := range []string{"sendmail", "submit"} {
 		m.Write("/etc/mail/"+name+".cf", m.Run(nil, "/usr/bin/m4", "/etc/mail/"+name+".mc"))
 	}
@@ -32,7 +33,8 @@ func Sendmail(t testing.TB, o Options) *MTA {
 }
 
 // access takes Debian's pause before the greeting away and lets the host's own address relay.
-const access = "GreetPause:127\t0\nGreetPause:IPv6:0:0:0:0:0:0:0:1\t0\nConnect:127.0.0.1\tRELAY\nConnect:IPv6:0:0:0:0:0:0:0:1\tRELAY\n"
+const access = "GreetPause:127\t0\nGreetPause:IPv6:0:0:0:0:0:0:0:1\t0\n" +
+	"Connect:127.0.0.1\tRELAY\nConnect:IPv6:0:0:0:0:0:0:0:1\tRELAY\n"
 
 // sendmailMC is Debian's, with the ports moved and the snippet where it says that it belongs.
 func (m *MTA) sendmailMC(o Options) string {
@@ -45,10 +47,13 @@ func (m *MTA) sendmailMC(o Options) string {
 	}
 	ours += swap(t, snippet(t, "sendmail/reinject.mc"), "Port=10026", "Port="+port(m.Reinjected))
 	mc := m.Read("/usr/share/sendmail/cf/debian/sendmail.mc")
-	mc = swap(t, mc, "\nDAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp,", "\nDAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port="+port(m.SMTP)+",")
-	mc = swap(t, mc, "\nDAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port=submission,", "\nDAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port="+port(m.Submission)+",")
+	mc = swap(t, mc, "\nDAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp,",
+		"\nDAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port="+port(m.SMTP)+",")
+	mc = swap(t, mc, "\nDAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port=submission,",
+		"\nDAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port="+port(m.Submission)+",")
 	if m.SMTP6 != "" {
-		mc = swap(t, mc, "\ndnl DAEMON_OPTIONS(`Family=inet6, Name=MTA-v6, Port=smtp,", "\nDAEMON_OPTIONS(`Family=inet6, Name=MTA-v6, Port="+port(m.SMTP6)+",")
+		mc = swap(t, mc, "\ndnl DAEMON_OPTIONS(`Family=inet6, Name=MTA-v6, Port=smtp,",
+			"\nDAEMON_OPTIONS(`Family=inet6, Name=MTA-v6, Port="+port(m.SMTP6)+",")
 	}
 	return swap(t, mc, "\nMAILER_DEFINITIONS\n", "\n"+ours+m.sendmailTest(o)+"MAILER_DEFINITIONS\n")
 }
@@ -66,7 +71,8 @@ func milterSocket(hostport string) string {
 func (m *MTA) sendmailTest(o Options) string {
 	also := ""
 	if o.Also != "" {
-		also = "DAEMON_OPTIONS(`Family=inet, Name=MTA-also, Addr=" + address(o.Also) + ", Port=" + port(o.Also) + "')dnl\n"
+		also = "DAEMON_OPTIONS(`Family=inet, Name=MTA-also, Addr=" + address(o.Also) + ", Port=" +
+			port(o.Also) + "')dnl\n"
 	}
 	return also + "define(`confDOMAIN_NAME', `" + Hostname + "')dnl\n" +
 		"define(`SMART_HOST', `esmtp:[" + address(m.Sink.Address) + "]')dnl\n" +

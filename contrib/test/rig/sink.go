@@ -75,8 +75,8 @@ func NewSevenBitSink(t testing.TB) *Sink {
 	return newSink(t, true)
 }
 
-// NewFilter starts an SMTP server that hands each message on, as a content filter or a list manager does. A message that
-// forward returns an error for is deferred.
+// NewFilter starts an SMTP server that hands each message on, as a content filter or a list manager
+// does. A message that forward returns an error for is deferred.
 func NewFilter(t testing.TB, forward func(Delivery) error) *Sink {
 	t.Helper()
 	return serveSink(t, &Sink{forward: forward})
@@ -142,7 +142,7 @@ func (s *Sink) To(t testing.TB, recipient string) Delivery {
 	}
 }
 
-// Has tells whether a message to the recipient has been delivered and not been taken yet.
+// Has reports whether a message to the recipient has been delivered and not been taken yet.
 func (s *Sink) Has(recipient string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,8 @@ func Tool(t testing.TB, group, program string, args ...string) *exec.Cmd {
 	root := filepath.Join(base, group)
 	loader := one(t, filepath.Join(root, "usr/lib*/ld-linux*.so.*"), filepath.Join(root, "lib*/ld-linux*.so.*"))
 	triplet := filepath.Base(one(t, filepath.Join(root, "usr/lib/*-linux-gnu*")))
-	libraries := strings.Join([]string{filepath.Join(root, "usr/lib", triplet), filepath.Join(root, "lib", triplet), filepath.Join(root, "usr/lib")}, ":")
+	libraries := strings.Join([]string{filepath.Join(root, "usr/lib", triplet),
+		filepath.Join(root, "lib", triplet), filepath.Join(root, "usr/lib")}, ":")
 	cmd := exec.Command(loader, append([]string{"--library-path", libraries, filepath.Join(root, program)}, args...)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
 	return cmd

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// users are those of every root. Numbers from 60100 up, so that on the host they are nobody's.
+// users are those of every root. Numbers from 60100 up, so that on the host they are unused.
 var users = []struct {
 	name     string
 	uid, gid int
@@ -29,14 +29,17 @@ var groups = map[string]int{"postdrop": 60102, "sasl": 45, "nogroup": 65534}
 
 // host is what any Debian host has under /etc. Names are looked up in files alone: no test ever asks a real DNS server.
 var host = map[string]string{
-	"/etc/passwd":        passwd(),
-	"/etc/group":         group(),
-	"/etc/hosts":         "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.0.2 stranger.example\n127.0.0.3 relay.example\n",
-	"/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\naliases: files\n",
-	"/etc/resolv.conf":   "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
-	"/etc/host.conf":     "multi on\n",
-	"/etc/mailname":      Hostname + "\n",
-	"/etc/services":      "smtp 25/tcp mail\nsubmission 587/tcp\nsubmissions 465/tcp smtps\ndomain 53/tcp\ndomain 53/udp\nsyslog 514/udp\n",
+	"/etc/passwd": passwd(),
+	"/etc/group":  group(),
+	"/etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.0.2 " +
+		"stranger.example\n127.0.0.3 relay.example\n",
+	"/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: " +
+		"files\nprotocols: files\naliases: files\n",
+	"/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+	"/etc/host.conf":   "multi on\n",
+	"/etc/mailname":    Hostname + "\n",
+	"/etc/services": "smtp 25/tcp mail\nsubmission 587/tcp\nsubmissions 465/tcp " +
+		"smtps\ndomain 53/tcp\ndomain 53/udp\nsyslog 514/udp\n",
 }
 
 // The addresses of loopback from which clients come. A test's configuration says which of them are whose; any other

@@ -46,7 +46,7 @@ type rule struct {
 func most(n int64, s *Source) bool { return n > 0 && !negligible(s) && n*2 > s.Fail() }
 
 // negligible reports whether so little fails that nothing needs to be done: one message of own hosts
-// in a hundred is lost on the way to somebody.
+// in a hundred is lost on the way.
 func negligible(s *Source) bool { return s.Fail() == 0 || s.Class.Own() && s.Fail()*100 <= s.Messages }
 
 // badDKIM reports whether broken signatures are the trouble: of most of what fails, or of most
@@ -74,25 +74,29 @@ var rules = []rule{
 	{Cause{Code: "forwarding", Word: "forwarded", Severity: Harmless},
 		func(s *Source) bool { return most(s.Forwarded, s) || s.Class == Forwarding && s.DKIM*2 >= s.Messages },
 		func(s *Source, _ string) string {
-			return "Your mail, passed on by somebody else's host: SPF fails there, as it must, and the signature carries it. " +
+			return "Your mail, passed on by another's host: SPF fails there, as it must, and the " +
+				"signature carries it. " +
 				"It needs nothing but a signature that survives."
 		}},
 	{Cause{Code: "key-missing", Word: "key missing", Severity: Fault, Fix: "Publish the key"},
 		func(s *Source) bool { return s.KeyMissing && badDKIM(s) },
 		func(s *Source, domain string) string {
 			return "Mail is signed with selector " + s.BadSelector + ", and DNS has no key there. " +
-				"Publish the key at " + s.BadSelector + "._domainkey." + domain + ", or sign with one that is published."
+				"Publish the key at " + s.BadSelector + "._domainkey." + domain +
+				", or sign with one that is published."
 		}},
 	{Cause{Code: "dns-trouble", Word: "DNS trouble", Severity: Warning, Fix: "Check the DNS"},
 		func(s *Source) bool { return most(s.TempError, s) },
 		func(s *Source, domain string) string {
-			return "Receivers could not look up a record: temperror for " + Plural(s.TempError, "message", "messages") + ". " +
+			return "Receivers could not look up a record: temperror for " + Plural(s.TempError,
+				"message", "messages") + ". " +
 				"See whether every name server of " + domain + " answers, also by TCP."
 		}},
 	{Cause{Code: "record-broken", Word: "record broken", Severity: Fault, Fix: "Check the DNS"},
 		func(s *Source) bool { return most(s.PermError, s) },
 		func(s *Source, _ string) string {
-			return "Receivers could not use a record: permerror for " + Plural(s.PermError, "message", "messages") + ". " +
+			return "Receivers could not use a record: permerror for " + Plural(s.PermError,
+				"message", "messages") + ". " +
 				"The usual causes are more than 10 SPF lookups, two SPF records, or a damaged key."
 		}},
 	{Cause{Code: "strict", Word: "strict alignment", Severity: Fault, Fix: "Relax the alignment"},
@@ -105,7 +109,8 @@ var rules = []rule{
 		func(s *Source) bool { return most(s.OtherDKIM, s) && most(s.OtherSPF, s) },
 		func(s *Source, domain string) string {
 			return "SPF passes for " + or(s.Envelope, "another domain") + " and DKIM is signed by " +
-				or(s.Signer, "another domain") + ". Neither is " + domain + ". Set up a signing domain at the service; " +
+				or(s.Signer, "another domain") + ". Neither is " + domain +
+				". Set up a signing domain at the service; " +
 				"adding their include to your SPF record would not help."
 		}},
 	{Cause{Code: "dkim-not-aligned", Word: "not aligned", Severity: Fault, Fix: "Set a signing domain"},
@@ -118,7 +123,8 @@ var rules = []rule{
 		func(s *Source) bool { return most(s.OtherSPF, s) },
 		func(s *Source, domain string) string {
 			return "SPF passes for " + or(s.Envelope, "another domain") + ", which does not align with " + domain +
-				", and nothing is signed for it. Sign with d=" + domain + "; adding their include to your SPF record would not help."
+				", and nothing is signed for it. Sign with d=" + domain +
+				"; adding their include to your SPF record would not help."
 		}},
 	{Cause{Code: "one-receiver", Word: "one receiver", Severity: Warning},
 		func(s *Source) bool { return s.FailReceivers == 1 && s.Receivers >= 3 && s.Pass > 0 },
@@ -149,7 +155,8 @@ var rules = []rule{
 	{Cause{Code: "spf-only", Word: "SPF alone", Severity: Warning, Fix: "Sign with DKIM"},
 		func(s *Source) bool { return s.Class.Own() && s.SPFOnly()*100 > s.Messages },
 		func(s *Source, _ string) string {
-			return Plural(s.SPFOnly(), "message passes", "messages pass") + " by SPF alone. A message that is forwarded " +
+			return Plural(s.SPFOnly(), "message passes", "messages pass") +
+				" by SPF alone. A message that is forwarded " +
 				"loses SPF and then fails. Sign on this host before the policy becomes stricter."
 		}},
 	{Cause{Code: "fine", Word: "fine", Severity: Harmless},
@@ -163,7 +170,8 @@ var rules = []rule{
 	{Cause{Code: "unknown", Word: "unknown", Severity: Warning, Fix: "Judge the source"},
 		func(s *Source) bool { return s.Class == Unknown },
 		func(s *Source, _ string) string {
-			return "It is a forgery, or a host that nobody has told you about. Say whose it is, so that it counts as such."
+			return "It is a forgery, or a host that you have not been told about. Say whose it " +
+				"is, so that it counts as such."
 		}},
 }
 

@@ -39,7 +39,7 @@ func TestDiagnose(t *testing.T) {
 		{"SPF alone", Source{Class: Ours, Messages: 1240, Pass: 1240, SPF: 1240, NoDKIM: 1240}, "spf-only", "by SPF alone"},
 		{"fine", Source{Class: Ours, Messages: 1240, Pass: 1240, DKIM: 1240, SPF: 1240}, "fine", "as it should be"},
 		{"few", Source{Class: Unknown, Messages: 3}, "few", "3 messages"},
-		{"unknown", Source{Class: Unknown, Messages: 214}, "unknown", "nobody has told you"},
+		{"unknown", Source{Class: Unknown, Messages: 214}, "unknown", "you have not been told"},
 		{"mixed", Source{Class: Service, Messages: 100, Pass: 10, DKIM: 10, OtherSPF: 40, BadDKIM: 40}, "mixed", "90 of 100"},
 	}
 	if len(tests) < 20 {

@@ -60,7 +60,8 @@ func elapsed(h History, a Advice) []Condition {
 		have = 0
 	}
 	found := Plural(int64(have), "day", "days") + " of " + Count(int64(need)) + " at " + a.Now.String()
-	return []Condition{{"time", "Full days at " + a.Now.String() + ", " + Count(int64(need)) + " or more", have >= need, found}}
+	return []Condition{{"time", "Full days at " + a.Now.String() + ", " + Count(int64(need)) +
+		" or more", have >= need, found}}
 }
 
 // sources holds what the domain's own sources must show before the next step.
@@ -70,7 +71,8 @@ func sources(h History, a Advice) []Condition {
 		out = append(out, signed(h), spfOnly(h))
 	}
 	if missing := missingKeys(h); len(missing) > 0 {
-		out = append(out, Condition{"keys", "Every key in use is in DNS", false, "no key in DNS at " + List(missing, 2)})
+		out = append(out, Condition{"keys", "Every key in use is in DNS", false,
+			"no key in DNS at " + List(missing, 2)})
 	}
 	return out
 }
@@ -182,7 +184,7 @@ func people(h History, a Advice) []Condition {
 	if a.Next < RejectTest {
 		return nil
 	}
-	c := Condition{"people", "Nobody writes to mailing lists from it", true, "machines only" + answeredBy(h)}
+	c := Condition{"people", "No person writes to mailing lists from it", true, "machines only" + answeredBy(h)}
 	return []Condition{c}
 }
 

@@ -150,8 +150,10 @@ func done(h History, a Advice) Advice {
 		lists(h) + " RFC 9989 section 7.4 says that such domains should not publish p=reject."
 	if h.Use == UseUnknown && !writesToLists(h) {
 		a.Conditions = []Condition{askUse(h)}
-		a.Sentence = h.Domain + " is at quarantine. Whether reject may follow depends on a question that reports cannot " +
-			"answer: do people write from it, and to mailing lists? Until somebody says no, quarantine is the last step."
+		a.Sentence = h.Domain + " is at quarantine. Whether reject may follow depends on a " +
+			"question that reports cannot " +
+			"answer: do people write from it, and to mailing lists? Until the answer is no, " +
+			"quarantine is the last step."
 	}
 	if a.OwnLost > 0 {
 		a.Sentence += " " + Plural(a.OwnLost, "message", "messages") + " of your own sources failed in " +
@@ -190,11 +192,13 @@ func retreat(h History, a Advice) Advice {
 	if h.Use == UseUnknown && !writesToLists(h) {
 		a.Title = "Say who writes from it"
 		a.Conditions = []Condition{askUse(h)}
-		a.Sentence = h.Domain + " is at " + a.Now.String() + ". RFC 9989 section 7.4 advises against it for domains that people " +
+		a.Sentence = h.Domain + " is at " + a.Now.String() +
+			". RFC 9989 section 7.4 advises against it for domains that people " +
 			"write to mailing lists from. Say whether they do; if so, or if you do not know, publish quarantine."
 	} else {
 		a.Sentence = h.Domain + " is at " + a.Now.String() + ", but people write from it: " + lists(h) +
-			" RFC 9989 section 7.4: such domains should not publish p=reject. Quarantine protects as well against forgeries " +
+			" RFC 9989 section 7.4: such domains should not publish p=reject. Quarantine " +
+			"protects as well against forgeries " +
 			"and lets receivers spare mail that came through lists."
 	}
 	a.Opposite = Plural(a.Forwarded, "message that was passed on", "messages that were passed on") + " and " +
@@ -210,7 +214,8 @@ func tooLittle(h History, a Advice, missing []Condition) Advice {
 	for i, c := range missing {
 		found[i] = c.Found
 	}
-	a.Sentence = "Too little to know whether " + h.Domain + " can go to " + a.Next.String() + ": " + List(found, 4) + "."
+	a.Sentence = "Too little to know whether " + h.Domain + " can go to " + a.Next.String() + ": " +
+		List(found, 4) + "."
 	if n := fullDays - len(h.Reported); n > 0 {
 		a.Sentence += " It needs " + Plural(int64(n), "more day", "more days") + " of reports at least."
 	}

@@ -7,7 +7,8 @@ func notes(h History) []Note {
 	for _, s := range h.Selectors {
 		if s.Missing && s.Messages > 0 {
 			out = append(out, Note{"key-missing", true,
-				Plural(s.Messages, "message is", "messages are") + " signed with a key that DNS does not have: " + s.Name + ".",
+				Plural(s.Messages, "message is", "messages are") +
+					" signed with a key that DNS does not have: " + s.Name + ".",
 				"Publish the key at " + s.Name + ", or stop signing with it."})
 		}
 	}
@@ -15,20 +16,24 @@ func notes(h History) []Note {
 	case h.Parked || h.SPFAll == "":
 	case enforcing && h.SPFAll == "-all":
 		out = append(out, Note{"spf-hard", false,
-			"The SPF record ends with -all: receivers that refuse at MAIL FROM never see the signature, and never report it " +
+			"The SPF record ends with -all: receivers that refuse at MAIL FROM never see the " +
+				"signature, and never report it " +
 				"(RFC 9989 section 7.1).", "End the SPF record with ~all; DMARC does the rest."})
 	case h.SPFAll == "+all":
-		out = append(out, Note{"spf-open", true, "The SPF record ends with +all: everybody passes SPF as " + h.Domain + ".",
+		out = append(out, Note{"spf-open", true,
+			"The SPF record ends with +all: everybody passes SPF as " + h.Domain + ".",
 			"End the SPF record with ~all."})
 	}
 	for _, t := range h.Terms {
 		switch {
 		case t.Foreign:
 			out = append(out, Note{"spf-foreign", false,
-				t.Text + " is for a service whose envelope domain is its own, so it cannot align.", t.Text + " can go."})
+				t.Text + " is for a service whose envelope domain is its own, so it cannot align.",
+				t.Text + " can go."})
 		case t.Messages == 0 && !t.OwnHost && len(h.Reported) >= 90:
 			out = append(out, Note{"spf-unused", false,
-				t.Text + " matched nothing in 90 days of reports, and is not an address of this host.", t.Text + " can go."})
+				t.Text + " matched nothing in 90 days of reports, and is not an address of this host.",
+				t.Text + " can go."})
 		}
 	}
 	return out

@@ -107,7 +107,7 @@ func OwnSelectors(sources []Source) map[string]bool {
 // Own is what this host's networks or the domain's SPF record vouch for, or a host below the domain
 // that signs. A known service comes next. Mail that carries our signature from a host that we did
 // not name was passed on, if the selector is one of our hosts'; with a selector of its own it is a
-// service that somebody set up. What never passed is a forgery, or looks like one.
+// service that was set up. What never passed is a forgery, or looks like one.
 func Classify(s *Source, c Context) (Class, string) {
 	switch {
 	case s.Network:
@@ -127,7 +127,7 @@ func Classify(s *Source, c Context) (Class, string) {
 	case s.Pass > 0:
 		return Unknown, "some of its mail passes"
 	case s.OtherDKIM*2 >= s.Messages && s.OtherSPF*2 >= s.Messages && s.Messages >= fewMessages:
-		return Unknown, "well-kept mail that does not align: perhaps a service that nobody has set up"
+		return Unknown, "well-kept mail that does not align: perhaps a service that has not been set up"
 	}
 	return Spoof, "no message ever passed"
 }

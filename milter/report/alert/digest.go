@@ -81,7 +81,8 @@ func (m *Mailer) Digest(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	text, html := d.Text(), d.html()
-	subject := fmt.Sprintf("mailseal on %s: DMARC in the week to %s", m.Host, d.End.AddDate(0, 0, -1).Format(time.DateOnly))
+	subject := fmt.Sprintf("mailseal on %s: DMARC in the week to %s", m.Host,
+		d.End.AddDate(0, 0, -1).Format(time.DateOnly))
 	return m.each(ctx, "digest", number, func(to string, _ int64) []byte {
 		return m.message(to, subject, "digest", now, text, html)
 	})
@@ -151,7 +152,8 @@ func share(s store.Sum) string {
 	return fmt.Sprintf("%d %%", s.Pass*100/s.Messages)
 }
 
-func sourcesOf(ctx context.Context, s *store.Store, networks []netip.Prefix, domain string, d *Digest) (out []SourceWeek,
+func sourcesOf(ctx context.Context, s *store.Store, networks []netip.Prefix, domain string,
+	d *Digest) (out []SourceWeek,
 	err error,
 ) {
 	sum := tally.New()

@@ -143,7 +143,8 @@ func others(list []store.Alert) string {
 	for _, code := range slices.Sorted(maps.Keys(sums)) {
 		words = append(words, fmt.Sprintf("%d %s", sums[code], code))
 	}
-	return fmt.Sprintf("And %d older ones that this mail does not have: %s.\n\n", len(list)-maxMailed, strings.Join(words, ", "))
+	return fmt.Sprintf("And %d older ones that this mail does not have: %s.\n\n",
+		len(list)-maxMailed, strings.Join(words, ", "))
 }
 
 // message writes a mail with CRLF at the ends of lines: text, and html unless it is empty.

@@ -145,7 +145,7 @@ func isOwn(c advice.Class, was store.Sum) bool {
 }
 
 func newSource(at [2]string, day, messages, pass int64) store.Alert {
-	how := "none of it passes DMARC: a forgery, or a host that nobody has told you about"
+	how := "none of it passes DMARC: a forgery, or a host that you have not been told about"
 	switch {
 	case pass == messages:
 		how = "all of it passes DMARC: a new host or service of yours, or mail that was passed on"

@@ -122,7 +122,7 @@ const (
 	MaxBytes      = 64 << 10 // of a Mail as it is written
 )
 
-// tokenBytes is the size of a token: 128 bits, which nobody guesses.
+// tokenBytes is the size of a token: 128 bits, which cannot be guessed.
 const tokenBytes = 16
 
 // NewToken makes a token.

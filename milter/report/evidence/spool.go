@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -16,9 +15,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"mailseal/keys/files"
 )
 
-// Files in the spool: one for each mail, and the sign that somebody takes them.
+// Files in the spool: one for each mail, and the sign that a process takes them.
 const (
 	ext     = ".testmail"
 	openExt = ".testmail.open"
@@ -205,13 +206,11 @@ var ErrCorrupt = errors.New("evidence: not a test mail")
 
 // Read reads a file of the spool.
 func Read(path string) (Mail, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return Mail{}, fmt.Errorf("evidence: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 2*MaxBytes))
-	if err != nil {
+	text, err := files.Read(path, 2*MaxBytes)
+	switch {
+	case errors.Is(err, files.ErrLarge), errors.Is(err, files.ErrSpecial):
+		return Mail{}, ErrCorrupt
+	case err != nil:
 		return Mail{}, fmt.Errorf("evidence: %w", err)
 	}
 	return Decode(text)

@@ -66,7 +66,8 @@ func (p *Part) read(each func(*report.Row) error) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name(), err)
 	}
-	if _, err := io.Copy(io.Discard, all); err != nil { // what follows the report belongs to its digest, and to the budget
+	// what follows the report belongs to its digest, and to the budget
+	if _, err := io.Copy(io.Discard, all); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name(), err)
 	}
 	f.Supplement(report.ReadHints(p.Path[len(p.Path)-1], p.Subject))

@@ -58,7 +58,8 @@ func (l *limited) Read(p []byte) (int, error) {
 		l.budget.inflated -= int64(n)
 	}
 	if l.left < 0 || l.budget != nil && l.budget.inflated < 0 {
-		return 0, hostile("it inflates to more than %d MiB, or all parts to more than %d MiB", maxReport>>20, maxInflated>>20)
+		return 0, hostile("it inflates to more than %d MiB, or all parts to more than %d MiB",
+			maxReport>>20, maxInflated>>20)
 	}
 	return n, err
 }

@@ -70,7 +70,8 @@ func splitHeader(mail []byte) (textproto.Header, []byte) {
 // mail looks into a message.
 func (w *walker) mail(at []string, data []byte, layers, nesting int) error {
 	data = bytes.TrimLeft(data, "\r\n")
-	if line, rest, ok := bytes.Cut(data, []byte("\n")); ok && (bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))) {
+	if line, rest, ok := bytes.Cut(data, []byte("\n")); ok &&
+		(bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))) {
 		data = rest
 	}
 	h, body := splitHeader(data)
@@ -146,7 +147,8 @@ func fileName(h textproto.Header, params map[string]string) string {
 const maxBadLines = 1000
 
 // multipart looks at each part. A failure report is made of several.
-func (w *walker) multipart(at []string, kind string, params map[string]string, body io.Reader, layers, nesting int) error {
+func (w *walker) multipart(at []string, kind string, params map[string]string, body io.Reader,
+	layers, nesting int) error {
 	parts := textproto.NewMultipartReader(body, params["boundary"])
 	isReport := kind == "multipart/report"
 	var feedback, original []byte
@@ -168,7 +170,8 @@ func (w *walker) multipart(at []string, kind string, params map[string]string, b
 		switch {
 		case partKind == "message/feedback-report":
 			feedback = readSome(part)
-		case isReport && feedback != nil && (partKind == "message/rfc822" || partKind == "text/rfc822-headers" || partKind == "message/rfc822-headers"):
+		case isReport && feedback != nil && (partKind == "message/rfc822" ||
+			partKind == "text/rfc822-headers" || partKind == "message/rfc822-headers"):
 			original = readSome(part)
 		case isReport && partKind == "message/delivery-status":
 			w.found = append(w.found, &Part{Kind: Bounce, Path: at})

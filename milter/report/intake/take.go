@@ -139,7 +139,8 @@ func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Tak
 	status := store.Duplicate
 	f, err := p.ReadAggregate(func(f *Report) (bool, error) {
 		policy = f.Policy.Domain
-		head := store.Head{Feedback: f.Feedback, Digest: f.Digest, Configured: i.owner(policy) != "", Trust: trust(a, f)}
+		head := store.Head{Feedback: f.Feedback, Digest: f.Digest,
+			Configured: i.owner(policy) != "", Trust: trust(a, f)}
 		status, failed = in.Report(head)
 		return status != store.Duplicate && status != store.Dropped, failed
 	}, func(row *report.Row) error {
@@ -167,7 +168,8 @@ func (t *Taken) count(status store.Status, f *Report) {
 		return
 	case store.Dropped:
 		t.Dropped++
-		t.Problems = append(t.Problems, "the report on "+f.Policy.Domain+" was not kept: it is not one of your domains, and the store has as "+
+		t.Problems = append(t.Problems, "the report on "+f.Policy.Domain+
+			" was not kept: it is not one of your domains, and the store has as "+
 			"many reports on such as it may; they are removed after 30 days")
 		return
 	case store.Variant:

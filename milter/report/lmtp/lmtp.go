@@ -53,12 +53,17 @@ const (
 
 // What the mail server is told. 4xx keeps the mail in its queue, 5xx returns it to the sender.
 var (
-	errTooLarge = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}, Message: "no report is larger than 25 MiB"}
-	errStore    = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "the store of reports cannot take it now"}
-	errOther    = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "not a DMARC, TLS or failure report"}
-	errTurn     = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "other large mails are being read"}
-	errSlow     = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 4, 2}, Message: "the mail took too long to arrive"}
-	errBusy     = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "too many connections"}
+	errTooLarge = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4},
+		Message: "no report is larger than 25 MiB"}
+	errStore = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0},
+		Message: "the store of reports cannot take it now"}
+	errOther = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 0},
+		Message: "not a DMARC, TLS or failure report"}
+	errTurn = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 2},
+		Message: "other large mails are being read"}
+	errSlow = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 4, 2},
+		Message: "the mail took too long to arrive"}
+	errBusy = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "too many connections"}
 )
 
 // Serve answers on l until ctx ends. It answers 250 for a mail once all of it is on the disk.
@@ -220,7 +225,8 @@ func (s *Server) log(a *store.Arrival, t *intake.Taken) {
 	if len(t.Problems) > 0 {
 		level = slog.LevelWarn
 	}
-	s.Log.Log(context.Background(), level, "mail taken", "mail", a.Name, "kind", t.Kind, "known", t.Known, "reports", t.Reports,
+	s.Log.Log(context.Background(), level, "mail taken", "mail", a.Name, "kind", t.Kind, "known",
+		t.Known, "reports", t.Reports,
 		"messages", t.Messages, "not_counted", t.NotCounted, "duplicates", t.Duplicates, "authenticated", a.TrustDomain,
 		"problems", strings.Join(t.Problems, "; "))
 }

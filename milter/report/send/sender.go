@@ -67,7 +67,8 @@ func (r *Reporter) Build(ctx context.Context, ready int64, now time.Time) error 
 
 func (r *Reporter) logBuilt(parts []store.OutReport) {
 	for _, p := range parts {
-		r.Log.Info("report "+p.State, "domain", p.Domain, "day", store.DayStart(p.Day).Format(time.DateOnly), "id", p.ID,
+		r.Log.Info("report "+p.State, "domain", p.Domain, "day",
+			store.DayStart(p.Day).Format(time.DateOnly), "id", p.ID,
 			"messages", p.Messages, "rows", p.Rows, "folded", p.Folded, "reason", p.Reason)
 		for _, d := range p.Deliveries {
 			if d.State == store.Failed {

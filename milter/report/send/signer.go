@@ -12,7 +12,7 @@ import (
 )
 
 // signer is the address to which a signer wants a report to go (RFC 6651 section 3.3). It is at the
-// signer's own domain, so that nobody else needs to agree.
+// signer's own domain, so that no other domain needs to agree.
 func (a *Authorizer) signer(ctx context.Context, f store.OutFailure) (report.Address, string, error) {
 	name := dkim.ReportingName(f.Domain)
 	answer, err := a.Resolver.Lookup(ctx, name, dns.TXT)
@@ -35,7 +35,8 @@ func (a *Authorizer) signer(ctx context.Context, f store.OutFailure) (report.Add
 	case !r.Wants(kind):
 		return report.Address{}, "not wanted: rr at " + name + " leaves such failures out", nil
 	case share(f.ID) >= r.Percent:
-		return report.Address{}, fmt.Sprintf("not wanted: rp=%d at %s, and this one is among the others", r.Percent, name), nil
+		return report.Address{}, fmt.Sprintf("not wanted: rp=%d at %s, and this one is "+
+			"among the others", r.Percent, name), nil
 	}
 	return report.Address{Local: r.Local, Host: f.Domain}, "", nil
 }

@@ -18,7 +18,7 @@ var (
 
 // VERP is the envelope sender of one mail: a bounce to it says which mail it is about. All but the
 // code at its end can be guessed from what is public; the code is made with a key of the store, so
-// that a bounce that nobody could make up is the only one that counts. With at most 99 mails of a
+// that a bounce that could not be made up is the only one that counts. With at most 99 mails of a
 // report the local part fits into the 64 bytes of RFC 5321 section 4.5.3.1.1.
 func (s Sender) VERP(key []byte, reportID string, n int) string {
 	return fmt.Sprintf("r+%s-%d-%s@%s", reportID, n, verpCode(key, reportID, n), s.Domain)

@@ -40,7 +40,7 @@ func Segments(dir string) ([]string, error) {
 	return out, nil
 }
 
-// isAbandoned reports whether nobody writes an open segment any more.
+// isAbandoned reports whether an open segment has lost its writer.
 func isAbandoned(path string) bool {
 	f, err := open(path)
 	if err != nil {

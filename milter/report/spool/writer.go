@@ -194,7 +194,7 @@ func (w *Writer) segment(partition int) *segment {
 	if err := f.Chmod(0o640); err != nil {
 		w.complain(err)
 	}
-	// The reader takes a segment for abandoned when nobody holds this lock.
+	// The reader takes a segment for abandoned when this lock is free.
 	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	head := binary.BigEndian.AppendUint64([]byte(magic), uint64(w.start.Unix()))
 	if _, err := f.Write(head); err != nil {
@@ -322,7 +322,8 @@ func (w *Writer) isFull() bool {
 	if size < w.most {
 		return false
 	}
-	w.log.Error("rows of DMARC reports are dropped: the spool is full; start mailseal-reports.service, which empties it",
+	w.log.Error("rows of DMARC reports are dropped: the spool is full; start "+
+		"mailseal-reports.service, which empties it",
 		"directory", w.dir, "bytes", size, "most", w.most)
 	return true
 }

@@ -81,7 +81,8 @@ func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now tim
 
 // CompareDNS keeps what the DNS says of a domain, and returns what is not what it was. The first
 // answers are kept without being changes. Names that were not asked this time stay as they are.
-func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSRecord, now time.Time) (out []DNSChange, err error) {
+func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSRecord,
+	now time.Time) (out []DNSChange, err error) {
 	return out, s.Update(ctx, func(tx *Tx) error {
 		out = nil
 		was, err := tx.dnsRecords(ctx, domain)
@@ -89,7 +90,8 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 			return err
 		}
 		var known int64
-		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(known), 0) FROM dns_domain WHERE domain = $1", domain).Scan(&known); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(known), 0) FROM dns_domain WHERE "+
+			"domain = $1", domain).Scan(&known); err != nil {
 			return err
 		}
 		for _, r := range records {
@@ -98,7 +100,8 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 			if !has {
 				old = contentOf(nil)
 			}
-			if old == content && has || !has && len(r.Values) == 0 || !has && len(was) >= maxDNSRecords || len(content) > maxDNSContent {
+			if old == content && has || !has && len(r.Values) == 0 || !has &&
+				len(was) >= maxDNSRecords || len(content) > maxDNSContent {
 				continue
 			}
 			was[key] = content
@@ -110,7 +113,8 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 			if known == 0 {
 				continue
 			}
-			const add = "INSERT INTO dns_change (domain, name, kind, was, content, changed) VALUES ($1, $2, $3, $4, $5, $6)"
+			const add = "INSERT INTO dns_change (domain, name, kind, was, content, changed) " +
+				"VALUES ($1, $2, $3, $4, $5, $6)"
 			if _, err := tx.ExecContext(ctx, add, domain, text(r.Name), r.Kind, old, content, now.Unix()); err != nil {
 				return err
 			}
@@ -149,7 +153,8 @@ func (tx *Tx) dnsRecords(ctx context.Context, domain string) (map[[2]string]stri
 
 // DNSChanges returns what changed since a time, the latest first, at most limit; of one domain, or
 // of all for "".
-func (s *Store) DNSChanges(ctx context.Context, domain string, since time.Time, limit int) (out []DNSChange, err error) {
+func (s *Store) DNSChanges(ctx context.Context, domain string, since time.Time,
+	limit int) (out []DNSChange, err error) {
 	return out, s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, fmt.Sprintf(`SELECT domain, name, kind, was, content, changed FROM dns_change
 			WHERE changed >= $1 AND ($2 = '' OR domain = $2) ORDER BY changed DESC, id DESC LIMIT %d`, limit),
@@ -172,7 +177,7 @@ func (s *Store) DNSChanges(ctx context.Context, domain string, since time.Time, 
 	})
 }
 
-// ExpireDNS drops changes before a time, and domains that nobody checked since.
+// ExpireDNS drops changes before a time, and domains that were not checked since.
 func (s *Store) ExpireDNS(ctx context.Context, before time.Time) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		for _, q := range []string{

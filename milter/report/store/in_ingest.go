@@ -83,7 +83,8 @@ func (in *Ingest) keep() (bool, error) {
 	a := in.arrival
 	err := in.tx.QueryRowContext(in.ctx, `INSERT INTO in_raw (digest, received, via, name, kind, trust, trust_domain, size, data)
 		VALUES ($1, $2, $3, $4, '', $5, $6, $7, $8) ON CONFLICT (digest) DO NOTHING RETURNING id`,
-		hex.EncodeToString(sum[:]), a.Received.Unix(), a.Via, text(a.Name), a.Trust, text(a.TrustDomain), len(a.Data), packed.Bytes()).Scan(&in.raw)
+		hex.EncodeToString(sum[:]), a.Received.Unix(), a.Via, text(a.Name), a.Trust,
+		text(a.TrustDomain), len(a.Data), packed.Bytes()).Scan(&in.raw)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -111,7 +112,8 @@ func (in *Ingest) Finish(kind, problem string) error {
 			return err
 		}
 	}
-	_, err := in.tx.ExecContext(in.ctx, "UPDATE in_raw SET kind = $1, error = $2 WHERE id = $3", kind, text(problem), in.raw)
+	_, err := in.tx.ExecContext(in.ctx, "UPDATE in_raw SET kind = $1, error = $2 WHERE id = $3",
+		kind, text(problem), in.raw)
 	return err
 }
 
@@ -190,12 +192,15 @@ func (in *Ingest) Report(h Head) (Status, error) {
 		return "", err
 	}
 	policy, _ := json.Marshal(h.Policy)
-	notes, _ := json.Marshal(noted{h.Notes, h.Refused, h.Cut, h.Metadata.Errors, h.Metadata.Email, h.Metadata.Contact, h.Metadata.Org})
+	notes, _ := json.Marshal(noted{h.Notes, h.Refused, h.Cut, h.Metadata.Errors, h.Metadata.Email,
+		h.Metadata.Contact, h.Metadata.Org})
 	err = in.tx.QueryRowContext(in.ctx, `INSERT INTO in_report (dedup, content, variant_of, raw, reporter, report_id, domain, configured, begins,
 		ends, received, trust, counted, state, version, namespace, generator, policy, notes, records, messages)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING id`,
-		key, h.Digest, first, in.raw, reporter, text(h.Metadata.ReportID), name, number(h.Configured), in.begin.Unix(), in.end.Unix(),
-		in.arrival.Received.Unix(), h.Trust, number(in.counts), state, text(h.Version), text(h.Namespace), text(h.Metadata.Generator),
+		key, h.Digest, first, in.raw, reporter, text(h.Metadata.ReportID), name,
+		number(h.Configured), in.begin.Unix(), in.end.Unix(),
+		in.arrival.Received.Unix(), h.Trust, number(in.counts), state, text(h.Version),
+		text(h.Namespace), text(h.Metadata.Generator),
 		text(string(policy)), text(string(notes)), h.Rows, h.Messages).Scan(&in.report)
 	return status, err
 }
@@ -316,7 +321,10 @@ func (in *Ingest) Row(domain string, r *report.Row) error {
 	}
 	var ids [5]int64
 	for i, word := range []struct{ table, column, word string }{
-		{"in_name", "name", domain}, {"in_source", "ip", r.Source}, {"in_name", "name", r.HeaderFrom}, {"in_name", "name", r.EnvelopeFrom},
+		{"in_name", "name", domain},
+		{"in_source", "ip", r.Source},
+		{"in_name", "name", r.HeaderFrom},
+		{"in_name", "name", r.EnvelopeFrom},
 	} {
 		id, err := in.lookup.id(in.ctx, word.table, word.column, text(word.word))
 		if err != nil {
@@ -335,7 +343,8 @@ func (in *Ingest) Row(domain string, r *report.Row) error {
 		in.spread += len(days)
 	}
 	for day, n := range days {
-		in.rows = append(in.rows, in.report, r.N, day, ids[0], ids[1], n, int64(NewOutcome(r)), ids[2], ids[3], ids[4], rare)
+		in.rows = append(in.rows, in.report, r.N, day, ids[0], ids[1], n, int64(NewOutcome(r)),
+			ids[2], ids[3], ids[4], rare)
 	}
 	if len(in.rows) >= batch*columns {
 		return in.flush()
@@ -373,7 +382,8 @@ func (in *Ingest) flush() error {
 		return nil
 	}
 	var q strings.Builder
-	q.WriteString("INSERT INTO in_record (report, n, day, domain, source, messages, outcome, header_from, envelope_from, authset, facts) VALUES ")
+	q.WriteString("INSERT INTO in_record (report, n, day, domain, source, messages, outcome, " +
+		"header_from, envelope_from, authset, facts) VALUES ")
 	for i := range in.rows {
 		switch {
 		case i == 0:
@@ -421,7 +431,8 @@ func (tx *Tx) roll(ctx context.Context, id int64, sign int) error {
 	if sign > 0 {
 		return nil
 	}
-	for _, q := range []string{"DELETE FROM in_day_reporter WHERE messages = 0", "DELETE FROM in_day_source WHERE messages = 0"} {
+	for _, q := range []string{"DELETE FROM in_day_reporter WHERE messages = 0",
+		"DELETE FROM in_day_source WHERE messages = 0"} {
 		if _, err := tx.ExecContext(ctx, q); err != nil {
 			return err
 		}

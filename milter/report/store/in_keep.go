@@ -37,7 +37,8 @@ func (s *Store) Verify(ctx context.Context) (out []string, err error) {
 				{recount, rolled, "missing or too small in"}, {rolled, recount, "too much in"},
 			} {
 				var n int64
-				if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+q.a+" EXCEPT "+q.b+") x", first).Scan(&n); err != nil {
+				if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM ("+q.a+" EXCEPT "+q.b+") x",
+					first).Scan(&n); err != nil {
 					return err
 				}
 				if n > 0 {
@@ -57,7 +58,8 @@ var ErrNoReporter = errors.New("no report of this reporter is in the store; mail
 func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		var id int64
-		err := tx.QueryRowContext(ctx, "UPDATE in_reporter SET accepted = $1 WHERE key = $2 RETURNING id", number(accept), key).Scan(&id)
+		err := tx.QueryRowContext(ctx, "UPDATE in_reporter SET accepted = $1 WHERE key = $2 "+
+			"RETURNING id", number(accept), key).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%q: %w", key, ErrNoReporter)
 		}
@@ -75,7 +77,8 @@ func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed in
 			sign = -1
 		}
 		for _, report := range ids {
-			if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2", number(accept), report); err != nil {
+			if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2",
+				number(accept), report); err != nil {
 				return err
 			}
 			if err := tx.roll(ctx, report, sign); err != nil {
@@ -132,7 +135,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_alert WHERE seen < $1", []any{records.Unix()}},
-			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at = excluded.at", []any{since, day(records) + 1}},
+			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at = excluded.at",
+				[]any{since, day(records) + 1}},
 		} {
 			if _, err := tx.ExecContext(ctx, q.text, q.args...); err != nil {
 				return err
@@ -162,7 +166,8 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 		if err := in.forget(); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT (what) DO UPDATE SET at = in_told.at + 1", readAgain)
+		_, err := tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT "+
+			"(what) DO UPDATE SET at = in_told.at + 1", readAgain)
 		if err != nil {
 			return err
 		}
@@ -177,7 +182,8 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 
 func (in *Ingest) load() error {
 	a, packed, received := in.arrival, []byte{}, int64(0)
-	err := in.tx.QueryRowContext(in.ctx, "SELECT received, via, name, trust, trust_domain, data FROM in_raw WHERE id = $1", in.raw).
+	err := in.tx.QueryRowContext(in.ctx,
+		"SELECT received, via, name, trust, trust_domain, data FROM in_raw WHERE id = $1", in.raw).
 		Scan(&received, &a.Via, &a.Name, &a.Trust, &a.TrustDomain, &packed)
 	if err != nil {
 		return err
@@ -243,7 +249,9 @@ type Trouble struct {
 // Troubles returns what could not be read, the latest first.
 func (s *Store) Troubles(ctx context.Context, limit int) (out []Trouble, err error) {
 	return out, s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, fmt.Sprint("SELECT id, received, name, kind, error FROM in_raw WHERE error <> '' ORDER BY received DESC, id DESC LIMIT ", limit))
+		rows, err := tx.QueryContext(ctx,
+			fmt.Sprint("SELECT id, received, name, kind, error FROM in_raw WHERE error <> '' "+
+				"ORDER BY received DESC, id DESC LIMIT ", limit))
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,8 @@ func (tx *Tx) reports(ctx context.Context, w where, limit int) (out []ReportLine
 		var l ReportLine
 		var begins, ends, received int64
 		var policy, notes string
-		err := rows.Scan(&l.ID, &l.Reporter, &l.Org, &l.ReportID, &l.Domain, &begins, &ends, &received, &l.Trust, &l.Counted, &l.Ours,
+		err := rows.Scan(&l.ID, &l.Reporter, &l.Org, &l.ReportID, &l.Domain, &begins, &ends,
+			&received, &l.Trust, &l.Counted, &l.Ours,
 			&l.State, &l.Variant, &l.Records, &l.Messages, &policy, &notes, &l.File)
 		if err != nil {
 			return nil, err
@@ -164,7 +165,8 @@ func (tx *Tx) records(ctx context.Context, id int64) (out []RecordLine, err erro
 		var l RecordLine
 		var o Outcome
 		var results, facts string
-		if err := rows.Scan(&l.N, &l.Domain, &l.Source, &l.Messages, &o, &l.HeaderFrom, &l.EnvelopeFrom, &results, &facts); err != nil {
+		if err := rows.Scan(&l.N, &l.Domain, &l.Source, &l.Messages, &o, &l.HeaderFrom,
+			&l.EnvelopeFrom, &results, &facts); err != nil {
 			return nil, err
 		}
 		l.outcome = o
@@ -179,7 +181,8 @@ func (tx *Tx) records(ctx context.Context, id int64) (out []RecordLine, err erro
 }
 
 func actionWord(a report.Action) string {
-	return map[report.Action]string{report.Delivered: "none", report.Quarantined: "quarantine", report.Rejected: "reject"}[a]
+	return map[report.Action]string{report.Delivered: "none", report.Quarantined: "quarantine",
+		report.Rejected: "reject"}[a]
 }
 
 // Sum is messages by what became of them.
@@ -229,12 +232,14 @@ func (s *Store) Domains(ctx context.Context, f Filter) ([]Line, error) {
 
 // Reporters sums the rollups of a domain, or of all, by reporter.
 func (s *Store) Reporters(ctx context.Context, f Filter) ([]Line, error) {
-	return s.sums(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter JOIN in_name d ON d.id = t.domain", "k.key", f)
+	return s.sums(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter JOIN in_name d ON d.id = t.domain",
+		"k.key", f)
 }
 
 // Sources sums the rollups of a domain, or of all, by domain and source.
 func (s *Store) Sources(ctx context.Context, f Filter) ([]Line, error) {
-	return s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON d.id = t.domain", "d.name, k.ip", f)
+	return s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON d.id = t.domain",
+		"d.name, k.ip", f)
 }
 
 func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Line, err error) {

@@ -67,7 +67,7 @@ type resultSet struct {
 }
 
 // resultSets remembers what was read of the column results: few sets stand in many rows. Rows share
-// them, and nobody changes them.
+// them, and they do not change.
 type resultSets map[string]resultSet
 
 // maxSets bounds the sets that are remembered.

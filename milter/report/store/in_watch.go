@@ -62,7 +62,8 @@ func (s *Store) days(ctx context.Context, from, name string, since time.Time, ea
 
 // FirstSeen returns the first day on which a domain had mail, and the first day of each of its
 // sources that is not before since.
-func (s *Store) FirstSeen(ctx context.Context, since time.Time) (domains map[string]int64, sources map[[2]string]int64, err error) {
+func (s *Store) FirstSeen(ctx context.Context, since time.Time) (domains map[string]int64,
+	sources map[[2]string]int64, err error) {
 	domains, sources = map[string]int64{}, map[[2]string]int64{}
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT d.name, MIN(t.day) FROM in_day_reporter t

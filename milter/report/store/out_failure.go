@@ -71,7 +71,8 @@ func (b *OutBatch) AddFailing(f *report.Failing) {
 		to = []report.Address{{Host: f.Signer}}
 	}
 	for _, a := range to {
-		key := strings.Join([]string{a.String(), f.Signer, failingDomain(f), f.Failed, network(f.Evaluation.Client).String()}, " ")
+		key := strings.Join([]string{a.String(), f.Signer, failingDomain(f), f.Failed,
+			network(f.Evaluation.Client).String()}, " ")
 		x := b.failures[key]
 		if x == nil {
 			if key, x = b.room(key, a.Host, failingDomain(f)); x == nil {
@@ -272,7 +273,7 @@ func (s *Store) OutFailuresHanded(ctx context.Context, host string, since time.T
 	return n, err
 }
 
-// OutFailureClaim takes a failure report for one attempt until a time, and reports whether nobody
+// OutFailureClaim takes a failure report for one attempt until a time, and reports whether no other process
 // else has it.
 func (s *Store) OutFailureClaim(ctx context.Context, f OutFailure, until time.Time) (ours bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {

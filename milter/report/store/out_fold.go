@@ -243,7 +243,8 @@ func (tx *Tx) foldRelations(ctx context.Context, b *OutBatch) error {
 	for domain, of := range b.seen {
 		for s := range of {
 			_, err := tx.ExecContext(ctx,
-				"INSERT INTO out_seen (domain, day, net) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", domain, s.day, s.net)
+				"INSERT INTO out_seen (domain, day, net) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+				domain, s.day, s.net)
 			if err != nil {
 				return err
 			}

@@ -51,7 +51,8 @@ func (s *Store) OutPending(ctx context.Context, last int64, domain string) (out 
 // OutRows are the rows of a policy and day, the largest first.
 func (s *Store) OutRows(ctx context.Context, id int64) (out []report.Counted, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT row_text, n FROM out_row WHERE policy = $1 ORDER BY n DESC, row_text", id)
+		rows, err := tx.QueryContext(ctx,
+			"SELECT row_text, n FROM out_row WHERE policy = $1 ORDER BY n DESC, row_text", id)
 		if err != nil {
 			return err
 		}
@@ -252,7 +253,8 @@ func (tx *Tx) outDeliveries(ctx context.Context, most int, where string, args ..
 	for rows.Next() {
 		var d OutDelivery
 		var due, changed int64
-		err := rows.Scan(&d.Report, &d.N, &d.Address, &d.Host, &d.State, &d.Reason, &d.Tries, &due, &changed, &d.Message)
+		err := rows.Scan(&d.Report, &d.N, &d.Address, &d.Host, &d.State, &d.Reason, &d.Tries, &due,
+			&changed, &d.Message)
 		if err != nil {
 			return nil, err
 		}
@@ -281,7 +283,7 @@ func (s *Store) OutHanded(ctx context.Context, since time.Time, host string) (al
 	return all, toHost, err
 }
 
-// OutClaim takes a delivery that is due for one attempt until a time, and reports whether nobody
+// OutClaim takes a delivery that is due for one attempt until a time, and reports whether no other process
 // else has it: several hosts may share a store.
 func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (ours bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {

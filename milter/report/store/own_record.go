@@ -73,7 +73,8 @@ func (s *Store) OwnDue(ctx context.Context, domains []string, since time.Time, m
 
 // SetOwnState stores what the DNS said of a domain, and each record of it that differs from before;
 // nil says that it did not answer.
-func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState, records map[string]string, now time.Time) error {
+func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState,
+	records map[string]string, now time.Time) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		if state == nil {
 			_, err := tx.ExecContext(ctx, `INSERT INTO own_state (domain, tried, at, state) VALUES ($1, $2, 0, '{}')
@@ -95,14 +96,16 @@ func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState,
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, "DELETE FROM own_record WHERE domain = $1 AND at < $2", domain, now.AddDate(0, 0, -ownFor).Unix())
+		_, err = tx.ExecContext(ctx, "DELETE FROM own_record WHERE domain = $1 AND at < $2", domain,
+			now.AddDate(0, 0, -ownFor).Unix())
 		return err
 	})
 }
 
 func (tx *Tx) ownRecord(ctx context.Context, domain, name, value string, now time.Time) error {
 	var last string
-	err := tx.QueryRowContext(ctx, "SELECT value FROM own_record WHERE domain = $1 AND name = $2 ORDER BY id DESC LIMIT 1",
+	err := tx.QueryRowContext(ctx, "SELECT value FROM own_record WHERE domain = $1 AND name = $2 "+
+		"ORDER BY id DESC LIMIT 1",
 		domain, name).Scan(&last)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -110,7 +113,8 @@ func (tx *Tx) ownRecord(ctx context.Context, domain, name, value string, now tim
 	if err == nil && last == value {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO own_record (domain, name, value, at) VALUES ($1, $2, $3, $4)", domain, name, value, now.Unix())
+	_, err = tx.ExecContext(ctx, "INSERT INTO own_record (domain, name, value, at) VALUES ($1, $2, $3, $4)",
+		domain, name, value, now.Unix())
 	return err
 }
 

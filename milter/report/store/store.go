@@ -57,14 +57,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case o.Read:
 		access = database.Read
 		if _, err := os.Stat(o.DSN); o.Driver == database.SQLite && err != nil {
-			return nil, fmt.Errorf("store: %w; the first report that comes in makes it, or mailseal reports import", err)
+			return nil, fmt.Errorf("store: %w; the first report that comes in makes it, or mailseal reports import",
+				err)
 		}
 	case o.Driver == database.SQLite:
 		if err := makeFile(o.DSN); err != nil {
 			return nil, err
 		}
 	}
-	db, err := database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout, Access: access, Keep: true})
+	db, err := database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout,
+		Access: access, Keep: true})
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -90,7 +92,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("store: %w; make the directory %s for the user of the reports process", err, filepath.Dir(path))
+		return fmt.Errorf("store: %w; make the directory %s for the user of the reports process",
+			err, filepath.Dir(path))
 	}
 	return f.Close()
 }

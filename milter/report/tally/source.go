@@ -38,7 +38,8 @@ func (s *source) add(f *report.Feedback, row *report.Row) {
 	s.Messages += n
 	s.receivers.add(f.Metadata.Org, n)
 	s.froms.add(row.HeaderFrom, n)
-	if day := advice.DayOf(f.Metadata.Begin); !f.Metadata.Begin.IsZero() && !slices.Contains(s.days, day) && len(s.days) < maxDays {
+	if day := advice.DayOf(f.Metadata.Begin); !f.Metadata.Begin.IsZero() &&
+		!slices.Contains(s.days, day) && len(s.days) < maxDays {
 		s.days = append(s.days, day)
 	}
 	if row.DKIM == "pass" {

@@ -162,7 +162,8 @@ func (t *Tally) Add(f *report.Feedback, row *report.Row) {
 // Domains returns the domains, those with the most failures first.
 func (t *Tally) Domains() []*Domain {
 	return slices.SortedFunc(maps.Values(t.domains), func(a, b *Domain) int {
-		return cmp.Or(cmp.Compare(b.Fail(), a.Fail()), cmp.Compare(b.Messages, a.Messages), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Fail(), a.Fail()), cmp.Compare(b.Messages, a.Messages),
+			strings.Compare(a.Name, b.Name))
 	})
 }
 

@@ -22,7 +22,7 @@ const (
 	maxPerDomain  = 10  // to addresses of one domain in an hour
 	maxPerDay     = 100 // to all
 	maxAnswer     = 4 << 10
-	maxLate       = 15 * time.Minute // an answer that comes later helps nobody
+	maxLate       = 15 * time.Minute // an answer that comes later is of no use
 )
 
 // Answerer answers tests by mail.
@@ -142,7 +142,8 @@ func (s *Store) reserve(ctx context.Context, address string, now time.Time) (boo
 	if toAddress >= maxPerAddress || toDomain >= maxPerDomain || toAll >= maxPerDay {
 		return false, nil
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO answers (at, address, domain) VALUES ($1, $2, $3)", now.Unix(), address, domain)
+	_, err = tx.ExecContext(ctx, "INSERT INTO answers (at, address, domain) VALUES ($1, $2, $3)",
+		now.Unix(), address, domain)
 	if err == nil {
 		err = tx.Commit()
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Collect takes what the daemon wrote into the spool. Each calls it for every mail that is new; its
-// errors are logged, and nothing is tried again: an answer that comes late helps nobody.
+// errors are logged, and nothing is tried again: an answer that comes late is of no use.
 func (s *Store) Collect(ctx context.Context, dir string, log *slog.Logger, each func(evidence.Mail) error) error {
 	names, err := evidence.Waiting(dir)
 	if err != nil {

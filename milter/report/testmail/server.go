@@ -40,7 +40,7 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Server serves the pages of test mails. Whoever knows the token of one may see it, and nothing
+// Server serves the pages of test mails. Who knows the token of one may see it, and nothing
 // else.
 type Server struct {
 	Config
@@ -130,7 +130,7 @@ type page struct {
 	Host, Version        string
 }
 
-// start offers an address: its token is made now, and known to nobody else.
+// start offers an address: its token is made now, and known to no other.
 func (s *Server) start(w http.ResponseWriter, _ *http.Request) {
 	token := evidence.NewToken()
 	s.render(w, http.StatusOK, &page{
@@ -166,7 +166,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, ErrNone):
 		s.render(w, http.StatusNotFound, &page{
 			Title: "No mail yet", Heading: "There is no mail here yet, or no longer.",
-			Lead:  "A mail is shown some seconds after it came, and for some days. Load this page again after you have sent it.",
+			Lead: "A mail is shown some seconds after it came, and for some days. Load this " +
+				"page again after you have sent it.",
 			Again: With(s.Address, token),
 		})
 		return
@@ -186,7 +187,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, p)
 }
 
-// answered says whether a mail with the result was sent.
+// answered reports whether a mail with the result was sent.
 func (s *Server) answered(m evidence.Mail) string {
 	switch {
 	case !s.Answers:

@@ -50,7 +50,8 @@ CREATE INDEX IF NOT EXISTS answers_at ON answers (at);
 func Open(ctx context.Context, path string, keep time.Duration) (*Store, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("test mails: %w; make the directory %s for the user of the reports process", err, filepath.Dir(path))
+		return nil, fmt.Errorf("test mails: %w; make the directory %s for the user of the reports process",
+			err, filepath.Dir(path))
 	}
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("test mails: %w", err)
@@ -116,7 +117,8 @@ var ErrNone = errors.New("test mails: none under this token")
 
 // Mails returns those under a token that are not too old, the newest first.
 func (s *Store) Mails(ctx context.Context, token string, now time.Time) ([]evidence.Mail, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT mail FROM mails WHERE token = $1 AND at >= $2 ORDER BY at DESC, id DESC",
+	rows, err := s.db.QueryContext(ctx,
+		"SELECT mail FROM mails WHERE token = $1 AND at >= $2 ORDER BY at DESC, id DESC",
 		token, now.Add(-s.keep).Unix())
 	if err != nil {
 		return nil, s.wrap(err)

@@ -112,13 +112,14 @@ func (view) Hashes(s evidence.Signature) string {
 	case s.HeaderIntact:
 		return "The header is as it was signed. The body was changed after signing."
 	case s.BodyIntact:
-		return "The body is as it was signed. A signed field of the header was changed after signing, or another key signed."
+		return "The body is as it was signed. A signed field of the header was changed after " +
+			"signing, or another key signed."
 	}
 	return "Both the header and the body differ from what was signed."
 }
 
 func newView(m evidence.Mail) *view {
-	v := &view{Mail: m, Class: class(m.DMARC.Value), From: cmp.Or(m.DMARC.Author, "nobody")}
+	v := &view{Mail: m, Class: class(m.DMARC.Value), From: cmp.Or(m.DMARC.Author, "no author")}
 	v.Address = "an unknown address"
 	if m.Client.IsValid() {
 		v.Address = m.Client.Unmap().String()
@@ -132,7 +133,8 @@ func newView(m evidence.Mail) *view {
 	case "none":
 		v.Heading = fmt.Sprintf("Your mail of %s has no DMARC policy to pass: %s publishes none.", when, v.From)
 	case "temperror":
-		v.Heading = fmt.Sprintf("Your mail of %s could not be judged for now: the DNS did not answer for %s.", when, v.From)
+		v.Heading = fmt.Sprintf("Your mail of %s could not be judged for now: the DNS did not answer for %s.",
+			when, v.From)
 	default:
 		v.Heading = fmt.Sprintf("Your mail of %s cannot be judged: %s.", when, cmp.Or(m.DMARC.Reason, m.DMARC.Value))
 	}
@@ -158,7 +160,8 @@ func (v *view) advise() {
 		v.Advice = "Nothing has to be changed."
 		return
 	case v.DMARC.Value == "pass":
-		v.Advice = "Only SPF is aligned, and forwarding breaks it: have the mail signed by DKIM for " + author + ", too."
+		v.Advice = "Only SPF is aligned, and forwarding breaks it: have the mail signed by DKIM for " +
+			author + ", too."
 		return
 	}
 	for _, s := range v.Signatures {
@@ -171,14 +174,17 @@ func (v *view) advise() {
 	}
 	switch {
 	case spfPass:
-		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. SPF passed, but for %s, the domain of the envelope sender.",
+		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. SPF passed, but for %s, the "+
+			"domain of the envelope sender.",
 			author, v.SPF.Domain)
 	case v.sendsAs(author):
-		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. If %s sends for the domain, add it to its SPF record.",
+		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. If %s sends for the domain, "+
+			"add it to its SPF record.",
 			author, v.Address)
 		v.addAddress(author)
 	default:
-		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s: nothing in it proves that the domain sent it.", author)
+		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s: nothing in it proves that the domain sent it.",
+			author)
 	}
 }
 
@@ -208,5 +214,6 @@ func (v *view) addAddress(author string) {
 		}
 		text = strings.Replace(t.Text, "v=spf1", "v=spf1 "+term, 1)
 	}
-	v.Publish = &record{"Publish, only if the address is yours: the SPF record with it", author + `. 3600 IN TXT "` + text + `"`}
+	v.Publish = &record{"Publish, only if the address is yours: the SPF record with it",
+		author + `. 3600 IN TXT "` + text + `"`}
 }

@@ -60,7 +60,7 @@ type Access struct {
 	compare  func(hash []byte, password string) bool // nil is bcrypt
 }
 
-// session is somebody who signed in.
+// session is a user who signed in.
 type session struct {
 	name    string
 	role    Role
@@ -118,7 +118,7 @@ func (a *Access) Check() error {
 		return fmt.Errorf("web: the token has %d characters; it needs %d or more", len(a.Token), tokenLength)
 	}
 	if a.Token == "" && len(a.Passwords) == 0 && a.ProxyHeader == "" {
-		return errors.New("web: nobody can sign in: set a token, an htpasswd file or a proxy header")
+		return errors.New("web: no user can sign in: set a token, an htpasswd file or a proxy header")
 	}
 	for n, acc := range a.Accounts {
 		if acc.Role != Admin && acc.Role != Read {
@@ -146,7 +146,8 @@ func ReadPasswords(path string) (map[string][]byte, error) {
 		}
 		user, hash, found := strings.Cut(line, ":")
 		if _, err := bcrypt.Cost([]byte(hash)); !found || user == "" || err != nil {
-			return nil, fmt.Errorf("%s:%d: not a name and a bcrypt hash; make the line with \"htpasswd -nB NAME\"", path, n)
+			return nil, fmt.Errorf("%s:%d: not a name and a bcrypt hash; make the line with \"htpasswd -nB NAME\"",
+				path, n)
 		}
 		out[user] = []byte(hash)
 	}
@@ -165,7 +166,8 @@ func (a *Access) visitor(r *http.Request) (session, bool) {
 	if s, ok := a.proxied(r); ok {
 		return s, true
 	}
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && r.Method == http.MethodGet && a.isSecret(token) {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok &&
+		r.Method == http.MethodGet && a.isSecret(token) {
 		return session{name: "token", role: Admin}, true
 	}
 	c, err := r.Cookie(cookieName)

@@ -278,7 +278,7 @@ func TestAccessIsChecked(t *testing.T) {
 		a    *Access
 		want string
 	}{
-		{"nothing", &Access{}, "nobody can sign in"},
+		{"nothing", &Access{}, "no user can sign in"},
 		{"short token", &Access{Token: "short"}, "needs 20"},
 		{"role", &Access{Token: tokenOfTests, Accounts: map[string]Account{"x": {Role: "root"}}}, "roles are"},
 		{"good", &Access{Token: tokenOfTests}, ""},

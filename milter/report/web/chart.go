@@ -25,7 +25,8 @@ func sparkline(title string, b dayBars, marks []advice.Day) template.HTML {
 		top = max(top, c.Messages)
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg class="spark" width="120" height="24" viewBox="0 0 120 24" role="img"><title>%s</title>`, template.HTMLEscapeString(visible(title)))
+	fmt.Fprintf(&out, `<svg class="spark" width="120" height="24" viewBox="0 0 120 24" role="img"><title>%s</title>`,
+		template.HTMLEscapeString(visible(title)))
 	if top == 0 {
 		out.WriteString(`<path class="axis" d="M0 23.5h120"/>`)
 	}
@@ -78,7 +79,8 @@ func chart(b dayBars, now advice.Day, marks map[advice.Day]string, href func(adv
 	out.WriteString(`<svg class="chart" height="208" aria-hidden="true" focusable="false">`)
 	for _, line := range gridLines(top) {
 		y := base - line*height/max(top, 1)
-		fmt.Fprintf(&out, `<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/><text y="%d">%s</text>`, y, y, y-3, advice.Count(line))
+		fmt.Fprintf(&out, `<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/><text y="%d">%s</text>`,
+			y, y, y-3, advice.Count(line))
 	}
 	fmt.Fprintf(&out, `<line class="axis" x2="100%%" y1="%d" y2="%d"/>`, base, base)
 	const left = 4.0
@@ -105,11 +107,13 @@ func chart(b dayBars, now advice.Day, marks map[advice.Day]string, href func(adv
 	return template.HTML(out.String()) //nolint:gosec // numbers and dates of ours
 }
 
-func bar(out *strings.Builder, x, width float64, base int64, day, now advice.Day, c Counts, scale func(int64) int64, href string) {
+func bar(out *strings.Builder, x, width float64, base int64, day, now advice.Day, c Counts,
+	scale func(int64) int64, href string) {
 	passedOn := c.Forwarded + c.Listed
 	delivered := max(0, c.Delivered-passedOn)
 	fmt.Fprintf(out, `<a href="%s" tabindex="-1"><svg x="%.2f%%" width="%.2f%%"><title>%s: %s pass, %s forwarded, %s fail `+
-		`and delivered, %s held or refused</title>`, template.HTMLEscapeString(href), x, width, day.Short(now), advice.Count(c.Pass),
+		`and delivered, %s held or refused</title>`, template.HTMLEscapeString(href), x, width,
+		day.Short(now), advice.Count(c.Pass),
 		advice.Count(c.Delivered-delivered), advice.Count(delivered), advice.Count(c.Held+c.Refused))
 	y := base
 	part := func(attr string, v int64) {

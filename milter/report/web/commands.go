@@ -40,8 +40,10 @@ func (s *Server) changes(ctx context.Context, v visit) (Commands, []template.HTM
 	}
 	if err := s.commands.Ready(ctx); err != nil {
 		s.log.Warn("no change can be made on the page", "error", err)
-		return nil, []template.HTML{"Nothing can be changed here now: the process that receives reports does not answer. " +
-			"Start “mailseal reports serve” with the role intake. What is shown stays right, and reports that arrive wait in the mail server."}
+		return nil, []template.HTML{"Nothing can be changed here now: the process that receives " +
+			"reports does not answer. " +
+			"Start “mailseal reports serve” with the role intake. What is shown stays right, and " +
+			"reports that arrive wait in the mail server."}
 	}
 	return s.commands, nil
 }

@@ -29,7 +29,7 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 	case h.short != "":
 		finding = h.short
 	case d.Parked:
-		finding = "parked, and nobody sends mail as it"
+		finding = "parked, and no mail is sent as it"
 		if x.total.Messages > 0 {
 			finding = "parked; " + advice.Plural(x.total.Messages, "message", "messages") + " claimed it"
 		}
@@ -38,7 +38,8 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 	}
 	p.Heading = h.word() + " " + say("%s: %s.", d.Name, prose(strings.TrimSuffix(finding, ".")))
 	p.Facts = x.domainFacts()
-	p.Sections = append(p.Sections, x.problems(h), x.daySection(), x.sourceSection(), x.receiverSection(), x.nameSection(),
+	p.Sections = append(p.Sections, x.problems(h), x.daySection(), x.sourceSection(),
+		x.receiverSection(), x.nameSection(),
 		x.dkimSection(), x.spfSection(), x.adviceSection(), x.whatIfSection(v))
 	reports, n, err := s.read.Reports(ctx, x.filter, Window{Rows: 5})
 	if err != nil {
@@ -57,7 +58,8 @@ func (x *facts) domainFacts() []fact {
 	pass, rated := x.rated()
 	policy := fact{Label: "Policy seen", Value: "unknown", Note: "no report has named it"}
 	if d.Known {
-		policy = fact{Label: "Policy seen", Value: plain(d.Policy.Step.String()), Note: say("since %s", dayHTML(d.Policy.Since, x.now))}
+		policy = fact{Label: "Policy seen", Value: plain(d.Policy.Step.String()),
+			Note: say("since %s", dayHTML(d.Policy.Since, x.now))}
 	}
 	align := map[string]string{"s": "strict"}
 	return []fact{
@@ -81,7 +83,8 @@ func (x *facts) problems(h health) section {
 		if s.Messages < 20 || s.cause.Severity == advice.Harmless || len(out.Findings) == 6 {
 			continue
 		}
-		f := finding{Class: "is-warn", WordClass: "w-warn", Word: s.cause.Word, Text: prose(s.cause.Text), Fix: s.cause.Fix,
+		f := finding{Class: "is-warn", WordClass: "w-warn", Word: s.cause.Word,
+			Text: prose(s.cause.Text), Fix: s.cause.Fix,
 			Title: say("%s, %s", mono(s.Name), plain(advice.Plural(s.Messages, "message", "messages"))),
 			URL:   sourceURL(x.domain.Name, s.Name) + "?" + x.filter.query("domain", "")}
 		if s.cause.Severity == advice.Fault {
@@ -110,8 +113,10 @@ func (x *facts) daySection() section {
 	c := x.total
 	passedOn := c.Forwarded + c.Listed
 	out := section{ID: "time", Title: "Messages by day", Key: []keyEntry{
-		{Class: "p", Text: "pass", N: c.Pass}, {Fill: "url(#fwd)", Text: "fail, forwarded", N: min(passedOn, c.Delivered)},
-		{Class: "f", Text: "fail, delivered", N: max(0, c.Delivered-passedOn)}, {Class: "h", Text: "held or refused", N: c.Held + c.Refused},
+		{Class: "p", Text: "pass", N: c.Pass},
+		{Fill: "url(#fwd)", Text: "fail, forwarded", N: min(passedOn, c.Delivered)},
+		{Class: "f", Text: "fail, delivered", N: max(0, c.Delivered-passedOn)},
+		{Class: "h", Text: "held or refused", N: c.Held + c.Refused},
 		{Fill: "url(#late)", Text: "reports still coming in", N: -1}}}
 	letters := map[advice.Day]string{}
 	for i, e := range x.events {
@@ -137,8 +142,10 @@ func (x *facts) daySection() section {
 		}
 		at := []string{"from", d.String(), "to", d.String()}
 		to := func(more ...string) string { return x.filter.messages(append(slices.Clone(at), more...)...) }
-		t.Rows = append(t.Rows, []Cell{day(d, x.now).head(), number(c.Messages, to()), number(c.Pass, to("result", "pass")),
-			number(c.Delivered, to("result", "delivered")), number(c.Held, to("result", "held")), number(c.Refused, to("result", "refused"))})
+		t.Rows = append(t.Rows, []Cell{day(d, x.now).head(), number(c.Messages, to()),
+			number(c.Pass, to("result", "pass")),
+			number(c.Delivered, to("result", "delivered")), number(c.Held, to("result", "held")),
+			number(c.Refused, to("result", "refused"))})
 	}
 	out.More = t
 	return out
@@ -174,7 +181,8 @@ func (x *facts) moved() template.HTML {
 	if now < mean {
 		verb = "fell"
 	}
-	text := say("Failures %s to %s%% of the mail of the last 3 full days; in the 28 days before it was %s%%.", plain(verb),
+	text := say("Failures %s to %s%% of the mail of the last 3 full days; in the 28 days before it was %s%%.",
+		plain(verb),
 		plain(advice.Rate(recent.Fail(), recent.Messages)), plain(advice.Rate(int64(mean*1e6), 1e6)))
 	for _, e := range x.events {
 		if at := advice.DayOf(e.At); at <= end && at >= end-6 {
@@ -186,13 +194,19 @@ func (x *facts) moved() template.HTML {
 }
 
 func (x *facts) sourceSection() section {
-	t := &Table{Name: "sources", Caption: say("Where mail that claims %s comes from, %s. DKIM and SPF count aligned passes.",
+	t := &Table{Name: "sources", Caption: say("Where mail that claims %s comes from, %s. DKIM "+
+		"and SPF count aligned passes.",
 		x.domain.Name, period(x.filter, x.now)), Empty: "No source: no message claimed the domain in this period.",
-		Columns: []Column{{Key: "source", Title: "Source"}, {Key: "class", Title: "Whose", Wrap: true}, {Key: "messages", Title: "Messages", Right: true, Gap: true},
-			{Key: "dmarc_percent", Title: "DMARC, %", Right: true, Gap: true}, {Key: "dkim_percent", Title: "DKIM, %", Right: true},
-			{Key: "spf_percent", Title: "SPF, %", Right: true}, {Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
+		Columns: []Column{{Key: "source", Title: "Source"}, {Key: "class", Title: "Whose",
+			Wrap: true}, {Key: "messages", Title: "Messages", Right: true, Gap: true},
+			{Key: "dmarc_percent", Title: "DMARC, %", Right: true, Gap: true},
+			{Key: "dkim_percent", Title: "DKIM, %", Right: true},
+			{Key: "spf_percent", Title: "SPF, %", Right: true},
+			{Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
 			{Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true},
-			{Key: "addresses", Title: "addresses", Right: true, Gap: true}, {Key: "first", Title: "first seen"}, {Key: "last", Title: "last seen"},
+			{Key: "addresses", Title: "addresses", Right: true, Gap: true},
+			{Key: "first", Title: "first seen"},
+			{Key: "last", Title: "last seen"},
 			{Key: "cause", Title: "Why", Wrap: true}}}
 	for i := range x.sources {
 		s := &x.sources[i]
@@ -205,17 +219,23 @@ func (x *facts) sourceSection() section {
 			dmarc.Class = "mute"
 		}
 		t.Rows = append(t.Rows, []Cell{
-			{Value: s.Name, HTML: link(sourceURL(x.domain.Name, s.Name)+"?"+f.query("domain", ""), name(s.Name)), Head: true},
+			{Value: s.Name, HTML: link(sourceURL(x.domain.Name, s.Name)+"?"+f.query("domain", ""),
+				name(s.Name)), Head: true},
 			words(string(s.Class)).note(prose(s.why)), number(s.Messages, to()), dmarc,
 			Cell{Value: advice.Rate(s.DKIM, s.Messages), HTML: plain(advice.Rate(s.DKIM, s.Messages))}.as("mute"),
 			Cell{Value: advice.Rate(s.SPF, s.Messages), HTML: plain(advice.Rate(s.SPF, s.Messages))}.as("mute"),
 			number(s.Delivered, to("result", "delivered")), number(s.Held, to("result", "held")),
-			number(s.Refused, to("result", "refused")), {Value: int64(len(s.Addresses)), HTML: plain(advice.Count(int64(len(s.Addresses))))},
+			number(s.Refused, to("result", "refused")), {Value: int64(len(s.Addresses)),
+				HTML: plain(advice.Count(int64(len(s.Addresses))))},
 			day(s.first, x.now), day(s.last, x.now), words(s.cause.Word)})
 	}
 	c := x.total
-	t.Foot = []Cell{words("All").head(), {}, number(c.Messages, x.filter.messages()), {HTML: plain(advice.Rate(c.Pass, c.Messages))},
-		{HTML: plain(advice.Rate(c.DKIM, c.Messages))}, {HTML: plain(advice.Rate(c.SPF, c.Messages))}, number(c.Delivered, ""), number(c.Held, ""),
+	t.Foot = []Cell{words("All").head(), {}, number(c.Messages, x.filter.messages()),
+		{HTML: plain(advice.Rate(c.Pass, c.Messages))},
+		{HTML: plain(advice.Rate(c.DKIM, c.Messages))},
+		{HTML: plain(advice.Rate(c.SPF, c.Messages))},
+		number(c.Delivered, ""),
+		number(c.Held, ""),
 		number(c.Refused, ""), {}, {}, {}, {}}
 	return section{ID: "sources", Title: "Sources", Table: t}
 }
@@ -224,10 +244,14 @@ func (x *facts) receiverSection() section {
 	t := &Table{Name: "receivers", Caption: "Who reports, and what they did with mail that failed.",
 		Empty: "No receiver reported in this period.",
 		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "messages", Title: "Messages", Right: true},
-			{Key: "dmarc_percent", Title: "DMARC, %", Right: true}, {Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
+			{Key: "dmarc_percent", Title: "DMARC, %", Right: true},
+			{Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
 			{Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true},
-			{Key: "forwarded", Title: "said: forwarded", Right: true, Gap: true}, {Key: "listed", Title: "mailing list", Right: true},
-			{Key: "last", Title: "last day", Gap: true}, {Key: "delay_hours", Title: "delay, h", Right: true}, {Key: "format", Title: "format"},
+			{Key: "forwarded", Title: "said: forwarded", Right: true, Gap: true},
+			{Key: "listed", Title: "mailing list", Right: true},
+			{Key: "last", Title: "last day", Gap: true},
+			{Key: "delay_hours", Title: "delay, h", Right: true},
+			{Key: "format", Title: "format"},
 			{Key: "verified", Title: "verified"}}}
 	last := map[string]Reporter{}
 	for _, r := range x.reporter {
@@ -244,10 +268,12 @@ func (x *facts) receiverSection() section {
 			verified = "yes"
 		}
 		t.Rows = append(t.Rows, []Cell{
-			{Value: r.Receiver, HTML: link("/receiver?"+Filter{From: x.filter.From, To: x.filter.To}.query("name", r.Receiver), name(r.Receiver)), Head: true},
+			{Value: r.Receiver, HTML: link("/receiver?"+Filter{From: x.filter.From,
+				To: x.filter.To}.query("name", r.Receiver), name(r.Receiver)), Head: true},
 			number(r.Messages, to()), rate(r.Pass, r.Messages), number(r.Delivered, to("result", "delivered")),
 			number(r.Held, to("result", "held")), number(r.Refused, to("result", "refused")),
-			{Value: r.Forwarded, HTML: plain(advice.Count(r.Forwarded)), Class: "mute"}, {Value: r.Listed, HTML: plain(advice.Count(r.Listed)), Class: "mute"},
+			{Value: r.Forwarded, HTML: plain(advice.Count(r.Forwarded)), Class: "mute"},
+			{Value: r.Listed, HTML: plain(advice.Count(r.Listed)), Class: "mute"},
 			day(p.Last, x.now), {Value: hours, HTML: plain(advice.Count(hours))}, text(p.Format), words(verified)})
 	}
 	return section{ID: "receivers", Title: "Receivers", Table: t}

@@ -21,7 +21,8 @@ func ranked(m map[[2]string]*tally) []*tally {
 		out = append(out, t)
 	}
 	slices.SortFunc(out, func(a, b *tally) int {
-		return cmp.Or(cmp.Compare(b.pass+b.fail, a.pass+a.fail), cmp.Compare(a.key[0], b.key[0]), cmp.Compare(a.key[1], b.key[1]))
+		return cmp.Or(cmp.Compare(b.pass+b.fail, a.pass+a.fail), cmp.Compare(a.key[0], b.key[0]),
+			cmp.Compare(a.key[1], b.key[1]))
 	})
 	return out
 }
@@ -52,7 +53,8 @@ func (x *facts) nameSection() section {
 		entry(m, [2]string{id.From}).add(id.Messages, id.Pass(), id.Last)
 	}
 	t := &Table{Name: "names", Caption: "Domains in From.", Empty: "No message, no name.", Fit: true,
-		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true}, {Key: "messages", Title: "Messages", Right: true},
+		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true},
+			{Key: "messages", Title: "Messages", Right: true},
 			{Key: "dmarc_percent", Title: "DMARC, %", Right: true}}}
 	for _, n := range first(ranked(m)) {
 		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(),
@@ -76,14 +78,19 @@ func (x *facts) dkimSection() section {
 			entry(m, key).add(x.ids[i].Messages, s.Result == "pass", x.ids[i].Last)
 		}
 	}
-	t := &Table{Name: "dkim", Caption: "Signatures seen. A message may carry several.", Empty: "No message carried a signature.", Fit: true,
-		Columns: []Column{{Key: "signer", Title: "Signed by", Wrap: true}, {Key: "selector", Title: "selector", Wrap: true},
-			{Key: "messages", Title: "Messages", Right: true}, {Key: "pass", Title: "verified", Right: true}, {Key: "aligned", Title: "aligned"},
+	t := &Table{Name: "dkim", Caption: "Signatures seen. A message may carry several.",
+		Empty: "No message carried a signature.", Fit: true,
+		Columns: []Column{{Key: "signer", Title: "Signed by", Wrap: true},
+			{Key: "selector", Title: "selector", Wrap: true},
+			{Key: "messages", Title: "Messages", Right: true},
+			{Key: "pass", Title: "verified", Right: true},
+			{Key: "aligned", Title: "aligned"},
 			{Key: "last", Title: "last seen"}}}
 	for _, n := range first(ranked(m)) {
 		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(), text(n.key[1]),
 			number(n.pass+n.fail, x.filter.messages("signer", n.key[0], "selector", n.key[1])),
-			{Value: n.pass, HTML: plain(advice.Count(n.pass))}, words(yes(within(n.key[0], x.domain.Name))), day(n.last, x.now)})
+			{Value: n.pass, HTML: plain(advice.Count(n.pass))},
+			words(yes(within(n.key[0], x.domain.Name))), day(n.last, x.now)})
 	}
 	return section{ID: "dkim", Title: "DKIM", Table: t}
 }
@@ -102,7 +109,8 @@ func (x *facts) spfSection() section {
 		entry(m, [2]string{id.Envelope}).add(id.Messages, id.SPF == "pass", id.Last)
 	}
 	t := &Table{Name: "spf", Caption: "Envelope domains.", Empty: "No message, no envelope.", Fit: true,
-		Columns: []Column{{Key: "envelope", Title: "Envelope domain", Wrap: true}, {Key: "messages", Title: "Messages", Right: true},
+		Columns: []Column{{Key: "envelope", Title: "Envelope domain", Wrap: true},
+			{Key: "messages", Title: "Messages", Right: true},
 			{Key: "pass", Title: "SPF pass", Right: true}, {Key: "aligned", Title: "aligned"}}}
 	for _, n := range first(ranked(m)) {
 		cell := number(n.pass+n.fail, x.filter.messages("envelope", n.key[0]))
@@ -125,7 +133,8 @@ func (x *facts) adviceSection() section {
 		out.Ladder = ladder(a, x)
 	}
 	t := &Table{Name: "conditions", Caption: say("What the next step needs, %s.", period(x.advised, x.now)), Fit: true,
-		Columns: []Column{{Key: "condition", Title: "Condition"}, {Key: "met", Title: "Met"}, {Key: "found", Title: "Found", Wrap: true},
+		Columns: []Column{{Key: "condition", Title: "Condition"}, {Key: "met", Title: "Met"},
+			{Key: "found", Title: "Found", Wrap: true},
 			{Key: "code", Title: "Code"}}}
 	for _, c := range a.Conditions {
 		met := words(yes(c.Met)).as("good")
@@ -144,7 +153,7 @@ func (x *facts) adviceSection() section {
 }
 
 // change shows what to publish. Reports do not tell the addresses that they go to, so that a record
-// made of what they do tell would end the reports of whoever copies it: where the addresses are not
+// made of what they do tell would end the reports of domains that copy it: where the addresses are not
 // known, only the tags to set are shown.
 func (x *facts) change(step, text string) record {
 	at := "_dmarc." + x.domain.Name + " TXT, " + step
@@ -205,15 +214,18 @@ func ladder(a advice.Advice, x *facts) []rung {
 
 func (x *facts) whatIfSection(v visit) section {
 	q := v.q
-	change := advice.Change{P: policyWord(q.Get("p")), SP: policyWord(q.Get("sp")), NP: policyWord(q.Get("np")), NoSPF: q.Get("nospf") == "1"}
+	change := advice.Change{P: policyWord(q.Get("p")), SP: policyWord(q.Get("sp")),
+		NP: policyWord(q.Get("np")), NoSPF: q.Get("nospf") == "1"}
 	if q.Get("adkim") == "s" {
 		change.ADKIM = "s"
 	}
 	if q.Get("aspf") == "s" {
 		change.ASPF = "s"
 	}
-	form := &whatIfForm{Action: domainURL(x.domain.Name) + "#whatif", ADKIM: change.ADKIM == "s", ASPF: change.ASPF == "s", NoSPF: change.NoSPF,
-		P: options(change.P, "as published"), SP: options(change.SP, "as published"), NP: options(change.NP, "as published")}
+	form := &whatIfForm{Action: domainURL(x.domain.Name) + "#whatif", ADKIM: change.ADKIM == "s",
+		ASPF: change.ASPF == "s", NoSPF: change.NoSPF,
+		P: options(change.P, "as published"), SP: options(change.SP, "as published"),
+		NP: options(change.NP, "as published")}
 	for _, t := range x.domain.Terms {
 		if len(t.Nets) == 0 {
 			continue
@@ -231,19 +243,23 @@ func (x *facts) whatIfSection(v visit) section {
 	out := section{End: true, ID: "whatif", Title: "What if", WhatIf: form}
 	switch {
 	case form.Term != nil:
-		out.Text = append(out.Text, "SPF terms are offered where addresses pass by one alone: once a day the record is evaluated as receivers "+
+		out.Text = append(out.Text, "SPF terms are offered where addresses pass by one alone: "+
+			"once a day the record is evaluated as receivers "+
 			"do, with and without each term, for the 200 addresses with most mail.")
 	case x.domain.SPFAll == "":
-		out.Text = append(out.Text, "What the mail would be without an SPF term is not known: the record was not looked at yet, or there is none. "+
+		out.Text = append(out.Text, "What the mail would be without an SPF term is not known: "+
+			"the record was not looked at yet, or there is none. "+
 			"The role intake looks once a day.")
 	}
 	if change.IsZero() {
 		change.P = "reject"
 		form.P = options("reject", "as published")
 	}
-	t := &Table{Name: "whatif", Fit: true, Caption: say("The same %s messages, judged again%s. Receivers do not always do as asked.",
-		x.total.Messages, plain(describe(change))),
-		Columns: []Column{{Key: "what", Title: ""}, {Key: "today", Title: "today", Right: true}, {Key: "then", Title: "then", Right: true},
+	t := &Table{Name: "whatif", Fit: true,
+		Caption: say("The same %s messages, judged again%s. Receivers do not always do as asked.",
+			x.total.Messages, plain(describe(change))),
+		Columns: []Column{{Key: "what", Title: ""}, {Key: "today", Title: "today", Right: true},
+			{Key: "then", Title: "then", Right: true},
 			{Key: "change", Title: "change", Right: true}, {Key: "because", Title: "because of", Wrap: true}}}
 	for _, l := range advice.WhatIf(x.domain.Name, x.domain.Policy, x.rows(), change) {
 		var because []string
@@ -311,8 +327,10 @@ func (x *facts) rows() []advice.Row {
 	var out []advice.Row
 	for i := range x.ids {
 		id := &x.ids[i]
-		r := advice.Row{Address: id.Address, From: id.From, Envelope: id.Envelope, SPF: id.SPF, DKIM: id.DKIM, Messages: id.Messages,
-			Pass: id.Pass(), Refused: !id.Pass() && id.Disposition == "reject", Held: !id.Pass() && id.Disposition == "quarantine"}
+		r := advice.Row{Address: id.Address, From: id.From, Envelope: id.Envelope, SPF: id.SPF,
+			DKIM: id.DKIM, Messages: id.Messages,
+			Pass: id.Pass(), Refused: !id.Pass() && id.Disposition == "reject", Held: !id.Pass() &&
+				id.Disposition == "quarantine"}
 		r.PassedOn = id.Reason == "mailing_list" || id.Reason == "forwarded" || id.Reason == "trusted_forwarder"
 		if s := x.byIP[id.Address]; s != nil {
 			r.Source, r.Class = s.Name, s.Class
@@ -332,13 +350,15 @@ func reportSection(reports []Report, n int64, x *facts) section {
 	return section{ID: "reports", Title: "Latest reports", Table: t}
 }
 
-var reportColumns = []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"}, {Key: "day", Title: "Day, UTC"},
+var reportColumns = []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"},
+	{Key: "day", Title: "Day, UTC"},
 	{Key: "messages", Title: "Messages", Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
 	{Key: "received", Title: "Received"}, {Key: "report", Title: "Report"}}
 
 func reportRow(r Report, now advice.Day) []Cell {
 	at := "/r/" + itoa(r.ID)
-	return []Cell{text(r.Receiver).head(), text(r.Domain), day(advice.DayOf(r.Begin), now), number(r.Messages, at), rate(r.Pass, r.Messages),
+	return []Cell{text(r.Receiver).head(), text(r.Domain), day(advice.DayOf(r.Begin), now),
+		number(r.Messages, at), rate(r.Pass, r.Messages),
 		moment(r.Received), {Value: r.ReportID, HTML: link(at, mono(shorten(r.ReportID)))}}
 }
 

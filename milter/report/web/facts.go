@@ -173,7 +173,7 @@ func (x *facts) group(addresses []Address) {
 const suspects = 3
 
 // suspect makes unknown what never passed but sends much from few addresses: a forgery, or a host
-// that nobody told us of.
+// that no rule names.
 func (x *facts) suspect() {
 	if x.base != nil {
 		return
@@ -188,11 +188,11 @@ func (x *facts) suspect() {
 		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Name, b.Name))
 	})
 	for _, s := range list[:min(len(list), suspects)] {
-		s.Class, s.why = advice.Unknown, "never passed, but sends much: a forgery, or a host nobody told us of"
+		s.Class, s.why = advice.Unknown, "never passed, but sends much: a forgery, or a host that no rule names"
 	}
 }
 
-// rank orders sources: those that need somebody first.
+// rank orders sources: those that need attention first.
 func rank(s *source) int {
 	if s.Messages < 20 {
 		return 0
@@ -207,8 +207,10 @@ func (x *facts) rated() (pass, all int64) {
 
 // history is what advice is made of: the last full days of the period.
 func (x *facts) history() advice.History {
-	h := advice.History{Domain: x.domain.Name, From: x.filter.From, To: min(x.filter.To, x.late-1), Policy: x.domain.Policy,
-		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt, ToLists: x.domain.ToList, Replies: x.domain.Reply,
+	h := advice.History{Domain: x.domain.Name, From: x.filter.From, To: min(x.filter.To, x.late-1),
+		Policy: x.domain.Policy,
+		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt,
+		ToLists: x.domain.ToList, Replies: x.domain.Reply,
 		SPFAll: x.domain.SPFAll, Terms: x.domain.Terms, Selectors: x.domain.Selectors}
 	for d := range x.days.days {
 		if d <= h.To {

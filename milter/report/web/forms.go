@@ -94,7 +94,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
 }
 
-// accept checks that the form came from our page, by somebody who may change things. The role comes
+// accept checks that the form came from our page, by a user who may change things. The role comes
 // first: the form of an account that only reads is not parsed.
 func (s *Server) accept(r *http.Request, who session) error {
 	switch {

@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// ingestPage says whether reports arrive, and which did not get in.
+// ingestPage reports whether reports arrive, and which did not get in.
 func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	in, err := s.intake(ctx)
 	if err != nil {
@@ -18,13 +18,15 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	now := advice.DayOf(v.now)
 	failed := int64(len(in.Errors))
 	p := &page{Current: "/ingest", Title: advice.Plural(failed, "report", "reports") + " not read", Filter: v.filter}
-	p.Heading = say("%s today; %s could not be read.", plain(advice.Plural(in.Today, "report was stored", "reports were stored")),
+	p.Heading = say("%s today; %s could not be read.",
+		plain(advice.Plural(in.Today, "report was stored", "reports were stored")),
 		plain(cmp.Or(map[bool]string{failed == 0: "none"}[true], advice.Count(failed))))
 	b := dayBars{from: now - 29, to: now, late: now, days: map[advice.Day]Counts{}}
 	for _, d := range in.Days {
 		b.days[d.Day] = Counts{Messages: d.N, Pass: d.N}
 	}
-	p.Facts = []fact{{Label: "Stored today", Value: number(in.Today, "/reports").HTML, Note: say("%s by this hour as a rule", in.Usual)},
+	p.Facts = []fact{{Label: "Stored today", Value: number(in.Today, "/reports").HTML,
+		Note: say("%s by this hour as a rule", in.Usual)},
 		{Label: "Duplicates", Value: plain(advice.Count(in.Duplicates)), Note: "not counted twice"},
 		{Label: "Not read", Value: link("#errors", plain(advice.Count(failed)))},
 		{Label: "Not verified", Value: link("#unverified", plain(advice.Count(int64(len(in.Unverified)))))},
@@ -33,15 +35,21 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	if !in.Last.IsZero() {
 		p.Facts = append(p.Facts, fact{Label: "Last mail", Value: timeHTML(in.Last)})
 	}
-	errorsTable := &Table{Name: "errors", Caption: "Kept as received until they are deleted. Nothing of them is counted.",
-		Empty: "None. Every mail that came was read.", Columns: []Column{{Key: "received", Title: "Received, UTC"}, {Key: "code", Title: "Code"},
-			{Key: "why", Title: "Why", Wrap: true}, {Key: "from", Title: "From", Wrap: true}, {Key: "subject", Title: "Subject", Wrap: true}, {Key: "bytes", Title: "Bytes", Right: true}}}
+	errorsTable := &Table{Name: "errors",
+		Caption: "Kept as received until they are deleted. Nothing of them is counted.",
+		Empty:   "None. Every mail that came was read.",
+		Columns: []Column{{Key: "received", Title: "Received, UTC"}, {Key: "code", Title: "Code"},
+			{Key: "why", Title: "Why", Wrap: true}, {Key: "from", Title: "From", Wrap: true},
+			{Key: "subject", Title: "Subject", Wrap: true}, {Key: "bytes", Title: "Bytes", Right: true}}}
 	for _, e := range in.Errors {
-		errorsTable.Rows = append(errorsTable.Rows, []Cell{moment(e.At), text(e.Code), text(e.Why), text(e.From).head(), text(e.Subject),
+		errorsTable.Rows = append(errorsTable.Rows, []Cell{moment(e.At), text(e.Code), text(e.Why),
+			text(e.From).head(), text(e.Subject),
 			{Value: e.Length, HTML: plain(advice.Count(e.Length))}})
 	}
-	unverified := section{ID: "unverified", Title: "Senders not verified", Table: strangers("unverified", in.Unverified, now,
-		"Kept and shown, not counted: no aligned DKIM or SPF for the reporter’s domain.", "None: every report came from whom it names.")}
+	unverified := section{ID: "unverified", Title: "Senders not verified",
+		Table: strangers("unverified", in.Unverified, now,
+			"Kept and shown, not counted: no aligned DKIM or SPF for the reporter’s domain.",
+			"None: every report came from whom it names.")}
 	commands, why := s.changes(ctx, v)
 	p.Lead = append(p.Lead, why...)
 	if commands != nil {
@@ -55,17 +63,24 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	if commands != nil {
 		p.Sections = append(p.Sections, section{ID: "upload", Title: "Upload", Upload: true})
 	}
-	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified, section{ID: "others", Title: "Domains not yours",
-		Table: strangers("others", in.Others, now, "Reports on a domain that is not configured.", "None: every report names a domain of yours.")},
-		section{ID: "ruf", Title: "Failure and TLS reports", Text: []template.HTML{say("%s failure reports and %s TLS reports are stored.", in.Failures, in.TLS)}})
+	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified,
+		section{ID: "others", Title: "Domains not yours",
+			Table: strangers("others", in.Others, now, "Reports on a domain that is not configured.",
+				"None: every report names a domain of yours.")},
+		section{ID: "ruf", Title: "Failure and TLS reports",
+			Text: []template.HTML{say("%s failure reports and %s TLS reports are stored.", in.Failures, in.TLS)}})
 	return p, nil
 }
 
 func strangers(nameOfTable string, list []Stranger, now advice.Day, caption, empty template.HTML) *Table {
-	t := &Table{Name: nameOfTable, Caption: caption, Empty: empty, Columns: []Column{{Key: "reporter", Title: "Reporter says", Wrap: true}, {Key: "from", Title: "Mail came as", Wrap: true},
-		{Key: "domain", Title: "Domain", Wrap: true}, {Key: "reports", Title: "Reports", Right: true}, {Key: "since", Title: "Since"}}}
+	t := &Table{Name: nameOfTable, Caption: caption, Empty: empty,
+		Columns: []Column{{Key: "reporter", Title: "Reporter says", Wrap: true},
+			{Key: "from", Title: "Mail came as", Wrap: true},
+			{Key: "domain", Title: "Domain", Wrap: true}, {Key: "reports", Title: "Reports",
+				Right: true}, {Key: "since", Title: "Since"}}}
 	for _, u := range list {
-		t.Rows = append(t.Rows, []Cell{text(u.Org).head(), text(u.From), text(u.Domain), {Value: u.Reports, HTML: plain(advice.Count(u.Reports))},
+		t.Rows = append(t.Rows, []Cell{text(u.Org).head(), text(u.From), text(u.Domain),
+			{Value: u.Reports, HTML: plain(advice.Count(u.Reports))},
 			day(advice.DayOf(u.Since), now)})
 	}
 	return t
@@ -73,8 +88,10 @@ func strangers(nameOfTable string, list []Stranger, now advice.Day, caption, emp
 
 // silentSection lists receivers that reported daily and do not any more.
 func (s *Server) silentSection(ctx context.Context, v visit) section {
-	t := &Table{Name: "silent", Caption: "Reported on most days before.", Empty: "None: every receiver that reports daily is on time.", Fit: true,
-		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"}, {Key: "days", Title: "Days", Right: true}, {Key: "last", Title: "Last day"}}}
+	t := &Table{Name: "silent", Caption: "Reported on most days before.",
+		Empty: "None: every receiver that reports daily is on time.", Fit: true,
+		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"},
+			{Key: "days", Title: "Days", Right: true}, {Key: "last", Title: "Last day"}}}
 	out := section{ID: "silent", Title: "Silent receivers", Table: t}
 	reporters, err := s.read.Receivers(ctx, v.filter)
 	if err != nil {
@@ -84,7 +101,8 @@ func (s *Server) silentSection(ctx context.Context, v visit) section {
 	now := advice.DayOf(v.now)
 	for _, r := range reporters {
 		if now-r.Last > 4 && r.Days*10 >= 6*int(v.filter.To-v.filter.From+1) {
-			t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), text(r.Domain), {Value: int64(now - r.Last), HTML: plain(advice.Count(int64(now - r.Last)))}, day(r.Last, now)})
+			t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), text(r.Domain),
+				{Value: int64(now - r.Last), HTML: plain(advice.Count(int64(now - r.Last)))}, day(r.Last, now)})
 		}
 	}
 	return out
@@ -98,26 +116,35 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	}
 	sends := int64(0)
 	now := advice.DayOf(v.now)
-	t := &Table{Name: "tonight", Caption: "A report goes out when every gate is open. Whether its destination allows reports is asked when it is sent.", Empty: "No domain that sent mail here asked for a report, or reports.collect is not set.",
-		Columns: []Column{{Key: "domain", Title: "Policy domain", Wrap: true}, {Key: "state", Title: "Tonight"}, {Key: "why", Title: "Why", Wrap: true},
+	t := &Table{Name: "tonight", Caption: "A report goes out when every gate is open. Whether " +
+		"its destination allows reports is asked when it is sent.",
+		Empty: "No domain that sent mail here asked for a report, or reports.collect is not set.",
+		Columns: []Column{{Key: "domain", Title: "Policy domain", Wrap: true},
+			{Key: "state", Title: "Tonight"}, {Key: "why", Title: "Why", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true}, {Key: "at", Title: "At, UTC"}}}
 	for _, r := range o.Rows {
 		if r.State == "sends" {
 			sends++
 		}
-		t.Rows = append(t.Rows, []Cell{text(r.Domain).head(), text(r.State), reasonCell(r.Why), {Value: r.Messages, HTML: plain(advice.Count(r.Messages))}, moment(r.At)})
+		t.Rows = append(t.Rows, []Cell{text(r.Domain).head(), text(r.State), reasonCell(r.Why),
+			{Value: r.Messages, HTML: plain(advice.Count(r.Messages))}, moment(r.At)})
 	}
-	sent := &Table{Name: "sent", Caption: "The newest first.", Empty: "None yet.", Columns: []Column{{Key: "domain", Title: "Domain", Wrap: true}, {Key: "day", Title: "Day"},
-		{Key: "to", Title: "To", Wrap: true}, {Key: "sent", Title: "Sent, UTC"}, {Key: "state", Title: "State"}}}
+	sent := &Table{Name: "sent", Caption: "The newest first.", Empty: "None yet.",
+		Columns: []Column{{Key: "domain", Title: "Domain", Wrap: true}, {Key: "day", Title: "Day"},
+			{Key: "to", Title: "To", Wrap: true}, {Key: "sent", Title: "Sent, UTC"}, {Key: "state", Title: "State"}}}
 	for _, r := range o.Sent {
-		sent.Rows = append(sent.Rows, []Cell{text(r.Domain).head(), day(r.Day, now), text(r.To), moment(r.At), reasonCell(r.State)})
+		sent.Rows = append(sent.Rows, []Cell{text(r.Domain).head(), day(r.Day, now), text(r.To),
+			moment(r.At), reasonCell(r.State)})
 	}
-	blocked := &Table{Name: "suppressed", Caption: "After a bounce for 7, then 30, then 180 days.", Empty: "None: no address refused a report.",
-		Columns: []Column{{Key: "address", Title: "Address", Wrap: true}, {Key: "why", Title: "Why", Wrap: true}, {Key: "until", Title: "Until"}}}
+	blocked := &Table{Name: "suppressed", Caption: "After a bounce for 7, then 30, then 180 days.",
+		Empty: "None: no address refused a report.",
+		Columns: []Column{{Key: "address", Title: "Address", Wrap: true},
+			{Key: "why", Title: "Why", Wrap: true}, {Key: "until", Title: "Until"}}}
 	for _, b := range o.Blocked {
 		blocked.Rows = append(blocked.Rows, []Cell{text(b.Address).head(), reasonCell(b.Why), moment(b.Until)})
 	}
-	p := &page{Current: "/out", Title: advice.Plural(sends, "report goes", "reports go") + " out tonight", Filter: v.filter,
+	p := &page{Current: "/out", Title: advice.Plural(sends, "report goes", "reports go") +
+		" out tonight", Filter: v.filter,
 		Heading: say("%s out tonight.", plain(advice.Plural(sends, "report goes", "reports go")))}
 	if o.More > 0 {
 		p.Lead = append(p.Lead, say("Those of the %s with the most messages; %s more asked for reports.",
@@ -126,7 +153,8 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	if !o.On {
 		p.Title, p.Heading = "Sending is off", "Sending is off. This is what would go out."
 	}
-	p.Sections = []section{{ID: "tonight", Title: "Tonight, and the gates", Table: t}, {ID: "sent", Title: "Sent", Table: sent},
+	p.Sections = []section{{ID: "tonight", Title: "Tonight, and the gates", Table: t},
+		{ID: "sent", Title: "Sent", Table: sent},
 		{ID: "supp", Title: "Suppressed addresses", Table: blocked}}
 	return p, nil
 }

@@ -39,8 +39,9 @@ func (s *Server) messagesPage(ctx context.Context, v visit) (*page, error) {
 		return nil, err
 	}
 	p := &page{Wide: true, Current: "/", Title: advice.Plural(total.Messages, "message", "messages"), Filter: v.filter,
-		Crumbs:  []crumb{{"Domains", "/"}, {"Messages", ""}},
-		Heading: say("%s, %s.", plain(advice.Plural(total.Messages, "message", "messages")), period(f, advice.DayOf(v.now)))}
+		Crumbs: []crumb{{"Domains", "/"}, {"Messages", ""}},
+		Heading: say("%s, %s.", plain(advice.Plural(total.Messages, "message", "messages")),
+			period(f, advice.DayOf(v.now)))}
 	p.Lead = []template.HTML{v.described()}
 	p.Facts = countFacts(total)
 	t := recordTable(records, true)
@@ -51,15 +52,18 @@ func (s *Server) messagesPage(ctx context.Context, v visit) (*page, error) {
 }
 
 func countFacts(c Counts) []fact {
-	return []fact{{Label: "Messages", Value: plain(advice.Count(c.Messages))}, {Label: "Pass DMARC", Value: plain(advice.Count(c.Pass)),
-		Note: plain(percent(c.Pass, c.Messages))}, {Label: "Fail, delivered", Value: plain(advice.Count(c.Delivered))},
+	return []fact{{Label: "Messages", Value: plain(advice.Count(c.Messages))},
+		{Label: "Pass DMARC", Value: plain(advice.Count(c.Pass)),
+			Note: plain(percent(c.Pass, c.Messages))},
+		{Label: "Fail, delivered", Value: plain(advice.Count(c.Delivered))},
 		{Label: "Held", Value: plain(advice.Count(c.Held))}, {Label: "Refused", Value: plain(advice.Count(c.Refused))}}
 }
 
 // described says what the query selects.
 func (v visit) described() template.HTML {
 	var parts []string
-	for _, key := range []string{"domain", "source", "address", "receiver", "result", "header_from", "envelope", "signer", "selector", "dkim", "spf"} {
+	for _, key := range []string{"domain", "source", "address", "receiver", "result", "header_from",
+		"envelope", "signer", "selector", "dkim", "spf"} {
 		if value := v.q.Get(key); value != "" {
 			parts = append(parts, string(say("%s %s", plain(strings.ReplaceAll(key, "_", " ")), mono(value))))
 		}
@@ -71,9 +75,15 @@ func (v visit) described() template.HTML {
 }
 
 func recordTable(records []Record, withReport bool) *Table {
-	t := &Table{Name: "records", Columns: []Column{{Key: "record", Title: "Record"}, {Key: "day", Title: "Day"}, {Key: "domain", Title: "Domain"},
-		{Key: "receiver", Title: "Receiver"}, {Key: "address", Title: "Address"}, {Key: "count", Title: "Messages", Right: true},
-		{Key: "dmarc", Title: "DMARC"}, {Key: "applied", Title: "applied"}, {Key: "dkim", Title: "DKIM"}, {Key: "spf", Title: "SPF"},
+	t := &Table{Name: "records", Columns: []Column{{Key: "record", Title: "Record"},
+		{Key: "day", Title: "Day"}, {Key: "domain", Title: "Domain"},
+		{Key: "receiver", Title: "Receiver"},
+		{Key: "address", Title: "Address"},
+		{Key: "count", Title: "Messages", Right: true},
+		{Key: "dmarc", Title: "DMARC"},
+		{Key: "applied", Title: "applied"},
+		{Key: "dkim", Title: "DKIM"},
+		{Key: "spf", Title: "SPF"},
 		{Key: "from", Title: "From"}, {Key: "envelope", Title: "envelope"}, {Key: "spf_result", Title: "SPF said"},
 		{Key: "signatures", Title: "signatures", Wrap: true}, {Key: "reasons", Title: "Reason given", Wrap: true}}}
 	for i := range records {
@@ -95,10 +105,14 @@ func recordTable(records []Record, withReport bool) *Table {
 		for _, reason := range r.Reasons {
 			reasons = append(reasons, strings.TrimSuffix(reason.Type+": "+reason.Comment, ": "))
 		}
-		t.Rows = append(t.Rows, []Cell{{Value: label, HTML: link(at, plain(label)), Head: true}, {Value: r.Day.String(), HTML: dayHTML(r.Day, r.Day)},
-			text(r.Domain), text(r.Receiver), {Value: r.Address, HTML: mono(r.Address.String())}, number(r.Count, at), result,
-			text(r.Disposition), mechanism(r.DKIM, grey), mechanism(r.SPF, grey), text(r.From), text(cmp.Or(r.Envelope, "–")),
-			text(cmp.Or(r.SPFResult, "–")), text(cmp.Or(strings.Join(signatures, ", "), "none")), text(cmp.Or(strings.Join(reasons, ", "), "–"))})
+		t.Rows = append(t.Rows, []Cell{{Value: label, HTML: link(at, plain(label)), Head: true},
+			{Value: r.Day.String(), HTML: dayHTML(r.Day, r.Day)},
+			text(r.Domain), text(r.Receiver), {Value: r.Address, HTML: mono(r.Address.String())},
+			number(r.Count, at), result,
+			text(r.Disposition), mechanism(r.DKIM, grey), mechanism(r.SPF, grey), text(r.From),
+			text(cmp.Or(r.Envelope, "–")),
+			text(cmp.Or(r.SPFResult, "–")), text(cmp.Or(strings.Join(signatures, ", "), "none")),
+			text(cmp.Or(strings.Join(reasons, ", "), "–"))})
 	}
 	return t
 }
@@ -126,8 +140,10 @@ func (s *Server) reportsPage(ctx context.Context, v visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &page{Current: "/", Title: advice.Plural(n, "report", "reports"), Filter: v.filter, Crumbs: []crumb{{"Domains", "/"}, {"Reports", ""}},
-		Heading: say("%s, %s.", plain(advice.Plural(n, "report", "reports")), period(f, advice.DayOf(v.now))), Lead: []template.HTML{v.described()}}
+	p := &page{Current: "/", Title: advice.Plural(n, "report", "reports"), Filter: v.filter,
+		Crumbs: []crumb{{"Domains", "/"}, {"Reports", ""}},
+		Heading: say("%s, %s.", plain(advice.Plural(n, "report", "reports")),
+			period(f, advice.DayOf(v.now))), Lead: []template.HTML{v.described()}}
 	t := &Table{Name: "reports", Columns: reportColumns, Caption: "The newest first.", Empty: "No report is selected."}
 	for _, r := range reports {
 		t.Rows = append(t.Rows, reportRow(r, advice.DayOf(v.now)))
@@ -136,7 +152,7 @@ func (s *Server) reportsPage(ctx context.Context, v visit) (*page, error) {
 	return p, nil
 }
 
-// reportPage says whether a report can be trusted, and what it says.
+// reportPage reports whether a report can be trusted, and what it says.
 func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*page, error) {
 	r, records, err := s.read.Report(ctx, id)
 	if err != nil {
@@ -148,8 +164,10 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 	now := advice.DayOf(v.now)
 	at := "/r/" + itoa(id)
 	begin := advice.DayOf(r.Begin)
-	p := &page{Wide: true, Current: "/", Title: visible("Report of " + r.Receiver + ", " + begin.Short(now)), Filter: v.filter,
-		Crumbs: []crumb{{"Domains", "/"}, {name(r.Domain), domainURL(r.Domain)}, {say("%s, %s", r.Receiver, dayHTML(begin, now)), at}}}
+	p := &page{Wide: true, Current: "/", Title: visible("Report of " + r.Receiver + ", " +
+		begin.Short(now)), Filter: v.filter,
+		Crumbs: []crumb{{"Domains", "/"}, {name(r.Domain), domainURL(r.Domain)},
+			{say("%s, %s", r.Receiver, dayHTML(begin, now)), at}}}
 	if n > 0 {
 		if n > len(records) {
 			return nil, ErrNotFound
@@ -158,20 +176,24 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		p.Crumbs = append(p.Crumbs, crumb{say("record %s", n), ""})
 		p.Title = fmt.Sprintf("Record %d of report %d", n, id)
 		p.Heading = say("Record %s of the report of %s on %s.", n, r.Receiver, dayHTML(rec.Day, now))
-		p.Sections = []section{{ID: "words", Title: "In words", Verdict: inWords(&rec, now), Table: recordTable(records[n-1:n], false)}}
+		p.Sections = []section{{ID: "words", Title: "In words", Verdict: inWords(&rec, now),
+			Table: recordTable(records[n-1:n], false)}}
 		p.Sections[0].Table.Name = ""
 		p.Sections[0].Table.Caption = "The same as the report has it."
 		return p, nil
 	}
-	p.Heading = say("%s received %s as %s on %s; %s passed.", r.Receiver, plain(advice.Plural(r.Messages, "message", "messages")), r.Domain,
+	p.Heading = say("%s received %s as %s on %s; %s passed.", r.Receiver,
+		plain(advice.Plural(r.Messages, "message", "messages")), r.Domain,
 		dayHTML(begin, now), r.Pass)
 	t := recordTable(records, false)
 	t.Caption = say("%s, %s. A number opens the record in words. Grey results do no harm: the other mechanism passed.",
-		plain(advice.Plural(int64(len(records)), "record", "records")), plain(advice.Plural(r.Messages, "message", "messages")))
+		plain(advice.Plural(int64(len(records)), "record", "records")),
+		plain(advice.Plural(r.Messages, "message", "messages")))
 	t.Empty = "The report has no record: its sender saw no mail, or could not say so otherwise."
 	p.Sections = []section{reportFacts(r), parseNotes(r, at), {ID: "records", Title: "Records", Table: t}}
 	if len(records) > 0 {
-		p.Sections = append(p.Sections, section{ID: "words", Title: "Record 1 in words", Verdict: inWords(&records[0], now)})
+		p.Sections = append(p.Sections, section{ID: "words", Title: "Record 1 in words",
+			Verdict: inWords(&records[0], now)})
 	}
 	if raw, err := s.read.Raw(ctx, id); err == nil {
 		p.Sections = append(p.Sections, section{ID: "raw", Title: "As received", Raw: rawXML(raw),
@@ -181,7 +203,8 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 }
 
 func reportFacts(r Report) section {
-	t := &Table{Name: "report", Fit: true, Caption: "What the report says of itself.", Columns: []Column{{Key: "what", Title: "What"}, {Key: "value", Title: "Value", Wrap: true}}}
+	t := &Table{Name: "report", Fit: true, Caption: "What the report says of itself.",
+		Columns: []Column{{Key: "what", Title: "What"}, {Key: "value", Title: "Value", Wrap: true}}}
 	row := func(label string, c Cell) { t.Rows = append(t.Rows, []Cell{words(label).head(), c}) }
 	row("Reporter", text(strings.TrimSpace(r.Org+" "+r.Email)))
 	row("Report-ID", text(cmp.Or(r.ReportID, "none")))
@@ -197,8 +220,10 @@ func reportFacts(r Report) section {
 }
 
 func parseNotes(r Report, at string) section {
-	t := &Table{Name: "notes", Fit: true, Caption: "What was odd, and what was made of it.", Empty: "None: the report is as the standard has it.",
-		Columns: []Column{{Key: "code", Title: "Code"}, {Key: "title", Title: "Note"}, {Key: "text", Title: "Text", Wrap: true}}}
+	t := &Table{Name: "notes", Fit: true, Caption: "What was odd, and what was made of it.",
+		Empty: "None: the report is as the standard has it.",
+		Columns: []Column{{Key: "code", Title: "Code"}, {Key: "title", Title: "Note"},
+			{Key: "text", Title: "Text", Wrap: true}}}
 	for _, n := range r.Notes {
 		t.Rows = append(t.Rows, []Cell{text(n.Code).head(), text(n.Title), text(n.Text)})
 	}
@@ -301,9 +326,13 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 	}
 	now := advice.DayOf(v.now)
 	var total Counts
-	t := &Table{Name: "domains", Caption: say("What %s reports, %s.", receiver, period(f, now)), Empty: "No message in this period.",
-		Columns: []Column{{Key: "domain", Title: "Domain"}, {Key: "messages", Title: "Messages", Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
-			{Key: "delivered", Title: "Fail: delivered", Right: true}, {Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true},
+	t := &Table{Name: "domains", Caption: say("What %s reports, %s.", receiver, period(f, now)),
+		Empty: "No message in this period.",
+		Columns: []Column{{Key: "domain", Title: "Domain"}, {Key: "messages", Title: "Messages",
+			Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
+			{Key: "delivered", Title: "Fail: delivered", Right: true},
+			{Key: "held", Title: "held", Right: true},
+			{Key: "refused", Title: "refused", Right: true},
 			{Key: "last", Title: "last day"}}}
 	last := map[string]Reporter{}
 	for _, r := range reporters {
@@ -313,11 +342,15 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 		total.Add(sum.Counts)
 		df := f
 		df.Domains = []string{sum.Domain}
-		t.Rows = append(t.Rows, []Cell{{Value: sum.Domain, HTML: link(domainURL(sum.Domain)+"?"+df.query("domain", ""), name(sum.Domain)), Head: true},
-			number(sum.Messages, df.messages()), rate(sum.Pass, sum.Messages), number(sum.Delivered, df.messages("result", "delivered")),
-			number(sum.Held, df.messages("result", "held")), number(sum.Refused, df.messages("result", "refused")), day(last[sum.Domain].Last, now)})
+		t.Rows = append(t.Rows, []Cell{{Value: sum.Domain, HTML: link(domainURL(sum.Domain)+"?"+
+			df.query("domain", ""), name(sum.Domain)), Head: true},
+			number(sum.Messages, df.messages()), rate(sum.Pass, sum.Messages),
+			number(sum.Delivered, df.messages("result", "delivered")),
+			number(sum.Held, df.messages("result", "held")), number(sum.Refused,
+				df.messages("result", "refused")), day(last[sum.Domain].Last, now)})
 	}
-	p := &page{Current: "/", Title: visible(receiver), Filter: v.filter, Periods: periods(v), Crumbs: []crumb{{"Domains", "/"}, {name(receiver), ""}},
+	p := &page{Current: "/", Title: visible(receiver), Filter: v.filter, Periods: periods(v),
+		Crumbs: []crumb{{"Domains", "/"}, {name(receiver), ""}},
 		Heading: say("%s reported on %s in %s.", receiver, plain(advice.Plural(total.Messages, "message", "messages")),
 			plain(advice.Plural(int64(len(sums)), "domain", "domains"))), Facts: countFacts(total)}
 	p.Sections = []section{{ID: "domains", Title: "Domains", Table: t}}

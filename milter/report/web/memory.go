@@ -302,7 +302,8 @@ func (m *Memory) Receivers(_ context.Context, f Filter) ([]Reporter, error) {
 		out = append(out, *p)
 	}
 	slices.SortFunc(out, func(a, b Reporter) int {
-		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Domain, b.Domain))
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver),
+			cmp.Compare(a.Domain, b.Domain))
 	})
 	return out, nil
 }

@@ -11,7 +11,7 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// rowsOfMatrix is how many domains the overview shows at once; what needs somebody is on the first
+// rowsOfMatrix is how many domains the overview shows at once; what needs attention is on the first
 // page.
 const rowsOfMatrix = 25
 
@@ -86,7 +86,8 @@ func (s *Server) overview(ctx context.Context, v visit) (*page, error) {
 	p.Facts = s.overviewFacts(ctx, v, all)
 	p.Periods = periods(v)
 	for _, show := range []string{"all", "enforcing", "monitoring", "parked"} {
-		p.Shown = append(p.Shown, choice{show, "/?" + v.filter.query("show", show), cmp.Or(v.q.Get("show"), "all") == show})
+		p.Shown = append(p.Shown, choice{show, "/?" + v.filter.query("show", show),
+			cmp.Or(v.q.Get("show"), "all") == show})
 	}
 	p.Matrix = newMatrix(all, v)
 	p.Events = changes(all, v.now)
@@ -137,7 +138,8 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	title = advice.Count(int64(len(need))) + " of " + advice.Plural(n, "domain needs", "domains need") + " you"
 	var parts []string
 	for _, s := range need[:min(3, len(need))] {
-		parts = append(parts, string(say("%s (%s)", link("#"+rowID(s.x.domain.Name), name(s.x.domain.Name)), prose(s.h.short))))
+		parts = append(parts, string(say("%s (%s)", link("#"+rowID(s.x.domain.Name),
+			name(s.x.domain.Name)), prose(s.h.short))))
 	}
 	if more := len(need) - 3; more > 0 {
 		parts = append(parts, advice.Count(int64(more))+" more")
@@ -225,7 +227,10 @@ func newMatrix(all []scored, v visit) *matrix {
 	for r := range volume {
 		m.Wide = append(m.Wide, r)
 	}
-	slices.SortFunc(m.Wide, func(a, b string) int { return cmp.Or(cmp.Compare(volume[b], volume[a]), cmp.Compare(a, b)) })
+	slices.SortFunc(m.Wide, func(a, b string) int {
+		return cmp.Or(cmp.Compare(volume[b], volume[a]),
+			cmp.Compare(a, b))
+	})
 	m.Wide = m.Wide[:min(9, len(m.Wide))]
 	m.Table = matrixTable(all, m.Wide)
 	first := min(v.offset(rowsOfMatrix), len(all))
@@ -241,7 +246,8 @@ func (x *facts) row(h health, receivers []string) matrixRow {
 	d := x.domain
 	f := x.filter
 	pass, rated := x.rated()
-	r := matrixRow{ID: rowID(d.Name), Word: h.word(), Name: name(d.Name), URL: domainURL(d.Name) + "?" + f.query("domain", ""),
+	r := matrixRow{ID: rowID(d.Name), Word: h.word(), Name: name(d.Name), URL: domainURL(d.Name) +
+		"?" + f.query("domain", ""),
 		Why: h.why, Fix: h.fix, FixURL: h.fixURL, Policy: "unknown"}
 	if d.Known {
 		r.Policy, r.Age = d.Policy.Step.String(), d.Policy.Since.Age(x.now)
@@ -344,7 +350,8 @@ func (x *facts) cell(receiver string, c Counts) receiverCell {
 // matrixTable is the overview as CSV and JSON: every domain, not only those of the page.
 func matrixTable(all []scored, receivers []string) Table {
 	t := Table{Name: "domains"}
-	for _, key := range []string{"health", "domain", "policy", "messages", "pass", "dkim", "spf", "delivered", "held", "refused", "why"} {
+	for _, key := range []string{"health", "domain", "policy", "messages", "pass", "dkim", "spf",
+		"delivered", "held", "refused", "why"} {
 		t.Columns = append(t.Columns, Column{Key: key})
 	}
 	for i := range receivers {
@@ -353,8 +360,14 @@ func matrixTable(all []scored, receivers []string) Table {
 	}
 	for _, s := range all {
 		c := s.x.total
-		row := []Cell{{Value: healthWords[s.h.level].word}, {Value: s.x.domain.Name}, {Value: s.x.domain.Policy.Step.String()},
-			{Value: c.Messages}, {Value: c.Pass}, {Value: c.DKIM}, {Value: c.SPF}, {Value: c.Delivered}, {Value: c.Held},
+		row := []Cell{{Value: healthWords[s.h.level].word}, {Value: s.x.domain.Name},
+			{Value: s.x.domain.Policy.Step.String()},
+			{Value: c.Messages},
+			{Value: c.Pass},
+			{Value: c.DKIM},
+			{Value: c.SPF},
+			{Value: c.Delivered},
+			{Value: c.Held},
 			{Value: c.Refused}, {Value: s.h.short}}
 		sums := map[string]Counts{}
 		for _, r := range s.x.receiver {

@@ -17,7 +17,7 @@ const (
 	factsFresh = 10 * time.Minute
 
 	maxFacts     = 400_000 // identities in all, of about 250 bytes: 100 MB; beyond it all are dropped
-	maxRefreshed = 200     // domains that are gathered before somebody asks
+	maxRefreshed = 200     // domains that are gathered before they are asked for
 )
 
 // remembered are facts with the time at which they were gathered.
@@ -174,7 +174,7 @@ func (s *Server) forget() {
 	s.recall.drop()
 }
 
-// Refresh gathers what the overview needs before somebody asks, at once and then whenever tick
+// Refresh gathers what the overview needs before they are asked for, at once and then whenever tick
 // says so, until ctx ends. A host with more than 200 domains gathers when asked.
 func (s *Server) Refresh(ctx context.Context, tick <-chan time.Time) {
 	for {

@@ -86,7 +86,7 @@ func TestRecall(t *testing.T) {
 	}
 }
 
-// TestRefresh holds that pages are gathered before somebody asks.
+// TestRefresh holds that pages are gathered before they are asked for.
 func TestRefresh(t *testing.T) {
 	c := counted{world(), map[string]int{}}
 	s := newServer(t, c, nil)

@@ -36,7 +36,10 @@ func (s *Server) routes() {
 	tables("/ingest", s.whole(s.ingestPage))
 	tables("/out", s.whole(s.outPage))
 	tables("/check", s.checkPage)
-	tables("/d/{domain}", func(ctx context.Context, v visit) (*page, error) { return s.domainPage(ctx, v, v.path("domain")) })
+	tables("/d/{domain}", func(ctx context.Context, v visit) (*page,
+		error) {
+		return s.domainPage(ctx, v, v.path("domain"))
+	})
 	tables("/d/{domain}/s/{source}", func(ctx context.Context, v visit) (*page, error) {
 		return s.sourcePage(ctx, v, v.path("domain"), v.path("source"))
 	})

@@ -71,7 +71,8 @@ func (s *Server) search(ctx context.Context, v visit, q string) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Name: "found", Fit: true, Caption: "What was found.", Empty: "Nothing. A domain, an address, or the number of a report can be searched for.",
+	t := &Table{Name: "found", Fit: true, Caption: "What was found.",
+		Empty:   "Nothing. A domain, an address, or the number of a report can be searched for.",
 		Columns: []Column{{Key: "what", Title: "What"}, {Key: "where", Title: "Where"}}}
 	add := func(what, text, at string) {
 		t.Rows = append(t.Rows, []Cell{words(what).head(), {Value: at, HTML: link(at, name(text))}})
@@ -90,8 +91,10 @@ func (s *Server) search(ctx context.Context, v visit, q string) (*page, error) {
 			add("report", r.Receiver+", "+r.Domain, "/r/"+itoa(id))
 		}
 	}
-	return &page{Current: "/", Title: "Search", Heading: say("%s for %s.", plain(advice.Plural(int64(len(t.Rows)), "place", "places")), q),
-		Crumbs: []crumb{{"Domains", "/"}, {"Search", ""}}, Sections: []section{{ID: "found", Title: "Found", Table: t}}}, nil
+	return &page{Current: "/", Title: "Search",
+		Heading:  say("%s for %s.", plain(advice.Plural(int64(len(t.Rows)), "place", "places")), q),
+		Crumbs:   []crumb{{"Domains", "/"}, {"Search", ""}},
+		Sections: []section{{ID: "found", Title: "Found", Table: t}}}, nil
 }
 
 func sortedSums(sums []Sum) []Sum {

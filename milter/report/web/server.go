@@ -21,7 +21,8 @@ import (
 var files embed.FS
 
 // policy lets a page load the stylesheet, send forms home, and nothing else.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; " +
+	"base-uri 'none'; frame-ancestors 'none'"
 
 // Config is what a Server is made of.
 type Config struct {
@@ -56,7 +57,8 @@ type Server struct {
 
 // New makes a server.
 func New(c Config) (*Server, error) {
-	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access, host: c.Host, version: c.Version, now: c.Now,
+	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access,
+		host: c.Host, version: c.Version, now: c.Now,
 		log: c.Log, recall: recall{facts: map[string]remembered{}}}
 	if s.now == nil {
 		s.now = time.Now
@@ -65,7 +67,8 @@ func New(c Config) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	s.pages, err = template.New("page.html").Funcs(template.FuncMap{"count": advice.Count, "name": name, "visible": visible}).ParseFS(files, "page.html")
+	s.pages, err = template.New("page.html").Funcs(template.FuncMap{"count": advice.Count,
+		"name": name, "visible": visible}).ParseFS(files, "page.html")
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +133,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, build func(context
 }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *page, status int) {
-	p.Frame = frame{Host: s.host, Version: s.version, User: who.name, CSRF: who.token(), Admin: who.admin(), Proxy: who.proxy}
+	p.Frame = frame{Host: s.host, Version: s.version, User: who.name, CSRF: who.token(),
+		Admin: who.admin(), Proxy: who.proxy}
 	if who.all() && who.name != "" {
 		if in, err := s.intake(r.Context()); err == nil {
 			p.Frame.Errors = len(in.Errors)
@@ -156,31 +160,38 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *
 // fail answers with a page that says what was not found or did not answer.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err error) {
 	status := http.StatusInternalServerError
-	p := &page{Title: "The database did not answer", Heading: say("The database did not answer at %s UTC. Try again in a minute; the log says why.",
-		plain(s.now().UTC().Format("15:04")))}
+	p := &page{Title: "The database did not answer",
+		Heading: say("The database did not answer at %s UTC. Try again in a minute; the log says why.",
+			plain(s.now().UTC().Format("15:04")))}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		status = http.StatusNotFound
 		p = &page{Title: "Not found", Heading: "There is nothing under this address.", Lead: []template.HTML{
-			say("Asked for: %s. It may have been deleted, or you may not see it. Search for a domain above.", mono(r.URL.Path))}}
+			say("Asked for: %s. It may have been deleted, or you may not see it. Search for a domain above.",
+				mono(r.URL.Path))}}
 	case errors.Is(err, ErrAway):
 		status = http.StatusServiceUnavailable
-		p = &page{Title: "Not changed", Heading: "The change could not be made: the process that receives reports does not answer.",
-			Lead: []template.HTML{"Nothing was changed. Start “mailseal reports serve” with the role intake, go back, and send the form again. " +
+		p = &page{Title: "Not changed", Heading: "The change could not be made: the process that " +
+			"receives reports does not answer.",
+			Lead: []template.HTML{"Nothing was changed. Start “mailseal reports serve” with the " +
+				"role intake, go back, and send the form again. " +
 				"Reports that arrive wait in the mail server."}}
 		s.log.Error("a change of the page was not made", "path", r.URL.Path, "error", err)
 	case errors.Is(err, errUnanswered):
 		status = http.StatusServiceUnavailable
 		p = &page{Title: "No answer", Heading: "The process that receives reports did not answer in time.",
-			Lead: []template.HTML{"The change may have been made: open the page again to see. Sending it again does no harm, " +
+			Lead: []template.HTML{"The change may have been made: open the page again to see. " +
+				"Sending it again does no harm, " +
 				"since a report that is stored already is not counted twice."}}
 		s.log.Error("a change of the page was not answered", "path", r.URL.Path, "error", err)
 	case errors.Is(err, ErrRefused):
 		status = http.StatusUnprocessableEntity
-		p = &page{Title: "Not changed", Heading: "The change was refused.", Lead: []template.HTML{plain(visible(err.Error()) + ". Nothing was changed.")}}
+		p = &page{Title: "Not changed", Heading: "The change was refused.",
+			Lead: []template.HTML{plain(visible(err.Error()) + ". Nothing was changed.")}}
 	case errors.Is(err, errRefused):
 		status = http.StatusForbidden
-		p = &page{Title: "Refused", Heading: "The form was not accepted.", Lead: []template.HTML{plain(err.Error() + ". Nothing was changed.")}}
+		p = &page{Title: "Refused", Heading: "The form was not accepted.",
+			Lead: []template.HTML{plain(err.Error() + ". Nothing was changed.")}}
 	default:
 		s.log.Error("page not made", "path", r.URL.Path, "error", err)
 	}

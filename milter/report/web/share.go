@@ -26,7 +26,7 @@ func SetHeaders(h http.Header) {
 // direction characters shown by their numbers.
 func Name(s string) template.HTML { return name(s) }
 
-// Text returns a stranger's text, likewise, whose length somebody else has bounded.
+// Text returns a stranger's text, likewise, whose length is bounded elsewhere.
 func Text(s string) template.HTML {
 	return `<span class="name">` + prose(s) + `</span>`
 }

@@ -27,8 +27,10 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	f := x.filter
 	f.Addresses = src.Addresses
 	p := &page{Current: "/", Title: visible(src.Name) + " as " + d.Name, Filter: v.filter, Periods: periods(v),
-		Crumbs: []crumb{{"Domains", "/"}, {name(d.Name), domainURL(d.Name) + "?" + v.filter.query()}, {name(src.Name), ""}}}
-	class := map[advice.Severity]string{advice.Fault: "w-fail", advice.Warning: "w-warn", advice.Harmless: "w-quiet"}[src.cause.Severity]
+		Crumbs: []crumb{{"Domains", "/"},
+			{name(d.Name), domainURL(d.Name) + "?" + v.filter.query()}, {name(src.Name), ""}}}
+	class := map[advice.Severity]string{advice.Fault: "w-fail", advice.Warning: "w-warn",
+		advice.Harmless: "w-quiet"}[src.cause.Severity]
 	p.Heading = word(class, src.cause.Word) + " " + say("%s, as %s: %s, %s.", src.Name, d.Name,
 		plain(advice.Plural(src.Messages, "message", "messages")), plain(passes(src.Pass, src.Messages)))
 	p.Lead = []template.HTML{prose(src.cause.Text)}
@@ -37,7 +39,8 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 		return x.filter.messages(append([]string{"source", src.Name}, pairs...)...)
 	}
 	p.Facts = []fact{
-		{Label: "Messages", Value: number(src.Messages, to()).HTML, Note: say("%s of %s", plain(percent(src.Messages, x.total.Messages)), d.Name)},
+		{Label: "Messages", Value: number(src.Messages, to()).HTML,
+			Note: say("%s of %s", plain(percent(src.Messages, x.total.Messages)), d.Name)},
 		{Label: "Pass DMARC", Value: plain(percent(src.Pass, src.Messages)), Class: rate(src.Pass, src.Messages).Class},
 		{Label: "Aligned DKIM", Value: plain(percent(src.DKIM, src.Messages))},
 		{Label: "Delivered", Value: number(c.Delivered, to("result", "delivered")).HTML},
@@ -90,9 +93,11 @@ func remedy(s *source, domain string) section {
 		if s.TellTale.DKIM != "" {
 			where = s.TellTale.Name + ": " + s.TellTale.DKIM
 		}
-		say1("1. Open " + where + ", and add " + domain + " as sending or signing domain. Take a 2048-bit key if there is a choice.")
+		say1("1. Open " + where + ", and add " + domain +
+			" as sending or signing domain. Take a 2048-bit key if there is a choice.")
 		say1("2. Publish the records that it shows. They look like this one:")
-		out.Records = []record{{"Zone file", "s1._domainkey." + domain + ". 3600 IN CNAME s1." + rowID(domain) + ".dkim." +
+		out.Records = []record{{"Zone file", "s1._domainkey." + domain + ". 3600 IN CNAME s1." +
+			rowID(domain) + ".dkim." +
 			cmp.Or(organization(s.Signer), "service.example") + "."}}
 	case "spf-only", "own-host", "subdomain", "spf-not-aligned":
 		say1("Make a key on the host that signs; the private part never leaves it:")
@@ -116,7 +121,8 @@ func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) se
 	text := say("By rule: %s, because: %s.", plain(string(src.Class)), prose(src.why))
 	form := &judgeForm{Action: sourceURL(x.domain.Name, src.Name), Source: src.Name}
 	if src.rule != nil {
-		text = say("Judged “%s” by %s on %s; %s before.", plain(string(src.rule.Class)), src.rule.By, timeHTML(src.rule.At),
+		text = say("Judged “%s” by %s on %s; %s before.", plain(string(src.rule.Class)),
+			src.rule.By, timeHTML(src.rule.At),
 			plain(cmp.Or(string(src.rule.Was), "judged by rule")))
 		form.Undo = src.rule.ID
 	}
@@ -176,21 +182,28 @@ func sourceReceivers(sums []Sum, to func(...string) string) section {
 		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
 	})
 	t := &Table{Name: "receivers", Fit: true, Caption: "Messages of this source by receiver.",
-		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "messages", Title: "Messages", Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
-			{Key: "delivered", Title: "Fail: delivered", Right: true}, {Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true}}}
+		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "messages", Title: "Messages",
+			Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
+			{Key: "delivered", Title: "Fail: delivered", Right: true}, {Key: "held", Title: "held",
+				Right: true}, {Key: "refused", Title: "refused", Right: true}}}
 	for _, r := range sums {
 		at := func(pairs ...string) string { return to(append([]string{"receiver", r.Receiver}, pairs...)...) }
 		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), number(r.Messages, at()), rate(r.Pass, r.Messages),
-			number(r.Delivered, at("result", "delivered")), number(r.Held, at("result", "held")), number(r.Refused, at("result", "refused"))})
+			number(r.Delivered, at("result", "delivered")), number(r.Held, at("result", "held")),
+			number(r.Refused, at("result", "refused"))})
 	}
 	return section{End: true, ID: "rcv", Title: "What receivers did", Table: t}
 }
 
 func identifiers(s *source, x *facts) section {
 	t := &Table{Name: "identifiers", Caption: "Combinations of From, envelope and signature, the most frequent first.",
-		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true}, {Key: "envelope", Title: "Envelope domain", Wrap: true}, {Key: "spf", Title: "SPF"},
-			{Key: "spf_aligned", Title: "aligned"}, {Key: "signed", Title: "Signed by / selector", Wrap: true}, {Key: "dkim_aligned", Title: "aligned"},
-			{Key: "dmarc", Title: "DMARC"}, {Key: "applied", Title: "applied"}, {Key: "messages", Title: "Messages", Right: true}}}
+		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true},
+			{Key: "envelope", Title: "Envelope domain", Wrap: true}, {Key: "spf", Title: "SPF"},
+			{Key: "spf_aligned", Title: "aligned"},
+			{Key: "signed", Title: "Signed by / selector", Wrap: true},
+			{Key: "dkim_aligned", Title: "aligned"},
+			{Key: "dmarc", Title: "DMARC"}, {Key: "applied", Title: "applied"},
+			{Key: "messages", Title: "Messages", Right: true}}}
 	ids := slices.Clone(s.ids)
 	slices.SortStableFunc(ids, func(a, b Identity) int { return cmp.Compare(b.Messages, a.Messages) })
 	for _, id := range ids[:min(len(ids), tableRows)] {
@@ -205,7 +218,8 @@ func identifiers(s *source, x *facts) section {
 		if !id.Pass() {
 			result = words("fail").as("bad")
 		}
-		t.Rows = append(t.Rows, []Cell{text(id.From).head(), text(cmp.Or(id.Envelope, "not said")), text(id.SPF), words(yes(id.AlignedSPF)),
+		t.Rows = append(t.Rows, []Cell{text(id.From).head(), text(cmp.Or(id.Envelope, "not said")),
+			text(id.SPF), words(yes(id.AlignedSPF)),
 			text(cmp.Or(signed, "none")), words(yes(id.AlignedDKIM)), result, text(id.Disposition),
 			{Value: id.Messages, HTML: plain(advice.Count(id.Messages))}})
 	}

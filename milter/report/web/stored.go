@@ -165,7 +165,8 @@ func (s *Stored) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 			if !f.keeps(o) {
 				continue
 			}
-			id := Identity{AlignedDKIM: o.dkim(), AlignedSPF: o.spf(), Disposition: actions[o.action()], Reason: reasons[o.reason()],
+			id := Identity{AlignedDKIM: o.dkim(), AlignedSPF: o.spf(),
+				Disposition: actions[o.action()], Reason: reasons[o.reason()],
 				Last: advice.Day(r.last), Messages: r.n}
 			if err := v.identify(ctx, &id, r.source, r.from, r.envelope, r.authset); err != nil {
 				return err

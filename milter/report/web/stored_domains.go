@@ -35,7 +35,8 @@ func (p published) step() advice.Step {
 // text is the record as far as reports tell it; they do not tell rua.
 func (p published) text() string {
 	out := "v=DMARC1; p=" + cmp.Or(p.P, "none")
-	for _, tag := range []struct{ name, value, usual string }{{"sp", p.SP, p.P}, {"np", p.NP, cmp.Or(p.SP, p.P)}, {"adkim", p.ADKIM, "r"},
+	for _, tag := range []struct{ name, value, usual string }{{"sp", p.SP, p.P},
+		{"np", p.NP, cmp.Or(p.SP, p.P)}, {"adkim", p.ADKIM, "r"},
 		{"aspf", p.ASPF, "r"}, {"t", p.Testing, "n"}} {
 		if tag.value != "" && tag.value != tag.usual {
 			out += "; " + tag.name + "=" + tag.value
@@ -63,7 +64,8 @@ func (v *view) policies(ctx context.Context, domains []string) (map[string][]spa
 	if err != nil {
 		return nil, err
 	}
-	err = v.each(ctx, "SELECT domain, policy, MIN(begins), MAX(begins) FROM in_report WHERE configured = 1 AND counted = 1 AND "+w.String()+
+	err = v.each(ctx, "SELECT domain, policy, MIN(begins), MAX(begins) FROM in_report WHERE "+
+		"configured = 1 AND counted = 1 AND "+w.String()+
 		" GROUP BY domain, policy ORDER BY MIN(begins)", w.values, func(rows *sql.Rows) error {
 		var r row
 		err := rows.Scan(&r.domain, &r.text, &r.begin, &r.last)
@@ -148,7 +150,8 @@ func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 					continue
 				}
 				out = append(out, Event{Domain: n, At: at, Kind: "policy",
-					Text: "policy changed from " + list[i-1].policy.step().String() + " to " + list[i].policy.step().String()})
+					Text: "policy changed from " + list[i-1].policy.step().String() + " to " +
+						list[i].policy.step().String()})
 			}
 		}
 		keys, err := v.keyEvents(ctx, f)
@@ -167,7 +170,8 @@ func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 	var out []Address
 	err := s.view(ctx, func(v *view) error {
-		w, err := v.conditions(ctx, Filter{From: f.From, To: f.To, Domains: f.Domains, Addresses: f.Addresses, AllBut: f.AllBut},
+		w, err := v.conditions(ctx, Filter{From: f.From, To: f.To, Domains: f.Domains,
+			Addresses: f.Addresses, AllBut: f.AllBut},
 			"x.day", "x.domain", "", "x.source")
 		if err != nil {
 			return err

@@ -34,19 +34,20 @@ func (s *Stored) Intake(ctx context.Context, now time.Time) (Intake, error) {
 	err := s.view(ctx, func(v *view) error {
 		perDay := map[advice.Day]int64{}
 		var earlier int64
-		err := v.each(ctx, "SELECT received FROM in_report WHERE received >= $1", []any{begin - 29*86400}, func(rows *sql.Rows) error {
-			var at int64
-			if err := rows.Scan(&at); err != nil {
-				return err
-			}
-			d := advice.DayOf(unix(at))
-			perDay[d]++
-			if d < today && d >= today-14 && at%86400 <= now.Unix()%86400 {
-				earlier++
-			}
-			in.Last = time.Unix(max(at, in.Last.Unix()), 0).UTC()
-			return nil
-		})
+		err := v.each(ctx, "SELECT received FROM in_report WHERE received >= $1",
+			[]any{begin - 29*86400}, func(rows *sql.Rows) error {
+				var at int64
+				if err := rows.Scan(&at); err != nil {
+					return err
+				}
+				d := advice.DayOf(unix(at))
+				perDay[d]++
+				if d < today && d >= today-14 && at%86400 <= now.Unix()%86400 {
+					earlier++
+				}
+				in.Last = time.Unix(max(at, in.Last.Unix()), 0).UTC()
+				return nil
+			})
 		if err != nil {
 			return err
 		}
@@ -66,22 +67,24 @@ func (s *Stored) Intake(ctx context.Context, now time.Time) (Intake, error) {
 }
 
 func (v *view) kinds(ctx context.Context, in *Intake, since int64) error {
-	err := v.each(ctx, "SELECT kind, COUNT(*) FROM in_raw WHERE received >= $1 GROUP BY kind", []any{since}, func(rows *sql.Rows) error {
-		var kind string
-		var n int64
-		err := rows.Scan(&kind, &n)
-		switch kind {
-		case "failure":
-			in.Failures = n
-		case "tls":
-			in.TLS = n
-		}
-		return err
-	})
+	err := v.each(ctx, "SELECT kind, COUNT(*) FROM in_raw WHERE received >= $1 GROUP BY kind",
+		[]any{since}, func(rows *sql.Rows) error {
+			var kind string
+			var n int64
+			err := rows.Scan(&kind, &n)
+			switch kind {
+			case "failure":
+				in.Failures = n
+			case "tls":
+				in.TLS = n
+			}
+			return err
+		})
 	if err != nil {
 		return err
 	}
-	return v.each(ctx, "SELECT id, received, kind, error, trust_domain, name, size FROM in_raw WHERE error <> '' ORDER BY received DESC LIMIT $1",
+	return v.each(ctx, "SELECT id, received, kind, error, trust_domain, name, size FROM in_raw "+
+		"WHERE error <> '' ORDER BY received DESC LIMIT $1",
 		[]any{int64(listedRows)}, func(rows *sql.Rows) error {
 			var e Failure
 			var at int64

@@ -57,7 +57,8 @@ func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) 
 		if m.Reason != "" {
 			state += ": " + m.Reason
 		}
-		o.Sent = append(o.Sent, SentReport{Domain: m.Domain, To: m.Address, State: state, Day: advice.Day(m.Day), At: m.Changed})
+		o.Sent = append(o.Sent, SentReport{Domain: m.Domain, To: m.Address, State: state,
+			Day: advice.Day(m.Day), At: m.Changed})
 	}
 	blocked, err := s.Store.OutSuppressions(ctx, "", now)
 	if err != nil {

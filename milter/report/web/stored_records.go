@@ -73,7 +73,8 @@ func (v *view) daysWith(ctx context.Context, f Filter) ([]int64, error) {
 	}
 	w.outcomes(f)
 	var out []int64
-	err = v.each(ctx, "SELECT DISTINCT x.day FROM in_day_reporter x WHERE "+w.String()+" ORDER BY x.day DESC", w.values, func(rows *sql.Rows) error {
+	err = v.each(ctx, "SELECT DISTINCT x.day FROM in_day_reporter x WHERE "+w.String()+
+		" ORDER BY x.day DESC", w.values, func(rows *sql.Rows) error {
 		var day int64
 		err := rows.Scan(&day)
 		out = append(out, day)
@@ -100,7 +101,8 @@ func (v *view) recordRows(ctx context.Context, w where, win Window) ([]recordRow
 	var list []recordRow
 	err := v.each(ctx, query, w.values, func(rows *sql.Rows) error {
 		var r recordRow
-		err := rows.Scan(&r.r.Report, &r.r.N, &r.r.Day, &r.domain, &r.r.Receiver, &r.source, &r.r.Count, &r.result, &r.from, &r.envelope, &r.authset, &r.facts)
+		err := rows.Scan(&r.r.Report, &r.r.N, &r.r.Day, &r.domain, &r.r.Receiver, &r.source,
+			&r.r.Count, &r.result, &r.from, &r.envelope, &r.authset, &r.facts)
 		list = append(list, r)
 		return err
 	})
@@ -120,7 +122,8 @@ func (v *view) recordsOf(ctx context.Context, list []recordRow) ([]Record, error
 		if err := v.identify(ctx, &id, r.source, r.from, r.envelope, r.authset); err != nil {
 			return nil, err
 		}
-		r.r.Address, r.r.From, r.r.Envelope, r.r.SPFResult, r.r.Signatures = id.Address, id.From, id.Envelope, id.SPF, id.DKIM
+		r.r.Address, r.r.From, r.r.Envelope, r.r.SPFResult, r.r.Signatures = id.Address, id.From,
+			id.Envelope, id.SPF, id.DKIM
 		var facts rare
 		if r.facts != "" {
 			_ = json.Unmarshal([]byte(r.facts), &facts) // what is rare may be missing

@@ -26,7 +26,8 @@ func scanReport(rows interface{ Scan(...any) error }) (Report, error) {
 	var r Report
 	var begin, end, received, counted int64
 	var version, namespace, policy, notes string
-	err := rows.Scan(&r.ID, &r.Receiver, &r.Org, &r.Email, &r.ReportID, &r.Domain, &begin, &end, &received, &counted, &r.Trust, &version, &namespace,
+	err := rows.Scan(&r.ID, &r.Receiver, &r.Org, &r.Email, &r.ReportID, &r.Domain, &begin, &end,
+		&received, &counted, &r.Trust, &version, &namespace,
 		&r.Generator, &policy, &notes, &r.Records, &r.Messages)
 	r.Begin, r.End, r.Received, r.Trusted = unix(begin), unix(end), unix(received), counted == 1
 	r.Format = strings.TrimSpace(version + " " + namespace)
@@ -57,7 +58,8 @@ func notesOf(text string) []Note {
 		out = append(out, Note{Code: n.Code, Title: "read nevertheless", Text: n.Text})
 	}
 	for _, n := range x.Refused {
-		out = append(out, Note{Code: fmt.Sprintf("row %d", n.Row), Title: "not counted", Text: fmt.Sprintf("line %d: %s", n.Line, n.Why)})
+		out = append(out, Note{Code: fmt.Sprintf("row %d", n.Row), Title: "not counted",
+			Text: fmt.Sprintf("line %d: %s", n.Line, n.Why)})
 	}
 	if x.Cut != "" {
 		out = append(out, Note{Code: "cut", Title: "ends early", Text: x.Cut})
@@ -77,10 +79,12 @@ func (s *Stored) Reports(ctx context.Context, f Filter, win Window) ([]Report, i
 		if err != nil {
 			return err
 		}
-		if err := v.tx.QueryRowContext(ctx, "SELECT COUNT(*)"+reportTables+"WHERE "+w.String(), w.values...).Scan(&n); err != nil {
+		if err := v.tx.QueryRowContext(ctx, "SELECT COUNT(*)"+reportTables+"WHERE "+w.String(),
+			w.values...).Scan(&n); err != nil {
 			return fmt.Errorf("web: %w", err)
 		}
-		query := "SELECT " + reportFields + reportTables + "WHERE " + w.String() + " ORDER BY p.received DESC, p.id DESC"
+		query := "SELECT " + reportFields + reportTables + "WHERE " + w.String() +
+			" ORDER BY p.received DESC, p.id DESC"
 		if win.Rows > 0 {
 			query += fmt.Sprintf(" LIMIT %d OFFSET %d", win.Rows, win.Offset)
 		}
@@ -111,7 +115,8 @@ func (v *view) reportConditions(ctx context.Context, f Filter) (where, error) {
 // passes counts what passed of each report.
 func (v *view) passes(ctx context.Context, reports []Report) error {
 	for i := range reports {
-		err := v.tx.QueryRowContext(ctx, "SELECT COALESCE(SUM(messages), 0) FROM in_record WHERE report = $1 AND outcome % 4 <> 0", reports[i].ID).
+		err := v.tx.QueryRowContext(ctx, "SELECT COALESCE(SUM(messages), 0) FROM in_record WHERE "+
+			"report = $1 AND outcome % 4 <> 0", reports[i].ID).
 			Scan(&reports[i].Pass)
 		if err != nil {
 			return fmt.Errorf("web: %w", err)
@@ -152,7 +157,8 @@ const rawBound = 64 << 20
 func (s *Stored) Raw(ctx context.Context, id int64) ([]byte, error) {
 	var packed []byte
 	err := s.view(ctx, func(v *view) error {
-		err := v.tx.QueryRowContext(ctx, "SELECT w.data FROM in_report p JOIN in_raw w ON w.id = p.raw WHERE p.id = $1", id).Scan(&packed)
+		err := v.tx.QueryRowContext(ctx, "SELECT w.data FROM in_report p JOIN in_raw w ON w.id = "+
+			"p.raw WHERE p.id = $1", id).Scan(&packed)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && packed == nil {
 			return ErrNotFound
 		}
@@ -179,12 +185,14 @@ func (s *Stored) Receivers(ctx context.Context, f Filter) ([]Reporter, error) {
 		w.parts = append(w.parts, "p.configured = 1")
 		days := map[[2]string]map[advice.Day]bool{}
 		at := map[[2]string]int{}
-		return v.each(ctx, "SELECT d.name, r.key, p.begins, p.ends, p.received, p.counted, p.messages, p.version, p.namespace"+reportTables+
+		return v.each(ctx, "SELECT d.name, r.key, p.begins, p.ends, p.received, p.counted, "+
+			"p.messages, p.version, p.namespace"+reportTables+
 			"WHERE "+w.String()+" ORDER BY p.begins", w.values, func(rows *sql.Rows) error {
 			var p Reporter
 			var begin, end, received, counted int64
 			var version, namespace string
-			if err := rows.Scan(&p.Domain, &p.Receiver, &begin, &end, &received, &counted, &p.Messages, &version, &namespace); err != nil {
+			if err := rows.Scan(&p.Domain, &p.Receiver, &begin, &end, &received, &counted,
+				&p.Messages, &version, &namespace); err != nil {
 				return err
 			}
 			k := [2]string{p.Domain, p.Receiver}
@@ -206,7 +214,8 @@ func (s *Stored) Receivers(ctx context.Context, f Filter) ([]Reporter, error) {
 		})
 	})
 	slices.SortFunc(out, func(a, b Reporter) int {
-		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Domain, b.Domain))
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver),
+			cmp.Compare(a.Domain, b.Domain))
 	})
 	return out, err
 }

@@ -172,7 +172,8 @@ func (v *view) recordConditions(ctx context.Context, f Filter) (where, error) {
 		return w, err
 	}
 	w.parts = append(w.parts, "p.counted = 1")
-	for _, word := range []struct{ column, value string }{{"x.header_from", f.HeaderOf}, {"x.envelope_from", f.Envelope}} {
+	for _, word := range []struct{ column, value string }{{"x.header_from", f.HeaderOf},
+		{"x.envelope_from", f.Envelope}} {
 		if word.value == "" {
 			continue
 		}
@@ -227,24 +228,25 @@ func (v *view) authsets(ctx context.Context, signer, selector string) ([]int64, 
 	}
 	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(string(quoted)) + "%"
 	var out []int64
-	err = v.each(ctx, `SELECT id, results FROM in_authset WHERE results LIKE $1 ESCAPE '\'`, []any{pattern}, func(rows *sql.Rows) error {
-		var id int64
-		var text string
-		if err := rows.Scan(&id, &text); err != nil {
-			return err
-		}
-		var r results
-		if json.Unmarshal([]byte(text), &r) != nil {
-			return nil
-		}
-		for _, d := range r.DKIM {
-			if d.Domain == signer && (selector == "" || d.Selector == selector) {
-				out = append(out, id)
-				break
+	err = v.each(ctx, `SELECT id, results FROM in_authset WHERE results LIKE $1 ESCAPE '\'`,
+		[]any{pattern}, func(rows *sql.Rows) error {
+			var id int64
+			var text string
+			if err := rows.Scan(&id, &text); err != nil {
+				return err
 			}
-		}
-		return nil
-	})
+			var r results
+			if json.Unmarshal([]byte(text), &r) != nil {
+				return nil
+			}
+			for _, d := range r.DKIM {
+				if d.Domain == signer && (selector == "" || d.Selector == selector) {
+					out = append(out, id)
+					break
+				}
+			}
+			return nil
+		})
 	return out, err
 }
 

@@ -117,7 +117,8 @@ func moment(t time.Time) Cell {
 
 func timeHTML(t time.Time) template.HTML {
 	t = t.UTC()
-	return template.HTML(`<time datetime="` + t.Format("2006-01-02T15:04Z") + `">` + t.Format("2 Jan 15:04") + `</time>`) //nolint:gosec // our digits
+	return template.HTML(`<time datetime="` + t.Format("2006-01-02T15:04Z") + `">` +
+		t.Format("2 Jan 15:04") + `</time>`) //nolint:gosec // our digits
 }
 
 func (c Cell) head() Cell          { c.Head = true; return c }

@@ -22,8 +22,10 @@ const (
 // isOrder reports whether r must be shown by its number: control characters, formats, direction
 // marks, and what is no character at all.
 func isOrder(r rune) bool {
-	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) ||
-		unicode.Is(unicode.Co, r) || unicode.Is(unicode.Cs, r) || r == utf8.RuneError || unicode.Is(unicode.Variation_Selector, r)
+	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) ||
+		unicode.Is(unicode.Zp, r) ||
+		unicode.Is(unicode.Co, r) || unicode.Is(unicode.Cs, r) || r == utf8.RuneError ||
+		unicode.Is(unicode.Variation_Selector, r)
 }
 
 // visible returns s with each such character as U+202E, for CSV and attributes.

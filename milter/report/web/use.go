@@ -39,11 +39,13 @@ func useText(d Domain, now advice.Day) []template.HTML {
 	var out []template.HTML
 	if d.Sent > 0 {
 		out = append(out, say("This host sent %s as %s in 90 days: %s to other mail, and %s to mailing lists.",
-			plain(advice.Plural(d.Sent, "message", "messages")), d.Name, plain(advice.Plural(d.Reply, "answer", "answers")),
+			plain(advice.Plural(d.Sent, "message", "messages")), d.Name,
+			plain(advice.Plural(d.Reply, "answer", "answers")),
 			plain(advice.Plural(d.ToList, "message", "messages"))))
 	}
 	if d.UseBy != "" {
-		who := map[advice.Use]string{advice.UsePeople: "people write from it", advice.UseMachines: "only machines write from it"}[d.Use]
+		who := map[advice.Use]string{advice.UsePeople: "people write from it",
+			advice.UseMachines: "only machines write from it"}[d.Use]
 		out = append(out, say("%s said on %s that %s.", d.UseBy, dayHTML(d.UseAt, now), plain(who)))
 	}
 	return out

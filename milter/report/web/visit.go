@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// visit is one request by somebody who signed in.
+// visit is one request by a user who signed in.
 type visit struct {
 	session
 	q      url.Values

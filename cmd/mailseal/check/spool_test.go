@@ -1,0 +1,49 @@
+package check
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestSpool holds what is said of the directory for rows of reports.
+func TestSpool(t *testing.T) {
+	for _, tt := range []struct {
+		name, collect string
+		make          func(t *testing.T, s *site)
+		says          string // "": nothing
+		root          bool
+	}{
+		{"off", "false", func(*testing.T, *site) {}, "", false},
+		{"missing", "true", func(*testing.T, *site) {}, "there is no such directory", false},
+		{"there", "true", func(t *testing.T, s *site) {
+			s.mkdir(t, "spool")
+			if os.Geteuid() == 0 {
+				s.give(t, "spool", daemonID, daemonID, 0o700)
+			}
+		}, "", false},
+		{"closed", "true", func(t *testing.T, s *site) {
+			s.mkdir(t, "spool")
+			s.give(t, "spool", 0, 0, 0o700)
+		}, "permission denied", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.root && os.Geteuid() != 0 {
+				t.Skip("takes root")
+			}
+			s := newSite(t, listen+signing+"[reports]\ncollect = "+tt.collect+"\nspool_directory = \"DIR/spool\"\n")
+			if os.Geteuid() == 0 {
+				s.user = daemonUser()
+				s.give(t, "mailseal.toml", 0, daemonID, 0o640)
+				s.give(t, "s.pem", daemonID, daemonID, 0o600)
+			}
+			tt.make(t, s)
+			found, _ := s.check(t)
+			i := slices.IndexFunc(found, func(f Finding) bool { return f.Code == SpoolClosed })
+			if (i >= 0) != (tt.says != "") || i >= 0 && !strings.Contains(found[i].Text, tt.says) {
+				t.Errorf("got %v, want %q", found, tt.says)
+			}
+		})
+	}
+}

@@ -1,0 +1,184 @@
+package examine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/mail"
+	"strings"
+	"time"
+
+	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/assembly"
+	"mailseal/config"
+	"mailseal/milter/message"
+	"mailseal/milter/report/send"
+	"mailseal/milter/sign"
+)
+
+// TestMails are mails that show what a receiver makes of good and bad signatures.
+type TestMails struct {
+	Config  *config.Config
+	From    string // the author and envelope sender, for whom a rule signs
+	SPFFail string // an envelope sender, likewise, whose SPF record does not name this host; "": no such mail
+	To      string
+	Server  string // host:port of the receiver; its mail does not pass the server here, which would sign it
+	Now     func() time.Time
+	JSON    bool
+
+	transport send.Transport // nil: SMTP to Server
+}
+
+// testMail is one of them.
+type testMail struct {
+	Name   string `json:"mail"`
+	Expect string `json:"expect"`
+	Sender string `json:"envelope_sender"`
+	Answer string `json:"answer"` // "taken", or what the server said
+
+	text []byte
+}
+
+// Send makes the mails, hands each to the server, and prints what is to be expected of it. The
+// answer is bad where the server takes not all of them, which may be as it should.
+func (o TestMails) Send(ctx context.Context, out io.Writer) error {
+	if err := o.check(ctx); err != nil {
+		return err
+	}
+	list, err := o.mails(ctx)
+	if err != nil {
+		return err
+	}
+	t := o.transport
+	if t == nil {
+		t = &send.SMTP{Address: o.Server, Helo: o.Config.ServerName()}
+	}
+	kind := answer.Good
+	for i := range list {
+		m := &list[i]
+		m.Answer = "taken"
+		err := t.Hand(ctx, m.Sender, o.To, m.text)
+		var refused send.Refused
+		switch {
+		case errors.As(err, &refused):
+			m.Answer, kind = err.Error(), answer.Worse(kind, answer.Bad)
+		case err != nil:
+			return answer.NewUnknown(err)
+		}
+	}
+	if err := o.print(out, list); err != nil {
+		return answer.NewUnknown(err)
+	}
+	if kind != answer.Good {
+		return answer.New(kind, errors.New("the server did not take all mails; after a test of "+
+			"forged mail that may be right"))
+	}
+	return nil
+}
+
+func (o TestMails) print(out io.Writer, list []testMail) error {
+	if o.JSON {
+		return json.NewEncoder(out).Encode(struct {
+			Mails []testMail `json:"mails"`
+		}{list})
+	}
+	for _, m := range list {
+		if _, err := fmt.Fprintf(out, "%-9s %s; expect %s\n", m.Name, printableText(m.Answer), m.Expect); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check wants plain addresses, of domains for which a rule signs: no other's name is used.
+func (o TestMails) check(ctx context.Context) error {
+	for _, a := range []string{o.From, o.SPFFail, o.To} {
+		if a == "" && o.SPFFail == "" && o.From != "" && o.To != "" {
+			continue // the one that may be missing
+		}
+		if p, err := mail.ParseAddress(a); err != nil || p.Address != a || strings.ContainsAny(a, "<>\"\r\n") {
+			return answer.NewUsage(fmt.Errorf("%q is not a plain mail address", a))
+		}
+	}
+	if _, _, err := net.SplitHostPort(o.Server); err != nil {
+		return answer.NewUsage(fmt.Errorf("--server: %w", err))
+	}
+	signer, err := assembly.NewSigner(ctx, o.Config)
+	if err != nil {
+		return answer.NotBad(err)
+	}
+	for _, a := range []string{o.From, o.SPFFail} {
+		if a == "" {
+			continue
+		}
+		author, err := message.ParsePath(a)
+		if err != nil {
+			return answer.NewUsage(err)
+		}
+		if len(signer.Match(sign.Query{Author: author})) == 0 {
+			return answer.NewBad(fmt.Errorf("no rule signs for %s: test mails are sent in the "+
+				"name of your own domains only", a))
+		}
+	}
+	return nil
+}
+
+// mails are the test mails: a good signature, one that the body does not match, none, and one from
+// a sender whose SPF record does not name this host.
+func (o TestMails) mails(ctx context.Context) ([]testMail, error) {
+	good, err := o.signed(ctx, "signed")
+	if err != nil {
+		return nil, err
+	}
+	changed, err := o.signed(ctx, "changed")
+	if err != nil {
+		return nil, err
+	}
+	changed = append(changed, "This line was added after signing.\r\n"...)
+	list := []testMail{
+		{Name: "signed", Expect: "dkim=pass", Sender: o.From, text: good},
+		{Name: "changed", Expect: "dkim=fail (body changed)", Sender: o.From, text: changed},
+		{Name: "unsigned", Expect: "dkim=none", Sender: o.From, text: o.text("unsigned")},
+	}
+	if o.SPFFail != "" {
+		list = append(list, testMail{Name: "spf-fail", Expect: "spf=fail, or what its SPF record says of strangers",
+			Sender: o.SPFFail, text: o.text("spf-fail")})
+	}
+	return list, nil
+}
+
+func (o TestMails) signed(ctx context.Context, name string) ([]byte, error) {
+	return Signing{Config: o.Config, Now: o.Now}.Sign(ctx, o.text(name))
+}
+
+func (o TestMails) text(name string) []byte {
+	now := o.Now()
+	var b bytes.Buffer
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
+	line("From: <%s>", o.From)
+	line("To: <%s>", o.To)
+	line("Subject: Mailseal test: %s", name)
+	line("Date: %s", now.UTC().Format(time.RFC1123Z))
+	line("Message-ID: <%d.%s.test%s>", now.UnixNano(), name, o.From[strings.LastIndexByte(o.From, '@'):])
+	line("Auto-Submitted: auto-generated")
+	line("Mailseal-Test: 1")
+	line("MIME-Version: 1.0")
+	line("Content-Type: text/plain; charset=us-ascii")
+	line("")
+	line("A test mail of \"mailseal test send\": %s.", name)
+	return b.Bytes()
+}
+
+// printableText replaces what would move a terminal's cursor.
+func printableText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
