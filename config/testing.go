@@ -78,8 +78,8 @@ var testSection = section{
 			doc: "The private key of certificate, in PEM."},
 		{name: "answer_by_mail", def: "false",
 			doc: "Send the result to the envelope sender of a test, too. Only mail is answered " +
-				"that passes DMARC, whose envelope sender is authenticated by SPF or a signature " +
-				"of its domain, and that no program, list or bounce sent; the answer comes from " +
+				"that passes DMARC, whose envelope sender is authenticated by SPF, or is the author and " +
+				"has a signature of its domain, and that no program, list or bounce sent; the answer comes from " +
 				"the null sender, has Auto-Submitted, and goes to an address once in ten " +
 				"minutes, to a domain 10 times an hour, and 100 times a day in all. The role " +
 				"test hands it to reports.smtp, which must send it through this daemon, so that " +

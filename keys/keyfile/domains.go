@@ -66,8 +66,11 @@ type Domains struct {
 
 	mu     sync.Mutex
 	memory Memory
-	held   map[string]heldKey // by path
+	held   map[heldName]heldKey
 }
+
+// heldName is whose key a file is: entries with selectors of their own may share it.
+type heldName struct{ entry, path string }
 
 // heldKey is a key in memory, or why it cannot sign, and the state of its file.
 type heldKey struct {
@@ -79,7 +82,7 @@ type heldKey struct {
 // NewDomains makes the source of entries, which are by name. Nothing is read yet.
 func NewDomains(entries map[string]DomainEntry, o DomainOptions) *Domains {
 	return &Domains{
-		options: o, entries: entries, checker: newChecker(o.As), held: map[string]heldKey{},
+		options: o, entries: entries, checker: newChecker(o.As), held: map[heldName]heldKey{},
 	}
 }
 
@@ -200,13 +203,17 @@ func (d *Domains) isLost(name, domain string) bool {
 // load returns the key in a file, from memory if the file is as it was.
 func (d *Domains) load(e DomainEntry, name, domain, path string, now files.Stamp) heldKey {
 	d.mu.Lock()
-	have, ok := d.held[path]
+	at := heldName{name, path}
+	have, ok := d.held[at]
 	d.mu.Unlock()
 	if ok && have.stamp == now && now.Changed != 0 {
 		return have
 	}
 	have = heldKey{stamp: now}
 	have.key, have.err = d.read(e, name, domain, path)
+	if have.err != nil {
+		return have // it may be of the disk or of a directory, and then passes while the file stays as it is
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.held) >= maxDomains {
@@ -215,7 +222,7 @@ func (d *Domains) load(e DomainEntry, name, domain, path string, now files.Stamp
 			break
 		}
 	}
-	d.held[path] = have
+	d.held[at] = have
 	return have
 }
 

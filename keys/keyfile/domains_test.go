@@ -218,3 +218,37 @@ func TestDomainIn(t *testing.T) {
 		}
 	}
 }
+
+// TestDomainsShareAFile holds that entries of one file sign by their own selectors.
+func TestDomainsShareAFile(t *testing.T) {
+	dir, _ := tree(t, nil, DomainOptions{})
+	file := filepath.Join(dir, "%", "mail.pem")
+	d := NewDomains(map[string]DomainEntry{
+		"a._domainkey.%": {Domain: "%", Selector: "a", File: file},
+		"b._domainkey.%": {Domain: "%", Selector: "b", File: file},
+	}, DomainOptions{})
+	for _, selector := range []string{"a", "b", "a"} {
+		k, err := d.KeyFor(t.Context(), selector+"._domainkey.%", "one.example")
+		if err != nil || k.Selector != selector {
+			t.Errorf("%s: got %q, %v", selector, k.Selector, err)
+		}
+	}
+}
+
+// TestDomainsForgetErrors holds that an error which is not of the file passes while the file stays
+// as it is: here of a directory that all could write to.
+func TestDomainsForgetErrors(t *testing.T) {
+	dir, d := tree(t, nil, DomainOptions{RequireSafe: true})
+	for at := range 3 { // up to the directory that the test was given
+		must(t, os.Chmod(filepath.Join(dir, strings.Repeat("../", at)), 0o755))
+	}
+	own := filepath.Join(dir, "one.example")
+	must(t, os.Chmod(own, 0o777))
+	if _, err := d.KeyFor(t.Context(), "mail._domainkey.%", "one.example"); !errors.Is(err, ErrUnsafe) {
+		t.Fatalf("in a directory of everybody's: got %v, want %v", err, ErrUnsafe)
+	}
+	must(t, os.Chmod(own, 0o755))
+	if _, err := d.KeyFor(t.Context(), "mail._domainkey.%", "one.example"); err != nil {
+		t.Errorf("once it is closed: %v", err)
+	}
+}

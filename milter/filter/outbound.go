@@ -42,9 +42,11 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) m
 		return out
 	}
 	out.Edits.Insert = append(o.authResult(), done.Fields...)
-	o.filter.Reports.sent(o.mail, done)
 	if o.check && len(done.Fields) > 0 {
-		return o.selfCheck(ctx, out, done, m, raw)
+		out = o.selfCheck(ctx, out, done, m, raw)
+	}
+	if out.Action != action.Tempfail && out.Action != action.Reject {
+		o.filter.Reports.sent(o.mail, done)
 	}
 	return out
 }

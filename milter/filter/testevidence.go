@@ -151,12 +151,16 @@ func (in *inbound) noAnswer(j judgment) string {
 	return ""
 }
 
-// senderAuthenticated reports whether the domain of MAIL FROM is authenticated itself: by SPF, or
-// by a signature of that very domain.
+// senderAuthenticated reports whether MAIL FROM is authenticated itself: by SPF, or by a signature of
+// its very domain, which can be sent again to any host from any, and so proves the author alone: the
+// author must be the sender.
 func (in *inbound) senderAuthenticated(r *verify.Results) bool {
 	sender := pathDomain(in.Envelope.Sender)
 	if s := r.MailFromSPF(); s != nil && s.Value == spf.Pass && s.Scope == spf.MailFrom {
 		return true
+	}
+	if in.authorErr != nil || !strings.EqualFold(in.author.String(), in.Envelope.Sender) {
+		return false
 	}
 	return slices.ContainsFunc(r.DKIM, func(s dkim.Result) bool {
 		return sender != "" && s.Value == dkim.Pass && s.Domain == string(sender)

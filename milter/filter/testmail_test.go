@@ -8,8 +8,10 @@ import (
 
 	"mailseal/milter"
 	"mailseal/milter/action"
+	"mailseal/milter/dkim"
 	"mailseal/milter/message"
 	"mailseal/milter/report/evidence"
+	"mailseal/milter/verify"
 )
 
 // TestTestMail holds whose mail is answered in the reply, and with what: a stranger's with a sender, to the address alone.
@@ -153,5 +155,20 @@ func TestKept(t *testing.T) {
 				t.Errorf("a reply of mail that was taken: %q", m.Reply)
 			}
 		})
+	}
+}
+
+// TestSenderAuthenticated holds that a signature, which can be sent again from anywhere, answers to
+// its author alone.
+func TestSenderAuthenticated(t *testing.T) {
+	signed := &verify.Results{DKIM: []dkim.Result{{Value: dkim.Pass, Domain: "asks.example"}}}
+	for sender, want := range map[string]bool{
+		"x@asks.example": true, "X@asks.example": true, "victim@asks.example": false, "x@other.example": false, "": false,
+	} {
+		in := &inbound{mail: mail{author: message.Address{Local: "x", Domain: "asks.example"}}}
+		in.Envelope = &message.Envelope{Sender: sender}
+		if got := in.senderAuthenticated(signed); got != want {
+			t.Errorf("%q: got %v, want %v", sender, got, want)
+		}
 	}
 }

@@ -24,8 +24,11 @@ func (o sourceOptions) reach() sourceOptions {
 // have the same answers.
 func (o sourceOptions) asks() sourceOptions {
 	return sourceOptions{
-		sql:  keysql.Options{Driver: o.sql.Driver, KeyQuery: o.sql.KeyQuery, SigningQuery: o.sql.SigningQuery},
-		http: keyhttp.Options{URL: o.http.URL},
+		sql: keysql.Options{
+			Driver: o.sql.Driver, KeyQuery: o.sql.KeyQuery, SigningQuery: o.sql.SigningQuery,
+			KeyDir: o.sql.KeyDir,
+		},
+		http: keyhttp.Options{URL: o.http.URL, KeyDir: o.http.KeyDir},
 	}
 }
 

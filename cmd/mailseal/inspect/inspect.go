@@ -130,6 +130,9 @@ func (p *Inspector) look(ctx context.Context, by string, name domain.Name, q web
 		Random: "x" + strings.ToLower(rand.Text()[:15]),
 	})
 	l.took = p.Now().Sub(now)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return l, nil // the visitor has left, and it is not an answer for others
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.kept == nil || len(p.kept) >= maxKept {

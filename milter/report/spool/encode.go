@@ -62,7 +62,11 @@ func (e *encoder) failed(f report.Failing) {
 		e.failing[domain]++
 	}
 	text, err := json.Marshal(f)
-	if err != nil { // of strings alone: cannot be
+	if err == nil && len(text) > maxString { // strangers wrote most of it
+		f.Signature, f.SPFRecord, f.MailFrom, f.Header = nil, "", "", nil
+		text, err = json.Marshal(f)
+	}
+	if err != nil || len(text) > maxString { // the reader would take the segment for damaged
 		return
 	}
 	e.buf = append(e.buf, kindFailing)
@@ -181,6 +185,11 @@ func (e *encoder) policy(p *report.Policy) string {
 		return text
 	}
 	text, err := json.Marshal(p)
+	if err == nil && len(text) > maxString { // the reader would take the segment for damaged
+		short := *p
+		short.Text, short.URIs, short.Notes = "", nil, nil
+		text, err = json.Marshal(short)
+	}
 	if err != nil { // of strings and booleans alone: cannot be
 		return "{}"
 	}

@@ -426,3 +426,36 @@ func TestFailing(t *testing.T) {
 		}
 	}
 }
+
+// TestLongTexts holds that texts of strangers which grow in JSON damage no segment: what is behind
+// them is read.
+func TestLongTexts(t *testing.T) {
+	dir := t.TempDir()
+	w := NewWriter(dir, 1<<30, slog.New(slog.DiscardHandler), time.Now)
+	long := strings.Repeat("<", 50<<10) // six times as much in JSON
+	list := evaluations(2)
+	list[0].Policy.Text = "v=DMARC1; p=none; x=" + long
+	list[1].Policy.Domain = list[0].Policy.Domain
+	f := report.Failing{
+		Failed: report.FailedDMARC, URIs: []string{"mailto:f@a.example"}, MailFrom: "x@b.example",
+		Signature: &report.FailedSignature{Domain: "a.example", Selector: "s", Identifier: long + "@a.example"},
+	}
+	f.Evaluation = list[1]
+	w.Failed(f)
+	run(t, w, list)
+	var evaluations, failing int
+	for _, r := range readAll(t, dir) {
+		switch {
+		case r.Failing != nil:
+			failing++
+			if r.Failing.Signature != nil || r.Failing.URIs[0] != f.URIs[0] {
+				t.Errorf("got %+v; want the address without the signature", *r.Failing)
+			}
+		case r.Evaluation != nil:
+			evaluations++
+		}
+	}
+	if evaluations != 2 || failing != 1 {
+		t.Errorf("%d evaluations and %d failures come back, want 2 and 1", evaluations, failing)
+	}
+}

@@ -158,7 +158,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	}
 	list, err := s.Store.Mails(r.Context(), token, s.Now())
 	if errors.Is(err, ErrNone) && s.Refresh != nil {
-		if err = s.Refresh(r.Context()); err == nil {
+		// It takes the mails of others, too, who must not lose theirs when this visitor leaves.
+		if err = s.Refresh(context.WithoutCancel(r.Context())); err == nil {
 			list, err = s.Store.Mails(r.Context(), token, s.Now())
 		}
 	}

@@ -93,7 +93,7 @@ func (s *Store) Put(ctx context.Context, file string, m evidence.Mail) (isNew bo
 	}
 	const older = `DELETE FROM mails WHERE token = $1 AND id NOT IN
 		(SELECT id FROM mails WHERE token = $1 ORDER BY at DESC, id DESC LIMIT $2)`
-	if _, err := s.db.ExecContext(ctx, older, m.Token, maxPerToken); err != nil {
+	if _, err := s.db.ExecContext(context.WithoutCancel(ctx), older, m.Token, maxPerToken); err != nil {
 		return false, s.wrap(err)
 	}
 	return n > 0, nil

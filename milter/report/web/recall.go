@@ -40,7 +40,9 @@ type recall struct {
 }
 
 // weight is about how much memory facts take, in identities.
-func (x *facts) weight() int { return 10 + len(x.ids) }
+func (x *facts) weight() int {
+	return 20 + len(x.ids) + len(x.receiver) + len(x.reporter) + len(x.events)
+}
 
 // look drops what a change has made wrong. It is cheap enough to be called for every page.
 func (r *recall) look(ctx context.Context, read Reader) error {
@@ -121,7 +123,9 @@ func (s *Server) factsWithin(ctx context.Context, d Domain, f Filter, age time.D
 	if err != nil {
 		return nil, err
 	}
-	s.recall.keep(key, x, s.now(), changes)
+	if f.Receiver == "" || len(x.ids) > 0 { // a receiver that there is not is any text
+		s.recall.keep(key, x, s.now(), changes)
+	}
 	return x, nil
 }
 
