@@ -246,6 +246,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		reload:  func(accept bool) ([]string, error) { return d.reload(ctx, accept) },
 	}
 	drained := make(chan struct{})
+	listeners := d.listeners // a reload sets others
 	var others sync.WaitGroup
 	d.health.set(healthy) // before the first message: its sender may ask
 	d.control(ctx, run, &others)
@@ -257,7 +258,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		ready()
 	}
 	collectGarbage(os.Getenv("GOGC"))
-	err := d.server.Serve(ctx, d.listeners...)
+	err := d.server.Serve(ctx, listeners...)
 	close(drained)
 	stopSpool()
 	others.Wait()

@@ -216,8 +216,9 @@ func (w *world) start(t *testing.T, text string) error {
 		return err
 	}
 	done := make(chan error, 1)
+	listeners := d.listeners // a reload sets others
 	go func() {
-		done <- d.server.Serve(ctx, d.listeners...)
+		done <- d.server.Serve(ctx, listeners...)
 		close(done) // for those who ask again
 	}()
 	w.daemon = d

@@ -94,7 +94,8 @@ func startDaemon(t *testing.T, dir, text string, log io.Writer) *Daemon {
 		t.Fatal(err)
 	}
 	done := make(chan error)
-	go func() { done <- d.server.Serve(ctx, d.listeners...) }()
+	listeners := d.listeners // a reload sets others
+	go func() { done <- d.server.Serve(ctx, listeners...) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -88,7 +88,8 @@ func newRotation(t *testing.T, more string) *rotationSite {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.daemon.server.Serve(ctx, r.daemon.listeners...) }()
+	listeners := r.daemon.listeners // a reload sets others
+	go func() { done <- r.daemon.server.Serve(ctx, listeners...) }()
 	t.Cleanup(func() { stop(); <-done })
 	o, err := assembly.RotationOptions(r.daemon.parts.Load().Config)
 	if err != nil {
