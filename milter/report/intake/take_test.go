@@ -243,6 +243,9 @@ func TestHalves(t *testing.T) {
 
 // RI-15: a long report is read twice and stored once; reading everything again gives equal sums; purging keeps the sums.
 func TestKeeping(t *testing.T) {
+	if testing.Short() {
+		t.Skip("is run with the end-to-end tests: a minute with the race detector, in one goroutine")
+	}
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
 		row := string(xml("1"))

@@ -246,6 +246,9 @@ func TestRelation(t *testing.T) {
 // TestSpam runs 500 domains that send to us and to which nobody writes: with mail that passes they get no report, with
 // mail that fails never more than the caps.
 func TestSpam(t *testing.T) {
+	if testing.Short() {
+		t.Skip("is run with the end-to-end tests: a minute with the race detector, in one goroutine")
+	}
 	for _, passes := range []bool{true, false} {
 		var zone strings.Builder
 		for n := range 500 {
