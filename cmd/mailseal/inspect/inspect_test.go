@@ -195,7 +195,7 @@ func (stuck) Lookup(ctx context.Context, _ string, _ dns.Type) (dns.Answer, erro
 }
 
 // TestStuck holds that a DNS that does not answer ends a check with its deadline, and that those who
-// wait for a place are told so.
+// wait for a place are told so. What a visitor broke off is not the answer for the next.
 func TestStuck(t *testing.T) {
 	p := inspector(stuck{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -223,5 +223,8 @@ func TestStuck(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("a check without answers: %v", err)
 		}
+	}
+	if len(p.kept) != 0 {
+		t.Errorf("%d checks that were broken off are kept for others", len(p.kept))
 	}
 }
