@@ -46,7 +46,7 @@ func load(path string, read func(string, int64) ([]byte, error)) (*Config, error
 }
 
 // Parse reads one file's text; name is what its problems call it, and its directory is what
-// relative paths hang on. It reads no other file.
+// relative paths start from. It reads no other file.
 func Parse(name string, data []byte) (*Config, error) {
 	l := newLoader()
 	l.decode(name, data)

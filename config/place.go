@@ -9,7 +9,7 @@ import (
 // file is one of the configuration's files.
 type file struct {
 	name  string
-	dir   string // what relative paths in it hang on
+	dir   string // the directory that relative paths in it start from
 	data  []byte
 	order int // files are listed in the order in which they were read
 	lines func() map[string]int

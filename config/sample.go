@@ -9,10 +9,11 @@ import (
 // sampleWidth is where the sample's lines end, in columns.
 const sampleWidth = 100
 
-const sampleHead = `# Mailseal's configuration, as it is without any: it runs as it stands.
+const sampleHead = `# A sample configuration of Mailseal. It works unchanged, and is the same as no configuration.
 #
-# Behind "# " is what a setting means, behind "#" alone the setting with its default or, where it has none, with an
-# example. mailseal.toml(5) says the same; "mailseal check" names every mistake and what to do about it.
+# Lines that begin with "# " explain a setting. A line that begins with "#" and no space is the setting itself, with its
+# default or, if it has none, an example. mailseal.toml(5) has the same texts; "mailseal check" names every mistake and
+# what to do about it.
 #
 # To sign for one domain, three lines are enough (mailseal keygen prints them):
 #

@@ -45,45 +45,48 @@ func (t Test) Domain() domain.Name {
 var testSection = section{
 	header: "[test]", path: "test",
 	doc: "An address for tests: strangers send a message to it, and their own mail server tells " +
-		"them what was found of it.",
+		"them the results.",
 	settings: []setting{
 		{name: "address", example: `"test@example.com"`, form: "mail address",
 			doc: "Mail to this address, also with +anything before the @, is judged and then " +
-				"refused with 550 5.7.0 and the results of SPF, DKIM and DMARC with their " +
-				"reasons in the reply, whatever [policy] says. No mail is sent from here (but " +
-				"see answer_by_mail): the sender's mail server writes the bounce. That holds for " +
-				"mail from strangers to this address alone; a message to others besides, a " +
-				"bounce and mail of yours are treated as any other. The mail server must accept " +
-				"the address at RCPT, as by an alias, and that alias gets what is not answered. " +
-				"The mail is in no DMARC report."},
+				"refused with 550 5.7.0, whatever [policy] says; the reply has the results of " +
+				"SPF, DKIM and DMARC with their reasons. No mail is sent from here (but see " +
+				"answer_by_mail): the sender's mail server writes the bounce. This applies only " +
+				"to mail from strangers to this address alone; a message that also has other " +
+				"recipients, a bounce, and your own mail are treated as usual. The mail server " +
+				"must accept the address at RCPT, for example by an alias, which then receives " +
+				"the mail that is not answered. Tests are not counted in DMARC reports."},
 		{name: "reply", def: `"reject"`, values: []string{TestReject, TestAccept},
-			doc: "\"reject\" answers a test in the reply. \"accept\" treats it as any other " +
-				"mail; what was found is on its page alone, so that this needs page_url."},
+			doc: "\"reject\" answers a test in the reply. \"accept\" treats it like any other " +
+				"mail; the results are only on its page, so this needs page_url."},
 		{name: "page_url", example: `"https://mx.example.com"`, form: "line",
-			doc: "Where strangers reach the pages of tests; no pages, if not set. The reply to a " +
-				"test then ends in this and /t/ with 32 characters that cannot be guessed: a " +
-				"page that shows the conversation step by step, what was found and what to " +
-				"publish. \"mailseal test address\" and the first page make an address, such as " +
-				"test+TOKEN@example.com, whose mails are on a page that is known beforehand; " +
-				"also those that the reply does not answer. A page has headers, hashes and " +
-				"results, no body. The role test of \"mailseal reports serve\" serves it from a " +
-				"file of its own in reports.directory; while that role does not run, replies have no link."},
+			doc: "The URL at which strangers reach the pages of tests. If not set, there are no " +
+				"pages. The reply to a test then ends with this URL, /t/ and 32 characters that " +
+				"cannot be guessed: the page shows the SMTP dialogue step by step, the results, " +
+				"and what to publish. \"mailseal test address\" and the first page make an " +
+				"address, such as test+TOKEN@example.com, whose page is known before the mail is " +
+				"sent; it also shows mail that is not answered in the reply. A page has headers, " +
+				"hashes and results, but no body. The role test of \"mailseal reports serve\" " +
+				"serves the pages from a file of its own in reports.directory; while that role " +
+				"does not run, replies have no link."},
 		{name: "page_address", example: `"127.0.0.1:8027"`, form: "line",
-			doc: "Where the role test serves the pages, for a reverse proxy, or for all with " +
-				"certificate and key: a host and a port, or \"unix:\" and the path of a socket. " +
-				"There is no login; the pages of reports are not there."},
+			doc: "Where the role test serves the pages, for a reverse proxy or, with certificate " +
+				"and key, for all clients: a host and a port, or \"unix:\" and the path of a " +
+				"socket. There is no login; the pages of reports are not served here."},
 		{name: "certificate", example: `"/etc/mailseal/test.pem"`, form: "path",
 			doc: "The certificate chain of TLS, in PEM. The file and that of key are read again when they change."},
 		{name: "key", example: `"/etc/mailseal/test-key.pem"`, form: "path",
 			doc: "The private key of certificate, in PEM."},
 		{name: "answer_by_mail", def: "false",
-			doc: "Send the result to the envelope sender of a test, too. Only mail is answered " +
-				"that passes DMARC, whose envelope sender is authenticated by SPF, or is the author and " +
-				"has a signature of its domain, and that no program, list or bounce sent; the answer comes from " +
-				"the null sender, has Auto-Submitted, and goes to an address once in ten " +
-				"minutes, to a domain 10 times an hour, and 100 times a day in all. The role " +
-				"test hands it to reports.smtp, which must send it through this daemon, so that " +
-				"it is signed; the author is address. While this is off, no mail is sent for a test."},
-		{name: "days", def: "7", least: "1", most: "90", doc: "How long the page of a test is there."},
+			doc: "Send the results to the envelope sender of a test by mail, too. A message is " +
+				"answered only if it passes DMARC, if its envelope sender is authenticated (by " +
+				"SPF, or it is the author, with a signature of its domain), and if no program, " +
+				"list or bounce sent it. The answer has the null sender and an Auto-Submitted " +
+				"field. At most one in ten minutes goes to an address, 10 an hour to a domain, " +
+				"and 100 a day in all. The role test hands it to reports.smtp, which must send " +
+				"it through this daemon, so that it is signed; its author is address. If this is " +
+				"false, no mail is sent for a test."},
+		{name: "days", def: "7", least: "1", most: "90", doc: "For how many days the page of a " +
+			"test is kept."},
 	},
 }

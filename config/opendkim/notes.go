@@ -208,7 +208,7 @@ var notes = map[tables.Code]sentence{
 	"address-spelling": {Never, "%s never matched: OpenDKIM compares texts, and " +
 		"the address is called %s. Add that if you mean it"},
 	"host-invalid":          {Never, "%s is not a host, domain or network"},
-	"base-directory":        {Taken, "relative file names hang on it"},
+	"base-directory":        {Taken, "relative file names start from it"},
 	"option-unknown":        {Dropped, "no option of that name; %s would not start with it"},
 	"option-again":          {Never, "is set again later, and the last one counts: %s"},
 	"option-dropped":        {Dropped, "%s"},

@@ -60,7 +60,7 @@ type importer struct {
 	report *Report
 	out    *document
 	errs   []error
-	dir    string // what relative names in the configuration hang on
+	dir    string // the directory that relative names in the configuration start from
 	id     string // the authserv-id, once it is known
 	dmarc  bool   // OpenDMARC is imported too
 
@@ -110,7 +110,7 @@ func (im *importer) fail(at place, err error) {
 	im.errs = append(im.errs, err)
 }
 
-// findBase settles what relative file names hang on.
+// findBase settles the directory that relative file names start from.
 func (im *importer) findBase() {
 	im.dir = "/"
 	if e, ok := im.conf.get("BaseDirectory"); ok {

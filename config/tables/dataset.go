@@ -91,7 +91,8 @@ type Dataset struct {
 // LongLine is the longest line, in bytes, that OpenDKIM reads in one piece.
 const LongLine = 1022
 
-// Open reads the data set that s names; at is where it is named, dir what relative names hang on.
+// Open reads the data set that s names; at is where it is named, dir the directory that relative
+// names start from.
 func Open(r *Reader, at Place, s, dir string) (*Dataset, error) {
 	sp, err := ParseSpec(s)
 	if err != nil {

@@ -25,7 +25,8 @@ type key struct {
 // algorithms that a fourth field may name.
 var algorithms = []string{"rsa-sha1", "rsa-sha256", "ed25519-sha256"}
 
-// parseKey reads the value of a line of a key table; dir is what relative file names hang on.
+// parseKey reads the value of a line of a key table; dir is the directory that relative file names
+// start from.
 func parseKey(rec Record, dir string, tell Tell) key {
 	k := key{Place: rec.Place, name: rec.Key}
 	fields := strings.SplitN(rec.Value, ":", 3)

@@ -16,7 +16,7 @@ type Source struct {
 	Signing  *Dataset // SigningTable
 	Multiple bool     // MultipleSignatures: all lines that fit a sender sign, not only the first
 	Compare  bool     // with Multiple: find what OpenDKIM up to 2.11 does not sign
-	Dir      string   // what relative file names hang on
+	Dir      string   // the directory that relative file names start from
 	Glob     func(pattern string) []string
 
 	TellKey, TellSigning Tell // take notes about lines of the two tables

@@ -153,8 +153,8 @@ func tableFiles(cfg *config.Config) []string {
 	return out
 }
 
-// absolute is a path for the child process, which runs in another directory. Paths of a
-// configuration hang on its directory, which may have been named by a relative path itself.
+// absolute is a path for the child process, which runs in another directory. Paths in a
+// configuration are relative to its directory, which may have been given as a relative path itself.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
