@@ -109,7 +109,7 @@ func TestJSON(t *testing.T) {
 	b.WriteString("\n## mta, keys generate, keys record and the steps\n\nmta prints what its text says, in the fields file, accepted, stage, reply, edits, ignored, refused, quarantine,\n" +
 		"skipped, progress, took_ms and judging_ms; with --count or --duration the figures that it prints otherwise. The other\ncommands below keys print what keys rotate does.\n")
 	b.WriteString("\n## reports failures\n\na list of failure reports: id, domain, address (missing while it is not known), host, incidents, first, state,\n" +
-		"reason, tries, due, changed. A state is open, handed over, deferred, failed, suppressed or withheld.\n")
+		"reason, tries, due, changed. A state is open, handing over, handed over, in doubt, deferred, failed, suppressed\nor withheld.\n")
 	b.WriteString("\n## setup\n\nhost (mta, mta_dir, name, networks, addresses, opendkim, opendmarc, systemd), domains, files (path, state, diff),\n" +
 		"records (kind, domain, name, value, zone, strings, was, state, and servers with server and shows), test (recipient,\n" +
 		"reply, good), done, todo, and faults. A state of a file is written, unchanged, to be changed or left alone; of a record\n" +

@@ -99,8 +99,13 @@ func newReportsListCmd() *cobra.Command {
 	var domain string
 	cmd := newOutCmd("list", "List the reports that go out, and what became of them",
 		`List shows what is counted and not reported yet (open), and the reports of the last 30 days: built, or withheld with
-the reason, and for each address queued, handed over to the mail server, deferred, failed or suppressed; and how many
-bounces came to senders of reports that were made up.`+outCodes,
+the reason, and for each address queued, handed over to the mail server, deferred, failed, suppressed or in doubt; and how
+many bounces came to senders of reports that were made up.
+
+A mail is in doubt when the mail server never replied to its end, or when the process of reports died before the reply:
+the mail server may have it or not. It is not sent again by itself: no address gets a report twice. Where the log of
+the mail server does not have the Message-ID, which begins with the ID of the report, send it with
+"mailseal reports resend ID".`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.collected(f.List(ctx, domain)) })
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if domain == "" {
@@ -120,7 +125,7 @@ func newReportsFailuresCmd() *cobra.Command {
 	var domain string
 	cmd := newOutCmd("failures", "List the failure reports that go out, and what became of them",
 		`Failures shows the reports about single messages that failed (RFC 9991, RFC 6651), of the last 7 days: those whose hour is
-not over (open), and those that were handed over to the mail server, deferred, failed, suppressed, or withheld with the
+not over (open), and those that were handed over to the mail server, in doubt, deferred, failed, suppressed, or withheld with the
 reason and the number of incidents. domains in [reports.failure] lists who gets them; without a list they are off.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Failures(ctx, domain) })
 	cmd.PreRunE = func(*cobra.Command, []string) error {

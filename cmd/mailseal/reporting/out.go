@@ -153,8 +153,16 @@ func (o *Out) Resend(ctx context.Context, id string) error {
 		}
 		for i := range r.Deliveries {
 			d := &r.Deliveries[i]
-			if err := s.OutMark(ctx, *d, store.Queued, "", o.Now, o.Now); err != nil {
+			if d.State == store.Handing {
+				return errNone("report %s is being handed over to %s just now; try again in ten minutes", id, d.Address)
+			}
+			ours, err := s.OutMark(ctx, *d, store.Queued, "", o.Now, o.Now)
+			if err != nil {
 				return answer.NewUnknown(err)
+			}
+			if !ours {
+				return errNone("report %s was just taken by another process; look at it with: "+
+					"mailseal reports show %[1]s", id)
 			}
 			d.State, d.Reason = store.Queued, ""
 		}

@@ -58,6 +58,16 @@ func (p *peer) Hand(_ context.Context, from, to string, mail []byte) error {
 	return nil
 }
 
+// HandOver implements send.Handover.
+func (p *peer) HandOver(
+	ctx context.Context, from, to string, mail []byte, taking func() error,
+) error {
+	if err := taking(); err != nil {
+		return err
+	}
+	return p.Hand(ctx, from, to, mail)
+}
+
 // pass takes a message through the filter.
 func (p *peer) pass(from, to, mail string, role action.Role, client netip.Addr) {
 	env := message.Envelope{Client: client, Helo: "mx." + p.domain, Sender: from, Recipients: []string{to}}

@@ -2,7 +2,6 @@ package send
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -66,7 +65,7 @@ func (r *Reporter) failure(ctx context.Context, f store.OutFailure, wrong string
 	}
 	r.Log.Info("failure report "+f.State, "domain", f.Domain, "id", f.ID, "host", f.Host,
 		"incidents", f.Incidents, "reason", f.Reason)
-	return r.Store.OutFailureMark(ctx, f, due, now)
+	return r.mark(r.Store.OutFailureMark(ctx, f, due, now))
 }
 
 // attemptFailure returns a failure report with what became of it. An error is a reason to wait.
@@ -116,15 +115,11 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 	if err != nil {
 		return f, err
 	}
-	err = r.Transport.Hand(ctx, r.Sender.VERP(key, f.ID, 1), f.Address, r.Sender.FailureMessage(f, r.Generator))
-	var final Refused
-	switch {
-	case err == nil:
-		return no(store.HandedOver, "")
-	case errors.As(err, &final):
-		return no(store.Failed, "%s", final)
-	}
-	return f, err
+	err = r.Transport.HandOver(ctx, r.Sender.VERP(key, f.ID, 1), f.Address,
+		r.Sender.FailureMessage(f, r.Generator),
+		func() error { return taking(r.Store.OutFailureTaking(ctx, f, now)) })
+	f.State, f.Reason = became(err)
+	return f, nil
 }
 
 // failureAddress is where a failure report goes. The record of a signer names a local part at its

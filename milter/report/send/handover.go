@@ -1,12 +1,14 @@
 package send
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/emersion/go-smtp"
 )
@@ -15,6 +17,27 @@ import (
 type Transport interface {
 	Hand(ctx context.Context, from, to string, message []byte) error
 }
+
+// Handover is a Transport that says when the mail server may have a mail from then on.
+type Handover interface {
+	Transport
+
+	// HandOver is Hand, and calls taking just before the mail server can take the mail. With an error
+	// of taking the mail is not handed over, and that is the error. An InDoubt says that the mail
+	// server may have the mail or not.
+	HandOver(ctx context.Context, from, to string, message []byte, taking func() error) error
+}
+
+// InDoubt says that a mail server did not reply to a mail that it may have taken.
+type InDoubt struct{ Err error }
+
+func (d InDoubt) Error() string {
+	return d.Err.Error() + "; if the log of the mail server shows no such mail, mailseal reports resend " +
+		"sends it again"
+}
+
+// Unwrap returns what kept the reply away.
+func (d InDoubt) Unwrap() error { return d.Err }
 
 // Refused says that the mail server does not take a mail, and will not.
 type Refused struct{ Text string }
@@ -33,6 +56,13 @@ const handTime = time.Minute
 
 // Hand implements Transport.
 func (s *SMTP) Hand(ctx context.Context, from, to string, message []byte) error {
+	return s.HandOver(ctx, from, to, message, func() error { return nil })
+}
+
+// HandOver implements Handover.
+func (s *SMTP) HandOver(
+	ctx context.Context, from, to string, message []byte, taking func() error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, handTime)
 	defer cancel()
 	nc, err := new(net.Dialer).DialContext(ctx, "tcp", s.Address)
@@ -43,14 +73,48 @@ func (s *SMTP) Hand(ctx context.Context, from, to string, message []byte) error 
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	if err := c.Hello(s.Helo); err != nil {
+	body, err := begin(c, s.Helo, from, to)
+	if err != nil {
 		return refusal(err)
 	}
-	if err := c.SendMail(from, []string{to}, bytes.NewReader(message)); err != nil {
+	if _, err := body.Write(message); err != nil {
+		return refusal(err)
+	}
+	if err := taking(); err != nil {
+		return err // without the last line the mail server drops the mail
+	}
+	if err := body.Close(); err != nil {
+		var reply *smtp.SMTPError
+		if !errors.As(err, &reply) {
+			return InDoubt{fmt.Errorf("the mail server at %s did not reply to the mail: %w", s.Address, err)}
+		}
 		return refusal(err)
 	}
 	_ = c.Quit() // the mail is taken, whatever the answer
 	return nil
+}
+
+// begin brings a connection to where the mail is written. Closing what it returns ends the mail, and
+// waits for the reply.
+func begin(c *smtp.Client, helo, from, to string) (io.WriteCloser, error) {
+	if err := c.Hello(helo); err != nil {
+		return nil, err
+	}
+	var options *smtp.MailOptions
+	if !isASCII(from) || !isASCII(to) {
+		options = &smtp.MailOptions{UTF8: true}
+	}
+	if err := c.Mail(from, options); err != nil {
+		return nil, err
+	}
+	if err := c.Rcpt(to, nil); err != nil {
+		return nil, err
+	}
+	return c.Data()
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // refusal tells a reply for good from one for now.

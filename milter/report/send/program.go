@@ -26,10 +26,20 @@ const (
 
 // Hand implements Transport. Lines end as they do on this host, which every such program takes.
 func (p *Program) Hand(ctx context.Context, from, to string, message []byte) error {
+	return p.HandOver(ctx, from, to, message, func() error { return nil })
+}
+
+// HandOver implements Handover.
+func (p *Program) HandOver(
+	ctx context.Context, from, to string, message []byte, taking func() error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, handTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.Path, "-i", "-f", from, "--", to)
 	cmd.Stdin = bytes.NewReader(bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n")))
+	if err := taking(); err != nil {
+		return err
+	}
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
@@ -43,5 +53,9 @@ func (p *Program) Hand(ctx context.Context, from, to string, message []byte) err
 	case exitData, exitNoUser, exitNoHost, exitUnavailable, exitNoRight:
 		return Refused{fmt.Sprintf("%s: exit code %d: %s", p.Path, exit.ExitCode(), said)}
 	}
-	return fmt.Errorf("%s: %w: %s", p.Path, err, said)
+	err = fmt.Errorf("%s: %w: %s", p.Path, err, said)
+	if !exit.Exited() { // it was ended by a signal, such as ours when its time was over
+		return InDoubt{err}
+	}
+	return err
 }

@@ -32,7 +32,20 @@ type transport struct {
 	fails error
 }
 
-func (tr *transport) Hand(_ context.Context, from, to string, message []byte) error {
+func (tr *transport) Hand(ctx context.Context, from, to string, message []byte) error {
+	return tr.HandOver(ctx, from, to, message, func() error { return nil })
+}
+
+func (tr *transport) HandOver(
+	_ context.Context, from, to string, message []byte, taking func() error,
+) error {
+	var doubt InDoubt
+	if tr.fails != nil && !errors.As(tr.fails, &doubt) {
+		return tr.fails
+	}
+	if err := taking(); err != nil {
+		return err
+	}
 	if tr.fails != nil {
 		return tr.fails
 	}

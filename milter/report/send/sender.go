@@ -20,7 +20,7 @@ type Reporter struct {
 	Generator    string // "mailseal 0.2.0"
 	PassedAsPass bool
 	Authorizer   *Authorizer
-	Transport    Transport
+	Transport    Handover
 
 	// SetUp returns why nothing may be sent yet, "" where the sender's set-up is right; nil is
 	// never asked. Mail of a sender that is not set up makes the host look like one of spam.
@@ -186,6 +186,9 @@ func (r *Reporter) aggregate(p store.OutPending, rows []report.Counted, part int
 
 // Deliver hands over what is due. It ends at the cap of the hour; what is left waits.
 func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
+	if err := r.doubt(ctx, now); err != nil {
+		return err
+	}
 	due, err := r.Store.OutDue(ctx, now, r.Rules.PerHour)
 	if err != nil {
 		return err
@@ -213,12 +216,26 @@ func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
 		if !ours {
 			continue
 		}
+		d.Tries++
 		if err := r.one(ctx, d, wrong, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// doubt marks the mails whose process never said what became of them.
+func (r *Reporter) doubt(ctx context.Context, now time.Time) error {
+	n, err := r.Store.OutDoubt(ctx, now)
+	if err == nil && n > 0 {
+		r.Log.Warn("a process ended while the mail server took mails: they are in doubt, and not sent again; "+
+			"mailseal reports list shows them", "mails", n)
+	}
+	return err
+}
+
+// errOvertaken says that another process has claimed a mail since.
+var errOvertaken = errors.New("another process has it by now")
 
 // WrongSetUp returns why nothing may be sent yet, "" where the sender's set-up is right.
 func (r *Reporter) WrongSetUp(ctx context.Context) string {
@@ -241,14 +258,23 @@ func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string, n
 	}
 	due := now
 	if state == store.Deferred {
-		due = now.Add(retries[min(d.Tries, len(retries)-1)])
+		due = now.Add(retries[min(d.Tries-1, len(retries)-1)])
 		if age := now.Sub(reports[0].Built); age > giveUp {
 			state, reason = store.Failed, fmt.Sprintf("given up after %s: %s", age.Round(time.Hour), reason)
 		}
 	}
 	r.Log.Info("report "+state, "domain", reports[0].Domain, "id", d.Report, "host", d.Host,
-		"tries", d.Tries+1, "reason", reason)
-	return r.Store.OutMark(ctx, d, state, reason, due, now)
+		"tries", d.Tries, "reason", reason)
+	return r.mark(r.Store.OutMark(ctx, d, state, reason, due, now))
+}
+
+// mark takes what came of marking a mail. Where another process has claimed it since, that one says
+// what becomes of it.
+func (r *Reporter) mark(ours bool, err error) error {
+	if err == nil && !ours {
+		r.Log.Warn("what became of a mail is not kept: " + errOvertaken.Error())
+	}
+	return err
 }
 
 // attempt returns what became of a mail.
@@ -280,13 +306,30 @@ func (r *Reporter) attempt(
 	if err != nil {
 		return store.Deferred, err.Error()
 	}
-	err = r.Transport.Hand(ctx, r.Sender.VERP(key, d.Report, d.N), to.String(), d.Message)
+	err = r.Transport.HandOver(ctx, r.Sender.VERP(key, d.Report, d.N), to.String(), d.Message,
+		func() error { return taking(r.Store.OutTaking(ctx, d, now)) })
+	return became(err)
+}
+
+// taking is the error that keeps a mail from being handed over.
+func taking(ours bool, err error) error {
+	if err == nil && !ours {
+		return errOvertaken
+	}
+	return err
+}
+
+// became is the state of a mail by the error of handing it over.
+func became(err error) (state, reason string) {
 	var no Refused
+	var doubt InDoubt
 	switch {
 	case err == nil:
 		return store.HandedOver, ""
 	case errors.As(err, &no):
 		return store.Failed, no.Error()
+	case errors.As(err, &doubt):
+		return store.InDoubt, doubt.Error()
 	}
 	return store.Deferred, err.Error()
 }

@@ -23,6 +23,10 @@ func TestStates(t *testing.T) {
 	}{
 		{"taken", friendZone, "mailto:d@friend.example", nil, 0, store.HandedOver},
 		{"refused", friendZone, "mailto:d@friend.example", Refused{"550 no"}, 0, store.Failed},
+		{
+			"no reply", friendZone, "mailto:d@friend.example", InDoubt{errors.New("connection reset")}, 0,
+			store.InDoubt,
+		},
 		{"away", friendZone, "mailto:d@friend.example", errors.New("connection refused"), 0, store.Deferred},
 		{
 			"away for long", friendZone, "mailto:d@friend.example", errors.New("connection refused"),

@@ -176,7 +176,7 @@ func TestTornSegments(t *testing.T) {
 	for i := range list { // a block for each
 		list[i].Policy.Domain = "one.example"
 		w.take(Record{Evaluation: &list[i]})
-		w.sync()
+		w.flushAll()
 	}
 	w.close()
 	text, err := os.ReadFile(filepath.Join(dir, mustSegments(t, dir)[0]))
@@ -274,7 +274,7 @@ func TestAbandoned(t *testing.T) {
 	w, _ := newTestWriter(dir, 1<<30)
 	e := evaluations(1)[0]
 	w.take(Record{Evaluation: &e})
-	w.sync()
+	w.flushAll()
 	if names, _ := Segments(dir); len(names) != 0 {
 		t.Errorf("a segment that is written is read: %v", names)
 	}
@@ -392,6 +392,51 @@ func TestSyncDoesNotHold(t *testing.T) {
 	w.endSync(<-w.syncs)
 	if w.parts[part] != nil || !strings.Contains(log.String(), "cannot be written") {
 		t.Errorf("not given up; log: %s", log)
+	}
+}
+
+// TestCloseDoesNotHold holds that the end of an interval waits for no disk: the reader gets the
+// segments at once, and what comes meanwhile is written. The end of the daemon does wait.
+func TestCloseDoesNotHold(t *testing.T) {
+	dir := t.TempDir()
+	w, log := newTestWriter(dir, 1<<30)
+	w.start = noon
+	list := evaluations(2)
+	w.take(Record{Evaluation: &list[0]})
+	w.isSyncing = true // a disk that does not answer
+	w.close()
+	if got := readAll(t, dir); len(got) != 1 {
+		t.Errorf("%d records are to be read while the disk is busy, want 1", len(got))
+	}
+	w.take(Record{Evaluation: &list[1]})
+	w.close()
+	if len(w.closing) != 2 || len(mustSegments(t, dir)) != 2 {
+		t.Errorf("%d segments wait for the disk, %d are to be read", len(w.closing), len(mustSegments(t, dir)))
+	}
+	waiting := w.closing
+	go func() { w.syncs <- nil }() // the disk answers
+	w.end()
+	for _, s := range waiting {
+		if err := s.file.Sync(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s is still open: %v", s.file.Name(), err)
+		}
+	}
+	if len(w.closing) > 0 || w.isSyncing || log.Len() > 0 {
+		t.Errorf("%d segments wait after the end; log: %s", len(w.closing), log)
+	}
+}
+
+// TestClosingIsBounded holds that a disk that never answers does not keep all segments open.
+func TestClosingIsBounded(t *testing.T) {
+	w, _ := newTestWriter(t.TempDir(), 1<<30)
+	w.isSyncing = true
+	e := evaluations(1)[0]
+	for range maxClosing + 3 {
+		w.take(Record{Evaluation: &e})
+		w.close()
+	}
+	if len(w.closing) != maxClosing {
+		t.Errorf("%d segments are open, want %d", len(w.closing), maxClosing)
 	}
 }
 

@@ -40,7 +40,12 @@ type Writer struct {
 
 	syncs     chan failures // those that could not be written to the disk
 	isSyncing bool          // syncs will have an answer
+	closing   []*segment    // complete, and not on the disk yet
 }
+
+// maxClosing is how many segments may wait for the disk to be closed: two intervals of a disk that
+// does not answer. Beyond, they are closed as they are.
+const maxClosing = 2 * Partitions
 
 // segment is a file that is being written.
 type segment struct {
@@ -95,7 +100,7 @@ func (w *Writer) Run(ctx context.Context) {
 	tick := time.NewTicker(WriteEvery)
 	defer tick.Stop()
 	synced := time.Now()
-	defer w.close()
+	defer w.end()
 	for {
 		select {
 		case r := <-w.records:
@@ -242,6 +247,9 @@ func (w *Writer) startSync() {
 			list = append(list, s)
 		}
 	}
+	complete := w.closing
+	w.closing = nil
+	list = append(list, complete...)
 	if len(list) == 0 {
 		return
 	}
@@ -255,6 +263,9 @@ func (w *Writer) startSync() {
 				failed = append(failed, s)
 			}
 		}
+		for _, s := range complete {
+			_ = s.file.Close() // the error of writing it to the disk counts
+		}
 		w.syncs <- failed
 	}()
 }
@@ -265,32 +276,29 @@ type failures []*segment
 // endSync gives up the segments that could not be written to the disk.
 func (w *Writer) endSync(failed failures) {
 	w.isSyncing = false
-	for i, s := range w.parts {
-		if s != nil && slices.Contains(failed, s) {
-			w.complain(s.err)
+	for _, s := range failed {
+		w.complain(s.err)
+		if i := slices.Index(w.parts[:], s); i >= 0 {
 			w.closeOne(i)
 		}
 	}
 }
 
-// sync writes all blocks, and has the kernel write them to the disk at once.
-func (w *Writer) sync() {
-	w.flushAll()
-	for i, s := range w.parts {
-		if s == nil || w.parts[i] == nil || !s.dirty && !w.isSyncing {
-			continue
+// end closes all segments, and waits until they are on the disk.
+func (w *Writer) end() {
+	w.close()
+	for w.isSyncing || len(w.closing) > 0 {
+		if w.isSyncing {
+			w.endSync(<-w.syncs)
 		}
-		s.dirty = false
-		if err := s.file.Sync(); err != nil {
-			w.complain(err)
-			w.closeOne(i)
-		}
+		w.startSync()
 	}
 }
 
-// close closes all segments, so that the reader takes them.
+// close closes all segments, so that the reader takes them. It does not wait for the disk: what is
+// judged meanwhile would be lost if the daemon died.
 func (w *Writer) close() {
-	w.sync()
+	w.flushAll()
 	for i := range w.parts {
 		w.closeOne(i)
 	}
@@ -304,11 +312,15 @@ func (w *Writer) closeOne(partition int) {
 	}
 	w.parts[partition] = nil
 	path := s.file.Name()
-	err := s.file.Close()
 	final := path[:len(path)-len(openExt)] + closeExt
-	if err := errors.Join(err, os.Rename(path, final)); err != nil {
+	if err := os.Rename(path, final); err != nil {
 		w.complain(err)
 	}
+	if len(w.closing) >= maxClosing {
+		_ = s.file.Close() // the kernel writes it to the disk when it can
+		return
+	}
+	w.closing = append(w.closing, s)
 }
 
 // isFull reports whether the directory holds as much as it may. The process that makes reports

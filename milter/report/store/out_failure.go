@@ -274,38 +274,28 @@ func (s *Store) OutFailuresHanded(ctx context.Context, host string, since time.T
 }
 
 // OutFailureClaim takes a failure report for one attempt until a time, and reports whether no other process
-// else has it.
+// has it.
 func (s *Store) OutFailureClaim(ctx context.Context, f OutFailure, until time.Time) (ours bool, err error) {
-	err = s.Update(ctx, func(tx *Tx) error {
-		done, err := tx.ExecContext(ctx, `UPDATE out_failure SET due = $2, tries = tries + 1
-			WHERE id = $1 AND due = $3 AND tries = $4 AND (state = 'open' OR state = 'deferred')`,
-			f.ID, until.Unix(), f.Due.Unix(), f.Tries)
-		if err != nil {
-			return err
-		}
-		n, err := done.RowsAffected()
-		ours = n == 1
-		return err
-	})
-	return ours, err
+	return s.one(ctx, `UPDATE out_failure SET due = $2, tries = tries + 1
+		WHERE id = $1 AND due = $3 AND tries = $4 AND (state = 'open' OR state = 'deferred')`,
+		f.ID, until.Unix(), f.Due.Unix(), f.Tries)
 }
 
-// OutFailureMark says what became of a failure report. What was sent keeps no sample.
-func (s *Store) OutFailureMark(ctx context.Context, f OutFailure, due, now time.Time) error {
-	return s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE out_failure SET state = $2, reason = $3, due = $4, changed = $5,
-			address = $6, sample = CASE WHEN $2 = 'deferred' THEN sample ELSE '' END WHERE id = $1`,
-			f.ID, f.State, f.Reason, due.Unix(), now.Unix(), f.Address)
-		return err
-	})
+// OutFailureMark says what became of the attempt f.Tries of a failure report, and reports whether it
+// is still the last one. What was sent keeps no sample.
+func (s *Store) OutFailureMark(ctx context.Context, f OutFailure, due, now time.Time) (ours bool, err error) {
+	return s.one(ctx, `UPDATE out_failure SET state = $2, reason = $3, due = $4, changed = $5,
+		address = $6, sample = CASE WHEN $2 = 'deferred' THEN sample ELSE '' END
+		WHERE id = $1 AND tries = $7`,
+		f.ID, f.State, f.Reason, due.Unix(), now.Unix(), f.Address, f.Tries)
 }
 
 // failureBounced returns the address of a failure report that came back, and marks it; "" where
 // there is none, or where it came back before.
 func (tx *Tx) failureBounced(ctx context.Context, id, reason string, now time.Time) (string, error) {
 	var address string
-	err := tx.QueryRowContext(ctx, "SELECT address FROM out_failure WHERE id = $1 AND state = 'handed over'", id).
-		Scan(&address)
+	err := tx.QueryRowContext(ctx, `SELECT address FROM out_failure
+		WHERE id = $1 AND state IN ('handed over', 'in doubt')`, id).Scan(&address)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

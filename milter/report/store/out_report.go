@@ -282,30 +282,3 @@ func (s *Store) OutHanded(ctx context.Context, since time.Time, host string) (al
 	})
 	return all, toHost, err
 }
-
-// OutClaim takes a delivery that is due for one attempt until a time, and reports whether no other process
-// else has it: several hosts may share a store.
-func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (ours bool, err error) {
-	err = s.Update(ctx, func(tx *Tx) error {
-		done, err := tx.ExecContext(ctx, `UPDATE out_delivery SET due = $3, tries = tries + 1 WHERE report = $1 AND n = $2
-			AND due = $4 AND tries = $5 AND (state = 'queued' OR state = 'deferred')`,
-			d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries)
-		if err != nil {
-			return err
-		}
-		n, err := done.RowsAffected()
-		ours = n == 1
-		return err
-	})
-	return ours, err
-}
-
-// OutMark says what became of a delivery.
-func (s *Store) OutMark(ctx context.Context, d OutDelivery, state, reason string, due, now time.Time) error {
-	return s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE out_delivery SET state = $3, reason = $4, due = $5, changed = $6
-			WHERE report = $1 AND n = $2`,
-			d.Report, d.N, state, reason, due.Unix(), now.Unix())
-		return err
-	})
-}

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"testing"
+	"time"
+)
+
+// putDelivery stores a report with one mail that is due.
+func putDelivery(t *testing.T, s *Store, id string) OutDelivery {
+	t.Helper()
+	d := OutDelivery{Report: id, N: 1, Address: "d@friend.example", Host: "friend.example",
+		State: Queued, Due: outNoon, Message: []byte("mail")}
+	err := s.OutBuilt(t.Context(), -1, []OutReport{{ID: id, Day: Day(outNoon) - 1,
+		Domain: "friend.example", State: Built, Built: outNoon, Deliveries: []OutDelivery{d}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestOvertaken has a process that was stopped for longer than its claim go on: it may neither hand
+// the mail over nor say what became of it, since another process has claimed it.
+func TestOvertaken(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s := openOut(t, o)
+		d := putDelivery(t, s, "x")
+		is := func(what string, want bool) func(bool, error) {
+			return func(got bool, err error) {
+				t.Helper()
+				if err != nil || got != want {
+					t.Fatalf("%s: %v, %v; want %v", what, got, err, want)
+				}
+			}
+		}
+		later := outNoon.Add(10 * time.Minute)
+		is("the first claim", true)(s.OutClaim(t.Context(), d, later))
+		slow := d
+		slow.Tries++
+		is("a claim of the same try", false)(s.OutClaim(t.Context(), d, later))
+		due, err := s.OutDue(t.Context(), later, 10)
+		if err != nil || len(due) != 1 || due[0].Tries != 1 {
+			t.Fatalf("%+v, %v", due, err)
+		}
+		is("the claim of another process", true)(s.OutClaim(t.Context(), due[0], later.Add(time.Hour)))
+		fast := due[0]
+		fast.Tries++
+		is("the slow one hands over", false)(s.OutTaking(t.Context(), slow, later))
+		is("the slow one marks", false)(s.OutMark(t.Context(), slow, HandedOver, "", later, later))
+		is("the other one hands over", true)(s.OutTaking(t.Context(), fast, later))
+		is("again", false)(s.OutTaking(t.Context(), fast, later))
+		is("the other one marks", true)(s.OutMark(t.Context(), fast, HandedOver, "", later, later))
+	})
+}
+
+// TestDoubt holds that a mail whose process never said what became of it is in doubt once its claim
+// is over, and is not due again.
+func TestDoubt(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s := openOut(t, o)
+		d := putDelivery(t, s, "x")
+		later := outNoon.Add(10 * time.Minute)
+		if ours, err := s.OutClaim(t.Context(), d, later); err != nil || !ours {
+			t.Fatal(ours, err)
+		}
+		d.Tries++
+		if ours, err := s.OutTaking(t.Context(), d, outNoon); err != nil || !ours {
+			t.Fatal(ours, err)
+		}
+		for _, tc := range []struct {
+			at   time.Time
+			want int64
+		}{{later.Add(-time.Second), 0}, {later, 1}, {later, 0}} {
+			if n, err := s.OutDoubt(t.Context(), tc.at); err != nil || n != tc.want {
+				t.Errorf("%s: %d, %v; want %d", tc.at, n, err, tc.want)
+			}
+		}
+		due, err := s.OutDue(t.Context(), later.AddDate(0, 0, 1), 10)
+		list, err2 := s.OutReports(t.Context(), "", "x", 1)
+		if err != nil || err2 != nil || len(due) > 0 || list[0].Deliveries[0].State != InDoubt {
+			t.Errorf("%d due, %+v, %v, %v", len(due), list, err, err2)
+		}
+	})
+}
