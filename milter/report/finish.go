@@ -11,10 +11,27 @@ import (
 
 func isHostile(err error) bool { return errors.Is(err, ErrHostile) }
 
+// endRecord hands over the rows of a record. The identifiers and results, which follow the rows,
+// are those of each.
+func (r *reader) endRecord() error {
+	last := r.row
+	for _, p := range r.more {
+		p.row.HeaderFrom, p.row.EnvelopeFrom, p.row.EnvelopeTo = last.HeaderFrom, last.EnvelopeFrom, last.EnvelopeTo
+		p.row.Signatures, p.row.SPFResults = last.Signatures, last.SPFResults
+		if err := r.endRow(p.row, p.count); err != nil {
+			return err
+		}
+	}
+	return r.endRow(last, r.count)
+}
+
 // endRow checks a row that is complete, and hands it over.
-func (r *reader) endRow() error {
-	row := r.row
-	count := strings.TrimSpace(r.count)
+func (r *reader) endRow(row Row, count string) error {
+	count = strings.TrimSpace(count)
+	if isNobody := row.Source == "" || strings.EqualFold(row.Source, "null"); isNobody &&
+		(count == "" || strings.EqualFold(count, "null")) {
+		count = "0" // what some write when there was no mail
+	}
 	if count == "" {
 		r.refuse(row, "it has no count")
 		return nil
@@ -58,6 +75,9 @@ func (r *reader) refuse(row Row, why string) {
 // cannot be derived stays empty, which is not a pass.
 func (r *reader) derive(row *Row) {
 	p := r.out.Policy
+	if r.left > 0 { // what was left out may have passed
+		return
+	}
 	if row.DKIM == "" && len(row.Signatures) > 0 {
 		row.Derived, row.DKIM = true, "fail"
 		for _, s := range row.Signatures {
@@ -184,7 +204,7 @@ func inclusive(begin, end time.Time) time.Time {
 // ReporterKey returns what reports of one reporter have in common: the domain of its address, or the
 // address where anyone can have one at the domain; else that of the mail, else its name.
 func (m *Metadata) ReporterKey(mailDomain string) string {
-	address := m.Email
+	address, _, _ := strings.Cut(m.Email, ",")
 	if _, inside, ok := strings.Cut(address, "<"); ok {
 		address = inside
 	}

@@ -3,10 +3,9 @@ package report
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf16"
 )
 
@@ -111,6 +110,9 @@ func TestXML(t *testing.T) {
 		{"X3 a label that is not true", parts{head: `<?xml version="1.0" encoding="utf-16"?>`}.String(), "Org", "encoding-wrong"},
 		{"X4 bytes that are not UTF-8", parts{meta: meta("Bob\x92s")}.String(), "Bob’s", "bad-utf8"},
 		{"X5 control characters", parts{meta: meta("a\x01b\x1f")}.String(), "ab", "control"},
+		{"X3 Shift_JIS", parts{head: `<?xml version="1.0" encoding="Shift_JIS"?>`, meta: meta("\x93\xfa\x96\x7b")}.String(), "日本", "encoding"},
+		{"X3 UTF-8 far behind another label", parts{head: `<?xml version="1.0" encoding="iso-8859-1"?>` + strings.Repeat(" ", 900), meta: meta("Café")}.String(), "Café", "encoding-wrong"},
+		{"X4 no label", parts{head: " ", meta: meta("Caf\xe9")}.String(), "Café", "bad-utf8"},
 		{"X6 no declaration", parts{head: "\n\n  "}.String(), "Org", ""},
 		{"X6 one line", strings.ReplaceAll(parts{}.String(), "\n", ""), "Org", ""},
 		{"X7 XML 1.1", parts{head: `<?xml version="1.1"?>`}.String(), "Org", ""},
@@ -125,11 +127,20 @@ func TestXML(t *testing.T) {
 		{"X13 a plain < at the end", parts{meta: meta("a<")}.String(), "a<", "unescaped-lt"},
 		{"X14 entities of HTML", parts{meta: meta("Caf&eacute;&nbsp;x")}.String(), "Café\u00a0x", ""},
 		{"X15 upper case", strings.NewReplacer("feedback", "FeedBack", "record", "RECORD", "org_name", "Org_Name").Replace(parts{}.String()), "Org", ""},
+		{"X15 all in upper case", upperTags(parts{}.String()), "Org", ""},
+		{"X15 names of other languages", otherNames("", "Org", parts{}.String()), "Org", "name-form"},
+		{"X15 names with hyphens", otherNames("-", "org", parts{}.String()), "Org", "name-form"},
 		{"X16 stray text", strings.ReplaceAll(parts{}.String(), "</policy_published>", "11</policy_published>x"), "Org", ""},
 		{"X17 unknown elements", parts{tail: "<extension><x:y><domain>no</domain></x:y></extension></feedback>"}.String(), "Org", "unknown-element"},
 		{"X17 attributes", strings.ReplaceAll(parts{}.String(), "<org_name>", `<org_name lang='en' x="a>b">`), "Org", ""},
 		{"X19 two policies", parts{tail: "<policy_published><domain>other.example</domain></policy_published></feedback>"}.String(), "Org", "policies"},
 		{"X21 identities", strings.ReplaceAll(parts{}.String(), "identifiers", "identities"), "Org", ""},
+		{"X17 a list around the records", strings.NewReplacer("<record>", "<records><record>", "</record>", "</record></records>").Replace(parts{}.String()), "Org", "unknown-element"},
+		{"X17 an envelope around the report", "<soap:Envelope><soap:Body>" + parts{head: " "}.String() + "</soap:Body></soap:Envelope>", "Org", "trailing"},
+		{"CDATA around every value", strings.NewReplacer(">example.com<", "><![CDATA[example.com]]><", ">2<", "><![CDATA[ 2 ]]><", ">pass<", "><![CDATA[pass]]><").Replace(parts{}.String()), "Org", ""},
+		{"comments in values", strings.NewReplacer("example.com", "exam<!-- > <p> -->ple.<?x y?>com").Replace(parts{}.String()), "Org", ""},
+		{"a row that gives a value twice", parts{record: record("<source_ip>192.0.2.1</source_ip><count>2</count><count>5</count>", "", "", "")}.String(), "Org", "repeated"},
+		{"letters without width", parts{meta: meta("\u200bOrg\ufeff")}.String(), "Org", ""},
 		{"CDATA", parts{meta: meta("<![CDATA[a < b & c]]>")}.String(), "a < b & c", ""},
 		{"a comment", parts{head: "<!-- <feedback> -->"}.String(), "Org", ""},
 		{"an element that is not closed", parts{meta: "<org_name>Org<email>a@org.example</email>"}.String(), "Org", "unclosed"},
@@ -149,6 +160,76 @@ func TestXML(t *testing.T) {
 				t.Errorf("notes %q, want %q", got, tc.notes)
 			}
 		})
+	}
+}
+
+// upperTags writes the names of all elements in upper case.
+func upperTags(text string) string {
+	return regexp.MustCompile("</?[a-z_]+").ReplaceAllStringFunc(text, strings.ToUpper)
+}
+
+// otherNames writes the names of elements with another letter in place of "_", and the parts of
+// names that begin with org in the form of org.
+func otherNames(between, org, text string) string {
+	return regexp.MustCompile("</?[a-z_]+").ReplaceAllStringFunc(text, func(tag string) string {
+		words := strings.Split(tag, "_")
+		for i, w := range words[1:] {
+			if org == "Org" {
+				words[i+1] = strings.ToUpper(w[:1]) + w[1:]
+			}
+		}
+		return strings.Join(words, between)
+	})
+}
+
+// A record with several <row> elements is as many rows, with the identifiers and results that
+// follow them.
+func TestRowsOfRecord(t *testing.T) {
+	row := "<row><source_ip>192.0.2.%d</source_ip><count>%d</count><policy_evaluated><disposition>none</disposition>" +
+		"<dkim>%s</dkim><spf>fail</spf></policy_evaluated></row>"
+	text := "<record>" + fmt.Sprintf(row, 1, 2, "pass") + fmt.Sprintf(row, 2, 3, "fail") +
+		"<identifiers><header_from>example.com</header_from></identifiers><auth_results></auth_results></record>"
+	f, rows := read(t, parts{record: text}.String())
+	var got []string
+	for _, r := range rows {
+		got = append(got, fmt.Sprint(r.N, " ", r.Source, " ", r.Count, " ", r.DKIM, " ", r.HeaderFrom))
+	}
+	want := "1 192.0.2.1 2 pass example.com, 1 192.0.2.2 3 fail example.com"
+	if strings.Join(got, ", ") != want || f.Messages != 5 || codes(f) != "rows" {
+		t.Errorf("got %q, %d messages, notes %q; want %q", got, f.Messages, codes(f), want)
+	}
+}
+
+// F9, RI-9: a record that says nothing is no error: the reporter saw nothing.
+func TestNothingCame(t *testing.T) {
+	empty := "<record><row><source_ip/><count/><policy_evaluated><disposition/><dkim/><spf/></policy_evaluated></row>" +
+		"<identifiers><header_from/></identifiers><auth_results/></record>"
+	for _, text := range []string{
+		empty, strings.ReplaceAll(empty, "<source_ip/><count/>", "<source_ip>null</source_ip><count>NULL</count>"), "<record/>",
+		`<record xsi:nil="true"></record>`, " ", record("<source_ip></source_ip><count>0</count>", "", "", ""),
+	} {
+		f, _ := read(t, parts{record: text}.String())
+		if f.Messages != 0 || len(f.Refused) > 0 || f.Cut != "" {
+			t.Errorf("%s: %d messages, refused %v, cut %q", text, f.Messages, f.Refused, f.Cut)
+		}
+	}
+}
+
+// F19: what is derived does not rest on results that were left out.
+func TestResultsLeftOut(t *testing.T) {
+	many := strings.Repeat("<dkim><domain>a.example</domain><result>fail</result></dkim>", MaxResults) +
+		"<dkim><domain>example.com</domain><result>pass</result></dkim>"
+	f, rows := read(t, parts{record: record("", "<disposition>none</disposition>", "", many)}.String())
+	if len(rows) != 1 || len(rows[0].Signatures) != MaxResults || rows[0].DKIM != "" || codes(f) != "results" {
+		t.Errorf("got %q with %d results, notes %q; want a result that is not known", rows[0].DKIM, len(rows[0].Signatures), codes(f))
+	}
+}
+
+// X18: a comment that is never closed takes the rest of the file, and is named.
+func TestCommentLeftOpen(t *testing.T) {
+	f, _ := read(t, parts{record: record("", "", "", "") + "\n<!-- " + record("", "", "", "")}.String())
+	if f.Rows != 1 || !strings.Contains(f.Cut, "a comment that begins in line 6") {
+		t.Errorf("%d rows, cut %q; want one row, and the line of the comment", f.Rows, f.Cut)
 	}
 }
 
@@ -204,135 +285,4 @@ func TestManyRows(t *testing.T) {
 	if f.Rows != 2286 || f.Messages != 4572 || rows[2285].N != 2286 {
 		t.Errorf("%d rows, %d messages", f.Rows, f.Messages)
 	}
-}
-
-// TestFields has a case for each quirk of values. want is what the row and the head amount to.
-func TestFields(t *testing.T) {
-	day := "2023-11-15 00:00:00 2023-11-15 23:59:59"
-	head := func(f *Feedback) string {
-		return f.Metadata.Begin.Format(time.DateTime) + " " + f.Metadata.End.Format(time.DateTime)
-	}
-	row := func(_ *Feedback, r *Row) string {
-		return fmt.Sprintf("%s %d %s/%s/%s %s", r.Source, r.Count, r.Disposition, r.DKIM, r.SPF, r.HeaderFrom)
-	}
-	usual := "192.0.2.1 2 none/pass/fail example.com"
-	ip := func(s string) string { return record("<source_ip>"+s+"</source_ip><count>2</count>", "", "", "") }
-	count := func(s string) string {
-		return record("<source_ip>192.0.2.1</source_ip><count>"+s+"</count>", "", "", "")
-	}
-	words := func(d, k, s string) string {
-		return record("", "<disposition>"+d+"</disposition><dkim>"+k+"</dkim><spf>"+s+"</spf>", "", "")
-	}
-	from := func(s string) string { return record("", "", "<header_from>"+s+"</header_from>", "") }
-	for _, tc := range []struct {
-		id    string
-		p     parts
-		show  func(*Feedback, *Row) string
-		want  string
-		notes string
-	}{
-		{"F1 no version", parts{}, func(f *Feedback, _ *Row) string { return f.Version }, "", ""},
-		{"F1 version 2.0", parts{tail: "<version>2.0</version></feedback>"}, func(f *Feedback, _ *Row) string { return f.Version }, "2.0", ""},
-		{"F2 empty org_name", parts{meta: "<org_name> </org_name><email>x@Org.Example</email>"}, func(f *Feedback, _ *Row) string { return f.Metadata.Org }, "org.example", "org"},
-		{"F3 one reporter, two names", parts{meta: "<org_name>Google Inc.</org_name><email>noreply@google.com</email>"}, func(f *Feedback, _ *Row) string { return f.Metadata.ReporterKey("") }, "google.com", ""},
-		{"F4 report id in brackets", parts{meta: "<org_name>Org</org_name><email>a@org.example</email><report_id>&lt;1@x&gt;</report_id>"}, func(f *Feedback, _ *Row) string { return strings.Split(f.Key(""), "\n")[1] }, "1@x", ""},
-		{"F5 decimals", parts{dates: "<begin>1700006400.0</begin><end>1700092799.5</end>"}, nil, day, ""},
-		{"F5 milliseconds", parts{dates: "<begin>1700006400000</begin><end>1700092799000</end>"}, nil, day, ""},
-		{"F5 microseconds", parts{dates: "<begin>1700006400000000</begin><end>1700092799000000</end>"}, nil, day, ""},
-		{"F5 blanks", parts{dates: "<begin> 1700006400\n</begin><end>1700092799 </end>"}, nil, day, ""},
-		{"F5 ISO 8601", parts{dates: "<begin>2023-11-15T00:00:00Z</begin><end>2023-11-15T23:59:59Z</end>"}, nil, day, ""},
-		{"F5 a date of mail", parts{dates: "<begin>Wed, 15 Nov 2023 00:00:00 +0000</begin><end>Wed, 15 Nov 2023 23:59:59 +0000</end>"}, nil, day, ""},
-		{"F5 no dates", parts{dates: "<begin>x</begin><end></end>"}, nil, "0001-01-01 00:00:00 0001-01-01 00:00:00", "dates"},
-		{"F6 begin is end", parts{dates: "<begin>1700006400</begin><end>1700006400</end>"}, nil, "2023-11-15 00:00:00 2023-11-15 00:00:00", ""},
-		{"F6 end before begin", parts{dates: "<begin>1700092799</begin><end>1700006400</end>"}, nil, day, "dates-swapped"},
-		{"F7 exclusive end", parts{dates: "<begin>1700006400</begin><end>1700092800</end>"}, nil, day, ""},
-		{"F8 several days", parts{dates: "<begin>1700006400</begin><end>1700265599</end>"}, nil, "2023-11-15 00:00:00 2023-11-17 23:59:59", ""},
-		{"F9 nothing came", parts{record: record("<source_ip></source_ip><count>0</count>", "", "", "")}, row, " 0 none/pass/fail example.com", "null"},
-		{"F10 decimals", parts{record: count("2.0")}, row, usual, "count-form"},
-		{"F10 thousands", parts{record: count("1,234")}, row, "192.0.2.1 1234 none/pass/fail example.com", "count-form"},
-		{"F11 brackets", parts{record: ip("[192.0.2.1]")}, row, usual, "source-form"},
-		{"F11 zone", parts{record: ip("fe80::1%eth0")}, row, "fe80::1 2 none/pass/fail example.com", "source-form"},
-		{"F11 mapped", parts{record: ip("::ffff:192.0.2.1")}, row, usual, "source-form"},
-		{"F11 network of one", parts{record: ip("192.0.2.1/32")}, row, usual, "source-form"},
-		{"F11 a port", parts{record: ip("192.0.2.1:25")}, row, usual, "source-form"},
-		{"F11 no address", parts{record: ip("108r.166.27.220")}, row, "108r.166.27.220 2 none/pass/fail example.com", "source"},
-		{"F11 empty", parts{record: ip("")}, row, " 2 none/pass/fail example.com", ""},
-		{"F12 derived", parts{record: record("", "<disposition>none</disposition>", "", "<dkim><domain>mail.example.com</domain><result>pass</result></dkim><spf><domain>other.example</domain><result>pass</result></spf>")}, row, usual, "derived"},
-		{"F12 nothing to derive from", parts{record: record("", "<disposition>none</disposition>", "", "<x/>")}, row, "192.0.2.1 2 none// example.com", "unknown-element"},
-		{"F13 mixed case", parts{record: words(" None", "Pass", "FAIL ")}, row, usual, "case"},
-		{"F14 other words", parts{record: words("none", "hardfail", "unknown")}, row, "192.0.2.1 2 none/hardfail/unknown example.com", ""},
-		{"F15 disposition pass", parts{record: words("pass", "pass", "fail")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Action() == Delivered) }, "true", ""},
-		{"F15 disposition unknown", parts{record: words("unknown", "fail", "fail")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Action() == Unclear) }, "true", "contradiction"},
-		{"F16 reasons", parts{record: record("", "<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf><reason><type>$text</type></reason><reason><type/></reason><reason><comment>c</comment></reason>", "", "")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Reasons) }, "[{$text } { c}]", ""},
-		{"F17 NULL", parts{policy: "<domain>NULL</domain><p>none</p><pct>100%</pct><sp></sp>", record: from("example.org")}, func(f *Feedback, _ *Row) string { return f.Policy.Domain + f.Policy.Pct }, "100", "domain contradiction"},
-		{"F18 empty results", parts{record: record("", "", "", " ")}, row, usual, ""},
-		{"F18 a signature with a result alone", parts{record: record("", "", "", "<dkim><result>none</result></dkim>")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Signatures) }, "[{  none}]", "contradiction"},
-		{"F19 several results", parts{record: record("", "", "", "<dkim><domain>a.example</domain><selector>S1</selector><result>pass</result></dkim><dkim><domain>b.example</domain><result>fail</result></dkim><spf><domain>c.example</domain><scope>helo</scope><result>pass</result></spf>")},
-			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Signatures, r.SPFResults) }, "[{a.example s1 pass} {b.example  fail}] [{c.example helo pass}]", "contradiction"},
-		{"F20 missing", parts{record: from(" ")}, row, usual, "header-from"},
-		{"F20 upper case and dot", parts{record: from("Example.COM.")}, row, usual, ""},
-		{"F20 an address", parts{record: from("&lt;joe@example.com&gt;")}, row, usual, ""},
-		{"F20 Unicode", parts{record: from("bücher.example")}, row, "192.0.2.1 2 none/pass/fail xn--bcher-kva.example", "contradiction"},
-		{"F22 another policy", parts{policy: "<domain>example.com</domain><p>Reject</p><np>none</np>"}, func(f *Feedback, _ *Row) string { return f.Policy.P + f.Policy.NP }, "rejectnone", ""},
-	} {
-		t.Run(tc.id, func(t *testing.T) {
-			f, rows := read(t, tc.p.String())
-			if len(rows) != 1 {
-				t.Fatalf("%d rows, refused %v", len(rows), f.Refused)
-			}
-			got := head(f)
-			if tc.show != nil {
-				got = tc.show(f, rows[0])
-			}
-			if got != tc.want || codes(f) != tc.notes {
-				t.Errorf("got %q, notes %q; want %q, notes %q", got, codes(f), tc.want, tc.notes)
-			}
-		})
-	}
-}
-
-// F10: a count that cannot be is no message, and the other rows are read. Words are never turned into a pass.
-func TestRefusedRows(t *testing.T) {
-	for _, count := range []string{"-3", "1e30", "99999999999999999999", "x", "", "1.5", "NaN"} {
-		bad := record("<source_ip>192.0.2.9</source_ip><count>"+count+"</count>", "", "", "")
-		f, rows := read(t, parts{record: record("", "", "", "") + "\n" + bad + record("", "", "", "")}.String())
-		if len(rows) != 2 || f.Messages != 4 || len(f.Refused) != 1 || f.Refused[0].N != 2 || f.Refused[0].Line != 6 || f.Refused[0].Why == "" {
-			t.Errorf("count %q: %d rows, %d messages, refused %+v", count, len(rows), f.Messages, f.Refused)
-		}
-	}
-}
-
-func TestUnknownWordsDoNotPass(t *testing.T) {
-	for _, word := range []string{"unknown", "error", "invalid", "nxdomain", "signed", "passed", "none", "", "hardfail"} {
-		r := Row{DKIM: word, SPF: word, Disposition: word}
-		if r.Pass() || ResultClass(word) == "pass" {
-			t.Errorf("%q passes", word)
-		}
-		if got := r.Action(); got != Unclear && word != "none" {
-			t.Errorf("disposition %q is %v", word, got)
-		}
-	}
-	if !slices.Contains([]string{"fail"}, ResultClass("hardfail")) || ResultClass("signed") != "unknown" {
-		t.Error("hardfail is a failure, signed is unknown")
-	}
-}
-
-func FuzzReadXML(f *testing.F) {
-	f.Add(parts{}.String())
-	f.Add(parts{meta: "<org_name>a<b&c</org_name>"}.String())
-	f.Add("<feedback><record><row><count>1")
-	f.Fuzz(func(t *testing.T, text string) {
-		var sum int64
-		n := 0
-		out, err := ReadXML(strings.NewReader(text), func(r *Row) error {
-			if r.Count < 0 || r.Count > maxCount || len(r.Signatures) > MaxResults {
-				t.Fatalf("out of bounds: %+v", r)
-			}
-			sum, n = sum+r.Count, n+1
-			return nil
-		})
-		if err == nil && (out.Messages != sum || out.Rows != n) {
-			t.Fatalf("%d rows and %d messages were handed over, the head says %d and %d", n, sum, out.Rows, out.Messages)
-		}
-	})
 }

@@ -25,7 +25,7 @@ var declared = regexp.MustCompile(`^\s*<\?xml[^>]*\bencoding\s*=\s*["']([A-Za-z0
 // is; the tokenizer repairs its bytes.
 func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	in := bufio.NewReaderSize(r, 64<<10)
-	head, _ := in.Peek(512) // an error comes back with the first read
+	head, _ := in.Peek(32 << 10) // an error comes back with the first read
 	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
 		in.Discard(3)
 		return in
@@ -34,7 +34,7 @@ func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 		notes.add(strings.ToLower(name), "the file is in "+name, 0)
 		return bufio.NewReaderSize(transform.NewReader(in, e.NewDecoder()), 64<<10)
 	}
-	m := declared.FindSubmatch(head)
+	m := declared.FindSubmatch(head[:min(len(head), 512)])
 	if m == nil {
 		return in
 	}

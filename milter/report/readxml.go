@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -11,70 +12,7 @@ import (
 // ErrNoReport reports text that holds no aggregate report.
 var ErrNoReport = fmt.Errorf("no <feedback> element: this is not a DMARC aggregate report")
 
-// fields are the elements that hold a value, by parent and name.
-var fields = map[string]func(*reader, string){
-	"feedback/version":                   func(r *reader, s string) { r.out.Version = s },
-	"report_metadata/org_name":           func(r *reader, s string) { r.out.Metadata.Org = s },
-	"report_metadata/email":              func(r *reader, s string) { r.out.Metadata.Email = s },
-	"report_metadata/extra_contact_info": func(r *reader, s string) { r.out.Metadata.Contact = s },
-	"report_metadata/report_id":          func(r *reader, s string) { r.out.Metadata.ReportID = s },
-	"report_metadata/generator":          func(r *reader, s string) { r.out.Metadata.Generator = s },
-	"report_metadata/error":              (*reader).metadataError,
-	"date_range/begin":                   func(r *reader, s string) { r.begin = s },
-	"date_range/end":                     func(r *reader, s string) { r.end = s },
-	"policy_published/domain":            (*reader).policyDomain,
-	"policy_published/p":                 func(r *reader, s string) { r.policy.P = word(s) },
-	"policy_published/sp":                func(r *reader, s string) { r.policy.SP = word(s) },
-	"policy_published/np":                func(r *reader, s string) { r.policy.NP = word(s) },
-	"policy_published/adkim":             func(r *reader, s string) { r.policy.ADKIM = word(s) },
-	"policy_published/aspf":              func(r *reader, s string) { r.policy.ASPF = word(s) },
-	"policy_published/fo":                func(r *reader, s string) { r.policy.FO = word(s) },
-	"policy_published/pct": func(r *reader,
-		s string) {
-		r.policy.Pct = strings.TrimSuffix(word(s), "%")
-	},
-	"policy_published/testing":             func(r *reader, s string) { r.policy.Testing = word(s) },
-	"policy_published/discovery_method":    func(r *reader, s string) { r.policy.Discovery = word(s) },
-	"policy_published/version_published":   func(*reader, string) {},
-	"row/source_ip":                        (*reader).sourceIP,
-	"row/count":                            func(r *reader, s string) { r.count = s },
-	"policy_evaluated/disposition":         func(r *reader, s string) { r.row.Disposition = r.word(s) },
-	"policy_evaluated/dkim":                func(r *reader, s string) { r.row.DKIM = r.word(s) },
-	"policy_evaluated/spf":                 func(r *reader, s string) { r.row.SPF = r.word(s) },
-	"reason/type":                          func(r *reader, s string) { r.reason.Type = r.word(s) },
-	"reason/comment":                       func(r *reader, s string) { r.reason.Comment = s },
-	"identifiers/header_from":              func(r *reader, s string) { r.row.HeaderFrom = parseName(s) },
-	"identifiers/envelope_from":            func(r *reader, s string) { r.row.EnvelopeFrom = parseName(s) },
-	"identifiers/envelope_to":              func(r *reader, s string) { r.row.EnvelopeTo = parseName(s) },
-	"dkim/domain":                          func(r *reader, s string) { r.signature.Domain = parseName(s) },
-	"dkim/selector":                        func(r *reader, s string) { r.signature.Selector = strings.ToLower(s) },
-	"dkim/result":                          func(r *reader, s string) { r.signature.Result = r.word(s) },
-	"dkim/human_result":                    func(*reader, string) {},
-	"spf/domain":                           func(r *reader, s string) { r.spf.Domain = parseName(s) },
-	"spf/scope":                            func(r *reader, s string) { r.spf.Scope = r.word(s) },
-	"spf/result":                           func(r *reader, s string) { r.spf.Result = r.word(s) },
-	"spf/human_result":                     func(*reader, string) {},
-	"policy_published/policy_published_by": func(*reader, string) {},
-}
-
-// containers are the elements that hold elements.
-var containers = []string{"feedback", "report_metadata", "date_range", "policy_published", "record", "row",
-	"policy_evaluated", "reason", "identifiers", "auth_results", "dkim", "spf", "extension", "extensions"}
-
-// names are the local names of all elements that are known.
-var names = func() map[string]bool {
-	out := map[string]bool{"identities": true}
-	for _, c := range containers {
-		out[c] = true
-	}
-	for path := range fields {
-		_, name, _ := strings.Cut(path, "/")
-		out[name] = true
-	}
-	return out
-}()
-
-// reader builds a report of the tokens of a file. It holds one row at a time.
+// reader builds a report of the tokens of a file. It holds one record at a time.
 type reader struct {
 	notebook
 	tokens *tokenizer
@@ -87,13 +25,23 @@ type reader struct {
 	seen       int // records that were begun
 
 	stack     []string
-	value     []byte // of the element that is open
+	value     []byte          // of the element that is open
+	given     map[string]bool // values that the element around it has already
 	row       Row
 	count     string
+	more      []rowPart // of a record with several <row>: all but the last
+	isRow     bool      // the record has had a <row>
+	left      int       // results of the record that were left out
 	reason    Override
 	signature SignatureResult
 	spf       SPFResult
 	line      int
+}
+
+// rowPart is what <row> holds.
+type rowPart struct {
+	row   Row
+	count string
 }
 
 // ReadXML reads an aggregate report. It calls each for every row that can be counted, in the order
@@ -104,8 +52,9 @@ type reader struct {
 // that are unknown are kept as they are. The error wraps ErrNoReport for text that holds no report
 // at all, and ErrHostile for input that no reporter writes.
 func ReadXML(in io.Reader, each func(*Row) error) (*Feedback, error) {
-	r := &reader{each: each}
-	r.tokens = newTokenizer(utf8Text(in, &r.notebook), func(name string) bool { return names[name] }, &r.notebook)
+	r := &reader{each: each, given: map[string]bool{}}
+	isKnown := func(name string) bool { return names[canonical(name)] }
+	r.tokens = newTokenizer(utf8Text(in, &r.notebook), isKnown, &r.notebook)
 	err := r.run()
 	r.finish()
 	return &r.out, err
@@ -152,6 +101,9 @@ func (r *reader) atEnd() error {
 		return ErrNoReport
 	}
 	r.out.Cut = fmt.Sprintf("line %d: the file ends before </feedback>", r.tokens.line)
+	if r.tokens.unclosed > 0 {
+		r.out.Cut += fmt.Sprintf(", in a comment that begins in line %d", r.tokens.unclosed)
+	}
 	if r.inRecord() {
 		r.out.Cut += fmt.Sprintf(", in the middle of row %d", r.seen)
 	}
@@ -174,10 +126,7 @@ func (r *reader) path() string {
 }
 
 func (r *reader) open(t token) error {
-	name := t.name
-	if name == "identities" { // of an old draft
-		name = "identifiers"
-	}
+	name := r.name(t)
 	if len(r.stack) >= maxDepth {
 		return hostileInput("more than %d elements within each other in line %d", maxDepth, t.line)
 	}
@@ -195,6 +144,9 @@ func (r *reader) open(t token) error {
 		}
 		r.seen++
 		r.row, r.count = Row{N: r.seen, Line: t.line}, ""
+		r.more, r.isRow, r.left = nil, false, 0
+	case "row":
+		r.anotherRow(t)
 	case "policy_published":
 		r.policy = PolicyPublished{}
 	case "reason":
@@ -210,14 +162,62 @@ func (r *reader) open(t token) error {
 	}
 	r.stack = append(r.stack, name)
 	r.value = r.value[:0]
-	r.tokens.inText = r.inValue()
+	if r.tokens.inText = r.inValue(); !r.tokens.inText {
+		r.forget(name)
+	}
 	return nil
+}
+
+// name returns the name of a tag as RFC 9990 has it.
+func (r *reader) name(t token) string {
+	name := canonical(t.name)
+	if name != t.name && (name == "feedback" || r.started()) {
+		r.add("name-form", "names of elements are written in another way", t.line)
+	}
+	if name == "identities" { // of an old draft
+		return "identifiers"
+	}
+	return name
+}
+
+// anew are the elements that can be there several times, and those in which values are then to be
+// read anew.
+var anew = map[string][]string{
+	"record": {"row/", "policy_evaluated/", "identifiers/"}, "row": {"row/", "policy_evaluated/"},
+	"reason": {"reason/"}, "dkim": {"dkim/"}, "spf": {"spf/"}, "policy_published": {"policy_published/"},
+}
+
+// forget begins an element: it has no values yet.
+func (r *reader) forget(name string) {
+	for _, prefix := range anew[name] {
+		for path := range r.given {
+			if strings.HasPrefix(path, prefix) {
+				delete(r.given, path)
+			}
+		}
+	}
+}
+
+// maxRowParts bounds the <row> elements of a record.
+const maxRowParts = 1000
+
+// anotherRow begins a <row>. A record has one; where it has several, the identifiers and results
+// are those of all.
+func (r *reader) anotherRow(t token) {
+	if r.isRow && len(r.more) < maxRowParts {
+		r.add("rows", "a record has more than one <row>; each is counted", t.line)
+		r.more = append(r.more, rowPart{r.row, r.count})
+		r.row.Address, r.row.Source, r.row.Disposition = netip.Addr{}, "", ""
+		r.row.DKIM, r.row.SPF, r.row.Reasons = "", "", nil
+		r.count = ""
+	}
+	r.isRow = true
 }
 
 // close ends the nearest element of that name, and what is open in it. It reports whether that was
 // the report.
 func (r *reader) close(name string) (bool, error) {
-	if name == "identities" {
+	if name = canonical(name); name == "identities" {
 		name = "identifiers"
 	}
 	if !slices.Contains(r.stack, name) {
@@ -244,20 +244,20 @@ func (r *reader) closeTo(name string) error {
 
 // pop ends the element that was opened last.
 func (r *reader) pop() error {
-	set, top := fields[r.path()], r.stack[len(r.stack)-1]
+	path, top := r.path(), r.stack[len(r.stack)-1]
 	parent := ""
 	if len(r.stack) > 1 {
 		parent = r.stack[len(r.stack)-2]
 	}
-	if set != nil {
-		set(r, r.text())
+	if set := fields[path]; set != nil {
+		r.set(path, set)
 	}
 	r.stack = r.stack[:len(r.stack)-1]
 	r.value = r.value[:0]
 	r.tokens.inText = false
 	switch {
 	case top == "record":
-		return r.endRow()
+		return r.endRecord()
 	case top == "policy_published":
 		if r.policies++; r.policies == 1 {
 			r.out.Policy = r.policy
@@ -274,8 +274,28 @@ func (r *reader) pop() error {
 	return nil
 }
 
+// repeated are the values that an element may have several of.
+var repeated = map[string]bool{"report_metadata/error": true}
+
+// set takes the value that was read. The first one is taken of those that can be there once.
+func (r *reader) set(path string, set func(*reader, string)) {
+	value := r.text()
+	if value == "" && r.given[path] {
+		return
+	}
+	if r.given[path] && !repeated[path] {
+		r.add("repeated", "an element is there twice; the first one is taken", r.line)
+		return
+	}
+	if value != "" {
+		r.given[path] = true
+	}
+	set(r, value)
+}
+
 func (r *reader) addSignature() {
 	if len(r.row.Signatures) == MaxResults {
+		r.left++
 		r.add("results", "results above 200 of a row were left out", r.line)
 		return
 	}
@@ -284,6 +304,7 @@ func (r *reader) addSignature() {
 
 func (r *reader) addSPF() {
 	if len(r.row.SPFResults) == MaxResults {
+		r.left++
 		r.add("results", "results above 200 of a row were left out", r.line)
 		return
 	}
@@ -300,49 +321,11 @@ func (r *reader) text() string {
 		}
 		s = plain
 	}
-	return strings.TrimSpace(s)
+	return strings.Trim(strings.TrimSpace(s), invisible)
 }
 
-func word(s string) string { return strings.ToLower(s[:min(len(s), 100)]) }
-
-// word reads one of the words of RFC 9990. What is none stays as it is.
-func (r *reader) word(s string) string {
-	out := word(s)
-	if out != s {
-		r.add("case", "a word is not in lower case", r.line)
-	}
-	return out
-}
-
-func (r *reader) metadataError(s string) {
-	if len(r.out.Metadata.Errors) < 20 && s != "" {
-		r.out.Metadata.Errors = append(r.out.Metadata.Errors, s)
-	}
-}
-
-// policyDomain reads the domain of the policy. NULL is what a program writes that has none.
-func (r *reader) policyDomain(s string) {
-	if strings.EqualFold(s, "null") {
-		r.add("domain", "the policy's domain is NULL", r.line)
-		s = ""
-	}
-	r.policy.Domain = parseName(s)
-}
-
-func (r *reader) sourceIP(s string) {
-	r.row.Source = s[:min(len(s), 100)]
-	a, ok := parseSource(s)
-	if !ok {
-		if s != "" {
-			r.add("source", fmt.Sprintf("source_ip %q is not an address", s[:min(len(s), 60)]), r.line)
-		}
-		return
-	}
-	if a.String() != s {
-		r.add("source-form", "an address is written in an unusual form", r.line)
-	}
-	r.row.Address, r.row.Source = a, a.String()
-}
+// invisible are letters without width, which programs that write for the web leave around values.
+const invisible = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00a0 \t\r\n"
 
 // trailing looks at what stands behind the report.
 func (r *reader) trailing() {

@@ -43,8 +43,8 @@ type TLSFailure struct {
 	MoreAbout string `json:"additional-information,omitempty"`
 }
 
-// ErrNoTLSReport reports JSON that is not a TLS report.
-var ErrNoTLSReport = errors.New("this JSON is not a TLS report (RFC 8460): it has no policies")
+// ErrNoTLSReport reports JSON that is not a TLS report, or text that is not JSON.
+var ErrNoTLSReport = errors.New("this is not a TLS report (RFC 8460)")
 
 // tlsJSON is the report as it is written.
 type tlsJSON struct {
@@ -158,10 +158,10 @@ func ReadTLS(in io.Reader) (*TLSReport, error) {
 	var t tlsJSON
 	text := utf8Text(io.LimitReader(in, maxTLSReport), &notebook{})
 	if err := json.NewDecoder(text).Decode(&t); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoTLSReport, err)
+		return nil, fmt.Errorf("%w: as JSON it is damaged or cut off: %w", ErrNoTLSReport, err)
 	}
 	if len(t.Rows) == 0 {
-		return nil, ErrNoTLSReport
+		return nil, fmt.Errorf("%w: the JSON has no policies", ErrNoTLSReport)
 	}
 	out := &TLSReport{Org: t.Org.String(), ID: t.ID.String(), Contact: t.Contact.String()}
 	out.Begin, _ = parseTime(t.Range.Start.String())

@@ -45,6 +45,8 @@ type tokenizer struct {
 	notes  *notebook
 	buf    []byte
 	next   *token // a token that was read already
+
+	unclosed int // line of a comment that the file ends in; 0 for none
 }
 
 func newTokenizer(in *bufio.Reader, known func(string) bool, notes *notebook) *tokenizer {
@@ -204,9 +206,11 @@ func (t *tokenizer) skip(mark string, take func([]byte)) error {
 		t.in.Discard(len("<![CDATA["))
 	}
 	var seen []byte
+	begin := t.line
 	for {
 		c, err := t.read()
 		if errors.Is(err, io.EOF) {
+			t.unclosed = begin
 			return nil
 		}
 		if err != nil {

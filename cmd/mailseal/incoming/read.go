@@ -12,6 +12,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/milter/report"
+	"mailseal/milter/report/advice"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/tally"
 )
@@ -229,7 +230,11 @@ func (r *Read) noted(p *intake.Part, f *intake.Report) {
 		r.notes = append(r.notes, fileNotes{p.Name(), notes})
 	}
 	if f.Cut != "" {
-		r.wrong = append(r.wrong, fmt.Sprintf("%s: %s; the %d rows before were read", p.Name(), f.Cut, f.Rows))
+		before := "no row before was whole"
+		if f.Rows > 0 {
+			before = advice.Plural(int64(f.Rows), "row before was", "rows before were") + " read"
+		}
+		r.wrong = append(r.wrong, fmt.Sprintf("%s: %s; %s", p.Name(), f.Cut, before))
 	}
 	for _, row := range f.Refused {
 		r.wrong = append(r.wrong, fmt.Sprintf("%s: row %d in line %d: %s; the other rows were read",

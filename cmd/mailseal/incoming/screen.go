@@ -126,6 +126,10 @@ func (r *Read) causes(d *tally.Domain, sources []tally.Source) {
 // sentence says how a domain fares.
 func sentence(d *tally.Domain) string {
 	name := cmp.Or(clean(d.Name), "(no domain)")
+	if d.Messages == 0 && d.Silent < d.Reports {
+		return name + ": no row of " + advice.Plural(int64(d.Reports-d.Silent), "report", "reports") +
+			" could be read; the errors below say why."
+	}
 	if d.Messages == 0 {
 		return name + ": the reporter saw no mail."
 	}

@@ -18,6 +18,7 @@ const (
 	MaxMessage  = 25 << 20  // bytes of a mail, or of a file that is none
 	maxReport   = 64 << 20  // bytes of one report, inflated
 	maxInflated = 128 << 20 // bytes of all that a message holds
+	maxCopied   = 75 << 20  // bytes of parts of a mail, as often as they are copied
 	maxParts    = 100       // MIME parts and entries of archives, all layers together
 	maxLayers   = 3         // archives within each other
 	maxNesting  = 20        // MIME parts and messages within each other
@@ -26,10 +27,13 @@ const (
 // budget is what is left of the bounds for one message.
 type budget struct {
 	inflated int64
+	copied   int64 // a mail within a mail is a copy of nearly all of it
 	parts    int
 }
 
-func newBudget() *budget { return &budget{inflated: maxInflated, parts: maxParts} }
+func newBudget() *budget {
+	return &budget{inflated: maxInflated, copied: maxCopied, parts: maxParts}
+}
 
 // part counts one more part.
 func (b *budget) part() error {
@@ -48,6 +52,7 @@ func hostile(format string, args ...any) error {
 type limited struct {
 	in     io.Reader
 	budget *budget // nil: this report was counted before
+	copied *int64  // what is left of budget.copied; nil for what is not a copy
 	left   int64
 }
 
@@ -56,6 +61,11 @@ func (l *limited) Read(p []byte) (int, error) {
 	l.left -= int64(n)
 	if l.budget != nil {
 		l.budget.inflated -= int64(n)
+	}
+	if l.copied != nil {
+		if *l.copied -= int64(n); *l.copied < 0 {
+			return 0, hostile("the parts of the mail have more than %d MiB", maxCopied>>20)
+		}
 	}
 	if l.left < 0 || l.budget != nil && l.budget.inflated < 0 {
 		return 0, hostile("it inflates to more than %d MiB, or all parts to more than %d MiB",

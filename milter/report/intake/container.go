@@ -7,12 +7,11 @@
 package intake
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
+	"html"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -42,6 +41,8 @@ type Part struct {
 	Failure  *report.Failure
 	Warnings []string // of the containers; more may come while it is read
 	Err      error    // why it cannot be read; nil for a report
+
+	isCopy bool // for people, of a report that may be there in another part, too
 }
 
 // Name returns the path of the part as one text.
@@ -66,18 +67,25 @@ func Look(name string, data []byte) []*Part {
 }
 
 // settle makes sure that something was found, and keeps what is of no interest out where reports
-// were found: texts for people, and what programs add to archives.
+// were found: texts for people, and what programs add to archives and mail.
 func (w *walker) settle(name string) {
-	isReport := func(p *Part) bool { return p.Kind != Other }
+	isReport := func(p *Part) bool { return p.Kind == Aggregate && !p.isCopy }
 	if slices.ContainsFunc(w.found, isReport) {
-		w.found = slices.DeleteFunc(w.found, func(p *Part) bool {
-			return p.Kind == Other && (p.Err == nil || len(p.Path) > 1 && errors.Is(p.Err, errNoReport))
-		})
+		w.found = slices.DeleteFunc(w.found, func(p *Part) bool { return p.isCopy })
+	}
+	if slices.ContainsFunc(w.found, func(p *Part) bool { return p.Kind != Other }) {
+		w.found = slices.DeleteFunc(w.found, isIdle)
 		return
 	}
 	if len(w.found) == 0 {
 		w.found = []*Part{{Kind: Other, Path: []string{name}}}
 	}
+}
+
+// isIdle reports whether a part is of no interest beside a report.
+func isIdle(p *Part) bool {
+	return p.Kind == Other && (p.Err == nil || errors.Is(p.Err, errWrapped) ||
+		len(p.Path) > 1 && errors.Is(p.Err, errNoReport))
 }
 
 func (w *walker) fail(at []string, err error) {
@@ -100,6 +108,10 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 		return w.gzip(at, data, layers, nesting)
 	case isZip(data, start):
 		return w.archive(at, data, layers, nesting)
+	case isTar(data):
+		return w.tar(at, data, layers, nesting)
+	case bytes.HasPrefix(data, []byte("BZh")), isZlib(data):
+		return w.compressed(at, data, layers, nesting)
 	case isXML(start, isTop):
 		return w.documents(at, data)
 	case isJSON(start, isTop):
@@ -114,8 +126,22 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 		return unreadable(data)
 	case isTop && looksLikeMail(start), !isTop && isAttachedMail(start):
 		return w.mail(at, data, layers, nesting)
+	default:
+		return w.text(at, data, layers, nesting, isTop)
+	}
+	return nil
+}
+
+// text looks for a report in text that is for people.
+func (w *walker) text(at []string, data []byte, layers, nesting int, isTop bool) error {
+	name, encoded := uuencoded(data)
+	switch {
+	case encoded != nil:
+		return w.look(append(slices.Clone(at), shown(name)), encoded, layers+1, nesting, true)
 	case holdsXML(data):
 		w.add(Aggregate, at, data)
+	case holdsEscapedXML(data):
+		w.add(Aggregate, at, []byte(html.UnescapeString(string(data)))).isCopy = true
 	case isTop:
 		return errNoReport
 	}
@@ -124,11 +150,7 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 
 // plain looks into base64 that no field announces.
 func (w *walker) plain(at []string, data []byte, layers, nesting int, isTop bool) error {
-	inner, err := io.ReadAll(newBase64(bytes.NewReader(data)))
-	if err != nil {
-		return err
-	}
-	return w.look(at, inner, layers+1, nesting, isTop)
+	return w.look(at, fromBase64(data), layers+1, nesting, isTop)
 }
 
 // documents looks at XML in memory. Files that were joined hold several reports.
@@ -176,37 +198,53 @@ func (w *walker) gzip(at []string, data []byte, layers, nesting int) error {
 		}
 		return w.gzip(at, rest, layers, nesting)
 	}
-	head, err := peek(data)
-	if err != nil {
-		return err
-	}
-	start := beginning(head)
-	if isXML(start, true) || isJSON(start, true) {
-		p := &Part{Kind: Aggregate, Path: at, Subject: w.subject}
-		if isJSON(start, true) {
-			p.Kind = TLS
-		}
-		p.Open = w.opener(func() (io.Reader, error) { return newInflater(data, p.warn) })
-		w.found = append(w.found, p)
-		return nil
-	}
-	// An archive in an archive, or nothing that we know: it is small, or not a report.
-	z, err := newInflater(data, func(string) {})
-	if err != nil {
-		return err
-	}
-	inner, err := io.ReadAll(io.LimitReader(&limited{in: z, budget: w.budget, left: maxReport}, MaxMessage+1))
-	if err != nil {
-		return err
-	}
-	if len(inner) > MaxMessage {
-		return hostile("an archive in an archive inflates to more than %d MiB", MaxMessage>>20)
-	}
-	if len(inner) == 0 {
+	open := func(note func(string)) (io.Reader, error) { return newInflater(data, note) }
+	inner, err := w.packed(at, open)
+	if err == nil && inner != nil && len(inner) == 0 {
 		w.add(Null, at, nil)
 		return nil
 	}
+	if err != nil || inner == nil {
+		return err
+	}
 	return w.look(at, inner, layers+1, nesting, true)
+}
+
+// packed looks at the beginning of what a program has compressed. A report is added, to be unpacked
+// when it is read, and inner is nil then. All else is unpacked and returned: an archive in an
+// archive is small, or not a report.
+func (w *walker) packed(at []string, open func(note func(string)) (io.Reader, error)) (inner []byte, err error) {
+	damage := ""
+	in, err := open(func(text string) { damage = text })
+	if err != nil {
+		return nil, err
+	}
+	head := make([]byte, sniffed)
+	n, err := io.ReadFull(in, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	start := beginning(head[:n])
+	switch isTLS := isJSON(start, true); {
+	case isXML(start, true) || isTLS:
+		p := &Part{Kind: Aggregate, Path: at, Subject: w.subject}
+		if isTLS {
+			p.Kind = TLS
+		}
+		p.Open = w.opener(func() (io.Reader, error) { return open(p.warn) })
+		w.found = append(w.found, p)
+		return nil, nil
+	case n == 0 && damage != "":
+		return nil, errors.New(damage + ": nothing of it can be read; ask for it again")
+	case n < len(head):
+		return head[:n], nil
+	}
+	all := io.MultiReader(bytes.NewReader(head), in)
+	inner, err = io.ReadAll(io.LimitReader(&limited{in: all, budget: w.budget, left: maxReport}, MaxMessage+1))
+	if err == nil && len(inner) > MaxMessage {
+		err = hostile("an archive in an archive inflates to more than %d MiB", MaxMessage>>20)
+	}
+	return inner, err
 }
 
 func (p *Part) warn(text string) {
@@ -244,92 +282,12 @@ func peek(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	head := make([]byte, 4096)
+	head := make([]byte, sniffed)
 	n, err := io.ReadFull(z, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, fmt.Errorf("not readable as gzip: %w", err)
 	}
 	return head[:n], nil
-}
-
-// archive looks at each entry of a zip file. What stands before the first entry does not matter.
-func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return fmt.Errorf("not readable as zip: %w", err)
-	}
-	for _, f := range z.File {
-		if f.FileInfo().IsDir() || strings.Contains(f.Name, "__MACOSX/") || strings.HasPrefix(path.Base(f.Name), ".") {
-			continue // what file managers add
-		}
-		if err := w.budget.part(); err != nil {
-			return err
-		}
-		inside := append(slices.Clone(at), shown(f.Name))
-		if err := w.entry(inside, f, layers, nesting); err != nil {
-			w.fail(inside, err)
-			if errors.Is(err, report.ErrHostile) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// entry looks at one entry. One with a report in it is unpacked when it is read.
-func (w *walker) entry(at []string, f *zip.File, layers, nesting int) error {
-	if f.Flags&1 != 0 {
-		return errors.New("the zip file is encrypted: reports are not")
-	}
-	in, err := f.Open()
-	if err != nil {
-		return fmt.Errorf("not readable as zip: %w", err)
-	}
-	defer in.Close()
-	head := make([]byte, 4096)
-	n, err := io.ReadFull(in, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("not readable as zip: %w", err)
-	}
-	start := beginning(head[:n])
-	if isXML(start, true) || isJSON(start, true) {
-		p := &Part{Kind: Aggregate, Path: at, Subject: w.subject}
-		if isJSON(start, true) {
-			p.Kind = TLS
-		}
-		p.Open = w.opener(func() (io.Reader, error) {
-			in, err := f.Open()
-			return checksum{in, p.warn}, err
-		})
-		w.found = append(w.found, p)
-		return nil
-	}
-	if n < len(head) {
-		return w.look(at, head[:n], layers+1, nesting, true)
-	}
-	rest, err := io.ReadAll(io.LimitReader(&limited{in: in, budget: w.budget, left: maxReport}, MaxMessage+1))
-	if err != nil {
-		return err
-	}
-	if len(rest) > MaxMessage {
-		return hostile("an archive in an archive inflates to more than %d MiB", MaxMessage>>20)
-	}
-	return w.look(at, append(head, rest...), layers+1, nesting, true)
-}
-
-// checksum lets a report be read whose checksum in the zip file is wrong.
-type checksum struct {
-	in   io.Reader
-	note func(string)
-}
-
-func (c checksum) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	if errors.Is(err, zip.ErrChecksum) {
-		c.note("the checksum in the zip file is wrong")
-		return n, io.EOF
-	}
-	return n, err
 }
 
 // shown makes a name from an archive or a mail fit to be shown.

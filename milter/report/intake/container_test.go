@@ -7,10 +7,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"mime/quotedprintable"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -136,11 +138,27 @@ func TestContainers(t *testing.T) {
 		{"C2 HTML that begins with any tag", top + multi("mixed", multi("alternative", human, "Content-Type: text/html\r\n\r\n<div>hello</div>"), attached("application/gzip", gz(x))), "aggregate 7"},
 		{"C2 XHTML", top + multi("mixed", "Content-Type: text/html\r\n\r\n<?xml version=\"1.0\"?><html><body/></html>", attached("application/gzip", gz(x))), "aggregate 7"},
 		{"C7 split names", top + multi("mixed", "Content-Type: application/gzip;\r\n name*0=\"org.example!exam\";\r\n name*1=\"ple.com.xml.gz\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"+b64(gz(x))), "aggregate 7"},
+		{"C5 gzip called XML, in a zip called gzip", top + attached("application/gzip; name=r.xml.gz", zipped("r.xml", string(gz(x)))), "aggregate 7"},
+		{"C6 a boundary that is not that of the parts", top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))), "boundary=b", "boundary=x", 1), "aggregate 7"},
+		{"C6 no boundary", top + regexp.MustCompile("; boundary=b[0-9]+").ReplaceAllString(multi("mixed", human, attached("application/gzip", gz(x))), ""), "aggregate 7"},
+		{"C2 signed with S/MIME", top + multi("signed; protocol=\"application/pkcs7-signature\"", multi("mixed", human, attached("application/gzip", gz(x))), attached("application/pkcs7-signature", cms(2))), "aggregate 7"},
+		{"C2 signed with S/MIME, the signature called octet-stream", top + multi("signed", attached("application/gzip", gz(x)), attached("application/octet-stream", cms(2))), "aggregate 7"},
+		{"C2 signed with PGP", top + multi("signed; protocol=\"application/pgp-signature\"", multi("mixed", human, attached("application/gzip", gz(x))), "Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n"), "aggregate 7"},
+		{"C2 signed with S/MIME as one block", top + attached("application/pkcs7-mime; smime-type=signed-data", cms(2)), "other!"},
+		{"C2 encrypted with S/MIME", top + attached("application/pkcs7-mime", cms(3)), "other!"},
+		{"C2 encrypted with PGP", top + multi("encrypted", "Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n", "Content-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n"), "other!"},
+		{"C2 a part of a mail", top + "Content-Type: message/partial; number=1; total=2; id=x\r\n\r\n" + attached("application/gzip", gz(x)), "other!"},
+		{"C2 a reference to another place", top + "Content-Type: message/external-body; access-type=URL\r\n\r\nContent-Type: application/gzip\r\n\r\n", "other!"},
 		{"C8 gzip and a line break", string(gz(x)) + "\r\n", "aggregate 7"},
 		{"C8 gzip and zeros", string(gz(x)) + strings.Repeat("\x00", 100), "aggregate 7"},
 		{"C8 two members", string(gz(x[:200])) + string(gz(x[200:])), "aggregate 7"},
 		{"C9 wrong checksum", string(append(gz(x)[:len(gz(x))-8], "\x00\x00\x00\x00\x00\x00\x00\x00"...)), "aggregate 7"},
 		{"C9 trailer cut off", string(gz(x)[:len(gz(x))-5]), "aggregate 7"},
+		{"C9 cut off before anything can be read", string(gz(x)[:12]), "other!"},
+		{"C9 a zip without its end", string(zipped("r.xml", string(x))[:len(zipped("r.xml", string(x)))-60]), "aggregate 7"},
+		{"C9 a zip of two reports without its end", string(zipped("a.xml", string(x), "b.xml", string(xml("2")))[:680]), "aggregate 7, aggregate 7"},
+		{"C9 a zip of which nothing is left", "PK\x03\x04\x14\x00", "other!"},
+		{"C9 wrong checksum in a zip", damaged(x), "aggregate 7"},
 		{"C8 two reports in two members", string(gz(x)) + string(gz(xml("2"))), "aggregate 7, aggregate 7"},
 		{"C8 three reports in one file", string(x) + "\n" + string(xml("2")) + string(xml("3")), "aggregate 7, aggregate 7, aggregate 7"},
 		{"C10 gzip in gzip", string(gz(gz(x))), "aggregate 7"},
@@ -149,6 +167,15 @@ func TestContainers(t *testing.T) {
 		{"C11 several entries", string(zipped("dir/", "", "dir/a.xml", string(x), "__MACOSX/._a.xml", "junk", "b.xml", string(xml("2")))), "aggregate 7, aggregate 7"},
 		{"C11 what file managers add", string(zipped(".DS_Store", "\x00\x00Bud1", "Thumbs.db", "\x01\x02", "a.xml", string(x))), "aggregate 7"},
 		{"C11 nothing but such files", string(zipped("Thumbs.db", "\x01\x02")), "other!"},
+		{"C11 an entry that is stored", method(x, zip.Store, 0), "aggregate 7"},
+		{"C11 an entry compressed with LZMA", method(x, 14, 0), "other!"},
+		{"C11 an encrypted entry", method(x, zip.Store, 1), "other!"},
+		{"C11 nothing in it", string(zipped()), "other"},
+		{"C11 tar", string(tarred("d/a.xml", x, "d/b.xml.gz", gz(xml("2")), "d/.x", []byte("?"))), "aggregate 7, aggregate 7"},
+		{"C11 tar in gzip", string(gz(tarred("a.xml", x))), "aggregate 7"},
+		{"C11 a tar that is cut off", string(tarred("a.xml", x, "b.xml", x)[:1700]), "aggregate 7, other!"},
+		{"C11 bzip2", string(bz2), "null"},
+		{"C11 zlib", string(deflated(x)), "aggregate 7"},
 		{"C11 something before the zip", "junk\r\n" + string(zipped("r.xml", string(x))), "aggregate 7"},
 		{"C11 a name that leads out", string(zipped("../../etc/passwd", string(x))), "aggregate 7"},
 		{"C12 base64 on one line", top + "Content-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(gz(x)), "aggregate 7"},
@@ -158,13 +185,25 @@ func TestContainers(t *testing.T) {
 		{"C12 base64 in quotes", top + "Content-Transfer-Encoding: \"base64\"\r\n\r\n" + b64(gz(x)), "aggregate 7"},
 		{"C12 blocks with padding", top + "Content-Transfer-Encoding: base64\r\n\r\n" + b64(gz(x)[:100]) + b64(gz(x)[100:201]) + b64(gz(x)[201:]), "aggregate 7"},
 		{"C12 a stray =", top + "Content-Transfer-Encoding: base64\r\n\r\n=" + strings.Replace(b64(gz(x)), "\r\n", "=\r\n", 1), "aggregate 7"},
+		{"C12 a line between the lines", top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Replace(b64(gz(x)), "\r\n", "\r\n*** scanned by a program ***\r\n", 1), "aggregate 7"},
+		{"C12 words at the end of a line", top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Replace(b64(gz(x)), "\r\n", "!! scanned by a program\r\n", 1), "aggregate 7"},
+		{"C12 the alphabet of URLs", top + "Content-Transfer-Encoding: base64\r\n\r\n" + base64.URLEncoding.EncodeToString(gz(x)), "aggregate 7"},
+		{"C12 text behind it", top + "Content-Transfer-Encoding: base64\r\n\r\n" + b64(gz(x)) + "-- \r\nThis list is run by nobody\r\n", "aggregate 7"},
+		{"C12 uuencode", top + "Content-Transfer-Encoding: x-uuencode\r\n\r\n" + uu(gz(x)), "aggregate 7"},
+		{"C12 uuencode in the text", top + "\r\nHello,\r\n\r\n" + uu(gz(x)), "aggregate 7"},
+		{"C12 BinHex", top + "\r\n(This file must be converted with BinHex 4.0)\r\n:$f*TEQKP:\r\n", "other!"},
+		{"C12 quoted-printable that is not", top + "Content-Transfer-Encoding: quoted-printable\r\n\r\n" + string(x), "aggregate 7"},
 		{"C12 padding cut off", top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.TrimRight(b64(x), "=\r\n"), "aggregate 7"},
 		{"C12 quoted-printable", top + "Content-Type: text/xml\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + qp(x), "aggregate 7"},
 		{"C13 plain XML", top + multi("mixed", human, "Content-Type: text/xml\r\n\r\n"+string(x)), "aggregate 7"},
 		{"C13 XML in the body", top + "\r\n" + string(x), "aggregate 7"},
 		{"C13 text before the XML", top + multi("mixed", "Content-Type: text/plain\r\n\r\nSee the report:\r\n\r\n"+string(x)), "aggregate 7"},
+		{"C13 XML in HTML", top + multi("alternative", human, "Content-Type: text/html\r\n\r\n<html><pre>"+html.EscapeString(string(x))+"</pre></html>"), "aggregate 7"},
+		{"C13 XML in HTML, and attached", top + multi("mixed", "Content-Type: text/html\r\n\r\n<html><pre>"+html.EscapeString(string(x))+"</pre></html>", attached("application/gzip", gz(x))), "aggregate 7"},
+		{"C13 an answer that quotes the XML", top + "\r\nYou wrote:\r\n> " + strings.ReplaceAll(string(x), "><", ">\r\n> <"), "aggregate 7"},
 		{"C13 text before the XML, in a file", "junk\n" + string(x), "aggregate 7"},
 		{"C14 unused", string(gz([]byte("unused\n"))), "null"},
+		{"C14 an attachment without content", top + multi("mixed", human, "Content-Type: application/gzip; name=r.xml.gz\r\nContent-Transfer-Encoding: base64\r\n\r\n"), "other!"},
 		{"C14 empty", string(gz(nil)), "null"},
 		{"C15 TLS report", top + multi("report; report-type=tlsrpt", human, attached("application/tlsrpt+gzip", gz(tls))), "tls"},
 		{"C15 TLS report with a byte order mark", "\xef\xbb\xbf" + string(tls), "tls"},
@@ -174,6 +213,8 @@ func TestContainers(t *testing.T) {
 		{"C15 bounce", top + multi("report; report-type=delivery-status", human, "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n"), "bounce"},
 		{"C15 a person", top + "\r\nHello\r\n", "other"},
 		{"C15 a person who writes HTML", top + multi("alternative", human, "Content-Type: text/html\r\n\r\n<html><p>x</html>"), "other"},
+		{"C15 xz", "\xfd7zXZ\x00123", "other!"}, {"C15 RAR", "Rar!\x1a\x07", "other!"}, {"C15 Zstandard", "\x28\xb5\x2f\xfd", "other!"},
+		{"C15 LZ4", "\x04\x22\x4d\x18", "other!"}, {"C15 compress", "\x1f\x9d\x90", "other!"}, {"C15 Cabinet", "MSCF\x00", "other!"},
 		{"C17 no subject that says anything", "Subject: x\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"C18 encoded words", "Subject: =?utf-8?B?UmVwb3J0?=\r\n =?utf-8?Q?_x?=\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"an mbox line", "From reports@org.example Mon Nov 20\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
@@ -211,6 +252,7 @@ func TestBombs(t *testing.T) {
 	for range 6 {
 		layers = gz(layers)
 	}
+	bombInZip := string(zipped("a", "<feedback>"+strings.Repeat(" ", 70<<20)))
 	attribute := gz([]byte(`<feedback x="` + strings.Repeat("y", 20<<20)))
 	runtime.GC()
 	var before, after runtime.MemStats
@@ -220,11 +262,14 @@ func TestBombs(t *testing.T) {
 		data string
 	}{
 		{"70 MiB in a gzip", bomb.String()},
-		{"the same in a zip", string(zipped("a", "<feedback>"+strings.Repeat(" ", 70<<20)))},
+		{"the same in a zip", bombInZip},
 		{"5,000 multiparts within each other", top + deep},
 		{"100,000 parts", top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)},
 		{"six archives within each other", string(layers)},
 		{"a long attribute", string(attribute)},
+		{"20 mails of 24 MiB within each other", nested("message/rfc822", 18, strings.Repeat("x\r\n", 8<<20))},
+		{"a tar with a file that claims a terabyte", string(sparse())},
+		{"a zip of 70 MiB without its end", bombInZip[:len(bombInZip)-60]},
 		{"an archive of zeros in a gzip", string(gz(append([]byte("PK\x03\x04"), bytes.Repeat([]byte{0}, 30<<20)...)))},
 	} {
 		if got := found(t, []byte(tc.data)); !strings.Contains(got, "hostile") {

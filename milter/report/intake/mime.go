@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/quotedprintable"
 	"regexp"
 	"slices"
 	"strings"
@@ -99,23 +98,80 @@ func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers,
 		return hostile("more than %d parts within each other", maxNesting)
 	}
 	kind, params := contentType(h)
-	if strings.HasPrefix(kind, "multipart/") && params["boundary"] != "" {
-		return w.multipart(at, kind, params, body, layers, nesting)
+	if strings.HasPrefix(kind, "multipart/") {
+		in, boundary := boundaryOf(params["boundary"], body)
+		if boundary != "" {
+			return w.multipart(at, kind, boundary, in, layers, nesting)
+		}
+		body = in
 	}
 	if err := w.budget.part(); err != nil {
 		return err
 	}
-	data, err := io.ReadAll(decoded(h.Get("Content-Transfer-Encoding"), body))
-	if err != nil && len(data) == 0 {
-		return fmt.Errorf("a part of the mail cannot be read: %w", err)
-	}
 	if name := fileName(h, params); name != "" {
 		at = append(slices.Clone(at), shown(name))
+	}
+	switch kind {
+	case "message/partial":
+		return errors.New("the mail is one part of a report that was sent in several mails (message/partial): " +
+			"a mail program can join them; import what it saves")
+	case "message/external-body":
+		return errors.New("the report is not in the mail, which only names the place where it is: " +
+			"fetch it, and import it")
+	case "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature":
+		return nil
+	}
+	data, err := w.decoded(h, body)
+	if err != nil {
+		return err
 	}
 	if kind == "message/rfc822" || kind == "message/global" {
 		return w.mail(at, data, layers, nesting)
 	}
+	if isArchiveName(at[len(at)-1]) && len(bytes.TrimSpace(data)) == 0 {
+		return errors.New("the attachment is empty: a program on the way may have removed what was in it")
+	}
 	return w.look(at, data, layers, nesting, false)
+}
+
+// decoded returns a part as it was before it was encoded for transport. A part that is damaged is
+// returned as far as it goes.
+func (w *walker) decoded(h textproto.Header, body io.Reader) ([]byte, error) {
+	encoding := h.Get("Content-Transfer-Encoding")
+	data, err := io.ReadAll(&limited{in: body, copied: &w.budget.copied, left: maxReport})
+	switch {
+	case errors.Is(err, report.ErrHostile):
+		return nil, err
+	case err != nil && len(data) == 0:
+		return nil, fmt.Errorf("a part of the mail cannot be read: %w", err)
+	}
+	return decoded(encoding, data), nil
+}
+
+// isArchiveName reports whether a file is one that a report is sent in.
+func isArchiveName(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zip") || strings.HasSuffix(name, ".xml")
+}
+
+// boundaryOf returns the boundary of a multipart body: the one that its header names, or, if that
+// is not in the first 64 KiB of the body, the one that is. boundary is "" if there is none. in is to
+// be read in place of body.
+func boundaryOf(named string, body io.Reader) (in io.Reader, boundary string) {
+	r := bufio.NewReaderSize(body, 64<<10)
+	head, _ := r.Peek(64 << 10)
+	if named != "" && (bytes.Contains(head, []byte("--"+named)) || len(head) == 64<<10) {
+		return r, named
+	}
+	rest := head
+	for line := range bytes.Lines(head) {
+		rest = rest[len(line):]
+		text := string(bytes.TrimSpace(line))
+		if len(text) > 2 && len(text) < 200 && strings.HasPrefix(text, "--") && fieldLine.Match(rest) {
+			return r, text[2:]
+		}
+	}
+	return r, named
 }
 
 // contentType returns the type of a part, which some gateways write into a field of another name.
@@ -147,9 +203,8 @@ func fileName(h textproto.Header, params map[string]string) string {
 const maxBadLines = 1000
 
 // multipart looks at each part. A failure report is made of several.
-func (w *walker) multipart(at []string, kind string, params map[string]string, body io.Reader,
-	layers, nesting int) error {
-	parts := textproto.NewMultipartReader(body, params["boundary"])
+func (w *walker) multipart(at []string, kind, boundary string, body io.Reader, layers, nesting int) error {
+	parts := textproto.NewMultipartReader(body, boundary)
 	isReport := kind == "multipart/report"
 	var feedback, original []byte
 	for bad := 0; bad < maxBadLines; {
@@ -198,92 +253,17 @@ func (w *walker) multipart(at []string, kind string, params map[string]string, b
 
 // readSome reads a part of a failure report as far as header fields go.
 func readSome(part *textproto.Part) []byte {
-	in := decoded(part.Header.Get("Content-Transfer-Encoding"), part)
-	data, _ := io.ReadAll(io.LimitReader(in, 256<<10))
-	return data
+	data, _ := io.ReadAll(io.LimitReader(part, 256<<10))
+	return decoded(part.Header.Get("Content-Transfer-Encoding"), data)
 }
 
 // decoded undoes a transfer encoding.
-func decoded(encoding string, in io.Reader) io.Reader {
+func decoded(encoding string, data []byte) []byte {
 	switch strings.ToLower(strings.Trim(encoding, "\"'; \t\r\n")) {
 	case "base64":
-		return newBase64(in)
+		return fromBase64(data)
 	case "quoted-printable":
-		return quotedprintable.NewReader(in)
+		return fromQuotedPrintable(data)
 	}
-	return in
-}
-
-// base64Reader decodes base64 as it is found in mail: what is not of the alphabet is skipped, an end
-// may be cut off, and blocks that were encoded one by one, each with its padding, may be joined.
-type base64Reader struct {
-	in      *bufio.Reader
-	bits    uint32
-	n       int // letters in bits
-	pending []byte
-	buf     [3]byte
-}
-
-func newBase64(in io.Reader) *base64Reader { return &base64Reader{in: bufio.NewReader(in)} }
-
-func (b *base64Reader) Read(p []byte) (int, error) {
-	n := 0
-	for n < len(p) {
-		if len(b.pending) == 0 {
-			if err := b.fill(); err != nil && len(b.pending) == 0 {
-				return n, err
-			}
-		}
-		k := copy(p[n:], b.pending)
-		b.pending = b.pending[k:]
-		n += k
-	}
-	return n, nil
-}
-
-// fill decodes letters until there is a byte.
-func (b *base64Reader) fill() error {
-	for len(b.pending) == 0 {
-		c, err := b.in.ReadByte()
-		if err != nil {
-			b.end()
-			return err
-		}
-		v, ok := letter(c)
-		switch {
-		case ok:
-			b.bits = b.bits<<6 | v
-			if b.n++; b.n == 4 {
-				b.end()
-			}
-		case c == '=' && b.n > 1: // a single letter is no byte: the "=" is a stray one
-			b.end()
-		}
-	}
-	return nil
-}
-
-// end makes bytes of the letters that there are.
-func (b *base64Reader) end() {
-	full := b.bits << (6 * (4 - b.n))
-	b.buf = [3]byte{byte(full >> 16), byte(full >> 8), byte(full)}
-	b.pending = b.buf[:max(b.n-1, 0)]
-	b.bits, b.n = 0, 0
-}
-
-// letter returns the value of a letter of the alphabet of base64.
-func letter(c byte) (v uint32, ok bool) {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return uint32(c - 'A'), true
-	case c >= 'a' && c <= 'z':
-		return uint32(c-'a') + 26, true
-	case c >= '0' && c <= '9':
-		return uint32(c-'0') + 52, true
-	case c == '+':
-		return 62, true
-	case c == '/':
-		return 63, true
-	}
-	return 0, false
+	return data
 }

@@ -3,11 +3,12 @@ package intake
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"regexp"
 )
 
 // errNoReport reports bytes that nothing is known of.
-var errNoReport = errors.New("this is not a report: neither XML, JSON, gzip, zip nor a mail")
+var errNoReport = errors.New("this is not a report: neither XML, JSON, gzip, zip, tar, bzip2 nor a mail")
 
 // sniffed is how many bytes tell what something is.
 const sniffed = 4096
@@ -58,6 +59,13 @@ func holdsXML(data []byte) bool {
 	return at != nil && bytes.Contains(text[at[0]:], []byte("<report_metadata"))
 }
 
+// holdsEscapedXML reports whether a report stands in HTML as text that people can read.
+func holdsEscapedXML(data []byte) bool {
+	text := bytes.ToLower(data[:min(len(data), 16*sniffed)])
+	at := bytes.Index(text, []byte("&lt;feedback"))
+	return at >= 0 && bytes.Contains(text[at:], []byte("&lt;report_metadata"))
+}
+
 // rootEnd is the last tag of an aggregate report.
 var rootEnd = regexp.MustCompile(`(?i)</([\w.-]+:)?feedback\s*>`)
 
@@ -90,19 +98,24 @@ func isZip(data, start []byte) bool {
 		bytes.Contains(data[:min(len(data), sniffed)], []byte("PK\x03\x04"))
 }
 
-// isBase64 recognizes gzip, zip and XML that are still encoded: the field that says so is missing,
-// or wrong.
-func isBase64(start []byte) bool {
-	for _, mark := range []string{"H4sI", "UEsDB", "PD94bWwg", "77u/PD94", "PGZlZWRiYWNr"} {
-		if bytes.HasPrefix(start, []byte(mark)) {
-			return true
-		}
-	}
-	return false
-}
-
 // isUnused recognizes what Yahoo sent for days without mail.
 func isUnused(start []byte) bool { return bytes.EqualFold(bytes.TrimSpace(start), []byte("unused")) }
+
+// archives are those that are not read, by their first bytes, and how to unpack them.
+var archives = []struct{ magic, name, unpack string }{
+	{"\xfd7zXZ\x00", "xz", "xz -d"},
+	{"7z\xbc\xaf\x27\x1c", "7-Zip", "7z x"},
+	{"Rar!", "RAR", "unrar x"},
+	{"\x28\xb5\x2f\xfd", "Zstandard", "zstd -d"},
+	{"\x04\x22\x4d\x18", "LZ4", "lz4 -d"},
+	{"LZIP", "lzip", "lzip -d"},
+	{"\x1f\x9d", "compress", "uncompress"},
+	{"MSCF", "Cabinet", "cabextract"},
+}
+
+// errWrapped reports a part of a mail that holds nothing beside a report: a signature.
+var errWrapped = errors.New("the mail is signed with S/MIME as one block (smime.p7m): " +
+	"open it in a mail program, save the attachment, and import that")
 
 // unreadable says what the bytes of programs are that cannot be read; nil for all others.
 func unreadable(data []byte) error {
@@ -112,14 +125,27 @@ func unreadable(data []byte) error {
 	case bytes.HasPrefix(data, []byte("\x78\x9f\x3e\x22")):
 		return errors.New("this is winmail.dat, which Outlook and Exchange write: " +
 			"have the sender's Exchange send MIME, or forward the mail as an attachment from another program")
+	case isCMS(data, "\x03"), bytes.HasPrefix(data, []byte("-----BEGIN PGP MESSAGE-----")):
+		return errors.New("the mail is encrypted: open it in a mail program that has the key, " +
+			"save the attachment, and import that")
+	case isCMS(data, "\x02"):
+		return errWrapped
+	case bytes.HasPrefix(data, []byte("(This file must be converted with BinHex")):
+		return errors.New("the attachment is encoded with BinHex, which is not read: " +
+			"save it in a mail program, and import that")
 	}
-	for _, magic := range []string{"BZh", "\xfd7zXZ\x00", "7z\xbc\xaf\x27\x1c", "Rar!", "\x28\xb5\x2f\xfd"} {
-		if bytes.HasPrefix(data, []byte(magic)) {
-			return errors.New("this archive is neither gzip nor zip: unpack it first")
+	for _, a := range archives {
+		if bytes.HasPrefix(data, []byte(a.magic)) {
+			return fmt.Errorf("this is a file of %s, which is not read: unpack it with %s, and import what is in it",
+				a.name, a.unpack)
 		}
 	}
-	if len(data) > 262 && string(data[257:262]) == "ustar" {
-		return errors.New("this archive is neither gzip nor zip but tar: unpack it first")
-	}
 	return nil
+}
+
+// isCMS reports whether data are of S/MIME (RFC 5652), and of a type: "\x02" for signed data, "\x03"
+// for encrypted.
+func isCMS(data []byte, kind string) bool {
+	return len(data) > 40 && data[0] == 0x30 &&
+		bytes.Contains(data[:40], []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"+kind))
 }

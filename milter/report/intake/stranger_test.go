@@ -103,7 +103,12 @@ func rows(rows, days int) []byte {
 	row = strings.Replace(row, "<count>7", "<count>700", 1)
 	text = strings.Replace(text, "<end>1700092799", fmt.Sprintf("<end>%d", 1700006400+days*86400-1), 1)
 	before, _, _ := strings.Cut(text, "<record>")
-	return []byte(before + strings.Repeat(row, rows) + "</feedback>")
+	var b strings.Builder
+	b.WriteString(before)
+	for i := range rows {
+		b.WriteString(strings.Replace(row, "192.0.2.1", fmt.Sprintf("10.0.%d.%d", i>>8, i&255), 1))
+	}
+	return []byte(b.String() + "</feedback>")
 }
 
 // RI-7: how many rows in the store a small file makes is bounded, and every message is counted.

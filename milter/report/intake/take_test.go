@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,6 +238,35 @@ func TestHalves(t *testing.T) {
 		troubles, err := s.Troubles(t.Context(), 10)
 		if err != nil || len(troubles) != 4 {
 			t.Errorf("troubles: %+v, %v", troubles, err)
+		}
+	})
+}
+
+// F21: a reporter that writes a row for each message fills no more of the store than one that counts.
+func TestOneRecordForEachMessage(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		row := string(xml("1"))
+		row = row[strings.Index(row, "<record>"):strings.Index(row, "</feedback>")]
+		ones := strings.Replace(row, "<count>7<", "<count>1<", 1)
+		other := strings.Replace(ones, "192.0.2.1", "192.0.2.2", 1)
+		arc := strings.Replace(ones, "</policy_evaluated>", "<reason><type>local_policy</type><comment>arc=fail</comment></reason></policy_evaluated>", 1)
+		data := strings.Replace(string(xml("1")), row, ones+other+ones+ones+arc+arc+other, 1)
+		got := take(t, &Intake{Store: s}, store.ByHand, "", []byte(data))
+		if got.Rows != 7 || got.Messages != 7 || total(t, s) != 7 {
+			t.Errorf("%+v, %d messages; want 7 rows and 7 messages", got, total(t, s))
+		}
+		line, rows, err := s.Report(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kept []string
+		for _, r := range rows {
+			kept = append(kept, fmt.Sprint(r.Source, " ", r.Messages))
+		}
+		slices.Sort(kept)
+		want := "192.0.2.1 2, 192.0.2.1 3, 192.0.2.2 2"
+		if strings.Join(kept, ", ") != want || !slices.Contains(line.Notes, "4 rows were added to other ones: they differ in nothing but their count") {
+			t.Errorf("got %q, notes %v; want %q, and a note on 4 rows", kept, line.Notes, want)
 		}
 	})
 }

@@ -34,7 +34,7 @@ type Domain struct {
 	Held      int64
 	Refused   int64
 	Reports   int
-	Silent    int // reports that say that nothing came
+	Silent    int // reports that say that nothing came; not those of which no row could be read
 	Receivers map[string]int64
 	latest    time.Time
 	sources   map[string]*source
@@ -123,7 +123,7 @@ func (t *Tally) Report(f *report.Feedback) {
 	d := t.domain(f.Policy.Domain)
 	d.Reports++
 	d.Receivers[f.Metadata.Org] += f.Messages
-	if f.Messages == 0 {
+	if f.Messages == 0 && f.Cut == "" && len(f.Refused) == 0 {
 		d.Silent++
 	}
 	if !f.Metadata.End.Before(d.latest) {

@@ -1,0 +1,222 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"mailseal/milter/report"
+)
+
+// maxSpread bounds the rows that one report is spread over its days with: a small file can have many
+// records of a long period. What is beyond, and every report that does not count, stands on the
+// first day.
+const maxSpread = 100_000
+
+// columns are those of in_record, in the order of Row, and the place of the messages among them.
+const (
+	columns        = 11
+	messagesColumn = 5
+)
+
+// batch is how many rows go into the store with one statement.
+const batch = 200
+
+// facts is what is rare about a row.
+type facts struct {
+	DKIM        string            `json:"dkim,omitempty"`
+	SPF         string            `json:"spf,omitempty"`
+	Disposition string            `json:"disposition,omitempty"`
+	Derived     bool              `json:"derived,omitempty"`
+	To          string            `json:"envelope_to,omitempty"`
+	Reasons     []report.Override `json:"reasons,omitempty"`
+}
+
+func factsOf(r *report.Row) string {
+	f := facts{Derived: r.Derived, To: r.EnvelopeTo, Reasons: r.Reasons}
+	if r.DKIM != "pass" && r.DKIM != "fail" {
+		f.DKIM = r.DKIM
+	}
+	if r.SPF != "pass" && r.SPF != "fail" {
+		f.SPF = r.SPF
+	}
+	switch r.Disposition {
+	case "none", "quarantine", "reject":
+	default:
+		f.Disposition = r.Disposition
+	}
+	out, err := json.Marshal(f)
+	if err != nil || string(out) == "{}" {
+		return ""
+	}
+	return text(string(out))
+}
+
+// rowKey is all of a row but its messages and its number.
+type rowKey struct {
+	day     int64
+	ids     [5]int64
+	outcome Outcome
+	rare    string
+}
+
+// Row stores a row of the report that was begun, as mail of domain. A report over several days is
+// spread over them. Some reporters write one row for each message: rows that say the same are added
+// up, as far as they are in one batch.
+func (in *Ingest) Row(domain string, r *report.Row) error {
+	if in.foreign && r.N > maxForeignRows {
+		return nil
+	}
+	var ids [5]int64
+	for i, word := range []struct{ table, column, word string }{
+		{"in_name", "name", domain},
+		{"in_source", "ip", r.Source},
+		{"in_name", "name", r.HeaderFrom},
+		{"in_name", "name", r.EnvelopeFrom},
+	} {
+		id, err := in.lookup.id(in.ctx, word.table, word.column, text(word.word))
+		if err != nil {
+			return err
+		}
+		ids[i] = id
+	}
+	var err error
+	if ids[4], err = in.authset(r); err != nil {
+		return err
+	}
+	rare := factsOf(r)
+	days := map[int64]int64{day(in.begin): r.Count}
+	if in.counts && in.spread < maxSpread {
+		days = spread(r.Count, in.begin, in.end)
+		in.spread += len(days)
+	}
+	isMerged := true
+	for day, n := range days {
+		key := rowKey{day, ids, NewOutcome(r), rare}
+		if at, ok := in.waiting[key]; ok {
+			in.rows[at] = in.rows[at].(int64) + n
+			continue
+		}
+		isMerged = false
+		in.waiting[key] = len(in.rows) + messagesColumn
+		in.rows = append(in.rows, in.report, r.N, day, ids[0], ids[1], n, int64(key.outcome),
+			ids[2], ids[3], ids[4], rare)
+	}
+	if isMerged {
+		in.merged++
+	}
+	if len(in.rows) >= batch*columns {
+		return in.flush()
+	}
+	return nil
+}
+
+// authset returns the id of a set of results.
+func (in *Ingest) authset(r *report.Row) (int64, error) {
+	results, err := json.Marshal(struct {
+		DKIM []report.SignatureResult `json:"dkim,omitempty"`
+		SPF  []report.SPFResult       `json:"spf,omitempty"`
+	}{r.Signatures, r.SPFResults})
+	if err != nil {
+		return 0, err
+	}
+	sum := sha256.Sum256(results)
+	hash := hex.EncodeToString(sum[:16])
+	if id, ok := in.lookup.find("in_authset", hash); ok {
+		return id, nil
+	}
+	var id int64
+	err = in.lookup.ask(in.ctx, &id, `INSERT INTO in_authset (hash, results) VALUES ($1, $2)
+		ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id`, hash, text(string(results)))
+	if err != nil {
+		return 0, err
+	}
+	in.lookup.keep("in_authset", hash, id)
+	return id, nil
+}
+
+// flush writes the rows that wait.
+func (in *Ingest) flush() error {
+	if len(in.rows) == 0 {
+		return nil
+	}
+	var q strings.Builder
+	q.WriteString("INSERT INTO in_record (report, n, day, domain, source, messages, outcome, " +
+		"header_from, envelope_from, authset, facts) VALUES ")
+	for i := range in.rows {
+		switch {
+		case i == 0:
+			q.WriteString("(")
+		case i%columns == 0:
+			q.WriteString("), (")
+		default:
+			q.WriteString(", ")
+		}
+		fmt.Fprintf(&q, "$%d", i+1)
+	}
+	q.WriteString(")")
+	_, err := in.tx.ExecContext(in.ctx, q.String(), in.rows...)
+	in.rows = in.rows[:0]
+	clear(in.waiting)
+	return err
+}
+
+// End stores what is left of the report's rows, and adds them to the rollups if it counts.
+func (in *Ingest) End() error {
+	if err := in.flush(); err != nil {
+		return err
+	}
+	if err := in.noteMerged(); err != nil {
+		return err
+	}
+	if !in.counts {
+		return nil
+	}
+	return in.tx.roll(in.ctx, in.report, +1)
+}
+
+// noteMerged adds a note to the report in hand if some of its rows are kept as one.
+func (in *Ingest) noteMerged() error {
+	if in.merged == 0 {
+		return nil
+	}
+	in.noted.Notes = append(in.noted.Notes, report.Note{Code: "merged", Count: in.merged,
+		Text: fmt.Sprintf("%d rows were added to other ones: they differ in nothing but their count", in.merged)})
+	notes, err := json.Marshal(in.noted)
+	if err != nil {
+		return err
+	}
+	_, err = in.tx.ExecContext(in.ctx, "UPDATE in_report SET notes = $1 WHERE id = $2", text(string(notes)), in.report)
+	return err
+}
+
+// roll adds the rows of a report to the rollups, or takes them out again.
+func (tx *Tx) roll(ctx context.Context, id int64, sign int) error {
+	for _, q := range []string{
+		`INSERT INTO in_day_reporter (domain, day, reporter, outcome, messages)
+			SELECT r.domain, r.day, p.reporter, r.outcome, $1 * SUM(r.messages) FROM in_record r JOIN in_report p ON p.id = r.report
+			WHERE r.report = $2 AND r.messages > 0 GROUP BY r.domain, r.day, p.reporter, r.outcome
+			ON CONFLICT (domain, day, reporter, outcome) DO UPDATE SET messages = in_day_reporter.messages + excluded.messages`,
+		`INSERT INTO in_day_source (domain, day, source, outcome, messages)
+			SELECT domain, day, source, outcome, $1 * SUM(messages) FROM in_record
+			WHERE report = $2 AND messages > 0 GROUP BY domain, day, source, outcome
+			ON CONFLICT (domain, day, source, outcome) DO UPDATE SET messages = in_day_source.messages + excluded.messages`,
+	} {
+		if _, err := tx.ExecContext(ctx, q, sign, id); err != nil {
+			return err
+		}
+	}
+	if sign > 0 {
+		return nil
+	}
+	for _, q := range []string{"DELETE FROM in_day_reporter WHERE messages = 0",
+		"DELETE FROM in_day_source WHERE messages = 0"} {
+		if _, err := tx.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
