@@ -44,7 +44,7 @@ func reported(t *testing.T, s site) string {
 			},
 		})
 	}
-	if _, err := out.Fold(t.Context(), "segment", b, at); err != nil {
+	if _, err := out.Fold(t.Context(), []string{"segment"}, b, at); err != nil {
 		t.Fatal(err)
 	}
 	told := store.Alert{Code: "new-source", Domain: "friend.example", Subject: "192.0.2.1", Text: "new"}

@@ -101,6 +101,8 @@ func newReportsListCmd() *cobra.Command {
 		`List shows what is counted and not reported yet (open), and the reports of the last 30 days: built, or withheld with
 the reason, and for each address queued, handed over to the mail server, deferred, failed, suppressed or in doubt; and how
 many bounces came to senders of reports that were made up.
+On a host with several hundred thousand messages a day, mail of the last hours is not counted yet: it is taken in larger
+amounts, and all of it before the reports of a day are made.
 
 A mail is in doubt when the mail server never replied to its end, or when the process of reports died before the reply:
 the mail server may have it or not. It is not sent again by itself: no address gets a report twice. Where the log of

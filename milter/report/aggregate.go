@@ -1,24 +1,13 @@
 package report
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/json"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// Counted is a row of an aggregate report: evaluations that say the same, and how many of them
-// there are. Its Time and Policy are not set.
-type Counted struct {
-	Evaluation
-	Count int64
-}
 
 // Aggregate is a report that goes out (RFC 9990).
 type Aggregate struct {
@@ -66,65 +55,11 @@ func (a *Aggregate) FileName(receiver string) string {
 	return fmt.Sprintf("%s!%s!%d!%d!%s.xml.gz", receiver, a.Policy.Domain, a.Begin.Unix(), a.End.Unix(), a.ID)
 }
 
-// rowText is a row as it is stored: what tells it from others, in a fixed order.
-type rowText struct {
-	IP          netip.Addr `json:"i"`
-	Disposition string     `json:"d,omitempty"`
-	DKIM        bool       `json:"k,omitempty"`
-	SPF         bool       `json:"s,omitempty"`
-	Reasons     []Reason   `json:"r,omitempty"`
-	From        string     `json:"f,omitempty"`
-	Envelope    string     `json:"e,omitempty"`
-	SPFAuth     *SPFAuth   `json:"a,omitempty"`
-	Signatures  []DKIMAuth `json:"g,omitempty"`
-}
-
-// Key is the text by which rows are told apart, from which ParseKey makes the row again.
-func (e *Evaluation) Key() string {
-	text, err := json.Marshal(rowText{
-		e.Client, e.Disposition, e.DKIM, e.SPF, e.Reasons, e.HeaderFrom, e.EnvelopeFrom, e.SPFAuth, e.Signatures,
-	})
-	if err != nil { // of strings, booleans and an address: cannot be
-		return ""
-	}
-	return string(text)
-}
-
 // Folded is an evaluation without all that a sender can make up: its client, its results and the
 // policy domain as that of From stay. Rows are folded where a report would have too many.
 func (e *Evaluation) Folded() Evaluation {
 	return Evaluation{
 		Client: e.Client, Disposition: e.Disposition, DKIM: e.DKIM, SPF: e.SPF, Reasons: e.Reasons,
 		HeaderFrom: e.Policy.Domain,
-	}
-}
-
-// ParseKey makes a row of a Key.
-func ParseKey(text string, count int64) (Counted, error) {
-	var t rowText
-	if err := json.Unmarshal([]byte(text), &t); err != nil {
-		return Counted{}, fmt.Errorf("report: row %q: %w", text, err)
-	}
-	return Counted{Count: count, Evaluation: Evaluation{
-		Client: t.IP, Disposition: t.Disposition, DKIM: t.DKIM, SPF: t.SPF, Reasons: t.Reasons,
-		HeaderFrom: t.From, EnvelopeFrom: t.Envelope, SPFAuth: t.SPFAuth, Signatures: t.Signatures,
-	}}, nil
-}
-
-// Sort orders rows, the largest first, so that the same rows make the same report.
-func Sort(rows []Counted) {
-	type keyed struct {
-		key string
-		row Counted
-	}
-	list := make([]keyed, len(rows))
-	for i := range rows {
-		list[i] = keyed{rows[i].Key(), rows[i]}
-	}
-	slices.SortFunc(list, func(a, b keyed) int {
-		return cmp.Or(cmp.Compare(b.row.Count, a.row.Count), strings.Compare(a.key, b.key))
-	})
-	for i := range list {
-		rows[i] = list[i].row
 	}
 }

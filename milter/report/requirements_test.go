@@ -13,7 +13,7 @@ import (
 // the directory and the name of the test.
 var requirements = map[string][]string{
 	"RO-1": {"milter/report TestWriteHostile", "milter/report TestCheckVectors", "milter/report TestWriteGolden", "milter/report TestDmarcCat"},
-	"RO-2": {"milter/report/store TestFoldOnce", "milter/report/spool TestKilled", "milter/report/spool TestTornSegments"},
+	"RO-2": {"milter/report/store TestFoldOnce", "milter/report/store TestMerge", "cmd/mailseal/reporting TestFoldTwice", "milter/report/spool TestKilled", "milter/report/spool TestTornSegments"},
 	"RO-3": {"milter/report/store TestPolicyChange", "milter/filter TestRecorded"},
 	"RO-4": {"milter/report/send TestOneReport", "milter/report/send TestLateRows"},
 	"RO-5": {"milter/report/send TestOneReport", "cmd/mailseal/reporting TestCommands"},
@@ -37,7 +37,10 @@ var requirements = map[string][]string{
 	"OUT-1": {"milter/policy TestReported", "milter/policy TestOverrideReasons", "milter/policy TestDryRunIsReported"},
 	"OUT-2": {"milter/report TestCheckVectors", "milter/report TestWriteHostile"},
 	"OUT-3": {"milter/report TestID", "milter/report/send TestAwayForADay"},
-	"OUT-4": {"milter/report/store TestHostileRows", "milter/report/store TestHostileMillionLong"},
+	"OUT-4": {
+		"milter/report/store TestHostileRows", "milter/report/store TestHostileMillionLong",
+		"milter/report/store TestForgedRowsLeaveRoom", "milter/report/store TestRowsOfManyClients",
+	},
 	"OUT-5": {"milter/report TestPassedAsPass"},
 	"OUT-6": {"milter/filter TestRecordedPolicy", "milter/report TestWriteGolden"},
 	"OUT-7": {"milter/report TestWriteGolden"},
@@ -67,7 +70,7 @@ var requirements = map[string][]string{
 		"contrib/test/e2e TestLongReportsUnits",
 	},
 	"HST-2": {"milter/report/store TestFoldOnce", "cmd/mailseal/reporting TestCommands"},
-	"HST-3": {"milter/report/store TestFoldLong"},
+	"HST-3": {"milter/report/store TestFoldLong", "cmd/mailseal/reporting TestFoldWaits"},
 	"HST-6": {"milter/report/spool TestNoSpool"},
 	"HST-8": {"cmd/mailseal/reporting TestServe", "contrib/test/e2e TestLongReportsUnits"},
 

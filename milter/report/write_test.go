@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,16 +204,57 @@ func TestID(t *testing.T) {
 	}
 }
 
-func TestKeys(t *testing.T) {
-	for _, row := range sample().Rows {
-		got, err := ParseKey(row.Key(), row.Count)
-		if err != nil || got.Key() != row.Key() || got.Count != row.Count {
-			t.Errorf("got %+v, %v", got, err)
+// TestRows holds that rows are the same after they were stored, and that damage is found.
+func TestRows(t *testing.T) {
+	rows := sample().Rows
+	slices.SortFunc(rows, func(a, b Counted) int { return bytes.Compare(a.AppendKey(nil), b.AppendKey(nil)) })
+	var w RowWriter
+	for _, row := range rows {
+		w.Add(row.AppendKey(nil), row.Count)
+	}
+	var got []Counted
+	for r := range ReadRows(w.Bytes) {
+		row, err := ParseKey(r.Key, r.N)
+		if err != nil || KeyPasses(r.Key) != row.Passes() {
+			t.Fatalf("%q: passes: %v, %v", r.Key, KeyPasses(r.Key), err)
+		}
+		got = append(got, row)
+	}
+	for i := range rows {
+		rows[i].Time, rows[i].Policy = time.Time{}, Policy{}
+	}
+	if !reflect.DeepEqual(got, rows) || int(w.Rows) != len(rows) {
+		t.Errorf("got %+v\nwant %+v", got, rows)
+	}
+	for n := range w.Bytes {
+		for r := range ReadRows(w.Bytes[:n]) {
+			if _, err := ParseKey(r.Key, r.N); r.Key != nil && err != nil {
+				t.Errorf("cut after %d bytes: %v", n, err)
+			}
 		}
 	}
-	if _, err := ParseKey("{", 1); err == nil {
-		t.Error("a broken row was read")
+	for _, broken := range []string{"", "{", "\x00\xff\xff\xff\xff\x0f", "\x80\x04none"} {
+		if row, err := ParseKey([]byte(broken), 1); !errors.Is(err, ErrRow) {
+			t.Errorf("%q: got %+v, %v", broken, row, err)
+		}
 	}
+}
+
+// FuzzReadRows feeds rows that are damaged: reading ends, and what it finds can be read or is refused.
+func FuzzReadRows(f *testing.F) {
+	var w RowWriter
+	for _, row := range sample().Rows[:1] {
+		w.Add(row.AppendKey(nil), row.Count)
+	}
+	f.Add(w.Bytes)
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		for r := range ReadRows(stored) {
+			row, err := ParseKey(r.Key, r.N)
+			if err == nil && (row.Count < 1 || !row.Client.IsValid()) {
+				t.Errorf("got %+v", row)
+			}
+		}
+	})
 }
 
 func TestAddresses(t *testing.T) {

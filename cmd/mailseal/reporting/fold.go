@@ -3,8 +3,10 @@ package reporting
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mailseal/cmd/mailseal/jobs"
@@ -28,8 +30,25 @@ func foldRole() Role {
 	}
 }
 
-// Fold takes the segments that are closed into the store, one at a time, and deletes each once it
-// is there.
+// How much of the spool is taken at once, in bytes.
+const (
+	// foldMost is what is in memory at a time.
+	foldMost = 8 << 20
+
+	// foldSmall is how much of a day each partition may have for its segments to be taken as they
+	// come. Beyond, they wait until they are half of what the day has: each time the rows of the
+	// domains in them are written anew.
+	foldSmall = 1 << 20
+)
+
+// folded is what was taken of a partition on a day.
+type folded struct {
+	day   int64
+	bytes int64
+}
+
+// Fold takes segments that are closed into the store, a partition at a time, and deletes each once
+// it is there. On a day with much mail some wait; those of a day that is over do not.
 func (p *Process) Fold(ctx context.Context) error {
 	s, err := p.Store(ctx)
 	if err != nil {
@@ -40,19 +59,102 @@ func (p *Process) Fold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.folding.Lock()
+	defer p.folding.Unlock()
+	for len(names) > 0 {
+		partition := spool.PartitionOf(names[0])
+		end := 1
+		for end < len(names) && spool.PartitionOf(names[end]) == partition {
+			end++
+		}
+		if err := p.foldPartition(ctx, s, dir, names[:end]); err != nil {
+			return err
+		}
+		names = names[end:]
+	}
+	return nil
+}
+
+// foldPartition takes the segments of one partition, as many at once as memory allows.
+func (p *Process) foldPartition(
+	ctx context.Context, s *store.Store, dir string, names []string,
+) error {
+	sizes, sum := make([]int64, len(names)), int64(0)
+	for i, name := range names {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err == nil { // another process may have taken it
+			sizes[i] = info.Size()
+			sum += sizes[i]
+		}
+	}
+	now := p.Now()
+	has := &p.folded[spool.PartitionOf(names[0])]
+	if has.day != store.Day(now) {
+		*has = folded{day: store.Day(now)}
+	}
+	isOver := spool.StartOf(names[0]).Before(store.DayStart(has.day))
+	if !isOver && has.bytes > foldSmall && sum < min(has.bytes/2, foldMost) {
+		return nil
+	}
+	for len(names) > 0 {
+		end, size := 1, sizes[0]
+		for end < len(names) && size+sizes[end] <= foldMost {
+			size += sizes[end]
+			end++
+		}
+		if err := p.foldSegments(ctx, s, dir, names[:end]); err != nil {
+			return err
+		}
+		has.bytes += size
+		names, sizes = names[end:], sizes[end:]
+	}
+	return nil
+}
+
+// foldSegments takes some segments into the store in one transaction, and deletes them.
+func (p *Process) foldSegments(
+	ctx context.Context, s *store.Store, dir string, names []string,
+) error {
+	bases := make([]string, len(names))
+	for i, name := range names {
+		bases[i] = spool.Base(name)
+	}
+	known, err := s.OutFolded(ctx, bases)
+	if err != nil {
+		return err
+	}
+	batch := store.NewOutBatch()
+	var fresh []string
+	for i, name := range names {
+		if slices.Contains(known, bases[i]) {
+			continue
+		}
+		err := p.readSegment(ctx, filepath.Join(dir, name), batch)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another process was faster
+		}
+		if err != nil {
+			return err
+		}
+		fresh = append(fresh, bases[i])
+	}
+	if len(fresh) > 0 {
+		isNew, err := s.Fold(ctx, fresh, batch, p.Now())
+		if err != nil || !isNew {
+			return err // not new: another process took some meanwhile; the rest is taken next time
+		}
+	}
 	for _, name := range names {
-		if err := p.foldOne(ctx, s, dir, name); err != nil {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// foldOne takes one segment into the store. What lies behind damage is lost, and said: to try again
+// readSegment adds a segment to a batch. What lies behind damage is lost, and said: to try again
 // would not bring it back.
-func (p *Process) foldOne(ctx context.Context, s *store.Store, dir, name string) error {
-	path := filepath.Join(dir, name)
-	batch := store.NewOutBatch()
+func (p *Process) readSegment(ctx context.Context, path string, batch *store.OutBatch) error {
 	err := spool.Read(path, func(r spool.Record) error {
 		switch {
 		case r.Evaluation != nil:
@@ -66,19 +168,10 @@ func (p *Process) foldOne(ctx context.Context, s *store.Store, dir, name string)
 		}
 		return ctx.Err()
 	})
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil // another process was faster
-	case errors.Is(err, spool.ErrCorrupt):
-		p.Log.Error("a segment of the spool is damaged; what lies behind the damage is in no report", "segment", name)
-	case err != nil:
-		return err
+	if errors.Is(err, spool.ErrCorrupt) {
+		p.Log.Error("a segment of the spool is damaged; what lies behind the damage is in no report",
+			"segment", filepath.Base(path))
+		return nil
 	}
-	if _, err := s.Fold(ctx, spool.Base(name), batch, p.Now()); err != nil {
-		return err
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return err
 }

@@ -79,7 +79,7 @@ func fillOut(s *store.Store) error {
 		b.Add(&report.Evaluation{Time: noon, SPF: true, Disposition: "none", HeaderFrom: domain, Policy: report.Policy{
 			Domain: domain, Text: "v=DMARC1; p=none", P: "none", Discovery: "treewalk", URIs: []string{uri}}})
 	}
-	if _, err := s.Fold(ctx, "segment", b, noon); err != nil {
+	if _, err := s.Fold(ctx, []string{"segment"}, b, noon); err != nil {
 		return err
 	}
 	until := store.Suppression{Address: "bad@gone.example", Until: noon.AddDate(0, 0, 7), Strikes: 1, Reason: "5.1.1 no such user"}

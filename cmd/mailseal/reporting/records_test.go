@@ -35,7 +35,7 @@ func TestRecords(t *testing.T) {
 	sign := func() {
 		b := store.NewOutBatch()
 		b.Sent(&report.Sent{Time: now, Domain: "shop.example", Selector: "s1", Counted: true})
-		if _, err := s.Fold(t.Context(), now.String(), b, now); err != nil {
+		if _, err := s.Fold(t.Context(), []string{now.String()}, b, now); err != nil {
 			t.Fatal(err)
 		}
 	}

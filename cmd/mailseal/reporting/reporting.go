@@ -21,6 +21,7 @@ import (
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/config"
 	"mailseal/keys/database"
+	"mailseal/milter/report/spool"
 	"mailseal/milter/report/store"
 )
 
@@ -34,6 +35,9 @@ type Process struct {
 
 	opening sync.Mutex
 	store   *store.Store
+
+	folding sync.Mutex
+	folded  [spool.Partitions]folded
 }
 
 // Store opens the store, once for all roles.

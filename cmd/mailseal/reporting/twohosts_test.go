@@ -122,7 +122,7 @@ func newPeer(t *testing.T, name, client string, z dns.Resolver, now *time.Time) 
 func (p *peer) fold(t *testing.T) {
 	t.Helper()
 	p.folds++
-	if _, err := p.store.Fold(t.Context(), fmt.Sprint(p.folds), p.batch, *p.now); err != nil {
+	if _, err := p.store.Fold(t.Context(), []string{fmt.Sprint(p.folds)}, p.batch, *p.now); err != nil {
 		t.Fatal(err)
 	}
 	p.batch = store.NewOutBatch()

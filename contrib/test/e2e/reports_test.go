@@ -106,7 +106,7 @@ func (r *reporting) received(t *testing.T, domain, rua string, at time.Time) {
 			Discovery: "treewalk", URIs: []string{"mailto:" + rua},
 		},
 	})
-	if _, err := r.out.Fold(t.Context(), domain+at.String(), b, at); err != nil {
+	if _, err := r.out.Fold(t.Context(), []string{domain + at.String()}, b, at); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -6,7 +6,6 @@ package send
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"strings"
 	"time"
 
@@ -67,7 +66,7 @@ func (r *Reporter) Outlook(ctx context.Context, p store.OutPending) (why string,
 	}
 	for _, to := range report.Addresses(p.Policy.URIs) {
 		if !r.isOurs(to) {
-			return "", slot(p.Domain, p.Day), nil
+			return "", store.Slot(p.Domain, p.Day), nil
 		}
 	}
 	return reasonNoAddress, at, nil
@@ -95,12 +94,6 @@ func relation(r store.Relation) string {
 		r.PassDays, r.PassSpan, passDays, passSpan, r.FailDays, r.FailedNets, failDays, failNets)
 }
 
-// The hours in which reports are built and sent, after the day that they are about.
-const (
-	windowStart = 20 * time.Minute
-	window      = 5*time.Hour + 40*time.Minute
-)
-
 // isOurs reports whether an address is one of ours, which gets no reports.
 func (r *Reporter) isOurs(to report.Address) bool {
 	if strings.EqualFold(to.Host, r.Sender.Domain) {
@@ -111,15 +104,6 @@ func (r *Reporter) isOurs(to report.Address) bool {
 
 // reasonOurs is why an address of ours gets no report.
 const reasonOurs = "our own address: reports.addresses or the domain of reports.from has it"
-
-// slot is when the report of a domain for a day is built: each domain at its own time of the night,
-// the same every day.
-func slot(domain string, day int64) time.Time {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(domain))
-	seconds := h.Sum64() % uint64(window/time.Second)
-	return store.DayStart(day + 1).Add(windowStart + time.Duration(seconds)*time.Second)
-}
 
 // period is the first and the last second of a day.
 func period(day int64) (begin, end time.Time) {

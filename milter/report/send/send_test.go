@@ -106,7 +106,7 @@ func (s *site) mail(t *testing.T, domain, rua, client string, at time.Time, pass
 func (s *site) fold(t *testing.T, b *store.OutBatch, at time.Time) {
 	t.Helper()
 	s.seg++
-	if _, err := s.Store.Fold(t.Context(), fmt.Sprint("seg", s.seg), b, at); err != nil {
+	if _, err := s.Store.Fold(t.Context(), []string{fmt.Sprint("seg", s.seg)}, b, at); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -331,9 +331,9 @@ func TestSlots(t *testing.T) {
 	hours := map[int]int{}
 	for n := range 1000 {
 		name := fmt.Sprintf("d%d.example", n)
-		at := slot(name, store.Day(day0))
+		at := store.Slot(name, store.Day(day0))
 		earliest := store.DayStart(store.Day(day0) + 1).Add(20 * time.Minute)
-		if at != slot(name, store.Day(day0)) || at.Before(earliest) {
+		if at != store.Slot(name, store.Day(day0)) || at.Before(earliest) {
 			t.Errorf("%s", at)
 		}
 		hours[at.Hour()]++

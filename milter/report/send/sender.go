@@ -45,25 +45,27 @@ const lease = 10 * time.Minute
 // Build makes the reports of days that are over, each once its time of the night has come. Ready is
 // the last day whose rows are all in the store.
 func (r *Reporter) Build(ctx context.Context, ready int64, now time.Time) error {
-	list, err := r.Store.OutPending(ctx, min(ready, store.Day(now)-1), "")
-	if err != nil {
-		return err
-	}
-	for _, p := range list {
-		if now.Before(slot(p.Domain, p.Day)) {
-			continue
-		}
-		parts, err := r.Make(ctx, p)
-		if err != nil {
+	for ctx.Err() == nil {
+		list, err := r.Store.OutReady(ctx, min(ready, store.Day(now)-1), now, builtAtOnce)
+		if err != nil || len(list) == 0 {
 			return err
 		}
-		if err := r.Store.OutBuilt(ctx, p.ID, parts); err != nil {
-			return err
+		for _, p := range list {
+			parts, err := r.Make(ctx, p)
+			if err != nil {
+				return err
+			}
+			if err := r.Store.OutBuilt(ctx, p.ID, parts); err != nil {
+				return err
+			}
+			r.logBuilt(parts)
 		}
-		r.logBuilt(parts)
 	}
-	return nil
+	return ctx.Err()
 }
+
+// builtAtOnce is how many policies are in memory while reports are built.
+const builtAtOnce = 200
 
 func (r *Reporter) logBuilt(parts []store.OutReport) {
 	for _, p := range parts {
@@ -96,7 +98,7 @@ func (r *Reporter) Make(ctx context.Context, p store.OutPending) ([]store.OutRep
 		}
 		return []store.OutReport{{
 			ID: id, Day: p.Day, Domain: p.Domain, State: store.Withheld, Reason: reason,
-			Built: slot(p.Domain, p.Day), Messages: p.Messages, Rows: p.Rows, Folded: p.Folded,
+			Built: store.Slot(p.Domain, p.Day), Messages: p.Messages, Rows: p.Rows, Folded: p.Folded,
 		}}, nil
 	}
 	return r.Reports(ctx, p)
@@ -120,7 +122,6 @@ func (r *Reporter) Reports(ctx context.Context, p store.OutPending) ([]store.Out
 	if err != nil {
 		return nil, err
 	}
-	report.Sort(rows)
 	var out []store.OutReport
 	for part := 0; len(rows) > 0; part++ {
 		n := min(len(rows), report.MaxRows)
@@ -147,7 +148,7 @@ func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (st
 	if err != nil {
 		return store.OutReport{}, err
 	}
-	date := slot(p.Domain, p.Day)
+	date := store.Slot(p.Domain, p.Day)
 	out := store.OutReport{
 		ID: a.ID, Day: p.Day, Domain: p.Domain, State: store.Built, Built: date,
 		Messages: a.Messages(), Rows: int64(len(rows)), Folded: p.Folded, XML: file,

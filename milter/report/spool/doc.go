@@ -41,6 +41,8 @@ const (
 	// SyncEvery is how often the kernel is asked to write it to the disk, for a host that dies.
 	SyncEvery = 200 * time.Millisecond
 
+	startForm = "20060102T150405Z" // of the time in a segment's name
+
 	magic    = "mailseal-segment 1\n"
 	openExt  = ".open"
 	closeExt = ".seg"
@@ -67,7 +69,7 @@ func Partition(domain string) int {
 // name is that of a segment, without its extension. The random part keeps hosts that share a
 // directory apart, and a daemon from one that was killed a moment ago.
 func name(start time.Time, partition int, random uint64) string {
-	return fmt.Sprintf("%s-%02d-%016x", start.UTC().Format("20060102T150405Z"), partition, random)
+	return fmt.Sprintf("%s-%02d-%016x", start.UTC().Format(startForm), partition, random)
 }
 
 // PartitionOf is the partition of a segment by its file's name, -1 where it is not one.

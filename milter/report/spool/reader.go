@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -36,7 +37,9 @@ func Segments(dir string) ([]string, error) {
 			out = append(out, e.Name())
 		}
 	}
-	slices.SortStableFunc(out, func(a, b string) int { return PartitionOf(a) - PartitionOf(b) })
+	slices.SortFunc(out, func(a, b string) int { // the names of a partition begin with their time
+		return cmp.Or(PartitionOf(a)-PartitionOf(b), strings.Compare(a, b))
+	})
 	return out, nil
 }
 
@@ -65,13 +68,22 @@ func Ready(dir string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("spool: %w", err)
 	}
 	for _, e := range entries {
-		text, _, _ := strings.Cut(e.Name(), "-")
-		start, err := time.Parse("20060102T150405Z", text)
-		if err == nil && PartitionOf(e.Name()) >= 0 && start.AddDate(0, 0, -1).Before(last) {
+		start := StartOf(e.Name())
+		if !start.IsZero() && PartitionOf(e.Name()) >= 0 && start.AddDate(0, 0, -1).Before(last) {
 			last = start.AddDate(0, 0, -1)
 		}
 	}
 	return last, nil
+}
+
+// StartOf is when a segment was begun by its file's name, the zero time where it is not one.
+func StartOf(file string) time.Time {
+	text, _, _ := strings.Cut(file, "-")
+	start, err := time.Parse(startForm, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return start
 }
 
 func open(path string) (*os.File, error) {

@@ -72,7 +72,7 @@ func (b *OutBatch) AddFailing(f *report.Failing) {
 	}
 	for _, a := range to {
 		key := strings.Join([]string{a.String(), f.Signer, failingDomain(f), f.Failed,
-			network(f.Evaluation.Client).String()}, " ")
+			network(f.Evaluation.Client, 0).String()}, " ")
 		x := b.failures[key]
 		if x == nil {
 			if key, x = b.room(key, a.Host, failingDomain(f)); x == nil {

@@ -74,7 +74,7 @@ func TestFoldLong(t *testing.T) {
 			e.Client = netip.AddrFrom4([4]byte{byte(1 + d%200), byte(d), byte(c >> 8), byte(c)})
 			b.Add(e)
 		}
-		if _, err := s.Fold(t.Context(), fmt.Sprint(segment), b, outNoon); err != nil {
+		if _, err := s.Fold(t.Context(), []string{fmt.Sprint(segment)}, b, outNoon); err != nil {
 			t.Fatal(err)
 		}
 	}

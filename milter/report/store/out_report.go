@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"time"
 
@@ -23,11 +21,43 @@ type OutPending struct {
 }
 
 // OutPending lists what is counted of days up to one, oldest first; domain "" for all.
-func (s *Store) OutPending(ctx context.Context, last int64, domain string) (out []OutPending, err error) {
+func (s *Store) OutPending(ctx context.Context, last int64, domain string) ([]OutPending, error) {
+	return s.outPending(ctx,
+		"WHERE day <= $1 AND ($2 = '' OR domain = $2) ORDER BY day, domain, hash", last, domain)
+}
+
+// OutLargest lists what is counted of days up to one, the most messages first, and how many
+// policies there are in all.
+func (s *Store) OutLargest(
+	ctx context.Context, last int64, most int,
+) (list []OutPending, all int, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT p.id, p.day, p.domain, p.policy, p.kept, p.folded,
-			(SELECT coalesce(sum(n), 0) FROM out_row WHERE policy = p.id)
-			FROM out_policy p WHERE p.day <= $1 AND ($2 = '' OR p.domain = $2) ORDER BY p.day, p.domain, p.hash`, last, domain)
+		return tx.QueryRowContext(ctx,
+			"SELECT count(*) FROM out_policy WHERE day <= $1", last).Scan(&all)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	list, err = s.outPending(ctx,
+		"WHERE day <= $1 ORDER BY messages DESC, domain, hash LIMIT $2", last, most)
+	return list, all, err
+}
+
+// OutReady lists some of what is counted of days up to one and whose time of the night has come,
+// the oldest day first. The rest comes once these are built.
+func (s *Store) OutReady(
+	ctx context.Context, last int64, now time.Time, most int,
+) ([]OutPending, error) {
+	today := Day(now)
+	return s.outPending(ctx, `WHERE day <= $1 AND (day < $2 OR day = $2 AND slot <= $3)
+		ORDER BY day, slot, id LIMIT $4`, last, today-1, now.Unix()-today*86400, most)
+}
+
+func (s *Store) outPending(ctx context.Context, where string, args ...any) (out []OutPending, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		out = nil
+		rows, err := tx.QueryContext(ctx,
+			"SELECT id, day, domain, policy, kept, folded, messages FROM out_policy "+where, args...)
 		if err != nil {
 			return err
 		}
@@ -35,10 +65,11 @@ func (s *Store) OutPending(ctx context.Context, last int64, domain string) (out 
 		for rows.Next() {
 			var p OutPending
 			var text string
-			if err := rows.Scan(&p.ID, &p.Day, &p.Domain, &text, &p.Rows, &p.Folded, &p.Messages); err != nil {
-				return err
+			err := rows.Scan(&p.ID, &p.Day, &p.Domain, &text, &p.Rows, &p.Folded, &p.Messages)
+			if err == nil {
+				err = json.Unmarshal([]byte(text), &p.Policy)
 			}
-			if err := json.Unmarshal([]byte(text), &p.Policy); err != nil {
+			if err != nil {
 				return err
 			}
 			out = append(out, p)
@@ -51,81 +82,23 @@ func (s *Store) OutPending(ctx context.Context, last int64, domain string) (out 
 // OutRows are the rows of a policy and day, the largest first.
 func (s *Store) OutRows(ctx context.Context, id int64) (out []report.Counted, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx,
-			"SELECT row_text, n FROM out_row WHERE policy = $1 ORDER BY n DESC, row_text", id)
+		out = nil
+		var stored []byte
+		err := tx.QueryRowContext(ctx, "SELECT row_data FROM out_policy WHERE id = $1", id).Scan(&stored)
 		if err != nil {
-			return err
+			return orNone(err)
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var text string
-			var n int64
-			if err := rows.Scan(&text, &n); err != nil {
-				return err
-			}
-			row, err := report.ParseKey(text, n)
+		for r := range report.ReadRows(stored) {
+			row, err := report.ParseKey(r.Key, r.N)
 			if err != nil {
 				return err
 			}
 			out = append(out, row)
 		}
-		return rows.Err()
-	})
-	return out, err
-}
-
-// Relation is what is known of a domain for the gate of relation.
-type Relation struct {
-	WroteTo    bool  // one of our users wrote there in the last 90 days
-	PassDays   int64 // days with mail that passed
-	PassSpan   int64 // days between the first and the last of them
-	FailDays   int64 // days with mail that failed
-	FailedNets int64 // client networks of it
-}
-
-// Remembered is for how many days relations are kept.
-const Remembered = 90
-
-// OutRelation returns what is known of a domain on a day, and changes nothing.
-func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Relation, err error) {
-	return r, s.View(ctx, func(tx *Tx) error {
-		r, err = tx.relation(ctx, domain, day)
-		return err
-	})
-}
-
-func (tx *Tx) relation(ctx context.Context, domain string, day int64) (r Relation, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), coalesce(max(day) - min(day), 0) FROM out_seen
-		WHERE domain = $1 AND net = '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
-		Scan(&r.PassDays, &r.PassSpan)
-	if err != nil {
-		return r, err
-	}
-	err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT day), count(DISTINCT net) FROM out_seen
-		WHERE domain = $1 AND net <> '' AND day > $2 AND day <= $3`, domain, day-Remembered, day).
-		Scan(&r.FailDays, &r.FailedNets)
-	if err != nil {
-		return r, err
-	}
-	// The key is made when the first domain is kept: without one there is none.
-	var key string
-	err = tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = 'friends'").Scan(&key)
-	if err != nil {
-		return r, orNone(err)
-	}
-	var one int
-	err = tx.QueryRowContext(ctx, "SELECT 1 FROM out_friend WHERE hash = $1 AND day > $2",
-		friendHash(key, domain), day-Remembered).Scan(&one)
-	r.WroteTo = err == nil
-	return r, orNone(err)
-}
-
-// orNone takes it for no error that a query found nothing.
-func orNone(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
 		return nil
-	}
-	return err
+	})
+	report.Sort(out)
+	return out, err
 }
 
 // OutReport is a report that was built or withheld.
@@ -197,9 +170,6 @@ func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) 
 					return err
 				}
 			}
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM out_row WHERE policy = $1", pending); err != nil {
-			return err
 		}
 		_, err := tx.ExecContext(ctx, "DELETE FROM out_policy WHERE id = $1", pending)
 		return err

@@ -178,8 +178,7 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 		}
 		for _, q := range []struct{ query, arg string }{
 			{"DELETE FROM out_friend WHERE hash = $1", friendHash(key, domain)},
-			{"DELETE FROM out_seen WHERE domain = $1", domain},
-			{"DELETE FROM out_row WHERE policy IN (SELECT id FROM out_policy WHERE domain = $1)", domain},
+			{"DELETE FROM out_relation WHERE domain = $1", domain},
 			{"DELETE FROM out_policy WHERE domain = $1", domain},
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE domain = $1)", domain},
 			{"DELETE FROM out_report WHERE domain = $1", domain},
@@ -210,7 +209,7 @@ func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
 			before int64
 		}{
 			{"DELETE FROM out_friend WHERE day <= $1", day - Remembered},
-			{"DELETE FROM out_seen WHERE day <= $1", day - Remembered},
+			{"DELETE FROM out_relation WHERE last <= $1", day - Remembered},
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE day < $1)", day - 30},
 			{"DELETE FROM out_report WHERE day < $1", day - 30},
 			{"DELETE FROM out_segment WHERE folded < $1", now.Add(-72 * time.Hour).Unix()},

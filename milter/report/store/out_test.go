@@ -47,7 +47,7 @@ func TestFoldOnce(t *testing.T) {
 				b.Add(outMail(domain, outNoon, fmt.Sprintf("192.0.2.%d", r.IntN(50)), r.IntN(2) == 0))
 			}
 			for range 2 {
-				if _, err := s.Fold(t.Context(), fmt.Sprint("segment", n), b, outNoon); err != nil {
+				if _, err := s.Fold(t.Context(), []string{fmt.Sprint("segment", n)}, b, outNoon); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -87,7 +87,7 @@ func TestPolicyChange(t *testing.T) {
 		for _, e := range []*report.Evaluation{outMail("a.example", outNoon, "192.0.2.1", true), below, changed} {
 			b.Add(e)
 		}
-		if _, err := s.Fold(t.Context(), "s", b, outNoon); err != nil {
+		if _, err := s.Fold(t.Context(), []string{"s"}, b, outNoon); err != nil {
 			t.Fatal(err)
 		}
 		list, err := s.OutPending(t.Context(), Day(outNoon), "a.example")
@@ -127,7 +127,7 @@ func flood(t *testing.T, s *Store, n int) int64 {
 			b.Add(e)
 		}
 		n -= size
-		if _, err := s.Fold(t.Context(), fmt.Sprint("flood", segment), b, outNoon); err != nil {
+		if _, err := s.Fold(t.Context(), []string{fmt.Sprint("flood", segment)}, b, outNoon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestRelations(t *testing.T) {
 			b.Add(outMail("pass.example", at, "192.0.2.1", true))
 			b.Add(outMail("fail.example", at, fmt.Sprintf("192.0.%d.1", n%2), false))
 			b.Wrote("Friend.example", outNoon)
-			if _, err := s.Fold(t.Context(), fmt.Sprint(n), b, at); err != nil {
+			if _, err := s.Fold(t.Context(), []string{fmt.Sprint(n)}, b, at); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -263,12 +263,12 @@ func TestPrune(t *testing.T) {
 	b := NewOutBatch()
 	b.Add(outMail("a.example", outNoon, "192.0.2.1", true))
 	b.Wrote("b.example", outNoon)
-	if _, err := s.Fold(t.Context(), "s", b, outNoon); err != nil {
+	if _, err := s.Fold(t.Context(), []string{"s"}, b, outNoon); err != nil {
 		t.Fatal(err)
 	}
 	count := func() (n int) {
 		err := s.db.QueryRowContext(t.Context(),
-			"SELECT (SELECT count(*) FROM out_friend) + (SELECT count(*) FROM out_seen) + (SELECT count(*) FROM out_segment)").Scan(&n)
+			"SELECT (SELECT count(*) FROM out_friend) + (SELECT count(*) FROM out_relation) + (SELECT count(*) FROM out_segment)").Scan(&n)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func TestOwnMail(t *testing.T) {
 			for i := range list {
 				b.Sent(&list[i])
 			}
-			if _, err := s.Fold(t.Context(), segment, b, now); err != nil {
+			if _, err := s.Fold(t.Context(), []string{segment}, b, now); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"mailseal/milter/report/advice"
@@ -31,13 +29,12 @@ func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) 
 		return Outgoing{}, ErrNotFound
 	}
 	o := Outgoing{On: s.Sending.On}
-	list, err := s.Store.OutPending(ctx, store.Day(now), "")
+	list, all, err := s.Store.OutLargest(ctx, store.Day(now), maxPending)
 	if err != nil {
 		return o, err
 	}
-	slices.SortStableFunc(list, func(a, b store.OutPending) int { return cmp.Compare(b.Messages, a.Messages) })
-	o.More = max(0, len(list)-maxPending)
-	for _, p := range list[:len(list)-o.More] {
+	o.More = all - len(list)
+	for _, p := range list {
 		why, at, err := s.Sending.Outlook(ctx, p)
 		if err != nil {
 			return o, err

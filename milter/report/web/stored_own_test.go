@@ -28,7 +28,7 @@ func TestStoredOwnMail(t *testing.T) {
 	send(4, "news.shop.example", "n1", false)
 	send(95, "shop.example", "s2025z", false)
 	ctx := context.Background()
-	if _, err := s.Store.Fold(ctx, "1", b, clock); err != nil {
+	if _, err := s.Store.Fold(ctx, []string{"1"}, b, clock); err != nil {
 		t.Fatal(err)
 	}
 	events, err := s.Events(ctx, Filter{From: today - 30, To: today, Domains: []string{"shop.example"}})

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"mailseal/milter/report"
+)
+
+// room is how many rows of a policy and day are kept. Passing and failing mail have room each: who
+// forges a domain must not take the details of its own mail from its report.
+type room struct {
+	detailed int // with all that a sender can make up; beyond, rows are summed by client
+	clients  int // beyond, clients are summed by network
+	networks int // beyond, by wide network: there are few, so that there is an end
+}
+
+var (
+	maxFailing = room{5_000, 8_000, 8_400}
+	maxPassing = room{40_000, 48_000, 48_400}
+)
+
+// merge writes the rows that a policy has and those of a batch, both sorted by key, as one. Rows of
+// the batch that have no room are summed; folded is how many messages they have. What is
+// damaged in stored is lost.
+func merge(
+	w *report.RowWriter, stored []byte, batch []report.KeyCount, p *report.Policy,
+) (folded int64) {
+	w.Reset()
+	i := 0
+	passing, failing := 0, 0
+	add := func(key []byte, n int64) {
+		if report.KeyPasses(key) {
+			passing++
+		} else {
+			failing++
+		}
+		w.Add(key, n)
+	}
+	for r := range report.ReadRows(stored) {
+		if r.Key == nil {
+			break
+		}
+		order := -1
+		for i < len(batch) {
+			if order = bytes.Compare(r.Key, batch[i].Key); order <= 0 {
+				break
+			}
+			add(batch[i].Key, batch[i].N)
+			i++
+		}
+		if i < len(batch) && order == 0 {
+			r.N += batch[i].N
+			i++
+		}
+		add(r.Key, r.N)
+	}
+	for ; i < len(batch); i++ {
+		add(batch[i].Key, batch[i].N)
+	}
+	if passing <= maxPassing.detailed && failing <= maxFailing.detailed {
+		return 0
+	}
+	return squeeze(w, stored, batch, p)
+}
+
+// squeeze is merge where the rows have no room: the new ones are summed, the smallest first.
+func squeeze(
+	w *report.RowWriter, stored []byte, batch []report.KeyCount, p *report.Policy,
+) (folded int64) {
+	rows := map[string]int64{}
+	var count [2]int // of failing and passing rows
+	side := func(key []byte) (*int, room) {
+		if report.KeyPasses(key) {
+			return &count[1], maxPassing
+		}
+		return &count[0], maxFailing
+	}
+	add := func(key []byte, n int64) {
+		have, _ := side(key)
+		if _, isKnown := rows[string(key)]; !isKnown {
+			*have++
+		}
+		rows[string(key)] += n
+	}
+	for r := range report.ReadRows(stored) {
+		if r.Key != nil {
+			add(r.Key, r.N)
+		}
+	}
+	largest := slices.SortedFunc(slices.Values(batch), func(a, b report.KeyCount) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), bytes.Compare(a.Key, b.Key))
+	})
+	for _, r := range largest {
+		have, room := side(r.Key)
+		if _, isKnown := rows[string(r.Key)]; isKnown || *have < room.detailed {
+			add(r.Key, r.N)
+			continue
+		}
+		folded += r.N
+		row, err := report.ParseKey(r.Key, r.N)
+		if err != nil { // of a batch of ours: cannot be
+			continue
+		}
+		row.Policy = *p
+		add(summed(rows, &row.Evaluation, *have, room), r.N)
+	}
+	w.Reset()
+	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		w.Add([]byte(key), rows[key])
+	}
+	return folded
+}
+
+// summed is the key under which a row that has no room is counted: without what senders can make
+// up, and once there are many clients by their network, which a reason of the row says.
+func summed(rows map[string]int64, e *report.Evaluation, have int, r room) []byte {
+	sum := e.Folded()
+	key := sum.AppendKey(nil)
+	limits := []int{r.clients, r.networks}
+	for wider, limit := range limits {
+		if _, isKnown := rows[string(key)]; isKnown || have < limit {
+			return key
+		}
+		net := network(e.Client, wider)
+		sum.Client = net.Addr()
+		sum.Reasons = append(slices.Clip(e.Reasons), report.Reason{
+			Type: "other", Comment: fmt.Sprintf("sum of clients in %s: there were too many", net),
+		})
+		key = sum.AppendKey(nil)
+	}
+	return key
+}

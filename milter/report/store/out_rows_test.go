@@ -1,0 +1,188 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"mailseal/milter/report"
+)
+
+// counter keeps the rows of one policy as the store does.
+type counter struct {
+	stored []byte
+	sum    int64
+	folded int64
+}
+
+func (c *counter) add(b *OutBatch) {
+	_ = b.each(func(p *outPolicy, rows []report.KeyCount) error {
+		var w report.RowWriter
+		c.folded += merge(&w, c.stored, rows, &p.policy)
+		c.stored = w.Bytes
+		for _, r := range rows {
+			c.sum += r.N
+		}
+		return nil
+	})
+}
+
+// rows are those that are kept; the sum of their messages must be exact and their keys in order.
+func (c *counter) rows(t *testing.T) (out []report.Counted) {
+	t.Helper()
+	var sum int64
+	last := ""
+	for r := range report.ReadRows(c.stored) {
+		row, err := report.ParseKey(r.Key, r.N)
+		if err != nil || string(r.Key) <= last {
+			t.Fatalf("%q after %q: %v", r.Key, last, err)
+		}
+		last = string(r.Key)
+		sum += r.N
+		out = append(out, row)
+	}
+	if sum != c.sum {
+		t.Fatalf("%d messages, want %d", sum, c.sum)
+	}
+	return out
+}
+
+// TestMerge holds against a map that rows are the same in whatever batches they come.
+func TestMerge(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 2))
+	var c counter
+	want := map[string]int64{}
+	for range 40 {
+		b := NewOutBatch()
+		for range r.IntN(60) {
+			e := outMail("a.example", outNoon, fmt.Sprintf("192.0.2.%d", r.IntN(60)), r.IntN(2) == 0)
+			e.HeaderFrom = fmt.Sprintf("s%d.a.example", r.IntN(3))
+			want[string(e.AppendKey(nil))]++
+			b.Add(e)
+		}
+		c.add(b)
+	}
+	rows := c.rows(t)
+	for _, row := range rows {
+		if n := want[string(row.AppendKey(nil))]; n != row.Count {
+			t.Errorf("%+v: want %d", row, n)
+		}
+	}
+	if len(rows) != len(want) || c.folded != 0 {
+		t.Errorf("%d rows, want %d; %d folded", len(rows), len(want), c.folded)
+	}
+}
+
+// TestForgedRowsLeaveRoom holds that a flood of forged mail takes nothing of the rows of mail that
+// passes, and that what is repeated keeps its details before what comes once.
+func TestForgedRowsLeaveRoom(t *testing.T) {
+	var c counter
+	for n := range 3 {
+		b := NewOutBatch()
+		for i := range 20_000 {
+			e := outMail("a.example", outNoon, fmt.Sprintf("198.51.%d.%d", i%4, i%250), false)
+			e.HeaderFrom = fmt.Sprintf("h%d-%d.a.example", n, i)
+			b.Add(e)
+		}
+		for i := range 300 {
+			e := outMail("a.example", outNoon, "192.0.2.1", true)
+			e.Signatures = []report.DKIMAuth{{Domain: "a.example", Selector: fmt.Sprintf("s%d", i), Result: "pass"}}
+			b.Add(e)
+		}
+		if n == 0 {
+			e := outMail("a.example", outNoon, "203.0.113.9", false)
+			e.HeaderFrom = "real.a.example"
+			b.Add(e)
+			b.Add(e)
+		}
+		c.add(b)
+	}
+	passing, real := 0, false
+	for _, row := range c.rows(t) {
+		if row.Passes() && len(row.Signatures) == 1 {
+			passing++
+		}
+		real = real || row.HeaderFrom == "real.a.example" && row.Count == 2
+	}
+	if passing != 300 || !real || c.folded != 60_000-int64(maxFailing.detailed-1) {
+		t.Errorf("%d passing rows with a signature, want 300; a repeated one is kept: %v; %d folded", passing, real, c.folded)
+	}
+}
+
+// TestRowsOfManyClients holds that there is an end to rows, however many clients a flood has, of
+// both kinds of addresses, and that a row of many clients says so.
+func TestRowsOfManyClients(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	var c counter
+	for range 12 {
+		b := NewOutBatch()
+		for range 10_000 {
+			e := outMail("a.example", outNoon, "192.0.2.1", false)
+			e.EnvelopeFrom = fmt.Sprintf("m%d.example", r.Uint64())
+			var ip [16]byte
+			for i := range ip {
+				ip[i] = byte(r.Uint32())
+			}
+			e.Client = netip.AddrFrom16(ip)
+			if r.IntN(2) == 0 {
+				e.Client = netip.AddrFrom4([4]byte(ip[:4]))
+			}
+			b.Add(e)
+		}
+		c.add(b)
+	}
+	rows := c.rows(t)
+	if len(rows) > report.MaxRows {
+		t.Errorf("%d rows", len(rows))
+	}
+	said := 0
+	for _, row := range rows {
+		i := slices.IndexFunc(row.Reasons, func(r report.Reason) bool { return strings.HasPrefix(r.Comment, "sum of clients in ") })
+		if i < 0 {
+			continue
+		}
+		said++
+		net, err := netip.ParsePrefix(strings.Fields(row.Reasons[i].Comment)[4][:len(strings.Fields(row.Reasons[i].Comment)[4])-1])
+		if err != nil || net.Addr() != row.Client || row.Reasons[i].Type != "other" {
+			t.Errorf("%+v, %v", row, err)
+		}
+	}
+	if said == 0 {
+		t.Error("no row says that it is of a network")
+	}
+}
+
+// TestMigratedRelations holds that what was known of domains stays when a store of an earlier form is
+// opened.
+func TestMigratedRelations(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s := openOut(t, o)
+		day := Day(outNoon)
+		for _, q := range []string{
+			"DROP TABLE out_relation", "DROP INDEX out_policy_slot",
+			"ALTER TABLE out_policy DROP COLUMN slot", "ALTER TABLE out_policy DROP COLUMN messages",
+			"ALTER TABLE out_policy DROP COLUMN passed", "ALTER TABLE out_policy DROP COLUMN nets",
+			"ALTER TABLE out_policy DROP COLUMN row_data", "CREATE TABLE out_row (policy BIGINT)",
+			"CREATE TABLE out_seen (domain TEXT, day BIGINT, net TEXT)",
+			fmt.Sprintf("INSERT INTO out_seen VALUES ('a.example', %d, ''), ('a.example', %d, ''), ('b.example', %d, '192.0.2.0/24'), ('b.example', %d, '192.0.3.0/24')",
+				day-20, day-3, day-2, day-1),
+			"DELETE FROM mailseal_schema WHERE version_id = 204",
+		} {
+			if _, err := s.db.ExecContext(t.Context(), q); err != nil {
+				t.Fatal(q, err)
+			}
+		}
+		s.Close()
+		s = openOut(t, o)
+		for domain, want := range map[string]Relation{
+			"a.example": {PassDays: 2, PassSpan: 17}, "b.example": {FailDays: 2, FailedNets: 2},
+		} {
+			if got, err := s.OutRelation(t.Context(), domain, day); err != nil || got != want {
+				t.Errorf("%s: got %+v, %v; want %+v", domain, got, err, want)
+			}
+		}
+	})
+}
