@@ -66,7 +66,8 @@ func intakeRole() Role {
 				},
 				Jobs: slices.Concat([]jobs.Job{purgeJob(p, s),
 					recordsJob(p, s, server.Trust.Resolver)}, originJobs(p, s,
-					server.Trust.Resolver), alertJobs(p, s), metricsJobs(p, s)),
+					server.Trust.Resolver), alertJobs(p, s), []jobs.Job{standingsJob(p, s)},
+					metricsJobs(p, s)),
 			}, nil
 		},
 	}

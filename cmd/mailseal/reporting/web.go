@@ -82,10 +82,8 @@ func (p *Process) pages(ctx context.Context) (*web.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	read := &web.Stored{
-		Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks, Now: p.Now,
-		Sending: &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook},
-	}
+	read := p.reader(s)
+	read.Sending = &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook}
 	checker, err := p.inspector()
 	if err != nil {
 		return nil, err

@@ -71,7 +71,15 @@ func run(ctx context.Context, o options) error {
 	if o.fillOnly {
 		return nil
 	}
-	rows, err := measure(ctx, &web.Stored{Store: st}, o)
+	read := &web.Stored{Store: st}
+	began := time.Now()
+	judge := web.Judge{Read: read, Now: time.Now}
+	n, err := judge.Run(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "pages: judged %d domains in %v\n", n, time.Since(began).Round(time.Second))
+	rows, err := measure(ctx, read, o)
 	if err != nil {
 		return err
 	}
@@ -108,7 +116,8 @@ func measure(ctx context.Context, read *web.Stored, o options) ([]row, error) {
 		var first, again, after []time.Duration
 		size := 0
 		for range o.rounds {
-			s, err := web.New(web.Config{Read: read, Access: &web.Access{Token: token}, Host: "mx.example.com"})
+			fresh := &web.Stored{Store: read.Store} // nothing is remembered
+			s, err := web.New(web.Config{Read: fresh, Access: &web.Access{Token: token}, Host: "mx.example.com"})
 			if err != nil {
 				return nil, err
 			}

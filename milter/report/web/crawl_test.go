@@ -21,7 +21,7 @@ const tokenOfTests = "a-token-of-more-than-20-characters"
 func newServer(t *testing.T, m Reader, commands Commands) *Server {
 	t.Helper()
 	s, err := New(Config{Read: m, Commands: commands, Checker: fakeChecker{}, Access: &Access{Token: tokenOfTests, Now: func() time.Time { return clock }},
-		Host: "mx.example.com", Version: "test", Now: func() time.Time { return clock }})
+		Host: "mx.example.com", Version: "test", Now: func() time.Time { return clock }, Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,9 @@ type facts struct {
 	advice   advice.Advice
 	advised  Filter // the period that advice rests on
 	rules    []Rule
-	base     *facts // of all receivers, if these are of one
+	base     *facts    // of all receivers, if these are of one
+	told     *standing // what was found out before, if these are sums alone
+	exact    bool      // of those, the sums are of now
 }
 
 // gather reads what is known about a domain in the period of f.

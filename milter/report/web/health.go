@@ -14,6 +14,7 @@ const (
 	healthReady
 	healthOK
 	healthQuiet
+	healthNew // not judged yet
 )
 
 var healthWords = []struct{ word, class string }{
@@ -23,6 +24,7 @@ var healthWords = []struct{ word, class string }{
 	{"READY", "w-ready"},
 	{"OK", "w-ok"},
 	{"QUIET", "w-quiet"},
+	{"not judged yet", "w-nodata"},
 }
 
 // word is a word in a box whose weight follows its urgency.
@@ -47,11 +49,55 @@ func (h health) word() template.HTML {
 // oldMonitoring is the number of days after which p=none deserves a look.
 const oldMonitoring = 90
 
+// grounds are what a health word rests on beside the domain itself: what was found in its reports of
+// the usual period.
+type grounds struct {
+	Messages int64
+	Worst    *worstSource // that needs attention most, or nil
+	Silent   *silence     // a receiver that reported daily and does not any more, or nil
+	Kind     advice.Kind
+	Sentence string // of the advice
+	Unknown  int64  // sources whose owner is not known
+}
+
+// worstSource is a source that needs attention.
+type worstSource struct {
+	Name               string
+	Messages, Affected int64
+	Class              advice.Class
+	Cause              advice.Cause
+}
+
+// silence is a receiver that reports no more, and the last day that it reported on.
+type silence struct {
+	Receiver string
+	Last     advice.Day
+}
+
+// grounds returns what the health of the domain rests on.
+func (x *facts) grounds() grounds {
+	if x.told != nil {
+		return x.told.Grounds
+	}
+	g := grounds{Messages: x.total.Messages, Worst: x.worst(), Silent: x.silent(), Kind: x.advice.Kind,
+		Sentence: x.advice.Sentence}
+	for i := range x.sources {
+		if x.sources[i].Class == advice.Unknown {
+			g.Unknown++
+		}
+	}
+	return g
+}
+
 // healthOf is the rule list of the health words.
 func (x *facts) healthOf() health {
-	d := x.domain
+	if x.told != nil && x.told.isNew() {
+		return health{level: healthNew}
+	}
+	d, g := x.domain, x.grounds()
 	page := domainURL(d.Name)
-	if d.First == 0 && x.total.Messages == 0 && !d.Parked {
+	switch {
+	case d.First == 0 && g.Messages == 0 && !d.Parked:
 		why := d.NoReports
 		if why == "" {
 			why = "No receiver has ever reported on it. Check that its DMARC record has rua, and " +
@@ -59,62 +105,64 @@ func (x *facts) healthOf() health {
 		}
 		return health{level: healthNoData, why: plain(why), short: "no receiver reports on it",
 			fix: "See what is missing", fixURL: page}
-	}
-	if s := x.worst(); s != nil {
-		h := health{level: healthWarn, fix: s.cause.Fix, fixURL: sourceURL(d.Name, s.Name),
-			why: say("%s: %s. %s", mono(s.Name),
-				plain(advice.Plural(s.Messages, "message", "messages")), prose(s.cause.Text)),
-			short: advice.Count(max(s.Fail(), s.SPFOnly())) + " messages of " + s.Name + ": " + s.cause.Word}
-		enforcing := d.Policy.Step >= advice.Quarantine
-		if s.cause.Severity == advice.Fault && (enforcing || s.cause.Code == "key-missing") && s.Class != advice.Spoof {
-			h.level = healthFail
-		}
-		return h
-	}
-	if h, late := x.silent(); late {
-		return h
-	}
-	switch {
-	case d.Parked || x.total.Messages == 0:
+	case g.Worst != nil:
+		return g.Worst.health(d)
+	case g.Silent != nil:
+		return health{level: healthWarn, short: g.Silent.Receiver + " fell silent", fix: "See the receivers",
+			why: say("%s reported daily and has been silent since %s.", mono(g.Silent.Receiver),
+				dayHTML(g.Silent.Last, x.now)),
+			fixURL: page + "#receivers"}
+	case d.Parked || g.Messages == 0:
 		return health{level: healthQuiet}
-	case x.advice.Kind == advice.Ready:
-		return health{level: healthReady, why: prose(x.advice.Sentence),
+	case g.Kind == advice.Ready:
+		return health{level: healthReady, why: prose(g.Sentence),
 			short: "can tighten its policy", fix: "See the record",
 			fixURL: page + "#advice"}
-	case x.advice.Kind == advice.Retreat:
-		return health{level: healthWarn, why: prose(x.advice.Sentence),
+	case g.Kind == advice.Retreat:
+		return health{level: healthWarn, why: prose(g.Sentence),
 			short: "its policy is stricter than RFC 9989 advises",
 			fix:   "See the advice", fixURL: page + "#advice"}
 	case d.Policy.Step == advice.None && d.Known && x.now-d.Policy.Since > oldMonitoring:
 		return health{level: healthWarn, short: "p=none protects no one", fix: "See the advice",
 			fixURL: page + "#advice",
 			why: say("p=none for %s days protects no one. %s", int64(x.now-d.Policy.Since),
-				prose(x.advice.Sentence))}
+				prose(g.Sentence))}
 	}
 	return health{level: healthOK}
 }
 
+// health is that of a domain with such a source.
+func (w *worstSource) health(d Domain) health {
+	h := health{level: healthWarn, fix: w.Cause.Fix, fixURL: sourceURL(d.Name, w.Name),
+		why: say("%s: %s. %s", mono(w.Name),
+			plain(advice.Plural(w.Messages, "message", "messages")), prose(w.Cause.Text)),
+		short: advice.Count(w.Affected) + " messages of " + w.Name + ": " + w.Cause.Word}
+	enforcing := d.Policy.Step >= advice.Quarantine
+	if w.Cause.Severity == advice.Fault && (enforcing || w.Cause.Code == "key-missing") && w.Class != advice.Spoof {
+		h.level = healthFail
+	}
+	return h
+}
+
 // worst returns the source that needs attention most, or nil.
-func (x *facts) worst() *source {
+func (x *facts) worst() *worstSource {
 	for i := range x.sources {
 		s := &x.sources[i]
 		if s.Messages < 20 || s.cause.Severity == advice.Harmless || s.cause.Fix == "" {
 			continue
 		}
-		return s
+		return &worstSource{Name: s.Name, Messages: s.Messages, Affected: max(s.Fail(), s.SPFOnly()),
+			Class: s.Class, Cause: s.cause}
 	}
 	return nil
 }
 
 // silent finds a receiver that reported daily and does not any more.
-func (x *facts) silent() (health, bool) {
+func (x *facts) silent() *silence {
 	for _, r := range x.reporter {
 		if gap := x.now - r.Last; r.Days*10 >= 6*int(x.filter.To-x.filter.From+1) && gap > 4 {
-			return health{level: healthWarn, short: r.Receiver + " fell silent", fix: "See the receivers",
-				why: say("%s reported daily and has been silent since %s.", mono(r.Receiver),
-					dayHTML(r.Last, x.now)),
-				fixURL: domainURL(x.domain.Name) + "#receivers"}, true
+			return &silence{r.Receiver, r.Last}
 		}
 	}
-	return health{}, false
+	return nil
 }

@@ -62,34 +62,23 @@ type scored struct {
 
 // overview is the first page: a sentence, then the matrix.
 func (s *Server) overview(ctx context.Context, v visit) (*page, error) {
-	domains, err := s.domains(ctx, v)
+	b, err := s.board(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	var all []scored
-	for _, d := range domains {
-		if !shows(v.q.Get("show"), d) {
-			continue
-		}
-		x, err := s.facts(ctx, d, v.filter)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, scored{x, x.healthOf()})
-	}
-	slices.SortStableFunc(all, func(a, b scored) int {
-		return cmp.Or(cmp.Compare(a.h.level, b.h.level), cmp.Compare(b.x.total.Messages, a.x.total.Messages),
-			cmp.Compare(a.x.domain.Name, b.x.domain.Name))
-	})
+	all := b.lines
 	p := &page{Wide: true, Current: "/", Filter: v.filter}
 	p.Title, p.Heading, p.Lead = sentence(all)
-	p.Facts = s.overviewFacts(ctx, v, all)
+	p.Facts = s.overviewFacts(ctx, v, b)
+	p.Lead = append(p.Lead, b.age(v)...)
 	p.Periods = periods(v)
 	for _, show := range []string{"all", "enforcing", "monitoring", "parked"} {
 		p.Shown = append(p.Shown, choice{show, "/?" + v.filter.query("show", show),
 			cmp.Or(v.q.Get("show"), "all") == show})
 	}
-	p.Matrix = newMatrix(all, v)
+	if p.Matrix, err = s.newMatrix(ctx, b, v); err != nil {
+		return nil, err
+	}
 	p.Events = changes(all, v.now)
 	return p, nil
 }
@@ -128,12 +117,17 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	rest := say("%s a look, %s tighten a policy, and %s as it should be.",
 		plain(deserve(count[healthWarn], "deserves", "deserve")), plain(deserve(count[healthReady], "can", "can")),
 		plain(deserve(count[healthOK]+count[healthQuiet], "is", "are")))
+	lead = []template.HTML{upper(rest)}
+	if n := count[healthNew]; n > 0 {
+		lead = append(lead, say("%s not judged yet: the process that takes reports does so, one after the other.",
+			plain(advice.Plural(n, "domain is", "domains are"))))
+	}
 	if len(need) == 0 {
 		title = "No domain needs you"
 		if n == 1 {
-			return title, say("%s needs nothing today.", all[0].x.domain.Name), nil
+			return title, say("%s needs nothing today.", all[0].x.domain.Name), lead[1:]
 		}
-		return title, say("None of %s domains needs you today.", n), []template.HTML{upper(rest)}
+		return title, say("None of %s domains needs you today.", n), lead
 	}
 	title = advice.Count(int64(len(need))) + " of " + advice.Plural(n, "domain needs", "domains need") + " you"
 	var parts []string
@@ -145,7 +139,7 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 		parts = append(parts, advice.Count(int64(more))+" more")
 	}
 	heading = plain(title) + ": " + template.HTML(advice.List(parts, 4)) + "." //nolint:gosec // parts were escaped
-	return title, heading, []template.HTML{upper(rest)}
+	return title, heading, lead
 }
 
 func deserve(n int64, one, many string) string {
@@ -160,17 +154,20 @@ func deserve(n int64, one, many string) string {
 
 func rowID(domain string) string { return strings.ReplaceAll(domain, ".", "-") }
 
-func (s *Server) overviewFacts(ctx context.Context, v visit, all []scored) []fact {
+func (s *Server) overviewFacts(ctx context.Context, v visit, b board) []fact {
 	var total Counts
 	var pass, rated int64
 	receivers := map[string]bool{}
-	for _, a := range all {
+	for _, a := range b.lines {
 		total.Add(a.x.total)
 		p, n := a.x.rated()
 		pass, rated = pass+p, rated+n
-		for _, r := range a.x.reporter {
+		for _, r := range a.x.receiver {
 			receivers[r.Receiver] = true
 		}
+	}
+	if !b.summed && b.since.IsZero() {
+		return nil // there are no sums of this period
 	}
 	out := []fact{
 		{Label: "Messages, " + advice.Plural(int64(v.filter.To-v.filter.From+1), "day", "days"),
@@ -214,13 +211,14 @@ func periods(v visit) []choice {
 }
 
 // newMatrix draws the rows of one page.
-func newMatrix(all []scored, v visit) *matrix {
+func (s *Server) newMatrix(ctx context.Context, b board, v visit) (*matrix, error) {
+	all := b.lines
 	m := &matrix{Days: advice.Plural(int64(v.filter.To-v.filter.From+1), "day", "days"),
 		Caption: say("Mail that claims each domain, %s. Each number counts messages and leads to the list behind it.",
 			period(v.filter, advice.DayOf(v.now)))}
 	volume := map[string]int64{}
-	for _, s := range all {
-		for _, r := range s.x.receiver {
+	for _, l := range all {
+		for _, r := range l.x.receiver {
 			volume[r.Receiver] += r.Messages
 		}
 	}
@@ -235,11 +233,16 @@ func newMatrix(all []scored, v visit) *matrix {
 	m.Table = matrixTable(all, m.Wide)
 	first := min(v.offset(rowsOfMatrix), len(all))
 	shown := all[first:min(first+rowsOfMatrix, len(all))]
-	for _, s := range shown {
-		m.Rows = append(m.Rows, s.x.row(s.h, m.Wide))
+	if !b.summed {
+		if err := s.sumLines(ctx, shown, v.filter); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range shown {
+		m.Rows = append(m.Rows, l.x.row(l.h, m.Wide))
 	}
 	m.Pager = v.pager(int64(len(all)), rowsOfMatrix)
-	return m
+	return m, nil
 }
 
 func (x *facts) row(h health, receivers []string) matrixRow {
@@ -268,12 +271,7 @@ func (x *facts) row(h health, receivers []string) matrixRow {
 	r.SPF = x.parkedOr(Cell{HTML: plain(advice.Rate(x.total.SPF, x.total.Messages))})
 	r.Held = number(x.total.Held, f.messages("result", "held"))
 	r.Refused = number(x.total.Refused, f.messages("result", "refused"))
-	var unknown int64
-	for i := range x.sources {
-		if s := &x.sources[i]; s.Class == advice.Unknown {
-			unknown++
-		}
-	}
+	unknown := x.grounds().Unknown
 	r.Unknown = Cell{HTML: plain(advice.Count(unknown)), Class: "mute"}
 	if unknown > 0 {
 		r.Unknown = Cell{HTML: link(domainURL(d.Name)+"#sources", plain(advice.Count(unknown)))}

@@ -12,12 +12,10 @@ import (
 // Bounds of what is remembered of domains.
 const (
 	// Reverse names are looked up later than reports are stored, so facts grow old even if nothing
-	// else changes: Refresh gathers them anew before pages have to.
-	factsFor   = 15 * time.Minute
-	factsFresh = 10 * time.Minute
+	// else changes.
+	factsFor = 15 * time.Minute
 
-	maxFacts     = 400_000 // identities in all, of about 250 bytes: 100 MB; beyond it all are dropped
-	maxRefreshed = 200     // domains that are gathered before they are asked for
+	maxFacts = 400_000 // identities in all, of about 250 bytes: 100 MB; beyond it all are dropped
 )
 
 // remembered are facts with the time at which they were gathered.
@@ -110,12 +108,8 @@ func (r *recall) keep(key string, x *facts, now time.Time, changes int) {
 
 // facts gathers what is known about a domain, or uses what was gathered before.
 func (s *Server) facts(ctx context.Context, d Domain, f Filter) (*facts, error) {
-	return s.factsWithin(ctx, d, f, factsFor)
-}
-
-func (s *Server) factsWithin(ctx context.Context, d Domain, f Filter, age time.Duration) (*facts, error) {
 	key := d.Name + "?" + f.query()
-	x, changes := s.recall.get(key, s.now(), age)
+	x, changes := s.recall.get(key, s.now(), factsFor)
 	if x != nil {
 		return x, nil
 	}
@@ -178,8 +172,8 @@ func (s *Server) forget() {
 	s.recall.drop()
 }
 
-// Refresh gathers what the overview needs before they are asked for, at once and then whenever tick
-// says so, until ctx ends. A host with more than 200 domains gathers when asked.
+// Refresh gathers what the overview needs before it is asked for, at once and then whenever tick says
+// so, until ctx ends.
 func (s *Server) Refresh(ctx context.Context, tick <-chan time.Time) {
 	for {
 		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
@@ -197,15 +191,12 @@ func (s *Server) refresh(ctx context.Context) error {
 	if err := s.recall.look(ctx, s.read); err != nil {
 		return err
 	}
-	domains, err := s.listed(ctx)
-	if err != nil || len(domains) > maxRefreshed {
+	if _, _, _, err := s.standings(ctx); err != nil {
 		return err
 	}
-	f := usual(advice.DayOf(s.now()))
-	for _, d := range domains {
-		if _, err := s.factsWithin(ctx, d, f, factsFresh); err != nil {
-			return err
-		}
+	if _, err := s.intake(ctx); err != nil {
+		return err
 	}
-	return nil
+	_, err := s.listed(ctx)
+	return err
 }

@@ -86,22 +86,6 @@ func TestRecall(t *testing.T) {
 	}
 }
 
-// TestRefresh holds that pages are gathered before they are asked for.
-func TestRefresh(t *testing.T) {
-	c := counted{world(), map[string]int{}}
-	s := newServer(t, c, nil)
-	ctx, stop := context.WithCancel(t.Context())
-	stop()
-	s.Refresh(ctx, nil)
-	if len(c.gathered) != 25 {
-		t.Errorf("%d domains were gathered ahead, want 25", len(c.gathered))
-	}
-	clear(c.gathered)
-	if get(s, "/"); len(c.gathered) != 0 {
-		t.Errorf("the overview gathered %v", c.gathered)
-	}
-}
-
 // TestRecallBound holds that what is remembered has an end.
 func TestRecallBound(t *testing.T) {
 	r := recall{facts: map[string]remembered{}}

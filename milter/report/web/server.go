@@ -34,6 +34,7 @@ type Config struct {
 	Version  string
 	Now      func() time.Time
 	Log      *slog.Logger
+	Patience time.Duration // for what has changed since it was judged; 0 is 150 ms
 }
 
 // Server serves the pages.
@@ -49,8 +50,11 @@ type Server struct {
 	pages    *template.Template
 	mux      *http.ServeMux
 
-	mu     sync.Mutex
-	recall recall
+	mu       sync.Mutex
+	recall   recall
+	kept     keeping
+	patience time.Duration
+	summed   int // maxSummed
 
 	notices map[string]string // by session: what became of its last change, shown once
 }
@@ -60,6 +64,10 @@ func New(c Config) (*Server, error) {
 	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access,
 		host: c.Host, version: c.Version, now: c.Now,
 		log: c.Log, recall: recall{facts: map[string]remembered{}}}
+	s.summed = maxSummed
+	if s.patience = c.Patience; s.patience == 0 {
+		s.patience = usualPatience
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

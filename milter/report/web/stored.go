@@ -130,7 +130,7 @@ func (v *view) sum(ctx context.Context, by []Dim, k []int64) (out Sum, err error
 		case ByAddress:
 			out.Address, err = v.ip(ctx, k[i])
 		case ByReceiver:
-			err = v.tx.QueryRowContext(ctx, "SELECT key FROM in_reporter WHERE id = $1", k[i]).Scan(&out.Receiver)
+			out.Receiver, err = v.reporter(ctx, k[i])
 		}
 		if err != nil {
 			return out, fmt.Errorf("web: %w", err)

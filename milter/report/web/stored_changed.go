@@ -4,19 +4,22 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Mark says how far a reader had read. Two marks are equal if nothing has changed between them.
 type Mark struct {
-	raw, report int64 // the last that arrived, and the last that was read
-	rest        [10]int64
+	Raw, Report int64 // the last that arrived, and the last that was read
+	Rest        [10]int64
 }
 
 // Change is what differs between a mark and now.
 type Change struct {
 	Mark    Mark
-	All     bool // anything may differ
-	Domains []string
+	All     bool     // anything may differ
+	Sums    bool     // even the sums of messages of any domain
+	Domains []string // on which reports have come
 }
 
 // Changed implements Reader. It asks for a few numbers that every change moves: arrivals have ids,
@@ -37,78 +40,142 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		query string
 		into  *int64
 	}{
-		{"SELECT COALESCE(MAX(id), 0) FROM in_raw", &m.raw},
-		{"SELECT COALESCE(MAX(id), 0) FROM in_report", &m.report},
-		{"SELECT CAST(COALESCE(SUM(accepted), 0) AS BIGINT) FROM in_reporter", &m.rest[0]},
-		{"SELECT COALESCE(MAX(id), 0) FROM in_verdict", &m.rest[1]},
-		{"SELECT COALESCE(MAX(undone), 0) FROM in_verdict", &m.rest[2]},
-		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'records_since'", &m.rest[3]},
-		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'read_again'", &m.rest[4]},
+		{"SELECT COALESCE(MAX(id), 0) FROM in_raw", &m.Raw},
+		{"SELECT COALESCE(MAX(id), 0) FROM in_report", &m.Report},
+		{"SELECT CAST(COALESCE(SUM(accepted), 0) AS BIGINT) FROM in_reporter", &m.Rest[0]},
+		{"SELECT COALESCE(MAX(id), 0) FROM in_verdict", &m.Rest[1]},
+		{"SELECT COALESCE(MAX(undone), 0) FROM in_verdict", &m.Rest[2]},
+		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'records_since'", &m.Rest[3]},
+		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'read_again'", &m.Rest[4]},
 		// What is counted of own mail moves these once a day, and with a new key.
-		{"SELECT COALESCE(MAX(day), 0) FROM own_day", &m.rest[5]},
-		{"SELECT COUNT(*) FROM own_selector", &m.rest[6]},
-		{"SELECT CAST(COALESCE(SUM(made), 0) AS BIGINT) FROM own_use", &m.rest[7]},
-		{"SELECT COALESCE(MAX(id), 0) FROM own_record", &m.rest[8]},
-		{"SELECT COALESCE(MAX(at), 0) / 86400 FROM own_state", &m.rest[9]},
+		{"SELECT COALESCE(MAX(day), 0) FROM own_day", &m.Rest[5]},
+		{"SELECT COUNT(*) FROM own_selector", &m.Rest[6]},
+		{"SELECT CAST(COALESCE(SUM(made), 0) AS BIGINT) FROM own_use", &m.Rest[7]},
+		{"SELECT COALESCE(MAX(id), 0) FROM own_record", &m.Rest[8]},
+		{"SELECT COALESCE(MAX(at), 0) / 86400 FROM own_state", &m.Rest[9]},
 	} {
 		if err := v.tx.QueryRowContext(ctx, q.query).Scan(q.into); err != nil {
 			return Change{}, fmt.Errorf("web: %w", err)
 		}
 	}
 	c := Change{Mark: m}
-	switch {
-	case m == since:
-		return c, nil
-	case since == Mark{} || m.rest != since.rest:
-		c.All = true
+	if m == since {
 		return c, nil
 	}
-	// The id of a report that was replaced may be given to another one, so the last is looked at again.
-	err := v.each(ctx, `SELECT name FROM in_name WHERE id IN (SELECT domain FROM in_report WHERE id >= $1
-		UNION SELECT domain FROM in_record WHERE report >= $1)`, []any{min(since.report, m.report)}, func(rows *sql.Rows) error {
-		var n string
-		err := rows.Scan(&n)
-		c.Domains = append(c.Domains, n)
-		return err
-	})
+	if (since == Mark{}) {
+		c.All, c.Sums = true, true
+		return c, nil
+	}
+	c.All, c.Sums = m.Rest != since.Rest, m.reread(since)
+	domains, tooMany, err := v.arrived(ctx, min(since.Report, m.Report), m.Report)
+	c.Domains, c.All, c.Sums = domains, c.All || tooMany, c.Sums || tooMany
 	return c, err
 }
 
-// spans returns the policies of each domain as reports named them. They are read once, and those of
-// a domain again when a report on it has come.
+// maxArrivals is how many reports are looked through for the domains that they are on. Where more
+// have come, anything may differ.
+const maxArrivals = 5000
+
+// arrived returns the domains that reports from one on are on. The id of a report that was replaced
+// may be given to another one, so the last is looked at again. The plus keeps a database from
+// reading all of an index on the domain.
+func (v *view) arrived(ctx context.Context, from, last int64) (domains []string, tooMany bool, err error) {
+	if last-from > maxArrivals {
+		return nil, true, nil
+	}
+	seen := map[int64]bool{}
+	for _, q := range []string{"SELECT DISTINCT +domain FROM in_report WHERE id >= $1",
+		"SELECT DISTINCT +domain FROM in_record WHERE report >= $1"} {
+		err := v.each(ctx, q, []any{from}, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			seen[id] = true
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	for id := range seen {
+		n, err := v.name(ctx, id)
+		if err != nil {
+			return nil, false, err
+		}
+		domains = append(domains, n)
+	}
+	slices.Sort(domains)
+	return domains, false, nil
+}
+
+// reread reports whether something between two marks may have changed reports that were there
+// already: a reporter was accepted, old ones were removed, or some were read again.
+func (m Mark) reread(since Mark) bool {
+	return m.Rest[0] != since.Rest[0] || m.Rest[3] != since.Rest[3] || m.Rest[4] != since.Rest[4]
+}
+
+// spans returns the policies of each domain as reports named them. They are read once, or taken from
+// what was kept in the store, and those of a domain again when a report on it has come.
 func (s *Stored) spans(ctx context.Context, v *view) (map[string][]span, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.policies == nil {
+		if err := s.seed(ctx); err != nil {
+			return nil, err
+		}
+	}
 	c, err := v.changed(ctx, s.mark)
 	if err != nil {
 		return nil, err
 	}
-	if c.All || s.policies == nil {
-		if s.policies, err = v.policies(ctx, nil); err != nil {
-			return nil, err
-		}
-	} else if len(c.Domains) > 0 {
-		fresh, err := v.policies(ctx, c.Domains)
+	if c.Mark == s.mark && s.policies != nil {
+		return s.policies, nil
+	}
+	all, names := s.policies == nil || c.Sums, c.Domains
+	if all {
+		names = nil
+	}
+	if all || len(names) > 0 {
+		fresh, err := v.policies(ctx, names)
 		if err != nil {
 			return nil, err
 		}
-		all := map[string][]span{} // the old map is read by others
-		for n, list := range s.policies {
-			all[n] = list
-		}
-		for _, n := range c.Domains {
-			delete(all, n)
-			if len(fresh[n]) > 0 {
-				all[n] = fresh[n]
-			}
-		}
-		s.policies = all
+		s.policies = mergeSpans(s.policies, fresh, names, all)
 	}
 	s.mark = c.Mark
 	return s.policies, nil
 }
 
+// mergeSpans replaces the spans of some domains, or of all. The old map is read by others.
+func mergeSpans(old, fresh map[string][]span, names []string, all bool) map[string][]span {
+	if all {
+		return fresh
+	}
+	out := maps.Clone(old)
+	for _, n := range names {
+		delete(out, n)
+		if len(fresh[n]) > 0 {
+			out[n] = fresh[n]
+		}
+	}
+	return out
+}
+
+// seed begins with the policies that role intake keeps, if it has. The caller holds the lock.
+func (s *Stored) seed(ctx context.Context) error {
+	kept, err := s.Standings(ctx, 0)
+	if err != nil || kept.Mark == (Mark{}) {
+		return err
+	}
+	s.policies, s.mark = map[string][]span{}, kept.Mark
+	for n, x := range kept.Domains {
+		if len(x.Spans) > 0 {
+			s.policies[n] = x.Spans
+		}
+	}
+	return nil
+}
+
 // Changed implements Reader: what is in memory does not change by itself.
 func (m *Memory) Changed(context.Context, Mark) (Change, error) {
-	return Change{Mark: Mark{raw: 1}}, nil
+	return Change{Mark: Mark{Raw: 1}}, nil
 }

@@ -47,8 +47,8 @@ func (p published) text() string {
 
 // span is a time in which reports named a policy.
 type span struct {
-	policy      published
-	begin, last int64
+	Policy      published
+	Begin, Last int64
 }
 
 // policies returns the policies of domains, nil for all, in the order in which reports first named
@@ -85,8 +85,8 @@ func (v *view) policies(ctx context.Context, domains []string) (map[string][]spa
 			continue
 		}
 		spans := out[n]
-		if k := len(spans) - 1; k >= 0 && spans[k].policy.text() == p.text() {
-			spans[k].last = max(spans[k].last, r.last)
+		if k := len(spans) - 1; k >= 0 && spans[k].Policy.text() == p.text() {
+			spans[k].Last = max(spans[k].Last, r.last)
 			continue
 		}
 		out[n] = append(spans, span{p, r.begin, r.last})
@@ -122,13 +122,13 @@ func domainOf(n string, spans []span) Domain {
 	}
 	now := spans[0]
 	for _, x := range spans {
-		if x.last >= now.last {
+		if x.Last >= now.Last {
 			now = x
 		}
 	}
-	d.Known, d.First = true, advice.DayOf(unix(spans[0].begin))
-	d.Policy = advice.Policy{Step: now.policy.step(), Since: advice.DayOf(unix(now.begin)), Text: now.policy.text(),
-		ADKIM: cmp.Or(now.policy.ADKIM, "r"), ASPF: cmp.Or(now.policy.ASPF, "r"), SP: now.policy.SP, NP: now.policy.NP}
+	d.Known, d.First = true, advice.DayOf(unix(spans[0].Begin))
+	d.Policy = advice.Policy{Step: now.Policy.step(), Since: advice.DayOf(unix(now.Begin)), Text: now.Policy.text(),
+		ADKIM: cmp.Or(now.Policy.ADKIM, "r"), ASPF: cmp.Or(now.Policy.ASPF, "r"), SP: now.Policy.SP, NP: now.Policy.NP}
 	return d
 }
 
@@ -145,13 +145,13 @@ func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 				continue
 			}
 			for i := 1; i < len(list); i++ {
-				at := unix(list[i].begin)
+				at := unix(list[i].Begin)
 				if day := advice.DayOf(at); day < f.From || day > f.To {
 					continue
 				}
 				out = append(out, Event{Domain: n, At: at, Kind: "policy",
-					Text: "policy changed from " + list[i-1].policy.step().String() + " to " +
-						list[i].policy.step().String()})
+					Text: "policy changed from " + list[i-1].Policy.step().String() + " to " +
+						list[i].Policy.step().String()})
 			}
 		}
 		keys, err := v.keyEvents(ctx, f)

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"mailseal/keys/database"
 	"mailseal/milter/report/advice"
@@ -126,7 +127,8 @@ func stored(t *testing.T, m *Memory) *Stored {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Stored{Store: s, Names: []string{"new.example"}, Networks: m.Networks}
+	return &Stored{Store: s, Names: []string{"new.example"}, Networks: m.Networks,
+		Now: func() time.Time { return clock }}
 }
 
 // TestStoredEqualsMemory holds that the reader over the store answers as the one that adds up records one by one, for

@@ -49,13 +49,15 @@ func (w *where) String() string {
 type view struct {
 	tx    *store.Tx
 	names map[int64]string
+	keys  map[int64]string // of reporters
 	ips   map[int64]netip.Addr
 	sets  map[int64]results
 }
 
 func (s *Stored) view(ctx context.Context, do func(*view) error) error {
 	return s.Store.View(ctx, func(tx *store.Tx) error {
-		return do(&view{tx: tx, names: map[int64]string{}, ips: map[int64]netip.Addr{}, sets: map[int64]results{}})
+		return do(&view{tx: tx, names: map[int64]string{}, keys: map[int64]string{},
+			ips: map[int64]netip.Addr{}, sets: map[int64]results{}})
 	})
 }
 
@@ -104,6 +106,17 @@ func (v *view) name(ctx context.Context, id int64) (string, error) {
 	}
 	v.names[id] = n
 	return n, nil
+}
+
+// reporter returns the key of the reporter with a number.
+func (v *view) reporter(ctx context.Context, id int64) (string, error) {
+	if k, ok := v.keys[id]; ok {
+		return k, nil
+	}
+	var k string
+	err := v.tx.QueryRowContext(ctx, "SELECT key FROM in_reporter WHERE id = $1", id).Scan(&k)
+	v.keys[id] = k
+	return k, err
 }
 
 // ip returns the address with a number. What is no address is the zero one.

@@ -1,0 +1,58 @@
+package store
+
+import "context"
+
+// Standing is what was found out about a domain from its reports. Data is the writer's own.
+type Standing struct {
+	Domain string // "" says something of all
+	Serial int64  // of the row; later rows have larger ones
+	Data   string
+}
+
+// Standings returns those that were written after the one with a serial, in the order in which they
+// were written; 0 is before all.
+func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err error) {
+	return out, s.View(ctx, func(tx *Tx) error {
+		out = nil
+		rows, err := tx.QueryContext(ctx, "SELECT domain, serial, data FROM in_standing WHERE serial > $1 "+
+			"ORDER BY serial", after)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var x Standing
+			if err := rows.Scan(&x.Domain, &x.Serial, &x.Data); err != nil {
+				return err
+			}
+			out = append(out, x)
+		}
+		return rows.Err()
+	})
+}
+
+// KeepStanding replaces the standing of a domain.
+func (s *Store) KeepStanding(ctx context.Context, x Standing) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO in_standing (domain, serial, data)
+			SELECT CAST($1 AS TEXT), COALESCE(MAX(serial), 0) + 1, CAST($2 AS TEXT) FROM in_standing
+			WHERE 1 = 1 ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial, data = excluded.data`,
+			x.Domain, text(x.Data))
+		return err
+	})
+}
+
+// DropStandings removes those of domains that are not in the store any more.
+func (s *Store) DropStandings(ctx context.Context, domains []string) error {
+	if len(domains) == 0 {
+		return nil
+	}
+	return s.Update(ctx, func(tx *Tx) error {
+		for _, d := range domains {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM in_standing WHERE domain = $1", d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

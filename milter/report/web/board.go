@@ -1,0 +1,338 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"html/template"
+	"slices"
+	"sync"
+	"time"
+
+	"mailseal/milter/report/advice"
+)
+
+const (
+	// maxSummed is the number of domains whose messages the overview adds up when it is asked for. Of
+	// more it does so for those that it shows; the rest is as it was when each was judged.
+	maxSummed = 60
+
+	// usualPatience is how long the overview may take to judge domains on which reports have come
+	// since role intake judged them.
+	usualPatience = 150 * time.Millisecond
+
+	// keptAnew is how often all standings are read: of two processes that write at once, the later
+	// one may have the smaller serial.
+	keptAnew = 10 * time.Minute
+)
+
+// keeping remembers how domains stand, as the store keeps it.
+type keeping struct {
+	mu   sync.Mutex
+	all  Standings
+	full time.Time // when all were read
+}
+
+// standings returns how domains stand, and what has changed since; ok is false if the reader does
+// not keep that.
+func (s *Server) standings(ctx context.Context) (all Standings, c Change, ok bool, err error) {
+	k, ok := s.read.(keeper)
+	if !ok {
+		return all, c, false, nil
+	}
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
+	after := s.kept.all.serial
+	if s.now().Sub(s.kept.full) >= keptAnew {
+		after = 0
+	}
+	fresh, err := k.Standings(ctx, after)
+	if err != nil {
+		return all, c, false, err
+	}
+	if after == 0 {
+		s.kept.full = s.now()
+	} else {
+		fresh = s.kept.all.merge(fresh)
+	}
+	s.kept.all = fresh
+	c, err = s.read.Changed(ctx, fresh.Mark)
+	return fresh, c, true, err
+}
+
+// merge adds what was written later. The old maps are read by others.
+func (x Standings) merge(later Standings) Standings {
+	if len(later.Domains) > 0 {
+		domains := make(map[string]*standing, len(x.Domains)+len(later.Domains))
+		for n, old := range x.Domains {
+			domains[n] = old
+		}
+		for n, fresh := range later.Domains {
+			domains[n] = fresh
+		}
+		x.Domains = domains
+	}
+	if later.Mark != (Mark{}) {
+		x.Mark = later.Mark
+	}
+	x.serial = later.serial
+	return x
+}
+
+// board is what the overview shows of domains.
+type board struct {
+	lines  []scored
+	summed bool      // the sums of all lines are of now
+	since  time.Time // if not: what they are of, or later; zero: they are not known
+}
+
+// board gathers what the overview shows of the domains that the visitor chose, the most urgent first.
+func (s *Server) board(ctx context.Context, v visit) (board, error) {
+	kept, change, ok, err := s.standings(ctx)
+	if err != nil {
+		return board{}, err
+	}
+	if !ok {
+		return s.boardOfFacts(ctx, v)
+	}
+	var b board
+	known, err := s.known(ctx, kept)
+	if err != nil {
+		return b, err
+	}
+	for _, d := range known {
+		if v.may(d.Name) {
+			b.lines = append(b.lines, scored{x: s.line(d, kept.Domains[d.Name], v.filter)})
+		}
+	}
+	if err := s.judgeNow(ctx, b.lines, change); err != nil {
+		return b, err
+	}
+	b.lines = slices.DeleteFunc(b.lines, func(l scored) bool { return !shows(v.q.Get("show"), l.x.domain) })
+	old, has := b.recall(v.filter, change)
+	if b.summed = len(old) <= s.summed; b.summed {
+		err = s.sumLines(ctx, old, v.filter)
+	} else if has {
+		b.since = kept.since()
+	}
+	b.sort()
+	return b, err
+}
+
+// since is when the first of them was found out.
+func (x Standings) since() (first time.Time) {
+	for _, d := range x.Domains {
+		if first.IsZero() || d.At.Before(first) {
+			first = d.At
+		}
+	}
+	return first
+}
+
+// boardOfFacts is the board of a reader that keeps nothing.
+func (s *Server) boardOfFacts(ctx context.Context, v visit) (board, error) {
+	domains, err := s.domains(ctx, v)
+	if err != nil {
+		return board{}, err
+	}
+	b := board{summed: true}
+	for _, d := range domains {
+		if !shows(v.q.Get("show"), d) {
+			continue
+		}
+		x, err := s.facts(ctx, d, usual(advice.DayOf(s.now())))
+		if err != nil {
+			return b, err
+		}
+		told := x.standing()
+		told.At = s.now()
+		b.lines = append(b.lines, scored{x: s.line(d, told, v.filter)})
+	}
+	if err := s.sumLines(ctx, b.lines, v.filter); err != nil {
+		return b, err
+	}
+	b.sort()
+	return b, nil
+}
+
+// sort judges the lines and puts the most urgent first.
+func (b *board) sort() {
+	for i := range b.lines {
+		b.lines[i].h = b.lines[i].x.healthOf()
+	}
+	slices.SortStableFunc(b.lines, func(a, b scored) int {
+		return cmp.Or(cmp.Compare(a.h.level, b.h.level), cmp.Compare(b.x.total.Messages, a.x.total.Messages),
+			cmp.Compare(a.x.domain.Name, b.x.domain.Name))
+	})
+}
+
+// known are the domains of the configuration and those that stand somehow, by name; all that reports
+// are on where none was judged yet.
+func (s *Server) known(ctx context.Context, kept Standings) ([]Domain, error) {
+	if kept.Mark == (Mark{}) {
+		return s.listed(ctx)
+	}
+	var out []Domain
+	for _, x := range kept.Domains {
+		out = append(out, x.Domain)
+	}
+	if k, ok := s.read.(keeper); ok {
+		for _, n := range k.Configured() {
+			if kept.Domains[n] == nil {
+				out = append(out, Domain{Name: n})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Domain) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// line makes a line of how a domain stands; it has no sums yet.
+func (s *Server) line(d Domain, told *standing, f Filter) *facts {
+	if told == nil {
+		told = &standing{Domain: d}
+	}
+	f.Domains = []string{d.Name}
+	now := advice.DayOf(s.now())
+	x := &facts{domain: d, filter: f, now: now, late: now - 1, told: told}
+	for _, r := range told.Reporters {
+		x.reporter = append(x.reporter, Reporter{Receiver: r.Receiver, Days: r.Days, Last: r.Last})
+	}
+	for _, e := range told.Events {
+		if day := advice.DayOf(e.At); day >= f.From && day <= f.To {
+			x.events = append(x.events, e)
+		}
+	}
+	x.days = dayBars{from: f.From, to: f.To, late: x.late, days: map[advice.Day]Counts{}}
+	return x
+}
+
+// judgeNow judges the lines that are not judged yet or may stand otherwise by now, as far as the
+// patience of the server goes: those of a small host all, so that they are right at once.
+func (s *Server) judgeNow(ctx context.Context, lines []scored, c Change) error {
+	began := time.Now()
+	today := advice.DayOf(s.now())
+	stale := map[string]bool{}
+	for _, n := range c.Domains {
+		stale[n] = true
+	}
+	var domains map[string]Domain
+	for i := range lines {
+		x := lines[i].x
+		if !x.told.isNew() && !c.All && !stale[x.domain.Name] && x.told.Day == today {
+			continue
+		}
+		left := s.patience - time.Since(began)
+		if left <= x.told.Took {
+			continue
+		}
+		if domains == nil {
+			list, err := s.listed(ctx)
+			if err != nil {
+				return err
+			}
+			domains = map[string]Domain{}
+			for _, d := range list {
+				domains[d.Name] = d
+			}
+		}
+		d, has := domains[x.domain.Name]
+		if !has {
+			continue
+		}
+		within, stop := context.WithTimeout(ctx, left)
+		full, err := s.facts(within, d, usual(today))
+		stop()
+		if err == nil {
+			fresh := full.standing()
+			fresh.At, fresh.Periods = s.now(), x.told.Periods
+			lines[i].x = s.line(d, fresh, x.filter)
+		}
+	}
+	return ctx.Err()
+}
+
+// sumLines adds up the messages of lines in the period.
+func (s *Server) sumLines(ctx context.Context, lines []scored, f Filter) error {
+	f.Domains, f.Receiver = []string{}, ""
+	at := map[string]*facts{}
+	for _, l := range lines {
+		x := l.x
+		if x.exact {
+			continue
+		}
+		f.Domains = append(f.Domains, x.domain.Name)
+		at[x.domain.Name] = x
+		x.total, x.judged, x.receiver, x.exact = Counts{}, Counts{}, nil, true
+		clear(x.days.days)
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	days, err := s.read.Sums(ctx, f, ByDomain, ByDay)
+	if err != nil {
+		return err
+	}
+	for _, sum := range days {
+		if x := at[sum.Domain]; x != nil {
+			x.days.days[sum.Day] = sum.Counts
+			x.total.Add(sum.Counts)
+		}
+	}
+	receivers, err := s.read.Sums(ctx, f, ByDomain, ByReceiver)
+	if err != nil {
+		return err
+	}
+	for _, sum := range receivers {
+		if x := at[sum.Domain]; x != nil {
+			x.receiver = append(x.receiver, sum)
+		}
+	}
+	for name, x := range at {
+		one := f
+		one.Domains = []string{name}
+		if x.judged, err = judgedSums(ctx, s.read, one, x.told.Judged); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recall gives lines the sums of the period as they were when each was judged, and returns the lines
+// whose sums are others by now, and whether those of all are known. Where they are not, those of
+// the usual period order the lines.
+func (b board) recall(f Filter, c Change) (old []scored, known bool) {
+	came := map[string]bool{}
+	for _, n := range c.Domains {
+		came[n] = true
+	}
+	known = true
+	for _, l := range b.lines {
+		x := l.x
+		p, has := x.told.period(f)
+		if !has {
+			known = known && x.told.isNew()
+			x.total.Messages = x.told.Grounds.Messages
+			old = append(old, l)
+			continue
+		}
+		x.total, x.judged, x.receiver = p.Counts, p.Judged, p.Receivers
+		x.told.bars(p.Days, x.days.days)
+		if x.exact = !c.Sums && !came[x.domain.Name]; !x.exact {
+			old = append(old, l)
+		}
+	}
+	return old, known
+}
+
+// age says how old the sums of all lines are.
+func (b board) age(v visit) []template.HTML {
+	switch {
+	case b.summed:
+		return nil
+	case b.since.IsZero():
+		return []template.HTML{say("Of more than %s domains, the sums of all are kept for 7, 30, 90 and 365 days "+
+			"alone. The rows below have those of the period that you chose.", int64(maxSummed))}
+	}
+	return []template.HTML{say("Sums of all domains are of %s or later; those of the rows below are of now.",
+		timeHTML(b.since))}
+}

@@ -1,0 +1,218 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"time"
+
+	"mailseal/milter/report/advice"
+	"mailseal/milter/report/store"
+)
+
+// standing is how a domain stands: what the overview shows of it beside sums of messages. To find it
+// out takes all records of 90 days, so that role intake does so when reports have come, and keeps it
+// in the store.
+type standing struct {
+	Domain    Domain // without what its own page alone needs
+	Spans     []span // of its policies
+	Day       advice.Day
+	At        time.Time
+	Took      time.Duration // to find it out
+	Mark      Mark          // how far it had read
+	Grounds   grounds
+	Judged    []netip.Addr // addresses that a person judged not ours or a scanner
+	Reporters []lastReport
+	Periods   []periodSums
+	Daily     []dayBar                // each of the last 90 days, the first one first
+	Sparse    []dayBar                // the last 365 days, sparseDays in each, but for the first one
+	Classes   map[advice.Class]Counts // of the usual period
+	Events    []Event
+}
+
+// lastReport says when a receiver reported last, and on how many days of the usual period.
+type lastReport struct {
+	Receiver string
+	Days     int
+	Last     advice.Day
+}
+
+// dayBar is what a line of the overview draws of a day, or of some.
+type dayBar [4]int64 // messages, passed, held, refused
+
+func (b dayBar) counts() Counts {
+	return Counts{Messages: b[0], Pass: b[1], Held: b[2], Refused: b[3], Delivered: b[0] - b[1] - b[2] - b[3]}
+}
+
+func (b *dayBar) add(c Counts) {
+	for i, n := range []int64{c.Messages, c.Pass, c.Held, c.Refused} {
+		b[i] += n
+	}
+}
+
+// periodSums are sums of the days up to the one before Standing.Day.
+type periodSums struct {
+	Days      int
+	Counts    Counts
+	Judged    Counts // of these, those of Standing.Judged
+	Receivers []Sum
+}
+
+// Bounds of what is kept of a domain.
+const (
+	maxReceivers = 30   // with the most messages, for each period
+	maxReporters = 200  // likewise
+	maxJudged    = 1000 // addresses
+	maxEvents    = 100  // the latest
+	keptDays     = 90
+	sparseDays   = 4
+	sparseBars   = 365/sparseDays + 1
+)
+
+// keptPeriods are the periods that the pages offer, in days.
+var keptPeriods = []int{7, 30, 90, 365}
+
+func (x *standing) isNew() bool { return x.At.IsZero() }
+
+// period returns the sums of the period of a filter, if they are kept.
+func (x *standing) period(f Filter) (periodSums, bool) {
+	for _, p := range x.Periods {
+		if f.To == x.Day-1 && int(f.To-f.From)+1 == p.Days {
+			return p, true
+		}
+	}
+	return periodSums{}, false
+}
+
+// Standings is how domains stand, as the store keeps it.
+type Standings struct {
+	Domains map[string]*standing
+	Mark    Mark  // all that is newer is not in all of them
+	serial  int64 // of the last that was read
+}
+
+// keeper is a Reader whose store keeps how domains stand.
+type keeper interface {
+	Standings(ctx context.Context, after int64) (Standings, error)
+	Configured() []string
+}
+
+// Configured returns the domains of the configuration.
+func (s *Stored) Configured() []string { return s.Names }
+
+// Standings implements keeper. A row that cannot be read is one of another version: as if it were
+// not there.
+func (s *Stored) Standings(ctx context.Context, after int64) (Standings, error) {
+	out := Standings{Domains: map[string]*standing{}, serial: after}
+	rows, err := s.Store.Standings(ctx, after)
+	for _, r := range rows {
+		out.serial = r.Serial
+		if r.Domain == "" {
+			_ = json.Unmarshal([]byte(r.Data), &out.Mark)
+			continue
+		}
+		var x standing
+		if json.Unmarshal([]byte(r.Data), &x) == nil {
+			out.Domains[r.Domain] = &x
+		}
+	}
+	return out, err
+}
+
+func (s *Stored) keep(ctx context.Context, domain string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return s.Store.KeepStanding(ctx, store.Standing{Domain: domain, Data: string(text)})
+}
+
+// standing makes of facts of the usual period what is kept of them.
+func (x *facts) standing() *standing {
+	out := &standing{Domain: x.domain, Day: x.now, Grounds: x.grounds(), Classes: map[advice.Class]Counts{},
+		Events: x.events[max(0, len(x.events)-maxEvents):]}
+	out.Domain.Terms, out.Domain.Selectors = nil, nil
+	for i := range x.sources {
+		s := &x.sources[i]
+		c := out.Classes[s.Class]
+		c.Add(s.counts)
+		out.Classes[s.Class] = c
+		if s.Class == advice.NotOurs || s.Class == advice.Scanner {
+			out.Judged = append(out.Judged, s.Addresses[:min(len(s.Addresses), maxJudged-len(out.Judged))]...)
+		}
+	}
+	for _, r := range x.reporter[:min(len(x.reporter), maxReporters)] {
+		out.Reporters = append(out.Reporters, lastReport{r.Receiver, r.Days, r.Last})
+	}
+	return out
+}
+
+// sum fills in the sums of the periods that pages offer.
+func (x *standing) sum(ctx context.Context, read Reader) error {
+	for _, days := range keptPeriods {
+		f := Filter{From: x.Day - advice.Day(days), To: x.Day - 1, Domains: []string{x.Domain.Name}}
+		list, err := read.Sums(ctx, f, ByReceiver)
+		if err != nil {
+			return err
+		}
+		p := periodSums{Days: days}
+		for _, s := range list {
+			p.Counts.Add(s.Counts)
+		}
+		slices.SortFunc(list, func(a, b Sum) int {
+			return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
+		})
+		p.Receivers = list[:min(len(list), maxReceivers)]
+		if p.Judged, err = judgedSums(ctx, read, f, x.Judged); err != nil {
+			return err
+		}
+		x.Periods = append(x.Periods, p)
+	}
+	return nil
+}
+
+// draw fills in the bars.
+func (x *standing) draw(ctx context.Context, read Reader) error {
+	f := Filter{From: x.Day - 365, To: x.Day - 1, Domains: []string{x.Domain.Name}}
+	list, err := read.Sums(ctx, f, ByDay)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	x.Daily, x.Sparse = make([]dayBar, keptDays), make([]dayBar, sparseBars)
+	for _, sum := range list {
+		back := int(x.Day - sum.Day) // from 1
+		if back <= keptDays {
+			x.Daily[keptDays-back].add(sum.Counts)
+		}
+		x.Sparse[sparseBars-1-(back-1)/sparseDays].add(sum.Counts)
+	}
+	return nil
+}
+
+// bars puts what is kept of a period into the days of a line.
+func (x *standing) bars(days int, into map[advice.Day]Counts) {
+	if days > keptDays {
+		for i, b := range x.Sparse {
+			into[x.Day-1-advice.Day((sparseBars-1-i)*sparseDays)] = b.counts()
+		}
+		return
+	}
+	for i := max(0, len(x.Daily)-days); i < len(x.Daily); i++ {
+		into[x.Day-advice.Day(keptDays-i)] = x.Daily[i].counts()
+	}
+}
+
+// judgedSums are the messages of addresses that leave the pass rate.
+func judgedSums(ctx context.Context, read Reader, f Filter, judged []netip.Addr) (out Counts, err error) {
+	if len(judged) == 0 {
+		return out, nil
+	}
+	f.Addresses = judged
+	list, err := read.Sums(ctx, f, ByDomain)
+	for _, s := range list {
+		out.Add(s.Counts)
+	}
+	return out, err
+}
