@@ -72,12 +72,13 @@ func (c *checker) checkDaemon() {
 		}
 	}
 	if c.Limits.DrainHard < c.Limits.DrainSoft {
-		c.problem(c.place("limits.drain_hard"), "ends before drain_soft; both count from the same moment")
+		c.problem(c.place("limits.drain_hard"), "is shorter than drain_soft; both count from the "+
+			"same moment")
 	}
 	c.checkKeepResults()
 	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
-		c.warn(c.place("metrics.pprof"), "lets every client that reaches %s slow the daemon down "+
-			"and look into it", c.Metrics.Address)
+		c.warn(c.place("metrics.pprof"), "lets every client that can connect to %s slow the "+
+			"daemon down and read its profiles", c.Metrics.Address)
 	}
 }
 
@@ -88,7 +89,7 @@ func (c *checker) checkAuthservID() {
 	at := c.place("authserv_id")
 	if strings.EqualFold(c.AuthservID, "HOSTNAME") {
 		if c.Host.Name == "" {
-			c.problem(at, "the host's name cannot be found out; write authserv_id")
+			c.problem(at, "the name of this host is not known; set authserv_id")
 			return
 		}
 		c.AuthservID = c.Host.Name
@@ -97,7 +98,7 @@ func (c *checker) checkAuthservID() {
 		}
 	}
 	if c.AuthservID != "" && !domain.IsFull(c.AuthservID) {
-		c.warn(at, "%q is not a full host name, so that results under it can be forged: %s", c.AuthservID,
+		c.warn(at, "%q is not a full host name, so results under it can be forged: %s", c.AuthservID,
 			"readers cannot know which host is meant; write one such as \"mx.example.com\"")
 	}
 }
@@ -112,8 +113,8 @@ func (c *checker) checkKeepResults() {
 		isOurs := slices.ContainsFunc(c.Ours.Networks, p.Overlaps)
 		if !isOurs && !p.Addr().IsLoopback() {
 			c.warn(c.place("ours.keep_results").index(i),
-				"has no effect: %s is not in ours.networks; a host that is not ours hands "+
-					"results on by way of relays.networks", p)
+				"has no effect: %s is not in ours.networks; for a host that is not ours, use "+
+					"relays.networks", p)
 		}
 	}
 }
@@ -132,7 +133,7 @@ func (c *checker) checkMode() {
 	case nothing && c.Signs() && c.isSet("mode"):
 		c.warn(c.place("mode"), "says sign, but there is no rule that signs anything")
 	case nothing && c.Signs():
-		c.warn(place{file: c.main}, "no rule signs anything: mail of ours goes unsigned")
+		c.warn(place{file: c.main}, "no rule signs anything: our own mail goes unsigned")
 	}
 }
 
@@ -151,11 +152,11 @@ func (c *checker) checkSimple() {
 	case len(have) == 0:
 		return
 	case len(missing) > 0:
-		c.problem(c.place(have[0]), "needs %s beside it", strings.Join(missing, " and "))
+		c.problem(c.place(have[0]), "needs %s, too", strings.Join(missing, " and "))
 		return
 	case len(c.Keys) > 0 || len(c.Sign) > 0 || c.isSet("signing_table") || c.isSet("key_table"):
-		c.problem(c.place("domain"), "is the short way to sign; it cannot stand beside [keys], "+
-			"[[sign]] or OpenDKIM's tables")
+		c.problem(c.place("domain"), "is the short way to sign, and cannot be combined with "+
+			"[keys], [[sign]] or OpenDKIM's tables")
 		return
 	}
 	c.Keys = map[string]Key{}
@@ -163,7 +164,7 @@ func (c *checker) checkSimple() {
 		at := placed{at: c.place("domain")}
 		name := c.Selector + "._domainkey." + domain
 		if _, twice := c.Keys[name]; twice {
-			c.problem(at.at.index(i), "%q is there twice", domain)
+			c.problem(at.at.index(i), "%q is listed twice", domain)
 		}
 		c.Keys[name] = Key{Domain: domain, Selector: c.Selector, File: c.KeyFile,
 			placed: placed{at: c.place("key_file"), whole: true}}
@@ -176,12 +177,12 @@ func (c *checker) checkTables() {
 	key, signing := c.isSet("key_table"), c.isSet("signing_table")
 	switch {
 	case key && !signing:
-		c.problem(c.place("key_table"), "needs signing_table beside it")
+		c.problem(c.place("key_table"), "needs signing_table, too")
 	case signing && !key:
-		c.problem(c.place("signing_table"), "needs key_table beside it")
+		c.problem(c.place("signing_table"), "needs key_table, too")
 	case key && (len(c.Keys) > 0 || len(c.Sign) > 0) && !c.isSet("domain"):
-		c.problem(c.place("key_table"), "cannot stand beside [keys] and [[sign]]; mailseal "+
-			"import-opendkim turns the tables into those")
+		c.problem(c.place("key_table"), "cannot be combined with [keys] and [[sign]]; mailseal "+
+			"import-opendkim converts the tables into those")
 	}
 	if c.MultipleSignatures {
 		c.checkMultiple(signing)
@@ -194,7 +195,7 @@ func (c *checker) checkMultiple(hasTable bool) {
 	case !hasTable: // see requirements
 	case c.isSet("signing.match") && c.Signing.Match == MatchFirst:
 		c.problem(c.place("signing.match"),
-			`is "first", but multiple_signatures has all lines sign; leave one of them out`)
+			`is "first", but with multiple_signatures all lines sign; remove one of the two`)
 	default:
 		c.Signing.Match = MatchAll
 	}
@@ -202,7 +203,8 @@ func (c *checker) checkMultiple(hasTable bool) {
 
 func (c *checker) checkSenders() {
 	if c.Senders.Require == action.SenderLogin && len(c.Senders.Logins) == 0 && !c.isSet("senders.logins") {
-		c.problem(c.place("senders.require"), "needs senders.logins, which says who may use what")
+		c.problem(c.place("senders.require"), "needs senders.logins, which lists the addresses "+
+			"of each login")
 	}
 }
 
@@ -211,13 +213,14 @@ func (c *checker) checkRotation() {
 	for i, a := range c.Rotation.Algorithms {
 		kind := strings.TrimRight(a, "0123456789")
 		if before, ok := kinds[kind]; ok && a != "" {
-			c.problem(c.place("rotation.algorithms").index(i), "%s and %s would have the same selector", before, a)
+			c.problem(c.place("rotation.algorithms").index(i), "%s and %s would get the same "+
+				"selector", before, a)
 		}
 		kinds[kind] = a
 	}
 	c.checkOverlap()
 	if len(kinds) > 1 && c.Rotation.Selector != "" && !strings.Contains(c.Rotation.Selector, "{alg}") {
-		c.problem(c.place("rotation.selector"), "needs {alg}: there is a key of each of %s",
+		c.problem(c.place("rotation.selector"), "needs {alg}, since there is a key of each of %s",
 			quotedList(c.Rotation.Algorithms))
 	}
 }
@@ -229,13 +232,14 @@ const queueTime = 5 * 24 * time.Hour
 // checkOverlap finds keys that are revoked while mail that they signed may still arrive.
 func (c *checker) checkOverlap() {
 	for i, r := range c.Sign {
-		need, why := r.Expiry, "its signatures are good for"
+		need, why := r.Expiry, "its signatures are valid for"
 		if need == 0 {
 			need, why = queueTime, "mail stays in queues for up to"
 		}
 		if r.Managed != "" && c.Rotation.Overlap < need {
-			c.warn(c.place("rotation.overlap"), "sign[%d]: %s %s, but a key that signs no more "+
-				"is revoked after %s: mail still on its way then does not verify; write overlap = \"%s\"",
+			c.warn(c.place("rotation.overlap"), "sign[%d]: %s %s, but a key that no longer signs "+
+				"is revoked after %s: mail that is still on its way then does not verify; set "+
+				"overlap = \"%s\"",
 				i, why, days(need), days(c.Rotation.Overlap), days(need))
 			return
 		}
@@ -258,18 +262,19 @@ func (c *checker) checkSeal() {
 	k, ok := c.Keys[c.Seal.Key]
 	if !ok {
 		if c.KeyTable == "" {
-			c.problem(c.place("seal.key"), "no key %q%s", c.Seal.Key, c.guess.nearest(c.Seal.Key, maps.Keys(c.Keys)))
+			c.problem(c.place("seal.key"), "there is no key %q%s", c.Seal.Key,
+				c.guess.nearest(c.Seal.Key, maps.Keys(c.Keys)))
 		}
 		return
 	}
 	if c.Seal.Domain == "" && !c.isSet("seal.domain") {
 		if c.Seal.Domain = k.Domain; k.Domain == "%" || k.Domain == "" {
-			c.problem(c.place("seal.key"), "%q has no domain of its own; write seal.domain", c.Seal.Key)
+			c.problem(c.place("seal.key"), "%q has no domain of its own; set seal.domain", c.Seal.Key)
 		}
 	}
 	if c.Seal.Selector == "" && !c.isSet("seal.selector") {
 		if c.Seal.Selector = k.Selector; k.Selector == "" {
-			c.problem(c.place("seal.key"), "%q has no selector of its own; write seal.selector", c.Seal.Key)
+			c.problem(c.place("seal.key"), "%q has no selector of its own; set seal.selector", c.Seal.Key)
 		}
 	}
 }
@@ -283,7 +288,7 @@ func (c *checker) checkOverrides() {
 		mergeActions(&o.DKIM, c.Policy.DKIM)
 		mergeActions(&o.DMARC, c.Policy.DMARC)
 		if !o.restricts() && !c.hasProblem(o.at, overrideConditions...) {
-			c.problem(o.at, "fits all mail; it needs a condition that some mail does not meet: %s",
+			c.problem(o.at, "matches all mail; it needs a condition, one of %s",
 				quotedList(overrideConditions))
 		}
 		if !o.has("action", "spf", "iprev", "dkim", "dmarc") {

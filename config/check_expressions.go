@@ -79,14 +79,14 @@ func (c *checker) checkReplyText(r *PolicyRule) {
 	}
 	at := r.at.key("text")
 	if action := r.Action.String(); r.Action.IsValid() && action != "reject" && action != "tempfail" {
-		c.problem(at, "is for the reply of reject and tempfail; the action is %s", action)
+		c.problem(at, "has an effect only with the actions reject and tempfail; the action is %s", action)
 	}
 	_, err := expression.NewTemplate(r.Text)
 	var unknown expression.UnknownPlaceholder
 	switch {
 	case errors.As(err, &unknown):
 		near := c.guess.nearest(string(unknown), slices.Values(expression.Placeholders()))
-		c.problem(at, "{%s} stands for nothing%s", string(unknown), near)
+		c.problem(at, "{%s} is not a known name%s", string(unknown), near)
 	case err != nil:
 		c.problem(at, "%s", strings.TrimPrefix(err.Error(), "expression: "))
 	}
@@ -96,18 +96,20 @@ func (c *checker) checkReplyText(r *PolicyRule) {
 func (c *checker) checkRuleReach(r *PolicyRule, when *expression.Condition, before []policyRule) {
 	at := r.at.key("when")
 	if never := when.NeverHolds(); never != "" {
-		c.warn(at, "never holds: %s", never)
+		c.warn(at, "is never true: %s", never)
 		return
 	}
 	for _, b := range before {
 		if !b.DryRun && b.when.Covers(when) {
-			c.warn(at, "is never reached: whenever it holds, so does the rule %q before it, line %d",
+			c.warn(at, "is never used: whenever it is true, so is the rule %q before it, in line "+
+				"%d",
 				b.Name, b.at.file.line(b.at.path))
 			return
 		}
 	}
 	if r.Action.IsValid() && r.Action.String() == "accept" && when.ExcusesForgery() {
-		c.warn(at, "accepts mail that DMARC says to reject, and a sender can write all that it asks; "+
-			"add a condition that no sender can choose, such as in_network or arc.sealer")
+		c.warn(at, "accepts mail that DMARC says to reject, and a sender can forge everything "+
+			"that it tests; add a condition that a sender cannot choose, such as in_network or "+
+			"arc.sealer")
 	}
 }

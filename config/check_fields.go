@@ -52,7 +52,7 @@ func (c *checker) signedOf(p placed, signed []string, list string, base []string
 	}
 	if len(lost) > 0 {
 		c.warn(p.at.key("headers"), "leaves out %s of %s: others may add such a field to signed "+
-			"mail; write %s to say what is meant", quotedList(lost), list, list)
+			"mail; if that is intended, set %s", quotedList(lost), list, list)
 	}
 	return kept
 }
@@ -66,15 +66,15 @@ func (c *checker) changed(at place, list, base []string) []string {
 			signs++
 		}
 		if containsFold(unsignable, plain) && name[0] != '-' {
-			c.problem(at.index(i), "%s changes on the way, or is not for signing", plain)
+			c.problem(at.index(i), "%s changes on the way, or must not be signed", plain)
 		}
 	}
 	if signs == 0 {
 		return union(nil, list)
 	}
 	if signs < len(list) {
-		c.problem(at, "some names have + or -, some have not; with them the list changes the "+
-			"default, without it takes its place")
+		c.problem(at, "some names have + or -, others do not; with them the list changes the "+
+			"default, without them it replaces the default")
 		return base
 	}
 	out := slices.Clone(base)

@@ -33,7 +33,7 @@ func (c *checker) checkListeners() {
 			continue
 		}
 		if other, ok := before[l.Target]; ok {
-			c.problem(l.at.key("address"), "%s is %s, line %d, already", l.Target, other.path,
+			c.problem(l.at.key("address"), "%s is already used by %s, line %d", l.Target, other.path,
 				other.file.line(other.path))
 		}
 		before[l.Target] = l.at
@@ -51,7 +51,7 @@ func (c *checker) checkListener(l *Listener) {
 	}
 	for _, name := range []string{"mode", "user", "group"} {
 		if l.has(name) {
-			c.problem(l.at.key(name), "only a unix socket has one")
+			c.problem(l.at.key(name), "has an effect only for a unix socket")
 		}
 	}
 	if strings.HasPrefix(l.Target, ":") {
@@ -92,10 +92,10 @@ func parseListener(s string) (network, target string, err error) {
 		return parsePort(kind, rest)
 	case "unix", "local":
 		if !strings.HasPrefix(rest, "/") {
-			return "", "", fmt.Errorf("%q: the path of a socket begins with /", s)
+			return "", "", fmt.Errorf("%q: the path of a socket must begin with /", s)
 		}
 		if len(rest) > 103 { // sun_path, with room for the BSDs
-			return "", "", fmt.Errorf("%q: the path of a socket has at most 103 octets", s)
+			return "", "", fmt.Errorf("%q: the path of a socket may have 103 bytes at most", s)
 		}
 		return "unix", rest, nil
 	case "fd":

@@ -9,7 +9,8 @@ import (
 func (c *checker) checkReports() {
 	r := c.Reports
 	if r.Send && !r.Collect {
-		c.problem(c.place("reports.send"), "needs collect = true: there is nothing to report otherwise")
+		c.problem(c.place("reports.send"), "needs collect = true: without it there is nothing to "+
+			"report")
 	}
 	if r.Send && r.From == "" {
 		c.problem(c.place("reports.send"), "needs from, the sender of reports, such as \"dmarc@reports.example.com\"")
@@ -23,7 +24,8 @@ func (c *checker) checkReports() {
 	}
 	if !isLoopback(r.SMTP) {
 		c.problem(c.place("reports.smtp"),
-			"%s is not on this host: reports are handed to the mail server here, which queues and retries", r.SMTP)
+			"%s is not on this host: reports are handed to the mail server on this host, which "+
+				"queues them and retries", r.SMTP)
 	}
 	if len(r.Alerts.To) > 0 && r.From == "" {
 		c.problem(c.place("reports.alerts.to"),
@@ -33,7 +35,7 @@ func (c *checker) checkReports() {
 	isKnown := strings.HasPrefix(r.Store, "sqlite:") || strings.HasPrefix(r.Store, "postgres://") ||
 		strings.HasPrefix(r.Store, "postgresql://")
 	if !isKnown {
-		c.problem(c.place("reports.store"), "begins with neither \"sqlite:\" nor \"postgres://\"")
+		c.problem(c.place("reports.store"), "must begin with \"sqlite:\" or \"postgres://\"")
 	}
 }
 
@@ -48,7 +50,7 @@ func (c *checker) checkTest() {
 	}
 	if t.AnswerByMail && t.PageURL == "" {
 		c.problem(c.place("test.answer_by_mail"),
-			"needs page_url: what the daemon keeps for the page is what is answered")
+			"needs page_url: the answer is made from what is kept for the page")
 	}
 	if t.PageURL != "" {
 		c.checkTestPages()
@@ -69,7 +71,7 @@ func (c *checker) checkTestPages() {
 			"is longer than %d characters: it must fit into a line of a reply", maxPageURL)
 	}
 	if t.Address == "" {
-		c.problem(c.place("test.page_url"), "needs address: there are no tests otherwise")
+		c.problem(c.place("test.page_url"), "needs address: without it there are no tests")
 	}
 	if t.PageAddress == "" {
 		c.problem(c.place("test.page_url"), "needs page_address, where \"mailseal reports serve\" serves the pages")

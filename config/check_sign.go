@@ -45,7 +45,7 @@ func (c *checker) perDomain(name string, k *Key) {
 	}
 	if c.Seal.Key == name {
 		c.problem(k.at.key("file"), "has %% for the author's domain, but seal.key names this "+
-			"key: seals need one of one domain")
+			"key: a seal needs a key of one domain")
 	}
 }
 
@@ -87,7 +87,7 @@ func (c *checker) onePlace(k Key) {
 
 func (c *checker) checkSource(user placed, name string) {
 	if _, ok := c.Sources[name]; !ok && name != "" {
-		c.problem(user.at.key("source"), "no source %q%s", name, c.guess.nearest(name, maps.Keys(c.Sources)))
+		c.problem(user.at.key("source"), "there is no source %q%s", name, c.guess.nearest(name, maps.Keys(c.Sources)))
 	}
 }
 
@@ -115,12 +115,12 @@ func (c *checker) checkSources() {
 		}
 		for _, n := range needed {
 			if !s.has(n) {
-				c.problem(s.at, "needs %s, as its driver is %s", n, s.Driver)
+				c.problem(s.at, "needs %s, since its driver is %s", n, s.Driver)
 			}
 		}
 		for _, n := range foreign {
 			if s.has(n) {
-				c.problem(s.at.key(n), "means nothing to the driver %s", s.Driver)
+				c.problem(s.at.key(n), "is not used by the driver %s", s.Driver)
 			}
 		}
 		if s.has("client_certificate") != s.has("client_key") {
@@ -171,7 +171,7 @@ func (c *checker) checkRules() {
 		}
 		if r.Resign && !r.When.restricts() && r.If == "" && !c.hasProblem(r.at, "when",
 			"when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders", "when.list_ids") {
-			c.problem(r.at.key("resign"), "would sign whatever strangers send; it needs if, or "+
+			c.problem(r.at.key("resign"), "would sign all mail of strangers; it needs if, or "+
 				"when, such as when = { recipients = [\"*@lists.example.com\"] }")
 		}
 		c.checkReach(r, covered)
@@ -231,11 +231,11 @@ func (c *checker) checkRuleKeys(r *Rule) {
 	for i, name := range r.Keys {
 		k, ok := c.Keys[name]
 		if !ok && name != "" && !strings.Contains(name, "%") {
-			c.problem(r.at.key("keys").index(i), "no key %q%s", name, c.guess.nearest(name, maps.Keys(c.Keys)))
+			c.problem(r.at.key("keys").index(i), "there is no key %q%s", name, c.guess.nearest(name, maps.Keys(c.Keys)))
 		}
 		if ok && k.IsPerDomain() && r.Domain != "" && r.Domain != "%" {
-			c.problem(r.at.key("domain"), "is %s for all authors, but key %q is another for "+
-				"each: its file has %% in its path", r.Domain, name)
+			c.problem(r.at.key("domain"), "is %s for all authors, but key %q is different for "+
+				"each author: its file has %% in its path", r.Domain, name)
 		}
 		if ok && r.Domain == "" {
 			domain = k.Domain
@@ -250,7 +250,7 @@ func (c *checker) checkRuleKeys(r *Rule) {
 func (c *checker) checkManaged(r *Rule) {
 	for _, other := range []string{"keys", "source"} {
 		if r.has(other) {
-			c.problem(r.at.key(other), "cannot stand beside managed; write a rule of its own")
+			c.problem(r.at.key(other), "cannot be combined with managed; write a separate rule")
 		}
 	}
 	domain := r.Domain
@@ -269,8 +269,8 @@ func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 	}
 	for _, from := range r.From {
 		if from == "*" || strings.HasSuffix(from, "@*") {
-			c.warn(at, "%q signs for authors of all domains as %s; that helps only %s with DMARC "+
-				"(domain = \"%%\" signs as the author's)", from, k.Domain, k.Domain)
+			c.warn(at, "%q signs mail of all domains as %s, which helps only %s with DMARC "+
+				"(domain = \"%%\" signs as the author's domain)", from, k.Domain, k.Domain)
 		}
 	}
 }
@@ -298,7 +298,7 @@ func (c *checker) checkReach(r *Rule, covered map[string]place) {
 	for i, from := range r.From {
 		for _, wider := range []string{"*", from} {
 			if before, ok := covered[wider]; ok && from != "" && !r.Resign {
-				c.warn(r.at.key("from").index(i), "%q is never reached: %s, line %d, takes it",
+				c.warn(r.at.key("from").index(i), "%q is never used: %s in line %d matches first",
 					from, before.path, before.file.line(before.path))
 				break
 			}

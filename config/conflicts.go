@@ -34,7 +34,7 @@ func (c *checker) checkReachOfLists() {
 
 func (c *checker) warnWide(path string, networks []netip.Prefix, effect string) {
 	if isNearlyAll(networks) {
-		c.warn(c.place(path), "takes in most of the internet: %s", effect)
+		c.warn(c.place(path), "contains most of the Internet: %s", effect)
 	}
 }
 
@@ -43,20 +43,21 @@ func isAll(patterns []string) bool { return slices.Contains(patterns, "*") }
 
 func (c *checker) warnAll(path string, patterns []string, effect string) {
 	if isAll(patterns) {
-		c.warn(c.place(path), `"*" is every address: %s`, effect)
+		c.warn(c.place(path), `"*" matches every address: %s`, effect)
 	}
 }
 
 // checkConditions looks whether conditions of a rule leave any mail out.
 func (c *checker) checkConditions(r *Rule) {
 	if isNearlyAll(r.When.Networks) {
-		c.warn(r.at.key("when").key("networks"), "takes in most of the internet, so that it is not a condition")
+		c.warn(r.at.key("when").key("networks"), "contains most of the Internet, so it is not a "+
+			"condition")
 	}
 	if isAll(r.When.Recipients) {
-		c.warn(r.at.key("when").key("recipients"), `"*" is every address, so that it is not a condition`)
+		c.warn(r.at.key("when").key("recipients"), `"*" matches every address, so it is not a condition`)
 	}
 	if isAll(r.When.Senders) {
-		c.warn(r.at.key("when").key("senders"), `"*" is every address; only bounces are left out`)
+		c.warn(r.at.key("when").key("senders"), `"*" matches every address except the null sender of bounces`)
 	}
 }
 
@@ -123,7 +124,7 @@ func (c *checker) warnCovered(outerPath string, outer []netip.Prefix, innerPath 
 		if !c.isSet(outerPath) {
 			place = c.place(innerPath).index(i)
 		}
-		c.warn(place, "%s takes in %s of %s, and %s", outer[at], n, innerPath, effect)
+		c.warn(place, "%s contains %s of %s, and %s", outer[at], n, innerPath, effect)
 	}
 }
 
@@ -131,7 +132,7 @@ func (c *checker) warnCovered(outerPath string, outer []netip.Prefix, innerPath 
 func (c *checker) checkTwice(r *Rule) {
 	for i, name := range r.Keys {
 		if name != "" && slices.Contains(r.Keys[:i], name) {
-			c.problem(r.at.key("keys").index(i), "%q is in the list already", name)
+			c.problem(r.at.key("keys").index(i), "%q is already in the list", name)
 		}
 	}
 }
@@ -184,7 +185,7 @@ func (c *checker) checkSourceTimes() {
 	for _, s := range c.Sources {
 		if s.Timeout > c.Limits.MessageDeadline {
 			c.warn(s.at, "timeout is longer than limits.message_deadline = \"%s\", after which a "+
-				"message is deferred all the same", days(c.Limits.MessageDeadline))
+				"message is deferred in any case", days(c.Limits.MessageDeadline))
 		}
 	}
 }
@@ -193,12 +194,12 @@ func (c *checker) checkRotationTimes() {
 	r := c.Rotation
 	if r.Every > 0 && r.Every <= r.Publish {
 		c.warn(c.set("rotation.every", "rotation.publish"),
-			"rotation.every = \"%s\" is no longer than rotation.publish = \"%s\": a key is old "+
-				"before the next one may sign", days(r.Every), days(r.Publish))
+			"rotation.every = \"%s\" is not longer than rotation.publish = \"%s\": each key is "+
+				"due for replacement before the next one may sign", days(r.Every), days(r.Publish))
 	}
 	if n := len(r.Servers); n > 0 && r.MayBeSilent >= n {
 		c.warn(c.place("rotation.may_be_silent"),
-			"is %d of %d servers: one at least is always waited for", r.MayBeSilent, n)
+			"is %d of %d servers: at least one must always answer", r.MayBeSilent, n)
 	}
 }
 
@@ -223,9 +224,9 @@ func (c *checker) checkRoles() {
 		l := &c.Listen[i]
 		switch {
 		case l.Role == action.RoleOurs && !c.Signs():
-			c.warn(l.at.key("role"), `is "ours", but mode does not say sign: nothing is done to its mail`)
+			c.warn(l.at.key("role"), `is "ours", but mode does not contain "sign": nothing is done to its mail`)
 		case (l.Role == action.RoleTheirs || l.Role == action.RoleRelay) && !c.Verifies():
-			c.warn(l.at.key("role"), `is "%s", but mode does not say verify: nothing is done to its mail`, l.Role)
+			c.warn(l.at.key("role"), `is "%s", but mode does not contain "verify": nothing is done to its mail`, l.Role)
 		}
 	}
 	for name, s := range c.Sources {
@@ -235,7 +236,7 @@ func (c *checker) checkRoles() {
 			inKeys = inKeys || k.Source == name
 		}
 		if !inRules && !inKeys {
-			c.warn(s.at, "no rule and no key asks this source: write source = %q there", name)
+			c.warn(s.at, "no rule and no key uses this source: set source = %q there", name)
 		}
 	}
 }

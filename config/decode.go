@@ -157,7 +157,7 @@ func (d *decoder) first(at place, doc string) bool {
 		return true
 	}
 	if before, ok := d.seen[at.path]; ok {
-		d.problem(at, "is set in %s, line %d, already", before.file.name, before.file.line(at.path))
+		d.problem(at, "is already set in %s, line %d", before.file.name, before.file.line(at.path))
 		return false
 	}
 	d.seen[at.path] = at
@@ -191,7 +191,7 @@ func (d *decoder) named(at place, doc string, m map[string]any, to reflect.Value
 		if isTable {
 			elementDoc = doc + ".NAME"
 			if before, ok := d.seen[entry.path]; ok {
-				d.problem(entry, "is in %s, line %d, already", before.file.name, before.file.line(entry.path))
+				d.problem(entry, "is already in %s, line %d", before.file.name, before.file.line(entry.path))
 				continue
 			}
 			d.seen[entry.path] = entry

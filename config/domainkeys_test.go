@@ -21,9 +21,9 @@ func TestFilePerDomain(t *testing.T) {
 		{"of the key", "[keys.k]\ndomain = \"example.com\"\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[[sign]]\nfrom = [\"*@example.com\"]\nkeys = [\"k\"]\n",
 			"example.com", "/k/example.com/s.pem", ""},
 		{"one domain for all", "[keys.k]\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k\"]\ndomain = \"example.com\"\n",
-			"", "", "is another for each"},
+			"", "", "is different for each author"},
 		{"for seals", "[keys.k]\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[seal]\nkey = \"k\"\ndomain = \"example.com\"\n",
-			"", "", "seals need one of one domain"},
+			"", "", "a seal needs a key of one domain"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text := "authserv_id = \"mx.example.com\"\n" + tt.text

@@ -56,8 +56,8 @@ func parseOwnField(s string) (string, error) {
 		taken = taken || isPrefix(p)
 	}
 	if taken {
-		return "", fmt.Errorf("%q is a field that mail has anyway: strangers' mail would lose "+
-			"it; write one of your own, such as \"X-Mailseal-Verdict\"", s)
+		return "", fmt.Errorf("%q is a field that mail normally has, and it would be removed "+
+			"from strangers' mail; choose a field of your own, such as \"X-Mailseal-Verdict\"", s)
 	}
 	return name, nil
 }

@@ -56,7 +56,7 @@ func pure(parse func(string) (string, error)) func(*file, string) (string, error
 func parsePath(f *file, s string) (string, error) {
 	switch {
 	case s == "":
-		return "", errors.New("an empty path")
+		return "", errors.New("the path is empty")
 	case strings.ContainsRune(s, 0):
 		return "", fmt.Errorf("%q is not a path", s)
 	case filepath.IsAbs(s):
@@ -79,7 +79,8 @@ func parseDomainOrAuthor(s string) (string, error) {
 	}
 	name, err := parseSigningDomain(s)
 	if err != nil && strings.Contains(s, "%") {
-		return "", fmt.Errorf("%q: %% stands for the author's domain only where nothing else is beside it", s)
+		return "", fmt.Errorf("%q: %% stands for the author's domain only if it is the whole "+
+			"value", s)
 	}
 	return name, err
 }
@@ -103,7 +104,8 @@ func parseClientName(s string) (string, error) {
 	name, err := parseDomainTree(tree)
 	switch {
 	case err == nil && name == "unknown":
-		return "", fmt.Errorf("%q is not a name: it is what the MTA calls every client whose name it could not verify",
+		return "", fmt.Errorf("%q is not a host name: the MTA uses it for every client whose "+
+			"name it could not verify",
 			s)
 	case not:
 		return "!" + name, err
@@ -147,8 +149,8 @@ func parseSelectorTemplate(s string) (string, error) {
 	filled := strings.NewReplacer("{year}", "2026", "{quarter}", "1", "{month}", "01", "{date}",
 		"20260101", "{alg}", "r").Replace(s)
 	if _, err := parseSelector(filled); err != nil || filled == s {
-		return "", fmt.Errorf("%q is not a template of a selector, such as "+
-			"\"{year}q{quarter}{alg}\"; it may hold {year}, {quarter}, {month}, {date} and {alg}", s)
+		return "", fmt.Errorf("%q is not a selector template such as \"{year}q{quarter}{alg}\"; "+
+			"it may contain {year}, {quarter}, {month}, {date} and {alg}", s)
 	}
 	return s, nil
 }
@@ -156,7 +158,7 @@ func parseSelectorTemplate(s string) (string, error) {
 // parseRemovedID is parseAuthservID with the way out for those who know OpenDKIM's patterns.
 func parseRemovedID(s string) (string, error) {
 	if strings.HasPrefix(s, ".") || strings.Contains(s, "*") {
-		return "", fmt.Errorf("%q is a pattern, and would match nothing here: write each id in "+
+		return "", fmt.Errorf("%q is a pattern, and patterns do not work here: write each id in "+
 			"full, such as \"mx1.example.com\"", s)
 	}
 	return parseAuthservID(s)
@@ -169,10 +171,11 @@ func parseAuthservID(s string) (string, error) {
 		return r <= ' ' || r >= 0x7f ||
 			strings.ContainsRune(`()<>@,;:\"/[]?=`, r)
 	}) {
-		return "", fmt.Errorf("%q is not a name of a host", s)
+		return "", fmt.Errorf("%q is not a host name", s)
 	}
 	if slices.Contains(strings.Split(s, "."), "") {
-		return "", fmt.Errorf("%q is not a name of a host: nothing stands before, between or behind the dots", s)
+		return "", fmt.Errorf("%q is not a host name: a label before, between or after the dots "+
+			"is empty", s)
 	}
 	return s, nil
 }
@@ -200,7 +203,7 @@ func parseFieldName(s string) (string, error) {
 		return r <= ' ' ||
 			r >= 0x7f || r == ':' || r == ';'
 	}) {
-		return "", fmt.Errorf("%q is not a name of a header field", s)
+		return "", fmt.Errorf("%q is not the name of a header field", s)
 	}
 	return s, nil
 }
@@ -237,7 +240,7 @@ func parseDomainOfAuthor(s string) (string, error) {
 
 func parseKeyName(s string) (string, error) {
 	if s == "" {
-		return "", errors.New("an empty name of a key")
+		return "", errors.New("the name of the key is empty")
 	}
 	return s, nil
 }
@@ -246,7 +249,7 @@ func parseKeyName(s string) (string, error) {
 // 4.5.3.1.5).
 func parseLine(s string) (string, error) {
 	if s == "" || len(s) > 400 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
-		return "", fmt.Errorf("%q is not one line of at most 400 ASCII letters", s)
+		return "", fmt.Errorf("%q is not one line of at most 400 printable ASCII characters", s)
 	}
 	return s, nil
 }

@@ -51,7 +51,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	l := newLoader()
 	l.decode(name, data)
 	if at, ok := l.seen["include"]; ok {
-		l.problem(at, "only a file that is loaded by its name can include others")
+		l.problem(at, "only a configuration that is loaded from a file can include others")
 	}
 	return l.finish()
 }
@@ -147,7 +147,7 @@ func (l *loader) included(path string) []string {
 	for i, pattern := range l.config.Include {
 		at := place{l.main, indexPath("include", i)}
 		if pattern == "" {
-			l.problem(at, "an empty pattern of file names")
+			l.problem(at, "the file name pattern is empty")
 			continue
 		}
 		if !filepath.IsAbs(pattern) {
@@ -156,9 +156,9 @@ func (l *loader) included(path string) []string {
 		found, err := filepath.Glob(pattern)
 		switch {
 		case err != nil:
-			l.problem(at, "%q is not a pattern of file names", pattern)
+			l.problem(at, "%q is not a file name pattern", pattern)
 		case len(found) == 0 && !strings.ContainsAny(pattern, `*?[`):
-			l.problem(at, "no file %s", pattern)
+			l.problem(at, "no file matches %s", pattern)
 		}
 		out = append(out, found...)
 	}

@@ -144,7 +144,7 @@ func (n *tableLoader) addSeal(c *Config) {
 			Text: fmt.Sprintf("no key %q in key_table", c.Seal.Key)})
 	case c.Seal.Domain == "" && k.Domain == "%":
 		n.problems = append(n.problems, Problem{File: n.conf, Path: "seal.key",
-			Text: fmt.Sprintf("%q has no domain of its own; write seal.domain", c.Seal.Key)})
+			Text: fmt.Sprintf("%q has no domain of its own; set seal.domain", c.Seal.Key)})
 	default:
 		if c.Seal.Domain == "" {
 			c.Seal.Domain = k.Domain

@@ -67,8 +67,8 @@ func TestNativeTables(t *testing.T) {
 	}
 }
 
-// TestNativeMultiple holds that multiple_signatures has all lines sign, each by a rule of its own, and defers a message
-// whose keys do not all work, as OpenDKIM does.
+// TestNativeMultiple holds that multiple_signatures with multiple_signatures all lines sign, each
+// by a rule of its own, and defers a message whose keys do not all work, as OpenDKIM does.
 func TestNativeMultiple(t *testing.T) {
 	const keyTable = "k1 example.com:s1:/k1.pem\nk2 example.com:s2:/k2.pem\nk3 org:s3:/k3.pem\n"
 	const signingTable = "*@example.com k1\n*@* k2:@%\n*@example.org k3\n"
@@ -96,7 +96,7 @@ func TestNativeMultiple(t *testing.T) {
 		}
 	}
 	contrary := "multiple_signatures = true\nsigning.match = \"first\"\n" + fmt.Sprintf(named, "refile")
-	if _, err := config.Load(nativeTables(t, contrary, keyTable, signingTable)); err == nil || !strings.Contains(err.Error(), "signing.match: is \"first\", but multiple_signatures") {
+	if _, err := config.Load(nativeTables(t, contrary, keyTable, signingTable)); err == nil || !strings.Contains(err.Error(), "signing.match: is \"first\", but with multiple_signatures") {
 		t.Errorf("match = first beside multiple_signatures: got %v", err)
 	}
 }
@@ -106,7 +106,8 @@ func TestNativeMistakes(t *testing.T) {
 		{"no such key", fmt.Sprintf(named, "file"), "K1 example.com:s:/k\n", "example.com k1\n", "signing.table:1: key_table: key \"k1\": not in KeyTable"},
 		{"corrupt key", fmt.Sprintf(named, "file"), "# keys\nk1 example.com:s\n", "example.com k1\n", "key.table:2: key_table: key \"k1\": it needs domain:selector:key"},
 		{"no table", "key_table = \"file:key.table\"\nsigning_table = \"file:none\"\n", "", "", "mailseal.toml: signing_table: "},
-		{"a kind that is not read", "key_table = \"file:key.table\"\nsigning_table = \"lua:/x\"\n", "", "", "mailseal.toml: signing_table: lua: this kind"},
+		{"a kind that is not read", "key_table = \"file:key.table\"\nsigning_table = \"lua:/x\"\n", "", "", "mailseal.toml: " +
+			"signing_table: lua: this kind of data set is not supported"},
 		{"a name alone", "key_table = \"key.table\"\nsigning_table = \"file:signing.table\"\n", "", "", `mailseal.toml: key_table: "key.table" names no file; write "file:key.table" or "refile:key.table"`},
 		{"an expression that does not compile", fmt.Sprintf(named, "refile"), "k1 example.com:s:/k\n", "(a@example.com k1\n", "signing.table:1: "},
 	} {

@@ -15,18 +15,18 @@ type RuleExample struct {
 
 // RuleExamples are the rules that the manual shows. Tests run each of them.
 var RuleExamples = []RuleExample{
-	{"Refuse what the domain's owner asks to refuse, and say which message it was", `[[policy.rules]]
+	{"Refuse mail that the domain's owner asks to refuse, and say which message it was", `[[policy.rules]]
 name = "published policy"
 when = 'dmarc.result == "fail" and dmarc.policy == "reject"'
 action = "reject"
 text = "{dmarc.domain} asks to refuse this message, {message_id}"
 `},
-	{"Take what a partner's forwarder has broken; this one stands above the first", `[[policy.rules]]
+	{"Accept mail that a partner's forwarder has broken; put this rule above the first one", `[[policy.rules]]
 name = "partner"
 when = 'dmarc.result == "fail" and in_network(client.address, "192.0.2.25")'
 action = "accept"
 `},
-	{"Hold mail from outside whose From shows our domain, unless DMARC passes", `[[policy.rules]]
+	{"Hold mail from strangers whose From shows our domain, unless DMARC passes", `[[policy.rules]]
 name = "our name"
 when = 'below(author.domain, "example.com") and dmarc.result != "pass"'
 action = "hold"
@@ -40,7 +40,7 @@ if = 'login == "shop"'
 from = "*@example.com"
 keys = "mail._domainkey.example.com"
 `},
-	{"Do not sign what the web server sends without a login", `[[sign]]
+	{"Do not sign mail that the web server sends without a login", `[[sign]]
 from = "*@example.com"
 keys = "mail._domainkey.example.com"
 if = 'login != "" or not in_network(client.address, "192.0.2.80")'
@@ -51,13 +51,13 @@ if = 'login != "" or not in_network(client.address, "192.0.2.80")'
 func manualExpressions() string {
 	var b strings.Builder
 	b.WriteString(`.SH EXPRESSIONS
-policy.rules[].when and sign[].if hold expressions, such as
+policy.rules[].when and sign[].if contain expressions, such as
 .PP
 .EX
     dmarc.result == "fail" and not in_network(client.address, "192.0.2.0/24")
 .EE
 .PP
-They are made of facts of the message, texts in double quotes, numbers, true and false, lists such as ["a", "b"], and
+They consist of facts about the message, texts in double quotes, numbers, true and false, lists such as ["a", "b"], and
 .BR == ,
 .BR != ,
 .BR < ,
@@ -74,12 +74,13 @@ They are made of facts of the message, texts in double quotes, numbers, true and
 .BR endsWith
 and
 .B matches
-(a regular expression of RE2; (?i) at its start ignores case). Parentheses group. Texts are compared byte for byte; lower() helps where case does not count. A fact that is not known is "" or 0.
-An expression has at most 8 KiB and 500 names, constants and operators, and all rules of one message read at most 8 MiB of
-its header; at most ten list functions, none inside another. What goes beyond is a mistake that names line and column.
+(a regular expression in RE2 syntax; (?i) at its start ignores case). Parentheses group. Texts are compared byte by
+byte; use lower() to ignore case. A fact that is not known is "" or 0. An expression has at most 8 KiB and 500 names,
+constants and operators, and all rules of one message read at most 8 MiB of its header; it has at most ten list
+functions, none inside another. An expression that exceeds these limits is a mistake, reported with its line and column.
 .PP
-These facts are known once the methods have run (when). Those that are also known at the end of the header, and so to a
-rule that signs (if), are marked with an asterisk.
+These facts are known once all methods have run (when). Those that are also known at the end of the header, and so can
+be used in a signing rule (if), are marked with an asterisk.
 `)
 	early := map[string]bool{}
 	for _, f := range expression.Facts(expression.Signing) {

@@ -28,7 +28,7 @@ func parsePattern(s string) (string, error) {
 	}
 	switch {
 	case strings.ContainsAny(user, " \t\r\n"):
-		return "", fmt.Errorf("%q: a blank in the user", s)
+		return "", fmt.Errorf("%q: the user has a blank in it", s)
 	case domain == "*" && user == "*":
 		return "*", nil
 	case domain == "*":
@@ -36,7 +36,7 @@ func parsePattern(s string) (string, error) {
 	}
 	tree, below := strings.CutPrefix(strings.TrimPrefix(domain, "*"), ".")
 	if !below && strings.HasPrefix(domain, "*") {
-		return "", fmt.Errorf("%q: * stands for whole names; write *.example.com or example.com", s)
+		return "", fmt.Errorf("%q: * must be a whole label; write *.example.com or example.com", s)
 	}
 	name, err := parseDomain(tree)
 	switch {

@@ -38,12 +38,12 @@ func TestSettingsAndStructs(t *testing.T) {
 	walk("", reflect.TypeFor[Config]())
 	for path := range inStructs {
 		if settingAt(path) == nil {
-			t.Errorf("%s is in no table of settings", path)
+			t.Errorf("%s is already in no table of settings", path)
 		}
 	}
 	for path := range settingsByPath() {
 		if !inStructs[path] {
-			t.Errorf("%s is in no struct", path)
+			t.Errorf("%s is already in no struct", path)
 		}
 	}
 }

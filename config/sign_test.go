@@ -107,8 +107,10 @@ func TestRuleProblems(t *testing.T) {
 		{"managed", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", ""},
 		{"managed, the author's", "[[sign]]\nfrom = \"*\"\nmanaged = \"%\"", ""},
 		{"managed, no domain", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"a b\"", "sign[0].managed: "},
-		{"managed and keys", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nkeys = \"second\"", "sign[0].keys: cannot stand beside managed"},
-		{"managed and source", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nsource = \"db\"", "sign[0].source: cannot stand beside managed"},
+		{"managed and keys", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nkeys = \"second\"", "sign[0].keys: " +
+			"cannot be combined with managed"},
+		{"managed and source", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nsource = \"db\"", "sign[0].source: " +
+			"cannot be combined with managed"},
 		{"managed, nobody", "[[sign]]\nmanaged = \"example.com\"", "needs from"},
 		{"managed, identifier beside", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\nidentifier = \"@example.org\"", "not at or below example.com"},
 		{"empty keys", "[[sign]]\nfrom = \"example.com\"\nkeys = []", "sign[0].keys: is empty"},
@@ -118,7 +120,7 @@ func TestRuleProblems(t *testing.T) {
 		{"keys in a source", "[[sign]]\nfrom = \"a.example\"\nsource = \"db\"\nkeys = \"k\"", ""},
 		{"keys in a source, nobody", "[[sign]]\nsource = \"db\"\nkeys = \"k\"", "needs from"},
 		{"no such source", "[[sign]]\nsource = \"wep\"", `no source "wep"; did you mean "web"?`},
-		{"key of no source", "[keys.k]\nsource = \"bd\"", `keys.k.source: no source "bd"; did you mean "db"?`},
+		{"key of no source", "[keys.k]\nsource = \"bd\"", `keys.k.source: there is no source "bd"; did you mean "db"?`},
 		{"identifier below", "[[sign]]\nfrom = \"example.com\"\nkeys = \"mail._domainkey.example.com\"\nidentifier = \"@a.example.com\"", ""},
 		{"identifier of nobody's domain", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nidentifier = \"@a.example.org\"", ""},
 		{"identifier beside", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\ndomain = \"example.com\"\nidentifier = \"@example.org\"", "not at or below example.com"},
@@ -135,8 +137,10 @@ func TestRuleProblems(t *testing.T) {
 		{"seal without arc", "seal.key = \"mail._domainkey.example.com\"\nverify.arc = false", "verify.arc"},
 		{"a match that is none", "signing.match = \"any\"", "signing.match: \"any\" is not one of"},
 		{"a match of one rule", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nmatch = \"all\"", "unknown setting"},
-		{"tables of OpenDKIM too", "key_table = \"/k\"\nsigning_table = \"/s\"", "cannot stand beside"},
-		{"short way too", "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"/k\"", "cannot stand beside"},
+		{"tables of OpenDKIM too", "key_table = \"/k\"\nsigning_table = \"/s\"", "cannot be " +
+			"combined with"},
+		{"short way too", "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"/k\"", "cannot " +
+			"be combined with"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,10 +160,13 @@ func TestRuleProblems(t *testing.T) {
 func TestSources(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"no driver", "dsn = \"x\"", "sources.s: needs driver"},
-		{"no database", "driver = \"mysql\"\nkey_query = \"SELECT\"", "needs dsn, as its driver is mysql"},
+		{"no database", "driver = \"mysql\"\nkey_query = \"SELECT\"", "needs dsn, since its " +
+			"driver is mysql"},
 		{"not an address", "driver = \"http\"", "needs url"},
-		{"address of a database", "driver = \"sqlite\"\ndsn = \"/k.db\"\nkey_query = \"SELECT\"\nurl = \"http://x.example\"", "sources.s.url: means nothing to the driver sqlite"},
-		{"authorities beside a dsn", "driver = \"postgres\"\ndsn = \"x\"\nkey_query = \"SELECT\"\nca_file = \"ca.pem\"", "sources.s.ca_file: means nothing to the driver postgres"},
+		{"address of a database", "driver = \"sqlite\"\ndsn = \"/k.db\"\nkey_query = \"SELECT\"\nurl = \"http://x.example\"", "sources.s.url: " +
+			"is not used by the driver sqlite"},
+		{"authorities beside a dsn", "driver = \"postgres\"\ndsn = \"x\"\nkey_query = \"SELECT\"\nca_file = \"ca.pem\"", "sources.s.ca_file: " +
+			"is not used by the driver postgres"},
 		{"half a certificate", "driver = \"http\"\nurl = \"https://x.example\"\nclient_key = \"k.pem\"", "client_certificate and client_key"},
 		{"not a web address", "driver = \"http\"\nurl = \"x.example\"", "not a web address"},
 	}
@@ -197,14 +204,16 @@ func TestWarnings(t *testing.T) {
 		{"not told to sign", "mode = \"verify\"\n" + twoKeys + rule("example.com", ""), "sign[0].from: has no effect without mode \"sign\""},
 		{"not told to, nothing to", "mode = \"verify\"", ""},
 		{"good", twoKeys + rule("example.com", ""), ""},
-		{"everybody as one domain", twoKeys + rule("*", ""), "authors of all domains"},
+		{"everybody as one domain", twoKeys + rule("*", ""), "mail of all domains"},
 		{"everybody as themselves", twoKeys + rule("*", "domain = \"%\""), ""},
-		{"twice", twoKeys + rule("example.com", "") + rule("*@example.com", ""), "sign[1].from[0]: \"*@example.com\" is never reached: sign[0]"},
+		{"twice", twoKeys + rule("example.com", "") + rule("*@example.com", ""), "sign[1].from[0]: " +
+			"\"*@example.com\" is never used: sign[0]"},
 		{"twice, where all rules sign", "signing.match = \"all\"\n" + twoKeys + rule("example.com", "") + rule("*@example.com", ""), ""},
 		{"several signatures of no table", "multiple_signatures = true\n" + twoKeys + rule("example.com", ""), "multiple_signatures: has no effect without signing_table; write match = \"all\" in [signing]"},
 		{"condition, then the same", twoKeys + rule("example.com", "when = { logins = \"*\" }") + rule("example.com", ""), ""},
-		{"key revoked before its signatures expire", "rotation.overlap = \"1d\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", `rotation.overlap: sign[0]: its signatures are good for 10d, but a key that signs no more is revoked after 1d: mail still on its way then does not verify; write overlap = "10d"`},
-		{"key revoked before queues are empty", "signing.expiry = \"0s\"\nrotation.overlap = \"36h\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", "up to 5d, but a key that signs no more is revoked after 36h0m0s"},
+		{"key revoked before its signatures expire", "rotation.overlap = \"1d\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", `rotation.overlap: sign[0]: its signatures are valid for 10d, but a key that no longer signs is revoked after 1d: mail that is still on its way then does not verify; set overlap = "10d"`},
+		{"key revoked before queues are empty", "signing.expiry = \"0s\"\nrotation.overlap = \"36h\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", "up " +
+			"to 5d, but a key that no longer signs is revoked after 36h0m0s"},
 		{"overlap that nobody needs", "rotation.overlap = \"1d\"\n" + twoKeys + rule("example.com", ""), "rotation.overlap: has no effect without a rule with managed in [[sign]]"},
 		{"results of hosts that are not ours", "mode = \"verify\"\nours.networks = [\"127.0.0.1\", \"192.0.2.0/24\"]\nours.keep_results = [\"::1\", \"192.0.2.7\", \"198.51.100.7\"]", "ours.keep_results[2]: has no effect: 198.51.100.7/32 is not in ours.networks"},
 		{"policy of what is not looked for", "mode = \"verify\"\nverify.iprev = false\npolicy.iprev.fail = \"reject\"", "policy.iprev.fail: has no effect without verify.iprev = true"},

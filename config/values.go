@@ -111,12 +111,13 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	}
 	if a := p.Addr(); a.Is4In6() {
 		if p.Bits() < 96 {
-			return netip.Prefix{}, fmt.Errorf("%q holds more than the IPv4 addresses; write it as an IPv4 network", s)
+			return netip.Prefix{}, fmt.Errorf("%q contains more than IPv4 addresses; write it as "+
+				"an IPv4 network", s)
 		}
 		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
 	}
 	if m := p.Masked(); m != p {
-		return netip.Prefix{}, fmt.Errorf("%q has bits set behind its %d-bit network%s", s,
+		return netip.Prefix{}, fmt.Errorf("%q has bits set after its %d-bit prefix%s", s,
 			p.Bits(), didYouMean(m.String()))
 	}
 	return p, nil

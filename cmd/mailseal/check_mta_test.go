@@ -31,8 +31,9 @@ func TestCheckMTA(t *testing.T) {
 		want       string
 	}{
 		{"good", good, exitGood, ": good; services through Mailseal: 2 of 2, warnings: 0\n"},
-		{"warning", good + "milter_default_action = accept\n", exitGood, "main.cf:5: milter_default_action: accept: while Mailseal is away"},
-		{"error", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad, "smtpd ends at once, so that no client gets an answer\n  smtpd_milters = inet:127.0.0.1:8891\n"},
+		{"warning", good + "milter_default_action = accept\n", exitGood, "main.cf:5: milter_default_action: accept: while Mailseal is down"},
+		{"error", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad, "smtpd exits at once, and no " +
+			"client gets an answer\n  smtpd_milters = inet:127.0.0.1:8891\n"},
 		{"all errors counted", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad, ": errors: 1, warnings: 0, services through Mailseal: 0 of 2\n"},
 		{"not yet", "", exitBad, "\n  smtpd_milters = { inet:127.0.0.1:8891, default_action=tempfail }\n  non_smtpd_milters = $smtpd_milters\n"},
 	}

@@ -20,19 +20,22 @@ type kind struct {
 // kinds has the severity and the text of every code.
 var kinds = map[Code]kind{
 	// Of both mail servers.
-	"unreadable": {Unknown, "%s, so what it says is not judged; run the check as a user who may read it"},
-	"not-named":  {Warning, "Mailseal is not in this list: %s sends, receives and relays mail without it"},
-	"socket-unit-absent": {Unknown, "whether %s is Mailseal's: no socket unit on this host has " +
-		"the FileDescriptorName %s of %s"},
-	"access-unknown": {Unknown, "whether %s may connect to %s: %s"},
+	"unreadable": {Unknown, "%s, so it was not checked; run the check as a user who may read it"},
+	"not-named": {Warning, "Mailseal is not in this list: %s sends, receives and relays all " +
+		"mail without it"},
+	"socket-unit-absent": {Unknown, "it is not known whether %s is Mailseal's: no socket unit on " +
+		"this host has the FileDescriptorName %s of %s"},
+	"access-unknown": {Unknown, "it is not known whether %s may connect to %s: %s"},
 	"blocked":        {Error, "%s: %s"},
-	"socket-absent":  {Warning, "there is no %s, which %s makes: while Mailseal is not running, %s"},
-	"signs-too":      {Warning, "%s, which signs as well: mail of ours gets the signatures of both"},
-	"judges-first": {Warning, "%s and comes before Mailseal, which takes its " +
-		"Authentication-Results for forged ones and removes them; name Mailseal first"},
-	"judges-too": {Note, "%s, which judges as well: mail of strangers gets the verdicts of both"},
-	"changes-after": {Warning, "%s and comes after Mailseal: what it changes breaks the " +
-		"signatures of mail that leaves; where users send, name it first"},
+	"socket-absent": {Warning, "the socket %s of %s does not exist while Mailseal is not " +
+		"running: then %s"},
+	"signs-too": {Warning, "%s, which signs as well: our own mail gets the signatures of " +
+		"both"},
+	"judges-first": {Warning, "%s and comes before Mailseal, which removes its " +
+		"Authentication-Results fields as forged; put Mailseal first"},
+	"judges-too": {Note, "%s, which judges as well: strangers' mail gets the results of both"},
+	"changes-after": {Warning, "%s and comes after Mailseal: its changes break the signatures of " +
+		"outgoing mail; put it before Mailseal where users submit mail"},
 
 	// Of Postfix.
 	"postfix-address-bad":  {Error, "%s %s: %s"},
@@ -41,95 +44,101 @@ var kinds = map[Code]kind{
 	"postfix-path-unknown": {Error, "%s %s, where Mailseal does not listen: %s"},
 	"postfix-path-differs": {Error, "%s %s, but %s is %s: %s"},
 	"postfix-path-outside": {Error, "%s %s, but %s is %s: %s; nothing outside %s can be seen from there"},
-	"postfix-role-ours": {Warning, "%s takes all that comes in for ours: strangers who " +
-		"come in at %s get our signature on what they write in our name"},
-	"postfix-role-theirs": {Warning, "%s takes nothing that comes in for ours: %s goes unsigned"},
-	"postfix-networks": {Note, "Postfix relays for %s, which ours.networks does not " +
-		"have: what comes from there without a login goes unsigned"},
+	"postfix-role-ours": {Warning, "%s treats all mail as ours: strangers who connect to %s get " +
+		"our signature on mail that they forge in our name"},
+	"postfix-role-theirs": {Warning, "%s treats no mail as ours: %s goes unsigned"},
+	"postfix-networks": {Note, "Postfix relays for %s, which is not in ours.networks: mail from " +
+		"there without a login goes unsigned"},
 	"postfix-twice": {Warning, "Mailseal is in this list twice: mail is signed and judged twice"},
-	"postfix-rival": {Warning, "%s has the socket of %s: the one that starts first gets the mail"},
-	"postfix-no-milters": {Warning, "no_milters: Postfix asks no milter at all, and " +
-		"sends, takes in and passes on mail without Mailseal"},
+	"postfix-rival": {Warning, "%s uses the same socket as %s: whichever starts first gets the " +
+		"mail"},
+	"postfix-no-milters": {Warning, "no_milters: Postfix calls no milter at all, and sends, " +
+		"receives and relays mail without Mailseal"},
 	"postfix-way-no-milters": {Warning, "no_milters: %s"},
-	"postfix-way-without":    {Warning, "Mailseal is not among them: %s"},
+	"postfix-way-without":    {Warning, "Mailseal is not among these milters: %s"},
 	"postfix-bounces":        {Note, "bounces, which Postfix writes itself, go unsigned"},
 	"postfix-handed-back": {Warning,
-		"a content filter hands mail back here, and Mailseal signs or judges it a second time"},
-	"postfix-laundered": {Error, "mail that strangers send to %s passes %s and comes " +
-		"back by %s, where Mailseal takes it for ours and signs it; contrib/README.md (Content " +
-		"filters) shows the arrangements that are right"},
-	"postfix-proxy-unseen": {Warning, "Postfix shows milters no message where a " +
-		"before-queue filter (%s) is, nor the client where the mail comes back: it passes %s; a " +
-		"filter behind the queue (content_filter) has neither fault, but it cannot refuse mail " +
-		"while the client waits: have it mark mail or keep it in quarantine"},
-	"postfix-way-emptied": {Note, "is empty by its own setting: %s"},
-	"postfix-local-returned": {Note, "a content filter hands strangers' mail back by " +
-		"sendmail(1), as local programs hand in theirs (cron, web forms): Mailseal cannot tell " +
-		"one from the other, and must leave both unsigned"},
+		"a content filter returns mail here, and Mailseal signs or judges it a second time"},
+	"postfix-laundered": {Error, "mail that strangers send to %s goes through %s and returns at " +
+		"%s, where Mailseal treats it as ours and signs it; contrib/README.md (Content filters) " +
+		"shows setups that avoid this"},
+	"postfix-proxy-unseen": {Warning, "Postfix shows milters no message before a before-queue " +
+		"filter (%s), and not the real client where the filter returns the mail: it passes %s. A " +
+		"filter after the queue (content_filter) avoids both, but cannot refuse mail while the " +
+		"client waits: let it mark mail or keep it in quarantine"},
+	"postfix-way-emptied": {Note, "is set to empty for this service: %s"},
+	"postfix-local-returned": {Note, "a content filter returns strangers' mail with sendmail(1), " +
+		"as local programs submit theirs (cron, web forms): Mailseal cannot tell the two apart, " +
+		"and must leave both unsigned"},
 	"postfix-ours-wider": {Error, "ours.networks has %s, for which Postfix does not relay " +
-		"(mynetworks): what strangers there write in our name is signed"},
+		"(mynetworks): mail that strangers there forge in our name is signed"},
 	"postfix-no-daemon-name": {Warning,
-		"no service is called %s, so that ours.daemon_names makes no mail ours by it"},
+		"no service has the name %s, so this entry of ours.daemon_names has no effect"},
 	"postfix-will-be-refused": {Error, "user %s will not be allowed to connect to %s (mode %s, group %s): %s"},
-	"postfix-away-accept": {Warning, "%s: while Mailseal is away, or has been restarted " +
-		"during a session, mail passes %s; tempfail makes it wait"},
+	"postfix-away-accept": {Warning, "%s: while Mailseal is down, or after it was restarted " +
+		"during a session, mail passes %s; with tempfail it waits"},
 	"postfix-away-reject": {Warning,
-		"%s: while Mailseal is away, mail is refused for good; tempfail makes it wait"},
-	"postfix-away-quarantine": {Warning, "%s: while Mailseal is away, mail stays in the hold " +
-		"queue until an operator releases it, %s; tempfail makes it wait"},
-	"postfix-protocol-old": {Warning, "%s: before protocol 6 Postfix does not show the " +
-		"blanks that header fields begin with: signatures with a simple header fail, ours and those that are judged"},
-	"postfix-timeout-short": {Warning, "%s: Mailseal says every 4 s that it is still at " +
-		"work, so with less than %s mail is given up that waits for the DNS"},
-	"postfix-rewrites-after": {Warning, "%s changes mail when it leaves, after Mailseal has " +
-		"signed it: signatures of what it changes do not verify; canonical_maps and " +
-		"header_checks change mail before it is signed"},
-	"postfix-no-8bitmime": {Warning, "Postfix does not see that the next host takes 8-bit " +
-		"mail, and encodes such mail anew after Mailseal has signed it: its signatures do not verify"},
-	"postfix-no-8bitmime-at": {Warning, "Postfix does not see that %s takes 8-bit mail, and " +
-		"encodes such mail anew after Mailseal has signed it: its signatures do not verify there"},
+		"%s: while Mailseal is down, mail is refused permanently; with tempfail it waits"},
+	"postfix-away-quarantine": {Warning, "%s: while Mailseal is down, mail goes to the hold " +
+		"queue until an operator releases it, %s; with tempfail it waits"},
+	"postfix-protocol-old": {Warning, "%s: before protocol 6 Postfix does not send the blanks at " +
+		"the start of header fields: signatures with simple header canonicalization fail, both " +
+		"ours and those of others"},
+	"postfix-timeout-short": {Warning, "%s: Mailseal reports every 4 s that it is still working. " +
+		"With less than %s Postfix gives up on mail that waits for the DNS"},
+	"postfix-rewrites-after": {Warning, "%s changes mail on delivery, after Mailseal has signed " +
+		"it, so the signatures of changed mail do not verify; canonical_maps and header_checks " +
+		"change mail before it is signed"},
+	"postfix-no-8bitmime": {Warning, "Postfix ignores that the next host accepts 8-bit mail, and " +
+		"converts such mail after Mailseal has signed it: its signatures do not verify"},
+	"postfix-no-8bitmime-at": {Warning, "Postfix ignores that %s accepts 8-bit mail, and " +
+		"converts such mail after Mailseal has signed it: its signatures do not verify there"},
 	"postfix-milter-map": {Warning,
-		"clients that match %s get other filters, without Mailseal: their mail passes %s"},
-	"postfix-milter-map-unread": {Unknown, "%s decides by client which filters there are, and " +
-		"cannot be read here: whether mail of some passes Mailseal by is not known"},
-	"postfix-networks-unread": {Unknown, "%s cannot be read here: whether ours.networks has " +
-		"all clients for which Postfix relays is not known"},
-	"postfix-networks-style": {Note, "mynetworks is not set: Postfix relays for all hosts of " +
-		"the networks that this host has an address in (mynetworks_style = %s). What comes from " +
-		"there without a login goes unsigned where ours.networks does not have it"},
+		"clients that match %s get other milters, without Mailseal: their mail passes %s"},
+	"postfix-milter-map-unread": {Unknown, "%s selects milters by client, and cannot be read " +
+		"here: it is not known whether mail of some clients bypasses Mailseal"},
+	"postfix-networks-unread": {Unknown, "%s cannot be read here: it is not known whether " +
+		"ours.networks has all clients for which Postfix relays"},
+	"postfix-networks-style": {Note, "mynetworks is not set: Postfix relays for all hosts of the " +
+		"networks that this host has an address in (mynetworks_style = %s). Mail from there " +
+		"without a login goes unsigned unless ours.networks has the client"},
 	"postfix-bounces-no-rule": {Note,
 		"bounces, which Postfix writes itself, come from %s: no rule signs mail of that author"},
-	"sendmail-typographic": {Error, "has typographic quotes (%s), as word processors and " +
-		"web pages have them: m4 takes them for text, so that the line does not do what it says"},
-	"postfix-no-hosts-file": {Warning, "chrooted services find no %s, which says what %s is"},
-	"sendmail-filter-differs": {Warning, "sendmail.cf does not have this filter as it is here, " +
-		"and it is sendmail.cf that Sendmail reads"},
-	"sendmail-mc-younger": {Note, "is younger than sendmail.cf, which is what Sendmail reads"},
-	"sendmail-local-not-ours": {Warning, "mail of local programs comes in by SMTP from " +
-		"127.0.0.1, which is not in ours.networks: it goes unsigned"},
+	"sendmail-typographic": {Error, "has typographic quotes (%s), such as word processors and " +
+		"web pages use: m4 takes them as plain text, so the line has no effect"},
+	"postfix-no-hosts-file": {Warning, "chrooted services do not find %s, which has the address " +
+		"of %s"},
+	"sendmail-filter-differs": {Warning, "sendmail.cf does not have this filter in this form, " +
+		"and Sendmail reads only sendmail.cf"},
+	"sendmail-mc-younger": {Note, "is newer than sendmail.cf, which is the file that Sendmail " +
+		"reads"},
+	"sendmail-local-not-ours": {Warning, "mail of local programs arrives by SMTP from 127.0.0.1, " +
+		"which is not in ours.networks: it goes unsigned"},
 	"sendmail-address-bad": {Error, "\"%s\" is not an address such as inet:8891@127.0.0.1 " +
 		"or unix:/run/mailseal/mailseal.sock: Sendmail does not start"},
 	"sendmail-no-listener": {Error, "Mailseal does not listen at %s: %s"},
-	"sendmail-away-reject": {Warning, "F=R: while Mailseal is away, mail is refused for good; F=T makes it wait"},
-	"sendmail-away-accept": {Warning, "no F=: while Mailseal is away, or has been restarted " +
-		"during a session, mail passes %s; F=T makes it wait"},
-	"sendmail-timeout-answer": {Warning, "T= gives an answer %s (R), and Mailseal says only " +
-		"every 4 s that it is still at work: %s where judging takes longer"},
-	"sendmail-timeout-message": {Warning, "T= gives a whole message %s (E), but judging it may " +
-		"take %s (limits.message_deadline): %s then"},
-	"sendmail-no-submit": {Warning, "is not there: sendmail(1) then reads sendmail.cf, so " +
-		"that mail of local programs either passes all filters by, unsigned, or is refused"},
+	"sendmail-away-reject": {Warning, "F=R: while Mailseal is down, mail is refused permanently; " +
+		"with F=T it waits"},
+	"sendmail-away-accept": {Warning, "no F=: while Mailseal is down, or after it was restarted " +
+		"during a session, mail passes %s; with F=T it waits"},
+	"sendmail-timeout-answer": {Warning, "T= allows %s for an answer (R), but Mailseal reports " +
+		"only every 4 s that it is still working: %s if judging takes longer"},
+	"sendmail-timeout-message": {Warning, "T= allows %s for a whole message (E), but judging it " +
+		"may take %s (limits.message_deadline): then %s"},
+	"sendmail-no-submit": {Warning, "does not exist: sendmail(1) then reads sendmail.cf, so mail " +
+		"of local programs either bypasses all filters, unsigned, or is refused"},
 	"sendmail-submit-filters": {Note,
-		"is not used: what submit.cf passes on is filtered by the Sendmail that takes it in"},
+		"is not used: mail of submit.cf is filtered by the Sendmail daemon that receives it"},
 	"sendmail-undefined": {Error, "names %s, which no X line defines: Sendmail does not start"},
 	"sendmail-unlisted":  {Warning, "is defined, but no list of filters names it: mail passes %s"},
 	"sendmail-port-without": {Warning,
-		"Mailseal is not among the filters of this port: what comes in there passes %s"},
-	"sendmail-masquerade": {Warning, "%s changes the author's address when mail is " +
-		"delivered, after Mailseal has signed it: such mail leaves with a broken signature; let " +
-		"users write the address that is meant, or sign where mail leaves the site"},
-	"sendmail-twice":          {Warning, "is Mailseal a second time: mail is signed and judged twice"},
-	"sendmail-no-daemon-name": {Warning, "no port is called %s, so that ours.daemon_names makes no mail ours by it"},
+		"Mailseal is not among the filters of this port: mail that arrives there passes %s"},
+	"sendmail-masquerade": {Warning, "%s changes the author's address when mail is delivered, " +
+		"after Mailseal has signed it: such mail leaves with a broken signature; let users write " +
+		"the final address, or sign on the host from which mail leaves the site"},
+	"sendmail-twice": {Warning, "is Mailseal a second time: mail is signed and judged twice"},
+	"sendmail-no-daemon-name": {Warning, "no port has the name %s, so this entry of " +
+		"ours.daemon_names has no effect"},
 	"sendmail-socket-unsafe": {Error, "Sendmail does not use a socket below a directory that " +
 		"its group or others may write to, and the mode of %s is %s: %s"},
 
@@ -138,8 +147,8 @@ var kinds = map[Code]kind{
 	"unjudged":              {text: "unjudged"},
 	"unsigned-and-unjudged": {text: "unsigned and unjudged"},
 	"mail-passes":           {text: "mail passes %s"},
-	"smtpd-ends":            {text: "smtpd ends at once, so that no client gets an answer"},
-	"cleanup-ends":          {text: "cleanup ends at once, so that mail stays where it is"},
+	"smtpd-ends":            {text: "smtpd exits at once, and no client gets an answer"},
+	"cleanup-ends":          {text: "cleanup exits at once, and mail stays in the queue"},
 	"postfix-550":           {text: "Postfix refuses mail with 550"},
 	"postfix-hold":          {text: "mail goes into the hold queue"},
 	"postfix-421":           {text: "Postfix hangs up with 421"},
@@ -148,10 +157,10 @@ var kinds = map[Code]kind{
 	"sendmail-421":          {text: "Sendmail hangs up with 421"},
 	"sendmail-554":          {text: "Sendmail refuses mail with 554"},
 	"local-unsigned":        {text: "mail of local programs (sendmail(1), cron, web forms) goes unsigned"},
-	"users-unsigned":        {text: "mail that users send at %s goes unsigned"},
-	"incoming-passes":       {text: "mail that comes in at %s passes %s"},
+	"users-unsigned":        {text: "mail that users submit at %s goes unsigned"},
+	"incoming-passes":       {text: "mail that arrives at %s passes %s"},
 	"local-mail":            {text: "mail of local programs"},
-	"users-mail":            {text: "what users send at %s"},
+	"users-mail":            {text: "mail that users submit at %s"},
 
 	// Who or what it is about.
 	"user":           {text: "user %s"},
@@ -161,7 +170,7 @@ var kinds = map[Code]kind{
 	"chrooted":       {text: "chrooted services look for"},
 	"not-chrooted":   {text: "services that are not chrooted look for"},
 	"not-an-address": {text: "is not an address such as inet:127.0.0.1:8891 or unix:mailseal/mailseal.sock"},
-	"milter-style":   {text: "is how milters write an address; Postfix wants %s"},
+	"milter-style":   {text: "is an address in the milter library's form; Postfix needs %s"},
 
 	// What keeps a process from a socket.
 	"no-directory": {text: "%s is not a directory"},

@@ -20,9 +20,11 @@ func TestBadFiles(t *testing.T) {
 	}{
 		{"no configuration", nil, "/conf: no such file or directory"},
 		{"a directory", map[string]string{"conf/": ""}, "/conf: it is a directory, not a regular file"},
-		{"octets that are no text", map[string]string{"conf": "Mode s\nSocket x\x00y\n"}, "/conf:2: a NUL: this is no text"},
+		{"octets that are no text", map[string]string{"conf": "Mode s\nSocket x\x00y\n"}, "/conf:2: " +
+			"a NUL byte: the file is not text"},
 		{"a table that is not there", map[string]string{"conf": tables, "k": ""}, "/conf:4: SigningTable: /s: no such file or directory"},
-		{"a table that is no text", map[string]string{"conf": tables, "k": "\n\n\x7fELF\x00", "s": ""}, "/conf:3: KeyTable: /k:3: a NUL: this is no text"},
+		{"a table that is no text", map[string]string{"conf": tables, "k": "\n\n\x7fELF\x00", "s": ""}, "/conf:3: " +
+			"KeyTable: /k:3: a NUL byte: the file is not text"},
 		{"a table that is a directory", map[string]string{"conf": tables, "k/": "", "s": ""}, "/conf:3: KeyTable: /k: it is a directory, not a regular file"},
 		{"an expression that is none", map[string]string{"conf": tables, "k": "k a.example:s:/k\n", "s": "# signing\n(a@a.example k\n"}, "/s:2: "},
 		{"a circle of files", map[string]string{"conf": "Include /a\n", "a": "\nInclude /conf\n"}, "/conf:1: Include /a: /conf: more than 5 files included in each other"},

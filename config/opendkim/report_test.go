@@ -26,7 +26,7 @@ func TestBrief(t *testing.T) {
 	}
 	want := `Still to do:
   stop it
-  /d:1: Socket: take this milter out of the MTA's list (smtpd_milters, non_smtpd_milters; INPUT_MAIL_FILTER), and systemctl disable --now opendmarc
+  /d:1: Socket: remove this milter from the MTA's list (smtpd_milters, non_smtpd_milters; INPUT_MAIL_FILTER), and run systemctl disable --now opendmarc
 Dropped:
   /c:2: UserID: Mailseal runs as the user that systemd gives it, and must be able to read the keys
   /c:3: PidFile, AutoRestart: systemd does it
@@ -64,14 +64,14 @@ Taken over:
   /c:1: Mode: sign
 
 Never worked in OpenDKIM either:
-  /t:1: SigningTable: 0 matches no sender: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
-  /t:2: SigningTable: 1 matches no sender: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
-  /t:3: SigningTable: 2 matches no sender: it is not one of user@domain, domain, user@.parent, .parent, user@* and *
+  /t:1: SigningTable: 0 matches no sender: it is none of the forms user@domain, domain, user@.parent, .parent, user@* and *
+  /t:2: SigningTable: 1 matches no sender: it is none of the forms user@domain, domain, user@.parent, .parent, user@* and *
+  /t:3: SigningTable: 2 matches no sender: it is none of the forms user@domain, domain, user@.parent, .parent, user@* and *
   and 3 more lines like these (--json lists all)
-  /t:11: SigningTable: 0 never matched: the recipient's whole address is looked for
-  /t:12: SigningTable: 1 never matched: the recipient's whole address is looked for
-  /t:13: SigningTable: 2 never matched: the recipient's whole address is looked for
-  /t:14: SigningTable: 3 never matched: the recipient's whole address is looked for
+  /t:11: SigningTable: 0 never matched: OpenDKIM looks for the recipient's whole address
+  /t:12: SigningTable: 1 never matched: OpenDKIM looks for the recipient's whole address
+  /t:13: SigningTable: 2 never matched: OpenDKIM looks for the recipient's whole address
+  /t:14: SigningTable: 3 never matched: OpenDKIM looks for the recipient's whole address
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)

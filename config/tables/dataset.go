@@ -35,7 +35,7 @@ var advice = map[string]string{
 }
 
 // ErrNoReader is in the error of Open about data sets of a kind that Mailseal does not read.
-var ErrNoReader = errors.New("this kind of data set cannot be read here")
+var ErrNoReader = errors.New("this kind of data set is not supported")
 
 var errUnknownKind = errors.New("unknown database type, which OpenDKIM does not start with")
 

@@ -38,7 +38,7 @@ func (r *Reader) Read(name string) (string, error) {
 	}
 	text := string(b)
 	if i := strings.IndexByte(text, 0); i >= 0 {
-		return "", fmt.Errorf("%s: a NUL: this is no text", Place{name, 1 + strings.Count(text[:i], "\n")})
+		return "", fmt.Errorf("%s: a NUL byte: the file is not text", Place{name, 1 + strings.Count(text[:i], "\n")})
 	}
 	return text, nil
 }

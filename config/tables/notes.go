@@ -63,40 +63,42 @@ func NoteKey(c Code, args ...any) string {
 
 // notes has the group and the text of every code.
 var notes = map[Code]Note{
-	"identifier-left-out": {Taken, "i=%s is left out for authors whom it does not suit, as " +
-		"OpenDKIM does: it must be at or below d="},
-	"key-fourth-field": {Changed, "key %q: the fourth field %s, which OpenDKIM 2.11 takes " +
-		"for a part of the key's name, is left out: a key's kind shows in the key"},
-	"key-blanks":         {Changed, "key %q: the blanks around %q are left out"},
+	"identifier-left-out": {Taken, "i=%s is left out for authors at other domains, as OpenDKIM " +
+		"does: it must be at or below d="},
+	"key-fourth-field": {Changed, "key %q: the fourth field %s is ignored, since the key itself " +
+		"shows its kind; OpenDKIM 2.11 takes it as a part of the key's name"},
+	"key-blanks":         {Changed, "key %q: the blanks around %q are removed"},
 	"key-file-of-domain": {Taken, "key %q: %% in the file's name is the key's domain, not the author's: %s"},
 	"key-file-percent": {Never,
-		"key %q: %% is replaced only in a name that begins with /: this one is of a file %s"},
+		"key %q: %% is replaced only in a name that begins with /: this one names the file %s"},
 	"key-inline-kind": {Changed, "key %q: OpenDKIM reads keys in a table only if they " +
 		"begin with MII, and defers the mail of this one; Mailseal also reads Ed25519 keys and " +
 		"PEM there, and signs if it is one"},
-	"key-inline-file": {Never, "key %q: %q is taken for the key itself, not for a file, " +
-		"whose name begins with /, ./ or ../: OpenDKIM defers what it should sign, and so does Mailseal"},
-	"key-name-differs": {Todo, "key %q signs as %s, whatever it is called, in OpenDKIM, " +
-		"too: its record must be there. If it is published under the name, the selector is " +
-		"wrong: mailseal check --dns says so"},
-	"key-twice": {Never, "key %q stands in line %d already, and only the first counts"},
-	"line-without-key-crash": {Never, "%s names no key: OpenDKIM breaks down over mail that fits " +
-		"it; here later lines sign it, or none does"},
-	"line-twice": {Never, "%s stands in line %d already, and only the first counts"},
-	"line-regex": {Taken, "%s is a regular expression in OpenDKIM, though its manual " +
-		"knows * only; it stands for %s"},
-	"line-glob": {Dropped, "%s has no equal among Mailseal's patterns: name the " +
-		"domains; until then later lines sign this mail, or none does"},
-	"line-glob-narrowed": {Changed, "%s also matched names of others that only begin or end " +
-		"alike: Mailseal signs for %s only"},
+	"key-inline-file": {Never, "key %q: %q is read as the key itself, not as a file, whose name " +
+		"would begin with /, ./ or ../: OpenDKIM defers the mail that it should sign, and so " +
+		"does Mailseal"},
+	"key-name-differs": {Todo, "key %q signs as %s, which does not match its name; OpenDKIM does " +
+		"the same. Its record must be at %[2]s. If the record is published under the name of the " +
+		"key, the selector is wrong: mailseal check --dns reports that"},
+	"key-twice": {Never, "key %q is already in line %d, and only the first one counts"},
+	"line-without-key-crash": {Never, "%s names no key: OpenDKIM crashes on mail that matches " +
+		"it; in Mailseal later lines sign such mail, or it goes unsigned"},
+	"line-twice": {Never, "%s is already in line %d, and only the first one counts"},
+	"line-regex": {Taken, "%s is a regular expression in OpenDKIM, although its manual only " +
+		"mentions *; it matches %s"},
+	"line-glob": {Dropped, "Mailseal has no pattern like %s: list the domains. Until then later " +
+		"lines sign this mail, or it goes unsigned"},
+	"line-glob-narrowed": {Changed, "%s also matched other domains with a similar name: Mailseal " +
+		"signs only for %s"},
 	"line-refile-domain": {Never, "%s matches no sender: a line of a refile: must match the whole of user@domain"},
-	"line-never-reached": {Never, "%s is never reached: line %d takes it, and the first line " +
-		"that fits signs (MultipleSignatures takes all)"},
-	"recipient-pattern": {Never, "%s never matched: the recipient's whole address is looked for"},
-	"start-fails": {Never, "OpenDKIM does not start with this line: it looks for a " +
-		"key of the name %q, which is not in KeyTable"},
-	"key-percent": {Never, "a key whose name is %% is never looked for: %% in the " +
-		"signing table stands for the author's domain"},
+	"line-never-reached": {Never, "%s is never used: line %d matches first, and the first line " +
+		"that matches signs (all do with MultipleSignatures)"},
+	"recipient-pattern": {Never, "%s never matched: OpenDKIM looks for the recipient's whole " +
+		"address"},
+	"start-fails": {Never, "OpenDKIM does not start with this line: it looks for a key named %q, " +
+		"which is not in KeyTable"},
+	"key-percent": {Never, "a key named %% is never used: %% in the signing table stands for the " +
+		"author's domain"},
 	"key-unused": {Dropped, "key %q cannot sign, and nothing uses it: %s"},
 	"line-without-key": {Never,
 		"%s names no key: OpenDKIM defers this mail, and so does Mailseal until it names one"},
@@ -108,12 +110,13 @@ var notes = map[Code]Note{
 		"one is deferred, as before"},
 	"local-unsigned": {Changed, "mail of authors at localhost, and at other names of one " +
 		"label, goes unsigned: a signature of such a domain cannot be verified (RFC 6376 section 3.5)"},
-	"identifier-without-at": {Changed, "%q is not an i= tag, for it has no @: OpenDKIM lets " +
-		"this mail go unsigned, Mailseal signs it without i="},
-	"identifier-unwritable": {Changed, "i=%s cannot be written here: it is left out"},
-	"line-never-looked": {Never, "%s matches no sender: it is not one of user@domain, " +
+	"identifier-without-at": {Changed, "%q is not an i= tag, since it has no @: OpenDKIM sends " +
+		"this mail unsigned, Mailseal signs it without i="},
+	"identifier-unwritable": {Changed, "i=%s cannot be expressed in mailseal.toml, and is left " +
+		"out"},
+	"line-never-looked": {Never, "%s matches no sender: it is none of the forms user@domain, " +
 		"domain, user@.parent, .parent, user@* and *"},
-	"line-never-looked-star": {Never, "%s matches no sender: only refile: knows *; %s alone is " +
-		"everybody in the domain, and then signs mail that OpenDKIM left unsigned"},
-	"leading-blank": {Never, "a line of a refile: that begins with a blank is not seen: %s"},
+	"line-never-looked-star": {Never, "%s matches no sender: * works only in a refile:. Write %s " +
+		"for all users of the domain; this signs mail that OpenDKIM left unsigned"},
+	"leading-blank": {Never, "OpenDKIM ignores a line of a refile: that begins with a blank: %s"},
 }

@@ -14,7 +14,7 @@ import (
 type Source struct {
 	Keys     *Dataset // KeyTable
 	Signing  *Dataset // SigningTable
-	Multiple bool     // MultipleSignatures: all lines that fit a sender sign, not only the first
+	Multiple bool     // MultipleSignatures: all lines that match a sender sign, not only the first
 	Compare  bool     // with Multiple: find what OpenDKIM up to 2.11 does not sign
 	Dir      string   // the directory that relative file names start from
 	Glob     func(pattern string) []string

@@ -142,7 +142,7 @@ func dependsOn(t *testing.T, patterns ...string) {
 	for _, p := range patterns {
 		files, err := filepath.Glob(filepath.Join("../../..", p))
 		if err != nil || len(files) == 0 {
-			t.Fatalf("no file %s: %v", p, err)
+			t.Fatalf("no file matches %s: %v", p, err)
 		}
 		for _, f := range files {
 			if _, err := os.ReadFile(f); err != nil && !errors.Is(err, syscall.EISDIR) {
