@@ -38,12 +38,13 @@ const (
 // and what is worth knowing of it. What ParseRecord refuses always has a flaw.
 func Lint(text string) []lint.Flaw {
 	var flaws lint.List
-	if clause, start, end := lint.Pasted(text); clause != "" {
+	tags, _ := taglist.ParseLenient(text)
+	record, err := ParseRecord(text)
+	// A note (n=) may hold any character: what verifiers take is not spoiled.
+	if clause, start, end := lint.Pasted(text); clause != "" && err != nil {
 		flaws.Add(FlawPasted, clause, start, end)
 		return flaws
 	}
-	tags, _ := taglist.ParseLenient(text)
-	record, err := ParseRecord(text)
 	if err != nil {
 		refused(&flaws, text, tags, err)
 	} else {

@@ -1,6 +1,17 @@
 package dkim
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"mailseal/milter/lint"
+)
+
+// refusals are the flaws of records that verifiers do not use. FlawLarge is also that of keys that some
+// of them take.
+var refusals = []string{
+	FlawPasted, FlawVersion, FlawMalformed, FlawRevoked, FlawShort, FlawHash, FlawKeyType, FlawService,
+}
 
 // FuzzLint holds that flaws are marked within the text, and that a mended record is one.
 func FuzzLint(f *testing.F) {
@@ -15,6 +26,11 @@ func FuzzLint(f *testing.F) {
 			if flaw.Start < 0 || flaw.End < flaw.Start || flaw.End > len(text) || flaw.Text == "" {
 				t.Errorf("%q: %s at %d-%d: %q", text, flaw.Code, flaw.Start, flaw.End, flaw.Text)
 			}
+		}
+		_, err := ParseRecord(text)
+		isRefused := slices.ContainsFunc(Lint(text), func(f lint.Flaw) bool { return slices.Contains(refusals, f.Code) })
+		if isRefused != (err != nil) && len(text) < 1000 {
+			t.Errorf("%q: verifiers say %v, Lint says %v", text, err, Lint(text))
 		}
 		if mended := Repair(text); mended != "" {
 			if _, err := ParseRecord(mended); err != nil {

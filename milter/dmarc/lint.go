@@ -165,7 +165,7 @@ func (l *linter) syntax() {
 		if l.has(name) {
 			l.flaws.Add(FlawTwice, name+"= stands there twice, and the first one counts", start, start+len(s))
 		} else {
-			clause := fmt.Sprintf("%q is not a tag with a value, and is passed over", clip(strings.Trim(s, wsp)))
+			clause := fmt.Sprintf("%q is not a tag with a value, and %s", clip(strings.Trim(s, wsp)), l.becomes(name))
 			if tag, _, ok := strings.Cut(name, ":"); ok && slices.Contains(known, strings.Trim(tag, wsp)) {
 				clause += "; = belongs behind " + strings.Trim(tag, wsp)
 			}
@@ -184,10 +184,22 @@ func (l *linter) syntax() {
 	}
 	for _, name := range []string{"adkim", "aspf", "t", "psd", "fo", "p", "sp", "np"} {
 		if value, given := l.tags.Value(name); given && !isValue(name, value) {
-			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and is passed over%s",
-				name, clip(value), name, meant(name, value)))
+			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and %s%s",
+				name, clip(value), name, l.becomes(name), meant(name, value)))
 		}
 	}
+}
+
+// becomes says what receivers make of a tag that they cannot read. Policies are no tags like the
+// others: with one of them the whole record is lost (RFC 9989 section 4.10.1).
+func (l *linter) becomes(name string) string {
+	switch {
+	case l.record.Broken == "" || !slices.Contains([]string{"p", "sp", "np"}, name):
+		return "is passed over"
+	case len(l.record.Aggregate) > 0:
+		return "receivers take the whole record for p=none"
+	}
+	return "the whole record is void"
 }
 
 // meant guesses what a value that a tag cannot have should have been.
@@ -247,7 +259,11 @@ func (l *linter) policies() {
 	r := l.record
 	switch {
 	case !l.has("p"):
-		l.flaws.Add(FlawNoPolicy, "has no p=, and asks for nothing", 0, 0)
+		clause := "has no p=, and the whole record is void"
+		if len(r.Aggregate) > 0 {
+			clause = "has no p=: receivers take it for p=none"
+		}
+		l.flaws.Add(FlawNoPolicy, clause, 0, 0)
 		return
 	case r.Policy == "":
 		return

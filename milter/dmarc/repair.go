@@ -30,13 +30,21 @@ func Repair(text string) (string, bool) {
 	clean = colon.ReplaceAllString(clean, "$1$2=")
 	tags, _ := taglist.ParseLenient(clean)
 	p, _ := tags.Value("p")
+	counts := counting(text)
+	if value, given := counts["p"]; given {
+		p = value
+	}
 	p = repairValue("p", p)
 	if _, ok := policy(p); !ok {
 		return "", false
 	}
 	out := []string{"v=DMARC1", "p=" + strings.ToLower(p)}
-	_, hasFailure := tags.Value("ruf")
+	failure, _ := tags.Value("ruf")
+	hasFailure := repairURIs(failure) != ""
 	for _, t := range tags {
+		if value, given := counts[t.Name]; given {
+			t.Value = value
+		}
 		switch {
 		case slices.Contains([]string{"v", "p", "pct", "rf", "ri"}, t.Name), t.Name == "fo" && !hasFailure:
 		case t.Name == "rua" || t.Name == "ruf":
@@ -54,6 +62,22 @@ func Repair(text string) (string, bool) {
 	mended := strings.Join(out, "; ")
 	_, err := Parse(mended)
 	return mended, err == nil
+}
+
+// counting are the policies of a record that counts as it is, by their tags: a mended one must ask
+// for the same, whatever else the text holds.
+func counting(text string) map[string]string {
+	out := map[string]string{}
+	r, err := Parse(text)
+	if err != nil || r.Broken != "" {
+		return out
+	}
+	for name, p := range map[string]Policy{"p": r.Policy, "sp": r.Subdomain, "np": r.NonExistent} {
+		if p != "" {
+			out[name] = string(p)
+		}
+	}
+	return out
 }
 
 func repairURIs(value string) string {

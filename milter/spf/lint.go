@@ -3,6 +3,7 @@ package spf
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -101,6 +102,13 @@ func Lint(text string) []lint.Flaw {
 	}
 	l := linter{text: text, seen: map[string]bool{}}
 	l.run()
+	_, err := parseRecord(text)
+	isNamed := slices.ContainsFunc(l.flaws, func(f lint.Flaw) bool {
+		return f.Code == FlawSyntax || f.Code == FlawTwice || f.Code == FlawPasted
+	})
+	if err != nil && !isNamed { // behind more flaws than are listed
+		l.flaws = append(l.flaws, lint.Flaw{Code: FlawSyntax, Text: err.Error()})
+	}
 	return l.flaws
 }
 
@@ -118,7 +126,7 @@ type linter struct {
 }
 
 func (l *linter) run() {
-	if clause, start, end := lint.Pasted(l.text); clause != "" {
+	if clause, start, end := pasted(l.text); clause != "" {
 		l.flaws.Add(FlawPasted, clause, start, end)
 		return
 	}
@@ -132,20 +140,44 @@ func (l *linter) run() {
 			fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(l.text), longRecord),
 			0, 0)
 	}
-	for at := len(version); at < len(l.text); {
-		if l.text[at] == ' ' {
-			at++
-			continue
+	for at, word := range terms(l.text) {
+		if at > 0 {
+			l.term(word, at, at+len(word))
 		}
-		end := at + strings.IndexByte(l.text[at:]+" ", ' ')
-		l.term(l.text[at:end], at, end)
-		at = end
 	}
 	switch {
 	case l.redirect && l.all != "":
 		l.flaws.Add(FlawRedirect, "redirect= has no effect beside all", l.leads[0], l.leads[1])
 	case !l.broken && !l.redirect && l.all == "":
 		l.flaws.Add(FlawNoAll, "has no all and no redirect, so that it says nothing about any other address", 0, 0)
+	}
+}
+
+// pasted is lint.Pasted, without what a modifier that means nothing may hold.
+func pasted(text string) (clause string, start, end int) {
+	for at, word := range terms(text) {
+		clause, start, end = lint.Pasted(word)
+		if clause == "" {
+			continue
+		}
+		t, err := parseTerm(word)
+		if _, notASCII := octetOutside(word); err != nil || t.kind != kindOther || notASCII {
+			return clause, at + start, at + end
+		}
+	}
+	return "", 0, 0
+}
+
+// terms are the terms of a record, the version among them, and where they stand.
+func terms(text string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		at := 0
+		for word := range strings.SplitSeq(text, " ") {
+			if word != "" && !yield(at, word) {
+				return
+			}
+			at += len(word) + 1
+		}
 	}
 }
 
@@ -226,7 +258,7 @@ func (l *linter) network(t term, start, end int) {
 	n := t.net.Masked()
 	a := n.Addr()
 	switch {
-	case n.Bits() < wide4 && a.Is4() || n.Bits() < wide6 && a.Is6():
+	case isWide(n):
 		l.flaws.Add(FlawWide, fmt.Sprintf("%s allows %s", t.text, countAddresses(n)), start, end)
 	case a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified():
 		l.flaws.Add(FlawPrivate, t.text+" is a private address, which no receiver ever sees", start, end)
@@ -238,6 +270,11 @@ func (l *linter) network(t term, start, end int) {
 		}
 	}
 	l.nets = append(l.nets, n)
+}
+
+// isWide reports whether a network is larger than a domain is likely to own.
+func isWide(n netip.Prefix) bool {
+	return n.Bits() < wide4 && n.Addr().Is4() || n.Bits() < wide6 && n.Addr().Is6()
 }
 
 // countAddresses says how many addresses a network has.

@@ -1,6 +1,11 @@
 package spf
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"mailseal/milter/lint"
+)
 
 // FuzzLint holds that flaws are marked within the text, and that a mended record is one.
 func FuzzLint(f *testing.F) {
@@ -15,6 +20,17 @@ func FuzzLint(f *testing.F) {
 			if flaw.Start < 0 || flaw.End < flaw.Start || flaw.End > len(text) || flaw.Text == "" {
 				t.Errorf("%q: %s at %d-%d: %q", text, flaw.Code, flaw.Start, flaw.End, flaw.Text)
 			}
+		}
+		if isRecord(text) {
+			_, err := parseRecord(text)
+			isBroken := slices.ContainsFunc(Lint(text), func(f lint.Flaw) bool {
+				return slices.Contains([]string{FlawSyntax, FlawTwice, FlawPasted}, f.Code)
+			})
+			if err != nil && !isBroken {
+				t.Errorf("%q: receivers answer permerror (%v), and Lint says %v", text, err, Lint(text))
+			}
+		} else if _, near := Resembles(text); near != (len(Lint(text)) > 0) {
+			t.Errorf("%q: resembles a record: %v, Lint says %v", text, near, Lint(text))
 		}
 		if mended, ok := Repair(text); ok {
 			if !isRecord(mended) {

@@ -71,10 +71,8 @@ type policy struct {
 // evaluated (section 4.6).
 func parseRecord(text string) (policy, error) {
 	p := policy{terms: text[len(version):]}
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' {
-			return p, fmt.Errorf("octet 0x%02x is not allowed in a record", c)
-		}
+	if c, found := octetOutside(text); found {
+		return p, fmt.Errorf("octet 0x%02x is not allowed in a record", c)
 	}
 	for word := range strings.SplitSeq(p.terms, " ") {
 		if word == "" {
@@ -94,6 +92,16 @@ func parseRecord(text string) (policy, error) {
 		}
 	}
 	return p, nil
+}
+
+// octetOutside returns the first octet that no record may have.
+func octetOutside(text string) (octet byte, found bool) {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' {
+			return c, true
+		}
+	}
+	return 0, false
 }
 
 func parseTerm(word string) (term, error) {

@@ -19,6 +19,7 @@ const (
 	FlawTooMany     = "spf-too-many-lookups"
 	FlawNear        = "spf-lookups-near-limit"
 	FlawVoids       = "spf-too-many-voids"
+	FlawVoids6      = "spf-too-many-voids-ipv6"
 	FlawMXMany      = "spf-mx-too-many"
 	FlawLoop        = "spf-loop"
 	FlawIncludeNone = "spf-include-without-record"
@@ -27,8 +28,13 @@ const (
 	FlawIncludeAll  = "spf-include-plus-all"
 	FlawEmpty       = "spf-term-gives-nothing"
 	FlawTwiceBehind = "spf-include-reached-twice"
+	FlawExists      = "spf-exists-for-all"
+	FlawMany        = "spf-many-addresses"
 	FlawUnanswered  = "spf-no-answer"
 )
+
+// manyAddresses is how many IPv4 addresses are worth a word: a network of 16 bits.
+const manyAddresses = 1 << 16
 
 // Survey is what a domain's SPF record allows: the tree with what the DNS says of
 // every term, and what it costs. A term whose name depends on the client is counted and not
@@ -37,9 +43,10 @@ type Survey struct {
 	Root *Node `json:"tree"`
 	// terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
 	Lookups   int      `json:"lookups"`
-	Voids     int      `json:"void_lookups"` // those without an answer, of 2 allowed
-	Addresses *big.Int `json:"addresses"`    // IPv4 addresses allowed, each once
-	Networks6 int      `json:"networks6"`    // IPv6 networks allowed
+	Voids     int      `json:"void_lookups"`  // those without an answer to a client by IPv4, of 2 allowed
+	Voids6    int      `json:"void_lookups6"` // to a client by IPv6
+	Addresses *big.Int `json:"addresses"`     // IPv4 addresses allowed, each once
+	Networks6 int      `json:"networks6"`     // IPv6 networks allowed
 	Flaws     []Found  `json:"findings"`
 }
 
@@ -61,6 +68,9 @@ type Node struct {
 
 	// Unanswered is true where the lookup of the record failed.
 	Unanswered bool `json:"unanswered,omitempty"`
+
+	other    Value // of an address that no network matches
+	everyone bool  // every address passes
 }
 
 // Leaf is one term in a survey.
@@ -72,6 +82,8 @@ type Leaf struct {
 	Networks []netip.Prefix `json:"networks,omitempty"` // that it stands for
 	Nested   *Node          `json:"nested,omitempty"`   // of include and redirect=
 	Note     string         `json:"note,omitempty"`     // why nothing is known behind it
+
+	all bool // it matches every address
 }
 
 // surveyBound is how many terms that ask the DNS are followed: enough to say by how many a record
@@ -82,41 +94,53 @@ const surveyBound = 40
 type surveyor struct {
 	resolver dns.Resolver
 	out      *Survey
+	root     string   // whose mail it is
 	path     []string // of includes, from the root
 	reached  map[string]int
 	asked    int
-	nets     []netip.Prefix
+	named    bool // the names of the client have been asked for
+	void     voids
+	isWide   bool // some network alone is a mistake
 }
+
+// voids are the families of clients to which the lookups of the term under way gave nothing.
+type voids struct{ is4, is6 bool }
 
 // Explore surveys the record of a domain. What goes wrong is in the flaws.
 func Explore(ctx context.Context, r dns.Resolver, name domain.Name) Survey {
-	out := Survey{Addresses: new(big.Int)}
-	s := &surveyor{resolver: r, out: &out, reached: map[string]int{}}
+	out := Survey{}
+	s := &surveyor{resolver: r, out: &out, root: name.String(), reached: map[string]int{}}
 	out.Root = s.record(ctx, name.String(), "")
-	s.sum()
+	out.Addresses, out.Networks6 = out.Root.allowed()
 	out.Lookups = s.asked
-	switch {
-	case s.asked > maxLookups:
-		s.flaw(
-			FlawTooMany,
-			name.String(),
-			"",
-			fmt.Sprintf("takes %d terms that ask the DNS, and 10 are allowed: receivers take the record for broken",
-				s.asked),
-		)
-	case s.asked >= maxLookups-1:
-		s.flaw(FlawNear, name.String(), "", fmt.Sprintf("takes %d of the 10 terms that may ask the DNS", s.asked))
-	}
-	if out.Voids > 2 {
-		s.flaw(
-			FlawVoids,
-			name.String(),
-			"",
-			fmt.Sprintf("%d of its lookups have no answer, and 2 are allowed: receivers take the record for broken",
-				out.Voids),
-		)
+	s.limits(name.String())
+	if n := out.Addresses.Int64(); n > manyAddresses && !out.Root.everyone && !s.isWide {
+		s.flaw(FlawMany, name.String(), "", fmt.Sprintf("lets in %d IPv4 addresses", n))
 	}
 	return out
+}
+
+// limits compares what was counted with the limits of RFC 7208 section 4.6.4.
+func (s *surveyor) limits(name string) {
+	switch {
+	case s.asked > maxLookups:
+		s.flaw(FlawTooMany, name, "", fmt.Sprintf(
+			"takes %d terms that ask the DNS, and 10 are allowed: receivers take the record for broken", s.asked))
+	case s.asked >= maxLookups-1:
+		s.flaw(FlawNear, name, "", fmt.Sprintf("takes %d of the 10 terms that may ask the DNS", s.asked))
+	}
+	switch v4, v6 := s.out.Voids, s.out.Voids6; {
+	case v4 > defaultVoids:
+		s.flaw(FlawVoids, name, "", fmt.Sprintf(
+			"%d of its lookups have no answer, and 2 are allowed: receivers take the record for broken", v4))
+	case v6 > defaultVoids && !s.failed(): // else the lookup that failed may be one void too many for all
+		s.flaw(FlawVoids6, name, "", fmt.Sprintf("%d of its terms stand for no IPv6 address, and 2 are allowed: "+
+			"to mail that comes by IPv6 receivers take the record for broken", v6))
+	}
+}
+
+func (s *surveyor) failed() bool {
+	return slices.ContainsFunc(s.out.Flaws, func(f Found) bool { return f.Code == FlawUnanswered })
 }
 
 func (s *surveyor) flaw(code, name, term, text string) {
@@ -169,7 +193,6 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 	case len(texts) == 0 && term == "":
 		return n
 	case len(texts) == 0 && a.Status == dns.NXDomain:
-		s.out.Voids++
 		s.flaw(
 			FlawIncludeGone,
 			above,
@@ -196,8 +219,15 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 	return n
 }
 
+// terms surveys the terms of a record up to the one that matches every address that comes to it.
 func (s *surveyor) terms(ctx context.Context, n *Node, p policy) {
-	hasAll := false
+	n.other = Neutral
+	isDecided, isPass := false, true // of an address that no network matches; of all addresses so far
+	decide := func(v Value) {
+		if !isDecided {
+			n.other, isDecided = v, true
+		}
+	}
 	for word := range strings.FieldsSeq(p.terms) {
 		t, err := parseTerm(word)
 		if err != nil || t.kind.isModifier() {
@@ -206,15 +236,23 @@ func (s *surveyor) terms(ctx context.Context, n *Node, p policy) {
 		leaf := Leaf{Term: word, Kind: kindNames[t.kind], Value: t.value}
 		s.leaf(ctx, n.Domain, t, &leaf)
 		n.Terms = append(n.Terms, leaf)
-		if t.kind == kindAll {
-			hasAll = true
-			break
+		isPass = isPass && t.value == Pass
+		if leaf.all || leaf.Nested != nil && leaf.Nested.other == Pass {
+			decide(t.value)
+		}
+		if leaf.all {
+			n.everyone = isPass
+			return
 		}
 	}
-	if p.redirect.text != "" && !hasAll {
+	if p.redirect.text != "" {
 		leaf := Leaf{Term: p.redirect.text, Kind: kindNames[kindRedirect]}
 		s.leaf(ctx, n.Domain, p.redirect, &leaf)
 		n.Terms = append(n.Terms, leaf)
+		if leaf.Nested != nil {
+			decide(leaf.Nested.other)
+			n.everyone = isPass && leaf.Nested.everyone
+		}
 	}
 }
 
@@ -226,43 +264,127 @@ var kindNames = map[kind]string{
 // leaf asks what one term of a domain's record stands for.
 func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 	if t.kind.asks() {
-		if s.asked++; s.asked > surveyBound {
+		s.count(t)
+		if s.asked > surveyBound {
 			leaf.Note = "not followed: far over the limit"
 			return
 		}
 	}
-	target := strings.ToLower(strings.TrimSuffix(t.spec, "."))
-	if target == "" {
-		target = of
-	}
-	leaf.Target = target
-	if strings.Contains(t.spec, "%") {
-		leaf.Note = "depends on the client"
-		return
-	}
 	switch t.kind {
 	case kindIP4, kindIP6:
-		leaf.Target, leaf.Networks = "", []netip.Prefix{t.net.Masked()}
-		s.allow(t, leaf.Networks)
+		leaf.Networks = []netip.Prefix{t.net.Masked()}
+		s.wide(of, t, leaf.Networks)
+		return
 	case kindAll:
-		leaf.Target = ""
+		leaf.all = true
 		if len(s.path) > 1 && t.value == Pass {
 			s.flaw(FlawIncludeAll, of, t.text,
 				"the record of "+of+" lets everybody send, and so does yours, which leads to it")
 		}
+		return
+	}
+	if leaf.Target = s.target(of, t, leaf); leaf.Note != "" {
+		return
+	}
+	s.void = voids{}
+	switch t.kind {
 	case kindA:
-		leaf.Networks = s.addresses(ctx, target, t, of)
+		leaf.Networks = s.addresses(ctx, leaf.Target, t, of)
 		s.gives(leaf, of, t)
 	case kindMX:
-		s.exchanges(ctx, target, t, of, leaf)
+		s.exchanges(ctx, leaf.Target, t, of, leaf)
 	case kindExists:
-		if a, ok := s.lookup(ctx, target, dns.A, of, t.text); ok && len(a.Addrs) == 0 {
-			s.out.Voids++
+		a, ok := s.lookup(ctx, leaf.Target, dns.A, of, t.text)
+		s.void = voids{ok && a.Status != dns.Found, ok && a.Status != dns.Found}
+		if leaf.all = len(a.Addrs) > 0; leaf.all && t.value == Pass {
+			s.flaw(FlawExists, of, t.text, fmt.Sprintf(
+				"%s lets everybody on the Internet send as this domain, since %s exists", t.text, leaf.Target))
 		}
 	case kindInclude, kindRedirect:
-		s.follow(ctx, target, t, of, leaf)
+		s.follow(ctx, leaf.Target, t, of, leaf)
+		return
+	}
+	s.wide(of, t, leaf.Networks)
+	s.countVoids()
+}
+
+// The widest networks that are not worth a word in the record of a service, which serves many.
+const (
+	widest4 = 10
+	widest6 = 19
+)
+
+// wide finds terms that let in more than anybody can answer for. What Lint says of ip4 and ip6 in the
+// root's own record is not said again.
+func (s *surveyor) wide(of string, t term, networks []netip.Prefix) {
+	isOwn := len(s.path) == 1
+	for _, n := range networks {
+		isFar := n.Addr().Is4() && n.Bits() < widest4 || n.Addr().Is6() && n.Bits() < widest6
+		if t.value != Pass {
+			return
+		}
+		s.isWide = s.isWide || isFar || isOwn && isWide(n)
+		switch {
+		case isOwn && isWide(n) && t.kind != kindIP4 && t.kind != kindIP6:
+			s.flaw(FlawWide, of, t.text, fmt.Sprintf("%s allows %s", t.text, countAddresses(n)))
+		case !isOwn && isFar:
+			s.flaw(FlawIncludeAll, of, t.text, fmt.Sprintf(
+				"the record of %s lets in %s by %s, and so does yours, which leads to it",
+				of, countAddresses(n), t.text))
+		}
 	}
 }
+
+// count counts a term that asks the DNS. The first %{p} costs one more.
+func (s *surveyor) count(t term) {
+	s.asked++
+	if !s.named && (t.kind == kindPTR || usesMacro(t.spec, "p")) {
+		s.named = true
+		if t.kind != kindPTR {
+			s.asked++
+		}
+	}
+}
+
+func (s *surveyor) countVoids() {
+	if s.void.is4 {
+		s.out.Voids++
+	}
+	if s.void.is6 {
+		s.out.Voids6++
+	}
+}
+
+// target is the name that a term of a domain's record asks for. Where that depends on the client, or
+// is no name at all, the leaf gets a note.
+func (s *surveyor) target(of string, t term, leaf *Leaf) string {
+	const ofClient = "slivphcrt" // macros
+	name := t.spec
+	switch {
+	case name == "":
+		return of
+	case usesMacro(name, ofClient):
+		leaf.Note = "depends on the client"
+		return strings.ToLower(name)
+	case strings.Contains(name, "%"):
+		e := evaluation{host: s.root}
+		name = cutName(string(e.expand(nil, name, of, maxExpansion)))
+	}
+	out, ok := dns.Canonical(name)
+	if ok && (strings.Contains(out, ".") || !t.leads()) {
+		return out
+	}
+	leaf.Note = "not a domain name"
+	code, text := FlawEmpty, fmt.Sprintf("%s stands for no address: %q is not a domain name", t.text, name)
+	if t.leads() {
+		code, text = FlawIncludeGone, fmt.Sprintf("%s leads nowhere: %q is not a domain name", t.text, name)
+	}
+	s.flaw(code, of, t.text, text)
+	return name
+}
+
+// leads reports whether a term leads to another record.
+func (t term) leads() bool { return t.kind == kindInclude || t.kind == kindRedirect }
 
 func (s *surveyor) follow(ctx context.Context, target string, t term, of string, leaf *Leaf) {
 	if slices.Contains(s.path, target) {
@@ -274,6 +396,7 @@ func (s *surveyor) follow(ctx context.Context, target string, t term, of string,
 		s.flaw(FlawTwiceBehind, of, t.text, fmt.Sprintf("%s is reached twice, and its lookups count twice", target))
 	}
 	leaf.Nested = s.record(ctx, target, t.text)
+	leaf.all = t.kind == kindInclude && leaf.Nested.everyone
 }
 
 // addresses are the networks that an a or mx term makes of a host.
@@ -284,6 +407,10 @@ func (s *surveyor) addresses(ctx context.Context, host string, t term, of string
 		if !ok {
 			return out
 		}
+		if a.Status != dns.Found {
+			s.void.is4 = s.void.is4 || family == dns.A
+			s.void.is6 = s.void.is6 || family == dns.AAAA
+		}
 		for _, addr := range a.Addrs {
 			bits := t.bits4
 			if addr.Is6() {
@@ -292,7 +419,6 @@ func (s *surveyor) addresses(ctx context.Context, host string, t term, of string
 			out = append(out, netip.PrefixFrom(addr, bits).Masked())
 		}
 	}
-	s.allow(t, out)
 	return out
 }
 
@@ -301,7 +427,9 @@ func (s *surveyor) exchanges(ctx context.Context, name string, t term, of string
 	if !ok {
 		return
 	}
-	if len(a.Exchanges) > maxLookups {
+	isVoid := a.Status != dns.Found
+	s.void = voids{isVoid, isVoid}
+	if len(a.Exchanges) > maxExchanges {
 		s.flaw(FlawMXMany, of, t.text,
 			fmt.Sprintf("%s has %d MX hosts, and receivers ask for 10: the record is broken", name, len(a.Exchanges)))
 		return
@@ -322,31 +450,7 @@ func (s *surveyor) gives(leaf *Leaf, of string, t term) {
 		}
 	}
 	if len(leaf.Networks) == 0 {
-		s.out.Voids++
 		s.flaw(FlawEmpty, of, t.text, fmt.Sprintf("%s stands for no address: %s has none", t.text, leaf.Target))
-	}
-}
-
-func (s *surveyor) allow(t term, nets []netip.Prefix) {
-	if t.value == Pass {
-		s.nets = append(s.nets, nets...)
-	}
-}
-
-// sum counts the addresses that are allowed, each once.
-func (s *surveyor) sum() {
-	slices.SortFunc(s.nets, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
-	var kept []netip.Prefix
-	for _, n := range s.nets {
-		if slices.ContainsFunc(kept, func(k netip.Prefix) bool { return k.Overlaps(n) }) {
-			continue
-		}
-		kept = append(kept, n)
-		if n.Addr().Is6() {
-			s.out.Networks6++
-			continue
-		}
-		s.out.Addresses.Add(s.out.Addresses, new(big.Int).Lsh(big.NewInt(1), uint(32-n.Bits())))
 	}
 }
 

@@ -12,7 +12,15 @@ import (
 func (v Survey) Words() string {
 	var b strings.Builder
 	v.Root.words(&b, "")
-	fmt.Fprintf(&b, "lookups %d/%d, voids %d/2, %s IPv4 addresses", v.Lookups, maxLookups, v.Voids, v.Addresses)
+	fmt.Fprintf(&b, "lookups %d/%d, voids %d/2", v.Lookups, maxLookups, v.Voids)
+	if v.Voids6 > defaultVoids && v.Voids <= defaultVoids {
+		fmt.Fprintf(&b, " (by IPv6 %d/2)", v.Voids6)
+	}
+	if v.Addresses.BitLen() > 32 {
+		b.WriteString(", every IPv4 address")
+	} else {
+		fmt.Fprintf(&b, ", %s IPv4 addresses", v.Addresses)
+	}
 	if v.Networks6 > 0 {
 		fmt.Fprintf(&b, " and %d IPv6 networks", v.Networks6)
 	}
@@ -103,6 +111,8 @@ func (l Leaf) words() string {
 		return what + " of the MX hosts of " + l.Target
 	case l.Kind == "ptr":
 		return verbs[l.Value] + " hosts whose reverse name is below " + l.Target
+	case l.Kind == "exists" && l.all:
+		return verbs[l.Value] + " every address, since " + l.Target + " exists"
 	case l.Kind == "exists":
 		return verbs[l.Value] + " every address, if " + l.Target + " exists"
 	}

@@ -217,9 +217,14 @@ var various = []Row{
 	{spf.FlawDuplicate, note, "The second one costs bytes, and lookups where it asks the DNS."},
 	{spf.FlawContained, note, "The smaller network changes nothing."},
 	{spf.FlawLong, warn, "A long answer may come over TCP, or not at all."},
+	{spf.FlawVoids6, warn, "To mail that comes by IPv6 receivers answer permerror, also from addresses that the " +
+		"record lets in."},
 	{spf.FlawNear, warn, "One more include in any of these records breaks the record."},
 	{spf.FlawIncludeGone, fail, "Receivers answer permerror, until a stranger registers the name and sends as you."},
 	{spf.FlawIncludeAll, fail, whyForge},
+	{spf.FlawExists, fail, whyForge},
+	{spf.FlawMany, note, "Each of them can send as you, and pass. Large services have that many; DKIM " +
+		"proves more than an address does."},
 	{spf.FlawEmpty, warn, "The term costs a lookup, and two of them nearly the whole allowance of empty answers."},
 	{spf.FlawTwiceBehind, note, "Lookups are counted each time, and ten are allowed."},
 	{SPFAtDMARC, fail, "No receiver looks for SPF at _dmarc."},
@@ -280,7 +285,7 @@ var various = []Row{
 	{dmarc.FlawSyntax, fail, whyIgnored},
 	{dmarc.FlawTwice, fail, whyIgnored},
 	{dmarc.FlawValue, fail, whyIgnored},
-	{dmarc.FlawNoPolicy, warn, "Receivers take it for p=none at best."},
+	{dmarc.FlawNoPolicy, warn, "Forged mail is delivered: the record asks for nothing."},
 	{dmarc.FlawOrder, note, "RFC 7489 wanted p= in the second place, and some receivers still do."},
 	{dmarc.FlawSubdomain, warn, "Forgers choose the weakest name."},
 	{dmarc.FlawNonExist, warn, "Forgers choose the weakest name."},

@@ -47,7 +47,7 @@ func txt(name, text string) string {
 func quoteAll(text string) string {
 	var parts []string
 	for ; len(text) > 255; text = text[255:] {
-		parts = append(parts, fmt.Sprintf("%q", text[:255]))
+		parts = append(parts, escaped(text[:255]))
 	}
 	return strings.Join(append(parts, escaped(text)), " ")
 }
@@ -98,8 +98,8 @@ func exchanges(name string, n int) string {
 	return b.String()
 }
 
-// cases has for each code a zone that triggers it, and nothing else.
-func cases(t *testing.T) []zoneCase {
+// publishedKeys are key records by the size and the exponent of their keys.
+func publishedKeys(t *testing.T) map[string]string {
 	keys := map[string]string{}
 	text, err := os.ReadFile("testdata/keys")
 	if err != nil {
@@ -109,6 +109,12 @@ func cases(t *testing.T) []zoneCase {
 		name, record, _ := strings.Cut(strings.TrimSpace(line), " ")
 		keys[name] = strings.ReplaceAll(strings.Trim(record, `"`), `" "`, "")
 	}
+	return keys
+}
+
+// cases has for each code a zone that triggers it, and nothing else.
+func cases(t *testing.T) []zoneCase {
+	keys := publishedKeys(t)
 	good := keys["2048-65537"]
 	ed := "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 	long := strings.Repeat(" ip4:192.0.2.1/31 ip4:203.0.113.1/32", 1)
@@ -168,6 +174,11 @@ func cases(t *testing.T) []zoneCase {
 		{code: spf.FlawNear, drop: root + " TXT", add: many(10)},
 		{code: spf.FlawNear, drop: root + " TXT", add: many(9)},
 		withSPF(spf.FlawVoids, "v=spf1 mx exists:a.example.net exists:b.example.net exists:c.example.net ~all"),
+		withSPF(spf.FlawVoids6, "v=spf1 mx a:mx.example.com mx:example.com a:mx.example.com/31 ~all"),
+		withSPF(spf.FlawWide, "v=spf1 mx/17 a:mx.example.com/15 ~all"),
+		{code: spf.FlawIncludeAll, drop: spfIn, add: txt(spfIn, "v=spf1 ip4:64.0.0.0/9 -all")},
+		{code: spf.FlawMany, drop: spfIn, add: txt(spfIn, "v=spf1 ip4:16.0.0.0/15 -all")},
+		withSPF(spf.FlawExists, "v=spf1 exists:mx.example.com ~all"),
 		{code: spf.FlawMXMany, drop: root + " TXT", add: txt(root, "v=spf1 mx:example.net ~all") + exchanges("example.net.", 11)},
 		{code: spf.FlawLoop, drop: spfIn, add: txt(spfIn, "v=spf1 include:example.com -all")},
 		{code: spf.FlawLoop, drop: root + " TXT", add: txt(root, "v=spf1 redirect=example.com")},

@@ -181,6 +181,9 @@ func (c *checker) flaws(name, text string, flaws []lint.Flaw, mended string) {
 	for _, l := range flaws {
 		f := c.report(check.Code(l.Code), name, l.Text)
 		f.Seen, f.Start, f.End = text, l.Start, l.End
+		if l.Code == spf.FlawPasted && spf.IsRecord(text) {
+			f.Why = whyBroken
+		}
 		if mended != "" && mended != text {
 			f.Publish = []publish.Record{{Name: name, Text: mended}}
 		}

@@ -178,6 +178,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	type spfJSON struct {
 		Lookups   int    `json:"lookups"`
 		Voids     int    `json:"void_lookups"`
+		Voids6    int    `json:"void_lookups6"`
 		Addresses string `json:"addresses"`
 		Networks6 int    `json:"networks6"`
 		Tree      any    `json:"tree"`
@@ -199,7 +200,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		out.Findings = append(out.Findings, f.json())
 	}
 	if v := r.SPF; v != nil {
-		out.SPF = &spfJSON{v.Lookups, v.Voids, v.Addresses.String(), v.Networks6, v.Root}
+		out.SPF = &spfJSON{v.Lookups, v.Voids, v.Voids6, v.Addresses.String(), v.Networks6, v.Root}
 	}
 	return json.Marshal(out)
 }
