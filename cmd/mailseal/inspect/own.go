@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/report/store"
@@ -28,42 +27,38 @@ const (
 	maxOwnTerms     = 50  // of the record
 )
 
-// Look asks the DNS for the SPF and DMARC records and the named keys of a domain, and holds the SPF
-// record against the senders. It is an error if the DNS does not answer: nothing is known then.
+// Look asks the DNS for the SPF record and the named keys of a domain, and holds the record against
+// the senders. The second result are the records of the keys. It is an error if the DNS does not
+// answer: nothing is known then.
 func Look(
 	ctx context.Context, r dns.Resolver, name domain.Name, senders []Sender, own []netip.Prefix,
 	keys []store.OwnSelector,
-) (*store.OwnState, map[string]string, error) {
+) (*store.OwnState, []store.DNSRecord, error) {
 	r = dns.NewCache(&bounded{next: r, left: maxOwnQuestions}, dns.CacheOptions{})
 	out := &store.OwnState{}
-	records := map[string]string{}
-	find := func(at string, isRecord func(string) bool) (string, error) {
+	var records []store.DNSRecord
+	texts := func(at string) ([]string, error) {
 		a, err := r.Lookup(ctx, at, dns.TXT)
 		if err != nil {
-			return "", fmt.Errorf("%s TXT: %w", at, err)
+			return nil, fmt.Errorf("%s TXT: %w", at, err)
 		}
-		i := slices.IndexFunc(a.Texts, isRecord)
-		if i < 0 {
-			records[at] = ""
-			return "", nil
-		}
-		records[at] = a.Texts[i]
-		return a.Texts[i], nil
+		return a.Texts, nil
 	}
-	var err error
-	if out.SPF, err = find(name.String(), spf.IsRecord); err != nil {
+	published, err := texts(name.String())
+	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := find("_dmarc."+name.String(), isDMARC); err != nil {
-		return nil, nil, err
+	if i := slices.IndexFunc(published, spf.IsRecord); i >= 0 {
+		out.SPF = published[i]
 	}
 	for _, k := range keys {
-		text, err := find(k.Name, func(string) bool { return true })
+		key, err := texts(k.Name)
 		if err != nil {
 			return nil, nil, err
 		}
-		k.Missing = text == ""
+		k.Missing = len(key) == 0
 		out.Selected = append(out.Selected, k)
+		records = append(records, store.DNSRecord{Name: k.Name, Kind: "TXT", Values: key})
 	}
 	if out.SPF == "" {
 		return out, records, nil
@@ -71,11 +66,6 @@ func Look(
 	s := sifter{resolver: r, name: name, text: out.SPF, own: own}
 	out.All, out.Terms, err = s.terms(ctx, senders)
 	return out, records, err
-}
-
-func isDMARC(text string) bool {
-	_, err := dmarc.Parse(text)
-	return err == nil
 }
 
 // sifter finds out what each term of an SPF record is good for.

@@ -33,7 +33,8 @@ const historyKept = 400 * day
 func dnsRole() Role {
 	return Role{
 		Name: "dns",
-		Doc:  "checks the DNS records of your domains every reports.dns_every, keeps what changes, and raises alerts",
+		Doc: "checks the DNS records of your domains every reports.dns_every, holds them against " +
+			"their mail, keeps what changes, and raises alerts",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			if p.Config.Reports.DNSEvery <= 0 || len(p.ownDomains()) == 0 {
 				return Part{}, nil
@@ -99,7 +100,7 @@ func (h *history) round(ctx context.Context) error {
 	return nil
 }
 
-// check asks the DNS about a domain, and keeps what changed.
+// check asks the DNS about a domain, holds the answers against its mail, and keeps what changed.
 func (h *history) check(ctx context.Context, name string) error {
 	parsed, err := domain.Parse(name)
 	if err != nil {
@@ -113,8 +114,12 @@ func (h *history) check(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	keys, err := h.look(ctx, o.Resolver, parsed)
+	if err != nil {
+		return err
+	}
 	now := h.Now()
-	changes, err := h.store.CompareDNS(ctx, name, ownRecords(r), now)
+	changes, err := h.store.CompareDNS(ctx, name, withKeys(ownRecords(r, o.Random), keys), now)
 	if err != nil {
 		return err
 	}
@@ -142,16 +147,26 @@ func (h *history) selectors(name string) (out []string) {
 
 // ownRecords are the answers about names of the domain itself: what others publish, such as the
 // addresses of a mail service, changes without anybody here having to know. Where the DNS did not
-// answer, nothing is known to have changed.
-func ownRecords(r domains.Result) (out []store.DNSRecord) {
+// answer, nothing is known to have changed. Names with random have been made up.
+func ownRecords(r domains.Result, random string) (out []store.DNSRecord) {
 	for _, s := range r.Records {
 		name := strings.ToLower(s.Name)
 		isOwn := name == r.Domain.String() || strings.HasSuffix(name, "."+r.Domain.String())
-		if isOwn && s.Status != "failed" {
+		if isOwn && s.Status != "failed" && !strings.Contains(name, random) {
 			out = append(out, store.DNSRecord{Name: name, Kind: s.Type, Values: s.Values})
 		}
 	}
 	return out
+}
+
+// withKeys adds the records of keys that the check of the domain did not ask for.
+func withKeys(records, keys []store.DNSRecord) []store.DNSRecord {
+	for _, k := range keys {
+		if !slices.ContainsFunc(records, func(r store.DNSRecord) bool { return r.Name == k.Name && r.Kind == k.Kind }) {
+			records = append(records, k)
+		}
+	}
+	return records
 }
 
 // maxChangeAlerts bounds the alerts of one check, of each kind.

@@ -64,10 +64,8 @@ func intakeRole() Role {
 					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
 						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
-				Jobs: slices.Concat([]jobs.Job{purgeJob(p, s),
-					recordsJob(p, s, server.Trust.Resolver)}, originJobs(p, s,
-					server.Trust.Resolver), alertJobs(p, s), []jobs.Job{standingsJob(p, s)},
-					metricsJobs(p, s)),
+				Jobs: slices.Concat([]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
+					originJobs(p, s, server.Trust.Resolver), alertJobs(p, s), metricsJobs(p, s)),
 			}, nil
 		},
 	}

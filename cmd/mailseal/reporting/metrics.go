@@ -71,7 +71,7 @@ func metricsJobs(p *Process, s *store.Store) []jobs.Job {
 	if address == "" {
 		return nil
 	}
-	m := newReportMetrics(&web.Stored{Store: s, Names: signingDomains(p.Config), Now: p.Now}, p.Log, p.Now)
+	m := newReportMetrics(p.reader(s), p.Log, p.Now)
 	soon := func() time.Duration { return time.Second }
 	return []jobs.Job{
 		{Name: "metrics-figures", Interval: func() time.Duration { return metricsEvery }, First: soon, Do: m.gather},

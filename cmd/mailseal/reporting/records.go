@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mailseal/cmd/mailseal/inspect"
-	"mailseal/cmd/mailseal/jobs"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/report/advice"
@@ -16,85 +15,38 @@ import (
 	"mailseal/milter/report/web"
 )
 
-// Bounds of the looks at the records of our domains. 10,000 domains take their turn within a day.
+// Bounds of what the mail of a domain is held against.
 const (
-	recordsEvery = 10 * time.Minute
-	recordsAge   = 23 * time.Hour   // of what is known, before a domain is asked about again
-	maxRecords   = 100              // domains of one run
-	longestLook  = 20 * time.Second // at one domain
+	longestLook  = 40 * time.Second // at its SPF record
 	maxSelectors = 10               // keys of one domain
 )
 
-// records looks at what the DNS says of our domains.
-type records struct {
-	store    *store.Store
-	read     *web.Stored
-	resolver dns.Resolver
-	process  *Process
-}
-
-// recordsJob keeps the history of the records that our domains publish, and holds their SPF records
-// against the mail that reports tell of.
-func recordsJob(p *Process, s *store.Store, resolver dns.Resolver) jobs.Job {
-	r := records{store: s, resolver: resolver, process: p, read: &web.Stored{Store: s,
-		Names: signingDomains(p.Config), Now: p.Now}}
-	return jobs.Job{
-		Name:     "records",
-		Interval: func() time.Duration { return recordsEvery },
-		First:    func() time.Duration { return time.Minute },
-		Do:       r.run,
-	}
-}
-
-func (r records) run(ctx context.Context) error {
-	list, err := r.read.Domains(ctx)
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, d := range list {
-		names = append(names, d.Name)
-	}
-	now := r.process.Now()
-	due, err := r.store.OwnDue(ctx, names, now.Add(-recordsAge), maxRecords)
-	if err != nil {
-		return err
-	}
-	for _, name := range due {
-		if err := r.one(ctx, name, now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// one looks at a domain. A DNS that does not answer is no error: it is tried again the next day.
-func (r records) one(ctx context.Context, text string, now time.Time) error {
-	name, err := domain.Parse(text)
-	if err != nil {
-		return r.store.SetOwnState(ctx, text, nil, nil, now)
-	}
+// look holds what a domain publishes against the mail that reports tell of: how its SPF record ends
+// and which terms let mail in, and whether the keys that sign are there. It returns the records of
+// these keys, as far as the DNS answered.
+func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name) ([]store.DNSRecord, error) {
+	now := h.Now()
 	today := advice.DayOf(now)
-	ids, err := r.read.Identities(ctx, web.Filter{From: today - 90, To: today, Domains: []string{text}})
+	text := name.String()
+	ids, err := h.reader(h.store).Identities(ctx, web.Filter{From: today - 90, To: today, Domains: []string{text}})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	keys, err := r.keys(ctx, text, ids, now)
+	keys, err := h.keys(ctx, text, ids, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	asking, cancel := context.WithTimeout(ctx, longestLook)
 	defer cancel()
-	state, found, err := inspect.Look(asking, r.resolver, name, senders(text, ids),
-		r.process.Config.Ours.Networks, keys)
-	if err != nil {
-		r.process.Log.Info("the records of a domain could not be looked at", "domain", text, "error", err)
-		state = nil
-	}
+	state, records, err := inspect.Look(asking, r, name, senders(text, ids), h.Config.Ours.Networks, keys)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	return r.store.SetOwnState(ctx, text, state, found, now)
+	if err != nil { // what was known stays; it is tried again in the next period
+		h.Log.Info("the records of a domain could not be held against its mail", "domain", text, "error", err)
+		return nil, nil
+	}
+	return records, h.store.SetOwnState(ctx, text, state, now)
 }
 
 // senders are the addresses that sent as a domain, each once with an envelope of the domain and once
@@ -122,7 +74,7 @@ func senders(name string, ids []web.Identity) []inspect.Sender {
 
 // keys are those that signed as a domain, passed, and were seen in the last 7 days: by reports, or on
 // this host.
-func (r records) keys(ctx context.Context, name string, ids []web.Identity,
+func (h *history) keys(ctx context.Context, name string, ids []web.Identity,
 	now time.Time) ([]store.OwnSelector, error) {
 	type use struct {
 		messages int64
@@ -148,7 +100,7 @@ func (r records) keys(ctx context.Context, name string, ids []web.Identity,
 			u.last = max(u.last, ids[i].Last)
 		}
 	}
-	err := r.store.View(ctx, func(tx *store.Tx) error {
+	err := h.store.View(ctx, func(tx *store.Tx) error {
 		own, err := tx.OwnKeys(ctx)
 		for _, k := range own {
 			if k.Domain == name {

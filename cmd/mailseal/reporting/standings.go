@@ -11,7 +11,7 @@ import (
 
 // reader reads the store as the pages do.
 func (p *Process) reader(s *store.Store) *web.Stored {
-	return &web.Stored{Store: s, Names: signingDomains(p.Config), Networks: p.Config.Ours.Networks, Now: p.Now}
+	return &web.Stored{Store: s, Names: p.ownDomains(), Networks: p.Config.Ours.Networks, Now: p.Now}
 }
 
 // standingsJob finds out how the domains stand on which reports have come, and keeps it for the

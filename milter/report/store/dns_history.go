@@ -80,7 +80,8 @@ func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now tim
 }
 
 // CompareDNS keeps what the DNS says of a domain, and returns what is not what it was. The first
-// answers are kept without being changes. Names that were not asked this time stay as they are.
+// answer about a name, which may be that there is nothing, is kept without being a change. Names that
+// were not asked this time stay as they are.
 func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSRecord,
 	now time.Time) (out []DNSChange, err error) {
 	return out, s.Update(ctx, func(tx *Tx) error {
@@ -89,19 +90,10 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 		if err != nil {
 			return err
 		}
-		var known int64
-		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(known), 0) FROM dns_domain WHERE "+
-			"domain = $1", domain).Scan(&known); err != nil {
-			return err
-		}
 		for _, r := range records {
 			key, content := [2]string{r.Name, r.Kind}, contentOf(r.Values)
 			old, has := was[key]
-			if !has {
-				old = contentOf(nil)
-			}
-			if old == content && has || !has && len(r.Values) == 0 || !has &&
-				len(was) >= maxDNSRecords || len(content) > maxDNSContent {
+			if old == content && has || !has && len(was) >= maxDNSRecords || len(content) > maxDNSContent {
 				continue
 			}
 			was[key] = content
@@ -110,7 +102,7 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 			if _, err := tx.ExecContext(ctx, put, domain, text(r.Name), r.Kind, content, now.Unix()); err != nil {
 				return err
 			}
-			if known == 0 {
+			if !has { // nothing is known of what it was
 				continue
 			}
 			const add = "INSERT INTO dns_change (domain, name, kind, was, content, changed) " +
@@ -156,25 +148,32 @@ func (tx *Tx) dnsRecords(ctx context.Context, domain string) (map[[2]string]stri
 func (s *Store) DNSChanges(ctx context.Context, domain string, since time.Time,
 	limit int) (out []DNSChange, err error) {
 	return out, s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, fmt.Sprintf(`SELECT domain, name, kind, was, content, changed FROM dns_change
-			WHERE changed >= $1 AND ($2 = '' OR domain = $2) ORDER BY changed DESC, id DESC LIMIT %d`, limit),
-			since.Unix(), domain)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var c DNSChange
-			var was, is string
-			var at int64
-			if err := rows.Scan(&c.Domain, &c.Name, &c.Kind, &was, &is, &at); err != nil {
-				return err
-			}
-			c.Before, c.Now, c.At = valuesOf(was), valuesOf(is), time.Unix(at, 0).UTC()
-			out = append(out, c)
-		}
-		return rows.Err()
+		out, err = tx.DNSChanges(ctx, domain, since, limit)
+		return err
 	})
+}
+
+// DNSChanges is Store.DNSChanges in a transaction.
+func (tx *Tx) DNSChanges(ctx context.Context, domain string, since time.Time,
+	limit int) (out []DNSChange, err error) {
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf(`SELECT domain, name, kind, was, content, changed FROM dns_change
+		WHERE changed >= $1 AND ($2 = '' OR domain = $2) ORDER BY changed DESC, id DESC LIMIT %d`, limit),
+		since.Unix(), domain)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c DNSChange
+		var was, is string
+		var at int64
+		if err := rows.Scan(&c.Domain, &c.Name, &c.Kind, &was, &is, &at); err != nil {
+			return nil, err
+		}
+		c.Before, c.Now, c.At = valuesOf(was), valuesOf(is), time.Unix(at, 0).UTC()
+		out = append(out, c)
+	}
+	return out, rows.Err()
 }
 
 // ExpireDNS drops changes before a time, and domains that were not checked since.

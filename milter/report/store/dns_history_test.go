@@ -26,6 +26,8 @@ func TestDNSHistory(t *testing.T) {
 			{[]DNSRecord{spf("x"), dmarc("v=DMARC1; p=none")}, "[a.example [v=spf1 -all x] -> [x]]"},
 			{[]DNSRecord{spf("x"), dmarc()}, "[_dmarc.a.example [v=DMARC1; p=none] -> []]"},
 			{[]DNSRecord{spf("x"), dmarc()}, "[]"},
+			{[]DNSRecord{{"s1._domainkey.a.example", "TXT", []string{"p=x"}}}, "[]"}, // a key that is asked for now
+			{[]DNSRecord{{"s1._domainkey.a.example", "TXT", nil}}, "[s1._domainkey.a.example [p=x] -> []]"},
 		} {
 			got := []string{}
 			list, err := s.CompareDNS(ctx, "a.example", c.records, now.Add(time.Duration(i)*time.Hour))
@@ -37,7 +39,7 @@ func TestDNSHistory(t *testing.T) {
 			}
 		}
 		list, err := s.DNSChanges(ctx, "a.example", now, 2)
-		if err != nil || len(list) != 2 || list[0].Name != "_dmarc.a.example" || !list[0].At.Equal(now.Add(4*time.Hour)) {
+		if err != nil || len(list) != 2 || list[1].Name != "_dmarc.a.example" || !list[1].At.Equal(now.Add(4*time.Hour)) {
 			t.Errorf("%+v, %v", list, err)
 		}
 		if list, err := s.DNSChanges(ctx, "b.example", now, 2); err != nil || len(list) != 0 {

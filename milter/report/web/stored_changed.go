@@ -11,7 +11,8 @@ import (
 // Mark says how far a reader had read. Two marks are equal if nothing has changed between them.
 type Mark struct {
 	Raw, Report int64 // the last that arrived, and the last that was read
-	Rest        [10]int64
+	DNS, Looked int64 // the last change of a record, and when records were held against mail last
+	Rest        [8]int64
 }
 
 // Change is what differs between a mark and now.
@@ -51,8 +52,8 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		{"SELECT COALESCE(MAX(day), 0) FROM own_day", &m.Rest[5]},
 		{"SELECT COUNT(*) FROM own_selector", &m.Rest[6]},
 		{"SELECT CAST(COALESCE(SUM(made), 0) AS BIGINT) FROM own_use", &m.Rest[7]},
-		{"SELECT COALESCE(MAX(id), 0) FROM own_record", &m.Rest[8]},
-		{"SELECT COALESCE(MAX(at), 0) / 86400 FROM own_state", &m.Rest[9]},
+		{"SELECT COALESCE(MAX(id), 0) FROM dns_change", &m.DNS},
+		{"SELECT COALESCE(MAX(at), 0) FROM own_state", &m.Looked},
 	} {
 		if err := v.tx.QueryRowContext(ctx, q.query).Scan(q.into); err != nil {
 			return Change{}, fmt.Errorf("web: %w", err)
@@ -68,8 +69,29 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 	}
 	c.All, c.Sums = m.Rest != since.Rest, m.reread(since)
 	domains, tooMany, err := v.arrived(ctx, min(since.Report, m.Report), m.Report)
+	if err != nil {
+		return c, err
+	}
 	c.Domains, c.All, c.Sums = domains, c.All || tooMany, c.Sums || tooMany
-	return c, err
+	return c, v.looked(ctx, since, &c)
+}
+
+// looked adds the domains whose records have changed or were held against their mail.
+func (v *view) looked(ctx context.Context, since Mark, c *Change) error {
+	if since.DNS == c.Mark.DNS && since.Looked == c.Mark.Looked {
+		return nil
+	}
+	// The times of own_state are seconds: that of the mark may not be over.
+	err := v.each(ctx, `SELECT domain FROM dns_change WHERE id > $1 UNION SELECT domain FROM own_state WHERE at >= $2`,
+		[]any{since.DNS, since.Looked}, func(rows *sql.Rows) error {
+			var n string
+			err := rows.Scan(&n)
+			c.Domains = append(c.Domains, n)
+			return err
+		})
+	slices.Sort(c.Domains)
+	c.Domains = slices.Compact(c.Domains)
+	return err
 }
 
 // maxArrivals is how many reports are looked through for the domains that they are on. Where more

@@ -72,27 +72,63 @@ func (d *Domain) know(s store.OwnState) {
 	}
 }
 
-// recordEvents are the changes of what the domains publish.
+// maxMarks is how many changes of records a page marks, the latest.
+const maxMarks = 1000
+
+// recordEvents are the changes of what the domains publish for mail.
 func (v *view) recordEvents(ctx context.Context, f Filter) ([]Event, error) {
-	changes, err := v.tx.OwnChanges(ctx, f.From.Time())
+	domain := ""
+	if len(f.Domains) == 1 {
+		domain = f.Domains[0]
+	}
+	changes, err := v.tx.DNSChanges(ctx, domain, f.From.Time(), maxMarks)
 	if err != nil {
 		return nil, err
 	}
 	var out []Event
-	for _, c := range changes {
-		if day := advice.DayOf(c.At); day > f.To || f.Domains != nil && !slices.Contains(f.Domains, c.Domain) {
+	for i := range changes {
+		c := &changes[i]
+		was, is, matters := mailRecord(c)
+		day := advice.DayOf(c.At)
+		if !matters || day > f.To || f.Domains != nil && !slices.Contains(f.Domains, c.Domain) {
 			continue
 		}
-		e := Event{Domain: c.Domain, At: c.At, Kind: "dns", Text: c.Name + " changed to " + c.Is}
+		e := Event{Domain: c.Domain, At: c.At, Kind: "dns", Text: c.Name + " changed to " + is}
 		switch {
-		case c.Is == "":
+		case is == "":
 			e.Text = c.Name + " is gone from the DNS"
-		case c.Was == "":
-			e.Text = c.Name + " was published"
+		case was == "":
+			e.Text = c.Name + " was published: " + is
 		}
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+// mailRecord returns what a change of records makes of the SPF or DMARC record, a key, or the mail
+// servers of a domain; other texts that stand beside these do not matter.
+func mailRecord(c *store.DNSChange) (was, is string, matters bool) {
+	keep := func(string) bool { return true }
+	switch {
+	case c.Kind == "MX", strings.Contains(c.Name, "._domainkey."):
+	case c.Kind != "TXT":
+		return "", "", false
+	case strings.HasPrefix(c.Name, "_dmarc."):
+		keep = func(text string) bool { return strings.HasPrefix(strings.ToLower(text), "v=dmarc1") }
+	default:
+		keep = func(text string) bool { return strings.HasPrefix(strings.ToLower(text), "v=spf1") }
+	}
+	kept := func(list []string) string {
+		var out []string
+		for _, text := range list {
+			if keep(text) {
+				out = append(out, text)
+			}
+		}
+		return strings.Join(out, " | ")
+	}
+	was, is = kept(c.Before), kept(c.Now)
+	return was, is, was != is
 }
 
 // parent is a name without its first label.

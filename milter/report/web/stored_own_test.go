@@ -93,9 +93,16 @@ func TestStoredRecords(t *testing.T) {
 	state := &store.OwnState{SPF: "v=spf1 a:one.example -all", All: "-all",
 		Terms:    []store.OwnTerm{{Text: "a:one.example", Messages: 5, Alone: alone}, {Text: hostile, Messages: 1, Alone: alone}},
 		Selected: []store.OwnSelector{{Name: "s9._domainkey.shop.example", Messages: 77, Missing: true}}}
+	at := clock.AddDate(0, 0, -9)
+	if err := s.Store.SetOwnState(ctx, "shop.example", state, at); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Store.ClaimDomain(ctx, []string{"shop.example"}, at, at); err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range []string{"v=DMARC1; p=none", "v=DMARC1; p=none; " + hostile} {
-		records := map[string]string{"_dmarc.shop.example": text}
-		if err := s.Store.SetOwnState(ctx, "shop.example", state, records, clock.AddDate(0, 0, -9)); err != nil {
+		records := []store.DNSRecord{{Name: "_dmarc.shop.example", Kind: "TXT", Values: []string{text, "another"}}}
+		if _, err := s.Store.CompareDNS(ctx, "shop.example", records, at); err != nil {
 			t.Fatal(err)
 		}
 	}
