@@ -188,6 +188,38 @@ one connection attempt. For mysql, use an address that moves with the primary se
 Use a replica of the database on the mail host itself, through a unix socket.
 .IP \(bu 2
 Do not restart a daemon that signs with cached keys: a reload keeps the cache.
+.SH REPORTS OF SEVERAL HOSTS
+Hosts that take mail for the same domains send one report a day together when they share a database. On one server with
+PostgreSQL 14 or later, make it and its user:
+.PP
+.nf
+  createuser --pwprompt mailseal_reports
+  createdb --owner mailseal_reports mailseal_reports
+.fi
+.PP
+and on each host the same settings, with the unit mailseal-reports.service, which makes the tables:
+.PP
+.nf
+  [reports]
+  collect = true
+  send = true
+  from = "dmarc@reports.example.com"
+  store = "postgres://mailseal_reports@db.example.com/mailseal_reports?sslmode=verify-full"
+.fi
+.PP
+The password goes into the file .pgpass of the user mailseal-reports, or into the DSN. The hosts must have different names
+(hostname), and each needs a mail server that accepts reports (smtp), since any of them may have to send. Give the address
+of the server itself, or of a pooler that keeps sessions (PgBouncer: pool_mode = session): who leads is a lock of a session.
+.PP
+Each host takes the rows of its own mail. One of them leads: it builds the reports and hands them to its mail server. A host
+that stops, fails or is cut off loses the lead, and another one goes on within half a minute; what the first one does later
+is refused by the database, so that no report goes out twice. "mailseal reports hosts" lists the hosts, when each was seen,
+what waits in its spool, and who leads; "mailseal status" shows the same of one host. Suppressed addresses, the domains that
+your users write to, verdicts on sources and what came in are shared, too.
+.PP
+While the database is away, mail goes on and rows wait in the spool of each host, up to spool_size. When it is back they are
+taken, and no row is counted twice. In the night, reports wait until all hosts are ready, at most until 03:00 UTC: the rows
+of a host that comes later make a report of their own. A host that was removed is waited for during one night.
 .SH FILES
 .TP
 .I /etc/mailseal/mailseal.toml

@@ -81,8 +81,9 @@ var reportsSection = section{
 			doc: "The maximum size of the spool. When it is full, records are dropped and " +
 				"counted; mail is not affected."},
 		{name: "store", example: `"sqlite:/var/lib/mailseal-reports/reports.db"`, form: "line",
-			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres:\" for several " +
-				"hosts. If not set, the file reports.db in directory."},
+			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres://...\" for " +
+				"several hosts, see REPORTS OF SEVERAL HOSTS in mailseal.toml(5). If not set, the " +
+				"file reports.db in directory."},
 		{name: "dns_every", def: `"6h"`, zero: "never", most: `"7d"`,
 			doc: "How often the role dns of \"mailseal reports serve\" checks the DNS records of " +
 				"your domains (those that rules sign for and those in intake.domains), as " +

@@ -21,7 +21,7 @@ only writes down what it found; all else is done by the process "mailseal report
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newReportsServeCmd(), newReportsPreviewCmd(), newReportsListCmd(),
-		newReportsFailuresCmd(), newReportsShowCmd(),
+		newReportsFailuresCmd(), newReportsShowCmd(), newReportsHostsCmd(),
 		newReportsSendCmd(), newReportsResendCmd(), newReportsSuppressCmd(), newReportsCheckCmd(),
 		newReportsBouncedCmd(), newReportsForgetCmd(), newReportsHistoryCmd())
 	cmd.AddCommand(newReportsInCmds()...)

@@ -122,6 +122,21 @@ the mail server does not have the Message-ID, which begins with the ID of the re
 	return cmd
 }
 
+func newReportsHostsCmd() *cobra.Command {
+	var f outFlags
+	return newOutCmd("hosts", "List the hosts that share the database of reports, and who leads",
+		`Hosts shows the hosts whose "mailseal reports serve" uses the same PostgreSQL (reports.store): when each was seen
+last, what waits in its spool and since when, and what it does for all of them. Each host takes what its daemon wrote
+down; of three things one host at a time leads:
+
+  send: builds the reports, hands them to its mail server, and removes what is too old
+  intake: looks after the reports that came in: alerts, records, names, retention
+  dns: checks the DNS records of your domains
+
+When the host that leads stops or fails, another one leads within half a minute.`+outCodes,
+		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Hosts(ctx) })
+}
+
 func newReportsFailuresCmd() *cobra.Command {
 	var f outFlags
 	var domain string

@@ -112,6 +112,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"reports forget":        {"--config @broken.toml example.com", "--config @gone example.com"},
 	"reports history":       {"--config @broken.toml", "--config @gone"},
 	"reports list":          {"--config @broken.toml", "--config @gone"},
+	"reports hosts":         {"--config @broken.toml", "--config @gone"},
 	"reports failures":      {"--config @broken.toml", "--config @gone"},
 	"reports preview":       {"--config @broken.toml example.com", "--config @gone example.com"},
 	"reports resend":        {"--config @broken.toml x", "--config @gone x"},

@@ -17,6 +17,15 @@ type Running struct {
 	NameServers []NameServer `json:"name_servers"`
 	Log         Log          `json:"log"`
 	Jobs        []Job        `json:"jobs"`
+	Leads       []Lead       `json:"leads,omitempty"` // of the process of reports, where hosts share a store
+}
+
+// Lead is what one of several hosts that share a store does for all.
+type Lead struct {
+	Lease string    `json:"lease"` // "send", "intake", "dns"
+	Host  string    `json:"host"`  // "": no host does it now
+	Here  bool      `json:"here"`  // it is this process
+	Since time.Time `json:"since,omitzero"`
 }
 
 // MTA is where connections come from.

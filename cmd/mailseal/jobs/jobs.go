@@ -22,6 +22,9 @@ type Job struct {
 	// for never here, too.
 	First func() time.Duration
 
+	// Wake has a run begin at once; nil: nothing does.
+	Wake <-chan struct{}
+
 	// Do is one run. Its error is logged and remembered.
 	Do func(ctx context.Context) error
 }
@@ -104,6 +107,9 @@ func (r *Runner) repeat(ctx context.Context, j *job) {
 		case <-ctx.Done():
 			return
 		case <-j.changed:
+		case <-j.Wake:
+			r.run(ctx, j)
+			since, interval = time.Now(), j.Interval
 		case <-due:
 			r.run(ctx, j)
 			since, interval = time.Now(), j.Interval

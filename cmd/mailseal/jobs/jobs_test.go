@@ -136,3 +136,27 @@ func TestJobEnds(t *testing.T) {
 		}
 	})
 }
+
+// A job that is woken runs at once, and its interval counts from there.
+func TestJobWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int64
+		wake := make(chan struct{}, 1)
+		run(t, slog.New(slog.DiscardHandler), Job{Name: "send", Interval: every(time.Hour), Wake: wake,
+			Do: func(context.Context) error { n.Add(1); return nil }})
+		pass(30 * time.Minute)
+		wake <- struct{}{}
+		pass(0)
+		if n.Load() != 1 {
+			t.Fatalf("%d runs after it was woken", n.Load())
+		}
+		pass(59 * time.Minute)
+		if n.Load() != 1 {
+			t.Errorf("%d runs before the interval was over", n.Load())
+		}
+		pass(time.Minute)
+		if n.Load() != 2 {
+			t.Errorf("%d runs after the interval", n.Load())
+		}
+	})
+}

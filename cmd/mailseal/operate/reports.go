@@ -97,6 +97,24 @@ func (c screen) reports(w io.Writer, s *Status) {
 	for _, r := range s.Reports {
 		fmt.Fprintf(w, "reports\tversion %s, pid %d, up %s; roles %s\n", r.Version, r.PID,
 			span(c.now.Sub(r.Started)), strings.Join(r.Listeners, ", "))
+		c.leads(w, r.Leads)
 		c.jobs(w, r.Jobs)
+	}
+}
+
+// leads writes which host does what one host does for all.
+func (c screen) leads(w io.Writer, list []control.Lead) {
+	for _, l := range list {
+		who := "no host"
+		switch {
+		case l.Here:
+			who = "this host, " + l.Host
+		case l.Host != "":
+			who = l.Host
+		}
+		if !l.Since.IsZero() {
+			who += ", for " + span(c.now.Sub(l.Since))
+		}
+		fmt.Fprintf(w, "leader\t%s: %s\n", l.Lease, who)
 	}
 }

@@ -20,12 +20,12 @@ func foldRole() Role {
 		Name: "fold",
 		Doc:  "takes what the daemon wrote down into the store",
 		Build: func(_ context.Context, p *Process) (Part, error) {
-			return Part{Jobs: []jobs.Job{{
+			return Part{Jobs: append(hostJob(p), jobs.Job{
 				Name:     "fold",
 				Interval: func() time.Duration { return time.Minute },
 				First:    func() time.Duration { return time.Millisecond }, // 0 is never
 				Do:       p.Fold,
-			}}}, nil
+			})}, nil
 		},
 	}
 }

@@ -48,13 +48,13 @@ func dnsRole() Role {
 				return Part{}, err
 			}
 			h := &history{Process: p, store: s, resolver: resolver}
-			return Part{Jobs: []jobs.Job{
-				{Name: "dns", Interval: every(roundEvery), Do: h.round},
-				{Name: "dns_expire", Interval: every(day), First: every(time.Hour),
+			return Part{Jobs: newLead(p, store.LeaseDNS).jobs(
+				jobs.Job{Name: "dns", Interval: every(roundEvery), Do: h.round},
+				jobs.Job{Name: "dns_expire", Interval: every(day), First: every(time.Hour),
 					Do: func(ctx context.Context) error {
 						return s.ExpireDNS(ctx, p.Now().Add(-historyKept))
 					}},
-			}}, nil
+			)}, nil
 		},
 	}
 }

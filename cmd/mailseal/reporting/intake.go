@@ -64,8 +64,9 @@ func intakeRole() Role {
 					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
 						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
-				Jobs: slices.Concat([]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
-					originJobs(p, s, server.Trust.Resolver), alertJobs(p, s), metricsJobs(p, s)),
+				Jobs: append(metricsJobs(p, s), newLead(p, store.LeaseIntake).jobs(slices.Concat(
+					[]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
+					originJobs(p, s, server.Trust.Resolver), alertJobs(p, s))...)...),
 			}, nil
 		},
 	}

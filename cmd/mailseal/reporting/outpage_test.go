@@ -86,6 +86,7 @@ func fillOut(s *store.Store) error {
 	if err := s.OutSuppress(ctx, until); err != nil {
 		return err
 	}
-	return s.OutBuilt(ctx, -1, []store.OutReport{{ID: "x", Day: store.Day(noon) - 1, Domain: "spam.example",
+	_, err := s.OutBuilt(ctx, store.OutPending{}, []store.OutReport{{ID: "x", Day: store.Day(noon) - 1, Domain: "spam.example",
 		State: store.Withheld, Reason: "excluded: reports.exclude_domains names it", Built: noon}})
+	return err
 }

@@ -32,9 +32,11 @@ type Process struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string // of the program
+	Host    string // what it is called among those that share a store; "": the name of this host
 
 	opening sync.Mutex
 	store   *store.Store
+	leads   []*lead // that roles ask for
 
 	folding sync.Mutex
 	folded  [spool.Partitions]folded
@@ -47,7 +49,7 @@ func (p *Process) Store(ctx context.Context) (*store.Store, error) {
 	if p.store != nil {
 		return p.store, nil
 	}
-	s, err := OpenStore(ctx, p.Config)
+	s, err := openStore(ctx, p.Config, p.host())
 	if err == nil {
 		p.store = s
 	}
@@ -56,7 +58,14 @@ func (p *Process) Store(ctx context.Context) (*store.Store, error) {
 
 // OpenStore opens the store that reports.store names.
 func OpenStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
-	o := store.Options{Driver: database.Postgres, DSN: cfg.Reports.Store}
+	return openStore(ctx, cfg, hostName())
+}
+
+// isShared reports whether several hosts may use the store.
+func isShared(cfg *config.Config) bool { return !strings.HasPrefix(cfg.Reports.Store, "sqlite:") }
+
+func openStore(ctx context.Context, cfg *config.Config, host string) (*store.Store, error) {
+	o := store.Options{Driver: database.Postgres, DSN: cfg.Reports.Store, Host: host}
 	if path, ok := strings.CutPrefix(cfg.Reports.Store, "sqlite:"); ok {
 		o = store.Options{Driver: database.SQLite, DSN: path}
 	}
@@ -156,6 +165,9 @@ func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
 	}
 	<-ctx.Done()
 	all.Wait()
+	for _, l := range p.leads {
+		l.end()
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -182,7 +194,7 @@ func (p *Process) status(runner *jobs.Runner, roles []string) func(context.Conte
 		}
 		out := &control.Running{
 			Version: p.Version, PID: os.Getpid(), Started: started, Config: p.File,
-			ConfigSince: started, Listeners: roles,
+			ConfigSince: started, Listeners: roles, Leads: p.leading(),
 		}
 		for _, s := range runner.Status() {
 			j := control.Job{Name: s.Name, Running: s.Running, Last: s.Last, Next: s.Next}

@@ -26,39 +26,47 @@ func sendRole() Role {
 		Name: "send",
 		Doc:  "makes the reports of each day and hands them to the mail server",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
-			return Part{Jobs: []jobs.Job{
-				{
+			leader := newLead(p, store.LeaseSend)
+			return Part{Jobs: append(leader.job(),
+				jobs.Job{
 					Name:     "send",
 					Interval: func() time.Duration { return time.Minute },
 					First:    func() time.Duration { return 10 * time.Second },
-					Do:       func(ctx context.Context) error { return p.Send(ctx) },
+					Wake:     leader.gained,
+					Do:       leader.only(p.send),
 				},
-				{
+				jobs.Job{
 					Name:     "prune",
 					Interval: func() time.Duration { return 6 * time.Hour },
 					First:    func() time.Duration { return time.Minute },
-					Do:       p.prune,
+					Do: leader.only(func(ctx context.Context, s *store.Store) error {
+						return s.OutPrune(ctx, p.Now())
+					}),
 				},
-			}}, nil
+			)}, nil
 		},
 	}
 }
 
-// Send builds the reports whose time has come, and hands over what is due.
+// Send builds the reports whose time has come, and hands over what is due, without asking who leads.
 func (p *Process) Send(ctx context.Context) error {
 	s, err := p.Store(ctx)
 	if err != nil {
 		return err
 	}
+	return p.send(ctx, s)
+}
+
+func (p *Process) send(ctx context.Context, s *store.Store) error {
 	r, err := NewReporter(p.Config, s, p.Log, p.Version)
 	if err != nil {
 		return err
 	}
-	ready, err := spool.Ready(p.Config.Reports.SpoolDirectory, p.Now())
+	ready, err := p.readyDay(ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := r.Build(ctx, store.Day(ready), p.Now()); err != nil {
+	if err := r.Build(ctx, ready, p.Now()); err != nil {
 		return err
 	}
 	if !p.Config.Reports.Send {
@@ -67,12 +75,13 @@ func (p *Process) Send(ctx context.Context) error {
 	return errors.Join(r.Deliver(ctx, p.Now()), r.DeliverFailures(ctx, p.Now()))
 }
 
-func (p *Process) prune(ctx context.Context) error {
-	s, err := p.Store(ctx)
-	if err != nil {
-		return err
+// readyDay is the last day whose rows are all in the store.
+func (p *Process) readyDay(ctx context.Context, s *store.Store) (int64, error) {
+	if s.IsShared() {
+		return s.ReadyDay(ctx, p.Now())
 	}
-	return s.OutPrune(ctx, p.Now())
+	ready, err := spool.Ready(p.Config.Reports.SpoolDirectory, p.Now())
+	return store.Day(ready), err
 }
 
 // NewReporter makes a Reporter of a configuration.

@@ -55,10 +55,13 @@ func (r *Reporter) Build(ctx context.Context, ready int64, now time.Time) error 
 			if err != nil {
 				return err
 			}
-			if err := r.Store.OutBuilt(ctx, p.ID, parts); err != nil {
+			isBuilt, err := r.Store.OutBuilt(ctx, p, parts)
+			if err != nil {
 				return err
 			}
-			r.logBuilt(parts)
+			if isBuilt {
+				r.logBuilt(parts)
+			}
 		}
 	}
 	return ctx.Err()

@@ -504,3 +504,23 @@ func TestLongTexts(t *testing.T) {
 		t.Errorf("%d evaluations and %d failures come back, want 2 and 1", evaluations, failing)
 	}
 }
+
+// TestLook holds that what waits in a spool is counted, with the time of the oldest.
+func TestLook(t *testing.T) {
+	dir := t.TempDir()
+	if s, err := Look(filepath.Join(dir, "none")); err != nil || s != (State{}) {
+		t.Errorf("no directory: %+v, %v", s, err)
+	}
+	want := State{Segments: 2, Bytes: 12, Oldest: noon.Add(-time.Minute)}
+	for name, size := range map[string]int{
+		"20261130T130000Z-01-00000000000000aa.seg": 5, "20261130T120000Z-02-00000000000000aa.seg": 7,
+		"20261130T110000Z-02-00000000000000aa.open": 9, "20261130T100000Z.seg": 1, "other": 100,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := Look(dir); err != nil || s != want {
+		t.Errorf("got %+v, want %+v; %v", s, want, err)
+	}
+}

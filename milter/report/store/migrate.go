@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"testing/fstest"
 
@@ -15,9 +16,10 @@ import (
 )
 
 // migrations are the steps from an empty store to the present schema. A step that was released is
-// never edited: a change is a new file with the next number.
+// never edited: a change is a new file with the next number. Those in a directory that is named like
+// a driver are for it alone.
 //
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql migrations/postgres/*.sql
 var migrations embed.FS
 
 // words are where the two SQL dialects differ in the migrations.
@@ -74,13 +76,17 @@ func translate(d database.Driver) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := fs.Glob(migrations, "migrations/"+string(d)+"/*.sql")
+	if err != nil {
+		return nil, err
+	}
 	out := fstest.MapFS{}
-	for _, name := range names {
+	for _, name := range append(names, own...) {
 		text, err := fs.ReadFile(migrations, name)
 		if err != nil {
 			return nil, err
 		}
-		out[strings.TrimPrefix(name, "migrations/")] = &fstest.MapFile{Data: []byte(words[d].Replace(string(text)))}
+		out[path.Base(name)] = &fstest.MapFile{Data: []byte(words[d].Replace(string(text)))}
 	}
 	return out, nil
 }

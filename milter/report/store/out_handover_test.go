@@ -3,6 +3,8 @@ package store
 import (
 	"testing"
 	"time"
+
+	"mailseal/milter/report"
 )
 
 // putDelivery stores a report with one mail that is due.
@@ -10,7 +12,7 @@ func putDelivery(t *testing.T, s *Store, id string) OutDelivery {
 	t.Helper()
 	d := OutDelivery{Report: id, N: 1, Address: "d@friend.example", Host: "friend.example",
 		State: Queued, Due: outNoon, Message: []byte("mail")}
-	err := s.OutBuilt(t.Context(), -1, []OutReport{{ID: id, Day: Day(outNoon) - 1,
+	_, err := s.OutBuilt(t.Context(), OutPending{}, []OutReport{{ID: id, Day: Day(outNoon) - 1,
 		Domain: "friend.example", State: Built, Built: outNoon, Deliveries: []OutDelivery{d}}})
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +80,58 @@ func TestDoubt(t *testing.T) {
 		list, err2 := s.OutReports(t.Context(), "", "x", 1)
 		if err != nil || err2 != nil || len(due) > 0 || list[0].Deliveries[0].State != InDoubt {
 			t.Errorf("%d due, %+v, %v, %v", len(due), list, err, err2)
+		}
+	})
+}
+
+// foldOut folds a message as a segment.
+func foldOut(t *testing.T, s *Store, segment string, e *report.Evaluation) {
+	t.Helper()
+	b := NewOutBatch()
+	b.Add(e)
+	if isNew, err := s.Fold(t.Context(), []string{segment}, b, outNoon); err != nil || !isNew {
+		t.Fatal(isNew, err)
+	}
+}
+
+// mustPending lists what is counted and not reported yet.
+func mustPending(t *testing.T, s *Store) []OutPending {
+	t.Helper()
+	list, err := s.OutPending(t.Context(), Day(outNoon), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestBuiltOnce holds that rows that come while a report is made of a policy are not lost, and that
+// two processes do not make two reports of the same rows.
+func TestBuiltOnce(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s := openOut(t, o)
+		foldOut(t, s, "1", outMail("a.example", outNoon, "192.0.2.1", true))
+		list := mustPending(t, s)
+		made := func(id string) []OutReport {
+			return []OutReport{{ID: id, Day: Day(outNoon), Domain: "a.example", State: Built, Built: outNoon}}
+		}
+		foldOut(t, s, "2", outMail("a.example", outNoon, "192.0.2.1", true))
+		for _, tc := range []struct {
+			name string
+			of   OutPending
+			want bool
+		}{
+			{"as it was before more came", list[0], false},
+			{"as it is", mustPending(t, s)[0], true},
+			{"again", OutPending{ID: list[0].ID, Messages: 2}, false},
+		} {
+			isBuilt, err := s.OutBuilt(t.Context(), tc.of, made(tc.name))
+			if err != nil || isBuilt != tc.want {
+				t.Errorf("%s: built %v, %v", tc.name, isBuilt, err)
+			}
+		}
+		reports, err := s.OutReports(t.Context(), "", "", 10)
+		if err != nil || len(reports) != 1 || reports[0].ID != "as it is" || len(mustPending(t, s)) > 0 {
+			t.Errorf("%+v, %v", reports, err)
 		}
 	})
 }

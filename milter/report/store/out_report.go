@@ -144,9 +144,18 @@ type OutDelivery struct {
 }
 
 // OutBuilt stores the reports of a policy and day, in parts, and removes its rows, all at once.
-// What is there already stays as it is: it may have been sent.
-func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) error {
-	return s.Update(ctx, func(tx *Tx) error {
+// What is there already stays as it is: it may have been sent. Nothing is stored where more was
+// counted since p was listed, or another process has built it: it is listed again, or not any more.
+func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (isBuilt bool, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		done, err := tx.ExecContext(ctx, "DELETE FROM out_policy WHERE id = $1 AND messages = $2", p.ID, p.Messages)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 && p.ID > 0 {
+			return err
+		}
+		isBuilt = true
 		for _, r := range parts {
 			done, err := tx.ExecContext(ctx, `INSERT INTO out_report
 				(id, day, domain, state, reason, built, messages, row_count, folded, xml)
@@ -171,9 +180,9 @@ func (s *Store) OutBuilt(ctx context.Context, pending int64, parts []OutReport) 
 				}
 			}
 		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM out_policy WHERE id = $1", pending)
-		return err
+		return nil
 	})
+	return isBuilt && err == nil, err
 }
 
 // OutReports lists reports with their deliveries, newest first; domain "" for all, id "" for all.

@@ -191,7 +191,7 @@ func TestRelations(t *testing.T) {
 // outSent stores a report whose mail to an address was handed over.
 func outSent(t *testing.T, s *Store, id, address string) {
 	t.Helper()
-	err := s.OutBuilt(t.Context(), 0, []OutReport{{
+	_, err := s.OutBuilt(t.Context(), OutPending{}, []OutReport{{
 		ID: id, Domain: "a.example", State: Built, Built: outNoon,
 		Deliveries: []OutDelivery{{
 			N: 1, Address: address, Host: "a.example", State: HandedOver, Due: outNoon, Message: []byte("x"),

@@ -28,15 +28,19 @@ type Options struct {
 	Driver database.Driver // SQLite or Postgres
 	DSN    string          // the path of the file, or the DSN of PostgreSQL
 	Read   bool            // nothing is written: the file and its tables must be there
+	Host   string          // what this host is called among those that share the store
 }
 
 // Store is an open store. Its methods may be called at the same time.
 type Store struct {
 	driver database.Driver
 	dsn    string
+	host   string
 	db     *sql.DB
-	writes sync.Mutex // SQLite has one writer: waiting here is fair, waiting in SQLite is polling
+	leases *sql.DB     // keeps no connection: a lease ends with the one that it has
+	writes *sync.Mutex // SQLite has one writer: waiting here is fair, waiting in SQLite is polling
 	names  *dictionaries
+	lease  *Lease // under which changes are made; nil: none
 }
 
 // Bounds of the pool. The intake writes with one connection, the page reads with the others.
@@ -65,24 +69,33 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	db, err := database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout,
-		Access: access, Keep: true})
+	connect := func() (*sql.DB, error) {
+		return database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout,
+			Access: access, Keep: true})
+	}
+	db, err := connect()
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	db.SetMaxOpenConns(maxConnections)
 	db.SetMaxIdleConns(maxConnections)
-	s := &Store{driver: o.Driver, dsn: o.DSN, db: db, names: newDictionaries()}
+	leases, err := connect()
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", errors.Join(err, db.Close()))
+	}
+	leases.SetMaxIdleConns(0)
+	s := &Store{driver: o.Driver, dsn: o.DSN, host: o.Host, db: db, leases: leases, writes: &sync.Mutex{},
+		names: newDictionaries()}
 	if o.Read {
 		// The first query finds out whether the tables are there.
 		if _, err := s.Verdicts(ctx); err != nil {
-			db.Close()
+			s.Close()
 			return nil, err
 		}
 		return s, nil
 	}
 	if err := s.migrate(ctx); err != nil {
-		db.Close()
+		s.Close()
 		return nil, s.wrap("open", err)
 	}
 	return s, nil
@@ -98,13 +111,14 @@ func makeFile(path string) error {
 	return f.Close()
 }
 
-// Close closes the connections.
-func (s *Store) Close() error { return s.db.Close() }
+// Close closes the connections, and gives up what leases there are.
+func (s *Store) Close() error { return errors.Join(s.db.Close(), s.leases.Close()) }
 
 // Tx is a transaction. Queries have their parameters as $1, $2, which both drivers know.
 type Tx struct {
 	*sql.Tx
 	driver database.Driver
+	conn   *sql.Conn
 }
 
 // Update runs do in a transaction that may write. It is committed, and on the disk, when Update
@@ -114,7 +128,12 @@ func (s *Store) Update(ctx context.Context, do func(*Tx) error) error {
 		s.writes.Lock()
 		defer s.writes.Unlock()
 	}
-	return s.transaction(ctx, nil, do)
+	return s.transaction(ctx, nil, func(tx *Tx) error {
+		if err := tx.fence(ctx, s.lease); err != nil {
+			return err
+		}
+		return do(tx)
+	})
 }
 
 // View runs do in a transaction that only reads, and sees one state of the store throughout.
@@ -132,12 +151,17 @@ func (s *Store) snapshot() sql.IsolationLevel {
 }
 
 func (s *Store) transaction(ctx context.Context, o *sql.TxOptions, do func(*Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, o)
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return s.wrap("connect", err)
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(ctx, o)
 	if err != nil {
 		return s.wrap("begin", err)
 	}
 	defer tx.Rollback() // of no effect after Commit
-	if err := do(&Tx{tx, s.driver}); err != nil {
+	if err := do(&Tx{tx, s.driver, conn}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -155,3 +179,6 @@ func (s *Store) wrap(doing string, err error) error {
 	err = database.Explain(s.driver, s.dsn, database.Redact(err))
 	return fmt.Errorf("store %s: %s: %w", where, doing, err)
 }
+
+// IsShared reports whether several hosts may use the store.
+func (s *Store) IsShared() bool { return s.driver == database.Postgres }

@@ -1,0 +1,177 @@
+package reporting
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"mailseal/cmd/mailseal/control"
+	"mailseal/cmd/mailseal/jobs"
+	"mailseal/milter/report/store"
+)
+
+// lead has one of the hosts that share a store do what must not be done twice. With SQLite, which one
+// host has, it always leads.
+type lead struct {
+	process *Process
+	name    string        // of the lease
+	gained  chan struct{} // has a value once this host leads
+
+	mu     sync.Mutex
+	lease  *store.Lease  // nil: another host leads, or none
+	since  time.Time     // of lease
+	other  *store.Holder // who leads, or did last; nil where this is not known
+	isAway bool          // the store did not answer, and that is logged
+}
+
+// newLead adds a lease to those that the process asks for, and gives up at its end.
+func newLead(p *Process, name string) *lead {
+	l := &lead{process: p, name: name, gained: make(chan struct{}, 1)}
+	if !isShared(p.Config) {
+		l.lease = &store.Lease{Name: name}
+		return l
+	}
+	p.leads = append(p.leads, l)
+	return l
+}
+
+// job asks for the lease again and again, and proves it; none where one host has it anyway.
+func (l *lead) job() []jobs.Job {
+	if !isShared(l.process.Config) {
+		return nil
+	}
+	return []jobs.Job{{Name: "lead_" + l.name, Interval: every(store.LeaseEvery),
+		First: every(time.Millisecond), Do: l.keep}}
+}
+
+// keep proves the lease, or asks for it. A store that is away is no failure of this job: those that
+// need the store say so.
+func (l *lead) keep(ctx context.Context) error {
+	s, err := l.process.Store(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lease != nil {
+		err := l.lease.Prove(ctx)
+		if err == nil {
+			return nil
+		}
+		l.lease.End()
+		l.lease = nil
+		if ctx.Err() == nil {
+			l.process.Log.Warn("this host leads no more", "lease", l.name, "error", err)
+		}
+	}
+	l.other = nil
+	now := l.process.Now()
+	lease, err := s.Lease(ctx, l.name, now)
+	if err == nil && lease == nil {
+		l.other, err = holder(ctx, s, l.name)
+	}
+	switch {
+	case err != nil && !l.isAway && ctx.Err() == nil:
+		l.process.Log.Warn("which host leads cannot be found out", "lease", l.name, "error", err)
+	case lease != nil:
+		l.process.Log.Info("this host leads", "lease", l.name, "number", lease.Number)
+		select {
+		case l.gained <- struct{}{}:
+		default:
+		}
+	}
+	l.lease, l.since, l.isAway = lease, now, err != nil
+	return nil
+}
+
+// holder is who has a lease, or had it last.
+func holder(ctx context.Context, s *store.Store, name string) (*store.Holder, error) {
+	list, err := s.Holders(ctx)
+	for _, h := range list {
+		if h.Lease == name {
+			return &h, err
+		}
+	}
+	return nil, err
+}
+
+// end gives the lease up, so that another host has it at once.
+func (l *lead) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lease != nil {
+		l.lease.End()
+		l.lease = nil
+	}
+}
+
+// held returns the lease, nil where this host has it not.
+func (l *lead) held() *store.Lease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lease
+}
+
+// only is work of the host that leads: its changes are refused once another one does.
+func (l *lead) only(do func(context.Context, *store.Store) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		lease := l.held()
+		if lease == nil {
+			return nil
+		}
+		s, err := l.process.Store(ctx)
+		if err != nil {
+			return err
+		}
+		err = do(ctx, s.Under(lease))
+		if errors.Is(err, store.ErrLeaseLost) {
+			l.process.Log.Warn("another host leads by now, and goes on with what this one had begun", "lease", l.name)
+			return nil
+		}
+		return err
+	}
+}
+
+// jobs are those of the host that leads, and the one that asks for the lease.
+func (l *lead) jobs(list ...jobs.Job) []jobs.Job {
+	out := l.job()
+	for _, j := range list {
+		do := j.Do
+		j.Do = l.only(func(ctx context.Context, _ *store.Store) error { return do(ctx) })
+		out = append(out, j)
+	}
+	return out
+}
+
+// leading is who leads, for the command status; none with SQLite.
+func (p *Process) leading() []control.Lead {
+	var out []control.Lead
+	for _, l := range p.leads {
+		l.mu.Lock()
+		x := control.Lead{Lease: l.name}
+		switch {
+		case l.lease != nil:
+			x.Host, x.Here, x.Since = p.host(), true, l.since
+		case l.other != nil && l.other.Holds:
+			x.Host, x.Since = l.other.Host, l.other.Since
+		}
+		l.mu.Unlock()
+		out = append(out, x)
+	}
+	return out
+}
+
+// host is what this process is called among those that share a store.
+func (p *Process) host() string { return cmp.Or(p.Host, hostName()) }
+
+// hostName is the name of this host.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "unknown"
+	}
+	return name
+}
