@@ -56,6 +56,7 @@ func (c *checker) check() {
 	c.checkReachOfLists()
 	c.checkRoles()
 	c.checkDeadlines()
+	c.checkParked()
 }
 
 func (c *checker) checkDaemon() {

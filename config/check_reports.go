@@ -88,6 +88,19 @@ func (c *checker) checkTestPages() {
 	}
 }
 
+// checkParked warns of domains that send no mail, and that we sign for.
+func (c *checker) checkParked() {
+	for i, d := range c.Reports.Intake.Parked {
+		for name, k := range c.Keys {
+			if k.Domain == d {
+				c.warn(c.place("reports.intake.parked").index(i), "%s is parked, which says that it sends no mail, "+
+					"but there is a key %q for it: take it out of parked, or remove the key", d, name)
+				break
+			}
+		}
+	}
+}
+
 // maxPageURL keeps the address of a page on one line of a reply, in bytes.
 const maxPageURL = 300
 

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,8 @@ type ReportsIntake struct {
 	Address     string      `toml:"address"` // path of the LMTP socket; never empty once loaded
 	Mode        fs.FileMode `toml:"mode"`    // permission bits of the socket
 	Group       string      `toml:"group"`   // group of the socket; "": ours
-	Domains     []string    `toml:"domains"` // whose reports count; none: all
+	Domains     []string    `toml:"domains"` // whose reports count; none: all; with Parked once loaded
+	Parked      []string    `toml:"parked"`  // that send no mail
 	RefuseOther bool        `toml:"refuse_other"`
 	Changes     string      `toml:"changes"` // path of the socket for changes from the page; never empty once loaded
 	RawDays     int         `toml:"raw_days"`
@@ -128,5 +130,10 @@ func (r *Reports) complete() {
 	}
 	if r.Store == "" {
 		r.Store = "sqlite:" + filepath.Join(r.Directory, "reports.db")
+	}
+	for _, d := range r.Intake.Parked {
+		if len(r.Intake.Domains) > 0 && !slices.Contains(r.Intake.Domains, d) {
+			r.Intake.Domains = append(r.Intake.Domains, d)
+		}
 	}
 }

@@ -124,10 +124,9 @@ var reportsIntakeSection = section{
 	header: "[reports.intake]", path: "reports.intake",
 	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" takes " +
 		"them by LMTP on a unix socket, \"mailseal reports import\" from files; \"mailseal " +
-		"reports domains\" and the pages show what they say. Once a day the SPF and DMARC " +
-		"records of your domains and the keys that signed lately are looked up in the DNS, by " +
-		"the name servers of [dns]: the pages mark changes, and show missing keys and SPF terms " +
-		"that no mail uses. A domain whose SPF record is \"v=spf1 -all\" counts as parked.",
+		"reports domains\" and the pages show what they say. With what role dns finds out every " +
+		"reports.dns_every, by the name servers of [dns], the pages mark changes of records, and " +
+		"show missing keys and SPF terms that no mail uses.",
 	settings: []setting{
 		{name: "address", example: `"/run/mailseal-reports/intake.sock"`, form: "path",
 			doc: "The unix socket on which \"mailseal reports serve\" takes mail by LMTP. If not " +
@@ -150,6 +149,11 @@ var reportsIntakeSection = section{
 			doc: "Your domains. A report counts if its policy domain is one of them or is below " +
 				"one; a record belongs to the closest of them. Reports on other domains are kept " +
 				"for 30 days and not counted. If not set, every domain counts."},
+		{name: "parked", def: "[]", example: `["old.example"]`, form: "domain",
+			doc: "Those of your domains that send no mail; they need not be in domains, too. All mail in " +
+				"their name is a forgery unless it passes, the pages and \"mailseal reports domains\" " +
+				"show them as parked, and the advice is \"v=spf1 -all\" and p=reject at once, without " +
+				"steps between. A domain whose SPF record is \"v=spf1 -all\" counts as parked anyway."},
 		{name: "refuse_other", def: "false",
 			doc: "Refuse mail that has no report in it with 550, instead of accepting and " +
 				"keeping it."},

@@ -33,6 +33,7 @@ func (f *boxFlags) open() error {
 		return err
 	}
 	f.box.Domains, f.box.Networks = cfg.Reports.Intake.Domains, cfg.Ours.Networks
+	f.box.Parked = cfg.Reports.Intake.Parked
 	if f.store == "" {
 		f.box.Setting = cfg.Reports.Store
 	}

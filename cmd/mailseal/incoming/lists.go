@@ -172,8 +172,22 @@ func (b *Box) DomainList(ctx context.Context, f store.Filter, out io.Writer) err
 		if err != nil {
 			return answered(err)
 		}
-		return b.print(out, map[string]any{"domains": append([]store.Line{}, lines...)}, sums("domain", lines))
+		t := sums("domain", lines)
+		t.head = append(t.head, "parked")
+		list := []domainLine{}
+		for i, l := range lines {
+			d := domainLine{l, slices.Contains(b.Parked, l.Name)}
+			list = append(list, d)
+			t.rows[i] = append(t.rows[i], map[bool]string{true: "parked"}[d.Parked])
+		}
+		return b.print(out, map[string]any{"domains": list}, t)
 	})
+}
+
+// domainLine is a domain in a list.
+type domainLine struct {
+	store.Line
+	Parked bool `json:"parked"` // reports.intake.parked says so
 }
 
 func sums(name string, lines []store.Line) table {

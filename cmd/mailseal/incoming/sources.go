@@ -74,6 +74,7 @@ func (b *Box) judged(ctx context.Context, s *store.Store,
 		return nil, nil, err
 	}
 	sum := tally.New()
+	sum.Parked = b.Parked
 	if err := s.EachRow(ctx, f, sum.Add); err != nil {
 		return nil, nil, err
 	}

@@ -19,6 +19,7 @@ import (
 type Box struct {
 	Setting string   // reports.store
 	Domains []string // reports.intake.domains
+	Parked  []string // reports.intake.parked
 
 	Networks []netip.Prefix // of this host
 	JSON     bool

@@ -62,7 +62,7 @@ func dnsRole() Role {
 // ownDomains are those that mail is signed for, and those whose reports count.
 func (p *Process) ownDomains() []string {
 	out := signingDomains(p.Config)
-	for _, d := range p.Config.Reports.Intake.Domains {
+	for _, d := range slices.Concat(p.Config.Reports.Intake.Domains, p.Config.Reports.Intake.Parked) {
 		if !slices.Contains(out, d) {
 			out = append(out, d)
 		}

@@ -11,7 +11,8 @@ import (
 
 // reader reads the store as the pages do.
 func (p *Process) reader(s *store.Store) *web.Stored {
-	return &web.Stored{Store: s, Names: p.ownDomains(), Networks: p.Config.Ours.Networks, Now: p.Now}
+	return &web.Stored{Store: s, Names: p.ownDomains(), Parked: p.Config.Reports.Intake.Parked,
+		Networks: p.Config.Ours.Networks, Now: p.Now}
 }
 
 // standingsJob finds out how the domains stand on which reports have come, and keeps it for the

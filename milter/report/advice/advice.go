@@ -126,6 +126,7 @@ type History struct {
 	Receivers []Receiver
 	Sources   []Source
 	SPFAll    string // how the SPF record ends: "-all", "~all", "?all", "+all"; "" is unknown
+	NoSPF     bool   // the DNS has no SPF record
 	Terms     []Term
 	Selectors []Selector
 }

@@ -88,6 +88,13 @@ func TestClassify(t *testing.T) {
 			}
 		})
 	}
+	ctx.Parked = true
+	for _, c := range tests {
+		got, why := Classify(&c.s, ctx)
+		if want := c.s.Pass == 0; want != (got == Spoof) || want && why != "the domain sends no mail" {
+			t.Errorf("of a parked domain: %s is %s (%s)", c.name, got, why)
+		}
+	}
 	own := OwnSelectors([]Source{{Messages: 10, SPF: 10, Selectors: []string{"a"}}, {Messages: 10, SPF: 1, Selectors: []string{"b"}}})
 	if !own["a"] || own["b"] {
 		t.Errorf("selectors of one's own: %v", own)

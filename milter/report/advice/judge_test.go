@@ -199,6 +199,11 @@ func TestNotes(t *testing.T) {
 		{"-all at none is fine", good(None, 40, func(h *History) { h.SPFAll = "-all" }), nil},
 		{"-all under quarantine", good(Quarantine, 40, func(h *History) { h.SPFAll = "-all" }), []string{"spf-hard"}},
 		{"-all of a parked domain", good(Reject, 40, func(h *History) { h.SPFAll, h.Parked = "-all", true }), nil},
+		{"a parked domain that others may send as", good(Reject, 40, func(h *History) { h.SPFAll, h.Parked = "~all", true }), []string{"spf-parked"}},
+		{"a parked domain with a term", good(Reject, 40, func(h *History) {
+			h.SPFAll, h.Parked, h.Terms = "-all", true, []Term{{Text: "mx"}}
+		}), []string{"spf-parked"}},
+		{"a parked domain without SPF", good(Reject, 40, func(h *History) { h.NoSPF, h.Parked = true, true }), []string{"spf-parked"}},
 		{"+all", good(None, 40, func(h *History) { h.SPFAll = "+all" }), []string{"spf-open"}},
 		{"unused term", good(None, 40, long, func(h *History) { h.Terms = []Term{{Text: "ip4:192.0.2.200"}} }),
 			[]string{"spf-unused"}},

@@ -13,6 +13,11 @@ func notes(h History) []Note {
 		}
 	}
 	switch enforcing := h.Policy.Step >= Quarantine; {
+	case h.Parked && (h.NoSPF || len(h.Terms) > 0 || h.SPFAll != "" && h.SPFAll != "-all"):
+		out = append(out, Note{"spf-parked", true,
+			h.Domain + " sends no mail, and its SPF record does not say so.",
+			"Publish \"v=spf1 -all\" at " + h.Domain + "."})
+		return out
 	case h.Parked || h.SPFAll == "":
 	case enforcing && h.SPFAll == "-all":
 		out = append(out, Note{"spf-hard", false,

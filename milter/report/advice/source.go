@@ -84,6 +84,7 @@ func (s *Source) SPFOnly() int64 { return s.Pass - s.DKIM }
 type Context struct {
 	Domain       string
 	OwnSelectors map[string]bool // selectors of sources that pass SPF as the domain
+	Parked       bool            // the domain sends no mail
 }
 
 // OwnSelectors returns the selectors that hosts sign with which the domain's own SPF record names.
@@ -107,9 +108,12 @@ func OwnSelectors(sources []Source) map[string]bool {
 // Own is what this host's networks or the domain's SPF record vouch for, or a host below the domain
 // that signs. A known service comes next. Mail that carries our signature from a host that we did
 // not name was passed on, if the selector is one of our hosts'; with a selector of its own it is a
-// service that was set up. What never passed is a forgery, or looks like one.
+// service that was set up. What never passed is a forgery, or looks like one; of a domain that sends no
+// mail, all of that.
 func Classify(s *Source, c Context) (Class, string) {
 	switch {
+	case c.Parked && s.Pass == 0:
+		return Spoof, "the domain sends no mail"
 	case s.Network:
 		return Ours, "an address of this host's networks"
 	case s.SPF*2 >= s.Messages && s.SPF > 0:

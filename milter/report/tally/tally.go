@@ -20,6 +20,7 @@ type Tally struct {
 	Begin     time.Time // the first second that was reported on
 	End       time.Time
 	Receivers map[string]int64 // messages by name of the reporter
+	Parked    []string         // domains that send no mail
 	domains   map[string]*Domain
 	sources   int
 }
@@ -184,7 +185,8 @@ func (d *Domain) Sources(know func(domain string, address netip.Addr) Known) []S
 		}
 		all = append(all, s.finish())
 	}
-	context := advice.Context{Domain: d.Name, OwnSelectors: advice.OwnSelectors(all)}
+	context := advice.Context{Domain: d.Name, OwnSelectors: advice.OwnSelectors(all),
+		Parked: slices.Contains(d.all.Parked, d.Name)}
 	out := make([]Source, 0, len(all))
 	for i := range all {
 		s := Source{Source: all[i], Why: "a person says so"}

@@ -176,9 +176,9 @@ func (s *Server) known(ctx context.Context, kept Standings) ([]Domain, error) {
 		out = append(out, x.Domain)
 	}
 	if k, ok := s.read.(keeper); ok {
-		for _, n := range k.Configured() {
-			if kept.Domains[n] == nil {
-				out = append(out, Domain{Name: n})
+		for _, d := range k.Configured() {
+			if kept.Domains[d.Name] == nil {
+				out = append(out, d)
 			}
 		}
 	}

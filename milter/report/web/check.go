@@ -123,11 +123,15 @@ func (s *Server) checkable(ctx context.Context, v visit) section {
 func (s *Server) question(ctx context.Context, v visit, form *checkForm) (Question, []source, error) {
 	q := Question{Domain: form.Domain, Selectors: listed(form.Selectors)}
 	var own []source
+	sends := v.q.Get("sends")
 	d, err := s.domain(ctx, v, form.Domain)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return q, nil, err
 	}
 	if err == nil {
+		if d.Parked {
+			sends = cmp.Or(sends, "no")
+		}
 		today := advice.DayOf(s.now())
 		x, err := s.facts(ctx, d, Filter{From: today - 30, To: today - 1})
 		if err != nil {
@@ -154,7 +158,7 @@ func (s *Server) question(ctx context.Context, v visit, form *checkForm) (Questi
 			}
 		}
 	}
-	q.DMARC = DMARCQuestion{Silent: v.q.Get("sends") == "no", People: v.q.Get("who") != "machines",
+	q.DMARC = DMARCQuestion{Silent: sends == "no", People: v.q.Get("who") != "machines",
 		Reports: strings.TrimSpace(
 			v.q.Get("reports"),
 		), Policy: policyWord(v.q.Get("p")), Testing: v.q.Get("t") == "y"}

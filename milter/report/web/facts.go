@@ -128,7 +128,7 @@ func (x *facts) group(addresses []Address) {
 	for _, s := range named {
 		all = append(all, s.Source)
 	}
-	ctx := advice.Context{Domain: x.domain.Name, OwnSelectors: advice.OwnSelectors(all)}
+	ctx := advice.Context{Domain: x.domain.Name, OwnSelectors: advice.OwnSelectors(all), Parked: x.domain.Parked}
 	rest := &source{Source: advice.Source{Name: forgeries, Class: advice.Spoof}, why: "no message ever passed"}
 	for _, s := range named {
 		s.Class, s.why = advice.Classify(&s.Source, ctx)
@@ -177,7 +177,7 @@ const suspects = 3
 // suspect makes unknown what never passed but sends much from few addresses: a forgery, or a host
 // that no rule names.
 func (x *facts) suspect() {
-	if x.base != nil {
+	if x.base != nil || x.domain.Parked {
 		return
 	}
 	var list []*source
@@ -213,7 +213,7 @@ func (x *facts) history() advice.History {
 		Policy: x.domain.Policy,
 		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt,
 		ToLists: x.domain.ToList, Replies: x.domain.Reply,
-		SPFAll: x.domain.SPFAll, Terms: x.domain.Terms, Selectors: x.domain.Selectors}
+		SPFAll: x.domain.SPFAll, NoSPF: x.domain.NoSPF, Terms: x.domain.Terms, Selectors: x.domain.Selectors}
 	for d := range x.days.days {
 		if d <= h.To {
 			h.Reported = append(h.Reported, d)

@@ -105,6 +105,9 @@ func (x *facts) healthOf() health {
 		}
 		return health{level: healthNoData, why: plain(why), short: "no receiver reports on it",
 			fix: "See what is missing", fixURL: page}
+	case d.Parked && d.Known && g.Kind == advice.Stay:
+		return health{level: healthWarn, why: prose(g.Sentence), short: "is parked, and sends mail",
+			fix: "See the sources", fixURL: page + "#sources"}
 	case g.Worst != nil:
 		return g.Worst.health(d)
 	case g.Silent != nil:
@@ -112,7 +115,7 @@ func (x *facts) healthOf() health {
 			why: say("%s reported daily and has been silent since %s.", mono(g.Silent.Receiver),
 				dayHTML(g.Silent.Last, x.now)),
 			fixURL: page + "#receivers"}
-	case d.Parked || g.Messages == 0:
+	case g.Messages == 0 && !d.Parked || d.Parked && (!d.Known || g.Kind != advice.Ready):
 		return health{level: healthQuiet}
 	case g.Kind == advice.Ready:
 		return health{level: healthReady, why: prose(g.Sentence),

@@ -127,6 +127,7 @@ type Domain struct {
 	Reply  int64 // and that answered other mail
 	Sent   int64 // and all
 	SPFAll string
+	NoSPF  bool // the DNS has no SPF record
 	Terms  []advice.Term
 	// Selectors are the keys that signed lately, as the DNS shows them.
 	Selectors []advice.Selector

@@ -96,11 +96,22 @@ type Standings struct {
 // keeper is a Reader whose store keeps how domains stand.
 type keeper interface {
 	Standings(ctx context.Context, after int64) (Standings, error)
-	Configured() []string
+	Configured() []Domain
 }
 
-// Configured returns the domains of the configuration.
-func (s *Stored) Configured() []string { return s.Names }
+// Configured returns the domains of the configuration, and which of them are parked.
+func (s *Stored) Configured() []Domain {
+	var out []Domain
+	for _, n := range s.Names {
+		if !slices.Contains(s.Parked, n) {
+			out = append(out, Domain{Name: n})
+		}
+	}
+	for _, n := range s.Parked {
+		out = append(out, Domain{Name: n, Parked: true})
+	}
+	return out
+}
 
 // Standings implements keeper. A row that cannot be read is one of another version: as if it were
 // not there.

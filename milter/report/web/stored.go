@@ -19,6 +19,7 @@ import (
 type Stored struct {
 	Store    *store.Store
 	Names    []string         // configured domains, beside those that reports on them were stored for
+	Parked   []string         // those that send no mail, as the operator says
 	Networks []netip.Prefix   // of this host
 	Now      func() time.Time // nil: the host's clock
 	Sending  *Sending         // nil: the page of reports that go out is not shown

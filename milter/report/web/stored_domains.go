@@ -102,13 +102,16 @@ func (s *Stored) Domains(ctx context.Context) ([]Domain, error) {
 		if err != nil {
 			return err
 		}
-		names := slices.Clone(s.Names)
+		names := slices.Concat(s.Names, s.Parked)
 		for n := range spans {
 			names = append(names, n)
 		}
 		slices.Sort(names)
+		parked := slices.Sorted(slices.Values(s.Parked))
 		for _, n := range slices.Compact(names) {
-			out = append(out, domainOf(n, spans[n]))
+			d := domainOf(n, spans[n])
+			_, d.Parked = slices.BinarySearch(parked, n)
+			out = append(out, d)
 		}
 		return v.ownMail(ctx, s.today(), out)
 	})

@@ -38,7 +38,9 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 	for i := range domains {
 		d := &domains[i]
 		index[d.Name] = i
-		d.know(states[d.Name])
+		if state, has := states[d.Name]; has {
+			d.know(state)
+		}
 		if u, has := uses[d.Name]; has {
 			d.Use, d.UseBy, d.UseAt = useOf(u.Word), u.By, advice.DayOf(u.At)
 		}
@@ -57,8 +59,8 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 
 // know adds what the DNS said of a domain.
 func (d *Domain) know(s store.OwnState) {
-	d.SPFAll = s.All
-	d.Parked = s.All == "-all" && len(s.Terms) == 0 &&
+	d.SPFAll, d.NoSPF = s.All, s.SPF == ""
+	d.Parked = d.Parked || s.All == "-all" && len(s.Terms) == 0 &&
 		strings.EqualFold(strings.Join(strings.Fields(s.SPF), " "), "v=spf1 -all")
 	for _, t := range s.Terms {
 		term := advice.Term{Text: t.Text, Messages: t.Messages, OwnHost: t.OwnHost, Foreign: t.Foreign}
