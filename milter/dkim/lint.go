@@ -1,6 +1,10 @@
 package dkim
 
 import (
+	"cmp"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
@@ -26,6 +30,7 @@ const (
 	FlawGranularity = "dkim-granularity"
 	FlawDomainKeys  = "dkim-domainkeys-record"
 	FlawExponent    = "dkim-exponent"
+	FlawWeak        = "dkim-key-weak"
 )
 
 // Sizes of RSA keys that are advised, in bits (RFC 8301 section 3.2).
@@ -86,6 +91,9 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 		flaws.Add(FlawVersion, "it is an SPF record, which belongs at the domain itself", 0, 0)
 	case checkVersion(tags) != nil && strings.Contains(text, "p=") && !strings.Contains(text, ";"):
 		flaws.Add(FlawVersion, "the semicolons between the tags are missing", 0, 0)
+	case strings.Count(strings.ToLower(text), "v=dkim1") > 1:
+		second := strings.LastIndex(strings.ToLower(text), "v=dkim1")
+		flaws.Add(FlawMalformed, "a second record begins here: a name has one key", min(second, len(text)), len(text))
 	case checkVersion(tags) != nil:
 		at(flaws, FlawVersion, reason, text, tags, "v")
 	case hasHash && !listed(h, "sha256"):
@@ -100,8 +108,34 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 		flaws.Add(FlawMalformed, reason+": the lines -----BEGIN and -----END of the file do not "+
 			"belong into a record", 0, 0)
 	default:
+		p, _ := tags.Value("p")
+		if kind, _ := keyType(p); kind != "" && kind != k && (hasType || kind != "rsa") {
+			at(flaws, FlawMalformed, reason+": it is a key of another type, k="+kind, text, tags, "p")
+			return
+		}
 		at(flaws, FlawMalformed, reason, text, tags, "p")
 	}
+}
+
+// keyType finds out by its form which type a key is of, and returns the value of p= that belongs to
+// it; "" for a key of no known form.
+func keyType(p string) (kind, value string) {
+	raw, err := base64.StdEncoding.DecodeString(taglist.Compact(p))
+	if err != nil {
+		return "", ""
+	}
+	if len(raw) == ed25519.PublicKeySize {
+		return "ed25519", taglist.Compact(p)
+	}
+	if _, err := readRSA(raw); err == nil {
+		return "rsa", taglist.Compact(p)
+	}
+	if public, err := x509.ParsePKIXPublicKey(raw); err == nil {
+		if key, ok := public.(ed25519.PublicKey); ok { // as openssl writes it; a record has the key alone
+			return "ed25519", base64.StdEncoding.EncodeToString(key)
+		}
+	}
+	return "", ""
 }
 
 // lintKey says what is worth knowing of a record that verifiers use.
@@ -120,6 +154,9 @@ func lintKey(flaws *lint.List, text string, tags taglist.List, r Record) {
 	case bits > largestBits:
 		at(flaws, FlawLarge, fmt.Sprintf("the key has %d bits, and verifiers need not take more "+
 			"than %d (RFC 8301 section 3.2)", bits, largestBits), text, tags, "p")
+	}
+	if why := weakness(r.Key.rsa); why != "" {
+		at(flaws, FlawWeak, "anybody can compute the private key: "+why, text, tags, "p")
 	}
 	if r.Key.rsa.E != 1<<16+1 {
 		at(flaws, FlawExponent, fmt.Sprintf("the public exponent is %d, and not 65537 as in "+
@@ -142,6 +179,9 @@ func at(flaws *lint.List, code, clause, text string, tags taglist.List, name str
 // gap finds what separates two tags where the semicolons are missing.
 var gap = regexp.MustCompile(`[\s,]+([a-z]=)`)
 
+// frame finds the lines around a key in a file.
+var frame = regexp.MustCompile(`-----(BEGIN|END)[ A-Z]+-----`)
+
 // Repair returns the key record that an owner will have meant by a text with mistakes, "" when that
 // is not known. It leaves out tags that keep signatures from counting, and characters that belong
 // to no record; the key stays.
@@ -149,18 +189,26 @@ func Repair(text string) string {
 	if lint.Loses(text) {
 		return ""
 	}
-	text = lint.Clean(text)
+	text = frame.ReplaceAllString(lint.Clean(text), "")
+	if second := strings.LastIndex(strings.ToLower(text), "v=dkim1"); second > 0 {
+		text = text[second:] // the first one is cut off, or only its beginning
+	}
 	if !strings.Contains(text, ";") {
 		text = gap.ReplaceAllString(text, "; $1")
 	}
 	tags, _ := taglist.ParseLenient(text)
+	p, _ := tags.Value("p")
+	kind, key := keyType(p)
 	out := []string{"v=DKIM1"}
+	if _, given := tags.Value("k"); !given && kind == "ed25519" {
+		out = append(out, "k="+kind)
+	}
 	for _, t := range tags {
 		switch t.Name {
 		case "k":
-			out = append(out, "k="+strings.ToLower(t.Value))
+			out = append(out, "k="+cmp.Or(kind, strings.ToLower(t.Value)))
 		case "p":
-			out = append(out, "p="+taglist.Compact(t.Value))
+			out = append(out, "p="+cmp.Or(key, taglist.Compact(t.Value)))
 		case "t":
 			if listed(t.Value, "s") {
 				out = append(out, "t=s")

@@ -84,7 +84,11 @@ func repairURIs(value string) string {
 	var out []string
 	for item := range strings.SplitSeq(value, ",") {
 		uri, _ := withoutSize(strings.Trim(item, wsp))
-		uri = strings.NewReplacer("<", "", ">", "", " ", "", "mailto://", "mailto:").Replace(uri)
+		uri = strings.NewReplacer("<", "", ">", "", "mailto://", "mailto:", ": ", ":").Replace(uri)
+		if first, _, found := strings.Cut(strings.Trim(uri, wsp), " "); found && strings.Contains(first, "@") {
+			uri = first // text that was left behind the address
+		}
+		uri = strings.ReplaceAll(uri, " ", "")
 		if !strings.Contains(uri, ":") && strings.Contains(uri, "@") {
 			uri = "mailto:" + uri
 		}

@@ -187,6 +187,11 @@ func (l *linter) term(word string, start, end int) {
 		l.flaws.Add(FlawJoined, "a second record begins here: join what the two allow into one", start, end)
 		return
 	}
+	if isOther(word) {
+		l.flaws.Add(FlawJoined, "a record of another kind begins here: publish it on its own, at its own name",
+			start, end)
+		return
+	}
 	t, err := parseTerm(word)
 	if err != nil {
 		l.broken = true

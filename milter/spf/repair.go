@@ -2,6 +2,7 @@ package spf
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"mailseal/milter/lint"
@@ -53,10 +54,15 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	kept := []string{version}
 	seen := map[string]bool{}
 	all := ""
-	for _, word := range words[1:] {
+	hasAll := slices.ContainsFunc(words[1:], isAll)
+	for i, word := range words[1:] {
 		written := word
 		if strings.EqualFold(word, version) {
 			continue // a second record in the same text
+		}
+		if isOther(word) {
+			omitted = append(omitted, words[1+i:]...)
+			break
 		}
 		word = repairTerm(word)
 		t, err := parseTerm(word)
@@ -73,7 +79,7 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 				all = "~all"
 			}
 			continue
-		case t.kind == kindAll, all != "" && !t.kind.isModifier(), t.kind == kindRedirect && all != "":
+		case t.kind == kindAll, all != "" && !t.kind.isModifier(), t.kind == kindRedirect && hasAll:
 			omitted = append(omitted, written)
 			continue
 		}
@@ -86,6 +92,54 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	out := strings.Join(kept, " ")
 	_, err := parseRecord(out)
 	return out, omitted, err == nil
+}
+
+// isAll reports whether a word is the mechanism "all".
+func isAll(word string) bool {
+	t, err := parseTerm(word)
+	return err == nil && t.kind == kindAll
+}
+
+// isOther reports whether a word is the version of a record of another kind, which was written into
+// the same text.
+func isOther(word string) bool {
+	word = strings.ToLower(word)
+	return strings.HasPrefix(word, "v=dmarc1") || strings.HasPrefix(word, "v=dkim1")
+}
+
+// Join returns one record that allows what several allow, and whether there is one: records with
+// redirect= cannot be joined. It ends in what all of them end in, else in ~all.
+func Join(texts []string) (string, bool) {
+	kept, all := []string{version}, ""
+	for i, text := range texts {
+		mended, ok := Repair(text)
+		if !ok {
+			return "", false
+		}
+		end := ""
+		for _, word := range strings.Fields(mended)[1:] {
+			t, err := parseTerm(word)
+			switch {
+			case err != nil || t.kind == kindRedirect || t.value != Pass && t.kind != kindAll && !t.kind.isModifier():
+				return "", false // the order counts, too
+			case t.kind == kindAll:
+				end = strings.ToLower(word)
+			case !slices.Contains(kept, word):
+				kept = append(kept, word)
+			}
+		}
+		if i == 0 {
+			all = end
+		} else if all != end {
+			all = "~all"
+		}
+	}
+	if all == "" {
+		all = "~all"
+	}
+	out := strings.Join(append(kept, all), " ")
+	_, err := parseRecord(out)
+	return out, err == nil
 }
 
 // repairTerm mends the slips that can only mean one thing.
@@ -106,6 +160,10 @@ func repairTerm(word string) string {
 		}
 	}
 	name, rest, ok := strings.Cut(bare, ":")
+	if host := strings.TrimPrefix(strings.TrimPrefix(rest, "https://"), "http://"); host != rest {
+		rest = strings.TrimRight(host, "/")
+		bare = name + ":" + rest
+	}
 	if a, isAddress := parseAddress(rest); ok && isAddress && strings.EqualFold(name, "a") {
 		return sign + networkTerm(a, rest)
 	}

@@ -2,6 +2,7 @@ package spf
 
 import (
 	"fmt"
+	"math/big"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,19 +17,27 @@ func (v Survey) Words() string {
 	if v.Voids6 > defaultVoids && v.Voids <= defaultVoids {
 		fmt.Fprintf(&b, " (by IPv6 %d/2)", v.Voids6)
 	}
-	if v.Addresses.BitLen() > 32 {
-		b.WriteString(", every IPv4 address")
-	} else {
-		fmt.Fprintf(&b, ", %s IPv4 addresses", v.Addresses)
-	}
-	if v.Networks6 > 0 {
-		fmt.Fprintf(&b, " and %d IPv6 networks", v.Networks6)
+	switch {
+	case v.Root.everyone:
+		b.WriteString(", every address")
+	case v.Networks6 > 0:
+		fmt.Fprintf(&b, ", %s and %s", count(v.Addresses, "IPv4 address", "IPv4 addresses"),
+			count(big.NewInt(int64(v.Networks6)), "IPv6 network", "IPv6 networks"))
+	default:
+		b.WriteString(", " + count(v.Addresses, "IPv4 address", "IPv4 addresses"))
 	}
 	if v.Root.Text != "" {
 		fmt.Fprintf(&b, " allowed, %d bytes", len(v.Root.Text))
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+func count(n *big.Int, one, many string) string {
+	if n.IsInt64() && n.Int64() == 1 {
+		return "1 " + one
+	}
+	return n.String() + " " + many
 }
 
 func (n *Node) words(b *strings.Builder, indent string) {

@@ -61,6 +61,7 @@ const (
 	OutsideZone      check.Code = "zone-file-outside"
 	BigAnswer        check.Code = "txt-answer-large"
 	Misplaced        check.Code = "record-name-doubled"
+	Misspelled       check.Code = "record-name-misspelled"
 	Dangling         check.Code = "alias-dangling"
 	ShortTTL         check.Code = "txt-ttl"
 	SPFAtDMARC       check.Code = "spf-at-dmarc"
@@ -81,6 +82,8 @@ const (
 	SignedMissing    check.Code = "dkim-reported-missing"
 	StrictIdentity   check.Code = "dkim-strict-identity"
 	KeyShared        check.Code = "dkim-key-shared"
+	KeySame          check.Code = "dkim-key-same"
+	KeyPrime         check.Code = "dkim-key-common-prime"
 	OnlyEd25519      check.Code = "dkim-ed25519-alone"
 	DomainKeys       check.Code = "domainkeys-policy"
 	ADSP             check.Code = "adsp"
@@ -97,6 +100,7 @@ const (
 	TakesAll         check.Code = "dmarc-report-wildcard"
 	OlderPolicy      check.Code = "dmarc-older-receivers"
 	OwnTree          check.Code = "dmarc-psd-n"
+	OtherTree        check.Code = "dmarc-organizational-domain"
 	ReportsUnread    check.Code = "reports-unreadable"
 	ReportsElsewhere check.Code = "dmarc-reports-elsewhere"
 	RejectBySPF      check.Code = "dmarc-reject-by-spf-alone"
@@ -197,6 +201,7 @@ var various = []Row{
 	{BigAnswer, warn, "Answers this large come over TCP, which some receivers' networks do not let through."},
 	{Misplaced, fail, "The record is at a name that no receiver asks for: a name without its " +
 		"final dot had the zone's appended."},
+	{Misspelled, fail, "The record is at a name that no receiver asks for."},
 	{Dangling, fail, "The owner of the name that it leads to decides what receivers see, and there is nothing."},
 	{ShortTTL, note, "A time to live under five minutes costs lookups; one over a day makes mistakes last."},
 
@@ -250,6 +255,9 @@ var various = []Row{
 	{NoSelector, note, "Without a selector no key can be looked at; signatures and DMARC reports name them."},
 	{KeySeveral, fail, "A verifier may take any of the records, and signatures fail now and then."},
 	{KeyShared, warn, "The holder of one domain's private key can sign as the other."},
+	{KeySame, note, "A change of selectors to it changes nothing: the holder of the old key has this one."},
+	{KeyPrime, fail, "Anybody can sign as the domain. Make new keys, on a host that has drawn enough random numbers."},
+	{dkim.FlawWeak, fail, "Anybody can sign as the domain. Make a new key with other software, and revoke this one."},
 	{OnlyEd25519, fail, "Most receivers verify RSA only: to them the mail is unsigned."},
 	{dkim.FlawRevoked, note, "That is right for a key that is not in use any more."},
 	{dkim.FlawModest, warn, "Some receivers do not count signatures with it, and it can be " +
@@ -310,6 +318,7 @@ var various = []Row{
 	{Freemail, warn, "Mailboxes of people fill up with reports and refuse them."},
 	{TakesAll, note, "Any domain can have its reports sent here."},
 	{OlderPolicy, note, "Receivers change over slowly: until then mail is treated in both ways."},
+	{OtherTree, warn, "SPF and DKIM of one count for the other to some receivers, and not to the others."},
 	{OwnTree, note, "The policy of the domain above does not apply here, and signatures of that domain do not count."},
 
 	{NoMX, fail, "Replies and bounces cannot be delivered, and some receivers refuse mail from such a domain."},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/publish"
@@ -114,6 +115,8 @@ type checker struct {
 	reported   *Reported        // nil when no report was looked at
 	signedWith map[string]int64 // messages that reports show signed, by the name of the key
 	strictKeys []string         // names of keys with t=s
+	published  []namedKey       // keys of the domain that can be used
+	probed     int              // missing keys for which other names were asked
 }
 
 // Check looks at what the DNS says of one domain. It never fails: what could not be found out is a
@@ -176,18 +179,35 @@ func (c *checker) report(code check.Code, name, text string) *Finding {
 	return &c.result.Findings[len(c.result.Findings)-1]
 }
 
-// flaws adds what a record's own package says of its text.
-func (c *checker) flaws(name, text string, flaws []lint.Flaw, mended string) {
-	for _, l := range flaws {
+// flaws adds what a record's own package says of its text. The mended record is added to the flaws that
+// it has not.
+func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw) {
+	var left []lint.Flaw
+	if mended != "" {
+		left = find(mended)
+	}
+	for _, l := range find(text) {
 		f := c.report(check.Code(l.Code), name, l.Text)
 		f.Seen, f.Start, f.End = text, l.Start, l.End
-		if l.Code == spf.FlawPasted && spf.IsRecord(text) {
-			f.Why = whyBroken
+		if why := whyLost(text, l); why != "" {
+			f.Why = why
 		}
-		if mended != "" && mended != text {
+		isLeft := slices.ContainsFunc(left, func(m lint.Flaw) bool { return m.Code == l.Code && m.Text == l.Text })
+		if mended != "" && mended != text && !isLeft {
 			f.Publish = []publish.Record{{Name: name, Text: mended}}
 		}
 	}
+}
+
+// whyLost says why a flaw matters by which a whole record is lost, "" for others.
+func whyLost(text string, l lint.Flaw) string {
+	switch {
+	case l.Code == spf.FlawPasted && spf.IsRecord(text):
+		return whyBroken
+	case (l.Code == dmarc.FlawValue || l.Code == dmarc.FlawSyntax) && strings.Contains(l.Text, "the whole record"):
+		return "Until it is mended, receivers act on no policy of the domain."
+	}
+	return ""
 }
 
 // texts are the TXT records of a name; ok is false when the DNS did not answer, which is reported
@@ -220,7 +240,8 @@ func (c *checker) size(name string, a dns.Answer) {
 		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common", s))
 	}
 	if k := len(a.Aliases); k > 0 && len(a.Texts) == 0 {
-		c.report(Dangling, name, fmt.Sprintf("is an alias of %s, where there is no TXT record", a.Aliases[k-1]))
+		c.report(Dangling, name, fmt.Sprintf("is an alias (CNAME) of %s, where there is no TXT record: have the owner "+
+			"of that name publish it, or put the record in the alias's place", a.Aliases[k-1]))
 	}
 }
 

@@ -172,7 +172,7 @@ func reportCases(key2048 string) []zoneCase {
 		{code: CanTighten, drop: at, add: txt(at, "v=DMARC1; p=none"+rua), reports: []reported{
 			goodRow("google.com", 50, 2).with(none), goodRow("b.example", 50, 2).with(none), goodRow("c.example", 50, 2).with(none),
 		}},
-		{code: SPFReported, add: txt("s2._domainkey.example.com.", key2048),
+		{code: SPFReported, add: txt("s2._domainkey.example.com.", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
 			reports: []reported{goodRow("a.example", 22, 2), goodRow("a.example", 22, 2).with(func(r *reported) {
 				r.source, r.spf, r.selector, r.count = "192.0.2.77", "fail", "s2", 210
 			})}},

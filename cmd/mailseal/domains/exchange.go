@@ -134,26 +134,41 @@ func (c *checker) transport(ctx context.Context) {
 	if !c.takes {
 		return
 	}
-	c.transportRecord(ctx, "_mta-sts."+c.name, "v=STSv1", "MTA-STS", STSNone, STSSeveral, STSBroken, stsMistake)
-	c.transportRecord(ctx, "_smtp._tls."+c.name, "v=TLSRPTv1", "TLS reports", TLSNone, TLSSeveral,
-		TLSBroken, tlsMistake)
+	c.transportRecord(ctx, transportKind{
+		label: "_mta-sts", version: "v=STSv1", what: "MTA-STS", none: STSNone, several: STSSeveral, broken: STSBroken,
+		mistake: stsMistake, tag: "id", repair: lettersAndDigits,
+	})
+	c.transportRecord(ctx, transportKind{
+		label: "_smtp._tls", version: "v=TLSRPTv1", what: "TLS reports", none: TLSNone, several: TLSSeveral,
+		broken: TLSBroken, mistake: tlsMistake, tag: "rua", repair: withScheme,
+	})
+}
+
+// transportKind is what sets the two kinds of records apart.
+type transportKind struct {
+	label, version, what  string
+	none, several, broken check.Code
+	mistake               func(taglist.List) string
+	tag                   string              // the one that a record must have
+	repair                func(string) string // mends its value
+}
+
+// isRecord reports whether a text is a record of the kind, good or not.
+func (k transportKind) isRecord(text string) bool {
+	squeezed := strings.ToLower(strings.ReplaceAll(lint.Clean(text), " ", ""))
+	return strings.HasPrefix(squeezed, strings.ToLower(k.version))
 }
 
 // transportRecord looks at one of the two, which are alike.
-func (c *checker) transportRecord(
-	ctx context.Context,
-	name, version, what string,
-	none, several, broken check.Code,
-	mistake func(taglist.List) string,
-) {
+func (c *checker) transportRecord(ctx context.Context, k transportKind) {
+	name := k.label + "." + c.name
 	a, ok := c.texts(ctx, name)
 	if !ok || len(a.Aliases) > 0 && len(a.Texts) == 0 {
 		return
 	}
 	records := 0
 	for _, t := range a.Texts {
-		squeezed := strings.ToLower(strings.ReplaceAll(lint.Clean(t), " ", ""))
-		if !strings.HasPrefix(squeezed, strings.ToLower(version)) {
+		if !k.isRecord(t) {
 			continue
 		}
 		records++
@@ -161,23 +176,72 @@ func (c *checker) transportRecord(
 		clause := ""
 		v, _ := tags.Value("v")
 		switch {
-		case "v="+v != version:
-			clause = "it does not begin with " + version + "; in this very form"
+		case "v="+v != k.version:
+			clause = "it does not begin with " + k.version + "; in this very form"
 		case len(skipped) > 0:
 			clause = fmt.Sprintf("%q is not a tag with a value", skipped[0])
 		default:
-			clause = mistake(tags)
+			clause = k.mistake(tags)
 		}
 		if clause != "" {
-			c.report(broken, name, clause).Seen = t
+			f := c.report(k.broken, name, clause)
+			f.Seen = t
+			if text := k.mend(t); text != "" {
+				f.Publish = []publish.Record{{Name: name, Text: text}}
+			}
 		}
 	}
 	switch {
+	case records == 0 && c.misspelled(ctx, name, k.label, k.isRecord):
 	case records == 0:
-		c.report(none, name, "there is no record of "+what)
+		c.report(k.none, name, "there is no record of "+k.what)
 	case records > 1:
-		c.report(several, name, fmt.Sprintf("there are %d records of %s", records, what))
+		c.report(k.several, name, fmt.Sprintf("there are %d records of %s: keep one, and delete the others",
+			records, k.what))
 	}
+}
+
+// mend returns the record that will have been meant by a text with mistakes, "" when that is not known.
+func (k transportKind) mend(text string) string {
+	text = lint.Clean(text)
+	if !strings.Contains(text, ";") {
+		text = strings.Join(strings.Fields(text), "; ")
+	}
+	tags, _ := taglist.ParseLenient(text)
+	value, given := tags.Value(k.tag)
+	if value = k.repair(value); !given || value == "" {
+		return ""
+	}
+	out := fmt.Sprintf("%s; %s=%s", k.version, k.tag, value)
+	if k.version == "v=STSv1" {
+		out += ";" // RFC 8461 section 3.1 wants one behind each field
+	}
+	tags, _ = taglist.ParseLenient(out)
+	if k.mistake(tags) != "" {
+		return ""
+	}
+	return out
+}
+
+// lettersAndDigits drops all else from an id.
+func lettersAndDigits(id string) string {
+	return strings.Map(func(r rune) rune {
+		if r|0x20 >= 'a' && r|0x20 <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, id)
+}
+
+// withScheme puts mailto: before addresses that lack it.
+func withScheme(list string) string {
+	items := strings.Split(list, ",")
+	for i, item := range items {
+		if items[i] = strings.TrimSpace(item); strings.Contains(item, "@") && !strings.Contains(item, ":") {
+			items[i] = "mailto:" + items[i]
+		}
+	}
+	return strings.Join(items, ",")
 }
 
 func stsMistake(tags taglist.List) string {

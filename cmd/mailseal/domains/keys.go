@@ -91,11 +91,12 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 	}
 	c.hasKey = true
 	if len(a.Texts) > 1 {
-		c.report(KeySeveral, name, fmt.Sprintf("there are %d TXT records", len(a.Texts)))
+		c.report(KeySeveral, name, fmt.Sprintf("there are %d TXT records: keep the one of the key that signs",
+			len(a.Texts)))
 	}
 	var out []string
 	for _, t := range a.Texts {
-		c.flaws(name, t, dkim.Lint(t), dkim.Repair(t))
+		c.flaws(name, t, dkim.Repair(t), dkim.Lint)
 		if n := c.signedWith[name]; n > 0 && isRevoked(t) {
 			c.forget(dkim.FlawRevoked)
 			c.report(SignedMissing, name, fmt.Sprintf(
@@ -113,12 +114,19 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 	return out
 }
 
+// maxProbed is for how many missing keys of a domain other names are asked for.
+const maxProbed = 2
+
 // missing says that a key is not there, and where it may have gone.
 func (c *checker) missing(ctx context.Context, name string) {
 	doubled := name + "." + c.name
 	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil && len(a.Texts) > 0 {
 		f := c.report(Misplaced, doubled, "the key's record is at "+doubled)
 		f.Seen, f.Publish = a.Texts[0], []publish.Record{{Name: name, Text: a.Texts[0]}}
+		return
+	}
+	isKey := func(t string) bool { return strings.Contains(t, "p=") }
+	if c.probed++; c.probed <= maxProbed && c.misspelled(ctx, name, "_domainkey", isKey) {
 		return
 	}
 	if n := c.signedWith[name]; n > 0 {

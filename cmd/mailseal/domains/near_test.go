@@ -67,7 +67,14 @@ func TestNearMisses(t *testing.T) {
 			{"v=spf1 mx ip4:192.0.2.1-192.0.2.9 ~all", spf.FlawSyntax, "the length of its prefix", "v=spf1 mx ~all"},
 			{"v=spf1 mx ip4:192.0.2.* ~all", spf.FlawSyntax, "the length of its prefix", "v=spf1 mx ~all"},
 			{"v=spf1 mx include:_spf.example.net~all", spf.FlawSyntax, "is the space before the next term missing?", "v=spf1 mx"},
-			{"v=spf1 mx include:https://example.net ~all", spf.FlawIncludeGone, "is not a domain name", ""},
+			{"v=spf1 mx include:https://example.net ~all", spf.FlawIncludeGone, "is not a domain name", "v=spf1 mx ~all"},
+			{"v=spf1 mx include:https://_spf.example.net/ ~all", spf.FlawSyntax, "does not end like a domain name", "v=spf1 mx include:_spf.example.net ~all"},
+			{"v=spf1 redirect=_spf.example.net mx ip4:10.0.0.0/33 -all", spf.FlawSyntax, "not a CIDR length", "v=spf1 mx -all"},
+			{"v=spf1 mx include:example.com -all", spf.FlawLoop, "leads back to example.com", "v=spf1 mx -all"},
+			{"v=spf1 mx include:gone.example.net -all", spf.FlawIncludeGone, "gone.example.net does not exist", "v=spf1 mx -all"},
+			{"v=spf1 mx ~all; v=DMARC1; p=none", spf.FlawJoined, "a record of another kind begins here", "v=spf1 mx ~all"},
+			{"v=spf1 mx ptr +all", spf.FlawPlusAll, "everybody", "v=spf1 mx ptr ~all"},
+			{"v=spf1 mx ptr +all", spf.FlawPTR, "ptr is slow", ""},
 			{"v=spf1 mx ~all v=spf1 a -all", spf.FlawJoined, "a second record begins here", "v=spf1 mx ~all"},
 		},
 		at: {
@@ -82,19 +89,37 @@ func TestNearMisses(t *testing.T) {
 			{"v=DMARC1; p=reject; aspf=strict" + rua, dmarc.FlawValue, "aspf=s was meant", "v=DMARC1; p=reject; aspf=s" + rua},
 			{"v=DMARC1; p=reject; rua=mailto:a@b\u00fccher.example", dmarc.FlawPasted, "A-labels", "v=DMARC1; p=reject; rua=mailto:a@xn--bcher-kva.example"},
 			{"v=DMARC1; p=reject; rua=mailto:j\u00f6rg@example.com", dmarc.FlawPasted, "A-labels", ""},
+			{"v=DMARC1; p=none; rua=mailto:a@example.com my text", dmarc.FlawAddress, "not an address", "v=DMARC1; p=none; rua=mailto:a@example.com"},
+			{"v=DMARC1; p=none; rua=a@example.com", dmarc.FlawMonitoring, "p=none", ""},
+			{"v=DMARC1; p=reject; sp=; rua=mailto:a@example.com", dmarc.FlawValue, "receivers take the whole record for p=none", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
+			{"v=DMARC1; p=reject; sp=x", dmarc.FlawValue, "the whole record is void", "v=DMARC1; p=reject"},
 			{"v=DMARC1; p=reject; rua=mailto:<a@example.com>", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
 			{"v=DMARC1; p=reject; rua=mailto://a@example.com", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
 			{"v=DMARC1; p=reject; rua=mailto: a@example.com", dmarc.FlawAddress, "not an address", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
+		},
+		sts: {
+			{"v=STSv1 id=1", STSBroken, "does not begin with", "v=STSv1; id=1;"},
+			{"v=STSv1; id=2026-01-01", STSBroken, "letters and digits", "v=STSv1; id=20260101;"},
+			{"v=stsv1; id=1", STSBroken, "does not begin with", "v=STSv1; id=1;"},
+		},
+		tls: {
+			{"v=TLSRPTv1; rua=tls@example.com", TLSBroken, "neither mailto: nor https:", "v=TLSRPTv1; rua=mailto:tls@example.com"},
+			{"v=TLSRPTv1 rua=mailto:tls@example.com", TLSBroken, "does not begin with", "v=TLSRPTv1; rua=mailto:tls@example.com"},
 		},
 		key: {
 			{"v=DKIM1 " + strings.ReplaceAll(ed, ";", ""), dkim.FlawVersion, "the semicolons between the tags are missing", "v=DKIM1; " + ed},
 			{"v=DKIM1, " + strings.ReplaceAll(ed, ";", ","), dkim.FlawVersion, "the semicolons between the tags are missing", "v=DKIM1; " + ed},
 			{"v=DKIM1; " + strings.ToUpper(ed[:9]) + ed[9:], dkim.FlawKeyType, "write k=ed25519", "v=DKIM1; " + ed},
 			{"DKIM1; " + ed, dkim.FlawMalformed, "not a list of tags", "v=DKIM1; " + ed},
+			{"v=DKIM1; p=" + ed[13:], dkim.FlawMalformed, "k=ed25519", "v=DKIM1; " + ed},
+			{"v=DKIM1; k=rsa; p=MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", dkim.FlawMalformed, "k=ed25519", "v=DKIM1; " + ed},
+			{"v=DKIM1; k=ed25519; p=-----BEGIN PUBLIC KEY-----MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=-----END PUBLIC KEY-----",
+				dkim.FlawMalformed, "-----BEGIN", "v=DKIM1; " + ed},
+			{"v=DKIM1; p=v=DKIM1; " + ed, dkim.FlawMalformed, "a second record begins here", "v=DKIM1; " + ed},
 			{"v=spf1 mx ~all", dkim.FlawVersion, "it is an SPF record", ""},
 		},
 	} {
-		drop := name
+		drop := name // of the clean zone
 		if name == root {
 			drop += " TXT"
 		}

@@ -36,6 +36,12 @@ func (c *checker) older(ctx context.Context, now dmarc.Result) {
 			below, np,
 		))
 	}
+	was, is := then.OrganizationalDomain, now.OrganizationalDomain
+	if was != "" && is != "" && was != is && now.Record.PSD != dmarc.Organizational {
+		c.report(OtherTree, at, fmt.Sprintf(
+			"receivers that follow RFC 7489 take %s for the organizational domain, those that follow RFC 9989 %s",
+			was, is))
+	}
 	if now.Record.PSD == dmarc.Organizational && !c.inherited {
 		c.report(OwnTree, at, "psd=n makes "+c.name+" an organizational domain of its own to "+
 			"receivers that follow RFC 9989")

@@ -30,13 +30,12 @@ func (c *checker) policy(ctx context.Context) {
 		if spf.IsRecord(t) {
 			c.report(SPFAtDMARC, at, "there is an SPF record at _dmarc: delete it").Seen = t
 		}
-		flaws := dmarc.Lint(t)
 		mended, _ := dmarc.Repair(t)
-		near = near || len(flaws) > 0
-		c.flaws(at, t, flaws, mended)
+		near = near || len(dmarc.Lint(t)) > 0
+		c.flaws(at, t, mended, dmarc.Lint)
 	}
 	if records > 1 {
-		c.report(DMARCSeveral, at, fmt.Sprintf("there are %d DMARC records", records))
+		c.report(DMARCSeveral, at, fmt.Sprintf("there are %d DMARC records: keep one, and delete the others", records))
 	}
 	checker := &dmarc.Checker{Resolver: c.Resolver}
 	r := checker.Discover(ctx, []dmarc.Author{{Domain: c.result.Domain}}).Weigh(ctx, nil)
@@ -71,24 +70,30 @@ func (c *checker) takesAll(ctx context.Context) {
 func (c *checker) own(ctx context.Context, at string, r dmarc.Result) {
 	text := r.Record.Text
 	c.policyText = r.Record
-	flaws := dmarc.Lint(text)
+	find := dmarc.Lint
 	if r.OrganizationalDomain != "" && r.OrganizationalDomain != c.result.Domain {
-		flaws = slices.DeleteFunc(flaws, func(f lint.Flaw) bool {
-			return slices.Contains([]string{dmarc.FlawSubdomain, dmarc.FlawNonExist, dmarc.FlawNoNP}, f.Code)
-		})
+		find = lintBelow
 		if r.Record.Subdomain != "" || r.Record.NonExistent != "" {
 			c.report(NoEffect, at, "sp= and np= mean nothing below the organizational domain, "+
 				r.OrganizationalDomain.String()).Seen = text
 		}
 	}
 	mended, _ := dmarc.Repair(text)
-	c.flaws(at, text, flaws, mended)
+	c.flaws(at, text, mended, find)
 	c.wildcard(ctx)
 	for _, list := range [][]string{r.Record.Aggregate, r.Record.Failure} {
 		for _, uri := range list {
 			c.address(ctx, at, text, uri)
 		}
 	}
+}
+
+// lintBelow finds what is wrong in a record below the organizational domain, where sp= and np= mean
+// nothing.
+func lintBelow(text string) []lint.Flaw {
+	return slices.DeleteFunc(dmarc.Lint(text), func(f lint.Flaw) bool {
+		return slices.Contains([]string{dmarc.FlawSubdomain, dmarc.FlawNonExist, dmarc.FlawNoNP}, f.Code)
+	})
 }
 
 // wildcard finds a record that every name below shows.
@@ -175,6 +180,9 @@ func (c *checker) noPolicy(ctx context.Context, at string) {
 	}
 	if a, err := c.Resolver.Lookup(ctx, c.name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
 		return // it is at the domain itself, which is said there
+	}
+	if c.misspelled(ctx, at, "_dmarc", dmarc.IsRecord) {
+		return
 	}
 	c.report(NoDMARC, at, "there is no DMARC record").Publish =
 		[]publish.Record{{Name: at, Text: "v=DMARC1; p=none; rua=mailto:dmarc@" + c.name}}

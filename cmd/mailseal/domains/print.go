@@ -27,7 +27,9 @@ func (r Result) Write(w io.Writer) error {
 	if r.SPF != nil && r.SPF.Root != nil {
 		b.WriteString("\nWhat SPF says:\n")
 		for line := range strings.Lines(r.SPF.Words()) {
-			b.WriteString("  " + line)
+			indent := "  " + line[:len(line)-len(strings.TrimLeft(line, " "))]
+			first, rest, _ := strings.Cut(wrapped(line, indent+"  "), "\n")
+			b.WriteString(strings.TrimPrefix(first, "  ") + "\n" + rest)
 		}
 	}
 	fmt.Fprintf(&b, "DMARC asks for: %s\nDNS lookups: %d\n", cmp.Or(r.Policy, "nothing"), r.Queries)

@@ -28,14 +28,15 @@ func (c *checker) sender(ctx context.Context) {
 	}
 	near, records := false, 0
 	for _, t := range a.Texts {
-		mended, _ := spf.Repair(t)
-		flaws := spf.Lint(t)
 		if spf.IsRecord(t) {
 			records++
 		} else {
-			near = near || len(flaws) > 0
+			near = near || len(spf.Lint(t)) > 0
 		}
-		c.flaws(c.name, t, flaws, mended)
+		if len(spf.Lint(t)) > 0 {
+			mended, _ := c.mendedSPF(ctx, t)
+			c.flaws(c.name, t, mended, spf.Lint)
+		}
 		c.parked = c.parked || strings.EqualFold(strings.TrimSpace(t), "v=spf1 -all")
 	}
 	switch {
@@ -43,6 +44,10 @@ func (c *checker) sender(ctx context.Context) {
 		c.noSender(ctx)
 	case records > 0:
 		c.survey(ctx)
+		c.mendSurvey(ctx)
+	}
+	if records > 1 {
+		c.joinSPF(ctx, a.Texts)
 	}
 	c.clients(ctx)
 }

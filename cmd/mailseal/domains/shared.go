@@ -68,6 +68,7 @@ func (c *checker) sameKey(name, text string, r dkim.Record) {
 			f.Seen, f.Publish = text, []publish.Record{{Name: name, Text: want.Text}}
 		}
 	}
+	c.siblings(name, text, r.Key)
 	if c.known == nil {
 		return
 	}
@@ -78,6 +79,28 @@ func (c *checker) sameKey(name, text string, r dkim.Record) {
 	case first != c.name && !within(first, c.name) && !within(c.name, first):
 		c.report(KeyShared, name, "the domain "+first+" has the same key").Seen = text
 	}
+}
+
+// namedKey is a key of the domain, its name, and the value of p=.
+type namedKey struct {
+	name, public string
+	key          dkim.PublicKey
+}
+
+// siblings compares a key with the others of the domain.
+func (c *checker) siblings(name, text string, key dkim.PublicKey) {
+	public := publicPart(text)
+	for _, other := range c.published {
+		switch {
+		case other.name == name:
+		case other.public == public:
+			c.report(KeySame, name, "is the same key as "+other.name).Seen = text
+		case key.SharesPrime(other.key):
+			c.report(KeyPrime, name, "has a prime in common with "+other.name+
+				": anybody can compute both private keys").Seen = text
+		}
+	}
+	c.published = append(c.published, namedKey{name, public, key})
 }
 
 func within(name, above string) bool { return strings.HasSuffix(name, "."+above) }

@@ -319,6 +319,7 @@ func (f failing) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 var lessKnown = map[check.Code][]check.Code{
 	NoDomain:    {NoMX, NoDMARC, NoSelector, spf.FlawNone},
 	Misplaced:   {NoDMARC, spf.FlawNone, KeyMissing},
+	Misspelled:  {NoDMARC, STSNone, TLSNone, KeyMissing},
 	DMARCAtRoot: {NoDMARC},
 	ParkedDMARC: {OlderPolicy},
 }

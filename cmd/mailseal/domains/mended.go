@@ -1,0 +1,92 @@
+package domains
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"mailseal/cmd/mailseal/check"
+	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dns"
+	"mailseal/milter/spf"
+)
+
+// stubbed answers for the TXT records of one name as if a text were published there.
+type stubbed struct {
+	dns.Resolver
+	name, text string
+}
+
+// Lookup implements dns.Resolver.
+func (p stubbed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	if t == dns.TXT && strings.EqualFold(strings.TrimSuffix(name, "."), p.name) {
+		return dns.Answer{Status: dns.Found, Texts: []string{p.text}}, nil
+	}
+	return p.Resolver.Lookup(ctx, name, t)
+}
+
+// droppable are the codes of terms without which a record allows the same hosts.
+var droppable = []string{spf.FlawLoop, spf.FlawIncludeGone, spf.FlawIncludeNone, spf.FlawEmpty}
+
+// mendedSPF is the record that was meant by a text, without the terms that lead nowhere, and what is
+// wrong with it still; "" when there is none.
+func (c *checker) mendedSPF(ctx context.Context, text string) (mended string, left []spf.Found) {
+	mended, ok := spf.Repair(text)
+	if !ok {
+		return "", nil
+	}
+	for {
+		v := spf.Explore(ctx, stubbed{c.Resolver, c.name, mended}, c.result.Domain)
+		i := slices.IndexFunc(v.Flaws, func(f spf.Found) bool {
+			return f.Domain == c.name && slices.Contains(droppable, f.Code) && strings.Contains(mended, " "+f.Term)
+		})
+		if i < 0 {
+			return mended, v.Flaws
+		}
+		term := v.Flaws[i].Term
+		words := strings.Fields(mended)
+		mended = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == term }), " ")
+	}
+}
+
+// mendSurvey adds the record to publish to what was found behind the domain's SPF record, where it
+// mends that.
+func (c *checker) mendSurvey(ctx context.Context) {
+	root := c.result.SPF.Root
+	if root.Text == "" || root.Broken != "" {
+		return
+	}
+	mended, left := c.mendedSPF(ctx, root.Text)
+	if mended == "" || mended == root.Text || len(strings.Fields(mended)) < 2 {
+		return
+	}
+	for i := range c.result.Findings {
+		f := &c.result.Findings[i]
+		isLeft := slices.ContainsFunc(left, func(l spf.Found) bool {
+			return check.Code(l.Code) == f.Code && l.Text == f.Text
+		})
+		isHere := slices.Contains(droppable, string(f.Code)) && f.Setting == c.name && f.Start < f.End
+		if isHere && !isLeft && len(f.Publish) == 0 {
+			f.Publish = []publish.Record{{Name: c.name, Text: mended}}
+		}
+	}
+}
+
+// joinSPF adds to the finding of several SPF records the one that allows what they allow together.
+func (c *checker) joinSPF(ctx context.Context, texts []string) {
+	records := slices.DeleteFunc(slices.Clone(texts), func(t string) bool { return !spf.IsRecord(t) })
+	joined, ok := spf.Join(records)
+	if !ok {
+		return
+	}
+	v := spf.Explore(ctx, stubbed{c.Resolver, c.name, joined}, c.result.Domain)
+	isBroken := func(f spf.Found) bool { return slices.Contains(broken, check.Code(f.Code)) }
+	if slices.ContainsFunc(v.Flaws, isBroken) {
+		return
+	}
+	for i := range c.result.Findings {
+		if f := &c.result.Findings[i]; f.Code == spf.FlawSeveral && f.Setting == c.name {
+			f.Publish = []publish.Record{{Name: c.name, Text: joined}}
+		}
+	}
+}
