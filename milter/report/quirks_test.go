@@ -194,7 +194,7 @@ func TestRowsOfRecord(t *testing.T) {
 	for _, r := range rows {
 		got = append(got, fmt.Sprint(r.N, " ", r.Source, " ", r.Count, " ", r.DKIM, " ", r.HeaderFrom))
 	}
-	want := "1 192.0.2.1 2 pass example.com, 1 192.0.2.2 3 fail example.com"
+	want := "1 192.0.2.1 2 pass example.com, 2 192.0.2.2 3 fail example.com"
 	if strings.Join(got, ", ") != want || f.Messages != 5 || codes(f) != "rows" {
 		t.Errorf("got %q, %d messages, notes %q; want %q", got, f.Messages, codes(f), want)
 	}

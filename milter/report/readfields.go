@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -66,6 +67,49 @@ var names = func() map[string]bool {
 	for path := range fields {
 		_, name, _ := strings.Cut(path, "/")
 		out[name] = true
+	}
+	return out
+}()
+
+// place is where an element is: the name of the one around it, and its own.
+type place struct{ parent, name string }
+
+// field is an element that holds a value.
+type field struct {
+	id      int // from 0
+	set     func(*reader, string)
+	repeats bool // there may be several
+}
+
+// element is one that is open. field is nil for one that holds elements.
+type element struct {
+	name  string
+	field *field
+}
+
+// fieldOf has the fields by place.
+var fieldOf = func() map[place]*field {
+	out := map[place]*field{}
+	for path, set := range fields {
+		parent, name, _ := strings.Cut(path, "/")
+		out[place{parent, name}] = &field{id: len(out), set: set, repeats: path == "report_metadata/error"}
+	}
+	return out
+}()
+
+// anew are the elements that can be there several times, and the ids of the fields that are then to
+// be read anew.
+var anew = func() map[string][]int {
+	out := map[string][]int{}
+	for name, parents := range map[string][]string{
+		"record": {"row", "policy_evaluated", "identifiers"}, "row": {"row", "policy_evaluated"},
+		"reason": {"reason"}, "dkim": {"dkim"}, "spf": {"spf"}, "policy_published": {"policy_published"},
+	} {
+		for at, f := range fieldOf {
+			if slices.Contains(parents, at.parent) {
+				out[name] = append(out[name], f.id)
+			}
+		}
 	}
 	return out
 }()

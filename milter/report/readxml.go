@@ -5,7 +5,6 @@ import (
 	"html"
 	"io"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -24,9 +23,10 @@ type reader struct {
 	policies   int
 	seen       int // records that were begun
 
-	stack     []string
-	value     []byte          // of the element that is open
-	given     map[string]bool // values that the element around it has already
+	stack     []element
+	inside    map[string]int // elements of a name that are open
+	value     []byte         // of the element that is open
+	given     []bool         // values that the element around it has already, by the id of the field
 	row       Row
 	count     string
 	more      []rowPart // of a record with several <row>: all but the last
@@ -52,7 +52,7 @@ type rowPart struct {
 // that are unknown are kept as they are. The error wraps ErrNoReport for text that holds no report
 // at all, and ErrHostile for input that no reporter writes.
 func ReadXML(in io.Reader, each func(*Row) error) (*Feedback, error) {
-	r := &reader{each: each, given: map[string]bool{}}
+	r := &reader{each: each, given: make([]bool, len(fields)), inside: map[string]int{}}
 	isKnown := func(name string) bool { return names[canonical(name)] }
 	r.tokens = newTokenizer(utf8Text(in, &r.notebook), isKnown, &r.notebook)
 	err := r.run()
@@ -110,19 +110,28 @@ func (r *reader) atEnd() error {
 	return nil
 }
 
-func (r *reader) started() bool  { return slices.Contains(r.stack, "feedback") }
-func (r *reader) inRecord() bool { return slices.Contains(r.stack, "record") }
+func (r *reader) started() bool  { return r.inside["feedback"] > 0 }
+func (r *reader) inRecord() bool { return r.inside["record"] > 0 }
 
 // inValue reports whether the element that is open holds a value.
-func (r *reader) inValue() bool {
-	return len(r.stack) > 1 && fields[r.path()] != nil
-}
+func (r *reader) inValue() bool { return len(r.stack) > 0 && r.stack[len(r.stack)-1].field != nil }
 
-func (r *reader) path() string {
+// parent returns the name of the element around the one that is open.
+func (r *reader) parent() string {
 	if len(r.stack) < 2 {
 		return ""
 	}
-	return r.stack[len(r.stack)-2] + "/" + r.stack[len(r.stack)-1]
+	return r.stack[len(r.stack)-2].name
+}
+
+// push opens an element.
+func (r *reader) push(name string) {
+	e := element{name: name}
+	if len(r.stack) > 0 {
+		e.field = fieldOf[place{r.stack[len(r.stack)-1].name, name}]
+	}
+	r.stack = append(r.stack, e)
+	r.inside[name]++
 }
 
 func (r *reader) open(t token) error {
@@ -160,7 +169,7 @@ func (r *reader) open(t token) error {
 		r.add("unknown-element", fmt.Sprintf("element <%s> is unknown and was ignored",
 			name[:min(len(name), 40)]), t.line)
 	}
-	r.stack = append(r.stack, name)
+	r.push(name)
 	r.value = r.value[:0]
 	if r.tokens.inText = r.inValue(); !r.tokens.inText {
 		r.forget(name)
@@ -180,21 +189,10 @@ func (r *reader) name(t token) string {
 	return name
 }
 
-// anew are the elements that can be there several times, and those in which values are then to be
-// read anew.
-var anew = map[string][]string{
-	"record": {"row/", "policy_evaluated/", "identifiers/"}, "row": {"row/", "policy_evaluated/"},
-	"reason": {"reason/"}, "dkim": {"dkim/"}, "spf": {"spf/"}, "policy_published": {"policy_published/"},
-}
-
 // forget begins an element: it has no values yet.
 func (r *reader) forget(name string) {
-	for _, prefix := range anew[name] {
-		for path := range r.given {
-			if strings.HasPrefix(path, prefix) {
-				delete(r.given, path)
-			}
-		}
+	for _, id := range anew[name] {
+		r.given[id] = false
 	}
 }
 
@@ -210,6 +208,8 @@ func (r *reader) anotherRow(t token) {
 		r.row.Address, r.row.Source, r.row.Disposition = netip.Addr{}, "", ""
 		r.row.DKIM, r.row.SPF, r.row.Reasons = "", "", nil
 		r.count = ""
+		r.seen++
+		r.row.N, r.row.Line = r.seen, t.line
 	}
 	r.isRow = true
 }
@@ -220,7 +220,7 @@ func (r *reader) close(name string) (bool, error) {
 	if name = canonical(name); name == "identities" {
 		name = "identifiers"
 	}
-	if !slices.Contains(r.stack, name) {
+	if r.inside[name] == 0 {
 		r.add("unopened", "an element is closed that was not opened", r.line)
 		return false, nil
 	}
@@ -234,7 +234,7 @@ func (r *reader) close(name string) (bool, error) {
 
 func (r *reader) closeTo(name string) error {
 	for {
-		top := r.stack[len(r.stack)-1]
+		top := r.stack[len(r.stack)-1].name
 		if err := r.pop(); err != nil || top == name {
 			return err
 		}
@@ -244,14 +244,12 @@ func (r *reader) closeTo(name string) error {
 
 // pop ends the element that was opened last.
 func (r *reader) pop() error {
-	path, top := r.path(), r.stack[len(r.stack)-1]
-	parent := ""
-	if len(r.stack) > 1 {
-		parent = r.stack[len(r.stack)-2]
+	open, parent := r.stack[len(r.stack)-1], r.parent()
+	if open.field != nil {
+		r.set(open.field)
 	}
-	if set := fields[path]; set != nil {
-		r.set(path, set)
-	}
+	top := open.name
+	r.inside[top]--
 	r.stack = r.stack[:len(r.stack)-1]
 	r.value = r.value[:0]
 	r.tokens.inText = false
@@ -274,23 +272,18 @@ func (r *reader) pop() error {
 	return nil
 }
 
-// repeated are the values that an element may have several of.
-var repeated = map[string]bool{"report_metadata/error": true}
-
 // set takes the value that was read. The first one is taken of those that can be there once.
-func (r *reader) set(path string, set func(*reader, string)) {
+func (r *reader) set(f *field) {
 	value := r.text()
-	if value == "" && r.given[path] {
+	if value == "" && r.given[f.id] {
 		return
 	}
-	if r.given[path] && !repeated[path] {
+	if r.given[f.id] && !f.repeats {
 		r.add("repeated", "an element is there twice; the first one is taken", r.line)
 		return
 	}
-	if value != "" {
-		r.given[path] = true
-	}
-	set(r, value)
+	r.given[f.id] = r.given[f.id] || value != ""
+	f.set(r, value)
 }
 
 func (r *reader) addSignature() {

@@ -48,21 +48,21 @@ func (b *Box) Import(ctx context.Context, names []string, stdin io.Reader, out, 
 	err := b.with(ctx, func(i *intake.Intake) error {
 		steps := newProgress(progress, time.Now)
 		defer steps.end()
-		return intake.Each(names, stdin, func(f intake.File) error {
+		batch := &batch{intake: i, sum: sum}
+		err := intake.Each(names, stdin, func(f intake.File) error {
 			steps.step(sum.Reports)
 			if f.Err != nil {
 				sum.unread = append(sum.unread, fileError(f))
 				return nil
 			}
-			got, err := i.Take(ctx, &store.Arrival{
+			return batch.add(ctx, &store.Arrival{
 				Received: b.Now(), Via: "import", Name: f.Name, Trust: store.ByHand, Data: f.Data,
 			})
-			if err != nil {
-				return answer.NewUnknown(err)
-			}
-			sum.add(f.Name, got)
-			return nil
 		})
+		if err != nil {
+			return err
+		}
+		return batch.take(ctx)
 	})
 	if err != nil {
 		return err
@@ -75,6 +75,48 @@ func (b *Box) Import(ctx context.Context, names []string, stdin io.Reader, out, 
 		fmt.Fprintln(out, sum)
 	}
 	return sum.verdict()
+}
+
+// Bounds of what one transaction of an import holds. Files that are interrupted before their
+// transaction ends are imported when the command is given again.
+const (
+	maxBatch      = 250     // mails or files
+	maxBatchBytes = 8 << 20 // of all but the last one
+)
+
+// batch is what waits to be imported in one transaction.
+type batch struct {
+	intake *intake.Intake
+	sum    *imported
+	all    []*store.Arrival
+	size   int
+}
+
+// add takes a file, and stores what waits if that is enough.
+func (b *batch) add(ctx context.Context, a *store.Arrival) error {
+	b.all = append(b.all, a)
+	b.size += len(a.Data)
+	if len(b.all) < maxBatch && b.size < maxBatchBytes {
+		return nil
+	}
+	return b.take(ctx)
+}
+
+// take stores what waits.
+func (b *batch) take(ctx context.Context) error {
+	if len(b.all) == 0 {
+		return nil
+	}
+	got, err := b.intake.TakeAll(ctx, b.all)
+	for n, t := range got {
+		b.sum.add(b.all[n].Name, t)
+	}
+	b.all, b.size = b.all[:0], 0
+	if err != nil {
+		return answer.NewUnknown(fmt.Errorf("%w; %d files or mails are imported, and the others when the command "+
+			"is given again", err, b.sum.Files))
+	}
+	return nil
 }
 
 // imported is what became of many files.

@@ -39,14 +39,44 @@ type Taken struct {
 // nothing of it was stored, and that it should be brought again; what cannot be read is no error,
 // but in Problems, and kept as it came.
 func (i *Intake) Take(ctx context.Context, a *store.Arrival) (*Taken, error) {
-	out := &Taken{}
-	isNew, err := i.Store.Ingest(ctx, a, func(in *store.Ingest) error {
-		return i.parts(a, in, out)
+	out, err := i.takeTogether(ctx, []*store.Arrival{a})
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+// TakeAll is Take for several mails or files, in the order of all. They share a transaction, which
+// takes much less time; where that fails, each has one of its own, until one fails again: out has
+// those before it.
+func (i *Intake) TakeAll(ctx context.Context, all []*store.Arrival) (out []*Taken, err error) {
+	if out, err = i.takeTogether(ctx, all); err == nil || len(all) == 1 {
+		return out, err
+	}
+	for _, a := range all {
+		one, err := i.Take(ctx, a)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+func (i *Intake) takeTogether(ctx context.Context, all []*store.Arrival) ([]*Taken, error) {
+	out := make([]*Taken, len(all))
+	for n := range out {
+		out[n] = &Taken{}
+	}
+	known, err := i.Store.IngestAll(ctx, all, func(n int, in *store.Ingest) error {
+		return i.parts(all[n], in, out[n])
 	})
 	if err != nil {
 		return nil, err
 	}
-	out.Known = !isNew
+	for n := range out {
+		out[n].Known = known[n]
+	}
 	return out, nil
 }
 

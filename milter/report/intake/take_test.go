@@ -271,6 +271,19 @@ func TestOneRecordForEachMessage(t *testing.T) {
 	})
 }
 
+// A record with several <row> elements is stored as so many rows.
+func TestRowsOfOneRecord(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		text := string(xml("1"))
+		row := text[strings.Index(text, "<row>"):strings.Index(text, "<identifiers>")]
+		other := strings.Replace(row, "192.0.2.1", "192.0.2.2", 1)
+		got := take(t, &Intake{Store: s}, store.ByHand, "", []byte(strings.Replace(text, row, row+other+row, 1)))
+		if got.Rows != 3 || total(t, s) != 21 {
+			t.Errorf("%+v, %d messages in the store; want 3 rows and 21 messages", got, total(t, s))
+		}
+	})
+}
+
 // RI-15: a long report is read twice and stored once; reading everything again gives equal sums; purging keeps the sums.
 func TestKeeping(t *testing.T) {
 	if testing.Short() {
@@ -297,6 +310,33 @@ func TestKeeping(t *testing.T) {
 		}
 		if list, err := s.Reports(t.Context(), store.Filter{}); err != nil || len(list) != 0 || total(t, s) != want {
 			t.Errorf("after two years: %d reports, %v, %d messages", len(list), err, total(t, s))
+		}
+	})
+}
+
+// Mails in one transaction give what they give one by one, and nothing is left of a transaction that fails.
+func TestTakeAll(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		i := &Intake{Store: s}
+		arrive := func(data []byte) *store.Arrival {
+			return &store.Arrival{Received: now, Via: "import", Trust: store.ByHand, Data: data}
+		}
+		got, err := i.TakeAll(t.Context(), []*store.Arrival{
+			arrive(xml("1")), arrive(xml("2")), arrive(xml("1")), arrive(gz(xml("2"))), arrive([]byte("hello")), arrive(gz(rows(300, 2))),
+		})
+		if err != nil || len(got) != 6 || total(t, s) != 14+300*700 {
+			t.Fatalf("%d answers, %v, %d messages", len(got), err, total(t, s))
+		}
+		if got[0].Reports != 1 || !got[2].Known || got[3].Duplicates != 1 || len(got[4].Problems) != 1 || got[5].Variants+got[5].Reports == 0 {
+			t.Errorf("got %+v %+v %+v %+v %+v", *got[0], *got[2], *got[3], *got[4], *got[5])
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if got, err := i.TakeAll(ctx, []*store.Arrival{arrive(xml("3")), arrive(xml("4"))}); err == nil || len(got) != 0 {
+			t.Errorf("after the end: %d answers, %v", len(got), err)
+		}
+		if again := take(t, i, store.ByHand, "", xml("3")); again.Known {
+			t.Error("something of a transaction that failed was left")
 		}
 	})
 }

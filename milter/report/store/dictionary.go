@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -81,17 +83,72 @@ func (l *lookup) id(ctx context.Context, table, column, word string) (int64, err
 	return id, nil
 }
 
-// ask runs a query that is prepared once in the transaction: a report asks it for each new word.
-func (l *lookup) ask(ctx context.Context, id *int64, query string, args ...any) error {
+// prepared returns a query that is prepared once in the transaction: all reports in it ask the same
+// ones.
+func (l *lookup) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	q := l.ready[query]
 	if q == nil {
 		var err error
 		if q, err = l.tx.PrepareContext(ctx, query); err != nil {
-			return err
+			return nil, err
 		}
 		l.ready[query] = q
 	}
+	return q, nil
+}
+
+// ask runs a query for an id.
+func (l *lookup) ask(ctx context.Context, id *int64, query string, args ...any) error {
+	q, err := l.prepared(ctx, query)
+	if err != nil {
+		return err
+	}
 	return q.QueryRowContext(ctx, args...).Scan(id)
+}
+
+func (l *lookup) exec(ctx context.Context, query string, args ...any) error {
+	q, err := l.prepared(ctx, query)
+	if err != nil {
+		return err
+	}
+	_, err = q.ExecContext(ctx, args...)
+	return err
+}
+
+// sizes are the numbers of rows that one statement inserts: a statement of each is prepared.
+var sizes = []int{64, 8, 1}
+
+// insert runs "head VALUES (...), (...) tail" for rows, which are values one after the other, width
+// for each row.
+func (l *lookup) insert(ctx context.Context, head, tail string, width int, rows []any) error {
+	for _, size := range sizes {
+		for len(rows) >= size*width {
+			if err := l.exec(ctx, head+values(size, width)+tail, rows[:size*width]...); err != nil {
+				return err
+			}
+			rows = rows[size*width:]
+		}
+	}
+	return nil
+}
+
+// values is the list of placeholders of so many rows.
+func values(rows, width int) string {
+	var b strings.Builder
+	b.WriteString(" VALUES ")
+	for i := range rows * width {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%width == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	b.WriteString(") ")
+	return b.String()
 }
 
 func (l *lookup) keep(table, word string, id int64) {

@@ -89,14 +89,14 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	in.noted = noted{h.Notes, h.Refused, h.Cut, h.Metadata.Errors, h.Metadata.Email,
 		h.Metadata.Contact, h.Metadata.Org}
 	notes, _ := json.Marshal(in.noted)
-	err = in.tx.QueryRowContext(in.ctx, `INSERT INTO in_report (dedup, content, variant_of, raw, reporter, report_id, domain, configured, begins,
+	err = in.lookup.ask(in.ctx, &in.report, `INSERT INTO in_report (dedup, content, variant_of, raw, reporter, report_id, domain, configured, begins,
 		ends, received, trust, counted, state, version, namespace, generator, policy, notes, records, messages)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING id`,
 		key, h.Digest, first, in.raw, reporter, text(h.Metadata.ReportID), name,
 		number(h.Configured), in.begin.Unix(), in.end.Unix(),
 		in.arrival.Received.Unix(), h.Trust, number(in.counts), state, text(h.Version),
 		text(h.Namespace), text(h.Metadata.Generator),
-		text(string(policy)), text(string(notes)), h.Rows, h.Messages).Scan(&in.report)
+		text(string(policy)), text(string(notes)), h.Rows, h.Messages)
 	return status, err
 }
 
@@ -144,7 +144,11 @@ func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, 
 	if proven {
 		q += " AND (counted = 1 OR trust <> 'unaligned')"
 	}
-	err = in.tx.QueryRowContext(in.ctx, q, content, key).Scan(&first, &equal)
+	ready, err := in.lookup.prepared(in.ctx, q)
+	if err != nil {
+		return first, false, err
+	}
+	err = ready.QueryRowContext(in.ctx, content, key).Scan(&first, &equal)
 	return first, equal > 0, err
 }
 
@@ -157,20 +161,24 @@ func (in *Ingest) reporter(h Head) (id int64, accepted bool, err error) {
 		org, email = text(h.Metadata.Org), text(h.Metadata.Email)
 	}
 	var flag int
-	err = in.tx.QueryRowContext(in.ctx, `INSERT INTO in_reporter (key, org, email, first_seen, last_seen) VALUES ($1, $2, $3, $4, $4)
-		ON CONFLICT (key) DO UPDATE SET last_seen = CASE WHEN excluded.last_seen > in_reporter.last_seen THEN excluded.last_seen
+	ready, err := in.lookup.prepared(in.ctx, `INSERT INTO in_reporter (key, org, email, first_seen, last_seen)
+		VALUES ($1, $2, $3, $4, $4) ON CONFLICT (key) DO UPDATE SET last_seen = CASE WHEN excluded.last_seen > in_reporter.last_seen THEN excluded.last_seen
 		ELSE in_reporter.last_seen END,
 		org = CASE WHEN excluded.org <> '' THEN excluded.org ELSE in_reporter.org END,
 		email = CASE WHEN excluded.email <> '' THEN excluded.email ELSE in_reporter.email END
-		RETURNING id, accepted`,
-		text(h.Metadata.ReporterKey(in.arrival.TrustDomain)), org, email, now).Scan(&id, &flag)
+		RETURNING id, accepted`)
+	if err != nil {
+		return 0, false, err
+	}
+	key := text(h.Metadata.ReporterKey(in.arrival.TrustDomain))
+	err = ready.QueryRowContext(in.ctx, key, org, email, now).Scan(&id, &flag)
 	return id, flag == 1, err
 }
 
 // binIsFull reports whether the store has as many reports on other domains as it may.
 func (in *Ingest) binIsFull() (bool, error) {
-	var n int
-	err := in.tx.QueryRowContext(in.ctx,
-		"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign).Scan(&n)
+	var n int64
+	err := in.lookup.ask(in.ctx, &n,
+		"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign)
 	return n >= maxForeign, err
 }

@@ -160,6 +160,7 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 	in := &Ingest{ctx: ctx, arrival: &Arrival{}, raw: raw}
 	err := s.Update(ctx, func(tx *Tx) error {
 		in.tx, in.lookup = tx, s.lookup(tx)
+		in.sums = newSums(in.lookup)
 		if err := in.load(); err != nil {
 			return err
 		}
@@ -171,7 +172,10 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 		if err != nil {
 			return err
 		}
-		return do(in.arrival, in)
+		if err := do(in.arrival, in); err != nil {
+			return err
+		}
+		return in.sums.flush(ctx)
 	})
 	if err != nil {
 		return s.wrap("read a report again", err)
@@ -224,13 +228,20 @@ func (in *Ingest) forget() error {
 // replace removes a report of the same content that came without proof, which does not count: one
 // with proof takes its place.
 func (in *Ingest) replace(key, content string) error {
-	same := "(SELECT id FROM in_report WHERE dedup = $1 AND content = $2)"
+	var id int64
+	err := in.lookup.ask(in.ctx, &id, "SELECT id FROM in_report WHERE dedup = $1 AND content = $2", key, content)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	for _, q := range []string{
-		"DELETE FROM in_record WHERE report IN " + same,
-		"UPDATE in_report SET variant_of = NULL WHERE variant_of IN " + same,
-		"DELETE FROM in_report WHERE dedup = $1 AND content = $2",
+		"DELETE FROM in_record WHERE report = $1",
+		"UPDATE in_report SET variant_of = NULL WHERE variant_of = $1",
+		"DELETE FROM in_report WHERE id = $1",
 	} {
-		if _, err := in.tx.ExecContext(in.ctx, q, key, content); err != nil {
+		if err := in.lookup.exec(in.ctx, q, id); err != nil {
 			return err
 		}
 	}

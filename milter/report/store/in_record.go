@@ -1,12 +1,10 @@
 package store
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"mailseal/milter/report"
 )
@@ -22,8 +20,8 @@ const (
 	messagesColumn = 5
 )
 
-// batch is how many rows go into the store with one statement.
-const batch = 200
+// batch is how many rows wait before they go into the store.
+const batch = 256
 
 // facts is what is rare about a row.
 type facts struct {
@@ -96,6 +94,11 @@ func (in *Ingest) Row(domain string, r *report.Row) error {
 	isMerged := true
 	for day, n := range days {
 		key := rowKey{day, ids, NewOutcome(r), rare}
+		if in.counts {
+			if err := in.sums.add(in.ctx, ids[0], day, in.key, ids[1], key.outcome, n); err != nil {
+				return err
+			}
+		}
 		if at, ok := in.waiting[key]; ok {
 			in.rows[at] = in.rows[at].(int64) + n
 			continue
@@ -140,42 +143,19 @@ func (in *Ingest) authset(r *report.Row) (int64, error) {
 
 // flush writes the rows that wait.
 func (in *Ingest) flush() error {
-	if len(in.rows) == 0 {
-		return nil
-	}
-	var q strings.Builder
-	q.WriteString("INSERT INTO in_record (report, n, day, domain, source, messages, outcome, " +
-		"header_from, envelope_from, authset, facts) VALUES ")
-	for i := range in.rows {
-		switch {
-		case i == 0:
-			q.WriteString("(")
-		case i%columns == 0:
-			q.WriteString("), (")
-		default:
-			q.WriteString(", ")
-		}
-		fmt.Fprintf(&q, "$%d", i+1)
-	}
-	q.WriteString(")")
-	_, err := in.tx.ExecContext(in.ctx, q.String(), in.rows...)
+	err := in.lookup.insert(in.ctx, "INSERT INTO in_record (report, n, day, domain, source, messages, outcome, "+
+		"header_from, envelope_from, authset, facts)", "", columns, in.rows)
 	in.rows = in.rows[:0]
 	clear(in.waiting)
 	return err
 }
 
-// End stores what is left of the report's rows, and adds them to the rollups if it counts.
+// End stores what is left of the report's rows.
 func (in *Ingest) End() error {
 	if err := in.flush(); err != nil {
 		return err
 	}
-	if err := in.noteMerged(); err != nil {
-		return err
-	}
-	if !in.counts {
-		return nil
-	}
-	return in.tx.roll(in.ctx, in.report, +1)
+	return in.noteMerged()
 }
 
 // noteMerged adds a note to the report in hand if some of its rows are kept as one.
@@ -191,32 +171,4 @@ func (in *Ingest) noteMerged() error {
 	}
 	_, err = in.tx.ExecContext(in.ctx, "UPDATE in_report SET notes = $1 WHERE id = $2", text(string(notes)), in.report)
 	return err
-}
-
-// roll adds the rows of a report to the rollups, or takes them out again.
-func (tx *Tx) roll(ctx context.Context, id int64, sign int) error {
-	for _, q := range []string{
-		`INSERT INTO in_day_reporter (domain, day, reporter, outcome, messages)
-			SELECT r.domain, r.day, p.reporter, r.outcome, $1 * SUM(r.messages) FROM in_record r JOIN in_report p ON p.id = r.report
-			WHERE r.report = $2 AND r.messages > 0 GROUP BY r.domain, r.day, p.reporter, r.outcome
-			ON CONFLICT (domain, day, reporter, outcome) DO UPDATE SET messages = in_day_reporter.messages + excluded.messages`,
-		`INSERT INTO in_day_source (domain, day, source, outcome, messages)
-			SELECT domain, day, source, outcome, $1 * SUM(messages) FROM in_record
-			WHERE report = $2 AND messages > 0 GROUP BY domain, day, source, outcome
-			ON CONFLICT (domain, day, source, outcome) DO UPDATE SET messages = in_day_source.messages + excluded.messages`,
-	} {
-		if _, err := tx.ExecContext(ctx, q, sign, id); err != nil {
-			return err
-		}
-	}
-	if sign > 0 {
-		return nil
-	}
-	for _, q := range []string{"DELETE FROM in_day_reporter WHERE messages = 0",
-		"DELETE FROM in_day_source WHERE messages = 0"} {
-		if _, err := tx.ExecContext(ctx, q); err != nil {
-			return err
-		}
-	}
-	return nil
 }
