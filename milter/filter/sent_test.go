@@ -61,6 +61,30 @@ func TestSent(t *testing.T) {
 	}
 }
 
+// TestSentAfterSelfCheck holds that mail which the self-check keeps from leaving is not counted as own
+// mail: the sender sends it again.
+func TestSentAfterSelfCheck(t *testing.T) {
+	for _, tc := range []struct {
+		setting action.Action
+		want    int
+	}{{action.Accept, 1}, {action.Tempfail, 0}} {
+		f, rec := reportFilter(t)
+		f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil // the second implementation knows no other clock
+		f.SelfCheck = SelfCheck{Share: 1, Action: tc.setting}
+		env := message.Envelope{Client: local.Client, Sender: "a@example.com", Recipients: []string{"b@friend.example"}}
+		o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, env, plainText, []byte("body\r\n"))
+		counted := 0
+		for _, s := range rec.sent {
+			if s.Counted {
+				counted++
+			}
+		}
+		if o.Action != tc.setting || counted != tc.want {
+			t.Errorf("%s: the message is answered with %s and counted %d times, want %d", tc.setting, o.Action, counted, tc.want)
+		}
+	}
+}
+
 // TestLists holds that the address of a list is learned from mail that the address's own domain
 // signed, and from no other.
 func TestLists(t *testing.T) {

@@ -17,6 +17,8 @@ import (
 
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/keyhttp"
+	"mailseal/keys/keysql"
 )
 
 // TestRemembered holds which keys of a source's memory sign, and as which domain.
@@ -163,4 +165,43 @@ func TestUsable(t *testing.T) {
 func testKey(i int) keys.Key {
 	seed := bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize)
 	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s", Signer: ed25519.NewKeyFromSeed(seed)}
+}
+
+// TestInherit holds when a source takes over at a reload what the one before it has remembered: where
+// it asks the same, in the same directory of keys, wherever the database has moved.
+func TestInherit(t *testing.T) {
+	base := sourceOptions{ttl: time.Hour,
+		sql:  keysql.Options{Name: "a", DSN: "postgres://one/keys", KeyQuery: "SELECT 1", SigningQuery: "SELECT 2", KeyDir: "/etc/keys"},
+		http: keyhttp.Options{URL: "https://keys.example/{key}", KeyDir: "/etc/keys"}}
+	for _, tc := range []struct {
+		name   string
+		change func(*sourceOptions)
+		want   bool
+	}{
+		{"the same", func(*sourceOptions) {}, true},
+		{"another name", func(o *sourceOptions) { o.sql.Name = "b" }, true},
+		{"another server", func(o *sourceOptions) { o.sql.DSN = "postgres://two/keys" }, true},
+		{"another directory of keys", func(o *sourceOptions) { o.sql.KeyDir = "/srv/keys" }, false},
+		{"no directory of keys", func(o *sourceOptions) { o.sql.KeyDir = "" }, false},
+		{"another directory of a web service's keys", func(o *sourceOptions) { o.http.KeyDir = "/srv/keys" }, false},
+		{"another query", func(o *sourceOptions) { o.sql.KeyQuery = "SELECT 3" }, false},
+		{"another query for choosing", func(o *sourceOptions) { o.sql.SigningQuery = "SELECT 3" }, false},
+		{"another address", func(o *sourceOptions) { o.http.URL = "https://other.example/{key}" }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			key := testKey(1)
+			before := cached("fake", base, fakeRemote{"k": key}, slog.New(slog.DiscardHandler))
+			if _, err := before.Key(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			wanted := base
+			tc.change(&wanted)
+			// The new one has nothing: what it answers with is remembered.
+			after := cached("fake", wanted, fakeRemote{}, slog.New(slog.DiscardHandler))
+			after.inherit(before)
+			if _, err := after.Key(t.Context(), "k"); (err == nil) != tc.want || after.HasAnswered() != tc.want && tc.want {
+				t.Errorf("the key is there: %v, want %v (%v)", err == nil, tc.want, err)
+			}
+		})
+	}
 }

@@ -45,7 +45,8 @@ type Inspector struct {
 	places chan struct{}
 	mu     sync.Mutex
 	rates  rates
-	kept   map[string]*look // by what was asked
+	kept   map[string]*look  // by what was asked
+	asking map[string]string // accounts of which a check is running, and of which domain
 }
 
 var _ web.Checker = (*Inspector)(nil)
@@ -72,6 +73,10 @@ func (p *Inspector) Check(ctx context.Context, by string, q web.Question) (*web.
 	q.Domain = name.String()
 	q.Addresses = q.Addresses[:min(len(q.Addresses), maxTerms)]
 	q.Selectors = p.selectors(q)
+	if err := p.begin(by, q.Domain); err != nil {
+		return nil, err
+	}
+	defer p.end(by)
 	p.once.Do(func() { p.places = make(chan struct{}, maxAtOnce) })
 	ctx, cancel := context.WithTimeout(ctx, longestCheck)
 	defer cancel()
@@ -90,6 +95,28 @@ func (p *Inspector) Check(ctx context.Context, by string, q web.Question) (*web.
 	out.NewDMARC = proposeDMARC(ctx, l.resolver, q)
 	out.Queries = l.resolver.count()
 	return out, nil
+}
+
+// begin notes that a check of an account is running. An account has one at a time: it must not take
+// all places.
+func (p *Inspector) begin(by, domain string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if running, has := p.asking[by]; has {
+		return fmt.Errorf("%w at once: your check of %s is still running; wait for its answer, %d seconds at "+
+			"most, and send this one again", web.ErrBusy, running, int(longestCheck.Seconds()))
+	}
+	if p.asking == nil {
+		p.asking = map[string]string{}
+	}
+	p.asking[by] = domain
+	return nil
+}
+
+func (p *Inspector) end(by string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.asking, by)
 }
 
 // selectors are those that were asked for, and those that the configuration signs with.

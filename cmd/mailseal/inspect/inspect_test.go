@@ -202,7 +202,7 @@ func TestStuck(t *testing.T) {
 	ended := make(chan error, maxAtOnce)
 	for i := range maxAtOnce {
 		go func() {
-			_, err := p.Check(ctx, "anna", web.Question{Domain: fmt.Sprintf("d%d.example.net", i)})
+			_, err := p.Check(ctx, fmt.Sprint("account ", i), web.Question{Domain: fmt.Sprintf("d%d.example.net", i)})
 			ended <- err
 		}()
 	}
@@ -218,11 +218,18 @@ func TestStuck(t *testing.T) {
 	if _, err := p.Check(late, "bert", web.Question{Domain: "example.net"}); !errors.Is(err, web.ErrBusy) {
 		t.Errorf("without a place: %v", err)
 	}
+	_, err := p.Check(t.Context(), "account 0", web.Question{Domain: "example.net"})
+	if !errors.Is(err, web.ErrBusy) || !strings.Contains(err.Error(), "your check of d0.example.net is still running") {
+		t.Errorf("a second check of an account: %v", err)
+	}
 	cancel()
 	for range maxAtOnce {
 		if err := <-ended; err != nil {
 			t.Errorf("a check without answers: %v", err)
 		}
+	}
+	if err := p.begin("account 0", "example.net"); err != nil {
+		t.Errorf("after the end of the first: %v", err)
 	}
 	if len(p.kept) != 0 {
 		t.Errorf("%d checks that were broken off are kept for others", len(p.kept))

@@ -50,7 +50,8 @@ type tests struct {
 	*Process
 	store *testmail.Store
 	spool string
-	each  func(evidence.Mail) error // of what is new; nil where no test is answered by mail
+
+	answerer *testmail.Answerer // nil where no test is answered by mail
 
 	collecting sync.Mutex
 }
@@ -97,11 +98,18 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 		return Part{}, fmt.Errorf("reports.spool_directory: %w", errors.Join(err, listener.Close()))
 	}
 	if settings.AnswerByMail {
-		t.answers(ctx)
+		t.answers(&send.SMTP{Address: t.Config.Reports.SMTP, Helo: t.Config.ServerName()})
 	}
 	serve := func(ctx context.Context) error {
 		defer t.store.Close()
 		defer evidence.Unsign(t.spool)
+		var answering sync.WaitGroup
+		defer answering.Wait()
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		if t.answerer != nil {
+			answering.Go(func() { t.answerer.Run(ctx) })
+		}
 		return servePages(ctx, listener, handler)
 	}
 	return Part{Serve: serve, Jobs: []jobs.Job{
@@ -118,19 +126,23 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 }
 
 // answers has tests answered by mail.
-func (t *tests) answers(ctx context.Context) {
-	a := &testmail.Answerer{
-		Store: t.store, Address: t.Config.Test.Address, URL: strings.TrimRight(t.Config.Test.PageURL, "/"), Now: t.Now,
-		Transport: &send.SMTP{Address: t.Config.Reports.SMTP, Helo: t.Config.ServerName()},
+func (t *tests) answers(by send.Transport) {
+	t.answerer = &testmail.Answerer{
+		Store: t.store, Address: t.Config.Test.Address, URL: strings.TrimRight(t.Config.Test.PageURL, "/"),
+		Now: t.Now, Log: t.Log, Transport: by,
 	}
-	t.each = func(m evidence.Mail) error { return a.Answer(ctx, m) }
 }
 
-// collect takes what is in the spool. Runs at the same time wait for each other.
+// collect takes what is in the spool. Runs at the same time wait for each other, and none for the mail
+// server: pages that are asked for collect, too.
 func (t *tests) collect(ctx context.Context) error {
 	t.collecting.Lock()
 	defer t.collecting.Unlock()
-	return t.store.Collect(ctx, t.spool, t.Log, t.each)
+	var answer func(evidence.Mail) error
+	if t.answerer != nil {
+		answer = t.answerer.Later
+	}
+	return t.store.Collect(ctx, t.spool, t.Log, answer)
 }
 
 // every is an interval that does not change.

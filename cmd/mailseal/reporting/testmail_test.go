@@ -98,3 +98,56 @@ func TestTestRoleIsOff(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// stuckServer is a Transport of a mail server that does not answer.
+type stuckServer struct{ asked chan struct{} }
+
+func (s stuckServer) Hand(ctx context.Context, _, _ string, _ []byte) error {
+	close(s.asked)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestCollectDoesNotWait holds that test mails are collected while an answer is with a mail server
+// that does not take it.
+func TestCollectDoesNotWait(t *testing.T) {
+	dir := t.TempDir()
+	cfg := &config.Config{Test: config.Test{Address: "test@example.net", Days: 7}}
+	cfg.Reports.Directory, cfg.Reports.SpoolDirectory = dir, filepath.Join(dir, "spool")
+	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	tests, err := p.openTests(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tests.store.Close()
+	if err := evidence.Sign(tests.spool, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	server := stuckServer{make(chan struct{})}
+	tests.answers(server)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { tests.answerer.Run(ctx); close(ended) }()
+	for _, name := range []string{"a", "b"} {
+		token := evidence.NewToken()
+		w := evidence.NewWriter(tests.spool, p.Log, time.Now)
+		if !w.Keep(evidence.Mail{Token: token, Time: time.Now(), Client: netip.MustParseAddr("198.51.100.7"),
+			Sender: name + "@" + name + ".example", DMARC: evidence.DMARC{Value: "pass", Author: name + ".example"}}) {
+			t.Fatal("no page is served")
+		}
+		done, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.Run(done)
+		if err := tests.collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := tests.store.Mails(t.Context(), token, time.Now()); err != nil || len(list) != 1 {
+			t.Errorf("mail %s: %d, %v", name, len(list), err)
+		}
+		if name == "a" {
+			<-server.asked // from now on the mail server has it
+		}
+	}
+	stop()
+	<-ended
+}

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/mail"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"mailseal/milter/report/evidence"
@@ -32,6 +35,46 @@ type Answerer struct {
 	Address   string // for tests: the author of answers
 	URL       string // of the pages, without "/t/" and the token
 	Now       func() time.Time
+	Log       *slog.Logger
+
+	once    sync.Once
+	waiting chan evidence.Mail
+}
+
+// maxWaiting is how many answers wait while the mail server takes its time.
+const maxWaiting = 100
+
+// errWaiting reports that too many answers wait.
+var errWaiting = errors.New("the mail server is slow, and 100 answers wait for it already")
+
+func (a *Answerer) queue() chan evidence.Mail {
+	a.once.Do(func() { a.waiting = make(chan evidence.Mail, maxWaiting) })
+	return a.waiting
+}
+
+// Later has Run answer a test. It never waits.
+func (a *Answerer) Later(m evidence.Mail) error {
+	select {
+	case a.queue() <- m:
+		return nil
+	default:
+		return errWaiting
+	}
+}
+
+// Run answers tests, one after the other, until ctx ends. What waits then is not answered: who tests
+// has the reply and the page.
+func (a *Answerer) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-a.queue():
+			if err := a.Answer(ctx, m); err != nil {
+				a.Log.Warn("a test mail is not answered by mail", "to", m.Sender, "error", err)
+			}
+		}
+	}
 }
 
 // Answer sends the result to the envelope sender of a test, from the null sender, where the daemon

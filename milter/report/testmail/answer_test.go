@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/mail"
 	"strings"
 	"testing"
@@ -142,4 +143,50 @@ func TestAnswersAreBounded(t *testing.T) {
 	if err := a.Answer(t.Context(), m); !errors.Is(err, h.err) {
 		t.Errorf("%v", err)
 	}
+}
+
+// slowServer is a Transport that hands nothing over before it may.
+type slowServer struct {
+	asked chan string
+	may   chan struct{}
+}
+
+func (s *slowServer) Hand(ctx context.Context, _, to string, _ []byte) error {
+	s.asked <- to
+	select {
+	case <-s.may:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// TestSlowServer holds that nothing waits for a mail server that is slow: mails are taken out of the
+// spool and pages shown meanwhile, and beyond a bound tests stay without an answer by mail.
+func TestSlowServer(t *testing.T) {
+	a, _, _ := answerer(t)
+	slow := &slowServer{asked: make(chan string), may: make(chan struct{})}
+	a.Transport, a.Log = slow, slog.New(slog.DiscardHandler)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { a.Run(ctx); close(ended) }()
+	if err := a.Later(passing("first@good.example")); err != nil {
+		t.Fatal(err)
+	}
+	if to := <-slow.asked; to != "first@good.example" {
+		t.Errorf("to %s", to)
+	}
+	for i := range maxWaiting {
+		if err := a.Later(passing(fmt.Sprintf("u%d@d%d.example", i, i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Later(passing("late@good.example")); !errors.Is(err, errWaiting) {
+		t.Errorf("beyond the bound: %v", err)
+	}
+	slow.may <- struct{}{}
+	if to := <-slow.asked; to != "u0@d0.example" {
+		t.Errorf("then to %s", to)
+	}
+	stop()
+	<-ended
 }

@@ -3,6 +3,7 @@ package testmail
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/keys/database"
 	"mailseal/milter/report/evidence"
 	"mailseal/milter/spf"
 )
@@ -201,5 +203,65 @@ func TestAdvice(t *testing.T) {
 		if !strings.Contains(v.Advice, c.want) || (got == "") != (c.publish == "") || !strings.Contains(got, c.publish) {
 			t.Errorf("%s: %q, publish %q", c.name, v.Advice, got)
 		}
+	}
+}
+
+// TestVisitorLeaves holds that a visitor who leaves while the page collects what is new takes no one's
+// mail away: the collection goes on.
+func TestVisitorLeaves(t *testing.T) {
+	s, store, _ := newServer(t)
+	token := evidence.NewToken()
+	ctx, leave := context.WithCancel(t.Context())
+	s.Refresh = func(ctx context.Context) error {
+		leave()
+		_, err := store.Put(ctx, "file-1", evidence.Mail{Token: token, Time: now, DMARC: evidence.DMARC{Value: "pass"}})
+		return err
+	}
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/t/"+token, nil)
+	s.ServeHTTP(httptest.NewRecorder(), r)
+	if list, err := store.Mails(t.Context(), token, now); err != nil || len(list) != 1 {
+		t.Errorf("%d mails, %v: what was collected is lost", len(list), err)
+	}
+}
+
+// leaving is the context of one who leaves as soon as a mail is stored.
+type leaving struct {
+	context.Context
+	isStored func() bool
+	gone     chan struct{}
+}
+
+func (l leaving) Done() <-chan struct{} {
+	if l.isStored() {
+		return l.gone
+	}
+	return l.Context.Done()
+}
+
+func (l leaving) Err() error {
+	if l.isStored() {
+		return context.Canceled
+	}
+	return l.Context.Err()
+}
+
+// TestLeavesBetween holds that a mail counts as new if it was stored before its visitor left: it would
+// not be answered else.
+func TestLeavesBetween(t *testing.T) {
+	_, store, _ := newServer(t)
+	other, err := database.Open(database.Options{Driver: database.SQLite, DSN: store.path, Timeout: time.Second, Access: database.Read})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	ctx := leaving{t.Context(), func() bool {
+		var n int
+		err := other.QueryRowContext(context.Background(), "SELECT count(*) FROM mails WHERE file = 'file-1'").Scan(&n)
+		return err == nil && n == 1
+	}, make(chan struct{})}
+	close(ctx.gone)
+	isNew, err := store.Put(ctx, "file-1", evidence.Mail{Token: evidence.NewToken(), Time: now})
+	if err != nil || !isNew || ctx.Err() == nil {
+		t.Errorf("new %v, %v; left %v", isNew, err, ctx.Err())
 	}
 }

@@ -2,9 +2,12 @@ package web
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"mailseal/milter/report/store"
 )
@@ -102,5 +105,26 @@ func TestRecallBound(t *testing.T) {
 	r.keep("late", &facts{now: today}, clock, r.changes-1)
 	if x, _ := r.get("late", clock, factsFor); x != nil {
 		t.Error("what was gathered across a change is remembered")
+	}
+}
+
+// TestRecallReceivers holds that names of receivers in requests do not fill the memory: what a name
+// that no receiver has gathers is not kept, and no filter holds on to the request that it came with.
+func TestRecallReceivers(t *testing.T) {
+	s := newServer(t, world(), nil)
+	get(s, "/d/shop.example?receiver=google.com")
+	kept := len(s.recall.facts)
+	for i := range 20 {
+		if w := get(s, "/d/shop.example?receiver=r"+itoa(int64(i))+".test"); w.Code != http.StatusOK {
+			t.Fatalf("status %d", w.Code)
+		}
+	}
+	if n := len(s.recall.facts); n != kept {
+		t.Errorf("%d entries are remembered after 20 receivers that there are not, %d before", n, kept)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/?receiver=google.com&pad="+strings.Repeat("x", 1000), nil)
+	v := s.visitOf(r, session{})
+	if got := v.filter.Receiver; got != "google.com" || unsafe.StringData(got) == unsafe.StringData(v.q.Get("receiver")) {
+		t.Errorf("the filter's %q holds on to the request", got)
 	}
 }
