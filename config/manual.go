@@ -211,8 +211,9 @@ The password goes into the file .pgpass of the user mailseal-reports, or into th
 (hostname), and each needs a mail server that accepts reports (smtp), since any of them may have to send. Give the address
 of the server itself, or of a pooler that keeps sessions (PgBouncer: pool_mode = session): who leads is a lock of a session.
 .PP
-Each host takes the rows of its own mail. One of them leads: it builds the reports and hands them to its mail server. A host
-that stops, fails or is cut off loses the lead, and another one goes on within half a minute; what the first one does later
+Each host adds the rows of its own mail to the database every 15 minutes, and no host changes what another one added. After
+midnight (UTC) the hosts put the rows of the day together, and the partition of the day is dropped: ten million messages a
+day stay below 1 GB. One of the hosts leads: it builds the reports and hands them to its mail server. A host that stops, fails or is cut off loses the lead, and another one goes on within half a minute; what the first one does later
 is refused by the database, so that no report goes out twice. "mailseal reports hosts" lists the hosts, when each was seen,
 what waits in its spool, and who leads; "mailseal status" shows the same of one host. Suppressed addresses, the domains that
 your users write to, verdicts on sources and what came in are shared, too.

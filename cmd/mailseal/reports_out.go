@@ -130,7 +130,7 @@ last, what waits in its spool and since when, and what it does for all of them. 
 down; of three things one host at a time leads:
 
   send: builds the reports, hands them to its mail server, and removes what is too old
-  intake: looks after the reports that came in: alerts, records, names, retention
+  intake: looks after the reports that came in: alerts, names of addresses, retention
   dns: checks the DNS records of your domains
 
 When the host that leads stops or fails, another one leads within half a minute.`+outCodes,

@@ -61,6 +61,10 @@ func (p *Process) Fold(ctx context.Context) error {
 	}
 	p.folding.Lock()
 	defer p.folding.Unlock()
+	isAll := true
+	if s.IsShared() {
+		names, isAll = p.dueParts(names)
+	}
 	for len(names) > 0 {
 		partition := spool.PartitionOf(names[0])
 		end := 1
@@ -72,7 +76,30 @@ func (p *Process) Fold(ctx context.Context) error {
 		}
 		names = names[end:]
 	}
+	if isAll {
+		p.lastFold = p.Now()
+	}
 	return nil
+}
+
+// partsEvery is how often a host that shares its store adds to it: the rows of a policy that come in
+// one batch are stored together.
+const partsEvery = 15 * time.Minute
+
+// dueParts are the segments that are taken now: all of them a quarter of an hour after the last time,
+// and those of a day that is over at once.
+func (p *Process) dueParts(names []string) (due []string, isAll bool) {
+	now := p.Now()
+	if now.Sub(p.lastFold) >= partsEvery || now.Before(p.lastFold) {
+		return names, true
+	}
+	today := store.DayStart(store.Day(now))
+	for _, name := range names {
+		if spool.StartOf(name).Before(today) {
+			due = append(due, name)
+		}
+	}
+	return due, false
 }
 
 // foldPartition takes the segments of one partition, as many at once as memory allows.
@@ -93,7 +120,7 @@ func (p *Process) foldPartition(
 		*has = folded{day: store.Day(now)}
 	}
 	isOver := spool.StartOf(names[0]).Before(store.DayStart(has.day))
-	if !isOver && has.bytes > foldSmall && sum < min(has.bytes/2, foldMost) {
+	if !s.IsShared() && !isOver && has.bytes > foldSmall && sum < min(has.bytes/2, foldMost) {
 		return nil
 	}
 	for len(names) > 0 {

@@ -79,7 +79,8 @@ func (o *Out) Send(ctx context.Context, dry bool) error {
 		}
 		before := o.Now.Add(-time.Second)
 		if !dry {
-			if err := errors.Join(r.Build(ctx, store.Day(o.Now)-1, o.Now), r.Deliver(ctx, o.Now),
+			if err := errors.Join(collect(ctx, s, hostName(), o.Now),
+				r.Build(ctx, store.Day(o.Now)-1, o.Now), r.Deliver(ctx, o.Now),
 				r.DeliverFailures(ctx, o.Now)); err != nil {
 				return answer.NewUnknown(err)
 			}

@@ -38,8 +38,9 @@ type Process struct {
 	store   *store.Store
 	leads   []*lead // that roles ask for
 
-	folding sync.Mutex
-	folded  [spool.Partitions]folded
+	folding  sync.Mutex
+	lastFold time.Time // when all that was in the spool was taken
+	folded   [spool.Partitions]folded
 }
 
 // Store opens the store, once for all roles.

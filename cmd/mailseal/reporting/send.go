@@ -27,7 +27,7 @@ func sendRole() Role {
 		Doc:  "makes the reports of each day and hands them to the mail server",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			leader := newLead(p, store.LeaseSend)
-			return Part{Jobs: append(leader.job(),
+			return Part{Jobs: append(append(leader.job(), collectJob(p)...),
 				jobs.Job{
 					Name:     "send",
 					Interval: func() time.Duration { return time.Minute },
@@ -40,12 +40,40 @@ func sendRole() Role {
 					Interval: func() time.Duration { return 6 * time.Hour },
 					First:    func() time.Duration { return time.Minute },
 					Do: leader.only(func(ctx context.Context, s *store.Store) error {
-						return s.OutPrune(ctx, p.Now())
+						return errors.Join(s.OutPrune(ctx, p.Now()), s.DropDays(ctx, store.Day(p.Now()), p.Now()))
 					}),
 				},
 			)}, nil
 		},
 	}
+}
+
+// collectJob puts the rows of the hosts that share a store together once a day is over, a shard at a
+// time and side by side with other hosts; none where one host has the store.
+func collectJob(p *Process) []jobs.Job {
+	if !isShared(p.Config) {
+		return nil
+	}
+	return []jobs.Job{{Name: "collect", Interval: every(time.Minute), First: every(5 * time.Second),
+		Do: func(ctx context.Context) error {
+			s, err := p.Store(ctx)
+			if err != nil {
+				return err
+			}
+			return collect(ctx, s, p.host(), p.Now())
+		}}}
+}
+
+// collect puts together the rows of the days that all hosts are ready with.
+func collect(ctx context.Context, s *store.Store, host string, now time.Time) error {
+	if !s.IsShared() {
+		return nil
+	}
+	ready, err := s.ReadyDay(ctx, now)
+	for isOne := true; isOne && err == nil; {
+		isOne, err = s.Collect(ctx, ready, host, now)
+	}
+	return err
 }
 
 // Send builds the reports whose time has come, and hands over what is due, without asking who leads.
@@ -54,7 +82,7 @@ func (p *Process) Send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.send(ctx, s)
+	return errors.Join(collect(ctx, s, p.host(), p.Now()), p.send(ctx, s))
 }
 
 func (p *Process) send(ctx context.Context, s *store.Store) error {
@@ -62,7 +90,7 @@ func (p *Process) send(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	ready, err := p.readyDay(ctx, s)
+	ready, err := p.readyDay(s)
 	if err != nil {
 		return err
 	}
@@ -75,10 +103,11 @@ func (p *Process) send(ctx context.Context, s *store.Store) error {
 	return errors.Join(r.Deliver(ctx, p.Now()), r.DeliverFailures(ctx, p.Now()))
 }
 
-// readyDay is the last day whose rows are all in the store.
-func (p *Process) readyDay(ctx context.Context, s *store.Store) (int64, error) {
+// readyDay is the last day whose rows are all in the store. Where hosts share it, a day has none that
+// reports are built of before all hosts are ready.
+func (p *Process) readyDay(s *store.Store) (int64, error) {
 	if s.IsShared() {
-		return s.ReadyDay(ctx, p.Now())
+		return store.Day(p.Now()) - 1, nil
 	}
 	ready, err := spool.Ready(p.Config.Reports.SpoolDirectory, p.Now())
 	return store.Day(ready), err

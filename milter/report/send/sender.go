@@ -121,7 +121,7 @@ func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (
 
 // Reports makes the reports of a policy and day whatever the gates say.
 func (r *Reporter) Reports(ctx context.Context, p store.OutPending) ([]store.OutReport, error) {
-	rows, err := r.Store.OutRows(ctx, p.ID)
+	rows, err := r.Store.OutRows(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,15 @@ func (s *Store) OutFolded(ctx context.Context, segments []string) (folded []stri
 func (s *Store) Fold(
 	ctx context.Context, segments []string, b *OutBatch, now time.Time,
 ) (isNew bool, err error) {
+	var shared []part
+	if s.IsShared() {
+		if shared, err = b.parts(); err == nil {
+			err = s.makeDays(ctx, shared)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
 	err = s.Update(ctx, func(tx *Tx) error {
 		for _, name := range segments {
 			done, err := tx.ExecContext(ctx,
@@ -49,7 +58,13 @@ func (s *Store) Fold(
 				return errors.Join(err, errFolded)
 			}
 		}
-		return errors.Join(tx.foldRows(ctx, b), tx.foldFriends(ctx, b.friends),
+		rows := tx.foldRows
+		if s.IsShared() {
+			rows = func(ctx context.Context, _ *OutBatch) error {
+				return errors.Join(tx.foldParts(ctx, s.host, segments[0], shared, now), tx.lock(ctx, "friends"))
+			}
+		}
+		return errors.Join(rows(ctx, b), tx.foldFriends(ctx, b.friends),
 			tx.foldFailures(ctx, b, now), tx.foldOwn(ctx, &b.own, now))
 	})
 	if errors.Is(err, errFolded) {
@@ -67,7 +82,17 @@ type folder struct {
 
 // foldRows adds the rows of a batch to those of their policies and days.
 func (tx *Tx) foldRows(ctx context.Context, b *OutBatch) (err error) {
-	f := folder{tx: tx}
+	f, err := tx.newFolder(ctx)
+	if err != nil {
+		return err
+	}
+	defer f.end()
+	return b.each(func(p *outPolicy, rows []report.KeyCount) error { return f.fold(ctx, p, rows) })
+}
+
+// newFolder prepares the statements of a folder, which end with it.
+func (tx *Tx) newFolder(ctx context.Context) (f *folder, err error) {
+	f = &folder{tx: tx}
 	for _, q := range []struct {
 		to   **sql.Stmt
 		text string
@@ -80,11 +105,19 @@ func (tx *Tx) foldRows(ctx context.Context, b *OutBatch) (err error) {
 			messages = messages + $5, passed = passed + $6, nets = $7 WHERE id = $1`},
 	} {
 		if *q.to, err = tx.PrepareContext(ctx, q.text); err != nil {
-			return err
+			f.end()
+			return nil, err
 		}
-		defer (*q.to).Close()
 	}
-	return b.each(func(p *outPolicy, rows []report.KeyCount) error { return f.fold(ctx, p, rows) })
+	return f, nil
+}
+
+func (f *folder) end() {
+	for _, s := range []*sql.Stmt{f.find, f.insert, f.update} {
+		if s != nil {
+			_ = s.Close() // the transaction ends it in any case
+		}
+	}
 }
 
 // kept is what a policy has already.

@@ -92,6 +92,18 @@ func foldOut(t *testing.T, s *Store, segment string, e *report.Evaluation) {
 	if isNew, err := s.Fold(t.Context(), []string{segment}, b, outNoon); err != nil || !isNew {
 		t.Fatal(isNew, err)
 	}
+	putTogether(t, s, outNoon)
+}
+
+// putTogether puts the rows of days up to one together, as hosts that share a store do.
+func putTogether(t *testing.T, s *Store, day time.Time) {
+	t.Helper()
+	for isOne := s.IsShared(); isOne; {
+		var err error
+		if isOne, err = s.Collect(t.Context(), Day(day), "test", day); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // mustPending lists what is counted and not reported yet.

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,12 +21,19 @@ type OutPending struct {
 	Rows     int64         `json:"rows"`
 	Messages int64         `json:"messages"`
 	Folded   int64         `json:"folded"`
+
+	hash string // where ID is 0: of rows that are not put together yet
 }
 
 // OutPending lists what is counted of days up to one, oldest first; domain "" for all.
 func (s *Store) OutPending(ctx context.Context, last int64, domain string) ([]OutPending, error) {
-	return s.outPending(ctx,
+	list, err := s.outPending(ctx,
 		"WHERE day <= $1 AND ($2 = '' OR domain = $2) ORDER BY day, domain, hash", last, domain)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := s.partsPending(ctx, last, domain, math.MaxInt32)
+	return append(list, parts...), err
 }
 
 // OutLargest lists what is counted of days up to one, the most messages first, and how many
@@ -32,15 +42,27 @@ func (s *Store) OutLargest(
 	ctx context.Context, last int64, most int,
 ) (list []OutPending, all int, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		return tx.QueryRowContext(ctx,
+		err := tx.QueryRowContext(ctx,
 			"SELECT count(*) FROM out_policy WHERE day <= $1", last).Scan(&all)
+		if err != nil {
+			return err
+		}
+		n, err := tx.partsCount(ctx, last)
+		all += n
+		return err
 	})
 	if err != nil {
 		return nil, 0, err
 	}
 	list, err = s.outPending(ctx,
 		"WHERE day <= $1 ORDER BY messages DESC, domain, hash LIMIT $2", last, most)
-	return list, all, err
+	if err != nil {
+		return nil, 0, err
+	}
+	parts, err := s.partsPending(ctx, last, "", most)
+	list = append(list, parts...)
+	slices.SortStableFunc(list, func(a, b OutPending) int { return cmp.Compare(b.Messages, a.Messages) })
+	return list[:min(len(list), most)], all, err
 }
 
 // OutReady lists some of what is counted of days up to one and whose time of the night has come,
@@ -79,26 +101,36 @@ func (s *Store) outPending(ctx context.Context, where string, args ...any) (out 
 	return out, err
 }
 
-// OutRows are the rows of a policy and day, the largest first.
-func (s *Store) OutRows(ctx context.Context, id int64) (out []report.Counted, err error) {
+// OutRows are the rows of a policy and day that were listed, the largest first.
+func (s *Store) OutRows(ctx context.Context, p OutPending) (out []report.Counted, err error) {
+	if p.hash != "" {
+		out, err = s.partRows(ctx, p)
+		report.Sort(out)
+		return out, err
+	}
 	err = s.View(ctx, func(tx *Tx) error {
-		out = nil
 		var stored []byte
-		err := tx.QueryRowContext(ctx, "SELECT row_data FROM out_policy WHERE id = $1", id).Scan(&stored)
+		err := tx.QueryRowContext(ctx, "SELECT row_data FROM out_policy WHERE id = $1", p.ID).Scan(&stored)
 		if err != nil {
 			return orNone(err)
 		}
-		for r := range report.ReadRows(stored) {
-			row, err := report.ParseKey(r.Key, r.N)
-			if err != nil {
-				return err
-			}
-			out = append(out, row)
-		}
-		return nil
+		out, err = counted(stored)
+		return err
 	})
 	report.Sort(out)
 	return out, err
+}
+
+// counted are the rows that a report.RowWriter wrote.
+func counted(stored []byte) (out []report.Counted, err error) {
+	for r := range report.ReadRows(stored) {
+		row, err := report.ParseKey(r.Key, r.N)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, row)
+	}
+	return out, nil
 }
 
 // OutReport is a report that was built or withheld.
@@ -147,6 +179,9 @@ type OutDelivery struct {
 // What is there already stays as it is: it may have been sent. Nothing is stored where more was
 // counted since p was listed, or another process has built it: it is listed again, or not any more.
 func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (isBuilt bool, err error) {
+	if p.hash != "" {
+		return false, nil // it is not put together yet
+	}
 	err = s.Update(ctx, func(tx *Tx) error {
 		done, err := tx.ExecContext(ctx, "DELETE FROM out_policy WHERE id = $1 AND messages = $2", p.ID, p.Messages)
 		if err != nil {

@@ -183,7 +183,11 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE domain = $1)", domain},
 			{"DELETE FROM out_report WHERE domain = $1", domain},
 			{"DELETE FROM out_failure WHERE domain = $1", domain},
+			{tx.orNothing("DELETE FROM out_part WHERE policy = $1"), domain},
 		} {
+			if q.query == "" {
+				continue
+			}
 			done, err := tx.ExecContext(ctx, q.query, q.arg)
 			if err != nil {
 				return err

@@ -52,13 +52,14 @@ func TestFoldOnce(t *testing.T) {
 				}
 			}
 		}
+		putTogether(t, s, outNoon)
 		list, err := s.OutPending(t.Context(), Day(outNoon), "")
 		if err != nil || len(list) != 7 {
 			t.Fatalf("%d policies, %v", len(list), err)
 		}
 		var sum int64
 		for _, p := range list {
-			rows, err := s.OutRows(t.Context(), p.ID)
+			rows, err := s.OutRows(t.Context(), p)
 			if err != nil || int64(len(rows)) != p.Rows || p.Rows > 100 {
 				t.Fatalf("%d rows of %d, %v", len(rows), p.Rows, err)
 			}
@@ -155,6 +156,7 @@ func TestRelations(t *testing.T) {
 			if _, err := s.Fold(t.Context(), []string{fmt.Sprint(n)}, b, at); err != nil {
 				t.Fatal(err)
 			}
+			putTogether(t, s, at)
 		}
 		day := Day(outNoon) + 14
 		for _, tc := range []struct {
