@@ -57,6 +57,7 @@ func TestCheckWalk(t *testing.T) {
 		{"the whole table", listQuery, "", exitBad, []string{"source hosting: 37 of 40 keys good, 1 bad, 1 unknown, 1 cannot sign", "error: s._domainkey.d2.example: there is no TXT record",
 			"publish: s._domainkey.d2.example.", "unknown: s._domainkey.d3.example", `the row of "k4" (selector "s", domain "d4.example")`, "answers key_query and signing_query and list_query"}, nil},
 		{"the beginning of it", listQuery, "--limit 9", exitGood, []string{"source hosting: 9 of 9 keys good"}, nil}, // k0, k1, k10 …
+		{"a page of it", listQuery, "--limit 7", exitGood, []string{"source hosting: 7 of 7 keys good"}, nil},
 		{"one domain", "", "--domain D5.example.", exitGood, []string{"source hosting: 1 of 1 keys good"}, nil},
 		{"domains", listQuery, "--domain d2.example,d5.example", exitBad, []string{"source hosting: 1 of 2 keys good, 1 bad"}, []string{"k4"}},
 		{"a broken one", "", "--domain d4.example", exitBad, []string{"0 of 1 keys good, 0 bad, 0 unknown, 1 cannot sign"}, nil},

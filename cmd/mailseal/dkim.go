@@ -12,13 +12,13 @@ func newDKIMCmd() *cobra.Command {
 	var q domains.Key
 	cmd := &cobra.Command{
 		Use:   "dkim SELECTOR DOMAIN",
-		Short: "Look at a published DKIM key, of this host or of another",
-		Long: `Dkim looks at the key that signatures with s=SELECTOR and d=DOMAIN name: which algorithm and size it has, what is wrong
-with its record, and what to publish instead.
+		Short: "Examine a published DKIM key, of this host or another",
+		Long: `Dkim examines the key that signatures with s=SELECTOR and d=DOMAIN refer to: its algorithm and size,
+what is wrong with its record, and what to publish instead.
 
-Keys of this host are compared with what is published by "mailseal check --dns" and "mailseal keys publish-check".
+To compare this host's own keys with their records, use "mailseal check --dns" and "mailseal keys publish-check".
 
-The exit code is 0 when signatures that name the key can count, 1 when not, 3 when the DNS did not answer.`,
+The exit code is 0 if signatures with the key can be valid, 1 if not, 3 if the DNS did not answer.`,
 		Example: `  mailseal dkim selector1 example.com`,
 		Args:    exactArgs("SELECTOR", "DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

@@ -20,13 +20,14 @@ func newDMARCCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dmarc DOMAIN",
 		Short: "Find the DMARC policy of a domain and explain how it was found",
-		Long: `Dmarc walks up the DNS from a domain as RFC 9989 asks, and says what was found at each name, which policy applies to
-mail from the domain, and what in the record was passed over. With --spf and --dkim it weighs domains that those methods
-would have authenticated, and says which of them are aligned.
+		Long: `Dmarc walks up the DNS from a domain as RFC 9989 requires, and prints what it found at each name, which
+policy applies to mail from the domain, and which parts of the record it ignored. With --spf and --dkim, which name
+domains that those methods have authenticated, it prints which of them are aligned.
 
-With --config the name servers and the way to find organizational domains are those of the daemon.
+With --config it uses the daemon's name servers, and the daemon's way to find organizational domains.
 
-The exit code is 0 when a policy applies and, with --spf or --dkim, DMARC passes; 1 when not; 3 when the DNS did not answer.`,
+The exit code is 0 when a policy applies and, with --spf or --dkim, DMARC passes; 1 when not; 3 when the DNS did not
+answer.`,
 		Example: `  mailseal dmarc example.com
   mailseal dmarc news.example.com --dkim example.com --spf bounce.example.net`,
 		Args: exactArgs("DOMAIN"),

@@ -22,11 +22,11 @@ func newExplainSigningCmd() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain-signing --from ADDRESS [--ip ADDRESS] [--user LOGIN]",
-		Short: "Say which rule signs a message, with which keys, and why not the others",
-		Long: `Explain-signing says whose mail a message would be, which rule of the signing table would sign it and with which keys,
-and why the other rules that name its author would not. It loads the keys, asks databases and web services as the daemon
-would, says where each rule stands and each key comes from, and looks nothing up in the DNS. In the end it lists the fields
-that a host on the way could still add to the message while its signature stays good.
+		Short: "Explain which rule signs a message, with which keys, and why other rules do not",
+		Long: `Explain-signing prints whose mail a message would be, which rule of the signing table would sign it
+with which keys, and why the other rules for its author would not. It loads the keys, queries databases and web
+services as the daemon would, prints where each rule and each key comes from, and looks nothing up in the DNS. At the
+end it lists the fields that a host on the way could add to the message without breaking its signature.
 
 The exit code is 0 when the message would be signed, 1 when not.`,
 		Example: `  mailseal explain-signing --from alice@example.com --ip 192.0.2.7 --user alice`,

@@ -25,35 +25,39 @@ func newImportCmd() *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "import-opendkim [--conf FILE] [--dmarc-conf FILE] [--out DIR]",
-		Short: "Move in from OpenDKIM and OpenDMARC",
-		Long: `Import-opendkim reads opendkim.conf and the tables that it names as OpenDKIM reads them, and opendmarc.conf if it is
-named, and writes a configuration that does the same. It prints the configuration, or with --out writes it to
-DIR/mailseal.toml, which it never overwrites, and gives that to the group mailseal. Then it prints a report: what is
-still to do, what is particular to these files, and a line for each thing that every import has. With --verbose the
-report has a line for every setting: what is still to do, what was taken over, what was changed on purpose, what never
-worked in OpenDKIM either, and what was dropped and why; of many lines of a table that are alike it names three, with
---json all. With --report it prints the report alone.
+		Short: "Convert the configuration of OpenDKIM and OpenDMARC",
+		Long: `Import-opendkim reads opendkim.conf and the tables that it names as OpenDKIM reads them, and
+opendmarc.conf if it is named, and writes a configuration that does the same. It prints the configuration, or with
+--out writes it to DIR/mailseal.toml, which it never overwrites, and gives that to the group mailseal. Then it prints
+a report: what is left to do, what is special about these files, and one line for each note that every import has.
+With --verbose the report has a line for every setting: what is left to do, what was converted, what was changed on
+purpose, what never worked in OpenDKIM either, and what was dropped and why. Of many similar lines of a table it shows
+three, and with --json all. With --report it prints only the report.
 
-The old daemon's command line counts before its file, as it does for the daemon: ExecStart of the units with what is
-beside them, and DAEMON_OPTS, OPTIONS and SOCKET of /etc/default and /etc/sysconfig where the units use these, or where
-there are no units. Tables in a database are not read; the configuration has a sketch of the source that takes their
-place. Nothing of OpenDKIM's is changed; keys are read where they are, and those that the
-user mailseal cannot read are named. "mailseal check" then looks at the result.`,
+The old daemon's command line overrides its file, as it does for the daemon itself: ExecStart of the units with their
+drop-ins, and DAEMON_OPTS, OPTIONS and SOCKET in /etc/default and /etc/sysconfig if the units use them or there are no
+units. Tables in a database are not read; the configuration has a draft of the source that replaces them. No file of
+OpenDKIM is changed; keys are used where they are, and those that the user mailseal cannot read are listed. "mailseal
+check" then checks the result.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), cmd.Flags().Changed("conf"))
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.Conf, "conf", "/etc/opendkim.conf", "OpenDKIM's configuration; empty for OpenDMARC's alone")
+	flags.StringVar(&f.Conf, "conf", "/etc/opendkim.conf", "OpenDKIM's configuration; empty to "+
+		"read only OpenDMARC's")
 	flags.StringVar(&f.DMARC, "dmarc-conf", "", "OpenDMARC's configuration")
 	flags.StringVar(&f.Defaults, "default-file", "",
-		"a file such as /etc/default/opendkim that is in use, whatever the units say")
-	flags.StringVar(&f.Root, "root", "", "read all files below this directory, as from another host's backup")
-	flags.StringVarP(&f.Dir, "out", "o", "", "directory to write mailseal.toml to; made if it is not there")
-	flags.BoolVar(&f.report, "report", false, "print the report, not the configuration")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print all of the report: a line for every setting")
-	flags.BoolVar(&f.json, "json", false, "print the report as JSON, one object a note")
+		"a file such as /etc/default/opendkim that is in use even if no unit names it")
+	flags.StringVar(&f.Root, "root", "", "read all files below this directory, such as a backup "+
+		"of another host")
+	flags.StringVarP(&f.Dir, "out", "o", "", "directory for mailseal.toml; created if it does "+
+		"not exist")
+	flags.BoolVar(&f.report, "report", false, "print only the report")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the full report, with a line for "+
+		"every setting")
+	flags.BoolVar(&f.json, "json", false, "print the report as JSON, one object per note")
 	mayBeEmpty(cmd, "conf")
 	excludes(cmd, []string{"report"}, "json", "out")
 	return cmd

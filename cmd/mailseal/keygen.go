@@ -15,13 +15,13 @@ func newKeygenCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen --domain D [--selector S] [--dir DIR]",
 		Short: "Make keys for a domain, and the DNS records for them",
-		Long: `Keygen makes an RSA key of 2048 bits and an Ed25519 key, and writes each into a file DIR/SELECTOR.pem that
-only its owner can read. It never overwrites a file. It prints the records to publish, as lines of a zone file and as one line,
-the fingerprint of each public key, and the lines for the configuration.
-RSA is what everybody verifies; the Ed25519 key makes a second signature, under the selector with "-ed" behind it. Gmail
-reports that one as failed in Authentication-Results and in DMARC reports: it does not verify Ed25519, and goes by the RSA
-signature beside it. Some services refuse mail with two signatures: for them --algorithm rsa is enough.
-Run by root, the files, and directories that it makes, belong to the owner of the directory that is there already.`,
+		Long: `Keygen makes an RSA key of 2048 bits and an Ed25519 key, and writes each into a file DIR/SELECTOR.pem
+that only its owner can read. It never overwrites a file. It prints the records to publish, as lines of a zone file
+and as one line, the fingerprint of each public key, and the lines for the configuration. All receivers verify RSA;
+the Ed25519 key makes a second signature, under the selector with "-ed" appended. Gmail does not verify Ed25519: it
+reports that signature as failed in Authentication-Results and in DMARC reports, and uses the RSA signature. Some
+services refuse mail with two signatures: for them use --algorithm rsa. If root runs it, new files and directories
+belong to the owner of the nearest directory that already exists.`,
 		Example: "  mailseal keygen --domain example.com --selector mail --dir /var/lib/mailseal/keys/example.com",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,7 +34,8 @@ Run by root, the files, and directories that it makes, belong to the owner of th
 	}
 	cmd.Flags().StringVar(&o.Domain, "domain", "", "domain that will sign: the d= tag")
 	cmd.Flags().StringVar(&o.Selector, "selector", "mail", "selector: the s= tag")
-	cmd.Flags().StringVar(&o.Dir, "dir", ".", "directory of the files; made if it is not there")
+	cmd.Flags().StringVar(&o.Dir, "dir", ".", "directory of the files; created if it does not "+
+		"exist")
 	cmd.Flags().StringSliceVar(&o.Algorithms, "algorithm", []string{"rsa", "ed25519"}, "kinds of keys")
 	cmd.Flags().IntVar(&o.RSABits, "bits", keyring.DefaultRSABits, "size of the RSA key")
 	cmd.Flags().BoolVar(&o.Record.Testing, "testing", false, "mark the records as a test (t=y)")

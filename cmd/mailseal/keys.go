@@ -24,18 +24,19 @@ func newKeysCmd() *cobra.Command {
 	var f keysFlags
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, publish, use and retire keys, each step when the DNS is ready for it",
-		Long: `Keys leads keys through their lives: generated, published, active, retiring, revoked, removed. It keeps them in the
-state directory and publishes nothing itself: it prints the records, and looks at the name servers, those of --server
-or rotation.servers or else all authoritative ones of the domain. A step that the DNS is not ready for is refused, and
-told which server shows what; --force gives a reason to make it all the same, which is recorded. A server that does not
-answer stops a step like one that disagrees, since it is not known what it shows, and the exit code is 3 then:
-rotation.may_be_silent allows for some, --server asks others. Rules sign with the active keys of a domain by the setting
-managed.
+		Short: "Make, publish, use and retire keys, each step when the DNS is ready",
+		Long: `Keys manages the stages of a key: generated, published, active, retiring, revoked, removed. It keeps
+keys in the state directory and publishes nothing itself: it prints the records to publish, and queries the name
+servers: those of --server or rotation.servers, else all authoritative ones of the domain. It refuses a step for which
+the DNS is not ready, and prints which server shows what; --force REASON makes the step nevertheless and records the
+reason. A server that does not answer stops a step, since what it shows is not known, and the exit code is 3;
+rotation.may_be_silent allows some to be silent, and --server asks others. Signing rules use the active keys of a
+domain by the setting managed.
 
-From nothing: keys generate DOMAIN; publish the records; keys rotate DOMAIN, by hand or by timer, does the rest and says
-what it waits for. A domain's first keys sign as soon as all name servers show them, and the daemon looks for that every
-minute; until then mail goes unsigned, with a warning (first_key in mailseal.toml). Exit codes: 0 good, 1 a step was refused, 3 the name servers did not answer.`,
+To start: run keys generate DOMAIN, publish the records, and run keys rotate DOMAIN, by hand or by timer, which does the
+rest and prints what it waits for. A domain's first keys sign as soon as all name servers show them, which the daemon
+checks every minute; until then mail goes unsigned, with a warning (first_key in mailseal.toml). Exit codes: 0 good, 1 a
+step was refused, 3 the name servers did not answer.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -44,9 +45,9 @@ minute; until then mail goes unsigned, with a warning (first_key in mailseal.tom
 	cmd.AddCommand(newKeysListCmd(&f), newKeysRecordCmd(&f), newKeysGenerateCmd(&f),
 		newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
 	for _, step := range []struct{ verb, short string }{
-		{"activate", "Sign with published keys; those before them of the same algorithm retire"},
-		{"retire", "Sign no more with keys that have a successor; their records stay"},
-		{"revoke", "Take down that retired keys are revoked, once their records say so"},
+		{"activate", "Sign with published keys, and retire the previous ones of the same algorithm"},
+		{"retire", "Stop signing with keys that have a successor; their records stay"},
+		{"revoke", "Mark retired keys as revoked, once their records say so"},
 		{"remove", "Destroy the private halves of keys whose records are gone"},
 	} {
 		cmd.AddCommand(newKeysStepCmd(&f, step.verb, step.short))
@@ -88,13 +89,13 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [DOMAIN...]",
 		Short: "List the keys that sign and their stages, or with --format the records that must be published now",
-		Long: `List prints the keys and their stages. With --format it prints the records that the name servers have to show now, for
-what publishes them: it says the same as keys rotate waits for. A new key is among them from its making on; one that
-retires stays until rotation.overlap is over and its successor is published, and then says p=, that it is revoked; one
-that is revoked is gone, or taken away by nsupdate's commands. The name servers are asked where a key is to be revoked,
-and nowhere else; if they do not answer, its record stays as it is. Where there are no keys at all, the exit code is 1: that
-is no order to take all records down. An operator who publishes what list prints, and nothing else
-at these names, and runs keys rotate, has keys that go through their whole lives.`,
+		Long: `List prints the keys and their stages. With --format it prints the records that must be published now,
+for a program that publishes them; they are the same for which keys rotate waits. A new key is included from the
+start. A retiring key stays until rotation.overlap has passed and its successor is published, and then has an empty
+p=, which revokes it. A revoked key is left out, or deleted by nsupdate's commands. The name servers are asked only if
+a key is due to be revoked; if they do not answer, its record stays unchanged. If there are no keys at all, the exit
+code is 1, so that a program does not delete all records. If you publish what list prints, and nothing else at these
+names, and run keys rotate, keys pass through all stages by themselves.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
@@ -111,8 +112,9 @@ at these names, and runs keys rotate, has keys that go through their whole lives
 			return r.List(cmd.Context(), args, all)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "none", "print records instead: zone, line, nsupdate or json")
-	cmd.Flags().BoolVar(&all, "all", false, "list keys that are removed, too")
+	cmd.Flags().StringVar(&format, "format", "none", "print the records instead: zone, line, "+
+		"nsupdate or json")
+	cmd.Flags().BoolVar(&all, "all", false, "also list removed keys")
 	excludes(cmd, []string{"format"}, "json")
 	excludes(cmd, []string{"all"}, "format")
 	return cmd
@@ -121,9 +123,9 @@ at these names, and runs keys rotate, has keys that go through their whole lives
 func newKeysRecordCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record NAME...",
-		Short: "Print the records of keys that there are",
-		Long: `Record prints the record of each key that is named by its record, its domain or its name in the configuration: of keys that
-Mailseal manages, and of those that rules sign with from files.`,
+		Short: "Print the records of existing keys",
+		Long: `Record prints the record of each key that is given by the name of its record, its domain or its name in
+the configuration: keys that Mailseal manages, and keys in files with which rules sign.`,
 		Example: "  mailseal keys record mail._domainkey.example.com --format line",
 		Args:    oneOrMore("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -144,8 +146,9 @@ func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate DOMAIN",
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
-		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template rotation.selector.
-With --vendor it makes none: it takes down a selector that another system signs with, which we only publish and watch.`,
+		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template
+rotation.selector. With --vendor it makes none, but records a selector with which another system signs, whose record
+Mailseal only prints and watches.`,
 		Args: exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -170,7 +173,7 @@ With --vendor it makes none: it takes down a selector that another system signs 
 func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish-check [DOMAIN|NAME...]",
-		Short: "Compare keys with what each name server shows; those that all of them show become published",
+		Short: "Compare keys with what each name server shows; keys that all of them show become published",
 		Args:  filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -181,19 +184,20 @@ func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 		},
 	}
 	f.formatFlag(cmd)
-	cmd.Flags().StringVar(&f.force, "force", "", "take keys for published although the DNS does "+
-		"not show them, for this reason, which is recorded")
+	cmd.Flags().StringVar(&f.force, "force", "", "treat keys as published although the DNS does "+
+		"not show them; the value is the reason, which is recorded")
 	return cmd
 }
 
 func newKeysRotateCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate [--every 90d] [DOMAIN...]",
-		Short: "Make whatever steps are due now, and say what is waited for",
-		Long: `Rotate makes the steps that are due now: new keys in time before the old ones come of age, published keys active once
-they have been seen for rotation.publish, keys that signed no more for rotation.overlap revoked, and removed once their
-records are gone. It says what it waits for and which records to publish. An Ed25519 key does not begin to sign before its
-RSA companion does, since few verifiers know it. Run it as often as you like.`,
+		Short: "Run the rotation steps that are due, and show what each key waits for",
+		Long: `Rotate runs the steps that are due: it makes new keys before the old ones reach their maximum age,
+activates published keys that have been visible for rotation.publish, revokes keys that have not signed for
+rotation.overlap, and removes them once their records are gone. It prints what it waits for and which records to
+publish. An Ed25519 key does not begin to sign before the RSA key that was made with it, since few receivers verify
+Ed25519. You can run it as often as you like.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -205,7 +209,7 @@ RSA companion does, since few verifiers know it. Run it as often as you like.`,
 	}
 	f.formatFlag(cmd)
 	cmd.Flags().StringVar(&f.Every, "every", "",
-		"age of a key at which the next takes over, such as 90d; the default is rotation.every")
+		"age at which the next key replaces a key, such as 90d; the default is rotation.every")
 	return cmd
 }
 
@@ -224,6 +228,7 @@ func newKeysStepCmd(f *keysFlags, verb, short string) *cobra.Command {
 	}
 	f.formatFlag(cmd)
 	cmd.Flags().StringVar(&f.force, "force", "",
-		"do it although the DNS or the time speaks against it, for this reason, which is recorded")
+		"make the step although the DNS is not ready or it is too early; the value is the "+
+			"reason, which is recorded")
 	return cmd
 }

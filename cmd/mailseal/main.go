@@ -26,23 +26,24 @@ func main() {
 func newRootCmd() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mailseal",
-		Short: "Sign what leaves a mail host, judge what arrives",
-		Long: `Mailseal signs what leaves a mail host with DKIM and judges what arrives by DKIM, SPF, DMARC and ARC.
-"mailseal serve" is the daemon, a milter for Postfix and Sendmail; the other commands are its tools.
+		Short: "Sign mail that leaves a host, judge mail that arrives",
+		Long: `Mailseal signs mail that leaves a host with DKIM, and judges mail that arrives by DKIM, SPF, DMARC and
+ARC. "mailseal serve" is the daemon, a milter for Postfix and Sendmail; the other commands are its tools.
 
 Exit codes of all commands: 0 good; 1 the answer is bad (a check failed, a signature did not verify, no rule matched),
-or the configuration has mistakes; 2 the command line is wrong; 3 could not find out, such as when the DNS does not
-answer, or could not read a file that it needs; 70 a bug of ours.
+or the configuration has mistakes; 2 the command line is wrong; 3 the answer could not be found out, such as when the
+DNS does not answer or a file cannot be read; 70 a bug in Mailseal.
 
 With --json a command that cannot answer prints {"error": {"kind": ..., "text": ..., "exit_code": ...}} on standard
-output, with the kind "bad", "usage", "unknown" or "bug", and the text on standard error as without. A flag that is
-given as "" or 0, and one that has no effect beside the others, are wrong unless the flag says what that means.`,
+output, with the kind "bad", "usage", "unknown" or "bug", and the text on standard error as without. A flag with the
+value "" or 0 is an error unless its description says what that means, and so is a flag that has no effect together
+with the others.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
 	}
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return validateFlags(cmd) }
-	root.PersistentFlags().Bool("debug", false, "after a bug of ours, show where it happened")
+	root.PersistentFlags().Bool("debug", false, "after a bug in Mailseal, show where it happened")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(),
 		newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"embed"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,20 @@ import (
 	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 )
+
+// helpFiles are the longest texts of --help, by the names of their commands.
+//
+//go:embed help/*.txt
+var helpFiles embed.FS
+
+// help returns the text of a command in helpFiles.
+func help(command string) string {
+	text, err := helpFiles.ReadFile("help/" + command + ".txt")
+	if err != nil {
+		panic(err) // a command without its file, which every test of the commands finds
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
 
 func newManCmd() *cobra.Command {
 	return &cobra.Command{
@@ -25,7 +40,7 @@ func newManCmd() *cobra.Command {
 
 // completionPage is in place of cobra's pages about completion, which are one for each shell.
 const completionPage = `.SH "mailseal completion"
-Print a script that has a shell complete commands and flags
+Print a script with which a shell completes commands and flags
 .PP
 .nf
 mailseal completion bash > /etc/bash_completion.d/mailseal
@@ -40,8 +55,8 @@ mailseal completion SHELL \-\-help says more; there is powershell, too.
 const environment = `.SH ENVIRONMENT
 .TP
 .B GOGC
-How often the daemon collects garbage: when so many percent of the memory in use have gathered as garbage. By default
-200, and not before there are 8 MB. 100 saves up to 4 MB of a small daemon, and takes about an eighth more processor time.
+How often the daemon collects garbage: when garbage amounts to this percentage of the memory in use. The default is 200,
+and at least 8 MB. 100 saves up to 4 MB in a small daemon, and takes about an eighth more processor time.
 .TP
 .B GOMEMLIMIT
 How much memory the daemon aims for, such as 200MiB. Near the limit it collects garbage more often. It is no hard limit:

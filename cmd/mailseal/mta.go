@@ -15,15 +15,15 @@ func newMTACmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mta --milter ADDRESS [FILE ...]",
 		Short: "Play an MTA towards any milter: show its edits, or measure it",
-		Long: `Mta sends messages from files, or one from standard input without any or for "-", to a milter, ours or another's, as
-Postfix or as Sendmail would, and shows what the milter answers: every edit, the reply, and with --deliver the message
-as that MTA would hand it on. Several files go over one connection, as several messages of one SMTP session do.
+		Long: `Mta sends messages to any milter, as Postfix or Sendmail would, and shows what the milter answers:
+every edit, the reply, and with --deliver the message as that MTA would deliver it. It reads files, or standard input
+for "-" or without a file. Several files are sent over one connection, like several messages in one SMTP session.
 
-With --count, --duration or --rate it measures instead: messages a second, and how long each took from MAIL to the
+With --count, --duration or --rate it measures instead: messages per second, and how long each took from MAIL to the
 reply. Without a file, --size makes up a message.
 
-The exit code is 0 when every message was accepted, 1 when one was refused, 3 when the milter could not be talked to or
-does what the MTA would not put up with.`,
+The exit code is 0 if every message was accepted, 1 if one was refused, 3 if the milter could not be reached or
+violates the protocol in a way that the MTA would not accept.`,
 		Example: `  mailseal mta --milter unix:/run/mailseal/mailseal.sock message.eml
   mailseal mta --milter inet:8891@127.0.0.1 --client 198.51.100.1 --from a@example.org --to b@example.com spam.eml
   mailseal mta --milter inet:8891@127.0.0.1 --auth user --deliver message.eml | mailseal verify
@@ -49,23 +49,27 @@ func defineMTA(cmd *cobra.Command, f *play.MTA) {
 		"the milter: unix:/path, local:/path, inet:port@host, inet6:port@host, inet:host:port")
 	flags.StringVar(&f.As, "as", "postfix", "the MTA to play: postfix or sendmail")
 	flags.StringVar(&f.Client, "client", "127.0.0.1", "address of the SMTP client")
-	flags.StringVar(&f.Name, "client-name", "", "its verified name (default: what the MTA says when there is none)")
-	flags.StringVar(&f.Helo, "helo", "client.example.com", "what it says in EHLO")
-	flags.StringVar(&f.Auth, "auth", "", "the user as whom it has logged in")
+	flags.StringVar(&f.Name, "client-name", "", "its verified name (default: what the MTA "+
+		"reports without one)")
+	flags.StringVar(&f.Helo, "helo", "client.example.com", "the name that it gives in EHLO")
+	flags.StringVar(&f.Auth, "auth", "", "the user name with which it has logged in")
 	flags.StringVar(&f.From, "from", "user@example.com", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.To, "to", []string{"rcpt@example.net"}, "recipient; may be given again")
 	flags.StringArrayVar(&f.Macros, "macro", nil, "a macro's value, as daemon_name=ORIGINATING; may be given again")
 	flags.BoolVar(&f.Local, "local", false, "the message comes from this host, not by SMTP (sendmail -t)")
-	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message and line")
+	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message, one per line")
 	flags.BoolVar(&f.Deliver, "deliver", false,
 		"print the message as it would be delivered; all else goes to standard error")
-	flags.DurationVar(&f.Timeout, "timeout", 5*time.Minute, "how long the milter may take for an answer")
-	flags.IntVar(&f.Load.Count, "count", 0, "measure: so many messages")
-	flags.DurationVar(&f.Load.Duration, "duration", 0, "measure: for so long")
-	flags.Float64Var(&f.Load.Rate, "rate", 0, "measure: so many messages a second instead of as many as possible")
+	flags.DurationVar(&f.Timeout, "timeout", 5*time.Minute, "how long the milter may take to "+
+		"answer")
+	flags.IntVar(&f.Load.Count, "count", 0, "measure: send this many messages")
+	flags.DurationVar(&f.Load.Duration, "duration", 0, "measure: send for this long")
+	flags.Float64Var(&f.Load.Rate, "rate", 0, "measure: send this many messages per second "+
+		"instead of as many as possible")
 	flags.IntVar(&f.Load.Concurrency, "concurrency", 1, "connections at a time")
 	flags.IntVar(&f.Load.PerConnection, "per-connection", 20, "messages for each connection")
-	flags.IntVar(&f.Load.Size, "size", 0, "a made-up message with so many bytes of body, instead of a file")
+	flags.IntVar(&f.Load.Size, "size", 0, "send a made-up message with a body of this many "+
+		"bytes, instead of a file")
 	_ = cmd.MarkFlagRequired("milter")
 	mayBeEmpty(cmd, "from")
 	measuring := []string{"count", "duration", "rate"}

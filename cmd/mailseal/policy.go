@@ -27,10 +27,11 @@ func newPolicyTryCmd() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "try [FILE ...]",
-		Short: "Show for each message which rule holds, and why",
-		Long: `Try judges messages as the daemon judges those of strangers, and shows what each rule of [[policy.rules]] makes of them: each
-part of its expression with its value, and which rule decides. It reads files, or one message from standard input without
-any or for "-". Without --ip the message comes from no client: SPF and iprev are not asked, DMARC is decided by DKIM alone, and client.address is "".
+		Short: "Show for each message which rule decides, and why",
+		Long: `Try judges messages as the daemon judges strangers' mail, and shows the result of each rule of
+[[policy.rules]]: each part of its expression with its value, and which rule decides. It reads files, or standard
+input for "-" or without a file. Without --ip there is no client: SPF and iprev are not checked, DMARC is decided by
+DKIM alone, and client.address is "".
 
 The exit code is 0 when every message could be judged, 1 when the configuration has no rules, 3 when a file could not be
 read.`,
@@ -57,11 +58,11 @@ read.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
+	flags.BoolVar(&f.json, "json", false, "one JSON object per message, one per line")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
-	flags.StringVar(&f.examiner.Helo, "helo", "", "what the client said in HELO")
+	flags.StringVar(&f.examiner.Helo, "helo", "", "the name that the client gave in HELO")
 	flags.StringVar(&f.examiner.From, "from", "", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.examiner.To, "to", nil, "envelope recipient")
 	mayBeEmpty(cmd, "from")
@@ -105,14 +106,14 @@ func newPolicyReplayCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "replay --log FILE",
-		Short: "Show what the rules would have made of the mail in a log",
-		Long: `Replay reads the lines of messages in JSON logs of the daemon (log.format = "json") and asks the rules of the configuration
-about each: how often each would have decided, and which messages would have been treated otherwise than they were, by the
-author's domain. The log holds neither the header nor the recipients: of a rule that asks for them it is not known whether
-it holds, unless the rest of its expression decides it. "-" is standard input.
+		Short: "Show what the rules would have done with the mail in a log",
+		Long: `Replay reads the lines of messages in JSON logs of the daemon (log.format = "json") and evaluates the
+rules of the configuration for each: how often each rule would have decided, and which messages would have been
+treated differently, by the author's domain. The log has neither the header nor the recipients: the result of a rule
+that uses them is not known, unless the rest of its expression decides it. "-" is standard input.
 
-The exit code is 0 when nothing would have changed, 1 when something would, or the configuration has no rules, 3 when a log could not be read or holds no
-message that can be replayed.`,
+The exit code is 0 if nothing would have changed, 1 if something would, or if the configuration has no rules, 3 if a log
+could not be read or has no message that can be replayed.`,
 		Example: `  journalctl -u mailseal -o cat --since -7d | mailseal policy replay --config new.toml --log -`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -129,8 +130,8 @@ message that can be replayed.`,
 		},
 	}
 	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	cmd.Flags().StringArrayVar(&logs, "log", nil, "a log of the daemon's, in JSON")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object, with all changes")
+	cmd.Flags().StringArrayVar(&logs, "log", nil, "a JSON log of the daemon")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with all changes")
 	_ = cmd.MarkFlagRequired("log")
 	return cmd
 }

@@ -13,9 +13,9 @@ func newProposeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "propose",
 		Short: "Write SPF, DKIM and DMARC records for a domain",
-		Long: `Propose writes the records that a domain needs, as a line of a zone file, as a bare value, and in strings. What it proposes
-has been judged by the same code as the daemon's before it is printed. spf and dmarc change nothing; dkim makes the keys
-that the domain lacks.`,
+		Long: `Propose writes the records that a domain needs, as a line of a zone file, as a bare value, and in
+strings. Each proposal is checked by the same code that the daemon uses before it is printed. spf and dmarc change
+nothing; dkim makes the keys that the domain lacks.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -49,12 +49,13 @@ func newProposeSPFCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spf DOMAIN",
 		Short: "Write an SPF record from what is published and who else may send",
-		Long: `Spf starts from the record that is published, with mistakes mended, and lets in the addresses and the other records that
-are named, with --reports also the addresses that DMARC reports of 90 days show to be the domain's own. It says in words
-what the record allows and what it costs. An include of a service that sends with an envelope domain of its own is left
-out, since it would not help.
+		Long: `Spf starts from the published record, corrects its mistakes, and adds the addresses and records that
+the flags name, and with --reports also the addresses that the DMARC reports of 90 days show to be the domain's own.
+It explains in words what the record allows and how many lookups it takes. An include for a service that uses an
+envelope domain of its own is left out, since it would have no effect.
 
-The exit code is 0 with a record, 1 when none would do, such as for more than ten lookups, 3 when the DNS did not answer.`,
+The exit code is 0 if a record was printed, 1 if no valid record is possible, such as with more than ten lookups, 3 if
+the DNS did not answer.`,
 		Example: `  mailseal propose spf example.com --address 192.0.2.1 --include _spf.example.net`,
 		Args:    exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -72,16 +73,16 @@ The exit code is 0 with a record, 1 when none would do, such as for more than te
 	}
 	p.flags(cmd)
 	cmd.Flags().StringSliceVar(&q.Clients, "address", nil,
-		"address or network that the domain's mail leaves from; may be given several times")
+		"address or network from which the domain's mail leaves; may be given several times")
 	cmd.Flags().BoolVar(&reports, "reports", false,
-		"let in what DMARC reports show to be sources of the domain's own mail")
+		"add the addresses that DMARC reports show to be the domain's own")
 	cmd.Flags().StringVarP(&configFile, "config", "c", "",
-		"whose reports.store has the reports (default "+defaultConfig+")")
+		"configuration file with reports.store (default "+defaultConfig+")")
 	needs(cmd, []string{"config"}, "reports")
 	cmd.Flags().StringSliceVar(&q.Includes, "include", nil,
-		"name of another SPF record to let in; may be given several times")
+		"name of another SPF record to include; may be given several times")
 	cmd.Flags().StringSliceVar(&q.Without, "without", nil,
-		"term of the published record to take out; may be given several times")
+		"term of the published record to remove; may be given several times")
 	cmd.Flags().StringVar(&q.All, "all", "",
 		`how the record ends, "-all" or "~all" (default what is published, -all softened)`)
 	return cmd
@@ -91,14 +92,16 @@ func newProposeDMARCCmd() *cobra.Command {
 	var p proposal
 	var q domains.DMARCWishes
 	cmd := &cobra.Command{
-		Use:   "dmarc DOMAIN",
-		Short: "Write a DMARC record from three answers: does it send, do people write, who reads reports",
-		Long: `Dmarc begins with p=none, or what is published, and prints the record of each step that follows, and after how many days
-(RFC 9989 section 7.4). For a domain that sends nothing it writes
-all records that say so: SPF, DMARC, a wildcard that revokes keys, and the null MX. When the address for reports is of
-another domain that has not agreed, the record that it must publish is written, too.
+		Use: "dmarc DOMAIN",
+		Short: "Write a DMARC record from three answers: does the domain send mail, do people " +
+			"use it, who reads the reports",
+		Long: `Dmarc begins with p=none, or what is published, and prints the record of each step that follows, and
+after how many days (RFC 9989 section 7.4). For a domain that sends no mail it prints all records that say so: SPF,
+DMARC, a wildcard that revokes keys, and the null MX. If the address for reports is at another domain that has not
+agreed, it also prints the record that this domain must publish.
 
-The exit code is 0 with a record, 1 when what was asked for must not be, 3 when the DNS did not answer.`,
+The exit code is 0 if a record was printed, 1 if the requested record must not be published, 3 if the DNS did not
+answer.`,
 		Example: `  mailseal propose dmarc example.com --people --reports dmarc@example.com
   mailseal propose dmarc parked.example --silent`,
 		Args: exactArgs("DOMAIN"),
@@ -112,9 +115,11 @@ The exit code is 0 with a record, 1 when what was asked for must not be, 3 when 
 	}
 	p.flags(cmd)
 	cmd.Flags().BoolVar(&q.Silent, "silent", false, "the domain sends no mail")
-	cmd.Flags().BoolVar(&q.People, "people", false, "people write with it, who may post to mailing lists")
+	cmd.Flags().BoolVar(&q.People, "people", false, "people write mail from the domain, and may "+
+		"post to mailing lists")
 	cmd.Flags().StringVar(&q.Reports, "reports", "", "mail address that reads reports")
-	cmd.Flags().BoolVar(&q.Testing, "testing", false, "ask receivers for the step below, and for reports (t=y)")
+	cmd.Flags().BoolVar(&q.Testing, "testing", false, "ask receivers to apply the policy one "+
+		"step below, and to report (t=y)")
 	cmd.Flags().StringVar(&q.Policy, "policy", "",
 		`"none", "quarantine" or "reject" (default none; reject with --silent)`)
 	excludes(cmd, []string{"people", "testing"}, "silent")
@@ -125,11 +130,11 @@ func newProposeDKIMCmd() *cobra.Command {
 	var f keysFlags
 	cmd := &cobra.Command{
 		Use:   "dkim DOMAIN",
-		Short: "Make the keys that a domain lacks, print their records, and have them sign once the DNS shows them",
-		Long: `Dkim makes a key of each of rotation.algorithms for a domain that has none, in the state directory, where only the daemon's
-user can read them. It prints their records and what each name server shows of them. No key signs before all of them
-show it; then it does. Run it as often as you like: keys that wait are not made twice, and keys that sign stay. What
-follows in the life of a key is in the help of "mailseal keys".
+		Short: "Make the keys that a domain lacks, print their records, and activate them once the DNS shows them",
+		Long: `Dkim makes a key of each of rotation.algorithms for a domain that has none, in the state directory,
+where only the daemon's user can read them. It prints their records and what each name server shows. A key begins to
+sign as soon as all name servers show it. You can run the command as often as you like: keys that wait are not made
+twice, and keys that sign stay. The later stages of a key are described in the help of "mailseal keys".
 
 The exit code is 0 when all keys sign, 1 when one waits for its record, 3 when a name server did not answer.`,
 		Example: `  mailseal propose dkim example.com`,

@@ -14,9 +14,10 @@ import (
 func newReportsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reports",
-		Short: "Make, send and read DMARC reports",
-		Long: `Reports says what receivers tell each other of mail that claims to be from a domain (RFC 9990). "mailseal serve"
-only writes down what it found; all else is done by the process "mailseal reports serve", which reads no key.`,
+		Short: "Make, send, receive and read DMARC reports",
+		Long: `Reports is about the reports in which receivers tell domains what they see of their mail (RFC 9990).
+"mailseal serve" only records its results; all other work is done by the process "mailseal reports serve", which reads
+no private key.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -38,13 +39,12 @@ func newReportsServeCmd() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the process of reports in the foreground",
-		Long: `Serve runs beside the daemon as a user of its own, by the unit mailseal-reports.service, and logs to standard
-error. It does the work of its roles:
-` + strings.Join(docs, "\n") + `
+		Short: "Run the report process in the foreground",
+		Long: `Serve runs beside the daemon as a user of its own, as the unit mailseal-reports.service, and logs to
+standard error. It does the work of its roles:` + strings.Join(docs, "\n") + `
 
-A changed configuration needs a restart, which loses nothing: the daemon goes on writing. Exit code 1: the
-configuration has mistakes; 3: the spool, the store or a socket cannot be opened.`,
+A changed configuration needs a restart, which loses nothing, since the daemon continues to record. The
+exit code is 1 if the configuration has mistakes, 3 if the spool, the store or a socket cannot be opened.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chosen, err := reporting.Select(all, roles)
@@ -70,6 +70,6 @@ configuration has mistakes; 3: the spool, the store or a socket cannot be opened
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	cmd.Flags().StringSliceVar(&roles, "roles", nil, "what to do: "+
-		strings.Join(reporting.Names(all), ", ")+"; all of it if not given")
+		strings.Join(reporting.Names(all), ", ")+" (default all)")
 	return cmd
 }

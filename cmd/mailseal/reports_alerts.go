@@ -9,18 +9,21 @@ import (
 func newReportsAlertsCmd() *cobra.Command {
 	var f outFlags
 	var test bool
-	cmd := newOutCmd("alerts", "List what the operator was told of, or mail a test",
-		`Alerts lists what reports that came in showed, and whether it was mailed: new-source, source-failing, receiver-silent,
-policy-changed, intake-broken. "mailseal reports serve" looks for them every hour once to of [reports.alerts] is set, and
-mails each once, and a digest every week. With --test it mails a test to these addresses, and stores nothing.
+	cmd := newOutCmd("alerts", "List the alerts that were mailed to you, or send a test mail",
+		`Alerts lists the alerts that received reports have caused, and whether they were mailed: new-source,
+source-failing, receiver-silent, policy-changed, intake-broken. If to in [reports.alerts] is set, "mailseal reports
+serve" checks for them every hour, and mails each once, and a digest every week. With --test it sends a test mail to
+these addresses, and stores nothing.
 
-Exit code 1: no address is set to mail a test to; 3: the store cannot be read, or the mail server does not take the test.`,
+The exit code is 1 if no address for alerts is set, 3 if the store cannot be read or the mail server does not accept the
+test.`,
 		noArgs, &f, func(ctx context.Context, _ []string) error {
 			if test {
 				return f.AlertTest(ctx)
 			}
 			return f.Alerts(ctx)
 		})
-	cmd.Flags().BoolVar(&test, "test", false, "mail a test to the addresses of [reports.alerts]")
+	cmd.Flags().BoolVar(&test, "test", false, "send a test mail to the addresses of "+
+		"[reports.alerts]")
 	return cmd
 }

@@ -16,18 +16,19 @@ func newReportsDeliverCmd() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "deliver [RECIPIENT...]",
-		Short: "Take one mail with reports from a pipe of the mail server",
+		Short: "Take one mail with reports from the mail server, by a pipe",
 		Long: `Deliver reads a mail from standard input and puts its reports into the store: for an alias such as
   dmarc: "|/usr/sbin/mailseal reports deliver"
-or a pipe of master.cf, where LMTP to "mailseal reports serve" is not wanted. It runs as the user of the pipe, which must be
-able to write to the store. A report counts only if the mail was authenticated for the reporter's domain.
+or a pipe in master.cf, as an alternative to LMTP to "mailseal reports serve". It runs as the user of the pipe, which
+must be able to write to the store. A report counts only if the mail was authenticated for the reporter's domain.
 
-RECIPIENT is whom the mail is for, as ${original_recipient} of a pipe of master.cf; without one, what Postfix gives an alias in
-the environment as ORIGINAL_RECIPIENT. A mail to the sender of a report of yours, r+ID-1-CODE at the domain of reports.from, is
-one that came back: its address gets no reports for 7, 30 and then 180 days, as with "mailseal reports bounced".
+RECIPIENT is the recipient of the mail, such as ${original_recipient} in a pipe in master.cf; the default is
+ORIGINAL_RECIPIENT, which Postfix sets in the environment for an alias. A mail to the envelope sender of one of your
+reports, r+ID-1-CODE at the domain of reports.from, is a bounce: its address gets no reports for 7, 30 and then 180
+days, as with "mailseal reports bounced".
 
-The exit codes are those of a mail server's pipes: 0 when all of the mail is in the store, 75 to keep it in the queue and try
-again, when the configuration or the store cannot be opened.`,
+The exit codes are those for a mail server's pipe: 0 if the mail was stored, and 75, which keeps the mail in the queue
+for another try, if the configuration or the store cannot be opened.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return answer.Deferred(deliver(cmd, path, args))
 		},

@@ -48,8 +48,8 @@ func newBoxCmd(use, short, long string, args cobra.PositionalArgs,
 		Use: use, Short: short, Args: args,
 		Long: long + `
 
-The store is that of reports.store of the configuration, or of --store: "sqlite:" and a path, or "postgres://...". Exit
-code 3: the configuration or the store cannot be opened.`,
+The store is reports.store of the configuration, or --store: "sqlite:" and a path, or "postgres://...". The exit code
+is 3 if the configuration or the store cannot be opened.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.open(); err != nil {
 				return err
@@ -58,7 +58,8 @@ code 3: the configuration or the store cannot be opened.`,
 		},
 	}
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	cmd.Flags().StringVar(&f.store, "store", "", "the store, instead of the configuration's")
+	cmd.Flags().StringVar(&f.store, "store", "", "the store to use instead of that of the "+
+		"configuration")
 	return cmd, f
 }
 
@@ -71,8 +72,8 @@ func withList(cmd *cobra.Command, f *boxFlags) {
 	withJSON(cmd, f)
 	cmd.Flags().BoolVar(&f.box.CSV, "csv", false, "print CSV")
 	excludes(cmd, []string{"json"}, "csv")
-	cmd.Flags().StringVar(&f.domain, "domain", "", "this domain only")
-	cmd.Flags().IntVar(&f.days, "days", 0, "the last so many days only; all, if not given")
+	cmd.Flags().StringVar(&f.domain, "domain", "", "only this domain")
+	cmd.Flags().IntVar(&f.days, "days", 0, "only the last so many days (default all)")
 }
 
 // newReportsInCmds are the commands about reports that come in.
@@ -87,12 +88,12 @@ func newReportsInCmds() []*cobra.Command {
 
 func newReportsImportCmd() *cobra.Command {
 	cmd, f := newBoxCmd("import FILE...", "Put reports from files, Maildirs and mailboxes into the store",
-		`Import stores the reports that files hold: whatever "mailseal reports read" can show. A report that is in the store
-already is not stored again, so that the same directory can be imported every day. Reports that are imported by hand
-count, also without proof of where they come from. What cannot be read is kept for "mailseal reports reparse".
+		`Import stores the reports in files, everything that "mailseal reports read" can show. A report that is
+already in the store is not stored again, so the same directory can be imported every day. Reports that are imported
+by hand count without proof of who sent them. Files that cannot be read are kept for "mailseal reports reparse".
 
-The exit code is 0 when all of it is in the store; 1 when something could not be read, which is listed; 3 when a file or the
-store could not be opened: import the same files again, then.`,
+The exit code is 0 if everything is in the store; 1 if something could not be read, which is listed; 3 if a file or the
+store could not be opened: then import the same files again.`,
 		func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return answer.NewUsage(errors.New(`name a file, a directory, or "-" for standard input`))
@@ -108,15 +109,16 @@ store could not be opened: import the same files again, then.`,
 }
 
 func newReportsReceivedCmd() *cobra.Command {
-	cmd, f := newBoxCmd("received [NUMBER]", "List the reports that came in, or show one with its records",
-		`Received shows the reports in the store, the latest first. A report does not count when nothing proves that it is from
-its reporter, when its domain is not one of yours, when its period is in the future, or when another one with the same id,
-domain and period came before. With a NUMBER of the list it prints that report: why it counts or not, what was unusual
-about it, and its records.
+	cmd, f := newBoxCmd("received [NUMBER]", "List received reports, or show one with its records",
+		`Received shows the reports in the store, the latest first. A report does not count if nothing proves that it
+is from its reporter, if its domain is not one of yours, if its period is in the future, or if another one with the
+same id, domain and period arrived before. With a NUMBER from the list it prints that report: why it counts or not,
+what is unusual about it, and its records.
 
-With --kind tls it lists TLS reports (RFC 8460), a line for each policy, and with --kind failure failure reports (RFC 9991):
-the day, who reports, for which domain the mail was authenticated that brought it ("no": anyone can have written it), and
-what failed; with a NUMBER of that list, all of one. These are shown, and no sum has them.`,
+With --kind tls it lists TLS reports (RFC 8460), a line for each policy, and with --kind failure failure reports (RFC
+9991): the day, the reporter, the domain for which its mail was authenticated ("no": any sender can have written it),
+and what failed; with a NUMBER from that list, the whole report. These reports are only shown, and not counted in any
+sum.`,
 		func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return answer.NewUsage(errors.New("name one report, or none"))
@@ -136,9 +138,9 @@ what failed; with a NUMBER of that list, all of one. These are shown, and no sum
 }
 
 func newReportsDomainsCmd() *cobra.Command {
-	cmd, f := newBoxCmd("domains", "Show how the mail of each domain fared",
-		`Domains sums the reports that count by domain: messages, how many pass DMARC, DKIM and SPF, and what became of those that
-fail.`, noArgs,
+	cmd, f := newBoxCmd("domains", "Show the results of each domain's mail",
+		`Domains adds up the reports that count by domain: messages, how many pass DMARC, DKIM and SPF, and what
+happened to those that fail.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.DomainList(cmd.Context(), f.filter(), cmd.OutOrStdout())
 		})
@@ -148,12 +150,12 @@ fail.`, noArgs,
 
 func newReportsSourcesCmd() *cobra.Command {
 	cmd, f := newBoxCmd("sources", "Show which hosts sent as your domains",
-		`Sources shows, for all domains or one, the addresses that mail came from, whose each of them is, and why its mail passes or
-fails. What an administrator said on the page comes first; then the networks of ours.networks and of your SPF record, names
-below your domain that sign, services that are known by their names, and hosts that pass mail on. A source of which no message
-ever passed is "spoof", one of which some passed "unknown". Reverse names, networks and countries are known if "mailseal reports
-serve" looked them up (reports.intake.reverse_names and address_databases). The class needs the records, which are kept for
-record_days.`, noArgs,
+		`Sources shows, for all domains or one, the addresses from which mail came, whose they are, and why their mail
+passes or fails. A class that an administrator set on the pages takes precedence; then come the networks of
+ours.networks and of your SPF record, names below your domain that sign, services that are recognized by their names,
+and hosts that forward mail. A source of which no message ever passed is "spoof", one of which some passed is
+"unknown". Reverse names, networks and countries are shown if "mailseal reports serve" has looked them up
+(reports.intake.reverse_names and address_databases). The class needs the records, which are kept for record_days.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Sources(cmd.Context(), f.filter(), cmd.OutOrStdout())
 		})
@@ -162,23 +164,25 @@ record_days.`, noArgs,
 }
 
 func newReportsAcceptCmd() *cobra.Command {
-	cmd, f := newBoxCmd("accept REPORTER", "Have the reports of a reporter count without proof of where they come from",
-		`Anyone can send a report in another's name. Reports that came by mail count only when the mail was authenticated for
-the reporter's domain. Mail from a domain at which anyone can have an address, such as gmail.com, proves nothing but that address:
-there the reporter is the whole address. Who can send mail in the name of a whole domain can also report in its name, and a
-report says what its reporter likes: look at what one alone says that the others do not. Accept has the reports of a reporter count that cannot be authenticated, those that are in the store,
-too; --not takes it back. "mailseal reports received" shows the names of reporters.`, exactArgs("REPORTER"),
+	cmd, f := newBoxCmd("accept REPORTER", "Count the reports of a reporter without proof of who "+
+		"sent them",
+		`Any sender can write a report in another's name. Reports that arrive by mail count only if the mail was
+authenticated for the reporter's domain. At a domain at which anyone can have an address, such as gmail.com, the
+reporter is the whole address, since mail from there proves nothing more. A sender that can send mail for a whole
+domain can also report for it, and a report can claim anything: be careful with claims that only one reporter makes.
+Accept makes reports of a reporter count that cannot be authenticated, including those already in the store; --not
+reverts that. "mailseal reports received" shows the names of reporters.`, exactArgs("REPORTER"),
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
 			return f.box.Accept(cmd.Context(), args[0], !f.not, cmd.OutOrStdout())
 		})
-	cmd.Flags().BoolVar(&f.not, "not", false, "take it back")
+	cmd.Flags().BoolVar(&f.not, "not", false, "revert it")
 	return cmd
 }
 
 func newReportsVerifyCmd() *cobra.Command {
-	cmd, f := newBoxCmd("verify", "Recount the sums of the store",
-		`Verify compares the sums per day, which all figures come from, with a recount of the records. The exit code is 0 when they
-are equal, 1 when not. Days whose records were removed by age are left out.`, noArgs,
+	cmd, f := newBoxCmd("verify", "Compare the sums in the store with its records",
+		`Verify compares the daily sums, from which all figures are computed, with a new count of the records. The
+exit code is 0 if they are equal, 1 if not. Days whose records have expired are left out.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Verify(cmd.Context(), cmd.OutOrStdout())
 		})
@@ -188,8 +192,8 @@ are equal, 1 when not. Days whose records were removed by age are left out.`, no
 
 func newReportsReparseCmd() *cobra.Command {
 	cmd, _ := newBoxCmd("reparse", "Read all mails and files of the store again",
-		`Reparse reads the mails and files again that the store keeps as they came, and replaces what was stored of them. It is for
-a new version that reads more, and for a changed reports.intake.domains.`, noArgs,
+		`Reparse reads the mails and files again that the store keeps as they came, and replaces what was stored of
+them. It is for a new version that reads more, and for a changed reports.intake.domains.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Reparse(cmd.Context(), cmd.OutOrStdout())
 		})

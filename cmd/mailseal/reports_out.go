@@ -38,7 +38,8 @@ func newOutCmd(use, short, long string, args cobra.PositionalArgs, f *outFlags,
 		},
 	}
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	cmd.Flags().StringVar(&f.now, "now", "", "the time to take for now, as 2026-11-30T12:00:00Z")
+	cmd.Flags().StringVar(&f.now, "now", "", "the time to use as the present, such as "+
+		"2026-11-30T12:00:00Z")
 	cmd.Flags().BoolVar(&f.JSON, "json", false, "print one JSON value")
 	return cmd
 }
@@ -77,37 +78,37 @@ func (f *outFlags) collected(err error) error {
 		answer.Text(err), orDefault(f.config)))
 }
 
-const outCodes = "\n\nExit code 1: there is nothing of that kind, or the answer is bad; 3: the " +
-	"store cannot be read, or the DNS does not answer."
+const outCodes = "\n\nThe exit code is 1 if there is no such entry or the result is bad, 3 if " +
+	"the store cannot be read or the DNS does not answer."
 
 func newReportsPreviewCmd() *cobra.Command {
 	var f outFlags
 	var day string
 	cmd := newOutCmd("preview DOMAIN", "Show the report that a domain would get",
-		`Preview shows the exact mail that would bring a domain its report, with the report in it, from what was counted so far, and
-reports whether it would be sent, and if not, why. It works while reports.send is false, and changes nothing.`+outCodes,
+		`Preview shows the exact mail with the report that a domain would get, from what was counted so far, and
+whether it would be sent, and if not, why. It works while reports.send is false, and changes nothing.`+outCodes,
 		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error {
 			return f.collected(f.Preview(ctx, args[0], day))
 		})
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
-	cmd.Flags().StringVar(&day, "day", "", "the UTC day, as 2026-11-30; the last one that has mail if not given")
+	cmd.Flags().StringVar(&day, "day", "", "the UTC day, such as 2026-11-30 (default the last "+
+		"one with mail)")
 	return cmd
 }
 
 func newReportsListCmd() *cobra.Command {
 	var f outFlags
 	var domain string
-	cmd := newOutCmd("list", "List the reports that go out, and what became of them",
-		`List shows what is counted and not reported yet (open), and the reports of the last 30 days: built, or withheld with
-the reason, and for each address queued, handed over to the mail server, deferred, failed, suppressed or in doubt; and how
-many bounces came to senders of reports that were made up.
-On a host with several hundred thousand messages a day, mail of the last hours is not counted yet: it is taken in larger
-amounts, and all of it before the reports of a day are made.
+	cmd := newOutCmd("list", "List outgoing reports and their states",
+		`List shows what is counted but not yet reported (open), and the reports of the last 30 days: built, or withheld
+with the reason, and for each address queued, handed over to the mail server, deferred, failed, suppressed or in doubt;
+and how many bounces arrived with a forged code. On a host with several hundred thousand messages a day, mail of the
+last hours is not counted yet: it is taken in larger amounts, and all of it before the reports of a day are made.
 
-A mail is in doubt when the mail server never replied to its end, or when the process of reports died before the reply:
-the mail server may have it or not. It is not sent again by itself: no address gets a report twice. Where the log of
-the mail server does not have the Message-ID, which begins with the ID of the report, send it with
-"mailseal reports resend ID".`+outCodes,
+A mail is in doubt if the mail server never replied at the end of the message, or if "mailseal reports serve" died
+before the reply: the mail server may or may not have it. It is not sent again automatically, so that no address gets a
+report twice. If the log of the mail server does not have the Message-ID, which begins with the ID of the report, send
+it with "mailseal reports resend ID".`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.collected(f.List(ctx, domain)) })
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if domain == "" {
@@ -140,10 +141,11 @@ When the host that leads stops or fails, another one leads within half a minute.
 func newReportsFailuresCmd() *cobra.Command {
 	var f outFlags
 	var domain string
-	cmd := newOutCmd("failures", "List the failure reports that go out, and what became of them",
-		`Failures shows the reports about single messages that failed (RFC 9991, RFC 6651), of the last 7 days: those whose hour is
-not over (open), and those that were handed over to the mail server, in doubt, deferred, failed, suppressed, or withheld with the
-reason and the number of incidents. domains in [reports.failure] lists who gets them; without a list they are off.`+outCodes,
+	cmd := newOutCmd("failures", "List outgoing failure reports and their states",
+		`Failures shows the reports about single messages that failed (RFC 9991, RFC 6651), of the last 7 days: those
+whose hour is not over (open), and those that were handed over to the mail server, in doubt, deferred, failed,
+suppressed, or withheld, with the reason and the number of incidents. domains in [reports.failure] lists the
+destinations; without a list no failure reports are sent.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Failures(ctx, domain) })
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if domain == "" {
@@ -162,32 +164,34 @@ func newReportsSendCmd() *cobra.Command {
 	var f outFlags
 	var dry bool
 	cmd := newOutCmd("send", "Build and send now what is due",
-		`Send does at once what "mailseal reports serve" does each minute: it builds the reports whose time of the night has come,
-and hands over what is due, within reports.per_hour. While "mailseal reports check" finds the sender's set-up wrong, nothing is
-handed over, and the exit code is 1. With --dry-run it changes nothing and lists what would be built, withheld and sent.
+		`Send does at once what "mailseal reports serve" does each minute: it builds the reports whose time of the
+night has come, and hands over what is due, within reports.per_hour. While "mailseal reports check" finds the sender's
+set-up wrong, nothing is handed over, and the exit code is 1. With --dry-run it changes nothing and lists what would
+be built, withheld and sent.
 
-With --sendmail the mails go to a program in place of reports.smtp, which must queue them and bring them through this daemon
-(non_smtpd_milters in Postfix, the submission milters of Sendmail). It runs as the user of the command, who must be allowed to set
-the envelope sender.`+outCodes,
+With --sendmail the mails go to a program in place of reports.smtp, which must queue them and bring them through this
+daemon (non_smtpd_milters in Postfix, the submission milters of Sendmail). It runs as the user of the command, who
+must be allowed to set the envelope sender.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Send(ctx, dry) })
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show it")
-	cmd.Flags().StringVar(&f.Sendmail, "sendmail", "", "hand mail to this program, such as /usr/sbin/sendmail")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only show the mail")
+	cmd.Flags().StringVar(&f.Sendmail, "sendmail", "", "pass mail to this program, such as "+
+		"/usr/sbin/sendmail")
 	excludes(cmd, []string{"sendmail"}, "dry-run")
 	return cmd
 }
 
 func newReportsShowCmd() *cobra.Command {
 	var f outFlags
-	return newOutCmd("show ID", "Show one report that goes out",
-		`Show prints a report of the last 30 days as it was built, and what became of its mails.`+outCodes,
+	return newOutCmd("show ID", "Show one outgoing report",
+		`Show prints a report of the last 30 days as it was built, and the states of its mails.`+outCodes,
 		exactArgs("ID"), &f, func(ctx context.Context, args []string) error { return f.Show(ctx, args[0]) })
 }
 
 func newReportsResendCmd() *cobra.Command {
 	var f outFlags
 	return newOutCmd("resend ID", "Send a report again, byte for byte",
-		`Resend queues all mails of a report once more, as they were: the same Report-ID and file name, so that a reader who has
-it already counts it once.`+outCodes,
+		`Resend queues all mails of a report once more, as they were: the same Report-ID and file name, so that a
+reader who has it already counts it once.`+outCodes,
 		exactArgs("ID"), &f, func(ctx context.Context, args []string) error { return f.Resend(ctx, args[0]) })
 }
 
@@ -195,9 +199,10 @@ func newReportsSuppressCmd() *cobra.Command {
 	var f outFlags
 	var days int
 	var remove bool
-	cmd := newOutCmd("suppress [ADDRESS]", "Keep reports from an address, or list those that get none",
-		`Suppress keeps reports from an address for some days. Addresses from which a report came back are suppressed by
-themselves, for 7, 30 and then 180 days. Without an address it lists those that are.`+outCodes,
+	cmd := newOutCmd("suppress [ADDRESS]", "Suppress reports to an address, or list suppressed "+
+		"addresses",
+		`Suppress stops reports to an address for some days. Addresses to which a report bounced are suppressed
+automatically, for 7, 30 and then 180 days. Without an address it lists the suppressed addresses.`+outCodes,
 		atMostOne("ADDRESS"), &f, func(ctx context.Context, args []string) error {
 			address := ""
 			if len(args) == 1 {
@@ -206,17 +211,17 @@ themselves, for 7, 30 and then 180 days. Without an address it lists those that 
 			return f.Suppress(ctx, address, days, remove)
 		})
 	cmd.Flags().IntVar(&days, "days", 365, "for how many days")
-	cmd.Flags().BoolVar(&remove, "remove", false, "let reports go there again")
+	cmd.Flags().BoolVar(&remove, "remove", false, "allow reports to the address again")
 	excludes(cmd, []string{"days"}, "remove")
 	return cmd
 }
 
 func newReportsCheckCmd() *cobra.Command {
 	var f outFlags
-	cmd := newOutCmd("check", "Check the set-up of the sender of reports",
-		`Check looks at what the domain of reports.from needs before a first report goes out: MX, for bounces; SPF; a rule that signs;
-and a DMARC record of its own without rua. It prints the records that are missing. As long as one of these is bad, or the DNS
-does not answer, reports are built and wait: the list and the log say "set-up" and why.`+outCodes,
+	cmd := newOutCmd("check", "Check the DNS records for the sender of reports",
+		`Check tests what the domain of reports.from needs before the first report is sent: MX, for bounces; SPF; a
+signing rule; and a DMARC record of its own without rua. It prints the records that are missing. While one of them is
+missing or wrong, or the DNS does not answer, reports are built but wait: the list and the log say "set-up" and why.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Check(ctx) })
 	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	return cmd
@@ -224,11 +229,12 @@ does not answer, reports are built and wait: the list and the log say "set-up" a
 
 func newReportsBouncedCmd() *cobra.Command {
 	var f outFlags
-	return newOutCmd("bounced RECIPIENT", "Take a report that came back, from standard input",
-		`Bounced reads a mail to the envelope sender of a report, such as r+ID-1-CODE@reports.example.com, and suppresses the address
-that the report went to. The code is made with a key of the store; a mail whose code is wrong is ignored, and counted. Several
-bounces of an address on one UTC day count once. A mail server runs it for each mail to that domain: in Postfix, with recipient_delimiter = +,
-as a pipe(8) service whose argv ends in: reports bounced ${original_recipient}`+outCodes,
+	return newOutCmd("bounced RECIPIENT", "Process a report that bounced, from standard input",
+		`Bounced reads a mail to the envelope sender of a report, such as r+ID-1-CODE@reports.example.com, and
+suppresses the address to which the report was sent. The code is made with a key in the store; a mail with a wrong
+code is ignored and counted. Several bounces for an address on one UTC day count as one. The mail server runs it for
+each mail to that domain: in Postfix, with recipient_delimiter = +, as a pipe(8) service whose argv ends in: reports
+bounced ${original_recipient}`+outCodes,
 		exactArgs("RECIPIENT"), &f, func(ctx context.Context,
 			args []string) error {
 			return f.Bounced(ctx, args[0], f.input)
@@ -237,9 +243,9 @@ as a pipe(8) service whose argv ends in: reports bounced ${original_recipient}`+
 
 func newReportsForgetCmd() *cobra.Command {
 	var f outFlags
-	cmd := newOutCmd("forget DOMAIN", "Remove all that is kept of a domain",
-		`Forget removes what the store keeps of a domain for reports that go out: whether your users wrote there, on which days its
-mail came, what is counted, and its reports.`+outCodes,
+	cmd := newOutCmd("forget DOMAIN", "Remove all data about a domain",
+		`Forget removes all data that the store keeps about a domain for outgoing reports: whether your users wrote
+there, on which days its mail arrived, what was counted, and its reports.`+outCodes,
 		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Forget(ctx, args[0]) })
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
 	return cmd
@@ -248,12 +254,12 @@ mail came, what is counted, and its reports.`+outCodes,
 func newReportsHistoryCmd() *cobra.Command {
 	var f outFlags
 	cmd := newOutCmd("history [DOMAIN]", "List what changed in the DNS records of your domains",
-		`History lists the records of your domains that changed in the last 400 days, the latest first: when that was seen, what
-was published before and what is now. The role dns of "mailseal reports serve" asks every reports.dns_every; a change is
-seen within that time, and what was there between two checks is not known. Times when the DNS did not answer are no
-change. "mailseal domain --diff" compares with a file instead.
+		`History lists the changes to records of your domains in the last 400 days, the latest first: when the change
+was seen, the record before and after. The role dns of "mailseal reports serve" checks every reports.dns_every, so a
+change is seen within that time, and a short-lived record between two checks may be missed. A DNS that does not answer
+is not a change. "mailseal domain --diff" compares with a file instead.
 
-Exit code 3: the store cannot be read.`,
+The exit code is 3 if the store cannot be read.`,
 		atMostOne("DOMAIN"), &f, func(ctx context.Context,
 			args []string) error {
 			return f.History(ctx, strings.Join(args, ""))

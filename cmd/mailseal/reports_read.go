@@ -13,9 +13,9 @@ func newReportsReadCmd() *cobra.Command {
 	var r incoming.Read
 	cmd := &cobra.Command{
 		Use:   "read FILE...",
-		Short: "Show DMARC, TLS and failure reports as one readable screen",
-		Long: `Read shows what reports say: for each domain a sentence, then the hosts that sent as the domain, how much of their
-mail passed DMARC, and why the rest did not. It needs no configuration and no daemon, and asks no DNS.
+		Short: "Show DMARC, TLS and failure reports in readable form",
+		Long: `Read shows the content of reports: for each domain a sentence, then the hosts that sent as the domain,
+how much of their mail passed DMARC, and why the rest did not. It needs no configuration, no daemon and no DNS.
 
 A FILE is a report (XML or JSON; in gzip, zip, tar, bzip2, zlib, base64 or uuencode, whatever its name), a mail that
 holds reports, a mailbox in one file (mbox), a directory with any of these below it, such as a Maildir, or "-" for
@@ -28,8 +28,8 @@ Numbers are messages. "pass" is DMARC: DKIM or SPF passes for an aligned domain.
 them; what is unusual about one is listed at the end. A row that cannot be counted is an error that names the line, and
 the other rows are read.
 
-The exit code is 0 when everything was read; 1 when there is no report at all, when a file is empty or no report, or
-when a report is damaged or hostile; 3 when a file cannot be opened. Other mail beside reports is named, and no error.`,
+The exit code is 0 if everything was read; 1 if there is no report at all, if a file is empty or not a report, or if a
+report is damaged or hostile; 3 if a file cannot be opened. Other mail among the reports is listed, but is not an error.`,
 		Example: `  mailseal reports read 'google.com!example.com!1700000000!1700086399.zip'
   mailseal reports read ~/Maildir/.dmarc
   mailseal reports read --csv reports.mbox > reports.csv`,

@@ -20,12 +20,13 @@ func newShadowReportCmd() *cobra.Command {
 	var ignore []string
 	cmd := &cobra.Command{
 		Use:   "report [FILE ...]",
-		Short: "Make a table of what shadow logged",
-		Long: `Report counts the lines of shadow's logs, from files, or from standard input without any or for "-", in text or JSON, with or without what syslog and
-journald put before them: messages that were the same, that differ and in what and of which domains, that were not
-judged and why. With --ignore, messages that differ in nothing else are the same.
+		Short: "Summarize the logs of shadow in a table",
+		Long: `Report counts the lines of shadow's logs, in text or JSON, with or without the prefix of syslog and
+journald: messages that were the same; that differ, in what and for which domains; and that were not judged, and why.
+It reads files, or standard input for "-" or without a file. With --ignore, messages that differ in nothing else count
+as the same.
 
-The exit code is 0 when no message differs, 1 when some do, 3 when none was compared.`,
+The exit code is 0 if no message differs, 1 if some do, 3 if none was compared.`,
 		Example: `  mailseal shadow report /var/log/mailseal-shadow.log
   journalctl -u mailseal-shadow -o cat --since -7d | mailseal shadow report --json`,
 		Args: filled,
@@ -40,7 +41,7 @@ The exit code is 0 when no message differs, 1 when some do, 3 when none was comp
 			return reportSummary(cmd.OutOrStdout(), s, asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "a JSON object, with all domains")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object with all domains")
 	cmd.Flags().StringSliceVar(&ignore, "ignore", nil, ignoreHelp())
 	return cmd
 }
@@ -88,7 +89,7 @@ func reportSummary(w io.Writer, s shadow.Summary, asJSON bool) error {
 var errNothingCompared = errors.New("no message was compared")
 
 func ignoreHelp() string {
-	return "kinds of differences not to tell: " + strings.Join(shadow.Kinds(), ", ")
+	return "kinds of differences to ignore: " + strings.Join(shadow.Kinds(), ", ")
 }
 
 // checkKinds wants the values of --ignore to be kinds of differences.

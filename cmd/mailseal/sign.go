@@ -23,13 +23,13 @@ func newSignCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sign [--config FILE | --domain D --selector S --key FILE ...] [FILE]",
 		Short: "Sign a message",
-		Long: `Sign reads a message from a file, or from standard input without one or for "-", and writes it, signed, to standard
-output. Line ends stay as they came. Keys and rules are those of the configuration; or name a domain, and a selector and
-a key file for each signature.
+		Long: `Sign reads a message from a file, or from standard input for "-" or without a file, and writes the
+signed message to standard output. Line ends are not changed. Keys and rules are those of the configuration; or give a
+domain, and a selector and a key file for each signature.
 
-Nothing is written unless the message is signed. The exit code is 1 when no rule matches the author, or there is none; 3
-when a rule matches and the message could not be signed, and when the configuration or a file could not be used: do not
-send the message then.`,
+Nothing is written unless the message is signed. The exit code is 1 if no rule matches the author or the message has no
+author; 3 if a rule matches but the message could not be signed, or if the configuration or a file could not be used: do
+not send the message then.`,
 		Example: `  mailseal sign --config /etc/mailseal/mailseal.toml message.eml > signed.eml
   mailseal sign --domain example.com --selector mail --key mail.pem < message > signed`,
 		Args: atMostOne("FILE"),
@@ -40,8 +40,10 @@ send the message then.`,
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	cmd.Flags().StringVar(&f.Domain, "domain", "", "domain that signs: the d= tag")
 	cmd.Flags().StringArrayVar(&f.Selectors, "selector", nil, "selector: the s= tag; one for each --key")
-	cmd.Flags().StringArrayVar(&f.KeyFiles, "key", nil, "file of a private key; one signature for each")
-	cmd.Flags().StringVar(&f.Canonicalization, "canonicalization", "", `of header and body, such as "relaxed/simple"`)
+	cmd.Flags().StringArrayVar(&f.KeyFiles, "key", nil, "file of a private key; each makes one "+
+		"signature")
+	cmd.Flags().StringVar(&f.Canonicalization, "canonicalization", "",
+		`canonicalization of header and body, such as "relaxed/simple"`)
 	cmd.Flags().StringVar(&f.now, "now", "", "time of the signature, as 2026-01-31T12:00:00Z")
 	together(cmd, "domain", "selector", "key")
 	excludes(cmd, []string{"config"}, "domain")

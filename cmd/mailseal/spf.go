@@ -25,22 +25,22 @@ func newSPFCmd() *cobra.Command {
 	var f spfFlags
 	cmd := &cobra.Command{
 		Use:   "spf {NAME | --ip ADDRESS [--helo NAME] [--from SENDER]}",
-		Short: "Ask SPF whether a client may send for a domain, and show how the answer came about",
-		Long: `Spf checks the envelope sender given with --from; --from "" is the null sender, which is checked as
-postmaster at the name of --helo. Without --from the name of --helo itself is checked. The daemon checks both, and only
-the sender counts for DMARC.
+		Short: "Check by SPF whether a client may send for a domain, and show how the result was found",
+		Long: `Spf checks the envelope sender in --from; --from "" is the null sender, which is checked as postmaster
+at the name in --helo. Without --from the name in --helo itself is checked. The daemon checks both, and only the
+sender counts for DMARC.
 
-With a NAME and no address it says in words what the domain's record allows: the addresses, the other records that are
-asked, how many of the ten lookups that takes, and what is wrong. With a NAME and --ip the sender is postmaster at NAME.
+With a NAME and no address it explains in words what the domain's record allows: the addresses, the other records that
+are looked up, how many of the ten lookups that takes, and what is wrong. With a NAME and --ip the sender is postmaster
+at NAME.
 
-Otherwise it prints the result, the term that matched, and the evaluation as a tree: every record that was read, every term
-with its outcome, and behind the terms that ask the DNS how many there have been of the ten that are allowed.
+Otherwise it prints the result, the term that matched, and the evaluation as a tree: every record, every term with its
+outcome, and after each term that needs a lookup its number of the ten that are allowed.
 
-With --config the name servers are those of the daemon, and a domain's explanation is for its authserv_id.
+With --config it uses the daemon's name servers, and a domain's explanation is expanded for its authserv_id.
 
-The exit code is 0 when the result is pass, 1 when it is anything else, 3 when it is temperror: the DNS did not
-answer. Without an address it is 0 when there is a record that receivers can use, 1 when not, 3 when the DNS did not
-answer.`,
+The exit code is 0 if the result is pass, 3 if it is temperror (the DNS did not answer), and 1 for any other result.
+Without an address it is 0 if there is a record that receivers can use, 1 if not, 3 if the DNS did not answer.`,
 		Example: `  mailseal spf example.com
   mailseal spf --ip 192.0.2.1 --helo mail.example.com --from user@example.com
   mailseal spf --ip 2001:db8::1 --helo mail.example.com --zone zone.txt --json`,
@@ -59,15 +59,15 @@ answer.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "",
-		"ask the name servers of this configuration file, under its authserv_id")
+		"use the name servers and the authserv_id of this configuration file")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
-	flags.StringVar(&f.Helo, "helo", "", "what the client said in HELO")
+	flags.StringVar(&f.Helo, "helo", "", "the name that the client gave in HELO")
 	flags.StringVar(&f.From, "from", "", "envelope sender; empty for a bounce")
 	flags.StringVar(&f.Receiver, "receiver", "",
 		"this host's name, for a domain's explanation (default: that of --config, or unknown)")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
-	flags.BoolVar(&f.JSON, "json", false, "one JSON object, the tree in it")
+	flags.BoolVar(&f.JSON, "json", false, "print one JSON object, including the tree")
 	needs(cmd, []string{"helo", "from", "receiver", "now"}, "ip")
 	mayBeEmpty(cmd, "from")
 	return cmd

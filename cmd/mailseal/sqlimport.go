@@ -12,14 +12,14 @@ func newSQLImportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sql-import DIR --source NAME [--dsn DSN]",
 		Short: "Put a directory of keys into a database",
-		Long: `Sql-import reads the keys DIR/DOMAIN/SELECTOR.pem (or .private, as OpenDKIM's tools name them) and puts them into the
-tables of contrib/sql (installed in share/mailseal/sql), each under the name SELECTOR._domainkey.DOMAIN and with a row that
-has it sign for its domain. All are put in, or none: a key that cannot be read, or one directly in DIR, which belongs to no
-domain, is an error. --domain says which domain keys directly in DIR are for. A name that is in the table already is left
-as it is, so that the command can be repeated. Keys further down are passed over, and named.
+		Long: `Sql-import reads the keys DIR/DOMAIN/SELECTOR.pem (or .private, as OpenDKIM's tools name them) and
+inserts them into the tables of contrib/sql (installed in share/mailseal/sql), each with the name
+SELECTOR._domainkey.DOMAIN and a row by which it signs for its domain. It inserts all keys or none: a key that cannot
+be read is an error, and so is a key directly in DIR, unless --domain gives its domain. A name that is already in the
+table is not changed, so the command can be repeated. Keys in deeper directories are skipped and listed.
 
-The database is that of a source of the configuration. The daemon's user can only read it, as it should: --dsn reaches
-it as a user who may write.`,
+The database is that of a source in the configuration. The daemon's user should only be able to read it: with --dsn the
+command connects as a user who may write.`,
 		Example: `  mailseal sql-import /var/lib/mailseal/keys --source hosting --dsn "dbname=mail user=postgres"`,
 		Args:    exactArgs("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,9 +32,11 @@ it as a user who may write.`,
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	cmd.Flags().StringVar(&o.Source, "source", "", "name of the source in [sources]")
-	cmd.Flags().StringVar(&o.DSN, "dsn", "", "how to reach the database, instead of the source's own")
+	cmd.Flags().StringVar(&o.DSN, "dsn", "", "how to reach the database, instead of the dsn of "+
+		"the source")
 	cmd.Flags().StringVar(&o.Domain, "domain", "", "domain of the keys directly in DIR")
-	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "read the keys, and leave the database alone")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "read the keys, but do not change the "+
+		"database")
 	_ = cmd.MarkFlagRequired("source")
 	return cmd
 }

@@ -29,26 +29,28 @@ func newStatusCmd() *cobra.Command {
 	var f statusFlags
 	cmd := &cobra.Command{
 		Use:   "status [--watch]",
-		Short: "Show on one screen how the daemon is, for people and for monitoring",
-		Long: `Status asks the daemon, over its control socket, how it is, and prints one screen: since when it is up, and which
-configuration is in force since when; the sockets and who is connected; the messages of today (UTC) by whose they were
-and what was done, the signatures, and the results of judging; the keys that sign, with what the DNS showed of them and
-their age; key sources; name servers with the mean time of their replies; jobs with their last and next run; the last
-errors and warnings of the log; and what "mailseal check" says, without the DNS. The same numbers are in /metrics.
+		Short: "Show the state of the daemon on one screen, for people and for monitoring",
+		Long: `Status queries the daemon over its control socket and prints one screen: since when it has been running,
+and since when with which configuration; the sockets and the connected clients; today's messages (UTC) by whose mail
+they were and what was done, the signatures, and the results of judging; the keys that sign, with their state in the DNS
+and their age; key sources; name servers with their mean response time; jobs with their last and next run; the last
+errors and warnings of the log; and the findings of "mailseal check", without the DNS. The same numbers are in /metrics.
 
-Where the configuration collects or sends reports, or serves their page, it asks "mailseal reports serve" as well, and shows its
-roles and jobs. Root gets an answer of both processes; the daemon's own user sees a note in place of the second one's part.
+If the configuration collects or sends reports, or serves their pages, it queries "mailseal reports serve" as well, and
+shows its roles and jobs. Root gets an answer from both processes; for the daemon's own user there is a note instead of
+the second part.
 
-It is not good, and the exit code is 1, when no daemon answers, when no socket is served, when the DNS does not show a
-key that signs, when a key source or every name server does not answer, when the last run of a job failed, when the
-process of reports does not answer or lacks a role that a setting needs, when the log has an error of the last 15 minutes, or when "mailseal check" finds an error. Each is named at the top.
+These are problems, shown at the top: no daemon answers; no socket is served; the DNS does not show a key that signs; a
+key source, or every name server, does not answer; the last run of a job failed; "mailseal reports serve" does not
+answer or lacks a role that a setting needs; the log has an error of the last 15 minutes; "mailseal check" finds an
+error.
 
-With --watch the screen is shown anew every 2 seconds (--every); "mailseal check" is run again every minute.
+With --watch the screen is refreshed every 2 seconds (--every); "mailseal check" is repeated every minute.
 
-The socket is where control.address of the configuration says, else the file control in state_directory. Only root and
-the daemon's own user get an answer.
+The socket is control.address of the configuration, else the file control in state_directory. Only root and the daemon's
+own user get an answer.
 
-The exit code is 0 when all is good, 1 when something is not, and 3 when the configuration cannot be read or the socket
+The exit code is 0 if there is no problem, 1 if there is one, and 3 if the configuration cannot be read or the socket
 may not be used.`,
 		Example: `  mailseal status
   mailseal status --watch
@@ -58,12 +60,12 @@ may not be used.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.control, "control", "", "`path` of the control socket, instead of the configuration's")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object, with --watch one on each line")
-	flags.BoolVar(&f.watch, "watch", false, "show it anew until interrupted")
-	flags.DurationVar(&f.every, "every", 2*time.Second, "how often --watch shows it")
+	flags.StringVar(&f.control, "control", "", "`path` of the control socket, instead of that of the configuration")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object; with --watch one per line")
+	flags.BoolVar(&f.watch, "watch", false, "refresh the screen until interrupted")
+	flags.DurationVar(&f.every, "every", 2*time.Second, "how often --watch refreshes the screen")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for the daemon")
-	flags.BoolVar(&f.noCheck, "no-check", false, "leave out what \"mailseal check\" says")
+	flags.BoolVar(&f.noCheck, "no-check", false, "do not run \"mailseal check\"")
 	needs(cmd, []string{"every"}, "watch")
 	return cmd
 }

@@ -14,9 +14,10 @@ func newTestCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test",
 		Short: "Test mail by sending it",
-		Long:  `Test helps people who test a mail system by sending mail to test.address, or to another receiver.`,
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `Test helps with testing a mail system: it makes addresses for test.address, and sends test mail to
+other receivers.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTestAddressCmd(), newTestSendCmd())
 	return cmd
@@ -24,11 +25,10 @@ func newTestCmd() *cobra.Command {
 
 func newTestAddressCmd() *cobra.Command {
 	var f outFlags
-	return newOutCmd("address", "Make an address for tests, and name the page of its mails",
-		`Address makes an address whose mails are shown on a page that is known beforehand, for people who send through a
-service that hides replies. The first page of test.page_url does the same. Nothing is kept until a mail comes; the page has the
-newest 10 mails of the last test.days.
-Exit code 1: test.address or test.page_url is not set.`,
+	return newOutCmd("address", "Make an address for tests, and print the URL of its page",
+		`Address makes an address whose page is known before mail is sent, for people who send through a service that
+hides SMTP replies. The start page of test.page_url does the same. Nothing is stored until mail arrives; the page
+shows the latest 10 messages of the last test.days. Exit code 1: test.address or test.page_url is not set.`,
 		noArgs, &f, func(context.Context, []string) error { return reporting.TestAddress(f.Output, f.Config, f.JSON) })
 }
 
@@ -36,11 +36,12 @@ func newTestSendCmd() *cobra.Command {
 	var f outFlags
 	var o examine.TestMails
 	cmd := newOutCmd("send --from ADDRESS --server HOST:PORT ADDRESS",
-		"Send a receiver mails with good and bad signatures",
-		`Send shows what a receiver makes of mail: it sends an address of yours there a mail that is signed, one that was changed
-after signing, and one without a signature, and says what to expect of each. They go straight to the server that --server
-names, by SMTP without TLS: the server here would sign them all. A rule must sign for senders. Write to addresses of your own.
-Exit code 1: the server refused a mail, or no rule signs for a sender; 3: the server does not answer, or a key cannot be used.`,
+		"Send test mail with good and bad signatures to a receiver",
+		`Send shows how a receiver judges mail: it sends to your address there one message that is signed, one that
+was changed after signing, and one without a signature, and prints what to expect of each. They go directly to the
+server in --server, by SMTP without TLS, since the mail server here would sign them all. A rule must sign for the
+sender. Send only to addresses of your own. Exit code 1: the server refused a mail, or no rule signs for a sender; 3:
+the server does not answer, or a key cannot be used.`,
 		exactArgs("ADDRESS"), &f, func(ctx context.Context, args []string) error {
 			o.Config, o.To, o.JSON, o.Now = f.Config, args[0], f.JSON, func() time.Time { return f.Now }
 			return o.Send(ctx, f.Output)
@@ -48,6 +49,6 @@ Exit code 1: the server refused a mail, or no rule signs for a sender; 3: the se
 	cmd.Flags().StringVar(&o.From, "from", "", "author and envelope sender")
 	cmd.Flags().StringVar(&o.Server, "server", "", "the receiver's mail server, host and port")
 	cmd.Flags().StringVar(&o.SPFFail, "spf-fail", "",
-		"envelope sender of one more mail, whose SPF record does not name this host")
+		"envelope sender of a fourth message, whose SPF record does not allow this host")
 	return cmd
 }

@@ -28,16 +28,16 @@ func newVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [FILE ...]",
 		Short: "Verify messages: DKIM, ARC and DMARC, and with --ip or --received also SPF and iprev",
-		Long: `Verify reads messages from files, or one from standard input without any or for "-", and says what the methods find.
-With --ip (and --helo, --from) the message is judged as if it had come from that client. With --received these three are
-taken from the message: client and HELO of the topmost Received field, which the own mail server wrote, or of the one that
---received=N counts from the top, and the sender from Return-Path or that field. Without a client DMARC is judged by DKIM
-alone, and what is missing is said where that does not decide. With --config the methods, their
-limits, the name servers and the name in Authentication-Results are those of the daemon, and with --ip beside it there is
-a line with what the daemon would do: its policy needs --to where it has conditions on recipients.
+		Long: `Verify reads messages from files, or one from standard input for "-" or without a file, and prints the
+results of each method. With --ip (and --helo, --from) the message is judged as if that client had sent it. With
+--received these three are taken from the message: client and HELO from the topmost Received field, which your own
+mail server wrote, or from the Nth from the top with --received=N; the sender from Return-Path or that field. Without
+a client DMARC is judged by DKIM alone, and verify says what is missing if that does not decide. With --config the
+methods, their limits, the name servers and the name in Authentication-Results are those of the daemon; with --ip as
+well, a line shows what the daemon would do (give --to if the policy has conditions on recipients).
 
-A file that cannot be read is named on standard error, with --json as {"file": ..., "error": ...}, and the others are
-verified all the same. The exit code is 0 when every message has a signature that passes, 1 when one has none, 3 when the
+A file that cannot be read is reported on standard error, with --json as {"file": ..., "error": ...}, and the other
+files are verified. The exit code is 0 if every message has a signature that passes, 1 if a message has none, 3 if the
 DNS did not answer or a file could not be read.`,
 		Example: `  mailseal verify message.eml
   mailseal verify --json --zone zone.txt --now 2026-01-31T12:00:00Z *.eml
@@ -50,15 +50,16 @@ DNS did not answer or a file could not be read.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "judge as the daemon does with this configuration file")
-	flags.BoolVar(&f.json, "json", false, "one JSON object per message and line")
-	flags.BoolVar(&f.explain, "explain", false, "explain at length what broke and how to mend it")
+	flags.BoolVar(&f.json, "json", false, "one JSON object per message, one per line")
+	flags.BoolVar(&f.explain, "explain", false, "explain in detail what is broken and how to "+
+		"correct it")
 	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.examiner.ServerName, "server-name", "",
-		"authserv-id of the field (default: that of --config, or this host's name)")
+		"authserv-id of the results (default: that of --config, or this host's name)")
 	flags.BoolVar(&f.examiner.Second, "second-opinion", false, "ask an independent implementation of DKIM as well")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
-	flags.StringVar(&f.examiner.Helo, "helo", "", "what the client said in HELO")
+	flags.StringVar(&f.examiner.Helo, "helo", "", "the name that the client gave in HELO")
 	flags.StringVar(&f.examiner.From, "from", "", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.examiner.To, "to", nil, "envelope recipient")
 	mayBeEmpty(cmd, "from")

@@ -13,10 +13,11 @@ func newVersionCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Print which program this is and how it was built",
-		Long: `Version prints the release, the revision, how the program was built, and by which compiler. It is "plain", or "pgo"
-(optimised by a profile) and "openssl" (as "make release" builds it), and "static" when it needs no library of the host.
-The second line says what makes RSA signatures: the host's OpenSSL, or Go and why OpenSSL does not.`,
+		Short: "Print the version and how the program was built",
+		Long: `Version prints the release, the revision, how the program was built, and by which compiler. The build
+is "plain", or "pgo" (optimised with a profile) and "openssl" (as "make release" builds it), and "static" if it needs
+no library of the host. The second line shows what makes RSA signatures: the host's OpenSSL, or Go, and then why not
+OpenSSL.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asJSON {

@@ -76,3 +76,34 @@ func TestDomainsOfAnyAuthor(t *testing.T) {
 		})
 	}
 }
+
+// TestLabelThatIsPublished holds that a key which is published where its signatures say is good,
+// whatever other names it is published under.
+func TestLabelThatIsPublished(t *testing.T) {
+	k := testKey()
+	record, err := k.Record(keys.RecordOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Selector = "default"
+	own, err := k.Record(keys.RecordOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, listen+strings.Replace(signing, "file = ", "selector = \"default\"\nfile = ", 1))
+	for _, tt := range []struct {
+		name, zone string
+		want       Code
+	}{
+		{"under the name of its entry only", record.Line(), DNSLabel},
+		{"under both", record.Line() + "\n" + own.Line(), ""},
+		{"nowhere", "x. IN TXT \"y\"", DNSMissing},
+	} {
+		s.zone = tt.zone + "\n"
+		found, _ := s.check(t)
+		got := slices.DeleteFunc(codes(found), func(c Code) bool { return c == ConfigWarning })
+		if tt.want == "" && len(got) > 0 || tt.want != "" && !slices.Contains(got, tt.want) || len(got) > 1 {
+			t.Errorf("%s: got %v, want %q", tt.name, got, tt.want)
+		}
+	}
+}

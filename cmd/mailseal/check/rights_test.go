@@ -256,6 +256,27 @@ func testStateRemedy(t *testing.T, executed map[remedyOf]bool) {
 	}
 }
 
+// TestStateOfAnother holds that no command takes a state directory away from the user that it belongs
+// to: another daemon may keep its keys there.
+func TestStateOfAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root judges with the rights of others")
+	}
+	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n")
+	s.user = daemonUser()
+	s.give(t, "mailseal.toml", 0, daemonID, 0o640)
+	s.mkdir(t, "state")
+	s.give(t, "state", neighbourID, neighbourID, 0o700)
+	found, _ := s.check(t)
+	i := slices.IndexFunc(found, func(f Finding) bool { return f.Code == StateClosed })
+	if i < 0 {
+		t.Fatalf("got %v, want %s", found, StateClosed)
+	}
+	if fix := found[i].Fix.String(); fix != "" {
+		t.Errorf("it advises %q", fix)
+	}
+}
+
 // TestRightsOfRelativePath judges a key whose configuration is named by a relative path: the child process that opens the
 // files runs in another directory.
 func TestRightsOfRelativePath(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 // ShadowOptions are what a daemon beside an old milter has from its command line.
 type ShadowOptions struct {
 	Options
-	Listen       string      // where the MTA calls: inet:port@host, inet6:port@host, unix:/path, fd:name
+	Listen       string      // where the MTA connects: inet:port@host, inet6:port@host, unix:/path, fd:name
 	Mode         fs.FileMode // of a unix socket
 	Group        string      // of a unix socket
 	Role         string      // whose mail comes in: auto, ours, relay, theirs

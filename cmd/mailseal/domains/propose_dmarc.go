@@ -21,7 +21,7 @@ import (
 type DMARCWishes struct {
 	Resolver dns.Resolver
 	Silent   bool   // it sends nothing
-	People   bool   // people write with it, who may post to mailing lists
+	People   bool   // people write mail from the domain, and may post to mailing lists
 	Reports  string // mail address that reads reports
 	Policy   string // "none", "quarantine" or "reject"; "" is what is published, or where to begin
 	Testing  bool   // t=y: receivers are asked for the step below

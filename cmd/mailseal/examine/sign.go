@@ -30,7 +30,7 @@ type Signing struct {
 	Domain           string         // the d= tag, whatever the author
 	Selectors        []string       // one for each of KeyFiles
 	KeyFiles         []string
-	Canonicalization string // of header and body, such as "relaxed/simple"; "": that of the rules
+	Canonicalization string // canonicalization of header and body, such as "relaxed/simple"; "": that of the rules
 	Now              func() time.Time
 }
 

@@ -22,7 +22,7 @@ type ImportOptions struct {
 	Source string // a database of the configuration's [sources]
 	DSN    string // how to reach it; "": the source's own
 	Domain string // of the keys directly in the directory
-	DryRun bool   // read the keys, and leave the database alone
+	DryRun bool   // read the keys, but do not change the database
 }
 
 // ImportSQL puts the keys of a directory into a database, all of them or none, and says which it

@@ -16,7 +16,7 @@ import (
 // ReloadOptions say how the daemon is asked to reload.
 type ReloadOptions struct {
 	Socket   string        // of the daemon
-	Accept   bool          // let domains lose their signatures
+	Accept   bool          // accept that domains lose their signatures
 	Timeout  time.Duration // how long to wait for the answer
 	Out      io.Writer
 	Warnings io.Writer

@@ -14,11 +14,11 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// foldRole takes what the daemon wrote down into the store.
+// foldRole moves the records of the daemon from the spool into the store.
 func foldRole() Role {
 	return Role{
 		Name: "fold",
-		Doc:  "takes what the daemon wrote down into the store",
+		Doc:  "moves the records of the daemon from the spool into the store",
 		Build: func(_ context.Context, p *Process) (Part, error) {
 			return Part{Jobs: append(hostJob(p), jobs.Job{
 				Name:     "fold",

@@ -33,8 +33,8 @@ const historyKept = 400 * day
 func dnsRole() Role {
 	return Role{
 		Name: "dns",
-		Doc: "checks the DNS records of your domains every reports.dns_every, holds them against " +
-			"their mail, keeps what changes, and raises alerts",
+		Doc: "checks the DNS records of your domains every reports.dns_every, compares them with " +
+			"their mail, records changes, and raises alerts",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			if p.Config.Reports.DNSEvery <= 0 || len(p.ownDomains()) == 0 {
 				return Part{}, nil

@@ -34,8 +34,8 @@ const foreign = 30 * day
 func intakeRole() Role {
 	return Role{
 		Name: "intake",
-		Doc: "takes reports about your domains from the mail server, by LMTP, makes what is " +
-			"changed on the page, and removes old ones",
+		Doc: "takes reports about your domains from the mail server by LMTP, makes the changes " +
+			"that are requested on the pages, and removes old reports",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			s, err := p.Store(ctx)
 			if err != nil {

@@ -31,7 +31,7 @@ const collectEvery = 2 * time.Second
 func testRole() Role {
 	return Role{
 		Name: "test",
-		Doc:  "serves the pages of mails to test.address, if test.page_url is set",
+		Doc:  "serves the pages of tests, if test.page_url is set",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			if !p.Config.Test.HasPages() {
 				return Part{}, nil

@@ -44,7 +44,7 @@ type Options struct {
 	JSON           bool
 	Apply          bool
 	Undo           bool
-	IgnoreOpenDKIM bool          // set up anew although OpenDKIM or OpenDMARC is there
+	IgnoreOpenDKIM bool          // set up from scratch although OpenDKIM or OpenDMARC is installed
 	Wait           time.Duration // for the records to be published; 0: not
 
 	In       io.Reader // a terminal, unless Yes

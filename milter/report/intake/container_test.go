@@ -253,6 +253,7 @@ func TestBombs(t *testing.T) {
 		layers = gz(layers)
 	}
 	bombInZip := string(zipped("a", "<feedback>"+strings.Repeat(" ", 70<<20)))
+	wide := string(xml("1")) + strings.Repeat(" ", 50<<20)
 	attribute := gz([]byte(`<feedback x="` + strings.Repeat("y", 20<<20)))
 	runtime.GC()
 	var before, after runtime.MemStats
@@ -265,6 +266,7 @@ func TestBombs(t *testing.T) {
 		{"the same in a zip", bombInZip},
 		{"5,000 multiparts within each other", top + deep},
 		{"100,000 parts", top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)},
+		{"three reports of 50 MiB in a zip", string(zipped("1.xml", wide, "2.xml", wide, "3.xml", wide))},
 		{"six archives within each other", string(layers)},
 		{"a long attribute", string(attribute)},
 		{"20 mails of 24 MiB within each other", nested("message/rfc822", 18, strings.Repeat("x\r\n", 8<<20))},
@@ -301,6 +303,7 @@ func TestEach(t *testing.T) {
 		put("Maildir/"+sub+"/1", sub)
 	}
 	put("sub/deep/r.xml", "x")
+	put("sub/tmp/r.xml", "y") // of no Maildir
 	put("mbox", "From a\nSubject: 1\n\nFrom the text\n\nFrom b\nSubject: 2\n\n")
 	var got []string
 	visit := func(f File) error {
@@ -314,7 +317,7 @@ func TestEach(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "Maildir/cur/1=cur, Maildir/new/1=new, mbox, mail 1=From a|Subject: 1||From the text||, mbox, mail 2=From b|Subject: 2||, " +
-		"sub/deep/r.xml=x, standard input=in, none=!"
+		"sub/deep/r.xml=x, sub/tmp/r.xml=y, standard input=in, none=!"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got\n%s, want\n%s", strings.Join(got, ", "), want)
 	}

@@ -297,3 +297,16 @@ func TestAccessIsChecked(t *testing.T) {
 		t.Errorf("MD5 hash: %v", err)
 	}
 }
+
+// TestBearerReads holds that a token in the header signs a program in for reading only: what changes
+// something has a form with a secret.
+func TestBearerReads(t *testing.T) {
+	a := &Access{Token: "a token of 20 letters"}
+	for method, want := range map[string]bool{"GET": true, "POST": false, "PUT": false, "DELETE": false} {
+		r := httptest.NewRequest(method, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+a.Token)
+		if who, ok := a.visitor(r); ok != want || ok && !who.admin() {
+			t.Errorf("%s: signed in %v as %+v, want %v", method, ok, who, want)
+		}
+	}
+}
