@@ -45,6 +45,7 @@ type Options struct {
 	Deep      *reach.Guard // connects to MX hosts and gets the MTA-STS policy; nil connects to nothing
 	Trusted   bool         // the resolver's word on DNSSEC is believed
 	known     keyring      // keys seen in the run so far; nil compares none
+	Brief     bool         // ask only for what receivers ask for: no guesses, nothing that is gone
 	Random    string       // a selector that does not exist, for finding wildcards; the caller chooses it
 }
 
@@ -72,6 +73,7 @@ type Result struct {
 	SPF      *spf.Survey // nil when there is no record
 	Policy   string      // that DMARC asks for mail that fails; "" when none applies
 	Records  []Seen
+	Absent   []Seen // names that were asked for and hold nothing of the type
 	Queries  int
 }
 
@@ -141,7 +143,8 @@ func Check(ctx context.Context, name domain.Name, o Options) Result {
 		c.servers(ctx)
 	}
 	c.unanswered()
-	out.Records, out.Queries = c.memory.seen(o.Trusted), c.memory.queries
+	out.Records, out.Absent = c.memory.seen(o.Trusted)
+	out.Queries = c.memory.queries
 	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return rank(a.Severity) - rank(b.Severity) })
 	return out
 }
@@ -247,7 +250,11 @@ func (c *checker) size(name string, a dns.Answer) {
 
 // exists finds out whether there is anything to look at.
 func (c *checker) exists(ctx context.Context) bool {
-	a, err := c.Resolver.Lookup(ctx, c.name, dns.NS)
+	t := dns.NS
+	if c.Brief {
+		t = dns.MX // which is asked for anyway, and knows as well that there is no such name
+	}
+	a, err := c.Resolver.Lookup(ctx, c.name, t)
 	if err == nil && a.Status == dns.NXDomain {
 		c.report(NoDomain, c.name, "the domain does not exist (NXDOMAIN)")
 		return false

@@ -28,7 +28,7 @@ func (c *checker) keys(ctx context.Context) {
 	for _, s := range c.Selectors {
 		algorithms = append(algorithms, c.key(ctx, s+"."+base, true)...)
 	}
-	if !wild {
+	if !wild && !c.Brief {
 		for _, s := range common {
 			if !slices.Contains(c.Selectors, s) {
 				algorithms = append(algorithms, c.key(ctx, s+"."+base, false)...)
@@ -37,12 +37,14 @@ func (c *checker) keys(ctx context.Context) {
 	}
 	switch {
 	case c.memory.failedBelow(base): // a key may be where no answer came from
-	case !c.hasKey && len(c.Selectors) == 0 && !c.parked && !wild:
+	case !c.hasKey && len(c.Selectors) == 0 && !c.parked && !wild && !c.Brief:
 		c.report(NoSelector, base, "none of the common selectors has a key; name yours with --selector")
 	case len(algorithms) > 0 && !slices.Contains(algorithms, dkim.RSASHA256):
 		c.report(OnlyEd25519, base, "the keys that were found are Ed25519 keys, and there is no RSA key beside them")
 	}
-	c.obsolete(ctx, base, len(algorithms) > 0)
+	if !c.Brief {
+		c.obsolete(ctx, base, len(algorithms) > 0)
+	}
 }
 
 // wild reports whether a selector that does not exist has a key. A wildcard that revokes is as it

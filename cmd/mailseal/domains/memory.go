@@ -82,10 +82,9 @@ func (m *memory) questions() []question {
 	})
 }
 
-// seen lists the answers that hold something, and those that failed, by name and type. What they say
-// of DNSSEC is repeated where it is trusted only.
-func (m *memory) seen(trusted bool) []Seen {
-	var out []Seen
+// seen lists the answers that hold something, and those that failed, by name and type; and apart the
+// questions to which there is nothing. What answers say of DNSSEC is repeated where it is trusted only.
+func (m *memory) seen(trusted bool) (out, absent []Seen) {
 	for _, q := range m.questions() {
 		r := m.known[q]
 		s := Seen{
@@ -95,14 +94,17 @@ func (m *memory) seen(trusted bool) []Seen {
 			Values: values(r.answer),
 			Secure: trusted && r.answer.Secure,
 		}
-		if r.err != nil {
+		switch {
+		case r.err != nil:
 			s.Status = "failed"
-		}
-		if r.err != nil || r.answer.Status == dns.Found {
 			out = append(out, s)
+		case r.answer.Status == dns.Found:
+			out = append(out, s)
+		default:
+			absent = append(absent, s)
 		}
 	}
-	return out
+	return out, absent
 }
 
 // values are an answer's records in an order that does not change from one answer to the next.

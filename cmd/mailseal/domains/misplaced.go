@@ -20,6 +20,9 @@ var slips = map[string][]string{
 // misspelled looks for a record that is missing at a name that a slip of the pen has made of its own.
 // It reports whether one is there.
 func (c *checker) misspelled(ctx context.Context, at, label string, isRecord func(string) bool) bool {
+	if c.Brief {
+		return false
+	}
 	before, after, _ := strings.Cut(at, label)
 	for _, slip := range slips[label] {
 		name := strings.ReplaceAll(before+slip+after, "..", ".")

@@ -23,8 +23,8 @@ func (c *checker) sender(ctx context.Context) {
 		return
 	}
 	c.strays(a.Texts)
-	if old, err := c.Resolver.Lookup(ctx, c.name, type99); err == nil && old.Status == dns.Found {
-		c.report(SPFType99, c.name, "there is a record of type SPF (99), which was given up for TXT")
+	if !c.Brief {
+		c.givenUp(ctx)
 	}
 	near, records := false, 0
 	for _, t := range a.Texts {
@@ -50,6 +50,13 @@ func (c *checker) sender(ctx context.Context) {
 		c.joinSPF(ctx, a.Texts)
 	}
 	c.clients(ctx)
+}
+
+// givenUp finds a record of the type that was SPF's own.
+func (c *checker) givenUp(ctx context.Context) {
+	if old, err := c.Resolver.Lookup(ctx, c.name, type99); err == nil && old.Status == dns.Found {
+		c.report(SPFType99, c.name, "there is a record of type SPF (99), which was given up for TXT")
+	}
 }
 
 // strays finds texts at the domain itself that belong elsewhere, or nowhere.

@@ -2,7 +2,6 @@ package reporting
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,7 +21,7 @@ import (
 // Bounds of the checks of the DNS, so that they are spread and name servers do not notice them.
 const (
 	questionRate = 5.0 // to the DNS, a second
-	maxRound     = 50 * time.Second
+	maxRound     = 55 * time.Second
 	roundEvery   = time.Minute
 )
 
@@ -76,17 +75,21 @@ type history struct {
 	store    *store.Store
 	resolver dns.Resolver
 	clock    domains.Clock // of the pace; nil is the host's
+	cache    dns.Resolver  // paced; what domains have in common is asked for once
+	pace     lag
 }
 
 // round checks the domains whose turn it is. Each has one turn in the period, and a round ends
-// before the next one begins, so that many domains are spread over the period.
+// before the next one begins, so that many domains are spread over the period. Where there are more
+// than the rate of questions allows, the period grows, and the log says to what.
 func (h *history) round(ctx context.Context) error {
 	names, period := h.ownDomains(), h.Config.Reports.DNSEvery
 	share := 1 + int(int64(len(names))*int64(roundEvery)/int64(period))
 	began := h.Now()
-	for range share {
+	for n := range share {
 		now := h.Now()
-		if now.Sub(began) > maxRound {
+		if took := now.Sub(began); took > maxRound {
+			h.late(len(names), n, now)
 			return nil
 		}
 		name, err := h.store.ClaimDomain(ctx, names, now.Add(-period), now)
@@ -97,7 +100,44 @@ func (h *history) round(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	h.pace = lag{told: h.pace.told}
 	return nil
+}
+
+// lag is how far the checks are behind.
+type lag struct {
+	rounds, checked int       // that were cut short in a row, and the domains that they checked
+	told            time.Time // when the log said so
+}
+
+// manyRounds is how many rounds must be cut short in a row before that is worth a word.
+const manyRounds = 10
+
+// late notes a round that was cut short after so many domains. The log says once a day which period
+// is reached.
+func (h *history) late(domains, checked int, now time.Time) {
+	h.pace.rounds++
+	h.pace.checked += checked
+	if h.pace.rounds < manyRounds || now.Sub(h.pace.told) < day {
+		return
+	}
+	h.pace.told = now
+	rounds := time.Duration(h.pace.rounds)
+	reached := time.Duration(domains) * roundEvery * rounds / time.Duration(max(h.pace.checked, 1))
+	h.Log.Warn("the DNS of your domains is checked less often than reports.dns_every says: "+
+		"there are more records than 5 questions a second can ask for in that time", "domains", domains,
+		"dns_every", h.Config.Reports.DNSEvery, "reached", reached.Round(time.Minute))
+}
+
+// asked is the resolver of all checks: at most five questions a second, and answers are remembered as
+// long as they live, but no longer than the period.
+func (h *history) asked() dns.Resolver {
+	if h.cache == nil {
+		h.cache = dns.NewCache(domains.Paced(h.resolver, questionRate, h.clock), dns.CacheOptions{
+			Now: h.Now, MaxTTL: h.Config.Reports.DNSEvery / 2, MaxNegative: h.Config.Reports.DNSEvery / 2,
+		})
+	}
+	return h.cache
 }
 
 // check asks the DNS about a domain, holds the answers against its mail, and keeps what changed.
@@ -107,8 +147,7 @@ func (h *history) check(ctx context.Context, name string) error {
 		return err
 	}
 	o := domains.Options{
-		Resolver:  dns.NewCache(domains.Paced(h.resolver, questionRate, h.clock), dns.CacheOptions{}),
-		Selectors: h.selectors(name), Random: "x" + strings.ToLower(rand.Text()[:15]),
+		Resolver: h.asked(), Selectors: h.selectors(name), Brief: true,
 	}
 	r := domains.Check(ctx, parsed, o)
 	if err := ctx.Err(); err != nil {
@@ -119,7 +158,7 @@ func (h *history) check(ctx context.Context, name string) error {
 		return err
 	}
 	now := h.Now()
-	changes, err := h.store.CompareDNS(ctx, name, withKeys(ownRecords(r, o.Random), keys), now)
+	changes, err := h.store.CompareDNS(ctx, name, withKeys(ownRecords(r), keys), now)
 	if err != nil {
 		return err
 	}
@@ -145,14 +184,14 @@ func (h *history) selectors(name string) (out []string) {
 	return out
 }
 
-// ownRecords are the answers about names of the domain itself: what others publish, such as the
-// addresses of a mail service, changes without anybody here having to know. Where the DNS did not
-// answer, nothing is known to have changed. Names with random have been made up.
-func ownRecords(r domains.Result, random string) (out []store.DNSRecord) {
-	for _, s := range r.Records {
+// ownRecords are the answers about names of the domain itself, those that say that there is nothing
+// among them: what others publish, such as the addresses of a mail service, changes without anybody
+// here having to know. Where the DNS did not answer, nothing is known to have changed.
+func ownRecords(r domains.Result) (out []store.DNSRecord) {
+	for _, s := range slices.Concat(r.Records, r.Absent) {
 		name := strings.ToLower(s.Name)
 		isOwn := name == r.Domain.String() || strings.HasSuffix(name, "."+r.Domain.String())
-		if isOwn && s.Status != "failed" && !strings.Contains(name, random) {
+		if isOwn && s.Status != "failed" {
 			out = append(out, store.DNSRecord{Name: name, Kind: s.Type, Values: s.Values})
 		}
 	}

@@ -31,13 +31,14 @@ func TestRecords(t *testing.T) {
 	}
 	const before = "$ORIGIN shop.example.\n@ TXT \"v=spf1 ip4:192.0.2.1 -all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n" +
 		"s1._domainkey TXT \"v=DKIM1; p=MIIB\"\nparked.example. TXT \"v=spf1 -all\"\n*.parked.example. TXT \"v=spf1 -all\"\n"
-	const failing = "$SERVFAIL shop.example.\n$SERVFAIL parked.example.\n"
+	const failing = "$SERVFAIL shop.example.\n$SERVFAIL _dmarc.shop.example.\n$SERVFAIL s1._domainkey.shop.example.\n" +
+		"$SERVFAIL parked.example.\n$SERVFAIL _dmarc.parked.example.\n"
 	after := strings.Replace(strings.Replace(before, "p=none", "p=quarantine", 1), "s1._domainkey", "s2._domainkey", 1)
 	var began, changed time.Time
 	for _, zone := range []string{before, failing, after, after} {
 		sign()
 		began = clock.now
-		h.resolver = dnstest.Must(zone)
+		h.resolver, h.cache = dnstest.Must(zone), nil
 		for range 3 { // a domain each, and none is due any more
 			if err := h.round(t.Context()); err != nil {
 				t.Fatal(err)
