@@ -55,7 +55,10 @@ var reportsSection = section{
 				"format at /metrics. If not set, it serves none. mailseal_reports_messages has " +
 				"the messages of the last 7 full days by domain, receiver and result (pass, " +
 				"delivered, held, refused), for the 100 domains and 10 receivers with the most " +
-				"mail, and \"other\" for the rest; " +
+				"mail, and \"other\" for the rest; mailseal_reports_source_messages has those of the " +
+				"last 30 full days by domain, class of the source (ours, service, forwarding, unknown, " +
+				"spoof, not ours, scanner) and result, within the same bound; " +
+				"mailseal_reports_domains counts the domains by the health word of the pages; " +
 				"mailseal_reports_last_received_timestamp_seconds has the time of each " +
 				"receiver's last report. They are updated every 10 minutes. If the address is in " +
 				"use, a warning is logged, and it is tried again each minute."},

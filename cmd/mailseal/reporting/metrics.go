@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 )
 
 // Bounds of the metrics of reports: 100 domains by 10 receivers, and the rest of each as "other", in
-// four results make 4,444 series.
+// four results make 4,444 series; by seven classes of sources, 2,828.
 const (
 	maxMetricDomains   = 100
 	maxMetricReceivers = 10
@@ -42,6 +43,8 @@ type reportMetrics struct {
 	now      func() time.Time
 	registry *prometheus.Registry
 	messages *prometheus.GaugeVec
+	sources  *prometheus.GaugeVec
+	domains  *prometheus.GaugeVec
 	last     *prometheus.GaugeVec
 	gathered prometheus.Gauge
 
@@ -55,12 +58,17 @@ func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) 
 		messages: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_messages",
 			Help: "Messages that reports on the last 7 full days tell of, by domain, receiver and result."},
 			[]string{"domain", "receiver", "result"}),
+		sources: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_source_messages",
+			Help: "Messages that reports on the last 30 full days tell of, by domain, class of the source and result."},
+			[]string{"domain", "class", "result"}),
+		domains: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_domains",
+			Help: "Domains by the health word of the pages."}, []string{"health"}),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_last_received_timestamp_seconds",
 			Help: "When a receiver's last report on one of the domains came in."}, []string{"receiver"}),
 		gathered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailseal_reports_gathered_timestamp_seconds",
 			Help: "When these figures were taken from the store."}),
 	}
-	m.registry.MustRegister(m.messages, m.last, m.gathered)
+	m.registry.MustRegister(m.messages, m.sources, m.domains, m.last, m.gathered)
 	return m
 }
 
@@ -136,10 +144,12 @@ func (m *reportMetrics) gather(ctx context.Context) error {
 	for i := range sums {
 		s := &sums[i]
 		domain, receiver := kept(domains, s.Domain), kept(receivers, s.Receiver)
-		for result, n := range map[string]int64{"pass": s.Pass, "delivered": s.Delivered,
-			"held": s.Held, "refused": s.Refused} {
+		for result, n := range byResult(s.Counts) {
 			m.messages.WithLabelValues(domain, receiver, result).Add(float64(n))
 		}
+	}
+	if err := m.judged(ctx, domains); err != nil {
+		return err
 	}
 	last := map[string]time.Time{}
 	for _, r := range reporters {
@@ -152,6 +162,32 @@ func (m *reportMetrics) gather(ctx context.Context) error {
 		m.last.WithLabelValues(n).Set(float64(at.Unix()))
 	}
 	m.gathered.Set(float64(m.now().Unix()))
+	return nil
+}
+
+func byResult(c web.Counts) map[string]int64 {
+	return map[string]int64{"pass": c.Pass, "delivered": c.Delivered, "held": c.Held, "refused": c.Refused}
+}
+
+// judged takes the figures of what was found out of the domains' sources.
+func (m *reportMetrics) judged(ctx context.Context, domains map[string]bool) error {
+	list, err := m.read.Judged(ctx)
+	if err != nil {
+		return err
+	}
+	m.sources.Reset()
+	m.domains.Reset()
+	for _, w := range web.HealthWords() {
+		m.domains.WithLabelValues(strings.ToLower(w))
+	}
+	for i := range list {
+		m.domains.WithLabelValues(strings.ToLower(list[i].Health)).Inc()
+		for class, c := range list[i].Classes {
+			for result, n := range byResult(c) {
+				m.sources.WithLabelValues(kept(domains, list[i].Domain), string(class), result).Add(float64(n))
+			}
+		}
+	}
 	return nil
 }
 

@@ -67,6 +67,9 @@ func TestReportMetrics(t *testing.T) {
 		t.Fatalf("%d jobs", len(list))
 	}
 	m := newReportMetrics(&web.Stored{Store: s, Now: p.Now}, p.Log, p.Now)
+	if n, err := (&web.Judge{Read: m.read, Now: p.Now}).Run(t.Context()); err != nil || n != len(domains) {
+		t.Fatalf("%d domains were judged, %v", n, err)
+	}
 	if err := m.gather(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -80,13 +83,32 @@ func TestReportMetrics(t *testing.T) {
 		`mailseal_reports_messages{domain="d000.example",receiver="big.test",result="pass"} 1000`,
 		`mailseal_reports_messages{domain="d000.example",receiver="big.test",result="refused"} 1`,
 		`mailseal_reports_messages{domain="d000.example",receiver="r00.test",result="pass"} 50`,
-		`mailseal_reports_messages{domain="d000.example",receiver="other",result="pass"} 158`, // 41 + 40 + 39 + 38
-		`mailseal_reports_messages{domain="other",receiver="big.test",result="pass"} 4490`,    // 900 … 896
+		`mailseal_reports_messages{domain="d000.example",receiver="other",result="pass"} 158`,     // 41 + 40 + 39 + 38
+		`mailseal_reports_messages{domain="other",receiver="big.test",result="pass"} 4490`,        // 900 … 896
+		`mailseal_reports_source_messages{class="ours",domain="d000.example",result="pass"} 1572`, // and 50 … 38
+		`mailseal_reports_source_messages{class="ours",domain="d000.example",result="refused"} 14`,
+		`mailseal_reports_source_messages{class="ours",domain="other",result="pass"} 4490`,
+		`mailseal_reports_domains{health="quiet"} 0`,
 		fmt.Sprintf(`mailseal_reports_last_received_timestamp_seconds{receiver="big.test"} %v`, float64(noon.Unix())),
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("the metrics have no %q", want)
 		}
+	}
+	if n := strings.Count(body, "mailseal_reports_source_messages{"); n > 4*7*(maxMetricDomains+1) {
+		t.Errorf("%d series by class", n)
+	}
+	var judged int
+	for line := range strings.Lines(body) {
+		if text, ok := strings.CutPrefix(line, "mailseal_reports_domains{"); ok {
+			var n int
+			_, count, _ := strings.Cut(text, "} ")
+			_, _ = fmt.Sscan(count, &n)
+			judged += n
+		}
+	}
+	if judged != len(domains) {
+		t.Errorf("%d domains have a health word, want %d", judged, len(domains))
 	}
 	if n := strings.Count(body, "mailseal_reports_messages{"); n > 4*(maxMetricDomains+1)*(maxMetricReceivers+1) {
 		t.Errorf("%d series", n)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type shape struct {
 	domains   int
 	days      int // of history, up to yesterday
 	receivers int // each reports on each domain, each day
+	postgres  bool
 }
 
 // perReport is how many rows a report has.
@@ -38,12 +40,23 @@ const (
 func (s shape) fill(ctx context.Context, st *store.Store, today int64) error {
 	return st.Update(ctx, func(tx *store.Tx) error {
 		f := &filler{ctx: ctx, tx: tx}
-		f.exec("PRAGMA cache_size = -400000") // for sorting
+		if s.postgres {
+			f.exec("SET LOCAL work_mem = '400MB'")
+		} else {
+			f.exec("PRAGMA cache_size = -400000") // for sorting
+		}
 		f.words(s)
 		f.reports(s, today)
 		f.records(s)
 		f.sums()
-		f.exec("PRAGMA cache_size = -2000") // SQLite's own
+		if s.postgres {
+			for _, table := range []string{"in_name", "in_source", "in_reporter", "in_authset", "in_raw", "in_report"} {
+				f.exec("SELECT setval(pg_get_serial_sequence('" + table + "', 'id'), " +
+					"(SELECT MAX(id) FROM " + table + "))")
+			}
+		} else {
+			f.exec("PRAGMA cache_size = -2000") // SQLite's own
+		}
 		return f.err
 	})
 }
@@ -60,6 +73,7 @@ func (f *filler) exec(query string, values ...any) {
 		return
 	}
 	began := time.Now()
+	query, values = inline(query, values)
 	if _, err := f.tx.ExecContext(f.ctx, query, values...); err != nil {
 		f.err = fmt.Errorf("%w in %.60s", err, query)
 	}
@@ -67,6 +81,24 @@ func (f *filler) exec(query string, values ...any) {
 		what, _, _ := strings.Cut(strings.TrimSpace(query[max(strings.Index(query, "INSERT"), 0):]), "(")
 		fmt.Fprintf(os.Stderr, "pages: %v: %.50s\n", took.Round(time.Second), what)
 	}
+}
+
+var parameter = regexp.MustCompile(`\$[0-9]+`)
+
+// inline writes numbers into a query: PostgreSQL does not guess the types of parameters in sums.
+func inline(query string, values []any) (text string, rest []any) {
+	place := map[string]string{}
+	for i, v := range values {
+		name := fmt.Sprint("$", i+1)
+		switch v.(type) {
+		case int, int64:
+			place[name] = fmt.Sprint(v)
+		default:
+			rest = append(rest, v)
+			place[name] = fmt.Sprint("$", len(rest))
+		}
+	}
+	return parameter.ReplaceAllStringFunc(query, func(name string) string { return place[name] }), rest
 }
 
 // Numbers of words. Domains are 1 to domains.
@@ -86,7 +118,7 @@ func (f *filler) words(s shape) {
 		for h := range ownHosts {
 			id := (d-1)*ownHosts + h + firstSource
 			f.exec("INSERT INTO in_source (id, ip, ptr) VALUES ($1, $2, $3)", id,
-				fmt.Sprintf("192.0.%d.%d", 2+d/200, (d*ownHosts+h)%250+1), fmt.Sprintf("mx%d.%s", h, domainName(d)))
+				fmt.Sprintf("10.%d.%d.%d", id>>16, id>>8&255, id&255), fmt.Sprintf("mx%d.%s", h, domainName(d)))
 		}
 	}
 	f.exec(`WITH RECURSIVE k(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM k WHERE i < $1 - 1)
@@ -129,7 +161,7 @@ func (f *filler) reports(s shape, today int64) {
 		INSERT INTO in_raw (id, digest, received, via, name, kind, trust, trust_domain, size, data)
 		SELECT i, 'd' || i, ($2 + (i - 1) / $3) * 86400 + 108000 + i % 7200, 'lmtp', '', 'aggregate', 'aligned', '', 20000, $4 FROM k`,
 		n, today-int64(s.days), s.domains*s.receivers, packed())
-	f.exec(`WITH RECURSIVE k(i, day, domain, reporter) AS (SELECT 1, $2, 1, 1 UNION ALL SELECT i + 1, $2 + i / ($3 * $4), i / $4 % $3 + 1, i % $4 + 1
+	f.exec(`WITH RECURSIVE k(i, day, domain, reporter) AS (SELECT 1, CAST($2 AS BIGINT), 1, 1 UNION ALL SELECT i + 1, CAST($2 AS BIGINT) + i / ($3 * $4), i / $4 % $3 + 1, i % $4 + 1
 		FROM k WHERE i < $1)
 		INSERT INTO in_report (id, dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state,
 			version, namespace, generator, policy, notes, records, messages)
@@ -160,7 +192,7 @@ func (f *filler) records(s shape) {
 			CASE WHEN n <= $1 - 1 THEN 3 WHEN n = $1 THEN 2 WHEN m % 100 < 80 THEN 1 WHEN m % 100 < 90 THEN 16 ELSE 4 * (domain % 3) END,
 			domain, CASE WHEN n <= $1 OR m % 100 >= 90 THEN domain ELSE $6 + m / 100 % $3 END,
 			CASE WHEN n <= $1 OR m % 100 < 80 THEN 2 * domain WHEN m % 100 < 90 THEN 2 * domain + 1 ELSE 1 END, ''
-		FROM (SELECT r.id, r.begins, r.domain, k.n, (r.id * 7919 + k.n * 104729 + r.id / 7 * k.n) % 1000003 AS m FROM in_report r CROSS JOIN k)`,
+		FROM (SELECT r.id, r.begins, r.domain, k.n, (r.id * 7919 + k.n * 104729 + r.id / 7 * k.n) % 1000003 AS m FROM in_report r CROSS JOIN k) s`,
 		ownHosts, firstForwarder, forwarders, firstStranger, strangers, firstForwarderName)
 	f.exec("DROP TABLE k")
 	f.exec("CREATE INDEX in_record_source ON in_record (domain, source, day)")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -56,7 +57,7 @@ const pageTime = 30 * time.Second
 
 // newWindow starts Chromium, signed in as an administrator of s. Without a sandbox: the tests run
 // as root in CI, and the pages are ours.
-func newWindow(t *testing.T, s *Server) *window {
+func newWindow(t *testing.T, s http.Handler) *window {
 	t.Helper()
 	path := tool(t, "chromium")
 	server := httptest.NewServer(s)

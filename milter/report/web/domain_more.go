@@ -249,7 +249,7 @@ func (x *facts) whatIfSection(v visit) section {
 	case x.domain.SPFAll == "":
 		out.Text = append(out.Text, "What the mail would be without an SPF term is not known: "+
 			"the record was not looked at yet, or there is none. "+
-			"The role intake looks once a day.")
+			"Role dns looks every reports.dns_every.")
 	}
 	if change.IsZero() {
 		change.P = "reject"

@@ -132,6 +132,34 @@ func (s *Stored) Standings(ctx context.Context, after int64) (Standings, error) 
 	return out, err
 }
 
+// Judged is how a domain stood when role intake judged it last, for metrics.
+type Judged struct {
+	Domain  string
+	Health  string                  // the word of the overview
+	Classes map[advice.Class]Counts // of the usual period, by whose the sources are
+}
+
+// Judged returns how the domains stood when each was judged last.
+func (s *Stored) Judged(ctx context.Context) ([]Judged, error) {
+	kept, err := s.Standings(ctx, 0)
+	var out []Judged
+	for n, x := range kept.Domains {
+		line := &facts{domain: x.Domain, now: x.Day, told: x}
+		out = append(out, Judged{n, healthWords[line.healthOf().level].word, x.Classes})
+	}
+	slices.SortFunc(out, func(a, b Judged) int { return cmp.Compare(a.Domain, b.Domain) })
+	return out, err
+}
+
+// HealthWords are the words of the overview, the most urgent first.
+func HealthWords() []string {
+	var out []string
+	for _, w := range healthWords[:healthNew] {
+		out = append(out, w.word)
+	}
+	return out
+}
+
 func (s *Stored) keep(ctx context.Context, domain string, data any) error {
 	text, err := json.Marshal(data)
 	if err != nil {
