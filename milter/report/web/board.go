@@ -20,6 +20,10 @@ const (
 	// since role intake judged them.
 	usualPatience = 150 * time.Millisecond
 
+	// maxJudgedNow is the number of domains up to which the overview judges anew. Of more, role intake
+	// alone does.
+	maxJudgedNow = 200
+
 	// keptAnew is how often all standings are read: of two processes that write at once, the later
 	// one may have the smaller serial.
 	keptAnew = 10 * time.Minute
@@ -216,6 +220,9 @@ func (s *Server) judgeNow(ctx context.Context, lines []scored, c Change) error {
 		stale[n] = true
 	}
 	var domains map[string]Domain
+	if len(lines) > maxJudgedNow {
+		return nil
+	}
 	for i := range lines {
 		x := lines[i].x
 		if !x.told.isNew() && !c.All && !stale[x.domain.Name] && x.told.Day == today {
@@ -315,7 +322,10 @@ func (b board) recall(f Filter, c Change) (old []scored, known bool) {
 			old = append(old, l)
 			continue
 		}
-		x.total, x.judged, x.receiver = p.Counts, p.Judged, p.Receivers
+		x.total, x.judged, x.receiver = p.Counts, p.Judged, nil
+		for _, r := range p.Receivers {
+			x.receiver = append(x.receiver, r.sum(x.domain.Name))
+		}
 		x.told.bars(p.Days, x.days.days)
 		if x.exact = !c.Sums && !came[x.domain.Name]; !x.exact {
 			old = append(old, l)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"mailseal/milter/report/advice"
@@ -161,6 +162,7 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 	if !v.may(r.Domain) {
 		return nil, ErrNotFound
 	}
+	records, hidden := v.visible(&r, records)
 	now := advice.DayOf(v.now)
 	at := "/r/" + itoa(id)
 	begin := advice.DayOf(r.Begin)
@@ -169,15 +171,20 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		Crumbs: []crumb{{"Domains", "/"}, {name(r.Domain), domainURL(r.Domain)},
 			{say("%s, %s", r.Receiver, dayHTML(begin, now)), at}}}
 	if n > 0 {
-		if n > len(records) {
+		// A record of several days is a row for each.
+		records = slices.DeleteFunc(records, func(r Record) bool { return r.N != n })
+		if len(records) == 0 {
 			return nil, ErrNotFound
 		}
-		rec := records[n-1]
+		rec := records[0]
+		for i := range records[1:] {
+			rec.Count += records[1+i].Count
+		}
 		p.Crumbs = append(p.Crumbs, crumb{say("record %s", n), ""})
 		p.Title = fmt.Sprintf("Record %d of report %d", n, id)
 		p.Heading = say("Record %s of the report of %s on %s.", n, r.Receiver, dayHTML(rec.Day, now))
 		p.Sections = []section{{ID: "words", Title: "In words", Verdict: inWords(&rec, now),
-			Table: recordTable(records[n-1:n], false)}}
+			Table: recordTable(records, false)}}
 		p.Sections[0].Table.Name = ""
 		p.Sections[0].Table.Caption = "The same as the report has it."
 		return p, nil
@@ -185,6 +192,10 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 	p.Heading = say("%s received %s as %s on %s; %s passed.", r.Receiver,
 		plain(advice.Plural(r.Messages, "message", "messages")), r.Domain,
 		dayHTML(begin, now), r.Pass)
+	if hidden > 0 {
+		p.Lead = append(p.Lead, say("%s of domains that you may not see left out.",
+			plain(advice.Plural(int64(hidden), "record is", "records are"))))
+	}
 	t := recordTable(records, false)
 	t.Caption = say("%s, %s. A number opens the record in words. Grey results do no harm: the other mechanism passed.",
 		plain(advice.Plural(int64(len(records)), "record", "records")),
@@ -195,11 +206,31 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		p.Sections = append(p.Sections, section{ID: "words", Title: "Record 1 in words",
 			Verdict: inWords(&records[0], now)})
 	}
-	if raw, err := s.read.Raw(ctx, id); err == nil {
+	if raw, err := s.read.Raw(ctx, id); err == nil && hidden == 0 {
 		p.Sections = append(p.Sections, section{ID: "raw", Title: "As received", Raw: rawXML(raw),
 			Text: []template.HTML{link(at+"/raw.xml", "Download the XML")}})
 	}
 	return p, nil
+}
+
+// visible takes out of a report the records of domains that the visitor may not see: a report on a
+// domain has those of domains below it, too, which may be someone else's.
+func (v visit) visible(r *Report, records []Record) (left []Record, hidden int) {
+	for i := range records {
+		if v.may(records[i].Domain) {
+			left = append(left, records[i])
+		}
+	}
+	if hidden = len(records) - len(left); hidden > 0 {
+		r.Messages, r.Pass, r.Records = 0, 0, len(left)
+		for i := range left {
+			r.Messages += left[i].Count
+			if left[i].Pass() {
+				r.Pass += left[i].Count
+			}
+		}
+	}
+	return left, hidden
 }
 
 func reportFacts(r Report) section {

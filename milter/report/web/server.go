@@ -213,9 +213,12 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := s.visitOf(r, who)
-	report, _, err := s.read.Report(r.Context(), v.id())
+	report, records, err := s.read.Report(r.Context(), v.id())
 	if err == nil && !who.may(report.Domain) {
 		err = ErrNotFound
+	}
+	if _, hidden := v.visible(&report, records); err == nil && hidden > 0 {
+		err = ErrNotFound // it names domains that the visitor may not see
 	}
 	var raw []byte
 	if err == nil {

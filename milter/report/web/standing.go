@@ -57,7 +57,25 @@ type periodSums struct {
 	Days      int
 	Counts    Counts
 	Judged    Counts // of these, those of Standing.Judged
-	Receivers []Sum
+	Receivers []keptSum
+}
+
+// keptSum are the sums of a receiver in few bytes: there are dozens for each domain.
+type keptSum struct {
+	Receiver string   `json:"r"`
+	Counts   [9]int64 `json:"n"`
+}
+
+func keepSum(s *Sum) keptSum {
+	c := s.Counts
+	return keptSum{s.Receiver, [9]int64{c.Messages, c.Pass, c.DKIM, c.SPF, c.Delivered, c.Held, c.Refused,
+		c.Forwarded, c.Listed}}
+}
+
+func (k keptSum) sum(domain string) Sum {
+	n := k.Counts
+	return Sum{Domain: domain, Receiver: k.Receiver,
+		Counts: Counts{n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8]}}
 }
 
 // Bounds of what is kept of a domain.
@@ -116,6 +134,16 @@ func (s *Stored) Configured() []Domain {
 // Standings implements keeper. A row that cannot be read is one of another version: as if it were
 // not there.
 func (s *Stored) Standings(ctx context.Context, after int64) (Standings, error) {
+	out, err := s.loadStandings(ctx, after)
+	if err == nil && after == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.plant(out)
+	}
+	return out, err
+}
+
+func (s *Stored) loadStandings(ctx context.Context, after int64) (Standings, error) {
 	out := Standings{Domains: map[string]*standing{}, serial: after}
 	rows, err := s.Store.Standings(ctx, after)
 	for _, r := range rows {
@@ -203,7 +231,9 @@ func (x *standing) sum(ctx context.Context, read Reader) error {
 		slices.SortFunc(list, func(a, b Sum) int {
 			return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
 		})
-		p.Receivers = list[:min(len(list), maxReceivers)]
+		for i := range list[:min(len(list), maxReceivers)] {
+			p.Receivers = append(p.Receivers, keepSum(&list[i]))
+		}
 		if p.Judged, err = judgedSums(ctx, read, f, x.Judged); err != nil {
 			return err
 		}

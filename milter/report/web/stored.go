@@ -27,6 +27,7 @@ type Stored struct {
 	mu       sync.Mutex
 	mark     Mark // of policies
 	policies map[string][]span
+	past     arrivals
 }
 
 var _ Reader = (*Stored)(nil)

@@ -184,9 +184,17 @@ func mergeSpans(old, fresh map[string][]span, names []string, all bool) map[stri
 
 // seed begins with the policies that role intake keeps, if it has. The caller holds the lock.
 func (s *Stored) seed(ctx context.Context) error {
-	kept, err := s.Standings(ctx, 0)
-	if err != nil || kept.Mark == (Mark{}) {
-		return err
+	kept, err := s.loadStandings(ctx, 0)
+	if err == nil {
+		s.plant(kept)
+	}
+	return err
+}
+
+// plant takes the policies of what is kept, if there are none yet. The caller holds the lock.
+func (s *Stored) plant(kept Standings) {
+	if s.policies != nil || kept.Mark == (Mark{}) {
+		return
 	}
 	s.policies, s.mark = map[string][]span{}, kept.Mark
 	for n, x := range kept.Domains {
@@ -194,7 +202,6 @@ func (s *Stored) seed(ctx context.Context) error {
 			s.policies[n] = x.Spans
 		}
 	}
-	return nil
 }
 
 // Changed implements Reader: what is in memory does not change by itself.

@@ -32,30 +32,29 @@ func (s *Stored) Intake(ctx context.Context, now time.Time) (Intake, error) {
 	today := advice.DayOf(now)
 	begin := today.Time().Unix()
 	err := s.view(ctx, func(v *view) error {
-		perDay := map[advice.Day]int64{}
-		var earlier int64
-		err := v.each(ctx, "SELECT received FROM in_report WHERE received >= $1",
-			[]any{begin - 29*86400}, func(rows *sql.Rows) error {
-				var at int64
-				if err := rows.Scan(&at); err != nil {
-					return err
-				}
-				d := advice.DayOf(unix(at))
-				perDay[d]++
-				if d < today && d >= today-14 && at%86400 <= now.Unix()%86400 {
-					earlier++
-				}
-				in.Last = time.Unix(max(at, in.Last.Unix()), 0).UTC()
-				return nil
+		past, err := s.arrivals(ctx, v, today)
+		if err != nil {
+			return err
+		}
+		last := past.last
+		err = v.each(ctx, "SELECT COUNT(*), COALESCE(MAX(received), 0) FROM in_report WHERE received >= $1",
+			[]any{begin}, func(rows *sql.Rows) error {
+				var latest int64
+				err := rows.Scan(&in.Today, &latest)
+				last = max(last, latest)
+				return err
 			})
 		if err != nil {
 			return err
 		}
-		in.Today, in.Usual = perDay[today], earlier/14
-		for d := today - 29; d <= today; d++ {
-			in.Days = append(in.Days, DayCount{d, perDay[d]})
+		in.Last = unix(last)
+		past.days(&in, today, now)
+		kinds, err := v.kinds(ctx, begin, begin+2*86400)
+		if err != nil {
+			return err
 		}
-		if err := v.kinds(ctx, &in, begin-29*86400); err != nil {
+		in.Failures, in.TLS = past.kinds["failure"]+kinds["failure"], past.kinds["tls"]+kinds["tls"]
+		if err := v.failures(ctx, &in); err != nil {
 			return err
 		}
 		return v.strangers(ctx, &in)
@@ -66,23 +65,79 @@ func (s *Stored) Intake(ctx context.Context, now time.Time) (Intake, error) {
 	return in, err
 }
 
-func (v *view) kinds(ctx context.Context, in *Intake, since int64) error {
-	err := v.each(ctx, "SELECT kind, COUNT(*) FROM in_raw WHERE received >= $1 GROUP BY kind",
-		[]any{since}, func(rows *sql.Rows) error {
+// arrivals are counts of the 29 days before today, which do not change any more.
+type arrivals struct {
+	day   advice.Day // today
+	hours map[int64]int64
+	last  int64
+	kinds map[string]int64
+}
+
+// arrivals counts what came before today, once a day: there may be a hundred thousand reports a day.
+func (s *Stored) arrivals(ctx context.Context, v *view, today advice.Day) (arrivals, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.past.day == today && s.past.hours != nil {
+		return s.past, nil
+	}
+	begin := today.Time().Unix()
+	past := arrivals{day: today, hours: map[int64]int64{}}
+	err := v.each(ctx, "SELECT received / 3600, COUNT(*), MAX(received) FROM in_report WHERE received >= $1 AND "+
+		"received < $2 GROUP BY received / 3600", []any{begin - 29*86400, begin}, func(rows *sql.Rows) error {
+		var hour, n, latest int64
+		err := rows.Scan(&hour, &n, &latest)
+		past.hours[hour] = n
+		past.last = max(past.last, latest)
+		return err
+	})
+	if err != nil {
+		return past, err
+	}
+	if past.kinds, err = v.kinds(ctx, begin-29*86400, begin); err != nil {
+		return past, err
+	}
+	s.past = past
+	return past, nil
+}
+
+// days fills in the counts of each day, and how many reports are usual by this time of the day: as
+// many as on the 14 days before, with a share of the hour that is not over.
+func (a arrivals) days(in *Intake, today advice.Day, now time.Time) {
+	perDay := map[advice.Day]int64{today: in.Today}
+	var earlier int64
+	for hour, n := range a.hours {
+		d := advice.Day(hour / 24)
+		perDay[d] += n
+		switch at := int(hour % 24); {
+		case d < today-14 || at > now.UTC().Hour():
+		case at == now.UTC().Hour():
+			earlier += n * int64(now.Minute()) / 60
+		default:
+			earlier += n
+		}
+	}
+	in.Usual = earlier / 14
+	for d := today - 29; d <= today; d++ {
+		in.Days = append(in.Days, DayCount{d, perDay[d]})
+	}
+}
+
+// kinds counts arrivals of each kind in a period.
+func (v *view) kinds(ctx context.Context, from, to int64) (map[string]int64, error) {
+	out := map[string]int64{}
+	err := v.each(ctx, "SELECT kind, COUNT(*) FROM in_raw WHERE received >= $1 AND received < $2 GROUP BY kind",
+		[]any{from, to}, func(rows *sql.Rows) error {
 			var kind string
 			var n int64
 			err := rows.Scan(&kind, &n)
-			switch kind {
-			case "failure":
-				in.Failures = n
-			case "tls":
-				in.TLS = n
-			}
+			out[kind] = n
 			return err
 		})
-	if err != nil {
-		return err
-	}
+	return out, err
+}
+
+// failures lists what could not be read.
+func (v *view) failures(ctx context.Context, in *Intake) error {
 	return v.each(ctx, "SELECT id, received, kind, error, trust_domain, name, size FROM in_raw "+
 		"WHERE error <> '' ORDER BY received DESC LIMIT $1",
 		[]any{int64(listedRows)}, func(rows *sql.Rows) error {
