@@ -81,7 +81,7 @@ func newReportsInCmds() []*cobra.Command {
 	return []*cobra.Command{
 		newReportsReadCmd(), newReportsImportCmd(), newReportsDeliverCmd(), newReportsReceivedCmd(),
 		newReportsDomainsCmd(),
-		newReportsSourcesCmd(), newReportsAcceptCmd(), newReportsVerifyCmd(),
+		newReportsSourcesCmd(), newReportsAcceptCmd(), newReportsRefuseCmd(), newReportsVerifyCmd(),
 		newReportsReparseCmd(), newReportsAlertsCmd(),
 	}
 }
@@ -171,11 +171,23 @@ authenticated for the reporter's domain. At a domain at which anyone can have an
 reporter is the whole address, since mail from there proves nothing more. A sender that can send mail for a whole
 domain can also report for it, and a report can claim anything: be careful with claims that only one reporter makes.
 Accept makes reports of a reporter count that cannot be authenticated, including those already in the store; --not
-reverts that. "mailseal reports received" shows the names of reporters.`, exactArgs("REPORTER"),
+reverts that, and "mailseal reports refuse". "mailseal reports received" shows the names of reporters.`, exactArgs("REPORTER"),
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
 			return f.box.Accept(cmd.Context(), args[0], !f.not, cmd.OutOrStdout())
 		})
 	cmd.Flags().BoolVar(&f.not, "not", false, "revert it")
+	return cmd
+}
+
+func newReportsRefuseCmd() *cobra.Command {
+	cmd, _ := newBoxCmd("refuse REPORTER", "Have the reports of a reporter not count, although they are proven",
+		`A sender that can send mail for a domain can also report for it, and claim any numbers on your domains. Refuse takes
+the reports of such a reporter out of all sums, including those already in the store. They are kept and shown.
+"mailseal reports accept --not REPORTER" reverts that. The alert new-reporter names new reporters that claim more
+messages than all others together.`,
+		exactArgs("REPORTER"), func(f *boxFlags, cmd *cobra.Command, args []string) error {
+			return f.box.Refuse(cmd.Context(), args[0], cmd.OutOrStdout())
+		})
 	return cmd
 }
 

@@ -126,6 +126,7 @@ var failures = map[string]struct{ bad, unread string }{
 	"setup":                 {"--yes --mta none --config @broken.toml --authserv-id m.example.com example.com", "--yes --mta postfix --postfix @gone example.com"},
 	"shadow":                {"--listen unix:@/no/such/directory --upstream unix:@/up --config @good.toml", ""},
 	"reports accept":        {"--config @broken.toml r.example", "--config @gone r.example"},
+	"reports refuse":        {"--config @broken.toml r.example", "--config @gone r.example"},
 	"reports deliver":       {"", ""},
 	"reports domains":       {"--config @broken.toml", "--config @gone"},
 	"reports import":        {"--config @broken.toml @report.xml", "--config @gone @report.xml"},

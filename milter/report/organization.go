@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -37,4 +38,44 @@ func Vouches(from, reporter string) bool {
 	}
 	organization := Organization(reporter)
 	return organization != "" && Below(from, organization)
+}
+
+// known are the large reporters that are known by name, and the organizational domains that they
+// report from.
+var known = []struct {
+	words   []string
+	domains []string
+}{
+	{[]string{"google", "gmail"}, []string{"google.com"}},
+	{[]string{"microsoft", "outlook", "hotmail", "office365"}, []string{"microsoft.com", "outlook.com", "hotmail.com"}},
+	{[]string{"yahoo", "aol"}, []string{"yahooinc.com", "yahoo.com", "yahoo-inc.com", "aol.com"}},
+	{[]string{"apple", "icloud"}, []string{"apple.com", "icloud.com"}},
+	{[]string{"amazon"}, []string{"amazon.com", "amazonses.com"}},
+	{[]string{"mail.ru"}, []string{"mail.ru"}},
+	{[]string{"comcast"}, []string{"comcast.net"}},
+	{[]string{"gmx", "web.de"}, []string{"gmx.net", "web.de", "gmx.de", "gmx.com"}},
+}
+
+// PlausibleName returns the name that a reporter gives itself, or "" if it is another's: a domain of
+// another organization than that of key, which is what reports are grouped by, or the name of a
+// large reporter that reports from other domains. Names that are less known are what they are.
+func PlausibleName(org, key string) string {
+	own := key[strings.LastIndexByte(key, '@')+1:]
+	organization := Organization(own)
+	name := strings.ToLower(strings.TrimSpace(org))
+	for _, k := range known {
+		isNamed := slices.ContainsFunc(k.words, func(word string) bool { return strings.Contains(name, word) })
+		switch {
+		case isNamed && slices.Contains(k.domains, organization):
+			return org
+		case isNamed:
+			return ""
+		}
+	}
+	claimed := parseName(name)
+	if isName := strings.Contains(claimed, ".") && !strings.ContainsAny(claimed, " /"); isName &&
+		Organization(claimed) != "" && Organization(claimed) != organization {
+		return ""
+	}
+	return org
 }

@@ -63,3 +63,28 @@ func TestReporterKey(t *testing.T) {
 		t.Error("the domains of mailboxes are not sorted")
 	}
 }
+
+// A name is believed of whoever it can be.
+func TestPlausibleName(t *testing.T) {
+	for _, tc := range []struct{ org, key, want string }{
+		{"google.com", "google.com", "google.com"},
+		{"Google Inc.", "google.com", "Google Inc."},
+		{"google.com", "evil.example", ""},
+		{"Google Inc.", "evil.example", ""},
+		{"GOOGLE", "google.com.evil.example", ""},
+		{"Enterprise Outlook", "microsoft.com", "Enterprise Outlook"},
+		{"Outlook.com", "microsoft.com", "Outlook.com"},
+		{"Yahoo", "yahooinc.com", "Yahoo"},
+		{"Yahoo! Inc.", "evil.example", ""},
+		{"other.example", "evil.example", ""},
+		{"mail.org.example", "org.example", "mail.org.example"},
+		{"Org", "org.example", "Org"},
+		{"Some Org, Inc.", "org.example", "Some Org, Inc."},
+		{"joe", "joe@gmail.com", "joe"},
+		{"", "org.example", ""},
+	} {
+		if got := PlausibleName(tc.org, tc.key); got != tc.want {
+			t.Errorf("%q of %s: got %q, want %q", tc.org, tc.key, got, tc.want)
+		}
+	}
+}

@@ -126,14 +126,14 @@ func (r *Reports) common(ctx context.Context) error {
 	if r.policies != nil {
 		return nil
 	}
-	list, err := r.Store.Policies(ctx, r.Now().AddDate(-1, 0, 0))
+	policies := map[string][]store.Published{}
+	err := r.Store.EachPolicy(ctx, r.Now().AddDate(-1, 0, 0), func(p store.Published) {
+		policies[p.Domain] = append(policies[p.Domain], p)
+	})
 	if err != nil {
 		return err
 	}
-	r.policies = map[string][]store.Published{}
-	for _, p := range list {
-		r.policies[p.Domain] = append(r.policies[p.Domain], p)
-	}
+	r.policies = policies
 	return nil
 }
 

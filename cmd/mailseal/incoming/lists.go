@@ -154,6 +154,11 @@ func trustText(l store.ReportLine) string {
 		return counted + ", since the domain is not one of yours"
 	case l.State == "future":
 		return counted + ", since its period is in the future"
+	case l.State == "implausible":
+		return counted + ", since no receiver sees so many messages of one domain"
+	case l.Refused:
+		return counted + ": you refused reports of " + clean(l.Reporter) + "; mailseal reports accept --not " +
+			clean(l.Reporter) + " has those count again that are proven"
 	case l.Trust == store.Aligned:
 		return counted + ": its mail was authenticated for the reporter's domain"
 	case l.Trust == store.ByHand:

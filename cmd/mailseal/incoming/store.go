@@ -238,9 +238,22 @@ func (b *Box) Accept(ctx context.Context, reporter string, accept bool, out io.W
 			fmt.Fprintf(out, "reports of %s count from now on, without proof of where they come "+
 				"from; %d that are there count now\n", reporter, n)
 		} else {
-			fmt.Fprintf(out, "reports of %s count only with proof of where they come from; %d "+
-				"that are there do not count any more\n", reporter, n)
+			fmt.Fprintf(out, "reports of %s count only with proof of where they come from; for %d "+
+				"that are there this is a change\n", reporter, n)
 		}
+		return nil
+	})
+}
+
+// Refuse is "mailseal reports refuse".
+func (b *Box) Refuse(ctx context.Context, reporter string, out io.Writer) error {
+	return b.with(ctx, func(i *intake.Intake) error {
+		n, err := i.Store.Refuse(ctx, reporter)
+		if err != nil {
+			return answered(err)
+		}
+		fmt.Fprintf(out, "reports of %s do not count from now on; %d that are there do not count any more. "+
+			"mailseal reports accept --not %[1]s takes it back\n", reporter, n)
 		return nil
 	})
 }

@@ -39,7 +39,7 @@ func (p *Process) Alert(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	raised, err := s.Raise(ctx, now, time.Duration(set.QuietDays)*day, found...)
+	raised, err := s.RaiseSome(ctx, now, time.Duration(set.QuietDays)*day, alert.MaxDaily, found...)
 	if err != nil {
 		return err
 	}

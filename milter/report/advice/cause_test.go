@@ -172,3 +172,15 @@ func TestWhatIf(t *testing.T) {
 		})
 	}
 }
+
+// A receiver is not one of the largest because its domain has their name in it.
+func TestBig(t *testing.T) {
+	for name, want := range map[string]bool{
+		"google.com": true, "Google.com": true, "enterprise.protection.outlook.com": true, "dmarc.yahoo.com": true,
+		"google.evil.example": false, "evilgoogle.com": false, "google.com.evil.example": false, "org.example": false,
+	} {
+		if got := isBig(name); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}

@@ -39,14 +39,16 @@ func enough(h History) []Condition {
 	}
 }
 
+// bigDomains are those that the largest receivers report from.
+var bigDomains = []string{"google.com", "microsoft.com", "outlook.com", "yahoo.com", "yahooinc.com"}
+
+// isBig reports whether a receiver is one of the largest, by its domain. A domain that only has
+// their name in it can be anybody's.
 func isBig(receiver string) bool {
 	receiver = strings.ToLower(receiver)
-	for _, big := range []string{"google", "outlook", "microsoft", "yahoo"} {
-		if strings.Contains(receiver, big) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(bigDomains, func(d string) bool {
+		return receiver == d || strings.HasSuffix(receiver, "."+d)
+	})
 }
 
 // elapsed holds how long the domain has been on its rung.

@@ -391,3 +391,126 @@ func TestDigest(t *testing.T) {
 		}
 	})
 }
+
+// Hundreds of sources at once, hour after hour, are one mail with as many alerts as people read, and one sentence.
+func TestStorm(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		put(t, s, days(20, 1, usual)...)
+		var storm []given
+		for i := range 300 {
+			storm = append(storm, given{ago: 1, reporter: "big.example", source: fmt.Sprintf("10.0.%d.%d", i>>8, i&255), count: 200, result: "fail", policy: "none"})
+		}
+		put(t, s, storm...)
+		w := &Watcher{Store: s, Messages: 100, SilentDays: 5}
+		m, out := mailer(s, "a@example.com")
+		for hour := range 12 {
+			at := now.Add(time.Duration(hour) * time.Hour)
+			// Each hour others are first in the list.
+			put(t, s, given{ago: 1, reporter: "big.example", source: fmt.Sprintf("1.0.0.%d", 100-hour), count: 200, result: "fail", policy: "none"})
+			found, err := w.Look(t.Context(), at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.RaiseSome(t.Context(), at, 7*24*time.Hour, MaxDaily, found...); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Send(t.Context(), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := s.Alerts(t.Context(), false, 1000)
+		if err != nil || len(list) > maxAlert+2 || len(out.got) > 2 {
+			t.Errorf("%d alerts in %d mails, %v; want %d at most in 2", len(list), len(out.got), err, maxAlert+2)
+		}
+	})
+}
+
+// The first look after an import of a long history tells of the last days, not of all.
+func TestFirstLook(t *testing.T) {
+	s := openSQLite(t)
+	var list []given
+	for ago := 90; ago >= 1; ago-- {
+		policy := "none"
+		if ago%20 < 10 {
+			policy = "quarantine"
+		}
+		list = append(list, given{ago: ago, reporter: "big.example", source: "192.0.2.1", count: 50, result: "pass", policy: policy})
+		list = append(list, given{ago: ago, reporter: "big.example", source: fmt.Sprint("10.0.0.", ago), count: 500, result: "fail", policy: policy})
+	}
+	put(t, s, list...)
+	w := &Watcher{Store: s, Messages: 100, SilentDays: 5}
+	found, err := w.Look(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range found {
+		if a.Code == NewSource && a.Subject < "10.0.0.1" || len(found) > 12 {
+			t.Errorf("%d alerts, such as %+v", len(found), a)
+		}
+	}
+	if len(found) == 0 {
+		t.Error("the new sources of the last week are not found")
+	}
+}
+
+// A reporter that is new and says more than all others together is named; one that says little is not, nor the first of all.
+func TestNewReporter(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		w := &Watcher{Store: s, Messages: 100, SilentDays: 5}
+		names := func() (out []string) {
+			t.Helper()
+			found, err := w.Look(t.Context(), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range found {
+				if a.Code == NewReporter {
+					out = append(out, a.Domain+" "+a.Subject)
+					if !strings.Contains(a.Text, `"mailseal reports refuse `+a.Subject+`"`) {
+						t.Errorf("no remedy in %q", a.Text)
+					}
+				}
+			}
+			return out
+		}
+		put(t, s, days(20, 1, usual)...)
+		put(t, s, given{ago: 2, reporter: "small.example", source: "192.0.2.1", count: 120, result: "pass", policy: "none"})
+		if got := names(); len(got) != 0 {
+			t.Errorf("got %q, want none", got)
+		}
+		put(t, s, given{ago: 2, reporter: "evil.example", source: "192.0.2.66", count: 9000, result: "fail", policy: "none"})
+		if got := names(); !slices.Equal(got, []string{"example.com evil.example"}) {
+			t.Errorf("got %q, want evil.example", got)
+		}
+		if _, err := s.Refuse(t.Context(), "evil.example"); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(); len(got) != 0 {
+			t.Errorf("refused, and told of again: %q", got)
+		}
+	})
+}
+
+// A digest that went out under a clock that was a year ahead does not keep those of the year from going out.
+func TestDigestClock(t *testing.T) {
+	s := openSQLite(t)
+	put(t, s, days(20, 1, usual)...)
+	m, out := mailer(s, "a@example.com")
+	for _, step := range []struct {
+		at    time.Time
+		mails int
+	}{
+		{now, 1}, {now.Add(time.Hour), 1}, {now.AddDate(0, 0, -3), 1}, {now, 1},
+	} {
+		if err := m.Digest(t.Context(), step.at); err != nil || len(out.got) != step.mails {
+			t.Errorf("%v: %d mails, %v; want %d", step.at, len(out.got), err, step.mails)
+		}
+	}
+	_, week := weekOf(now)
+	if err := s.SetMark(t.Context(), "digest to a@example.com", week+52); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Digest(t.Context(), now); err != nil || len(out.got) != 2 {
+		t.Errorf("after a clock that was ahead: %d mails, %v; want one more", len(out.got), err)
+	}
+}

@@ -51,6 +51,10 @@ type SourceWeek struct {
 	Fix      string
 }
 
+// aheadWeeks is how far ahead of the clock the last digest can be. One that is further was mailed
+// under a clock that was wrong, and does not keep those after it from being mailed.
+const aheadWeeks = 4
+
 // weekday is when a digest is mailed: Monday at 6:00 UTC, when the reports on Sunday that come by
 // night are there.
 func weekOf(now time.Time) (end time.Time, number int64) {
@@ -67,6 +71,12 @@ func (m *Mailer) Digest(ctx context.Context, now time.Time) error {
 		done, err := m.Store.Mark(ctx, "digest to "+to)
 		if err != nil {
 			return err
+		}
+		if done > number+aheadWeeks { // the clock was wrong then
+			done = number - 1
+			if err := m.Store.SetMark(ctx, "digest to "+to, done); err != nil {
+				return err
+			}
 		}
 		isDue = isDue || done < number
 	}

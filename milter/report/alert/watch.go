@@ -3,6 +3,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -22,6 +23,7 @@ const (
 	ReceiverSilent = "receiver-silent"
 	PolicyChanged  = "policy-changed"
 	IntakeBroken   = "intake-broken"
+	NewReporter    = "new-reporter"
 )
 
 // Watcher looks through the store for what the operator should know.
@@ -40,6 +42,9 @@ const (
 	changed  = 10 // in which a change of policy is told
 	noMail   = 2  // without mail after which intake is broken
 	maxAlert = 20 // alerts of one code that one look raises; more are one sentence
+
+	// MaxDaily is how many alerts of one code are raised in 24 hours; more are one sentence.
+	MaxDaily = maxAlert + 1
 )
 
 // Look returns the alerts that hold now.
@@ -60,7 +65,11 @@ func (w *Watcher) Look(ctx context.Context, now time.Time) ([]store.Alert, error
 	if err != nil {
 		return nil, err
 	}
-	out := slices.Concat(broken, sources, policies)
+	reporters, err := w.reporters(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Concat(broken, sources, policies, reporters)
 	if len(broken) > 0 {
 		return out, nil // that receivers are silent follows
 	}
@@ -217,20 +226,18 @@ func (w *Watcher) silent(ctx context.Context, now time.Time) (out []store.Alert,
 // policies finds changes of policy. Reporters write a policy in different ways, so each is
 // compared with itself.
 func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Alert, err error) {
-	list, err := w.Store.Policies(ctx, now.AddDate(0, 0, -history))
-	if err != nil {
-		return nil, err
-	}
 	told := map[string]bool{}
-	for i, p := range list[min(1, len(list)):] {
-		before := list[i]
-		if before.Domain != p.Domain || before.Reporter != p.Reporter || p.Begin.Before(now.AddDate(0, 0, -changed)) {
-			continue
+	var before store.Published
+	err = w.Store.EachPolicy(ctx, now.AddDate(0, 0, -history), func(p store.Published) {
+		was := before
+		before = p
+		if was.Domain != p.Domain || was.Reporter != p.Reporter || p.Begin.Before(now.AddDate(0, 0, -changed)) {
+			return
 		}
-		from, to := words(before.Policy), words(p.Policy)
+		from, to := words(was.Policy), words(p.Policy)
 		subject := from + " to " + to
-		if from == to || told[p.Domain+" "+subject] {
-			continue
+		if from == to || told[p.Domain+" "+subject] || len(told) > maxTold {
+			return
 		}
 		told[p.Domain+" "+subject] = true
 		out = append(out, store.Alert{
@@ -239,9 +246,12 @@ func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Aler
 				"If you did not change it, see who can write to its zone.",
 				p.Domain, from, to, p.Reporter, p.Begin.Format(time.DateOnly)),
 		})
-	}
-	return bounded(out), nil
+	})
+	return bounded(out), err
 }
+
+// maxTold bounds the changes of policy that one look finds: a reporter can invent any number.
+const maxTold = 1000
 
 // words are the tags of a policy that decide what becomes of mail.
 func words(p report.PolicyPublished) string {
@@ -256,6 +266,39 @@ func words(p report.PolicyPublished) string {
 		out += "; pct=" + p.Pct
 	}
 	return out
+}
+
+// reporters finds reporters that are new and say more about a domain than all others together. Their
+// mail is authenticated, which says who they are, and not that what they say is true.
+func (w *Watcher) reporters(ctx context.Context, now time.Time) (out []store.Alert, err error) {
+	fresh, oldest, err := w.Store.NewReporters(ctx, now.AddDate(0, 0, -newFor))
+	if err != nil {
+		return nil, err
+	}
+	all, of := map[string]int64{}, map[[2]string]int64{}
+	err = w.Store.ReporterDays(ctx, now.AddDate(0, 0, -newFor), func(d store.DaySum) {
+		all[d.Domain] += d.Messages
+		if start, isNew := fresh[d.Name]; isNew && start-oldest >= newFor {
+			of[[2]string{d.Domain, d.Name}] += d.Messages
+		}
+	})
+	for at, n := range of {
+		if n < w.Messages || n*2 <= all[at[0]] {
+			continue
+		}
+		out = append(out, store.Alert{
+			Code: NewReporter, Domain: at[0], Subject: at[1],
+			Text: fmt.Sprintf("%s reports on %s since %s, and %d of %s of the last %d days are of its reports alone. "+
+				"If you do not know it, see what it says: \"mailseal reports received --domain %s\". "+
+				"\"mailseal reports refuse %s\" has its reports not count.",
+				at[1], at[0], date(fresh[at[1]]), n, advice.Plural(all[at[0]], "message", "messages"), newFor,
+				at[0], at[1]),
+		})
+	}
+	slices.SortFunc(out, func(a, b store.Alert) int {
+		return cmp.Or(strings.Compare(a.Domain, b.Domain), strings.Compare(a.Subject, b.Subject))
+	})
+	return bounded(out), err
 }
 
 // intake finds that no mail comes, or that most of it cannot be read.

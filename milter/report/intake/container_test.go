@@ -327,6 +327,14 @@ func FuzzLook(f *testing.F) {
 	f.Add([]byte(top + multi("mixed", human, attached("application/gzip", gz(xml("1"))))))
 	f.Add(zipped("r.xml", string(xml("1"))))
 	f.Add(gz(gz(xml("1"))))
+	f.Add(tarred("d/a.xml", xml("1"), "b.xml.gz", gz(xml("2"))))
+	f.Add(bz2)
+	f.Add(deflated(xml("1")))
+	f.Add(zipped("r.xml", string(xml("1")))[:300])
+	f.Add([]byte(top + "Content-Transfer-Encoding: x-uuencode\r\n\r\n" + uu(gz(xml("1")))))
+	f.Add([]byte(top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Replace(b64(gz(xml("1"))), "\r\n", "!! x\r\n", 1)))
+	f.Add([]byte(top + "Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + html.EscapeString(string(xml("1")))))
+	f.Add([]byte(strings.Replace(top+multi("mixed", human, attached("application/gzip", gz(xml("1")))), "boundary=b", "boundary=x", 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		parts := Look("x", data)
 		if len(parts) == 0 {

@@ -9,14 +9,15 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mailseal/contrib/test/rig"
 	"mailseal/keys/database"
 	"mailseal/milter/report/store"
 )
 
 // TestMain lets the test program stand for a process that takes mails and is killed.
 func TestMain(m *testing.M) {
-	if path := os.Getenv("MAILSEAL_TEST_TAKE"); path != "" {
-		takeForever(path)
+	if dsn := os.Getenv("MAILSEAL_TEST_TAKE"); dsn != "" {
+		takeForever(store.Options{Driver: database.Driver(os.Getenv("MAILSEAL_TEST_DRIVER")), DSN: dsn})
 	}
 	os.Exit(m.Run())
 }
@@ -25,8 +26,8 @@ func TestMain(m *testing.M) {
 const maxTogether = 3
 
 // takeForever takes some reports after the other, and prints the number of the last one once they are acknowledged.
-func takeForever(path string) {
-	s, err := store.Open(context.Background(), store.Options{Driver: database.SQLite, DSN: path})
+func takeForever(o store.Options) {
+	s, err := store.Open(context.Background(), o)
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -52,11 +53,23 @@ func takeForever(path string) {
 
 // RI-5: kill -9 at any point loses nothing that was acknowledged, and the mail server's second try doubles nothing.
 func TestKill(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.db")
+	t.Run("sqlite", func(t *testing.T) {
+		testKill(t, store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("starts a real server")
+		}
+		testKill(t, store.Options{Driver: database.Postgres, DSN: rig.Postgres(t).DSN})
+	})
+}
+
+func testKill(t *testing.T, o store.Options) {
 	rounds, acknowledged := 25, 0
 	for round := range rounds {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), "MAILSEAL_TEST_TAKE="+path, fmt.Sprint("MAILSEAL_TEST_FIRST=", acknowledged))
+		cmd.Env = append(os.Environ(), "MAILSEAL_TEST_TAKE="+o.DSN, "MAILSEAL_TEST_DRIVER="+string(o.Driver),
+			fmt.Sprint("MAILSEAL_TEST_FIRST=", acknowledged))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +89,7 @@ func TestKill(t *testing.T) {
 		}
 		cmd.Wait()
 	}
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: path})
+	s, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

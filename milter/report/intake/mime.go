@@ -138,7 +138,15 @@ func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers,
 // returned as far as it goes.
 func (w *walker) decoded(h textproto.Header, body io.Reader) ([]byte, error) {
 	encoding := h.Get("Content-Transfer-Encoding")
-	data, err := io.ReadAll(&limited{in: body, copied: &w.budget.copied, left: maxReport})
+	in := &limited{in: body, copied: &w.budget.copied, left: maxReport}
+	data, err := io.ReadAll(io.LimitReader(in, maxDamaged))
+	if err == nil && len(data) == maxDamaged { // there is more
+		all := io.MultiReader(bytes.NewReader(data), in)
+		if encodingName(encoding) == "base64" {
+			encoding, all = "", newBase64(all)
+		}
+		data, err = io.ReadAll(all)
+	}
 	switch {
 	case errors.Is(err, report.ErrHostile):
 		return nil, err
@@ -146,6 +154,14 @@ func (w *walker) decoded(h textproto.Header, body io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("a part of the mail cannot be read: %w", err)
 	}
 	return decoded(encoding, data), nil
+}
+
+// maxDamaged is how long base64 can be, in bytes, of which several readings are tried. What is
+// longer is decoded as it is read.
+const maxDamaged = 4 << 20
+
+func encodingName(encoding string) string {
+	return strings.ToLower(strings.Trim(encoding, "\"'; \t\r\n"))
 }
 
 // isArchiveName reports whether a file is one that a report is sent in.
@@ -259,7 +275,7 @@ func readSome(part *textproto.Part) []byte {
 
 // decoded undoes a transfer encoding.
 func decoded(encoding string, data []byte) []byte {
-	switch strings.ToLower(strings.Trim(encoding, "\"'; \t\r\n")) {
+	switch encodingName(encoding) {
 	case "base64":
 		return fromBase64(data)
 	case "quoted-printable":

@@ -184,23 +184,27 @@ func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Tak
 		out.problem(p, err)
 		return nil
 	}
-	out.count(status, f)
+	out.count(status, f, i.owner(policy) != "")
 	if status == store.Duplicate || status == store.Dropped {
 		return nil
 	}
 	return in.End()
 }
 
-func (t *Taken) count(status store.Status, f *Report) {
+func (t *Taken) count(status store.Status, f *Report, isOurs bool) {
 	switch status {
 	case store.Duplicate:
 		t.Duplicates++
 		return
 	case store.Dropped:
 		t.Dropped++
-		t.Problems = append(t.Problems, "the report on "+f.Policy.Domain+
-			" was not kept: it is not one of your domains, and the store has as "+
-			"many reports on such as it may; they are removed after 30 days")
+		why := "it is not one of your domains, and the store has as many reports on such as it may; " +
+			"they are removed after 30 days"
+		if isOurs {
+			why = "nothing proves that it is from " + f.Metadata.ReporterKey("") +
+				", and the store has as many reports without proof as it may; \"mailseal reports received\" lists them"
+		}
+		t.Problems = append(t.Problems, "the report on "+f.Policy.Domain+" was not kept: "+why)
 		return
 	case store.Variant:
 		t.Variants++

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -25,10 +26,18 @@ type Alert struct {
 func (s *Store) Raise(
 	ctx context.Context, now time.Time, quiet time.Duration, alerts ...Alert,
 ) (raised int, err error) {
+	return s.RaiseSome(ctx, now, quiet, math.MaxInt, alerts...)
+}
+
+// RaiseSome is Raise for at most perDay new alerts of one code in 24 hours. Those beyond are one
+// alert, with the subject "more": a reporter can cause any number of them.
+func (s *Store) RaiseSome(
+	ctx context.Context, now time.Time, quiet time.Duration, perDay int, alerts ...Alert,
+) (raised int, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		raised = 0
 		for _, a := range alerts {
-			isNew, err := tx.raise(ctx, now, quiet, a)
+			isNew, err := tx.raiseSome(ctx, now, quiet, perDay, a)
 			if err != nil {
 				return err
 			}
@@ -39,16 +48,48 @@ func (s *Store) Raise(
 	return raised, err
 }
 
-func (tx *Tx) raise(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool, error) {
+// raiseSome raises an alert, or the one for all beyond perDay in its place.
+func (tx *Tx) raiseSome(ctx context.Context, now time.Time, quiet time.Duration, perDay int, a Alert) (bool, error) {
+	var today int
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM in_alert WHERE code = $1 AND raised > $2", a.Code,
+		now.Add(-24*time.Hour).Unix()).Scan(&today)
+	if err != nil {
+		return false, err
+	}
+	if today >= perDay && a.Subject != more {
+		isKnown, err := tx.again(ctx, now, quiet, a)
+		if isKnown || err != nil {
+			return false, err
+		}
+		a = Alert{Code: a.Code, Subject: more, Text: fmt.Sprintf(
+			"More than %d alerts of this kind (%s) were raised in a day: further ones are not mailed for now. "+
+				"The pages and \"mailseal reports sources\" show what there is.", perDay, a.Code)}
+	}
+	return tx.raise(ctx, now, quiet, a)
+}
+
+// more is the subject of the alert that stands for many.
+const more = "more"
+
+// again notes that an alert goes on, and reports whether it is one that holds.
+func (tx *Tx) again(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool, error) {
 	var id int64
 	err := tx.QueryRowContext(ctx, `SELECT id FROM in_alert WHERE code = $1 AND domain = $2 AND subject = $3
 		AND seen > $4 ORDER BY seen DESC LIMIT 1`, a.Code, text(a.Domain), text(a.Subject), now.Add(-quiet).Unix()).
 		Scan(&id)
-	if err == nil {
-		_, err = tx.ExecContext(ctx, "UPDATE in_alert SET seen = $1 WHERE id = $2", now.Unix(), id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
-	if !errors.Is(err, sql.ErrNoRows) {
+	_, err = tx.ExecContext(ctx, "UPDATE in_alert SET seen = $1 WHERE id = $2", now.Unix(), id)
+	return true, err
+}
+
+func (tx *Tx) raise(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool, error) {
+	isKnown, err := tx.again(ctx, now, quiet, a)
+	if isKnown || err != nil {
 		return false, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO in_alert (code, domain, subject, message, raised, seen, sent)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"mailseal/milter/report"
@@ -19,14 +20,20 @@ const (
 	NotCounted Status = "not counted" // kept and shown: untrusted, of a domain that is not ours, or from the future
 	Duplicate  Status = "duplicate"
 	Variant    Status = "variant" // like one that is there, with other content: kept, not counted
-	Dropped    Status = "dropped" // of a domain that is not ours, of which the store has too many: not kept
+	Dropped    Status = "dropped" // does not count, and the store has too many such: not kept
 )
 
-// Bounds of what is kept of domains that are not ours. Anyone can send reports on any number of them.
+// Bounds of what is kept of reports that do not count. Anyone can send any number of them.
 const (
-	maxForeign     = 10_000 // reports; they are removed after Retention.Foreign
-	maxForeignRows = 1_000  // rows of one; "mailseal reports reparse" reads all if the domain becomes ours
+	maxForeign     = 10_000    // reports on domains that are not ours; they are removed after Retention.Foreign
+	maxForeignRows = 1_000     // rows of one; "mailseal reports reparse" reads all if the domain becomes ours
+	maxUnproven    = 10_000    // reports on our domains that nothing proves
+	maxUnprovenAll = 1_000_000 // rows of all of these
 )
+
+// maxMessages is how many messages a report can have that counts. No receiver sees more of one
+// domain.
+const maxMessages = 10_000_000_000
 
 // Head is what is stored of a report beside its rows.
 type Head struct {
@@ -42,12 +49,13 @@ const future = 48 * time.Hour
 // Report stores the head of a report. If the status is Counted, NotCounted or Variant its rows
 // follow with Row, and End.
 func (in *Ingest) Report(h Head) (Status, error) {
-	reporter, accepted, err := in.reporter(h)
+	reporterKey := text(h.Metadata.ReporterKey(in.arrival.TrustDomain))
+	level, err := in.level(reporterKey)
 	if err != nil {
 		return "", err
 	}
 	key := dedup(h, in.arrival.TrustDomain)
-	proven := h.Trust != Unaligned || accepted
+	proven := level == always || level == byProof && h.Trust != Unaligned
 	first, sameContent, err := in.known(key, h.Digest, proven)
 	if err != nil {
 		return "", err
@@ -55,14 +63,19 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	if sameContent {
 		return Duplicate, nil
 	}
-	if in.foreign = !h.Configured; in.foreign {
-		isFull, err := in.binIsFull()
+	in.foreign = !h.Configured
+	if in.foreign || !proven {
+		isFull, err := in.binIsFull(h.Rows)
 		if isFull || err != nil {
 			in.dropped++
 			return Dropped, err
 		}
 	}
 	in.kept++
+	reporter, err := in.reporter(reporterKey, h)
+	if err != nil {
+		return "", err
+	}
 	if proven {
 		if err := in.replace(key, h.Digest); err != nil {
 			return "", err
@@ -72,7 +85,7 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	switch {
 	case first.Valid:
 		status = Variant
-	case state != "future" && h.Configured && proven:
+	case state != "future" && state != "implausible" && h.Configured && proven:
 		status = Counted
 	}
 	in.counts, in.key, in.rows, in.spread = status == Counted, reporter, in.rows[:0], 0
@@ -115,6 +128,8 @@ func stateOf(h Head, now time.Time) string {
 	switch {
 	case h.Metadata.End.After(now.Add(future)):
 		return "future"
+	case h.Messages > maxMessages:
+		return "implausible"
 	case h.Cut != "" || len(h.Refused) > 0:
 		return "partial"
 	case h.Messages == 0:
@@ -152,33 +167,46 @@ func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, 
 	return first, equal > 0, err
 }
 
-// reporter returns the id of a reporter, and whether the administrator accepts its reports without
-// proof. What it calls itself is taken from reports with proof alone.
-func (in *Ingest) reporter(h Head) (id int64, accepted bool, err error) {
-	now := in.arrival.Received.Unix()
-	var org, email string
-	if h.Trust != Unaligned {
-		org, email = text(h.Metadata.Org), text(h.Metadata.Email)
+// level returns what the administrator says of a reporter.
+func (in *Ingest) level(key string) (int, error) {
+	var level int64
+	err := in.lookup.ask(in.ctx, &level, "SELECT accepted FROM in_reporter WHERE key = $1", key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return byProof, nil
 	}
-	var flag int
-	ready, err := in.lookup.prepared(in.ctx, `INSERT INTO in_reporter (key, org, email, first_seen, last_seen)
-		VALUES ($1, $2, $3, $4, $4) ON CONFLICT (key) DO UPDATE SET last_seen = CASE WHEN excluded.last_seen > in_reporter.last_seen THEN excluded.last_seen
-		ELSE in_reporter.last_seen END,
-		org = CASE WHEN excluded.org <> '' THEN excluded.org ELSE in_reporter.org END,
-		email = CASE WHEN excluded.email <> '' THEN excluded.email ELSE in_reporter.email END
-		RETURNING id, accepted`)
-	if err != nil {
-		return 0, false, err
-	}
-	key := text(h.Metadata.ReporterKey(in.arrival.TrustDomain))
-	err = ready.QueryRowContext(in.ctx, key, org, email, now).Scan(&id, &flag)
-	return id, flag == 1, err
+	return int(level), err
 }
 
-// binIsFull reports whether the store has as many reports on other domains as it may.
-func (in *Ingest) binIsFull() (bool, error) {
-	var n int64
-	err := in.lookup.ask(in.ctx, &n,
-		"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign)
-	return n >= maxForeign, err
+// reporter returns the id of a reporter. What it calls itself is taken from reports with proof
+// alone.
+func (in *Ingest) reporter(key string, h Head) (id int64, err error) {
+	var org, email string
+	if h.Trust != Unaligned {
+		org, email = text(report.PlausibleName(h.Metadata.Org, key)), text(h.Metadata.Email)
+	}
+	return id, in.lookup.ask(in.ctx, &id, `INSERT INTO in_reporter (key, org, email, first_seen, last_seen)
+		VALUES ($1, $2, $3, $4, $4) ON CONFLICT (key) DO UPDATE SET
+		last_seen = CASE WHEN excluded.last_seen > in_reporter.last_seen THEN excluded.last_seen ELSE in_reporter.last_seen END,
+		org = CASE WHEN excluded.org <> '' THEN excluded.org ELSE in_reporter.org END,
+		email = CASE WHEN excluded.email <> '' THEN excluded.email ELSE in_reporter.email END
+		RETURNING id`, key, org, email, in.arrival.Received.Unix())
+}
+
+// binIsFull reports whether the store has as many reports that do not count as it may: on other
+// domains, or on ours without proof.
+func (in *Ingest) binIsFull(rows int) (bool, error) {
+	if in.foreign {
+		var n int64
+		err := in.lookup.ask(in.ctx, &n,
+			"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign)
+		return n >= maxForeign, err
+	}
+	ready, err := in.lookup.prepared(in.ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(records), 0) AS BIGINT) FROM
+		(SELECT records FROM in_report WHERE counted = 0 AND configured = 1 AND trust = 'unaligned' LIMIT $1) bin`)
+	if err != nil {
+		return false, err
+	}
+	var n, all int64
+	err = ready.QueryRowContext(in.ctx, maxUnproven).Scan(&n, &all)
+	return n >= maxUnproven || all+int64(rows) > maxUnprovenAll, err
 }

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -137,11 +138,31 @@ func text(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?")
 }
 
+// idle are the kinds of mails without a report.
+var idle = []string{"other", "bounce", "hostile"}
+
+// maxIdle bounds the mails without a report that are kept as they came, in bytes. Anyone can send
+// them; they are removed after Retention.Raw.
+const maxIdle = 1 << 30
+
 // Finish says what the mail was, and why it could not be read, if so. A mail of which all reports
-// were dropped is not kept.
+// were dropped is not kept, nor one without a report where there are too many such.
 func (in *Ingest) Finish(kind, problem string) error {
-	if in.dropped > 0 && in.kept == 0 {
-		if _, err := in.tx.ExecContext(in.ctx, "UPDATE in_raw SET data = NULL WHERE id = $1", in.raw); err != nil {
+	isKept := in.dropped == 0 || in.kept > 0
+	if isKept && slices.Contains(idle, kind) {
+		var all int64
+		err := in.lookup.ask(in.ctx, &all, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM in_raw
+			WHERE data IS NOT NULL AND kind IN ('other', 'bounce', 'hostile')`)
+		if err != nil {
+			return err
+		}
+		isKept = all+int64(len(in.arrival.Data)) <= maxIdle
+		if !isKept && problem != "" {
+			problem += "\nthe mail itself is not kept: the store has 1 GiB of mails without a report"
+		}
+	}
+	if !isKept {
+		if err := in.lookup.exec(in.ctx, "UPDATE in_raw SET data = NULL WHERE id = $1", in.raw); err != nil {
 			return err
 		}
 	}

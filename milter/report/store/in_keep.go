@@ -50,47 +50,6 @@ func (s *Store) Verify(ctx context.Context) (out []string, err error) {
 	})
 }
 
-// ErrNoReporter reports a reporter that the store does not know.
-var ErrNoReporter = errors.New("no report of this reporter is in the store; mailseal reports received shows the names")
-
-// Accept has the reports of a reporter count although nothing proves where they come from, or not
-// any more. It returns how many reports changed.
-func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
-	err = s.Update(ctx, func(tx *Tx) error {
-		var id int64
-		err := tx.QueryRowContext(ctx, "UPDATE in_reporter SET accepted = $1 WHERE key = $2 "+
-			"RETURNING id", number(accept), key).Scan(&id)
-		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("%q: %w", key, ErrNoReporter)
-		}
-		if err != nil {
-			return err
-		}
-		ids, err := tx.ids(ctx, `SELECT id FROM in_report WHERE reporter = $1 AND counted = $2 AND trust = 'unaligned' AND configured = 1
-			AND variant_of IS NULL AND state <> 'future' AND ($2 = 1 OR NOT EXISTS
-			(SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1))`, id, number(!accept))
-		if err != nil {
-			return err
-		}
-		sign := 1
-		if !accept {
-			sign = -1
-		}
-		for _, report := range ids {
-			if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2",
-				number(accept), report); err != nil {
-				return err
-			}
-			if err := tx.roll(ctx, report, sign); err != nil {
-				return err
-			}
-		}
-		changed = len(ids)
-		return nil
-	})
-	return changed, err
-}
-
 func (tx *Tx) ids(ctx context.Context, query string, args ...any) (out []int64, err error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {

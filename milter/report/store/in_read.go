@@ -35,6 +35,7 @@ type ReportLine struct {
 	Counted  bool                   `json:"counted"`
 	Ours     bool                   `json:"configured"`
 	State    string                 `json:"state"`
+	Refused  bool                   `json:"refused,omitempty"` // you refused the reporter
 	Variant  int64                  `json:"variant_of,omitempty"`
 	Records  int64                  `json:"records"`
 	Messages int64                  `json:"messages"`
@@ -79,7 +80,7 @@ func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []R
 
 func (tx *Tx) reports(ctx context.Context, w where, limit int) (out []ReportLine, err error) {
 	q := `SELECT p.id, o.key, COALESCE(NULLIF(o.org, ''), o.key), p.report_id, d.name, p.begins, p.ends, p.received, p.trust, p.counted, p.configured, p.state,
-		COALESCE(p.variant_of, 0), p.records, p.messages, p.policy, p.notes, COALESCE(r.name, '')
+		CASE WHEN o.accepted = 2 THEN 1 ELSE 0 END, COALESCE(p.variant_of, 0), p.records, p.messages, p.policy, p.notes, COALESCE(r.name, '')
 		FROM in_report p JOIN in_reporter o ON o.id = p.reporter JOIN in_name d ON d.id = p.domain LEFT JOIN in_raw r ON r.id = p.raw` +
 		w.String() + " ORDER BY p.begins DESC, p.id DESC"
 	if limit > 0 {
@@ -96,7 +97,7 @@ func (tx *Tx) reports(ctx context.Context, w where, limit int) (out []ReportLine
 		var policy, notes string
 		err := rows.Scan(&l.ID, &l.Reporter, &l.Org, &l.ReportID, &l.Domain, &begins, &ends,
 			&received, &l.Trust, &l.Counted, &l.Ours,
-			&l.State, &l.Variant, &l.Records, &l.Messages, &policy, &notes, &l.File)
+			&l.State, &l.Refused, &l.Variant, &l.Records, &l.Messages, &policy, &notes, &l.File)
 		if err != nil {
 			return nil, err
 		}

@@ -117,10 +117,10 @@ type Published struct {
 	Policy   report.PolicyPublished
 }
 
-// Policies returns the policies of reports that count and begin after since, sorted by domain,
-// reporter and time.
-func (s *Store) Policies(ctx context.Context, since time.Time) (out []Published, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+// EachPolicy calls each for the policies of reports that count and begin after since, sorted by
+// domain, reporter and time.
+func (s *Store) EachPolicy(ctx context.Context, since time.Time, each func(Published)) error {
+	return s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT d.name, o.key, p.begins, p.policy FROM in_report p
 			JOIN in_reporter o ON o.id = p.reporter JOIN in_name d ON d.id = p.domain
 			WHERE p.counted = 1 AND p.begins >= $1 ORDER BY d.name, o.key, p.begins, p.id`, since.Unix())
@@ -135,8 +135,36 @@ func (s *Store) Policies(ctx context.Context, since time.Time) (out []Published,
 				return err
 			}
 			p.Begin = time.Unix(begins, 0).UTC()
-			out = append(out, p)
-			return json.Unmarshal([]byte(policy), &out[len(out)-1].Policy)
+			if err := json.Unmarshal([]byte(policy), &p.Policy); err != nil {
+				return err
+			}
+			each(p)
+			return nil
+		})
+	})
+}
+
+// NewReporters returns the first days of reporters that were first seen after since, by their keys,
+// and the first day of the oldest reporter; 0 if there is none.
+func (s *Store) NewReporters(ctx context.Context, since time.Time) (fresh map[string]int64, oldest int64, err error) {
+	fresh = map[string]int64{}
+	return fresh, oldest, s.View(ctx, func(tx *Tx) error {
+		var first int64
+		err := tx.QueryRowContext(ctx, "SELECT COALESCE(MIN(first_seen), 0) FROM in_reporter").Scan(&first)
+		if err != nil {
+			return err
+		}
+		oldest = day(time.Unix(first, 0))
+		rows, err := tx.QueryContext(ctx, `SELECT o.key, o.first_seen FROM in_reporter o WHERE o.first_seen >= $1
+			AND EXISTS (SELECT 1 FROM in_report p WHERE p.reporter = o.id AND p.counted = 1)`, since.Unix())
+		if err != nil {
+			return err
+		}
+		return eachRow(rows, func() error {
+			var key string
+			err := rows.Scan(&key, &first)
+			fresh[key] = day(time.Unix(first, 0))
+			return err
 		})
 	})
 }

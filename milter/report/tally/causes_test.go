@@ -226,3 +226,16 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d selectors, %d names of From, %d envelopes", len(s.good), len(s.froms), len(s.envelopes))
 	}
 }
+
+// F11: what is not an address is shown with its messages, and is of no class but "unknown".
+func TestNoAddress(t *testing.T) {
+	sum := New()
+	f := &report.Feedback{Rows: 1, Messages: 3}
+	f.Policy.Domain = "example.com"
+	sum.Report(f)
+	sum.Add(f, &report.Row{Source: "108r.166.27.220", Count: 3, DKIM: "fail", SPF: "fail", HeaderFrom: "example.com"})
+	got := sum.Domains()[0].Sources(nil)
+	if len(got) != 1 || got[0].Name != "108r.166.27.220" || got[0].Messages != 3 || got[0].Class != advice.Unknown {
+		t.Errorf("got %+v", got)
+	}
+}

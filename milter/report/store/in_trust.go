@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// What the administrator says of a reporter, in the column accepted.
+const (
+	byProof = 0 // its reports count if their mail was authenticated for it
+	always  = 1 // they count without proof
+	never   = 2 // they do not count
+)
+
+// ErrNoReporter reports a reporter that the store does not know.
+var ErrNoReporter = errors.New("no report of this reporter is in the store; mailseal reports received shows the names")
+
+// Accept has the reports of a reporter count although nothing proves where they come from, or not
+// any more: then those count that have proof. It returns how many reports changed.
+func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
+	if accept {
+		return s.trust(ctx, key, always)
+	}
+	return s.trust(ctx, key, byProof)
+}
+
+// Refuse has no report of a reporter count, whatever proves where it comes from, until Accept is
+// called for it. It returns how many reports changed.
+func (s *Store) Refuse(ctx context.Context, key string) (changed int, err error) {
+	return s.trust(ctx, key, never)
+}
+
+// trust sets what the administrator says of a reporter, and has its reports count or not.
+func (s *Store) trust(ctx context.Context, key string, level int) (changed int, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		changed = 0
+		var id int64
+		err := tx.QueryRowContext(ctx, "UPDATE in_reporter SET accepted = $1 WHERE key = $2 RETURNING id", level, key).
+			Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("%q: %w", key, ErrNoReporter)
+		}
+		if err != nil {
+			return err
+		}
+		deserves := map[int]string{byProof: "trust <> 'unaligned'", always: "1 = 1", never: "1 = 0"}[level]
+		for _, count := range []int{0, 1} {
+			n, err := tx.count(ctx, id, count, deserves)
+			if err != nil {
+				return err
+			}
+			changed += n
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT "+
+			"(what) DO UPDATE SET at = in_told.at + 1", readAgain)
+		return err
+	})
+	return changed, err
+}
+
+// count takes the reports of a reporter out of the sums that do not deserve to count (count 0), or
+// adds those that do (count 1). It returns how many there were.
+func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves string) (int, error) {
+	q, sign := "SELECT id FROM in_report WHERE reporter = $1 AND counted = 1 AND NOT ("+deserves+")", -1
+	if count == 1 {
+		// Of reports with one key, which are variants of each other, one counts at most.
+		q, sign = `SELECT MIN(id) FROM in_report WHERE reporter = $1 AND counted = 0 AND configured = 1
+			AND state NOT IN ('future', 'implausible') AND variant_of IS NULL AND (`+deserves+`)
+			AND NOT EXISTS (SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1) GROUP BY dedup`, 1
+	}
+	ids, err := tx.ids(ctx, q, reporter)
+	if err != nil {
+		return 0, err
+	}
+	for _, report := range ids {
+		if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2", count, report); err != nil {
+			return 0, err
+		}
+		if err := tx.roll(ctx, report, sign); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
