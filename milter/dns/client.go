@@ -28,6 +28,9 @@ type Options struct {
 	Resend      time.Duration    // how long a query over UDP waits before it is sent again; 0: 0.3 s
 	Concurrency int              // queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
 	Now         func() time.Time // nil means time.Now
+	// ask validating resolvers not to validate (the CD bit, RFC 4035 section 3.2.2): they answer then what
+	// they refuse as bogus. For finding out why there is no answer, never for believing one
+	Unchecked bool
 }
 
 // Client asks DNS servers, in the order given, over UDP and, when a reply is truncated, TCP. It
@@ -42,6 +45,8 @@ type Client struct {
 	targets Resolver
 	places  chan struct{}
 	now     func() time.Time
+
+	unchecked bool
 }
 
 // ClientCounters count since the start of the program.
@@ -62,6 +67,8 @@ func New(o Options) (*Client, error) {
 		resend:  cmp.Or(max(0, o.Resend), defaultResend),
 		targets: o.Targets,
 		now:     o.Now,
+
+		unchecked: o.Unchecked,
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -183,7 +190,9 @@ func (c *Client) ask(
 	defer cancel()
 	s.queries.Add(1)
 	began := time.Now()
-	m, err := c.exchange(limited, s.addr, Question(name, t))
+	question := Question(name, t)
+	question.CheckingDisabled = c.unchecked
+	m, err := c.exchange(limited, s.addr, question)
 	switch {
 	case err == nil:
 		s.alive()

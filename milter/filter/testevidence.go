@@ -7,6 +7,7 @@ import (
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/dkim"
+	"mailseal/milter/dkim/diagnose"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/message"
 	"mailseal/milter/report/evidence"
@@ -63,8 +64,16 @@ func (in *inbound) keep(j judgment, token, to string, reply milter.Reply) bool {
 	if a := r.ARC; a != nil {
 		m.ARC = &evidence.Finding{Value: string(a.Value), Name: string(r.NewestSealer()), Reason: a.Reason}
 	}
+	diagnosed := 0
 	for _, s := range r.DKIM {
-		m.Signatures = append(m.Signatures, signatureEvidence(s, r.DMARC))
+		e := signatureEvidence(s, r.DMARC)
+		if s.Value != dkim.Pass && diagnosed < maxDiagnosed {
+			if f, ok := diagnose.Header(in.Header, s); ok {
+				e.HeaderCause, e.Cure = evidence.Cut(f.Cause), f.Cure
+				diagnosed++
+			}
+		}
+		m.Signatures = append(m.Signatures, e)
 	}
 	for _, f := range in.Header {
 		value := strings.TrimSpace(string(f.Value()))
@@ -75,6 +84,10 @@ func (in *inbound) keep(j judgment, token, to string, reply milter.Reply) bool {
 	}
 	return in.filter.Test.Keeper.Keep(m)
 }
+
+// maxDiagnosed is of how many broken signatures of a mail it is found out which field was changed: each
+// costs some hundred verifications.
+const maxDiagnosed = 2
 
 func signatureEvidence(s dkim.Result, d *dmarc.Result) evidence.Signature {
 	e := s.Evidence

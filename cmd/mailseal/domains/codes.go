@@ -55,6 +55,7 @@ func DeepCodes() []check.Code {
 const (
 	NoDomain         check.Code = "domain-missing"
 	NoAnswer         check.Code = "dns-no-answer"
+	Bogus            check.Code = "dnssec-bogus"
 	ServersDiffer    check.Code = "name-servers-differ"
 	ServerSilent     check.Code = "name-server-silent"
 	NotSigned        check.Code = "dnssec-none"
@@ -193,8 +194,11 @@ var rows = slices.Concat(various, deep, rowsOf(whyBroken, broken), rowsOf(whyKey
 var various = []Row{
 	{NoDomain, fail, "Nothing can be sent from, or delivered to, a name that does not exist."},
 	{NoAnswer, check.Unknown, "It could not be checked. That is not to say that it is missing."},
-	{ServersDiffer, warn, "What a receiver sees depends on which server its resolver asks. A " +
-		"change takes as long as the zone's transfer."},
+	{Bogus, check.Unknown, "Receivers that validate get no answer: to them SPF, DKIM and DMARC fail for the time " +
+		"being. Sign the zone anew, or mend the DS record at the registrar; a signature may have ended."},
+	{ServersDiffer, warn, "What a receiver sees depends on which server its resolver asks. If the record was " +
+		"changed an hour ago or more, a server does not get the zone: compare the serial numbers of its SOA record, " +
+		"and transfer it."},
 	{ServerSilent, warn, "Lookups take longer, and fail when the other servers are away too."},
 	{NotSigned, note, "Records can be forged on the way to a resolver, and TLSA records count for nothing."},
 	{OutsideZone, note, "A zone file cannot answer for other domains. That is not to say that the name is missing."},

@@ -135,6 +135,7 @@ func cases(t *testing.T) []zoneCase {
 		{code: Misplaced, drop: root + " TXT", add: txt(root+root, "v=spf1 mx ~all")},
 		{code: Misplaced, drop: key, add: txt(key+root, good), with: selector},
 		{code: Misspelled, drop: at, add: txt("_dmrac.example.com.", "v=DMARC1; p=reject"+rua)},
+		{code: Misspelled, add: txt(root, good)},
 		{code: Misspelled, drop: sts, add: txt("mta-sts.example.com.", "v=STSv1; id=1")},
 		{code: Misspelled, drop: tls, add: txt("_tls.example.com.", "v=TLSRPTv1; rua=mailto:a@example.com")},
 		{code: Misspelled, drop: key, add: txt("s1.example.com.", good) + txt("mail._domainkey.example.com.", good), with: selector},
@@ -299,6 +300,10 @@ func cases(t *testing.T) []zoneCase {
 			txt("_dmarc.sub.example.com.", "v=DMARC1; p=quarantine; psd=n"+rua)},
 		withDMARC(OwnTree, "v=DMARC1; p=reject; psd=n"+rua),
 
+		{code: Bogus, add: "$SERVFAIL _mta-sts.example.com.\n", with: Options{Unchecked: dnstest.Must(txt(sts, "v=STSv1; id=1"))}},
+		{code: ServersDiffer, with: Options{Selectors: []string{"s1"}, Panel: panel{
+			"ns1.example.net": dnstest.Must(txt(key, "one")), "ns2.example.net": dnstest.Must(txt(key, "two")),
+		}}},
 		{code: NotSigned, with: Options{Trusted: true}, signed: "com"},
 		{code: ServersDiffer, with: Options{Panel: panel{
 			"ns1.example.net": dnstest.Must("example.com. TXT \"one\"\n"), "ns2.example.net": dnstest.Must("example.com. TXT \"two\"\n"),

@@ -95,9 +95,11 @@ func (c *checker) pins(ctx context.Context, host string, e reach.Exchange) bool 
 	if err != nil || len(a.Texts) == 0 {
 		return false
 	}
-	if c.Trusted && c.validates(ctx) && !a.Secure {
-		c.report(PinUnsigned, name, "there are TLSA records, and the zone is not signed")
-		return false
+	if c.Trusted && c.validates(ctx) {
+		if why := c.unsignedPath(ctx, host, a); why != "" {
+			c.report(PinUnsigned, name, "there are TLSA records, and "+why)
+			return false
+		}
 	}
 	usable, isMatch := 0, false
 	for _, text := range a.Texts {
@@ -117,6 +119,24 @@ func (c *checker) pins(ctx context.Context, host string, e reach.Exchange) bool 
 		c.report(PinMismatch, name, text).Seen = a.Texts[0]
 	}
 	return isMatch
+}
+
+// unsignedPath says what of the way from the domain to its TLSA records is not signed: the MX record,
+// the addresses of the host, or the records themselves (RFC 7672 sections 2.1.1, 2.2.1 and 2.2.2). It is
+// "" when all are.
+func (c *checker) unsignedPath(ctx context.Context, host string, pins dns.Answer) string {
+	if !pins.Secure {
+		return "the zone is not signed"
+	}
+	if mx, err := c.Resolver.Lookup(ctx, c.name, dns.MX); err == nil && !mx.Secure {
+		return "the MX record of " + c.name + " is not signed: senders do not look for them"
+	}
+	for _, t := range []dns.Type{dns.A, dns.AAAA} {
+		if a, err := c.Resolver.Lookup(ctx, host, t); err == nil && a.Status == dns.Found && !a.Secure {
+			return "the address of " + host + " is not signed: senders do not look for them"
+		}
+	}
+	return ""
 }
 
 // stsPolicy gets the MTA-STS policy, where there is a record of it.

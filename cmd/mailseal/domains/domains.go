@@ -40,6 +40,7 @@ type Options struct {
 	Addresses []netip.Addr // that the domain's mail leaves from: each must pass SPF
 	Helo      []string     // names that the domain's servers say in HELO
 	Own       []OwnKey     // records of the keys whose private half the caller holds
+	Unchecked dns.Resolver // the same that does not validate: it tells bogus answers from others; nil asks none
 	Panel     Panel        // finds the authoritative name servers, each to be asked; nil asks none
 	Reports   *Reports     // DMARC reports that came in; nil for none
 	Deep      *reach.Guard // connects to MX hosts and gets the MTA-STS policy; nil connects to nothing
@@ -142,19 +143,31 @@ func Check(ctx context.Context, name domain.Name, o Options) Result {
 		c.signed(ctx)
 		c.servers(ctx)
 	}
-	c.unanswered()
+	c.unanswered(ctx)
 	out.Records, out.Absent = c.memory.seen(o.Trusted)
 	out.Queries = c.memory.queries
 	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return rank(a.Severity) - rank(b.Severity) })
 	return out
 }
 
+// maxBogus is for how many questions without an answer it is asked whether DNSSEC is the reason.
+const maxBogus = 5
+
 // unanswered reports each question that got no answer.
-func (c *checker) unanswered() {
+func (c *checker) unanswered(ctx context.Context) {
+	asked := 0
 	for _, f := range c.memory.failures() {
 		if errors.Is(f.err, errOutside) && f.name != c.name {
 			c.report(OutsideZone, f.name, "not checked: "+f.err.Error())
 			continue
+		}
+		if c.Unchecked != nil && !errors.Is(f.err, dns.ErrTimeout) && asked < maxBogus {
+			asked++
+			if _, err := c.Unchecked.Lookup(ctx, f.name, f.kind); err == nil {
+				c.report(Bogus, f.name, fmt.Sprintf("could not check %s: there is an answer, and DNSSEC says "+
+					"that it is not what the owner of the zone signed", f.kind))
+				continue
+			}
 		}
 		c.report(NoAnswer, f.name, fmt.Sprintf("could not check %s: %v", f.kind, f.err))
 	}
@@ -243,8 +256,8 @@ func (c *checker) size(name string, a dns.Answer) {
 		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common", s))
 	}
 	if k := len(a.Aliases); k > 0 && len(a.Texts) == 0 {
-		c.report(Dangling, name, fmt.Sprintf("is an alias (CNAME) of %s, where there is no TXT record: have the owner "+
-			"of that name publish it, or put the record in the alias's place", a.Aliases[k-1]))
+		c.report(Dangling, name, fmt.Sprintf("%s is an alias (CNAME) of %s, where there is no TXT record: have the "+
+			"owner of that name publish it, or put the record in the alias's place", name, a.Aliases[k-1]))
 	}
 }
 

@@ -43,7 +43,7 @@ func (q Key) Find(ctx context.Context, out io.Writer) error {
 	c := &checker{Options: Options{Resolver: m}, name: names[0].String(), result: &r, memory: m}
 	name := strings.ToLower(q.Selector) + "._domainkey." + c.name
 	algorithms := c.key(ctx, name, true)
-	c.unanswered()
+	c.unanswered(ctx)
 	shown := keyJSON{Version: Version, Name: name, Records: []string{}, Findings: []findingJSON{}}
 	a, _ := m.Lookup(ctx, name, dns.TXT) // a failure is among the findings
 	shown.Records = append(shown.Records, a.Texts...)

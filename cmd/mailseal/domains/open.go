@@ -35,6 +35,11 @@ func (q *Request) RunWith(ctx context.Context, s Sources, out io.Writer) (err er
 		return err
 	}
 	q.Resolver, q.Trusted = InZone(q.Resolver), Trusts(asked)
+	if len(asked) > 0 {
+		if q.Unchecked, err = unchecked(asked); err != nil {
+			return err
+		}
+	}
 	if s.Servers {
 		q.Panel = &keydns.Panel{Resolver: q.Resolver, Open: func(addresses []string) (dns.Resolver, error) {
 			return dns.New(dns.Options{Servers: addresses, Targets: q.Resolver})
@@ -47,6 +52,15 @@ func (q *Request) RunWith(ctx context.Context, s Sources, out io.Writer) (err er
 		q.Own = ownKeys(ctx, s.Config)
 	}
 	return q.Run(ctx, out)
+}
+
+// unchecked asks the same servers without DNSSEC.
+func unchecked(asked []dns.ServerStatus) (dns.Resolver, error) {
+	o := dns.Options{Unchecked: true}
+	for _, s := range asked {
+		o.Servers = append(o.Servers, s.Address)
+	}
+	return dns.New(o)
 }
 
 // resolve opens the host's name servers, those of the configuration, or the zone file, and returns

@@ -100,6 +100,9 @@ func (q *Request) pace() {
 	if q.Rate > 0 {
 		shared = newPacer(q.Rate, q.Pace)
 		q.Resolver = paced{q.Resolver, shared}
+		if q.Unchecked != nil {
+			q.Unchecked = paced{q.Unchecked, shared}
+		}
 	}
 	q.Resolver = dns.NewCache(q.Resolver, dns.CacheOptions{})
 	if p, ok := q.Panel.(*keydns.Panel); ok { // finds the servers by the host's resolver

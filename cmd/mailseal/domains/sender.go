@@ -66,6 +66,9 @@ func (c *checker) strays(texts []string) {
 		switch {
 		case strings.HasPrefix(lower, "spf2.0"):
 			c.report(SenderID, c.name, "there is a record of Sender ID (spf2.0/...): delete it").Seen = t
+		case strings.HasPrefix(lower, "v=dkim1"):
+			c.report(Misspelled, c.name, "there is a DKIM key at the domain itself, and it belongs at "+
+				"SELECTOR._domainkey."+c.name).Seen = t
 		case dmarc.IsRecord(t):
 			f := c.report(DMARCAtRoot, c.name, "there is a DMARC record at the domain itself")
 			f.Seen, f.Publish = t, []publish.Record{{Name: "_dmarc." + c.name, Text: t}}

@@ -40,6 +40,18 @@ func (c *checker) validates(ctx context.Context) bool {
 	return err == nil && known.Secure
 }
 
+// maxCompared is how many keys the name servers are asked for.
+const maxCompared = 5
+
+// compared are the questions that every authoritative name server is asked.
+func (c *checker) compared() []question {
+	out := []question{{c.name, dns.TXT}, {c.name, dns.MX}, {"_dmarc." + c.name, dns.TXT}}
+	for _, s := range c.Selectors[:min(len(c.Selectors), maxCompared)] {
+		out = append(out, question{s + "._domainkey." + c.name, dns.TXT})
+	}
+	return out
+}
+
 // servers asks every authoritative name server for the records that matter most, and compares what
 // they say. Each server is asked about itself alone: one that is silent is reported once.
 func (c *checker) servers(ctx context.Context) {
@@ -52,7 +64,7 @@ func (c *checker) servers(ctx context.Context) {
 		return
 	}
 	silent := map[string]bool{}
-	for _, q := range []question{{c.name, dns.TXT}, {c.name, dns.MX}, {"_dmarc." + c.name, dns.TXT}} {
+	for _, q := range c.compared() {
 		said := map[string][]string{}
 		for _, s := range servers {
 			if silent[s.Name] {

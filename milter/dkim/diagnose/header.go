@@ -4,11 +4,76 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"mailseal/milter/dkim"
 	"mailseal/milter/message"
+	"mailseal/milter/taglist"
 )
+
+// Header says what happened to the signed fields that the signature r is the result of does not fit; ok
+// is false where the header is as it was signed, or cannot be judged. No body is needed.
+func Header(h message.Header, r dkim.Result) (f Finding, ok bool) {
+	if !r.Evidence.Checked || r.Evidence.HeaderIntact {
+		return Finding{}, false
+	}
+	s, _ := dkim.ParseSignature(h[r.Evidence.Field])
+	return headerFinding(h, s, r), true
+}
+
+// copied compares the fields with the copies that some signers put into z= (RFC 6376 section 3.5), and
+// names the first that differs: as it was signed, and as it came.
+func (t trial) copied() (Finding, bool) {
+	tags, _ := taglist.ParseLenient(string(t.header[t.own].Value()))
+	list, _ := tags.Value("z")
+	if list == "" {
+		return Finding{}, false
+	}
+	for item := range strings.SplitSeq(list, "|") {
+		name, value, _ := strings.Cut(taglist.Compact(item), ":")
+		if name == "" || len(value) > maxCopy {
+			continue
+		}
+		was := message.NewField(name, copiedValue(value))
+		if !t.signs(was) {
+			continue
+		}
+		isSame := func(f message.Field) bool { return f.Is(name) && squeezed(f) == squeezed(was) }
+		if slices.ContainsFunc(t.header, isSame) {
+			continue
+		}
+		came := "it was removed"
+		if i := slices.IndexFunc(t.header, func(f message.Field) bool { return f.Is(name) }); i >= 0 {
+			came = "it came as " + shown(t.header[i])
+		}
+		return Finding{"header", fmt.Sprintf("a signed field was changed on the way: it was signed as %s, and %s",
+			shown(was), came), "let what changes it come before what signs, or leave the field out of what is signed",
+			true}, true
+	}
+	return Finding{}, false
+}
+
+// maxCopy bounds a copy of a field that is compared, in bytes.
+const maxCopy = 4096
+
+// copiedValue undoes dkim-quoted-printable (RFC 6376 section 2.11).
+func copiedValue(s string) []byte {
+	var out []byte
+	for i := 0; i < len(s); i++ {
+		if n, err := strconv.ParseUint(s[min(i+1, len(s)):min(i+3, len(s))], 16, 8); s[i] == '=' && err == nil {
+			out = append(out, byte(n))
+			i += 2
+			continue
+		}
+		out = append(out, s[i])
+	}
+	return out
+}
+
+// squeezed is the value of a field without white space, which copies may have lost.
+func squeezed(f message.Field) string { return taglist.Compact(string(f.Value())) }
 
 // headerFinding looks for what happened to a header that the signature does not fit.
 func headerFinding(h message.Header, s dkim.Signature, r dkim.Result) Finding {
@@ -25,8 +90,8 @@ func headerFinding(h message.Header, s dkim.Signature, r dkim.Result) Finding {
 				"check --dns compares them", true}
 	}
 	t := trial{header: h, own: r.Evidence.Field, signature: s, records: []dkim.Record{record}}
-	for _, try := range []func(trial) (Finding, bool){trial.otherCanonicalization, trial.addedField,
-		trial.changedField} {
+	for _, try := range []func(trial) (Finding, bool){trial.otherCanonicalization, trial.copied,
+		trial.addedField, trial.changedField} {
 		if f, ok := try(t); ok {
 			return f
 		}

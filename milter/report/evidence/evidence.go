@@ -79,6 +79,10 @@ type Signature struct {
 	Hash             []byte `json:"body_hash,omitempty"` // of the body as it came
 	Length           int64  `json:"body_length,omitempty"`
 	Aligned          bool   `json:"aligned"`
+
+	// HeaderCause is what happened to the signed fields, Cure what to do about it; "" where nothing is known.
+	HeaderCause string `json:"header_cause,omitempty"`
+	Cure        string `json:"header_cure,omitempty"`
 }
 
 // DMARC is what DMARC found.
@@ -177,7 +181,7 @@ func (m Mail) bounded() Mail {
 	m.Signatures = head(m.Signatures, maxSignatures)
 	for i := range m.Signatures {
 		s := &m.Signatures[i]
-		cut(&s.Domain, &s.Selector, &s.Algorithm, &s.Canonicalization, &s.Reason)
+		cut(&s.Domain, &s.Selector, &s.Algorithm, &s.Canonicalization, &s.Reason, &s.HeaderCause, &s.Cure)
 	}
 	m.DMARC.Walk = head(m.DMARC.Walk, maxSteps)
 	for i := range m.DMARC.Walk {

@@ -26,7 +26,7 @@ func hostile(token string) evidence.Mail {
 		Sender: bad, Recipient: bad, IPRev: &evidence.Finding{Value: "fail", Name: bad, Reason: bad},
 		SPF: &spf.Result{Value: spf.Pass, Domain: "bounce.esp.example", Reason: bad, Explanation: bad, Tree: &spf.Record{
 			Domain: bad, Text: bad, Steps: []spf.Step{{Term: bad, Outcome: "match", Detail: bad, Nested: &spf.Record{Text: bad}}}}},
-		Signatures: []evidence.Signature{{Value: "fail", Domain: "shop.example", Selector: bad, Reason: bad, Checked: true, HeaderIntact: true}},
+		Signatures: []evidence.Signature{{Value: "fail", Domain: "shop.example", Selector: bad, Reason: bad, Checked: true, HeaderIntact: true, HeaderCause: bad, Cure: bad}},
 		ARC:        &evidence.Finding{Value: "fail", Name: bad, Reason: bad},
 		DMARC: evidence.DMARC{Value: "fail", Reason: bad, Author: "shop.example", Record: bad, Requested: "reject",
 			Alignments: []evidence.Alignment{{Method: "spf", Domain: bad, Why: bad}}, Walk: []evidence.Step{{Name: bad, Answer: bad}}},
