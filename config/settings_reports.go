@@ -38,7 +38,8 @@ var reportsSection = section{
 		{name: "relation", def: `"seen"`,
 			doc: "Which domains get reports. \"seen\": domains that your users wrote to in the " +
 				"last 90 days, domains whose mail passed on at least 3 days within 14 or more, " +
-				"or failed on 3 days from 2 networks, and those in domains. \"listed\": only " +
+				"or, without any that passed, failed on 3 days from 2 networks, and those in " +
+				"domains. \"listed\": only " +
 				"those in domains; the domains that your users write to are not recorded then. " +
 				"Reports to domains that only send spam ruin the reputation of the host that " +
 				"sends them."},
@@ -119,7 +120,9 @@ var reportsFailureSection = section{
 			doc: "The domains of the addresses that may get failure reports, if ruf in a DMARC " +
 				"record, or a signer's record at _report._domainkey, names such an address; " +
 				"\".example.com\" matches any domain below it. An address at another " +
-				"organization must have agreed in the DNS, as with aggregate reports."},
+				"organization must have agreed in the DNS, as with aggregate reports. Of a " +
+				"signer's record, rp= is the share of failures that is reported, and rs= is " +
+				"added to the reply when such mail is refused."},
 		{name: "subject", def: "false",
 			doc: "Send the Subject, too."},
 	},

@@ -244,8 +244,11 @@ bounced ${original_recipient}`+outCodes,
 func newReportsForgetCmd() *cobra.Command {
 	var f outFlags
 	cmd := newOutCmd("forget DOMAIN", "Remove all data about a domain",
-		`Forget removes all data that the store keeps about a domain for outgoing reports: whether your users wrote
-there, on which days its mail arrived, what was counted, and its reports.`+outCodes,
+		`Forget removes all data about a domain for outgoing reports, from the spool and the store: whether your users wrote
+there, on which days its mail arrived, what was counted, its reports and the mails with them, and failure reports about
+it or to it. Its suppressed addresses stay suppressed until "mailseal reports suppress --remove". What the daemon saw in
+the last 5 minutes is still being written: run the command again after that. It must run as the user of the reports
+process.`+outCodes,
 		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Forget(ctx, args[0]) })
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
 	return cmd

@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"mime/quotedprintable"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mailseal/milter/dns"
 	"mailseal/milter/taglist"
 )
 
@@ -17,10 +19,35 @@ type Reporting struct {
 	Local   string   // ra, the local part of an address at the domain; "": no reports are wanted
 	Percent int      // rp: of how many failures, from 0 to 100
 	Reasons []string // rr: of which kinds, in letters, or "all"
+	Reply   string   // rs: what a sender is to read whose mail is refused; printable ASCII, or ""
 }
 
 // ReportingName is the DNS name of the record of a domain.
 func ReportingName(domain string) string { return "_report._domainkey." + domain }
+
+// FindReporting looks up the record of a domain that wants to hear of failures of a kind. With a
+// problem it does not: there is none, or not one, or it is invalid, or leaves the kind out. An error
+// says that the DNS did not answer.
+func FindReporting(
+	ctx context.Context, resolver dns.Resolver, domain, kind string,
+) (r Reporting, problem string, err error) {
+	name := ReportingName(domain)
+	answer, err := resolver.Lookup(ctx, name, dns.TXT)
+	if err != nil {
+		return r, "", err
+	}
+	if len(answer.Texts) != 1 {
+		return r, fmt.Sprintf("%s has %d TXT records, not one", name, len(answer.Texts)), nil
+	}
+	r, err = ParseReporting(answer.Texts[0])
+	switch {
+	case err != nil:
+		return r, fmt.Sprintf("the record at %s is invalid: %s", name, err), nil
+	case !r.Wants(kind):
+		return r, "rr at " + name + " leaves such failures out", nil
+	}
+	return r, "", nil
+}
 
 // ParseReporting reads such a record. The error says what is wrong with it; no receiver reports then.
 func ParseReporting(text string) (Reporting, error) {
@@ -42,6 +69,11 @@ func ParseReporting(text string) (Reporting, error) {
 			return r, fmt.Errorf("rp=%s is not a number from 0 to 100", clip(v))
 		}
 	}
+	if v, has := tags.Value("rs"); has {
+		if reply, err := unquote(v); err == nil {
+			r.Reply = printableReply(reply)
+		}
+	}
 	if v, has := tags.Value("rr"); has {
 		r.Reasons = nil
 		for word := range strings.SplitSeq(v, ":") {
@@ -61,6 +93,20 @@ const (
 	FailsVerification = "v" // the signature does not fit what is signed
 	FailsOther        = "o" // such as a key that was taken back
 )
+
+// maxReply is how much of rs is taken, in bytes: with our own text it fits into a line of a reply.
+const maxReply = 200
+
+// printableReply leaves printable ASCII of a text that a stranger publishes.
+func printableReply(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), maxReply)])
+	return strings.TrimSpace(s)
+}
 
 // unquote reads dkim-quoted-printable (RFC 6376 section 2.11).
 func unquote(v string) (string, error) {

@@ -24,6 +24,15 @@ func TestReporting(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
+	for rs, want := range map[string]string{
+		"call=20us=2C=20see=20https://a.example/": "call us, see https://a.example/",
+		"a=0D=0A250=20ok=C3=BC":                   "a??250 ok?",
+		strings.Repeat("x", 500):                  strings.Repeat("x", maxReply),
+	} {
+		if r, err := ParseReporting("ra=a; rs=" + rs); err != nil || r.Reply != want {
+			t.Errorf("rs=%s: got %q, %v; want %q", rs, r.Reply, err, want)
+		}
+	}
 	if _, err := ParseReporting("no tags"); err == nil {
 		t.Error("a text without tags is taken")
 	}
@@ -35,6 +44,9 @@ func FuzzReporting(f *testing.F) {
 	f.Add("ra=a=0D=0Ab@c")
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := ParseReporting(text)
+		if strings.ContainsFunc(r.Reply, func(c rune) bool { return c < ' ' || c > '~' }) {
+			t.Errorf("reply %q of %q", r.Reply, text)
+		}
 		if err == nil && strings.ContainsAny(r.Local, " \r\n\x00@<>,\"") {
 			t.Errorf("%q of %q", r.Local, text)
 		}

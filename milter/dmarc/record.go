@@ -56,6 +56,17 @@ const (
 	FailSPF                             // "s": SPF failed, aligned or not
 )
 
+// optionTexts are the values of fo, for each set of options.
+var optionTexts = func() (out [FailSPF << 1]string) {
+	for o := range out {
+		out[o] = strings.Join(FailureOptions(o).Letters(), ":")
+	}
+	return out
+}()
+
+// String is the set as fo writes it, "" for none.
+func (o FailureOptions) String() string { return optionTexts[o&(FailSPF<<1-1)] }
+
 // Letters are the members as fo writes them.
 func (o FailureOptions) Letters() []string {
 	var out []string

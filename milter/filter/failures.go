@@ -2,6 +2,8 @@ package filter
 
 import (
 	"bytes"
+	"context"
+	"iter"
 	"slices"
 	"strings"
 
@@ -10,6 +12,7 @@ import (
 	"mailseal/milter/dmarc"
 	"mailseal/milter/message"
 	"mailseal/milter/report"
+	"mailseal/milter/verify"
 )
 
 // failedDMARC keeps a message that the owner of its domain wants a failure report of (RFC 9991), if
@@ -68,14 +71,7 @@ func (rs Reports) failedSignatures(ml mail, j judgment) {
 	if rs.Failures == nil || j.decision.Action == action.Tempfail || isByProgram(ml.Header) {
 		return
 	}
-	var done []string
-	for i := range j.results.DKIM {
-		s := &j.results.DKIM[i]
-		how := failedHow(s)
-		if how == "" || slices.Contains(done, s.Domain) || !rs.Failures(s.Domain) || !asksReport(ml.Header, s) {
-			continue
-		}
-		done = append(done, s.Domain)
+	for s, how := range rs.asking(ml.Header, j.results) {
 		f := rs.failing(ml, report.Evaluation{
 			Time: rs.Now(), Client: j.results.Client.Unmap().WithZone(""),
 			HeaderFrom: string(j.results.Author), Disposition: j.decision.Reported.Disposition,
@@ -83,6 +79,47 @@ func (rs Reports) failedSignatures(ml mail, j judgment) {
 		f.Signer, f.Failed, f.Signature = s.Domain, how, signatureOf(s)
 		rs.Recorder.Failed(f)
 	}
+}
+
+// asking are the signatures that failed and ask for a report, one of each signer that is listed, with
+// how they failed.
+func (rs Reports) asking(h message.Header, r *verify.Results) iter.Seq2[*dkim.Result, string] {
+	return func(yield func(*dkim.Result, string) bool) {
+		var done []string
+		for i := range r.DKIM {
+			s := &r.DKIM[i]
+			how := failedHow(s)
+			if how == "" || slices.Contains(done, s.Domain) || !rs.Failures(s.Domain) || !asksReport(h, s) {
+				continue
+			}
+			done = append(done, s.Domain)
+			if !yield(s, how) {
+				return
+			}
+		}
+	}
+}
+
+// signersText is what the first signer of a refused message whose signature failed, and asks for a
+// report, publishes for its sender to read (rs, RFC 6651 section 3.2); "" for none. It is a lookup
+// for the domains alone that get failure reports.
+func (rs Reports) signersText(
+	ctx context.Context, ml mail, r *verify.Results, v *verify.Verifier,
+) string {
+	if rs.Failures == nil || !rs.isReported(ml, r) || isByProgram(ml.Header) {
+		return ""
+	}
+	for s, how := range rs.asking(ml.Header, r) {
+		kind := dkim.FailsVerification
+		if how == report.FailedRevoked {
+			kind = dkim.FailsOther
+		}
+		p, problem, err := dkim.FindReporting(ctx, v.Resolver, s.Domain, kind)
+		if err == nil && problem == "" && p.Reply != "" && p.Percent > 0 {
+			return s.Domain + ": " + p.Reply
+		}
+	}
+	return ""
 }
 
 // asksReport reports whether the field of a signature has r=y.

@@ -95,6 +95,11 @@ func (in *inbound) outcome(ctx context.Context, j judgment) milter.Outcome {
 	case action.Reject, action.Tempfail, action.Discard:
 		out.Action, out.Edits = d.Action, message.Edits{}
 		out.Reply = milter.Reply{Code: d.Code, Enhanced: d.Enhanced, Text: d.Text}
+		if d.Action == action.Reject && (d.Method == "dkim" || d.Method == "dmarc") {
+			if said := in.filter.Reports.signersText(ctx, in.mail, j.results, in.filter.Verifier); said != "" {
+				out.Reply.Text += "; " + said
+			}
+		}
 		return out
 	default:
 		return in.invalid("policy", d.Action)

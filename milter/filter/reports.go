@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"mailseal/milter/action"
 	"mailseal/milter/dmarc"
@@ -95,7 +96,7 @@ func (rs Reports) isReported(ml mail, r *verify.Results) bool {
 	switch {
 	case env.Sender == "" || !isPublic(r.Client) || r.AuthorErr != nil || r.ManyAuthors():
 		return false
-	case rs.Domain != "" && (r.Author == rs.Domain || pathDomain(env.Sender) == rs.Domain):
+	case rs.Domain != "" && (r.Author == rs.Domain || rs.isAtSender(env.Sender)):
 		return false
 	case slices.ContainsFunc(env.Recipients, rs.isOurReportAddress):
 		return false
@@ -104,7 +105,19 @@ func (rs Reports) isReported(ml mail, r *verify.Results) bool {
 }
 
 func (rs Reports) isOurReportAddress(path string) bool {
-	return rs.Domain != "" && pathDomain(path) == rs.Domain || rs.Addresses.MatchPath(path)
+	return rs.isAtSender(path) || rs.Addresses.MatchPath(path)
+}
+
+// isAtSender reports whether an envelope address is at the domain of our reports' sender.
+func (rs Reports) isAtSender(path string) bool {
+	if rs.Domain == "" {
+		return false
+	}
+	name := strings.TrimSuffix(path[strings.LastIndexByte(path, '@')+1:], ".")
+	if strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return strings.EqualFold(name, string(rs.Domain)) // to parse each costs more than all else here
+	}
+	return pathDomain(path) == rs.Domain
 }
 
 // isReportMail reports whether a header is that of a bounce or of a report by a program: what has
@@ -227,7 +240,7 @@ func publishedPolicy(d *dmarc.Result, psl bool) report.Policy {
 		NP:        string(cmp.Or(r.NonExistent, sp)),
 		ADKIM:     mode(r.StrictDKIM),
 		ASPF:      mode(r.StrictSPF),
-		FO:        failureOptions(r.FailureOptions),
+		FO:        r.FailureOptions.String(),
 		Testing:   r.Testing,
 		Discovery: "treewalk",
 		URIs:      r.Aggregate,
@@ -244,19 +257,6 @@ func mode(isStrict bool) string {
 		return "s"
 	}
 	return "r"
-}
-
-func failureOptions(o dmarc.FailureOptions) string {
-	var out []string
-	for _, f := range []struct {
-		is   dmarc.FailureOptions
-		word string
-	}{{dmarc.FailAll, "0"}, {dmarc.FailAny, "1"}, {dmarc.FailDKIM, "d"}, {dmarc.FailSPF, "s"}} {
-		if o&f.is != 0 {
-			out = append(out, f.word)
-		}
-	}
-	return strings.Join(out, ":")
 }
 
 // wrote keeps the domains that a user of ours writes to. Programs and bounces write to anybody who

@@ -231,3 +231,46 @@ func requestText(request, domain string) string {
 		" bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA%s\n"
 	return fmt.Sprintf(field, "AAAA") + fmt.Sprintf(field, "BBBB") + "From: x@none.example\nSubject: s\n\nbody\n"
 }
+
+// TestSignersText holds when a refused sender reads what the domain of a broken signature publishes
+// for him: the domain is listed, the signature asks for reports, and we refuse for good.
+func TestSignersText(t *testing.T) {
+	env := message.Envelope{
+		Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@other.example",
+		Recipients: []string{"a@example.net"},
+	}
+	const says = "; victim.example: call us, +1 555"
+	for _, tc := range []struct {
+		name, listed, request, rs string
+		action                    action.Action
+		want                      string
+	}{
+		{"listed", "victim.example", "r=y; ", "rs=call=20us,=20+1=20555", action.Reject, says},
+		{"a text that would end the reply", "victim.example", "r=y; ", "rs=a=0D=0A250=20ok", action.Reject, "; victim.example: a??250 ok"},
+		{"not listed", "asks.example", "r=y; ", "rs=call=20us", action.Reject, ""},
+		{"not asked for", "victim.example", "", "rs=call=20us", action.Reject, ""},
+		{"no text", "victim.example", "r=y; ", "ra=x", action.Reject, ""},
+		{"other reasons", "victim.example", "r=y; ", "rr=x; rs=call=20us", action.Reject, ""},
+		{"none of them", "victim.example", "r=y; ", "rp=0; rs=call=20us", action.Reject, ""},
+		{"deferred", "victim.example", "r=y; ", "rs=call=20us", action.Tempfail, ""},
+		{"off", "", "r=y; ", "rs=call=20us", action.Reject, ""},
+	} {
+		f, _ := reportFilter(t)
+		z, err := dnstest.Load(strings.NewReader(reportZone + `
+s._domainkey.victim.example. IN TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+_report._domainkey.victim.example. IN TXT "` + tc.rs + "\"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Verifier.Resolver, f.Verifier.DMARC.Resolver = z, z
+		f.Policy.Actions.DKIM.Fail = tc.action
+		if tc.listed != "" {
+			f.Reports.Failures = func(host string) bool { return host == tc.listed }
+		}
+		out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env, requestText(tc.request, "victim.example"))
+		_, got, _ := strings.Cut(out.Reply.Text, ";")
+		if got != strings.TrimPrefix(tc.want, ";") || out.Action != tc.action {
+			t.Errorf("%s: %s %q, want %q", tc.name, out.Action, out.Reply.Text, tc.want)
+		}
+	}
+}

@@ -14,8 +14,8 @@ import (
 var requirements = map[string][]string{
 	"RO-1": {"milter/report TestWriteHostile", "milter/report TestCheckVectors", "milter/report TestWriteGolden", "milter/report TestDmarcCat"},
 	"RO-2": {"milter/report/store TestFoldOnce", "milter/report/store TestMerge", "cmd/mailseal/reporting TestFoldTwice", "milter/report/spool TestKilled", "milter/report/spool TestTornSegments"},
-	"RO-3": {"milter/report/store TestPolicyChange", "milter/filter TestRecorded"},
-	"RO-4": {"milter/report/send TestOneReport", "milter/report/send TestLateRows"},
+	"RO-3": {"milter/report/store TestPolicyChange", "milter/report/store TestPoliciesOfADay", "milter/report/send TestManyPolicies", "milter/filter TestRecorded"},
+	"RO-4": {"milter/report/send TestOneReport", "milter/report/send TestLateRows", "milter/report/send TestClock"},
 	"RO-5": {"milter/report/send TestOneReport", "cmd/mailseal/reporting TestCommands"},
 	"RO-6": {"milter/report/send TestExternal"},
 	"RO-7": {"milter/report TestAddresses"},
@@ -26,12 +26,12 @@ var requirements = map[string][]string{
 	"RO-11": {
 		"milter/report/send TestSuppressed", "milter/report/store TestSuppression", "contrib/test/e2e TestReportsByPostfix",
 	},
-	"RO-12": {"milter/report/spool TestFullRing", "milter/report/spool TestRecordAllocates", "milter/report/store TestFoldLong"},
+	"RO-12": {"milter/report/spool TestFullRing", "milter/report/spool TestRecordAllocates", "milter/filter TestCaptureAllocates", "milter/report/store TestFoldLong"},
 	"RO-13": {
 		"milter/report TestAsksFailure", "milter/report TestNotAligned", "milter/report/send TestFailureReport",
 		"milter/report/send TestFailureFlood", "milter/filter TestFailures",
 	},
-	"RO-14": {"milter/report/send TestGates", "milter/filter TestRecorded", "milter/report/store TestRelations"},
+	"RO-14": {"milter/report/send TestGates", "milter/filter TestRecorded", "milter/report/store TestRelations", "cmd/mailseal/reporting TestForgetSpool"},
 	"RO-15": {"cmd/mailseal/reporting TestCommands", "cmd/mailseal/reporting TestCheckFindings", "milter/report/send TestSlots"},
 
 	"OUT-1": {"milter/policy TestReported", "milter/policy TestOverrideReasons", "milter/policy TestDryRunIsReported"},
@@ -40,6 +40,7 @@ var requirements = map[string][]string{
 	"OUT-4": {
 		"milter/report/store TestHostileRows", "milter/report/store TestHostileMillionLong",
 		"milter/report/store TestForgedRowsLeaveRoom", "milter/report/store TestRowsOfManyClients",
+		"milter/report/store TestLongRows", "milter/report/send TestLargeReports",
 	},
 	"OUT-5": {"milter/report TestPassedAsPass"},
 	"OUT-6": {"milter/filter TestRecordedPolicy", "milter/report TestWriteGolden"},
@@ -70,7 +71,7 @@ var requirements = map[string][]string{
 		"contrib/test/e2e TestLongReportsUnits",
 	},
 	"HST-2": {"milter/report/store TestFoldOnce", "cmd/mailseal/reporting TestCommands"},
-	"HST-3": {"milter/report/store TestFoldLong", "cmd/mailseal/reporting TestFoldWaits"},
+	"HST-3": {"contrib/bench/fold TestPlay", "milter/report/store TestFoldLong", "cmd/mailseal/reporting TestFoldWaits"},
 	"HST-4": {
 		"milter/report/store TestParts", "milter/report/store TestCollectDies",
 		"milter/report/store TestPartsBounded", "milter/report/store TestHosts",
@@ -91,7 +92,10 @@ var requirements = map[string][]string{
 	"RUF-4": {"milter/report/send TestFailureFlood", "milter/report/send TestFailureStrangers"},
 	"RUF-5": {"milter/filter TestFailures", "milter/report/send TestFailureGates"},
 	"RUF-7": {"milter/dkim TestRequestReports", "cmd/mailseal/check TestReportingRecords"},
-	"RUF-6": {"milter/filter TestFailures", "milter/report/send TestSignerReports", "milter/dkim TestReporting"},
+	"RUF-6": {
+		"milter/filter TestFailures", "milter/filter TestSignersText", "milter/report/send TestSignerReports",
+		"milter/report/send TestSignerPercentage", "milter/dkim TestReporting",
+	},
 }
 
 // unmet are the requirements that are not built, and why.

@@ -38,7 +38,7 @@ const (
 	// foldSmall is how much of a day each partition may have for its segments to be taken as they
 	// come. Beyond, they wait until they are half of what the day has: each time the rows of the
 	// domains in them are written anew.
-	foldSmall = 1 << 20
+	foldSmall = 256 << 10
 )
 
 // folded is what was taken of a partition on a day.

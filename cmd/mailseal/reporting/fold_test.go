@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +102,33 @@ func TestFoldWaits(t *testing.T) {
 		if messages, left := f.fold(t); messages != int64(tc.messages) || left != tc.left {
 			t.Errorf("step %d: %d messages and %d segments left, want %d and %d", i, messages, left, tc.messages, tc.left)
 		}
+	}
+}
+
+// TestForgetSpool holds that a domain does not come back from the spool after it was forgotten, nor
+// from what waits there on a day with much mail.
+func TestForgetSpool(t *testing.T) {
+	f := newFolding(t)
+	f.write(t, 3000)
+	f.fold(t)
+	f.write(t, 10)
+	if _, left := f.fold(t); left == 0 {
+		t.Fatal("nothing waits in the spool")
+	}
+	text := f.run(t, func(ctx context.Context) error { return f.Forget(ctx, "a.example") })
+	if !strings.Contains(text, "2 entries about a.example are removed") {
+		t.Errorf("got %s", text)
+	}
+	if messages, left := f.fold(t); messages != 0 || left != 0 {
+		t.Errorf("%d messages and %d segments are left", messages, left)
+	}
+	s, err := f.p.Store(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.OutRelation(t.Context(), "a.example", store.Day(f.Now))
+	if err != nil || r != (store.Relation{}) {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 // otherwise. The unit allows 256 MB: SQLite, whose memory the collector does not see, has the rest.
 const memoryLimit = 90 << 20
 
-// limitMemory sets the limit.
-func limitMemory() {
+// LimitMemory sets the limit.
+func LimitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}

@@ -120,7 +120,7 @@ func Select(all []Role, names []string) ([]Role, error) {
 // Serve runs roles until ctx ends. Ready, when not nil, is called once the process answers at its
 // control socket.
 func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
-	limitMemory()
+	LimitMemory()
 	if err := os.MkdirAll(p.Config.Reports.Directory, 0o750); err != nil {
 		return fmt.Errorf("reports.directory: %w", err)
 	}

@@ -2,8 +2,11 @@ package reporting
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -79,6 +82,11 @@ func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) err
 // Forget removes what is kept of a domain.
 func (o *Out) Forget(ctx context.Context, domain string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
+		// What waits in the spool would bring the domain back.
+		p := &Process{Config: o.Config, Log: slog.Default(), Now: func() time.Time { return o.Now }, store: s}
+		if err := p.Fold(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return answer.NewUnknown(fmt.Errorf("the spool may have mail of it: %w", err))
+		}
 		n, err := s.OutForget(ctx, strings.ToLower(domain))
 		if err != nil {
 			return answer.NewUnknown(err)
@@ -88,8 +96,8 @@ func (o *Out) Forget(ctx context.Context, domain string) error {
 			Removed int64  `json:"removed"`
 		}{domain, n}
 		return o.print(out, func(w io.Writer) {
-			fmt.Fprintf(w, "%d entries about %s are removed. Segments of the last minutes may still have some.\n",
-				n, domain)
+			fmt.Fprintf(w, "%d entries about %s are removed. The daemon is still writing what it saw in the "+
+				"last 5 minutes: run this again after that.\n", n, domain)
 		})
 	})
 }

@@ -65,7 +65,11 @@ func (a *Authorizer) authorize(
 		if !isAuthorization(text) {
 			continue
 		}
-		return overridden(text, to, instead), "", nil
+		instead, ok := overridden(text, to, instead)
+		if !ok {
+			return to, fmt.Sprintf("not authorized: the record at %s names addresses at other hosts alone", name), nil
+		}
+		return instead, "", nil
 	}
 	return to, fmt.Sprintf("not authorized: %s has no TXT record \"v=DMARC1;\"", name), nil
 }
@@ -78,17 +82,20 @@ func isAuthorization(text string) bool {
 	return ok && strings.EqualFold(strings.TrimSpace(name), "v") && strings.TrimSpace(value) == "DMARC1"
 }
 
-// overridden is the address that a record of authorization names instead, if it is at the same
-// host.
-func overridden(text string, to report.Address, instead func(dmarc.Record) []string) report.Address {
+// overridden is the address that a record of authorization names instead, which must be at the same
+// host. Without one in the record it is to.
+func overridden(
+	text string, to report.Address, instead func(dmarc.Record) []string,
+) (report.Address, bool) {
 	r, err := dmarc.Parse(text)
 	if err != nil {
-		return to
+		return to, true
 	}
-	for _, a := range report.Addresses(instead(r)) {
+	all := report.Addresses(instead(r))
+	for _, a := range all {
 		if a.Host == to.Host {
-			return a
+			return a, true
 		}
 	}
-	return to
+	return to, len(all) == 0
 }

@@ -41,7 +41,7 @@ $SERVFAIL a.example._report._dmarc.broken.example
 		{"a.example", "x@nothing.example", "", true, false},
 		{"a.example", "x@nodata.example", "", true, false},
 		{"a.example", "x@same.example", "elsewhere@same.example", false, false},
-		{"a.example", "x@moved.example", "x@moved.example", false, false},
+		{"a.example", "x@moved.example", "", true, false},
 		{"a.example", "x@broken.example", "", false, true},
 		{long, "x@plain.example", "", true, false},
 	} {

@@ -80,7 +80,7 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 	case r.Rules.Excluded(f.Domain):
 		return no(store.Withheld, "excluded: reports.exclude_domains names it")
 	}
-	to, refused, err := r.failureAddress(ctx, f)
+	to, refused, err := r.failureAddress(ctx, &f)
 	if err != nil {
 		return f, err
 	}
@@ -124,7 +124,9 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 
 // failureAddress is where a failure report goes. The record of a signer names a local part at its
 // own domain (RFC 6651 section 3.2); any other address is asked whether it takes reports.
-func (r *Reporter) failureAddress(ctx context.Context, f store.OutFailure) (report.Address, string, error) {
+func (r *Reporter) failureAddress(
+	ctx context.Context, f *store.OutFailure,
+) (report.Address, string, error) {
 	if f.Sample.Signer != "" {
 		return r.Authorizer.signer(ctx, f)
 	}

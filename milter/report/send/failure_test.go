@@ -19,6 +19,7 @@ _dmarc.other.example.      IN TXT "v=DMARC1; p=none"
 shop.example._report._dmarc.friend.example. IN TXT "v=DMARC1; ruf=mailto:instead@friend.example"
 $SERVFAIL shop.example._report._dmarc.silent.example
 _report._domainkey.signer.example. IN TXT "ra=dkim-errors; rr=v"
+_report._domainkey.half.example. IN TXT "ra=dkim-errors; rp=50"
 `
 
 // failing is a forgery from a client, of which ruf wants a report.
@@ -238,5 +239,34 @@ func TestFailureBounced(t *testing.T) {
 	}
 	if got := s.stored(t)[0]; got.State != store.Suppressed {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestSignerPercentage holds that a merged report is about as many of its incidents as rp asks for,
+// and that the sum over many comes to that share.
+func TestSignerPercentage(t *testing.T) {
+	for _, tc := range []struct {
+		percent     int
+		least, most int64 // of 10,000 incidents in reports of one to four
+	}{{100, 10_000, 10_000}, {50, 4_700, 5_300}, {5, 350, 650}, {0, 0, 0}} {
+		var sum, all int64
+		for i := range 4_000 {
+			n := int64(1 + i%4)
+			got := wanted(n, tc.percent, fmt.Sprint("id", i))
+			if got != wanted(n, tc.percent, fmt.Sprint("id", i)) || got > n {
+				t.Fatalf("%d of %d at rp=%d", got, n, tc.percent)
+			}
+			sum, all = sum+got, all+n
+		}
+		if all != 10_000 || sum < tc.least || sum > tc.most {
+			t.Errorf("rp=%d: %d of %d incidents are reported, want %d to %d", tc.percent, sum, all, tc.least, tc.most)
+		}
+	}
+	s := newFailureSite(t, "half.example")
+	f := failing("192.0.2.1", "", day0)
+	f.URIs, f.Signer, f.Failed, f.Evaluation.Policy = nil, "half.example", report.FailedBody, report.Policy{}
+	got := s.failures(t, day0, f, f, f, f, f, f, f, f)
+	if got[0].State != store.HandedOver || !strings.Contains(s.tr.sent[0].message, "\r\nIncidents: 4\r\n") {
+		t.Errorf("%+v, mails %+v", got[0], s.tr.sent)
 	}
 }

@@ -77,20 +77,20 @@ const reasonNoAddress = "no address: rua has no mail address that can be used"
 
 // relation returns why we have none with a domain, "" where we have one. Spammers authenticate
 // their mail, so that a pass is no relation: reports to their domains are what ruins a host's
-// reputation. Of a domain that is forged here its owner is told after some days, for whom reports
-// are made.
+// reputation. Of a domain that is forged here, and seen in no other mail, its owner is told after some
+// days, for whom reports are made.
 func relation(r store.Relation) string {
 	switch {
 	case r.WroteTo:
 		return ""
 	case r.PassDays >= passDays && r.PassSpan >= passSpan:
 		return ""
-	case r.FailDays >= failDays && r.FailedNets >= failNets:
+	case r.PassDays == 0 && r.FailDays >= failDays && r.FailedNets >= failNets:
 		return ""
 	}
 	return fmt.Sprintf("no relation: no user wrote there in %d days; "+
 		"mail passed on %d days over %d (%d over %d are needed), "+
-		"failed on %d days from %d networks (%d from %d are needed)", store.Remembered,
+		"failed on %d days from %d networks (%d from %d are needed where none passed)", store.Remembered,
 		r.PassDays, r.PassSpan, passDays, passSpan, r.FailDays, r.FailedNets, failDays, failNets)
 }
 

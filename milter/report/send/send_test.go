@@ -248,6 +248,8 @@ func TestRelation(t *testing.T) {
 		{"2 days over 30", store.Relation{PassDays: 2, PassSpan: 30}, false},
 		{"forged on 3 days from 2 networks", store.Relation{FailDays: 3, FailedNets: 2}, true},
 		{"forged on 3 days from 1 network", store.Relation{FailDays: 3, FailedNets: 1}, false},
+		{"a spammer whose mail passes, and fails on 3 days", store.Relation{PassDays: 1, FailDays: 3, FailedNets: 2}, false},
+		{"forged, and a user wrote there", store.Relation{WroteTo: true, PassDays: 1, FailDays: 9, FailedNets: 2}, true},
 		{"forged on 2 days from 9 networks", store.Relation{FailDays: 2, FailedNets: 9}, false},
 	} {
 		if got := relation(tc.r); (got == "") != tc.want {

@@ -119,6 +119,21 @@ func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (
 	}
 }
 
+// maxPartBytes bounds a report by the size of its rows, so that mail servers take it.
+const maxPartBytes = 2 << 20
+
+// partOf is how many of some rows the next part of a report has.
+func partOf(rows []report.Counted) int {
+	size := 0
+	for i := range rows {
+		size += len(rows[i].AppendKey(nil))
+		if i > 0 && (i == report.MaxRows || size > maxPartBytes) {
+			return i
+		}
+	}
+	return len(rows)
+}
+
 // Reports makes the reports of a policy and day whatever the gates say.
 func (r *Reporter) Reports(ctx context.Context, p store.OutPending) ([]store.OutReport, error) {
 	rows, err := r.Store.OutRows(ctx, p)
@@ -127,7 +142,7 @@ func (r *Reporter) Reports(ctx context.Context, p store.OutPending) ([]store.Out
 	}
 	var out []store.OutReport
 	for part := 0; len(rows) > 0; part++ {
-		n := min(len(rows), report.MaxRows)
+		n := partOf(rows)
 		if _, part, err = r.unusedID(ctx, p, part); err != nil {
 			return nil, err
 		}

@@ -6,45 +6,43 @@ import (
 	"hash/fnv"
 
 	"mailseal/milter/dkim"
-	"mailseal/milter/dns"
 	"mailseal/milter/report"
 	"mailseal/milter/report/store"
 )
 
 // signer is the address to which a signer wants a report to go (RFC 6651 section 3.3). It is at the
-// signer's own domain, so that no other domain needs to agree.
-func (a *Authorizer) signer(ctx context.Context, f store.OutFailure) (report.Address, string, error) {
-	name := dkim.ReportingName(f.Domain)
-	answer, err := a.Resolver.Lookup(ctx, name, dns.TXT)
-	if err != nil {
-		return report.Address{}, "", fmt.Errorf("the DNS does not say where reports go: %w", err)
-	}
-	if len(answer.Texts) != 1 {
-		return report.Address{}, fmt.Sprintf("not wanted: %s has %d TXT records, not one", name, len(answer.Texts)), nil
-	}
+// signer's own domain, so that no other domain needs to agree. The report is about as many of the
+// incidents as the signer wants to hear of.
+func (a *Authorizer) signer(
+	ctx context.Context, f *store.OutFailure,
+) (report.Address, string, error) {
 	kind := dkim.FailsVerification
 	if f.Sample.Failed == report.FailedRevoked {
 		kind = dkim.FailsOther
 	}
-	r, err := dkim.ParseReporting(answer.Texts[0])
+	name := dkim.ReportingName(f.Domain)
+	r, problem, err := dkim.FindReporting(ctx, a.Resolver, f.Domain, kind)
 	switch {
 	case err != nil:
-		return report.Address{}, fmt.Sprintf("not wanted: the record at %s is invalid: %s", name, err), nil
+		return report.Address{}, "", fmt.Errorf("the DNS does not say where reports go: %w", err)
+	case problem != "":
+		return report.Address{}, "not wanted: " + problem, nil
 	case r.Local == "":
 		return report.Address{}, "not wanted: the record at " + name + " has no ra", nil
-	case !r.Wants(kind):
-		return report.Address{}, "not wanted: rr at " + name + " leaves such failures out", nil
-	case share(f.ID) >= r.Percent:
+	}
+	f.Incidents = wanted(f.Incidents, r.Percent, f.ID)
+	if f.Incidents == 0 {
 		return report.Address{}, fmt.Sprintf("not wanted: rp=%d at %s, and this one is "+
 			"among the others", r.Percent, name), nil
 	}
 	return report.Address{Local: r.Local, Host: f.Domain}, "", nil
 }
 
-// share is a number from 0 to 99 that follows from an ID, so that an attempt that is made again
-// comes to the same.
-func share(id string) int {
+// wanted is how many of like incidents are reported where their owner wants a percentage of them (rp):
+// what is over after the whole ones is decided by the ID, so that an attempt that is made again comes
+// to the same.
+func wanted(incidents int64, percent int, id string) int64 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
-	return int(h.Sum32() % 100)
+	return (incidents*int64(percent) + int64(h.Sum32()%100)) / 100
 }

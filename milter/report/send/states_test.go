@@ -3,11 +3,15 @@ package send
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"mailseal/milter/report"
 	"mailseal/milter/report/store"
 )
 
@@ -81,6 +85,94 @@ func TestLateRows(t *testing.T) {
 	r := s.reports(t)
 	if len(r) != 2 || r[0].ID == r[1].ID || r[0].Messages+r[1].Messages != 8 || len(s.tr.sent) != 2 {
 		t.Errorf("%d mails, %+v", len(s.tr.sent), r)
+	}
+}
+
+// TestClock holds that mail on both sides of midnight is in the reports of two days, and that a clock
+// that is set back across midnight makes a part of its own: no message is lost, none is in two
+// reports, and no two reports share an ID.
+func TestClock(t *testing.T) {
+	s := newSite(t, friendZone)
+	s.friend(t, "friend.example", day0)
+	midnight := store.DayStart(store.Day(day0) + 1)
+	for _, at := range []time.Time{
+		midnight.Add(-time.Second), midnight.Add(-time.Nanosecond), midnight, midnight.Add(time.Second),
+	} {
+		s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", at, true, 1)
+	}
+	s.step(t, midnight.Add(-time.Second)) // the day is not over
+	if n := len(s.reports(t)); n != 0 {
+		t.Fatalf("%d reports of a day that is not over", n)
+	}
+	s.night(t, day0)
+	back := midnight.Add(-time.Hour) // the clock is set back, and mail comes
+	s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", back, true, 5)
+	s.step(t, back.Add(time.Minute))
+	s.night(t, day0.AddDate(0, 0, 1))
+	byDay, ids := map[string]int64{}, map[string]bool{}
+	for _, r := range s.reports(t) {
+		byDay[r.Date] += r.Messages
+		ids[r.ID] = true
+	}
+	first, second := day0.Format(time.DateOnly), midnight.Format(time.DateOnly)
+	if byDay[first] != 7 || byDay[second] != 2 || len(ids) != 3 || len(s.tr.sent) != 3 {
+		t.Errorf("messages by day %v, %d ids, %d mails", byDay, len(ids), len(s.tr.sent))
+	}
+	for _, sent := range s.tr.sent {
+		if strings.Contains(sent.message, first) && strings.Contains(sent.message, second) {
+			t.Errorf("a report is about both days:\n%s", sent.message)
+		}
+	}
+}
+
+// TestManyPolicies holds that an owner who changes the record within a day gets a report of each
+// policy that was seen, with the policy in it, and each once.
+func TestManyPolicies(t *testing.T) {
+	s := newSite(t, friendZone)
+	s.friend(t, "friend.example", day0)
+	for _, rua := range []string{"mailto:d@friend.example", "mailto:d@friend.example,mailto:e@friend.example"} {
+		s.mail(t, "friend.example", rua, "192.0.2.1", day0, true, 2)
+	}
+	s.night(t, day0)
+	list := s.reports(t)
+	if len(list) != 2 || list[0].ID == list[1].ID || list[0].Messages+list[1].Messages != 4 || len(s.tr.sent) != 3 {
+		t.Errorf("%d mails, %+v", len(s.tr.sent), list)
+	}
+}
+
+// TestLargeReports holds that a report with many long names goes out in parts that mail servers take,
+// with every message in one of them.
+func TestLargeReports(t *testing.T) {
+	s := newSite(t, friendZone)
+	s.friend(t, "friend.example", day0)
+	r := rand.New(rand.NewPCG(1, 1))
+	b := store.NewOutBatch()
+	for range 2500 {
+		e := &report.Evaluation{
+			Time: day0, Client: netip.MustParseAddr("192.0.2.1"), DKIM: true, Disposition: "none",
+			HeaderFrom: "friend.example", Policy: report.Policy{
+				Domain: "friend.example", Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r",
+				Discovery: "treewalk", URIs: []string{"mailto:d@friend.example"},
+			},
+		}
+		for range 6 {
+			name := fmt.Sprintf("%016x.%s.example", r.Uint64(), strings.Repeat(fmt.Sprintf("%08x.", r.Uint32()), 22))
+			e.Signatures = append(e.Signatures, report.DKIMAuth{Domain: name, Selector: "s", Result: "pass"})
+		}
+		b.Add(e)
+	}
+	s.fold(t, b, day0)
+	s.night(t, day0)
+	var messages int64
+	list := s.reports(t)
+	for _, x := range list {
+		messages += x.Messages
+		if len(x.XML) > maxPartBytes {
+			t.Errorf("a file of %d bytes", len(x.XML))
+		}
+	}
+	if messages != 2500 || len(list) < 2 || len(s.tr.sent) != len(list) {
+		t.Errorf("%d messages in %d reports, %d mails", messages, len(list), len(s.tr.sent))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,17 +19,20 @@ import (
 	"mailseal/milter/report"
 )
 
-// ring is how many evaluations may wait for the disk. Mail of strangers fills it; when it is full,
-// a row is dropped and counted, and the message goes on.
-const ring = 8192
+// maxWaiting is how many records may wait until the next write, which comes every WriteEvery. Mail
+// of strangers fills it; when it is full, a row is dropped and counted, and the message goes on.
+const maxWaiting = 8192
 
 // Writer keeps evaluations in segments below a directory. Its Record and Wrote never wait.
 type Writer struct {
-	dir     string
-	most    int64 // bytes that the directory may hold
-	log     *slog.Logger
-	now     func() time.Time
-	records chan Record
+	dir  string
+	most int64 // bytes that the directory may hold
+	log  *slog.Logger
+	now  func() time.Time
+
+	mu      sync.Mutex
+	waiting records // for the next write: to wake a goroutine for each would cost more than it does
+	taken   records // of the last one, empty: memory for the next
 
 	recorded, dropped, written atomic.Int64
 
@@ -47,6 +51,14 @@ type Writer struct {
 // does not answer. Beyond, they are closed as they are.
 const maxClosing = 2 * Partitions
 
+// records are some that wait. Evaluations are values, since there is one for each message.
+type records struct {
+	evaluations []report.Evaluation
+	others      []Record
+}
+
+func (r *records) isFull() bool { return len(r.evaluations)+len(r.others) >= maxWaiting }
+
 // segment is a file that is being written.
 type segment struct {
 	file  *os.File
@@ -58,12 +70,19 @@ type segment struct {
 // NewWriter returns a writer for a directory, which need not be there yet, and that may hold so
 // many bytes.
 func NewWriter(dir string, most int64, log *slog.Logger, now func() time.Time) *Writer {
-	return &Writer{dir: dir, most: most, log: log, now: now, records: make(chan Record, ring),
-		syncs: make(chan failures, 1)}
+	return &Writer{dir: dir, most: most, log: log, now: now, syncs: make(chan failures, 1)}
 }
 
 // Record takes an evaluation. Where the disk does not keep up, it drops and counts it.
-func (w *Writer) Record(e report.Evaluation) { w.put(Record{Evaluation: &e, Time: e.Time}) }
+func (w *Writer) Record(e report.Evaluation) {
+	w.mu.Lock()
+	isFull := w.waiting.isFull()
+	if !isFull {
+		w.waiting.evaluations = append(w.waiting.evaluations, e)
+	}
+	w.mu.Unlock()
+	w.count(isFull)
+}
 
 // Wrote takes a domain that one of our users wrote to.
 func (w *Writer) Wrote(domain string) { w.put(Record{Wrote: domain, Time: w.now()}) }
@@ -75,12 +94,28 @@ func (w *Writer) Sent(s report.Sent) { w.put(Record{Sent: &s, Time: s.Time}) }
 func (w *Writer) Failed(f report.Failing) { w.put(Record{Failing: &f, Time: f.Evaluation.Time}) }
 
 func (w *Writer) put(r Record) {
-	select {
-	case w.records <- r:
-		w.recorded.Add(1)
-	default:
-		w.dropped.Add(1)
+	w.mu.Lock()
+	isFull := w.waiting.isFull()
+	if !isFull {
+		w.waiting.others = append(w.waiting.others, r)
 	}
+	w.mu.Unlock()
+	w.count(isFull)
+}
+
+func (w *Writer) count(isDropped bool) {
+	if isDropped {
+		w.dropped.Add(1)
+		return
+	}
+	w.recorded.Add(1)
+}
+
+// Waiting is how many records wait for the next write.
+func (w *Writer) Waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waiting.evaluations) + len(w.waiting.others)
 }
 
 // Counts are those of a Writer since its start.
@@ -103,9 +138,8 @@ func (w *Writer) Run(ctx context.Context) {
 	defer w.end()
 	for {
 		select {
-		case r := <-w.records:
-			w.take(r)
 		case at := <-tick.C:
+			w.takeAll()
 			w.flushAll()
 			if !w.isSyncing && at.Sub(synced) > SyncEvery-WriteEvery/2 {
 				w.startSync()
@@ -117,22 +151,27 @@ func (w *Writer) Run(ctx context.Context) {
 		case failed := <-w.syncs:
 			w.endSync(failed)
 		case <-ctx.Done():
-			w.drain()
+			w.takeAll()
 			return
 		}
 	}
 }
 
-// drain writes what waits when the daemon ends.
-func (w *Writer) drain() {
-	for {
-		select {
-		case r := <-w.records:
-			w.take(r)
-		default:
-			return
-		}
+// takeAll encodes the records that wait.
+func (w *Writer) takeAll() {
+	w.mu.Lock()
+	list := w.waiting
+	w.waiting = w.taken
+	w.mu.Unlock()
+	for i := range list.evaluations {
+		w.take(Record{Evaluation: &list.evaluations[i]})
 	}
+	for _, r := range list.others {
+		w.take(r)
+	}
+	clear(list.evaluations) // they are written: let go of what they point to
+	clear(list.others)
+	w.taken = records{list.evaluations[:0], list.others[:0]}
 }
 
 func (w *Writer) isOver() bool {

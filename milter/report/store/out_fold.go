@@ -75,9 +75,9 @@ func (s *Store) Fold(
 
 // folder writes the rows of policies in one transaction.
 type folder struct {
-	tx                   *Tx
-	find, insert, update *sql.Stmt
-	rows                 report.RowWriter
+	tx                         *Tx
+	find, last, insert, update *sql.Stmt
+	rows                       report.RowWriter
 }
 
 // foldRows adds the rows of a batch to those of their policies and days.
@@ -99,6 +99,8 @@ func (tx *Tx) newFolder(ctx context.Context) (f *folder, err error) {
 	}{
 		{&f.find, `SELECT id, row_data, passed, nets FROM out_policy
 			WHERE day = $1 AND hash = $2` + tx.forUpdate()},
+		{&f.last, `SELECT count(*), coalesce(max(hash), '') FROM out_policy
+			WHERE day = $1 AND slot = $2 AND domain = $3`},
 		{&f.insert, `INSERT INTO out_policy (day, domain, hash, policy, slot) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (day, hash) DO NOTHING`},
 		{&f.update, `UPDATE out_policy SET row_data = $2, kept = $3, folded = folded + $4,
@@ -119,6 +121,11 @@ func (f *folder) end() {
 		}
 	}
 }
+
+// maxPolicies is how many policies of a domain are told apart on a day: each makes a report. A domain
+// may publish another record for each message; what comes under further ones is counted under one of
+// those that it has.
+const maxPolicies = 5
 
 // kept is what a policy has already.
 type kept struct {
@@ -157,11 +164,21 @@ func (f *folder) have(ctx context.Context, p *outPolicy) (k kept, err error) {
 		if !errors.Is(err, sql.ErrNoRows) {
 			return k, err
 		}
+		domain := p.policy.Domain
+		var n int
+		var another string
+		err := f.last.QueryRowContext(ctx, p.day, nightSecond(domain), domain).Scan(&n, &another)
+		if err != nil {
+			return k, err
+		}
+		if n >= maxPolicies {
+			hash = another
+			continue
+		}
 		text, err := json.Marshal(p.policy)
 		if err != nil {
 			return k, err
 		}
-		domain := p.policy.Domain
 		_, err = f.insert.ExecContext(ctx, p.day, domain, hash, string(text), nightSecond(domain))
 		if err != nil {
 			return k, err

@@ -37,3 +37,19 @@ func (s *Store) OutLatest(ctx context.Context, most int) (out []OutMail, err err
 		return rows.Err()
 	})
 }
+
+// OutSum is what is counted of a day and not reported yet.
+type OutSum struct {
+	Policies, Messages, Rows int64
+	Largest                  int64 // rows of one policy
+}
+
+// OutSums sums up a day.
+func (s *Store) OutSums(ctx context.Context, day int64) (sum OutSum, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(messages), 0), coalesce(sum(kept), 0),
+			coalesce(max(kept), 0) FROM out_policy WHERE day = $1`, day).
+			Scan(&sum.Policies, &sum.Messages, &sum.Rows, &sum.Largest)
+	})
+	return sum, err
+}

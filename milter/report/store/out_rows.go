@@ -18,6 +18,10 @@ type room struct {
 	networks int // beyond, by wide network: there are few, so that there is an end
 }
 
+// maxRowBytes is how much the rows of a policy and day may come to as they are stored: a row may have
+// twenty signatures with long names.
+const maxRowBytes = 4 << 20
+
 var (
 	maxFailing = room{5_000, 8_000, 8_400}
 	maxPassing = room{40_000, 48_000, 48_400}
@@ -61,7 +65,7 @@ func merge(
 	for ; i < len(batch); i++ {
 		add(batch[i].Key, batch[i].N)
 	}
-	if passing <= maxPassing.detailed && failing <= maxFailing.detailed {
+	if passing <= maxPassing.detailed && failing <= maxFailing.detailed && len(w.Bytes) <= maxRowBytes {
 		return 0
 	}
 	return squeeze(w, stored, batch, p)
@@ -91,12 +95,17 @@ func squeeze(
 			add(r.Key, r.N)
 		}
 	}
+	left := maxRowBytes - len(stored)
 	largest := slices.SortedFunc(slices.Values(batch), func(a, b report.KeyCount) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), bytes.Compare(a.Key, b.Key))
 	})
 	for _, r := range largest {
 		have, room := side(r.Key)
-		if _, isKnown := rows[string(r.Key)]; isKnown || *have < room.detailed {
+		_, isKnown := rows[string(r.Key)]
+		if isKnown || *have < room.detailed && len(r.Key) <= left {
+			if !isKnown {
+				left -= len(r.Key)
+			}
 			add(r.Key, r.N)
 			continue
 		}

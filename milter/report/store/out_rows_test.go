@@ -186,3 +186,61 @@ func TestMigratedRelations(t *testing.T) {
 		}
 	})
 }
+
+// TestLongRows holds that rows with many long names come to a bounded size, passing ones as well, and
+// lose no message.
+func TestLongRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	long := func() string {
+		return fmt.Sprintf("%016x.%s.example", r.Uint64(), strings.Repeat("x23456789.", 20))
+	}
+	var c counter
+	for range 6 {
+		b := NewOutBatch()
+		for range 600 {
+			e := outMail("a.example", outNoon, fmt.Sprintf("198.51.100.%d", r.IntN(250)), true)
+			for range 10 {
+				e.Signatures = append(e.Signatures, report.DKIMAuth{Domain: long(), Selector: long(), Result: "pass"})
+			}
+			b.Add(e)
+		}
+		c.add(b)
+	}
+	c.rows(t)
+	if len(c.stored) > maxRowBytes+100_000 || c.folded == 0 {
+		t.Errorf("%d bytes are stored, %d messages folded", len(c.stored), c.folded)
+	}
+}
+
+// TestPoliciesOfADay holds that a domain that changes its record again and again gets a bounded number
+// of reports for a day, with all messages in them.
+func TestPoliciesOfADay(t *testing.T) {
+	s := openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/out.db"})
+	for n := range 4 {
+		b := NewOutBatch()
+		for i := range 50 {
+			e := outMail("a.example", outNoon, "192.0.2.1", true)
+			e.Policy.Text = fmt.Sprintf("v=DMARC1; p=none; x=%d.%d", n, i)
+			b.Add(e)
+		}
+		b.Add(outMail("b.example", outNoon, "192.0.2.1", true))
+		b.Add(outMail("a.example", outNoon.AddDate(0, 0, 1), "192.0.2.1", true))
+		if _, err := s.Fold(t.Context(), []string{fmt.Sprint(n)}, b, outNoon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := s.OutPending(t.Context(), Day(outNoon)+1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policies, messages := map[string]int{}, map[string]int64{}
+	for _, p := range list {
+		key := fmt.Sprint(p.Domain, " ", p.Day-Day(outNoon))
+		policies[key]++
+		messages[key] += p.Messages
+	}
+	if policies["a.example 0"] != maxPolicies || messages["a.example 0"] != 200 ||
+		messages["b.example 0"] != 4 || messages["a.example 1"] != 4 {
+		t.Errorf("policies %v, messages %v", policies, messages)
+	}
+}

@@ -169,7 +169,8 @@ func (s *Store) OutSuppressions(ctx context.Context, address string, now time.Ti
 }
 
 // OutForget removes all that is kept of a domain: whether our users write there, its mail of 90
-// days, rows and reports. It returns how many rows of tables that were.
+// days, rows and reports, and failure reports about it or to it. It returns how many rows of tables
+// that were.
 func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		key, err := tx.outSecret(ctx, "friends")
@@ -182,7 +183,7 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 			{"DELETE FROM out_policy WHERE domain = $1", domain},
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE domain = $1)", domain},
 			{"DELETE FROM out_report WHERE domain = $1", domain},
-			{"DELETE FROM out_failure WHERE domain = $1", domain},
+			{"DELETE FROM out_failure WHERE domain = $1 OR host = $1", domain},
 			{tx.orNothing("DELETE FROM out_part WHERE policy = $1"), domain},
 		} {
 			if q.query == "" {
