@@ -35,7 +35,7 @@ func intakeRole() Role {
 	return Role{
 		Name: "intake",
 		Doc: "takes reports about your domains from the mail server by LMTP, makes the changes " +
-			"that are requested on the pages, and removes old reports",
+			"that are requested on the pages, finds out how each domain stands, and removes old reports",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			s, err := p.Store(ctx)
 			if err != nil {

@@ -49,6 +49,7 @@ type options struct {
 	fillOnly   bool
 	rounds     int
 	judged     time.Duration
+	found      int // domains that were judged
 }
 
 func run(ctx context.Context, o options) error {
@@ -93,7 +94,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	o.judged = time.Since(began)
+	o.judged, o.found = time.Since(began), n
 	fmt.Fprintf(os.Stderr, "pages: judged %d domains in %v\n", n, o.judged.Round(time.Second))
 	rows, err := measure(ctx, read, o)
 	if err != nil {
@@ -242,8 +243,8 @@ func write(o options, mb int64, rows []row) error {
 		"\"again\" a moment later, \"after\" when a report on a domain has come; in brackets the processor "+
 		"time of the pages' process\n",
 		o.rounds)
-	fmt.Fprintf(&b, "* how the domains stand was found out in %v, as role intake does when reports have come\n",
-		o.judged.Round(time.Second))
+	fmt.Fprintf(&b, "* how %d domains stand was found out in %v, as role intake does when reports have come\n",
+		o.found, o.judged.Round(time.Second))
 	fmt.Fprintf(&b, "* the goal is %v for the overview\n\n", goal)
 	b.WriteString("| page | first, ms | again, ms | after, ms | KB |\n|---|---|---|---|---|\n")
 	for _, r := range rows {
