@@ -216,10 +216,11 @@ midnight (UTC) the hosts put the rows of the day together, and the partition of 
 day stay below 1 GB. One of the hosts leads: it builds the reports and hands them to its mail server. A host that stops, fails or is cut off loses the lead, and another one goes on within half a minute; what the first one does later
 is refused by the database, so that no report goes out twice. "mailseal reports hosts" lists the hosts, when each was seen,
 what waits in its spool, and who leads; "mailseal status" shows the same of one host. Suppressed addresses, the domains that
-your users write to, verdicts on sources and what came in are shared, too.
+your users write to, verdicts on sources, the reports that came in and the mails to test.address are shared, too.
 .PP
-While the database is away, mail goes on and rows wait in the spool of each host, up to spool_size. When it is back they are
-taken, and no row is counted twice. In the night, reports wait until all hosts are ready, at most until 03:00 UTC: the rows
+While the database is away, mail goes on and rows wait in the spool of each host, up to spool_size and spool_days.
+"mailseal status", the pages and the metrics mailseal_report_spool_waiting_bytes and mailseal_report_spool_oldest_seconds of
+the daemon say what waits and since when. When the database is back the rows are taken, and none is counted twice. In the night, reports wait until all hosts are ready, at most until 03:00 UTC: the rows
 of a host that comes later make a report of their own. A host that was removed is waited for during one night.
 .SH FILES
 .TP

@@ -29,6 +29,7 @@ type Reports struct {
 	Directory      string                   `toml:"directory"`
 	SpoolDirectory string                   `toml:"spool_directory"` // never empty once loaded
 	SpoolSize      Size                     `toml:"spool_size"`
+	SpoolDays      int                      `toml:"spool_days"`
 	Store          string                   `toml:"store"` // never empty once loaded
 	Metrics        string                   `toml:"metrics"`
 	DNSEvery       time.Duration            `toml:"dns_every"`

@@ -84,6 +84,9 @@ var reportsSection = section{
 		{name: "spool_size", def: `"1GiB"`, least: `"1MiB"`, most: `"1024GiB"`, restart: "the spool is opened once",
 			doc: "The maximum size of the spool. When it is full, records are dropped and " +
 				"counted; mail is not affected."},
+		{name: "spool_days", def: "7", least: "1", most: "90",
+			doc: "How long rows wait in the spool while the database is away. Older ones are " +
+				"removed, with an error in the log: reports older than 5 days are not sent."},
 		{name: "store", example: `"sqlite:/var/lib/mailseal-reports/reports.db"`, form: "line",
 			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres://...\" for " +
 				"several hosts, see REPORTS OF SEVERAL HOSTS in mailseal.toml(5). If not set, the " +

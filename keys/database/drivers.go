@@ -61,6 +61,9 @@ type Options struct {
 	// path by then, which may have been replaced since: right for a file that another program writes,
 	// slow for a store of our own.
 	Keep bool
+
+	// Schema is where tables are looked for first, and made; PostgreSQL only. "": as the DSN says.
+	Schema string
 }
 
 // Open makes a pool of connections. It connects to nothing yet. The error wraps ErrDSN for a DSN
@@ -68,7 +71,7 @@ type Options struct {
 func Open(o Options) (*sql.DB, error) {
 	switch o.Driver {
 	case Postgres:
-		return openPostgres(o.DSN, o.Timeout)
+		return openPostgres(o)
 	case MySQL:
 		return openMySQL(o.DSN, o.TLS, o.Timeout)
 	case SQLite:
@@ -85,14 +88,17 @@ func openSQLite(o Options) *sql.DB {
 	return db
 }
 
-func openPostgres(dsn string, timeout time.Duration) (*sql.DB, error) {
-	if _, err := postgresConfig(dsn, timeout); err != nil {
+func openPostgres(o Options) (*sql.DB, error) {
+	if _, err := postgresConfig(o.DSN, o.Timeout); err != nil {
 		return nil, err
 	}
 	connect := func(ctx context.Context) (driver.Conn, error) {
-		c, err := postgresConfig(dsn, timeout)
+		c, err := postgresConfig(o.DSN, o.Timeout)
 		if err != nil {
 			return nil, err
+		}
+		if o.Schema != "" {
+			c.RuntimeParams["search_path"] = o.Schema
 		}
 		return stdlib.GetConnector(*c).Connect(ctx)
 	}

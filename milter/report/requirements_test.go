@@ -80,10 +80,14 @@ var requirements = map[string][]string{
 	"HST-5": {
 		"milter/report/store TestLease", "milter/report/store TestLeaseSilentLong",
 		"milter/report/store TestOvertaken", "milter/report/store TestBuiltOnce",
-		"cmd/mailseal/reporting TestLeaderKilled",
+		"cmd/mailseal/reporting TestLeaderKilled", "milter/report/testmail TestShared",
 	},
-	"HST-6": {"milter/report/spool TestNoSpool", "milter/report/spool TestLook",
-		"cmd/mailseal/reporting TestSharedDay"},
+	"HST-6": {
+		"milter/report/spool TestNoSpool", "milter/report/spool TestLook",
+		"cmd/mailseal/reporting TestSharedDay", "cmd/mailseal/reporting TestStoreAway",
+		"cmd/mailseal/reporting TestSpoolExpires", "cmd/mailseal/daemon TestSpoolMetrics",
+		"milter/report/web TestDatabaseAway", "cmd/mailseal/operate TestReportsProcess",
+	},
 	"HST-8": {"cmd/mailseal/reporting TestServe", "contrib/test/e2e TestLongReportsUnits"},
 
 	"RUF-1": {"milter/filter TestFailures", "milter/report/send TestFailureGates"},

@@ -18,6 +18,15 @@ type Running struct {
 	Log         Log          `json:"log"`
 	Jobs        []Job        `json:"jobs"`
 	Leads       []Lead       `json:"leads,omitempty"` // of the process of reports, where hosts share a store
+	Spool       *Spool       `json:"spool,omitempty"` // of the process of reports, where rows are collected
+}
+
+// Spool is what waits to be taken into the store of reports.
+type Spool struct {
+	Segments int64     `json:"segments"`
+	Bytes    int64     `json:"bytes"`
+	Room     int64     `json:"room"` // bytes that it may hold
+	Oldest   time.Time `json:"oldest,omitzero"`
 }
 
 // Lead is what one of several hosts that share a store does for all.

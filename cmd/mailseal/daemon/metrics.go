@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -243,6 +244,36 @@ func (m *metrics) watchSpool(w *spool.Writer) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
 			prometheus.CounterOpts{Namespace: "mailseal", Name: c.name, Help: c.help},
 			func() float64 { return float64(c.load()) },
+		))
+	}
+}
+
+// watchSpoolState shows what waits in a spool for the process that makes reports, as it is when it is
+// asked for.
+func (m *metrics) watchSpoolState(dir string, now func() time.Time) {
+	for _, g := range []struct {
+		name, help string
+		load       func(spool.State) float64
+	}{
+		{"report_spool_waiting_bytes", "Bytes of segments that the process of reports has not taken yet.",
+			func(s spool.State) float64 { return float64(s.Bytes) }},
+		{"report_spool_oldest_seconds", "The age of the oldest of them; 0 where none waits.",
+			func(s spool.State) float64 {
+				if s.Oldest.IsZero() {
+					return 0
+				}
+				return now().Sub(s.Oldest).Seconds()
+			}},
+	} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Namespace: "mailseal", Name: g.name, Help: g.help},
+			func() float64 {
+				s, err := spool.Look(dir)
+				if err != nil {
+					return math.NaN() // a spool that cannot be read is not an empty one
+				}
+				return g.load(s)
+			},
 		))
 	}
 }

@@ -20,6 +20,7 @@ func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 		d.lists = filter.NewLists()
 		d.spool = spool.NewWriter(cfg.Reports.SpoolDirectory, int64(cfg.Reports.SpoolSize), d.log, time.Now)
 		d.metrics.watchSpool(d.spool)
+		d.metrics.watchSpoolState(cfg.Reports.SpoolDirectory, time.Now)
 	}
 	if isFirst && cfg.Test.HasPages() {
 		d.tests = evidence.NewWriter(cfg.Reports.SpoolDirectory, d.log, time.Now)

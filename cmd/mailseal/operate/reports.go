@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"mailseal/cmd/mailseal/control"
 )
@@ -67,6 +68,11 @@ func (s *Status) judgeReports(problem, note func(format string, args ...any)) {
 			if j.Error != "" {
 				problem("job %s of the process of reports failed: %s", j.Name, j.Error)
 			}
+			if j.Error != "" && j.Name == "fold" && r.Spool != nil && r.Spool.Segments > 0 {
+				problem("rows of DMARC reports wait in the spool since %s: %s; mail goes on, and "+
+					"beyond %s rows are dropped",
+					r.Spool.Oldest.Format(time.RFC3339), waits(r.Spool), megabytes(r.Spool.Room))
+			}
 		}
 	}
 	for _, r := range s.reports.Roles {
@@ -98,6 +104,9 @@ func (c screen) reports(w io.Writer, s *Status) {
 		fmt.Fprintf(w, "reports\tversion %s, pid %d, up %s; roles %s\n", r.Version, r.PID,
 			span(c.now.Sub(r.Started)), strings.Join(r.Listeners, ", "))
 		c.leads(w, r.Leads)
+		if r.Spool != nil && r.Spool.Segments > 0 {
+			fmt.Fprintf(w, "spool\t%s wait, the oldest for %s\n", waits(r.Spool), span(c.now.Sub(r.Spool.Oldest)))
+		}
 		c.jobs(w, r.Jobs)
 	}
 }
@@ -118,3 +127,10 @@ func (c screen) leads(w io.Writer, list []control.Lead) {
 		fmt.Fprintf(w, "leader\t%s: %s\n", l.Lease, who)
 	}
 }
+
+// waits is how much waits in a spool.
+func waits(s *control.Spool) string {
+	return fmt.Sprintf("%d segments with %s", s.Segments, megabytes(s.Bytes))
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }

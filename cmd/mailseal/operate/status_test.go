@@ -216,6 +216,12 @@ func TestReportsProcess(t *testing.T) {
 	}
 	failed := running("fold", "send")
 	failed.Jobs[0].Error = "disk full"
+	waiting := running("fold", "send")
+	waiting.Jobs[0].Error = "store PostgreSQL: connection refused"
+	waiting.Spool = &control.Spool{Segments: 48, Bytes: 3 << 20, Room: 1 << 30, Oldest: now.Add(-2 * time.Hour)}
+	shared := running("fold", "send")
+	shared.Leads = []control.Lead{{Lease: "send", Host: "mx2", Since: now.Add(-time.Hour)},
+		{Lease: "intake", Host: "mx1", Here: true, Since: now.Add(-2 * time.Minute)}, {Lease: "dns"}}
 	for _, tc := range []struct {
 		name   string
 		answer *control.Answer // nil: it does not run
@@ -226,6 +232,14 @@ func TestReportsProcess(t *testing.T) {
 		{"away", nil, "does not answer at", "no answer at"},
 		{"a role is missing", &control.Answer{Running: running("fold")}, "has the role send, which reports.send needs", "roles fold"},
 		{"a job failed", &control.Answer{Running: failed}, "job fold of the process of reports failed: disk full", "FAILED: disk full"},
+		{
+			"the database is away", &control.Answer{Running: waiting},
+			"48 segments with 3.0 MB; mail goes on, and beyond 1024.0 MB rows are dropped",
+			"48 segments with 3.0 MB wait, the oldest for 2 h 0 min",
+		},
+		{"another host leads", &control.Answer{Running: shared}, "", "send: mx2, for 1 h 0 min"},
+		{"this host leads", &control.Answer{Running: shared}, "", "intake: this host, mx1"},
+		{"no host leads", &control.Answer{Running: shared}, "", "dns: no host"},
 		{"refused", &control.Answer{Error: "only root"}, "", "run it as root"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -50,6 +50,9 @@ type folded struct {
 // Fold takes segments that are closed into the store, a partition at a time, and deletes each once
 // it is there. On a day with much mail some wait; those of a day that is over do not.
 func (p *Process) Fold(ctx context.Context) error {
+	if err := p.expireSpool(); err != nil {
+		return err
+	}
 	s, err := p.Store(ctx)
 	if err != nil {
 		return err

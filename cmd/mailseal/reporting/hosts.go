@@ -2,12 +2,17 @@ package reporting
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/control"
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/milter/report/spool"
 	"mailseal/milter/report/store"
@@ -38,6 +43,58 @@ func (p *Process) tellHost(ctx context.Context) error {
 	}
 	return s.SetHost(ctx, store.HostState{Host: p.host(), Seen: p.Now(), Ready: store.Day(ready),
 		Segments: waits.Segments, Bytes: waits.Bytes, Oldest: waits.Oldest})
+}
+
+// waiting says what waits in the spool of this host, a sentence; "" where nothing does, or another user
+// may not look.
+func (p *Process) waiting() string {
+	w, err := spool.Look(p.Config.Reports.SpoolDirectory)
+	if err != nil || w.Segments == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d segments with %d kB wait in the spool of this host, the oldest since %s UTC; "+
+		"they are counted when they are taken into the database.",
+		w.Segments, (w.Bytes+1023)/1024, w.Oldest.Format("2006-01-02 15:04"))
+}
+
+// spoolState is what waits in the spool, for the command status; nil where nothing is collected, or
+// another user may not look.
+func (p *Process) spoolState() *control.Spool {
+	if !p.Config.Reports.Collect {
+		return nil
+	}
+	w, err := spool.Look(p.Config.Reports.SpoolDirectory)
+	if err != nil {
+		return nil
+	}
+	return &control.Spool{Segments: w.Segments, Bytes: w.Bytes, Room: int64(p.Config.Reports.SpoolSize),
+		Oldest: w.Oldest}
+}
+
+// expireSpool removes the segments that are too old: their rows are of no use any more, and take the
+// room of others.
+func (p *Process) expireSpool() error {
+	dir := p.Config.Reports.SpoolDirectory
+	names, err := spool.Segments(dir)
+	if err != nil {
+		return err
+	}
+	before := p.Now().Add(-time.Duration(p.Config.Reports.SpoolDays) * day)
+	n := 0
+	for _, name := range names {
+		if !spool.StartOf(name).Before(before) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		n++
+	}
+	if n > 0 {
+		p.Log.Error("rows of DMARC reports are lost: segments of the spool were not taken for "+
+			"reports.spool_days, and are removed", "segments", n, "days", p.Config.Reports.SpoolDays)
+	}
+	return nil
 }
 
 // Hosts lists the hosts that share the store.

@@ -63,7 +63,9 @@ func OpenStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 }
 
 // isShared reports whether several hosts may use the store.
-func isShared(cfg *config.Config) bool { return !strings.HasPrefix(cfg.Reports.Store, "sqlite:") }
+func isShared(cfg *config.Config) bool {
+	return cfg.Reports.Store != "" && !strings.HasPrefix(cfg.Reports.Store, "sqlite:")
+}
 
 func openStore(ctx context.Context, cfg *config.Config, host string) (*store.Store, error) {
 	o := store.Options{Driver: database.Postgres, DSN: cfg.Reports.Store, Host: host}
@@ -195,7 +197,7 @@ func (p *Process) status(runner *jobs.Runner, roles []string) func(context.Conte
 		}
 		out := &control.Running{
 			Version: p.Version, PID: os.Getpid(), Started: started, Config: p.File,
-			ConfigSince: started, Listeners: roles, Leads: p.leading(),
+			ConfigSince: started, Listeners: roles, Leads: p.leading(), Spool: p.spoolState(),
 		}
 		for _, s := range runner.Status() {
 			j := control.Job{Name: s.Name, Running: s.Running, Last: s.Last, Next: s.Next}

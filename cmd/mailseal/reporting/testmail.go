@@ -20,7 +20,7 @@ import (
 	"mailseal/milter/report/testmail"
 )
 
-// testsFile is the store of test mails in reports.directory.
+// testsFile is the store of test mails in reports.directory, where hosts do not share reports.store.
 const testsFile = "tests.db"
 
 // collectEvery is how often the spool is looked at for test mails. A page that is asked for looks at
@@ -61,8 +61,15 @@ func (p *Process) openTests(ctx context.Context) (*tests, error) {
 	if err := os.MkdirAll(spool, 0o770); err != nil {
 		return nil, fmt.Errorf("reports.spool_directory: %w", err)
 	}
-	path := filepath.Join(p.Config.Reports.Directory, testsFile)
-	s, err := testmail.Open(ctx, path, time.Duration(p.Config.Test.Days)*24*time.Hour)
+	keep := time.Duration(p.Config.Test.Days) * day
+	if isShared(p.Config) {
+		s, err := testmail.OpenShared(ctx, p.Config.Reports.Store, keep)
+		if err != nil {
+			return nil, fmt.Errorf("reports.store: %w", err)
+		}
+		return &tests{Process: p, store: s, spool: spool}, nil
+	}
+	s, err := testmail.Open(ctx, filepath.Join(p.Config.Reports.Directory, testsFile), keep)
 	if err != nil {
 		return nil, fmt.Errorf("reports.directory: %w", err)
 	}

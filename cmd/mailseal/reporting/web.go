@@ -90,7 +90,7 @@ func (p *Process) pages(ctx context.Context) (*web.Server, error) {
 	}
 	return web.New(web.Config{
 		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes), Checker: checker, Access: access,
-		Host: host, Version: p.Version, Now: p.Now, Log: p.Log,
+		Host: host, Version: p.Version, Now: p.Now, Log: p.Log, Waiting: p.waiting,
 	})
 }
 

@@ -173,6 +173,10 @@ func (s *Store) OutSuppressions(ctx context.Context, address string, now time.Ti
 // that were.
 func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
+		n = 0
+		if err := tx.lock(ctx, "friends"); err != nil {
+			return err
+		}
 		key, err := tx.outSecret(ctx, "friends")
 		if err != nil {
 			return err
@@ -209,6 +213,10 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
 	day := Day(now)
 	return s.Update(ctx, func(tx *Tx) error {
+		// Hosts that fold at the same time change some of the same rows, in another order.
+		if err := tx.lock(ctx, "friends"); err != nil {
+			return err
+		}
 		for _, q := range []struct {
 			query  string
 			before int64

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -165,33 +166,23 @@ func plain(s string) string {
 }
 
 // reserve reports whether one more answer may go to an address, and counts it then.
-func (s *Store) reserve(ctx context.Context, address string, now time.Time) (bool, error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return false, s.wrap(err)
-	}
-	defer tx.Rollback() // of no effect after Commit
+func (s *Store) reserve(ctx context.Context, address string, now time.Time) (may bool, err error) {
 	domain := address[strings.LastIndexByte(address, '@')+1:]
 	at := func(d time.Duration) int64 { return now.Add(-d).Unix() }
-	var toAddress, toDomain, toAll int
-	err = tx.QueryRowContext(ctx, `SELECT
-		count(CASE WHEN address = $1 AND at > $2 THEN 1 END),
-		count(CASE WHEN domain = $3 AND at > $4 THEN 1 END),
-		count(*) FROM answers WHERE at > $5`,
-		address, at(10*time.Minute), domain, at(time.Hour), at(24*time.Hour)).Scan(&toAddress, &toDomain, &toAll)
-	if err != nil {
-		return false, s.wrap(err)
-	}
-	if toAddress >= maxPerAddress || toDomain >= maxPerDomain || toAll >= maxPerDay {
-		return false, nil
-	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO answers (at, address, domain) VALUES ($1, $2, $3)",
-		now.Unix(), address, domain)
-	if err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		return false, s.wrap(err)
-	}
-	return true, nil
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		var toAddress, toDomain, toAll int
+		err := tx.QueryRowContext(ctx, `SELECT
+			count(CASE WHEN address = $1 AND at > $2 THEN 1 END),
+			count(CASE WHEN domain = $3 AND at > $4 THEN 1 END),
+			count(*) FROM answers WHERE at > $5`,
+			address, at(10*time.Minute), domain, at(time.Hour), at(24*time.Hour)).Scan(&toAddress, &toDomain, &toAll)
+		if err != nil || toAddress >= maxPerAddress || toDomain >= maxPerDomain || toAll >= maxPerDay {
+			return err
+		}
+		may = true
+		_, err = tx.ExecContext(ctx, "INSERT INTO answers (at, address, domain) VALUES ($1, $2, $3)",
+			now.Unix(), address, domain)
+		return err
+	})
+	return may && err == nil, err
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mailseal/keys/database"
@@ -22,31 +23,94 @@ const (
 	maxPerToken = 10 // of one token: those who write again and again see the newest
 )
 
-// Store is a SQLite file with the mails of the last days.
+// Store has the mails of the last days: in a SQLite file, or in a PostgreSQL that several hosts share,
+// so that each of them shows the mails that any of them received.
 type Store struct {
-	db   *sql.DB
-	path string
-	keep time.Duration
+	db     *sql.DB
+	driver database.Driver
+	where  string // the file, or the server
+	keep   time.Duration
 }
 
 const schema = `
 CREATE TABLE IF NOT EXISTS mails (
-	id INTEGER PRIMARY KEY,
+	id {{id}},
 	token TEXT NOT NULL,
-	at INTEGER NOT NULL,
+	at {{bigint}} NOT NULL,
 	file TEXT NOT NULL UNIQUE,
-	mail BLOB NOT NULL
+	mail {{blob}} NOT NULL
 );
 CREATE INDEX IF NOT EXISTS mails_token ON mails (token, at);
 CREATE TABLE IF NOT EXISTS answers (
-	at INTEGER NOT NULL,
+	at {{bigint}} NOT NULL,
 	address TEXT NOT NULL,
 	domain TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS answers_at ON answers (at);
 `
 
-// Open opens the store, and makes its file, which only its owner reads, where it is missing.
+// words are what the two databases write differently.
+var words = map[database.Driver]*strings.Replacer{
+	database.SQLite: strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY", "{{bigint}}", "INTEGER",
+		"{{blob}}", "BLOB"),
+	database.Postgres: strings.NewReplacer("{{id}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+		"{{bigint}}", "BIGINT", "{{blob}}", "BYTEA"),
+}
+
+// sharedSchema is the schema of PostgreSQL that the tables are in, beside those of reports.
+const sharedSchema = "mailseal_test"
+
+// timeout is how long a connection, or another writer, is waited for.
+const timeout = 10 * time.Second
+
+// OpenShared opens the store in a PostgreSQL, and makes its tables where they are missing.
+func OpenShared(ctx context.Context, dsn string, keep time.Duration) (*Store, error) {
+	db, err := database.Open(database.Options{Driver: database.Postgres, DSN: dsn, Timeout: timeout,
+		Access: database.Write, Keep: true, Schema: sharedSchema})
+	if err != nil {
+		return nil, fmt.Errorf("test mails: %w", err)
+	}
+	db.SetMaxOpenConns(2)
+	s := &Store{db: db, driver: database.Postgres, where: "PostgreSQL", keep: keep}
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+sharedSchema); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, words[s.driver].Replace(schema))
+		return err
+	})
+	if err != nil {
+		_ = db.Close() // there is another error to return
+		return nil, err
+	}
+	return s, nil
+}
+
+// change makes a change of several statements. Hosts that share a store make one at a time.
+func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.wrap(err)
+	}
+	defer tx.Rollback() // of no effect after Commit
+	if s.driver == database.Postgres {
+		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", sharedLock); err != nil {
+			return s.wrap(err)
+		}
+	}
+	if err := do(tx); err != nil {
+		return s.wrap(err)
+	}
+	if err := tx.Commit(); err != nil {
+		return s.wrap(err)
+	}
+	return nil
+}
+
+// sharedLock is the advisory lock of changes, "mstest".
+const sharedLock = 0x6d7374657374
+
+// Open opens the store in a file, and makes its file, which only its owner reads, where it is missing.
 func Open(ctx context.Context, path string, keep time.Duration) (*Store, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -56,24 +120,26 @@ func Open(ctx context.Context, path string, keep time.Duration) (*Store, error) 
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("test mails: %w", err)
 	}
-	db, err := database.Open(database.Options{Driver: database.SQLite, DSN: path, Timeout: 10 * time.Second,
+	db, err := database.Open(database.Options{Driver: database.SQLite, DSN: path, Timeout: timeout,
 		Access: database.Write, Keep: true})
 	if err != nil {
 		return nil, fmt.Errorf("test mails: %w", err)
 	}
 	db.SetMaxOpenConns(1) // it is small, and one writer cannot be locked out by another
-	s := &Store{db: db, path: path, keep: keep}
-	if _, err := db.ExecContext(ctx, schema); err != nil {
+	s := &Store{db: db, driver: database.SQLite, where: path, keep: keep}
+	if _, err := db.ExecContext(ctx, words[s.driver].Replace(schema)); err != nil {
 		_ = db.Close() // there is another error to return
 		return nil, s.wrap(err)
 	}
 	return s, nil
 }
 
-// Close closes the file.
+// Close closes the connections.
 func (s *Store) Close() error { return s.db.Close() }
 
-func (s *Store) wrap(err error) error { return fmt.Errorf("test mails: %s: %w", s.path, err) }
+func (s *Store) wrap(err error) error {
+	return fmt.Errorf("test mails: %s: %w", s.where, database.Redact(err))
+}
 
 // Put keeps a mail that the spool holds under a file name. It is new unless that file was kept
 // before.
@@ -82,8 +148,8 @@ func (s *Store) Put(ctx context.Context, file string, m evidence.Mail) (isNew bo
 	if err != nil {
 		return false, s.wrap(err)
 	}
-	done, err := s.db.ExecContext(ctx, "INSERT OR IGNORE INTO mails (token, at, file, mail) VALUES ($1, $2, $3, $4)",
-		m.Token, m.Time.Unix(), file, text)
+	done, err := s.db.ExecContext(ctx, `INSERT INTO mails (token, at, file, mail)
+		VALUES ($1, $2, $3, $4) ON CONFLICT (file) DO NOTHING`, m.Token, m.Time.Unix(), file, text)
 	if err != nil {
 		return false, s.wrap(err)
 	}

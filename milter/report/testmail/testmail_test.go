@@ -249,7 +249,7 @@ func (l leaving) Err() error {
 // not be answered else.
 func TestLeavesBetween(t *testing.T) {
 	_, store, _ := newServer(t)
-	other, err := database.Open(database.Options{Driver: database.SQLite, DSN: store.path, Timeout: time.Second, Access: database.Read})
+	other, err := database.Open(database.Options{Driver: database.SQLite, DSN: store.where, Timeout: time.Second, Access: database.Read})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"html/template"
 	"slices"
+	"strings"
 
 	"mailseal/milter/report/advice"
 )
@@ -153,10 +154,31 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	if !o.On {
 		p.Title, p.Heading = "Sending is off", "Sending is off. This is what would go out."
 	}
+	if waits := s.waits(); waits != "" {
+		p.Lead = append(p.Lead, plain(waits))
+	}
 	p.Sections = []section{{ID: "tonight", Title: "Tonight, and the gates", Table: t},
 		{ID: "sent", Title: "Sent", Table: sent},
 		{ID: "supp", Title: "Suppressed addresses", Table: blocked}}
+	if len(o.Hosts) > 0 {
+		p.Sections = append(p.Sections, section{ID: "hosts", Title: "Hosts", Table: hostTable(o.Hosts)})
+	}
 	return p, nil
+}
+
+// hostTable lists the hosts that share the database.
+func hostTable(list []OutHost) *Table {
+	t := &Table{Name: "hosts", Caption: "The hosts that share the database. When one that leads fails, " +
+		"another one leads within half a minute.",
+		Columns: []Column{{Key: "host", Title: "Host", Wrap: true}, {Key: "leads", Title: "Leads", Wrap: true},
+			{Key: "seen", Title: "Seen, UTC"}, {Key: "segments", Title: "Segments that wait", Right: true},
+			{Key: "bytes", Title: "Bytes", Right: true}, {Key: "oldest", Title: "The oldest since, UTC"}}}
+	for _, h := range list {
+		t.Rows = append(t.Rows, []Cell{text(h.Host).head(), text(strings.Join(h.Leads, ", ")), moment(h.Seen),
+			{Value: h.Segments, HTML: plain(advice.Count(h.Segments))},
+			{Value: h.Bytes, HTML: plain(advice.Count(h.Bytes))}, moment(h.Oldest)})
+	}
+	return t
 }
 
 // reasonCell is a cell with a reason in full, which may quote another host.

@@ -292,6 +292,16 @@ type Outgoing struct {
 	More    int // domains that ask for reports, too, and are not in Rows
 	Sent    []SentReport
 	Blocked []Suppression
+	Hosts   []OutHost // that share the database; none where one host has it
+}
+
+// OutHost is one of the hosts that share the database of reports.
+type OutHost struct {
+	Host            string
+	Leads           []string // what it does for all of them
+	Seen            time.Time
+	Segments, Bytes int64     // that wait in its spool
+	Oldest          time.Time // of them; zero: none waits
 }
 
 // OutRow is a domain that asks for reports.

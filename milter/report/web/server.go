@@ -35,6 +35,9 @@ type Config struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Patience time.Duration // for what has changed since it was judged; 0 is 150 ms
+
+	// Waiting says what waits in the spool of this host, a sentence; "": nothing does. Nil: never.
+	Waiting func() string
 }
 
 // Server serves the pages.
@@ -47,6 +50,7 @@ type Server struct {
 	version  string
 	now      func() time.Time
 	log      *slog.Logger
+	waiting  func() string
 	pages    *template.Template
 	mux      *http.ServeMux
 
@@ -63,7 +67,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access,
 		host: c.Host, version: c.Version, now: c.Now,
-		log: c.Log, recall: recall{facts: map[string]remembered{}}}
+		log: c.Log, waiting: c.Waiting, recall: recall{facts: map[string]remembered{}}}
 	s.summed = maxSummed
 	if s.patience = c.Patience; s.patience == 0 {
 		s.patience = usualPatience
@@ -201,9 +205,20 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 		p = &page{Title: "Refused", Heading: "The form was not accepted.",
 			Lead: []template.HTML{plain(err.Error() + ". Nothing was changed.")}}
 	default:
+		if waits := s.waits(); waits != "" {
+			p.Lead = append(p.Lead, plain("Mail goes on meanwhile. "+waits))
+		}
 		s.log.Error("page not made", "path", r.URL.Path, "error", err)
 	}
 	s.render(w, r, who, p, status)
+}
+
+// waits says what waits in the spool of this host.
+func (s *Server) waits() string {
+	if s.waiting == nil {
+		return ""
+	}
+	return s.waiting()
 }
 
 func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
