@@ -34,7 +34,7 @@ const (
 // ClaimDomain returns the domain of a list that was not checked for longest, if that was before a
 // time, and notes that it is checked now, so that no other process does; "" where none is due.
 func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now time.Time) (claimed string, err error) {
-	return claimed, s.Update(ctx, func(tx *Tx) error {
+	err = s.Update(ctx, func(tx *Tx) error {
 		claimed = ""
 		checked := map[string]int64{}
 		rows, err := tx.QueryContext(ctx, "SELECT domain, checked FROM dns_domain")
@@ -77,6 +77,7 @@ func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now tim
 		claimed = oldest
 		return nil
 	})
+	return claimed, err
 }
 
 // CompareDNS keeps what the DNS says of a domain, and returns what is not what it was. The first
@@ -84,7 +85,7 @@ func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now tim
 // were not asked this time stay as they are.
 func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSRecord,
 	now time.Time) (out []DNSChange, err error) {
-	return out, s.Update(ctx, func(tx *Tx) error {
+	err = s.Update(ctx, func(tx *Tx) error {
 		out = nil
 		was, err := tx.dnsRecords(ctx, domain)
 		if err != nil {
@@ -114,6 +115,7 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 		}
 		return tx.dnsBound(ctx, domain)
 	})
+	return out, err
 }
 
 // dnsBound notes that there is something to compare with, and drops the oldest changes.
@@ -147,10 +149,11 @@ func (tx *Tx) dnsRecords(ctx context.Context, domain string) (map[[2]string]stri
 // of all for "".
 func (s *Store) DNSChanges(ctx context.Context, domain string, since time.Time,
 	limit int) (out []DNSChange, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		out, err = tx.DNSChanges(ctx, domain, since, limit)
 		return err
 	})
+	return out, err
 }
 
 // DNSChanges is Store.DNSChanges in a transaction.

@@ -105,7 +105,7 @@ func (s *Store) Alerts(ctx context.Context, unsent bool, limit int) (out []Alert
 		q += " WHERE sent = 0"
 	}
 	q += fmt.Sprint(" ORDER BY raised DESC, id DESC LIMIT ", limit)
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, q)
 		if err != nil {
 			return err
@@ -125,6 +125,7 @@ func (s *Store) Alerts(ctx context.Context, unsent bool, limit int) (out []Alert
 		}
 		return rows.Err()
 	})
+	return out, err
 }
 
 // AlertsSent notes that all alerts up to a number were mailed.

@@ -21,7 +21,7 @@ const readAgain = "read_again"
 // Verify recounts the rollups from the rows, and returns what differs, a line each; none if they
 // agree. Days whose rows were removed by age are left out.
 func (s *Store) Verify(ctx context.Context) (out []string, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		first := int64(-1 << 40)
 		err := tx.QueryRowContext(ctx, "SELECT at FROM in_told WHERE what = $1", since).Scan(&first)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -48,6 +48,7 @@ func (s *Store) Verify(ctx context.Context) (out []string, err error) {
 		}
 		return nil
 	})
+	return out, err
 }
 
 func (tx *Tx) ids(ctx context.Context, query string, args ...any) (out []int64, err error) {
@@ -107,10 +108,11 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 
 // Raws returns the numbers of the mails and files that the store still has as they came.
 func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		out, err = tx.ids(ctx, "SELECT id FROM in_raw WHERE data IS NOT NULL ORDER BY id")
 		return err
 	})
+	return out, err
 }
 
 // Again reads a mail or file anew: its reports are removed, and do stores what it finds now, in one
@@ -218,7 +220,7 @@ type Trouble struct {
 
 // Troubles returns what could not be read, the latest first.
 func (s *Store) Troubles(ctx context.Context, limit int) (out []Trouble, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx,
 			fmt.Sprint("SELECT id, received, name, kind, error FROM in_raw WHERE error <> '' "+
 				"ORDER BY received DESC, id DESC LIMIT ", limit))
@@ -237,4 +239,5 @@ func (s *Store) Troubles(ctx context.Context, limit int) (out []Trouble, err err
 		}
 		return rows.Err()
 	})
+	return out, err
 }

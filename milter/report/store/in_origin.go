@@ -19,7 +19,7 @@ type Origin struct {
 // Unlocated returns addresses of mail that counts and that was reported on since a day, of which
 // nothing was found out since before; those that were never looked up first, limit at most.
 func (s *Store) Unlocated(ctx context.Context, since, before time.Time, limit int) (out []netip.Addr, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT s.ip FROM in_source s WHERE s.looked_up < $1
 			AND EXISTS (SELECT 1 FROM in_day_source t WHERE t.source = s.id AND t.day >= $2)
 			ORDER BY s.looked_up, s.id DESC LIMIT $3`, before.Unix(), day(since), limit)
@@ -38,6 +38,7 @@ func (s *Store) Unlocated(ctx context.Context, since, before time.Time, limit in
 			return nil // some reports name what is not an address
 		})
 	})
+	return out, err
 }
 
 // Locate stores what was found out about addresses at a time.
@@ -65,7 +66,7 @@ func (s *Store) Origins(ctx context.Context, f Filter) (map[string]Origin, error
 	w.day("t.day >= ", f.Since)
 	w.day("t.day < ", f.Until)
 	out := map[string]Origin{}
-	return out, s.View(ctx, func(tx *Tx) error {
+	err := s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT s.ip, s.ptr, s.asn, s.asn_name, s.country FROM in_source s
 			WHERE (s.ptr <> '' OR s.asn <> 0 OR s.country <> '') AND s.id IN (SELECT t.source FROM in_day_source t
 			JOIN in_name d ON d.id = t.domain`+w.String()+")", w.args...)
@@ -81,4 +82,5 @@ func (s *Store) Origins(ctx context.Context, f Filter) (map[string]Origin, error
 			return err
 		})
 	})
+	return out, err
 }

@@ -111,7 +111,7 @@ func (s *Store) others(ctx context.Context, w where, limit int) (out []Other, er
 	if limit > 0 {
 		q += fmt.Sprint(" LIMIT ", limit)
 	}
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, q, w.args...)
 		if err != nil {
 			return err
@@ -128,4 +128,5 @@ func (s *Store) others(ctx context.Context, w where, limit int) (out []Other, er
 			return err
 		})
 	})
+	return out, err
 }

@@ -51,10 +51,11 @@ func (s *Store) Reports(ctx context.Context, f Filter) (out []ReportLine, err er
 	w.add("o.key = ", f.Reporter)
 	w.period("p.ends >= ", f.Since)
 	w.period("p.begins < ", f.Until)
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		out, err = tx.reports(ctx, w, f.Top)
 		return err
 	})
+	return out, err
 }
 
 // ErrNone reports that nothing in the store has the number that was asked for.
@@ -62,7 +63,7 @@ var ErrNone = errors.New("there is no report with this number; mailseal reports 
 
 // Report returns one report, with its rows.
 func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []RecordLine, err error) {
-	return line, rows, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		w := where{}
 		w.number("p.id = ", id)
 		found, err := tx.reports(ctx, w, 1)
@@ -76,6 +77,7 @@ func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []R
 		rows, err = tx.records(ctx, id)
 		return err
 	})
+	return line, rows, err
 }
 
 func (tx *Tx) reports(ctx context.Context, w where, limit int) (out []ReportLine, err error) {
@@ -258,7 +260,7 @@ func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Li
 	}
 	q := "SELECT " + columns + ", t.outcome, SUM(t.messages), MIN(t.day), MAX(t.day) FROM " + from + w.String() +
 		" GROUP BY " + name + ", t.outcome ORDER BY " + name
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, q, w.args...)
 		if err != nil {
 			return err
@@ -271,6 +273,7 @@ func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Li
 		}
 		return rows.Err()
 	})
+	return out, err
 }
 
 // scanLine adds a row of the sums to the line that it belongs to, which is the last one or a new

@@ -12,7 +12,7 @@ type Standing struct {
 // Standings returns those that were written after the one with a serial, in the order in which they
 // were written; 0 is before all.
 func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		out = nil
 		rows, err := tx.QueryContext(ctx, "SELECT domain, serial, data FROM in_standing WHERE serial > $1 "+
 			"ORDER BY serial", after)
@@ -29,6 +29,7 @@ func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err
 		}
 		return rows.Err()
 	})
+	return out, err
 }
 
 // KeepStanding replaces the standing of a domain.

@@ -123,10 +123,11 @@ func (s *Store) Undo(ctx context.Context, id int64, by string, now time.Time) er
 
 // Verdicts returns all verdicts, the newest first, those that were undone included.
 func (s *Store) Verdicts(ctx context.Context) (out []Verdict, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		out, err = tx.verdicts(ctx)
 		return err
 	})
+	return out, err
 }
 
 func (tx *Tx) verdicts(ctx context.Context) (out []Verdict, err error) {

@@ -148,7 +148,7 @@ func (s *Store) EachPolicy(ctx context.Context, since time.Time, each func(Publi
 // and the first day of the oldest reporter; 0 if there is none.
 func (s *Store) NewReporters(ctx context.Context, since time.Time) (fresh map[string]int64, oldest int64, err error) {
 	fresh = map[string]int64{}
-	return fresh, oldest, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		var first int64
 		err := tx.QueryRowContext(ctx, "SELECT COALESCE(MIN(first_seen), 0) FROM in_reporter").Scan(&first)
 		if err != nil {
@@ -167,6 +167,7 @@ func (s *Store) NewReporters(ctx context.Context, since time.Time) (fresh map[st
 			return err
 		})
 	})
+	return fresh, oldest, err
 }
 
 // Arrived is what came in by mail on a day.
@@ -179,7 +180,7 @@ type Arrived struct {
 
 // Arrivals returns the days since a time on which mail came in, in their order.
 func (s *Store) Arrivals(ctx context.Context, since time.Time) (out []Arrived, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT received / 86400, COUNT(*), SUM(CASE WHEN error <> '' THEN 1 ELSE 0 END),
 			MAX(error) FROM in_raw WHERE received >= $1 AND via <> 'import' GROUP BY received / 86400
 			ORDER BY received / 86400`, since.Unix())
@@ -193,4 +194,5 @@ func (s *Store) Arrivals(ctx context.Context, since time.Time) (out []Arrived, e
 			return err
 		})
 	})
+	return out, err
 }

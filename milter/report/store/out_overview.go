@@ -16,7 +16,7 @@ type OutMail struct {
 // OutLatest lists the mails that reports were sent with and the reports that were withheld, the
 // latest first.
 func (s *Store) OutLatest(ctx context.Context, most int) (out []OutMail, err error) {
-	return out, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT r.domain, coalesce(d.address, ''), coalesce(d.state, r.state),
 			coalesce(d.reason, r.reason), r.day, coalesce(d.changed, r.built)
 			FROM out_report r LEFT JOIN out_delivery d ON d.report = r.id
@@ -36,6 +36,7 @@ func (s *Store) OutLatest(ctx context.Context, most int) (out []OutMail, err err
 		}
 		return rows.Err()
 	})
+	return out, err
 }
 
 // OutSum is what is counted of a day and not reported yet.

@@ -155,10 +155,11 @@ func (tx *Tx) forUpdate() string {
 
 // OutRelation returns what is known of a domain on a day, and changes nothing.
 func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Relation, err error) {
-	return r, s.View(ctx, func(tx *Tx) error {
+	err = s.View(ctx, func(tx *Tx) error {
 		r, err = tx.relation(ctx, domain, day)
 		return err
 	})
+	return r, err
 }
 
 func (tx *Tx) relation(ctx context.Context, domain string, day int64) (r Relation, err error) {
