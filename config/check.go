@@ -21,7 +21,7 @@ type checker struct {
 	main *file
 }
 
-// place is where a setting stands, or would stand in the main file.
+// place is where a setting stands, or would be in the main file.
 func (c *checker) place(path string) place {
 	if at, ok := c.seen[path]; ok {
 		return at
@@ -29,7 +29,7 @@ func (c *checker) place(path string) place {
 	return place{c.main, path}
 }
 
-// isSet reports whether a setting stands in a file, rightly or wrongly.
+// isSet reports whether a setting is in a file, rightly or wrongly.
 func (c *checker) isSet(path string) bool { _, ok := c.seen[path]; return ok }
 
 func (c *checker) warn(at place, format string, args ...any) {

@@ -60,7 +60,7 @@ func (c *checker) checkListener(l *Listener) {
 	}
 }
 
-// meets reports whether a listener and an address, host and port, cannot both be had.
+// meets reports whether a listener and an address, host and port, exclude each other.
 func meets(network, target, address string) bool {
 	host, port, err1 := net.SplitHostPort(target)
 	otherHost, otherPort, err2 := net.SplitHostPort(address)

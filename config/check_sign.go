@@ -261,7 +261,7 @@ func (c *checker) checkManaged(r *Rule) {
 	c.checkIdentifier(r.placed, r.Identifier, domain)
 }
 
-// warnCatchAll finds the accident of signing everybody's mail as one domain, which receivers refuse
+// warnCatchAll finds the accident of signing all mail as one domain, which receivers refuse
 // as misaligned.
 func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 	if k.Domain == "%" || k.Domain == "" {

@@ -1,5 +1,5 @@
 // Package config reads, checks and explains Mailseal's configuration: one TOML file, or several.
-// What a setting is called, what it means and what it is by default stands in one table
+// What a setting is called, what it means and what it is by default is in one table
 // (settings.go), from which come the check for unknown settings, the sample file and the manual
 // page.
 package config

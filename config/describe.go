@@ -84,7 +84,7 @@ func exampleOf(s *setting, t reflect.Type) string {
 	return text
 }
 
-// describe says what stands in the file instead of what was wanted.
+// describe says what is in the file instead of what was wanted.
 func describe(v any) string {
 	switch v := v.(type) {
 	case string:

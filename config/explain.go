@@ -37,7 +37,7 @@ func zeroOf(t reflect.Type) string {
 	return "0"
 }
 
-// isRuleOption reports whether a setting of [signing] can stand in a rule too.
+// isRuleOption reports whether a setting of [signing] can be in a rule too.
 func isRuleOption(sec section, name string) bool {
 	_, ok := fieldsOf(reflect.TypeFor[SignOptions]())[name]
 	return ok && sec.path == signingSection.path

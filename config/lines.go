@@ -198,7 +198,7 @@ func (w *walker) quoted() {
 	if triple := bytes.Repeat(quote, 3); bytes.HasPrefix(w.text[w.at:], triple) {
 		w.step(3)
 		w.closing(triple)
-		for w.peek() == quote[0] { // up to two quotes may stand before the closing three
+		for w.peek() == quote[0] { // up to two quotes may be before the closing three
 			w.step(1)
 		}
 		return

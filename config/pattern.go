@@ -14,7 +14,7 @@ import (
 //	*@*.example.com    any user of any domain below it, at any depth; also written .example.com, *@.example.com
 //	user@*.example.com that user of any domain below it; also written user@.example.com
 //	user@*             that user of any domain
-//	*                  everybody; also written *@*
+//	*                  every address; also written *@*
 //	info*@example.com  users whose names begin so; each * in the user is any text, none too
 //
 // Domains come out in lower case, users as they are.

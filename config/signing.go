@@ -79,7 +79,7 @@ type FirstKey string
 // The choices.
 const (
 	FirstKeyUnsigned FirstKey = "unsigned" // it goes unsigned, at WARN in the log, and counted
-	FirstKeyDefer    FirstKey = "defer"    // as with a key that cannot be had
+	FirstKeyDefer    FirstKey = "defer"    // as with a key that cannot be loaded
 )
 
 // Signing holds what is the same for all rules, and the options of rules that do not say otherwise.

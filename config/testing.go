@@ -30,7 +30,7 @@ const (
 // HasPages reports whether tests have a page each.
 func (t Test) HasPages() bool { return t.Address != "" && t.PageURL != "" }
 
-// Local is what stands before the @ of Address, "" without one.
+// Local is what is before the @ of Address, "" without one.
 func (t Test) Local() string { return t.Address[:max(strings.LastIndexByte(t.Address, '@'), 0)] }
 
 // Domain is that of Address, "" without one.

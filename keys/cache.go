@@ -41,7 +41,7 @@ const (
 // CacheCounters count what a Cache did.
 type CacheCounters struct {
 	cache.Counters
-	// answered from memory past the time, while the source was asked anew or was away
+	// answered from memory past the time, while the source was asked again or was away
 	Stale    atomic.Uint64
 	Failures atomic.Uint64 // questions that the source did not answer, or not usefully
 	Unusable atomic.Uint64 // answers that could not be used, such as a row that holds no key
@@ -51,7 +51,7 @@ type CacheCounters struct {
 // one answer. A failure is never remembered as an answer.
 //
 // An answer is taken from memory for a time (TTL). For as long again it is still given at once,
-// while the source is asked anew behind it; after that a caller waits for the source, unless the
+// while the source is asked again behind it; after that a caller waits for the source, unless the
 // source is away: then old answers are given at once, and one question at a time finds out whether
 // the source is back (source health, in health.go).
 //

@@ -50,8 +50,8 @@ func describeDER(der []byte) error {
 		return err
 	}
 	if _, err := x509.ParseCertificate(der); err == nil {
-		return fmt.Errorf("%w: in DER; name the file that says PRIVATE KEY", ErrCertificate)
+		return fmt.Errorf("%w: it is in DER; use the file with PRIVATE KEY in it", ErrCertificate)
 	}
-	return fmt.Errorf("%w: the file is DER, and holds no private key in PKCS#8 or PKCS#1",
+	return fmt.Errorf("%w: the file is in DER, but has no private key in PKCS#8 or PKCS#1",
 		ErrMalformed)
 }

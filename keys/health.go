@@ -127,7 +127,7 @@ func (h *health) mayProbe(now time.Time) bool {
 func (h *health) unasked() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return fmt.Errorf("the source of keys is away, and asked again once a second: %w", h.cause)
+	return fmt.Errorf("the source of keys is unavailable, and tried again once a second: %w", h.cause)
 }
 
 // IsAway reports whether the source failed when it was last asked.
@@ -193,7 +193,7 @@ func (c *Cache) askBriefly(ctx context.Context, q question) ([]Key, error) {
 	return found, err
 }
 
-// refresh asks for an answer anew that has just been given from memory, unless enough such
+// refresh asks for an answer again that has just been given from memory, unless enough such
 // questions are under way: then the next caller does.
 func (c *Cache) refresh(ctx context.Context, q question) {
 	select {

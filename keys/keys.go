@@ -56,7 +56,7 @@ func For(ctx context.Context, s Source, name, domain string) (Key, error) {
 // 4).
 type Algorithm string
 
-// The algorithms. RSA is what everybody verifies; Ed25519 is a second signature for those who can
+// The algorithms. RSA is what every receiver verifies; Ed25519 is a second signature for those who can
 // (RFC 8463 section 5).
 const (
 	RSA     Algorithm = "rsa"

@@ -34,7 +34,7 @@ func maskAddress(address string) string {
 	return scheme + "://" + rest
 }
 
-// authority is what stands before the path.
+// authority is what is before the path.
 func authority(rest string) string {
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		return rest[:end]

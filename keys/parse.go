@@ -23,8 +23,8 @@ var (
 	ErrNoKey       = errors.New("keys: no private key")
 	ErrMalformed   = errors.New("keys: malformed private key")
 	ErrEncrypted   = errors.New("keys: encrypted private key")
-	ErrPublic      = errors.New("keys: public key where the private one belongs")
-	ErrCertificate = errors.New("keys: certificate where a private key belongs")
+	ErrPublic      = errors.New("keys: a public key instead of the private key")
+	ErrCertificate = errors.New("keys: a certificate instead of the private key")
 	ErrAlgorithm   = errors.New("keys: not a kind of key that DKIM knows")
 	ErrBits        = errors.New("keys: bad size of an RSA key")
 	ErrPath        = fmt.Errorf("%w: a path", ErrMalformed)
@@ -81,7 +81,7 @@ func parsePEM(text []byte) (crypto.Signer, error) {
 		return nil, fmt.Errorf("%w: the PEM text is cut short, or has lost its line ends",
 			ErrMalformed)
 	}
-	return nil, fmt.Errorf("%w: the PEM text holds none", ErrNoKey)
+	return nil, fmt.Errorf("%w: there is none in the PEM text", ErrNoKey)
 }
 
 // isPrivate tells trouble with a private key from a block that is something else.
@@ -100,9 +100,9 @@ func parseBlock(b *pem.Block) (crypto.Signer, error) {
 	case "PRIVATE KEY", "RSA PRIVATE KEY":
 		return parseDER(b.Bytes)
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
-		return nil, fmt.Errorf("%w: name the file that says PRIVATE KEY", ErrPublic)
+		return nil, fmt.Errorf("%w: use the file with PRIVATE KEY in it", ErrPublic)
 	case "CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE", "CERTIFICATE REQUEST":
-		return nil, fmt.Errorf("%w: name the file that says PRIVATE KEY", ErrCertificate)
+		return nil, fmt.Errorf("%w: use the file with PRIVATE KEY in it", ErrCertificate)
 	case "OPENSSH PRIVATE KEY":
 		return nil, fmt.Errorf("%w: an OpenSSH key; mailseal keygen makes one for DKIM",
 			ErrAlgorithm)
@@ -153,7 +153,7 @@ func parseBase64(text []byte) (crypto.Signer, error) {
 	raw, err := base64.RawStdEncoding.DecodeString(compact)
 	if err != nil {
 		if path := string(text); isPath(path) {
-			return nil, fmt.Errorf("%w: it is the path of a file, %s, where the key itself must stand",
+			return nil, fmt.Errorf("%w: it is a file path, %s, instead of the key itself",
 				ErrPath, path)
 		}
 		return nil, fmt.Errorf("%w: neither PEM nor base64", ErrMalformed)
@@ -207,7 +207,8 @@ func ParseBelow(text []byte, dir string) (crypto.Signer, error) {
 		case !errors.Is(err, ErrPath):
 			return signer, err
 		case dir == "":
-			return nil, fmt.Errorf("%w; key_dir of the source lets files below a directory be read", err)
+			return nil, fmt.Errorf("%w; with key_dir of the source, files below a directory can "+
+				"be read", err)
 		case strings.HasPrefix(path, "/"):
 			return nil, fmt.Errorf("%w: %s is not below %s (key_dir)", ErrPath, path, dir)
 		}

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// ErrName says that a selector or domain cannot stand in a zone file. U-labels are for the caller
+// ErrName says that a selector or domain cannot be in a zone file. U-labels are for the caller
 // to convert.
 var ErrName = errors.New("keys: not a domain name")
 

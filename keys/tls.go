@@ -30,7 +30,7 @@ func (t TLS) Config() (*tls.Config, error) {
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("keys: %s holds no certificate", t.CAFile)
+			return nil, fmt.Errorf("keys: there is no certificate in %s", t.CAFile)
 		}
 	}
 	if t.Certificate == "" {

@@ -46,7 +46,7 @@ func verifiedName(host string) string {
 // isLocal reports whether a process of the MTA's host handed a message over without SMTP over a
 // network. Sendmail shows sendmail -bs as "localhost" without an address, and no daemon. Postfix
 // shows sendmail(1) as a connection from loopback that has no port, and writes paths without angle
-// brackets. Neither can be had over a network, and a client whose address is merely unknown is
+// brackets. Neither can be used over a network, and a client whose address is merely unknown is
 // neither.
 func isLocal(client guard.Client, sender guard.Path, daemon string) bool {
 	if client.Family == guard.FamilyUnknown {

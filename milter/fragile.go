@@ -92,7 +92,7 @@ func longField(h message.Header, limit int) string {
 }
 
 // hourly knows which texts were new within the last hour. It holds a bounded number of them, and is safe for concurrent
-// use. They hold domains of authors for whom a rule signs: where one signs for everybody, users choose them.
+// use. They hold domains of authors for whom a rule signs: where one signs for all authors, users choose them.
 type hourly struct {
 	now  func() time.Time // nil for time.Now
 	most int              // texts within an hour; 0: 4,096

@@ -27,7 +27,7 @@ type Judge interface {
 	// Wants says what is needed of the body. It is asked once, before the body comes.
 	Wants() Wants
 	// Decide is called when the body is complete. ctx has the deadline for all judging; a result
-	// that cannot be had in time is a temperror, not an error. raw is the body as it came, if Wants
+	// that is not there in time is a temperror, not an error. raw is the body as it came, if Wants
 	// asked for it and it is neither empty nor longer than that; else nil.
 	Decide(ctx context.Context, m *message.Message, raw []byte) Outcome
 }

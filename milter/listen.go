@@ -147,6 +147,7 @@ func inherited(name string) (net.Listener, error) {
 	for _, f := range files {
 		have = append(have, f.Name())
 	}
-	return nil, fmt.Errorf("no such socket among the %d that systemd handed over %q; is the socket unit started?",
+	return nil, fmt.Errorf("there is no such socket among the %d that systemd passed %q; is the "+
+		"socket unit started?",
 		len(files), have)
 }

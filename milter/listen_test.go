@@ -166,7 +166,7 @@ func TestUnixSocketRefused(t *testing.T) {
 	}{
 		{name: "live", path: "live", is: ErrInUse, mention: live.address.Target},
 		{name: "file", path: "file", mention: "not a socket"},
-		{name: "served in another way", path: "other", is: ErrInUse, mention: "cannot be told"},
+		{name: "served in another way", path: "other", is: ErrInUse, mention: "it is not known whether it is in use"},
 		{name: "no directory", path: "none/sock", mention: "install -d"},
 		{name: "no group", path: "new", options: ListenOptions{Group: "no-such-group"}, mention: `no group "no-such-group"`},
 		{name: "no user", path: "new", options: ListenOptions{User: "no-such-user"}, mention: `no user "no-such-user"`},
@@ -300,7 +300,7 @@ func TestInherited(t *testing.T) {
 	if err == nil {
 		t.Error("a socket that is not there was found")
 	}
-	for _, w := range append(want, `third: milter: listen on fd:third: no such socket among the 2 that systemd handed over ["first" "second"]`) {
+	for _, w := range append(want, `third: milter: listen on fd:third: there is no such socket among the 2 that systemd passed ["first" "second"]`) {
 		if !strings.Contains(string(out), w) {
 			t.Errorf("got %s\nwant %s", out, w)
 		}

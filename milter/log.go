@@ -41,7 +41,7 @@ func (l logger) line(level slog.Level, text string, attrs []slog.Attr) {
 	_ = h.Handle(ctx, r) // as slog does: there is nowhere to say it
 }
 
-// panicked reports a bug of ours.
+// panicked reports a bug in Mailseal.
 func (l logger) panicked(what string, env *message.Envelope, v any) {
 	l.Error("panic", "in", what, "queue", env.QueueID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
@@ -54,20 +54,20 @@ func (l logger) unworkable(env *message.Envelope, was action.Action, err error) 
 
 // lost reports a message whose connection ended before it could get its verdict.
 func (l logger) lost(env *message.Envelope) {
-	l.Warn("connection ended before the verdict, the MTA decides by itself", "queue", env.QueueID)
+	l.Warn("connection ended before the verdict; the MTA decides without it", "queue", env.QueueID)
 }
 
 // tooManyRecipients is said once for a message: a stranger chooses how many more there are.
 func (l logger) tooManyRecipients(env *message.Envelope) {
-	what := "too many recipients, the others are refused for now"
+	what := "too many recipients: the others are deferred"
 	if env.Local {
-		what = "too many recipients, the filter sees the first only"
+		what = "too many recipients: the filter sees only the first ones"
 	}
 	l.Warn(what, "queue", env.QueueID, "client", env.Client, "recipients", len(env.Recipients))
 }
 
 func (l logger) exempt(env *message.Envelope) {
-	l.Info("exempt client, message not looked at", "queue", env.QueueID, "client", env.Client,
+	l.Info("exempt client, message not processed", "queue", env.QueueID, "client", env.Client,
 		"name", env.ClientName, "sender", env.Sender)
 }
 

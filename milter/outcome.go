@@ -62,11 +62,11 @@ type editor interface {
 func (o *Outcome) check(h message.Header, a guard.Agreement) error {
 	switch {
 	case len(o.Edits.Insert) > 0 && !a.May(guard.AddHeaders):
-		return fmt.Errorf("%w: the MTA lets no field be added", errEdit)
+		return fmt.Errorf("%w: the MTA does not allow fields to be added", errEdit)
 	case len(o.Edits.Remove)+len(o.Edits.Change) > 0 && !a.May(guard.ChangeHeaders):
-		return fmt.Errorf("%w: the MTA lets no field be changed or removed", errEdit)
+		return fmt.Errorf("%w: the MTA does not allow fields to be changed or removed", errEdit)
 	case o.Action == action.Hold && !a.May(guard.Quarantine):
-		return fmt.Errorf("%w: the MTA holds no message", errEdit)
+		return fmt.Errorf("%w: the MTA cannot hold messages", errEdit)
 	}
 	for _, i := range o.Edits.Remove {
 		if i < 0 || i >= len(h) {
@@ -127,7 +127,7 @@ func isFold(raw []byte, i int) bool {
 //
 // Changes come first, while the fields are still counted as they came. All removals come before any
 // insertion: a field that is inserted above others of its name shifts their count on both MTAs.
-// Removals go from the last instance up: Postfix counts anew after each, Sendmail does not, and
+// Removals go from the last instance up: Postfix counts again after each, Sendmail does not, and
 // only this order suits both. Insertions are at 0, above the MTA's own Received, where each pushes
 // the one before down: the last one ends on top.
 func (o *Outcome) edit(m editor, h message.Header) error {

@@ -211,7 +211,7 @@ func TestHeaderTooLarge(t *testing.T) {
 		if c.Agreement().Answers(guard.EndOfHeader) {
 			stage = miltertest.AtEOH
 		}
-		if got.Stage != stage || got.Reply.Text != "552 5.3.4 Header too large: more than 4000 octets in all fields" {
+		if got.Stage != stage || got.Reply.Text != "552 5.3.4 Header too large: more than 4000 bytes in all fields" {
 			t.Errorf("got %v at %s, want it at %s", got.Reply, got.Stage, stage)
 		}
 		if got := c.deliver(letter("Q2")); got.Refused() || len(f.last(t).Header) != 3 || len(f.seen) != 1 {

@@ -86,7 +86,8 @@ func clearPlace(ctx context.Context, path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is not a socket (%v) and is left alone; move it away or choose another path",
+		return fmt.Errorf("%s is not a socket (%v), and is not replaced; move it away or choose "+
+			"another path",
 			path, info.Mode())
 	}
 	dialer := net.Dialer{Timeout: 2 * time.Second}
@@ -99,7 +100,7 @@ func clearPlace(ctx context.Context, path string) error {
 		return removeIf(path, info)
 	}
 	// Busy (its backlog is full), or not ours to ask: not known to be stale.
-	return fmt.Errorf("%w: a socket is at %s, and whether it is served cannot be told: %w", ErrInUse, path, err)
+	return fmt.Errorf("%w: there is a socket at %s, and it is not known whether it is in use: %w", ErrInUse, path, err)
 }
 
 // removeIf removes the socket at path if it is still the one that id describes.
@@ -127,8 +128,8 @@ func checkDirectory(dir string) ([]string, error) {
 	if info.Mode().Perm()&0o022 == 0 {
 		return nil, nil
 	}
-	return []string{fmt.Sprintf("Sendmail refuses a socket in %s, where its group or others may "+
-		"write (mode %04o, sticky or not); Postfix takes it. To mend it: chmod go-w %s",
+	return []string{fmt.Sprintf("Sendmail refuses a socket in %s, in which its group or others "+
+		"may write (mode %04o, even if sticky); Postfix accepts it. To correct it: chmod go-w %s",
 		dir, info.Mode().Perm(), dir)}, nil
 }
 
@@ -157,7 +158,7 @@ func lookUp(name, kind string, find func(name string) (string, error)) (int, err
 	if _, err := strconv.ParseUint(name, 10, 31); err != nil {
 		if id, err = find(name); err != nil {
 			return -1, fmt.Errorf("there is no %s %q for the socket; create it (is the MTA "+
-				"installed?) or leave the setting out: %w", kind, name, err)
+				"installed?) or remove the setting: %w", kind, name, err)
 		}
 	}
 	return strconv.Atoi(id)

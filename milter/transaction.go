@@ -86,7 +86,7 @@ func (t *transaction) field(name, value []byte) {
 func (t *transaction) endOfHeader() {
 	t.began = time.Now()
 	if t.fields == nil {
-		text := fmt.Sprintf("Header too large: more than %d octets in all fields", t.settings.HeaderLimit)
+		text := fmt.Sprintf("Header too large: more than %d bytes in all fields", t.settings.HeaderLimit)
 		t.decided = &Outcome{Action: action.Reject, Reply: Reply{552, "5.3.4", text}}
 		return
 	}

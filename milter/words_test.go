@@ -29,6 +29,53 @@ var words = []struct {
 	{regexp.MustCompile(`(?i)\b(tells|says) whether\b`), "reports whether"},
 	{regexp.MustCompile(`\b([Ww]hoever|[Nn]obody|[Ss]omebody)\b`), "the sender, no client, another process, ..."},
 	{regexp.MustCompile(`%q is no\b`), "%q is not a ..., invalid ..."},
+	{regexp.MustCompile(`\bthat is no\b`), "that is not a ..., other than a ..."},
+	{regexp.MustCompile(`\b[Aa] (MTA|RSA|SMTP|SPF)\b`), "an"},
+	{regexp.MustCompile(`\bbe had\b`), "be loaded, available"},
+	{regexp.MustCompile(`\bsaid and counted\b`), "logged and counted"},
+	{regexp.MustCompile(`\bhangs? on (the|its|this|that)\b`), "is relative to"},
+	{regexp.MustCompile(`\bno equal\b`), "no equivalent"},
+	{regexp.MustCompile(`\bwhat is waited for\b`), "what it waits for"},
+	{regexp.MustCompile(`\bbugs? of ours\b`), "a bug in Mailseal"},
+}
+
+// papers are the texts beside the code that are held to the same words. CONTRIBUTING.md is not
+// among them: it lists the words that are not written.
+var papers = []string{
+	"README.md", "SECURITY.md", "CHANGELOG.md", "contrib/*.md", "contrib/mailseal.toml",
+	"contrib/man/*", "contrib/bench/*.md", "cmd/mailseal/help/*.txt",
+}
+
+// TestPlainPapers holds the words in what operators read.
+func TestPlainPapers(t *testing.T) {
+	for _, pattern := range papers {
+		paths, err := filepath.Glob(filepath.Join("..", pattern))
+		if err != nil || len(paths) == 0 {
+			t.Errorf("%s: %d files, %v", pattern, len(paths), err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			n := 0
+			for line := range strings.Lines(string(text)) {
+				n++
+				wantPlain(t, path, n, line)
+			}
+		}
+	}
+}
+
+// wantPlain fails for a line with a word of the list.
+func wantPlain(t *testing.T, path string, n int, line string) {
+	t.Helper()
+	for _, w := range words {
+		if found := w.pattern.FindString(line); found != "" {
+			t.Errorf("%s:%d: %q; write %s", path, n, found, w.instead)
+		}
+	}
 }
 
 // maxColumns is how wide a line of code may be, a tab counting for four. Most are within 100.
@@ -63,11 +110,7 @@ func plain(t *testing.T, path string) {
 	for line := range strings.Lines(string(source)) {
 		n++
 		line = strings.TrimSuffix(line, "\n")
-		for _, w := range words {
-			if found := w.pattern.FindString(line); found != "" {
-				t.Errorf("%s:%d: %q; write %s", path, n, found, w.instead)
-			}
-		}
+		wantPlain(t, path, n, line)
 		width := len([]rune(strings.ReplaceAll(line, "\t", "    ")))
 		isOneWord := !strings.Contains(strings.TrimSpace(line), " ")
 		if width > maxColumns && !isOneWord && !isText[n] {

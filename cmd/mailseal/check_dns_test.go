@@ -49,14 +49,17 @@ func TestCheckDNS(t *testing.T) {
 		{"good", goodConfig, own, exitGood, "DNS: 1 of 1 records good"},
 		{"missing", goodConfig, "example.com. A 192.0.2.1\n", exitBad, "error: s._domainkey.example.com: there is no TXT record"},
 		{"what to publish", goodConfig, "", exitBad, `publish: s._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`},
-		{"doubled suffix", goodConfig, `s._domainkey.example.com.example.com. TXT "KEY"` + "\n", exitBad, "stands at s._domainkey.example.com.example.com"},
-		{"test", goodConfig, `s._domainkey.example.com. TXT "KEY; t=y"` + "\n", exitGood, "warning: s._domainkey.example.com: says t=y"},
+		{"doubled suffix", goodConfig, `s._domainkey.example.com.example.com. TXT "KEY"` + "\n", exitBad, "the " +
+			"record is at s._domainkey.example.com.example.com"},
+		{"test", goodConfig, `s._domainkey.example.com. TXT "KEY; t=y"` + "\n", exitGood, "warning: " +
+			"s._domainkey.example.com: has t=y"},
 		{"servers fail", goodConfig, "$SERVFAIL s._domainkey.example.com\n", exitUnknown, "unknown: s._domainkey.example.com: could not find out"},
 		{"the rule's domain is what counts", rule(`"example.com"`, `domain = "example.org"`), own, exitBad, "s._domainkey.example.org: there is no TXT record"},
 		{"key of no rule", goodConfig + "[keys.\"s._domainkey.example.net\"]\nfile = \"s.pem\"\n", own, exitBad, "s._domainkey.example.net: there is no TXT record"},
 		{"any author's domain, of a rule", anyDomain, own, exitGood, "1 of 1 records good"},
 		{"any author's domain, of a rule, missing", anyDomain, "", exitBad, "error: s._domainkey.example.com: "},
-		{"any author's domain, of everybody", strings.Replace(anyDomain, `from = "example.com"`, `from = "*"`, 1), "", exitGood, "note: key \"k\" signs as whatever domain"},
+		{"any author's domain, of everybody", strings.Replace(anyDomain, `from = "example.com"`, `from = "*"`, 1), "", exitGood, "note: " +
+			"key \"k\" signs as the author's domain"},
 		{"not aligned", rule(`["example.com", "example.net"]`, ""), own, exitBad, "sign[0]: signs mail from example.net as d=example.com, which DMARC does not count"},
 		{"not aligned with a record", rule(`"example.net"`, ""), own + `_dmarc.example.net. TXT "v=DMARC1; p=reject"` + "\n", exitBad, "mail from example.net as d=example.com"},
 		{"the parent's key", rule(`"*@*.example.com"`, ""), own, exitGood, "1 of 1 records good"},

@@ -57,7 +57,8 @@ func TestCheck(t *testing.T) {
 		{"directory that systemd makes", "listen = [{ address = \"unix:/run/no such daemon/m.sock\" }]\n", exitGood, "RuntimeDirectory="},
 		{"socket's group", "listen = [{ address = \"unix:/tmp/m.sock\", group = \"no such group\" }]\n", exitBad, `listen[0].group: no group "no such group" on this host`},
 		{"socket's user", "listen = [{ address = \"unix:/tmp/m.sock\", user = \"no such user\" }]\n", exitBad, "listen[0].user: "},
-		{"socket that is none", "listen = [{ address = \"unix:/etc/passwd\" }]\n", exitBad, "is no socket"},
+		{"socket that is none", "listen = [{ address = \"unix:/etc/passwd\" }]\n", exitBad, "is " +
+			"not a socket"},
 		{"tables that are not there", "key_table = \"/k\"\nsigning_table = \"/s\"\n", exitBad, "signing_table: /s: no such file"},
 		{"token that is not there", "[sources.web]\ndriver = \"http\"\nurl = \"https://k.example\"\ntoken_file = \"token\"\n", exitBad, "sources.web.token_file: "},
 		{"token for everybody to read", "[sources.web]\ndriver = \"http\"\nurl = \"https://k.example\"\ntoken_file = \"mailseal.toml\"\n", exitBad, "chmod 0640"},

@@ -20,7 +20,7 @@ const (
 	exitBad     = 1  // the answer is bad, or the configuration has mistakes
 	exitUsage   = 2  // the command line is wrong
 	exitUnknown = 3  // could not find out, or could not read what it needs
-	exitBug     = 70 // a bug of ours
+	exitBug     = 70 // a bug in Mailseal
 	exitDefer   = 75 // a mail server is to try again (EX_TEMPFAIL); of "mailseal reports deliver" alone
 )
 

@@ -204,8 +204,10 @@ func TestExplainSigningSources(t *testing.T) {
 		{"a database that is away", "--from a@away.example", exitBad, []string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist", "is deferred"}},
 		{"one key of two, strictly", "--from a@strict.example", exitBad, []string{"key gone (source hosting): CANNOT SIGN", "a key of the rule cannot be used: the message is rejected"}},
 		{"none, and unsigned", "--from a@open.example", exitBad, []string{"the message goes out unsigned (on_key_error)"}},
-		{"a login that may not", "--from a@d3.example --user joe", exitBad, []string{"senders does not let it: login joe may not use a@d3.example (reject)"}},
-		{"a peer that is exempt", "--from a@d1.example --ip 203.0.113.1", exitBad, []string{"the client is in exempt"}},
+		{"a login that may not", "--from a@d3.example --user joe", exitBad, []string{"[senders] " +
+			"does not allow it: login joe may not use a@d3.example (reject)"}},
+		{"a peer that is exempt", "--from a@d1.example --ip 203.0.113.1", exitBad, []string{"the " +
+			"client is in [exempt]"}},
 	} {
 		out, code := runCommand(t, append([]string{"explain-signing", "--config", path, "--ip", "192.0.2.1"}, strings.Fields(tc.args)...)...)
 		if code != tc.code {

@@ -114,7 +114,7 @@ func checkBeside(cmd *cobra.Command, f *pflag.Flag) error {
 		}
 	}
 	if at := slices.IndexFunc(f.Annotations[notBeside], isGiven); at >= 0 {
-		return fmt.Errorf("--%s has no effect beside --%s", f.Name, f.Annotations[notBeside][at])
+		return fmt.Errorf("--%s has no effect together with --%s", f.Name, f.Annotations[notBeside][at])
 	}
 	return nil
 }

@@ -79,7 +79,8 @@ func (f *keysFlags) open(ctx context.Context, out io.Writer) (*keyring.Ring, err
 
 // formatFlag lets records be printed for what publishes them.
 func (f *keysFlags) formatFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Format, "format", "zone", "how to print records: zone, line, nsupdate, json or none")
+	cmd.Flags().StringVar(&f.Format, "format", "zone", "format of printed records: zone, line, "+
+		"nsupdate, json or none")
 	excludes(cmd, []string{"format"}, "json")
 }
 

@@ -32,7 +32,8 @@ violates the protocol in a way that the MTA would not accept.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if len(files) > 0 && cmd.Flags().Changed("size") {
-				return answer.NewUsage(errors.New("--size makes up a message; it has no effect beside a file"))
+				return answer.NewUsage(errors.New("--size makes up a message; it has no effect " +
+					"together with a file"))
 			}
 			f.Out, f.Errors = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			f.Read = func(file string) ([]byte, error) { return readInput(file, cmd.InOrStdin()) }
@@ -59,7 +60,7 @@ func defineMTA(cmd *cobra.Command, f *play.MTA) {
 	flags.BoolVar(&f.Local, "local", false, "the message comes from this host, not by SMTP (sendmail -t)")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message, one per line")
 	flags.BoolVar(&f.Deliver, "deliver", false,
-		"print the message as it would be delivered; all else goes to standard error")
+		"print the message as it would be delivered; everything else goes to standard error")
 	flags.DurationVar(&f.Timeout, "timeout", 5*time.Minute, "how long the milter may take to "+
 		"answer")
 	flags.IntVar(&f.Load.Count, "count", 0, "measure: send this many messages")

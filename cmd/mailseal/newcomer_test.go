@@ -69,8 +69,10 @@ func TestNewcomer(t *testing.T) {
 		{"two records", "propose spf --zone @spf two.example", exitGood, `"v=spf1 mx ~all" is not used`, ""},
 		{"mailto", "propose dmarc --zone @spf --reports MAILTO:a@a.example a.example", exitGood, "rua=mailto:a@a.example", "MAILTO"},
 		{"one flag of three", "sign --domain example.com", exitUsage, "--domain has no effect without --selector", "group"},
-		{"two forms", "reports read --json --csv @zone", exitUsage, "--json has no effect beside --csv", "group"},
-		{"two forms of a list", "reports sources --json --csv", exitUsage, "--json has no effect beside --csv", "group"},
+		{"two forms", "reports read --json --csv @zone", exitUsage, "--json has no effect " +
+			"together with --csv", "group"},
+		{"two forms of a list", "reports sources --json --csv", exitUsage, "--json has no effect " +
+			"together with --csv", "group"},
 		{"no name", "keys record", exitUsage, "keys record takes one NAME or more", "arg(s)"},
 		{"two addresses", "reports suppress a b", exitUsage, "takes one ADDRESS", "arg(s)"},
 	} {

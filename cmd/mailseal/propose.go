@@ -48,7 +48,7 @@ func newProposeSPFCmd() *cobra.Command {
 	var configFile string
 	cmd := &cobra.Command{
 		Use:   "spf DOMAIN",
-		Short: "Write an SPF record from what is published and who else may send",
+		Short: "Write an SPF record from the published one and additional senders",
 		Long: `Spf starts from the published record, corrects its mistakes, and adds the addresses and records that
 the flags name, and with --reports also the addresses that the DMARC reports of 90 days show to be the domain's own.
 It explains in words what the record allows and how many lookups it takes. An include for a service that uses an

@@ -39,7 +39,8 @@ func TestReportsStore(t *testing.T) {
 		{"sources as CSV", "sources --csv", exitGood, []string{
 			"example.com,192.0.2.1,1200,1200,1200,1200,0,0,0,2023-11-15,2023-11-15,ours,the SPF record of the domain names it,fine,"}},
 		{"received", "received", exitGood, []string{"1       2023-11-15  org.example  example.com      1243        3  whole  yes      file"}},
-		{"received, one", "received 1", exitGood, []string{"1,243 messages in 3 records.", "it counts: it was brought by hand", "the reporter says: late",
+		{"received, one", "received 1", exitGood, []string{"1,243 messages in 3 records.", "it " +
+			"counts: it was imported by hand", "the reporter says: late",
 			"192.0.2.1: ours, the SPF record of the domain names it. All is as it should be"}},
 		{"the variant", "received 2", exitGood, []string{"it does not count, since report 1 has the same id"}},
 		{"no such number", "received 77", exitBad, []string{"there is no report with this number"}},
@@ -50,7 +51,7 @@ func TestReportsStore(t *testing.T) {
 		{"TLS reports", "received --kind tls", exitGood, []string{"number  day         reporter", "2023-11-15", "example.com", "certificate-expired"}},
 		{"one TLS report", "received --kind tls 1", exitGood, []string{"TLS report of Org", "nothing proves who wrote it"}},
 		{"no such TLS report", "received --kind tls 9", exitBad, []string{"there is no report with this number"}},
-		{"one TLS report as CSV", "received --kind tls --csv 1", exitUsage, []string{"take --json"}},
+		{"one TLS report as CSV", "received --kind tls --csv 1", exitUsage, []string{"use --json"}},
 		{"no kind", "received --kind x", exitUsage, []string{"is not aggregate, tls or failure"}},
 		{"no number", "received x", exitUsage, []string{`"x" is not the number of a report`}},
 		{"accept nobody", "accept none.example", exitBad, []string{"no report of this reporter"}},

@@ -69,7 +69,8 @@ func TestReportsRead(t *testing.T) {
 	}{
 		{"the screen", "@r.xml", exitBad, []string{
 			"1 report of =cmd() ??[31m, 15 Nov 2023 (UTC).",
-			"example.com: 1,243 messages, 96.5% pass DMARC; of 43 that fail, 3 delivered all the same and 40\n  quarantined. Policy:",
+			"example.com: 1,243 messages, 96.5% pass DMARC; of 43 that fail, 3 delivered " +
+				"nevertheless and 40\n  quarantined. Policy:",
 			"p=quarantine sp=reject np=reject", "192.0.2.1     ours        1,200  100%",
 			"Set up a signing domain at the service;", "would not help",
 			`row 4 in line 9: count "-3" is out of range: 0 to 1000000000; the other rows were read`,
@@ -89,7 +90,8 @@ func TestReportsRead(t *testing.T) {
 		{"a mail without a report beside one", "@tls.json @joe.eml", exitGood, []string{"1 other mail holds no report:", "joe.eml."}},
 		{"no file", "@gone", exitUnknown, []string{"gone: no such file"}},
 		{"no argument", "", exitUsage, []string{"name a file"}},
-		{"two forms", "--json --csv @r.xml", exitUsage, []string{"--json has no effect beside --csv"}},
+		{"two forms", "--json --csv @r.xml", exitUsage, []string{"--json has no effect together " +
+			"with --csv"}},
 	} {
 		words := strings.Fields(strings.ReplaceAll(tc.args, "@", dir+"/"))
 		out, errs, code := mailseal(t, "", append([]string{"reports", "read"}, words...)...)

@@ -51,8 +51,8 @@ Without an address it is 0 if there is a record that receivers can use, 1 if not
 				return f.named(cmd, args[0])
 			}
 			if f.ip == "" || f.Helo == "" && !f.HasFrom {
-				return answer.NewUsage(errors.New("name a domain, or a client with --ip and whom " +
-					"it says to be with --helo or --from"))
+				return answer.NewUsage(errors.New("give a domain, or a client with --ip and its " +
+					"identity with --helo or --from"))
 			}
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
@@ -76,7 +76,8 @@ Without an address it is 0 if there is a record that receivers can use, 1 if not
 // named is for a domain instead of a sender.
 func (f *spfFlags) named(cmd *cobra.Command, name string) (err error) {
 	if f.HasFrom {
-		return answer.NewUsage(errors.New("--from has no effect beside the name of a domain"))
+		return answer.NewUsage(errors.New("--from has no effect together with the name of a " +
+			"domain"))
 	}
 	if f.ip != "" {
 		f.From, f.HasFrom = "postmaster@"+name, true

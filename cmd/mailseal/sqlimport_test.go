@@ -81,7 +81,7 @@ func TestSQLImportLooseKeys(t *testing.T) {
 	}
 	var out bytes.Buffer
 	err := importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting"}, &out)
-	if codeOf(err) != exitBad || !strings.Contains(err.Error(), "loose.pem: of which domain is it? --domain") || out.Len() > 0 {
+	if codeOf(err) != exitBad || !strings.Contains(err.Error(), "loose.pem: its domain is not known; use --domain") || out.Len() > 0 {
 		t.Errorf("without a domain: wrote %q, %v", &out, err)
 	}
 	err = importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting", Domain: "Loose.example"}, &out)

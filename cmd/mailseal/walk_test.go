@@ -314,8 +314,8 @@ func TestFlagValues(t *testing.T) {
 	t.Logf("%d flags, %d of them with a meaning for \"\", %d without a value", flags, empties, bools)
 }
 
-// TestFlagsWithoutEffect gives every flag that needs another one without it, and every flag that has no effect beside
-// another one beside it.
+// TestFlagsWithoutEffect gives every flag that needs another one without it, and every flag that
+// has no effect together with another one beside it.
 func TestFlagsWithoutEffect(t *testing.T) {
 	tried := 0
 	everyCommand(func(cmd *cobra.Command, words []string) {
@@ -343,7 +343,7 @@ func TestFlagsWithoutEffect(t *testing.T) {
 				refused("--"+f.Name+" has no effect without --", value(f.Name))
 			}
 			for _, other := range f.Annotations[notBeside] {
-				refused("--"+f.Name+" has no effect beside --"+other, value(f.Name), value(other))
+				refused("--"+f.Name+" has no effect together with --"+other, value(f.Name), value(other))
 			}
 		})
 		for _, name := range strings.Fields(cmd.Annotations[ignored]) {
@@ -364,11 +364,12 @@ func TestCommandLines(t *testing.T) {
 		"serve x":           "takes no arguments",
 		"sign a b":          "takes one FILE",
 		"dmarc":             "takes DOMAIN",
-		"keygen --domain x.example --algorithm rsa,rsa":                         "names \"rsa\" twice",
-		"keygen --domain x.example --algorithm ed25519 --bits 4096":             "--bits has no effect",
-		"keygen --domain x.example --algorithm dsa":                             "dsa",
-		"mta --milter unix:@/m --size 10 @plain.eml":                            "--size",
-		"mta --milter unix:@/m --deliver --duration 3s @plain.eml":              "--deliver has no effect beside --duration",
+		"keygen --domain x.example --algorithm rsa,rsa":             "names \"rsa\" twice",
+		"keygen --domain x.example --algorithm ed25519 --bits 4096": "--bits has no effect",
+		"keygen --domain x.example --algorithm dsa":                 "dsa",
+		"mta --milter unix:@/m --size 10 @plain.eml":                "--size",
+		"mta --milter unix:@/m --deliver --duration 3s @plain.eml": "--deliver has " +
+			"no effect together with --duration",
 		"shadow --listen inet:1@127.0.0.1 --upstream unix:@/u --group g":        "only a unix socket",
 		"shadow --listen unix:@/u --upstream unix:@/u --config @good.toml":      "is the address of --listen",
 		"shadow --listen inet:1025 --upstream inet:1025@127.0.0.1":              "is the address of --listen",

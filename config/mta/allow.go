@@ -45,7 +45,7 @@ func mend(h Host, o obstacle, l Listener, p process) []Fix {
 	return nil
 }
 
-// openToAll lets all users pass a directory. What is below /run is made anew at boot, by whatever made it first.
+// openToAll lets all users pass a directory. What is below /run is made again at boot, by whatever made it first.
 func openToAll(h Host, o obstacle) Change {
 	mode := fmt.Sprintf("%04o", o.node.Mode.Perm()|0o111)
 	c := command("mode", o.path, "chmod a+x "+o.path)

@@ -46,8 +46,8 @@ const (
 	goFirst               // the list with us at its head
 )
 
-// beside judges a filter that comes before us in a list, or after.
-func (o other) beside(d Daemon, before bool) clash {
+// clashWith judges a filter that comes before us in a list, or after.
+func (o other) clashWith(d Daemon, before bool) clash {
 	is := say("is-other", o.name)
 	if o.guessed {
 		is = say("has-port-of", o.name)

@@ -120,7 +120,7 @@ func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (wo
 		switch {
 		case more != nil:
 			after, changes = next, append(changes, more...)
-		case !lighter(other, f):
+		case !isLessSevere(other, f):
 			return w, nil
 		}
 	}
@@ -131,9 +131,9 @@ func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (wo
 	return after, changes
 }
 
-// lighter reports whether one finding matters less than another: a remedy may leave it. What is
+// isLessSevere reports whether one finding matters less than another: a remedy may leave it. What is
 // found where Mailseal is named at all matters less than that it is not, unless it is an error.
-func lighter(other, f Finding) bool {
+func isLessSevere(other, f Finding) bool {
 	of := slices.Index(severities, f.Severity)
 	if f.Code == "not-named" {
 		of = slices.Index(severities, Error)

@@ -44,7 +44,7 @@ func (p *postfix) clients() []service {
 	return out
 }
 
-// eightBit finds a client that hides from itself that the next hop takes 8-bit mail: Postfix then encodes it anew.
+// eightBit finds a client that hides from itself that the next hop takes 8-bit mail: Postfix then encodes it again.
 func (p *postfix) eightBit(s service, protocol string) {
 	if s.get("disable_mime_output_conversion") == "yes" {
 		return

@@ -29,7 +29,7 @@ func (p *postfix) neighbours(w *way) {
 // other judges another filter beside us. First is where we are in the list, -1 while we
 // have not come.
 func (p *postfix) other(w *way, f filter, at string, first int) {
-	c := identify(p.h, f.at, at).beside(p.d, first < 0)
+	c := identify(p.h, f.at, at).clashWith(p.d, first < 0)
 	if !w.ours || c.code == "" {
 		return
 	}

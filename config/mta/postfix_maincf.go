@@ -141,7 +141,7 @@ func (p *expander) expand(value string, depth int) string {
 	}
 }
 
-// evaluate gives the value of what stands between ${ and }. Comparisons are beyond it: they are
+// evaluate gives the value of what is between ${ and }. Comparisons are beyond it: they are
 // taken as untrue.
 func (p *expander) evaluate(expression string, depth int) string {
 	n := nameLength(expression)

@@ -51,7 +51,7 @@ const maxLinks = 40
 // sees it, and the first obstacle.
 func reach(h Host, p process, name string) (string, obstacle) {
 	top := path.Join("/", p.chroot)
-	at, rest := top, parts(strings.TrimPrefix(p.at(name), top))
+	at, rest := top, labels(strings.TrimPrefix(p.at(name), top))
 	for links := 0; len(rest) > 0; {
 		part := rest[0]
 		whole := path.Join(append([]string{at}, rest...)...)
@@ -75,7 +75,7 @@ func reach(h Host, p process, name string) (string, obstacle) {
 			if links++; links > maxLinks {
 				return whole, obstacle{path: next, kind: missing}
 			}
-			rest = append(parts(node.Target), rest...)
+			rest = append(labels(node.Target), rest...)
 			if path.IsAbs(node.Target) {
 				at = top
 			}
@@ -94,8 +94,8 @@ func follow(h Host, name string) string {
 	return at
 }
 
-// parts are the names that a path is made of.
-func parts(name string) []string {
+// labels are the names that a path is made of.
+func labels(name string) []string {
 	return strings.FieldsFunc(name, func(r rune) bool { return r == '/' })
 }
 

@@ -73,7 +73,7 @@ func (s *sendmail) stale() {
 		i := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == m.name })
 		if i < 0 || squeezed(s.cf.filters[i].equates) != squeezed(m.equates) {
 			s.add(say("sendmail-filter-differs").finding(s.mcFile, m.line, m.name, Fix{s.rebuild()}))
-			e, _, _ := parseSendmail(equate(m.equates, 'S'))
+			e, _, _ := parseSendmail(equateValue(m.equates, 'S'))
 			s.meant = s.listener(e) != nil || s.isMeant(cfFilter{name: m.name, socket: m.equates}, e)
 			return
 		}
@@ -85,8 +85,8 @@ func (s *sendmail) stale() {
 	}
 }
 
-// equate returns the value of an equate.
-func equate(equates string, key byte) string {
+// equateValue returns the value of an equate.
+func equateValue(equates string, key byte) string {
 	for _, e := range splitTrim(equates, ",") {
 		if name, value, _ := strings.Cut(e, "="); name != "" && name[0] == key {
 			return strings.TrimSpace(value)

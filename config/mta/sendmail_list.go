@@ -78,7 +78,7 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 			continue
 		}
 		e, _, _ := parseSendmail(f.socket)
-		c := s.whose(name, e).beside(s.d, i < first)
+		c := s.whose(name, e).clashWith(s.d, i < first)
 		var fixes []Fix
 		switch c.remedy {
 		case drop:

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// written is a filter as it stands in its file.
+// written is a filter as it is in its file.
 func (s *sendmail) written(f cfFilter, equates string) Fix {
 	if !s.hasMC {
 		return Fix{{Kind: SendmailCF, File: s.cf.file, Name: f.name, Value: equates, line: "X" +

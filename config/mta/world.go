@@ -264,7 +264,7 @@ func (w world) socket(l Listener) {
 	w.node(l.Target, n)
 }
 
-// withUnit puts settings beside a unit of a socket, and makes the socket anew.
+// withUnit puts settings beside a unit of a socket, and makes the socket again.
 func (w world) withUnit(c Change) world {
 	name := path.Base(c.File)
 	file := "/etc/systemd/system/" + name + ".d/zz-thought-of.conf"

@@ -177,7 +177,7 @@ func (im *importer) writeRemoved() {
 	}
 }
 
-// noID says what stands in for an authserv-id that neither file sets.
+// noID says what is in for an authserv-id that neither file sets.
 func (im *importer) noID(ofMTA string) {
 	switch {
 	case im.id != "":

@@ -2,7 +2,8 @@ package opendkim
 
 import "mailseal/config/tables"
 
-// defaults lists what Mailseal's defaults do to mail and has no equal in the programs that are replaced. What an option
+// defaults lists what Mailseal's defaults do to mail and has no equivalent in the programs that are
+// replaced. What an option
 // stands for, or is when it is not set, is said where the option is translated.
 func (im *importer) defaults() {
 	signs, verifies := im.dkim != nil && !im.verifiesOnly, im.verified || im.dmarc

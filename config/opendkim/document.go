@@ -15,7 +15,7 @@ type document struct{ tables []*table }
 // table is a table of it; header is as it is written, "" for the settings before the first.
 type table struct {
 	header  string
-	comment []string // what stands above it
+	comment []string // what is above it
 	lines   []string
 }
 

@@ -83,7 +83,7 @@ func (s *hostSet) add(rec tables.Record, text string, wild bool, tell tables.Tel
 	case wild && strings.HasPrefix(body, "*"):
 		s.except(rec, body, not, tell)
 	case strings.Contains(body, "*") && !wild:
-		tell("host-star", rec.Place, rec.Key, meant(body))
+		tell("host-star", rec.Place, rec.Key, suggested(body))
 	case strings.Contains(body, "*"):
 		s.addWild(rec, body, not, tell)
 	case strings.Contains(body, "/"):
@@ -95,8 +95,8 @@ func (s *hostSet) add(rec tables.Record, text string, wild bool, tell tables.Tel
 
 func sample(pattern string) string { return strings.ReplaceAll(pattern, "*", "mail") }
 
-// meant is what the author of a pattern with "*" wanted.
-func meant(pattern string) string {
+// suggested is what the author of a pattern with "*" wanted.
+func suggested(pattern string) string {
 	if rest := strings.TrimPrefix(pattern, "*"); rest != "" && !strings.Contains(rest, "*") {
 		return rest
 	}
@@ -154,7 +154,7 @@ func (s *hostSet) except(rec tables.Record, body string, not bool, tell tables.T
 		tell("host-except-widely", rec.Place, rec.Key, tables.Prose(effect))
 		return
 	}
-	tell("host-star-never", rec.Place, rec.Key, sample(body), tables.Prose(effect), meant(body))
+	tell("host-star-never", rec.Place, rec.Key, sample(body), tables.Prose(effect), suggested(body))
 }
 
 func (s *hostSet) addNetwork(rec tables.Record, body string, not bool, tell tables.Tell) {

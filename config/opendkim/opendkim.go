@@ -27,7 +27,7 @@ type Options struct {
 var ErrFatal = errors.New("opendkim: cannot be imported")
 
 // Import reads what o names. The error, which wraps ErrFatal, says all that keeps it from being imported; everything
-// else that is not as it was stands in the Report.
+// else that is not as it was is in the Report.
 func Import(o Options) (*Report, error) {
 	if o.Conf == "" && o.DMARC == "" {
 		return nil, fmt.Errorf("%w: no file to import", ErrFatal)

@@ -201,7 +201,7 @@ func (im *importer) unknownOptions(program string) {
 	}
 }
 
-// droppedOptions says why what is set and has no equal is left out.
+// droppedOptions says why what is set and has no equivalent is left out.
 func (im *importer) droppedOptions() {
 	for key, e := range im.conf.set {
 		if why := im.conf.options[key].why; why != "" {

@@ -3,7 +3,7 @@ package opendkim
 import "net/netip"
 
 // verifier says what an OpenDKIM that does not sign makes of the settings for whose mail is signed:
-// nothing. It verifies everybody's mail, also that of 127.0.0.1 and of users who log in.
+// nothing. It verifies all mail, also that of 127.0.0.1 and of users who log in.
 func (im *importer) verifier() {
 	for _, name := range []string{"InternalHosts", "MTA", "MacroList"} {
 		if e, ok := im.conf.get(name); ok {

@@ -30,7 +30,7 @@ func (p pattern) isGlob() bool { return p.local != "*" && strings.Contains(p.loc
 
 // rank orders patterns as OpenDKIM looks them up in every table but a refile: the address, its
 // domain, then up through the parents, at each first for the user, then for all; the user anywhere;
-// everybody. A pattern within another always has a lower one, and no sender is in two patterns of
+// all users. A pattern within another always has a lower one, and no sender is in two patterns of
 // one rank, as long as no user is a glob.
 func (p pattern) rank() int {
 	const labels = 128 // more than a name can have

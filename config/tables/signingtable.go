@@ -17,7 +17,7 @@ type row struct {
 	order  int    // the line's place in the table
 }
 
-// signs is what a row makes: two rows that make the same can stand in one rule.
+// signs is what a row makes: two rows that make the same can be in one rule.
 func (r row) signs() string { return r.key + "\x00" + r.signer }
 
 // rule is a line of Mailseal's table: whose mail, and the row whose key signs it, which stands for

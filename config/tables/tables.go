@@ -1,5 +1,5 @@
 // Package tables reads OpenDKIM's data sets, its key table and its signing table as OpenDKIM itself reads them, and
-// translates both tables into keys and rules of Mailseal's. What has no equal it reports: nothing is widened, and
+// translates both tables into keys and rules of Mailseal's. What has no equivalent it reports: nothing is widened, and
 // nothing is lost, in silence.
 package tables
 

@@ -138,7 +138,7 @@ if [ "$way" = setup ]; then
 		check "a test message that passes Mailseal is a fault" sh -c '
 			mailseal setup --yes --apply --smtp 127.0.0.1:2525 example.com >/root/fault 2>&1; rc=$?
 			cat /root/fault; mailq
-			[ $rc = 1 ] && grep -q "took the test message" /root/fault && mailq | grep -q "queue is empty"'
+			[ $rc = 1 ] && grep -q "accepted the test message" /root/fault && mailq | grep -q "queue is empty"'
 	fi
 	check "undo" mailseal setup --undo
 	check "the mail server is as it was" sh -c '! grep -i mailseal /etc/postfix/main.cf /etc/mail/sendmail.mc 2>/dev/null | grep .'
@@ -147,6 +147,6 @@ if [ "$way" = setup ]; then
 	check "mail passes without it" smtp 127.0.0.1 alice@example.com after
 	check "and is delivered" delivered after
 else
-	check "setup has nothing to apply" sh -c 'mailseal setup --yes --apply example.com | grep -q "a test message came to the daemon"'
+	check "setup has nothing to apply" sh -c 'mailseal setup --yes --apply example.com | grep -q "the test message reached the daemon"'
 fi
 echo "$passed passed, $failed failed"

@@ -131,7 +131,7 @@ func (c *Cache[K, V]) Peek(k K, now time.Time) *Entry[K, V] {
 
 // Put remembers a value that is fresh until one time and kept until another, not before the first.
 // It takes the place of the one before. A value that alone costs more than the bound is not kept.
-// If the clock is set back, the time of the value begins anew.
+// If the clock is set back, the time of the value begins again.
 func (c *Cache[K, V]) Put(k K, v V, fresh, end time.Time) {
 	e := &Entry[K, V]{Key: k, Value: v, Fresh: fresh, End: end, put: c.o.Now(), cost: 1}
 	if c.o.Weigh != nil {

@@ -11,8 +11,8 @@ import (
 type Entry[K comparable, V any] struct {
 	Key   K
 	Value V         // not to be changed
-	Fresh time.Time // until when it is as good as asked for anew
-	End   time.Time // until when it is kept, to serve while a new one cannot be had
+	Fresh time.Time // until when it is as good as asked for again
+	End   time.Time // until when it is kept, to serve while a new one cannot be loaded
 
 	put          time.Time // when it was remembered
 	cost         int
@@ -23,7 +23,7 @@ type Entry[K comparable, V any] struct {
 // clock a little apart. Beyond that the clock has been set back.
 const setBack = time.Minute
 
-// anew is an entry whose time begins again. Where the clock has been set back, an entry would be
+// again is an entry whose time begins again. Where the clock has been set back, an entry would be
 // kept for as long as it was set back, as a year.
 func (e *Entry[K, V]) anew(now time.Time) *Entry[K, V] {
 	back := e.put.Sub(now)

@@ -12,7 +12,7 @@ import (
 )
 
 // connector makes the connections of a pool. It reads what the settings name, such as certificates,
-// passwords in a file and the file of SQLite itself, anew for each one.
+// passwords in a file and the file of SQLite itself, again for each one.
 type connector struct {
 	driver  driver.Driver
 	connect func(context.Context) (driver.Conn, error)

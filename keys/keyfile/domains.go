@@ -20,11 +20,11 @@ import (
 // deferred.
 var (
 	ErrLost = errors.New("keyfile: a domain that signed in the last 30 days has lost its key")
-	ErrTree = errors.New("keyfile: the directory of the domains' keys is not there")
+	ErrTree = errors.New("keyfile: the directory of the domains' keys does not exist")
 )
 
 // maxDomains bounds the keys of domains that stay in memory, 5 KB each. Users of ours fill it, by
-// the domains that they write as; beyond, some key is read anew when it signs next.
+// the domains that they write as; beyond, some key is read again when it signs next.
 const maxDomains = 10_000
 
 // DomainEntry is a line of the key table whose file has "%" in its path, which stands for the
@@ -167,8 +167,8 @@ func (d *Domains) missing(e DomainEntry, name, domain, path string) error {
 		return err
 	}
 	if d.isLost(name, domain) {
-		return fmt.Errorf("%w: %s is not there; put it back, or, where it is meant, "+
-			"\"mailseal reload --accept\" lets its mail go unsigned", ErrLost, path)
+		return fmt.Errorf("%w: %s does not exist; restore it, or if it was removed on purpose, "+
+			"run \"mailseal reload --accept\", and the domain's mail goes unsigned", ErrLost, path)
 	}
 	return fmt.Errorf("%w: there is no %s", keys.ErrNone, path)
 }

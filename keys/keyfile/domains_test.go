@@ -165,7 +165,7 @@ func TestDomainsFollowFiles(t *testing.T) {
 		t.Errorf("the key that was replaced still signs")
 	}
 	must(t, os.Rename(file, file+"~"))
-	if got := look(); !strings.Contains(got, "put it back") {
+	if got := look(); !strings.Contains(got, "restore it") {
 		t.Errorf("lost: got %q", got)
 	}
 	must(t, os.Rename(file+"~", file))

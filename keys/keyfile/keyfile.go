@@ -37,7 +37,7 @@ type Options struct {
 	Previous *Source
 	// New does not wait until all keys are loaded: who asks for one waits for that one
 	Background bool
-	// so many keys stay in memory, 5 KB each; others are read anew whenever they sign; 0: 10,000
+	// so many keys stay in memory, 5 KB each; others are read again whenever they sign; 0: 10,000
 	Held int
 }
 

@@ -85,7 +85,7 @@ type node struct {
 	path     string
 	mode     fs.FileMode
 	uid, gid uint32
-	others   bool // can everybody get here?
+	others   bool // can every user get here?
 	group    bool // can members of groups on the way?
 }
 
@@ -143,7 +143,7 @@ func (c checker) judgeDirectory(n node) (Finding, bool) {
 	case perm&0o002 != 0 && n.others && !sticky:
 		return Finding{Path: n.path,
 			Text: fmt.Sprintf(
-				"directory %s (mode %04o) can be written by everybody, who could replace the key",
+				"directory %s (mode %04o) can be written by all users, who could replace the key",
 				n.path, perm),
 			Kind: DirectoryMode, Mode: "o-w"}, true
 	case perm&0o020 != 0 && n.group && !sticky && !c.mayWrite(n.gid):
@@ -173,7 +173,7 @@ func (c checker) judgeFile(n node) (Finding, bool) {
 			Kind: FileOwner}, true
 	case perm&0o006 != 0 && n.others:
 		return Finding{Path: n.path,
-			Text: fmt.Sprintf("%s (mode %04o) can be read or written by everybody", n.path, perm),
+			Text: fmt.Sprintf("%s (mode %04o) can be read or written by all users", n.path, perm),
 			Kind: FileMode, Mode: mode}, true
 	case n.group && (perm&0o020 != 0 && !c.mayWrite(n.gid) || perm&0o040 != 0 && !c.mayRead(n.gid)):
 		return Finding{Path: n.path,

@@ -64,7 +64,7 @@ func parseKeys(body []byte, dir string) ([]keys.Key, error) {
 	case err != nil:
 		return nil, err
 	case a.Keys == nil:
-		return nil, fmt.Errorf("%w: it has no list keys; an empty one says that no key signs",
+		return nil, fmt.Errorf("%w: it has no list \"keys\"; an empty list means that no key signs",
 			keys.ErrAnswer)
 	case len(*a.Keys) > keys.MaxChosen:
 		return nil, fmt.Errorf("%w: more than %d keys", keys.ErrAnswer, keys.MaxChosen)

@@ -7,7 +7,7 @@
 // A URL with $1 or $2 is asked as it is, with the login and the author's domain in their places,
 // and answers as signing does.
 //
-// Names are percent-encoded into one segment of the path. Either answer may stand in {"data":
+// Names are percent-encoded into one segment of the path. Either answer may be in {"data":
 // {"data": …}}. 404 is "no such key", and for signing "no key signs" when its body is a JSON
 // object; everything else is a failure.
 package keyhttp
@@ -28,12 +28,12 @@ import (
 	"mailseal/keys/files"
 )
 
-// Options say where the service is and how it knows us. They can be compared. Files are read anew
+// Options say where the service is and how it knows us. They can be compared. Files are read again
 // for each connection.
 type Options struct {
 	Name      string        // of the source, for errors
 	URL       string        // what the paths above hang on
-	TokenFile string        // holds the bearer token; read anew for each request
+	TokenFile string        // holds the bearer token; read again for each request
 	TLS       keys.TLS      // for https
 	KeyDir    string        // below which private_key may name a file instead; "": nowhere
 	Timeout   time.Duration // for an answer; 0: 5 s
@@ -94,7 +94,7 @@ func New(o Options) (*Source, error) {
 		}}, nil
 }
 
-// dialTLS returns what makes a connection. It reads the files of certificates anew each time.
+// dialTLS returns what makes a connection. It reads the files of certificates again each time.
 func dialTLS(o Options) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conf, err := o.TLS.Config()
@@ -185,7 +185,7 @@ func (s *Source) authorize(r *http.Request) error {
 	}
 	text := strings.TrimSpace(string(token))
 	if text == "" || strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return s.fail("token_file: %s holds no token", s.options.TokenFile)
+		return s.fail("token_file: there is no token in %s", s.options.TokenFile)
 	}
 	r.Header.Set("Authorization", "Bearer "+text)
 	return nil

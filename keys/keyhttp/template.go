@@ -11,8 +11,8 @@ import (
 // with which keys; it has no place for the name of a key.
 
 // errTemplateKey says that a template was asked for a key by its name.
-var errTemplateKey = errors.New("its url has $1 or $2, so that it says who signs for a sender, and " +
-	"knows no names of keys: leave keys out of the rules that name this source")
+var errTemplateKey = errors.New("its url has $1 or $2, so it returns the keys for a sender and " +
+	"cannot find keys by name: remove keys from the rules with this source")
 
 // isTemplate reports whether a url has a placeholder.
 func isTemplate(text string) bool {
@@ -27,10 +27,11 @@ func checkTemplate(text string) error {
 		host = rest[:at]
 	}
 	if isTemplate(scheme) || isTemplate(host) {
-		return errors.New("keyhttp: $1 and $2 may stand in the path and the query of the url, not before them")
+		return errors.New("keyhttp: $1 and $2 are allowed only in the path and the query of the " +
+			"url")
 	}
 	if _, fragment, found := strings.Cut(rest, "#"); found && isTemplate(fragment) {
-		return errors.New("keyhttp: what stands behind \"#\" of the url is not sent")
+		return errors.New("keyhttp: the part of the url after \"#\" is not sent")
 	}
 	return nil
 }

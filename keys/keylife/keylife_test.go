@@ -336,7 +336,7 @@ func TestGenerateBesideFiles(t *testing.T) {
 			return err
 		})
 	}
-	if err := generate("mail"); err == nil || !strings.Contains(err.Error(), "mail.pem is there already") {
+	if err := generate("mail"); err == nil || !strings.Contains(err.Error(), "mail.pem already exists") {
 		t.Errorf("over somebody's key: %v", err)
 	}
 	if err := generate("a"); err == nil || !strings.Contains(err.Error(), "a selector is used once only") {

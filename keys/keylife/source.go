@@ -78,7 +78,7 @@ func (s *Source) read() error {
 	return nil
 }
 
-// refresh reads the state anew when the file is another one than the last time.
+// refresh reads the state again when the file is another one than the last time.
 func (s *Source) refresh(now time.Time) {
 	if d := now.Sub(s.looked); d >= 0 && d < lookEvery {
 		return
@@ -124,7 +124,7 @@ func (s *Source) AcceptGone() error {
 	return s.read()
 }
 
-// Keys returns the keys that sign for a domain: all that can be had. Without any, the error says
+// Keys returns the keys that sign for a domain: all that can be loaded. Without any, the error says
 // why; it wraps keys.ErrNotFound when no key of the domain is active.
 func (s *Source) Keys(domain string) ([]keys.Key, error) {
 	s.mu.Lock()

@@ -53,7 +53,7 @@ func (v View) usable(k *Key) error {
 	return nil
 }
 
-func (v View) sight(k *Key) keys.Sight {
+func (v View) observe(k *Key) keys.Sight {
 	if s, ok := v.Sights[k.Name()]; ok {
 		return s
 	}
@@ -62,14 +62,14 @@ func (v View) sight(k *Key) keys.Sight {
 
 func (s *State) situation(k *Key, v View) keys.Situation {
 	return keys.Situation{
-		Stage: k.Stage, Since: v.since(k), Sight: v.sight(k), Servers: v.Shown[k.Name()],
+		Stage: k.Stage, Since: v.since(k), Sight: v.observe(k), Servers: v.Shown[k.Name()],
 		Successor: s.successor(k, v),
 		Now:       v.Now, Publish: v.Publish, Overlap: v.Overlap,
 		First: s.isFirst(k), Other: k.Other,
 	}
 }
 
-// since is when a key came to its stage; a retiring one that signed again retires anew.
+// since is when a key came to its stage; a retiring one that signed again retires again.
 func (v View) since(k *Key) time.Time {
 	if until := v.Until[k.Name()]; k.Stage == keys.Retiring && until.After(k.Since) {
 		return until
@@ -85,7 +85,7 @@ func (s *State) successor(k *Key, v View) bool {
 	}
 	for _, other := range s.Of(k.Domain, keys.Active) {
 		if other != k && !other.Vendor && other.Algorithm == k.Algorithm &&
-			v.sight(other) == keys.SightKey {
+			v.observe(other) == keys.SightKey {
 			return true
 		}
 	}
@@ -181,7 +181,7 @@ func (s *State) Plan(domain string, v View) string {
 	case len(active) == 0:
 		return "nothing is due"
 	case v.Every <= 0:
-		return "nothing is due; new keys are made by hand, as rotation.every is 0s"
+		return "nothing is due; new keys are made by hand, since rotation.every is 0s"
 	}
 	return "nothing is due; its next keys are made on " + minute(v.next(active))
 }
@@ -211,12 +211,12 @@ func (s *State) advance(k *Key, v View) []Event {
 	}[k.Stage]
 	if k.Vendor && k.Stage != keys.Generated {
 		return []Event{{Name: k.Name(),
-			Note: fmt.Sprintf("a vendor's key, %s and watched: it goes no further by itself",
+			Note: fmt.Sprintf("a vendor's key, %s and watched; it has no further steps",
 				k.Stage)}}
 	}
 	if to == keys.Active && s.isAlone(k) {
 		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain +
-			" that signs: few verifiers know Ed25519", Unknown: v.sight(k) == keys.SightUnknown}}
+			" that signs: few verifiers know Ed25519", Unknown: v.observe(k) == keys.SightUnknown}}
 	}
 	isFirst := s.isFirst(k)
 	err := s.Move(k, to, v, "")
@@ -241,7 +241,7 @@ func (s *State) isAlone(k *Key) bool {
 
 // wait says what has to happen before a key's next step.
 func (s *State) wait(k *Key, v View, err error) Event {
-	e := Event{Name: k.Name(), Unknown: v.sight(k) == keys.SightUnknown}
+	e := Event{Name: k.Name(), Unknown: v.observe(k) == keys.SightUnknown}
 	shown := v.Shown[k.Name()]
 	if shown != "" {
 		shown = " (" + shown + ")"

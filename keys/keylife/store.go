@@ -214,7 +214,8 @@ func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm,
 	if _, err := os.Lstat(path); err == nil && state.Find(k.Name()) == nil {
 		return nil,
 			fmt.Errorf(
-				"keylife: %s is there already, and is not one of the keys made here: take another selector", path)
+				"keylife: %s already exists, and is not a key that Mailseal made: use another "+
+					"selector", path)
 	}
 	if err := state.Add(k, now); err != nil {
 		return nil, err
@@ -268,7 +269,7 @@ func (s Store) Load(k Key) (keys.Key, error) {
 	}
 	if shown, err := out.Fingerprint(); err != nil || shown != k.Fingerprint {
 		return out,
-			fmt.Errorf("key %q: the file %s holds %s, not %s: what it signs would not verify",
+			fmt.Errorf("key %q: the file %s has %s, not %s: its signatures would not verify",
 				k.Name(), k.file(), shown, k.Fingerprint)
 	}
 	return out, nil

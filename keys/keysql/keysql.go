@@ -47,7 +47,7 @@ func (o Options) connection(a database.Access) database.Options {
 	return database.Options{Driver: o.Driver, DSN: o.DSN, TLS: o.TLS, Timeout: o.Timeout, Access: a}
 }
 
-// Bounds of the pool. A cache stands before it; what comes through is short.
+// Bounds of the pool. A cache is before it; what comes through is short.
 const (
 	defaultTimeout = 5 * time.Second
 	maxConnections = 10
@@ -57,7 +57,7 @@ const (
 )
 
 // Source is a keys.Source and keys.Chooser over a database. It connects when it is asked for
-// something, and anew when a connection has broken.
+// something, and again when a connection has broken.
 type Source struct {
 	options Options
 	db      *sql.DB
@@ -126,13 +126,13 @@ func (s *Source) fail(q query, err error) error {
 		return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, keys.ErrAnswer, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("source %q: %s: no answer within %s%s: %w", s.options.Name, q.setting,
-			s.options.Timeout, s.crowded(), err)
+			s.options.Timeout, s.shortOfConnections(), err)
 	}
 	return fmt.Errorf("source %q: %s: %w", s.options.Name, q.setting, err)
 }
 
-// crowded tells when it was our own pool that a question waited for.
-func (s *Source) crowded() string {
+// shortOfConnections tells when it was our own pool that a question waited for.
+func (s *Source) shortOfConnections() string {
 	if stats := s.db.Stats(); stats.InUse == stats.MaxOpenConnections {
 		return fmt.Sprintf(", all %d connections are waiting for answers", stats.InUse)
 	}

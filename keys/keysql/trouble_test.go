@@ -126,7 +126,7 @@ func TestPostgresTrouble(t *testing.T) {
 	trouble(t, "a slow query", slow, "no answer within 300ms")
 	slow.DSN, slow.Timeout = slow.DSN+" statement_timeout=100", 10*time.Second
 	trouble(t, "the server's own limit", slow, "statement timeout")
-	crowded(t, slow)
+	shortOfConnections(t, slow)
 }
 
 // await lets a server read its configuration again.
@@ -142,8 +142,8 @@ func await(t *testing.T, o Options) {
 	}
 }
 
-// crowded fills our own pool with slow questions: another one says so.
-func crowded(t *testing.T, o Options) {
+// shortOfConnections fills our own pool with slow questions: another one says so.
+func shortOfConnections(t *testing.T, o Options) {
 	t.Helper()
 	o.DSN, o.Timeout = strings.Replace(o.DSN, "statement_timeout=100", "", 1), time.Second
 	s := source(t, o)

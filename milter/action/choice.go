@@ -1,6 +1,6 @@
 package action
 
-// OnKeyError is what becomes of a message when a key of its signing rule cannot be had or does not work.
+// OnKeyError is what becomes of a message when a key of its signing rule cannot be loaded or does not work.
 type OnKeyError uint8
 
 // The choices for a key that fails.
@@ -167,7 +167,7 @@ func (r Redirected) MarshalText() ([]byte, error) { return redirecteds.marshal(u
 // UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as it is.
 func (r *Redirected) UnmarshalText(text []byte) error { return unmarshal(redirecteds, text, r) }
 
-// UncoveredDuplicates is what a signature is worth when a field stands above those of its name that it covers.
+// UncoveredDuplicates is what a signature is worth when a field is above those of its name that it covers.
 type UncoveredDuplicates uint8
 
 // The choices for fields above those that are signed.

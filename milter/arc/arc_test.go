@@ -145,7 +145,8 @@ func TestCheck55BrokenChains(t *testing.T) {
 		{"cv=fail", "cv=pass;", "cv=fail;", "the last sealer, instance 2, found the chain broken (cv=fail)"},
 		{"no cv", "cv=pass;", "", "the ARC-Seal of instance 2 is wrong: cv= is not one of none, pass and fail"},
 		{"a seal with h=", "cv=pass;", "cv=pass; h=from;", "the ARC-Seal of instance 2 is wrong: it has an h=, which no seal has"},
-		{"rsa-sha1", "a=ed25519-sha256;", "a=rsa-sha1;", "the ARC-Seal of instance 2 is wrong: the signature is made with rsa-sha1, which proves nothing any more (RFC 8301)"},
+		{"rsa-sha1", "a=ed25519-sha256;", "a=rsa-sha1;", "the ARC-Seal of instance 2 is wrong: " +
+			"the signature is made with rsa-sha1, which is no longer secure (RFC 8301)"},
 		{"a seal in h=", "h=From:", "h=ARC-Seal:From:", "the ARC-Message-Signature of instance 2 is wrong: h= names ARC-Seal"},
 		{"expired", "c=relaxed/relaxed;", "c=relaxed/relaxed; x=1795000000;", "the ARC-Message-Signature of instance 2 is wrong: the signature expires before it was made (x= is not after t=)"},
 		{"body changed", "Hi.", "Ho.", "the body was changed after instance 2"},

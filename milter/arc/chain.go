@@ -123,7 +123,7 @@ func splitResults(value string) (i int, payload string) {
 // names no seal (RFC 8617 section 4.1.2).
 func (l *link) readSignature(t *dkim.Tags, at int) {
 	l.at, l.message = at, t.Signature()
-	// RFC 8617 names no default of its own; the suite that everybody tests with has this one
+	// RFC 8617 names no default of its own; the suite in common use has this one
 	if !t.Has("c") {
 		l.message.Header, l.message.Body = message.Relaxed, message.Relaxed
 	}

@@ -10,7 +10,7 @@ import (
 const (
 	foldColumns = 78  // of a line that can be folded (RFC 5322 section 2.1.1)
 	tabColumns  = 8   // of the tab before a folded line
-	longWord    = 700 // octets of a word that is split after all, lest a MTA break the line at 998
+	longWord    = 700 // octets of a word that is split after all, lest an MTA break the line at 998
 	shortWord   = 60  // octets of what it is split into
 )
 

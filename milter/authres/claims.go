@@ -74,7 +74,7 @@ func normalized(ids []string) (wanted []string, room int) {
 	return wanted, room
 }
 
-// manner is a way to read what stands before the first semicolon.
+// manner is a way to read what is before the first semicolon.
 type manner struct {
 	comments bool // comments are passed over; else their text is text
 	nested   bool // there are comments in comments

@@ -74,7 +74,7 @@ func cleanValue(s string, limit int) string {
 	return local + "@" + host
 }
 
-// cleanText makes s what may stand in a comment or in quotes: printable, single spaces, at most
+// cleanText makes s what may be in a comment or in quotes: printable, single spaces, at most
 // limit octets.
 func cleanText(s string, limit int) string {
 	s = strings.Join(strings.Fields(s[:min(len(s), 4*limit)]), " ")

@@ -13,7 +13,7 @@ const (
 )
 
 // Parse reads the value of a field (RFC 8601 section 2.2). It is tolerant: comments, folds and
-// white space may stand between any two words, methods may come without an authserv-id before them
+// white space may be between any two words, methods may come without an authserv-id before them
 // (ID is "" then), and a result that cannot be read is left out. The Field holds all that could be
 // read even when there is an error, which tells of the first mistake and wraps ErrSyntax; or
 // ErrVersion, and then nothing but the ID was read.
@@ -65,7 +65,7 @@ func (r *reader) id() (string, error) {
 	return id, nil
 }
 
-// version passes over the version and what else stands before the first semicolon.
+// version passes over the version and what else is before the first semicolon.
 func (r *reader) version() error {
 	r.space()
 	digits := r.until(";\"(), \t\r\n")
@@ -110,7 +110,7 @@ func (r *reader) result() (Result, string) {
 	return result, mistake
 }
 
-// methodVersion passes over "/1", and reports whether another version stands there.
+// methodVersion passes over "/1", and reports whether another version is there.
 func (r *reader) methodVersion() bool {
 	if !r.take('/') {
 		return false

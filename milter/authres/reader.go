@@ -2,7 +2,7 @@ package authres
 
 import "strings"
 
-// reader walks over a value once. White space, folds and comments may stand between any two words.
+// reader walks over a value once. White space, folds and comments may be between any two words.
 type reader struct {
 	s       string
 	pos     int

@@ -42,7 +42,7 @@ func TestCheck33RequiredTags(t *testing.T) {
 		{"empty name in h", "h=from:to", "h=from::to", "h= has an empty name", dkim.Neutral},
 		{"no bh", bh, "", "the tag bh= is missing", dkim.PermError},
 		{"empty bh", bh, " bh=;", "the tag bh= is empty", dkim.Neutral},
-		{"duplicate d", "s=sel;", "s=sel; d=example.com;", "the field is not a list of tags: a tag stands twice: d=", dkim.Neutral},
+		{"duplicate d", "s=sel;", "s=sel; d=example.com;", "the field is not a list of tags: a tag is there twice: d=", dkim.Neutral},
 		{"no v", "v=1; ", "", "the tag v= is missing", dkim.PermError},
 		{"v=2", "v=1;", "v=2;", "v=2 is not a version of DKIM that exists", dkim.Neutral},
 		{"no s", "s=sel; ", "", "the tag s= is missing", dkim.PermError},

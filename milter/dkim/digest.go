@@ -74,7 +74,7 @@ func isNamed(f message.Field, name []byte) bool {
 	return true
 }
 
-// Pick returns the fields that an h= of names covers in its order: of a name that stands there
+// Pick returns the fields that an h= of names covers in its order: of a name that is there
 // several times the undermost field first, and nothing where there is none left (RFC 6376 section
 // 5.4.2). The field at own is the signature itself and never covered; own is -1 for a signature
 // that is not in the header yet.

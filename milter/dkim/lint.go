@@ -56,7 +56,8 @@ func Lint(text string) []lint.Flaw {
 		lintKey(&flaws, text, tags, record)
 	}
 	if _, given := tags.Value("g"); given {
-		at(&flaws, FlawGranularity, "g= was for DomainKeys, and means nothing since RFC 6376: delete the tag",
+		at(&flaws, FlawGranularity, "g= was for DomainKeys, and has no meaning since RFC 6376: "+
+			"delete the tag",
 			text, tags, "g")
 	}
 	if _, given := tags.Value("v"); !given && err == nil {

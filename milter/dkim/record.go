@@ -112,7 +112,7 @@ func parseKey(tags taglist.List) (PublicKey, error) {
 	}
 }
 
-// parseRSA takes a SubjectPublicKeyInfo, which everybody publishes, and an RSAPublicKey, which RFC
+// parseRSA takes a SubjectPublicKeyInfo, the usual form, and an RSAPublicKey, which RFC
 // 6376 asks for (erratum 3017). What is too long is not even parsed.
 func parseRSA(der []byte) (PublicKey, error) {
 	if len(der) > maxRSABits/8*2 {
@@ -151,7 +151,7 @@ func readRSA(der []byte) (*rsa.PublicKey, error) {
 // makes.
 var oidRSAPSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 
-// unreadKey says what a key is that is no RSA key.
+// unreadKey says what a key is that is not an RSA key.
 func unreadKey(der []byte) error {
 	var info struct {
 		Algorithm pkix.AlgorithmIdentifier

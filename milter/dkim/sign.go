@@ -177,7 +177,7 @@ func (k Key) Algorithm() (string, error) {
 		return Ed25519SHA256, nil
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return "", fmt.Errorf("%w: a RSA key of %d bits; %d to %d are believed", ErrKey, bits,
+			return "", fmt.Errorf("%w: an RSA key of %d bits; %d to %d are believed", ErrKey, bits,
 				minRSABits, maxRSABits)
 		}
 		return RSASHA256, nil

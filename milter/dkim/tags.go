@@ -90,7 +90,7 @@ func (t *Tags) Algorithm() string {
 	switch a {
 	case RSASHA256, Ed25519SHA256, "":
 	case "rsa-sha1":
-		t.refuse("the signature is made with rsa-sha1, which proves nothing any more (RFC 8301)")
+		t.refuse("the signature is made with rsa-sha1, which is no longer secure (RFC 8301)")
 	default:
 		t.Fail("the signature algorithm %q is unknown", clip(a))
 	}

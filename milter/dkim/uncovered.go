@@ -20,7 +20,7 @@ var guarded = []string{"Subject", "To", "Cc", "Date", "Reply-To", "Content-Type"
 var grown = []string{"Received", "Return-Path", "DKIM-Signature", "DKIM2-Signature",
 	"Message-Instance", "Authentication-Results", "Delivered-To"}
 
-// uncovered is a field that stands in the header more often than h= covers.
+// uncovered is a field that is in the header more often than h= covers.
 type uncovered struct {
 	name           string
 	signed, number int

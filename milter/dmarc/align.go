@@ -98,7 +98,7 @@ func (a *Alignment) compare(r *Result, author, id organization) {
 		a.undecided(a.Domain, id)
 	case author.err != nil || id.err != nil:
 		a.Aligned = isAligned
-		a.Why = fmt.Sprintf("%s %s aligned with %s, whatever %s holds, which did not answer",
+		a.Why = fmt.Sprintf("%s %s aligned with %s, whatever %s has, which did not answer",
 			a.Domain, isOrNot(isAligned), r.Author, firstNonEmpty(author.failed, id.failed))
 	case isAligned:
 		a.Aligned = true

@@ -356,7 +356,7 @@ func (r *Result) conclude() {
 	}
 }
 
-// request says which policy the record has for the author domain: p for the name it stands at,
+// request says which policy the record has for the author domain: p for the name it is at,
 // below it sp, or np when the author domain does not exist (RFC 9989 section 4.10.1).
 func (f *finder) request(ctx context.Context, r *Result) {
 	rec := r.Record

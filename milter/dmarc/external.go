@@ -17,7 +17,7 @@ type Consent struct {
 	Own   bool        // the same organizational domain: no consent is needed
 	Given bool        // the record is there, or need not be
 	Name  string      // where the record belongs
-	Texts []string    // what stands there
+	Texts []string    // what is there
 	Err   error       // it could not be found out
 	Wild  bool        // any domain's reports are taken
 }

@@ -42,7 +42,7 @@ const longRecord = 450
 // IsRecord reports whether a TXT record is a DMARC policy record, good or not.
 func IsRecord(text string) bool { return isRecord(text) }
 
-// Resembles reports whether a text that is no policy record was meant to be one, and what keeps it
+// Resembles reports whether a text that is not a policy record was meant to be one, and what keeps it
 // from that.
 func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	clean := strings.ToLower(strings.ReplaceAll(lint.Clean(text), " ", ""))
@@ -53,7 +53,7 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
-		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no DMARC record",
+		return lint.Flaw{Code: FlawPasted, Text: clause + ", so it is not a DMARC record",
 			Start: start, End: end}, true
 	}
 	clause := "a DMARC record begins with v=DMARC1 and a semicolon"
@@ -62,13 +62,14 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	case strings.Contains(strings.TrimSpace(first), " "):
 		at := strings.Index(first, strings.TrimSpace(first)) + strings.Index(strings.TrimSpace(first), " ")
 		return lint.Flaw{
-			Code: FlawNearMiss, Text: "there is no semicolon behind v=DMARC1, so that it is no DMARC record",
+			Code: FlawNearMiss, Text: "there is no semicolon after v=DMARC1, so it is not a " +
+				"DMARC record",
 			Start: at, End: at + 1,
 		}, true
 	case strings.HasPrefix(clean, "v=dmarc1"):
 		clause += ", DMARC1 in capitals"
 	}
-	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is none",
+	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is ignored",
 		End: min(len(first), len(text))}, true
 }
 
@@ -79,7 +80,8 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	if at := strings.Index(lint.Lower(text), begin); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
 		return lint.Flaw{
 			Code: FlawNearMiss, End: at,
-			Text: "there is text before v=DMARC1, so that it is no DMARC record: the value begins with v=DMARC1",
+			Text: "there is text before v=DMARC1, so it is not a DMARC record: the value must " +
+				"begin with v=DMARC1",
 		}, true
 	}
 	first, _, _ := strings.Cut(text, ";")
@@ -88,13 +90,14 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	}
 	return lint.Flaw{
 		Code: FlawNearMiss, End: len(first),
-		Text: "a DMARC record begins with v=DMARC1 and a semicolon; this one does not, and is none",
+		Text: "a DMARC record begins with v=DMARC1 and a semicolon; this one does not, and is " +
+			"ignored",
 	}, true
 }
 
 // Lint finds what is wrong in the text of a policy record, and what is worth knowing of it. IsOwn
 // says that it speaks for the organizational domain itself; sp and np mean nothing elsewhere. A
-// text that is no policy record has the flaw of Resembles, or none. What Parse notes always has a
+// text that is not a policy record has the flaw of Resembles, or none. What Parse notes always has a
 // flaw.
 func Lint(text string) []lint.Flaw {
 	r, err := Parse(text)
@@ -154,7 +157,8 @@ var obsolete = []struct{ code, name, clause string }{
 	{FlawPercent, "pct", "pct= is gone since RFC 9989, and receivers did not agree on it before: " +
 		"delete it; t=y asks for a test"},
 	{FlawFormat, "rf", "rf= is gone since RFC 9989, which knows one format alone: delete it"},
-	{FlawInterval, "ri", "ri= is gone since RFC 9989, and reports came once a day whatever it said: delete it"},
+	{FlawInterval, "ri", "ri= was removed by RFC 9989, and reports came once a day whatever it " +
+		"said: delete it"},
 }
 
 func (l *linter) syntax() {
@@ -163,11 +167,11 @@ func (l *linter) syntax() {
 		name, _, _ := strings.Cut(s, "=")
 		name = strings.ToLower(strings.Trim(name, wsp))
 		if l.has(name) {
-			l.flaws.Add(FlawTwice, name+"= stands there twice, and the first one counts", start, start+len(s))
+			l.flaws.Add(FlawTwice, name+"= is there twice, and only the first one counts", start, start+len(s))
 		} else {
 			clause := fmt.Sprintf("%q is not a tag with a value, and %s", clip(strings.Trim(s, wsp)), l.becomes(name))
 			if tag, _, ok := strings.Cut(name, ":"); ok && slices.Contains(known, strings.Trim(tag, wsp)) {
-				clause += "; = belongs behind " + strings.Trim(tag, wsp)
+				clause += "; = must follow " + strings.Trim(tag, wsp)
 			}
 			l.flaws.Add(FlawSyntax, clause, start, start+len(s))
 		}
@@ -179,13 +183,13 @@ func (l *linter) syntax() {
 	}
 	for _, t := range l.tags {
 		if !slices.Contains(known, t.Name) {
-			l.at(FlawUnknownTag, t.Name, clip(t.Name)+"= is no tag that DMARC knows, and is passed over")
+			l.at(FlawUnknownTag, t.Name, clip(t.Name)+"= is not a DMARC tag, and is ignored")
 		}
 	}
 	for _, name := range []string{"adkim", "aspf", "t", "psd", "fo", "p", "sp", "np"} {
 		if value, given := l.tags.Value(name); given && !isValue(name, value) {
 			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and %s%s",
-				name, clip(value), name, l.becomes(name), meant(name, value)))
+				name, clip(value), name, l.becomes(name), suggestion(name, value)))
 		}
 	}
 }
@@ -197,18 +201,18 @@ func (l *linter) becomes(name string) string {
 	case l.record.Broken == "" || !slices.Contains([]string{"p", "sp", "np"}, name):
 		return "is passed over"
 	case len(l.record.Aggregate) > 0:
-		return "receivers take the whole record for p=none"
+		return "receivers treat the whole record as p=none"
 	}
 	return "the whole record is void"
 }
 
-// meant guesses what a value that a tag cannot have should have been.
-func meant(name, value string) string {
+// suggestion guesses what a value that a tag cannot have should have been.
+func suggestion(name, value string) string {
 	if unseparated.MatchString(value) {
 		return "; a semicolon is missing in it"
 	}
 	if v := repairValue(name, value); v != value {
-		return fmt.Sprintf("; %s=%s was meant", name, v)
+		return fmt.Sprintf("; probably %s=%s was intended", name, v)
 	}
 	return ""
 }
@@ -261,15 +265,15 @@ func (l *linter) policies() {
 	case !l.has("p"):
 		clause := "has no p=, and the whole record is void"
 		if len(r.Aggregate) > 0 {
-			clause = "has no p=: receivers take it for p=none"
+			clause = "has no p=: receivers treat it as p=none"
 		}
 		l.flaws.Add(FlawNoPolicy, clause, 0, 0)
 		return
 	case r.Policy == "":
 		return
 	case len(l.tags) > 1 && l.tags[1].Name != "p":
-		l.at(FlawOrder, "p", "p= does not follow v= at once; receivers that know RFC 7489 alone "+
-			"may pass the record over")
+		l.at(FlawOrder, "p", "p= does not directly follow v=; receivers that know only RFC 7489 "+
+			"may ignore the record")
 	}
 	rank := func(p Policy) int { return slices.Index(policies, p) }
 	sub := r.Policy
@@ -291,11 +295,11 @@ func (l *linter) policies() {
 	case r.Testing && r.Policy != None:
 		l.at(FlawTesting, "t", "t=y asks receivers for one level less than p says")
 	case r.Policy == None:
-		l.at(FlawMonitoring, "p", "p=none asks for reports and for nothing else: forged mail is delivered")
+		l.at(FlawMonitoring, "p", "p=none only asks for reports: forged mail is delivered")
 	}
 	if r.PSD == PublicSuffix {
-		l.at(FlawPSD, "psd", "psd=y says that the domain is a public suffix, such as co.uk: "+
-			"nothing below is yours then")
+		l.at(FlawPSD, "psd", "psd=y says that the domain is a public suffix, such as co.uk, and "+
+			"that domains below it belong to others")
 	}
 }
 
@@ -310,7 +314,7 @@ func (l *linter) reports() {
 		}
 	}
 	if l.has("fo") && !l.has("ruf") {
-		l.at(FlawFailure, "fo", "fo= means nothing without ruf=")
+		l.at(FlawFailure, "fo", "fo= has no effect without ruf=")
 	}
 }
 

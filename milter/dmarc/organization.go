@@ -32,16 +32,16 @@ func (o organization) known() domain.Name { return o.none }
 // knows it without a query.
 func (f *finder) organization(ctx context.Context, d domain.Name) organization {
 	if f.PublicSuffixList {
-		return certain(suffixPlusOne(d))
+		return knownOrganization(suffixPlusOne(d))
 	}
 	w, err := f.walk(ctx, d)
 	if err == nil {
-		return certain(w.OrganizationalDomain)
+		return knownOrganization(w.OrganizationalDomain)
 	}
 	return w.open(err)
 }
 
-func certain(d domain.Name) organization { return organization{none: d, suffix: d, above: d} }
+func knownOrganization(d domain.Name) organization { return organization{none: d, suffix: d, above: d} }
 
 // open lists the organizational domains that a walk whose last step failed may have (RFC 9989
 // section 4.10.2).
@@ -71,7 +71,7 @@ func (w Walk) highest() domain.Name {
 }
 
 // compare reports whether two names have the same organizational domain, and whether that is
-// certain. Where both walks failed at the same step, the rest of them is the same.
+// knownOrganization. Where both walks failed at the same step, the rest of them is the same.
 func (o organization) compare(p organization) (isSame, isCertain bool) {
 	if o.nowhere || p.nowhere || o.failed != p.failed {
 		return false, false

@@ -57,7 +57,7 @@ type ClientCounters struct {
 	Timeouts  atomic.Uint64 // queries that no reply came to in time
 }
 
-// New returns a Client. The error names the server that is no IP address, or says why resolv.conf
+// New returns a Client. The error names the server that is not an IP address, or says why resolv.conf
 // cannot be read; if there is no resolv.conf, or no server in it, 127.0.0.1 is asked, as the C
 // library does.
 func New(o Options) (*Client, error) {
@@ -96,7 +96,7 @@ func (c *Client) patience() (timeout time.Duration, tries int) {
 	return timeout, tries
 }
 
-// maxQuestions bounds how often a lookup asks anew for what an alias leads to. Servers that leave
+// maxQuestions bounds how often a lookup asks again for what an alias leads to. Servers that leave
 // out the target are few; a chain of several, each of which does so, is a trap.
 const maxQuestions = 8
 

@@ -19,7 +19,7 @@ var lookupLabels = idna.New(
 // It is meant to find the owner whose policy speaks for s, not to name a host.
 //
 // A label that the DNS cannot hold is left out with all labels before it, if two or more remain: no
-// record can stand at such a name, but one above it can. Then whole is false. "" means that s
+// record can be at such a name, but one above it can. Then whole is false. "" means that s
 // stands for no domain, which is so for an IP address and for a last label that no top-level domain
 // has.
 func Guess(s string) (n Name, whole bool) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// keyLabel stands between selector and domain in the name of a key's record (RFC 6376 section
+// keyLabel is between selector and domain in the name of a key's record (RFC 6376 section
 // 3.6.2.1).
 const keyLabel = "_domainkey"
 
@@ -31,7 +31,8 @@ func CheckSelector(s string) error {
 		return nil
 	case selector == "":
 		return fmt.Errorf(
-			"%q has the label _domainkey, which is added to every selector: the selector is what stands before it", s)
+			"%q has the label _domainkey, which is added to every selector: write only the part "+
+				"before it", s)
 	}
 	return fmt.Errorf("%q has the label _domainkey, which is added to every selector: write %q", s,
 		selector)

@@ -15,8 +15,8 @@ func TestCheckSelectorAndDomain(t *testing.T) {
 		{"mail._DomainKey.", `write "mail"`, "not part of a domain"},
 		{"mail._domainkey.example.com", `write "mail"`, `the domain is "example.com", the selector "mail"`},
 		{"a.b._domainkey.example.com", `write "a.b"`, `the domain is "example.com", the selector "a.b"`},
-		{"_domainkey.example.com", "what stands before it", "not part of a domain"},
-		{"_domainkey", "what stands before it", "not part of a domain"},
+		{"_domainkey.example.com", "only the part before it", "not part of a domain"},
+		{"_domainkey", "only the part before it", "not part of a domain"},
 	} {
 		for _, c := range []struct {
 			what string

@@ -104,7 +104,7 @@ func (c *Condition) Strange() string {
 	for _, n := range comparisons(c.root, nil) {
 		fact, values := compared(n)
 		for _, v := range values {
-			if why := strange(fact, v); why != "" {
+			if why := unlikely(fact, v); why != "" {
 				return why
 			}
 		}
@@ -117,8 +117,8 @@ var normal = []string{
 	"author.domain", "envelope.sender_domain", "dmarc.domain", "dmarc.record_domain", "spf.domain", "arc.sealer",
 }
 
-// strange returns why a fact is never a text, "" where it may be.
-func strange(fact, v string) string {
+// unlikely returns why a fact is never a text, "" where it may be.
+func unlikely(fact, v string) string {
 	if known, few := words[fact]; few && !slices.Contains(known, v) {
 		return fmt.Sprintf("%s is never %q; it is one of %s", fact, v, quoted(known))
 	}

@@ -84,8 +84,8 @@ func (c *checker) node(n ast.Node) {
 			c.refuse(n, "only functions can be called: %s", strings.Join(Functions(), ", "))
 		}
 		if _, isName := n.Property.(*ast.StringNode); !isName {
-			c.refuse(n, "an element of a list cannot be taken by its number, which may not be "+
-				"there; use any, all or none")
+			c.refuse(n, "list elements cannot be accessed by number, since there may be fewer; "+
+				"use any, all or none")
 		}
 		c.node(n.Node)
 	case *ast.CallNode:
@@ -119,7 +119,8 @@ func (c *checker) binary(n *ast.BinaryNode) {
 		}
 	case "in":
 		if _, isList := n.Right.(*ast.ArrayNode); c.inside && !isList {
-			c.refuse(n.Right, "inside a list function, what follows in must be written out, such as [\"a\", \"b\"]")
+			c.refuse(n.Right, "inside a list function, in must be followed by a list, such as "+
+				"[\"a\", \"b\"]")
 		}
 		if isText {
 			c.refuse(n.Right, "%q is not a list; write [%q], or use ==", right.Value, right.Value)
@@ -221,7 +222,7 @@ func (c *checker) builtin(n *ast.BuiltinNode) {
 	for _, arg := range n.Arguments {
 		if _, ok := arg.(*ast.PredicateNode); ok {
 			if within {
-				c.refuse(n, "%s cannot stand inside another of any, all, none, one and count", n.Name)
+				c.refuse(n, "%s cannot be inside another any, all, none, one or count", n.Name)
 				return
 			}
 			c.inside = true

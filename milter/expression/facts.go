@@ -37,7 +37,7 @@ type Client struct {
 	// "192.0.2.1"; "" for mail that a process of this host handed over
 	Address string `expr:"address" json:"-"`
 	Name    string `expr:"name" json:"name,omitempty"` // the verified name
-	Helo    string `expr:"helo" json:"helo,omitempty"` // what it said in HELO
+	Helo    string `expr:"helo" json:"helo,omitempty"` // the name in HELO
 }
 
 // Envelope is what the client said of the message.

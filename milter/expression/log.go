@@ -9,7 +9,7 @@ import (
 )
 
 // LogValue implements slog.LogValuer: the facts from which "mailseal policy replay" evaluates a
-// rule anew, beside those that the line of a message has anyway (client, user, role, time).
+// rule again, beside those that the line of a message has anyway (client, user, role, time).
 // Recipients and the header are left out: a log has no need to keep them.
 func (j *Judged) LogValue() slog.Value {
 	text, err := json.Marshal(j)

@@ -21,7 +21,7 @@ func Facts(scope Scope) []Fact { return factsOf(reflect.TypeOf(scope.facts()), "
 var docs = map[string]string{
 	"client.address":         "the address of the SMTP client; \"\" for mail of a process of this host",
 	"client.name":            "its name, which the MTA has verified, in lower case; \"\" without one",
-	"client.helo":            "what it said in HELO",
+	"client.helo":            "the name in HELO",
 	"envelope.sender":        "the envelope sender; \"\" for a bounce",
 	"envelope.sender_domain": "its domain, in lower case and A-labels",
 	"envelope.recipients":    "the envelope recipients",
@@ -30,7 +30,7 @@ var docs = map[string]string{
 	"daemon":                 "the name of the MTA's listener, {daemon_name}",
 	"tls.version":            "such as TLSv1.3; \"\" without TLS",
 	"tls.cipher":             "such as TLS_AES_256_GCM_SHA384",
-	"author.address":         "the only address that From shows; \"\" for none or several",
+	"author.address":         "the only address in From; \"\" if there is none or several",
 	"author.domain":          "its domain, in lower case and A-labels",
 	"time.date":              "when the message is judged, by the clock of this host: 2026-01-31",
 	"time.hour":              "0 to 23",
@@ -53,13 +53,14 @@ var docs = map[string]string{
 	"dmarc.result":           "pass, fail, none, temperror or permerror",
 	"dmarc.domain":           "the author's domain that decided",
 	"dmarc.record_domain":    "where its policy is published",
-	"dmarc.policy":           "what is published for it: none, quarantine or reject; \"\" without a policy",
-	"dmarc.disposition":      "what its owner wants for this message: none unless it fails",
-	"dmarc.record":           "the policy record as it is published; \"\" without one",
-	"dmarc.testing":          "the policy says t=y",
-	"arc.result":             "pass, fail or none",
-	"arc.sealer":             "who sealed a chain that passes last; \"\" otherwise",
-	"arc.sealers":            "all of them, the newest first",
+	"dmarc.policy": "the published policy: none, quarantine or reject; \"\" without a " +
+		"policy",
+	"dmarc.disposition": "what the owner asks for this message: none unless it fails",
+	"dmarc.record":      "the policy record as it is published; \"\" without one",
+	"dmarc.testing":     "the policy says t=y",
+	"arc.result":        "pass, fail or none",
+	"arc.sealer":        "the newest sealer of a chain that passes; \"\" otherwise",
+	"arc.sealers":       "all of them, the newest first",
 }
 
 // words are the values that facts with few values have.
@@ -78,11 +79,11 @@ var words = map[string][]string{
 
 // FunctionDocs says for the manual what each function is.
 var FunctionDocs = map[string]string{
-	"all":          "all(LIST, CONDITION): the condition holds for every element, # or .part",
-	"any":          "any(LIST, CONDITION): it holds for one at least",
-	"none":         "none(LIST, CONDITION): it holds for no element",
-	"one":          "one(LIST, CONDITION): it holds for exactly one",
-	"count":        "count(LIST, CONDITION): for how many it holds",
+	"all":          "all(LIST, CONDITION): the condition is true for every element, # or .part",
+	"any":          "any(LIST, CONDITION): it is true for at least one",
+	"none":         "none(LIST, CONDITION): it is true for no element",
+	"one":          "one(LIST, CONDITION): it is true for exactly one",
+	"count":        "count(LIST, CONDITION): the number of elements for which it is true",
 	"len":          "len(LIST or TEXT): elements, or characters",
 	"lower":        "lower(TEXT): in lower case",
 	"trim":         "trim(TEXT): without white space around it",

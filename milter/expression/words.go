@@ -27,7 +27,7 @@ var ourWords = []struct {
 	{regexp.MustCompile(`^array elements can only be selected`),
 		`this is a list; ask of its elements, such as any(dkim, .result == "pass")`},
 	{regexp.MustCompile(`: (not|!) \(mismatched type`),
-		"$1 stands before a condition; put parentheses around what it shall deny: not (size > 5)"},
+		"$1 applies to the next word only; put parentheses around the condition: not (size > 5)"},
 	{regexp.MustCompile(`mismatched types .*\[\]string`),
 		`one side is a list; write "a" in LIST, or any(LIST, # == "a")`},
 	{regexp.MustCompile(`" in "|in \(mismatched types`), `what follows in must be a list, such as ["a", "b"]`},
@@ -75,7 +75,7 @@ func unknownInOurWords(name string) string {
 	}
 	for _, values := range words {
 		if slices.Contains(values, name) {
-			return fmt.Sprintf("unknown name %s; a text stands in double quotes: %q", name, name)
+			return fmt.Sprintf("unknown name %s; write a text in double quotes: %q", name, name)
 		}
 	}
 	for _, f := range Facts(Judging) {

@@ -27,7 +27,7 @@ var unsignedLevels = map[string]slog.Level{
 	keyError:          slog.LevelError,
 }
 
-// unsignedLevel is the level of a reason; one that is not in the table is a bug of ours, and worth
+// unsignedLevel is the level of a reason; one that is not in the table is a bug in Mailseal, and worth
 // an error.
 func unsignedLevel(reason string) slog.Level {
 	if level, known := unsignedLevels[reason]; known {
@@ -42,7 +42,7 @@ const (
 	levelNotSigned  = slog.LevelError // the message is refused since it could not be signed
 	levelDisagree   = slog.LevelError // another implementation could not verify the signature
 	levelUnchecked  = slog.LevelInfo  // another implementation was not asked: it would judge such a message wrongly
-	levelInvalid    = slog.LevelError // a setting has no valid value, which is a bug of ours
+	levelInvalid    = slog.LevelError // a setting has no valid value, which is a bug in Mailseal
 	levelUnsealed   = slog.LevelWarn  // the message was to be sealed, and was not
 	levelRuleFailed = slog.LevelError // a rule of the policy could not be evaluated
 )

@@ -37,7 +37,7 @@ func TestLevels(t *testing.T) {
 		{"no rule", []string{"good"}, "From: a@elsewhere.example\n\n", nil, action.Accept, slog.LevelInfo},
 		{"several authors", []string{"good"}, "From: a@example.com, b@example.org\n\n", nil, action.Accept, slog.LevelWarn},
 		{"unsigned recipient", []string{"good"}, plainText, func(f *Filter) { f.UnsignedRecipients = patterns(t, "example.org") }, action.Accept, slog.LevelInfo},
-		{"a bug of ours", []string{"good"}, plainText, func(f *Filter) { f.Unmatched, f.Signer.Table = 0, sign.NewTable(nil) }, action.Tempfail, slog.LevelError},
+		{"a bug in Mailseal", []string{"good"}, plainText, func(f *Filter) { f.Unmatched, f.Signer.Table = 0, sign.NewTable(nil) }, action.Tempfail, slog.LevelError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, _ := newFilter(t, tt.keys...)

@@ -103,7 +103,7 @@ func (ml mail) leave(why string) milter.Outcome {
 }
 
 // invalid defers the message, since a setting has no valid value. The configuration does not let
-// one through: this is a bug of ours.
+// one through: this is a bug in Mailseal.
 func (ml mail) invalid(setting string, value fmt.Stringer) milter.Outcome {
 	return milter.Outcome{
 		Action:  action.Tempfail,

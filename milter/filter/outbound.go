@@ -86,7 +86,7 @@ func (ml mail) sign(
 	return done, true
 }
 
-// refold has fields folded anew whose lines the MTA would break, and says which those are and which are not signed.
+// refold has fields refolded whose lines the MTA would break, and says which those are and which are not signed.
 func (ml mail) refold(out *milter.Outcome, fit sign.Fit) {
 	var names []string
 	for _, c := range fit.Change {

@@ -15,7 +15,7 @@ const redirected = "redirected"
 
 // saysForged reports whether the newest of our own fields with a DMARC result says that the message
 // failed DMARC for the author's domain. Such a message came from a stranger, and a user's rule or a
-// list sends it on by way of a host of ours: signed, the forgery would pass everywhere.
+// list sends it on through a host of ours: signed, the forgery would pass everywhere.
 //
 // A stranger cannot have written the field, since fields with our ids are removed from what
 // strangers send; a user of ours who writes one keeps but a message of his own from being signed.

@@ -1,4 +1,4 @@
-// Package guard stands between an MTA and github.com/emersion/go-milter. It negotiates with the
+// Package guard is between an MTA and github.com/emersion/go-milter. It negotiates with the
 // MTA, and it frames, bounds and checks every packet, so that the library sees only whole, valid
 // commands in the protocol's order. It knows nothing of mail.
 //

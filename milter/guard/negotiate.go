@@ -265,7 +265,7 @@ func ParseAgreement(data []byte) (Agreement, error) {
 	for rest := data[offerSize:]; len(rest) > 0; {
 		var names []byte
 		if len(rest) < 4 {
-			return Agreement{}, malformed("an OPTNEG with %d octets behind its lists of macros", len(rest))
+			return Agreement{}, malformed("an OPTNEG with %d bytes after its lists of macros", len(rest))
 		}
 		stage := Stage(binary.BigEndian.Uint32(rest))
 		ok := false
@@ -291,9 +291,9 @@ var costs = []struct {
 	{action: SetMacros, sentence: "no SETSYMLIST: the macros are those of the MTA's configuration"},
 	{
 		protocol: LeadingSpace,
-		sentence: "no HDR_LEADSPC: one space is put back before each value that is not empty and " +
-			"does not begin with a tab or a line end; " +
-			"a field written without that space breaks a signature under simple canonicalization",
+		sentence: "no HDR_LEADSPC: one space is inserted before each value that is not empty and " +
+			"does not begin with a tab or a line end; a field that was written without that " +
+			"space breaks signatures with simple canonicalization",
 	},
 	{protocol: NoReplyHeader, sentence: "no NR_HDR: each header field is answered, and a message takes longer"},
 	{protocol: NoReplyEOH, sentence: "no NR_EOH: the end of the header is answered, and a message takes longer"},

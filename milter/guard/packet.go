@@ -51,7 +51,7 @@ const (
 	SkipBody       Code = 's' // send no more body; needs Skip
 	TempFail       Code = 't' // 4xx of the MTA's choice
 	ReplyCode      Code = 'y' // a code and text of ours; "%" is doubled
-	Progress       Code = 'p' // still thinking: the MTA's clock begins anew
+	Progress       Code = 'p' // still thinking: the MTA's clock begins again
 	AddRcptArgs    Code = '2' // add a recipient, with ESMTP arguments
 	AddRcpt        Code = '+' // add a recipient
 	DeleteRcpt     Code = '-' // remove a recipient

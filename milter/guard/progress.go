@@ -12,7 +12,7 @@ type progress struct {
 }
 
 // StartProgress has the MTA told every Limits.Progress that the message is still being judged, so
-// that its clock (10 s on Sendmail) begins anew. It is called from the callback for the end of the
+// that its clock (10 s on Sendmail) begins again. It is called from the callback for the end of the
 // message and does nothing at any other time. It ends by itself with the first edit or the verdict.
 func (c *Conn) StartProgress() {
 	c.framer.mu.Lock()

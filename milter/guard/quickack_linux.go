@@ -10,7 +10,7 @@ import (
 //
 // Both MTAs write a macro packet and its command as two small segments without TCP_NODELAY, so that
 // the second waits for the acknowledgement of the first, which Linux delays by 40 ms: 45 to 180 ms
-// a message on Sendmail. The kernel falls out of this mode by itself: it is asked anew after each
+// a message on Sendmail. The kernel falls out of this mode by itself: it is asked again after each
 // read.
 func quickAck(nc net.Conn) func() {
 	tcp, ok := nc.(*net.TCPConn)

@@ -113,7 +113,8 @@ func (v *View) missing(ctx context.Context, r dns.Resolver, a dns.Answer, domain
 	v.State = Absent
 	for _, wrong := range misplaced(v.Name, domain) {
 		if there, err := r.Lookup(ctx, wrong, dns.TXT); err == nil && v.isAmong(there.Texts) {
-			v.add(Doubled, true, "the record stands at %s: a name without final dot gets the zone's name appended",
+			v.add(Doubled, true, "the record is at %s: a name without a final dot gets the "+
+				"zone's name appended",
 				wrong)
 			v.Findings[len(v.Findings)-1].At = wrong
 			return
@@ -169,7 +170,7 @@ func (v *View) judgeText(text string) State {
 		return Differs
 	}
 	if target := typed(text); target != "" {
-		v.add(Typed, true, "is a TXT record that holds the name %s: a CNAME record was meant", target)
+		v.add(Typed, true, "is a TXT record with the name %s: it should be a CNAME record", target)
 		return Differs
 	}
 	if v.isTruncated(text) {
@@ -191,11 +192,13 @@ func (v *View) judgeText(text string) State {
 		v.add(Spaced, false, "has white space inside the key; verifiers are to skip it, and some do not")
 	}
 	if isPKCS1(text) {
-		v.add(PKCS1, false, "has the key in the form of PKCS#1 (RSAPublicKey), which some verifiers cannot read; "+
-			"what everybody publishes is SubjectPublicKeyInfo, as mailseal keygen prints it")
+		v.add(PKCS1, false, "has the key in the form of PKCS#1 (RSAPublicKey), which some "+
+			"verifiers cannot read; the usual form is SubjectPublicKeyInfo, as mailseal keygen "+
+			"prints it")
 	}
 	if record.Testing {
-		v.add(Testing, false, "says t=y: verifiers may treat signatures as a test, and as none when they fail")
+		v.add(Testing, false, "has t=y: verifiers may treat signatures as a test, and ignore "+
+			"those that fail")
 	}
 	return Shown
 }

@@ -83,9 +83,9 @@ func (s Sighting) state() State {
 	return s.View.State
 }
 
-// Tell says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer: i/o
+// Describe says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer: i/o
 // timeout". Servers that show the same stand together.
-func Tell(seen []Sighting) string {
+func Describe(seen []Sighting) string {
 	var out []string
 	names := map[string][]string{}
 	for _, s := range seen {

@@ -95,7 +95,7 @@ func TestSum(t *testing.T) {
 func TestTell(t *testing.T) {
 	silent := keydns.View{Name: name, State: keydns.Unreached, Findings: []keydns.Finding{{Cause: keydns.NoAnswer, Text: "could not find out: " + dns.ErrFailure.Error() + ": TXT " + name + ": 192.0.2.2:53: no answer in time"}}}
 	other := keydns.View{State: keydns.Shown, Findings: []keydns.Finding{{Cause: keydns.Testing, Text: "t=y"}, {Cause: keydns.Several, Harms: true, Text: "there are 2 TXT records"}}}
-	got := keydns.Tell([]keydns.Sighting{{"ns1", keydns.View{State: keydns.Shown}}, {"ns2", silent}, {"ns3", keydns.View{State: keydns.Shown}}, {"ns4", keydns.View{State: keydns.Absent}}, {"ns5", other}, {"ns6", keydns.View{State: keydns.Revoked}}})
+	got := keydns.Describe([]keydns.Sighting{{"ns1", keydns.View{State: keydns.Shown}}, {"ns2", silent}, {"ns3", keydns.View{State: keydns.Shown}}, {"ns4", keydns.View{State: keydns.Absent}}, {"ns5", other}, {"ns6", keydns.View{State: keydns.Revoked}}})
 	if want := "ns1 and ns3: the key; ns2: no answer, 192.0.2.2:53: no answer in time; ns4: no record; ns5: something else, there are 2 TXT records; ns6: revoked"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

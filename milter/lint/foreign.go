@@ -20,7 +20,7 @@ func isForeign(r rune) bool {
 // host finds what may be a domain name, in whatever script.
 var host = regexp.MustCompile(`[\p{L}\p{M}\p{N}-]+(?:\.[\p{L}\p{M}\p{N}-]+)+`)
 
-// hostsInASCII writes domains that are not ASCII in A-labels. What stands before an @ is no domain.
+// hostsInASCII writes domains that are not ASCII in A-labels. What is before an @ is no domain.
 func hostsInASCII(text string) string {
 	if strings.IndexFunc(text, isForeign) < 0 {
 		return text

@@ -40,8 +40,8 @@ var signs = []struct{ text, is string }{
 	{"\u201d", "a typographic quote"},
 	{"\u2018", "a typographic quote"},
 	{"\u2019", "a typographic quote"},
-	{"\u2013", "a dash that is no hyphen"},
-	{"\u2014", "a dash that is no hyphen"},
+	{"\u2013", "a dash instead of a hyphen"},
+	{"\u2014", "a dash instead of a hyphen"},
 	{"\"", "a quote of a zone file"},
 	{"\\", "a backslash of a zone file"},
 }
@@ -70,7 +70,7 @@ func oddAt(text string, at int) (clause string, size int) {
 	r, size := utf8.DecodeRuneInString(text[at:])
 	switch {
 	case r == utf8.RuneError && size <= 1:
-		return "there is a byte in the value that is no text", 1
+		return "there is a byte in the value that is not text", 1
 	case isForeign(r):
 		return "there is a letter in the value that is not ASCII: domains are written in A-labels (xn--...)", size
 	case r > '~':

@@ -64,7 +64,7 @@ func ParsePath(s string) (Address, error) {
 	if strings.HasPrefix(s, "@") {
 		_, path, ok := strings.Cut(s, ":")
 		if !ok {
-			return Address{}, fmt.Errorf("%w: a source route and nothing else", ErrAddress)
+			return Address{}, fmt.Errorf("%w: only a source route", ErrAddress)
 		}
 		s = path
 	}
@@ -84,7 +84,7 @@ func ParsePath(s string) (Address, error) {
 	return a, nil
 }
 
-// lastAt returns the index of the last "@" of s that stands in no quoted-string, or -1.
+// lastAt returns the index of the last "@" of s that is in no quoted-string, or -1.
 func lastAt(s string) int {
 	at, quoted := -1, false
 	for i := 0; i < len(s); i++ {

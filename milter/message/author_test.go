@@ -131,7 +131,7 @@ func TestFault(t *testing.T) {
 		{"comments too deep", strings.Repeat("(", maxComment+1) + strings.Repeat(")", maxComment+1) + "joe@example.com", `17, ")": comments are nested too deep`},
 		{"backslash at the end", ` "Joe\`, `5, "\\": a backslash at the end`},
 		{"backslash outside quotes", ` jo\e@example.com`, `3, "\\": unexpected in place of an address`},
-		{"half a Shift JIS character", " \"\x83\\\" <a@bank.example>, \" <joe@example.com>", `3, "\\": a backslash behind 8-bit text that is not UTF-8`},
+		{"half a Shift JIS character", " \"\x83\\\" <a@bank.example>, \" <joe@example.com>", `3, "\\": a backslash after 8-bit text that is not UTF-8`},
 		{"NUL", " joe\x00@example.com", `4, "\x00": unexpected in place of an address`},
 		{"NUL in quotes", " \"a\x00\" <joe@example.com>", `3, "\x00": a control character`},
 		{"quoted NUL", " \"a\\\x00\" <joe@example.com>", `4, "\x00": a control character`},

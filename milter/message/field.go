@@ -15,7 +15,7 @@ var ErrField = errors.New("message: not a header field")
 type Field struct {
 	raw   []byte
 	name  int // octets of the name, without white space before the colon
-	colon int // where the colon stands in raw
+	colon int // where the colon is in raw
 }
 
 // NewField returns the field called name with a value as a milter hands it over: all that follows

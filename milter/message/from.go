@@ -16,7 +16,7 @@ import (
 // in the list, words of both kinds in a local part. An address in place of a display name should be
 // in quotes; many a script leaves them out ("joe@example.com <joe@example.com>"), which it takes
 // where both have one domain. It takes no route, no white space inside a local part or domain, no
-// control characters, no group. 8-bit text that is not UTF-8 may stand in a display name or
+// control characters, no group. 8-bit text that is not UTF-8 may be in a display name or
 // comment.
 func parseFrom(value []byte) ([]Address, error) {
 	p := fromParser{s: string(value), utf8: utf8.Valid(value)}
@@ -219,7 +219,7 @@ func (p *fromParser) char() (string, error) {
 	if p.s[p.at] == '\\' {
 		// In Shift JIS, Big5 and GBK a backslash may be the second half of a character.
 		if !p.utf8 && p.s[p.at-1] >= utf8.RuneSelf {
-			return "", p.fail("a backslash behind 8-bit text that is not UTF-8")
+			return "", p.fail("a backslash after 8-bit text that is not UTF-8")
 		}
 		start++
 	}
@@ -263,7 +263,7 @@ func (p *fromParser) fail(why string) error { return p.failAt(p.at, why) }
 
 func (p *fromParser) failAt(at int, why string) error { return faultAt(p.s, at, why) }
 
-// isAtext reports whether c may stand in an atom (RFC 5322 section 3.2.3, RFC 6532 section 3.2).
+// isAtext reports whether c may be in an atom (RFC 5322 section 3.2.3, RFC 6532 section 3.2).
 func isAtext(c byte) bool {
 	return c >= utf8.RuneSelf || c > ' ' && c < 0x7f && strings.IndexByte(`()<>[]:;@\,."`, c) < 0
 }

@@ -12,8 +12,8 @@ import (
 // ErrPattern says that a text is not a pattern of addresses.
 var ErrPattern = errors.New("message: not an address pattern")
 
-// Pattern is a set of addresses, as tables of them are written: one address, everybody in a domain,
-// everybody below one, one user anywhere, users whose names begin, end or go on alike.
+// Pattern is a set of addresses, as tables of them are written: one address, all users of a domain,
+// all users below one, one user anywhere, users whose names begin, end or go on alike.
 type Pattern struct {
 	local  string      // lower case; each "*" is any text
 	domain domain.Name // "" for every domain
@@ -126,7 +126,7 @@ func (ps Patterns) Match(a Address) bool {
 	return slices.ContainsFunc(ps, func(p Pattern) bool { return p.Match(a) })
 }
 
-// MatchDomain reports whether the sets hold everybody of a domain.
+// MatchDomain reports whether the sets hold all users of a domain.
 func (ps Patterns) MatchDomain(d domain.Name) bool {
 	return d != "" && slices.ContainsFunc(ps, func(p Pattern) bool {
 		return p.local == "*" &&

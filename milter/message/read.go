@@ -13,7 +13,7 @@ var ErrHeaderTooLarge = errors.New("message: header too large")
 
 // ReadHeader reads the fields of a message and the empty line after them, lines parted by CRLF or
 // LF, and leaves r at the body. The end of the input ends the header, too. Like Postfix it skips
-// "From " and ">From " lines at the very start (mbox), and ends the header before a line that is no
+// "From " and ">From " lines at the very start (mbox), and ends the header before a line that is not a
 // field and continues none; that line is the body's first. A header may have limit octets, counted
 // as NewCollector counts them. The error wraps ErrHeaderTooLarge or is r's.
 func ReadHeader(r *bufio.Reader, limit int) (Header, error) {
@@ -26,7 +26,7 @@ type headerReader struct {
 	r     *bufio.Reader
 	limit int
 	kept  *Collector
-	field []byte // the field being read, as it stands in the file
+	field []byte // the field being read, as it is in the file
 	seen  bool   // the first line was read
 	crlf  bool   // it ended with CRLF
 }

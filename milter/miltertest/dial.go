@@ -151,11 +151,11 @@ func (c *Conn) negotiate() error {
 	if c.agreed, err = guard.ParseAgreement(p.Data); err != nil {
 		return fmt.Errorf("%w: %w", ErrFilter, err)
 	}
-	return c.bear()
+	return c.acceptAgreement()
 }
 
-// bear reports whether the MTA bears with what the milter wants.
-func (c *Conn) bear() error {
+// acceptAgreement reports whether the MTA bears with what the milter wants.
+func (c *Conn) acceptAgreement() error {
 	if more := c.agreed.Actions &^ c.options.Offer.Actions; more != 0 {
 		return fmt.Errorf("%w: it wants the actions %#x, which were not offered", ErrFilter, uint32(more))
 	}

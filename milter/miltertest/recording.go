@@ -26,7 +26,7 @@ type Recording struct {
 // maxRecording bounds a file of recorded conversations, in bytes.
 const maxRecording = 64 << 20
 
-// ReadRecordings reads the files *.jsonl of a directory; none where there is no such directory.
+// ReadRecordings reads the files *.jsonl of a directory; none where the directory does not exist.
 func ReadRecordings(dir string) (all []Recording, err error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 	for _, file := range names {

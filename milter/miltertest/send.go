@@ -92,12 +92,12 @@ func (c *Conn) Send(m Message) (Outcome, error) {
 // otherwise it is for Finish, or Reset, Hello, Drop or Close comes next.
 func (c *Conn) Begin(m Message) (Outcome, error) {
 	c.mail = c.newTransaction(m)
-	return c.play(Outcome{mail: c.mail}, c.sayMail, c.sayRcpt)
+	return c.play(Outcome{mail: c.mail}, c.sendMail, c.sendRcpt)
 }
 
 // Finish sends the rest of a message that Begin has begun.
 func (c *Conn) Finish(o Outcome) (Outcome, error) {
-	return c.play(o, c.sayData, c.sayHeader, c.sayBody, c.sayEnd)
+	return c.play(o, c.sendData, c.sendHeader, c.sendBody, c.sendEnd)
 }
 
 // play takes steps until one of them decides.
@@ -147,13 +147,13 @@ func (t *transaction) path(address string, args []string) []byte {
 	return []byte(strings.Join(append([]string{address}, args...), "\x00") + "\x00")
 }
 
-func (c *Conn) sayMail(*Outcome) (*decision, error) {
+func (c *Conn) sendMail(*Outcome) (*decision, error) {
 	r, err := c.event(guard.NoMail, guard.Mail, c.mail.path(c.mail.From, c.mail.FromArgs))
 	return decided(AtMail, r, err)
 }
 
-// sayRcpt shows the recipients. With one refused the others go on; with none left there is no message.
-func (c *Conn) sayRcpt(o *Outcome) (*decision, error) {
+// sendRcpt shows the recipients. With one refused the others go on; with none left there is no message.
+func (c *Conn) sendRcpt(o *Outcome) (*decision, error) {
 	t := c.mail
 	var last Reply
 	for _, to := range t.To {
@@ -178,8 +178,8 @@ func (c *Conn) sayRcpt(o *Outcome) (*decision, error) {
 	return nil, nil
 }
 
-// sayData says DATA, which came into the protocol with version 4. An older milter gets its macros from Sendmail alone.
-func (c *Conn) sayData(*Outcome) (*decision, error) {
+// sendData says DATA, which came into the protocol with version 4. An older milter gets its macros from Sendmail alone.
+func (c *Conn) sendData(*Outcome) (*decision, error) {
 	if c.agreed.Version < 4 {
 		if c.options.As == Sendmail {
 			return nil, c.sendMacros(guard.Data)
@@ -190,8 +190,8 @@ func (c *Conn) sayData(*Outcome) (*decision, error) {
 	return decided(AtData, r, err)
 }
 
-// sayHeader shows the fields in their order, without the MTA's own Received.
-func (c *Conn) sayHeader(*Outcome) (*decision, error) {
+// sendHeader shows the fields in their order, without the MTA's own Received.
+func (c *Conn) sendHeader(*Outcome) (*decision, error) {
 	for _, f := range c.mail.shown {
 		if c.agreed.Has(guard.NoHeaders) {
 			break
@@ -208,8 +208,8 @@ func (c *Conn) sayHeader(*Outcome) (*decision, error) {
 	return decided(AtEOH, r, err)
 }
 
-// sayBody shows the body in pieces that may end anywhere; of an empty one, not even a piece.
-func (c *Conn) sayBody(o *Outcome) (*decision, error) {
+// sendBody shows the body in pieces that may end anywhere; of an empty one, not even a piece.
+func (c *Conn) sendBody(o *Outcome) (*decision, error) {
 	for rest := c.mail.body; len(rest) > 0 && !o.Skipped && !c.agreed.Has(guard.NoBody); {
 		n := min(len(rest), maxChunk)
 		r, err := c.command(guard.Body, rest[:n])
@@ -222,8 +222,8 @@ func (c *Conn) sayBody(o *Outcome) (*decision, error) {
 	return nil, nil
 }
 
-// sayEnd ends the message and takes what the milter has to say to it: signs of life, edits, a verdict.
-func (c *Conn) sayEnd(o *Outcome) (*decision, error) {
+// sendEnd ends the message and takes what the milter has to say to it: signs of life, edits, a verdict.
+func (c *Conn) sendEnd(o *Outcome) (*decision, error) {
 	if err := c.sendMacros(guard.EndOfBody); err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (rs *Rules) shortage(r *verify.Results) Decision {
 		Code:     451,
 		Enhanced: "4.3.2",
 		Text:     textShortage,
-		Reason:   "this host was too busy to look everything up",
+		Reason:   "this host was too busy for all lookups",
 	}
 	if rs.DryRun {
 		d.Action = action.Accept

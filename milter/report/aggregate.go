@@ -39,7 +39,7 @@ const MaxRows = 10_000
 var idAlphabet = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 // ID is the Report-ID of a part of a report: the day and 24 characters of a digest of all that
-// tells it from others. It is the same however often the report is made anew.
+// tells it from others. It is the same however often the report is made again.
 func ID(day time.Time, p *Policy, reporter string, part int) string {
 	h := sha256.New()
 	for _, s := range []string{p.Domain, p.Text, p.Discovery, day.UTC().Format(time.DateOnly),

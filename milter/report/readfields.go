@@ -97,8 +97,8 @@ var fieldOf = func() map[place]*field {
 	return out
 }()
 
-// anew are the elements that can be there several times, and the ids of the fields that are then to
-// be read anew.
+// again are the elements that can be there several times, and the ids of the fields that are then to
+// be read again.
 var anew = func() map[string][]int {
 	out := map[string][]int{}
 	for name, parents := range map[string][]string{

@@ -117,7 +117,7 @@ var lastPart = regexp.MustCompile(`@([A-Za-z0-9.-]+)[^@]*$`)
 // maxRedacted is how many addresses of a field are kept.
 const maxRedacted = 50
 
-// addresses writes a field of addresses anew, without names and comments.
+// addresses writes a field of addresses again, without names and comments.
 func (r Redactor) addresses(value string, note func(string)) string {
 	var out []string
 	list, err := mail.ParseAddressList(value)

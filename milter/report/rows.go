@@ -166,7 +166,7 @@ func (w *RowWriter) Add(key []byte, n int64) {
 	w.Rows++
 }
 
-// Reset begins anew, in the same memory.
+// Reset begins again, in the same memory.
 func (w *RowWriter) Reset() { w.Bytes, w.last, w.Rows = w.Bytes[:0], w.last[:0], 0 }
 
 // KeyCount is the key of a row, and how many messages it counts.

@@ -117,7 +117,7 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// inside finds what stands in brackets behind a name: "mail.example.com [192.0.2.1]".
+// inside finds what is in brackets behind a name: "mail.example.com [192.0.2.1]".
 var inside = regexp.MustCompile(`^[A-Za-z0-9._-]+ ?[\[(]([0-9A-Fa-f:.]+)[\])]$`)
 
 // parseSource reads an address. ok is false for what is none.

@@ -234,7 +234,7 @@ func (r *Rotator) view(ctx context.Context, names []string) (keylife.View, []See
 		if ttl := k.other(); ttl > 0 {
 			v.Others[k.Name()] = v.Now.Add(ttl)
 		}
-		v.Sights[k.Name()], v.Shown[k.Name()] = k.Sight, keydns.Tell(k.Servers)
+		v.Sights[k.Name()], v.Shown[k.Name()] = k.Sight, keydns.Describe(k.Servers)
 		if k.Err != nil {
 			v.Shown[k.Name()] = k.Err.Error()
 		}

@@ -27,8 +27,8 @@ var steps = map[string]step{
 	"remove":   {keys.Removed, []keys.Stage{keys.Revoked}},
 }
 
-// Steps are the words for the steps that can be ordered by hand, sorted.
-func Steps() []string { return slices.Sorted(maps.Keys(steps)) }
+// StepNames are the words for the steps that can be ordered by hand, sorted.
+func StepNames() []string { return slices.Sorted(maps.Keys(steps)) }
 
 // Move makes one of Steps with the keys that are named by record or by domain. A key that the DNS
 // or the time speaks against stays, with an event that says why, unless force is a reason to do it
@@ -36,7 +36,7 @@ func Steps() []string { return slices.Sorted(maps.Keys(steps)) }
 func (r *Rotator) Move(ctx context.Context, verb string, names []string, force string) (Done, error) {
 	step, ok := steps[verb]
 	if !ok {
-		return Done{}, fmt.Errorf("no step %q; there are %s", verb, strings.Join(Steps(), ", "))
+		return Done{}, fmt.Errorf("no step %q; there are %s", verb, strings.Join(StepNames(), ", "))
 	}
 	v, _, err := r.view(ctx, domainsOf(names))
 	if err != nil {

@@ -24,7 +24,7 @@ type Metrics interface {
 
 // Signers are the keys of the store as mail is signed with them.
 type Signers interface {
-	// Look has the store read anew.
+	// Look has the store read again.
 	Look()
 	// FallBack has other keys sign in place of active ones: names by names. What was set before is
 	// forgotten. An error means that it will be forgotten at a restart.
@@ -116,7 +116,7 @@ func (w *Watcher) Begin(ctx context.Context, r *Rotator, signers Signers) error 
 	if len(steps) > 0 && signers != nil {
 		signers.Look()
 	}
-	return w.report(Done{Events: steps}, err) // what is waited for would be said every time
+	return w.report(Done{Events: steps}, err) // what the keys wait for would be said every time
 }
 
 // report logs what a rotation did.

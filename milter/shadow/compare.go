@@ -20,7 +20,7 @@ var kinds = []string{"verdict", "recipients", "signed", "identity", "canonicaliz
 // Kinds returns the kinds of differences, in the order in which they are told.
 func Kinds() []string { return slices.Clone(kinds) }
 
-// comparer compares. What an old filter never says of any message it does not do, and that is no
+// comparer compares. What an old filter never says of any message it does not do, and that is not a
 // difference; what it does, and does not say of one message, is "none".
 type comparer struct {
 	does   map[string]bool

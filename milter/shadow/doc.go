@@ -1,4 +1,4 @@
-// Package shadow stands between an MTA and the milter that it has, and compares that one with
+// Package shadow is between an MTA and the milter that it has, and compares that one with
 // another, which sees the same messages and of which the MTA gets nothing: what a week of it shows
 // is what a switch would change.
 //

@@ -279,7 +279,7 @@ func (r *Recorder) tellFull(err error) {
 		return
 	}
 	r.trouble.Error(
-		"the log cannot be written; mail goes on, and lines that are missing are counted", "error",
+		"the log cannot be written; mail is not affected, and missing lines are counted", "error",
 		err)
 }
 

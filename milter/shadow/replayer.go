@@ -57,7 +57,7 @@ func (r *replayer) watch(ctx context.Context, dial Dial) error {
 }
 
 // greet negotiates. The filter is offered all that an MTA has, but for leading space where there is
-// none to be had.
+// none available.
 func (r *replayer) greet(nc net.Conn) error {
 	patience := r.mirror.options.Patience
 	r.framer = guard.NewFramer(nc, guard.Limits{Handshake: patience, Idle: patience,

@@ -148,14 +148,14 @@ func (s *Summary) ReadLog(r io.Reader, ignore ...string) error {
 			return err
 		}
 		if fields := parseLine(string(line)); fields["msg"] != "" {
-			forgive(fields, ignore)
+			dropIgnored(fields, ignore)
 			s.read(fields)
 		}
 	}
 }
 
-// forgive takes kinds of differences out of a line.
-func forgive(line map[string]string, ignore []string) {
+// dropIgnored takes kinds of differences out of a line.
+func dropIgnored(line map[string]string, ignore []string) {
 	if line["msg"] != eventDiffers || len(ignore) == 0 {
 		return
 	}

@@ -34,17 +34,16 @@ func TestIdentifierAboveDomain(t *testing.T) {
 	}
 }
 
-// TestLineAtTheLimit holds that a line as long as the MTA leaves it stays as it is, and that one
-// byte more is folded.
+// TestLineAtTheLimit holds that a line of a longer field that is as long as the MTA leaves it stays
+// as it is, and that one byte more is folded.
 func TestLineAtTheLimit(t *testing.T) {
 	const limit = 998
 	for _, tc := range []struct {
 		length int
 		change int
 	}{{limit - 1, 0}, {limit, 0}, {limit + 1, 1}} {
-		field := "References: a <"
-		field += strings.Repeat("x", tc.length-len(field)-1) + ">"
-		m := parsed(t, "From: a@one.example\n"+field+"\n\nbody\n")
+		line := strings.Repeat(" x", tc.length/2) + strings.Repeat("y", tc.length%2)
+		m := parsed(t, "From: a@one.example\nReferences: <1@one.example>\n"+line+"\n\nbody\n")
 		q := Query{Author: address(t, "a@one.example"), Lines: Lines{Limit: limit, MayChange: true}}
 		s := &Signer{Table: NewTable([]Rule{{From: patterns("*"), Keys: []string{"one"}}}), Keys: newRing(t)}
 		out, err := s.Sign(t.Context(), s.Match(q), q, m)

@@ -56,7 +56,7 @@ func (r *Rule) lacks(q Query) string {
 	case err != nil:
 		return "its if cannot be evaluated, so that the message is deferred: " + err.Error()
 	case !holds:
-		return "its if does not hold: " + r.If.String()
+		return "its if is false: " + r.If.String()
 	}
 	return ""
 }
@@ -79,7 +79,7 @@ func (w When) lacks(q Query) string {
 	case (w.NullSender || len(w.Senders) > 0) && !w.fromSender(q.Sender):
 		return fmt.Sprintf("the envelope sender <%s> is not in when.senders", q.Sender)
 	case len(w.ListIDs) > 0 && q.ListID == "":
-		return "there is no List-Id field, and when.list_ids asks for one"
+		return "there is no List-Id field, but the rule has when.list_ids"
 	case len(w.ListIDs) > 0 && !w.ListIDs.MatchDomain(q.ListID):
 		return fmt.Sprintf("the list %q is not in when.list_ids", q.ListID)
 	}

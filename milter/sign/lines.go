@@ -8,7 +8,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// foldedLine is the longest line of a field that is folded anew, in bytes: the shortest of the
+// foldedLine is the longest line of a field that is refolded, in bytes: the shortest of the
 // limits that MTAs have, Sendmail's 990, is not reached by it.
 const foldedLine = 989
 
@@ -20,7 +20,7 @@ type Lines struct {
 
 // Fit is what becomes of the fields whose lines the MTA would break, and with them the signatures.
 type Fit struct {
-	Change []message.Change // folded anew
+	Change []message.Change // refolded
 	Omit   []string         // names that signatures leave out; the MTA may break these fields
 }
 
@@ -29,7 +29,7 @@ type Fit struct {
 var needed = []string{"From", "Subject"}
 
 // fit finds the fields of h, less those to be removed, that covers holds and that have longer lines
-// than l allows. They are folded anew where that harms no signature with simple header
+// than l allows. They are refolded where that harms no signature with simple header
 // canonicalization; isSimple reports whether one of ours covers a name.
 func (l Lines) fit(h message.Header, removed []int, covers, isSimple func(name string) bool) Fit {
 	var out Fit

@@ -82,7 +82,7 @@ type Signed struct {
 	Fields []message.Field // DKIM-Signature fields, top first
 	Made   []Signature     // what they say, in the same order
 	Failed []KeyFailure    // the keys that made none
-	Held   []string        // the keys not used because their signature stands in the message already
+	Held   []string        // the keys not used because their signature is in the message already
 	Remove []int           // old signatures to be removed: indices into the header
 	Fit    Fit             // what becomes of fields with long lines
 	Covers []string        // the names of the fields that the signatures cover, each once
@@ -112,7 +112,7 @@ type KeyFailure struct {
 func (s *Signer) Match(q Query) Match { return s.Table.Match(q) }
 
 // Find returns the keys of a rule, as they are to be written into d=, and in out those that cannot
-// be had. The error wraps ErrUnsigned or ErrNoRule.
+// be loaded. The error wraps ErrUnsigned or ErrNoRule.
 func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]keys.Key, error) {
 	wanted, err := r.wanted(ctx, q)
 	if err != nil {
@@ -175,7 +175,7 @@ func (r *Rule) isOfLocal(name string, q Query) bool {
 }
 
 // canPublish reports whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of
-// root@localhost under a rule for everybody's own domain can never be signed: it
+// root@localhost under a rule for every author's own domain can never be signed: it
 // is not deferred for that.
 func canPublish(k keys.Key) bool { return strings.Contains(strings.TrimSuffix(k.Domain, "."), ".") }
 

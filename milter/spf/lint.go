@@ -40,7 +40,7 @@ const longRecord = 450
 // IsRecord reports whether a TXT record is one of SPF, good or not (RFC 7208 section 4.5).
 func IsRecord(text string) bool { return isRecord(text) }
 
-// Resembles reports whether a text that is no SPF record was meant to be one, and what keeps it
+// Resembles reports whether a text that is not an SPF record was meant to be one, and what keeps it
 // from that.
 func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	if isRecord(text) {
@@ -53,13 +53,13 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
-		return lint.Flaw{Code: FlawPasted, Text: clause + ", so that it is no SPF record", Start: start, End: end}, true
+		return lint.Flaw{Code: FlawPasted, Text: clause + ", so it is not an SPF record", Start: start, End: end}, true
 	}
 	if text != strings.TrimLeft(text, " \t\r\n") {
 		n := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
 		return lint.Flaw{
 			Code:  FlawNearMiss,
-			Text:  "there is a blank before v=spf1, so that it is no SPF record",
+			Text:  "there is a blank before v=spf1, so it is not an SPF record",
 			Start: 0,
 			End:   n,
 		}, true
@@ -67,7 +67,7 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	end := strings.IndexByte(text+" ", ' ')
 	return lint.Flaw{
 		Code: FlawNearMiss, Start: 0, End: min(end, len(text)),
-		Text: "an SPF record begins with v=spf1 and a space; this one does not, so that it is none",
+		Text: "an SPF record begins with v=spf1 and a space; this one does not, and is ignored",
 	}, true
 }
 
@@ -77,7 +77,8 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	if at := strings.Index(lint.Lower(text), version+" "); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
 		return lint.Flaw{
 			Code: FlawNearMiss, End: at,
-			Text: "there is text before v=spf1, so that it is no SPF record: the value begins with v=spf1",
+			Text: "there is text before v=spf1, so it is not an SPF record: the value must begin " +
+				"with v=spf1",
 		}, true
 	}
 	first, _, _ := strings.Cut(text, " ")
@@ -86,12 +87,12 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	}
 	return lint.Flaw{
 		Code: FlawNearMiss, End: len(first),
-		Text: "an SPF record begins with v=spf1 and a space; this one does not, so that it is none",
+		Text: "an SPF record begins with v=spf1 and a space; this one does not, and is ignored",
 	}, true
 }
 
 // Lint finds what is wrong in the text of a record, and what is worth knowing of it. It asks
-// no address: what stands behind includes is Survey's to say. A text that is no SPF record has the flaw
+// no address: what stands behind includes is Survey's to say. A text that is not an SPF record has the flaw
 // of Resembles, or none.
 func Lint(text string) []lint.Flaw {
 	if !isRecord(text) {
@@ -147,9 +148,10 @@ func (l *linter) run() {
 	}
 	switch {
 	case l.redirect && l.all != "":
-		l.flaws.Add(FlawRedirect, "redirect= has no effect beside all", l.leads[0], l.leads[1])
+		l.flaws.Add(FlawRedirect, "redirect= has no effect together with all", l.leads[0], l.leads[1])
 	case !l.broken && !l.redirect && l.all == "":
-		l.flaws.Add(FlawNoAll, "has no all and no redirect, so that it says nothing about any other address", 0, 0)
+		l.flaws.Add(FlawNoAll, "has no all and no redirect, so it says nothing about other "+
+			"addresses", 0, 0)
 	}
 }
 
@@ -184,7 +186,7 @@ func terms(text string) iter.Seq2[int, string] {
 // term looks at one term.
 func (l *linter) term(word string, start, end int) {
 	if strings.EqualFold(word, version) {
-		l.flaws.Add(FlawJoined, "a second record begins here: join what the two allow into one", start, end)
+		l.flaws.Add(FlawJoined, "a second record begins here: combine the two into one", start, end)
 		return
 	}
 	if isOther(word) {
@@ -200,12 +202,12 @@ func (l *linter) term(word string, start, end int) {
 	}
 	if name, _, _ := strings.Cut(word, "="); t.kind == kindOther && isMechanism(name) {
 		l.flaws.Add(FlawColon,
-			fmt.Sprintf("%s is passed over: a colon belongs behind %s, not =", word, name), start,
+			fmt.Sprintf("%s is ignored: a colon must follow %s, not =", word, name), start,
 			end)
 		return
 	}
 	if l.all != "" && !t.kind.isModifier() {
-		l.flaws.Add(FlawAfterAll, fmt.Sprintf("%s stands behind %s and is never reached", word, l.all), start, end)
+		l.flaws.Add(FlawAfterAll, fmt.Sprintf("%s comes after %s and is never used", word, l.all), start, end)
 		return
 	}
 	switch t.kind {
@@ -239,9 +241,11 @@ func (l *linter) atAll(t term, start, end int) {
 	l.all = t.text
 	switch t.value {
 	case Pass:
-		l.flaws.Add(FlawPlusAll, t.text+" lets everybody on the Internet send as this domain", start, end)
+		l.flaws.Add(FlawPlusAll, t.text+" allows every host on the Internet to send as this "+
+			"domain", start, end)
 	case Neutral:
-		l.flaws.Add(FlawNeutral, "?all says nothing about any other address, as if there were no record", start, end)
+		l.flaws.Add(FlawNeutral, "?all says nothing about other addresses, as if there were no "+
+			"record", start, end)
 	}
 }
 
@@ -303,38 +307,39 @@ func explainTerm(word string, err error) string {
 	clause := fmt.Sprintf("%.60q: %s", word, errText(err))
 	switch {
 	case rest == ":" && isKnown:
-		return clause + "; write the value right behind the colon, without a blank, or drop the term"
+		return clause + "; write the value directly after the colon, without a blank, or remove " +
+			"the term"
 	case strings.HasPrefix(strings.ToLower(bare), "ipv4:"), strings.HasPrefix(strings.ToLower(bare), "ip:"):
-		return clause + "; ip4: was meant"
+		return clause + "; probably ip4: was intended"
 	case strings.HasPrefix(strings.ToLower(bare), "ipv6:"):
-		return clause + "; ip6: was meant"
+		return clause + "; probably ip6: was intended"
 	case strings.EqualFold(name, "ip4") && strings.Count(rest, ":") > 2:
-		return clause + "; it is an IPv6 address, which belongs behind ip6:"
+		return clause + "; it is an IPv6 address, which must follow ip6:"
 	case strings.EqualFold(name, "redirect"), strings.EqualFold(name, "exp"):
-		return clause + fmt.Sprintf("; = belongs behind %s", name)
+		return clause + fmt.Sprintf("; = must follow %s", name)
 	case strings.HasSuffix(word, ",") || strings.Contains(word, ";"):
 		return clause + "; terms are separated by spaces alone"
 	}
 	if _, ok := parseAddress(bare); ok {
 		return clause + "; an address needs ip4: or ip6: before it"
 	}
-	return clause + meant(name, rest)
+	return clause + suggestion(name, rest)
 }
 
-// meant guesses what a term that cannot be read should have been.
-func meant(name, rest string) string {
+// suggestion guesses what a term that cannot be read should have been.
+func suggestion(name, rest string) string {
 	_, isAddress := parseAddress(strings.TrimLeft(rest, ":="))
 	switch near := nearestTerm(name); {
 	case isAddress && isMechanism(name):
-		return "; an address belongs behind ip4: or ip6:"
+		return "; an address must follow ip4: or ip6:"
 	case strings.EqualFold(name, "ip4") && strings.ContainsAny(rest, "-*"):
 		return "; a network is written with the length of its prefix, such as ip4:192.0.2.0/24"
 	case isMechanism(name) && strings.ContainsAny(rest, "+-~?"):
 		return "; is the space before the next term missing?"
 	case name == "" && rest == "":
-		return "; there must be no blank behind the sign"
+		return "; there must be no blank after the sign"
 	case near != "":
-		return fmt.Sprintf("; %s was meant", near)
+		return fmt.Sprintf("; probably %s was intended", near)
 	}
 	return ""
 }

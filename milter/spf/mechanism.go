@@ -70,7 +70,7 @@ func (e *evaluation) target(spec, domain string, s *Step) (string, error) {
 	text := cutName(string(e.expand(nil, spec, domain, maxExpansion)))
 	name, ok := dns.Canonical(text)
 	if !ok {
-		s.Detail = fmt.Sprintf("%.80q is not a name that the DNS can hold", text)
+		s.Detail = fmt.Sprintf("%.80q is not a valid DNS name", text)
 		return "", nil
 	}
 	s.Target = name

@@ -193,7 +193,7 @@ func parseMechanism(t term, s string) (term, error) {
 	return t, errors.New("no such mechanism")
 }
 
-// setArgument takes what follows the mechanism's name and stands before its CIDR lengths: nothing,
+// setArgument takes what follows the mechanism's name and is before its CIDR lengths: nothing,
 // or a colon and a domain-spec or network.
 func (t *term) setArgument(s string, needed bool) error {
 	switch {

@@ -115,7 +115,7 @@ func Explore(ctx context.Context, r dns.Resolver, name domain.Name) Survey {
 	out.Lookups = s.asked
 	s.limits(name.String())
 	if n := out.Addresses.Int64(); n > manyAddresses && !out.Root.everyone && !s.isWide {
-		s.flaw(FlawMany, name.String(), "", fmt.Sprintf("lets in %d IPv4 addresses", n))
+		s.flaw(FlawMany, name.String(), "", fmt.Sprintf("allows %d IPv4 addresses", n))
 	}
 	return out
 }
@@ -188,7 +188,8 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 			code = FlawIncludeBad
 		}
 		s.flaw(code, name, term,
-			fmt.Sprintf("there are %d SPF records at %s, and receivers use none of several", len(texts), name))
+			fmt.Sprintf("there are %d SPF records at %s, and receivers use none of them if there "+
+				"are several", len(texts), name))
 		return n
 	case len(texts) == 0 && term == "":
 		return n
@@ -279,7 +280,8 @@ func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 		leaf.all = true
 		if len(s.path) > 1 && t.value == Pass {
 			s.flaw(FlawIncludeAll, of, t.text,
-				"the record of "+of+" lets everybody send, and so does yours, which leads to it")
+				"the record of "+of+" allows every host to send, and so does yours, which refers "+
+					"to it")
 		}
 		return
 	}
@@ -298,7 +300,7 @@ func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 		s.void = voids{ok && a.Status != dns.Found, ok && a.Status != dns.Found}
 		if leaf.all = len(a.Addrs) > 0; leaf.all && t.value == Pass {
 			s.flaw(FlawExists, of, t.text, fmt.Sprintf(
-				"%s lets everybody on the Internet send as this domain, since %s exists", t.text, leaf.Target))
+				"%s allows every host on the Internet to send as this domain, since %s exists", t.text, leaf.Target))
 		}
 	case kindInclude, kindRedirect:
 		s.follow(ctx, leaf.Target, t, of, leaf)
@@ -329,7 +331,7 @@ func (s *surveyor) wide(of string, t term, networks []netip.Prefix) {
 			s.flaw(FlawWide, of, t.text, fmt.Sprintf("%s allows %s", t.text, countAddresses(n)))
 		case !isOwn && isFar:
 			s.flaw(FlawIncludeAll, of, t.text, fmt.Sprintf(
-				"the record of %s lets in %s by %s, and so does yours, which leads to it",
+				"the record of %s allows %s by %s, and so does yours, which refers to it",
 				of, countAddresses(n), t.text))
 		}
 	}
@@ -375,9 +377,9 @@ func (s *surveyor) target(of string, t term, leaf *Leaf) string {
 		return out
 	}
 	leaf.Note = "not a domain name"
-	code, text := FlawEmpty, fmt.Sprintf("%s stands for no address: %q is not a domain name", t.text, name)
+	code, text := FlawEmpty, fmt.Sprintf("%s matches no address: %q is not a domain name", t.text, name)
 	if t.leads() {
-		code, text = FlawIncludeGone, fmt.Sprintf("%s leads nowhere: %q is not a domain name", t.text, name)
+		code, text = FlawIncludeGone, fmt.Sprintf("%s has no effect: %q is not a domain name", t.text, name)
 	}
 	s.flaw(code, of, t.text, text)
 	return name
@@ -388,7 +390,8 @@ func (t term) leads() bool { return t.kind == kindInclude || t.kind == kindRedir
 
 func (s *surveyor) follow(ctx context.Context, target string, t term, of string, leaf *Leaf) {
 	if slices.Contains(s.path, target) {
-		s.flaw(FlawLoop, of, t.text, fmt.Sprintf("%s leads back to %s, which makes the record broken", t.text, target))
+		s.flaw(FlawLoop, of, t.text, fmt.Sprintf("%s refers back to %s, which makes the record "+
+			"invalid", t.text, target))
 		leaf.Note = "leads back"
 		return
 	}
@@ -450,7 +453,7 @@ func (s *surveyor) gives(leaf *Leaf, of string, t term) {
 		}
 	}
 	if len(leaf.Networks) == 0 {
-		s.flaw(FlawEmpty, of, t.text, fmt.Sprintf("%s stands for no address: %s has none", t.text, leaf.Target))
+		s.flaw(FlawEmpty, of, t.text, fmt.Sprintf("%s matches no address: %s has none", t.text, leaf.Target))
 	}
 }
 

@@ -15,13 +15,13 @@ var ErrSyntax = errors.New("taglist: not a tag list")
 
 // ErrDuplicate says that a tag stands twice in a list, which makes all of it invalid (RFC 6376
 // section 3.2).
-var ErrDuplicate = errors.New("taglist: a tag stands twice")
+var ErrDuplicate = errors.New("taglist: a tag is there twice")
 
 // MaxTags is how many tags a list may have. DKIM knows 14, DMARC fewer; the rest is for tags yet to
 // come.
 const MaxTags = 100
 
-// Tag is one "name=value". Input[Start:End] is all that stands between "=" and the ";" or the end
+// Tag is one "name=value". Input[Start:End] is all that is between "=" and the ";" or the end
 // of the list, white space too: what a DKIM verifier leaves out of its own signature's b= (RFC 6376
 // section 3.7).
 type Tag struct {

@@ -19,7 +19,7 @@ const (
 	Bad     Kind = "bad"     // a check failed, a signature did not verify, no rule matched
 	Usage   Kind = "usage"   // the command line is wrong
 	Unknown Kind = "unknown" // it could not be found out: the DNS, a peer or a file did not answer
-	Bug     Kind = "bug"     // a bug of ours
+	Bug     Kind = "bug"     // a bug in Mailseal
 )
 
 // Error is an answer that is not good.

@@ -31,7 +31,7 @@ func Width() int {
 	return min(max(int(size.Col), 60), 120)
 }
 
-// Fit breaks the lines of paragraphs anew, so that none is wider than width columns unless a single
+// Fit breaks the lines of paragraphs again, so that none is wider than width columns unless a single
 // word is. Lines that begin with a blank stay as they are: they are examples and tables.
 func Fit(text string, width int) string {
 	var b strings.Builder

@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// Coverage is how much of a domain's mail the rules sign, with a key that can be had.
+// Coverage is how much of a domain's mail the rules sign, with a key that can be loaded.
 type Coverage int
 
 // The coverages, from the least.
@@ -32,7 +32,7 @@ type Coverages struct {
 	rules  []coveringRule
 	exact  map[string][]int // rules by the domain of a pattern
 	below  map[string][]int // rules by the domain that a pattern is for all names below
-	any    []int            // rules for everybody
+	any    []int            // rules for all authors
 	signer map[string][]int // rules by the d= that they sign as
 
 	away map[*Source]bool
@@ -131,7 +131,7 @@ func (r coveringRule) isUnconditional() bool {
 	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins)+len(w.Senders)+len(w.ListIDs) == 0
 }
 
-// Signer reports whether any rule signs as a domain, with a key that can be had.
+// Signer reports whether any rule signs as a domain, with a key that can be loaded.
 func (c *Coverages) Signer(ctx context.Context, name string) bool {
 	for _, i := range c.signer[name] {
 		if c.signsAs(ctx, c.rules[i].Rule, name) {
@@ -149,7 +149,7 @@ func (c *Coverages) Signer(ctx context.Context, name string) bool {
 	})
 }
 
-// signsAs reports whether a rule has a key that can be had for one d=.
+// signsAs reports whether a rule has a key that can be loaded for one d=.
 func (c *Coverages) signsAs(ctx context.Context, r config.Rule, name string) bool {
 	if r.Managed != "" {
 		return c.usable(ctx, r, name)
@@ -165,7 +165,7 @@ func (c *Coverages) signsAs(ctx context.Context, r config.Rule, name string) boo
 	return false
 }
 
-// Signs reports whether any rule has a key that can be had.
+// Signs reports whether any rule has a key that can be loaded.
 func (c *Coverages) Signs(ctx context.Context) bool {
 	return slices.ContainsFunc(c.rules, func(r coveringRule) bool {
 		switch {
@@ -185,7 +185,7 @@ func (c *Coverages) Signs(ctx context.Context) bool {
 	})
 }
 
-// anyKey reports whether a key can be had whose name is like that of a rule, with a domain for "%".
+// anyKey reports whether there is a key whose name is like that of a rule, with a domain for "%".
 func (c *Coverages) anyKey(ctx context.Context, pattern string) bool {
 	for name := range c.parts.Config.Keys {
 		if _, ok := authorIn(pattern, name); ok && c.hasKey(ctx, config.Rule{}, name, "") {
@@ -224,7 +224,7 @@ func (c *Coverages) hasManaged(r config.Rule, author string) bool {
 	return err == nil && len(found) > 0
 }
 
-// hasKey reports whether a key can be had that a rule names for an author's domain.
+// hasKey reports whether a key can be loaded that a rule names for an author's domain.
 func (c *Coverages) hasKey(ctx context.Context, r config.Rule, name, author string) bool {
 	held := c.parts.Sources[r.Source]
 	if held == nil {

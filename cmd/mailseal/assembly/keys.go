@@ -42,12 +42,12 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 	err := Survive(func() error {
 		p.sayFindings(ctx, log)
 		SelfTest(ctx, p.Config, p.Keys, func(key string, err error) {
-			log.Error("key fails its self-test: no verifier would accept what it signs", "key", key, "error", err)
+			log.Error("key fails its self-test: no verifier would accept its signatures", "key", key, "error", err)
 		})
 		return nil
 	})
 	if err != nil {
-		log.Error("the keys are not examined to the end", "error", err)
+		log.Error("the check of the keys was not completed", "error", err)
 	}
 }
 

@@ -47,8 +47,8 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 		return nil
 	}
 	if err := p.Managed.Restore(); err != nil {
-		log.Error("which keys signed in place of others before the restart cannot be read; the "+
-			"first look at the DNS decides anew", "error", err)
+		log.Error("the list of keys that signed in place of others before the restart cannot be "+
+			"read; the next DNS check decides again", "error", err)
 	}
 	return nil
 }

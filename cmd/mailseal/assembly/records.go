@@ -15,7 +15,8 @@ type Record struct {
 	Domain string
 }
 
-// Records returns the records of keys, wherever they sign. Keys that cannot be had are left out, since those who load
+// Records returns the records of keys, wherever they sign. Keys that cannot be loaded are left out,
+// since those who load
 // them report it. Odd is called for the others that have no record: with a nil error for a key that signs as the domain
 // of any author, else with the reason. It may be nil.
 func Records(ctx context.Context, source keys.Source, places []Placement, odd func(Placement, error)) []Record {

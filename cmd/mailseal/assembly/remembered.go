@@ -94,7 +94,7 @@ func (m memory) named(r config.Rule, name string) []keys.Key {
 	return out
 }
 
-// authorIn reports whether a key's name is one that a rule names, and which author's domain stands there for "%".
+// authorIn reports whether a key's name is one that a rule names, and which author's domain is there for "%".
 func authorIn(rule, name string) (string, bool) {
 	before, after, _ := strings.Cut(rule, "%")
 	if len(name) <= len(before)+len(after) || !strings.HasPrefix(name, before) {

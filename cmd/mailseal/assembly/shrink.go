@@ -21,8 +21,8 @@ func Shrunk(old, now *Parts) []string {
 		out = append(out, "no rule is left for mail from "+some(gone))
 	}
 	for _, name := range now.Config.CutFrom(old.Config) {
-		out = append(out, fmt.Sprintf("%s is the beginning of what it was at the last reload: "+
-			"if it was cut off, write it anew and reload", name))
+		out = append(out, fmt.Sprintf("%s now has only the beginning of its content at the last "+
+			"reload: if it was truncated, restore it and reload", name))
 	}
 	return out
 }

@@ -144,7 +144,8 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 		Turned:      func(err error) { logTurned(log, name, err) },
 		Test:        func(k keys.Key) error { return s.tested.test(k) },
 		Unusable: func(err error) {
-			log.Error("source of keys: an answer cannot be used, the one before signs until stale ends",
+			log.Error("source of keys: an answer is invalid; the previous one is used until "+
+				"stale ends",
 				"source", name, "error", err)
 		},
 	})
@@ -153,14 +154,14 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 
 func logTurned(log *slog.Logger, name string, err error) {
 	if err == nil {
-		log.Info("source of keys is back", "source", name)
+		log.Info("source of keys is available again", "source", name)
 		return
 	}
-	log.Error("source of keys is away: what is remembered signs, other mail is deferred", "source", name, "error", err)
+	log.Error("source of keys is unavailable: cached keys sign, other mail is deferred", "source", name, "error", err)
 }
 
 // Key returns a key as the DNS will be asked for it. A domain or selector that is not a name is not
-// signed with: it would stand in a header.
+// signed with: it would be in a header.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	k, err := s.Cache.Key(ctx, name)
 	if err != nil {
@@ -339,7 +340,7 @@ func (p *Parts) CloseSources(other *Parts, after time.Duration, log *slog.Logger
 		}
 		time.AfterFunc(after, func() {
 			if err := s.Remote.Close(); err != nil {
-				log.Warn("source of keys does not close", "source", name, "error", err)
+				log.Warn("source of keys cannot be closed", "source", name, "error", err)
 			}
 		})
 	}

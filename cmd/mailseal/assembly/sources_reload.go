@@ -84,11 +84,11 @@ func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger
 			errs = append(errs, err)
 		case before != nil && before.HasAnswered():
 			errs = append(errs, fmt.Errorf("sources.%s: the reload is refused, since the source "+
-				"does not answer with the new settings and has answered with those in force (a "+
-				"restart puts them in force all the same): %w", name, err))
+				"does not answer with the new settings but answered with the present ones (a "+
+				"restart uses the new settings in any case): %w", name, err))
 		default:
 			s.Counters.Failures.Add(1)
-			log.Error("source of keys cannot be used now; its mail is deferred", "source", name, "error", err)
+			log.Error("source of keys cannot be used; its mail is deferred", "source", name, "error", err)
 		}
 	}
 	return errors.Join(errs...)

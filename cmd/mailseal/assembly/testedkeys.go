@@ -31,7 +31,8 @@ func (t *testedKeys) test(k keys.Key) error {
 	}
 	k.Domain, k.Selector = "probe.invalid", "probe"
 	if err := sign.TestKey(k, dkim.SignOptions{}); err != nil {
-		return fmt.Errorf("the key fails its self-test, no verifier would accept what it signs: %w", err)
+		return fmt.Errorf("the key fails its self-test, no verifier would accept its signatures: "+
+			"%w", err)
 	}
 	t.add(id)
 	return nil
@@ -44,7 +45,7 @@ func (t *testedKeys) has(id [sha256.Size]byte) bool {
 	return ok
 }
 
-// add begins anew when there are too many: those at work pass their test once more.
+// add begins again when there are too many: those at work pass their test once more.
 func (t *testedKeys) add(id [sha256.Size]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -26,7 +26,7 @@ const (
 
 // Bounds of the socket. Clients are the pages of administrators.
 const (
-	maxChange     = 64 << 10 // bytes of a change that is no file
+	maxChange     = 64 << 10 // bytes of a change other than a file
 	maxUpload     = intake.MaxMessage
 	maxAnswer     = 64 << 10 // bytes
 	maxAtOnce     = 4        // changes that are made at once; further ones wait

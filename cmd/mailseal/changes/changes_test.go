@@ -65,7 +65,7 @@ func TestServerChecks(t *testing.T) {
 	}{
 		"good":             {c.Judge(t.Context(), "anna", rule), ""},
 		"many addresses":   {c.Judge(t.Context(), "anna", many), ""},
-		"nobody":           {c.Judge(t.Context(), "", rule), "who makes it"},
+		"nobody":           {c.Judge(t.Context(), "", rule), "does not name the account"},
 		"no such class":    {c.Judge(t.Context(), "anna", web.Rule{Source: "192.0.2.1", Class: "spoof"}), "no class"},
 		"no source":        {c.Judge(t.Context(), "anna", web.Rule{Class: advice.Ours}), "no source"},
 		"long name":        {c.Judge(t.Context(), strings.Repeat("a", maxWords+1), rule), "invalid name"},
@@ -95,7 +95,7 @@ func TestServerChecks(t *testing.T) {
 	if err := s.Intake.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Undo(t.Context(), "anna", 1); !errors.Is(err, web.ErrRefused) || !strings.Contains(err.Error(), "cannot take it now") ||
+	if err := c.Undo(t.Context(), "anna", 1); !errors.Is(err, web.ErrRefused) || !strings.Contains(err.Error(), "cannot accept the change now") ||
 		strings.Contains(err.Error(), "sql") {
 		t.Errorf("a store that is closed: %v", err)
 	}

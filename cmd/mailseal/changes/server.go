@@ -118,7 +118,7 @@ func (s *Server) answer(w http.ResponseWriter, path, text string, err error) {
 	default:
 		s.Log.Error("a change of the page was not made", "change", path, "error", err)
 		write(w, http.StatusInternalServerError,
-			reply{Error: "the store of reports cannot take it now; the log says why"})
+			reply{Error: "the store of reports cannot accept the change now; see the log"})
 	}
 }
 
@@ -136,7 +136,7 @@ func (c *change) check() error {
 		}
 	}
 	if c.By == "" {
-		return fmt.Errorf("%w: it does not say who makes it", errBad)
+		return fmt.Errorf("%w: it does not name the account", errBad)
 	}
 	if len(c.Addresses) > maxSources {
 		return fmt.Errorf("%w: a source of more than %d addresses", errBad, maxSources)
@@ -185,7 +185,7 @@ func (s *Server) accept(ctx context.Context, c change) (string, error) {
 		return "", err
 	}
 	s.Log.Info("a reporter was accepted", "by", c.By, "reporter", c.Reporter, "reports", n)
-	return fmt.Sprintf("Reports of %s count from now on; %s that are there count now.", c.Reporter,
+	return fmt.Sprintf("Reports of %s count from now on; %s already in the store count now.", c.Reporter,
 		advice.Count(int64(n))), nil
 }
 

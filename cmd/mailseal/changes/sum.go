@@ -68,7 +68,7 @@ func (s *sum) String() string {
 		if s.more > 0 {
 			out += fmt.Sprintf("; and %d more", s.more)
 		}
-		out += ". It is kept as it came, and listed under Not read."
+		out += ". It is kept unchanged, and listed under Not read."
 	}
 	return out
 }

@@ -125,10 +125,12 @@ var rows = []Row{
 
 	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
 	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
-	{SpoolClosed, Error, Local, "the daemon cannot write rows of DMARC reports into %s: %s; " +
-		"\"systemd-sysusers && systemd-tmpfiles --create\" makes the user mailseal-reports, " +
-		"lets the daemon's user into its group, and makes the default directory; then restart mailseal", nil},
-	{OursEveryone, Error, Local, "%s is everybody: mail of strangers is signed in your name, and nothing is judged",
+	{SpoolClosed, Error, Local, "the daemon cannot write records for DMARC reports to %s: %s; " +
+		"run \"systemd-sysusers && systemd-tmpfiles --create\", which creates the user " +
+		"mailseal-reports, adds the daemon's user to its group, and creates the default " +
+		"directory; then restart mailseal", nil},
+	{OursEveryone, Error, Local, "%s matches every client: strangers' mail is signed in your " +
+		"name, and nothing is judged",
 		fixes(remedy.Setting)},
 	{SocketDirectoryClosed, Error, Local, "the daemon cannot make a socket in %s: %s",
 		fixes(remedy.MakeOwnDirectory, remedy.MoveSocket)},
@@ -149,9 +151,9 @@ var rows = []Row{
 		"the address for tests; " +
 		"add the domain to mydestination or virtual_alias_domains (Postfix), or to class w " +
 		"(Sendmail), or use another domain", nil},
-	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %s), so that no " +
-		"test comes to Mailseal; add an alias of that name, " +
-		"and let the server cut what follows a plus sign (recipient_delimiter = + in Postfix; Sendmail does so)", nil},
+	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %s), so tests do " +
+		"not reach Mailseal; add an alias of that name, and let the server remove the part after " +
+		"a plus sign (recipient_delimiter = + in Postfix; Sendmail does so by default)", nil},
 	{TestUnasked, Unknown, MTA, "whether the mail server takes the address at RCPT is not known: " +
 		"%s does not answer (%v)", nil},
 
@@ -170,7 +172,7 @@ var rows = []Row{
 	{SocketDirectoryYet, Warning, Local,
 		"no directory %s yet; RuntimeDirectory= makes it when systemd starts the daemon", nil},
 	{SocketDirectoryBad, Error, Local, "%s", nil},
-	{SocketOccupied, Error, Local, "%s is there, and is no socket", nil},
+	{SocketOccupied, Error, Local, "%s exists, but is not a socket", nil},
 	{SocketNoUser, Error, Local, "no user %q on this host", nil},
 	{SocketNoGroup, Error, Local, "no group %q on this host", nil},
 	{SocketAddress, Error, Local, "nothing can listen on %q: %v", nil},
@@ -178,10 +180,11 @@ var rows = []Row{
 
 	{RunningRefused, Error, Local, "%s; a reload would be refused", nil},
 	{RunningLoss, Warning, Local, "%s", nil},
-	{RunningUnknown, Unknown, Local, "what signed mail lately is not known: %s", nil},
+	{RunningUnknown, Unknown, Local, "it is not known which domains signed mail lately: %s", nil},
 
 	{SourceAway, Error, Local, "%s", nil},
-	{SourceNoList, Error, Local, "%s; let the daemon's user read that table, or leave list_query out", nil},
+	{SourceNoList, Error, Local, "%s; allow the daemon's user to read that table, or remove " +
+		"list_query", nil},
 	{SourceNoKey, Error, Local, "%s", nil},
 	{SourceUnlisted, Note, DNS, "source %q %s: its keys were not compared; --domain does so for " +
 		"the domains that it names", nil},
@@ -205,15 +208,16 @@ var rows = []Row{
 	{DNSMalformed, Error, DNS, "%s", fixes(remedy.Publish)},
 	{DNSNoAnswer, Unknown, DNS, "%s", nil},
 	{DNSNoRecord, Unknown, DNS, "key %q: %v", nil},
-	{DNSAnyDomain, Note, DNS, "key %q signs as whatever domain the author has; each of them must publish it", nil},
+	{DNSAnyDomain, Note, DNS, "key %q signs as the author's domain, whatever it is; each of " +
+		"these domains must publish the key", nil},
 	{DNSNobody, Error, DNS, "no key signs for %s", nil},
 	{DNSLabel, Error, DNS, "this very key is published at %s, as the entry is called; signatures " +
 		"name %s, where it is not", fixes(remedy.CorrectSelector)},
 	{DMARCUncount, Error, DNS, "signs mail from %s as d=%s, which DMARC does not count: %s", nil},
 	{DMARCNoAnswer, Unknown, DNS, "whether d=%s is aligned with %s: %s", nil},
-	{ReportsMissing, Warning, DNS, "signatures of %s ask for reports of those that fail " +
-		"(request_reports), and %s has no TXT record that says where to: " +
-		"publish \"ra=dkim-errors\" there for dkim-errors@%s, or leave request_reports out", nil},
+	{ReportsMissing, Warning, DNS, "signatures of %s ask for failure reports (request_reports), " +
+		"but %s has no TXT record with an address for them: publish \"ra=dkim-errors\" there for " +
+		"dkim-errors@%s, or remove request_reports", nil},
 	{ReportsUnusable, Warning, DNS, "signatures of %s ask for reports of those that fail " +
 		"(request_reports), and no receiver can send any: %s: %s", nil},
 	{ReportsNoAnswer, Unknown, DNS, "where reports of failing signatures go, %s: %v", nil},

@@ -158,7 +158,7 @@ func viewFindings(v View) []Finding {
 // isGood reports whether every verifier can verify what a key signs.
 func isGood(v View) bool { return v.State == keydns.Shown && !v.Harm() }
 
-// align asks DMARC about each rule's authors and domains. That a rule for everybody has one d= is found by config.
+// align asks DMARC about each rule's authors and domains. That a rule for all authors has one d= is found by config.
 func (c *checker) align(ctx context.Context) {
 	checker := &dmarc.Checker{Resolver: c.Resolver}
 	type pair struct{ author, d string }

@@ -9,7 +9,7 @@ import (
 	"mailseal/config/tables"
 )
 
-// ours finds networks that make everybody's mail ours, whatever the mail server relays for.
+// ours finds networks that make all mail ours, whatever the mail server relays for.
 func (c *checker) ours() {
 	everyone := func(n netip.Prefix) bool { return tables.IsEveryone(n) }
 	for _, n := range c.cfg.Ours.Networks {

@@ -91,7 +91,7 @@ func (c *checker) probe(ctx context.Context) error {
 }
 
 // wants are the files and directories that the daemon needs, each with what reports that it is not
-// to be had.
+// available.
 func (c *checker) wants() map[service.Want]func(service.Stop) {
 	out := map[service.Want]func(service.Stop){}
 	read := func(path string, report func(service.Stop)) {

@@ -15,7 +15,8 @@ func (c *checker) spool() {
 		return
 	}
 	if _, err := os.Stat(c.cfg.Reports.SpoolDirectory); errors.Is(err, fs.ErrNotExist) {
-		c.report(finding(SpoolClosed, c.spoolSetting(), c.cfg.Reports.SpoolDirectory, "there is no such directory"))
+		c.report(finding(SpoolClosed, c.spoolSetting(), c.cfg.Reports.SpoolDirectory, "the "+
+			"directory does not exist"))
 	}
 }
 

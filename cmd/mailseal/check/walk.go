@@ -33,7 +33,7 @@ type Walk struct {
 	Good    int    `json:"good"`
 	Bad     int    `json:"bad"`     // their signatures do not verify, or not everywhere
 	Unknown int    `json:"unknown"` // the DNS did not answer
-	Broken  int    `json:"broken"`  // cannot be had, or cannot sign
+	Broken  int    `json:"broken"`  // cannot be loaded, or cannot sign
 
 	c       *checker
 	source  *assembly.Source
@@ -122,7 +122,7 @@ func (w *Walk) list(ctx context.Context, l lister) error {
 type looked struct {
 	name  string
 	views []View
-	err   error // it cannot be had, or cannot sign
+	err   error // it cannot be loaded, or cannot sign
 }
 
 // look compares some keys of the list side by side, and reports them in its order.

@@ -65,7 +65,7 @@ func TestAsk(t *testing.T) {
 		{"reload", Request{Command: Reload}, `"error":"refused: see https://***@keys.example/?***"`},
 		{"reload with accept", Request{Command: Reload, Accept: true}, `"warnings":["one","two"]`},
 		{"status", Request{Command: Status}, `"jobs":[{"name":"keys"}]`},
-		{"panic", Request{Command: Signed}, `"error":"a bug; the daemon's log has it"`},
+		{"panic", Request{Command: Signed}, `"error":"a bug in Mailseal; see the daemon's log"`},
 		{"unknown", Request{Command: "stop"}, `no command \"stop\"`},
 	} {
 		a, err := Ask(t.Context(), path, tt.ask)

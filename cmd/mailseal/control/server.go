@@ -100,7 +100,7 @@ func (s *Server) handle(ctx context.Context, r Request) (a Answer) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.Log.Error("panic", "in", "control", "error", v)
-			a = Answer{Error: "a bug; the daemon's log has it"}
+			a = Answer{Error: "a bug in Mailseal; see the daemon's log"}
 		}
 	}()
 	return s.Handle(ctx, r)

@@ -25,7 +25,7 @@ func (d *Daemon) control(ctx context.Context, run *running, others *sync.WaitGro
 		others.Go(func() {
 			defer d.controlEndpoint.closed()
 			if err := server.Serve(ctx, l); err != nil {
-				d.log.Warn("commands cannot reach the daemon any more", "error", err)
+				d.log.Warn("commands can no longer reach the daemon", "error", err)
 			}
 		})
 		return nil

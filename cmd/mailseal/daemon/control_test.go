@@ -203,7 +203,8 @@ func TestStatus(t *testing.T) {
 		return a.Running
 	}
 	r := ask()
-	for len(r.MTAs) == 1 && r.MTAs[0].Busy > 0 { // the reply is there a moment before the message is over
+	// The reply is there a moment before the message is over, and a client is gone before its connection is.
+	for len(r.MTAs) == 1 && (r.MTAs[0].Busy > 0 || r.MTAs[0].Connections > 1) {
 		r = ask()
 	}
 	if want := []control.Count{{Of: "ours", Result: "accept", Count: 2}}; !slices.Equal(r.Today.Messages, want) {

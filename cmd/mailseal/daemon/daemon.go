@@ -90,7 +90,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 		return nil, err
 	}
 	if err := d.signed.Read(cfg.StateDirectory); err != nil {
-		log.Error("which domains signed mail lately is not known, so a reload cannot tell what it would lose",
+		log.Error("the list of domains that signed mail lately cannot be read, so a reload "+
+			"cannot tell which domains it would leave unsigned",
 			"error", err)
 	}
 	d.warnOfName(cfg)
@@ -263,7 +264,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	stopSpool()
 	others.Wait()
 	if err := d.writeSigned(context.Background()); err != nil {
-		d.log.Warn("which domains signed mail lately is not written", "error", err)
+		d.log.Warn("the list of domains that signed mail lately cannot be written", "error", err)
 	}
 	return err
 }
@@ -331,9 +332,9 @@ func (d *Daemon) warnOfName(cfg *config.Config) {
 	if cfg.AuthservID != "" || cfg.Host.Full != "" {
 		return
 	}
-	d.log.Error("the full name of this host is not known: where the MTA's own name is not a full "+
-		"one, results are written under a name that can be forged; "+
-		"write authserv_id = \"mx.example.com\" with this host's name", "name", cfg.ServerName())
+	d.log.Error("the full name of this host is not known: if the MTA's own name is not a full "+
+		"one either, results are written under a name that can be forged; set authserv_id = "+
+		"\"mx.example.com\" with this host's name", "name", cfg.ServerName())
 }
 
 // Jobs tells how each of the daemon's jobs stands.

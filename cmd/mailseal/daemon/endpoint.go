@@ -34,7 +34,7 @@ func (e *endpoint) try(ctx context.Context) {
 	err := e.open(ctx)
 	switch {
 	case err == nil && e.failed:
-		e.log.Info("after all it is possible", "was", e.what)
+		e.log.Info("it works again", "was", e.what)
 	case err != nil && !e.failed:
 		e.log.Warn(e.what+"; the next try is in a minute", "error", err)
 	}

@@ -17,10 +17,9 @@ import (
 var ErrRefused = errors.New("the reload is refused")
 
 // wayOut ends the sentence that says why.
-const wayOut = `"mailseal check --against-running" compares, "mailseal reload --accept" lets it through`
+const wayOut = `"mailseal check --against-running" shows the difference, "mailseal reload --accept" reloads all the same`
 
-var errNothingSigns = fmt.Errorf("%w: no rule is left that has a key, so no mail would "+
-	"be signed; %s", ErrRefused, wayOut)
+var errNothingSigns = fmt.Errorf("%w: no rule with a key is left, so no mail would be signed; %s", ErrRefused, wayOut)
 
 // compareTime bounds the questions that a comparison asks of key sources. What is not known by then counts as signed.
 const compareTime = 30 * time.Second
@@ -83,12 +82,13 @@ func (d *Daemon) compareStart(ctx context.Context, p *assembly.Parts) {
 		covers := covering(ctx, assembly.NewCoverages(p, nil))
 		loss := signed.Compare(d.signed.Recent(), func(n signed.Name) bool { return !covers(n) })
 		if len(loss.Names) > 0 && ctx.Err() == nil {
-			d.log.Error(loss.String() + `; where that is meant, "mailseal reload --accept" has it forgotten`)
+			d.log.Error(loss.String() + `; if that is intended, confirm it with "mailseal reload --accept"`)
 		}
 		return nil
 	})
 	if err != nil {
-		d.log.Error("what is signed is not compared with what was", "error", err)
+		d.log.Error("the domains that are signed could not be compared with those before the "+
+			"start", "error", err)
 	}
 }
 

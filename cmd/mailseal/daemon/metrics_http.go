@@ -64,7 +64,7 @@ func serveMetrics(ctx context.Context, address string, handler http.Handler, log
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics are served no more", "error", err)
+			log.Error("metrics are no longer served", "error", err)
 		}
 	}()
 	return ln.Addr(), nil

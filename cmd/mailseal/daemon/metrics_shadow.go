@@ -15,11 +15,12 @@ func shadowDesc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	shadowMessages = shadowDesc("messages_total", "Messages, by what the comparison said: "+
-		"same, differs, not compared, not judged, aborted.", "outcome")
-	shadowDifferences = shadowDesc("differences_total", "Messages that differ, by what in.", "kind")
-	shadowSessions    = shadowDesc("sessions_total", "Sessions that the old milter decided on before any message.")
-	shadowErrors      = shadowDesc("upstream_errors_total",
+	shadowMessages = shadowDesc("messages_total", "Messages by result of the comparison: same, "+
+		"differs, not compared, not judged, aborted.", "outcome")
+	shadowDifferences = shadowDesc("differences_total", "Messages that differ, by kind of "+
+		"difference.", "kind")
+	shadowSessions = shadowDesc("sessions_total", "Sessions that the old milter decided on before any message.")
+	shadowErrors   = shadowDesc("upstream_errors_total",
 		"Connections for which the old milter could not be reached, and such that it ended: unreached, broken.",
 		"error")
 	shadowUnlogged = shadowDesc("unlogged_total", "Lines that are missing in the log.")

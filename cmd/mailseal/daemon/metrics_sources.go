@@ -8,7 +8,7 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 )
 
-// sourceMetrics shows the counters of the sources in force. The counters of a source begin anew when a reload
+// sourceMetrics shows the counters of the sources in force. The counters of a source begin again when a reload
 // changes its settings.
 type sourceMetrics struct {
 	sources atomic.Pointer[map[string]*assembly.Source]
@@ -28,8 +28,9 @@ var sourceSeries = []sourceOne{
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Misses }),
 	sourceCounter("shared_total", "Questions that waited for another one's answer.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Shared }),
-	sourceCounter("stale_total", "Questions answered from memory past the time, while the source "+
-		"was asked anew or was away.", func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Stale }),
+	sourceCounter("stale_total", "Queries answered with cached answers that had expired, while "+
+		"the source was queried again or was unavailable.",
+		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Stale }),
 	sourceCounter("failures_total", "Questions that a source did not answer, or not usefully.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Failures }),
 	sourceCounter("evictions_total", "Answers forgotten before their time for want of room.",

@@ -24,11 +24,12 @@ func init() {
 		labels     []string
 	}{
 		{"started_timestamp_seconds", "When the daemon started.", nil},
-		{"today_messages", "Messages that got a verdict since midnight UTC, by whose they are and what was done.",
+		{"today_messages", "Messages with a verdict since midnight UTC, by role and action.",
 			[]string{"role", "action"}},
 		{"today_results", "What judging found since midnight UTC, by method and result.", []string{"method", "result"}},
 		{"today_signatures", "DKIM signatures made since midnight UTC, by algorithm.", []string{"algorithm"}},
-		{"today_unsigned", "Messages of ours that left without a signature since midnight UTC, by reason.",
+		{"today_unsigned", "Our own messages that left without a signature since midnight UTC, " +
+			"by reason.",
 			[]string{"reason"}},
 		{"today_log_lines", "Warnings and errors logged since midnight UTC.", []string{"level"}},
 		{"listener_connections", "Open connections, by listener.", []string{"listener"}},
@@ -86,7 +87,7 @@ func (m statusMetrics) Collect(ch chan<- prometheus.Metric) {
 	gauge("keys_asked_timestamp_seconds", timestamp(r.Keys.Asked))
 	for _, k := range r.Keys.List {
 		if k.DNS == "good" || k.DNS == "bad" {
-			gauge("key_published", truth(k.DNS == "good"), k.Name)
+			gauge("key_published", boolValue(k.DNS == "good"), k.Name)
 		}
 		if !k.Made.IsZero() {
 			gauge("key_age_seconds", time.Since(k.Made).Seconds(), k.Name)
@@ -96,12 +97,12 @@ func (m statusMetrics) Collect(ch chan<- prometheus.Metric) {
 		counter("dns_server_queries_total", s.Queries, s.Address)
 		counter("dns_server_silent_total", s.Silent, s.Address)
 		gauge("dns_server_seconds", s.MeanMS/1000, s.Address)
-		gauge("dns_server_dead", truth(s.Dead), s.Address)
+		gauge("dns_server_dead", boolValue(s.Dead), s.Address)
 	}
 	for _, j := range r.Jobs {
 		gauge("job_last_timestamp_seconds", timestamp(j.Last), j.Name)
 		gauge("job_next_timestamp_seconds", timestamp(j.Next), j.Name)
-		gauge("job_failed", truth(j.Error != ""), j.Name)
+		gauge("job_failed", boolValue(j.Error != ""), j.Name)
 	}
 }
 
@@ -138,7 +139,7 @@ func timestamp(t time.Time) float64 {
 	return float64(t.UnixMilli()) / 1000
 }
 
-func truth(b bool) float64 {
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}

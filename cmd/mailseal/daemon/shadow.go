@@ -62,7 +62,7 @@ type observer struct {
 	served sync.WaitGroup
 }
 
-// Shadow stands between an MTA and its old milter until ctx ends. Ready, when not nil, is called once MTAs may come. A
+// Shadow is between an MTA and its old milter until ctx ends. Ready, when not nil, is called once MTAs may come. A
 // configuration that cannot be used is no error: nothing is judged then until a reload, and mail goes on. An option
 // without a meaning is an OptionError.
 func Shadow(ctx context.Context, s ShadowOptions, ready func()) error {
@@ -111,8 +111,8 @@ func (s ShadowOptions) dialer() (shadow.Dial, error) {
 	}, nil
 }
 
-var errLoop = errors.New("is the address of --listen: each connection would come back as another " +
-	"one; name the socket of the old milter")
+var errLoop = errors.New("is the address of --listen, so shadow would connect to itself; give " +
+	"the socket of the old milter")
 
 // checkLoop reports an upstream that is the proxy itself, under whatever name.
 func (s ShadowOptions) checkLoop() error {
@@ -147,7 +147,7 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	log, err := newLog(fromWarnings(cfg.Log), level, s.Stderr)
 	if err != nil { // such as no syslog
 		log = slog.New(newHandler("text", s.Stderr, nil))
-		log.Error("trouble is told on standard error", "error", err)
+		log.Error("warnings and errors go to standard error", "error", err)
 	}
 	o := &observer{Daemon: unstarted(s.Options, log), options: s, role: role, pipe: shadow.NewPipe(), out: out}
 	o.level, o.quiet = level, true
@@ -157,7 +157,8 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 		cfgErr = assembly.Survive(func() error { return o.begin(cfg) })
 	}
 	if cfgErr != nil {
-		log.Error("nothing is judged until a reload finds a configuration that can be used; mail goes on",
+		log.Error("nothing is judged until a reload finds a usable configuration; mail is not "+
+			"affected",
 			"error", cfgErr)
 	}
 	o.recorder = shadow.NewRecorder(slog.New(newHandler(s.format(), out, nil)), log, s.Ignore...)
@@ -216,10 +217,10 @@ func (o *observer) dial(ctx context.Context) (net.Conn, error) {
 	return o.pipe.Dial(ctx)
 }
 
-// reload opens the log anew, as when it has been rotated, and puts the configuration in force as it is now.
+// reload opens the log again, as when it has been rotated, and puts the configuration in force as it is now.
 func (o *observer) reload(bool) ([]string, error) {
 	if err := o.out.reopen(); err != nil {
-		o.log.Error("the log cannot be opened anew, the old file stays", "error", err)
+		o.log.Error("the log cannot be opened again; the old file is used", "error", err)
 	}
 	if o.isOpen.Load() {
 		return o.Daemon.reload(o.ctx, true)

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// logFile is where lines go: a file that can be opened anew, or standard output. Lines and tables come from two
+// logFile is where lines go: a file that can be opened again, or standard output. Lines and tables come from two
 // goroutines.
 type logFile struct {
 	path string // "" for standard output

@@ -55,7 +55,7 @@ func (r *running) attend(ctx context.Context, done <-chan struct{}) {
 			r.notify(sd.SdNotifyWatchdog)
 		case <-stops: // the first has ended ctx, too
 			if isSecond {
-				r.log.Warn("told to stop once more, all connections are closed")
+				r.log.Warn("second signal to stop: all connections are closed")
 				r.abandon()
 			}
 			isSecond = true
@@ -118,7 +118,7 @@ func monotonic() string {
 // notify tells systemd, if it is there.
 func (r *running) notify(state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
-		r.log.Warn("systemd cannot be told", "state", state, "error", err)
+		r.log.Warn("systemd cannot be notified", "state", state, "error", err)
 	}
 }
 

@@ -70,7 +70,7 @@ func (d *Daemon) takeOver(cfg *config.Config, a *ahead) {
 	}
 	d.server.Adjust(serverOptions(cfg.Limits, d.log, d.metrics))
 	if err := d.setLevel(cfg.Log); err != nil {
-		d.log.Error("the level of the log stays", "error", err)
+		d.log.Error("the log level is not changed", "error", err)
 	}
 	d.moveListeners(cfg, a)
 }

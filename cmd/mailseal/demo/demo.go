@@ -103,8 +103,8 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	if !good {
-		return answer.NewBad(errors.New("the message came back without a signature that " +
-			"verifies, or with the forged field"))
+		return answer.NewBad(errors.New("the message returned without a valid signature, or with " +
+			"the forged field"))
 	}
 	return nil
 }

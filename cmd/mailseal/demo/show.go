@@ -68,8 +68,8 @@ func (d *demo) play(ctx context.Context, title string, client netip.Addr, name s
 	}
 	delivered := o.Delivered()
 	fmt.Fprintf(d.Out, "\n%s\n%s\n\n", title, strings.Repeat("-", len(title)))
-	fmt.Fprintf(d.Out, "The client at %s hands over:\n\n%s\nMailseal answers %s; delivered "+
-		"is:\n\n%s\nThe log says:\n\n%s",
+	fmt.Fprintf(d.Out, "The client at %s sends:\n\n%s\nMailseal answers %s; delivered is:\n\n%s\n"+
+		"The log says:\n\n%s",
 		client, indent(raw), o.Reply, indent(delivered), indent([]byte(d.log.take())))
 	return delivered, nil
 }

@@ -37,7 +37,7 @@ elsewhere.example. 3600 IN MX 10 mx.example.org.
 		t.Errorf("answer %s", kind)
 	}
 	for _, want := range []string{
-		"spf-syntax", "write the value right behind the colon, without a blank, or drop the term",
+		"spf-syntax", "write the value directly after the colon, without a blank, or remove the term",
 		`example.org. 3600 IN TXT "v=spf1 mx ?all"`,
 		"sender-id", "delete it", "[adsp]", "no receiver ever looked at this name: it is misspelled", "domainkeys-policy",
 		"dkim-testing", "dmarc-report-unauthorized", "elsewhere.example must publish",

@@ -104,7 +104,8 @@ func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 		fmt.Fprintf(b, "  Body hash: %x, signed: %x.\n", proof.BodyHash, proof.SignedBodyHash)
 	}
 	if r.Testing {
-		fmt.Fprint(b, "  The key is in test mode (t=y): a failure must not be held against the message.\n")
+		fmt.Fprint(b, "  The key is in test mode (t=y): a failure must not count against the "+
+			"message.\n")
 	}
 }
 

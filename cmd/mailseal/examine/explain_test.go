@@ -22,8 +22,8 @@ func TestExplainNamesWhatIsWrongWithARecord(t *testing.T) {
 		{"backslashes", `v=DKIM1\; k=rsa\; p=AAAA`, "there are backslashes in the value"},
 		{"cut off", half[:255], "cut off after 255 octets, where the first string ends"},
 		{"cut off, other tags", ("v=DKIM1; h=sha256; " + half[9:])[:255], "cut off after 255 octets"},
-		{"a CNAME", "s1._domainkey.vendor.example.", "holds the name s1._domainkey.vendor.example: a CNAME record was meant"},
-		{"a CNAME, without final dot", "s1.dkim.vendor.example", "a CNAME record was meant"},
+		{"a CNAME", "s1._domainkey.vendor.example.", "with the name s1._domainkey.vendor.example: it should be a CNAME record"},
+		{"a CNAME, without final dot", "s1.dkim.vendor.example", "it should be a CNAME record"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			zone := dnstest.FromMap(map[string][]string{

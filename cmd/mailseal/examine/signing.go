@@ -188,17 +188,17 @@ func unsignedBecause(s milter.Settings, role action.Role, rules sign.Match, env 
 	why, isAllowed := daemon.Senders.Allow(env, author)
 	switch {
 	case s.Exempt.Has(env):
-		return "the client is in exempt, so that its mail is not looked at"
+		return "the client is in [exempt], so its mail is not processed"
 	case daemon.ExemptAuthors.MatchDomain(author.Domain):
 		return "the author's domain is in exempt.author_domains"
 	case role == action.RoleOurs && !isAllowed:
-		return fmt.Sprintf("senders does not let it: %s (%s)", why, daemon.Senders.Action)
+		return fmt.Sprintf("[senders] does not allow it: %s (%s)", why, daemon.Senders.Action)
 	case slices.ContainsFunc(env.Recipients, daemon.UnsignedRecipients.MatchPath):
 		return "a recipient is in signing.unsigned_recipients"
 	case len(rules) == 0:
 		return "no rule fits"
 	case role != action.RoleOurs && len(rules.Resigning()) == 0:
-		return "the mail is not ours, and the rule does not say resign"
+		return "the mail is not ours, and the rule does not have resign = true"
 	}
 	return ""
 }

@@ -145,7 +145,8 @@ func (o TestMails) mails(ctx context.Context) ([]testMail, error) {
 		{Name: "unsigned", Expect: "dkim=none", Sender: o.From, text: o.text("unsigned")},
 	}
 	if o.SPFFail != "" {
-		list = append(list, testMail{Name: "spf-fail", Expect: "spf=fail, or what its SPF record says of strangers",
+		list = append(list, testMail{Name: "spf-fail", Expect: "spf=fail, or what its SPF record " +
+			"says about other hosts",
 			Sender: o.SPFFail, text: o.text("spf-fail")})
 	}
 	return list, nil

@@ -162,7 +162,7 @@ func trustText(l store.ReportLine) string {
 	case l.Trust == store.Aligned:
 		return counted + ": its mail was authenticated for the reporter's domain"
 	case l.Trust == store.ByHand:
-		return counted + ": it was brought by hand"
+		return counted + ": it was imported by hand"
 	case l.Counted:
 		return counted + ": you accepted reports of " + clean(l.Reporter)
 	}

@@ -45,7 +45,8 @@ func (b *Box) other(ctx context.Context, kind string, id int64, out io.Writer) e
 			return answered(err)
 		}
 		if b.CSV {
-			return answer.NewUsage(errors.New("--csv is for lists and aggregate reports; take --json"))
+			return answer.NewUsage(errors.New("--csv works for lists and aggregate reports only; " +
+				"use --json"))
 		}
 		if b.JSON {
 			return b.print(out, map[string]any{"report": o}, table{})

@@ -140,7 +140,7 @@ func sentence(d *tally.Domain) string {
 		for _, p := range []struct {
 			n    int64
 			what string
-		}{{d.Delivered, "delivered all the same"}, {d.Held, "quarantined"}, {d.Refused, "rejected"}} {
+		}{{d.Delivered, "delivered nevertheless"}, {d.Held, "quarantined"}, {d.Refused, "rejected"}} {
 			if p.n > 0 {
 				parts = append(parts, advice.Count(p.n)+" "+p.what)
 			}

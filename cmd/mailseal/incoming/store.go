@@ -217,8 +217,8 @@ func (b *Box) Verify(ctx context.Context, out io.Writer) error {
 			}
 		}
 		if len(wrong) > 0 {
-			return answer.NewBad(fmt.Errorf("the sums are not those of the records: %s; mailseal "+
-				"reports reparse makes them anew", strings.Join(wrong, ", ")))
+			return answer.NewBad(fmt.Errorf("the sums do not match the records: %s; mailseal "+
+				"reports reparse computes them again", strings.Join(wrong, ", ")))
 		}
 		if !b.JSON {
 			fmt.Fprintln(out, "every sum is that of its records")
@@ -235,11 +235,11 @@ func (b *Box) Accept(ctx context.Context, reporter string, accept bool, out io.W
 			return answered(err)
 		}
 		if accept {
-			fmt.Fprintf(out, "reports of %s count from now on, without proof of where they come "+
-				"from; %d that are there count now\n", reporter, n)
+			fmt.Fprintf(out, "reports of %s count from now on, without proof of who sent them; "+
+				"%d already in the store count now\n", reporter, n)
 		} else {
-			fmt.Fprintf(out, "reports of %s count only with proof of where they come from; for %d "+
-				"that are there this is a change\n", reporter, n)
+			fmt.Fprintf(out, "reports of %s count only with proof of who sent them; for %d in the "+
+				"store this is a change\n", reporter, n)
 		}
 		return nil
 	})

@@ -148,7 +148,7 @@ func (j *job) set(change func(*Status)) {
 	change(&j.status)
 }
 
-// survive turns a panic, which is a bug of ours, into an error: mail matters more.
+// survive turns a panic, which is a bug in Mailseal, into an error: mail matters more.
 func survive(ctx context.Context, do func(context.Context) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -123,7 +123,7 @@ func writeSecret(path string, text []byte) error {
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there already; nothing was written", path)
+		return fmt.Errorf("%s already exists; nothing was written", path)
 	}
 	if err != nil {
 		return err

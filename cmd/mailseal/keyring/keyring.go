@@ -144,14 +144,14 @@ func (r *Ring) PublishCheck(ctx context.Context, names []string, force string) e
 	return r.finish(done, err)
 }
 
-// Rotate makes the steps that are due, and says what is waited for. A step that a silent server
+// Rotate makes the steps that are due, and says what the keys wait for. A step that a silent server
 // stops is an unknown answer.
 func (r *Ring) Rotate(ctx context.Context, domains []string) error {
 	done, err := r.rotator.Rotate(ctx, domains)
 	return r.finish(done, err)
 }
 
-// Move makes a step, one of rotation.Steps, with the keys that are named by record or by domain.
+// Move makes a step, one of rotation.StepNames, with the keys that are named by record or by domain.
 // Force is a reason to do it although the DNS or the time speaks against it.
 func (r *Ring) Move(ctx context.Context, verb string, names []string, force string) error {
 	done, err := r.rotator.Move(ctx, verb, names, force)
@@ -171,8 +171,9 @@ func (r *Ring) finish(done rotation.Done, err error) error {
 	}
 	if done.Silent && !r.o.JSON {
 		fmt.Fprintln(r.out,
-			"A name server does not answer. If that lasts: --server asks only those that you "+
-				"name, rotation.may_be_silent lets so many be away.")
+			"A name server does not answer. If that lasts, use --server to ask only certain "+
+				"servers, or set rotation.may_be_silent to the number of servers that may be "+
+				"down.")
 	}
 	switch {
 	case done.Refused:
@@ -201,7 +202,7 @@ func (r *Ring) formatted(record keys.Record) (string, error) {
 	return "", answer.NewUsage(fmt.Errorf("--format %q is not one of zone, line, nsupdate, json and none", r.o.Format))
 }
 
-// printEvents says what was done and what is waited for.
+// printEvents says what was done and what the keys wait for.
 func (r *Ring) printEvents(events []keylife.Event) error {
 	for _, e := range events {
 		if r.o.JSON {

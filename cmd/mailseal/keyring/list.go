@@ -198,7 +198,7 @@ func (r *Ring) listSources() {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.cfg.Sources)) {
-		fmt.Fprintf(r.out, "source %s holds keys that sign, too; mailseal check --dns goes through them\n", name)
+		fmt.Fprintf(r.out, "source %s also has keys that sign; mailseal check --dns checks them\n", name)
 	}
 }
 

@@ -77,7 +77,8 @@ func readKeys(dir, dom string) ([]keysql.Entry, error) {
 		if dom == "" {
 			errs = append(
 				errs,
-				fmt.Errorf("%s: of which domain is it? --domain says so, or move it to DOMAIN/%s",
+				fmt.Errorf("%s: its domain is not known; use --domain, or move the file to "+
+					"DOMAIN/%s",
 					path, filepath.Base(path)),
 			)
 			continue

@@ -83,7 +83,8 @@ func writeNew(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("%s is there already, and is not overwritten; move it away, or name another directory",
+			return fmt.Errorf("%s already exists, and is not overwritten; move it away, or use "+
+				"another directory",
 				path)
 		}
 		return err

@@ -22,10 +22,10 @@ type ReloadOptions struct {
 	Warnings io.Writer
 }
 
-// Reload has the daemon read its configuration and keys anew, and writes what came of it. The error
+// Reload has the daemon read its configuration and keys again, and writes what came of it. The error
 // is a bad answer where the daemon refused, and an unknown one where no daemon answered.
 func Reload(ctx context.Context, o ReloadOptions) error {
-	cause := fmt.Errorf("no answer within %s; the daemon's log says what came of it", o.Timeout)
+	cause := fmt.Errorf("no answer within %s; see the daemon's log for the result", o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, cause)
 	defer cancel()
 	a, err := control.Ask(ctx, o.Socket, control.Request{Command: control.Reload, Accept: o.Accept})

@@ -57,8 +57,9 @@ func (s *Status) judgeReports(problem, note func(format string, args ...any)) {
 			s.reports.Socket)
 		return
 	case len(s.Reports) == 0:
-		problem("the process of reports does not answer at %s (systemctl status mailseal-reports); "+
-			"what needs it and does not happen: %s", s.reports.Socket, strings.Join(s.reports.settings(), ", "))
+		problem("mailseal-reports.service does not answer at %s (systemctl status "+
+			"mailseal-reports); these functions need it: %s", s.reports.Socket,
+			strings.Join(s.reports.settings(), ", "))
 		return
 	}
 	var roles []string

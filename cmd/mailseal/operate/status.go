@@ -22,7 +22,7 @@ type StatusOptions struct {
 	Config  string         // the file that Check is about, "" for the one that the daemon names
 	Check   *check.Options // what is checked beside; nil: nothing
 	JSON    bool
-	Every   time.Duration // show it anew so often; 0: once
+	Every   time.Duration // show it again so often; 0: once
 	Clear   bool          // clear the screen each time
 	Timeout time.Duration // how long to wait for an answer
 	Out     io.Writer

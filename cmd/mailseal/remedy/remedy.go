@@ -117,7 +117,7 @@ func (r Remedy) Sentence(text string) string {
 	if r.IsZero() {
 		return text
 	}
-	return text + "; mend it with: " + r.String()
+	return text + "; to correct it: " + r.String()
 }
 
 func of(kind Kind, args ...any) Remedy { return Remedy{Kind: kind, args: args} }

@@ -37,7 +37,7 @@ const (
 
 	// foldSmall is how much of a day each partition may have for its segments to be taken as they
 	// come. Beyond, they wait until they are half of what the day has: each time the rows of the
-	// domains in them are written anew.
+	// domains in them are written again.
 	foldSmall = 256 << 10
 )
 

@@ -21,7 +21,7 @@ func chownLike(path string, like os.FileInfo) error {
 }
 
 // hangUp sends SIGHUP to the process that the first of some pid files names: Sendmail then starts
-// itself anew.
+// itself again.
 func hangUp(paths ...string) error {
 	path := first(paths...)
 	if path == "" {

@@ -16,7 +16,8 @@ import (
 func (r *run) ask() error {
 	if !r.Yes && !r.Terminal {
 		return answer.NewUsage(
-			errors.New("standard input is not a terminal; give --yes to take what was found for the answers"),
+			errors.New("standard input is not a terminal; give --yes to use the defaults that " +
+				"were found"),
 		)
 	}
 	h := r.result.Host

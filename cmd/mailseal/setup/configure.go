@@ -233,7 +233,7 @@ func (r *run) propose(old, blocks string) error {
 	proposed := strings.TrimRight(old, "\n") + "\n" + blocks
 	d := diff(r.Config, old, proposed)
 	r.result.Files = append(r.result.Files, File{Path: r.Config, State: "left alone", Diff: d})
-	r.say("\n%s is there already, and is left alone. It lacks:\n\n%s\n", r.Config, d)
+	r.say("\n%s already exists, and is not changed. It lacks:\n\n%s\n", r.Config, d)
 	r.todo("add the lines to %s, then run mailseal setup again", r.Config)
 	r.fault("%s does not sign for all domains", r.Config)
 	temp, err := os.CreateTemp(filepath.Dir(r.Config), ".mailseal-*.toml")

@@ -143,7 +143,7 @@ func (h Host) describe() string {
 	line("its name", or(h.Name, "not a full host name; give --authserv-id"))
 	line("its networks", strings.Join(h.Networks, ", "))
 	line("public addresses", or(strings.Join(h.Addresses, ", "),
-		"none on this host; give --address if mail leaves from others"))
+		"none on this host; give --address if mail leaves from other addresses"))
 	line("OpenDKIM", or(h.OpenDKIM, "not found"))
 	line("OpenDMARC", or(h.OpenDMARC, "not found"))
 	service := "does not run: the service is not started by setup"

@@ -52,9 +52,8 @@ func (r *run) mailServer(ready bool) error {
 	if !r.Apply {
 		if state != "unchanged" {
 			r.todo(
-				"have setup put these lines there, and try it out: mailseal setup --apply%s; or "+
-					"put them yourself, start the service, "+
-					"and reload the mail server",
+				"let setup add these lines and test them: mailseal setup --apply%s; or add them "+
+					"yourself, start the service, and reload the mail server",
 				r.again(),
 			)
 		}
@@ -105,8 +104,8 @@ func (r *run) milterAddress() (host, port string, err error) {
 		}
 	}
 	return "", "", errors.New(
-		"no listen.address of the configuration is a port (inet:); put the mail server's lines by hand, " +
-			"as contrib/README.md has them, and see mailseal check",
+		"no listen.address of the configuration is a port (inet:); add the mail server's lines " +
+			"by hand, as shown in contrib/README.md, and run mailseal check",
 	)
 }
 
@@ -262,7 +261,7 @@ func (r *run) apply(p plan) error {
 		err = writeLike(u.Backup, []byte(p.before), info)
 	}
 	if err != nil {
-		return answer.NewUnknown(fmt.Errorf("the old file cannot be kept: %w", err))
+		return answer.NewUnknown(fmt.Errorf("the backup of the old file cannot be written: %w", err))
 	}
 	if r.result.Host.MTA == "postfix" {
 		args := []string{"-c", r.Postfix, "-e"}
@@ -284,7 +283,7 @@ func (r *run) apply(p plan) error {
 	if err := r.remember(u); err != nil {
 		return answer.NewUnknown(err)
 	}
-	r.done("put Mailseal into %s; the file as it was is %s", p.path, u.Backup)
+	r.done("added Mailseal to %s; the old file is %s", p.path, u.Backup)
 	return r.reloadMTA(r.result.Host.MTA, filepath.Dir(p.path))
 }
 
@@ -316,7 +315,7 @@ func (r *run) reloadMTA(name, dir string) error {
 	return nil
 }
 
-// rebuildSendmail makes sendmail.cf anew and restarts Sendmail, which knows no other way to read
+// rebuildSendmail makes sendmail.cf again and restarts Sendmail, which knows no other way to read
 // it.
 func (r *run) rebuildSendmail(dir string) error {
 	if exists(filepath.Join(dir, "Makefile")) {

@@ -24,8 +24,9 @@ func (r *run) policy() (string, error) {
 		return "", answer.NewBad(fmt.Errorf("%s is not taken over (--ignore-opendkim leaves it): %w", from, err))
 	}
 	r.done("took over from %s how mail is judged", from)
-	r.todo("OpenDMARC judges as well: take it out of the mail server, and stop it: systemctl disable --now opendmarc; "+
-		"mailseal import-opendkim --conf \"\" --dmarc-conf %s --report says what is different", from)
+	r.todo("OpenDMARC judges mail as well: remove it from the mail server, and stop it "+
+		"(systemctl disable --now opendmarc); mailseal import-opendkim --conf \"\" --dmarc-conf "+
+		"%s --report shows the differences", from)
 	if text := judgingTables(found.TOML); text != "" {
 		return "\n# from " + from + "\n" + text, nil
 	}

@@ -283,7 +283,7 @@ func (r *run) lookAt(ctx context.Context, p *keydns.Panel, x *Record) string {
 		if keydns.Sum(seen, 0) == keys.SightKey {
 			x.State = "published"
 		}
-		return keydns.Tell(seen)
+		return keydns.Describe(seen)
 	}
 	prefix := map[string]string{"spf": "v=spf1", "dmarc": "v=dmarc1"}[x.Kind]
 	servers, err := p.Of(ctx, x.Name)

@@ -43,11 +43,11 @@ func (r *run) startService(ready bool) error {
 		}
 		time.Sleep(wait)
 	}
-	r.fault("the daemon does not answer; journalctl -u mailseal says why")
+	r.fault("the daemon does not answer; see journalctl -u mailseal")
 	return nil
 }
 
-// enable has systemd start the service now, or anew where it runs, and at every start of the host.
+// enable has systemd start the service now, or again where it runs, and at every start of the host.
 func (r *run) enable(isRunning bool) error {
 	if _, err := r.Run(r.ctx, "systemctl", "is-enabled", "--quiet", "mailseal.service"); err != nil {
 		if _, err := r.Run(r.ctx, "systemctl", "enable", "mailseal.service"); err != nil {

@@ -282,10 +282,10 @@ func TestTryOut(t *testing.T) {
 	for _, tc := range []struct {
 		name, reply, fault, ran string
 	}{
-		{"taken", "250 2.0.0 Ok: queued as 4XQ7", "took the test message", "postsuper -c DIR -d 4XQ7"},
-		{"refused by another", "550 5.7.1 no such domain", "refused the test message by itself", ""},
+		{"taken", "250 2.0.0 Ok: queued as 4XQ7", "accepted the test message", "postsuper -c DIR -d 4XQ7"},
+		{"refused by another", "550 5.7.1 no such domain", "itself refused the test message", ""},
 		{"unsigned", "550 5.7.1 Mailseal test: role theirs, by stranger", "would not have signed it", ""},
-		{"deferred", "451 4.7.1 Service unavailable", "refused the test message by itself", ""},
+		{"deferred", "451 4.7.1 Service unavailable", "itself refused the test message", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t)

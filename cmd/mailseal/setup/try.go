@@ -46,21 +46,21 @@ func (r *run) tryOut() error {
 	id, err := r.sendTest(t)
 	switch {
 	case err != nil:
-		r.fault("the test message could not be handed to the mail server at %s: %v", r.SMTP, err)
+		r.fault("the test message could not be sent to the mail server at %s: %v", r.SMTP, err)
 	case id != "":
-		r.fault("the mail server took the test message, so that it did not come to the daemon: %s", t.Reply)
+		r.fault("the mail server accepted the test message, so it did not reach the daemon: %s", t.Reply)
 		if err := r.unqueue(id); err != nil {
 			r.fault("the test message %s to %s is still in the queue: %v", id, t.Recipient, err)
 		} else {
 			r.done("took the test message %s out of the queue", id)
 		}
 	case !strings.Contains(t.Reply, "Mailseal test"):
-		r.fault("the mail server refused the test message by itself: %s", t.Reply)
+		r.fault("the mail server itself refused the test message: %s", t.Reply)
 	case !strings.Contains(t.Reply, "signed"):
 		r.fault("the daemon got the test message, and would not have signed it: %s", t.Reply)
 	default:
 		t.Good = true
-		r.done("a test message came to the daemon: %s", t.Reply)
+		r.done("the test message reached the daemon: %s", t.Reply)
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func queueID(text string) string {
 // unqueue takes a message out of the queue.
 func (r *run) unqueue(id string) error {
 	if id == "unknown" {
-		return errors.New("the mail server did not say under which id")
+		return errors.New("the mail server did not report its id")
 	}
 	if r.result.Host.MTA == "postfix" {
 		_, err := r.Run(r.ctx, "postsuper", "-c", r.Postfix, "-d", id)

@@ -84,7 +84,7 @@ func (r *run) undo() error {
 			return answer.NewUnknown(err)
 		}
 	}
-	r.say("Keys and %s stay, as they hold what cannot be made again.\n", r.Config)
+	r.say("Keys and %s stay, since they cannot be created again.\n", r.Config)
 	return nil
 }
 
@@ -138,8 +138,9 @@ func withdraw(now string, a applied) (string, error) {
 		}
 		if present[name] != ours {
 			return "", fmt.Errorf(
-				"%s was changed after setup: %s is now %q, and was put to %q; take Mailseal out by hand, then remove "+
-					"the file setup-applied.json beside mailseal.toml",
+				"%s was changed after setup: %s is now %q, and setup had set it to %q; remove "+
+					"Mailseal by hand, then delete the file setup-applied.json beside "+
+					"mailseal.toml",
 				a.Path,
 				name,
 				present[name],

@@ -42,7 +42,7 @@ func (r *report) doing(j job) []server {
 	return slices.Concat(r.servers, r.beside)
 }
 
-// finding is a measurement that is no ratio of processor time.
+// finding is a measurement other than a ratio of processor time.
 type finding struct {
 	what   string
 	values []string // for OpenDKIM, the plain build, the release build; "" where there is none

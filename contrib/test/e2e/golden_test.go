@@ -68,19 +68,19 @@ var otherwise = map[string][]difference{
 			return new == "" && (strings.HasPrefix(old, "mail.%") || strings.HasSuffix(old, "/%"))
 		}}},
 	"08-hosts":                 {{"OpenDKIM trusts unknown", func(_, old, new string) bool { return new == "" }}},
-	"11-regex":                 {{"also matched names of others", func(_, old, new string) bool { return new == "" }}},
+	"11-regex":                 {{"also matched other domains", func(_, old, new string) bool { return new == "" }}},
 	"17-everybody":             {localhost},
-	"21-colons-in-a-list":      {{"whatever master.cf says", func(_, old, new string) bool { return old == "" }}},
-	"24-lists":                 {{"OpenDKIM signs nothing at all with From in this list", func(_, old, new string) bool { return old == "" }}},
-	"72-everybody-is-internal": {{"is everybody", func(_, old, new string) bool { return old != "" && new == "" }}},
+	"21-colons-in-a-list":      {{"ignores master.cf", func(_, old, new string) bool { return old == "" }}},
+	"24-lists":                 {{"OpenDKIM signs no mail at all with From in this list", func(_, old, new string) bool { return old == "" }}},
+	"72-everybody-is-internal": {{"matches every client", func(_, old, new string) bool { return old != "" && new == "" }}},
 	"12-four-fields":           {{"the fourth field", func(_, old, new string) bool { return old == "4xx" && new != "" }}},
 	"36-hosts-nameless":        {{"No client counts by its name here", func(_, old, new string) bool { return new == "" }}},
-	"30-long-line":             {{"OpenDKIM cuts such a line", func(_, old, new string) bool { return old == "4xx" }}},
+	"30-long-line":             {{"OpenDKIM splits such a line", func(_, old, new string) bool { return old == "4xx" }}},
 	"39-inline-forms":          {{"Mailseal also reads", func(_, old, new string) bool { return old == "4xx" }}},
 }
 
 var (
-	moreSignatures = difference{"the first and the last of several signatures only", func(_, old, new string) bool {
+	moreSignatures = difference{"makes only the first and the last", func(_, old, new string) bool {
 		for s := range strings.FieldsSeq(old) {
 			if !slices.Contains(strings.Fields(new), s) {
 				return false
@@ -122,7 +122,7 @@ func TestGoldenSignsAsOpenDKIM(t *testing.T) {
 // TestOpenDKIMBreaksDown shows that OpenDKIM crashes over a line of a refile: without a key, as the report says.
 func TestOpenDKIMBreaksDown(t *testing.T) {
 	g := newGolden(t, filepath.Join(goldenDir, "44-no-key"), goldenKey(t))
-	if !strings.Contains(g.report, "OpenDKIM breaks down over mail that fits it") {
+	if !strings.Contains(g.report, "OpenDKIM crashes on mail that matches it") {
 		t.Error("the report does not say so")
 	}
 	old := rig.OpenDKIM(t, "unused.example", "unused", g.dir+"/unused.pem", g.settings()...)

@@ -120,7 +120,7 @@ func TestWebSource(t *testing.T) {
 	send("it is, and nobody signed for jim before", "jim", "one.example", "451")
 	v.set("second", false)
 	send("it is back", "jim", "one.example", "unsigned")
-	if text := daemon.Output(); !strings.Contains(text, "source of keys is back") || strings.Contains(text, "AQEBAQ") || strings.Contains(text, "Bearer") {
+	if text := daemon.Output(); !strings.Contains(text, "source of keys is available again") || strings.Contains(text, "AQEBAQ") || strings.Contains(text, "Bearer") {
 		t.Errorf("the log says too little, or too much:\n%s", text)
 	}
 }

@@ -60,7 +60,7 @@ func (s *site) refusedWith(t *testing.T, m rig.Mail, code, text string) {
 		t.Errorf("from %s: got %q, want %s and %q", m.From, got, code, text)
 	}
 	if s.Sink.Has(m.To[0]) {
-		t.Errorf("the message from %s was delivered all the same", m.From)
+		t.Errorf("the message from %s was delivered nevertheless", m.From)
 	}
 }
 

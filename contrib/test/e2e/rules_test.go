@@ -26,9 +26,9 @@ func ruleExample(t *testing.T, title string, replace ...string) string {
 
 // TestPolicyRules runs the rules that the manual shows through both MTAs.
 func TestPolicyRules(t *testing.T) {
-	rules := ruleExample(t, "Take what a partner", "192.0.2.25", relayed) +
+	rules := ruleExample(t, "Accept mail that a partner", "192.0.2.25", relayed) +
 		ruleExample(t, "Hold mail", `"example.com"`, `"home.example"`) +
-		ruleExample(t, "Refuse what")
+		ruleExample(t, "Refuse mail that")
 	eachPolicy(t, rules, func(t *testing.T, s *site) {
 		refused := mail("ceo@bank.example", "refused-by-rule@home.example")
 		s.refusedWith(t, refused, "550 5.7.1 ", `bank.example asks to refuse this message, "<refused-by-rule@home.example>"`)
@@ -69,7 +69,7 @@ private_key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
 
 // TestSignRulesIf signs by the rules of the manual: not for the web server, which has no login.
 func TestSignRulesIf(t *testing.T) {
-	rules := exampleKeys + ruleExample(t, "Do not sign what the web server", "192.0.2.80", local)
+	rules := exampleKeys + ruleExample(t, "Do not sign mail that the web server", "192.0.2.80", local)
 	eachPolicy(t, rules, func(t *testing.T, s *site) {
 		c := s.Dial(t, local)
 		c.Deliver(mail("shop@example.com", "of-the-web-server@home.example"))

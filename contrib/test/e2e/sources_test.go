@@ -70,9 +70,11 @@ func TestSourcesBreak(t *testing.T) {
 		{"no row", "UPDATE dkim_keys SET name = 'kk1' WHERE name = 'k1'", "UPDATE dkim_keys SET name = 'k1' WHERE name = 'kk1'",
 			[]string{"no such key"}},
 		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label", "ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
-			[]string{"no such column: selector", "source of keys is away", "source of keys is back"}},
+			[]string{"no such column: selector", "source of keys is unavailable", "source of keys is " +
+				"available again"}},
 		{"no table", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing",
-			[]string{"signing_query", "no such table: dkim_signing", "source of keys is away", "source of keys is back"}},
+			[]string{"signing_query", "no such table: dkim_signing", "source of keys is unavailable", "source " +
+				"of keys is available again"}},
 	} {
 		if i == 0 {
 			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, private_key FROM dkim_keys WHERE name = 'k1'")

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Reply is a SMTP server's answer.
+// Reply is an SMTP server's answer.
 type Reply struct {
 	Code int
 	Text string // without codes; the lines of a longer reply are joined by LF
@@ -21,7 +21,8 @@ type Reply struct {
 
 func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 
-// Client is a SMTP client that sends what it is told to, sensible or not. It fails the test when the connection breaks.
+// Client is an SMTP client that sends what it is told to, sensible or not. It fails the test when the
+// connection breaks.
 type Client struct {
 	t    testing.TB
 	conn net.Conn
@@ -149,7 +150,7 @@ func (c *Client) reply() Reply {
 		}
 		line = strings.TrimRight(line, "\r\n")
 		if len(line) < 3 {
-			c.t.Fatalf("not a SMTP reply: %q", line)
+			c.t.Fatalf("not an SMTP reply: %q", line)
 		}
 		r.Code, _ = strconv.Atoi(line[:3])
 		if len(line) > 4 {

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Options say how a MTA is set up beyond what contrib's snippets and Debian's own files say.
+// Options say how an MTA is set up beyond what contrib's snippets and Debian's own files say.
 type Options struct {
-	// Milter is the host:port that stands in for the snippet's 127.0.0.1:8891, so that nothing of
+	// Milter is the host:port that is in for the snippet's 127.0.0.1:8891, so that nothing of
 	// the host is in the way. Without it the MTA uses the unix socket that the snippet proposes
 	// (MilterSocket).
 	Milter string
@@ -53,13 +53,13 @@ func (m *MTA) MilterSocket() string {
 	return "/run/mailseal/mailseal.sock"
 }
 
-// Dial connects a SMTP client to the MTA's port for strangers, from an address of loopback.
+// Dial connects an SMTP client to the MTA's port for strangers, from an address of loopback.
 func (m *MTA) Dial(t testing.TB, from string) *Client {
 	t.Helper()
 	return Dial(t, m.SMTP, from)
 }
 
-// Restart starts the MTA anew with the files as they are now: sendmail.cf is made from sendmail.mc first.
+// Restart starts the MTA again with the files as they are now: sendmail.cf is made from sendmail.mc first.
 func (m *MTA) Restart() {
 	m.t.Helper()
 	m.process.Stop() // a signal ends it, which is an error to the package os/exec

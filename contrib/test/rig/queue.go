@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Queued is a message that waits in a MTA's queue.
+// Queued is a message that waits in an MTA's queue.
 type Queued struct {
 	ID   string
 	Held bool // in Postfix's hold queue, or quarantined in Sendmail's

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Delivery is a message as a MTA delivered it.
+// Delivery is a message as an MTA delivered it.
 type Delivery struct {
 	From string   // the argument of MAIL FROM, without <> and without ESMTP arguments; "" for a bounce
 	To   []string // the arguments of RCPT TO
@@ -48,10 +48,10 @@ func (d Delivery) Header(name string) []string {
 	return values
 }
 
-// Unknown is the one recipient that a Sink refuses, so that a MTA has something to bounce.
+// Unknown is the one recipient that a Sink refuses, so that an MTA has something to bounce.
 const Unknown = "unknown@elsewhere.example"
 
-// Sink is a SMTP server that takes everything, but what is for Unknown, and keeps it. MTAs under test deliver to it.
+// Sink is an SMTP server that takes everything, but what is for Unknown, and keeps it. MTAs under test deliver to it.
 type Sink struct {
 	Address string // host:port
 
@@ -189,7 +189,7 @@ func (s *Sink) serve(l net.Listener) {
 	}
 }
 
-// session speaks just enough SMTP for a MTA: nearly everything is welcome, and 8-bit bytes are unless
+// session speaks just enough SMTP for an MTA: nearly everything is welcome, and 8-bit bytes are unless
 // it is told otherwise, so that nothing is recoded.
 func (s *Sink) session(conn net.Conn) {
 	defer conn.Close()
@@ -240,7 +240,7 @@ func (s *Sink) session(conn net.Conn) {
 	}
 }
 
-// mailbox returns what stands between < and > in a MAIL or RCPT command.
+// mailbox returns what is between < and > in a MAIL or RCPT command.
 func mailbox(line string) string {
 	_, rest, _ := strings.Cut(line, "<")
 	p, _, _ := strings.Cut(rest, ">")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// syslog stands at /dev/log of a root and keeps what is sent there.
+// syslog is at /dev/log of a root and keeps what is sent there.
 type syslog struct {
 	t     testing.TB
 	lines output

@@ -207,9 +207,11 @@ func TestUnfit(t *testing.T) {
 		{"bare LF", "body", "bo\ndy", "it takes a bare LF for a line end"},
 		{"no From", "\nFrom:", "\nTo:", "it does not mind several From fields, or none"},
 		{"two From fields", "\nFrom:", "\nFrom: b\r\nFrom:", "it does not mind several From fields, or none"},
-		{"a line without a colon", "\nFrom:", "\nhello\r\nFrom:", "it takes a line for a field that is none"},
-		{"an endless name", "\nFrom:", "\n" + strings.Repeat("x", 5000) + ":\r\nFrom:", "it takes a line for a field that is none"},
-		{"mbox", "DKIM", "From joe\r\nDKIM", "it takes a line for a field that is none"},
+		{"a line without a colon", "\nFrom:", "\nhello\r\nFrom:", "it reads a line as a field " +
+			"that is not one"},
+		{"an endless name", "\nFrom:", "\n" + strings.Repeat("x", 5000) + ":\r\nFrom:", "it " +
+			"reads a line as a field that is not one"},
+		{"mbox", "DKIM", "From joe\r\nDKIM", "it reads a line as a field that is not one"},
 		{"many lines", "\nFrom:", "\nX:" + strings.Repeat("\r\n ", 3000) + "\r\nFrom:", "it is too slow for a message of this size"},
 		{"large body", "body", strings.Repeat("\r\n", 1<<19), "it is too slow for a message of this size"},
 		{"b= in another tag", "s=rsa;", "s=rsa; z=Feb=202026;", `it empties every "b=" in the field, not only the tag`},

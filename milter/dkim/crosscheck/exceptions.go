@@ -31,7 +31,7 @@ var exceptions = []exception{
 
 	{"bare CR", v070, bareCRs, nil, 0, "it takes a bare CR for a line end"},
 	{"bare LF", v070, bareLFs, nil, 0, "it takes a bare LF for a line end"},
-	{"not a field", v070, notFields, nil, 0, "it takes a line for a field that is none"},
+	{"not a field", v070, notFields, nil, 0, "it reads a line as a field that is not one"},
 	{"From count", v070, fromFields, regexp.MustCompile(`^([^1]|1.+)$`), 0,
 		"it does not mind several From fields, or none"},
 

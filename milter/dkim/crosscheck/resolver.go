@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// resolver stands between go-msgauth and a Lookup. go-msgauth asks from several goroutines at once,
+// resolver is between go-msgauth and a Lookup. go-msgauth asks from several goroutines at once,
 // once a signature, dies of a panic in there, and takes any error but a bare *net.DNSError for a
 // permanent one.
 type resolver struct {

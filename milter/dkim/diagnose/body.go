@@ -25,7 +25,7 @@ var repairs = []repair{
 		"verify mail before it is written into a mbox"},
 	{undot,
 		`lines begin with ".." where they had one dot: a program did not undo SMTP's dot-stuffing`,
-		"mend the program that handed the message on"},
+		"correct the program that forwarded the message"},
 	{rejoin("\r\n "), "long lines were broken by Postfix (over 998 octets) after signing",
 		"the sender should write shorter lines, or encode the part as quoted-printable"},
 	{rejoin("!\r\n "), "long lines were broken by Sendmail (over 990 octets) after signing",
@@ -46,8 +46,8 @@ func bodyFinding(h message.Header, body []byte, s dkim.Signature) Finding {
 	if other := otherOf(s.Body); fits(other, body) {
 		return Finding{"body",
 			fmt.Sprintf(
-				"the body passes as %s, the signature says %s: the signer hashed one and wrote "+
-					"the other", other, s.Body), "the signer's software has to be mended", true}
+				"the body matches as %s, but the signature says %s: the signer used one and "+
+					"wrote the other", other, s.Body), "the signer's software has to be corrected", true}
 	}
 	for _, r := range repairs {
 		if b := r.undo(body); b != nil && !bytes.Equal(b, body) && fits(s.Body, b) {
@@ -183,7 +183,7 @@ func crToCRLF(body []byte) []byte {
 
 func withoutFirstLine(body []byte) []byte { return bytes.TrimLeft(body, "\r\n") }
 
-// decoded is a body of one part before a MTA encoded it, nil when it is not encoded.
+// decoded is a body of one part before an MTA encoded it, nil when it is not encoded.
 func decoded(h message.Header, body []byte) []byte {
 	encoding := ""
 	for _, f := range h {

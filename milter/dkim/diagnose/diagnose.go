@@ -50,7 +50,7 @@ var keyCauses = map[dkim.KeyState]Finding{
 	dkim.KeyRevoked: {Cause: "the key was revoked (p= is empty)",
 		Cure: "the signer has to sign with a key that is still published"},
 	dkim.KeyInvalid: {Cause: "the record is not a key that can verify this signature",
-		Cure: "the signer's domain has to mend the record; mailseal keygen prints one as it must be"},
+		Cure: "the signer's domain has to correct the record; mailseal keygen prints a valid one"},
 	dkim.KeyTooShort: {Cause: "the key is too short to be trusted",
 		Cure: "the signer needs an RSA key of 2048 bits"},
 	dkim.KeyTooLong: {Cause: "the key is too long to be used",
@@ -68,7 +68,7 @@ func unchecked(r dkim.Result) Finding {
 		return refused(r)
 	default:
 		return Finding{Part: "field", Cause: "the signature itself cannot be used: " + r.Reason,
-			Cure: "the signer's software has to be mended", Sure: true}
+			Cure: "the signer's software has to be corrected", Sure: true}
 	}
 	f.Part, f.Sure = "key", true
 	f.Cause = fmt.Sprintf("%s at %s._domainkey.%s: %s", f.Cause, r.Selector, r.Domain, r.Reason)

@@ -125,11 +125,13 @@ func TestSignature(t *testing.T) {
 			return strings.Replace(s, "Grüße", "Gr=C3=BC=C3=9Fe", 1)
 		}, "body", "encoded as quoted-printable", true},
 		{"a word changed", dkim.SignOptions{}, replace("First line", "Second line"), "body", "not a change that is known", false},
-		{"list tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: [list] Hello"), "header", "a tag was put before the subject", true},
-		{"spam tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: ***SPAM*** Hello"), "header", "a tag was put before the subject", true},
+		{"list tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: [list] Hello"), "header", "a " +
+			"tag was added to the subject", true},
+		{"spam tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: ***SPAM*** Hello"), "header", "a " +
+			"tag was added to the subject", true},
 		{"field added", dkim.SignOptions{}, replace("\r\nSubject:", "\r\nCc: eve@example.net\r\nSubject:"), "header", "Cc: eve@example.net", true},
 		{"second From", dkim.SignOptions{}, replace("\r\nTo:", "\r\nFrom: eve@example.net\r\nTo:"), "header", "From: eve@example.net", true},
-		{"folded anew", simple, replace("bob@example.net,carol", "bob@example.net,\r\n\tcarol"), "header", "folded anew", true},
+		{"folded anew", simple, replace("bob@example.net,carol", "bob@example.net,\r\n\tcarol"), "header", "folded differently", true},
 		{"addresses rewritten", dkim.SignOptions{}, replace("bob@example.net,carol", "bob@example.net, carol"), "header", "rewritten the list of addresses", true},
 		{"name quoted", dkim.SignOptions{}, replace("From: Alice <", `From: "Alice" <`), "header", "quotes around a display name", true},
 		{"encoding renamed", dkim.SignOptions{}, replace("Encoding: 8bit", "Encoding: quoted-printable"), "header", "converted between 8 bit", true},

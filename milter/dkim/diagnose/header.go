@@ -131,7 +131,7 @@ func (t trial) otherCanonicalization() (Finding, bool) {
 			"the signer should use c=relaxed/relaxed", true}, true
 	}
 	return Finding{"header", "the header passes as simple, the signature says relaxed",
-		"the signer's software has to be mended", true}, true
+		"the signer's software has to be corrected", true}, true
 }
 
 // maxFields is how many fields are tried one by one: each costs a verification.
@@ -152,8 +152,8 @@ func (t trial) addedField() (Finding, bool) {
 				fmt.Sprintf(
 					"the signature passes without this field, which was added on the way: %s",
 					shown(f)),
-				"add it before signing; or take the field out of what is signed or oversigned, " +
-					"if it is one that your MTA adds", true}, true
+				"add it before signing; or, if your MTA adds the field, do not sign or oversign " +
+					"it", true}, true
 		}
 	}
 	return Finding{}, false
@@ -193,7 +193,7 @@ func (t trial) signs(f message.Field) bool {
 const manyAbsent = 3
 
 // missing lists the signed names of which the message lost its fields, as far as the signature
-// tells, in its order. Signers who oversign name each field once more than it stands there: a name
+// tells, in its order. Signers who oversign name each field once more than it is there: a name
 // that stands twice had a field, and one that stands once had none and keeps one from being added.
 // Where nothing is named too often, a name without a field had one, unless there are many of them.
 func (t trial) missing() string {
@@ -231,7 +231,7 @@ type change struct {
 }
 
 var changes = []change{
-	{withoutTag, "a tag was put before the subject",
+	{withoutTag, "a tag was added to the subject",
 		"the list should not change the subject, or should rewrite From"},
 	{otherEncodings, "the part was converted between 8 bit and an encoding on the way",
 		"the signer should encode before signing"},
@@ -239,11 +239,11 @@ var changes = []change{
 		"what counts is the signature of the host that rewrote it"},
 	{stripped, "white space at the ends of the field was changed",
 		"the signer should use c=relaxed/relaxed"},
-	{refolded, "the field was folded anew on the way", "the signer should use c=relaxed/relaxed"},
+	{refolded, "the field was folded differently on the way", "the signer should use c=relaxed/relaxed"},
 	{spacedAddresses, "the MTA has rewritten the list of addresses after signing, as Sendmail does",
 		`write addresses as "a@x, b@y" with one space after each comma, or sign at a later hop`},
-	{unquoted, "the MTA has put quotes around a display name after signing, as Sendmail does",
-		"quote display names that hold dots or other special characters"},
+	{unquoted, "the MTA added quotes around a display name after signing, as Sendmail does",
+		"quote display names with dots or other special characters"},
 }
 
 // tag is what lists and filters put before a subject.

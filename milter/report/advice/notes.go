@@ -26,7 +26,7 @@ func notes(h History) []Note {
 				"(RFC 9989 section 7.1).", "End the SPF record with ~all; DMARC does the rest."})
 	case h.SPFAll == "+all":
 		out = append(out, Note{"spf-open", true,
-			"The SPF record ends with +all: everybody passes SPF as " + h.Domain + ".",
+			"The SPF record ends with +all: every host passes SPF as " + h.Domain + ".",
 			"End the SPF record with ~all."})
 	}
 	for _, t := range h.Terms {

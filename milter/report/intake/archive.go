@@ -18,7 +18,7 @@ import (
 	"mailseal/milter/report"
 )
 
-// archive looks at each entry of a zip file. What stands before the first entry does not matter.
+// archive looks at each entry of a zip file. What is before the first entry does not matter.
 func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -116,7 +116,7 @@ func (f forgiving) Read(p []byte) (int, error) {
 
 // salvage looks at the entries of a zip file without the directory at its end: it was cut off.
 func (w *walker) salvage(at []string, data []byte, layers, nesting int) error {
-	const header = 30 // bytes of what stands before an entry, without name and extra field
+	const header = 30 // bytes of what is before an entry, without name and extra field
 	isFirst := true
 	for {
 		i := bytes.Index(data, []byte("PK\x03\x04"))

@@ -52,14 +52,14 @@ func isXML(start []byte, isTop bool) bool {
 	return isTop || bytes.HasPrefix(text, []byte("<?xml")) && !bytes.Contains(text, []byte("<body"))
 }
 
-// holdsXML reports whether a report stands in a text behind something else.
+// holdsXML reports whether a report is in a text behind something else.
 func holdsXML(data []byte) bool {
 	text := bytes.ToLower(data[:min(len(data), 16*sniffed)])
 	at := rootTag.FindIndex(text)
 	return at != nil && bytes.Contains(text[at[0]:], []byte("<report_metadata"))
 }
 
-// holdsEscapedXML reports whether a report stands in HTML as text that people can read.
+// holdsEscapedXML reports whether a report is in HTML as text that people can read.
 func holdsEscapedXML(data []byte) bool {
 	text := bytes.ToLower(data[:min(len(data), 16*sniffed)])
 	at := bytes.Index(text, []byte("&lt;feedback"))

@@ -80,7 +80,7 @@ func (i *Intake) takeTogether(ctx context.Context, all []*store.Arrival) ([]*Tak
 	return out, nil
 }
 
-// Again reads everything anew that the store still has as it came, as a better parser makes sense
+// Again reads everything again that the store still has as it came, as a better parser makes sense
 // of it. each is told of each mail or file.
 func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 	ids, err := i.Store.Raws(ctx)

@@ -11,7 +11,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// maxBounce is how much of a bounce is read, in bytes: what says why stands before the mail that
+// maxBounce is how much of a bounce is read, in bytes: what says why is before the mail that
 // came back.
 const maxBounce = 64 << 10
 

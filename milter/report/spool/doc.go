@@ -85,7 +85,7 @@ func PartitionOf(file string) int {
 	return n
 }
 
-// blockHead is the size of what stands before a payload.
+// blockHead is the size of what is before a payload.
 const blockHead = 8
 
 func appendBlock(to, payload []byte) []byte {

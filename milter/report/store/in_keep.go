@@ -115,7 +115,7 @@ func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
 	return out, err
 }
 
-// Again reads a mail or file anew: its reports are removed, and do stores what it finds now, in one
+// Again reads a mail or file again: its reports are removed, and do stores what it finds now, in one
 // transaction.
 func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest) error) error {
 	in := &Ingest{ctx: ctx, arrival: &Arrival{}, raw: raw}

@@ -10,7 +10,7 @@ import (
 )
 
 // maxSpread bounds the rows that one report is spread over its days with: a small file can have many
-// records of a long period. What is beyond, and every report that does not count, stands on the
+// records of a long period. What is beyond, and every report that does not count, is on the
 // first day.
 const maxSpread = 100_000
 

@@ -77,7 +77,7 @@ func (s session) all() bool { return len(s.domains) == 0 }
 // may reports whether the session may see a domain.
 func (s session) may(domain string) bool { return s.all() || slices.Contains(s.domains, domain) }
 
-// token returns the secret that forms carry, masked anew each time: what is compressed beside input
+// token returns the secret that forms carry, masked again each time: what is compressed beside input
 // must not repeat.
 func (s session) token() string {
 	if len(s.secret) == 0 {

@@ -24,7 +24,7 @@ type Table struct {
 	Foot    []Cell
 	Empty   template.HTML // in place of a table without rows: why, and whether that is good
 	Fit     bool
-	Path    string // where it can be had as CSV and JSON; set when the page is finished
+	Path    string // where it is available as CSV and JSON; set when the page is finished
 	Query   string
 }
 
