@@ -53,6 +53,7 @@ type collector struct {
 	rows   report.RowWriter
 	stored []byte
 	folded int64
+	unpack *partUnpacker
 }
 
 // collect reads the parts by a connection of its own, since that of the transaction is writing.
@@ -62,13 +63,13 @@ func (s *Store) collect(ctx context.Context, tx *Tx, day int64, shard int) error
 		return err
 	}
 	defer f.end()
-	rows, err := s.db.QueryContext(ctx, `SELECT policy_hash, key, passed, folded, nets FROM out_part
+	rows, err := s.db.QueryContext(ctx, `SELECT encode(policy_hash, 'hex'), key, passed, folded, nets FROM out_part
 		WHERE day = $1 AND shard = $2 ORDER BY policy_hash, batch`, day, shard)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	c := collector{folder: f, policy: outPolicy{day: day}}
+	c := collector{folder: f, policy: outPolicy{day: day}, unpack: &partUnpacker{}}
 	for rows.Next() {
 		var hash, nets string
 		var key []byte
@@ -97,11 +98,12 @@ func (s *Store) collect(ctx context.Context, tx *Tx, day int64, shard int) error
 // begin begins with a policy.
 func (c *collector) begin(ctx context.Context, hash string) error {
 	day := c.policy.day
-	*c = collector{folder: c.folder, policy: outPolicy{day: day}, hash: hash, rows: c.rows, stored: c.stored}
+	*c = collector{folder: c.folder, policy: outPolicy{day: day}, hash: hash, rows: c.rows,
+		stored: c.stored, unpack: c.unpack}
 	c.rows.Reset()
 	var text string
-	err := c.folder.tx.QueryRowContext(ctx, "SELECT policy FROM out_part_policy WHERE day = $1 AND hash = $2",
-		day, hash).Scan(&text)
+	err := c.folder.tx.QueryRowContext(ctx, `SELECT policy FROM out_part_policy
+		WHERE day = $1 AND hash = decode($2, 'hex')`, day, hash).Scan(&text)
 	if err != nil {
 		return fmt.Errorf("policy %s of %s: %w", hash, DayStart(day).Format(time.DateOnly), err)
 	}
@@ -110,7 +112,11 @@ func (c *collector) begin(ctx context.Context, hash string) error {
 
 // add adds a part.
 func (c *collector) add(key []byte, passed, folded int64, nets string) error {
-	list, err := keyCounts(key)
+	stored, err := c.unpack.unpack(key)
+	if err != nil {
+		return err
+	}
+	list, err := keyCounts(stored)
 	if err != nil {
 		return err
 	}
@@ -161,10 +167,11 @@ func keyCounts(stored []byte) (out []report.KeyCount, err error) {
 func (s *Store) partRows(ctx context.Context, p OutPending) (out []report.Counted, err error) {
 	var w report.RowWriter
 	var stored []byte
+	var unpack partUnpacker
 	err = s.View(ctx, func(tx *Tx) error {
 		w.Reset()
 		rows, err := tx.QueryContext(ctx, `SELECT key FROM out_part
-			WHERE day = $1 AND shard = $2 AND policy_hash = $3 ORDER BY batch`, p.Day, shardOf(p.Domain), p.hash)
+			WHERE day = $1 AND shard = $2 AND policy_hash = decode($3, 'hex') ORDER BY batch`, p.Day, shardOf(p.Domain), p.hash)
 		if err != nil {
 			return err
 		}
@@ -174,7 +181,11 @@ func (s *Store) partRows(ctx context.Context, p OutPending) (out []report.Counte
 			if err := rows.Scan(&key); err != nil {
 				return err
 			}
-			list, err := keyCounts(key)
+			part, err := unpack.unpack(key)
+			if err != nil {
+				return err
+			}
+			list, err := keyCounts(part)
 			if err != nil {
 				return err
 			}
@@ -197,7 +208,8 @@ func (s *Store) partsPending(ctx context.Context, last int64, domain string, mos
 	}
 	err = s.View(ctx, func(tx *Tx) error {
 		out = nil
-		rows, err := tx.QueryContext(ctx, `SELECT a.day, a.policy, a.policy_hash, p.policy, a.rows, a.n, a.folded
+		rows, err := tx.QueryContext(ctx, `SELECT a.day, a.policy, encode(a.policy_hash, 'hex'), p.policy,
+				a.rows, a.n, a.folded
 			FROM (SELECT day, policy, policy_hash, sum(row_count)::bigint AS rows, sum(n)::bigint AS n,
 				sum(folded)::bigint AS folded FROM out_part WHERE day <= $1 AND ($2 = '' OR policy = $2)
 				GROUP BY day, policy, policy_hash ORDER BY sum(n) DESC, policy_hash LIMIT $3) a

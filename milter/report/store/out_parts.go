@@ -1,9 +1,9 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -53,11 +53,16 @@ type part struct {
 func (b *OutBatch) parts() ([]part, error) {
 	var out []part
 	var w report.RowWriter
+	pack := newPartPacker()
 	err := b.each(func(p *outPolicy, rows []report.KeyCount) error {
 		x := part{day: p.day, shard: shardOf(p.policy.Domain), policy: &p.policy, hash: policyHash(&p.policy),
 			passed: p.passed}
 		x.folded = merge(&w, nil, rows, &p.policy)
-		x.key, x.rows = bytes.Clone(w.Bytes), w.Rows
+		key, err := pack.pack(w.Bytes)
+		if err != nil {
+			return err
+		}
+		x.key, x.rows = key, w.Rows
 		for _, r := range rows {
 			x.n += r.N
 		}
@@ -124,18 +129,20 @@ func (tx *Tx) putPolicies(ctx context.Context, parts []part) error {
 		days[i], hashes[i], texts[i] = parts[i].day, parts[i].hash, string(text)
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO out_part_policy (day, hash, policy)
-		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING`, days, hashes, texts)
+		SELECT day, decode(hash, 'hex'), policy FROM unnest($1::bigint[], $2::text[], $3::text[])
+		AS t (day, hash, policy) ON CONFLICT DO NOTHING`, days, hashes, texts)
 	return err
 }
 
 // copyParts appends parts to their days.
 func (tx *Tx) copyParts(ctx context.Context, host string, batch int64, parts []part) error {
-	columns := []string{"day", "batch", "n", "passed", "folded", "shard", "row_count", "host", "policy",
+	columns := []string{"day", "batch", "n", "passed", "folded", "row_count", "shard", "host", "policy",
 		"policy_hash", "nets", "key"}
 	rows := pgx.CopyFromSlice(len(parts), func(i int) ([]any, error) {
 		p := &parts[i]
-		return []any{p.day, batch, p.n, p.passed, p.folded, p.shard, p.rows, host, p.policy.Domain,
-			p.hash, strings.Join(p.nets, " "), p.key}, nil
+		hash, err := hex.DecodeString(p.hash)
+		return []any{p.day, batch, p.n, p.passed, p.folded, p.rows, p.shard, host, p.policy.Domain,
+			hash, strings.Join(p.nets, " "), p.key}, err
 	})
 	return tx.conn.Raw(func(c any) error {
 		pg, ok := c.(*stdlib.Conn)

@@ -2,7 +2,7 @@
 
 -- What each host took from its spool, once: stored with the names of the segments and the parts.
 CREATE TABLE out_batch (
-  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id INTEGER GENERATED ALWAYS AS IDENTITY (CYCLE) PRIMARY KEY,
   host TEXT NOT NULL,
   batch TEXT NOT NULL,                -- the name of its first segment
   taken BIGINT NOT NULL,
@@ -13,24 +13,24 @@ CREATE TABLE out_batch (
 -- policy in a batch. Nothing is ever changed. Each day is a partition, which is dropped when it is over, and each shard of
 -- a day one of that, which is emptied when the rows of all hosts are put together in out_policy.
 CREATE TABLE out_part (
-  day BIGINT NOT NULL,
-  batch BIGINT NOT NULL,              -- id in out_batch
-  n BIGINT NOT NULL,                  -- messages
-  passed BIGINT NOT NULL,             -- of them
-  folded BIGINT NOT NULL,             -- of them, those whose row was summed
-  shard INTEGER NOT NULL,
+  day INTEGER NOT NULL,
+  batch INTEGER NOT NULL,             -- id in out_batch
+  n INTEGER NOT NULL,                 -- messages
+  passed INTEGER NOT NULL,            -- of them
+  folded INTEGER NOT NULL,            -- of them, those whose row was summed
   row_count INTEGER NOT NULL,
+  shard SMALLINT NOT NULL,
   host TEXT NOT NULL,
   policy TEXT NOT NULL,               -- the domain
-  policy_hash TEXT NOT NULL,          -- of domain, record and way of discovery
+  policy_hash BYTEA NOT NULL,         -- of domain, record and way of discovery
   nets TEXT NOT NULL,                 -- networks of failing mail
-  key BYTEA NOT NULL
+  key BYTEA NOT NULL                  -- the rows, packed
 ) PARTITION BY LIST (day);
 
 -- The policies of the days, as JSON.
 CREATE TABLE out_part_policy (
-  day BIGINT NOT NULL,
-  hash TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  hash BYTEA NOT NULL,
   policy TEXT NOT NULL,
   PRIMARY KEY (day, hash)
 ) PARTITION BY LIST (day);
