@@ -163,14 +163,24 @@ func (c *checker) unanswered(ctx context.Context) {
 		}
 		if c.Unchecked != nil && !errors.Is(f.err, dns.ErrTimeout) && asked < maxBogus {
 			asked++
-			if _, err := c.Unchecked.Lookup(ctx, f.name, f.kind); err == nil {
-				c.report(Bogus, f.name, fmt.Sprintf("could not check %s: there is an answer, and DNSSEC says "+
-					"that it is not what the owner of the zone signed", f.kind))
+			if c.isBogus(ctx, f.name, f.kind) {
+				c.report(Bogus, f.name, fmt.Sprintf("could not check %s: the name server has an answer, and "+
+					"DNSSEC says that it is not what the owner of the zone signed", f.kind))
 				continue
 			}
 		}
 		c.report(NoAnswer, f.name, fmt.Sprintf("could not check %s: %v", f.kind, f.err))
 	}
+}
+
+// isBogus reports whether a question is answered without validation, and still not with it: a server
+// that failed for a moment answers both.
+func (c *checker) isBogus(ctx context.Context, name string, t dns.Type) bool {
+	if _, err := c.Unchecked.Lookup(ctx, name, t); err != nil {
+		return false
+	}
+	_, err := c.memory.next.Lookup(ctx, name, t)
+	return err != nil && !errors.Is(err, dns.ErrTimeout)
 }
 
 func rank(s check.Severity) int {

@@ -121,13 +121,18 @@ const maxProbed = 2
 
 // missing says that a key is not there, and where it may have gone.
 func (c *checker) missing(ctx context.Context, name string) {
-	doubled := name + "." + c.name
-	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil && len(a.Texts) > 0 {
-		f := c.report(Misplaced, doubled, "the key's record is at "+doubled)
-		f.Seen, f.Publish = a.Texts[0], []publish.Record{{Name: name, Text: a.Texts[0]}}
-		return
+	isKey := func(t string) bool {
+		_, err := dkim.ParseRecord(t)
+		return err == nil
 	}
-	isKey := func(t string) bool { return strings.Contains(t, "p=") }
+	doubled := name + "." + c.name
+	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil {
+		if i := slices.IndexFunc(a.Texts, isKey); i >= 0 {
+			f := c.report(Misplaced, doubled, "the key's record is at "+doubled)
+			f.Seen, f.Publish = a.Texts[i], []publish.Record{{Name: name, Text: a.Texts[i]}}
+			return
+		}
+	}
 	if c.probed++; c.probed <= maxProbed && c.misspelled(ctx, name, "_domainkey", isKey) {
 		return
 	}

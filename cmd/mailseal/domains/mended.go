@@ -29,24 +29,35 @@ func (p stubbed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 var droppable = []string{spf.FlawLoop, spf.FlawIncludeGone, spf.FlawIncludeNone, spf.FlawEmpty}
 
 // mendedSPF is the record that was meant by a text, without the terms that lead nowhere, and what is
-// wrong with it still; "" when there is none.
+// wrong with it still; "" when there is none. A record that would allow no host, for want of a term
+// that was to allow one, is none: only the owner knows which host was meant.
 func (c *checker) mendedSPF(ctx context.Context, text string) (mended string, left []spf.Found) {
 	mended, ok := spf.Repair(text)
 	if !ok {
 		return "", nil
 	}
+	dropped := spf.Omitted(text)
 	for {
 		v := spf.Explore(ctx, stubbed{c.Resolver, c.name, mended}, c.result.Domain)
 		i := slices.IndexFunc(v.Flaws, func(f spf.Found) bool {
 			return f.Domain == c.name && slices.Contains(droppable, f.Code) && strings.Contains(mended, " "+f.Term)
 		})
 		if i < 0 {
+			if slices.ContainsFunc(dropped, allows) && !slices.ContainsFunc(strings.Fields(mended)[1:], allows) {
+				return "", nil
+			}
 			return mended, v.Flaws
 		}
 		term := v.Flaws[i].Term
+		dropped = append(dropped, term)
 		words := strings.Fields(mended)
 		mended = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == term }), " ")
 	}
+}
+
+// allows reports whether a term of a record can have a client pass.
+func allows(term string) bool {
+	return !strings.ContainsAny(term[:min(1, len(term))], "-~?") && !strings.HasPrefix(strings.ToLower(term), "exp=")
 }
 
 // mendSurvey adds the record to publish to what was found behind the domain's SPF record, where it
