@@ -176,7 +176,8 @@ var reportsIntakeSection = section{
 				"get an answer, so processes of the two roles must run as the same user. While " +
 				"no intake answers, the pages say that nothing can be changed."},
 		{name: "raw_days", def: "90", least: "1", most: "3650",
-			doc: "For how many days mail is kept as it arrived, for \"mailseal reports reparse\"."},
+			doc: "For how many days mail is kept as it arrived, for \"mailseal reports reparse\", " +
+				"and reports that nothing proves."},
 		{name: "record_days", def: "400", least: "1", most: "3650",
 			doc: "For how many days reports and their records are kept."},
 		{name: "sum_days", def: "1100", least: "1", most: "36500",

@@ -43,6 +43,14 @@ func (b *budget) part() error {
 	return nil
 }
 
+// charge counts n bytes that were decoded in memory.
+func (b *budget) charge(n int) error {
+	if b.inflated -= int64(n); b.inflated < 0 {
+		return hostile("all parts have more than %d MiB", maxInflated>>20)
+	}
+	return nil
+}
+
 func hostile(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", report.ErrHostile, fmt.Sprintf(format, args...))
 }

@@ -137,6 +137,9 @@ func (w *walker) text(at []string, data []byte, layers, nesting int, isTop bool)
 	name, encoded := uuencoded(data)
 	switch {
 	case encoded != nil:
+		if err := w.budget.charge(len(encoded)); err != nil {
+			return err
+		}
 		return w.look(append(slices.Clone(at), shown(name)), encoded, layers+1, nesting, true)
 	case holdsXML(data):
 		w.add(Aggregate, at, data)
@@ -150,7 +153,7 @@ func (w *walker) text(at []string, data []byte, layers, nesting int, isTop bool)
 
 // plain looks into base64 that no field announces.
 func (w *walker) plain(at []string, data []byte, layers, nesting int, isTop bool) error {
-	return w.look(at, fromBase64(data), layers+1, nesting, isTop)
+	return w.look(at, fromBase64(data, w.budget), layers+1, nesting, isTop)
 }
 
 // documents looks at XML in memory. Files that were joined hold several reports.

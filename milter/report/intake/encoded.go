@@ -26,14 +26,15 @@ func isBase64(start []byte) bool {
 
 // fromBase64 decodes base64. Where letters that are not of the alphabet stand in it there are two
 // readings: the letters are stray ones, or the line that they are in was added by a program on the
-// way. The first reading that makes sense is taken.
-func fromBase64(text []byte) []byte {
+// way. The first reading that makes sense is taken. What is inflated to find that out counts as all
+// else that the message holds.
+func fromBase64(text []byte, b *budget) []byte {
 	data, _ := io.ReadAll(newBase64(bytes.NewReader(text)))
-	if isCleanBase64(text) || isWhole(data) {
+	if isCleanBase64(text) || isWhole(data, b) {
 		return data
 	}
 	for _, other := range [][]byte{withoutForeign(text), cutAtForeign(text), bytes.Map(fromURL, text)} {
-		if out, _ := io.ReadAll(newBase64(bytes.NewReader(other))); isWhole(out) {
+		if out, _ := io.ReadAll(newBase64(bytes.NewReader(other))); isWhole(out, b) {
 			return out
 		}
 	}
@@ -51,7 +52,7 @@ func isCleanBase64(text []byte) bool {
 }
 
 // isWhole reports whether data are an archive or XML without damage.
-func isWhole(data []byte) bool {
+func isWhole(data []byte, b *budget) bool {
 	switch {
 	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
 		z, err := gzip.NewReader(bytes.NewReader(data))
@@ -59,7 +60,7 @@ func isWhole(data []byte) bool {
 			return false
 		}
 		z.Multistream(false)
-		n, err := io.Copy(io.Discard, io.LimitReader(z, maxReport))
+		n, err := io.Copy(io.Discard, &limited{in: z, budget: b, left: maxReport})
 		return err == nil && n > 0
 	case bytes.HasPrefix(data, []byte("PK")):
 		_, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
@@ -212,10 +213,13 @@ func uuencoded(text []byte) (name string, data []byte) {
 			break
 		}
 		n := int(line[0]-' ') & 63
-		data = append(data, uuLine(line[1:], n)...)
+		data = append(data, uuLine(line[1:], min(n, (len(line)+2)/4*3+maxMissing))...)
 	}
 	return strings.TrimSpace(string(text[at[2]:at[3]])), data
 }
+
+// maxMissing is how many bytes of a line, all zero, can have been lost with the blanks at its end.
+const maxMissing = 3
 
 // uuLine decodes n bytes. Blanks at the end of a line, which stand for zeros, may be missing.
 func uuLine(line []byte, n int) (out []byte) {

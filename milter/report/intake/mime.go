@@ -153,7 +153,7 @@ func (w *walker) decoded(h textproto.Header, body io.Reader) ([]byte, error) {
 	case err != nil && len(data) == 0:
 		return nil, fmt.Errorf("a part of the mail cannot be read: %w", err)
 	}
-	return decoded(encoding, data), nil
+	return decoded(encoding, data, w.budget), nil
 }
 
 // maxDamaged is how long base64 can be, in bytes, of which several readings are tried. What is
@@ -240,10 +240,10 @@ func (w *walker) multipart(at []string, kind, boundary string, body io.Reader, l
 		}
 		switch {
 		case partKind == "message/feedback-report":
-			feedback = readSome(part)
+			feedback = w.readSome(part)
 		case isReport && feedback != nil && (partKind == "message/rfc822" ||
 			partKind == "text/rfc822-headers" || partKind == "message/rfc822-headers"):
-			original = readSome(part)
+			original = w.readSome(part)
 		case isReport && partKind == "message/delivery-status":
 			w.found = append(w.found, &Part{Kind: Bounce, Path: at})
 			return nil
@@ -268,16 +268,16 @@ func (w *walker) multipart(at []string, kind, boundary string, body io.Reader, l
 }
 
 // readSome reads a part of a failure report as far as header fields go.
-func readSome(part *textproto.Part) []byte {
+func (w *walker) readSome(part *textproto.Part) []byte {
 	data, _ := io.ReadAll(io.LimitReader(part, 256<<10))
-	return decoded(part.Header.Get("Content-Transfer-Encoding"), data)
+	return decoded(part.Header.Get("Content-Transfer-Encoding"), data, w.budget)
 }
 
 // decoded undoes a transfer encoding.
-func decoded(encoding string, data []byte) []byte {
+func decoded(encoding string, data []byte, b *budget) []byte {
 	switch encodingName(encoding) {
 	case "base64":
-		return fromBase64(data)
+		return fromBase64(data, b)
 	case "quoted-printable":
 		return fromQuotedPrintable(data)
 	}

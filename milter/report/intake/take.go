@@ -118,12 +118,9 @@ func (i *Intake) part(a *store.Arrival, in *store.Ingest, p *Part, out *Taken) e
 	case p.Kind == Aggregate:
 		return i.aggregate(a, in, p, out)
 	case p.Kind == Failure:
+		dropped := in.Dropped()
 		isNew, err := in.Failure(p.Failure)
-		if isNew {
-			out.Failures++
-		} else {
-			out.Duplicates++
-		}
+		out.other(isNew, in.Dropped() > dropped, &out.Failures)
 		return err
 	case p.Kind == TLS:
 		return tls(in, p, out)
@@ -146,13 +143,25 @@ func tls(in *store.Ingest, p *Part, out *Taken) error {
 	if r.Cut != "" {
 		out.Problems = append(out.Problems, r.Cut)
 	}
+	dropped := in.Dropped()
 	stored, err := in.TLS(r)
-	if stored > 0 {
-		out.TLS++
-	} else {
-		out.Duplicates++
-	}
+	out.other(stored > 0, in.Dropped() > dropped, &out.TLS)
 	return err
+}
+
+// other counts a TLS or failure report.
+func (t *Taken) other(isNew, isDropped bool, n *int) {
+	switch {
+	case isNew:
+		*n++
+	case !isDropped:
+		t.Duplicates++
+	}
+	if isDropped {
+		t.Dropped++
+		t.Problems = append(t.Problems, "a TLS or failure report was not kept, or not all of it: its mail is "+
+			"not authenticated, and the store has as many of such as it may; they are removed after raw_days")
+	}
 }
 
 func (t *Taken) problem(p *Part, err error) {
@@ -184,14 +193,14 @@ func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Tak
 		out.problem(p, err)
 		return nil
 	}
-	out.count(status, f, i.owner(policy) != "")
+	out.count(status, f, i.owner(policy) != "", trust(a, f))
 	if status == store.Duplicate || status == store.Dropped {
 		return nil
 	}
 	return in.End()
 }
 
-func (t *Taken) count(status store.Status, f *Report, isOurs bool) {
+func (t *Taken) count(status store.Status, f *Report, isOurs bool, proof string) {
 	switch status {
 	case store.Duplicate:
 		t.Duplicates++
@@ -210,6 +219,12 @@ func (t *Taken) count(status store.Status, f *Report, isOurs bool) {
 		t.Variants++
 	case store.NotCounted:
 		t.NotCounted++
+	}
+	if status != store.Counted && isOurs && proof == store.Unaligned && f.Rows > store.MaxUnprovenRows {
+		from := f.Metadata.ReporterKey("")
+		t.Problems = append(t.Problems, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: nothing "+
+			"proves that it is from %s; to count it run \"mailseal reports accept %[4]s\", then \"mailseal reports "+
+			"reparse\"", f.Policy.Domain, f.Rows, store.MaxUnprovenRows, from))
 	}
 	t.Reports++
 	t.Rows += f.Rows

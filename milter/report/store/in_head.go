@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"mailseal/milter/report"
@@ -29,6 +30,10 @@ const (
 	maxForeignRows = 1_000     // rows of one; "mailseal reports reparse" reads all if the domain becomes ours
 	maxUnproven    = 10_000    // reports on our domains that nothing proves
 	maxUnprovenAll = 1_000_000 // rows of all of these
+
+	// MaxUnprovenRows is how many rows of one report without proof are kept. If its reporter is
+	// accepted it counts once "mailseal reports reparse" has read all.
+	MaxUnprovenRows = 10_000
 )
 
 // maxMessages is how many messages a report can have that counts. No receiver sees more of one
@@ -56,22 +61,29 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	}
 	key := dedup(h, in.arrival.TrustDomain)
 	proven := level == always || level == byProof && h.Trust != Unaligned
-	first, sameContent, err := in.known(key, h.Digest, proven)
+	first, isCounted, sameContent, err := in.known(key, h.Digest, proven)
 	if err != nil {
 		return "", err
 	}
 	if sameContent {
 		return Duplicate, nil
 	}
-	in.foreign = !h.Configured
+	in.foreign, in.firstRows = !h.Configured, math.MaxInt
+	switch {
+	case in.foreign:
+		in.firstRows = maxForeignRows
+	case !proven && h.Trust == Unaligned:
+		in.firstRows = MaxUnprovenRows
+	}
 	if in.foreign || !proven {
-		isFull, err := in.binIsFull(h.Rows)
+		isFull, err := in.binIsFull(min(h.Rows, in.firstRows))
 		if isFull || err != nil {
 			in.dropped++
 			return Dropped, err
 		}
 	}
 	in.kept++
+	in.vouched = in.vouched || proven && h.Configured
 	reporter, err := in.reporter(reporterKey, h)
 	if err != nil {
 		return "", err
@@ -83,10 +95,10 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	}
 	status, state := NotCounted, stateOf(h, in.arrival.Received)
 	switch {
+	case !isCounted && state != "future" && state != "implausible" && h.Configured && proven:
+		status = Counted
 	case first.Valid:
 		status = Variant
-	case state != "future" && state != "implausible" && h.Configured && proven:
-		status = Counted
 	}
 	in.counts, in.key, in.rows, in.spread = status == Counted, reporter, in.rows[:0], 0
 	in.waiting, in.merged = map[rowKey]int{}, 0
@@ -105,12 +117,24 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	err = in.lookup.ask(in.ctx, &in.report, `INSERT INTO in_report (dedup, content, variant_of, raw, reporter, report_id, domain, configured, begins,
 		ends, received, trust, counted, state, version, namespace, generator, policy, notes, records, messages)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING id`,
-		key, h.Digest, first, in.raw, reporter, text(h.Metadata.ReportID), name,
+		key, h.Digest, variantOf(first, status), in.raw, reporter, text(h.Metadata.ReportID), name,
 		number(h.Configured), in.begin.Unix(), in.end.Unix(),
 		in.arrival.Received.Unix(), h.Trust, number(in.counts), state, text(h.Version),
 		text(h.Namespace), text(h.Metadata.Generator),
 		text(string(policy)), text(string(notes)), h.Rows, h.Messages)
+	if err == nil && first.Valid && status == Counted {
+		err = in.lookup.exec(in.ctx, `UPDATE in_report SET variant_of = $1
+			WHERE dedup = $2 AND id <> $3 AND trust <> 'unaligned'`, in.report, key, in.report)
+	}
 	return status, err
+}
+
+// variantOf returns what a report is a variant of: nothing if it counts.
+func variantOf(first sql.NullInt64, s Status) sql.NullInt64 {
+	if s == Counted {
+		return sql.NullInt64{}
+	}
+	return first
 }
 
 // noted is what the column notes holds.
@@ -150,21 +174,27 @@ func dedup(h Head, mailDomain string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// known finds a report with the same key: the first one, and whether one has the same content. A
+// known finds a report with the same key: the one that counts, or else the first one, and whether
+// one has the same content. One that is read again may find those alone that came after it. A
 // report with proof is compared with those alone that have it or count: one without proof, which any
 // sender can bring first, must not keep it from counting.
-func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, same bool, err error) {
+func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, isCounted, same bool, err error) {
+	var counted sql.NullInt64
 	var equal int
-	q := "SELECT MIN(id), COALESCE(SUM(CASE WHEN content = $1 THEN 1 ELSE 0 END), 0) FROM in_report WHERE dedup = $2"
+	q := "SELECT MIN(CASE WHEN counted = 1 THEN id END), MIN(id), " +
+		"COALESCE(SUM(CASE WHEN content = $1 THEN 1 ELSE 0 END), 0) FROM in_report WHERE dedup = $2"
 	if proven {
 		q += " AND (counted = 1 OR trust <> 'unaligned')"
 	}
 	ready, err := in.lookup.prepared(in.ctx, q)
 	if err != nil {
-		return first, false, err
+		return first, false, false, err
 	}
-	err = ready.QueryRowContext(in.ctx, content, key).Scan(&first, &equal)
-	return first, equal > 0, err
+	err = ready.QueryRowContext(in.ctx, content, key).Scan(&counted, &first, &equal)
+	if counted.Valid {
+		first = counted
+	}
+	return first, counted.Valid, equal > 0, err
 }
 
 // level returns what the administrator says of a reporter.
@@ -201,12 +231,13 @@ func (in *Ingest) binIsFull(rows int) (bool, error) {
 			"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign)
 		return n >= maxForeign, err
 	}
-	ready, err := in.lookup.prepared(in.ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(records), 0) AS BIGINT) FROM
+	ready, err := in.lookup.prepared(in.ctx, `SELECT COUNT(*),
+		CAST(COALESCE(SUM(CASE WHEN records > $2 THEN $2 ELSE records END), 0) AS BIGINT) FROM
 		(SELECT records FROM in_report WHERE counted = 0 AND configured = 1 AND trust = 'unaligned' LIMIT $1) bin`)
 	if err != nil {
 		return false, err
 	}
 	var n, all int64
-	err = ready.QueryRowContext(in.ctx, maxUnproven).Scan(&n, &all)
+	err = ready.QueryRowContext(in.ctx, maxUnproven, MaxUnprovenRows).Scan(&n, &all)
 	return n >= maxUnproven || all+int64(rows) > maxUnprovenAll, err
 }

@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 )
@@ -50,9 +49,12 @@ type Ingest struct {
 	counts  bool
 	key     int64 // of the reporter
 
-	foreign bool // the report in hand is of a domain that is not ours
-	kept    int  // reports of this mail
-	dropped int
+	foreign   bool // the report in hand is of a domain that is not ours
+	firstRows int  // so many rows of it are kept
+	kept      int  // reports of this mail
+	vouched   bool // one of these has proof, and is of a domain of ours
+	dropped   int
+	others    int64 // TLS and failure reports in the store that nothing proves; 0: not known
 }
 
 // Ingest stores a mail or file, and the reports that do finds in it, in one transaction: all of it
@@ -138,27 +140,24 @@ func text(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?")
 }
 
-// idle are the kinds of mails without a report.
-var idle = []string{"other", "bounce", "hostile"}
-
-// maxIdle bounds the mails without a report that are kept as they came, in bytes. Anyone can send
-// them; they are removed after Retention.Raw.
+// maxIdle bounds the mails that are kept as they came although they brought nothing new that is
+// proven, in bytes. Anyone can send them; they are removed after Retention.Raw.
 const maxIdle = 1 << 30
 
 // Finish says what the mail was, and why it could not be read, if so. A mail of which all reports
-// were dropped is not kept, nor one without a report where there are too many such.
+// were dropped is not kept, nor one that brought nothing with proof where there are too many such.
 func (in *Ingest) Finish(kind, problem string) error {
 	isKept := in.dropped == 0 || in.kept > 0
-	if isKept && slices.Contains(idle, kind) {
+	if isKept && !in.vouched {
 		var all int64
 		err := in.lookup.ask(in.ctx, &all, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM in_raw
-			WHERE data IS NOT NULL AND kind IN ('other', 'bounce', 'hostile')`)
+			WHERE data IS NOT NULL AND idle = 1 AND id <> $1`, in.raw)
 		if err != nil {
 			return err
 		}
 		isKept = all+int64(len(in.arrival.Data)) <= maxIdle
 		if !isKept && problem != "" {
-			problem += "\nthe mail itself is not kept: the store has 1 GiB of mails without a report"
+			problem += "\nthe mail itself is not kept: the store has 1 GiB of mails without a report that is proven"
 		}
 	}
 	if !isKept {
@@ -166,6 +165,6 @@ func (in *Ingest) Finish(kind, problem string) error {
 			return err
 		}
 	}
-	return in.lookup.exec(in.ctx, "UPDATE in_raw SET kind = $1, error = $2 WHERE id = $3",
-		kind, text(problem), in.raw)
+	return in.lookup.exec(in.ctx, "UPDATE in_raw SET kind = $1, error = $2, idle = $3 WHERE id = $4",
+		kind, text(problem), number(!in.vouched), in.raw)
 }

@@ -69,7 +69,7 @@ func (tx *Tx) ids(ctx context.Context, query string, args ...any) (out []int64, 
 
 // Retention says how long what is kept.
 type Retention struct {
-	Raw     time.Duration // mails and files as they came
+	Raw     time.Duration // mails and files as they came, and reports without proof
 	Records time.Duration // reports and their rows
 	Rollups time.Duration // sums per day
 	Foreign time.Duration // reports on domains that are not ours
@@ -79,8 +79,9 @@ type Retention struct {
 func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		records := now.Add(-r.Records)
-		old := "SELECT id FROM in_report WHERE ends < $1 OR configured = 0 AND received < $2"
-		args := []any{records.Unix(), now.Add(-r.Foreign).Unix()}
+		old := "SELECT id FROM in_report WHERE ends < $1 OR configured = 0 AND received < $2 " +
+			"OR counted = 0 AND trust = 'unaligned' AND received < $3"
+		args := []any{records.Unix(), now.Add(-r.Foreign).Unix(), now.Add(-r.Raw).Unix()}
 		for _, q := range []struct {
 			text string
 			args []any
@@ -89,7 +90,9 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			{"DELETE FROM in_record WHERE report IN (" + old + ")", args},
 			{"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (" + old + ")", args},
 			{"DELETE FROM in_report WHERE id IN (" + old + ")", args},
-			{"DELETE FROM in_other WHERE ends < $1", []any{records.Unix()}},
+			{`DELETE FROM in_other WHERE ends < $1 OR trust_domain = '' AND received < $2
+				AND raw IN (SELECT id FROM in_raw WHERE trust <> 'file')`,
+				[]any{records.Unix(), now.Add(-r.Raw).Unix()}},
 			{`DELETE FROM in_raw WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM in_report WHERE in_report.raw = in_raw.id)
 				AND NOT EXISTS (SELECT 1 FROM in_other WHERE in_other.raw = in_raw.id)`, nil},
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},

@@ -62,6 +62,14 @@ func (in *Ingest) Failure(f *report.Failure) (isNew bool, err error) {
 // other stores o unless one is there with the same kind, domain, period, author and key: an author
 // who is not authenticated can only repeat what others like it said.
 func (in *Ingest) other(o Other, key ...string) (bool, error) {
+	proven := in.arrival.TrustDomain != "" || in.arrival.Trust == ByHand
+	if !proven {
+		isFull, err := in.othersAreFull()
+		if isFull || err != nil {
+			in.dropped++
+			return false, err
+		}
+	}
 	key = append(key, o.Kind, o.Domain, in.arrival.TrustDomain)
 	if o.Kind == "tls" {
 		key = append(key, o.Begin.String(), o.End.String())
@@ -76,8 +84,34 @@ func (in *Ingest) other(o Other, key ...string) (bool, error) {
 		return false, err
 	}
 	n, err := result.RowsAffected()
+	if n > 0 {
+		in.kept++
+		in.others++
+		in.vouched = in.vouched || proven
+	}
 	return n > 0, err
 }
+
+// maxOthers bounds the TLS and failure reports that are kept although nothing proves whose they are.
+// They are removed after Retention.Raw.
+const maxOthers = 10_000
+
+// othersAreFull reports whether the store has as many of them as it may. It looks once for a mail.
+func (in *Ingest) othersAreFull() (bool, error) {
+	if in.others == 0 {
+		err := in.lookup.ask(in.ctx, &in.others, `SELECT COUNT(*) FROM (SELECT 1 FROM in_other
+			JOIN in_raw ON in_raw.id = in_other.raw
+			WHERE in_other.trust_domain = '' AND in_raw.trust <> 'file' LIMIT $1) bin`, maxOthers)
+		if err != nil {
+			return false, err
+		}
+	}
+	return in.others >= maxOthers, nil
+}
+
+// Dropped returns how many reports of the mail were not kept, because the store has too many like
+// them.
+func (in *Ingest) Dropped() int { return in.dropped }
 
 // Others returns the TLS or failure reports that a filter chooses, the latest first. Domain and the
 // times count alone.

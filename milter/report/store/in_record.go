@@ -65,7 +65,7 @@ type rowKey struct {
 // spread over them. Some reporters write one row for each message: rows that say the same are added
 // up, as far as they are in one batch.
 func (in *Ingest) Row(domain string, r *report.Row) error {
-	if in.foreign && r.N > maxForeignRows {
+	if r.N > in.firstRows {
 		return nil
 	}
 	var ids [5]int64

@@ -66,9 +66,11 @@ func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves str
 	q, sign := "SELECT id FROM in_report WHERE reporter = $1 AND counted = 1 AND NOT ("+deserves+")", -1
 	if count == 1 {
 		// Of reports with one key, which are variants of each other, one counts at most.
-		q, sign = `SELECT MIN(id) FROM in_report WHERE reporter = $1 AND counted = 0 AND configured = 1
-			AND state NOT IN ('future', 'implausible') AND variant_of IS NULL AND (`+deserves+`)
-			AND NOT EXISTS (SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1) GROUP BY dedup`, 1
+		// One of which rows are missing is read again first.
+		q, sign = fmt.Sprintf(`SELECT MIN(id) FROM in_report WHERE reporter = $1 AND counted = 0 AND configured = 1
+			AND state NOT IN ('future', 'implausible') AND variant_of IS NULL AND (%s)
+			AND NOT (trust = 'unaligned' AND records > %d)
+			AND NOT EXISTS (SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1) GROUP BY dedup`, deserves, MaxUnprovenRows), 1
 	}
 	ids, err := tx.ids(ctx, q, reporter)
 	if err != nil {
