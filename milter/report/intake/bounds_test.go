@@ -65,6 +65,9 @@ func TestVariantReadAgain(t *testing.T) {
 // A long report without proof fills only a part of the bin; it counts when its reporter is accepted and
 // it was read again. It goes with the mail that it came in.
 func TestUnprovenRowsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("is run with the end-to-end tests: a minute with the race detector, in one goroutine")
+	}
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
 		got := take(t, i, "", "", gz(rows(store.MaxUnprovenRows+5, 1)))
