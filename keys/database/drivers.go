@@ -64,6 +64,10 @@ type Options struct {
 
 	// Schema is where tables are looked for first, and made; PostgreSQL only. "": as the DSN says.
 	Schema string
+
+	// Settings are set by name on each connection; PostgreSQL only. A server that does not know one
+	// does without. They are not sent as it is opened: poolers refuse that.
+	Settings map[string]string
 }
 
 // Open makes a pool of connections. It connects to nothing yet. The error wraps ErrDSN for a DSN
@@ -100,9 +104,20 @@ func openPostgres(o Options) (*sql.DB, error) {
 		if o.Schema != "" {
 			c.RuntimeParams["search_path"] = o.Schema
 		}
-		return stdlib.GetConnector(*c).Connect(ctx)
+		return stdlib.GetConnector(*c, stdlib.OptionAfterConnect(o.set)).Connect(ctx)
 	}
 	return sql.OpenDB(connector{stdlib.GetDefaultDriver(), connect}), nil
+}
+
+// set sets Settings.
+func (o *Options) set(ctx context.Context, c *pgx.Conn) error {
+	for name, value := range o.Settings {
+		_, err := c.Exec(ctx, "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1", name, value)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // postgresConfig reads a DSN, and the files of certificates and passwords that it names.

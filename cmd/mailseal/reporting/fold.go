@@ -68,6 +68,7 @@ func (p *Process) Fold(ctx context.Context) error {
 	if s.IsShared() {
 		names, isAll = p.dueParts(names)
 	}
+	var failed error
 	for len(names) > 0 {
 		partition := spool.PartitionOf(names[0])
 		end := 1
@@ -75,14 +76,23 @@ func (p *Process) Fold(ctx context.Context) error {
 			end++
 		}
 		if err := p.foldPartition(ctx, s, dir, names[:end]); err != nil {
-			return err
+			failed = errors.Join(failed, err)
+			if isAway(ctx, s) {
+				return failed
+			}
 		}
 		names = names[end:]
 	}
 	if isAll {
 		p.lastFold = p.Now()
 	}
-	return nil
+	return failed
+}
+
+// isAway reports whether the store takes nothing at all, after an error that may be of one segment.
+func isAway(ctx context.Context, s *store.Store) bool {
+	_, err := s.OutFolded(ctx, nil)
+	return err != nil
 }
 
 // partsEvery is how often a host that shares its store adds to it: the rows of a policy that come in
@@ -126,19 +136,28 @@ func (p *Process) foldPartition(
 	if !s.IsShared() && !isOver && has.bytes > foldSmall && sum < min(has.bytes/2, foldMost) {
 		return nil
 	}
+	var failed error
 	for len(names) > 0 {
 		end, size := 1, sizes[0]
 		for end < len(names) && size+sizes[end] <= foldMost {
 			size += sizes[end]
 			end++
 		}
-		if err := p.foldSegments(ctx, s, dir, names[:end]); err != nil {
-			return err
+		err := p.foldSegments(ctx, s, dir, names[:end])
+		if err != nil && isAway(ctx, s) {
+			return errors.Join(failed, err)
 		}
+		if err != nil && end > 1 { // one that fails does not keep the others
+			err = nil
+			for _, name := range names[:end] {
+				err = errors.Join(err, p.foldSegments(ctx, s, dir, []string{name}))
+			}
+		}
+		failed = errors.Join(failed, err)
 		has.bytes += size
 		names, sizes = names[end:], sizes[end:]
 	}
-	return nil
+	return failed
 }
 
 // foldSegments takes some segments into the store in one transaction, and deletes them.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/keys/database"
 	"mailseal/milter/report"
 	"mailseal/milter/report/spool"
 	"mailseal/milter/report/store"
@@ -167,5 +168,51 @@ func TestFoldTwice(t *testing.T) {
 	}
 	if messages, _ := f.fold(t); messages != 15 {
 		t.Errorf("%d messages after a batch that was refused", messages)
+	}
+}
+
+// TestFoldGoesOn holds that a segment that the store refuses keeps neither other partitions nor the
+// other segments of its own, and is reported.
+func TestFoldGoesOn(t *testing.T) {
+	f := newFolding(t)
+	f.fold(t) // makes the store
+	dir := f.Config.Reports.SpoolDirectory
+	write := func(n int) {
+		w := spool.NewWriter(dir, 1<<30, slog.New(slog.DiscardHandler), f.p.Now)
+		for i := range n {
+			domain := fmt.Sprintf("d%d.example", i)
+			w.Record(report.Evaluation{
+				Time: f.Now, Client: netip.MustParseAddr("192.0.2.1"), SPF: true, Disposition: "none",
+				HeaderFrom: domain, Policy: report.Policy{Domain: domain, Text: "v=DMARC1; p=none", P: "none"},
+			})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.Run(ctx)
+	}
+	write(40)
+	write(40)
+	names, err := spool.Segments(dir)
+	if err != nil || len(names) < 4 || spool.PartitionOf(names[0]) != spool.PartitionOf(names[1]) {
+		t.Fatal(names, err)
+	}
+	path := strings.TrimPrefix(f.Config.Reports.Store, "sqlite:")
+	db, err := database.Open(database.Options{Driver: database.SQLite, DSN: path, Access: database.Write,
+		Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), "CREATE TRIGGER refuse BEFORE INSERT ON out_segment WHEN new.name = '"+
+		spool.Base(names[0])+"' BEGIN SELECT RAISE(ABORT, 'refused'); END")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.p.Fold(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("got %v", err)
+	}
+	left, err := spool.Segments(dir)
+	if err != nil || len(left) != 1 || left[0] != names[0] {
+		t.Errorf("left are %v, %v; want %s alone", left, err, names[0])
 	}
 }

@@ -82,12 +82,9 @@ func (s *Store) Lease(ctx context.Context, name string, now time.Time) (*Lease, 
 }
 
 // leaseSettings have the server end a connection whose process is silent. Servers before PostgreSQL
-// 14 do not know the first, and find a host that is cut off by the others.
+// 14 do not know it, and find a host that is cut off by the settings of all connections.
 var leaseSettings = map[string]string{
-	"idle_session_timeout":    fmt.Sprint(leaseIdle.Milliseconds()),
-	"tcp_keepalives_idle":     "5",
-	"tcp_keepalives_interval": "5",
-	"tcp_keepalives_count":    "2",
+	"idle_session_timeout": fmt.Sprint(leaseIdle.Milliseconds()),
 }
 
 func (l *Lease) take(ctx context.Context, host string, now time.Time) (got bool, err error) {

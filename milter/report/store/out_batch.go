@@ -15,8 +15,10 @@ import (
 // OutBatch is what some segments of one partition come to, counted in memory.
 type OutBatch struct {
 	index    map[outKey]uint32
+	domains  map[outDay][]uint32 // the policies of a domain and day, at most maxPolicies
 	policies []outPolicy
 	rows     map[string]int64 // the number of a policy, and report.Evaluation.AppendKey
+	keyBytes int              // of the keys of rows
 	key      []byte           // of the row that is counted: memory to write it in
 	friends  map[string]int64 // domain, day
 	failures map[string]*outFailing
@@ -31,11 +33,18 @@ type outKey struct {
 	domain, text, discovery string
 }
 
+// outDay is a domain on one day.
+type outDay struct {
+	day    int64
+	domain string
+}
+
 // outPolicy is a policy on one day.
 type outPolicy struct {
 	day    int64
 	policy report.Policy
 	passed int64          // messages
+	folded int64          // messages whose rows are summed
 	nets   []netip.Prefix // of messages that failed, at most maxNets
 }
 
@@ -43,10 +52,16 @@ type outPolicy struct {
 // asks for two.
 const maxNets = 2
 
+// maxBatchKeys is how many bytes the keys of a batch may have: a segment is packed, so that a small
+// one may hold very long rows. Beyond, new rows are summed by client, and beyond twice as much by
+// wide network.
+const maxBatchKeys = 32 << 20
+
 // NewOutBatch returns an empty batch.
 func NewOutBatch() *OutBatch {
 	return &OutBatch{
 		index:    map[outKey]uint32{},
+		domains:  map[outDay][]uint32{},
 		rows:     map[string]int64{},
 		friends:  map[string]int64{},
 		failures: map[string]*outFailing{},
@@ -62,17 +77,13 @@ func DayStart(day int64) time.Time { return time.Unix(day*86400, 0).UTC() }
 
 // Add counts a message.
 func (b *OutBatch) Add(e *report.Evaluation) {
-	key := outKey{Day(e.Time), e.Policy.Domain, e.Policy.Text, e.Policy.Discovery}
-	n, isKnown := b.index[key]
-	if !isKnown {
-		n = uint32(len(b.policies))
-		b.index[key] = n
-		b.policies = append(b.policies, outPolicy{day: key.day, policy: e.Policy})
-	}
-	b.key = binary.BigEndian.AppendUint32(b.key[:0], n)
-	b.key = e.AppendKey(b.key)
-	b.rows[string(b.key)]++
+	n, isOwn := b.policyOf(e)
 	p := &b.policies[n]
+	if !isOwn {
+		other := under(*e, &p.policy)
+		e = &other
+	}
+	b.count(n, e)
 	if e.Passes() {
 		p.passed++
 		return
@@ -81,6 +92,49 @@ func (b *OutBatch) Add(e *report.Evaluation) {
 	if len(p.nets) < maxNets && !slices.Contains(p.nets, net) {
 		p.nets = append(p.nets, net)
 	}
+}
+
+// policyOf is the number of the policy under which a message is counted, and whether it is the one
+// that it was judged by.
+func (b *OutBatch) policyOf(e *report.Evaluation) (n uint32, isOwn bool) {
+	key := outKey{Day(e.Time), e.Policy.Domain, e.Policy.Text, e.Policy.Discovery}
+	if n, isKnown := b.index[key]; isKnown {
+		return n, true
+	}
+	day := outDay{key.day, key.domain}
+	has := b.domains[day]
+	if len(has) >= maxPolicies {
+		return has[len(has)-1], false
+	}
+	n = uint32(len(b.policies))
+	b.index[key] = n
+	b.domains[day] = append(has, n)
+	b.policies = append(b.policies, outPolicy{day: key.day, policy: e.Policy})
+	return n, true
+}
+
+// count counts a message in a row of a policy.
+func (b *OutBatch) count(n uint32, e *report.Evaluation) {
+	b.setKey(n, e)
+	_, isKnown := b.rows[string(b.key)]
+	if !isKnown && b.keyBytes+len(b.key) > maxBatchKeys {
+		b.policies[n].folded++
+		sum := e.Folded()
+		if b.keyBytes > 2*maxBatchKeys {
+			sum = ofNetwork(sum, 1)
+		}
+		b.setKey(n, &sum)
+		_, isKnown = b.rows[string(b.key)]
+	}
+	if !isKnown {
+		b.keyBytes += len(b.key)
+	}
+	b.rows[string(b.key)]++
+}
+
+func (b *OutBatch) setKey(n uint32, e *report.Evaluation) {
+	b.key = binary.BigEndian.AppendUint32(b.key[:0], n)
+	b.key = e.AppendKey(b.key)
 }
 
 // Wrote counts a domain that one of our users wrote to.

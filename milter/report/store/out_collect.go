@@ -15,18 +15,38 @@ import (
 	"mailseal/milter/report"
 )
 
-// Collect puts the parts of one shard of a day together, of a day up to last. Shards that another
-// host has at the moment are passed over. It reports whether there was one.
+// Collect puts the parts of the shards of days up to last together, each in a transaction of its own.
+// Shards that another host has at the moment are passed over, and one that fails does not keep the
+// others. It reports whether there was one.
 func (s *Store) Collect(ctx context.Context, last int64, host string, now time.Time) (isOne bool, err error) {
+	failed := []int64{} // day * shards + shard; nil would be NULL
+	for {
+		has := len(failed)
+		done, oneErr := s.collectOne(ctx, last, host, now, &failed)
+		isOne = isOne || done
+		err = errors.Join(err, oneErr)
+		if !done && len(failed) == has {
+			return isOne, err
+		}
+	}
+}
+
+// collectOne puts the parts of one shard together that did not fail yet. If it fails it is added.
+func (s *Store) collectOne(
+	ctx context.Context, last int64, host string, now time.Time, failed *[]int64,
+) (isOne bool, err error) {
+	var day int64
+	var shard int
+	isFound := false
 	err = s.Update(ctx, func(tx *Tx) error {
-		isOne = false
-		var day int64
-		var shard int
+		isOne, isFound = false, false
 		err := tx.QueryRowContext(ctx, `SELECT day, shard FROM out_shard WHERE is_open AND day <= $1
-			ORDER BY day, shard LIMIT 1 FOR UPDATE SKIP LOCKED`, last).Scan(&day, &shard)
+			AND day * $2 + shard <> ALL($3::bigint[])
+			ORDER BY day, shard LIMIT 1 FOR UPDATE SKIP LOCKED`, last, int64(shards), *failed).Scan(&day, &shard)
 		if err != nil {
 			return orNone(err)
 		}
+		isFound = true
 		if err := s.collect(ctx, tx, day, shard); err != nil {
 			return err
 		}
@@ -40,6 +60,10 @@ func (s *Store) Collect(ctx context.Context, last int64, host string, now time.T
 		return err
 	})
 	if err != nil {
+		if isFound {
+			*failed = append(*failed, day*shards+int64(shard))
+			err = fmt.Errorf("shard %d of %s: %w", shard, DayStart(day).Format(time.DateOnly), err)
+		}
 		return false, s.wrap("put the rows of the hosts together", err)
 	}
 	return isOne, nil
@@ -52,7 +76,6 @@ type collector struct {
 	hash   string // "": there is no policy yet
 	rows   report.RowWriter
 	stored []byte
-	folded int64
 	unpack *partUnpacker
 }
 
@@ -121,7 +144,7 @@ func (c *collector) add(key []byte, passed, folded int64, nets string) error {
 		return err
 	}
 	c.stored = append(c.stored[:0], c.rows.Bytes...)
-	c.folded += folded + merge(&c.rows, c.stored, list, &c.policy.policy)
+	c.policy.folded += folded + merge(&c.rows, c.stored, list, &c.policy.policy)
 	c.policy.passed += passed
 	for text := range strings.FieldsSeq(nets) {
 		net, err := netip.ParsePrefix(text)
@@ -141,12 +164,7 @@ func (c *collector) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.folder.fold(ctx, &c.policy, list); err != nil || c.folded == 0 {
-		return err
-	}
-	_, err = c.folder.tx.ExecContext(ctx, "UPDATE out_policy SET folded = folded + $3 WHERE day = $1 AND hash = $2",
-		c.policy.day, c.hash, c.folded)
-	return err
+	return c.folder.fold(ctx, &c.policy, list)
 }
 
 // keyCounts are the rows that a RowWriter wrote.

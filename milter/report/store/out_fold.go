@@ -97,7 +97,7 @@ func (tx *Tx) newFolder(ctx context.Context) (f *folder, err error) {
 		to   **sql.Stmt
 		text string
 	}{
-		{&f.find, `SELECT id, row_data, passed, nets FROM out_policy
+		{&f.find, `SELECT id, row_data, passed, nets, policy FROM out_policy
 			WHERE day = $1 AND hash = $2` + tx.forUpdate()},
 		{&f.last, `SELECT count(*), coalesce(max(hash), '') FROM out_policy
 			WHERE day = $1 AND slot = $2 AND domain = $3`},
@@ -115,7 +115,7 @@ func (tx *Tx) newFolder(ctx context.Context) (f *folder, err error) {
 }
 
 func (f *folder) end() {
-	for _, s := range []*sql.Stmt{f.find, f.insert, f.update} {
+	for _, s := range []*sql.Stmt{f.find, f.last, f.insert, f.update} {
 		if s != nil {
 			_ = s.Close() // the transaction ends it in any case
 		}
@@ -132,6 +132,7 @@ type kept struct {
 	id           int64
 	rows         []byte
 	passed, nets int64
+	other        *report.Policy // which it is, where it is another one; nil: the one asked for
 }
 
 // fold adds rows to those of one policy and day.
@@ -140,7 +141,10 @@ func (f *folder) fold(ctx context.Context, p *outPolicy, rows []report.KeyCount)
 	if err != nil {
 		return err
 	}
-	folded := merge(&f.rows, has.rows, rows, &p.policy)
+	if has.other != nil {
+		rows = rowsUnder(rows, has.other)
+	}
+	folded := p.folded + merge(&f.rows, has.rows, rows, &p.policy)
 	var messages int64
 	for _, r := range rows {
 		messages += r.N
@@ -158,9 +162,15 @@ func (f *folder) fold(ctx context.Context, p *outPolicy, rows []report.KeyCount)
 
 // have returns what is kept of a policy and day, which it makes room for.
 func (f *folder) have(ctx context.Context, p *outPolicy) (k kept, err error) {
-	hash := policyHash(&p.policy)
+	own := policyHash(&p.policy)
+	hash := own
 	for {
-		err = f.find.QueryRowContext(ctx, p.day, hash).Scan(&k.id, &k.rows, &k.passed, &k.nets)
+		var text string
+		err = f.find.QueryRowContext(ctx, p.day, hash).Scan(&k.id, &k.rows, &k.passed, &k.nets, &text)
+		if err == nil && hash != own {
+			k.other = &report.Policy{}
+			err = json.Unmarshal([]byte(text), k.other)
+		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return k, err
 		}
@@ -175,11 +185,11 @@ func (f *folder) have(ctx context.Context, p *outPolicy) (k kept, err error) {
 			hash = another
 			continue
 		}
-		text, err := json.Marshal(p.policy)
+		record, err := json.Marshal(p.policy)
 		if err != nil {
 			return k, err
 		}
-		_, err = f.insert.ExecContext(ctx, p.day, domain, hash, string(text), nightSecond(domain))
+		_, err = f.insert.ExecContext(ctx, p.day, domain, hash, string(record), nightSecond(domain))
 		if err != nil {
 			return k, err
 		}

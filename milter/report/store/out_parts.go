@@ -57,7 +57,7 @@ func (b *OutBatch) parts() ([]part, error) {
 	err := b.each(func(p *outPolicy, rows []report.KeyCount) error {
 		x := part{day: p.day, shard: shardOf(p.policy.Domain), policy: &p.policy, hash: policyHash(&p.policy),
 			passed: p.passed}
-		x.folded = merge(&w, nil, rows, &p.policy)
+		x.folded = p.folded + merge(&w, nil, rows, &p.policy)
 		key, err := pack.pack(w.Bytes)
 		if err != nil {
 			return err
@@ -109,10 +109,20 @@ func (tx *Tx) openShard(ctx context.Context, day int64, shard int) error {
 	if err != nil {
 		return err
 	}
+	// What is locked behind the savepoint is unlocked before the row is changed: two hosts that both
+	// had it locked would wait for each other.
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT shard"); err != nil {
+		return err
+	}
 	var isOpen bool
 	err = tx.QueryRowContext(ctx,
 		"SELECT is_open FROM out_shard WHERE day = $1 AND shard = $2 FOR SHARE", day, shard).Scan(&isOpen)
-	if err == nil && !isOpen { // this host was away when the day was put together
+	if err != nil || isOpen {
+		return err
+	}
+	// This host was away when the day was put together.
+	_, err = tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT shard")
+	if err == nil {
 		_, err = tx.ExecContext(ctx, "UPDATE out_shard SET is_open = true WHERE day = $1 AND shard = $2", day, shard)
 	}
 	return err

@@ -186,3 +186,105 @@ func TestShardOf(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestCollectGoesOn holds that a shard that cannot be put together does not keep the others, and that
+// the count of folded messages of a policy without room of its own is not lost.
+func TestCollectGoesOn(t *testing.T) {
+	_, all := hosts(t, "a")
+	s := all[0]
+	b := NewOutBatch()
+	for i := range 40 {
+		b.Add(outMail(fmt.Sprintf("d%d.example", i), outNoon, "192.0.2.1", true))
+	}
+	for n := range maxPolicies + 1 {
+		e := outMail("many.example", outNoon, "192.0.2.1", false)
+		e.Policy.Text = fmt.Sprint("v=DMARC1; p=none; x=", n)
+		one := NewOutBatch()
+		one.Add(e)
+		one.policies[0].folded = 1
+		if _, err := s.Fold(t.Context(), []string{fmt.Sprint(n)}, one, outNoon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Fold(t.Context(), []string{"all"}, b, outNoon); err != nil {
+		t.Fatal(err)
+	}
+	first := shards
+	for i := range 40 {
+		first = min(first, shardOf(fmt.Sprintf("d%d.example", i)))
+	}
+	_, err := s.db.ExecContext(t.Context(), "UPDATE out_part SET key = '\\x09' WHERE shard = $1", first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if isOne, err := s.Collect(t.Context(), Day(outNoon), "a", outNoon); err == nil || !isOne {
+		t.Errorf("a shard that is damaged: %v, %v", isOne, err)
+	}
+	var folded int64
+	for _, p := range mustPending(t, s) {
+		if isKept := p.ID != 0; isKept == (shardOf(p.Domain) == first) {
+			t.Errorf("%s of shard %d: %+v", p.Domain, shardOf(p.Domain), p)
+		}
+		if p.Domain == "many.example" {
+			folded += p.Folded
+		}
+	}
+	if shardOf("many.example") == first || folded != maxPolicies+1 {
+		t.Errorf("shard %d; %d folded messages", shardOf("many.example"), folded)
+	}
+}
+
+// TestLateTogether has two hosts come late for a shard at the same time: each waits for the other at
+// most once.
+func TestLateTogether(t *testing.T) {
+	_, all := hosts(t, "a", "b")
+	if _, err := all[0].Fold(t.Context(), []string{"1"}, batchOf("a.example", outNoon, 10), outNoon); err != nil {
+		t.Fatal(err)
+	}
+	putTogether(t, all[0], outNoon)
+	shard := shardOf("a.example")
+	isIn := make(chan bool, 2)
+	done := make(chan error, 2)
+	err := all[0].Update(t.Context(), func(tx *Tx) error {
+		// Both wait here, and go on at the same time.
+		_, err := tx.ExecContext(t.Context(), "SELECT 1 FROM out_shard WHERE shard = $1 FOR UPDATE", shard)
+		for _, s := range all {
+			go func() {
+				done <- s.Update(context.WithoutCancel(t.Context()), func(tx *Tx) error {
+					isIn <- true
+					return tx.openShard(t.Context(), Day(outNoon), shard)
+				})
+			}()
+		}
+		<-isIn
+		<-isIn
+		for waiting := 0; waiting < 2 && err == nil; {
+			err = all[1].db.QueryRowContext(t.Context(),
+				"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").Scan(&waiting)
+		}
+		return err
+	})
+	if err := errors.Join(err, <-done, <-done); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSilentHost holds that the server ends the transaction of a host that says nothing more, and that
+// no host waits for it forever.
+func TestSilentHost(t *testing.T) {
+	_, all := hosts(t, "a")
+	err := all[0].Update(t.Context(), func(tx *Tx) error {
+		for name, want := range map[string]string{
+			"idle_in_transaction_session_timeout": "1min", "lock_timeout": "1min",
+		} {
+			var got string
+			if err := tx.QueryRowContext(t.Context(), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
+				t.Errorf("%s is %q, want %q; %v", name, got, want, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

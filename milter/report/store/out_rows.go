@@ -22,6 +22,10 @@ type room struct {
 // twenty signatures with long names.
 const maxRowBytes = 4 << 20
 
+// maxKeyBytes is the same as they are in memory: names that many rows have in common are stored once.
+// It leaves room for as many rows of usual mail as maxPassing does.
+const maxKeyBytes = 2 * maxRowBytes
+
 var (
 	maxFailing = room{5_000, 8_000, 8_400}
 	maxPassing = room{40_000, 48_000, 48_400}
@@ -35,13 +39,14 @@ func merge(
 ) (folded int64) {
 	w.Reset()
 	i := 0
-	passing, failing := 0, 0
+	passing, failing, keyBytes := 0, 0, 0
 	add := func(key []byte, n int64) {
 		if report.KeyPasses(key) {
 			passing++
 		} else {
 			failing++
 		}
+		keyBytes += len(key)
 		w.Add(key, n)
 	}
 	for r := range report.ReadRows(stored) {
@@ -65,7 +70,8 @@ func merge(
 	for ; i < len(batch); i++ {
 		add(batch[i].Key, batch[i].N)
 	}
-	if passing <= maxPassing.detailed && failing <= maxFailing.detailed && len(w.Bytes) <= maxRowBytes {
+	if passing <= maxPassing.detailed && failing <= maxFailing.detailed &&
+		len(w.Bytes) <= maxRowBytes && keyBytes <= maxKeyBytes {
 		return 0
 	}
 	return squeeze(w, stored, batch, p)
@@ -90,12 +96,14 @@ func squeeze(
 		}
 		rows[string(key)] += n
 	}
+	left := maxKeyBytes
 	for r := range report.ReadRows(stored) {
 		if r.Key != nil {
 			add(r.Key, r.N)
+			left -= len(r.Key)
 		}
 	}
-	left := maxRowBytes - len(stored)
+	left = min(left, maxRowBytes-len(stored))
 	largest := slices.SortedFunc(slices.Values(batch), func(a, b report.KeyCount) int {
 		return cmp.Or(cmp.Compare(b.N, a.N), bytes.Compare(a.Key, b.Key))
 	})
@@ -134,12 +142,61 @@ func summed(rows map[string]int64, e *report.Evaluation, have int, r room) []byt
 		if _, isKnown := rows[string(key)]; isKnown || have < limit {
 			return key
 		}
-		net := network(e.Client, wider)
-		sum.Client = net.Addr()
-		sum.Reasons = append(slices.Clip(e.Reasons), report.Reason{
-			Type: "other", Comment: fmt.Sprintf("sum of clients in %s: there were too many", net),
-		})
-		key = sum.AppendKey(nil)
+		wide := ofNetwork(sum, wider)
+		key = wide.AppendKey(nil)
 	}
 	return key
+}
+
+// ofNetwork is a row of many clients: of the network of one, which a reason says.
+func ofNetwork(sum report.Evaluation, wider int) report.Evaluation {
+	net := network(sum.Client, wider)
+	sum.Client = net.Addr()
+	sum.Reasons = append(slices.Clip(sum.Reasons), report.Reason{
+		Type: "other", Comment: fmt.Sprintf("sum of clients in %s: there were too many", net),
+	})
+	return sum
+}
+
+// under is a row as it is counted under another policy of its domain than the one that the message
+// was judged by: what was not done as that policy asks for has a reason.
+func under(e report.Evaluation, p *report.Policy) report.Evaluation {
+	if e.Passes() {
+		return e
+	}
+	if !p.Testing {
+		e.Reasons = slices.DeleteFunc(slices.Clone(e.Reasons), func(r report.Reason) bool {
+			return r.Type == "policy_test_mode"
+		})
+	}
+	isAsked := e.Disposition == p.P
+	if e.HeaderFrom != p.Domain { // which of the two it was is not known any more
+		isAsked = e.Disposition == p.SP && e.Disposition == p.NP
+	}
+	if isAsked && !p.Testing {
+		return e
+	}
+	reason := report.Reason{Type: "local_policy", Comment: "judged by another record of this day: there were too many"}
+	if !slices.Contains(e.Reasons, reason) {
+		e.Reasons = append(slices.Clip(e.Reasons), reason)
+	}
+	return e
+}
+
+// rowsUnder is under for the rows of a policy.
+func rowsUnder(rows []report.KeyCount, p *report.Policy) []report.KeyCount {
+	sums := map[string]int64{}
+	for _, r := range rows {
+		row, err := report.ParseKey(r.Key, r.N)
+		if err != nil { // of a batch of ours: cannot be
+			continue
+		}
+		e := under(row.Evaluation, p)
+		sums[string(e.AppendKey(nil))] += r.N
+	}
+	out := make([]report.KeyCount, 0, len(sums))
+	for _, key := range slices.Sorted(maps.Keys(sums)) {
+		out = append(out, report.KeyCount{Key: []byte(key), N: sums[key]})
+	}
+	return out
 }

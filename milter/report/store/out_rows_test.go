@@ -244,3 +244,97 @@ func TestPoliciesOfADay(t *testing.T) {
 		t.Errorf("policies %v, messages %v", policies, messages)
 	}
 }
+
+// TestBatchBounded holds that a batch of mail with many signatures, which packs well, stays bounded in
+// memory as well, in a batch and as it is put together, and loses no message.
+func TestBatchBounded(t *testing.T) {
+	for messages, isFolded := range map[int]bool{56_000: true, 15_000: false} {
+		testBatchBounded(t, messages, isFolded)
+	}
+}
+
+func testBatchBounded(t *testing.T, messages int, isFolded bool) {
+	b := NewOutBatch()
+	e := outMail("a.example", outNoon, "2001:db8::", true)
+	for i := range 20 {
+		e.Signatures = append(e.Signatures, report.DKIMAuth{
+			Domain: strings.Repeat("x", 60) + fmt.Sprintf("%d.a.example", i), Selector: "s1", Result: "pass",
+		})
+	}
+	ip := e.Client.As16()
+	for i := range messages {
+		ip[14], ip[15] = byte(i>>8), byte(i)
+		e.Client = netip.AddrFrom16(ip)
+		b.Add(e)
+	}
+	keys := 0
+	for key := range b.rows {
+		keys += len(key)
+	}
+	if keys > 3*maxBatchKeys/2 || b.policies[0].folded > 0 != isFolded {
+		t.Errorf("the keys of a batch have %d bytes, %d messages are folded", keys, b.policies[0].folded)
+	}
+	var c counter
+	c.add(b)
+	keys = 0
+	for _, row := range c.rows(t) {
+		keys += len(row.AppendKey(nil))
+	}
+	if c.sum != int64(messages) || keys > 3*maxKeyBytes/2 {
+		t.Errorf("%d messages, the keys of their rows have %d bytes", c.sum, keys)
+	}
+}
+
+// TestOtherPolicies has each message of a domain come under a record of its own: a batch has a few
+// policies alone, and a row under another one than it was judged by gives the reason where it was
+// treated otherwise.
+func TestOtherPolicies(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s := openOut(t, o)
+		for n := range 3 {
+			b := NewOutBatch()
+			for i := range 40 {
+				e := outMail("a.example", outNoon, "192.0.2.1", i%2 == 0)
+				e.Policy.Text = fmt.Sprintf("v=DMARC1; p=reject; x=%d.%d", n, i)
+				e.Policy.P, e.Disposition = "reject", "reject"
+				if n > 0 || i >= maxPolicies {
+					e.Policy.P, e.Disposition = "none", "none"
+				}
+				b.Add(e)
+			}
+			if len(b.policies) != maxPolicies || len(b.index) != maxPolicies {
+				t.Errorf("a batch has %d policies", len(b.policies))
+			}
+			if _, err := s.Fold(t.Context(), []string{fmt.Sprint(n)}, b, outNoon); err != nil {
+				t.Fatal(err)
+			}
+		}
+		putTogether(t, s, outNoon)
+		var messages, reasons, failed int64
+		list := mustPending(t, s)
+		for _, p := range list {
+			rows, err := s.OutRows(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range rows {
+				messages += r.Count
+				if r.Passes() {
+					if len(r.Reasons) > 0 {
+						t.Errorf("mail that passes has a reason: %+v", r)
+					}
+					continue
+				}
+				if r.Disposition != p.Policy.P {
+					failed += r.Count
+					if len(r.Reasons) == 1 && r.Reasons[0].Type == "local_policy" {
+						reasons += r.Count
+					}
+				}
+			}
+		}
+		if len(list) != maxPolicies || messages != 120 || failed == 0 || reasons != failed {
+			t.Errorf("%d policies, %d messages, %d of %d with a reason", len(list), messages, reasons, failed)
+		}
+	})
+}

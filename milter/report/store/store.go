@@ -49,6 +49,17 @@ const (
 	maxConnections = 8
 )
 
+// settings have PostgreSQL end a transaction that a host is in the middle of and says nothing more
+// about, being stopped or cut off: what it has locked, other hosts wait for. They do not wait longer.
+// "mailseal reports serve" asks again.
+var settings = map[string]string{
+	"idle_in_transaction_session_timeout": "60s",
+	"lock_timeout":                        "60s",
+	"tcp_keepalives_idle":                 "5",
+	"tcp_keepalives_interval":             "5",
+	"tcp_keepalives_count":                "2",
+}
+
 // Open connects to the store, makes the file of SQLite (mode 0600) where it is missing, and brings
 // the tables to the state that this version needs; not so where it is only read. Errors name the
 // file or the server.
@@ -71,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	connect := func() (*sql.DB, error) {
 		return database.Open(database.Options{Driver: o.Driver, DSN: o.DSN, Timeout: timeout,
-			Access: access, Keep: true})
+			Access: access, Keep: true, Settings: settings})
 	}
 	db, err := connect()
 	if err != nil {
