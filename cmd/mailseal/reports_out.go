@@ -108,7 +108,7 @@ last hours is not counted yet: it is taken in larger amounts, and all of it befo
 A mail is in doubt if the mail server never replied at the end of the message, or if "mailseal reports serve" died
 before the reply: the mail server may or may not have it. It is not sent again automatically, so that no address gets a
 report twice. If the log of the mail server does not have the Message-ID, which begins with the ID of the report, send
-it with "mailseal reports resend ID".`+outCodes,
+it with "mailseal reports resend ID". A failure report in doubt cannot be sent again: what it was made of is not kept.`+outCodes,
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.collected(f.List(ctx, domain)) })
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if domain == "" {
@@ -190,8 +190,9 @@ func newReportsShowCmd() *cobra.Command {
 func newReportsResendCmd() *cobra.Command {
 	var f outFlags
 	return newOutCmd("resend ID", "Send a report again, byte for byte",
-		`Resend queues all mails of a report once more, as they were: the same Report-ID and file name, so that a
-reader who has it already counts it once.`+outCodes,
+		`Resend queues those mails of a report that were not handed over to the mail server; if all were, it queues
+all of them. They go out as they were: the same Report-ID and file name, so that a reader who has the report already
+counts it once.`+outCodes,
 		exactArgs("ID"), &f, func(ctx context.Context, args []string) error { return f.Resend(ctx, args[0]) })
 }
 

@@ -49,6 +49,7 @@ type Daemon struct {
 	memory    *memory        // of log
 	level     *slog.LevelVar // of log
 	quiet     bool           // log warnings and errors alone
+	isShadow  bool           // beside an old milter
 	metrics   *metrics
 	health    *health
 	resolver  dns.Resolver

@@ -13,8 +13,12 @@ import (
 )
 
 // collect has parts write down what DMARC reports are made of, where the configuration that the
-// daemon was started with collects it. The spool is opened once, so that it outlives reloads.
+// daemon was started with collects it. The spool is opened once, so that it outlives reloads. Beside
+// an old milter nothing is written down: no job of such a daemon writes to the spool.
 func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
+	if d.isShadow {
+		return nil
+	}
 	isFirst := d.parts.Load() == nil
 	if isFirst && cfg.Reports.Collect {
 		d.lists = filter.NewLists()

@@ -150,7 +150,7 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 		log.Error("warnings and errors go to standard error", "error", err)
 	}
 	o := &observer{Daemon: unstarted(s.Options, log), options: s, role: role, pipe: shadow.NewPipe(), out: out}
-	o.level, o.quiet = level, true
+	o.level, o.quiet, o.isShadow = level, true, true
 	// what has come is still judged after the word to stop
 	o.ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if cfgErr == nil {

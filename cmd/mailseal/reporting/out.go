@@ -80,8 +80,7 @@ func (o *Out) Send(ctx context.Context, dry bool) error {
 		before := o.Now.Add(-time.Second)
 		if !dry {
 			if err := errors.Join(collect(ctx, s, hostName(), o.Now),
-				r.Build(ctx, store.Day(o.Now)-1, o.Now), r.Deliver(ctx, o.Now),
-				r.DeliverFailures(ctx, o.Now)); err != nil {
+				sendAll(ctx, o.Config, s, r, o.Now)); err != nil {
 				return answer.NewUnknown(err)
 			}
 		}
@@ -122,7 +121,11 @@ func (o *Out) wouldSend(
 	if !dry {
 		return out, nil
 	}
-	pending, err := s.OutPending(ctx, store.Day(o.Now)-1, "")
+	ready, err := readyDay(o.Config, s, o.Now)
+	if err != nil {
+		return out, err
+	}
+	pending, err := s.OutPending(ctx, min(ready, store.Day(o.Now)-1), "")
 	if err != nil {
 		return out, err
 	}
@@ -142,7 +145,8 @@ func (o *Out) wouldSend(
 	return out, nil
 }
 
-// Resend has the mails of a report handed over again, byte for byte.
+// Resend has the mails of a report handed over again, byte for byte: those that were not handed over,
+// so that no address gets one twice; all of them where all were.
 func (o *Out) Resend(ctx context.Context, id string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		r, err := o.find(ctx, s, id)
@@ -152,20 +156,28 @@ func (o *Out) Resend(ctx context.Context, id string) error {
 		if len(r.Deliveries) == 0 {
 			return errNone("report %s was withheld: %s", id, r.Reason)
 		}
-		for i := range r.Deliveries {
-			d := &r.Deliveries[i]
+		var left []store.OutDelivery
+		for _, d := range r.Deliveries {
 			if d.State == store.Handing {
 				return errNone("report %s is being handed over to %s just now; try again in ten minutes", id, d.Address)
 			}
-			ours, err := s.OutMark(ctx, *d, store.Queued, "", o.Now, o.Now)
-			if err != nil {
-				return answer.NewUnknown(err)
+			if d.State != store.HandedOver {
+				left = append(left, d)
 			}
-			if !ours {
-				return errNone("report %s was just taken by another process; look at it with: "+
-					"mailseal reports show %[1]s", id)
-			}
-			d.State, d.Reason = store.Queued, ""
+		}
+		if len(left) == 0 {
+			left = r.Deliveries
+		}
+		isDone, err := s.OutRequeue(ctx, left, o.Now)
+		if err != nil {
+			return answer.NewUnknown(err)
+		}
+		if !isDone {
+			return errNone("report %s was just taken by another process; look at it with: "+
+				"mailseal reports show %[1]s", id)
+		}
+		if r, err = o.find(ctx, s, id); err != nil {
+			return err
 		}
 		return o.print(r, listed{Reports: []store.OutReport{r}}.text)
 	})

@@ -151,6 +151,19 @@ func newHost(t *testing.T, smtp string) *host {
 // judged writes n messages of a domain and a user's mail to it into the spool, and folds them.
 func (h *host) judged(t *testing.T, domain string, n int) {
 	t.Helper()
+	h.spooled(t, domain, n)
+	p := &Process{Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.Now }}
+	if err := p.Fold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := p.Store(t.Context()); err == nil {
+		s.Close()
+	}
+}
+
+// spooled does the same, and does not fold them.
+func (h *host) spooled(t *testing.T, domain string, n int) {
+	t.Helper()
 	now := func() time.Time { return h.Now }
 	w := spool.NewWriter(h.Config.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler), now)
 	for range n {
@@ -168,13 +181,6 @@ func (h *host) judged(t *testing.T, domain string, n int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	w.Run(ctx)
-	p := &Process{Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: now}
-	if err := p.Fold(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := p.Store(t.Context()); err == nil {
-		s.Close()
-	}
 }
 
 // run runs a command and returns what it printed.

@@ -40,7 +40,8 @@ func sendRole() Role {
 					Interval: func() time.Duration { return 6 * time.Hour },
 					First:    func() time.Duration { return time.Minute },
 					Do: leader.only(func(ctx context.Context, s *store.Store) error {
-						return errors.Join(s.OutPrune(ctx, p.Now()), s.DropDays(ctx, store.Day(p.Now()), p.Now()))
+						return errors.Join(s.OutPrune(ctx, p.Now(), p.Config.Reports.SpoolDays),
+							s.DropDays(ctx, store.Day(p.Now()), p.Now()))
 					}),
 				},
 			)}, nil
@@ -90,26 +91,29 @@ func (p *Process) send(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	ready, err := p.readyDay(s)
-	if err != nil {
+	return sendAll(ctx, p.Config, s, r, p.Now())
+}
+
+// sendAll builds reports and hands them over. What keeps one of these from being done keeps none of
+// the others back.
+func sendAll(ctx context.Context, cfg *config.Config, s *store.Store, r *send.Reporter, now time.Time) error {
+	ready, err := readyDay(cfg, s, now)
+	if err == nil {
+		err = r.Build(ctx, ready, now)
+	}
+	if !cfg.Reports.Send {
 		return err
 	}
-	if err := r.Build(ctx, ready, p.Now()); err != nil {
-		return err
-	}
-	if !p.Config.Reports.Send {
-		return nil
-	}
-	return errors.Join(r.Deliver(ctx, p.Now()), r.DeliverFailures(ctx, p.Now()))
+	return errors.Join(err, r.Deliver(ctx, now), r.DeliverFailures(ctx, now))
 }
 
 // readyDay is the last day whose rows are all in the store. Where hosts share it, a day has none that
 // reports are built of before all hosts are ready.
-func (p *Process) readyDay(s *store.Store) (int64, error) {
+func readyDay(cfg *config.Config, s *store.Store, now time.Time) (int64, error) {
 	if s.IsShared() {
-		return store.Day(p.Now()) - 1, nil
+		return store.Day(now) - 1, nil
 	}
-	ready, err := spool.Ready(p.Config.Reports.SpoolDirectory, p.Now())
+	ready, err := spool.Ready(cfg.Reports.SpoolDirectory, now)
 	return store.Day(ready), err
 }
 

@@ -118,7 +118,10 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 	err = r.Transport.HandOver(ctx, r.Sender.VERP(key, f.ID, 1), f.Address,
 		r.Sender.FailureMessage(f, r.Generator),
 		func() error { return taking(r.Store.OutFailureTaking(ctx, f, now)) })
-	f.State, f.Reason = became(err)
+	if f.State, f.Reason = became(err); f.State == store.InDoubt {
+		f.Reason += "; the log of the mail server shows whether it has the mail, which is not sent again: " +
+			"what a failure report was made of is not kept"
+	}
 	return f, nil
 }
 

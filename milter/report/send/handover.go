@@ -31,10 +31,7 @@ type Handover interface {
 // InDoubt says that a mail server did not reply to a mail that it may have taken.
 type InDoubt struct{ Err error }
 
-func (d InDoubt) Error() string {
-	return d.Err.Error() + "; if the log of the mail server shows no such mail, mailseal reports resend " +
-		"sends it again"
-}
+func (d InDoubt) Error() string { return d.Err.Error() }
 
 // Unwrap returns what kept the reply away.
 func (d InDoubt) Unwrap() error { return d.Err }

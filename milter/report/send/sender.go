@@ -95,16 +95,28 @@ func (r *Reporter) Make(ctx context.Context, p store.OutPending) ([]store.OutRep
 		reason = "off: reports.send is false"
 	}
 	if reason != "" {
-		id, _, err := r.unusedID(ctx, p, 0)
-		if err != nil {
-			return nil, err
-		}
-		return []store.OutReport{{
-			ID: id, Day: p.Day, Domain: p.Domain, State: store.Withheld, Reason: reason,
-			Built: store.Slot(p.Domain, p.Day), Messages: p.Messages, Rows: p.Rows, Folded: p.Folded,
-		}}, nil
+		return r.withhold(ctx, p, reason)
 	}
-	return r.Reports(ctx, p)
+	list, err := r.Reports(ctx, p)
+	// What is wrong with the rows of one domain must not keep the reports of others back.
+	if errors.Is(err, report.ErrInvalid) || errors.Is(err, report.ErrRow) {
+		r.Log.Error("a report is withheld: this is a bug of Mailseal, please report it",
+			"domain", p.Domain, "day", store.DayStart(p.Day).Format(time.DateOnly), "error", err)
+		return r.withhold(ctx, p, "a bug of Mailseal, please report it: "+err.Error())
+	}
+	return list, err
+}
+
+// withhold makes the report that says why there is none.
+func (r *Reporter) withhold(ctx context.Context, p store.OutPending, reason string) ([]store.OutReport, error) {
+	id, _, err := r.unusedID(ctx, p, 0)
+	if err != nil {
+		return nil, err
+	}
+	return []store.OutReport{{
+		ID: id, Day: p.Day, Domain: p.Domain, State: store.Withheld, Reason: reason,
+		Built: store.Slot(p.Domain, p.Day), Messages: p.Messages, Rows: p.Rows, Folded: p.Folded,
+	}}, nil
 }
 
 // unusedID returns the ID of the first part from one on that is not in the store: rows that come
@@ -327,7 +339,11 @@ func (r *Reporter) attempt(
 	}
 	err = r.Transport.HandOver(ctx, r.Sender.VERP(key, d.Report, d.N), to.String(), d.Message,
 		func() error { return taking(r.Store.OutTaking(ctx, d, now)) })
-	return became(err)
+	state, reason = became(err)
+	if state == store.InDoubt {
+		reason += "; if the log of the mail server shows no such mail, mailseal reports resend sends it again"
+	}
+	return state, reason
 }
 
 // taking is the error that keeps a mail from being handed over.

@@ -274,18 +274,20 @@ func (s *Store) DropDays(ctx context.Context, before int64, now time.Time) error
 	if err != nil {
 		return s.wrap("list the partitions of days", err)
 	}
+	var all []error // one day must not keep the next ones
 	for _, day := range days {
 		if day >= before {
 			continue
 		}
 		if err := s.dropDay(ctx, day); err != nil {
-			return s.wrap("drop the partition of a day", err)
+			all = append(all, s.wrap("drop the partition of "+DayStart(day).Format(time.DateOnly), err))
 		}
 	}
-	return s.Update(ctx, func(tx *Tx) error {
+	err = s.Update(ctx, func(tx *Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM out_batch WHERE taken < $1", now.Add(-72*time.Hour).Unix())
 		return err
 	})
+	return errors.Join(append(all, err)...)
 }
 
 // partDays lists the days that have a partition.
@@ -309,10 +311,14 @@ func (s *Store) partDays(ctx context.Context) (out []int64, err error) {
 	return out, rows.Err()
 }
 
-// dropDay drops the partition of a day, unless it has rows.
+// dropDay drops the partition of a day, unless it has rows. It asks before it keeps all hosts from
+// writing, and again once none can.
 func (s *Store) dropDay(ctx context.Context, day int64) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		if err := tx.lock(ctx, "days"); err != nil {
+			return err
+		}
+		if hasRows, err := tx.hasRows(ctx, day); err != nil || hasRows {
 			return err
 		}
 		for _, q := range []string{
@@ -323,9 +329,7 @@ func (s *Store) dropDay(ctx context.Context, day int64) error {
 				return err
 			}
 		}
-		var hasRows bool
-		err := tx.QueryRowContext(ctx, fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM %s)", dayTable(day))).Scan(&hasRows)
-		if err != nil || hasRows {
+		if hasRows, err := tx.hasRows(ctx, day); err != nil || hasRows {
 			return err
 		}
 		for _, q := range []string{
@@ -338,6 +342,12 @@ func (s *Store) dropDay(ctx context.Context, day int64) error {
 		}
 		return nil
 	})
+}
+
+// hasRows reports whether a day has rows that are not put together.
+func (tx *Tx) hasRows(ctx context.Context, day int64) (has bool, err error) {
+	err = tx.QueryRowContext(ctx, fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM %s)", dayTable(day))).Scan(&has)
+	return has, err
 }
 
 // orNothing is a query of the tables that PostgreSQL alone has.

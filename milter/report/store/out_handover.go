@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -24,9 +25,14 @@ const (
 	InDoubt = "in doubt"
 )
 
-// reasonDied is why a mail is in doubt whose process never said what became of it.
-const reasonDied = "the process ended before the mail server replied; if its log shows no such mail, " +
-	"mailseal reports resend sends it again"
+// Why a mail is in doubt whose process never said what became of it. Of a failure report there is
+// nothing left that could be sent again.
+const (
+	reasonDied = "the process ended before the mail server replied; if its log shows no such mail, " +
+		"mailseal reports resend sends it again"
+	reasonFailureDied = "the process ended before the mail server replied; its log shows whether it has the " +
+		"mail, which is not sent again: what a failure report was made of is not kept"
+)
 
 // OutClaim takes a delivery that is due for one attempt until a time, and reports whether no other
 // process has it: several hosts may share a store. The attempt has the number d.Tries+1.
@@ -54,6 +60,31 @@ func (s *Store) OutMark(
 		d.Report, d.N, state, reason, due.Unix(), now.Unix(), d.Tries)
 }
 
+// OutRequeue has deliveries handed over again, all or none. It reports whether they are as they were
+// listed: another process may have claimed one since.
+func (s *Store) OutRequeue(ctx context.Context, list []OutDelivery, now time.Time) (isDone bool, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		for _, d := range list {
+			done, err := tx.ExecContext(ctx, `UPDATE out_delivery SET state = 'queued', reason = '', due = $5, changed = $5
+				WHERE report = $1 AND n = $2 AND tries = $3 AND state = $4`, d.Report, d.N, d.Tries, d.State, now.Unix())
+			if err != nil {
+				return err
+			}
+			if n, err := done.RowsAffected(); err != nil || n == 0 {
+				return errors.Join(err, errChanged)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errChanged) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// errChanged ends a transaction whose deliveries are not as they were listed.
+var errChanged = errors.New("a delivery has changed")
+
 // OutFailureTaking does for a failure report what OutTaking does for an aggregate report.
 func (s *Store) OutFailureTaking(ctx context.Context, f OutFailure, now time.Time) (ours bool, err error) {
 	return s.one(ctx, `UPDATE out_failure SET state = 'handing over', changed = $3, address = $4
@@ -66,13 +97,13 @@ func (s *Store) OutFailureTaking(ctx context.Context, f OutFailure, now time.Tim
 func (s *Store) OutDoubt(ctx context.Context, now time.Time) (n int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		n = 0
-		for _, query := range []string{
-			`UPDATE out_delivery SET state = 'in doubt', reason = $2, changed = $1
-				WHERE state = 'handing over' AND due <= $1`,
-			`UPDATE out_failure SET state = 'in doubt', reason = $2, changed = $1, sample = ''
-				WHERE state = 'handing over' AND due <= $1`,
+		for _, q := range []struct{ query, reason string }{
+			{`UPDATE out_delivery SET state = 'in doubt', reason = $2, changed = $1
+				WHERE state = 'handing over' AND due <= $1`, reasonDied},
+			{`UPDATE out_failure SET state = 'in doubt', reason = $2, changed = $1, sample = ''
+				WHERE state = 'handing over' AND due <= $1`, reasonFailureDied},
 		} {
-			done, err := tx.ExecContext(ctx, query, now.Unix(), reasonDied)
+			done, err := tx.ExecContext(ctx, q.query, now.Unix(), q.reason)
 			if err != nil {
 				return err
 			}

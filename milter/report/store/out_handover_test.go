@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,24 @@ func TestDoubt(t *testing.T) {
 			t.Errorf("%d due, %+v, %v, %v", len(due), list, err, err2)
 		}
 	})
+}
+
+// TestFailureDoubt holds that a failure report in doubt, of which nothing is left, is not said to be
+// one that can be sent again.
+func TestFailureDoubt(t *testing.T) {
+	s := openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/out.db"})
+	_, err := s.db.ExecContext(t.Context(), `INSERT INTO out_failure
+		(id, hash, hour, domain, address, host, near, incidents, first, sample, state, reason, tries, due, changed)
+		VALUES ('x', 'x', 0, 'a.example', 'a@a.example', 'a.example', 1, 1, 0, '', 'handing over', '', 1, 0, 0)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.OutDoubt(t.Context(), outNoon)
+	list, err2 := s.OutFailures(t.Context(), "", 10)
+	if err != nil || err2 != nil || n != 1 || list[0].State != InDoubt || list[0].Reason == "" ||
+		strings.Contains(list[0].Reason, "resend") {
+		t.Errorf("%d, %+v, %v, %v", n, list, err, err2)
+	}
 }
 
 // foldOut folds a message as a segment.

@@ -174,6 +174,44 @@ func TestPartsBounded(t *testing.T) {
 	}
 }
 
+// TestDropDaysWaitsForNone holds that a day with rows is left alone without waiting for the hosts that
+// write, and that a day which cannot be dropped keeps no other.
+func TestDropDaysWaitsForNone(t *testing.T) {
+	_, all := hosts(t, "a")
+	s := all[0]
+	for day := range 2 {
+		at := outNoon.AddDate(0, 0, day)
+		if _, err := s.Fold(t.Context(), []string{fmt.Sprint(day)}, batchOf("a.example", at, 1), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := outNoon.AddDate(0, 0, 2)
+	writing, err := s.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writing.Rollback()
+	if _, err := writing.ExecContext(t.Context(), "LOCK TABLE out_part IN ROW EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DropDays(t.Context(), Day(end), end); err != nil {
+		t.Errorf("days with rows, while a host writes: %v", err)
+	}
+	if err := writing.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	putTogether(t, s, end)
+	_, err = s.db.ExecContext(t.Context(), "CREATE VIEW of_operator AS SELECT * FROM "+dayTable(Day(outNoon)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.DropDays(t.Context(), Day(end), end)
+	days, err2 := s.partDays(t.Context())
+	if err == nil || err2 != nil || len(days) != 1 || days[0] != Day(outNoon) {
+		t.Errorf("partitions %v, %v, %v; want that of the first day, and an error", days, err, err2)
+	}
+}
+
 // TestShardOf holds that the spool's partitions are the shards: a batch of one partition is of one
 // shard, and waits for one alone.
 func TestShardOf(t *testing.T) {

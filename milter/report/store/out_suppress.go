@@ -209,8 +209,9 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 }
 
 // OutPrune removes what is too old: relations after 90 days, reports and their mails after 30,
-// failure reports after 7, segments after 3.
-func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
+// failure reports after 7. The names of segments stay for a day longer than the segments may, which is
+// spoolDays: one that could not be deleted must not be counted again.
+func (s *Store) OutPrune(ctx context.Context, now time.Time, spoolDays int) error {
 	day := Day(now)
 	return s.Update(ctx, func(tx *Tx) error {
 		// Hosts that fold at the same time change some of the same rows, in another order.
@@ -225,7 +226,7 @@ func (s *Store) OutPrune(ctx context.Context, now time.Time) error {
 			{"DELETE FROM out_relation WHERE last <= $1", day - Remembered},
 			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE day < $1)", day - 30},
 			{"DELETE FROM out_report WHERE day < $1", day - 30},
-			{"DELETE FROM out_segment WHERE folded < $1", now.Add(-72 * time.Hour).Unix()},
+			{"DELETE FROM out_segment WHERE folded < $1", now.AddDate(0, 0, -spoolDays-1).Unix()},
 			{"DELETE FROM out_failure WHERE changed < $1", now.AddDate(0, 0, -7).Unix()},
 			{"DELETE FROM out_forged WHERE day <= $1", day - 30},
 			{"DELETE FROM out_suppressed WHERE until < $1", now.AddDate(-1, 0, 0).Unix()},

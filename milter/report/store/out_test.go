@@ -276,8 +276,10 @@ func TestPrune(t *testing.T) {
 		}
 		return n
 	}
-	for _, tc := range []struct{ days, want int }{{0, 3}, {2, 3}, {4, 2}, {89, 2}, {90, 0}} {
-		if err := s.OutPrune(t.Context(), outNoon.AddDate(0, 0, tc.days)); err != nil {
+	for _, tc := range []struct{ days, spoolDays, want int }{
+		{0, 7, 3}, {8, 7, 3}, {31, 30, 3}, {9, 7, 2}, {89, 7, 2}, {90, 7, 0},
+	} {
+		if err := s.OutPrune(t.Context(), outNoon.AddDate(0, 0, tc.days), tc.spoolDays); err != nil {
 			t.Fatal(err)
 		}
 		if got := count(); got != tc.want {
