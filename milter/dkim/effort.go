@@ -34,7 +34,8 @@ type Effort struct {
 	once  [phaseCount]sync.Once
 
 	mu   sync.Mutex
-	left int // in thousandths of a unit
+	left int  // in thousandths of a unit
+	lack bool // something was refused
 }
 
 // NewEffort returns EffortUnits for a message. Phases that nothing is going to happen in, such as
@@ -47,6 +48,13 @@ func NewEffort(without ...Phase) *Effort {
 	for _, p := range without {
 		e.End(p)
 	}
+	return e
+}
+
+// NewEffortOf returns so many units for work on a header that is not the judging of its message.
+func NewEffortOf(units int) *Effort {
+	e := NewEffort()
+	e.left = units * unitCost
 	return e
 }
 
@@ -80,10 +88,18 @@ func (e *Effort) SpendOctets(n int) bool {
 	return e.take(n * unitCost / unitOctets)
 }
 
+// IsSpent reports whether there was not enough left for something.
+func (e *Effort) IsSpent() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lack
+}
+
 func (e *Effort) take(cost int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if cost > e.left {
+		e.lack = true
 		return false
 	}
 	e.left -= cost

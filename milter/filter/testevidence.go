@@ -46,6 +46,9 @@ func (in *inbound) keepTest(j judgment, out milter.Outcome) {
 // keep keeps what was found, and reports whether there will be a page.
 func (in *inbound) keep(j judgment, token, to string, reply milter.Reply) bool {
 	env, r := in.Envelope, j.results
+	if !in.filter.Test.Keeper.Admit(r.Client) {
+		return false
+	}
 	m := evidence.Mail{
 		Token: token, Time: in.filter.Test.Now(), Host: in.id,
 		Client: r.Client, ClientName: env.ClientName, Helo: env.Helo,
@@ -86,7 +89,7 @@ func (in *inbound) keep(j judgment, token, to string, reply milter.Reply) bool {
 }
 
 // maxDiagnosed is of how many broken signatures of a mail it is found out which field was changed: each
-// costs some hundred verifications.
+// costs up to 4,000 verifications (dkim/diagnose).
 const maxDiagnosed = 2
 
 func signatureEvidence(s dkim.Result, d *dmarc.Result) evidence.Signature {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -30,9 +31,12 @@ type Test struct {
 	Now     func() time.Time
 }
 
-// Keeper keeps what was found of tests. Keep is called while mail waits: it neither waits nor
-// fails, and reports whether there will be a page.
+// Keeper keeps what was found of tests. Both are called while mail waits, and neither wait nor fail.
 type Keeper interface {
+	// Admit counts a test of a client, and reports whether there is room for it in this hour. It is
+	// asked before anything is found out that only a page shows.
+	Admit(client netip.Addr) bool
+	// Keep takes a test that was admitted, and reports whether there will be a page.
 	Keep(m evidence.Mail) bool
 }
 

@@ -46,14 +46,16 @@ func dnsRole() Role {
 			if err != nil {
 				return Part{}, err
 			}
-			h := &history{Process: p, store: s, resolver: resolver}
-			return Part{Jobs: newLead(p, store.LeaseDNS).jobs(
-				jobs.Job{Name: "dns", Interval: every(roundEvery), Do: h.round},
-				jobs.Job{Name: "dns_expire", Interval: every(day), First: every(time.Hour),
-					Do: func(ctx context.Context) error {
-						return s.ExpireDNS(ctx, p.Now().Add(-historyKept))
-					}},
-			)}, nil
+			return Part{Jobs: newLead(p, store.LeaseDNS).jobs(s, func(s *store.Store) []jobs.Job {
+				h := &history{Process: p, store: s, resolver: resolver}
+				return []jobs.Job{
+					{Name: "dns", Interval: every(roundEvery), Do: h.round},
+					{Name: "dns_expire", Interval: every(day), First: every(time.Hour),
+						Do: func(ctx context.Context) error {
+							return s.ExpireDNS(ctx, p.Now().Add(-historyKept))
+						}},
+				}
+			})}, nil
 		},
 	}
 }

@@ -64,9 +64,10 @@ func intakeRole() Role {
 					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
 						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
-				Jobs: append(metricsJobs(p, s), newLead(p, store.LeaseIntake).jobs(slices.Concat(
-					[]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
-					originJobs(p, s, server.Trust.Resolver), alertJobs(p, s))...)...),
+				Jobs: append(metricsJobs(p, s), newLead(p, store.LeaseIntake).jobs(s, func(s *store.Store) []jobs.Job {
+					return slices.Concat([]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
+						originJobs(p, s, server.Trust.Resolver), alertJobs(p, s))
+				})...),
 			}, nil
 		},
 	}

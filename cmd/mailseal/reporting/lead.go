@@ -135,10 +135,11 @@ func (l *lead) only(do func(context.Context, *store.Store) error) func(context.C
 	}
 }
 
-// jobs are those of the host that leads, and the one that asks for the lease.
-func (l *lead) jobs(list ...jobs.Job) []jobs.Job {
+// jobs are those of the host that leads, and the one that asks for the lease. They are made with a
+// store whose changes are refused once another host leads.
+func (l *lead) jobs(s *store.Store, list func(*store.Store) []jobs.Job) []jobs.Job {
 	out := l.job()
-	for _, j := range list {
+	for _, j := range list(s.UnderHeld(l.held)) {
 		do := j.Do
 		j.Do = l.only(func(ctx context.Context, _ *store.Store) error { return do(ctx) })
 		out = append(out, j)

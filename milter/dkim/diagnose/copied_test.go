@@ -23,7 +23,7 @@ func TestCopied(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, ok := trial{header: h, signature: dkim.Signature{Names: []string{"From", "Subject"}}}.copied()
+		f, ok := newTrial(h, 0, dkim.Signature{Names: []string{"From", "Subject"}}, dkim.Record{}).copied()
 		if ok != (tt.want != "") || !strings.Contains(f.Cause, tt.want) {
 			t.Errorf("%s: %v %q, want %q", name, ok, f.Cause, tt.want)
 		}

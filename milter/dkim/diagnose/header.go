@@ -31,17 +31,20 @@ func (t trial) copied() (Finding, bool) {
 	if list == "" {
 		return Finding{}, false
 	}
-	for item := range strings.SplitSeq(list, "|") {
+	present := map[string]bool{}
+	for _, f := range t.header {
+		if t.signs(f) {
+			present[copyKey(f)] = true
+		}
+	}
+	items := strings.SplitN(list, "|", maxCopies+1)
+	for _, item := range items[:min(len(items), maxCopies)] {
 		name, value, _ := strings.Cut(taglist.Compact(item), ":")
 		if name == "" || len(value) > maxCopy {
 			continue
 		}
 		was := message.NewField(name, copiedValue(value))
-		if !t.signs(was) {
-			continue
-		}
-		isSame := func(f message.Field) bool { return f.Is(name) && squeezed(f) == squeezed(was) }
-		if slices.ContainsFunc(t.header, isSame) {
+		if !t.signs(was) || present[copyKey(was)] {
 			continue
 		}
 		came := "it was removed"
@@ -55,8 +58,11 @@ func (t trial) copied() (Finding, bool) {
 	return Finding{}, false
 }
 
-// maxCopy bounds a copy of a field that is compared, in bytes.
-const maxCopy = 4096
+// Bounds of the copies: their writer may be anybody.
+const (
+	maxCopies = 1000 // that are compared
+	maxCopy   = 4096 // the bytes of one
+)
 
 // copiedValue undoes dkim-quoted-printable (RFC 6376 section 2.11).
 func copiedValue(s string) []byte {
@@ -72,8 +78,10 @@ func copiedValue(s string) []byte {
 	return out
 }
 
-// squeezed is the value of a field without white space, which copies may have lost.
-func squeezed(f message.Field) string { return taglist.Compact(string(f.Value())) }
+// copyKey is the same for a field and a copy of it: copies may have lost white space.
+func copyKey(f message.Field) string {
+	return strings.ToLower(f.Name()) + ":" + taglist.Compact(string(f.Value()))
+}
 
 // headerFinding looks for what happened to a header that the signature does not fit.
 func headerFinding(h message.Header, s dkim.Signature, r dkim.Result) Finding {
@@ -89,12 +97,19 @@ func headerFinding(h message.Header, s dkim.Signature, r dkim.Result) Finding {
 			"publish the public half of the key that signs, or sign with the other key; mailseal " +
 				"check --dns compares them", true}
 	}
-	t := trial{header: h, own: r.Evidence.Field, signature: s, records: []dkim.Record{record}}
+	return newTrial(h, r.Evidence.Field, s, record).finding()
+}
+
+func (t trial) finding() Finding {
 	for _, try := range []func(trial) (Finding, bool){trial.otherCanonicalization, trial.copied,
 		trial.addedField, trial.changedField} {
 		if f, ok := try(t); ok {
 			return f
 		}
+	}
+	if t.effort.IsSpent() {
+		return Finding{Part: "header", Cause: "a signed field was changed, added or removed on the " +
+			"way; the header is so large that not every known change was tried"}
 	}
 	f := Finding{Part: "header",
 		Cause: "a signed field was changed, added or removed on the way, and it is not a change that is known"}
@@ -111,10 +126,35 @@ type trial struct {
 	own       int // where the signature stands
 	signature dkim.Signature
 	records   []dkim.Record
+	signed    map[string]bool // the names of h= in lower case
+	size      int             // of the header, in bytes
+	effort    *dkim.Effort    // what is left for all trials
 }
 
-func (t trial) fits(h message.Header, own int) bool {
-	_, err := t.signature.VerifiedBy(dkim.NewIndex(h), own, t.records, nil)
+// maxEffort is what the trials of one signature may cost: as much as 4,000 verifications with
+// RSA-2048, an eighth of a second. The bytes of the header are among it for each trial, so that no
+// more than 128 MiB are gone through, whatever the writer of the mail puts there.
+const maxEffort = 4000
+
+func newTrial(h message.Header, own int, s dkim.Signature, record dkim.Record) trial {
+	t := trial{header: h, own: own, signature: s, records: []dkim.Record{record},
+		signed: map[string]bool{}, effort: dkim.NewEffortOf(maxEffort)}
+	for _, name := range s.Names {
+		t.signed[strings.ToLower(name)] = true
+	}
+	for _, f := range h {
+		t.size += len(f.Raw())
+	}
+	return t
+}
+
+// fits reports whether the signature fits the header that edits make; never once the effort is spent.
+func (t trial) fits(e message.Edits, own int) bool {
+	if !t.effort.SpendOctets(t.size) {
+		return false
+	}
+	h := t.header.With(e)
+	_, err := t.signature.VerifiedBy(dkim.NewIndex(h), own, t.records, t.effort)
 	return err == nil
 }
 
@@ -122,7 +162,7 @@ func (t trial) fits(h message.Header, own int) bool {
 func (t trial) otherCanonicalization() (Finding, bool) {
 	other := t
 	other.signature.Header = otherOf(t.signature.Header)
-	if !other.fits(t.header, t.own) {
+	if !other.fits(message.Edits{}, t.own) {
 		return Finding{}, false
 	}
 	if t.signature.Header == message.Simple {
@@ -140,14 +180,14 @@ const maxFields = 200
 // addedField leaves one signed field out at a time.
 func (t trial) addedField() (Finding, bool) {
 	for i, f := range t.header[:min(len(t.header), maxFields)] {
-		if i == t.own || !t.signs(f) {
+		if i == t.own || !t.signs(f) || t.effort.IsSpent() {
 			continue
 		}
 		own := t.own
 		if i < own {
 			own--
 		}
-		if t.fits(t.header.With(message.Edits{Remove: []int{i}}), own) {
+		if t.fits(message.Edits{Remove: []int{i}}, own) {
 			return Finding{"header",
 				fmt.Sprintf(
 					"the signature passes without this field, which was added on the way: %s",
@@ -166,10 +206,15 @@ func (t trial) changedField() (Finding, bool) {
 			continue
 		}
 		for _, c := range changes {
+			if t.effort.IsSpent() || !t.effort.SpendOctets(undoCost*len(f.Raw())) {
+				return Finding{}, false
+			}
 			for _, value := range c.undo(t.header, f) {
-				changed := append(message.Header{}, t.header...)
-				changed[i] = message.NewField(f.Name(), value)
-				if !bytes.Equal(value, f.Value()) && t.fits(changed, t.own) {
+				if bytes.Equal(value, f.Value()) {
+					continue
+				}
+				was := message.Change{At: i, Field: message.NewField(f.Name(), value)}
+				if t.fits(message.Edits{Change: []message.Change{was}}, t.own) {
 					return Finding{"header", fmt.Sprintf("%s: %s", c.cause, shown(f)), c.cure,
 						true}, true
 				}
@@ -179,14 +224,11 @@ func (t trial) changedField() (Finding, bool) {
 	return Finding{}, false
 }
 
-func (t trial) signs(f message.Field) bool {
-	for _, name := range t.signature.Names {
-		if f.Is(name) {
-			return true
-		}
-	}
-	return false
-}
+// undoCost is how many bytes are hashed in the time in which a change of one byte is undone, which
+// takes regular expressions.
+const undoCost = 64
+
+func (t trial) signs(f message.Field) bool { return t.signed[strings.ToLower(f.Name())] }
 
 // manyAbsent is how many absent names a signature has that names whatever might be there, as Exim's
 // do.
@@ -274,6 +316,9 @@ func otherEncodings(_ message.Header, f message.Field) [][]byte {
 	return values(" 8bit", " 8BIT", " 7bit", " quoted-printable", " base64", " binary")
 }
 
+// maxOriginals is how many fields are tried as the From that was replaced.
+const maxOriginals = 10
+
 // originalFrom tries what rewriters leave of the From that they replaced.
 func originalFrom(h message.Header, f message.Field) [][]byte {
 	if !f.Is("From") {
@@ -286,6 +331,9 @@ func originalFrom(h message.Header, f message.Field) [][]byte {
 			if other.Is(name) {
 				out = append(out, other.Value())
 			}
+		}
+		if len(out) >= maxOriginals {
+			break
 		}
 	}
 	return out

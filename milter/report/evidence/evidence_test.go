@@ -66,7 +66,7 @@ func TestBounds(t *testing.T) {
 func TestSpool(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	w := NewWriter(dir, slog.New(slog.DiscardHandler), func() time.Time { return now })
-	if w.Keep(sample(NewToken())) {
+	if m := sample(NewToken()); w.Admit(m.Client) || w.Keep(m) {
 		t.Fatal("a mail is kept though no page is served")
 	}
 	if err := Sign(dir, now); err != nil {
@@ -77,7 +77,7 @@ func TestSpool(t *testing.T) {
 	keep := func(client string) bool {
 		m := sample(token)
 		m.Client = netip.MustParseAddr(client)
-		ok := w.Keep(m)
+		ok := w.Admit(m.Client) && w.Keep(m)
 		for len(w.queue) > 1 {
 			<-w.queue
 		}
@@ -150,6 +150,9 @@ func TestFullQueue(t *testing.T) {
 	}
 	if kept != maxQueued {
 		t.Errorf("%d kept, want %d", kept, maxQueued)
+	}
+	if w.Admit(netip.MustParseAddr("203.0.113.1")) {
+		t.Error("a mail is admitted though the queue is full")
 	}
 }
 

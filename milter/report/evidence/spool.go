@@ -63,10 +63,10 @@ func NewWriter(dir string, log *slog.Logger, now func() time.Time) *Writer {
 	return w
 }
 
-// Keep takes a mail, and reports whether it will have a page: not where no page is served, where
-// its network or all have had their share, or where the disk does not keep up.
+// Keep takes a mail that was admitted, and reports whether it will have a page: not where no page is
+// served, or where the disk does not keep up.
 func (w *Writer) Keep(m Mail) bool {
-	if !w.served.Load() || !w.admit(m.Client) {
+	if !w.served.Load() {
 		return false
 	}
 	select {
@@ -77,7 +77,12 @@ func (w *Writer) Keep(m Mail) bool {
 	}
 }
 
-func (w *Writer) admit(client netip.Addr) bool {
+// Admit counts a test of a client, and reports whether it may have a page: not where no page is
+// served, where its network or all have had their share, or where the disk does not keep up.
+func (w *Writer) Admit(client netip.Addr) bool {
+	if !w.served.Load() || len(w.queue) == cap(w.queue) {
+		return false
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,6 +30,13 @@ const (
 	maxDNSRecords = 500 // names and types
 	maxDNSChanges = 500 // changes, the newest
 	maxDNSContent = 16 << 10
+)
+
+// Names that hold nothing are what reports say, which may be forged: they go again, so that there is
+// room for those of the owner.
+const (
+	nothing     = "[]"                // the content of such a name
+	nothingKept = 30 * 24 * time.Hour // since it was seen so, where it is not asked for any more
 )
 
 // ClaimDomain returns the domain of a list that was not checked for longest, if that was before a
@@ -91,13 +99,17 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 		if err != nil {
 			return err
 		}
+		if err := tx.makeDNSRoom(ctx, domain, was, records, now); err != nil {
+			return err
+		}
 		for _, r := range records {
 			key, content := [2]string{r.Name, r.Kind}, contentOf(r.Values)
-			old, has := was[key]
+			row, has := was[key]
+			old := row.content
 			if old == content && has || !has && len(was) >= maxDNSRecords || len(content) > maxDNSContent {
 				continue
 			}
-			was[key] = content
+			was[key] = dnsRow{content, now.Unix()}
 			const put = `INSERT INTO dns_record (domain, name, kind, content, since) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (domain, name, kind) DO UPDATE SET content = excluded.content, since = excluded.since`
 			if _, err := tx.ExecContext(ctx, put, domain, text(r.Name), r.Kind, content, now.Unix()); err != nil {
@@ -118,6 +130,39 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 	return out, err
 }
 
+// makeDNSRoom drops names that hold nothing and are not among the records that were asked for: those that
+// are too old, and the oldest as far as new names need their room.
+func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]dnsRow, asked []DNSRecord,
+	now time.Time) error {
+	isAsked, fresh := map[[2]string]bool{}, 0
+	for _, r := range asked {
+		key := [2]string{r.Name, r.Kind}
+		if _, has := was[key]; !has && !isAsked[key] {
+			fresh++
+		}
+		isAsked[key] = true
+	}
+	var idle [][2]string
+	for key, row := range was {
+		if row.content == nothing && !isAsked[key] {
+			idle = append(idle, key)
+		}
+	}
+	slices.SortFunc(idle, func(a, b [2]string) int { return cmp.Compare(was[a].since, was[b].since) })
+	for _, key := range idle {
+		isOld := was[key].since < now.Add(-nothingKept).Unix()
+		if !isOld && len(was)+fresh <= maxDNSRecords {
+			break
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM dns_record WHERE domain = $1 AND name = $2 AND kind = $3",
+			domain, key[0], key[1]); err != nil {
+			return err
+		}
+		delete(was, key)
+	}
+	return nil
+}
+
 // dnsBound notes that there is something to compare with, and drops the oldest changes.
 func (tx *Tx) dnsBound(ctx context.Context, domain string) error {
 	if _, err := tx.ExecContext(ctx, "UPDATE dns_domain SET known = 1 WHERE domain = $1", domain); err != nil {
@@ -128,19 +173,26 @@ func (tx *Tx) dnsBound(ctx context.Context, domain string) error {
 	return err
 }
 
-func (tx *Tx) dnsRecords(ctx context.Context, domain string) (map[[2]string]string, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT name, kind, content FROM dns_record WHERE domain = $1", domain)
+// dnsRow is what is kept of a name and type.
+type dnsRow struct {
+	content string
+	since   int64 // when it was first seen, in seconds of Unix
+}
+
+func (tx *Tx) dnsRecords(ctx context.Context, domain string) (map[[2]string]dnsRow, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT name, kind, content, since FROM dns_record WHERE domain = $1", domain)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	out := map[[2]string]string{}
+	out := map[[2]string]dnsRow{}
 	for rows.Next() {
-		var name, kind, content string
-		if err := rows.Scan(&name, &kind, &content); err != nil {
+		var name, kind string
+		var row dnsRow
+		if err := rows.Scan(&name, &kind, &row.content, &row.since); err != nil {
 			return nil, err
 		}
-		out[[2]string{name, kind}] = content
+		out[[2]string{name, kind}] = row
 	}
 	return out, rows.Err()
 }

@@ -107,3 +107,58 @@ func TestDNSHistoryIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestDNSNothingMakesRoom holds that names that hold nothing, which reports can make up, do not keep others from
+// being followed: not when they are many, and not when they are old; names that are still asked for stay.
+func TestDNSNothingMakesRoom(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s, ctx := open(t, o), t.Context()
+		now := time.Unix(1_780_000_000, 0)
+		if _, err := s.ClaimDomain(ctx, []string{"a.example"}, now, now); err != nil {
+			t.Fatal(err)
+		}
+		compare := func(records ...DNSRecord) int {
+			list, err := s.CompareDNS(ctx, "a.example", records, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list)
+		}
+		count := func() (n int) {
+			err := s.View(ctx, func(tx *Tx) error {
+				rows, err := tx.dnsRecords(ctx, "a.example")
+				n = len(rows)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		own := DNSRecord{"_dmarc.a.example", "TXT", nil}
+		full := DNSRecord{"old._domainkey.a.example", "TXT", []string{"p=x"}}
+		compare(own, full)
+		for i := range maxDNSRecords {
+			now = now.Add(time.Minute)
+			compare(own, DNSRecord{fmt.Sprintf("made-up-%d._domainkey.a.example", i), "TXT", nil})
+		}
+		fresh := DNSRecord{"new._domainkey.a.example", "TXT", []string{"p=y"}}
+		compare(own, fresh)
+		if n := count(); n != maxDNSRecords {
+			t.Errorf("%d names are kept, want %d", n, maxDNSRecords)
+		}
+		fresh.Values = nil
+		if n := compare(own, fresh); n != 1 {
+			t.Errorf("%d changes of a new name among many that hold nothing, want 1", n)
+		}
+		now = now.Add(nothingKept + time.Hour)
+		compare(own, fresh)
+		if n := count(); n != 3 {
+			t.Errorf("%d names are kept a month later, want the two that are asked for, and the one with a record", n)
+		}
+		own.Values = []string{"v=DMARC1; p=none"}
+		if n := compare(own, fresh); n != 1 {
+			t.Errorf("%d changes of a name that held nothing for a month and is asked for, want 1", n)
+		}
+	})
+}

@@ -49,6 +49,14 @@ func (s *Store) DropStandings(ctx context.Context, domains []string) error {
 		return nil
 	}
 	return s.Update(ctx, func(tx *Tx) error {
+		// The row of all stays, and takes the largest serial: a reader who has seen a row that goes is
+		// not given its serial again, for another one.
+		const stay = `INSERT INTO in_standing (domain, serial, data)
+			SELECT '', MAX(serial) + 1, '' FROM in_standing HAVING MAX(serial) > 0
+			ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial`
+		if _, err := tx.ExecContext(ctx, stay); err != nil {
+			return err
+		}
 		for _, d := range domains {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM in_standing WHERE domain = $1", d); err != nil {
 				return err

@@ -149,8 +149,14 @@ func (l *Lease) End() {
 // Under returns the store whose changes are made under a lease: once another process has it, Update
 // changes nothing and returns ErrLeaseLost.
 func (s *Store) Under(l *Lease) *Store {
+	return s.UnderHeld(func() *Lease { return l })
+}
+
+// UnderHeld is Under for the lease that held returns at the time of each change; where it returns nil,
+// Update changes nothing and returns ErrLeaseLost.
+func (s *Store) UnderHeld(held func() *Lease) *Store {
 	under := *s
-	under.lease = l
+	under.held = held
 	return &under
 }
 

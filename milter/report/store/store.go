@@ -40,7 +40,7 @@ type Store struct {
 	leases *sql.DB     // keeps no connection: a lease ends with the one that it has
 	writes *sync.Mutex // SQLite has one writer: waiting here is fair, waiting in SQLite is polling
 	names  *dictionaries
-	lease  *Lease // under which changes are made; nil: none
+	held   func() *Lease // under which changes are made; nil: none
 }
 
 // Bounds of the pool. The intake writes with one connection, the page reads with the others.
@@ -135,12 +135,18 @@ type Tx struct {
 // Update runs do in a transaction that may write. It is committed, and on the disk, when Update
 // returns nil; any error undoes all of it.
 func (s *Store) Update(ctx context.Context, do func(*Tx) error) error {
+	var lease *Lease
+	if s.held != nil {
+		if lease = s.held(); lease == nil {
+			return ErrLeaseLost
+		}
+	}
 	if s.driver == database.SQLite {
 		s.writes.Lock()
 		defer s.writes.Unlock()
 	}
 	return s.transaction(ctx, nil, func(tx *Tx) error {
-		if err := tx.fence(ctx, s.lease); err != nil {
+		if err := tx.fence(ctx, lease); err != nil {
 			return err
 		}
 		return do(tx)

@@ -1,11 +1,14 @@
 package testmail
 
 import (
+	"database/sql"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"mailseal/contrib/test/rig"
+	"mailseal/keys/database"
 	"mailseal/milter/report/evidence"
 )
 
@@ -66,4 +69,37 @@ func TestShared(t *testing.T) {
 	if _, err := a.Mails(t.Context(), token, now); !errors.Is(err, ErrNone) {
 		t.Errorf("after they expired: %v", err)
 	}
+}
+
+// TestSharedWithoutCreate holds that a user who may make no schemas opens the store in one that is there.
+func TestSharedWithoutCreate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real server")
+	}
+	server := rig.Postgres(t)
+	db, err := database.Open(database.Options{Driver: database.Postgres, DSN: server.DSN, Timeout: timeout,
+		Access: database.Write, Keep: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	run := func(db *sql.DB, statements ...string) {
+		for _, q := range statements {
+			if _, err := db.ExecContext(t.Context(), q); err != nil {
+				t.Fatalf("%s: %v", q, err)
+			}
+		}
+	}
+	run(db, "CREATE ROLE limited LOGIN")
+	dsn := strings.Replace(server.DSN, "user=mailseal", "user=limited", 1)
+	if s, err := OpenShared(t.Context(), dsn, time.Hour); err == nil {
+		s.Close()
+		t.Fatal("a schema was made without the right to")
+	}
+	run(db, "CREATE SCHEMA "+sharedSchema+" AUTHORIZATION limited")
+	s, err := OpenShared(t.Context(), dsn, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
 }

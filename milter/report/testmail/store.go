@@ -73,7 +73,7 @@ func OpenShared(ctx context.Context, dsn string, keep time.Duration) (*Store, er
 	db.SetMaxOpenConns(2)
 	s := &Store{db: db, driver: database.Postgres, where: "PostgreSQL", keep: keep}
 	err = s.change(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+sharedSchema); err != nil {
+		if err := makeSchema(ctx, tx); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, words[s.driver].Replace(schema))
@@ -84,6 +84,18 @@ func OpenShared(ctx context.Context, dsn string, keep time.Duration) (*Store, er
 		return nil, err
 	}
 	return s, nil
+}
+
+// makeSchema makes the schema unless it is there: IF NOT EXISTS would want the right CREATE on the
+// database even then.
+func makeSchema(ctx context.Context, tx *sql.Tx) error {
+	var has bool
+	const look = "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)"
+	if err := tx.QueryRowContext(ctx, look, sharedSchema).Scan(&has); err != nil || has {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "CREATE SCHEMA "+sharedSchema)
+	return err
 }
 
 // change makes a change of several statements. Hosts that share a store make one at a time.

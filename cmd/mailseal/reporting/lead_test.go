@@ -1,0 +1,45 @@
+package reporting
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"mailseal/cmd/mailseal/jobs"
+	"mailseal/config"
+	"mailseal/keys/database"
+	"mailseal/milter/report/store"
+)
+
+// TestJobsAreFenced holds that a job that goes on after its host has lost the lease changes nothing.
+func TestJobsAreFenced(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: t.TempDir() + "/r.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	cfg := &config.Config{}
+	cfg.Reports.Store = "sqlite:" + t.TempDir() + "/r.db"
+	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now, store: s}
+	l := newLead(p, store.LeaseIntake)
+	var first, second error
+	list := l.jobs(s, func(s *store.Store) []jobs.Job {
+		return []jobs.Job{{Name: "work", Do: func(ctx context.Context) error {
+			first = s.KeepStanding(ctx, store.Standing{Domain: "a.example", Data: "{}"})
+			l.end() // as if the host had been paused
+			second = s.KeepStanding(ctx, store.Standing{Domain: "b.example", Data: "{}"})
+			return second
+		}}}
+	})
+	if err := list[len(list)-1].Do(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if first != nil || !errors.Is(second, store.ErrLeaseLost) {
+		t.Errorf("with the lease: %v; without: %v", first, second)
+	}
+	if kept, err := s.Standings(t.Context(), 0); err != nil || len(kept) != 1 {
+		t.Errorf("kept %+v, %v", kept, err)
+	}
+}
