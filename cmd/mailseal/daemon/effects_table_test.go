@@ -176,8 +176,8 @@ func daemonEffects() []effect {
 		{setting: "dns.cache_size", top: "dns.cache_size = 0", probe: asked(letter{}), want: "more=true"},
 		{setting: "log.level", top: `log.level = "warn"`, probe: stranger(letter{}), want: "!msg=message"},
 		{setting: "log.format", top: `log.format = "json"`, probe: stranger(letter{}), want: `"took_ms":`},
-		{setting: "metrics.address", top: `metrics.address = "127.0.0.1:19891"`, probe: fetched("127.0.0.1:19891", "/healthz"), want: "503 starting"},
-		{setting: "metrics.pprof", top: "metrics.pprof = true", before: `metrics.address = "127.0.0.1:19892"`, probe: fetched("127.0.0.1:19892", "/debug/pprof/"), want: "200"},
+		{setting: "metrics.address", top: `metrics.address = "127.0.0.1:7891"`, probe: fetched("127.0.0.1:7891", "/healthz"), want: "503 starting"},
+		{setting: "metrics.pprof", top: "metrics.pprof = true", before: `metrics.address = "127.0.0.1:7892"`, probe: fetched("127.0.0.1:7892", "/debug/pprof/"), want: "200"},
 	}
 }
 

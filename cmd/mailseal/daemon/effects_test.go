@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -340,6 +341,7 @@ func (e effect) try(t *testing.T) {
 		t.Fatalf("without the setting %q is already so:\n%s", e.want, seen)
 	}
 	if w.end == nil { // the probe has stopped it
+		w.awaitMetrics(t, e.text(w, false))
 		if err := w.start(t, e.text(w, false)); err != nil {
 			t.Fatal(err)
 		}
@@ -351,6 +353,7 @@ func (e effect) try(t *testing.T) {
 			t.Errorf("no warning that %s needs a restart:\n%s", restart[0].Setting, w.log)
 		}
 		_ = w.end()
+		w.awaitMetrics(t, e.text(w, true))
 		err = w.start(t, e.text(w, true))
 	}
 	if seen, is := shows(err); !is {
@@ -359,6 +362,25 @@ func (e effect) try(t *testing.T) {
 	if w.end != nil {
 		_ = w.end()
 	}
+}
+
+// awaitMetrics waits until a daemon that has ended has given up its address of metrics: its server
+// closes beside it, and the next daemon would try that address again only after a minute.
+func (w *world) awaitMetrics(t *testing.T, text string) {
+	_, address, isSet := strings.Cut(text, `metrics.address = "`)
+	if !isSet {
+		return
+	}
+	address, _, _ = strings.Cut(address, `"`)
+	for range 10_000 {
+		ln, err := net.Listen("tcp", address)
+		if err == nil {
+			_ = ln.Close()
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%s is still taken", address)
 }
 
 // loaded reads a configuration; one with a mistake is empty.
