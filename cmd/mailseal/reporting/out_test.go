@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -33,6 +34,10 @@ type sink struct {
 	mails   []string
 	away    bool // it answers 451 to every mail
 	asked   int  // how often it did
+
+	holdAfter int           // it answers no more once it has so many mails, 0: it always does
+	holdAt    string        // the command that it does not answer then; "." is the end of a mail
+	held      chan struct{} // is closed then
 }
 
 func newSink(t *testing.T) *sink {
@@ -67,7 +72,12 @@ func (s *sink) serve(nc net.Conn) {
 			return
 		}
 		mail.WriteString(line)
-		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); {
+		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if s.holds(word) {
+			_, _ = io.Copy(io.Discard, r)
+			return
+		}
+		switch {
 		case inData && line == ".\r\n":
 			inData = false
 			s.mu.Lock()
@@ -88,6 +98,18 @@ func (s *sink) serve(nc net.Conn) {
 			fmt.Fprint(nc, "250 sink\r\n")
 		}
 	}
+}
+
+// holds reports whether a command is the one that is never answered.
+func (s *sink) holds(word string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holdAfter == 0 || len(s.mails) < s.holdAfter || !strings.EqualFold(word, s.holdAt) {
+		return false
+	}
+	s.holdAfter = 0
+	close(s.held)
+	return true
 }
 
 // defers reports whether mail is put off at present, and counts it.
