@@ -20,12 +20,11 @@ all: build
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN) ./cmd/mailseal
 
-# The fast build: RSA by the host's OpenSSL, which needs a C compiler here and glibc there, and optimised by the profile
-# of "make bench". "mailseal version" says which build it is, and what signs.
+# The fast build: RSA by the host's OpenSSL, which needs a C compiler here and glibc there. "mailseal version" says which
+# build it is, and what signs.
 RELEASE = bin/mailseal-release
-PROFILE = contrib/bench/default.pgo
 release:
-	CGO_ENABLED=1 $(GO) build -trimpath -tags openssl -pgo=$(PROFILE) -ldflags '-s -w -X main.release=$(VERSION)' -o $(RELEASE) ./cmd/mailseal
+	CGO_ENABLED=1 $(GO) build -trimpath -tags openssl -ldflags '-s -w -X main.release=$(VERSION)' -o $(RELEASE) ./cmd/mailseal
 
 # A key, a configuration, a DNS server and the daemon under var/; one message out and one in; then it serves until
 # Ctrl-C, and prints where the pages of reports are.
@@ -132,10 +131,6 @@ bench-fold:
 bench-intake: build
 	CGO_ENABLED=0 $(GO) run ./contrib/bench/intake -mailseal $(BIN) -out contrib/bench/INTAKE.md $(BENCHFLAGS)
 
-# The profile by which the compiler optimises (go help build, -pgo), from the jobs of "make bench".
-profile: build
-	$(GO) run ./contrib/bench/compare -mailseal $(BIN) -profile $(PROFILE)
-
 # Honest and hostile mail at once while everything fails that can, for SOAK; the table is in var/soak.txt.
 SOAK = 20m
 soak:
@@ -154,4 +149,4 @@ fuzz:
 clean:
 	rm -rf bin var
 
-.PHONY: pictures packages test-packages container dist all build release profile run demo install uninstall check test test-all fetch bench bench-attack bench-growth bench-dearest bench-pages bench-intake bench-fold soak fuzz clean
+.PHONY: pictures packages test-packages container dist all build release run demo install uninstall check test test-all fetch bench bench-attack bench-growth bench-dearest bench-pages bench-intake bench-fold soak fuzz clean

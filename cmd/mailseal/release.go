@@ -15,7 +15,7 @@ var release = "development"
 type build struct {
 	Release  string   `json:"release"`
 	Revision string   `json:"revision"` // the first 12 digits; "" when it is not known
-	Built    []string `json:"built"`    // "plain", or "pgo" and "boringcrypto"; "static"
+	Built    []string `json:"built"`    // "plain" or "openssl"; "static"
 	Compiler string   `json:"compiler"`
 	System   string   `json:"system"` // operating system and processor
 	RSA      string   `json:"rsa"`    // what makes RSA signatures
@@ -47,8 +47,8 @@ func (b build) String() string {
 	return strings.Join(parts, " ")
 }
 
-// describe names a build. It is plain, or optimised by a profile (pgo), or can have the host's
-// OpenSSL sign (openssl); and it is static when it needs no library of the host.
+// describe names a build. It is plain, or can have the host's OpenSSL sign (openssl); and it is
+// static when it needs no library of the host.
 func describe(release string, settings []debug.BuildSetting) build {
 	b := build{Release: release, Compiler: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
 	static := false
@@ -58,8 +58,6 @@ func describe(release string, settings []debug.BuildSetting) build {
 			b.Revision = s.Value[:12]
 		case s.Key == "-tags" && s.Value != "":
 			b.Built = append(b.Built, s.Value)
-		case s.Key == "-pgo" && s.Value != "":
-			b.Built = append(b.Built, "pgo")
 		case s.Key == "CGO_ENABLED":
 			static = s.Value == "0"
 		}

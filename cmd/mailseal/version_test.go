@@ -10,8 +10,7 @@ func TestDescribe(t *testing.T) {
 	for _, tt := range []struct{ name, settings, want string }{
 		{"make build", "CGO_ENABLED=0 vcs.revision=0123456789abcdef", "1.0 0123456789ab plain static"},
 		{"go build", "CGO_ENABLED=1 vcs.revision=0123456789abcdef", "1.0 0123456789ab plain"},
-		{"make release", "-pgo=/src/default.pgo -tags=openssl CGO_ENABLED=1", "1.0 pgo openssl"},
-		{"a profile alone", "-pgo=/src/default.pgo CGO_ENABLED=0", "1.0 pgo static"},
+		{"make release", "-tags=openssl CGO_ENABLED=1", "1.0 openssl"},
 		{"nothing is known", "", "1.0 plain"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

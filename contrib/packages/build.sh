@@ -85,7 +85,7 @@ for arch; do
 	sbom mailseal
 	nfpm contrib/packages/mailseal.yaml
 	if cc=$(compiler "$arch"); then
-		CGO_ENABLED=1 CC=$cc build "$arch" mailseal-openssl -buildmode=pie -tags openssl -pgo="$PWD/contrib/bench/default.pgo"
+		CGO_ENABLED=1 CC=$cc build "$arch" mailseal-openssl -buildmode=pie -tags openssl
 		sbom mailseal-openssl
 		nfpm contrib/packages/mailseal-openssl.yaml
 	else

@@ -26,8 +26,6 @@ func main() {
 	flag.StringVar(&o.out, "out", "", "file for the results (default standard output)")
 	flag.StringVar(&o.only, "only", "",
 		"only jobs and steps (cores, memory, attack, starts, profiles) whose names contain this")
-	flag.StringVar(&o.profile, "profile", "",
-		"write a profile of all jobs for the compiler to this file, and nothing else")
 	flag.StringVar(&o.releaseCrypto, "release-crypto", "",
 		"this program, built with the release build's libraries, to tell what its cryptography costs")
 	flag.StringVar(&o.crypto, "crypto", "", "print what the cryptography of the job of this name "+
@@ -44,12 +42,12 @@ func main() {
 
 // options is the command line.
 type options struct {
-	plain, release, opendkim       string
-	rspamd, opendmarc              string
-	benchmarks, out, only, profile string
-	releaseCrypto, crypto, key     string
-	rounds                         int
-	quick                          bool
+	plain, release, opendkim   string
+	rspamd, opendmarc          string
+	benchmarks, out, only      string
+	releaseCrypto, crypto, key string
+	rounds                     int
+	quick                      bool
 }
 
 func compare(o options) error {
@@ -63,9 +61,6 @@ func compare(o options) error {
 	defer r.Close()
 	b := &bench{Bench: r, openDKIM: o.opendkim, quick: o.quick,
 		log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }}
-	if o.profile != "" {
-		return b.writeProfile(o)
-	}
 	results, err := newReport(o)
 	if err != nil {
 		return err

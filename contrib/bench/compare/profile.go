@@ -128,23 +128,3 @@ func topTen(args ...string) (string, error) {
 	}
 	return "      flat  flat%" + strings.TrimRight(string(table), "\n"), nil
 }
-
-// writeProfile makes one profile of all jobs for the compiler (go help build, -pgo).
-func (b *bench) writeProfile(o options) error {
-	args := []string{"tool", "pprof", "-proto", "-output", o.profile}
-	for _, j := range jobs {
-		if !strings.Contains(j.name, o.only) {
-			continue
-		}
-		file, err := b.processorProfile(o.plain, j)
-		if err != nil {
-			return err
-		}
-		args = append(args, file)
-	}
-	out, err := exec.Command("go", args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("go tool pprof: %w: %s", err, out)
-	}
-	return nil
-}
