@@ -64,7 +64,8 @@ var reportsSection = section{
 				"receiver's last report. They are updated every 10 minutes. If the address is in " +
 				"use, a warning is logged, and it is tried again each minute."},
 		{name: "per_hour", def: "200", least: "1", most: "100000",
-			doc: "How many reports are sent in an hour at most."},
+			doc: "How many reports are sent in an hour at most. The mail servers of one provider get at most " +
+				"10 in a minute."},
 		{name: "disposition", def: `"none"`,
 			doc: "The disposition that a report gives for mail that passes: \"none\", or " +
 				"\"pass\", which is new in RFC 9990 and which some report readers misread as a " +

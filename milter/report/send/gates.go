@@ -4,11 +4,14 @@
 package send
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"mailseal/milter/dns"
 	"mailseal/milter/report"
 	"mailseal/milter/report/store"
 )
@@ -27,9 +30,24 @@ type Rules struct {
 	Ours func(address string) bool
 }
 
-// PerHost is how many mails one destination host gets in a minute at most: thousands of domains are
-// at one of the large mailbox providers.
+// PerHost is how many mails one destination gets in a minute at most.
 const PerHost = 10
+
+// destination returns the name for which the mails to an address are counted: the organizational
+// domain of the mail server that takes them, since thousands of domains are at one of the large
+// mailbox providers. It is the domain of the address where that has no MX record, or the DNS does not
+// answer.
+func (r *Reporter) destination(ctx context.Context, address string) string {
+	host := address[strings.LastIndexByte(address, '@')+1:]
+	answer, err := r.Authorizer.Resolver.Lookup(ctx, host, dns.MX)
+	if err != nil || len(answer.Exchanges) == 0 {
+		return host
+	}
+	first := slices.MinFunc(answer.Exchanges, func(a, b dns.Exchange) int {
+		return cmp.Or(cmp.Compare(a.Preference, b.Preference), strings.Compare(a.Host, b.Host))
+	})
+	return cmp.Or(report.Organization(first.Host), host)
+}
 
 // The gate of relation.
 const (

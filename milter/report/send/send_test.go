@@ -304,16 +304,35 @@ func TestSpam(t *testing.T) {
 	}
 }
 
-// TestPerHost holds that one destination host gets few mails at a time, and loses none.
+// TestPerHost holds that one destination gets few mails at a time, and loses none: one domain for
+// many, or many domains whose mail one provider takes.
 func TestPerHost(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		record, where func(n int) string
+	}{
+		{"one domain", func(n int) string {
+			return fmt.Sprintf("d%d.example._report._dmarc.big.example. IN TXT \"v=DMARC1\"\n", n)
+		}, func(int) string { return "big.example" }},
+		{"one provider", func(n int) string {
+			return fmt.Sprintf("d%d.example. IN MX 10 in.mx%d.provider.example.\n"+
+				"d%d.example. IN MX 20 mx.d%d.example.\n", n, n, n, n)
+		}, func(n int) string { return fmt.Sprintf("d%d.example", n) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) { testPerHost(t, tc.record, tc.where) })
+	}
+}
+
+func testPerHost(t *testing.T, record, where func(int) string) {
+	t.Helper()
 	var zone strings.Builder
 	for n := range 40 {
-		fmt.Fprintf(&zone, "d%d.example._report._dmarc.big.example. IN TXT \"v=DMARC1\"\n", n)
+		zone.WriteString(record(n))
 	}
 	s := newSite(t, zone.String())
 	s.Rules.Listed = func(string) bool { return true }
 	for n := range 40 {
-		s.mail(t, fmt.Sprintf("d%d.example", n), "mailto:x@big.example", "192.0.2.1", day0, true, 1)
+		s.mail(t, fmt.Sprintf("d%d.example", n), "mailto:x@"+where(n), "192.0.2.1", day0, true, 1)
 	}
 	now := day0.AddDate(0, 0, 1)
 	for minute := range 6 {

@@ -229,6 +229,7 @@ func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
 		wrong = r.WrongSetUp(ctx)
 	}
 	for _, d := range due {
+		d.Host = r.destination(ctx, d.Address)
 		all, _, err := r.Store.OutHanded(ctx, now.Add(-time.Hour), d.Host)
 		if err != nil || all >= r.Rules.PerHour {
 			return err

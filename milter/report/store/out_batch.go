@@ -88,7 +88,7 @@ func (b *OutBatch) Add(e *report.Evaluation) {
 		p.passed++
 		return
 	}
-	net := network(e.Client, 0)
+	net := allocation(e.Client)
 	if len(p.nets) < maxNets && !slices.Contains(p.nets, net) {
 		p.nets = append(p.nets, net)
 	}
@@ -163,6 +163,21 @@ func (b *OutBatch) each(do func(*outPolicy, []report.KeyCount) error) error {
 func policyHash(p *report.Policy) string {
 	sum := sha256.Sum256([]byte(p.Domain + "\x00" + p.Text + "\x00" + p.Discovery))
 	return hex.EncodeToString(sum[:16])
+}
+
+// allocation is the network that counts as one sender of failing mail: /16, or /32 of IPv6, which is
+// what a hoster or an access provider has. Anyone can rent two smaller ones, and would have this host
+// send reports to a domain of theirs.
+func allocation(a netip.Addr) netip.Prefix {
+	bits := 16
+	if a.Is6() {
+		bits = 32
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
 }
 
 // network is what counts as one client network: /24, or /64 of IPv6. A wider one, where a flood

@@ -35,11 +35,12 @@ const (
 )
 
 // OutClaim takes a delivery that is due for one attempt until a time, and reports whether no other
-// process has it: several hosts may share a store. The attempt has the number d.Tries+1.
+// process has it: several hosts may share a store. The attempt has the number d.Tries+1, and is
+// counted for d.Host.
 func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (ours bool, err error) {
-	return s.one(ctx, `UPDATE out_delivery SET due = $3, tries = tries + 1 WHERE report = $1 AND n = $2
-		AND due = $4 AND tries = $5 AND (state = 'queued' OR state = 'deferred')`,
-		d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries)
+	return s.one(ctx, `UPDATE out_delivery SET due = $3, tries = tries + 1, host = $6
+		WHERE report = $1 AND n = $2 AND due = $4 AND tries = $5 AND (state = 'queued' OR state = 'deferred')`,
+		d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries, d.Host)
 }
 
 // OutTaking notes that the mail server may have a claimed delivery from now on. It reports whether

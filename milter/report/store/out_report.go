@@ -166,7 +166,7 @@ type OutDelivery struct {
 	Report  string    `json:"-"`
 	N       int       `json:"n"`
 	Address string    `json:"address"`
-	Host    string    `json:"-"`
+	Host    string    `json:"-"` // for which mails are counted, see OutHanded
 	State   string    `json:"state"`
 	Reason  string    `json:"reason,omitempty"`
 	Tries   int       `json:"tries"`

@@ -151,7 +151,9 @@ func TestRelations(t *testing.T) {
 			b := NewOutBatch()
 			at := outNoon.AddDate(0, 0, days)
 			b.Add(outMail("pass.example", at, "192.0.2.1", true))
-			b.Add(outMail("fail.example", at, fmt.Sprintf("192.0.%d.1", n%2), false))
+			b.Add(outMail("fail.example", at, fmt.Sprintf("192.%d.2.1", n%2), false))
+			b.Add(outMail("hoster.example", at, fmt.Sprintf("192.0.%d.1", n), false))
+			b.Add(outMail("hoster6.example", at, fmt.Sprintf("2001:db8:%x::1", n), false))
 			b.Wrote("Friend.example", outNoon)
 			if _, err := s.Fold(t.Context(), []string{fmt.Sprint(n)}, b, at); err != nil {
 				t.Fatal(err)
@@ -166,6 +168,8 @@ func TestRelations(t *testing.T) {
 		}{
 			{"pass.example", day, Relation{PassDays: 3, PassSpan: 14}},
 			{"fail.example", day, Relation{FailDays: 3, FailedNets: 2}},
+			{"hoster.example", day, Relation{FailDays: 3, FailedNets: 1}},
+			{"hoster6.example", day, Relation{FailDays: 3, FailedNets: 1}},
 			{"friend.example", day, Relation{WroteTo: true}},
 			{"friend.example", Day(outNoon) + Remembered + 1, Relation{}},
 			{"pass.example", Day(outNoon) + Remembered + 1, Relation{PassDays: 2, PassSpan: 9}},
