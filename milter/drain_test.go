@@ -119,7 +119,7 @@ func TestDrainHard(t *testing.T) {
 
 // An idle connection may be in the handshake when the time to go comes.
 func TestDrainInHandshake(t *testing.T) {
-	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, time.Minute })
+	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, time.Hour })
 	nc, err := net.Dial("unix", r.path)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestDrainInHandshake(t *testing.T) {
 	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte(everything))); err != nil {
 		t.Fatal(err)
 	}
-	nc.SetReadDeadline(time.Now().Add(20 * time.Second)) // long before the hard limit
+	nc.SetReadDeadline(time.Now().Add(patience)) // long before the hard limit
 	if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 		t.Error(err)
 	}

@@ -232,11 +232,12 @@ func awayAndBack(t *testing.T, server *rig.Database, o Options) {
 		t.Errorf("check says %v", err)
 	}
 	server.Start()
-	limit := time.Now().Add(20 * time.Second)
-	for err1, err2 := try(); err1 != nil || err2 != nil; err1, err2 = try() {
-		if time.Now().After(limit) {
-			t.Fatalf("the server is back, and the source says %v, %v", err1, err2)
-		}
+	var err1, err2 error
+	if !rig.Await(func() bool {
+		err1, err2 = try()
+		return err1 == nil && err2 == nil
+	}) {
+		t.Fatalf("the server is back, and the source says %v, %v", err1, err2)
 	}
 }
 

@@ -133,12 +133,12 @@ func TestPostgresTrouble(t *testing.T) {
 func await(t *testing.T, o Options) {
 	t.Helper()
 	s := source(t, o)
-	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := s.Key(t.Context(), "a"); err == nil {
-			return
-		} else if time.Now().After(limit) {
-			t.Fatal(err)
-		}
+	var err error
+	if !rig.Await(func() bool {
+		_, err = s.Key(t.Context(), "a")
+		return err == nil
+	}) {
+		t.Fatal(err)
 	}
 }
 

@@ -134,8 +134,15 @@ func TestAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	go func() {
+		if nc, err := l.Accept(); err == nil {
+			defer nc.Close()
+			_, _ = nc.Read(make([]byte, 1)) // it has begun to ask
+		}
+		cancel()
+	}()
 	if err := NewClient(path).Undo(ctx, "anna", 1); err == nil || errors.Is(err, web.ErrAway) || errors.Is(err, web.ErrRefused) {
 		t.Errorf("a mute intake: %v, want neither away nor refused", err)
 	}

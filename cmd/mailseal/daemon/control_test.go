@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"mailseal/cmd/mailseal/control"
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/config"
+	"mailseal/contrib/test/rig"
 	"mailseal/milter/miltertest"
 )
 
@@ -165,10 +165,8 @@ func TestBusy(t *testing.T) {
 func awaitDue(t *testing.T, d *Daemon, name string) {
 	t.Helper()
 	isDue := func(j jobs.Status) bool { return j.Name == name && !j.Next.IsZero() }
-	for limit := time.Now().Add(time.Minute); !slices.ContainsFunc(d.Jobs(), isDue); runtime.Gosched() {
-		if time.Now().After(limit) {
-			t.Fatalf("the job %s is not due", name)
-		}
+	if !rig.Await(func() bool { return slices.ContainsFunc(d.Jobs(), isDue) }) {
+		t.Fatalf("the job %s is not due", name)
 	}
 }
 

@@ -176,8 +176,8 @@ func daemonEffects() []effect {
 		{setting: "dns.cache_size", top: "dns.cache_size = 0", probe: asked(letter{}), want: "more=true"},
 		{setting: "log.level", top: `log.level = "warn"`, probe: stranger(letter{}), want: "!msg=message"},
 		{setting: "log.format", top: `log.format = "json"`, probe: stranger(letter{}), want: `"took_ms":`},
-		{setting: "metrics.address", top: `metrics.address = "127.0.0.1:7891"`, probe: fetched("127.0.0.1:7891", "/healthz"), want: "503 starting"},
-		{setting: "metrics.pprof", top: "metrics.pprof = true", before: `metrics.address = "127.0.0.1:7892"`, probe: fetched("127.0.0.1:7892", "/debug/pprof/"), want: "200"},
+		{setting: "metrics.address", top: `metrics.address = "%METRICS%"`, probe: fetched("/healthz"), want: "503 starting"},
+		{setting: "metrics.pprof", top: "metrics.pprof = true", before: `metrics.address = "%METRICS%"`, probe: fetched("/debug/pprof/"), want: "200"},
 	}
 }
 
@@ -403,10 +403,24 @@ func serverEffects() []effect {
 	return []effect{
 		{setting: "limits.header_size", top: `limits.header_size = "4KiB"`, probe: stranger(huge), want: "end 552 "},
 		{setting: "limits.connections", top: "limits.connections = 1", probe: secondConnection, want: "connections wait for others to end"},
-		{setting: "limits.handshake", top: `limits.handshake = "1s"`, probe: closedAfter(nil, false), want: "closed"},
-		{setting: "limits.packet", top: `limits.packet = "1s"`, probe: closedAfter([]byte{0, 0}, true), want: "closed"},
+		{
+			setting: "limits.handshake", top: `limits.handshake = "1s"`, without: `limits.handshake = "1h"`,
+			probe: closedAfter(nil, false), want: "closed",
+		},
+		{
+			setting: "limits.packet", top: `limits.packet = "1s"`, without: `limits.packet = "1h"`,
+			probe: closedAfter([]byte{0, 0}, true), want: "closed",
+		},
 		{setting: "limits.idle", top: `limits.idle = "1s"`, probe: closedAfter(nil, true), want: "closed"},
-		{setting: "limits.drain_soft", top: `limits.drain_soft = "0s"`, probe: servedOn, want: "closed"},
-		{setting: "limits.drain_hard", top: "limits.drain_soft = \"0s\"\nlimits.drain_hard = \"0s\"", probe: stopped, want: "stopped"},
+		{
+			setting: "limits.drain_soft", top: `limits.drain_soft = "0s"`,
+			without: "limits.drain_soft = \"1h\"\nlimits.drain_hard = \"1h\"",
+			probe:   servedOn, want: "closed",
+		},
+		{
+			setting: "limits.drain_hard", top: "limits.drain_soft = \"0s\"\nlimits.drain_hard = \"0s\"",
+			without: "limits.drain_soft = \"0s\"\nlimits.drain_hard = \"1h\"",
+			probe:   stopped, want: "stopped",
+		},
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"mailseal/config"
+	"mailseal/contrib/test/rig"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/miltertest"
 )
@@ -26,6 +27,7 @@ import (
 type effect struct {
 	setting string
 	top     string // the setting, before the first table; those of the base that it repeats give way
+	without string // what is there in place of top where the setting is not set; mostly nothing
 	rest    string // or in tables of its own
 	before  string // what else is in both configurations, before the first table
 	tables  string // and in tables
@@ -47,6 +49,8 @@ type world struct {
 	end              func() error // stops it, and waits
 	resolver, second string       // name servers
 	queries          func() int
+	metrics          string // a free address for metrics
+	isSet            bool   // the setting is in force
 }
 
 const effectsZone = `
@@ -171,7 +175,7 @@ const baseRule = "[[sign]]\nfrom = \"example.com\"\nkeys = \"k\"\n[[sign]]\nfrom
 
 // text is a configuration, with the setting or without.
 func (e effect) text(w *world, with bool) string {
-	top, rest := "", ""
+	top, rest := e.without, ""
 	if with {
 		top, rest = e.top, e.rest
 	}
@@ -199,7 +203,7 @@ func (e effect) text(w *world, with bool) string {
 		b.WriteString(cmp.Or(e.rule, baseRule))
 	}
 	fmt.Fprintf(&b, "%s\n%s\n", rest, e.tables)
-	return strings.NewReplacer("%DIR%", w.dir, "%DNS%", w.resolver, "%DNS2%", w.second).Replace(b.String())
+	return strings.NewReplacer("%DIR%", w.dir, "%DNS%", w.resolver, "%DNS2%", w.second, "%METRICS%", w.metrics).Replace(b.String())
 }
 
 // start runs a daemon with a configuration; the error is why it does not.
@@ -247,7 +251,7 @@ func (b *syncBuffer) reset() {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{dir: t.TempDir()}
+	w := &world{dir: t.TempDir(), metrics: rig.FreePort(t, "127.0.0.1")}
 	if err := os.Chmod(filepath.Dir(w.dir), 0o755); err != nil { // so that others reach what is in it
 		t.Fatal(err)
 	}
@@ -303,7 +307,10 @@ func TestEffects(t *testing.T) {
 	observed := map[string]bool{}
 	for _, e := range effects() {
 		observed[e.setting] = true
-		t.Run(e.setting, func(t *testing.T) { e.try(t) })
+		t.Run(e.setting, func(t *testing.T) {
+			t.Parallel()
+			e.try(t)
+		})
 	}
 	for _, path := range config.Paths() {
 		why, excused := unobservable[path]
@@ -346,6 +353,7 @@ func (e effect) try(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w.isSet = true
 	restart := config.NeedRestart(loaded(t, w, e.text(w, false)), loaded(t, w, e.text(w, true)))
 	err := w.reload(t, e.text(w, true))
 	if len(restart) > 0 {
@@ -372,15 +380,16 @@ func (w *world) awaitMetrics(t *testing.T, text string) {
 		return
 	}
 	address, _, _ = strings.Cut(address, `"`)
-	for range 10_000 {
+	isFree := func() bool {
 		ln, err := net.Listen("tcp", address)
 		if err == nil {
 			_ = ln.Close()
-			return
 		}
-		time.Sleep(time.Millisecond)
+		return err == nil
 	}
-	t.Fatalf("%s is still taken", address)
+	if !rig.Await(isFree) {
+		t.Fatalf("%s is still taken", address)
+	}
 }
 
 // loaded reads a configuration; one with a mistake is empty.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"mailseal/contrib/test/rig"
 	"mailseal/milter/guard"
 	"mailseal/milter/miltertest"
 	"mailseal/milter/shadow"
@@ -170,14 +171,13 @@ func (r *shadowRig) send() {
 // await waits until a file has a text.
 func (r *shadowRig) await(file, text string) {
 	r.t.Helper()
-	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		got, err := os.ReadFile(file)
-		if strings.Contains(string(got), text) {
-			return
-		}
-		if time.Now().After(limit) {
-			r.t.Fatalf("%s has no %q, %v:\n%s%s", file, text, err, got, r.errs.String())
-		}
+	var got []byte
+	var err error
+	if !rig.Await(func() bool {
+		got, err = os.ReadFile(file)
+		return strings.Contains(string(got), text)
+	}) {
+		r.t.Fatalf("%s has no %q, %v:\n%s%s", file, text, err, got, r.errs.String())
 	}
 }
 

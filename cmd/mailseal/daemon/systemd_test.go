@@ -36,7 +36,7 @@ func systemd(t *testing.T) func() string {
 	t.Setenv("NOTIFY_SOCKET", path)
 	return func() string {
 		t.Helper()
-		nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+		nc.SetReadDeadline(time.Now().Add(3 * time.Minute))
 		p := make([]byte, 1000)
 		n, err := nc.Read(p)
 		if err != nil {

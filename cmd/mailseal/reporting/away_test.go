@@ -7,11 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"mailseal/cmd/mailseal/control"
+	"mailseal/contrib/test/rig"
 	"mailseal/milter/report/spool"
+	"mailseal/milter/report/store"
 )
 
 // TestStoreAway stops PostgreSQL under the process and under capture: rows wait, none is dropped, the
@@ -19,10 +22,17 @@ import (
 func TestStoreAway(t *testing.T) {
 	d := newSharedDay(t, 1)
 	h := d.hosts[0]
-	d.now = noon
+	var later atomic.Bool
+	h.Now = func() time.Time { // the process asks for the time, too
+		if later.Load() {
+			return noon.Add(partsEvery)
+		}
+		return noon
+	}
+	h.writer = spool.NewWriter(h.Config.Reports.SpoolDirectory, 1<<40, h.Log, h.Now)
 	h.judge(t, 100)
 	d.db.Stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
 	roles, err := Select(Roles(), []string{"fold", "send"})
 	if err != nil {
 		t.Fatal(err)
@@ -30,30 +40,32 @@ func TestStoreAway(t *testing.T) {
 	done, ready := make(chan error, 1), make(chan struct{})
 	go func() { done <- h.Serve(ctx, roles, func() { close(ready) }) }()
 	<-ready
-	for h.judge(t, 200); ; {
-		a, err := control.Ask(ctx, ControlPath(h.Config, roles), control.Request{Command: control.Status})
+	h.judge(t, 200)
+	var a control.Answer
+	hasTried := func() bool {
+		a, err = control.Ask(ctx, ControlPath(h.Config, roles), control.Request{Command: control.Status})
 		if err != nil || a.Running == nil || a.Running.Spool == nil {
 			t.Fatalf("%+v, %v", a, err)
 		}
-		if jobError(a.Running, "fold") == "" {
-			continue // it has not tried yet
-		}
-		s := a.Running.Spool
-		if s.Segments == 0 || s.Bytes == 0 || !s.Oldest.Equal(noon.Truncate(spool.Interval)) ||
-			len(a.Running.Leads) != 1 || a.Running.Leads[0].Host != "" {
-			t.Errorf("%+v, leads %+v", s, a.Running.Leads)
-		}
-		break
+		return jobError(a.Running, "fold") != ""
+	}
+	if !rig.Await(hasTried) {
+		t.Fatalf("the rows are not counted, and the process does not say why: %+v", a.Running)
+	}
+	s := a.Running.Spool
+	if s.Segments == 0 || s.Bytes == 0 || !s.Oldest.Equal(noon.Truncate(spool.Interval)) ||
+		len(a.Running.Leads) != 1 || a.Running.Leads[0].Host != "" {
+		t.Errorf("%+v, leads %+v", s, a.Running.Leads)
 	}
 	if text := h.waiting(); !strings.Contains(text, "the oldest since 2026-11-29 12:00 UTC") {
 		t.Errorf("the page says %q", text)
 	}
 	d.db.Start()
-	d.now = d.now.Add(partsEvery)
+	later.Store(true)
 	if err := h.Fold(ctx); err != nil {
 		t.Fatal(err)
 	}
-	list, err := h.store.OutPending(ctx, d.now.Unix()/86400, "")
+	list, err := h.store.OutPending(ctx, store.Day(h.Now()), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -225,12 +225,13 @@ func (d *sharedDay) foldKilled(t *testing.T, h *sharing) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for waits := 0; waits == 0; {
+	waits := 0
+	if !rig.Await(func() bool {
 		err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity
 			WHERE wait_event_type = 'Lock' AND query LIKE '%out_shard%'`).Scan(&waits)
-		if err != nil {
-			t.Fatal(err)
-		}
+		return err != nil || waits > 0
+	}) || waits == 0 {
+		t.Fatal("the process does not come to the shard that is locked")
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"mailseal/contrib/test/rig"
 )
@@ -54,13 +53,12 @@ func TestProcess(t *testing.T) {
 	}
 	p := &Process{Process: server}
 	defer p.Stop()
-	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(ready); err == nil && len(p.family()) == 3 {
-			break
-		}
-		if time.Now().After(limit) {
-			t.Fatalf("the family of a shell with two children is %v", p.family())
-		}
+	hasBegun := func() bool {
+		_, err := os.Stat(ready)
+		return err == nil && len(p.family()) == 3
+	}
+	if !rig.Await(hasBegun) {
+		t.Fatalf("the family of a shell with two children is %v", p.family())
 	}
 	if err := p.Settle(); err != nil {
 		t.Error(err)

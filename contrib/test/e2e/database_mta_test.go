@@ -74,10 +74,8 @@ func (f *flow) submit(c *rig.Client, domain, to string, done *atomic.Bool) {
 func (f *flow) await(what string, counter *atomic.Int64, n int64) {
 	f.t.Helper()
 	from := counter.Load()
-	for limit := time.Now().Add(time.Minute); counter.Load() < from+n; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			f.t.Fatalf("%s: %d in a minute, want %d\n%s", what, counter.Load()-from, n, f.daemon.Output())
-		}
+	if !rig.Await(func() bool { return counter.Load() >= from+n }) {
+		f.t.Fatalf("%s: %d, want %d\n%s", what, counter.Load()-from, n, f.daemon.Output())
 	}
 }
 
@@ -90,12 +88,8 @@ func (f *flow) settle(fault string) {
 	f.mu.Unlock()
 	f.signed, f.unsigned, f.wrong, f.lost = 0, 0, 0, 0
 	f.wrong = f.refused.Swap(0)
-	limit := time.Now().Add(30 * time.Second)
 	for to, domain := range open {
-		for !f.Sink.Has(to) && time.Now().Before(limit) {
-			time.Sleep(5 * time.Millisecond)
-		}
-		if !f.Sink.Has(to) {
+		if !rig.Await(func() bool { return f.Sink.Has(to) }) {
 			f.lost++
 			f.t.Errorf("%s: a message of %s was taken and not delivered", fault, domain)
 			continue

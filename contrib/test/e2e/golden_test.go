@@ -321,7 +321,7 @@ func (g *golden) refused(t *testing.T, lines []string, why string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	limit := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	limit := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	err = cmd.Wait()
 	if !limit.Stop() || err == nil || !strings.Contains(out.String(), why) {
 		t.Errorf("OpenDKIM ends with %v, want it refuse with %q; it says:\n%s", err, why, out.String())

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"mailseal/contrib/test/hosted"
 	"mailseal/contrib/test/rig"
@@ -90,10 +89,8 @@ func (h *hosting) tally(fault string) {
 func (h *hosting) await(what string, counter *atomic.Int64, n int64) {
 	h.t.Helper()
 	from := counter.Load()
-	for limit := time.Now().Add(30 * time.Second); counter.Load() < from+n; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			h.t.Fatalf("%s: %d in 30 s, want %d\n%s", what, counter.Load()-from, n, h.log())
-		}
+	if !rig.Await(func() bool { return counter.Load() >= from+n }) {
+		h.t.Fatalf("%s: %d, want %d\n%s", what, counter.Load()-from, n, h.log())
 	}
 }
 

@@ -42,14 +42,12 @@ func TestReportsMemoryLong(t *testing.T) {
 		cmd.Wait()
 	}()
 	socket := filepath.Join(dir, "intake.sock")
-	for start := time.Now(); ; {
-		if _, err := os.Stat(socket); err == nil {
-			break
-		}
-		if time.Since(start) > time.Minute {
-			t.Fatal("there is no socket")
-		}
-		<-time.After(10 * time.Millisecond)
+	isThere := func() bool {
+		_, err := os.Stat(socket)
+		return err == nil
+	}
+	if !rig.Await(isThere) {
+		t.Fatal("there is no socket")
 	}
 	atRest := anonymousMemory(t, cmd.Process.Pid)
 	peak := make(chan int64)

@@ -103,11 +103,9 @@ func TestRotationKilledLong(t *testing.T) {
 
 func (s *killedSite) await(what string, isTrue func() bool) {
 	s.Helper()
-	for limit := time.Now().Add(2 * time.Minute); !isTrue(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(limit) {
-			s.done.Store(true)
-			s.Fatalf("not in two minutes: %s", what)
-		}
+	if !rig.Await(isTrue) {
+		s.done.Store(true)
+		s.Fatalf("it never was so: %s", what)
 	}
 }
 

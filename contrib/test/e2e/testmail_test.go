@@ -96,10 +96,12 @@ func TestTestPages(t *testing.T) {
 					t.Fatalf("from %s: %s", from, r)
 				}
 				// The daemon writes beside the mail, so that the page may need another look.
-				code, body := page(link[1])
-				for code == http.StatusNotFound && t.Context().Err() == nil {
+				var code int
+				var body string
+				rig.Await(func() bool {
 					code, body = page(link[1])
-				}
+					return code != http.StatusNotFound
+				})
 				verdict := "dmarc=pass"
 				if from == "ceo@bank.example" {
 					verdict = "dmarc=fail"
@@ -124,10 +126,12 @@ func TestTestPages(t *testing.T) {
 			if r := s.sent(t, mail("", "check+"+token+"@home.example")); r.Code != 250 {
 				t.Errorf("a bounce: %s", r)
 			}
-			code, body := page("/t/" + token)
-			for code == http.StatusNotFound && t.Context().Err() == nil {
+			var code int
+			var body string
+			rig.Await(func() bool {
 				code, body = page("/t/" + token)
-			}
+				return code != http.StatusNotFound
+			})
 			if !strings.Contains(body, "The mail was taken") {
 				t.Errorf("the page of a bounce: %d %s", code, body)
 			}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Database is a real database server on a port of loopback, with an empty database of its own.
@@ -172,10 +171,8 @@ func (d *Database) Stop() {
 // stopped: on a busy machine one could still answer after the signal.
 func (d *Database) Pause() {
 	d.signalAll(syscall.SIGSTOP)
-	for limit := time.Now().Add(patience); !d.stopped(); time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			d.t.Fatal("the server does not stop")
-		}
+	if !Await(d.stopped) {
+		d.t.Fatal("the server does not stop")
 	}
 }
 

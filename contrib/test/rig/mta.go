@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -91,8 +92,10 @@ func (m *MTA) awaitPort(address string) {
 	}
 }
 
-// FreePort returns an address host:port on which nothing listens now. The port lies below those from which the kernel
-// gives outgoing connections theirs: one of those could be taken before the MTA, which binds seconds later, comes.
+// FreePort returns an address host:port on which nothing listens now. The port lies below those from
+// which the kernel gives outgoing connections theirs: one of those could be taken before the server,
+// which binds seconds later, comes. No other call, in any process, returns the same port before this
+// process ends.
 func FreePort(t testing.TB, host string) string {
 	t.Helper()
 	address := freePort(host)
@@ -105,13 +108,31 @@ func FreePort(t testing.TB, host string) string {
 // freePort is FreePort with "" where there is no such host, as where there is no IPv6.
 func freePort(host string) string {
 	for range 100 {
-		address := net.JoinHostPort(host, strconv.Itoa(10000+rand.IntN(20000)))
+		number := strconv.Itoa(10000 + rand.IntN(20000))
+		if !reserve(number) {
+			continue
+		}
+		address := net.JoinHostPort(host, number)
 		if l, err := net.Listen("tcp", address); err == nil {
 			l.Close()
 			return address
 		}
 	}
 	return ""
+}
+
+// reserve takes a port for this process: the kernel gives the name of a socket without a file to one
+// process alone, and takes it back when that ends. Packages are tested beside each other.
+func reserve(port string) bool {
+	s, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true // there are no such sockets here
+	}
+	if err := syscall.Bind(s, &syscall.SockaddrUnix{Name: "@mailseal-test-port-" + port}); err != nil {
+		syscall.Close(s)
+		return false
+	}
+	return true // the socket stays open until the process ends
 }
 
 // snippet reads a file of contrib.

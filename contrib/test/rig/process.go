@@ -13,11 +13,24 @@ import (
 	"time"
 )
 
-// patience bounds every wait of this package: generous, since nothing waits that long unless it is broken.
-const patience = 60 * time.Second
+// patience bounds every wait of this package: generous, since nothing waits that long unless it is
+// broken, and since a machine may have ten times as much to do as it can.
+const patience = 3 * time.Minute
 
 // kindness is how long a process may take to end after each SIGTERM.
-const kindness = 10 * time.Second
+const kindness = 30 * time.Second
+
+// Await waits until a condition holds that another goroutine or process brings about, and reports
+// whether it did within the time after which it never will. A test that waits for an event in this
+// way depends neither on how fast the machine is nor on what else it does.
+func Await(holds func() bool) bool {
+	for limit := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			return holds()
+		}
+	}
+	return true
+}
 
 // Process is a server at work.
 type Process struct {
@@ -207,7 +220,7 @@ func (p *Process) AwaitOutputs(t testing.TB, text string, times int) {
 func (p *Process) AwaitSocket(network, address string) error {
 	// there is no signal when another process listens
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		conn, err := net.DialTimeout(network, address, time.Second)
+		conn, err := net.DialTimeout(network, address, patience)
 		if err == nil {
 			return conn.Close()
 		}

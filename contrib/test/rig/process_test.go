@@ -109,10 +109,8 @@ func TestDiesWithItsStarter(t *testing.T) {
 	if _, err := fmt.Sscan(string(out), &pid); err != nil {
 		t.Fatal(err)
 	}
-	for limit := time.Now().Add(patience); !isZombie(pid); time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("process %d lives on", pid)
-		}
+	if !Await(func() bool { return isZombie(pid) }) {
+		t.Fatalf("process %d lives on", pid)
 	}
 }
 

@@ -5,13 +5,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -28,8 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// writeForEver records a message each 200 microseconds, which are 5,000 in a second, and prints when,
-// in nanoseconds.
+// writeForEver records messages, and prints for each how many bytes the writer has given to the
+// kernel so far.
 func writeForEver(dir string) {
 	w := NewWriter(dir, 1<<40, slog.New(slog.DiscardHandler), time.Now)
 	go w.Run(context.Background())
@@ -38,16 +40,17 @@ func writeForEver(dir string) {
 		e.EnvelopeFrom = strconv.Itoa(n)
 		e.Policy.Domain = fmt.Sprintf("d%d.example", n%childDomains)
 		w.Record(e)
-		fmt.Println(time.Now().UnixNano())
-		time.Sleep(200 * time.Microsecond)
+		for w.Waiting() > maxWaiting/2 {
+			runtime.Gosched() // the disk is behind: nothing is to be dropped
+		}
+		fmt.Println(w.Counts().Bytes)
 	}
 }
 
-// killed runs a writer, kills it after a time, and returns when it recorded each message, by its own
-// clock, and the numbers of those in the spool.
-func killed(t *testing.T, after time.Duration) (recorded []time.Time, read []int) {
+// killed runs a writer, kills it once it has written so many times, and returns how many messages it
+// recorded, how many bytes it had written by its own account, and the numbers of those in the spool.
+func killed(t *testing.T, dir string, writes int) (recorded int, written int64, read []int) {
 	t.Helper()
-	dir := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -61,17 +64,17 @@ func killed(t *testing.T, after time.Duration) (recorded []time.Time, read []int
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(out)
-	var timer *time.Timer
-	for lines.Scan() {
-		if timer == nil { // it has begun
-			timer = time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-		}
-		nanoseconds, err := strconv.ParseInt(lines.Text(), 10, 64)
-		if err != nil {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		bytes, err := strconv.ParseInt(lines.Text(), 10, 64)
+		if err != nil || bytes < written {
 			break // it was killed as it printed
 		}
-		recorded = append(recorded, time.Unix(0, nanoseconds))
+		if recorded++; bytes > written {
+			written = bytes
+			if writes--; writes == 0 {
+				_ = cmd.Process.Kill()
+			}
+		}
 	}
 	_ = cmd.Wait() // it was killed
 	for _, r := range readAll(t, dir) {
@@ -81,41 +84,84 @@ func killed(t *testing.T, after time.Duration) (recorded []time.Time, read []int
 		}
 		read = append(read, n)
 	}
-	return recorded, read
+	return recorded, written, read
 }
 
-// maxLoss is how much of what was recorded last may be missing after a kill.
-const maxLoss = 200 * time.Millisecond
-
-// testKilled kills writers at random moments: what is read is what was recorded up to some message,
-// each once, and no more than maxLoss is missing. The clock is that of the process that is killed: a
-// time in which a busy machine does not run it has no messages either.
+// testKilled kills writers at any moment: what is read is what was recorded up to some message, each
+// once, and nothing is missing of what the writer had given to the kernel.
 func testKilled(t *testing.T, points int) {
-	r := rand.New(rand.NewPCG(7, uint64(points)))
-	var worst time.Duration
-	for range points {
-		recorded, read := killed(t, time.Duration(r.IntN(900))*time.Millisecond)
-		first := firstMissing(t, read)
-		if len(read) > len(recorded)+1 {
-			t.Errorf("%d read of %d", len(read), len(recorded))
+	all := 0
+	for n := range points {
+		dir := t.TempDir()
+		recorded, written, read := killed(t, dir, 1+9*(n%5)) // the first writes begin the segments
+		all += len(read)
+		if len(read) > recorded+1 {
+			t.Errorf("%d messages are read, and %d were recorded", len(read), recorded)
 		}
-		if first < len(recorded) {
-			worst = max(worst, recorded[len(recorded)-1].Sub(recorded[first]))
+		wantEachOnce(t, read)
+		if size, err := Size(dir); err != nil || size < written {
+			t.Errorf("the spool has %d bytes, of %d that were written; %v", size, written, err)
 		}
 	}
-	t.Logf("%d kills: at most the last %s is missing", points, worst.Round(time.Millisecond))
-	if worst > maxLoss {
-		t.Errorf("the last %s is missing, of which %s may be", worst, maxLoss)
+	if all == 0 {
+		t.Error("no message is read")
 	}
 }
 
-// firstMissing returns the lowest number that was not read. Each number is there once, and each
-// domain's, which are in one partition, are all there up to its last.
-func firstMissing(t *testing.T, read []int) int {
+// TestWritesEvery holds that a message is with the kernel WriteEvery after it was recorded at the
+// latest, so that a process that is killed takes no more with it.
+func TestWritesEvery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		w := NewWriter(dir, 1<<40, slog.New(slog.DiscardHandler), time.Now)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			w.Run(ctx)
+			close(ended)
+		}()
+		for n := range 5 {
+			for _, e := range evaluations(20) {
+				w.Record(e)
+			}
+			time.Sleep(WriteEvery)
+			synctest.Wait()
+			if got := countOpen(t, dir); got != 20*(n+1) {
+				t.Errorf("%d messages are in the spool, of %d", got, 20*(n+1))
+			}
+			time.Sleep(WriteEvery / 3)
+		}
+		stop()
+		<-ended
+	})
+}
+
+// countOpen counts the messages in segments that are being written.
+func countOpen(t *testing.T, dir string) int {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*"+openExt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, path := range paths {
+		err := Read(path, func(Record) error {
+			count++
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return count
+}
+
+// wantEachOnce fails where a message was read twice, or not one that was recorded before it in its
+// partition: those of a domain are all there up to its last.
+func wantEachOnce(t *testing.T, read []int) {
 	t.Helper()
 	slices.Sort(read)
 	last := map[int]int{}
-	first := -1
 	for i, n := range read {
 		if i > 0 && n == read[i-1] {
 			t.Fatalf("message %d is there twice", n)
@@ -124,14 +170,7 @@ func firstMissing(t *testing.T, read []int) int {
 			t.Fatalf("message %d is there, and not the one before it in its partition", n)
 		}
 		last[n%childDomains] = n
-		if first < 0 && n != i {
-			first = i
-		}
 	}
-	if first < 0 {
-		first = len(read)
-	}
-	return first
 }
 
 func TestKilled(t *testing.T) { testKilled(t, 3) }
