@@ -101,7 +101,7 @@ func (h *history) keys(ctx context.Context, name string, ids []web.Identity,
 		}
 	}
 	err := h.store.View(ctx, func(tx *store.Tx) error {
-		own, err := tx.OwnKeys(ctx)
+		own, err := tx.OwnKeys(ctx, "")
 		for _, k := range own {
 			if k.Domain == name {
 				u := at(k.Selector, k.Domain)

@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
 
 // Standing is what was found out about a domain from its reports. Data is the writer's own.
 type Standing struct {
@@ -28,6 +32,20 @@ func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err
 			out = append(out, x)
 		}
 		return rows.Err()
+	})
+	return out, err
+}
+
+// Standing returns that of one domain; its Serial is 0 if there is none.
+func (s *Store) Standing(ctx context.Context, domain string) (out Standing, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		out = Standing{Domain: domain}
+		err := tx.QueryRowContext(ctx, "SELECT data, serial FROM in_standing WHERE domain = $1", domain).
+			Scan(&out.Data, &out.Serial)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
 	})
 	return out, err
 }

@@ -120,10 +120,11 @@ type OwnKey struct {
 	First, Last      time.Time
 }
 
-// OwnKeys returns the keys that this host signed with, by domain and time of first use.
-func (tx *Tx) OwnKeys(ctx context.Context) ([]OwnKey, error) {
-	rows, err := tx.QueryContext(ctx,
-		"SELECT domain, selector, first_at, last_at FROM own_selector ORDER BY domain, first_at, selector")
+// OwnKeys returns the keys that this host signed with, by domain and time of first use: those of one
+// domain, or of all if it is empty.
+func (tx *Tx) OwnKeys(ctx context.Context, domain string) ([]OwnKey, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT domain, selector, first_at, last_at FROM own_selector
+		WHERE domain = $1 OR $1 = '' ORDER BY domain, first_at, selector`, domain)
 	if err != nil {
 		return nil, err
 	}

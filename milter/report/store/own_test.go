@@ -35,7 +35,7 @@ func TestOwnMail(t *testing.T) {
 			t.Helper()
 			err := s.View(t.Context(), func(tx *Tx) (err error) {
 				if mail, err = tx.OwnMail(t.Context(), from); err == nil {
-					keys, err = tx.OwnKeys(t.Context())
+					keys, err = tx.OwnKeys(t.Context(), "")
 				}
 				return err
 			})

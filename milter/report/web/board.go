@@ -29,11 +29,38 @@ const (
 	keptAnew = 10 * time.Minute
 )
 
-// keeping remembers how domains stand, as the store keeps it.
+// keeping remembers how domains stand, as the store keeps it, and reads what was written since.
 type keeping struct {
 	mu   sync.Mutex
 	all  Standings
-	full time.Time // when all were read
+	full time.Time                 // when all were read
+	slim func(*standing) *standing // what is remembered of each; nil: all of it
+}
+
+// read returns how domains stand.
+func (x *keeping) read(ctx context.Context, k keeper, now time.Time) (Standings, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	after := x.all.serial
+	if now.Sub(x.full) >= keptAnew || now.Before(x.full) {
+		after = 0
+	}
+	fresh, err := k.Standings(ctx, after)
+	if err != nil {
+		return fresh, err
+	}
+	if x.slim != nil {
+		for n, d := range fresh.Domains {
+			fresh.Domains[n] = x.slim(d)
+		}
+	}
+	if after == 0 {
+		x.full = now
+	} else {
+		fresh = x.all.merge(fresh)
+	}
+	x.all = fresh
+	return fresh, nil
 }
 
 // standings returns how domains stand, and what has changed since; ok is false if the reader does
@@ -43,23 +70,14 @@ func (s *Server) standings(ctx context.Context) (all Standings, c Change, ok boo
 	if !ok {
 		return all, c, false, nil
 	}
-	s.kept.mu.Lock()
-	defer s.kept.mu.Unlock()
-	after := s.kept.all.serial
-	if s.now().Sub(s.kept.full) >= keptAnew {
-		after = 0
-	}
-	fresh, err := k.Standings(ctx, after)
+	fresh, err := s.kept.read(ctx, k, s.now())
 	if err != nil {
 		return all, c, false, err
 	}
-	if after == 0 {
-		s.kept.full = s.now()
-	} else {
-		fresh = s.kept.all.merge(fresh)
-	}
-	s.kept.all = fresh
 	c, err = s.read.Changed(ctx, fresh.Mark)
+	for n := range fresh.owed() {
+		c.Domains = append(c.Domains, n)
+	}
 	return fresh, c, true, err
 }
 
@@ -76,7 +94,7 @@ func (x Standings) merge(later Standings) Standings {
 		x.Domains = domains
 	}
 	if later.Mark != (Mark{}) {
-		x.Mark = later.Mark
+		x.Mark, x.Pending = later.Mark, later.Pending
 	}
 	x.serial = later.serial
 	return x
@@ -179,11 +197,18 @@ func (s *Server) known(ctx context.Context, kept Standings) ([]Domain, error) {
 	for _, x := range kept.Domains {
 		out = append(out, x.Domain)
 	}
+	more := map[string]Domain{}
+	for _, n := range kept.Pending {
+		more[n] = Domain{Name: n}
+	}
 	if k, ok := s.read.(keeper); ok {
 		for _, d := range k.Configured() {
-			if kept.Domains[d.Name] == nil {
-				out = append(out, d)
-			}
+			more[d.Name] = d
+		}
+	}
+	for n, d := range more {
+		if kept.Domains[n] == nil {
+			out = append(out, d)
 		}
 	}
 	slices.SortFunc(out, func(a, b Domain) int { return cmp.Compare(a.Name, b.Name) })
@@ -206,7 +231,7 @@ func (s *Server) line(d Domain, told *standing, f Filter) *facts {
 			x.events = append(x.events, e)
 		}
 	}
-	x.days = dayBars{from: f.From, to: f.To, late: x.late, days: map[advice.Day]Counts{}}
+	x.days = dayBars{from: f.From, to: f.To, late: x.late}
 	return x
 }
 
@@ -270,7 +295,7 @@ func (s *Server) sumLines(ctx context.Context, lines []scored, f Filter) error {
 		f.Domains = append(f.Domains, x.domain.Name)
 		at[x.domain.Name] = x
 		x.total, x.judged, x.receiver, x.exact = Counts{}, Counts{}, nil, true
-		clear(x.days.days)
+		x.days.days = map[advice.Day]Counts{}
 	}
 	if len(at) == 0 {
 		return nil
@@ -326,7 +351,6 @@ func (b board) recall(f Filter, c Change) (old []scored, known bool) {
 		for _, r := range p.Receivers {
 			x.receiver = append(x.receiver, r.sum(x.domain.Name))
 		}
-		x.told.bars(p.Days, x.days.days)
 		if x.exact = !c.Sums && !came[x.domain.Name]; !x.exact {
 			old = append(old, l)
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -88,11 +89,23 @@ func (s *Server) gather(ctx context.Context, d Domain, f Filter) (*facts, error)
 // days of reports, and monthly senders must be seen twice.
 const adviceDays = 90
 
-// advise judges the last 90 days of all receivers.
+// advise finds the advice of the last 90 days of all receivers.
 func (s *Server) advise(ctx context.Context, x *facts) error {
+	if x.base != nil {
+		x.advice, x.advised = x.base.advice, x.base.advised
+		return nil
+	}
 	f := Filter{From: x.now - adviceDays, To: x.now - 1}
-	if x.filter.From == f.From && x.filter.To == f.To && x.filter.Receiver == "" {
+	if x.filter.From == f.From && x.filter.To == f.To {
 		x.advice, x.advised = advice.Judge(x.history()), x.filter
+		return nil
+	}
+	kept, err := s.keptAdvice(ctx, x)
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		x.advice, x.advised = *kept, f
 		return nil
 	}
 	long, err := s.facts(ctx, x.domain, f)
@@ -101,6 +114,25 @@ func (s *Server) advise(ctx context.Context, x *facts) error {
 	}
 	x.advice, x.advised = long.advice, long.filter
 	return nil
+}
+
+// keptAdvice returns the advice that role intake kept, or nil if it may be another one by now: reports
+// have come, a person said something, or sources are classed otherwise, since their names were
+// looked up.
+func (s *Server) keptAdvice(ctx context.Context, x *facts) (*advice.Advice, error) {
+	if u := usual(x.now); x.filter.From != u.From || x.filter.To != u.To {
+		return nil, nil // the classes of another period cannot be compared
+	}
+	all, change, ok, err := s.standings(ctx)
+	if err != nil || !ok || change.All || slices.Contains(change.Domains, x.domain.Name) ||
+		all.Domains[x.domain.Name] == nil {
+		return nil, err
+	}
+	told, err := s.read.(keeper).Standing(ctx, x.domain.Name)
+	if err != nil || told == nil || told.Day != x.now || !maps.Equal(told.Classes, x.classes()) {
+		return nil, err
+	}
+	return told.Advice, nil
 }
 
 // group makes sources of addresses and what they sent.

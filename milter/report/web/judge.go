@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,18 +15,30 @@ import (
 const (
 	judgeAfter = time.Minute // a domain that reports have come on is not judged more often
 	judgeShare = 20          // and waits so many times what it took
+
+	maxFailures = 10 // domains that cannot be judged; then the run ends
 )
 
-// Judge finds out how domains stand, and keeps it in the store: the role that may write has one.
+// Judge finds out how domains stand, and keeps it in the store: the role that may write has one, and
+// calls Run from one goroutine.
 type Judge struct {
 	Read *Stored
 	Now  func() time.Time
+
+	kept keeping
+}
+
+// judgment is what a Judge remembers of a standing, which may take some 10 KB.
+func judgment(x *standing) *standing {
+	return &standing{Day: x.Day, At: x.At, Took: x.Took, Mark: x.Mark}
 }
 
 // Run judges the domains on which something has changed since they were judged, and each once a day.
-// It returns how many it judged.
+// It returns how many it judged. Those that must wait, or that could not be judged, stay owed and
+// leave the others as they are: an error names some of the latter.
 func (j *Judge) Run(ctx context.Context) (judged int, err error) {
-	kept, err := j.Read.Standings(ctx, 0)
+	j.kept.slim = judgment
+	kept, err := j.kept.read(ctx, j.Read, j.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -36,39 +50,69 @@ func (j *Judge) Run(ctx context.Context) (judged int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	later := false
-	for _, d := range domains {
-		x := kept.Domains[d.Name]
-		switch {
-		case !j.isDue(x, d.Name, change):
-			continue
-		case x != nil && j.mustWait(x, change):
-			later = true
+	if err := j.drop(ctx, kept, domains); err != nil {
+		return 0, err
+	}
+	due := j.due(kept, change, domains)
+	if len(due) == 0 && change.Mark == kept.Mark && len(kept.owed()) == 0 {
+		return 0, nil
+	}
+	// The mark moves first, with the names of all that is owed: how far the others were judged must
+	// not depend on when the last of them is.
+	if err := j.Read.keepMark(ctx, change.Mark, due); err != nil {
+		return 0, err
+	}
+	left, judged, err := j.all(ctx, kept, change, due)
+	if len(due) == 0 || ctx.Err() != nil {
+		return judged, err
+	}
+	return judged, errors.Join(err, j.Read.keepMark(ctx, change.Mark, left))
+}
+
+// all judges the domains that are due, the quick ones first, and returns those that are left.
+func (j *Judge) all(ctx context.Context, kept Standings, change Change, due []Domain) (left []Domain, judged int,
+	err error) {
+	took := func(d Domain) time.Duration {
+		if x := kept.Domains[d.Name]; x != nil {
+			return x.Took
+		}
+		return 0
+	}
+	due = slices.Clone(due)
+	slices.SortStableFunc(due, func(a, b Domain) int { return cmp.Compare(took(a), took(b)) })
+	var failed []error
+	for i, d := range due {
+		if x := kept.Domains[d.Name]; x != nil && j.mustWait(x, change) {
+			left = append(left, d)
 			continue
 		}
 		if err := j.one(ctx, d, change.Mark); err != nil {
-			return judged, fmt.Errorf("%s: %w", d.Name, err)
+			left = append(left, d)
+			failed = append(failed, fmt.Errorf("%s: %w", d.Name, err))
+			if len(failed) == maxFailures || ctx.Err() != nil { // it is not the domains
+				return append(left, due[i+1:]...), judged, errors.Join(failed...)
+			}
+			continue
 		}
 		judged++
 	}
-	if err := j.drop(ctx, kept, domains); err != nil {
-		return judged, err
-	}
-	if later || change.Mark == kept.Mark {
-		return judged, nil
-	}
-	return judged, j.Read.keep(ctx, "", change.Mark)
+	return left, judged, errors.Join(failed...)
 }
 
-// isDue reports whether a domain may stand otherwise than it is said to.
-func (j *Judge) isDue(x *standing, name string, c Change) bool {
-	if x == nil || x.isNew() || x.Day != advice.DayOf(j.Now()) {
-		return true
+// due returns the domains that may stand otherwise than they are said to.
+func (j *Judge) due(kept Standings, c Change, domains []Domain) (due []Domain) {
+	changed := kept.owed()
+	for _, n := range c.Domains {
+		changed[n] = true
 	}
-	if x.Mark == c.Mark { // by a run that did not come to its end
-		return false
+	today := advice.DayOf(j.Now())
+	for _, d := range domains {
+		x := kept.Domains[d.Name]
+		if x == nil || x.isNew() || x.Day != today || c.All || changed[d.Name] {
+			due = append(due, d)
+		}
 	}
-	return c.All || slices.Contains(c.Domains, name)
+	return due
 }
 
 // mustWait reports whether a domain was judged too short a time ago. What a person changed is judged
@@ -82,12 +126,7 @@ func (j *Judge) mustWait(x *standing, c Change) bool {
 
 // byHand reports whether a person changed something between two marks.
 func (m Mark) byHand(since Mark) bool {
-	for _, i := range []int{0, 1, 2, 4, 7} {
-		if m.Rest[i] != since.Rest[i] {
-			return true
-		}
-	}
-	return false
+	return m.differs(since, restAccepted, restVerdict, restUndone, restReread, restUses)
 }
 
 // one judges a domain.
@@ -122,6 +161,7 @@ func (j *Judge) drop(ctx context.Context, kept Standings, domains []Domain) erro
 	for n := range kept.Domains {
 		if !ours[n] {
 			gone = append(gone, n)
+			delete(kept.Domains, n)
 		}
 	}
 	return j.Read.Store.DropStandings(ctx, gone)

@@ -230,7 +230,10 @@ func (s *Server) newMatrix(ctx context.Context, b board, v visit) (*matrix, erro
 			cmp.Compare(a, b))
 	})
 	m.Wide = m.Wide[:min(9, len(m.Wide))]
-	m.Table = matrixTable(all, m.Wide)
+	m.Table = Table{Name: "domains"}
+	if v.table != "" { // of all domains, which the page does not show
+		m.Table = matrixTable(all, m.Wide)
+	}
 	first := min(v.offset(rowsOfMatrix), len(all))
 	shown := all[first:min(first+rowsOfMatrix, len(all))]
 	if !b.summed {
@@ -239,7 +242,7 @@ func (s *Server) newMatrix(ctx context.Context, b board, v visit) (*matrix, erro
 		}
 	}
 	for _, l := range shown {
-		m.Rows = append(m.Rows, l.x.row(l.h, m.Wide))
+		m.Rows = append(m.Rows, l.x.drawn().row(l.h, m.Wide))
 	}
 	m.Pager = v.pager(int64(len(all)), rowsOfMatrix)
 	return m, nil

@@ -47,6 +47,7 @@ func TestRecall(t *testing.T) {
 			}
 		}
 	}
+	const verdict = `INSERT INTO in_verdict (domain, subject, addresses, class, was, made, made_by) VALUES ($1, '192.0.2.44', '', 'ours', '', 1, '')`
 	const all = "example.net example.org new.example old.example shop.example"
 	for _, step := range []struct {
 		name string
@@ -62,8 +63,16 @@ func TestRecall(t *testing.T) {
 				state, version, namespace, generator, policy, notes, 0, 0 FROM in_report WHERE domain = (SELECT id FROM in_name WHERE name = 'example.org') LIMIT 1`)()
 		}, "example.org old.example"}, // the report that was the last before is on the latter, and looked at again
 		{"again", func() {}, ""},
-		{"a verdict", change(`INSERT INTO in_verdict (domain, subject, addresses, class, was, made, made_by) VALUES ('', '192.0.2.44', '', 'ours', '', 1, '')`), all},
-		{"a verdict undone", change(`UPDATE in_verdict SET undone = 5`), all},
+		{"a verdict on all domains", change(verdict, ""), all},
+		{"a verdict", change(verdict, "example.net"), "example.net"},
+		{"that is undone", change(`UPDATE in_verdict SET undone = 5 WHERE domain = 'example.net'`), "example.net"},
+		{"another in the same second", change(`UPDATE in_verdict SET undone = 5 WHERE domain = ''`), all},
+		{"who writes", change(`INSERT INTO own_use (domain, use_word, made, made_by) VALUES ('example.net', 'people', 7, '')`), "example.net"},
+		{"who writes, in the same second", change(`INSERT INTO own_use (domain, use_word, made, made_by) VALUES ('old.example', 'people', 7, '')`),
+			"example.net old.example"},
+		{"taken back", change(`DELETE FROM own_use`), all},
+		{"a new key", change(`INSERT INTO own_selector (domain, selector, first_at, last_at) VALUES ('shop.example', 's1', 9, 9)`), "shop.example"},
+		{"own mail", change(`INSERT INTO own_day (domain, day, messages, replies, lists) VALUES ('news.shop.example', 20500, 1, 0, 0)`), "shop.example"},
 		{"an accepted reporter", change(`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`), all},
 		{"read again", change(`INSERT INTO in_told (what, at) VALUES ('read_again', 1)`), all},
 		{"removed by age", change(`INSERT INTO in_told (what, at) VALUES ('records_since', 20000)`), all},

@@ -68,7 +68,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access,
 		host: c.Host, version: c.Version, now: c.Now,
 		log: c.Log, waiting: c.Waiting, recall: recall{facts: map[string]remembered{}}}
-	s.summed = maxSummed
+	s.summed, s.kept.slim = maxSummed, withoutAdvice
 	if s.patience = c.Patience; s.patience == 0 {
 		s.patience = usualPatience
 	}

@@ -30,6 +30,14 @@ type standing struct {
 	Sparse    []dayBar                // the last 365 days, sparseDays in each, but for the first one
 	Classes   map[advice.Class]Counts // of the usual period
 	Events    []Event
+	Advice    *advice.Advice `json:",omitempty"` // only in the store: see withoutAdvice
+}
+
+// withoutAdvice is what pages remember of a standing: the advice, which has some KB, is read where
+// the page of the domain is asked for.
+func withoutAdvice(x *standing) *standing {
+	x.Advice = nil
+	return x
 }
 
 // lastReport says when a receiver reported last, and on how many days of the usual period.
@@ -107,13 +115,38 @@ func (x *standing) period(f Filter) (periodSums, bool) {
 // Standings is how domains stand, as the store keeps it.
 type Standings struct {
 	Domains map[string]*standing
-	Mark    Mark  // all that is newer is not in all of them
-	serial  int64 // of the last that was read
+	Mark    Mark     // all that is newer is not in all of them
+	Pending []string // when the mark was kept, what is older was not in these yet
+	serial  int64    // of the last that was read
+}
+
+// commonStanding is what the store keeps beside the domains.
+type commonStanding struct {
+	Mark
+	Pending []string `json:",omitempty"`
+}
+
+// owed returns the domains that have not been judged up to the mark.
+func (x Standings) owed() map[string]bool {
+	out := map[string]bool{}
+	for _, n := range x.Pending {
+		if d := x.Domains[n]; d == nil || d.Mark != x.Mark {
+			out[n] = true
+		}
+	}
+	return out
+}
+
+// keepMark keeps how far all domains were judged, but for some.
+func (s *Stored) keepMark(ctx context.Context, mark Mark, but []Domain) error {
+	return s.keep(ctx, "", commonStanding{mark, names(but)})
 }
 
 // keeper is a Reader whose store keeps how domains stand.
 type keeper interface {
 	Standings(ctx context.Context, after int64) (Standings, error)
+	// Standing returns how a domain stands, or nil if it was not judged.
+	Standing(ctx context.Context, domain string) (*standing, error)
 	Configured() []Domain
 }
 
@@ -149,7 +182,9 @@ func (s *Stored) loadStandings(ctx context.Context, after int64) (Standings, err
 	for _, r := range rows {
 		out.serial = r.Serial
 		if r.Domain == "" {
-			_ = json.Unmarshal([]byte(r.Data), &out.Mark)
+			var common commonStanding
+			_ = json.Unmarshal([]byte(r.Data), &common)
+			out.Mark, out.Pending = common.Mark, common.Pending
 			continue
 		}
 		var x standing
@@ -158,6 +193,16 @@ func (s *Stored) loadStandings(ctx context.Context, after int64) (Standings, err
 		}
 	}
 	return out, err
+}
+
+// Standing implements keeper.
+func (s *Stored) Standing(ctx context.Context, domain string) (*standing, error) {
+	row, err := s.Store.Standing(ctx, domain)
+	var x standing
+	if err != nil || row.Serial == 0 || json.Unmarshal([]byte(row.Data), &x) != nil {
+		return nil, err
+	}
+	return &x, nil
 }
 
 // Judged is how a domain stood when role intake judged it last, for metrics.
@@ -198,20 +243,29 @@ func (s *Stored) keep(ctx context.Context, domain string, data any) error {
 
 // standing makes of facts of the usual period what is kept of them.
 func (x *facts) standing() *standing {
-	out := &standing{Domain: x.domain, Day: x.now, Grounds: x.grounds(), Classes: map[advice.Class]Counts{},
-		Events: x.events[max(0, len(x.events)-maxEvents):]}
+	out := &standing{Domain: x.domain, Day: x.now, Grounds: x.grounds(),
+		Events: x.events[max(0, len(x.events)-maxEvents):], Advice: &x.advice}
 	out.Domain.Terms, out.Domain.Selectors = nil, nil
+	out.Classes = x.classes()
 	for i := range x.sources {
 		s := &x.sources[i]
-		c := out.Classes[s.Class]
-		c.Add(s.counts)
-		out.Classes[s.Class] = c
 		if s.Class == advice.NotOurs || s.Class == advice.Scanner {
 			out.Judged = append(out.Judged, s.Addresses[:min(len(s.Addresses), maxJudged-len(out.Judged))]...)
 		}
 	}
 	for _, r := range x.reporter[:min(len(x.reporter), maxReporters)] {
 		out.Reporters = append(out.Reporters, lastReport{r.Receiver, r.Days, r.Last})
+	}
+	return out
+}
+
+// classes are the messages by whose the sources are.
+func (x *facts) classes() map[advice.Class]Counts {
+	out := map[advice.Class]Counts{}
+	for i := range x.sources {
+		c := out[x.sources[i].Class]
+		c.Add(x.sources[i].counts)
+		out[x.sources[i].Class] = c
 	}
 	return out
 }
@@ -258,6 +312,19 @@ func (x *standing) draw(ctx context.Context, read Reader) error {
 		x.Sparse[sparseBars-1-(back-1)/sparseDays].add(sum.Counts)
 	}
 	return nil
+}
+
+// drawn fills in the days of a line that is shown, from what is kept of the period, unless they were
+// added up: there may be thousands of other lines.
+func (x *facts) drawn() *facts {
+	if x.days.days != nil {
+		return x
+	}
+	x.days.days = map[advice.Day]Counts{}
+	if p, has := x.told.period(x.filter); has {
+		x.told.bars(p.Days, x.days.days)
+	}
+	return x
 }
 
 // bars puts what is kept of a period into the days of a line.

@@ -27,6 +27,7 @@ type Stored struct {
 	mu       sync.Mutex
 	mark     Mark // of policies
 	policies map[string][]span
+	behind   []string // domains whose policies are to be read again
 	past     arrivals
 }
 
@@ -151,11 +152,17 @@ func (s *Stored) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 		}
 		type row struct{ source, from, envelope, authset, outcome, n, last int64 }
 		var list []row
-		err = v.each(ctx, `SELECT x.source, x.header_from, x.envelope_from, x.authset, x.outcome, SUM(x.messages), MAX(x.day)
-			FROM in_record x JOIN in_report p ON p.id = x.report WHERE `+w.String()+`
-			GROUP BY x.source, x.header_from, x.envelope_from, x.authset, x.outcome`, w.values, func(rows *sql.Rows) error {
+		// The addresses are joined to the groups: looked up one by one, they would take longer than these.
+		err = v.each(ctx, `SELECT g.*, s.ip FROM (SELECT x.source, x.header_from, x.envelope_from, x.authset,
+			x.outcome, SUM(x.messages), MAX(x.day) FROM in_record x JOIN in_report p ON p.id = x.report
+			WHERE `+w.String()+` GROUP BY x.source, x.header_from, x.envelope_from, x.authset, x.outcome) AS g
+			JOIN in_source s ON s.id = g.source`, w.values, func(rows *sql.Rows) error {
 			var r row
-			err := rows.Scan(&r.source, &r.from, &r.envelope, &r.authset, &r.outcome, &r.n, &r.last)
+			var ip string
+			err := rows.Scan(&r.source, &r.from, &r.envelope, &r.authset, &r.outcome, &r.n, &r.last, &ip)
+			if _, has := v.ips[r.source]; !has {
+				v.ips[r.source], _ = netip.ParseAddr(ip)
+			}
 			list = append(list, r)
 			return err
 		})

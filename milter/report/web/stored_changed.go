@@ -12,8 +12,21 @@ import (
 type Mark struct {
 	Raw, Report int64 // the last that arrived, and the last that was read
 	DNS, Looked int64 // the last change of a record, and when records were held against mail last
+	Key, Used   int64 // when a key of ours signed first, and when a person said who writes from a domain
 	Rest        [8]int64
 }
+
+// What the numbers of Rest count.
+const (
+	restAccepted = iota // reporters that a person accepted or refused
+	restVerdict         // the last verdict
+	restUndone          // verdicts that were undone
+	restRecords         // the first day whose records are kept
+	restReread          // mails that were read again
+	restOwnDay          // the last day of which mail of ours was counted
+	restKeys            // keys of ours
+	restUses            // answers to who writes from a domain
+)
 
 // Change is what differs between a mark and now.
 type Change struct {
@@ -43,15 +56,17 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 	}{
 		{"SELECT COALESCE(MAX(id), 0) FROM in_raw", &m.Raw},
 		{"SELECT COALESCE(MAX(id), 0) FROM in_report", &m.Report},
-		{"SELECT CAST(COALESCE(SUM(accepted), 0) AS BIGINT) FROM in_reporter", &m.Rest[0]},
-		{"SELECT COALESCE(MAX(id), 0) FROM in_verdict", &m.Rest[1]},
-		{"SELECT COALESCE(MAX(undone), 0) FROM in_verdict", &m.Rest[2]},
-		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'records_since'", &m.Rest[3]},
-		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'read_again'", &m.Rest[4]},
+		{"SELECT CAST(COALESCE(SUM(accepted), 0) AS BIGINT) FROM in_reporter", &m.Rest[restAccepted]},
+		{"SELECT COALESCE(MAX(id), 0) FROM in_verdict", &m.Rest[restVerdict]},
+		{"SELECT COUNT(*) FROM in_verdict WHERE undone > 0", &m.Rest[restUndone]},
+		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'records_since'", &m.Rest[restRecords]},
+		{"SELECT COALESCE(MAX(at), 0) FROM in_told WHERE what = 'read_again'", &m.Rest[restReread]},
 		// What is counted of own mail moves these once a day, and with a new key.
-		{"SELECT COALESCE(MAX(day), 0) FROM own_day", &m.Rest[5]},
-		{"SELECT COUNT(*) FROM own_selector", &m.Rest[6]},
-		{"SELECT CAST(COALESCE(SUM(made), 0) AS BIGINT) FROM own_use", &m.Rest[7]},
+		{"SELECT COALESCE(MAX(day), 0) FROM own_day", &m.Rest[restOwnDay]},
+		{"SELECT COUNT(*) FROM own_selector", &m.Rest[restKeys]},
+		{"SELECT COALESCE(MAX(first_at), 0) FROM own_selector", &m.Key},
+		{"SELECT CAST(COALESCE(SUM(made), 0) AS BIGINT) FROM own_use", &m.Rest[restUses]},
+		{"SELECT COALESCE(MAX(made), 0) FROM own_use", &m.Used},
 		{"SELECT COALESCE(MAX(id), 0) FROM dns_change", &m.DNS},
 		{"SELECT COALESCE(MAX(at), 0) FROM own_state", &m.Looked},
 	} {
@@ -67,13 +82,64 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		c.All, c.Sums = true, true
 		return c, nil
 	}
-	c.All, c.Sums = m.Rest != since.Rest, m.reread(since)
-	domains, tooMany, err := v.arrived(ctx, min(since.Report, m.Report), m.Report)
-	if err != nil {
+	c.Sums = m.reread(since)
+	if m.Raw != since.Raw || m.Report != since.Report {
+		domains, tooMany, err := v.arrived(ctx, min(since.Report, m.Report), m.Report)
+		if err != nil {
+			return c, err
+		}
+		c.Domains, c.Sums = domains, c.Sums || tooMany
+	}
+	c.All = c.Sums
+	if err := v.said(ctx, since, &c); err != nil {
 		return c, err
 	}
-	c.Domains, c.All, c.Sums = domains, c.All || tooMany, c.Sums || tooMany
 	return c, v.looked(ctx, since, &c)
+}
+
+// lateBatch is how much later than a key signed first another host may say so.
+const lateBatch = 7 * 86400
+
+// said adds the domains that persons said something of, and those whose own mail was counted. What is
+// gone names no domain, and a verdict may be on all of them.
+func (v *view) said(ctx context.Context, since Mark, c *Change) error {
+	m := c.Mark
+	undone := m.Rest[restUndone] - since.Rest[restUndone]
+	c.All = c.All || undone < 0 || m.Rest[restKeys] < since.Rest[restKeys] || m.Rest[restUses] < since.Rest[restUses]
+	for _, q := range []struct {
+		moved bool
+		query string
+		value int64
+	}{
+		{m.Rest[restVerdict] != since.Rest[restVerdict], "SELECT domain FROM in_verdict WHERE id > $1",
+			since.Rest[restVerdict]},
+		{undone > 0, `SELECT domain FROM in_verdict WHERE undone >= (SELECT MIN(x.undone) FROM
+			(SELECT undone FROM in_verdict WHERE undone > 0 ORDER BY undone DESC LIMIT $1) AS x)`, undone},
+		{m.Rest[restOwnDay] != since.Rest[restOwnDay], "SELECT DISTINCT domain FROM own_day WHERE day >= $1",
+			m.Rest[restOwnDay]},
+		{m.Rest[restKeys] != since.Rest[restKeys], "SELECT DISTINCT domain FROM own_selector WHERE first_at >= $1",
+			since.Key - lateBatch},
+		{m.Rest[restUses] != since.Rest[restUses], "SELECT domain FROM own_use WHERE made >= $1", since.Used},
+	} {
+		if c.All || !q.moved {
+			continue
+		}
+		err := v.each(ctx, q.query, []any{q.value}, func(rows *sql.Rows) error {
+			var n string
+			err := rows.Scan(&n)
+			c.All = c.All || n == ""
+			for ; n != ""; n = parent(n) { // mail of names below a domain is the domain's, too
+				c.Domains = append(c.Domains, n)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.Sort(c.Domains)
+	c.Domains = slices.Compact(c.Domains)
+	return nil
 }
 
 // looked adds the domains whose records have changed or were held against their mail.
@@ -132,7 +198,12 @@ func (v *view) arrived(ctx context.Context, from, last int64) (domains []string,
 // reread reports whether something between two marks may have changed reports that were there
 // already: a reporter was accepted, old ones were removed, or some were read again.
 func (m Mark) reread(since Mark) bool {
-	return m.Rest[0] != since.Rest[0] || m.Rest[3] != since.Rest[3] || m.Rest[4] != since.Rest[4]
+	return m.differs(since, restAccepted, restRecords, restReread)
+}
+
+// differs reports whether one of some numbers is another in the two marks.
+func (m Mark) differs(since Mark, which ...int) bool {
+	return slices.ContainsFunc(which, func(i int) bool { return m.Rest[i] != since.Rest[i] })
 }
 
 // spans returns the policies of each domain as reports named them. They are read once, or taken from
@@ -149,10 +220,10 @@ func (s *Stored) spans(ctx context.Context, v *view) (map[string][]span, error) 
 	if err != nil {
 		return nil, err
 	}
-	if c.Mark == s.mark && s.policies != nil {
+	if c.Mark == s.mark && s.policies != nil && len(s.behind) == 0 {
 		return s.policies, nil
 	}
-	all, names := s.policies == nil || c.Sums, c.Domains
+	all, names := s.policies == nil || c.Sums, slices.Concat(c.Domains, s.behind)
 	if all {
 		names = nil
 	}
@@ -163,7 +234,7 @@ func (s *Stored) spans(ctx context.Context, v *view) (map[string][]span, error) 
 		}
 		s.policies = mergeSpans(s.policies, fresh, names, all)
 	}
-	s.mark = c.Mark
+	s.mark, s.behind = c.Mark, nil
 	return s.policies, nil
 }
 
@@ -202,6 +273,7 @@ func (s *Stored) plant(kept Standings) {
 			s.policies[n] = x.Spans
 		}
 	}
+	s.behind = slices.Collect(maps.Keys(kept.owed()))
 }
 
 // Changed implements Reader: what is in memory does not change by itself.

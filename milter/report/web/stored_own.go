@@ -162,7 +162,11 @@ func useOf(word string) advice.Use {
 // keyEvents are the first uses of keys by this host. That of the keys with which counting began is
 // none.
 func (v *view) keyEvents(ctx context.Context, f Filter) ([]Event, error) {
-	keys, err := v.tx.OwnKeys(ctx)
+	domain := ""
+	if len(f.Domains) == 1 {
+		domain = f.Domains[0]
+	}
+	keys, err := v.tx.OwnKeys(ctx, domain)
 	if err != nil {
 		return nil, err
 	}
