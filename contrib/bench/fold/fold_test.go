@@ -17,7 +17,7 @@ func TestPlay(t *testing.T) {
 	answers, out := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- fold(t.Context(), dir, tell, out) }()
-	const messages = 12_000
+	const messages = 3_000
 	w, err := play(dir, messages, 6, lines, bufio.NewReader(answers))
 	if err != nil {
 		t.Fatal(err)
@@ -28,6 +28,9 @@ func TestPlay(t *testing.T) {
 	f := w.folder
 	if f.Messages != messages || f.Rows < messages/4 || f.Rows > messages || f.Domains < 1000 || f.Largest < 50 {
 		t.Errorf("got %+v", f)
+	}
+	if n := w.night; n.Reports != f.Domains || n.Night <= 0 || n.Disk < f.Disk {
+		t.Errorf("the night: %+v", n)
 	}
 	if perMessage := w.bytes / messages; perMessage < 20 || perMessage > 400 {
 		t.Errorf("%d bytes of the spool for a message", perMessage)

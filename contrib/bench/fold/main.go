@@ -80,10 +80,11 @@ func measure(ctx context.Context, o options) error {
 	return write(o, written)
 }
 
-// written is what the writer did, and the folder's answer to the end of the day.
+// written is what the writer did, and the folder's answers to the end of the day and of the night.
 type written struct {
 	bytes  int64
 	folder figures
+	night  figures
 }
 
 // play writes the segments of a day in some intervals, and has the folder look after each.
@@ -117,16 +118,20 @@ func play(dir string, messages, intervals int, tell io.WriteCloser, answers *buf
 	if err := turn(begin.AddDate(0, 0, 1).Add(time.Minute)); err != nil {
 		return written{}, err
 	}
+	counted := last
+	if err := turn(begin.AddDate(0, 0, 1).Add(8 * time.Hour)); err != nil {
+		return written{}, err
+	}
 	if err := tell.Close(); err != nil {
 		return written{}, err
 	}
 	if c := w.Counts(); c.Dropped > 0 {
 		return written{}, fmt.Errorf("the writer dropped %d messages", c.Dropped)
 	}
-	if last.Messages != int64(messages) {
-		return written{}, fmt.Errorf("%d messages are in the store, not %d", last.Messages, messages)
+	if counted.Messages != int64(messages) {
+		return written{}, fmt.Errorf("%d messages are in the store, not %d", counted.Messages, messages)
 	}
-	return written{w.Counts().Bytes, last}, nil
+	return written{w.Counts().Bytes, counted, last}, nil
 }
 
 // writer is the daemon's, on a clock of its own.

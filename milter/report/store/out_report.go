@@ -222,10 +222,18 @@ func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (
 
 // OutReports lists reports with their deliveries, newest first; domain "" for all, id "" for all.
 func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (out []OutReport, err error) {
+	// A condition that holds for "" as well would read every report: a night builds very many.
+	where := "$1 = '' AND $2 = ''"
+	switch {
+	case id != "":
+		where = "id = $2 AND ($1 = '' OR domain = $1)"
+	case domain != "":
+		where = "domain = $1 AND $2 = ''"
+	}
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT
 			id, day, domain, state, reason, built, messages, row_count, folded, xml FROM out_report
-			WHERE ($1 = '' OR domain = $1) AND ($2 = '' OR id = $2) ORDER BY day DESC, domain, id LIMIT $3`, domain, id, most)
+			WHERE `+where+" ORDER BY day DESC, domain, id LIMIT $3", domain, id, most)
 		if err != nil {
 			return err
 		}
