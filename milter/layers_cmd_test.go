@@ -25,7 +25,7 @@ var programs = []struct {
 	{"cmd/mailseal/check", []string{"cmd/mailseal/assembly", "cmd/mailseal/control", "cmd/mailseal/signed", "cmd/mailseal/remedy", "cmd/mailseal/service"}},
 	{"cmd/mailseal/publish", nil},
 	{"cmd/mailseal/reach", nil},
-	{"cmd/mailseal/examine", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly"}},
+	{"cmd/mailseal/examine", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/publish"}},
 	{"cmd/mailseal/domains", []string{
 		"cmd/mailseal/answer", "cmd/mailseal/assembly", "cmd/mailseal/check", "cmd/mailseal/examine", "cmd/mailseal/publish",
 		"cmd/mailseal/reach",

@@ -76,11 +76,11 @@ reports = { store = "sqlite:%s" }
 		t.Fatalf("import: exit code %d\n%s", code, out)
 	}
 	out, code = run("domain --config CONFIG --reports example.com")
-	if code != exitBad || !strings.Contains(out, "no signature of the domain is on 40 messages of 192.0.2.1") {
+	if code != exitBad || !strings.Contains(out, "dmarc-reject-by-spf-alone") {
 		t.Errorf("--reports: exit code %d\n%s", code, out)
 	}
 	out, code = run("propose spf --reports --config CONFIG example.com")
-	if code != exitGood || !strings.Contains(out, "40 messages of 192.0.2.1 (ours): is let in") {
+	if code != exitGood || !strings.Contains(out, "40 messages from 192.0.2.1 (ours): already allowed") {
 		t.Errorf("propose spf --reports: exit code %d\n%s", code, out)
 	}
 }

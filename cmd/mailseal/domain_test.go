@@ -52,7 +52,7 @@ $SERVFAIL s1._domainkey.slow.example.
 		{"no address", "domain --address here soft.example", exitUsage, ""},
 		{"a key", "dkim s1 example.com", exitGood, "a key for ed25519-sha256 of 256 bits"},
 		{"no key", "dkim s2 example.com", exitBad, "[dkim-missing]"},
-		{"a key that is not known", "dkim s1 slow.example", exitUnknown, "could not find out"},
+		{"a key that is not known", "dkim s1 slow.example", exitUnknown, "could not check"},
 		{"words", "spf example.com", exitGood, "example.com: fail"},
 		{"no record", "spf nowhere.example", exitBad, "no SPF record that can be used"},
 		{"no answer", "spf slow.example", exitUnknown, ""},

@@ -56,13 +56,14 @@ func Lint(text string) []lint.Flaw {
 		lintKey(&flaws, text, tags, record)
 	}
 	if _, given := tags.Value("g"); given {
-		at(&flaws, FlawGranularity, "g= was for DomainKeys, and has no meaning since RFC 6376: "+
+		at(&flaws, FlawGranularity, "g= belonged to DomainKeys and has no meaning in RFC 6376: "+
 			"delete the tag",
 			text, tags, "g")
 	}
 	if _, given := tags.Value("v"); !given && err == nil {
-		flaws.Add(FlawDomainKeys, "has no v=DKIM1: it is a record of DomainKeys, which most "+
-			"verifiers take and some do not; write v=DKIM1; before it", 0, 0)
+		flaws.Add(FlawDomainKeys, "the record has no v=DKIM1, as with DomainKeys; most verifiers "+
+			"accept it, "+
+			"some do not: write v=DKIM1; before it", 0, 0)
 	}
 	return flaws
 }
@@ -74,13 +75,14 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 	if errors.As(err, &fault) {
 		switch fault.State {
 		case KeyRevoked:
-			at(flaws, FlawRevoked, "the key is revoked (p= is empty): signatures with it fail", text, tags, "p")
+			at(flaws, FlawRevoked, "the key is revoked (p= is empty): signatures with it "+
+				"fail", text, tags, "p")
 			return
 		case KeyTooShort:
 			at(flaws, FlawShort, reason+": verifiers refuse it (RFC 8301 section 3.2)", text, tags, "p")
 			return
 		case KeyTooLong:
-			at(flaws, FlawLarge, reason+": verifiers do not take it", text, tags, "p")
+			at(flaws, FlawLarge, reason+": verifiers refuse it", text, tags, "p")
 			return
 		}
 	}
@@ -89,29 +91,32 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 	k, hasType := tags.Value("k")
 	switch {
 	case strings.HasPrefix(strings.ToLower(text), "v=spf1"):
-		flaws.Add(FlawVersion, "it is an SPF record, which belongs at the domain itself", 0, 0)
+		flaws.Add(FlawVersion, "this is an SPF record, which belongs at the domain itself", 0, 0)
 	case checkVersion(tags) != nil && strings.Contains(text, "p=") && !strings.Contains(text, ";"):
 		flaws.Add(FlawVersion, "the semicolons between the tags are missing", 0, 0)
 	case strings.Count(strings.ToLower(text), "v=dkim1") > 1:
 		second := strings.LastIndex(strings.ToLower(text), "v=dkim1")
-		flaws.Add(FlawMalformed, "a second record begins here: a name has one key", min(second, len(text)), len(text))
+		flaws.Add(FlawMalformed, "a second record begins here: a name can have only one "+
+			"key", min(second, len(text)), len(text))
 	case checkVersion(tags) != nil:
 		at(flaws, FlawVersion, reason, text, tags, "v")
 	case hasHash && !listed(h, "sha256"):
-		at(flaws, FlawHash, "h= leaves SHA-256 out, so that no signature counts: delete the tag", text, tags, "h")
+		at(flaws, FlawHash, "h= does not list sha256, so no signature counts: delete the "+
+			"tag", text, tags, "h")
 	case hasService && !listed(s, "email", "*"):
-		at(flaws, FlawService, "s= leaves mail out, so that no signature counts: delete the tag", text, tags, "s")
+		at(flaws, FlawService, "s= does not list email, so no signature counts: delete the "+
+			"tag", text, tags, "s")
 	case hasType && k != strings.ToLower(k) && (strings.EqualFold(k, "rsa") || strings.EqualFold(k, "ed25519")):
 		at(flaws, FlawKeyType, reason+": write k="+strings.ToLower(k), text, tags, "k")
 	case hasType && k != "rsa" && k != "ed25519":
 		at(flaws, FlawKeyType, reason, text, tags, "k")
 	case strings.Contains(text, "-----"):
-		flaws.Add(FlawMalformed, reason+": the lines -----BEGIN and -----END of the file do not "+
-			"belong into a record", 0, 0)
+		flaws.Add(FlawMalformed, reason+": the lines -----BEGIN and -----END of the key file do not "+
+			"belong in a record", 0, 0)
 	default:
 		p, _ := tags.Value("p")
 		if kind, _ := keyType(p); kind != "" && kind != k && (hasType || kind != "rsa") {
-			at(flaws, FlawMalformed, reason+": it is a key of another type, k="+kind, text, tags, "p")
+			at(flaws, FlawMalformed, reason+": this is a key of another type, k="+kind, text, tags, "p")
 			return
 		}
 		at(flaws, FlawMalformed, reason, text, tags, "p")
@@ -142,7 +147,8 @@ func keyType(p string) (kind, value string) {
 // lintKey says what is worth knowing of a record that verifiers use.
 func lintKey(flaws *lint.List, text string, tags taglist.List, r Record) {
 	if r.Testing {
-		at(flaws, FlawTesting, "t=y says that the domain is only trying DKIM: verifiers may treat its mail as unsigned",
+		at(flaws, FlawTesting, "t=y says that the domain is still testing DKIM: delete the tag "+
+			"when the test is over",
 			text, tags, "t")
 	}
 	if r.Key.rsa == nil {
@@ -150,17 +156,17 @@ func lintKey(flaws *lint.List, text string, tags taglist.List, r Record) {
 	}
 	switch bits := r.Key.Bits(); {
 	case bits < advisedBits:
-		at(flaws, FlawModest, fmt.Sprintf("the key has %d bits, and should have %d (RFC 8301 "+
+		at(flaws, FlawModest, fmt.Sprintf("the key has %d bits and should have %d (RFC 8301 "+
 			"section 3.2)", bits, advisedBits), text, tags, "p")
 	case bits > largestBits:
 		at(flaws, FlawLarge, fmt.Sprintf("the key has %d bits, and verifiers need not take more "+
 			"than %d (RFC 8301 section 3.2)", bits, largestBits), text, tags, "p")
 	}
 	if why := weakness(r.Key.rsa); why != "" {
-		at(flaws, FlawWeak, "anybody can compute the private key: "+why, text, tags, "p")
+		at(flaws, FlawWeak, "anyone can compute the private key: "+why, text, tags, "p")
 	}
 	if r.Key.rsa.E != 1<<16+1 {
-		at(flaws, FlawExponent, fmt.Sprintf("the public exponent is %d, and not 65537 as in "+
+		at(flaws, FlawExponent, fmt.Sprintf("the public exponent is %d, not 65537 as in "+
 			"every common key", r.Key.rsa.E), text, tags, "p")
 	}
 }

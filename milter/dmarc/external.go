@@ -61,7 +61,7 @@ func (c *Checker) Consent(ctx context.Context, policyDomain domain.Name, uri str
 		out.Own, out.Given = true, true
 		return out
 	}
-	out.Name = policyDomain.String() + "._report._dmarc." + out.Host.String()
+	out.Name = ConsentName(policyDomain, out.Host)
 	a, err := c.Resolver.Lookup(ctx, out.Name, dns.TXT)
 	if err != nil {
 		out.Err = err
@@ -72,6 +72,11 @@ func (c *Checker) Consent(ctx context.Context, policyDomain domain.Name, uri str
 		out.Given = out.Given || isConsent(t)
 	}
 	return out
+}
+
+// ConsentName is the name of the record by which a host takes reports about a policy domain.
+func ConsentName(policyDomain, host domain.Name) string {
+	return policyDomain.String() + "._report._dmarc." + host.String()
 }
 
 // same is the organizational domain of a walk, the name itself where the walk found none.

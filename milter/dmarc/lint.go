@@ -31,6 +31,7 @@ const (
 	FlawAddresses  = "dmarc-many-report-addresses"
 	FlawUnknownTag = "dmarc-unknown-tag"
 	FlawFailure    = "dmarc-fo-without-ruf"
+	FlawOptions    = "dmarc-fo-value"
 	FlawPSD        = "dmarc-psd"
 	FlawLong       = "dmarc-long"
 	FlawMonitoring = "dmarc-monitoring"
@@ -53,7 +54,7 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
-		return lint.Flaw{Code: FlawPasted, Text: clause + ", so it is not a DMARC record",
+		return lint.Flaw{Code: FlawPasted, Text: clause + ", so receivers do not see a DMARC record",
 			Start: start, End: end}, true
 	}
 	clause := "a DMARC record begins with v=DMARC1 and a semicolon"
@@ -62,14 +63,14 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	case strings.Contains(strings.TrimSpace(first), " "):
 		at := strings.Index(first, strings.TrimSpace(first)) + strings.Index(strings.TrimSpace(first), " ")
 		return lint.Flaw{
-			Code: FlawNearMiss, Text: "there is no semicolon after v=DMARC1, so it is not a " +
-				"DMARC record",
+			Code: FlawNearMiss, Text: "there is no semicolon after v=DMARC1, so receivers do not " +
+				"see a DMARC record",
 			Start: at, End: at + 1,
 		}, true
 	case strings.HasPrefix(clean, "v=dmarc1"):
 		clause += ", DMARC1 in capitals"
 	}
-	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not, and is ignored",
+	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not and is ignored",
 		End: min(len(first), len(text))}, true
 }
 
@@ -80,8 +81,8 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	if at := strings.Index(lint.Lower(text), begin); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
 		return lint.Flaw{
 			Code: FlawNearMiss, End: at,
-			Text: "there is text before v=DMARC1, so it is not a DMARC record: the value must " +
-				"begin with v=DMARC1",
+			Text: "there is text before v=DMARC1, so receivers do not see a DMARC record: the " +
+				"value must begin with v=DMARC1",
 		}, true
 	}
 	first, _, _ := strings.Cut(text, ";")
@@ -90,7 +91,7 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	}
 	return lint.Flaw{
 		Code: FlawNearMiss, End: len(first),
-		Text: "a DMARC record begins with v=DMARC1 and a semicolon; this one does not, and is " +
+		Text: "a DMARC record begins with v=DMARC1 and a semicolon; this one does not and is " +
 			"ignored",
 	}, true
 }
@@ -117,8 +118,8 @@ func Lint(text string) []lint.Flaw {
 	l.policies()
 	l.reports()
 	if len(text) > longRecord {
-		l.flaws.Add(FlawLong, fmt.Sprintf("has %d bytes; above %d some answers do not fit "+
-			"into a packet", len(text), longRecord), 0, 0)
+		l.flaws.Add(FlawLong, fmt.Sprintf("the record has %d bytes; above %d, some answers do not "+
+			"fit into a packet", len(text), longRecord), 0, 0)
 	}
 	return l.flaws
 }
@@ -154,10 +155,10 @@ var known = []string{
 
 // obsolete are tags that RFC 9989 has removed, and why they can go.
 var obsolete = []struct{ code, name, clause string }{
-	{FlawPercent, "pct", "pct= is gone since RFC 9989, and receivers did not agree on it before: " +
+	{FlawPercent, "pct", "RFC 9989 removed pct=, and receivers never agreed on its meaning: " +
 		"delete it; t=y asks for a test"},
-	{FlawFormat, "rf", "rf= is gone since RFC 9989, which knows one format alone: delete it"},
-	{FlawInterval, "ri", "ri= was removed by RFC 9989, and reports came once a day whatever it " +
+	{FlawFormat, "rf", "RFC 9989 removed rf=, since there is only one format: delete it"},
+	{FlawInterval, "ri", "RFC 9989 removed ri=, and reports came once a day whatever it " +
 		"said: delete it"},
 }
 
@@ -167,9 +168,11 @@ func (l *linter) syntax() {
 		name, _, _ := strings.Cut(s, "=")
 		name = strings.ToLower(strings.Trim(name, wsp))
 		if l.has(name) {
-			l.flaws.Add(FlawTwice, name+"= is there twice, and only the first one counts", start, start+len(s))
+			l.flaws.Add(FlawTwice, name+"= appears twice, and only the first one "+
+				"counts", start, start+len(s))
 		} else {
-			clause := fmt.Sprintf("%q is not a tag with a value, and %s", clip(strings.Trim(s, wsp)), l.becomes(name))
+			clause := fmt.Sprintf("%q is not a tag with a value, and "+
+				"%s", clip(strings.Trim(s, wsp)), l.becomes(name))
 			if tag, _, ok := strings.Cut(name, ":"); ok && slices.Contains(known, strings.Trim(tag, wsp)) {
 				clause += "; = must follow " + strings.Trim(tag, wsp)
 			}
@@ -183,12 +186,16 @@ func (l *linter) syntax() {
 	}
 	for _, t := range l.tags {
 		if !slices.Contains(known, t.Name) {
-			l.at(FlawUnknownTag, t.Name, clip(t.Name)+"= is not a DMARC tag, and is ignored")
+			l.at(FlawUnknownTag, t.Name, clip(t.Name)+"= is not a DMARC tag and is ignored")
 		}
 	}
 	for _, name := range []string{"adkim", "aspf", "t", "psd", "fo", "p", "sp", "np"} {
 		if value, given := l.tags.Value(name); given && !isValue(name, value) {
-			l.at(FlawValue, name, fmt.Sprintf("%s=%s is not a value of %s, and %s%s",
+			code := FlawValue
+			if name == "fo" { // which asks for failure reports alone, that few receivers send
+				code = FlawOptions
+			}
+			l.at(code, name, fmt.Sprintf("%s=%s is not a valid %s, and %s%s",
 				name, clip(value), name, l.becomes(name), suggestion(name, value)))
 		}
 	}
@@ -199,17 +206,17 @@ func (l *linter) syntax() {
 func (l *linter) becomes(name string) string {
 	switch {
 	case l.record.Broken == "" || !slices.Contains([]string{"p", "sp", "np"}, name):
-		return "is passed over"
+		return "is ignored"
 	case len(l.record.Aggregate) > 0:
 		return "receivers treat the whole record as p=none"
 	}
-	return "the whole record is void"
+	return "the whole record is invalid"
 }
 
 // suggestion guesses what a value that a tag cannot have should have been.
 func suggestion(name, value string) string {
 	if unseparated.MatchString(value) {
-		return "; a semicolon is missing in it"
+		return "; a semicolon is missing"
 	}
 	if v := repairValue(name, value); v != value {
 		return fmt.Sprintf("; probably %s=%s was intended", name, v)
@@ -231,7 +238,7 @@ func repairValue(name, value string) string {
 			return bare[:1]
 		}
 	case "fo":
-		if options := strings.ReplaceAll(bare, ",", ":"); isValue(name, options) {
+		if options := repairOptions(bare); isValue(name, options) {
 			return options
 		}
 	}
@@ -239,6 +246,20 @@ func repairValue(name, value string) string {
 		return bare
 	}
 	return value
+}
+
+// repairOptions mends a list of failure options: with 1, 0 asks for nothing more.
+func repairOptions(list string) string {
+	var out []string
+	for option := range strings.SplitSeq(strings.NewReplacer(",", ":", " ", "", ";", ":").Replace(list), ":") {
+		if option != "" && !slices.Contains(out, option) {
+			out = append(out, option)
+		}
+	}
+	if slices.Contains(out, "1") {
+		out = slices.DeleteFunc(out, func(option string) bool { return option == "0" })
+	}
+	return strings.Join(out, ":")
 }
 
 // isValue reports whether a tag may have a value.
@@ -263,9 +284,9 @@ func (l *linter) policies() {
 	r := l.record
 	switch {
 	case !l.has("p"):
-		clause := "has no p=, and the whole record is void"
+		clause := "the record has no p=, so the whole record is invalid"
 		if len(r.Aggregate) > 0 {
-			clause = "has no p=: receivers treat it as p=none"
+			clause = "the record has no p=: receivers treat it as p=none"
 		}
 		l.flaws.Add(FlawNoPolicy, clause, 0, 0)
 		return
@@ -280,16 +301,17 @@ func (l *linter) policies() {
 	if r.Subdomain != "" {
 		sub = r.Subdomain
 		if rank(sub) < rank(r.Policy) {
-			l.at(FlawSubdomain, "sp", fmt.Sprintf("sp=%s is weaker than p=%s: forgers take a subdomain", sub, r.Policy))
+			l.at(FlawSubdomain, "sp", fmt.Sprintf("sp=%s is weaker than p=%s: forgers will use a "+
+				"subdomain", sub, r.Policy))
 		}
 	}
 	switch {
 	case r.NonExistent != "" && rank(r.NonExistent) < rank(sub):
-		l.at(FlawNonExist, "np", fmt.Sprintf("np=%s asks for less for names that do not exist "+
-			"than for those that do", r.NonExistent))
+		l.at(FlawNonExist, "np", fmt.Sprintf("np=%s is weaker for names that do not exist "+
+			"than the policy for those that do", r.NonExistent))
 	case !l.has("np") && r.Policy != None && rank(sub) < rank(Reject):
-		l.flaws.Add(FlawNoNP, "np=reject would shut out names below the domain that do not "+
-			"exist, from which no mail is sent", 0, 0)
+		l.flaws.Add(FlawNoNP, "np=reject would protect the names below the domain that do not "+
+			"exist, and no mail is sent from those", 0, 0)
 	}
 	switch {
 	case r.Testing && r.Policy != None:
@@ -305,7 +327,8 @@ func (l *linter) policies() {
 
 func (l *linter) reports() {
 	if !l.has("rua") {
-		l.flaws.Add(FlawNoReports, "has no rua=, so that no receiver tells you who sends in your name", 0, 0)
+		l.flaws.Add(FlawNoReports, "the record has no rua=, so no receiver tells you who sends "+
+			"in your name", 0, 0)
 	}
 	for _, name := range []string{"rua", "ruf"} {
 		value, given := l.tags.Value(name)
@@ -325,22 +348,24 @@ func (l *linter) addresses(name, value string) {
 		uri, sized := withoutSize(item)
 		switch {
 		case !isURI(uri) && strings.Contains(uri, "@") && !strings.Contains(uri, ":"):
-			l.at(FlawAddress, name, fmt.Sprintf("%s lacks mailto: before it, and is passed over", clip(item)))
+			l.at(FlawAddress, name, fmt.Sprintf("%s needs mailto: before it, and is "+
+				"ignored", clip(item)))
 		case !isURI(uri):
-			l.at(FlawAddress, name, fmt.Sprintf("%q is not an address that reports could go to, "+
-				"and is passed over", clip(item)))
+			l.at(FlawAddress, name, fmt.Sprintf("%q is not an address that reports can be sent "+
+				"to, and is ignored", clip(item)))
 		case !strings.HasPrefix(strings.ToLower(uri), "mailto:"):
-			l.at(FlawAddress, name, fmt.Sprintf("%s is not mailto:, and no receiver sends "+
-				"reports elsewhere", clip(item)))
+			l.at(FlawAddress, name, fmt.Sprintf("%s is not a mailto: address, and receivers "+
+				"send reports nowhere else", clip(item)))
 		case seen[strings.ToLower(uri)]:
-			l.at(FlawAddress, name, clip(item)+" stands there twice")
+			l.at(FlawAddress, name, clip(item)+" appears twice")
 		case sized:
-			l.at(FlawSized, name, fmt.Sprintf("the size in %q is gone since RFC 9989: delete it", clip(item)))
+			l.at(FlawSized, name, fmt.Sprintf("RFC 9989 removed the size limit in %q: delete "+
+				"it", clip(item)))
 		}
 		seen[strings.ToLower(uri)] = true
 	}
 	if len(seen) > 2 {
 		l.at(FlawAddresses, name, fmt.Sprintf("%s= names %d addresses, and receivers need not "+
-			"serve more than two", name, len(seen)))
+			"send to more than two", name, len(seen)))
 	}
 }

@@ -31,10 +31,10 @@ func (l *List) Add(code, text string, start, end int) {
 // signs are characters that come with a paste from a web page, a zone file or a word processor, and
 // what they are.
 var signs = []struct{ text, is string }{
-	{"\u00a0", "a space that does not break"},
-	{"\u200b", "a space without width"},
-	{"\u200c", "a space without width"},
-	{"\u200d", "a space without width"},
+	{"\u00a0", "a non-breaking space"},
+	{"\u200b", "a zero-width space"},
+	{"\u200c", "a zero-width space"},
+	{"\u200d", "a zero-width space"},
 	{"\ufeff", "a byte order mark"},
 	{"\u201c", "a typographic quote"},
 	{"\u201d", "a typographic quote"},
@@ -42,8 +42,8 @@ var signs = []struct{ text, is string }{
 	{"\u2019", "a typographic quote"},
 	{"\u2013", "a dash instead of a hyphen"},
 	{"\u2014", "a dash instead of a hyphen"},
-	{"\"", "a quote of a zone file"},
-	{"\\", "a backslash of a zone file"},
+	{"\"", "a quotation mark (of a zone file)"},
+	{"\\", "a backslash (of a zone file)"},
 }
 
 // Pasted finds the first character in a record that no record may have, says what it is, and where.
@@ -64,19 +64,20 @@ func Pasted(text string) (clause string, start, end int) {
 func oddAt(text string, at int) (clause string, size int) {
 	for _, s := range signs {
 		if strings.HasPrefix(text[at:], s.text) {
-			return "there is " + s.is + " in the value", len(s.text)
+			return "the value contains " + s.is, len(s.text)
 		}
 	}
 	r, size := utf8.DecodeRuneInString(text[at:])
 	switch {
 	case r == utf8.RuneError && size <= 1:
-		return "there is a byte in the value that is not text", 1
+		return "the value contains a byte that is not text", 1
 	case isForeign(r):
-		return "there is a letter in the value that is not ASCII: domains are written in A-labels (xn--...)", size
+		return "the value contains a letter that is not ASCII: write domains as A-labels " +
+			"(xn--...)", size
 	case r > '~':
-		return "there is a character in the value that is not ASCII", size
+		return "the value contains a character that is not ASCII", size
 	case r < ' ' && r != '\t' && r != '\r' && r != '\n':
-		return "there is a control character in the value", 1
+		return "the value contains a control character", 1
 	}
 	return "", size
 }
@@ -108,4 +109,13 @@ func Lower(text string) string {
 		}
 	}
 	return string(out)
+}
+
+// Short returns a text cut to 60 bytes, for a clause that quotes it.
+func Short(text string) string {
+	const most = 60
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "..."
 }

@@ -53,13 +53,14 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
-		return lint.Flaw{Code: FlawPasted, Text: clause + ", so it is not an SPF record", Start: start, End: end}, true
+		return lint.Flaw{Code: FlawPasted, Text: clause + ", so receivers do not see an SPF " +
+			"record", Start: start, End: end}, true
 	}
 	if text != strings.TrimLeft(text, " \t\r\n") {
 		n := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
 		return lint.Flaw{
 			Code:  FlawNearMiss,
-			Text:  "there is a blank before v=spf1, so it is not an SPF record",
+			Text:  "there is a space before v=spf1, so receivers do not see an SPF record",
 			Start: 0,
 			End:   n,
 		}, true
@@ -67,7 +68,7 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	end := strings.IndexByte(text+" ", ' ')
 	return lint.Flaw{
 		Code: FlawNearMiss, Start: 0, End: min(end, len(text)),
-		Text: "an SPF record begins with v=spf1 and a space; this one does not, and is ignored",
+		Text: "an SPF record begins with v=spf1 and a space; this one does not and is ignored",
 	}, true
 }
 
@@ -77,8 +78,9 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	if at := strings.Index(lint.Lower(text), version+" "); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
 		return lint.Flaw{
 			Code: FlawNearMiss, End: at,
-			Text: "there is text before v=spf1, so it is not an SPF record: the value must begin " +
-				"with v=spf1",
+			Text: "there is text before v=spf1, so receivers do not see an SPF record: the value " +
+				"must " +
+				"begin with v=spf1",
 		}, true
 	}
 	first, _, _ := strings.Cut(text, " ")
@@ -87,7 +89,7 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	}
 	return lint.Flaw{
 		Code: FlawNearMiss, End: len(first),
-		Text: "an SPF record begins with v=spf1 and a space; this one does not, and is ignored",
+		Text: "an SPF record begins with v=spf1 and a space; this one does not and is ignored",
 	}, true
 }
 
@@ -132,13 +134,15 @@ func (l *linter) run() {
 		return
 	}
 	if at := strings.IndexAny(l.text, "\t\r\n"); at >= 0 {
-		l.flaws.Add(FlawPasted, "there is a tab or line end in the value, and terms are separated by spaces alone",
+		l.flaws.Add(FlawPasted, "there is a tab or line end in the value; only spaces may "+
+			"separate terms",
 			at, at+1)
 		return
 	}
 	if len(l.text) > longRecord {
 		l.flaws.Add(FlawLong,
-			fmt.Sprintf("has %d bytes; above %d some answers do not fit into a packet", len(l.text), longRecord),
+			fmt.Sprintf("the record has %d bytes; above %d, some answers do not fit into a "+
+				"packet", len(l.text), longRecord),
 			0, 0)
 	}
 	for at, word := range terms(l.text) {
@@ -150,8 +154,8 @@ func (l *linter) run() {
 	case l.redirect && l.all != "":
 		l.flaws.Add(FlawRedirect, "redirect= has no effect together with all", l.leads[0], l.leads[1])
 	case !l.broken && !l.redirect && l.all == "":
-		l.flaws.Add(FlawNoAll, "has no all and no redirect, so it says nothing about other "+
-			"addresses", 0, 0)
+		l.flaws.Add(FlawNoAll, "the record has no all and no redirect, so it says nothing about other "+
+			"addresses; end it with ~all", 0, 0)
 	}
 }
 
@@ -190,7 +194,8 @@ func (l *linter) term(word string, start, end int) {
 		return
 	}
 	if isOther(word) {
-		l.flaws.Add(FlawJoined, "a record of another kind begins here: publish it on its own, at its own name",
+		l.flaws.Add(FlawJoined, "a record of another kind begins here: publish it on its own, at "+
+			"its own name",
 			start, end)
 		return
 	}
@@ -207,7 +212,8 @@ func (l *linter) term(word string, start, end int) {
 		return
 	}
 	if l.all != "" && !t.kind.isModifier() {
-		l.flaws.Add(FlawAfterAll, fmt.Sprintf("%s comes after %s and is never used", word, l.all), start, end)
+		l.flaws.Add(FlawAfterAll, fmt.Sprintf("%s comes after %s and is never "+
+			"used", word, l.all), start, end)
 		return
 	}
 	switch t.kind {
@@ -220,19 +226,21 @@ func (l *linter) term(word string, start, end int) {
 		l.modifier(&l.exp, word, start, end)
 	case kindPTR:
 		l.flaws.Add(FlawPTR,
-			"ptr is slow, and asks the name servers of the client (RFC 7208 section 5.5); name the addresses",
+			"ptr is slow and depends on the client's own name servers (RFC 7208 section 5.5); "+
+				"list the addresses instead",
 			start, end)
 	case kindIP4, kindIP6:
 		l.network(t, start, end)
 	}
 	if !t.kind.isModifier() && usesLocal(t.spec) {
 		l.flaws.Add(FlawMacro,
-			"the answer depends on the part of the address before the @, so that DMARC reports cannot confirm it",
+			"the result depends on the part of the address before the @, so DMARC reports cannot "+
+				"confirm it",
 			start, end)
 	}
 	key := strings.ToLower(strings.TrimPrefix(word, "+"))
 	if !t.kind.isModifier() && l.seen[key] {
-		l.flaws.Add(FlawDuplicate, word+" stands there twice", start, end)
+		l.flaws.Add(FlawDuplicate, word+" appears twice", start, end)
 	}
 	l.seen[key] = true
 }
@@ -245,14 +253,15 @@ func (l *linter) atAll(t term, start, end int) {
 			"domain", start, end)
 	case Neutral:
 		l.flaws.Add(FlawNeutral, "?all says nothing about other addresses, as if there were no "+
-			"record", start, end)
+			"record; change it to ~all once all your senders are listed", start, end)
 	}
 }
 
 func (l *linter) modifier(seen *bool, word string, start, end int) {
 	if *seen {
 		l.broken = true
-		l.flaws.Add(FlawTwice, word+" is a second one, which makes the record void", start, end)
+		l.flaws.Add(FlawTwice, word+" is a second one, which makes the whole record "+
+			"invalid", start, end)
 	}
 	*seen = true
 }
@@ -270,11 +279,18 @@ func (l *linter) network(t term, start, end int) {
 	case isWide(n):
 		l.flaws.Add(FlawWide, fmt.Sprintf("%s allows %s", t.text, countAddresses(n)), start, end)
 	case a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified():
-		l.flaws.Add(FlawPrivate, t.text+" is a private address, which no receiver ever sees", start, end)
+		l.flaws.Add(FlawPrivate, t.text+" is a private network, which no receiver ever "+
+			"sees", start, end)
 	}
 	for _, other := range l.nets {
+		if other == n && !l.seen[strings.ToLower(strings.TrimPrefix(t.text, "+"))] {
+			l.flaws.Add(FlawContained, fmt.Sprintf("%s is the network %s, which an earlier term "+
+				"already lists", t.text, n), start, end)
+			break
+		}
 		if other != n && other.Overlaps(n) {
-			l.flaws.Add(FlawContained, fmt.Sprintf("%s overlaps %s, of which one is enough", t.text, other), start, end)
+			l.flaws.Add(FlawContained, fmt.Sprintf("%s overlaps %s; one of them is "+
+				"enough", t.text, other), start, end)
 			break
 		}
 	}
@@ -307,7 +323,7 @@ func explainTerm(word string, err error) string {
 	clause := fmt.Sprintf("%.60q: %s", word, errText(err))
 	switch {
 	case rest == ":" && isKnown:
-		return clause + "; write the value directly after the colon, without a blank, or remove " +
+		return clause + "; write the value directly after the colon, without a space, or remove " +
 			"the term"
 	case strings.HasPrefix(strings.ToLower(bare), "ipv4:"), strings.HasPrefix(strings.ToLower(bare), "ip:"):
 		return clause + "; probably ip4: was intended"
@@ -318,7 +334,7 @@ func explainTerm(word string, err error) string {
 	case strings.EqualFold(name, "redirect"), strings.EqualFold(name, "exp"):
 		return clause + fmt.Sprintf("; = must follow %s", name)
 	case strings.HasSuffix(word, ",") || strings.Contains(word, ";"):
-		return clause + "; terms are separated by spaces alone"
+		return clause + "; only spaces may separate terms"
 	}
 	if _, ok := parseAddress(bare); ok {
 		return clause + "; an address needs ip4: or ip6: before it"
@@ -328,16 +344,21 @@ func explainTerm(word string, err error) string {
 
 // suggestion guesses what a term that cannot be read should have been.
 func suggestion(name, rest string) string {
+	if term, all, ok := splitAll(name + rest); ok {
+		return fmt.Sprintf("; is the space between %s and %s missing?", term, all)
+	}
 	_, isAddress := parseAddress(strings.TrimLeft(rest, ":="))
 	switch near := nearestTerm(name); {
 	case isAddress && isMechanism(name):
 		return "; an address must follow ip4: or ip6:"
 	case strings.EqualFold(name, "ip4") && strings.ContainsAny(rest, "-*"):
 		return "; a network is written with the length of its prefix, such as ip4:192.0.2.0/24"
+	case isMechanism(name) && withoutPort(strings.TrimPrefix(rest, ":")) != strings.TrimPrefix(rest, ":"):
+		return "; a host has no port in SPF: remove it"
 	case isMechanism(name) && strings.ContainsAny(rest, "+-~?"):
 		return "; is the space before the next term missing?"
 	case name == "" && rest == "":
-		return "; there must be no blank after the sign"
+		return "; there must be no space after the sign"
 	case near != "":
 		return fmt.Sprintf("; probably %s was intended", near)
 	}

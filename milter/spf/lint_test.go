@@ -83,7 +83,7 @@ func TestWords(t *testing.T) {
 	})
 	got := Explore(t.Context(), z, domain.Name("example.com")).Words()
 	want := "example.com: allow 192.0.2.1, 192.0.2.0/24, else ask _spf.example.net, else softfail\n" +
-		"  _spf.example.net: allow 203.0.113.7, else do as _b.example.net says\n" +
+		"  _spf.example.net: allow 203.0.113.7, else use the record of _b.example.net\n" +
 		"    _b.example.net: allow 2001:db8::/32, else fail\n" +
 		"lookups 2/10, voids 0/2, 257 IPv4 addresses and 1 IPv6 network allowed, 67 bytes\n"
 	if got != want {

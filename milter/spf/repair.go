@@ -51,6 +51,7 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=", 1)), version) {
 		return "", nil, false
 	}
+	words = append(words[:1:1], separated(rejoin(words[1:]))...)
 	kept := []string{version}
 	seen := map[string]bool{}
 	all := ""
@@ -162,6 +163,10 @@ func repairTerm(word string) string {
 	name, rest, ok := strings.Cut(bare, ":")
 	if host := strings.TrimPrefix(strings.TrimPrefix(rest, "https://"), "http://"); host != rest {
 		rest = strings.TrimRight(host, "/")
+		bare = name + ":" + rest
+	}
+	if named := withoutPort(rest); ok && named != rest {
+		rest = named
 		bare = name + ":" + rest
 	}
 	if a, isAddress := parseAddress(rest); ok && isAddress && strings.EqualFold(name, "a") {

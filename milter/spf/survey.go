@@ -125,17 +125,21 @@ func (s *surveyor) limits(name string) {
 	switch {
 	case s.asked > maxLookups:
 		s.flaw(FlawTooMany, name, "", fmt.Sprintf(
-			"takes %d terms that ask the DNS, and 10 are allowed: receivers take the record for broken", s.asked))
+			"the record needs %d DNS lookups, and 10 are allowed: receivers treat it as "+
+				"broken", s.asked))
 	case s.asked >= maxLookups-1:
-		s.flaw(FlawNear, name, "", fmt.Sprintf("takes %d of the 10 terms that may ask the DNS", s.asked))
+		s.flaw(FlawNear, name, "", fmt.Sprintf("the record needs %d of the 10 DNS lookups that "+
+			"are allowed", s.asked))
 	}
 	switch v4, v6 := s.out.Voids, s.out.Voids6; {
 	case v4 > defaultVoids:
 		s.flaw(FlawVoids, name, "", fmt.Sprintf(
-			"%d of its lookups have no answer, and 2 are allowed: receivers take the record for broken", v4))
+			"%d of its lookups find nothing, and 2 are allowed: receivers treat the record as "+
+				"broken", v4))
 	case v6 > defaultVoids && !s.failed(): // else the lookup that failed may be one void too many for all
-		s.flaw(FlawVoids6, name, "", fmt.Sprintf("%d of its terms stand for no IPv6 address, and 2 are allowed: "+
-			"to mail that comes by IPv6 receivers take the record for broken", v6))
+		s.flaw(FlawVoids6, name, "", fmt.Sprintf("%d of its terms have no IPv6 address, and 2 "+
+			"are allowed: "+
+			"for mail over IPv6, receivers treat the record as broken", v6))
 	}
 }
 
@@ -188,8 +192,8 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 			code = FlawIncludeBad
 		}
 		s.flaw(code, name, term,
-			fmt.Sprintf("there are %d SPF records at %s, and receivers use none of them if there "+
-				"are several", len(texts), name))
+			fmt.Sprintf("there are %d SPF records at %s; if there are several, receivers use "+
+				"none of them", len(texts), name))
 		return n
 	case len(texts) == 0 && term == "":
 		return n
@@ -202,7 +206,8 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 		)
 		return n
 	case len(texts) == 0:
-		s.flaw(FlawIncludeNone, above, term, fmt.Sprintf("%s has no SPF record, which makes this one broken", name))
+		s.flaw(FlawIncludeNone, above, term, fmt.Sprintf("%s has no SPF record, which breaks "+
+			"this one", name))
 		return n
 	}
 	n.Text = texts[0]
@@ -210,7 +215,8 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 	if err != nil {
 		n.Broken = err.Error()
 		if term != "" {
-			s.flaw(FlawIncludeBad, above, term, fmt.Sprintf("the record of %s is broken: %v", name, err))
+			s.flaw(FlawIncludeBad, above, term, fmt.Sprintf("the record of %s is broken: "+
+				"%v", name, err))
 		}
 		return n
 	}

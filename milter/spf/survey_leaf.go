@@ -20,7 +20,7 @@ func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 	if t.kind.asks() {
 		s.count(t)
 		if s.asked > surveyBound {
-			leaf.Note = "not followed: far over the limit"
+			leaf.Note = "not followed: far above the limit"
 			return
 		}
 	}
@@ -33,8 +33,7 @@ func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 		leaf.all = true
 		if len(s.path) > 1 && t.value == Pass {
 			s.flaw(FlawIncludeAll, of, t.text,
-				"the record of "+of+" allows every host to send, and so does yours, which refers "+
-					"to it")
+				"the record of "+of+" allows every host to send, and yours includes it")
 		}
 		return
 	}
@@ -53,7 +52,8 @@ func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 		s.void = voids{ok && a.Status != dns.Found, ok && a.Status != dns.Found}
 		if leaf.all = len(a.Addrs) > 0; leaf.all && t.value == Pass {
 			s.flaw(FlawExists, of, t.text, fmt.Sprintf(
-				"%s allows every host on the Internet to send as this domain, since %s exists", t.text, leaf.Target))
+				"%s allows every host on the Internet to send as this domain, because %s "+
+					"exists", t.text, leaf.Target))
 		}
 	case kindInclude, kindRedirect:
 		s.follow(ctx, leaf.Target, t, of, leaf)
@@ -84,7 +84,7 @@ func (s *surveyor) wide(of string, t term, networks []netip.Prefix) {
 			s.flaw(FlawWide, of, t.text, fmt.Sprintf("%s allows %s", t.text, countAddresses(n)))
 		case !isOwn && isFar:
 			s.flaw(FlawIncludeAll, of, t.text, fmt.Sprintf(
-				"the record of %s allows %s by %s, and so does yours, which refers to it",
+				"the record of %s allows %s with %s, and yours includes it",
 				of, countAddresses(n), t.text))
 		}
 	}
@@ -132,7 +132,8 @@ func (s *surveyor) target(of string, t term, leaf *Leaf) string {
 	leaf.Note = "not a domain name"
 	code, text := FlawEmpty, fmt.Sprintf("%s matches no address: %q is not a domain name", t.text, name)
 	if t.leads() {
-		code, text = FlawIncludeGone, fmt.Sprintf("%s has no effect: %q is not a domain name", t.text, name)
+		code, text = FlawIncludeGone, fmt.Sprintf("%s has no effect: %q is not a domain "+
+			"name", t.text, name)
 	}
 	s.flaw(code, of, t.text, text)
 	return name
@@ -145,11 +146,12 @@ func (s *surveyor) follow(ctx context.Context, target string, t term, of string,
 	if slices.Contains(s.path, target) {
 		s.flaw(FlawLoop, of, t.text, fmt.Sprintf("%s refers back to %s, which makes the record "+
 			"invalid", t.text, target))
-		leaf.Note = "leads back"
+		leaf.Note = "refers back"
 		return
 	}
 	if s.reached[target]++; s.reached[target] == 2 {
-		s.flaw(FlawTwiceBehind, of, t.text, fmt.Sprintf("%s is reached twice, and its lookups count twice", target))
+		s.flaw(FlawTwiceBehind, of, t.text, fmt.Sprintf("%s is included twice, and its lookups "+
+			"count twice", target))
 	}
 	leaf.Nested = s.record(ctx, target, t.text)
 	leaf.all = t.kind == kindInclude && leaf.Nested.everyone
@@ -187,7 +189,8 @@ func (s *surveyor) exchanges(ctx context.Context, name string, t term, of string
 	s.void = voids{isVoid, isVoid}
 	if len(a.Exchanges) > maxExchanges {
 		s.flaw(FlawMXMany, of, t.text,
-			fmt.Sprintf("%s has %d MX hosts, and receivers ask for 10: the record is broken", name, len(a.Exchanges)))
+			fmt.Sprintf("%s has %d MX hosts, and 10 are allowed: receivers treat the record as "+
+				"broken", name, len(a.Exchanges)))
 		return
 	}
 	for _, x := range a.Exchanges {
@@ -206,14 +209,19 @@ func (s *surveyor) gives(leaf *Leaf, of string, t term) {
 		}
 	}
 	if len(leaf.Networks) == 0 {
-		s.flaw(FlawEmpty, of, t.text, fmt.Sprintf("%s matches no address: %s has none", t.text, leaf.Target))
+		s.flaw(FlawEmpty, of, t.text, fmt.Sprintf("%s matches no address: %s has "+
+			"none", t.text, leaf.Target))
 	}
 }
 
 // goneText says what is wrong with a name that does not exist, and with one that could not.
 func goneText(name string) string {
-	if strings.ContainsAny(name, ":/@") {
-		return name + " is not a domain name: write the name alone, without https:, slashes and @"
+	if front, isGlued := strings.CutSuffix(name, "-all"); isGlued {
+		return fmt.Sprintf("%s does not exist: is the space between %s and -all missing?", name, front)
 	}
-	return name + " does not exist: the record is broken, and a stranger who registers the name can send as you"
+	if strings.ContainsAny(name, ":/@") {
+		return name + " is not a domain name: write only the name, without https:, slashes or @"
+	}
+	return name + " does not exist, which breaks the record; a stranger who registers the name " +
+		"can send as you"
 }

@@ -43,13 +43,14 @@ func count(n *big.Int, one, many string) string {
 func (n *Node) words(b *strings.Builder, indent string) {
 	switch {
 	case n.Unanswered:
-		fmt.Fprintf(b, "%s%s: not known, since the lookup of its record failed\n", indent, visible(n.Domain))
+		fmt.Fprintf(b, "%s%s: unknown, because the lookup of its record "+
+			"failed\n", indent, visible(n.Domain))
 		return
 	case n.Text == "":
 		fmt.Fprintf(b, "%s%s: no SPF record that can be used\n", indent, visible(n.Domain))
 		return
 	case n.Broken != "":
-		fmt.Fprintf(b, "%s%s: the record is broken (%s), and allows no host\n",
+		fmt.Fprintf(b, "%s%s: the record is broken (%s) and allows no host\n",
 			indent, visible(n.Domain), visible(n.Broken))
 		return
 	}
@@ -61,7 +62,7 @@ func (n *Node) words(b *strings.Builder, indent string) {
 		b.WriteString(visible(t.words()))
 	}
 	if len(n.Terms) == 0 {
-		b.WriteString("it says nothing about any address")
+		b.WriteString("the record says nothing about any address")
 	}
 	b.WriteString("\n")
 	for _, t := range n.Terms {
@@ -88,7 +89,7 @@ func joined(terms []Leaf) []Leaf {
 }
 
 // verbs are what becomes of an address that matches.
-var verbs = map[Value]string{Pass: "allow", Fail: "refuse", Softfail: "doubt", Neutral: "say nothing of"}
+var verbs = map[Value]string{Pass: "allow", Fail: "refuse", Softfail: "doubt", Neutral: "say nothing about"}
 
 // alls are what becomes of all other addresses.
 var alls = map[Value]string{
@@ -103,7 +104,7 @@ func (l Leaf) words() string {
 	case "all":
 		return alls[l.Value]
 	case "redirect":
-		return "do as " + l.Target + " says"
+		return "use the record of " + l.Target
 	case "include":
 		if l.Value == Pass {
 			return "ask " + l.Target
@@ -121,7 +122,7 @@ func (l Leaf) words() string {
 	case l.Kind == "ptr":
 		return verbs[l.Value] + " hosts whose reverse name is below " + l.Target
 	case l.Kind == "exists" && l.all:
-		return verbs[l.Value] + " every address, since " + l.Target + " exists"
+		return verbs[l.Value] + " every address, because " + l.Target + " exists"
 	case l.Kind == "exists":
 		return verbs[l.Value] + " every address, if " + l.Target + " exists"
 	}
@@ -142,7 +143,8 @@ func networkWords(nets []netip.Prefix) string {
 	case len(nets) == 0:
 		return "no address"
 	case len(nets) > 4:
-		return fmt.Sprintf("these %d addresses and networks (%s, …)", len(nets), strings.Join(names[:3], ", "))
+		return fmt.Sprintf("these %d addresses and networks (%s, "+
+			"…)", len(nets), strings.Join(names[:3], ", "))
 	}
 	return strings.Join(names, ", ")
 }

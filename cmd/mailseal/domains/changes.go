@@ -20,7 +20,7 @@ type earlier struct {
 }
 
 // errBefore says that a file holds no earlier results.
-var errBefore = errors.New("--diff wants what an earlier run with --json has printed")
+var errBefore = errors.New("--diff needs the output of an earlier run with --json")
 
 // readBefore reads earlier results, by domain.
 func readBefore(text []byte) (map[string]*earlier, error) {
@@ -48,8 +48,8 @@ type Change struct {
 	Tags   []string `json:"tags,omitempty"` // of a list of tags, those that changed: "p: none -> reject"
 }
 
-// Changes compares two sets of answers. A lookup that failed at either time is no change: nothing
-// knows what was there.
+// Changes compares two sets of answers. It ignores a name whose lookup failed at either time, because
+// what was there is unknown.
 func Changes(before, now []Seen) []Change {
 	type key struct{ name, kind string }
 	olds, news := map[key]Seen{}, map[key]Seen{}
@@ -120,7 +120,7 @@ func (r Result) writeChanges(w io.Writer, before *earlier, asJSON bool) error {
 	var b strings.Builder
 	switch {
 	case before == nil:
-		fmt.Fprintf(&b, "%s: was not checked before\n", r.Domain)
+		fmt.Fprintf(&b, "%s: not checked before\n", r.Domain)
 	case len(changes) == 0:
 		fmt.Fprintf(&b, "%s: nothing has changed\n", r.Domain)
 	}

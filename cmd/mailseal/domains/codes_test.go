@@ -24,6 +24,7 @@ const (
 	at    = "_dmarc.example.com."
 	sts   = "_mta-sts.example.com."
 	tls   = "_smtp._tls.example.com."
+	bimi  = "default._bimi.example.com."
 )
 
 // zoneCase is a change to the clean zone that has one mistake.
@@ -329,6 +330,19 @@ func cases(t *testing.T) []zoneCase {
 		{code: MXLeftover, add: root + " MX 32767 ms12345.msv1.invalid.\n"},
 		{code: ParkedMX, drop: root + " TXT", add: txt(root, "v=spf1 -all")},
 		{code: ParkedDMARC, drop: "example.com. MX", add: root + " MX 0 .\n@spf -all\n" + "@dmarc v=DMARC1; p=quarantine; np=reject; rua=mailto:a@mx.example.com"},
+		{code: BIMISeveral, add: txt(bimi, "v=BIMI1; l=https://example.com/a.svg") + txt(bimi, "v=BIMI1; l=https://example.com/b.svg")},
+		{code: BIMIBroken, add: txt(bimi, "v=BIMI1; l=http://example.com/logo.svg")},
+		{code: BIMIBroken, add: txt(bimi, "v=bimi1; l=https://example.com/logo.svg")},
+		{code: BIMIBroken, add: txt(bimi, "v=BIMI1; l=https://example.com/logo.png")},
+		{code: BIMIBroken, add: txt(bimi, "v=BIMI1;")},
+		{code: BIMIPolicy, other: "sub.example.com", drop: at, add: strings.Replace(sub, "~all", "-all", 1) +
+			txt(at, "v=DMARC1; p=none"+rua) + txt("default._bimi.sub.example.com.", "v=BIMI1; l=https://example.com/a.svg; a=")},
+		{code: Misspelled, add: txt("_bimi.example.com.", "v=BIMI1; l=https://example.com/logo.svg")},
+		{code: SPFStray, add: txt(root, "\"v=spf1 mx ~all\"")},
+		{code: SPFStray, add: txt(root, "spf1 mx ~all")},
+		{code: DMARCStray, add: txt(at, "v=DMARC1 p=none")},
+		withDMARC(dmarc.FlawOptions, "v=DMARC1; p=reject; ruf=mailto:dmarc@example.com; fo=0:1"+rua),
+		withSPF(spf.FlawContained, "v=spf1 ip4:192.0.2.0/24 ip4:192.0.2.1/24 ~all"),
 		{code: STSNone, drop: sts},
 		{code: STSSeveral, add: txt(sts, "v=STSv1; id=2")},
 		{code: STSBroken, drop: sts, add: txt(sts, "v=STSv1; id=2026-01-01")},

@@ -58,7 +58,7 @@ func (c *checker) exchange(ctx context.Context, host string) {
 	case !e.Offers:
 		c.report(MXPlain, host, host+" does not offer STARTTLS")
 	case e.Failed != nil:
-		c.report(MXBroken, host, fmt.Sprintf("%s offers STARTTLS, and it fails: %v", host, e.Failed))
+		c.report(MXBroken, host, fmt.Sprintf("%s offers STARTTLS, but it fails: %v", host, e.Failed))
 	}
 	isPinned := c.pins(ctx, host, e)
 	if len(e.Chain) > 0 {
@@ -70,20 +70,23 @@ func (c *checker) exchange(ctx context.Context, host string) {
 // authorities do not matter.
 func (c *checker) certificate(host string, e reach.Exchange, isPinned bool) {
 	if left := e.Expires().Sub(c.Deep.Time()); left < soon {
-		word := "ends on "
+		word := "expires on "
 		if left < 0 {
-			word = "has ended on "
+			word = "expired on "
 		}
-		c.report(MXEnds, host, "the certificate of "+host+" "+word+e.Expires().UTC().Format(time.DateOnly))
+		c.report(MXEnds, host, "the certificate of "+
+			""+host+" "+word+e.Expires().UTC().Format(time.DateOnly))
 	}
 	switch {
 	case isPinned:
 	case e.Name != nil:
-		c.report(MXOtherName, host, fmt.Sprintf("the certificate of %s is for another name: %v", host, e.Name))
+		c.report(MXOtherName, host, fmt.Sprintf("the certificate of %s is for another name: "+
+			"%v", host, e.Name))
 	case e.Untrusted != nil:
 		c.report(MXUntrusted, host, fmt.Sprintf("the certificate of %s: %v", host, e.Untrusted))
 	case e.Roots != nil:
-		c.report(MXUnreached, host, fmt.Sprintf("could not judge the certificate of %s: %v", host, e.Roots))
+		c.report(MXUnreached, host, fmt.Sprintf("could not judge the certificate of %s: "+
+			"%v", host, e.Roots))
 	}
 }
 
@@ -97,7 +100,7 @@ func (c *checker) pins(ctx context.Context, host string, e reach.Exchange) bool 
 	}
 	if c.Trusted && c.validates(ctx) {
 		if why := c.unsignedPath(ctx, host, a); why != "" {
-			c.report(PinUnsigned, name, "there are TLSA records, and "+why)
+			c.report(PinUnsigned, name, "there are TLSA records, but "+why)
 			return false
 		}
 	}
@@ -105,16 +108,17 @@ func (c *checker) pins(ctx context.Context, host string, e reach.Exchange) bool 
 	for _, text := range a.Texts {
 		pin, err := reach.ParsePin(text)
 		if err != nil || !pin.Counts() {
-			c.report(PinUnusable, name, fmt.Sprintf("senders do not use the TLSA record %q", text)).Seen = text
+			c.report(PinUnusable, name, fmt.Sprintf("senders do not use the TLSA record "+
+				"%q", text)).Seen = text
 			continue
 		}
 		usable++
 		isMatch = isMatch || pin.Matches(e.Chain, host, c.Deep.Time())
 	}
 	if usable > 0 && !isMatch {
-		text := "no TLSA record is for the certificate that " + host + " shows"
+		text := "no TLSA record matches the certificate that " + host + " presents"
 		if len(e.Chain) == 0 {
-			text = "there are TLSA records, and " + host + " shows no certificate"
+			text = "there are TLSA records, but " + host + " presents no certificate"
 		}
 		c.report(PinMismatch, name, text).Seen = a.Texts[0]
 	}
@@ -129,11 +133,11 @@ func (c *checker) unsignedPath(ctx context.Context, host string, pins dns.Answer
 		return "the zone is not signed"
 	}
 	if mx, err := c.Resolver.Lookup(ctx, c.name, dns.MX); err == nil && !mx.Secure {
-		return "the MX record of " + c.name + " is not signed: senders do not look for them"
+		return "the MX record of " + c.name + " is not signed: senders do not look for TLSA records"
 	}
 	for _, t := range []dns.Type{dns.A, dns.AAAA} {
 		if a, err := c.Resolver.Lookup(ctx, host, t); err == nil && a.Status == dns.Found && !a.Secure {
-			return "the address of " + host + " is not signed: senders do not look for them"
+			return "the address of " + host + " is not signed: senders do not look for TLSA records"
 		}
 	}
 	return ""
@@ -154,11 +158,12 @@ func (c *checker) stsPolicy(ctx context.Context, hosts []string) {
 		c.report(PolicyRefused, at, refused.Error())
 		return
 	case err != nil:
-		c.report(PolicyUnread, at, fmt.Sprintf("could not get the policy: %v", err))
+		c.report(PolicyUnread, at, fmt.Sprintf("could not fetch the policy: %v", err))
 		return
 	}
 	if f.Type != "text/plain" {
-		c.report(PolicyType, at, fmt.Sprintf("the policy comes as %q, not as text/plain", f.Type))
+		c.report(PolicyType, at, fmt.Sprintf("the server sends the policy as %q, not as "+
+			"text/plain", f.Type))
 	}
 	p := reach.ParsePolicy(f.Text)
 	for _, m := range p.Mistakes {
@@ -172,10 +177,11 @@ func (c *checker) stsPolicy(ctx context.Context, hosts []string) {
 // policyMeets compares a policy with the MX records.
 func (c *checker) policyMeets(at string, p reach.Policy, hosts []string) {
 	if p.Mode != "enforce" {
-		c.report(PolicyIdle, at, "mode is "+p.Mode)
+		c.report(PolicyIdle, at, "the policy has mode: "+p.Mode)
 	}
 	if p.Age < day {
-		c.report(PolicyShort, at, fmt.Sprintf("max_age is %d seconds, less than a day; weeks are common", p.Age))
+		c.report(PolicyShort, at, fmt.Sprintf("max_age is %d seconds, less than a day; weeks are "+
+			"common", p.Age))
 	}
 	if p.Mode == "none" {
 		return
@@ -186,6 +192,6 @@ func (c *checker) policyMeets(at string, p reach.Policy, hosts []string) {
 		}
 	}
 	for _, pattern := range p.Unused(hosts) {
-		c.report(PolicyUnused, at, "no MX record names mx: "+pattern)
+		c.report(PolicyUnused, at, "no MX record matches mx: "+pattern)
 	}
 }

@@ -137,6 +137,7 @@ func Check(ctx context.Context, name domain.Name, o Options) Result {
 		c.sender(ctx)
 		c.keys(ctx)
 		c.transport(ctx)
+		c.indicator(ctx)
 		c.profile()
 		c.evidence(ctx)
 		c.deep(ctx)
@@ -164,8 +165,9 @@ func (c *checker) unanswered(ctx context.Context) {
 		if c.Unchecked != nil && !errors.Is(f.err, dns.ErrTimeout) && asked < maxBogus {
 			asked++
 			if c.isBogus(ctx, f.name, f.kind) {
-				c.report(Bogus, f.name, fmt.Sprintf("could not check %s: the name server has an answer, and "+
-					"DNSSEC says that it is not what the owner of the zone signed", f.kind))
+				c.report(Bogus, f.name, fmt.Sprintf("could not check %s: the name server has an "+
+					"answer, but "+
+					"according to DNSSEC it is not what the owner of the zone signed", f.kind))
 				continue
 			}
 		}
@@ -231,7 +233,7 @@ func whyLost(text string, l lint.Flaw) string {
 	case l.Code == spf.FlawPasted && spf.IsRecord(text):
 		return whyBroken
 	case (l.Code == dmarc.FlawValue || l.Code == dmarc.FlawSyntax) && strings.Contains(l.Text, "the whole record"):
-		return "Until it is mended, receivers act on no policy of the domain."
+		return "Until this is corrected, receivers apply no policy of the domain."
 	}
 	return ""
 }
@@ -260,14 +262,15 @@ func (c *checker) size(name string, a dns.Answer) {
 	}
 	if n > packet {
 		c.report(BigAnswer, name,
-			fmt.Sprintf("the TXT records have %d bytes together, more than a packet's %d", n, packet))
+			fmt.Sprintf("the TXT records have %d bytes in total, and a packet holds %d", n, packet))
 	}
 	if s := int(a.TTL.Seconds()); len(a.Texts) > 0 && s > 0 && (s < shortTTL || s > longTTL) {
 		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common", s))
 	}
 	if k := len(a.Aliases); k > 0 && len(a.Texts) == 0 {
-		c.report(Dangling, name, fmt.Sprintf("%s is an alias (CNAME) of %s, where there is no TXT record: have the "+
-			"owner of that name publish it, or put the record in the alias's place", name, a.Aliases[k-1]))
+		c.report(Dangling, name, fmt.Sprintf("%s is an alias (CNAME) of %s, which has no TXT "+
+			"record: have the owner "+
+			"of that name publish it, or replace the alias with the record", name, a.Aliases[k-1]))
 	}
 }
 
@@ -291,11 +294,13 @@ func (c *checker) profile() {
 		return
 	}
 	if c.takes {
-		c.report(ParkedMX, c.name, "SPF says that nothing is sent, and there are MX hosts").Publish =
+		c.report(ParkedMX, c.name, "SPF says that the domain sends no mail, but it has MX "+
+			"hosts").Publish =
 			[]publish.Record{{Name: c.name, Type: "MX", Text: "0 ."}}
 	}
 	if c.result.Policy != "" && c.result.Policy != "reject" {
-		text := "SPF says that nothing is sent, and DMARC asks for " + c.result.Policy + " only"
+		text := "SPF says that the domain sends no mail, but the DMARC policy is only " +
+			"" + c.result.Policy
 		c.report(ParkedDMARC, c.at(), text).Publish = []publish.Record{{Name: c.at(), Text: "v=DMARC1; p=reject"}}
 	}
 }

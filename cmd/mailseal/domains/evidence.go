@@ -15,7 +15,7 @@ import (
 	"mailseal/milter/spf"
 )
 
-// noneDays is how long a policy that asks for nothing is no matter.
+// noneDays is how long a policy that asks for nothing draws no warning.
 const noneDays = 90
 
 // fewest is how many messages of a source are worth a word.
@@ -74,14 +74,15 @@ func (c *checker) unsigned() {
 		slices.ContainsFunc(c.Own, isAligned) {
 		return
 	}
-	c.report(RejectUnsigned, c.at(), "p=reject, and no key of this configuration signs for the domain")
+	c.report(RejectUnsigned, c.at(), "the policy is p=reject, but no key of this configuration "+
+		"signs for the domain")
 }
 
 // elsewhere says that reports about the domain do not come to this host.
 func (c *checker) elsewhere() {
 	if c.policyText != nil && len(c.policyText.Aggregate) > 0 {
 		f := c.report(ReportsElsewhere, c.at(), fmt.Sprintf(
-			"no report on the domain has come to this host in %d days; rua= names %s",
+			"no report about the domain has reached this host in %d days; rua= names %s",
 			reportedDays, strings.Join(c.policyText.Aggregate, " and ")))
 		f.Seen = c.policyText.Text
 	}
@@ -102,12 +103,13 @@ func (c *checker) onlySPF() {
 	for i := range c.reported.Sources {
 		s := &c.reported.Sources[i]
 		if n := s.SPFOnly(); s.Class.Own() && n > 0 && n*100 > s.Pass {
-			list = append(list, messages(n)+" of "+s.Name)
+			list = append(list, messages(n)+" from "+s.Name)
 		}
 	}
 	if len(list) > 0 {
-		c.report(RejectBySPF, c.at(), "p=reject, and no signature of the domain is on "+named(list)+
-			": they pass by SPF alone, and are refused once they are forwarded")
+		c.report(RejectBySPF, c.at(), "the policy is p=reject, but the domain does not sign "+
+			""+named(list)+
+			": they pass by SPF alone and are rejected once they are forwarded")
 	}
 }
 
@@ -120,13 +122,13 @@ func (c *checker) strict() {
 	for i := range c.reported.Sources {
 		s := &c.reported.Sources[i]
 		if s.Strict > 0 && s.Class != advice.NotOurs && s.Class != advice.Scanner {
-			list = append(list, messages(s.Strict)+" of "+s.Name)
+			list = append(list, messages(s.Strict)+" from "+s.Name)
 		}
 	}
 	if len(list) == 0 {
 		return
 	}
-	f := c.report(StrictLoss, c.at(), "would pass with relaxed alignment, and fail: "+named(list))
+	f := c.report(StrictLoss, c.at(), "with relaxed alignment, this mail would pass: "+named(list))
 	text := c.policyText.Text
 	for _, tag := range []string{"adkim", "aspf"} {
 		if strings.Contains(strings.ReplaceAll(strings.ToLower(text), " ", ""), tag+"=s") {
@@ -154,7 +156,7 @@ func (c *checker) identity() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(failing)) {
 		c.report(StrictIdentity, name, fmt.Sprintf(
-			"t=s, and no signature with this key verifies on mail of names below the domain: %s",
+			"the key has t=s, and its signatures do not verify on mail from subdomains: %s",
 			messages(failing[name])))
 	}
 }
@@ -191,7 +193,7 @@ func (c *checker) forLong() {
 	}
 	if days := int(h.To-h.Policy.Since) + 1; days > noneDays {
 		c.forget(dmarc.FlawMonitoring)
-		c.report(NoneLong, c.at(), fmt.Sprintf("the policy is %s since %s, for %d days",
+		c.report(NoneLong, c.at(), fmt.Sprintf("the policy has been %s since %s, for %d days",
 			h.Policy.Step, h.Policy.Since, days)).Seen = c.policyText.Text
 	}
 }
@@ -222,13 +224,14 @@ func (c *checker) reportedSources(ctx context.Context) {
 		s := &c.reported.Sources[i]
 		for _, addr := range c.outside(ctx, s) {
 			terms = append(terms, termOf(addr))
-			list = append(list, messages(s.Messages)+" of "+s.Name)
+			list = append(list, messages(s.Messages)+" from "+s.Name)
 		}
 	}
 	if len(terms) == 0 {
 		return
 	}
-	f := c.report(SPFReported, c.name, "sign for the domain, and are not in its SPF record: "+named(list))
+	f := c.report(SPFReported, c.name, "these sources sign for the domain but are not in its SPF "+
+		"record: "+named(list))
 	f.Seen = c.result.SPF.Root.Text
 	text := f.Seen
 	for _, term := range terms[:min(len(terms), maxReported)] {
@@ -265,7 +268,8 @@ func (c *checker) unusedTerms() {
 		if t.Kind == "all" || t.Kind == "redirect" || t.Value != spf.Pass || !isKnown || c.isUsed(networks) {
 			continue
 		}
-		f := c.report(SPFUnused, c.name, fmt.Sprintf("no address that %s lets in is in %d days of reports",
+		f := c.report(SPFUnused, c.name, fmt.Sprintf("no address that %s allows appears in %d "+
+			"days of reports",
 			t.Term, len(c.reported.Days)))
 		if at := strings.Index(root.Text, t.Term); at >= 0 {
 			f.Seen, f.Start, f.End = root.Text, at, at+len(t.Term)

@@ -191,11 +191,11 @@ func TestReportsAnnounceThemselves(t *testing.T) {
 			}
 			want := map[string]string{
 				string(SignedMissing): "reports of the last 7 days show 114 messages signed with it",
-				string(RejectBySPF):   "399 messages of 198.51.100.25",
-				string(StrictLoss):    "399 messages of 192.0.2.9",
-				string(SPFReported):   "210 messages of 192.0.2.77",
+				string(RejectBySPF):   "399 messages from 198.51.100.25",
+				string(StrictLoss):    "399 messages from 192.0.2.9",
+				string(SPFReported):   "210 messages from 192.0.2.77",
 				string(SPFUnused):     "include:_spf.example.net",
-				string(NoneLong):      "the policy is none since 2026-08-12",
+				string(NoneLong):      "the policy has been none since 2026-08-12",
 				string(CanTighten):    "Ready for quarantine",
 			}[string(c.code)]
 			if !strings.Contains(f.Text, want) {
@@ -258,9 +258,9 @@ func TestProposeSPFOfReports(t *testing.T) {
 	}
 	notes := strings.Join(p.Notes, "\n")
 	for _, want := range []string{
-		"399 messages of 198.51.100.25 (ours): is let in",
-		"399 messages of 192.0.2.77 (service): added",
-		"399 messages of 192.0.2.78 (service): not added: SPF is asked of its envelope domain, bounce.mailer.example",
+		"399 messages from 198.51.100.25 (ours): already allowed",
+		"399 messages from 192.0.2.77 (service): added",
+		"399 messages from 192.0.2.78 (service): not added: receivers check SPF for its envelope domain, bounce.mailer.example",
 	} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("nothing says %q in\n%s", want, notes)
@@ -271,7 +271,7 @@ func TestProposeSPFOfReports(t *testing.T) {
 	}
 	empty := storeOf(t, nil)
 	p, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}), Reports: empty})
-	if err != nil || !strings.Contains(strings.Join(p.Notes, " "), "name no source") {
+	if err != nil || !strings.Contains(strings.Join(p.Notes, " "), "show no source") {
 		t.Errorf("without reports: %v %q", err, p.Notes)
 	}
 	empty.Close()

@@ -39,9 +39,9 @@ func (c *checker) exchanges(ctx context.Context) {
 		case x.Host == "":
 			isNull = true
 		case strings.HasSuffix(x.Host, ".msv1.invalid"):
-			c.report(MXLeftover, c.name, x.Host+" is an MX that proved the ownership of the domain: delete it")
+			c.report(MXLeftover, c.name, x.Host+" once proved who owns the domain: delete the record")
 		case seen[x.Host]:
-			c.report(MXTwice, c.name, x.Host+" is there twice")
+			c.report(MXTwice, c.name, x.Host+" appears twice")
 		case len(seen) < maxHosts:
 			c.host(ctx, x.Host)
 		}
@@ -49,7 +49,7 @@ func (c *checker) exchanges(ctx context.Context) {
 	}
 	c.hasNull, c.takes = isNull, len(seen) > 1 || !isNull
 	if isNull && len(seen) > 1 {
-		c.report(NullMixed, c.name, "there is a null MX (0 .) beside others")
+		c.report(NullMixed, c.name, "there is a null MX (0 .) beside other MX records")
 	}
 }
 
@@ -60,14 +60,15 @@ func (c *checker) withoutMX(ctx context.Context) {
 			return
 		}
 	}
-	c.report(NoMX, c.name, "there is neither an MX record nor an address; 0 . says that it is meant").Publish =
+	c.report(NoMX, c.name, "there is neither an MX record nor an address; if that is intended, "+
+		"publish the null MX (0 .)").Publish =
 		[]publish.Record{{Name: c.name, Type: "MX", Text: "0 ."}}
 }
 
 // host looks at one MX host.
 func (c *checker) host(ctx context.Context, host string) {
 	if _, err := netip.ParseAddr(host); err == nil {
-		c.report(MXName, c.name, host+" is an address and not a name")
+		c.report(MXName, c.name, host+" is an address, not a name")
 		return
 	}
 	var addrs []netip.Addr
@@ -87,7 +88,8 @@ func (c *checker) host(ctx context.Context, host string) {
 	}
 	for _, addr := range addrs {
 		if !isPublic(addr) {
-			c.report(MXPrivate, c.name, fmt.Sprintf("%s has the address %s, which is private", host, addr))
+			c.report(MXPrivate, c.name, fmt.Sprintf("%s has the address %s, which is "+
+				"private", host, addr))
 			continue
 		}
 		c.reverse(ctx, host, addr)
@@ -120,12 +122,14 @@ func (c *checker) reverse(ctx context.Context, host string, addr netip.Addr) {
 		}
 		if slices.Contains(forward.Addrs, addr) {
 			if isGeneric(name, addr) {
-				c.report(MXGeneric, host, fmt.Sprintf("%s is called %s, a name made from the address", addr, name))
+				c.report(MXGeneric, host, fmt.Sprintf("%s has the reverse name %s, which is made "+
+					"from the address", addr, name))
 			}
 			return
 		}
 	}
-	c.report(MXMismatch, host, fmt.Sprintf("%s is called %s, which has not that address", addr, a.Names[0]))
+	c.report(MXMismatch, host, fmt.Sprintf("%s has the reverse name %s, which does not have that "+
+		"address", addr, a.Names[0]))
 }
 
 // transport looks at the records of MTA-STS and of TLS reports (RFC 8461 section 3.1, RFC 8460
@@ -177,7 +181,7 @@ func (c *checker) transportRecord(ctx context.Context, k transportKind) {
 		v, _ := tags.Value("v")
 		switch {
 		case "v="+v != k.version:
-			clause = "it does not begin with " + k.version + "; in this very form"
+			clause = "the record does not begin with " + k.version + "; in exactly this form"
 		case len(skipped) > 0:
 			clause = fmt.Sprintf("%q is not a tag with a value", skipped[0])
 		default:
@@ -194,9 +198,10 @@ func (c *checker) transportRecord(ctx context.Context, k transportKind) {
 	switch {
 	case records == 0 && c.misspelled(ctx, name, k.label, k.isRecord):
 	case records == 0:
-		c.report(k.none, name, "there is no record of "+k.what)
+		c.report(k.none, name, "there is no record for "+k.what)
 	case records > 1:
-		c.report(k.several, name, fmt.Sprintf("there are %d records of %s: keep one, and delete the others",
+		c.report(k.several, name, fmt.Sprintf("there are %d records for %s: keep one, and delete "+
+			"the others",
 			records, k.what))
 	}
 }
@@ -248,7 +253,7 @@ func stsMistake(tags taglist.List) string {
 	id, given := tags.Value("id")
 	switch {
 	case !given:
-		return "it has no id="
+		return "the record has no id="
 	case id == "" || len(id) > 32 || strings.Trim(strings.ToLower(id), "abcdefghijklmnopqrstuvwxyz0123456789") != "":
 		return "id= must have 1 to 32 letters and digits"
 	}
@@ -258,12 +263,12 @@ func stsMistake(tags taglist.List) string {
 func tlsMistake(tags taglist.List) string {
 	rua, given := tags.Value("rua")
 	if !given {
-		return "it has no rua="
+		return "the record has no rua="
 	}
 	for uri := range strings.SplitSeq(rua, ",") {
 		uri = strings.ToLower(strings.TrimSpace(uri))
 		if !strings.HasPrefix(uri, "mailto:") && !strings.HasPrefix(uri, "https://") {
-			return fmt.Sprintf("%q is neither mailto: nor https:", uri)
+			return fmt.Sprintf("%q begins with neither mailto: nor https:", uri)
 		}
 	}
 	return ""

@@ -23,7 +23,7 @@ func (c *checker) helo(ctx context.Context) {
 			continue
 		}
 		if len(addrs) == 0 {
-			c.report(HeloAddress, host, "the name that the server says in HELO has no address")
+			c.report(HeloAddress, host, "the server's HELO name has no address")
 		}
 		for _, addr := range addrs {
 			c.heloReverse(ctx, host, addr)
@@ -36,7 +36,7 @@ func (c *checker) heloRecord(ctx context.Context, host string) {
 	if err != nil || slices.ContainsFunc(a.Texts, spf.IsRecord) {
 		return
 	}
-	c.report(SPFHelo, host, "the name that the server says in HELO has no SPF record").Publish =
+	c.report(SPFHelo, host, "the server's HELO name has no SPF record").Publish =
 		[]publish.Record{{Name: host, Text: "v=spf1 a -all"}}
 }
 
@@ -49,7 +49,8 @@ func (c *checker) heloReverse(ctx context.Context, host string, addr netip.Addr)
 		c.report(MXReverse, host, fmt.Sprintf("%s has no reverse name (PTR)", addr))
 	default:
 		c.report(HeloReverse, host,
-			fmt.Sprintf("%s is called %s, and the server says %s in HELO", addr, a.Names[0], host))
+			fmt.Sprintf("%s has the reverse name %s, but the server says %s in "+
+				"HELO", addr, a.Names[0], host))
 	}
 }
 

@@ -71,21 +71,28 @@ func (q Key) print(out io.Writer, k keyJSON, r Result) error {
 		}
 		return json.NewEncoder(out).Encode(k)
 	}
-	var b strings.Builder
+	s := newScreen(out)
 	switch {
 	case k.Algorithm != "":
-		fmt.Fprintf(&b, "%s: a key for %s of %d bits\n", k.Name, k.Algorithm, k.Bits)
+		fmt.Fprintf(s, "%s: a key for %s of %d bits\n", k.Name, k.Algorithm, k.Bits)
 	case r.Count(check.Unknown) > 0:
-		fmt.Fprintf(&b, "%s: could not find out\n", k.Name)
+		fmt.Fprintf(s, "%s: could not check\n", k.Name)
 	default:
-		fmt.Fprintf(&b, "%s: no key that can be used\n", k.Name)
+		fmt.Fprintf(s, "%s: no usable key\n", k.Name)
 	}
 	for _, t := range k.Records {
-		fmt.Fprintf(&b, "  %s\n", visible(t))
+		for len(t) > 0 && s.width > 0 {
+			n := chunk(t, s.columns-2)
+			fmt.Fprintf(s, "  %s\n", visible(t[:n]))
+			t = t[n:]
+		}
+		if t != "" {
+			fmt.Fprintf(s, "  %s\n", visible(t))
+		}
 	}
-	if err := r.writeFindings(&b); err != nil {
+	if err := s.findings(r); err != nil {
 		return err
 	}
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, s.String())
 	return err
 }

@@ -38,9 +38,9 @@ func (c *checker) keys(ctx context.Context) {
 	switch {
 	case c.memory.failedBelow(base): // a key may be where no answer came from
 	case !c.hasKey && len(c.Selectors) == 0 && !c.parked && !wild && !c.Brief:
-		c.report(NoSelector, base, "none of the common selectors has a key; name yours with --selector")
+		c.report(NoSelector, base, "no common selector has a key; name yours with --selector")
 	case len(algorithms) > 0 && !slices.Contains(algorithms, dkim.RSASHA256):
-		c.report(OnlyEd25519, base, "the keys that were found are Ed25519 keys, and there is no RSA key beside them")
+		c.report(OnlyEd25519, base, "only Ed25519 keys were found, and no RSA key")
 	}
 	if !c.Brief {
 		c.obsolete(ctx, base, len(algorithms) > 0)
@@ -61,7 +61,8 @@ func (c *checker) wild(ctx context.Context, base string) (isWild, ok bool) {
 		return false, true
 	}
 	if !slices.ContainsFunc(a.Texts, isRevoked) {
-		c.report(Wildcard, "*."+base, "a selector that does not exist has a record, by a wildcard").Seen = a.Texts[0]
+		c.report(Wildcard, "*."+base, "because of a wildcard, a selector that does not exist has "+
+			"a record").Seen = a.Texts[0]
 	}
 	return true, true
 }
@@ -93,7 +94,8 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 	}
 	c.hasKey = true
 	if len(a.Texts) > 1 {
-		c.report(KeySeveral, name, fmt.Sprintf("there are %d TXT records: keep the one of the key that signs",
+		c.report(KeySeveral, name, fmt.Sprintf("there are %d TXT records: keep the one of the "+
+			"key that signs",
 			len(a.Texts)))
 	}
 	var out []string
@@ -102,7 +104,7 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 		if n := c.signedWith[name]; n > 0 && isRevoked(t) {
 			c.forget(dkim.FlawRevoked)
 			c.report(SignedMissing, name, fmt.Sprintf(
-				"the key is revoked, and reports of the last %d days show %s signed with it",
+				"the key is revoked, but reports of the last %d days show %s signed with it",
 				signedDays, messages(n))).Seen = t
 		}
 		if r, err := dkim.ParseRecord(t); err == nil {
@@ -138,7 +140,8 @@ func (c *checker) missing(ctx context.Context, name string) {
 	}
 	if n := c.signedWith[name]; n > 0 {
 		c.report(SignedMissing, name, fmt.Sprintf(
-			"there is no key record, and reports of the last %d days show %s signed with it", signedDays, messages(n)))
+			"there is no key record, but reports of the last %d days show %s signed with "+
+				"it", signedDays, messages(n)))
 		return
 	}
 	c.report(KeyMissing, name, "there is no key record")
@@ -162,12 +165,13 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 	if err == nil {
 		for _, t := range a.Texts {
 			if isDomainKeys(t) {
-				c.report(DomainKeys, base, "there is a policy of DomainKeys, which DKIM has "+
+				c.report(DomainKeys, base, "there is a DomainKeys policy, which DKIM has "+
 					"replaced: delete it").Seen = t
 			}
 		}
 		if a.Status == dns.NXDomain && hasKey {
-			c.report(EmptyNode, base, "the name servers say that it does not exist, though there is a key below it")
+			c.report(EmptyNode, base, "the name servers say that the name does not exist, "+
+				"although there is a key below it")
 		}
 	}
 	for _, l := range leftovers {
@@ -180,7 +184,8 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 			switch {
 			case l.ssp && (isDomainKeys(t) || strings.Contains(t, "dkim=")):
 				c.report(SSP, name,
-					"there is a record of Sender Signing Practices, which never became a standard: delete it").Seen = t
+					"there is a record for Sender Signing Practices, which never became a "+
+						"standard: delete it").Seen = t
 			case !l.ssp && strings.Contains(strings.ToLower(strings.ReplaceAll(t, " ", "")), "dkim="):
 				c.report(ADSP, name, adspText(l.label)).Seen = t
 			}
@@ -189,9 +194,10 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 }
 
 func adspText(label string) string {
-	text := "there is a record of ADSP, which is Historic since 2013: delete it; DMARC does what it was for"
+	text := "there is an ADSP record, a method that was abandoned in 2013: delete it; DMARC has " +
+		"replaced it"
 	if label != "_adsp._domainkey" {
-		text += " (no receiver ever looked at this name: it is misspelled)"
+		text += " (the name is misspelled, so no receiver ever used the record)"
 	}
 	return text
 }

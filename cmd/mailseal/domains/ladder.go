@@ -23,9 +23,10 @@ func stepOf(policy string, testing bool) (advice.Step, error) {
 		}
 	}
 	if policy == "none" && testing {
-		return 0, answer.NewUsage(errors.New("--testing goes with quarantine or reject: below none there is no step"))
+		return 0, answer.NewUsage(errors.New("--testing needs the policy quarantine or reject"))
 	}
-	return 0, answer.NewUsage(fmt.Errorf("--policy is %q; it is none, quarantine or reject", policy))
+	return 0, answer.NewUsage(fmt.Errorf("--policy is %q; it must be none, quarantine or "+
+		"reject", policy))
 }
 
 // ladder says which records follow a record, and when (RFC 9989 section 7.4).
@@ -45,20 +46,22 @@ func ladder(record string, people bool) string {
 	var b strings.Builder
 	for step := now; step < end; step++ {
 		if step == now {
-			b.WriteString("Next steps, each only when the reports of the step before show no " +
-				"mail of yours that fails:\n")
+			b.WriteString("Next steps. Take each one only when the reports on the step before show " +
+				"that none of your mail fails:\n")
 		}
 		fmt.Fprintf(&b, "  after %d days: %s\n", step.Days(), advice.WithStep(record, step+1))
 	}
 	if now < end {
 		test := end - 1
-		fmt.Fprintf(&b, "With t=y receivers do what the step below asks: %s is %s in effect.\n", test, test-1)
+		fmt.Fprintf(&b, "With t=y, receivers apply the step below: %s has the effect of "+
+			"%s.\n", test, test-1)
 	}
 	if people {
 		b.WriteString("p=quarantine is the last step for a domain whose users post to mailing " +
 			"lists (RFC 9989 section 7.4).")
 	} else {
-		b.WriteString("p=reject must not rest on SPF alone (RFC 9989 section 8): every source must sign.")
+		b.WriteString("p=reject must not rest on SPF alone (RFC 9989 section 8): every source " +
+			"must sign.")
 	}
 	return b.String()
 }

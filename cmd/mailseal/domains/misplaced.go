@@ -11,10 +11,11 @@ import (
 
 // slips are labels that people write for others.
 var slips = map[string][]string{
-	"_dmarc":     {"dmarc", "_dmrac", "_damrc", "_dmark", "_darmc"},
-	"_mta-sts":   {"mta-sts", "_mta_sts"},
-	"_smtp._tls": {"_tls", "_smtp-tls", "_smtp.tls", "_tls._smtp"},
-	"_domainkey": {"", "_domainkeys", "_domiankey", "_domankey", "domainkey"}, // "": left out
+	"_dmarc":        {"dmarc", "_dmrac", "_damrc", "_dmark", "_darmc"},
+	"_mta-sts":      {"mta-sts", "_mta_sts"},
+	"default._bimi": {"_bimi", "default.bimi"},
+	"_smtp._tls":    {"_tls", "_smtp-tls", "_smtp.tls", "_tls._smtp"},
+	"_domainkey":    {"", "_domainkeys", "_domiankey", "_domankey", "domainkey"}, // "": left out
 }
 
 // misspelled looks for a record that is missing at a name that a slip of the pen has made of its own.

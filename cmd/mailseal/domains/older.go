@@ -20,7 +20,7 @@ func (c *checker) older(ctx context.Context, now dmarc.Result) {
 	at := "_dmarc." + c.name
 	if now.Requested != then.Requested {
 		c.report(OlderPolicy, at, fmt.Sprintf(
-			"receivers that follow RFC 7489 see %s, those that follow RFC 9989 %s",
+			"receivers that follow RFC 7489 see %s; those that follow RFC 9989 see %s",
 			seenPolicy(then), seenPolicy(now),
 		))
 		return
@@ -32,19 +32,21 @@ func (c *checker) older(ctx context.Context, now dmarc.Result) {
 	if np := now.Record.NonExistent; np != "" && !c.inherited && weight(np) > weight(below) &&
 		weight(below) >= weight(now.Record.Policy) && !c.hasNull {
 		c.report(OlderPolicy, at, fmt.Sprintf(
-			"of names that do not exist, receivers that follow RFC 7489 see p=%s, those that follow RFC 9989 np=%s",
+			"for names that do not exist, receivers that follow RFC 7489 apply p=%s; those that "+
+				"follow RFC 9989 apply np=%s",
 			below, np,
 		))
 	}
 	was, is := then.OrganizationalDomain, now.OrganizationalDomain
 	if was != "" && is != "" && was != is && now.Record.PSD != dmarc.Organizational {
 		c.report(OtherTree, at, fmt.Sprintf(
-			"receivers that follow RFC 7489 take %s for the organizational domain, those that follow RFC 9989 %s",
+			"for receivers that follow RFC 7489 the organizational domain is %s; for those that "+
+				"follow RFC 9989 it is %s",
 			was, is))
 	}
 	if now.Record.PSD == dmarc.Organizational && !c.inherited {
-		c.report(OwnTree, at, "psd=n makes "+c.name+" an organizational domain of its own to "+
-			"receivers that follow RFC 9989")
+		c.report(OwnTree, at, "for receivers that follow RFC 9989, psd=n makes "+c.name+
+			" an organizational domain of its own")
 	}
 }
 
@@ -52,7 +54,7 @@ func seenPolicy(r dmarc.Result) string {
 	if r.Record == nil {
 		return "no policy"
 	}
-	return fmt.Sprintf("%s=%s of _dmarc.%s", r.Tag, r.Requested, r.PolicyDomain)
+	return fmt.Sprintf("%s=%s at _dmarc.%s", r.Tag, r.Requested, r.PolicyDomain)
 }
 
 // weight orders policies from the weakest.

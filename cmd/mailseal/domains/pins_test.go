@@ -56,7 +56,7 @@ func TestServersDifferOnTheScreen(t *testing.T) {
 	flat := strings.Join(strings.Fields(b.String()), " ")
 	for _, want := range []string{
 		"warning _dmarc.example.com [name-servers-differ]", "ns1.example.net: v=DMARC1; p=reject", "ns2.example.net: v=DMARC1; p=none",
-		"compare the serial numbers of its SOA record, and transfer it",
+		"compare the serial numbers of the SOA records, and transfer the zone",
 	} {
 		if !strings.Contains(flat, want) {
 			t.Errorf("nothing says %q in\n%s", want, b.String())

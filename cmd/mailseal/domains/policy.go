@@ -2,6 +2,7 @@ package domains
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,21 +22,25 @@ func (c *checker) policy(ctx context.Context) {
 	if !ok {
 		return
 	}
-	near, records := false, 0
+	near, records := false, count(a.Texts, dmarc.IsRecord)
 	for _, t := range a.Texts {
 		if dmarc.IsRecord(t) {
-			records++
 			continue
 		}
 		if spf.IsRecord(t) {
 			c.report(SPFAtDMARC, at, "there is an SPF record at _dmarc: delete it").Seen = t
+		}
+		if found := dmarc.Lint(t); records > 0 && len(found) > 0 {
+			c.stray(DMARCStray, at, t, found[0])
+			continue
 		}
 		mended, _ := dmarc.Repair(t)
 		near = near || len(dmarc.Lint(t)) > 0
 		c.flaws(at, t, mended, dmarc.Lint)
 	}
 	if records > 1 {
-		c.report(DMARCSeveral, at, fmt.Sprintf("there are %d DMARC records: keep one, and delete the others", records))
+		c.report(DMARCSeveral, at, fmt.Sprintf("there are %d DMARC records: keep one, and delete "+
+			"the others", records))
 	}
 	checker := &dmarc.Checker{Resolver: c.Resolver}
 	r := checker.Discover(ctx, []dmarc.Author{{Domain: c.result.Domain}}).Weigh(ctx, nil)
@@ -62,7 +67,8 @@ func (c *checker) takesAll(ctx context.Context) {
 	}
 	name := c.Random + "._report._dmarc." + c.name
 	if a, err := c.Resolver.Lookup(ctx, name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
-		c.report(TakesAll, "*._report._dmarc."+c.name, "the domain agrees to take reports about any other")
+		c.report(TakesAll, "*._report._dmarc."+c.name, "the domain agrees to receive reports "+
+			"about every other domain")
 	}
 }
 
@@ -74,7 +80,7 @@ func (c *checker) own(ctx context.Context, at string, r dmarc.Result) {
 	if r.OrganizationalDomain != "" && r.OrganizationalDomain != c.result.Domain {
 		find = lintBelow
 		if r.Record.Subdomain != "" || r.Record.NonExistent != "" {
-			c.report(NoEffect, at, "sp= and np= mean nothing below the organizational domain, "+
+			c.report(NoEffect, at, "sp= and np= have no effect below the organizational domain, "+
 				r.OrganizationalDomain.String()).Seen = text
 		}
 	}
@@ -103,7 +109,8 @@ func (c *checker) wildcard(ctx context.Context) {
 	}
 	name := "_dmarc." + c.Random + "." + c.name
 	if a, err := c.Resolver.Lookup(ctx, name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
-		c.report(DMARCWild, "*."+c.name, "any name below seems to have a DMARC record, by a wildcard")
+		c.report(DMARCWild, "*."+c.name, "because of a wildcard, every name below the domain "+
+			"seems to have a DMARC record")
 	}
 }
 
@@ -120,6 +127,9 @@ var freemail = []string{
 func (c *checker) address(ctx context.Context, at, text, uri string) {
 	checker := &dmarc.Checker{Resolver: c.Resolver}
 	consent := checker.Consent(ctx, c.result.Domain, uri)
+	if errors.Is(consent.Err, errOutside) {
+		c.agreement(consent)
+	}
 	if consent.Host == "" || consent.Err != nil {
 		return
 	}
@@ -131,19 +141,40 @@ func (c *checker) address(ctx context.Context, at, text, uri string) {
 	if !consent.Given {
 		f := mark(
 			c.report(NotAgreed, at,
-				fmt.Sprintf("%s is of another domain, which has no record at %s", uri, consent.Name)),
+				fmt.Sprintf("%s is at another domain, which has not agreed: "+
+					"%s", uri, mustPublish(consent))),
 		)
-		f.Publish = []publish.Record{{Name: consent.Name, Text: "v=DMARC1", Who: consent.Host.String()}}
+		f.Publish = []publish.Record{agreementOf(consent)}
 	}
 	if slices.Contains(freemail, consent.Host.String()) {
-		mark(c.report(Freemail, at, uri+" is a mailbox at a service for people"))
+		mark(c.report(Freemail, at, uri+" is a personal mailbox at a free mail service"))
 	}
 	if consent.Host == c.result.Domain && !c.hasNull && !c.takes {
 		return // that it takes no mail is said of the domain itself
 	}
 	if why, ok := c.canReceive(ctx, consent.Host); !ok {
-		mark(c.report(ReportHost, at, fmt.Sprintf("%s cannot take mail: %s", consent.Host, why)))
+		mark(c.report(ReportHost, at, fmt.Sprintf("%s cannot receive mail: %s", consent.Host, why)))
 	}
+}
+
+// agreementOf is the record by which the host of a report address agrees to receive reports (RFC 9990
+// section 4).
+func agreementOf(c dmarc.Consent) publish.Record {
+	return publish.Record{Name: c.Name, Text: "v=DMARC1", Who: c.Host.String()}
+}
+
+// mustPublish says which record that is. The wizard says the same.
+func mustPublish(c dmarc.Consent) string {
+	return fmt.Sprintf(`%s must publish %s TXT "v=DMARC1"`, c.Host, c.Name)
+}
+
+// agreement names the record of another domain that a zone file does not have.
+func (c *checker) agreement(consent dmarc.Consent) {
+	consent.Name = dmarc.ConsentName(c.result.Domain, consent.Host)
+	c.report(OutsideZone, consent.Name, fmt.Sprintf("not checked: whether %s agrees to receive "+
+		"the reports for %s. "+
+		"If it has not, %s", consent.Host, consent.URI, mustPublish(consent))).Publish =
+		[]publish.Record{agreementOf(consent)}
 }
 
 // canReceive reports whether mail to a domain could arrive, and why not.
@@ -163,7 +194,7 @@ func (c *checker) canReceive(ctx context.Context, host domain.Name) (why string,
 			return "", true
 		}
 	}
-	return "it has neither MX nor address", false
+	return "it has neither an MX record nor an address", false
 }
 
 // noPolicy says that no DMARC record applies, and where it may have gone.

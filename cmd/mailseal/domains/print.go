@@ -1,7 +1,6 @@
 package domains
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,54 +15,12 @@ import (
 // added.
 const Version = 1
 
-// Write prints a result for people: the verdict first, then every finding with the place in the
-// record and the record to publish, then what SPF allows.
-func (r Result) Write(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", shownName(r.Domain), r.verdict())
-	if err := r.writeFindings(&b); err != nil {
-		return err
-	}
-	if r.SPF != nil && r.SPF.Root != nil {
-		b.WriteString("\nWhat SPF says:\n")
-		for line := range strings.Lines(r.SPF.Words()) {
-			indent := "  " + line[:len(line)-len(strings.TrimLeft(line, " "))]
-			first, rest, _ := strings.Cut(wrapped(line, indent+"  "), "\n")
-			b.WriteString(strings.TrimPrefix(first, "  ") + "\n" + rest)
-		}
-	}
-	fmt.Fprintf(&b, "DMARC asks for: %s\nDNS lookups: %d\n", cmp.Or(r.Policy, "nothing"), r.Queries)
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
 // shownName is a domain as the DNS has it, and as people write it where that differs.
 func shownName(d domain.Name) string {
 	if text := d.Unicode(); text != d.String() {
 		return d.String() + " (" + text + ")"
 	}
 	return d.String()
-}
-
-// writeFindings prints every finding with the place and the record to publish, each record once.
-func (r Result) writeFindings(b *strings.Builder) error {
-	printed := map[publish.Record]bool{}
-	for _, f := range r.Findings {
-		fmt.Fprintf(b, "\n%s %s [%s]\n%s%s", f.Severity, f.Setting, f.Code,
-			wrapped(visible(f.Text), "  "), wrapped(f.Why, "  "))
-		f.writeSeen(b)
-		for _, p := range f.Publish {
-			if printed[p] {
-				fmt.Fprintf(b, "    the record to publish is above\n")
-				continue
-			}
-			printed[p] = true
-			if err := p.Write(b, "    "); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // verdict is the first line: how many findings there are, and the worst of them.
@@ -94,69 +51,11 @@ func (r Result) verdict() string {
 	return out + "; first: " + visible(r.Findings[0].Text)
 }
 
-// Columns of a terminal that are written to, and of them for a part of a record.
-const (
-	columns = 78
-	window  = 66
-)
-
-// writeSeen prints the record, or the part of it around the place, with a line below that marks the
-// place. Neither is broken by a terminal of 80 columns.
-func (f Finding) writeSeen(b *strings.Builder) {
-	if f.Seen == "" {
-		return
-	}
-	start, end := f.Start, f.End
-	text, from, before, behind := f.Seen, 0, "", ""
-	if len(text) > window {
-		from = max(min(start-window/3, len(text)-window), 0)
-		text = text[from:min(from+window, len(text))]
-		if from > 0 {
-			before = "..."
-		}
-		if from+window < len(f.Seen) {
-			behind = "..."
-		}
-	}
-	fmt.Fprintf(b, "    %s%s%s\n", before, visible(text), behind)
-	if end > start {
-		start, end = start-from, min(end-from, len(text))
-		indent := len(before) + len(visible(text[:start]))
-		fmt.Fprintf(b, "    %s%s\n", strings.Repeat(" ", indent), strings.Repeat("^", max(end-start, 1)))
-	}
-}
-
-// wrapped breaks a text between words into lines that a terminal of 80 columns holds, each behind an
-// indent.
-func wrapped(text, indent string) string {
-	var b strings.Builder
-	line := indent
-	for _, word := range strings.Fields(text) {
-		if len(line) > len(indent) && len(line)+1+len(word) > columns {
-			b.WriteString(line + "\n")
-			line = indent
-		}
-		if len(line) > len(indent) {
-			line += " "
-		}
-		line += word
-	}
-	return b.String() + line + "\n"
-}
-
 // visible replaces each byte that would move a terminal's cursor, or that is not ASCII.
 func visible(s string) string { return Visible(s) }
 
-// Visible replaces what would move a terminal's cursor.
-func Visible(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c < ' ' || c > '~' {
-			b[i] = '?'
-		}
-	}
-	return string(b)
-}
+// Visible is publish.Visible.
+func Visible(s string) string { return publish.Visible(s) }
 
 // findingJSON is a finding in the form of --json.
 type findingJSON struct {
@@ -241,7 +140,8 @@ func (r Result) writePrometheus(w io.Writer) error {
 		if counts[f.Code]++; counts[f.Code] > 1 {
 			continue
 		}
-		fmt.Fprintf(&b, "mailseal_domain_finding{domain=%q,code=%q,severity=%q} 1\n", r.Domain, f.Code, f.Severity)
+		fmt.Fprintf(&b, "mailseal_domain_finding{domain=%q,code=%q,severity=%q} "+
+			"1\n", r.Domain, f.Code, f.Severity)
 	}
 	if r.SPF != nil {
 		fmt.Fprintf(&b, "mailseal_domain_spf_lookups{domain=%q} %d\n", r.Domain, r.SPF.Lookups)

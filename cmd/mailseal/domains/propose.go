@@ -53,7 +53,8 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 		if p, err := netip.ParsePrefix(text); err == nil {
 			if p != p.Masked() {
 				return nil, answer.NewUsage(fmt.Errorf(
-					"--address %s is an address inside of the network %s; write one or the other", text, p.Masked()))
+					"--address %s is an address in the network %s; write one or the "+
+						"other", text, p.Masked()))
 			}
 			out = append(out, p)
 			continue
@@ -115,8 +116,8 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 	for _, host := range q.Includes {
 		if slices.Contains(ownEnvelope, strings.ToLower(host)) {
 			out.Notes = append(out.Notes,
-				host+" was left out: an include will not help, since this service sends with an "+
-					"envelope domain of its own; have it sign with DKIM as your domain.")
+				host+" was left out: an include will not help, because this service uses an "+
+					"envelope domain of its own. Have it sign with DKIM as your domain.")
 			continue
 		}
 		if !strings.Contains(" "+strings.ToLower(text)+" ", " include:"+strings.ToLower(host)+" ") {
@@ -126,8 +127,8 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 	for _, network := range q.Addresses {
 		if n := network.Addr(); n.IsPrivate() || n.IsLoopback() || n.IsLinkLocalUnicast() {
 			out.Notes = append(out.Notes, fmt.Sprintf(
-				"%s is private: receivers never see mail from it. Name the public address that "+
-					"it leaves your network from.",
+				"%s is private, so receivers never see mail from it. Name the public address "+
+					"from which the mail leaves your network.",
 				strings.TrimPrefix(strings.TrimPrefix(termOfNetwork(network), "ip4:"), "ip6:"),
 			))
 		}
@@ -179,7 +180,7 @@ func passes(ctx context.Context, r dns.Resolver, name domain.Name, addr netip.Ad
 func published(ctx context.Context, r dns.Resolver, name string) (text string, notes []string, err error) {
 	a, err := r.Lookup(ctx, name, dns.TXT)
 	if err != nil {
-		return "", nil, answer.NewUnknown(fmt.Errorf("what is published could not be found out: %w", err))
+		return "", nil, answer.NewUnknown(fmt.Errorf("could not look up the published record: %w", err))
 	}
 	for _, t := range a.Texts {
 		if _, isNear := spf.Resembles(t); !spf.IsRecord(t) && !isNear {
@@ -190,7 +191,8 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 			notes = append(
 				notes,
 				fmt.Sprintf(
-					"The published record %q is not used: carry over by hand what you need of it, and delete it.",
+					"The published record %q is not used: copy what you need from it by hand, "+
+						"then delete it.",
 					t,
 				),
 			)
@@ -198,7 +200,10 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 		}
 		text = mended
 		for _, term := range spf.Omitted(t) {
-			notes = append(notes, fmt.Sprintf("The term %q of the published record is left out.", term))
+			note := fmt.Sprintf("The term %q of the published record was left out.", term)
+			if !slices.Contains(notes, note) {
+				notes = append(notes, note)
+			}
 		}
 	}
 	return cmp.Or(text, "v=spf1 ~all"), notes, nil

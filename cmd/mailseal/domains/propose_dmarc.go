@@ -80,7 +80,7 @@ func bareAddress(text string) string {
 func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 	a, err := q.Resolver.Lookup(ctx, "_dmarc."+out.Domain, dns.TXT)
 	if err != nil {
-		return answer.NewUnknown(fmt.Errorf("what _dmarc.%s publishes: %w", out.Domain, err))
+		return answer.NewUnknown(fmt.Errorf("could not look up _dmarc.%s: %w", out.Domain, err))
 	}
 	for _, text := range a.Texts {
 		mended, ok := dmarc.Repair(text)
@@ -97,7 +97,8 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 			if q.Policy = string(r.Policy); q.Policy == "reject" && q.People {
 				q.Policy = "quarantine"
 				out.Notes = append(out.Notes,
-					"p=reject is published, but lists that your users post to change mail, and it is then refused.")
+					"p=reject is published. Mailing lists change the mail that your users post, "+
+						"which is then rejected.")
 			} else {
 				q.Testing = q.Testing || r.Testing
 			}
@@ -116,12 +117,14 @@ func (q DMARCWishes) parkMX(ctx context.Context, out *publish.Proposal) error {
 	a, err := q.Resolver.Lookup(ctx, out.Domain, dns.MX)
 	switch {
 	case err != nil:
-		return answer.NewUnknown(fmt.Errorf("the MX records of %s: %w", out.Domain, err))
+		return answer.NewUnknown(fmt.Errorf("could not look up the MX records of %s: "+
+			"%w", out.Domain, err))
 	case len(a.Exchanges) == 0:
 		out.Records = append(out.Records, publish.Record{Name: out.Domain, Type: "MX", Text: "0 ."})
 	default:
 		out.Notes = append(out.Notes,
-			"The domain has MX records, so that it takes mail. If it shall not, replace them by \"MX 0 .\" (RFC 7505).")
+			"The domain has MX records, so it receives mail. If it should not, replace them with "+
+				"\"MX 0 .\" (RFC 7505).")
 	}
 	return nil
 }
@@ -137,12 +140,13 @@ func (q DMARCWishes) text() (string, error) {
 	case p == "reject" && q.People:
 		return "", answer.NewBad(
 			errors.New(
-				"p=reject is not for a domain whose users post to mailing lists (RFC 9989 " +
-					"section 7.4): lists change mail, and it is refused; use quarantine",
+				"p=reject does not suit a domain whose users post to mailing lists (RFC 9989 " +
+					"section 7.4): lists change mail, which is then rejected; use quarantine",
 			),
 		)
 	case !slices.Contains([]string{"none", "quarantine", "reject"}, p):
-		return "", answer.NewUsage(fmt.Errorf("--policy is %q; it is none, quarantine or reject", p))
+		return "", answer.NewUsage(fmt.Errorf("--policy is %q; it must be none, quarantine or "+
+			"reject", p))
 	}
 	step, err := stepOf(p, q.Testing)
 	if err != nil {
@@ -173,16 +177,20 @@ func (q DMARCWishes) consent(ctx context.Context, name domain.Name, out *publish
 	}
 	if len(record.Aggregate) == 0 {
 		out.Notes = append(out.Notes,
-			"No address gets reports: name an address with --reports to learn who sends in your name.")
+			"No address receives reports. Name one with --reports to learn who sends in your name.")
 	}
 	for _, uri := range slices.Concat(record.Aggregate, record.Failure) {
 		c := (&dmarc.Checker{Resolver: q.Resolver}).Consent(ctx, name, uri)
 		if c.Err != nil {
-			return answer.NewUnknown(fmt.Errorf("whether %s takes reports: %w", c.Host, c.Err))
+			return answer.NewUnknown(fmt.Errorf("could not find out whether %s agrees to receive "+
+				"reports: %w", c.Host, c.Err))
 		}
-		wanted := publish.Record{Name: c.Name, Text: "v=DMARC1", Who: c.Host.String()}
+		wanted := agreementOf(c)
 		if !c.Given && c.Name != "" && !slices.Contains(out.Records, wanted) {
 			out.Records = append(out.Records, wanted)
+			out.Notes = append(out.Notes, fmt.Sprintf("%s, or no receiver sends reports there: "+
+				"ask its owner.",
+				mustPublish(c)))
 		}
 	}
 	return nil

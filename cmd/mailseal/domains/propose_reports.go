@@ -31,15 +31,16 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 	})
 	if len(own) == 0 {
 		out.Notes = append(out.Notes, fmt.Sprintf(
-			"Reports of %d days name no source of the domain's own mail.", reportedDays))
+			"The reports of %d days show no source of the domain's own mail.", reportedDays))
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Sources of the domain's mail in reports of %d days:\n", reportedDays)
+	fmt.Fprintf(&b, "Sources of the domain's mail in the reports of %d days:\n", reportedDays)
 	now := proposed{q.Resolver, name.String(), text}
 	for i := range own[:min(len(own), maxSources)] {
 		s := &own[i]
-		fmt.Fprintf(&b, "  %s of %s (%s): %s\n", messages(s.Messages), s.Name, s.Class, q.place(ctx, now, name, s))
+		fmt.Fprintf(&b, "  %s from %s (%s): "+
+			"%s\n", messages(s.Messages), s.Name, s.Class, q.place(ctx, now, name, s))
 	}
 	if n := len(own) - maxSources; n > 0 {
 		fmt.Fprintf(&b, "  and %s with fewer messages\n", advice.Plural(int64(n), "source", "sources"))
@@ -52,7 +53,8 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 // the envelope domain is the domain's own, since SPF is asked of that one.
 func (q *SPFWishes) place(ctx context.Context, now proposed, name domain.Name, s *advice.Source) string {
 	if s.Envelope != "" && s.Envelope != name.String() {
-		text := "not added: SPF is asked of its envelope domain, " + s.Envelope + ", so that a term here will not help"
+		text := "not added: receivers check SPF for its envelope domain, " +
+			"" + s.Envelope + ", so a term here will not help"
 		if s.DKIM*100 < s.Messages*99 {
 			text += "; have it sign as the domain"
 		}
@@ -65,7 +67,7 @@ func (q *SPFWishes) place(ctx context.Context, now proposed, name domain.Name, s
 		}
 	}
 	if len(added) == 0 {
-		return "is let in"
+		return "already allowed"
 	}
 	q.Addresses = append(q.Addresses, added...)
 	return "added"

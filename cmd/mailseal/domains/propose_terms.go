@@ -11,10 +11,31 @@ import (
 )
 
 // noteSoft says why a record that ended in -all ends in ~all now.
-const noteSoft = "The published record ends in -all, the proposal in ~all: some receivers refuse mail at -all before " +
-	"they look at DKIM, such as that of forwarded mail. With a DMARC policy of quarantine or " +
-	"reject ~all loses nothing; " +
-	"publish -all again if you want it."
+const noteSoft = "The published record ends in -all, the proposal in ~all: at -all, some " +
+	"receivers reject mail before " +
+	"they look at DKIM, for example forwarded mail. With a DMARC policy of quarantine or reject, " +
+	"~all " +
+	"protects just as well. To keep -all, ask for it (--all=-all)."
+
+// noteOpen says why a record that protected nothing ends in ~all now.
+const noteOpen = "The published record says nothing about other addresses. The proposal ends in " +
+	"~all: make sure that " +
+	"the record lists every server that sends for the domain."
+
+// withEnd has a record end in ~all that ends in ?all, or in nothing.
+func withEnd(terms []string) (ended []string, changed bool) {
+	for i, term := range terms {
+		if strings.EqualFold(term, "?all") {
+			ended = slices.Clone(terms)
+			ended[i] = "~all"
+			return ended, true
+		}
+		if isAll(term) || strings.HasPrefix(strings.ToLower(term), "redirect=") {
+			return terms, false
+		}
+	}
+	return append(slices.Clone(terms), "~all"), true
+}
 
 // edit takes terms out of a record, and sets how it ends.
 func (q SPFWishes) edit(text string) (edited string, notes []string, err error) {
@@ -22,7 +43,7 @@ func (q SPFWishes) edit(text string) (edited string, notes []string, err error) 
 	for _, term := range q.Without {
 		i := slices.IndexFunc(terms, func(have string) bool { return strings.EqualFold(have, term) })
 		if i < 1 {
-			notes = append(notes, fmt.Sprintf("The record has no term %q to take out.", term))
+			notes = append(notes, fmt.Sprintf("The record has no term %q to remove.", term))
 			continue
 		}
 		terms = slices.Delete(terms, i, i+1)
@@ -33,12 +54,16 @@ func (q SPFWishes) edit(text string) (edited string, notes []string, err error) 
 		if end >= 0 {
 			terms[end] = "~all"
 			notes = append(notes, noteSoft)
+		} else if softened, ok := withEnd(terms); ok {
+			terms = softened
+			notes = append(notes, noteOpen)
 		}
 	case "-all", "~all":
 		terms = slices.DeleteFunc(terms, isAll)
 		terms = append(terms, q.All)
 	default:
-		return "", nil, answer.NewUsage(fmt.Errorf("a record cannot end in %q; it ends in \"-all\" or \"~all\"", q.All))
+		return "", nil, answer.NewUsage(fmt.Errorf("--all is %q; it must be \"-all\" or "+
+			"\"~all\"", q.All))
 	}
 	return strings.Join(terms, " "), notes, nil
 }

@@ -58,7 +58,7 @@ func TestProposeSPF(t *testing.T) {
 func TestProposeSPFRefuses(t *testing.T) {
 	z := dnstest.Must("$ORIGIN .\n" + many(10) + "_more.example. 60 IN TXT \"v=spf1 -all\"\n$SERVFAIL slow.example.\n")
 	_, err := ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: z, Includes: []string{"_more.example"}})
-	if answer.Of(err) != answer.Bad || !strings.Contains(err.Error(), "11 terms") {
+	if answer.Of(err) != answer.Bad || !strings.Contains(err.Error(), "11 DNS lookups") {
 		t.Errorf("eleven lookups: %v", err)
 	}
 	_, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: z, Includes: []string{"gone.example"}})
@@ -163,7 +163,7 @@ func TestParkedWithMail(t *testing.T) {
 			t.Errorf("proposes %s for a domain that has MX records", r.Zone())
 		}
 	}
-	if notes := strings.Join(p.Notes, " "); !strings.Contains(notes, "takes mail") {
+	if notes := strings.Join(p.Notes, " "); !strings.Contains(notes, "receives mail") {
 		t.Errorf("notes %q", p.Notes)
 	}
 }

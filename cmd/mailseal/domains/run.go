@@ -81,17 +81,18 @@ func (q Request) Run(ctx context.Context, out io.Writer) error {
 // read understands what the user wrote.
 func (q *Request) read() ([]domain.Name, error) {
 	if len(q.Names) == 0 {
-		return nil, answer.NewUsage(errors.New("name a domain, or a file of domains with --file"))
+		return nil, answer.NewUsage(errors.New("name a domain, or a file with domains by --file"))
 	}
 	for _, a := range q.Clients {
 		addr, err := netip.ParseAddr(a)
 		if err != nil {
-			return nil, answer.NewUsage(fmt.Errorf("--address: %q is not an IP address, such as 192.0.2.1", a))
+			return nil, answer.NewUsage(fmt.Errorf("--address: %q is not an IP address, such as "+
+				"192.0.2.1", a))
 		}
 		q.Addresses = append(q.Addresses, addr.Unmap())
 	}
 	if !slices.Contains([]string{"", Text, JSON, Prometheus}, q.Format) {
-		return nil, answer.NewUsage(fmt.Errorf(`--format is %q; it is "text", "json" or "prometheus"`, q.Format))
+		return nil, answer.NewUsage(fmt.Errorf(`--format is %q; it must be "text", "json" or "prometheus"`, q.Format))
 	}
 	return parseAll(q.Names)
 }

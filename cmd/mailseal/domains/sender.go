@@ -26,16 +26,19 @@ func (c *checker) sender(ctx context.Context) {
 	if !c.Brief {
 		c.givenUp(ctx)
 	}
-	near, records := false, 0
+	near, records := false, count(a.Texts, spf.IsRecord)
 	for _, t := range a.Texts {
-		if spf.IsRecord(t) {
-			records++
-		} else {
-			near = near || len(spf.Lint(t)) > 0
+		if !spf.IsRecord(t) && len(spf.Lint(t)) > 0 {
+			if records > 0 {
+				c.stray(SPFStray, c.name, t, spf.Lint(t)[0])
+				continue
+			}
+			near = true
 		}
 		if len(spf.Lint(t)) > 0 {
 			mended, _ := c.mendedSPF(ctx, t)
 			c.flaws(c.name, t, mended, spf.Lint)
+			c.leftOut(c.name, t, mended)
 		}
 		c.parked = c.parked || strings.EqualFold(strings.TrimSpace(t), "v=spf1 -all")
 	}
@@ -55,7 +58,8 @@ func (c *checker) sender(ctx context.Context) {
 // givenUp finds a record of the type that was SPF's own.
 func (c *checker) givenUp(ctx context.Context) {
 	if old, err := c.Resolver.Lookup(ctx, c.name, type99); err == nil && old.Status == dns.Found {
-		c.report(SPFType99, c.name, "there is a record of type SPF (99), which was given up for TXT")
+		c.report(SPFType99, c.name, "there is a record of type SPF (99), which TXT records have "+
+			"replaced: delete it")
 	}
 }
 
@@ -65,9 +69,9 @@ func (c *checker) strays(texts []string) {
 		lower := strings.ToLower(strings.TrimSpace(t))
 		switch {
 		case strings.HasPrefix(lower, "spf2.0"):
-			c.report(SenderID, c.name, "there is a record of Sender ID (spf2.0/...): delete it").Seen = t
+			c.report(SenderID, c.name, "there is a Sender ID record (spf2.0/...): delete it").Seen = t
 		case strings.HasPrefix(lower, "v=dkim1"):
-			c.report(Misspelled, c.name, "there is a DKIM key at the domain itself, and it belongs at "+
+			c.report(Misspelled, c.name, "there is a DKIM key at the domain itself; it belongs at "+
 				"SELECTOR._domainkey."+c.name).Seen = t
 		case dmarc.IsRecord(t):
 			f := c.report(DMARCAtRoot, c.name, "there is a DMARC record at the domain itself")
@@ -92,7 +96,8 @@ func (c *checker) noSender(ctx context.Context) {
 	if c.takes {
 		text = "v=spf1 mx ~all"
 	}
-	c.report(spf.FlawNone, c.name, "there is no SPF record").Publish = []publish.Record{{Name: c.name, Text: text}}
+	c.report(spf.FlawNone, c.name, "there is no SPF "+
+		"record").Publish = []publish.Record{{Name: c.name, Text: text}}
 }
 
 // survey follows the record to all that it leads to.
@@ -117,9 +122,10 @@ func (c *checker) survey(ctx context.Context) {
 		switch {
 		case t.Kind == "all" && t.Value == spf.Softfail && !c.enforces && c.inherited:
 			c.report(SPFSoft, c.name,
-				t.Term+" says that other addresses are doubtful, and the DMARC policy above asks for nothing")
+				t.Term+" marks other addresses as doubtful, and the DMARC policy above asks for "+
+					"nothing")
 		case t.Kind == "all" && t.Value == spf.Fail && c.enforces && !c.parked:
-			c.report(SPFHard, c.name, "-all beside a DMARC policy that enforces")
+			c.report(SPFHard, c.name, "-all together with an enforcing DMARC policy")
 		}
 	}
 }
@@ -133,7 +139,8 @@ func (c *checker) clients(ctx context.Context) {
 			continue
 		}
 		f := c.report(SPFAddress, c.name,
-			fmt.Sprintf("mail from %s gets %s (%s); the term %s lets it in", addr, r.Value, r.Reason, termOf(addr)))
+			fmt.Sprintf("mail from %s gets %s (%s); the term %s allows "+
+				"it", addr, r.Value, r.Reason, termOf(addr)))
 		if v := c.result.SPF; v != nil && v.Root.Text != "" {
 			f.Seen = v.Root.Text
 			f.Publish = []publish.Record{{Name: c.name, Text: withTerm(v.Root.Text, termOf(addr))}}

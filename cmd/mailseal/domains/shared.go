@@ -48,7 +48,7 @@ func (c *checker) sharedTerms(root *spf.Node) {
 		if who == "" || t.Kind != "include" {
 			continue
 		}
-		f := c.report(SharedService, c.name, fmt.Sprintf("%s lets in the servers of %s", t.Term, who))
+		f := c.report(SharedService, c.name, fmt.Sprintf("%s allows the servers of %s", t.Term, who))
 		if at := strings.Index(root.Text, t.Term); at >= 0 {
 			f.Seen, f.Start, f.End = root.Text, at, at+len(t.Term)
 		}
@@ -64,7 +64,7 @@ func (c *checker) sameKey(name, text string, r dkim.Record) {
 	public := string(r.Key.Algorithm()) + publicPart(text)
 	for _, want := range c.Own {
 		if want.Name == name && publicPart(want.Text) != publicPart(text) {
-			f := c.report(KeyMismatch, name, "the key in the DNS is not that of the private key")
+			f := c.report(KeyMismatch, name, "the key in the DNS does not match the private key")
 			f.Seen, f.Publish = text, []publish.Record{{Name: name, Text: want.Text}}
 		}
 	}
@@ -94,10 +94,10 @@ func (c *checker) siblings(name, text string, key dkim.PublicKey) {
 		switch {
 		case other.name == name:
 		case other.public == public:
-			c.report(KeySame, name, "is the same key as "+other.name).Seen = text
+			c.report(KeySame, name, "this is the same key as "+other.name).Seen = text
 		case key.SharesPrime(other.key):
-			c.report(KeyPrime, name, "has a prime in common with "+other.name+
-				": anybody can compute both private keys").Seen = text
+			c.report(KeyPrime, name, "the key has a prime in common with "+other.name+
+				": anyone can compute both private keys").Seen = text
 		}
 	}
 	c.published = append(c.published, namedKey{name, public, key})

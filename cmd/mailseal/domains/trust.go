@@ -30,7 +30,7 @@ func (c *checker) signed(ctx context.Context) {
 		return
 	}
 	if a, err := c.memory.Lookup(ctx, c.name, dns.NS); err == nil && !a.Secure {
-		c.report(NotSigned, c.name, "the zone is not signed by DNSSEC")
+		c.report(NotSigned, c.name, "the zone is not signed with DNSSEC")
 	}
 }
 
@@ -73,7 +73,8 @@ func (c *checker) servers(ctx context.Context) {
 			a, err := s.Resolver.Lookup(ctx, q.name, q.kind)
 			if err != nil {
 				silent[s.Name] = true
-				c.report(ServerSilent, s.Name, fmt.Sprintf("a name server of %s does not answer: %v", c.name, err))
+				c.report(ServerSilent, s.Name, fmt.Sprintf("a name server of %s does not answer: "+
+					"%v", c.name, err))
 				continue
 			}
 			text := strings.Join(values(a), " | ")

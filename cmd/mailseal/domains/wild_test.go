@@ -37,9 +37,9 @@ elsewhere.example. 3600 IN MX 10 mx.example.org.
 		t.Errorf("answer %s", kind)
 	}
 	for _, want := range []string{
-		"spf-syntax", "write the value directly after the colon, without a blank, or remove the term",
+		"spf-syntax", "write the value directly after the colon, without a space, or remove the term",
 		`example.org. 3600 IN TXT "v=spf1 mx ?all"`,
-		"sender-id", "delete it", "[adsp]", "no receiver ever looked at this name: it is misspelled", "domainkeys-policy",
+		"sender-id", "delete it", "[adsp]", "the name is misspelled, so no receiver ever used the record", "domainkeys-policy",
 		"dkim-testing", "dmarc-report-unauthorized", "elsewhere.example must publish",
 		`example.org._report._dmarc.elsewhere.example. 3600 IN TXT "v=DMARC1"`, "dmarc-pct", "dmarc-ri",
 	} {

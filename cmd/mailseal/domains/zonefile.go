@@ -12,7 +12,7 @@ import (
 )
 
 // errOutside is the error for a name of which a zone file cannot say whether it exists.
-var errOutside = errors.New("the zone file does not hold this part of the DNS; without --zone the DNS is asked")
+var errOutside = errors.New("the name is outside the zone file; run without --zone to query the DNS")
 
 // coverer is a zone that knows where it ends.
 type coverer interface {

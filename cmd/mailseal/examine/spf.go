@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/publish"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/spf"
@@ -62,15 +64,15 @@ func (q SPF) Explore(ctx context.Context, name string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, spfTime)
 	defer cancel()
 	v := spf.Explore(ctx, q.Resolver, d)
-	if v.Root.Text != "" {
-		for _, f := range spf.Lint(v.Root.Text) {
+	for _, text := range q.texts(ctx, d, v) {
+		for _, f := range spf.Lint(text) {
 			v.Flaws = append(v.Flaws, spf.Found{Code: f.Code, Text: f.Text, Domain: d.String()})
 		}
 	}
 	if q.JSON {
 		err = json.NewEncoder(out).Encode(v)
 	} else {
-		_, err = io.WriteString(out, spfWords(d, v))
+		_, err = io.WriteString(out, publish.Wrapped(spfWords(d, v), publish.Columns(out)))
 	}
 	if err != nil {
 		return answer.NewUnknown(err)
@@ -78,18 +80,30 @@ func (q SPF) Explore(ctx context.Context, name string, out io.Writer) error {
 	return surveyAnswer(v)
 }
 
+// texts are the record of a domain, or where it has none, the texts that may have been meant to be one.
+func (q SPF) texts(ctx context.Context, d domain.Name, v spf.Survey) []string {
+	if v.Root.Text != "" {
+		return []string{v.Root.Text}
+	}
+	a, err := q.Resolver.Lookup(ctx, d.String(), dns.TXT)
+	if err != nil || slices.ContainsFunc(a.Texts, spf.IsRecord) {
+		return nil // the failure, or that there are several, is in the survey
+	}
+	return a.Texts
+}
+
 // spfWords prints the record, what it says in words, and what is wrong with it.
 func spfWords(d domain.Name, v spf.Survey) string {
 	var b strings.Builder
 	if v.Root.Text != "" {
-		fmt.Fprintf(&b, "%s\n\n", v.Root.Text)
+		fmt.Fprintf(&b, "%s\n\n", publish.Visible(v.Root.Text))
 	}
 	b.WriteString(v.Words())
 	for _, f := range v.Flaws {
-		fmt.Fprintf(&b, "%s: %s [%s]\n", f.Domain, f.Text, f.Code)
+		fmt.Fprintf(&b, "%s: %s [%s]\n", publish.Visible(f.Domain), publish.Visible(f.Text), f.Code)
 	}
 	if len(v.Flaws) > 0 {
-		fmt.Fprintf(&b, "\"mailseal domain %s\" says why it matters, and what to publish.\n", d)
+		fmt.Fprintf(&b, "\"mailseal domain %s\" explains why it matters, and what to publish.\n", d)
 	}
 	return b.String()
 }

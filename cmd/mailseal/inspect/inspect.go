@@ -67,7 +67,8 @@ func (p *Inspector) Check(ctx context.Context, by string, q web.Question) (*web.
 	}
 	for _, list := range [][]string{q.Selectors, q.SPF.Networks, q.SPF.Includes, q.SPF.Without} {
 		if len(list) > maxTerms {
-			return nil, fmt.Errorf("%w: more than %d selectors, addresses or terms", web.ErrRefused, maxTerms)
+			return nil, fmt.Errorf("%w: more than %d selectors, addresses or "+
+				"terms", web.ErrRefused, maxTerms)
 		}
 	}
 	q.Domain = name.String()
@@ -103,7 +104,8 @@ func (p *Inspector) begin(by, domain string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if running, has := p.asking[by]; has {
-		return fmt.Errorf("%w at once: your check of %s is still running; wait for its answer, %d seconds at "+
+		return fmt.Errorf("%w at once: your check of %s is still running; wait for its answer, "+
+			"%d seconds at "+
 			"most, and send this one again", web.ErrBusy, running, int(longestCheck.Seconds()))
 	}
 	if p.asking == nil {
@@ -263,7 +265,8 @@ func proposeDMARC(ctx context.Context, r dns.Resolver, q web.Question) web.Propo
 func proposal(made publish.Proposal, err error) web.Proposal {
 	out := web.Proposal{}
 	for _, n := range made.Notes {
-		out.Notes = append(out.Notes, strings.ReplaceAll(n, " with --reports", "")) // the page has a field
+		// The page has fields for these flags.
+		out.Notes = append(out.Notes, strings.NewReplacer(" with --reports", "", " (--all=-all)", "").Replace(n))
 	}
 	if err != nil {
 		out.Problem = err.Error()

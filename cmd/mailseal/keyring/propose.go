@@ -97,7 +97,8 @@ func (r *Ring) proposed(ctx context.Context, out *proposedKeys) error {
 	for _, seen := range r.rotator.Look(ctx, now) {
 		record := publish.Record{Name: seen.Name(), Text: seen.Text}
 		if _, err := dkim.ParseRecord(record.Text); err != nil {
-			return answer.NewFailed(fmt.Errorf("%s: no verifier would take the record: %w", record.Name, err))
+			return answer.NewFailed(fmt.Errorf("%s: no verifier would take the record: "+
+				"%w", record.Name, err))
 		}
 		out.Records = append(out.Records, record)
 		out.Keys = append(out.Keys, newSeenJSON(seen))
@@ -123,14 +124,16 @@ func (r *Ring) proposed(ctx context.Context, out *proposedKeys) error {
 func (r *Ring) notesOf(p proposedKeys, kind answer.Kind) []string {
 	var notes []string
 	if kind == answer.Good {
-		notes = append(notes, "All keys sign. For new ones: mailseal keys generate "+p.Domain+", or rotation.every.")
+		notes = append(notes, "All keys sign. For new ones: mailseal keys generate "+
+			""+p.Domain+", or rotation.every.")
 	} else {
 		notes = append(notes, "Publish the records. No key signs before every name server shows "+
 			"it: the daemon looks every"+
 			" minute, and so does this command when it is run again.")
 	}
 	if !r.isManaged(p.Domain) {
-		notes = append(notes, fmt.Sprintf("No rule signs with these keys yet. Add to the configuration:\n\n"+
+		notes = append(notes, fmt.Sprintf("No rule signs with these keys yet. Add to the "+
+			"configuration:\n\n"+
 			"[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q", p.Domain, p.Domain))
 	}
 	return notes
@@ -149,7 +152,7 @@ func (r *Ring) printProposed(p proposedKeys) error {
 			word = "signs"
 		}
 		fmt.Fprintf(r.out, "%s (%s, %s)\n", k.Name, k.Stage, word)
-		if err := p.Records[i].Write(r.out, "  "); err != nil {
+		if err := p.Records[i].Write(r.out, "  ", publish.Columns(r.out)); err != nil {
 			return err
 		}
 		if k.Error != "" {
@@ -163,7 +166,7 @@ func (r *Ring) printProposed(p proposedKeys) error {
 		}
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(r.out, "\n%s\n", n)
+		fmt.Fprintf(r.out, "\n%s\n", publish.Wrapped(n, publish.Columns(r.out)))
 	}
 	return nil
 }

@@ -23,16 +23,17 @@ func (p Proposal) Write(w io.Writer, asJSON bool) error {
 		p.Notes = append([]string{}, p.Notes...)
 		return json.NewEncoder(w).Encode(p)
 	}
+	width := Columns(w)
 	for _, r := range p.Records {
 		if _, err := fmt.Fprintf(w, "%s %s\n", r.Name, r.Kind()); err != nil {
 			return err
 		}
-		if err := r.Write(w, "  "); err != nil {
+		if err := r.Write(w, "  ", width); err != nil {
 			return err
 		}
 	}
 	for _, n := range p.Notes {
-		if _, err := fmt.Fprintf(w, "\n%s\n", n); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s\n", Wrapped(n, width)); err != nil {
 			return err
 		}
 	}

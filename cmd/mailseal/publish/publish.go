@@ -81,14 +81,22 @@ func (r Record) Zone() string {
 	return fmt.Sprintf("%s. %d IN %s %s", r.Name, ttl, r.Kind(), r.Quoted())
 }
 
-// Write prints the record in the three forms, each behind an indent.
-func (r Record) Write(w io.Writer, indent string) error {
+// Write prints the record in the three forms, each behind an indent, for a terminal of width columns;
+// 0 is a file or a pipe, where each form is one line. The bare value is one line everywhere: a form
+// that it is pasted into would take a line break for a part of it.
+func (r Record) Write(w io.Writer, indent string, width int) error {
 	who := ""
 	if r.Who != "" {
 		who = ", which " + r.Who + " must publish"
 	}
-	_, err := fmt.Fprintf(w, "%szone file%s:\n%s  %s\n%svalue:\n%s  %s\n%sin strings:\n%s  %s\n", indent, who,
-		indent, r.Zone(), indent, indent, r.Text, indent, indent, r.Quoted())
+	room := width
+	if width > 0 {
+		room = max(width-len(indent)-3, 24)
+	}
+	within := "\n" + indent + "  "
+	_, err := fmt.Fprintf(w, "%szone file%s:%s%s\n%svalue:%s%s\n%sin strings:%s%s\n", indent, who,
+		within, strings.Join(r.Layout(room), within), indent, within, Visible(r.Text),
+		indent, within, strings.Join(r.QuotedLayout(room), within))
 	return err
 }
 

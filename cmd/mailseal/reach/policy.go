@@ -28,7 +28,7 @@ type Policy struct {
 }
 
 // ParsePolicy reads a policy as senders do (RFC 8461 section 3.2). Fields that are not known are
-// passed over; of one that may be there once, the first counts.
+// ignored; of one that may appear only once, the first counts.
 func ParsePolicy(text string) Policy {
 	p := Policy{Text: text, Age: -1}
 	fault := func(format string, args ...any) { p.Mistakes = append(p.Mistakes, fmt.Sprintf(format, args...)) }
@@ -52,23 +52,23 @@ func ParsePolicy(text string) Policy {
 			continue
 		}
 		if seen[name] {
-			fault("%s is there twice", shorten(name))
+			fault("%s appears twice", shorten(name))
 			continue
 		}
 		seen[name] = true
 		p.field(name, value, fault)
 	}
 	if !seen["version"] {
-		fault("it has no version: STSv1")
+		fault("the policy has no version: STSv1")
 	}
 	if !seen["mode"] {
-		fault("it has no mode")
+		fault("the policy has no mode")
 	}
 	if !seen["max_age"] {
-		fault("it has no max_age")
+		fault("the policy has no max_age")
 	}
 	if len(p.MX) == 0 && p.Mode != "none" {
-		fault("it has no mx")
+		fault("the policy has no mx")
 	}
 	return p
 }
@@ -77,17 +77,17 @@ func (p *Policy) field(name, value string, fault func(string, ...any)) {
 	switch name {
 	case "version":
 		if value != "STSv1" {
-			fault("version is %q, and there is only STSv1", shorten(value))
+			fault("version is %q; it must be STSv1", shorten(value))
 		}
 	case "mode":
 		p.Mode = value
 		if !slices.Contains([]string{"enforce", "testing", "none"}, value) {
-			fault("mode is %q; it is enforce, testing or none", shorten(value))
+			fault("mode is %q; it must be enforce, testing or none", shorten(value))
 		}
 	case "max_age":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 || n > year {
-			fault("max_age is %q; it is a number of seconds up to %d", shorten(value), year)
+			fault("max_age is %q; it must be a number of seconds up to %d", shorten(value), year)
 			return
 		}
 		p.Age = n
@@ -196,7 +196,8 @@ func classify(host string, err error) error {
 	var none x509.SystemRootsError
 	switch {
 	case errors.As(err, &none):
-		return fmt.Errorf("this host knows no authorities to judge certificates by: %w", err)
+		return fmt.Errorf("this host has no certificate authorities to check certificates with: "+
+			"%w", err)
 	case errors.Is(err, ErrPrivate), errors.Is(err, ErrAbsent):
 		return refuse("%w", errors.Unwrap(err))
 	case errors.As(err, &certificate):

@@ -47,7 +47,7 @@ func (g *Guard) Exchange(ctx context.Context, host string) (Exchange, error) {
 	}
 	defer c.Close()
 	if err := c.Hello(g.helloName()); err != nil {
-		return Exchange{}, fmt.Errorf("%s does not take EHLO: %w", host, err)
+		return Exchange{}, fmt.Errorf("%s does not accept EHLO: %w", host, err)
 	}
 	var out Exchange
 	if out.Offers, _ = c.Extension("STARTTLS"); !out.Offers {
@@ -59,7 +59,7 @@ func (g *Guard) Exchange(ctx context.Context, host string) (Exchange, error) {
 	state, isTLS := c.TLSConnectionState()
 	if out.Failed != nil || !isTLS || len(state.PeerCertificates) == 0 {
 		if out.Failed == nil {
-			out.Failed = errors.New("it shows no certificate")
+			out.Failed = errors.New("the host presents no certificate")
 		}
 		return out, nil
 	}

@@ -65,7 +65,8 @@ func (r *run) publish() error {
 		return r.await()
 	}
 	if r.missing() > 0 {
-		r.todo("publish the records above; mailseal setup --wait 1h waits for them, mailseal check --dns compares them")
+		r.todo("publish the records above; mailseal setup --wait 1h waits for them, mailseal " +
+			"check --dns compares them")
 	}
 	return nil
 }
@@ -223,7 +224,7 @@ func (r *run) sayRecord(x *Record) {
 		r.say("in place of:\n%s\n", indent(x.Was))
 	}
 	if !r.JSON {
-		_ = publish.Record{Name: x.Name, Text: x.Value}.Write(r.Out, "  ") // as say
+		_ = publish.Record{Name: x.Name, Text: x.Value}.Write(r.Out, "  ", publish.Columns(r.Out)) // as say
 	}
 }
 
@@ -262,7 +263,8 @@ func (r *run) await() error {
 		}
 		select {
 		case <-ctx.Done():
-			r.fault("records that not every name server shows: %d of %d", r.missing(), len(r.result.Records))
+			r.fault("records that not every name server shows: %d of "+
+				"%d", r.missing(), len(r.result.Records))
 			return nil
 		case <-time.After(pause):
 		}

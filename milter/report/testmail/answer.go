@@ -46,7 +46,7 @@ type Answerer struct {
 const maxWaiting = 100
 
 // errWaiting reports that too many answers wait.
-var errWaiting = errors.New("the mail server is slow, and 100 answers wait for it already")
+var errWaiting = errors.New("100 answers already wait for the mail server")
 
 func (a *Answerer) queue() chan evidence.Mail {
 	a.once.Do(func() { a.waiting = make(chan evidence.Mail, maxWaiting) })
@@ -112,7 +112,8 @@ func (a *Answerer) message(m evidence.Mail, now time.Time) []byte {
 	line("To: <%s>", m.Sender)
 	line("Subject: Test of your mail: dmarc=%s", plain(m.DMARC.Value))
 	line("Date: %s", now.UTC().Format(time.RFC1123Z))
-	line("Message-ID: <%s.test%s>", evidence.NewToken(), a.Address[strings.LastIndexByte(a.Address, '@'):])
+	line("Message-ID: "+
+		"<%s.test%s>", evidence.NewToken(), a.Address[strings.LastIndexByte(a.Address, '@'):])
 	line("Auto-Submitted: auto-replied")
 	line("Mailseal-Test: 1")
 	if messageID.MatchString(m.Answer.MessageID) {
@@ -130,7 +131,8 @@ func (a *Answerer) message(m evidence.Mail, now time.Time) []byte {
 	line("")
 	say("SPF: " + spfWord(m) + ": " + v.SPFSentence())
 	for i, s := range m.Signatures[:min(len(m.Signatures), 3)] {
-		say(fmt.Sprintf("DKIM signature %d: %s, %s, selector %s. %s", i+1, s.Value, s.Domain, s.Selector, s.Reason))
+		say(fmt.Sprintf("DKIM signature %d: %s, %s, selector %s. "+
+			"%s", i+1, s.Value, s.Domain, s.Selector, s.Reason))
 	}
 	if len(m.Signatures) == 0 {
 		say("DKIM: the message has no signature.")
@@ -139,8 +141,8 @@ func (a *Answerer) message(m evidence.Mail, now time.Time) []byte {
 	line("")
 	line("All steps: %s/t/%s", a.URL, m.Token)
 	line("")
-	line("A program wrote this, since your mail to %s passed DMARC.", a.Address)
-	line("It does so once in ten minutes for an address at most.")
+	line("This is an automatic answer to your mail to %s, which passed DMARC.", a.Address)
+	line("An address gets at most one answer in ten minutes.")
 	return b.Bytes()[:min(b.Len(), maxAnswer)]
 }
 

@@ -69,7 +69,7 @@ func TestHostilePage(t *testing.T) {
 	if w.Code != 200 || strings.Contains(body, "<script") || strings.Contains(body, "\u202e") || strings.Contains(body, `" onload`) {
 		t.Fatalf("status %d: %s", w.Code, body)
 	}
-	for _, want := range []string{"U+202E", "dmarc=fail", "The body was changed after signing", "Mend the signature of", "matches", "7 Dec", "signed "} {
+	for _, want := range []string{"U+202E", "dmarc=fail", "The body was changed after signing", "Correct the signature of", "matches", "7 Dec", "signed "} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in %s", want, body)
 		}
@@ -182,18 +182,18 @@ func TestAdvice(t *testing.T) {
 		want, publish string
 	}{
 		{"good", evidence.Mail{DMARC: evidence.DMARC{Value: "pass", Author: "shop.example"},
-			Signatures: []evidence.Signature{{Value: "pass", Aligned: true}}}, "Nothing has to be changed", ""},
-		{"SPF alone", evidence.Mail{DMARC: evidence.DMARC{Value: "pass", Author: "shop.example"}}, "Only SPF is aligned", ""},
-		{"no record", evidence.Mail{DMARC: evidence.DMARC{Value: "none", Author: "shop.example"}}, "asks for reports", "_dmarc.shop.example. "},
+			Signatures: []evidence.Signature{{Value: "pass", Aligned: true}}}, "You need not change anything", ""},
+		{"SPF alone", evidence.Mail{DMARC: evidence.DMARC{Value: "pass", Author: "shop.example"}}, "Only SPF passed", ""},
+		{"no record", evidence.Mail{DMARC: evidence.DMARC{Value: "none", Author: "shop.example"}}, "p=none first", "_dmarc.shop.example. "},
 		{"the DNS", evidence.Mail{DMARC: evidence.DMARC{Value: "temperror"}}, "again later", ""},
-		{"two authors", evidence.Mail{DMARC: evidence.DMARC{Value: "permerror"}}, "one From address", ""},
+		{"two authors", evidence.Mail{DMARC: evidence.DMARC{Value: "permerror"}}, "exactly one address", ""},
 		{"not aligned", evidence.Mail{DMARC: evidence.DMARC{Value: "fail", Author: "shop.example"},
 			SPF: &spf.Result{Value: spf.Pass, Domain: "esp.example"}}, "SPF passed, but for esp.example", ""},
 		{"not in SPF", evidence.Mail{Client: client, DMARC: evidence.DMARC{Value: "fail", Author: "shop.example"}, SPF: failed},
-			"add it to its SPF record", `"v=spf1 ip4:198.51.100.7 mx -all"`},
+			"add it to the SPF record", `"v=spf1 ip4:198.51.100.7 mx -all"`},
 		{"signature broken", evidence.Mail{DMARC: evidence.DMARC{Value: "fail", Author: "a.shop.example"},
 			Signatures: []evidence.Signature{{Value: "fail", Domain: "shop.example", Selector: "s", Reason: "body changed"}}},
-			"Mend the signature of shop.example (selector s): body changed", ""},
+			"Correct the signature of shop.example (selector s): body changed", ""},
 	} {
 		v := newView(c.mail)
 		got := ""

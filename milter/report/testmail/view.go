@@ -96,9 +96,10 @@ func (v view) Tree() *spf.Record {
 func (v view) SPFSentence() string {
 	s := v.SPF
 	if s == nil {
-		return "It was not checked."
+		return "SPF was not checked."
 	}
-	return fmt.Sprintf("%s: %s. %d of 10 lookups, %d of 2 void ones.", cmp.Or(s.Domain.String(), "no domain"), s.Reason,
+	return fmt.Sprintf("%s: %s. %d of 10 lookups used, %d of 2 void "+
+		"lookups.", cmp.Or(s.Domain.String(), "no domain"), s.Reason,
 		s.Lookups, s.Voids)
 }
 
@@ -108,14 +109,14 @@ func (view) Hashes(s evidence.Signature) string {
 	case !s.Checked:
 		return ""
 	case s.HeaderIntact && s.BodyIntact:
-		return "The signature matches the header, and the body hash the body."
+		return "The header and the body are as they were signed."
 	case s.HeaderIntact:
 		return "The header is as it was signed. The body was changed after signing."
 	case s.BodyIntact:
-		return "The body is as it was signed. A signed field of the header was changed after " +
-			"signing, or another key signed."
+		return "The body is as it was signed. Either a signed header field was changed after " +
+			"signing, or another key made the signature."
 	}
-	return "Both the header and the body differ from what was signed."
+	return "Both the header and the body were changed after signing."
 }
 
 func newView(m evidence.Mail) *view {
@@ -129,14 +130,17 @@ func newView(m evidence.Mail) *view {
 	case "pass":
 		v.Heading = fmt.Sprintf("Your mail of %s passes for %s.", when, v.From)
 	case "fail":
-		v.Heading = fmt.Sprintf("Your mail of %s fails for %s: nothing that passed is aligned with it.", when, v.From)
+		v.Heading = fmt.Sprintf("Your mail of %s fails for %s: neither SPF nor DKIM passed for "+
+			"this domain.", when, v.From)
 	case "none":
-		v.Heading = fmt.Sprintf("Your mail of %s has no DMARC policy to pass: %s publishes none.", when, v.From)
+		v.Heading = fmt.Sprintf("Your mail of %s was not judged by DMARC: %s publishes no "+
+			"policy.", when, v.From)
 	case "temperror":
-		v.Heading = fmt.Sprintf("Your mail of %s could not be judged for now: the DNS did not answer for %s.",
+		v.Heading = fmt.Sprintf("Your mail of %s could not be judged: the DNS did not answer for %s.",
 			when, v.From)
 	default:
-		v.Heading = fmt.Sprintf("Your mail of %s cannot be judged: %s.", when, cmp.Or(m.DMARC.Reason, m.DMARC.Value))
+		v.Heading = fmt.Sprintf("Your mail of %s cannot be judged: "+
+			"%s.", when, cmp.Or(m.DMARC.Reason, m.DMARC.Value))
 	}
 	v.advise()
 	return v
@@ -147,43 +151,47 @@ func (v *view) advise() {
 	author, spfPass := v.DMARC.Author, v.SPF != nil && v.SPF.Value == spf.Pass
 	switch {
 	case v.DMARC.Value == "temperror":
-		v.Advice = "Send the mail again later, and look at the name servers if that does not help."
+		v.Advice = "Send the mail again later. If the result stays the same, check the name servers."
 		return
 	case v.DMARC.Value == "permerror" || author == "":
-		v.Advice = "Send mail with one From address that has a domain."
+		v.Advice = "Send mail whose From field has exactly one address with a domain."
 		return
 	case v.DMARC.Value == "none":
-		v.Advice = "Publish a record that asks for reports and for nothing else, and tighten it once they are clean."
-		v.Publish = &record{"Publish: the first DMARC record", "_dmarc." + author + `. 3600 IN TXT "v=DMARC1; p=none"`}
+		v.Advice = "Publish a DMARC record with p=none first, and make it stricter once the " +
+			"reports show that your mail passes."
+		v.Publish = &record{"Publish this DMARC " +
+			"record", "_dmarc." + author + `. 3600 IN TXT "v=DMARC1; p=none"`}
 		return
 	case v.DMARC.Value == "pass" && v.dkimAligned():
-		v.Advice = "Nothing has to be changed."
+		v.Advice = "You need not change anything."
 		return
 	case v.DMARC.Value == "pass":
-		v.Advice = "Only SPF is aligned, and forwarding breaks it: have the mail signed by DKIM for " +
-			author + ", too."
+		v.Advice = "Only SPF passed for this domain, and forwarding breaks SPF: sign the mail " +
+			"with DKIM for " +
+			author + " as well."
 		return
 	}
 	for _, s := range v.Signatures {
 		if s.Domain != author && !strings.HasSuffix(author, "."+s.Domain) || s.Value == "pass" {
 			continue
 		}
-		v.Advice = fmt.Sprintf("Mend the signature of %s (selector %s): %s.", s.Domain, s.Selector,
+		v.Advice = fmt.Sprintf("Correct the signature of %s (selector %s): %s.", s.Domain, s.Selector,
 			cmp.Or(s.Reason, s.Value))
 		return
 	}
 	switch {
 	case spfPass:
-		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. SPF passed, but for %s, the "+
+		v.Advice = fmt.Sprintf("Sign the mail with DKIM for %s. SPF passed, but for %s, the "+
 			"domain of the envelope sender.",
 			author, v.SPF.Domain)
 	case v.sendsAs(author):
-		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s. If %s sends for the domain, "+
-			"add it to its SPF record.",
+		v.Advice = fmt.Sprintf("Sign the mail with DKIM for %s. If %s sends for the domain, "+
+			"add it to the SPF record.",
 			author, v.Address)
 		v.addAddress(author)
 	default:
-		v.Advice = fmt.Sprintf("Have the mail signed by DKIM for %s: nothing in it proves that the domain sent it.",
+		v.Advice = fmt.Sprintf("Sign the mail with DKIM for %s: nothing in it proves that the "+
+			"domain sent it.",
 			author)
 	}
 }
@@ -214,6 +222,6 @@ func (v *view) addAddress(author string) {
 		}
 		text = strings.Replace(t.Text, "v=spf1", "v=spf1 "+term, 1)
 	}
-	v.Publish = &record{"Publish, only if the address is yours: the SPF record with it",
+	v.Publish = &record{"Publish this SPF record, only if the address is yours",
 		author + `. 3600 IN TXT "` + text + `"`}
 }
